@@ -1,0 +1,38 @@
+# Each target sets up .venv from requirements.lock when it is missing or older than the lock.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+.PHONY: demo
+demo: $(READY)
+	$(BIN)/hybridopt run --output results/demo
+
+.PHONY: test
+test: lint
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+.PHONY: lint
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: notebooks
+notebooks: $(READY)
+	$(BIN)/python notebooks/execute.py
+
+.PHONY: bench
+bench: $(READY)
+	$(BIN)/hybridopt bench --output results/bench
+
+.PHONY: clean
+clean:
+	rm -rf $(VENV) build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

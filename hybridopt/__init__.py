@@ -1,0 +1,1 @@
+"""Quantum-classical training of neural networks on Qiskit Aer and torch."""

@@ -1,0 +1,104 @@
+"""Argument checks at the public door: each returns the checked value or raises our error."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+
+from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
+
+
+def integer(name: str, value: object, *, minimum: int | None = None) -> int:
+    """Return ``value`` as an int; bools and floats are refused.
+
+    Raises:
+        ArgumentTypeError: If it is no integer.
+        ArgumentError: If it is below ``minimum``.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise ArgumentTypeError(
+            f"Argument `{name}` must be an int, but is {value!r} of type {type(value).__name__}."
+        )
+    number = int(value)
+    if minimum is not None and number < minimum:
+        raise ArgumentError(f"Argument `{name}` must be {minimum} or more, but is {number}.")
+    return number
+
+
+def optional_integer(name: str, value: object, *, minimum: int | None = None) -> int | None:
+    """Like `integer`, and None passes."""
+    return None if value is None else integer(name, value, minimum=minimum)
+
+
+def real(name: str, value: object, *, minimum: float = -math.inf, strict: bool = False) -> float:
+    """Return ``value`` as a finite float of at least (``strict``: more than) ``minimum``.
+
+    Raises:
+        ArgumentTypeError: If it is no real number.
+        ArgumentError: If it is NaN, infinite or too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ArgumentTypeError(
+            f"Argument `{name}` must be a number, but is {value!r} of type {type(value).__name__}."
+        )
+    number = float(value)
+    if not math.isfinite(number):
+        raise ArgumentError(f"Argument `{name}` must be finite, but is {number}.")
+    if number < minimum or (strict and number == minimum):
+        bound = f"more than {minimum:g}" if strict else f"{minimum:g} or more"
+        raise ArgumentError(f"Argument `{name}` must be {bound}, but is {number:g}.")
+    return number
+
+
+def optional_real(
+    name: str, value: object, *, minimum: float = -math.inf, strict: bool = False
+) -> float | None:
+    """Like `real`, and None passes."""
+    return None if value is None else real(name, value, minimum=minimum, strict=strict)
+
+
+def boolean(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False."""
+    if not isinstance(value, bool):
+        raise ArgumentTypeError(
+            f"Argument `{name}` must be True or False, but is {value!r} "
+            f"of type {type(value).__name__}."
+        )
+    return value
+
+
+def choice(kind: str, value: object, known: Iterable[str]) -> str:
+    """Return ``value`` if it is one of the ``known`` names of a ``kind`` of thing.
+
+    Raises:
+        ArgumentTypeError: If it is no string.
+        UnknownNameError: If it is not known; the message lists the nearest names.
+    """
+    names = list(known)
+    if not isinstance(value, str):
+        raise ArgumentTypeError(
+            f"The {kind} must be given by name, but is {value!r} of type {type(value).__name__}. "
+            f"Known: {', '.join(names)}."
+        )
+    if value not in names:
+        raise UnknownNameError(f"Unknown {kind} {value!r}. {_suggestion(value, names)}")
+    return value
+
+
+def keywords(owner: str, given: Mapping[str, object], known: Iterable[str]) -> None:
+    """Refuse keyword arguments that ``owner`` does not take, with the nearest names."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise UnknownNameError(
+                f"{owner} takes no keyword argument {name!r}. {_suggestion(name, names)}"
+            )
+
+
+def _suggestion(value: str, names: list[str]) -> str:
+    nearest = difflib.get_close_matches(value.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
+    spelled = [n for n in names if n.lower() in nearest]
+    known = f"Known: {', '.join(names)}." if names else "It takes none."
+    return f"Did you mean {' or '.join(map(repr, spelled))}? {known}" if spelled else known
