@@ -1,0 +1,85 @@
+"""Training in a random subspace of the weights: what any K trainable numbers can do. A control."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from hybridopt import checks
+from hybridopt.bridges.layout import WeightLayout
+from hybridopt.bridges.network import QuantumNetwork
+from hybridopt.errors import ArgumentError, ResourceError
+from hybridopt.execution import Executor
+from hybridopt.gradients import GradientRule
+
+LARGEST_PROJECTION = 4_000_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class RandomSubspace:
+    r"""Options of the random subspace :math:`w = w^0 + P z`, ``P`` fixed, ``z`` trained.
+
+    Attributes:
+        num_parameters: K, the trainable numbers; None takes as many as there are weights.
+        scale: Length of the columns of ``P``, in units of the weights.
+        seed: Of ``P``.
+
+    References:
+        Li et al., arXiv:1804.08838.
+    """
+
+    name: ClassVar[str] = "random-subspace"
+
+    num_parameters: int | None = None
+    scale: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks.optional_integer("num_parameters", self.num_parameters, minimum=1)
+        checks.real("scale", self.scale, minimum=0, strict=True)
+        checks.integer("seed", self.seed, minimum=0)
+
+    def encode(
+        self, network: nn.Module, *, executor: Executor, gradient: GradientRule
+    ) -> SubspaceNetwork:
+        """Carry a network into the subspace through its present weights; nothing is ever run."""
+        return SubspaceNetwork(network, self)
+
+
+class SubspaceNetwork(QuantumNetwork):
+    """A network whose weights are ``w0 + P z``."""
+
+    bridge_name = RandomSubspace.name
+    projection: Tensor
+
+    def __init__(self, network: nn.Module, options: RandomSubspace) -> None:
+        layout = WeightLayout(network)
+        size = options.num_parameters or layout.num_weights
+        if size > layout.num_weights:
+            raise ArgumentError(
+                f"num_parameters is {size}, but the network has {layout.num_weights} weights."
+            )
+        if 8 * size * layout.num_weights > LARGEST_PROJECTION:
+            raise ResourceError(
+                f"The projection of {layout.num_weights} weights on {size} numbers needs "
+                f"{8 * size * layout.num_weights / 1e9:.3g} GB. Lower `num_parameters`."
+            )
+        super().__init__(network, [options.scale] * len(layout.slots), keep_origin=True)
+        generator = torch.Generator().manual_seed(options.seed)
+        normal = torch.randn(layout.num_weights, size, generator=generator, dtype=torch.float64)
+        device = next(network.parameters()).device
+        self.register_buffer("projection", (normal / normal.norm(dim=0)).to(device))
+        self.options = options
+        self.angles = nn.Parameter(torch.zeros(size, dtype=torch.float64, device=device))
+
+    def moves(self) -> Float64[Tensor, " M"]:
+        """P z."""
+        return self.projection.to(self.angles.dtype) @ self.angles
+
+    def exact_moves(self) -> Float64[Tensor, " M"]:
+        """P z."""
+        return self.moves()

@@ -1,0 +1,166 @@
+r"""The memory circuit: N numbers, cosines of angles, held by log2(N) + 1 qubits.
+
+``m`` index qubits in uniform superposition select which rotation the data qubit receives:
+
+.. math::
+    \frac{1}{\sqrt N} \sum_{k=0}^{N-1} |k\rangle \, R_Y(\theta_k) |0\rangle
+    \quad\Rightarrow\quad
+    \langle Z_{data} \otimes |k\rangle\langle k| \rangle = \cos(\theta_k) / N .
+
+References:
+    Mottonen et al., arXiv:quant-ph/0404089 (uniformly controlled rotations);
+    Camps and Van Beeumen, arXiv:2205.00081 (FABLE).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction
+from qiskit.circuit.library import DiagonalGate
+
+from hybridopt.circuits.walsh import gray_code, gray_step, walsh_hadamard
+from hybridopt.errors import ArgumentError
+
+Synthesis = Literal["gates", "diagonal"]
+SYNTHESES: tuple[Synthesis, ...] = ("diagonal", "gates")
+
+# Python's complex numbers and list slots, Aer's copy, the state and numpy's copies of it, measured
+# at 2^18 to 2^21 amplitudes and rounded up.
+BYTES_PER_AMPLITUDE = 400
+
+
+def index_qubits(num_values: int) -> int:
+    """m, the index qubits that hold ``num_values`` numbers: the smallest with 2^m >= max(M, 2)."""
+    if num_values < 1:
+        raise ArgumentError(f"A memory circuit holds one number or more, not {num_values}.")
+    return max(1, (num_values - 1).bit_length())
+
+
+def walsh_angles(theta: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
+    r"""Angles of the gate chain, :math:`\hat\theta = H \theta / N`.
+
+    Row 0 of the Walsh matrix is all ones: adding ``a`` to angle 0 of the chain adds ``a`` to every
+    ``theta_k``.
+    """
+    return walsh_hadamard(theta) / theta.size
+
+
+@dataclass(frozen=True)
+class MemoryProgram:
+    """The family of memory circuits over ``2**num_index_qubits`` angles.
+
+    Qubits ``0 .. m - 1`` are the index (qubit 0 the least significant bit of ``k``), qubit ``m``
+    holds the data.
+
+    Attributes:
+        num_index_qubits: m.
+        synthesis: ``"gates"`` is the chain of ``2^m`` RY and ``2^m`` CX that hardware would run;
+            ``"diagonal"`` is the same unitary as one diagonal between basis changes, far faster
+            to simulate. Said plainly: it hands the simulator ``exp(i theta)`` and the readout
+            gives ``cos(theta)`` back.
+    """
+
+    num_index_qubits: int
+    synthesis: Synthesis = "diagonal"
+
+    @property
+    def num_qubits(self) -> int:
+        """Index qubits and one data qubit."""
+        return self.num_index_qubits + 1
+
+    @property
+    def num_row_angles(self) -> int:
+        """0: no sample enters the circuit."""
+        return 0
+
+    @property
+    def num_shared_angles(self) -> int:
+        """N = 2^m."""
+        return 1 << self.num_index_qubits
+
+    def bind(
+        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " N"]
+    ) -> QuantumCircuit:
+        """The circuit at the angles ``shared`` [rad]; it can be drawn, transpiled and exported."""
+        if self.synthesis == "gates":
+            return self._chain(shared)
+        return self._diagonal(DiagonalGate(_phases(shared)))
+
+    def simulator_circuit(
+        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " N"]
+    ) -> QuantumCircuit:
+        """Like `bind`, with a diagonal that Aer takes without a check of every entry."""
+        if self.synthesis == "gates":
+            return self._chain(shared)
+        return self._diagonal(_AerDiagonal(self.num_qubits, _phases(shared)))
+
+    def working_memory(self) -> int:
+        """Bytes for one circuit: lists of Python numbers outweigh the state itself."""
+        return BYTES_PER_AMPLITUDE << self.num_qubits
+
+    def _chain(self, theta: Float64[np.ndarray, " N"]) -> QuantumCircuit:
+        m = self.num_index_qubits
+        angles = walsh_angles(theta)
+        circuit = QuantumCircuit(m + 1, name="memory")
+        circuit.h(range(m))
+        for position in range(1 << m):
+            circuit.ry(float(angles[gray_code(position)]), m)
+            circuit.cx(gray_step(position, m), m)
+        return circuit
+
+    def _diagonal(self, diagonal: Instruction) -> QuantumCircuit:
+        # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
+        data = self.num_index_qubits
+        circuit = QuantumCircuit(data + 1, name="memory")
+        circuit.h(range(data))
+        circuit.sdg(data)
+        circuit.h(data)
+        circuit.append(diagonal, circuit.qubits)
+        circuit.h(data)
+        circuit.s(data)
+        return circuit
+
+
+class _AerDiagonal(Instruction):  # type: ignore[misc]
+    """Aer's ``diagonal`` instruction; the entries are phases by construction, so none is checked.
+
+    `DiagonalGate` looks at each entry in Python, which takes longer than the simulation.
+    """
+
+    def __init__(self, num_qubits: int, phases: list[complex]) -> None:
+        super().__init__("diagonal", num_qubits, 0, [])
+        self._params = phases
+
+
+def _phases(theta: Float64[np.ndarray, " N"]) -> list[complex]:
+    """Entries exp(-i theta_k / 2) where the data qubit is 0 and exp(+i theta_k / 2) where 1."""
+    lower = np.exp(-0.5j * theta)
+    phases: list[complex] = np.concatenate([lower, lower.conj()]).tolist()
+    return phases
+
+
+def split_probabilities(
+    probabilities: Float64[np.ndarray, " outcomes"],
+) -> Float64[np.ndarray, " N"]:
+    r"""Estimates of cos(theta_k) from the (relative) frequencies of all outcomes.
+
+    Args:
+        probabilities: Shape ``(2N,)``, exact or sampled; data qubit most significant.
+
+    Returns:
+        :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})`, shape ``(N,)``, in [-1, 1]; 0 for an index
+        that was never measured. With S shots and :math:`p_0 = (1 - 1/N)^S` its mean is
+        :math:`(1 - p_0) \cos\theta_k` and its variance
+        :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
+    """
+    zero, one = probabilities.reshape(2, -1)
+    total = zero + one
+    cosines: Float64[np.ndarray, " N"] = np.divide(
+        zero - one, total, out=np.zeros_like(total), where=total > 0
+    )
+    return cosines

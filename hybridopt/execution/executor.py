@@ -1,0 +1,46 @@
+"""What every executor can do, whatever it runs on."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float64
+
+from hybridopt.circuits.program import Program
+from hybridopt.execution.cost import Cost
+from hybridopt.execution.job import Job, Readout
+
+
+class Executor(Protocol):
+    """Runs jobs. One executor governs forward and gradient alike."""
+
+    @property
+    def shots(self) -> int | None:
+        """Shots a setting; None is exact."""
+        ...
+
+    @property
+    def usage(self) -> Cost:
+        """Settings, shots and runs since construction."""
+        ...
+
+    def check(self, program: Program, readout: Readout) -> None:
+        """Raise if the job cannot be run; run nothing."""
+        ...
+
+    def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
+        """The readout of every combination of shared angles and rows."""
+        ...
+
+    def explain(self, job: Job) -> str:
+        """Which strategy would run the job, and why."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Position in the sampling stream."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a position in the sampling stream."""
+        ...

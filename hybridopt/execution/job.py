@@ -1,0 +1,56 @@
+"""A table of circuits to run and what to read from each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from hybridopt.circuits.program import Program
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Readout of the probability of every outcome of all qubits, qubit 0 least significant."""
+
+    def num_outputs(self, program: Program) -> int:
+        """K, the numbers read from one circuit."""
+        return 1 << program.num_qubits
+
+
+Readout = Probabilities
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Where a job stands in the sampling stream, so that its pieces draw what the whole would.
+
+    Attributes:
+        call: Number of the call of the executor.
+        first_shared: Index of the first row of ``shared`` in the uncut job.
+        first_row: Index of the first row of ``rows`` in the uncut job.
+    """
+
+    call: int
+    first_shared: int = 0
+    first_row: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Every combination of ``shared`` and ``rows`` is one setting; picklable and cuttable.
+
+    Attributes:
+        program: The family of circuits.
+        readout: What to read.
+        rows: Angles of the samples, shape ``(B, R)`` [rad].
+        shared: Angles that all samples share, shape ``(S, O)`` [rad].
+        stream: None lets the executor number the call.
+    """
+
+    program: Program
+    readout: Readout
+    rows: Float64[np.ndarray, "B R"]
+    shared: Float64[np.ndarray, "S O"]
+    stream: Stream | None = None

@@ -1,0 +1,6 @@
+"""Where torch's autograd and an executor meet."""
+
+from hybridopt.nn.cosines import CosineReader, read_cosines
+from hybridopt.nn.memory_reader import CircuitReader, ClosedFormSampler
+
+__all__ = ["CircuitReader", "ClosedFormSampler", "CosineReader", "read_cosines"]

@@ -1,0 +1,92 @@
+"""Cosines of angles as a torch function whose every derivative is read from circuits."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+
+class CosineReader(Protocol):
+    """Estimates derivatives of cos(theta), exactly or from shots."""
+
+    def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
+        """Estimates of cos(theta - order pi/2), shape ``(M,)``."""
+        ...
+
+
+def read_cosines(
+    delta: Float64[Tensor, " M"],
+    reader: CosineReader,
+    known: Float64[Tensor, " M"] | None = None,
+) -> Float64[Tensor, " M"]:
+    r"""The values -sin(delta_k) = cos(pi/2 + delta_k), differentiable any number of times.
+
+    The derivative of a readout is a readout at shifted angles,
+    :math:`d\cos\theta/d\theta = -\cos(\theta - \pi/2)`. It is taken when the backward pass asks
+    for it, once for all cotangents, so that forward costs one setting, backward one, and every
+    row of a Hessian shares one more.
+
+    Args:
+        delta: Angles relative to pi/2 [rad], shape ``(M,)``. On torch's meta device nothing is
+            run and shapes alone come back.
+        reader: Where the numbers come from.
+        known: Values read before at the same angles; saves the forward setting.
+    """
+    return _read(delta, reader, 0, known)
+
+
+def _read(delta: Tensor, reader: CosineReader, order: int, known: Tensor | None = None) -> Tensor:
+    return cast(Tensor, _Cosines.apply(delta, reader, order, known))  # type: ignore[no-untyped-call]
+
+
+class _Cosines(torch.autograd.Function):
+    @staticmethod
+    def forward(delta: Tensor, reader: CosineReader, order: int, known: Tensor | None) -> Tensor:
+        if known is not None:
+            return known.clone()
+        if delta.is_meta:
+            return torch.empty_like(delta)
+        theta = np.pi / 2 + delta.detach().cpu().numpy()
+        return torch.from_numpy(reader.read(theta, order)).to(delta.device)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        delta, ctx.reader, ctx.order, _ = inputs
+        ctx.save_for_backward(delta)
+        ctx.save_for_forward(delta)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        (delta,) = ctx.saved_tensors
+        shifted = _read(delta, ctx.reader, ctx.order + 1)
+        return -cotangents[0] * shifted, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        (delta,) = ctx.saved_tensors
+        shifted = _read(delta, ctx.reader, ctx.order + 1)
+        return cast(Tensor, -tangents[0] * shifted)
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[int | None, ...],
+        delta: Tensor,
+        reader: CosineReader,
+        order: int,
+        known: Tensor | None,
+    ) -> tuple[Tensor, int]:
+        rows = [
+            _read(
+                delta.select(in_dims[0], i) if in_dims[0] is not None else delta,
+                reader,
+                order,
+                known if known is None or in_dims[3] is None else known.select(in_dims[3], i),
+            )
+            for i in range(info.batch_size)
+        ]
+        return torch.stack(rows), 0
