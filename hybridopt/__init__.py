@@ -1,1 +1,30 @@
-"""Quantum-classical training of neural networks on Qiskit Aer and torch."""
+"""Quantum-classical training of neural networks on Qiskit Aer and torch.
+
+Importing it prints, logs, seeds and configures nothing.
+"""
+
+from hybridopt import bridges, errors, optim
+from hybridopt.bridges import QuantumNetwork, to_classical, to_quantum
+from hybridopt.data import Dataset, load_dataset
+from hybridopt.execution import AerExecutor, Cost
+from hybridopt.training import History, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    # data and training
+    "Dataset",
+    "History",
+    "fit",
+    "load_dataset",
+    # circuits
+    "AerExecutor",
+    "Cost",
+    "QuantumNetwork",
+    "to_classical",
+    "to_quantum",
+    # families
+    "bridges",
+    "errors",
+    "optim",
+]

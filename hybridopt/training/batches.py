@@ -1,0 +1,204 @@
+"""The samples of a training run, in batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from hybridopt import checks
+from hybridopt.data import Dataset, Part, as_dataset
+from hybridopt.data.coerce import check_batch
+from hybridopt.errors import ArgumentError, DataError
+from hybridopt.optim import OptimizerSpec
+
+MINIBATCH = 32
+Batch = tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]]
+
+
+@dataclass
+class TensorBatches:
+    """Samples in memory, shuffled anew each epoch by a generator of their own.
+
+    Attributes:
+        part: The samples.
+        batch_size: Samples a batch; None is all of them, in their own order.
+        generator: Draws the order.
+    """
+
+    part: Part
+    batch_size: int | None
+    generator: torch.Generator
+
+    def __len__(self) -> int:
+        return 1 if self.batch_size is None else -(-len(self.part) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        x, y = self.part.x, self.part.y
+        if self.batch_size is None:
+            yield x, y
+            return
+        order = torch.randperm(len(x), generator=self.generator).to(x.device)
+        x, y = x[order], y[order]
+        size = self.batch_size
+        yield from zip(torch.split(x, size), torch.split(y, size), strict=True)
+
+    def samples(self) -> list[Batch]:
+        """Batches of every size that will come up, for a trial of shapes."""
+        x, y = self.part.x, self.part.y
+        if self.batch_size is None:
+            return [(x, y)]
+        sizes = {min(self.batch_size, len(x)), len(x) % self.batch_size}
+        return [(x[:size], y[:size]) for size in sorted(sizes, reverse=True) if size]
+
+    def fingerprint(self) -> str:
+        """Tells whether a resumed run sees the same samples."""
+        digest = hashlib.sha256(f"{self.batch_size}".encode())
+        for tensor in (self.part.x, self.part.y):
+            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass
+class LoaderBatches:
+    """The batches of the user's own `DataLoader`, each checked as it comes.
+
+    Attributes:
+        loader: Yields pairs (x, y).
+        dtype: Real numbers are cast to it.
+        device: Batches are moved to it.
+        generator: Not used; a loader draws its order itself.
+    """
+
+    loader: DataLoader[object]
+    dtype: torch.dtype
+    device: torch.device
+    generator: torch.Generator
+
+    def __len__(self) -> int:
+        try:
+            return len(self.loader)
+        except TypeError:  # an iterable dataset knows no length
+            return 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.loader:
+            if not isinstance(batch, list | tuple) or len(batch) != 2:
+                raise DataError(
+                    "The DataLoader must yield pairs (x, y), but yielded "
+                    f"{type(batch).__name__}. Wrap the data in a TensorDataset(x, y)."
+                )
+            x, y = check_batch(batch[0], batch[1])
+            yield self._moved(x), self._moved(y)
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
+
+    def samples(self) -> list[Batch]:
+        """The first batch."""
+        for batch in self:
+            return [batch]
+        raise DataError("The DataLoader yields no batch. Give it at least one sample.")
+
+    def fingerprint(self) -> str:
+        """A loader's samples are not read for a fingerprint; its length must do."""
+        return f"loader of {len(self)} batches"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What `fit` trains on and evaluates with.
+
+    Attributes:
+        batches: Of the training part.
+        evaluation: Part that the metric is taken on; None for a loader.
+        has_test: Whether that part is a test part.
+        task: ``"classification"`` or ``"regression"``.
+    """
+
+    batches: TensorBatches | LoaderBatches
+    evaluation: Part | None
+    has_test: bool
+    task: str
+
+
+def training_data(
+    data: object,
+    network: nn.Module,
+    spec: OptimizerSpec | None,
+    batch_size: object,
+    generator: torch.Generator,
+) -> TrainingData:
+    """Check the data and cut it into batches of the network's dtype on its device.
+
+    Raises:
+        DataError: If the samples cannot be trained on.
+        ArgumentError: If the batch size does not fit the optimizer.
+    """
+    example = next(p for p in network.parameters() if p.is_floating_point())
+    dtype, device = _network_dtype(network, example), example.device
+    if isinstance(data, DataLoader):
+        return _from_loader(LoaderBatches(data, dtype, device, generator), spec, batch_size)
+    dataset = as_dataset(data, dtype=dtype)
+    size = _batch_size(spec, batch_size)
+    train = Part(dataset.train.x.to(device), dataset.train.y.to(device))
+    batches = TensorBatches(train, size, generator)
+    return TrainingData(
+        batches, _evaluation(dataset, train, device), dataset.test is not None, dataset.task
+    )
+
+
+def _network_dtype(network: nn.Module, example: nn.Parameter) -> torch.dtype:
+    """The dtype the network computes in; a quantum network's angles do not tell, its w0 does."""
+    for module in network.modules():
+        origin = getattr(module, "origin", None)
+        if isinstance(origin, nn.Module):
+            return next(origin.buffers()).dtype
+    return example.dtype
+
+
+def _evaluation(dataset: Dataset, train: Part, device: torch.device) -> Part:
+    if dataset.test is None:
+        return train
+    return Part(dataset.test.x.to(device), dataset.test.y.to(device))
+
+
+def _batch_size(spec: OptimizerSpec | None, batch_size: object) -> int | None:
+    if batch_size == "auto":
+        return None if spec is not None and spec.full_batch else MINIBATCH
+    if isinstance(batch_size, str):
+        raise ArgumentError(
+            f'Argument `batch_size` must be "auto", None (all samples) or an int, '
+            f"but is {batch_size!r}."
+        )
+    size = checks.optional_integer("batch_size", batch_size, minimum=1)
+    if size is not None and spec is not None and spec.name == "gd":
+        raise ArgumentError(
+            f'optimizer="gd" uses all samples in every step, but `batch_size` is {size}. '
+            'Leave it out, or use optimizer="sgd".'
+        )
+    return size
+
+
+def _from_loader(
+    batches: LoaderBatches, spec: OptimizerSpec | None, batch_size: object
+) -> TrainingData:
+    if batch_size != "auto":
+        raise ArgumentError(
+            "Argument `batch_size` must be left out when `data` is a DataLoader, which makes its "
+            "own batches."
+        )
+    if spec is not None and spec.name == "gd" and len(batches) != 1:
+        raise ArgumentError(
+            f'optimizer="gd" uses all samples in every step, but the DataLoader has {len(batches)} '
+            'batches. Give it one batch of all samples, or use optimizer="sgd".'
+        )
+    ((_, y),) = batches.samples()
+    task = "regression" if y.is_floating_point() else "classification"
+    return TrainingData(batches, None, has_test=False, task=task)

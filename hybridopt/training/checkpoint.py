@@ -1,0 +1,86 @@
+"""Checkpoints: everything a training run needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hybridopt.errors import CheckpointError
+from hybridopt.files import write_whole
+
+SCHEMA = 1
+
+
+def describe(network: nn.Module) -> dict[str, str]:
+    """Name, shape and dtype of everything in the state dict: tells one network from another."""
+    return {
+        name: f"{str(tensor.dtype).removeprefix('torch.')}{tuple(tensor.shape)}"
+        for name, tensor in network.state_dict().items()
+        if isinstance(tensor, torch.Tensor)
+    }
+
+
+def save(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
+    """Write a checkpoint whole or not at all; `torch.load(weights_only=True)` reads it."""
+    write_whole(path, lambda stream: torch.save({"schema": SCHEMA, **state}, stream))
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Read a checkpoint, without running any code in it; None if there is none yet.
+
+    Raises:
+        CheckpointError: If the file is damaged or of another kind or version.
+    """
+    file = Path(path)
+    if not file.exists():
+        return None
+    try:
+        state = torch.load(file, weights_only=True, map_location="cpu")
+    except Exception as error:
+        raise CheckpointError(
+            f"{file} is damaged or no checkpoint ({type(error).__name__}). Delete it to start "
+            "afresh, or choose another file."
+        ) from error
+    if not isinstance(state, dict) or "history" not in state or "settings" not in state:
+        raise CheckpointError(f"{file} is no checkpoint of a training run. Choose another file.")
+    if state.get("schema") != SCHEMA:
+        raise CheckpointError(
+            f"{file} has schema {state.get('schema')}, but this version reads {SCHEMA}."
+        )
+    return dict(state)
+
+
+def check_match(
+    path: str | os.PathLike[str], state: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    """Refuse a checkpoint of another network, other data or another way of training.
+
+    Raises:
+        CheckpointError: Naming what differs.
+    """
+    saved = state["settings"]
+    if saved.get("network") != settings["network"]:
+        difference = _difference(saved.get("network") or {}, settings["network"])
+        raise CheckpointError(
+            f"{os.fspath(path)} belongs to another network: {difference}. Choose another file."
+        )
+    for key, value in settings.items():
+        if saved.get(key) != value:
+            raise CheckpointError(
+                f"{os.fspath(path)} was written with {key}={saved.get(key)!r}, but this run has "
+                f"{key}={value!r}. Resume with the same arguments, or choose another file."
+            )
+
+
+def _difference(saved: dict[str, str], wanted: dict[str, str]) -> str:
+    for name in sorted({*saved, *wanted}):
+        if saved.get(name) != wanted.get(name):
+            return (
+                f"`{name}` is {saved.get(name, 'missing')} there and "
+                f"{wanted.get(name, 'missing')} here"
+            )
+    return "its entries have another order"

@@ -1,0 +1,264 @@
+"""The training loop: batches, steps, evaluation, and what must be undone when a step goes wrong."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
+
+from hybridopt.errors import TrainingError
+from hybridopt.execution import Cost, Executor
+from hybridopt.optim import Newton
+from hybridopt.training.batches import TrainingData
+from hybridopt.training.history import EpochRecord, History, Status
+from hybridopt.training.objective import Loss, as_scalar, metric
+
+EVALUATION_BATCH = 1024
+Callback = Callable[[EpochRecord, nn.Module], object]
+
+
+@dataclass(frozen=True)
+class StoppingRule:
+    """When training ends before its last epoch.
+
+    Attributes:
+        tol: Change of the training loss between epochs that counts as none.
+        patience: Epochs without an improvement of the test loss (training loss, if none).
+    """
+
+    tol: float | None = None
+    patience: int | None = None
+
+    def status(self, history: History) -> Status | None:
+        """Why to stop now; None goes on."""
+        losses = history.train_loss
+        if self.tol is not None and len(losses) > 1 and abs(losses[-1] - losses[-2]) <= self.tol:
+            return "converged"
+        if self.patience is not None:
+            watched = [
+                record.train_loss if record.test_loss is None else record.test_loss
+                for record in history
+            ]
+            best = min(range(len(watched)), key=watched.__getitem__)
+            if len(watched) - 1 - best >= self.patience:
+                return "patience"
+        return None
+
+
+class GoodWeights:
+    """The last weights and buffers at which the loss was finite."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._live: list[Tensor] = [*network.parameters(), *network.buffers()]
+        self._kept = [tensor.detach().clone() for tensor in self._live]
+
+    @torch.no_grad()
+    def keep(self) -> None:
+        """Remember the present ones."""
+        for kept, live in zip(self._kept, self._live, strict=True):
+            kept.copy_(live)
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put them back into the network."""
+        for kept, live in zip(self._kept, self._live, strict=True):
+            live.copy_(kept)
+
+
+class HeldStreams:
+    """One sampling stream within a step: every evaluation of the loss sees the same shot noise.
+
+    Line searches and curvature need a loss that is a function. The next step goes on behind
+    everything that was drawn, so steps never share noise.
+
+    Args:
+        executors: The ones in the network.
+    """
+
+    def __init__(self, executors: Sequence[Executor]) -> None:
+        self._executors = executors
+        self._starts = [executor.state_dict() for executor in executors]
+        self._ends = [int(start["calls"]) for start in self._starts]
+
+    def rewind(self) -> None:
+        """Go back to where the step began."""
+        self._note()
+        for executor, start in zip(self._executors, self._starts, strict=True):
+            executor.load_state_dict(start)
+
+    def release(self) -> None:
+        """Go behind everything that was drawn in the step."""
+        self._note()
+        for executor, start, end in zip(self._executors, self._starts, self._ends, strict=True):
+            executor.load_state_dict({**start, "calls": end})
+
+    def _note(self) -> None:
+        calls = [int(executor.state_dict()["calls"]) for executor in self._executors]
+        self._ends = [max(pair) for pair in zip(self._ends, calls, strict=True)]
+
+
+@dataclass
+class Training:
+    """A network on its way.
+
+    Attributes:
+        network: What is trained.
+        data: What it is trained on.
+        optimizer: Makes the steps.
+        loss: What is minimised.
+        rule: When to stop early.
+        callbacks: Called after each epoch with its record and the network; a true value stops.
+        history: The epochs so far.
+    """
+
+    network: nn.Module
+    data: TrainingData
+    optimizer: Optimizer
+    loss: Loss
+    rule: StoppingRule
+    callbacks: Sequence[Callback]
+    history: History
+    executors: list[Executor] = field(init=False)
+    good: GoodWeights = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.executors = executors_of(self.network)
+        self.good = GoodWeights(self.network)
+
+    def run(
+        self, epochs: int, after_step: Callable[[], object], after_epoch: Callable[[], object]
+    ) -> None:
+        """Train until ``epochs`` are in the history or a rule says stop; Ctrl-C ends it, too."""
+        stopped = self.rule.status(self.history) if len(self.history) else None
+        try:
+            while stopped is None and len(self.history) < epochs:
+                stopped = self._epoch(after_step)
+                after_epoch()
+        except KeyboardInterrupt:
+            self.good.restore()  # the step that was cut short must not count by half
+            stopped = "interrupted"
+        self.history.status = stopped or "epochs"
+
+    def usage(self) -> Cost:
+        """What the executors of the network have counted."""
+        return sum((executor.usage for executor in self.executors), Cost())
+
+    def _epoch(self, after_step: Callable[[], object]) -> Status | None:
+        before, started = self.usage(), time.perf_counter()
+        total, seen = 0.0, 0
+        for number, (x, y) in enumerate(self.data.batches, start=1):
+            loss = self._step(x, y, number)
+            total, seen = total + loss * len(x), seen + len(x)
+            after_step()
+        self._fold()
+        seconds = time.perf_counter() - started
+        self._check_weights()
+        test_loss, score = self._evaluate()
+        cost = self.usage() - before
+        record = EpochRecord(
+            epoch=len(self.history) + 1,
+            train_loss=total / seen,
+            test_loss=test_loss,
+            metric=score,
+            seconds=seconds,
+            settings=cost.settings,
+            shots=cost.shots,
+            runs=cost.runs,
+        )
+        self.history.records.append(record)
+        answers = [callback(record, self.network) for callback in self.callbacks]
+        return "callback" if any(answers) else self.rule.status(self.history)
+
+    def _step(self, x: Tensor, y: Tensor, number: int) -> float:
+        if isinstance(self.optimizer, Newton | LBFGS):
+            value = self._closure_step(x, y, number)
+        else:
+            self.optimizer.zero_grad()
+            loss = as_scalar(self.loss(self.network(x), y))
+            value = loss.item()
+            self._check_loss(value, number)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+        return value
+
+    def _closure_step(self, x: Tensor, y: Tensor, number: int) -> float:
+        streams = HeldStreams(self.executors)
+        first: list[float] = []
+
+        def evaluate() -> Any:
+            streams.rewind()
+            outputs = self.network(x)
+            loss = as_scalar(self.loss(outputs, y))
+            if not first:
+                first.append(loss.item())
+                self._check_loss(first[0], number)
+            if isinstance(self.optimizer, LBFGS):
+                self.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+            elif self.optimizer.param_groups[0]["curvature"] == "gauss-newton":
+                return loss, outputs
+            return loss
+
+        self.optimizer.step(evaluate)
+        streams.release()
+        return first[0]
+
+    def _check_loss(self, value: float, number: int) -> None:
+        if math.isfinite(value):
+            self.good.keep()
+            return
+        self._fail(f"the loss is {value} in batch {number}")
+
+    def _check_weights(self) -> None:
+        if not all(bool(torch.isfinite(p).all()) for p in self.network.parameters()):
+            self._fail("a weight is no longer finite after the last batch")
+
+    def _fail(self, what: str) -> None:
+        self.good.restore()
+        raise TrainingError(
+            f"Training stopped in epoch {len(self.history) + 1}: {what}. The network holds the "
+            "last weights with a finite loss. Lower the learning rate, or standardise the data."
+        )
+
+    def _fold(self) -> None:
+        for module in self.network.modules():
+            if getattr(module, "fold_every_epoch", False):
+                module.fold()  # type: ignore[operator]
+                if isinstance(self.optimizer, LBFGS):
+                    self.optimizer.state.clear()  # its pairs of steps are from before the jump
+
+    @torch.no_grad()
+    def _evaluate(self) -> tuple[float | None, float | None]:
+        part = self.data.evaluation
+        if part is None:
+            return None, None
+        modes = [(module, module.training) for module in self.network.modules()]
+        self.network.eval()
+        try:
+            outputs = torch.cat([self.network(x) for x in torch.split(part.x, EVALUATION_BATCH)])
+        finally:
+            for module, training in modes:
+                module.training = training
+        score = metric(outputs, part.y, self.loss)
+        if not self.data.has_test:
+            return None, score
+        value = as_scalar(self.loss(outputs, part.y)).item()
+        if not math.isfinite(value):
+            self._fail(f"the test loss is {value} after the last batch")
+        return value, score
+
+
+def executors_of(network: nn.Module) -> list[Executor]:
+    """The executors in a network, each once."""
+    found = {
+        id(module.executor): module.executor
+        for module in network.modules()
+        if hasattr(getattr(module, "executor", None), "usage")
+    }
+    return list(found.values())  # type: ignore[arg-type]

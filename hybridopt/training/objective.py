@@ -1,0 +1,101 @@
+"""The trained loss and the metric that is reported beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jaxtyping import Shaped
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hybridopt.errors import ArgumentTypeError
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def choose_loss(loss: object, task: str) -> Loss:
+    """The loss function: the given one, or cross entropy for labels and else mean squared error.
+
+    Raises:
+        ArgumentTypeError: If it cannot be called.
+    """
+    if loss is None:
+        return functional.cross_entropy if task == "classification" else functional.mse_loss
+    if isinstance(loss, type) or not callable(loss):
+        raise ArgumentTypeError(
+            "Argument `loss` must be a torch loss module or a function of (outputs, targets), but "
+            f"is {loss!r}. Pass for instance torch.nn.MSELoss()."
+        )
+    return loss
+
+
+def metric_name(task: str, loss: object) -> str:
+    """What `metric` computes for this task."""
+    return "accuracy" if task == "classification" or _is_binary(loss) else "r2"
+
+
+def metric(
+    outputs: Shaped[Tensor, "samples ..."],
+    targets: Shaped[Tensor, "samples ..."],
+    loss: object,
+) -> float | None:
+    """Accuracy or coefficient of determination.
+
+    Args:
+        outputs: Scores of shape ``(samples, classes)``, logits under ``BCEWithLogitsLoss``, or
+            values of the shape of the targets.
+        targets: Integer labels, or real values.
+        loss: Tells logits of two classes from values.
+
+    Returns:
+        The share of right classes in [0, 1], or R^2 <= 1, averaged over target columns as
+        scikit-learn does; None where the shapes fit neither, or a column of targets is constant.
+    """
+    if not targets.is_floating_point():
+        if outputs.ndim != 2 or targets.ndim != 1:
+            return None
+        return float((outputs.argmax(1) == targets).double().mean())
+    if outputs.shape != targets.shape:
+        return None
+    if _is_binary(loss):
+        return float(((outputs > 0) == (targets > 0.5)).double().mean())
+    truth = targets.double().flatten(1)
+    spread = (truth - truth.mean(0)).square().sum(0)
+    if not bool((spread > 0).all()):
+        return None
+    errors = (outputs.double().flatten(1) - truth).square().sum(0)
+    return float((1 - errors / spread).mean())
+
+
+def as_scalar(value: object) -> Tensor:
+    """The loss as a tensor of one number.
+
+    Raises:
+        ArgumentTypeError: If the loss function returned something else.
+    """
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise ArgumentTypeError(
+            f"The loss function must return one number, but returned {got}. "
+            'Average over the samples (`reduction="mean"`).'
+        )
+    return value
+
+
+def _is_binary(loss: object) -> bool:
+    binary = functional.binary_cross_entropy_with_logits
+    return isinstance(loss, nn.BCEWithLogitsLoss) or loss is binary
+
+
+def expects_labels(loss: object) -> bool:
+    """Whether the loss is known to take labels that count the columns of the outputs."""
+    kinds = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
+    functions = (functional.cross_entropy, functional.nll_loss, functional.multi_margin_loss)
+    return isinstance(loss, kinds) or loss in functions
+
+
+def expects_values(loss: object) -> bool:
+    """Whether the loss is known to compare outputs with targets of the same shape."""
+    kinds = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.BCEWithLogitsLoss, nn.BCELoss)
+    functions = (functional.mse_loss, functional.l1_loss, functional.smooth_l1_loss)
+    return isinstance(loss, kinds) or loss in functions

@@ -1,0 +1,116 @@
+"""A trial of shapes before training: no circuit runs and no weight is touched."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
+
+from hybridopt.bridges import QuantumNetwork, to_classical
+from hybridopt.errors import DataError, HybridOptError
+from hybridopt.seeding import isolated
+from hybridopt.training.objective import Loss, as_scalar, expects_labels, expects_values
+
+SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+
+
+def check_fit(
+    network: nn.Module,
+    batch: tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]],
+    loss: Loss,
+) -> None:
+    """Refuse data that the network or the loss cannot take.
+
+    Shapes are tried on torch's meta device, which computes nothing. If an operation has no meta
+    form, a classical copy of the network is tried on the real samples.
+
+    Raises:
+        DataError: Naming the shapes.
+    """
+    x, y = batch
+    try:
+        outputs = _on_meta(network, x)
+    except SHAPE_ERRORS as error:
+        if isinstance(error, HybridOptError):
+            raise
+        outputs = _on_copy(network, x, error)
+    if not isinstance(outputs, Tensor):
+        raise DataError(
+            f"The network must return one tensor, but {type(network).__name__} returned "
+            f"{type(outputs).__name__}. Wrap it in a module that returns the tensor to train."
+        )
+    if expects_labels(loss) or (outputs.ndim > 1 and outputs.shape[1] > 1):
+        _check_labels(outputs, y)
+    if expects_values(loss):
+        _check_targets(outputs, y)
+    _check_loss(outputs, y, loss)
+
+
+def _on_meta(network: nn.Module, x: Tensor) -> object:
+    tensors = {
+        name: torch.empty_like(tensor, device="meta")
+        for name, tensor in (*network.named_parameters(), *network.named_buffers())
+    }
+    with torch.no_grad(), isolated(0):
+        return torch.func.functional_call(network, tensors, (torch.empty_like(x, device="meta"),))
+
+
+def _on_copy(network: nn.Module, x: Tensor, error: Exception) -> object:
+    has_circuit = any(isinstance(module, QuantumNetwork) for module in network.modules())
+    trial = to_classical(network) if has_circuit else copy.deepcopy(network)
+    try:
+        with torch.no_grad(), isolated(0):
+            return trial(x)
+    except SHAPE_ERRORS as real:
+        del error
+        raise DataError(
+            f"The network {type(network).__name__} cannot take x of shape {tuple(x.shape)} and "
+            f"{x.dtype}: {_first_line(real)} Give x as many features as the network's first layer "
+            "takes (and batches large enough for its normalisation)."
+        ) from real
+
+
+def _check_labels(outputs: Tensor, y: Tensor) -> None:
+    if y.is_floating_point() or outputs.ndim < 2:
+        return
+    classes = outputs.shape[1]
+    if y.ndim == outputs.ndim - 1 and int(y.max()) >= classes:
+        row = int(y.flatten().argmax())
+        raise DataError(
+            f"Labels must be 0 to {classes - 1}, as the network has {classes} outputs, but row "
+            f"{row} of a batch holds {int(y.max())}. Give the last layer an output for each class."
+        )
+
+
+def _check_targets(outputs: Tensor, y: Tensor) -> None:
+    # broadcasting (samples, 1) against (samples, targets) would train on nonsense in silence
+    if y.is_floating_point() and y.numel() != outputs.numel():
+        raise DataError(
+            f"The network returns shape {tuple(outputs.shape)}, but the targets have shape "
+            f"{tuple(y.shape)}. Give the last layer one output for each target column."
+        )
+
+
+def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
+    meta = outputs.to("meta"), y.to("meta")
+    try:
+        value = loss(*meta)
+    except NotImplementedError:
+        return  # no meta form: the first step will tell
+    except SHAPE_ERRORS as error:
+        if isinstance(error, HybridOptError):
+            raise
+        if "meta" in str(error) or "different devices" in str(error):
+            return
+        raise DataError(
+            f"The loss cannot take outputs of shape {tuple(outputs.shape)} and targets of shape "
+            f"{tuple(y.shape)} and {y.dtype}: {_first_line(error)}"
+        ) from error
+    as_scalar(value)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{text[0].rstrip('.')}." if text else f"{type(error).__name__}."
