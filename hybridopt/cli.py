@@ -1,0 +1,134 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import hybridopt
+from hybridopt.data import dataset_names
+from hybridopt.errors import HybridOptError
+from hybridopt.execution import available_devices
+from hybridopt.files import output_folder
+from hybridopt.optim import OPTIMIZERS
+from hybridopt.study import RunOutcome, RunSettings, run_main_job, write_report
+from hybridopt.study.report import results_dict, table_rows
+
+INTERRUPTED = 130  # the shell's code for Ctrl-C
+
+app = typer.Typer(
+    help="Train networks on torch and as quantum circuits on Qiskit Aer, and compare fairly.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines, and nothing else.")]
+
+
+def _version(show: bool) -> None:
+    if show:
+        Console().print(f"hybridopt {hybridopt.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Train networks on torch and as quantum circuits on Qiskit Aer, and compare fairly."""
+
+
+@app.command()
+def run(
+    data: Annotated[str, typer.Option(help=f"Dataset: {', '.join(dataset_names())}.")] = "digits",
+    network: Annotated[
+        str,
+        typer.Option(help="`mlp:64-20-10`, `file.py:function`, or `auto` (20 hidden units)."),
+    ] = "auto",
+    optimizer: Annotated[str, typer.Option(help=f"{', '.join(OPTIMIZERS)}.")] = "adam",
+    start_epochs: Annotated[int, typer.Option(help="Classical epochs before the circuit.")] = 1,
+    epochs: Annotated[int, typer.Option(help="Epochs on the circuit.")] = 5,
+    fine_tuning_epochs: Annotated[int, typer.Option(help="Classical epochs after it.")] = 5,
+    shots: Annotated[
+        int | None, typer.Option(help="Shots a setting; without, exact simulation.")
+    ] = None,
+    shots_per_weight: Annotated[
+        int | None, typer.Option(help="Shots a setting, in multiples of the weights' places.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of data, weights, order and shots.")] = 0,
+    output: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("results/run"),
+    as_json: Json = False,
+) -> None:
+    """Train a network, carry it into a circuit, train it there, carry it back and fine-tune it."""
+    settings = RunSettings(
+        data=data,
+        network=network,
+        optimizer=optimizer,
+        start_epochs=start_epochs,
+        epochs=epochs,
+        fine_tuning_epochs=fine_tuning_epochs,
+        shots=shots,
+        shots_per_weight=shots_per_weight,
+        seed=seed,
+    )
+    output_folder(output)
+    outcome = run_main_job(settings, progress=not as_json)
+    page = write_report(outcome, output)
+    if as_json:
+        sys.stdout.write(json.dumps(results_dict(outcome), indent=2) + "\n")
+    else:
+        _print_outcome(outcome, page)
+
+
+@app.command()
+def devices(as_json: Json = False) -> None:
+    """Show which devices this build of Aer can use, and how to change the build."""
+    names = available_devices()
+    content: dict[str, Any] = {"devices": list(names), "gpu": "GPU" in names}
+    if as_json:
+        sys.stdout.write(json.dumps(content) + "\n")
+        return
+    console = Console()
+    console.print(f"Aer devices: {', '.join(names)}")
+    if "GPU" not in names:
+        console.print(
+            "For the GPU (Linux, CUDA), replace the package: `pip uninstall qiskit-aer`, then "
+            "`pip install qiskit-aer-gpu`. Both hold the same files, so only one may be there."
+        )
+
+
+def main() -> None:
+    """Entry point: our errors become one line, Ctrl-C leaves no half-written file."""
+    try:
+        app()
+    except HybridOptError as error:
+        Console(stderr=True).print(f"[bold red]Error:[/] {error}", highlight=False, markup=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted; nothing was written.")
+        sys.exit(INTERRUPTED)
+
+
+def _print_outcome(outcome: RunOutcome, page: Path) -> None:
+    header, rows = table_rows(outcome)
+    table = Table(title=f"{outcome.data.name}: a network into a circuit and back", box=None)
+    for position, name in enumerate(header):
+        table.add_column(name, justify="right" if position else "left", overflow="fold")
+    for position, row in enumerate(rows):
+        last_stage = position == len(outcome.stages) - 1
+        table.add_row(*row, style="bold" if last_stage else None, end_section=last_stage)
+    console = Console()
+    console.print(table)
+    console.print(
+        "One seed, and no quantum speed-up: without shots the circuit equals the twin's formula.",
+        style="dim",
+    )
+    console.print(f"{outcome.seconds:.0f} s in all. Report: {page}", soft_wrap=True)

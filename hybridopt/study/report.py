@@ -1,0 +1,161 @@
+"""What the main job leaves behind: a page, pictures, numbers, the network and the circuit."""
+
+from __future__ import annotations
+
+import base64
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from jinja2 import Environment
+from qiskit import QuantumCircuit, qasm3, qpy
+
+from hybridopt.files import output_folder, write_text, write_whole
+from hybridopt.study import figures
+from hybridopt.study.main_job import Result, RunOutcome
+
+SCHEMA = 1
+PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch", "numpy")
+
+
+def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
+    """Write report.html, pictures, results.json, network.pt, circuit.qpy and circuit.qasm.
+
+    All of it is made in memory first, so that an interruption leaves the folder as it was; then
+    each file is written whole.
+
+    Args:
+        outcome: Of `run_main_job`.
+        folder: Is made if it is missing; other files in it are left alone.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+    """
+    target = output_folder(folder)
+    pictures = {
+        "training.png": figures.png(figures.training_figure(outcome)),
+        "comparison.png": figures.png(figures.comparison_figure(outcome)),
+        "weights.png": figures.png(figures.weights_figure(outcome)),
+        "circuit.png": figures.png(figures.circuit_figure(outcome.circuit)),
+    }
+    results = results_dict(outcome)
+    page = _page(outcome, results, pictures)
+    gates = qasm3.dumps(outcome.circuit)
+    for name, content in pictures.items():
+        write_whole(target / name, _writer(content))
+    state = outcome.network.state_dict()
+    write_whole(target / "network.pt", lambda stream: torch.save(state, stream))
+    write_whole(target / "circuit.qpy", _qpy_writer(outcome.circuit))
+    write_text(target / "circuit.qasm", gates)
+    write_text(target / "results.json", json.dumps(results, indent=2) + "\n")
+    return write_text(target / "report.html", page)
+
+
+def results_dict(outcome: RunOutcome) -> dict[str, Any]:
+    """The content of results.json."""
+    name = metric_key(outcome)
+    return {
+        "schema": SCHEMA,
+        "data": outcome.data.name,
+        "task": outcome.data.task,
+        "settings": asdict(outcome.settings),
+        "stages": [_result_dict(result, name) for result in outcome.stages],
+        "controls": [_result_dict(result, name) for result in outcome.controls],
+        "circuit": {
+            "num_qubits": outcome.circuit.num_qubits,
+            "form": "full",
+            "scales": outcome.circuit_scales,
+        },
+        "seconds": outcome.seconds,
+        "versions": {package: version(package) for package in PACKAGES},
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def metric_key(outcome: RunOutcome) -> str:
+    """Key of the metric in results.json."""
+    return f"test_{outcome.metric_name}"
+
+
+def table_rows(outcome: RunOutcome) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table that terminal and page show."""
+    header = [
+        "",
+        f"test {figures.metric_label(outcome)}",
+        "training [s]",
+        "inference [ms]",
+        "steps",
+        "settings",
+        "shots",
+        "trainable",
+        "largest change at conversion",
+    ]
+    rows = []
+    for result in (*outcome.stages, *outcome.controls):
+        change = result.conversion_change
+        rows.append(
+            [
+                result.name if result in outcome.stages else f"control: {result.name}",
+                f"{result.test_metric:.3f}",
+                f"{result.training_seconds:.2f}",
+                f"{1e3 * result.inference_seconds:.1f}",
+                f"{result.steps:,}",
+                f"{result.cost.settings:,}",
+                f"{result.cost.shots:,}",
+                f"{result.trainable:,}",
+                "" if change is None else f"{change:.1e}" if change else "0",
+            ]
+        )
+    return header, rows
+
+
+def _result_dict(result: Result, metric: str) -> dict[str, Any]:
+    content = {
+        "name": result.name,
+        metric: result.test_metric,
+        "training_seconds": result.training_seconds,
+        "inference_seconds": result.inference_seconds,
+        "steps": result.steps,
+        **asdict(result.cost),
+        "trainable": result.trainable,
+        "largest_change_at_conversion": result.conversion_change,
+        "history": result.history.to_dict(),
+    }
+    if result.test_metric_before_fine_tuning is not None:
+        content[f"{metric}_before_fine_tuning"] = result.test_metric_before_fine_tuning
+    return content
+
+
+def _page(outcome: RunOutcome, results: dict[str, Any], pictures: dict[str, bytes]) -> str:
+    source = files("hybridopt.study").joinpath("templates/report.html").read_text("utf-8")
+    header, rows = table_rows(outcome)
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source).render(
+        outcome=outcome,
+        results=results,
+        header=header,
+        rows=rows,
+        num_stages=len(outcome.stages),
+        metric=figures.metric_label(outcome),
+        pictures={
+            name.removesuffix(".png"): base64.b64encode(content).decode()
+            for name, content in pictures.items()
+        },
+    )
+
+
+def _writer(content: bytes) -> Callable[[BinaryIO], object]:
+    return lambda stream: stream.write(content)
+
+
+def _qpy_writer(circuit: QuantumCircuit) -> Callable[[BinaryIO], object]:
+    return lambda stream: qpy.dump(circuit, stream)
