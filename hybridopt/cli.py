@@ -121,14 +121,17 @@ def _print_outcome(outcome: RunOutcome, page: Path) -> None:
     header, rows = table_rows(outcome)
     table = Table(title=f"{outcome.data.name}: a network into a circuit and back", box=None)
     for position, name in enumerate(header):
-        table.add_column(name, justify="right" if position else "left", overflow="fold")
+        table.add_column(name, justify="right" if position else "left", no_wrap=position == 0)
     for position, row in enumerate(rows):
-        last_stage = position == len(outcome.stages) - 1
-        table.add_row(*row, style="bold" if last_stage else None, end_section=last_stage)
+        if position == len(outcome.stages):
+            table.add_row()
+            table.add_row("controls", style="italic dim")
+        table.add_row(*row, style="bold" if position == len(outcome.stages) - 1 else None)
     console = Console()
     console.print(table)
     console.print(
-        "One seed, and no quantum speed-up: without shots the circuit equals the twin's formula.",
+        "Conversion: largest change of a weight, as the circuit reads it. One seed, and no quantum "
+        "speed-up: without shots the circuit equals the twin's formula.",
         style="dim",
     )
     console.print(f"{outcome.seconds:.0f} s in all. Report: {page}", soft_wrap=True)

@@ -53,3 +53,7 @@ class CheckpointError(HybridOptError, ValueError):
 
 class OutputError(HybridOptError, OSError):
     """A file or folder cannot be written."""
+
+
+class MissingExtraError(HybridOptError, ImportError):
+    """An optional package is not installed; the message says which extra brings it."""

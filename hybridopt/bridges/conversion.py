@@ -172,7 +172,7 @@ def _bridge(bridge: object, options: Mapping[str, Any]) -> Bridge:
 
 
 def _check_executor(executor: object) -> None:
-    if not (hasattr(executor, "run") and hasattr(executor, "check") and hasattr(executor, "usage")):
+    if not isinstance(executor, Executor):
         raise ArgumentTypeError(
             f"Argument `executor` must be an executor such as AerExecutor(), but is of type "
             f"{type(executor).__name__}."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
 
 
+@runtime_checkable
 class Program(Protocol):
     """A circuit whose angles are given later; it holds no data and knows nothing of torch.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
@@ -12,6 +12,7 @@ from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job, Readout
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Runs jobs. One executor governs forward and gradient alike."""
 

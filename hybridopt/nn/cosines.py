@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 
+@runtime_checkable
 class CosineReader(Protocol):
     """Estimates derivatives of cos(theta), exactly or from shots."""
 

@@ -20,7 +20,7 @@ SHOWN_INSTRUCTIONS = 44  # of a circuit that may have thousands
 def png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160, facecolor="white")
+    figure.savefig(buffer, format="png", dpi=160, facecolor="white", bbox_inches="tight")
     return buffer.getvalue()
 
 
@@ -33,10 +33,11 @@ def training_figure(outcome: RunOutcome) -> Figure:
     for stage in outcome.stages:
         color = STAGE_COLORS[stage.name]
         epochs, metrics, losses = _curve(stage, offset)
-        joined = [*joints[-1:], *zip(epochs, metrics, losses, strict=True)]
-        xs, ys, zs = zip(*joined, strict=True)
-        score.plot(xs, ys, color=color, marker="o", markersize=4, linewidth=2, label=stage.name)
-        loss.plot(xs, zs, color=color, marker="o", markersize=4, linewidth=2, label=stage.name)
+        xs, ys, zs = zip(*joints[-1:], *zip(epochs, metrics, losses, strict=True), strict=True)
+        marks = {"color": color, "marker": "o", "markersize": 5, "linewidth": 2}
+        marks["markevery"] = range(1 if joints else 0, len(xs))  # the joint has its own color
+        score.plot(xs, ys, label=stage.name, **marks)
+        loss.plot(xs, zs, **marks)
         joints.append((epochs[-1], metrics[-1], losses[-1]))
         offset = epochs[-1]
     start = len(outcome.stages[0].history)

@@ -18,7 +18,6 @@ from torch import nn
 
 from hybridopt import checks
 from hybridopt.bridges import (
-    BRIDGES,
     Memory,
     MemoryNetwork,
     QuantumNetwork,
@@ -254,15 +253,12 @@ class _Job:
         )
 
     def _carried(self, bridge: str, network: nn.Module) -> QuantumNetwork:
-        shots = self._shots(network)
-        options: dict[str, Any] = {}
-        if bridge != "random-subspace":
-            # shots: start every epoch at w0, where one shot a weight says least and costs least
-            options = {"scale": SCALE, "fold": None if shots is None else "epoch"}
-        else:
-            options = {"seed": self.settings.seed}
-        executor = AerExecutor(shots=shots, seed=self.settings.seed)
-        assert bridge in BRIDGES
+        executor = AerExecutor(shots=self._shots(network), seed=self.settings.seed)
+        options: dict[str, Any] = (
+            {"seed": self.settings.seed}
+            if bridge == "random-subspace"
+            else {"scale": SCALE, "fold": "epoch"}
+        )
         return to_quantum(network, bridge, executor=executor, **options)
 
     def _shots(self, network: nn.Module) -> int | None:

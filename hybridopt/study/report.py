@@ -89,22 +89,22 @@ def metric_key(outcome: RunOutcome) -> str:
 def table_rows(outcome: RunOutcome) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table that terminal and page show."""
     header = [
-        "",
+        "stage",
         f"test {figures.metric_label(outcome)}",
-        "training [s]",
-        "inference [ms]",
+        "train [s]",
+        "infer [ms]",
         "steps",
         "settings",
         "shots",
         "trainable",
-        "largest change at conversion",
+        "conversion",
     ]
     rows = []
     for result in (*outcome.stages, *outcome.controls):
         change = result.conversion_change
         rows.append(
             [
-                result.name if result in outcome.stages else f"control: {result.name}",
+                result.name,
                 f"{result.test_metric:.3f}",
                 f"{result.training_seconds:.2f}",
                 f"{1e3 * result.inference_seconds:.1f}",

@@ -65,10 +65,15 @@ def _on_copy(network: nn.Module, x: Tensor, error: Exception) -> object:
             return trial(x)
     except SHAPE_ERRORS as real:
         del error
+        way_out = (
+            "Give x as many features as the network's first layer takes (and batches large enough "
+            "for its normalisation)."
+            if x.is_floating_point()
+            else "Integers are meant as tokens for an Embedding; pass features as floats."
+        )
         raise DataError(
             f"The network {type(network).__name__} cannot take x of shape {tuple(x.shape)} and "
-            f"{x.dtype}: {_first_line(real)} Give x as many features as the network's first layer "
-            "takes (and batches large enough for its normalisation)."
+            f"{x.dtype}: {_first_line(real)} {way_out}"
         ) from real
 
 
@@ -80,7 +85,8 @@ def _check_labels(outputs: Tensor, y: Tensor) -> None:
         row = int(y.flatten().argmax())
         raise DataError(
             f"Labels must be 0 to {classes - 1}, as the network has {classes} outputs, but row "
-            f"{row} of a batch holds {int(y.max())}. Give the last layer an output for each class."
+            f"{row} of a batch holds {int(y.max())}. Give the last layer an output for each class; "
+            "pass regression targets as floats."
         )
 
 

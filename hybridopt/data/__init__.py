@@ -1,0 +1,9 @@
+"""Datasets: by name, or from the user's own tensors and arrays."""
+
+from __future__ import annotations
+
+from hybridopt.data.coerce import as_dataset
+from hybridopt.data.dataset import Dataset, Part
+from hybridopt.data.load import dataset_names, load_dataset
+
+__all__ = ["Dataset", "Part", "as_dataset", "dataset_names", "load_dataset"]

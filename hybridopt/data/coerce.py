@@ -1,0 +1,256 @@
+"""The user's own data, made into a Dataset: every way it can be wrong is named here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from hybridopt.data.dataset import Dataset, Part, check_equal_length
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
+
+REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGER_DTYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+FINITE_HINT = "Drop these samples or fill them in."
+LABEL_HINT = "Encode labels as integers 0, 1, ...; pass regression targets as floats."
+
+
+def as_dataset(data: object, *, dtype: torch.dtype | None = None) -> Dataset:
+    """Check the user's data and make a Dataset of it.
+
+    Integer or boolean ``y`` are class labels, real ``y`` are regression targets. The caller's
+    arrays are copied, never changed, and changing them later does not change the Dataset; only a
+    Dataset that is passed in keeps its own tensors.
+
+    Args:
+        data: A Dataset, a Part, a ``TensorDataset`` of two
+            tensors, or a pair ``(x, y)`` of tensors, arrays or lists. All samples of a pair
+            are training samples.
+        dtype: What real ``x`` and ``y`` are cast to; None keeps their precision.
+
+    Returns:
+        ``train.x`` real, or int64 if integers were given (tokens for an Embedding; booleans
+        become float32); ``train.y`` int64 of shape ``(samples,)``, or real of shape
+        ``(samples, targets)``, where ``(samples,)`` became ``(samples, 1)``.
+
+    Raises:
+        ArgumentTypeError: If ``data`` is something else.
+        ArgumentError: If ``dtype`` is no real torch dtype.
+        DataError: If the samples cannot be trained on: empty, of unequal length, NaN or
+            infinite, complex, text, labels that are negative or outside the classes.
+    """
+    if dtype is not None and dtype not in REAL_DTYPES:
+        raise ArgumentError(
+            f"Argument `dtype` must be a real torch dtype, but is {dtype}. "
+            "Pass for instance torch.float32 or torch.float64."
+        )
+    dataset = _checked(data) if isinstance(data, Dataset) else _from_pair(*_pair(data))
+    return dataset if dtype is None else _cast(dataset, dtype)
+
+
+def check_batch(
+    x: object, y: object, *, prefix: str = ""
+) -> tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]]:
+    """Check one batch of samples and bring it into the form of a `Part`.
+
+    Tensors that have this form already are detached, not copied.
+
+    Args:
+        x: Tensor, array or list with one row for each sample.
+        y: Tensor, array or list with one row for each sample.
+        prefix: Stands before ``x`` and ``y`` in messages, for instance ``"test."``.
+
+    Returns:
+        ``x`` and ``y`` as `as_dataset` describes them.
+
+    Raises:
+        ArgumentTypeError: If ``x`` or ``y`` is nothing that holds numbers.
+        DataError: If they cannot be trained on.
+    """
+    inputs = _inputs(f"{prefix}x", _tensor(f"{prefix}x", x))
+    targets = _targets(f"{prefix}y", _tensor(f"{prefix}y", y))
+    check_equal_length(len(inputs), len(targets), prefix=prefix)
+    return inputs, targets
+
+
+def _pair(data: object) -> tuple[object, object]:
+    if isinstance(data, Part):
+        return data.x, data.y
+    if isinstance(data, TensorDataset):
+        if len(data.tensors) != 2:
+            raise DataError(
+                f"A TensorDataset must hold two tensors, x and y, but holds {len(data.tensors)}."
+            )
+        return data.tensors[0], data.tensors[1]
+    if isinstance(data, tuple | list):
+        if len(data) != 2:
+            raise DataError(f"A pair (x, y) must have two members, but has {len(data)}.")
+        return data[0], data[1]
+    raise ArgumentTypeError(
+        "Argument `data` must be a Dataset, a pair (x, y) of tensors or arrays, or a "
+        f"TensorDataset, but is a {type(data).__name__}."
+    )
+
+
+def _from_pair(x: object, y: object) -> Dataset:
+    inputs, targets = check_batch(x, y)
+    part = Part(_own(inputs, x), _own(targets, y))
+    if targets.dtype != torch.int64:
+        return Dataset("data", "regression", part)
+    num_classes = max(2, int(targets.max()) + 1)  # labels that are all 0 still mean yes or no
+    return Dataset("data", "classification", part, num_classes=num_classes)
+
+
+def _own(tensor: Tensor, given: object) -> Tensor:
+    """Copy a tensor of the caller's; arrays were copied when they were converted."""
+    return tensor.clone() if isinstance(given, Tensor) else tensor
+
+
+def _checked(dataset: Dataset) -> Dataset:
+    parts = {}
+    for label, part in dataset.parts():
+        x, y = check_batch(part.x, part.y, prefix=f"{label}.")
+        parts[label] = Part(x, y)
+        row = int(y.argmax())
+        if dataset.num_classes is not None and y[row] >= dataset.num_classes:
+            raise DataError(
+                f"Argument `{label}.y` must hold labels 0 to {dataset.num_classes - 1}, "
+                f"but row {row} holds {int(y[row])}. {LABEL_HINT}"
+            )
+    return replace(dataset, train=parts["train"], test=parts.get("test"))
+
+
+def _cast(dataset: Dataset, dtype: torch.dtype) -> Dataset:
+    parts = {}
+    for label, part in dataset.parts():
+        x, y = (t.to(dtype) if t.is_floating_point() else t for t in (part.x, part.y))
+        for name, tensor in (("x", x), ("y", y)):
+            way_out = f"The values overflow {dtype}; pass a wider `dtype`."
+            _check_finite(f"{label}.{name}", tensor, way_out)
+        parts[label] = Part(x, y)
+    return replace(dataset, train=parts["train"], test=parts.get("test"))
+
+
+def _inputs(name: str, x: Tensor) -> Tensor:
+    """Inputs that a network can take: integers as int64, everything else real and finite."""
+    if x.dtype == torch.bool:
+        x = x.float()
+    if not x.is_floating_point():
+        return x.long()
+    if x.ndim == 1:
+        raise DataError(
+            f"Argument `{name}` must have shape (samples, features), but has shape ({len(x)},). "
+            f"If each sample is one number, pass `{name}.reshape(-1, 1)`."
+        )
+    _check_finite(name, x)
+    return x
+
+
+def _targets(name: str, y: Tensor) -> Tensor:
+    """Labels as int64 of shape ``(samples,)``, or real targets of shape ``(samples, targets)``."""
+    if y.numel() == 0:
+        raise DataError(f"Argument `{name}` must hold targets, but has shape {tuple(y.shape)}.")
+    if y.is_floating_point():
+        _check_finite(name, y)
+        return y[:, None] if y.ndim == 1 else y
+    labels = y.long()
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataError(
+            f"Argument `{name}` must hold one class label for each sample, but has shape "
+            f"{tuple(y.shape)}. Pass `{name}.argmax(1)` if it is one-hot, floats if it holds "
+            "regression targets."
+        )
+    row = int(labels.argmin())
+    if labels[row] < 0:
+        raise DataError(
+            f"Argument `{name}` must hold labels of 0 or more, "
+            f"but row {row} holds {int(labels[row])}. {LABEL_HINT}"
+        )
+    return labels
+
+
+def _check_finite(name: str, values: Tensor, way_out: str = FINITE_HINT) -> None:
+    if not values.is_floating_point():
+        return
+    finite = torch.isfinite(values)
+    if finite.all():
+        return
+    row = int(finite.reshape(len(values), -1).all(dim=1).logical_not().nonzero()[0])
+    count = int(finite.logical_not().sum())
+    raise DataError(
+        f"Argument `{name}` must be finite, but holds {count} NaN or infinite "
+        f"value{'s' if count > 1 else ''}, the first in row {row}. {way_out}"
+    )
+
+
+def _tensor(name: str, values: object) -> Tensor:
+    """A tensor with one row for each sample, real, integer or boolean; arrays are copied."""
+    tensor = (
+        values.detach() if isinstance(values, Tensor) else _from_array(name, _array(name, values))
+    )
+    if tensor.layout != torch.strided or tensor.is_meta:
+        what = "holds no values (meta device)" if tensor.is_meta else "is sparse or nested"
+        raise DataError(
+            f"Argument `{name}` must be a dense tensor, but {what}. "
+            "Pass a dense tensor, for instance by `.to_dense()`."
+        )
+    if tensor.dtype not in (*REAL_DTYPES, *INTEGER_DTYPES, torch.bool):
+        raise DataError(_dtype_message(name, str(tensor.dtype), complex_=tensor.is_complex()))
+    if tensor.ndim == 0:
+        raise DataError(
+            f"Argument `{name}` must have one row for each sample, but is a single number."
+        )
+    if len(tensor) == 0:
+        raise DataError(f"Argument `{name}` must hold at least one sample, but is empty.")
+    return tensor
+
+
+def _array(name: str, values: object) -> Shaped[np.ndarray, "*shape"]:
+    """The caller's values as a numpy array, possibly his own."""
+    if not isinstance(values, list | tuple) and not hasattr(values, "__array__"):
+        raise ArgumentTypeError(
+            f"Argument `{name}` must be a tensor, an array or a list of numbers, "
+            f"but is a {type(values).__name__}."
+        )
+    masked = int(np.ma.getmaskarray(values).sum()) if isinstance(values, np.ma.MaskedArray) else 0
+    if masked:
+        raise DataError(
+            f"Argument `{name}` must hold all its values, but {masked} "
+            "are masked. Drop these samples or fill them in with `.filled(...)`."
+        )
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+        raise DataError(
+            f"Argument `{name}` must be a regular table of numbers, but numpy cannot read it: "
+            f"{error}"
+        ) from error
+
+
+def _from_array(name: str, array: Shaped[np.ndarray, "*shape"]) -> Tensor:
+    """Copy an array into a tensor: integers as int64, real numbers in their precision."""
+    kind = array.dtype.kind
+    if kind not in "biuf" or array.dtype.itemsize > 8:  # torch has no longdouble
+        raise DataError(_dtype_message(name, str(array.dtype), complex_=kind == "c"))
+    if kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise DataError(
+            f"Argument `{name}` must fit int64, but holds {int(array.max())}. {LABEL_HINT}"
+        )
+    target = np.dtype(np.int64) if kind in "iu" else array.dtype.newbyteorder("=")
+    return torch.from_numpy(np.array(array, dtype=target, order="C", copy=True))
+
+
+def _dtype_message(name: str, dtype: str, *, complex_: bool) -> str:
+    if complex_:
+        way_out = f"Pass real and imaginary parts as features, or `abs({name})`."
+    elif name.endswith("y"):
+        way_out = LABEL_HINT
+    else:
+        way_out = "Convert it to float32, float64 or int64; encode text and categories first."
+    return f"Argument `{name}` must hold real numbers or integers, but has dtype {dtype}. {way_out}"

@@ -1,0 +1,190 @@
+"""What a network is trained and tested on: samples in two parts, and what they mean."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Shaped
+from torch import Tensor
+
+from hybridopt import checks
+from hybridopt.data.scaling import Scaling
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Raw samples as a source gives them, before the split and before standardising.
+
+    Attributes:
+        x: Shape ``(samples, features)``, in the units of the source.
+        y: Shape ``(samples,)``: class labels 0, 1, ... or one real target.
+        feature_names: One name for each column of ``x``.
+        class_names: One name for each class; None for regression.
+    """
+
+    x: Float64[np.ndarray, "samples features"]
+    y: Shaped[np.ndarray, " samples"]
+    feature_names: tuple[str, ...]
+    class_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Part:
+    """Samples for one purpose, training or testing: row i of ``x`` belongs to row i of ``y``.
+
+    Attributes:
+        x: Inputs, shape ``(samples, ...)``: real features, or int64 tokens for an Embedding.
+        y: Class labels, int64 of shape ``(samples,)``, or real targets of shape
+            ``(samples, targets)``, never ``(samples,)``: against outputs of shape
+            ``(samples, 1)`` that would broadcast to ``(samples, samples)`` in silence.
+
+    Raises:
+        ArgumentTypeError: If ``x`` or ``y`` is no tensor.
+        DataError: If they have no rows to pair, or not equally many.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __post_init__(self) -> None:
+        for name, value in (("x", self.x), ("y", self.y)):
+            if not isinstance(value, Tensor):
+                raise ArgumentTypeError(
+                    f"Argument `{name}` of a Part must be a tensor, but is a "
+                    f"{type(value).__name__}. Use `as_dataset((x, y))` to convert arrays."
+                )
+            if value.ndim == 0:
+                raise DataError(
+                    f"Argument `{name}` of a Part must have one row for each sample, "
+                    "but is a single number."
+                )
+        check_equal_length(len(self.x), len(self.y))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"Part(x={_signature(self.x)}, y={_signature(self.y)})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Samples to train on, samples to test with, and how to read them.
+
+    Attributes:
+        name: For tables and titles.
+        task: ``"classification"`` or ``"regression"``.
+        train: What the network sees.
+        test: What it is judged by; None if everything is trained on.
+        num_classes: Labels lie in ``0 ... num_classes - 1``; None for regression.
+        feature_names: One name for each feature, where they are known.
+        class_names: One name for each class, where they are known.
+        x_scaling: How the features were standardised; None if they were not.
+        y_scaling: How regression targets were standardised; None if they were not.
+
+    Raises:
+        ArgumentError: If task and ``num_classes`` contradict each other.
+        DataError: If the parts have no or different features, or targets that do not fit
+            the task. Values are not read; `as_dataset` does that.
+    """
+
+    name: str
+    task: Task
+    train: Part
+    test: Part | None = None
+    num_classes: int | None = None
+    feature_names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = None
+    x_scaling: Scaling | None = None
+    y_scaling: Scaling | None = None
+
+    def __post_init__(self) -> None:
+        checks.choice("task", self.task, ("classification", "regression"))
+        if self.task == "classification":
+            checks.integer("num_classes", self.num_classes, minimum=1)
+        elif self.num_classes is not None:
+            raise ArgumentError(
+                f"Argument `num_classes` must be None for regression, but is {self.num_classes}."
+            )
+        for label, part in self.parts():
+            _check_targets(f"{label}.y", part.y, self.task)
+        if self.test is not None:
+            _check_same_shape("x", self.train.x, self.test.x)
+            _check_same_shape("y", self.train.y, self.test.y)
+
+    def parts(self) -> tuple[tuple[str, Part], ...]:
+        """The parts that are there, each with its name."""
+        train = (("train", self.train),)
+        return train if self.test is None else (*train, ("test", self.test))
+
+    @property
+    def num_features(self) -> int:
+        """Numbers in one sample: columns for a table, pixels for an image."""
+        return math.prod(self.train.x.shape[1:])
+
+    @property
+    def num_outputs(self) -> int:
+        """How many outputs a network needs: one for each class, or for each target column."""
+        if self.num_classes is not None:
+            return self.num_classes
+        return math.prod(self.train.y.shape[1:])
+
+    def __repr__(self) -> str:
+        outputs = ("class", "classes") if self.num_classes is not None else ("target", "targets")
+        sizes = [
+            _count(self.num_features, "feature", "features"),
+            _count(self.num_outputs, *outputs),
+            f"{len(self.train)} training and {0 if self.test is None else len(self.test)} test "
+            "samples",
+        ]
+        return f"Dataset({self.name!r}, {self.task}, {', '.join(sizes)})"
+
+
+def check_equal_length(num_x: int, num_y: int, *, prefix: str = "") -> None:
+    """Refuse inputs and targets that cannot be paired.
+
+    Raises:
+        DataError: If the lengths differ; the message names both.
+    """
+    if num_x != num_y:
+        raise DataError(
+            f"Arguments `{prefix}x` and `{prefix}y` must be of equal length, "
+            f"but have {num_x} and {num_y} rows. Pass one target for each sample."
+        )
+
+
+def _check_targets(name: str, y: Tensor, task: Task) -> None:
+    if task == "classification" and (y.dtype != torch.int64 or y.ndim != 1):
+        raise DataError(
+            f"Argument `{name}` must be int64 labels of shape (samples,) for classification, "
+            f"but is {_signature(y)}. Use `as_dataset((x, y))` to convert labels."
+        )
+    if task == "regression" and (not y.dtype.is_floating_point or y.ndim < 2):
+        raise DataError(
+            f"Argument `{name}` must be real of shape (samples, targets) for regression, "
+            f"but is {_signature(y)}. Use `as_dataset((x, y))` to convert targets."
+        )
+
+
+def _check_same_shape(name: str, train: Tensor, test: Tensor) -> None:
+    if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
+        raise DataError(
+            f"Arguments `train.{name}` and `test.{name}` must have the same shape (but for the "
+            f"number of rows) and dtype, but are {_signature(train)} and {_signature(test)}."
+        )
+
+
+def _signature(tensor: Tensor) -> str:
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return f"{dtype}{tuple(tensor.shape)}"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

