@@ -119,7 +119,11 @@ def main() -> None:
 
 def _print_outcome(outcome: RunOutcome, page: Path) -> None:
     header, rows = table_rows(outcome)
-    table = Table(title=f"{outcome.data.name}: a network into a circuit and back", box=None)
+    table = Table(
+        title=f"{outcome.data.name}: a network into a circuit and back",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
     for position, name in enumerate(header):
         table.add_column(name, justify="right" if position else "left", no_wrap=position == 0)
     for position, row in enumerate(rows):
@@ -130,8 +134,9 @@ def _print_outcome(outcome: RunOutcome, page: Path) -> None:
     console = Console()
     console.print(table)
     console.print(
-        "Conversion: largest change of a weight, as the circuit reads it. One seed, and no quantum "
-        "speed-up: without shots the circuit equals the twin's formula.",
+        "On the test part, one seed. numbers: what is trained. change: the largest change of a "
+        "weight at the conversion, as the circuit reads it.\nNo quantum speed-up: without shots "
+        "the circuit equals the formula of the twin.",
         style="dim",
     )
     console.print(f"{outcome.seconds:.0f} s in all. Report: {page}", soft_wrap=True)

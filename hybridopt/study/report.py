@@ -90,14 +90,13 @@ def table_rows(outcome: RunOutcome) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table that terminal and page show."""
     header = [
         "stage",
-        f"test {figures.metric_label(outcome)}",
-        "train [s]",
-        "infer [ms]",
-        "steps",
+        f"{figures.metric_label(outcome)}",
+        "train s",
+        "infer ms",
         "settings",
         "shots",
-        "trainable",
-        "conversion",
+        "numbers",
+        "change",
     ]
     rows = []
     for result in (*outcome.stages, *outcome.controls):
@@ -108,7 +107,6 @@ def table_rows(outcome: RunOutcome) -> tuple[list[str], list[list[str]]]:
                 f"{result.test_metric:.3f}",
                 f"{result.training_seconds:.2f}",
                 f"{1e3 * result.inference_seconds:.1f}",
-                f"{result.steps:,}",
                 f"{result.cost.settings:,}",
                 f"{result.cost.shots:,}",
                 f"{result.trainable:,}",
