@@ -12,6 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 import hybridopt
+from hybridopt.bench import run_benchmarks, write_outcome
+from hybridopt.bench.suite import as_dict as bench_dict
+from hybridopt.bench.suite import table as bench_table
 from hybridopt.data import dataset_names
 from hybridopt.errors import HybridOptError
 from hybridopt.execution import available_devices
@@ -86,6 +89,29 @@ def run(
         sys.stdout.write(json.dumps(results_dict(outcome), indent=2) + "\n")
     else:
         _print_outcome(outcome, page)
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option(help="End within a minute.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder for figures.")] = Path("results/bench"),
+    as_json: Json = False,
+) -> None:
+    """Measure hybridopt on this machine: ratios against a reference in the same run."""
+    output_folder(output)
+    console = Console(stderr=as_json)
+    with console.status("measuring") as status:
+        outcome = run_benchmarks(quick=quick, report=status.update)
+    folder = write_outcome(outcome, output)
+    if as_json:
+        sys.stdout.write(json.dumps(bench_dict(outcome), indent=2) + "\n")
+        return
+    header, rows = bench_table(outcome)
+    shown = Table(*header, title="hybridopt bench", box=None, padding=(0, 1, 0, 0))
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
+    console.print(f"Figures: {folder}", soft_wrap=True)
 
 
 @app.command()

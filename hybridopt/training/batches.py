@@ -49,12 +49,13 @@ class TensorBatches:
         yield from zip(torch.split(x, size), torch.split(y, size), strict=True)
 
     def samples(self) -> list[Batch]:
-        """Batches of every size that will come up, for a trial of shapes."""
+        """Batches for a trial of shapes: a whole one, and the last if it has a single sample."""
         x, y = self.part.x, self.part.y
-        if self.batch_size is None:
-            return [(x, y)]
-        sizes = {min(self.batch_size, len(x)), len(x) % self.batch_size}
-        return [(x[:size], y[:size]) for size in sorted(sizes, reverse=True) if size]
+        size = self.batch_size or len(x)
+        sizes = [min(size, len(x))]
+        if len(x) > 1 and len(x) % size == 1:
+            sizes.append(1)  # what normalisation over the batch cannot take
+        return [(x[:size], y[:size]) for size in sizes]
 
     def fingerprint(self) -> str:
         """Tells whether a resumed run sees the same samples."""

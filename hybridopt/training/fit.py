@@ -112,35 +112,40 @@ def fit(
         generator.manual_seed(seed)
     else:
         generator.seed()
-    with isolated(seed):  # a loader draws its first batch from the global generators
-        prepared = training_data(data, network, spec, batch_size, generator)
-        samples = prepared.batches.samples()
-    chosen = choose_loss(loss, prepared.task)
-    modes = {module: module.training for module in network.modules()}
-    if not network.training:
-        network.train()
-    for batch in samples:
-        check_fit(network, batch, chosen)
-    training = Training(
-        network, prepared, built, chosen, rule, callbacks, History(metric_name(prepared.task, loss))
-    )
-    settings = {
-        "network": checkpoints.describe(network),
-        "optimizer": type(built).__name__,
-        "data": prepared.batches.fingerprint() if checkpoint is not None else "",
-        "seed": seed,
-    }
-    try:
+    with _training_mode(network):
+        with isolated(seed):  # a loader's first batch and a trial of shapes may draw random numbers
+            prepared = training_data(data, network, spec, batch_size, generator)
+            chosen = choose_loss(loss, prepared.task)
+            for batch in prepared.batches.samples():
+                check_fit(network, batch, chosen)
+        history = History(metric_name(prepared.task, loss))
+        training = Training(network, prepared, built, chosen, rule, callbacks, history)
+        settings = {
+            "network": checkpoints.describe(network),
+            "optimizer": type(built).__name__,
+            "data": prepared.batches.fingerprint() if checkpoint is not None else "",
+            "seed": seed,
+        }
         with isolated(seed):
             _resume(training, checkpoint, settings, generator)
             with _bar(progress, training, epochs) as after_step:
                 training.run(
                     epochs, after_step, lambda: _save(training, checkpoint, settings, generator)
                 )
+    return history
+
+
+@contextmanager
+def _training_mode(network: nn.Module) -> Iterator[None]:
+    """Training mode for a network in eval mode; a network that trains keeps its parts' modes."""
+    modes = {module: module.training for module in network.modules()}
+    if not network.training:
+        network.train()
+    try:
+        yield
     finally:
         for module, mode in modes.items():
             module.training = mode
-    return training.history
 
 
 def _check_network(network: object) -> None:

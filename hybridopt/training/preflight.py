@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from hybridopt.bridges import QuantumNetwork, to_classical
 from hybridopt.errors import DataError, HybridOptError
-from hybridopt.seeding import isolated
 from hybridopt.training.objective import Loss, as_scalar, expects_labels, expects_values
 
 SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
@@ -24,7 +23,8 @@ def check_fit(
     """Refuse data that the network or the loss cannot take.
 
     Shapes are tried on torch's meta device, which computes nothing. If an operation has no meta
-    form, a classical copy of the network is tried on the real samples.
+    form, a classical copy of the network is tried on the real samples. The caller keeps the global
+    random state.
 
     Raises:
         DataError: Naming the shapes.
@@ -53,7 +53,7 @@ def _on_meta(network: nn.Module, x: Tensor) -> object:
         name: torch.empty_like(tensor, device="meta")
         for name, tensor in (*network.named_parameters(), *network.named_buffers())
     }
-    with torch.no_grad(), isolated(0):
+    with torch.no_grad():
         return torch.func.functional_call(network, tensors, (torch.empty_like(x, device="meta"),))
 
 
@@ -61,7 +61,7 @@ def _on_copy(network: nn.Module, x: Tensor, error: Exception) -> object:
     has_circuit = any(isinstance(module, QuantumNetwork) for module in network.modules())
     trial = to_classical(network) if has_circuit else copy.deepcopy(network)
     try:
-        with torch.no_grad(), isolated(0):
+        with torch.no_grad():
             return trial(x)
     except SHAPE_ERRORS as real:
         del error

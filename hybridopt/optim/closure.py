@@ -1,0 +1,129 @@
+"""A closure asked several times in one step: same random numbers, no `backward()` of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+
+Closure: TypeAlias = Callable[[], Tensor | tuple[Tensor, Tensor]]
+
+BACKWARD_CALLED = (
+    "The closure given to `Newton.step` called `backward()`. Newton takes first and second "
+    "derivatives itself: return the loss and do not call `backward()`."
+)
+
+
+class RepeatedClosure:
+    """Ask a closure for the loss at several weights, as if it were one call.
+
+    Within the block every call draws the same random numbers from torch, so dropout drops the
+    same units and the losses can be compared; after the block torch's generators stand where
+    one call leaves them. Attention runs on its plain kernel, the only one that torch can
+    differentiate twice.
+
+    Args:
+        closure: Returns the loss; with ``with_outputs`` the pair ``(loss, outputs)``.
+        params: The parameters that the loss is differentiated by.
+        with_outputs: Whether the closure returns a pair.
+    """
+
+    def __init__(self, closure: Closure, params: Sequence[Tensor], *, with_outputs: bool) -> None:
+        self._closure = closure
+        self._params = params
+        self._with_outputs = with_outputs
+        self._generators = [torch.default_generator]
+        indices = {p.device.index for p in params if p.device.type == "cuda"}
+        self._generators += [torch.cuda.default_generators[index] for index in sorted(indices)]
+
+    def __enter__(self) -> RepeatedClosure:
+        self._before = [generator.get_state() for generator in self._generators]
+        self._after: list[Tensor] | None = None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._after is not None:
+            self._set_random_state(self._after)
+
+    @torch.enable_grad()
+    def graph(self) -> tuple[Tensor, Tensor | None]:
+        """The loss (and the outputs) with the graph that leads to them.
+
+        Raises:
+            ArgumentTypeError: If the closure returns something else.
+            ArgumentError: If it called `backward()` or the loss depends on no parameter.
+        """
+        before = [_mark(p) for p in self._params]
+        loss, outputs = self._unpack(self._call())
+        if any(_was_written(p, mark) for p, mark in zip(self._params, before, strict=True)):
+            raise ArgumentError(BACKWARD_CALLED)
+        if not loss.requires_grad:
+            raise ArgumentError(
+                "The loss that the closure returned depends on no trainable parameter. Compute "
+                "it from the network, without `detach()`, `item()` or `torch.no_grad()`."
+            )
+        return loss, outputs
+
+    @torch.no_grad()
+    def loss(self) -> float:
+        """The loss alone, at the present weights."""
+        return self._unpack(self._call())[0].item()
+
+    def _call(self) -> object:
+        self._set_random_state(self._before)
+        with sdpa_kernel(SDPBackend.MATH):
+            result = self._closure()
+        if self._after is None:
+            self._after = [generator.get_state() for generator in self._generators]
+        return result
+
+    def _set_random_state(self, states: Sequence[Tensor]) -> None:
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.set_state(state)
+
+    def _unpack(self, result: Any) -> tuple[Tensor, Tensor | None]:
+        if not self._with_outputs:
+            return _scalar(result), None
+        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Tensor)):
+            raise ArgumentTypeError(
+                'With curvature="gauss-newton" the closure must return the pair '
+                f"(loss, outputs) of tensors, but returned {_describe(result)}."
+            )
+        return _scalar(result[0]), result[1]
+
+
+def _scalar(loss: object) -> Tensor:
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        raise ArgumentTypeError(
+            "The closure must return the loss as a tensor with one element, but returned "
+            f"{_describe(loss)}."
+        )
+    return loss.reshape(())
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    return f"{value!r} of type {type(value).__name__}"
+
+
+def _mark(p: Tensor) -> tuple[Tensor | None, int]:
+    return p.grad, -1 if p.grad is None else p.grad._version
+
+
+def _was_written(p: Tensor, mark: tuple[Tensor | None, int]) -> bool:
+    """Whether a gradient came in since ``mark``; one that was merely set to zero does not count."""
+    if p.grad is None or (p.grad is mark[0] and p.grad._version == mark[1]):
+        return False
+    return bool(p.grad.any())

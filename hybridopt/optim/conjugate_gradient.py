@@ -1,0 +1,77 @@
+"""Newton directions from products with the curvature matrix, by truncated conjugate gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from hybridopt.optim.cholesky import GROWTH, SMALLEST_DAMPING
+from hybridopt.optim.curvature import Curvature, finite_products
+
+
+class ConjugateGradientDirections:
+    r"""Approximate solutions of :math:`(H + \lambda I)\, d = -g` without forming :math:`H`.
+
+    The iteration starts at 0 and stops when the residual is below
+    :math:`\min(1/2, \sqrt{\lVert g \rVert})\, \lVert g \rVert`, after ``max_steps`` products, or
+    on a search direction without positive curvature. Then it returns the iterate so far, which
+    descends (the gradient step, if it is the first), and asks for more damping from the next
+    step on. Costs one product for each iteration.
+
+    Args:
+        curvature: Gradient and products.
+        resolution: Relative rounding error of a product.
+        max_steps: The most products.
+
+    References:
+        Dembo & Steihaug, Math. Programming 26, 190 (1983); Nocedal & Wright, Numerical
+        Optimization, 2nd ed. (2006), algorithm 7.1; Martens, ICML (2010), for networks.
+    """
+
+    def __init__(self, curvature: Curvature, *, resolution: float, max_steps: int) -> None:
+        self._curvature = curvature
+        self._gradient = curvature.gradient
+        self._resolution = resolution
+        self._max_steps = max_steps
+        self._along_gradient = 0.0
+        self.smallest_damping = float(self._gradient.norm())
+
+    def directions(
+        self, damping: float
+    ) -> Iterator[tuple[Float64[Tensor, " num_parameters"], float]]:
+        """The truncated solution, and after it the step along the gradient, each with a damping."""
+        direction, missing = self._solve(damping)
+        grown = max(GROWTH * damping, missing, self.smallest_damping)
+        yield direction, grown if missing else damping
+        curvature = self._along_gradient + damping
+        yield -self._gradient / (curvature if curvature > 0 else 1.0), grown
+
+    def _solve(self, damping: float) -> tuple[Float64[Tensor, " num_parameters"], float]:
+        """The iterate, and the damping that would have kept all curvature positive, or 0."""
+        solution = torch.zeros_like(self._gradient)
+        residual = -self._gradient
+        search = residual
+        square = float(residual @ residual)
+        target = min(0.5, math.sqrt(math.sqrt(square))) * math.sqrt(square)
+        for iteration in range(self._max_steps):
+            image = finite_products(self._curvature, search[None])[0]
+            curvature = float(search @ image) / float(search @ search)
+            if iteration == 0:
+                self._along_gradient = curvature
+                self.smallest_damping = SMALLEST_DAMPING * abs(curvature) or self.smallest_damping
+            noise = self._resolution * float(image.norm() / search.norm())
+            if not curvature + damping > noise:
+                return (solution if iteration else residual), noise - curvature
+            image = image + damping * search
+            length = square / float(search @ image)
+            solution = solution + length * search
+            residual = residual - length * image
+            previous, square = square, float(residual @ residual)
+            if math.sqrt(square) <= target:
+                break
+            search = residual + square / previous * search
+        return solution, 0.0

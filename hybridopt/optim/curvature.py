@@ -1,0 +1,247 @@
+"""Products of the Hessian or the Gauss-Newton matrix with vectors, by automatic differentiation.
+
+Neither matrix is formed here: a product costs a few backward passes, and a stack of vectors
+shares them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+from torch.autograd import grad
+from torch.autograd.graph import saved_tensors_hooks
+
+from hybridopt.errors import ArgumentError, HybridOptError, TrainingError
+from hybridopt.optim.closure import BACKWARD_CALLED
+from hybridopt.optim.parameters import FlatParameters
+
+MAX_ELEMENTS = 2**25  # of one stack of backward passes: 256 MiB in float64
+
+
+@runtime_checkable
+class Curvature(Protocol):
+    """Gradient and curvature of a loss at the present weights."""
+
+    gradient: Float64[Tensor, " num_parameters"]
+    rows_at_once: int
+
+    def products(
+        self, vectors: Float64[Tensor, "rows num_parameters"]
+    ) -> Float64[Tensor, "rows num_parameters"]:
+        """The curvature matrix times each of the ``vectors``."""
+        ...
+
+
+class Hessian:
+    r"""Products with the Hessian, :math:`H v = \nabla (v^\top \nabla L)`.
+
+    Costs one backward pass at construction, and one through its graph for each stack of vectors.
+
+    Args:
+        loss: The loss with its graph.
+        flat: The parameters.
+
+    References:
+        Pearlmutter, Neural Computation 6, 147 (1994).
+    """
+
+    def __init__(self, loss: Float[Tensor, ""], flat: FlatParameters) -> None:
+        self._flat = flat
+        saved = _SavedElements()
+        with saved:
+            self._gradients = _first_gradients(loss, flat, create_graph=True)
+        self.gradient = _detached(self._gradients, flat)
+        self.rows_at_once = saved.rows_at_once(flat.size)
+
+    def products(
+        self, vectors: Float64[Tensor, "rows num_parameters"]
+    ) -> Float64[Tensor, "rows num_parameters"]:
+        """The Hessian times each of the ``vectors``."""
+        flat = self._flat
+        return flat.join(vjp_rows(self._gradients, flat.params, flat.split(vectors)))
+
+
+class GaussNewton:
+    r"""Products with the generalized Gauss-Newton matrix, :math:`G v = J^\top H_L J v`.
+
+    :math:`J` is the Jacobian of the network's outputs by the parameters and :math:`H_L` the
+    Hessian of the loss by the outputs, so :math:`G` is positive semi-definite for every convex
+    loss. :math:`J v` is the derivative of :math:`u \mapsto J^\top u`, which is linear, so two
+    backward passes stand in for a forward-mode one and every network that can be differentiated
+    twice will do. Costs two backward passes at construction, and two for each stack of vectors.
+
+    Args:
+        loss: The loss with its graph, computed from ``outputs``.
+        outputs: The network's outputs, any shape.
+        flat: The parameters.
+
+    References:
+        Schraudolph, Neural Computation 14, 1723 (2002).
+    """
+
+    def __init__(
+        self, loss: Float[Tensor, ""], outputs: Float[Tensor, "*outputs"], flat: FlatParameters
+    ) -> None:
+        self._flat = flat
+        self._outputs = outputs
+        self.gradient = _detached(_first_gradients(loss, flat, create_graph=False), flat)
+        self._loss_gradient = _gradient_by_outputs(loss, outputs)
+        self._cotangent = torch.zeros_like(outputs, requires_grad=True)
+        saved = _SavedElements()
+        with saved:
+            self._pulled_back = grad(
+                outputs, flat.params, self._cotangent, create_graph=True, allow_unused=True
+            )
+        self.rows_at_once = saved.rows_at_once(flat.size)
+
+    def products(
+        self, vectors: Float64[Tensor, "rows num_parameters"]
+    ) -> Float64[Tensor, "rows num_parameters"]:
+        """The Gauss-Newton matrix times each of the ``vectors``."""
+        flat = self._flat
+        tangents = vjp_rows(self._pulled_back, [self._cotangent], flat.split(vectors))
+        cotangents = vjp_rows([self._loss_gradient], [self._outputs], tangents)
+        return flat.join(vjp_rows([self._outputs], flat.params, cotangents))
+
+
+def matrix(curvature: Curvature) -> Float64[Tensor, "num_parameters num_parameters"]:
+    """The whole curvature matrix, made symmetric.
+
+    Its rows come from as few stacked backward passes as memory allows: the operations between
+    weights and loss save a number of elements that is counted, and a stack may take
+    `MAX_ELEMENTS` of them.
+    """
+    identity = torch.eye(
+        len(curvature.gradient), dtype=torch.float64, device=curvature.gradient.device
+    )
+    chunks = torch.split(identity, curvature.rows_at_once)
+    rows = torch.cat([finite_products(curvature, chunk) for chunk in chunks])
+    return (rows + rows.T) / 2
+
+
+def finite_products(
+    curvature: Curvature, vectors: Float64[Tensor, "rows num_parameters"]
+) -> Float64[Tensor, "rows num_parameters"]:
+    """Like ``curvature.products``, and refuses infinite and undefined second derivatives.
+
+    Raises:
+        TrainingError: If a product is not finite.
+    """
+    images = curvature.products(vectors)
+    if not bool(images.isfinite().all()):
+        raise TrainingError(
+            "The loss and its gradient are finite, but its second derivatives are not (a root "
+            "or a norm at zero, for instance), so Newton cannot take a step. The weights are "
+            "unchanged."
+        )
+    return images
+
+
+def vjp_rows(
+    tensors: Sequence[Tensor | None],
+    inputs: Sequence[Tensor],
+    cotangents: Sequence[Float[Tensor, "rows ..."]],
+) -> list[Float[Tensor, "rows ..."]]:
+    """Vector-Jacobian products of ``tensors`` by ``inputs`` for a stack of cotangents.
+
+    The whole stack takes one batched backward pass; where an operation in the graph has no
+    batching rule, each row takes its own, with the same result. The graph is kept.
+
+    Args:
+        tensors: Differentiated tensors; None and constants contribute nothing.
+        inputs: What they are differentiated by; where they do not depend on it, zeros.
+        cotangents: One for each of ``tensors``, of its shape behind an axis of rows.
+    """
+    num_rows = len(cotangents[0])
+    live = [(t, c) for t, c in zip(tensors, cotangents, strict=True) if t is not None]
+    live = [(t, c) for t, c in live if t.requires_grad]
+    if not live:
+        return [x.new_zeros(num_rows, *x.shape) for x in inputs]
+    alive, stack = [t for t, _ in live], [c for _, c in live]
+    if num_rows > 1:
+        try:
+            return _batched(alive, inputs, stack)
+        except HybridOptError:
+            raise
+        except RuntimeError:
+            pass  # no batching rule, or too little memory: row by row, a real fault shows again
+    rows = [
+        grad(alive, inputs, [c[row] for c in stack], retain_graph=True, materialize_grads=True)
+        for row in range(num_rows)
+    ]
+    return [torch.stack(column) for column in zip(*rows, strict=True)]
+
+
+def _batched(
+    tensors: Sequence[Tensor], inputs: Sequence[Tensor], stack: Sequence[Tensor]
+) -> list[Tensor]:
+    with warnings.catch_warnings():  # torch's own fall-back is slow, not wrong
+        warnings.filterwarnings("ignore", message="There is a performance drop")
+        found = grad(
+            tensors, inputs, stack, retain_graph=True, allow_unused=True, is_grads_batched=True
+        )
+    return [
+        x.new_zeros(len(stack[0]), *x.shape) if g is None else g
+        for g, x in zip(found, inputs, strict=True)
+    ]
+
+
+def _first_gradients(
+    loss: Tensor, flat: FlatParameters, *, create_graph: bool
+) -> Sequence[Tensor | None]:
+    try:
+        gradients: Sequence[Tensor | None] = grad(
+            loss, flat.params, retain_graph=True, create_graph=create_graph, allow_unused=True
+        )
+    except RuntimeError as error:
+        if "backward through the graph a second time" in str(error):
+            raise ArgumentError(BACKWARD_CALLED) from error
+        raise
+    if all(g is None for g in gradients):
+        raise ArgumentError(
+            "The loss that the closure returned depends on no parameter of this optimizer. Was "
+            "the optimizer made from another network, or from this one before a conversion?"
+        )
+    return gradients
+
+
+def _gradient_by_outputs(loss: Tensor, outputs: Tensor) -> Tensor:
+    found = None
+    if outputs.requires_grad:
+        found = grad(loss, outputs, create_graph=True, allow_unused=True)[0]
+    if found is None:
+        raise ArgumentError(
+            "The closure must return (loss, outputs) with the loss computed from these outputs "
+            "of the network, but the loss does not depend on them."
+        )
+    return found
+
+
+def _detached(
+    gradients: Sequence[Tensor | None], flat: FlatParameters
+) -> Float64[Tensor, " num_parameters"]:
+    pieces = [
+        torch.zeros_like(p) if g is None else g.detach()
+        for g, p in zip(gradients, flat.params, strict=True)
+    ]
+    return flat.join([piece[None] for piece in pieces])[0]
+
+
+class _SavedElements(saved_tensors_hooks):
+    """Count the elements that a pass keeps for the next one through its graph."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        super().__init__(self._count, lambda tensor: tensor)
+
+    def _count(self, tensor: Tensor) -> Tensor:
+        self.count += tensor.numel()
+        return tensor
+
+    def rows_at_once(self, size: int) -> int:
+        return max(1, MAX_ELEMENTS // max(size, self.count))

@@ -1,0 +1,162 @@
+"""Optimizers by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import LBFGS, SGD, Adagrad, Adam, Optimizer, RMSprop
+from torch.optim.optimizer import ParamsT
+
+from hybridopt import checks
+from hybridopt.errors import ArgumentError
+from hybridopt.optim.newton import Newton
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """What an optimizer's name stands for.
+
+    Attributes:
+        name: The name.
+        build: The constructor, ``build(params, lr=..., **options)``.
+        default_lr: The learning rate if none is given.
+        full_batch: Whether a step is meant to see all samples.
+        defaults: Further options, where ours differ from the constructor's.
+    """
+
+    name: str
+    build: Callable[..., Optimizer]
+    default_lr: float
+    full_batch: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def describes(self, optimizer: Optimizer) -> bool:
+        """Whether ``optimizer`` is what this name builds; full-batch methods may be subclassed."""
+        assert isinstance(self.build, type)
+        if self.full_batch:
+            return isinstance(optimizer, self.build)
+        return type(optimizer) is self.build
+
+
+OPTIMIZERS: Mapping[str, OptimizerSpec] = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            OptimizerSpec("gd", SGD, 0.1, full_batch=True),
+            OptimizerSpec("sgd", SGD, 0.1),
+            OptimizerSpec("newton", Newton, 1.0, full_batch=True),
+            OptimizerSpec("adagrad", Adagrad, 0.05),
+            OptimizerSpec("rmsprop", RMSprop, 0.01),
+            OptimizerSpec("adam", Adam, 0.01),
+            OptimizerSpec(
+                "lbfgs", LBFGS, 1.0, full_batch=True, defaults={"line_search_fn": "strong_wolfe"}
+            ),
+        )
+    }
+)
+"""The optimizers by name: gd, sgd, newton, adagrad, rmsprop, adam, lbfgs."""
+
+
+def spec_of(optimizer: str | Optimizer) -> OptimizerSpec | None:
+    """Look up an optimizer.
+
+    Args:
+        optimizer: A name, or an instance. An instance of torch's SGD counts as ``"sgd"``, for
+            only the batches tell it from ``"gd"``.
+
+    Returns:
+        Its entry in `OPTIMIZERS`; None for an instance of a class that has none.
+
+    Raises:
+        UnknownNameError: If the name is not known.
+    """
+    if not isinstance(optimizer, Optimizer):
+        return OPTIMIZERS[checks.choice("optimizer", optimizer, OPTIMIZERS)]
+    specs = (spec for name, spec in OPTIMIZERS.items() if name != "gd")
+    return next((spec for spec in specs if spec.describes(optimizer)), None)
+
+
+def create(
+    optimizer: str | Optimizer, params: ParamsT, *, lr: float | None = None, **options: Any
+) -> Optimizer:
+    """Make an optimizer from its name, or check one that is made already.
+
+    ======== =============================== ============ =============
+    name     method                          ``lr=None``  samples a step
+    ======== =============================== ============ =============
+    gd       gradient descent                0.1          all
+    sgd      stochastic gradient descent     0.1          a batch
+    newton   `Newton`                        1.0          all
+    adagrad  `torch.optim.Adagrad`           0.05         a batch
+    rmsprop  `torch.optim.RMSprop`           0.01         a batch
+    adam     `torch.optim.Adam`              0.01         a batch
+    lbfgs    `torch.optim.LBFGS`, with       1.0          all
+             strong Wolfe line search
+    ======== =============================== ============ =============
+
+    Args:
+        optimizer: A name from the table, or an instance, which is returned as it is.
+        params: The parameters, or groups of them.
+        lr: Learning rate; None is the default in the table.
+        options: Further arguments of the constructor.
+
+    Returns:
+        The optimizer.
+
+    Raises:
+        UnknownNameError: If the name or an option is not known.
+        ArgumentError: If there are no parameters; if ``lr`` is not positive and finite; if an
+            instance comes with ``lr`` or options, or optimizes none of ``params``.
+    """
+    groups: list[Any] = list(params)
+    if not groups:
+        raise ArgumentError("The optimizer has nothing to train: `params` is empty.")
+    spec = spec_of(optimizer)
+    if isinstance(optimizer, Optimizer):
+        _check_instance(optimizer, _tensors(groups), lr=lr, options=options)
+        return optimizer
+    assert spec is not None
+    known = [
+        name for name in inspect.signature(spec.build).parameters if name not in ("params", "lr")
+    ]
+    checks.keywords(f"Optimizer {spec.name!r}", options, known)
+    rate = spec.default_lr if lr is None else checks.real("lr", lr, minimum=0, strict=True)
+    return spec.build(groups, lr=rate, **{**spec.defaults, **options})
+
+
+def _check_instance(
+    optimizer: Optimizer, params: Iterable[Tensor], *, lr: float | None, options: Mapping[str, Any]
+) -> None:
+    given = [*(["lr"] if lr is not None else []), *options]
+    if given:
+        raise ArgumentError(
+            f"Argument `{given[0]}` cannot be given beside an optimizer instance, which has its "
+            f"own: set it when you make the {type(optimizer).__name__}."
+        )
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if held.isdisjoint(id(p) for p in params):
+        raise ArgumentError(
+            f"The {type(optimizer).__name__} optimizes none of the given parameters. It was made "
+            "from other ones, for instance from those of the network before its conversion: make "
+            "it from the network that is to be trained."
+        )
+
+
+def _tensors(params: Iterable[Any]) -> list[Tensor]:
+    """The tensors in ``params``: tensors, pairs of name and tensor, or groups of either."""
+    found: list[Tensor] = []
+    for entry in params:
+        if isinstance(entry, torch.Tensor):
+            found.append(entry)
+        elif isinstance(entry, tuple):
+            found.append(entry[1])
+        else:
+            group = entry["params"]
+            found += [group] if isinstance(group, torch.Tensor) else _tensors(group)
+    return found
