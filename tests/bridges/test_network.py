@@ -1,0 +1,281 @@
+"""Laws of every bridge with every network."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+import hybridopt as ho
+from hybridopt.bridges import Memory, RandomSubspace, Twin
+
+from .networks import BRIDGES, NETWORKS, RECIPES, snapshot
+
+every_network = pytest.mark.parametrize("recipe", NETWORKS)
+every_bridge = pytest.mark.parametrize("bridge", BRIDGES)
+
+
+def train(case, quantum, steps: int = 1) -> None:
+    optimizer = torch.optim.Adam(quantum.parameters(), lr=0.02)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        case.loss(quantum).backward()
+        optimizer.step()
+
+
+def is_exact(bridge) -> bool:
+    return getattr(bridge, "form", "residual") == "residual"
+
+
+@every_network
+@every_bridge
+def test_the_given_network_is_left_as_it_is(recipe, bridge):
+    case = recipe()
+    before = snapshot(case.network)
+    quantum = ho.to_quantum(case.network, bridge)
+    train(case, quantum)
+    ho.to_classical(quantum)
+    assert snapshot(case.network) == before
+
+
+@every_network
+@every_bridge
+def test_carrying_over_and_back_gives_the_same_network(recipe, bridge):
+    case = recipe()
+    classical = ho.to_classical(ho.to_quantum(case.network, bridge))
+    before, after = snapshot(case.network), snapshot(classical)
+    if not is_exact(bridge):
+        torch.testing.assert_close(
+            classical.state_dict(), case.network.state_dict(), rtol=1e-6, atol=1e-12
+        )
+        before.pop("state")
+        after.pop("state")
+    assert after == before
+    assert list(classical.state_dict()) == list(case.network.state_dict())
+    assert not {id(p) for p in classical.parameters()} & {id(p) for p in case.network.parameters()}
+
+
+@every_network
+@every_bridge
+def test_outputs_are_those_of_the_network(recipe, bridge):
+    case = recipe()
+    quantum = ho.to_quantum(case.network, bridge)
+    actual, expected = case.outputs(quantum), case.outputs(case.network)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=case.precision)
+
+
+@every_network
+@every_bridge
+def test_parameters_are_angles_and_what_stays_classical(recipe, bridge):
+    case = recipe()
+    quantum = ho.to_quantum(case.network, bridge)
+    parameters = dict(quantum.named_parameters())
+    angles = parameters.pop("angles")
+    trained = sum(p.numel() for p in case.network.parameters() if p.requires_grad)
+    assert angles.dtype is torch.float64
+    assert angles.requires_grad
+    assert len(angles) == (4 if isinstance(bridge, RandomSubspace) else trained)
+    assert quantum.num_weights == trained
+    assert quantum.num_trainable == len(angles)
+    stays = {f"network.{n}" for n, p in case.network.named_parameters() if not p.requires_grad}
+    assert set(parameters) == stays
+    assert not any(p.requires_grad for p in parameters.values())
+    assert "scales" in dict(quantum.named_buffers())
+    assert [quantum.training] == [case.network.training]
+
+
+@every_network
+@every_bridge
+def test_trained_network_comes_back_as_it_computes(recipe, bridge):
+    case = recipe()
+    quantum = ho.to_quantum(case.network, bridge)
+    train(case, quantum, steps=2)
+    classical = ho.to_classical(quantum)
+    before, after = snapshot(case.network), snapshot(classical)
+    for part in ("dtypes", "trainable", "gradients", "modes", "classes", "ties"):
+        assert after[part] == before[part]
+    assert after["state"] != before["state"]
+    for name, buffer in classical.named_buffers():
+        assert torch.equal(buffer, quantum.network.get_buffer(name))
+    torch.testing.assert_close(
+        case.outputs(classical), case.outputs(quantum), rtol=0, atol=case.precision
+    )
+
+
+@every_network
+@every_bridge
+def test_state_dict_and_deepcopy_carry_everything(recipe, bridge):
+    case = recipe()
+    quantum = ho.to_quantum(case.network, bridge)
+    train(case, quantum)
+    fresh = ho.to_quantum(copy.deepcopy(case.network), bridge)
+    fresh.load_state_dict(quantum.state_dict())
+    expected = snapshot(ho.to_classical(quantum))
+    assert snapshot(ho.to_classical(fresh)) == expected
+    copied = copy.deepcopy(quantum)
+    assert snapshot(ho.to_classical(copied)) == expected
+    train(case, copied)
+    assert snapshot(ho.to_classical(quantum)) == expected
+
+
+@pytest.mark.parametrize("recipe", [p for p in NETWORKS if p.id != "weight-norm"])
+@every_bridge
+def test_pickle_carries_everything(recipe, bridge):  # torch pickles no parametrised network
+    case = recipe()
+    quantum = ho.to_quantum(case.network, bridge)
+    train(case, quantum)
+    copied = pickle.loads(pickle.dumps(quantum))
+    assert snapshot(ho.to_classical(copied)) == snapshot(ho.to_classical(quantum))
+    torch.testing.assert_close(case.loss(copied), case.loss(quantum), rtol=0, atol=1e-6)
+
+
+@every_bridge
+@pytest.mark.parametrize("recipe", [p for p in NETWORKS if "convolution" in p.id])
+def test_statistics_of_batches_are_learned_and_come_back(recipe, bridge):
+    case = recipe()
+    quantum = ho.to_quantum(case.network, bridge)
+    case.outputs(quantum)
+    case.outputs(case.network)
+    torch.testing.assert_close(
+        dict(ho.to_classical(quantum).named_buffers()),
+        dict(case.network.named_buffers()),
+        rtol=0,
+        atol=case.precision,
+    )
+
+
+@every_network
+@every_bridge
+def test_forward_leaves_no_weights_behind(recipe, bridge):
+    case = recipe()
+    quantum = ho.to_quantum(case.network, bridge)
+    case.outputs(quantum)
+    assert not any(p.requires_grad for p in quantum.network.parameters())
+    for module in quantum.network.modules():
+        if isinstance(module, nn.RNNBase):
+            assert all(weight is None for weight in module._flat_weights)
+
+
+@every_bridge
+def test_angles_stay_double_in_a_network_of_any_precision(bridge):
+    case = RECIPES["mlp"]()
+    quantum = ho.to_quantum(case.network, bridge)
+    train(case, quantum)
+    angles, scales = quantum.angles.detach().clone(), quantum.scales.clone()
+    for cast in (quantum.double, quantum.float, quantum.half, quantum.bfloat16, quantum.double):
+        cast()
+        assert quantum.angles.dtype is quantum.scales.dtype is torch.float64
+    assert torch.equal(quantum.angles, angles)
+    assert torch.equal(quantum.scales, scales)
+
+
+@every_bridge
+def test_gradients_have_the_dtype_of_the_angles_after_a_cast(bridge):
+    case = RECIPES["mlp"]()
+    quantum = ho.to_quantum(case.network, bridge)
+    case.loss(quantum).backward()
+    expected = quantum.angles.grad.clone()
+    quantum.half().float()
+    assert quantum.angles.grad.dtype is torch.float64
+    assert torch.equal(quantum.angles.grad, expected)
+
+
+@every_bridge
+def test_casting_up_and_down_changes_no_output(bridge):
+    case = RECIPES["mlp"]()
+    quantum = ho.to_quantum(case.network, bridge)
+    train(case, quantum, steps=3)
+    expected = snapshot(ho.to_classical(quantum))["state"]
+    assert snapshot(ho.to_classical(quantum.double().float()))["state"] == expected
+
+
+@every_bridge
+@pytest.mark.parametrize(
+    "recipe", [p for p in NETWORKS if p.id in {"convolution", "frozen", "lstm"}]
+)
+def test_double_computes_in_double_and_comes_back_double(recipe, bridge):
+    case = recipe()
+    quantum = ho.to_quantum(case.network, bridge).double()
+    case.x = case.x.double()
+    assert case.outputs(quantum).dtype is torch.float64
+    classical = ho.to_classical(quantum)
+    dtypes = {t.dtype for t in classical.state_dict().values() if t.is_floating_point()}
+    assert dtypes == {torch.float64}
+    assert case.outputs(classical).dtype is torch.float64
+
+
+@every_bridge
+@every_network
+def test_modes_are_switched_inside(recipe, bridge):
+    quantum = ho.to_quantum(recipe().network, bridge)
+    for mode in (True, False):
+        quantum.train(mode)
+        assert {m.training for m in ho.to_classical(quantum).modules()} == {mode}
+
+
+@every_bridge
+def test_training_with_adam_lowers_the_loss(bridge):
+    case = RECIPES["mlp"]()
+    quantum = ho.to_quantum(case.network, bridge)
+    before = case.loss(quantum).item()
+    train(case, quantum, steps=20)
+    assert case.loss(quantum).item() < 0.9 * before
+
+
+@every_bridge
+def test_meta_device_gives_shapes_and_runs_nothing(bridge, aer_calls):
+    case = RECIPES["mlp"]()
+    for network in (case.network, case.network.eval()):
+        quantum = ho.to_quantum(network, bridge).to("meta")
+        outputs = quantum(case.x.to("meta"))
+        assert (outputs.shape, outputs.dtype) == ((4, 2), torch.float32)
+        outputs.sum().backward()
+        assert quantum.angles.grad.is_meta
+    assert aer_calls == []
+
+
+@every_bridge
+def test_parameters_can_be_given_from_outside(bridge):
+    case = RECIPES["mlp-double"]()
+    quantum = ho.to_quantum(case.network, bridge)
+    angles = torch.linspace(-1, 1, len(quantum.angles), dtype=torch.float64)
+
+    def loss(given):
+        return (functional_call(quantum, {"angles": given}, (case.x,)) - 0.5).square().mean()
+
+    outside = torch.func.grad(loss)(angles)
+    quantum.angles.data = angles
+    case.loss(quantum).backward()
+    torch.testing.assert_close(outside, quantum.angles.grad, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bridge", [Twin(), RandomSubspace()], ids=["twin", "random-subspace"])
+def test_controls_cost_nothing_and_have_no_circuit(bridge, aer_calls):
+    case = RECIPES["mlp"]()
+    executor = ho.AerExecutor()
+    quantum = ho.to_quantum(case.network, bridge, executor=executor)
+    train(case, quantum)
+    quantum.decode(readout="circuit")
+    assert quantum.circuit() is None
+    assert (quantum.num_qubits, quantum.num_angles) == (0, 0)
+    assert quantum.step_cost(32) == ho.Cost() == executor.usage
+    assert aer_calls == []
+
+
+def test_summary_says_what_is_where():
+    executor = ho.AerExecutor(shots=100, seed=1)
+    quantum = ho.to_quantum(RECIPES["mlp"]().network, Memory(), executor=executor)
+    lines = quantum.summary().splitlines()
+    assert lines[0] == "memory bridge of Sequential"
+    numbers = [line.split(maxsplit=1) for line in lines[1:-1]]
+    assert numbers == [
+        ["weights", "32 in 4 tensors"],
+        ["trainable", "32"],
+        ["qubits", "6"],
+        ["angles", "32"],
+    ]
+    assert lines[-1].endswith("2 settings, 200 shots")

@@ -1,0 +1,61 @@
+"""The transform against scipy's matrix, the Gray code against its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.linalg import hadamard
+
+from hybridopt.circuits.walsh import gray_code, gray_step, walsh_hadamard
+from hybridopt.errors import ArgumentError
+
+EPS = np.finfo(np.float64).eps
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 32, 256])
+def test_transform_is_the_hadamard_matrix(size):
+    values = np.random.default_rng(size).normal(size=size)
+    rounding = 2 * size * EPS * np.abs(values).sum()
+    np.testing.assert_allclose(
+        walsh_hadamard(values), hadamard(size) @ values, rtol=0, atol=rounding
+    )
+
+
+def test_entries_are_signs_of_common_bits():
+    for k in range(8):
+        unit = np.zeros(8)
+        unit[k] = 1.0
+        signs = [(-1.0) ** (k & row).bit_count() for row in range(8)]
+        np.testing.assert_array_equal(walsh_hadamard(unit), signs)
+
+
+def test_twice_the_transform_is_a_multiple_of_the_identity():
+    values = np.random.default_rng(1).normal(size=64)
+    twice = walsh_hadamard(walsh_hadamard(values))
+    np.testing.assert_allclose(twice / 64, values, rtol=0, atol=64 * EPS * np.abs(values).sum())
+
+
+def test_transform_leaves_its_input_alone():
+    values = np.arange(8.0)
+    walsh_hadamard(values)
+    np.testing.assert_array_equal(values, np.arange(8.0))
+
+
+@pytest.mark.parametrize("size", [0, 3, 6, 12])
+def test_other_sizes_are_refused(size):
+    with pytest.raises(ArgumentError, match=rf"needs a power of two of values, but got {size}\."):
+        walsh_hadamard(np.zeros(size))
+
+
+def test_gray_code_of_three_bits():
+    assert [gray_code(i) for i in range(8)] == [0, 1, 3, 2, 6, 7, 5, 4]
+
+
+@pytest.mark.parametrize("num_bits", [1, 2, 3, 6])
+def test_gray_code_visits_every_number_in_steps_of_one_bit(num_bits):
+    size = 1 << num_bits
+    codes = [gray_code(i) for i in range(size)]
+    assert sorted(codes) == list(range(size))
+    for index, code in enumerate(codes):
+        step = gray_step(index, num_bits)
+        assert code ^ (1 << step) == codes[(index + 1) % size]

@@ -1,0 +1,99 @@
+"""Shapes and types checked at run time in every module, and a spy where circuits reach Aer."""
+
+from __future__ import annotations
+
+import pkgutil
+import random
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from unittest import mock
+
+import jaxtyping
+import pytest
+import qiskit_aer
+import torch
+
+# These check their own arguments and say what is wrong in words of ours. Tests hand them wrong
+# types on purpose and must meet our errors, not beartype's; so they are left as users get them.
+PUBLIC_DOORS = (
+    "hybridopt.bridges.conversion",
+    "hybridopt.bridges.memory",
+    "hybridopt.bridges.random_subspace",
+    "hybridopt.bridges.twin",
+    "hybridopt.checks",
+    "hybridopt.cli",
+    "hybridopt.data.coerce",
+    "hybridopt.data.dataset",
+    "hybridopt.data.generated",
+    "hybridopt.data.load",
+    "hybridopt.execution.aer",
+    "hybridopt.gradients.registry",
+    "hybridopt.optim.newton",
+    "hybridopt.optim.registry",
+    "hybridopt.study",
+    "hybridopt.training.batches",
+    "hybridopt.training.checkpoint",
+    "hybridopt.training.fit",
+)
+
+# an int is a float here as it is for mypy
+TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+
+
+def _give_beartype_its_own_dice() -> None:
+    """It looks at one random item of each list, and would draw from the caller's generator."""
+    with mock.patch.object(random, "getrandbits", random.Random(0).getrandbits):
+        import_module("beartype._check.code.codemain")
+
+
+def _leaf_modules(package: str, folder: Path) -> Iterator[str]:
+    """Names of all modules of a package that are no packages; nothing is imported."""
+    for info in pkgutil.iter_modules([str(folder)], prefix=f"{package}."):
+        if info.ispkg:
+            yield from _leaf_modules(info.name, folder / info.name.rpartition(".")[2])
+        else:
+            yield info.name
+
+
+def _is_public_door(module: str) -> bool:
+    return any(module == door or module.startswith(f"{door}.") for door in PUBLIC_DOORS)
+
+
+def _check_shapes_at_run_time() -> list[str]:
+    spec = find_spec("hybridopt")
+    assert spec is not None
+    assert spec.origin is not None
+    modules = [
+        module
+        for module in _leaf_modules("hybridopt", Path(spec.origin).parent)
+        if not _is_public_door(module)
+    ]
+    _give_beartype_its_own_dice()
+    jaxtyping.install_import_hook(modules, TYPE_CHECKER)
+    return modules
+
+
+torch.set_num_threads(1)  # tensors are tiny here: threads cost more than they give
+CHECKED_MODULES = _check_shapes_at_run_time()  # before anything imports hybridopt
+
+
+@pytest.fixture
+def checked_modules() -> list[str]:
+    """The modules whose annotations are checked at run time."""
+    return CHECKED_MODULES
+
+
+@pytest.fixture
+def aer_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many circuits each call of Aer was given so far."""
+    calls: list[int] = []
+    run = qiskit_aer.AerSimulator.run
+
+    def spy(self, circuits, *args, **kwargs):
+        calls.append(len(circuits) if isinstance(circuits, list | tuple) else 1)
+        return run(self, circuits, *args, **kwargs)
+
+    monkeypatch.setattr(qiskit_aer.AerSimulator, "run", spy)
+    return calls

@@ -1,0 +1,48 @@
+"""The lessons run, keep to their form, and are stored with the outputs of a whole run."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+LESSONS = sorted(FOLDER.glob("*.ipynb"))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning"),
+]
+
+
+def execute(path: Path) -> nbformat.NotebookNode:
+    spec = importlib.util.spec_from_file_location("execute", FOLDER / "execute.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.execute(path)
+
+
+def test_there_are_lessons():
+    assert [path.name[:2] for path in LESSONS] == ["01", "02"]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_runs_to_its_assertions(path):
+    code = [cell for cell in execute(path).cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    assert "assert" in code[-1].source
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_keeps_the_form_of_a_lesson(path):
+    cells = nbformat.read(path, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert "You will learn" in cells[0].source
+    assert "Time on a CPU" in cells[0].source
+    assert all(len(cell.source.splitlines()) <= 20 for cell in code)
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    pictures = [o for cell in code for o in cell.outputs if "image/png" in o.get("data", {})]
+    assert len(pictures) >= 2

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import hybridopt
+from hybridopt.cli import app, main
+
+SMALL = ["run", "--data", "iris", "--epochs", "1", "--fine-tuning-epochs", "1"]
+COMMAND = [sys.executable, "-c", "from hybridopt.cli import main; main()"]
+INTERRUPTED = 130
+
+
+def entry_point(monkeypatch, capsys, *arguments):
+    """Exit code, standard output and standard error of the installed command."""
+    monkeypatch.setattr(sys, "argv", ["hybridopt", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    out, err = capsys.readouterr()
+    return caught.value.code, out, err
+
+
+def plain(text: str) -> str:
+    """Words alone, whatever the width of the terminal."""
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--help"], ["run", "devices", "--version"]),
+        (["run", "--help"], ["--data", "--network", "--optimizer", "--epochs", "--shots", "--seed",
+                             "--output", "--json", "iris", "newton"]),
+        (["devices", "--help"], ["--json"]),
+    ],
+)  # fmt: skip
+def test_help(arguments, words):
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert result.exit_code == 0
+    assert all(word in plain(result.output) for word in words)
+
+
+def test_version():
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"hybridopt {hybridopt.__version__}\n")
+
+
+def test_devices():
+    result = CliRunner().invoke(app, ["devices", "--json"])
+    content = json.loads(result.stdout)
+    assert "CPU" in content["devices"]
+    assert content["gpu"] == ("GPU" in content["devices"])
+    text = CliRunner().invoke(app, ["devices"]).output
+    assert "Aer devices: CPU" in text
+    assert ("qiskit-aer-gpu" in text) != content["gpu"]
+
+
+def test_run_prints_json_and_nothing_else(tmp_path):
+    result = CliRunner().invoke(app, [*SMALL, "--json", "--output", str(tmp_path / "run")])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == json.loads((tmp_path / "run" / "results.json").read_text())
+
+
+def test_run_shows_bars_a_table_and_where_the_report_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path)
+    assert (code, err) == (0, "")
+    for name in ("classical-start", "quantum", "fine-tuned", "random-subspace", "twin", "controls"):
+        assert name in out
+    assert f"Report: {tmp_path / 'report.html'}" in out
+    assert "No quantum speed-up" in out
+
+
+def test_options_reach_the_job(tmp_path):
+    options = ["--network", "mlp:4-5-3", "--optimizer", "rmsprop", "--shots", "64", "--seed", "3",
+               "--start-epochs", "2"]  # fmt: skip
+    result = CliRunner().invoke(app, [*SMALL, *options, "--json", "--output", str(tmp_path)])
+    assert json.loads(result.stdout)["settings"] == {
+        "data": "iris", "network": "mlp:4-5-3", "optimizer": "rmsprop", "start_epochs": 2,
+        "epochs": 1, "fine_tuning_epochs": 1, "shots": 64, "shots_per_weight": None, "seed": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "irsi"], "Unknown dataset 'irsi'. Did you mean 'iris'"),
+        (["--optimizer", "adma"], "Unknown optimizer 'adma'."),
+        (["--epochs", "-1"], "Argument `epochs` must be 1 or more, but is -1."),
+        (["--shots", "0"], "Argument `shots` must be 1 or more, but is 0."),
+        (["--seed", "-1"], "Argument `seed` must be 0 or more, but is -1."),
+        (["--network", "mlp:1-2"], "The network 'mlp:1-2' takes 1 features"),
+        (["--network", "file[/x].py:make"], "There is no file file[/x].py"),
+        (["--network", "[red]net.py:make"], "There is no file [red]net.py"),
+        (["--shots", "10", "--shots-per-weight", "1"], "Give `shots` or `shots_per_weight`"),
+    ],
+)
+def test_our_errors_are_one_line(options, message, tmp_path, monkeypatch, capsys, aer_calls):
+    arguments = [*SMALL, *options, "--output", tmp_path / "run"]
+    code, out, err = entry_point(monkeypatch, capsys, *arguments)
+    assert (code, out, aer_calls) == (2, "", [])
+    assert err.count("\n") == 1
+    assert err.startswith("Error: ")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(
+    tmp_path, monkeypatch, capsys, aer_calls
+):
+    (tmp_path / "file").write_text("in the way")
+    code, out, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path / "file")
+    assert (code, out, aer_calls) == (2, "", [])
+    assert "Cannot write to the output folder" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--epochs", "many"], "Invalid value for '--epochs'"),
+        (["run", "--epoch", "1"], "--epochs"),
+        (["rnu"], "No such command 'rnu'"),
+    ],
+)
+def test_bad_options(arguments, message, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    code, out, err = entry_point(monkeypatch, capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert message in plain(err)
+    assert "Traceback" not in err
+
+
+def test_an_unforeseen_error_is_not_hidden(monkeypatch):
+    def broken(*arguments, **options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("hybridopt.cli.run_main_job", broken)
+    monkeypatch.setattr("hybridopt.cli.output_folder", lambda path: path)
+    monkeypatch.setattr(sys, "argv", ["hybridopt", *SMALL])
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+def test_ctrl_c_has_the_code_of_the_shell(monkeypatch, capsys, tmp_path):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hybridopt.cli.run_main_job", interrupted)
+    code, _, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path)
+    assert code == INTERRUPTED
+    assert "Interrupted; nothing was written." in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def shell(*arguments, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,
+    )
+
+
+@pytest.mark.slow
+def test_as_a_process(tmp_path):
+    done = shell("run", "--data", "mnist", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: Unknown dataset 'mnist'. Did you mean 'mnist5k'")
+    assert done.stderr.count("\n") == 1
+
+
+def wait_for(stream, word: str, seconds: float) -> str:
+    text, end = "", time.monotonic() + seconds
+    while word not in text and time.monotonic() < end:
+        text += stream.read(1)
+    return text
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_the_circuit_leaves_no_file(tmp_path: Path):
+    target = tmp_path / "run"
+    script = (
+        "from hybridopt.execution import AerExecutor\n"
+        "run = AerExecutor.run\n"
+        "def loud(self, job):\n"
+        "    print('on the circuit', flush=True)\n"
+        "    return run(self, job)\n"
+        "AerExecutor.run = loud\n"
+        "from hybridopt.cli import main\n"
+        "main()"
+    )
+    arguments = ["run", "--data", "iris", "--epochs", "100000", "--json", "--output", str(target)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert "on the circuit" in wait_for(process.stdout, "on the circuit", 100)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == INTERRUPTED
+    assert "Traceback" not in err
+    assert "nothing was written" in err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -1,0 +1,97 @@
+"""Files are whole or not there, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from hybridopt.errors import OutputError
+from hybridopt.files import output_folder, write_text, write_whole
+
+
+def test_text_is_read_as_written(tmp_path):
+    path = tmp_path / "a" / "b" / "größe.txt"
+    assert write_text(path, "θ → π/2\n") == path
+    assert path.read_bytes() == "θ → π/2\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_old_content_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "result"
+    write_text(path, "a long old text")
+    write_whole(str(path), lambda stream: stream.write(b"new"))
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_interrupted_writing_leaves_the_old_file(tmp_path, error):
+    path = tmp_path / "result"
+    write_text(path, "old")
+
+    def broken(stream):
+        stream.write(b"half of it")
+        raise error
+
+    with pytest.raises(error):
+        write_whole(path, broken)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_disk_is_our_error_and_leaves_nothing(tmp_path):
+    def full(stream):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(
+        OutputError, match=r"Cannot write .*result: .*No space left.* another place"
+    ):
+        write_whole(tmp_path / "result", full)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_in_the_way_is_refused_and_nothing_is_left(tmp_path):
+    (tmp_path / "result").mkdir()
+    with pytest.raises(OutputError, match=r"Cannot write .*result.*Choose another place\."):
+        write_text(tmp_path / "result", "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_file_in_place_of_the_parent_is_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match=r"Cannot write .*Choose another place\."):
+        write_text(tmp_path / "file" / "result", "x")
+
+
+def test_files_have_the_ordinary_mode(tmp_path):
+    before = os.umask(0o027)
+    try:
+        path = write_text(tmp_path / "result", "x")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+
+
+def test_output_folder_is_made_and_left_empty(tmp_path):
+    folder = output_folder(tmp_path / "a" / "b")
+    assert folder.is_dir()
+    assert list(folder.iterdir()) == []
+    assert output_folder(folder) == folder
+
+
+def test_output_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match=r"Cannot write to the output folder .*another folder\."):
+        output_folder(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_output_folder_without_permission_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(OutputError, match="Cannot write to the output folder"):
+            output_folder(tmp_path)
+    finally:
+        tmp_path.chmod(0o700)

@@ -1,0 +1,136 @@
+"""The package is installed both ways and used from another folder, as a stranger would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+USE = """
+import json, sys
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+import torch
+import hybridopt as ho
+
+data = ho.load_dataset("iris", seed=0)
+network = torch.nn.Linear(4, 3)
+quantum = ho.to_quantum(network)
+history = ho.fit(quantum, data, epochs=1)
+back = ho.to_classical(quantum)
+page = files("hybridopt.study").joinpath("templates/report.html").read_text("utf-8")
+gallery = files("hybridopt").joinpath("circuits/gallery/README.md")
+json.dump({
+    "file": ho.__file__,
+    "version": version("hybridopt-qiskit") == ho.__version__,
+    "settings": history.cost.settings,
+    "class": type(back).__name__,
+    "page": "<!doctype html>" in page,
+    "gallery": gallery.is_file(),
+    "typed": files("hybridopt").joinpath("py.typed").is_file(),
+}, sys.stdout)
+"""
+
+
+def call(*command: object, **options) -> str:
+    done = subprocess.run(
+        [str(part) for part in command],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def use(python: object, folder: Path, environment: dict[str, str]) -> dict[str, object]:
+    """What a script in ``folder`` finds, with nothing of the checkout on its path."""
+    clean = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME"}}
+    return json.loads(call(python, "-c", USE, cwd=folder, env={**clean, **environment}))
+
+
+def check(found: dict[str, object]) -> None:
+    assert found["version"]
+    assert found["settings"] == 4 * 2 + 1  # 120 samples in batches of 32, and the evaluation
+    assert (found["class"], found["page"], found["typed"]) == ("Linear", True, True)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    call(
+        sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, CHECKOUT,
+        cwd=folder,
+    )  # fmt: skip
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def target(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the wheel installs, and nothing else."""
+    folder = tmp_path_factory.mktemp("target")
+    call(
+        sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
+        "--target", folder, wheel, cwd=folder,
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    return folder
+
+
+def test_wheel(target, elsewhere):
+    found = use(sys.executable, elsewhere, {"PYTHONPATH": str(target)})
+    check(found)
+    assert Path(str(found["file"])).is_relative_to(target)
+    assert found["gallery"]
+    names = {path.name for path in target.iterdir()}
+    assert names - {"bin"} == {"hybridopt", "hybridopt_qiskit-0.1.0.dist-info"}
+
+
+def test_command_of_the_wheel(target, elsewhere):
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    command = target / "bin" / "hybridopt"
+    assert call(command, "--version", cwd=elsewhere, env=environment) == "hybridopt 0.1.0\n"
+
+
+def test_editable(tmp_path, elsewhere):
+    venv = tmp_path / "venv"
+    call(sys.executable, "-m", "venv", "--without-pip", venv)
+    python = venv / "bin" / "python"
+    # dependencies are borrowed from the running interpreter's site-packages: as a plain path
+    # entry, which reads no .pth file there, so that its own editable hybridopt is not found
+    (site,) = venv.glob("lib/python*/site-packages")
+    borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (site / "borrowed.pth").write_text("\n".join(sorted(borrowed)) + "\n")
+    missing = subprocess.run(
+        [python, "-c", "from hybridopt import fit"],
+        check=False,
+        cwd=elsewhere,
+        capture_output=True,
+        timeout=60,
+    )
+    assert missing.returncode != 0
+    call(
+        sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
+        "--no-build-isolation", "--no-index", "--editable", CHECKOUT, cwd=elsewhere,
+    )  # fmt: skip
+    found = use(python, elsewhere, {})
+    check(found)
+    assert Path(str(found["file"])) == CHECKOUT / "hybridopt" / "__init__.py"

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+import types
+
+import pytest
+
+import hybridopt
+
+MODULES = [
+    "hybridopt",
+    *sorted(info.name for info in pkgutil.walk_packages(hybridopt.__path__, "hybridopt.")),
+]
+PUBLIC = [getattr(hybridopt, name) for name in hybridopt.__all__]
+FAMILIES = [thing for thing in PUBLIC if isinstance(thing, types.ModuleType)]
+
+
+def test_names_are_listed_once():
+    assert len(set(hybridopt.__all__)) == len(hybridopt.__all__)
+
+
+@pytest.mark.parametrize("name", hybridopt.__all__)
+def test_listed_names_exist_and_are_documented(name):
+    thing = getattr(hybridopt, name)
+    doc = inspect.getdoc(thing)
+    assert doc
+    assert doc != inspect.getdoc(type(thing))
+    assert not doc.startswith(f"{name}(")  # what a dataclass makes up for itself
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+def test_members_of_a_family_are_documented(family):
+    names = getattr(family, "__all__", [n for n in vars(family) if not n.startswith("_")])
+    for name in names:
+        member = getattr(family, name)
+        if inspect.isclass(member) or inspect.isfunction(member):
+            assert inspect.getdoc(member), name
+
+
+@pytest.mark.parametrize(
+    "thing", [t for t in PUBLIC if inspect.isclass(t)], ids=lambda thing: thing.__name__
+)
+def test_methods_of_public_classes_are_documented(thing):
+    for name, member in vars(thing).items():
+        if not name.startswith("_") and (
+            inspect.isfunction(member) or isinstance(member, property)
+        ):
+            assert inspect.getdoc(member), f"{thing.__name__}.{name}"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [hybridopt.fit, hybridopt.load_dataset, hybridopt.to_quantum, hybridopt.to_classical],
+    ids=lambda function: function.__name__,
+)
+def test_every_argument_stands_in_the_docstring(function):
+    doc = inspect.getdoc(function)
+    for name in inspect.signature(function).parameters:
+        assert f"{name}:" in doc, name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name):
+    failed, _ = doctest.testmod(
+        importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    )
+    assert failed == 0
+
+
+def test_there_are_examples():
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for thing in (hybridopt.fit, hybridopt.to_quantum):
+        assert any(test.examples for test in finder.find(thing))
+
+
+@pytest.mark.parametrize("name", [n for n in dir(hybridopt.errors) if n.endswith("Error")])
+def test_our_errors_are_also_what_a_caller_would_catch(name):
+    error = getattr(hybridopt.errors, name)
+    assert issubclass(error, hybridopt.errors.HybridOptError)
+    if name != "HybridOptError":
+        builtin = [base for base in error.__mro__ if base.__module__ == "builtins"]
+        assert any(base not in {Exception, BaseException, object} for base in builtin)
+
+
+QUIET = """
+import logging, random, sys, warnings
+import numpy as np, torch, matplotlib
+torch.manual_seed(1); np.random.seed(2); random.seed(3)
+
+def state():
+    # other libraries may register filters of their own when they are imported first
+    return (
+        torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate(),
+        torch.get_default_dtype(), torch.get_num_threads(), np.geterr(),
+        logging.getLogger().level, list(logging.getLogger().handlers),
+        dict(matplotlib.rcParams), sys.getrecursionlimit(),
+    )
+
+import jinja2, qiskit, qiskit.circuit.library, qiskit_aer, rich.progress, sklearn.datasets
+import scipy.linalg, sklearn.model_selection, torch.func, torch.nn.attention, matplotlib.figure
+filters, before = list(warnings.filters), state()
+import hybridopt
+assert state() == before
+assert warnings.filters == filters, set(warnings.filters) ^ set(filters)
+"""
+NO_WINDOWS = "import hybridopt, sys; assert 'matplotlib.pyplot' not in sys.modules"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [QUIET, NO_WINDOWS], ids=["quiet", "no-windows"])
+def test_importing_prints_seeds_and_configures_nothing(script, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout, done.stderr) == ("", "")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import io
+import json
+import typing
+
+import pytest
+
+import hybridopt as ho
+from hybridopt.training.history import REASONS, EpochRecord, History, Status
+
+RECORDS = [
+    EpochRecord(1, 0.9, 1.1, 0.25, 0.5, 7, 70, 6),
+    EpochRecord(2, 0.7, 1.0, 0.50, 0.4, 9, 90, 8),
+]
+
+
+@pytest.fixture
+def history() -> History:
+    return History("accuracy", list(RECORDS), "epochs")
+
+
+def test_columns(history):
+    assert history.train_loss == [0.9, 0.7]
+    assert history.test_loss == [1.1, 1.0]
+    assert history.metric == [0.25, 0.5]
+    assert history.seconds == [0.5, 0.4]
+    assert (history.settings, history.shots, history.runs) == ([7, 9], [70, 90], [6, 8])
+    assert history.cost == ho.Cost(16, 160, 14)
+    assert (len(history), list(history)) == (2, RECORDS)
+
+
+def test_an_empty_history_costs_nothing():
+    assert History("r2").cost == ho.Cost()
+    assert (History("r2").status, len(History("r2"))) == ("running", 0)
+
+
+def test_round_trip_through_json(history):
+    again = History.from_dict(json.loads(json.dumps(history.to_dict())))
+    assert again == history
+
+
+def test_every_status_has_a_reason():
+    assert set(REASONS) == set(typing.get_args(Status))
+    assert all(History("r2", [], status).reason for status in REASONS)
+
+
+def test_seconds_are_those_of_the_training_steps(data, make_network):
+    history = ho.fit(make_network(), data, epochs=3)
+    assert all(seconds > 0 for seconds in history.seconds)
+    assert [record.epoch for record in history] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("records", "metric", "curves"),
+    [
+        (RECORDS, "accuracy", ["training", "test"]),
+        ([EpochRecord(1, 0.9, None, None, 0.5, 0, 0, 0)], "r2", ["training"]),
+        ([], "r2", ["training"]),
+    ],
+)
+def test_plot(records, metric, curves):
+    figure = History(metric, records).plot()
+    loss, score = figure.axes
+    assert [line.get_label() for line in loss.lines] == curves
+    assert list(loss.lines[0].get_ydata()) == [record.train_loss for record in records]
+    assert len(score.lines) == (1 if len(curves) == 2 else 0)
+    assert score.get_ylabel() == ("accuracy" if metric == "accuracy" else "$R^2$")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    assert buffer.getvalue().startswith(b"\x89PNG")
