@@ -9,13 +9,15 @@ from numbers import Integral, Real
 
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 
+LARGEST = 2**63 - 1  # what numpy and torch can count to
+
 
 def integer(name: str, value: object, *, minimum: int | None = None) -> int:
     """Return ``value`` as an int; bools and floats are refused.
 
     Raises:
         ArgumentTypeError: If it is no integer.
-        ArgumentError: If it is below ``minimum``.
+        ArgumentError: If it is below ``minimum``, or beyond 64 bits.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ArgumentTypeError(
@@ -24,6 +26,8 @@ def integer(name: str, value: object, *, minimum: int | None = None) -> int:
     number = int(value)
     if minimum is not None and number < minimum:
         raise ArgumentError(f"Argument `{name}` must be {minimum} or more, but is {number}.")
+    if number > LARGEST:
+        raise ArgumentError(f"Argument `{name}` must be {LARGEST} or less, but is {number}.")
     return number
 
 
@@ -43,7 +47,10 @@ def real(name: str, value: object, *, minimum: float = -math.inf, strict: bool =
         raise ArgumentTypeError(
             f"Argument `{name}` must be a number, but is {value!r} of type {type(value).__name__}."
         )
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise ArgumentError(f"Argument `{name}` must be finite, but is {number}.")
     if number < minimum or (strict and number == minimum):

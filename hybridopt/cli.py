@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import hybridopt
 from hybridopt.bench import run_benchmarks, write_outcome
@@ -83,7 +86,8 @@ def run(
         seed=seed,
     )
     output_folder(output)
-    outcome = run_main_job(settings, progress=not as_json)
+    with _interruptible():
+        outcome = run_main_job(settings, progress=not as_json)
     page = write_report(outcome, output)
     if as_json:
         sys.stdout.write(json.dumps(results_dict(outcome), indent=2) + "\n")
@@ -100,7 +104,7 @@ def bench(
     """Measure hybridopt on this machine: ratios against a reference in the same run."""
     output_folder(output)
     console = Console(stderr=as_json)
-    with console.status("measuring") as status:
+    with _interruptible(), console.status("measuring") as status:
         outcome = run_benchmarks(quick=quick, report=status.update)
     folder = write_outcome(outcome, output)
     if as_json:
@@ -132,15 +136,23 @@ def devices(as_json: Json = False) -> None:
 
 
 def main() -> None:
-    """Entry point: our errors become one line, Ctrl-C leaves no half-written file."""
+    """Entry point: our errors become one line, for people and for scripts."""
     try:
         app()
     except HybridOptError as error:
-        Console(stderr=True).print(f"[bold red]Error:[/] {error}", highlight=False, markup=True)
+        line = Text.assemble(("Error:", "bold red"), " ", " ".join(str(error).split()))
+        Console(stderr=True).print(line, soft_wrap=True)
         sys.exit(2)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C during the work, before anything is written, ends with the shell's code for it."""
+    try:
+        yield
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted; nothing was written.")
-        sys.exit(INTERRUPTED)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _print_outcome(outcome: RunOutcome, page: Path) -> None:

@@ -45,6 +45,18 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     return target
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a file that `write_whole` could not write; nothing is left behind but its folder.
+
+    Raises:
+        OutputError: If it is a folder, or its folder cannot be written.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"Cannot write {target}: it is a folder. Name a file in it.")
+    output_folder(target.parent)
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
     """Write UTF-8 text with `write_whole`."""
     return write_whole(path, lambda stream: stream.write(text.encode("utf-8")))

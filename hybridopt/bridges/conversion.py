@@ -19,6 +19,7 @@ from hybridopt.bridges.twin import Twin
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import AerExecutor, Executor
 
+REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 Bridge = Memory | Twin | RandomSubspace
 BRIDGES: Mapping[str, type[Bridge]] = {
     bridge.name: bridge for bridge in (Memory, Twin, RandomSubspace)
@@ -100,10 +101,13 @@ def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
             "already. Make a quantum network with `to_quantum` first."
         )
     result = copy.deepcopy(network)
+    decoded: dict[QuantumNetwork, nn.Module] = {}  # a layer at two places comes back as one
     for parent in list(result.modules()):
-        for name, child in list(parent.named_children()):
+        for name, child in parent._modules.items():
             if isinstance(child, QuantumNetwork):
-                setattr(parent, name, child.decode(readout=readout))
+                if child not in decoded:
+                    decoded[child] = child.decode(readout=readout)
+                parent._modules[name] = decoded[child]
     return result
 
 
@@ -143,10 +147,10 @@ def _check_parameter(name: str, parameter: nn.Parameter) -> None:
         raise ConversionError(
             f"Parameter `{name}` has no shape yet. Run the lazy network on one batch first."
         )
-    if parameter.is_complex() or not parameter.is_floating_point():
+    if parameter.dtype not in REAL_DTYPES:
         raise ConversionError(
             f"Parameter `{name}` is {parameter.dtype}, but the weights in a circuit must be real "
-            "floating-point numbers. Convert it, or keep it as a buffer."
+            "floating-point numbers of 16 bits or more. Convert it, or keep it as a buffer."
         )
     if parameter.is_meta:
         raise ConversionError(f"Parameter `{name}` is on the meta device and has no values.")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hybridopt.bridges.layout import WeightLayout
 from hybridopt.execution import Cost
 
-EXACT_BUFFERS = ("angles", "scales")  # stay float64 when the network is cast
+EXACT_TENSORS = ("angles", "scales", "projection")  # stay float64 when the network is cast
 
 
 class QuantumNetwork(nn.Module):
@@ -73,11 +73,7 @@ class QuantumNetwork(nn.Module):
     def decode(self, *, readout: str = "angles") -> nn.Module:
         """The plain network: from the angles, or with ``readout="circuit"`` as the circuit says."""
         moves = self.exact_moves() if readout == "angles" else self.moves()
-        tensors = [
-            weights.to(slot.dtype)
-            for weights, slot in zip(self.weights(moves), self.layout.slots, strict=True)
-        ]
-        return self.layout.filled(self.network, tensors)
+        return self.layout.filled(self.network, self.weights(moves))
 
     @property
     def num_weights(self) -> int:
@@ -122,12 +118,21 @@ class QuantumNetwork(nn.Module):
         )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantumNetwork:
-        kept = {name: getattr(self, name).dtype for name in EXACT_BUFFERS if hasattr(self, name)}
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        for name, dtype in kept.items():  # angles are float64 whatever the network computes in
-            tensor = getattr(self, name)
-            if tensor.dtype != dtype:
-                tensor.data = tensor.data.to(dtype)
+        # angles and scales are float64 whatever the network computes in: they move, uncast
+        exact = [getattr(self, name) for name in EXACT_TENSORS if hasattr(self, name)]
+        kept = {id(tensor) for tensor in (*exact, *(t.grad for t in exact if t.is_leaf))}
+
+        def move(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            if id(tensor) not in kept or moved.dtype == tensor.dtype:
+                return moved
+            return (
+                torch.empty_like(tensor, device=moved.device)
+                if (tensor.is_meta or moved.is_meta)
+                else tensor.to(moved.device)
+            )
+
+        super()._apply(move, recurse)  # type: ignore[no-untyped-call]
         return self
 
 

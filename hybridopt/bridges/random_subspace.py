@@ -77,8 +77,8 @@ class SubspaceNetwork(QuantumNetwork):
         self.angles = nn.Parameter(torch.zeros(size, dtype=torch.float64, device=device))
 
     def moves(self) -> Float64[Tensor, " M"]:
-        """P z."""
-        return self.projection.to(self.angles.dtype) @ self.angles
+        """P z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
+        return -(0.0 - self.projection @ self.angles)
 
     def exact_moves(self) -> Float64[Tensor, " M"]:
         """P z."""

@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-from hybridopt.bridges.layout import WeightLayout
-from hybridopt.bridges.memory import Memory, fold, initial_angles, tensor_scales
-from hybridopt.bridges.network import QuantumNetwork
+from hybridopt.bridges.cosine_network import CosineNetwork, check_form, check_scale
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.gradients import GradientRule
-from hybridopt.nn import ClosedFormSampler, read_cosines
+from hybridopt.nn import ClosedFormSampler
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,8 @@ class Twin:
     fold: str | None = None
 
     def __post_init__(self) -> None:
-        Memory(form=self.form, scale=self.scale, fold=self.fold)
+        check_form(self.form, self.fold)
+        check_scale(self.scale)
 
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
@@ -42,31 +40,27 @@ class Twin:
         return TwinNetwork(network, self, ClosedFormSampler(executor.shots, seed))
 
 
-class TwinNetwork(QuantumNetwork):
+class TwinNetwork(CosineNetwork):
     """A network whose weights are ``w0 - rho sin(delta)`` in torch."""
 
     bridge_name = Twin.name
+    executor: ClosedFormSampler
 
     def __init__(self, network: nn.Module, options: Twin, executor: ClosedFormSampler) -> None:
-        layout = WeightLayout(network)
-        scales = tensor_scales(layout, layout.tensors(network), options.form, options.scale)
-        super().__init__(network, scales, keep_origin=options.form == "residual")
+        super().__init__(
+            network,
+            form=options.form,
+            scale=check_scale(options.scale),
+            fold=options.fold,
+            executor=executor,
+        )
         self.options = options
-        self.executor = executor
-        self.fold_every_epoch = options.fold == "epoch"
-        self.angles = nn.Parameter(initial_angles(layout, network, scales, options.form))
+
+    @property
+    def reader(self) -> ClosedFormSampler:
+        """The closed form, or samples of it."""
+        return self.executor
 
     def moves(self) -> Float64[Tensor, " M"]:
         """-sin(delta) by torch, or a sample of what shots would say."""
-        if self.executor.shots is None:
-            return self.exact_moves()
-        return read_cosines(self.angles, self.executor)
-
-    def exact_moves(self) -> Float64[Tensor, " M"]:
-        """-sin(delta)."""
-        return -torch.sin(self.angles)
-
-    @torch.no_grad()
-    def fold(self) -> None:
-        """Move the trained weights into ``w0`` and set every angle back to its start."""
-        fold(self, self.options.form)
+        return self.exact_moves() if self.executor.shots is None else super().moves()

@@ -2,7 +2,7 @@
 
 from hybridopt.execution.aer import AerExecutor, available_devices
 from hybridopt.execution.cost import Cost
-from hybridopt.execution.executor import Executor
+from hybridopt.execution.executor import Executor, Metered
 from hybridopt.execution.job import Job, Probabilities, Readout, Stream
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Cost",
     "Executor",
     "Job",
+    "Metered",
     "Probabilities",
     "Readout",
     "Stream",

@@ -13,8 +13,8 @@ from hybridopt.execution.job import Job, Readout
 
 
 @runtime_checkable
-class Executor(Protocol):
-    """Runs jobs. One executor governs forward and gradient alike."""
+class Metered(Protocol):
+    """What training asks of an executor: what it has spent, and where its random stream stands."""
 
     @property
     def shots(self) -> int | None:
@@ -26,6 +26,19 @@ class Executor(Protocol):
         """Settings, shots and runs since construction."""
         ...
 
+    def state_dict(self) -> dict[str, Any]:
+        """Position in the sampling stream, plain types: ``"calls"`` counts what was drawn."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a position in the sampling stream."""
+        ...
+
+
+@runtime_checkable
+class Executor(Metered, Protocol):
+    """Runs jobs. One executor governs forward and gradient alike."""
+
     def check(self, program: Program, readout: Readout) -> None:
         """Raise if the job cannot be run; run nothing."""
         ...
@@ -36,12 +49,4 @@ class Executor(Protocol):
 
     def explain(self, job: Job) -> str:
         """Which strategy would run the job, and why."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """Position in the sampling stream."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a position in the sampling stream."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -61,10 +62,11 @@ def _mlp(spec: str, text: str, data: Dataset) -> nn.Module:
 def _from_file(path: Path, function: str) -> nn.Module:
     if not path.is_file():
         raise ArgumentError(f"There is no file {path} to take a network from.")
-    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    module_spec = importlib.util.spec_from_file_location(f"hybridopt_user_{path.stem}", path)
     if module_spec is None or module_spec.loader is None:
         raise ArgumentError(f"{path} is no Python file. Write `file.py:function`.")
     module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_spec.name] = module  # dataclasses and pickle look there
     try:
         module_spec.loader.exec_module(module)
         network = getattr(module, function)()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from hybridopt import checks
+from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Dataset, Part, as_dataset
 from hybridopt.data.coerce import check_batch
 from hybridopt.errors import ArgumentError, DataError
@@ -74,7 +75,7 @@ class LoaderBatches:
         loader: Yields pairs (x, y).
         dtype: Real numbers are cast to it.
         device: Batches are moved to it.
-        generator: Not used; a loader draws its order itself.
+        generator: The loader's own, if it has one; kept in checkpoints.
     """
 
     loader: DataLoader[object]
@@ -89,6 +90,7 @@ class LoaderBatches:
             return 0
 
     def __iter__(self) -> Iterator[Batch]:
+        batch = None
         for batch in self.loader:
             if not isinstance(batch, list | tuple) or len(batch) != 2:
                 raise DataError(
@@ -97,15 +99,18 @@ class LoaderBatches:
                 )
             x, y = check_batch(batch[0], batch[1])
             yield self._moved(x), self._moved(y)
+        if batch is None:
+            raise DataError(
+                "The DataLoader yields no batch. Give it at least one sample, and an iterable "
+                "data set that can be gone through in every epoch."
+            )
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def samples(self) -> list[Batch]:
         """The first batch."""
-        for batch in self:
-            return [batch]
-        raise DataError("The DataLoader yields no batch. Give it at least one sample.")
+        return [next(iter(self))]
 
     def fingerprint(self) -> str:
         """A loader's samples are not read for a fingerprint; its length must do."""
@@ -128,6 +133,14 @@ class TrainingData:
     has_test: bool
     task: str
 
+    @property
+    def largest_label(self) -> int | None:
+        """Of all samples; None for real targets, and for a loader, which is not read for it."""
+        if self.evaluation is None or self.task != "classification":
+            return None
+        assert isinstance(self.batches, TensorBatches)
+        return max(int(self.batches.part.y.max()), int(self.evaluation.y.max()))
+
 
 def training_data(
     data: object,
@@ -145,7 +158,8 @@ def training_data(
     example = next(p for p in network.parameters() if p.is_floating_point())
     dtype, device = _network_dtype(network, example), example.device
     if isinstance(data, DataLoader):
-        return _from_loader(LoaderBatches(data, dtype, device, generator), spec, batch_size)
+        own = getattr(data.sampler, "generator", None) or data.generator or generator
+        return _from_loader(LoaderBatches(data, dtype, device, own), spec, batch_size)
     dataset = as_dataset(data, dtype=dtype)
     size = _batch_size(spec, batch_size)
     train = Part(dataset.train.x.to(device), dataset.train.y.to(device))
@@ -158,9 +172,8 @@ def training_data(
 def _network_dtype(network: nn.Module, example: nn.Parameter) -> torch.dtype:
     """The dtype the network computes in; a quantum network's angles do not tell, its w0 does."""
     for module in network.modules():
-        origin = getattr(module, "origin", None)
-        if isinstance(origin, nn.Module):
-            return next(origin.buffers()).dtype
+        if isinstance(module, QuantumNetwork):
+            return next(module.origin.buffers()).dtype
     return example.dtype
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
-from hybridopt.errors import CheckpointError
-from hybridopt.files import write_whole
+from hybridopt.errors import ArgumentTypeError, CheckpointError
+from hybridopt.files import check_writable, write_whole
 
 SCHEMA = 1
 
@@ -22,6 +23,27 @@ def describe(network: nn.Module) -> dict[str, str]:
         for name, tensor in network.state_dict().items()
         if isinstance(tensor, torch.Tensor)
     }
+
+
+def options_of(optimizer: Optimizer) -> str:
+    """The settings of an optimizer, as a text that tells one from another."""
+    groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    return repr(groups[0] if len(groups) == 1 else groups)
+
+
+def check_path(path: object) -> None:
+    """Refuse a place where no checkpoint can be written, before any work is done.
+
+    Raises:
+        ArgumentTypeError: If it is no path.
+        OutputError: If it is a folder, or cannot be written.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentTypeError(
+            f"Argument `checkpoint` must be a path or None, but is {path!r} of type "
+            f"{type(path).__name__}."
+        )
+    check_writable(path)
 
 
 def save(path: str | os.PathLike[str], state: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
 from hybridopt import checks, optim
@@ -92,13 +93,16 @@ def fit(
         'epochs'
     """
     epochs = checks.integer("epochs", epochs, minimum=0)
-    checks.optional_integer("seed", seed, minimum=0)
+    seed = checks.optional_integer("seed", seed, minimum=0)
     rule = StoppingRule(
         checks.optional_real("tol", tol, minimum=0),
         checks.optional_integer("patience", patience, minimum=1),
     )
     _check_network(network)
     _check_callbacks(callbacks)
+    _check_progress(progress)
+    if checkpoint is not None:
+        checkpoints.check_path(checkpoint)
     if lr is not None:
         checks.real("lr", lr, minimum=0, strict=True)
     spec = optim.spec_of(optimizer)
@@ -109,7 +113,7 @@ def fit(
     built = optim.create(optimizer, trainable, lr=lr, **options)
     generator = torch.Generator()
     if seed is not None:
-        generator.manual_seed(seed)
+        generator.manual_seed(seed % 2**64)
     else:
         generator.seed()
     with _training_mode(network):
@@ -117,7 +121,7 @@ def fit(
             prepared = training_data(data, network, spec, batch_size, generator)
             chosen = choose_loss(loss, prepared.task)
             for batch in prepared.batches.samples():
-                check_fit(network, batch, chosen)
+                check_fit(network, batch, chosen, prepared.largest_label)
         history = History(metric_name(prepared.task, loss))
         training = Training(network, prepared, built, chosen, rule, callbacks, history)
         settings = {
@@ -125,7 +129,10 @@ def fit(
             "optimizer": type(built).__name__,
             "data": prepared.batches.fingerprint() if checkpoint is not None else "",
             "seed": seed,
+            "options": checkpoints.options_of(built),
+            "shots": [getattr(executor, "shots", None) for executor in training.executors],
         }
+        generator = prepared.batches.generator
         with isolated(seed):
             _resume(training, checkpoint, settings, generator)
             with _bar(progress, training, epochs) as after_step:
@@ -161,11 +168,20 @@ def _check_network(network: object) -> None:
             f"The network {type(network).__name__} {what}, so there is nothing to train."
         )
     for name, parameter in network.named_parameters():
+        if isinstance(parameter, UninitializedParameter):
+            raise ArgumentError(
+                f"Parameter `{name}` of the network has no shape yet. Run the lazy network on one "
+                "batch first."
+            )
         if not bool(torch.isfinite(parameter.detach()).all()):
             raise ArgumentError(
                 f"Parameter `{name}` of the network is NaN or infinite before training. "
                 "Initialise it again."
             )
+    if not any(parameter.is_floating_point() for parameter in parameters):
+        raise ArgumentError(
+            "The network has no real floating-point parameter, only integer or complex ones."
+        )
 
 
 def _check_callbacks(callbacks: object) -> None:
@@ -173,6 +189,13 @@ def _check_callbacks(callbacks: object) -> None:
         raise ArgumentTypeError(
             "Argument `callbacks` must be a list of functions of (record, network), but is "
             f"{callbacks!r}."
+        )
+
+
+def _check_progress(progress: object) -> None:
+    if not isinstance(progress, bool | str):
+        raise ArgumentTypeError(
+            f"Argument `progress` must be True, False or a label, but is {progress!r}."
         )
 
 
@@ -233,15 +256,12 @@ def _resume(
     restore_global_state(state["random"])
     training.history.records = History.from_dict(state["history"]).records
     training.good.keep()
+    training.good.approve()
 
 
 def _bar(progress: bool | str, training: Training, epochs: int) -> AbstractContextManager[Any]:
     if progress is False:
         return nullcontext(lambda: None)
-    if not isinstance(progress, bool | str):
-        raise ArgumentTypeError(
-            f"Argument `progress` must be True, False or a label, but is {progress!r}."
-        )
     label = progress if isinstance(progress, str) else type(training.network).__name__
     return _progress_bar(label, training, epochs)
 

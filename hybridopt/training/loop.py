@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
 from hybridopt.errors import TrainingError
-from hybridopt.execution import Cost, Executor
+from hybridopt.execution import Cost, Metered
 from hybridopt.optim import Newton
 from hybridopt.training.batches import TrainingData
 from hybridopt.training.history import EpochRecord, History, Status
@@ -52,23 +52,41 @@ class StoppingRule:
 
 
 class GoodWeights:
-    """The last weights and buffers at which the loss was finite."""
+    """The weights and buffers after the last whole step, and the last with a finite loss."""
 
     def __init__(self, network: nn.Module) -> None:
         self._live: list[Tensor] = [*network.parameters(), *network.buffers()]
-        self._kept = [tensor.detach().clone() for tensor in self._live]
+        self._sets = [[tensor.detach().clone() for tensor in self._live] for _ in range(2)]
+        self._whole = self._good = 0
 
     @torch.no_grad()
     def keep(self) -> None:
-        """Remember the present ones."""
-        for kept, live in zip(self._kept, self._live, strict=True):
+        """Remember the present ones: a step is whole."""
+        self._whole = 1 - self._good
+        for kept, live in zip(self._sets[self._whole], self._live, strict=True):
             kept.copy_(live)
 
-    @torch.no_grad()
+    def approve(self) -> None:
+        """The loss was finite at the ones after the last whole step."""
+        self._good = self._whole
+
+    def restore_whole(self) -> None:
+        """Undo the part of a step that was cut short."""
+        self._restore(self._sets[self._whole])
+
     def restore(self) -> None:
-        """Put them back into the network."""
-        for kept, live in zip(self._kept, self._live, strict=True):
-            live.copy_(kept)
+        """Go back to the last ones with a finite loss."""
+        self._restore(self._sets[self._good])
+
+    def all_finite(self) -> bool:
+        """Whether no number became NaN or infinite that was finite when the loss was."""
+        pairs = zip(self._sets[self._good], self._live, strict=True)
+        return not any(bool((kept.isfinite() & ~live.isfinite()).any()) for kept, live in pairs)
+
+    @torch.no_grad()
+    def _restore(self, kept: list[Tensor]) -> None:
+        for live, value in zip(self._live, kept, strict=True):
+            live.copy_(value)
 
 
 class HeldStreams:
@@ -81,7 +99,7 @@ class HeldStreams:
         executors: The ones in the network.
     """
 
-    def __init__(self, executors: Sequence[Executor]) -> None:
+    def __init__(self, executors: Sequence[Metered]) -> None:
         self._executors = executors
         self._starts = [executor.state_dict() for executor in executors]
         self._ends = [int(start["calls"]) for start in self._starts]
@@ -124,7 +142,7 @@ class Training:
     rule: StoppingRule
     callbacks: Sequence[Callback]
     history: History
-    executors: list[Executor] = field(init=False)
+    executors: list[Metered] = field(init=False)
     good: GoodWeights = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,7 +159,7 @@ class Training:
                 stopped = self._epoch(after_step)
                 after_epoch()
         except KeyboardInterrupt:
-            self.good.restore()  # the step that was cut short must not count by half
+            self.good.restore_whole()  # the step that was cut short must not count by half
             stopped = "interrupted"
         self.history.status = stopped or "epochs"
 
@@ -155,8 +173,10 @@ class Training:
         for number, (x, y) in enumerate(self.data.batches, start=1):
             loss = self._step(x, y, number)
             total, seen = total + loss * len(x), seen + len(x)
+            self.good.keep()
             after_step()
         self._fold()
+        self.good.keep()
         seconds = time.perf_counter() - started
         self._check_weights()
         test_loss, score = self._evaluate()
@@ -173,6 +193,7 @@ class Training:
         )
         self.history.records.append(record)
         answers = [callback(record, self.network) for callback in self.callbacks]
+        self.good.keep()  # a callback may change weights
         return "callback" if any(answers) else self.rule.status(self.history)
 
     def _step(self, x: Tensor, y: Tensor, number: int) -> float:
@@ -211,13 +232,13 @@ class Training:
 
     def _check_loss(self, value: float, number: int) -> None:
         if math.isfinite(value):
-            self.good.keep()
+            self.good.approve()
             return
         self._fail(f"the loss is {value} in batch {number}")
 
     def _check_weights(self) -> None:
-        if not all(bool(torch.isfinite(p).all()) for p in self.network.parameters()):
-            self._fail("a weight is no longer finite after the last batch")
+        if not self.good.all_finite():
+            self._fail("a weight or buffer is no longer finite after the last batch")
 
     def _fail(self, what: str) -> None:
         self.good.restore()
@@ -254,11 +275,11 @@ class Training:
         return value, score
 
 
-def executors_of(network: nn.Module) -> list[Executor]:
+def executors_of(network: nn.Module) -> list[Metered]:
     """The executors in a network, each once."""
     found = {
         id(module.executor): module.executor
         for module in network.modules()
-        if hasattr(getattr(module, "executor", None), "usage")
+        if isinstance(getattr(module, "executor", None), Metered)
     }
     return list(found.values())  # type: ignore[arg-type]

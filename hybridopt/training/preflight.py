@@ -19,6 +19,7 @@ def check_fit(
     network: nn.Module,
     batch: tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]],
     loss: Loss,
+    largest_label: int | None = None,
 ) -> None:
     """Refuse data that the network or the loss cannot take.
 
@@ -31,18 +32,19 @@ def check_fit(
     """
     x, y = batch
     try:
-        outputs = _on_meta(network, x)
+        # meta tensors know neither dtypes of all operations nor the range of tokens
+        outputs = _on_meta(network, x) if x.is_floating_point() else _on_copy(network, x)
     except SHAPE_ERRORS as error:
         if isinstance(error, HybridOptError):
             raise
-        outputs = _on_copy(network, x, error)
+        outputs = _on_copy(network, x)
     if not isinstance(outputs, Tensor):
         raise DataError(
             f"The network must return one tensor, but {type(network).__name__} returned "
             f"{type(outputs).__name__}. Wrap it in a module that returns the tensor to train."
         )
     if expects_labels(loss) or (outputs.ndim > 1 and outputs.shape[1] > 1):
-        _check_labels(outputs, y)
+        _check_labels(outputs, y, largest_label)
     if expects_values(loss):
         _check_targets(outputs, y)
     _check_loss(outputs, y, loss)
@@ -57,14 +59,13 @@ def _on_meta(network: nn.Module, x: Tensor) -> object:
         return torch.func.functional_call(network, tensors, (torch.empty_like(x, device="meta"),))
 
 
-def _on_copy(network: nn.Module, x: Tensor, error: Exception) -> object:
+def _on_copy(network: nn.Module, x: Tensor) -> object:
     has_circuit = any(isinstance(module, QuantumNetwork) for module in network.modules())
     trial = to_classical(network) if has_circuit else copy.deepcopy(network)
     try:
         with torch.no_grad():
             return trial(x)
     except SHAPE_ERRORS as real:
-        del error
         way_out = (
             "Give x as many features as the network's first layer takes (and batches large enough "
             "for its normalisation)."
@@ -77,22 +78,27 @@ def _on_copy(network: nn.Module, x: Tensor, error: Exception) -> object:
         ) from real
 
 
-def _check_labels(outputs: Tensor, y: Tensor) -> None:
+def _check_labels(outputs: Tensor, y: Tensor, largest: int | None) -> None:
     if y.is_floating_point() or outputs.ndim < 2:
         return
     classes = outputs.shape[1]
-    if y.ndim == outputs.ndim - 1 and int(y.max()) >= classes:
-        row = int(y.flatten().argmax())
+    largest = int(y.max()) if largest is None else largest
+    if y.ndim == outputs.ndim - 1 and largest >= classes:
         raise DataError(
-            f"Labels must be 0 to {classes - 1}, as the network has {classes} outputs, but row "
-            f"{row} of a batch holds {int(y.max())}. Give the last layer an output for each class; "
+            f"Labels must be 0 to {classes - 1}, as the network has {classes} outputs, but "
+            f"the data hold {largest}. Give the last layer an output for each class; "
             "pass regression targets as floats."
         )
 
 
 def _check_targets(outputs: Tensor, y: Tensor) -> None:
     # broadcasting (samples, 1) against (samples, targets) would train on nonsense in silence
-    if y.is_floating_point() and y.numel() != outputs.numel():
+    if not y.is_floating_point():
+        raise DataError(
+            f"The loss compares outputs with targets, but y holds integers ({y.dtype}), which "
+            "are read as class labels. Pass regression targets as floats."
+        )
+    if y.shape != outputs.shape:
         raise DataError(
             f"The network returns shape {tuple(outputs.shape)}, but the targets have shape "
             f"{tuple(y.shape)}. Give the last layer one output for each target column."

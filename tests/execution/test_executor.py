@@ -13,7 +13,7 @@ METHODS = ("check", "explain", "load_state_dict", "run", "state_dict")
 
 
 def test_the_contract_names_what_we_use():
-    assert {n for n in vars(Executor) if not n.startswith("_")} == {*METHODS, "shots", "usage"}
+    assert {n for n in dir(Executor) if not n.startswith("_")} == {*METHODS, "shots", "usage"}
 
 
 @pytest.mark.parametrize("make", EXECUTORS)
