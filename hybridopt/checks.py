@@ -9,15 +9,15 @@ from numbers import Integral, Real
 
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 
-LARGEST = 2**63 - 1  # what numpy and torch can count to
 
-
-def integer(name: str, value: object, *, minimum: int | None = None) -> int:
+def integer(
+    name: str, value: object, *, minimum: int | None = None, maximum: int | None = None
+) -> int:
     """Return ``value`` as an int; bools and floats are refused.
 
     Raises:
         ArgumentTypeError: If it is no integer.
-        ArgumentError: If it is below ``minimum``, or beyond 64 bits.
+        ArgumentError: If it is below ``minimum`` or above ``maximum``.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ArgumentTypeError(
@@ -26,14 +26,16 @@ def integer(name: str, value: object, *, minimum: int | None = None) -> int:
     number = int(value)
     if minimum is not None and number < minimum:
         raise ArgumentError(f"Argument `{name}` must be {minimum} or more, but is {number}.")
-    if number > LARGEST:
-        raise ArgumentError(f"Argument `{name}` must be {LARGEST} or less, but is {number}.")
+    if maximum is not None and number > maximum:
+        raise ArgumentError(f"Argument `{name}` must be {maximum} or less, but is {number}.")
     return number
 
 
-def optional_integer(name: str, value: object, *, minimum: int | None = None) -> int | None:
+def optional_integer(
+    name: str, value: object, *, minimum: int | None = None, maximum: int | None = None
+) -> int | None:
     """Like `integer`, and None passes."""
-    return None if value is None else integer(name, value, minimum=minimum)
+    return None if value is None else integer(name, value, minimum=minimum, maximum=maximum)
 
 
 def real(name: str, value: object, *, minimum: float = -math.inf, strict: bool = False) -> float:

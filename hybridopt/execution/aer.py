@@ -21,6 +21,7 @@ from hybridopt.execution.sampling import frequencies
 DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
+MAX_SHOTS = 2**63 - 1  # numpy counts to there
 MAX_CIRCUITS_PER_CALL = 64  # more in one call gain nothing once the call overhead is shared
 GPU_HINT = (
     'Use device="CPU", or replace qiskit-aer by its GPU build: `pip uninstall qiskit-aer`, then '
@@ -70,7 +71,7 @@ class AerExecutor:
         max_memory: int | None = None,
     ) -> None:
         self.device = _checked_device(device)
-        self.shots = checks.optional_integer("shots", shots, minimum=1)
+        self.shots = checks.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
         self.method = _checked_method(method)
         self.precision = checks.choice("precision", precision, PRECISIONS)
         self.seed = checks.optional_integer("seed", seed, minimum=0)

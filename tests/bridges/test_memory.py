@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -272,6 +274,14 @@ def test_evaluation_reads_once_per_change_of_the_angles(shots, aer_calls):
     quantum.load_state_dict(quantum_mlp().state_dict())
     case.outputs(quantum)
     assert aer_calls == [1, 1, 1, 1]
+
+
+def test_a_copy_reads_for_itself(aer_calls):
+    case, quantum = RECIPES["mlp-double"](), quantum_mlp().eval()
+    expected = case.outputs(quantum)
+    for copied in (copy.deepcopy(quantum), pickle.loads(pickle.dumps(quantum))):
+        torch.testing.assert_close(case.outputs(copied), expected, rtol=0, atol=1e-12)
+    assert aer_calls == [1, 1, 1]
 
 
 def test_evaluation_reads_with_the_executor_of_now(aer_calls):
