@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float64
@@ -23,31 +23,43 @@ FULL_MARGIN = 1.5  # full form: the largest weight starts at sin(delta) = 2/3, a
 LEAST_SCALE = 0.1  # a tensor of zeros (a new bias) shall be able to move, too
 
 
+@runtime_checkable
+class CosineOptions(Protocol):
+    """What a bridge with cosines lets its user choose; the meaning is told in `Memory`."""
+
+    @property
+    def form(self) -> str:
+        """``"residual"`` or ``"full"``."""
+        ...
+
+    @property
+    def scale(self) -> str | float | Mapping[str, float]:
+        """``"auto"``, one number, or numbers by name."""
+        ...
+
+    @property
+    def fold(self) -> str | None:
+        """``"epoch"`` or None."""
+        ...
+
+
 class CosineNetwork(QuantumNetwork):
     """A network with weights ``w0 + rho cos(theta)``, ``theta = pi/2 + delta``; delta is trained.
 
     Args:
         network: The plain network.
-        form: ``"residual"`` or ``"full"``.
-        scale: As in `Memory`.
+        options: Form, scale and folding.
         executor: Counts what is read, and holds the sampling stream.
-        fold: ``"epoch"`` or None.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        *,
-        form: str,
-        scale: str | float | Mapping[str, float],
-        fold: str | None,
-        executor: Metered,
-    ) -> None:
+    def __init__(self, network: nn.Module, options: CosineOptions, executor: Metered) -> None:
         layout = WeightLayout(network)
+        form, scale = options.form, check_scale(options.scale)
         scales = tensor_scales(layout, layout.tensors(network), form, scale)
         super().__init__(network, scales, keep_origin=form == "residual")
+        self.options = options
         self.form = form
-        self.fold_every_epoch = fold == "epoch"
+        self.fold_every_epoch = options.fold == "epoch"
         self.executor = executor
         self.angles = nn.Parameter(initial_angles(layout, network, scales, form))
         self._last_read: tuple[Metered, Tensor, Tensor] | None = None

@@ -87,7 +87,8 @@ class WeightLayout:
         except Exception as error:
             raise ConversionError(
                 f"The network {type(network).__name__} cannot be copied ({error}). A bridge works "
-                "on a copy, so `copy.deepcopy(network)` must work; keep no computed tensors in it."
+                "on a copy, so `copy.deepcopy(network)` must work; keep no computed tensors in it "
+                "(a pruned network: `torch.nn.utils.prune.remove`)."
             ) from error
         for slot in self.slots:
             _put(self._places(shell, slot), None)

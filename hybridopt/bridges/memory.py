@@ -77,14 +77,7 @@ class MemoryNetwork(CosineNetwork):
         num_weights = WeightLayout(network).num_weights
         program = MemoryProgram(index_qubits(num_weights), options.synthesis)  # type: ignore[arg-type]
         executor.check(program, Probabilities())
-        super().__init__(
-            network,
-            form=options.form,
-            scale=check_scale(options.scale),
-            fold=options.fold,
-            executor=executor,
-        )
-        self.options = options
+        super().__init__(network, options, executor)
         self.gradient = gradient
         self.program = program
 
@@ -109,7 +102,8 @@ class MemoryNetwork(CosineNetwork):
         Args:
             synthesis: ``"gates"`` or ``"diagonal"``; None is the one that is executed.
         """
-        chosen = checks.choice("synthesis", synthesis or self.program.synthesis, SYNTHESES)
+        wanted = self.program.synthesis if synthesis is None else synthesis
+        chosen = checks.choice("synthesis", wanted, SYNTHESES)
         program = MemoryProgram(self.program.num_index_qubits, chosen)  # type: ignore[arg-type]
         theta = torch.pi / 2 + self.angles.detach().cpu().numpy()
         padded = self.reader.padded(theta)

@@ -47,14 +47,7 @@ class TwinNetwork(CosineNetwork):
     executor: ClosedFormSampler
 
     def __init__(self, network: nn.Module, options: Twin, executor: ClosedFormSampler) -> None:
-        super().__init__(
-            network,
-            form=options.form,
-            scale=check_scale(options.scale),
-            fold=options.fold,
-            executor=executor,
-        )
-        self.options = options
+        super().__init__(network, options, executor)
 
     @property
     def reader(self) -> ClosedFormSampler:

@@ -114,9 +114,11 @@ class AerExecutor:
 
         Raises:
             ResourceError: If one circuit does not fit into `max_memory`.
+            ArgumentError: If the tables have the wrong width, or an angle is not finite.
             ExecutionError: If Aer reports a failure.
         """
         self.check(job.program, job.readout)
+        job.check()
         stream = job.stream or self._next_stream()
         cells = [(s, b) for s in range(len(job.shared)) for b in range(len(job.rows))]
         result = np.empty((*map(len, (job.shared, job.rows)), job.readout.num_outputs(job.program)))
@@ -160,7 +162,10 @@ class AerExecutor:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_backend": None}  # simulators are not picklable
+        return {
+            **self.__dict__,
+            "_backend": None,
+        }  # a simulator is cheap to make, and heavy to send
 
     def _next_stream(self) -> Stream:
         self._calls += 1

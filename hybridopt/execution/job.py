@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hybridopt.circuits.program import Program
+from hybridopt.errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,26 @@ class Job:
     rows: Float64[np.ndarray, "B R"]
     shared: Float64[np.ndarray, "S O"]
     stream: Stream | None = None
+
+    def check(self) -> None:
+        """Refuse tables that are not made for the program, before anything runs.
+
+        Raises:
+            ArgumentError: If a table has the wrong width, or holds NaN or infinite angles.
+        """
+        widths = {
+            "rows": self.program.num_row_angles,
+            "shared": self.program.num_shared_angles,
+        }
+        for name, width in widths.items():
+            table = getattr(self, name)
+            if table.shape[1] != width:
+                raise ArgumentError(
+                    f"Table `{name}` must have {width} angles in a row, as the program has, but "
+                    f"has {table.shape[1]}."
+                )
+            if not np.isfinite(table).all():
+                raise ArgumentError(
+                    f"Table `{name}` holds angles that are NaN or infinite. Lower the learning "
+                    "rate, or look for NaN in the data."
+                )

@@ -77,6 +77,9 @@ class ClosedFormSampler:
         )
         return estimates
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> ClosedFormSampler:
+        return self  # as an executor: copies of a network never draw the same noise twice
+
     def state_dict(self) -> dict[str, Any]:
         """Position in the sampling stream."""
         return {"entropy": hex(self._entropy), "calls": self._calls}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import numpy as np
 import pytest
 
 from hybridopt.circuits import MemoryProgram
-from hybridopt.execution import Probabilities, Stream
+from hybridopt.errors import ArgumentError
+from hybridopt.execution import AerExecutor, Job, Probabilities, Stream
 
 from .programs import rotations_job
 
@@ -33,3 +35,18 @@ def test_stream_starts_at_the_first_row():
 def test_probabilities_read_every_outcome(num_index_qubits):
     outputs = Probabilities().num_outputs(MemoryProgram(num_index_qubits))
     assert outputs == 2 * 2**num_index_qubits
+
+
+@pytest.mark.parametrize(
+    ("rows", "shared", "message"),
+    [
+        (np.zeros((1, 0)), np.zeros((1, 5)), "Table `shared` must have 4 angles in a row"),
+        (np.zeros((1, 3)), np.zeros((1, 4)), "Table `rows` must have 0 angles in a row"),
+        (np.zeros((1, 0)), np.full((1, 4), np.nan), "Table `shared` holds angles that are NaN"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(rows, shared, message, aer_calls):
+    job = Job(MemoryProgram(2), Probabilities(), rows, shared)
+    with pytest.raises(ArgumentError, match=re.escape(message)):
+        AerExecutor().run(job)
+    assert aer_calls == []

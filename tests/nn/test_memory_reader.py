@@ -55,7 +55,7 @@ def make_reader(kind: str, shots: int, seed: int):
 @pytest.mark.parametrize("order", [0, 1])
 @pytest.mark.parametrize("kind", ["circuit", "sampler"])
 def test_shots_follow_the_stated_mean_and_variance(kind, order):
-    shots, repetitions = 10, 1000
+    shots, repetitions = 10, 600
     reader = make_reader(kind, shots, seed=3)
     samples = np.array([reader.read(THETA, order) for _ in range(repetitions)])
     cosines = np.cos(THETA - order * np.pi / 2)
