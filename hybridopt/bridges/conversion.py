@@ -135,6 +135,15 @@ def check_network(network: object) -> None:
         )
     for name, parameter in parameters.items():
         _check_parameter(name, parameter)
+    for name, buffer in network.named_buffers():
+        if buffer.is_floating_point() and bool(buffer.isnan().any()):  # a mask may hold -inf
+            raise ConversionError(f"Buffer `{name}` holds NaN. Initialise the network again.")
+    for name, module in network.named_modules():
+        if getattr(module, "sparse", False) is True:
+            raise ConversionError(
+                f"Layer `{name}` asks for sparse gradients, which angles cannot have. Make it with "
+                "sparse=False."
+            )
     if not any(p.requires_grad and p.numel() for p in parameters.values()):
         raise ConversionError(
             "All parameters of the network are frozen (requires_grad=False), so no angle could be "

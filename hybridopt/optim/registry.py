@@ -14,7 +14,7 @@ from torch.optim import LBFGS, SGD, Adagrad, Adam, Optimizer, RMSprop
 from torch.optim.optimizer import ParamsT
 
 from hybridopt import checks
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, HybridOptError
 from hybridopt.optim.newton import Newton
 
 
@@ -127,7 +127,12 @@ def create(
     ]
     checks.keywords(f"Optimizer {spec.name!r}", options, known)
     rate = spec.default_lr if lr is None else checks.real("lr", lr, minimum=0, strict=True)
-    return spec.build(groups, lr=rate, **{**spec.defaults, **options})
+    try:
+        return spec.build(groups, lr=rate, **{**spec.defaults, **options})
+    except (ValueError, TypeError) as error:
+        if isinstance(error, HybridOptError):
+            raise
+        raise ArgumentError(f"Optimizer {spec.name!r} refuses its options: {error}.") from error
 
 
 def _check_instance(

@@ -46,7 +46,7 @@ class TensorBatches:
             return
         order = torch.randperm(len(x), generator=self.generator).to(x.device)
         x, y = x[order], y[order]
-        size = self.batch_size
+        size = min(self.batch_size, len(x))
         yield from zip(torch.split(x, size), torch.split(y, size), strict=True)
 
     def samples(self) -> list[Batch]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from hybridopt.bridges import QuantumNetwork
 from hybridopt.errors import ArgumentTypeError, CheckpointError
 from hybridopt.files import check_writable, write_whole
 
@@ -17,12 +18,18 @@ SCHEMA = 1
 
 
 def describe(network: nn.Module) -> dict[str, str]:
-    """Name, shape and dtype of everything in the state dict: tells one network from another."""
-    return {
+    """Classes of all modules, and name, shape and dtype of all tensors: tells networks apart."""
+    described = {
         name: f"{str(tensor.dtype).removeprefix('torch.')}{tuple(tensor.shape)}"
         for name, tensor in network.state_dict().items()
         if isinstance(tensor, torch.Tensor)
     }
+    for name, module in network.named_modules():
+        text = type(module).__qualname__
+        if isinstance(module, QuantumNetwork):
+            text += f" (form={getattr(module, 'form', None)}, fold={module.fold_every_epoch})"
+        described[f"module {name}".rstrip()] = text
+    return described
 
 
 def options_of(optimizer: Optimizer) -> str:

@@ -130,6 +130,7 @@ def fit(
             "data": prepared.batches.fingerprint() if checkpoint is not None else "",
             "seed": seed,
             "options": checkpoints.options_of(built),
+            "loss": getattr(chosen, "__qualname__", type(chosen).__qualname__),
             "shots": [getattr(executor, "shots", None) for executor in training.executors],
         }
         generator = prepared.batches.generator
@@ -215,7 +216,12 @@ def _device(device: object) -> torch.device | None:
             f'device="{text}", but torch finds no such device here. Use device="cpu", or install '
             "a torch build for it."
         )
-    return torch.device(text.lower().replace("gpu", "cuda"))
+    try:
+        return torch.device(text.lower().replace("gpu", "cuda"))
+    except RuntimeError as error:
+        raise DeviceError(
+            f'device="{text}" is not understood. Write "cpu", "cuda" or "cuda:0".'
+        ) from error
 
 
 def _save(

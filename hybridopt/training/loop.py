@@ -205,8 +205,19 @@ class Training:
             value = loss.item()
             self._check_loss(value, number)
             loss.backward()  # type: ignore[no-untyped-call]
+            if number == 1 and not len(self.history):
+                self._check_reached()
             self.optimizer.step()
         return value
+
+    def _check_reached(self) -> None:
+        """The first step tells whether the loss depends on anything that is trained."""
+        groups = self.optimizer.param_groups
+        if all(p.grad is None for group in groups for p in group["params"]):
+            raise TrainingError(
+                "The loss depends on no trained parameter, so training would change nothing. Does "
+                "the network keep its weights outside its modules, in a list for instance?"
+            )
 
     def _closure_step(self, x: Tensor, y: Tensor, number: int) -> float:
         streams = HeldStreams(self.executors)

@@ -106,9 +106,12 @@ def _check_targets(outputs: Tensor, y: Tensor) -> None:
 
 
 def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
-    meta = outputs.to("meta"), y.to("meta")
+    trial = outputs.detach().to("meta")
+    if trial.is_floating_point():
+        trial.requires_grad_(True)
     try:
-        value = loss(*meta)
+        with torch.enable_grad():
+            value = loss(trial, y.to("meta"))
     except NotImplementedError:
         return  # no meta form: the first step will tell
     except SHAPE_ERRORS as error:
@@ -120,7 +123,11 @@ def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
             f"The loss cannot take outputs of shape {tuple(outputs.shape)} and targets of shape "
             f"{tuple(y.shape)} and {y.dtype}: {_first_line(error)}"
         ) from error
-    as_scalar(value)
+    if trial.requires_grad and not as_scalar(value).requires_grad:
+        raise DataError(
+            "The loss cannot be differentiated with respect to the outputs. Is there a `detach()`, "
+            "`item()` or `argmax` in it?"
+        )
 
 
 def _first_line(error: Exception) -> str:

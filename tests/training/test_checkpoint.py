@@ -266,4 +266,6 @@ def test_description_of_a_network():
     description = checkpoint.describe(network)
     assert description["0.weight"] == "float64(3, 2)"
     assert description["1.num_batches_tracked"] == "int64()"
-    assert list(description) == list(network.state_dict())
+    modules = {"module": "Sequential", "module 0": "Linear", "module 1": "BatchNorm1d"}
+    assert list(description) == [*network.state_dict(), *modules]
+    assert modules.items() <= description.items()

@@ -1,0 +1,59 @@
+"""The benchmark measures what it says; nothing here depends on how fast this machine is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from hybridopt.bench import suite
+from hybridopt.bench.fit_overhead import plain_loop
+from hybridopt.bench.memory_bridge import bridge_times, syntheses
+from hybridopt.bench.timing import compare, median_seconds
+from hybridopt.cli import app
+from hybridopt.data import load_dataset
+from hybridopt.training import fit
+
+
+def test_pairs_are_run_in_turn_after_one_of_each_that_does_not_count():
+    order: list[str] = []
+    result = compare(lambda: order.append("a"), lambda: order.append("b"), repetitions=3)
+    assert order == ["a", "b"] * 4
+    assert result.repetitions == 3
+    assert result.ratio > 0
+
+
+def test_median_leaves_the_first_call_out():
+    calls: list[int] = []
+    assert median_seconds(lambda: calls.append(1), repetitions=4) >= 0
+    assert len(calls) == 5
+
+
+def test_plain_loop_does_the_work_of_fit():
+    data = load_dataset("digits", seed=0)
+    torch.manual_seed(0)
+    first, second = torch.nn.Linear(64, 10), torch.nn.Linear(64, 10)
+    second.load_state_dict(first.state_dict())
+    by_hand = plain_loop(first, data, epochs=2)
+    ours = fit(second, data, epochs=2).train_loss
+    assert by_hand == pytest.approx(ours, rel=0.1)  # the same work in another order of samples
+
+
+def test_steps_reach_aer(aer_calls):
+    times = bridge_times(60, repetitions=2)
+    assert (times.weights, sum(aer_calls)) == (60, 2 * 3)
+    aer_calls.clear()
+    assert syntheses(weights=60, repetitions=2).ratio > 0
+    assert sum(aer_calls) == 2 * 2 * 3
+
+
+@pytest.mark.slow
+def test_command_writes_figures(tmp_path, monkeypatch):
+    monkeypatch.setattr(suite, "QUICK_SIZES", (60, 200))
+    result = CliRunner().invoke(app, ["bench", "--quick", "--output", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    content = json.loads((tmp_path / "bench.json").read_text("utf-8"))
+    assert [row["weights"] for row in content["bridge"]] == [60, 200]
+    assert (tmp_path / "memory_bridge.png").read_bytes().startswith(b"\x89PNG")
