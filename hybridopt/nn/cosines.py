@@ -28,8 +28,8 @@ def read_cosines(
 
     The derivative of a readout is a readout at shifted angles,
     :math:`d\cos\theta/d\theta = -\cos(\theta - \pi/2)`. It is taken when the backward pass asks
-    for it, once for all cotangents, so that forward costs one setting, backward one, and every
-    row of a Hessian shares one more.
+    for it, once for all cotangents: forward costs one setting, backward one more, and a whole
+    Hessian, its rows in one batched backward pass, four in all.
 
     Args:
         delta: Angles relative to pi/2 [rad], shape ``(M,)``. On torch's meta device nothing is

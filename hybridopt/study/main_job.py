@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -137,7 +137,7 @@ class RunOutcome:
     circuit: QuantumCircuit
     circuit_scales: dict[str, float]
     summary: str
-    seconds: float = field(default=0.0)
+    seconds: float
 
 
 def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome:
@@ -268,12 +268,11 @@ class _Job:
         return self.settings.shots_per_weight << index_qubits(weights)
 
     def _fit(self, label: str, network: nn.Module, epochs: int, lr: float) -> History:
-        full_batch = OPTIMIZERS[self.settings.optimizer].full_batch
         history = fit(
             network,
             self.data,
             optimizer=self.settings.optimizer,
-            lr=None if full_batch or self.settings.optimizer != "adam" else lr,
+            lr=lr if self.settings.optimizer == "adam" else None,  # ours are Adam's; else defaults
             epochs=epochs,
             seed=self.settings.seed,
             progress=label if self.progress else False,

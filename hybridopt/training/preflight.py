@@ -123,7 +123,8 @@ def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
             f"The loss cannot take outputs of shape {tuple(outputs.shape)} and targets of shape "
             f"{tuple(y.shape)} and {y.dtype}: {_first_line(error)}"
         ) from error
-    if trial.requires_grad and not as_scalar(value).requires_grad:
+    scalar = as_scalar(value)
+    if trial.requires_grad and not scalar.requires_grad:
         raise DataError(
             "The loss cannot be differentiated with respect to the outputs. Is there a `detach()`, "
             "`item()` or `argmax` in it?"
