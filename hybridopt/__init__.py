@@ -3,10 +3,11 @@
 Importing it prints, logs, seeds and configures nothing.
 """
 
-from hybridopt import bridges, errors, optim
+from hybridopt import bridges, errors, gradients, optim
 from hybridopt.bridges import QuantumNetwork, to_classical, to_quantum
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.execution import AerExecutor, Cost
+from hybridopt.nn import CircuitLayer
 from hybridopt.training import History, fit
 
 __version__ = "0.1.0"
@@ -19,6 +20,7 @@ __all__ = [
     "load_dataset",
     # circuits
     "AerExecutor",
+    "CircuitLayer",
     "Cost",
     "QuantumNetwork",
     "to_classical",
@@ -26,5 +28,6 @@ __all__ = [
     # families
     "bridges",
     "errors",
+    "gradients",
     "optim",
 ]

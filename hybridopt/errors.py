@@ -27,6 +27,10 @@ class ConversionError(HybridOptError, ValueError):
     """A network has no circuit form, or a circuit no torch form."""
 
 
+class CircuitError(HybridOptError, ValueError):
+    """A circuit that cannot be run or differentiated as it is."""
+
+
 class DeviceError(HybridOptError, RuntimeError):
     """A device that was asked for is not there."""
 

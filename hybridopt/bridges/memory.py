@@ -20,8 +20,9 @@ from hybridopt import checks
 from hybridopt.bridges.cosine_network import CosineNetwork, check_form, check_scale
 from hybridopt.bridges.layout import WeightLayout
 from hybridopt.circuits.memory import SYNTHESES, MemoryProgram, index_qubits
+from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Cost, Executor, Probabilities
-from hybridopt.gradients import GradientRule
+from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn import CircuitReader
 
 
@@ -56,6 +57,11 @@ class Memory:
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> MemoryNetwork:
         """Carry a network into the memory circuit; the network is left as it is."""
+        if not isinstance(gradient, ParameterShift):
+            raise UnsupportedError(
+                f"The memory bridge reads all derivatives from one shifted setting; it takes "
+                f'gradient="parameter-shift" only, but was given "{gradient.name}".'
+            )
         return MemoryNetwork(network, self, executor, gradient)
 
 
@@ -72,7 +78,7 @@ class MemoryNetwork(CosineNetwork):
     executor: Executor
 
     def __init__(
-        self, network: nn.Module, options: Memory, executor: Executor, gradient: GradientRule
+        self, network: nn.Module, options: Memory, executor: Executor, gradient: ParameterShift
     ) -> None:
         num_weights = WeightLayout(network).num_weights
         program = MemoryProgram(index_qubits(num_weights), options.synthesis)  # type: ignore[arg-type]

@@ -1,6 +1,8 @@
-"""Circuits as Qiskit sees them: programs, their synthesis and the algebra behind it."""
+"""Circuits: Qiskit only, no torch, no simulator."""
 
+from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.memory import MemoryProgram
 from hybridopt.circuits.program import Program
 
-__all__ = ["MemoryProgram", "Program"]
+__all__ = ["CircuitProgram", "MemoryProgram", "Program", "lower"]

@@ -23,6 +23,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction
 from qiskit.circuit.library import DiagonalGate
 
+from hybridopt.circuits.diagonal import AerDiagonal
 from hybridopt.circuits.walsh import gray_code, gray_step, walsh_hadamard
 from hybridopt.errors import ArgumentError
 
@@ -97,7 +98,7 @@ class MemoryProgram:
         """Like `bind`, with a diagonal that Aer takes without a check of every entry."""
         if self.synthesis == "gates":
             return self._chain(shared)
-        return self._diagonal(_AerDiagonal(self.num_qubits, _phases(shared)))
+        return self._diagonal(AerDiagonal(_phases(shared)))
 
     def working_memory(self) -> int:
         """Bytes for one circuit: lists of Python numbers outweigh the state itself."""
@@ -124,17 +125,6 @@ class MemoryProgram:
         circuit.h(data)
         circuit.s(data)
         return circuit
-
-
-class _AerDiagonal(Instruction):  # type: ignore[misc]
-    """Aer's ``diagonal`` instruction; the entries are phases by construction, so none is checked.
-
-    `DiagonalGate` looks at each entry in Python, which takes longer than the simulation.
-    """
-
-    def __init__(self, num_qubits: int, phases: list[complex]) -> None:
-        super().__init__("diagonal", num_qubits, 0, [])
-        self._params = phases
 
 
 def _phases(theta: Float64[np.ndarray, " N"]) -> list[complex]:

@@ -2,17 +2,20 @@
 
 from hybridopt.execution.aer import AerExecutor, available_devices
 from hybridopt.execution.cost import Cost
-from hybridopt.execution.executor import Executor, Metered
-from hybridopt.execution.job import Job, Probabilities, Readout, Stream
+from hybridopt.execution.executor import Executor, Metered, StateExecutor
+from hybridopt.execution.job import Job, Stream
+from hybridopt.execution.readout import Expectations, Probabilities, Readout
 
 __all__ = [
     "AerExecutor",
     "Cost",
     "Executor",
+    "Expectations",
     "Job",
     "Metered",
     "Probabilities",
     "Readout",
+    "StateExecutor",
     "Stream",
     "available_devices",
 ]

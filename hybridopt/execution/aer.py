@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
-from qiskit_aer.backends.aerbackend import AerBackend
 
 from hybridopt import checks
 from hybridopt.circuits.program import Program
-from hybridopt.errors import DeviceError, ExecutionError, ResourceError, UnsupportedError
+from hybridopt.errors import DeviceError, ResourceError, UnsupportedError
+from hybridopt.execution.choice import STRATEGIES, Strategies
 from hybridopt.execution.cost import Cost
-from hybridopt.execution.job import Job, Readout, Stream
-from hybridopt.execution.sampling import frequencies
+from hybridopt.execution.job import Job, Stream
+from hybridopt.execution.limits import Limits, physical_memory
+from hybridopt.execution.noise import noise_of
+from hybridopt.execution.readout import Readout
+from hybridopt.execution.sampling import Sampler
+from hybridopt.execution.simulator import Load, double
+from hybridopt.execution.strategies import Piece
 
 DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
 MAX_SHOTS = 2**63 - 1  # numpy counts to there
-MAX_CIRCUITS_PER_CALL = 64  # more in one call gain nothing once the call overhead is shared
 GPU_HINT = (
     'Use device="CPU", or replace qiskit-aer by its GPU build: `pip uninstall qiskit-aer`, then '
     "`pip install qiskit-aer-gpu` (the two packages hold the same files)."
@@ -35,28 +38,34 @@ def available_devices() -> tuple[str, ...]:
 
 
 class AerExecutor:
-    """Runs circuits on Aer: exact, or with the statistical noise of a number of shots.
+    """Runs circuits on Aer: exact, with shots, with noise; on the CPU or the GPU.
 
-    Without a noise model, shots are drawn from the exact probabilities by a multinomial law: the
-    same distribution as measuring shot by shot. Copies (`copy.deepcopy`) are the same executor,
-    as it stands for one simulator with one account.
+    Shots of a circuit without noise, and of one whose density matrix fits into memory, are drawn
+    from the exact probabilities by a multinomial law: the distribution of measuring shot by shot.
+    Copies (`copy.deepcopy`) are the same executor, as it stands for one simulator with one
+    account.
 
     Args:
         device: ``"CPU"``, ``"GPU"``, or ``"auto"`` (the GPU where there is one).
         shots: Shots a setting; None is exact.
-        noise_model: Not available yet; must be None.
-        method: ``"automatic"`` or ``"statevector"``; Aer's others are not available yet.
+        noise_model: A `qiskit_aer.noise.NoiseModel`, or a `BackendV2` whose noise, couplings and
+            gates are taken; circuits are rewritten in the gates that the noise acts on.
+        method: ``"statevector"``, ``"density_matrix"``, ``"matrix_product_state"``, or
+            ``"automatic"``: statevector without noise, density matrix with noise while it fits,
+            beyond that trajectories, which need shots.
         precision: ``"double"`` or ``"single"``, of the simulated amplitudes.
         seed: Of the sampling streams; None draws fresh entropy. The stream of a setting follows
             from (seed, number of the call, row), so no two calls share their noise.
         max_memory: Bytes that circuits and states may take at one time; None is half of the
             machine's memory.
+        strategy: How jobs are run, to compare: ``"automatic"``, ``"stacked"``, ``"checkpoints"``
+            or ``"table"``. The numbers are the same.
 
     Raises:
         ArgumentTypeError: If an argument has the wrong type (``shots=True`` and ``1e3`` have).
         ArgumentError: If a number is out of range or a name unknown.
         DeviceError: If the GPU was asked for and is not there.
-        UnsupportedError: If a setting is not available yet.
+        UnsupportedError: If the method cannot hold the noise, or the strategy the method.
     """
 
     def __init__(
@@ -69,79 +78,103 @@ class AerExecutor:
         precision: str = "double",
         seed: int | None = None,
         max_memory: int | None = None,
+        strategy: str = "automatic",
     ) -> None:
         self.device = _checked_device(device)
         self.shots = checks.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
-        self.method = _checked_method(method)
+        self.method = checks.choice("method", method, METHODS)
         self.precision = checks.choice("precision", precision, PRECISIONS)
         self.seed = checks.optional_integer("seed", seed, minimum=0)
+        self.strategy = checks.choice("strategy", strategy, STRATEGIES)
         limit = checks.optional_integer("max_memory", max_memory, minimum=1)
-        self.max_memory = _physical_memory() // 2 if limit is None else limit
-        if noise_model is not None:
-            raise UnsupportedError(
-                "Argument `noise_model` must be None: noisy execution is not available yet. "
-                "Statistical noise alone comes with `shots`."
-            )
+        self.max_memory = physical_memory() // 2 if limit is None else limit
+        self.noise = noise_of(noise_model)
+        self._refuse_what_does_not_go_together()
+        self._strategies = Strategies(
+            method=self.method,
+            device=self.device,
+            precision=self.precision,
+            shots=self.shots,
+            noise=self.noise,
+            limits=Limits(self.max_memory),
+            strategy=self.strategy,
+        )
         self._entropy = _fresh_entropy() if self.seed is None else self.seed
         self._calls = 0
-        self._usage = Cost()
-        self._backend: AerBackend | None = None
 
     @property
     def usage(self) -> Cost:
         """Settings, shots and runs since construction, counted where jobs reach Aer."""
-        return self._usage
+        return self._strategies.usage
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether gates go wrong: circuits are then lowered to the gates of hardware."""
+        return self.noise is not None
+
+    @property
+    def holds_states(self) -> bool:
+        """Whether exact state vectors can be asked for, as the adjoint rule does."""
+        return (
+            self.shots is None
+            and self.noise is None
+            and self.method in {"automatic", "statevector"}
+        )
 
     def check(self, program: Program, readout: Readout) -> None:
-        """Refuse a program that does not fit into `max_memory`; nothing is run.
+        """Refuse what does not fit together or into `max_memory`; nothing is run.
 
         Raises:
-            ResourceError: With the number of bytes that are needed.
+            ArgumentError: If the readout names qubits that the program does not have.
+            ResourceError: With the number of qubits that fit.
         """
-        needed = program.working_memory()
-        if needed > self.max_memory:
-            raise ResourceError(
-                f"A circuit of {program.num_qubits} qubits needs about {needed / 1e9:.3g} GB, but "
-                f"`max_memory` allows {self.max_memory / 1e9:.3g} GB. Raise it, or use a smaller "
-                "network."
-            )
+        readout.check(program)
+        self._strategies.check(program, readout)
 
     def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
         """Run every combination of shared angles and rows.
 
         Returns:
-            Shape ``(S, B, K)``: probabilities, or relative frequencies if there are shots.
+            Shape ``(S, B, K)``: exact, or estimated from the shots.
 
         Raises:
-            ResourceError: If one circuit does not fit into `max_memory`.
+            ResourceError: If one circuit, or the result, does not fit into `max_memory`.
             ArgumentError: If the tables have the wrong width, or an angle is not finite.
             ExecutionError: If Aer reports a failure.
         """
         self.check(job.program, job.readout)
         job.check()
+        shape = (len(job.shared), len(job.rows), job.num_outputs)
+        self._check_result(shape)
         stream = job.stream or self._next_stream()
-        cells = [(s, b) for s in range(len(job.shared)) for b in range(len(job.rows))]
-        result = np.empty((*map(len, (job.shared, job.rows)), job.readout.num_outputs(job.program)))
-        piece = self._circuits_per_call(job)
-        for start in range(0, len(cells), piece):
-            part = cells[start : start + piece]
-            for cell, probabilities in zip(part, self._probabilities(job, part), strict=True):
-                result[cell] = self._sample(probabilities, stream, cell)
+        sampler = None if self.shots is None else Sampler(self._entropy, stream)
+        if not job.readout.settings(job.program):  # multiples of the identity: nothing to run
+            return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
+        result = np.empty(shape)
+        if result.size:
+            for piece in self._strategies.of(job).pieces(job, sampler):
+                result[np.ix_(piece.shared, piece.rows)] = self._read(job, piece, sampler)
         return result
 
     def explain(self, job: Job) -> str:
-        """Which strategy runs the job, in words."""
-        count = len(job.shared) * len(job.rows)
-        sampling = (
-            "exact probabilities"
-            if self.shots is None
-            else f"{self.shots} shots a setting, drawn from the exact probabilities"
-        )
-        return (
-            f"{count} settings of {job.program.num_qubits} qubits on Aer statevector "
-            f"({self.device}, {self.precision} precision), {self._circuits_per_call(job)} circuits "
-            f"or fewer a call, {sampling}"
-        )
+        """Which strategy runs the job, and why."""
+        return self._strategies.explain(job)
+
+    def evolve(self, circuit: QuantumCircuit, settings: int = 0) -> dict[str, np.ndarray]:
+        """Run one circuit that saves states, or probabilities; returns them by label.
+
+        Args:
+            circuit: Without free parameters.
+            settings: How many settings it stands for in the account.
+
+        Raises:
+            UnsupportedError: If this executor holds no exact states.
+        """
+        if not self.holds_states:
+            raise UnsupportedError(f"{self!r} has no exact state vectors.")
+        simulator = self._strategies.statevector
+        ((saved,),) = simulator.submit([Load(circuit, settings)], fusion_enable=False)
+        return {label: double(state) for label, state in saved.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Position in the sampling stream; plain types only."""
@@ -153,63 +186,69 @@ class AerExecutor:
         self._calls = int(state["calls"])
 
     def __repr__(self) -> str:
+        noise = "" if self.noise is None else f", noise_model={self.noise}"
         return (
             f"AerExecutor(device={self.device!r}, shots={self.shots}, method={self.method!r}, "
-            f"precision={self.precision!r}, seed={self.seed})"
+            f"precision={self.precision!r}, seed={self.seed}{noise})"
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AerExecutor:
         return self
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {
-            **self.__dict__,
-            "_backend": None,
-        }  # a simulator is cheap to make, and heavy to send
-
     def _next_stream(self) -> Stream:
         self._calls += 1
         return Stream(self._calls - 1)
 
-    def _circuits_per_call(self, job: Job) -> int:
-        return min(MAX_CIRCUITS_PER_CALL, max(1, self.max_memory // job.program.working_memory()))
+    def _read(
+        self, job: Job, piece: Piece, sampler: Sampler | None
+    ) -> Float64[np.ndarray, "s b K"]:
+        if piece.values is not None:
+            return piece.values
+        assert piece.distributions is not None
+        tables = piece.distributions
+        if sampler is not None and self.shots is not None:
+            tables = [
+                _sampled(table, self.shots, sampler, piece, setting)
+                for setting, table in enumerate(tables)
+            ]
+        return job.readout.read(job.program, tables)
 
-    def _probabilities(
-        self, job: Job, cells: list[tuple[int, int]]
-    ) -> list[Float64[np.ndarray, " K"]]:
-        circuits = []
-        for s, b in cells:
-            circuit = job.program.simulator_circuit(job.rows[b], job.shared[s])
-            circuit.save_statevector()
-            circuits.append(circuit)
-        return [np.abs(state) ** 2 for state in self._submit(circuits)]
-
-    def _submit(self, circuits: list[QuantumCircuit]) -> list[np.ndarray]:
-        """The one place where circuits reach Aer, and where they are counted."""
-        result = self._simulator().run(circuits).result()
-        if not result.success:
-            raise ExecutionError(f"Aer could not run the circuits: {result.status}")
-        settings = len(circuits)
-        self._usage += Cost(settings, settings * (self.shots or 0), len(result.results))
-        return [
-            np.asarray(result.data(i)["statevector"], dtype=np.complex128)
-            for i in range(len(circuits))
-        ]
-
-    def _sample(
-        self, probabilities: Float64[np.ndarray, " K"], stream: Stream, cell: tuple[int, int]
-    ) -> Float64[np.ndarray, " K"]:
-        if self.shots is None:
-            return probabilities
-        key = (stream.call, stream.first_shared + cell[0], stream.first_row + cell[1])
-        return frequencies(probabilities, self.shots, entropy=self._entropy, key=key)
-
-    def _simulator(self) -> AerBackend:
-        if self._backend is None:
-            self._backend = AerSimulator(
-                method="statevector", device=self.device, precision=self.precision
+    def _refuse_what_does_not_go_together(self) -> None:
+        if self.noise is None:
+            return
+        if self.method not in {"automatic", "density_matrix"} and self.shots is None:
+            raise UnsupportedError(
+                f'method="{self.method}" holds noise only shot by shot. Give `shots`, or use '
+                'method="density_matrix", which is exact with noise.'
             )
-        return self._backend
+        if self.strategy not in {"automatic", "table"}:
+            raise UnsupportedError(
+                f'strategy="{self.strategy}" needs exact state vectors. With noise, leave it '
+                '"automatic".'
+            )
+
+    def _check_result(self, shape: tuple[int, int, int]) -> None:
+        needed = 8 * int(np.prod([float(size) for size in shape]))
+        if needed > self.max_memory:
+            raise ResourceError(
+                f"The result of shape {shape} needs {needed / 1e9:.3g} GB, but `max_memory` "
+                f"allows {self.max_memory / 1e9:.3g} GB. Use smaller batches, or read expectation "
+                "values or fewer qubits."
+            )
+
+
+def _sampled(
+    table: Float64[np.ndarray, "s b outcomes"],
+    shots: int,
+    sampler: Sampler,
+    piece: Piece,
+    setting: int,
+) -> Float64[np.ndarray, "s b outcomes"]:
+    result = np.empty_like(table)
+    for i, s in enumerate(piece.shared.tolist()):
+        for j, b in enumerate(piece.rows.tolist()):
+            result[i, j] = sampler.frequencies(table[i, j], shots, s, b, setting)
+    return result
 
 
 def _checked_device(device: object) -> str:
@@ -223,19 +262,6 @@ def _checked_device(device: object) -> str:
     if not has_gpu:
         raise DeviceError(f'device="GPU", but this build of Aer finds no GPU. {GPU_HINT}')
     return known
-
-
-def _checked_method(method: object) -> str:
-    name = checks.choice("method", method, METHODS)
-    if name not in {"automatic", "statevector"}:
-        raise UnsupportedError(
-            f'method="{name}" is not available yet. Use "automatic" or "statevector".'
-        )
-    return name
-
-
-def _physical_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _fresh_entropy() -> int:

@@ -6,10 +6,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
+from qiskit import QuantumCircuit
 
 from hybridopt.circuits.program import Program
 from hybridopt.execution.cost import Cost
-from hybridopt.execution.job import Job, Readout
+from hybridopt.execution.job import Job
+from hybridopt.execution.readout import Readout
 
 
 @runtime_checkable
@@ -39,6 +41,11 @@ class Metered(Protocol):
 class Executor(Metered, Protocol):
     """Runs jobs. One executor governs forward and gradient alike."""
 
+    @property
+    def has_noise(self) -> bool:
+        """Whether gates go wrong: circuits are then lowered to the gates of hardware."""
+        ...
+
     def check(self, program: Program, readout: Readout) -> None:
         """Raise if the job cannot be run; run nothing."""
         ...
@@ -49,4 +56,23 @@ class Executor(Metered, Protocol):
 
     def explain(self, job: Job) -> str:
         """Which strategy would run the job, and why."""
+        ...
+
+
+@runtime_checkable
+class StateExecutor(Executor, Protocol):
+    """A simulator whose state vectors can be asked for."""
+
+    @property
+    def max_memory(self) -> int:
+        """Bytes that states may take at one time."""
+        ...
+
+    @property
+    def holds_states(self) -> bool:
+        """Whether the states are exact: no shots, no noise."""
+        ...
+
+    def evolve(self, circuit: QuantumCircuit, settings: int = 0) -> dict[str, np.ndarray]:
+        """Run a circuit that saves states, or probabilities; returns them by label."""
         ...

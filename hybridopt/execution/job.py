@@ -9,18 +9,7 @@ from jaxtyping import Float64
 
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ArgumentError
-
-
-@dataclass(frozen=True)
-class Probabilities:
-    """Readout of the probability of every outcome of all qubits, qubit 0 least significant."""
-
-    def num_outputs(self, program: Program) -> int:
-        """K, the numbers read from one circuit."""
-        return 1 << program.num_qubits
-
-
-Readout = Probabilities
+from hybridopt.execution.readout import Readout
 
 
 @dataclass(frozen=True)
@@ -40,7 +29,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Job:
-    """Every combination of ``shared`` and ``rows`` is one setting; picklable and cuttable.
+    """Every combination of ``shared`` and ``rows`` is one setting a basis; picklable and cuttable.
 
     Attributes:
         program: The family of circuits.
@@ -56,12 +45,19 @@ class Job:
     shared: Float64[np.ndarray, "S O"]
     stream: Stream | None = None
 
+    @property
+    def num_outputs(self) -> int:
+        """K."""
+        return self.readout.num_outputs(self.program)
+
     def check(self) -> None:
         """Refuse tables that are not made for the program, before anything runs.
 
         Raises:
-            ArgumentError: If a table has the wrong width, or holds NaN or infinite angles.
+            ArgumentError: If a table has the wrong width, or holds NaN or infinite angles, or if
+                the readout does not fit.
         """
+        self.readout.check(self.program)
         widths = {
             "rows": self.program.num_row_angles,
             "shared": self.program.num_shared_angles,

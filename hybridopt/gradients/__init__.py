@@ -1,6 +1,18 @@
 """Gradient rules for circuits."""
 
+from hybridopt.gradients.adjoint import Adjoint
 from hybridopt.gradients.parameter_shift import ParameterShift
-from hybridopt.gradients.registry import GRADIENTS, GradientRule, create
+from hybridopt.gradients.registry import GRADIENTS, create
+from hybridopt.gradients.rule import Evaluation, GradientRule, Memory
+from hybridopt.gradients.spsa import Spsa
 
-__all__ = ["GRADIENTS", "GradientRule", "ParameterShift", "create"]
+__all__ = [
+    "GRADIENTS",
+    "Adjoint",
+    "Evaluation",
+    "GradientRule",
+    "Memory",
+    "ParameterShift",
+    "Spsa",
+    "create",
+]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from hybridopt import checks
-from hybridopt.errors import UnsupportedError
+from hybridopt.errors import ArgumentTypeError
+from hybridopt.gradients.adjoint import Adjoint
 from hybridopt.gradients.parameter_shift import ParameterShift
+from hybridopt.gradients.rule import GradientRule
+from hybridopt.gradients.spsa import Spsa
 
-GradientRule = ParameterShift
-GRADIENTS: Mapping[str, type[GradientRule]] = {ParameterShift.name: ParameterShift}
-NOT_YET_AVAILABLE = ("adjoint", "spsa")
+GRADIENTS: Mapping[str, Callable[[], GradientRule]] = {
+    ParameterShift.name: ParameterShift,
+    Adjoint.name: Adjoint,
+    Spsa.name: Spsa,
+}
 
 
 def create(gradient: str | GradientRule) -> GradientRule:
@@ -18,13 +23,13 @@ def create(gradient: str | GradientRule) -> GradientRule:
 
     Raises:
         UnknownNameError: With the nearest names.
-        UnsupportedError: For a rule that this version does not have yet.
+        ArgumentTypeError: If it is neither a name nor a rule.
     """
-    if isinstance(gradient, ParameterShift):
-        return gradient
-    name = checks.choice("gradient", gradient, [*GRADIENTS, *NOT_YET_AVAILABLE])
-    if name in NOT_YET_AVAILABLE:
-        raise UnsupportedError(
-            f'gradient="{name}" is not available yet. Use gradient="parameter-shift".'
+    if isinstance(gradient, str):
+        return GRADIENTS[checks.choice("gradient", gradient, GRADIENTS)]()
+    if isinstance(gradient, type) or not isinstance(gradient, GradientRule):
+        raise ArgumentTypeError(
+            f"Argument `gradient` must be one of {', '.join(GRADIENTS)}, or an instance such as "
+            f"hybridopt.gradients.Spsa(), but is {gradient!r}."
         )
-    return GRADIENTS[name]()
+    return gradient

@@ -1,6 +1,7 @@
 """Where torch's autograd and an executor meet."""
 
+from hybridopt.nn.circuit_layer import CircuitLayer
 from hybridopt.nn.cosines import CosineReader, read_cosines
 from hybridopt.nn.memory_reader import CircuitReader, ClosedFormSampler
 
-__all__ = ["CircuitReader", "ClosedFormSampler", "CosineReader", "read_cosines"]
+__all__ = ["CircuitLayer", "CircuitReader", "ClosedFormSampler", "CosineReader", "read_cosines"]

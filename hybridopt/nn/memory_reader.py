@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from hybridopt import checks
 from hybridopt.circuits.memory import MemoryProgram, index_qubits, split_probabilities
 from hybridopt.execution import Cost, Executor, Job, Probabilities
-from hybridopt.gradients import GradientRule
+from hybridopt.gradients import ParameterShift
 
 
 class CircuitReader:
@@ -22,7 +22,9 @@ class CircuitReader:
         gradient: Shifts the angles for derivatives.
     """
 
-    def __init__(self, program: MemoryProgram, executor: Executor, gradient: GradientRule) -> None:
+    def __init__(
+        self, program: MemoryProgram, executor: Executor, gradient: ParameterShift
+    ) -> None:
         self.program = program
         self.executor = executor
         self.gradient = gradient

@@ -141,13 +141,13 @@ ARGUMENTS = {
         "Options form were given beside an instance of a bridge. Set them on the instance: Memory",
     ),
     "gradient": ({"gradient": "shift"}, UnknownNameError, "Did you mean 'parameter-shift'"),
-    "gradient type": ({"gradient": None}, ArgumentTypeError, "gradient must be given by name"),
+    "gradient type": ({"gradient": None}, ArgumentTypeError, "`gradient` must be one of"),
     "adjoint": (
         {"gradient": "adjoint"},
         UnsupportedError,
-        'gradient="adjoint" is not available yet',
+        'takes gradient="parameter-shift" only, but was given "adjoint"',
     ),
-    "spsa": ({"gradient": "spsa"}, UnsupportedError, 'gradient="spsa" is not available yet'),
+    "spsa": ({"gradient": "spsa"}, UnsupportedError, 'but was given "spsa"'),
     "executor": (
         {"executor": "aer"},
         ArgumentTypeError,

@@ -9,11 +9,12 @@ import pytest
 from hybridopt.execution import AerExecutor, Cost, Executor
 
 EXECUTORS = [pytest.param(AerExecutor, id="aer")]
+ATTRIBUTES = ("has_noise", "shots", "usage")
 METHODS = ("check", "explain", "load_state_dict", "run", "state_dict")
 
 
 def test_the_contract_names_what_we_use():
-    assert {n for n in dir(Executor) if not n.startswith("_")} == {*METHODS, "shots", "usage"}
+    assert {n for n in dir(Executor) if not n.startswith("_")} == {*METHODS, *ATTRIBUTES}
 
 
 @pytest.mark.parametrize("make", EXECUTORS)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridopt.execution.sampling import frequencies
+from hybridopt.execution import Stream
+from hybridopt.execution.sampling import Sampler
 
 PROBABILITIES = np.array([0.5, 0.2, 0.0, 0.05, 0.25])
 
 
+def frequencies(shots: int, *, entropy=1, call=0, first=(0, 0), place=(0, 0, 0), of=PROBABILITIES):
+    return Sampler(entropy, Stream(call, *first)).frequencies(of, shots, *place)
+
+
 def draws(shots: int, repetitions: int) -> np.ndarray:
+    sampler = Sampler(1, Stream(0))
     return np.array(
-        [frequencies(PROBABILITIES, shots, entropy=1, key=(i, 0, 0)) for i in range(repetitions)]
+        [sampler.frequencies(PROBABILITIES, shots, i, 0, 0) for i in range(repetitions)]
     )
 
 
@@ -34,15 +40,40 @@ def test_frequencies_are_counts_over_shots():
     np.testing.assert_allclose(counts.sum(1), 7, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("change", [{"entropy": 2}, {"key": (0, 0, 1)}, {"key": (1, 0, 0)}])
-def test_numbers_depend_on_seed_and_key_alone(change):
-    given = {"entropy": 1, "key": (0, 0, 0)}
-    first, again = (frequencies(PROBABILITIES, 10_000, **given) for _ in range(2))
+@pytest.mark.parametrize(
+    "change",
+    [{"entropy": 2}, {"call": 1}, {"place": (1, 0, 0)}, {"place": (0, 1, 0)}, {"place": (0, 0, 1)}],
+)
+def test_numbers_depend_on_seed_call_and_place_alone(change):
+    first, again = (frequencies(10_000) for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    other = frequencies(PROBABILITIES, 10_000, **{**given, **change})
-    assert not np.array_equal(first, other)
+    assert not np.array_equal(first, frequencies(10_000, **change))
+
+
+def test_the_order_of_drawing_changes_nothing():
+    sampler = Sampler(3, Stream(2))
+    forward = [sampler.frequencies(PROBABILITIES, 999, s, 4, 0) for s in range(5)]
+    backward = [sampler.frequencies(PROBABILITIES, 999, s, 4, 0) for s in reversed(range(5))]
+    np.testing.assert_array_equal(forward, backward[::-1])
+
+
+def test_a_piece_draws_what_the_whole_draws():
+    whole = frequencies(999, place=(5, 7, 1))
+    np.testing.assert_array_equal(frequencies(999, first=(3, 4), place=(2, 3, 1)), whole)
+
+
+def test_streams_do_not_overlap():
+    sampler = Sampler(0, Stream(0))
+    rows = [sampler.frequencies(PROBABILITIES, 10**6, s, b, g) for s, b, g in np.ndindex(4, 4, 4)]
+    assert len(np.unique(rows, axis=0)) == 64
+
+
+def test_seeds_of_settings_differ_and_repeat():
+    seeds = [Sampler(0, Stream(1)).seed(s, b, g) for s, b, g in np.ndindex(5, 5, 2)]
+    assert len(set(seeds)) == 50
+    assert seeds[17] == Sampler(0, Stream(1)).seed(1, 3, 1)
 
 
 def test_rounding_below_zero_and_above_one_is_forgiven():
     rounded = np.array([1 + 1e-12, -1e-17, 0.0])
-    np.testing.assert_array_equal(frequencies(rounded, 9, entropy=0, key=(0,)), [1.0, 0.0, 0.0])
+    np.testing.assert_array_equal(frequencies(9, of=rounded), [1.0, 0.0, 0.0])

@@ -1,0 +1,208 @@
+"""A lowered circuit: fixed gates and rotations, and the layers in which they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float64
+from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
+
+from hybridopt.circuits.rotations import Angle, Family
+
+BYTES_PER_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its probabilities
+
+
+@dataclass(frozen=True, eq=False)
+class FixedGate:
+    """A gate without a free angle, and its qubits."""
+
+    gate: Instruction
+    qubits: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Rotation:
+    """A rotation by one angle of its own.
+
+    Attributes:
+        family: Its kind.
+        qubits: As the family counts them.
+        angle: Index among the angles of its table.
+        per_sample: True for the table ``rows``, False for ``shared``.
+    """
+
+    family: Family
+    qubits: tuple[int, ...]
+    angle: int
+    per_sample: bool
+
+    @property
+    def frames(self) -> dict[int, object]:
+        """Frame of each qubit; rotations that agree where they meet commute."""
+        names = self.family.frames
+        pauli = set(names) <= {"X", "Y", "Z"}
+        return {
+            qubit: name if pauli else (name, self.qubits)
+            for qubit, name in zip(self.qubits, names, strict=True)
+        }
+
+    def gates(self, angle: Angle) -> list[FixedGate]:
+        """The rotation by this angle [rad]."""
+        return self._placed(self.family.gates(angle))
+
+    def into_frame(self) -> list[FixedGate]:
+        """The change of basis in which the rotation is diagonal."""
+        return self._placed(self.family.into_frame)
+
+    def out_of_frame(self) -> list[FixedGate]:
+        """The inverse of `into_frame`."""
+        return self._placed(self.family.out_of_frame)
+
+    def phases(self, angle: Angle) -> FixedGate:
+        """The rotation in its frame."""
+        return self._placed((self.family.phases(angle),))[0]
+
+    def _placed(self, local: tuple[tuple[Instruction, tuple[int, ...]], ...]) -> list[FixedGate]:
+        return [FixedGate(gate, tuple(self.qubits[place] for place in at)) for gate, at in local]
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Fixed gates, then rotations that all commute with one another.
+
+    Attributes:
+        fixed: In order.
+        rotations: Diagonal together, each in its own frame.
+    """
+
+    fixed: tuple[FixedGate, ...]
+    rotations: tuple[Rotation, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class CircuitProgram:
+    """The family of circuits that one parameterized circuit stands for.
+
+    Attributes:
+        num_qubits: Of the circuit.
+        steps: In order.
+        row_expressions: Angles that differ from sample to sample, in inputs and weights.
+        shared_expressions: Angles that are the same for all samples, in weights.
+    """
+
+    num_qubits: int
+    steps: tuple[FixedGate | Rotation, ...]
+    row_expressions: tuple[ParameterExpression, ...]
+    shared_expressions: tuple[ParameterExpression, ...]
+
+    @property
+    def num_row_angles(self) -> int:
+        """R."""
+        return len(self.row_expressions)
+
+    @property
+    def num_shared_angles(self) -> int:
+        """O."""
+        return len(self.shared_expressions)
+
+    @cached_property
+    def rotations(self) -> tuple[Rotation, ...]:
+        """All rotations in order."""
+        return tuple(step for step in self.steps if isinstance(step, Rotation))
+
+    @cached_property
+    def shifts(self) -> tuple[tuple[tuple[tuple[float, float], ...], ...], ...]:
+        """Shift rules (coefficient, shift) of the row angles and of the shared angles."""
+        rules: dict[bool, list[tuple[tuple[float, float], ...]]] = {True: [], False: []}
+        for rotation in self.rotations:  # angles are numbered in the order of the steps
+            rules[rotation.per_sample].append(rotation.family.shifts)
+        return tuple(rules[True]), tuple(rules[False])
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The steps regrouped: as many rotations side by side as commute; the last may lack any."""
+        return tuple(_layers(list(self.steps)))
+
+    @cached_property
+    def template(self) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
+        """The circuit with a parameter for each angle, those of the rows, and the shared ones."""
+        rows = ParameterVector("row", self.num_row_angles)
+        shared = ParameterVector("shared", self.num_shared_angles)
+        return self._circuit(list(rows), list(shared)), rows, shared
+
+    def bind(
+        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " O"]
+    ) -> QuantumCircuit:
+        """The circuit at these angles [rad]."""
+        return self._circuit(row.tolist(), shared.tolist())
+
+    def simulator_circuit(
+        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " O"]
+    ) -> QuantumCircuit:
+        """The same circuit; lowering left only gates that simulators know."""
+        return self.bind(row, shared)
+
+    def working_memory(self) -> int:
+        """Bytes for one sample."""
+        return BYTES_PER_AMPLITUDE << self.num_qubits
+
+    def _circuit(self, row: list[Angle], shared: list[Angle]) -> QuantumCircuit:
+        circuit = QuantumCircuit(self.num_qubits)
+        for step in self.steps:
+            if isinstance(step, Rotation):
+                angle = (row if step.per_sample else shared)[step.angle]
+                placed = step.gates(angle)
+            else:
+                placed = [step]
+            for item in placed:
+                circuit.append(item.gate, item.qubits, copy=False)
+        return circuit
+
+
+def _layers(steps: list[FixedGate | Rotation]) -> list[Layer]:
+    """Take, in turn, all fixed gates and all commuting rotations that nothing stands before."""
+    layers = []
+    while steps:
+        fixed, steps = _take_fixed(steps)
+        rotations, steps = _take_rotations(steps)
+        layers.append(Layer(tuple(fixed), tuple(rotations)))
+    return layers
+
+
+def _take_fixed(
+    steps: list[FixedGate | Rotation],
+) -> tuple[list[FixedGate], list[FixedGate | Rotation]]:
+    taken: list[FixedGate] = []
+    left: list[FixedGate | Rotation] = []
+    blocked: set[int] = set()
+    for step in steps:
+        if isinstance(step, FixedGate) and blocked.isdisjoint(step.qubits):
+            taken.append(step)
+        else:
+            blocked.update(step.qubits)
+            left.append(step)
+    return taken, left
+
+
+def _take_rotations(
+    steps: list[FixedGate | Rotation],
+) -> tuple[list[Rotation], list[FixedGate | Rotation]]:
+    taken: list[Rotation] = []
+    left: list[FixedGate | Rotation] = []
+    blocked: set[int] = set()
+    frames: dict[int, object] = {}
+    for step in steps:
+        if (
+            isinstance(step, Rotation)
+            and blocked.isdisjoint(step.qubits)
+            and all(frames.get(qubit, frame) == frame for qubit, frame in step.frames.items())
+        ):
+            taken.append(step)
+            frames.update(step.frames)
+        else:
+            blocked.update(step.qubits)
+            left.append(step)
+    return taken, left

@@ -1,0 +1,194 @@
+"""Which strategy runs a job, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.program import Program
+from hybridopt.errors import ResourceError, UnsupportedError
+from hybridopt.execution.cost import Cost
+from hybridopt.execution.job import Job
+from hybridopt.execution.limits import BYTES_PER_AMPLITUDE, Limits
+from hybridopt.execution.noise import Noise
+from hybridopt.execution.readout import Expectations, Readout
+from hybridopt.execution.simulator import Simulator
+from hybridopt.execution.strategies import (
+    Checkpoints,
+    Measured,
+    OneByOne,
+    SavedExpectations,
+    Stacked,
+    Strategy,
+    Table,
+)
+from hybridopt.execution.templates import Templates
+from hybridopt.execution.translation import ForMethod, WithNoise
+
+STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
+WORK_WORTH_CHECKPOINTS = 4_000_000  # gates times amplitudes, about 4 ms; saving states costs 1 ms
+WIDEST_DISTRIBUTION = 20  # qubits read at once from a matrix product state as probabilities
+
+
+@dataclass
+class Strategies:
+    """All strategies of one executor, and the rule by which one is chosen.
+
+    Attributes:
+        method: As the user gave it.
+        device: ``"CPU"`` or ``"GPU"``.
+        precision: ``"double"`` or ``"single"``.
+        shots: Shots a setting; None is exact.
+        noise: None is none.
+        limits: Size of pieces.
+        strategy: As the user gave it.
+    """
+
+    method: str
+    device: str
+    precision: str
+    shots: int | None
+    noise: Noise | None
+    limits: Limits
+    strategy: str
+    _simulators: dict[str, Simulator] = field(init=False, default_factory=dict)
+    _templates: dict[str, Templates] = field(init=False, default_factory=dict)
+
+    @property
+    def usage(self) -> Cost:
+        """What all simulators have run."""
+        return sum((simulator.usage for simulator in self._simulators.values()), Cost())
+
+    @property
+    def statevector(self) -> Simulator:
+        """The simulator of state vectors."""
+        return self._simulator("statevector")
+
+    def of(self, job: Job) -> Strategy:
+        """The strategy for a job."""
+        return self._choose(job)[0]
+
+    def explain(self, job: Job) -> str:
+        """The strategy for a job, what it does, and why it was chosen."""
+        strategy, method, reason = self._choose(job)
+        settings = len(job.readout.settings(job.program))
+        count = len(job.shared) * len(job.rows) * settings
+        sampling = "exact" if self.shots is None else f"{self.shots} shots a setting"
+        noise = "" if self.noise is None else f", noise of {self.noise}"
+        return (
+            f"{count} settings of {job.program.num_qubits} qubits on Aer {method} ({self.device}, "
+            f"{self.precision} precision), {sampling}{noise}. Strategy {strategy.name}: "
+            f"{strategy.explain(job)}. Why: {reason}."
+        )
+
+    def check(self, program: Program, readout: Readout) -> None:
+        """Raise if no strategy can run the program within the memory."""
+        if not isinstance(program, CircuitProgram):
+            self._check_bound_program(program)
+            return
+        method = self._method_for(program.num_qubits)
+        fits = self._qubits_that_fit(method, readout)
+        if program.num_qubits > fits:
+            way_out = (
+                "Give `shots` to simulate trajectories, raise `max_memory`, or use fewer qubits."
+                if method == "density_matrix" and self.method == "automatic"
+                else "Raise `max_memory`, or use fewer qubits."
+            )
+            raise ResourceError(
+                f"The circuit has {program.num_qubits} qubits, but with method {method} and "
+                f"`max_memory` {self.limits.max_memory / 1e9:.3g} GB at most {fits} fit. {way_out}"
+            )
+
+    def _choose(self, job: Job) -> tuple[Strategy, str, str]:
+        program = job.program
+        if not isinstance(program, CircuitProgram):
+            strategy: Strategy = OneByOne(self.statevector, self.limits.max_memory)
+            return strategy, "statevector", "the program builds its own circuits"
+        method = self._method_for(program.num_qubits)
+        if method != "statevector" or self.noise is not None:
+            return self._without_stacks(job, method)
+        if self.strategy == "table":
+            return self._table(method), method, "asked for"
+        checkpoints = Checkpoints(self.statevector, self.limits)
+        stacked = Stacked(self.statevector, self.limits)
+        if self.strategy != "automatic":
+            chosen: Strategy = checkpoints if self.strategy == "checkpoints" else stacked
+            return chosen, method, "asked for"
+        if len(job.shared) > 1 and _work(job, program) > WORK_WORTH_CHECKPOINTS:
+            return checkpoints, method, "the rows of the table have a long beginning in common"
+        return stacked, method, "the work is small, or there is one row of shared angles"
+
+    def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:
+        if self.noise is not None and method != "density_matrix":
+            strategy: Strategy = Measured(self._simulator(method), self._template(method))
+            return strategy, method, "the density matrix does not fit, or was not asked for"
+        widest = max(len(s.qubits) for s in job.readout.settings(job.program))
+        if method == "matrix_product_state" and widest > WIDEST_DISTRIBUTION:
+            reason = f"{widest} qubits are read at once, too many for a list of probabilities"
+            if self.shots is not None:
+                return Measured(self._simulator(method), self._template(method)), method, reason
+            templates = self._template(method)
+            return (
+                SavedExpectations(self._simulator(method), self.limits, templates),
+                method,
+                reason,
+            )
+        return self._table(method), method, "stacks and checkpoints need state vectors"
+
+    def _table(self, method: str) -> Table:
+        return Table(self._simulator(method), self.limits, self._template(method), self.noise)
+
+    def _method_for(self, num_qubits: int) -> str:
+        if self.method != "automatic":
+            return self.method
+        if self.noise is None:
+            return "statevector"
+        fits = num_qubits <= self._largest(4)
+        return "density_matrix" if fits or self.shots is None else "statevector"
+
+    def _qubits_that_fit(self, method: str, readout: Readout) -> int:
+        if method == "density_matrix":
+            return self._largest(4)
+        if method == "statevector":
+            return self._largest(2)
+        # a matrix product state is as large as its entanglement; a list of probabilities is not
+        return 63 if isinstance(readout, Expectations) or readout.qubits else self._largest(2)
+
+    def _largest(self, base: int) -> int:
+        """Qubits whose ``base ** n`` amplitudes fit."""
+        amplitudes = max(1, self.limits.max_memory // BYTES_PER_AMPLITUDE)
+        return (amplitudes.bit_length() - 1) // (base.bit_length() - 1)
+
+    def _check_bound_program(self, program: Program) -> None:
+        if self.noise is not None or self.method not in {"automatic", "statevector"}:
+            raise UnsupportedError(
+                "The memory circuit is simulated by state vectors without noise. Use "
+                'AerExecutor(method="statevector", noise_model=None), with shots if you like.'
+            )
+        needed = program.working_memory()
+        if needed > self.limits.max_memory:
+            raise ResourceError(
+                f"A circuit of {program.num_qubits} qubits needs about {needed / 1e9:.3g} GB, but "
+                f"`max_memory` allows {self.limits.max_memory / 1e9:.3g} GB. Raise it, or use a "
+                "smaller network."
+            )
+
+    def _simulator(self, method: str) -> Simulator:
+        if method not in self._simulators:
+            model = None if self.noise is None else self.noise.model
+            self._simulators[method] = Simulator(
+                method, self.device, self.precision, self.shots, model
+            )
+        return self._simulators[method]
+
+    def _template(self, method: str) -> Templates:
+        if method not in self._templates:
+            translation = ForMethod(method) if self.noise is None else WithNoise(self.noise)
+            self._templates[method] = Templates(translation)
+        return self._templates[method]
+
+
+def _work(job: Job, program: CircuitProgram) -> int:
+    """Gates times amplitudes."""
+    gates = len(program.steps)
+    return len(job.shared) * len(job.rows) * gates << program.num_qubits

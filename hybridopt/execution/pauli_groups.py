@@ -1,0 +1,115 @@
+"""Pauli strings that one measurement basis serves, and their expectation values from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float64
+from qiskit.quantum_info import PauliList, SparsePauliOp
+
+MAX_TABLE = 1 << 22  # weights kept for all outcomes at once; beyond, parities are made one by one
+
+
+@dataclass(frozen=True, eq=False)
+class PauliGroup:
+    """Pauli strings that commute qubit by qubit.
+
+    Attributes:
+        basis: Qubits measured in X or Y.
+        qubits: All qubits on which one of the strings acts, ascending.
+        masks: For each string the bits of the outcome whose parity it is.
+        weights: Coefficient of each string in each observable, shape ``(K, strings)``.
+    """
+
+    basis: tuple[tuple[int, str], ...]
+    qubits: tuple[int, ...]
+    masks: tuple[int, ...]
+    weights: Float64[np.ndarray, "K strings"]
+
+    def expectations(
+        self, distribution: Float64[np.ndarray, "*cells outcomes"]
+    ) -> Float64[np.ndarray, "*cells K"]:
+        """What the group adds to each observable, from probabilities or frequencies."""
+        if self._fits:
+            return np.asarray(distribution @ self._outcome_weights)
+        values = [distribution @ self._signs(mask) for mask in self.masks]
+        return np.asarray(np.stack(values, axis=-1) @ self.weights.T)
+
+    def expectations_of_counts(self, counts: Mapping[int, int]) -> Float64[np.ndarray, " K"]:
+        """The same from how often each outcome was measured; any number of qubits."""
+        shots = sum(counts.values())
+        parities = np.array(
+            [
+                sum(
+                    n if (outcome & mask).bit_count() % 2 == 0 else -n
+                    for outcome, n in counts.items()
+                )
+                for mask in self.masks
+            ]
+        )
+        return np.asarray(self.weights @ parities / shots)
+
+    @property
+    def _fits(self) -> bool:
+        return len(self.weights) << len(self.qubits) <= MAX_TABLE
+
+    @cached_property
+    def _outcome_weights(self) -> Float64[np.ndarray, "outcomes K"]:
+        result = np.zeros((1 << len(self.qubits), len(self.weights)))
+        for mask, column in zip(self.masks, self.weights.T, strict=True):
+            result += np.outer(self._signs(mask), column)
+        return result
+
+    def _signs(self, mask: int) -> Float64[np.ndarray, " outcomes"]:
+        """(-1)^(parity of the masked bits) for every outcome."""
+        ones = np.bitwise_count(np.arange(1 << len(self.qubits), dtype=np.uint64) & np.uint64(mask))
+        return np.asarray(1.0 - 2.0 * (ones & 1))
+
+
+def grouped(
+    observables: Sequence[SparsePauliOp],
+) -> tuple[tuple[PauliGroup, ...], Float64[np.ndarray, " K"]]:
+    """Groups for all strings of all observables, and the multiples of the identity in each."""
+    weights, constants = _weights(observables)
+    if not weights:
+        return (), constants
+    strings = PauliList(list(weights))
+    groups = []
+    for members in strings.group_qubit_wise_commuting():
+        letters = _basis(members)
+        qubits = tuple(sorted(letters))
+        masks = tuple(
+            sum(1 << place for place, qubit in enumerate(qubits) if x[qubit] or z[qubit])
+            for x, z in zip(members.x, members.z, strict=True)
+        )
+        columns = np.stack([weights[label] for label in members.to_labels()], axis=1)
+        basis = tuple((qubit, letters[qubit]) for qubit in qubits if letters[qubit] != "Z")
+        groups.append(PauliGroup(basis, qubits, masks, columns))
+    return tuple(groups), constants
+
+
+def _weights(
+    observables: Sequence[SparsePauliOp],
+) -> tuple[dict[str, Float64[np.ndarray, " K"]], Float64[np.ndarray, " K"]]:
+    """Coefficients of each string, and of the identity, in all observables."""
+    weights: dict[str, Float64[np.ndarray, " K"]] = {}
+    constants = np.zeros(len(observables))
+    for k, observable in enumerate(observables):
+        for label, coefficient in observable.simplify().to_list():
+            if set(label) == {"I"}:
+                constants[k] += coefficient.real
+            else:
+                weights.setdefault(label, np.zeros(len(observables)))[k] += coefficient.real
+    return weights, constants
+
+
+def _basis(members: PauliList) -> dict[int, str]:
+    """The letter that the strings of a group have on each qubit where one of them acts."""
+    letters = {}
+    for x, z in zip(members.x, members.z, strict=True):
+        for qubit in np.flatnonzero(x | z):
+            letters[int(qubit)] = "Z" if not x[qubit] else "Y" if z[qubit] else "X"
+    return letters

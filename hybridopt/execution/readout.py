@@ -1,0 +1,183 @@
+"""Readouts: which numbers are taken from a run, and in which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float64
+from qiskit.quantum_info import SparsePauliOp
+
+from hybridopt.circuits.program import Program
+from hybridopt.errors import ArgumentError
+from hybridopt.execution.pauli_groups import PauliGroup, grouped
+
+Distribution = Float64[np.ndarray, "*cells outcomes"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One measurement basis.
+
+    Attributes:
+        basis: Qubits that are not measured in Z, each with ``"X"`` or ``"Y"``.
+        qubits: The measured qubits, the first the least significant bit of the outcome.
+    """
+
+    basis: tuple[tuple[int, str], ...]
+    qubits: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """Readout of the probability of every outcome.
+
+    Attributes:
+        qubits: Which are read, the first the least significant; None reads all.
+        given: Post-selection, pairs (qubit, 0 or 1): probabilities given that these qubits were
+            found so. Where they never were, every probability is 0.
+
+    Raises:
+        ArgumentError: If a qubit is named twice, or a value is neither 0 nor 1.
+    """
+
+    qubits: tuple[int, ...] | None = None
+    given: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        named = [*(self.qubits or ()), *(qubit for qubit, _ in self.given)]
+        if len(set(named)) != len(named) or self.qubits == ():
+            raise ArgumentError(
+                f"Probabilities must read one qubit or more, each once, but read {named}."
+            )
+        if any(value not in {0, 1} for _, value in self.given):
+            raise ArgumentError(f"Post-selected values must be 0 or 1, but are {self.given}.")
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the outputs are expectation values, as shift rules need."""
+        return not self.given
+
+    def num_outputs(self, program: Program) -> int:
+        """K, two to the number of qubits that are read."""
+        return 1 << len(self._read_qubits(program))
+
+    def check(self, program: Program) -> None:
+        """Raise ArgumentError for a qubit that the program does not have."""
+        for qubit in (*self._read_qubits(program), *(qubit for qubit, _ in self.given)):
+            if not 0 <= qubit < program.num_qubits:
+                raise ArgumentError(
+                    f"Probabilities of qubit {qubit} were asked for, but the circuit has qubits 0 "
+                    f"to {program.num_qubits - 1}."
+                )
+
+    def settings(self, program: Program) -> tuple[Setting, ...]:
+        """One, in Z."""
+        given = tuple(qubit for qubit, _ in self.given)
+        return (Setting((), (*self._read_qubits(program), *given)),)
+
+    def read(
+        self, program: Program, distributions: Sequence[Distribution]
+    ) -> Float64[np.ndarray, "*cells K"]:
+        """Marginal, or conditional, probabilities."""
+        (joint,) = distributions
+        if not self.given:
+            return joint
+        wanted = sum(value << place for place, (_, value) in enumerate(self.given))
+        cells = joint.shape[:-1]
+        kept = joint.reshape(*cells, 1 << len(self.given), -1)[..., wanted, :]
+        total = kept.sum(-1, keepdims=True)
+        return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0))
+
+    def read_counts(
+        self, program: Program, counts: Sequence[Mapping[int, int]]
+    ) -> Float64[np.ndarray, " K"]:
+        """The same from how often each outcome was measured, for each setting."""
+        (setting,) = self.settings(program)
+        frequencies = np.zeros(1 << len(setting.qubits))
+        for outcome, count in counts[0].items():
+            frequencies[outcome] = count
+        return self.read(program, [frequencies / frequencies.sum()])
+
+    def _read_qubits(self, program: Program) -> tuple[int, ...]:
+        return self.qubits if self.qubits is not None else tuple(range(program.num_qubits))
+
+
+@dataclass(frozen=True, eq=False)
+class Expectations:
+    """Readout of expectation values of observables.
+
+    Paulis that commute qubit by qubit are read in one setting.
+
+    Attributes:
+        observables: Hermitian, each on all qubits of the program.
+
+    Raises:
+        ArgumentError: If there are none, or one is not Hermitian or not finite.
+    """
+
+    observables: tuple[SparsePauliOp, ...]
+    groups: tuple[PauliGroup, ...] = field(init=False)
+    constants: Float64[np.ndarray, " K"] = field(init=False)
+
+    is_linear = True
+
+    def __post_init__(self) -> None:
+        if not self.observables:
+            raise ArgumentError("Give one observable or more, or None for probabilities.")
+        for place, observable in enumerate(self.observables):
+            _check_hermitian(place, observable)
+        groups, constants = grouped(self.observables)
+        object.__setattr__(self, "groups", groups)
+        object.__setattr__(self, "constants", constants)
+
+    def num_outputs(self, program: Program) -> int:
+        """K, one for each observable."""
+        return len(self.observables)
+
+    def check(self, program: Program) -> None:
+        """Raise ArgumentError for an observable on another number of qubits."""
+        for place, observable in enumerate(self.observables):
+            if observable.num_qubits != program.num_qubits:
+                raise ArgumentError(
+                    f"Observable {place} acts on {observable.num_qubits} qubits, but the circuit "
+                    f"has {program.num_qubits}. Pad its Pauli strings with I."
+                )
+
+    def settings(self, program: Program) -> tuple[Setting, ...]:
+        """One for each group of Paulis; none if all observables are multiples of the identity."""
+        return tuple(Setting(group.basis, group.qubits) for group in self.groups)
+
+    def read(
+        self, program: Program, distributions: Sequence[Distribution]
+    ) -> Float64[np.ndarray, "*cells K"]:
+        """Weighted sums of parities."""
+        values: Float64[np.ndarray, "*cells K"] = self.constants
+        for group, distribution in zip(self.groups, distributions, strict=True):
+            values = values + group.expectations(distribution)
+        return values
+
+    def read_counts(
+        self, program: Program, counts: Sequence[Mapping[int, int]]
+    ) -> Float64[np.ndarray, " K"]:
+        """The same from how often each outcome was measured, for each setting."""
+        values = self.constants
+        for group, measured in zip(self.groups, counts, strict=True):
+            values = values + group.expectations_of_counts(measured)
+        return values
+
+
+Readout = Probabilities | Expectations
+
+
+def _check_hermitian(place: int, observable: SparsePauliOp) -> None:
+    coefficients = observable.coeffs
+    if coefficients.dtype == object or not np.isfinite(coefficients).all():
+        raise ArgumentError(f"Observable {place} has coefficients that are no finite numbers.")
+    imaginary = np.abs(observable.simplify().coeffs.imag).max(initial=0)
+    if imaginary > 1e-12 * max(1.0, np.abs(coefficients).max(initial=0)):
+        raise ArgumentError(
+            f"Observable {place} is not Hermitian: a coefficient has the imaginary part "
+            f"{imaginary:.3g}. Real coefficients give real expectation values."
+        )

@@ -1,0 +1,104 @@
+"""One circuit, and a table with the angles of every setting: works with every method of Aer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float64
+from qiskit.circuit import Parameter
+
+from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.execution.job import Job
+from hybridopt.execution.limits import Limits
+from hybridopt.execution.noise import Noise
+from hybridopt.execution.sampling import Sampler
+from hybridopt.execution.simulator import Load, Simulator, double
+from hybridopt.execution.strategies.piece import Piece, grid
+from hybridopt.execution.templates import Templates
+from hybridopt.execution.translation import Translated
+
+
+class Table:
+    """Every sample and every row of shared angles is a run of its own.
+
+    Args:
+        simulator: Runs the circuits.
+        limits: Size of the pieces.
+        templates: Circuits in the gates of the method, or those that the noise acts on.
+        noise: Errors of the readout; None has none.
+    """
+
+    name = "table"
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        limits: Limits,
+        templates: Templates,
+        noise: Noise | None = None,
+    ) -> None:
+        self._simulator = simulator
+        self._limits = limits
+        self._templates = templates
+        self._noise = noise
+
+    def pieces(self, job: Job, sampler: Sampler | None = None) -> Iterator[Piece]:
+        """As many settings in a call as fit."""
+        program = job.program
+        assert isinstance(program, CircuitProgram)
+        translated = self._templates.of(program, job.readout.settings(program))
+        matrix = 2 if self._simulator.method == "density_matrix" else 1
+        for shared, rows in grid(job, self._limits.runs_per_call(matrix * program.num_qubits)):
+            binds = bindings(program, job.rows[rows], job.shared[shared])
+            cells = (len(shared), len(rows))
+            distributions = [
+                table.reshape(*cells, -1)
+                for template in translated
+                for table in self._run(template, binds, shared.size * rows.size)
+            ]
+            yield Piece(shared, rows, distributions)
+
+    def explain(self, job: Job) -> str:
+        """The kind of table."""
+        return "a run for each sample and each row of angles, many in one call"
+
+    def _run(
+        self, template: Translated, binds: dict[Parameter, list[float]], cells: int
+    ) -> list[Float64[np.ndarray, "cells outcomes"]]:
+        circuit, labels = template.saving()
+        mine = {key: values for key, values in binds.items() if key in circuit.parameters}
+        load = Load(circuit, len(template.settings) * (1 if mine else cells), mine or None)
+        options: dict[str, object] = {}
+        if template.noise_model is not None:  # measured: runtime binding is slower with noise
+            options = {
+                "noise_model": template.noise_model,
+                "runtime_parameter_bind_enable": False,
+            }
+        (runs,) = self._simulator.submit([load], **options)
+        tables = [np.stack([double(run[label]) for run in runs]) for label in labels]
+        if not mine:
+            tables = [np.repeat(table, cells, axis=0) for table in tables]
+        return [self._misread(template, place, table) for place, table in enumerate(tables)]
+
+    def _misread(
+        self, template: Translated, place: int, table: Float64[np.ndarray, "cells outcomes"]
+    ) -> Float64[np.ndarray, "cells outcomes"]:
+        if self._noise is None:
+            return table
+        return self._noise.misread(table, template.places_of(template.settings[place]))
+
+
+def bindings(
+    program: CircuitProgram,
+    rows: Float64[np.ndarray, "b R"],
+    shared: Float64[np.ndarray, "s O"],
+) -> dict[Parameter, list[float]]:
+    """Values of every parameter of the template, row of shared angles by row, sample by sample."""
+    _, row_parameters, shared_parameters = program.template
+    for_rows = np.tile(rows, (len(shared), 1)).T.tolist()
+    for_shared = np.repeat(shared, len(rows), axis=0).T.tolist()
+    return {
+        **dict(zip(row_parameters, for_rows, strict=True)),
+        **dict(zip(shared_parameters, for_shared, strict=True)),
+    }

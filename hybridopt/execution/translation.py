@@ -1,0 +1,120 @@
+"""Circuits in the gates that a method of Aer, or a device with its noise, knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from qiskit import QuantumCircuit, transpile
+from qiskit_aer import AerSimulator
+from qiskit_aer.noise import NoiseModel
+
+from hybridopt.circuits.lowering import KEPT_GATES
+from hybridopt.execution.measuring import into_basis, save_settings
+from hybridopt.execution.noise import Noise
+from hybridopt.execution.readout import Setting
+
+NOT_STANDARD = frozenset({"diagonal", "mcphase", "mcx", "pauli", "unitary"})
+NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz"})  # in a table of angles, without a word
+SEED_OF_THE_LAYOUT = 0  # the same circuit always stands on the same qubits of a device
+
+
+@dataclass(frozen=True, eq=False)
+class Translated:
+    """A circuit with parameters, ready to run.
+
+    Attributes:
+        circuit: Without instructions that save or measure.
+        settings: What can be read from one run of it.
+        places: For each qubit of the program its qubit in ``circuit``.
+        noise_model: Of the qubits in use.
+    """
+
+    circuit: QuantumCircuit
+    settings: tuple[Setting, ...]
+    places: tuple[int, ...]
+    noise_model: NoiseModel | None = None
+
+    def saving(self) -> tuple[QuantumCircuit, list[str]]:
+        """The circuit with instructions that save probabilities, and their labels."""
+        circuit = self.circuit.copy()
+        placed = [Setting(s.basis, self.places_of(s)) for s in self.settings]
+        return circuit, save_settings(circuit, placed, ())
+
+    def measuring(self, place: int) -> QuantumCircuit:
+        """The circuit with the measurements of one of its settings."""
+        setting = self.settings[place]
+        bits = range(len(setting.qubits))
+        circuit = QuantumCircuit(self.circuit.num_qubits, len(bits))
+        circuit.compose(self.circuit, inplace=True)
+        into_basis(circuit, setting)
+        circuit.measure(self.places_of(setting), bits)
+        return circuit
+
+    def places_of(self, setting: Setting) -> tuple[int, ...]:
+        """The measured qubits, as the circuit counts them."""
+        return tuple(self.places[qubit] for qubit in setting.qubits)
+
+
+@runtime_checkable
+class Translation(Protocol):
+    """A way to rewrite circuits."""
+
+    def __call__(self, circuit: QuantumCircuit, settings: Sequence[Setting]) -> list[Translated]:
+        """Circuits that together serve all settings, in order."""
+        ...
+
+
+class ForMethod:
+    """Without noise: into the gates of a method; all settings are read from one run.
+
+    Args:
+        method: Of Aer.
+    """
+
+    def __init__(self, method: str) -> None:
+        known = AerSimulator(method=method).configuration().basis_gates
+        self._basis = sorted(KEPT_GATES.intersection(known) - NOT_STANDARD - NOT_BOUND_BY_AER)
+
+    def __call__(self, circuit: QuantumCircuit, settings: Sequence[Setting]) -> list[Translated]:
+        """One circuit."""
+        done = transpile(circuit, basis_gates=self._basis, optimization_level=0)
+        return [Translated(done, tuple(settings), tuple(range(circuit.num_qubits)))]
+
+
+class WithNoise:
+    """Into the gates that the noise acts on; each basis change is noisy too, so one circuit each.
+
+    Args:
+        noise: Of a device: the circuit is placed and routed as well.
+    """
+
+    def __init__(self, noise: Noise) -> None:
+        self._noise = noise
+
+    def __call__(self, circuit: QuantumCircuit, settings: Sequence[Setting]) -> list[Translated]:
+        """One circuit for each setting."""
+        return [self._one(circuit, setting) for setting in settings]
+
+    def _one(self, circuit: QuantumCircuit, setting: Setting) -> Translated:
+        rotated = circuit.copy()
+        into_basis(rotated, setting)
+        read_in_z = (Setting((), setting.qubits),)
+        if self._noise.backend is None:
+            basis = sorted(KEPT_GATES.intersection(self._noise.model.basis_gates))
+            done = transpile(rotated, basis_gates=basis, optimization_level=0)
+            places = tuple(range(circuit.num_qubits))
+        else:
+            done = transpile(
+                rotated,
+                self._noise.backend,
+                optimization_level=1,
+                seed_transpiler=SEED_OF_THE_LAYOUT,
+            )
+            places = tuple(done.layout.final_index_layout())
+        return Translated(done, read_in_z, places, self._noise.on_qubits(_in_use(done)))
+
+
+def _in_use(circuit: QuantumCircuit) -> set[int]:
+    return {circuit.find_bit(qubit).index for item in circuit.data for qubit in item.qubits}

@@ -1,0 +1,187 @@
+r"""The adjoint rule: a vector-Jacobian product of a batch in two runs of the simulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.errors import UnsupportedError
+from hybridopt.execution import Executor, Readout, StateExecutor
+from hybridopt.gradients.adjoint_sweep import Sweep
+from hybridopt.gradients.parameter_shift import ParameterShift
+from hybridopt.gradients.rule import Evaluation, Memory, Vjp
+
+
+@dataclass(frozen=True)
+class Adjoint:
+    r"""Exact first derivatives by running the circuit backwards; exact simulation only.
+
+    With :math:`|\phi\rangle` the final state and :math:`|\lambda\rangle = \sum_k g_k O_k
+    |\phi\rangle`, both taken back through the circuit to the rotation
+    :math:`V e^{-i \theta_j D_j} V^\dagger`,
+
+    .. math::
+        \partial_j \sum_k g_k \langle O_k \rangle
+            = 2 \, \mathrm{Im} \langle \lambda | V D_j V^\dagger | \phi \rangle .
+
+    The cost does not grow with the number of angles. Its runs are no settings: no hardware could
+    do them. The derivative of the derivative is taken by parameter shift.
+
+    References:
+        Jones and Gacon, arXiv:2009.02823.
+    """
+
+    name: ClassVar[str] = "adjoint"
+
+    def check(self, program: CircuitProgram, readout: Readout, executor: Executor) -> None:
+        """Refuse shots, noise, and executors without state vectors."""
+        ParameterShift().check(program, readout, executor)
+        if not isinstance(executor, StateExecutor) or not executor.holds_states:
+            raise UnsupportedError(
+                'gradient="adjoint" needs exact state vectors, which shots, noise and methods '
+                f"other than statevector do not have; the executor is {executor!r}. Use "
+                'gradient="parameter-shift", or an executor without them.'
+            )
+
+    def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> Sweep:
+        """An evaluation that remembers what its derivative needs."""
+        executor = evaluation.executor
+        assert isinstance(executor, StateExecutor)
+        return Sweep(evaluation.program, evaluation.readout, executor, needs)
+
+    def vjp(
+        self,
+        evaluation: Evaluation,
+        rows: Float64[Tensor, "B R"],
+        shared: Float64[Tensor, "S O"],
+        cotangent: Float64[Tensor, "S B K"],
+        needs: tuple[bool, bool],
+        memory: Memory | None = None,
+    ) -> Vjp:
+        """One run back, and one there if ``memory`` has not made it at these angles."""
+        by_rows, by_shared = _Vjp.apply(  # type: ignore[no-untyped-call]
+            rows, shared, cotangent, evaluation, self, needs, memory
+        )
+        return (by_rows if needs[0] else None, by_shared if needs[1] else None)
+
+    def jvp(
+        self,
+        evaluation: Evaluation,
+        rows: Float64[Tensor, "B R"],
+        shared: Float64[Tensor, "S O"],
+        tangents: tuple[Tensor | None, Tensor | None],
+    ) -> Float64[Tensor, "S B K"]:
+        """By parameter shift: the adjoint rule has no forward mode."""
+        return ParameterShift().jvp(evaluation, rows, shared, tangents)
+
+    def explain(self, program: CircuitProgram) -> str:
+        """What is run."""
+        return (
+            f"adjoint: one run forward and one back for all {program.num_shared_angles} shared "
+            "angles; second derivatives by parameter shift"
+        )
+
+
+class _Vjp(torch.autograd.Function):
+    """The vector-Jacobian product as a function of angles and cotangent.
+
+    Its own derivative is composed of parameter-shift tables, so that it is differentiable again.
+    """
+
+    @staticmethod
+    def forward(
+        rows: Tensor,
+        shared: Tensor,
+        cotangent: Tensor,
+        evaluation: Evaluation,
+        rule: Adjoint,
+        needs: tuple[bool, bool],
+        sweep: Sweep | None,
+    ) -> tuple[Tensor, Tensor]:
+        if rows.is_meta:
+            return torch.empty_like(rows), torch.empty_like(shared)
+        numbers = [tensor.detach().cpu().numpy() for tensor in (rows, shared, cotangent)]
+        used = sweep or rule.memory(evaluation, needs)
+        by_rows, by_shared = used.vjp(*numbers)
+        return (
+            torch.from_numpy(by_rows).to(rows.device),
+            torch.from_numpy(by_shared).to(rows.device),
+        )
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        rows, shared, cotangent, ctx.evaluation, _, ctx.needs, _ = inputs
+        ctx.save_for_backward(rows, shared, cotangent)
+        ctx.save_for_forward(rows, shared, cotangent)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> tuple[Tensor | None, ...]:
+        rows, shared, weights = ctx.saved_tensors
+        shift = ParameterShift()
+        directions = (
+            cotangents[0] if ctx.needs[0] else None,
+            cotangents[1] if ctx.needs[1] else None,
+        )
+        by_weights = shift.jvp(ctx.evaluation, rows, shared, directions)
+        by_rows, by_shared = _second_derivative(
+            ctx.evaluation, rows, shared, weights, directions, ctx.needs_input_grad[:2]
+        )
+        return by_rows, by_shared, by_weights, None, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor]:
+        rows, shared, weights = ctx.saved_tensors
+        by_rows, by_shared = _second_derivative(
+            ctx.evaluation, rows, shared, weights, tangents[:2], ctx.needs
+        )
+        results = [torch.zeros_like(rows), torch.zeros_like(shared)]
+        if tangents[2] is not None:
+            first = ParameterShift().vjp(ctx.evaluation, rows, shared, tangents[2], ctx.needs)
+            results = [r if f is None else r + f for r, f in zip(results, first, strict=True)]
+        second = (by_rows, by_shared)
+        results = [r if s is None else r + s for r, s in zip(results, second, strict=True)]
+        return results[0], results[1]
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
+    ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+        tensors, rest = inputs[:3], inputs[3:-1]
+        results = [
+            _Vjp.apply(  # type: ignore[no-untyped-call]
+                *(
+                    tensor if dim is None else tensor.select(dim, i)
+                    for tensor, dim in zip(tensors, in_dims, strict=False)
+                ),
+                *rest,
+                inputs[-1] if in_dims[0] is None and in_dims[1] is None else None,
+            )
+            for i in range(info.batch_size)
+        ]
+        by_rows, by_shared = zip(*results, strict=True)
+        return (torch.stack(by_rows), torch.stack(by_shared)), (0, 0)
+
+
+def _second_derivative(
+    evaluation: Evaluation,
+    rows: Tensor,
+    shared: Tensor,
+    weights: Tensor,
+    directions: tuple[Tensor | None, ...],
+    needs: tuple[bool, bool],
+) -> Vjp:
+    """Derivatives of the jvp along ``directions``, its outputs weighted, by rows and shared."""
+    shift = ParameterShift()
+    totals: list[Tensor | None] = [None, None]
+    for position, direction in enumerate(directions):
+        if direction is None:
+            continue
+        part = shift.vjp_of_jvp(evaluation, (rows, shared), weights, direction, position, needs)
+        totals = [t if p is None else p if t is None else t + p
+                  for t, p in zip(totals, part, strict=True)]  # fmt: skip
+    return totals[0], totals[1]

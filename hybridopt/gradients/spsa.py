@@ -1,0 +1,154 @@
+"""Simultaneous perturbation: an estimate of the whole gradient from two settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from hybridopt import checks
+from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.execution import Executor, Readout
+from hybridopt.gradients.rule import Evaluation, Memory, Vjp
+
+EXACT_PERTURBATION = 0.01  # [rad]; the bias is of second order in it
+SHOTS_PERTURBATION = (
+    0.2  # [rad]; smaller ones drown in shot noise, which goes with 1 / perturbation
+)
+STREAM = 0x5B5A  # keeps the directions apart from the shots, which draw from the same seed
+
+
+@dataclass(frozen=True)
+class Spsa:
+    r"""Central difference along random directions :math:`\Delta_j = \pm 1`.
+
+    .. math::
+        \partial_j f \approx \Delta_j \,
+            \frac{f(\theta + c \Delta) - f(\theta - c \Delta)}{2 c}
+
+    Two settings a sample and direction, whatever the number of angles. Its mean is the gradient
+    up to a bias of order :math:`c^2`; the standard deviation of one component is about the norm
+    of all others. The directions follow from the seed and the executor's position in its stream:
+    a resumed run draws them again, two steps never share them.
+
+    Attributes:
+        perturbation: c [rad]; None is 0.01 in exact execution, 0.2 with shots.
+        directions: Averaged over.
+        seed: None takes the executor's.
+
+    References:
+        Spall, IEEE Trans. Autom. Control 37, 332 (1992).
+    """
+
+    name: ClassVar[str] = "spsa"
+
+    perturbation: float | None = None
+    directions: int = 1
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        checks.optional_real("perturbation", self.perturbation, minimum=0, strict=True)
+        checks.integer("directions", self.directions, minimum=1)
+        checks.optional_integer("seed", self.seed, minimum=0)
+
+    def check(self, program: CircuitProgram, readout: Readout, executor: Executor) -> None:
+        """Every circuit and readout will do."""
+
+    def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> None:
+        """None: a perturbation needs nothing of the forward run."""
+
+    def vjp(
+        self,
+        evaluation: Evaluation,
+        rows: Float64[Tensor, "B R"],
+        shared: Float64[Tensor, "S O"],
+        cotangent: Float64[Tensor, "S B K"],
+        needs: tuple[bool, bool],
+        memory: Memory | None = None,
+    ) -> Vjp:
+        """Averaged over the directions."""
+        by_rows = torch.zeros_like(rows) if needs[0] else None
+        by_shared = torch.zeros_like(shared) if needs[1] else None
+        for delta_rows, delta_shared in self._directions(evaluation, rows, shared, needs):
+            slope = self._slope(evaluation, (rows, shared), (delta_rows, delta_shared))
+            weighted = (cotangent * slope).sum(-1) / self.directions
+            if by_rows is not None and delta_rows is not None:
+                by_rows = by_rows + weighted.sum(0)[:, None] * delta_rows
+            if by_shared is not None and delta_shared is not None:
+                by_shared = by_shared + weighted.sum(1)[:, None] * delta_shared
+        return by_rows, by_shared
+
+    def jvp(
+        self,
+        evaluation: Evaluation,
+        rows: Float64[Tensor, "B R"],
+        shared: Float64[Tensor, "S O"],
+        tangents: tuple[Tensor | None, Tensor | None],
+    ) -> Float64[Tensor, "S B K"]:
+        """The same estimate of the gradient, along a direction."""
+        needs = (tangents[0] is not None, tangents[1] is not None)
+        result = torch.zeros(())
+        for delta_rows, delta_shared in self._directions(evaluation, rows, shared, needs):
+            slope = self._slope(evaluation, (rows, shared), (delta_rows, delta_shared))
+            if tangents[0] is not None and delta_rows is not None:
+                result = result + (tangents[0] * delta_rows).sum(-1)[None, :, None] * slope
+            if tangents[1] is not None and delta_shared is not None:
+                result = result + (tangents[1] * delta_shared).sum(-1)[:, None, None] * slope
+        return result / self.directions
+
+    def explain(self, program: CircuitProgram) -> str:
+        """How many settings a sample."""
+        return (
+            f"spsa: {2 * self.directions} settings a sample for any number of angles; an estimate "
+            "with noise of its own"
+        )
+
+    def _slope(
+        self,
+        evaluation: Evaluation,
+        angles: tuple[Tensor, Tensor],
+        delta: tuple[Tensor | None, Tensor | None],
+    ) -> Float64[Tensor, "S B K"]:
+        c = self._size(evaluation.executor)
+        rows, shared = angles
+        if delta[0] is None:  # one table serves both signs
+            assert delta[1] is not None
+            step = c * delta[1]
+            above, below = evaluation(rows, torch.cat([shared + step, shared - step])).chunk(2)
+        else:
+            step_rows = c * delta[0]
+            step_shared = torch.zeros_like(shared) if delta[1] is None else c * delta[1]
+            above = evaluation(rows + step_rows, shared + step_shared)
+            below = evaluation(rows - step_rows, shared - step_shared)
+        return (above - below) / (2 * c)
+
+    def _size(self, executor: Executor) -> float:
+        if self.perturbation is not None:
+            return self.perturbation
+        return EXACT_PERTURBATION if executor.shots is None else SHOTS_PERTURBATION
+
+    def _directions(
+        self, evaluation: Evaluation, rows: Tensor, shared: Tensor, needs: tuple[bool, bool]
+    ) -> list[tuple[Tensor | None, Tensor | None]]:
+        generator = self._generator(evaluation.executor.state_dict())
+        return [
+            (
+                _signs(generator, rows) if needs[0] else None,
+                _signs(generator, shared) if needs[1] else None,
+            )
+            for _ in range(self.directions)
+        ]
+
+    def _generator(self, position: dict[str, Any]) -> np.random.Generator:
+        entropy = int(position["entropy"], 16) if self.seed is None else self.seed
+        key = (STREAM, int(position["calls"]))
+        return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
+
+
+def _signs(generator: np.random.Generator, like: Tensor) -> Tensor:
+    signs = 2.0 * generator.integers(0, 2, tuple(like.shape)) - 1.0
+    return torch.from_numpy(signs).to(like.device)

@@ -1,0 +1,145 @@
+"""Angles of a lowered circuit as torch functions of its inputs and weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sympy
+import torch
+from jaxtyping import Float64
+from qiskit.circuit import Parameter, ParameterExpression
+from torch import Tensor
+
+from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.errors import CircuitError
+
+TORCH_FUNCTIONS: dict[str, object] = {
+    "Abs": torch.abs,
+    "abs": torch.abs,
+    "acos": torch.acos,
+    "arccos": torch.acos,
+    "arcsin": torch.asin,
+    "arctan": torch.atan,
+    "asin": torch.asin,
+    "atan": torch.atan,
+    "conjugate": torch.conj,
+    "cos": torch.cos,
+    "exp": torch.exp,
+    "log": torch.log,
+    "pi": math.pi,
+    "sign": torch.sign,
+    "sin": torch.sin,
+    "sqrt": torch.sqrt,
+    "tan": torch.tan,
+}
+Function = Callable[..., Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class _Expressions:
+    """Expressions in the same variables: a linear map, and functions for those that are not.
+
+    Attributes:
+        matrix: Coefficients, shape ``(variables, angles)``; zero where an angle is not linear.
+        constant: Shape ``(angles,)`` [rad].
+        functions: Angle and function of all variables, for those that are not linear.
+    """
+
+    matrix: Float64[Tensor, "variables angles"]
+    constant: Float64[Tensor, " angles"]
+    functions: tuple[tuple[int, Function], ...]
+
+    @staticmethod
+    def of(
+        expressions: Sequence[ParameterExpression], variables: Sequence[Parameter]
+    ) -> _Expressions:
+        matrix = np.zeros((len(variables), len(expressions)))
+        constant = np.zeros(len(expressions))
+        functions = []
+        place = {variable: number for number, variable in enumerate(variables)}
+        for angle, expression in enumerate(expressions):
+            slopes = _slopes(expression)
+            if slopes is None:
+                functions.append((angle, _function(expression, variables)))
+                continue
+            for parameter, slope in slopes.items():
+                matrix[place[parameter], angle] = slope
+            constant[angle] = float(expression.bind(dict.fromkeys(slopes, 0.0)))
+        return _Expressions(torch.from_numpy(matrix), torch.from_numpy(constant), tuple(functions))
+
+    def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, "N angles"]:
+        matrix, constant = self.matrix.to(values.device), self.constant.to(values.device)
+        angles = values @ matrix + constant
+        if not self.functions:
+            return angles
+        columns = list(angles.unbind(-1))
+        for angle, function in self.functions:
+            columns[angle] = function(*values.unbind(-1))
+        return torch.stack(columns, dim=-1)
+
+
+class AngleMap:
+    """The angles of a program.
+
+    Args:
+        program: Has the expressions.
+        inputs: Parameters that samples bring, I.
+        weights: The others, P.
+
+    Raises:
+        CircuitError: If an expression is complex, or has a function that torch does not know.
+    """
+
+    def __init__(
+        self, program: CircuitProgram, inputs: Sequence[Parameter], weights: Sequence[Parameter]
+    ) -> None:
+        self._rows = _Expressions.of(program.row_expressions, [*inputs, *weights])
+        self._shared = _Expressions.of(program.shared_expressions, weights)
+
+    def rows(
+        self, x: Float64[Tensor, "B I"], weight: Float64[Tensor, " P"]
+    ) -> Float64[Tensor, "B R"]:
+        """Angles that differ from sample to sample [rad]."""
+        return self._rows(torch.cat([x, weight.expand(len(x), -1)], dim=-1))
+
+    def shared(self, weight: Float64[Tensor, " P"]) -> Float64[Tensor, "1 O"]:
+        """Angles that all samples share [rad]."""
+        return self._shared(weight[None, :])
+
+
+def _slopes(expression: ParameterExpression) -> dict[Parameter, float] | None:
+    """Derivatives by every parameter if all are numbers, else None."""
+    if isinstance(expression, Parameter):
+        return {expression: 1.0}
+    slopes = {}
+    for parameter in expression.parameters:
+        slope = expression.gradient(parameter)
+        if isinstance(slope, ParameterExpression):
+            if slope.parameters:
+                return None
+            slope = slope.numeric()
+        if isinstance(slope, complex):
+            raise CircuitError(f"Angle `{expression}` is complex. Angles must be real.")
+        slopes[parameter] = float(slope)
+    return slopes
+
+
+def _function(expression: ParameterExpression, variables: Sequence[Parameter]) -> Function:
+    """The expression as a torch function of all variables, broadcast to their shape."""
+    formula = expression.sympify()
+    if formula.has(sympy.I):
+        raise CircuitError(f"Angle `{expression}` is complex. Angles must be real.")
+    symbols = [variable.sympify() for variable in variables]
+    stand_ins = [sympy.Symbol(f"v{number}", real=True) for number in range(len(symbols))]
+    renamed = formula.subs(dict(zip(symbols, stand_ins, strict=True))).evalf()
+    unknown = {str(f.func) for f in renamed.atoms(sympy.Function)} - set(TORCH_FUNCTIONS)
+    if unknown:
+        raise CircuitError(
+            f"Angle `{expression}` has functions that torch does not know: "
+            f"{', '.join(sorted(unknown))}."
+        )
+    function: Function = sympy.lambdify(stand_ins, renamed, modules=[TORCH_FUNCTIONS])
+    return function

@@ -1,0 +1,242 @@
+"""A circuit between torch layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.quantum_info import Pauli, SparsePauliOp
+from torch import Tensor, nn
+
+from hybridopt.circuits import CircuitProgram, lower
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.execution import AerExecutor, Executor, Expectations, Job, Probabilities, Readout
+from hybridopt.gradients import GradientRule, create
+from hybridopt.nn.angles import AngleMap
+from hybridopt.nn.evaluation import CircuitEvaluation
+
+
+class CircuitLayer(nn.Module):
+    r"""A parameterized circuit as a torch module.
+
+    Output k of sample x is :math:`\langle O_k \rangle` in the state of the circuit at inputs x and
+    the layer's weights, or the probability of outcome k. Gradients flow to weights and, whenever
+    the input requires them, to inputs. Under `torch.no_grad` nothing but the forward settings
+    runs.
+
+    Args:
+        circuit: Any circuit without measurements; parameters may occur several times and in
+            expressions such as ``2 * x * w + 0.3``.
+        input_parameters: I parameters that samples bring.
+        weight_parameters: P parameters that are trained.
+        observables: K Hermitian `SparsePauliOp` on all qubits (or Pauli strings, the rightmost
+            letter on qubit 0); None reads the probabilities of all outcomes.
+        executor: What runs the circuits, forward and for gradients; None is `AerExecutor()`.
+        gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
+        initial: Weights to start with, shape ``(P,)``; None draws them uniformly from
+            [-pi, pi) by torch's generator.
+
+    Attributes:
+        weight: The trained parameter, shape ``(P,)`` [rad where a weight is an angle].
+
+    Raises:
+        CircuitError: If the circuit cannot be differentiated, or the parameters are not its own.
+        ArgumentError: If an observable is not Hermitian or on another number of qubits.
+        UnsupportedError: If gradient and executor do not go together.
+        ResourceError: If the circuit does not fit into memory.
+
+    Example:
+        >>> from qiskit.circuit.library import n_local
+        >>> layer = CircuitLayer(circuit, [x0, x1], weights, ["ZI", "IZ"])  # doctest: +SKIP
+        >>> layer(torch.rand(32, 2)).shape  # doctest: +SKIP
+        torch.Size([32, 2])
+    """
+
+    weight: nn.Parameter
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        input_parameters: Sequence[Parameter] = (),
+        weight_parameters: Sequence[Parameter] = (),
+        observables: Sequence[SparsePauliOp | Pauli | str] | SparsePauliOp | None = None,
+        executor: Executor | None = None,
+        gradient: str | GradientRule = "parameter-shift",
+        initial: Tensor | Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(circuit, QuantumCircuit):
+            raise ArgumentTypeError(
+                "Argument `circuit` must be a qiskit.QuantumCircuit, but is of type "
+                f"{type(circuit).__name__}. Read a file by `hybridopt.load_circuit`."
+            )
+        if executor is not None and not isinstance(executor, Executor):
+            raise ArgumentTypeError(
+                "Argument `executor` must be an executor such as AerExecutor(), but is of type "
+                f"{type(executor).__name__}."
+            )
+        self.circuit = circuit
+        self.input_parameters = _parameters("input_parameters", input_parameters)
+        self.weight_parameters = _parameters("weight_parameters", weight_parameters)
+        self.readout = _readout(observables)
+        self.executor: Executor = AerExecutor() if executor is None else executor
+        self.gradient = create(gradient)
+        self._lowered: dict[bool, tuple[CircuitProgram, AngleMap]] = {}
+        self.executor.check(self.program, self.readout)
+        self.gradient.check(self.program, self.readout, self.executor)
+        self.weight = nn.Parameter(_initial(initial, len(self.weight_parameters)))
+
+    @property
+    def in_features(self) -> int:
+        """I."""
+        return len(self.input_parameters)
+
+    @property
+    def out_features(self) -> int:
+        """K."""
+        return self.readout.num_outputs(self.program)
+
+    @property
+    def num_qubits(self) -> int:
+        """Of the circuit."""
+        return int(self.circuit.num_qubits)
+
+    @property
+    def program(self) -> CircuitProgram:
+        """The lowered circuit."""
+        return self._lower()[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of every sample.
+
+        Args:
+            x: Shape ``(..., I)``, real floating point.
+
+        Returns:
+            Shape ``(..., K)``, in the dtype of x.
+
+        Raises:
+            ArgumentError: If x has another width, or an angle is NaN or infinite.
+            ArgumentTypeError: If x is no tensor of real floating point numbers.
+        """
+        self._check(x)
+        program, angles = self._lower()
+        weight = self.weight.double()
+        samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).double()
+        # samples without an angle of their own are one and the same where nothing is drawn
+        alike = program.num_row_angles == 0 and self.executor.shots is None and len(samples) > 1
+        rows = angles.rows(samples[:1] if alike else samples, weight)
+        evaluation = CircuitEvaluation(program, self.readout, self.executor, self.gradient)
+        values = evaluation(rows, angles.shared(weight))[0]
+        if alike:
+            values = values.expand(len(samples), -1)
+        return values.reshape(*x.shape[:-1], self.out_features).to(x.dtype)
+
+    def explain(self, batch_size: int = 1) -> str:
+        """How a batch would be run, and what its gradient takes."""
+        program = self.program
+        rows = np.zeros((batch_size, program.num_row_angles))
+        terms = sum(map(len, program.shifts[1])) if self.gradient.name != "adjoint" else 0
+        lines = [f"Forward: {self._explain_job(rows, 1)}"]
+        if terms and self.gradient.name == "parameter-shift":
+            lines.append(f"Gradient: {self._explain_job(rows, terms)}")
+        lines.append(f"Rule {self.gradient.explain(program)}.")
+        return "\n".join(lines)
+
+    def extra_repr(self) -> str:
+        """Sizes and rule."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"num_qubits={self.num_qubits}, weights={len(self.weight_parameters)}, "
+            f"gradient={self.gradient.name!r}, executor={self.executor!r}"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what is derived from the circuit is made again, as functions cannot be pickled
+        return {**self.__dict__, "_lowered": {}}
+
+    def _lower(self) -> tuple[CircuitProgram, AngleMap]:
+        """The circuit for the executor that the layer has now."""
+        whole = not self.executor.has_noise
+        if whole not in self._lowered:
+            given = self.input_parameters, self.weight_parameters
+            program = lower(self.circuit, *given, whole=whole)
+            self._lowered[whole] = program, AngleMap(program, *given)
+        return self._lowered[whole]
+
+    def _check(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            kind = f"dtype {x.dtype}" if isinstance(x, Tensor) else f"type {type(x).__name__}"
+            raise ArgumentTypeError(
+                f"The input of a CircuitLayer must be a tensor of real floating point numbers, "
+                f"but has {kind}."
+            )
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ArgumentError(
+                f"The input must have shape (..., {self.in_features}), one column for each input "
+                f"parameter, but has shape {tuple(x.shape)}."
+            )
+
+    def _explain_job(self, rows: np.ndarray, tables: int) -> str:
+        shared = np.zeros((tables, self.program.num_shared_angles))
+        return self.executor.explain(Job(self.program, self.readout, rows, shared))
+
+
+def _parameters(name: str, given: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    parameters = tuple(given)
+    for parameter in parameters:
+        if not isinstance(parameter, Parameter):
+            raise ArgumentTypeError(
+                f"Argument `{name}` must hold qiskit.circuit.Parameter objects, but holds "
+                f"{parameter!r}. Take them from `circuit.parameters`."
+            )
+    return parameters
+
+
+def _readout(observables: object) -> Readout:
+    if observables is None:
+        return Probabilities()
+    if isinstance(observables, SparsePauliOp | Pauli | str):
+        observables = [observables]
+    if not isinstance(observables, Sequence):
+        raise ArgumentTypeError(
+            "Argument `observables` must be a list of SparsePauliOp, or None for probabilities, "
+            f"but is of type {type(observables).__name__}."
+        )
+    return Expectations(tuple(_observable(item) for item in observables))
+
+
+def _observable(item: object) -> SparsePauliOp:
+    if isinstance(item, SparsePauliOp):
+        return item
+    if isinstance(item, str) and (not item or set(item) - set("IXYZ")):
+        raise ArgumentError(f"Observable {item!r} must be a string of the letters I, X, Y and Z.")
+    if isinstance(item, str | Pauli):
+        return SparsePauliOp(item)
+    raise ArgumentTypeError(
+        f"An observable must be a SparsePauliOp, a Pauli or a string such as 'ZIX', but is of "
+        f"type {type(item).__name__}."
+    )
+
+
+def _initial(initial: object, size: int) -> Tensor:
+    if initial is None:
+        return torch.rand(size) * 2 * math.pi - math.pi
+    weights = torch.as_tensor(initial)
+    if weights.is_complex():
+        raise ArgumentTypeError("Argument `initial` must be real, but is complex.")
+    if not weights.is_floating_point():
+        weights = weights.to(torch.get_default_dtype())
+    if weights.shape != (size,):
+        raise ArgumentError(
+            f"Argument `initial` must have shape ({size},), one weight for each weight parameter, "
+            f"but has shape {tuple(weights.shape)}."
+        )
+    if not torch.isfinite(weights).all():
+        raise ArgumentError("Argument `initial` holds weights that are NaN or infinite.")
+    return weights.detach().clone()

@@ -1,0 +1,115 @@
+"""A circuit as a torch function of its angles, differentiable any number of times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.execution import Executor, Job, Readout
+from hybridopt.gradients import GradientRule, Memory
+
+
+@dataclass(frozen=True, eq=False)
+class CircuitEvaluation:
+    """Takes angles to outputs by running circuits.
+
+    Attributes:
+        program: The family of circuits.
+        readout: What is read.
+        executor: What runs them, forward and for derivatives.
+        rule: How derivatives are found.
+    """
+
+    program: CircuitProgram
+    readout: Readout
+    executor: Executor
+    rule: GradientRule
+
+    def __call__(
+        self, rows: Float64[Tensor, "B R"], shared: Float64[Tensor, "S O"]
+    ) -> Float64[Tensor, "S B K"]:
+        """Outputs of every sample at every row of shared angles [rad].
+
+        On torch's meta device nothing is run and shapes alone come back.
+        """
+        memory = None
+        needs = (rows.requires_grad, shared.requires_grad)
+        if torch.is_grad_enabled() and any(needs):
+            memory = self.rule.memory(self, needs)
+        return cast(
+            Tensor,
+            _Evaluate.apply(rows, shared, self, memory),  # type: ignore[no-untyped-call]
+        )
+
+    def numbers(self, rows: Tensor, shared: Tensor, memory: Memory | None) -> Tensor:
+        """The same without autograd."""
+        tables = rows.detach().cpu().numpy(), shared.detach().cpu().numpy()
+        job = Job(self.program, self.readout, *tables)
+        if memory is None:
+            values = self.executor.run(job)
+        else:
+            job.check()
+            values = memory.values(*tables)
+        return torch.from_numpy(values).to(rows.device)
+
+
+class _Evaluate(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        rows: Tensor, shared: Tensor, evaluation: CircuitEvaluation, memory: Memory | None
+    ) -> Tensor:
+        if rows.is_meta:
+            outputs = evaluation.readout.num_outputs(evaluation.program)
+            return rows.new_empty((len(shared), len(rows), outputs))
+        return evaluation.numbers(rows, shared, memory)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        rows, shared, ctx.evaluation, ctx.memory = inputs
+        ctx.save_for_backward(rows, shared)
+        ctx.save_for_forward(rows, shared)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        rows, shared = ctx.saved_tensors
+        evaluation, needs = ctx.evaluation, tuple(ctx.needs_input_grad[:2])
+        by_rows, by_shared = evaluation.rule.vjp(
+            evaluation, rows, shared, cotangents[0], needs, ctx.memory
+        )
+        return by_rows, by_shared, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        rows, shared = ctx.saved_tensors
+        evaluation = ctx.evaluation
+        return cast(Tensor, evaluation.rule.jvp(evaluation, rows, shared, tangents[:2]))
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[int | None, ...],
+        rows: Tensor,
+        shared: Tensor,
+        evaluation: CircuitEvaluation,
+        memory: Memory | None,
+    ) -> tuple[Tensor, int]:
+        """Many tables are one longer table, unless both differ."""
+        size, (rows_dim, shared_dim) = info.batch_size, in_dims[:2]
+        if rows_dim is None and shared_dim is not None:
+            tables = shared.movedim(shared_dim, 0)
+            return torch.unflatten(evaluation(rows, tables.flatten(0, 1)), 0, tables.shape[:2]), 0
+        if shared_dim is None and rows_dim is not None:
+            tables = rows.movedim(rows_dim, 0)
+            values = evaluation(tables.flatten(0, 1), shared)
+            return torch.unflatten(values, 1, tables.shape[:2]), 1
+        assert rows_dim is not None
+        assert shared_dim is not None
+        parts = [
+            evaluation(rows.select(rows_dim, i), shared.select(shared_dim, i)) for i in range(size)
+        ]
+        return torch.stack(parts), 0
