@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float64
@@ -12,6 +14,7 @@ from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
 
 from hybridopt.circuits.rotations import Angle, Family
 
+Derived = TypeVar("Derived")
 BYTES_PER_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its probabilities
 
 
@@ -82,6 +85,20 @@ class Layer:
     rotations: tuple[Rotation, ...]
 
 
+def frame_changes(rotations: Iterable[Rotation]) -> tuple[list[FixedGate], list[FixedGate]]:
+    """Gates into the frames of rotations of one layer, each qubit once, and out again."""
+    into: list[FixedGate] = []
+    out: list[FixedGate] = []
+    framed: set[int] = set()
+    for rotation in rotations:
+        new = [item for item in rotation.into_frame() if not framed.issuperset(item.qubits)]
+        touched = {qubit for item in new for qubit in item.qubits}
+        into += new
+        out += [item for item in rotation.out_of_frame() if touched.issuperset(item.qubits)]
+        framed |= touched
+    return into, out
+
+
 @dataclass(frozen=True, eq=False)
 class CircuitProgram:
     """The family of circuits that one parameterized circuit stands for.
@@ -126,6 +143,16 @@ class CircuitProgram:
         """The steps regrouped: as many rotations side by side as commute; the last may lack any."""
         return tuple(_layers(list(self.steps)))
 
+    def derived(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
+        """What somebody made from the program, made once and kept as long as it lives."""
+        if key not in self._derived:
+            self._derived[key] = build()
+        return cast(Derived, self._derived[key])
+
+    @cached_property
+    def _derived(self) -> dict[Hashable, object]:
+        return {}
+
     @cached_property
     def template(self) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
         """The circuit with a parameter for each angle, those of the rows, and the shared ones."""
@@ -148,6 +175,10 @@ class CircuitProgram:
     def working_memory(self) -> int:
         """Bytes for one sample."""
         return BYTES_PER_AMPLITUDE << self.num_qubits
+
+    def __getstate__(self) -> dict[str, object]:
+        # what was derived is made again on the other side
+        return {field.name: self.__dict__[field.name] for field in fields(self)}
 
     def _circuit(self, row: list[Angle], shared: list[Angle]) -> QuantumCircuit:
         circuit = QuantumCircuit(self.num_qubits)

@@ -18,3 +18,7 @@ class AerDiagonal(Instruction):  # type: ignore[misc]
     def __init__(self, phases: list[complex]) -> None:
         super().__init__("diagonal", (len(phases) - 1).bit_length(), 0, [])
         self._params = phases
+
+    def set_first_phases(self, phases: list[complex]) -> None:
+        """Other phases in the first places."""
+        self._params[: len(phases)] = phases

@@ -32,8 +32,6 @@ from qiskit.circuit.library import (
     RZGate,
     RZXGate,
     RZZGate,
-    SdgGate,
-    SGate,
     UnitaryGate,
     XGate,
 )
@@ -51,12 +49,12 @@ FOUR_TERM = (  # gaps 1/2 and 1; Anselmetti et al., arXiv:2104.05695
 )
 _INTO_FRAME: dict[str, tuple[Gate, ...]] = {
     "X": (HGate(),),
-    "Y": (SdgGate(), HGate()),
+    "Y": (RXGate(math.pi / 2),),
     "Z": (),
 }
 _OUT_OF_FRAME: dict[str, tuple[Gate, ...]] = {
     "X": (HGate(),),
-    "Y": (HGate(), SGate()),
+    "Y": (RXGate(-math.pi / 2),),
     "Z": (),
 }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
-from qiskit import QuantumCircuit
+from jaxtyping import Complex128, Float64
 from qiskit_aer import AerSimulator
 
 from hybridopt import checks
@@ -19,7 +19,8 @@ from hybridopt.execution.limits import Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.readout import Readout
 from hybridopt.execution.sampling import Sampler
-from hybridopt.execution.simulator import Load, double
+from hybridopt.execution.simulator import Load, double, small_or_large
+from hybridopt.execution.stack import Stack
 from hybridopt.execution.strategies import Piece
 
 DEVICES = ("CPU", "GPU", "auto")
@@ -101,6 +102,7 @@ class AerExecutor:
         )
         self._entropy = _fresh_entropy() if self.seed is None else self.seed
         self._calls = 0
+        self._lock = Lock()
 
     @property
     def usage(self) -> Cost:
@@ -152,29 +154,44 @@ class AerExecutor:
             return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
         result = np.empty(shape)
         if result.size:
-            for piece in self._strategies.of(job).pieces(job, sampler):
-                result[np.ix_(piece.shared, piece.rows)] = self._read(job, piece, sampler)
+            with self._lock:  # stacks are filled with the angles of one run at a time
+                for piece in self._strategies.of(job).pieces(job, sampler):
+                    result[np.ix_(piece.shared, piece.rows)] = self._read(job, piece, sampler)
         return result
 
     def explain(self, job: Job) -> str:
         """Which strategy runs the job, and why."""
         return self._strategies.explain(job)
 
-    def evolve(self, circuit: QuantumCircuit, settings: int = 0) -> dict[str, np.ndarray]:
-        """Run one circuit that saves states, or probabilities; returns them by label.
+    def evolve(
+        self,
+        stack: Stack,
+        rows: Float64[np.ndarray, "B R"],
+        shared: Float64[np.ndarray, " O"],
+        state: Complex128[np.ndarray, " amplitudes"] | None = None,
+        settings: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """Run a stack that saves states, or probabilities; returns them by label.
 
         Args:
-            circuit: Without free parameters.
-            settings: How many settings it stands for in the account.
+            stack: What is run.
+            rows: Angles of the samples [rad].
+            shared: Angles that they share [rad].
+            state: To start from, normalised, if the stack starts from one.
+            settings: How many settings the run stands for in the account.
 
         Raises:
             UnsupportedError: If this executor holds no exact states.
         """
         if not self.holds_states:
             raise UnsupportedError(f"{self!r} has no exact state vectors.")
-        simulator = self._strategies.statevector
-        ((saved,),) = simulator.submit([Load(circuit, settings)], fusion_enable=False)
-        return {label: double(state) for label, state in saved.items()}
+        with self._lock:
+            stack.fill(rows, shared[None], state)
+            load = Load(stack.circuit, settings, stack.binds(rows, shared[None]) or None)
+            ((saved,),) = self._strategies.statevector.submit(
+                [load], **small_or_large(stack.num_qubits)
+            )
+        return {label: double(values) for label, values in saved.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Position in the sampling stream; plain types only."""
@@ -194,6 +211,12 @@ class AerExecutor:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AerExecutor:
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=Lock())
 
     def _next_stream(self) -> Stream:
         self._calls += 1

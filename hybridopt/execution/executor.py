@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64
-from qiskit import QuantumCircuit
+from jaxtyping import Complex128, Float64
 
 from hybridopt.circuits.program import Program
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.readout import Readout
+from hybridopt.execution.stack import Stack
 
 
 @runtime_checkable
@@ -73,6 +73,13 @@ class StateExecutor(Executor, Protocol):
         """Whether the states are exact: no shots, no noise."""
         ...
 
-    def evolve(self, circuit: QuantumCircuit, settings: int = 0) -> dict[str, np.ndarray]:
-        """Run a circuit that saves states, or probabilities; returns them by label."""
+    def evolve(
+        self,
+        stack: Stack,
+        rows: Float64[np.ndarray, "B R"],
+        shared: Float64[np.ndarray, " O"],
+        state: Complex128[np.ndarray, " amplitudes"] | None = None,
+        settings: int = 0,
+    ) -> dict[str, np.ndarray]:
+        """Run a stack that saves states, or probabilities; returns them by label."""
         ...

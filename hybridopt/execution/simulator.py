@@ -16,6 +16,11 @@ from qiskit_aer.noise import NoiseModel
 from hybridopt.errors import ExecutionError
 from hybridopt.execution.cost import Cost
 
+# Measured: fused matrices cost more than our gates, and waking threads more than a small run.
+LARGE_RUN: Mapping[str, object] = {"fusion_enable": False}
+SMALL_RUN: Mapping[str, object] = {"fusion_enable": False, "max_parallel_threads": 1}
+AMPLITUDES_OF_SMALL_RUNS = 1 << 13
+
 Data = dict[str, Any]  # what one run saved, by label
 
 
@@ -107,3 +112,8 @@ def double(array: object) -> np.ndarray:
     """What Aer saved, in double precision."""
     values = np.asarray(array)
     return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64, copy=False)
+
+
+def small_or_large(num_qubits: int, runs: int = 1) -> Mapping[str, object]:
+    """Options for a call of some runs of gates that are not worth fusing."""
+    return SMALL_RUN if runs << num_qubits <= AMPLITUDES_OF_SMALL_RUNS else LARGE_RUN

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 
-import numpy as np
-from jaxtyping import Complex128, Float64
-from qiskit import QuantumCircuit
 from qiskit.circuit.library import UGate
 
-from hybridopt.circuits.circuit_program import CircuitProgram, FixedGate, Layer, Rotation
+from hybridopt.circuits.circuit_program import (
+    CircuitProgram,
+    FixedGate,
+    Layer,
+    Rotation,
+    frame_changes,
+)
 from hybridopt.circuits.lowering import taken_apart
 from hybridopt.execution.readout import Setting
 from hybridopt.execution.stack import Stack
 
 FINAL = "final"
+# V RZ(angle) = U(half, first, last + angle) up to a phase, for V = H and V = RX(-pi/2)
+_MERGED: dict[tuple[str, ...], tuple[float, float, float]] = {
+    ("X",): (math.pi / 2, 0.0, math.pi),
+    ("Y",): (-math.pi / 2, -math.pi / 2, math.pi / 2),
+}
 
 
 class FramedLayer:
@@ -30,16 +38,9 @@ class FramedLayer:
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
-        self._into: list[FixedGate] = []
-        self._out: list[FixedGate] = []
-        framed: set[int] = set()
-        for rotation in layer.rotations:
-            new = [item for item in rotation.into_frame() if not framed.issuperset(item.qubits)]
-            kept = {qubit for item in new for qubit in item.qubits}
-            self._into += new
-            self._out += [i for i in rotation.out_of_frame() if kept.issuperset(i.qubits)]
-            framed |= kept
+        self._into, self._out = frame_changes(layer.rotations)
         self._merged = set(filter(self._can_merge, layer.rotations))
+        self._diagonal = [r for r in layer.rotations if r not in self._merged]
         self._merged_qubits = {rotation.qubits[0] for rotation in self._merged}
 
     @cached_property
@@ -51,35 +52,33 @@ class FramedLayer:
             for gate, qubits in taken_apart(item.gate.inverse(), item.qubits)
         ]
 
-    def add_into_frame(self, circuit: QuantumCircuit) -> None:
+    def add_into_frame(self, stack: Stack) -> None:
         """Before it, the rotations stand as they are; after it, they are diagonal."""
-        _append(circuit, self._into)
+        stack.add(self._into)
 
-    def add_out_of_frame(self, circuit: QuantumCircuit) -> None:
+    def add_out_of_frame(self, stack: Stack) -> None:
         """The inverse."""
-        _append(circuit, self._out)
+        stack.add(self._out)
 
-    def add_rotations(self, circuit: QuantumCircuit, stack: Stack, shared: Sequence[float]) -> None:
+    def add_rotations(self, stack: Stack) -> None:
         """From the frame through the rotations back to the circuit."""
         for rotation in self.layer.rotations:
             if rotation in self._merged:
-                first, last = _merged_angles(rotation, shared[rotation.angle])
-                circuit.append(UGate(math.pi / 2, first, last), rotation.qubits, copy=False)
-            else:
-                _add_phases(circuit, stack, rotation, shared, 1)
-        _append(circuit, self._not_merged(self._out))
+                half, first, last = _MERGED[rotation.family.frames]
+                gate = UGate(half, first, stack.parameter(rotation, offset=last))
+                stack.add([FixedGate(gate, rotation.qubits)])
+        stack.add_phases(self._diagonal)
+        stack.add(self._not_merged(self._out))
 
-    def add_inverse_rotations(
-        self, circuit: QuantumCircuit, stack: Stack, shared: Sequence[float]
-    ) -> None:
+    def add_inverse_rotations(self, stack: Stack) -> None:
         """From the circuit back through the rotations into the frame."""
-        _append(circuit, self._not_merged(self._into))
+        stack.add(self._not_merged(self._into))
         for rotation in self.layer.rotations:
             if rotation in self._merged:
-                first, last = _merged_angles(rotation, shared[rotation.angle])
-                circuit.append(UGate(-math.pi / 2, -last, -first), rotation.qubits, copy=False)
-            else:
-                _add_phases(circuit, stack, rotation, shared, -1)
+                half, first, last = _MERGED[rotation.family.frames]
+                gate = UGate(-half, stack.parameter(rotation, -1, -last), -first)
+                stack.add([FixedGate(gate, rotation.qubits)])
+        stack.add_phases(self._diagonal, -1)
 
     def _not_merged(self, items: Iterable[FixedGate]) -> list[FixedGate]:
         return [item for item in items if not self._merged_qubits.issuperset(item.qubits)]
@@ -87,8 +86,9 @@ class FramedLayer:
     def _can_merge(self, rotation: Rotation) -> bool:
         (first, *others) = rotation.qubits
         alone = sum(first in other.qubits for other in self.layer.rotations) == 1
-        turned = rotation.family.frames in {("X",), ("Y",)}
-        return alone and turned and not others and not rotation.per_sample
+        return (
+            alone and not others and not rotation.per_sample and rotation.family.frames in _MERGED
+        )
 
 
 class AdjointCircuits:
@@ -100,6 +100,8 @@ class AdjointCircuits:
     """
 
     def __init__(self, program: CircuitProgram, needs: tuple[bool, bool]) -> None:
+        self._program = program
+        self._needs = needs
         self.layers = [FramedLayer(layer) for layer in program.layers]
         self.wanted = {
             place: [r for r in layer.rotations if needs[0 if r.per_sample else 1]]
@@ -107,56 +109,59 @@ class AdjointCircuits:
         }
         self.wanted = {place: rotations for place, rotations in self.wanted.items() if rotations}
 
-    def forward(
-        self,
-        stack: Stack,
-        shared: Float64[np.ndarray, " O"],
-        settings: Sequence[Setting],
-        *,
-        remember: bool,
-    ) -> tuple[QuantumCircuit, list[str]]:
+    def forward(self, index_bits: int, settings: tuple[Setting, ...], *, remember: bool) -> Stack:
         """Saves the final state, what the settings read, and, to remember, states by layer."""
-        circuit = stack.begin()
-        angles = shared.tolist()
-        for place, framed in enumerate(self.layers):
-            stack.add_fixed(circuit, framed.layer)
-            if remember and place in self.wanted:
-                framed.add_into_frame(circuit)
-                circuit.save_statevector(label=layer_label(place))
-                framed.add_rotations(circuit, stack, angles)
-            else:
-                stack.add_rotations(circuit, framed.layer, angles)
-        circuit.save_statevector(label=FINAL)
-        return circuit, stack.add_readout(circuit, settings)
 
-    def backward(
-        self,
-        stack: Stack,
-        state: Complex128[np.ndarray, " amplitudes"],
-        shared: Float64[np.ndarray, " O"],
-        save: Callable[[QuantumCircuit, int], None],
-    ) -> QuantumCircuit:
+        def build() -> Stack:
+            stack = Stack(self._program, index_bits)
+            for place, framed in enumerate(self.layers):
+                stack.add(framed.layer.fixed)
+                if remember and place in self.wanted:
+                    framed.add_into_frame(stack)
+                    stack.circuit.save_statevector(label=layer_label(place))
+                    framed.add_rotations(stack)
+                else:
+                    stack.add_rotations(framed.layer)
+            stack.circuit.save_statevector(label=FINAL)
+            stack.add_readout(settings)
+            return stack
+
+        key = ("adjoint forward", self._needs, index_bits, settings, remember)
+        return self._program.derived(key, build)
+
+    def backward(self, index_bits: int, *, together: bool) -> Stack:
         """From a final state back to the first layer that is wanted.
 
         Args:
-            stack: The samples.
-            state: Of the whole stack, normalised.
-            shared: The shared angles [rad].
-            save: Appends what is saved in the frame of a layer, before its rotations.
+            index_bits: Of the stack.
+            together: The stack carries both states, and probabilities of the qubits of every
+                rotation are saved; otherwise the state in the frame of every layer.
         """
-        circuit = stack.begin(state)
-        angles = shared.tolist()
-        first = min(self.wanted)
-        for place in reversed(range(first, len(self.layers))):
-            framed = self.layers[place]
-            framed.add_inverse_rotations(circuit, stack, angles)
-            if place in self.wanted:
-                save(circuit, place)
-            if place == first:
-                break
-            framed.add_out_of_frame(circuit)
-            _append(circuit, framed.inverse_fixed)
-        return circuit
+
+        def build() -> Stack:
+            stack = Stack(self._program, index_bits, from_state=True)
+            first = min(self.wanted)
+            for place in reversed(range(first, len(self.layers))):
+                framed = self.layers[place]
+                framed.add_inverse_rotations(stack)
+                if place in self.wanted:
+                    self._save(stack, place, together)
+                if place > first:
+                    framed.add_out_of_frame(stack)
+                    stack.add(framed.inverse_fixed)
+            return stack
+
+        key = ("adjoint backward", self._needs, index_bits, together)
+        return self._program.derived(key, build)
+
+    def _save(self, stack: Stack, place: int, together: bool) -> None:
+        if not together:
+            stack.circuit.save_statevector(label=layer_label(place))
+            return
+        for number, rotation in enumerate(self.wanted[place]):
+            stack.circuit.save_probabilities(
+                [*rotation.qubits, *stack.index], label=rotation_label(place, number)
+            )
 
 
 def layer_label(place: int) -> str:
@@ -164,21 +169,6 @@ def layer_label(place: int) -> str:
     return f"layer {place}"
 
 
-def _add_phases(
-    circuit: QuantumCircuit, stack: Stack, rotation: Rotation, shared: Sequence[float], sign: int
-) -> None:
-    if rotation.per_sample:
-        stack.add_phases(circuit, rotation, sign)
-    else:
-        _append(circuit, [rotation.phases(sign * shared[rotation.angle])])
-
-
-def _merged_angles(rotation: Rotation, angle: float) -> tuple[float, float]:
-    """H RZ(angle), or S H RZ(angle), is U(pi/2, first, last) up to a phase."""
-    first = math.pi / 2 if rotation.family.frames == ("Y",) else 0.0
-    return first, math.pi + angle
-
-
-def _append(circuit: QuantumCircuit, items: Iterable[FixedGate]) -> None:
-    for item in items:
-        circuit.append(item.gate, item.qubits, copy=False)
+def rotation_label(place: int, number: int) -> str:
+    """Under which the probabilities of the qubits of a rotation are saved."""
+    return f"layer {place} rotation {number}"

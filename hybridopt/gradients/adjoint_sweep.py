@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Complex128, Float64
-from qiskit import QuantumCircuit
 
 from hybridopt.circuits.circuit_program import CircuitProgram, Rotation
 from hybridopt.execution import Readout, StateExecutor
 from hybridopt.execution.stack import Stack
-from hybridopt.gradients.adjoint_circuits import FINAL, AdjointCircuits, layer_label
+from hybridopt.gradients.adjoint_circuits import FINAL, AdjointCircuits, layer_label, rotation_label
 from hybridopt.gradients.observable_action import ObservableAction
 
 BYTES = 16  # of one amplitude
@@ -57,8 +56,12 @@ class Sweep:
         self._program = program
         self._readout = readout
         self._executor = executor
-        self._circuits = AdjointCircuits(program, needs)
-        self._act = ObservableAction(readout, program)
+        self._circuits = program.derived(
+            ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
+        )
+        self._act = program.derived(
+            ("observable action", readout), lambda: ObservableAction(readout, program)
+        )
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._memories: dict[tuple[int, int], Memory] = {}
 
@@ -70,9 +73,9 @@ class Sweep:
         outputs = self._readout.num_outputs(self._program)
         result = np.empty((len(shared), len(rows), outputs))
         remember = self._fits(len(rows) * len(shared))
-        for s, start, stack in self._stacks(rows, shared):
-            memory, values = self._forward(stack, shared[s], remember=remember, read=True)
-            result[s, start : start + stack.size] = values
+        for s, start, samples in self._stacks(rows, shared):
+            memory, values = self._forward(samples, shared[s], remember=remember, read=True)
+            result[s, start : start + len(samples)] = values
             if remember:
                 self._memories[s, start] = memory
         return result
@@ -85,17 +88,16 @@ class Sweep:
     ) -> tuple[Float64[np.ndarray, "B R"], Float64[np.ndarray, "S O"]]:
         """Derivatives by rows and shared angles; zeros where they are not needed."""
         by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
-        for s, start, stack in self._stacks(rows, shared):
-            part = slice(start, start + stack.size)
+        for s, start, samples in self._stacks(rows, shared):
+            part = slice(start, start + len(samples))
             if not cotangent[s, part].any() or not self._circuits.wanted:
                 continue
             memory = self._memory(s, start, rows, shared)
+            way_back = self._back
             if memory is None:
-                memory, _ = self._forward(stack, shared[s], remember=False, read=False)
-                found = self._back_together(stack, shared[s], memory, cotangent[s, part])
-            else:
-                found = self._back(stack, shared[s], memory, cotangent[s, part])
-            for rotation, by_sample in found:
+                memory, _ = self._forward(samples, shared[s], remember=False, read=False)
+                way_back = self._back_together
+            for rotation, by_sample in way_back(samples, shared[s], memory, cotangent[s, part]):
                 if rotation.per_sample:
                     by_rows[part, rotation.angle] += by_sample
                 else:
@@ -103,85 +105,83 @@ class Sweep:
         return by_rows, by_shared
 
     def _forward(
-        self, stack: Stack, shared: Float64[np.ndarray, " O"], *, remember: bool, read: bool
+        self,
+        rows: Float64[np.ndarray, "B R"],
+        shared: Float64[np.ndarray, " O"],
+        *,
+        remember: bool,
+        read: bool,
     ) -> tuple[Memory, Float64[np.ndarray, "B K"] | None]:
         settings = self._readout.settings(self._program) if read else ()
-        circuit, labels = self._circuits.forward(stack, shared, settings, remember=remember)
-        saved = self._executor.evolve(circuit, stack.size * len(settings))
-        states = saved[FINAL].reshape(1 << stack.index_bits, -1)[: stack.size]
+        bits = Stack.bits_for(len(rows))
+        stack = self._circuits.forward(bits, settings, remember=remember)
+        saved = self._executor.evolve(stack, rows, shared, settings=len(rows) * len(settings))
+        states = math.sqrt(1 << bits) * saved[FINAL].reshape(1 << bits, -1)[: len(rows)]
         layers = {place: saved[layer_label(place)] for place in self._circuits.wanted if remember}
-        memory = Memory(math.sqrt(1 << stack.index_bits) * states, layers)
         if not read:
-            return memory, None
-        tables = [stack.split(saved[label].real) for label in labels]
-        return memory, self._readout.read(self._program, tables)
+            return Memory(states, layers), None
+        tables = [stack.split(saved[label], len(rows))[0] for label in stack.labels]
+        return Memory(states, layers), self._readout.read(self._program, tables)
 
     def _back(
         self,
-        stack: Stack,
+        rows: Float64[np.ndarray, "B R"],
         shared: Float64[np.ndarray, " O"],
         memory: Memory,
         weights: Float64[np.ndarray, "B K"],
     ) -> Iterator[tuple[Rotation, Float64[np.ndarray, " B"]]]:
         """From the states that were remembered and those of one run back."""
-        state, length = self._weighted(stack, memory, weights)
+        bits = Stack.bits_for(len(rows))
+        state, length = self._weighted(bits, memory, weights)
         if length == 0:
             return
-
-        def save(circuit: QuantumCircuit, place: int) -> None:
-            circuit.save_statevector(label=layer_label(place))
-
-        circuit = self._circuits.backward(stack, state, shared, save)
-        saved = self._executor.evolve(circuit)
-        scale = 2 * length * math.sqrt(1 << stack.index_bits)
+        stack = self._circuits.backward(bits, together=False)
+        saved = self._executor.evolve(stack, rows, shared, state)
+        scale = 2 * length * math.sqrt(1 << bits)
         for place, rotations in self._circuits.wanted.items():
-            one, other = memory.layers[place], saved[layer_label(place)]
-            product = (other.real * one.imag - other.imag * one.real).reshape(
-                1 << stack.index_bits, -1
-            )
+            product = _imaginary_product(saved[layer_label(place)], memory.layers[place])
+            product = product.reshape(1 << bits, -1)[: len(rows)]
             if not any(rotation.per_sample for rotation in rotations):
-                product = product[: stack.size].sum(axis=0, keepdims=True)
+                product = product.sum(axis=0, keepdims=True)
             for rotation in rotations:
                 marginal = _marginal(product, rotation.qubits)
-                yield rotation, scale * (marginal @ rotation.family.eigenvalues)[: stack.size]
+                yield rotation, scale * (marginal @ rotation.family.eigenvalues)
 
     def _back_together(
         self,
-        stack: Stack,
+        rows: Float64[np.ndarray, "B R"],
         shared: Float64[np.ndarray, " O"],
         memory: Memory,
         weights: Float64[np.ndarray, "B K"],
     ) -> Iterator[tuple[Rotation, Float64[np.ndarray, " B"]]]:
         """From one run back of (phi - i lambda)/2 and (phi + i lambda)/2, side by side."""
-        lam, length = self._weighted(stack, memory, weights)
+        bits = Stack.bits_for(len(rows))
+        lam, length = self._weighted(bits, memory, weights)
         if length == 0:
             return
+        norm = math.sqrt(len(rows))
         phi = np.zeros_like(lam)
-        blocks = math.sqrt(stack.size)
-        phi[: memory.final.size] = memory.final.ravel() / blocks
-        pair = stack.doubled()
-        labels: dict[str, Rotation] = {}
-
-        def save(circuit: QuantumCircuit, place: int) -> None:
-            for rotation in self._circuits.wanted[place]:
-                label = f"rotation {len(labels)}"
-                circuit.save_probabilities([*rotation.qubits, *pair.index], label=label)
-                labels[label] = rotation
-
-        state = np.concatenate([phi - 1j * lam, phi + 1j * lam]) / 2
-        circuit = self._circuits.backward(pair, state, shared, save)
-        saved = self._executor.evolve(circuit)
-        for label, rotation in labels.items():
-            below, above = saved[label].real.reshape(2, 1 << stack.index_bits, -1)
-            by_sample = (above - below) @ rotation.family.eigenvalues
-            yield rotation, 2 * length * blocks * by_sample[: stack.size]
+        phi[: memory.final.size] = memory.final.ravel() / norm
+        stack = self._circuits.backward(bits + 1, together=True)
+        saved = self._executor.evolve(
+            stack,
+            np.concatenate([rows, np.zeros(((1 << bits) - len(rows), rows.shape[1])), rows]),
+            shared,
+            np.concatenate([phi - 1j * lam, phi + 1j * lam]) / 2,
+        )
+        for place, rotations in self._circuits.wanted.items():
+            for number, rotation in enumerate(rotations):
+                label = rotation_label(place, number)
+                below, above = saved[label].reshape(2, 1 << bits, -1)
+                by_sample = (above - below) @ rotation.family.eigenvalues
+                yield rotation, 2 * length * norm * by_sample[: len(rows)]
 
     def _weighted(
-        self, stack: Stack, memory: Memory, weights: Float64[np.ndarray, "B K"]
+        self, bits: int, memory: Memory, weights: Float64[np.ndarray, "B K"]
     ) -> tuple[Complex128[np.ndarray, " amplitudes"], float]:
         """Lambda of the whole stack, normalised, and its norm."""
-        result = np.zeros((1 << stack.index_bits, memory.final.shape[1]), dtype=np.complex128)
-        result[: stack.size] = self._act(weights, memory.final)
+        result = np.zeros((1 << bits, memory.final.shape[1]), dtype=np.complex128)
+        result[: len(weights)] = self._act(weights, memory.final)
         length = float(np.linalg.norm(result))
         return (result.ravel() / length if length else result.ravel()), length
 
@@ -196,18 +196,26 @@ class Sweep:
 
     def _stacks(
         self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> Iterator[tuple[int, int, Stack]]:
-        """All samples at each row of shared angles, in stacks that fit."""
+    ) -> Iterator[tuple[int, int, Float64[np.ndarray, "b R"]]]:
+        """All samples at each row of shared angles, as many at once as fit."""
         fits = min(AMPLITUDES_PER_STACK, self._executor.max_memory // BYTES_PER_AMPLITUDE)
         size = 1 << max(0, (fits >> self._program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
             for start in range(0, len(rows), size):
-                yield s, start, Stack(self._program, rows[start : start + size])
+                yield s, start, rows[start : start + size]
 
     def _fits(self, evaluations: int) -> bool:
         """Whether all states of all samples may be kept."""
         states = 2 * evaluations * (len(self._circuits.wanted) + 1)  # stacks are padded
         return (states * BYTES << self._program.num_qubits) <= self._executor.max_memory // 2
+
+
+def _imaginary_product(
+    lam: Complex128[np.ndarray, " amplitudes"], phi: Complex128[np.ndarray, " amplitudes"]
+) -> Float64[np.ndarray, " amplitudes"]:
+    """Im(conj(lambda) phi), amplitude by amplitude."""
+    product: Float64[np.ndarray, " amplitudes"] = lam.real * phi.imag
+    return np.subtract(product, lam.imag * phi.real, out=product)
 
 
 def _marginal(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import sympy
 import torch
 from jaxtyping import Float64
 from qiskit.circuit import Parameter, ParameterExpression
@@ -96,13 +95,19 @@ class AngleMap:
     def __init__(
         self, program: CircuitProgram, inputs: Sequence[Parameter], weights: Sequence[Parameter]
     ) -> None:
-        self._rows = _Expressions.of(program.row_expressions, [*inputs, *weights])
+        used = {parameter for row in program.row_expressions for parameter in row.parameters}
+        # weights that no sample's angle contains stay out, or their gradient would be asked for
+        self._with_weights = not used.isdisjoint(weights)
+        variables = [*inputs, *weights] if self._with_weights else inputs
+        self._rows = _Expressions.of(program.row_expressions, variables)
         self._shared = _Expressions.of(program.shared_expressions, weights)
 
     def rows(
         self, x: Float64[Tensor, "B I"], weight: Float64[Tensor, " P"]
     ) -> Float64[Tensor, "B R"]:
         """Angles that differ from sample to sample [rad]."""
+        if not self._with_weights:
+            return self._rows(x)
         return self._rows(torch.cat([x, weight.expand(len(x), -1)], dim=-1))
 
     def shared(self, weight: Float64[Tensor, " P"]) -> Float64[Tensor, "1 O"]:
@@ -129,6 +134,8 @@ def _slopes(expression: ParameterExpression) -> dict[Parameter, float] | None:
 
 def _function(expression: ParameterExpression, variables: Sequence[Parameter]) -> Function:
     """The expression as a torch function of all variables, broadcast to their shape."""
+    import sympy  # noqa: PLC0415  # importing it changes the warning filters; few circuits need it
+
     formula = expression.sympify()
     if formula.has(sympy.I):
         raise CircuitError(f"Angle `{expression}` is complex. Angles must be real.")

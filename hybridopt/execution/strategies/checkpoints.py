@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int
-from qiskit import QuantumCircuit
 
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.execution.job import Job
 from hybridopt.execution.limits import Limits
 from hybridopt.execution.readout import Setting
 from hybridopt.execution.sampling import Sampler
-from hybridopt.execution.simulator import Load, Simulator, double
+from hybridopt.execution.simulator import LARGE_RUN, Load, Simulator, double
 from hybridopt.execution.stack import Stack
 from hybridopt.execution.strategies.piece import Piece, chunks
-from hybridopt.execution.strategies.stacked import FUSION_OFF, read_out
+from hybridopt.execution.strategies.stacked import run_stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +56,7 @@ class Checkpoints:
         plan = plan_of(program, job.shared)
         size = self._limits.stack_size(program.num_qubits, table=True)
         for rows in chunks(len(job.rows), size):
-            stack = Stack(program, job.rows[rows])
-            yield from self._stack_pieces(job, program, plan, stack, rows)
+            yield from self._stack_pieces(job, program, plan, rows)
 
     def explain(self, job: Job) -> str:
         """How many samples go into one circuit."""
@@ -69,74 +67,68 @@ class Checkpoints:
         )
 
     def _stack_pieces(
-        self,
-        job: Job,
-        program: CircuitProgram,
-        plan: Plan,
-        stack: Stack,
-        rows: Int[np.ndarray, " b"],
+        self, job: Job, program: CircuitProgram, plan: Plan, rows: Int[np.ndarray, " b"]
     ) -> Iterator[Piece]:
         settings = job.readout.settings(program)
+        samples = job.rows[rows]
+        bits = Stack.bits_for(len(samples))
         unchanged = np.flatnonzero(plan.first == len(program.layers))
-        starts = [int(layer) for layer in np.unique(plan.first) if layer < len(program.layers)]
-        circuit = stack.begin()
-        labels = self._common_run(circuit, stack, plan, starts, settings if unchanged.size else ())
-        load = Load(circuit, stack.size * len(settings) * int(unchanged.size > 0))
-        (saved,) = self._simulator.submit([load], **FUSION_OFF)[0]
+        starts = tuple(place for place in range(len(program.layers)) if place in plan.first)
+        common = _common_run(program, bits, starts, settings if unchanged.size else ())
+        common.fill(samples, plan.common[None])
+        load = Load(
+            common.circuit,
+            len(samples) * len(settings) * unchanged.size,
+            common.binds(samples, plan.common[None]) or None,
+        )
+        ((saved,),) = self._simulator.submit([load], **LARGE_RUN)
         if unchanged.size:
-            (tables,) = (read_out(stack, [saved], labels),)
-            yield Piece(unchanged, rows, [np.repeat(t, unchanged.size, axis=0) for t in tables])
-        per_call = self._limits.runs_per_call(stack.num_qubits)
+            tables = [common.split(double(saved[label]), len(samples)) for label in common.labels]
+            yield Piece(unchanged, rows, [np.repeat(t, unchanged.size, 0) for t in tables])
         for start in starts:
-            for part in chunks(int((plan.first == start).sum()), per_call):
-                members = np.flatnonzero(plan.first == start)[part]
-                state = double(saved[f"layer {start}"])
-                load, labels = self._tail(stack, job.shared[members], start, state, settings)
-                (runs,) = self._simulator.submit([load], **FUSION_OFF)
-                yield Piece(members, rows, read_out(stack, runs, labels))
+            members = np.flatnonzero(plan.first == start)
+            tail = _tail(program, bits, start, settings)
+            state = double(saved[f"layer {start}"])
+            for part in chunks(len(members), self._limits.runs_per_call(tail.num_qubits)):
+                table = job.shared[members[part]]
+                tables = run_stack(self._simulator, tail, samples, table, settings, state)
+                yield Piece(members[part], rows, tables)
 
-    @staticmethod
-    def _common_run(
-        circuit: QuantumCircuit,
-        stack: Stack,
-        plan: Plan,
-        starts: list[int],
-        settings: tuple[Setting, ...],
-    ) -> list[str]:
-        """The common row, with its state saved where others leave it."""
-        angles = plan.common.tolist()
-        for place, layer in enumerate(stack.program.layers):
-            stack.add_fixed(circuit, layer)
+
+def _common_run(
+    program: CircuitProgram, bits: int, starts: tuple[int, ...], settings: tuple[Setting, ...]
+) -> Stack:
+    """The common row, with its state saved where others leave it; built once."""
+
+    def build() -> Stack:
+        stack = Stack(program, bits)
+        for place, layer in enumerate(program.layers):
+            stack.add(layer.fixed)
             if place in starts:
-                circuit.save_statevector(label=f"layer {place}")
+                stack.circuit.save_statevector(label=f"layer {place}")
             if not settings and place == starts[-1]:
-                return []
-            stack.add_rotations(circuit, layer, angles)
-        return stack.add_readout(circuit, settings)
+                break
+            stack.add_rotations(layer)
+        else:
+            stack.add_readout(settings)
+        return stack
 
-    @staticmethod
-    def _tail(
-        stack: Stack,
-        table: Float64[np.ndarray, "s O"],
-        start: int,
-        state: np.ndarray,
-        settings: tuple[Setting, ...],
-    ) -> tuple[Load, list[str]]:
-        """From a saved state to the readout, the angles that differ between rows as a table."""
-        program = stack.program
-        _, _, parameters = program.template
-        varied = np.flatnonzero((table != table[0]).any(axis=0))
-        angles = table[0].tolist()
-        for place in varied:
-            angles[place] = parameters[int(place)]
-        circuit = stack.begin(state)
-        stack.add_rotations(circuit, program.layers[start], angles)
+    return program.derived(("common run", bits, starts, settings), build)
+
+
+def _tail(program: CircuitProgram, bits: int, start: int, settings: tuple[Setting, ...]) -> Stack:
+    """From a saved state to the readout; built once."""
+
+    def build() -> Stack:
+        stack = Stack(program, bits, from_state=True)
+        stack.add_rotations(program.layers[start])
         for layer in program.layers[start + 1 :]:
-            stack.add_fixed(circuit, layer)
-            stack.add_rotations(circuit, layer, angles)
-        labels = stack.add_readout(circuit, settings)
-        binds = {parameters[int(place)]: table[:, place].tolist() for place in varied}
-        return Load(circuit, stack.size * len(settings), binds or None), labels
+            stack.add(layer.fixed)
+            stack.add_rotations(layer)
+        stack.add_readout(settings)
+        return stack
+
+    return program.derived(("tail", bits, start, settings), build)
 
 
 def plan_of(program: CircuitProgram, table: Float64[np.ndarray, "S O"]) -> Plan:
