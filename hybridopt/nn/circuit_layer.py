@@ -35,7 +35,8 @@ class CircuitLayer(nn.Module):
         input_parameters: I parameters that samples bring.
         weight_parameters: P parameters that are trained.
         observables: K Hermitian `SparsePauliOp` on all qubits (or Pauli strings, the rightmost
-            letter on qubit 0); None reads the probabilities of all outcomes.
+            letter on qubit 0); None reads the probabilities of all outcomes, and a readout such
+            as `Probabilities(qubits=(2, 0))` those of some qubits.
         executor: What runs the circuits, forward and for gradients; None is `AerExecutor()`.
         gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
         initial: Weights to start with, shape ``(P,)``; None draws them uniformly from
@@ -64,7 +65,7 @@ class CircuitLayer(nn.Module):
         circuit: QuantumCircuit,
         input_parameters: Sequence[Parameter] = (),
         weight_parameters: Sequence[Parameter] = (),
-        observables: Sequence[SparsePauliOp | Pauli | str] | SparsePauliOp | None = None,
+        observables: Sequence[SparsePauliOp | Pauli | str] | SparsePauliOp | Readout | None = None,
         executor: Executor | None = None,
         gradient: str | GradientRule = "parameter-shift",
         initial: Tensor | Sequence[float] | None = None,
@@ -201,6 +202,8 @@ def _parameters(name: str, given: Sequence[Parameter]) -> tuple[Parameter, ...]:
 def _readout(observables: object) -> Readout:
     if observables is None:
         return Probabilities()
+    if isinstance(observables, Readout):
+        return observables
     if isinstance(observables, SparsePauliOp | Pauli | str):
         observables = [observables]
     if not isinstance(observables, Sequence):
