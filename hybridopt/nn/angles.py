@@ -103,9 +103,9 @@ class AngleMap:
         self._shared = _Expressions.of(program.shared_expressions, weights)
 
     def rows(
-        self, x: Float64[Tensor, "B I"], weight: Float64[Tensor, " P"]
+        self, x: Float64[Tensor, "B I"], weight: Float64[Tensor, " P"] | Float64[Tensor, "B P"]
     ) -> Float64[Tensor, "B R"]:
-        """Angles that differ from sample to sample [rad]."""
+        """Angles that differ from sample to sample [rad]; weights may be given for each sample."""
         if not self._with_weights:
             return self._rows(x)
         return self._rows(torch.cat([x, weight.expand(len(x), -1)], dim=-1))

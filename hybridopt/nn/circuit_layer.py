@@ -136,7 +136,7 @@ class CircuitLayer(nn.Module):
         values = evaluation(rows, angles.shared(weight))[0]
         if alike:
             values = values.expand(len(samples), -1)
-        return values.reshape(*x.shape[:-1], self.out_features).to(x.dtype)
+        return values.reshape(*x.shape[:-1], values.shape[-1]).to(x.dtype)
 
     def explain(self, batch_size: int = 1) -> str:
         """How a batch would be run, and what its gradient takes."""
