@@ -5,6 +5,7 @@ Importing it prints, logs, seeds and configures nothing.
 
 from hybridopt import bridges, errors, gradients, optim
 from hybridopt.bridges import QuantumNetwork, to_classical, to_quantum
+from hybridopt.circuits import load_circuit, save_circuit
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.nn import CircuitLayer
@@ -23,6 +24,8 @@ __all__ = [
     "CircuitLayer",
     "Cost",
     "QuantumNetwork",
+    "load_circuit",
+    "save_circuit",
     "to_classical",
     "to_quantum",
     # families

@@ -1,0 +1,145 @@
+"""Circuits from files: the gallery by name, the user's own by path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.quantum_info import SparsePauliOp
+
+from hybridopt import checks
+from hybridopt.circuits.observable_lines import read_observables
+from hybridopt.circuits.openqasm import read_openqasm
+from hybridopt.errors import ArgumentTypeError, CircuitError, UnknownNameError
+
+SUFFIX = ".qasm"
+
+
+class LoadedCircuit(NamedTuple):
+    """What `CircuitLayer` takes, in its order: ``CircuitLayer(*load_circuit(name))``.
+
+    Attributes:
+        circuit: The circuit, named as its file.
+        input_parameters: x0, x1, ... in the order of their numbers.
+        weight_parameters: w0, w1, ... in the order of their numbers.
+        observables: As the file says; None for the probabilities of all outcomes.
+    """
+
+    circuit: QuantumCircuit
+    input_parameters: Sequence[Parameter]
+    weight_parameters: Sequence[Parameter]
+    observables: Sequence[SparsePauliOp] | None
+
+
+class CircuitText(NamedTuple):
+    """A circuit file.
+
+    Attributes:
+        name: Of the file, without its ending.
+        source: What errors call it.
+        text: The whole of it.
+    """
+
+    name: str
+    source: str
+    text: str
+
+
+def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:
+    """Read a circuit of the gallery, or an OpenQASM 3 file of your own.
+
+    Inputs of the file are ``input float x0;`` and so on for what samples bring, ``input float
+    w0;`` and so on for what is trained; both are taken in the order of their numbers, which may
+    have gaps. ``x[0]`` of a Qiskit ParameterVector, which Qiskit writes ``_x_0_``, counts as x0.
+    Comment lines such as ``// observable: 0.5 * ZII - XXI`` say what is read (the rightmost
+    letter is qubit 0); ``// observables: probabilities`` reads all outcomes; without such a line
+    <Z> of every qubit is read, qubit 0 first.
+
+    Args:
+        name_or_path: A name of `hybridopt.circuits.circuit_names()`; or a path, which is a
+            `pathlib.Path` or has a folder or an ending, such as ``"mine.qasm"``.
+
+    Returns:
+        Circuit, input parameters, weight parameters and observables.
+
+    Raises:
+        UnknownNameError: If the gallery has no circuit of this name.
+        CircuitError: If the file cannot be read, or is not OpenQASM 3 (with line and column), or
+            has statements without a unitary, such as a measurement.
+        ArgumentTypeError: If it is neither a string nor a path.
+
+    Example:
+        >>> circuit, inputs, weights, observables = load_circuit("basic_entangler")
+        >>> circuit.num_qubits, len(inputs), len(weights), len(observables)
+        (4, 4, 12, 4)
+    """
+    name, source, text = circuit_text(name_or_path)
+    circuit, inputs, weights = read_openqasm(text, source)
+    circuit.name = name
+    return LoadedCircuit(
+        circuit, inputs, weights, read_observables(text, source, circuit.num_qubits)
+    )
+
+
+def circuit_names() -> list[str]:
+    """Names of the circuits in the gallery, sorted.
+
+    Example:
+        >>> "basic_entangler" in circuit_names()
+        True
+    """
+    return sorted(path.stem for path in gallery_folder().glob(f"*{SUFFIX}"))
+
+
+def gallery_folder() -> Path:
+    """Where the gallery stands: beside this module once installed, else in the checkout."""
+    installed = Path(__file__).parent / "gallery"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "circuits"
+
+
+def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
+    """The text of a circuit of the gallery, or of a file."""
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise ArgumentTypeError(
+            "A circuit is loaded by its name in the gallery or by a path, but "
+            f"{name_or_path!r} is of type {type(name_or_path).__name__}."
+        )
+    if isinstance(name_or_path, str) and not _is_path(name_or_path):
+        path = gallery_folder() / f"{_known_name(name_or_path)}{SUFFIX}"
+    else:
+        path = Path(os.fsdecode(name_or_path)).expanduser()
+    return CircuitText(path.stem, str(path), _read(path))
+
+
+def _is_path(text: str) -> bool:
+    separators = {os.sep, os.altsep, "/"} - {None}
+    return any(str(separator) in text for separator in separators) or bool(Path(text).suffix)
+
+
+def _known_name(name: str) -> str:
+    try:
+        return checks.choice("circuit", name, circuit_names())
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"{error} A file of your own is given with its ending, such as '{name}{SUFFIX}'."
+        ) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error
+    except FileNotFoundError as error:
+        hint = f" The gallery has it by the name {path.stem!r}." if _is_gallery(path) else ""
+        raise CircuitError(f"There is no file {path}.{hint}") from error
+    except (OSError, ValueError) as error:
+        raise CircuitError(f"Cannot read {path}: {error}.") from error
+
+
+def _is_gallery(path: Path) -> bool:
+    return path.stem in circuit_names()

@@ -1,0 +1,161 @@
+"""Observables in a circuit file: comment lines ``// observable: 0.5 * ZIII - 0.25 * IXXI``."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from qiskit.quantum_info import Pauli, SparsePauliOp
+
+from hybridopt.circuits.openqasm import Place, error_at
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+
+PROBABILITIES = "probabilities"
+EXAMPLE = "`// observable: 0.5 * ZIII - 0.25 * IXXI`"
+_LINE = re.compile(r"\s*//\s*observables?\s*:\s*(.*?)\s*", re.IGNORECASE)
+_TERM = re.compile(
+    r"\s*(?P<sign>[+-]?)\s*"
+    r"(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*\*?\s*)?"
+    r"(?P<pauli>[IXYZ]+)\s*"
+)
+
+
+def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePauliOp, ...] | None:
+    """What the comment lines of a circuit file ask for.
+
+    Args:
+        text: Of the whole file.
+        source: What errors call it.
+        num_qubits: Of the circuit.
+
+    Returns:
+        One observable a line; None for ``// observables: probabilities``; <Z> of every qubit,
+        qubit 0 first, for a text without such lines.
+
+    Raises:
+        CircuitError: With line and column, if a line cannot be read or is on another number of
+            qubits.
+    """
+    observables: list[SparsePauliOp] = []
+    probabilities = False
+    place = Place(1, 1)
+    for number, line in enumerate(text.split("\n"), start=1):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            continue
+        place = Place(number, match.start(1) + 1)
+        if match[1].lower() == PROBABILITIES:
+            probabilities = True
+        else:
+            observables.append(_sum_of_paulis(match[1], source, place, num_qubits))
+        if probabilities and observables:
+            raise error_at(source, place, "read either probabilities or observables, not both.")
+    if probabilities:
+        return None
+    return tuple(observables) or _z_of_every_qubit(num_qubits)
+
+
+def observable_lines(observables: object, num_qubits: int) -> list[str]:
+    """The comment lines that `read_observables` reads.
+
+    Args:
+        observables: As `CircuitLayer` takes them.
+        num_qubits: Of the circuit.
+
+    Raises:
+        ArgumentTypeError: If they are neither None nor observables.
+        ArgumentError: If one is not Hermitian, or on another number of qubits.
+    """
+    if observables is None:
+        return [f"// observables: {PROBABILITIES}"]
+    if isinstance(observables, SparsePauliOp | Pauli | str):
+        observables = [observables]
+    if not isinstance(observables, Sequence):
+        raise ArgumentTypeError(
+            "Argument `observables` must be a list of SparsePauliOp, or None for probabilities, "
+            f"but is of type {type(observables).__name__}."
+        )
+    if not observables:
+        raise ArgumentError("Give one observable or more, or None for probabilities.")
+    return [
+        f"// observable: {format_observable(_checked(place, item, num_qubits))}"
+        for place, item in enumerate(observables)
+    ]
+
+
+def format_observable(observable: SparsePauliOp) -> str:
+    """A sum of Pauli strings, the rightmost letter on qubit 0.
+
+    Example:
+        >>> format_observable(SparsePauliOp(["ZII", "IXX"], [1, -0.25]))
+        'ZII - 0.25 * IXX'
+    """
+    result = ""
+    for label, coefficient in observable.to_list():
+        value = coefficient.real
+        negative = math.copysign(1, value) < 0
+        sign = (" - " if negative else " + ") if result else ("-" if negative else "")
+        factor = "" if abs(value) == 1 else f"{abs(value)!r} * "
+        result += f"{sign}{factor}{label}"
+    return result
+
+
+def _sum_of_paulis(content: str, source: str, place: Place, num_qubits: int) -> SparsePauliOp:
+    terms: list[tuple[str, float]] = []
+    start = 0
+    while start < len(content) or not terms:
+        term = _TERM.match(content, start)
+        at = Place(place.line, place.column + start)
+        if term is None or (terms and not term["sign"]):
+            raise error_at(
+                source,
+                at,
+                f"cannot read the observable `{content}`. Write a sum of Pauli strings such as "
+                f"{EXAMPLE}, or `// observables: {PROBABILITIES}`.",
+            )
+        pauli = term["pauli"]
+        if len(pauli) != num_qubits:
+            raise error_at(
+                source,
+                at,
+                f"observable {pauli} has {len(pauli)} letters, but the circuit has {num_qubits} "
+                "qubits. The rightmost letter stands for qubit 0; fill up with I.",
+            )
+        value = float(term["number"] or 1.0)
+        if not math.isfinite(value):
+            raise error_at(source, at, f"the factor {term['number']} is not finite.")
+        terms.append((pauli, -value if term["sign"] == "-" else value))
+        start = term.end()
+    return SparsePauliOp.from_list(terms)
+
+
+def _z_of_every_qubit(num_qubits: int) -> tuple[SparsePauliOp, ...]:
+    return tuple(
+        SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=num_qubits)
+        for qubit in range(num_qubits)
+    )
+
+
+def _checked(place: int, item: object, num_qubits: int) -> SparsePauliOp:
+    if isinstance(item, str) and (not item or set(item) - set("IXYZ")):
+        raise ArgumentError(f"Observable {item!r} must be a string of the letters I, X, Y and Z.")
+    if isinstance(item, str | Pauli):
+        item = SparsePauliOp(item)
+    if not isinstance(item, SparsePauliOp):
+        raise ArgumentTypeError(
+            f"An observable must be a SparsePauliOp, a Pauli or a string such as 'ZIX', but is of "
+            f"type {type(item).__name__}."
+        )
+    if item.num_qubits != num_qubits:
+        raise ArgumentError(
+            f"Observable {place} acts on {item.num_qubits} qubits, but the circuit has "
+            f"{num_qubits}. Pad its Pauli strings with I."
+        )
+    if any(isinstance(value, complex) is False for value in item.coeffs.tolist()):
+        raise ArgumentError(f"Observable {place} has coefficients that are no numbers.")
+    if any(value.imag or not math.isfinite(value.real) for value in item.coeffs.tolist()):
+        raise ArgumentError(
+            f"Observable {place} is not Hermitian, or not finite. Its coefficients must be real."
+        )
+    return item

@@ -1,0 +1,212 @@
+"""OpenQASM 3 to Qiskit: Qiskit's importer, made to refuse what it would read wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from openqasm3 import ast
+from qiskit import QuantumCircuit
+from qiskit.circuit import Gate, Parameter
+from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.quantum_info import Operator
+from qiskit_qasm3_import import ConversionError, types
+from qiskit_qasm3_import.converter import ConvertVisitor, GateBuilder
+from qiskit_qasm3_import.data import Scope, Symbol
+from qiskit_qasm3_import.exceptions import raise_from_node
+from qiskit_qasm3_import.state import State
+
+from hybridopt.circuits.lowering import EXCHANGES, KEPT_GATES, WAYS_OUT
+from hybridopt.circuits.openqasm_expressions import AngleResolver, Value
+from hybridopt.circuits.parameter_names import CONVENTION, Place, place_of
+
+TRIAL_ANGLES = (0.7, -1.9, 2.3, 0.4)  # at which a gate of the file is compared with Qiskit's
+MEASURED = (
+    "`measure` has no unitary. Delete the line; `// observable:` lines say what is read. "
+    "Mid-circuit measurements have no gradient."
+)
+CLASSICAL = "is classical control, which has no unitary. Write it out."
+REFUSED = {
+    "Box": "`box` has no unitary of its own. Take its content out.",
+    "BranchingStatement": f"`if` {CLASSICAL}",
+    "ForInLoop": f"`for` {CLASSICAL}",
+    "QuantumMeasurement": MEASURED,
+    "QuantumMeasurementStatement": MEASURED,
+    "QuantumReset": "`reset` has no unitary. Use a fresh qubit.",
+    "SubroutineDefinition": "`def` is not supported. Write a `gate`, or the gates themselves.",
+    "WhileLoop": f"`while` {CLASSICAL}",
+}
+
+
+class Converter(ConvertVisitor):
+    """The importer of qiskit-qasm3-import, which hybridopt trusts with these changes.
+
+    - Gates of the file take their angles in the order in which they are declared; the importer
+      takes them in the order of their names.
+    - A gate of the file is Qiskit's of the same name if it is the same unitary, and goes by
+      another name if it is not, because simulators and shift rules go by names.
+    - Powers, functions and constants; whole numbers are not divided in silence.
+    - Every complaint says where.
+
+    Attributes:
+        parameters: The inputs of the file by their place.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parameters: dict[Place, Parameter] = {}
+
+    def visit(self, node: ast.QASMNode, context: State | None = None) -> Any:
+        """Any node; refuses what has no unitary."""
+        if type(node).__name__ in REFUSED:
+            raise_from_node(node, REFUSED[type(node).__name__])
+        return super().visit(node, context)
+
+    def visit_Program(self, node: ast.Program, context: State) -> State:  # noqa: N802
+        """All statements."""
+        for statement in node.statements:
+            try:
+                self.visit(statement, context)
+            except ConversionError:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever it is: here is where
+                raise_from_node(statement, _in_words(error))
+        return context
+
+    def visit_IODeclaration(self, node: ast.IODeclaration, context: State) -> State:  # noqa: N802
+        """An input."""
+        name = node.identifier.name
+        place = place_of(name)
+        if place is None or not isinstance(node.type, ast.FloatType | ast.AngleType):
+            raise_from_node(node, f"Input `{name}` is not of the convention. {CONVENTION}")
+        super().visit_IODeclaration(node, context)
+        if place in self.parameters:
+            raise_from_node(
+                node, f"Inputs `{self.parameters[place].name}` and `{name}` have one number."
+            )
+        self.parameters[place] = context.symbol_table.get(name).data
+        return context
+
+    def visit_ConstantDeclaration(  # noqa: N802
+        self, node: ast.ConstantDeclaration, context: State
+    ) -> State:
+        """A number with a name."""
+        value, kind = self._resolve_generic(node.init_expression, context, strict=False)
+        if not isinstance(kind, types.Int | types.Uint | types.Float) or not kind.const:
+            raise_from_node(node, "required a number that does not depend on inputs")
+        if isinstance(node.type, ast.FloatType | ast.AngleType):
+            value, kind = float(value), types.Float(const=True)
+        name = node.identifier.name
+        symbols: Any = context.symbol_table  # its methods are not typed
+        symbols.insert(Symbol(name, value, kind, Scope.GLOBAL, node))
+        return context
+
+    def visit_ClassicalDeclaration(  # noqa: N802
+        self, node: ast.ClassicalDeclaration, context: State
+    ) -> State:
+        """Bits."""
+        if isinstance(node.init_expression, ast.QuantumMeasurement):
+            raise_from_node(node, MEASURED)
+        return super().visit_ClassicalDeclaration(node, context)
+
+    def visit_QuantumGate(self, node: ast.QuantumGate, context: State) -> State:  # noqa: N802
+        """A gate, if it is given as many angles and qubits as it takes."""
+        name = node.name.name
+        symbol = context.symbol_table.get(name, node)
+        if symbol is None:
+            raise_from_node(node, f"Gate `{name}` is not defined.{_way_to_define(name)}")
+        if isinstance(symbol.type, types.Gate):
+            self._check_counts(node, symbol.type, context)
+        return super().visit_QuantumGate(node, context)
+
+    def _check_counts(self, node: ast.QuantumGate, kind: types.Gate, context: State) -> None:
+        controls = sum(
+            1 if item.argument is None else self._resolve_constant_int(item.argument, context)
+            for item in node.modifiers
+            if item.modifier in {ast.GateModifierName.ctrl, ast.GateModifierName.negctrl}
+        )
+        wanted = _count(kind.n_classical), _count(kind.n_quantum) + controls
+        given = len(node.arguments), len(node.qubits)
+        if given != wanted:
+            raise_from_node(
+                node,
+                f"Gate `{node.name.name}` takes {_counted(wanted)}, but is given "
+                f"{_counted(given)}.",
+            )
+
+    def _resolve_generic(self, node: ast.Expression, context: State, strict: bool) -> Value:
+        value, kind = AngleResolver(context, strict).resolve(node)
+        return value, kind
+
+    def _define_gate(
+        self,
+        name: str,
+        definition: Callable[..., Any],
+        n_parameters: int,
+        n_qubits: int,
+        definer: ast.QASMNode,
+        context: State,
+    ) -> State:
+        if isinstance(definition, GateBuilder) and isinstance(definer, ast.QuantumGateDefinition):
+            declared = [argument.name for argument in definer.arguments]
+            definition = _gate_of_the_file(name, definition._definition, declared)
+        return super()._define_gate(name, definition, n_parameters, n_qubits, definer, context)
+
+
+def _gate_of_the_file(
+    name: str, body: QuantumCircuit, declared: Sequence[str]
+) -> Callable[..., Any]:
+    """What makes the gate from its angles: Qiskit's class, or a builder of our own."""
+    # no name in OpenQASM has a #, so nothing that is filled in can be called the same
+    formal = {argument: Parameter(f"#{argument}") for argument in declared}
+    body = body.assign_parameters({p: formal[p.name] for p in body.parameters})
+    own = GateBuilder(name, body, list(formal.values()))
+    standard = get_standard_gate_name_mapping().get(name)
+    if isinstance(standard, Gate) and _is_the_same(own, type(standard), len(declared)):
+        return type(standard)
+    taken = name in _names_with_a_meaning()
+    return GateBuilder(f"{name}_of_the_file" if taken else name, body, list(formal.values()))
+
+
+def _is_the_same(own: GateBuilder, standard: type[Gate], num_angles: int) -> bool:
+    angles = TRIAL_ANGLES[:num_angles]
+    try:
+        gates = own(*angles), standard(*angles)
+    except TypeError:  # another number of angles
+        return False
+    if gates[0].num_qubits != gates[1].num_qubits:
+        return False
+    first, second = (Operator(gate).data for gate in gates)
+    return bool(np.allclose(first, second, rtol=0, atol=1e-12))
+
+
+@cache
+def _names_with_a_meaning() -> frozenset[str]:
+    return KEPT_GATES | EXCHANGES | set(WAYS_OUT) | set(get_standard_gate_name_mapping())
+
+
+def _count(given: int | Sequence[object]) -> int:
+    return given if isinstance(given, int) else len(given)  # the built-in U has lists
+
+
+def _counted(counts: tuple[int, int]) -> str:
+    """The numbers of angles and qubits in words."""
+    words = zip(counts, ("angle", "qubit"), strict=True)
+    return " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in words)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, IndexError):
+        return "an index lies beyond the end of its register."
+    return str(error).strip("'\"") or type(error).__name__
+
+
+def _way_to_define(name: str) -> str:
+    if name in _names_with_a_meaning():
+        return (
+            ' `include "stdgates.inc";` defines the standard gates of OpenQASM; others, such as '
+            "`rzz`, the file itself: `gate rzz(t) a, b { cx a, b; rz(t) b; cx a, b; }`."
+        )
+    return " Define it by `gate` before it is used."

@@ -1,0 +1,162 @@
+"""Angles as OpenQASM 3 writes them: arithmetic, powers and functions of numbers and parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from openqasm3 import ast
+from qiskit.circuit import ParameterExpression
+from qiskit_qasm3_import import types
+from qiskit_qasm3_import.exceptions import raise_from_node
+from qiskit_qasm3_import.expression import ValueResolver
+
+Number: TypeAlias = float | ParameterExpression
+Value: TypeAlias = tuple[Number, types.Type]
+LARGEST_WHOLE_POWER = 64
+
+# OpenQASM spells arcsin, Qiskit's exporter asin
+_METHODS = {
+    "abs": "abs",
+    "acos": "arccos",
+    "arccos": "arccos",
+    "arcsin": "arcsin",
+    "arctan": "arctan",
+    "asin": "arcsin",
+    "atan": "arctan",
+    "cos": "cos",
+    "exp": "exp",
+    "log": "log",
+    "sign": "sign",
+    "sin": "sin",
+    "tan": "tan",
+}
+_OF_NUMBERS: dict[str, Callable[[float], float]] = {
+    "abs": abs,
+    "arccos": math.acos,
+    "arcsin": math.asin,
+    "arctan": math.atan,
+    "cos": math.cos,
+    "exp": math.exp,
+    "log": math.log,
+    "sign": lambda value: math.copysign(1.0, value) if value else 0.0,
+    "sin": math.sin,
+    "tan": math.tan,
+}
+
+
+class AngleResolver(ValueResolver):
+    """Qiskit's reading of OpenQASM expressions, with powers, functions and checked ranges.
+
+    Angles count as floats, so that ``x0 * w0`` may be an angle too. ``1 / 2``, which OpenQASM
+    takes for a division of whole numbers, is refused: nobody who writes it means 0.
+    """
+
+    __slots__ = ()
+
+    def visit_Identifier(self, node: ast.Identifier) -> Value:  # noqa: N802
+        """A name."""
+        value, kind = super().visit_Identifier(node)
+        if isinstance(kind, types.Angle):
+            kind = types.Float(kind.const, kind.size)
+        return value, kind
+
+    def visit_BinaryExpression(self, node: ast.BinaryExpression) -> Value:  # noqa: N802
+        """A sum, product, quotient or power."""
+        if node.op.name == "/":
+            return self._quotient(node)
+        if node.op.name == "**":
+            return self._power(node, node.lhs, node.rhs)
+        result: Value = super().visit_BinaryExpression(node)
+        return result
+
+    def visit_FunctionCall(self, node: ast.FunctionCall) -> Value:  # noqa: N802
+        """A function of one number, or `pow`."""
+        name = node.name.name
+        if name == "pow" and len(node.arguments) == 2:
+            return self._power(node, *node.arguments)
+        if name == "sqrt" and len(node.arguments) == 1:
+            return self._power(node, node.arguments[0], ast.FloatLiteral(0.5))
+        if name not in _METHODS or len(node.arguments) != 1:
+            known = ", ".join(sorted({*_METHODS, "pow", "sqrt"}))
+            raise_from_node(
+                node, f"no function '{name}' of {len(node.arguments)} numbers. Known: {known}."
+            )
+        method = _METHODS[name]
+        value, const = self._number(node.arguments[0])
+        if isinstance(value, ParameterExpression):
+            return getattr(value, method)(), types.Float(const)
+        return _computed(node, lambda: _OF_NUMBERS[method](value)), types.Float(const)
+
+    def _index_collection(
+        self,
+        collection: Sequence[object],
+        collection_type: types.Type,
+        indexer: ast.IndexElement,
+        base: ast.QASMNode,
+    ) -> tuple[object, types.Type]:
+        index = indexer[0] if isinstance(indexer, list) and len(indexer) == 1 else None
+        if isinstance(collection_type, types.QubitArray) and isinstance(index, ast.RangeDefinition):
+            chosen = self._chosen(collection, index)
+            return chosen, types.QubitArray(len(chosen))
+        result: tuple[object, types.Type] = super()._index_collection(
+            collection, collection_type, indexer, base
+        )
+        return result
+
+    def _chosen(self, register: Sequence[object], node: ast.RangeDefinition) -> list[object]:
+        """Qubits of a range such as ``q[0:-1]``, whose end counts and may be counted backwards."""
+        size = len(register)
+        step = 1 if node.step is None else self._whole(node.step)
+        first = 0 if node.start is None else self._whole(node.start)
+        last = size - 1 if node.end is None else self._whole(node.end)
+        first, last = (place + size if place < 0 else place for place in (first, last))
+        chosen = range(first, last + (1 if step > 0 else -1), step) if step else range(0)
+        if not chosen or not (0 <= first < size and 0 <= last < size):
+            raise_from_node(node, f"the range does not lie within the {size} qubits")
+        return [register[place] for place in chosen]
+
+    def _whole(self, node: ast.Expression) -> int:
+        value, _ = self._number(node)
+        if not isinstance(value, int):
+            raise_from_node(node, "required a whole number")
+        return value
+
+    def _quotient(self, node: ast.BinaryExpression) -> Value:
+        (above, const_above), (below, const_below) = self._number(node.lhs), self._number(node.rhs)
+        const = const_above and const_below
+        if isinstance(above, int) and isinstance(below, int) and below:
+            if above % below:
+                raise_from_node(
+                    node,
+                    f"{above}/{below} divides whole numbers and is {above // below} in OpenQASM. "
+                    f"Write {above}.0/{below}.",
+                )
+            return above // below, types.Int(const)
+        return _computed(node, lambda: above / below), types.Float(const)
+
+    def _power(self, node: ast.QASMNode, base: ast.Expression, exponent: ast.Expression) -> Value:
+        (value, const_base), (power, const_power) = self._number(base), self._number(exponent)
+        const = const_base and const_power
+        if isinstance(value, int) and isinstance(power, int) and 0 <= power <= LARGEST_WHOLE_POWER:
+            return value**power, types.Int(const)
+        if isinstance(value, int):
+            value = float(value)  # whole numbers could grow without end
+        return _computed(node, lambda: value**power), types.Float(const)
+
+    def _number(self, node: ast.Expression) -> tuple[Number, bool]:
+        value, kind = self.visit(node)
+        if not isinstance(kind, types.Int | types.Uint | types.Float):
+            raise_from_node(node, f"required a number, not '{kind.pretty()}'")
+        return value, kind.const
+
+
+def _computed(node: ast.QASMNode, compute: Callable[[], Number]) -> Number:
+    try:
+        value = compute()
+    except (ArithmeticError, ValueError) as error:
+        raise_from_node(node, f"has no value: {error}")
+    if isinstance(value, complex):
+        raise_from_node(node, f"is {value}, but an angle must be real")
+    return value
