@@ -3,12 +3,13 @@
 Importing it prints, logs, seeds and configures nothing.
 """
 
-from hybridopt import bridges, errors, gradients, optim
+from hybridopt import bridges, errors, gradients, optim, qiskit_ml
 from hybridopt.bridges import QuantumNetwork, to_classical, to_quantum
 from hybridopt.circuits import load_circuit, save_circuit
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.nn import CircuitLayer
+from hybridopt.qiskit_ml import from_qnn
 from hybridopt.training import History, fit
 
 __version__ = "0.1.0"
@@ -24,6 +25,7 @@ __all__ = [
     "CircuitLayer",
     "Cost",
     "QuantumNetwork",
+    "from_qnn",
     "load_circuit",
     "save_circuit",
     "to_classical",
@@ -33,4 +35,5 @@ __all__ = [
     "errors",
     "gradients",
     "optim",
+    "qiskit_ml",
 ]

@@ -1,0 +1,140 @@
+"""Networks of qiskit-machine-learning as circuit layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qiskit_machine_learning.connectors import TorchConnector
+from qiskit_machine_learning.neural_networks import EstimatorQNN, NeuralNetwork, SamplerQNN
+from qiskit_machine_learning.primitives import QMLSampler
+from torch import Tensor
+
+from hybridopt.errors import ArgumentTypeError, UnsupportedError
+from hybridopt.execution import Executor
+from hybridopt.gradients import GradientRule
+from hybridopt.nn import CircuitLayer
+from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
+from hybridopt.qiskit_ml.measurements import without_measurements
+from hybridopt.qiskit_ml.observables import as_pauli_sum
+from hybridopt.qiskit_ml.outcomes import outcomes_of, output_index
+
+
+def from_qnn(
+    qnn: NeuralNetwork | TorchConnector,
+    *,
+    executor: Executor | None = None,
+    gradient: str | GradientRule = "parameter-shift",
+    initial: Tensor | Sequence[float] | None = None,
+) -> CircuitLayer:
+    """The same network as a `CircuitLayer`: same inputs, weights and outputs, in the same order.
+
+    The primitive of the network, its precision and its shots are left behind: the executor
+    governs forward and gradient alike, and by default it is exact. Gradients by inputs flow
+    whenever the input requires them, whatever ``input_gradients`` says.
+
+    An EstimatorQNN gives one output for each observable. A SamplerQNN gives the interpreted
+    probabilities of what its circuit measures at the end, shaped ``(..., *output_shape)``; where
+    a register has another name than ``meas``, it gives every sample its own outputs (the SamplerQNN
+    mixes the samples of a batch). If the circuit was transpiled for a device, qubits of the device
+    that no gate acts on are left out.
+
+    Args:
+        qnn: An EstimatorQNN or SamplerQNN, or a TorchConnector with the network and its weights.
+        executor: What runs the circuits, forward and for gradients; None is `AerExecutor()`.
+        gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
+        initial: Weights to start with, shape ``(num_weights,)``; None takes those of a
+            TorchConnector, and else draws them as `CircuitLayer` does.
+
+    Returns:
+        A layer that takes ``(..., num_inputs)``.
+
+    Raises:
+        ArgumentTypeError: If it is something else.
+        CircuitError: If the circuit cannot be differentiated, or measures in its middle.
+        ArgumentError: If an interpret function leaves the output shape, or an observable is not
+            Hermitian or on other qubits.
+        UnsupportedError: If the network is sparse, or gradient and executor do not go together.
+
+    Example:
+        >>> import torch
+        >>> from qiskit.circuit.library import real_amplitudes, zz_feature_map
+        >>> from qiskit_machine_learning.circuit.library import qnn_circuit
+        >>> circuit, inputs, weights = qnn_circuit(
+        ...     feature_map=zz_feature_map(3), ansatz=real_amplitudes(3, reps=1)
+        ... )
+        >>> qnn = SamplerQNN(
+        ...     circuit=circuit,
+        ...     input_params=inputs,
+        ...     weight_params=weights,
+        ...     interpret=lambda outcome: outcome.bit_count() % 2,
+        ...     output_shape=2,
+        ... )
+        >>> layer = from_qnn(qnn)
+        >>> layer(torch.rand(32, 3)).shape
+        torch.Size([32, 2])
+    """
+    if isinstance(qnn, TorchConnector):
+        weights = qnn.weight if initial is None else initial
+        return from_qnn(qnn.neural_network, executor=executor, gradient=gradient, initial=weights)
+    if isinstance(qnn, EstimatorQNN):
+        return _from_estimator(qnn, executor, gradient, initial)
+    if isinstance(qnn, SamplerQNN):
+        return _from_sampler(qnn, executor, gradient, initial)
+    hint = " Pass its `neural_network`." if hasattr(qnn, "neural_network") else ""
+    raise ArgumentTypeError(
+        "Argument `qnn` must be an EstimatorQNN, a SamplerQNN or a TorchConnector of "
+        f"qiskit-machine-learning, but is of type {type(qnn).__name__}.{hint}"
+    )
+
+
+def _from_estimator(
+    qnn: EstimatorQNN,
+    executor: Executor | None,
+    gradient: str | GradientRule,
+    initial: Tensor | Sequence[float] | None,
+) -> CircuitLayer:
+    unmeasured = without_measurements(qnn.circuit)
+    observables = [unmeasured.observable(as_pauli_sum(given)) for given in qnn.observables]
+    return CircuitLayer(
+        unmeasured.circuit,
+        qnn.input_params or (),
+        qnn.weight_params or (),
+        observables,
+        executor=executor,
+        gradient=gradient,
+        initial=initial,
+    )
+
+
+def _from_sampler(
+    qnn: SamplerQNN,
+    executor: Executor | None,
+    gradient: str | GradientRule,
+    initial: Tensor | Sequence[float] | None,
+) -> CircuitLayer:
+    if qnn.sparse:
+        raise UnsupportedError(
+            "The SamplerQNN has sparse=True, but a CircuitLayer returns dense tensors. Build it "
+            "with sparse=False."
+        )
+    circuit = qnn.circuit
+    if not circuit.clbits:
+        circuit = circuit.measure_all(inplace=False)
+    unmeasured = without_measurements(circuit)
+    outcomes = outcomes_of(unmeasured, qnn.num_virtual_qubits, squeezed=_squeezes(qnn.sampler))
+    return InterpretedLayer(
+        unmeasured.circuit,
+        qnn.input_params,
+        qnn.weight_params,
+        outcomes.qubits,
+        output_index(outcomes.keys, qnn.interpret or int, tuple(qnn.output_shape)),
+        tuple(qnn.output_shape),
+        executor=executor,
+        gradient=gradient,
+        initial=initial,
+    )
+
+
+def _squeezes(sampler: object) -> bool:
+    """Whether it leaves classical bits out that nothing is measured into."""
+    return isinstance(sampler, QMLSampler) and sampler.options.default_shots is None

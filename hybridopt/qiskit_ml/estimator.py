@@ -1,0 +1,207 @@
+"""Qiskit's estimator primitive on an executor of ours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float64
+from qiskit import QuantumCircuit
+from qiskit.primitives import (
+    BaseEstimatorV2,
+    DataBin,
+    EstimatorPubLike,
+    PrimitiveJob,
+    PrimitiveResult,
+    PubResult,
+)
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.providers import Options
+from qiskit.quantum_info import SparsePauliOp
+
+from hybridopt import checks
+from hybridopt.errors import ArgumentError
+from hybridopt.execution import Executor, Expectations, Job
+from hybridopt.qiskit_ml.observables import as_pauli_sum
+from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_table
+from hybridopt.qiskit_ml.settings import checked_executor
+from hybridopt.qiskit_ml.tables import tables_of
+
+
+class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
+    r"""Expectation values, all parameter sets and observables of a circuit as one job.
+
+    With it the forward pass of ``EstimatorQNN(estimator=AerEstimator())`` runs a whole batch at
+    once, where Qiskit's reference estimators simulate sample by sample.
+
+    Without shots values are exact, standard errors 0, and a precision that is asked for is always
+    reached. With shots, the executor's shots are spent on every setting; observables at the same
+    parameter values are read from the same shots, as in `CircuitLayer`. The standard error is
+    :math:`\sum_i |c_i| \sqrt{(1 - \langle P_i \rangle^2) / \text{shots}}`, an upper bound, as
+    in Qiskit's `BackendEstimatorV2`.
+
+    Args:
+        executor: What runs the circuits; None is `AerExecutor()`, which is exact.
+
+    Attributes:
+        executor: As given.
+        options: Shots, to read.
+
+    Raises:
+        ArgumentTypeError: If executor is something else.
+
+    Example:
+        >>> from qiskit import QuantumCircuit
+        >>> circuit = QuantumCircuit(3)
+        >>> _ = circuit.h(0), circuit.cx(0, 1), circuit.cx(1, 2)
+        >>> result = AerEstimator().run([(circuit, ["ZZI", "XXX", "IIZ"])]).result()[0]
+        >>> result.data.evs.round(12).tolist()
+        [1.0, 1.0, 0.0]
+    """
+
+    def __init__(self, executor: Executor | None = None) -> None:
+        self.executor = checked_executor(executor)
+        self.options = Options(shots=self.executor.shots)
+        self._circuits = PreparedCircuits()
+
+    def run(
+        self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
+    ) -> PrimitiveJob[PrimitiveResult[PubResult]]:
+        """Start a job.
+
+        Args:
+            pubs: Circuits, observables and parameter values.
+            precision: Of pubs that name none; None asks for what the executor's shots reach.
+
+        Raises:
+            CircuitError: If a circuit cannot be lowered.
+            ArgumentError: If a precision takes more shots than the executor has, 1 / precision^2.
+        """
+        checks.optional_real("precision", precision, minimum=0)
+        coerced = [EstimatorPub.coerce(pub, precision) for pub in pubs]
+        for pub in coerced:
+            self._check_precision(pub.precision)
+            self._circuits.of(pub.circuit, whole=not self.executor.has_noise)
+        job = PrimitiveJob(self._run, coerced)
+        job._submit()  # as every primitive of Qiskit starts its job
+        return job
+
+    def _run(self, pubs: Sequence[EstimatorPub]) -> PrimitiveResult[PubResult]:
+        results: list[PubResult | None] = [None] * len(pubs)
+        together: dict[int, list[int]] = {}
+        for number, pub in enumerate(pubs):
+            together.setdefault(id(pub.circuit), []).append(number)
+        for numbers in together.values():
+            same = [pubs[number] for number in numbers]
+            for number, result in zip(numbers, self._same_circuit(same), strict=True):
+                results[number] = result
+        return PrimitiveResult(results, metadata={"version": 2})
+
+    def _same_circuit(self, pubs: Sequence[EstimatorPub]) -> list[PubResult]:
+        circuit = pubs[0].circuit
+        prepared = self._circuits.of(circuit, whole=not self.executor.has_noise)
+        places: dict[str, int] = {}
+        paulis: list[SparsePauliOp] = []
+        rows: list[np.ndarray] = []
+        outputs: list[int] = []
+        for pub in pubs:
+            numbered = np.empty(pub.observables.shape, dtype=int)
+            for index in np.ndindex(pub.observables.shape):
+                observable = pub.observables[index]
+                name = repr(sorted(observable.items()))
+                if name not in places:
+                    places[name] = len(paulis)
+                    paulis.append(prepared.unmeasured.observable(as_pauli_sum(observable)))
+                numbered[index] = places[name]
+            values = _values(pub, circuit)
+            row, output = np.broadcast_arrays(
+                np.arange(len(values)).reshape(pub.parameter_values.shape), numbered
+            )
+            rows += [values[number] for number in row.ravel()]
+            outputs += output.ravel().tolist()
+        return self._results(pubs, *self._numbers(prepared, paulis, rows, outputs))
+
+    def _numbers(
+        self,
+        prepared: Prepared,
+        paulis: Sequence[SparsePauliOp],
+        rows: Sequence[np.ndarray],
+        outputs: Sequence[int],
+    ) -> tuple[Float64[np.ndarray, " requests"], Float64[np.ndarray, " requests"]]:
+        """Expectation values and their standard errors."""
+        values, errors = np.empty(len(rows)), np.zeros(len(rows))
+        for table in tables_of(rows, outputs, exact=self.executor.shots is None):
+            terms, coefficients = _terms([paulis[output] for output in table.outputs])
+            lowered = prepared.lowered(table.values)
+            angles = as_table(table.values)
+            job = Job(
+                lowered.program,
+                Expectations(terms),
+                lowered.rows(angles).numpy(),
+                lowered.shared(angles).numpy(),
+            )
+            read = self.executor.run(job)[0]
+            request, row, output = table.requests.T
+            values[request] = (read @ coefficients)[row, output]
+            if self.executor.shots is not None:
+                spread = np.sqrt(np.clip(1 - read**2, 0, None) / self.executor.shots)
+                errors[request] = (spread @ np.abs(coefficients))[row, output]
+        return values, errors
+
+    def _results(
+        self,
+        pubs: Sequence[EstimatorPub],
+        values: Float64[np.ndarray, " requests"],
+        errors: Float64[np.ndarray, " requests"],
+    ) -> list[PubResult]:
+        results, start = [], 0
+        for pub in pubs:
+            part = slice(start, start + math.prod(pub.shape))
+            start = part.stop
+            data = DataBin(
+                evs=values[part].reshape(pub.shape),
+                stds=errors[part].reshape(pub.shape),
+                shape=pub.shape,
+            )
+            metadata = {
+                "shots": self.executor.shots,
+                "target_precision": pub.precision,
+                "circuit_metadata": pub.circuit.metadata,
+            }
+            results.append(PubResult(data, metadata=metadata))
+        return results
+
+    def _check_precision(self, precision: float | None) -> None:
+        if self.executor.shots is None or precision is None:
+            return
+        needed = math.inf if precision == 0 else math.ceil(1 / precision**2)
+        if self.executor.shots < needed:
+            raise ArgumentError(
+                f"precision={precision:g} takes {needed:g} shots a setting, but the executor has "
+                f"shots={self.executor.shots}. Use AerExecutor(shots={needed}), an exact executor, "
+                "or a precision of at least "
+                f"{1 / math.sqrt(self.executor.shots):.3g} (EstimatorQNN: `default_precision`)."
+            )
+
+
+def _values(pub: EstimatorPub, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:
+    values = pub.parameter_values.as_array(circuit.parameters)
+    return np.asarray(values, dtype=np.float64).reshape(-1, circuit.num_parameters)
+
+
+def _terms(
+    observables: Sequence[SparsePauliOp],
+) -> tuple[tuple[SparsePauliOp, ...], Float64[np.ndarray, "terms observables"]]:
+    """The distinct Pauli strings, and the factor of each in every observable."""
+    Expectations(tuple(observables))  # refuses what is not Hermitian
+    places: dict[str, int] = {}
+    entries = [
+        (places.setdefault(label, len(places)), number, factor.real)
+        for number, observable in enumerate(observables)
+        for label, factor in observable.to_list()
+    ]
+    coefficients = np.zeros((len(places), len(observables)))
+    for place, number, factor in entries:
+        coefficients[place, number] += factor
+    return tuple(SparsePauliOp(label) for label in places), coefficients

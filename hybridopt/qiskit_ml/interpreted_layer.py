@@ -1,0 +1,95 @@
+"""A circuit layer whose outputs are sums of probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from torch import Tensor
+
+from hybridopt.execution import Executor, Probabilities
+from hybridopt.gradients import GradientRule
+from hybridopt.nn import CircuitLayer
+
+
+class InterpretedLayer(CircuitLayer):
+    """Measured outcomes, interpreted: what a SamplerQNN returns.
+
+    Output k is the probability of all outcomes that the interpret function takes to k. The
+    function itself is not kept, so that the layer can be pickled whatever it was.
+
+    Args:
+        circuit: As in `CircuitLayer`, and so are the parameters, the executor, the gradient rule
+            and the initial weights.
+        input_parameters: I parameters that samples bring.
+        weight_parameters: P parameters that are trained.
+        qubits: Which are read, the first the least significant bit of the outcome.
+        index: For each outcome the output that it counts for, -1 for none.
+        output_shape: The layer returns ``(..., *output_shape)``.
+        executor: What runs the circuits, forward and for gradients.
+        gradient: Name or instance of a rule.
+        initial: Weights to start with, shape ``(P,)``.
+
+    Attributes:
+        output_shape: As given.
+    """
+
+    outcome_index: Tensor
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        input_parameters: Sequence[Parameter],
+        weight_parameters: Sequence[Parameter],
+        qubits: tuple[int, ...],
+        index: Int64[np.ndarray, " outcomes"],
+        output_shape: tuple[int, ...],
+        executor: Executor | None = None,
+        gradient: str | GradientRule = "parameter-shift",
+        initial: Tensor | Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(
+            circuit,
+            input_parameters,
+            weight_parameters,
+            Probabilities(qubits),
+            executor,
+            gradient,
+            initial,
+        )
+        self.output_shape = output_shape
+        size = int(np.prod(output_shape))
+        places = torch.from_numpy(np.where(index < 0, size, index))  # one more for what is left out
+        self.register_buffer("outcome_index", places, persistent=False)
+
+    @property
+    def out_features(self) -> int:
+        """The product of `output_shape`."""
+        return int(np.prod(self.output_shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of every sample.
+
+        Args:
+            x: Shape ``(..., I)``, real floating point.
+
+        Returns:
+            Shape ``(..., *output_shape)``, in the dtype of x.
+
+        Raises:
+            ArgumentError: If x has another width, or an angle is NaN or infinite.
+            ArgumentTypeError: If x is no tensor of real floating point numbers.
+        """
+        self._check(x)
+        probabilities = super().forward(x.double())
+        sums = probabilities.new_zeros(*x.shape[:-1], self.out_features + 1)
+        sums = sums.index_add(-1, self.outcome_index, probabilities)
+        return sums[..., :-1].reshape(*x.shape[:-1], *self.output_shape).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """Sizes and rule."""
+        return f"{super().extra_repr()}, output_shape={self.output_shape}"

@@ -1,0 +1,45 @@
+"""Observables in the forms that qiskit's estimators take, as `SparsePauliOp`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
+
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+
+
+def as_pauli_sum(observable: object) -> SparsePauliOp:
+    """The observable as a weighted sum of Pauli strings.
+
+    Raises:
+        ArgumentTypeError: If it is of a kind that has no such form here.
+        ArgumentError: If a string has other letters than I, X, Y and Z.
+    """
+    if isinstance(observable, SparsePauliOp):
+        return observable
+    if isinstance(observable, SparseObservable):
+        return SparsePauliOp.from_sparse_observable(observable)
+    if isinstance(observable, Operator):
+        return SparsePauliOp.from_operator(observable)
+    if isinstance(observable, Pauli):
+        return SparsePauliOp(observable)
+    if isinstance(observable, str):
+        return _from_labels({observable: 1.0})
+    if isinstance(observable, Mapping):
+        return _from_labels(observable)
+    raise ArgumentTypeError(
+        "An observable must be a SparsePauliOp, a Pauli, an Operator, a SparseObservable or a "
+        f"string such as 'ZIX', but is of type {type(observable).__name__}."
+    )
+
+
+def _from_labels(labels: Mapping[str, float]) -> SparsePauliOp:
+    for label in labels:
+        if set(label) <= set("IXYZ"):
+            continue
+        if set(label) <= set("IXYZ01+-rl"):  # projectors, as `SparseObservable` writes them
+            terms = [(key, complex(factor)) for key, factor in labels.items()]
+            return SparsePauliOp.from_sparse_observable(SparseObservable.from_list(terms))
+        raise ArgumentError(f"Observable {label!r} must be a string of the letters I, X, Y and Z.")
+    return SparsePauliOp.from_list([(key, complex(factor)) for key, factor in labels.items()])

@@ -1,0 +1,151 @@
+"""From the qubits that are read to the integers that a SamplerQNN interprets, and its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from jaxtyping import Int64
+from qiskit import QuantumCircuit
+
+from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
+from hybridopt.qiskit_ml.measurements import Unmeasured
+
+DROPPED = -1
+MAX_BITS = 30  # a table of 2^30 integers is 8 GB, and no simulator goes further
+Interpret = Callable[[int], object]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What is read, and which integer each outcome stands for.
+
+    Attributes:
+        qubits: Of the circuit without measurements, the first the least significant bit of the
+            outcome.
+        keys: The integer for each outcome, `DROPPED` where a SamplerQNN leaves it out.
+    """
+
+    qubits: tuple[int, ...]
+    keys: Int64[np.ndarray, " outcomes"]
+
+
+def outcomes_of(unmeasured: Unmeasured, num_virtual_qubits: int, *, squeezed: bool) -> Outcomes:
+    """As a SamplerQNN reads them from what a sampler returns.
+
+    A register named ``meas`` is read alone; otherwise all registers are joined, the first the
+    least significant. A transpiled circuit is read at the bits numbered like the device qubits of
+    its layout.
+
+    Args:
+        unmeasured: Circuit and measurements.
+        num_virtual_qubits: Qubits before the circuit was placed on a device.
+        squeezed: Classical bits that nothing is measured into are left out, as `QMLSampler`
+            without shots does; else they read 0.
+
+    Raises:
+        CircuitError: If no register holds a measured bit.
+    """
+    circuit = unmeasured.given
+    bits = [bit for bit in joined_bits(circuit) if not squeezed or bit in unmeasured.measured]
+    sources = [unmeasured.measured.get(bit) for bit in bits]
+    if not any(source is not None for source in sources):
+        raise CircuitError(
+            "The circuit of the SamplerQNN measures into no classical register. Use "
+            "`circuit.measure_all()`, or a circuit without classical bits."
+        )
+    if circuit.layout is not None:
+        places = circuit.layout.final_index_layout(filter_ancillas=True)
+        sources = [sources[place] if place < len(sources) else None for place in places]
+    return _table(sources, unmeasured, num_virtual_qubits)
+
+
+def joined_bits(circuit: QuantumCircuit) -> list[int]:
+    """The classical bits that a SamplerQNN reads, the least significant first."""
+    registers = [register for register in circuit.cregs if register.name == "meas"]
+    return [
+        circuit.find_bit(bit).index for register in registers or circuit.cregs for bit in register
+    ]
+
+
+def refuse_gaps(unmeasured: Unmeasured) -> None:
+    """Refuse bits that samplers disagree about.
+
+    Raises:
+        CircuitError: If a bit below a measured one is not measured.
+    """
+    bits = joined_bits(unmeasured.given)
+    measured = [place for place, bit in enumerate(bits) if bit in unmeasured.measured]
+    for place in range(max(measured, default=0)):
+        if place not in measured:
+            raise CircuitError(
+                f"Classical bit {bits[place]} is not measured but a bit above it is. QMLSampler "
+                "leaves it out and other samplers read 0, so that a gradient cannot know what the "
+                "network reads. Measure into a register of the right size."
+            )
+
+
+def output_index(
+    keys: Int64[np.ndarray, " outcomes"], interpret: Interpret, output_shape: tuple[int, ...]
+) -> Int64[np.ndarray, " outcomes"]:
+    """The flat index of the output that each outcome counts for, `DROPPED` for none.
+
+    Raises:
+        ArgumentError: If `interpret` leaves the output shape.
+        ArgumentTypeError: If it returns neither integers nor tuples of integers.
+    """
+    flat = np.arange(np.prod(output_shape, dtype=np.int64)).reshape(output_shape)
+    index = np.full(len(keys), DROPPED)
+    for outcome, key in enumerate(keys.tolist()):
+        if key != DROPPED:
+            index[outcome] = _place(flat, interpret, key)
+    return index
+
+
+def _place(flat: Int64[np.ndarray, "*output_shape"], interpret: Interpret, key: int) -> int:
+    value = interpret(key)
+    index = (value,) if isinstance(value, Integral) else value
+    if not isinstance(index, Iterable):
+        raise ArgumentTypeError(
+            f"interpret({key}) must return an int or a tuple of ints, but returned {value!r}."
+        )
+    parts = tuple(index)
+    if not all(isinstance(part, Integral) for part in parts):
+        raise ArgumentTypeError(
+            f"interpret({key}) must return an int or a tuple of ints, but returned {value!r}."
+        )
+    inside = len(parts) == flat.ndim and all(
+        -size <= int(part) < size for part, size in zip(parts, flat.shape, strict=True)
+    )
+    if not inside:
+        raise ArgumentError(
+            f"interpret({key}) returned {value!r}, which is no index into the output shape "
+            f"{flat.shape}."
+        )
+    return int(flat[parts])
+
+
+def _table(sources: list[int | None], unmeasured: Unmeasured, num_virtual_qubits: int) -> Outcomes:
+    place = unmeasured.place  # qubits that are left out are idle, and read 0
+    found = [None if source is None else place.get(source) for source in sources]
+    qubits = tuple(dict.fromkeys(qubit for qubit in found if qubit is not None)) or (0,)
+    if len(qubits) > MAX_BITS:
+        raise CircuitError(
+            f"The circuit measures {len(qubits)} qubits; outputs for all outcomes of more than "
+            f"{MAX_BITS} do not fit into memory. Measure fewer."
+        )
+    outcomes = np.arange(1 << len(qubits))
+    keys = np.zeros_like(outcomes)
+    beyond = np.zeros(len(outcomes), dtype=bool)
+    for bit, qubit in enumerate(found):
+        if qubit is None:
+            continue
+        ones = (outcomes >> qubits.index(qubit)) & 1
+        if bit < num_virtual_qubits:
+            keys |= ones << bit
+        else:
+            beyond |= ones == 1
+    keys[beyond] = DROPPED
+    return Outcomes(qubits, keys)

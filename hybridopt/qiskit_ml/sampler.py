@@ -1,0 +1,214 @@
+"""Qiskit's sampler primitive on an executor of ours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float64
+from qiskit import QuantumCircuit
+from qiskit.primitives import (
+    BaseSamplerV2,
+    BitArray,
+    PrimitiveJob,
+    PrimitiveResult,
+    SamplerPubLike,
+    SamplerPubResult,
+)
+from qiskit.primitives.containers.sampler_pub import SamplerPub
+from qiskit.providers import Options
+
+from hybridopt import checks
+from hybridopt.errors import ArgumentError, CircuitError
+from hybridopt.execution import Executor, Job, Probabilities
+from hybridopt.qiskit_ml.distributions import Distributions, ExactResult, Registers
+from hybridopt.qiskit_ml.measurements import Unmeasured
+from hybridopt.qiskit_ml.outcomes import MAX_BITS
+from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_table
+from hybridopt.qiskit_ml.settings import checked_executor
+
+
+class AerSampler(BaseSamplerV2):  # type: ignore[misc]
+    """Measured outcomes, all parameter sets of a circuit as one job.
+
+    With it the forward pass of ``SamplerQNN(sampler=AerSampler())`` and of ``VQC(sampler=...)``
+    runs a whole batch at once.
+
+    Without shots, ``get_counts`` and ``get_probabilities`` return exact probabilities, as with
+    `QMLSampler`. With shots, results hold a `BitArray` as those of every sampler do; shots come
+    in the order of their outcomes.
+
+    Args:
+        executor: What runs the circuits; None is `AerExecutor()`, which is exact.
+
+    Attributes:
+        executor: As given.
+        options: Shots, to read.
+
+    Raises:
+        ArgumentTypeError: If executor is something else.
+
+    Example:
+        >>> from qiskit import QuantumCircuit
+        >>> circuit = QuantumCircuit(3)
+        >>> _ = circuit.h(0), circuit.cx(0, 1), circuit.measure_all()
+        >>> result = AerSampler().run([circuit]).result()[0]
+        >>> {key: round(value, 12) for key, value in result.data.meas.get_probabilities().items()}
+        {'000': 0.5, '011': 0.5}
+    """
+
+    def __init__(self, executor: Executor | None = None) -> None:
+        self.executor = checked_executor(executor)
+        self.options = Options(shots=self.executor.shots)
+        self._circuits = PreparedCircuits()
+
+    def run(
+        self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None
+    ) -> PrimitiveJob[PrimitiveResult[SamplerPubResult]]:
+        """Start a job.
+
+        Args:
+            pubs: Circuits and parameter values.
+            shots: None, or the executor's.
+
+        Raises:
+            CircuitError: If a circuit cannot be lowered, measures nothing, or measures in its
+                middle.
+            ArgumentError: If other shots than the executor's are asked for.
+        """
+        checks.optional_integer("shots", shots, minimum=1)
+        given = list(pubs)
+        named = [_shots_of(pub) for pub in given]
+        for wanted in (shots, *named):
+            self._check_shots(wanted)
+        coerced = [SamplerPub.coerce(pub, self.executor.shots or 1) for pub in given]
+        for pub in coerced:
+            prepared = self._circuits.of(pub.circuit, whole=not self.executor.has_noise)
+            _check_measurements(prepared.unmeasured)
+        job = PrimitiveJob(self._run, coerced)
+        job._submit()  # as every primitive of Qiskit starts its job
+        return job
+
+    def _run(self, pubs: Sequence[SamplerPub]) -> PrimitiveResult[SamplerPubResult]:
+        results: list[SamplerPubResult | None] = [None] * len(pubs)
+        together: dict[int, list[int]] = {}
+        for number, pub in enumerate(pubs):
+            together.setdefault(id(pub.circuit), []).append(number)
+        for numbers in together.values():
+            same = [pubs[number] for number in numbers]
+            for number, result in zip(numbers, self._same_circuit(same), strict=True):
+                results[number] = result
+        return PrimitiveResult(results, metadata={"version": 2})
+
+    def _same_circuit(self, pubs: Sequence[SamplerPub]) -> list[SamplerPubResult]:
+        circuit = pubs[0].circuit
+        prepared = self._circuits.of(circuit, whole=not self.executor.has_noise)
+        tables = [_values(pub, circuit) for pub in pubs]
+        values = np.concatenate(tables)
+        qubits = _read_qubits(prepared.unmeasured)
+        probabilities = self._probabilities(prepared, qubits, values)
+        results, start = [], 0
+        for pub in pubs:
+            part = probabilities[start : start + math.prod(pub.shape)]
+            start += len(part)
+            results.append(self._result(pub, prepared.unmeasured, qubits, part))
+        return results
+
+    def _probabilities(
+        self, prepared: Prepared, qubits: tuple[int, ...], values: Float64[np.ndarray, "N P"]
+    ) -> Float64[np.ndarray, "N outcomes"]:
+        if not len(values):
+            return np.zeros((0, 1 << len(qubits)))
+        lowered = prepared.lowered(values)
+        angles = as_table(values)
+        job = Job(
+            lowered.program,
+            Probabilities(qubits),
+            lowered.rows(angles).numpy(),
+            lowered.shared(angles).numpy(),
+        )
+        return np.asarray(self.executor.run(job)[0])
+
+    def _result(
+        self,
+        pub: SamplerPub,
+        unmeasured: Unmeasured,
+        qubits: tuple[int, ...],
+        probabilities: Float64[np.ndarray, "n outcomes"],
+    ) -> SamplerPubResult:
+        shots = self.executor.shots
+        metadata = {"shots": shots, "circuit_metadata": pub.circuit.metadata}
+        sources = _sources(unmeasured, qubits)
+        if shots is None:
+            shaped = probabilities.reshape(*pub.shape, -1)
+            registers = {n: Distributions(shaped, places) for n, places in sources.items()}
+            return ExactResult(Registers(**registers, shape=pub.shape), metadata=metadata)
+        counts = np.rint(probabilities * shots).astype(np.int64)
+        outcomes = np.stack([np.repeat(np.arange(row.size), row) for row in counts])
+        bits = {n: _bit_array(outcomes, places, pub.shape) for n, places in sources.items()}
+        return SamplerPubResult(Registers(**bits, shape=pub.shape), metadata=metadata)
+
+    def _check_shots(self, shots: int | None) -> None:
+        if shots is not None and shots != self.executor.shots:
+            raise ArgumentError(
+                f"shots={shots} were asked for, but the executor has shots={self.executor.shots}. "
+                f"Use AerSampler(AerExecutor(shots={shots})), or name no shots."
+            )
+
+
+def _shots_of(pub: SamplerPubLike) -> int | None:
+    if isinstance(pub, SamplerPub):
+        return int(pub.shots)
+    return pub[2] if isinstance(pub, tuple) and len(pub) > 2 else None
+
+
+def _values(pub: SamplerPub, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:
+    values = pub.parameter_values.as_array(circuit.parameters)
+    return np.asarray(values, dtype=np.float64).reshape(math.prod(pub.shape), -1)
+
+
+def _check_measurements(unmeasured: Unmeasured) -> None:
+    inside = {bit for register in unmeasured.given.cregs for bit in register}
+    bits = {unmeasured.given.find_bit(bit).index for bit in inside}
+    if bits.isdisjoint(unmeasured.measured):
+        raise CircuitError(
+            "The circuit measures into no classical register, so that there is nothing to sample. "
+            "Use `circuit.measure_all()`."
+        )
+    if len(set(unmeasured.measured.values())) > MAX_BITS:
+        raise CircuitError(f"The circuit measures more than {MAX_BITS} qubits. Measure fewer.")
+
+
+def _read_qubits(unmeasured: Unmeasured) -> tuple[int, ...]:
+    place = unmeasured.place
+    found = {place[qubit] for qubit in unmeasured.measured.values() if qubit in place}
+    return tuple(sorted(found)) or (0,)
+
+
+def _sources(unmeasured: Unmeasured, qubits: tuple[int, ...]) -> dict[str, tuple[int | None, ...]]:
+    """For each register and bit the bit of the outcome that it takes; None reads 0."""
+    place = unmeasured.place
+    circuit = unmeasured.given
+    return {
+        register.name: tuple(
+            _bit_of(unmeasured.measured.get(circuit.find_bit(bit).index), place, qubits)
+            for bit in register
+        )
+        for register in circuit.cregs
+    }
+
+
+def _bit_of(qubit: int | None, place: dict[int, int], qubits: tuple[int, ...]) -> int | None:
+    return None if qubit is None or qubit not in place else qubits.index(place[qubit])
+
+
+def _bit_array(
+    outcomes: np.ndarray, sources: tuple[int | None, ...], shape: tuple[int, ...]
+) -> BitArray:
+    columns = [
+        np.zeros_like(outcomes) if source is None else (outcomes >> source) & 1
+        for source in sources
+    ]
+    bits = np.stack(columns[::-1], axis=-1).astype(bool)  # the least significant bit comes last
+    return BitArray.from_bool_array(bits.reshape(*shape, *bits.shape[1:]))
