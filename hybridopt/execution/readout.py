@@ -13,7 +13,7 @@ from hybridopt.circuits.program import Program
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.pauli_groups import PauliGroup, grouped
 
-Distribution = Float64[np.ndarray, "*cells outcomes"]
+Distribution = Float64[np.ndarray, "*cells _"]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Piece:
 
     shared: Int[np.ndarray, " s"]
     rows: Int[np.ndarray, " b"]
-    distributions: list[Float64[np.ndarray, "s b outcomes"]] | None = None
+    distributions: list[Float64[np.ndarray, "s b _"]] | None = None
     values: Float64[np.ndarray, "s b K"] | None = None
 
 

@@ -65,7 +65,7 @@ class Table:
 
     def _run(
         self, template: Translated, binds: dict[Parameter, list[float]], cells: int
-    ) -> list[Float64[np.ndarray, "cells outcomes"]]:
+    ) -> list[Float64[np.ndarray, "cells _"]]:
         circuit, labels = template.saving()
         mine = {key: values for key, values in binds.items() if key in circuit.parameters}
         load = Load(circuit, len(template.settings) * (1 if mine else cells), mine or None)
