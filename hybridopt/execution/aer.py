@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
 import numpy as np
-from jaxtyping import Complex128, Float64
+from jaxtyping import Float64
 from qiskit_aer import AerSimulator
 
 from hybridopt import checks
@@ -19,8 +21,8 @@ from hybridopt.execution.limits import Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.readout import Readout
 from hybridopt.execution.sampling import Sampler
-from hybridopt.execution.simulator import Load, double, small_or_large
-from hybridopt.execution.stack import Stack
+from hybridopt.execution.simulator import Load, double, side_by_side
+from hybridopt.execution.stack import StackRun
 from hybridopt.execution.strategies import Piece
 
 DEVICES = ("CPU", "GPU", "auto")
@@ -163,22 +165,19 @@ class AerExecutor:
         """Which strategy runs the job, and why."""
         return self._strategies.explain(job)
 
-    def evolve(
-        self,
-        stack: Stack,
-        rows: Float64[np.ndarray, "B R"],
-        shared: Float64[np.ndarray, " O"],
-        state: Complex128[np.ndarray, " amplitudes"] | None = None,
-        settings: int = 0,
-    ) -> dict[str, np.ndarray]:
-        """Run a stack that saves states, or probabilities; returns them by label.
+    @property
+    def parallel_runs(self) -> int:
+        """How many runs go side by side: one for each core; a GPU takes one at a time."""
+        return 1 if self.device == "GPU" else os.cpu_count() or 1
+
+    def evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
+        """Run stacks that save states, or probabilities, in one call.
 
         Args:
-            stack: What is run.
-            rows: Angles of the samples [rad].
-            shared: Angles that they share [rad].
-            state: To start from, normalised, if the stack starts from one.
-            settings: How many settings the run stands for in the account.
+            runs: Of stacks of about the same size.
+
+        Returns:
+            For each run what it saved, by label.
 
         Raises:
             UnsupportedError: If this executor holds no exact states.
@@ -186,12 +185,14 @@ class AerExecutor:
         if not self.holds_states:
             raise UnsupportedError(f"{self!r} has no exact state vectors.")
         with self._lock:
-            stack.fill(rows, shared[None], state)
-            load = Load(stack.circuit, settings, stack.binds(rows, shared[None]) or None)
-            ((saved,),) = self._strategies.statevector.submit(
-                [load], **small_or_large(stack.num_qubits)
-            )
-        return {label: double(values) for label, values in saved.items()}
+            loads = []
+            for run in runs:
+                run.stack.fill(run.rows, run.shared[None], run.state)
+                binds = run.stack.binds(run.rows, run.shared[None])
+                loads.append(Load(run.stack.circuit, run.settings, binds or None))
+            largest = max(run.stack.num_qubits for run in runs)
+            saved = self._strategies.statevector.submit(loads, **side_by_side(largest, len(runs)))
+        return [{label: double(values) for label, values in one.items()} for (one,) in saved]
 
     def state_dict(self) -> dict[str, Any]:
         """Position in the sampling stream; plain types only."""
@@ -231,7 +232,7 @@ class AerExecutor:
         tables = piece.distributions
         if sampler is not None and self.shots is not None:
             tables = [
-                _sampled(table, self.shots, sampler, piece, setting)
+                sampler.frequencies(table, self.shots, piece.shared, piece.rows, setting)
                 for setting, table in enumerate(tables)
             ]
         return job.readout.read(job.program, tables)
@@ -258,20 +259,6 @@ class AerExecutor:
                 f"allows {self.max_memory / 1e9:.3g} GB. Use smaller batches, or read expectation "
                 "values or fewer qubits."
             )
-
-
-def _sampled(
-    table: Float64[np.ndarray, "s b outcomes"],
-    shots: int,
-    sampler: Sampler,
-    piece: Piece,
-    setting: int,
-) -> Float64[np.ndarray, "s b outcomes"]:
-    result = np.empty_like(table)
-    for i, s in enumerate(piece.shared.tolist()):
-        for j, b in enumerate(piece.rows.tolist()):
-            result[i, j] = sampler.frequencies(table[i, j], shots, s, b, setting)
-    return result
 
 
 def _checked_device(device: object) -> str:

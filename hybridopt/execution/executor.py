@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Complex128, Float64
+from jaxtyping import Float64
 
 from hybridopt.circuits.program import Program
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.readout import Readout
-from hybridopt.execution.stack import Stack
+from hybridopt.execution.stack import StackRun
 
 
 @runtime_checkable
@@ -73,13 +74,11 @@ class StateExecutor(Executor, Protocol):
         """Whether the states are exact: no shots, no noise."""
         ...
 
-    def evolve(
-        self,
-        stack: Stack,
-        rows: Float64[np.ndarray, "B R"],
-        shared: Float64[np.ndarray, " O"],
-        state: Complex128[np.ndarray, " amplitudes"] | None = None,
-        settings: int = 0,
-    ) -> dict[str, np.ndarray]:
-        """Run a stack that saves states, or probabilities; returns them by label."""
+    @property
+    def parallel_runs(self) -> int:
+        """How many runs go side by side; larger ones are cut into so many."""
+        ...
+
+    def evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
+        """Run stacks that save states, or probabilities; returns them by label, run by run."""
         ...

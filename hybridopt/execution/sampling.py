@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
 from hybridopt.execution.job import Stream
 
@@ -21,35 +21,42 @@ class Sampler:
 
     def __init__(self, entropy: int, stream: Stream) -> None:
         sequence = np.random.SeedSequence(entropy, spawn_key=(stream.call,))
-        self._first = (stream.first_shared, stream.first_row)
+        self._first_shared, self._first_row = stream.first_shared, stream.first_row
         self._bits = np.random.Philox(key=sequence.generate_state(2, np.uint64))
         self._generator = np.random.Generator(self._bits)
-        self._state = self._bits.state
+        self._start = self._bits.state  # nothing drawn, nothing left over
+        self._counter = np.zeros(4, dtype=np.uint64)
+        self._start["state"]["counter"] = self._counter
 
     def frequencies(
         self,
-        probabilities: Float64[np.ndarray, " outcomes"],
+        probabilities: Float64[np.ndarray, "s b outcomes"],
         shots: int,
-        shared: int,
-        row: int,
+        shared: Int[np.ndarray, " s"],
+        rows: Int[np.ndarray, " b"],
         setting: int,
-    ) -> Float64[np.ndarray, " outcomes"]:
+    ) -> Float64[np.ndarray, "s b outcomes"]:
         """Relative frequencies of ``shots`` measurements.
 
         Args:
-            probabilities: Summing to 1 up to rounding.
-            shots: Number of measurements.
-            shared: Index s of the row of shared angles.
-            row: Index b of the sample.
+            probabilities: Along the last axis summing to 1 up to rounding.
+            shots: Number of measurements of each.
+            shared: Indices s of the rows of shared angles.
+            rows: Indices b of the samples.
             setting: Index g of the measurement basis.
 
         Returns:
             Counts over ``shots``, of the same shape.
         """
-        self._go_to(shared, row, setting)
         clipped = np.clip(probabilities, 0.0, None)
-        counts = self._generator.multinomial(shots, clipped / clipped.sum())
-        return np.asarray(counts / shots, dtype=np.float64)
+        clipped /= clipped.sum(axis=-1, keepdims=True)
+        counts = np.empty_like(clipped)
+        multinomial = self._generator.multinomial
+        for i, s in enumerate(shared.tolist()):
+            for j, b in enumerate(rows.tolist()):
+                self._go_to(s, b, setting)
+                counts[i, j] = multinomial(shots, clipped[i, j])
+        return np.asarray(counts / shots)
 
     def seed(self, shared: int, row: int, setting: int) -> int:
         """A seed for a simulator that draws the shots of this setting itself."""
@@ -57,9 +64,7 @@ class Sampler:
         return int(self._generator.integers(2**31))
 
     def _go_to(self, shared: int, row: int, setting: int) -> None:
-        first_shared, first_row = self._first
-        position = [0, setting, first_shared + shared, first_row + row]
-        self._state["state"]["counter"] = np.array(position, dtype=np.uint64)
-        self._state["buffer_pos"] = 4  # nothing left over from the stream before
-        self._state["has_uint32"] = 0
-        self._bits.state = self._state
+        self._counter[1] = setting
+        self._counter[2] = self._first_shared + shared
+        self._counter[3] = self._first_row + row
+        self._bits.state = self._start

@@ -20,6 +20,7 @@ from hybridopt.execution.cost import Cost
 LARGE_RUN: Mapping[str, object] = {"fusion_enable": False}
 SMALL_RUN: Mapping[str, object] = {"fusion_enable": False, "max_parallel_threads": 1}
 AMPLITUDES_OF_SMALL_RUNS = 1 << 13
+QUBITS_WORTH_FUSING = 15
 
 Data = dict[str, Any]  # what one run saved, by label
 
@@ -112,6 +113,19 @@ def double(array: object) -> np.ndarray:
     """What Aer saved, in double precision."""
     values = np.asarray(array)
     return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64, copy=False)
+
+
+def side_by_side(num_qubits: int, runs: int) -> Mapping[str, object]:
+    """Options for a call of some runs, each on a core of its own, of many gates on one qubit.
+
+    Measured: fused matrices pay from 2^15 amplitudes on, on three qubits or more. Threads that
+    share the gates of one run wait for each other after every gate, long on a busy machine.
+    """
+    fusion: dict[str, object] = {"fusion_enable": False}
+    if num_qubits >= QUBITS_WORTH_FUSING:
+        fusion = {"fusion_enable": True, "fusion_max_qubit": 3, "fusion_threshold": 1}
+    threads = {"max_parallel_experiments": runs, "max_parallel_threads": runs}
+    return {**fusion, **threads}
 
 
 def small_or_large(num_qubits: int, runs: int = 1) -> Mapping[str, object]:

@@ -227,6 +227,25 @@ class Stack:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class StackRun:
+    """A stack, and what it is filled with.
+
+    Attributes:
+        stack: In no other run of the same call.
+        rows: Angles of the samples [rad].
+        shared: Angles that they share [rad].
+        state: To start from, normalised, if the stack starts from one.
+        settings: How many settings the run stands for in the account.
+    """
+
+    stack: Stack
+    rows: Float64[np.ndarray, "B R"]
+    shared: Float64[np.ndarray, " O"]
+    state: Complex128[np.ndarray, " amplitudes"] | None = None
+    settings: int = 0
+
+
 class _StartState(Instruction):  # type: ignore[misc]
     """Aer's instruction to start from a state, which is given later.
 

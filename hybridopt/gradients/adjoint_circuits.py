@@ -109,8 +109,17 @@ class AdjointCircuits:
         }
         self.wanted = {place: rotations for place, rotations in self.wanted.items() if rotations}
 
-    def forward(self, index_bits: int, settings: tuple[Setting, ...], *, remember: bool) -> Stack:
-        """Saves the final state, what the settings read, and, to remember, states by layer."""
+    def forward(
+        self, index_bits: int, settings: tuple[Setting, ...], *, remember: bool, lane: int = 0
+    ) -> Stack:
+        """Saves the final state, what the settings read, and, to remember, states by layer.
+
+        Args:
+            index_bits: Of the stack.
+            settings: Are read from the final state.
+            remember: Whether states are saved.
+            lane: Among the runs of one call.
+        """
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits)
@@ -126,16 +135,17 @@ class AdjointCircuits:
             stack.add_readout(settings)
             return stack
 
-        key = ("adjoint forward", self._needs, index_bits, settings, remember)
+        key = ("adjoint forward", self._needs, index_bits, settings, remember, lane)
         return self._program.derived(key, build)
 
-    def backward(self, index_bits: int, *, together: bool) -> Stack:
+    def backward(self, index_bits: int, *, together: bool, lane: int = 0) -> Stack:
         """From a final state back to the first layer that is wanted.
 
         Args:
             index_bits: Of the stack.
             together: The stack carries both states, and probabilities of the qubits of every
                 rotation are saved; otherwise the state in the frame of every layer.
+            lane: Among the runs of one call.
         """
 
         def build() -> Stack:
@@ -151,7 +161,7 @@ class AdjointCircuits:
                     stack.add(framed.inverse_fixed)
             return stack
 
-        key = ("adjoint backward", self._needs, index_bits, together)
+        key = ("adjoint backward", self._needs, index_bits, together, lane)
         return self._program.derived(key, build)
 
     def _save(self, stack: Stack, place: int, together: bool) -> None:

@@ -11,13 +11,18 @@ from jaxtyping import Complex128, Float64
 
 from hybridopt.circuits.circuit_program import CircuitProgram, Rotation
 from hybridopt.execution import Readout, StateExecutor
-from hybridopt.execution.stack import Stack
+from hybridopt.execution.stack import Stack, StackRun
 from hybridopt.gradients.adjoint_circuits import FINAL, AdjointCircuits, layer_label, rotation_label
 from hybridopt.gradients.observable_action import ObservableAction
 
 BYTES = 16  # of one amplitude
-AMPLITUDES_PER_STACK = 1 << 20
+AMPLITUDES_PER_CALL = 1 << 20
+AMPLITUDES_PER_RUN = 1 << 14  # smaller runs are not worth the handing over of their gates
 BYTES_PER_AMPLITUDE = 128  # the stack of both states, their copies in numpy, and the product
+
+
+# place among the runs of a call, rotation, and its derivative for each sample of the run
+Derivative = tuple[int, Rotation, Float64[np.ndarray, " b"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +78,13 @@ class Sweep:
         outputs = self._readout.num_outputs(self._program)
         result = np.empty((len(shared), len(rows), outputs))
         remember = self._fits(len(rows) * len(shared))
-        for s, start, samples in self._stacks(rows, shared):
-            memory, values = self._forward(samples, shared[s], remember=remember, read=True)
-            result[s, start : start + len(samples)] = values
-            if remember:
-                self._memories[s, start] = memory
+        for s, parts in self._calls(rows, shared):
+            samples = [rows[part] for part in parts]
+            memories, values = self._forward(samples, shared[s], remember=remember, read=True)
+            for part, memory, outputs_of_part in zip(parts, memories, values, strict=True):
+                result[s, part] = outputs_of_part
+                if remember:
+                    self._memories[s, part.start] = memory
         return result
 
     def vjp(
@@ -88,93 +95,122 @@ class Sweep:
     ) -> tuple[Float64[np.ndarray, "B R"], Float64[np.ndarray, "S O"]]:
         """Derivatives by rows and shared angles; zeros where they are not needed."""
         by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
-        for s, start, samples in self._stacks(rows, shared):
-            part = slice(start, start + len(samples))
-            if not cotangent[s, part].any() or not self._circuits.wanted:
+        known = self._knows(rows, shared)
+        for s, parts in self._calls(rows, shared):
+            if not cotangent[s].any() or not self._circuits.wanted:
                 continue
-            memory = self._memory(s, start, rows, shared)
+            samples = [rows[part] for part in parts]
+            memories = [self._memories.get((s, part.start)) if known else None for part in parts]
+            found = [memory for memory in memories if memory is not None]
             way_back = self._back
-            if memory is None:
-                memory, _ = self._forward(samples, shared[s], remember=False, read=False)
+            if len(found) < len(parts):
+                found, _ = self._forward(samples, shared[s], remember=False, read=False)
                 way_back = self._back_together
-            for rotation, by_sample in way_back(samples, shared[s], memory, cotangent[s, part]):
+            weights = [cotangent[s, part] for part in parts]
+            for place, rotation, by_sample in way_back(samples, shared[s], found, weights):
                 if rotation.per_sample:
-                    by_rows[part, rotation.angle] += by_sample
+                    by_rows[parts[place], rotation.angle] += by_sample
                 else:
                     by_shared[s, rotation.angle] += by_sample.sum()
         return by_rows, by_shared
 
     def _forward(
-        self,
-        rows: Float64[np.ndarray, "B R"],
-        shared: Float64[np.ndarray, " O"],
-        *,
-        remember: bool,
-        read: bool,
-    ) -> tuple[Memory, Float64[np.ndarray, "B K"] | None]:
+        self, samples: list[np.ndarray], shared: np.ndarray, *, remember: bool, read: bool
+    ) -> tuple[list[Memory], list[Float64[np.ndarray, "b K"]]]:
         settings = self._readout.settings(self._program) if read else ()
-        bits = Stack.bits_for(len(rows))
-        stack = self._circuits.forward(bits, settings, remember=remember)
-        saved = self._executor.evolve(stack, rows, shared, settings=len(rows) * len(settings))
-        states = math.sqrt(1 << bits) * saved[FINAL].reshape(1 << bits, -1)[: len(rows)]
-        layers = {place: saved[layer_label(place)] for place in self._circuits.wanted if remember}
-        if not read:
-            return Memory(states, layers), None
-        tables = [stack.split(saved[label], len(rows))[0] for label in stack.labels]
-        return Memory(states, layers), self._readout.read(self._program, tables)
+        runs = []
+        for lane, rows in enumerate(samples):
+            bits = Stack.bits_for(len(rows))
+            stack = self._circuits.forward(bits, settings, remember=remember, lane=lane)
+            runs.append(StackRun(stack, rows, shared, settings=len(rows) * len(settings)))
+        memories, values = [], []
+        for run, saved in zip(runs, self._executor.evolve(runs), strict=True):
+            blocks = 1 << run.stack.sample_bits
+            final = math.sqrt(blocks) * saved[FINAL].reshape(blocks, -1)[: len(run.rows)]
+            layers = {
+                place: saved[layer_label(place)] for place in self._circuits.wanted if remember
+            }
+            memories.append(Memory(final, layers))
+            if read:
+                tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]
+                values.append(self._readout.read(self._program, tables))
+        return memories, values
 
     def _back(
         self,
-        rows: Float64[np.ndarray, "B R"],
-        shared: Float64[np.ndarray, " O"],
-        memory: Memory,
-        weights: Float64[np.ndarray, "B K"],
-    ) -> Iterator[tuple[Rotation, Float64[np.ndarray, " B"]]]:
+        samples: list[np.ndarray],
+        shared: np.ndarray,
+        memories: list[Memory],
+        weights: list[np.ndarray],
+    ) -> Iterator[Derivative]:
         """From the states that were remembered and those of one run back."""
-        bits = Stack.bits_for(len(rows))
-        state, length = self._weighted(bits, memory, weights)
-        if length == 0:
-            return
-        stack = self._circuits.backward(bits, together=False)
-        saved = self._executor.evolve(stack, rows, shared, state)
-        scale = 2 * length * math.sqrt(1 << bits)
-        for place, rotations in self._circuits.wanted.items():
-            product = _imaginary_product(saved[layer_label(place)], memory.layers[place])
-            product = product.reshape(1 << bits, -1)[: len(rows)]
-            if not any(rotation.per_sample for rotation in rotations):
-                product = product.sum(axis=0, keepdims=True)
-            for rotation in rotations:
-                marginal = _marginal(product, rotation.qubits)
-                yield rotation, scale * (marginal @ rotation.family.eigenvalues)
+        runs: list[StackRun] = []
+        places, lengths = [], []
+        for place, (rows, memory) in enumerate(zip(samples, memories, strict=True)):
+            bits = Stack.bits_for(len(rows))
+            state, length = self._weighted(bits, memory, weights[place])
+            if length > 0:
+                stack = self._circuits.backward(bits, together=False, lane=len(runs))
+                runs.append(StackRun(stack, rows, shared, state))
+                places.append(place)
+                lengths.append(length)
+        for place, length, run, saved in self._evolved(places, lengths, runs):
+            blocks = 1 << run.stack.sample_bits
+            scale = 2 * length * math.sqrt(blocks)
+            for layer, rotations in self._circuits.wanted.items():
+                product = _imaginary_product(
+                    saved[layer_label(layer)], memories[place].layers[layer]
+                )
+                product = product.reshape(blocks, -1)[: len(run.rows)]
+                if not any(rotation.per_sample for rotation in rotations):
+                    product = product.sum(axis=0, keepdims=True)
+                for rotation in rotations:
+                    marginal = _marginal(product, rotation.qubits)
+                    yield place, rotation, scale * (marginal @ rotation.family.eigenvalues)
 
     def _back_together(
         self,
-        rows: Float64[np.ndarray, "B R"],
-        shared: Float64[np.ndarray, " O"],
-        memory: Memory,
-        weights: Float64[np.ndarray, "B K"],
-    ) -> Iterator[tuple[Rotation, Float64[np.ndarray, " B"]]]:
+        samples: list[np.ndarray],
+        shared: np.ndarray,
+        memories: list[Memory],
+        weights: list[np.ndarray],
+    ) -> Iterator[Derivative]:
         """From one run back of (phi - i lambda)/2 and (phi + i lambda)/2, side by side."""
-        bits = Stack.bits_for(len(rows))
-        lam, length = self._weighted(bits, memory, weights)
-        if length == 0:
-            return
-        norm = math.sqrt(len(rows))
-        phi = np.zeros_like(lam)
-        phi[: memory.final.size] = memory.final.ravel() / norm
-        stack = self._circuits.backward(bits + 1, together=True)
-        saved = self._executor.evolve(
-            stack,
-            np.concatenate([rows, np.zeros(((1 << bits) - len(rows), rows.shape[1])), rows]),
-            shared,
-            np.concatenate([phi - 1j * lam, phi + 1j * lam]) / 2,
-        )
-        for place, rotations in self._circuits.wanted.items():
-            for number, rotation in enumerate(rotations):
-                label = rotation_label(place, number)
-                below, above = saved[label].reshape(2, 1 << bits, -1)
-                by_sample = (above - below) @ rotation.family.eigenvalues
-                yield rotation, 2 * length * norm * by_sample[: len(rows)]
+        runs: list[StackRun] = []
+        places, lengths = [], []
+        for place, (rows, memory) in enumerate(zip(samples, memories, strict=True)):
+            bits = Stack.bits_for(len(rows))
+            lam, length = self._weighted(bits, memory, weights[place])
+            if length == 0:
+                continue
+            phi = np.zeros_like(lam)
+            phi[: memory.final.size] = memory.final.ravel() / math.sqrt(len(rows))
+            padding = np.zeros(((1 << bits) - len(rows), rows.shape[1]))
+            runs.append(
+                StackRun(
+                    self._circuits.backward(bits + 1, together=True, lane=len(runs)),
+                    np.concatenate([rows, padding, rows]),
+                    shared,
+                    np.concatenate([phi - 1j * lam, phi + 1j * lam]) / 2,
+                )
+            )
+            places.append(place)
+            lengths.append(length)
+        for place, length, _, saved in self._evolved(places, lengths, runs):
+            count = len(samples[place])
+            for layer, rotations in self._circuits.wanted.items():
+                for number, rotation in enumerate(rotations):
+                    both = saved[rotation_label(layer, number)]
+                    below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)
+                    by_sample = (above - below) @ rotation.family.eigenvalues
+                    yield place, rotation, 2 * length * math.sqrt(count) * by_sample[:count]
+
+    def _evolved(
+        self, places: list[int], lengths: list[float], runs: list[StackRun]
+    ) -> Iterator[tuple[int, float, StackRun, dict[str, np.ndarray]]]:
+        """Runs back and what they saved, if there are any."""
+        saved = self._executor.evolve(runs) if runs else []
+        yield from zip(places, lengths, runs, saved, strict=True)
 
     def _weighted(
         self, bits: int, memory: Memory, weights: Float64[np.ndarray, "B K"]
@@ -185,24 +221,32 @@ class Sweep:
         length = float(np.linalg.norm(result))
         return (result.ravel() / length if length else result.ravel()), length
 
-    def _memory(self, s: int, start: int, rows: np.ndarray, shared: np.ndarray) -> Memory | None:
-        """What was remembered at these angles, if anything was."""
-        if self._angles is None or not all(
+    def _knows(self, rows: np.ndarray, shared: np.ndarray) -> bool:
+        """Whether these are the angles at which `values` was asked."""
+        return self._angles is not None and all(
             np.array_equal(one, other)
             for one, other in zip(self._angles, (rows, shared), strict=True)
-        ):
-            return None
-        return self._memories.get((s, start))
+        )
 
-    def _stacks(
+    def _calls(
         self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> Iterator[tuple[int, int, Float64[np.ndarray, "b R"]]]:
-        """All samples at each row of shared angles, as many at once as fit."""
-        fits = min(AMPLITUDES_PER_STACK, self._executor.max_memory // BYTES_PER_AMPLITUDE)
+    ) -> Iterator[tuple[int, list[slice]]]:
+        """For each row of shared angles the samples of a call, cut into runs side by side."""
+        fits = min(AMPLITUDES_PER_CALL, self._executor.max_memory // BYTES_PER_AMPLITUDE)
         size = 1 << max(0, (fits >> self._program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
             for start in range(0, len(rows), size):
-                yield s, start, rows[start : start + size]
+                count = min(size, len(rows) - start)
+                amplitudes = count << self._program.num_qubits
+                runs = min(self._executor.parallel_runs, max(1, amplitudes // AMPLITUDES_PER_RUN))
+                length = -(-count // runs)
+                yield (
+                    s,
+                    [
+                        slice(first, min(first + length, start + count))
+                        for first in range(start, start + count, length)
+                    ],
+                )
 
     def _fits(self, evaluations: int) -> bool:
         """Whether all states of all samples may be kept."""
@@ -214,8 +258,9 @@ def _imaginary_product(
     lam: Complex128[np.ndarray, " amplitudes"], phi: Complex128[np.ndarray, " amplitudes"]
 ) -> Float64[np.ndarray, " amplitudes"]:
     """Im(conj(lambda) phi), amplitude by amplitude."""
-    product: Float64[np.ndarray, " amplitudes"] = lam.real * phi.imag
-    return np.subtract(product, lam.imag * phi.real, out=product)
+    product = lam.real * phi.imag
+    product -= lam.imag * phi.real
+    return np.asarray(product)
 
 
 def _marginal(

@@ -11,15 +11,19 @@ from hybridopt.execution.sampling import Sampler
 PROBABILITIES = np.array([0.5, 0.2, 0.0, 0.05, 0.25])
 
 
+def one(sampler: Sampler, shots: int, s: int, b: int, g: int, of=PROBABILITIES) -> np.ndarray:
+    cell = sampler.frequencies(of[None, None], shots, np.array([s]), np.array([b]), g)
+    return cell[0, 0]
+
+
 def frequencies(shots: int, *, entropy=1, call=0, first=(0, 0), place=(0, 0, 0), of=PROBABILITIES):
-    return Sampler(entropy, Stream(call, *first)).frequencies(of, shots, *place)
+    return one(Sampler(entropy, Stream(call, *first)), shots, *place, of=of)
 
 
 def draws(shots: int, repetitions: int) -> np.ndarray:
-    sampler = Sampler(1, Stream(0))
-    return np.array(
-        [sampler.frequencies(PROBABILITIES, shots, i, 0, 0) for i in range(repetitions)]
-    )
+    table = np.broadcast_to(PROBABILITIES, (repetitions, 1, PROBABILITIES.size))
+    rows = np.arange(repetitions), np.arange(1)
+    return Sampler(1, Stream(0)).frequencies(table.copy(), shots, *rows, 0)[:, 0]
 
 
 def test_mean_and_covariance_are_multinomial():
@@ -52,8 +56,8 @@ def test_numbers_depend_on_seed_call_and_place_alone(change):
 
 def test_the_order_of_drawing_changes_nothing():
     sampler = Sampler(3, Stream(2))
-    forward = [sampler.frequencies(PROBABILITIES, 999, s, 4, 0) for s in range(5)]
-    backward = [sampler.frequencies(PROBABILITIES, 999, s, 4, 0) for s in reversed(range(5))]
+    forward = [one(sampler, 999, s, 4, 0) for s in range(5)]
+    backward = [one(sampler, 999, s, 4, 0) for s in reversed(range(5))]
     np.testing.assert_array_equal(forward, backward[::-1])
 
 
@@ -62,9 +66,19 @@ def test_a_piece_draws_what_the_whole_draws():
     np.testing.assert_array_equal(frequencies(999, first=(3, 4), place=(2, 3, 1)), whole)
 
 
+def test_a_table_is_drawn_cell_by_cell():
+    sampler = Sampler(6, Stream(1))
+    table = np.random.default_rng(0).dirichlet(np.ones(4), (3, 2))
+    places = np.array([4, 0, 2]), np.array([1, 5])
+    whole = sampler.frequencies(table, 50, *places, 1)
+    for i, j in np.ndindex(3, 2):
+        cell = one(sampler, 50, places[0][i], places[1][j], 1, of=table[i, j])
+        np.testing.assert_array_equal(whole[i, j], cell)
+
+
 def test_streams_do_not_overlap():
     sampler = Sampler(0, Stream(0))
-    rows = [sampler.frequencies(PROBABILITIES, 10**6, s, b, g) for s, b, g in np.ndindex(4, 4, 4)]
+    rows = [one(sampler, 10**6, s, b, g) for s, b, g in np.ndindex(4, 4, 4)]
     assert len(np.unique(rows, axis=0)) == 64
 
 
