@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +49,23 @@ class CircuitText(NamedTuple):
     name: str
     source: str
     text: str
+
+    @property
+    def what(self) -> str:
+        """What the comment at its head says that it is."""
+        return self._head()[0]
+
+    @property
+    def origin(self) -> str:
+        """The source that the comment at its head names."""
+        return self._head()[1]
+
+    def _head(self) -> tuple[str, str]:
+        lines = takewhile(lambda line: line.startswith("//"), self.text.split("\n"))
+        words = " ".join(line.removeprefix("//").strip() for line in lines)
+        before = re.split(r"\bobservables?:", words, maxsplit=1)[0]
+        what, _, origin = before.partition("Source:")
+        return what.strip(), origin.strip()
 
 
 def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:

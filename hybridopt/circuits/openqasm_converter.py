@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
 from openqasm3 import ast
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate, Parameter
@@ -23,6 +22,8 @@ from hybridopt.circuits.openqasm_expressions import AngleResolver, Value
 from hybridopt.circuits.parameter_names import CONVENTION, Place, place_of
 
 TRIAL_ANGLES = (0.7, -1.9, 2.3, 0.4)  # at which a gate of the file is compared with Qiskit's
+MOST_QUBITS = 1024  # far more than a simulator holds, and a typing error is soon refused
+ALIAS = "#"  # before names of our own, as no name in OpenQASM begins so
 MEASURED = (
     "`measure` has no unitary. Delete the line; `// observable:` lines say what is read. "
     "Mid-circuit measurements have no gradient."
@@ -45,8 +46,8 @@ class Converter(ConvertVisitor):
 
     - Gates of the file take their angles in the order in which they are declared; the importer
       takes them in the order of their names.
-    - A gate of the file is Qiskit's of the same name if it is the same unitary, and goes by
-      another name if it is not, because simulators and shift rules go by names.
+    - A gate of the file is Qiskit's of the same name if it is the same but for a global phase,
+      and goes by another name if it is not, because simulators and shift rules go by names.
     - Powers, functions and constants; whole numbers are not divided in silence.
     - Every complaint says where.
 
@@ -89,6 +90,13 @@ class Converter(ConvertVisitor):
         self.parameters[place] = context.symbol_table.get(name).data
         return context
 
+    def visit_QubitDeclaration(self, node: ast.QubitDeclaration, context: State) -> State:  # noqa: N802
+        """A register."""
+        size = 1 if node.size is None else self._resolve_constant_int(node.size, context)
+        if not 1 <= size <= MOST_QUBITS:
+            raise_from_node(node, f"a register has 1 to {MOST_QUBITS} qubits, not {size}.")
+        return super().visit_QubitDeclaration(node, context)
+
     def visit_ConstantDeclaration(  # noqa: N802
         self, node: ast.ConstantDeclaration, context: State
     ) -> State:
@@ -119,6 +127,9 @@ class Converter(ConvertVisitor):
             raise_from_node(node, f"Gate `{name}` is not defined.{_way_to_define(name)}")
         if isinstance(symbol.type, types.Gate):
             self._check_counts(node, symbol.type, context)
+        alias = f"{ALIAS}{name}"
+        if context.scope is Scope.GLOBAL and not node.modifiers and alias in context.symbol_table:
+            node.name.name = alias  # here, where nothing can control it, its phase is no matter
         return super().visit_QuantumGate(node, context)
 
     def _check_counts(self, node: ast.QuantumGate, kind: types.Gate, context: State) -> None:
@@ -151,35 +162,32 @@ class Converter(ConvertVisitor):
     ) -> State:
         if isinstance(definition, GateBuilder) and isinstance(definer, ast.QuantumGateDefinition):
             declared = [argument.name for argument in definer.arguments]
-            definition = _gate_of_the_file(name, definition._definition, declared)
+            definition = _builder(name, definition._definition, declared)
+            standard = _standard_gate(name, definition, n_parameters)
+            if standard is not None:
+                alias = f"{ALIAS}{name}"
+                super()._define_gate(alias, standard, n_parameters, n_qubits, definer, context)
         return super()._define_gate(name, definition, n_parameters, n_qubits, definer, context)
 
 
-def _gate_of_the_file(
-    name: str, body: QuantumCircuit, declared: Sequence[str]
-) -> Callable[..., Any]:
-    """What makes the gate from its angles: Qiskit's class, or a builder of our own."""
-    # no name in OpenQASM has a #, so nothing that is filled in can be called the same
-    formal = {argument: Parameter(f"#{argument}") for argument in declared}
+def _builder(name: str, body: QuantumCircuit, declared: Sequence[str]) -> GateBuilder:
+    """What makes the gate from its angles, in the declared order."""
+    formal = {argument: Parameter(f"{ALIAS}{argument}") for argument in declared}
     body = body.assign_parameters({p: formal[p.name] for p in body.parameters})
-    own = GateBuilder(name, body, list(formal.values()))
-    standard = get_standard_gate_name_mapping().get(name)
-    if isinstance(standard, Gate) and _is_the_same(own, type(standard), len(declared)):
-        return type(standard)
     taken = name in _names_with_a_meaning()
     return GateBuilder(f"{name}_of_the_file" if taken else name, body, list(formal.values()))
 
 
-def _is_the_same(own: GateBuilder, standard: type[Gate], num_angles: int) -> bool:
+def _standard_gate(name: str, own: GateBuilder, num_angles: int) -> type[Gate] | None:
+    """Qiskit's class of this name, if it is the same but for a global phase."""
+    standard = get_standard_gate_name_mapping().get(name)
+    if not isinstance(standard, Gate) or len(standard.params) != num_angles:
+        return None
     angles = TRIAL_ANGLES[:num_angles]
-    try:
-        gates = own(*angles), standard(*angles)
-    except TypeError:  # another number of angles
-        return False
-    if gates[0].num_qubits != gates[1].num_qubits:
-        return False
-    first, second = (Operator(gate).data for gate in gates)
-    return bool(np.allclose(first, second, rtol=0, atol=1e-12))
+    kind: type[Gate] = standard.base_class
+    gates = own(*angles), kind(*angles)
+    same = gates[0].num_qubits == gates[1].num_qubits
+    return kind if same and Operator(gates[0]).equiv(Operator(gates[1])) else None
 
 
 @cache

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from qiskit import QuantumCircuit, QuantumRegister, qasm3
-from qiskit.circuit import Parameter
+from qiskit.circuit import Instruction, Parameter
+from qiskit.circuit.library import UnitaryGate, get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
+from qiskit.transpiler import PassManager
+from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt.circuits.loading import SUFFIX
 from hybridopt.circuits.lowering import lower
@@ -33,8 +36,9 @@ def save_circuit(
     """Write what a `CircuitLayer` takes as an OpenQASM 3 file that `load_circuit` reads.
 
     Whatever the parameters are called, in the file they are x0, x1, ... and w0, w1, ... in the
-    given order. The text is read again before it is written, and up to 8 qubits the unitary of
-    what was read is compared with that of the circuit.
+    given order. Gates that Qiskit has no class for are written as their parts, and the global
+    phase, which cannot be observed, is left out. The text is read again before it is written, and
+    up to 8 qubits the unitary of what was read is compared with that of the circuit.
 
     Args:
         path: Ends in ``.qasm``.
@@ -74,8 +78,9 @@ def save_circuit(
     lower(circuit, inputs, weights)
     lines = observable_lines(observables, circuit.num_qubits)
     check_writable(target)
-    text = _text(circuit, inputs, weights, lines)
-    _check_what_was_written(text, circuit, inputs, weights)
+    program = _as_in_the_file(circuit, inputs, weights)
+    text = _text(program, lines)
+    _check_what_was_written(text, program)
     return write_text(target, text)
 
 
@@ -90,48 +95,61 @@ def _checked_path(path: object) -> Path:
     return target
 
 
-def _text(
-    circuit: QuantumCircuit,
-    inputs: Sequence[Parameter],
-    weights: Sequence[Parameter],
-    lines: Sequence[str],
-) -> str:
+def _as_in_the_file(
+    circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
+) -> Program:
+    """The same gates on one register q, with parameters x0, ..., w0, ..."""
+    # first to names that nobody uses: x1 may have to become x0 while x0 becomes x1
+    between = {p: Parameter(f"#{i}") for i, p in enumerate((*inputs, *weights))}
+    xs = [Parameter(f"x{i}") for i in range(len(inputs))]
+    ws = [Parameter(f"w{i}") for i in range(len(weights))]
+    renamed = circuit.assign_parameters(between)
+    renamed.assign_parameters(dict(zip(between.values(), [*xs, *ws], strict=True)), inplace=True)
+    if any(not isinstance(item.operation, Instruction) for item in renamed.data):
+        renamed = PassManager([HighLevelSynthesis()]).run(renamed)  # annotated gates, Cliffords
+    index = {qubit: place for place, qubit in enumerate(renamed.qubits)}
+    result = QuantumCircuit(QuantumRegister(circuit.num_qubits, "q"))
+    for item in renamed.data:
+        for gate, qubits in _parts(item.operation, tuple(index[q] for q in item.qubits)):
+            result.append(gate, qubits)
+    return Program(result, xs, ws)
+
+
+def _parts(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[tuple[Instruction, list[int]]]:
+    """Gates that Qiskit has a class for.
+
+    Qiskit's exporter defines any other kind of gate once, with the parameters of its first use,
+    and writes later uses with other parameters as if they were the first.
+    """
+    standard = get_standard_gate_name_mapping().get(gate.name)
+    known = standard is not None and gate.base_class is standard.base_class
+    if known or gate.name == "barrier":
+        yield gate, list(qubits)
+        return
+    definition = gate.definition
+    if definition is None:
+        definition = UnitaryGate(gate.to_matrix()).definition
+    for item in definition.data:
+        places = (definition.find_bit(qubit).index for qubit in item.qubits)
+        yield from _parts(item.operation, tuple(qubits[place] for place in places))
+
+
+def _text(program: Program, lines: Sequence[str]) -> str:
+    circuit, inputs, weights = program
     try:
         # constants such as pi/2 would be put for every number within 1e-9 of them
-        dumped = qasm3.dumps(_renamed(circuit, inputs, weights), disable_constants=True)
+        dumped = qasm3.dumps(circuit, disable_constants=True)
     except qasm3.QASM3ExporterError as error:
         raise CircuitError(f"The circuit cannot be written in OpenQASM 3: {error}") from error
     head = _HEAD.match(dumped)
     assert head is not None
     counts = f"{circuit.num_qubits} qubits, {len(inputs)} inputs, {len(weights)} weights"
-    names = [*(f"x{i}" for i in range(len(inputs))), *(f"w{i}" for i in range(len(weights)))]
     comments = [f"// A circuit of {counts}, saved by hybridopt.", *lines]
-    declared = [f"input float {name};" for name in names]  # those that no gate uses, too
+    declared = [f"input float {p.name};" for p in (*inputs, *weights)]  # those of no gate, too
     return "\n".join([*comments, head[1].rstrip("\n"), *declared, dumped[head.end() :]])
 
 
-def _renamed(
-    circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
-) -> QuantumCircuit:
-    """The same gates on one register q, with the parameters of the file, no global phase."""
-    # first to names that nobody uses: x1 may have to become x0 while x0 becomes x1
-    between = {p: Parameter(f"#{i}") for i, p in enumerate((*inputs, *weights))}
-    names = [*(f"x{i}" for i in range(len(inputs))), *(f"w{i}" for i in range(len(weights)))]
-    final = {p: Parameter(name) for p, name in zip(between.values(), names, strict=True)}
-    renamed = circuit.assign_parameters(between).assign_parameters(final)
-    index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
-    result = QuantumCircuit(QuantumRegister(circuit.num_qubits, "q"))
-    for item in renamed.data:
-        result.append(item.operation, [index[qubit] for qubit in item.qubits])
-    return result
-
-
-def _check_what_was_written(
-    text: str,
-    circuit: QuantumCircuit,
-    inputs: Sequence[Parameter],
-    weights: Sequence[Parameter],
-) -> None:
+def _check_what_was_written(text: str, program: Program) -> None:
     """Refuse a text that does not say the same as the circuit."""
     try:
         read = read_openqasm(text, "the text")
@@ -139,11 +157,10 @@ def _check_what_was_written(
         raise CircuitError(
             f"The circuit has no OpenQASM 3 form that can be read: {error}"
         ) from error
-    same = (len(read.inputs), len(read.weights)) == (len(inputs), len(weights))
-    if not same or not _have_one_unitary(read, Program(circuit, inputs, weights)):
+    if not _have_one_unitary(read, program):
         raise CircuitError(
-            "Qiskit's OpenQASM 3 exporter writes another circuit. Take its composite gates apart "
-            "(`circuit.decompose()`) and save that."
+            "Qiskit's OpenQASM 3 exporter writes another circuit. Take composite gates apart "
+            "(`circuit.decompose()`), or transpile to rx, ry, rz and cx, and save that."
         )
 
 
@@ -151,9 +168,9 @@ def _have_one_unitary(first: Program, second: Program) -> bool:
     """At one set of angles, up to the global phase."""
     if first.circuit.num_qubits > WIDEST_COMPARED:
         return True
-    values = np.random.default_rng(0).uniform(0.1, 0.9, len(first.inputs) + len(first.weights))
-    operators = [
-        Operator(circuit.assign_parameters(dict(zip((*inputs, *weights), values, strict=True))))
-        for circuit, inputs, weights in (first, second)
-    ]
+    values = np.random.default_rng(0).uniform(0.1, 0.9, len(second.inputs) + len(second.weights))
+    operators = []
+    for circuit, inputs, weights in (first, second):
+        angles = dict(zip((*inputs, *weights), values, strict=True))
+        operators.append(Operator(circuit.assign_parameters(angles, strict=False)))
     return bool(operators[0].equiv(operators[1]))

@@ -1,0 +1,79 @@
+"""Draws every circuit of this folder, and writes the table and the pictures into the README.
+
+Run `python circuits/draw.py` after a file was added or changed.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+from PIL import Image
+
+from hybridopt.circuits import circuit_names, load_circuit
+from hybridopt.circuits.loading import circuit_text
+from hybridopt.circuits.observable_lines import format_observable
+from hybridopt.files import write_text, write_whole
+
+FOLDER = Path(__file__).parent
+PICTURES = FOLDER / "pictures"
+README = FOLDER / "README.md"
+BEGIN, END = "<!-- begin: written by draw.py -->", "<!-- end: written by draw.py -->"
+FOLD = 20  # columns of gates in a line
+COLORS = 64  # of a picture: few enough for a small file, enough for smooth letters
+
+
+def table_row(name: str) -> str:
+    """The line of a circuit in the table."""
+    circuit, inputs, weights, observables = load_circuit(name)
+    file = circuit_text(name)
+    read = (
+        "probabilities"
+        if observables is None
+        else ", ".join(f"`{format_observable(observable)}`" for observable in observables)
+    )
+    cells = (
+        f"[{name}.qasm]({name}.qasm)",
+        str(circuit.num_qubits),
+        str(len(inputs)),
+        str(len(weights)),
+        read,
+        file.what,
+        file.origin,
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def draw(name: str) -> Path:
+    """Draw a circuit into ``pictures/``."""
+    figure = load_circuit(name).circuit.draw("mpl", fold=FOLD, style="iqp", plot_barriers=False)
+    raw, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(raw, format="png", dpi=110, bbox_inches="tight")
+    Image.open(raw).convert("RGB").quantize(COLORS).save(small, format="png", optimize=True)
+    return write_whole(PICTURES / f"{name}.png", lambda stream: stream.write(small.getvalue()))
+
+
+def generated_part(names: list[str]) -> str:
+    """The table of all circuits, and their pictures."""
+    head = (
+        "| file | qubits | inputs | weights | observables | what it is | source |",
+        "|---|---|---|---|---|---|---|",
+    )
+    pictures = (f"### {name}\n\n![The circuit {name}](pictures/{name}.png)" for name in names)
+    return "\n".join([*head, *map(table_row, names)]) + "\n\n" + "\n\n".join(pictures)
+
+
+def main() -> None:
+    """Draw all, and rewrite the README between its marks."""
+    mpl.use("Agg")
+    names = circuit_names()
+    for name in names:
+        draw(name)
+    before, _, rest = README.read_text("utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    write_text(README, f"{before}{BEGIN}\n{generated_part(names)}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()
