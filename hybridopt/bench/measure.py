@@ -1,0 +1,187 @@
+"""Timing of all competitors on one problem: checked first, then in turn."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hybridopt.bench.deadline import OvertimeError, deadline
+from hybridopt.bench.peers import Competitor, Prepared
+from hybridopt.bench.problem import Problem
+from hybridopt.bench.reference import Reference, reference
+from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG, Row
+from hybridopt.bench.verdict import judge
+from hybridopt.execution import Cost
+
+MIN_REPETITIONS = 2  # within the limit of a row, or the first call alone is reported
+Angles = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass
+class Lane:
+    """A competitor on a problem.
+
+    Attributes:
+        competitor: Who.
+        problem: On what.
+        row: What was found.
+        prepared: Its form of the problem, once it is translated.
+        spent: Seconds of timed calls.
+    """
+
+    competitor: Competitor
+    problem: Problem
+    row: Row
+    prepared: Prepared | None = None
+    spent: float = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether it takes part in the rounds."""
+        return self.row.status == TIMED
+
+
+def measure(
+    problem: Problem,
+    competitors: Iterable[Competitor],
+    *,
+    repetitions: int,
+    max_seconds: float,
+    seed: int,
+    earlier: Iterable[Row] = (),
+    report: Callable[[str], object] = lambda _: None,
+) -> list[Row]:
+    """Check every competitor against the dense twin, then time them round by round.
+
+    All of them get the same angles in a round, and no two rounds have the same angles.
+
+    Args:
+        problem: Forward and gradient of one batch is a call.
+        competitors: In the order of their turns.
+        repetitions: Rounds.
+        max_seconds: Of timed calls a row. A competitor whose first call takes longer is reported
+            with this call alone; one that took longer on an easier problem of the family is not
+            run.
+        seed: Of the angles.
+        earlier: Rows of this run.
+        report: Told what is measured next.
+
+    Returns:
+        One row a competitor, whatever became of it.
+    """
+    first, *rounds = _angles(problem, seed, repetitions + 1)
+    lanes = [Lane(one, problem, Row.of(one, problem)) for one in competitors]
+    report(f"{problem.name}: the dense twin")
+    twin = reference(problem, *first)
+    known = list(earlier)
+    for lane in lanes:
+        report(f"{lane.row.problem}: {lane.row.label}, first call")
+        _first_call(lane, twin, first, max_seconds, known)
+    for number, angles in enumerate(rounds, 1):
+        report(f"{problem.name}: round {number} of {len(rounds)}")
+        for lane in lanes:
+            if lane.running and _affordable(lane, max_seconds):
+                _timed_call(lane, angles)
+    return [lane.row for lane in lanes]
+
+
+def _angles(problem: Problem, seed: int, count: int) -> list[Angles]:
+    streams = np.random.SeedSequence(seed).spawn(count)
+    return [problem.angles(np.random.default_rng(stream)) for stream in streams]
+
+
+def _first_call(
+    lane: Lane, twin: Reference, angles: Angles, max_seconds: float, earlier: list[Row]
+) -> None:
+    row = lane.row
+    slower = _too_slow_before(row, earlier, max_seconds)
+    if slower:
+        row.stop(NOT_RUN, slower)
+        return
+    try:
+        began = time.perf_counter()
+        prepared = lane.prepared = lane.competitor.prepare(lane.problem)
+        row.prepare_seconds = time.perf_counter() - began
+        row.note = prepared.note
+        if lane.competitor.one_by_one and _one_sample_says_too_long(lane, angles, max_seconds):
+            return
+        with deadline(max_seconds):
+            row.first_seconds, (values, gradient) = _stopwatch(lane, angles)
+    except OvertimeError:
+        row.first_seconds = max_seconds
+        row.stop(SLOW, f"the first call was stopped after {max_seconds:g} s")
+        return
+    except Exception as error:  # noqa: BLE001  # a peer may fail in any way; the row says how
+        row.stop(NOT_RUN, f"{type(error).__name__}: {error}"[:300])
+        return
+    verdict = judge(lane.competitor, lane.problem, twin, values, gradient)
+    row.judged(verdict)
+    if not verdict.agrees:
+        row.stop(WRONG, f"deviates from the dense twin by {verdict.deviation:.1e} "
+                 f"({verdict.unit}); {verdict.allowed:.0e} is allowed")  # fmt: skip
+        return
+    if row.first_seconds > max_seconds:
+        row.stop(SLOW, f"the first call took {row.first_seconds:.1f} s, more than "
+                 f"{max_seconds:g} s")  # fmt: skip
+        return
+    row.status = TIMED
+
+
+def _too_slow_before(row: Row, earlier: list[Row], max_seconds: float) -> str | None:
+    """Why there is no hope, if an easier problem of the same family already took too long."""
+    for past in earlier:
+        easier = (past.qubits, past.weights, past.batch) != (row.qubits, row.weights, row.batch)
+        easier &= past.qubits <= row.qubits and past.weights <= row.weights
+        easier &= past.batch <= row.batch and past.family == row.family
+        same = (past.label, past.shots) == (row.label, row.shots)
+        if easier and same and past.status == SLOW:
+            return f"already {past.problem} took more than {max_seconds:g} s: {past.reason}"
+    return None
+
+
+def _one_sample_says_too_long(lane: Lane, angles: Angles, max_seconds: float) -> bool:
+    """Time one sample of the batch where the others take as long each."""
+    x, w = angles
+    if len(x) == 1:
+        return False
+    seconds, _ = _stopwatch(lane, (x[:1], w))
+    if seconds * len(x) <= max_seconds:
+        return False
+    lane.row.stop(
+        SLOW,
+        f"one sample took {seconds:.2f} s, so that {len(x)} one by one take about "
+        f"{seconds * len(x):.0f} s, more than {max_seconds:g} s",
+    )
+    return True
+
+
+def _affordable(lane: Lane, max_seconds: float) -> bool:
+    done = len(lane.row.seconds)
+    return done < MIN_REPETITIONS or lane.spent * (done + 1) / done <= max_seconds
+
+
+def _timed_call(lane: Lane, angles: Angles) -> None:
+    assert lane.prepared is not None
+    before = lane.prepared.usage() if lane.prepared.usage else Cost()
+    seconds, _ = _stopwatch(lane, angles)
+    lane.row.seconds.append(seconds)
+    lane.spent += seconds
+    if lane.prepared.usage:
+        lane.row.spent(lane.prepared.usage() - before)
+
+
+def _stopwatch(lane: Lane, angles: Angles) -> tuple[float, Angles]:
+    """Wall seconds and result; the garbage of the others is collected before, none within."""
+    assert lane.prepared is not None
+    gc.collect()
+    gc.disable()
+    try:
+        began = time.perf_counter()
+        result = lane.prepared.gradient(*angles)
+        return time.perf_counter() - began, result
+    finally:
+        gc.enable()

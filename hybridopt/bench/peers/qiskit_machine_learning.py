@@ -1,0 +1,192 @@
+"""qiskit-machine-learning: EstimatorQNN on two estimators, and SamplerQNN with shots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.primitives import StatevectorEstimator
+from qiskit.quantum_info import PauliList, SparsePauliOp
+from qiskit_aer import AerSimulator
+from qiskit_aer.primitives import EstimatorV2, SamplerV2
+
+from hybridopt.bench.flattening import flatten
+from hybridopt.bench.peers.competitor import DOUBLE, SHIFT, Gradient, Prepared
+from hybridopt.bench.problem import Problem
+from hybridopt.errors import UnsupportedError
+
+# Aer's table of angles leaves cp, crx, cry and crz out without a word (0.18.2)
+BOUND = frozenset({"p", "r", "rx", "rxx", "ry", "ryy", "rz", "rzx", "rzz", "u", "u1", "u2", "u3"})
+
+
+@dataclass(frozen=True)
+class EstimatorNetwork:
+    """EstimatorQNN with its own parameter-shift gradient, without the noise it adds by default.
+
+    Attributes:
+        aer: Whether Aer's EstimatorV2 runs it, or Qiskit's StatevectorEstimator.
+    """
+
+    aer: bool
+    library: str = "qiskit-machine-learning"
+    rule: str = "parameter-shift"
+    kind: str = SHIFT
+    packages: tuple[str, ...] = ("qiskit-machine-learning", "qiskit", "qiskit-aer")
+    exact: bool = True
+    samples: bool = False
+    tolerance: float = DOUBLE
+    one_by_one: bool = True
+
+    @property
+    def key(self) -> str:
+        """``qiskit-estimator`` or ``qiskit-estimator-aer``."""
+        return "qiskit-estimator-aer" if self.aer else "qiskit-estimator"
+
+    @property
+    def name(self) -> str:
+        """Network and estimator."""
+        return f"EstimatorQNN on {'Aer EstimatorV2' if self.aer else 'StatevectorEstimator'}"
+
+    def unavailable(self) -> None:
+        """It is always there: hybridopt depends on it."""
+
+    def prepare(self, problem: Problem) -> Prepared:
+        """A network of the circuit; what Aer does not know is replaced by its definition."""
+        from qiskit_machine_learning.gradients import (  # noqa: PLC0415  # slow to import
+            ParamShiftEstimatorGradient,
+        )
+        from qiskit_machine_learning.neural_networks import EstimatorQNN  # noqa: PLC0415
+
+        estimator: Any = StatevectorEstimator()
+        circuit = problem.circuit
+        if self.aer:
+            estimator = EstimatorV2(options={"default_precision": 0.0})
+            circuit = _for_aer(circuit)
+        network = EstimatorQNN(
+            circuit=circuit,
+            estimator=estimator,
+            observables=list(problem.observables),
+            input_params=list(problem.inputs),
+            weight_params=list(problem.weights),
+            gradient=ParamShiftEstimatorGradient(estimator),
+            default_precision=0.0,
+        )
+
+        def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            values: Any = network.forward(x, w)
+            by_weights: Any = network.backward(x, w)[1]
+            return values, by_weights.sum(1).mean(0)
+
+        return Prepared(gradient, note="one job for all samples, observables and shifts")
+
+
+@dataclass(frozen=True)
+class SamplerNetwork:
+    """SamplerQNN on Aer's SamplerV2, its outcomes read as the observables.
+
+    Observables that are not diagonal are turned by gates at the end of the circuit; a single Pauli
+    string is read as a parity, which is the shortest way.
+    """
+
+    key: str = "qiskit-sampler"
+    name: str = "SamplerQNN on Aer SamplerV2"
+    library: str = "qiskit-machine-learning"
+    rule: str = "parameter-shift"
+    kind: str = SHIFT
+    packages: tuple[str, ...] = ("qiskit-machine-learning", "qiskit", "qiskit-aer")
+    exact: bool = False
+    samples: bool = True
+    tolerance: float = DOUBLE
+    one_by_one: bool = True
+
+    def unavailable(self) -> None:
+        """It is always there: hybridopt depends on it."""
+
+    def prepare(self, problem: Problem) -> Prepared:
+        """A network of the circuit, turned to its observables."""
+        from qiskit_machine_learning.neural_networks import SamplerQNN  # noqa: PLC0415
+
+        circuit, masks = _in_z_basis(problem)
+        options: dict[str, Any] = {}
+        outcomes = np.arange(2**problem.num_qubits)
+        single = sum(len(one) for one in masks) == 1
+        if single:
+            options = {"interpret": _parity_of(masks[0][0][0]), "output_shape": 2}
+            outcomes = np.array([0, masks[0][0][0] & -masks[0][0][0]])
+        network = SamplerQNN(
+            circuit=_for_aer(circuit),
+            sampler=SamplerV2(default_shots=problem.shots),
+            input_params=list(problem.inputs),
+            weight_params=list(problem.weights),
+            **options,
+        )
+        return Prepared(
+            _read(network, _diagonals(masks, outcomes)),
+            note="outcomes read as a parity" if single else "all outcomes read",
+        )
+
+
+def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit in gates that Aer knows, and whose angles it binds."""
+    names = set(AerSimulator().configuration().basis_gates)
+    result = QuantumCircuit(circuit.num_qubits)
+    for part in flatten(circuit, lambda part: part.name in (BOUND if part.free else names)):
+        result.append(part.gate, part.qubits)
+    return result
+
+
+def _read(network: Any, diagonals: np.ndarray) -> Gradient:
+    def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = network.forward(x, w) @ diagonals
+        _, by_weights = network.backward(x, w)
+        return values, np.einsum("bop,ok->p", by_weights, diagonals) / len(x)
+
+    return gradient
+
+
+def _parity_of(mask: int) -> Callable[[int], int]:
+    return lambda outcome: (outcome & mask).bit_count() % 2
+
+
+def _diagonals(masks: list[list[tuple[int, float]]], outcomes: np.ndarray) -> np.ndarray:
+    """What every outcome counts for every observable, shape ``(outcomes, K)``."""
+    columns = []
+    for terms in masks:
+        column = np.zeros(len(outcomes))
+        for mask, coefficient in terms:
+            signs = [1 - 2 * ((int(outcome) & mask).bit_count() % 2) for outcome in outcomes]
+            column += coefficient * np.array(signs)
+        columns.append(column)
+    return np.stack(columns, axis=1)
+
+
+def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[list[tuple[int, float]]]]:
+    """The circuit turned so that every observable is a sum of parities, and their masks."""
+    paulis = PauliList([pauli for op in problem.observables for pauli in op.paulis])
+    circuit = problem.circuit.copy()
+    for qubit in range(problem.num_qubits):
+        has_x, has_z = paulis.x[:, qubit], paulis.z[:, qubit]
+        letters = {(bool(a), bool(b)) for a, b in zip(has_x, has_z, strict=True) if a or b}
+        if len(letters) > 1:
+            raise UnsupportedError(
+                f"SamplerQNN measures in one basis, but the observables need several on qubit "
+                f"{qubit}."
+            )
+        for letter_has_x, letter_has_z in letters:
+            if letter_has_x and letter_has_z:
+                circuit.sdg(qubit)
+            if letter_has_x:
+                circuit.h(qubit)
+    return circuit, [_masks(op) for op in problem.observables]
+
+
+def _masks(observable: SparsePauliOp) -> list[tuple[int, float]]:
+    touched = observable.paulis.x | observable.paulis.z
+    powers = 1 << np.arange(touched.shape[1])
+    return [
+        (int(row @ powers), float(coefficient.real))
+        for row, coefficient in zip(touched, observable.coeffs, strict=True)
+    ]
