@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import torch
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN, NeuralNetwork, SamplerQNN
 from qiskit_machine_learning.primitives import QMLSampler
@@ -24,7 +26,7 @@ def from_qnn(
     *,
     executor: Executor | None = None,
     gradient: str | GradientRule = "parameter-shift",
-    initial: Tensor | Sequence[float] | None = None,
+    initial: Tensor | np.ndarray | Sequence[float] | None = None,
 ) -> CircuitLayer:
     """The same network as a `CircuitLayer`: same inputs, weights and outputs, in the same order.
 
@@ -76,10 +78,11 @@ def from_qnn(
     if isinstance(qnn, TorchConnector):
         weights = qnn.weight if initial is None else initial
         return from_qnn(qnn.neural_network, executor=executor, gradient=gradient, initial=weights)
+    start = None if initial is None else torch.as_tensor(initial)
     if isinstance(qnn, EstimatorQNN):
-        return _from_estimator(qnn, executor, gradient, initial)
+        return _from_estimator(qnn, executor, gradient, start)
     if isinstance(qnn, SamplerQNN):
-        return _from_sampler(qnn, executor, gradient, initial)
+        return _from_sampler(qnn, executor, gradient, start)
     hint = " Pass its `neural_network`." if hasattr(qnn, "neural_network") else ""
     raise ArgumentTypeError(
         "Argument `qnn` must be an EstimatorQNN, a SamplerQNN or a TorchConnector of "
@@ -91,7 +94,7 @@ def _from_estimator(
     qnn: EstimatorQNN,
     executor: Executor | None,
     gradient: str | GradientRule,
-    initial: Tensor | Sequence[float] | None,
+    initial: Tensor | None,
 ) -> CircuitLayer:
     unmeasured = without_measurements(qnn.circuit)
     observables = [unmeasured.observable(as_pauli_sum(given)) for given in qnn.observables]
@@ -110,7 +113,7 @@ def _from_sampler(
     qnn: SamplerQNN,
     executor: Executor | None,
     gradient: str | GradientRule,
-    initial: Tensor | Sequence[float] | None,
+    initial: Tensor | None,
 ) -> CircuitLayer:
     if qnn.sparse:
         raise UnsupportedError(

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float64
-from qiskit import QuantumCircuit
 from qiskit.primitives import (
     BaseEstimatorV2,
     DataBin,
@@ -24,7 +23,7 @@ from hybridopt import checks
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import Executor, Expectations, Job
 from hybridopt.qiskit_ml.observables import as_pauli_sum
-from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_table
+from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_tensor, table_of
 from hybridopt.qiskit_ml.settings import checked_executor
 from hybridopt.qiskit_ml.tables import tables_of
 
@@ -114,7 +113,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
                     places[name] = len(paulis)
                     paulis.append(prepared.unmeasured.observable(as_pauli_sum(observable)))
                 numbered[index] = places[name]
-            values = _values(pub, circuit)
+            values = table_of(pub.parameter_values, circuit)
             row, output = np.broadcast_arrays(
                 np.arange(len(values)).reshape(pub.parameter_values.shape), numbered
             )
@@ -134,7 +133,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         for table in tables_of(rows, outputs, exact=self.executor.shots is None):
             terms, coefficients = _terms([paulis[output] for output in table.outputs])
             lowered = prepared.lowered(table.values)
-            angles = as_table(table.values)
+            angles = as_tensor(table.values)
             job = Job(
                 lowered.program,
                 Expectations(terms),
@@ -183,11 +182,6 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
                 "or a precision of at least "
                 f"{1 / math.sqrt(self.executor.shots):.3g} (EstimatorQNN: `default_precision`)."
             )
-
-
-def _values(pub: EstimatorPub, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:
-    values = pub.parameter_values.as_array(circuit.parameters)
-    return np.asarray(values, dtype=np.float64).reshape(-1, circuit.num_parameters)
 
 
 def _terms(

@@ -15,7 +15,7 @@ from torch.func import vmap
 from hybridopt.execution import Executor, Readout
 from hybridopt.gradients import Adjoint, GradientRule
 from hybridopt.nn.evaluation import CircuitEvaluation
-from hybridopt.qiskit_ml.programs import Lowered, Prepared, as_table
+from hybridopt.qiskit_ml.programs import Lowered, Prepared, as_tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Jacobian:
         evaluation.executor.check(lowered.program, self.readout)
         self.rule.check(lowered.program, self.readout, self.executor)
         with torch.enable_grad():
-            return _Differentiated(lowered, evaluation, as_table(values), self.wanted).jacobian(
+            return _Differentiated(lowered, evaluation, as_tensor(values), self.wanted).jacobian(
                 backward=backward
             )
 

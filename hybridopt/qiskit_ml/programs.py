@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.primitives.containers.bindings_array import BindingsArray
 from torch import Tensor
 
 from hybridopt.circuits import CircuitProgram, lower
@@ -147,6 +149,12 @@ class PreparedCircuits:
         return prepared
 
 
-def as_table(values: Float64[np.ndarray, "N P"]) -> Float64[Tensor, "N P"]:
+def table_of(bindings: BindingsArray, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:
+    """Values of all parameters, one row for each set, in the circuit's order."""
+    values = np.asarray(bindings.as_array(circuit.parameters), dtype=np.float64)
+    return values.reshape(math.prod(bindings.shape), circuit.num_parameters)
+
+
+def as_tensor(values: Float64[np.ndarray, "N P"]) -> Float64[Tensor, "N P"]:
     """The values as a tensor of its own memory."""
     return torch.from_numpy(np.array(values, dtype=np.float64))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float64
-from qiskit import QuantumCircuit
 from qiskit.primitives import (
     BaseSamplerV2,
     BitArray,
@@ -25,7 +24,7 @@ from hybridopt.execution import Executor, Job, Probabilities
 from hybridopt.qiskit_ml.distributions import Distributions, ExactResult, Registers
 from hybridopt.qiskit_ml.measurements import Unmeasured
 from hybridopt.qiskit_ml.outcomes import MAX_BITS
-from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_table
+from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_tensor, table_of
 from hybridopt.qiskit_ml.settings import checked_executor
 
 
@@ -37,7 +36,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
 
     Without shots, ``get_counts`` and ``get_probabilities`` return exact probabilities, as with
     `QMLSampler`. With shots, results hold a `BitArray` as those of every sampler do; shots come
-    in the order of their outcomes.
+    in the order of their outcomes. Bits that nothing is measured into read 0.
 
     Args:
         executor: What runs the circuits; None is `AerExecutor()`, which is exact.
@@ -104,8 +103,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
     def _same_circuit(self, pubs: Sequence[SamplerPub]) -> list[SamplerPubResult]:
         circuit = pubs[0].circuit
         prepared = self._circuits.of(circuit, whole=not self.executor.has_noise)
-        tables = [_values(pub, circuit) for pub in pubs]
-        values = np.concatenate(tables)
+        values = np.concatenate([table_of(pub.parameter_values, circuit) for pub in pubs])
         qubits = _read_qubits(prepared.unmeasured)
         probabilities = self._probabilities(prepared, qubits, values)
         results, start = [], 0
@@ -121,7 +119,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         if not len(values):
             return np.zeros((0, 1 << len(qubits)))
         lowered = prepared.lowered(values)
-        angles = as_table(values)
+        angles = as_tensor(values)
         job = Job(
             lowered.program,
             Probabilities(qubits),
@@ -161,11 +159,6 @@ def _shots_of(pub: SamplerPubLike) -> int | None:
     if isinstance(pub, SamplerPub):
         return int(pub.shots)
     return pub[2] if isinstance(pub, tuple) and len(pub) > 2 else None
-
-
-def _values(pub: SamplerPub, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:
-    values = pub.parameter_values.as_array(circuit.parameters)
-    return np.asarray(values, dtype=np.float64).reshape(math.prod(pub.shape), -1)
 
 
 def _check_measurements(unmeasured: Unmeasured) -> None:
