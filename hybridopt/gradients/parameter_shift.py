@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from hybridopt.circuits.circuit_program import CircuitProgram
@@ -176,21 +176,23 @@ class Terms:
 
     Attributes:
         shifts: Row t moves one angle, shape ``(T, A)`` [rad].
-        coefficients: Entry (t, a) is the factor of term t in the derivative by angle a.
+        coefficients: Factor of each term in the derivative by its angle, shape ``(T,)``.
+        angles: Which angle each term moves, shape ``(T,)``.
     """
 
     shifts: Float64[Tensor, "T A"]
-    coefficients: Float64[Tensor, "T A"]
+    coefficients: Float64[Tensor, " T"]
+    angles: Int64[Tensor, " T"]
 
     @staticmethod
     def of(rules: tuple[tuple[tuple[float, float], ...], ...], like: Tensor) -> Terms:
         """Terms of one rule (coefficient, shift), ... an angle, on the device of a tensor."""
-        places = [angle for angle, rule in enumerate(rules) for _ in rule]
+        places = np.array([angle for angle, rule in enumerate(rules) for _ in rule], dtype=np.int64)
         pairs = np.array([pair for rule in rules for pair in rule]).reshape(-1, 2)
-        tables = np.zeros((2, len(places), len(rules)))
-        tables[:, np.arange(len(places)), places] = pairs.T
-        coefficients, shifts = torch.from_numpy(tables).to(like.device)
-        return Terms(shifts, coefficients)
+        shifts = np.zeros((len(places), len(rules)))
+        shifts[np.arange(len(places)), places] = pairs[:, 1]
+        parts = (torch.from_numpy(part) for part in (shifts, pairs[:, 0].copy(), places))
+        return Terms(*(part.to(like.device) for part in parts))
 
     def table(self, angles: Float64[Tensor, "N A"]) -> Float64[Tensor, "N T A"]:
         """Every row of angles with every shift."""
@@ -198,8 +200,9 @@ class Terms:
 
     def sum_up(self, sums: Float64[Tensor, "N T"]) -> Float64[Tensor, "N A"]:
         """Derivatives by the angles."""
-        return sums @ self.coefficients
+        empty = sums.new_zeros((len(sums), self.shifts.shape[1]))
+        return empty.index_add(-1, self.angles, sums * self.coefficients)
 
     def weigh(self, tangents: Float64[Tensor, "N A"]) -> Float64[Tensor, "N T"]:
         """Factors of the terms in the derivative along a direction."""
-        return tangents @ self.coefficients.T
+        return tangents.index_select(-1, self.angles) * self.coefficients

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from qiskit.circuit import Parameter, ParameterExpression
 from torch import Tensor
 
@@ -39,44 +39,61 @@ Function = Callable[..., Tensor]
 
 @dataclass(frozen=True, eq=False)
 class _Expressions:
-    """Expressions in the same variables: a linear map, and functions for those that are not.
+    """Expressions in the same variables: sums of linear terms, and functions for the others.
+
+    The sums are no matrix product: most angles are one variable, and a product of small matrices
+    wakes the threads of torch, which then compete with those of the simulator.
 
     Attributes:
-        matrix: Coefficients, shape ``(variables, angles)``; zero where an angle is not linear.
+        variables: Of each linear term, shape ``(terms,)``.
+        slopes: Of each linear term.
+        angles: To which each linear term belongs.
         constant: Shape ``(angles,)`` [rad].
-        functions: Angle and function of all variables, for those that are not linear.
+        functions: Angle, function and its variables, for those that are not linear.
     """
 
-    matrix: Float64[Tensor, "variables angles"]
+    variables: Int64[Tensor, " terms"]
+    slopes: Float64[Tensor, " terms"]
+    angles: Int64[Tensor, " terms"]
     constant: Float64[Tensor, " angles"]
-    functions: tuple[tuple[int, Function], ...]
+    functions: tuple[tuple[int, Function, tuple[int, ...]], ...]
 
     @staticmethod
     def of(
         expressions: Sequence[ParameterExpression], variables: Sequence[Parameter]
     ) -> _Expressions:
-        matrix = np.zeros((len(variables), len(expressions)))
+        terms: list[tuple[int, float, int]] = []
         constant = np.zeros(len(expressions))
         functions = []
         place = {variable: number for number, variable in enumerate(variables)}
         for angle, expression in enumerate(expressions):
             slopes = _slopes(expression)
             if slopes is None:
-                functions.append((angle, _function(expression, variables)))
+                used = sorted(expression.parameters, key=lambda parameter: place[parameter])
+                places = tuple(place[parameter] for parameter in used)
+                functions.append((angle, _function(expression, used), places))
                 continue
-            for parameter, slope in slopes.items():
-                matrix[place[parameter], angle] = slope
+            terms += [(place[parameter], slope, angle) for parameter, slope in slopes.items()]
             constant[angle] = float(expression.bind(dict.fromkeys(slopes, 0.0)))
-        return _Expressions(torch.from_numpy(matrix), torch.from_numpy(constant), tuple(functions))
+        columns = np.array(terms, dtype=np.float64).reshape(-1, 3).T
+        return _Expressions(
+            variables=torch.from_numpy(columns[0].astype(np.int64)),
+            slopes=torch.from_numpy(columns[1].copy()),
+            angles=torch.from_numpy(columns[2].astype(np.int64)),
+            constant=torch.from_numpy(constant),
+            functions=tuple(functions),
+        )
 
     def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, "N angles"]:
-        matrix, constant = self.matrix.to(values.device), self.constant.to(values.device)
-        angles = values @ matrix + constant
+        where = values.device
+        terms = values.index_select(-1, self.variables.to(where)) * self.slopes.to(where)
+        constant = self.constant.to(where).expand(len(values), -1)
+        angles = constant.index_add(-1, self.angles.to(where), terms)
         if not self.functions:
             return angles
         columns = list(angles.unbind(-1))
-        for angle, function in self.functions:
-            columns[angle] = function(*values.unbind(-1))
+        for angle, function, variables in self.functions:
+            columns[angle] = function(*(values.select(-1, place) for place in variables))
         return torch.stack(columns, dim=-1)
 
 
@@ -133,7 +150,7 @@ def _slopes(expression: ParameterExpression) -> dict[Parameter, float] | None:
 
 
 def _function(expression: ParameterExpression, variables: Sequence[Parameter]) -> Function:
-    """The expression as a torch function of all variables, broadcast to their shape."""
+    """The expression as a torch function of its variables."""
     import sympy  # noqa: PLC0415  # importing it changes the warning filters; few circuits need it
 
     formula = expression.sympify()
