@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,12 @@ from hybridopt.execution import available_devices
 from hybridopt.files import output_folder
 from hybridopt.optim import OPTIMIZERS
 from hybridopt.study import RunOutcome, RunSettings, run_main_job, write_report
+from hybridopt.study.circuit_summary import (
+    gallery_dicts,
+    gallery_table,
+    summarize,
+    summary_table,
+)
 from hybridopt.study.report import results_dict, table_rows
 
 INTERRUPTED = 130  # the shell's code for Ctrl-C
@@ -116,6 +123,26 @@ def bench(
         shown.add_row(*row)
     console.print(shown)
     console.print(f"Figures: {folder}", soft_wrap=True)
+
+
+@app.command()
+def circuits(
+    name_or_file: Annotated[
+        str | None,
+        typer.Argument(help="A circuit of the gallery, or an OpenQASM 3 file such as `mine.qasm`."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the gallery of circuits; or show one of them, or a file of yours, and how it is run."""
+    summary = None if name_or_file is None else summarize(name_or_file)
+    if as_json:
+        content = gallery_dicts() if summary is None else asdict(summary)
+        sys.stdout.write(json.dumps(content, indent=2) + "\n")
+        return
+    console = Console()
+    console.print(gallery_table() if summary is None else summary_table(summary))
+    if summary is not None:
+        console.print(Text(summary.drawing), soft_wrap=True)
 
 
 @app.command()

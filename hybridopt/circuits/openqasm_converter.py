@@ -17,12 +17,16 @@ from qiskit_qasm3_import.data import Scope, Symbol
 from qiskit_qasm3_import.exceptions import raise_from_node
 from qiskit_qasm3_import.state import State
 
-from hybridopt.circuits.lowering import EXCHANGES, KEPT_GATES, WAYS_OUT
+from hybridopt.circuits.kept_gates import KEPT_GATES
+from hybridopt.circuits.lowering import WAYS_OUT
 from hybridopt.circuits.openqasm_expressions import AngleResolver, Value
 from hybridopt.circuits.parameter_names import CONVENTION, Place, place_of
 
 TRIAL_ANGLES = (0.7, -1.9, 2.3, 0.4)  # at which a gate of the file is compared with Qiskit's
 MOST_QUBITS = 1024  # far more than a simulator holds, and a typing error is soon refused
+NAMES_OF_SIMULATORS = frozenset(
+    {"diagonal", "initialize", "mcp", "mcphase", "mcrx", "mcry", "mcrz", "mcx", "pauli", "unitary"}
+)
 ALIAS = "#"  # before names of our own, as no name in OpenQASM begins so
 MEASURED = (
     "`measure` has no unitary. Delete the line; `// observable:` lines say what is read. "
@@ -192,7 +196,7 @@ def _standard_gate(name: str, own: GateBuilder, num_angles: int) -> type[Gate] |
 
 @cache
 def _names_with_a_meaning() -> frozenset[str]:
-    return KEPT_GATES | EXCHANGES | set(WAYS_OUT) | set(get_standard_gate_name_mapping())
+    return KEPT_GATES | set(WAYS_OUT) | set(get_standard_gate_name_mapping())
 
 
 def _count(given: int | Sequence[object]) -> int:
