@@ -3,6 +3,7 @@ r"""The parameter-shift rule: derivatives of circuits from the same circuits at 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from hybridopt.execution import Executor, Readout
 from hybridopt.gradients.rule import Evaluation, Memory, Vjp
 
 SHIFT = math.pi / 2  # [rad], for generators with eigenvalues +-1/2
+BYTES_PER_TABLE = 1 << 28  # of angles and their outputs; longer tables are run in pieces
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,9 @@ class ParameterShift:
             - c_- [f(\theta + \tfrac{3\pi}2) - f(\theta - \tfrac{3\pi}2)] , \quad
         c_\pm = \frac{\sqrt2 \pm 1}{4 \sqrt2} .
 
-    All shifts of all samples reach the executor as one table. The table does not depend on what
-    the outputs are weighted with, and its values are evaluations themselves: derivatives of any
-    order follow, and the rows of a Hessian share their evaluations.
+    All shifts of all samples reach the executor as one table, or, beyond 256 MB, as a few. The
+    table does not depend on what the outputs are weighted with, and its values are evaluations
+    themselves: derivatives of any order follow, and the rows of a Hessian share their evaluations.
 
     Where all rotations turn the same qubit under different values of an index (a uniformly
     controlled rotation read out per index), the generators commute, one common shift moves every
@@ -75,11 +77,15 @@ class ParameterShift:
         """One evaluation of the table of shifts for each of rows and shared angles."""
         by_rows = by_shared = None
         if needs[0]:
-            values, terms = self._along_rows(evaluation, rows, shared)
-            by_rows = terms.sum_up(torch.einsum("sbk,sbtk->bt", cotangent, values))
+            by_rows = torch.zeros_like(rows)
+            for values, terms in self._along_rows(evaluation, rows, shared):
+                sums = torch.einsum("sbk,sbtk->bt", cotangent, values)
+                by_rows = by_rows + terms.sum_up(sums)
         if needs[1]:
-            values, terms = self._along_shared(evaluation, rows, shared)
-            by_shared = terms.sum_up(torch.einsum("sbk,stbk->st", cotangent, values))
+            by_shared = torch.zeros_like(shared)
+            for values, terms in self._along_shared(evaluation, rows, shared):
+                sums = torch.einsum("sbk,stbk->st", cotangent, values)
+                by_shared = by_shared + terms.sum_up(sums)
         return by_rows, by_shared
 
     def jvp(
@@ -90,14 +96,17 @@ class ParameterShift:
         tangents: tuple[Tensor | None, Tensor | None],
     ) -> Float64[Tensor, "S B K"]:
         """The same tables, weighted by the direction."""
-        parts = []
+        outputs = evaluation.readout.num_outputs(evaluation.program)
+        result = rows.new_zeros((len(shared), len(rows), outputs))
         if tangents[0] is not None:
-            values, terms = self._along_rows(evaluation, rows, shared)
-            parts.append(torch.einsum("bt,sbtk->sbk", terms.weigh(tangents[0]), values))
+            for values, terms in self._along_rows(evaluation, rows, shared):
+                weights = terms.weigh(tangents[0])
+                result = result + torch.einsum("bt,sbtk->sbk", weights, values)
         if tangents[1] is not None:
-            values, terms = self._along_shared(evaluation, rows, shared)
-            parts.append(torch.einsum("st,stbk->sbk", terms.weigh(tangents[1]), values))
-        return sum(parts[1:], start=parts[0])
+            for values, terms in self._along_shared(evaluation, rows, shared):
+                weights = terms.weigh(tangents[1])
+                result = result + torch.einsum("st,stbk->sbk", weights, values)
+        return result
 
     def vjp_of_jvp(
         self,
@@ -118,18 +127,23 @@ class ParameterShift:
             along: Which of the two.
             needs: Whether each derivative is wanted.
         """
-        moved = list(angles)
-        terms = Terms.of(evaluation.program.shifts[along], angles[along])
-        table = terms.table(angles[along])
-        moved[along] = table.flatten(0, 1)
+        totals = [torch.zeros_like(table) for table in angles]
         pattern = ("sbk,bt->sbtk", "sbk,st->stbk")[along]
-        weights = torch.einsum(pattern, cotangent, terms.weigh(direction))
-        weights = weights.flatten(1 - along, 2 - along)
-        parts = list(self.vjp(evaluation, moved[0], moved[1], weights, needs))
-        whole = parts[along]
-        if whole is not None:
-            parts[along] = torch.unflatten(whole, 0, table.shape[:2]).sum(1)
-        return parts[0], parts[1]
+        for terms in _pieces(evaluation, angles, along):
+            moved = list(angles)
+            table = terms.table(angles[along])
+            moved[along] = table.flatten(0, 1)
+            weights = torch.einsum(pattern, cotangent, terms.weigh(direction))
+            weights = weights.flatten(1 - along, 2 - along)
+            parts = list(self.vjp(evaluation, moved[0], moved[1], weights, needs))
+            whole = parts[along]
+            if whole is not None:
+                parts[along] = torch.unflatten(whole, 0, table.shape[:2]).sum(1)
+            totals = [
+                total if part is None else total + part
+                for total, part in zip(totals, parts, strict=True)
+            ]
+        return (totals[0] if needs[0] else None, totals[1] if needs[1] else None)
 
     def explain(self, program: CircuitProgram) -> str:
         """How many settings a sample."""
@@ -154,20 +168,20 @@ class ParameterShift:
     @staticmethod
     def _along_rows(
         evaluation: Evaluation, rows: Tensor, shared: Tensor
-    ) -> tuple[Float64[Tensor, "S B T K"], Terms]:
-        terms = Terms.of(evaluation.program.shifts[0], rows)
-        table = terms.table(rows)
-        values = evaluation(table.flatten(0, 1), shared)
-        return torch.unflatten(values, 1, table.shape[:2]), terms
+    ) -> Iterator[tuple[Float64[Tensor, "S B T K"], Terms]]:
+        for terms in _pieces(evaluation, (rows, shared), 0):
+            table = terms.table(rows)
+            values = evaluation(table.flatten(0, 1), shared)
+            yield torch.unflatten(values, 1, table.shape[:2]), terms
 
     @staticmethod
     def _along_shared(
         evaluation: Evaluation, rows: Tensor, shared: Tensor
-    ) -> tuple[Float64[Tensor, "S T B K"], Terms]:
-        terms = Terms.of(evaluation.program.shifts[1], shared)
-        table = terms.table(shared)
-        values = evaluation(rows, table.flatten(0, 1))
-        return torch.unflatten(values, 0, table.shape[:2]), terms
+    ) -> Iterator[tuple[Float64[Tensor, "S T B K"], Terms]]:
+        for terms in _pieces(evaluation, (rows, shared), 1):
+            table = terms.table(shared)
+            values = evaluation(rows, table.flatten(0, 1))
+            yield torch.unflatten(values, 0, table.shape[:2]), terms
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,3 +220,22 @@ class Terms:
     def weigh(self, tangents: Float64[Tensor, "N A"]) -> Float64[Tensor, "N T"]:
         """Factors of the terms in the derivative along a direction."""
         return tangents.index_select(-1, self.angles) * self.coefficients
+
+    def split(self, size: int) -> Iterator[Terms]:
+        """At most ``size`` terms at a time."""
+        for start in range(0, len(self.angles), size):
+            part = slice(start, start + size)
+            yield Terms(self.shifts[part], self.coefficients[part], self.angles[part])
+
+
+def _pieces(evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int) -> Iterator[Terms]:
+    """The terms of rows (``along = 0``) or shared angles (1), so many that a table fits.
+
+    The size is fixed, not a share of the executor's memory: with shots, each piece is a call with
+    noise of its own, and the same seed shall give the same numbers on every machine.
+    """
+    moved, other = angles[along], angles[1 - along]
+    outputs = evaluation.readout.num_outputs(evaluation.program)
+    a_term = 8 * len(moved) * (moved.shape[1] + len(other) * outputs)
+    terms = Terms.of(evaluation.program.shifts[along], moved)
+    yield from terms.split(max(1, BYTES_PER_TABLE // max(1, a_term)))
