@@ -16,10 +16,13 @@ from qiskit_aer.noise import NoiseModel
 from hybridopt.errors import ExecutionError
 from hybridopt.execution.cost import Cost
 
-# Measured: fused matrices cost more than our gates, and waking threads more than a small run.
+# Measured: fused matrices cost more than our gates, and waking threads more than a small call.
+# Threads that share one run wait for each other after every gate: on a busy machine that takes
+# longer than the gate itself up to about 2^17 amplitudes.
 LARGE_RUN: Mapping[str, object] = {"fusion_enable": False}
 SMALL_RUN: Mapping[str, object] = {"fusion_enable": False, "max_parallel_threads": 1}
-AMPLITUDES_OF_SMALL_RUNS = 1 << 13
+AMPLITUDES_OF_SMALL_TABLES = 1 << 13
+AMPLITUDES_OF_SMALL_RUNS = 1 << 16
 QUBITS_WORTH_FUSING = 15
 
 Data = dict[str, Any]  # what one run saved, by label
@@ -130,4 +133,5 @@ def side_by_side(num_qubits: int, runs: int) -> Mapping[str, object]:
 
 def small_or_large(num_qubits: int, runs: int = 1) -> Mapping[str, object]:
     """Options for a call of some runs of gates that are not worth fusing."""
-    return SMALL_RUN if runs << num_qubits <= AMPLITUDES_OF_SMALL_RUNS else LARGE_RUN
+    small = AMPLITUDES_OF_SMALL_RUNS if runs == 1 else AMPLITUDES_OF_SMALL_TABLES
+    return SMALL_RUN if runs << num_qubits <= small else LARGE_RUN

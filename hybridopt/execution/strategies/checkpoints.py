@@ -13,7 +13,7 @@ from hybridopt.execution.job import Job
 from hybridopt.execution.limits import Limits
 from hybridopt.execution.readout import Setting
 from hybridopt.execution.sampling import Sampler
-from hybridopt.execution.simulator import LARGE_RUN, Load, Simulator, double
+from hybridopt.execution.simulator import Load, Simulator, double, small_or_large
 from hybridopt.execution.stack import Stack
 from hybridopt.execution.strategies.piece import Piece, chunks
 from hybridopt.execution.strategies.stacked import run_stack
@@ -81,7 +81,7 @@ class Checkpoints:
             len(samples) * len(settings) * unchanged.size,
             common.binds(samples, plan.common[None]) or None,
         )
-        ((saved,),) = self._simulator.submit([load], **LARGE_RUN)
+        ((saved,),) = self._simulator.submit([load], **small_or_large(common.num_qubits))
         if unchanged.size:
             tables = [common.split(double(saved[label]), len(samples)) for label in common.labels]
             yield Piece(unchanged, rows, [np.repeat(t, unchanged.size, 0) for t in tables])
