@@ -139,7 +139,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         metadata = {"shots": shots, "circuit_metadata": pub.circuit.metadata}
         sources = _sources(unmeasured, qubits)
         if shots is None:
-            shaped = probabilities.reshape(*pub.shape, -1)
+            shaped = probabilities.reshape(*pub.shape, probabilities.shape[-1])
             registers = {n: Distributions(shaped, places) for n, places in sources.items()}
             return ExactResult(Registers(**registers, shape=pub.shape), metadata=metadata)
         counts = np.rint(probabilities * shots).astype(np.int64)

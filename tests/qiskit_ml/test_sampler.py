@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit.library import real_amplitudes
+from qiskit.primitives import StatevectorSampler
+from qiskit_machine_learning.gradients import ParamShiftSamplerGradient
+from qiskit_machine_learning.neural_networks import SamplerQNN
+from qiskit_machine_learning.primitives import QMLSampler
+
+from hybridopt import AerExecutor
+from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
+from hybridopt.qiskit_ml import AerSampler
+from tests.qiskit_ml.networks import feature_map_and_ansatz, measured, parity, without_inputs
+
+REGISTERS = {"b": [2], "a": [1, None, 0]}
+
+
+def test_exact_results_by_register_and_joined():
+    example = without_inputs()
+    _, w = example.values()
+    circuit = measured(example.circuit, REGISTERS)
+    (result,) = AerSampler().run([(circuit, w)]).result()
+    joint = example.state([], w).probabilities([2, 1, 0])
+
+    for outcome, probability in enumerate(joint):
+        b, first, second = (outcome >> place & 1 for place in range(3))
+        assert result.join_data().get_counts()[f"{second}0{first}{b}"] == pytest.approx(probability)
+    expected = example.state([], w).probabilities([2])
+    assert result.data.b.get_probabilities() == pytest.approx(
+        dict(zip("01", expected, strict=True))
+    )
+    assert (result.data.a.num_bits, result.data.a.shape, result.data.a.num_shots) == (3, (), None)
+    swapped = result.join_data(["a", "b"])
+    assert swapped.num_bits == 4
+    assert "num_bits=4" in repr(swapped)
+    with pytest.raises(ArgumentError, match=r"no register c\. There are b, a"):
+        result.join_data(["c"])
+
+
+def test_arrays_of_parameter_sets():
+    circuit = real_amplitudes(3, reps=1)
+    circuit.measure_all()
+    values = np.random.default_rng(0).uniform(-2, 2, (2, 3, 6))
+    ours, none = AerSampler().run([(circuit, values), (circuit, values[:0])]).result()
+    theirs = QMLSampler().run([(circuit, values)]).result()[0]
+    assert ours.data.shape == ours.data.meas.shape == (2, 3)
+    assert none.data.meas.shape == (0, 3)
+    for place in np.ndindex(2, 3):
+        expected = theirs.data.meas[place].get_probabilities()
+        assert ours.data.meas.get_probabilities(place) == pytest.approx(expected, abs=1e-12)
+        assert ours.data.meas[place].get_counts() == pytest.approx(expected, abs=1e-12)
+        assert ours.data.get_counts(place) == pytest.approx(expected, abs=1e-12)
+    mean = ours.data.meas[1].get_probabilities()
+    single = [ours.data.meas.get_probabilities((1, place))["000"] for place in range(3)]
+    assert mean["000"] == pytest.approx(np.mean(single))
+
+
+def test_shots_come_as_bits():
+    example = without_inputs()
+    _, w = example.values()
+    circuit = measured(example.circuit, REGISTERS)
+    shots = 2000
+    (ours,) = AerSampler(AerExecutor(shots=shots, seed=1)).run([(circuit, [w, w])]).result()
+    (theirs,) = StatevectorSampler(default_shots=shots, seed=1).run([(circuit, [w, w])]).result()
+    assert ours.data.shape == (2,)
+    assert ours.data.a.num_shots == shots
+    assert ours.data.a.num_bits == theirs.data.a.num_bits == 3
+    for place in range(2):
+        actual, expected = (r.join_data().get_counts(place) for r in (ours, theirs))
+        for key in {*actual, *expected}:  # two estimates of a probability
+            distance = abs(actual.get(key, 0) - expected.get(key, 0)) / shots
+            assert distance < 5 * np.sqrt(2 * 0.25 / shots)
+    assert ours.join_data().get_counts(0) != ours.join_data().get_counts(1)
+    assert ours.metadata["shots"] == shots
+    assert ours.data.get_counts(1) == ours.join_data().get_counts(1)
+
+
+def test_a_batch_of_a_network_is_one_job(aer_calls):
+    example = feature_map_and_ansatz()
+    x, w = example.values(batch=7)
+    keywords = {**example.keywords, "interpret": parity, "output_shape": 2}
+    qnn = SamplerQNN(**keywords, sampler=AerSampler())
+    rows = example.probabilities(x, w)
+    odd = rows[:, [parity(outcome) == 1 for outcome in range(8)]].sum(1)
+    np.testing.assert_allclose(qnn.forward(x, w)[:, 1], odd, atol=1e-12)
+    assert len(aer_calls) == 1
+
+
+@pytest.mark.parametrize("shots", [None, 3000])
+def test_samples_stay_apart_whatever_the_register_is_called(shots):
+    example = feature_map_and_ansatz()
+    x, w = example.values()
+    qnn = SamplerQNN(
+        circuit=measured(example.circuit, {"c": [2, 0]}),
+        input_params=example.inputs,
+        weight_params=example.weights,
+        sampler=AerSampler(AerExecutor(shots=shots, seed=1)),
+    )
+    expected = example.probabilities(x, w, [2, 0])
+    tolerance = 1e-12 if shots is None else 5 * np.sqrt(0.25 / shots)
+    np.testing.assert_allclose(qnn.forward(x, w)[:, :4], expected, atol=tolerance)
+
+
+def test_networks_without_parameters():
+    circuit = QuantumCircuit(3)
+    circuit.h([0, 2])
+    qnn = SamplerQNN(circuit=circuit, sampler=AerSampler())
+    expected = [0.25 if outcome in {0, 1, 4, 5} else 0 for outcome in range(8)]
+    np.testing.assert_allclose(qnn.forward(None, None)[0], expected, atol=1e-12)
+
+
+def test_the_library_s_own_gradient_becomes_one_job(aer_calls):
+    example = feature_map_and_ansatz()
+    x, w = example.values(batch=3)
+    values = [[*sample, *w] for sample in x]
+    circuits = [example.circuit.measure_all(inplace=False)] * 3
+    ours = ParamShiftSamplerGradient(AerSampler()).run(circuits, values).result()
+    assert len(aer_calls) == 1
+    theirs = ParamShiftSamplerGradient(QMLSampler()).run(circuits, values).result()
+    for actual, expected in zip(ours.gradients, theirs.gradients, strict=True):
+        for a, e in zip(actual, expected, strict=True):
+            assert a == pytest.approx(e, abs=1e-9)
+
+
+def test_bad_arguments_are_refused(aer_calls):
+    circuit = measured(QuantumCircuit(3), {"c": [0, 1]})
+    with pytest.raises(ArgumentError, match=r"shots=100 were asked for, .* has shots=None"):
+        AerSampler().run([circuit], shots=100)
+    with pytest.raises(ArgumentError, match=r"Use AerSampler\(AerExecutor\(shots=20\)\)"):
+        AerSampler(AerExecutor(shots=10)).run([(circuit, None, 20)])
+    with pytest.raises(CircuitError, match="measures into no classical register"):
+        AerSampler().run([QuantumCircuit(3)])
+    with pytest.raises(ArgumentTypeError, match="must be an executor"):
+        AerSampler("aer")
+    assert aer_calls == []
+    AerSampler(AerExecutor(shots=10)).run([(circuit, None, 10)], shots=10).result()
+    assert AerSampler(AerExecutor(shots=7)).options.shots == 7
