@@ -5,65 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import ControlFlowOp, ControlledGate, Instruction, Parameter
+from qiskit.circuit import (
+    Barrier,
+    ControlFlowOp,
+    ControlledGate,
+    Instruction,
+    Measure,
+    Operation,
+    Parameter,
+    Reset,
+)
 from qiskit.circuit import ParameterExpression as Expression
-from qiskit.circuit.library import RYGate, RZGate, UnitaryGate
+from qiskit.circuit.library import (
+    Initialize,
+    UGate,
+    XXMinusYYGate,
+    XXPlusYYGate,
+)
+from qiskit.exceptions import QiskitError
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt.circuits.circuit_program import CircuitProgram, FixedGate, Rotation
+from hybridopt.circuits.kept_gates import is_kept
 from hybridopt.circuits.rotations import Family, family_of
 from hybridopt.errors import CircuitError
 
 Part = tuple[Instruction, tuple[int, ...]]
 
-# Taken as they are where they have no free angle; everything else is replaced by its definition.
-KEPT_GATES = frozenset(
-    [
-        "ccx",
-        "ccz",
-        "cp",
-        "crx",
-        "cry",
-        "crz",
-        "cswap",
-        "csx",
-        "cx",
-        "cy",
-        "cz",
-        "delay",
-        "diagonal",
-        "ecr",
-        "h",
-        "id",
-        "mcphase",
-        "mcx",
-        "p",
-        "pauli",
-        "r",
-        "rx",
-        "rxx",
-        "ry",
-        "ryy",
-        "rz",
-        "rzx",
-        "rzz",
-        "s",
-        "sdg",
-        "swap",
-        "sx",
-        "sxdg",
-        "t",
-        "tdg",
-        "u",
-        "unitary",
-        "x",
-        "y",
-        "z",
-    ]
-)
-EXCHANGES = frozenset({"xx_plus_yy", "xx_minus_yy"})
+EXCHANGES = (XXPlusYYGate, XXMinusYYGate)
 MAX_DEPTH = 50  # of definitions within definitions; a gate defined by itself would never end
+NOT_UNITARY = (Measure, Reset, Initialize)
 WAYS_OUT = {
     "measure": "Take it out (`circuit.remove_final_measurements()`); `observables` say what is "
     "read. Mid-circuit measurements have no gradient.",
@@ -93,8 +65,8 @@ def lower(
         whole: False takes controlled gates apart, as hardware does.
 
     Raises:
-        CircuitError: If an instruction has no unitary, or a gate no shift rule, or an angle is
-            complex, or the parameters are not those of the circuit.
+        CircuitError: If an instruction has no unitary, or a gate no shift rule, or the parameters
+            are not those of the circuit.
     """
     _check_parameters(circuit, input_parameters, weight_parameters)
     inputs = set(input_parameters)
@@ -106,10 +78,6 @@ def lower(
         if family is None or angle is None:
             steps.append(FixedGate(gate, qubits))
             continue
-        if angle.is_real() is False:
-            raise CircuitError(
-                f"Angle `{angle}` of gate `{gate.name}` is complex. It must be real."
-            )
         per_sample = not inputs.isdisjoint(angle.parameters)
         expressions = row_expressions if per_sample else shared_expressions
         steps.append(Rotation(family, qubits, len(expressions), per_sample))
@@ -128,41 +96,31 @@ def taken_apart(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[Part]:
 
 
 def _all_parts(circuit: QuantumCircuit, whole: bool) -> Iterator[Part]:
-    if any(not isinstance(item.operation, Instruction) for item in circuit.data):
-        circuit = PassManager([HighLevelSynthesis()]).run(circuit)  # annotated gates, Cliffords
     index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     for item in circuit.data:
         yield from _parts(item.operation, tuple(index[qubit] for qubit in item.qubits), whole=whole)
 
 
 def _parts(
-    gate: Instruction, qubits: tuple[int, ...], *, whole: bool, depth: int = 0
+    gate: Operation, qubits: tuple[int, ...], *, whole: bool, depth: int = 0
 ) -> Iterator[Part]:
     """Fixed gates and rotations, from the outermost definition inwards."""
-    if gate.name == "barrier":
+    if isinstance(gate, Barrier):
         return
-    angles = _angles(gate)
-    if (not angles and gate.name in KEPT_GATES) or _rotation(gate, whole)[0] is not None:
+    if isinstance(gate, Instruction) and _is_elementary(gate, whole):
         yield gate, qubits
         return
-    if gate.name in EXCHANGES and whole and (angles or _is_nonzero(gate.params[1])):
-        yield from _without_beta(gate, qubits)
-        return
-    if gate.name == "u":  # Euler angles; the global phase that is left out cannot be observed
-        theta, phi, lam = gate.params
-        pieces: Sequence[Instruction] = (RZGate(lam), RYGate(theta), RZGate(phi))
-        for piece in pieces:
-            yield piece, qubits
-        return
-    _refuse_what_cannot_be_taken_apart(gate, qubits, depth)
-    definition = gate.definition
-    if definition is None:
-        yield UnitaryGate(gate.to_matrix()), qubits
-        return
+    definition = _definition_or_refusal(gate, qubits, whole, depth)
     inner = {qubit: qubits[place] for place, qubit in enumerate(definition.qubits)}
     for item in definition.data:
         places = tuple(inner[qubit] for qubit in item.qubits)
         yield from _parts(item.operation, places, whole=whole, depth=depth + 1)
+
+
+def _is_elementary(gate: Instruction, whole: bool) -> bool:
+    if not _angles(gate):
+        return is_kept(gate)
+    return _rotation(gate, whole)[0] is not None
 
 
 def _rotation(gate: Instruction, whole: bool) -> tuple[Family | None, Expression | None]:
@@ -170,28 +128,49 @@ def _rotation(gate: Instruction, whole: bool) -> tuple[Family | None, Expression
     angles = _angles(gate)
     if len(angles) != 1 or not _all_controls_closed(gate):
         return None, None
-    if gate.name in EXCHANGES and _is_nonzero(gate.params[1]):
+    if isinstance(gate, EXCHANGES) and _is_nonzero(gate.params[1]):
         return None, None
     return family_of(gate, whole=whole), angles[0]
 
 
-def _without_beta(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[Part]:
+def _definition(gate: Operation, num_qubits: int, whole: bool) -> QuantumCircuit | None:
+    """What a gate consists of, up to a global phase, which cannot be observed."""
+    definition = QuantumCircuit(num_qubits)
+    if not isinstance(gate, Instruction):  # annotated gates, Cliffords
+        definition.append(gate, range(num_qubits))
+        return PassManager([HighLevelSynthesis()]).run(definition)
+    if isinstance(gate, UGate):
+        theta, phi, lam = gate.params
+        definition.rz(lam, 0)
+        definition.ry(theta, 0)
+        definition.rz(phi, 0)
+    elif isinstance(gate, EXCHANGES) and whole and _is_nonzero(gate.params[1]):
+        _write_without_beta(gate, definition)
+    elif gate.definition is None and hasattr(gate, "__array__") and not _angles(gate):
+        definition.unitary(gate.to_matrix(), range(num_qubits))
+    else:
+        return gate.definition
+    return definition
+
+
+def _write_without_beta(gate: Instruction, definition: QuantumCircuit) -> None:
     """XXPlusYY(theta, beta) as RZ(-beta) XXPlusYY(theta, 0) RZ(beta); XXMinusYY likewise."""
     theta, beta = gate.params
-    plus = gate.name == "xx_plus_yy"
-    turned = (qubits[0],) if plus else (qubits[1],)
+    plus = isinstance(gate, XXPlusYYGate)
+    turned = 0 if plus else 1
     first, last = (beta, -beta) if plus else (-beta, beta)
-    yield RZGate(first), turned
-    yield type(gate)(theta, 0.0), qubits
-    yield RZGate(last), turned
+    definition.rz(first, turned)
+    definition.append(type(gate)(theta, 0.0), [0, 1])
+    definition.rz(last, turned)
 
 
 def _is_nonzero(value: object) -> bool:
     return isinstance(value, Expression) or value != 0
 
 
-def _angles(gate: Instruction) -> list[Expression]:
-    return [value for value in gate.params if isinstance(value, Expression) and value.parameters]
+def _angles(gate: Operation) -> list[Expression]:
+    params = gate.params if isinstance(gate, Instruction) else ()
+    return [value for value in params if isinstance(value, Expression) and value.parameters]
 
 
 def _all_controls_closed(gate: Instruction) -> bool:
@@ -225,20 +204,33 @@ def _check_parameters(
         )
 
 
-def _refuse_what_cannot_be_taken_apart(
-    gate: Instruction, qubits: tuple[int, ...], depth: int
-) -> None:
+def _definition_or_refusal(
+    gate: Operation, qubits: tuple[int, ...], whole: bool, depth: int
+) -> QuantumCircuit:
     where = f"Instruction `{gate.name}` on qubit{'s' if len(qubits) > 1 else ''} "
     where += ", ".join(map(str, qubits))
-    if gate.name in WAYS_OUT:
+    _refuse_what_has_no_unitary(gate, where)
+    angles = ", ".join(f"`{angle}`" for angle in _angles(gate))
+    if depth > MAX_DEPTH:
+        raise CircuitError(f"{where} is defined by itself. Write it as other gates.")
+    try:
+        definition = _definition(gate, len(qubits), whole)
+    except (QiskitError, TypeError) as error:
+        raise CircuitError(
+            f"{where} cannot be taken apart by Qiskit: {error}. Write it as gates."
+        ) from error
+    if definition is not None:
+        return definition
+    if angles:
+        raise CircuitError(
+            f"{where} depends on {angles} but has no shift rule. Write it as rotations, such as "
+            "rx, ry, rz, rzz, p and their controlled forms."
+        )
+    raise CircuitError(f"{where} has neither a definition nor a matrix. Define it by gates.")
+
+
+def _refuse_what_has_no_unitary(gate: Operation, where: str) -> None:
+    if isinstance(gate, NOT_UNITARY):
         raise CircuitError(f"{where} has no unitary. {WAYS_OUT[gate.name]}")
     if isinstance(gate, ControlFlowOp):
         raise CircuitError(f"{where} is classical control, which has no unitary. Unroll it.")
-    angles = ", ".join(f"`{angle}`" for angle in _angles(gate))
-    if depth > MAX_DEPTH or (gate.definition is None and angles):
-        raise CircuitError(
-            f"{where} depends on {angles or 'itself'} but has no shift rule. Write it as "
-            "rotations, such as rx, ry, rz, rzz, p and their controlled forms."
-        )
-    if gate.definition is None and not hasattr(gate, "__array__"):
-        raise CircuitError(f"{where} has neither a definition nor a matrix. Define it by gates.")

@@ -151,9 +151,9 @@ class Converter(ConvertVisitor):
                 f"{_counted(given)}.",
             )
 
-    def _resolve_generic(self, node: ast.Expression, context: State, strict: bool) -> Value:
-        value, kind = AngleResolver(context, strict).resolve(node)
-        return value, kind
+    def _resolve_generic(self, node: ast.QASMNode, context: State, strict: bool) -> Value:
+        result: Value = AngleResolver(context, strict).visit(node)
+        return result
 
     def _define_gate(
         self,

@@ -13,14 +13,14 @@ phases.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
-from qiskit.circuit import Gate, ParameterExpression
+from qiskit.circuit import ControlledGate, Gate, Instruction, ParameterExpression
 from qiskit.circuit.library import (
     CXGate,
     HGate,
@@ -32,8 +32,11 @@ from qiskit.circuit.library import (
     RZGate,
     RZXGate,
     RZZGate,
+    U1Gate,
     UnitaryGate,
     XGate,
+    XXMinusYYGate,
+    XXPlusYYGate,
 )
 
 Angle: TypeAlias = float | ParameterExpression
@@ -81,7 +84,9 @@ class ControlledRotation(Gate):  # type: ignore[misc]
 
     def _define(self) -> None:
         base = {"p": PhaseGate, "rx": RXGate, "ry": RYGate, "rz": RZGate}[self._base]
-        self.definition = base(self.params[0]).control(self.num_qubits - 1).definition
+        self.definition = (
+            base(self.params[0]).control(self.num_qubits - 1, annotated=False).definition
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +124,7 @@ class Family:
         return TWO_TERM if np.isclose(gaps[gaps > 0], 1).all() else FOUR_TERM
 
 
-def family_of(gate: Gate, *, whole: bool = True) -> Family | None:
+def family_of(gate: Instruction, *, whole: bool = True) -> Family | None:
     """The family of a gate with one angle, or None if the gate has to be taken apart.
 
     Args:
@@ -127,17 +132,23 @@ def family_of(gate: Gate, *, whole: bool = True) -> Family | None:
         whole: False takes apart all but Pauli rotations and phases of one qubit, as hardware
             does: with noise, a rule for the whole gate would not be exact.
     """
-    name = gate.base_gate.name if getattr(gate, "base_gate", None) is not None else gate.name
-    controls = getattr(gate, "num_ctrl_qubits", 0)
-    if gate.name in _PAULI_ROTATIONS:
-        return _pauli_rotation(gate.name)
-    if name in {"p", "u1"} and (whole or not controls):
+    controls = gate.num_ctrl_qubits if isinstance(gate, ControlledGate) else 0
+    base = gate.base_gate if controls else gate
+    if not controls and (name := _name_in(_PAULI_ROTATIONS, base)):
+        return _pauli_rotation(name)
+    if isinstance(base, PhaseGate | U1Gate) and (whole or not controls):
         return _phase(controls)
-    if controls and name in {"rx", "ry", "rz"} and whole:
-        return _controlled_rotation(controls, name)
-    if gate.name in _EXCHANGES and whole:
+    if controls and isinstance(base, RXGate | RYGate | RZGate) and whole:
+        return _controlled_rotation(controls, base.name)
+    if isinstance(gate, XXPlusYYGate | XXMinusYYGate) and whole:
         return _exchange(gate.name)
     return None
+
+
+def _name_in(table: Mapping[str, tuple[type[Gate], str]], gate: Instruction) -> str | None:
+    """The gate's name if the table has it, and not only a namesake."""
+    known = table.get(gate.name)
+    return gate.name if known is not None and isinstance(gate, known[0]) else None
 
 
 _PAULI_ROTATIONS: dict[str, tuple[type[Gate], str]] = {
@@ -149,7 +160,6 @@ _PAULI_ROTATIONS: dict[str, tuple[type[Gate], str]] = {
     "rzz": (RZZGate, "ZZ"),
     "rzx": (RZXGate, "ZX"),
 }
-_EXCHANGES = ("xx_plus_yy", "xx_minus_yy")
 
 
 @cache

@@ -10,7 +10,7 @@ from qiskit import QuantumCircuit, transpile
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
-from hybridopt.circuits.lowering import KEPT_GATES
+from hybridopt.circuits.kept_gates import KEPT_GATES
 from hybridopt.execution.measuring import into_basis, save_settings
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Setting
