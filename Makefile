@@ -31,7 +31,7 @@ notebooks: $(READY)
 
 .PHONY: bench
 bench: $(READY)
-	$(BIN)/hybridopt bench --output results/bench
+	$(BIN)/hybridopt bench --suite all --peers --output results/bench
 
 .PHONY: clean
 clean:

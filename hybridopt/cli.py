@@ -16,9 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 import hybridopt
-from hybridopt.bench import run_benchmarks, write_outcome
-from hybridopt.bench.suite import as_dict as bench_dict
-from hybridopt.bench.suite import table as bench_table
+from hybridopt.bench import options, write_outcome
 from hybridopt.data import dataset_names
 from hybridopt.errors import HybridOptError
 from hybridopt.execution import available_devices
@@ -104,25 +102,55 @@ def run(
 
 @app.command()
 def bench(
-    quick: Annotated[bool, typer.Option(help="End within a minute.")] = False,
+    suite: options.Suite = "simulators",
+    problem: options.Problems = None,
+    circuit: options.Circuits = None,
+    gradient: options.Gradients = None,
+    method: options.Methods = None,
+    device: options.Devices = None,
+    precision: options.Precisions = None,
+    batch: options.Batches = None,
+    shots: options.Shots = None,
+    repetitions: options.Repetitions = None,
+    seed: Annotated[int, typer.Option(help="Of angles, inputs and shots.")] = 0,
+    peers: options.Peers = False,
+    peer: options.Peer = None,
+    max_seconds: options.MaxSeconds = None,
+    quick: Annotated[bool, typer.Option("--quick", help="End within a minute.")] = False,
     output: Annotated[Path, typer.Option(help="Folder for figures.")] = Path("results/bench"),
     as_json: Json = False,
 ) -> None:
-    """Measure hybridopt on this machine: ratios against a reference in the same run."""
+    """Measure simulators: gradient rule x method x device x problem x batch x shots.
+
+    Lists are written with commas, or options repeated. With --peers the same circuits run in other
+    libraries, each checked first and timed in turn.
+    """
+    settings = options.simulator_settings(
+        problems=problem,
+        circuits=circuit,
+        gradients=gradient,
+        methods=method,
+        devices=device,
+        precisions=precision,
+        batches=batch,
+        shots=shots,
+        repetitions=repetitions,
+        seed=seed,
+        peers=peers,
+        peer=peer,
+        max_seconds=max_seconds,
+        quick=quick,
+    )
     output_folder(output)
     console = Console(stderr=as_json)
     with _interruptible(), console.status("measuring") as status:
-        outcome = run_benchmarks(quick=quick, report=status.update)
-    folder = write_outcome(outcome, output)
+        outcome = options.run_suites(suite, settings, status.update)
+    page = write_outcome(outcome, output)
     if as_json:
-        sys.stdout.write(json.dumps(bench_dict(outcome), indent=2) + "\n")
+        sys.stdout.write(json.dumps(outcome.as_dict(), indent=2) + "\n")
         return
-    header, rows = bench_table(outcome)
-    shown = Table(*header, title="hybridopt bench", box=None, padding=(0, 1, 0, 0))
-    for row in rows:
-        shown.add_row(*row)
-    console.print(shown)
-    console.print(f"Figures: {folder}", soft_wrap=True)
+    options.show(outcome, console)
+    console.print(f"Page: {page}", soft_wrap=True)
 
 
 @app.command()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,13 +13,6 @@ INK = "#1f2933"
 STAGE_COLORS = {"classical-start": "#7b8794", "quantum": "#6d28d9", "fine-tuned": "#0f766e"}
 CONTROL_COLORS = {"classical": "#b45309", "random-subspace": "#be185d", "twin": "#2563eb"}
 SHOWN_INSTRUCTIONS = 44  # of a circuit that may have thousands
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160, facecolor="white", bbox_inches="tight")
-    return buffer.getvalue()
 
 
 def training_figure(outcome: RunOutcome) -> Figure:

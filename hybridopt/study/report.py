@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import platform
 from collections.abc import Callable
@@ -13,10 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-from jinja2 import Environment
 from qiskit import QuantumCircuit, qasm3, qpy
 
 from hybridopt.files import output_folder, write_text, write_whole
+from hybridopt.pages import inlined, png, render
 from hybridopt.study import figures
 from hybridopt.study.main_job import Result, RunOutcome
 
@@ -42,10 +41,10 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
     """
     target = output_folder(folder)
     pictures = {
-        "training.png": figures.png(figures.training_figure(outcome)),
-        "comparison.png": figures.png(figures.comparison_figure(outcome)),
-        "weights.png": figures.png(figures.weights_figure(outcome)),
-        "circuit.png": figures.png(figures.circuit_figure(outcome.circuit)),
+        "training.png": png(figures.training_figure(outcome)),
+        "comparison.png": png(figures.comparison_figure(outcome)),
+        "weights.png": png(figures.weights_figure(outcome)),
+        "circuit.png": png(figures.circuit_figure(outcome.circuit)),
     }
     results = results_dict(outcome)
     page = _page(outcome, results, pictures)
@@ -134,20 +133,16 @@ def _result_dict(result: Result, metric: str) -> dict[str, Any]:
 
 
 def _page(outcome: RunOutcome, results: dict[str, Any], pictures: dict[str, bytes]) -> str:
-    source = files("hybridopt.study").joinpath("templates/report.html").read_text("utf-8")
     header, rows = table_rows(outcome)
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(
+    return render(
+        files("hybridopt.study").joinpath("templates/report.html").read_text("utf-8"),
         outcome=outcome,
         results=results,
         header=header,
         rows=rows,
         num_stages=len(outcome.stages),
         metric=figures.metric_label(outcome),
-        pictures={
-            name.removesuffix(".png"): base64.b64encode(content).decode()
-            for name, content in pictures.items()
-        },
+        pictures=inlined(pictures),
     )
 
 

@@ -14,7 +14,8 @@ Numbers: TypeAlias = Any  # numpy float64; their shapes are checked where they a
 Gradient: TypeAlias = Callable[[Numbers, Numbers], tuple[Numbers, Numbers]]
 
 DOUBLE = 1e-9  # allowed deviation, relative to the largest value that the outputs can take
-SINGLE = 1e-6
+SINGLE = 1e-6  # numbers that pass through 32 bits once
+SINGLE_STATES = 1e-5  # amplitudes of 32 bits, rounded by every one of some hundred gates
 SHIFT, EXACT, RANDOM = "parameter-shift", "adjoint", "spsa"  # kinds of rules, named as ours are
 
 

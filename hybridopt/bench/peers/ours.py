@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from hybridopt.bench.peers.competitor import DOUBLE, SINGLE, Prepared
+from hybridopt.bench.peers.competitor import DOUBLE, EXACT, SINGLE, SINGLE_STATES, Prepared
 from hybridopt.bench.problem import Problem
 from hybridopt.execution import AerExecutor
 from hybridopt.nn import CircuitLayer
@@ -36,7 +36,11 @@ class Hybridopt:
     library: str = "hybridopt"
     packages: tuple[str, ...] = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch")
     exact: bool = True
-    samples: bool = True
+
+    @property
+    def samples(self) -> bool:
+        """The adjoint rule needs the states themselves."""
+        return self.rule != EXACT
 
     @property
     def name(self) -> str:
@@ -53,9 +57,10 @@ class Hybridopt:
 
     @property
     def tolerance(self) -> float:
-        """As the amplitudes are; matrix product states are cut off at 1e-16 in probability."""
-        rough = self.precision == "single" or self.method == "matrix_product_state"
-        return SINGLE if rough else DOUBLE
+        """As the amplitudes are; Aer cuts matrix product states off at small amplitudes."""
+        if self.precision == "single":
+            return SINGLE_STATES
+        return SINGLE if self.method == "matrix_product_state" else DOUBLE
 
     @property
     def one_by_one(self) -> bool:

@@ -1,17 +1,10 @@
-"""The benchmark that `hybridopt bench` runs, and what it writes."""
+"""The training suite: `fit` beside a plain loop, and the memory bridge by size."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from hybridopt.bench.fit_overhead import TARGET, fit_overhead
 from hybridopt.bench.memory_bridge import (
@@ -23,14 +16,10 @@ from hybridopt.bench.memory_bridge import (
     syntheses,
 )
 from hybridopt.bench.timing import Comparison
-from hybridopt.files import output_folder, write_text, write_whole
-
-SCHEMA = 1
-PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch", "numpy")
 
 
 @dataclass(frozen=True)
-class BenchOutcome:
+class TrainingOutcome:
     """All figures of one run on one machine.
 
     Attributes:
@@ -43,10 +32,14 @@ class BenchOutcome:
     syntheses: Comparison
     bridge: list[BridgeTimes]
 
+    def as_dict(self) -> dict[str, Any]:
+        """For bench.json."""
+        return asdict(self)
 
-def run_benchmarks(
+
+def run_training(
     *, quick: bool = False, report: Callable[[str], object] = lambda _: None
-) -> BenchOutcome:
+) -> TrainingOutcome:
     """Measure; ``quick`` ends within a minute.
 
     Args:
@@ -62,10 +55,10 @@ def run_benchmarks(
     for size in QUICK_SIZES if quick else SIZES:
         report(f"memory bridge: {size:,} weights")
         bridge.append(bridge_times(size, repetitions=repetitions))
-    return BenchOutcome(overhead, ratio, bridge)
+    return TrainingOutcome(overhead, ratio, bridge)
 
 
-def table(outcome: BenchOutcome) -> tuple[list[str], list[list[str]]]:
+def training_rows(outcome: TrainingOutcome) -> tuple[list[str], list[list[str]]]:
     """Header and rows."""
     header = ["what", "time", "reference", "ratio", "to reach"]
     fit, chain = outcome.fit, outcome.syntheses
@@ -81,46 +74,6 @@ def table(outcome: BenchOutcome) -> tuple[list[str], list[list[str]]]:
         rows.append([label, _ms(times.encode + times.step + times.decode), "", "",
                      f"{times.peak_gigabytes:.1f} GB peak"])  # fmt: skip
     return header, rows
-
-
-def figure(outcome: BenchOutcome) -> Figure:
-    """Time against weights, log axes."""
-    picture = Figure(figsize=(6, 3.8), layout="constrained")
-    axes = picture.subplots()
-    weights = [times.weights for times in outcome.bridge]
-    for part in ("encode", "step", "decode"):
-        seconds = [getattr(times, part) for times in outcome.bridge]
-        axes.loglog(weights, seconds, marker="o", label=part)
-    axes.set(xlabel="weights", ylabel="seconds", title="memory bridge on Aer, diagonal synthesis")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#e4e7eb")
-    axes.legend(frameon=False)
-    return picture
-
-
-def as_dict(outcome: BenchOutcome) -> dict[str, Any]:
-    """The content of bench.json."""
-    return {
-        "schema": SCHEMA,
-        **asdict(outcome),
-        "versions": {package: version(package) for package in PACKAGES},
-        "machine": {
-            "processor": platform.machine(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "system": platform.system(),
-        },
-    }
-
-
-def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
-    """Write bench.json and memory_bridge.png; returns the folder."""
-    target = output_folder(folder)
-    write_whole(
-        target / "memory_bridge.png", lambda stream: figure(outcome).savefig(stream, dpi=160)
-    )
-    write_text(target / "bench.json", json.dumps(as_dict(outcome), indent=2) + "\n")
-    return target
 
 
 def _ms(seconds: float) -> str:

@@ -1,0 +1,150 @@
+"""Rows and findings as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hybridopt.bench.goals import Finding
+from hybridopt.bench.row import NOT_RUN, Row
+
+HEADER = (
+    "simulator", "rule", "ms", "min to max", "calls", "x ours", "first s", "deviation", "settings",
+    "shots", "runs",
+)  # fmt: skip
+NARROW = (0, 1, 2, 5, 7)  # columns for terminals that are not wide
+WIDE = 140  # characters
+GOAL_HEADER = ("goal", "to reach", "measured", "reached")
+LEVEL_ERRORS = "se"  # standard errors
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one problem.
+
+    Attributes:
+        problem: Its name.
+        rows: Cells under `HEADER`.
+        ours: Whether a row is hybridopt's.
+        best: Whether a row is the fastest of its kind of rule.
+        reasons: Why rows were not timed, one line each.
+    """
+
+    problem: str
+    rows: tuple[tuple[str, ...], ...]
+    ours: tuple[bool, ...]
+    best: tuple[bool, ...]
+    reasons: tuple[str, ...]
+
+
+def groups(rows: Iterable[Row]) -> list[Group]:
+    """Rows that ran, by problem, in the order of measurement."""
+    by_problem: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.status != NOT_RUN:
+            by_problem.setdefault(row.problem, []).append(row)
+    return [
+        Group(
+            problem,
+            tuple(_cells(row, members) for row in members),
+            tuple(row.is_ours for row in members),
+            tuple(_is_best(row, members) for row in members),
+            tuple(f"{row.label}: {row.reason}" for row in members if row.reason),
+        )
+        for problem, members in by_problem.items()
+    ]
+
+
+def left_out(rows: Iterable[Row]) -> list[str]:
+    """One line for all rows that were not run for the same reason."""
+    by_reason: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.status == NOT_RUN:
+            by_reason.setdefault(row.reason, []).append(row)
+    return [f"Not run: {_names(members)}: {reason}" for reason, members in by_reason.items()]
+
+
+def goal_rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
+    """Cells under `GOAL_HEADER`."""
+    return [
+        (one.text, f"{one.factor:g}", f"{one.measured:.3g}", "yes" if one.reached else "no")
+        for one in findings
+    ]
+
+
+def markdown(rows: Iterable[Row], findings: Iterable[Finding], notes: Iterable[str]) -> str:
+    """All of it as a Markdown file."""
+    members = list(rows)
+    lines = ["# hybridopt bench", ""]
+    found = goal_rows(findings)
+    if found:
+        lines += [*_markdown_table(GOAL_HEADER, found), ""]
+    for group in groups(members):
+        lines += [f"## {group.problem}", "", *_markdown_table(HEADER, group.rows), ""]
+        lines += [f"- {reason}" for reason in group.reasons] + [""] * bool(group.reasons)
+    lines += [f"- {note}" for note in (*notes, *left_out(members))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def milliseconds(seconds: float) -> str:
+    """Three figures."""
+    value = 1e3 * seconds
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _cells(row: Row, members: Sequence[Row]) -> tuple[str, ...]:
+    if row.median is None:
+        return (row.competitor, row.rule, row.status, *[""] * 4, _deviation(row), *[""] * 3)
+    return (
+        row.competitor,
+        row.rule,
+        milliseconds(row.median),
+        f"{milliseconds(min(row.seconds))} to {milliseconds(max(row.seconds))}",
+        str(len(row.seconds)),
+        _times_ours(row, members),
+        "" if row.first_seconds is None else f"{row.first_seconds:.2g}",
+        _deviation(row),
+        *(
+            "" if count is None else f"{count:,}"
+            for count in (row.settings, row.spent_shots, row.runs)
+        ),
+    )
+
+
+def _times_ours(row: Row, members: Sequence[Row]) -> str:
+    """How many times as long as our own row of the same kind of rule, the first one."""
+    ours = next((one for one in members if one.is_ours and one.kind == row.kind), None)
+    if ours is None or ours.median is None or row.median is None or ours is row:
+        return ""
+    return f"{row.median / ours.median:.3g}"
+
+
+def _is_best(row: Row, members: Sequence[Row]) -> bool:
+    times = [one.median for one in members if one.kind == row.kind and one.median is not None]
+    return row.median is not None and len(times) > 1 and row.median == min(times)
+
+
+def _deviation(row: Row) -> str:
+    if row.deviation is None:
+        return ""
+    if row.deviation_unit == "relative":
+        return f"{row.deviation:.0e}"
+    return f"{row.deviation:.1f} {LEVEL_ERRORS}"
+
+
+def _names(members: Sequence[Row]) -> str:
+    shown = [f"{row.label} ({row.problem})" for row in members[:3]]
+    more = len(members) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [
+        _line(header),
+        _line(["---", "---", *["---:"] * (len(header) - 2)]),
+        *(_line(row) for row in rows),
+    ]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
