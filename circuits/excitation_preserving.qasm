@@ -12,15 +12,15 @@ input float w4; input float w5; input float w6; input float w7;
 input float w8; input float w9; input float w10; input float w11;
 input float w12; input float w13; input float w14; input float w15;
 input float w16;
-gate xx_plus_yy(theta, beta) a, b {
+gate xx_plus_yy(alpha, beta) a, b {
   rz(beta) a;
   sdg b;
   sx b;
   s b;
   s a;
   cx b, a;
-  ry(-theta/2) b;
-  ry(-theta/2) a;
+  ry(-alpha/2) b;
+  ry(-alpha/2) a;
   cx b, a;
   sdg a;
   sdg b;

@@ -61,7 +61,7 @@ def read_openqasm(text: str, source: str) -> Program:
     try:
         circuit = converter.convert(tree).circuit
     except ConversionError as error:
-        raise _located(text, source, _OF_CONVERTER, str(error.message)) from error
+        raise _located(text, source, _OF_CONVERTER, str(error.message)) from None
     if circuit.num_qubits == 0:
         raise CircuitError(f"{source} has no qubits. Declare some, such as `qubit[4] q;`.")
     places = sorted(converter.parameters)
@@ -96,12 +96,12 @@ def _parsed(text: str, source: str) -> ast.Program:
             return openqasm3.parse(text)
     except QASM3ParsingError as error:
         if str(error):
-            raise _located(text, source, _OF_PARSER, str(error)) from error
-        raise _unexpected(text, source, error) from error
+            raise _located(text, source, _OF_PARSER, str(error)) from None
+        raise _unexpected(text, source, error) from None
     except AttributeError as error:  # openqasm3 looks for the end of nothing
-        raise CircuitError(f"{source} has no statements. An OpenQASM 3 file is wanted.") from error
+        raise CircuitError(f"{source} has no statements. An OpenQASM 3 file is wanted.") from None
     except RecursionError as error:
-        raise CircuitError(f"{source} nests its expressions too deep to be read.") from error
+        raise CircuitError(f"{source} nests its expressions too deep to be read.") from None
 
 
 def _unexpected(text: str, source: str, error: QASM3ParsingError) -> CircuitError:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from openqasm3 import ast
-from qiskit.circuit import ParameterExpression
+from qiskit.circuit import ClassicalRegister, ParameterExpression, QuantumRegister
 from qiskit_qasm3_import import types
 from qiskit_qasm3_import.exceptions import raise_from_node
 from qiskit_qasm3_import.expression import ValueResolver
 
+Register: TypeAlias = QuantumRegister | ClassicalRegister | list[Any] | tuple[Any, ...]
 Number: TypeAlias = float | ParameterExpression
-Value: TypeAlias = tuple[Number, types.Type]
+Value: TypeAlias = tuple[Any, types.Type]  # a number, qubits, a gate, ... and its kind
 LARGEST_WHOLE_POWER = 64
 
 # OpenQASM spells arcsin, Qiskit's exporter asin
@@ -91,9 +92,9 @@ class AngleResolver(ValueResolver):
 
     def _index_collection(
         self,
-        collection: Sequence[object],
+        collection: Register,
         collection_type: types.Type,
-        indexer: ast.IndexElement,
+        indexer: ast.DiscreteSet | list[ast.Expression | ast.RangeDefinition],
         base: ast.QASMNode,
     ) -> tuple[object, types.Type]:
         index = indexer[0] if isinstance(indexer, list) and len(indexer) == 1 else None
@@ -105,7 +106,7 @@ class AngleResolver(ValueResolver):
         )
         return result
 
-    def _chosen(self, register: Sequence[object], node: ast.RangeDefinition) -> list[object]:
+    def _chosen(self, register: Register, node: ast.RangeDefinition) -> list[object]:
         """Qubits of a range such as ``q[0:-1]``, whose end counts and may be counted backwards."""
         size = len(register)
         step = 1 if node.step is None else self._whole(node.step)
