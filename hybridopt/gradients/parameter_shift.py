@@ -147,10 +147,11 @@ class ParameterShift:
 
     def explain(self, program: CircuitProgram) -> str:
         """How many settings a sample."""
-        terms = sum(map(len, program.shifts[1]))
+        of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
         return (
-            f"parameter-shift: {terms} shifts for {program.num_shared_angles} shared angles, as "
-            "one table of angles; exact without shots, and differentiable again"
+            f"parameter-shift: {of_shared} shifts for {program.num_shared_angles} shared angles "
+            f"and {of_rows} for {program.num_row_angles} angles of each sample, each kind as one "
+            "table; exact without shots, and differentiable again"
         )
 
     def common_shift(
