@@ -98,9 +98,9 @@ def _parsed(text: str, source: str) -> ast.Program:
         if str(error):
             raise _located(text, source, _OF_PARSER, str(error)) from None
         raise _unexpected(text, source, error) from None
-    except AttributeError as error:  # openqasm3 looks for the end of nothing
+    except AttributeError:  # openqasm3 looks for the end of nothing
         raise CircuitError(f"{source} has no statements. An OpenQASM 3 file is wanted.") from None
-    except RecursionError as error:
+    except RecursionError:
         raise CircuitError(f"{source} nests its expressions too deep to be read.") from None
 
 

@@ -27,6 +27,7 @@ MOST_QUBITS = 1024  # far more than a simulator holds, and a typing error is soo
 NAMES_OF_SIMULATORS = frozenset(
     {"diagonal", "initialize", "mcp", "mcphase", "mcrx", "mcry", "mcrz", "mcx", "pauli", "unitary"}
 )
+CONTROLS = frozenset({ast.GateModifierName.ctrl, ast.GateModifierName.negctrl})
 ALIAS = "#"  # before names of our own, as no name in OpenQASM begins so
 MEASURED = (
     "`measure` has no unitary. Delete the line; `// observable:` lines say what is read. "
@@ -136,12 +137,25 @@ class Converter(ConvertVisitor):
             node.name.name = alias  # here, where nothing can control it, its phase is no matter
         return super().visit_QuantumGate(node, context)
 
+    def _apply_gate_modifier(
+        self, modifier: ast.QuantumGateModifier, gate: Gate, context: State
+    ) -> Gate:
+        if modifier.modifier not in CONTROLS:
+            return super()._apply_gate_modifier(modifier, gate, context)
+        controls = self._num_controls(modifier, context)
+        closed = modifier.modifier is ast.GateModifierName.ctrl
+        state = (1 << controls) - 1 if closed else 0
+        return gate.control(controls, ctrl_state=state, annotated=False)
+
+    def _num_controls(self, modifier: ast.QuantumGateModifier, context: State) -> int:
+        if modifier.modifier not in CONTROLS:
+            return 0
+        if modifier.argument is None:
+            return 1
+        return self._resolve_constant_int(modifier.argument, context)
+
     def _check_counts(self, node: ast.QuantumGate, kind: types.Gate, context: State) -> None:
-        controls = sum(
-            1 if item.argument is None else self._resolve_constant_int(item.argument, context)
-            for item in node.modifiers
-            if item.modifier in {ast.GateModifierName.ctrl, ast.GateModifierName.negctrl}
-        )
+        controls = sum(self._num_controls(item, context) for item in node.modifiers)
         wanted = _count(kind.n_classical), _count(kind.n_quantum) + controls
         given = len(node.arguments), len(node.qubits)
         if given != wanted:

@@ -73,14 +73,12 @@ class AngleResolver(ValueResolver):
         return result
 
     def visit_FunctionCall(self, node: ast.FunctionCall) -> Value:  # noqa: N802
-        """A function of one number, or `pow`."""
+        """A function of one number."""
         name = node.name.name
-        if name == "pow" and len(node.arguments) == 2:
-            return self._power(node, *node.arguments)
         if name == "sqrt" and len(node.arguments) == 1:
             return self._power(node, node.arguments[0], ast.FloatLiteral(0.5))
         if name not in _METHODS or len(node.arguments) != 1:
-            known = ", ".join(sorted({*_METHODS, "pow", "sqrt"}))
+            known = ", ".join(sorted({*_METHODS, "sqrt"}))
             raise_from_node(
                 node, f"no function '{name}' of {len(node.arguments)} numbers. Known: {known}."
             )
