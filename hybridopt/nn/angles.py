@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -138,7 +139,10 @@ def _slopes(expression: ParameterExpression) -> dict[Parameter, float] | None:
         return {expression: 1.0}
     slopes = {}
     for parameter in expression.parameters:
-        slope = expression.gradient(parameter)
+        try:
+            slope = expression.gradient(parameter)
+        except RuntimeError:  # Qiskit does not differentiate `sign`
+            return None
         if isinstance(slope, ParameterExpression):
             if slope.parameters:
                 return None
@@ -153,17 +157,37 @@ def _function(expression: ParameterExpression, variables: Sequence[Parameter]) -
     """The expression as a torch function of its variables."""
     import sympy  # noqa: PLC0415  # importing it changes the warning filters; few circuits need it
 
-    formula = expression.sympify()
+    stand_ins = [sympy.Symbol(f"v{number}", real=True) for number in range(len(variables))]
+    formula = _formula(expression, dict(zip(variables, stand_ins, strict=True))).evalf(17)
     if formula.has(sympy.I):
         raise CircuitError(f"Angle `{expression}` is complex. Angles must be real.")
-    symbols = [variable.sympify() for variable in variables]
-    stand_ins = [sympy.Symbol(f"v{number}", real=True) for number in range(len(symbols))]
-    renamed = formula.subs(dict(zip(symbols, stand_ins, strict=True))).evalf()
-    unknown = {str(f.func) for f in renamed.atoms(sympy.Function)} - set(TORCH_FUNCTIONS)
+    unknown = {str(f.func) for f in formula.atoms(sympy.Function)} - set(TORCH_FUNCTIONS)
     if unknown:
         raise CircuitError(
             f"Angle `{expression}` has functions that torch does not know: "
             f"{', '.join(sorted(unknown))}."
         )
-    function: Function = sympy.lambdify(stand_ins, renamed, modules=[TORCH_FUNCTIONS])
-    return function
+    formula = formula.replace(sympy.sign, sympy.Function("sign"))  # or it is written for floats
+    function: Function = sympy.lambdify(stand_ins, formula, modules=[TORCH_FUNCTIONS])
+    if formula.free_symbols:
+        return function
+    return lambda *values: function(*values) + 0 * values[0]  # parameters that cancelled
+
+
+def _formula(expression: ParameterExpression, stand_ins: dict[Parameter, Any]) -> Any:
+    """The expression as sympy's, in other symbols."""
+    import sympy  # noqa: PLC0415
+
+    try:
+        formula = expression.sympify()
+    except (AttributeError, TypeError, sympy.SympifyError):
+        formula = None
+    if isinstance(formula, sympy.Expr):
+        return formula.subs({p.sympify(): symbol for p, symbol in stand_ins.items()})
+    # Qiskit (2.6.2) cannot hand a number to the power of a parameter to sympy, but can write it
+    named = expression.subs({p: Parameter(str(symbol)) for p, symbol in stand_ins.items()})
+    names = {"conj": sympy.conjugate, **{str(symbol): symbol for symbol in stand_ins.values()}}
+    try:
+        return sympy.parse_expr(str(named), local_dict=names)
+    except SyntaxError as error:  # 1i
+        raise CircuitError(f"Angle `{expression}` is complex. Angles must be real.") from error
