@@ -238,6 +238,12 @@ class AerExecutor:
         return job.readout.read(job.program, tables)
 
     def _refuse_what_does_not_go_together(self) -> None:
+        stacks = self.strategy in {"stacked", "checkpoints"}
+        if stacks and self.method not in {"automatic", "statevector"}:
+            raise UnsupportedError(
+                f'strategy="{self.strategy}" needs exact state vectors, but method is '
+                f'"{self.method}". Leave one of them "automatic".'
+            )
         if self.noise is None:
             return
         if self.method not in {"automatic", "density_matrix"} and self.shots is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.readout import Readout
@@ -70,7 +71,18 @@ class Job:
                     f"has {table.shape[1]}."
                 )
             if not np.isfinite(table).all():
-                raise ArgumentError(
-                    f"Table `{name}` holds angles that are NaN or infinite. Lower the learning "
-                    "rate, or look for NaN in the data."
-                )
+                raise ArgumentError(_not_finite(self.program, name, table))
+
+
+def _not_finite(program: Program, name: str, table: Float64[np.ndarray, "N A"]) -> str:
+    row, column = np.argwhere(~np.isfinite(table))[0].tolist()
+    angle = str(column)
+    if isinstance(program, CircuitProgram):
+        of_rows = name == "rows"
+        angle = f"`{(program.row_expressions if of_rows else program.shared_expressions)[column]}`"
+    sample = f" of sample {row}" if name == "rows" else ""
+    return (
+        f"Angle {angle}{sample} is {table[row, column]} (in table `{name}`). Look for angles that "
+        "are NaN or infinite in inputs and weights, and lower the learning rate if they came by "
+        "training."
+    )

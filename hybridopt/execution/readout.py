@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit.quantum_info import SparsePauliOp
 
+from hybridopt import checks
 from hybridopt.circuits.program import Program
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution.pauli_groups import PauliGroup, grouped
 
 Distribution = Float64[np.ndarray, "*cells _"]
@@ -39,6 +40,7 @@ class Probabilities:
             found so. Where they never were, every probability is 0.
 
     Raises:
+        ArgumentTypeError: If a qubit is no int.
         ArgumentError: If a qubit is named twice, or a value is neither 0 nor 1.
     """
 
@@ -46,6 +48,14 @@ class Probabilities:
     given: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.qubits is not None:
+            object.__setattr__(self, "qubits", _integers("qubits", self.qubits))
+        pairs = _items("given", self.given)
+        object.__setattr__(self, "given", tuple(_integers("given", pair) for pair in pairs))
+        if any(len(pair) != 2 for pair in self.given):
+            raise ArgumentError(
+                f"Argument `given` must hold pairs (qubit, 0 or 1), but is {self.given}."
+            )
         named = [*(self.qubits or ()), *(qubit for qubit, _ in self.given)]
         if len(set(named)) != len(named) or self.qubits == ():
             raise ArgumentError(
@@ -128,6 +138,11 @@ class Expectations:
             raise ArgumentError("Give one observable or more, or None for probabilities.")
         for place, observable in enumerate(self.observables):
             _check_hermitian(place, observable)
+            if observable.num_qubits != self.observables[0].num_qubits:
+                raise ArgumentError(
+                    f"Observable {place} acts on {observable.num_qubits} qubits, but observable 0 "
+                    f"on {self.observables[0].num_qubits}. Pad their Pauli strings with I."
+                )
         groups, constants = grouped(self.observables)
         object.__setattr__(self, "groups", groups)
         object.__setattr__(self, "constants", constants)
@@ -171,11 +186,23 @@ class Expectations:
 Readout = Probabilities | Expectations
 
 
+def _items(name: str, value: object) -> Iterable[object]:
+    if isinstance(value, str | set | frozenset) or not isinstance(value, Iterable):
+        raise ArgumentTypeError(
+            f"Argument `{name}` must be a tuple, but is {value!r} of type {type(value).__name__}."
+        )
+    return value
+
+
+def _integers(name: str, value: object) -> tuple[int, ...]:
+    return tuple(checks.integer(name, item) for item in _items(name, value))
+
+
 def _check_hermitian(place: int, observable: SparsePauliOp) -> None:
     coefficients = observable.coeffs
     if coefficients.dtype == object or not np.isfinite(coefficients).all():
         raise ArgumentError(f"Observable {place} has coefficients that are no finite numbers.")
-    imaginary = np.abs(observable.simplify().coeffs.imag).max(initial=0)
+    imaginary = np.abs(observable.simplify(atol=0, rtol=0).coeffs.imag).max(initial=0)
     if imaginary > 1e-12 * max(1.0, np.abs(coefficients).max(initial=0)):
         raise ArgumentError(
             f"Observable {place} is not Hermitian: a coefficient has the imaginary part "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import Pauli, SparsePauliOp
 from torch import Tensor, nn
 
+from hybridopt import checks
 from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import AerExecutor, Executor, Expectations, Job, Probabilities, Readout
@@ -81,7 +82,7 @@ class CircuitLayer(nn.Module):
                 "Argument `executor` must be an executor such as AerExecutor(), but is of type "
                 f"{type(executor).__name__}."
             )
-        self.circuit = circuit
+        self.circuit = circuit.copy()  # what becomes of the user's own is none of ours
         self.input_parameters = _parameters("input_parameters", input_parameters)
         self.weight_parameters = _parameters("weight_parameters", weight_parameters)
         self.readout = _readout(observables)
@@ -140,12 +141,17 @@ class CircuitLayer(nn.Module):
 
     def explain(self, batch_size: int = 1) -> str:
         """How a batch would be run, and what its gradient takes."""
+        batch_size = checks.integer("batch_size", batch_size, minimum=0)
         program = self.program
-        rows = np.zeros((batch_size, program.num_row_angles))
-        terms = sum(map(len, program.shifts[1])) if self.gradient.name != "adjoint" else 0
-        lines = [f"Forward: {self._explain_job(rows, 1)}"]
-        if terms and self.gradient.name == "parameter-shift":
-            lines.append(f"Gradient: {self._explain_job(rows, terms)}")
+        lines = [f"Forward: {self._explain_job(batch_size, 1)}"]
+        if self.gradient.name == "parameter-shift":
+            of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
+            if of_shared:
+                text = self._explain_job(batch_size, of_shared)
+                lines.append(f"Gradient, angles that samples share: {text}")
+            if of_rows:
+                text = self._explain_job(batch_size * of_rows, 1)
+                lines.append(f"Gradient, angles of each sample, where asked for: {text}")
         lines.append(f"Rule {self.gradient.explain(program)}.")
         return "\n".join(lines)
 
@@ -171,24 +177,39 @@ class CircuitLayer(nn.Module):
         return self._lowered[whole]
 
     def _check(self, x: Tensor) -> None:
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            kind = f"dtype {x.dtype}" if isinstance(x, Tensor) else f"type {type(x).__name__}"
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.layout != torch.strided:
+            kind = f"{x.dtype}, {x.layout}" if isinstance(x, Tensor) else type(x).__name__
             raise ArgumentTypeError(
-                f"The input of a CircuitLayer must be a tensor of real floating point numbers, "
-                f"but has {kind}."
+                "The input of a CircuitLayer must be a dense tensor of real floating point "
+                f"numbers, but is of type {kind}. Convert it, as by `x.float()`."
             )
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise ArgumentError(
                 f"The input must have shape (..., {self.in_features}), one column for each input "
                 f"parameter, but has shape {tuple(x.shape)}."
             )
+        if not self.weight.is_floating_point():
+            raise ArgumentTypeError(
+                f"The weights of a CircuitLayer must be real, but have dtype {self.weight.dtype}."
+            )
+        if self.weight.shape != (len(self.weight_parameters),):
+            raise ArgumentError(
+                f"The weights must have shape ({len(self.weight_parameters)},), one for each "
+                f"weight parameter, but have shape {tuple(self.weight.shape)}."
+            )
 
-    def _explain_job(self, rows: np.ndarray, tables: int) -> str:
+    def _explain_job(self, samples: int, tables: int) -> str:
+        rows = np.zeros((samples, self.program.num_row_angles))
         shared = np.zeros((tables, self.program.num_shared_angles))
         return self.executor.explain(Job(self.program, self.readout, rows, shared))
 
 
 def _parameters(name: str, given: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    if isinstance(given, set | frozenset) or not isinstance(given, Iterable):
+        raise ArgumentTypeError(
+            f"Argument `{name}` must be a list of qiskit.circuit.Parameter objects, but is of type "
+            f"{type(given).__name__}. Their order is that of the columns."
+        )
     parameters = tuple(given)
     for parameter in parameters:
         if not isinstance(parameter, Parameter):
@@ -230,7 +251,12 @@ def _observable(item: object) -> SparsePauliOp:
 def _initial(initial: object, size: int) -> Tensor:
     if initial is None:
         return torch.rand(size) * 2 * math.pi - math.pi
-    weights = torch.as_tensor(initial)
+    try:
+        weights = torch.as_tensor(initial)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ArgumentTypeError(
+            f"Argument `initial` must be a tensor or a list of {size} numbers: {error}."
+        ) from error
     if weights.is_complex():
         raise ArgumentTypeError("Argument `initial` must be real, but is complex.")
     if not weights.is_floating_point():
@@ -240,6 +266,6 @@ def _initial(initial: object, size: int) -> Tensor:
             f"Argument `initial` must have shape ({size},), one weight for each weight parameter, "
             f"but has shape {tuple(weights.shape)}."
         )
-    if not torch.isfinite(weights).all():
+    if not weights.is_meta and not torch.isfinite(weights).all():
         raise ArgumentError("Argument `initial` holds weights that are NaN or infinite.")
     return weights.detach().clone()

@@ -42,7 +42,7 @@ def test_probabilities_read_every_outcome(num_index_qubits):
     [
         (np.zeros((1, 0)), np.zeros((1, 5)), "Table `shared` must have 4 angles in a row"),
         (np.zeros((1, 3)), np.zeros((1, 4)), "Table `rows` must have 0 angles in a row"),
-        (np.zeros((1, 0)), np.full((1, 4), np.nan), "Table `shared` holds angles that are NaN"),
+        (np.zeros((1, 0)), np.full((1, 4), np.nan), "Angle 0 is nan (in table `shared`)"),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(rows, shared, message, aer_calls):
