@@ -118,7 +118,7 @@ def _sum_of_paulis(content: str, source: str, place: Place, num_qubits: int) -> 
         if len(pauli) != num_qubits:
             raise error_at(
                 source,
-                at,
+                Place(place.line, place.column + term.start("pauli")),
                 f"observable {pauli} has {len(pauli)} letters, but the circuit has {num_qubits} "
                 "qubits. The rightmost letter stands for qubit 0; fill up with I.",
             )
