@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float64
@@ -22,7 +23,7 @@ from qiskit.quantum_info import SparsePauliOp
 from hybridopt import checks
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import Executor, Expectations, Job
-from hybridopt.qiskit_ml.observables import as_pauli_sum
+from hybridopt.qiskit_ml.observables import as_pauli_sum, content
 from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_tensor, table_of
 from hybridopt.qiskit_ml.settings import checked_executor
 from hybridopt.qiskit_ml.tables import tables_of
@@ -131,12 +132,13 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         """Expectation values and their standard errors."""
         values, errors = np.empty(len(rows)), np.zeros(len(rows))
         for table in tables_of(rows, outputs, exact=self.executor.shots is None):
-            terms, coefficients = _terms([paulis[output] for output in table.outputs])
+            chosen = [paulis[output] for output in table.outputs]
+            terms, coefficients = prepared.readout(content(chosen), partial(_terms, chosen))
             lowered = prepared.lowered(table.values)
             angles = as_tensor(table.values)
             job = Job(
                 lowered.program,
-                Expectations(terms),
+                terms,
                 lowered.rows(angles).numpy(),
                 lowered.shared(angles).numpy(),
             )
@@ -186,8 +188,8 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
 
 def _terms(
     observables: Sequence[SparsePauliOp],
-) -> tuple[tuple[SparsePauliOp, ...], Float64[np.ndarray, "terms observables"]]:
-    """The distinct Pauli strings, and the factor of each in every observable."""
+) -> tuple[Expectations, Float64[np.ndarray, "terms observables"]]:
+    """A readout of the distinct Pauli strings, and the factor of each in every observable."""
     Expectations(tuple(observables))  # refuses what is not Hermitian
     places: dict[str, int] = {}
     entries = [
@@ -198,4 +200,4 @@ def _terms(
     coefficients = np.zeros((len(places), len(observables)))
     for place, number, factor in entries:
         coefficients[place, number] += factor
-    return tuple(SparsePauliOp(label) for label in places), coefficients
+    return Expectations(tuple(SparsePauliOp(label) for label in places)), coefficients

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from hybridopt.gradients import GradientRule
 from hybridopt.qiskit_ml.estimator import AerEstimator
 from hybridopt.qiskit_ml.grouping import Group, by_circuit, columns_of
 from hybridopt.qiskit_ml.jacobian import Jacobian
-from hybridopt.qiskit_ml.observables import as_pauli_sum
+from hybridopt.qiskit_ml.observables import as_pauli_sum, content
 from hybridopt.qiskit_ml.programs import PreparedCircuits
 from hybridopt.qiskit_ml.settings import checked_executor, checked_rule, refuse_options
 from hybridopt.qiskit_ml.tables import tables_of
@@ -119,7 +120,8 @@ class AerEstimatorGradient(BaseEstimatorGradient):
             [place[id(observables[number])] for number in group.requests],
             exact=self.executor.shots is None,
         ):
-            readout = Expectations(tuple(paulis[output] for output in table.outputs))
+            chosen = tuple(paulis[output] for output in table.outputs)
+            readout = prepared.readout(content(chosen), partial(Expectations, chosen))
             wanted = columns_of(prepared.parameters, group.parameters)
             jacobian = Jacobian(prepared, readout, self.executor, self.gradient, wanted)
             slopes = jacobian(table.values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 
@@ -31,6 +31,13 @@ def as_pauli_sum(observable: object) -> SparsePauliOp:
     raise ArgumentTypeError(
         "An observable must be a SparsePauliOp, a Pauli, an Operator, a SparseObservable or a "
         f"string such as 'ZIX', but is of type {type(observable).__name__}."
+    )
+
+
+def content(observables: Iterable[SparsePauliOp]) -> tuple[tuple[bytes, ...], ...]:
+    """The same for observables with the same terms in the same order, and only for them."""
+    return tuple(
+        (op.paulis.z.tobytes(), op.paulis.x.tobytes(), op.coeffs.tobytes()) for op in observables
     )
 
 

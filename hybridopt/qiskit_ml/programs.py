@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from hybridopt.nn.angles import AngleMap
 from hybridopt.qiskit_ml.measurements import Unmeasured, without_measurements
 
 CIRCUITS_KEPT = 32  # a program trains one or two; more only costs memory
+READOUTS_KEPT = 64  # of one circuit
+Derived = TypeVar("Derived")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +74,7 @@ class Prepared:
         self._whole = whole
         self._varied: set[int] = set()
         self._lowered: dict[frozenset[int], Lowered] = {}
+        self._readouts: dict[Hashable, object] = {}
         self.lowered(np.zeros((1, len(self.parameters))))
 
     def is_of(self, circuit: QuantumCircuit) -> bool:
@@ -81,6 +85,18 @@ class Prepared:
             and circuit.cregs == given.cregs
             and circuit.data == given.data
         )
+
+    def readout(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
+        """What is made from observables, made once; ``key`` has their content.
+
+        Programs keep what they derive from a readout, so that they go when too many have come.
+        """
+        if key not in self._readouts:
+            if len(self._readouts) >= READOUTS_KEPT:
+                self._readouts.clear()
+                self._lowered.clear()
+            self._readouts[key] = build()
+        return cast(Derived, self._readouts[key])
 
     def lowered(self, values: Float64[np.ndarray, "N P"], each: Iterable[int] = ()) -> Lowered:
         """The program for a table of values.
