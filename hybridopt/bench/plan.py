@@ -11,7 +11,7 @@ from hybridopt import checks
 from hybridopt.bench.peers import PEERS, Competitor, Hybridopt, peers_of
 from hybridopt.bench.problem import Problem, circuit_problem, parse_problem
 from hybridopt.circuits import load_circuit
-from hybridopt.errors import MissingExtraError, UnsupportedError
+from hybridopt.errors import HybridOptError, MissingExtraError, ResourceError, UnsupportedError
 from hybridopt.execution.aer import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
@@ -111,12 +111,13 @@ def make_plan(settings: SimulatorSettings) -> Plan:
         DeviceError: If the device is not there.
         MissingExtraError: If a peer that was named is not installed.
         UnsupportedError: If something that was named goes with nothing else.
+        ResourceError: If a method that was named fits no problem into memory.
     """
     notes: list[str] = []
     peers = _peers(settings, notes)
     entries = []
     ran: set[str] = set()
-    refused: dict[str, str] = {}
+    refused: dict[str, HybridOptError] = {}
     for problem in _problems(settings):
         ours = list(_ours(settings, problem, refused))
         ran.update(*({one.rule, one.method} for one in ours))
@@ -125,8 +126,8 @@ def make_plan(settings: SimulatorSettings) -> Plan:
             entries.append((problem, (*ours, *others)))
     for named in (*settings.gradients, *settings.methods):
         if named not in ran and named in refused:
-            raise UnsupportedError(refused[named])
-    notes.extend(f"Left out: {reason}" for reason in dict.fromkeys(refused.values()))
+            raise refused[named]
+    notes.extend(f"Left out: {reason}" for reason in dict.fromkeys(map(str, refused.values())))
     return Plan(tuple(entries), tuple(notes))
 
 
@@ -157,7 +158,7 @@ def _load(name: str) -> Problem:
 
 
 def _ours(
-    settings: SimulatorSettings, problem: Problem, refused: dict[str, str]
+    settings: SimulatorSettings, problem: Problem, refused: dict[str, HybridOptError]
 ) -> Iterator[Hybridopt]:
     rules = settings.gradients or tuple(GRADIENTS)
     for rule, method, device, precision in product(
@@ -165,13 +166,16 @@ def _ours(
     ):
         one = Hybridopt(rule, method, device, precision, settings.seed)
         if problem.shots is not None and not one.samples:
-            refused[rule] = f"gradient {rule} with shots: it needs the exact state."
+            refused[rule] = UnsupportedError(
+                f"gradient {rule} with shots: it needs the exact state."
+            )
             continue
         try:
             one.layer(problem)
-        except UnsupportedError as error:
+        except (UnsupportedError, ResourceError) as error:
+            reason = f"{problem.name}, gradient {rule} by method {method}: {error}"
             for named in (rule, method):
-                refused[named] = f"gradient {rule} by method {method}: {error}"
+                refused[named] = type(error)(reason)
             continue
         yield one
 

@@ -7,7 +7,9 @@ forth and back by matrix products.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Complex128, Float64
@@ -122,7 +124,7 @@ def _depends(value: object, parameter: Parameter) -> bool:
     return isinstance(value, ParameterExpression) and parameter in value.parameters
 
 
-def _derivative(part: Part, angles: list[np.ndarray], place: int) -> Matrices:
+def _derivative(part: Part, angles: Sequence[Any], place: int) -> Matrices:
     def shifted(step: float) -> Matrices:
         moved = list(angles)
         moved[place] = angles[place] + step
@@ -134,7 +136,7 @@ def _derivative(part: Part, angles: list[np.ndarray], place: int) -> Matrices:
     return total
 
 
-def _matrices(part: Part, angles: list[np.ndarray]) -> Matrices:
+def _matrices(part: Part, angles: Sequence[Any]) -> Matrices:
     """The gate's matrix for every sample, or one for all."""
     if not part.free:
         return np.asarray(part.gate.to_matrix(), dtype=complex)[None]

@@ -77,11 +77,10 @@ def judge(
             value_error = competitor.tolerance * problem.scale / MAX_STANDARD_ERRORS
     # an angle without influence has no error at all: rounding is allowed for
     gradient_error = np.maximum(gradient_error, competitor.tolerance * problem.scale)
-    deviation = max(
-        float(np.max(np.abs(values - twin.values) / value_error)),
-        float(np.max(np.abs(gradient - twin.gradient) / gradient_error)),
-    )
-    return Verdict(deviation, allowed, unit)
+    by_value = np.abs(values - twin.values) / value_error
+    by_gradient = np.abs(gradient - twin.gradient) / gradient_error
+    deviation = np.concatenate([by_value.ravel(), by_gradient]).max()  # NaN stays NaN
+    return Verdict(float(deviation), allowed, unit)
 
 
 def _standard_errors(problem: Problem, twin: Reference, *, random: bool) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from hybridopt.bench import suite
+from hybridopt.bench import training_suite
 from hybridopt.bench.fit_overhead import plain_loop
 from hybridopt.bench.memory_bridge import bridge_times, syntheses
 from hybridopt.bench.timing import compare, median_seconds
@@ -51,9 +51,13 @@ def test_steps_reach_aer(aer_calls):
 
 @pytest.mark.slow
 def test_command_writes_figures(tmp_path, monkeypatch):
-    monkeypatch.setattr(suite, "QUICK_SIZES", (60, 200))
-    result = CliRunner().invoke(app, ["bench", "--quick", "--output", str(tmp_path)])
+    monkeypatch.setattr(training_suite, "QUICK_SIZES", (60, 200))
+    arguments = ["bench", "--suite", "training", "--quick", "--output", str(tmp_path)]
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / "bench.json").read_text("utf-8"))
-    assert [row["weights"] for row in content["bridge"]] == [60, 200]
+    assert [row["weights"] for row in content["training"]["bridge"]] == [60, 200]
+    assert "simulators" not in content
     assert (tmp_path / "memory_bridge.png").read_bytes().startswith(b"\x89PNG")
+    assert "memory bridge, 200 weights" in (tmp_path / "bench.html").read_text("utf-8")
+    assert not (tmp_path / "table.md").exists()

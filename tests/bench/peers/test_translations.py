@@ -1,0 +1,142 @@
+"""Every peer finds the dense twin's values and gradient on a circuit with gates of every kind."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+
+from hybridopt.bench.peers import (
+    PEERS,
+    Hybridopt,
+    PyQTorch,
+    SamplerNetwork,
+    TensorCircuit,
+    peer_names,
+    peers_of,
+)
+from hybridopt.bench.peers.competitor import missing
+from hybridopt.bench.problem import Problem, ladder, reuploading
+from hybridopt.bench.reference import reference
+from hybridopt.bench.verdict import judge
+from hybridopt.errors import UnknownNameError, UnsupportedError
+from tests.bench.circuits import mixed
+
+EXACT = [one for one in PEERS if one.exact] + [Hybridopt("parameter-shift"), Hybridopt("adjoint")]
+SAMPLING = [one for one in PEERS if one.samples]
+
+
+def label(one) -> str:
+    return f"{one.key}-{one.rule}"
+
+
+def need(one) -> None:
+    if reason := one.unavailable():
+        pytest.skip(reason)
+
+
+def solve(one, problem):
+    x, w = problem.angles(np.random.default_rng(0))
+    w = np.abs(w)  # a square root of them may be taken
+    with warnings.catch_warnings():
+        # torch, of complex modules, which pyqtorch makes
+        warnings.filterwarnings("ignore", "Complex modules are a new feature", UserWarning)
+        values, gradient = one.prepare(problem).gradient(x, w)
+    return judge(one, problem, reference(problem, x, w), values, gradient)
+
+
+@pytest.mark.parametrize("one", EXACT, ids=label)
+def test_gates_of_every_kind(one):
+    need(one)
+    if label(one) == "pyqtorch-adjoint":
+        with pytest.raises(UnsupportedError, match="wrong for gates whose control comes after"):
+            one.prepare(mixed())
+        return
+    verdict = solve(one, mixed())
+    assert verdict.agrees, verdict
+
+
+@pytest.mark.parametrize("one", EXACT, ids=label)
+def test_reuploading(one):
+    need(one)
+    verdict = solve(one, reuploading(3, 12, 2))
+    assert verdict.agrees, verdict
+
+
+@pytest.mark.parametrize("one", SAMPLING, ids=label)
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ladder(3, 6, 3),
+        replace(
+            ladder(3, 6, 2),
+            observables=(
+                SparsePauliOp(["XIY", "IZI", "III"], [0.5, 1.5, 0.2]),
+                SparsePauliOp("XII"),
+            ),
+        ),
+    ],
+    ids=["parity", "sums"],
+)
+def test_shots(one, problem):
+    need(one)
+    verdict = solve(one, replace(problem, shots=1000))
+    assert verdict.agrees, verdict
+    assert verdict.deviation > 1e-3  # really drawn
+
+
+def test_sampler_reads_the_parity_of_some_qubits():
+    problem = replace(ladder(3, 6, 3), shots=1000, observables=(2 * SparsePauliOp("ZIX"),))
+    prepared = SamplerNetwork().prepare(problem)
+    assert prepared.note == "outcomes read as a parity"
+    assert solve(SamplerNetwork(), problem).agrees
+
+
+def test_sampler_refuses_observables_in_several_bases():
+    problem = replace(ladder(3, 6), shots=10, observables=(SparsePauliOp(["XII", "ZII"]),))
+    with pytest.raises(UnsupportedError, match=r"measures in one basis, .* several on qubit 2"):
+        SamplerNetwork().prepare(problem)
+
+
+def test_a_circuit_without_inputs():
+    w = ParameterVector("w", 3)
+    circuit = QuantumCircuit(3)
+    for qubit in range(3):
+        circuit.rx(w[qubit], qubit)
+    circuit.cx(0, 1)
+    circuit.cx(1, 2)
+    problem = Problem("free", circuit, (), tuple(w), (SparsePauliOp("ZZI"),), 2)
+    for one in EXACT:
+        if one.unavailable() is None and one.key != "qiskit-estimator-aer":
+            assert solve(one, problem).agrees, label(one)
+
+
+def test_names():
+    assert {"pennylane-default", "pennylane-lightning", "qiskit-estimator", "qiskit-estimator-aer",
+            "qiskit-sampler", "tensorcircuit", "pyqtorch"} == set(peer_names())  # fmt: skip
+    assert [one.rule for one in peers_of("pennylane-lightning")] == ["adjoint", "parameter-shift"]
+    with pytest.raises(UnknownNameError, match="Did you mean 'pyqtorch'"):
+        peers_of("pyqtorh")
+
+
+def test_what_is_missing_and_how_to_get_it():
+    reason = missing(("no_such_module", "numpy"), "peers")
+    assert reason is not None
+    assert reason.startswith("no_such_module is not installed.")
+    assert 'pip install "hybridopt-qiskit[peers]"' in reason
+    assert missing(("numpy",), "peers") is None
+
+
+@pytest.mark.parametrize(("module", "one"), [("tensorcircuit", TensorCircuit()),
+                                             ("pyqtorch", PyQTorch("autodiff"))])  # fmt: skip
+def test_optional_peers_say_whether_they_are_there(module, one, monkeypatch):
+    monkeypatch.setattr(
+        "hybridopt.bench.peers.competitor.find_spec", lambda name: None if name == module else name
+    )
+    assert f"{module} is not installed" in (one.unavailable() or "")
+    assert "peers-all" in (one.unavailable() or "")

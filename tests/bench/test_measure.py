@@ -1,0 +1,169 @@
+"""Rows are complete, nothing wrong is timed, nothing slow is hidden."""
+
+from __future__ import annotations
+
+import gc
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from hybridopt.bench.deadline import OvertimeError, deadline
+from hybridopt.bench.measure import measure
+from hybridopt.bench.peers import Hybridopt, Prepared
+from hybridopt.bench.problem import ladder
+from hybridopt.bench.reference import reference
+from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG
+from hybridopt.errors import UnsupportedError
+
+PROBLEM = ladder(3, 6, 4)
+
+
+@dataclass(eq=False)
+class Scripted:
+    """A competitor that knows the dense twin's answer, to be late, wrong or out of order."""
+
+    name: str = "scripted"
+    seconds: float = 0.0
+    error: float = 0.0
+    fails: bool = False
+    one_by_one: bool = False
+    key: str = "scripted"
+    library: str = "tests"
+    rule: str = "adjoint"
+    kind: str = "adjoint"
+    packages: tuple[str, ...] = ()
+    exact: bool = True
+    samples: bool = False
+    tolerance: float = 1e-9
+    seen: list = field(default_factory=list)
+    turns: list = field(default_factory=list)
+
+    def unavailable(self):
+        return None
+
+    def prepare(self, problem):
+        if self.fails:
+            raise UnsupportedError("no such gate")
+
+        def gradient(x, w):
+            self.seen.append((x, w))
+            self.turns.append(self.name)
+            end = time.perf_counter() + self.seconds * (len(x) if self.one_by_one else 1)
+            while time.perf_counter() < end:
+                pass
+            twin = reference(problem, x, w)
+            return twin.values, twin.gradient + self.error
+
+        return Prepared(gradient)
+
+
+def run(*competitors, **options):
+    given = {"repetitions": 3, "max_seconds": 60.0, "seed": 0, **options}
+    return measure(options.pop("problem", PROBLEM), competitors, **given)
+
+
+def test_rows_are_complete_and_circuits_really_run(aer_calls):
+    shift, adjoint = run(Hybridopt("parameter-shift"), Hybridopt("adjoint"))
+    assert sum(aer_calls) >= 2 * 4  # a first call and three more, each forward and back
+    assert {shift.status, adjoint.status} == {TIMED}
+    assert (shift.qubits, shift.weights, shift.inputs, shift.outputs, shift.batch) == (
+        3,
+        6,
+        3,
+        1,
+        4,
+    )
+    assert len(shift.seconds) == 3
+    assert min(shift.seconds) > 0
+    assert shift.settings == 4 * (1 + 2 * 6)  # values, and two shifts a weight, for every sample
+    assert (shift.spent_shots, adjoint.runs) == (0, 2)
+    assert shift.deviation < 1e-12
+    assert (shift.method, shift.device, shift.precision) == ("automatic", "CPU", "double")
+    content = shift.as_dict()
+    assert content["repetitions"] == 3
+    assert content["min_seconds"] <= content["median_seconds"] <= content["max_seconds"]
+
+
+def test_same_angles_in_a_round_and_new_ones_in_the_next():
+    order: list[str] = []
+    first, second = Scripted("a", turns=order), Scripted("b", turns=order)
+    run(first, second)
+    assert order == ["a", "b"] * 4
+    for ours, theirs in zip(first.seen, second.seen, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    weights = [tuple(w) for _, w in first.seen]
+    inputs = [tuple(x.ravel()) for x, _ in first.seen]
+    assert len(set(weights)) == len(set(inputs)) == 4
+
+
+def test_what_deviates_is_never_timed():
+    wrong = Scripted(error=1e-6)
+    (row,) = run(wrong)
+    assert (row.status, row.seconds, len(wrong.seen)) == (WRONG, [], 1)
+    assert row.deviation == pytest.approx(1e-6)
+    assert row.reason == "deviates from the dense twin by 1.0e-06 (relative); 1e-09 is allowed"
+
+
+def test_a_peer_that_fails_says_why_and_the_others_go_on():
+    failed, fine = run(Scripted(fails=True), Scripted())
+    assert (failed.status, failed.reason) == (NOT_RUN, "UnsupportedError: no such gate")
+    assert fine.status == TIMED
+
+
+def test_a_slow_first_call_is_stopped_and_reported():
+    slow, fine = run(Scripted("slow", seconds=30), Scripted(), max_seconds=0.5)
+    assert (slow.status, slow.seconds, slow.first_seconds) == (SLOW, [], 0.5)
+    assert slow.reason == "the first call was stopped after 0.5 s"
+    assert fine.status == TIMED
+
+
+def test_one_sample_tells_what_a_batch_would_take():
+    slow = Scripted(seconds=0.2, one_by_one=True)
+    (row,) = run(slow, max_seconds=0.5)
+    assert row.status == SLOW
+    assert "so that 4 one by one take about 1 s, more than 0.5 s" in row.reason
+    assert {len(x) for x, _ in slow.seen} == {1}
+
+
+def test_who_was_too_slow_for_an_easier_problem_is_not_run():
+    (slow,) = run(Scripted(seconds=30), max_seconds=0.3)
+    again = Scripted(seconds=30)
+    (row,) = measure(
+        ladder(4, 8, 4), [again], repetitions=3, max_seconds=0.3, seed=0, earlier=[slow]
+    )
+    assert (row.status, again.seen) == (NOT_RUN, [])
+    assert row.reason.startswith("already ladder:3-6-4 took more than 0.3 s")
+    (easier,) = measure(
+        ladder(2, 2, 4), [Scripted()], repetitions=1, max_seconds=9, seed=0, earlier=[slow]
+    )
+    assert easier.status == TIMED
+
+
+def test_a_row_takes_no_longer_than_its_limit():
+    (row,) = run(Scripted(seconds=0.2), repetitions=50, max_seconds=1.0)
+    assert row.status == TIMED
+    assert 2 <= len(row.seconds) <= 5
+
+
+def test_nothing_begins_when_time_is_over():
+    late = Scripted()
+    (row,) = run(late, ends=time.perf_counter() - 1)
+    assert (row.status, late.seen) == (NOT_RUN, [])
+    assert row.reason == "the time for the whole benchmark was over"
+
+
+def test_the_collector_is_as_it_was():
+    assert gc.isenabled()
+    run(Scripted(fails=True))
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+
+
+def test_deadline_lets_what_is_in_time_pass_and_gives_the_signal_back():
+    with deadline(0.2):
+        pass
+    with pytest.raises(OvertimeError), deadline(0.05):
+        time.sleep(10)
+    time.sleep(0.3)  # no late ring

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+
+from hybridopt.bench import peers
+from hybridopt.bench.plan import MAIN, SimulatorSettings, make_plan
+from hybridopt.errors import (
+    ArgumentError,
+    DeviceError,
+    MissingExtraError,
+    ResourceError,
+    UnknownNameError,
+    UnsupportedError,
+)
+from hybridopt.execution import available_devices
+
+
+def names(plan) -> list[str]:
+    return [problem.name for problem, _ in plan.entries]
+
+
+def test_default_suite(aer_calls):
+    plan = make_plan(SimulatorSettings())
+    found = names(plan)
+    assert set(MAIN) <= set(found)
+    assert {"reuploading:4-32-16", "ladder:4-16-16, 1024 shots"} <= set(found)
+    sampled = dict(zip(found, plan.entries, strict=True))["ladder:4-16-16, 1024 shots"][1]
+    assert [one.rule for one in sampled] == ["parameter-shift", "spsa"]
+    assert plan.notes == ("Left out: gradient adjoint with shots: it needs the exact state.",)
+    assert aer_calls == []
+
+
+def test_everything_times_everything():
+    settings = SimulatorSettings(
+        problems=("ladder:3-6", "reuploading:2-8"), batches=(1, 5), shots=(None, 10),
+        gradients=("adjoint", "spsa"), methods=("statevector", "density_matrix"),
+        precisions=("double", "single"),
+    )  # fmt: skip
+    plan = make_plan(settings)
+    assert len(plan.entries) == 2 * 2 * 2
+    assert [len(ours) for _, ours in plan.entries] == [6, 4] * 4  # adjoint: exact statevector only
+    assert any("adjoint by method density_matrix" in note for note in plan.notes)
+
+
+def test_peers_run_rules_of_the_same_kind():
+    plan = make_plan(
+        SimulatorSettings(problems=("ladder:3-6",), gradients=("adjoint",), peers=True)
+    )
+    ((_, competitors),) = plan.entries
+    assert {one.kind for one in competitors} == {"adjoint"}
+    assert "PennyLane default.qubit" in {one.name for one in competitors}
+    only = make_plan(
+        SimulatorSettings(problems=("ladder:3-6",), peer=("qiskit-sampler",), shots=(None, 9))
+    )
+    assert [len(members) for _, members in only.entries] == [
+        3,
+        3,
+    ]  # with shots: sampler, no adjoint
+
+
+def test_files_and_gallery(tmp_path):
+    file = tmp_path / "mine,too.qasm"
+    file.write_text(
+        'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float x0;\ninput float w0;\n'
+        "qubit[2] q;\nry(x0) q[0];\nrx(w0 * x0) q[1];\ncx q[0], q[1];\n"
+    )
+    plan = make_plan(SimulatorSettings(circuits=(str(file),), batches=(3,)))
+    assert names(plan) == ["mine,too:2-1-3"]
+    assert len(plan.entries[0][0].observables) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"gradients": ("adjiont",)}, UnknownNameError, "Unknown gradient 'adjiont'. Did you mean"),
+        ({"methods": ("statevectr",)}, UnknownNameError, "Unknown method 'statevectr'"),
+        ({"precisions": ("half",)}, UnknownNameError, "Unknown precision 'half'"),
+        ({"devices": ("TPU",)}, UnknownNameError, "Unknown device 'TPU'"),
+        ({"peer": ("penylane-default",)}, UnknownNameError, "Did you mean 'pennylane-default'"),
+        ({"problems": ("laddr:4-16",)}, UnknownNameError, "Unknown problem 'laddr'"),
+        ({"circuits": ("no_such_circuit",)}, UnknownNameError, "no_such_circuit"),
+        ({"batches": (0,)}, ArgumentError, "`batch` must be 1 or more, but is 0"),
+        ({"shots": (0,)}, ArgumentError, "`shots` must be 1 or more, but is 0"),
+        ({"repetitions": 0}, ArgumentError, "`repetitions` must be 1 or more"),
+        ({"max_seconds": 0.0}, ArgumentError, "`max_seconds` must be more than 0"),
+        ({"seed": -1}, ArgumentError, "`seed` must be 0 or more"),
+        ({"gradients": ("adjoint",), "shots": (10,)}, UnsupportedError,
+         "gradient adjoint with shots: it needs the exact state"),
+        ({"gradients": ("adjoint",), "methods": ("density_matrix",)}, UnsupportedError,
+         "gradient adjoint by method density_matrix"),
+    ],
+)  # fmt: skip
+def test_refused_before_anything_runs(options, error, message, aer_calls):
+    with pytest.raises(error, match=message):
+        make_plan(SimulatorSettings(**options))
+    assert aer_calls == []
+
+
+def test_what_does_not_fit_is_left_out_with_a_note():
+    plan = make_plan(
+        SimulatorSettings(problems=("ladder:3-6", "ladder:40-40"), methods=("density_matrix",))
+    )
+    assert names(plan) == ["ladder:3-6-16"]
+    assert any("ladder:40-40-16" in note and "at most" in note for note in plan.notes)
+    with pytest.raises(ResourceError, match="gradient spsa by method density_matrix"):
+        make_plan(SimulatorSettings(problems=("ladder:40-40",), methods=("density_matrix",),
+                                    gradients=("spsa",)))  # fmt: skip
+
+
+@pytest.mark.skipif("GPU" in available_devices(), reason="this Aer has a GPU")
+def test_a_gpu_that_is_not_there():
+    with pytest.raises(DeviceError, match='device="GPU", but this build of Aer finds no GPU'):
+        make_plan(SimulatorSettings(devices=("GPU",)))
+
+
+def test_a_missing_peer_is_left_out_with_a_note_or_refused_when_named(monkeypatch):
+    reason = "jax is not installed. Install it."
+    monkeypatch.setattr(peers.TensorCircuit, "unavailable", lambda self: reason)
+    plan = make_plan(SimulatorSettings(problems=("ladder:3-6",), peers=True))
+    assert f"Without TensorCircuit-NG: {reason}" in plan.notes
+    assert all(one.key != "tensorcircuit" for _, members in plan.entries for one in members)
+    with pytest.raises(MissingExtraError, match="Peer 'tensorcircuit' cannot be measured: jax"):
+        make_plan(SimulatorSettings(peer=("tensorcircuit",)))
+
+
+def test_quick_is_shorter():
+    quick, usual = SimulatorSettings(quick=True), SimulatorSettings()
+    assert (quick.rounds, usual.rounds, quick.limit, usual.limit) == (3, 7, 1.5, 10.0)
+    assert len(make_plan(quick).entries) < len(make_plan(usual).entries)
+    assert SimulatorSettings(quick=True, repetitions=5, max_seconds=2.0).rounds == 5

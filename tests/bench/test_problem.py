@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.quantum_info import SparsePauliOp, Statevector
+
+from hybridopt.bench.problem import Problem, circuit_problem, ladder, parse_problem
+from hybridopt.errors import ArgumentError, CircuitError, UnknownNameError
+
+
+def test_ladder_is_that_of_the_published_times():
+    problem = ladder(3, 6, 5)
+    assert problem.circuit.count_ops() == {"ry": 9, "cx": 4}
+    assert (problem.name, problem.batch, problem.scale) == ("ladder:3-6-5", 5, 1.0)
+    x, w = np.array([0.3, -1.1, 2.0]), np.array([0.4, 0.9, -0.7, 0.0, 0.0, 0.0])
+    bound = problem.circuit.assign_parameters(
+        dict(zip([*problem.inputs, *problem.weights], [*x, *w], strict=True))
+    )
+    # the second ladder takes ZZZ to IZZ... by CX: ZZZ -> Z on qubits 0 and 2, then both by hand
+    value = Statevector(bound).expectation_value(problem.observables[0]).real
+    angles = x + w[:3]
+    once = QuantumCircuit(3)
+    for qubit in range(3):
+        once.ry(angles[qubit], qubit)
+    for _ in range(2):
+        once.cx(0, 1)
+        once.cx(1, 2)
+    assert value == pytest.approx(Statevector(once).expectation_value(SparsePauliOp("ZZZ")).real)
+
+
+def test_reuploading_has_inputs_and_weights_in_one_angle():
+    problem = parse_problem("reuploading:3-24-7")
+    mixed = [item.operation.params[0] for item in problem.circuit.data[:1]]
+    assert {p.name for p in mixed[0].parameters} == {"x[0]", "w[0]", "w[1]"}
+    assert problem.circuit.count_ops() == {"rz": 12, "ry": 6, "cz": 6}
+    assert (len(problem.observables), problem.scale, problem.batch) == (3, 3.0, 7)
+    assert problem.name == "reuploading:3-24-7"
+    assert set(problem.circuit.parameters) == {*problem.inputs, *problem.weights}
+
+
+def test_angles_are_new_every_time_and_repeat_with_the_seed():
+    problem = ladder(3, 6, 5)
+    first, second = (problem.angles(np.random.default_rng(4)) for _ in range(2))
+    assert first[0].shape == (5, 3)
+    assert first[1].shape == (6,)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    generator = np.random.default_rng(4)
+    problem.angles(generator)
+    assert not np.array_equal(problem.angles(generator)[1], first[1])
+
+
+def test_batch_and_shots_replace_the_problems_own():
+    changed = ladder(3, 6, 5).resized(batch=2, shots=100)
+    assert (changed.batch, changed.shots, changed.name) == (2, 100, "ladder:3-6-2, 100 shots")
+    assert ladder(3, 6, 5).resized(batch=None, shots=None).batch == 5
+
+
+def test_a_circuit_without_observables_is_read_by_z_of_every_qubit():
+    weight = Parameter("w0")
+    circuit = QuantumCircuit(3)
+    circuit.rx(weight, 1)
+    problem = circuit_problem("mine", circuit, [], [weight], None)
+    assert [str(op.paulis[0]) for op in problem.observables] == ["IIZ", "IZI", "ZII"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("laddr:4-16", UnknownNameError, "Unknown problem 'laddr'. Did you mean 'ladder'?"),
+        ("ladder", ArgumentError, "must be written family:qubits-weights-batch, such as"),
+        ("ladder:4", ArgumentError, "must be written family:qubits-weights-batch"),
+        ("ladder:4-6", ArgumentError, "`weights` must be a multiple of 4, but is 6"),
+        ("reuploading:4-8", ArgumentError, "`weights` must be a multiple of 16, but is 8"),
+        ("ladder:1-4", ArgumentError, "`qubits` must be 2 or more, but is 1"),
+        ("ladder:4-0", ArgumentError, "`weights` must be 1 or more, but is 0"),
+        ("ladder:4-16-0", ArgumentError, "`batch` must be 1 or more, but is 0"),
+    ],
+)
+def test_names_that_are_none(text, error, message):
+    with pytest.raises(error, match=message.replace("(", r"\(")):
+        parse_problem(text)
+
+
+def test_nothing_to_differentiate_or_to_read():
+    circuit = QuantumCircuit(2)
+    with pytest.raises(CircuitError, match="has no weights, so there is no gradient"):
+        Problem("empty", circuit, (), (), (SparsePauliOp("ZZ"),))
+    with pytest.raises(CircuitError, match="has no observables"):
+        Problem("empty", circuit, (), (Parameter("w"),), ())
