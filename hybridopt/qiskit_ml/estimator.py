@@ -28,6 +28,8 @@ from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_tensor, 
 from hybridopt.qiskit_ml.settings import checked_executor
 from hybridopt.qiskit_ml.tables import tables_of
 
+ROUNDING = 1e-9  # precision = 1 / sqrt(shots) takes just these shots
+
 
 class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
     r"""Expectation values, all parameter sets and observables of a circuit as one job.
@@ -174,15 +176,20 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         return results
 
     def _check_precision(self, precision: float | None) -> None:
-        if self.executor.shots is None or precision is None:
+        shots = self.executor.shots
+        if shots is None or precision is None:
             return
-        needed = math.inf if precision == 0 else math.ceil(1 / precision**2)
-        if self.executor.shots < needed:
+        if precision == 0:
             raise ArgumentError(
-                f"precision={precision:g} takes {needed:g} shots a setting, but the executor has "
-                f"shots={self.executor.shots}. Use AerExecutor(shots={needed}), an exact executor, "
-                "or a precision of at least "
-                f"{1 / math.sqrt(self.executor.shots):.3g} (EstimatorQNN: `default_precision`)."
+                f"precision=0 takes an executor without shots, but it has shots={shots}. Use "
+                "AerEstimator(AerExecutor())."
+            )
+        needed = math.ceil((1 - ROUNDING) / precision**2)
+        if shots < needed:
+            raise ArgumentError(
+                f"precision={precision:g} takes {needed} shots a setting, but the executor has "
+                f"shots={shots}. Use AerExecutor(shots={needed}), an executor without shots, or a "
+                f"precision of {1 / math.sqrt(shots):.3g} (EstimatorQNN: `default_precision`)."
             )
 
 

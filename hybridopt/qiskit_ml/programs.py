@@ -164,6 +164,9 @@ class PreparedCircuits:
             self._kept.popitem(last=False)
         return prepared
 
+    def __getstate__(self) -> dict[str, object]:
+        return {"_kept": OrderedDict()}  # identities mean nothing on the other side
+
 
 def table_of(bindings: BindingsArray, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:
     """Values of all parameters, one row for each set, in the circuit's order."""

@@ -105,8 +105,13 @@ def test_a_precision_beyond_the_shots_is_refused():
     qnn = EstimatorQNN(**example.keywords, estimator=estimator, default_precision=0.1)
     assert qnn.forward(x, w).shape == (4, 1)
     assert estimator.executor.usage.shots == 400
-    with pytest.raises(ArgumentError, match="precision"):
+    with pytest.raises(ArgumentError, match="precision=0 takes an executor without shots"):
         estimator.run([(example.circuit, "ZZZ", [0.1] * 9)], precision=0.0)
+    for shots in (999, 1000, 4097):
+        exactly = AerEstimator(AerExecutor(shots=shots))
+        exactly.run([(example.circuit, "ZZZ", [0.1] * 9)], precision=1 / np.sqrt(shots))
+        with pytest.raises(ArgumentError, match=f"takes {shots + 1} shots"):
+            exactly.run([(example.circuit, "ZZZ", [0.1] * 9)], precision=1 / np.sqrt(shots + 1))
     with pytest.raises(ArgumentError, match="`precision` must be 0 or more"):
         estimator.run([], precision=-1.0)
 

@@ -30,6 +30,7 @@ def test_columns_that_differ_are_rows_from_then_on():
     assert prepared.lowered(values[:1], [4]).varying == [0, 1, 4]
     values[3, 5] += 1
     assert prepared.lowered(values).varying == [0, 1, 5]
+    assert len(prepared._lowered) == 1  # the others will not be asked for again
 
 
 def test_only_the_last_circuits_are_kept():

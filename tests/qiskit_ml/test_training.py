@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+
+import dill
 import numpy as np
 import pytest
 import torch
@@ -127,3 +130,14 @@ def test_a_vqc_ends_at_the_same_weights():
     layer = from_qnn(model.neural_network, initial=with_both)
     values = layer(torch.from_numpy(x)).detach().numpy()
     assert (values.argmax(1) == model.predict(x).argmax(1)).all()
+
+
+def test_networks_travel_with_their_plug_ins():
+    example = feature_map_and_ansatz()
+    x, w = example.values()
+    for kind, keywords in ((EstimatorQNN, {}), (SamplerQNN, {})):
+        qnn = network(kind, keywords, ours=True)
+        values, slopes = qnn.forward(x, w), qnn.backward(x, w)[1]
+        for twin in (copy.deepcopy(qnn), dill.loads(dill.dumps(qnn))):
+            np.testing.assert_allclose(twin.forward(x, w), values, atol=1e-12)
+            np.testing.assert_allclose(twin.backward(x, w)[1], slopes, atol=1e-12)
