@@ -125,12 +125,13 @@ class AdjointCircuits:
             stack = Stack(self._program, index_bits)
             for place, framed in enumerate(self.layers):
                 stack.add(framed.layer.fixed)
-                if remember and place in self.wanted:
-                    framed.add_into_frame(stack)
-                    stack.circuit.save_statevector(label=layer_label(place))
-                    framed.add_rotations(stack)
-                else:
+                if not remember:
                     stack.add_rotations(framed.layer)
+                    continue
+                framed.add_into_frame(stack)
+                if place in self.wanted:
+                    stack.circuit.save_statevector(label=layer_label(place))
+                framed.add_rotations(stack)  # as on the way back: with the phase of merged gates
             stack.circuit.save_statevector(label=FINAL)
             stack.add_readout(settings)
             return stack
