@@ -21,6 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 import torch
 import hybridopt as ho
+from hybridopt.circuits import circuit_names
 
 data = ho.load_dataset("iris", seed=0)
 network = torch.nn.Linear(4, 3)
@@ -29,6 +30,8 @@ history = ho.fit(quantum, data, epochs=1)
 back = ho.to_classical(quantum)
 page = files("hybridopt.study").joinpath("templates/report.html").read_text("utf-8")
 gallery = files("hybridopt").joinpath("circuits/gallery/README.md")
+circuit = ho.load_circuit("strongly_entangling")
+layer = ho.CircuitLayer(*circuit)
 json.dump({
     "file": ho.__file__,
     "version": version("hybridopt-qiskit") == ho.__version__,
@@ -36,6 +39,8 @@ json.dump({
     "class": type(back).__name__,
     "page": "<!doctype html>" in page,
     "gallery": gallery.is_file(),
+    "circuits": len(circuit_names()),
+    "outputs": list(layer(torch.rand(3, 4)).shape),
     "typed": files("hybridopt").joinpath("py.typed").is_file(),
 }, sys.stdout)
 """
@@ -64,6 +69,8 @@ def check(found: dict[str, object]) -> None:
     assert found["version"]
     assert found["settings"] == 4 * 2 + 1  # 120 samples in batches of 32, and the evaluation
     assert (found["class"], found["page"], found["typed"]) == ("Linear", True, True)
+    assert found["circuits"] == len(list((CHECKOUT / "circuits").glob("*.qasm")))
+    assert found["outputs"] == [3, 2]
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +107,8 @@ def test_wheel(target, elsewhere):
     check(found)
     assert Path(str(found["file"])).is_relative_to(target)
     assert found["gallery"]
+    shipped = {path.suffix for path in (target / "hybridopt/circuits/gallery").iterdir()}
+    assert shipped == {".qasm", ".md"}  # no pictures, no script
     names = {path.name for path in target.iterdir()}
     assert names - {"bin"} == {"hybridopt", "hybridopt_qiskit-0.1.0.dist-info"}
 
