@@ -35,6 +35,7 @@ class Scripted:
     kind: str = "adjoint"
     packages: tuple[str, ...] = ()
     exact: bool = True
+    compiles: bool = False
     samples: bool = False
     tolerance: float = 1e-9
     seen: list = field(default_factory=list)
@@ -119,12 +120,35 @@ def test_a_slow_first_call_is_stopped_and_reported():
     assert fine.status == TIMED
 
 
+def test_compilation_may_take_longer_than_a_call():
+    class Compiled(Scripted):
+        def prepare(self, problem):
+            self.seconds = 0.6
+            slow = super().prepare(problem).gradient
+
+            def gradient(x, w):
+                result = slow(x, w)
+                self.seconds = 0.0
+                return result
+
+            return Prepared(gradient)
+
+    (row,) = run(Compiled(compiles=True), max_seconds=0.4)
+    assert (row.status, len(row.seconds)) == (TIMED, 3)
+    assert row.first_seconds > 0.6 > max(row.seconds)
+    assert run(Compiled(), max_seconds=0.4)[0].status == SLOW
+
+
 def test_one_sample_tells_what_a_batch_would_take():
-    slow = Scripted(seconds=0.2, one_by_one=True)
+    slow = Scripted(seconds=0.3, one_by_one=True)
     (row,) = run(slow, max_seconds=0.5)
     assert row.status == SLOW
     assert "so that 4 one by one take about 1 s, more than 0.5 s" in row.reason
     assert {len(x) for x, _ in slow.seen} == {1}
+    doubtful = Scripted(seconds=0.15, one_by_one=True)  # 0.6 s by this count: it is tried
+    (row,) = run(doubtful, max_seconds=0.5)
+    assert row.status == SLOW
+    assert row.reason == "the first call was stopped after 0.5 s"
 
 
 def test_who_was_too_slow_for_an_easier_problem_is_not_run():

@@ -93,6 +93,11 @@ class Competitor(Protocol):
         """Whether it takes the samples one by one: the time of one tells that of a batch."""
         ...
 
+    @property
+    def compiles(self) -> bool:
+        """Whether the first call compiles, so that it tells nothing of the others."""
+        ...
+
     def unavailable(self) -> str | None:
         """Why it cannot be used here, with the way out, or None."""
         ...

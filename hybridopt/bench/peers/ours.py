@@ -36,6 +36,7 @@ class Hybridopt:
     library: str = "hybridopt"
     packages: tuple[str, ...] = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch")
     exact: bool = True
+    compiles: bool = False
 
     @property
     def samples(self) -> bool:

@@ -74,6 +74,7 @@ class PennyLane:
     library: str = "PennyLane"
     packages: tuple[str, ...] = ("pennylane", "pennylane-lightning")
     exact: bool = True
+    compiles: bool = False
 
     @property
     def key(self) -> str:

@@ -59,6 +59,7 @@ class PyQTorch:
     kind: str = EXACT
     packages: tuple[str, ...] = ("pyqtorch",)
     exact: bool = True
+    compiles: bool = False
     samples: bool = False
     tolerance: float = DOUBLE
     one_by_one: bool = False

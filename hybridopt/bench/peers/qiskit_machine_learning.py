@@ -36,6 +36,7 @@ class EstimatorNetwork:
     kind: str = SHIFT
     packages: tuple[str, ...] = ("qiskit-machine-learning", "qiskit", "qiskit-aer")
     exact: bool = True
+    compiles: bool = False
     samples: bool = False
     tolerance: float = DOUBLE
     one_by_one: bool = True
@@ -98,6 +99,7 @@ class SamplerNetwork:
     kind: str = SHIFT
     packages: tuple[str, ...] = ("qiskit-machine-learning", "qiskit", "qiskit-aer")
     exact: bool = False
+    compiles: bool = False
     samples: bool = True
     tolerance: float = DOUBLE
     one_by_one: bool = True

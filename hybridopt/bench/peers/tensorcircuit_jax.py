@@ -58,6 +58,7 @@ class TensorCircuit:
     kind: str = EXACT
     packages: tuple[str, ...] = ("tensorcircuit-ng", "jax")
     exact: bool = True
+    compiles: bool = True
     samples: bool = False
     tolerance: float = DOUBLE
     one_by_one: bool = False

@@ -1,0 +1,175 @@
+"""The command from its options to its files."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from hybridopt.bench import options, plan
+from hybridopt.bench.machine import commit, machine, versions
+from hybridopt.cli import app, main
+from hybridopt.errors import ArgumentError
+
+SMALL = ["bench", "--problem", "ladder:2-2-2", "--repetitions", "2"]
+
+
+def run(*arguments, width="200"):
+    return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": width})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    target = tmp_path_factory.mktemp("bench")
+    problems = "ladder:2-4-2,ladder:4-8-2,ladder:4-4-2"
+    arguments = ["--problem", problems, "--shots", "exact,50", "--peer", "pennylane-default",
+                 "--max-seconds", "20", "--repetitions", "2"]  # fmt: skip
+    result = run("bench", *arguments, "--output", target, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == json.loads((target / "bench.json").read_text("utf-8"))
+    return target
+
+
+def test_json_has_everything(folder):
+    content = json.loads((folder / "bench.json").read_text("utf-8"))
+    assert content["schema"] == 2
+    assert {"hybridopt-qiskit", "qiskit", "qiskit-aer", "pennylane"} <= set(content["versions"])
+    assert {"processor", "cores", "memory_gigabytes", "system", "python"} <= set(content["machine"])
+    assert re.match(r"\d{4}-\d\d-\d\dT", content["date"])
+    simulators = content["simulators"]
+    assert simulators["settings"]["shots"] == [None, 50]
+    assert "new in every repetition" in simulators["measured"]
+    rows = simulators["rows"]
+    assert len(rows) == 3 * (3 + 2) + 3 * (2 + 1)
+    assert {row["status"] for row in rows} == {"timed"}
+    for row in rows:
+        assert row["repetitions"] == 2
+        assert 0 < row["min_seconds"] <= row["median_seconds"] <= row["max_seconds"]
+        assert row["deviation"] <= row["allowed"]
+        assert (row["runs"] is not None) == (row["library"] == "hybridopt")
+    (note,) = simulators["notes"]
+    assert note == "Left out: gradient adjoint with shots: it needs the exact state."
+
+
+def test_page_stands_alone(folder):
+    page = (folder / "bench.html").read_text("utf-8")
+    assert page.count("data:image/png;base64,") == 2
+    assert "http" not in page
+    assert "PennyLane default.qubit" in page
+    assert "ladder:4-8-2, 50 shots" in page
+    assert (folder / "time_by_qubits.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "time_by_weights.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_markdown(folder):
+    text = (folder / "table.md").read_text("utf-8")
+    assert "## ladder:2-4-2, 50 shots" in text
+    lines = [line for line in text.splitlines() if line.startswith("| hybridopt | adjoint")]
+    assert len(lines) == 3
+    assert all(line.count("|") == 12 for line in lines)
+
+
+def test_goals_slow_rows_and_what_was_left_out_are_shown(tmp_path):
+    result = run("bench", "--problem", "ladder:4-16-16", "--peer", "qiskit-estimator-aer",
+                 "--max-seconds", "0.2", "--output", tmp_path, width="80")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "slow" in result.output
+    assert "one sample took" in " ".join(result.output.split())
+    assert "slow" in (tmp_path / "bench.html").read_text("utf-8")
+    result = run("bench", "--problem", "ladder:4-16-16", "--peer", "pennylane-default",
+                 "--repetitions", "2", "--output", tmp_path)  # fmt: skip
+    assert "15 times faster than PennyLane's best parameter shift" in result.output
+    assert f"Page: {tmp_path / 'bench.html'}" in result.output.replace("\n", "")
+    page = (tmp_path / "bench.html").read_text("utf-8")
+    assert "15 times faster than PennyLane&#39;s best parameter shift" in page
+
+
+def test_a_circuit_of_ones_own(tmp_path):
+    file = tmp_path / "mine.qasm"
+    file.write_text(
+        'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
+        "input float x0;\ninput float w0;\ninput float w1;\n"
+        "qubit[3] q;\nry(x0) q[0];\ncx q[0], q[1];\ncrx(w0) q[1], q[2];\nry(2 * w1 + x0) q[0];\n"
+        "// observable: 0.5 * ZII - XXI\n"
+    )
+    result = run("bench", "--circuit", file, "--batch", "1,3", "--gradient", "adjoint",
+                 "--method", "statevector", "--precision", "single", "--repetitions", "1", "--json",
+                 "--output", tmp_path / "out")  # fmt: skip
+    rows = json.loads(result.stdout)["simulators"]["rows"]
+    assert [row["problem"] for row in rows] == ["mine:3-2-1", "mine:3-2-3"]
+    assert {(row["status"], row["rule"], row["precision"]) for row in rows} == {
+        ("timed", "adjoint", "single")
+    }
+
+
+def test_gallery_by_name(tmp_path):
+    result = run("bench", "--circuit", "hardware_efficient", "--gradient", "adjoint", "--batch", "2",
+                 "--repetitions", "1", "--json", "--output", tmp_path)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(result.stdout)["simulators"]["rows"]
+    assert row["family"] == "hardware_efficient"
+    assert row["status"] == "timed"
+
+
+def test_quick(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "QUICK", ("ladder:2-2-2", "ladder:3-3-2"))
+    monkeypatch.setattr(plan, "WITH_SHOTS", (("ladder:2-2-2", 20),))
+    result = run("bench", "--quick", "--json", "--output", tmp_path)
+    content = json.loads(result.stdout)["simulators"]
+    assert [row["repetitions"] for row in content["rows"]] == [3] * len(content["rows"])
+    assert content["settings"]["quick"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--suite", "simulator"], "Unknown suite 'simulator'. Did you mean 'simulators'"),
+        (["--gradient", "adjiont"], "Unknown gradient 'adjiont'. Did you mean 'adjoint'"),
+        (["--gradient", "adjoint,,spsa"], "An empty item in 'adjoint,,spsa'"),
+        (["--shots", "many"], "Argument `shots` must be a whole number, or `exact`, but is 'many'"),
+        (["--batch", "1.5"], "Argument `batch` must be a whole number, but is '1.5'"),
+        (["--circuit", "no_such.qasm"], "no_such.qasm"),
+        (["--peer", "pennylane"], "Did you mean 'pennylane-"),
+        (["--gradient", "adjoint", "--shots", "10"], "gradient adjoint with shots"),
+    ],
+)
+def test_errors_are_one_line_before_anything_runs(
+    arguments, message, tmp_path, monkeypatch, capsys, aer_calls
+):
+    monkeypatch.setattr(
+        sys, "argv", ["hybridopt", "bench", *arguments, "--output", str(tmp_path / "out")]
+    )
+    with pytest.raises(SystemExit) as caught:
+        main()
+    out, err = capsys.readouterr()
+    assert (caught.value.code, out, aer_calls) == (2, "", [])
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_lists():
+    given = dict.fromkeys(["problems", "circuits", "methods", "devices", "precisions", "peer"])
+    made = options.simulator_settings(
+        **given, gradients=["adjoint, spsa", "adjoint"], batches=["1,2", "2"], shots=["exact,5"],
+        repetitions=None, seed=3, peers=False, max_seconds=None, quick=False,
+    )  # fmt: skip
+    assert made.gradients == ("adjoint", "spsa")
+    assert (made.batches, made.shots, made.seed) == ((1, 2), (None, 5), 3)
+    assert (made.methods, made.devices) == (("automatic",), ("CPU",))
+    with pytest.raises(ArgumentError, match="An empty item"):
+        options.simulator_settings(
+            **given, gradients=[""], batches=None, shots=None, repetitions=None, seed=0,
+            peers=False, max_seconds=None, quick=False,
+        )  # fmt: skip
+
+
+def test_machine(monkeypatch):
+    found = machine()
+    assert found["cores"] >= found["usable_cores"] >= 1
+    assert found["processor"]
+    assert "no-such-package" not in versions(("numpy", "no-such-package"))
+    monkeypatch.setenv("PATH", "")
+    assert commit() is None
