@@ -294,6 +294,8 @@ def test_inputs_of_one_sample_single_precision_and_no_samples():
     single = layer(torch.from_numpy(x[0]).float())
     assert (single.shape, single.dtype) == ((2,), torch.float32)
     np.testing.assert_allclose(single.detach().numpy(), outputs(layer, x)[0], atol=1e-6)
+    inputs = torch.rand(50, 3)  # summed up in double precision, and rounded once
+    assert torch.equal(layer(inputs), layer(inputs.double()).float())
     assert layer(torch.zeros(0, 3)).shape == (0, 2)
     assert from_qnn(SamplerQNN(**example.keywords)).weight.abs().max() <= np.pi
 

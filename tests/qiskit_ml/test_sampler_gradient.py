@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Parameter
 from qiskit.circuit.library import real_amplitudes
 from qiskit_machine_learning.neural_networks import SamplerQNN
 
@@ -88,6 +90,16 @@ def test_a_bit_measured_twice_and_bits_beyond_the_qubits():
     for place, by_key in enumerate(gradient):
         assert by_key[0b100] == pytest.approx(probabilities[0b001, place], abs=1e-8)
         assert by_key[0b011] == pytest.approx(probabilities[0b010, place], abs=1e-8)
+
+
+def test_measured_qubits_of_a_device_that_no_gate_acts_on_read_zero():
+    circuit = QuantumCircuit(3, 1)
+    angle = Parameter("t")
+    circuit.ry(angle, 2)
+    circuit.measure(0, 0)
+    placed = transpile(circuit, coupling_map=[[0, 1], [1, 2], [2, 3]], optimization_level=0)
+    (gradient,) = AerSamplerGradient().run([placed], [[0.7]]).result().gradients
+    assert gradient == [{0: pytest.approx(0, abs=1e-12)}]
 
 
 def test_a_batch_is_one_job(aer_calls):
