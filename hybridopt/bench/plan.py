@@ -20,7 +20,7 @@ OTHERS = ("reuploading:4-32-16",)
 BY_QUBITS = ("ladder:2-8-16", "ladder:6-24-16", "ladder:10-40-16", "ladder:12-48-16")
 BY_WEIGHTS = ("ladder:8-8-16", "ladder:8-16-16", "ladder:8-64-16", "ladder:8-128-16")
 WITH_SHOTS = (("ladder:4-16-16", 1024),)
-QUICK = ("ladder:4-16-16", "ladder:2-8-16", "ladder:6-24-16", "ladder:4-4-16", "ladder:4-64-16",
+QUICK = ("ladder:4-16-16", "ladder:4-4-16", "ladder:2-8-16", "ladder:6-24-16", "ladder:4-64-16",
          "reuploading:4-32-16")  # fmt: skip
 QUICK_SECONDS = 40.0  # nothing new begins later, so that start and page fit into the minute
 

@@ -106,8 +106,8 @@ def test_a_circuit_of_ones_own(tmp_path):
 
 
 def test_gallery_by_name(tmp_path):
-    result = run("bench", "--circuit", "hardware_efficient", "--gradient", "adjoint", "--batch", "2",
-                 "--repetitions", "1", "--json", "--output", tmp_path)  # fmt: skip
+    result = run("bench", "--circuit", "hardware_efficient", "--gradient", "adjoint",
+                 "--batch", "2", "--repetitions", "1", "--json", "--output", tmp_path)  # fmt: skip
     assert result.exit_code == 0, result.output
     (row,) = json.loads(result.stdout)["simulators"]["rows"]
     assert row["family"] == "hardware_efficient"

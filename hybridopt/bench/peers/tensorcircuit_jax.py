@@ -85,11 +85,16 @@ class TensorCircuit:
             values = jax.vmap(outputs, in_axes=(0, None))(x, w)
             return values.sum(-1).mean(), values
 
-        compiled = jax.jit(jax.value_and_grad(loss, argnums=1, has_aux=True))
+        function = jax.jit(jax.value_and_grad(loss, argnums=1, has_aux=True))
+        compiled: dict[tuple[int, ...], Any] = {}
 
         def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            with tc.runtime_backend("jax"), jax.enable_x64(True), tc.runtime_dtype("complex128"):
-                (_, values), by_weights = compiled(jax.numpy.asarray(x), jax.numpy.asarray(w))
+            with jax.enable_x64(True):
+                given = jax.numpy.asarray(x), jax.numpy.asarray(w)
+                if x.shape not in compiled:  # to switch the library costs more than a gradient
+                    with tc.runtime_backend("jax"), tc.runtime_dtype("complex128"):
+                        compiled[x.shape] = function.lower(*given).compile()
+                (_, values), by_weights = compiled[x.shape](*given)
                 return np.asarray(values), np.asarray(by_weights)
 
         return Prepared(gradient, note="compiled by the first call")
