@@ -13,6 +13,7 @@ from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Executor, Readout, StateExecutor
 from hybridopt.gradients.adjoint_sweep import Sweep
+from hybridopt.gradients.forward_mode import differentiable_jvp
 from hybridopt.gradients.parameter_shift import ParameterShift
 from hybridopt.gradients.rule import Evaluation, Memory, Vjp
 
@@ -64,6 +65,9 @@ class Adjoint:
         memory: Memory | None = None,
     ) -> Vjp:
         """One run back, and one there if ``memory`` has not made it at these angles."""
+        if torch._C._functorch.is_legacy_batchedtensor(cotangent):
+            # rows of a Hessian at once: shifts do not depend on the row, a run back would
+            return ParameterShift().vjp(evaluation, rows, shared, cotangent, needs)
         by_rows, by_shared = _Vjp.apply(  # type: ignore[no-untyped-call]
             rows, shared, cotangent, evaluation, self, needs, memory
         )
@@ -135,21 +139,24 @@ class _Vjp(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor]:
-        rows, shared, weights = ctx.saved_tensors
-        by_rows, by_shared = _second_derivative(
-            ctx.evaluation, rows, shared, weights, tangents[:2], ctx.needs
-        )
-        results = [torch.zeros_like(rows), torch.zeros_like(shared)]
-        if tangents[2] is not None:
-            first = ParameterShift().vjp(ctx.evaluation, rows, shared, tangents[2], ctx.needs)
-            results = [r if f is None else r + f for r, f in zip(results, first, strict=True)]
-        second = (by_rows, by_shared)
-        results = [r if s is None else r + s for r, s in zip(results, second, strict=True)]
-        return results[0], results[1]
+        def derivative(rows: Tensor, shared: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+            by_rows, by_shared = torch.zeros_like(rows), torch.zeros_like(shared)
+            parts = [
+                _second_derivative(ctx.evaluation, rows, shared, weights, tangents[:2], ctx.needs)
+            ]
+            if tangents[2] is not None:
+                shift = ParameterShift()
+                parts.append(shift.vjp(ctx.evaluation, rows, shared, tangents[2], ctx.needs))
+            for of_rows, of_shared in parts:
+                by_rows = by_rows if of_rows is None else by_rows + of_rows
+                by_shared = by_shared if of_shared is None else by_shared + of_shared
+            return by_rows, by_shared
+
+        return differentiable_jvp(derivative, *ctx.saved_tensors)
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[int | None, ...], *inputs: Any
+        info: Any, in_dims: tuple[Any, ...], *inputs: Any
     ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
         tensors, rest = inputs[:3], inputs[3:-1]
         results = [

@@ -79,13 +79,11 @@ class ParameterShift:
         if needs[0]:
             by_rows = torch.zeros_like(rows)
             for values, terms in self._along_rows(evaluation, rows, shared):
-                sums = torch.einsum("sbk,sbtk->bt", cotangent, values)
-                by_rows = by_rows + terms.sum_up(sums)
+                by_rows = by_rows + terms.sum_up(_contract(values, cotangent, 2).sum(0))
         if needs[1]:
             by_shared = torch.zeros_like(shared)
             for values, terms in self._along_shared(evaluation, rows, shared):
-                sums = torch.einsum("sbk,stbk->st", cotangent, values)
-                by_shared = by_shared + terms.sum_up(sums)
+                by_shared = by_shared + terms.sum_up(_contract(values, cotangent, 1))
         return by_rows, by_shared
 
     def jvp(
@@ -100,12 +98,11 @@ class ParameterShift:
         result = rows.new_zeros((len(shared), len(rows), outputs))
         if tangents[0] is not None:
             for values, terms in self._along_rows(evaluation, rows, shared):
-                weights = terms.weigh(tangents[0])
-                result = result + torch.einsum("bt,sbtk->sbk", weights, values)
+                weights = terms.weigh(tangents[0]).unsqueeze(0).expand(len(shared), -1, -1)
+                result = result + _combine(weights, values)
         if tangents[1] is not None:
             for values, terms in self._along_shared(evaluation, rows, shared):
-                weights = terms.weigh(tangents[1])
-                result = result + torch.einsum("st,stbk->sbk", weights, values)
+                result = result + _combine(terms.weigh(tangents[1]), values)
         return result
 
     def vjp_of_jvp(
@@ -128,17 +125,20 @@ class ParameterShift:
             needs: Whether each derivative is wanted.
         """
         totals = [torch.zeros_like(table) for table in angles]
-        pattern = ("sbk,bt->sbtk", "sbk,st->stbk")[along]
         for terms in _pieces(evaluation, angles, along):
             moved = list(angles)
             table = terms.table(angles[along])
             moved[along] = table.flatten(0, 1)
-            weights = torch.einsum(pattern, cotangent, terms.weigh(direction))
-            weights = weights.flatten(1 - along, 2 - along)
+            weighed = terms.weigh(direction).unsqueeze(-1)  # (B, T, 1) or (S, T, 1)
+            weighed = weighed if along == 0 else weighed.unsqueeze(-1)
+            weights = cotangent.unsqueeze(2 - along) * weighed
+            shape = [*cotangent.shape]
+            shape[1 - along] = len(moved[along])
+            weights = weights.reshape(shape)
             parts = list(self.vjp(evaluation, moved[0], moved[1], weights, needs))
             whole = parts[along]
             if whole is not None:
-                parts[along] = torch.unflatten(whole, 0, table.shape[:2]).sum(1)
+                parts[along] = whole.reshape(table.shape).sum(1)
             totals = [
                 total if part is None else total + part
                 for total, part in zip(totals, parts, strict=True)
@@ -183,6 +183,26 @@ class ParameterShift:
             table = terms.table(shared)
             values = evaluation(rows, table.flatten(0, 1))
             yield torch.unflatten(values, 0, table.shape[:2]), terms
+
+
+# Products of matrices, as torch batches no `einsum` where it takes the rows of a Hessian at once.
+
+
+def _contract(values: Tensor, cotangent: Tensor, axes: int) -> Tensor:
+    """Sum over what stands behind the first axes and the terms, (axes, T, rest) (axes, rest)."""
+    shape = values.shape[: axes + 1]
+    matrices = values.reshape(math.prod(shape[:-1]), shape[-1], math.prod(values.shape[axes + 1 :]))
+    vectors = cotangent.reshape(len(matrices), matrices.shape[-1], 1)
+    return torch.bmm(matrices, vectors).reshape(shape)
+
+
+def _combine(weights: Tensor, values: Tensor) -> Tensor:
+    """Sum over the terms, (axes, T) (axes, T, rest)."""
+    axes, terms = weights.shape[:-1], weights.shape[-1]
+    rest = values.shape[len(axes) + 1 :]
+    vectors = weights.reshape(math.prod(axes), 1, terms)
+    matrices = values.reshape(len(vectors), terms, math.prod(rest))
+    return torch.bmm(vectors, matrices).reshape(*axes, *rest)
 
 
 @dataclass(frozen=True, eq=False)

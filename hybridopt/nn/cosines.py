@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from hybridopt.gradients.forward_mode import differentiable_jvp
+
 
 @runtime_checkable
 class CosineReader(Protocol):
@@ -68,9 +70,10 @@ class _Cosines(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        (delta,) = ctx.saved_tensors
-        shifted = _read(delta, ctx.reader, ctx.order + 1)
-        return cast(Tensor, -tangents[0] * shifted)
+        def derivative(delta: Tensor) -> Tensor:
+            return cast(Tensor, -tangents[0] * _read(delta, ctx.reader, ctx.order + 1))
+
+        return differentiable_jvp(derivative, *ctx.saved_tensors)
 
     @staticmethod
     def vmap(

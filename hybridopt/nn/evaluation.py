@@ -12,6 +12,7 @@ from torch import Tensor
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.execution import Executor, Job, Readout
 from hybridopt.gradients import GradientRule, Memory
+from hybridopt.gradients.forward_mode import differentiable_jvp
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +86,12 @@ class _Evaluate(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        rows, shared = ctx.saved_tensors
         evaluation = ctx.evaluation
-        return cast(Tensor, evaluation.rule.jvp(evaluation, rows, shared, tangents[:2]))
+
+        def derivative(rows: Tensor, shared: Tensor) -> Tensor:
+            return cast(Tensor, evaluation.rule.jvp(evaluation, rows, shared, tangents[:2]))
+
+        return differentiable_jvp(derivative, *ctx.saved_tensors)
 
     @staticmethod
     def vmap(

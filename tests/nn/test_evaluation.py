@@ -1,0 +1,197 @@
+"""Circuits as torch functions: any order of derivative, forward and backward, batched or not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from qiskit.circuit.library import n_local
+from torch.func import grad, hessian, jacfwd, jacrev, vmap
+
+from hybridopt import AerExecutor, CircuitLayer
+from hybridopt.optim import Newton
+from tests.nn.layers import EXACT_RULES, function_of, layer_of, tensors
+
+# of torch itself, the first time forward mode is used
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+
+NAMES = ["controlled_rotations", "repeated_parameters", "no_inputs"]
+EXACT = {"rtol": 0, "atol": 1e-11}
+
+
+def problem(name: str, rule: str, batch: int = 2):
+    """A loss that is not linear in the outputs, the outputs, and where to look at them."""
+    outputs = function_of(layer_of(name, gradient=rule))
+    x, weight = tensors(name, batch)
+
+    def loss(x, weight):
+        return (outputs(x, weight) ** 2).sum()
+
+    return loss, outputs, x.detach(), weight.detach()
+
+
+def second_derivatives(loss, x, weight) -> tuple[torch.Tensor, torch.Tensor]:
+    """Differences of first derivatives, by inputs and by weights, with an error of 1e-9."""
+    results = []
+    for position, at in enumerate((x, weight)):
+
+        def slope(moved, position=position):
+            arguments = [x, weight]
+            arguments[position] = moved
+            return grad(loss, position)(*arguments).flatten()
+
+        units = torch.eye(at.numel(), dtype=torch.float64).reshape(at.numel(), *at.shape)
+        steps = [(1e-4 * unit, 2e-4 * unit) for unit in units]
+        columns = [
+            (8 * (slope(at + h) - slope(at - h)) - slope(at + h2) + slope(at - h2)) / 12e-4
+            for h, h2 in steps
+        ]
+        results.append(torch.stack(columns) if columns else at.new_zeros(0, 0))
+    return results[0], results[1]
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+@pytest.mark.parametrize("name", ["controlled_rotations", "expressions", "exchanges"])
+def test_gradcheck_backward_forward_and_batched(name, rule):
+    function = function_of(layer_of(name, gradient=rule))
+    assert torch.autograd.gradcheck(
+        function, tensors(name, 2), check_batched_grad=True, check_forward_ad=True
+    )
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+@pytest.mark.parametrize("name", ["controlled_rotations", "exchanges", "repeated_parameters"])
+def test_gradgradcheck(name, rule):
+    function = function_of(layer_of(name, gradient=rule))
+    assert torch.autograd.gradgradcheck(function, tensors(name, 1), check_batched_grad=True)
+
+
+@pytest.mark.parametrize("nested", [hessian, lambda f, n: jacfwd(jacfwd(f, n), n),
+                                    lambda f, n: jacrev(jacrev(f, n), n),
+                                    lambda f, n: jacrev(jacfwd(f, n), n)],
+                         ids=["fwd-rev", "fwd-fwd", "rev-rev", "rev-fwd"])  # fmt: skip
+@pytest.mark.parametrize("rule", EXACT_RULES)
+@pytest.mark.parametrize("name", NAMES)
+def test_hessians_by_every_nesting_of_modes(name, rule, nested):
+    loss, _, x, weight = problem(name, rule)
+    expected = second_derivatives(loss, x, weight)
+    for position, at in enumerate((x, weight)):
+        if at.numel():
+            found = nested(loss, position)(x, weight).reshape(at.numel(), at.numel())
+            torch.testing.assert_close(found, expected[position], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+def test_mixed_second_derivatives(rule):
+    loss, _, x, weight = problem("controlled_rotations", rule)
+    weight.requires_grad_()
+    mixed = torch.autograd.functional.jacobian(
+        lambda x: torch.autograd.grad(loss(x, weight), weight, create_graph=True)[0], x
+    )
+    other = jacfwd(grad(loss, 1), 0)(x, weight.detach())
+    torch.testing.assert_close(mixed, other, **EXACT)
+    assert mixed.abs().max() > 0.1
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+def test_third_derivatives(rule):
+    loss, _, x, weight = problem("no_inputs", rule, batch=1)
+    found = jacfwd(hessian(loss, 1), 1)(x, weight)
+    step = 1e-4 * torch.tensor([1.0, 0.0, 0.0]).double()
+    second = hessian(loss, 1)
+    expected = (second(x, weight + step) - second(x, weight - step)) / 2e-4
+    torch.testing.assert_close(found[..., 0], expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+@pytest.mark.parametrize("name", NAMES)
+def test_jacobians_forward_and_backward_and_vectorized(name, rule):
+    _, outputs, x, weight = problem(name, rule)
+    backward, forward = (mode(outputs, (0, 1))(x, weight) for mode in (jacrev, jacfwd))
+    batched = torch.autograd.functional.jacobian(outputs, (x, weight), vectorize=True)
+    for one, other, third in zip(backward, forward, batched, strict=True):
+        torch.testing.assert_close(one, other, **EXACT)
+        torch.testing.assert_close(one, third, **EXACT)
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+@pytest.mark.parametrize("name", [*NAMES, "expressions"])
+def test_vmap_is_a_loop(name, rule):
+    loss, outputs, x, weight = problem(name, rule)
+    several_x = torch.stack([x, x + 0.1, x * 0.5])
+    several_w = torch.stack([weight, weight * 0.9, weight + 0.2])
+    for function, result in ((outputs, outputs(x, weight)), (grad(loss, 1), weight)):
+        for x_dim, w_dim in ((0, 0), (None, 0), (0, None)):
+            given_x = x if x_dim is None else several_x
+            given_w = weight if w_dim is None else several_w
+            mapped = vmap(function, in_dims=(x_dim, w_dim))(given_x, given_w)
+            looped = torch.stack(
+                [
+                    function(
+                        x if x_dim is None else given_x[i], weight if w_dim is None else given_w[i]
+                    )
+                    for i in range(3)
+                ]
+            )
+            assert mapped.shape == (3, *result.shape)
+            torch.testing.assert_close(mapped, looped, **EXACT)
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+def test_gradients_of_each_sample(rule):
+    loss, _, x, weight = problem("controlled_rotations", rule, batch=4)
+    each = vmap(grad(loss, 1), in_dims=(0, None))(x, weight)
+    assert each.shape == (4, len(weight))
+    torch.testing.assert_close(each.sum(0), grad(loss, 1)(x, weight), **EXACT)
+    assert not torch.allclose(each[0], each[1])
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+def test_a_graph_may_be_used_again_with_other_cotangents(rule):
+    layer = layer_of("controlled_rotations", gradient=rule)
+    x, _ = tensors("controlled_rotations", 2)
+    outputs = layer(x)
+    slopes = [
+        torch.autograd.grad(outputs[b, k], [x, layer.weight], retain_graph=True)
+        for b, k in ((0, 0), (1, 2), (0, 0))
+    ]
+    for first, last in zip(slopes[0], slopes[2], strict=True):
+        torch.testing.assert_close(first, last, rtol=0, atol=0)
+    fresh = torch.autograd.grad(layer(x)[1, 2], [x, layer.weight])
+    for one, other in zip(slopes[1], fresh, strict=True):
+        torch.testing.assert_close(one, other, **EXACT)
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+def test_newton_shares_the_evaluations_of_the_rows_of_a_hessian(rule):
+    """P = 16 with two terms each: (2 P + 1)^2 = 1,089 evaluations, not 16,928."""
+    ansatz = n_local(4, ["ry"], "cx", reps=3)
+    executor = AerExecutor()
+    layer = CircuitLayer(
+        ansatz, (), list(ansatz.parameters), ["ZIII", "IZII"], executor, rule, torch.ones(16) / 3
+    )
+    x = torch.zeros(1, 0)
+    optimizer = Newton(layer.parameters())
+
+    def closure():
+        return (layer(x) ** 2).sum()
+
+    before = closure().item()
+    first = executor.usage
+    optimizer.step(closure)
+    used = (executor.usage - first).settings
+    assert 16**2 < used < (2 * 16 + 1) ** 2 + 20  # and the losses of the line search
+    assert closure().item() < before
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+def test_on_the_meta_device_shapes_alone_come_back(rule, aer_calls):
+    layer = layer_of("expressions", gradient=rule).to("meta")
+    x = torch.zeros(5, 2, dtype=torch.float64, device="meta", requires_grad=True)
+    outputs = layer(x)
+    assert outputs.is_meta
+    assert outputs.shape == (5, 3)
+    first = torch.autograd.grad(outputs.sum(), [x, layer.weight], create_graph=True)
+    assert [slope.shape for slope in first] == [(5, 2), (4,)]
+    second = torch.autograd.grad(first[1].sum(), layer.weight)
+    assert second[0].shape == (4,)
+    assert aer_calls == []
