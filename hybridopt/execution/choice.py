@@ -26,7 +26,7 @@ from hybridopt.execution.templates import Templates
 from hybridopt.execution.translation import ForMethod, WithNoise
 
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
-WORK_WORTH_CHECKPOINTS = 4_000_000  # gates times amplitudes, about 4 ms; saving states costs 1 ms
+WORK_WORTH_CHECKPOINTS = 15_000_000  # gates times amplitudes, measured; about 15 ms
 WIDEST_DISTRIBUTION = 20  # qubits read at once from a matrix product state as probabilities
 
 
