@@ -146,6 +146,15 @@ def test_a_single_circuit_and_observable_need_no_list():
     assert result.gradients[0].shape == (6,)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_a_phase_of_the_whole_circuit_has_no_derivative(rule):
+    circuit, phase = real_amplitudes(3, reps=1), Parameter("phase")
+    circuit.global_phase = phase
+    gradient = AerEstimatorGradient(gradient=rule)
+    job = gradient.run([circuit], [SparsePauliOp("ZIX")], [[0.3] * 7], [[phase]])
+    assert job.result().gradients[0].tolist() == [0]
+
+
 def test_with_shots_the_gradient_is_sampled_around_the_exact_one():
     example = feature_map_and_ansatz()
     x, w = example.values(batch=2)

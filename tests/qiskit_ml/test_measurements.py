@@ -66,7 +66,12 @@ def test_qubits_of_a_device_that_no_gate_acts_on_are_left_out():
 
 def test_a_device_on_which_nothing_happens_keeps_one_qubit():
     circuit = QuantumCircuit(3)
-    placed = transpile(circuit.measure_all(inplace=False), coupling_map=[[0, 1], [1, 2], [2, 3]])
+    placed = transpile(
+        circuit.measure_all(inplace=False),
+        coupling_map=[[0, 1], [1, 2], [2, 3]],
+        initial_layout=[0, 1, 2],
+        optimization_level=0,
+    )
     unmeasured = without_measurements(placed)
     assert unmeasured.kept == (0,)
     outcomes = outcomes_of(unmeasured, 3, squeezed=False)

@@ -5,6 +5,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes
 from qiskit.primitives import StatevectorSampler
+from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit_machine_learning.gradients import ParamShiftSamplerGradient
 from qiskit_machine_learning.neural_networks import SamplerQNN
 from qiskit_machine_learning.primitives import QMLSampler
@@ -122,6 +123,16 @@ def test_the_library_s_own_gradient_becomes_one_job(aer_calls):
     for actual, expected in zip(ours.gradients, theirs.gradients, strict=True):
         for a, e in zip(actual, expected, strict=True):
             assert a == pytest.approx(e, abs=1e-9)
+
+
+def test_pubs_that_are_made_already():
+    circuit = measured(QuantumCircuit(3), {"c": [0, 1]})
+    circuit.measure_all()
+    pub = SamplerPub.coerce(circuit, shots=10)
+    (result,) = AerSampler(AerExecutor(shots=10)).run([pub]).result()
+    assert result.data.meas.get_counts() == {"000": 10}
+    with pytest.raises(ArgumentError, match="shots=10 were asked for"):
+        AerSampler().run([pub])
 
 
 def test_bad_arguments_are_refused(aer_calls):
