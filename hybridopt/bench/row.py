@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -37,7 +38,7 @@ class Row:
             ``"not run"``.
         reason: Why it was not timed.
         note: How it is run.
-        deviation: From the dense twin, in ``deviation_unit``.
+        deviation: From the dense twin, in ``deviation_unit``; None where it has no bound.
         allowed: Deviation that passes.
         deviation_unit: ``"relative"`` or ``"standard errors"``.
         prepare_seconds: To translate the problem.
@@ -119,7 +120,8 @@ class Row:
 
     def judged(self, verdict: Verdict) -> None:
         """Take the verdict down."""
-        self.deviation, self.allowed = verdict.deviation, verdict.allowed
+        self.deviation = verdict.deviation if math.isfinite(verdict.deviation) else None
+        self.allowed = verdict.allowed
         self.deviation_unit = verdict.unit
 
     def spent(self, cost: Cost) -> None:
