@@ -109,9 +109,10 @@ def test_a_precision_beyond_the_shots_is_refused():
         estimator.run([(example.circuit, "ZZZ", [0.1] * 9)], precision=0.0)
     for shots in (999, 1000, 4097):
         exactly = AerEstimator(AerExecutor(shots=shots))
-        exactly.run([(example.circuit, "ZZZ", [0.1] * 9)], precision=1 / np.sqrt(shots))
+        pub = (example.circuit, "ZZZ", [0.1] * 9)
+        exactly.run([pub], precision=1 / np.sqrt(shots)).result()
         with pytest.raises(ArgumentError, match=f"takes {shots + 1} shots"):
-            exactly.run([(example.circuit, "ZZZ", [0.1] * 9)], precision=1 / np.sqrt(shots + 1))
+            exactly.run([pub], precision=1 / np.sqrt(shots + 1))
     with pytest.raises(ArgumentError, match="`precision` must be 0 or more"):
         estimator.run([], precision=-1.0)
 
