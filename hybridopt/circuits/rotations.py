@@ -102,6 +102,7 @@ class Family:
         eigenvalues: Diagonal of D, qubit 0 of the rotation least significant.
         phases: The rotation in its frame, a diagonal gate of the angle, and its qubits.
         gates: The rotation itself, as gates that simulators know.
+        made_by: Function and arguments that make it; it travels as these.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Family:
     eigenvalues: Float64[np.ndarray, " states"]
     phases: Callable[[Angle], LocalGate]
     gates: Callable[[Angle], tuple[LocalGate, ...]]
+    made_by: tuple[Callable[..., Family], tuple[object, ...]]
 
     @property
     def num_qubits(self) -> int:
@@ -122,6 +124,9 @@ class Family:
         """Pairs (coefficient, shift [rad]): f'(theta) = sum of coefficient f(theta + shift)."""
         gaps = np.abs(np.subtract.outer(self.eigenvalues, self.eigenvalues))
         return TWO_TERM if np.isclose(gaps[gaps > 0], 1).all() else FOUR_TERM
+
+    def __reduce__(self) -> tuple[Callable[..., Family], tuple[object, ...]]:
+        return self.made_by  # functions of angles cannot be pickled
 
 
 def family_of(gate: Instruction, *, whole: bool = True) -> Family | None:
@@ -171,6 +176,7 @@ def _pauli_rotation(name: str) -> Family:
         eigenvalues=_parity(len(frames)) / 2,
         phases=RZGate if len(frames) == 1 else RZZGate,
         gate=gate,
+        made_by=(_pauli_rotation, (name,)),
     )
 
 
@@ -185,6 +191,7 @@ def _phase(controls: int) -> Family:
         eigenvalues=eigenvalues,
         phases=gate,
         gate=gate,
+        made_by=(_phase, (controls,)),
     )
 
 
@@ -198,6 +205,7 @@ def _controlled_rotation(controls: int, base: str) -> Family:
         eigenvalues=eigenvalues,
         phases=partial(ControlledRotation, "rz", controls),
         gate=partial(ControlledRotation, base, controls),
+        made_by=(_controlled_rotation, (controls, base)),
     )
 
 
@@ -208,6 +216,7 @@ def _in_pauli_frames(
     eigenvalues: Float64[np.ndarray, " states"],
     phases: Callable[[Angle], Gate],
     gate: Callable[[Angle], Gate],
+    made_by: tuple[Callable[..., Family], tuple[object, ...]],
 ) -> Family:
     every = tuple(range(len(frames)))
     return Family(
@@ -218,6 +227,7 @@ def _in_pauli_frames(
         eigenvalues=eigenvalues,
         phases=lambda angle: (phases(angle), every),
         gates=lambda angle: ((gate(angle), every),),
+        made_by=made_by,
     )
 
 
@@ -248,6 +258,7 @@ def _exchange(name: str) -> Family:
             (ControlledRotation("rz", 1, angle), (1, 0)),
             *out_of_frame,
         ),
+        made_by=(_exchange, (name,)),
     )
 
 
