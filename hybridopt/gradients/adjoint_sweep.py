@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Complex128, Float64
@@ -64,9 +65,7 @@ class Sweep:
         self._circuits = program.derived(
             ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
         )
-        self._act = program.derived(
-            ("observable action", readout), lambda: ObservableAction(readout, program)
-        )
+        self._act = _action(program, readout)
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._memories: dict[tuple[int, int], Memory] = {}
 
@@ -252,6 +251,16 @@ class Sweep:
         """Whether all states of all samples may be kept."""
         states = 2 * evaluations * (len(self._circuits.wanted) + 1)  # stacks are padded
         return (states * BYTES << self._program.num_qubits) <= self._executor.max_memory // 2
+
+
+def _action(program: CircuitProgram, readout: Readout) -> ObservableAction:
+    """Made once, and forgotten with the readout."""
+    known: WeakKeyDictionary[Readout, ObservableAction] = program.derived(
+        "observable actions", WeakKeyDictionary
+    )
+    if readout not in known:
+        known[readout] = ObservableAction(readout, program)
+    return known[readout]
 
 
 def _imaginary_product(
