@@ -130,9 +130,12 @@ class AerExecutor:
 
         Raises:
             ArgumentError: If the readout names qubits that the program does not have.
+            UnsupportedError: If the device that the noise is of has fewer qubits.
             ResourceError: With the number of qubits that fit.
         """
         readout.check(program)
+        if self.noise is not None:
+            self.noise.check(program.num_qubits)
         self._strategies.check(program, readout)
 
     def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
+from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
+from qiskit.quantum_info import SuperOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
-from hybridopt.errors import ArgumentTypeError
+from hybridopt.errors import ArgumentTypeError, UnsupportedError
 
 Distribution = Float64[np.ndarray, "*cells outcomes"]
 
@@ -31,6 +33,18 @@ class Noise:
 
     def __repr__(self) -> str:
         return "NoiseModel" if self.backend is None else str(self.backend.name)
+
+    def check(self, num_qubits: int) -> None:
+        """Refuse circuits that are wider than the device.
+
+        Raises:
+            UnsupportedError: With the number of qubits that it has.
+        """
+        if self.backend is not None and num_qubits > self.backend.num_qubits:
+            raise UnsupportedError(
+                f"The circuit has {num_qubits} qubits, but {self} has {self.backend.num_qubits}. "
+                "Use fewer qubits, or the noise of a larger device."
+            )
 
     def on_qubits(self, qubits: Iterable[int]) -> NoiseModel:
         """The noise of some qubits: a model of a large device takes a second to hand over."""
@@ -68,6 +82,20 @@ class Noise:
     def _confusion(self, qubit: int) -> Float64[np.ndarray, "true read"] | None:
         error = self.model._local_readout_errors.get((qubit,), self.model._default_readout_error)
         return None if error is None else np.asarray(error.probabilities, dtype=np.float64)
+
+
+def add_errors_of_measurement(
+    circuit: QuantumCircuit, model: NoiseModel, qubits: Iterable[int]
+) -> None:
+    """Append what the model does to qubits before they are measured.
+
+    Aer applies the errors of ``measure`` where it measures, not where it saves probabilities.
+    """
+    local = model._local_quantum_errors.get("measure", {})
+    for qubit in qubits:
+        error = local.get((qubit,), model._default_quantum_errors.get("measure"))
+        if error is not None:
+            circuit.append(SuperOp(error).to_instruction(), [qubit])
 
 
 def noise_of(value: object) -> Noise | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol, runtime_checkable
 
 from qiskit import QuantumCircuit, transpile
+from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
 from hybridopt.circuits.kept_gates import KEPT_GATES
 from hybridopt.execution.measuring import into_basis, save_settings
-from hybridopt.execution.noise import Noise
+from hybridopt.execution.noise import Noise, add_errors_of_measurement
 from hybridopt.execution.readout import Setting
 
 NOT_STANDARD = frozenset({"diagonal", "mcphase", "mcx", "pauli", "unitary"})
@@ -36,10 +38,17 @@ class Translated:
     places: tuple[int, ...]
     noise_model: NoiseModel | None = None
 
+    @property
+    def num_used(self) -> int:
+        """Qubits that gates act on: on a device, swaps may pass over more than the program has."""
+        return len(_in_use(self.circuit).union(self.places))
+
     def saving(self) -> tuple[QuantumCircuit, list[str]]:
         """The circuit with instructions that save probabilities, and their labels."""
         circuit = self.circuit.copy()
         placed = [Setting(s.basis, self.places_of(s)) for s in self.settings]
+        if self.noise_model is not None:  # of one setting, in Z
+            add_errors_of_measurement(circuit, self.noise_model, placed[0].qubits)
         return circuit, save_settings(circuit, placed, ())
 
     def measuring(self, place: int) -> QuantumCircuit:
@@ -102,7 +111,7 @@ class WithNoise:
         into_basis(rotated, setting)
         read_in_z = (Setting((), setting.qubits),)
         if self._noise.backend is None:
-            basis = sorted(KEPT_GATES.intersection(self._noise.model.basis_gates))
+            basis = sorted(_known_to_all().intersection(self._noise.model.basis_gates))
             done = transpile(rotated, basis_gates=basis, optimization_level=0)
             places = tuple(range(circuit.num_qubits))
         else:
@@ -118,3 +127,10 @@ class WithNoise:
 
 def _in_use(circuit: QuantumCircuit) -> set[int]:
     return {circuit.find_bit(qubit).index for item in circuit.data for qubit in item.qubits}
+
+
+@cache
+def _known_to_all() -> frozenset[str]:
+    """Gates that Qiskit can write others in and Aer can run, ``u3`` and its like among them."""
+    of_aer = AerSimulator().configuration().basis_gates
+    return KEPT_GATES.union(get_standard_gate_name_mapping()).intersection(of_aer)

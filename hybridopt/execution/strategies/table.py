@@ -9,8 +9,9 @@ from jaxtyping import Float64
 from qiskit.circuit import Parameter
 
 from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.errors import ResourceError
 from hybridopt.execution.job import Job
-from hybridopt.execution.limits import Limits
+from hybridopt.execution.limits import BYTES_PER_AMPLITUDE, Limits
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.sampling import Sampler
 from hybridopt.execution.simulator import Load, Simulator, double
@@ -49,7 +50,10 @@ class Table:
         assert isinstance(program, CircuitProgram)
         translated = self._templates.of(program, job.readout.settings(program))
         matrix = 2 if self._simulator.method == "density_matrix" else 1
-        for shared, rows in grid(job, self._limits.runs_per_call(matrix * program.num_qubits)):
+        widest = max(template.num_used for template in translated)
+        if matrix == 2:
+            self._check_placed(widest, program.num_qubits)
+        for shared, rows in grid(job, self._limits.runs_per_call(matrix * widest)):
             binds = bindings(program, job.rows[rows], job.shared[shared])
             cells = (len(shared), len(rows))
             distributions = [
@@ -62,6 +66,15 @@ class Table:
     def explain(self, job: Job) -> str:
         """The kind of table."""
         return "a run for each sample and each row of angles, many in one call"
+
+    def _check_placed(self, num_used: int, num_qubits: int) -> None:
+        if BYTES_PER_AMPLITUDE << 2 * num_used > self._limits.max_memory:
+            raise ResourceError(
+                f"Routed on the device, the circuit of {num_qubits} qubits takes {num_used}, whose "
+                f"density matrix does not fit into `max_memory`, "
+                f"{self._limits.max_memory / 1e9:.3g} GB. Raise it, or give `shots` and "
+                'method="statevector".'
+            )
 
     def _run(
         self, template: Translated, binds: dict[Parameter, list[float]], cells: int

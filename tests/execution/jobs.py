@@ -1,0 +1,77 @@
+"""Jobs of the shared families of circuits, and their numbers by Qiskit's matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+from qiskit.quantum_info import Statevector
+
+from hybridopt.circuits import CircuitProgram, lower
+from hybridopt.execution import Expectations, Job, Probabilities, Readout, Stream
+from tests.circuits.families import FAMILIES
+
+
+def lowered(name: str, *, whole: bool = True) -> tuple[CircuitProgram, Expectations]:
+    """The program of a family, and the readout of its observables."""
+    family = next(f for f in FAMILIES if f.name == name)
+    program = lower(family.circuit, family.inputs, family.weights, whole=whole)
+    return program, Expectations(family.observables)
+
+
+def job_of(
+    name: str,
+    num_rows: int = 3,
+    num_shared: int = 2,
+    *,
+    readout: Readout | None = None,
+    stream: Stream | None = None,
+    like_a_shift: bool = False,
+    whole: bool = True,
+    seed: int = 0,
+) -> Job:
+    """A table of angles for a family.
+
+    Args:
+        name: Of the family.
+        num_rows: Samples.
+        num_shared: Rows of shared angles.
+        readout: None reads the family's observables.
+        stream: Of the sampling.
+        like_a_shift: Every row of shared angles moves one angle, as a shift rule does.
+        whole: False takes controlled gates apart.
+        seed: Of the angles.
+    """
+    program, expectations = lowered(name, whole=whole)
+    generator = np.random.default_rng(seed)
+    rows = generator.uniform(-3, 3, (num_rows, program.num_row_angles))
+    shared = generator.uniform(-3, 3, (num_shared, program.num_shared_angles))
+    if like_a_shift:
+        shared[:] = shared[0]
+        moved = np.arange(1, num_shared)
+        shared[moved, moved % program.num_shared_angles] += np.pi / 2
+    return Job(program, readout or expectations, rows, shared, stream)
+
+
+def dense(job: Job) -> np.ndarray:
+    """What the job should give, shape ``(S, B, K)``."""
+    states = [
+        [Statevector(job.program.bind(row, shared)) for row in job.rows] for shared in job.shared
+    ]
+    return np.array([[_read(job, state) for state in row] for row in states])
+
+
+def _read(job: Job, state: Statevector) -> np.ndarray:
+    if isinstance(job.readout, Expectations):
+        return np.array([state.expectation_value(o).real for o in job.readout.observables])
+    assert isinstance(job.readout, Probabilities)
+    qubits = job.readout.qubits or tuple(range(job.program.num_qubits))
+    return conditional(state.probabilities_dict(), qubits, job.readout.given)
+
+
+def conditional(distribution: dict[str, float], qubits, given) -> np.ndarray:
+    """Probabilities of outcomes of some qubits, given those of others, by going through all."""
+    result = np.zeros(1 << len(qubits))
+    for outcome, probability in distribution.items():
+        bits = [int(letter) for letter in reversed(outcome)]
+        if all(bits[qubit] == value for qubit, value in given):
+            result[sum(bits[qubit] << place for place, qubit in enumerate(qubits))] += probability
+    return result / result.sum() if given and result.sum() > 0 else result

@@ -1,0 +1,376 @@
+"""Noise against direct simulations of the transpiled circuits on Aer."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import ParameterVector
+from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.quantum_info import DensityMatrix, SparsePauliOp
+from qiskit_aer import AerSimulator
+from qiskit_aer.noise import (
+    NoiseModel,
+    ReadoutError,
+    amplitude_damping_error,
+    coherent_unitary_error,
+    depolarizing_error,
+    pauli_error,
+    thermal_relaxation_error,
+)
+from qiskit_ibm_runtime.fake_provider import FakeManilaV2
+
+from hybridopt import AerExecutor, CircuitLayer
+from hybridopt.circuits import lower
+from hybridopt.errors import ArgumentTypeError, ResourceError, UnsupportedError
+from hybridopt.execution import Cost, Probabilities
+from hybridopt.execution.noise import noise_of
+from hybridopt.execution.strategies.table import bindings
+from hybridopt.execution.translation import WithNoise
+
+X, W = ParameterVector("x", 2), ParameterVector("w", 4)
+ROWS = np.array([[0.3, 0.9], [-0.7, 0.4]])
+WEIGHTS = np.array([0.3, 0.8, -0.5, 1.1])
+LABELS = ["XIZ", "IXY", "YYX"]
+ASYMMETRIC = ReadoutError([[0.9, 0.1], [0.25, 0.75]])
+DEVICE = GenericBackendV2(5, seed=1)
+
+
+def circuit() -> QuantumCircuit:
+    """Gates that stay as they are in every basis of the models below."""
+    result = QuantumCircuit(3)
+    result.sx([0, 1, 2])
+    result.rz(X[0], 0)
+    result.rz(W[0], 1)
+    result.sx([0, 1])
+    result.cx(0, 1)
+    result.rz(W[1] * X[1], 1)
+    result.cx(1, 2)
+    result.sx([1, 2])
+    result.rz(W[2], 2)
+    result.sx(2)
+    result.cx(2, 0)
+    result.rz(W[3], 0)
+    result.sx(0)
+    return result
+
+
+def bound(row, weights) -> QuantumCircuit:
+    return circuit().assign_parameters({**dict(zip(X, row)), **dict(zip(W, weights))})  # noqa: B905
+
+
+def layer_with(executor: AerExecutor, observables=LABELS, **arguments) -> CircuitLayer:
+    initial = torch.tensor(WEIGHTS)
+    return CircuitLayer(circuit(), X, W, observables, executor, initial=initial, **arguments)
+
+
+def model_of(*errors, readout=None) -> NoiseModel:
+    model = NoiseModel(basis_gates=["sx", "rz", "cx", "x", "h", "sdg"])
+    for error, gates, *qubits in errors:
+        if qubits:
+            model.add_quantum_error(error, gates, qubits[0])
+        else:
+            model.add_all_qubit_quantum_error(error, gates)
+    if readout is not None:
+        model.add_all_qubit_readout_error(readout)
+    return model
+
+
+COHERENT = coherent_unitary_error(
+    np.array([[math.cos(0.1), -1j * math.sin(0.1)], [-1j * math.sin(0.1), math.cos(0.1)]])
+)
+MODELS = {
+    "none": model_of(),
+    "depolarizing": model_of(
+        (depolarizing_error(0.02, 1), ["sx", "h"]), (depolarizing_error(0.05, 2), "cx")
+    ),
+    "damping of some": model_of(
+        (amplitude_damping_error(0.3), "sx", [1]), (amplitude_damping_error(0.1), "sx", [2])
+    ),
+    "directed": model_of(
+        (depolarizing_error(0.3, 2), "cx", [0, 1]), (depolarizing_error(0.1, 2), "cx", [1, 0])
+    ),
+    "coherent": model_of((COHERENT, "sx")),
+    "relaxation": model_of((thermal_relaxation_error(50, 70, 10), ["sx", "cx"][:1])),
+}
+
+
+def direct(model: NoiseModel, label: str, row, weights=WEIGHTS) -> float:
+    """The expectation value of Z strings after the basis change, in the noisy final state."""
+    rotated = bound(row, weights)
+    for qubit, letter in enumerate(reversed(label)):
+        if letter == "Y":
+            rotated.sdg(qubit)
+        if letter in "XY":
+            rotated.h(qubit)
+    rotated.save_density_matrix()
+    simulator = AerSimulator(method="density_matrix", noise_model=model)
+    state = simulator.run(rotated).result().data()["density_matrix"]
+    in_z = "".join("I" if letter == "I" else "Z" for letter in label)
+    return DensityMatrix(state).expectation_value(SparsePauliOp(in_z)).real
+
+
+def direct_counts(simulator: AerSimulator, transpiled: QuantumCircuit, shots: int) -> dict:
+    counts = simulator.run(transpiled, shots=shots, seed_simulator=5).result().get_counts()
+    return {outcome: count / shots for outcome, count in counts.items()}
+
+
+def parity(frequencies: dict[str, float]) -> float:
+    return sum((-1) ** outcome.count("1") * f for outcome, f in frequencies.items())
+
+
+def measured_circuit(label: str, row=ROWS[0]) -> QuantumCircuit:
+    acting = [k for k, letter in enumerate(reversed(label)) if letter != "I"]
+    result = QuantumCircuit(3, len(acting))
+    result.compose(bound(row, WEIGHTS), inplace=True)
+    for place, qubit in enumerate(acting):
+        if label[-1 - qubit] == "Y":
+            result.sdg(qubit)
+        if label[-1 - qubit] in "XY":
+            result.h(qubit)
+        result.measure(qubit, place)
+    return result
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_exact_values_are_those_of_the_density_matrix(name):
+    outputs = layer_with(AerExecutor(noise_model=MODELS[name]))(torch.tensor(ROWS)).detach()
+    expected = [[direct(MODELS[name], label, row) for label in LABELS] for row in ROWS]
+    np.testing.assert_allclose(outputs.numpy(), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["depolarizing", "damping of some", "coherent"])
+def test_parameter_shift_is_exact_with_noise(name):
+    layer = layer_with(AerExecutor(noise_model=MODELS[name]), ["XIZ"])
+    x = torch.tensor(ROWS[:1], requires_grad=True)
+    by_x, by_weight = torch.autograd.grad(layer(x).sum(), [x, layer.weight])
+    for place, unit in enumerate(np.eye(4)):
+        up, down = (
+            direct(MODELS[name], "XIZ", ROWS[0], WEIGHTS + s * 1e-4 * unit) for s in (1, -1)
+        )
+        assert by_weight[place].item() == pytest.approx((up - down) / 2e-4, abs=1e-6)
+    for place, unit in enumerate(np.eye(2)):
+        up, down = (direct(MODELS[name], "XIZ", ROWS[0] + s * 1e-4 * unit) for s in (1, -1))
+        assert by_x[0, place].item() == pytest.approx((up - down) / 2e-4, abs=1e-6)
+
+
+SAMPLED = [
+    ("automatic", "density_matrix"),
+    ("statevector", "statevector"),
+    ("matrix_product_state", "matrix_product_state"),
+]
+
+
+@pytest.mark.parametrize(("method", "used"), SAMPLED)
+def test_shots_have_the_noisy_mean(method, used, aer_calls):
+    shots = 2000
+    model = MODELS["depolarizing"]
+    executor = AerExecutor(noise_model=model, method=method, shots=shots, seed=4)
+    outputs = layer_with(executor)(torch.tensor(ROWS)).detach().numpy()
+    expected = np.array([[direct(model, label, row) for label in LABELS] for row in ROWS])
+    deviation = np.sqrt((1 - expected**2) / shots)
+    assert np.all(np.abs(outputs - expected) <= 5 * deviation)
+    assert executor.usage.settings == 6
+    assert executor.usage.shots == 6 * shots
+    assert sum(aer_calls) >= 3
+    again = AerExecutor(noise_model=model, method=method, shots=shots, seed=4)
+    assert (layer_with(again)(torch.tensor(ROWS)).detach().numpy() == outputs).all()
+
+
+READOUTS = {
+    "of all": model_of(readout=ASYMMETRIC),
+    "of measure": model_of((pauli_error([("X", 0.1), ("I", 0.9)]), "measure")),
+    "of measure, by qubit": model_of(
+        (amplitude_damping_error(0.4), "measure", [1]),
+        (pauli_error([("X", 0.1), ("I", 0.9)]), "measure", [2]),
+    ),
+    "both": model_of(
+        (amplitude_damping_error(0.3), "measure"),
+        (depolarizing_error(0.02, 1), "sx"),
+        readout=ASYMMETRIC,
+    ),
+}
+READOUTS["by qubit"] = model_of()
+READOUTS["by qubit"].add_readout_error(ASYMMETRIC, [1])
+READOUTS["by qubit"].add_readout_error(ReadoutError([[0.7, 0.3], [0.05, 0.95]]), [2])
+
+
+@pytest.mark.parametrize("shots", [None, 4000])
+@pytest.mark.parametrize("name", list(READOUTS))
+def test_errors_of_the_readout(name, shots):
+    reference_shots = 40_000
+    model = READOUTS[name]
+    executor = AerExecutor(noise_model=model, shots=shots, seed=2)
+    outputs = layer_with(executor)(torch.tensor(ROWS[:1])).detach().numpy()[0]
+    simulator = AerSimulator(noise_model=model)
+    for value, label in zip(outputs, LABELS, strict=True):
+        expected = parity(direct_counts(simulator, measured_circuit(label), reference_shots))
+        variance = 1 / reference_shots + (0 if shots is None else 1 / shots)
+        assert abs(value - expected) <= 5 * math.sqrt(variance)
+
+
+def test_probabilities_of_some_qubits_are_misread_each_by_its_own_error():
+    model = READOUTS["by qubit"]
+    layer = layer_with(AerExecutor(noise_model=model), Probabilities(qubits=(2, 0, 1)))
+    outputs = layer(torch.tensor(ROWS[:1])).detach().numpy()[0]
+    ideal = DensityMatrix(bound(ROWS[0], WEIGHTS)).probabilities([2, 0, 1])
+    confusion = np.kron(
+        np.array([[0.9, 0.1], [0.25, 0.75]]).T,
+        np.kron(np.eye(2), np.array([[0.7, 0.3], [0.05, 0.95]]).T),
+    )
+    np.testing.assert_allclose(outputs, confusion @ ideal, rtol=0, atol=1e-12)
+
+
+BACKENDS = {"fake": FakeManilaV2, "generic": lambda: DEVICE}
+
+
+@pytest.mark.parametrize("name", list(BACKENDS))
+def test_device_gives_what_the_simulator_of_it_measures(name):
+    shots = 40_000
+    backend = BACKENDS[name]()
+    executor = AerExecutor(noise_model=backend)
+    layer = layer_with(executor)
+    outputs = layer(torch.tensor(ROWS[:1])).detach().numpy()[0]
+    program = lower(circuit(), list(X), list(W), whole=False)
+    settings = layer.readout.settings(program)
+    template = program.template[0]
+    placed = WithNoise(noise_of(backend))(template, settings)
+    numbers = bindings(program, *angles_of(program))
+    simulator = AerSimulator.from_backend(backend)
+    for value, label, translated in zip(outputs, LABELS, placed, strict=True):
+        measured = translated.measuring(0)
+        for item in measured.data:
+            places = tuple(measured.find_bit(qubit).index for qubit in item.qubits)
+            assert backend.target.instruction_supported(item.operation.name, places)
+        measured = measured.assign_parameters(
+            {p: v[0] for p, v in numbers.items() if p in measured.parameters}
+        )
+        expected = parity(direct_counts(simulator, measured, shots))
+        assert abs(value - expected) <= 5 / math.sqrt(shots)
+        ideal = DensityMatrix(bound(ROWS[0], WEIGHTS)).expectation_value(SparsePauliOp(label)).real
+        assert abs(value) < abs(ideal)
+
+
+def angles_of(program) -> tuple[np.ndarray, np.ndarray]:
+    values = {**dict(zip(X, ROWS[0])), **dict(zip(W, WEIGHTS))}  # noqa: B905
+    tables = [
+        [float(e.bind({p: values[p] for p in e.parameters})) for e in expressions]
+        for expressions in (program.row_expressions, program.shared_expressions)
+    ]
+    return np.array(tables[0])[None], np.array(tables[1])[None]
+
+
+def test_shots_on_a_device_have_its_exact_mean():
+    shots = 3000
+    exact, sampled, trajectories = (
+        layer_with(AerExecutor(noise_model=DEVICE, seed=6, **options))(torch.tensor(ROWS)).detach()
+        for options in ({}, {"shots": shots}, {"shots": shots, "method": "statevector"})
+    )
+    for estimate in (sampled, trajectories):
+        assert (estimate - exact).abs().max() <= 5 / math.sqrt(shots)
+    assert not torch.equal(sampled, trajectories)
+
+
+def test_gradient_on_a_device_is_that_of_its_expectation_value():
+    layer = layer_with(AerExecutor(noise_model=DEVICE), ["IXY"])
+    x = torch.tensor(ROWS[:1])
+    (slope,) = torch.autograd.grad(layer(x).sum(), layer.weight)
+    for place in range(4):
+        values = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                layer.weight.copy_(torch.tensor(WEIGHTS + sign * 1e-4 * np.eye(4)[place]))
+                values.append(layer(x).item())
+        assert slope[place].item() == pytest.approx((values[0] - values[1]) / 2e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("gate", ["u3", "u2", "u", "rx", "ry", "r"])
+def test_noise_acts_on_any_gate_that_aer_knows(gate):
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(0.2, 1), gate)
+    turned = QuantumCircuit(3)
+    turned.ry(W[0], 0)
+    turned.h(1)
+    initial = torch.tensor([0.4], dtype=torch.float64)
+    layer = CircuitLayer(
+        turned, (), [W[0]], ["IIZ", "IXI"], AerExecutor(noise_model=model), initial=initial
+    )
+    outputs = layer(torch.zeros(1, 0, dtype=torch.float64))[0].tolist()
+    numbers = turned.assign_parameters([0.4])
+    expected = []
+    for label, qubit in (("IIZ", 0), ("IXI", 1)):
+        rotated = numbers.copy()
+        if label == "IXI":
+            rotated.h(qubit)
+        rotated = transpile(rotated, basis_gates=model.basis_gates, optimization_level=0)
+        rotated.save_density_matrix()
+        simulator = AerSimulator(method="density_matrix", noise_model=model)
+        state = DensityMatrix(simulator.run(rotated).result().data()["density_matrix"])
+        expected.append(state.expectation_value(SparsePauliOp("IIZ" if qubit == 0 else "IZI")).real)
+    assert outputs == pytest.approx(expected, abs=1e-10)
+
+
+def test_simulator_of_a_device_brings_its_noise():
+    simulator = AerSimulator.from_backend(DEVICE)
+    noise = noise_of(simulator)
+    assert noise is not None
+    assert noise.model is simulator.options.noise_model
+    assert noise.backend is None
+    plain = noise_of(AerSimulator())
+    assert plain is not None
+    assert plain.model.is_ideal()
+
+
+def test_without_noise_there_is_none():
+    assert noise_of(None) is None
+
+
+def test_every_basis_is_a_setting_and_a_run(aer_calls):
+    executor = AerExecutor(noise_model=MODELS["depolarizing"])
+    layer_with(executor)(torch.tensor(ROWS))
+    assert executor.usage == Cost(settings=6, shots=0, runs=6)
+    assert len(aer_calls) == 3
+
+
+def test_more_qubits_than_the_device_has_are_refused(aer_calls):
+    wide = QuantumCircuit(6)
+    wide.ry(W[0], range(6))
+    with pytest.raises(UnsupportedError, match=r"has 6 qubits, but fake_manila has 5\. Use fewer"):
+        CircuitLayer(wide, (), [W[0]], executor=AerExecutor(noise_model=FakeManilaV2()))
+    assert aer_calls == []
+
+
+def test_more_qubits_than_a_density_matrix_holds_are_refused(aer_calls):
+    wide = QuantumCircuit(12)
+    wide.ry(W[0], range(12))
+    model = MODELS["depolarizing"]
+    small = {"noise_model": model, "max_memory": 64 * 4**8}
+    message = "12 qubits, but with method density_matrix .* at most 8 fit. Give `shots`"
+    with pytest.raises(ResourceError, match=message):
+        CircuitLayer(wide, (), [W[0]], executor=AerExecutor(**small))
+    assert aer_calls == []
+    sampled = CircuitLayer(wide, (), [W[0]], ["Z" * 12], AerExecutor(**small, shots=5, seed=1))
+    assert sampled(torch.zeros(1, 0)).abs() <= 1
+    assert "Aer statevector" in sampled.explain()
+    assert "the density matrix does not fit" in sampled.explain()
+
+
+@pytest.mark.parametrize("value", ["depolarizing", 0.1, depolarizing_error(0.1, 1), NoiseModel])
+def test_what_is_no_noise_is_refused(value):
+    with pytest.raises(ArgumentTypeError, match="Argument `noise_model` must be"):
+        AerExecutor(noise_model=value)
+
+
+def test_adjoint_with_noise_is_refused(aer_calls):
+    with pytest.raises(UnsupportedError, match='"adjoint" needs exact state vectors'):
+        layer_with(AerExecutor(noise_model=MODELS["none"]), gradient="adjoint")
+    assert aer_calls == []
+
+
+def test_noise_is_told_in_explanations():
+    text = layer_with(AerExecutor(noise_model=DEVICE)).explain()
+    assert f"noise of {DEVICE.name}" in text
+    assert "Strategy table" in text
