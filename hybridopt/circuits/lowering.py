@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from qiskit import QuantumCircuit
@@ -184,19 +185,21 @@ def _check_parameters(
 ) -> None:
     given = [*inputs, *weights]
     names = [parameter.name for parameter in given]
-    twice = sorted({parameter.name for parameter in given if given.count(parameter) > 1})
+    known = list(circuit.parameters)
+    twice = sorted(p.name for p, count in Counter(given).items() if count > 1)
     if twice:
         raise CircuitError(
             f"Parameters given twice: {', '.join(twice)}. Each is either an input or a weight."
         )
-    missing = sorted(p.name for p in given if p not in circuit.parameters)
+    missing = sorted(p.name for p in set(given).difference(known))
     if missing:
         raise CircuitError(
             f"Parameters that the circuit does not have: {', '.join(missing)}. It has "
-            f"{', '.join(p.name for p in circuit.parameters) or 'none'}. (Two parameters of the "
+            f"{', '.join(p.name for p in known) or 'none'}. (Two parameters of the "
             "same name are different unless they are one object.)"
         )
-    unbound = [p.name for p in circuit.parameters if p not in given]
+    placed = set(given)
+    unbound = [p.name for p in known if p not in placed]
     if unbound:
         raise CircuitError(
             f"Parameters of the circuit that are neither inputs nor weights: {', '.join(unbound)}. "
