@@ -34,9 +34,9 @@ class PauliGroup:
     ) -> Float64[np.ndarray, "*cells K"]:
         """What the group adds to each observable, from probabilities or frequencies."""
         if self._fits:
-            return np.asarray(distribution @ self._outcome_weights)
-        values = [distribution @ self._signs(mask) for mask in self.masks]
-        return np.asarray(np.stack(values, axis=-1) @ self.weights.T)
+            return _cell_by_cell(distribution, self._outcome_weights)
+        values = [_cell_by_cell(distribution, self._signs(mask)[:, None]) for mask in self.masks]
+        return _cell_by_cell(np.concatenate(values, axis=-1), self.weights.T)
 
     def expectations_of_counts(self, counts: Mapping[int, int]) -> Float64[np.ndarray, " K"]:
         """The same from how often each outcome was measured; any number of qubits."""
@@ -67,6 +67,16 @@ class PauliGroup:
         """(-1)^(parity of the masked bits) for every outcome."""
         ones = np.bitwise_count(np.arange(1 << len(self.qubits), dtype=np.uint64) & np.uint64(mask))
         return np.asarray(1.0 - 2.0 * (ones & 1))
+
+
+def _cell_by_cell(
+    table: Float64[np.ndarray, "*cells n"], matrix: Float64[np.ndarray, "n K"]
+) -> Float64[np.ndarray, "*cells K"]:
+    """The product by a matrix, summed in the same order however many cells there are.
+
+    One product of matrices rounds a cell otherwise in a table of another length.
+    """
+    return np.asarray(np.matmul(table[..., None, :], matrix)[..., 0, :])
 
 
 def grouped(

@@ -1,0 +1,171 @@
+"""Every way to run a job against a dense twin, on every family of circuits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import qiskit_aer
+
+from hybridopt.execution import AerExecutor, Job, Probabilities, Stream
+from tests.circuits.families import FAMILIES
+from tests.execution.jobs import dense, job_of
+
+WAYS = {
+    "automatic": {},
+    "stacked": {"strategy": "stacked"},
+    "checkpoints": {"strategy": "checkpoints"},
+    "table": {"strategy": "table"},
+    "density matrix": {"method": "density_matrix"},
+    "matrix product state": {"method": "matrix_product_state"},
+}
+EXACT = dict.fromkeys(WAYS, 1e-11) | {"matrix product state": 1e-8}  # it cuts small amplitudes
+SHAPES = [(1, 1), (3, 1), (1, 5), (3, 4), (5, 9)]  # samples, rows of shared angles
+TINY = 64 * 2**5  # two states of four qubits: everything else goes in pieces
+
+
+def settings_of(job: Job) -> int:
+    return len(job.shared) * len(job.rows) * len(job.readout.settings(job.program))
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
+def test_expectation_values(family, way):
+    job = job_of(family.name)
+    executor = AerExecutor(**WAYS[way])
+    np.testing.assert_allclose(executor.run(job), dense(job), rtol=0, atol=EXACT[way])
+    assert executor.usage.settings == settings_of(job)
+    assert executor.usage.shots == 0
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("way", list(WAYS))
+def test_tables_of_any_shape_in_pieces_of_any_size(way, shape):
+    for name, like_a_shift in (("repeated_parameters", True), ("exchanges", False)):
+        job = job_of(name, *shape, like_a_shift=like_a_shift)
+        expected = dense(job)
+        matrix = 2 if way == "density matrix" else 1
+        for memory in (None, TINY**matrix, 8 * TINY**matrix):
+            executor = AerExecutor(**WAYS[way], max_memory=memory)
+            np.testing.assert_allclose(executor.run(job), expected, rtol=0, atol=EXACT[way])
+            assert executor.usage.settings == settings_of(job)
+
+
+READOUTS = {
+    "all": Probabilities(),
+    "some": Probabilities(qubits=(2, 0)),
+    "given": Probabilities(qubits=(1,), given=((2, 1), (0, 0))),
+    "given all others": Probabilities(qubits=(0, 1), given=((2, 0),)),
+}
+
+
+@pytest.mark.parametrize("readout", list(READOUTS))
+@pytest.mark.parametrize("way", list(WAYS))
+def test_probabilities(way, readout):
+    for name in ("two_qubit_rotations", "controlled_u"):
+        job = job_of(name, 3, 5, readout=READOUTS[readout])
+        result = AerExecutor(**WAYS[way]).run(job)
+        np.testing.assert_allclose(result, dense(job), rtol=0, atol=EXACT[way])
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_single_precision(way):
+    job = job_of("controlled_rotations", 3, 5)
+    single = AerExecutor(**WAYS[way], precision="single").run(job)
+    np.testing.assert_allclose(single, dense(job), rtol=0, atol=2e-5)
+    assert single.dtype == np.float64
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_shots_do_not_depend_on_the_pieces(way):
+    job = job_of("controlled_rotations", 5, 6)
+    matrix = 2 if way == "density matrix" else 1
+    options = {**WAYS[way], "shots": 200, "seed": 3}
+    whole = AerExecutor(**options).run(job)
+    pieces = AerExecutor(**options, max_memory=TINY**matrix).run(job)
+    np.testing.assert_array_equal(whole, pieces)
+    assert not np.array_equal(whole, AerExecutor(**{**options, "seed": 4}).run(job))
+
+
+@pytest.mark.parametrize("way", [w for w in WAYS if w != "automatic"])
+def test_every_way_draws_the_same_shots(way):
+    job = job_of("pauli_rotations", 3, 4, readout=Probabilities())
+    default = AerExecutor(shots=500, seed=8).run(job)
+    other = AerExecutor(**WAYS[way], shots=500, seed=8).run(job)
+    # a rounding error in a probability may move a shot in a million
+    assert np.abs(default - other).max() <= 2 / 500
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_parts_of_a_job_draw_what_the_whole_draws(way):
+    whole_job = job_of("exchanges", 4, 5, stream=Stream(call=2))
+    options = {**WAYS[way], "shots": 100, "seed": 5}
+    whole = AerExecutor(**options).run(whole_job)
+    part = Job(
+        whole_job.program,
+        whole_job.readout,
+        whole_job.rows[1:3],
+        whole_job.shared[2:5],
+        Stream(2, first_shared=2, first_row=1),
+    )
+    # stacks of other sizes round otherwise: equal but for a shot that falls on a border
+    difference = np.abs(AerExecutor(**options).run(part) - whole[2:5, 1:3])
+    assert np.count_nonzero(difference > 1e-9) <= 1
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_shots_scatter_about_the_exact_values(way):
+    shots = 5000
+    job = job_of("two_qubit_rotations", 3, 4, readout=Probabilities())
+    exact = dense(job)
+    executor = AerExecutor(**WAYS[way], shots=shots, seed=1)
+    sampled = executor.run(job)
+    deviation = np.sqrt(exact * (1 - exact) / shots)
+    assert np.all(np.abs(sampled - exact) <= 5 * deviation + 1 / shots)
+    assert executor.usage.shots == 12 * shots
+    np.testing.assert_allclose(sampled * shots, np.round(sampled * shots), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_runs_are_counted_where_circuits_reach_aer(way, monkeypatch):
+    ran = []
+    original = qiskit_aer.AerSimulator.run
+
+    def spy(self, circuits, **options):
+        job = original(self, circuits, **options)
+        ran.append(len(job.result().results))
+        return job
+
+    monkeypatch.setattr(qiskit_aer.AerSimulator, "run", spy)
+    executor = AerExecutor(**WAYS[way])
+    executor.run(job_of("exchanges", 4, 9, like_a_shift=True))
+    assert executor.usage.runs == sum(ran)
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_empty_tables_run_nothing(way, aer_calls):
+    for shape in ((0, 3), (2, 0), (0, 0)):
+        result = AerExecutor(**WAYS[way]).run(job_of("exchanges", *shape))
+        assert result.shape == (shape[1], shape[0], 3)
+    assert aer_calls == []
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_the_same_stack_serves_other_angles(way):
+    executor = AerExecutor(**WAYS[way])
+    first = job_of("controlled_rotations", 3, 4)
+    generator = np.random.default_rng(7)
+    for samples, tables in ((4, 3), (3, 4), (2, 2), (4, 4)):
+        rows = generator.uniform(-3, 3, (samples, first.program.num_row_angles))
+        shared = generator.uniform(-3, 3, (tables, first.program.num_shared_angles))
+        job = Job(first.program, first.readout, rows, shared)
+        np.testing.assert_allclose(executor.run(job), dense(job), rtol=0, atol=EXACT[way])
+
+
+def test_large_angles_and_exact_zeros():
+    job = job_of("controlled_rotations", 2, 2)
+    job.rows[0] = 0.0
+    job.shared[1] = 2 * math.pi * 1000 + 0.3
+    for options in WAYS.values():
+        np.testing.assert_allclose(AerExecutor(**options).run(job), dense(job), rtol=0, atol=1e-8)
