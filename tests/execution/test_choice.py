@@ -1,0 +1,146 @@
+"""Which way is chosen, and what is told of it."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_aer.noise import NoiseModel, depolarizing_error
+
+from hybridopt.circuits import MemoryProgram, lower
+from hybridopt.errors import ResourceError, UnsupportedError
+from hybridopt.execution import AerExecutor, Cost, Expectations, Job, Probabilities
+from tests.execution.jobs import dense, job_of
+
+
+def wide_job(num_qubits: int, num_rows: int = 1, num_shared: int = 2) -> Job:
+    """A chain of RY and CX, and one string of Z over all qubits."""
+    w = ParameterVector("w", num_qubits)
+    circuit = QuantumCircuit(num_qubits)
+    for qubit in range(num_qubits):
+        circuit.ry(w[qubit], qubit)
+    for qubit in range(num_qubits - 1):
+        circuit.cx(qubit, qubit + 1)
+    program = lower(circuit, (), list(w))
+    readout = Expectations((SparsePauliOp("Z" * num_qubits), SparsePauliOp("X" * num_qubits)))
+    shared = np.random.default_rng(1).uniform(-1, 1, (num_shared, num_qubits))
+    return Job(program, readout, np.zeros((num_rows, 0)), shared)
+
+
+def noisy() -> NoiseModel:
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(0.01, 2), "cx")
+    return model
+
+
+CASES = [
+    ({}, (3, 1), "Strategy stacked: 3 samples side by side"),
+    ({"strategy": "table"}, (3, 2), "Strategy table: a run for each sample .* Why: asked for"),
+    ({"strategy": "checkpoints"}, (3, 2), "Strategy checkpoints: .* Why: asked for"),
+    ({"method": "density_matrix"}, (3, 2), "Aer density_matrix .* Strategy table"),
+    ({"method": "matrix_product_state"}, (3, 2), "Aer matrix_product_state .* Strategy table"),
+    ({"shots": 20}, (3, 2), "20 shots a setting"),
+    ({"precision": "single"}, (3, 2), "single precision"),
+    ({"noise_model": noisy()}, (3, 2), "Aer density_matrix .*noise of NoiseModel. Strategy table"),
+    (
+        {"noise_model": noisy(), "shots": 9, "method": "statevector"},
+        (3, 2),
+        "Strategy measured: one call a setting, in which Aer draws every shot",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "shape", "text"), CASES, ids=range(len(CASES)))
+def test_explanations(options, shape, text, aer_calls):
+    job = job_of("controlled_rotations", *shape, whole="noise_model" not in options)
+    told = AerExecutor(**options).explain(job)
+    assert re.search(text, told), told
+    settings = shape[0] * shape[1] * len(job.readout.settings(job.program))
+    assert told.startswith(f"{settings} settings of 3 qubits on Aer")
+    assert aer_calls == []
+
+
+def test_long_tables_of_large_circuits_share_their_beginning():
+    large = wide_job(14, num_shared=60)
+    assert "Strategy checkpoints" in AerExecutor().explain(large)
+    assert "long beginning in common" in AerExecutor().explain(large)
+    assert "Strategy stacked" in AerExecutor().explain(wide_job(14, num_shared=1))
+    assert "Strategy stacked" in AerExecutor().explain(wide_job(4, num_shared=60))
+
+
+def test_programs_that_build_their_own_circuits_run_one_by_one():
+    job = Job(MemoryProgram(3), Probabilities(), np.zeros((1, 0)), np.ones((2, 8)))
+    assert "Strategy one-by-one" in AerExecutor().explain(job)
+
+
+@pytest.mark.parametrize("options", [{"method": "density_matrix"}, {"noise_model": NoiseModel()}])
+def test_programs_that_build_their_own_circuits_need_state_vectors(options, aer_calls):
+    with pytest.raises(UnsupportedError, match="memory circuit is simulated by state vectors"):
+        AerExecutor(**options).check(MemoryProgram(3), Probabilities())
+    assert aer_calls == []
+
+
+def test_wide_registers_are_read_inside_a_matrix_product_state():
+    job = wide_job(24, num_rows=2)
+    executor = AerExecutor(method="matrix_product_state")
+    assert "Strategy saved-expectations" in executor.explain(job)
+    result = executor.run(job)
+    # <Z...Z> after the chain of CX: Z on qubits that stand at even distance from the end
+    lengths = np.cos(job.shared)
+    kept = [q for q in range(24) if (23 - q) % 2 == 0]
+    expected = lengths[:, kept].prod(axis=1)
+    np.testing.assert_allclose(result[:, :, 0], np.repeat(expected[:, None], 2, 1), atol=1e-7)
+    assert executor.usage == Cost(settings=8, runs=executor.usage.runs)
+    sampled = AerExecutor(method="matrix_product_state", shots=400, seed=1)
+    assert "Strategy measured" in sampled.explain(job)
+    estimate = sampled.run(job)
+    assert np.abs(estimate[:, :, 0] - expected[:, None]).max() <= 5 / np.sqrt(400)
+    assert sampled.usage == Cost(settings=8, shots=3200, runs=8)
+
+
+@pytest.mark.parametrize("strategy", ["stacked", "checkpoints"])
+@pytest.mark.parametrize("method", ["density_matrix", "matrix_product_state"])
+def test_a_strategy_that_the_method_cannot_run_is_refused(strategy, method):
+    with pytest.raises(UnsupportedError, match=f'strategy="{strategy}" needs exact state vectors'):
+        AerExecutor(strategy=strategy, method=method)
+
+
+FITTING = [
+    ({}, 9, 64 << 8, "statevector .* at most 8 fit. Raise"),
+    ({"method": "density_matrix"}, 5, 64 << 8, "density_matrix .* at most 4 fit. Raise"),
+    ({"noise_model": noisy()}, 5, 64 << 8, "density_matrix .* at most 4 fit. Give `shots`"),
+    ({"method": "matrix_product_state"}, 64, 64 << 8, "at most 63 fit"),
+]
+
+
+@pytest.mark.parametrize(("options", "qubits", "memory", "message"), FITTING, ids=range(4))
+def test_what_does_not_fit_is_refused_with_the_number_that_fits(
+    options, qubits, memory, message, aer_calls
+):
+    job = wide_job(qubits)
+    executor = AerExecutor(**options, max_memory=memory)
+    with pytest.raises(ResourceError, match=f"has {qubits} qubits, .*{message}"):
+        executor.run(job)
+    assert aer_calls == []
+    assert executor.usage == Cost()
+    fitting = {9: 8, 5: 4, 64: 22}[qubits]
+    assert np.isfinite(executor.run(wide_job(fitting))).all()
+
+
+def test_long_lists_of_probabilities_are_refused_before_a_run(aer_calls):
+    job = job_of("pauli_rotations", 50, 50, readout=Probabilities())
+    with pytest.raises(ResourceError, match=r"result of shape \(50, 50, 8\) needs 0.00016 GB, but"):
+        AerExecutor(max_memory=10_000).run(job)
+    assert aer_calls == []
+
+
+def test_checkpoints_of_a_wide_circuit_are_those_of_a_dense_twin():
+    job = wide_job(10, num_rows=1, num_shared=8)
+    job.shared[:] = job.shared[0]
+    job.shared[np.arange(1, 8), np.arange(1, 8)] += 0.7
+    result = AerExecutor(strategy="checkpoints").run(job)
+    np.testing.assert_allclose(result, dense(job), rtol=0, atol=1e-11)
