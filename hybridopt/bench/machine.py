@@ -39,12 +39,14 @@ def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
 
 
 def machine() -> dict[str, object]:
-    """Processor, cores, memory, system and Python."""
+    """Processor, cores, load of the last minute, threads, memory, system and Python."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "usable_cores": _usable_cores(),
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "torch_threads": torch.get_num_threads(),
+        "omp": {name: value for name, value in os.environ.items() if name.startswith("OMP_")},
         "memory_gigabytes": _memory(),
         "system": platform.platform(),
         "python": platform.python_version(),

@@ -19,7 +19,9 @@ from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG, Row
 from hybridopt.bench.verdict import judge
 from hybridopt.execution import Cost
 
-MIN_REPETITIONS = 2  # within the limit of a row, or the first call alone is reported
+MIN_REPETITIONS = 2  # whatever the limit of a row
+TURN_SECONDS = 0.05  # a turn repeats shorter calls: the first after others meets cold caches
+TURN_CALLS = 16  # at most, each with angles of its own
 OUT_OF_TIME = "the time for the whole benchmark was over"
 PROBES = 3
 COMPILE_SECONDS = 60.0  # for a first call that compiles, which the column of first calls shows
@@ -64,7 +66,8 @@ def measure(
 ) -> list[Row]:
     """Check every competitor against the dense twin, then time them round by round.
 
-    All of them get the same angles in a round, and no two rounds have the same angles.
+    All of them get the same angles in a round, and no two calls of one have the same. In a round
+    each has a turn: one call, or as many as fill a twentieth of a second, as in training.
 
     Args:
         problem: Forward and gradient of one batch is a call.
@@ -81,7 +84,8 @@ def measure(
     Returns:
         One row a competitor, whatever became of it.
     """
-    first, *rounds = _angles(problem, seed, repetitions + 1)
+    first, *others = _angles(problem, seed, 1 + TURN_CALLS * repetitions)
+    rounds = [others[i : i + TURN_CALLS] for i in range(0, len(others), TURN_CALLS)]
     lanes = [Lane(one, problem, Row.of(one, problem)) for one in competitors]
     report(f"{problem.name}: the dense twin")
     twin = reference(problem, *first)
@@ -95,7 +99,7 @@ def _run(
     lanes: list[Lane],
     twin: Reference,
     first: Angles,
-    rounds: list[Angles],
+    rounds: list[list[Angles]],
     known: list[Row],
     *,
     max_seconds: float,
@@ -114,7 +118,7 @@ def _run(
         for lane in lanes:
             late = time.perf_counter() > ends and lane.row.seconds
             if lane.running and not late and _affordable(lane, max_seconds):
-                _timed_call(lane, angles)
+                _turn(lane, angles)
 
 
 def _angles(problem: Problem, seed: int, count: int) -> list[Angles]:
@@ -198,11 +202,16 @@ def _affordable(lane: Lane, max_seconds: float) -> bool:
     return done < MIN_REPETITIONS or lane.spent * (done + 1) / done <= max_seconds
 
 
-def _timed_call(lane: Lane, angles: Angles) -> None:
+def _turn(lane: Lane, angles: list[Angles]) -> None:
+    """One call, or as many as fill the turn; their mean is noted."""
     assert lane.prepared is not None
-    before = lane.prepared.usage() if lane.prepared.usage else Cost()
-    seconds, _ = _stopwatch(lane, angles)
-    lane.row.seconds.append(seconds)
+    calls, seconds = 0, 0.0
+    while calls < len(angles) and (not calls or seconds < TURN_SECONDS):
+        before = lane.prepared.usage() if lane.prepared.usage else Cost()
+        seconds += _stopwatch(lane, angles[calls])[0]
+        calls += 1
+    lane.row.seconds.append(seconds / calls)
+    lane.row.calls += calls
     lane.spent += seconds
     if lane.prepared.usage:
         lane.row.spent(lane.prepared.usage() - before)

@@ -56,7 +56,7 @@ Peer = Annotated[
     list[str] | None, typer.Option("--peer", help=f"Compare with {', '.join(peer_names())}.")
 ]
 Repetitions = Annotated[
-    int | None, typer.Option(help="Timed calls a row; 7 by default, 3 with --quick.")
+    int | None, typer.Option(help="Timed turns a row; 7 by default, 3 with --quick.")
 ]
 MaxSeconds = Annotated[
     float | None,

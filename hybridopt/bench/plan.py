@@ -38,7 +38,7 @@ class SimulatorSettings:
         precisions: ``"double"``, ``"single"``.
         batches: Instead of the problems' own.
         shots: Instead of the suite's own; None among them is exact.
-        repetitions: Timed calls; None is 7, quick 3.
+        repetitions: Timed turns; None is 7, quick 3.
         seed: Of angles and shots.
         peers: Whether all peers that are installed take part.
         peer: Peers that have to.

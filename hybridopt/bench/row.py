@@ -43,7 +43,8 @@ class Row:
         deviation_unit: ``"relative"`` or ``"standard errors"``.
         prepare_seconds: To translate the problem.
         first_seconds: Of the first call, compilation included.
-        seconds: Of every later call, in order.
+        seconds: A call, mean of every turn, in order.
+        calls: Timed in all turns together.
         settings: One gradient of ours takes so many circuits of hardware.
         spent_shots: And so many measurements.
         runs: And so many circuits in the simulator.
@@ -73,6 +74,7 @@ class Row:
     prepare_seconds: float | None = None
     first_seconds: float | None = None
     seconds: list[float] = field(default_factory=list)
+    calls: int = 0
     settings: int | None = None
     spent_shots: int | None = None
     runs: int | None = None

@@ -100,7 +100,7 @@ def _cells(row: Row, members: Sequence[Row]) -> tuple[str, ...]:
         row.rule,
         milliseconds(row.median),
         f"{milliseconds(min(row.seconds))} to {milliseconds(max(row.seconds))}",
-        str(len(row.seconds)),
+        str(row.calls),
         _times_ours(row, members),
         "" if row.first_seconds is None else f"{row.first_seconds:.2g}",
         _deviation(row),

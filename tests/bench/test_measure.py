@@ -88,9 +88,9 @@ def test_rows_are_complete_and_circuits_really_run(aer_calls):
     assert content["min_seconds"] <= content["median_seconds"] <= content["max_seconds"]
 
 
-def test_same_angles_in_a_round_and_new_ones_in_the_next():
+def test_same_angles_in_a_round_and_new_ones_in_every_call():
     order: list[str] = []
-    first, second = Scripted("a", turns=order), Scripted("b", turns=order)
+    first, second = (Scripted(name, seconds=0.06, turns=order) for name in "ab")
     run(first, second)
     assert order == ["a", "b"] * 4
     for ours, theirs in zip(first.seen, second.seen, strict=True):
@@ -98,6 +98,18 @@ def test_same_angles_in_a_round_and_new_ones_in_the_next():
     weights = [tuple(w) for _, w in first.seen]
     inputs = [tuple(x.ravel()) for x, _ in first.seen]
     assert len(set(weights)) == len(set(inputs)) == 4
+
+
+def test_a_turn_repeats_short_calls_and_notes_their_mean(monkeypatch):
+    monkeypatch.setattr("hybridopt.bench.measure.TURN_CALLS", 3)
+    monkeypatch.setattr("hybridopt.bench.measure.TURN_SECONDS", 100.0)
+    order: list[str] = []
+    first, second = (Scripted(name, seconds=0.02, turns=order) for name in "ab")
+    row, _ = run(first, second, repetitions=2)
+    assert order == ["a", "b", *["a"] * 3, *["b"] * 3, *["a"] * 3, *["b"] * 3]
+    assert (len(row.seconds), row.calls) == (2, 6)
+    assert min(row.seconds) >= 0.02
+    assert len({tuple(w) for _, w in first.seen}) == 7
 
 
 def test_what_deviates_is_never_timed():
@@ -178,6 +190,7 @@ def test_a_row_takes_no_longer_than_its_limit():
     (row,) = run(Scripted(seconds=0.2), repetitions=50, max_seconds=1.0)
     assert row.status == TIMED
     assert 2 <= len(row.seconds) <= 5
+    assert row.calls == len(row.seconds)
 
 
 def test_nothing_begins_when_time_is_over():
