@@ -1,0 +1,119 @@
+"""The adjoint rule in pieces of any size, and what it costs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit.library import n_local
+
+from hybridopt import AerExecutor, CircuitLayer
+from hybridopt.errors import UnsupportedError
+from hybridopt.gradients import Adjoint
+from tests.circuits.families import FAMILIES
+from tests.nn.layers import family, layer_of, tensors
+
+MEMORIES = (None, 64 << 6, 64 << 8, 64 << 11)  # all at once, no state kept, in between
+
+
+def slopes(layer, name: str, batch: int, cotangent: torch.Tensor) -> list[torch.Tensor]:
+    x, _ = tensors(name, batch)
+    outputs = layer(x)
+    found = torch.autograd.grad(outputs, [x, layer.weight], cotangent, allow_unused=True)
+    return [outputs.detach(), *(torch.zeros(0) if slope is None else slope for slope in found)]
+
+
+@pytest.mark.parametrize("name", [f.name for f in FAMILIES if f.inputs or f.weights])
+def test_pieces_of_any_size_give_the_same_derivatives(name):
+    cotangent = torch.linspace(-1, 2, 15, dtype=torch.float64).reshape(5, 3)
+    expected = slopes(layer_of(name), name, 5, cotangent)
+    for memory in MEMORIES:
+        layer = layer_of(name, gradient="adjoint", executor=AerExecutor(max_memory=memory))
+        for one, other in zip(slopes(layer, name, 5, cotangent), expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8])
+def test_any_number_of_samples(batch):
+    name = "exchanges"
+    cotangent = torch.randn(batch, 3, dtype=torch.float64, generator=torch.Generator())
+    expected = slopes(layer_of(name), name, batch, cotangent)
+    found = slopes(layer_of(name, gradient="adjoint"), name, batch, cotangent)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
+
+
+def test_samples_without_weight_have_no_derivative():
+    name = "controlled_rotations"
+    for memory in MEMORIES:
+        layer = layer_of(name, gradient="adjoint", executor=AerExecutor(max_memory=memory))
+        cotangent = torch.zeros(3, 3, dtype=torch.float64)
+        assert not slopes(layer, name, 3, cotangent)[1].any()
+        cotangent[1, 2] = 0.7
+        _, by_x, by_weight = slopes(layer, name, 3, cotangent)
+        assert not by_x[[0, 2]].any()
+        assert by_x[1].any()
+        assert by_weight.any()
+
+
+def test_single_precision_is_as_exact_as_it_can_be():
+    name = "controlled_rotations"
+    cotangent = torch.ones(3, 3, dtype=torch.float64)
+    expected = slopes(layer_of(name), name, 3, cotangent)
+    single = layer_of(name, gradient="adjoint", executor=AerExecutor(precision="single"))
+    for one, other in zip(slopes(single, name, 3, cotangent), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=5e-5)
+
+
+def test_a_step_costs_two_runs_and_the_settings_of_the_forward_pass(aer_calls):
+    executor = AerExecutor()
+    layer = layer_of("repeated_parameters", gradient="adjoint", executor=executor)
+    x, _ = tensors("repeated_parameters", 4)
+    layer(x).sum().backward()
+    assert executor.usage.settings == 4 * len(layer.readout.settings(layer.program))
+    assert executor.usage.runs == sum(aer_calls) == 2
+
+
+def test_backward_passes_do_not_disturb_one_another():
+    name = "controlled_rotations"
+    layer = layer_of(name, gradient="adjoint")
+    x, _ = tensors(name, 2)
+    first, second = layer(x), layer(x * 0.5)
+    late = torch.autograd.grad(first.sum(), layer.weight)[0]
+    later = torch.autograd.grad(second.sum(), layer.weight)[0]
+    fresh = torch.autograd.grad(layer(x).sum(), layer.weight)[0]
+    assert torch.equal(late, fresh)
+    fresh = torch.autograd.grad(layer(x * 0.5).sum(), layer.weight)[0]
+    assert torch.equal(later, fresh)
+
+
+def test_executors_that_hold_no_states_are_refused_when_exchanged(aer_calls):
+    layer = layer_of("controlled_rotations", gradient="adjoint")
+    layer.executor = AerExecutor(shots=10)
+    with pytest.raises(UnsupportedError, match="no exact state vectors"):
+        layer(tensors("controlled_rotations", 2)[0])
+    assert aer_calls == []
+
+
+def test_explanation_names_the_two_runs():
+    known = family("controlled_rotations")
+    text = Adjoint().explain(layer_of(known).program)
+    assert "one run forward and one back" in text
+    assert "second derivatives by parameter shift" in text
+
+
+def test_many_qubits_and_layers_against_parameter_shift():
+    ansatz = n_local(7, ["ry", "rz", "rx"], "cz", reps=1)
+    circuit = QuantumCircuit(7).compose(ansatz)
+    weights = np.random.default_rng(0).uniform(-3, 3, 42)
+    observables = ["ZIIIIIZ", "XYIIIII", "IIZZZXI"]
+    found = []
+    for rule in ("parameter-shift", "adjoint"):
+        layer = CircuitLayer(
+            circuit, (), list(ansatz.parameters), observables, gradient=rule, initial=weights
+        )
+        layer(torch.zeros(1, 0, dtype=torch.float64)).prod().backward()
+        found.append(layer.weight.grad)
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-11)
+    assert (found[0].abs() > 1e-6).sum() > 10

@@ -1,0 +1,157 @@
+"""Simultaneous perturbation: its mean, its cost, its stream of directions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from hybridopt import AerExecutor, CircuitLayer
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.execution import Probabilities
+from hybridopt.gradients import Spsa
+from tests.nn.layers import family, layer_of, tensors
+
+NAMES = ["controlled_rotations", "expressions", "repeated_parameters", "no_inputs", "no_weights"]
+
+
+def slopes(layer, name, batch=2):
+    x, _ = tensors(name, batch)
+    cotangent = torch.linspace(-1, 2, 3 * batch, dtype=torch.float64).reshape(batch, 3)
+    found = torch.autograd.grad(layer(x), [x, layer.weight], cotangent, allow_unused=True)
+    return torch.cat([slope.flatten() for slope in found if slope is not None])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mean_is_the_gradient(name):
+    draws = 80
+    exact = slopes(layer_of(name), name)
+    rule = Spsa(perturbation=1e-3, seed=4)
+    layer = layer_of(name, gradient=rule, executor=AerExecutor(seed=2))
+    estimates = torch.stack([slopes(layer, name) for _ in range(draws)])
+    error = estimates.std(0) / math.sqrt(draws)
+    assert ((estimates.mean(0) - exact).abs() <= 5 * error + 1e-5).all()
+
+
+def test_mean_with_shots_is_the_gradient():
+    draws, name = 80, "controlled_rotations"
+    exact = slopes(layer_of(name), name)
+    layer = layer_of(name, gradient="spsa", executor=AerExecutor(shots=100, seed=2))
+    estimates = torch.stack([slopes(layer, name) for _ in range(draws)])
+    error = estimates.std(0) / math.sqrt(draws)
+    bias = 0.2**2 / 2 * 10  # of second order in the perturbation, third derivatives about 10
+    assert ((estimates.mean(0) - exact).abs() <= 5 * error + bias).all()
+
+
+def test_one_angle_alone_is_a_central_difference():
+    known = family("global_phase")
+    layer = CircuitLayer(
+        known.circuit, known.inputs, known.weights, ["ZZZ"],
+        gradient=Spsa(perturbation=1e-4), initial=torch.tensor([0.3, 0.8]).double(),
+    )  # fmt: skip
+    exact = CircuitLayer(
+        known.circuit, known.inputs, known.weights, ["ZZZ"],
+        initial=torch.tensor([0.3, 0.8]).double(),
+    )  # fmt: skip
+    x = torch.tensor([[0.4, 0.1]], dtype=torch.float64)
+    found, expected = (torch.autograd.grad(one(x), one.weight)[0] for one in (layer, exact))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("directions", [1, 3])
+def test_two_settings_a_direction_whatever_the_number_of_angles(directions):
+    executor = AerExecutor()
+    layer = layer_of("two_qubit_rotations", gradient=Spsa(directions=directions), executor=executor)
+    outputs = layer(tensors("two_qubit_rotations", 4)[0])
+    before = executor.usage
+    outputs.sum().backward()
+    settings = len(layer.readout.settings(layer.program))
+    assert (executor.usage - before).settings == 2 * directions * 4 * settings
+
+
+def test_directions_follow_from_the_seed_and_the_position_in_the_stream():
+    def draw(seed, rule_seed=None, steps=2):
+        layer = layer_of(
+            "controlled_rotations", gradient=Spsa(seed=rule_seed), executor=AerExecutor(seed=seed)
+        )
+        return [slopes(layer, "controlled_rotations") for _ in range(steps)]
+
+    first, again, other = draw(1), draw(1), draw(2)
+    assert all(map(torch.equal, first, again))
+    assert not torch.equal(first[0], first[1])
+    assert not torch.equal(first[0], other[0])
+    assert torch.equal(draw(1, rule_seed=5)[0], draw(2, rule_seed=5)[0])
+
+
+def test_more_directions_scatter_less():
+    def spread(directions):
+        layer = layer_of(
+            "two_qubit_rotations",
+            gradient=Spsa(directions=directions, seed=1),
+            executor=AerExecutor(seed=1),
+        )
+        return torch.stack([slopes(layer, "two_qubit_rotations") for _ in range(25)]).std(0).mean()
+
+    assert spread(1) / spread(9) == pytest.approx(3, rel=0.4)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_forward_mode_is_the_same_estimate():
+    name = "controlled_rotations"
+    layer = layer_of(name, gradient=Spsa(seed=3, directions=60, perturbation=1e-3))
+    x, _ = tensors(name, 2)
+    directions = torch.tensor([[0.3, -0.7], [0.9, 0.2]], dtype=torch.float64)
+
+    def function(x):
+        return layer(x).sum()
+
+    _, slope = torch.func.jvp(function, (x.detach(),), (directions,))
+    expected = (torch.autograd.grad(layer_of(name)(x).sum(), x)[0] * directions).sum()
+    assert slope.item() == pytest.approx(expected.item(), abs=1.0)
+
+
+def test_post_selected_probabilities_can_be_estimated():
+    known = family("controlled_rotations")
+    readout = Probabilities(qubits=(0, 2), given=((1, 1),))
+    weights = torch.tensor(known.samples()[1])
+    rule = Spsa(directions=400, perturbation=1e-3, seed=1)
+    layer = CircuitLayer(
+        known.circuit, known.inputs, known.weights, readout, gradient=rule, initial=weights
+    )
+    x = torch.tensor(known.samples(1)[0])
+    (found,) = torch.autograd.grad(layer(x)[0, 1], layer.weight)
+    expected = []
+    for unit in torch.eye(3, dtype=torch.float64):
+        values = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                layer.weight.copy_(weights + sign * 1e-5 * unit)
+                values.append(layer(x)[0, 1].item())
+        expected.append((values[0] - values[1]) / 2e-5)
+    norm = math.sqrt(sum(e * e for e in expected))
+    for one, other in zip(found.tolist(), expected, strict=True):
+        assert one == pytest.approx(other, abs=5 * norm / math.sqrt(400) + 1e-5)
+
+
+REFUSED = [
+    ({"perturbation": 0.0}, ArgumentError, "`perturbation` must be more than 0"),
+    ({"perturbation": -0.1}, ArgumentError, "`perturbation` must be more than 0"),
+    ({"perturbation": math.nan}, ArgumentError, "`perturbation` must be finite"),
+    ({"perturbation": "small"}, ArgumentTypeError, "`perturbation` must be a number"),
+    ({"directions": 0}, ArgumentError, "`directions` must be 1 or more"),
+    ({"directions": 1.5}, ArgumentTypeError, "`directions` must be an int"),
+    ({"seed": -1}, ArgumentError, "`seed` must be 0 or more"),
+    ({"seed": True}, ArgumentTypeError, "`seed` must be an int"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), REFUSED, ids=range(len(REFUSED)))
+def test_unusable_settings_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Spsa(**arguments)
+
+
+def test_explanation_counts_the_settings():
+    text = Spsa(directions=3).explain(layer_of("controlled_rotations").program)
+    assert text.startswith("spsa: 6 settings a sample for any number of angles")
