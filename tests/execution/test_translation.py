@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -118,3 +120,13 @@ def test_templates_are_translated_once_for_program_and_settings():
     other, _ = lowered("euler_angles")
     templates.of(other, SETTINGS)
     assert counted.calls == 3
+
+
+def test_templates_are_sent_without_what_they_keep():
+    templates = Templates(ForMethod("statevector"))
+    program, _ = lowered("euler_angles")
+    templates.of(program, SETTINGS)
+    sent = pickle.loads(pickle.dumps(templates))
+    (translated,) = sent.of(program, SETTINGS)
+    circuit, state = bound(program, translated.circuit)
+    assert abs(Statevector(circuit).inner(state)) == pytest.approx(1, abs=1e-10)
