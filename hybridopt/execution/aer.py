@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -154,14 +155,13 @@ class AerExecutor:
         shape = (len(job.shared), len(job.rows), job.num_outputs)
         self._check_result(shape)
         stream = job.stream or self._next_stream()
-        sampler = None if self.shots is None else Sampler(self._entropy, stream)
         if not job.readout.settings(job.program):  # multiples of the identity: nothing to run
             return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
-        result = np.empty(shape)
+        result = np.zeros(shape)
         if result.size:
             with self._lock:  # stacks are filled with the angles of one run at a time
-                for piece in self._strategies.of(job).pieces(job, sampler):
-                    result[np.ix_(piece.shared, piece.rows)] = self._read(job, piece, sampler)
+                for part in self._strategies.parts(replace(job, stream=stream)):
+                    self._add(part, result)
         return result
 
     def explain(self, job: Job) -> str:
@@ -225,6 +225,12 @@ class AerExecutor:
     def _next_stream(self) -> Stream:
         self._calls += 1
         return Stream(self._calls - 1)
+
+    def _add(self, job: Job, result: Float64[np.ndarray, "S B K"]) -> None:
+        assert job.stream is not None
+        sampler = None if self.shots is None else Sampler(self._entropy, job.stream)
+        for piece in self._strategies.of(job).pieces(job, sampler):
+            result[np.ix_(piece.shared, piece.rows)] += self._read(job, piece, sampler)
 
     def _read(
         self, job: Job, piece: Piece, sampler: Sampler | None

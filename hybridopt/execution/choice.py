@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.program import Program
@@ -67,6 +67,19 @@ class Strategies:
     def of(self, job: Job) -> Strategy:
         """The strategy for a job."""
         return self._choose(job)[0]
+
+    def parts(self, job: Job) -> list[Job]:
+        """The job cut by settings where their probabilities would not fit; the results add up."""
+        if self.of(job).name in {"measured", "saved-expectations"}:
+            return [job]  # they hold no probabilities
+        width = job.program.num_qubits
+        size = self.limits.settings_at_once(width)
+        jobs, first = [], 0
+        for readout in job.readout.parts(size):
+            stream = job.stream and replace(job.stream, first_setting=first)
+            jobs.append(replace(job, readout=readout, stream=stream))
+            first += len(readout.settings(job.program))
+        return jobs
 
     def explain(self, job: Job) -> str:
         """The strategy for a job, what it does, and why it was chosen."""

@@ -21,11 +21,13 @@ class Stream:
         call: Number of the call of the executor.
         first_shared: Index of the first row of ``shared`` in the uncut job.
         first_row: Index of the first row of ``rows`` in the uncut job.
+        first_setting: Index of the first setting of the readout in the uncut job.
     """
 
     call: int
     first_shared: int = 0
     first_row: int = 0
+    first_setting: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 
 BYTES_PER_AMPLITUDE = 64  # Aer's state, what it saves, numpy's copy and its probabilities
+BYTES_PER_PROBABILITY = 24  # of each further setting: in Aer, in its result, and in numpy
+BYTES_PER_SAVED_AMPLITUDE = 32  # in Aer's result and in numpy
 # One run of many samples: a gate on so many amplitudes is still bound by arithmetic, not memory.
 AMPLITUDES_PER_RUN = 1 << 19
 # A table of angles: Aer gives each core a run of its own, which should fit into its cache.
@@ -28,16 +30,29 @@ class Limits:
     amplitudes: int | None = None
     rows_per_call: int = ROWS_PER_CALL
 
-    def stack_size(self, num_qubits: int, *, table: bool) -> int:
-        """Samples side by side: a power of two, at least 1."""
+    def stack_size(self, num_qubits: int, *, table: bool, settings: int = 1) -> int:
+        """Samples side by side, of which so many settings are read: a power of two, at least 1."""
         default = AMPLITUDES_PER_ROW_OF_A_TABLE if table else AMPLITUDES_PER_RUN
-        amplitudes = min(self.amplitudes or default, self.max_memory // BYTES_PER_AMPLITUDE)
+        amplitudes = min(self.amplitudes or default, self.max_memory // _bytes(settings))
         return 1 << max(0, (amplitudes >> num_qubits).bit_length() - 1)
 
-    def runs_per_call(self, num_qubits: int) -> int:
+    def runs_per_call(self, num_qubits: int, settings: int = 1) -> int:
         """Runs of that many qubits, index included, whose results are held together."""
         held = min(self.max_memory, SAVED_BYTES_PER_CALL)
-        return max(1, min(self.rows_per_call, held // (BYTES_PER_AMPLITUDE << num_qubits)))
+        return max(1, min(self.rows_per_call, held // (_bytes(settings) << num_qubits)))
+
+    def settings_at_once(self, num_qubits: int) -> int:
+        """Settings read from one run: their probabilities take a quarter of the memory at most."""
+        return max(1, self.max_memory // 4 // (BYTES_PER_PROBABILITY << num_qubits))
+
+    def states_at_once(self, num_qubits: int) -> int:
+        """States saved in one run, which take half of the memory at most."""
+        return max(1, self.max_memory // 2 // (BYTES_PER_SAVED_AMPLITUDE << num_qubits))
+
+
+def _bytes(settings: int) -> int:
+    """For each amplitude."""
+    return BYTES_PER_AMPLITUDE + BYTES_PER_PROBABILITY * max(0, settings - 1)
 
 
 def physical_memory() -> int:

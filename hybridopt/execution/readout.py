@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -82,6 +83,10 @@ class Probabilities:
                     f"to {program.num_qubits - 1}."
                 )
 
+    def parts(self, size: int) -> list[Probabilities]:
+        """Itself: there is one setting."""
+        return [self]
+
     def settings(self, program: Program) -> tuple[Setting, ...]:
         """One, in Z."""
         given = tuple(qubit for qubit, _ in self.given)
@@ -159,6 +164,19 @@ class Expectations:
                     f"Observable {place} acts on {observable.num_qubits} qubits, but the circuit "
                     f"has {program.num_qubits}. Pad its Pauli strings with I."
                 )
+
+    def parts(self, size: int) -> list[Expectations]:
+        """Readouts of at most ``size`` settings each, whose outputs add up to this one's."""
+        if len(self.groups) <= size:
+            return [self]
+        parts = []
+        for first in range(0, len(self.groups), size):
+            part = copy.copy(self)
+            object.__setattr__(part, "groups", self.groups[first : first + size])
+            if first:
+                object.__setattr__(part, "constants", np.zeros_like(self.constants))
+            parts.append(part)
+        return parts
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
         """One for each group of Paulis; none if all observables are multiples of the identity."""

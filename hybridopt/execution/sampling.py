@@ -22,6 +22,7 @@ class Sampler:
     def __init__(self, entropy: int, stream: Stream) -> None:
         sequence = np.random.SeedSequence(entropy, spawn_key=(stream.call,))
         self._first_shared, self._first_row = stream.first_shared, stream.first_row
+        self._first_setting = stream.first_setting
         self._bits = np.random.Philox(key=sequence.generate_state(2, np.uint64))
         self._generator = np.random.Generator(self._bits)
         self._start = self._bits.state  # nothing drawn, nothing left over
@@ -64,7 +65,7 @@ class Sampler:
         return int(self._generator.integers(2**31))
 
     def _go_to(self, shared: int, row: int, setting: int) -> None:
-        self._counter[1] = setting
+        self._counter[1] = self._first_setting + setting
         self._counter[2] = self._first_shared + shared
         self._counter[3] = self._first_row + row
         self._bits.state = self._start

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Complex128, Float64
 
 from hybridopt.circuits.circuit_program import CircuitProgram, Rotation
-from hybridopt.execution import Readout, StateExecutor
+from hybridopt.execution import Job, Readout, StateExecutor
+from hybridopt.execution.limits import Limits
 from hybridopt.execution.stack import Stack, StackRun
 from hybridopt.gradients.adjoint_circuits import FINAL, AdjointCircuits, layer_label, rotation_label
 from hybridopt.gradients.observable_action import ObservableAction
@@ -77,13 +78,21 @@ class Sweep:
         outputs = self._readout.num_outputs(self._program)
         result = np.empty((len(shared), len(rows), outputs))
         remember = self._fits(len(rows) * len(shared))
+        settings = self._readout.settings(self._program)
+        limits = Limits(self._executor.max_memory)
+        read = len(settings) <= limits.settings_at_once(self._program.num_qubits)
+        if not read:  # too many to read from the run whose states are remembered
+            result[:] = self._executor.run(Job(self._program, self._readout, rows, shared))
+            if not remember:
+                return result
         for s, parts in self._calls(rows, shared):
             samples = [rows[part] for part in parts]
-            memories, values = self._forward(samples, shared[s], remember=remember, read=True)
-            for part, memory, outputs_of_part in zip(parts, memories, values, strict=True):
-                result[s, part] = outputs_of_part
+            memories, values = self._forward(samples, shared[s], remember=remember, read=read)
+            for part, memory in zip(parts, memories, strict=True):
                 if remember:
                     self._memories[s, part.start] = memory
+            for part, outputs_of_part in zip(parts, values, strict=False):
+                result[s, part] = outputs_of_part
         return result
 
     def vjp(

@@ -12,6 +12,9 @@ from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.execution import Expectations, Probabilities, Readout
 
 States = Complex128[np.ndarray, "B dim"]
+Strings = dict[int, dict[int, list[tuple[int, complex]]]]
+BYTES_PER_ENTRY = 16
+BYTES_KEPT = 1 << 28  # more is made anew each time
 
 
 class ObservableAction:
@@ -27,11 +30,18 @@ class ObservableAction:
 
     def __init__(self, readout: Readout, program: CircuitProgram) -> None:
         self._dim = 1 << program.num_qubits
+        self._diagonals: dict[int, tuple[np.ndarray, list[int]]] = {}
+        self._strings: Strings = {}
         if isinstance(readout, Expectations):
-            self._diagonals = _diagonals(readout.observables, self._dim)
+            self._strings = _strings(readout.observables)
+            entries = sum(map(len, self._strings.values()))
+            if entries * self._dim * BYTES_PER_ENTRY <= BYTES_KEPT:
+                self._diagonals = {
+                    flip: (np.stack([_entry(flip, of, self._dim) for of in by.values()]), list(by))
+                    for flip, by in self._strings.items()
+                }
         else:
             self._outcome = _outcomes(readout, program)
-            self._diagonals = {}
 
     def __call__(self, weights: Float64[np.ndarray, "B K"], states: States) -> States:
         """Lambda for every sample.
@@ -40,32 +50,38 @@ class ObservableAction:
             weights: g, cotangents of the outputs.
             states: Phi.
         """
-        if not self._diagonals:
+        if not self._strings:
             return np.asarray(weights[:, self._outcome] * states)
         result = np.zeros_like(states)
-        for flip, (factors, which) in self._diagonals.items():
+        for flip, by_observable in self._strings.items():
             moved = states if flip == 0 else states[:, np.arange(self._dim) ^ flip]
-            result += (weights[:, which] @ factors) * moved
+            if self._diagonals:
+                factors, which = self._diagonals[flip]
+                result += (weights[:, which] @ factors) * moved
+                continue
+            for k, strings in by_observable.items():  # too many to keep: one at a time
+                result += weights[:, [k]] * _entry(flip, strings, self._dim) * moved
         return result
 
 
-def _diagonals(
-    observables: tuple[SparsePauliOp, ...], dim: int
-) -> dict[int, tuple[np.ndarray, list[int]]]:
-    """For each x the entry of every observable on every amplitude, and which have one."""
-    index = np.arange(dim, dtype=np.uint64)
-    by_flip: dict[int, dict[int, np.ndarray]] = defaultdict(dict)
+def _strings(observables: tuple[SparsePauliOp, ...]) -> Strings:
+    """For each x, for each observable that has it: z and the factor of each such string."""
+    strings: Strings = defaultdict(lambda: defaultdict(list))
     for k, observable in enumerate(observables):
         for pauli, coefficient in zip(observable.paulis, observable.coeffs, strict=True):
             x, z = _bits(pauli.x), _bits(pauli.z)
-            source = index ^ np.uint64(x)
-            signs = 1.0 - 2.0 * (np.bitwise_count(source & np.uint64(z)) & 1)
             phase = 1j ** ((x & z).bit_count() % 4)
-            entry = coefficient * phase * signs
-            entry = entry.real if not entry.imag.any() else entry
-            known = by_flip[x].get(k)
-            by_flip[x][k] = entry if known is None else known + entry
-    return {flip: (np.stack(list(of.values())), list(of)) for flip, of in by_flip.items()}
+            strings[x][k].append((z, complex(coefficient * phase)))
+    return strings
+
+
+def _entry(flip: int, strings: list[tuple[int, complex]], dim: int) -> np.ndarray:
+    """What the strings with this x do to every amplitude that they move there."""
+    source = np.arange(dim, dtype=np.uint64) ^ np.uint64(flip)
+    entry = np.zeros(dim, dtype=np.complex128)
+    for z, factor in strings:
+        entry += factor * (1.0 - 2.0 * (np.bitwise_count(source & np.uint64(z)) & 1))
+    return entry if entry.imag.any() else entry.real
 
 
 def _outcomes(readout: Probabilities, program: CircuitProgram) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,17 +54,20 @@ class Checkpoints:
         program = job.program
         assert isinstance(program, CircuitProgram)
         plan = plan_of(program, job.shared)
-        size = self._limits.stack_size(program.num_qubits, table=True)
-        for rows in chunks(len(job.rows), size):
+        for rows in chunks(len(job.rows), self._stack_size(job)):
             yield from self._stack_pieces(job, program, plan, rows)
 
     def explain(self, job: Job) -> str:
         """How many samples go into one circuit."""
-        size = min(self._limits.stack_size(job.program.num_qubits, table=True), len(job.rows))
+        size = min(self._stack_size(job), len(job.rows))
         return (
             f"{size} samples side by side in a run; the state before each layer is saved once, and "
             "rows of the table start from the first layer in which they differ"
         )
+
+    def _stack_size(self, job: Job) -> int:
+        settings = len(job.readout.settings(job.program))
+        return self._limits.stack_size(job.program.num_qubits, table=True, settings=settings)
 
     def _stack_pieces(
         self, job: Job, program: CircuitProgram, plan: Plan, rows: Int[np.ndarray, " b"]
@@ -73,23 +76,43 @@ class Checkpoints:
         samples = job.rows[rows]
         bits = Stack.bits_for(len(samples))
         unchanged = np.flatnonzero(plan.first == len(program.layers))
-        starts = tuple(place for place in range(len(program.layers)) if place in plan.first)
-        common = _common_run(program, bits, starts, settings if unchanged.size else ())
-        common.fill(samples, plan.common[None])
-        load = Load(
-            common.circuit,
-            len(samples) * len(settings) * unchanged.size,
-            common.binds(samples, plan.common[None]) or None,
-        )
-        ((saved,),) = self._simulator.submit([load], **small_or_large(common.num_qubits))
-        if unchanged.size:
-            tables = [common.split(double(saved[label]), len(samples)) for label in common.labels]
-            yield Piece(unchanged, rows, [np.repeat(t, unchanged.size, 0) for t in tables])
-        for start in starts:
+        starts = [place for place in range(len(program.layers)) if place in plan.first]
+        at_once = self._limits.states_at_once(program.num_qubits + bits)
+        for first in range(0, max(1, len(starts)), at_once):
+            some = tuple(starts[first : first + at_once])
+            common = _common_run(
+                program, bits, some, () if first or not unchanged.size else settings
+            )
+            common.fill(samples, plan.common[None])
+            load = Load(
+                common.circuit,
+                len(samples) * len(common.labels) * unchanged.size,
+                common.binds(samples, plan.common[None]) or None,
+            )
+            ((saved,),) = self._simulator.submit([load], **small_or_large(common.num_qubits))
+            if common.labels:
+                tables = [common.split(double(saved[t]), len(samples)) for t in common.labels]
+                yield Piece(unchanged, rows, [np.repeat(t, unchanged.size, 0) for t in tables])
+            yield from self._tails(job, program, plan, rows, {s: saved[f"layer {s}"] for s in some})
+
+    def _tails(
+        self,
+        job: Job,
+        program: CircuitProgram,
+        plan: Plan,
+        rows: Int[np.ndarray, " b"],
+        states: Mapping[int, object],
+    ) -> Iterator[Piece]:
+        """From the saved states on."""
+        settings = job.readout.settings(program)
+        samples = job.rows[rows]
+        bits = Stack.bits_for(len(samples))
+        for start, saved in states.items():
             members = np.flatnonzero(plan.first == start)
             tail = _tail(program, bits, start, settings)
-            state = double(saved[f"layer {start}"])
-            for part in chunks(len(members), self._limits.runs_per_call(tail.num_qubits)):
+            state = double(saved)
+            size = self._limits.runs_per_call(tail.num_qubits, len(settings))
+            for part in chunks(len(members), size):
                 table = job.shared[members[part]]
                 tables = run_stack(self._simulator, tail, samples, table, settings, state)
                 yield Piece(members[part], rows, tables)

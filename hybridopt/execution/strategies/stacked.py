@@ -45,7 +45,11 @@ class Stacked:
             sample_bits = Stack.bits_for(len(samples))
             table_bits = self._table_bits(job, sample_bits)
             stack = whole_circuit(program, (sample_bits, table_bits), settings)
-            size = 1 << table_bits if table_bits else self._limits.runs_per_call(stack.num_qubits)
+            size = (
+                1 << table_bits
+                if table_bits
+                else self._limits.runs_per_call(stack.num_qubits, len(settings))
+            )
             for part in chunks(len(job.shared), size):
                 tables = run_stack(self._simulator, stack, samples, job.shared[part], settings)
                 yield Piece(part, rows, tables)
@@ -58,7 +62,9 @@ class Stacked:
         return f"{text}, and {min(rows, len(job.shared))} rows of the table" if rows > 1 else text
 
     def _stack_size(self, job: Job) -> int:
-        return self._limits.stack_size(job.program.num_qubits, table=len(job.shared) > 1)
+        settings = len(job.readout.settings(job.program))
+        table = len(job.shared) > 1
+        return self._limits.stack_size(job.program.num_qubits, table=table, settings=settings)
 
     def _table_bits(self, job: Job, sample_bits: int) -> int:
         """Index qubits for rows of shared angles: none unless each would make a tiny run."""

@@ -53,7 +53,9 @@ class Table:
         widest = max(template.num_used for template in translated)
         if matrix == 2:
             self._check_placed(widest, program.num_qubits)
-        for shared, rows in grid(job, self._limits.runs_per_call(matrix * widest)):
+        for shared, rows in grid(
+            job, self._limits.runs_per_call(matrix * widest, len(job.readout.settings(program)))
+        ):
             binds = bindings(program, job.rows[rows], job.shared[shared])
             cells = (len(shared), len(rows))
             distributions = [
