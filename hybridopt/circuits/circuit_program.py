@@ -108,12 +108,15 @@ class CircuitProgram:
         steps: In order.
         row_expressions: Angles that differ from sample to sample, in inputs and weights.
         shared_expressions: Angles that are the same for all samples, in weights.
+        rewritten: Names and labels of gates of the user that did not come through as themselves:
+            errors that a noise model has for them would not act.
     """
 
     num_qubits: int
     steps: tuple[FixedGate | Rotation, ...]
     row_expressions: tuple[ParameterExpression, ...]
     shared_expressions: tuple[ParameterExpression, ...]
+    rewritten: frozenset[str] = frozenset()
 
     @property
     def num_row_angles(self) -> int:
@@ -129,6 +132,11 @@ class CircuitProgram:
     def rotations(self) -> tuple[Rotation, ...]:
         """All rotations in order."""
         return tuple(step for step in self.steps if isinstance(step, Rotation))
+
+    @cached_property
+    def fixed_names(self) -> frozenset[str]:
+        """Names of the fixed gates."""
+        return frozenset(step.gate.name for step in self.steps if isinstance(step, FixedGate))
 
     @cached_property
     def shifts(self) -> tuple[tuple[tuple[tuple[float, float], ...], ...], ...]:

@@ -56,8 +56,9 @@ def lower(
 
     Controlled rotations, phases with any controls, XXPlusYY and XXMinusYY stay in one piece: two
     or four settings for their derivative, never more than their parts need. Everything else with
-    an angle is replaced by its definition down to such gates, expressions kept. A parameter that
-    occurs several times has several angles.
+    an angle is replaced by its definition down to such gates, expressions kept (a
+    `PauliEvolutionGate` by its own synthesis, one Trotter step unless it says otherwise). A
+    parameter that occurs several times has several angles.
 
     Args:
         circuit: Without measurements.
@@ -74,7 +75,8 @@ def lower(
     steps: list[FixedGate | Rotation] = []
     row_expressions: list[Expression] = []
     shared_expressions: list[Expression] = []
-    for gate, qubits in _all_parts(circuit, whole):
+    rewritten: set[str] = set()
+    for gate, qubits in _all_parts(circuit, whole, rewritten):
         family, angle = _rotation(gate, whole)
         if family is None or angle is None:
             steps.append(FixedGate(gate, qubits))
@@ -88,34 +90,47 @@ def lower(
         steps=tuple(steps),
         row_expressions=tuple(row_expressions),
         shared_expressions=tuple(shared_expressions),
+        rewritten=frozenset(rewritten),
     )
 
 
 def taken_apart(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[Part]:
     """A gate without free angles as gates of `KEPT_GATES`."""
-    yield from _parts(gate, qubits, whole=True)
+    yield from _parts(gate, qubits, whole=True, rewritten=set())
 
 
-def _all_parts(circuit: QuantumCircuit, whole: bool) -> Iterator[Part]:
+def _all_parts(circuit: QuantumCircuit, whole: bool, rewritten: set[str]) -> Iterator[Part]:
     index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     for item in circuit.data:
-        yield from _parts(item.operation, tuple(index[qubit] for qubit in item.qubits), whole=whole)
+        qubits = tuple(index[qubit] for qubit in item.qubits)
+        yield from _parts(item.operation, qubits, whole=whole, rewritten=rewritten)
 
 
 def _parts(
-    gate: Operation, qubits: tuple[int, ...], *, whole: bool, depth: int = 0
+    gate: Operation,
+    qubits: tuple[int, ...],
+    *,
+    whole: bool,
+    rewritten: set[str],
+    depth: int = 0,
 ) -> Iterator[Part]:
     """Fixed gates and rotations, from the outermost definition inwards."""
     if isinstance(gate, Barrier):
         return
+    if getattr(gate, "label", None) is not None:
+        rewritten.add(gate.label)  # no label reaches the simulator
     if isinstance(gate, Instruction) and _is_elementary(gate, whole):
+        family, _ = _rotation(gate, whole)
+        if family is not None and family.name != gate.name:
+            rewritten.add(gate.name)
         yield gate, qubits
         return
+    rewritten.add(gate.name)
     definition = _definition_or_refusal(gate, qubits, whole, depth)
     inner = {qubit: qubits[place] for place, qubit in enumerate(definition.qubits)}
     for item in definition.data:
         places = tuple(inner[qubit] for qubit in item.qubits)
-        yield from _parts(item.operation, places, whole=whole, depth=depth + 1)
+        yield from _parts(item.operation, places, whole=whole, rewritten=rewritten, depth=depth + 1)
 
 
 def _is_elementary(gate: Instruction, whole: bool) -> bool:

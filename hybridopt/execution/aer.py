@@ -135,8 +135,6 @@ class AerExecutor:
             ResourceError: With the number of qubits that fit.
         """
         readout.check(program)
-        if self.noise is not None:
-            self.noise.check(program.num_qubits)
         self._strategies.check(program, readout)
 
     def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:

@@ -23,7 +23,7 @@ from hybridopt.execution.strategies import (
     Table,
 )
 from hybridopt.execution.templates import Templates
-from hybridopt.execution.translation import ForMethod, WithNoise
+from hybridopt.execution.translation import ForMethod, WithNoise, known_with_noise
 
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
 WORK_WORTH_CHECKPOINTS = 15_000_000  # gates times amplitudes, measured; about 15 ms
@@ -100,6 +100,8 @@ class Strategies:
             self._check_bound_program(program)
             return
         method = self._method_for(program.num_qubits)
+        if self.noise is not None:
+            self.noise.check(program, known_with_noise(method))
         fits = self._qubits_that_fit(method, readout)
         if program.num_qubits > fits:
             way_out = (
@@ -196,7 +198,7 @@ class Strategies:
 
     def _template(self, method: str) -> Templates:
         if method not in self._templates:
-            translation = ForMethod(method) if self.noise is None else WithNoise(self.noise)
+            translation = ForMethod(method) if self.noise is None else WithNoise(self.noise, method)
             self._templates[method] = Templates(translation)
         return self._templates[method]
 

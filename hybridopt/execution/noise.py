@@ -13,6 +13,7 @@ from qiskit.quantum_info import SuperOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
+from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
 
 Distribution = Float64[np.ndarray, "*cells outcomes"]
@@ -34,16 +35,38 @@ class Noise:
     def __repr__(self) -> str:
         return "NoiseModel" if self.backend is None else str(self.backend.name)
 
-    def check(self, num_qubits: int) -> None:
-        """Refuse circuits that are wider than the device.
+    def check(self, program: CircuitProgram, known: frozenset[str]) -> None:
+        """Refuse circuits that are wider than the device, and errors that would not act.
+
+        Args:
+            program: To be run.
+            known: Gates that can be run by name, with their errors.
 
         Raises:
-            UnsupportedError: With the number of qubits that it has.
+            UnsupportedError: With the number of qubits of the device, or the name of the gate.
         """
+        num_qubits = program.num_qubits
         if self.backend is not None and num_qubits > self.backend.num_qubits:
             raise UnsupportedError(
                 f"The circuit has {num_qubits} qubits, but {self} has {self.backend.num_qubits}. "
                 "Use fewer qubits, or the noise of a larger device."
+            )
+
+        if self.backend is not None:  # its gates are those that circuits are rewritten in
+            return
+        noisy = set(self.model.noise_instructions)
+        for name in sorted(noisy & program.rewritten):
+            raise UnsupportedError(
+                f"The noise model has errors for `{name}`, but that gate of the circuit is "
+                "rewritten for its derivative (or the name is a label), so they would not act as "
+                "meant. Give the errors to its parts (rx, ry, rz, rxx, ryy, rzz, rzx, p, cx), or "
+                "write the circuit in those."
+            )
+        for name in sorted((noisy & program.fixed_names) - known):
+            raise UnsupportedError(
+                f"The noise model has errors for `{name}`, which Aer cannot run as one gate with "
+                "this method. Give the errors to the gates that it consists of, and write the "
+                "circuit in those."
             )
 
     def on_qubits(self, qubits: Iterable[int]) -> NoiseModel:

@@ -9,10 +9,12 @@ from typing import Protocol, runtime_checkable
 
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.exceptions import QiskitError
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
 from hybridopt.circuits.kept_gates import KEPT_GATES
+from hybridopt.errors import CircuitError
 from hybridopt.execution.measuring import into_basis, save_settings
 from hybridopt.execution.noise import Noise, add_errors_of_measurement
 from hybridopt.execution.readout import Setting
@@ -97,10 +99,12 @@ class WithNoise:
 
     Args:
         noise: Of a device: the circuit is placed and routed as well.
+        method: Of Aer.
     """
 
-    def __init__(self, noise: Noise) -> None:
+    def __init__(self, noise: Noise, method: str) -> None:
         self._noise = noise
+        self._known = known_with_noise(method)
 
     def __call__(self, circuit: QuantumCircuit, settings: Sequence[Setting]) -> list[Translated]:
         """One circuit for each setting."""
@@ -111,18 +115,27 @@ class WithNoise:
         into_basis(rotated, setting)
         read_in_z = (Setting((), setting.qubits),)
         if self._noise.backend is None:
-            basis = sorted(_known_to_all().intersection(self._noise.model.basis_gates))
-            done = transpile(rotated, basis_gates=basis, optimization_level=0)
+            basis = sorted(self._known.intersection(self._noise.model.basis_gates))
+            done = self._transpiled(rotated, basis_gates=basis, optimization_level=0)
             places = tuple(range(circuit.num_qubits))
         else:
-            done = transpile(
+            done = self._transpiled(
                 rotated,
-                self._noise.backend,
+                backend=self._noise.backend,
                 optimization_level=1,
                 seed_transpiler=SEED_OF_THE_LAYOUT,
             )
             places = tuple(done.layout.final_index_layout())
         return Translated(done, read_in_z, places, self._noise.on_qubits(_in_use(done)))
+
+    def _transpiled(self, circuit: QuantumCircuit, **options: object) -> QuantumCircuit:
+        try:
+            return transpile(circuit, **options)
+        except QiskitError as error:
+            raise CircuitError(
+                f"The circuit cannot be written in the gates of {self._noise}: {error}. Use noise "
+                "on a set of gates in which every circuit can be written, such as rz, sx, x and cx."
+            ) from error
 
 
 def _in_use(circuit: QuantumCircuit) -> set[int]:
@@ -130,7 +143,8 @@ def _in_use(circuit: QuantumCircuit) -> set[int]:
 
 
 @cache
-def _known_to_all() -> frozenset[str]:
-    """Gates that Qiskit can write others in and Aer can run, ``u3`` and its like among them."""
-    of_aer = AerSimulator().configuration().basis_gates
-    return KEPT_GATES.union(get_standard_gate_name_mapping()).intersection(of_aer)
+def known_with_noise(method: str) -> frozenset[str]:
+    """Gates that Qiskit can write others in and a method can run, ``u3`` and the like included."""
+    of_aer = AerSimulator(method=method).configuration().basis_gates
+    standard = KEPT_GATES.union(get_standard_gate_name_mapping())
+    return standard.intersection(of_aer) - NOT_STANDARD

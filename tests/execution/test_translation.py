@@ -66,7 +66,7 @@ def check_each_setting(placed: list[Translated], program: CircuitProgram) -> Non
 def test_noise_has_a_circuit_for_each_setting_in_its_gates(name):
     program, _ = lowered(name, whole=False)
     model = NoiseModel(basis_gates=["u3", "cx", "id"])
-    placed = WithNoise(noise_of(model))(program.template[0], SETTINGS)
+    placed = WithNoise(noise_of(model), "density_matrix")(program.template[0], SETTINGS)
     check_each_setting(placed, program)
     for translated in placed:
         assert set(translated.circuit.count_ops()) <= {"u3", "cx", "id", "delay"}
@@ -76,7 +76,7 @@ def test_noise_has_a_circuit_for_each_setting_in_its_gates(name):
 def test_devices_have_their_gates_and_couplings(name):
     backend = GenericBackendV2(5, coupling_map=[[0, 1], [1, 2], [2, 3], [3, 4]], seed=1)
     program, _ = lowered(name, whole=False)
-    placed = WithNoise(noise_of(backend))(program.template[0], SETTINGS)
+    placed = WithNoise(noise_of(backend), "density_matrix")(program.template[0], SETTINGS)
     check_each_setting(placed, program)
     for translated in placed:
         assert translated.circuit.num_qubits == 5
