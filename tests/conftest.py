@@ -32,6 +32,7 @@ PUBLIC_DOORS = (
     "hybridopt.data.generated",
     "hybridopt.data.load",
     "hybridopt.execution.aer",
+    "hybridopt.execution.job",
     "hybridopt.execution.readout",
     "hybridopt.gradients.registry",
     "hybridopt.gradients.spsa",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -14,10 +15,16 @@ from qiskit_aer import AerSimulator
 
 from hybridopt import checks
 from hybridopt.circuits.program import Program
-from hybridopt.errors import DeviceError, ResourceError, UnsupportedError
+from hybridopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DeviceError,
+    ResourceError,
+    UnsupportedError,
+)
 from hybridopt.execution.choice import STRATEGIES, Strategies
 from hybridopt.execution.cost import Cost
-from hybridopt.execution.job import Job, Stream
+from hybridopt.execution.job import Job, Stream, check_types
 from hybridopt.execution.limits import Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.readout import Readout
@@ -29,6 +36,7 @@ from hybridopt.execution.strategies import Piece
 DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
+_HEXADECIMAL = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
 MAX_SHOTS = 2**63 - 1  # numpy counts to there
 GPU_HINT = (
     'Use device="CPU", or replace qiskit-aer by its GPU build: `pip uninstall qiskit-aer`, then '
@@ -130,10 +138,13 @@ class AerExecutor:
         """Refuse what does not fit together or into `max_memory`; nothing is run.
 
         Raises:
-            ArgumentError: If the readout names qubits that the program does not have.
+            ArgumentTypeError: If they are no program and no readout.
+            ArgumentError: If the circuit has no qubits, or the readout names qubits that it does
+                not have.
             UnsupportedError: If the device that the noise is of has fewer qubits.
             ResourceError: With the number of qubits that fit.
         """
+        check_types(program, readout)
         readout.check(program)
         self._strategies.check(program, readout)
 
@@ -144,12 +155,12 @@ class AerExecutor:
             Shape ``(S, B, K)``: exact, or estimated from the shots.
 
         Raises:
+            ArgumentTypeError: If this is no job, or one of other things.
             ResourceError: If one circuit, or the result, does not fit into `max_memory`.
             ArgumentError: If the tables have the wrong width, or an angle is not finite.
             ExecutionError: If Aer reports a failure.
         """
-        self.check(job.program, job.readout)
-        job.check()
+        self._check_job(job)
         shape = (len(job.shared), len(job.rows), job.num_outputs)
         self._check_result(shape)
         stream = job.stream or self._next_stream()
@@ -163,7 +174,8 @@ class AerExecutor:
         return result
 
     def explain(self, job: Job) -> str:
-        """Which strategy runs the job, and why."""
+        """Which strategy runs the job, and why; refuses what `run` refuses, and runs nothing."""
+        self._check_job(job)
         return self._strategies.explain(job)
 
     @property
@@ -200,9 +212,33 @@ class AerExecutor:
         return {"entropy": hex(self._entropy), "calls": self._calls}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on sampling where `state_dict` was taken."""
-        self._entropy = int(state["entropy"], 16)
-        self._calls = int(state["calls"])
+        """Go on sampling where `state_dict` was taken.
+
+        Raises:
+            ArgumentTypeError: If the state is no dict of the types that `state_dict` gives.
+            ArgumentError: If a key is missing, or its value is out of range.
+        """
+        if not isinstance(state, Mapping):
+            raise ArgumentTypeError(
+                "The state of an executor must be the dict that `state_dict` gives, but is of "
+                f"type {type(state).__name__}."
+            )
+        for key in ("entropy", "calls"):
+            if key not in state:
+                raise ArgumentError(
+                    f"The state of the executor has no key `{key}`. Give what `state_dict` gave."
+                )
+        entropy, calls = state["entropy"], checks.integer("calls", state["calls"], minimum=0)
+        if not isinstance(entropy, str):
+            raise ArgumentTypeError(
+                f"Key `entropy` of the state must be a str, but is of type "
+                f"{type(entropy).__name__}. Give what `state_dict` gave."
+            )
+        if _HEXADECIMAL.fullmatch(entropy) is None:
+            raise ArgumentError(
+                f"Key `entropy` of the state must be a number such as '0x2a', but is {entropy!r}."
+            )
+        self._entropy, self._calls = int(entropy, 16), calls
 
     def __repr__(self) -> str:
         noise = "" if self.noise is None else f", noise_model={self.noise}"
@@ -219,6 +255,16 @@ class AerExecutor:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=Lock())
+
+    def _check_job(self, job: object) -> None:
+        if not isinstance(job, Job):
+            raise ArgumentTypeError(
+                f"An executor runs a hybridopt.execution.Job, but was given a "
+                f"{type(job).__name__}. Make one, as by `Job(lower(circuit), Probabilities(), "
+                "rows, shared)`, or put the circuit into a CircuitLayer."
+            )
+        self.check(job.program, job.readout)
+        job.check()
 
     def _next_stream(self) -> Stream:
         self._calls += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.program import Program
@@ -11,7 +12,7 @@ from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.limits import BYTES_PER_AMPLITUDE, Limits
 from hybridopt.execution.noise import Noise
-from hybridopt.execution.readout import Expectations, Readout
+from hybridopt.execution.readout import Expectations, Probabilities, Readout
 from hybridopt.execution.simulator import Simulator
 from hybridopt.execution.strategies import (
     Checkpoints,
@@ -28,6 +29,7 @@ from hybridopt.execution.translation import ForMethod, WithNoise, known_with_noi
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
 WORK_WORTH_CHECKPOINTS = 15_000_000  # gates times amplitudes, measured; about 15 ms
 WIDEST_DISTRIBUTION = 20  # qubits read at once from a matrix product state as probabilities
+WIDEST_REGISTER = 63  # qubits; Aer counts outcomes in 64 bits
 
 
 @dataclass
@@ -87,9 +89,11 @@ class Strategies:
         settings = len(job.readout.settings(job.program))
         count = len(job.shared) * len(job.rows) * settings
         sampling = "exact" if self.shots is None else f"{self.shots} shots a setting"
+        sampling = "1 shot a setting" if self.shots == 1 else sampling
         noise = "" if self.noise is None else f", noise of {self.noise}"
         return (
-            f"{count} settings of {job.program.num_qubits} qubits on Aer {method} ({self.device}, "
+            f"{count} {'setting' if count == 1 else 'settings'} of "
+            f"{_qubits(job.program.num_qubits)} on Aer {method} ({self.device}, "
             f"{self.precision} precision), {sampling}{noise}. Strategy {strategy.name}: "
             f"{strategy.explain(job)}. Why: {reason}."
         )
@@ -102,17 +106,34 @@ class Strategies:
         method = self._method_for(program.num_qubits)
         if self.noise is not None:
             self.noise.check(program, known_with_noise(method))
-        fits = self._qubits_that_fit(method, readout)
+        fits = self._qubits_that_fit(method)
         if program.num_qubits > fits:
             way_out = (
                 "Give `shots` to simulate trajectories, raise `max_memory`, or use fewer qubits."
                 if method == "density_matrix" and self.method == "automatic"
                 else "Raise `max_memory`, or use fewer qubits."
             )
-            raise ResourceError(
-                f"The circuit has {program.num_qubits} qubits, but with method {method} and "
-                f"`max_memory` {self.limits.max_memory / 1e9:.3g} GB at most {fits} fit. {way_out}"
-            )
+            self._refuse(f"The circuit has {_qubits(program.num_qubits)}", method, fits, way_out)
+        if isinstance(readout, Probabilities):
+            self._check_distribution(program, readout, method)
+
+    def _check_distribution(
+        self, program: CircuitProgram, readout: Probabilities, method: str
+    ) -> None:
+        """A matrix product state is as large as its entanglement; its probabilities are not."""
+        (setting,) = readout.settings(program)
+        read, fits = len(setting.qubits), self._largest(2)
+        if read > fits:
+            given = f", {len(readout.given)} of them given" if readout.given else ""
+            what = f"Probabilities of {_qubits(read)} are read at once{given}"
+            self._refuse(what, method, fits, "Raise `max_memory`, or read fewer qubits.")
+
+    def _refuse(self, what: str, method: str, fits: int, way_out: str) -> NoReturn:
+        number = f"at most {fits} fit" if fits else "not even one fits"
+        raise ResourceError(
+            f"{what}, but with method {method} and `max_memory` "
+            f"{self.limits.max_memory / 1e9:.3g} GB {number}. {way_out}"
+        )
 
     def _choose(self, job: Job) -> tuple[Strategy, str, str]:
         program = job.program
@@ -137,17 +158,15 @@ class Strategies:
         if self.noise is not None and method != "density_matrix":
             strategy: Strategy = Measured(self._simulator(method), self._template(method))
             return strategy, method, "the density matrix does not fit, or was not asked for"
-        widest = max(len(s.qubits) for s in job.readout.settings(job.program))
+        settings = job.readout.settings(job.program)
+        widest = max((len(setting.qubits) for setting in settings), default=0)
         if method == "matrix_product_state" and widest > WIDEST_DISTRIBUTION:
             reason = f"{widest} qubits are read at once, too many for a list of probabilities"
+            simulator, templates = self._simulator(method), self._template(method)
             if self.shots is not None:
-                return Measured(self._simulator(method), self._template(method)), method, reason
-            templates = self._template(method)
-            return (
-                SavedExpectations(self._simulator(method), self.limits, templates),
-                method,
-                reason,
-            )
+                return Measured(simulator, templates), method, reason
+            if isinstance(job.readout, Expectations):
+                return SavedExpectations(simulator, self.limits, templates), method, reason
         return self._table(method), method, "stacks and checkpoints need state vectors"
 
     def _table(self, method: str) -> Table:
@@ -161,13 +180,10 @@ class Strategies:
         fits = num_qubits <= self._largest(4)
         return "density_matrix" if fits or self.shots is None else "statevector"
 
-    def _qubits_that_fit(self, method: str, readout: Readout) -> int:
-        if method == "density_matrix":
-            return self._largest(4)
-        if method == "statevector":
-            return self._largest(2)
-        # a matrix product state is as large as its entanglement; a list of probabilities is not
-        return 63 if isinstance(readout, Expectations) or readout.qubits else self._largest(2)
+    def _qubits_that_fit(self, method: str) -> int:
+        if method == "matrix_product_state":
+            return WIDEST_REGISTER
+        return self._largest(4 if method == "density_matrix" else 2)
 
     def _largest(self, base: int) -> int:
         """Qubits whose ``base ** n`` amplitudes fit."""
@@ -201,6 +217,10 @@ class Strategies:
             translation = ForMethod(method) if self.noise is None else WithNoise(self.noise, method)
             self._templates[method] = Templates(translation)
         return self._templates[method]
+
+
+def _qubits(number: int) -> str:
+    return "1 qubit" if number == 1 else f"{number} qubits"
 
 
 def _work(job: Job, program: CircuitProgram) -> int:

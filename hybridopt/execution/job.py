@@ -9,7 +9,7 @@ from jaxtyping import Float64
 
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.program import Program
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution.readout import Readout
 
 
@@ -40,6 +40,10 @@ class Job:
         rows: Angles of the samples, shape ``(B, R)`` [rad].
         shared: Angles that all samples share, shape ``(S, O)`` [rad].
         stream: None lets the executor number the call.
+
+    Raises:
+        ArgumentTypeError: If a table is no numpy array of real numbers (integers are converted).
+        ArgumentError: If a table has other than 2 dimensions.
     """
 
     program: Program
@@ -47,6 +51,15 @@ class Job:
     rows: Float64[np.ndarray, "B R"]
     shared: Float64[np.ndarray, "S O"]
     stream: Stream | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "shared"):
+            object.__setattr__(self, name, _table(name, getattr(self, name)))
+        if self.stream is not None and not isinstance(self.stream, Stream):
+            raise ArgumentTypeError(
+                f"The `stream` of a job must be a Stream or None, but is of type "
+                f"{type(self.stream).__name__}."
+            )
 
     @property
     def num_outputs(self) -> int:
@@ -74,6 +87,41 @@ class Job:
                 )
             if not np.isfinite(table).all():
                 raise ArgumentError(_not_finite(self.program, name, table))
+
+
+def check_types(program: object, readout: object) -> None:
+    """Refuse what is no program with qubits, or no readout.
+
+    Raises:
+        ArgumentTypeError: Naming which of the two.
+        ArgumentError: If the circuit has no qubits.
+    """
+    if not isinstance(program, Program):
+        raise ArgumentTypeError(
+            "The program must be a lowered circuit, but is of type "
+            f"{type(program).__name__}. Lower a circuit by `hybridopt.circuits.lower(circuit)`."
+        )
+    if not isinstance(readout, Readout):
+        raise ArgumentTypeError(
+            "The readout must be Expectations((observable, ...)) or Probabilities(), but is of "
+            f"type {type(readout).__name__}."
+        )
+    if program.num_qubits == 0:
+        raise ArgumentError("The circuit has no qubits, so there is nothing to read.")
+
+
+def _table(name: str, value: object) -> Float64[np.ndarray, "N A"]:
+    kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+        raise ArgumentTypeError(
+            f"Table `{name}` must be a numpy array of real numbers, but is of type {kind}. Make "
+            "one by `numpy.array(angles, dtype=float)`, one line a row."
+        )
+    if value.ndim != 2:
+        raise ArgumentError(
+            f"Table `{name}` must have 2 dimensions, rows and angles, but has shape {value.shape}."
+        )
+    return np.asarray(value, dtype=np.float64)
 
 
 def _not_finite(program: Program, name: str, table: Float64[np.ndarray, "N A"]) -> str:

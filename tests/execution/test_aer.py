@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import qiskit_aer
+from qiskit import QuantumCircuit
 from qiskit_aer.noise import NoiseModel
 
-from hybridopt.circuits import MemoryProgram
+from hybridopt.circuits import MemoryProgram, lower
 from hybridopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -289,3 +291,65 @@ def test_unusable_arguments_are_refused(arguments, error, message, aer_calls):
         AerExecutor(**arguments)
     assert message in str(caught.value)
     assert aer_calls == []
+
+
+@pytest.mark.parametrize("verb", ["run", "explain"])
+@pytest.mark.parametrize("options", [{}, {"method": "density_matrix"}, {"shots": 9}])
+@pytest.mark.parametrize(
+    ("job", "error", "message"),
+    [
+        (QuantumCircuit(2), ArgumentTypeError, "runs a hybridopt.execution.Job, .* QuantumCircuit"),
+        (None, ArgumentTypeError, "but was given a NoneType"),
+        (
+            replace(rotations_job(), program=QuantumCircuit(2)),
+            ArgumentTypeError,
+            "must be a lowered circuit, but is of type QuantumCircuit. Lower a circuit by",
+        ),
+        (
+            replace(rotations_job(), readout=["ZII"]),
+            ArgumentTypeError,
+            "readout must be Expectations.* but is of type list",
+        ),
+        (
+            replace(rotations_job(), readout=Probabilities((4,))),
+            ArgumentError,
+            "Probabilities of qubit 4 were asked for",
+        ),
+        (
+            Job(lower(QuantumCircuit(0)), Probabilities(), np.zeros((1, 0)), np.zeros((1, 0))),
+            ArgumentError,
+            "circuit has no qubits",
+        ),
+        (
+            Job(lower(QuantumCircuit(40)), Probabilities(), np.zeros((1, 0)), np.zeros((1, 0))),
+            ResourceError,
+            "circuit has 40 qubits, but",
+        ),
+    ],
+    ids=range(7),
+)
+def test_jobs_that_cannot_be_run_are_refused_by_name(verb, options, job, error, message, aer_calls):
+    with pytest.raises(error, match=message):
+        getattr(AerExecutor(**options), verb)(job)
+    assert aer_calls == []
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "message"),
+    [
+        ({}, ArgumentError, "has no key `entropy`"),
+        ({"entropy": "0x1"}, ArgumentError, "has no key `calls`"),
+        (None, ArgumentTypeError, "must be the dict .* type NoneType"),
+        ({"entropy": 1, "calls": 1}, ArgumentTypeError, "`entropy` .* must be a str"),
+        ({"entropy": "spam", "calls": 1}, ArgumentError, "`entropy` .* is 'spam'"),
+        ({"entropy": "-0x1", "calls": 1}, ArgumentError, "`entropy` .* is '-0x1'"),
+        ({"entropy": "0x1", "calls": "1"}, ArgumentTypeError, "`calls` must be an int"),
+        ({"entropy": "0x1", "calls": -1}, ArgumentError, "`calls` must be 0 or more"),
+    ],
+)
+def test_states_of_nothing_are_refused_and_change_nothing(state, error, message):
+    executor = AerExecutor(shots=5, seed=3)
+    before = executor.state_dict()
+    with pytest.raises(error, match=message):
+        executor.load_state_dict(state)
+    assert executor.state_dict() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
-from hybridopt.circuits import MemoryProgram, lower
+from hybridopt.circuits import CircuitProgram, MemoryProgram, lower
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Expectations, Job, Probabilities
 from tests.execution.jobs import dense, job_of
@@ -100,6 +101,78 @@ def test_wide_registers_are_read_inside_a_matrix_product_state():
     estimate = sampled.run(job)
     assert np.abs(estimate[:, :, 0] - expected[:, None]).max() <= 5 / np.sqrt(400)
     assert sampled.usage == Cost(settings=8, shots=3200, runs=8)
+
+
+def product(num_qubits: int) -> tuple[CircuitProgram, np.ndarray]:
+    """A state without entanglement, and the probability of 1 of every qubit."""
+    angles = np.random.default_rng(3).uniform(0.3, 2.8, num_qubits)
+    circuit = QuantumCircuit(num_qubits)
+    for qubit, angle in enumerate(angles):
+        circuit.ry(angle, qubit)
+    return lower(circuit), np.sin(angles / 2) ** 2
+
+
+@pytest.mark.parametrize(
+    ("num_qubits", "qubits", "given"),
+    [
+        (24, tuple(range(21)), ()),
+        (40, (2, 39, 0), tuple((qubit, qubit % 2) for qubit in range(3, 21))),
+        (21, None, ()),
+    ],
+)
+def test_exact_probabilities_of_many_qubits_of_a_matrix_product_state(num_qubits, qubits, given):
+    program, ones = product(num_qubits)
+    job = Job(program, Probabilities(qubits, given), np.zeros((1, 0)), np.zeros((1, 0)))
+    executor = AerExecutor(method="matrix_product_state")
+    assert "Strategy table" in executor.explain(job)
+    (values,) = executor.run(job)[0]
+    expected = np.ones(1)
+    for qubit in range(num_qubits) if qubits is None else qubits:
+        expected = np.kron([1 - ones[qubit], ones[qubit]], expected)
+    np.testing.assert_allclose(values, expected, rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("shots", [None, 100])
+@pytest.mark.parametrize(
+    ("readout", "message"),
+    [
+        (Probabilities((0,), tuple((k, 0) for k in range(1, 40))), "of 40 qubits .* 39 of them"),
+        (Probabilities(tuple(range(12))), "of 12 qubits are read at once, but"),
+        (Probabilities(), "of 40 qubits are read at once, but"),
+    ],
+)
+def test_more_qubits_read_at_once_than_fit_are_refused(shots, readout, message, aer_calls):
+    program, _ = product(40)
+    job = Job(program, readout, np.zeros((1, 0)), np.zeros((1, 0)))
+    executor = AerExecutor(method="matrix_product_state", shots=shots, max_memory=200 << 10)
+    for refuses in (executor.run, executor.explain):
+        with pytest.raises(ResourceError, match=f"Probabilities {message}.* at most 11 fit"):
+            refuses(job)
+    assert aer_calls == []
+    assert executor.run(replace(job, readout=Probabilities(tuple(range(11))))).shape[-1] == 2048
+
+
+@pytest.mark.parametrize("method", ["statevector", "density_matrix", "matrix_product_state"])
+def test_multiples_of_the_identity_are_explained(method, aer_calls):
+    readout = Expectations((SparsePauliOp("III", 2.0),))
+    job = Job(product(3)[0], readout, np.zeros((2, 0)), np.zeros((1, 0)))
+    told = AerExecutor(method=method).explain(job)
+    assert told.startswith(f"0 settings of 3 qubits on Aer {method}")
+    assert aer_calls == []
+
+
+def test_explanations_count_in_the_singular():
+    job = Job(product(1)[0], Probabilities(), np.zeros((1, 0)), np.zeros((1, 0)))
+    told = AerExecutor(shots=1).explain(job)
+    assert told.startswith("1 setting of 1 qubit on Aer statevector")
+    assert "1 shot a setting. Strategy stacked: 1 sample in a run" in told
+    assert "checkpoints: 1 sample in a run" in AerExecutor(strategy="checkpoints").explain(job)
+
+
+def test_a_memory_without_room_for_a_qubit_is_told_so():
+    job = Job(product(1)[0], Probabilities(), np.zeros((1, 0)), np.zeros((1, 0)))
+    with pytest.raises(ResourceError, match=r"has 1 qubit, .* not even one fits\. Raise"):
+        AerExecutor(max_memory=1).run(job)
 
 
 @pytest.mark.parametrize("strategy", ["stacked", "checkpoints"])

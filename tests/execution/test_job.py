@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hybridopt.circuits import MemoryProgram
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import AerExecutor, Job, Probabilities, Stream
 
 from .programs import rotations_job
@@ -50,3 +50,35 @@ def test_tables_that_do_not_fit_are_refused(rows, shared, message, aer_calls):
     with pytest.raises(ArgumentError, match=re.escape(message)):
         AerExecutor().run(job)
     assert aer_calls == []
+
+
+@pytest.mark.parametrize("name", ["rows", "shared"])
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        (np.zeros(1), ArgumentError, "must have 2 dimensions, rows and angles, but has shape (1,)"),
+        (np.zeros((1, 1, 1)), ArgumentError, "but has shape (1, 1, 1)"),
+        ([[0.5]], ArgumentTypeError, "must be a numpy array of real numbers, but is of type list"),
+        (None, ArgumentTypeError, "is of type NoneType"),
+        (np.zeros((1, 1), complex), ArgumentTypeError, "is of type complex128"),
+        (np.array([["a"]]), ArgumentTypeError, "is of type <U1"),
+        (np.array([[None]]), ArgumentTypeError, "is of type object"),
+        (np.array([[True]]), ArgumentTypeError, "is of type bool"),
+    ],
+)
+def test_tables_that_are_no_tables_are_refused_by_name(name, table, error, message):
+    tables = {"rows": np.zeros((1, 3)), "shared": np.zeros((1, 3)), name: table}
+    with pytest.raises(error, match=re.escape(f"Table `{name}` ") + ".*" + re.escape(message)):
+        Job(rotations_job().program, Probabilities(), **tables)
+
+
+def test_tables_of_other_real_numbers_are_converted():
+    job = Job(rotations_job().program, Probabilities(), np.arange(3)[None], np.float32([[0, 1, 2]]))
+    assert job.rows.dtype == job.shared.dtype == np.float64
+    same = Job(job.program, Probabilities(), np.float64([[0, 1, 2]]), np.float64([[0, 1, 2]]))
+    np.testing.assert_array_equal(AerExecutor().run(job), AerExecutor().run(same))
+
+
+def test_a_stream_is_a_stream():
+    with pytest.raises(ArgumentTypeError, match=r"`stream` of a job must be a Stream .* type int"):
+        Job(MemoryProgram(2), Probabilities(), np.zeros((1, 0)), np.zeros((1, 4)), 3)

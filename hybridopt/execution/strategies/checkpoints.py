@@ -60,8 +60,9 @@ class Checkpoints:
     def explain(self, job: Job) -> str:
         """How many samples go into one circuit."""
         size = min(self._stack_size(job), len(job.rows))
+        samples = "1 sample" if size == 1 else f"{size} samples side by side"
         return (
-            f"{size} samples side by side in a run; the state before each layer is saved once, and "
+            f"{samples} in a run; the state before each layer is saved once, and "
             "rows of the table start from the first layer in which they differ"
         )
 

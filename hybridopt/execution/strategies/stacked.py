@@ -57,7 +57,8 @@ class Stacked:
     def explain(self, job: Job) -> str:
         """How many samples go into one circuit."""
         size = min(self._stack_size(job), len(job.rows))
-        text = f"{size} samples side by side in a run, sharing every gate without a sample's angle"
+        samples = "1 sample" if size == 1 else f"{size} samples side by side"
+        text = f"{samples} in a run, sharing every gate without a sample's angle"
         rows = 1 << self._table_bits(job, Stack.bits_for(size))
         return f"{text}, and {min(rows, len(job.shared))} rows of the table" if rows > 1 else text
 
