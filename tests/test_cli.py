@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import signal
 import subprocess
 import sys
@@ -214,3 +215,11 @@ def test_ctrl_c_on_the_circuit_leaves_no_file(tmp_path: Path):
     assert "Traceback" not in err
     assert "nothing was written" in err
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_the_package_is_the_command(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["hybridopt", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("hybridopt", run_name="__main__", alter_sys=True)
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.strip() == f"hybridopt {hybridopt.__version__}"
