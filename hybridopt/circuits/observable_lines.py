@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
@@ -13,7 +13,9 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 PROBABILITIES = "probabilities"
 EXAMPLE = "`// observable: 0.5 * ZIII - 0.25 * IXXI`"
-_LINE = re.compile(r"\s*//\s*observables?\s*:\s*(.*?)\s*", re.IGNORECASE)
+_COMMENT = re.compile(r"""//[^\n]*|/\*.*?\*/|"[^"\n]*"|'[^'\n]*'""", re.DOTALL)  # or a string
+_LINE = re.compile(r"//\s*observables?\s*:\s*(.*?)\s*", re.IGNORECASE)
+_IN_BLOCK = re.compile(r"^[\s/*]*(observables?)\s*:", re.IGNORECASE | re.MULTILINE)
 _TERM = re.compile(
     r"\s*(?P<sign>[+-]?)\s*"
     r"(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*\*?\s*)?"
@@ -22,7 +24,7 @@ _TERM = re.compile(
 
 
 def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePauliOp, ...] | None:
-    """What the comment lines of a circuit file ask for.
+    """What the comments of a circuit file ask for, on lines of their own or behind code.
 
     Args:
         text: Of the whole file.
@@ -35,20 +37,15 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
 
     Raises:
         CircuitError: With line and column, if a line cannot be read or is on another number of
-            qubits.
+            qubits, or stands in a block comment.
     """
     observables: list[SparsePauliOp] = []
     probabilities = False
-    place = Place(1, 1)
-    for number, line in enumerate(text.split("\n"), start=1):
-        match = _LINE.fullmatch(line)
-        if match is None:
-            continue
-        place = Place(number, match.start(1) + 1)
-        if match[1].lower() == PROBABILITIES:
+    for content, place in _requests(text, source):
+        if content.lower() == PROBABILITIES:
             probabilities = True
         else:
-            observables.append(_sum_of_paulis(match[1], source, place, num_qubits))
+            observables.append(_sum_of_paulis(content, source, place, num_qubits))
         if probabilities and observables:
             raise error_at(source, place, "read either probabilities or observables, not both.")
     if probabilities:
@@ -99,6 +96,26 @@ def format_observable(observable: SparsePauliOp) -> str:
         factor = "" if abs(value) == 1 else f"{abs(value)!r} * "
         result += f"{sign}{factor}{label}"
     return result
+
+
+def _requests(text: str, source: str) -> Iterator[tuple[str, Place]]:
+    """What stands behind ``// observable:``, and where."""
+    for comment in _COMMENT.finditer(text):
+        if comment[0].startswith("/*"):
+            lost = _IN_BLOCK.search(comment[0])
+            if lost is not None:
+                raise error_at(
+                    source,
+                    _place(text, comment.start() + lost.start(1)),
+                    "an observable in a block comment is not read. Write it as a line comment, "
+                    f"such as {EXAMPLE}.",
+                )
+        elif match := _LINE.fullmatch(comment[0]):
+            yield match[1], _place(text, comment.start() + match.start(1))
+
+
+def _place(text: str, position: int) -> Place:
+    return Place(text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position))
 
 
 def _sum_of_paulis(content: str, source: str, place: Place, num_qubits: int) -> SparsePauliOp:

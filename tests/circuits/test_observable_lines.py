@@ -29,8 +29,8 @@ def test_lines(line, expected):
 
 
 def test_order_and_default():
-    text = "// observable: ZII\nqubit[3] q; // observable: XXX\n// observable: IYI"  # of their own
-    assert [o.to_list()[0][0] for o in read_observables(text, "test", 3)] == ["ZII", "IYI"]
+    text = "// observable: ZII\nqubit[3] q; // observable: XXX\n// observable: IYI"
+    assert [o.to_list()[0][0] for o in read_observables(text, "test", 3)] == ["ZII", "XXX", "IYI"]
     default = read_observables("// a comment: ZII\n", "test", 3)
     assert [o.to_list() for o in default] == [[("IIZ", 1)], [("IZI", 1)], [("ZII", 1)]]
     assert read_observables("// Observables: Probabilities", "test", 3) is None
@@ -55,6 +55,39 @@ def test_order_and_default():
 def test_refused(content, column, message):
     with pytest.raises(CircuitError, match=f"^mine.qasm, line 2, column {column}: .*({message})"):
         read_observables(f"// head\n// observable: {content}", "mine.qasm", 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ("h q[0];\n/* observable: XII */", 2, 4),
+        ("/* first\n * Observables : probabilities\n */", 2, 4),
+        ("/*\n// observable: XII\n*/", 2, 4),
+    ],
+)
+def test_observables_in_block_comments_are_refused(text, line, column):
+    message = f"line {line}, column {column}: an observable in a block comment is not read"
+    with pytest.raises(CircuitError, match=message):
+        read_observables(text, "test", 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/* it is the observable: a sum of Paulis */",
+        'include "// observable: XXX";',
+        "// see // observable: XXX",
+        "// a comment that opens /* and\n// closes */ no block",
+    ],
+)
+def test_what_is_no_request(text):
+    (observable,) = read_observables(f"{text}\n// observable: ZII // it's\n"[:-9], "test", 3)
+    assert observable == SparsePauliOp("ZII")
+
+
+def test_places_behind_code_are_counted_from_the_start_of_the_line():
+    with pytest.raises(CircuitError, match=r"^mine\.qasm, line 2, column 24: observable ZI"):
+        read_observables("qubit[3] q;\nh q[0]; // observable: ZI", "mine.qasm", 3)
 
 
 @pytest.mark.parametrize("first", ["ZII", "probabilities"])
