@@ -29,6 +29,7 @@ from hybridopt.execution.translation import ForMethod, WithNoise, known_with_noi
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
 WORK_WORTH_CHECKPOINTS = 15_000_000  # gates times amplitudes, measured; about 15 ms
 WIDEST_DISTRIBUTION = 20  # qubits read at once from a matrix product state as probabilities
+BYTES_PER_OUTCOME = 208  # measured: a list of probabilities of a matrix product state, with copies
 WIDEST_REGISTER = 63  # qubits; Aer counts outcomes in 64 bits
 
 
@@ -114,7 +115,7 @@ class Strategies:
                 else "Raise `max_memory`, or use fewer qubits."
             )
             self._refuse(f"The circuit has {_qubits(program.num_qubits)}", method, fits, way_out)
-        if isinstance(readout, Probabilities):
+        if isinstance(readout, Probabilities) and method == "matrix_product_state":
             self._check_distribution(program, readout, method)
 
     def _check_distribution(
@@ -122,7 +123,7 @@ class Strategies:
     ) -> None:
         """A matrix product state is as large as its entanglement; its probabilities are not."""
         (setting,) = readout.settings(program)
-        read, fits = len(setting.qubits), self._largest(2)
+        read, fits = len(setting.qubits), self._largest(2, BYTES_PER_OUTCOME)
         if read > fits:
             given = f", {len(readout.given)} of them given" if readout.given else ""
             what = f"Probabilities of {_qubits(read)} are read at once{given}"
@@ -185,9 +186,9 @@ class Strategies:
             return WIDEST_REGISTER
         return self._largest(4 if method == "density_matrix" else 2)
 
-    def _largest(self, base: int) -> int:
+    def _largest(self, base: int, bytes_each: int = BYTES_PER_AMPLITUDE) -> int:
         """Qubits whose ``base ** n`` amplitudes fit."""
-        amplitudes = max(1, self.limits.max_memory // BYTES_PER_AMPLITUDE)
+        amplitudes = max(1, self.limits.max_memory // bytes_each)
         return (amplitudes.bit_length() - 1) // (base.bit_length() - 1)
 
     def _check_bound_program(self, program: Program) -> None:

@@ -146,10 +146,10 @@ def test_more_qubits_read_at_once_than_fit_are_refused(shots, readout, message, 
     job = Job(program, readout, np.zeros((1, 0)), np.zeros((1, 0)))
     executor = AerExecutor(method="matrix_product_state", shots=shots, max_memory=200 << 10)
     for refuses in (executor.run, executor.explain):
-        with pytest.raises(ResourceError, match=f"Probabilities {message}.* at most 11 fit"):
+        with pytest.raises(ResourceError, match=f"Probabilities {message}.* at most 9 fit"):
             refuses(job)
     assert aer_calls == []
-    assert executor.run(replace(job, readout=Probabilities(tuple(range(11))))).shape[-1] == 2048
+    assert executor.run(replace(job, readout=Probabilities(tuple(range(9))))).shape[-1] == 512
 
 
 @pytest.mark.parametrize("method", ["statevector", "density_matrix", "matrix_product_state"])
