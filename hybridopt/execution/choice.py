@@ -73,12 +73,11 @@ class Strategies:
 
     def parts(self, job: Job) -> list[Job]:
         """The job cut by settings where their probabilities would not fit; the results add up."""
-        if self.of(job).name in {"measured", "saved-expectations"}:
-            return [job]  # they hold no probabilities
-        width = job.program.num_qubits
-        size = self.limits.settings_at_once(width)
+        readouts = job.readout.parts(self.limits.settings_at_once(job.program.num_qubits))
+        if len(readouts) == 1 or self.of(job).name in {"measured", "saved-expectations"}:
+            return [job]  # these hold no probabilities
         jobs, first = [], 0
-        for readout in job.readout.parts(size):
+        for readout in readouts:
             stream = job.stream and replace(job.stream, first_setting=first)
             jobs.append(replace(job, readout=readout, stream=stream))
             first += len(readout.settings(job.program))

@@ -96,7 +96,7 @@ def check_types(program: object, readout: object) -> None:
         ArgumentTypeError: Naming which of the two.
         ArgumentError: If the circuit has no qubits.
     """
-    if not isinstance(program, Program):
+    if not isinstance(program, CircuitProgram | Program):  # the protocol is slow to look up
         raise ArgumentTypeError(
             "The program must be a lowered circuit, but is of type "
             f"{type(program).__name__}. Lower a circuit by `hybridopt.circuits.lower(circuit)`."

@@ -181,7 +181,7 @@ class CircuitLayer(nn.Module):
             kind = f"{x.dtype}, {x.layout}" if isinstance(x, Tensor) else type(x).__name__
             raise ArgumentTypeError(
                 "The input of a CircuitLayer must be a dense tensor of real floating point "
-                f"numbers, but is of type {kind}. Convert it, as by `x.float()`."
+                f"numbers, but is of type {kind}. Convert it: `torch.as_tensor(x).float()`."
             )
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise ArgumentError(
