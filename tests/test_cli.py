@@ -194,8 +194,9 @@ def test_ctrl_c_on_the_circuit_leaves_no_file(tmp_path: Path):
         "from hybridopt.execution import AerExecutor\n"
         "run = AerExecutor.run\n"
         "def loud(self, job):\n"
-        "    print('on the circuit', flush=True)\n"
-        "    return run(self, job)\n"
+        "    result = run(self, job)\n"
+        "    print('on the circuit', flush=True)\n"  # the simulator's thread has started by then
+        "    return result\n"
         "AerExecutor.run = loud\n"
         "from hybridopt.cli import main\n"
         "main()"
