@@ -141,7 +141,8 @@ class AerExecutor:
             ArgumentTypeError: If they are no program and no readout.
             ArgumentError: If the circuit has no qubits, or the readout names qubits that it does
                 not have.
-            UnsupportedError: If the device that the noise is of has fewer qubits.
+            UnsupportedError: If the device that the noise is of has fewer qubits, or the noise has
+                errors that would not act on the circuit as it is run.
             ResourceError: With the number of qubits that fit.
         """
         check_types(program, readout)

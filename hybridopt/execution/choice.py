@@ -27,7 +27,9 @@ from hybridopt.execution.templates import Templates
 from hybridopt.execution.translation import ForMethod, WithNoise, known_with_noise
 
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
-WORK_WORTH_CHECKPOINTS = 15_000_000  # gates times amplitudes, measured; about 15 ms
+WORK_WORTH_CHECKPOINTS = (
+    15_000_000  # gates times amplitudes; below, stacked rows took less CPU time
+)
 WIDEST_DISTRIBUTION = 20  # qubits read at once from a matrix product state as probabilities
 BYTES_PER_OUTCOME = 208  # measured: a list of probabilities of a matrix product state, with copies
 WIDEST_REGISTER = 63  # qubits; Aer counts outcomes in 64 bits

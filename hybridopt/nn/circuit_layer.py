@@ -53,9 +53,11 @@ class CircuitLayer(nn.Module):
         ResourceError: If the circuit does not fit into memory.
 
     Example:
-        >>> from qiskit.circuit.library import n_local
-        >>> layer = CircuitLayer(circuit, [x0, x1], weights, ["ZI", "IZ"])  # doctest: +SKIP
-        >>> layer(torch.rand(32, 2)).shape  # doctest: +SKIP
+        >>> from qiskit.circuit.library import real_amplitudes, zz_feature_map
+        >>> features, ansatz = zz_feature_map(3), real_amplitudes(3)
+        >>> circuit = features.compose(ansatz)
+        >>> layer = CircuitLayer(circuit, features.parameters, ansatz.parameters, ["ZII", "IZI"])
+        >>> layer(torch.rand(32, 3)).shape
         torch.Size([32, 2])
     """
 
