@@ -18,6 +18,8 @@ import torch
 # These check their own arguments and say what is wrong in words of ours. Tests hand them wrong
 # types on purpose and must meet our errors, not beartype's; so they are left as users get them.
 PUBLIC_DOORS = (
+    "hybridopt.bridges.bridge",
+    "hybridopt.bridges.carriable",
     "hybridopt.bridges.conversion",
     "hybridopt.bridges.memory",
     "hybridopt.bridges.random_subspace",

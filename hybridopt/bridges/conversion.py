@@ -7,20 +7,17 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
-from torch.nn.parameter import UninitializedParameter
 
 from hybridopt import checks, gradients
+from hybridopt.bridges.bridge import Bridge
 from hybridopt.bridges.memory import Memory
-from hybridopt.bridges.network import QuantumNetwork
+from hybridopt.bridges.quantum_network import QuantumNetwork
 from hybridopt.bridges.random_subspace import RandomSubspace
 from hybridopt.bridges.twin import Twin
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import AerExecutor, Executor
 
-REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-Bridge = Memory | Twin | RandomSubspace
 BRIDGES: Mapping[str, type[Bridge]] = {
     bridge.name: bridge for bridge in (Memory, Twin, RandomSubspace)
 }
@@ -65,8 +62,8 @@ def to_quantum(
         >>> torch.equal(ho.to_classical(quantum).weight, network.weight)
         True
     """
-    check_network(network)
     chosen = _bridge(bridge, options)
+    chosen.check(network)
     rule = gradients.create(gradient)
     if executor is not None:
         _check_executor(executor)
@@ -111,68 +108,8 @@ def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
     return result
 
 
-def check_network(network: object) -> None:
-    """Refuse what no bridge can carry; nothing is run.
-
-    Raises:
-        ArgumentTypeError: If it is no torch module.
-        ConversionError: With the name of the parameter that is in the way.
-    """
-    if not isinstance(network, nn.Module):
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, but is of type "
-            f"{type(network).__name__}."
-        )
-    if any(isinstance(module, QuantumNetwork) for module in network.modules()):
-        raise ConversionError(
-            "The network contains a circuit already. Carry it back with `to_classical` first."
-        )
-    parameters = dict(network.named_parameters())
-    if not parameters:
-        raise ConversionError(
-            f"The network {type(network).__name__} has no parameters, so there is nothing to carry "
-            "into a circuit."
-        )
-    for name, parameter in parameters.items():
-        _check_parameter(name, parameter)
-    for name, buffer in network.named_buffers():
-        if buffer.is_floating_point() and bool(buffer.isnan().any()):  # a mask may hold -inf
-            raise ConversionError(f"Buffer `{name}` holds NaN. Initialise the network again.")
-    for name, module in network.named_modules():
-        if getattr(module, "sparse", False) is True:
-            raise ConversionError(
-                f"Layer `{name}` asks for sparse gradients, which angles cannot have. Make it with "
-                "sparse=False."
-            )
-    if not any(p.requires_grad and p.numel() for p in parameters.values()):
-        raise ConversionError(
-            "All parameters of the network are frozen (requires_grad=False), so no angle could be "
-            "trained. Thaw some with `parameter.requires_grad_(True)`."
-        )
-
-
-def _check_parameter(name: str, parameter: nn.Parameter) -> None:
-    if isinstance(parameter, UninitializedParameter):
-        raise ConversionError(
-            f"Parameter `{name}` has no shape yet. Run the lazy network on one batch first."
-        )
-    if parameter.dtype not in REAL_DTYPES:
-        raise ConversionError(
-            f"Parameter `{name}` is {parameter.dtype}, but the weights in a circuit must be real "
-            "floating-point numbers of 16 bits or more. Convert it, or keep it as a buffer."
-        )
-    if parameter.is_meta:
-        raise ConversionError(f"Parameter `{name}` is on the meta device and has no values.")
-    if not bool(torch.isfinite(parameter.detach()).all()):
-        count = int((~torch.isfinite(parameter.detach())).sum())
-        raise ConversionError(
-            f"Parameter `{name}` has {count} values that are NaN or infinite. Train or initialise "
-            "the network again before converting it."
-        )
-
-
 def _bridge(bridge: object, options: Mapping[str, Any]) -> Bridge:
-    if isinstance(bridge, Memory | Twin | RandomSubspace):
+    if isinstance(bridge, Bridge):
         if options:
             raise ArgumentError(
                 f"Options {', '.join(options)} were given beside an instance of a bridge. Set them "

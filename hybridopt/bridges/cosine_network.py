@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hybridopt import checks
 from hybridopt.bridges.layout import WeightLayout
-from hybridopt.bridges.network import QuantumNetwork
+from hybridopt.bridges.weight_network import WeightNetwork
 from hybridopt.errors import ConversionError
 from hybridopt.execution import Metered
 from hybridopt.nn import CosineReader, read_cosines
@@ -43,7 +43,7 @@ class CosineOptions(Protocol):
         ...
 
 
-class CosineNetwork(QuantumNetwork):
+class CosineNetwork(WeightNetwork):
     """A network with weights ``w0 + rho cos(theta)``, ``theta = pi/2 + delta``; delta is trained.
 
     Args:

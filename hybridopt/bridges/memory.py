@@ -17,6 +17,7 @@ from qiskit import QuantumCircuit
 from torch import nn
 
 from hybridopt import checks
+from hybridopt.bridges.bridge import Bridge
 from hybridopt.bridges.cosine_network import CosineNetwork, check_form, check_scale
 from hybridopt.bridges.layout import WeightLayout
 from hybridopt.circuits.memory import SYNTHESES, MemoryProgram, index_qubits
@@ -27,7 +28,7 @@ from hybridopt.nn import CircuitReader
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(Bridge):
     """Options of the memory bridge.
 
     Attributes:

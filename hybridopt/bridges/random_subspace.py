@@ -10,8 +10,9 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from hybridopt import checks
+from hybridopt.bridges.bridge import Bridge
 from hybridopt.bridges.layout import WeightLayout
-from hybridopt.bridges.network import QuantumNetwork
+from hybridopt.bridges.weight_network import WeightNetwork
 from hybridopt.errors import ArgumentError, ResourceError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
@@ -20,7 +21,7 @@ LARGEST_PROJECTION = 4_000_000_000  # bytes
 
 
 @dataclass(frozen=True)
-class RandomSubspace:
+class RandomSubspace(Bridge):
     r"""Options of the random subspace :math:`w = w^0 + P z`, ``P`` fixed, ``z`` trained.
 
     Attributes:
@@ -50,7 +51,7 @@ class RandomSubspace:
         return SubspaceNetwork(network, self)
 
 
-class SubspaceNetwork(QuantumNetwork):
+class SubspaceNetwork(WeightNetwork):
     """A network whose weights are ``w0 + P z``."""
 
     bridge_name = RandomSubspace.name

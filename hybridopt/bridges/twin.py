@@ -9,6 +9,7 @@ from typing import ClassVar
 from jaxtyping import Float64
 from torch import Tensor, nn
 
+from hybridopt.bridges.bridge import Bridge
 from hybridopt.bridges.cosine_network import CosineNetwork, check_form, check_scale
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.gradients import GradientRule
@@ -16,7 +17,7 @@ from hybridopt.nn import ClosedFormSampler
 
 
 @dataclass(frozen=True)
-class Twin:
+class Twin(Bridge):
     """Options of the twin; the same as those of `Memory`, and the same numbers come out.
 
     Exact to 1e-10 without shots; with shots, numbers of the same distribution.

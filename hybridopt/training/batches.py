@@ -170,10 +170,10 @@ def training_data(
 
 
 def _network_dtype(network: nn.Module, example: nn.Parameter) -> torch.dtype:
-    """The dtype the network computes in; a quantum network's angles do not tell, its w0 does."""
+    """The dtype the network computes in; a quantum network's angles do not tell."""
     for module in network.modules():
         if isinstance(module, QuantumNetwork):
-            return next(module.origin.buffers()).dtype
+            return module.compute_dtype
     return example.dtype
 
 

@@ -1,24 +1,20 @@
-"""Quantum networks: modules whose weights come from circuits, or from a control's formula."""
+"""Quantum networks whose weights are made or moved by what a circuit, or a formula, says."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from jaxtyping import Float64
-from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from hybridopt.bridges.layout import WeightLayout
-from hybridopt.execution import Cost
-
-EXACT_TENSORS = ("angles", "scales", "projection")  # stay float64 when the network is cast
+from hybridopt.bridges.quantum_network import QuantumNetwork
 
 
-class QuantumNetwork(nn.Module):
-    """A network with the forward signature of the one it was made from.
+class WeightNetwork(QuantumNetwork):
+    """A network with weights ``w0 + scale * move``.
 
     Its weights are the originals ``w0`` (buffers) moved by what the subclass computes from its
     trainable numbers, or are made by it altogether. What was frozen in the network, and its
@@ -30,10 +26,9 @@ class QuantumNetwork(nn.Module):
         keep_origin: Whether weights are moves away from ``w0``; without, ``w0`` is zero.
     """
 
+    exact_tensors = ("angles", "scales", "projection")
     angles: nn.Parameter
     scales: Tensor
-    bridge_name = ""
-    fold_every_epoch = False
 
     def __init__(self, network: nn.Module, scales: list[float], *, keep_origin: bool) -> None:
         super().__init__()
@@ -76,64 +71,14 @@ class QuantumNetwork(nn.Module):
         return self.layout.filled(self.network, self.weights(moves))
 
     @property
+    def compute_dtype(self) -> torch.dtype:
+        """Of the first weight tensor."""
+        return next(self.origin.buffers()).dtype
+
+    @property
     def num_weights(self) -> int:
         """M, the trainable weights of the network that was carried over."""
         return self.layout.num_weights
-
-    @property
-    def num_qubits(self) -> int:
-        """Qubits of the circuit; 0 for a control."""
-        return 0
-
-    @property
-    def num_angles(self) -> int:
-        """Angles of the circuit; 0 for a control."""
-        return 0
-
-    @property
-    def num_trainable(self) -> int:
-        """Trainable numbers, what stays classical included."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
-
-    def circuit(self) -> QuantumCircuit | None:
-        """The circuit at the present angles; None for a control."""
-        return None
-
-    def step_cost(self, batch_size: int | None = None) -> Cost:
-        """Settings, shots and runs of one forward and backward; nothing for a control."""
-        return Cost()
-
-    def summary(self) -> str:
-        """What is where, in a few lines."""
-        cost = self.step_cost()
-        return "\n".join(
-            [
-                f"{self.bridge_name} bridge of {type(self.network).__name__}",
-                f"  weights          {self.num_weights:,} in {len(self.layout.slots)} tensors",
-                f"  trainable        {self.num_trainable:,}",
-                f"  qubits           {self.num_qubits}",
-                f"  angles           {self.num_angles:,}",
-                f"  a training step  {cost.settings} settings, {cost.shots:,} shots",
-            ]
-        )
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantumNetwork:
-        # angles and scales are float64 whatever the network computes in: they move, uncast
-        exact = [getattr(self, name) for name in EXACT_TENSORS if hasattr(self, name)]
-        kept = {id(tensor) for tensor in (*exact, *(t.grad for t in exact if t.is_leaf))}
-
-        def move(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            if id(tensor) not in kept or moved.dtype == tensor.dtype:
-                return moved
-            return (
-                torch.empty_like(tensor, device=moved.device)
-                if (tensor.is_meta or moved.is_meta)
-                else tensor.to(moved.device)
-            )
-
-        super()._apply(move, recurse)  # type: ignore[no-untyped-call]
-        return self
 
 
 def _buffer_name(name: str) -> str:

@@ -273,7 +273,7 @@ def test_summary_says_what_is_where():
     assert lines[0] == "memory bridge of Sequential"
     numbers = [line.split(maxsplit=1) for line in lines[1:-1]]
     assert numbers == [
-        ["weights", "32 in 4 tensors"],
+        ["weights", "32"],
         ["trainable", "32"],
         ["qubits", "6"],
         ["angles", "32"],

@@ -1,0 +1,44 @@
+"""What every bridge can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from hybridopt.bridges.carriable import check_network
+from hybridopt.bridges.quantum_network import QuantumNetwork
+from hybridopt.execution import Executor
+from hybridopt.gradients import GradientRule
+
+
+@dataclass(frozen=True)
+class Bridge(ABC):
+    """A rule that carries a network into circuits and back; its fields are its options.
+
+    Options are plain numbers, texts and mappings of them, so that they can be stored. A control is
+    a bridge whose networks have no circuit.
+    """
+
+    name: ClassVar[str]
+
+    def check(self, network: nn.Module) -> None:
+        """Refuse a network that this bridge cannot carry; nothing is run.
+
+        Raises:
+            ArgumentTypeError: If it is no torch module.
+            ConversionError: With the name of the layer or parameter that is in the way.
+        """
+        check_network(network)
+
+    @abstractmethod
+    def encode(
+        self, network: nn.Module, *, executor: Executor, gradient: GradientRule
+    ) -> QuantumNetwork:
+        """Carry a network over; the network is left as it is."""
+
+    def decode(self, quantum: QuantumNetwork, *, readout: str = "angles") -> nn.Module:
+        """The plain network again, as `hybridopt.to_classical` gives it."""
+        return quantum.decode(readout=readout)
