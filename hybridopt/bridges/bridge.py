@@ -10,6 +10,7 @@ from torch import nn
 
 from hybridopt.bridges.carriable import check_network
 from hybridopt.bridges.quantum_network import QuantumNetwork
+from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 
@@ -38,6 +39,18 @@ class Bridge(ABC):
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> QuantumNetwork:
         """Carry a network over; the network is left as it is."""
+
+    def twin(self, network: nn.Module, *, executor: Executor) -> QuantumNetwork:
+        """The same network by a formula in torch, without circuits: what the control `Twin` makes.
+
+        Args:
+            network: The plain network; it is left as it is.
+            executor: Shots and seed are taken from it; it never runs anything.
+
+        Raises:
+            UnsupportedError: If there is no such formula.
+        """
+        raise UnsupportedError(f"The bridge {self.name!r} has no twin.")
 
     def decode(self, quantum: QuantumNetwork, *, readout: str = "angles") -> nn.Module:
         """The plain network again, as `hybridopt.to_classical` gives it."""
