@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -152,17 +152,12 @@ class Sweep:
         weights: list[np.ndarray],
     ) -> Iterator[Derivative]:
         """From the states that were remembered and those of one run back."""
-        runs: list[StackRun] = []
-        places, lengths = [], []
-        for place, (rows, memory) in enumerate(zip(samples, memories, strict=True)):
-            bits = Stack.bits_for(len(rows))
-            state, length = self._weighted(bits, memory, weights[place])
-            if length > 0:
-                stack = self._circuits.backward(bits, together=False, lane=len(runs))
-                runs.append(StackRun(stack, rows, shared, state))
-                places.append(place)
-                lengths.append(length)
-        for place, length, run, saved in self._evolved(places, lengths, runs):
+
+        def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
+            stack = self._circuits.backward(bits, together=False, lane=lane)
+            return StackRun(stack, samples[place], shared, lam)
+
+        for place, length, run, saved in self._evolved(memories, weights, run_back):
             blocks = 1 << run.stack.sample_bits
             scale = 2 * length * math.sqrt(blocks)
             for layer, rotations in self._circuits.wanted.items():
@@ -184,27 +179,20 @@ class Sweep:
         weights: list[np.ndarray],
     ) -> Iterator[Derivative]:
         """From one run back of (phi - i lambda)/2 and (phi + i lambda)/2, side by side."""
-        runs: list[StackRun] = []
-        places, lengths = [], []
-        for place, (rows, memory) in enumerate(zip(samples, memories, strict=True)):
-            bits = Stack.bits_for(len(rows))
-            lam, length = self._weighted(bits, memory, weights[place])
-            if length == 0:
-                continue
+
+        def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
+            rows, final = samples[place], memories[place].final
             phi = np.zeros_like(lam)
-            phi[: memory.final.size] = memory.final.ravel() / math.sqrt(len(rows))
+            phi[: final.size] = final.ravel() / math.sqrt(len(rows))
             padding = np.zeros(((1 << bits) - len(rows), rows.shape[1]))
-            runs.append(
-                StackRun(
-                    self._circuits.backward(bits + 1, together=True, lane=len(runs)),
-                    np.concatenate([rows, padding, rows]),
-                    shared,
-                    np.concatenate([phi - 1j * lam, phi + 1j * lam]) / 2,
-                )
+            return StackRun(
+                self._circuits.backward(bits + 1, together=True, lane=lane),
+                np.concatenate([rows, padding, rows]),
+                shared,
+                np.concatenate([phi - 1j * lam, phi + 1j * lam]) / 2,
             )
-            places.append(place)
-            lengths.append(length)
-        for place, length, _, saved in self._evolved(places, lengths, runs):
+
+        for place, length, _, saved in self._evolved(memories, weights, run_back):
             count = len(samples[place])
             for layer, rotations in self._circuits.wanted.items():
                 for number, rotation in enumerate(rotations):
@@ -214,9 +202,25 @@ class Sweep:
                     yield place, rotation, 2 * length * math.sqrt(count) * by_sample[:count]
 
     def _evolved(
-        self, places: list[int], lengths: list[float], runs: list[StackRun]
+        self,
+        memories: list[Memory],
+        weights: list[np.ndarray],
+        run_back: Callable[[int, int, int, np.ndarray], StackRun],
     ) -> Iterator[tuple[int, float, StackRun, dict[str, np.ndarray]]]:
-        """Runs back and what they saved, if there are any."""
+        """Runs back and what they saved, by their place, where the weighted states are not zero.
+
+        ``run_back`` makes the run of a place from its stack's bits, its lane and lambda.
+        """
+        places: list[int] = []
+        lengths: list[float] = []
+        runs: list[StackRun] = []
+        for place, memory in enumerate(memories):
+            bits = Stack.bits_for(len(memory.final))
+            lam, length = self._weighted(bits, memory, weights[place])
+            if length > 0:
+                runs.append(run_back(place, bits, len(runs), lam))
+                places.append(place)
+                lengths.append(length)
         saved = self._executor.evolve(runs) if runs else []
         yield from zip(places, lengths, runs, saved, strict=True)
 

@@ -23,6 +23,7 @@ from qiskit.quantum_info import SparsePauliOp
 from hybridopt import checks
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import Executor, Expectations, Job
+from hybridopt.qiskit_ml.grouping import results_by_circuit
 from hybridopt.qiskit_ml.observables import as_pauli_sum, content
 from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_tensor, table_of
 from hybridopt.qiskit_ml.settings import checked_executor
@@ -90,15 +91,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         return job
 
     def _run(self, pubs: Sequence[EstimatorPub]) -> PrimitiveResult[PubResult]:
-        results: list[PubResult | None] = [None] * len(pubs)
-        together: dict[int, list[int]] = {}
-        for number, pub in enumerate(pubs):
-            together.setdefault(id(pub.circuit), []).append(number)
-        for numbers in together.values():
-            same = [pubs[number] for number in numbers]
-            for number, result in zip(numbers, self._same_circuit(same), strict=True):
-                results[number] = result
-        return PrimitiveResult(results, metadata={"version": 2})
+        return results_by_circuit(pubs, self._same_circuit)
 
     def _same_circuit(self, pubs: Sequence[EstimatorPub]) -> list[PubResult]:
         circuit = pubs[0].circuit

@@ -1,12 +1,18 @@
-"""Requests to differentiate, by circuit and parameters."""
+"""Requests for one circuit, together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+from qiskit.primitives import PrimitiveResult, PubResult
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.primitives.containers.sampler_pub import SamplerPub
+
+Pub = TypeVar("Pub", EstimatorPub, SamplerPub)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +39,18 @@ def by_circuit(
         key = (id(circuit), tuple(wanted))
         groups.setdefault(key, Group(circuit, key[1])).requests.append(number)
     return list(groups.values())
+
+
+def results_by_circuit(
+    pubs: Sequence[Pub], run: Callable[[Sequence[Pub]], Sequence[PubResult]]
+) -> PrimitiveResult[PubResult]:
+    """Results in the order of the pubs, when those that share a circuit are run together."""
+    results: list[PubResult | None] = [None] * len(pubs)
+    for group in by_circuit([pub.circuit for pub in pubs], [()] * len(pubs)):
+        found = run([pubs[number] for number in group.requests])
+        for number, result in zip(group.requests, found, strict=True):
+            results[number] = result
+    return PrimitiveResult(results, metadata={"version": 2})
 
 
 def columns_of(parameters: Sequence[Parameter], wanted: Iterable[Parameter]) -> list[int]:

@@ -22,6 +22,7 @@ from hybridopt import checks
 from hybridopt.errors import ArgumentError, CircuitError
 from hybridopt.execution import Executor, Job, Probabilities
 from hybridopt.qiskit_ml.distributions import Distributions, ExactResult, Registers
+from hybridopt.qiskit_ml.grouping import results_by_circuit
 from hybridopt.qiskit_ml.measurements import Unmeasured
 from hybridopt.qiskit_ml.outcomes import MAX_BITS
 from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_tensor, table_of
@@ -90,15 +91,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         return job
 
     def _run(self, pubs: Sequence[SamplerPub]) -> PrimitiveResult[SamplerPubResult]:
-        results: list[SamplerPubResult | None] = [None] * len(pubs)
-        together: dict[int, list[int]] = {}
-        for number, pub in enumerate(pubs):
-            together.setdefault(id(pub.circuit), []).append(number)
-        for numbers in together.values():
-            same = [pubs[number] for number in numbers]
-            for number, result in zip(numbers, self._same_circuit(same), strict=True):
-                results[number] = result
-        return PrimitiveResult(results, metadata={"version": 2})
+        return results_by_circuit(pubs, self._same_circuit)
 
     def _same_circuit(self, pubs: Sequence[SamplerPub]) -> list[SamplerPubResult]:
         circuit = pubs[0].circuit
