@@ -8,7 +8,7 @@ from hybridopt.bridges import QuantumNetwork, to_classical, to_quantum
 from hybridopt.circuits import load_circuit, save_circuit
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.execution import AerExecutor, Cost
-from hybridopt.nn import CircuitLayer
+from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.qiskit_ml import from_qnn
 from hybridopt.training import History, fit
 
@@ -24,6 +24,7 @@ __all__ = [
     "AerExecutor",
     "CircuitLayer",
     "Cost",
+    "DressedCircuit",
     "QuantumNetwork",
     "from_qnn",
     "load_circuit",

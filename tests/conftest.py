@@ -39,6 +39,7 @@ PUBLIC_DOORS = (
     "hybridopt.gradients.registry",
     "hybridopt.gradients.spsa",
     "hybridopt.nn.circuit_layer",
+    "hybridopt.nn.dressed",
     "hybridopt.optim.newton",
     "hybridopt.optim.registry",
     "hybridopt.qiskit_ml.conversion",

@@ -2,6 +2,14 @@
 
 from hybridopt.nn.circuit_layer import CircuitLayer
 from hybridopt.nn.cosines import CosineReader, read_cosines
+from hybridopt.nn.dressed import DressedCircuit
 from hybridopt.nn.memory_reader import CircuitReader, ClosedFormSampler
 
-__all__ = ["CircuitLayer", "CircuitReader", "ClosedFormSampler", "CosineReader", "read_cosines"]
+__all__ = [
+    "CircuitLayer",
+    "CircuitReader",
+    "ClosedFormSampler",
+    "CosineReader",
+    "DressedCircuit",
+    "read_cosines",
+]

@@ -20,6 +20,7 @@ from hybridopt.execution import AerExecutor, Executor, Expectations, Job, Probab
 from hybridopt.gradients import GradientRule, create
 from hybridopt.nn.angles import AngleMap
 from hybridopt.nn.evaluation import CircuitEvaluation
+from hybridopt.nn.samples import check_samples
 
 
 class CircuitLayer(nn.Module):
@@ -179,17 +180,7 @@ class CircuitLayer(nn.Module):
         return self._lowered[whole]
 
     def _check(self, x: Tensor) -> None:
-        if not isinstance(x, Tensor) or not x.is_floating_point() or x.layout != torch.strided:
-            kind = f"{x.dtype}, {x.layout}" if isinstance(x, Tensor) else type(x).__name__
-            raise ArgumentTypeError(
-                "The input of a CircuitLayer must be a dense tensor of real floating point "
-                f"numbers, but is of type {kind}. Convert it: `torch.as_tensor(x).float()`."
-            )
-        if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ArgumentError(
-                f"The input must have shape (..., {self.in_features}), one column for each input "
-                f"parameter, but has shape {tuple(x.shape)}."
-            )
+        check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
         if not self.weight.is_floating_point():
             raise ArgumentTypeError(
                 f"The weights of a CircuitLayer must be real, but have dtype {self.weight.dtype}."

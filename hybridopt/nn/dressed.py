@@ -1,0 +1,155 @@
+r"""A circuit dressed in two linear layers, and the same without a circuit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from hybridopt import checks
+from hybridopt.circuits.dressed import dressed
+from hybridopt.execution import Executor
+from hybridopt.gradients import GradientRule
+from hybridopt.nn.circuit_layer import CircuitLayer
+from hybridopt.nn.samples import check_samples
+
+
+class Dress(nn.Module):
+    r"""Linear, a squashing into angles, n angles to n numbers, Linear.
+
+    .. math::
+        f(x) = W_2 \, q\left(\tfrac{\pi}{2} \tanh(W_1 x + b_1)\right) + b_2
+
+    Attributes:
+        pre: W_1 and b_1, from the features to n.
+        layer: q.
+        post: W_2 and b_2, from n to the outputs.
+    """
+
+    def __init__(self, pre: nn.Linear, layer: nn.Module, post: nn.Linear) -> None:
+        super().__init__()
+        self.pre, self.layer, self.post = pre, layer, post
+
+    @property
+    def in_features(self) -> int:
+        """Of the first linear layer."""
+        return self.pre.in_features
+
+    @property
+    def out_features(self) -> int:
+        """Of the last linear layer."""
+        return self.post.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of every sample.
+
+        Args:
+            x: Shape ``(..., in_features)``, in the dtype of the linear layers.
+
+        Returns:
+            Shape ``(..., out_features)``.
+
+        Raises:
+            ArgumentError: If x has another width.
+            ArgumentTypeError: If x is no tensor of real floating point numbers.
+        """
+        check_samples(x, self.in_features, f"a {type(self).__name__}", "feature")
+        angles = torch.tanh(self.pre(x)) * (math.pi / 2)
+        outputs: Tensor = self.post(self.layer(angles))
+        return outputs
+
+
+class DressedCircuit(Dress):
+    r"""A variational circuit between two linear layers, as a network or as the head of one.
+
+    .. math::
+        f(x) = W_2 \, \langle Z_q \rangle_{q}\!\left(\tfrac{\pi}{2} \tanh(W_1 x + b_1)\right) + b_2
+
+    with the expectation values of the Z of each of n qubits after H and RY of the angles, and
+    ``depth`` layers of CX on the even pairs, CX on the odd pairs, and RY by a weight a qubit.
+
+    Without shots it *is* the torch module of 3^n numbers a qubit that `hybridopt.to_classical`
+    makes of it: each angle enters one rotation, so that the expectation values are a finite Fourier
+    series.
+
+    Args:
+        in_features: Width of the input.
+        out_features: Width of the output.
+        num_qubits: n.
+        depth: Layers of the circuit.
+        executor: What runs the circuit, forward and for gradients; None is `AerExecutor()`.
+        gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
+        frozen: Keep the circuit's angles as they are drawn; only the linear layers are trained. The
+            control that tells what the circuit's angles are good for.
+        initial: Angles to start with, ``depth * n`` numbers, layer by layer; None draws them
+            uniformly from [-pi, pi) by torch's generator. (The source starts near 0.)
+
+    Attributes:
+        pre: The first linear layer.
+        layer: The `CircuitLayer`; ``layer.weight`` are its angles [rad].
+        post: The last linear layer.
+
+    Raises:
+        ArgumentError: If a size is below 1, or `initial` does not fit.
+        UnsupportedError: If gradient and executor do not go together.
+        ResourceError: If the circuit does not fit into memory.
+
+    References:
+        Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278.
+
+    Example:
+        >>> head = DressedCircuit(64, 10, num_qubits=4, depth=3)
+        >>> head(torch.rand(32, 64)).shape
+        torch.Size([32, 10])
+    """
+
+    layer: CircuitLayer
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        num_qubits: int = 4,
+        depth: int = 3,
+        *,
+        executor: Executor | None = None,
+        gradient: str | GradientRule = "parameter-shift",
+        frozen: bool = False,
+        initial: Tensor | Sequence[float] | None = None,
+    ) -> None:
+        in_features = checks.integer("in_features", in_features, minimum=1)
+        out_features = checks.integer("out_features", out_features, minimum=1)
+        num_qubits = checks.integer("num_qubits", num_qubits, minimum=1)
+        depth = checks.integer("depth", depth, minimum=1)
+        frozen = checks.boolean("frozen", frozen)
+        circuit, inputs, weights = dressed(num_qubits, depth)
+        observables = ["I" * (num_qubits - 1 - q) + "Z" + "I" * q for q in range(num_qubits)]
+        layer = CircuitLayer(
+            circuit,
+            inputs,
+            weights,
+            observables,
+            executor=executor,
+            gradient=gradient,
+            initial=initial,
+        )
+        layer.weight.requires_grad_(not frozen)
+        super().__init__(
+            nn.Linear(in_features, num_qubits), layer, nn.Linear(num_qubits, out_features)
+        )
+        self.depth = depth
+
+    @property
+    def num_qubits(self) -> int:
+        """Of the circuit."""
+        return self.layer.num_qubits
+
+    def explain(self, batch_size: int = 1) -> str:
+        """How the circuits of a batch would be run, and what their gradient takes."""
+        return self.layer.explain(batch_size)
+
+
+class DressedSurrogate(Dress):
+    """What `hybridopt.to_classical` makes of a `DressedCircuit`: torch alone, the same numbers."""
