@@ -33,9 +33,23 @@ def describe(network: nn.Module) -> dict[str, str]:
 
 
 def options_of(optimizer: Optimizer) -> str:
-    """The settings of an optimizer, as a text that tells one from another."""
-    groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    """The settings of an optimizer, as a text that tells one from another.
+
+    The learning rate is the one that a scheduler started from: it notes that beside the present
+    one, which says how far a run is and not which run it is.
+    """
+    groups = [
+        {
+            **{k: v for k, v in group.items() if k not in {"params", "initial_lr"}},
+            **_first_lr(group),
+        }
+        for group in optimizer.param_groups
+    ]
     return repr(groups[0] if len(groups) == 1 else groups)
+
+
+def _first_lr(group: dict[str, Any]) -> dict[str, Any]:
+    return {"lr": group["initial_lr"]} if "initial_lr" in group else {}
 
 
 def check_path(path: object) -> None:
@@ -97,11 +111,12 @@ def check_match(
         raise CheckpointError(
             f"{os.fspath(path)} belongs to another network: {difference}. Choose another file."
         )
-    for key, value in settings.items():
-        if saved.get(key) != value:
+    for key in sorted({*saved, *settings}, key=["lr", *settings, *saved].index):
+        if saved.get(key) != settings.get(key):
             raise CheckpointError(
                 f"{os.fspath(path)} was written with {key}={saved.get(key)!r}, but this run has "
-                f"{key}={value!r}. Resume with the same arguments, or choose another file."
+                f"{key}={settings.get(key)!r}. Resume with the same arguments, or choose another "
+                "file."
             )
 
 

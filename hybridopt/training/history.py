@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
+from hybridopt.errors import MissingExtraError
 from hybridopt.execution import Cost
 
-Status = Literal["running", "converged", "patience", "callback", "epochs", "interrupted"]
+Status = Literal["running", "converged", "patience", "callback", "epochs", "interrupted", "failed"]
 
 REASONS: dict[str, str] = {
     "running": "training goes on",
@@ -19,6 +21,7 @@ REASONS: dict[str, str] = {
     "callback": "a callback asked to stop",
     "epochs": "all epochs are done",
     "interrupted": "it was interrupted from the keyboard",
+    "failed": "an error ended it",
 }
 
 
@@ -36,6 +39,8 @@ class EpochRecord:
         settings: Settings that were run, those of the evaluation included.
         shots: Shots, likewise.
         runs: Circuits that the simulator executed, likewise.
+        lr: Learning rate of the epoch's first step, of the optimizer's first parameter group;
+            None in records of versions that did not note it.
     """
 
     epoch: int
@@ -46,6 +51,35 @@ class EpochRecord:
     settings: int
     shots: int
     runs: int
+    lr: float | None = None
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """What the learning-rate range test of ``lr="auto"`` found.
+
+    Attributes:
+        lr: The chosen learning rate.
+        rates: Of its steps.
+        losses: Of its batches, each before the step with the rate at the same place.
+        seconds: Wall time.
+        settings: Settings that were run; they are part of what training cost.
+        shots: Shots, likewise.
+        runs: Simulator runs, likewise.
+    """
+
+    lr: float
+    rates: list[float]
+    losses: list[float]
+    seconds: float
+    settings: int
+    shots: int
+    runs: int
+
+    @property
+    def cost(self) -> Cost:
+        """Settings, shots and runs of the test."""
+        return Cost(self.settings, self.shots, self.runs)
 
 
 @dataclass
@@ -55,12 +89,15 @@ class History:
     Attributes:
         metric_name: ``"accuracy"`` or ``"r2"``.
         records: One `EpochRecord` an epoch.
-        status: ``"converged"``, ``"patience"``, ``"callback"``, ``"epochs"`` or ``"interrupted"``.
+        status: ``"converged"``, ``"patience"``, ``"callback"``, ``"epochs"`` or ``"interrupted"``;
+            callbacks may also see ``"running"`` and ``"failed"``.
+        range_test: How ``lr="auto"`` chose the learning rate; None otherwise.
     """
 
     metric_name: str
     records: list[EpochRecord] = field(default_factory=list)
     status: Status = "running"
+    range_test: RangeTest | None = None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -104,9 +141,15 @@ class History:
         return [record.runs for record in self.records]
 
     @property
+    def lr(self) -> list[float | None]:
+        """Learning rate of each epoch's first step."""
+        return [record.lr for record in self.records]
+
+    @property
     def cost(self) -> Cost:
-        """Settings, shots and runs of all epochs."""
-        return Cost(sum(self.settings), sum(self.shots), sum(self.runs))
+        """Settings, shots and runs of all epochs, and of the range test if there was one."""
+        epochs = Cost(sum(self.settings), sum(self.shots), sum(self.runs))
+        return epochs if self.range_test is None else epochs + self.range_test.cost
 
     @property
     def reason(self) -> str:
@@ -119,13 +162,40 @@ class History:
             "metric_name": self.metric_name,
             "status": self.status,
             "records": [asdict(record) for record in self.records],
+            "range_test": None if self.range_test is None else asdict(self.range_test),
         }
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> History:
         """Undo `to_dict`."""
         records = [EpochRecord(**record) for record in state["records"]]
-        return cls(state["metric_name"], records, state["status"])
+        found = state.get("range_test")
+        range_test = None if found is None else RangeTest(**found)
+        return cls(state["metric_name"], records, state["status"], range_test)
+
+    def to_frame(self) -> Any:
+        """The epochs as a pandas ``DataFrame``: a row an epoch, by its number, a column a quantity.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+
+        Example:
+            >>> import torch, hybridopt as ho
+            >>> history = ho.fit(torch.nn.Linear(4, 3), ho.load_dataset("iris"), epochs=2)
+            >>> list(history.to_frame().columns)[:3]
+            ['train_loss', 'test_loss', 'metric']
+        """
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise MissingExtraError(
+                "History.to_frame() needs pandas, which is not installed. Run: pip install pandas"
+            ) from error
+        columns = {
+            name: [getattr(record, name) for record in self.records]
+            for name in EpochRecord.__dataclass_fields__
+        }
+        return pandas.DataFrame(columns).set_index("epoch")
 
     def plot(self) -> Figure:
         """Loss and metric against epochs.

@@ -16,11 +16,12 @@ from hybridopt.errors import TrainingError
 from hybridopt.execution import Cost, Metered
 from hybridopt.optim import Newton
 from hybridopt.training.batches import TrainingData
+from hybridopt.training.callbacks import Callbacks
 from hybridopt.training.history import EpochRecord, History, Status
 from hybridopt.training.objective import Loss, as_scalar, metric
+from hybridopt.training.schedulers import Schedule
 
 EVALUATION_BATCH = 1024
-Callback = Callable[[EpochRecord, nn.Module], object]
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,9 @@ class Training:
         optimizer: Makes the steps.
         loss: What is minimised.
         rule: When to stop early.
-        callbacks: Called after each epoch with its record and the network; a true value stops.
+        callbacks: Look on, and may stop it.
         history: The epochs so far.
+        schedule: Changes the learning rate on the way; None keeps it.
     """
 
     network: nn.Module
@@ -140,8 +142,9 @@ class Training:
     optimizer: Optimizer
     loss: Loss
     rule: StoppingRule
-    callbacks: Sequence[Callback]
+    callbacks: Callbacks
     history: History
+    schedule: Schedule | None = None
     executors: list[Metered] = field(init=False)
     good: GoodWeights = field(init=False)
 
@@ -153,15 +156,19 @@ class Training:
         self, epochs: int, after_step: Callable[[], object], after_epoch: Callable[[], object]
     ) -> None:
         """Train until ``epochs`` are in the history or a rule says stop; Ctrl-C ends it, too."""
+        self.history.status = "failed"  # until it is known to have ended otherwise
         stopped = self.rule.status(self.history) if len(self.history) else None
         try:
+            self.callbacks.fit_begin(self.network, self.history)
             while stopped is None and len(self.history) < epochs:
                 stopped = self._epoch(after_step)
                 after_epoch()
+            self.history.status = stopped or "epochs"
         except KeyboardInterrupt:
             self.good.restore_whole()  # the step that was cut short must not count by half
-            stopped = "interrupted"
-        self.history.status = stopped or "epochs"
+            self.history.status = "interrupted"
+        finally:
+            self.callbacks.fit_end(self.network, self.history)
 
     def usage(self) -> Cost:
         """What the executors of the network have counted."""
@@ -169,12 +176,8 @@ class Training:
 
     def _epoch(self, after_step: Callable[[], object]) -> Status | None:
         before, started = self.usage(), time.perf_counter()
-        total, seen = 0.0, 0
-        for number, (x, y) in enumerate(self.data.batches, start=1):
-            loss = self._step(x, y, number)
-            total, seen = total + loss * len(x), seen + len(x)
-            self.good.keep()
-            after_step()
+        rate = float(self.optimizer.param_groups[0]["lr"])
+        train_loss, stopped = self._steps(after_step)
         self._fold()
         self.good.keep()
         seconds = time.perf_counter() - started
@@ -183,18 +186,35 @@ class Training:
         cost = self.usage() - before
         record = EpochRecord(
             epoch=len(self.history) + 1,
-            train_loss=total / seen,
+            train_loss=train_loss,
             test_loss=test_loss,
             metric=score,
             seconds=seconds,
             settings=cost.settings,
             shots=cost.shots,
             runs=cost.runs,
+            lr=rate,
         )
         self.history.records.append(record)
-        answers = [callback(record, self.network) for callback in self.callbacks]
+        if self.schedule is not None:
+            self.schedule.after_epoch(train_loss)
+        stopped = self.callbacks.epoch_end(record, self.network) or stopped
         self.good.keep()  # a callback may change weights
-        return "callback" if any(answers) else self.rule.status(self.history)
+        return "callback" if stopped else self.rule.status(self.history)
+
+    def _steps(self, after_step: Callable[[], object]) -> tuple[float, bool]:
+        """The steps of an epoch; their mean loss, and whether a callback asked to stop."""
+        total, seen = 0.0, 0
+        for number, (x, y) in enumerate(self.data.batches, start=1):
+            loss = self._step(x, y, number)
+            total, seen = total + loss * len(x), seen + len(x)
+            self.good.keep()
+            if self.schedule is not None:
+                self.schedule.after_step()
+            after_step()
+            if self.callbacks.watch_steps and self.callbacks.step_end(loss, self.network):
+                return total / seen, True
+        return total / seen, False
 
     def _step(self, x: Tensor, y: Tensor, number: int) -> float:
         if isinstance(self.optimizer, Newton | LBFGS):

@@ -1,0 +1,84 @@
+"""Checks of what `fit` is given besides data."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+
+from hybridopt import checks
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError
+
+DEVICES = ("cpu", "cuda", "mps")
+
+
+def check_network(network: object) -> None:
+    """Refuse what cannot be trained.
+
+    Raises:
+        ArgumentTypeError: If it is no module.
+        ArgumentError: If there is nothing to train, or a weight has no shape or is not finite.
+    """
+    if not isinstance(network, nn.Module):
+        raise ArgumentTypeError(
+            "Argument `network` must be a torch.nn.Module, but is of type "
+            f"{type(network).__name__}."
+        )
+    parameters = list(network.parameters())
+    if not any(parameter.requires_grad for parameter in parameters):
+        what = "has frozen parameters only" if parameters else "has no parameters"
+        raise ArgumentError(
+            f"The network {type(network).__name__} {what}, so there is nothing to train."
+        )
+    for name, parameter in network.named_parameters():
+        if isinstance(parameter, UninitializedParameter):
+            raise ArgumentError(
+                f"Parameter `{name}` of the network has no shape yet. Run the lazy network on one "
+                "batch first."
+            )
+        if not bool(torch.isfinite(parameter.detach()).all()):
+            raise ArgumentError(
+                f"Parameter `{name}` of the network is NaN or infinite before training. "
+                "Initialise it again."
+            )
+    if not any(parameter.is_floating_point() for parameter in parameters):
+        raise ArgumentError(
+            "The network has no real floating-point parameter, only integer or complex ones."
+        )
+
+
+def check_progress(progress: object) -> None:
+    """Refuse what is neither a switch nor a label."""
+    if not isinstance(progress, bool | str):
+        raise ArgumentTypeError(
+            f"Argument `progress` must be True, False or a label, but is {progress!r}."
+        )
+
+
+def checked_device(device: object) -> torch.device | None:
+    """The device; None where none was named.
+
+    Raises:
+        DeviceError: If torch does not find it here.
+    """
+    if device is None:
+        return None
+    text = str(device)
+    kind, _, _ = text.lower().partition(":")
+    name = checks.choice("device", {"gpu": "cuda"}.get(kind, kind), DEVICES)
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there[name]:
+        raise DeviceError(
+            f'device="{text}", but torch finds no such device here. Use device="cpu", or install '
+            "a torch build for it."
+        )
+    try:
+        return torch.device(text.lower().replace("gpu", "cuda"))
+    except RuntimeError as error:
+        raise DeviceError(
+            f'device="{text}" is not understood. Write "cpu", "cuda" or "cuda:0".'
+        ) from error

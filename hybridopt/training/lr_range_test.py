@@ -1,0 +1,165 @@
+r"""The learning-rate range test: which rate is large and still stable.
+
+A copy of the network is trained while the rate grows from step to step, from 1e-6 to 10 by a
+constant factor. The loss first stays, then falls, then rises. The rate that is chosen is a tenth
+of the one at which the smoothed loss was least: stable by a margin, and on the slope.
+
+References:
+    Smith, Cyclical learning rates for training neural networks, arXiv:1506.01186.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from hybridopt.errors import ArgumentError, TrainingError
+from hybridopt.execution import Cost, Metered
+from hybridopt.training.batches import Batch, LoaderBatches, TensorBatches
+from hybridopt.training.history import RangeTest
+from hybridopt.training.objective import Loss, as_scalar
+
+LOWEST, HIGHEST = 1e-6, 10.0
+STEPS = 60  # 8.4 a decade
+SMOOTHING = 0.8  # of the running mean, which looks back over about 5 steps
+DIVERGED = 4.0  # times the least loss so far, which ends the test
+MARGIN = 10.0
+
+
+def run_range_test(
+    network: nn.Module,
+    batches: TensorBatches | LoaderBatches,
+    loss: Loss,
+    build: Callable[[list[nn.Parameter], float], Optimizer],
+    executors: Sequence[Metered],
+) -> RangeTest:
+    """Try growing rates on a copy of the network.
+
+    The network, the order of the samples and the sampling streams of the executors are afterwards
+    what they were before; settings, shots and runs stay counted, for they were run. The caller
+    keeps the global random state.
+
+    Args:
+        network: Starts as it is.
+        batches: Gone through again and again.
+        loss: Of (outputs, targets).
+        build: Makes the optimizer of some parameters with a learning rate.
+        executors: Those in the network; the copy shares them.
+
+    Raises:
+        ArgumentError: If the network cannot be copied.
+        TrainingError: If no rate lowers the loss.
+    """
+    before, started = _usage(executors), time.perf_counter()
+    positions = [executor.state_dict() for executor in executors]
+    order = batches.generator.get_state()
+    try:
+        rates, losses = _losses(_copy(network, executors), batches, loss, build)
+    finally:
+        batches.generator.set_state(order)
+        for executor, position in zip(executors, positions, strict=True):
+            executor.load_state_dict(position)
+    spent = _usage(executors) - before
+    return RangeTest(
+        lr=choose_rate(rates, losses),
+        rates=rates,
+        losses=losses,
+        seconds=time.perf_counter() - started,
+        settings=spent.settings,
+        shots=spent.shots,
+        runs=spent.runs,
+    )
+
+
+def growing_rates() -> list[float]:
+    """The rates of the steps, in powers of a constant factor."""
+    factor = (HIGHEST / LOWEST) ** (1 / (STEPS - 1))
+    return [LOWEST * factor**step for step in range(STEPS)]
+
+
+def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float:
+    """A tenth of the rate at which the smoothed loss was least.
+
+    Args:
+        rates: Growing.
+        losses: Before the steps with these rates; the last may be no longer finite.
+
+    Raises:
+        TrainingError: If the smoothed loss was never less than the first.
+    """
+    means = smoothed([loss for loss in losses if math.isfinite(loss)])
+    least = min(range(len(means)), key=means.__getitem__) if means else 0
+    if least == 0:
+        raise TrainingError(
+            f'lr="auto" found no learning rate between {LOWEST:g} and {HIGHEST:g} that lowers the '
+            "loss. Pass a number as `lr`, and see whether the network trains at all."
+        )
+    return rates[least] / MARGIN
+
+
+def smoothed(losses: Sequence[float]) -> list[float]:
+    """Running means with exponential weights that sum to one from the first on."""
+    means, total, weight = [], 0.0, 0.0
+    for loss in losses:
+        total = SMOOTHING * total + (1 - SMOOTHING) * loss
+        weight = SMOOTHING * weight + (1 - SMOOTHING)
+        means.append(total / weight)
+    return means
+
+
+def _losses(
+    trial: nn.Module,
+    batches: TensorBatches | LoaderBatches,
+    loss: Loss,
+    build: Callable[[list[nn.Parameter], float], Optimizer],
+) -> tuple[list[float], list[float]]:
+    optimizer = build([p for p in trial.parameters() if p.requires_grad], LOWEST)
+    rates, losses = [], []
+    for rate, (x, y) in zip(growing_rates(), _endless(batches), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad()
+        value = as_scalar(loss(trial(x), y))
+        rates.append(rate)
+        losses.append(value.item())
+        if not math.isfinite(losses[-1]) or _diverged(losses):
+            break
+        value.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return rates, losses
+
+
+def _diverged(losses: list[float]) -> bool:
+    means = smoothed(losses)
+    first, least = means[0], min(means)
+    # above the start by as much as makes four times the least, whatever the loss is at best
+    return means[-1] > first + (DIVERGED - 1) * max(abs(least), abs(first - least))
+
+
+def _endless(batches: TensorBatches | LoaderBatches) -> Iterator[Batch]:
+    while True:
+        yield from batches
+
+
+def _copy(network: nn.Module, executors: Sequence[Metered]) -> nn.Module:
+    # an executor is a resource: a copy of its own would spend settings that nobody counts
+    shared: dict[int, Any] = {id(executor): executor for executor in executors}
+    try:
+        with torch.no_grad():
+            return copy.deepcopy(network, shared)
+    except Exception as error:
+        raise ArgumentError(
+            f'lr="auto" tries learning rates on a copy, but {type(network).__name__} cannot be '
+            f"copied: {error} Pass a number as `lr`."
+        ) from error
+
+
+def _usage(executors: Sequence[Metered]) -> Cost:
+    return sum((executor.usage for executor in executors), Cost())

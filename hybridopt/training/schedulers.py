@@ -1,0 +1,197 @@
+"""Learning rates that change on the way, by name or as torch's own schedulers."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CyclicLR,
+    ExponentialLR,
+    LinearLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
+
+from hybridopt import checks
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+
+STEPPED_BY_BATCH = (OneCycleLR, CyclicLR)  # torch documents these as stepped after every batch
+MOVING = frozenset(
+    {
+        "last_epoch",
+        "best",
+        "num_bad_epochs",
+        "cooldown_counter",
+        "_step_count",
+        "_last_lr",
+        "_get_lr_called_within_step",
+        "_is_initial",
+    }
+)
+SCHEDULERS = ("cosine", "exponential", "linear", "one-cycle", "plateau", "step")
+
+
+class Schedule:
+    r"""A learning rate on its way; torch's scheduler, and when to step it.
+
+    With ``lr`` the learning rate that `fit` was given and ``E`` epochs, epoch ``e = 0, 1, ...``
+    of a schedule by name has the rate
+
+    =========== ==========================================================================
+    cosine      ``lr (1 + cos(pi e / E)) / 2``
+    exponential ``lr 0.9^e``
+    linear      from ``lr`` in the first epoch in a line to ``lr / 100`` in the last
+    one-cycle   every batch another: from ``lr / 25`` up to ``lr`` after 30 % of the batches
+                and down to ``lr / 250,000`` (Smith, arXiv:1708.07120)
+    plateau     a tenth whenever the training loss has not fallen for more than two epochs
+    step        a tenth after every third of the epochs
+    =========== ==========================================================================
+
+    Args:
+        scheduler: Belongs to the optimizer that trains.
+    """
+
+    def __init__(self, scheduler: LRScheduler) -> None:
+        self.scheduler = scheduler
+        self.by_batch = isinstance(scheduler, STEPPED_BY_BATCH)
+
+    def after_step(self) -> None:
+        """A batch is done."""
+        if self.by_batch:
+            self.scheduler.step()
+
+    def after_epoch(self, train_loss: float) -> None:
+        """An epoch is done, with this mean loss."""
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(train_loss)
+        elif not self.by_batch:
+            self.scheduler.step()
+
+    def describe(self) -> str:
+        """Class and settings, as a text that tells one from another."""
+        settings = {
+            key: value
+            for key, value in sorted(self.scheduler.state_dict().items())
+            if key not in MOVING and isinstance(value, bool | int | float | str | list | tuple)
+        }
+        listed = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+        return f"{type(self.scheduler).__name__}({listed})"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands."""
+        return dict(self.scheduler.state_dict())
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; the optimizer's state holds the present rate."""
+        self.scheduler.load_state_dict(state)
+
+    def check_storable(self) -> None:
+        """Refuse a state that a checkpoint could not be read back with.
+
+        Raises:
+            ArgumentError: If the state holds more than plain types and tensors.
+        """
+        buffer = io.BytesIO()
+        try:
+            torch.save(self.state_dict(), buffer)
+            buffer.seek(0)
+            torch.load(buffer, weights_only=True)
+        except Exception as error:
+            raise ArgumentError(
+                f"The state of the scheduler {type(self.scheduler).__name__} holds more than plain "
+                "types, so no checkpoint can keep it. Leave `checkpoint` out, or use another."
+            ) from error
+
+
+def check_scheduler(scheduler: object) -> None:
+    """Refuse what is no scheduler, before there is an optimizer.
+
+    Raises:
+        UnknownNameError: For an unknown name, with the nearest ones.
+        ArgumentTypeError: If it is neither a name nor a scheduler nor a function.
+    """
+    if isinstance(scheduler, str):
+        checks.choice("scheduler", scheduler, SCHEDULERS)
+    elif not (scheduler is None or isinstance(scheduler, LRScheduler) or callable(scheduler)):
+        raise ArgumentTypeError(
+            "Argument `scheduler` must be a name, a torch LRScheduler, or a function of the "
+            f"optimizer that returns one, but is {scheduler!r}. Names: {', '.join(SCHEDULERS)}."
+        )
+
+
+def create_schedule(
+    scheduler: object, optimizer: Optimizer, *, epochs: int, steps: int
+) -> Schedule | None:
+    """Make the schedule of a run.
+
+    Args:
+        scheduler: A name, torch's scheduler of this optimizer, a function of the optimizer that
+            returns one, or None.
+        optimizer: Whose learning rate changes.
+        epochs: Of the whole run.
+        steps: Batches an epoch; 0 if unknown.
+
+    Raises:
+        ArgumentError: If the scheduler belongs to another optimizer, or cannot be made.
+        ArgumentTypeError: If a function returns no scheduler.
+    """
+    check_scheduler(scheduler)
+    if scheduler is None:
+        return None
+    if isinstance(scheduler, str):
+        return Schedule(_by_name(scheduler, optimizer, max(1, epochs), steps))
+    made = scheduler if isinstance(scheduler, LRScheduler) else _made_by(scheduler, optimizer)
+    if not isinstance(made, LRScheduler):
+        raise ArgumentTypeError(
+            "Argument `scheduler` must be a function that returns a torch LRScheduler, but it "
+            f"returned {type(made).__name__}."
+        )
+    if getattr(made, "optimizer", None) is not optimizer:
+        raise ArgumentError(
+            f"The {type(made).__name__} changes the learning rate of another optimizer. Pass the "
+            "same optimizer as `optimizer=`, or a function: scheduler=lambda optimizer: ..."
+        )
+    return Schedule(made)
+
+
+def _by_name(name: str, optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
+    match name:
+        case "cosine":
+            return CosineAnnealingLR(optimizer, T_max=epochs)
+        case "exponential":
+            return ExponentialLR(optimizer, gamma=0.9)
+        case "linear":
+            return LinearLR(optimizer, 1.0, end_factor=0.01, total_iters=max(1, epochs - 1))
+        case "plateau":
+            return ReduceLROnPlateau(optimizer, factor=0.1, patience=2)
+        case "step":
+            return StepLR(optimizer, step_size=-(-epochs // 3), gamma=0.1)
+        case _:
+            return _one_cycle(optimizer, epochs, steps)
+
+
+def _one_cycle(optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
+    if not steps:
+        raise ArgumentError(
+            'scheduler="one-cycle" must know the number of batches beforehand, but the '
+            'DataLoader has no length. Use scheduler="cosine".'
+        )
+    peaks = [float(group["lr"]) for group in optimizer.param_groups]
+    # momenta stay as they are: only SGD and Adam have them
+    return OneCycleLR(optimizer, peaks, total_steps=epochs * steps, cycle_momentum=False)
+
+
+def _made_by(factory: Any, optimizer: Optimizer) -> object:
+    try:
+        return factory(optimizer)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"No scheduler could be made by {getattr(factory, '__name__', factory)!r} from the "
+            f"optimizer alone: {error}. Pass scheduler=lambda optimizer: ..., with its options."
+        ) from error

@@ -1,0 +1,76 @@
+"""Curves of a training run for TensorBoard."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from hybridopt.errors import ArgumentTypeError, MissingExtraError
+from hybridopt.files import output_folder
+from hybridopt.training.callbacks import Callback
+from hybridopt.training.history import EpochRecord, History
+
+
+class TensorBoard(Callback):
+    """Writes losses, metric, learning rate, seconds, settings and shots of each epoch.
+
+    Look at them with ``tensorboard --logdir FOLDER``. A resumed run goes on with the curves
+    where its checkpoint stands.
+
+    Args:
+        folder: Of one run; made if it is missing.
+
+    Raises:
+        ArgumentTypeError: If it is no path.
+        MissingExtraError: If the package tensorboard is not installed.
+        OutputError: If the folder cannot be written.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        if not isinstance(folder, str | os.PathLike):
+            raise ArgumentTypeError(
+                f"Argument `folder` must be a path, but is {folder!r} of type "
+                f"{type(folder).__name__}."
+            )
+        try:
+            self._make_writer = import_module("torch.utils.tensorboard").SummaryWriter
+        except ImportError as error:
+            raise MissingExtraError(
+                "TensorBoard(...) needs the package tensorboard, which is not installed. "
+                "Run: pip install tensorboard"
+            ) from error
+        self.folder = output_folder(Path(folder))
+        self._metric_name = ""
+        self._writer: Any = None
+
+    def on_fit_begin(self, network: nn.Module, history: History) -> None:
+        """Open the file; epochs behind the checkpoint that is resumed are hidden."""
+        self._metric_name = history.metric_name
+        self._writer = self._make_writer(str(self.folder), purge_step=len(history) + 1)
+
+    def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> None:
+        """Write a point on every curve that has one."""
+        curves = {
+            "loss/train": record.train_loss,
+            "loss/test": record.test_loss,
+            f"metric/{self._metric_name}": record.metric,
+            "lr": record.lr,
+            "cost/seconds": record.seconds,
+            "cost/settings": record.settings,
+            "cost/shots": record.shots,
+            "cost/runs": record.runs,
+        }
+        for name, value in curves.items():
+            if value is not None:
+                self._writer.add_scalar(name, value, global_step=record.epoch)
+        self._writer.flush()
+
+    def on_fit_end(self, network: nn.Module, history: History) -> None:
+        """Close the file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
