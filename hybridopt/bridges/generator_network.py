@@ -1,0 +1,164 @@
+"""Networks whose weights are made from the probabilities of a small circuit, or of its formula."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from hybridopt.bridges.generator_mapping import WeightMapping
+from hybridopt.bridges.weight_network import WeightNetwork
+from hybridopt.circuits.memory import index_qubits
+from hybridopt.execution import Metered
+from hybridopt.nn.ladder_state import ladder_probabilities
+
+Vjp = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Probabilities that were read, by whom and at which angles."""
+
+    executor: Metered
+    angles: Tensor
+    probabilities: Tensor
+
+    def holds_for(self, executor: Metered, angles: Tensor) -> bool:
+        """Whether nothing has changed since."""
+        same_place = self.angles.device == angles.device
+        return self.executor is executor and same_place and torch.equal(self.angles, angles)
+
+
+class GeneratedNetwork(WeightNetwork):
+    """A network with weights ``w0 + rho f(bits of k, N p_k)``, whoever finds the p.
+
+    Args:
+        network: The plain network.
+        executor: Holds the sampling stream.
+        scales: One positive number a weight tensor.
+        num_angles: P.
+        width: Units of the mapping's hidden layer; 0 is the affine map.
+        residual: Whether weights are moves away from ``w0``.
+        frozen: Whether the angles stay as they were drawn.
+        seed: Of the angles and of the mapping.
+    """
+
+    executor: Metered
+
+    def __init__(
+        self,
+        network: nn.Module,
+        executor: Metered,
+        scales: list[float],
+        *,
+        num_angles: int,
+        width: int,
+        residual: bool,
+        frozen: bool,
+        seed: int,
+    ) -> None:
+        super().__init__(network, scales, keep_origin=residual)
+        self.executor = executor
+        self.frozen = frozen
+        generator = torch.Generator().manual_seed(seed)
+        turns = 2 * torch.rand(num_angles, generator=generator, dtype=torch.float64) - 1
+        start = (math.pi * turns).to(next(network.parameters()).device)
+        if frozen:
+            self.register_buffer("angles", start)
+        else:
+            self.angles = nn.Parameter(start)
+        self.mapping = WeightMapping(
+            self.num_weights,
+            ladder_probabilities(start[None], self.num_index_qubits)[0],
+            width=width,
+            zero=residual,
+            generator=generator,
+        )
+        self._last: Reading | None = None
+
+    @property
+    def num_index_qubits(self) -> int:
+        """m, with ``2^m >= max(M, 2)``."""
+        return index_qubits(self.num_weights)
+
+    @abstractmethod
+    def read(self) -> Float64[Tensor, " N"]:
+        """The probabilities as training sees them, differentiable by the angles."""
+
+    @abstractmethod
+    def vjp(
+        self, angles: Float64[Tensor, " P"], cotangent: Float64[Tensor, " N"]
+    ) -> Float64[Tensor, " P"]:
+        """Derivative of the sum of ``cotangent * p`` by the angles, differentiable itself."""
+
+    def moves(self) -> Float64[Tensor, " M"]:
+        """The mapping of what is read: afresh in training, else once per change of the angles."""
+        return cast(Tensor, self.mapping(self._probabilities()))
+
+    def exact_moves(self) -> Float64[Tensor, " M"]:
+        """The mapping of the probabilities by dense algebra."""
+        exact = ladder_probabilities(self.angles[None], self.num_index_qubits)[0]
+        return cast(Tensor, self.mapping(exact))
+
+    @property
+    def has_read(self) -> bool:
+        """Whether the next forward pass needs no reading."""
+        known = self._last
+        return self._recalls and known is not None and known.holds_for(self.executor, self.angles)
+
+    def _probabilities(self) -> Float64[Tensor, " N"]:
+        if not self._recalls:
+            self._last = None
+            return self.read()
+        if not self.has_read:
+            with torch.no_grad():
+                self._last = Reading(self.executor, self.angles.detach().clone(), self.read())
+        assert self._last is not None
+        if torch.is_grad_enabled() and self.angles.requires_grad:
+            return cast(
+                Tensor,
+                _Recalled.apply(self.angles, self._last.probabilities, self.vjp),  # type: ignore[no-untyped-call]
+            )
+        return self._last.probabilities
+
+    @property
+    def _recalls(self) -> bool:
+        """Whether what was read once may serve again."""
+        # functional_call and torch.func put tensors in the parameter's place: nothing to remember
+        if self.angles.is_meta or torch._C._functorch.is_functorch_wrapped_tensor(self.angles):
+            return False
+        return self.frozen or (isinstance(self.angles, nn.Parameter) and not self.training)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_last": None}
+
+
+class _Recalled(torch.autograd.Function):
+    """Probabilities that were read before; their derivative is read when asked for."""
+
+    @staticmethod
+    def forward(angles: Tensor, known: Tensor, vjp: Vjp) -> Tensor:
+        return known.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        angles, _, ctx.vjp = inputs
+        ctx.save_for_backward(angles)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        (angles,) = ctx.saved_tensors
+        return ctx.vjp(angles, cotangents[0]), None, None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], angles: Tensor, known: Tensor, vjp: Vjp
+    ) -> tuple[Tensor, None]:
+        """Maps go over samples, never over angles that a parameter holds."""
+        return cast(Tensor, _Recalled.apply(angles, known, vjp)), None  # type: ignore[no-untyped-call]
