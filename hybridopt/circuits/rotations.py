@@ -103,6 +103,8 @@ class Family:
         phases: The rotation in its frame, a diagonal gate of the angle, and its qubits.
         gates: The rotation itself, as gates that simulators know.
         made_by: Function and arguments that make it; it travels as these.
+        rule: Shift rule of the readouts that the family is made for; None is the one that holds for
+            every readout.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Family:
     phases: Callable[[Angle], LocalGate]
     gates: Callable[[Angle], tuple[LocalGate, ...]]
     made_by: tuple[Callable[..., Family], tuple[object, ...]]
+    rule: tuple[tuple[float, float], ...] | None = None
 
     @property
     def num_qubits(self) -> int:
@@ -122,6 +125,8 @@ class Family:
     @property
     def shifts(self) -> tuple[tuple[float, float], ...]:
         """Pairs (coefficient, shift [rad]): f'(theta) = sum of coefficient f(theta + shift)."""
+        if self.rule is not None:
+            return self.rule
         gaps = np.abs(np.subtract.outer(self.eigenvalues, self.eigenvalues))
         return TWO_TERM if np.isclose(gaps[gaps > 0], 1).all() else FOUR_TERM
 

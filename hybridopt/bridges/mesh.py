@@ -1,0 +1,114 @@
+r"""The mesh bridge: the data pass through circuits that stand for Linear and Conv2d layers.
+
+Each layer is ``W' = [W b]`` on ``x' = (x, 1)``, and :math:`W'/\alpha` a mesh of rotations between
+neighbouring modes with exactly one angle a weight (`hybridopt.circuits.mesh`), on
+``max(m, n) + min(m, n)`` qubits for a matrix ``(m, n)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from hybridopt import checks
+from hybridopt.bridges.bridge import Bridge
+from hybridopt.bridges.mesh_layers import MeshLayer, mesh_layer
+from hybridopt.bridges.mesh_network import MeshNetwork
+from hybridopt.bridges.mesh_selection import layers_to_carry
+from hybridopt.errors import ArgumentTypeError, ResourceError
+from hybridopt.execution import Executor
+from hybridopt.gradients import GradientRule
+from hybridopt.nn.mesh_choice import READOUTS
+
+
+@dataclass(frozen=True)
+class Mesh(Bridge):
+    r"""Options of the mesh bridge.
+
+    Every `Linear` and `Conv2d` becomes a mesh, other layers stay classical. Layers that multiply by
+    a matrix and have no circuit form here (recurrent ones, attention, other convolutions) are
+    refused unless they are kept classical; so are frozen ones, by themselves.
+
+    Attributes:
+        keep_classical: Names of layers, as `named_modules` gives them, that stay classical with all
+            that is in them.
+        readout: ``"process"`` reads the columns of each matrix, n settings whatever the batch;
+            ``"data"`` sends every vector through, one setting each; ``"auto"`` takes what costs
+            fewer settings for the batch that comes. ``"reference"`` is data readout beside
+            reference modes that betray errors, for executors with noise.
+        scale: alpha in units of the spectral norm of W', so that the matrix can grow; 1 or more.
+            With shots, the error of an output is about :math:`\alpha |x'| / \sqrt{shots}`. A layer
+            of zeros takes 1 for its norm.
+    """
+
+    name: ClassVar[str] = "mesh"
+
+    keep_classical: tuple[str, ...] = ()
+    readout: str = "auto"
+    scale: float = 2.5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keep_classical", _names(self.keep_classical))
+        checks.choice("readout", self.readout, READOUTS)
+        object.__setattr__(self, "scale", checks.real("scale", self.scale, minimum=1))
+
+    def check(self, network: nn.Module) -> None:
+        """Refuse a network with layers that have no circuit form, or with none that has one.
+
+        Raises:
+            ConversionError: With the name of the layer and the way out.
+            UnknownNameError: If a name in ``keep_classical`` is no layer.
+        """
+        super().check(network)
+        layers_to_carry(network, self.keep_classical)
+
+    def encode(
+        self, network: nn.Module, *, executor: Executor, gradient: GradientRule
+    ) -> MeshNetwork:
+        """Carry the layers of a network into circuits; the network is left as it is.
+
+        Raises:
+            ResourceError: If a mesh does not fit into the executor's memory, with its name.
+            UnsupportedError: If gradient rule and executor do not go together.
+        """
+
+        def make(name: str, layer: nn.Module) -> MeshLayer:
+            made = mesh_layer(
+                layer, scale=self.scale, readout=self.readout, executor=executor, gradient=gradient
+            )
+            _check_fits(name, made)
+            return made
+
+        return MeshNetwork(network, self.keep_classical, make)
+
+
+def _check_fits(name: str, layer: MeshLayer) -> None:
+    feeds = {"auto": ("process", "data")}.get(layer.readout, (layer.readout,))
+    try:
+        for feed in feeds:
+            layer.reader.check(feed)
+    except ResourceError as error:
+        rows, columns = layer.mesh.num_outputs, layer.mesh.num_inputs
+        raise ResourceError(
+            f"Layer `{name}`, a mesh of {rows} by {columns}: {error} Other ways: "
+            'AerExecutor(method="matrix_product_state"), or keep the layer classical: '
+            f"keep_classical=['{name}']."
+        ) from error
+
+
+def _names(given: object) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ArgumentTypeError(
+            f"Argument `keep_classical` must be a list of names of layers, but is {given!r}."
+        )
+    names = tuple(given)
+    for name in names:
+        if not isinstance(name, str):
+            raise ArgumentTypeError(
+                f"Argument `keep_classical` must hold names of layers, but holds {name!r} of type "
+                f"{type(name).__name__}."
+            )
+    return names

@@ -1,0 +1,110 @@
+r"""Circuits that take a vector through a mesh, and what they are fed with.
+
+The loader spreads one excitation over the input modes,
+:math:`|0\rangle \to |x\rangle = \sum_k x_k e_k / |x|`, by rotations :math:`R(-a_k)` of modes
+``k, k + 1``, with :math:`a_k = \mathrm{atan2}(|x_{k+1:}|, x_k)` and the last
+:math:`a_{n-2} = \mathrm{atan2}(x_{n-1}, x_{n-2})`. It starts with H on mode 0, so that the vacuum
+stays as a reference of the sign: :math:`(|0\rangle + |x\rangle)/\sqrt2` becomes
+:math:`(|0\rangle + |W x/\alpha\rangle)/\sqrt2`, and
+:math:`\langle X_k \rangle = (W x)_k / (\alpha |x|)`, all k in one setting.
+
+Noise leaks out of these two sectors unseen. The ``reference`` circuit has one reference mode for
+each output instead of the vacuum, :math:`(\sum_j |r_j\rangle/\sqrt m + |x\rangle)/\sqrt2`, and
+ends with :math:`R(\pi/4)` on each pair :math:`(r_k, k)`, after which
+:math:`(W x)_k/(\alpha |x| \sqrt m) = p(r_k) - p(k)`: measured in Z, where an outcome without
+exactly one excitation betrays an error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import lru_cache
+
+from qiskit.circuit import ParameterVector
+from qiskit.circuit.library import HGate, RYGate, XGate
+
+from hybridopt.circuits.circuit_program import CircuitProgram, FixedGate, Rotation
+from hybridopt.circuits.mesh import Mesh
+from hybridopt.circuits.mode_rotation import mode_rotation
+from hybridopt.circuits.rotations import Family, family_of
+from hybridopt.errors import ArgumentError
+
+FEEDS = ("data", "basis", "reference")
+PROGRAMS_KEPT = 256  # they hold what was derived from them, and are made anew when asked for
+
+
+@lru_cache(maxsize=PROGRAMS_KEPT)
+def mesh_program(
+    mesh: Mesh, feed: str | int, *, native: bool = False, linear: bool = False
+) -> CircuitProgram:
+    """The circuits of all matrices of one shape.
+
+    Shared angles are ``-2 t`` for the rotations t of the mesh, in order.
+
+    Args:
+        mesh: The shape.
+        feed: ``"data"`` loads a vector, ``"reference"`` loads one beside reference modes: row
+            angles are ``2 a_k``. ``"basis"`` has a row angle for each of n inputs, pi/2 for the
+            one that is excited and 0 for all others. A number excites that input.
+        native: Writes rotations in H, CZ and RY, as noise models and hardware know them.
+        linear: Takes the shift rule of two terms, which holds for ``<X_k>`` without noise.
+
+    Raises:
+        ArgumentError: If there is no such feed.
+    """
+    turn = mode_rotation(native=native, linear=linear)
+    if isinstance(feed, int):
+        start: list[FixedGate | Rotation] = [FixedGate(HGate(), (feed,))]
+    elif feed == "basis":
+        flip = _ry()
+        start = [Rotation(flip, (k,), k, True) for k in range(mesh.num_inputs)]
+    elif feed == "data":
+        start = [FixedGate(HGate(), (0,)), *_loader(mesh, turn)]
+    elif feed == "reference":
+        start = [*_references(mesh, turn), *_loader(mesh, turn)]
+    else:
+        raise ArgumentError(f"A mesh is fed with {', '.join(FEEDS)} or a number, not {feed!r}.")
+    steps = [
+        *start,
+        *(Rotation(turn, pair, number, False) for number, pair in enumerate(mesh.pairs)),
+    ]
+    if feed == "reference":
+        for k in range(mesh.num_outputs):
+            steps += _fixed(turn, (reference_mode(mesh, k), k), -math.pi / 2)
+    rows = sum(isinstance(step, Rotation) and step.per_sample for step in steps)
+    return CircuitProgram(
+        num_qubits=mesh.num_modes + (mesh.num_outputs if feed == "reference" else 0),
+        steps=tuple(steps),
+        row_expressions=tuple(ParameterVector("input", rows)),
+        shared_expressions=tuple(ParameterVector("angle", mesh.num_angles)),
+    )
+
+
+def reference_mode(mesh: Mesh, output: int) -> int:
+    """The qubit that an output is compared with in the ``reference`` circuit."""
+    return mesh.num_modes + output
+
+
+def _loader(mesh: Mesh, turn: Family) -> Iterable[Rotation]:
+    return (Rotation(turn, (k, k + 1), k, True) for k in range(mesh.num_inputs - 1))
+
+
+def _references(mesh: Mesh, turn: Family) -> list[FixedGate]:
+    """One excitation, half of it on mode 0, the rest spread evenly over the references."""
+    gates = [FixedGate(XGate(), (0,))]
+    gates += _fixed(turn, (0, reference_mode(mesh, 0)), math.pi / 2)
+    for k in range(mesh.num_outputs - 1):
+        angle = 2 * math.acos(1 / math.sqrt(mesh.num_outputs - k))
+        gates += _fixed(turn, (reference_mode(mesh, k), reference_mode(mesh, k + 1)), angle)
+    return gates
+
+
+def _fixed(turn: Family, pair: tuple[int, int], angle: float) -> list[FixedGate]:
+    return [FixedGate(gate, tuple(pair[at] for at in places)) for gate, places in turn.gates(angle)]
+
+
+def _ry() -> Family:
+    family = family_of(RYGate(0.0))
+    assert family is not None
+    return family
