@@ -93,6 +93,11 @@ class Dataset:
         ArgumentError: If task and ``num_classes`` contradict each other.
         DataError: If the parts have no or different features, or targets that do not fit
             the task. Values are not read; `as_dataset` does that.
+
+    Example:
+        >>> x, y = torch.rand(6, 3), torch.tensor([0, 1, 0, 1, 1, 0])
+        >>> Dataset("mine", "classification", Part(x, y), num_classes=2)
+        Dataset('mine', classification, 3 features, 2 classes, 6 training and 0 test samples)
     """
 
     name: str

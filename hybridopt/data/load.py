@@ -133,6 +133,11 @@ def load_dataset(
         ArgumentTypeError: If an argument has the wrong type.
         DataError: If the classes cannot be split into parts of these sizes.
         MissingExtraError: If the package with the data is not installed.
+
+    Example:
+        >>> data = load_dataset("iris", seed=0)
+        >>> data.train.x.shape, data.test.x.shape, data.task
+        (torch.Size([120, 4]), torch.Size([30, 4]), 'classification')
     """
     name = _known_name(name)
     source = DATASETS[name]

@@ -78,6 +78,14 @@ class AerExecutor:
         ArgumentError: If a number is out of range or a name unknown.
         DeviceError: If the GPU was asked for and is not there.
         UnsupportedError: If the method cannot hold the noise, or the strategy the method.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> executor = AerExecutor(shots=1000, seed=7)
+        >>> layer = ho.CircuitLayer(*ho.load_circuit("data_reuploading"), executor=executor)
+        >>> _ = layer(torch.rand(5, layer.in_features))
+        >>> executor.usage
+        Cost(settings=5, shots=5000, runs=1)
     """
 
     def __init__(

@@ -14,6 +14,10 @@ class Cost:
             input sample, one measurement basis.
         shots: Measurements, settings times shots a setting; 0 in exact simulation.
         runs: Circuits that the simulator executed.
+
+    Example:
+        >>> Cost(settings=2, shots=200, runs=1) + Cost(settings=3, shots=300, runs=1)
+        Cost(settings=5, shots=500, runs=2)
     """
 
     settings: int = 0

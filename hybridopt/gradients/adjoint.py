@@ -35,6 +35,13 @@ class Adjoint:
 
     References:
         Jones and Gacon, arXiv:2009.02823.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> layer = ho.CircuitLayer(*ho.load_circuit("strongly_entangling"), gradient=Adjoint())
+        >>> layer(torch.rand(8, layer.in_features)).sum().backward()
+        >>> layer.executor.usage.runs  # there and back
+        2
     """
 
     name: ClassVar[str] = "adjoint"

@@ -50,6 +50,14 @@ class ParameterShift:
         Schuld et al., Phys. Rev. A 99, 032331 (2019), arXiv:1811.11184;
         Anselmetti et al., arXiv:2104.05695 (four terms);
         Bowles et al., arXiv:2306.14962 (commuting generators).
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> circuit = ho.load_circuit("strongly_entangling")
+        >>> layer = ho.CircuitLayer(*circuit, gradient=ParameterShift())
+        >>> layer(torch.rand(1, layer.in_features)).sum().backward()
+        >>> layer.executor.usage.settings == 1 + 2 * layer.weight.numel()
+        True
     """
 
     name: ClassVar[str] = "parameter-shift"

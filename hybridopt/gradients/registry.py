@@ -24,6 +24,10 @@ def create(gradient: str | GradientRule) -> GradientRule:
     Raises:
         UnknownNameError: With the nearest names.
         ArgumentTypeError: If it is neither a name nor a rule.
+
+    Example:
+        >>> create("spsa")
+        Spsa(perturbation=None, directions=1, seed=None)
     """
     if isinstance(gradient, str):
         return GRADIENTS[checks.choice("gradient", gradient, GRADIENTS)]()

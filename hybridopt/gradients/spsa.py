@@ -42,6 +42,14 @@ class Spsa:
 
     References:
         Spall, IEEE Trans. Autom. Control 37, 332 (1992).
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> rule = Spsa(directions=3, seed=0)
+        >>> layer = ho.CircuitLayer(*ho.load_circuit("strongly_entangling"), gradient=rule)
+        >>> layer(torch.rand(1, layer.in_features)).sum().backward()
+        >>> layer.executor.usage.settings  # one, and two a direction
+        7
     """
 
     name: ClassVar[str] = "spsa"
