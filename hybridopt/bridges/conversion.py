@@ -11,15 +11,17 @@ from torch import nn
 
 from hybridopt import checks, gradients
 from hybridopt.bridges.bridge import Bridge
+from hybridopt.bridges.generator import Generator
 from hybridopt.bridges.memory import Memory
 from hybridopt.bridges.quantum_network import QuantumNetwork
 from hybridopt.bridges.random_subspace import RandomSubspace
 from hybridopt.bridges.twin import Twin
+from hybridopt.bridges.walsh_subspace import WalshSubspace
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import AerExecutor, Executor
 
 BRIDGES: Mapping[str, type[Bridge]] = {
-    bridge.name: bridge for bridge in (Memory, Twin, RandomSubspace)
+    bridge.name: bridge for bridge in (Memory, Generator, Twin, RandomSubspace, WalshSubspace)
 }
 
 
@@ -36,7 +38,8 @@ def to_quantum(
     Args:
         network: Any torch module with trainable floating-point weights. It is copied and left as
             it is; train or eval mode is kept.
-        bridge: ``"memory"``, a control (``"twin"``, ``"random-subspace"``), or an instance such as
+        bridge: ``"memory"``, a control (``"twin"``, ``"random-subspace"``,
+            ``"walsh-subspace"``), or an instance such as
             ``ho.bridges.Memory(form="full")``.
         executor: What runs the circuits; None is `AerExecutor()`.
         gradient: ``"parameter-shift"``, or an instance of a gradient rule.
@@ -67,7 +70,9 @@ def to_quantum(
     rule = gradients.create(gradient)
     if executor is not None:
         _check_executor(executor)
-    return chosen.encode(network, executor=executor or AerExecutor(), gradient=rule)
+    quantum = chosen.encode(network, executor=executor or AerExecutor(), gradient=rule)
+    quantum.bridge, quantum.gradient_rule = chosen, rule
+    return quantum
 
 
 def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:

@@ -14,9 +14,12 @@ from torch import Tensor, nn
 from hybridopt import checks
 from hybridopt.bridges.layout import WeightLayout
 from hybridopt.bridges.weight_network import WeightNetwork
-from hybridopt.errors import ConversionError
+from hybridopt.circuits.memory import index_qubits
+from hybridopt.circuits.walsh import walsh_columns
+from hybridopt.errors import ArgumentError, ConversionError
 from hybridopt.execution import Metered
 from hybridopt.nn import CosineReader, read_cosines
+from hybridopt.nn.walsh import walsh_coefficients, walsh_sum
 
 FORMS = ("residual", "full")
 FULL_MARGIN = 1.5  # full form: the largest weight starts at sin(delta) = 2/3, away from the fold
@@ -42,26 +45,49 @@ class CosineOptions(Protocol):
         """``"epoch"`` or None."""
         ...
 
+    @property
+    def num_angles(self) -> int | None:
+        """K of the sparse form; None is dense."""
+        ...
+
 
 class CosineNetwork(WeightNetwork):
-    """A network with weights ``w0 + rho cos(theta)``, ``theta = pi/2 + delta``; delta is trained.
+    r"""A network with weights ``w0 + rho cos(theta)``, ``theta = pi/2 + delta``.
+
+    In the dense form each delta is an angle of its own and trained. In the sparse form K angles z
+    are trained and :math:`\delta = H_K z`, K columns of the Walsh matrix divided by
+    :math:`\sqrt K`, which columns `hybridopt.circuits.walsh_columns` says.
 
     Args:
         network: The plain network.
-        options: Form, scale and folding.
+        options: Form, scale, folding and number of angles.
         executor: Counts what is read, and holds the sampling stream.
+
+    Raises:
+        ArgumentError: If there are more angles than places in the circuit.
+        ConversionError: If the form is full and has fewer.
     """
+
+    columns: Tensor | None
 
     def __init__(self, network: nn.Module, options: CosineOptions, executor: Metered) -> None:
         layout = WeightLayout(network)
         form, scale = options.form, check_scale(options.scale)
+        check_num_angles(options, layout.num_weights)
         scales = tensor_scales(layout, layout.tensors(network), form, scale)
         super().__init__(network, scales, keep_origin=form == "residual")
         self.options = options
         self.form = form
         self.fold_every_epoch = options.fold == "epoch"
         self.executor = executor
-        self.angles = nn.Parameter(initial_angles(layout, network, scales, form))
+        angles = initial_angles(layout, network, scales, form)
+        columns = None
+        if options.num_angles is not None:
+            numbers = walsh_columns(options.num_angles, layout.num_weights)
+            columns = torch.from_numpy(numbers).to(angles.device)
+            angles = walsh_coefficients(angles, columns, self.num_places)
+        self.register_buffer("columns", columns, persistent=False)  # they follow from K and M
+        self.angles = nn.Parameter(angles)
         self._last_read: tuple[Metered, Tensor, Tensor] | None = None
 
     @property
@@ -69,23 +95,37 @@ class CosineNetwork(WeightNetwork):
     def reader(self) -> CosineReader:
         """What reads the cosines, with the executor that the network has now."""
 
+    @property
+    def num_places(self) -> int:
+        """N, the smallest power of two that is M or more, and 2 or more."""
+        return 1 << index_qubits(self.num_weights)
+
+    def deltas(self) -> Float64[Tensor, " places"]:
+        """The delta [rad] of each weight; in sparse form of all N places, weights first."""
+        if self.columns is None:
+            return self.angles
+        return walsh_sum(self.angles, self.columns, self.num_places)
+
     def moves(self) -> Float64[Tensor, " M"]:
         """cos(theta) as it is read: afresh in training, else once per change of the angles."""
         # functional_call and torch.func put tensors in the parameter's place: nothing to remember
         if self.training or self.angles.is_meta or not isinstance(self.angles, nn.Parameter):
             self._last_read = None
-            return read_cosines(self.angles, self.reader)
+            return self._read(None)
         known = self._last_read
         if known is None or known[0] is not self.executor or not torch.equal(known[1], self.angles):
             with torch.no_grad():
-                values = read_cosines(self.angles, self.reader)
+                values = read_cosines(self.deltas(), self.reader)
             known = (self.executor, self.angles.detach().clone(), values)
             self._last_read = known
-        return read_cosines(self.angles, self.reader, known[2])
+        return self._read(known[2])
 
     def exact_moves(self) -> Float64[Tensor, " M"]:
         """-sin(delta), 0 exactly where delta is."""
-        return -torch.sin(self.angles)
+        return -torch.sin(self.deltas()[: self.num_weights])
+
+    def _read(self, known: Tensor | None) -> Float64[Tensor, " M"]:
+        return read_cosines(self.deltas(), self.reader, known)[: self.num_weights]
 
     @torch.no_grad()
     def fold(self) -> None:
@@ -105,6 +145,17 @@ class CosineNetwork(WeightNetwork):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_last_read": None}
+
+
+def check_trainable(num_angles: object, frozen: object) -> None:
+    """Refuse a number of angles below 1, and a memory that would train nothing."""
+    checks.optional_integer("num_angles", num_angles, minimum=1)
+    if checks.boolean("frozen", frozen):
+        raise ArgumentError(
+            "frozen=True leaves nothing to train: angles are all that a memory has. Frozen "
+            'circuits are a control where something else is trained, as in bridge="generator" '
+            "and in DressedCircuit."
+        )
 
 
 def check_form(form: object, fold: object) -> None:
@@ -128,6 +179,29 @@ def check_scale(scale: object) -> str | float | dict[str, float]:
             for name, value in scale.items()
         }
     return checks.real("scale", scale, minimum=0, strict=True)
+
+
+def check_num_angles(options: CosineOptions, num_weights: int) -> None:
+    """Refuse more angles than places, and fewer in full form.
+
+    Raises:
+        ArgumentError: With the number of places N.
+        ConversionError: In full form, whose weights would not fit.
+    """
+    if options.num_angles is None:
+        return
+    places = 1 << index_qubits(num_weights)
+    if options.num_angles > places:
+        raise ArgumentError(
+            f"num_angles is {options.num_angles}, but the memory circuit of {num_weights} weights "
+            f"has N = {places} angles. Give 1 to {places}, or None for an angle a weight."
+        )
+    if options.form == "full" and options.num_angles < places:
+        raise ConversionError(
+            f"num_angles is {options.num_angles}, but the full form of {num_weights} weights needs "
+            f"all N = {places} angles, as fewer cannot hold any given weights. Use "
+            'form="residual", or num_angles=None.'
+        )
 
 
 def tensor_scales(

@@ -4,12 +4,19 @@ Weight ``k`` is :math:`w_k = w^0_k + \rho \cos\theta_k`, read from the memory ci
 (`hybridopt.circuits.memory`) with ``m + 1`` qubits for ``M <= 2^m`` weights. The module stores
 :math:`\delta = \theta - \pi/2`, never :math:`\theta`, because :math:`\cos(\pi/2)` is not 0 in
 floating point: :math:`w = w^0 - \rho\sin\delta`.
+
+In the sparse form K angles z move all weights, :math:`\delta = H_K z`, ``H_K`` being K columns of
+the N x N Walsh matrix divided by :math:`\sqrt K`. These are angles of the circuit: its chain of
+gates has N rotations, by :math:`\hat\theta = H\theta/N`, of which K are then not zero (and the
+one that all :math:`\theta` have in common, which holds :math:`\pi/2`); the others are left out, and
+so are most of the CX between them. The same shift of all :math:`\theta_k` gives the slopes
+:math:`\partial L/\partial z = H_K^T\,\partial L/\partial\delta`: two settings a step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -18,13 +25,21 @@ from torch import nn
 
 from hybridopt import checks
 from hybridopt.bridges.bridge import Bridge
-from hybridopt.bridges.cosine_network import CosineNetwork, check_form, check_scale
+from hybridopt.bridges.cosine_network import (
+    CosineNetwork,
+    check_form,
+    check_num_angles,
+    check_scale,
+    check_trainable,
+)
 from hybridopt.bridges.layout import WeightLayout
+from hybridopt.bridges.memory_twin import TwinNetwork
 from hybridopt.circuits.memory import SYNTHESES, MemoryProgram, index_qubits
+from hybridopt.circuits.walsh import walsh_columns
 from hybridopt.errors import UnsupportedError
-from hybridopt.execution import Cost, Executor, Probabilities
+from hybridopt.execution import AerExecutor, Cost, Executor, Probabilities
 from hybridopt.gradients import GradientRule, ParameterShift
-from hybridopt.nn import CircuitReader
+from hybridopt.nn import CircuitReader, ClosedFormSampler
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,12 @@ class Memory(Bridge):
             each tensor, at least 0.1; in full form at least 1.5 times its largest weight.
         fold: ``"epoch"`` lets `fit` fold after every epoch, so that weights can go anywhere; None
             leaves folding to the caller.
+        num_angles: K, the trained angles of the sparse form, from 1 to N = 2^m; None is the dense
+            form, an angle a weight. The full form takes None or N only.
+        frozen: Only False: a frozen memory trains nothing.
+
+    Raises:
+        ArgumentError: If ``num_angles`` is below 1 or ``frozen`` is True.
     """
 
     name: ClassVar[str] = "memory"
@@ -48,9 +69,12 @@ class Memory(Bridge):
     synthesis: str = "diagonal"
     scale: str | float | Mapping[str, float] = "auto"
     fold: str | None = None
+    num_angles: int | None = None
+    frozen: bool = False
 
     def __post_init__(self) -> None:
         check_form(self.form, self.fold)
+        check_trainable(self.num_angles, self.frozen)
         checks.choice("synthesis", self.synthesis, SYNTHESES)
         check_scale(self.scale)
 
@@ -64,6 +88,11 @@ class Memory(Bridge):
                 f'gradient="parameter-shift" only, but was given "{gradient.name}".'
             )
         return MemoryNetwork(network, self, executor, gradient)
+
+    def twin(self, network: nn.Module, *, executor: Executor) -> TwinNetwork:
+        """The closed form; of the executor, shots and seed alone are taken."""
+        seed = executor.seed if isinstance(executor, AerExecutor) else None
+        return TwinNetwork(network, self, ClosedFormSampler(executor.shots, seed))
 
 
 class MemoryNetwork(CosineNetwork):
@@ -82,7 +111,11 @@ class MemoryNetwork(CosineNetwork):
         self, network: nn.Module, options: Memory, executor: Executor, gradient: ParameterShift
     ) -> None:
         num_weights = WeightLayout(network).num_weights
-        program = MemoryProgram(index_qubits(num_weights), options.synthesis)  # type: ignore[arg-type]
+        check_num_angles(options, num_weights)
+        columns = None
+        if options.num_angles is not None:
+            columns = tuple(walsh_columns(options.num_angles, num_weights).tolist())
+        program = MemoryProgram(index_qubits(num_weights), options.synthesis, columns)  # type: ignore[arg-type]
         executor.check(program, Probabilities())
         super().__init__(network, options, executor)
         self.gradient = gradient
@@ -100,8 +133,13 @@ class MemoryNetwork(CosineNetwork):
 
     @property
     def num_angles(self) -> int:
-        """N = 2^m >= M, the angles of the circuit; the M of them that hold weights are trained."""
-        return self.program.num_shared_angles
+        """Angles of the circuit: N = 2^m >= M, of which the M that hold weights are trained.
+
+        In the sparse form K, all of them trained; the others of the chain are zero.
+        """
+        if self.columns is None:
+            return self.program.num_shared_angles
+        return len(self.columns)
 
     def circuit(self, *, synthesis: str | None = None) -> QuantumCircuit:
         """The circuit at the present angles, to look at, transpile or export.
@@ -111,8 +149,8 @@ class MemoryNetwork(CosineNetwork):
         """
         wanted = self.program.synthesis if synthesis is None else synthesis
         chosen = checks.choice("synthesis", wanted, SYNTHESES)
-        program = MemoryProgram(self.program.num_index_qubits, chosen)  # type: ignore[arg-type]
-        theta = torch.pi / 2 + self.angles.detach().cpu().numpy()
+        program = replace(self.program, synthesis=chosen)  # type: ignore[arg-type]
+        theta = torch.pi / 2 + self.deltas().detach().cpu().numpy()
         padded = self.reader.padded(theta)
         return program.bind(padded[:0], padded)
 

@@ -14,6 +14,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +25,7 @@ from qiskit.circuit import Instruction
 from qiskit.circuit.library import DiagonalGate
 
 from hybridopt.circuits.diagonal import AerDiagonal
-from hybridopt.circuits.walsh import gray_code, gray_step, walsh_hadamard
+from hybridopt.circuits.walsh import gray_code, walsh_hadamard
 from hybridopt.errors import ArgumentError
 
 Synthesis = Literal["gates", "diagonal"]
@@ -51,6 +52,30 @@ def walsh_angles(theta: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
     return walsh_hadamard(theta) / theta.size
 
 
+def chain_steps(
+    num_index_qubits: int, columns: Iterable[int] | None = None
+) -> list[tuple[int, list[int]]]:
+    """The gate chain: which angle turns the data qubit, and which index qubits flip it then.
+
+    Between two rotations the flips take one Walsh column to the next, in the order of the Gray
+    code: one flip where all angles are there.
+
+    Args:
+        num_index_qubits: m.
+        columns: Which angles are not zero; angle 0 comes always. None is all.
+    """
+    size = 1 << num_index_qubits
+    order = [gray_code(position) for position in range(size)]
+    if columns is not None:
+        kept = {0, *columns}
+        order = [column for column in order if column in kept]
+    changes = [here ^ there for here, there in zip(order, [*order[1:], 0], strict=True)]
+    return [
+        (column, [bit for bit in range(num_index_qubits) if change >> bit & 1])
+        for column, change in zip(order, changes, strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class MemoryProgram:
     """The family of memory circuits over ``2**num_index_qubits`` angles.
@@ -64,10 +89,14 @@ class MemoryProgram:
             ``"diagonal"`` is the same unitary as one diagonal between basis changes, far faster
             to simulate. Said plainly: it hands the simulator ``exp(i theta)`` and the readout
             gives ``cos(theta)`` back.
+        columns: Sparse form: which angles of the chain may differ from zero, besides angle 0, so
+            that the others are left out of it. The ``theta`` it is given must be sums of these
+            Walsh columns and a constant. None is all.
     """
 
     num_index_qubits: int
     synthesis: Synthesis = "diagonal"
+    columns: tuple[int, ...] | None = None
 
     @property
     def num_qubits(self) -> int:
@@ -105,13 +134,14 @@ class MemoryProgram:
         return BYTES_PER_AMPLITUDE << self.num_qubits
 
     def _chain(self, theta: Float64[np.ndarray, " N"]) -> QuantumCircuit:
-        m = self.num_index_qubits
+        data = self.num_index_qubits
         angles = walsh_angles(theta)
-        circuit = QuantumCircuit(m + 1, name="memory")
-        circuit.h(range(m))
-        for position in range(1 << m):
-            circuit.ry(float(angles[gray_code(position)]), m)
-            circuit.cx(gray_step(position, m), m)
+        circuit = QuantumCircuit(data + 1, name="memory")
+        circuit.h(range(data))
+        for column, targets in chain_steps(data, self.columns):
+            circuit.ry(float(angles[column]), data)
+            for control in targets:
+                circuit.cx(control, data)
         return circuit
 
     def _diagonal(self, diagonal: Instruction) -> QuantumCircuit:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.parametrizations import weight_norm
 
-from hybridopt.bridges import Memory, RandomSubspace, Twin
+from hybridopt.bridges import Generator, Memory, RandomSubspace, Twin, WalshSubspace
 
 
 class Recurrent(nn.Module):
@@ -197,8 +197,14 @@ BRIDGES = [
     pytest.param(Memory(), id="memory"),
     pytest.param(Memory(form="full"), id="full"),
     pytest.param(Memory(synthesis="gates"), id="gates"),
+    pytest.param(Memory(num_angles=4), id="sparse-memory"),
     pytest.param(Twin(), id="twin"),
+    pytest.param(Twin(num_angles=4), id="sparse-twin"),
     pytest.param(RandomSubspace(num_parameters=4), id="random-subspace"),
+    pytest.param(WalshSubspace(num_parameters=4), id="walsh-subspace"),
+    pytest.param(Generator(num_angles=7), id="generator"),
+    pytest.param(Generator(depth=2, frozen=True, mapping="tanh", width=3), id="generator-frozen"),
+    pytest.param(Twin(of=Generator(num_angles=7)), id="generator-twin"),
 ]
 
 

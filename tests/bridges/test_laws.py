@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 from torch.func import functional_call
 
 import hybridopt as ho
-from hybridopt.bridges import Memory, RandomSubspace, Twin
+from hybridopt.bridges import Generator, Memory, RandomSubspace, Twin
 
 from .networks import BRIDGES, NETWORKS, RECIPES, snapshot
 
@@ -29,6 +30,36 @@ def train(case, quantum, steps: int = 1) -> None:
 
 def is_exact(bridge) -> bool:
     return getattr(bridge, "form", "residual") == "residual"
+
+
+def generator_of(bridge) -> Generator | None:
+    bridge = getattr(bridge, "of", bridge)
+    return bridge if isinstance(bridge, Generator) else None
+
+
+def trained_angles(bridge, num_weights: int) -> int:
+    generator = generator_of(bridge)
+    if generator is not None:
+        return 0 if generator.frozen else generator.num_angles
+    return 4 if is_sparse(bridge) else num_weights
+
+
+def mapping_size(bridge, num_weights: int) -> int:
+    generator = generator_of(bridge)
+    if generator is None:
+        return 0
+    inputs = max(1, math.ceil(math.log2(num_weights))) + 1
+    return inputs + 1 if generator.mapping == "affine" else generator.width * (inputs + 2) + 1
+
+
+def first_trained(quantum) -> tuple[str, nn.Parameter]:
+    """The angles, where they are trained."""
+    return next((n, p) for n, p in quantum.named_parameters() if p.requires_grad)
+
+
+def is_sparse(bridge) -> bool:
+    sizes = [getattr(bridge, name, None) for name in ("num_angles", "num_parameters")]
+    return any(size is not None for size in sizes)
 
 
 @every_network
@@ -74,13 +105,17 @@ def test_parameters_are_angles_and_what_stays_classical(recipe, bridge):
     case = recipe()
     quantum = ho.to_quantum(case.network, bridge)
     parameters = dict(quantum.named_parameters())
-    angles = parameters.pop("angles")
-    trained = sum(p.numel() for p in case.network.parameters() if p.requires_grad)
-    assert angles.dtype is torch.float64
-    assert angles.requires_grad
-    assert len(angles) == (4 if isinstance(bridge, RandomSubspace) else trained)
-    assert quantum.num_weights == trained
-    assert quantum.num_trainable == len(angles)
+    weights = sum(p.numel() for p in case.network.parameters() if p.requires_grad)
+    trained = {name: p for name, p in parameters.items() if not name.startswith("network.")}
+    assert all(p.dtype is torch.float64 and p.requires_grad for p in trained.values())
+    mapping = sum(p.numel() for n, p in trained.items() if n.startswith("mapping."))
+    assert mapping == mapping_size(bridge, weights)
+    angles = trained_angles(bridge, weights)
+    assert [p.shape for n, p in trained.items() if n == "angles"] == ([(angles,)] if angles else [])
+    assert quantum.num_weights == weights
+    assert quantum.num_trainable == angles + mapping
+    assert quantum.angles.dtype is torch.float64
+    parameters = {name: p for name, p in parameters.items() if name not in trained}
     stays = {f"network.{n}" for n, p in case.network.named_parameters() if not p.requires_grad}
     assert set(parameters) == stays
     assert not any(p.requires_grad for p in parameters.values())
@@ -178,10 +213,12 @@ def test_gradients_have_the_dtype_of_the_angles_after_a_cast(bridge):
     case = RECIPES["mlp"]()
     quantum = ho.to_quantum(case.network, bridge)
     case.loss(quantum).backward()
-    expected = quantum.angles.grad.clone()
+    _, angles = first_trained(quantum)
+    expected = angles.grad.clone()
     quantum.half().float()
-    assert quantum.angles.grad.dtype is torch.float64
-    assert torch.equal(quantum.angles.grad, expected)
+    _, angles = first_trained(quantum)
+    assert angles.grad.dtype is torch.float64
+    assert torch.equal(angles.grad, expected)
 
 
 @every_bridge
@@ -234,7 +271,7 @@ def test_meta_device_gives_shapes_and_runs_nothing(bridge, aer_calls):
         outputs = quantum(case.x.to("meta"))
         assert (outputs.shape, outputs.dtype) == ((4, 2), torch.float32)
         outputs.sum().backward()
-        assert quantum.angles.grad.is_meta
+        assert first_trained(quantum)[1].grad.is_meta
     assert aer_calls == []
 
 
@@ -242,18 +279,25 @@ def test_meta_device_gives_shapes_and_runs_nothing(bridge, aer_calls):
 def test_parameters_can_be_given_from_outside(bridge):
     case = RECIPES["mlp-double"]()
     quantum = ho.to_quantum(case.network, bridge)
-    angles = torch.linspace(-1, 1, len(quantum.angles), dtype=torch.float64)
+    train(case, quantum)  # at its start a generator has no gradient by the angles
+    quantum.zero_grad()
+    name, angles = first_trained(quantum)
+    values = torch.linspace(-1, 1, angles.numel(), dtype=torch.float64).view(angles.shape)
 
     def loss(given):
-        return (functional_call(quantum, {"angles": given}, (case.x,)) - 0.5).square().mean()
+        return (functional_call(quantum, {name: given}, (case.x,)) - 0.5).square().mean()
 
-    outside = torch.func.grad(loss)(angles)
-    quantum.angles.data = angles
+    outside = torch.func.grad(loss)(values)
+    angles.data = values
     case.loss(quantum).backward()
-    torch.testing.assert_close(outside, quantum.angles.grad, rtol=0, atol=1e-12)
+    assert angles.grad.abs().max() > 0
+    torch.testing.assert_close(outside, angles.grad, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("bridge", [Twin(), RandomSubspace()], ids=["twin", "random-subspace"])
+CONTROLS = [Twin(), RandomSubspace(), Twin(of=Generator())]
+
+
+@pytest.mark.parametrize("bridge", CONTROLS, ids=["twin", "random-subspace", "generator-twin"])
 def test_controls_cost_nothing_and_have_no_circuit(bridge, aer_calls):
     case = RECIPES["mlp"]()
     executor = ho.AerExecutor()

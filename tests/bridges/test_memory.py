@@ -416,7 +416,14 @@ def test_too_large_a_network_is_refused_before_a_run(aer_calls):
 
 
 def test_options_are_the_documented_ones():
-    assert Memory() == Memory(form="residual", synthesis="diagonal", scale="auto", fold=None)
+    assert Memory() == Memory(
+        form="residual",
+        synthesis="diagonal",
+        scale="auto",
+        fold=None,
+        num_angles=None,
+        frozen=False,
+    )
 
 
 ONE_MILLION = """

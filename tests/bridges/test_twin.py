@@ -9,8 +9,8 @@ from scipy.stats import binom
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.bridges import Twin
-from hybridopt.errors import UnknownNameError
+from hybridopt.bridges import Generator, Memory, RandomSubspace, Twin
+from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError, UnsupportedError
 
 from .networks import NETWORKS, RECIPES
 from .test_memory import moved
@@ -143,6 +143,74 @@ def test_unknown_names_of_options_bring_the_nearest(options, message):
 
 
 def test_circuits_have_no_place_in_a_twin():
-    message = r'bridge="twin" takes no keyword argument \'synthesis\'\. Known: form, scale, fold\.'
+    message = r'bridge="twin" takes no keyword argument \'synthesis\'\. Known: form, scale, fold, '
     with pytest.raises(UnknownNameError, match=message):
         ho.to_quantum(nn.Linear(3, 2), "twin", synthesis="gates")
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [
+        Twin(form="full", scale=9.0),
+        Twin(of="memory", form="full", scale=9.0),
+        Twin(of=Memory(form="full", scale=9.0, synthesis="gates")),
+    ],
+    ids=["options", "name", "instance"],
+)
+def test_of_the_memory_bridge_by_name_or_instance(twin):
+    network = RECIPES["mlp-double"]().network
+    expected = ho.to_quantum(network, Memory(form="full", scale=9.0))
+    quantum = ho.to_quantum(network, twin)
+    assert torch.equal(quantum.angles, expected.angles)
+    assert torch.equal(quantum.scales, expected.scales)
+
+
+def test_of_another_bridge_is_what_that_bridge_makes(aer_calls):
+    case = RECIPES["mlp-double"]()
+    bridge = Generator(num_angles=5)
+    torch.manual_seed(1)
+    by_bridge = bridge.twin(case.network, executor=ho.AerExecutor())
+    torch.manual_seed(1)
+    quantum = ho.to_quantum(case.network, Twin(of=bridge))
+    assert type(quantum) is type(by_bridge)
+    torch.testing.assert_close(quantum.state_dict(), by_bridge.state_dict(), rtol=0, atol=0)
+    case.loss(quantum).backward()
+    assert quantum.circuit() is None
+    assert aer_calls == []
+
+
+def test_of_another_bridge_by_name_has_its_defaults():
+    assert Twin(of="generator").original == Generator()
+
+
+OF = [
+    ({"of": "memry"}, UnknownNameError, "Unknown bridge of a twin 'memry'. Did you mean 'memory'"),
+    ({"of": "twin"}, UnknownNameError, "Unknown bridge of a twin 'twin'."),
+    ({"of": Memory}, ArgumentTypeError, "The bridge of a twin must be given by name, but is"),
+    ({"of": RandomSubspace()}, UnsupportedError, "The bridge 'random-subspace' has no twin."),
+    ({"of": Twin()}, UnsupportedError, "The bridge 'twin' has no twin. Bridges that have one: mem"),
+    (
+        {"of": Memory(), "form": "full", "fold": None},
+        ArgumentError,
+        "Options form were given beside an instance of a bridge. Set them on the instance: Twin(of"
+        "=Memory(...)).",
+    ),
+    (
+        {"of": "generator", "num_angles": 3, "scale": 2.0},
+        ArgumentError,
+        "Options scale, num_angles are those of the memory bridge, but the twin is of 'generator'. "
+        "Give an instance with options of its own: Twin(of=Generator(...)).",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "message"), OF, ids=lambda a: str(a)[:30])
+def test_unusable_originals_are_refused(options, error, message):
+    with pytest.raises(error) as caught:
+        Twin(**options)
+    assert message in str(caught.value)
+
+
+def test_options_of_another_bridge_by_name_are_refused():
+    with pytest.raises(UnknownNameError, match=r'"twin" takes no keyword argument \'depth\''):
+        ho.to_quantum(nn.Linear(3, 2), "twin", of="generator", depth=3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import hadamard
 
-from hybridopt.circuits.walsh import gray_code, gray_step, walsh_hadamard
+from hybridopt.circuits.walsh import gray_code, walsh_columns, walsh_hadamard
 from hybridopt.errors import ArgumentError
 
 EPS = np.finfo(np.float64).eps
@@ -57,5 +57,39 @@ def test_gray_code_visits_every_number_in_steps_of_one_bit(num_bits):
     codes = [gray_code(i) for i in range(size)]
     assert sorted(codes) == list(range(size))
     for index, code in enumerate(codes):
-        step = gray_step(index, num_bits)
-        assert code ^ (1 << step) == codes[(index + 1) % size]
+        assert (code ^ codes[(index + 1) % size]).bit_count() == 1
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 3, 5, 8, 13, 21, 32, 33, 47])
+def test_columns_are_independent_on_the_rows_of_the_weights(num_rows):
+    size = max(2, 1 << (num_rows - 1).bit_length())
+    for number in range(1, size + 1):
+        columns = walsh_columns(number, num_rows)
+        assert np.unique(columns).size == number
+        np.testing.assert_array_equal(columns, np.sort(columns))
+        rank = np.linalg.matrix_rank(hadamard(size)[:num_rows, columns])
+        assert rank == min(number, num_rows)
+
+
+@pytest.mark.parametrize("number", [1, 2, 100, 1023, 1024])
+def test_the_column_that_moves_all_alike_is_left_out_where_it_can_be(number):
+    assert 0 not in walsh_columns(number, 1510)
+
+
+def test_columns_tie_no_weights():
+    """The first 64 columns would move weights 64 apart, a neuron's after a neuron's, alike."""
+    rows = hadamard(2048)[:1510]
+    assert len(np.unique(rows[:, :64], axis=0)) == 64
+    assert len(np.unique(rows[:, walsh_columns(64, 1510)], axis=0)) == 1510
+
+
+def test_columns_are_these_for_good():
+    """Stored angles belong to their columns."""
+    np.testing.assert_array_equal(walsh_columns(6, 30), [4, 6, 13, 17, 24, 25])
+    np.testing.assert_array_equal(walsh_columns(6, 30), walsh_columns(6, 30))
+
+
+@pytest.mark.parametrize("number", [0, -1, 33])
+def test_other_numbers_of_columns_are_refused(number):
+    with pytest.raises(ArgumentError, match=rf"1 to 32 can be taken, not {number}\."):
+        walsh_columns(number, 20)

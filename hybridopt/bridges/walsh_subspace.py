@@ -1,0 +1,91 @@
+"""Training in a subspace of Walsh columns: the sparse memory without its sine. A control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from hybridopt import checks
+from hybridopt.bridges.bridge import Bridge
+from hybridopt.bridges.cosine_network import check_scale, tensor_scales
+from hybridopt.bridges.layout import WeightLayout
+from hybridopt.bridges.weight_network import WeightNetwork
+from hybridopt.circuits.memory import index_qubits
+from hybridopt.circuits.walsh import walsh_columns
+from hybridopt.errors import ArgumentError
+from hybridopt.execution import Executor
+from hybridopt.gradients import GradientRule
+from hybridopt.nn.walsh import walsh_sum
+
+
+@dataclass(frozen=True)
+class WalshSubspace(Bridge):
+    r"""Options of the Walsh subspace :math:`w = w^0 + \rho H_K z`, ``z`` trained.
+
+    :math:`H_K` and :math:`\rho` are those of the sparse memory with as many angles, whose weights
+    are :math:`w^0 - \rho \sin(H_K z)`: what one reaches and the other does not, the sine did.
+
+    Attributes:
+        num_parameters: K, the trainable numbers, from 1 to N, the smallest power of two that is
+            the number of weights or more; None takes as many as there are weights.
+        scale: As of `Memory`: one number, numbers by name, or ``"auto"``, the root mean square of
+            each tensor, at least 0.1.
+    """
+
+    name: ClassVar[str] = "walsh-subspace"
+
+    num_parameters: int | None = None
+    scale: str | float | Mapping[str, float] = "auto"
+
+    def __post_init__(self) -> None:
+        checks.optional_integer("num_parameters", self.num_parameters, minimum=1)
+        check_scale(self.scale)
+
+    def encode(
+        self, network: nn.Module, *, executor: Executor, gradient: GradientRule
+    ) -> WalshNetwork:
+        """Carry a network into the subspace through its present weights; nothing is ever run."""
+        return WalshNetwork(network, self)
+
+
+class WalshNetwork(WeightNetwork):
+    """A network whose weights are ``w0 + rho H_K z``; its ``angles`` are the numbers z.
+
+    Raises:
+        ArgumentError: If there are more numbers than columns.
+    """
+
+    bridge_name = WalshSubspace.name
+    columns: Tensor
+
+    def __init__(self, network: nn.Module, options: WalshSubspace) -> None:
+        layout = WeightLayout(network)
+        size, places = options.num_parameters, 1 << index_qubits(layout.num_weights)
+        if size is not None and size > places:
+            raise ArgumentError(
+                f"num_parameters is {size}, but {layout.num_weights} weights have N = {places} "
+                f"Walsh columns. Give 1 to {places}, or None for as many as there are weights."
+            )
+        scales = tensor_scales(
+            layout, layout.tensors(network), "residual", check_scale(options.scale)
+        )
+        super().__init__(network, scales, keep_origin=True)
+        self.options = options
+        numbers = walsh_columns(size or layout.num_weights, layout.num_weights)
+        device = next(network.parameters()).device
+        self.register_buffer("columns", torch.from_numpy(numbers).to(device), persistent=False)
+        self.angles = nn.Parameter(torch.zeros(len(numbers), dtype=torch.float64, device=device))
+
+    def moves(self) -> Float64[Tensor, " M"]:
+        """H_K z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
+        places = 1 << index_qubits(self.num_weights)
+        return -(0.0 - walsh_sum(self.angles, self.columns, places)[: self.num_weights])
+
+    def exact_moves(self) -> Float64[Tensor, " M"]:
+        """H_K z."""
+        return self.moves()
