@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import typing
 
 import pytest
 
 import hybridopt as ho
-from hybridopt.training.history import REASONS, EpochRecord, History, Status
+from hybridopt.errors import MissingExtraError
+from hybridopt.training.history import REASONS, EpochRecord, History, RangeTest, Status
 
 RECORDS = [
     EpochRecord(1, 0.9, 1.1, 0.25, 0.5, 7, 70, 6),
-    EpochRecord(2, 0.7, 1.0, 0.50, 0.4, 9, 90, 8),
+    EpochRecord(2, 0.7, 1.0, 0.50, 0.4, 9, 90, 8, 0.05),
 ]
 
 
@@ -26,6 +28,7 @@ def test_columns(history):
     assert history.metric == [0.25, 0.5]
     assert history.seconds == [0.5, 0.4]
     assert (history.settings, history.shots, history.runs) == ([7, 9], [70, 90], [6, 8])
+    assert history.lr == [None, 0.05]
     assert history.cost == ho.Cost(16, 160, 14)
     assert (len(history), list(history)) == (2, RECORDS)
 
@@ -38,6 +41,39 @@ def test_an_empty_history_costs_nothing():
 def test_round_trip_through_json(history):
     again = History.from_dict(json.loads(json.dumps(history.to_dict())))
     assert again == history
+
+
+def test_the_range_test_is_a_part_of_what_training_cost(history):
+    history.range_test = RangeTest(0.1, [0.1, 1.0], [0.9, 0.8], 0.5, 3, 30, 2)
+    assert history.cost == ho.Cost(19, 190, 16)
+    assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
+
+
+def test_histories_of_earlier_versions_are_read(history):
+    state = history.to_dict()
+    del state["range_test"]
+    for record in state["records"]:
+        del record["lr"]
+    again = History.from_dict(state)
+    assert (again.lr, again.range_test, again.train_loss) == ([None, None], None, [0.9, 0.7])
+
+
+def test_as_a_frame(history):
+    pandas = pytest.importorskip("pandas")
+    frame = history.to_frame()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame.index) == [1, 2]
+    assert frame.index.name == "epoch"
+    for name in ("train_loss", "test_loss", "metric", "seconds", "settings", "shots", "runs"):
+        assert frame[name].tolist() == getattr(history, name), name
+    assert frame["lr"].isna().tolist() == [True, False]
+    assert len(History("r2").to_frame()) == 0
+
+
+def test_without_pandas(history, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match=r"needs pandas.*Run: pip install pandas"):
+        history.to_frame()
 
 
 def test_every_status_has_a_reason():

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import hybridopt as ho
+from hybridopt.errors import ArgumentTypeError, TrainingError
+from hybridopt.training import Callback
+from hybridopt.training.callbacks import Callbacks
+
+
+class Diary(Callback):
+    """Notes every moment."""
+
+    def __init__(self, stop_at=None):
+        self.entries, self.stop_at = [], stop_at
+
+    def _note(self, *entry):
+        self.entries.append(entry)
+        return entry == self.stop_at
+
+    def on_fit_begin(self, network, history):
+        self._note("begin", len(history), history.status)
+
+    def on_step_end(self, loss, network):
+        assert isinstance(loss, float)
+        return self._note("step", sum(kind == "step" for kind, *_ in self.entries))
+
+    def on_epoch_end(self, record, network):
+        return self._note("epoch", record.epoch)
+
+    def on_fit_end(self, network, history):
+        self._note("end", len(history), history.status)
+
+
+def test_every_moment_in_its_order(data, make_network):
+    diary = Diary()
+    ho.fit(make_network(), data, epochs=2, batch_size=11, callbacks=[diary])
+    assert diary.entries == [
+        ("begin", 0, "failed"),
+        ("step", 0), ("step", 1), ("epoch", 1),
+        ("step", 2), ("step", 3), ("epoch", 2),
+        ("end", 2, "epochs"),
+    ]  # fmt: skip
+
+
+def test_looking_on_changes_nothing(data, make_network, equal_states):
+    one, other = make_network(dropout=0.2), make_network(dropout=0.2)
+    first = ho.fit(one, data, epochs=2, batch_size=5, callbacks=[Diary()])
+    second = ho.fit(other, data, epochs=2, batch_size=5)
+    equal_states(one, other)
+    assert first.train_loss == second.train_loss
+
+
+def test_an_epoch_can_be_the_last(data, make_network):
+    diary = Diary(stop_at=("epoch", 2))
+    history = ho.fit(make_network(), data, epochs=5, callbacks=[diary])
+    assert (history.status, len(history)) == ("callback", 2)
+    assert diary.entries[-1] == ("end", 2, "callback")
+
+
+def test_a_step_can_be_the_last(data, make_network, equal_states):
+    stopped, by_hand = make_network(), make_network()
+    diary = Diary(stop_at=("step", 1))
+    history = ho.fit(
+        stopped, data, optimizer="sgd", lr=0.3, batch_size=6, epochs=5, seed=4, callbacks=[diary]
+    )
+    order = torch.randperm(22, generator=torch.Generator().manual_seed(4))
+    losses, optimizer = [], torch.optim.SGD(by_hand.parameters(), lr=0.3)
+    for rows in order.split(6)[:2]:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(by_hand(data.train.x[rows]), data.train.y[rows])
+        loss.backward()
+        losses.append(loss.item())
+        optimizer.step()
+    equal_states(stopped, by_hand)
+    assert (history.status, history.train_loss) == ("callback", [pytest.approx(sum(losses) / 2)])
+    assert [entry[0] for entry in diary.entries] == ["begin", "step", "step", "epoch", "end"]
+
+
+def test_all_hear_of_a_moment_even_if_the_first_wants_to_stop():
+    first, second = Diary(stop_at=("step", 0)), Diary()
+    calls = Callbacks([first, second, lambda record, network: True])
+    assert calls.watch_steps
+    assert calls.step_end(0.5, torch.nn.Tanh())
+    assert first.entries == second.entries == [("step", 0)]
+    assert not Callbacks([lambda *_: True, Callback()]).watch_steps  # steps cost nothing then
+
+
+def fail(loss, at):
+    calls = []
+
+    def failing(outputs, targets):
+        value = torch.nn.functional.cross_entropy(outputs, targets)
+        if not outputs.is_meta:
+            calls.append(value)
+            if len(calls) == at:
+                return loss(value)
+        return value
+
+    return failing
+
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+
+def test_the_end_comes_whatever_the_reason(data, make_network):
+    diary = Diary()
+    with pytest.raises(TrainingError):
+        ho.fit(make_network(), data, loss=fail(lambda v: v * math.nan, 1), callbacks=[diary])
+    assert diary.entries[-1] == ("end", 0, "failed")
+    diary = Diary()
+    assert ho.fit(make_network(), data, loss=fail(interrupt, 1), callbacks=[diary]).status == (
+        "interrupted"
+    )
+    assert diary.entries[-1] == ("end", 0, "interrupted")
+
+
+def test_a_resumed_run_brings_its_epochs(data, make_network, tmp_path):
+    ho.fit(make_network(), data, epochs=2, checkpoint=tmp_path / "run.pt")
+    diary = Diary()
+    ho.fit(make_network(), data, epochs=3, checkpoint=tmp_path / "run.pt", callbacks=[diary])
+    assert diary.entries[0][:2] == ("begin", 2)
+    assert ("epoch", 3) in diary.entries
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        ([Diary], r"holds the class Diary. Pass an object of it: Diary\(...\)"),
+        (Diary(), "must be a list of functions of"),
+        ("diary", "must be a list of functions of"),
+        ([None], "holds None"),
+    ],
+)
+def test_refused(callbacks, message, data, make_quantum, aer_calls):
+    with pytest.raises(ArgumentTypeError, match=message):
+        ho.fit(make_quantum(), data, callbacks=callbacks)
+    assert aer_calls == []
