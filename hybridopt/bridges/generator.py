@@ -255,7 +255,7 @@ def _parts(options: Generator, network: nn.Module) -> dict[str, Any]:
 
 def _lowered(num_qubits: int, num_angles: int, *, whole: bool) -> CircuitProgram:
     ansatz = ry_ladder(num_qubits, num_angles)
-    return lower(ansatz, (), ansatz.parameters, whole=whole)
+    return lower(ansatz, (), tuple(ansatz.parameters), whole=whole)
 
 
 def _vjp(evaluation: CircuitEvaluation, angles: Tensor, cotangent: Tensor) -> Tensor:

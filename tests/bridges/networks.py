@@ -199,7 +199,6 @@ BRIDGES = [
     pytest.param(Memory(synthesis="gates"), id="gates"),
     pytest.param(Memory(num_angles=4), id="sparse-memory"),
     pytest.param(Twin(), id="twin"),
-    pytest.param(Twin(num_angles=4), id="sparse-twin"),
     pytest.param(RandomSubspace(num_parameters=4), id="random-subspace"),
     pytest.param(WalshSubspace(num_parameters=4), id="walsh-subspace"),
     pytest.param(Generator(num_angles=7), id="generator"),
