@@ -1,0 +1,320 @@
+"""Methods of a comparison: an optimizer, a bridge with an optimizer, or a chain of such stages."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any
+
+from hybridopt import checks, gradients
+from hybridopt.bridges import BRIDGES, Bridge
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.optim import OPTIMIZERS
+
+DEFAULT_OPTIMIZER = "adam"
+FORMS = '"adam", "memory+adam", or a chain such as "adam:3 > memory+adam:5 > adam:10"'
+_TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a method: the network is carried into a bridge (or not) and trained.
+
+    Attributes:
+        optimizer: Name.
+        bridge: The bridge, its options in it; None trains the plain network.
+        share: Its share of the method's budget, in epochs where the budget is in epochs.
+        lr: Base learning rate, which tuning multiplies; None is the optimizer's default.
+        options: Further options of the optimizer.
+        gradient: Name of the gradient rule of the circuits.
+        batch_size: ``"auto"``, None (all samples) or a number.
+        seeded: Whether the bridge's own random numbers were fixed by the user.
+    """
+
+    optimizer: str
+    bridge: Bridge | None = None
+    share: float | None = None
+    lr: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    gradient: str = "parameter-shift"
+    batch_size: int | str | None = "auto"
+    seeded: bool = False
+
+    @property
+    def base_lr(self) -> float:
+        """What tuning multiplies."""
+        return OPTIMIZERS[self.optimizer].default_lr if self.lr is None else self.lr
+
+    @property
+    def full_batch(self) -> bool:
+        """Whether a step sees all samples unless a batch size is given."""
+        return OPTIMIZERS[self.optimizer].full_batch
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only; everything that changes the numbers."""
+        bridge = None
+        if self.bridge is not None:
+            bridge = {"name": self.bridge.name, **_plain(self.bridge)}
+        return {
+            "optimizer": self.optimizer,
+            "bridge": bridge,
+            "share": self.share,
+            "lr": self.base_lr,
+            "options": {key: repr(value) for key, value in self.options.items()},
+            "gradient": self.gradient if self.bridge is not None else None,
+            "batch_size": self.batch_size,
+        }
+
+
+class Method:
+    """A way to train a network, as `hybridopt.compare` takes it.
+
+    Args:
+        text: An optimizer (``"adam"``), a bridge or control with an optimizer (``"memory+adam"``,
+            ``"twin+adam"``; a bridge alone takes adam), or a chain of such stages, each with its
+            share of the budget (``"adam:3 > memory+adam:5 > adam:10"``). Between stages a circuit
+            is carried back into the plain network. Options stand in brackets:
+            ``"memory(num_angles=64)+adam(lr=0.05)"``.
+        name: In tables; None is the text.
+        lr: Base learning rate of every stage, or one for each; tuning multiplies it. None is the
+            optimizer's default.
+        bridge: An instance of a bridge, for a text that names only an optimizer.
+        bridge_options: Options of every bridge in the text.
+        optimizer_options: Options of every optimizer.
+        gradient: Name of the gradient rule of the circuits.
+        batch_size: ``"auto"``, None for all samples, or a number.
+
+    Raises:
+        UnknownNameError: For an unknown optimizer, bridge or option; the nearest are listed.
+        ArgumentError, ArgumentTypeError: If the text is not understood or an option unusable.
+
+    Example:
+        >>> method = Method("adam:3 > memory+adam:5")
+        >>> [stage.optimizer for stage in method.stages], method.epochs
+        (['adam', 'adam'], 8)
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        name: str | None = None,
+        lr: float | Sequence[float] | None = None,
+        bridge: Bridge | None = None,
+        bridge_options: Mapping[str, Any] | None = None,
+        optimizer_options: Mapping[str, Any] | None = None,
+        gradient: str = "parameter-shift",
+        batch_size: int | str | None = "auto",
+    ) -> None:
+        if not isinstance(text, str):
+            raise ArgumentTypeError(
+                f"A method must be a text such as {FORMS}, or a Method, but is {text!r} of type "
+                f"{type(text).__name__}."
+            )
+        pieces = [piece.strip() for piece in _split(text, ">")]
+        if not all(pieces):
+            raise ArgumentError(f"The method {text!r} has an empty stage. Write {FORMS}.")
+        rates = _rates(text, lr, len(pieces))
+        gradients.create(gradient)
+        given = _Given(bridge, dict(bridge_options or {}), dict(optimizer_options or {}))
+        self.stages: tuple[Stage, ...] = tuple(
+            _stage(text, piece, given, rate, gradient, _batch_size(batch_size))
+            for piece, rate in zip(pieces, rates, strict=True)
+        )
+        shares = [stage.share for stage in self.stages]
+        if None in shares and any(share is not None for share in shares):
+            raise ArgumentError(
+                f"The method {text!r} gives a share of the budget to some stages only. Give one to "
+                "all or to none."
+            )
+        self.name = _canonical(pieces) if name is None else _checked_name(name)
+
+    @classmethod
+    def of(cls, value: object) -> Method:
+        """A Method as it is, or one from its text."""
+        return value if isinstance(value, Method) else cls(value)  # type: ignore[arg-type]
+
+    @property
+    def shares(self) -> list[float]:
+        """What each stage gets of the budget."""
+        return [1.0 if stage.share is None else stage.share for stage in self.stages]
+
+    @property
+    def epochs(self) -> int | None:
+        """The shares, read as epochs, in all; None where the text gives none."""
+        shares = [stage.share for stage in self.stages if stage.share is not None]
+        return round(sum(shares)) if shares else None
+
+    @property
+    def uses_bridge(self) -> bool:
+        """Whether any stage carries the network into a bridge."""
+        return any(stage.bridge is not None for stage in self.stages)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """The stages in plain types: everything that changes the numbers, and not the name."""
+        return [stage.to_dict() for stage in self.stages]
+
+    def __repr__(self) -> str:
+        return f"Method({self.name!r})"
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a Method was given beside its text."""
+
+    bridge: Bridge | None
+    bridge_options: dict[str, Any]
+    optimizer_options: dict[str, Any]
+
+
+def _stage(
+    text: str, piece: str, given: _Given, lr: float | None, gradient: str, batch: int | str | None
+) -> Stage:
+    body, share = _share(text, piece)
+    terms = [_term(text, term) for term in _split(body, "+")]
+    bridge_term, (optimizer, own) = _roles(text, terms)
+    if given.bridge is not None and not isinstance(given.bridge, Bridge):
+        raise ArgumentTypeError(
+            f"Argument `bridge` of a Method must be an instance of a bridge, but is "
+            f"{given.bridge!r}. Name it in the text, as {FORMS}."
+        )
+    if given.bridge is not None and bridge_term is not None:
+        raise ArgumentError(f"The method {text!r} names a bridge; leave out `bridge=`.")
+    options = {**given.optimizer_options, **own}
+    rate = options.pop("lr", lr)
+    known = [p for p in inspect.signature(OPTIMIZERS[optimizer].build).parameters if p != "params"]
+    checks.keywords(f"Optimizer {optimizer!r}", options, known)
+    bridge, seeded = given.bridge, given.bridge is not None
+    if bridge_term is not None:
+        name, extra = bridge_term
+        chosen = {**given.bridge_options, **extra}
+        checks.keywords(f'bridge="{name}"', chosen, inspect.signature(BRIDGES[name]).parameters)
+        bridge, seeded = BRIDGES[name](**chosen), "seed" in chosen
+    elif given.bridge_options and bridge is None:
+        raise ArgumentError(
+            f"The method {text!r} has a stage without a bridge, but bridge_options were given. Put "
+            'them behind the bridge in the text, as "adam > memory(num_angles=64)+adam".'
+        )
+    if rate is not None:
+        rate = checks.real("lr", rate, minimum=0, strict=True)
+    return Stage(optimizer, bridge, share, rate, options, gradient, batch, seeded)
+
+
+def _roles(
+    text: str, terms: list[tuple[str, dict[str, Any]]]
+) -> tuple[tuple[str, dict[str, Any]] | None, tuple[str, dict[str, Any]]]:
+    """Which term is the bridge and which the optimizer."""
+    if len(terms) > 2:
+        raise ArgumentError(f"The method {text!r} joins more than a bridge and an optimizer.")
+    (first, options), *rest = terms
+    if not rest:
+        checks.choice("optimizer or bridge", first, [*OPTIMIZERS, *BRIDGES])
+        alone = (first, options)
+        return (None, alone) if first in OPTIMIZERS else (alone, (DEFAULT_OPTIMIZER, {}))
+    if first in OPTIMIZERS and rest[0][0] in BRIDGES:
+        raise ArgumentError(
+            f'The bridge stands before the optimizer: write "{rest[0][0]}+{first}", not {text!r}.'
+        )
+    checks.choice("bridge", first, BRIDGES)
+    checks.choice("optimizer", rest[0][0], OPTIMIZERS)
+    return (first, options), rest[0]
+
+
+def _share(text: str, piece: str) -> tuple[str, float | None]:
+    body, *numbers = _split(piece, ":")
+    if not numbers:
+        return body, None
+    try:
+        share = float(numbers[0]) if len(numbers) == 1 else -1.0
+    except ValueError:
+        share = -1.0
+    if not 0 < share < float("inf"):
+        raise ArgumentError(
+            f"In the method {text!r}, {piece!r} must end in `:` and a positive number of epochs, "
+            'as "adam:3".'
+        )
+    return body, share
+
+
+def _term(text: str, term: str) -> tuple[str, dict[str, Any]]:
+    match = _TERM.fullmatch(term)
+    if match is None:
+        raise ArgumentError(f"In the method {text!r}, {term.strip()!r} is no name. Write {FORMS}.")
+    options: dict[str, Any] = {}
+    for item in _split(match[2] or "", ","):
+        if not item.strip():
+            continue
+        key, separator, value = item.partition("=")
+        if not separator or not key.strip().isidentifier():
+            raise ArgumentError(
+                f"In the method {text!r}, the option {item.strip()!r} must be written `name=value`."
+            )
+        options[key.strip()] = _value(value.strip())
+    return match[1], options
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """Cut at a mark outside brackets."""
+    pieces, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == mark and depth == 0:
+            pieces.append("")
+        else:
+            pieces[-1] += letter
+    return pieces
+
+
+def _rates(text: str, lr: object, stages: int) -> list[float | None]:
+    if lr is None:
+        return [None] * stages
+    if isinstance(lr, Sequence) and not isinstance(lr, str):
+        if len(lr) != stages:
+            raise ArgumentError(
+                f"The method {text!r} has {stages} stages, but `lr` has {len(lr)} numbers."
+            )
+        return [checks.real("lr", rate, minimum=0, strict=True) for rate in lr]
+    return [checks.real("lr", lr, minimum=0, strict=True)] * stages
+
+
+def _batch_size(value: object) -> int | str | None:
+    if value == "auto":
+        return "auto"
+    return checks.optional_integer("batch_size", value, minimum=1)
+
+
+def _canonical(pieces: list[str]) -> str:
+    """The text with one spelling of spaces, and the optimizer of a bridge that stands alone."""
+    words = []
+    for piece in pieces:
+        body, *share = _split(piece, ":")
+        terms = ["".join(term.split()) for term in _split(body, "+")]
+        if len(terms) == 1 and terms[0].partition("(")[0] in BRIDGES:
+            terms.append(DEFAULT_OPTIMIZER)
+        words.append(":".join(["+".join(terms), *(number.strip() for number in share)]))
+    return " > ".join(words)
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise ArgumentTypeError(f"The name of a method must be a text, but is {name!r}.")
+    return " ".join(name.split())
+
+
+def _plain(bridge: Bridge) -> dict[str, Any]:
+    """Its options by name; nested bridges become mappings too."""
+    assert is_dataclass(bridge)
+    return {
+        key: {"name": value.name, **_plain(value)} if isinstance(value, Bridge) else value
+        for key, value in ((name, getattr(bridge, name)) for name in asdict(bridge))
+    }

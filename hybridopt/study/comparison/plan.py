@@ -1,0 +1,341 @@
+"""What a comparison is asked to do, checked before anything trains, and one run of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from hybridopt import optim
+from hybridopt.bridges import QuantumNetwork
+from hybridopt.data import Dataset, as_dataset
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
+from hybridopt.execution import AerExecutor, Cost, Executor
+from hybridopt.study.comparison.budget import Budget
+from hybridopt.study.comparison.method import Method, Stage
+from hybridopt.study.comparison.records import Run, Trial, failed
+from hybridopt.study.comparison.redraw import (
+    NetworkSource,
+    draw_data,
+    draw_network,
+    validation_split,
+)
+from hybridopt.study.comparison.training import (
+    Trained,
+    batch_size,
+    enter,
+    evaluate,
+    inference_seconds,
+    train,
+)
+from hybridopt.study.comparison.tuning import Tuning, best
+from hybridopt.training.loop import executors_of
+from hybridopt.training.objective import choose_loss, metric_name
+from hybridopt.training.preflight import check_fit
+
+SCHEMA = 1
+ExecutorSource = Executor | Callable[[int], Executor] | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that runs have in common; can be sent to other processes.
+
+    Attributes:
+        network: Where networks come from.
+        data: Where data come from.
+        redraw: Whether each seed draws a new split.
+        budget: Of every method.
+        tuning: Of every method.
+        executor: Of all circuits: an executor, a function of a seed that makes one, or None.
+        loss: As `hybridopt.fit` takes it.
+    """
+
+    network: NetworkSource
+    data: str | Dataset
+    redraw: bool
+    budget: Budget
+    tuning: Tuning
+    executor: ExecutorSource
+    loss: object
+
+    def draw(self, seed: int) -> tuple[Dataset, nn.Module]:
+        """Data and untrained network of a seed, in one dtype."""
+        data = draw_data(self.data, seed, redraw=self.redraw)
+        network = draw_network(self.network, data, seed)
+        kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
+        return as_dataset(data, dtype=kinds[0] if kinds else None), network
+
+    def make_executor(self, seed: int) -> Executor:
+        """The executor of a run; its random stream is set by the run."""
+        if self.executor is None:
+            return AerExecutor()
+        if isinstance(self.executor, Executor):
+            return self.executor
+        made = self.executor(seed)
+        if not isinstance(made, Executor):
+            raise ArgumentTypeError(
+                "The function given as `executor` must return an executor such as AerExecutor(), "
+                f"but returned {type(made).__name__}."
+            )
+        return made
+
+    def metric_name(self, data: Dataset) -> str:
+        """``"accuracy"`` or ``"r2"``."""
+        return metric_name(data.task, self.loss)
+
+    # -- checks
+
+    def check(self, methods: list[Method], seed: int) -> Dataset:
+        """Refuse what cannot work, by the data and the network of one seed; nothing trains or runs.
+
+        Returns:
+            The data of the seed.
+
+        Raises:
+            HybridOptError: With the method in question.
+        """
+        data, network = self.draw(seed)
+        validation_split(data, self.tuning.share, seed)
+        check_fit_of(network, data, self.loss)
+        for method in methods:
+            try:
+                self._check_method(method, data, network, seed)
+            except HybridOptError as error:
+                raise type(error)(f"Method {method.name!r}: {error}") from error
+        return data
+
+    def _check_method(self, method: Method, data: Dataset, network: nn.Module, seed: int) -> None:
+        limits = self.budget.parts(method.shares)
+        for stage, part in zip(method.stages, limits, strict=True):
+            entered = enter(network, stage, self.make_executor(seed), seed)
+            trained = [p for p in entered.parameters() if p.requires_grad]
+            optim.create(stage.optimizer, trained, lr=stage.base_lr, **stage.options)
+            size = batch_size(stage)
+            if stage.optimizer == "gd" and size is not None:
+                raise ArgumentError(
+                    f'optimizer "gd" uses all samples in every step, but the batch size is {size}. '
+                    'Leave it out, or use "sgd".'
+                )
+            check_can_be_spent(entered, part, min(size or len(data.train), len(data.train)))
+
+    # -- one run
+
+    def run(self, method: Method, seed: int) -> Run:
+        """Tune and train one method with one seed.
+
+        Returns:
+            The run; one with ``status="failed"`` and the reason where training broke.
+
+        Raises:
+            KeyboardInterrupt: On Ctrl-C.
+        """
+        trials: list[Trial] = []
+        try:
+            return self._run(method, seed, trials)
+        except Exception as error:  # noqa: BLE001  # one method's failure is a result, and reported
+            return failed(method.name, seed, f"{type(error).__name__}: {error}", tuple(trials))
+
+    def _run(self, method: Method, seed: int, trials: list[Trial]) -> Run:
+        data, network = self.draw(seed)
+        assert data.test is not None
+        factors = self.tuning.factors()
+        factor = factors[0]
+        if len(factors) > 1:
+            apart = validation_split(data, self.tuning.share, seed)
+            trials.extend(self._trial(method, apart, factor, seed) for factor in factors)
+            chosen = best(trials)
+            if chosen is None:
+                raise DataError(f"All trials of tuning failed, the last with: {trials[-1].error}")
+            factor = chosen.factor
+        trained = self._train(network, data, method, factor, seed)
+        end = trained.curve[-1]
+        return Run(
+            method=method.name,
+            seed=seed,
+            test_metric=end.test_metric,
+            test_loss=end.test_loss,
+            training_seconds=end.seconds,
+            inference_seconds=inference_seconds(trained.network, data.test),
+            steps=end.steps,
+            settings=trained.cost.settings,
+            shots=trained.cost.shots,
+            simulator_runs=trained.cost.runs,
+            trainable=trained.trainable,
+            num_test=len(data.test),
+            factor=factor,
+            rates=tuple(factor * stage.base_lr for stage in method.stages),
+            trials=tuple(trials),
+            curve=trained.curve,
+        )
+
+    def _trial(self, method: Method, apart: Dataset, factor: float, seed: int) -> Trial:
+        network = draw_network(self.network, apart, seed)
+        try:
+            trained = self._train(network, apart, method, factor, seed, watch=False)
+        except HybridOptError as error:
+            return Trial(factor, error=str(error))
+        end = trained.curve[-1]
+        return Trial(factor, end.test_metric, end.test_loss, end.seconds, end.settings, end.shots)
+
+    def _train(
+        self,
+        network: nn.Module,
+        data: Dataset,
+        method: Method,
+        factor: float,
+        seed: int,
+        *,
+        watch: bool = True,
+    ) -> Trained:
+        return train(
+            network,
+            data,
+            method,
+            factor=factor,
+            budget=self.budget,
+            seed=seed,
+            executor=self.make_executor(seed),
+            loss=self.loss,
+            watch=watch,
+        )
+
+    # -- what tells one run from another
+
+    def settings(self, method: Method, seed: int) -> dict[str, Any]:
+        """Everything that the numbers of a run follow from, in plain types."""
+        data, network = self.draw(seed)
+        return {
+            "schema": SCHEMA,
+            "method": method.to_dict(),
+            "seed": seed,
+            "budget": asdict(self.budget),
+            "tuning": asdict(self.tuning),
+            "loss": _name(self.loss),
+            "executor": _executor_text(self.executor),
+            "data": _digest(data),
+            "network": str(network),
+            "start": _hash(network.state_dict()),
+        }
+
+
+def key_of(settings: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits that follow from the settings of a run."""
+    text = json.dumps(settings, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check_fit_of(network: nn.Module, data: Dataset, loss: object) -> None:
+    """Refuse data, network and loss that do not go together, or a metric that does not exist."""
+    assert data.test is not None
+    function = choose_loss(loss, data.task)
+    largest = None
+    if data.task == "classification":
+        largest = max(int(data.train.y.max()), int(data.test.y.max()))
+    check_fit(network, (data.train.x[:32], data.train.y[:32]), function, largest)
+    if not any(
+        isinstance(getattr(module, "executor", None), Executor) for module in network.modules()
+    ):
+        evaluate(network, data.test, loss, data.task)
+
+
+def check_can_be_spent(network: nn.Module, budget: Budget, samples: int) -> None:
+    """Refuse a budget that the network never uses up, or that is less than one step.
+
+    Raises:
+        ArgumentError: With the way out.
+    """
+    limits = budget.limits()
+    for unit in ("settings", "shots"):
+        if unit not in limits:
+            continue
+        step = step_cost(network, samples)
+        needed = getattr(step, unit)
+        if needed > limits[unit]:
+            raise ArgumentError(
+                f"one step takes {needed:,} {unit}, but the budget is {limits[unit]:,.0f}. "
+                "Raise it."
+            )
+        if not needed and not limits.keys() & {"epochs", "seconds"}:
+            reason = (
+                "simulates exactly, so it takes no shots: give an executor with shots"
+                if step.settings
+                else f"runs no circuit, so it would spend no {unit} for ever"
+            )
+            raise ArgumentError(
+                f"it {reason}. Give a second limit, as "
+                f'"{limits[unit]:.0f} {unit}, 10 epochs"; the first to be met stops.'
+            )
+
+
+def step_cost(network: nn.Module, samples: int) -> Cost:
+    """Settings and shots of a training step, as far as the modules tell; at least 1 for circuits.
+
+    Layers that do not know their cost count as one setting.
+    """
+    total = Cost()
+    inside: set[int] = set()
+    for module in network.modules():
+        if isinstance(module, QuantumNetwork):
+            total = total + module.step_cost(samples)
+            inside |= {id(executor) for executor in executors_of(module)}
+    for executor in executors_of(network):
+        if id(executor) not in inside and isinstance(executor, Executor):
+            total = total + Cost(1, executor.shots or 0, 1)
+    return total
+
+
+def with_batch_size(method: Method, size: int | str | None) -> Method:
+    """The method with the comparison's batch size, where it has none of its own."""
+    if size == "auto":
+        return method
+    changed = object.__new__(Method)
+    changed.name = method.name
+    changed.stages = tuple(_with_batch(stage, size) for stage in method.stages)
+    return changed
+
+
+def _with_batch(stage: Stage, size: int | str | None) -> Stage:
+    own = stage.batch_size != "auto" or stage.full_batch
+    return stage if own else replace(stage, batch_size=size)
+
+
+def _digest(data: Dataset) -> str:
+    tensors = {}
+    for label, part in data.parts():
+        tensors[f"{label}.x"], tensors[f"{label}.y"] = part.x, part.y
+    return _hash(tensors)
+
+
+def _hash(tensors: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(name.encode())
+        if isinstance(tensor, torch.Tensor):
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _name(thing: object) -> str | None:
+    if thing is None:
+        return None
+    return (
+        thing.extra_repr() + type(thing).__qualname__
+        if isinstance(thing, nn.Module)
+        else str(getattr(thing, "__qualname__", type(thing).__qualname__))
+    )
+
+
+def _executor_text(source: ExecutorSource) -> str:
+    return (
+        repr(AerExecutor())
+        if source is None
+        else (repr(source) if isinstance(source, Executor) else str(_name(source)))
+    )

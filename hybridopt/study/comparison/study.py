@@ -1,0 +1,87 @@
+"""A study: what a comparison found, and every way to show and keep it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from hybridopt.errors import CheckpointError
+from hybridopt.files import write_text
+from hybridopt.study.comparison.records import Run
+from hybridopt.study.comparison.results import Results
+from hybridopt.study.comparison.study_table import study_table
+from hybridopt.study.comparison.table import Table
+
+SCHEMA = 1
+KIND = "hybridopt study"
+
+
+class Study(Results):
+    """What `hybridopt.compare` found, in numbers, tables, pictures and words."""
+
+    def table(self, *, reach: float | None = None) -> Table:
+        """Everything that is reported, a row a method: mean and standard deviation over seeds.
+
+        Args:
+            reach: Test metric for the column "steps to"; None is that of the study.
+
+        Returns:
+            A table; `str` gives text, ``to_csv`` and ``to_markdown`` other forms.
+        """
+        return study_table(self, reach)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only."""
+        content = {one.name: getattr(self, one.name) for one in fields(self)}
+        content["runs"] = [run.to_dict() for run in self.runs]
+        return {"schema": SCHEMA, "kind": KIND, **content}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the study as JSON, whole or not at all; `hybridopt.load_study` reads it.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
+        return write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+
+def load_study(path: str | os.PathLike[str]) -> Study:
+    """Read a study that `Study.save` wrote; no code in it is run.
+
+    Args:
+        path: The file, or the folder that was the ``output`` of `hybridopt.compare`.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, or of another kind or version.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file /= "study.json"
+    if not file.is_file():
+        raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
+    try:
+        content = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{file} is damaged or no study: {error}.") from error
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise CheckpointError(f"{file} is no study. Choose a file that `Study.save` wrote.")
+    if content.get("schema") != SCHEMA:
+        raise CheckpointError(
+            f"{file} has schema {content.get('schema')}, but this version reads {SCHEMA}."
+        )
+    known = {one.name for one in fields(Study)}
+    try:
+        values = {key: value for key, value in content.items() if key in known}
+        values["runs"] = tuple(Run.from_dict(run) for run in values["runs"])
+        values["methods"], values["seeds"] = tuple(values["methods"]), tuple(values["seeds"])
+        return Study(**values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{file} is damaged ({type(error).__name__}: {error}). Compare again."
+        ) from error
