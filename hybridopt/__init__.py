@@ -12,6 +12,7 @@ from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.qiskit_ml import from_qnn
 from hybridopt.training import History, fit
 
+from hybridopt.transfer import Thaw, parameter_groups, transfer
 __version__ = "0.1.0"
 
 __all__ = [
@@ -21,6 +22,10 @@ __all__ = [
     "fit",
     "load_dataset",
     # circuits
+    # transfer
+    "Thaw",
+    "parameter_groups",
+    "transfer",
     "AerExecutor",
     "CircuitLayer",
     "Cost",

@@ -58,6 +58,13 @@ PUBLIC_DOORS = (
 # an int is a float here as it is for mypy
 TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 
+    "hybridopt.training.schedulers",
+    "hybridopt.training.tensorboard",
+    "hybridopt.transfer.freezing",
+    "hybridopt.transfer.groups",
+    "hybridopt.transfer.pretrained",
+    "hybridopt.transfer.schedule",
+    "hybridopt.transfer.transfer",
 
 def _give_beartype_its_own_dice() -> None:
     """It looks at one random item of each list, and would draw from the caller's generator."""

@@ -1,0 +1,187 @@
+"""Parts of a network that keep still while the rest is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from hybridopt import checks
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+
+HEAD_NAME = "_transfer_head"  # on a transferred network: the name of its head
+MARK = "_frozen"  # on a module with something frozen in it
+
+
+class Frozen(NamedTuple):
+    """What `freeze` did to one module, so that `thaw` undoes that and nothing else.
+
+    Attributes:
+        parameters: Names of its own parameters that were trainable.
+        whole: Whether the module is frozen as a whole, its statistics included.
+    """
+
+    parameters: tuple[str, ...] = ()
+    whole: bool = False
+
+
+def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
+    """Keep parts of a network as they are, in place.
+
+    Their parameters take no gradient. A frozen module with buffers of its own (statistics of a
+    normalisation, the vectors of a spectral norm) computes as in evaluation, so that they stay what
+    they are; that holds through `network.train()`, because the module returns to evaluation
+    mode whenever it is run. Dropout goes on as the network's mode says, and so does a module that
+    holds the new head.
+
+    Args:
+        network: Any module.
+        names: ``"body"`` is everything but the head of a transferred network; else names of layers,
+            parts or parameters.
+
+    Raises:
+        UnknownNameError: If there is nothing of that name.
+        ArgumentError: If ``"body"`` is asked for and the network has no head that `transfer` made.
+
+    Example:
+        >>> import torch
+        >>> network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+        >>> freeze(network, ["0"])
+        >>> [parameter.requires_grad for parameter in network.parameters()]
+        [False, False, True, True]
+    """
+    for module, parameters, whole in _selected(network, names):
+        own = dict(module.named_parameters(recurse=False))
+        before = mark_of(module)
+        moving = [name for name in parameters if own[name].requires_grad]
+        for name in moving:
+            own[name].requires_grad_(False)
+        still = not any(parameter.requires_grad for parameter in own.values())
+        mark = Frozen(
+            (*before.parameters, *moving), before.whole or (still and (whole or bool(own)))
+        )
+        setattr(module, MARK, mark)
+        if mark.whole:
+            _keep_still(module)
+
+
+def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[str]:
+    """Undo `freeze`, in place, and nothing else: what was frozen before it stays frozen.
+
+    Args:
+        network: The network.
+        names: What to thaw, as in `freeze`; None is everything.
+
+    Returns:
+        The names of the parameters that are trained again.
+
+    Raises:
+        UnknownNameError: If there is nothing of that name.
+    """
+    prefixes = {module: name for name, module in network.named_modules()}
+    thawed = []
+    for module, parameters, _ in _selected(network, [""] if names is None else names):
+        mark = mark_of(module)
+        moving = [name for name in mark.parameters if name in parameters]
+        for name in moving:
+            module.get_parameter(name).requires_grad_(True)
+            thawed.append(f"{prefixes[module]}.{name}".strip("."))
+        if moving or (mark.whole and not mark.parameters):
+            if mark.whole:
+                module.training = network.training
+            left = tuple(name for name in mark.parameters if name not in moving)
+            setattr(module, MARK, Frozen(left, whole=False))
+    return thawed
+
+
+def mark_of(module: nn.Module) -> Frozen:
+    """What `freeze` has done to a module so far."""
+    mark: Frozen = getattr(module, MARK, Frozen())
+    return mark
+
+
+def keep_still(module: nn.Module, _inputs: Any) -> None:
+    """Hook before a forward pass: a frozen module computes as in evaluation."""
+    if mark_of(module).whole:
+        module.training = False
+
+
+def _keep_still(module: nn.Module) -> None:
+    if not any(True for _ in module.buffers(recurse=False)):
+        return
+    module.training = False
+    hooks: Any = module._forward_pre_hooks
+    # under a name: the numbers that torch gives out begin anew in a process that unpickles it
+    hooks[MARK] = keep_still
+    hooks.move_to_end(MARK, last=False)  # before those that update something
+
+
+def check_names(names: object) -> list[str]:
+    """The names as a list.
+
+    Raises:
+        ArgumentTypeError: If they are no list of strings.
+    """
+    if isinstance(names, str | bytes) or not isinstance(names, Sequence):
+        raise ArgumentTypeError(
+            'Argument `freeze` must be "body", "none" or a list of names of layers or parameters, '
+            f"but is {names!r}."
+        )
+    for name in names:
+        if not isinstance(name, str):
+            raise ArgumentTypeError(
+                f"Argument `freeze` must hold names of layers or parameters, but holds {name!r}."
+            )
+    return list(names)
+
+
+def head_of(network: nn.Module) -> nn.Module | None:
+    """The head that `transfer` gave to a network, or to a part of it."""
+    for module in network.modules():
+        name = getattr(module, HEAD_NAME, None)
+        if name is not None:
+            return module.get_submodule(name)
+    return None
+
+
+def body_names(network: nn.Module) -> list[str]:
+    """The names of all modules outside the head of a transferred network.
+
+    Raises:
+        ArgumentError: If it has no head that `transfer` made.
+    """
+    head = head_of(network)
+    if head is None:
+        raise ArgumentError(
+            f"The network {type(network).__name__} has no head that `transfer` made, so what its "
+            "body is is not known. Name the layers."
+        )
+    inside = set(head.modules())
+    return [name for name, module in network.named_modules() if module not in inside]
+
+
+def _selected(
+    network: nn.Module, names: str | Sequence[str]
+) -> Iterator[tuple[nn.Module, list[str], bool]]:
+    """Modules, names of their own parameters that are meant, and whether all of it is meant."""
+    modules = dict(network.named_modules(remove_duplicate=False))
+    head = head_of(network)
+    above = {module for module in network.modules() if head in set(module.modules())}
+    if names == "body":
+        for name in body_names(network):
+            yield modules[name], _own(modules[name]), modules[name] not in above
+        return
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    for name in check_names([names] if isinstance(names, str) else names):
+        if name in modules:
+            for module in modules[name].modules():
+                yield module, _own(module), module not in above
+        else:
+            checks.choice("layer or parameter", name, [*filter(None, modules), *parameters])
+            owner, _, attribute = name.rpartition(".")
+            yield modules[owner], [attribute], False
+
+
+def _own(module: nn.Module) -> list[str]:
+    return [name for name, _ in module.named_parameters(recurse=False)]

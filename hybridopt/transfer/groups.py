@@ -1,0 +1,74 @@
+"""Different learning rates for the new head and for what was there before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from hybridopt import checks
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.transfer.freezing import head_of, mark_of
+
+BODY_SHARE = 0.1  # of the head's rate: fine-tuning shall keep what was learned
+
+
+def parameter_groups(
+    network: nn.Module, *, lr: float, body_lr: float | None = None
+) -> list[dict[str, Any]]:
+    """The head's parameters at one learning rate, the body's at another, for any torch optimizer.
+
+    What is frozen is in the body's group all the same: optimizers pass over parameters without
+    gradient, and train them from the moment in which they are thawed (`Thaw`). What was frozen in
+    the network before `transfer` froze anything is left out.
+
+    Args:
+        network: What `transfer` returned, or a network that holds it.
+        lr: Learning rate of the head.
+        body_lr: Learning rate of everything else; None is a tenth of `lr`.
+
+    Returns:
+        One or two groups, as constructors of optimizers take them.
+
+    Raises:
+        ArgumentError: If the network has no head that `transfer` made, or a rate is not positive.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> from torch import nn
+        >>> network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+        >>> target = ho.transfer(network, num_outputs=3, freeze="none")
+        >>> groups = ho.parameter_groups(target, lr=0.01, body_lr=0.001)
+        >>> history = ho.fit(
+        ...     target, ho.load_dataset("iris"), optimizer=torch.optim.Adam(groups), epochs=2
+        ... )
+        >>> [(len(group["params"]), group["lr"]) for group in groups]
+        [(2, 0.01), (2, 0.001)]
+    """
+    if not isinstance(network, nn.Module):
+        raise ArgumentTypeError(
+            "Argument `network` must be a torch.nn.Module, but is of type "
+            f"{type(network).__name__}."
+        )
+    rate = checks.real("lr", lr, minimum=0, strict=True)
+    body_rate = checks.optional_real("body_lr", body_lr, minimum=0, strict=True)
+    head = head_of(network)
+    if head is None:
+        raise ArgumentError(
+            f"The network {type(network).__name__} has no head that `transfer` made, so its "
+            "parameters cannot be told apart. Make the groups by hand: "
+            '[{"params": ..., "lr": ...}, ...].'
+        )
+    in_head = {id(parameter) for parameter in head.parameters()}
+    frozen_for_now = {
+        id(module.get_parameter(name))
+        for module in network.modules()
+        for name in mark_of(module).parameters
+    }
+    trained = [p for p in network.parameters() if p.requires_grad or id(p) in frozen_for_now]
+    body_rate = BODY_SHARE * rate if body_rate is None else body_rate
+    groups = [
+        {"params": [p for p in trained if id(p) in in_head], "lr": rate},
+        {"params": [p for p in trained if id(p) not in in_head], "lr": body_rate},
+    ]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,133 @@
+"""New heads, by name."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from hybridopt import checks
+from hybridopt.bridges import BRIDGES, to_quantum
+from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
+from hybridopt.execution import Executor
+from hybridopt.gradients import GradientRule
+from hybridopt.nn import DressedCircuit
+from hybridopt.seeding import isolated
+from hybridopt.transfer.last_layer import Convolution, LastLayer
+
+HEADS = ("linear", "dressed", *BRIDGES)
+"""``"linear"``, ``"dressed"``, and a linear layer carried over by any bridge."""
+
+ELSEWHERE = ("in_features", "out_features", "executor", "gradient")  # not among `head_options`
+
+
+def check_head(head: object, options: object) -> None:
+    """Refuse what names no head, or options beside a head that is there already.
+
+    Raises:
+        UnknownNameError: For an unknown name.
+        ArgumentError: For options beside a module.
+        ArgumentTypeError: If `options` is no mapping by names.
+    """
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise ArgumentTypeError(
+            f"Argument `head_options` must be a mapping of options by name, but is {options!r}."
+        )
+    if not isinstance(head, nn.Module):
+        checks.choice("head", head, HEADS)
+    elif options:
+        raise ArgumentError(
+            f"Options {', '.join(options)} were given beside a head that is there already. Set "
+            f"them where you make the {type(head).__name__}."
+        )
+
+
+def make_head(
+    head: str | nn.Module,
+    place: LastLayer,
+    num_outputs: int,
+    *,
+    executor: Executor | None,
+    gradient: str | GradientRule,
+    options: Mapping[str, Any],
+    seed: int | None,
+) -> nn.Module:
+    """A new head for a place, in the dtype and on the device of the layer that was there.
+
+    Args:
+        head: One of `HEADS`, or a module, of which a copy is made.
+        place: Tells the width of the inputs.
+        num_outputs: Width of the outputs.
+        executor: What runs the head's circuit.
+        gradient: Its gradient rule.
+        options: Of the head: ``bias`` of a linear layer, those of `DressedCircuit`, or of a bridge.
+        seed: Draws the weights.
+
+    Raises:
+        UnknownNameError: For an option that the head does not take.
+        ConversionError: If a head of this kind cannot stand where a convolution was.
+    """
+    if isinstance(head, nn.Module):
+        return copy.deepcopy(head)
+    example = next((p for p in place.pattern.parameters() if p.is_floating_point()), None)
+    with isolated(seed):
+        if head == "dressed":
+            new: nn.Module = _dressed(place, num_outputs, executor, gradient, options)
+            return new if example is None else new.to(example.device, example.dtype)
+        own = {name: value for name, value in options.items() if name == "bias"}
+        rest = {name: value for name, value in options.items() if name != "bias"}
+        if head == "linear":
+            checks.keywords('head="linear"', rest, ("bias",))
+        new = _linear(place.pattern, place.in_features, num_outputs, **own)
+    if example is not None:
+        new.to(example.device, example.dtype)
+    if head == "linear":
+        return new
+    return to_quantum(new, head, executor=executor, gradient=gradient, **rest)
+
+
+def _dressed(
+    place: LastLayer,
+    num_outputs: int,
+    executor: Executor | None,
+    gradient: str | GradientRule,
+    options: Mapping[str, Any],
+) -> DressedCircuit:
+    if isinstance(place.pattern, Convolution):
+        raise ConversionError(
+            f"The last layer `{place.name}` is a convolution, but a dressed circuit takes vectors. "
+            'Take head="linear", "memory" or "mesh", or end the network in a Linear.'
+        )
+    known = [name for name in inspect.signature(DressedCircuit).parameters if name not in ELSEWHERE]
+    checks.keywords('head="dressed"', options, known)
+    return DressedCircuit(
+        place.in_features, num_outputs, executor=executor, gradient=gradient, **options
+    )
+
+
+def _linear(pattern: nn.Module, in_features: int, outputs: int, bias: object = True) -> nn.Module:
+    """A Linear, or a convolution like the one that was there with other outputs."""
+    with_bias = checks.boolean("bias", bias)
+    if not isinstance(pattern, Convolution):
+        return nn.Linear(in_features, outputs, with_bias)
+    if outputs % pattern.groups:
+        raise ArgumentError(
+            f"Argument `num_outputs` must be a multiple of {pattern.groups}, the groups of the "
+            f"convolution that is replaced, but is {outputs}."
+        )
+    kind: Any = next(k for k in (nn.Conv1d, nn.Conv2d, nn.Conv3d) if isinstance(pattern, k))
+    new: nn.Module = kind(
+        pattern.in_channels,
+        outputs,
+        pattern.kernel_size,
+        pattern.stride,
+        pattern.padding,
+        pattern.dilation,
+        pattern.groups,
+        with_bias,
+        pattern.padding_mode,
+    )
+    return new

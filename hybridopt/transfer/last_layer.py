@@ -1,0 +1,239 @@
+"""Which layer of a network gives its outputs, so that it can be replaced."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor, fx, nn
+from torch.nn.parameter import UninitializedParameter
+
+from hybridopt import checks
+from hybridopt.bridges import QuantumNetwork
+from hybridopt.errors import ArgumentError, ConversionError
+from hybridopt.nn import CircuitLayer
+from hybridopt.nn.dressed import Dress
+from hybridopt.seeding import isolated
+
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+UNTRACEABLE = (
+    fx.proxy.TraceError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """The layer that a new head takes the place of.
+
+    Attributes:
+        name: Of the place; ``""`` is the network itself.
+        pattern: What tells the head its inputs: the layer, or the first one with outputs in it.
+    """
+
+    name: str
+    pattern: nn.Module
+
+    @property
+    def in_features(self) -> int:
+        """Width of what comes in; channels, if it is a convolution."""
+        if isinstance(self.pattern, Convolution):
+            return self.pattern.in_channels
+        return int(self.pattern.in_features)  # type: ignore[arg-type]
+
+    @property
+    def out_features(self) -> int:
+        """Width of what comes out; channels, if it is a convolution."""
+        if isinstance(self.pattern, Convolution):
+            return self.pattern.out_channels
+        return int(self.pattern.out_features)  # type: ignore[arg-type]
+
+
+def find_last_layer(network: nn.Module, name: str | None = None) -> LastLayer:
+    """The last layer with outputs, in the order in which layers run.
+
+    That order is found by following a symbol through a copy of the network (`torch.fx`). A
+    forward pass that depends on the values of its input cannot be followed; there the order is that
+    in which the layers are registered.
+
+    Args:
+        network: Any module; nothing is computed with it.
+        name: The name of the layer, or of a part of the network that holds it; None finds it.
+
+    Raises:
+        ConversionError: If there is no such layer, or several could be meant.
+        ArgumentError: If there is no layer of that name, or none with outputs in it.
+    """
+    if name is not None:
+        return _named(network, name)
+    if _has_outputs(network):
+        return LastLayer("", network)
+    try:
+        graph = _follow(network)
+    except UNTRACEABLE:
+        found = _last_registered(network)
+    else:
+        found = _last_run(network, graph)
+    _check_single(network, found)
+    return LastLayer(found, network.get_submodule(found))
+
+
+def _named(network: nn.Module, name: str) -> LastLayer:
+    known = [known for known, _ in network.named_modules(remove_duplicate=False)]
+    checks.choice("layer", name, known)
+    for inner, module in _units(network.get_submodule(name)):
+        if not _has_outputs(module):
+            continue
+        if isinstance(module, Convolution) and inner:
+            raise ArgumentError(
+                f"The part `{name}` begins with the convolution `{inner}`, which no single layer "
+                f"can stand for together with what follows. Pass head_layer={_join(name, inner)!r}."
+            )
+        return LastLayer(name, module)
+    raise ArgumentError(
+        f"The layer `{name}` is a {type(network.get_submodule(name)).__name__} without a Linear, "
+        "convolution or circuit in it, so the width of a new head is not known. Name another "
+        "layer, or put the new layer there yourself."
+    )
+
+
+def _has_outputs(module: nn.Module) -> bool:
+    """Whether a module maps ``in_features`` to ``out_features``, or channels to channels."""
+    if isinstance(module, nn.Linear | Convolution | Dress | CircuitLayer):
+        return True
+    widths = (getattr(module, "in_features", None), getattr(module, "out_features", None))
+    return all(type(width) is int for width in widths) and not any(True for _ in module.children())
+
+
+def _is_whole(module: nn.Module) -> bool:
+    """Whether a module counts as one layer, whatever it is made of."""
+    if _has_outputs(module) or isinstance(module, QuantumNetwork):
+        return True
+    return type(module).__module__.startswith("torch.nn") and not isinstance(module, CONTAINERS)
+
+
+def _units(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The layers of a module by name, in the order in which they are registered."""
+    if _is_whole(module):
+        yield prefix, module
+        return
+    for name, child in module.named_children():
+        yield from _units(child, _join(prefix, name))
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}".strip(".")
+
+
+class _Follower(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return _is_whole(m)
+
+
+def _follow(network: nn.Module) -> fx.Graph:
+    """The graph of a forward pass; a copy is followed, as a forward pass may change its module."""
+    shared = {id(parameter): parameter for parameter in network.parameters()}
+    trial = copy.deepcopy(network, dict(shared))
+    with isolated(0):
+        return _Follower().trace(trial)
+
+
+def _last_run(network: nn.Module, graph: fx.Graph) -> str:
+    """The layer from which the outputs come without another layer with outputs between."""
+    found: dict[str, fx.Node] = {}
+    behind: list[str] = []
+    seen: set[fx.Node] = set()
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    waiting = [output]
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.op == "call_module":
+            module = network.get_submodule(str(node.target))
+            if _has_outputs(module):
+                found[str(node.target)] = node
+                continue
+            if any(True for _ in module.parameters()):
+                behind.append(str(node.target))
+        waiting += node.all_input_nodes
+    if len(found) > 1:
+        raise ConversionError(
+            f"The outputs of {type(network).__name__} come from several layers: "
+            f"{', '.join(sorted(found))}. Say which one is to be replaced, for instance "
+            f"head_layer={min(found)!r}."
+        )
+    if not found:
+        raise _no_outputs(network)
+    if behind:
+        raise _something_behind(network, next(iter(found)), behind[-1])
+    (name,) = found
+    if sum(node.op == "call_module" and node.target == name for node in graph.nodes) > 1:
+        raise ConversionError(
+            f"The last layer `{name}` of {type(network).__name__} runs several times in one "
+            "forward pass, so a layer with other outputs cannot take its place."
+        )
+    return name
+
+
+def _last_registered(network: nn.Module) -> str:
+    layers = [
+        (name, module) for name, module in _units(network) if any(True for _ in module.parameters())
+    ]
+    with_outputs = [name for name, module in layers if _has_outputs(module)]
+    if not with_outputs:
+        raise _no_outputs(network)
+    if layers[-1][0] != with_outputs[-1]:
+        raise _something_behind(network, with_outputs[-1], layers[-1][0])
+    return with_outputs[-1]
+
+
+def _no_outputs(network: nn.Module) -> ConversionError:
+    return ConversionError(
+        f"The network {type(network).__name__} ends with no layer that maps features to outputs "
+        "(Linear, convolution, circuit). Name the part that is to be replaced by `head_layer=`, or "
+        "append a Linear first: torch.nn.Sequential(network, torch.nn.Linear(...))."
+    )
+
+
+def _something_behind(network: nn.Module, name: str, behind: str) -> ConversionError:
+    return ConversionError(
+        f"In {type(network).__name__}, layer `{behind}` "
+        f"({type(network.get_submodule(behind)).__name__}) comes behind the last layer with "
+        f"outputs, `{name}`, and would not fit a head of another width. Pass `head_layer=` "
+        "with the name of a part that holds both, or of the layer to replace."
+    )
+
+
+def _check_single(network: nn.Module, name: str) -> None:
+    layer = network.get_submodule(name)
+    names = [n for n, m in network.named_modules(remove_duplicate=False) if m is layer]
+    if len(names) > 1:
+        raise ConversionError(
+            f"The last layer of {type(network).__name__} has several names: {', '.join(names)}. "
+            f"Say which place is to be taken, for instance head_layer={names[-1]!r}."
+        )
+
+
+def check_initialised(network: nn.Module) -> None:
+    """Refuse layers that do not know their shapes yet.
+
+    Raises:
+        ConversionError: With the name of the first such parameter.
+    """
+    tensors: list[tuple[str, Tensor]] = [*network.named_parameters()]
+    for name, tensor in tensors:
+        if isinstance(tensor, UninitializedParameter):
+            raise ConversionError(
+                f"Parameter `{name}` has no shape yet. Run the lazy network on one batch first."
+            )

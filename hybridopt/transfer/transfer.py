@@ -1,0 +1,220 @@
+"""`transfer`: a pretrained network with a new head, for another task."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from hybridopt import checks, gradients
+from hybridopt.bridges import QuantumNetwork, to_classical
+from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
+from hybridopt.execution import Executor
+from hybridopt.transfer.freezing import HEAD_NAME, check_names, thaw
+from hybridopt.transfer.freezing import freeze as freeze_parts
+from hybridopt.transfer.heads import check_head, make_head
+from hybridopt.transfer.last_layer import LastLayer, check_initialised, find_last_layer
+from hybridopt.transfer.pretrained import load_weights
+
+
+def transfer(
+    network: nn.Module,
+    *,
+    num_outputs: int | None = None,
+    freeze: str | Sequence[str] = "body",
+    head: str | nn.Module = "linear",
+    head_layer: str | None = None,
+    state_dict: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    strict: bool = True,
+    executor: Executor | None = None,
+    gradient: str | gradients.GradientRule = "parameter-shift",
+    head_options: Mapping[str, Any] | None = None,
+    seed: int | None = 0,
+) -> nn.Module:
+    """Start another task from a pretrained network: its body, and a new head on it.
+
+    Args:
+        network: The pretrained network; it is left as it is. One whose weights or layers live in
+            circuits by `to_quantum` is carried back first (`to_classical`, from the angles). A
+            `CircuitLayer` or `DressedCircuit` in its body stays one.
+        num_outputs: Outputs of the new head; None is as many as before.
+        freeze: ``"body"`` trains the head alone; ``"none"`` trains all; else names of the layers,
+            parts or parameters that keep still. Frozen normalisations keep their statistics, too,
+            in train mode as in eval mode (`hybridopt.transfer.freeze`).
+        head: ``"linear"``; ``"dressed"``, a circuit between two linear layers (`DressedCircuit`);
+            the name of a bridge, such as ``"memory"`` or ``"mesh"``: a linear layer carried over by
+            it; or a module of your own. In the place of a convolution, linear means a convolution.
+        head_layer: The name of the layer that the head takes the place of, or of a part that holds
+            it; None is the last one with outputs, in the order in which layers run.
+        state_dict: Pretrained weights of `network` to load first: a mapping, or the path of a file.
+            Keys of the layer that is replaced need not fit.
+        strict: Whether all other keys must fit. Without, what fits is loaded, and a warning names
+            the rest (`hybridopt.transfer.load_weights` returns it).
+        executor: What runs the head's circuits; None is `AerExecutor()`. A linear head needs none.
+        gradient: The gradient rule of the head's circuits.
+        head_options: Further arguments of the head: ``bias`` (linear, bridges), ``num_qubits``,
+            ``depth``, ``frozen`` (dressed), the options of the bridge.
+        seed: Draws the head's weights; None draws fresh entropy.
+
+    Returns:
+        A network of the class of the classical one, in train or eval mode as that is, for `fit`,
+        `to_quantum`, `to_classical`, ``deepcopy`` and pickle.
+
+    Raises:
+        ConversionError: If the layer to replace is not clear, or keys do not fit; each is named.
+        UnknownNameError: For an unknown head, option or layer.
+        ArgumentError, ArgumentTypeError: If another argument is unusable.
+
+    References:
+        Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278: classical or quantum to classical or
+        quantum.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> from torch import nn
+        >>> source = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+        >>> target = ho.transfer(source, num_outputs=3, head="dressed")
+        >>> history = ho.fit(target, ho.load_dataset("iris"), epochs=1)
+        >>> target(torch.rand(5, 4)).shape
+        torch.Size([5, 3])
+    """
+    options = {} if head_options is None else head_options
+    _check_network(network)
+    outputs = checks.optional_integer("num_outputs", num_outputs, minimum=1)
+    checks.boolean("strict", strict)
+    checks.optional_integer("seed", seed, minimum=0)
+    check_head(head, options)
+    names = _check_freeze(freeze)
+    rule = gradients.create(gradient)
+    _check_executor(executor)
+    target, place = _prepared(network, head_layer, state_dict, strict=strict)
+    _check_frozen_names(target, names, place)
+    new = make_head(
+        head,
+        place,
+        place.out_features if outputs is None else outputs,
+        executor=executor,
+        gradient=rule,
+        options=options,
+        seed=seed,
+    )
+    target = _put(target, place.name, new)
+    thaw(target)
+    if names != "none":
+        freeze_parts(target, names)
+    return target
+
+
+def _prepared(
+    network: nn.Module,
+    head_layer: str | None,
+    state_dict: str | os.PathLike[str] | Mapping[str, Any] | None,
+    *,
+    strict: bool,
+) -> tuple[nn.Module, LastLayer]:
+    """A classical copy with the pretrained weights, and the layer that is to be replaced."""
+    target = _copy(network)
+    in_circuits = any(isinstance(module, QuantumNetwork) for module in network.modules())
+    if in_circuits:
+        _load(target, state_dict, None, strict=strict)
+        target = to_classical(target)
+    place = find_last_layer(target, head_layer)
+    if not in_circuits:
+        _load(target, state_dict, place.name, strict=strict)
+    return target, place
+
+
+def _load(
+    target: nn.Module,
+    state_dict: str | os.PathLike[str] | Mapping[str, Any] | None,
+    replaced: str | None,
+    *,
+    strict: bool,
+) -> None:
+    if state_dict is None:
+        return
+    report = load_weights(target, state_dict, strict=strict, replaced=replaced)
+    if not report.fits:
+        warnings.warn(f"Not all of the state_dict was loaded: {report}.", UserWarning, stacklevel=4)
+
+
+def _put(network: nn.Module, name: str, head: nn.Module) -> nn.Module:
+    """The network with the head in that place; marked, so that head and body are known later."""
+    if name == "":
+        head.train(network.training)
+        setattr(head, HEAD_NAME, "")
+        return head
+    for module in network.modules():  # of a transfer before this one
+        module.__dict__.pop(HEAD_NAME, None)
+    owner, _, attribute = name.rpartition(".")
+    parent = network.get_submodule(owner)
+    head.train(network.get_submodule(name).training)
+    setattr(parent, attribute, head)
+    setattr(network, HEAD_NAME, name)
+    return network
+
+
+def _copy(network: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(network)
+    except Exception as error:
+        raise ConversionError(
+            f"The network {type(network).__name__} cannot be copied ({error}). A transfer works on "
+            "a copy, so `copy.deepcopy(network)` must work; keep no computed tensors in it."
+        ) from error
+
+
+def _check_network(network: object) -> None:
+    if not isinstance(network, nn.Module):
+        raise ArgumentTypeError(
+            "Argument `network` must be a torch.nn.Module, but is of type "
+            f"{type(network).__name__}."
+        )
+    check_initialised(network)
+    if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
+        raise ConversionError(
+            "The network is on the meta device and has no weights to start from. Load it first."
+        )
+
+
+def _check_executor(executor: object) -> None:
+    if executor is not None and not isinstance(executor, Executor):
+        raise ArgumentTypeError(
+            "Argument `executor` must be an executor such as AerExecutor(), but is of type "
+            f"{type(executor).__name__}."
+        )
+
+
+def _check_freeze(freeze: object) -> str | list[str]:
+    if isinstance(freeze, str):
+        if freeze not in ("body", "none"):
+            raise ArgumentError(
+                f'Argument `freeze` must be "body", "none" or a list of names, but is {freeze!r}. '
+                f"One layer: freeze=[{freeze!r}]."
+            )
+        return freeze
+    return check_names(freeze)
+
+
+def _check_frozen_names(network: nn.Module, names: str | list[str], place: LastLayer) -> None:
+    """Names of what there is, outside the layer that is replaced."""
+    if isinstance(names, str):
+        return
+    modules = dict(network.named_modules(remove_duplicate=False))
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    for name in names:
+        checks.choice("layer or parameter", name, [*modules, *parameters])
+        if f"{name}.".startswith(f"{place.name}.") or place.name == "":
+            raise ArgumentError(
+                f"Argument `freeze` names `{name}`, which is replaced by the new head and must be "
+                'trained. Leave it out, or pass freeze="body" for everything else.'
+            )
+        if f"{place.name}.".startswith(f"{name}.") or name == "":
+            raise ArgumentError(
+                f"Argument `freeze` names `{name}`, which holds `{place.name}`, the layer that is "
+                f'replaced. Name the other layers in it, or pass freeze="body".'
+            )
