@@ -40,6 +40,7 @@ PUBLIC_DOORS = (
     "hybridopt.gradients.spsa",
     "hybridopt.nn.circuit_layer",
     "hybridopt.nn.dressed",
+    "hybridopt.nn.fourier_series",
     "hybridopt.optim.newton",
     "hybridopt.optim.registry",
     "hybridopt.qiskit_ml.conversion",

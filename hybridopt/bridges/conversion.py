@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from torch import nn
 
 from hybridopt import checks, gradients
 from hybridopt.bridges.bridge import Bridge
+from hybridopt.bridges.carrying_back import carried_back
 from hybridopt.bridges.generator import Generator
 from hybridopt.bridges.memory import Memory
 from hybridopt.bridges.quantum_network import QuantumNetwork
@@ -76,18 +76,41 @@ def to_quantum(
 
 
 def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
-    """Carry a quantum network back into plain torch.
+    r"""Carry a quantum network, or any module with circuits in it, back into plain torch.
+
+    A `CircuitLayer` whose inputs enter rotations with integer factors is a finite Fourier series in
+    them. It comes back as that series, a torch module of :math:`\prod_i (2 R_i + 1)` numbers an
+    output, where :math:`R_i` is the highest frequency of input i (1 for an input that enters one
+    rotation once). As many settings of its executor determine them; nothing is fitted, and from
+    there on no circuit is needed. A `DressedCircuit` comes back as linear layer, series, linear
+    layer: without shots, it *is* that classical network.
 
     Args:
-        network: A quantum network, or a module that contains some.
-        readout: ``"angles"`` computes the weights from the angles, without a run and exactly;
-            ``"circuit"`` reads them with the executor, shot noise included.
+        network: A quantum network, a circuit layer, or a module that contains some. It is left as
+            it is.
+        readout: ``"angles"`` computes the weights of quantum networks from the angles, without a
+            run and exactly; ``"circuit"`` reads them with the executor, shot noise included. Series
+            come from circuits either way, with ``"angles"`` from exact executors only (noise
+            without shots is exact).
 
     Returns:
-        The original class with the same state_dict keys, dtypes, buffers and requires_grad.
+        For a quantum network the original class with the same state_dict keys, dtypes, buffers and
+        requires_grad; for circuit layers `hybridopt.nn.FourierSeries`, which can be trained on.
 
     Raises:
-        ConversionError: If there is no circuit in it.
+        ConversionError: If there is no circuit in it, or a layer has no exact torch form: a factor
+            that is no integer, or is trained; products of inputs; post-selection; shots.
+        ResourceError: If a series would have more than four million coefficients.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> head = ho.DressedCircuit(8, 2, num_qubits=3, depth=2)
+        >>> classical = ho.to_classical(head)
+        >>> classical.layer
+        FourierSeries(in_features=3, out_features=3, orders=[1, 1, 1], coefficients=81)
+        >>> x = torch.rand(5, 8)
+        >>> torch.allclose(classical(x), head(x), atol=1e-5)
+        True
     """
     checks.choice("readout", readout, ("angles", "circuit"))
     if not isinstance(network, nn.Module):
@@ -95,21 +118,12 @@ def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
             f"Argument `network` must be a quantum network, but is of type "
             f"{type(network).__name__}."
         )
-    if isinstance(network, QuantumNetwork):
-        return network.decode(readout=readout)
-    if not any(isinstance(module, QuantumNetwork) for module in network.modules()):
+    result = carried_back(network, readout=readout)
+    if result is None:
         raise ConversionError(
             f"The network {type(network).__name__} contains no circuit, so it is classical "
             "already. Make a quantum network with `to_quantum` first."
         )
-    result = copy.deepcopy(network)
-    decoded: dict[QuantumNetwork, nn.Module] = {}  # a layer at two places comes back as one
-    for parent in list(result.modules()):
-        for name, child in parent._modules.items():
-            if isinstance(child, QuantumNetwork):
-                if child not in decoded:
-                    decoded[child] = child.decode(readout=readout)
-                parent._modules[name] = decoded[child]
     return result
 
 

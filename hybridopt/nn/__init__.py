@@ -2,7 +2,8 @@
 
 from hybridopt.nn.circuit_layer import CircuitLayer
 from hybridopt.nn.cosines import CosineReader, read_cosines
-from hybridopt.nn.dressed import DressedCircuit
+from hybridopt.nn.dressed import DressedCircuit, DressedSurrogate
+from hybridopt.nn.fourier_series import FourierSeries
 from hybridopt.nn.memory_reader import CircuitReader, ClosedFormSampler
 
 __all__ = [
@@ -11,5 +12,7 @@ __all__ = [
     "ClosedFormSampler",
     "CosineReader",
     "DressedCircuit",
+    "DressedSurrogate",
+    "FourierSeries",
     "read_cosines",
 ]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from hybridopt.bridges import QuantumNetwork, to_classical
+from hybridopt.bridges.carrying_back import without_quantum_networks
 from hybridopt.errors import DataError, HybridOptError
 from hybridopt.training.objective import Loss, as_scalar, expects_labels, expects_values
 
@@ -51,17 +49,22 @@ def check_fit(
 
 
 def _on_meta(network: nn.Module, x: Tensor) -> object:
-    tensors = {
-        name: torch.empty_like(tensor, device="meta")
-        for name, tensor in (*network.named_parameters(), *network.named_buffers())
-    }
+    tensors = {}
+    for prefix, module in network.named_modules():  # each once, though it may stand at two places
+        for name, tensor in (
+            *module.named_parameters(recurse=False, remove_duplicate=False),
+            *module.named_buffers(recurse=False, remove_duplicate=False),
+        ):
+            key = f"{prefix}.{name}" if prefix else name
+            tensors[key] = torch.empty_like(tensor, device="meta")
+    arguments = (torch.empty_like(x, device="meta"),)
     with torch.no_grad():
-        return torch.func.functional_call(network, tensors, (torch.empty_like(x, device="meta"),))
+        # tied, torch (2.13) would put the tensors of a module at two places back but once
+        return torch.func.functional_call(network, tensors, arguments, tie_weights=False)
 
 
 def _on_copy(network: nn.Module, x: Tensor) -> object:
-    has_circuit = any(isinstance(module, QuantumNetwork) for module in network.modules())
-    trial = to_classical(network) if has_circuit else copy.deepcopy(network)
+    trial = without_quantum_networks(network)
     try:
         with torch.no_grad():
             return trial(x)

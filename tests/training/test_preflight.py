@@ -48,6 +48,18 @@ def test_runs_nothing_and_changes_nothing(make_network, aer_calls):
     assert aer_calls == []
 
 
+def test_a_module_at_two_places_and_tied_weights_come_through():
+    shared, tied = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), nn.Linear(3, 3)
+    tied.weight = shared[0].weight
+    network = nn.Sequential(shared, nn.Tanh(), shared, tied)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    check_fit(network, (X, Y), cross_entropy)
+    assert tied.weight is shared[0].weight
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert ho.fit(network, (X, Y), epochs=1).status == "epochs"
+
+
 @pytest.mark.parametrize("quantum", [False, True])
 @pytest.mark.parametrize("make", [lambda: ByValue(nn.Linear(3, 3)), WithConstant])
 def test_networks_without_a_meta_form(make, quantum, aer_calls):

@@ -1,0 +1,135 @@
+r"""Which frequencies the outputs of a circuit have in its inputs.
+
+A rotation by the angle :math:`k x + c` multiplies amplitudes by :math:`e^{-i (k x + c) \lambda}`,
+with the eigenvalues :math:`\lambda` of its generator. An output is a sum of products of amplitudes
+and conjugates of others, so a rotation brings the frequencies :math:`k (\lambda - \lambda')`,
+and several bring the sums of theirs.
+
+References:
+    Schuld, Sweke and Meyer, Phys. Rev. A 103, 032430 (2021), arXiv:2008.08605.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterExpression
+
+from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.rotations import Family
+from hybridopt.errors import ConversionError
+
+PARTS = 16  # gates that are taken apart, one within another, turn by a half, a quarter, ... of x
+ROUNDING = 1e-12  # of a factor such as 3 * (1 / 3), relative
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The frequencies 0, step, 2 step, ..., order * step of one input.
+
+    Attributes:
+        step: The largest number of which all frequencies are multiples; 1 if there is none but 0.
+        order: R; 0 if no output depends on the input.
+    """
+
+    step: float
+    order: int
+
+    @property
+    def size(self) -> int:
+        """2 R + 1, a constant and a sine and a cosine each."""
+        return 2 * self.order + 1
+
+
+def spectra(
+    circuit: QuantumCircuit, program: CircuitProgram, inputs: Sequence[Parameter]
+) -> tuple[Spectrum, ...]:
+    """The spectrum of every input.
+
+    Args:
+        circuit: As the user wrote it.
+        program: The same, lowered for the executor that runs it.
+        inputs: Parameters that samples bring.
+
+    Raises:
+        ConversionError: If an input enters an angle in another way than times an integer, plus
+            something without it; the angle is named. (Half-integer frequencies come from controlled
+            rotations, and from gates that are lowered to several.)
+    """
+    written = (
+        angle
+        for item in circuit.data
+        for angle in getattr(item.operation, "params", ())
+        if isinstance(angle, ParameterExpression)
+    )
+    for angle, parameter in _occurrences(written, inputs):
+        _multiple(angle, parameter, parts=1)
+    families = {
+        rotation.angle: rotation.family for rotation in program.rotations if rotation.per_sample
+    }
+    frequencies: dict[Parameter, set[int]] = {parameter: {0} for parameter in inputs}
+    for number, expression in enumerate(program.row_expressions):
+        for angle, parameter in _occurrences([expression], inputs):
+            multiple = _multiple(angle, parameter, parts=PARTS)
+            shifts = {multiple * gap for gap in _gaps(families[number])}
+            known = frequencies[parameter]
+            frequencies[parameter] = {old + shift for old in known for shift in shifts}
+    return tuple(_spectrum(frequencies[parameter]) for parameter in inputs)
+
+
+def _occurrences(
+    angles: Iterable[ParameterExpression], inputs: Sequence[Parameter]
+) -> Iterable[tuple[ParameterExpression, Parameter]]:
+    for angle in angles:
+        for parameter in inputs:
+            if parameter in angle.parameters:
+                yield angle, parameter
+
+
+def _multiple(angle: ParameterExpression, parameter: Parameter, parts: int) -> int:
+    """The factor of a parameter in an angle, in units of 1 / parts."""
+    where = f"angle `{angle}` contains input `{parameter.name}`"
+    factor = _factor(angle, parameter)
+    if factor is None:
+        raise ConversionError(
+            f"{where} in another way than times a fixed integer, so its frequencies are not fixed. "
+            "Multiply and transform inputs in torch, in front of the layer."
+        )
+    multiple = round(factor * parts)
+    if abs(factor * parts - multiple) > ROUNDING * max(1, abs(multiple)):
+        raise ConversionError(
+            f"{where} times {factor:.6g}, which is no integer. Scale inputs in torch, in front of "
+            "the layer."
+        )
+    return multiple
+
+
+def _factor(angle: ParameterExpression, parameter: Parameter) -> float | None:
+    """Derivative, if it is a number."""
+    try:
+        slope = angle.gradient(parameter)
+    except RuntimeError:  # Qiskit does not differentiate `sign`
+        return None
+    if isinstance(slope, ParameterExpression):
+        if slope.parameters:
+            return None
+        slope = slope.numeric()
+    return None if isinstance(slope, complex) else float(slope)
+
+
+def _gaps(family: Family) -> set[int]:
+    """Differences of eigenvalues in units of 1/2, both signs and 0."""
+    eigenvalues = np.unique(np.round(2 * family.eigenvalues).astype(int))
+    return set(np.subtract.outer(eigenvalues, eigenvalues).ravel().tolist())
+
+
+def _spectrum(frequencies: set[int]) -> Spectrum:
+    """From all frequencies in units of 1 / (2 PARTS)."""
+    step = math.gcd(*frequencies)
+    if step == 0:
+        return Spectrum(step=1.0, order=0)
+    return Spectrum(step=step / (2 * PARTS), order=max(frequencies) // step)

@@ -1,0 +1,151 @@
+r"""A Fourier series in several variables with trained coefficients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor, nn
+
+from hybridopt.circuits.spectrum import Spectrum
+from hybridopt.nn.samples import check_samples
+
+
+class FourierSeries(nn.Module):
+    r"""Sums of products of sines and cosines: what a circuit of rotations computes, in torch.
+
+    With the functions :math:`\phi_0, \phi_1, \phi_2, \ldots = 1, \sin s x, \cos s x, \sin 2 s x,
+    \ldots` of each input, up to its own order R and with its own step s,
+
+    .. math::
+        f_k(x) = \sum_{j_1 \ldots j_I}
+                 C_{j_1 \ldots j_I k} \, \phi_{j_1}(x_1) \cdots \phi_{j_I}(x_I) .
+
+    The functions of the first inputs are multiplied to one row, those of the others to another;
+    what stands between is one product of matrices, so a sample takes about as many multiplications
+    as there are coefficients.
+
+    Args:
+        coefficients: Shape ``(N, *outputs)``, N the product of all 2 R + 1, the last input's
+            functions next to each other.
+        spectra: Step s and order R of every input.
+
+    Attributes:
+        coefficients: The trained parameter, ``(N, K)``, K the number of outputs.
+    """
+
+    coefficients: nn.Parameter
+    harmonics: Tensor
+
+    def __init__(
+        self, coefficients: Float[Tensor, " N *outputs"], spectra: Sequence[Spectrum]
+    ) -> None:
+        super().__init__()
+        self.spectra = tuple(spectra)
+        self.output_shape = tuple(coefficients.shape[1:])
+        width = math.prod(self.output_shape)
+        self.coefficients = nn.Parameter(coefficients.reshape(len(coefficients), width))
+        orders = torch.arange(1 + max((one.order for one in spectra), default=0))
+        steps = torch.tensor([one.step for one in spectra], dtype=torch.float64)
+        # integers and their halves: no dtype that the module is cast to rounds them
+        self.register_buffer("harmonics", torch.outer(steps, orders), persistent=False)
+        self._first = _split([one.size for one in spectra], width)
+
+    @property
+    def in_features(self) -> int:
+        """I."""
+        return len(self.spectra)
+
+    @property
+    def out_features(self) -> int:
+        """K."""
+        return int(self.coefficients.shape[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs of every sample.
+
+        Args:
+            x: Shape ``(..., I)``, real floating point.
+
+        Returns:
+            Shape ``(..., *outputs)``, in the dtype of x; computed in that of the coefficients where
+            it is the finer one.
+
+        Raises:
+            ArgumentError: If x has another width.
+            ArgumentTypeError: If x is no tensor of real floating point numbers.
+        """
+        check_samples(x, self.in_features, "a FourierSeries", "input")
+        dtype = torch.promote_types(x.dtype, self.coefficients.dtype)
+        dtype = torch.promote_types(dtype, torch.float32)
+        samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).to(dtype)
+        angles = samples[:, :, None] * self.harmonics.to(dtype)
+        waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., 1:]
+        factors = [waves[:, i, : one.size] for i, one in enumerate(self.spectra)]
+        first = _products(samples, factors[: self._first])
+        others = _products(samples, factors[self._first :])
+        matrix = self.coefficients.to(dtype).reshape(first.shape[1], -1)
+        partial = (first @ matrix).reshape(len(samples), others.shape[1], self.out_features)
+        values = torch.einsum("bj,bjk->bk", others, partial)
+        return values.reshape(*x.shape[:-1], *self.output_shape).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """Sizes."""
+        orders = [one.order for one in self.spectra]
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, orders={orders}, "
+            f"coefficients={self.coefficients.numel()}"
+        )
+
+
+def interpolate(
+    values: Float64[Tensor, " N *outputs"], spectra: Sequence[Spectrum]
+) -> Float64[Tensor, " N *outputs"]:
+    r"""Coefficients of the series that has these values on the grid of `grid_points`.
+
+    One discrete Fourier transform an axis: N log N operations, and numbers as exact as the values,
+    as the transform is orthogonal.
+    """
+    coefficients, shape, before = values, values.shape, 1
+    for one in spectra:
+        rows = coefficients.reshape(before, one.size, -1)
+        waves = torch.fft.rfft(rows, dim=1) / one.size
+        pairs = torch.stack([-2 * waves.imag, 2 * waves.real], dim=2).flatten(1, 2)
+        pairs[:, 1] /= 2  # the constant is no pair
+        coefficients = pairs[:, 1:]
+        before *= one.size
+    return coefficients.reshape(shape)
+
+
+def grid_points(spectra: Sequence[Spectrum], numbers: Tensor) -> Float64[Tensor, "points inputs"]:
+    r"""Points of the grid, by their numbers; the last input's are next to each other.
+
+    An input takes the values :math:`2 \pi m / (s (2 R + 1))`, m = 0, ..., 2 R, of one period.
+    """
+    points = numbers.new_zeros((len(numbers), len(spectra)), dtype=torch.float64)
+    for place in reversed(range(len(spectra))):
+        one = spectra[place]
+        points[:, place] = (numbers % one.size).double() * (2 * math.pi / (one.step * one.size))
+        numbers = numbers // one.size
+    return points
+
+
+def _split(sizes: Sequence[int], width: int) -> int:
+    """How many inputs come first, so that the two rows of a sample are shortest together."""
+    lengths = [
+        math.prod(sizes[:first]) + math.prod(sizes[first:]) * width
+        for first in range(len(sizes) + 1)
+    ]
+    return lengths.index(min(lengths))
+
+
+def _products(
+    samples: Float[Tensor, "B I"], factors: Sequence[Float[Tensor, "B _"]]
+) -> Float[Tensor, "B products"]:
+    """All products of one number of each factor, the last factor's next to each other."""
+    result = samples.new_ones((len(samples), 1))
+    for factor in factors:
+        result = (result[:, :, None] * factor[:, None, :]).flatten(1)
+    return result

@@ -1,0 +1,143 @@
+r"""Circuit layers as torch modules without a circuit, exactly.
+
+The outputs of a circuit whose inputs enter rotations with integer factors are finite Fourier series
+in these inputs. As many runs as there are coefficients determine them; nothing is fitted.
+
+References:
+    Schreiber, Eisert and Meyer, Phys. Rev. Lett. 131, 100803 (2023), arXiv:2206.11740.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from hybridopt.circuits.spectrum import Spectrum, spectra
+from hybridopt.errors import ConversionError, ResourceError
+from hybridopt.nn.circuit_layer import CircuitLayer
+from hybridopt.nn.dressed import DressedCircuit, DressedSurrogate
+from hybridopt.nn.fourier_series import FourierSeries, grid_points, interpolate
+
+MAX_COEFFICIENTS = 1 << 22  # 32 MiB, and as much again for each of gradient and moments
+POINTS_PER_CALL = 1 << 16
+TOLERANCES = {"double": 1e-6, "single": 1e-3}  # of a layer that claims to be a circuit
+
+
+def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
+    """Refuse a layer that has no exact torch form; nothing is run.
+
+    Args:
+        module: A `CircuitLayer` or a `DressedCircuit`.
+        owner: What an error calls it.
+        sampled: Whether shot noise in the coefficients is what is asked for.
+
+    Raises:
+        ConversionError: With the angle, the readout or the executor that is in the way.
+        ResourceError: With the number of coefficients, if there would be too many.
+    """
+    layer = _circuit_layer(module)
+    if not layer.readout.is_linear:
+        raise ConversionError(
+            f"{owner} reads post-selected probabilities, which are ratios and no finite Fourier "
+            "series. Read Probabilities without `given`, and divide in torch."
+        )
+    if layer.executor.shots is not None and not sampled:
+        raise ConversionError(
+            f"{owner} runs with {layer.executor.shots} shots, so its coefficients would be noisy. "
+            "Give it an exact executor (`layer.executor = AerExecutor()`), or pass "
+            'readout="circuit" to have the shot noise in them.'
+        )
+    weights = layer.weight.detach()
+    if weights.is_meta:
+        raise ConversionError(f"{owner} is on the meta device, so its weights have no values.")
+    if not bool(torch.isfinite(weights).all()):
+        raise ConversionError(f"{owner} has weights that are NaN or infinite. Train it again.")
+    sizes = [one.size for one in _spectra(layer, owner)]
+    count = math.prod(sizes) * layer.out_features
+    if count > MAX_COEFFICIENTS:
+        raise ResourceError(
+            f"{owner} would have {count:,} coefficients ({' x '.join(map(str, sizes))} for each of "
+            f"{layer.out_features} outputs), but at most {MAX_COEFFICIENTS:,} are taken. Use fewer "
+            "inputs, or let each enter fewer rotations."
+        )
+
+
+def surrogate(module: nn.Module) -> nn.Module:
+    """The torch form of a layer that `check_surrogate` let pass.
+
+    Args:
+        module: A `CircuitLayer` or a `DressedCircuit`; it is left as it is.
+
+    Returns:
+        A `FourierSeries`, or a `DressedSurrogate` with one. Its coefficients can be trained unless
+        the layer's weights are frozen. They are float64, as a layer computes in float64 whatever it
+        is given, but those of a dressed circuit have the dtype of its linear layers.
+
+    Raises:
+        ConversionError: If a class derived from CircuitLayer computes something else.
+    """
+    series = _series(_circuit_layer(module))
+    result: nn.Module = series
+    if isinstance(module, DressedCircuit):
+        series.to(module.post.weight.dtype)
+        result = DressedSurrogate(copy.deepcopy(module.pre), series, copy.deepcopy(module.post))
+    return result.train(module.training)
+
+
+def _circuit_layer(module: nn.Module) -> CircuitLayer:
+    layer = module.layer if isinstance(module, DressedCircuit) else module
+    assert isinstance(layer, CircuitLayer)
+    return layer
+
+
+def _spectra(layer: CircuitLayer, owner: str) -> tuple[Spectrum, ...]:
+    try:
+        return spectra(layer.circuit, layer.program, layer.input_parameters)
+    except ConversionError as error:
+        raise ConversionError(f"{owner} has no exact torch form: {error}") from error
+
+
+@torch.no_grad()
+def _series(layer: CircuitLayer) -> FourierSeries:
+    found = _spectra(layer, type(layer).__name__)
+    values = _values_on_grid(layer, found)
+    series = FourierSeries(interpolate(values, found), found)
+    series.to(layer.weight.device)
+    if type(layer).forward is not CircuitLayer.forward and layer.executor.shots is None:
+        _check_agreement(layer, series)
+    frozen = layer.weight.numel() > 0 and not layer.weight.requires_grad
+    series.coefficients.requires_grad_(not frozen)
+    return series
+
+
+def _values_on_grid(
+    layer: CircuitLayer, found: Sequence[Spectrum]
+) -> Float64[Tensor, " N *outputs"]:
+    """By the layer's own executor."""
+    size = math.prod(one.size for one in found)
+    parts = []
+    for start in range(0, size, POINTS_PER_CALL):
+        numbers = torch.arange(start, min(size, start + POINTS_PER_CALL))
+        parts.append(layer(grid_points(found, numbers).to(layer.weight.device)))
+    return torch.cat(parts)
+
+
+def _check_agreement(layer: CircuitLayer, series: FourierSeries) -> None:
+    """A class of the user may do more than run its circuit; three points would tell."""
+    generator = torch.Generator().manual_seed(0)
+    x = 6 * torch.rand(3, layer.in_features, dtype=torch.float64, generator=generator) - 3
+    x = x.to(layer.weight.device)
+    expected = layer(x)
+    apart = float((series(x) - expected).abs().max()) if expected.numel() else 0.0
+    allowed = TOLERANCES[getattr(layer.executor, "precision", "double")]
+    if not apart <= allowed * max(1.0, float(expected.abs().max())):
+        raise ConversionError(
+            f"{type(layer).__name__} computes something else than the outputs of its circuit (the "
+            f"Fourier series is {apart:.2g} off), so it has no exact torch form. Do in torch what "
+            "its `forward` adds, around a CircuitLayer."
+        )

@@ -1,0 +1,231 @@
+"""Circuit layers against their torch forms, on every family of gates."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit_aer.noise import NoiseModel, depolarizing_error
+
+import hybridopt as ho
+from hybridopt import AerExecutor, CircuitLayer, DressedCircuit
+from hybridopt.errors import ConversionError, ResourceError
+from hybridopt.execution import Probabilities
+from hybridopt.nn import DressedSurrogate, FourierSeries
+from hybridopt.nn import surrogate as surrogates
+from hybridopt.nn.surrogate import check_surrogate, surrogate
+from tests.circuits.families import FAMILIES
+from tests.nn.layers import layer_of
+
+REFUSED = {  # names of families, and what their angles do with inputs
+    "doubly_controlled_rotations": "0.5",
+    "evolutions": "0.6",
+    "nested_definitions": "fixed integer",
+    "expressions": "fixed integer",
+    "feature_map_and_ansatz": "fixed integer",
+    "no_weights": "fixed integer",
+}
+
+
+def far(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Far outside of one period."""
+    generator = torch.Generator().manual_seed(seed)
+    return 60 * torch.rand(*shape, dtype=torch.float64, generator=generator) - 30
+
+
+def plain(module, *, sampled: bool = False):
+    check_surrogate(module, "The layer", sampled=sampled)
+    return surrogate(module)
+
+
+@pytest.mark.parametrize("circuits", FAMILIES, ids=lambda family: family.name)
+def test_every_family_is_exact_or_refused(circuits, aer_calls):
+    layer = layer_of(circuits)
+    if circuits.name in REFUSED:
+        with pytest.raises(ConversionError, match=REFUSED[circuits.name]):
+            plain(layer)
+        assert not aer_calls
+        return
+    series, x = plain(layer), far(7, layer.in_features)
+    assert type(series) is FourierSeries
+    runs = len(aer_calls)
+    outputs = series(x).detach()
+    assert len(aer_calls) == runs
+    # angles of size 60 have an error of 1e-14, times frequencies below 20
+    expected = circuits.expectations(x.numpy(), layer.weight.detach().numpy())
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("readout", [None, Probabilities(qubits=(2, 0))], ids=str)
+def test_probabilities(readout):
+    x = ParameterVector("x", 2)
+    circuit = QuantumCircuit(3)
+    circuit.h(range(3))
+    circuit.rx(x[0] + 0.3, 0)
+    circuit.crx(x[1], 0, 1)
+    circuit.cry(-x[0], 1, 2)
+    layer = CircuitLayer(circuit, x, (), readout)
+    series, rows = plain(layer), far(5, 2)
+    torch.testing.assert_close(series(rows).detach(), layer(rows), rtol=0, atol=1e-13)
+    assert series.coefficients.requires_grad
+    assert series.coefficients.dtype == torch.float64
+
+
+def test_noise_without_shots_is_exact():
+    noise = NoiseModel()
+    noise.add_all_qubit_quantum_error(depolarizing_error(0.05, 2), ["cx"])
+    noise.add_all_qubit_quantum_error(depolarizing_error(0.02, 1), ["ry", "h"])
+    executor = AerExecutor(noise_model=noise)
+    layer = DressedCircuit(2, 2, 3, 2, executor=executor).layer
+    series, x = plain(layer), far(4, 3)
+    torch.testing.assert_close(series(x).detach(), layer(x).detach(), rtol=0, atol=1e-13)
+    exact = CircuitLayer(
+        layer.circuit, layer.input_parameters, layer.weight_parameters, layer.readout
+    )
+    exact.load_state_dict(layer.state_dict())
+    assert (series(x) - exact(x)).abs().max() > 0.01
+
+
+def test_a_dressed_circuit_is_its_surrogate():
+    torch.manual_seed(4)
+    head = DressedCircuit(6, 3, 4, 3).double()
+    classical, x = plain(head), far(9, 6)
+    assert type(classical) is DressedSurrogate
+    assert classical.layer.coefficients.shape == (81, 4)
+    torch.testing.assert_close(classical(x), head(x), rtol=0, atol=1e-12)
+    inputs = x.clone().requires_grad_(), x.clone().requires_grad_()
+    for module, rows in zip((classical, head), inputs, strict=True):
+        module(rows).sin().sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=0, atol=1e-11)
+    torch.testing.assert_close(classical.pre.weight.grad, head.pre.weight.grad, rtol=0, atol=1e-11)
+    assert classical.pre.weight is not head.pre.weight
+
+
+def test_has_one_run_a_coefficient_and_the_closed_form():
+    """RY(x_q) alone, then CX from 0 to 1 and from 1 to 2: <Z_q> is a product of cosines."""
+    x = ParameterVector("x", 3)
+    circuit = QuantumCircuit(3)
+    for qubit in range(3):
+        circuit.ry(x[qubit], qubit)
+    circuit.cx(0, 1)
+    circuit.cx(1, 2)
+    layer = CircuitLayer(circuit, x, (), ["IIZ", "IZI", "ZII"])
+    series = plain(layer)
+    assert layer.executor.usage.settings == 27
+    expected = torch.zeros(27, 3, dtype=torch.float64)
+    cos, one = 2, 0  # places in (1, sin, cos)
+    expected[(cos * 3 + one) * 3 + one, 0] = 1
+    expected[(cos * 3 + cos) * 3 + one, 1] = 1
+    expected[(cos * 3 + cos) * 3 + cos, 2] = 1
+    torch.testing.assert_close(series.coefficients.detach(), expected, rtol=0, atol=1e-15)
+
+
+def test_dtypes_modes_and_frozen_weights_come_along():
+    head = DressedCircuit(2, 2, 3, 1, frozen=True).eval()
+    classical = plain(head)
+    assert {p.dtype for p in classical.parameters()} == {torch.float32}
+    assert not classical.layer.coefficients.requires_grad
+    assert classical.pre.weight.requires_grad
+    assert not classical.training
+    assert not classical.layer.training
+    x = torch.rand(5, 2)
+    torch.testing.assert_close(classical(x), head(x), rtol=0, atol=1e-5)
+    assert plain(DressedCircuit(2, 2, 3, 1)).layer.coefficients.requires_grad
+
+
+def test_sampled_coefficients_scatter_about_the_exact_ones():
+    torch.manual_seed(2)
+    layer = DressedCircuit(2, 2, 3, 1).layer
+    exact = plain(layer).coefficients.detach()
+    layer.executor = AerExecutor(shots=400, seed=5)
+    noisy = plain(layer, sampled=True).coefficients.detach()
+    apart = (noisy - exact).abs().max()
+    # a coefficient is a mean of 27 values, each off by 1 / sqrt(400) at most, by factors up to 2^3
+    assert 0 < apart < 5 * math.sqrt(8 / 27 / 400)
+
+
+def test_grids_are_run_in_pieces(monkeypatch):
+    layer = DressedCircuit(2, 2, 3, 1).layer
+    whole = plain(layer).coefficients
+    monkeypatch.setattr(surrogates, "POINTS_PER_CALL", 10)
+    torch.testing.assert_close(plain(layer).coefficients, whole, rtol=0, atol=1e-15)
+
+
+class Squared(CircuitLayer):
+    def forward(self, x):
+        return super().forward(x) ** 2
+
+
+class Scaled(CircuitLayer):
+    def forward(self, x):
+        return 3 * super().forward(2 * x) - 1
+
+
+def test_a_class_that_computes_something_else_is_noticed():
+    x = Parameter("x")
+    circuit = QuantumCircuit(1)
+    circuit.ry(x, 0)
+    with pytest.raises(ConversionError, match="Squared computes something else than the outputs"):
+        plain(Squared(circuit, [x], (), ["Z"]))
+    with pytest.raises(ConversionError, match="Scaled computes something else"):
+        plain(Scaled(circuit, [x], (), ["Z"]))
+
+
+def many_inputs(count: int) -> QuantumCircuit:
+    circuit = QuantumCircuit(count)
+    for qubit in range(count):
+        circuit.ry(Parameter(f"x{qubit:02}"), qubit)
+    return circuit
+
+
+def test_too_many_coefficients_are_counted(aer_calls):
+    circuit = many_inputs(14)
+    layer = CircuitLayer(circuit, circuit.parameters, (), ["Z" * 14])
+    with pytest.raises(ResourceError, match=r"4,782,969 coefficients \(3 x 3 x .* at most 4,194,3"):
+        plain(layer)
+    assert not aer_calls
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda layer: setattr(layer, "executor", AerExecutor(shots=7)), "runs with 7 shots"),
+        (lambda layer: layer.weight.data.fill_(math.nan), "weights that are NaN or infinite"),
+        (lambda layer: layer.to("meta"), "on the meta device"),
+        (
+            lambda layer: setattr(layer, "readout", Probabilities((0, 1), given=((2, 0),))),
+            "post-selected probabilities, which are ratios",
+        ),
+    ],
+)
+def test_refuses_by_name_before_anything_runs(change, message, aer_calls):
+    layer = DressedCircuit(2, 2, 3, 1).layer
+    change(layer)
+    with pytest.raises(ConversionError, match=f"The layer .*{message}"):
+        plain(layer)
+    assert not aer_calls
+
+
+def test_all_products_are_in_it():
+    """Of three inputs, one at each of two rotations: 5 x 3 x 3 numbers."""
+    x = ParameterVector("x", 3)
+    circuit = QuantumCircuit(3)
+    for qubit, angle in enumerate((*x, x[0])):
+        circuit.h(qubit % 3)
+        circuit.rx(angle, qubit % 3)
+        circuit.cx(qubit % 3, (qubit + 1) % 3)
+    layer = CircuitLayer(circuit, x, (), ["XYZ"])
+    series = plain(layer)
+    assert series.coefficients.shape == (45, 1)
+    rows = torch.tensor(list(itertools.product([0.3, -4.0], repeat=3)), dtype=torch.float64)
+    torch.testing.assert_close(series(rows).detach(), layer(rows), rtol=0, atol=1e-13)
+
+
+def test_to_classical_is_where_users_meet_it():
+    head = DressedCircuit(2, 2, 3, 1)
+    assert type(ho.to_classical(head)) is DressedSurrogate
