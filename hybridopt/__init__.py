@@ -10,6 +10,7 @@ from hybridopt.data import Dataset, load_dataset
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.qiskit_ml import from_qnn
+from hybridopt.storage import load, save
 from hybridopt.training import History, fit
 
 from hybridopt.transfer import Thaw, parameter_groups, transfer
@@ -32,7 +33,9 @@ __all__ = [
     "DressedCircuit",
     "QuantumNetwork",
     "from_qnn",
+    "load",
     "load_circuit",
+    "save",
     "save_circuit",
     "to_classical",
     "to_quantum",

@@ -50,6 +50,7 @@ PUBLIC_DOORS = (
     "hybridopt.qiskit_ml.sampler",
     "hybridopt.qiskit_ml.sampler_gradient",
     "hybridopt.qiskit_ml.settings",
+    "hybridopt.storage",
     "hybridopt.study",
     "hybridopt.training.batches",
     "hybridopt.training.checkpoint",

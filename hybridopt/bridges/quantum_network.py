@@ -11,6 +11,7 @@ from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from hybridopt.execution import Cost
+from hybridopt.gradients import GradientRule
 
 
 class QuantumNetwork(nn.Module):
@@ -23,6 +24,8 @@ class QuantumNetwork(nn.Module):
     bridge_name: ClassVar[str] = ""
     exact_tensors: ClassVar[tuple[str, ...]] = ()  # stay float64 when the network is cast
     fold_every_epoch = False
+    bridge: object | None = None  # the `Bridge` that `to_quantum` made it by, for files
+    gradient_rule: GradientRule | None = None
     network: nn.Module
 
     @abstractmethod

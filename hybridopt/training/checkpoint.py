@@ -7,29 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch.optim import Optimizer
 
-from hybridopt.bridges import QuantumNetwork
+from hybridopt.bridges.description import describe, difference
 from hybridopt.errors import ArgumentTypeError, CheckpointError
 from hybridopt.files import check_writable, write_whole
 
+__all__ = ["check_match", "check_path", "describe", "load", "options_of", "save"]
+
 SCHEMA = 1
-
-
-def describe(network: nn.Module) -> dict[str, str]:
-    """Classes of all modules, and name, shape and dtype of all tensors: tells networks apart."""
-    described = {
-        name: f"{str(tensor.dtype).removeprefix('torch.')}{tuple(tensor.shape)}"
-        for name, tensor in network.state_dict().items()
-        if isinstance(tensor, torch.Tensor)
-    }
-    for name, module in network.named_modules():
-        text = type(module).__qualname__
-        if isinstance(module, QuantumNetwork):
-            text += f" (form={getattr(module, 'form', None)}, fold={module.fold_every_epoch})"
-        described[f"module {name}".rstrip()] = text
-    return described
 
 
 def options_of(optimizer: Optimizer) -> str:
@@ -107,9 +93,9 @@ def check_match(
     """
     saved = state["settings"]
     if saved.get("network") != settings["network"]:
-        difference = _difference(saved.get("network") or {}, settings["network"])
+        where = difference(saved.get("network") or {}, settings["network"])
         raise CheckpointError(
-            f"{os.fspath(path)} belongs to another network: {difference}. Choose another file."
+            f"{os.fspath(path)} belongs to another network: {where}. Choose another file."
         )
     for key in sorted({*saved, *settings}, key=["lr", *settings, *saved].index):
         if saved.get(key) != settings.get(key):
@@ -118,13 +104,3 @@ def check_match(
                 f"{key}={settings.get(key)!r}. Resume with the same arguments, or choose another "
                 "file."
             )
-
-
-def _difference(saved: dict[str, str], wanted: dict[str, str]) -> str:
-    for name in sorted({*saved, *wanted}):
-        if saved.get(name) != wanted.get(name):
-            return (
-                f"`{name}` is {saved.get(name, 'missing')} there and "
-                f"{wanted.get(name, 'missing')} here"
-            )
-    return "its entries have another order"

@@ -9,6 +9,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import hybridopt as ho
+from hybridopt.bridges.description import describe
 from hybridopt.errors import CheckpointError, HybridOptError, OutputError
 from hybridopt.training import checkpoint
 
@@ -263,7 +264,7 @@ def test_a_place_that_cannot_be_written_is_refused_at_once(
 
 def test_description_of_a_network():
     network = nn.Sequential(nn.Linear(2, 3).double(), nn.BatchNorm1d(3))
-    description = checkpoint.describe(network)
+    description = describe(network)
     assert description["0.weight"] == "float64(3, 2)"
     assert description["1.num_batches_tracked"] == "int64()"
     modules = {"module": "Sequential", "module 0": "Linear", "module 1": "BatchNorm1d"}

@@ -1,0 +1,129 @@
+"""Circuits as QPY, and circuit layers as JSON that refers to them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from qiskit import QuantumCircuit, qpy
+from qiskit.quantum_info import SparsePauliOp
+
+from hybridopt.bridges import MemoryNetwork, QuantumNetwork
+from hybridopt.errors import CheckpointError, ConversionError
+from hybridopt.execution import Executor, Expectations, Probabilities, Readout
+from hybridopt.nn import CircuitLayer
+from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
+from hybridopt.storage.values import rule_from_plain, rule_to_plain
+
+MOST_PARAMETERS = (1 << 16) - 1  # of one gate: QPY counts them with 16 bits, and does not say so
+
+
+def circuits_of(quantum: QuantumNetwork) -> Mapping[str, QuantumCircuit]:
+    """The circuits of a quantum network as they are executed, or else as chains of gates.
+
+    QPY cannot hold the diagonal of a memory of more than 2^14 places; its chain of gates is the
+    same unitary.
+    """
+    if (
+        isinstance(quantum, MemoryNetwork)
+        and 2 << quantum.program.num_index_qubits > MOST_PARAMETERS
+    ):
+        return {"": quantum.circuit(synthesis="gates")}
+    return quantum.circuits()
+
+
+def circuit_to_bytes(circuit: QuantumCircuit) -> bytes:
+    """A circuit as QPY.
+
+    Raises:
+        ConversionError: If QPY has no form of it.
+    """
+    raw = io.BytesIO()
+    widest = max((len(item.operation.params) for item in circuit.data), default=0)
+    if widest > MOST_PARAMETERS:
+        raise ConversionError(
+            f"A gate with {widest:,} parameters cannot be stored, as QPY counts to "
+            f"{MOST_PARAMETERS:,}. Take it apart: `circuit.decompose()`."
+        )
+    try:
+        qpy.dump(circuit, raw)
+    except Exception as error:  # whatever Qiskit raises, the circuit is the user's own
+        raise ConversionError(
+            f"The circuit {circuit.name!r} cannot be stored: Qiskit cannot write it as QPY "
+            f"({type(error).__name__}: {error}). Write it in gates of Qiskit's library."
+        ) from error
+    return raw.getvalue()
+
+
+def circuit_from_bytes(content: bytes) -> QuantumCircuit:
+    """The circuit again.
+
+    Raises:
+        CheckpointError: If this version of Qiskit cannot read it.
+    """
+    try:
+        (circuit,) = qpy.load(io.BytesIO(content))
+    except Exception as error:
+        raise CheckpointError(
+            f"This version of Qiskit cannot read the stored circuit ({type(error).__name__}). "
+            "Update qiskit."
+        ) from error
+    assert isinstance(circuit, QuantumCircuit)
+    return circuit
+
+
+def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
+    """All of a circuit layer but its circuit, its executor and its tensors."""
+    stored: dict[str, Any] = {
+        "class": type(layer).__name__ if type(layer) in {CircuitLayer, InterpretedLayer} else None,
+        "inputs": [parameter.name for parameter in layer.input_parameters],
+        "weights": [parameter.name for parameter in layer.weight_parameters],
+        "readout": _readout_to_plain(layer.readout),
+        "gradient": rule_to_plain(layer.gradient),
+    }
+    if type(layer) is InterpretedLayer:
+        places = layer.outcome_index.cpu().numpy()
+        stored["index"] = np.where(places == layer.out_features, -1, places).tolist()
+        stored["output_shape"] = list(layer.output_shape)
+    return stored
+
+
+def layer_from_plain(
+    stored: dict[str, Any], circuit: QuantumCircuit, executor: Executor
+) -> CircuitLayer:
+    """The layer again, with weights of zero until its tensors are put in."""
+    by_name = {parameter.name: parameter for parameter in circuit.parameters}
+    inputs, weights = ([by_name[n] for n in stored[key]] for key in ("inputs", "weights"))
+    readout, rule = _readout_from_plain(stored["readout"]), rule_from_plain(stored["gradient"])
+    initial = [0.0] * len(weights)
+    if stored["class"] == "InterpretedLayer":
+        assert isinstance(readout, Probabilities)
+        assert readout.qubits is not None
+        index, shape = np.array(stored["index"], dtype=np.int64), tuple(stored["output_shape"])
+        qubits = readout.qubits
+        return InterpretedLayer(
+            circuit, inputs, weights, qubits, index, shape, executor, rule, initial
+        )
+    return CircuitLayer(circuit, inputs, weights, readout, executor, rule, initial)
+
+
+def _readout_to_plain(readout: Readout) -> dict[str, Any]:
+    if isinstance(readout, Probabilities):
+        qubits = None if readout.qubits is None else list(readout.qubits)
+        return {"qubits": qubits, "given": [list(pair) for pair in readout.given]}
+    return {
+        "observables": [
+            [[label, complex(c).real, complex(c).imag] for label, c in observable.to_list()]
+            for observable in readout.observables
+        ]
+    }
+
+
+def _readout_from_plain(stored: dict[str, Any]) -> Readout:
+    if "observables" in stored:
+        terms = ([(s, complex(re, im)) for s, re, im in sum_] for sum_ in stored["observables"])
+        return Expectations(tuple(SparsePauliOp.from_list(sum_) for sum_ in terms))
+    qubits = None if stored["qubits"] is None else tuple(stored["qubits"])
+    return Probabilities(qubits, tuple((q, value) for q, value in stored["given"]))

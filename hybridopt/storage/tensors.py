@@ -1,0 +1,97 @@
+"""All tensors of a module by name: out of it, into bytes, and back bit by bit."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hybridopt.errors import CheckpointError
+
+
+def tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers under all their names, those that no state_dict shows included."""
+    return {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
+
+
+def to_bytes(tensors: dict[str, Tensor]) -> bytes:
+    """Tensors as `torch.load(weights_only=True)` reads them; what is shared is written once."""
+    copies: dict[int, Tensor] = {}
+    for tensor in tensors.values():
+        if id(tensor) not in copies:
+            copies[id(tensor)] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    raw = io.BytesIO()
+    torch.save({name: copies[id(tensor)] for name, tensor in tensors.items()}, raw)
+    return raw.getvalue()
+
+
+def from_bytes(content: bytes) -> dict[str, Tensor]:
+    """The tensors again, without running any code in them."""
+    tensors: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)
+    return tensors
+
+
+def put_tensors(module: nn.Module, stored: dict[str, Tensor]) -> None:
+    """Give a module stored values, precision included; what is shared stays shared.
+
+    Raises:
+        CheckpointError: If it has other tensors than were stored.
+    """
+    own = tensors_of(module)
+    for name in sorted({*own, *stored}):
+        shapes = [tuple(t[name].shape) if name in t else "missing" for t in (stored, own)]
+        if shapes[0] != shapes[1]:
+            raise CheckpointError(
+                f"`{name}` is {shapes[0]} in the file and {shapes[1]} in the network made from it. "
+                "The file was written by another version; load it with that one."
+            )
+    for name, tensor in own.items():
+        tensor.data = stored[name]
+
+
+def modes_of(module: nn.Module) -> dict[str, bool]:
+    """Which modules are in training mode."""
+    return {name: child.training for name, child in module.named_modules()}
+
+
+def trainable_in(module: nn.Module) -> dict[str, bool]:
+    """Which parameters require gradients, under all their names."""
+    named = module.named_parameters(remove_duplicate=False)
+    return {name: parameter.requires_grad for name, parameter in named}
+
+
+def ties_in(module: nn.Module) -> list[list[str]]:
+    """Names that share one parameter, where there are several."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return [group for group in names.values() if len(group) > 1]
+
+
+def tie(module: nn.Module, groups: list[list[str]]) -> None:
+    """Let each group of names share its first parameter."""
+    for first, *others in groups:
+        parameter = module.get_parameter(first)
+        for name in others:
+            owner, _, attribute = name.rpartition(".")
+            setattr(module.get_submodule(owner), attribute, parameter)
+
+
+def put_state(module: nn.Module, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Tensors, what is trainable, and modes."""
+    put_tensors(module, tensors)
+    named = dict(module.named_parameters(remove_duplicate=False))
+    for name, trainable in stored["trainable"].items():
+        named[name].requires_grad_(trainable)
+    for name, child in module.named_modules():
+        child.training = stored["modes"].get(name, child.training)
+
+
+def state_of(module: nn.Module) -> dict[str, Any]:
+    """What `put_state` takes beside the tensors."""
+    return {"trainable": trainable_in(module), "modes": modes_of(module)}
