@@ -30,6 +30,10 @@ class Callback:
         'callback'
     """
 
+    def parameters_to_come(self, network: nn.Module) -> Sequence[nn.Parameter]:
+        """Frozen parameters that it will thaw: an optimizer by name is made with them, too."""
+        return ()
+
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
         """Before the first step; a resumed run brings the epochs that are done already."""
 
@@ -69,6 +73,10 @@ class Callbacks:
     def watch_steps(self) -> bool:
         """Whether any of them wants to hear of single steps."""
         return bool(self._after_step)
+
+    def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
+        """What any of them will thaw."""
+        return [p for entry in self._objects for p in entry.parameters_to_come(network)]
 
     def fit_begin(self, network: nn.Module, history: History) -> None:
         """Tell all of them."""

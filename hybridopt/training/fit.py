@@ -125,7 +125,8 @@ def fit(
         number = None if isinstance(rate, str) else rate
         return optim.create(optimizer, parameters, lr=number, **options)
 
-    built = build([parameter for parameter in network.parameters() if parameter.requires_grad], lr)
+    to_come = {id(parameter) for parameter in hooks.parameters_to_come(network)}
+    built = build([p for p in network.parameters() if p.requires_grad or id(p) in to_come], lr)
     with _training_mode(network):
         prepared, chosen = _prepared(network, data, optimizer, batch_size, loss, seed)
         file = RunFile(checkpoint, seed=seed, auto_lr=lr == "auto")

@@ -64,21 +64,18 @@ class Thaw(Callback):
         self._waiting: list[tuple[nn.Parameter, Tensor]] = []
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
-        """Check the names; a resumed run takes up what was thawed before."""
-        known = [
-            *(name for name, _ in network.named_modules(remove_duplicate=False)),
-            *(name for name, _ in network.named_parameters(remove_duplicate=False)),
-        ]
-        for names in self.schedule.values():
-            for name in names or ():
-                checks.choice("layer or parameter", name, known)
+        """A resumed run takes up what was thawed before."""
         self._waiting = []
         for epoch in sorted(self.schedule):
             if epoch <= len(history):
                 thaw(network, self.schedule[epoch])
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
-        """What it is going to thaw, for the optimizer to hold."""
+        """What it is going to thaw, for the optimizer to hold.
+
+        Raises:
+            UnknownNameError: If the schedule names what is not there.
+        """
         chosen: list[nn.Parameter] = []
         for names in self.schedule.values():
             places = [network] if names is None else [_place(network, name) for name in names]
