@@ -20,14 +20,14 @@ from hybridopt.execution import Executor
 from hybridopt.study.comparison.budget import DEFAULT_EPOCHS, Budget
 from hybridopt.study.comparison.method import FORMS, Method
 from hybridopt.study.comparison.plan import ExecutorSource, Plan, with_batch_size
-from hybridopt.study.comparison.records import Run
 from hybridopt.study.comparison.redraw import NetworkSource, check_network_source
+from hybridopt.study.comparison.running import all_runs
 from hybridopt.study.comparison.storage import RunFiles
 from hybridopt.study.comparison.study import Study
 from hybridopt.study.comparison.tuning import DEFAULT_TRIALS, Tuning
+from hybridopt.study.comparison.workers import default_workers
 
 PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch", "numpy")
-Task = tuple[Method, int]
 
 
 def compare(
@@ -128,7 +128,13 @@ def compare(
     files = None if output is None else RunFiles(Path(output))
     with _stream_left_alone(plan.executor):
         sample = plan.check(chosen, numbers[0])
-        runs = _all_runs(plan, [(m, s) for m in chosen for s in numbers], files)
+        runs = all_runs(
+            plan,
+            [(method, seed) for method in chosen for seed in numbers],
+            files,
+            workers=default_workers() if workers is None else workers,
+            progress=progress,
+        )
     study = Study(
         data=sample.name,
         task=sample.task,
@@ -138,7 +144,7 @@ def compare(
         seeds=tuple(numbers),
         budget=str(plan.budget),
         tuning={"trials": plan.tuning.trials, "share": plan.tuning.share, "step": plan.tuning.step},
-        runs=tuple(runs),
+        runs=runs,
         confidence=confidence,
         reach=reach,
         details=_details(plan, chosen, sample),
@@ -147,17 +153,6 @@ def compare(
     if output is not None:
         study.save(Path(output) / "study.json")
     return study
-
-
-def _all_runs(plan: Plan, tasks: Sequence[Task], files: RunFiles | None) -> Iterator[Run]:
-    for method, seed in tasks:
-        settings = plan.settings(method, seed) if files is not None else {}
-        run = files.load(method.name, seed, settings) if files is not None else None
-        if run is None:
-            run = plan.run(method, seed)
-            if files is not None:
-                files.save(run, settings)
-        yield run
 
 
 def _methods(methods: object, batch_size: object) -> list[Method]:

@@ -207,12 +207,11 @@ class Plan:
 
     # -- what tells one run from another
 
-    def settings(self, method: Method, seed: int) -> dict[str, Any]:
-        """Everything that the numbers of a run follow from, in plain types."""
+    def seed_settings(self, seed: int) -> dict[str, Any]:
+        """What the numbers of a seed's runs follow from, but for the method; plain types."""
         data, network = self.draw(seed)
         return {
             "schema": SCHEMA,
-            "method": method.to_dict(),
             "seed": seed,
             "budget": asdict(self.budget),
             "tuning": asdict(self.tuning),
