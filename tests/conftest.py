@@ -21,9 +21,12 @@ PUBLIC_DOORS = (
     "hybridopt.bridges.bridge",
     "hybridopt.bridges.carriable",
     "hybridopt.bridges.conversion",
+    "hybridopt.bridges.generator",
     "hybridopt.bridges.memory",
+    "hybridopt.bridges.mesh",
     "hybridopt.bridges.random_subspace",
     "hybridopt.bridges.twin",
+    "hybridopt.bridges.walsh_subspace",
     "hybridopt.checks",
     "hybridopt.circuits.loading",
     "hybridopt.circuits.observable_lines",
@@ -50,16 +53,14 @@ PUBLIC_DOORS = (
     "hybridopt.qiskit_ml.sampler",
     "hybridopt.qiskit_ml.sampler_gradient",
     "hybridopt.qiskit_ml.settings",
+    "hybridopt.sklearn",
     "hybridopt.storage",
     "hybridopt.study",
+    "hybridopt.training.arguments",
     "hybridopt.training.batches",
+    "hybridopt.training.callbacks",
     "hybridopt.training.checkpoint",
     "hybridopt.training.fit",
-)
-
-# an int is a float here as it is for mypy
-TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
-
     "hybridopt.training.schedulers",
     "hybridopt.training.tensorboard",
     "hybridopt.transfer.freezing",
@@ -67,6 +68,11 @@ TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=Tru
     "hybridopt.transfer.pretrained",
     "hybridopt.transfer.schedule",
     "hybridopt.transfer.transfer",
+)
+
+# an int is a float here as it is for mypy
+TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+
 
 def _give_beartype_its_own_dice() -> None:
     """It looks at one random item of each list, and would draw from the caller's generator."""

@@ -4,6 +4,8 @@ from hybridopt.bridges.bridge import Bridge
 from hybridopt.bridges.conversion import BRIDGES, to_classical, to_quantum
 from hybridopt.bridges.generator import Generator, GeneratorNetwork
 from hybridopt.bridges.memory import Memory, MemoryNetwork
+from hybridopt.bridges.mesh import Mesh
+from hybridopt.bridges.mesh_network import MeshNetwork
 from hybridopt.bridges.quantum_network import QuantumNetwork
 from hybridopt.bridges.random_subspace import RandomSubspace
 from hybridopt.bridges.twin import Twin
@@ -16,6 +18,8 @@ __all__ = [
     "GeneratorNetwork",
     "Memory",
     "MemoryNetwork",
+    "Mesh",
+    "MeshNetwork",
     "QuantumNetwork",
     "RandomSubspace",
     "Twin",

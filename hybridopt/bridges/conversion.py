@@ -13,6 +13,7 @@ from hybridopt.bridges.bridge import Bridge
 from hybridopt.bridges.carrying_back import carried_back
 from hybridopt.bridges.generator import Generator
 from hybridopt.bridges.memory import Memory
+from hybridopt.bridges.mesh import Mesh
 from hybridopt.bridges.quantum_network import QuantumNetwork
 from hybridopt.bridges.random_subspace import RandomSubspace
 from hybridopt.bridges.twin import Twin
@@ -21,7 +22,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import AerExecutor, Executor
 
 BRIDGES: Mapping[str, type[Bridge]] = {
-    bridge.name: bridge for bridge in (Memory, Generator, Twin, RandomSubspace, WalshSubspace)
+    bridge.name: bridge for bridge in (Memory, Mesh, Generator, Twin, RandomSubspace, WalshSubspace)
 }
 
 

@@ -16,12 +16,13 @@ from torch import nn
 from hybridopt import checks
 from hybridopt.bridges.bridge import Bridge
 from hybridopt.bridges.mesh_layers import MeshLayer, mesh_layer
-from hybridopt.bridges.mesh_network import MeshNetwork
+from hybridopt.bridges.mesh_network import MeshNetwork, MeshTwinNetwork
 from hybridopt.bridges.mesh_selection import layers_to_carry
-from hybridopt.errors import ArgumentTypeError, ResourceError
-from hybridopt.execution import Executor
-from hybridopt.gradients import GradientRule
+from hybridopt.errors import ArgumentTypeError, ResourceError, UnsupportedError
+from hybridopt.execution import AerExecutor, Executor
+from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn.mesh_choice import READOUTS
+from hybridopt.nn.mesh_closed_form import ClosedFormMesh
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,35 @@ class Mesh(Bridge):
         """
 
         def make(name: str, layer: nn.Module) -> MeshLayer:
-            made = mesh_layer(
-                layer, scale=self.scale, readout=self.readout, executor=executor, gradient=gradient
-            )
+            made = self._layer(layer, executor, gradient)
             _check_fits(name, made)
             return made
 
         return MeshNetwork(network, self.keep_classical, make)
+
+    def twin(self, network: nn.Module, *, executor: Executor) -> MeshTwinNetwork:
+        """The same angles in torch: exact, or with shots numbers of the same law.
+
+        Raises:
+            UnsupportedError: If the executor has noise, which has no formula here.
+        """
+        if executor.has_noise:
+            raise UnsupportedError(
+                "The twin of a mesh has no formula for noise on gates. Give an executor without "
+                "`noise_model`."
+            )
+        seed = executor.seed if isinstance(executor, AerExecutor) else None
+        formula = ClosedFormMesh(executor.shots, seed)
+
+        def make(_name: str, layer: nn.Module) -> MeshLayer:
+            return self._layer(layer, formula, ParameterShift())
+
+        return MeshTwinNetwork(network, self.keep_classical, make)
+
+    def _layer(self, layer: nn.Module, executor: Executor, gradient: GradientRule) -> MeshLayer:
+        return mesh_layer(
+            layer, scale=self.scale, readout=self.readout, executor=executor, gradient=gradient
+        )
 
 
 def _check_fits(name: str, layer: MeshLayer) -> None:

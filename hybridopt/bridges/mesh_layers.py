@@ -20,6 +20,7 @@ from hybridopt.circuits.mesh_program import mesh_program
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.mesh_choice import Pass, choose, reason
+from hybridopt.nn.mesh_closed_form import ClosedFormMesh, ClosedFormReader
 from hybridopt.nn.mesh_matrix import mesh_matrices
 from hybridopt.nn.mesh_reader import MeshReader, Reading, loader_turns
 
@@ -96,7 +97,8 @@ class MeshLayer(nn.Module):
     @property
     def reader(self) -> MeshReader:
         """Reads from circuits, with the executor and the rule that the layer has now."""
-        return MeshReader(self.mesh, self.executor, self.gradient)
+        kind = ClosedFormReader if isinstance(self.executor, ClosedFormMesh) else MeshReader
+        return kind(self.mesh, self.executor, self.gradient)
 
     def forward(self, x: Tensor) -> Tensor:
         """What the layer returns, in its dtype; shapes alone on torch's meta device."""

@@ -19,7 +19,8 @@ from hybridopt.bridges.mesh_layers import MeshLayer
 from hybridopt.bridges.mesh_selection import layers_to_carry
 from hybridopt.bridges.quantum_network import QuantumNetwork
 from hybridopt.errors import ConversionError
-from hybridopt.execution import Cost
+from hybridopt.execution import Cost, Executor
+from hybridopt.gradients import GradientRule
 from hybridopt.nn.mesh_choice import Pass, choose, settings
 
 MakeLayer = Callable[[str, nn.Module], MeshLayer]
@@ -50,6 +51,21 @@ class MeshNetwork(QuantumNetwork):
         self.network = _replaced(copied, meshes)
         self.training = network.training
         self._batch = 1  # samples in the last forward pass
+
+    @property
+    def executor(self) -> Executor:
+        """What runs the circuits; setting it sets that of all meshes."""
+        return next(iter(self.layers.values())).executor
+
+    @executor.setter
+    def executor(self, executor: Executor) -> None:
+        for layer in self.layers.values():
+            layer.executor = executor
+
+    @property
+    def gradient(self) -> GradientRule:
+        """What finds derivatives."""
+        return next(iter(self.layers.values())).gradient
 
     @property
     def layers(self) -> dict[str, MeshLayer]:
@@ -196,6 +212,36 @@ class MeshNetwork(QuantumNetwork):
         chosen = choose(layer.reader, layer.readout, wanted)
         number = settings(layer.reader, chosen, wanted)
         return Cost(number, number * (layer.executor.shots or 0))
+
+
+class MeshTwinNetwork(MeshNetwork):
+    """The same angles by their formula in torch: a control, without circuits and settings."""
+
+    bridge_name = "twin"
+
+    @property
+    def num_qubits(self) -> int:
+        """0: nothing is run."""
+        return 0
+
+    @property
+    def num_angles(self) -> int:
+        """0: the trained numbers are angles of no circuit."""
+        return 0
+
+    def circuit(
+        self, layer: str | None = None, x: Float64[np.ndarray, " n"] | None = None
+    ) -> QuantumCircuit | None:
+        """None: there is no circuit."""
+        return None
+
+    def circuits(self) -> Mapping[str, QuantumCircuit]:
+        """None at all."""
+        return {}
+
+    def step_cost(self, batch_size: int | None = None) -> Cost:
+        """Nothing."""
+        return Cost()
 
 
 def _copied(network: nn.Module) -> nn.Module:

@@ -13,12 +13,15 @@ from hybridopt.bridges.bridge import Bridge
 from hybridopt.bridges.cosine_network import check_form, check_scale, check_trainable
 from hybridopt.bridges.generator import Generator
 from hybridopt.bridges.memory import Memory
+from hybridopt.bridges.mesh import Mesh
 from hybridopt.bridges.quantum_network import QuantumNetwork
 from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 
-WITH_TWINS: Mapping[str, type[Bridge]] = {bridge.name: bridge for bridge in (Memory, Generator)}
+WITH_TWINS: Mapping[str, type[Bridge]] = {
+    bridge.name: bridge for bridge in (Memory, Mesh, Generator)
+}
 
 
 @dataclass(frozen=True)

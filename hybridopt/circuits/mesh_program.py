@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from qiskit.circuit import ParameterVector
@@ -34,10 +35,23 @@ FEEDS = ("data", "basis", "reference")
 PROGRAMS_KEPT = 256  # they hold what was derived from them, and are made anew when asked for
 
 
+@dataclass(frozen=True, eq=False)
+class MeshProgram(CircuitProgram):
+    """The circuits of all matrices of one shape, with one kind of input.
+
+    Attributes:
+        mesh: The shape.
+        feed: As `mesh_program` takes it.
+    """
+
+    mesh: Mesh = field(kw_only=True)
+    feed: str | int = field(kw_only=True)
+
+
 @lru_cache(maxsize=PROGRAMS_KEPT)
 def mesh_program(
     mesh: Mesh, feed: str | int, *, native: bool = False, linear: bool = False
-) -> CircuitProgram:
+) -> MeshProgram:
     """The circuits of all matrices of one shape.
 
     Shared angles are ``-2 t`` for the rotations t of the mesh, in order.
@@ -73,7 +87,9 @@ def mesh_program(
         for k in range(mesh.num_outputs):
             steps += _fixed(turn, (reference_mode(mesh, k), k), -math.pi / 2)
     rows = sum(isinstance(step, Rotation) and step.per_sample for step in steps)
-    return CircuitProgram(
+    return MeshProgram(
+        mesh=mesh,
+        feed=feed,
         num_qubits=mesh.num_modes + (mesh.num_outputs if feed == "reference" else 0),
         steps=tuple(steps),
         row_expressions=tuple(ParameterVector("input", rows)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -32,7 +33,7 @@ WORK_WORTH_CHECKPOINTS = (
 )
 WIDEST_DISTRIBUTION = 20  # qubits read at once from a matrix product state as probabilities
 BYTES_PER_OUTCOME = 208  # measured: a list of probabilities of a matrix product state, with copies
-WIDEST_REGISTER = 63  # qubits; Aer counts outcomes in 64 bits
+WIDEST_REGISTER = 63  # qubits of whose outcomes there are probabilities; Aer counts in 64 bits
 
 
 @dataclass
@@ -108,7 +109,7 @@ class Strategies:
         method = self._method_for(program.num_qubits)
         if self.noise is not None:
             self.noise.check(program, known_with_noise(method))
-        fits = self._qubits_that_fit(method)
+        fits = self._qubits_that_fit(method, readout)
         if program.num_qubits > fits:
             way_out = (
                 "Give `shots` to simulate trajectories, raise `max_memory`, or use fewer qubits."
@@ -130,7 +131,7 @@ class Strategies:
             what = f"Probabilities of {_qubits(read)} are read at once{given}"
             self._refuse(what, method, fits, "Raise `max_memory`, or read fewer qubits.")
 
-    def _refuse(self, what: str, method: str, fits: int, way_out: str) -> NoReturn:
+    def _refuse(self, what: str, method: str, fits: float, way_out: str) -> NoReturn:
         number = f"at most {fits} fit" if fits else "not even one fits"
         raise ResourceError(
             f"{what}, but with method {method} and `max_memory` "
@@ -182,9 +183,9 @@ class Strategies:
         fits = num_qubits <= self._largest(4)
         return "density_matrix" if fits or self.shots is None else "statevector"
 
-    def _qubits_that_fit(self, method: str) -> int:
+    def _qubits_that_fit(self, method: str, readout: Readout) -> float:
         if method == "matrix_product_state":
-            return WIDEST_REGISTER
+            return WIDEST_REGISTER if isinstance(readout, Probabilities) else math.inf
         return self._largest(4 if method == "density_matrix" else 2)
 
     def _largest(self, base: int, bytes_each: int = BYTES_PER_AMPLITUDE) -> int:

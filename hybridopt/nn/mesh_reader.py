@@ -15,9 +15,8 @@ from jaxtyping import Float64
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
-from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.mesh import Mesh
-from hybridopt.circuits.mesh_program import mesh_program, reference_mode
+from hybridopt.circuits.mesh_program import MeshProgram, mesh_program, reference_mode
 from hybridopt.execution import AerExecutor, Executor, Expectations, Probabilities, Readout
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.by_linearity import by_linearity
@@ -32,13 +31,9 @@ class MeshEvaluation(CircuitEvaluation):
     """An evaluation that does not run what was read before.
 
     Attributes:
-        mesh: What the circuits are of.
-        feed: As in `mesh_program`.
         known: Shared angles and values there.
     """
 
-    mesh: Mesh
-    feed: Feed
     known: tuple[Tensor, Tensor] | None = None
 
     def numbers(self, rows: Tensor, shared: Tensor, memory: object) -> Tensor:
@@ -115,7 +110,7 @@ class MeshReader:
             self.executor.check(evaluation.program, evaluation.readout)
             self.rule.check(evaluation.program, evaluation.readout, self.executor)
 
-    def program(self, feed: Feed) -> CircuitProgram:
+    def program(self, feed: Feed) -> MeshProgram:
         """The circuits for a feed; ``"process"`` is that of one of its inputs."""
         if feed == "process":
             feed = self._process_feeds()[0]
@@ -139,8 +134,6 @@ class MeshReader:
             readout=self.readout(feed),
             executor=self.executor,
             rule=self.rule,
-            mesh=self.mesh,
-            feed=feed,
             known=known,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -186,11 +187,10 @@ FITTING = [
     ({}, 9, 64 << 8, "statevector .* at most 8 fit. Raise"),
     ({"method": "density_matrix"}, 5, 64 << 8, "density_matrix .* at most 4 fit. Raise"),
     ({"noise_model": noisy()}, 5, 64 << 8, "density_matrix .* at most 4 fit. Give `shots`"),
-    ({"method": "matrix_product_state"}, 64, 64 << 8, "at most 63 fit"),
 ]
 
 
-@pytest.mark.parametrize(("options", "qubits", "memory", "message"), FITTING, ids=range(4))
+@pytest.mark.parametrize(("options", "qubits", "memory", "message"), FITTING, ids=range(3))
 def test_what_does_not_fit_is_refused_with_the_number_that_fits(
     options, qubits, memory, message, aer_calls
 ):
@@ -200,8 +200,32 @@ def test_what_does_not_fit_is_refused_with_the_number_that_fits(
         executor.run(job)
     assert aer_calls == []
     assert executor.usage == Cost()
-    fitting = {9: 8, 5: 4, 64: 22}[qubits]
+    fitting = {9: 8, 5: 4}[qubits]
     assert np.isfinite(executor.run(wide_job(fitting))).all()
+
+
+@pytest.mark.parametrize(("shots", "margin"), [(None, 1e-9), (4000, 5 / math.sqrt(4000))])
+def test_matrix_product_states_of_any_width_have_expectation_values(shots, margin):
+    qubits = 70  # more than Aer's outcomes have bits
+    w = ParameterVector("w", qubits)
+    circuit = QuantumCircuit(qubits)
+    for qubit in range(qubits):
+        circuit.ry(w[qubit], qubit)
+    strings = ("Z" * qubits, "Z" + "I" * (qubits - 2) + "Z", "X" + "I" * (qubits - 1))
+    readout = Expectations(tuple(map(SparsePauliOp, strings)))
+    angles = np.random.default_rng(2).uniform(-0.2, 0.2, (1, qubits))
+    executor = AerExecutor(method="matrix_product_state", shots=shots, seed=1)
+    actual = executor.run(Job(lower(circuit, (), list(w)), readout, np.zeros((1, 0)), angles))
+    cosines = np.cos(angles[0])
+    expected = [np.prod(cosines), cosines[0] * cosines[-1], np.sin(angles[0, -1])]
+    np.testing.assert_allclose(actual[0, 0], expected, rtol=0, atol=margin)
+
+
+def test_probabilities_of_very_wide_registers_are_refused(aer_calls):
+    job = replace(wide_job(64), readout=Probabilities((0, 1)))
+    with pytest.raises(ResourceError, match=r"has 64 qubits, .* at most 63 fit"):
+        AerExecutor(method="matrix_product_state").run(job)
+    assert aer_calls == []
 
 
 def test_long_lists_of_probabilities_are_refused_before_a_run(aer_calls):

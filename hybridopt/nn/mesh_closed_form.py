@@ -1,0 +1,181 @@
+r"""A mesh by its formula, where at most one mode is excited: what the twin runs instead of Aer.
+
+With y the amplitudes of the outputs, the outcomes :math:`s_k = \pm 1` of X on all of them have the
+joint law
+
+.. math::
+    p(s_1 \dots s_j) = 2^{-j} \Bigl[ 1 + \sum_{i \le j} s_i y_i
+        + \sum_{i < l \le j} s_i s_l \, y_i y_l \Bigr]
+
+for the first j of them, whatever the others are: outcomes can be drawn one mode after the other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from torch import Tensor
+
+from hybridopt.circuits.mesh import Mesh
+from hybridopt.circuits.mesh_program import MeshProgram, reference_mode
+from hybridopt.circuits.program import Program
+from hybridopt.errors import ResourceError, UnsupportedError
+from hybridopt.execution import Cost, Job, Readout
+from hybridopt.nn.mesh_matrix import mesh_matrices
+from hybridopt.nn.mesh_reader import Feed, MeshReader, Reading
+
+WIDEST_DISTRIBUTION = 24  # qubits; 128 MB for each vector
+
+
+class ClosedFormMesh:
+    """An executor of meshes that runs no circuit: the same numbers, or numbers of the same law.
+
+    Args:
+        shots: Shots a setting; None is exact.
+        seed: Of the sampling stream; None draws fresh entropy.
+    """
+
+    usage = Cost()  # never a setting, a shot or a run
+    has_noise = False
+
+    def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
+        self.shots = shots
+        entropy = np.random.SeedSequence(seed).entropy
+        assert isinstance(entropy, int)
+        self._entropy = entropy
+        self._calls = 0
+
+    def check(self, program: Program, readout: Readout) -> None:
+        """Refuse everything that is no mesh.
+
+        Raises:
+            UnsupportedError: If the program is another circuit.
+            ResourceError: If the reference readout would have too many outcomes.
+        """
+        if not isinstance(program, MeshProgram):
+            raise UnsupportedError("The closed form of a mesh is that of no other circuit.")
+        if program.feed == "reference" and program.num_qubits > WIDEST_DISTRIBUTION:
+            raise ResourceError(
+                f"The probabilities of {program.num_qubits} qubits are too many; at most "
+                f'{WIDEST_DISTRIBUTION} fit. Use another readout, such as "auto".'
+            )
+
+    def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
+        """What the circuits would say."""
+        self.check(job.program, job.readout)
+        program = job.program
+        assert isinstance(program, MeshProgram)
+        job.check()
+        generator = self._next_generator()
+        mesh = program.mesh
+        modes = mesh.propagate(-job.shared / 2, _loaded(program, job.rows))
+        if program.feed != "reference":
+            outputs = modes[..., : mesh.num_outputs]
+            if self.shots is None:
+                return outputs
+            cells = outputs.reshape(-1, mesh.num_outputs)
+            drawn = [sampled_amplitudes(cell, self.shots, generator) for cell in cells]
+            return np.array(drawn).reshape(outputs.shape)
+        one = _compared(mesh, modes / math.sqrt(2)) ** 2
+        if self.shots is not None:
+            law = one / one.sum(-1, keepdims=True)
+            one = generator.multinomial(self.shots, law) / self.shots
+        result = np.zeros((*one.shape[:-1], 1 << program.num_qubits))
+        result[..., [1 << mode for mode in range(program.num_qubits)]] = one
+        return result
+
+    def explain(self, job: Job) -> str:
+        """That nothing is run."""
+        return "by the closed form, without a run"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Position in the sampling stream."""
+        return {"entropy": hex(self._entropy), "calls": self._calls}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on sampling where `state_dict` was taken."""
+        self._entropy = int(state["entropy"], 16)
+        self._calls = int(state["calls"])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ClosedFormMesh:
+        return self  # as an executor: copies of a network never draw the same noise twice
+
+    def _next_generator(self) -> np.random.Generator:
+        sequence = np.random.SeedSequence(self._entropy, spawn_key=(self._calls,))
+        self._calls += 1
+        return np.random.default_rng(sequence)
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedFormReader(MeshReader):
+    """Reads a mesh by torch alone, with autograd; with shots, derivatives by shifts of samples."""
+
+    def matrices(
+        self, angles: Float64[Tensor, "S P"], known: Reading | None = None
+    ) -> Float64[Tensor, "S m n"]:
+        """The matrices of S rows of angles t [rad]."""
+        if self.executor.shots is not None:
+            return super().matrices(angles, known)
+        return mesh_matrices(self.mesh, angles)
+
+    def outputs(
+        self, x: Float64[Tensor, "B n"], angles: Float64[Tensor, " P"], feed: Feed = "data"
+    ) -> Float64[Tensor, "B m"]:
+        """W x / alpha."""
+        if self.executor.shots is not None:
+            return super().outputs(x, angles, feed)
+        return x @ mesh_matrices(self.mesh, angles[None])[0].T
+
+
+def sampled_amplitudes(
+    y: Float64[np.ndarray, " m"], shots: int, generator: np.random.Generator
+) -> Float64[np.ndarray, " m"]:
+    """Estimates of all <X_k> from one setting of so many shots.
+
+    Shots with the same outcomes so far are drawn together.
+    """
+    counts = np.array([shots])
+    sums, products = np.zeros(1), np.zeros(1)  # of s_i y_i, and of pairs of them
+    estimates = np.empty_like(y)
+    for k, amplitude in enumerate(y):
+        lean = amplitude * (1 + sums) / (1 + sums + products)
+        ups = generator.binomial(counts, np.clip((1 + lean) / 2, 0, 1))
+        estimates[k] = (2 * ups.sum() - shots) / shots
+        products = np.concatenate([products + amplitude * sums, products - amplitude * sums])
+        sums = np.concatenate([sums + amplitude, sums - amplitude])
+        counts = np.concatenate([ups, counts - ups])
+        met = counts > 0
+        counts, sums, products = counts[met], sums[met], products[met]
+    return estimates
+
+
+def _loaded(
+    program: MeshProgram, rows: Float64[np.ndarray, "B R"]
+) -> Float64[np.ndarray, "B modes"]:
+    """Amplitudes that the mesh is given: those of the loader, or one excited input."""
+    mesh = program.mesh
+    inputs = np.zeros((len(rows), mesh.num_modes))
+    if program.feed == "basis":
+        inputs[:, : mesh.num_inputs] = np.sin(rows / 2) * math.sqrt(2)
+        return inputs
+    cosines, sines = np.cos(rows / 2), np.sin(rows / 2)
+    passed = np.cumprod(np.concatenate([np.ones((len(rows), 1)), sines], axis=1), axis=1)
+    inputs[:, : mesh.num_inputs] = passed
+    inputs[:, : mesh.num_inputs - 1] *= cosines
+    return inputs
+
+
+def _compared(
+    mesh: Mesh, modes: Float64[np.ndarray, "S B modes"]
+) -> Float64[np.ndarray, "S B qubits"]:
+    """Amplitudes of all modes and references after each reference has met its output."""
+    references = np.full((*modes.shape[:-1], mesh.num_outputs), 1 / math.sqrt(2 * mesh.num_outputs))
+    whole = np.concatenate([modes, references], axis=-1)
+    outputs = modes[..., : mesh.num_outputs]
+    whole[..., : mesh.num_outputs] = (outputs - references) / math.sqrt(2)
+    whole[..., reference_mode(mesh, 0) :] = (references + outputs) / math.sqrt(2)
+    return whole
