@@ -1,0 +1,145 @@
+"""A module put together again from what was written about it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from qiskit import qpy
+from torch import nn
+
+from hybridopt.bridges import QuantumNetwork
+from hybridopt.bridges.carrying_back import without_quantum_networks
+from hybridopt.bridges.description import describe, difference
+from hybridopt.errors import CheckpointError
+from hybridopt.execution import AerExecutor, Executor
+from hybridopt.execution.executor import Metered
+from hybridopt.nn import CircuitLayer
+from hybridopt.seeding import isolated
+from hybridopt.storage import circuits, executors, tensors
+from hybridopt.storage.recipes import made
+from hybridopt.storage.saving import KIND, PACKAGES, SCHEMA
+from hybridopt.storage.values import bridge_from_plain, rule_from_plain
+
+
+def check_versions(path: object, meta: dict[str, Any]) -> None:
+    """Refuse a file of another version, before anything is made of it.
+
+    Raises:
+        CheckpointError: With the versions, and which to update.
+    """
+    written = meta["versions"][PACKAGES[0]]
+    if meta["schema"] > SCHEMA or meta["kind"] != KIND:
+        raise CheckpointError(
+            f"{path} was written by hybridopt {written} with schema {meta['schema']}, but this "
+            f"version, {version(PACKAGES[0])}, reads up to {SCHEMA}. Update hybridopt."
+        )
+    if meta["qpy"] > qpy.QPY_VERSION:
+        raise CheckpointError(
+            f"{path} was written with qiskit {meta['versions']['qiskit']}, whose circuits (QPY "
+            f"{meta['qpy']}) the installed qiskit {version('qiskit')} cannot read (QPY "
+            f"{qpy.QPY_VERSION}). Update qiskit."
+        )
+
+
+class Loading:
+    """Puts a module together from the members of a file."""
+
+    def __init__(
+        self,
+        path: str,
+        meta: dict[str, Any],
+        members: Mapping[str, bytes],
+        executor: Executor | None,
+    ) -> None:
+        self.path, self.meta, self.members = path, meta, members
+        self.given = executor
+        self._executors: dict[int, Executor] = {}
+        self._samplers: dict[int, Metered] = {}
+
+    def module(self, template: nn.Module | None) -> nn.Module:
+        """The module as it was saved."""
+        layers = {number: self._layer(stored) for number, stored in enumerate(self.meta["layers"])}
+        plain = self._made(layers) if template is None else self._matched(template)
+        places = {
+            plain.get_submodule(s["paths"][0]): layers[n] for n, s in enumerate(self.meta["layers"])
+        }
+        plain = _replaced(plain, places)
+        tensors.put_state(plain, self.meta["plain"], tensors.from_bytes(self.members["network.pt"]))
+        parts = [
+            (stored, plain.get_submodule(stored["paths"][0])) for stored in self.meta["quantum"]
+        ]
+        whole = _replaced(plain, {part: self._quantum(stored, part) for stored, part in parts})
+        tensors.put_state(whole, self.meta["whole"], tensors.from_bytes(self.members["tensors.pt"]))
+        return whole
+
+    def _made(self, layers: Mapping[int, CircuitLayer]) -> nn.Module:
+        if self.meta["recipe"] is None:
+            raise CheckpointError(
+                f"{self.path} holds a `{self.meta['class']}` that is not built in: "
+                f"{self.meta['reason']}. There is no code in the file, so pass `network=`, a "
+                f"`{self.meta['class']}` as it was before `to_quantum` (its weights do not matter)."
+            )
+        return made(self.meta["recipe"], layers)
+
+    def _matched(self, template: nn.Module) -> nn.Module:
+        """A copy of the given network, without its circuits; refused if it is another."""
+        plain = without_quantum_networks(template)
+        saved, own = self.meta["description"], describe(plain, dtypes=False)
+        if saved != own:
+            raise CheckpointError(
+                f"{self.path} holds another network than was given: {difference(saved, own)}. Pass "
+                f"a `{self.meta['class']}` made with the same arguments."
+            )
+        if self.meta["ties"] != tensors.ties_in(plain):
+            raise CheckpointError(
+                f"{self.path} holds a network with other shared weights than was given: "
+                f"{self.meta['ties'] or 'none'} there, {tensors.ties_in(plain) or 'none'} here."
+            )
+        return plain
+
+    def _layer(self, stored: dict[str, Any]) -> CircuitLayer:
+        circuit = circuits.circuit_from_bytes(self.members[stored["circuit"]])
+        return circuits.layer_from_plain(stored, circuit, self._executor(stored["executor"]))
+
+    def _quantum(self, stored: dict[str, Any], plain: nn.Module) -> QuantumNetwork:
+        bridge, rule = bridge_from_plain(stored["bridge"]), rule_from_plain(stored["gradient"])
+        number = stored["executor"]
+        executor = AerExecutor() if number is None else self._executor(number)
+        with isolated(0):  # what it draws is overwritten
+            network = bridge.encode(plain, executor=executor, gradient=rule)
+        network.bridge, network.gradient_rule = bridge, rule
+        for name in ("num_qubits", "num_angles"):
+            if getattr(network, name) != stored[name]:
+                raise CheckpointError(
+                    f"{self.path} was written with a circuit of {name}={stored[name]}, but this "
+                    f"version makes one of {getattr(network, name)}. Load it with hybridopt "
+                    f"{self.meta['versions'][PACKAGES[0]]}."
+                )
+        if number is not None and self.given is None:
+            self._continue_sampling(network, number)
+        return network
+
+    def _continue_sampling(self, network: QuantumNetwork, number: int) -> None:
+        """Controls draw samples themselves; they go on where they stood."""
+        stored = self.meta["executors"][number]
+        if stored["kind"] == "sampler":
+            own: Any = network.executor
+            sampler = self._samplers.setdefault(number, own)
+            sampler.load_state_dict(stored["state"])
+            vars(network)["executor"] = sampler
+
+    def _executor(self, number: int) -> Executor:
+        if self.given is not None:
+            return self.given
+        if number not in self._executors:
+            stored = self.meta["executors"][number]
+            self._executors[number] = executors.executor_from_plain(stored)
+        return self._executors[number]
+
+
+def _replaced(module: nn.Module, others: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """A copy in which others stand for some modules, wherever these are referred to."""
+    return copy.deepcopy(module, {id(old): new for old, new in others.items()})
