@@ -3,7 +3,7 @@
 Importing it prints, logs, seeds and configures nothing.
 """
 
-from hybridopt import bridges, errors, gradients, optim, qiskit_ml
+from hybridopt import bridges, errors, gradients, optim, qiskit_ml, training
 from hybridopt.bridges import QuantumNetwork, to_classical, to_quantum
 from hybridopt.circuits import load_circuit, save_circuit
 from hybridopt.data import Dataset, load_dataset
@@ -12,8 +12,8 @@ from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.qiskit_ml import from_qnn
 from hybridopt.storage import load, save
 from hybridopt.training import History, fit
-
 from hybridopt.transfer import Thaw, parameter_groups, transfer
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -22,11 +22,11 @@ __all__ = [
     "History",
     "fit",
     "load_dataset",
-    # circuits
     # transfer
     "Thaw",
     "parameter_groups",
     "transfer",
+    # circuits
     "AerExecutor",
     "CircuitLayer",
     "Cost",
@@ -45,4 +45,5 @@ __all__ = [
     "gradients",
     "optim",
     "qiskit_ml",
+    "training",
 ]

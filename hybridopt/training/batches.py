@@ -156,7 +156,7 @@ def training_data(
         ArgumentError: If the batch size does not fit the optimizer.
     """
     example = next(p for p in network.parameters() if p.is_floating_point())
-    dtype, device = _network_dtype(network, example), example.device
+    dtype, device = network_dtype(network), example.device
     if isinstance(data, DataLoader):
         own = getattr(data.sampler, "generator", None) or data.generator or generator
         return _from_loader(LoaderBatches(data, dtype, device, own), spec, batch_size)
@@ -169,12 +169,12 @@ def training_data(
     )
 
 
-def _network_dtype(network: nn.Module, example: nn.Parameter) -> torch.dtype:
+def network_dtype(network: nn.Module) -> torch.dtype:
     """The dtype the network computes in; a quantum network's angles do not tell."""
     for module in network.modules():
         if isinstance(module, QuantumNetwork):
             return module.compute_dtype
-    return example.dtype
+    return next(p.dtype for p in network.parameters() if p.is_floating_point())
 
 
 def _evaluation(dataset: Dataset, train: Part, device: torch.device) -> Part:

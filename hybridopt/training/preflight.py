@@ -29,13 +29,7 @@ def check_fit(
         DataError: Naming the shapes.
     """
     x, y = batch
-    try:
-        # meta tensors know neither dtypes of all operations nor the range of tokens
-        outputs = _on_meta(network, x) if x.is_floating_point() else _on_copy(network, x)
-    except SHAPE_ERRORS as error:
-        if isinstance(error, HybridOptError):
-            raise
-        outputs = _on_copy(network, x)
+    outputs = trial_outputs(network, x)
     if not isinstance(outputs, Tensor):
         raise DataError(
             f"The network must return one tensor, but {type(network).__name__} returned "
@@ -46,6 +40,21 @@ def check_fit(
     if expects_values(loss):
         _check_targets(outputs, y)
     _check_loss(outputs, y, loss)
+
+
+def trial_outputs(network: nn.Module, x: Tensor) -> object:
+    """What the network returns for these samples: on the meta device where that is possible.
+
+    Raises:
+        DataError: If it cannot take them.
+    """
+    try:
+        # meta tensors know neither dtypes of all operations nor the range of tokens
+        return _on_meta(network, x) if x.is_floating_point() else _on_copy(network, x)
+    except SHAPE_ERRORS as error:
+        if isinstance(error, HybridOptError):
+            raise
+        return _on_copy(network, x)
 
 
 def _on_meta(network: nn.Module, x: Tensor) -> object:

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+
+import hybridopt as ho
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, UnknownNameError
+from hybridopt.seeding import isolated
+from hybridopt.sklearn import HybridClassifier, HybridRegressor
+
+X = np.random.default_rng(3).normal(size=(45, 3))
+LABELS = np.array(["ant", "bee", "cat"])[(X @ [[2, -1, 0], [0, 2, -1], [-1, 0, 2]]).argmax(1)]
+TARGETS = np.column_stack([X @ [1.0, -0.5, 0.2] + 0.3, X @ [0.0, 0.7, -1.0]])
+
+
+@parametrize_with_checks([HybridClassifier(), HybridRegressor()])
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+# few steps with a large rate: each takes some milliseconds in a circuit
+@pytest.mark.slow
+@parametrize_with_checks([HybridClassifier((), bridge="memory", lr=1.0, epochs=5, batch_size=None)])
+def test_scikit_learns_own_checks_in_a_circuit(estimator, check):
+    check(estimator)
+
+
+def test_a_linear_classifier_is_logistic_regression():
+    rng = np.random.default_rng(1)
+    labels = np.where(rng.random(len(X)) < 0.25, rng.choice(LABELS, len(X)), LABELS)  # overlap
+    exact = {"tolerance_grad": 1e-10, "tolerance_change": 1e-15}
+    ours = HybridClassifier((), optimizer="lbfgs", optimizer_options=exact, random_state=0)
+    ours.fit(X, labels)
+    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(X, labels)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=0, atol=1e-5)
+    assert ours.classes_.tolist() == ["ant", "bee", "cat"]
+    assert ours.score(X, labels) == theirs.score(X, labels)
+
+
+@pytest.mark.parametrize("targets", [TARGETS, TARGETS[:, :1], TARGETS[:, 0]])
+def test_a_linear_regressor_is_least_squares(targets):
+    noisy = targets + 0.1 * np.random.default_rng(2).normal(size=targets.shape)
+    ours = HybridRegressor((), optimizer="newton", epochs=2, random_state=0).fit(X, noisy)
+    theirs = LinearRegression().fit(X, noisy)
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=0, atol=1e-9)
+    assert ours.predict(X).shape == noisy.shape
+
+
+def test_is_fit_on_the_same_network():
+    seed = int(np.random.RandomState(5).randint(2**31 - 1))
+    with isolated(seed):
+        network = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+    classes, numbers = np.unique(LABELS, return_inverse=True)
+    with isolated(seed):  # drawn in double precision
+        for layer in (network[0], network[2]):
+            drawn = nn.Linear(layer.in_features, layer.out_features, dtype=torch.float64)
+            layer.load_state_dict(drawn.state_dict())
+    history = ho.fit(network, (X, numbers), epochs=4, lr=0.05, seed=seed, scheduler="cosine")
+    model = HybridClassifier((8,), epochs=4, lr=0.05, scheduler="cosine", random_state=5)
+    model.fit(X, LABELS)
+    assert model.history_.train_loss == history.train_loss
+    expected = torch.softmax(network(torch.from_numpy(X)), 1).detach().numpy()
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    assert model.predict(X).tolist() == classes[expected.argmax(1)].tolist()
+
+
+@pytest.mark.parametrize("shots", [None, 4096])
+def test_in_a_circuit(shots, aer_calls):
+    model = HybridClassifier(
+        (4,), bridge="memory", bridge_options={"scale": 1.0}, shots=shots, lr=0.1, epochs=15,
+        batch_size=None, random_state=0,
+    ).fit(X, LABELS)  # fmt: skip
+    assert isinstance(model.network_, ho.QuantumNetwork)
+    assert sum(aer_calls) >= sum(model.history_.runs) > 0
+    assert model.network_.executor.shots == shots
+    assert model.score(X, LABELS) > 0.8
+    again = clone(model).fit(X, LABELS)
+    np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
+    if shots is None:
+        back = ho.to_classical(model.network_)(torch.from_numpy(X)).detach()
+        np.testing.assert_allclose(
+            model.predict_proba(X), torch.softmax(back, 1).numpy(), rtol=0, atol=1e-12
+        )
+
+
+def test_an_executor_of_ones_own():
+    executor = ho.AerExecutor(shots=256, seed=1)
+    model = HybridRegressor((), bridge="memory", executor=executor, epochs=2, random_state=0)
+    model.fit(X, TARGETS)
+    assert executor.usage.shots == model.history_.cost.shots > 0
+
+
+def test_outputs_belong_together():
+    model = HybridClassifier(epochs=3, random_state=0).fit(X, LABELS)
+    probabilities, scores = model.predict_proba(X), model.decision_function(X)
+    np.testing.assert_allclose(probabilities.sum(1), 1.0, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        model.predict_log_proba(X), np.log(probabilities), rtol=0, atol=1e-12
+    )
+    assert (scores.argmax(1) == probabilities.argmax(1)).all()
+    two = LABELS != "cat"
+    model.fit(X[two], LABELS[two])
+    odds = model.decision_function(X)
+    assert odds.shape == (len(X),)
+    expected = model.predict_log_proba(X)
+    np.testing.assert_allclose(odds, expected[:, 1] - expected[:, 0], rtol=0, atol=1e-12)
+
+
+def test_pipeline_and_cross_validation():
+    x, y = load_iris(return_X_y=True)
+    model = make_pipeline(StandardScaler(), HybridClassifier(lr=0.05, random_state=0))
+    scores = cross_val_score(model, x, y, cv=3)
+    assert scores.mean() > 0.93  # a linear classifier reaches 0.95
+
+
+def test_grid_search_over_networks_and_bridges():
+    grid = {"network": [(4,), nn.Linear(3, 3)], "bridge": [None, "twin"], "lr": [0.1, "auto"]}
+    search = GridSearchCV(HybridClassifier(epochs=3, random_state=0), grid, cv=2)
+    search.fit(X, LABELS)
+    assert len(search.cv_results_["params"]) == 8
+    assert not np.isnan(search.cv_results_["mean_test_score"]).any()
+    assert search.best_estimator_.score(X, LABELS) > 0.5
+
+
+@pytest.mark.parametrize("bridge", [None, "memory", "twin"])
+def test_pickle(bridge):
+    model = HybridClassifier(bridge=bridge, epochs=2, random_state=0).fit(X, LABELS)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert again.history_ == model.history_
+
+
+def conv(num_features, num_outputs):
+    return nn.Sequential(
+        nn.Unflatten(1, (1, num_features)), nn.Conv1d(1, 2, 2), nn.Flatten(),
+        nn.Linear(2 * (num_features - 1), num_outputs),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("network", [conv, nn.Linear, nn.Linear(3, 3), [5, 4], np.array([5])])
+def test_networks_of_ones_own(network):
+    before = network.weight.clone() if isinstance(network, nn.Module) else None
+    model = HybridClassifier(network, epochs=2, random_state=0).fit(X, LABELS)
+    assert model.predict_proba(X).shape == (45, 3)
+    assert model.predict(X.astype(np.float32)).shape == (45,)
+    if before is not None:
+        assert torch.equal(network.weight, before)
+
+
+def test_callbacks_see_the_training():
+    seen = []
+    HybridRegressor(epochs=2, callbacks=[lambda record, network: seen.append(record.epoch)]).fit(
+        X, TARGETS
+    )
+    assert seen == [1, 2]
+
+
+def broken(num_features, num_outputs):
+    raise ZeroDivisionError("on purpose")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"network": "mlp"}, ArgumentTypeError, "`network` must be the widths of the hidden"),
+        ({"network": 16}, ArgumentTypeError, "`network` must be the widths .* but is 16"),
+        ({"network": (4, 0)}, ArgumentError, "`network` must be 1 or more, but is 0"),
+        ({"network": (4.5,)}, ArgumentTypeError, "`network` must be an int"),
+        ({"network": broken}, ArgumentError, "'broken' gave no network of 3 features and 3 outp"),
+        ({"network": lambda i, o: None}, ArgumentTypeError, "must return a torch.nn.Module.*None"),
+        ({"network": nn.Linear(3, 5)}, DataError, r"return 3 numbers .* but returns \(5,\)"),
+        ({"network": nn.Linear(2, 3)}, DataError, r"cannot take x of shape \(2, 3\)"),
+        ({"network": nn.LSTM(3, 3)}, DataError, "but returns tuple"),
+        ({"network": nn.Tanh()}, ArgumentError, "no parameters"),
+        ({"shots": 100}, ArgumentError, "`shots` is for a network in a circuit"),
+        ({"gradient": "adjoint"}, ArgumentError, "`gradient` is for a network in a circuit"),
+        ({"bridge_options": {}}, ArgumentError, "`bridge_options` is for a network in a circ"),
+        ({"bridge": "memroy"}, UnknownNameError, "Did you mean 'memory'"),
+        ({"bridge": "memory", "bridge_options": {"fom": 1}}, UnknownNameError, "'fom'"),
+        ({"bridge": "memory", "bridge_options": 3}, ArgumentTypeError, "must be a dict or None"),
+        ({"bridge": "memory", "shots": 0}, ArgumentError, "`shots` must be 1 or more"),
+        ({"bridge": "memory", "shots": 1, "executor": ho.AerExecutor()}, ArgumentError,
+         "`shots` cannot be given beside `executor`"),
+        ({"optimizer": "adma"}, UnknownNameError, "Did you mean .*'adam'"),
+        ({"optimizer_options": {"momentum": 1}}, UnknownNameError, "momentum"),
+        ({"optimizer_options": [1]}, ArgumentTypeError, "must be a dict or None"),
+        ({"epochs": -1}, ArgumentError, "`epochs` must be 0 or more"),
+        ({"lr": -1.0}, ArgumentError, "`lr` must be more than 0"),
+        ({"scheduler": "cosin"}, UnknownNameError, "Did you mean 'cosine'"),
+        ({"random_state": "a"}, ValueError, "cannot be used to seed"),
+    ],
+)  # fmt: skip
+def test_refused_in_fit(options, error, message, aer_calls):
+    with pytest.raises(error, match=message):
+        HybridClassifier(**options).fit(X, LABELS)
+    assert aer_calls == []
