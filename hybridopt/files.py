@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,10 @@ from hybridopt.errors import OutputError
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:
-    """Write a file through a temporary one beside it, so that readers see all of it or the old one.
+    """Write a file so that readers see all of it or the old one.
+
+    It gets its name when it is whole. Where the system has files without a name (Linux), a process
+    that is killed while it writes leaves nothing behind; elsewhere it may leave a hidden file.
 
     Args:
         path: Where the file shall stand. Its folder is made if it is missing.
@@ -27,22 +31,60 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        descriptor = _nameless(target.parent)
+        if descriptor is None:
+            _write_beside(target, write)
+        else:
+            _write_nameless(target, descriptor, write)
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error}. Choose another place.") from error
+    return target
+
+
+def _nameless(folder: Path) -> int | None:
+    """A file in no folder, on this one's disk; None where there are none."""
+    flag = getattr(os, "O_TMPFILE", None)
+    if flag is None:
+        return None
+    try:
+        descriptor = os.open(folder, flag | os.O_RDWR, 0o666)
+    except OSError:  # not every file system has them; what else is wrong will show again
+        return None
+    if Path(f"/proc/self/fd/{descriptor}").exists():  # the way to give it a name
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _write_nameless(target: Path, descriptor: int, write: Callable[[BinaryIO], object]) -> None:
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    with os.fdopen(descriptor, "wb") as stream:
+        _fill(stream, write)
+        try:
+            # a link cannot replace a file, a renaming can; only with a folder's descriptor does
+            # Python follow the link in /proc
+            os.link(f"/proc/self/fd/{descriptor}", temporary, src_dir_fd=descriptor)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _write_beside(target: Path, write: Callable[[BinaryIO], object]) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
+            _fill(stream, write)
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; ours are ordinary ones
         temporary.replace(target)
-    except OSError as error:
-        raise OutputError(f"Cannot write {target}: {error}. Choose another place.") from error
     finally:
         temporary.unlink(missing_ok=True)
-    return target
+
+
+def _fill(stream: BinaryIO, write: Callable[[BinaryIO], object]) -> None:
+    write(stream)
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

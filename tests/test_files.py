@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from hybridopt import files
 from hybridopt.errors import OutputError
 from hybridopt.files import output_folder, write_text, write_whole
+
+
+@pytest.fixture(autouse=True, params=["nameless", "beside"])
+def way(request, monkeypatch):
+    """Both ways to write: through a file without a name, and where there are none."""
+    if request.param == "beside":
+        monkeypatch.setattr(files, "_nameless", lambda folder: None)
+    elif not hasattr(os, "O_TMPFILE"):
+        pytest.skip("no files without a name here")
 
 
 def test_text_is_read_as_written(tmp_path):
@@ -72,6 +85,39 @@ def test_files_have_the_ordinary_mode(tmp_path):
         assert os.umask(0o027) == 0o027
     finally:
         os.umask(before)
+
+
+KILLED = """
+import os, signal, sys
+from hybridopt.files import write_whole
+
+def write(stream):
+    stream.write(b"half of it")
+    stream.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+write_whole(sys.argv[1], write)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="no files without a name here")
+@pytest.mark.parametrize("way", ["nameless"], indirect=True)
+def test_a_process_killed_while_it_writes_leaves_nothing(tmp_path):
+    path = write_text(tmp_path / "result", "old")
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, timeout=60)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
+    assert path.read_text() == "old"
+
+
+def test_without_a_way_to_name_it(tmp_path, monkeypatch):
+    exists = Path.exists
+    monkeypatch.setattr(
+        Path, "exists", lambda self: not str(self).startswith("/proc/") and exists(self)
+    )
+    path = write_text(tmp_path / "result", "x")
+    assert path.read_text() == "x"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["result"]
 
 
 def test_output_folder_is_made_and_left_empty(tmp_path):
