@@ -115,7 +115,7 @@ class CosineNetwork(WeightNetwork):
         known = self._last_read
         if known is None or known[0] is not self.executor or not torch.equal(known[1], self.angles):
             with torch.no_grad():
-                values = read_cosines(self.deltas(), self.reader)
+                values = self._look()
             known = (self.executor, self.angles.detach().clone(), values)
             self._last_read = known
         return self._read(known[2])
@@ -123,6 +123,10 @@ class CosineNetwork(WeightNetwork):
     def exact_moves(self) -> Float64[Tensor, " M"]:
         """-sin(delta), 0 exactly where delta is."""
         return -torch.sin(self.deltas()[: self.num_weights])
+
+    def _look(self) -> Tensor:
+        """What is remembered of a reading."""
+        return read_cosines(self.deltas(), self.reader)
 
     def _read(self, known: Tensor | None) -> Float64[Tensor, " M"]:
         return read_cosines(self.deltas(), self.reader, known)[: self.num_weights]

@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from torch import nn
+from torch import Tensor, nn
 
 from hybridopt import checks
 from hybridopt.bridges.bridge import Bridge
@@ -40,6 +41,7 @@ from hybridopt.errors import UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Executor, Probabilities
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn import CircuitReader, ClosedFormSampler
+from hybridopt.nn.chain_reader import ChainReader
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Memory(Bridge):
     Attributes:
         form: ``"residual"`` moves away from the given weights ``w0`` and starts exactly there;
             ``"full"`` holds the weights themselves, to about 1e-16 of the scale.
-        synthesis: ``"diagonal"`` for fast simulation, ``"gates"`` for what hardware would run.
+        synthesis: ``"diagonal"`` for fast simulation by state vectors, ``"gates"`` for what
+            hardware would run: with noise models, and with any method of the executor.
         scale: How far a weight can move (residual), or the largest weight that can be held (full):
             one number, a number for some tensors by name, or ``"auto"``: the root mean square of
             each tensor, at least 0.1; in full form at least 1.5 times its largest weight.
@@ -102,6 +105,10 @@ class MemoryNetwork(CosineNetwork):
     weights and the batch. In `eval()` mode the weights are read once per change of the angles.
     With shots, the loss is that of noisy weights, and so is its gradient: the gradient of a
     noise-smoothed loss.
+
+    With a noise model the chain of gates is run (``synthesis="gates"`` alone), and its angles are
+    shifted one by one, two settings each: one common shift is exact only where all ``theta`` stay
+    apart, which noise does not let them (`hybridopt.nn.chain_reader`).
     """
 
     bridge_name = Memory.name
@@ -116,15 +123,26 @@ class MemoryNetwork(CosineNetwork):
         if options.num_angles is not None:
             columns = tuple(walsh_columns(options.num_angles, num_weights).tolist())
         program = MemoryProgram(index_qubits(num_weights), options.synthesis, columns)  # type: ignore[arg-type]
-        executor.check(program, Probabilities())
+        if not executor.has_noise or options.synthesis != "gates":
+            executor.check(program, Probabilities())
         super().__init__(network, options, executor)
         self.gradient = gradient
         self.program = program
+        if self.chain is not None:
+            self.chain.check()
 
     @property
     def reader(self) -> CircuitReader:
         """Reads from the circuit."""
         return CircuitReader(self.program, self.executor, self.gradient)
+
+    @property
+    def chain(self) -> ChainReader | None:
+        """Reads gate by gate, where gates go wrong; None without noise."""
+        if not self.executor.has_noise or self.program.synthesis != "gates":
+            return None
+        m, columns = self.program.num_index_qubits, self.program.columns
+        return ChainReader(m, columns, self.executor, self.gradient)
 
     @property
     def num_qubits(self) -> int:
@@ -155,7 +173,22 @@ class MemoryNetwork(CosineNetwork):
         return program.bind(padded[:0], padded)
 
     def step_cost(self, batch_size: int | None = None) -> Cost:
-        """Two settings, whatever the batch and the number of weights."""
+        """Two settings, whatever the batch and the number of weights; with noise 2 N + 1.
+
+        Of the sparse form with noise 2 K + 1.
+        """
         if batch_size is not None:
             checks.integer("batch_size", batch_size, minimum=1)
-        return Cost(settings=2, shots=2 * (self.executor.shots or 0), runs=2)
+        settings = 2 if self.chain is None else self.chain.settings_a_step
+        return Cost(settings, settings * (self.executor.shots or 0), runs=settings)
+
+    def _look(self) -> Tensor:
+        if self.chain is None:
+            return super()._look()
+        return self.chain.probabilities(self.deltas())
+
+    def _read(self, known: Tensor | None) -> Float64[Tensor, " M"]:
+        if self.chain is None:
+            return super()._read(known)
+        probabilities = self.chain.probabilities(self.deltas(), known)
+        return self.chain.cosines(probabilities)[: self.num_weights]

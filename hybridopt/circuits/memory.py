@@ -16,15 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Instruction
+from qiskit.circuit import Instruction, Parameter
 from qiskit.circuit.library import DiagonalGate
 
+from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.diagonal import AerDiagonal
+from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.walsh import gray_code, walsh_hadamard
 from hybridopt.errors import ArgumentError
 
@@ -74,6 +77,35 @@ def chain_steps(
         (column, [bit for bit in range(num_index_qubits) if change >> bit & 1])
         for column, change in zip(order, changes, strict=True)
     ]
+
+
+@lru_cache(maxsize=4)  # executors keep what they made of a program as long as it lives
+def chain_program(
+    num_index_qubits: int, columns: tuple[int, ...] | None = None
+) -> tuple[CircuitProgram, tuple[int, ...]]:
+    """The gate chain as a circuit of free angles, for what acts on its gates: noise.
+
+    Args:
+        num_index_qubits: m.
+        columns: Sparse form: angles that are free; angle 0 is pi/2 where it is not among them, and
+            all others are zero. None is all.
+
+    Returns:
+        The program, and for each of its angles the Walsh column that it stands for.
+    """
+    m = num_index_qubits
+    circuit = QuantumCircuit(m + 1)
+    circuit.h(range(m))
+    free: dict[int, Parameter] = {}
+    kept = None if columns is None else set(columns)
+    for column, targets in chain_steps(m, columns):
+        angle: float | Parameter = np.pi / 2
+        if kept is None or column in kept:
+            angle = free[column] = Parameter(f"angle {column}")
+        circuit.ry(angle, m)
+        for control in targets:
+            circuit.cx(control, m)
+    return lower(circuit, (), tuple(free.values()), whole=False), tuple(free)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.memory import MemoryProgram
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.cost import Cost
@@ -104,11 +105,14 @@ class Strategies:
     def check(self, program: Program, readout: Readout) -> None:
         """Raise if no strategy can run the program within the memory."""
         if not isinstance(program, CircuitProgram):
-            self._check_bound_program(program)
+            self._check_bound_program(program, readout)
             return
         method = self._method_for(program.num_qubits)
         if self.noise is not None:
             self.noise.check(program, known_with_noise(method))
+        self._check_width(program, readout, method)
+
+    def _check_width(self, program: Program, readout: Readout, method: str) -> None:
         fits = self._qubits_that_fit(method, readout)
         if program.num_qubits > fits:
             way_out = (
@@ -120,9 +124,7 @@ class Strategies:
         if isinstance(readout, Probabilities) and method == "matrix_product_state":
             self._check_distribution(program, readout, method)
 
-    def _check_distribution(
-        self, program: CircuitProgram, readout: Probabilities, method: str
-    ) -> None:
+    def _check_distribution(self, program: Program, readout: Probabilities, method: str) -> None:
         """A matrix product state is as large as its entanglement; its probabilities are not."""
         (setting,) = readout.settings(program)
         read, fits = len(setting.qubits), self._largest(2, BYTES_PER_OUTCOME)
@@ -141,8 +143,9 @@ class Strategies:
     def _choose(self, job: Job) -> tuple[Strategy, str, str]:
         program = job.program
         if not isinstance(program, CircuitProgram):
-            strategy: Strategy = OneByOne(self.statevector, self.limits.max_memory)
-            return strategy, "statevector", "the program builds its own circuits"
+            method = "statevector" if self.method == "automatic" else self.method
+            strategy: Strategy = OneByOne(self._simulator(method), self.limits.max_memory)
+            return strategy, method, "the program builds its own circuits"
         method = self._method_for(program.num_qubits)
         if method != "statevector" or self.noise is not None:
             return self._without_stacks(job, method)
@@ -193,11 +196,21 @@ class Strategies:
         amplitudes = max(1, self.limits.max_memory // bytes_each)
         return (amplitudes.bit_length() - 1) // (base.bit_length() - 1)
 
-    def _check_bound_program(self, program: Program) -> None:
-        if self.noise is not None or self.method not in {"automatic", "statevector"}:
+    def _check_bound_program(self, program: Program, readout: Readout) -> None:
+        if self.noise is not None:
             raise UnsupportedError(
-                "The memory circuit is simulated by state vectors without noise. Use "
-                'AerExecutor(method="statevector", noise_model=None), with shots if you like.'
+                "Noise acts on gates by name, and the memory circuit is handed over as one "
+                "diagonal or at fixed angles, of which it sees none. Use "
+                'synthesis="gates" for the memory bridge, and for a job of your own '
+                "`hybridopt.circuits.memory.chain_program`."
+            )
+        method = "statevector" if self.method == "automatic" else self.method
+        of_gates = isinstance(program, MemoryProgram) and program.synthesis == "gates"
+        if method != "statevector" and not of_gates:
+            raise UnsupportedError(
+                'The memory circuit with synthesis="diagonal" is one instruction for state '
+                f'vectors, but method is "{method}". Use synthesis="gates" for the memory bridge, '
+                'or AerExecutor(method="statevector").'
             )
         needed = program.working_memory()
         if needed > self.limits.max_memory:
@@ -206,6 +219,7 @@ class Strategies:
                 f"`max_memory` allows {self.limits.max_memory / 1e9:.3g} GB. Raise it, or use a "
                 "smaller network."
             )
+        self._check_width(program, readout, method)
 
     def _simulator(self, method: str) -> Simulator:
         if method not in self._simulators:

@@ -6,6 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float64
 from torch import Tensor
@@ -48,6 +49,18 @@ class CircuitEvaluation:
             _Evaluate.apply(rows, shared, self, memory),  # type: ignore[no-untyped-call]
         )
 
+    def recalled(
+        self,
+        rows: Float64[Tensor, "B R"],
+        shared: Float64[Tensor, "S O"],
+        known: Float64[Tensor, "S B K"],
+    ) -> Float64[Tensor, "S B K"]:
+        """Outputs read before at these angles; derivatives alone are run, when asked for."""
+        return cast(
+            Tensor,
+            _Evaluate.apply(rows, shared, self, _Known(known)),  # type: ignore[no-untyped-call]
+        )
+
     def numbers(self, rows: Tensor, shared: Tensor, memory: Memory | None) -> Tensor:
         """The same without autograd."""
         tables = rows.detach().cpu().numpy(), shared.detach().cpu().numpy()
@@ -58,6 +71,18 @@ class CircuitEvaluation:
             job.check()
             values = memory.values(*tables)
         return torch.from_numpy(values).to(rows.device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Stands in for a run."""
+
+    outputs: Tensor
+
+    def values(
+        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
+    ) -> Float64[np.ndarray, "S B K"]:
+        return self.outputs.detach().cpu().numpy().copy()
 
 
 class _Evaluate(torch.autograd.Function):
@@ -72,7 +97,8 @@ class _Evaluate(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        rows, shared, ctx.evaluation, ctx.memory = inputs
+        rows, shared, ctx.evaluation, memory = inputs
+        ctx.memory = None if isinstance(memory, _Known) else memory
         ctx.save_for_backward(rows, shared)
         ctx.save_for_forward(rows, shared)
 

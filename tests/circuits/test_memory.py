@@ -15,6 +15,7 @@ from scipy.stats import binom
 from hybridopt.circuits.memory import (
     SYNTHESES,
     MemoryProgram,
+    chain_program,
     index_qubits,
     split_probabilities,
     walsh_angles,
@@ -110,6 +111,40 @@ def test_one_angle_of_the_chain_moves_every_theta():
 def test_chain_takes_one_rotation_and_one_cx_an_angle():
     operations = MemoryProgram(4, "gates").bind(NO_ROW, angles(4)).count_ops()
     assert operations == {"h": 4, "ry": 16, "cx": 16}
+
+
+def sums_of(columns: tuple[int, ...], size: int) -> np.ndarray:
+    """pi/2 plus a sum of these Walsh columns."""
+    coefficients = np.random.default_rng(9).uniform(-0.5, 0.5, len(columns))
+    return np.pi / 2 + hadamard(size)[:, list(columns)] @ coefficients
+
+
+COLUMNS = [(1, 2, 7, 11, 12), (0, 15), (8,), tuple(range(16))]
+
+
+@both_syntheses
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_sparse_form_is_the_same_unitary(synthesis, columns):
+    theta = sums_of(columns, 16)
+    circuit = MemoryProgram(4, synthesis, columns).bind(NO_ROW, theta)
+    np.testing.assert_allclose(Operator(circuit).data, dense_unitary(theta), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_sparse_chain_has_no_rotation_for_an_angle_of_zero(columns):
+    operations = MemoryProgram(4, "gates", columns).bind(NO_ROW, sums_of(columns, 16)).count_ops()
+    assert operations["ry"] == len({0, *columns})
+    assert operations["cx"] <= 16
+
+
+@pytest.mark.parametrize("columns", [None, *COLUMNS])
+def test_chain_program_is_the_chain_with_free_angles(columns):
+    program, order = chain_program(4, columns)
+    assert program is chain_program(4, columns)[0]  # executors keep what they made of it
+    assert sorted(order) == sorted(range(16) if columns is None else columns)
+    theta = angles(4) if columns is None else sums_of(columns, 16)
+    circuit = program.bind(NO_ROW, walsh_angles(theta)[list(order)])
+    np.testing.assert_allclose(Operator(circuit).data, dense_unitary(theta), rtol=0, atol=1e-12)
 
 
 def test_diagonal_takes_one_diagonal():

@@ -79,11 +79,32 @@ def test_programs_that_build_their_own_circuits_run_one_by_one():
     assert "Strategy one-by-one" in AerExecutor().explain(job)
 
 
-@pytest.mark.parametrize("options", [{"method": "density_matrix"}, {"noise_model": NoiseModel()}])
-def test_programs_that_build_their_own_circuits_need_state_vectors(options, aer_calls):
-    with pytest.raises(UnsupportedError, match="memory circuit is simulated by state vectors"):
-        AerExecutor(**options).check(MemoryProgram(3), Probabilities())
+@pytest.mark.parametrize("synthesis", ["diagonal", "gates"])
+def test_noise_does_not_see_programs_that_build_their_own_circuits(synthesis, aer_calls):
+    executor = AerExecutor(noise_model=NoiseModel())
+    with pytest.raises(UnsupportedError, match=r'Noise acts on gates by name, .*"gates" for the'):
+        executor.check(MemoryProgram(3, synthesis), Probabilities())
     assert aer_calls == []
+
+
+@pytest.mark.parametrize("method", ["density_matrix", "matrix_product_state"])
+def test_a_diagonal_needs_state_vectors_and_gates_need_not(method, aer_calls):
+    executor = AerExecutor(method=method)
+    message = f'one instruction for state vectors, but method is "{method}". Use synthesis="gates"'
+    with pytest.raises(UnsupportedError, match=re.escape(message)):
+        executor.check(MemoryProgram(3), Probabilities())
+    theta = np.random.default_rng(1).uniform(-np.pi, np.pi, (2, 8))
+    job = Job(MemoryProgram(3, "gates"), Probabilities(), np.zeros((1, 0)), theta)
+    assert f"on Aer {method}" in executor.explain(job)
+    assert aer_calls == []
+    expected = np.concatenate([np.cos(theta / 2) ** 2, np.sin(theta / 2) ** 2], axis=1) / 8
+    np.testing.assert_allclose(executor.run(job)[:, 0], expected, rtol=0, atol=1e-9)
+
+
+def test_a_chain_whose_density_matrix_does_not_fit_is_refused():
+    executor = AerExecutor(method="density_matrix", max_memory=100_000)
+    with pytest.raises(ResourceError, match="The circuit has 7 qubits, but with method density"):
+        executor.check(MemoryProgram(6, "gates"), Probabilities())
 
 
 def test_wide_registers_are_read_inside_a_matrix_product_state():

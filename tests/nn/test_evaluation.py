@@ -7,7 +7,10 @@ import torch
 from qiskit.circuit.library import n_local
 from torch.func import grad, hessian, jacfwd, jacrev, vmap
 
-from hybridopt import AerExecutor, CircuitLayer
+from hybridopt import AerExecutor, CircuitLayer, gradients
+from hybridopt.circuits import lower
+from hybridopt.execution import Probabilities
+from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.optim import Newton
 from tests.nn.layers import EXACT_RULES, function_of, layer_of, tensors
 
@@ -195,3 +198,23 @@ def test_on_the_meta_device_shapes_alone_come_back(rule, aer_calls):
     second = torch.autograd.grad(first[1].sum(), layer.weight)
     assert second[0].shape == (4,)
     assert aer_calls == []
+
+
+@pytest.mark.parametrize("rule", EXACT_RULES)
+def test_recalled_outputs_run_nothing_but_their_derivatives(rule, aer_calls):
+    circuit = n_local(3, "ry", "cx", reps=1)
+    program = lower(circuit, (), tuple(circuit.parameters))
+    gradient = gradients.create(rule)
+    evaluation = CircuitEvaluation(program, Probabilities(), AerExecutor(), gradient)
+    rows = torch.zeros(1, 0, dtype=torch.float64)
+    shared = torch.linspace(-1, 2, 6, dtype=torch.float64)[None].requires_grad_()
+    weights = torch.linspace(0.5, -1, 8, dtype=torch.float64)
+    known = evaluation(rows, shared).detach()
+    runs = len(aer_calls)
+    recalled = evaluation.recalled(rows, shared, known)
+    assert torch.equal(recalled, known)
+    assert len(aer_calls) == runs
+    (actual,) = torch.autograd.grad((recalled**2 @ weights).sum(), shared)
+    assert len(aer_calls) > runs
+    (expected,) = torch.autograd.grad((evaluation(rows, shared) ** 2 @ weights).sum(), shared)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-11)
