@@ -17,6 +17,7 @@ from hybridopt.nn import CircuitLayer
 from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
 from hybridopt.storage.values import rule_from_plain, rule_to_plain
 
+KNOWN_LAYERS = (CircuitLayer, InterpretedLayer)
 MOST_PARAMETERS = (1 << 16) - 1  # of one gate: QPY counts them with 16 bits, and does not say so
 
 
@@ -77,7 +78,7 @@ def circuit_from_bytes(content: bytes) -> QuantumCircuit:
 def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
     """All of a circuit layer but its circuit, its executor and its tensors."""
     stored: dict[str, Any] = {
-        "class": type(layer).__name__ if type(layer) in {CircuitLayer, InterpretedLayer} else None,
+        "class": type(layer).__name__ if type(layer) in KNOWN_LAYERS else None,
         "inputs": [parameter.name for parameter in layer.input_parameters],
         "weights": [parameter.name for parameter in layer.weight_parameters],
         "readout": _readout_to_plain(layer.readout),
@@ -107,6 +108,33 @@ def layer_from_plain(
             circuit, inputs, weights, qubits, index, shape, executor, rule, initial
         )
     return CircuitLayer(circuit, inputs, weights, readout, executor, rule, initial)
+
+
+def check_what_was_written(circuit: QuantumCircuit, content: bytes) -> None:
+    """Refuse QPY that does not say the same.
+
+    Raises:
+        ConversionError: If it has other gates or parameters than the circuit.
+    """
+    again = circuit_from_bytes(content)
+    for read in (_qubits, _operations, _names):
+        if read(again) != read(circuit):
+            raise ConversionError(
+                f"The circuit {circuit.name!r} cannot be stored: Qiskit writes another circuit as "
+                "QPY. Write it in gates of Qiskit's library."
+            )
+
+
+def _qubits(circuit: QuantumCircuit) -> int:
+    return int(circuit.num_qubits)
+
+
+def _operations(circuit: QuantumCircuit) -> dict[str, int]:
+    return dict(circuit.count_ops())
+
+
+def _names(circuit: QuantumCircuit) -> list[str]:
+    return sorted(parameter.name for parameter in circuit.parameters)
 
 
 def _readout_to_plain(readout: Readout) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from hybridopt.storage.recipes import made
 from hybridopt.storage.saving import KIND, PACKAGES, SCHEMA
 from hybridopt.storage.values import bridge_from_plain, rule_from_plain
 
+EXECUTOR = "executor"
+
 
 def check_versions(path: object, meta: dict[str, Any]) -> None:
     """Refuse a file of another version, before anything is made of it.
@@ -61,17 +63,22 @@ class Loading:
 
     def module(self, template: nn.Module | None) -> nn.Module:
         """The module as it was saved."""
-        layers = {number: self._layer(stored) for number, stored in enumerate(self.meta["layers"])}
+        stored_layers = self.meta["layers"]
+        layers = {n: self._layer(one) for n, one in enumerate(stored_layers) if one["class"]}
         plain = self._made(layers) if template is None else self._matched(template)
         places = {
-            plain.get_submodule(s["paths"][0]): layers[n] for n, s in enumerate(self.meta["layers"])
+            plain.get_submodule(stored_layers[n]["paths"][0]): layer for n, layer in layers.items()
         }
         plain = _replaced(plain, places)
+        for stored in stored_layers:
+            if not stored["class"]:
+                self._set_up(plain.get_submodule(stored["paths"][0]), stored)
         tensors.put_state(plain, self.meta["plain"], tensors.from_bytes(self.members["network.pt"]))
-        parts = [
-            (stored, plain.get_submodule(stored["paths"][0])) for stored in self.meta["quantum"]
-        ]
-        whole = _replaced(plain, {part: self._quantum(stored, part) for stored, part in parts})
+        networks = {}
+        for stored in self.meta["quantum"]:
+            part = plain.get_submodule(stored["paths"][0])
+            networks[part] = self._quantum(stored, part)
+        whole = _replaced(plain, networks)
         tensors.put_state(whole, self.meta["whole"], tensors.from_bytes(self.members["tensors.pt"]))
         return whole
 
@@ -104,6 +111,12 @@ class Loading:
         circuit = circuits.circuit_from_bytes(self.members[stored["circuit"]])
         return circuits.layer_from_plain(stored, circuit, self._executor(stored["executor"]))
 
+    def _set_up(self, layer: nn.Module, stored: dict[str, Any]) -> None:
+        """A layer of the user's own class keeps its circuit, which was made by its class."""
+        assert isinstance(layer, CircuitLayer)
+        layer.executor = self._executor(stored["executor"])
+        layer.gradient = rule_from_plain(stored["gradient"])
+
     def _quantum(self, stored: dict[str, Any], plain: nn.Module) -> QuantumNetwork:
         bridge, rule = bridge_from_plain(stored["bridge"]), rule_from_plain(stored["gradient"])
         number = stored["executor"]
@@ -126,10 +139,10 @@ class Loading:
         """Controls draw samples themselves; they go on where they stood."""
         stored = self.meta["executors"][number]
         if stored["kind"] == "sampler":
-            own: Any = network.executor
+            own: Any = getattr(network, EXECUTOR)
             sampler = self._samplers.setdefault(number, own)
             sampler.load_state_dict(stored["state"])
-            vars(network)["executor"] = sampler
+            setattr(network, EXECUTOR, sampler)
 
     def _executor(self, number: int) -> Executor:
         if self.given is not None:

@@ -12,6 +12,7 @@ from torch import nn
 from hybridopt.errors import CheckpointError
 from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.seeding import isolated
+from hybridopt.storage.circuits import KNOWN_LAYERS
 from hybridopt.storage.tensors import tie, ties_in
 from hybridopt.storage.values import NotPlainError, from_plain, to_plain
 
@@ -70,7 +71,7 @@ def _node(
         return {"same": seen[module]}
     seen[module] = path
     if isinstance(module, CircuitLayer):
-        if module not in layers:
+        if type(module) not in KNOWN_LAYERS:
             raise NotBuiltInError(_foreign(path, module))
         return {"path": path, "layer": layers[module]}
     node: dict[str, Any] = {"path": path, "class": _class_name(path, module)}
@@ -112,8 +113,11 @@ def _class_name(path: str, module: nn.Module) -> str:
 
 
 def _foreign(path: str, module: nn.Module) -> str:
-    where = f"layer `{path}`" if path else "it"
-    return f"{where} is a `{type(module).__name__}`, which is none of torch.nn and hybridopt"
+    return f"{_where(path)} is a `{type(module).__name__}`, which is none of torch.nn and hybridopt"
+
+
+def _where(path: str) -> str:
+    return f"layer `{path}`" if path else "the network"
 
 
 def _class(name: str) -> type[nn.Module]:
@@ -146,8 +150,8 @@ def _arguments(path: str, module: nn.Module) -> dict[str, Any]:
             arguments[name] = to_plain(value)
         except NotPlainError as error:
             raise NotBuiltInError(
-                f"how layer `{path}`, a `{type(module).__name__}`, was made cannot be told from "
-                f"it (`{name}`)"
+                f"{_where(path)}, a `{type(module).__name__}`, does not tell with which `{name}` it "
+                "was made"
             ) from error
     return arguments
 
@@ -172,7 +176,7 @@ def _compare(module: nn.Module, again: nn.Module) -> None:
             continue
         if type(own) is not type(other) or _parts(own) != _parts(other):
             raise NotBuiltInError(
-                f"layer `{name}`, a `{type(own).__name__}`, was changed after it was made"
+                f"{_where(name)}, a `{type(own).__name__}`, was changed after it was made"
             )
 
 

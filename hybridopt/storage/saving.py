@@ -81,6 +81,7 @@ class Saving:
 
     def _layer(self, layer: CircuitLayer, number: int) -> dict[str, Any]:
         content = circuits.circuit_to_bytes(layer.circuit)
+        circuits.check_what_was_written(layer.circuit, content)
         return {
             **circuits.layer_to_plain(layer),
             "paths": _paths(self.plain, layer),
