@@ -150,8 +150,8 @@ def _arguments(path: str, module: nn.Module) -> dict[str, Any]:
             arguments[name] = to_plain(value)
         except NotPlainError as error:
             raise NotBuiltInError(
-                f"{_where(path)}, a `{type(module).__name__}`, does not tell with which `{name}` it "
-                "was made"
+                f"{_where(path)}, a `{type(module).__name__}`, does not tell with which `{name}` "
+                "it was made"
             ) from error
     return arguments
 
