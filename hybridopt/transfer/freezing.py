@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import nn
 
@@ -31,9 +32,8 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
 
     Their parameters take no gradient. A frozen module with buffers of its own (statistics of a
     normalisation, the vectors of a spectral norm) computes as in evaluation, so that they stay what
-    they are; that holds through `network.train()`, because the module returns to evaluation
-    mode whenever it is run. Dropout goes on as the network's mode says, and so does a module that
-    holds the new head.
+    they are; `network.train()` leaves it in evaluation mode. Dropout goes on as the network's mode
+    says, and so does a module that holds the new head.
 
     Args:
         network: Any module.
@@ -63,7 +63,7 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
         )
         setattr(module, MARK, mark)
         if mark.whole:
-            _keep_still(module)
+            _stand_still(module)
 
 
 def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[str]:
@@ -88,8 +88,7 @@ def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[s
             module.get_parameter(name).requires_grad_(True)
             thawed.append(f"{prefixes[module]}.{name}".strip("."))
         if moving or (mark.whole and not mark.parameters):
-            if mark.whole:
-                module.training = network.training
+            _move_on(module, network.training)
             left = tuple(name for name in mark.parameters if name not in moving)
             setattr(module, MARK, Frozen(left, whole=False))
     return thawed
@@ -101,20 +100,32 @@ def mark_of(module: nn.Module) -> Frozen:
     return mark
 
 
-def keep_still(module: nn.Module, _inputs: Any) -> None:
-    """Hook before a forward pass: a frozen module computes as in evaluation."""
-    if mark_of(module).whole:
+@dataclass(frozen=True, eq=False)
+class StandsStill:
+    """In the place of a frozen module's `train`: what is in it may train, itself does not.
+
+    An attribute of the one module, not a subclass, so that the module stays of its class; an object
+    that is copied and pickled with it, as a function of it would not be.
+    """
+
+    module: nn.Module
+
+    def __call__(self, mode: bool = True) -> nn.Module:
+        """What `nn.Module.train` does, but for the module itself."""
+        type(self.module).train(self.module, mode)
+        self.module.training = False
+        return self.module
+
+
+def _stand_still(module: nn.Module) -> None:
+    if any(True for _ in module.buffers(recurse=False)):
         module.training = False
+        module.__dict__["train"] = StandsStill(module)
 
 
-def _keep_still(module: nn.Module) -> None:
-    if not any(True for _ in module.buffers(recurse=False)):
-        return
-    module.training = False
-    hooks: Any = module._forward_pre_hooks
-    # under a name: the numbers that torch gives out begin anew in a process that unpickles it
-    hooks[MARK] = keep_still
-    hooks.move_to_end(MARK, last=False)  # before those that update something
+def _move_on(module: nn.Module, mode: bool) -> None:
+    if module.__dict__.pop("train", None) is not None:
+        module.training = mode
 
 
 def check_names(names: object) -> list[str]:

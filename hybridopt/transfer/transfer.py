@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 
 from hybridopt import checks, gradients
-from hybridopt.bridges import QuantumNetwork, to_classical
+from hybridopt.bridges import QuantumNetwork
+from hybridopt.bridges.carrying_back import without_quantum_networks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import Executor
 from hybridopt.transfer.freezing import HEAD_NAME, check_names, thaw
@@ -86,6 +87,11 @@ def transfer(
     _check_network(network)
     outputs = checks.optional_integer("num_outputs", num_outputs, minimum=1)
     checks.boolean("strict", strict)
+    if head_layer is not None and not isinstance(head_layer, str):
+        raise ArgumentTypeError(
+            f"Argument `head_layer` must be the name of a layer, but is {head_layer!r}. "
+            "`network.named_modules()` lists them."
+        )
     checks.optional_integer("seed", seed, minimum=0)
     check_head(head, options)
     names = _check_freeze(freeze)
@@ -121,7 +127,7 @@ def _prepared(
     in_circuits = any(isinstance(module, QuantumNetwork) for module in network.modules())
     if in_circuits:
         _load(target, state_dict, None, strict=strict)
-        target = to_classical(target)
+        target = without_quantum_networks(target)
     place = find_last_layer(target, head_layer)
     if not in_circuits:
         _load(target, state_dict, place.name, strict=strict)

@@ -1,0 +1,152 @@
+"""Keys that do not fit are named, each; what fits is loaded, and nothing else is touched."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+import torch
+from torch import nn
+
+import hybridopt as ho
+from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, ConversionError
+from hybridopt.transfer import load_weights
+
+
+def network(outputs: int = 3, seed: int = 0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv1d(1, 2, 3), nn.BatchNorm1d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, outputs)
+    )
+
+
+def trained(outputs: int = 3) -> nn.Sequential:
+    """With statistics of its own."""
+    pretrained = network(outputs, seed=1)
+    pretrained(torch.randn(5, 1, 6))
+    return pretrained
+
+
+def equal(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("way", ["mapping", "path", "text"])
+def test_loads_all(way, tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save(trained().state_dict(), path)
+    given = {"mapping": trained().state_dict(), "path": path, "text": str(path)}[way]
+    target = network()
+    report = load_weights(target, given)
+    assert report.fits
+    assert equal(target, trained())
+    assert set(report.loaded) == set(target.state_dict())
+
+
+def test_casts_to_the_dtype_of_the_network():
+    target = network().double()
+    load_weights(target, trained().half().state_dict())
+    assert target[0].weight.dtype == torch.float64
+    torch.testing.assert_close(target[0].weight, trained()[0].weight.half().double())
+
+
+def test_every_key_that_does_not_fit_is_named():
+    given = trained().state_dict()
+    del given["1.running_mean"]
+    given["1.bais"] = given.pop("1.bias")
+    given["0.weight"] = torch.ones(2, 1, 4)
+    target = network()
+    before = copy.deepcopy(target)
+    message = (
+        "does not fit the network Sequential: 6 keys fit; missing: 1.bias, 1.running_mean; "
+        "unexpected: 1.bais; wrong shape: 0.weight is (2, 1, 4), not (2, 1, 3)."
+    )
+    with pytest.raises(ConversionError, match=re.escape(message)):
+        load_weights(target, given)
+    assert equal(target, before)
+
+    report = load_weights(target, given, strict=False)
+    assert report.missing == ("1.bias", "1.running_mean")
+    assert report.unexpected == ("1.bais",)
+    assert report.wrong_shape == (("0.weight", (2, 1, 4), (2, 1, 3)),)
+    assert torch.equal(target[4].weight, trained()[4].weight)
+    assert torch.equal(target[0].weight, before[0].weight)
+
+
+def test_batch_counts_may_be_missing():
+    given = {k: v for k, v in trained().state_dict().items() if "num_batches" not in k}
+    assert load_weights(network(), given).fits
+
+
+def test_a_layer_that_is_replaced_need_not_fit():
+    report = load_weights(network(), trained(outputs=10).state_dict(), replaced="4")
+    assert report.fits
+    given = {k: v for k, v in trained().state_dict().items() if not k.startswith("4")}
+    assert load_weights(network(), {**given, "4.fc.weight": torch.ones(2)}, replaced="4").fits
+    with pytest.raises(ConversionError, match="belongs to another network"):
+        load_weights(network(), {"4.weight": torch.ones(9, 8), "a": torch.ones(2)}, replaced="4")
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "model.backbone."])
+def test_prefixes_of_wrappers_are_recognised(wrapper):
+    given = {wrapper + key: value for key, value in trained().state_dict().items()}
+    with pytest.raises(ConversionError, match=rf"keys begin with '{wrapper}'. Take that away"):
+        load_weights(network(), given)
+
+
+def test_a_long_list_is_cut():
+    given = {**trained().state_dict(), **{f"extra.{k}": torch.ones(1) for k in range(20)}}
+    with pytest.raises(ConversionError, match=r"extra\.7 and 12 more\."):
+        load_weights(network(), given)
+
+
+def damaged(tmp_path):
+    path = tmp_path / "damaged.pt"
+    torch.save(trained().state_dict(), path)
+    path.write_bytes(path.read_bytes()[:300])
+    return path
+
+
+def pickled(tmp_path):
+    path = tmp_path / "pickled.pt"
+    torch.save(trained(), path)
+    return path
+
+
+def nested(tmp_path):
+    path = tmp_path / "lightning.ckpt"
+    torch.save({"epoch": 3, "state_dict": trained().state_dict()}, path)
+    return path
+
+
+def with_nan(tmp_path):
+    given = trained().state_dict()
+    given["0.bias"][1] = torch.nan
+    return given
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda folder: folder / "nowhere.pt", ArgumentError, "There is no file .*nowhere.pt"),
+        (lambda folder: folder, ArgumentError, "There is no file"),
+        (damaged, CheckpointError, "damaged"),
+        (pickled, CheckpointError, "holds a pickled module. Write one with"),
+        (nested, ArgumentTypeError, r"under 'state_dict'. Pass that: .*\['state_dict'\]"),
+        (with_nan, ArgumentError, "holds NaN in `0.bias`"),
+        (lambda _: [1, 2], ArgumentTypeError, "a path or a mapping .* type list"),
+        (lambda _: {1: torch.ones(1)}, ArgumentTypeError, "names as keys, but has 1"),
+        (lambda _: {}, ConversionError, "0 keys fit; missing: 0.weight"),
+        (lambda _: {"a": 3}, ConversionError, "belongs to another network"),
+    ],
+)
+def test_refusals(make, error, message, tmp_path):
+    target = network()
+    before = copy.deepcopy(target)
+    with pytest.raises(error, match=message):
+        ho.transfer(target, state_dict=make(tmp_path))
+    with pytest.raises(error, match=message):
+        load_weights(target, make(tmp_path), strict=error is not ConversionError)
+    assert equal(target, before)

@@ -1,0 +1,114 @@
+"""What moves in which epoch, also across an interruption."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import hybridopt as ho
+from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError, UnknownNameError
+
+X = torch.randn(12, 3, generator=torch.Generator().manual_seed(3))
+Y = torch.arange(12) % 4
+
+
+def target() -> nn.Module:
+    torch.manual_seed(4)
+    source = nn.Sequential(
+        nn.Linear(3, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 2)
+    )
+    return ho.transfer(source, num_outputs=4)
+
+
+def diary(network: nn.Module) -> tuple[list[set[str]], object]:
+    """A callback that notes which layers moved in each epoch."""
+    last = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    pages: list[set[str]] = []
+
+    def note(_, network):
+        now = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        pages.append({name[0] for name in now if not torch.equal(now[name], last[name])})
+        last.update(now)
+
+    return pages, note
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "newton", "groups"])
+def test_thaws_everything_when_it_is_due(optimizer):
+    network = target()
+    pages, note = diary(network)
+    if optimizer == "groups":
+        optimizer = torch.optim.Adam(ho.parameter_groups(network, lr=0.01))
+    ho.fit(network, (X, Y), optimizer=optimizer, epochs=4, callbacks=[ho.Thaw(2), note])
+    assert pages == [{"5"}, {"5"}, {"0", "1", "3", "5"}, {"0", "1", "3", "5"}]
+
+
+def test_thaws_by_and_by():
+    network = target()
+    pages, note = diary(network)
+    thaw = ho.Thaw({1: ["3"], 3: ["1.weight", "1.bias"], 4: None})
+    ho.fit(network, (X, Y), epochs=5, callbacks=[thaw, note])
+    assert pages == [{"5"}, {"3", "5"}, {"3", "5"}, {"1", "3", "5"}, {"0", "1", "3", "5"}]
+
+
+def test_an_interrupted_run_goes_on_to_the_same_numbers(tmp_path):
+    whole = target()
+    ho.fit(whole, (X, Y), epochs=6, callbacks=[ho.Thaw(2)])
+    for stop in (1, 2, 3):
+        path = tmp_path / f"{stop}.pt"
+        ho.fit(target(), (X, Y), epochs=stop, callbacks=[ho.Thaw(2)], checkpoint=path)
+        resumed = target()
+        ho.fit(resumed, (X, Y), epochs=6, callbacks=[ho.Thaw(2)], checkpoint=path)
+        for one, other in zip(
+            whole.state_dict().values(), resumed.state_dict().values(), strict=True
+        ):
+            assert torch.equal(one, other), stop
+
+
+def test_one_schedule_serves_several_runs():
+    thaw = ho.Thaw(1)
+    for _ in range(2):
+        network = target()
+        pages, note = diary(network)
+        ho.fit(network, (X, Y), epochs=2, callbacks=[thaw, note])
+        assert pages == [{"5"}, {"0", "1", "3", "5"}]
+
+
+def test_an_optimizer_without_the_body_is_found_out():
+    network = target()
+    optimizer = torch.optim.Adam(network[5].parameters())
+    with pytest.raises(TrainingError, match=r"does not move.*`hybridopt\.parameter_groups"):
+        ho.fit(network, (X, Y), optimizer=optimizer, epochs=4, callbacks=[ho.Thaw(2)])
+
+
+def test_what_was_always_frozen_stays_so():
+    network = target()
+    network[5].bias.requires_grad_(False)
+    before = network[5].bias.clone()
+    ho.fit(network, (X, Y), epochs=3, callbacks=[ho.Thaw(1)])
+    assert torch.equal(network[5].bias, before)
+
+
+@pytest.mark.parametrize(
+    ("after", "error", "message"),
+    [
+        (0, ArgumentError, "`after` must be 1 or more, but is 0"),
+        (1.5, ArgumentTypeError, "`after` must be an int"),
+        ({}, ArgumentError, "empty schedule"),
+        ({0: None}, ArgumentError, "1 or more"),
+        ({1: "3"}, ArgumentTypeError, r"lists of names, but holds '3'. Write \['3'\]"),
+        ({1: 3}, ArgumentTypeError, "list of names"),
+    ],
+)
+def test_refuses_schedules(after, error, message):
+    with pytest.raises(error, match=message):
+        ho.Thaw(after)
+
+
+def test_refuses_names_before_anything_is_trained():
+    network = target()
+    before = network[5].weight.clone()
+    with pytest.raises(UnknownNameError, match="Unknown layer or parameter '7'"):
+        ho.fit(network, (X, Y), callbacks=[ho.Thaw({3: ["7"]})])
+    assert torch.equal(network[5].weight, before)
