@@ -93,7 +93,16 @@ class Memory(Bridge):
         return MemoryNetwork(network, self, executor, gradient)
 
     def twin(self, network: nn.Module, *, executor: Executor) -> TwinNetwork:
-        """The closed form; of the executor, shots and seed alone are taken."""
+        """The closed form; of the executor, shots and seed alone are taken.
+
+        Raises:
+            UnsupportedError: If the executor has noise, which has no formula here.
+        """
+        if executor.has_noise:
+            raise UnsupportedError(
+                "The twin of the memory has no formula for noise on gates. Give an executor "
+                "without `noise_model`."
+            )
         seed = executor.seed if isinstance(executor, AerExecutor) else None
         return TwinNetwork(network, self, ClosedFormSampler(executor.shots, seed))
 

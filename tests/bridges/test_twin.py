@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from qiskit_aer.noise import NoiseModel
 from scipy.stats import binom
 from torch import nn
 
@@ -177,6 +178,12 @@ def test_of_another_bridge_is_what_that_bridge_makes(aer_calls):
     case.loss(quantum).backward()
     assert quantum.circuit() is None
     assert aer_calls == []
+
+
+def test_there_is_no_formula_for_noise():
+    executor = ho.AerExecutor(noise_model=NoiseModel())
+    with pytest.raises(UnsupportedError, match="twin of the memory has no formula for noise on"):
+        ho.to_quantum(nn.Linear(3, 2), "twin", executor=executor)
 
 
 def test_of_another_bridge_by_name_has_its_defaults():
