@@ -11,6 +11,7 @@ from hybridopt.execution import AerExecutor, Cost
 from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.qiskit_ml import from_qnn
 from hybridopt.storage import load, save
+from hybridopt.study import Budget, Method, Study, Tuning, compare, load_study, recommend
 from hybridopt.training import History, fit
 from hybridopt.transfer import Thaw, parameter_groups, transfer
 
@@ -26,6 +27,14 @@ __all__ = [
     "Thaw",
     "parameter_groups",
     "transfer",
+    # fair comparison
+    "Budget",
+    "Method",
+    "Study",
+    "Tuning",
+    "compare",
+    "load_study",
+    "recommend",
     # circuits
     "AerExecutor",
     "CircuitLayer",

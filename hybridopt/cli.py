@@ -29,6 +29,7 @@ from hybridopt.study.circuit_summary import (
     summarize,
     summary_table,
 )
+from hybridopt.study.compare_command import compare_methods
 from hybridopt.study.report import results_dict, table_rows
 
 INTERRUPTED = 130  # the shell's code for Ctrl-C
@@ -151,6 +152,9 @@ def bench(
         return
     options.show(outcome, console)
     console.print(f"Page: {page}", soft_wrap=True)
+
+
+app.command("compare")(compare_methods)
 
 
 @app.command()

@@ -3,11 +3,13 @@
 from hybridopt.study.comparison import (
     Budget,
     Method,
+    Recommendation,
     Study,
     Table,
     Tuning,
     compare,
     load_study,
+    recommend,
 )
 from hybridopt.study.main_job import Result, RunOutcome, RunSettings, run_main_job
 from hybridopt.study.report import write_report
@@ -22,9 +24,11 @@ __all__ = [
     # fair comparison
     "Budget",
     "Method",
+    "Recommendation",
     "Study",
     "Table",
     "Tuning",
     "compare",
     "load_study",
+    "recommend",
 ]

@@ -72,7 +72,7 @@ def compare(
             tries nothing and takes the base rates.
         control: What the others are compared with; None is the first method without a bridge, or
             else the first.
-        reach: Test metric for "steps to reach"; None is the mean of the control.
+        reach: Test metric for "steps to reach"; None is 95 % of the mean of the control.
         confidence: Of all intervals together.
         batch_size: ``"auto"`` is 32, and all samples for gd, newton and lbfgs; a number or None
             (all samples) is for the optimizers that take batches.
@@ -152,6 +152,7 @@ def compare(
     )
     if output is not None:
         study.save(Path(output) / "study.json")
+        study.to_html(Path(output) / "report.html")
     return study
 
 

@@ -123,9 +123,9 @@ class Results:
         return Summary(method, values, len(runs), failures, _reached(runs, target))
 
     def target(self, reach: float | None = None) -> float | None:
-        """The test metric for "to reach": the given one, the study's, or the control's mean.
+        """The test metric for "to reach": the given one, the study's, or one that the control has.
 
-        The mean of the control is rounded down to two places.
+        The last is 95 % of the control's mean, rounded down to two places.
         """
         if reach is not None:
             return checks.real("reach", reach)
@@ -135,7 +135,7 @@ class Results:
         if not runs:
             return None
         mean, _ = mean_and_deviation([run.test_metric for run in runs])
-        return math.floor(100 * mean) / 100
+        return math.floor(100 * (mean - 0.05 * abs(mean))) / 100
 
     def difference(
         self, method: str, other: str, *, comparisons: int = 1, quantity: str = "test_metric"

@@ -73,9 +73,9 @@ def interval(
         confidence: Of all comparisons together, as 0.95.
         comparisons: How many intervals there are.
         resolution: Step in which a value can change, as ``1 / num_test`` for an accuracy. It
-            matters only where all values are equal and not 0: their deviation is then taken as
-            that of the rounding of two values, ``resolution / sqrt(6)``, for so few equal values
-            do not prove that there is no spread.
+            matters only where all values are equal: their deviation is then taken as that of the
+            rounding of two values, ``resolution / sqrt(6)``, for a few equal values do not prove
+            that there is no spread.
 
     Returns:
         The interval; None for fewer than two values.
@@ -91,12 +91,13 @@ def interval(
     array = np.asarray(values, dtype=np.float64)
     mean, deviation = float(array.mean()), float(array.std(ddof=1))
     if deviation < NEGLIGIBLE:
-        if abs(mean) < NEGLIGIBLE:
-            return Interval(0.0, 0.0, 0.0, count, 1.0)
         deviation = resolution / math.sqrt(6)
     error = deviation / math.sqrt(count)
     quantile = float(stats.t.ppf(1 - (1 - confidence) / (2 * comparisons), count - 1))
-    p_value = 0.0 if error == 0 else float(2 * stats.t.sf(abs(mean) / error, count - 1))
+    if error == 0:
+        p_value = 1.0 if abs(mean) < NEGLIGIBLE else 0.0
+    else:
+        p_value = float(2 * stats.t.sf(abs(mean) / error, count - 1))
     return Interval(mean, mean - quantile * error, mean + quantile * error, count, p_value)
 
 

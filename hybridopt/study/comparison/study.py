@@ -8,15 +8,25 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hybridopt.errors import CheckpointError
-from hybridopt.files import write_text
+from matplotlib.figure import Figure
+
+from hybridopt import checks
+from hybridopt.errors import ArgumentError, CheckpointError
+from hybridopt.files import write_text, write_whole
+from hybridopt.pages import png
+from hybridopt.study.comparison.cheapest import cheapest
+from hybridopt.study.comparison.most_accurate import most_accurate
+from hybridopt.study.comparison.recommendation import Recommendation
 from hybridopt.study.comparison.records import Run
 from hybridopt.study.comparison.results import Results
+from hybridopt.study.comparison.study_figures import curves_figure
+from hybridopt.study.comparison.study_page import study_page
 from hybridopt.study.comparison.study_table import study_table
 from hybridopt.study.comparison.table import Table
 
 SCHEMA = 1
 KIND = "hybridopt study"
+GOALS = ("accuracy", "time", "shots")
 
 
 class Study(Results):
@@ -32,6 +42,65 @@ class Study(Results):
             A table; `str` gives text, ``to_csv`` and ``to_markdown`` other forms.
         """
         return study_table(self, reach)
+
+    def recommend(self, goal: str = "accuracy", *, at_least: float | None = None) -> Recommendation:
+        """Which method to take, and why, in words.
+
+        Args:
+            goal: ``"accuracy"`` is the best test metric; ``"time"`` the least training time and
+                ``"shots"`` the fewest shots (of the methods that take any), among the methods that
+                reach ``at_least``, or, without it, among those that the runs do not tell apart
+                from the best.
+            at_least: Test metric that must be reached, with every seed; time and shots are then
+                counted up to there. For ``"accuracy"``, the mean must reach it.
+
+        Returns:
+            The recommendation. It is undecided where the paired interval of the difference,
+            corrected for the number of methods, holds 0: that difference is noise.
+
+        Raises:
+            UnknownNameError: For an unknown goal.
+            ArgumentError: If no run came to its end, or none takes shots and shots are the goal.
+        """
+        checks.choice("goal", goal, GOALS)
+        checks.optional_real("at_least", at_least)
+        ranked = self.ranked()
+        if not ranked:
+            raise ArgumentError(
+                "No run of the study came to its end, so nothing can be recommended. "
+                "`Study.failures` has the reasons."
+            )
+        if goal == "accuracy":
+            return most_accurate(self, ranked, at_least)
+        return cheapest(self, ranked, goal, at_least)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Test metric and training loss against steps, seconds and settings.
+
+        Args:
+            path: PNG file that is written, whole; None writes none.
+
+        Returns:
+            A matplotlib figure that belongs to no window.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
+        figure = curves_figure(self)
+        if path is not None:
+            content = png(figure)
+            write_whole(path, lambda stream: stream.write(content))
+        return figure
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write the study as one page that stands alone, with its recommendations.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
+        goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
+        advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
+        return write_text(path, study_page(self, advice))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only."""

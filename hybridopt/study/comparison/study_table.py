@@ -21,7 +21,8 @@ def study_table(results: Results, reach: float | None) -> Table:
     ]  # fmt: skip
     if target is not None:
         header.append(f"steps to {target:g}")
-    header.append("runs")
+    if results.failures:
+        header.append("runs")
     differences = {one.method: one for one in results.differences()}
     rows = []
     for method in results.methods:
@@ -29,8 +30,8 @@ def study_table(results: Results, reach: float | None) -> Table:
         row = [method, *_cells(summary, differences.get(method))]
         if target is not None:
             row.append(_reached(summary))
-        total = summary.done + summary.failed
-        row.append(f"{summary.done}/{total}" if summary.failed else str(total))
+        if results.failures:
+            row.append(f"{summary.done} of {summary.done + summary.failed}")
         rows.append(tuple(row))
     return Table(tuple(header), tuple(rows), tuple(notes(results)))
 
@@ -62,7 +63,7 @@ def _cells(summary: Summary, difference: Difference | None) -> list[str]:
     return [
         _spread(*values["test_metric"], ".3f"),
         difference_text(difference),
-        _spread(*values["training_seconds"], ".3g"),
+        _spread(*values["training_seconds"], ".2g"),
         _spread(1e3 * seconds, milliseconds, ".2g"),
         *(_count(*values[name]) for name in ("steps", "settings", "shots", "trainable")),
     ]
@@ -81,7 +82,12 @@ def difference_text(difference: Difference | None) -> str:
 def _spread(mean: float, deviation: float | None, form: str) -> str:
     if math.isnan(mean):
         return NOT_KNOWN
-    return f"{mean:{form}}" if deviation is None else f"{mean:{form}} ± {deviation:{form}}"
+    if form.endswith("g") and abs(mean) >= 100:  # no powers of ten
+        form = ",.0f"
+    if deviation is None:
+        return f"{mean:{form}}"
+    digits = form.replace("2g", "1g")  # a deviation over few seeds has one digit at most
+    return f"{mean:{form}} ± {deviation:{digits}}"
 
 
 def _count(mean: float, deviation: float | None) -> str:

@@ -1,0 +1,130 @@
+"""The command `hybridopt compare`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from hybridopt.data import dataset_names
+from hybridopt.execution import AerExecutor
+from hybridopt.study.comparison import Study, Table, compare
+from hybridopt.study.comparison.budget import DEFAULT_EPOCHS
+from hybridopt.study.comparison.tuning import DEFAULT_TRIALS
+from hybridopt.study.comparison.workers import default_workers
+
+INTERRUPTED = 130  # the shell's code for Ctrl-C
+
+
+def compare_methods(
+    method: Annotated[
+        list[str],
+        typer.Option(
+            help='"adam", "memory+adam", "twin+adam", or a chain such as '
+            '"adam:3 > memory+adam:5 > adam:10"; once for each method.'
+        ),
+    ],
+    data: Annotated[str, typer.Option(help=f"Dataset: {', '.join(dataset_names())}.")] = "digits",
+    network: Annotated[
+        str,
+        typer.Option(help="`mlp:64-20-10`, `file.py:function`, or `auto` (20 hidden units)."),
+    ] = "auto",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help='Of each method: "10 epochs", "30 seconds", "5000 settings", "1e6 shots", or '
+            f'several: "10 epochs, 1e6 shots". Without, that of the chains, or {DEFAULT_EPOCHS} '
+            "epochs."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="How many, at least 2.")] = 5,
+    seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
+    tuning: Annotated[
+        int, typer.Option(help="Trials of the learning rate for each method and seed.")
+    ] = DEFAULT_TRIALS,
+    control: Annotated[
+        str | None, typer.Option(help="Method that the others are compared with.")
+    ] = None,
+    reach: Annotated[
+        float | None, typer.Option(help='Test metric of the column "steps to".')
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(help="Shots a setting; without, exact simulation.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; without, one for each core.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder for runs, study.json and report.html.")
+    ] = Path("results/compare"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON for machines, and nothing else.")
+    ] = False,
+) -> None:
+    """Compare ways to train a network: same data, budget and tuning, over several seeds.
+
+    Finished runs are kept in the folder, so the same command goes on where it was interrupted.
+    """
+    executor = None if shots is None else AerExecutor(shots=shots)
+    try:
+        study = compare(
+            network,
+            data,
+            methods=method,
+            budget=budget,
+            seeds=list(range(seed, seed + max(0, seeds))),
+            tuning=tuning,
+            control=control,
+            reach=reach,
+            executor=executor,
+            output=output,
+            workers=default_workers() if workers is None else workers,
+            progress=not as_json,
+        )
+    except KeyboardInterrupt:
+        kept = len(list((output / "runs").glob("[!.]*.json")))
+        Console(stderr=True).print(
+            f"Interrupted. {kept} finished runs are in {output}; the same command goes on from "
+            "them.",
+            soft_wrap=True,
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        sys.stdout.write(json.dumps(study.to_dict(), indent=2) + "\n")
+        return
+    _show(study, output)
+
+
+def _show(study: Study, output: Path) -> None:
+    console = Console()
+    table = study.table()
+    console.print(Text(f"{study.data}: {study.budget} for each method", style="bold"))
+    for columns in _parts(table, console.width):
+        shown = RichTable(box=None, padding=(0, 1, 0, 0))
+        for position in columns:
+            shown.add_column(table.header[position], justify="right" if position else "left")
+        for row in table.rows:
+            style = "bold" if row[0] == study.control else None
+            shown.add_row(*(Text(row[position]) for position in columns), style=style)
+        console.print(shown)
+    for note in table.notes:
+        console.print(Text(note, style="dim"), soft_wrap=True)
+    if study.ranked():
+        console.print(Text(f"For accuracy, {study.recommend()}"), soft_wrap=True)
+    console.print(f"Report: {shlex.quote(str(output / 'report.html'))}", soft_wrap=True)
+
+
+def _parts(table: Table, width: int) -> list[list[int]]:
+    """Columns that stand side by side; where the terminal is narrow, what is spent comes below."""
+    everything = list(range(len(table.header)))
+    if max(map(len, str(replace(table, notes=())).splitlines())) <= width:
+        return [everything]
+    return [everything[:3], [0, *everything[3:]]]

@@ -1,0 +1,86 @@
+"""The method with the best test metric, if the runs tell it from the others.
+
+The best is picked after looking at all. Still, with ``m`` methods, intervals corrected for
+``m - 1`` comparisons are enough: to call a method the best wrongly, one of the ``m - 1`` intervals
+between it and the true best must miss (multiple comparisons with the best: Hsu, Ann. Stat. 12,
+1136 (1984)).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hybridopt.study.comparison.recommendation import Recommendation
+from hybridopt.study.comparison.results import Results
+from hybridopt.study.comparison.statistics import Interval
+from hybridopt.study.comparison.study_table import LABELS
+from hybridopt.study.comparison.wording import (
+    comparisons_of,
+    interval_words,
+    level,
+    listed,
+    mean_of,
+    metric_of,
+    plus_minus,
+    seeds_of,
+)
+
+
+def most_accurate(
+    results: Results, ranked: Sequence[str], at_least: float | None
+) -> Recommendation:
+    """The best of the ranked methods, or the reason why none can be named."""
+    label = LABELS[results.metric_name]
+    best = ranked[0]
+    mean, deviation = metric_of(results, best)
+    text = f"mean test {label} {mean:.3f}{plus_minus(deviation)} over {seeds_of(results, best)}"
+    if at_least is not None and mean < at_least:
+        return Recommendation(
+            None,
+            f"no method reaches a mean test {label} of {at_least:g}; the nearest is {best}, "
+            f"{text}.",
+            candidates=(best,),
+        )
+    if len(ranked) == 1:
+        return Recommendation(
+            best, f"{text}; there is no other method to compare with.", decided=True
+        )
+    near = rivals(results, ranked)
+    if not near:
+        nearest, found = _nearest(results, ranked)
+        return Recommendation(
+            best,
+            f"{text}, {interval_words(found, label)} more than {nearest}, the nearest: more than "
+            f"noise ({level(results, ranked)}).",
+            candidates=(best,),
+            interval=found,
+        )
+    first = near[0]
+    found = results.difference(best, first, comparisons=comparisons_of(ranked))
+    fastest = min((best, *near), key=lambda m: mean_of(results, m, "training_seconds"))
+    return Recommendation(
+        None,
+        f"{best} has the best {text}, but its difference to {listed(near)} is noise: to {first} "
+        f"it is {interval_words(found, label)} ({level(results, ranked)}). More seeds would "
+        f"narrow that. Of these, {fastest} trains fastest "
+        f"({mean_of(results, fastest, 'training_seconds'):.3g} s).",
+        decided=False,
+        candidates=(best, *near),
+        interval=found,
+    )
+
+
+def rivals(results: Results, ranked: Sequence[str]) -> list[str]:
+    """Methods that the best is not surely better than."""
+    best, *others = ranked
+    comparisons = comparisons_of(ranked)
+    found = {other: results.difference(best, other, comparisons=comparisons) for other in others}
+    return [other for other, one in found.items() if one is None or one.low <= 0]
+
+
+def _nearest(results: Results, ranked: Sequence[str]) -> tuple[str, Interval | None]:
+    best, *others = ranked
+    found = {m: results.difference(best, m, comparisons=comparisons_of(ranked)) for m in others}
+    nearest = min(others, key=lambda m: found[m].low if found[m] else -math.inf)  # type: ignore[union-attr]
+    return nearest, found[nearest]

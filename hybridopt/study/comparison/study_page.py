@@ -1,0 +1,58 @@
+"""A study as a page that stands alone."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from hybridopt.pages import inlined, png, render
+from hybridopt.study.comparison.recommendation import Recommendation
+from hybridopt.study.comparison.results import Results
+from hybridopt.study.comparison.study_figures import curves_figure, differences_figure
+from hybridopt.study.comparison.study_table import LABELS, study_table
+
+
+def study_page(results: Results, recommendations: dict[str, Recommendation]) -> str:
+    """The page: what to take, table, pictures, learning rates, failures, how it was made.
+
+    Args:
+        results: Of the study.
+        recommendations: By goal.
+    """
+    pictures = {
+        "curves.png": png(curves_figure(results)),
+        "tall.png": png(curves_figure(results, columns=1)),
+        "differences.png": png(differences_figure(results)),
+    }
+    return render(
+        files("hybridopt.study").joinpath("templates/study.html").read_text("utf-8"),
+        results=results,
+        table=study_table(results, None),
+        recommendations=recommendations,
+        label=LABELS[results.metric_name],
+        pictures=inlined(pictures),
+        rates=_rates(results),
+        details=results.details,
+        target=results.target(),
+        quantum=any(run.settings for run in results.runs),
+    )
+
+
+def _rates(results: Results) -> list[dict[str, Any]]:
+    """The learning rates that tuning chose, seed by seed."""
+    rows = []
+    for method in results.methods:
+        runs = results.runs_of(method)
+        chosen = [", ".join(f"{rate:.3g}" for rate in run.rates) for run in runs]
+        tried = sum(len(run.trials) for run in results.runs if run.method == method)
+        lost = sum(t.metric is None for r in results.runs if r.method == method for t in r.trials)
+        rows.append(
+            {
+                "method": method,
+                "chosen": " · ".join(chosen),
+                "tried": tried,
+                "lost": lost,
+                "budgets": [stage["budget"] for stage in results.details["stages"][method]],
+            }
+        )
+    return rows

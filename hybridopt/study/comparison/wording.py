@@ -1,0 +1,61 @@
+"""Numbers of a study in words, for recommendations."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hybridopt.study.comparison.results import Results
+from hybridopt.study.comparison.statistics import Interval, mean_and_deviation
+
+
+def metric_of(results: Results, method: str) -> tuple[float, float | None]:
+    """Mean and deviation of the test metric."""
+    return mean_and_deviation([run.test_metric for run in results.runs_of(method)])
+
+
+def mean_of(results: Results, method: str, quantity: str) -> float:
+    """Mean of a quantity."""
+    return mean_and_deviation([getattr(run, quantity) for run in results.runs_of(method)])[0]
+
+
+def comparisons_of(methods: Sequence[str]) -> int:
+    """Of one of the methods with all others."""
+    return max(1, len(methods) - 1)
+
+
+def level(results: Results, methods: Sequence[str]) -> str:
+    """Which interval it is."""
+    others = comparisons_of(methods)
+    corrected = f", Bonferroni for {others} comparisons" if others > 1 else ""
+    return f"{results.confidence:.0%} paired t interval{corrected}"
+
+
+def interval_words(found: Interval | None, label: str) -> str:
+    """A difference of the metric."""
+    if found is None:
+        return "unknown, as fewer than two seeds came to their end in both"
+    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] in {label}"
+
+
+def ratio_words(found: Interval | None) -> str:
+    """A ratio, from the interval of its logarithm."""
+    if found is None:
+        return "an unknown multiple"
+    mean, low, high = (math.exp(min(value, 700.0)) for value in (found.mean, found.low, found.high))
+    return f"{mean:.2g} times [{low:.2g}, {high:.2g}]"
+
+
+def plus_minus(deviation: float | None) -> str:
+    """A deviation, if there is one."""
+    return "" if deviation is None else f" ± {deviation:.3f}"
+
+
+def seeds_of(results: Results, method: str) -> str:
+    """How many runs came to their end."""
+    return f"{len(results.runs_of(method))} seeds"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
