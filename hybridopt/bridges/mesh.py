@@ -15,14 +15,15 @@ from torch import nn
 
 from hybridopt import checks
 from hybridopt.bridges.bridge import Bridge
-from hybridopt.bridges.mesh_layers import MeshLayer, mesh_layer
-from hybridopt.bridges.mesh_network import MeshNetwork, MeshTwinNetwork
+from hybridopt.bridges.mesh_layers import MeshLayer, mesh_layer, shape_of
+from hybridopt.bridges.mesh_network import MakeLayer, MeshNetwork, MeshTwinNetwork
 from hybridopt.bridges.mesh_selection import layers_to_carry
 from hybridopt.errors import ArgumentTypeError, ResourceError, UnsupportedError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn.mesh_choice import READOUTS
 from hybridopt.nn.mesh_closed_form import ClosedFormMesh
+from hybridopt.nn.mesh_reader import MeshReader
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Mesh(Bridge):
 
     keep_classical: tuple[str, ...] = ()
     readout: str = "auto"
-    scale: float = 2.5
+    scale: float = 3.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keep_classical", _names(self.keep_classical))
@@ -75,13 +76,7 @@ class Mesh(Bridge):
             ResourceError: If a mesh does not fit into the executor's memory, with its name.
             UnsupportedError: If gradient rule and executor do not go together.
         """
-
-        def make(name: str, layer: nn.Module) -> MeshLayer:
-            made = self._layer(layer, executor, gradient)
-            _check_fits(name, made)
-            return made
-
-        return MeshNetwork(network, self.keep_classical, make)
+        return MeshNetwork(network, self.keep_classical, self._maker(executor, gradient))
 
     def twin(self, network: nn.Module, *, executor: Executor) -> MeshTwinNetwork:
         """The same angles in torch: exact, or with shots numbers of the same law.
@@ -96,30 +91,36 @@ class Mesh(Bridge):
             )
         seed = executor.seed if isinstance(executor, AerExecutor) else None
         formula = ClosedFormMesh(executor.shots, seed)
+        return MeshTwinNetwork(network, self.keep_classical, self._maker(formula, ParameterShift()))
 
-        def make(_name: str, layer: nn.Module) -> MeshLayer:
-            return self._layer(layer, formula, ParameterShift())
+    def _maker(self, executor: Executor, gradient: GradientRule) -> MakeLayer:
+        def make(name: str, layer: nn.Module) -> MeshLayer:
+            assert isinstance(layer, nn.Linear | nn.Conv2d)
+            _check_fits(name, MeshReader(shape_of(layer), executor, gradient), self.readout)
+            return mesh_layer(
+                layer, scale=self.scale, readout=self.readout, executor=executor, gradient=gradient
+            )
 
-        return MeshTwinNetwork(network, self.keep_classical, make)
-
-    def _layer(self, layer: nn.Module, executor: Executor, gradient: GradientRule) -> MeshLayer:
-        return mesh_layer(
-            layer, scale=self.scale, readout=self.readout, executor=executor, gradient=gradient
-        )
+        return make
 
 
-def _check_fits(name: str, layer: MeshLayer) -> None:
-    feeds = {"auto": ("process", "data")}.get(layer.readout, (layer.readout,))
+def _check_fits(name: str, reader: MeshReader, readout: str) -> None:
+    feeds = {"auto": ("process", "data")}.get(readout, (readout,))
+    mesh = reader.mesh
     try:
         for feed in feeds:
-            layer.reader.check(feed)
+            reader.check_width(feed)
+            reader.check(feed)
     except ResourceError as error:
-        rows, columns = layer.mesh.num_outputs, layer.mesh.num_inputs
+        where = f"Layer `{name}`" if name else "The network"
         raise ResourceError(
-            f"Layer `{name}`, a mesh of {rows} by {columns}: {error} Other ways: "
-            'AerExecutor(method="matrix_product_state"), or keep the layer classical: '
-            f"keep_classical=['{name}']."
+            f"{where}, a mesh of {mesh.num_outputs} by {mesh.num_inputs}: {error} Another way: "
+            f'AerExecutor(method="matrix_product_state"){_keeping(name)}.'
         ) from error
+
+
+def _keeping(name: str) -> str:
+    return f", or keep the layer classical: keep_classical=['{name}']" if name else ""
 
 
 def _names(given: object) -> tuple[str, ...]:

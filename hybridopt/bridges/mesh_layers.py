@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from hybridopt.bridges.quantum_network import uncast
 from hybridopt.circuits.mesh import Mesh as MeshShape
-from hybridopt.circuits.mesh_program import mesh_program
+from hybridopt.circuits.mesh_program import mesh_program, num_qubits_of
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.mesh_choice import Pass, choose, reason
@@ -71,15 +71,15 @@ class MeshLayer(nn.Module):
         self.executor = executor
         self.gradient = gradient
         weight = plain.weight.detach()
-        self.groups = plain.groups if isinstance(plain, nn.Conv2d) else 1
-        self.weight_shape = weight.shape
         given: Tensor | None = plain.bias
+        self.groups = groups_of(plain)
+        self.weight_shape = weight.shape
         self.holds_bias = given is not None and given.requires_grad
+        self.mesh = shape_of(plain)
         matrices = weight.reshape(self.groups, len(weight) // self.groups, -1).double().cpu()
         if given is not None and self.holds_bias:
             column = given.detach().double().cpu().reshape(self.groups, -1, 1)
             matrices = torch.cat([matrices, column], dim=2)
-        self.mesh = MeshShape(*matrices.shape[1:])
         alphas, angles = _encoded(self.mesh, matrices.numpy(), scale)
         self.register_buffer("alphas", torch.from_numpy(alphas).to(weight.device))
         self.register_buffer("like", weight.new_empty(0), persistent=False)
@@ -154,8 +154,7 @@ class MeshLayer(nn.Module):
     @property
     def num_qubits(self) -> int:
         """Modes, and reference modes if there are some."""
-        references = self.mesh.num_outputs if self.readout == "reference" else 0
-        return self.mesh.num_modes + references
+        return num_qubits_of(self.mesh, self.readout)
 
     def extra_repr(self) -> str:
         """Sizes and readout."""
@@ -293,6 +292,18 @@ class MeshConv2d(MeshLayer):
         return by_image.permute(1, 0, 3, 2).reshape(shape)
 
 
+def groups_of(plain: nn.Linear | nn.Conv2d) -> int:
+    """How many meshes stand for a layer."""
+    return plain.groups if isinstance(plain, nn.Conv2d) else 1
+
+
+def shape_of(plain: nn.Linear | nn.Conv2d) -> MeshShape:
+    """Of each of these meshes: outputs, and inputs with the column of a trainable bias."""
+    rows = len(plain.weight) // groups_of(plain)
+    given: Tensor | None = plain.bias
+    return MeshShape(rows, plain.weight[0].numel() + (given is not None and given.requires_grad))
+
+
 def _margins(plain: nn.Conv2d) -> list[int]:
     """Left, right, top, bottom."""
     if plain.padding_mode == "zeros" and not isinstance(plain.padding, str):
@@ -321,9 +332,7 @@ def _encoded(
     return alphas, np.concatenate(angles)
 
 
-def mesh_layer(plain: nn.Module, **options: Any) -> MeshLayer:
+def mesh_layer(plain: nn.Linear | nn.Conv2d, **options: Any) -> MeshLayer:
     """The layer in a circuit; options are those of `MeshLayer`."""
-    if isinstance(plain, nn.Conv2d):
-        return MeshConv2d(plain, **options)
-    assert isinstance(plain, nn.Linear)
-    return MeshLinear(plain, **options)
+    kind = MeshConv2d if isinstance(plain, nn.Conv2d) else MeshLinear
+    return kind(plain, **options)

@@ -90,11 +90,16 @@ def mesh_program(
     return MeshProgram(
         mesh=mesh,
         feed=feed,
-        num_qubits=mesh.num_modes + (mesh.num_outputs if feed == "reference" else 0),
+        num_qubits=num_qubits_of(mesh, feed),
         steps=tuple(steps),
         row_expressions=tuple(ParameterVector("input", rows)),
         shared_expressions=tuple(ParameterVector("angle", mesh.num_angles)),
     )
+
+
+def num_qubits_of(mesh: Mesh, feed: str | int) -> int:
+    """Modes, and reference modes if there are some."""
+    return mesh.num_modes + (mesh.num_outputs if feed == "reference" else 0)
 
 
 def reference_mode(mesh: Mesh, output: int) -> int:

@@ -57,8 +57,8 @@ class _ByLinearity(torch.autograd.Function):
             by_x = cotangents[0] @ w
             if needs_angles and torch.is_grad_enabled():
                 # 0, but not so its derivative by x: outputs know x as a constant
-                nothing = (((x - x.detach()) @ w.T) * cotangents[0]).sum()
-                (by_angles,) = torch.autograd.grad(nothing, angles, create_graph=True)
+                nothing = cotangents[0].T @ (x - x.detach())
+                (by_angles,) = torch.autograd.grad(w, angles, nothing, create_graph=True)
         return by_x, by_angles, cotangents[0] if needs_outputs else None, None
 
     @staticmethod

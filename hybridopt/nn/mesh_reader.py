@@ -16,7 +16,12 @@ from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
 from hybridopt.circuits.mesh import Mesh
-from hybridopt.circuits.mesh_program import MeshProgram, mesh_program, reference_mode
+from hybridopt.circuits.mesh_program import (
+    MeshProgram,
+    mesh_program,
+    num_qubits_of,
+    reference_mode,
+)
 from hybridopt.execution import AerExecutor, Executor, Expectations, Probabilities, Readout
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.by_linearity import by_linearity
@@ -103,8 +108,18 @@ class MeshReader:
 
         return by_linearity(x, angles, lengths[:, None] * values, matrix)
 
+    def check_width(self, feed: Feed) -> None:
+        """Refuse circuits that do not fit into memory, before one is built; nothing is run."""
+        num_qubits = num_qubits_of(self.mesh, feed)
+        if feed == "reference":
+            readout: Readout = Probabilities()
+        else:
+            readout = Expectations((SparsePauliOp.from_sparse_list([("X", [0], 1.0)], num_qubits),))
+        empty = MeshProgram(num_qubits, (), (), (), mesh=self.mesh, feed=feed)
+        self.executor.check(empty, readout)
+
     def check(self, feed: Feed) -> None:
-        """Refuse what does not go together, or into memory; nothing is run."""
+        """Refuse what does not go together; nothing is run."""
         for one in self._process_feeds() if feed == "process" else (feed,):
             evaluation = self._evaluation(one)
             self.executor.check(evaluation.program, evaluation.readout)
