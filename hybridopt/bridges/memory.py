@@ -22,6 +22,7 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import checks
@@ -35,7 +36,8 @@ from hybridopt.bridges.cosine_network import (
 )
 from hybridopt.bridges.layout import WeightLayout
 from hybridopt.bridges.memory_twin import TwinNetwork
-from hybridopt.circuits.memory import SYNTHESES, MemoryProgram, index_qubits
+from hybridopt.circuits.gate_count import GateCount, check_transpilable, count_gates
+from hybridopt.circuits.memory import SYNTHESES, MemoryProgram, chain_count, index_qubits
 from hybridopt.circuits.walsh import walsh_columns
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Executor, Probabilities
@@ -190,6 +192,18 @@ class MemoryNetwork(CosineNetwork):
             checks.integer("batch_size", batch_size, minimum=1)
         settings = 2 if self.chain is None else self.chain.settings_a_step
         return Cost(settings, settings * (self.executor.shots or 0), runs=settings)
+
+    def _gate_count(self, device: BackendV2 | None) -> GateCount:
+        counted = chain_count(self.program.num_index_qubits, self.program.columns)
+        if device is None:
+            return counted
+        check_transpilable(counted.depth)
+        return count_gates(self.circuit(synthesis="gates"), device)
+
+    def _summary_notes(self) -> list[str]:
+        if self.program.synthesis == "gates":
+            return []
+        return ["(that of the gates that hardware would run; the simulator is given one diagonal)"]
 
     def _look(self) -> Tensor:
         if self.chain is None:

@@ -8,10 +8,15 @@ from typing import ClassVar
 
 import torch
 from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
+from hybridopt.circuits.gate_count import GateCount, count_gates, find_backend
 from hybridopt.execution import Cost
 from hybridopt.gradients import GradientRule
+from hybridopt.nn.summary import SummaryRow, counting_notes, layer_rows, summary_table
+
+WHOLE = "(all)"  # stands for the whole network in a summary
 
 
 class QuantumNetwork(nn.Module):
@@ -73,19 +78,69 @@ class QuantumNetwork(nn.Module):
         """Settings, shots and runs of one forward and backward; nothing for a control."""
         return Cost()
 
-    def summary(self) -> str:
-        """What is where, in a few lines."""
-        cost = self.step_cost()
-        return "\n".join(
-            [
-                f"{self.bridge_name} bridge of {type(self.network).__name__}",
-                f"  weights          {self.num_weights:,}",
-                f"  trainable        {self.num_trainable:,}",
-                f"  qubits           {self.num_qubits}",
-                f"  angles           {self.num_angles:,}",
-                f"  a training step  {cost.settings} settings, {cost.shots:,} shots",
-            ]
-        )
+    def summary(self, backend: BackendV2 | str | None = None, batch_size: int | None = None) -> str:
+        """A table of the circuits, and of the layers that stay classical.
+
+        Args:
+            backend: Depth and two-qubit gates are those of the circuits transpiled for it: a
+                `BackendV2`, or the name of one of qiskit-ibm-runtime's fakes such as
+                ``"fake_brisbane"``. None counts the circuits as they stand.
+            batch_size: Samples of the training step whose settings and shots are shown.
+
+        Returns:
+            Plain text of at most 100 columns.
+
+        Raises:
+            ArgumentError: If the backend is not known or has too few qubits.
+            ResourceError: If a circuit is too long to be transpiled.
+        """
+        device = find_backend(backend)
+        name = type(self.network).__name__
+        rows, total = self._summary_rows(device, batch_size)
+        notes = [*counting_notes(rows, batch_size, device), *self._summary_notes()]
+        kind = "bridge" if notes else "control"
+        what = f"{self.bridge_name} {kind} of {name}" + ("" if notes else ": no circuit")
+        return summary_table(what, rows, total, notes)
+
+    def _summary_rows(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[list[SummaryRow], SummaryRow]:
+        """Circuits and layers, and their sums."""
+        circuits = self._circuit_rows(device, batch_size)
+        shown = frozenset(row.layer for row in circuits)
+        has_circuit = any(row.gates is not None for row in circuits)
+        words = "weights by the circuit" if has_circuit else "weights by a formula"
+        layers = layer_rows(self.network, self._made_layers(), words, self._opaque_layers() | shown)
+        places = {name: place for place, (name, _) in enumerate(self.network.named_modules())}
+        rows = sorted([*circuits, *layers], key=lambda row: places.get(row.layer, -1))
+        numbers = (self.num_trainable, self.num_qubits, self.num_angles)
+        return rows, SummaryRow("total", "", *numbers, self.step_cost(batch_size))
+
+    def _circuit_rows(self, device: BackendV2 | None, batch_size: int | None) -> list[SummaryRow]:
+        """One for each circuit; here the one that makes all weights, or a control's formula."""
+        gates = self._gate_count(device)
+        cost = self.step_cost(batch_size)
+        kind = "formula" if gates is None else f"{self.bridge_name} circuit"
+        own = [p for n, p in self.named_parameters() if not n.startswith("network.")]
+        trainable = sum(p.numel() for p in own if p.requires_grad)
+        return [SummaryRow(WHOLE, kind, trainable, self.num_qubits, self.num_angles, cost, gates)]
+
+    def _gate_count(self, device: BackendV2 | None) -> GateCount | None:
+        """Of the circuit; None for a control."""
+        circuit = self.circuit()
+        return None if circuit is None else count_gates(circuit, device)
+
+    def _made_layers(self) -> frozenset[str]:
+        """Names of layers whose weights are made by the circuit or the formula."""
+        return frozenset()
+
+    def _opaque_layers(self) -> frozenset[str]:
+        """Names of layers of whose parts nothing is shown."""
+        return frozenset()
+
+    def _summary_notes(self) -> list[str]:
+        """What else must be said below the table."""
+        return []
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantumNetwork:
         exact = [getattr(self, name) for name in self.exact_tensors if hasattr(self, name)]

@@ -80,6 +80,11 @@ class WeightNetwork(QuantumNetwork):
         """M, the trainable weights of the network that was carried over."""
         return self.layout.num_weights
 
+    def _made_layers(self) -> frozenset[str]:
+        return frozenset(
+            name.rpartition(".")[0] for slot in self.layout.slots for name in slot.names
+        )
+
 
 def _buffer_name(name: str) -> str:
     return name.replace(".", "/")

@@ -27,6 +27,7 @@ from qiskit.circuit.library import DiagonalGate
 
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.diagonal import AerDiagonal
+from hybridopt.circuits.gate_count import GateCount
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.walsh import gray_code, walsh_hadamard
 from hybridopt.errors import ArgumentError
@@ -106,6 +107,20 @@ def chain_program(
         for control in targets:
             circuit.cx(control, m)
     return lower(circuit, (), tuple(free.values()), whole=False), tuple(free)
+
+
+def chain_count(num_index_qubits: int, columns: tuple[int, ...] | None = None) -> GateCount:
+    """Depth and CX of the chain, without making it: every gate but the first H is on one qubit.
+
+    Args:
+        num_index_qubits: m.
+        columns: As in `chain_steps`. None is all: a depth of 2^(m+1), with 2^m CX.
+    """
+    if columns is None:
+        return GateCount(2 << num_index_qubits, 1 << num_index_qubits)
+    steps = chain_steps(num_index_qubits, columns)
+    flips = sum(len(targets) for _, targets in steps)
+    return GateCount(len(steps) + flips, flips)
 
 
 @dataclass(frozen=True)

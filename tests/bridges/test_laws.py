@@ -12,7 +12,7 @@ from torch import nn
 from torch.func import functional_call
 
 import hybridopt as ho
-from hybridopt.bridges import Generator, Memory, RandomSubspace, Twin
+from hybridopt.bridges import Generator, RandomSubspace, Twin
 
 from .networks import BRIDGES, NETWORKS, RECIPES, snapshot
 
@@ -308,18 +308,3 @@ def test_controls_cost_nothing_and_have_no_circuit(bridge, aer_calls):
     assert (quantum.num_qubits, quantum.num_angles) == (0, 0)
     assert quantum.step_cost(32) == ho.Cost() == executor.usage
     assert aer_calls == []
-
-
-def test_summary_says_what_is_where():
-    executor = ho.AerExecutor(shots=100, seed=1)
-    quantum = ho.to_quantum(RECIPES["mlp"]().network, Memory(), executor=executor)
-    lines = quantum.summary().splitlines()
-    assert lines[0] == "memory bridge of Sequential"
-    numbers = [line.split(maxsplit=1) for line in lines[1:-1]]
-    assert numbers == [
-        ["weights", "32"],
-        ["trainable", "32"],
-        ["qubits", "6"],
-        ["angles", "32"],
-    ]
-    assert lines[-1].endswith("2 settings, 200 shots")

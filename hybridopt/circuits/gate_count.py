@@ -1,0 +1,114 @@
+"""How long circuits are, as they stand or on a device."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import CircuitInstruction
+from qiskit.providers import BackendV2
+
+from hybridopt.errors import ArgumentError, ArgumentTypeError, MissingExtraError, ResourceError
+
+MOST_TRANSPILED = 50_000  # gates; Qiskit takes about a minute for so many
+LEVEL, SEED = 1, 0  # of the transpiler: what is counted twice is the same
+
+
+@dataclass(frozen=True)
+class GateCount:
+    """How long a circuit is.
+
+    Attributes:
+        depth: Gates on the longest path.
+        two_qubit: Gates on two qubits.
+    """
+
+    depth: int
+    two_qubit: int
+
+
+def count_gates(circuit: QuantumCircuit, backend: BackendV2 | None = None) -> GateCount:
+    """Depth and two-qubit gates; gates on more qubits are taken apart, barriers count nothing.
+
+    Args:
+        circuit: Its parameters may be free.
+        backend: Transpile for it first (level 1, seed 0); None counts the circuit as it stands.
+
+    Raises:
+        ArgumentError: If the circuit is wider than the device.
+        ResourceError: If it is too long to be transpiled.
+    """
+    if backend is not None:
+        circuit = _transpiled(circuit, backend)
+    elif any(_is_gate(item) and len(item.qubits) > 2 for item in circuit.data):
+        circuit = transpile(circuit, basis_gates=["u", "cx"], optimization_level=0)
+    two_qubit = sum(_is_gate(item) and len(item.qubits) == 2 for item in circuit.data)
+    return GateCount(circuit.depth(_is_gate), two_qubit)
+
+
+def check_transpilable(size: int) -> None:
+    """Refuse a circuit of so many gates that it would be transpiled for minutes.
+
+    Raises:
+        ResourceError: With the number that is taken.
+    """
+    if size > MOST_TRANSPILED:
+        raise ResourceError(
+            f"A circuit of {size:,} gates would be transpiled for minutes; at most "
+            f"{MOST_TRANSPILED:,} are taken. Name no backend to see its own gates."
+        )
+
+
+def find_backend(backend: object) -> BackendV2 | None:
+    """A backend by itself or by the name of one of qiskit-ibm-runtime's fakes.
+
+    Raises:
+        ArgumentTypeError: If it is neither.
+        ArgumentError: If there is no fake backend of this name.
+        MissingExtraError: If qiskit-ibm-runtime, which has them, is not installed.
+    """
+    if backend is None or isinstance(backend, BackendV2):
+        return backend
+    if not isinstance(backend, str):
+        raise ArgumentTypeError(
+            "Argument `backend` must be a qiskit BackendV2, the name of a fake backend such as "
+            f"'fake_brisbane', or None, but is of type {type(backend).__name__}."
+        )
+    return _fake_backend(backend)
+
+
+def _fake_backend(name: str) -> BackendV2:
+    try:
+        from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError(
+            f"Backend {name!r} is a fake of qiskit-ibm-runtime, which is not installed. Install "
+            "hybridopt with the extra `ibm`, or give a BackendV2."
+        ) from error
+    with warnings.catch_warnings():  # some fakes warn of their own error rates when they are made
+        warnings.simplefilter("ignore")
+        known = {backend.name: backend for backend in FakeProviderForBackendV2().backends()}
+    if name not in known:
+        raise ArgumentError(
+            f"There is no fake backend {name!r}. Known: {', '.join(sorted(known))}. Or give a "
+            "BackendV2, such as GenericBackendV2(num_qubits=5)."
+        )
+    backend = known[name]
+    assert isinstance(backend, BackendV2)
+    return backend
+
+
+def _transpiled(circuit: QuantumCircuit, backend: BackendV2) -> QuantumCircuit:
+    available = backend.num_qubits
+    if available is not None and circuit.num_qubits > available:
+        raise ArgumentError(
+            f"The circuit has {circuit.num_qubits} qubits, but the backend {backend.name} has "
+            f"{available}. Name a larger one, or none."
+        )
+    check_transpilable(circuit.size())
+    return transpile(circuit, backend, optimization_level=LEVEL, seed_transpiler=SEED)
+
+
+def _is_gate(item: CircuitInstruction) -> bool:
+    return not getattr(item.operation, "_directive", False)
