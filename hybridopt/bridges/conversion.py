@@ -39,11 +39,12 @@ def to_quantum(
     Args:
         network: Any torch module with trainable floating-point weights. It is copied and left as
             it is; train or eval mode is kept.
-        bridge: ``"memory"``, a control (``"twin"``, ``"random-subspace"``,
+        bridge: ``"memory"``, ``"generator"``, a control (``"twin"``, ``"random-subspace"``,
             ``"walsh-subspace"``), or an instance such as
             ``ho.bridges.Memory(form="full")``.
         executor: What runs the circuits; None is `AerExecutor()`.
-        gradient: ``"parameter-shift"``, or an instance of a gradient rule.
+        gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"`` where the bridge takes them, or
+            an instance of a gradient rule.
         **options: Of the bridge, if it is given by name.
 
     Returns:

@@ -1,0 +1,398 @@
+"""What do few trainable numbers buy? Every bridge and every control on digits, at four sizes.
+
+All train the weights of one network, 64-20-10 (1,510 weights), on the same samples with Adam; the
+learning rate of each method at each size comes from the same trials on a validation part. Seeds
+redraw starting weights, order of samples, random subspaces and angles; the split stays, so that
+no test sample ever chooses anything.
+
+The memory bridge is trained on Aer. The generator is trained by its twin, which is the same
+function to 1e-10: its first steps are done on Aer, too, and compared, and what is tested at the
+end are the weights that are read from its circuit. `--generator-on aer` trains it on Aer
+throughout, which takes about four times as long.
+
+    python examples/digits_ablation.py                    # about 8 minutes on two cores
+    python examples/digits_ablation.py --data mnist5k     # 784-20-10, about an hour
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+import os
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import nn
+from torch.nn.utils import parameters_to_vector
+
+import hybridopt as ho
+from hybridopt.bridges import Bridge, Generator, Memory, RandomSubspace, Twin, WalshSubspace
+
+HIDDEN = 20
+SIZES = (307, 505, 769, 1297)
+LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
+CHECKED_STEPS = 5  # of a generator, on Aer and by the twin
+VALIDATION = 0.2
+PUBLISHED = {307: 0.457, 505: 0.892, 769: 0.939, 1297: 0.946}  # Quantum-Train, an earlier run
+INK, MUTED = "#1f2933", "#7b8794"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared, and how hard each method is tuned."""
+
+    data: str = "digits"
+    sizes: tuple[int, ...] = SIZES
+    rates: tuple[float, ...] = LEARNING_RATES
+    seeds: int = 3
+    epochs: int = 25
+    batch_size: int = 64
+    samples: int | None = None
+    generator_on: str = "twin"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training; without a seed on the validation part."""
+
+    plan: Plan
+    method: str
+    size: int | None
+    rate: float
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of it."""
+
+    method: str
+    trainable: int
+    seed: int | None
+    learning_rate: float
+    accuracy: float
+    seconds: float
+    settings: int
+    trained_on: str
+    gap_to_twin: float | None  # largest difference of a weight
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, the trainable numbers it may have, and the seed of all that is drawn."""
+
+    network: nn.Sequential
+    size: int
+    seed: int
+
+    @property
+    def num_qubits(self) -> int:
+        """Of the generator, which has one outcome for each weight."""
+        return (sum(p.numel() for p in self.network.parameters()) - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class Method:
+    """One line of the comparison: what is trained at a number of trainable numbers."""
+
+    label: str
+    color: str
+    make: Callable[[Case], Bridge | nn.Module]
+    is_control: bool = False
+    sized: bool = True
+
+
+def generator(case: Case, *, residual: bool = True) -> Generator:
+    """The mapping takes m + 2 of the numbers, the angles the rest."""
+    angles = case.size - case.num_qubits - 2
+    return Generator(num_angles=angles, residual=residual, seed=case.seed)
+
+
+def frozen_generator(case: Case) -> Generator:
+    """The angles stay, and a hidden layer takes their numbers."""
+    angles, width = case.size - case.num_qubits - 2, (case.size - 1) // (case.num_qubits + 3)
+    return Generator(num_angles=angles, frozen=True, mapping="tanh", width=width, seed=case.seed)
+
+
+def random_subspace(case: Case) -> RandomSubspace:
+    """Redrawn by every seed."""
+    return RandomSubspace(num_parameters=case.size, seed=case.seed)
+
+
+def narrow(case: Case) -> nn.Module:
+    """A plain network of as many numbers: fewer hidden units."""
+    inputs, outputs = case.network[0].in_features, case.network[2].out_features
+    hidden = max(1, round((case.size - outputs) / (inputs + 1 + outputs)))
+    return mlp(inputs, hidden, outputs, case.seed)
+
+
+METHODS = {
+    "memory": Method("memory, sparse", "#6d28d9", lambda case: Memory(num_angles=case.size)),
+    "generator": Method("generator", "#0f766e", generator),
+    "generator-published": Method(
+        "generator, as published", "#2563eb", lambda case: generator(case, residual=False)
+    ),
+    "memory-dense": Method("memory, all weights", "#6d28d9", lambda _: Memory(), sized=False),
+    "memory-twin": Method(
+        "twin of the memory", "#a78bfa", lambda case: Twin(num_angles=case.size), is_control=True
+    ),
+    "generator-frozen": Method("frozen generator", "#0891b2", frozen_generator, is_control=True),
+    "random-subspace": Method("random subspace", "#be185d", random_subspace, is_control=True),
+    "walsh-subspace": Method(
+        "Walsh subspace",
+        "#a16207",
+        lambda case: WalshSubspace(num_parameters=case.size),
+        is_control=True,
+    ),
+    "classical-narrow": Method("classical, fewer units", INK, narrow, is_control=True),
+    "classical": Method("classical", INK, lambda case: case.network, is_control=True, sized=False),
+}
+
+
+def mlp(inputs: int, hidden: int, outputs: int, seed: int) -> nn.Sequential:
+    """A network with one hidden layer, drawn by the seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, outputs))
+
+
+def load(plan: Plan, *, tuning: bool) -> ho.Dataset:
+    """Training and test part; for tuning, two parts of the training part."""
+    data = ho.load_dataset(plan.data, seed=0)
+    x, y = data.train.x, data.train.y
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[: plan.samples]
+    if not tuning:
+        return replace(data, train=ho.data.Part(x[order], y[order]))
+    held_out = int(VALIDATION * len(order))
+    kept, validation = order[held_out:], order[:held_out]
+    parts = (ho.data.Part(x[rows], y[rows]) for rows in (kept, validation))
+    return replace(data, train=next(parts), test=next(parts))
+
+
+def carry(
+    plan: Plan, made: Bridge | nn.Module, network: nn.Module, *, tuning: bool
+) -> tuple[nn.Module, str]:
+    """What is trained, and on what."""
+    if isinstance(made, nn.Module):
+        return made, "torch"
+    is_generator = isinstance(made, Generator)
+    if is_generator and made.frozen:  # its one reading costs nothing
+        return ho.to_quantum(network, made), "Aer"
+    if (is_generator and plan.generator_on == "twin") or (tuning and isinstance(made, Memory)):
+        return ho.to_quantum(network, Twin(of=made)), "twin"
+    circuit = isinstance(made, Generator | Memory)
+    rule = "adjoint" if is_generator else "parameter-shift"
+    return ho.to_quantum(network, made, gradient=rule), "Aer" if circuit else "torch"
+
+
+def run(task: Task) -> Row:
+    """Train, and test what comes back as a plain network."""
+    torch.set_num_threads(1)
+    tuning, seed, plan = task.seed is None, task.seed or 0, task.plan
+    data = load(plan, tuning=tuning)
+    network = mlp(data.num_features, HIDDEN, data.num_outputs, seed)
+    made = METHODS[task.method].make(Case(network, task.size or 0, seed))
+    trained, where = carry(plan, made, network, tuning=tuning)
+    numbers = sum(p.numel() for p in trained.parameters() if p.requires_grad)
+    before = getattr(getattr(trained, "executor", None), "usage", ho.Cost())
+    options = {"lr": task.rate, "epochs": plan.epochs, "batch_size": plan.batch_size, "seed": seed}
+    history = ho.fit(trained, data, optimizer="adam", **options)
+    spent = getattr(getattr(trained, "executor", None), "usage", ho.Cost()) - before
+    gap = None
+    if isinstance(made, Generator) and where == "twin" and not tuning:
+        gap = gap_of_first_steps(made, network, data, options)
+        trained = on_circuit(made, network, trained)
+    elif isinstance(made, Memory) and not tuning:
+        twin = ho.to_quantum(network, Twin(of=made))
+        ho.fit(twin, data, optimizer="adam", **options)
+        gap = largest_difference(trained, twin)
+    readout = "circuit" if hasattr(trained, "circuit") else None
+    classical = ho.to_classical(trained, readout=readout) if readout else trained
+    return Row(
+        method=task.method,
+        trainable=numbers,
+        seed=task.seed,
+        learning_rate=task.rate,
+        accuracy=accuracy(classical, data),
+        seconds=sum(history.seconds),
+        settings=spent.settings,
+        trained_on=where,
+        gap_to_twin=gap,
+    )
+
+
+def on_circuit(made: Generator, network: nn.Module, twin: nn.Module) -> ho.QuantumNetwork:
+    """The circuit with the twin's angles and mapping."""
+    circuit = ho.to_quantum(network, made, gradient="adjoint")
+    circuit.load_state_dict(twin.state_dict())
+    return circuit
+
+
+def gap_of_first_steps(
+    made: Generator, network: nn.Module, data: ho.Dataset, options: dict[str, object]
+) -> float:
+    """Largest difference of a weight after some steps on Aer and by the twin."""
+    few = slice(0, CHECKED_STEPS * int(str(options["batch_size"])))
+    part = replace(data, train=ho.data.Part(data.train.x[few], data.train.y[few]))
+    pair = ho.to_quantum(network, made, gradient="adjoint"), ho.to_quantum(network, Twin(of=made))
+    for quantum in pair:
+        ho.fit(quantum, part, optimizer="adam", **{**options, "epochs": 1})
+    return largest_difference(*pair)
+
+
+def largest_difference(first: nn.Module, second: nn.Module) -> float:
+    """Of a weight."""
+    vectors = [
+        parameters_to_vector(ho.to_classical(q).parameters()).detach() for q in (first, second)
+    ]
+    return float((vectors[0] - vectors[1]).abs().max())
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, data: ho.Dataset) -> float:
+    """On the test part."""
+    assert data.test is not None
+    return float((network(data.test.x).argmax(1) == data.test.y).double().mean())
+
+
+def compare(plan: Plan, workers: int) -> list[Row]:
+    """Tune every method at every size by the same trials, then train it with every seed."""
+    every = [
+        (name, size)
+        for name, method in METHODS.items()
+        for size in (plan.sizes if method.sized else (None,))
+    ]
+    every.sort(key=lambda pair: ("generator" not in pair[0], -(pair[1] or 0)))  # longest first
+    trials = [Task(plan, name, size, rate, None) for name, size in every for rate in plan.rates]
+    with many(workers) as each, progress_bar() as bar:
+        tried = list(bar.track(each(run, trials), total=len(trials), description="tuning"))
+        rates: dict[tuple[str, int | None], float] = {}
+        for first, pair in enumerate(every):
+            rows = tried[first * len(plan.rates) :][: len(plan.rates)]
+            rates[pair] = max(rows, key=lambda row: row.accuracy).learning_rate
+        finals = [
+            Task(plan, name, size, rates[name, size], seed)
+            for name, size in every
+            for seed in range(plan.seeds)
+        ]
+        return list(bar.track(each(run, finals), total=len(finals), description="seeds"))
+
+
+@contextmanager
+def many(workers: int) -> Iterator[Callable[..., Iterator[Row]]]:
+    """A map over processes, or over none."""
+    if workers == 1:
+        yield map
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"  # the processes have one core each
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        yield pool.map
+
+
+def progress_bar() -> Progress:
+    """Name, bar, count and time."""
+    columns = (TextColumn("{task.description:<7}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn())
+
+
+def grouped(rows: Sequence[Row]) -> dict[str, dict[int, list[Row]]]:
+    """By method and trainable numbers."""
+    groups: dict[str, dict[int, list[Row]]] = {name: {} for name in METHODS}
+    for row in rows:
+        groups[row.method].setdefault(row.trainable, []).append(row)
+    return {name: dict(sorted(sizes.items())) for name, sizes in groups.items() if sizes}
+
+
+def spread(rows: Sequence[Row]) -> tuple[float, float]:
+    """Mean and standard deviation of the accuracy."""
+    values = [row.accuracy for row in rows]
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def write_tables(rows: Sequence[Row], folder: Path) -> str:
+    """Every run as CSV; means over seeds as Markdown, which is returned."""
+    with (folder / "runs.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(asdict(rows[0])))
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    lines = [
+        "| method | trainable | test accuracy | learning rate | trained on | seconds | settings "
+        "| largest gap to the twin |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, sizes in grouped(rows).items():
+        control = "control: " if METHODS[name].is_control else ""
+        for numbers, group in sizes.items():
+            mean, deviation = spread(group)
+            gaps = [row.gap_to_twin for row in group if row.gap_to_twin is not None]
+            seconds = statistics.fmean(row.seconds for row in group)
+            lines.append(
+                f"| {control}{METHODS[name].label} | {numbers:,} | {mean:.3f} ± {deviation:.3f} "
+                f"| {group[0].learning_rate:g} | {group[0].trained_on} | {seconds:.1f} "
+                f"| {group[0].settings:,} | {f'{max(gaps):.0e}' if gaps else ''} |"
+            )
+    table = "\n".join(lines) + "\n"
+    (folder / "table.md").write_text(table, encoding="utf-8")
+    return table
+
+
+def draw(rows: Sequence[Row], title: str) -> Figure:
+    """Accuracy against trainable numbers, a line a method, with its spread over the seeds."""
+    figure = Figure(figsize=(9, 5.2), layout="constrained")
+    axes = figure.subplots()
+    for name, sizes in grouped(rows).items():
+        _draw_method(axes, METHODS[name], sizes)
+    axes.set_xlabel("trainable numbers")
+    axes.set_ylabel("test accuracy")
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    axes.grid(axis="y", color="#e4e7eb")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
+def _draw_method(axes: Axes, method: Method, sizes: dict[int, list[Row]]) -> None:
+    means, deviations = zip(*(spread(group) for group in sizes.values()), strict=True)
+    style = "--" if method.is_control else "-"
+    label = f"control: {method.label}" if method.is_control else method.label
+    axes.errorbar(
+        list(sizes), means, yerr=deviations, color=method.color, linestyle=style, marker="o",
+        markersize=5, capsize=3, linewidth=1.6, label=label,
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--data", choices=("digits", "mnist5k"), default="digits")
+    parser.add_argument("--output", type=Path, default=Path("results/digits_ablation"))
+    parser.add_argument("--epochs", type=int, default=Plan.epochs)
+    parser.add_argument("--seeds", type=int, default=Plan.seeds)
+    parser.add_argument("--workers", type=int, default=2, help="processes, one core each")
+    parser.add_argument("--generator-on", choices=("twin", "aer"), default="twin")
+    parser.add_argument("--quick", action="store_true", help="one epoch, to see that all runs")
+    given = parser.parse_args(arguments)
+    plan = Plan(
+        data=given.data, epochs=given.epochs, seeds=given.seeds, generator_on=given.generator_on
+    )
+    if given.quick:
+        plan = replace(plan, sizes=(60, 160), rates=(0.1,), seeds=2, epochs=1, samples=150)
+    given.output.mkdir(parents=True, exist_ok=True)
+    rows = compare(plan, given.workers)
+    print(write_tables(rows, given.output))
+    title = f"{given.data}: a network of {HIDDEN} hidden units, {plan.seeds} seeds"
+    draw(rows, title).savefig(given.output / "accuracy.png", dpi=150)
+    print(f"Written: {given.output}/runs.csv, table.md, accuracy.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The comparison on digits: sizes, splits and effort are as it says, and it runs to its picture."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+import hybridopt as ho
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "digits_ablation.py"
+
+
+@pytest.fixture(scope="module")
+def example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("digits_ablation_example", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
+        spec.loader.exec_module(module)
+        yield module
+
+
+def trained_numbers(example, name: str, size: int) -> int:
+    network = example.mlp(64, example.HIDDEN, 10, seed=1)
+    made = example.METHODS[name].make(example.Case(network, size, 1))
+    trained, _ = example.carry(example.Plan(), made, network, tuning=True)
+    return sum(p.numel() for p in trained.parameters() if p.requires_grad)
+
+
+def test_methods_have_as_many_trainable_numbers(example):
+    """But for whole hidden units: 14 numbers of the frozen generator, 75 of a narrow network."""
+    step = {"generator-frozen": 14, "classical-narrow": 38}
+    for name, method in example.METHODS.items():
+        for size in (307, 1297):
+            expected = size if method.sized else 1510
+            assert abs(trained_numbers(example, name, size) - expected) <= step.get(name, 0)
+
+
+def rows_of(part) -> set[bytes]:
+    return {bytes(row.contiguous().view(torch.uint8).tolist()) for row in part.x}
+
+
+def test_tuning_sees_no_test_sample(example):
+    plan = example.Plan()
+    final, tuning = (example.load(plan, tuning=wanted) for wanted in (False, True))
+    test = rows_of(final.test)
+    assert rows_of(tuning.train) | rows_of(tuning.test) == rows_of(final.train)
+    assert not rows_of(tuning.train) & rows_of(tuning.test)
+    assert not (rows_of(tuning.train) | rows_of(tuning.test)) & test
+    assert len(tuning.test) == int(0.2 * len(final.train))
+
+
+def test_every_method_gets_the_same_trials_and_seeds(example, monkeypatch):
+    seen = []
+
+    def run(task):
+        seen.append(task)
+        best = task.method == "memory" and task.rate == 0.1
+        return example.Row(task.method, 7, task.seed, task.rate, 0.5 + best, 1.0, 0, "torch", None)
+
+    monkeypatch.setattr(example, "run", run)
+    plan = replace(example.Plan(), sizes=(100, 200), rates=(0.01, 0.1), seeds=3)
+    rows = example.compare(plan, workers=1)
+    places = {(task.method, task.size) for task in seen}
+    assert {name for name, _ in places} == set(example.METHODS)
+    trials = Counter((task.method, task.size) for task in seen if task.seed is None)
+    finals = Counter((task.method, task.size) for task in seen if task.seed is not None)
+    assert trials == dict.fromkeys(places, 2)
+    assert finals == dict.fromkeys(places, 3)
+    assert {row.learning_rate for row in rows if row.method == "memory"} == {0.1}
+    assert {row.learning_rate for row in rows if row.method != "memory"} == {0.01}
+
+
+@pytest.mark.parametrize("where", ["twin", "aer"])
+def test_generators_end_on_their_circuit(example, where, aer_calls):
+    plan = replace(example.Plan(), epochs=1, samples=100, generator_on=where)
+    row = example.run(example.Task(plan, "generator", 60, 0.1, 1))
+    assert row.trainable == 60
+    assert row.trained_on == {"twin": "twin", "aer": "Aer"}[where]
+    assert len(aer_calls) > 0
+    if where == "twin":
+        assert row.settings == 0
+        assert row.gap_to_twin <= 1e-6  # float32 weights of order one
+    else:
+        assert row.settings > 0
+
+
+@pytest.mark.slow
+def test_quick_run_writes_tables_and_picture(example, tmp_path, capsys):
+    example.main(["--quick", "--workers", "1", "--output", str(tmp_path / "out")])
+    folder = tmp_path / "out"
+    with (folder / "runs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * (8 * 2 + 2)
+    accuracies = {(row["method"], row["trainable"], row["seed"]): row["accuracy"] for row in rows}
+    for (method, numbers, seed), value in accuracies.items():
+        if method == "memory":  # the circuit and its formula, trained alike
+            assert accuracies["memory-twin", numbers, seed] == value
+    table = (folder / "table.md").read_text()
+    assert table in capsys.readouterr().out
+    assert len(table.splitlines()) == 2 + 8 * 2 + 2
+    assert (folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_generator_is_the_one_that_was_trained(example):
+    """What is carried to the circuit computes what the twin computes."""
+    network = example.mlp(64, example.HIDDEN, 10, seed=1)
+    made = example.generator(example.Case(network, 60, 1))
+    twin = ho.to_quantum(network, ho.bridges.Twin(of=made))
+    with torch.no_grad():
+        twin.mapping.last.weight.fill_(0.1)
+        twin.angles.add_(0.3)
+    circuit = example.on_circuit(made, network, twin)
+    x = torch.ones(2, 64)
+    torch.testing.assert_close(circuit(x), twin(x), rtol=0, atol=1e-5)
+    assert circuit.executor.usage.settings == 1
