@@ -17,6 +17,7 @@ from torch.nn import functional
 from hybridopt.bridges.quantum_network import uncast
 from hybridopt.circuits.mesh import Mesh as MeshShape
 from hybridopt.circuits.mesh_program import mesh_program, num_qubits_of
+from hybridopt.errors import ArgumentTypeError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.mesh_choice import Pass, choose, reason
@@ -176,7 +177,12 @@ class MeshLayer(nn.Module):
         """Outputs ``(groups, B, m)`` in the shape that the layer returns."""
 
     def _output_shape(self, x: Tensor) -> torch.Size:
-        """Torch's own complaint about what does not fit."""
+        """Torch's own complaint about what does not fit; of dtypes it says nothing there."""
+        if x.dtype != self.like.dtype and not torch.is_autocast_enabled():
+            raise ArgumentTypeError(
+                f"The weights of this mesh are {self.like.dtype}, but its input is {x.dtype}. "
+                "Convert the input by `x.to(dtype)`, or the network by `network.to(dtype)`."
+            )
         weight = torch.empty(self.weight_shape, dtype=self.like.dtype, device="meta")
         with torch.no_grad():
             return self._classical(x.detach().to("meta"), weight, None).shape
