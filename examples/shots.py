@@ -1,0 +1,354 @@
+"""What does a weight cost in shots? The memory bridge on digits, from one shot a weight to exact.
+
+All 1,510 weights of a network 64-20-10 stand in one circuit of 12 qubits. "s shots a weight" are
+s N shots a setting, N = 2,048 places; a step of training takes two settings, whatever the batch.
+The network is trained from random weights in residual form, rho = 0.1, and folded each epoch.
+What was trained is then tested twice: with the weights that follow from the angles, and with those
+that the circuit gives for as many shots as it was trained with. Beside it stand a network that was
+trained exactly and is only read with shots, the twin (the same law in torch, no circuit), and
+the classical network. The learning rate of each comes from the same trials on a part of the
+training samples, for the memory bridge by its twin.
+
+    python examples/shots.py                    # about 4 minutes on two cores
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+import os
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import nn
+
+import hybridopt as ho
+
+HIDDEN = 20
+SHOTS = (1, 2, 4, 8, 32, 128, None)  # a weight; None is exact
+LEARNING_RATES = (0.003, 0.01, 0.03, 0.1)
+SCALE = 0.1  # how far one epoch can move a weight
+READINGS = 10  # of the circuit, averaged
+VALIDATION = 0.2
+INK, MUTED = "#1f2933", "#7b8794"
+ANGLES, CIRCUIT, EXACT = "#6d28d9", "#be185d", "#0f766e"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much every method gets."""
+
+    shots: tuple[int | None, ...] = SHOTS
+    rates: tuple[float, ...] = LEARNING_RATES
+    seeds: int = 3
+    epochs: int = 20
+    batch_size: int = 32
+    samples: int | None = None
+
+
+QUICK = Plan(shots=(1, 8, None), rates=(0.03, 0.1), seeds=2, epochs=1, samples=128)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training; without a seed on the validation part."""
+
+    plan: Plan
+    method: str  # "memory", "twin" or "classical"
+    shots: int | None
+    rate: float
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of it.
+
+    Attributes:
+        method: What was trained; ``"exact, read with shots"`` was trained without.
+        shots_a_weight: In training and in reading; None is exact.
+        seed: Of weights, order and shots.
+        learning_rate: Of Adam.
+        by_angles: Test accuracy with the weights that follow from the angles.
+        by_circuit: Test accuracy with weights that are read, mean over some readings.
+        seconds: Of the training steps.
+        settings: That were run in training.
+        shots: In all of training, the look at the metric after each epoch included.
+    """
+
+    method: str
+    shots_a_weight: int | None
+    seed: int | None
+    learning_rate: float
+    by_angles: float
+    by_circuit: float | None
+    seconds: float
+    settings: int
+    shots: int
+
+
+READ_ONLY = "exact, read with shots"
+
+
+def mlp(data: ho.Dataset, seed: int) -> nn.Sequential:
+    """A network with one hidden layer, drawn by the seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        first = nn.Linear(data.num_features, HIDDEN)
+        return nn.Sequential(first, nn.Tanh(), nn.Linear(HIDDEN, data.num_outputs))
+
+
+def load(plan: Plan, *, tuning: bool) -> ho.Dataset:
+    """Training and test part; for tuning, two parts of the training part."""
+    data = ho.load_dataset("digits", seed=0)
+    x, y = data.train.x, data.train.y
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[: plan.samples]
+    if not tuning:
+        return replace(data, train=ho.data.Part(x[order], y[order]))
+    held_out = int(VALIDATION * len(order))
+    parts = (ho.data.Part(x[rows], y[rows]) for rows in (order[held_out:], order[:held_out]))
+    return replace(data, train=next(parts), test=next(parts))
+
+
+def executor(network: nn.Module, shots: int | None, seed: int) -> ho.AerExecutor:
+    """With so many shots for each of the N places of the network's weights."""
+    num_weights = sum(p.numel() for p in network.parameters())
+    places = 1 << (num_weights - 1).bit_length()
+    return ho.AerExecutor(shots=None if shots is None else shots * places, seed=seed)
+
+
+def run(task: Task) -> list[Row]:
+    """Train and test; the memory bridge without shots is also read with every number of them."""
+    torch.set_num_threads(1)
+    plan, seed = task.plan, task.seed or 0
+    data = load(plan, tuning=task.seed is None)
+    network = trained = mlp(data, seed)
+    if task.method != "classical":
+        runs_on = executor(network, task.shots, seed)
+        trained = ho.to_quantum(network, task.method, executor=runs_on, scale=SCALE, fold="epoch")
+    history = ho.fit(
+        trained, (data.train.x, data.train.y), optimizer="adam", lr=task.rate, epochs=plan.epochs,
+        batch_size=plan.batch_size, seed=seed,
+    )  # fmt: skip
+    row = Row(
+        method=task.method,
+        shots_a_weight=task.shots,
+        seed=task.seed,
+        learning_rate=task.rate,
+        by_angles=accuracy(ho.to_classical(trained) if trained is not network else network, data),
+        by_circuit=None if trained is network else read_accuracy(trained, data),
+        seconds=sum(record.seconds for record in history),
+        settings=sum(record.settings for record in history),
+        shots=sum(record.shots for record in history),
+    )
+    if task.method != "memory" or task.shots is not None:
+        return [row]
+    return [row, *read_with_shots(trained, row, data, plan.shots)]
+
+
+def read_with_shots(
+    trained: ho.QuantumNetwork, row: Row, data: ho.Dataset, numbers: Sequence[int | None]
+) -> Iterator[Row]:
+    """What was trained without shots, read with each number of them."""
+    for shots in numbers:
+        if shots is not None:
+            trained.executor = ho.AerExecutor(shots=shots * trained.num_angles, seed=row.seed)
+            read = read_accuracy(trained, data)
+            yield replace(row, method=READ_ONLY, shots_a_weight=shots, by_circuit=read)
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, data: ho.Dataset) -> float:
+    """On the test part."""
+    assert data.test is not None
+    return float((network(data.test.x).argmax(1) == data.test.y).double().mean())
+
+
+def read_accuracy(trained: ho.QuantumNetwork, data: ho.Dataset) -> float:
+    """Mean over readings of all weights, each with the executor's shots."""
+    trained.train()  # in `eval()` mode, one reading would serve for all
+    return statistics.fmean(
+        accuracy(ho.to_classical(trained, readout="circuit"), data) for _ in range(READINGS)
+    )
+
+
+def experiment(plan: Plan, workers: int) -> list[Row]:
+    """Tune every method at every number of shots by the same trials, then train with each seed."""
+    every: list[tuple[str, int | None]] = [("twin", shots) for shots in plan.shots]
+    every.append(("classical", None))
+    trials = [Task(plan, *pair, rate, None) for pair in every for rate in plan.rates]
+    with many(workers) as each, progress_bar() as bar:
+        tried = list(bar.track(each(run, trials), total=len(trials), description="tuning"))
+        rates: dict[tuple[str, int | None], float] = {}
+        for first, pair in enumerate(every):
+            rows = [row for (row,) in tried[first * len(plan.rates) :][: len(plan.rates)]]
+            rates[pair] = max(rows, key=lambda row: row.by_angles).learning_rate
+        finals = [
+            Task(plan, method, shots, rates["twin" if method == "memory" else method, shots], seed)
+            for method, shots in [*(("memory", shots) for shots in plan.shots), *every]
+            for seed in range(plan.seeds)
+        ]
+        done = list(bar.track(each(run, finals), total=len(finals), description="seeds"))
+    return [row for rows in done for row in rows]
+
+
+@contextmanager
+def many(workers: int) -> Iterator[Callable[..., Iterator[list[Row]]]]:
+    """A map over processes, or over none."""
+    if workers == 1:
+        yield map
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"  # the processes have one core each
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        yield pool.map
+
+
+def progress_bar() -> Progress:
+    """Name, bar, count and time."""
+    columns = (TextColumn("{task.description:<7}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn())
+
+
+Group = dict[int | None, list[Row]]
+
+
+def grouped(rows: Sequence[Row], method: str) -> Group:
+    """Rows of a method by shots a weight, few to many, exact last."""
+    own = [row for row in rows if row.method == method]
+    order = sorted({row.shots_a_weight for row in own}, key=lambda s: (s is None, s or 0))
+    return {shots: [row for row in own if row.shots_a_weight == shots] for shots in order}
+
+
+def spread(rows: Sequence[Row], column: str) -> tuple[float, float]:
+    """Mean and standard deviation over the seeds."""
+    values = [getattr(row, column) for row in rows]
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def write_tables(rows: Sequence[Row], folder: Path) -> str:
+    """Every run as CSV; means over seeds as Markdown, which is returned."""
+    with (folder / "runs.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(asdict(rows[0])))
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    lines = [
+        "| method | shots a weight | from the angles | read by the circuit | learning rate "
+        "| seconds | shots in training |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for method in dict.fromkeys(row.method for row in rows):
+        for shots, group in grouped(rows, method).items():
+            cells = [
+                method if method in ("memory", READ_ONLY) else f"control: {method}",
+                "exact" if shots is None else f"{shots}",
+                _number(group, "by_angles"),
+                "" if group[0].by_circuit is None else _number(group, "by_circuit"),
+                f"{group[0].learning_rate:g}",
+                f"{statistics.fmean(row.seconds for row in group):.1f}",
+                f"{group[0].shots:,}",
+            ]
+            if method == "classical":
+                cells[1] = ""
+            lines.append(f"| {' | '.join(cells)} |")
+    table = "\n".join(lines) + "\n"
+    (folder / "table.md").write_text(table, encoding="utf-8")
+    return table
+
+
+def _number(group: Sequence[Row], column: str) -> str:
+    return "{:.3f} ± {:.3f}".format(*spread(group, column))
+
+
+def draw(rows: Sequence[Row], plan: Plan) -> Figure:
+    """Accuracy against shots a weight: a line at the means, a dot for each seed."""
+    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
+    axes = figure.subplots()
+    memory, twin = grouped(rows, "memory"), grouped(rows, "twin")
+    places = {shots: place for place, shots in enumerate(memory)}
+    mean, deviation = spread(grouped(rows, "classical")[None], "by_angles")
+    axes.axhspan(mean - deviation, mean + deviation, color=INK, alpha=0.07, linewidth=0)
+    axes.axhline(mean, color=INK, linewidth=1.2, linestyle="--", label="control: classical network")
+    for column, color, how in (
+        ("by_angles", ANGLES, "weights from the angles"),
+        ("by_circuit", CIRCUIT, "weights read with these shots"),
+    ):
+        _line(axes, memory, column, places, color, f"memory, {how}")
+        _line(axes, twin, column, places, color, f"control: its twin, {how}", twin=True)
+    read_only = grouped(rows, READ_ONLY)
+    _line(axes, read_only, "by_circuit", places, EXACT, "trained exactly, read with these shots")
+    axes.set_xticks(list(places.values()), [_label(shots, memory) for shots in places])
+    axes.set_xlabel("shots a weight, in training and in reading (in all of training)", color=INK)
+    axes.set_ylabel("test accuracy", color=INK)
+    axes.set_title(
+        f"Digits, 64-20-10, rho = {SCALE}: 1,510 weights in one circuit\n"
+        f"lines: means of {plan.seeds} seeds; small dots: seeds; band: spread of the classical",
+        loc="left", fontsize=10, color=INK,
+    )  # fmt: skip
+    axes.grid(axis="y", color="#e4e7eb")
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=MUTED)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8.5, loc="lower right")
+    return figure
+
+
+def _label(shots: int | None, memory: Group) -> str:
+    if shots is None:
+        return "exact"
+    return f"{shots}\n({memory[shots][0].shots / 1e6:,.3g} M)"
+
+
+def _line(
+    axes: Axes,
+    groups: Group,
+    column: str,
+    places: dict[int | None, int],
+    color: str,
+    label: str,
+    *,
+    twin: bool = False,
+) -> None:
+    """Means with the single seeds; a twin's as open diamonds that no line joins."""
+    xs = [places[shots] for shots in groups]
+    means = [spread(group, column)[0] for group in groups.values()]
+    if twin:
+        look = {"linestyle": "none", "marker": "D", "markerfacecolor": "none", "markersize": 8}
+    else:
+        look = {"linewidth": 1.8, "marker": "o", "markersize": 5}
+        for x, group in zip(xs, groups.values(), strict=True):
+            dots = [getattr(row, column) for row in group]
+            axes.scatter([x] * len(dots), dots, s=9, color=color, alpha=0.45, linewidths=0)
+    axes.plot(xs, means, color=color, label=label, **look)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--output", type=Path, default=Path("results/shots"))
+    parser.add_argument("--epochs", type=int, help=f"default: {Plan.epochs}")
+    parser.add_argument("--seeds", type=int, help=f"default: {Plan.seeds}")
+    parser.add_argument("--workers", type=int, default=2, help="processes, one core each")
+    parser.add_argument("--quick", action="store_true", help="one epoch, to see that all runs")
+    given = parser.parse_args(arguments)
+    for name in ("epochs", "seeds", "workers"):
+        if getattr(given, name) is not None and getattr(given, name) < 1:
+            parser.error(f"--{name} must be 1 or more")
+    plan = QUICK if given.quick else Plan()
+    plan = replace(plan, epochs=given.epochs or plan.epochs, seeds=given.seeds or plan.seeds)
+    given.output.mkdir(parents=True, exist_ok=True)
+    rows = experiment(plan, given.workers)
+    print(write_tables(rows, given.output))
+    draw(rows, plan).savefig(given.output / "shots.png", dpi=110)
+    print(f"Written: {given.output}/runs.csv, table.md, shots.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Shots a weight: what the example counts, how it chooses, and that it writes what it says."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+import hybridopt as ho
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "shots.py"
+
+
+@pytest.fixture(scope="module")
+def example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("shots_example", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
+        spec.loader.exec_module(module)
+        yield module
+
+
+def test_shots_a_weight_are_counted_for_every_place_of_the_circuit(example):
+    data = ho.load_dataset("digits", seed=0)
+    network = example.mlp(data, 0)
+    assert sum(p.numel() for p in network.parameters()) == 1510
+    executor = example.executor(network, 3, 0)
+    assert executor.shots == 3 * 2048 == 3 * ho.to_quantum(network, executor=executor).num_angles
+    assert example.executor(network, None, 0).shots is None
+
+
+def test_tuning_sees_no_test_sample(example):
+    data = ho.load_dataset("digits", seed=0)
+    tuning = example.load(example.Plan(), tuning=True)
+    assert len(tuning.train.x) + len(tuning.test.x) == len(data.train.x)
+    known = {tuple(row) for row in data.train.x.tolist()}
+    assert {tuple(row) for row in tuning.test.x.tolist()} <= known
+    assert torch.equal(example.load(example.Plan(), tuning=False).test.x, data.test.x)
+
+
+def test_a_reading_is_taken_anew_each_time(example):
+    data = example.load(example.QUICK, tuning=False)
+    network = example.mlp(data, 0)
+    executor = example.executor(network, 1, 0)
+    quantum = ho.to_quantum(network, executor=executor, scale=example.SCALE).eval()
+    read = example.read_accuracy(quantum, data)
+    assert executor.usage.settings == example.READINGS
+    assert read * example.READINGS * len(data.test.y) == pytest.approx(
+        round(read * example.READINGS * len(data.test.y))
+    )
+
+
+def test_a_quick_run_writes_table_rows_and_picture(example, tmp_path, capsys):
+    folder = tmp_path / "shots"
+    example.main(["--quick", "--workers", "1", "--seeds", "1", "--output", str(folder)])
+    assert {path.name for path in folder.iterdir()} == {"table.md", "runs.csv", "shots.png"}
+    table = (folder / "table.md").read_text()
+    assert table in capsys.readouterr().out
+    with (folder / "runs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    methods = ["memory", example.READ_ONLY, "twin", "classical"]
+    assert set(methods) == {row["method"] for row in rows}
+    by_key = {(row["method"], row["shots_a_weight"]): row for row in rows}
+    assert set(by_key) == {
+        *((method, shots) for method in ("memory", "twin") for shots in ("1", "8", "")),
+        *((example.READ_ONLY, shots) for shots in ("1", "8")),
+        ("classical", ""),
+    }
+    # two settings a step of which there are four, and one for the test at the end of the epoch
+    assert int(by_key["memory", "8"]["shots"]) == 9 * 8 * 2048
+    assert int(by_key["twin", "8"]["shots"]) == int(by_key["memory", ""]["shots"]) == 0
+    assert float(by_key["memory", ""]["by_angles"]) == float(by_key["twin", ""]["by_angles"])
+    assert (folder / "shots.png").read_bytes()[1:4] == b"PNG"
+
+
+@pytest.mark.parametrize("name", ["epochs", "seeds", "workers"])
+def test_refuses_none(example, name, capsys):
+    with pytest.raises(SystemExit):
+        example.main([f"--{name}", "0"])
+    assert f"--{name} must be 1 or more" in capsys.readouterr().err
