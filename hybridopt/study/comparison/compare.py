@@ -18,7 +18,8 @@ from hybridopt.data import Dataset, as_dataset
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import Executor
 from hybridopt.study.comparison.budget import DEFAULT_EPOCHS, Budget
-from hybridopt.study.comparison.method import FORMS, Method
+from hybridopt.study.comparison.method import Method
+from hybridopt.study.comparison.method_text import FORMS
 from hybridopt.study.comparison.plan import ExecutorSource, Plan, with_batch_size
 from hybridopt.study.comparison.redraw import NetworkSource, check_network_source
 from hybridopt.study.comparison.running import all_runs
@@ -26,6 +27,7 @@ from hybridopt.study.comparison.storage import RunFiles
 from hybridopt.study.comparison.study import Study
 from hybridopt.study.comparison.tuning import DEFAULT_TRIALS, Tuning
 from hybridopt.study.comparison.workers import default_workers
+from hybridopt.training.loop import executors_of
 
 PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch", "numpy")
 
@@ -126,7 +128,7 @@ def compare(
     checks.optional_integer("workers", workers, minimum=1)
     checks.boolean("progress", progress)
     files = None if output is None else RunFiles(Path(output))
-    with _stream_left_alone(plan.executor):
+    with _streams_left_alone(plan):
         sample = plan.check(chosen, numbers[0])
         runs = all_runs(
             plan,
@@ -259,14 +261,17 @@ def _is_function(thing: object) -> bool:
 
 
 @contextmanager
-def _stream_left_alone(executor: ExecutorSource) -> Iterator[None]:
-    """Give an executor of the caller's its place in the random stream back."""
-    before = executor.state_dict() if isinstance(executor, Executor) else None
+def _streams_left_alone(plan: Plan) -> Iterator[None]:
+    """Give executors of the caller's their places in their random streams back."""
+    executors = executors_of(plan.network) if isinstance(plan.network, nn.Module) else []
+    if isinstance(plan.executor, Executor):
+        executors.append(plan.executor)
+    before = [executor.state_dict() for executor in executors]
     try:
         yield
     finally:
-        if before is not None and isinstance(executor, Executor):
-            executor.load_state_dict(before)
+        for executor, state in zip(executors, before, strict=True):
+            executor.load_state_dict(state)
 
 
 def _details(plan: Plan, methods: Sequence[Method], data: Dataset) -> dict[str, Any]:

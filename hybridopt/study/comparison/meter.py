@@ -33,6 +33,11 @@ class Meter:
         self.seconds = 0.0
         self.cost = Cost()
 
+    @property
+    def epochs_allowed(self) -> int | None:
+        """Of the budget; None where it does not bound them."""
+        return self._limits.epochs
+
     def begin_epoch(self) -> None:
         """Start the clock."""
         self._started = time.perf_counter()
@@ -75,23 +80,30 @@ class MeteredBatches(IterableDataset[Batch]):
     """The batches of one epoch after the other; none comes once the budget is spent.
 
     The training loop asks for a batch when the step before is whole, so that is where steps are
-    counted: no step is cut, and none begins that the budget does not allow.
+    counted: no step is cut, and none begins that the budget does not allow. A batch that is only
+    looked at, to try its shape, is drawn again.
     """
 
     def __init__(self, part: Part, batch_size: int | None, seed: int, meter: Meter) -> None:
         generator = torch.Generator().manual_seed(seed)
         self._batches = TensorBatches(part, batch_size, generator)
         self._meter = meter
+        self._generator = generator
+        self._unused: torch.Tensor | None = None  # state before an order that no step has used
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[Batch]:
+        if self._unused is not None:
+            self._generator.set_state(self._unused)
+        self._unused = self._generator.get_state()
         self._meter.begin_epoch()
         for batch in self._batches:
             self._meter.begin_step()
             yield batch
             self._meter.end_step()
+            self._unused = None
             if self._meter.exceeded():
                 return
 

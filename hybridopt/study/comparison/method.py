@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Any
@@ -13,10 +11,8 @@ from hybridopt import checks, gradients
 from hybridopt.bridges import BRIDGES, Bridge
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.optim import OPTIMIZERS
-
-DEFAULT_OPTIMIZER = "adam"
-FORMS = '"adam", "memory+adam", or a chain such as "adam:3 > memory+adam:5 > adam:10"'
-_TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
+from hybridopt.study.comparison.method_text import FORMS, canonical, roles, share_of, split, term
+from hybridopt.training.schedulers import SCHEDULERS
 
 
 @dataclass(frozen=True)
@@ -31,6 +27,7 @@ class Stage:
         options: Further options of the optimizer.
         gradient: Name of the gradient rule of the circuits.
         batch_size: ``"auto"``, None (all samples) or a number.
+        scheduler: Name of a learning-rate schedule over the stage's epochs; None keeps the rate.
         seeded: Whether the bridge's own random numbers were fixed by the user.
     """
 
@@ -41,6 +38,7 @@ class Stage:
     options: Mapping[str, Any] = field(default_factory=dict)
     gradient: str = "parameter-shift"
     batch_size: int | str | None = "auto"
+    scheduler: str | None = None
     seeded: bool = False
 
     @property
@@ -66,6 +64,7 @@ class Stage:
             "options": {key: repr(value) for key, value in self.options.items()},
             "gradient": self.gradient if self.bridge is not None else None,
             "batch_size": self.batch_size,
+            "scheduler": self.scheduler,
         }
 
 
@@ -86,6 +85,8 @@ class Method:
         optimizer_options: Options of every optimizer.
         gradient: Name of the gradient rule of the circuits.
         batch_size: ``"auto"``, None for all samples, or a number.
+        scheduler: Name of a learning-rate schedule, as `hybridopt.fit` takes it; it runs over the
+            epochs of each stage, so the budget must have some.
 
     Raises:
         UnknownNameError: For an unknown optimizer, bridge or option; the nearest are listed.
@@ -108,29 +109,44 @@ class Method:
         optimizer_options: Mapping[str, Any] | None = None,
         gradient: str = "parameter-shift",
         batch_size: int | str | None = "auto",
+        scheduler: str | None = None,
     ) -> None:
         if not isinstance(text, str):
             raise ArgumentTypeError(
                 f"A method must be a text such as {FORMS}, or a Method, but is {text!r} of type "
                 f"{type(text).__name__}."
             )
-        pieces = [piece.strip() for piece in _split(text, ">")]
+        pieces = [piece.strip() for piece in split(text, ">")]
         if not all(pieces):
             raise ArgumentError(f"The method {text!r} has an empty stage. Write {FORMS}.")
         rates = _rates(text, lr, len(pieces))
         gradients.create(gradient)
-        given = _Given(bridge, dict(bridge_options or {}), dict(optimizer_options or {}))
-        self.stages: tuple[Stage, ...] = tuple(
-            _stage(text, piece, given, rate, gradient, _batch_size(batch_size))
-            for piece, rate in zip(pieces, rates, strict=True)
+        if scheduler is not None:
+            checks.choice("scheduler", scheduler, SCHEDULERS)
+        given = _Given(
+            bridge,
+            dict(bridge_options or {}),
+            dict(optimizer_options or {}),
+            gradient,
+            _batch_size(batch_size),
+            scheduler,
         )
+        self.stages: tuple[Stage, ...] = tuple(
+            _stage(text, piece, given, rate) for piece, rate in zip(pieces, rates, strict=True)
+        )
+        if bridge_options and (bridge is not None or not self.uses_bridge):
+            raise ArgumentError(
+                f"The method {text!r} names no bridge that bridge_options could be for. Name it, "
+                'as "memory+adam", or set the options on the instance.'
+            )
         shares = [stage.share for stage in self.stages]
         if None in shares and any(share is not None for share in shares):
             raise ArgumentError(
                 f"The method {text!r} gives a share of the budget to some stages only. Give one to "
                 "all or to none."
             )
-        self.name = _canonical(pieces) if name is None else _checked_name(name)
+        carried = "" if bridge is None else f"{bridge.name}+"
+        self.name = carried + canonical(pieces) if name is None else _checked_name(name)
 
     @classmethod
     def of(cls, value: object) -> Method:
@@ -168,14 +184,15 @@ class _Given:
     bridge: Bridge | None
     bridge_options: dict[str, Any]
     optimizer_options: dict[str, Any]
+    gradient: str
+    batch_size: int | str | None
+    scheduler: str | None
 
 
-def _stage(
-    text: str, piece: str, given: _Given, lr: float | None, gradient: str, batch: int | str | None
-) -> Stage:
-    body, share = _share(text, piece)
-    terms = [_term(text, term) for term in _split(body, "+")]
-    bridge_term, (optimizer, own) = _roles(text, terms)
+def _stage(text: str, piece: str, given: _Given, lr: float | None) -> Stage:
+    body, share = share_of(text, piece)
+    terms = [term(text, part) for part in split(body, "+")]
+    bridge_term, (optimizer, own) = roles(text, terms)
     if given.bridge is not None and not isinstance(given.bridge, Bridge):
         raise ArgumentTypeError(
             f"Argument `bridge` of a Method must be an instance of a bridge, but is "
@@ -193,86 +210,12 @@ def _stage(
         chosen = {**given.bridge_options, **extra}
         checks.keywords(f'bridge="{name}"', chosen, inspect.signature(BRIDGES[name]).parameters)
         bridge, seeded = BRIDGES[name](**chosen), "seed" in chosen
-    elif given.bridge_options and bridge is None:
-        raise ArgumentError(
-            f"The method {text!r} has a stage without a bridge, but bridge_options were given. Put "
-            'them behind the bridge in the text, as "adam > memory(num_angles=64)+adam".'
-        )
     if rate is not None:
         rate = checks.real("lr", rate, minimum=0, strict=True)
-    return Stage(optimizer, bridge, share, rate, options, gradient, batch, seeded)
-
-
-def _roles(
-    text: str, terms: list[tuple[str, dict[str, Any]]]
-) -> tuple[tuple[str, dict[str, Any]] | None, tuple[str, dict[str, Any]]]:
-    """Which term is the bridge and which the optimizer."""
-    if len(terms) > 2:
-        raise ArgumentError(f"The method {text!r} joins more than a bridge and an optimizer.")
-    (first, options), *rest = terms
-    if not rest:
-        checks.choice("optimizer or bridge", first, [*OPTIMIZERS, *BRIDGES])
-        alone = (first, options)
-        return (None, alone) if first in OPTIMIZERS else (alone, (DEFAULT_OPTIMIZER, {}))
-    if first in OPTIMIZERS and rest[0][0] in BRIDGES:
-        raise ArgumentError(
-            f'The bridge stands before the optimizer: write "{rest[0][0]}+{first}", not {text!r}.'
-        )
-    checks.choice("bridge", first, BRIDGES)
-    checks.choice("optimizer", rest[0][0], OPTIMIZERS)
-    return (first, options), rest[0]
-
-
-def _share(text: str, piece: str) -> tuple[str, float | None]:
-    body, *numbers = _split(piece, ":")
-    if not numbers:
-        return body, None
-    try:
-        share = float(numbers[0]) if len(numbers) == 1 else -1.0
-    except ValueError:
-        share = -1.0
-    if not 0 < share < float("inf"):
-        raise ArgumentError(
-            f"In the method {text!r}, {piece!r} must end in `:` and a positive number of epochs, "
-            'as "adam:3".'
-        )
-    return body, share
-
-
-def _term(text: str, term: str) -> tuple[str, dict[str, Any]]:
-    match = _TERM.fullmatch(term)
-    if match is None:
-        raise ArgumentError(f"In the method {text!r}, {term.strip()!r} is no name. Write {FORMS}.")
-    options: dict[str, Any] = {}
-    for item in _split(match[2] or "", ","):
-        if not item.strip():
-            continue
-        key, separator, value = item.partition("=")
-        if not separator or not key.strip().isidentifier():
-            raise ArgumentError(
-                f"In the method {text!r}, the option {item.strip()!r} must be written `name=value`."
-            )
-        options[key.strip()] = _value(value.strip())
-    return match[1], options
-
-
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _split(text: str, mark: str) -> list[str]:
-    """Cut at a mark outside brackets."""
-    pieces, depth = [""], 0
-    for letter in text:
-        depth += (letter in "([{") - (letter in ")]}")
-        if letter == mark and depth == 0:
-            pieces.append("")
-        else:
-            pieces[-1] += letter
-    return pieces
+    return Stage(
+        optimizer, bridge, share, rate, options, given.gradient, given.batch_size,
+        given.scheduler, seeded,
+    )  # fmt: skip
 
 
 def _rates(text: str, lr: object, stages: int) -> list[float | None]:
@@ -291,18 +234,6 @@ def _batch_size(value: object) -> int | str | None:
     if value == "auto":
         return "auto"
     return checks.optional_integer("batch_size", value, minimum=1)
-
-
-def _canonical(pieces: list[str]) -> str:
-    """The text with one spelling of spaces, and the optimizer of a bridge that stands alone."""
-    words = []
-    for piece in pieces:
-        body, *share = _split(piece, ":")
-        terms = ["".join(term.split()) for term in _split(body, "+")]
-        if len(terms) == 1 and terms[0].partition("(")[0] in BRIDGES:
-            terms.append(DEFAULT_OPTIMIZER)
-        words.append(":".join(["+".join(terms), *(number.strip() for number in share)]))
-    return " > ".join(words)
 
 
 def _checked_name(name: object) -> str:

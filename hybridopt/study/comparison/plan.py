@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from hybridopt import optim
-from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Dataset, as_dataset
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
-from hybridopt.execution import AerExecutor, Cost, Executor
+from hybridopt.execution import AerExecutor, Executor
 from hybridopt.study.comparison.budget import Budget
+from hybridopt.study.comparison.fingerprints import digest_of, executor_text, hash_of, name_of
 from hybridopt.study.comparison.method import Method, Stage
 from hybridopt.study.comparison.records import Run, Trial, failed
 from hybridopt.study.comparison.redraw import (
@@ -25,6 +22,7 @@ from hybridopt.study.comparison.redraw import (
     draw_network,
     validation_split,
 )
+from hybridopt.study.comparison.spending import check_can_be_spent
 from hybridopt.study.comparison.training import (
     Trained,
     batch_size,
@@ -34,7 +32,6 @@ from hybridopt.study.comparison.training import (
     train,
 )
 from hybridopt.study.comparison.tuning import Tuning, best
-from hybridopt.training.loop import executors_of
 from hybridopt.training.objective import choose_loss, metric_name
 from hybridopt.training.preflight import check_fit
 
@@ -122,6 +119,11 @@ class Plan:
                     f'optimizer "gd" uses all samples in every step, but the batch size is {size}. '
                     'Leave it out, or use "sgd".'
                 )
+            if stage.scheduler is not None and part.epochs is None:
+                raise ArgumentError(
+                    f"scheduler {stage.scheduler!r} runs over the epochs of the budget, but "
+                    f"{self.budget} has none. Add some; the first limit to be met stops."
+                )
             check_can_be_spent(entered, part, min(size or len(data.train), len(data.train)))
 
     # -- one run
@@ -144,11 +146,12 @@ class Plan:
     def _run(self, method: Method, seed: int, trials: list[Trial]) -> Run:
         data, network = self.draw(seed)
         assert data.test is not None
-        factors = self.tuning.factors()
-        factor = factors[0]
-        if len(factors) > 1:
+        factor = 1.0
+        if self.tuning.trials > 1:
             apart = validation_split(data, self.tuning.share, seed)
-            trials.extend(self._trial(method, apart, factor, seed) for factor in factors)
+            while len(trials) < self.tuning.trials:
+                candidate = self.tuning.next_factor(trials)
+                trials.append(self._trial(method, apart, candidate, seed))
             chosen = best(trials)
             if chosen is None:
                 raise DataError(f"All trials of tuning failed, the last with: {trials[-1].error}")
@@ -215,18 +218,12 @@ class Plan:
             "seed": seed,
             "budget": asdict(self.budget),
             "tuning": asdict(self.tuning),
-            "loss": _name(self.loss),
-            "executor": _executor_text(self.executor),
-            "data": _digest(data),
+            "loss": name_of(self.loss),
+            "executor": executor_text(self.executor),
+            "data": digest_of(data),
             "network": str(network),
-            "start": _hash(network.state_dict()),
+            "start": hash_of(network.state_dict()),
         }
-
-
-def key_of(settings: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits that follow from the settings of a run."""
-    text = json.dumps(settings, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def check_fit_of(network: nn.Module, data: Dataset, loss: object) -> None:
@@ -243,52 +240,6 @@ def check_fit_of(network: nn.Module, data: Dataset, loss: object) -> None:
         evaluate(network, data.test, loss, data.task)
 
 
-def check_can_be_spent(network: nn.Module, budget: Budget, samples: int) -> None:
-    """Refuse a budget that the network never uses up, or that is less than one step.
-
-    Raises:
-        ArgumentError: With the way out.
-    """
-    limits = budget.limits()
-    for unit in ("settings", "shots"):
-        if unit not in limits:
-            continue
-        step = step_cost(network, samples)
-        needed = getattr(step, unit)
-        if needed > limits[unit]:
-            raise ArgumentError(
-                f"one step takes {needed:,} {unit}, but the budget is {limits[unit]:,.0f}. "
-                "Raise it."
-            )
-        if not needed and not limits.keys() & {"epochs", "seconds"}:
-            reason = (
-                "simulates exactly, so it takes no shots: give an executor with shots"
-                if step.settings
-                else f"runs no circuit, so it would spend no {unit} for ever"
-            )
-            raise ArgumentError(
-                f"it {reason}. Give a second limit, as "
-                f'"{limits[unit]:.0f} {unit}, 10 epochs"; the first to be met stops.'
-            )
-
-
-def step_cost(network: nn.Module, samples: int) -> Cost:
-    """Settings and shots of a training step, as far as the modules tell; at least 1 for circuits.
-
-    Layers that do not know their cost count as one setting.
-    """
-    total = Cost()
-    inside: set[int] = set()
-    for module in network.modules():
-        if isinstance(module, QuantumNetwork):
-            total = total + module.step_cost(samples)
-            inside |= {id(executor) for executor in executors_of(module)}
-    for executor in executors_of(network):
-        if id(executor) not in inside and isinstance(executor, Executor):
-            total = total + Cost(1, executor.shots or 0, 1)
-    return total
-
-
 def with_batch_size(method: Method, size: int | str | None) -> Method:
     """The method with the comparison's batch size, where it has none of its own."""
     if size == "auto":
@@ -302,39 +253,3 @@ def with_batch_size(method: Method, size: int | str | None) -> Method:
 def _with_batch(stage: Stage, size: int | str | None) -> Stage:
     own = stage.batch_size != "auto" or stage.full_batch
     return stage if own else replace(stage, batch_size=size)
-
-
-def _digest(data: Dataset) -> str:
-    tensors = {}
-    for label, part in data.parts():
-        tensors[f"{label}.x"], tensors[f"{label}.y"] = part.x, part.y
-    return _hash(tensors)
-
-
-def _hash(tensors: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in tensors.items():
-        digest.update(name.encode())
-        if isinstance(tensor, torch.Tensor):
-            flat = tensor.detach().cpu().contiguous().reshape(-1)
-            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _name(thing: object) -> str | None:
-    if thing is None:
-        return None
-    return (
-        thing.extra_repr() + type(thing).__qualname__
-        if isinstance(thing, nn.Module)
-        else str(getattr(thing, "__qualname__", type(thing).__qualname__))
-    )
-
-
-def _executor_text(source: ExecutorSource) -> str:
-    return (
-        repr(AerExecutor())
-        if source is None
-        else (repr(source) if isinstance(source, Executor) else str(_name(source)))
-    )

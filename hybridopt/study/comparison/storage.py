@@ -11,7 +11,7 @@ from typing import Any
 
 from hybridopt.errors import CheckpointError
 from hybridopt.files import output_folder, write_text
-from hybridopt.study.comparison.plan import key_of
+from hybridopt.study.comparison.fingerprints import key_of
 from hybridopt.study.comparison.records import Run
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9]+")

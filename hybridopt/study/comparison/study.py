@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from hybridopt import checks
-from hybridopt.errors import ArgumentError, CheckpointError
+from hybridopt.errors import ArgumentError, CheckpointError, MissingExtraError
 from hybridopt.files import write_text, write_whole
 from hybridopt.pages import png
 from hybridopt.study.comparison.cheapest import cheapest
@@ -101,6 +102,22 @@ class Study(Results):
         goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
         advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
         return write_text(path, study_page(self, advice))
+
+    def to_frame(self) -> Any:
+        """The runs as a pandas ``DataFrame``, a row each, without their curves and trials.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise MissingExtraError(
+                "Study.to_frame() needs pandas, which is not installed. Run: pip install pandas"
+            ) from error
+        rows = [run.to_dict() for run in self.runs]
+        kept = [name for name in rows[0] if name not in {"curve", "trials", "rates"}]
+        return pandas.DataFrame([{name: row[name] for name in kept} for row in rows])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only."""

@@ -21,10 +21,11 @@ class Tuning:
     """How hard every method is tuned.
 
     Each trial trains with the whole budget on the training part without its validation part, with
-    the base learning rates of all stages times one factor. The factors are 1, then half a decade
-    down and up, and so on. The factor with the best validation metric is taken (of equals the one
-    with the lower validation loss, then the one nearer to 1) and the method is trained again on
-    the whole training part.
+    the base learning rates of all stages times one factor. The first factor is 1. The next ones
+    climb: beyond the best factor as long as it is the largest or smallest tried, else between it
+    and its neighbours. At last the factor with the best validation metric is taken (of equals the
+    one with the lower validation loss, then the one nearer to 1) and the method is trained again
+    on the whole training part.
 
     Attributes:
         trials: Trials for every method and seed; 1 takes the base learning rates untried.
@@ -32,8 +33,8 @@ class Tuning:
         step: Ratio of neighbouring factors.
 
     Example:
-        >>> [round(factor, 3) for factor in Tuning(5).factors()]
-        [1.0, 0.316, 3.162, 0.1, 10.0]
+        >>> Tuning(5)
+        Tuning(trials=5, share=0.2, step=3.16...)
     """
 
     trials: int = DEFAULT_TRIALS
@@ -65,9 +66,22 @@ class Tuning:
             )
         return cls(trials=checks.integer("tuning", value, minimum=0))
 
-    def factors(self) -> list[float]:
-        """Of the base learning rates, in the order in which they are tried."""
-        return [float(self.step ** ((k + 1) // 2 * (-1) ** k)) for k in range(self.trials)]
+    def next_factor(self, trials: Sequence[Trial]) -> float:
+        """What to try after these trials; failed ones count as worse than all others."""
+        if not trials:
+            return 1.0
+        tried = sorted(trial.factor for trial in trials)
+        found = best(trials)
+        if found is None:  # nothing trained: the rates are too large
+            return tried[0] / self.step
+        if found.factor == tried[-1]:
+            return found.factor * self.step
+        if found.factor == tried[0]:
+            return found.factor / self.step
+        position = tried.index(found.factor)
+        below, above = tried[position - 1], tried[position + 1]
+        wider = above if above / found.factor >= found.factor / below else below
+        return math.sqrt(found.factor * wider)
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:
