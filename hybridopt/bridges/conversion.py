@@ -39,7 +39,8 @@ def to_quantum(
     Args:
         network: Any torch module with trainable floating-point weights. It is copied and left as
             it is; train or eval mode is kept.
-        bridge: ``"memory"``, ``"generator"``, a control (``"twin"``, ``"random-subspace"``,
+        bridge: ``"memory"``, ``"mesh"``, ``"generator"``, a control (``"twin"``,
+            ``"random-subspace"``,
             ``"walsh-subspace"``), or an instance such as
             ``ho.bridges.Memory(form="full")``.
         executor: What runs the circuits; None is `AerExecutor()`.
