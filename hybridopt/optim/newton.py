@@ -105,7 +105,10 @@ class Newton(Optimizer):
             "max_cg": checks.integer("max_cg", max_cg, minimum=1),
             "max_line_search": checks.integer("max_line_search", max_line_search, minimum=1),
         }
-        super().__init__(params, {"lr": checks.real("lr", lr, minimum=0, strict=True), **shared})
+        groups: list[Any] = list(params)
+        if not groups:
+            raise ArgumentError("Newton has nothing to train: `params` is empty.")
+        super().__init__(groups, {"lr": checks.real("lr", lr, minimum=0, strict=True), **shared})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with an ``lr`` of their own; all other settings are shared.

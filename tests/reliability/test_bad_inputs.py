@@ -1,0 +1,53 @@
+"""Bad input ends in an error of ours, with words that help, before any circuit runs."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+import hybridopt
+from hybridopt.cli import main
+from hybridopt.errors import HybridOptError
+
+from .bad_inputs import CALLS, COMMANDS
+
+PACKAGE = Path(hybridopt.__file__).parent
+
+
+def test_there_are_a_hundred():
+    assert len(CALLS) + len(COMMANDS) >= 100
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+@pytest.mark.parametrize("name", CALLS)
+def test_calls(name, tmp_path, aer_calls):
+    call, says = CALLS[name]
+    with pytest.raises(HybridOptError) as caught:
+        call(tmp_path)
+    assert says in str(caught.value)
+    assert aer_calls == []
+    last = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert PACKAGE in Path(last.filename).parents  # raised by us, not inside torch or Qiskit
+    builtins = [kind for kind in type(caught.value).__mro__ if kind.__module__ == "builtins"]
+    assert builtins[0] is not Exception  # what a caller would catch without knowing us
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(command, tmp_path, monkeypatch, capsys, aer_calls):
+    (tmp_path / "file.qasm").write_text("no circuit")
+    words = shlex.split(command.format(file=tmp_path / "file.qasm"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(sys, "argv", ["hybridopt", *words])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    out, err = capsys.readouterr()
+    assert caught.value.code == 2
+    assert COMMANDS[command] in err
+    assert "Traceback" not in out + err
+    assert aer_calls == []
+    assert {path.name for path in tmp_path.iterdir()} <= {"file.qasm", "results"}
