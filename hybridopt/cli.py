@@ -30,6 +30,7 @@ from hybridopt.study.circuit_summary import (
     summary_table,
 )
 from hybridopt.study.compare_command import compare_methods
+from hybridopt.study.convert_command import convert_file
 from hybridopt.study.report import results_dict, table_rows
 
 INTERRUPTED = 130  # the shell's code for Ctrl-C
@@ -155,6 +156,7 @@ def bench(
 
 
 app.command("compare")(compare_methods)
+app.command("convert")(convert_file)
 
 
 @app.command()

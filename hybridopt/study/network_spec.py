@@ -16,14 +16,14 @@ from hybridopt.seeding import isolated
 HIDDEN = 20  # of the network that is made when none is named
 
 
-def build_network(spec: str, data: Dataset, *, seed: int) -> nn.Module:
+def build_network(spec: str, data: Dataset | None, *, seed: int) -> nn.Module:
     """Make the network that a text describes, with weights drawn from a seed.
 
     Args:
         spec: ``"mlp:64-20-10"``: linear layers of these widths with tanh between;
             ``"file.py:function"``: what a function without arguments in a Python file returns;
             ``"auto"``: an MLP with 20 hidden units that fits the data.
-        data: What it shall fit.
+        data: What it shall fit; None takes any widths.
         seed: Of the initial weights.
 
     Raises:
@@ -31,6 +31,11 @@ def build_network(spec: str, data: Dataset, *, seed: int) -> nn.Module:
             user's file does not give a network.
     """
     if spec == "auto":
+        if data is None:
+            raise ArgumentError(
+                "The network `auto` needs data that it shall fit. Write `mlp:64-20-10` or "
+                "`file.py:function`."
+            )
         spec = f"mlp:{data.num_features}-{HIDDEN}-{data.num_outputs}"
     kind, separator, rest = spec.rpartition(":")
     if not separator or not kind:
@@ -41,14 +46,14 @@ def build_network(spec: str, data: Dataset, *, seed: int) -> nn.Module:
         return _mlp(spec, rest, data) if kind == "mlp" else _from_file(Path(kind), rest)
 
 
-def _mlp(spec: str, text: str, data: Dataset) -> nn.Module:
+def _mlp(spec: str, text: str, data: Dataset | None) -> nn.Module:
     widths = [int(width) if width.isdecimal() else 0 for width in text.split("-")]
     if len(widths) < 2 or min(widths) < 1:
         raise ArgumentError(
             f"The network {spec!r} must name two or more widths of 1 or more, as `mlp:64-20-10`."
         )
-    wanted = (data.num_features, data.num_outputs)
-    if (widths[0], widths[-1]) != wanted:
+    wanted = (0, 0) if data is None else (data.num_features, data.num_outputs)
+    if data is not None and (widths[0], widths[-1]) != wanted:
         raise ArgumentError(
             f"The network {spec!r} takes {widths[0]} features and gives {widths[-1]} outputs, but "
             f"the data {data.name!r} needs `mlp:{wanted[0]}-...-{wanted[1]}`."

@@ -1,0 +1,63 @@
+"""The circuits of a network as QPY and OpenQASM 3 files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from qiskit import QuantumCircuit, qasm3, qpy
+from torch import nn
+
+from hybridopt.bridges import MemoryNetwork, QuantumNetwork
+from hybridopt.errors import ArgumentError
+from hybridopt.files import write_whole
+
+
+def circuits_to_write(
+    module: nn.Module, qpy_path: Path | None, qasm_path: Path | None
+) -> dict[Path, bytes]:
+    """Contents of the files that were asked for; nothing is written.
+
+    Several circuits are one QPY file, and an OpenQASM file each, with their names.
+
+    Raises:
+        ArgumentError: If there is no circuit, as in a control.
+    """
+    contents: dict[Path, bytes] = {}
+    if qpy_path is None and qasm_path is None:
+        return contents
+    circuits = gate_circuits(module)
+    if not circuits:
+        raise ArgumentError("The network has no circuit that could be written: it is a control.")
+    if qpy_path is not None:
+        raw = io.BytesIO()
+        qpy.dump(list(circuits.values()), raw)
+        contents[qpy_path] = raw.getvalue()
+    if qasm_path is not None:
+        for name, circuit in circuits.items():
+            several = f"-{name.replace('[', '-').replace(']', '')}" if len(circuits) > 1 else ""
+            path = qasm_path.with_stem(qasm_path.stem + several)
+            contents[path] = qasm3.dumps(circuit).encode()
+    return contents
+
+
+def write_circuits(contents: Mapping[Path, bytes]) -> list[Path]:
+    """Write each file whole."""
+    return [_write(path, content) for path, content in contents.items()]
+
+
+def gate_circuits(module: nn.Module) -> dict[str, QuantumCircuit]:
+    """All circuits of a module's quantum networks in gates, by name."""
+    circuits: dict[str, QuantumCircuit] = {}
+    for path, part in module.named_modules():
+        if isinstance(part, MemoryNetwork):
+            circuits[path] = part.circuit(synthesis="gates")
+        elif isinstance(part, QuantumNetwork):
+            named = part.circuits().items()
+            circuits.update({".".join(filter(None, (path, n))): c for n, c in named})
+    return circuits
+
+
+def _write(path: Path, content: bytes) -> Path:
+    return write_whole(path, lambda stream: stream.write(content))
