@@ -106,7 +106,7 @@ class Budget:
         ]
 
     def __str__(self) -> str:
-        return ", ".join(f"{_number(value)} {unit}" for unit, value in self.limits().items())
+        return ", ".join(_in_words(value, unit) for unit, value in self.limits().items())
 
 
 def _read(text: str) -> dict[str, float]:
@@ -143,5 +143,6 @@ def _whole(unit: str, total: int, exact: list[float]) -> list[float]:
     return [*cut]
 
 
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+def _in_words(value: float, unit: str) -> str:
+    number = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return f"{number} {unit.removesuffix('s') if value == 1 else unit}"
