@@ -28,8 +28,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from digits_ablation_picture import Line, draw
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import nn
 from torch.nn.utils import parameters_to_vector
@@ -345,30 +344,22 @@ def write_tables(rows: Sequence[Row], folder: Path) -> str:
     return table
 
 
-def draw(rows: Sequence[Row], title: str) -> Figure:
-    """Accuracy against trainable numbers, a line a method, with its spread over the seeds."""
-    figure = Figure(figsize=(9, 5.2), layout="constrained")
-    axes = figure.subplots()
+def lines_of(rows: Sequence[Row], plan: Plan) -> list[Line]:
+    """What the picture shows: every method, and what was published where it compares."""
+    lines = []
     for name, sizes in grouped(rows).items():
-        _draw_method(axes, METHODS[name], sizes)
-    axes.set_xlabel("trainable numbers")
-    axes.set_ylabel("test accuracy")
-    axes.set_title(title, loc="left", fontsize=11, color=INK)
-    axes.grid(axis="y", color="#e4e7eb")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return figure
-
-
-def _draw_method(axes: Axes, method: Method, sizes: dict[int, list[Row]]) -> None:
-    means, deviations = zip(*(spread(group) for group in sizes.values()), strict=True)
-    style = "--" if method.is_control else "-"
-    label = f"control: {method.label}" if method.is_control else method.label
-    axes.errorbar(
-        list(sizes), means, yerr=deviations, color=method.color, linestyle=style, marker="o",
-        markersize=5, capsize=3, linewidth=1.6, label=label,
-    )  # fmt: skip
+        method = METHODS[name]
+        means, deviations = zip(*(spread(group) for group in sizes.values()), strict=True)
+        label = f"control: {method.label}" if method.is_control else method.label
+        style = "dashed" if method.is_control else "solid"
+        style = {"memory-twin": "rings", "classical": "level"}.get(name, style)
+        lines.append(Line(label, method.color, tuple(sizes), means, deviations, style))
+    if plan.data == "digits" and plan.sizes == SIZES:
+        numbers, accuracies = zip(*PUBLISHED.items(), strict=True)
+        zeros = (0.0,) * len(numbers)
+        label = "Quantum-Train, earlier run"
+        lines.append(Line(label, MUTED, numbers, accuracies, zeros, "crosses"))
+    return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -389,8 +380,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     rows = compare(plan, given.workers)
     print(write_tables(rows, given.output))
-    title = f"{given.data}: a network of {HIDDEN} hidden units, {plan.seeds} seeds"
-    draw(rows, title).savefig(given.output / "accuracy.png", dpi=150)
+    title = (
+        f"{plan.data}, {HIDDEN} hidden units, {plan.epochs} epochs of Adam, "
+        f"mean ± deviation of {plan.seeds} seeds"
+    )
+    draw(lines_of(rows, plan), title).savefig(given.output / "accuracy.png", dpi=120)
     print(f"Written: {given.output}/runs.csv, table.md, accuracy.png")
 
 
