@@ -141,7 +141,9 @@ class Sweep:
             memories.append(Memory(final, layers))
             if read:
                 tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]
-                values.append(self._readout.read(self._program, tables))
+                outputs = self._readout.read(self._program, tables)
+                # multiples of the identity are read from no table, so they have no axis of rows
+                values.append(np.broadcast_to(outputs, (len(run.rows), outputs.shape[-1])))
         return memories, values
 
     def _back(

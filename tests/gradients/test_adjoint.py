@@ -117,3 +117,13 @@ def test_many_qubits_and_layers_against_parameter_shift():
         found.append(layer.weight.grad)
     torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-11)
     assert (found[0].abs() > 1e-6).sum() > 10
+
+
+def test_multiples_of_the_identity_are_constants():
+    ansatz = n_local(3, ["ry"], "cx", reps=1)
+    inputs, weights = ansatz.parameters[:3], ansatz.parameters[3:]
+    layer = CircuitLayer(ansatz, inputs, weights, ["III"], gradient="adjoint")
+    outputs = layer(torch.arange(12.0).reshape(4, 3))
+    outputs.sum().backward()
+    assert outputs.tolist() == [[1.0]] * 4
+    torch.testing.assert_close(layer.weight.grad, torch.zeros(3), rtol=0, atol=1e-14)
