@@ -31,6 +31,7 @@ from hybridopt.study.circuit_summary import (
 )
 from hybridopt.study.compare_command import compare_methods
 from hybridopt.study.convert_command import convert_file
+from hybridopt.study.draw_command import draw_network
 from hybridopt.study.report import results_dict, table_rows
 
 INTERRUPTED = 130  # the shell's code for Ctrl-C
@@ -157,6 +158,7 @@ def bench(
 
 app.command("compare")(compare_methods)
 app.command("convert")(convert_file)
+app.command("draw")(draw_network)
 
 
 @app.command()
