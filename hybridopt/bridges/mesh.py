@@ -41,21 +41,25 @@ class Mesh(Bridge):
             ``"data"`` sends every vector through, one setting each; ``"auto"`` takes what costs
             fewer settings for the batch that comes. ``"reference"`` is data readout beside
             reference modes that betray errors, for executors with noise.
-        scale: alpha in units of the spectral norm of W', so that the matrix can grow; 1 or more.
-            With shots, the error of an output is about :math:`\alpha |x'| / \sqrt{shots}`. A layer
-            of zeros takes 1 for its norm.
+        scale: alpha in units of the spectral norm of W', so that the matrix can grow; 1 or more (a
+            layer of zeros takes 1 for its norm). ``"auto"`` is 3, of a norm of at least 2: from a
+            fresh layer of small weights training has to get to outputs of several units. With
+            shots, the error of an output is about :math:`\alpha |x'| / \sqrt{shots}`.
     """
 
     name: ClassVar[str] = "mesh"
 
     keep_classical: tuple[str, ...] = ()
     readout: str = "auto"
-    scale: float = 3.0
+    scale: str | float = "auto"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keep_classical", _names(self.keep_classical))
         checks.choice("readout", self.readout, READOUTS)
-        object.__setattr__(self, "scale", checks.real("scale", self.scale, minimum=1))
+        if isinstance(self.scale, str):
+            checks.choice("scale", self.scale, ("auto",))
+        else:
+            object.__setattr__(self, "scale", checks.real("scale", self.scale, minimum=1))
 
     def check(self, network: nn.Module) -> None:
         """Refuse a network with layers that have no circuit form, or with none that has one.

@@ -26,6 +26,8 @@ from hybridopt.nn.mesh_matrix import mesh_matrices
 from hybridopt.nn.mesh_reader import MeshReader, Reading, loader_turns
 
 NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros shall be able to grow, too
+ROOM = 3.0  # automatic scale: how often the norm fits into alpha
+LEAST_NORM = 2.0  # automatic scale: what a smaller norm counts as
 HOOKS = (
     "_forward_hooks",
     "_forward_hooks_with_kwargs",
@@ -43,7 +45,7 @@ class MeshLayer(nn.Module):
 
     Args:
         plain: The layer; it is taken over and loses its weight. A frozen bias stays in it.
-        scale: alpha in units of the spectral norm of ``[W b]``.
+        scale: alpha in units of the spectral norm of ``[W b]``, or ``"auto"``.
         readout: ``"auto"``, ``"process"``, ``"data"`` or ``"reference"``.
         executor: Runs the circuits.
         gradient: Finds derivatives.
@@ -62,7 +64,7 @@ class MeshLayer(nn.Module):
         self,
         plain: nn.Linear | nn.Conv2d,
         *,
-        scale: float,
+        scale: str | float,
         readout: str,
         executor: Executor,
         gradient: GradientRule,
@@ -330,10 +332,13 @@ def _patches(images: Float64[Tensor, "N C H W"], plain: nn.Conv2d) -> Float64[Te
 
 
 def _encoded(
-    mesh: MeshShape, matrices: Float64[np.ndarray, "groups m n"], scale: float
+    mesh: MeshShape, matrices: Float64[np.ndarray, "groups m n"], scale: str | float
 ) -> tuple[Float64[np.ndarray, " groups"], Float64[np.ndarray, " P"]]:
     norms = np.linalg.norm(matrices, ord=2, axis=(1, 2))
-    alphas = scale * np.where(norms > NEARLY_ZERO, norms, 1.0)
+    if isinstance(scale, str):
+        alphas = ROOM * np.maximum(norms, LEAST_NORM)
+    else:
+        alphas = scale * np.where(norms > NEARLY_ZERO, norms, 1.0)
     angles = [mesh.decompose(w, float(alpha)) for w, alpha in zip(matrices, alphas, strict=True)]
     return alphas, np.concatenate(angles)
 

@@ -90,12 +90,21 @@ def test_zeros_become_angles_that_can_move():
     nn.init.zeros_(network.weight)
     nn.init.zeros_(network.bias)
     quantum = ho.to_quantum(network, "mesh", gradient="adjoint")
-    assert quantum.layers[""].alphas.item() == 3
+    assert quantum.layers[""].alphas.item() == 6
     quantum(torch.ones(1, 3).double()).sum().backward()
     assert quantum.layers[""].angles.grad.abs().max() > 0.1
     torch.testing.assert_close(
         ho.to_classical(quantum).state_dict(), network.state_dict(), rtol=0, atol=1e-15
     )
+
+
+@pytest.mark.parametrize(("factor", "alpha"), [(0.0, 6.0), (0.1, 6.0), (100.0, 300.0)])
+def test_the_automatic_scale_leaves_room_to_grow(factor, alpha):
+    network = nn.Linear(3, 3, bias=False)
+    with torch.no_grad():
+        network.weight.copy_(factor * torch.eye(3))
+    (layer,) = ho.to_quantum(network, "mesh").layers.values()
+    assert layer.alphas.item() == pytest.approx(alpha)
 
 
 def test_the_scale_is_in_units_of_the_spectral_norm():
@@ -187,7 +196,8 @@ def test_transformers_are_carried_around_their_attention(mode):
             "Unknown readout 'dat'. Did you mean 'auto' or 'data'",
         ),
         ({"scale": 0.5}, ArgumentError, "`scale` must be 1 or more"),
-        ({"scale": "auto"}, ArgumentTypeError, "`scale` must be a number"),
+        ({"scale": "large"}, UnknownNameError, "Unknown scale 'large'"),
+        ({"scale": None}, ArgumentTypeError, "`scale` must be a number"),
         ({"frozen": True}, UnknownNameError, "takes no keyword argument 'frozen'"),
     ],
 )

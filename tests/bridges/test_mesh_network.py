@@ -203,7 +203,7 @@ def test_a_linear_classifier_learns_iris_in_forty_steps():
     for seed in range(5):
         torch.manual_seed(seed)
         data = ho.load_dataset("iris", seed=seed)
-        quantum = ho.to_quantum(nn.Linear(4, 3), "mesh", scale=8, gradient="adjoint")
+        quantum = ho.to_quantum(nn.Linear(4, 3), "mesh", gradient="adjoint")
         history = ho.fit(
             quantum, data, optimizer="adam", lr=0.1, epochs=40, batch_size=None, seed=seed
         )
