@@ -49,6 +49,7 @@ def compare(
     redraw_split: bool = True,
     output: str | os.PathLike[str] | None = None,
     workers: int | None = 1,
+    threads: int = 1,
     progress: bool = False,
 ) -> Study:
     """Compare ways to train a network: same data, same budget, same tuning, several seeds.
@@ -84,11 +85,13 @@ def compare(
         redraw_split: False keeps the split of a Dataset for all seeds.
         output: Folder for finished runs, study.json and report.html. A comparison that was
             interrupted goes on from it; runs with other settings are left alone.
-        workers: Processes, each with one thread of torch's; None is one for each core. With 1,
-            runs follow each other in this process. Other processes need a network, data and
+        workers: Processes; None is one for each core. With 1, runs follow each other in this
+            process. Other processes need a network, data and
             executor that can be pickled, and in scripts the guard
             ``if __name__ == "__main__":``; runs that share a machine also disturb each other's
             times.
+        threads: Of torch's, for each run, wherever it is made. Small tensors gain nothing from
+            more, and on a busy machine threads that wait for each other spoil the times.
         progress: Show a bar.
 
     Returns:
@@ -120,6 +123,7 @@ def compare(
         tuning=Tuning.of(tuning),
         executor=_checked_executor(executor),
         loss=loss,
+        threads=checks.integer("threads", threads, minimum=1),
     )
     numbers = _seeds(seeds)
     reference = _control(control, chosen)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from hybridopt import optim
@@ -51,6 +52,7 @@ class Plan:
         tuning: Of every method.
         executor: Of all circuits: an executor, a function of a seed that makes one, or None.
         loss: As `hybridopt.fit` takes it.
+        threads: Of torch's, for each run.
     """
 
     network: NetworkSource
@@ -60,6 +62,7 @@ class Plan:
     tuning: Tuning
     executor: ExecutorSource
     loss: object
+    threads: int = 1
 
     def draw(self, seed: int) -> tuple[Dataset, nn.Module]:
         """Data and untrained network of a seed, in one dtype."""
@@ -138,10 +141,14 @@ class Plan:
             KeyboardInterrupt: On Ctrl-C.
         """
         trials: list[Trial] = []
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
         try:
             return self._run(method, seed, trials)
         except Exception as error:  # noqa: BLE001  # one method's failure is a result, and reported
             return failed(method.name, seed, f"{type(error).__name__}: {error}", tuple(trials))
+        finally:
+            torch.set_num_threads(before)
 
     def _run(self, method: Method, seed: int, trials: list[Trial]) -> Run:
         data, network = self.draw(seed)
@@ -219,6 +226,7 @@ class Plan:
             "budget": asdict(self.budget),
             "tuning": asdict(self.tuning),
             "loss": name_of(self.loss),
+            "threads": self.threads,
             "executor": executor_text(self.executor),
             "data": digest_of(data),
             "network": str(network),

@@ -14,8 +14,6 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-import torch
-
 from hybridopt.errors import ArgumentError, ExecutionError
 from hybridopt.study.comparison.method import Method
 from hybridopt.study.comparison.plan import Plan
@@ -37,7 +35,7 @@ def default_workers() -> int:
 
 
 def run_in_processes(plan: Plan, tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Run]]:
-    """Make runs in fresh processes, each with one thread.
+    """Make runs in fresh processes.
 
     Args:
         plan: Of all runs.
@@ -58,7 +56,7 @@ def run_in_processes(plan: Plan, tasks: Sequence[Task], workers: int) -> Iterato
         while waiting or any(worker.task is not None for worker in crew):
             busy = sum(worker.task is not None for worker in crew)
             while len(crew) < min(workers, len(waiting) + busy):
-                crew.append(_start(packed))
+                crew.append(_start(packed, plan.threads))
             for worker in _awake(crew):
                 answer = worker.listen()
                 if worker.task is not None and answer is not None:
@@ -145,11 +143,11 @@ def _packed(plan: Plan, tasks: Sequence[Task]) -> _Packed:
         ) from error
 
 
-def _start(packed: _Packed) -> _Worker:
+def _start(packed: _Packed, threads: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs,), daemon=True)
-    with _one_thread():
+    with _threads(threads):
         process.start()
     theirs.close()
     ours.send_bytes(packed.content)
@@ -163,10 +161,10 @@ def _awake(crew: Sequence[_Worker]) -> list[_Worker]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes that start here compute with one thread, as OpenMP is told by the environment."""
+def _threads(count: int) -> Iterator[None]:
+    """Processes that start here have so many threads, which OpenMP reads from the environment."""
     before: Mapping[str, Any] = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = str(count)
     try:
         yield
     finally:
@@ -180,7 +178,6 @@ def _one_thread() -> Iterator[None]:
 def work(connection: Connection) -> None:
     """What a process does: receive the plan, then make runs until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
-    torch.set_num_threads(1)
     content = connection.recv_bytes()
     try:
         plan, tasks = pickle.loads(content)  # noqa: S301  # from our own parent

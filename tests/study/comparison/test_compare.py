@@ -227,6 +227,19 @@ def test_changed_settings_are_kept_apart(tmp_path):
         assert run in more.runs
 
 
+def test_changed_samples_and_weights_are_kept_apart(tmp_path):
+    data = ho.load_dataset("iris")
+    moved = replace(data, train=Part(data.train.x + 1, data.train.y))
+    scaled = nn.Linear(4, 3)
+    scaled.reset_parameters = lambda: nn.init.normal_(scaled.weight)
+    for network, samples in ((nn.Linear(4, 3), data), (nn.Linear(4, 3), moved), (scaled, data)):
+        before = len(list((tmp_path / "runs").iterdir())) if (tmp_path / "runs").exists() else 0
+        ho.compare(
+            **{**QUICK, "network": network, "data": samples}, methods=["adam"], output=tmp_path
+        )
+        assert len(list((tmp_path / "runs").iterdir())) == before + 2
+
+
 def test_failed_runs_are_made_again(tmp_path, monkeypatch):
     run = plans.Plan.run
     with monkeypatch.context() as patch:
@@ -299,6 +312,7 @@ def lstm():
         ({"confidence": 1.0}, ArgumentError, "`confidence` must be less than 1"),
         ({"confidence": 0}, ArgumentError, "`confidence` must be more than 0"),
         ({"reach": "high"}, ArgumentTypeError, "`reach` must be a number"),
+        ({"threads": 0}, ArgumentError, "`threads` must be 1 or more"),
         ({"workers": 0}, ArgumentError, "`workers` must be 1 or more"),
         ({"batch_size": 0}, ArgumentError, "`batch_size` must be 1 or more"),
         ({"executor": "CPU"}, ArgumentTypeError, "`executor` must be an executor"),
@@ -322,6 +336,19 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path, monkeypatc
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="Cannot write to the output folder"):
         ho.compare(methods=["adam"], output=tmp_path / "file", **QUICK)
+
+
+def test_each_run_has_its_threads(monkeypatch):
+    seen, train = [], plans.train
+
+    def watched(*arguments, **options):
+        seen.append(torch.get_num_threads())
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(plans, "train", watched)
+    before = torch.get_num_threads()
+    ho.compare(methods=["adam"], threads=2, **QUICK)
+    assert (seen, torch.get_num_threads()) == ([2, 2], before)
 
 
 def test_batches_of_a_size():

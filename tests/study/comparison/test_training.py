@@ -99,6 +99,9 @@ def test_chance_follows_from_the_seed_alone():
     assert [p.train_loss for p in first.curve] == [p.train_loss for p in second.curve]
     assert [p.train_loss for p in first.curve] == [p.train_loss for p in fresh.curve]
     assert first.curve[-1].train_loss != other.curve[-1].train_loss
+    # without a seed of its own, too: a study can be made again
+    free = [trained("memory+adam", "1 epoch", AerExecutor(shots=50)) for _ in range(2)]
+    assert free[0].curve[-1].train_loss == free[1].curve[-1].train_loss
 
 
 def test_a_subspace_is_drawn_anew_by_the_seed_unless_it_is_given():
