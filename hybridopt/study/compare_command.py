@@ -110,7 +110,9 @@ def _show(study: Study, output: Path) -> None:
     for columns in _parts(table, console.width):
         shown = RichTable(box=None, padding=(0, 1, 0, 0))
         for position in columns:
-            shown.add_column(table.header[position], justify="right" if position else "left")
+            shown.add_column(
+                table.header[position], justify="right" if position else "left", overflow="fold"
+            )
         for row in table.rows:
             style = "bold" if row[0] == study.control else None
             shown.add_row(*(Text(row[position]) for position in columns), style=style)

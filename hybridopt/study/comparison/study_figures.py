@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from hybridopt.study.comparison.records import Point, Run
 from hybridopt.study.comparison.results import Results
@@ -84,6 +84,7 @@ def differences_figure(results: Results) -> Figure:
     right.set_xlabel(f"minus {results.control}: {results.confidence:.0%} intervals together")
     for axes in (left, right):
         _tidy(axes)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(axis="x", color=GRID)
         axes.set_axisbelow(True)
     right.tick_params(left=False)

@@ -187,8 +187,7 @@ def work(connection: Connection) -> None:
     connection.send(("ready", None))
     while True:
         try:
-            task = connection.recv()
-        except EOFError:
+            method, seed = tasks[connection.recv()]
+            connection.send(("run", plan.run(method, seed).to_dict()))
+        except (EOFError, OSError):  # the parent is gone, and nobody waits for the run
             return
-        method, seed = tasks[task]
-        connection.send(("run", plan.run(method, seed).to_dict()))
