@@ -120,6 +120,18 @@ class CosineNetwork(WeightNetwork):
             self._last_read = known
         return self._read(known[2])
 
+    def remembered(self) -> dict[str, Tensor]:
+        """What `eval` mode read, if it still holds."""
+        known = self._last_read
+        holds = known is not None and known[0] is self.executor
+        if known is None or not holds or not torch.equal(known[1], self.angles):
+            return {}
+        return {"values": known[2]}
+
+    def remember(self, read: dict[str, Tensor]) -> None:
+        """Take this for what was read at the present angles."""
+        self._last_read = (self.executor, self.angles.detach().clone(), read["values"])
+
     def exact_moves(self) -> Float64[Tensor, " M"]:
         """-sin(delta), 0 exactly where delta is."""
         return -torch.sin(self.deltas()[: self.num_weights])

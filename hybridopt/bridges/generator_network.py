@@ -112,6 +112,17 @@ class GeneratedNetwork(WeightNetwork):
         known = self._last
         return self._recalls and known is not None and known.holds_for(self.executor, self.angles)
 
+    def remembered(self) -> dict[str, Tensor]:
+        """What was read once, if it still holds."""
+        known = self._last
+        if known is None or not self.has_read:
+            return {}
+        return {"probabilities": known.probabilities}
+
+    def remember(self, read: dict[str, Tensor]) -> None:
+        """Take this for what was read at the present angles."""
+        self._last = Reading(self.executor, self.angles.detach().clone(), read["probabilities"])
+
     def _probabilities(self) -> Float64[Tensor, " N"]:
         if not self._recalls:
             self._last = None

@@ -199,6 +199,23 @@ class MeshLayer(nn.Module):
             known=self._remembered() is not None,
         )
 
+    def remembered(self) -> dict[str, Tensor]:
+        """What `eval` mode read, if it still holds: shared angles and the values there."""
+        known = self._remembered() or {}
+        return {
+            f"{feed}/{number}": tensor
+            for feed, pair in known.items()
+            for number, tensor in enumerate(pair)
+        }
+
+    def remember(self, read: dict[str, Tensor]) -> None:
+        """Take this for what was read at the present angles."""
+        known: dict[str | int, tuple[Tensor, Tensor]] = {}
+        for feed in dict.fromkeys(key.rpartition("/")[0] for key in read):
+            number = int(feed) if feed.isdecimal() else feed  # of a mode
+            known[number] = (read[f"{feed}/0"], read[f"{feed}/1"])
+        self._known = (self.executor, self.angles.detach().clone(), known)
+
     def _rows(self) -> Float64[Tensor, "groups P"]:
         return self.angles.reshape(self.groups, self.mesh.num_angles)
 

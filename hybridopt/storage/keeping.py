@@ -72,7 +72,7 @@ def load(
 
     Returns:
         The module, on the CPU, in the modes in which it was saved. With shots it goes on in the
-        sampling stream where `save` found it; what `eval` mode had read before is read anew.
+        sampling stream where `save` found it, and uses again what had been read to be used again.
 
     Raises:
         CheckpointError: If there is no such file, it is damaged or of another kind, versions do

@@ -80,6 +80,8 @@ class Loading:
             networks[part] = self._quantum(stored, part)
         whole = _replaced(plain, networks)
         tensors.put_state(whole, self.meta["whole"], tensors.from_bytes(self.members["tensors.pt"]))
+        if self.given is None and "readings.pt" in self.members:
+            tensors.put_readings(whole, tensors.from_bytes(self.members["readings.pt"]))
         return whole
 
     def _made(self, layers: Mapping[int, CircuitLayer]) -> nn.Module:

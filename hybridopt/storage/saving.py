@@ -71,6 +71,9 @@ class Saving:
         }
         self.blobs["network.pt"] = tensors.to_bytes(tensors.tensors_of(self.plain))
         self.blobs["tensors.pt"] = tensors.to_bytes(tensors.tensors_of(self.module))
+        read = tensors.readings_of(self.module)
+        if read:
+            self.blobs["readings.pt"] = tensors.to_bytes(read)
         return {FIRST: json.dumps(meta, indent=1).encode(), **self.blobs}
 
     def _recipe(self) -> dict[str, Any]:

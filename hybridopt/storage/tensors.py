@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridopt.errors import CheckpointError
+from hybridopt.nn.remembering import Remembering
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
@@ -90,6 +91,28 @@ def put_state(module: nn.Module, stored: dict[str, Any], tensors: dict[str, Tens
         named[name].requires_grad_(trainable)
     for name, child in module.named_modules():
         child.training = stored["modes"].get(name, child.training)
+
+
+def readings_of(module: nn.Module) -> dict[str, Tensor]:
+    """What modules read with shots and use again, by module and name: no run gives it again."""
+    return {
+        f"{path}:{name}": tensor
+        for path, part in module.named_modules()
+        if isinstance(part, Remembering) and part.executor.shots is not None
+        for name, tensor in part.remembered().items()
+    }
+
+
+def put_readings(module: nn.Module, stored: dict[str, Tensor]) -> None:
+    """Let modules remember what `readings_of` found."""
+    by_path: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in stored.items():
+        path, _, name = key.rpartition(":")
+        by_path.setdefault(path, {})[name] = tensor
+    for path, read in by_path.items():
+        part = module.get_submodule(path)
+        assert isinstance(part, Remembering)
+        part.remember(read)
 
 
 def state_of(module: nn.Module) -> dict[str, Any]:

@@ -109,6 +109,30 @@ def test_shots_go_on_where_they_stood(bridge, tmp_path):
         assert torch.equal(case.outputs(loaded), case.outputs(quantum))
 
 
+@every_bridge
+def test_what_was_drawn_to_be_used_again_is_used_again(bridge, tmp_path, aer_calls):
+    case = RECIPES["mlp-double"]()
+    quantum = ho.to_quantum(case.network, bridge, executor=ho.AerExecutor(shots=50, seed=2))
+    step(case, quantum)
+    quantum.eval()
+    drawn = case.outputs(quantum)
+    path = ho.save(quantum, tmp_path / "network.ho")
+    aer_calls.clear()
+    assert torch.equal(case.outputs(ho.load(path)), drawn)
+    assert aer_calls == []
+    other = ho.load(path, executor=ho.AerExecutor(shots=50, seed=9))  # has not read anything
+    assert torch.equal(case.outputs(other), drawn) != hasattr(quantum, "executor")
+
+
+def test_exact_readings_are_made_again(tmp_path, aer_calls):
+    quantum = ho.to_quantum(nn.Linear(3, 2), "memory").eval()
+    expected = quantum(torch.ones(3))
+    path = ho.save(quantum, tmp_path / "network.ho")
+    aer_calls.clear()
+    assert torch.equal(ho.load(path)(torch.ones(3)), expected)
+    assert aer_calls == [1]
+
+
 class Hybrid(nn.Module):
     """Refers to its circuit at two places, one of which no list of modules shows."""
 
