@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -127,84 +124,6 @@ def test_loss_is_a_module_or_a_function(loss, regression, make_network):
     assert ho.fit(network, regression, optimizer="gd", epochs=1, loss=loss).train_loss == [before]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_same_seed_same_result(optimizer, data, make_network, equal_states):
-    def trained(seed):
-        network = make_network(dropout=0.4)
-        ho.fit(network, data, optimizer=optimizer, epochs=2, batch_size=4, seed=seed)
-        return network
-
-    equal_states(trained(5), trained(5))
-    assert not torch.equal(trained(5)[0].weight, trained(6)[0].weight)
-    assert not torch.equal(trained(None)[0].weight, trained(None)[0].weight)
-
-
-def test_dropout_alone_follows_the_seed(data, make_network):
-    losses = {
-        seed: ho.fit(
-            make_network(dropout=0.4), data, optimizer="gd", epochs=2, seed=seed
-        ).train_loss
-        for seed in (0, 1)
-    }
-    assert losses[0][0] != losses[1][0]  # all samples in one batch: nothing else is drawn
-
-
-STATE_SCRIPT = """
-import random
-import numpy as np, torch
-import hybridopt as ho
-
-def drawn():
-    return torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random()
-
-def seeded():
-    torch.manual_seed(1); np.random.seed(2); random.seed(3)
-
-def noisy(outputs, targets):
-    random.random(); np.random.rand()
-    return torch.nn.functional.cross_entropy(outputs, targets)
-
-data = ho.load_dataset("iris")
-seeded()
-expected = drawn()
-for seed in (0, None):
-    network = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout(0.3))
-    seeded()
-    ho.fit(network, data, epochs=2, seed=seed, loss=noisy)
-    assert drawn() == expected, seed
-"""
-
-
-@pytest.mark.slow
-def test_global_random_state_is_left_alone():
-    # in a process of its own, because run-time type checks draw from Python's generator
-    subprocess.run([sys.executable, "-c", STATE_SCRIPT], check=True, timeout=120)
-
-
-def test_global_random_state_is_left_alone_by_a_failure(data, make_network):
-    def fail(outputs, targets):
-        if not outputs.is_meta:
-            torch.rand(1)
-            raise KeyError("on purpose")
-        return outputs.mean()
-
-    torch.manual_seed(1)
-    expected = torch.rand(3)
-    torch.manual_seed(1)
-    with pytest.raises(KeyError, match="on purpose"):
-        ho.fit(make_network(dropout=0.4), data, loss=fail)
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_the_callers_seed_changes_nothing(data, make_network, equal_states):
-    networks = []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        networks.append(make_network(dropout=0.4))
-        ho.fit(networks[-1], data, epochs=2, batch_size=4)
-    equal_states(*networks)
-
-
 @pytest.mark.parametrize("bridge", ["classical", *BRIDGES])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_optimizer_trains_every_kind_of_network(
@@ -239,16 +158,6 @@ def test_every_optimizer_goes_down_on_a_regression(name, regression, make_quantu
     history = ho.fit(make_quantum(num_outputs=2), regression, optimizer=name, epochs=3)
     assert history.metric_name == "r2"
     assert history.train_loss[-1] < history.train_loss[0]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_shots_repeat_with_the_seed_of_the_executor(name, data, make_quantum):
-    def losses(seed):
-        network = make_quantum(shots=4096, seed=seed)
-        return ho.fit(network, data, optimizer=name, epochs=2).train_loss
-
-    assert losses(7) == losses(7)
-    assert losses(7) != losses(8)
 
 
 def test_a_part_of_a_network_can_be_quantum(data, make_quantum):
@@ -329,78 +238,6 @@ def test_a_layer_may_be_called_as_the_library_calls_its_own(data):
     assert len(ho.fit(Named(), data, epochs=1)) == 1
 
 
-@pytest.mark.parametrize("start", ["train", "eval"])
-def test_train_and_eval_mode_are_given_back(start, data, make_network):
-    network = make_network(batch_norm=True, dropout=0.3).train(start == "train")
-    network[1].eval()  # a normalisation that is frozen on purpose
-    before = {name: module.training for name, module in network.named_modules()}
-    ho.fit(network, data, epochs=1)
-    assert {name: module.training for name, module in network.named_modules()} == before
-
-
-def test_a_normalisation_frozen_in_eval_mode_learns_no_statistics(data, make_network):
-    network = make_network(batch_norm=True)
-    network[1].eval()
-    ho.fit(network, data, epochs=2)
-    assert torch.equal(network[1].running_mean, torch.zeros(4))
-    assert network[1].num_batches_tracked == 0
-
-
-def test_mode_is_given_back_when_the_data_is_refused(data, make_network):
-    network = make_network().eval()
-    with pytest.raises(ho.errors.DataError):
-        ho.fit(network, (data.train.x[:, :2], data.train.y))
-    assert not network.training
-
-
-def test_batch_statistics_are_learned_on_the_circuit_and_come_back(data, make_network):
-    classical, network = make_network(batch_norm=True), make_network(batch_norm=True)
-    quantum = ho.to_quantum(network)
-    ho.fit(quantum, data, epochs=2)
-    back = ho.to_classical(quantum)
-    assert back[1].num_batches_tracked == 2
-    assert not torch.equal(back[1].running_mean, classical[1].running_mean)
-
-
-@pytest.mark.parametrize("name", ["adam", "lbfgs", "newton"])
-def test_folds_after_every_epoch(name, data, make_quantum):
-    network = make_quantum(fold="epoch")
-    starts = [next(network.origin.buffers()).clone()]
-
-    def note(record, trained):
-        assert torch.count_nonzero(trained.angles) == 0
-        starts.append(next(trained.origin.buffers()).clone())
-
-    history = ho.fit(network, data, optimizer=name, epochs=3, callbacks=[note])
-    assert history.train_loss[-1] < history.train_loss[0]
-    assert all(not torch.equal(a, b) for a, b in pairwise(starts))
-
-
-@pytest.mark.parametrize(("fold", "steps_kept"), [("epoch", 0), (None, 1)])
-def test_lbfgs_forgets_steps_from_before_a_fold(fold, steps_kept, data, make_quantum):
-    network = make_quantum(fold=fold)
-    optimizer = torch.optim.LBFGS(network.parameters(), line_search_fn="strong_wolfe")
-    seen = []
-    ho.fit(
-        network, data, optimizer=optimizer, epochs=2,
-        callbacks=[lambda *_: seen.append(len(optimizer.state))],
-    )  # fmt: skip
-    assert seen == [steps_kept] * 2
-
-
-def test_folding_lets_weights_leave_the_reach_of_their_scale(data, make_quantum):
-    reach = 0.1
-    moves = {}
-    for fold in (None, "epoch"):
-        quantum = make_quantum(scale=reach, fold=fold)
-        before = [slot.clone() for slot in quantum.weights(quantum.exact_moves().detach())]
-        ho.fit(quantum, data, optimizer="adam", lr=0.5, epochs=10, batch_size=4)
-        after = quantum.weights(quantum.exact_moves().detach())
-        moves[fold] = max(float((b - a).abs().max()) for a, b in zip(after, before, strict=True))
-    assert moves[None] <= reach + 1e-6
-    assert moves["epoch"] > 2 * reach
-
-
 def test_devices_are_checked_by_name(data, make_network, equal_states):
     one, other = make_network(), make_network()
     ho.fit(one, data, device="cpu", epochs=1)
@@ -431,10 +268,3 @@ def test_shows_nothing_unless_asked(data, make_network, capsys):
     assert capsys.readouterr() == ("", "")
     with pytest.raises(ArgumentTypeError, match="`progress` must be True, False or a label"):
         ho.fit(make_network(), data, progress=1)
-
-
-@pytest.mark.parametrize("seed", [np.int64(4), 2**40, 2**70])
-def test_any_integer_is_a_seed(seed, data, make_network, tmp_path):
-    path = tmp_path / "run.pt"
-    ho.fit(make_network(), data, epochs=1, seed=seed, checkpoint=path)
-    assert len(ho.fit(make_network(), data, epochs=2, seed=seed, checkpoint=path)) == 2

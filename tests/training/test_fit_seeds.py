@@ -1,0 +1,110 @@
+"""Seeds: the same result again, and nobody else's random numbers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import hybridopt as ho
+from hybridopt.optim import OPTIMIZERS
+
+NAMES = tuple(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_same_seed_same_result(optimizer, data, make_network, equal_states):
+    def trained(seed):
+        network = make_network(dropout=0.4)
+        ho.fit(network, data, optimizer=optimizer, epochs=2, batch_size=4, seed=seed)
+        return network
+
+    equal_states(trained(5), trained(5))
+    assert not torch.equal(trained(5)[0].weight, trained(6)[0].weight)
+    assert not torch.equal(trained(None)[0].weight, trained(None)[0].weight)
+
+
+def test_dropout_alone_follows_the_seed(data, make_network):
+    losses = {
+        seed: ho.fit(
+            make_network(dropout=0.4), data, optimizer="gd", epochs=2, seed=seed
+        ).train_loss
+        for seed in (0, 1)
+    }
+    assert losses[0][0] != losses[1][0]  # all samples in one batch: nothing else is drawn
+
+
+STATE_SCRIPT = """
+import random
+import numpy as np, torch
+import hybridopt as ho
+
+def drawn():
+    return torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random()
+
+def seeded():
+    torch.manual_seed(1); np.random.seed(2); random.seed(3)
+
+def noisy(outputs, targets):
+    random.random(); np.random.rand()
+    return torch.nn.functional.cross_entropy(outputs, targets)
+
+data = ho.load_dataset("iris")
+seeded()
+expected = drawn()
+for seed in (0, None):
+    network = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout(0.3))
+    seeded()
+    ho.fit(network, data, epochs=2, seed=seed, loss=noisy)
+    assert drawn() == expected, seed
+"""
+
+
+@pytest.mark.slow
+def test_global_random_state_is_left_alone():
+    # in a process of its own, because run-time type checks draw from Python's generator
+    subprocess.run([sys.executable, "-c", STATE_SCRIPT], check=True, timeout=120)
+
+
+def test_global_random_state_is_left_alone_by_a_failure(data, make_network):
+    def fail(outputs, targets):
+        if not outputs.is_meta:
+            torch.rand(1)
+            raise KeyError("on purpose")
+        return outputs.mean()
+
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    with pytest.raises(KeyError, match="on purpose"):
+        ho.fit(make_network(dropout=0.4), data, loss=fail)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_callers_seed_changes_nothing(data, make_network, equal_states):
+    networks = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        networks.append(make_network(dropout=0.4))
+        ho.fit(networks[-1], data, epochs=2, batch_size=4)
+    equal_states(*networks)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shots_repeat_with_the_seed_of_the_executor(name, data, make_quantum):
+    def losses(seed):
+        network = make_quantum(shots=4096, seed=seed)
+        return ho.fit(network, data, optimizer=name, epochs=2).train_loss
+
+    assert losses(7) == losses(7)
+    assert losses(7) != losses(8)
+
+
+@pytest.mark.parametrize("seed", [np.int64(4), 2**40, 2**70])
+def test_any_integer_is_a_seed(seed, data, make_network, tmp_path):
+    path = tmp_path / "run.pt"
+    ho.fit(make_network(), data, epochs=1, seed=seed, checkpoint=path)
+    assert len(ho.fit(make_network(), data, epochs=2, seed=seed, checkpoint=path)) == 2
