@@ -8,12 +8,13 @@ import traceback
 from pathlib import Path
 
 import pytest
+import torch
 
 import hybridopt
 from hybridopt.cli import main
 from hybridopt.errors import HybridOptError
 
-from .bad_inputs import CALLS, COMMANDS
+from .bad_inputs import CALLS, COMMANDS, net
 
 PACKAGE = Path(hybridopt.__file__).parent
 
@@ -39,7 +40,9 @@ def test_calls(name, tmp_path, aer_calls):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands(command, tmp_path, monkeypatch, capsys, aer_calls):
     (tmp_path / "file.qasm").write_text("no circuit")
-    words = shlex.split(command.format(file=tmp_path / "file.qasm"))
+    torch.save(net().state_dict(), tmp_path / "state.pt")
+    places = {"file": "file.qasm", "state": "state.pt", "folder": "."}
+    words = shlex.split(command.format(**{k: tmp_path / v for k, v in places.items()}))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr(sys, "argv", ["hybridopt", *words])
@@ -50,4 +53,4 @@ def test_commands(command, tmp_path, monkeypatch, capsys, aer_calls):
     assert COMMANDS[command] in err
     assert "Traceback" not in out + err
     assert aer_calls == []
-    assert {path.name for path in tmp_path.iterdir()} <= {"file.qasm", "results"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"file.qasm", "state.pt", "results"}
