@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import checks
@@ -18,10 +19,12 @@ from hybridopt.bridges.layout import WeightLayout
 from hybridopt.bridges.mesh_layers import MeshLayer
 from hybridopt.bridges.mesh_selection import layers_to_carry
 from hybridopt.bridges.quantum_network import QuantumNetwork
+from hybridopt.circuits.gate_count import count_gates
 from hybridopt.errors import ConversionError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.mesh_choice import Pass, choose, settings
+from hybridopt.nn.summary import SummaryRow
 
 MakeLayer = Callable[[str, nn.Module], MeshLayer]
 
@@ -163,12 +166,8 @@ class MeshNetwork(QuantumNetwork):
         """
         if batch_size is not None:
             checks.integer("batch_size", batch_size, minimum=0)
-        total = Cost()
-        for place, layer in enumerate(self.layers.values()):
-            seen: list[Pass | None] = [*layer.passes]
-            for task in seen or [None]:
-                total += self._cost(layer, task, place, batch_size)
-        return total
+        layers = enumerate(self.layers.values())
+        return sum((self._layer_cost(layer, at, batch_size) for at, layer in layers), Cost())
 
     def explain(self, batch: Tensor | None = None) -> str:
         """Which readout each layer takes, and why.
@@ -195,6 +194,27 @@ class MeshNetwork(QuantumNetwork):
             for name, layer in self.layers.items()
             for group in range(layer.groups)
         }
+
+    def _circuit_rows(self, device: BackendV2 | None, batch_size: int | None) -> list[SummaryRow]:
+        """One for each mesh; the groups of a convolution have circuits of one shape."""
+        return [
+            SummaryRow(
+                layer=name,
+                kind=f"mesh {layer.mesh.num_outputs} x {layer.mesh.num_inputs}"
+                + (f", {layer.groups} groups" if layer.groups > 1 else ""),
+                trainable=sum(p.numel() for p in layer.parameters() if p.requires_grad),
+                qubits=layer.num_qubits,
+                angles=layer.angles.numel(),
+                cost=self._layer_cost(layer, place, batch_size),
+                gates=count_gates(layer.circuit(), device),
+            )
+            for place, (name, layer) in enumerate(self.layers.items())
+        ]
+
+    def _layer_cost(self, layer: MeshLayer, place: int, batch_size: int | None) -> Cost:
+        seen: list[Pass | None] = [*layer.passes]
+        costs = (self._cost(layer, task, place, batch_size) for task in seen or [None])
+        return sum(costs, Cost())
 
     def _cost(
         self, layer: MeshLayer, task: Pass | None, place: int, batch_size: int | None
@@ -234,6 +254,16 @@ class MeshTwinNetwork(MeshNetwork):
     ) -> QuantumCircuit | None:
         """None: there is no circuit."""
         return None
+
+    def _circuit_rows(self, device: BackendV2 | None, batch_size: int | None) -> list[SummaryRow]:
+        """None at all."""
+        return []
+
+    def _made_layers(self) -> frozenset[str]:
+        return frozenset(self.layers)
+
+    def _opaque_layers(self) -> frozenset[str]:
+        return frozenset(self.layers)
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:
         """None at all."""
