@@ -11,6 +11,7 @@ import torch
 from qiskit import QuantumCircuit, qpy
 from qiskit.circuit import Parameter
 from qiskit.circuit.library import DiagonalGate
+from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import Operator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 from torch import nn
@@ -292,6 +293,22 @@ def test_noise_comes_back(tmp_path):
     assert (loaded.executor.max_memory, loaded.executor.shots) == (10**9, 50)
     x = torch.rand(2, 4)
     assert torch.equal(loaded(x), layer(x))
+
+
+def test_the_noise_of_a_device_has_to_be_given_again(tmp_path):
+    device = GenericBackendV2(4, seed=1)
+    layer = entangler(executor=ho.AerExecutor(noise_model=device, shots=20, seed=1))
+    path = ho.save(layer, tmp_path / "layer.ho")
+    with pytest.raises(CheckpointError, match=r"its noise .* cannot be stored. Pass `executor=`"):
+        ho.load(path)
+    assert ho.load(path, executor=layer.executor).executor is layer.executor
+
+
+def test_noise_that_aer_cannot_read_is_told(tmp_path, monkeypatch):
+    path = ho.save(entangler(executor=ho.AerExecutor(noise_model=noisy())), tmp_path / "layer.ho")
+    monkeypatch.delattr(NoiseModel, "from_dict")
+    with pytest.raises(CheckpointError, match="This version of Aer cannot read the stored noise"):
+        ho.load(path)
 
 
 class Foreign(ho.AerExecutor):
