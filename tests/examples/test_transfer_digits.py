@@ -25,15 +25,16 @@ def example() -> ModuleType:
 
 
 def test_reduced_images_have_the_units_of_the_digits(example):
-    white = torch.zeros(2, 784)
-    white[1] = 255
-    assert torch.equal(example.reduced(white)[0], torch.zeros(64))
-    torch.testing.assert_close(example.reduced(white)[1], torch.full((64,), 16.0))
-    corner = torch.zeros(1, 28, 28)
-    corner[0, 4:6, 4:7] = 255  # 2 rows by 3 columns of the box; a cell averages 3 by 3
+    drawn = torch.zeros(28, 28)
+    drawn[3:19, 10:14] = 255  # 16 rows by 4 columns, wherever they are: two by two to a pixel
     expected = torch.zeros(8, 8)
-    expected[0, :2] = torch.tensor([6.0, 2.0]) / 9 * 16
-    torch.testing.assert_close(example.reduced(corner.flatten(1))[0].view(8, 8), expected)
+    expected[:, 3:5] = 16
+    for shifted in (drawn, drawn.roll((5, 9), (0, 1)), drawn.roll((-3, -10), (0, 1))):
+        torch.testing.assert_close(
+            example.reduced(shifted.reshape(1, 784)), expected.reshape(1, 64)
+        )
+    half = example.reduced(drawn.reshape(1, 784) / 2)
+    torch.testing.assert_close(half, expected.reshape(1, 64) / 2)
 
 
 def test_parts_of_the_target_share_no_image(example):
