@@ -1,22 +1,22 @@
-"""Two thousand gradient steps take no more memory than the first five hundred."""
+"""Two thousand gradient steps take no more memory than the first hundreds."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from .long_training import STEPS, WARM
+from .long_training import STEPS, WINDOW
 
 SCRIPT = Path(__file__).with_name("long_training.py")
-CHOSEN = ("memory", "parameter-shift with shots", "adjoint", "fit")  # all ways: by hand, a minute
-# one object kept by every hundredth step
-OBJECTS = (STEPS - WARM) // 100
-# a table of angles or a state takes more than 1 kB: kept by each step it would be 1.5 MB
-BYTES = (STEPS - WARM) * 1024
+CHOSEN = ("fit", "memory", "parameter-shift", "adjoint")  # all ways: by hand, a minute
+OBJECTS = WINDOW // 50  # one kept by every fiftieth step; fit keeps a record of every hundredth
+BYTES = WINDOW * 1024  # a table of angles or a state takes more than 1 kB
 
 
 @pytest.mark.slow
@@ -29,6 +29,10 @@ def test_steps_leave_nothing_behind():
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert list(found) == list(CHOSEN)
-    for way, ((objects, resident), (objects_then, resident_then)) in found.items():
-        assert objects_then - objects <= OBJECTS, way
-        assert resident_then - resident < BYTES, way
+    for way, accounts in found.items():
+        assert len(accounts) == STEPS // WINDOW
+        growths = [np.subtract(after, before) for before, after in pairwise(accounts)]
+        # heaps settle in steps of a megabyte, now and then; a leak grows in every window
+        objects, resident = np.min(growths, axis=0)
+        assert objects <= OBJECTS, way
+        assert resident < BYTES, way
