@@ -27,6 +27,10 @@ class ConversionError(HybridOptError, ValueError):
     """A network has no circuit form, or a circuit no torch form."""
 
 
+class LayerAttributeError(HybridOptError, AttributeError):
+    """A layer in a circuit is asked for the weights that it no longer holds."""
+
+
 class CircuitError(HybridOptError, ValueError):
     """A circuit that cannot be run or differentiated as it is."""
 

@@ -24,6 +24,7 @@ PUBLIC_DOORS = (
     "hybridopt.bridges.generator",
     "hybridopt.bridges.memory",
     "hybridopt.bridges.mesh",
+    "hybridopt.bridges.mesh_layers",
     "hybridopt.bridges.quantum_network",
     "hybridopt.bridges.random_subspace",
     "hybridopt.bridges.twin",

@@ -30,7 +30,7 @@ from hybridopt.bridges.layout import WeightLayout
 from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.circuits.memory import index_qubits
 from hybridopt.circuits.ry_ladder import ry_ladder
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, ResourceError
 from hybridopt.execution import AerExecutor, Cost, Executor, Probabilities
 from hybridopt.gradients import Adjoint, GradientRule, ParameterShift, Spsa
 from hybridopt.nn.evaluation import CircuitEvaluation
@@ -38,6 +38,8 @@ from hybridopt.nn.ladder_sampler import LadderSampler
 from hybridopt.nn.ladder_state import ladder_probabilities
 
 DEFAULT_DEPTH = 4
+MOST_ANGLES = 1 << 16  # a gate each, and Aer takes 10 us to be handed one
+MOST_NUMBERS = 1 << 27  # of a mapping; 1 GB
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,25 @@ class Generator(Bridge):
         return GeneratorTwin(network, self, LadderSampler(executor.shots, seed))
 
     def sizes(self, num_weights: int) -> tuple[int, int]:
-        """P and the units of the mapping's hidden layer (0 without one), for M weights."""
+        """P and the units of the mapping's hidden layer (0 without one), for M weights.
+
+        Raises:
+            ResourceError: If either is too large to run.
+        """
         depth = DEFAULT_DEPTH if self.depth is None else self.depth
         width = DEFAULT_WIDTH if self.width is None else self.width
-        num_angles = self.num_angles or depth * index_qubits(num_weights)
+        qubits = index_qubits(num_weights)
+        num_angles = self.num_angles or depth * qubits
+        if num_angles > MOST_ANGLES:
+            raise ResourceError(
+                f"The generator would have {num_angles:,} angles on {qubits} qubits, but a circuit "
+                f"of more than {MOST_ANGLES:,} is too long to run. Lower `depth` or `num_angles`."
+            )
+        if width * (qubits + 3) > MOST_NUMBERS:
+            raise ResourceError(
+                f"A mapping of width {width:,} would have {width * (qubits + 3) + 1:,} numbers, "
+                f"more than {MOST_NUMBERS:,}. Lower `width`."
+            )
         return num_angles, width if self.mapping == "tanh" else 0
 
 

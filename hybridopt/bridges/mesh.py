@@ -18,12 +18,14 @@ from hybridopt.bridges.bridge import Bridge
 from hybridopt.bridges.mesh_layers import MeshLayer, mesh_layer, shape_of
 from hybridopt.bridges.mesh_network import MakeLayer, MeshNetwork, MeshTwinNetwork
 from hybridopt.bridges.mesh_selection import layers_to_carry
-from hybridopt.errors import ArgumentTypeError, ResourceError, UnsupportedError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, ResourceError, UnsupportedError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn.mesh_choice import READOUTS
 from hybridopt.nn.mesh_closed_form import ClosedFormMesh
 from hybridopt.nn.mesh_reader import MeshReader
+
+LARGEST_SCALE = 1e4  # W comes back to about 1e-16 of scale times its norm
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,10 @@ class Mesh(Bridge):
             ``"data"`` sends every vector through, one setting each; ``"auto"`` takes what costs
             fewer settings for the batch that comes. ``"reference"`` is data readout beside
             reference modes that betray errors, for executors with noise.
-        scale: alpha in units of the spectral norm of W', so that the matrix can grow; 1 or more (a
-            layer of zeros takes 1 for its norm). ``"auto"`` is 3, of a norm of at least 2: from a
-            fresh layer of small weights training has to get to outputs of several units. With
-            shots, the error of an output is about :math:`\alpha |x'| / \sqrt{shots}`.
+        scale: alpha in units of the spectral norm of W', so that the matrix can grow; 1 to 10,000
+            (a layer of zeros takes 1 for its norm). ``"auto"`` is 3, of a norm of at least 2:
+            training has to get from a fresh layer of small weights to outputs of several units.
+            With shots, the error of an output is about :math:`\alpha |x'| / \sqrt{shots}`.
     """
 
     name: ClassVar[str] = "mesh"
@@ -60,6 +62,11 @@ class Mesh(Bridge):
             checks.choice("scale", self.scale, ("auto",))
         else:
             object.__setattr__(self, "scale", checks.real("scale", self.scale, minimum=1))
+            if self.scale > LARGEST_SCALE:
+                raise ArgumentError(
+                    f"Argument `scale` must be {LARGEST_SCALE:g} or less, but is {self.scale:g}: "
+                    "rounding errors grow with it. 2 to 10 leave room to grow."
+                )
 
     def check(self, network: nn.Module) -> None:
         """Refuse a network with layers that have no circuit form, or with none that has one.

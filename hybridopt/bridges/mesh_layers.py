@@ -17,7 +17,7 @@ from torch.nn import functional
 from hybridopt.bridges.quantum_network import uncast
 from hybridopt.circuits.mesh import Mesh as MeshShape
 from hybridopt.circuits.mesh_program import mesh_program, num_qubits_of
-from hybridopt.errors import ArgumentTypeError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, LayerAttributeError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.mesh_choice import Pass, choose, reason
@@ -178,16 +178,41 @@ class MeshLayer(nn.Module):
     def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
         """Outputs ``(groups, B, m)`` in the shape that the layer returns."""
 
+    def __getattr__(self, name: str) -> Any:
+        """What the plain layer says of itself (``in_features``, ``kernel_size``, ...)."""
+        plain = self.__dict__.get("_modules", {}).get("plain")
+        own = name == "plain" or name in self._parameters or name in self._buffers
+        if plain is None or own or name.startswith("_"):
+            return super().__getattr__(name)
+        if name == "weight" or (name == "bias" and self.holds_bias):
+            raise LayerAttributeError(
+                f"The layer {type(plain).__name__} is in a circuit and holds angles, no `{name}`. "
+                "A network that reads the tensor itself must keep the layer classical: "
+                "`keep_classical=[name]`; `to_classical` gives the tensors back."
+            )
+        return getattr(plain, name)
+
     def _output_shape(self, x: Tensor) -> torch.Size:
-        """Torch's own complaint about what does not fit; of dtypes it says nothing there."""
+        """Of what the layer returns for x; refuses x before a circuit runs."""
+        if not isinstance(x, Tensor):
+            raise ArgumentTypeError(
+                f"The input of a layer must be a tensor, but is of type {type(x).__name__}. "
+                "Convert it: `torch.as_tensor(x)`."
+            )
         if x.dtype != self.like.dtype and not torch.is_autocast_enabled():
             raise ArgumentTypeError(
                 f"The weights of this mesh are {self.like.dtype}, but its input is {x.dtype}. "
                 "Convert the input by `x.to(dtype)`, or the network by `network.to(dtype)`."
             )
         weight = torch.empty(self.weight_shape, dtype=self.like.dtype, device="meta")
-        with torch.no_grad():
-            return self._classical(x.detach().to("meta"), weight, None).shape
+        try:
+            with torch.no_grad():
+                return self._classical(x.detach().to("meta"), weight, None).shape
+        except (RuntimeError, IndexError) as error:
+            raise ArgumentError(
+                f"The layer {self.plain} cannot take an input of shape {tuple(x.shape)}: "
+                f"{str(error).splitlines()[0].rstrip('.')}."
+            ) from error
 
     def _pass(self, x: Tensor, vectors: int) -> Pass:
         grad = torch.is_grad_enabled()

@@ -75,7 +75,10 @@ class QuantumNetwork(nn.Module):
         return {} if circuit is None else {"": circuit}
 
     def step_cost(self, batch_size: int | None = None) -> Cost:
-        """Settings, shots and runs of one forward and backward; nothing for a control."""
+        """Settings, shots and runs of one forward and backward; nothing for a control.
+
+        Circuit layers that the network had before are not in it: they count for themselves.
+        """
         return Cost()
 
     def summary(self, backend: BackendV2 | str | None = None, batch_size: int | None = None) -> str:
@@ -99,7 +102,7 @@ class QuantumNetwork(nn.Module):
         rows, total = self._summary_rows(device, batch_size)
         notes = [*counting_notes(rows, batch_size, device), *self._summary_notes()]
         kind = "bridge" if notes else "control"
-        what = f"{self.bridge_name} {kind} of {name}" + ("" if notes else ": no circuit")
+        what = f"{self.bridge_name} {kind} of {name}" + ("" if notes else ": no circuit of its own")
         return summary_table(what, rows, total, notes)
 
     def _summary_rows(

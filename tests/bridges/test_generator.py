@@ -417,3 +417,18 @@ def test_what_does_not_fit_is_refused_before_a_run(aer_calls):
     with pytest.raises(ArgumentError, match="`batch_size` must be 1 or more"):
         ho.to_quantum(nn.Linear(3, 2), "generator").step_cost(0)
     assert aer_calls == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_angles": 10**12}, r"1,000,000,000,000 angles on 3 qubits.*Lower `depth`"),
+        ({"depth": 10**5}, "300,000 angles on 3 qubits"),
+        ({"mapping": "tanh", "width": 10**11}, r"width 100,000,000,000.*Lower `width`"),
+    ],
+    ids=["angles", "depth", "width"],
+)
+def test_generators_too_large_to_run_are_refused_at_once(options, message, aer_calls):
+    with pytest.raises(ResourceError, match=message):
+        ho.to_quantum(nn.Linear(2, 2), "generator", **options)
+    assert not aer_calls

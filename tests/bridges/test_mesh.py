@@ -196,6 +196,7 @@ def test_transformers_are_carried_around_their_attention(mode):
             "Unknown readout 'dat'. Did you mean 'auto' or 'data'",
         ),
         ({"scale": 0.5}, ArgumentError, "`scale` must be 1 or more"),
+        ({"scale": 1e8}, ArgumentError, "`scale` must be 10000 or less"),
         ({"scale": "large"}, UnknownNameError, "Unknown scale 'large'"),
         ({"scale": None}, ArgumentTypeError, "`scale` must be a number"),
         ({"frozen": True}, UnknownNameError, "takes no keyword argument 'frozen'"),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import hybridopt as ho
 from hybridopt.bridges import Mesh, MeshNetwork
-from hybridopt.errors import ArgumentTypeError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, LayerAttributeError
 
 CONVOLUTIONS = {
     "plain": nn.Conv2d(1, 2, 2),
@@ -81,7 +81,7 @@ def test_frozen_biases_are_added(readout):
 @pytest.mark.parametrize("readout", ["process", "data"])
 def test_what_torch_refuses_is_refused_before_a_run(readout, aer_calls):
     quantum = quantum_of(nn.Linear(3, 2), readout=readout)
-    with pytest.raises(RuntimeError, match="same reduction dim"):
+    with pytest.raises(ArgumentError, match="same reduction dim"):
         quantum(torch.ones(4, 2))
     for x in (torch.ones(4, 3).double(), torch.ones(4, 3).long()):
         with pytest.raises(ArgumentTypeError, match=r"are torch.float32, but its input is"):
@@ -200,3 +200,52 @@ def test_layers_explain_themselves():
     assert layer.explain(torch.ones(1, 3)).startswith("readout data: every vector is loaded")
     assert layer.explain(100).startswith("readout process: the 4 columns")
     assert "1 mesh of 2 by 4, num_qubits=6, readout='auto'" in repr(layer)
+
+
+class Introspective(nn.Module):
+    """Asks its layers for their sizes, and on request for a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = nn.Conv2d(1, 2, 2)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x, *, penalty=False):
+        assert self.image.kernel_size == (2, 2)
+        assert self.image.out_channels == 2
+        outputs = self.head(self.image(x).reshape(-1, self.head.in_features))
+        return outputs + self.head.weight.sum() if penalty else outputs
+
+
+def test_layers_tell_their_sizes_and_say_that_weights_are_angles():
+    network = Introspective().double()
+    quantum = ho.to_quantum(network, "mesh", gradient="adjoint")
+    x = torch.randn(4, 1, 3, 3, dtype=torch.float64)
+    torch.testing.assert_close(quantum(x), network(x), rtol=0, atol=1e-12)
+    with pytest.raises(LayerAttributeError, match=r"holds angles, no `weight`.*keep_classical"):
+        quantum(x, penalty=True)
+    assert not hasattr(quantum.layers["head"], "bias")
+    assert not hasattr(quantum.layers["head"], "no_such_thing")
+
+
+def test_a_dressed_circuit_in_the_network_finds_its_layers():
+    network = nn.Sequential(nn.Linear(3, 3), ho.DressedCircuit(3, 2, num_qubits=3, depth=1))
+    quantum = ho.to_quantum(network, "mesh")
+    x = torch.randn(2, 3)
+    torch.testing.assert_close(quantum(x), network(x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (), (2, 3, 1)], ids=str)
+def test_inputs_of_the_wrong_width_are_refused_before_a_circuit_runs(shape, aer_calls):
+    quantum = ho.to_quantum(nn.Linear(3, 2), "mesh")
+    with pytest.raises(ArgumentError, match="cannot take an input of shape"):
+        quantum(torch.ones(shape))
+    with pytest.raises(ArgumentTypeError, match="must be a tensor, but is of type list"):
+        quantum([1.0, 2.0, 3.0])
+    assert not aer_calls
+
+
+def test_images_below_the_kernel_are_refused():
+    quantum = ho.to_quantum(nn.Conv2d(1, 2, 3), "mesh")
+    with pytest.raises(ArgumentError, match=r"cannot take an input of shape \(1, 1, 2, 2\)"):
+        quantum(torch.ones(1, 1, 2, 2))

@@ -62,9 +62,7 @@ def test_names_and_instances_of_backends():
     assert find_backend(None) is None
     assert find_backend(LINE) is LINE
     assert find_backend("fake_manila").num_qubits == 5
-    with pytest.raises(
-        ArgumentError, match=r"no fake backend .*Known: .*fake_manila"
-    ):
+    with pytest.raises(ArgumentError, match=r"no fake backend .*Known: .*fake_manila"):
         find_backend("fake_manilla")
 
 
