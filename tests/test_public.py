@@ -72,6 +72,11 @@ def test_examples_in_docstrings_run(name):
     assert failed == 0
 
 
+@pytest.mark.parametrize("name", [n for n in hybridopt.__all__ if callable(getattr(hybridopt, n))])
+def test_every_public_name_has_an_example(name):
+    assert ">>>" in inspect.getdoc(getattr(hybridopt, name))
+
+
 def test_there_are_examples():
     finder = doctest.DocTestFinder(exclude_empty=True)
     for thing in (hybridopt.fit, hybridopt.to_quantum):

@@ -67,6 +67,12 @@ class Generator(Bridge):
 
     References:
         Liu et al., Quantum-Train, arXiv:2405.11304.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> quantum = ho.to_quantum(torch.nn.Linear(9, 7), Generator(depth=3))
+        >>> quantum.num_qubits, quantum.num_angles, quantum.step_cost().settings
+        (7, 21, 43)
     """
 
     name: ClassVar[str] = "generator"

@@ -66,6 +66,12 @@ class Memory(Bridge):
 
     Raises:
         ArgumentError: If ``num_angles`` is below 1 or ``frozen`` is True.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> quantum = ho.to_quantum(torch.nn.Linear(9, 7), Memory(num_angles=12, scale=0.1))
+        >>> quantum.num_qubits, quantum.num_trainable, quantum.step_cost().settings
+        (8, 12, 2)
     """
 
     name: ClassVar[str] = "memory"

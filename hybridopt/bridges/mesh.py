@@ -47,6 +47,13 @@ class Mesh(Bridge):
             (a layer of zeros takes 1 for its norm). ``"auto"`` is 3, of a norm of at least 2:
             training has to get from a fresh layer of small weights to outputs of several units.
             With shots, the error of an output is about :math:`\alpha |x'| / \sqrt{shots}`.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> layers = torch.nn.Conv2d(1, 2, 2), torch.nn.Flatten(), torch.nn.Linear(8, 3)
+        >>> quantum = ho.to_quantum(torch.nn.Sequential(*layers), Mesh(keep_classical=("2",)))
+        >>> quantum.num_qubits, quantum.num_angles
+        (7, 10)
     """
 
     name: ClassVar[str] = "mesh"

@@ -24,6 +24,12 @@ class QuantumNetwork(nn.Module):
 
     Its weights, or some of its layers, live in circuits; its parameters are the trainable angles
     and what stays classical. A control is one without circuits.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> quantum = ho.to_quantum(torch.nn.Linear(3, 2), bridge="mesh")
+        >>> quantum(torch.rand(5, 3)).shape, quantum.num_qubits, quantum.num_angles
+        (torch.Size([5, 2]), 6, 8)
     """
 
     bridge_name: ClassVar[str] = ""

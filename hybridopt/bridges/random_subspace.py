@@ -31,6 +31,12 @@ class RandomSubspace(Bridge):
 
     References:
         Li et al., arXiv:1804.08838.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> control = ho.to_quantum(torch.nn.Linear(3, 2), RandomSubspace(num_parameters=4))
+        >>> control.num_trainable, control.circuit() is None
+        (4, True)
     """
 
     name: ClassVar[str] = "random-subspace"

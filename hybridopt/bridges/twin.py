@@ -44,6 +44,13 @@ class Twin(Bridge):
         ArgumentError: If options of `Memory` are given beside another bridge or an instance.
         UnknownNameError: If there is no such bridge.
         UnsupportedError: If the bridge has no formula in torch.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> network, x = torch.nn.Linear(3, 2).double(), torch.rand(5, 3).double()
+        >>> quantum, twin = ho.to_quantum(network, "mesh"), ho.to_quantum(network, Twin(of="mesh"))
+        >>> torch.allclose(quantum(x), twin(x), rtol=0, atol=1e-10), twin.step_cost().settings
+        (True, 0)
     """
 
     name: ClassVar[str] = "twin"

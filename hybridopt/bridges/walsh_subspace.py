@@ -35,6 +35,12 @@ class WalshSubspace(Bridge):
             the number of weights or more; None takes as many as there are weights.
         scale: As of `Memory`: one number, numbers by name, or ``"auto"``, the root mean square of
             each tensor, at least 0.1.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> control = ho.to_quantum(torch.nn.Linear(3, 2), WalshSubspace(num_parameters=4))
+        >>> control.num_trainable, control.circuit() is None
+        (4, True)
     """
 
     name: ClassVar[str] = "walsh-subspace"

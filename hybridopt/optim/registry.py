@@ -113,6 +113,11 @@ def create(
         UnknownNameError: If the name or an option is not known.
         ArgumentError: If there are no parameters; if ``lr`` is not positive and finite; if an
             instance comes with ``lr`` or options, or optimizes none of ``params``.
+
+    Example:
+        >>> from torch import nn
+        >>> type(create("rmsprop", nn.Linear(3, 2).parameters())).__name__
+        'RMSprop'
     """
     groups: list[Any] = list(params)
     if not groups:

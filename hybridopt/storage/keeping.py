@@ -79,6 +79,14 @@ def load(
             not fit, or ``network`` is missing or of another class or shape; the message says
             which, and what to do.
         ArgumentTypeError: If an argument has the wrong type.
+
+    Example:
+        >>> import tempfile, torch, hybridopt as ho
+        >>> head = ho.DressedCircuit(3, 2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = load(ho.save(head, f"{folder}/head.ho"))
+        >>> torch.equal(again.layer.weight, head.layer.weight)
+        True
     """
     _check_path(path)
     if network is not None:

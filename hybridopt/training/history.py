@@ -92,6 +92,12 @@ class History:
         status: ``"converged"``, ``"patience"``, ``"callback"``, ``"epochs"`` or ``"interrupted"``;
             callbacks may also see ``"running"`` and ``"failed"``.
         range_test: How ``lr="auto"`` chose the learning rate; None otherwise.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> history = ho.fit(torch.nn.Linear(4, 3), ho.load_dataset("iris"), epochs=3)
+        >>> len(history), len(history.train_loss), history.status
+        (3, 3, 'epochs')
     """
 
     metric_name: str

@@ -28,6 +28,11 @@ class TensorBoard(Callback):
         ArgumentTypeError: If it is no path.
         MissingExtraError: If the package tensorboard is not installed.
         OutputError: If the folder cannot be written.
+
+    Example:
+        >>> import hybridopt as ho
+        >>> def train(network, data):  # needs the package tensorboard
+        ...     return ho.fit(network, data, callbacks=[ho.training.TensorBoard("results/run-1")])
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:

@@ -31,7 +31,15 @@ GOALS = ("accuracy", "time", "shots")
 
 
 class Study(Results):
-    """What `hybridopt.compare` found, in numbers, tables, pictures and words."""
+    """What `hybridopt.compare` found, in numbers, tables, pictures and words.
+
+    Example:
+        >>> import hybridopt as ho
+        >>> study = ho.compare("mlp:4-3", "iris", methods=["adam", "gd"], budget="1 epoch",
+        ...                    seeds=2, tuning=None)
+        >>> print(study.table().to_markdown().splitlines()[0].split("|")[1].strip())
+        method
+    """
 
     def table(self, *, reach: float | None = None) -> Table:
         """Everything that is reported, a row a method: mean and standard deviation over seeds.
@@ -145,6 +153,15 @@ def load_study(path: str | os.PathLike[str]) -> Study:
 
     Raises:
         CheckpointError: If the file is missing, damaged, or of another kind or version.
+
+    Example:
+        >>> import tempfile, hybridopt as ho
+        >>> study = ho.compare("mlp:4-3", "iris", methods=["adam", "gd"], budget="1 epoch",
+        ...                    seeds=2, tuning=None)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     same = load_study(study.save(f"{folder}/study.json"))
+        >>> same.methods
+        ('adam', 'gd')
     """
     file = Path(path)
     if file.is_dir():
