@@ -21,8 +21,11 @@ Y = torch.arange(12) % 3
 
 def body() -> nn.Sequential:
     """Everything in it that learns without a gradient."""
+    torch.manual_seed(1)
     first = spectral_norm(nn.Linear(5, 6))
-    first.parametrizations.weight[0]._u.copy_(torch.eye(6)[1])  # or it would be at its fixed point
+    vectors = first.parametrizations.weight[0]  # these would be at their fixed point
+    vectors._u.copy_(torch.eye(6)[1])
+    vectors._v.copy_(torch.eye(5)[2])
     return nn.Sequential(
         first,
         nn.BatchNorm1d(6),
@@ -49,7 +52,6 @@ def unchanged(network: nn.Module, before: dict[str, torch.Tensor]) -> bool:
 
 
 def target() -> nn.Module:
-    torch.manual_seed(1)
     return ho.transfer(body().train(), num_outputs=3)
 
 
@@ -153,11 +155,13 @@ def test_a_single_parameter_leaves_statistics_alone():
     assert unchanged(network, before)
 
 
-def test_the_module_that_holds_the_head_keeps_its_mode():
+@pytest.mark.parametrize("names", ["body", [""]])
+def test_the_module_that_holds_the_head_keeps_its_mode(names):
     network = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 2))
     network.register_buffer("constant", torch.ones(2))
-    network = ho.transfer(network, num_outputs=3).train()
-    network(X)
+    network = ho.transfer(network, num_outputs=3, freeze="none")
+    freeze(network, names)
+    network.train()
     assert network.training
 
 
