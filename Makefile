@@ -16,7 +16,7 @@ demo: $(READY)
 
 .PHONY: test
 test: lint
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 .PHONY: lint
 lint: $(READY)

@@ -162,5 +162,5 @@ def test_looking_at_types_leaves_the_callers_generator_alone():
 
 def test_every_module_is_checked_or_a_public_door(checked_modules):
     assert "hybridopt.circuits.memory" in checked_modules
-    assert "hybridopt.bridges.quantum_network" in checked_modules
+    assert "hybridopt.bridges.weight_network" in checked_modules
     assert "hybridopt.bridges.memory" not in checked_modules

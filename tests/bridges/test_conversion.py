@@ -217,7 +217,9 @@ def test_bridges_are_known_by_name_and_as_instances(name):
 def test_options_by_name_are_those_of_the_instance():
     options = {"form": "full", "scale": 3.0}
     assert ho.to_quantum(nn.Linear(3, 2), "memory", **options).options == Memory(**options)
-    assert ho.to_quantum(nn.Linear(3, 2), "twin", **options).options == Twin(**options)
+    # a twin keeps the options of the bridge that it is of
+    assert ho.to_quantum(nn.Linear(3, 2), "twin", **options).options == Memory(**options)
+    assert ho.to_quantum(nn.Linear(3, 2), "twin", **options).bridge == Twin(**options)
     subspace = ho.to_quantum(nn.Linear(3, 2), "random-subspace", num_parameters=3)
     assert subspace.options == RandomSubspace(num_parameters=3)
 

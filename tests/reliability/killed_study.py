@@ -1,0 +1,88 @@
+"""A comparison that is killed again and again, in processes of its own.
+
+Run as ``python killed_study.py FOLDER SEED``. One process imports everything and is forked for each
+attempt. It must not train itself: threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import torch._dynamo  # noqa: F401  # what the first step would import anew in every attempt
+
+import hybridopt as ho
+
+KILLS, SEEDS = 20, 8
+METHODS = ["adam", "memory(fold=epoch)+adam"]
+
+
+def study_in(folder: Path) -> ho.Study:
+    """Shots, tuning and redrawn data: everything that has a state to lose."""
+    return ho.compare(
+        "mlp:4-3",
+        "iris",
+        methods=METHODS,
+        budget="3 epochs",
+        seeds=SEEDS,
+        tuning=2,
+        executor=ho.AerExecutor(shots=256, seed=3),
+        output=folder,
+    )
+
+
+def start(folder: Path, result: Path) -> int:
+    """Compare in a process of its own; returns its number."""
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        study_in(folder).save(result)
+        code = 0
+    finally:
+        if code:
+            traceback.print_exc()
+        os._exit(code)
+
+
+def kept(folder: Path) -> dict[str, list[str]]:
+    """Files that can be read whole, and all others."""
+    found: dict[str, list[str]] = {"whole": [], "other": []}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            try:
+                json.loads(path.read_text())
+            except ValueError:
+                found["other"].append(path.name)
+            else:
+                found["whole"].append(path.name)
+    return found
+
+
+def main(folder: Path, seed: int) -> None:
+    """Kill twenty attempts, let the last one end, and print what was found on the way."""
+    dice, killed, found = random.Random(seed), folder / "killed", []
+    began = time.perf_counter()
+    os.waitpid(start(folder / "whole", folder / "whole.json"), 0)
+    moments = (time.perf_counter() - began) / 8  # so that twenty attempts end about half-way
+    for _ in range(KILLS):
+        process = start(killed, folder / "killed.json")
+        time.sleep(dice.uniform(0, moments))
+        alive = os.waitpid(process, os.WNOHANG)[0] == 0
+        if alive:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+        found.append({"killed": alive, **kept(killed)})
+    _, status = os.waitpid(start(killed, folder / "killed.json"), 0)
+    sys.stdout.write(json.dumps({"attempts": found, "status": status}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,46 @@
+"""Killing a comparison at any moment loses no more than the run it was in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .killed_study import KILLS, METHODS, SEEDS
+
+SCRIPT = Path(__file__).with_name("killed_study.py")
+
+
+def numbers(path: Path) -> object:
+    """All that a study holds but the times."""
+
+    def without_seconds(value: object) -> object:
+        if isinstance(value, dict):
+            return {k: without_seconds(v) for k, v in value.items() if "seconds" not in k}
+        return [without_seconds(item) for item in value] if isinstance(value, list) else value
+
+    return without_seconds(json.loads(path.read_text()))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_twenty_times_and_resumed_to_the_same_numbers(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(tmp_path), "5"],
+        check=False, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["status"] == 0, done.stderr
+    attempts = report["attempts"]
+    assert sum(attempt["killed"] for attempt in attempts) >= KILLS // 2
+    assert not any(attempt["other"] for attempt in attempts)
+    finished = [len(attempt["whole"]) for attempt in attempts]
+    assert finished == sorted(finished)
+    assert finished[0] + finished[KILLS // 2] > 0
+    assert len(json.loads((tmp_path / "killed.json").read_text())["runs"]) == SEEDS * len(METHODS)
+    assert numbers(tmp_path / "killed.json") == numbers(tmp_path / "whole.json")
