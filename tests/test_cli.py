@@ -234,6 +234,7 @@ def test_ctrl_c_on_the_circuit_leaves_no_file(tmp_path: Path):
 
 def test_the_package_is_the_command(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["hybridopt", "--version"])
+    monkeypatch.delitem(sys.modules, "hybridopt.__main__", raising=False)  # a test imported it
     with pytest.raises(SystemExit) as caught:
         runpy.run_module("hybridopt", run_name="__main__", alter_sys=True)
     assert caught.value.code == 0
