@@ -24,6 +24,7 @@ from hybridopt.errors import ConversionError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.mesh_choice import Pass, choose, settings
+from hybridopt.nn.meta_trial import on_meta
 from hybridopt.nn.summary import SummaryRow
 
 MakeLayer = Callable[[str, nn.Module], MeshLayer]
@@ -177,16 +178,9 @@ class MeshNetwork(QuantumNetwork):
                 forward pass.
         """
         if batch is not None:
-            self._try_on_meta(batch)
+            with torch.set_grad_enabled(self.training):
+                on_meta(self, batch)
         return "\n".join(f"{name}: {layer.explain()}" for name, layer in self.layers.items())
-
-    def _try_on_meta(self, batch: Tensor) -> None:
-        tensors = {
-            name: _on_meta(tensor)
-            for name, tensor in (*self.named_parameters(), *self.named_buffers())
-        }
-        with torch.set_grad_enabled(self.training):
-            torch.func.functional_call(self, tensors, (_on_meta(batch),))
 
     def _by_group(self) -> dict[str, tuple[MeshLayer, int]]:
         return {
@@ -304,10 +298,6 @@ def _leave_fast_paths(network: nn.Module, meshes: Mapping[nn.Module, nn.Module])
             left[name] = module.activation_relu_or_gelu
             module.activation_relu_or_gelu = 0
     return left
-
-
-def _on_meta(tensor: Tensor) -> Tensor:
-    return torch.empty_like(tensor, device="meta").requires_grad_(tensor.requires_grad)
 
 
 def _batch_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:

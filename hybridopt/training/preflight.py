@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hybridopt.bridges.carrying_back import without_quantum_networks
 from hybridopt.errors import DataError, HybridOptError
+from hybridopt.nn.meta_trial import on_meta
 from hybridopt.training.objective import Loss, as_scalar, expects_labels, expects_values
 
 SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
@@ -50,26 +51,14 @@ def trial_outputs(network: nn.Module, x: Tensor) -> object:
     """
     try:
         # meta tensors know neither dtypes of all operations nor the range of tokens
-        return _on_meta(network, x) if x.is_floating_point() else _on_copy(network, x)
+        if not x.is_floating_point():
+            return _on_copy(network, x)
+        with torch.no_grad():
+            return on_meta(network, x)
     except SHAPE_ERRORS as error:
         if isinstance(error, HybridOptError):
             raise
         return _on_copy(network, x)
-
-
-def _on_meta(network: nn.Module, x: Tensor) -> object:
-    tensors = {}
-    for prefix, module in network.named_modules():  # each once, though it may stand at two places
-        for name, tensor in (
-            *module.named_parameters(recurse=False, remove_duplicate=False),
-            *module.named_buffers(recurse=False, remove_duplicate=False),
-        ):
-            key = f"{prefix}.{name}" if prefix else name
-            tensors[key] = torch.empty_like(tensor, device="meta")
-    arguments = (torch.empty_like(x, device="meta"),)
-    with torch.no_grad():
-        # tied, torch (2.13) would put the tensors of a module at two places back but once
-        return torch.func.functional_call(network, tensors, arguments, tie_weights=False)
 
 
 def _on_copy(network: nn.Module, x: Tensor) -> object:

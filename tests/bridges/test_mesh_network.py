@@ -16,6 +16,8 @@ from hybridopt.bridges import Mesh, Twin
 from hybridopt.errors import ConversionError, UnknownNameError, UnsupportedError
 from hybridopt.execution import Cost
 
+from .networks import RECIPES
+
 READOUTS = ["auto", "process", "data", "reference"]
 every_readout = pytest.mark.parametrize("readout", READOUTS)
 
@@ -209,3 +211,11 @@ def test_a_linear_classifier_learns_iris_in_forty_steps():
         )
         scores.append(history.metric[-1])
     assert np.mean(scores) >= 0.93
+
+
+def test_explaining_leaves_a_network_with_one_layer_at_two_places_as_it_is():
+    case = RECIPES["twice"]()
+    quantum = ho.to_quantum(case.network, "mesh", gradient="adjoint")
+    assert "readout process" in quantum.explain(case.x)
+    assert not any(tensor.is_meta for tensor in (*quantum.parameters(), *quantum.buffers()))
+    torch.testing.assert_close(quantum(case.x), case.network(case.x), rtol=0, atol=case.precision)
