@@ -11,7 +11,7 @@ from torch import nn
 from hybridopt.bridges.carriable import check_network
 from hybridopt.bridges.quantum_network import QuantumNetwork
 from hybridopt.errors import UnsupportedError
-from hybridopt.execution import Executor
+from hybridopt.execution import AerExecutor, Executor
 from hybridopt.gradients import GradientRule
 
 
@@ -55,3 +55,17 @@ class Bridge(ABC):
     def decode(self, quantum: QuantumNetwork, *, readout: str = "angles") -> nn.Module:
         """The plain network again, as `hybridopt.to_classical` gives it."""
         return quantum.decode(readout=readout)
+
+
+def shots_and_seed(executor: Executor, original: str) -> tuple[int | None, int | None]:
+    """What a twin samples with: the executor's shots, and its seed if it has one.
+
+    Raises:
+        UnsupportedError: If the executor has noise, which has no formula.
+    """
+    if executor.has_noise:
+        raise UnsupportedError(
+            f"The twin of {original} has no formula for noise on gates. Give an executor "
+            "without `noise_model`."
+        )
+    return executor.shots, executor.seed if isinstance(executor, AerExecutor) else None

@@ -40,8 +40,7 @@ def to_quantum(
         network: Any torch module with trainable floating-point weights. It is copied and left as
             it is; train or eval mode is kept.
         bridge: ``"memory"``, ``"mesh"``, ``"generator"``, a control (``"twin"``,
-            ``"random-subspace"``,
-            ``"walsh-subspace"``), or an instance such as
+            ``"random-subspace"``, ``"walsh-subspace"``), or an instance such as
             ``ho.bridges.Memory(form="full")``.
         executor: What runs the circuits; None is `AerExecutor()`.
         gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"`` where the bridge takes them, or

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
 from hybridopt import checks
+from hybridopt.bridges.last_reading import LastReading, is_own
 from hybridopt.bridges.layout import WeightLayout
 from hybridopt.bridges.weight_network import WeightNetwork
 from hybridopt.circuits.memory import index_qubits
@@ -88,7 +89,7 @@ class CosineNetwork(WeightNetwork):
             angles = walsh_coefficients(angles, columns, self.num_places)
         self.register_buffer("columns", columns, persistent=False)  # they follow from K and M
         self.angles = nn.Parameter(angles)
-        self._last_read: tuple[Metered, Tensor, Tensor] | None = None
+        self._last: LastReading[Tensor] = LastReading()
 
     @property
     @abstractmethod
@@ -108,29 +109,19 @@ class CosineNetwork(WeightNetwork):
 
     def moves(self) -> Float64[Tensor, " M"]:
         """cos(theta) as it is read: afresh in training, else once per change of the angles."""
-        # functional_call and torch.func put tensors in the parameter's place: nothing to remember
-        if self.training or self.angles.is_meta or not isinstance(self.angles, nn.Parameter):
-            self._last_read = None
+        if self.training or not is_own(self.angles):
+            self._last.forget()
             return self._read(None)
-        known = self._last_read
-        if known is None or known[0] is not self.executor or not torch.equal(known[1], self.angles):
-            with torch.no_grad():
-                values = self._look()
-            known = (self.executor, self.angles.detach().clone(), values)
-            self._last_read = known
-        return self._read(known[2])
+        return self._read(self._last.recall_or(self.executor, self.angles, self._look))
 
     def remembered(self) -> dict[str, Tensor]:
         """What `eval` mode read, if it still holds."""
-        known = self._last_read
-        holds = known is not None and known[0] is self.executor
-        if known is None or not holds or not torch.equal(known[1], self.angles):
-            return {}
-        return {"values": known[2]}
+        known = self._last.recall(self.executor, self.angles)
+        return {} if known is None else {"values": known}
 
     def remember(self, read: dict[str, Tensor]) -> None:
         """Take this for what was read at the present angles."""
-        self._last_read = (self.executor, self.angles.detach().clone(), read["values"])
+        self._last.keep(self.executor, self.angles, read["values"])
 
     def exact_moves(self) -> Float64[Tensor, " M"]:
         """-sin(delta), 0 exactly where delta is."""
@@ -158,9 +149,6 @@ class CosineNetwork(WeightNetwork):
         for origin, tensor in zip(self.origin.buffers(), weights, strict=True):
             origin.copy_(tensor)
         self.angles.zero_()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_last_read": None}
 
 
 def check_trainable(num_angles: object, frozen: object) -> None:

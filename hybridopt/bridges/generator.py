@@ -22,7 +22,7 @@ from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from hybridopt import checks
-from hybridopt.bridges.bridge import Bridge
+from hybridopt.bridges.bridge import Bridge, shots_and_seed
 from hybridopt.bridges.cosine_network import check_scale, tensor_scales
 from hybridopt.bridges.generator_mapping import DEFAULT_WIDTH, MAPPINGS
 from hybridopt.bridges.generator_network import GeneratedNetwork
@@ -31,7 +31,7 @@ from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.circuits.memory import index_qubits
 from hybridopt.circuits.ry_ladder import ry_ladder
 from hybridopt.errors import ArgumentError, ResourceError
-from hybridopt.execution import AerExecutor, Cost, Executor, Probabilities
+from hybridopt.execution import Cost, Executor, Probabilities
 from hybridopt.gradients import Adjoint, GradientRule, ParameterShift, Spsa
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.ladder_sampler import LadderSampler
@@ -113,9 +113,13 @@ class Generator(Bridge):
         return GeneratorNetwork(network, self, executor, gradient)
 
     def twin(self, network: nn.Module, *, executor: Executor) -> GeneratorTwin:
-        """The same by dense algebra in torch: equal without shots, of the same law with shots."""
-        seed = executor.seed if isinstance(executor, AerExecutor) else None
-        return GeneratorTwin(network, self, LadderSampler(executor.shots, seed))
+        """The same by dense algebra in torch: equal without shots, of the same law with shots.
+
+        Raises:
+            UnsupportedError: If the executor has noise, which has no formula here.
+        """
+        sampler = LadderSampler(*shots_and_seed(executor, "a generator"))
+        return GeneratorTwin(network, self, sampler)
 
     def sizes(self, num_weights: int) -> tuple[int, int]:
         """P and the units of the mapping's hidden layer (0 without one), for M weights.
@@ -218,7 +222,7 @@ class GeneratorNetwork(GeneratedNetwork):
         return Cost(settings, settings * (self.executor.shots or 0), runs)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_programs": {}}
+        return {**self.__dict__, "_programs": {}}
 
 
 class GeneratorTwin(GeneratedNetwork):
@@ -258,7 +262,7 @@ class GeneratorTwin(GeneratedNetwork):
             return torch.autograd.grad(exact, held, cotangent, create_graph=again)[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_program": None}
+        return {**self.__dict__, "_program": None}
 
 
 def _parts(options: Generator, network: nn.Module) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -13,26 +12,13 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from hybridopt.bridges.generator_mapping import WeightMapping
+from hybridopt.bridges.last_reading import LastReading, is_own
 from hybridopt.bridges.weight_network import WeightNetwork
 from hybridopt.circuits.memory import index_qubits
 from hybridopt.execution import Metered
 from hybridopt.nn.ladder_state import ladder_probabilities
 
 Vjp = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Probabilities that were read, by whom and at which angles."""
-
-    executor: Metered
-    angles: Tensor
-    probabilities: Tensor
-
-    def holds_for(self, executor: Metered, angles: Tensor) -> bool:
-        """Whether nothing has changed since."""
-        same_place = self.angles.device == angles.device
-        return self.executor is executor and same_place and torch.equal(self.angles, angles)
 
 
 class GeneratedNetwork(WeightNetwork):
@@ -80,7 +66,7 @@ class GeneratedNetwork(WeightNetwork):
             zero=residual,
             generator=generator,
         )
-        self._last: Reading | None = None
+        self._last: LastReading[Tensor] = LastReading()  # probabilities
 
     @property
     def num_index_qubits(self) -> int:
@@ -109,45 +95,36 @@ class GeneratedNetwork(WeightNetwork):
     @property
     def has_read(self) -> bool:
         """Whether the next forward pass needs no reading."""
-        known = self._last
-        return self._recalls and known is not None and known.holds_for(self.executor, self.angles)
+        return bool(self.remembered())
 
     def remembered(self) -> dict[str, Tensor]:
         """What was read once, if it still holds."""
-        known = self._last
-        if known is None or not self.has_read:
-            return {}
-        return {"probabilities": known.probabilities}
+        known = self._last.recall(self.executor, self.angles) if self._recalls else None
+        return {} if known is None else {"probabilities": known}
 
     def remember(self, read: dict[str, Tensor]) -> None:
         """Take this for what was read at the present angles."""
-        self._last = Reading(self.executor, self.angles.detach().clone(), read["probabilities"])
+        self._last.keep(self.executor, self.angles, read["probabilities"])
 
     def _probabilities(self) -> Float64[Tensor, " N"]:
         if not self._recalls:
-            self._last = None
+            self._last.forget()
             return self.read()
-        if not self.has_read:
-            with torch.no_grad():
-                self._last = Reading(self.executor, self.angles.detach().clone(), self.read())
-        assert self._last is not None
+        known = self._last.recall_or(self.executor, self.angles, self.read)
         if torch.is_grad_enabled() and self.angles.requires_grad:
             return cast(
                 Tensor,
-                _Recalled.apply(self.angles, self._last.probabilities, self.vjp),  # type: ignore[no-untyped-call]
+                _Recalled.apply(self.angles, known, self.vjp),  # type: ignore[no-untyped-call]
             )
-        return self._last.probabilities
+        return known
 
     @property
     def _recalls(self) -> bool:
         """Whether what was read once may serve again."""
-        # functional_call and torch.func put tensors in the parameter's place: nothing to remember
-        if self.angles.is_meta or torch._C._functorch.is_functorch_wrapped_tensor(self.angles):
-            return False
-        return self.frozen or (isinstance(self.angles, nn.Parameter) and not self.training)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_last": None}
+        if not self.frozen:
+            return is_own(self.angles) and not self.training
+        mapped = torch._C._functorch.is_functorch_wrapped_tensor(self.angles)
+        return not (mapped or self.angles.is_meta)
 
 
 class _Recalled(torch.autograd.Function):

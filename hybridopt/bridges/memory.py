@@ -26,7 +26,7 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import checks
-from hybridopt.bridges.bridge import Bridge
+from hybridopt.bridges.bridge import Bridge, shots_and_seed
 from hybridopt.bridges.cosine_network import (
     CosineNetwork,
     check_form,
@@ -40,7 +40,7 @@ from hybridopt.circuits.gate_count import GateCount, check_transpilable, count_g
 from hybridopt.circuits.memory import SYNTHESES, MemoryProgram, chain_count, index_qubits
 from hybridopt.circuits.walsh import walsh_columns
 from hybridopt.errors import UnsupportedError
-from hybridopt.execution import AerExecutor, Cost, Executor, Probabilities
+from hybridopt.execution import Cost, Executor, Probabilities
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn import CircuitReader, ClosedFormSampler
 from hybridopt.nn.chain_reader import ChainReader
@@ -106,13 +106,8 @@ class Memory(Bridge):
         Raises:
             UnsupportedError: If the executor has noise, which has no formula here.
         """
-        if executor.has_noise:
-            raise UnsupportedError(
-                "The twin of the memory has no formula for noise on gates. Give an executor "
-                "without `noise_model`."
-            )
-        seed = executor.seed if isinstance(executor, AerExecutor) else None
-        return TwinNetwork(network, self, ClosedFormSampler(executor.shots, seed))
+        sampler = ClosedFormSampler(*shots_and_seed(executor, "the memory"))
+        return TwinNetwork(network, self, sampler)
 
 
 class MemoryNetwork(CosineNetwork):

@@ -14,12 +14,12 @@ from typing import ClassVar
 from torch import nn
 
 from hybridopt import checks
-from hybridopt.bridges.bridge import Bridge
+from hybridopt.bridges.bridge import Bridge, shots_and_seed
 from hybridopt.bridges.mesh_layers import MeshLayer, mesh_layer, shape_of
 from hybridopt.bridges.mesh_network import MakeLayer, MeshNetwork, MeshTwinNetwork
 from hybridopt.bridges.mesh_selection import layers_to_carry
-from hybridopt.errors import ArgumentError, ArgumentTypeError, ResourceError, UnsupportedError
-from hybridopt.execution import AerExecutor, Executor
+from hybridopt.errors import ArgumentError, ArgumentTypeError, ResourceError
+from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn.mesh_choice import READOUTS
 from hybridopt.nn.mesh_closed_form import ClosedFormMesh
@@ -102,13 +102,7 @@ class Mesh(Bridge):
         Raises:
             UnsupportedError: If the executor has noise, which has no formula here.
         """
-        if executor.has_noise:
-            raise UnsupportedError(
-                "The twin of a mesh has no formula for noise on gates. Give an executor without "
-                "`noise_model`."
-            )
-        seed = executor.seed if isinstance(executor, AerExecutor) else None
-        formula = ClosedFormMesh(executor.shots, seed)
+        formula = ClosedFormMesh(*shots_and_seed(executor, "a mesh"))
         return MeshTwinNetwork(network, self.keep_classical, self._maker(formula, ParameterShift()))
 
     def _maker(self, executor: Executor, gradient: GradientRule) -> MakeLayer:

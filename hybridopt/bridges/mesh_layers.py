@@ -14,6 +14,7 @@ from qiskit import QuantumCircuit
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hybridopt.bridges.last_reading import LastReading, is_own
 from hybridopt.bridges.quantum_network import uncast
 from hybridopt.circuits.mesh import Mesh as MeshShape
 from hybridopt.circuits.mesh_program import mesh_program, num_qubits_of
@@ -28,6 +29,7 @@ from hybridopt.nn.mesh_reader import MeshReader, Reading, loader_turns
 NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros shall be able to grow, too
 ROOM = 3.0  # automatic scale: how often the norm fits into alpha
 LEAST_NORM = 2.0  # automatic scale: what a smaller norm counts as
+AUTOCAST = frozenset({torch.float16, torch.bfloat16, torch.float32})  # it leaves others alone
 HOOKS = (
     "_forward_hooks",
     "_forward_hooks_with_kwargs",
@@ -95,7 +97,7 @@ class MeshLayer(nn.Module):
         for name in HOOKS:
             setattr(self, name, getattr(plain, name))
         self.passes: list[Pass] = []  # of the last forward pass of the network
-        self._known: tuple[Executor, Tensor, Reading] | None = None
+        self._last: LastReading[Reading] = LastReading()
 
     @property
     def reader(self) -> MeshReader:
@@ -106,7 +108,7 @@ class MeshLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """What the layer returns, in its dtype; shapes alone on torch's meta device."""
         shape = self._output_shape(x)  # refuses what the plain layer refuses, before a circuit runs
-        task = self._pass(x, math.prod(shape) // max(1, self.weight_shape[0]))
+        task = self._pass(x, shape)
         self.passes.append(task)
         if x.is_meta or self.angles.is_meta:
             return self._classical(x, *self._split(self._matrices(None)))
@@ -125,8 +127,7 @@ class MeshLayer(nn.Module):
                 last forward pass.
         """
         if isinstance(batch, Tensor):
-            count = math.prod(self._output_shape(batch)) // max(1, self.weight_shape[0])
-            task = self._pass(batch, count)
+            task = self._pass(batch, self._output_shape(batch))
         elif batch is None and self.passes:
             task = self.passes[-1]
         else:
@@ -166,64 +167,6 @@ class MeshLayer(nn.Module):
             f"{self.mesh.num_inputs}, num_qubits={self.num_qubits}, readout={self.readout!r}"
         )
 
-    @abstractmethod
-    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The layer by torch."""
-
-    @abstractmethod
-    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
-        """What goes through each mesh, without the 1 of the bias."""
-
-    @abstractmethod
-    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
-        """Outputs ``(groups, B, m)`` in the shape that the layer returns."""
-
-    def __getattr__(self, name: str) -> Any:
-        """What the plain layer says of itself (``in_features``, ``kernel_size``, ...)."""
-        plain = self.__dict__.get("_modules", {}).get("plain")
-        own = name == "plain" or name in self._parameters or name in self._buffers
-        if plain is None or own or name.startswith("_"):
-            return super().__getattr__(name)
-        if name == "weight" or (name == "bias" and self.holds_bias):
-            raise LayerAttributeError(
-                f"The layer {type(plain).__name__} is in a circuit and holds angles, no `{name}`. "
-                "A network that reads the tensor itself must keep the layer classical: "
-                "`keep_classical=[name]`; `to_classical` gives the tensors back."
-            )
-        return getattr(plain, name)
-
-    def _output_shape(self, x: Tensor) -> torch.Size:
-        """Of what the layer returns for x; refuses x before a circuit runs."""
-        if not isinstance(x, Tensor):
-            raise ArgumentTypeError(
-                f"The input of a layer must be a tensor, but is of type {type(x).__name__}. "
-                "Convert it: `torch.as_tensor(x)`."
-            )
-        if x.dtype != self.like.dtype and not torch.is_autocast_enabled():
-            raise ArgumentTypeError(
-                f"The weights of this mesh are {self.like.dtype}, but its input is {x.dtype}. "
-                "Convert the input by `x.to(dtype)`, or the network by `network.to(dtype)`."
-            )
-        weight = torch.empty(self.weight_shape, dtype=self.like.dtype, device="meta")
-        try:
-            with torch.no_grad():
-                return self._classical(x.detach().to("meta"), weight, None).shape
-        except (RuntimeError, IndexError) as error:
-            raise ArgumentError(
-                f"The layer {self.plain} cannot take an input of shape {tuple(x.shape)}: "
-                f"{str(error).splitlines()[0].rstrip('.')}."
-            ) from error
-
-    def _pass(self, x: Tensor, vectors: int) -> Pass:
-        grad = torch.is_grad_enabled()
-        return Pass(
-            rows=vectors,
-            groups=self.groups,
-            trains=grad and self.angles.requires_grad,
-            input_grad=grad and x.requires_grad,
-            known=self._remembered() is not None,
-        )
-
     def remembered(self) -> dict[str, Tensor]:
         """What `eval` mode read, if it still holds: shared angles and the values there."""
         known = self._remembered() or {}
@@ -239,7 +182,73 @@ class MeshLayer(nn.Module):
         for feed in dict.fromkeys(key.rpartition("/")[0] for key in read):
             number = int(feed) if feed.isdecimal() else feed  # of a mode
             known[number] = (read[f"{feed}/0"], read[f"{feed}/1"])
-        self._known = (self.executor, self.angles.detach().clone(), known)
+        self._last.keep(self.executor, self.angles, known)
+
+    @abstractmethod
+    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The layer by torch."""
+
+    @abstractmethod
+    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
+        """What goes through each mesh, without the 1 of the bias."""
+
+    @abstractmethod
+    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
+        """Outputs ``(groups, B, m)`` in the shape that the layer returns."""
+
+    def __getattr__(self, name: str) -> Any:
+        """What the plain layer says of itself (``in_features``, ``kernel_size``, ...)."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            plain = self.__dict__.get("_modules", {}).get("plain")
+            if plain is None or name.startswith("_"):
+                raise
+        if name == "weight" or (name == "bias" and self.holds_bias):
+            raise LayerAttributeError(
+                f"The layer {type(plain).__name__} is in a circuit and holds angles, no `{name}`. "
+                "A network that reads the tensor itself must keep the layer classical: "
+                "`keep_classical=[name]`; `to_classical` gives the tensors back."
+            )
+        return getattr(plain, name)
+
+    def _output_shape(self, x: Tensor) -> torch.Size:
+        """Of what the layer returns for x; refuses x before a circuit runs."""
+        if not isinstance(x, Tensor):
+            raise ArgumentTypeError(
+                f"The input of a layer must be a tensor, but is of type {type(x).__name__}. "
+                "Convert it: `torch.as_tensor(x)`."
+            )
+        if x.dtype != self.like.dtype and not self._casts(x):
+            raise ArgumentTypeError(
+                f"The weights of this mesh are {self.like.dtype}, but its input is {x.dtype}. "
+                "Convert the input by `x.to(dtype)`, or the network by `network.to(dtype)`."
+            )
+        weight = torch.empty(self.weight_shape, dtype=x.dtype, device="meta")
+        try:
+            with torch.no_grad():
+                return self._classical(x.detach().to("meta"), weight, None).shape
+        except (RuntimeError, IndexError) as error:
+            raise ArgumentError(
+                f"The layer {self.plain} cannot take an input of shape {tuple(x.shape)}: "
+                f"{str(error).splitlines()[0].rstrip('.')}."
+            ) from error
+
+    def _casts(self, x: Tensor) -> bool:
+        """Whether torch's autocast brings x and the weights to one dtype."""
+        on = not x.is_meta and torch.is_autocast_enabled(x.device.type)  # meta: torch cannot say
+        return on and {x.dtype, self.like.dtype} <= AUTOCAST
+
+    def _pass(self, x: Tensor, shape: torch.Size) -> Pass:
+        """What is to be read for x, whose outputs have this shape."""
+        grad = torch.is_grad_enabled()
+        return Pass(
+            rows=math.prod(shape) // max(1, self.weight_shape[0]),
+            groups=self.groups,
+            trains=grad and self.angles.requires_grad,
+            input_grad=grad and x.requires_grad,
+            known=self._remembered() is not None,
+        )
 
     def _rows(self) -> Float64[Tensor, "groups P"]:
         return self.angles.reshape(self.groups, self.mesh.num_angles)
@@ -252,25 +261,17 @@ class MeshLayer(nn.Module):
 
     def _reading(self) -> Reading | None:
         """In eval mode, matrices are read once per change of the angles."""
-        if not self._may_remember():
-            self._known = None
+        if self.training or not is_own(self.angles):
+            self._last.forget()
             return None
-        known = self._remembered()
-        if known is None:
-            known = self.reader.read(self._rows())
-            self._known = (self.executor, self.angles.detach().clone(), known)
-        return known
+        return self._last.recall_or(
+            self.executor, self.angles, lambda: self.reader.read(self._rows())
+        )
 
     def _remembered(self) -> Reading | None:
-        known = self._known
-        if known is None or known[0] is not self.executor or not self._may_remember():
+        if self.training or not is_own(self.angles):
             return None
-        return known[2] if torch.equal(known[1], self.angles) else None
-
-    def _may_remember(self) -> bool:
-        # functional_call and torch.func put tensors in the parameter's place: nothing to remember
-        real = isinstance(self.angles, nn.Parameter) and not self.angles.is_meta
-        return real and not self.training
+        return self._last.recall(self.executor, self.angles)
 
     def _split(self, matrices: Float64[Tensor, "groups m n"]) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in the dtype and shape of the layer."""
@@ -297,9 +298,6 @@ class MeshLayer(nn.Module):
         exact = [self.angles, self.alphas]
         super()._apply(uncast(fn, exact), recurse)  # type: ignore[no-untyped-call]
         return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": None}
 
 
 class MeshLinear(MeshLayer):

@@ -157,7 +157,7 @@ class MeshNetwork(QuantumNetwork):
         }
 
     def step_cost(self, batch_size: int | None = None) -> Cost:
-        """Settings, shots and runs of one forward and backward.
+        """Settings and shots of one forward and backward; runs are not foretold, and 0.
 
         How often a layer is called, and how many patches a sample has, are known from the last
         forward pass; before it, every layer is taken to see one vector a sample.

@@ -89,6 +89,24 @@ def test_what_torch_refuses_is_refused_before_a_run(readout, aer_calls):
     assert aer_calls == []
 
 
+@pytest.mark.parametrize("readout", ["process", "data"])
+def test_autocast_gives_a_mesh_what_other_layers_return(readout, aer_calls):
+    network = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    quantum = quantum_of(network, keep_classical=["0"], readout=readout)
+    x = torch.linspace(-1, 1, 12).reshape(4, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert quantum.network[0](x).dtype is torch.bfloat16
+        # of sums of four numbers below 1.5, each rounded to 8 bits
+        torch.testing.assert_close(
+            quantum(x).float(), network(x).float(), rtol=0, atol=4 * 1.5 * 2**-8
+        )
+        aer_calls.clear()
+        for refused in (x.double(), x.long()):
+            with pytest.raises(ArgumentTypeError, match=r"are torch.float32, but its input is"):
+                quantum.layers["1"](refused)
+    assert aer_calls == []
+
+
 @pytest.mark.parametrize("readout", ["auto", "process", "data", "reference"])
 def test_shapes_alone_on_the_meta_device(readout, aer_calls):
     for layer, x in ((nn.Linear(3, 2), torch.ones(4, 3)),

@@ -180,10 +180,13 @@ def test_of_another_bridge_is_what_that_bridge_makes(aer_calls):
     assert aer_calls == []
 
 
-def test_there_is_no_formula_for_noise():
+@pytest.mark.parametrize(
+    ("of", "name"), [("memory", "the memory"), ("mesh", "a mesh"), ("generator", "a generator")]
+)
+def test_there_is_no_formula_for_noise(of, name):
     executor = ho.AerExecutor(noise_model=NoiseModel())
-    with pytest.raises(UnsupportedError, match="twin of the memory has no formula for noise on"):
-        ho.to_quantum(nn.Linear(3, 2), "twin", executor=executor)
+    with pytest.raises(UnsupportedError, match=f"twin of {name} has no formula for noise on"):
+        ho.to_quantum(nn.Linear(3, 2), Twin(of=of), executor=executor)
 
 
 def test_of_another_bridge_by_name_has_its_defaults():
