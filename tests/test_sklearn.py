@@ -15,7 +15,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, UnknownNameError
+from hybridopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    TrainingError,
+    UnknownNameError,
+)
 from hybridopt.seeding import isolated
 from hybridopt.sklearn import HybridClassifier, HybridRegressor
 
@@ -204,4 +210,10 @@ def broken(num_features, num_outputs):
 def test_refused_in_fit(options, error, message, aer_calls):
     with pytest.raises(error, match=message):
         HybridClassifier(**options).fit(X, LABELS)
+    assert aer_calls == []
+
+
+def test_no_gradients(aer_calls):
+    with torch.no_grad(), pytest.raises(TrainingError, match=r"outside of `torch.no_grad\(\)`"):
+        HybridClassifier(bridge="memory").fit(X, LABELS)
     assert aer_calls == []

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from hybridopt import checks
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError, TrainingError
 
 DEVICES = ("cpu", "cuda", "mps")
 
@@ -18,6 +18,7 @@ def check_network(network: object) -> None:
     Raises:
         ArgumentTypeError: If it is no module.
         ArgumentError: If there is nothing to train, or a weight has no shape or is not finite.
+        TrainingError: If torch takes no gradients here.
     """
     if not isinstance(network, nn.Module):
         raise ArgumentTypeError(
@@ -44,6 +45,12 @@ def check_network(network: object) -> None:
     if not any(parameter.is_floating_point() for parameter in parameters):
         raise ArgumentError(
             "The network has no real floating-point parameter, only integer or complex ones."
+        )
+    if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
+        raise TrainingError(
+            "Training needs gradients, but torch takes none here. Train outside of "
+            "`torch.no_grad()` and `torch.inference_mode()`, and after "
+            "`torch.set_grad_enabled(False)` call `torch.set_grad_enabled(True)`."
         )
 
 

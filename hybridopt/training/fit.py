@@ -95,7 +95,7 @@ def fit(
         ArgumentError, ArgumentTypeError: If another argument is unusable.
         CheckpointError: If the checkpoint is damaged or of another run.
         TrainingError: If the loss is no longer finite; names epoch and batch, and leaves the last
-            good weights in the network.
+            good weights in the network. Also where gradients are switched off (``no_grad``).
 
     Example:
         >>> import torch, hybridopt as ho

@@ -16,6 +16,7 @@ from hybridopt.errors import (
     ArgumentTypeError,
     DataError,
     HybridOptError,
+    TrainingError,
     UnknownNameError,
 )
 
@@ -154,6 +155,18 @@ def test_weights_that_are_not_finite(value, make_network):
         network[2].bias[1] = value
     with pytest.raises(ArgumentError, match=r"`2.bias` of the network is NaN or infinite"):
         ho.fit(network, (X, Y))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "newton"])
+@pytest.mark.parametrize("without_gradients", [torch.no_grad, torch.inference_mode])
+def test_no_gradients(without_gradients, optimizer, make_quantum, aer_calls):
+    network = make_quantum()
+    with without_gradients():
+        refused(network, TrainingError, r"outside of `torch.no_grad\(\)`", optimizer=optimizer)
+        with torch.enable_grad():  # which does not end inference mode
+            if torch.is_inference_mode_enabled():
+                refused(network, TrainingError, r"`torch.inference_mode\(\)`")
+    assert aer_calls == []
 
 
 def test_an_optimizer_of_another_network(make_network, make_quantum, aer_calls):
