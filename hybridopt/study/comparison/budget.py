@@ -123,7 +123,7 @@ def _read(text: str) -> dict[str, float]:
         if unit in limits:
             raise ArgumentError(f"The budget {text!r} gives {unit} twice.")
         amount = float(match[1].replace("_", ""))
-        if unit != "seconds" and amount != int(amount):
+        if unit != "seconds" and not amount.is_integer():
             raise ArgumentError(f"The budget {text!r} must hold a whole number of {unit}.")
         limits[unit] = amount if unit == "seconds" else int(amount)
     return limits

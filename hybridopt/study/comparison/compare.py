@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -115,8 +115,9 @@ def compare(
     """
     began = time.perf_counter()
     chosen = _methods(methods, batch_size)
+    check_network_source(network)
     plan = Plan(
-        network=_checked_source(network),
+        network=network,
         data=data if isinstance(data, str) else as_dataset(data),
         redraw=checks.boolean("redraw_split", redraw_split),
         budget=_budget(budget, chosen),
@@ -241,27 +242,13 @@ def _confidence(value: object) -> float:
     return level
 
 
-def _checked_source(network: NetworkSource) -> NetworkSource:
-    if not isinstance(network, nn.Module | str) and not callable(network):
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, a function without arguments that makes "
-            f"one, or a text such as `mlp:64-20-10`, but is of type {type(network).__name__}."
-        )
-    check_network_source(network)
-    return network
-
-
 def _checked_executor(executor: ExecutorSource) -> ExecutorSource:
-    if executor is None or isinstance(executor, Executor) or _is_function(executor):
+    if executor is None or isinstance(executor, Executor) or callable(executor):
         return executor
     raise ArgumentTypeError(
         "Argument `executor` must be an executor such as AerExecutor(), a function of a seed that "
         f"makes one, or None, but is of type {type(executor).__name__}."
     )
-
-
-def _is_function(thing: object) -> bool:
-    return isinstance(thing, Callable)  # type: ignore[arg-type]
 
 
 @contextmanager

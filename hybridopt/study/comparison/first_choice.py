@@ -35,6 +35,7 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution import Executor
 from hybridopt.study.comparison.recommendation import Recommendation
 from hybridopt.study.comparison.redraw import NetworkSource, draw_network
+from hybridopt.training.loop import executors_of
 from hybridopt.training.objective import choose_loss
 from hybridopt.training.preflight import check_fit
 
@@ -49,7 +50,6 @@ SKLEARN = "scikit-learn, MLPClassifier: solver lbfgs for small datasets"
 BOTTOU = "Bottou, Curtis, Nocedal, arXiv:1606.04838, section 3"
 SHOTS = "Sweke et al., Quantum 4, 314 (2020), arXiv:1910.01155"
 ADJOINT = "Jones and Gacon, arXiv:2009.02823"
-MEMORY = "Mottonen et al., arXiv:quant-ph/0404089"
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,7 @@ def situation_of(network: nn.Module, data: Dataset) -> Situation:
     x, y = typed.train.x[:32], typed.train.y[:32]
     largest = int(typed.train.y.max()) if typed.task == "classification" else None
     check_fit(network, (x, y), choose_loss(None, typed.task), largest)
-    executors = [
-        executor
-        for module in network.modules()
-        if isinstance(executor := getattr(module, "executor", None), Executor)
-    ]
+    executors = [one for one in executors_of(network) if isinstance(one, Executor)]
     return Situation(
         weights=sum(p.numel() for p in trained),
         samples=len(data.train),

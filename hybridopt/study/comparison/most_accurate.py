@@ -8,8 +8,7 @@ between it and the true best must miss (multiple comparisons with the best: Hsu,
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hybridopt.study.comparison.recommendation import Recommendation
 from hybridopt.study.comparison.results import Results
@@ -43,21 +42,19 @@ def most_accurate(
             candidates=(best,),
         )
     if len(ranked) == 1:
-        return Recommendation(
-            best, f"{text}; there is no other method to compare with.", decided=True
-        )
-    near = rivals(results, ranked)
+        return Recommendation(best, f"{text}; there is no other method to compare with.")
+    leads = _leads(results, ranked)
+    near = _within_noise(leads)
+    first = near[0] if near else _closest(leads)
+    found = leads[first]
     if not near:
-        nearest, found = _nearest(results, ranked)
         return Recommendation(
             best,
-            f"{text}, {interval_words(found, label)} more than {nearest}, the nearest: more than "
+            f"{text}, {interval_words(found, label)} more than {first}, the nearest: more than "
             f"noise ({level(results, ranked)}).",
             candidates=(best,),
             interval=found,
         )
-    first = near[0]
-    found = results.difference(best, first, comparisons=comparisons_of(ranked))
     fastest = min((best, *near), key=lambda m: mean_of(results, m, "training_seconds"))
     return Recommendation(
         None,
@@ -73,14 +70,20 @@ def most_accurate(
 
 def rivals(results: Results, ranked: Sequence[str]) -> list[str]:
     """Methods that the best is not surely better than."""
+    return _within_noise(_leads(results, ranked))
+
+
+def _leads(results: Results, ranked: Sequence[str]) -> dict[str, Interval | None]:
+    """Of the best before each other method."""
     best, *others = ranked
     comparisons = comparisons_of(ranked)
-    found = {other: results.difference(best, other, comparisons=comparisons) for other in others}
-    return [other for other, one in found.items() if one is None or one.low <= 0]
+    return {other: results.difference(best, other, comparisons=comparisons) for other in others}
 
 
-def _nearest(results: Results, ranked: Sequence[str]) -> tuple[str, Interval | None]:
-    best, *others = ranked
-    found = {m: results.difference(best, m, comparisons=comparisons_of(ranked)) for m in others}
-    nearest = min(others, key=lambda m: found[m].low if found[m] else -math.inf)  # type: ignore[union-attr]
-    return nearest, found[nearest]
+def _within_noise(leads: Mapping[str, Interval | None]) -> list[str]:
+    return [other for other, one in leads.items() if one is None or one.low <= 0]
+
+
+def _closest(leads: Mapping[str, Interval | None]) -> str:
+    known = {other: one.low for other, one in leads.items() if one is not None}
+    return min(known, key=lambda other: known[other])

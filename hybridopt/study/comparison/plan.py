@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,7 +15,7 @@ from hybridopt.data import Dataset, as_dataset
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.study.comparison.budget import Budget
-from hybridopt.study.comparison.fingerprints import digest_of, executor_text, hash_of, name_of
+from hybridopt.study.comparison.fingerprints import digest_of, executor_text, hash_of, loss_text
 from hybridopt.study.comparison.method import Method, Stage
 from hybridopt.study.comparison.records import Run, Trial, failed
 from hybridopt.study.comparison.redraw import (
@@ -33,6 +34,7 @@ from hybridopt.study.comparison.training import (
     train,
 )
 from hybridopt.study.comparison.tuning import Tuning, best
+from hybridopt.training.loop import executors_of
 from hybridopt.training.objective import choose_loss, metric_name
 from hybridopt.training.preflight import check_fit
 
@@ -225,9 +227,9 @@ class Plan:
             "seed": seed,
             "budget": asdict(self.budget),
             "tuning": asdict(self.tuning),
-            "loss": name_of(self.loss),
+            "loss": loss_text(self.loss),
             "threads": self.threads,
-            "executor": executor_text(self.executor),
+            "executor": executor_text(self.make_executor(seed)),
             "data": digest_of(data),
             "network": str(network),
             "start": hash_of(network.state_dict()),
@@ -242,9 +244,7 @@ def check_fit_of(network: nn.Module, data: Dataset, loss: object) -> None:
     if data.task == "classification":
         largest = max(int(data.train.y.max()), int(data.test.y.max()))
     check_fit(network, (data.train.x[:32], data.train.y[:32]), function, largest)
-    if not any(
-        isinstance(getattr(module, "executor", None), Executor) for module in network.modules()
-    ):
+    if not any(isinstance(executor, Executor) for executor in executors_of(network)):
         evaluate(network, data.test, loss, data.task)
 
 
@@ -252,8 +252,7 @@ def with_batch_size(method: Method, size: int | str | None) -> Method:
     """The method with the comparison's batch size, where it has none of its own."""
     if size == "auto":
         return method
-    changed = object.__new__(Method)
-    changed.name = method.name
+    changed = copy.copy(method)
     changed.stages = tuple(_with_batch(stage, size) for stage in method.stages)
     return changed
 

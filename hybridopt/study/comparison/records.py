@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -126,8 +126,8 @@ class Run:
         for name in ("test_metric", "training_seconds", "inference_seconds"):
             known[name] = float("nan") if known[name] is None else known[name]
         known["rates"] = tuple(known["rates"])
-        known["trials"] = tuple(_made(Trial, trial) for trial in known["trials"])
-        known["curve"] = tuple(_made(Point, point) for point in known["curve"])
+        known["trials"] = tuple(Trial(**trial) for trial in known["trials"])
+        known["curve"] = tuple(Point(**point) for point in known["curve"])
         return cls(**known)
 
 
@@ -136,9 +136,5 @@ def failed(method: str, seed: int, error: str, trials: tuple[Trial, ...] = ()) -
     return Run(method, seed, "failed", error, trials=trials)
 
 
-def _made(kind: Callable[..., Any], content: dict[str, Any]) -> Any:
-    return kind(**content)
-
-
 def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and value != value  # noqa: PLR0124
+    return isinstance(value, float) and math.isnan(value)

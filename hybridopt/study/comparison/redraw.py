@@ -122,11 +122,7 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
         with isolated(seed):
             _reset(network)
         return network
-    if not callable(source):
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, a function without arguments that makes "
-            f"one, or a text such as `mlp:64-20-10`, but is of type {type(source).__name__}."
-        )
+    _check_callable(source)
     _check_no_arguments(source)
     with isolated(seed):
         made = source()
@@ -142,9 +138,13 @@ def check_network_source(source: object) -> None:
     """Refuse what cannot be drawn anew; draws nothing.
 
     Raises:
+        ArgumentTypeError: If it is no network, function or text.
         ArgumentError: Naming the layer.
     """
+    if isinstance(source, str):
+        return
     if not isinstance(source, nn.Module):
+        _check_callable(source)
         return
     for name, module in source.named_modules():
         where = f"Layer `{name}`" if name else "The network"
@@ -183,6 +183,14 @@ def _resetter(module: nn.Module) -> Callable[[], object] | None:
         if callable(reset):
             return reset  # type: ignore[no-any-return]
     return None
+
+
+def _check_callable(source: object) -> None:
+    if not callable(source):
+        raise ArgumentTypeError(
+            "Argument `network` must be a torch.nn.Module, a function without arguments that makes "
+            f"one, or a text such as `mlp:64-20-10`, but is of type {type(source).__name__}."
+        )
 
 
 def _check_no_arguments(function: Callable[[], nn.Module]) -> None:

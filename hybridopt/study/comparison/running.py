@@ -88,6 +88,6 @@ def _shown_bar(total: int, done: int) -> Iterator[Told]:
         task = bar.add_task("", total=total, completed=done)
 
         def tell(what: str, ended: int) -> None:
-            bar.update(task, advance=ended, **({"description": what} if what else {}))  # type: ignore[arg-type]
+            bar.update(task, advance=ended, description=what or None)
 
         yield tell

@@ -184,7 +184,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         values["runs"] = tuple(Run.from_dict(run) for run in values["runs"])
         values["methods"], values["seeds"] = tuple(values["methods"]), tuple(values["seeds"])
         return Study(**values)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{file} is damaged ({type(error).__name__}: {error}). Compare again."
         ) from error

@@ -42,16 +42,14 @@ def _rates(results: Results) -> list[dict[str, Any]]:
     """The learning rates that tuning chose, seed by seed."""
     rows = []
     for method in results.methods:
-        runs = results.runs_of(method)
-        chosen = [", ".join(f"{rate:.3g}" for rate in run.rates) for run in runs]
-        tried = sum(len(run.trials) for run in results.runs if run.method == method)
-        lost = sum(t.metric is None for r in results.runs if r.method == method for t in r.trials)
+        chosen = [", ".join(f"{rate:.3g}" for rate in run.rates) for run in results.runs_of(method)]
+        trials = [trial for run in results.runs if run.method == method for trial in run.trials]
         rows.append(
             {
                 "method": method,
                 "chosen": " · ".join(chosen),
-                "tried": tried,
-                "lost": lost,
+                "tried": len(trials),
+                "lost": sum(trial.metric is None for trial in trials),
                 "budgets": [stage["budget"] for stage in results.details["stages"][method]],
             }
         )

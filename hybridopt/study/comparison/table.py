@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import os
 from dataclasses import dataclass
@@ -64,8 +65,4 @@ class Table:
         return "\n".join([*text, *self.notes])
 
     def _repr_html_(self) -> str:
-        return f"<pre>{_escaped(str(self))}</pre>"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return f"<pre>{html.escape(str(self), quote=False)}</pre>"

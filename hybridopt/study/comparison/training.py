@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hybridopt.bridges import Bridge, to_classical, to_quantum
+from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
 from hybridopt.data import Dataset, Part
 from hybridopt.errors import DataError, TrainingError
 from hybridopt.execution import Cost, Executor, Metered
@@ -79,7 +79,7 @@ def train(
         HybridOptError: Whatever keeps training from its end.
         KeyboardInterrupt: On Ctrl-C.
     """
-    course = _Course(data, loss, len(method.stages) if not watch else 0)
+    course = _Course(data, loss, None if watch else len(method.stages) - 1)
     limits = budget.parts(method.shares)
     for number, (stage, part) in enumerate(zip(method.stages, limits, strict=True)):
         start = to_classical(network) if number and method.stages[number - 1].bridge else network
@@ -169,9 +169,9 @@ def inference_seconds(network: nn.Module, part: Part) -> float:
 class _Course:
     """The points of a run, summed over its stages."""
 
-    def __init__(self, data: Dataset, loss: object, only_stage: int) -> None:
+    def __init__(self, data: Dataset, loss: object, only_stage: int | None) -> None:
         assert data.test is not None
-        self._only_stage = only_stage - 1  # its end alone is evaluated; -1 is everything
+        self._only_stage = only_stage  # its end alone is evaluated; None: every epoch of all
         self._data, self._test, self._loss = data, data.test, loss
         self._before = Point(0, 0, 0, 0.0, 0, 0, None, None, 0.0)
         self.points: list[Point] = []
@@ -210,7 +210,7 @@ class _Course:
         def after_epoch(record: EpochRecord, trained: nn.Module) -> bool:
             meter.end_epoch(record.seconds)
             ended = meter.exceeded()
-            if self._only_stage < 0 or (ended and number == self._only_stage):
+            if self._only_stage is None or (ended and number == self._only_stage):
                 self.note(trained, number, meter, record.train_loss)
             return ended
 
@@ -237,10 +237,12 @@ class _Course:
 
 def _seeded(stage: Stage, seed: int) -> Bridge:
     assert stage.bridge is not None
-    if stage.seeded or not hasattr(stage.bridge, "seed"):
-        return stage.bridge
-    return replace(stage.bridge, **_seed_option(seed))
+    return stage.bridge if stage.seeded else _drawing_from(stage.bridge, seed)
 
 
-def _seed_option(seed: int) -> dict[str, Any]:
-    return {"seed": seed}
+def _drawing_from(bridge: Bridge, seed: int) -> Bridge:
+    """A bridge with this seed; a twin named after a bridge draws what that bridge does."""
+    if isinstance(bridge, Twin) and isinstance(bridge.of, str) and hasattr(bridge.original, "seed"):
+        return replace(bridge, of=_drawing_from(bridge.original, seed))
+    options: dict[str, Any] = {"seed": seed} if hasattr(bridge, "seed") else {}
+    return replace(bridge, **options)

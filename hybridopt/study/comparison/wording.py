@@ -46,6 +46,11 @@ def ratio_words(found: Interval | None) -> str:
     return f"{mean:.2g} times [{low:.2g}, {high:.2g}]"
 
 
+def amount(value: float) -> str:
+    """Three digits, and no powers of ten for large ones."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def plus_minus(deviation: float | None) -> str:
     """A deviation, if there is one."""
     return "" if deviation is None else f" ± {deviation:.3f}"

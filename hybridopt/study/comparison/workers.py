@@ -7,12 +7,11 @@ import os
 import pickle
 import signal
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
 
 from hybridopt.errors import ArgumentError, ExecutionError
 from hybridopt.study.comparison.method import Method
@@ -21,6 +20,7 @@ from hybridopt.study.comparison.records import Run, failed
 
 Task = tuple[Method, int]
 JOIN_SECONDS = 10.0
+THREADS = "OMP_NUM_THREADS"
 WAY_OUT = (
     "Define network, data, loss and executor at the top level of a file that can be imported, or "
     "use `workers=1`."
@@ -163,16 +163,15 @@ def _awake(crew: Sequence[_Worker]) -> list[_Worker]:
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
     """Processes that start here have so many threads, which OpenMP reads from the environment."""
-    before: Mapping[str, Any] = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")}
-    os.environ["OMP_NUM_THREADS"] = str(count)
+    before = os.environ.get(THREADS)
+    os.environ[THREADS] = str(count)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        if before is None:
+            del os.environ[THREADS]
+        else:
+            os.environ[THREADS] = before
 
 
 def work(connection: Connection) -> None:

@@ -59,6 +59,7 @@ def test_seconds_are_cut_in_proportion():
         ("10", ArgumentError, "is not understood"),
         ("10 epochs, 5 epochs", ArgumentError, "gives epochs twice"),
         ("1.5 epochs", ArgumentError, "whole number of epochs"),
+        ("1e400 shots", ArgumentError, "whole number of shots"),
         ("10 epohcs", UnknownNameError, "Did you mean 'epochs'"),
         ({"epoch": 3}, UnknownNameError, "Did you mean 'epochs'"),
         ({}, ArgumentError, "has no limit"),

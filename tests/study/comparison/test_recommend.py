@@ -92,10 +92,31 @@ def test_time_within_noise_is_undecided():
     assert set(found.candidates) == {"a", "b"}
 
 
+def test_the_cheapest_is_cheaper_than_all_and_not_only_than_the_next():
+    runs = []
+    for seed, factor in enumerate([0.3, 5.0, 1.0, 2.0, 9.0]):
+        runs += [
+            run("a", seed, 0.9, seconds=1.0 + 0.001 * seed),
+            run("b", seed, 0.9, seconds=1.5),
+            run("c", seed, 0.9, seconds=factor),  # slower in the mean, but not surely
+        ]
+    found = made_up(runs, ["a", "b", "c"]).recommend("time", at_least=0.5)
+    assert (found.method, found.candidates) == (None, ("a", "c"))
+    assert found.interval.high >= 0
+    assert "as much as c" in found.reason
+
+
 def test_shots_count_only_where_some_are_taken_and_the_classical_way_is_named():
     found = clear().recommend("shots", at_least=0.75)
     assert found.method == "c"
     assert "Without any shot, b has a mean test accuracy of 0.900" in found.reason
+    assert "takes 1,002 shots of training to do so; no other method that takes shots" in found.reason
+    slow = [run("a", seed, 0.9 + 0.001 * seed) for seed in range(3)]
+    slow += [run("b", seed, 0.5, shots=10) for seed in range(3)]
+    for target, words in ((None, "comes within noise of the best"), (0.85, "reaches")):
+        none = made_up(slow, ["a", "b"]).recommend("shots", at_least=target)
+        assert none.method is None
+        assert f"no method that takes shots {words}" in none.reason  # a does, without any
     with pytest.raises(ArgumentError, match="No method of the study takes shots"):
         made_up([run("a", s, 0.8) for s in range(2)], ["a"]).recommend("shots")
 

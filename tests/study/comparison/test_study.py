@@ -55,9 +55,10 @@ def test_files_that_hold_no_study(content, message, tmp_path):
 def test_a_damaged_run_in_a_study(study, tmp_path):
     content = study.to_dict()
     del content["runs"][3]["curve"]
-    (tmp_path / "study.json").write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match=r"is damaged .*curve"):
-        ho.load_study(tmp_path)
+    for runs, reason in ((content["runs"], "curve"), (["ab"], "ValueError")):
+        (tmp_path / "study.json").write_text(json.dumps({**content, "runs": runs}))
+        with pytest.raises(CheckpointError, match=f"is damaged .*{reason}"):
+            ho.load_study(tmp_path)
 
 
 def test_differences_are_paired_with_the_control(study):

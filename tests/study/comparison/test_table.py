@@ -10,7 +10,7 @@ TABLE = Table(("method", "x|y"), (("a, b", "1"), ("c", "22")), ("A note.",))
 
 def test_text():
     assert str(TABLE) == "method  x|y\na, b      1\nc        22\nA note."
-    assert "<pre>" in TABLE._repr_html_()
+    assert Table(("<b>",), (("a & b",),))._repr_html_() == "<pre>&lt;b&gt;\na &amp; b</pre>"
 
 
 def test_markdown_escapes_bars():

@@ -113,6 +113,15 @@ def test_a_subspace_is_drawn_anew_by_the_seed_unless_it_is_given():
     assert free.num_trainable == 4
 
 
+def test_a_twin_named_after_a_bridge_draws_what_the_bridge_draws():
+    circuit, twin = (trained(text, "1 epoch") for text in ("generator", "twin(of=generator)"))
+    zero = trained("generator(seed=0)", "1 epoch")
+    assert circuit.curve[0].test_loss == pytest.approx(twin.curve[0].test_loss, rel=1e-5)
+    # the same steps by the same formula, summed in another order
+    assert circuit.curve[-1].test_loss == pytest.approx(twin.curve[-1].test_loss, rel=1e-4)
+    assert circuit.curve[-1].test_loss != pytest.approx(zero.curve[-1].test_loss, rel=1e-4)
+
+
 def test_schedules_run_over_the_epochs_of_the_budget():
     ours = trained(Method("adam", scheduler="cosine"), "3 epochs")
     plain = network()
