@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.parametrizations import weight_norm
 
-from hybridopt.bridges import Generator, Memory, RandomSubspace, Twin, WalshSubspace
+from hybridopt.bridges import Bridge, Generator, Memory, Mesh, RandomSubspace, Twin, WalshSubspace
 
 
 class Recurrent(nn.Module):
@@ -141,13 +141,18 @@ class Case:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Makes the same case each time."""
+    """Makes the same case each time.
+
+    Attributes:
+        no_mesh: How the mesh bridge refuses the network, as a pattern; empty if it carries it.
+    """
 
     make: Callable[[], nn.Module]
     inputs: Callable[[], Tensor]
     dtype: torch.dtype = torch.float32
     training: bool = True
     kwargs: dict[str, Any] = field(default_factory=dict)
+    no_mesh: str = ""
 
     def __call__(self) -> Case:
         with torch.random.fork_rng():
@@ -173,6 +178,12 @@ def sequences() -> Tensor:
     return torch.randn(4, 3, 2)
 
 
+def tokens() -> Tensor:
+    return torch.randn(2, 3, 4)
+
+
+NO_LAYER = "has no Linear or Conv2d layer"
+NO_ATTENTION = 'Layer `body.self_attn` is of type MultiheadAttention, .*bridge="memory"'
 RECIPES = {
     "linear": Recipe(lambda: nn.Linear(3, 2), vectors),
     "mlp": Recipe(mlp, vectors),
@@ -181,16 +192,24 @@ RECIPES = {
     "convolution": Recipe(convolution, images),
     "convolution-eval": Recipe(convolution, images, training=False),
     "convolution-partly-eval": Recipe(partly_evaluating, images),
-    "embedding": Recipe(lambda: nn.Embedding(5, 3), words),
-    "lstm": Recipe(Recurrent, sequences),
-    "attention": Recipe(Attention, lambda: torch.randn(2, 3, 4)),
-    "attention-eval": Recipe(Attention, lambda: torch.randn(2, 3, 4), training=False),
-    "tied": Recipe(Tied, words),
+    "embedding": Recipe(lambda: nn.Embedding(5, 3), words, no_mesh=NO_LAYER),
+    "lstm": Recipe(
+        Recurrent,
+        sequences,
+        no_mesh=r"Layer `body` is of type LSTM, .*keep_classical=\['body'\]",
+    ),
+    "attention": Recipe(Attention, tokens, no_mesh=NO_ATTENTION),
+    "attention-eval": Recipe(Attention, tokens, training=False, no_mesh=NO_ATTENTION),
+    "tied": Recipe(Tied, words, no_mesh="`head.weight` is tied to `words.weight`"),
     "twice": Recipe(Twice, vectors),
     "frozen": Recipe(frozen, vectors),
-    "weight-norm": Recipe(normalised, vectors),
-    "scalar": Recipe(Scalar, vectors),
-    "keywords": Recipe(Gated, vectors, kwargs={"gate": 0.5, "skip": True}),
+    "weight-norm": Recipe(
+        normalised,
+        vectors,
+        no_mesh="Layer `0` is of type ParametrizedLinear, which computes something else",
+    ),
+    "scalar": Recipe(Scalar, vectors, no_mesh=NO_LAYER),
+    "keywords": Recipe(Gated, vectors, kwargs={"gate": 0.5, "skip": True}, no_mesh=NO_LAYER),
 }
 NETWORKS = [pytest.param(recipe, id=name) for name, recipe in RECIPES.items()]
 BRIDGES = [
@@ -204,7 +223,30 @@ BRIDGES = [
     pytest.param(Generator(num_angles=7), id="generator"),
     pytest.param(Generator(depth=2, frozen=True, mapping="tanh", width=3), id="generator-frozen"),
     pytest.param(Twin(of=Generator(num_angles=7)), id="generator-twin"),
+    pytest.param(Mesh(readout="process"), id="mesh"),
+    pytest.param(Twin(of=Mesh(readout="process")), id="mesh-twin"),
 ]
+
+
+def original(bridge: Bridge) -> Bridge:
+    """What a twin is of; other bridges themselves."""
+    return bridge.original if isinstance(bridge, Twin) else bridge
+
+
+def pairs(*, carried: bool = True, only: Collection[str] = RECIPES) -> list[Any]:
+    """Every network with every bridge that carries it, or with those that refuse it.
+
+    Args:
+        carried: Whether they are carried.
+        only: The names of the networks.
+    """
+    return [
+        pytest.param(recipe, bridge.values[0], id=f"{name}-{bridge.id}")
+        for name, recipe in RECIPES.items()
+        for bridge in BRIDGES
+        if name in only
+        and carried != (recipe.no_mesh != "" and isinstance(original(bridge.values[0]), Mesh))
+    ]
 
 
 def snapshot(network: nn.Module) -> dict[str, Any]:

@@ -12,12 +12,19 @@ from torch import nn
 from torch.func import functional_call
 
 import hybridopt as ho
-from hybridopt.bridges import Generator, RandomSubspace, Twin
+from hybridopt.bridges import Generator, Mesh, MeshNetwork, RandomSubspace, Twin, WalshSubspace
+from hybridopt.errors import ConversionError
 
-from .networks import BRIDGES, NETWORKS, RECIPES, snapshot
+from .networks import BRIDGES, RECIPES, original, pairs, snapshot
 
-every_network = pytest.mark.parametrize("recipe", NETWORKS)
+every_pair = pytest.mark.parametrize(("recipe", "bridge"), pairs())
 every_bridge = pytest.mark.parametrize("bridge", BRIDGES)
+
+
+def to_quantum(network: nn.Module, bridge, **arguments) -> ho.QuantumNetwork:
+    """Meshes with the rule that takes least time: laws do not depend on it."""
+    rule = "adjoint" if isinstance(bridge, Mesh) else "parameter-shift"
+    return ho.to_quantum(network, bridge, gradient=rule, **arguments)
 
 
 def train(case, quantum, steps: int = 1) -> None:
@@ -29,12 +36,17 @@ def train(case, quantum, steps: int = 1) -> None:
 
 
 def is_exact(bridge) -> bool:
-    return getattr(bridge, "form", "residual") == "residual"
+    made = original(bridge)
+    return getattr(made, "form", "residual") == "residual" and not is_mesh(bridge)
+
+
+def is_mesh(bridge) -> bool:
+    return isinstance(original(bridge), Mesh)
 
 
 def generator_of(bridge) -> Generator | None:
-    bridge = getattr(bridge, "of", bridge)
-    return bridge if isinstance(bridge, Generator) else None
+    made = original(bridge)
+    return made if isinstance(made, Generator) else None
 
 
 def trained_angles(bridge, num_weights: int) -> int:
@@ -57,27 +69,34 @@ def first_trained(quantum) -> tuple[str, nn.Parameter]:
     return next((n, p) for n, p in quantum.named_parameters() if p.requires_grad)
 
 
+def exact_tensors(quantum) -> dict[str, torch.Tensor]:
+    """Angles and scales by name; a mesh has them in its layers."""
+    tensors = [*quantum.named_parameters(), *quantum.named_buffers()]
+    exact = {"angles", "alphas" if isinstance(quantum, MeshNetwork) else "scales"}
+    found = {name: t for name, t in tensors if name.rpartition(".")[2] in exact}
+    assert {name.rpartition(".")[2] for name in found} == exact
+    return found
+
+
 def is_sparse(bridge) -> bool:
     sizes = [getattr(bridge, name, None) for name in ("num_angles", "num_parameters")]
     return any(size is not None for size in sizes)
 
 
-@every_network
-@every_bridge
+@every_pair
 def test_the_given_network_is_left_as_it_is(recipe, bridge):
     case = recipe()
     before = snapshot(case.network)
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     train(case, quantum)
     ho.to_classical(quantum)
     assert snapshot(case.network) == before
 
 
-@every_network
-@every_bridge
+@every_pair
 def test_carrying_over_and_back_gives_the_same_network(recipe, bridge):
     case = recipe()
-    classical = ho.to_classical(ho.to_quantum(case.network, bridge))
+    classical = ho.to_classical(to_quantum(case.network, bridge))
     before, after = snapshot(case.network), snapshot(classical)
     if not is_exact(bridge):
         torch.testing.assert_close(
@@ -90,44 +109,62 @@ def test_carrying_over_and_back_gives_the_same_network(recipe, bridge):
     assert not {id(p) for p in classical.parameters()} & {id(p) for p in case.network.parameters()}
 
 
-@every_network
-@every_bridge
+@every_pair
 def test_outputs_are_those_of_the_network(recipe, bridge):
     case = recipe()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     actual, expected = case.outputs(quantum), case.outputs(case.network)
     torch.testing.assert_close(actual, expected, rtol=0, atol=case.precision)
 
 
-@every_network
-@every_bridge
+@pytest.mark.parametrize(("recipe", "bridge"), pairs(carried=False))
+def test_what_a_bridge_does_not_carry_it_refuses_by_name(recipe, bridge, aer_calls):
+    with pytest.raises(ConversionError, match=recipe.no_mesh):
+        to_quantum(recipe().network, bridge)
+    assert aer_calls == []
+
+
+def weights_of(network: nn.Module, *, trained: bool = True) -> int:
+    return sum(p.numel() for p in network.parameters() if p.requires_grad is trained)
+
+
+@every_pair
+def test_every_weight_is_trained_by_an_angle_or_stays_as_it_is(recipe, bridge):
+    case = recipe()
+    quantum = to_quantum(case.network, bridge)
+    weights = weights_of(case.network)
+    assert quantum.num_weights == weights
+    assert quantum.num_trainable == trained_angles(bridge, weights) + mapping_size(bridge, weights)
+    assert weights_of(quantum) == quantum.num_trainable
+    assert weights_of(quantum, trained=False) == weights_of(case.network, trained=False)
+    assert {t.dtype for t in exact_tensors(quantum).values()} == {torch.float64}
+    assert quantum.training is case.network.training
+
+
+@pytest.mark.parametrize(
+    ("recipe", "bridge"), [pair for pair in pairs() if not is_mesh(pair.values[1])]
+)
 def test_parameters_are_angles_and_what_stays_classical(recipe, bridge):
     case = recipe()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     parameters = dict(quantum.named_parameters())
-    weights = sum(p.numel() for p in case.network.parameters() if p.requires_grad)
+    weights = weights_of(case.network)
     trained = {name: p for name, p in parameters.items() if not name.startswith("network.")}
     assert all(p.dtype is torch.float64 and p.requires_grad for p in trained.values())
     mapping = sum(p.numel() for n, p in trained.items() if n.startswith("mapping."))
     assert mapping == mapping_size(bridge, weights)
     angles = trained_angles(bridge, weights)
     assert [p.shape for n, p in trained.items() if n == "angles"] == ([(angles,)] if angles else [])
-    assert quantum.num_weights == weights
-    assert quantum.num_trainable == angles + mapping
-    assert quantum.angles.dtype is torch.float64
     parameters = {name: p for name, p in parameters.items() if name not in trained}
     stays = {f"network.{n}" for n, p in case.network.named_parameters() if not p.requires_grad}
     assert set(parameters) == stays
     assert not any(p.requires_grad for p in parameters.values())
-    assert "scales" in dict(quantum.named_buffers())
-    assert [quantum.training] == [case.network.training]
 
 
-@every_network
-@every_bridge
+@every_pair
 def test_trained_network_comes_back_as_it_computes(recipe, bridge):
     case = recipe()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     train(case, quantum, steps=2)
     classical = ho.to_classical(quantum)
     before, after = snapshot(case.network), snapshot(classical)
@@ -141,13 +178,12 @@ def test_trained_network_comes_back_as_it_computes(recipe, bridge):
     )
 
 
-@every_network
-@every_bridge
+@every_pair
 def test_state_dict_and_deepcopy_carry_everything(recipe, bridge):
     case = recipe()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     train(case, quantum)
-    fresh = ho.to_quantum(copy.deepcopy(case.network), bridge)
+    fresh = to_quantum(copy.deepcopy(case.network), bridge)
     fresh.load_state_dict(quantum.state_dict())
     expected = snapshot(ho.to_classical(quantum))
     assert snapshot(ho.to_classical(fresh)) == expected
@@ -157,22 +193,25 @@ def test_state_dict_and_deepcopy_carry_everything(recipe, bridge):
     assert snapshot(ho.to_classical(quantum)) == expected
 
 
-@pytest.mark.parametrize("recipe", [p for p in NETWORKS if p.id != "weight-norm"])
-@every_bridge
+@pytest.mark.parametrize(
+    ("recipe", "bridge"), pairs(only=[name for name in RECIPES if name != "weight-norm"])
+)
 def test_pickle_carries_everything(recipe, bridge):  # torch pickles no parametrised network
     case = recipe()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     train(case, quantum)
     copied = pickle.loads(pickle.dumps(quantum))
     assert snapshot(ho.to_classical(copied)) == snapshot(ho.to_classical(quantum))
     torch.testing.assert_close(case.loss(copied), case.loss(quantum), rtol=0, atol=1e-6)
 
 
-@every_bridge
-@pytest.mark.parametrize("recipe", [p for p in NETWORKS if "convolution" in p.id])
+@pytest.mark.parametrize(
+    ("recipe", "bridge"),
+    pairs(only=("convolution", "convolution-eval", "convolution-partly-eval")),
+)
 def test_statistics_of_batches_are_learned_and_come_back(recipe, bridge):
     case = recipe()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     case.outputs(quantum)
     case.outputs(case.network)
     torch.testing.assert_close(
@@ -183,13 +222,14 @@ def test_statistics_of_batches_are_learned_and_come_back(recipe, bridge):
     )
 
 
-@every_network
-@every_bridge
+@every_pair
 def test_forward_leaves_no_weights_behind(recipe, bridge):
     case = recipe()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
+    before = {name: (id(p), p.requires_grad) for name, p in quantum.named_parameters()}
     case.outputs(quantum)
-    assert not any(p.requires_grad for p in quantum.network.parameters())
+    assert {name: (id(p), p.requires_grad) for name, p in quantum.named_parameters()} == before
+    assert is_mesh(bridge) or not any(p.requires_grad for p in quantum.network.parameters())
     for module in quantum.network.modules():
         if isinstance(module, nn.RNNBase):
             assert all(weight is None for weight in module._flat_weights)
@@ -198,20 +238,20 @@ def test_forward_leaves_no_weights_behind(recipe, bridge):
 @every_bridge
 def test_angles_stay_double_in_a_network_of_any_precision(bridge):
     case = RECIPES["mlp"]()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     train(case, quantum)
-    angles, scales = quantum.angles.detach().clone(), quantum.scales.clone()
+    before = {name: tensor.detach().clone() for name, tensor in exact_tensors(quantum).items()}
     for cast in (quantum.double, quantum.float, quantum.half, quantum.bfloat16, quantum.double):
         cast()
-        assert quantum.angles.dtype is quantum.scales.dtype is torch.float64
-    assert torch.equal(quantum.angles, angles)
-    assert torch.equal(quantum.scales, scales)
+        assert {t.dtype for t in exact_tensors(quantum).values()} == {torch.float64}
+    for name, tensor in exact_tensors(quantum).items():
+        assert torch.equal(tensor, before[name])
 
 
 @every_bridge
 def test_gradients_have_the_dtype_of_the_angles_after_a_cast(bridge):
     case = RECIPES["mlp"]()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     case.loss(quantum).backward()
     _, angles = first_trained(quantum)
     expected = angles.grad.clone()
@@ -224,19 +264,16 @@ def test_gradients_have_the_dtype_of_the_angles_after_a_cast(bridge):
 @every_bridge
 def test_casting_up_and_down_changes_no_output(bridge):
     case = RECIPES["mlp"]()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     train(case, quantum, steps=3)
     expected = snapshot(ho.to_classical(quantum))["state"]
     assert snapshot(ho.to_classical(quantum.double().float()))["state"] == expected
 
 
-@every_bridge
-@pytest.mark.parametrize(
-    "recipe", [p for p in NETWORKS if p.id in {"convolution", "frozen", "lstm"}]
-)
+@pytest.mark.parametrize(("recipe", "bridge"), pairs(only=("convolution", "frozen", "lstm")))
 def test_double_computes_in_double_and_comes_back_double(recipe, bridge):
     case = recipe()
-    quantum = ho.to_quantum(case.network, bridge).double()
+    quantum = to_quantum(case.network, bridge).double()
     case.x = case.x.double()
     assert case.outputs(quantum).dtype is torch.float64
     classical = ho.to_classical(quantum)
@@ -245,10 +282,9 @@ def test_double_computes_in_double_and_comes_back_double(recipe, bridge):
     assert case.outputs(classical).dtype is torch.float64
 
 
-@every_bridge
-@every_network
+@every_pair
 def test_modes_are_switched_inside(recipe, bridge):
-    quantum = ho.to_quantum(recipe().network, bridge)
+    quantum = to_quantum(recipe().network, bridge)
     for mode in (True, False):
         quantum.train(mode)
         assert {m.training for m in ho.to_classical(quantum).modules()} == {mode}
@@ -257,7 +293,7 @@ def test_modes_are_switched_inside(recipe, bridge):
 @every_bridge
 def test_training_with_adam_lowers_the_loss(bridge):
     case = RECIPES["mlp"]()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     before = case.loss(quantum).item()
     train(case, quantum, steps=20)
     assert case.loss(quantum).item() < 0.9 * before
@@ -267,7 +303,7 @@ def test_training_with_adam_lowers_the_loss(bridge):
 def test_meta_device_gives_shapes_and_runs_nothing(bridge, aer_calls):
     case = RECIPES["mlp"]()
     for network in (case.network, case.network.eval()):
-        quantum = ho.to_quantum(network, bridge).to("meta")
+        quantum = to_quantum(network, bridge).to("meta")
         outputs = quantum(case.x.to("meta"))
         assert (outputs.shape, outputs.dtype) == ((4, 2), torch.float32)
         outputs.sum().backward()
@@ -278,7 +314,7 @@ def test_meta_device_gives_shapes_and_runs_nothing(bridge, aer_calls):
 @every_bridge
 def test_parameters_can_be_given_from_outside(bridge):
     case = RECIPES["mlp-double"]()
-    quantum = ho.to_quantum(case.network, bridge)
+    quantum = to_quantum(case.network, bridge)
     train(case, quantum)  # at its start a generator has no gradient by the angles
     quantum.zero_grad()
     name, angles = first_trained(quantum)
@@ -294,14 +330,20 @@ def test_parameters_can_be_given_from_outside(bridge):
     torch.testing.assert_close(outside, angles.grad, rtol=0, atol=1e-12)
 
 
-CONTROLS = [Twin(), RandomSubspace(), Twin(of=Generator())]
+CONTROLS = {
+    "twin": Twin(),
+    "random-subspace": RandomSubspace(),
+    "walsh-subspace": WalshSubspace(),
+    "generator-twin": Twin(of=Generator()),
+    "mesh-twin": Twin(of=Mesh()),
+}
 
 
-@pytest.mark.parametrize("bridge", CONTROLS, ids=["twin", "random-subspace", "generator-twin"])
+@pytest.mark.parametrize("bridge", CONTROLS.values(), ids=CONTROLS)
 def test_controls_cost_nothing_and_have_no_circuit(bridge, aer_calls):
     case = RECIPES["mlp"]()
     executor = ho.AerExecutor()
-    quantum = ho.to_quantum(case.network, bridge, executor=executor)
+    quantum = to_quantum(case.network, bridge, executor=executor)
     train(case, quantum)
     quantum.decode(readout="circuit")
     assert quantum.circuit() is None

@@ -122,23 +122,6 @@ def test_containers_are_kept_with_all_that_is_in_them():
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("lstm", "Layer `body` is of type LSTM, .*keep_classical=\\['body'\\]"),
-        ("attention", 'Layer `body.self_attn` is of type MultiheadAttention, .*bridge="memory"'),
-        ("tied", "`head.weight` is tied to `words.weight`"),
-        ("weight-norm", "Layer `0` is of type ParametrizedLinear, which computes something else"),
-        ("embedding", "has no Linear or Conv2d layer"),
-        ("scalar", "has no Linear or Conv2d layer"),
-    ],
-)
-def test_layers_without_a_circuit_form_are_refused_by_name(name, message, aer_calls):
-    with pytest.raises(ConversionError, match=message):
-        ho.to_quantum(RECIPES[name]().network, "mesh")
-    assert aer_calls == []
-
-
-@pytest.mark.parametrize(
     "layer",
     [nn.Conv1d(1, 1, 2), nn.Conv3d(1, 1, 2), nn.ConvTranspose2d(1, 1, 2), nn.Bilinear(2, 2, 2),
      nn.GRUCell(2, 2), nn.RNN(2, 2)],
