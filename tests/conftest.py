@@ -42,6 +42,7 @@ PUBLIC_DOORS = (
     "hybridopt.execution.aer",
     "hybridopt.execution.job",
     "hybridopt.execution.readout",
+    "hybridopt.execution.stream_position",
     "hybridopt.gradients.registry",
     "hybridopt.gradients.spsa",
     "hybridopt.nn.circuit_layer",

@@ -14,7 +14,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -94,18 +94,10 @@ def chain_program(
     Returns:
         The program, and for each of its angles the Walsh column that it stands for.
     """
-    m = num_index_qubits
-    circuit = QuantumCircuit(m + 1)
-    circuit.h(range(m))
-    free: dict[int, Parameter] = {}
-    kept = None if columns is None else set(columns)
-    for column, targets in chain_steps(m, columns):
-        angle: float | Parameter = np.pi / 2
-        if kept is None or column in kept:
-            angle = free[column] = Parameter(f"angle {column}")
-        circuit.ry(angle, m)
-        for control in targets:
-            circuit.cx(control, m)
+    order = [column for column, _ in chain_steps(num_index_qubits, columns)]
+    wanted = set(order if columns is None else columns)
+    free = {column: Parameter(f"angle {column}") for column in order if column in wanted}
+    circuit = _chain(num_index_qubits, columns, lambda column: free.get(column, np.pi / 2))
     return lower(circuit, (), tuple(free.values()), whole=False), tuple(free)
 
 
@@ -165,7 +157,7 @@ class MemoryProgram:
     ) -> QuantumCircuit:
         """The circuit at the angles ``shared`` [rad]; it can be drawn, transpiled and exported."""
         if self.synthesis == "gates":
-            return self._chain(shared)
+            return self._gates(shared)
         return self._diagonal(DiagonalGate(_phases(shared)))
 
     def simulator_circuit(
@@ -173,23 +165,16 @@ class MemoryProgram:
     ) -> QuantumCircuit:
         """Like `bind`, with a diagonal that Aer takes without a check of every entry."""
         if self.synthesis == "gates":
-            return self._chain(shared)
+            return self._gates(shared)
         return self._diagonal(AerDiagonal(_phases(shared)))
 
     def working_memory(self) -> int:
         """Bytes for one circuit: lists of Python numbers outweigh the state itself."""
         return BYTES_PER_AMPLITUDE << self.num_qubits
 
-    def _chain(self, theta: Float64[np.ndarray, " N"]) -> QuantumCircuit:
-        data = self.num_index_qubits
+    def _gates(self, theta: Float64[np.ndarray, " N"]) -> QuantumCircuit:
         angles = walsh_angles(theta)
-        circuit = QuantumCircuit(data + 1, name="memory")
-        circuit.h(range(data))
-        for column, targets in chain_steps(data, self.columns):
-            circuit.ry(float(angles[column]), data)
-            for control in targets:
-                circuit.cx(control, data)
-        return circuit
+        return _chain(self.num_index_qubits, self.columns, lambda column: float(angles[column]))
 
     def _diagonal(self, diagonal: Instruction) -> QuantumCircuit:
         # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
@@ -202,6 +187,22 @@ class MemoryProgram:
         circuit.h(data)
         circuit.s(data)
         return circuit
+
+
+def _chain(
+    num_index_qubits: int,
+    columns: Iterable[int] | None,
+    angle: Callable[[int], float | Parameter],
+) -> QuantumCircuit:
+    """The steps of `chain_steps` as gates, the angle of each asked for by its column."""
+    data = num_index_qubits
+    circuit = QuantumCircuit(data + 1, name="memory")
+    circuit.h(range(data))
+    for column, targets in chain_steps(num_index_qubits, columns):
+        circuit.ry(angle(column), data)
+        for control in targets:
+            circuit.cx(control, data)
+    return circuit
 
 
 def _phases(theta: Float64[np.ndarray, " N"]) -> list[complex]:

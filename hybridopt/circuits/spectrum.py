@@ -21,6 +21,7 @@ from qiskit.circuit import Parameter, ParameterExpression
 
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.rotations import Family
+from hybridopt.circuits.slope import fixed_slope
 from hybridopt.errors import ConversionError
 
 PARTS = 16  # gates that are taken apart, one within another, turn by a half, a quarter, ... of x
@@ -93,8 +94,8 @@ def _occurrences(
 def _multiple(angle: ParameterExpression, parameter: Parameter, parts: int) -> int:
     """The factor of a parameter in an angle, in units of 1 / parts."""
     where = f"angle `{angle}` contains input `{parameter.name}`"
-    factor = _factor(angle, parameter)
-    if factor is None:
+    factor = fixed_slope(angle, parameter)
+    if factor is None or isinstance(factor, complex):
         raise ConversionError(
             f"{where} in another way than times a fixed integer, so its frequencies are not fixed. "
             "Multiply and transform inputs in torch, in front of the layer."
@@ -106,19 +107,6 @@ def _multiple(angle: ParameterExpression, parameter: Parameter, parts: int) -> i
             "the layer."
         )
     return multiple
-
-
-def _factor(angle: ParameterExpression, parameter: Parameter) -> float | None:
-    """Derivative, if it is a number."""
-    try:
-        slope = angle.gradient(parameter)
-    except RuntimeError:  # Qiskit does not differentiate `sign`
-        return None
-    if isinstance(slope, ParameterExpression):
-        if slope.parameters:
-            return None
-        slope = slope.numeric()
-    return None if isinstance(slope, complex) else float(slope)
 
 
 def _gaps(family: Family) -> set[int]:

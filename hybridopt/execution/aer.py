@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -16,7 +15,6 @@ from qiskit_aer import AerSimulator
 from hybridopt import checks
 from hybridopt.circuits.program import Program
 from hybridopt.errors import (
-    ArgumentError,
     ArgumentTypeError,
     DeviceError,
     ResourceError,
@@ -32,11 +30,11 @@ from hybridopt.execution.sampling import Sampler
 from hybridopt.execution.simulator import Load, double, side_by_side
 from hybridopt.execution.stack import StackRun
 from hybridopt.execution.strategies import Piece
+from hybridopt.execution.stream_position import StreamPosition
 
 DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
-_HEXADECIMAL = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
 MAX_SHOTS = 2**63 - 1  # numpy counts to there
 GPU_HINT = (
     'Use device="CPU", or replace qiskit-aer by its GPU build: `pip uninstall qiskit-aer`, then '
@@ -49,7 +47,7 @@ def available_devices() -> tuple[str, ...]:
     return tuple(AerSimulator().available_devices())
 
 
-class AerExecutor:
+class AerExecutor(StreamPosition):
     """Runs circuits on Aer: exact, with shots, with noise; on the CPU or the GPU.
 
     Shots of a circuit without noise, and of one whose density matrix fits into memory, are drawn
@@ -119,8 +117,7 @@ class AerExecutor:
             limits=Limits(self.max_memory),
             strategy=self.strategy,
         )
-        self._entropy = _fresh_entropy() if self.seed is None else self.seed
-        self._calls = 0
+        super().__init__(self.seed)
         self._lock = Lock()
 
     @property
@@ -172,7 +169,7 @@ class AerExecutor:
         self._check_job(job)
         shape = (len(job.shared), len(job.rows), job.num_outputs)
         self._check_result(shape)
-        stream = job.stream or self._next_stream()
+        stream = job.stream or Stream(self._next_call())
         if not job.readout.settings(job.program):  # multiples of the identity: nothing to run
             return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
         result = np.zeros(shape)
@@ -216,48 +213,12 @@ class AerExecutor:
             saved = self._strategies.statevector.submit(loads, **side_by_side(largest, len(runs)))
         return [{label: double(values) for label, values in one.items()} for (one,) in saved]
 
-    def state_dict(self) -> dict[str, Any]:
-        """Position in the sampling stream; plain types only."""
-        return {"entropy": hex(self._entropy), "calls": self._calls}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on sampling where `state_dict` was taken.
-
-        Raises:
-            ArgumentTypeError: If the state is no dict of the types that `state_dict` gives.
-            ArgumentError: If a key is missing, or its value is out of range.
-        """
-        if not isinstance(state, Mapping):
-            raise ArgumentTypeError(
-                "The state of an executor must be the dict that `state_dict` gives, but is of "
-                f"type {type(state).__name__}."
-            )
-        for key in ("entropy", "calls"):
-            if key not in state:
-                raise ArgumentError(
-                    f"The state of the executor has no key `{key}`. Give what `state_dict` gave."
-                )
-        entropy, calls = state["entropy"], checks.integer("calls", state["calls"], minimum=0)
-        if not isinstance(entropy, str):
-            raise ArgumentTypeError(
-                f"Key `entropy` of the state must be a str, but is of type "
-                f"{type(entropy).__name__}. Give what `state_dict` gave."
-            )
-        if _HEXADECIMAL.fullmatch(entropy) is None:
-            raise ArgumentError(
-                f"Key `entropy` of the state must be a number such as '0x2a', but is {entropy!r}."
-            )
-        self._entropy, self._calls = int(entropy, 16), calls
-
     def __repr__(self) -> str:
         noise = "" if self.noise is None else f", noise_model={self.noise}"
         return (
             f"AerExecutor(device={self.device!r}, shots={self.shots}, method={self.method!r}, "
             f"precision={self.precision!r}, seed={self.seed}{noise})"
         )
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> AerExecutor:
-        return self
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_lock"}
@@ -274,10 +235,6 @@ class AerExecutor:
             )
         self.check(job.program, job.readout)
         job.check()
-
-    def _next_stream(self) -> Stream:
-        self._calls += 1
-        return Stream(self._calls - 1)
 
     def _add(self, job: Job, result: Float64[np.ndarray, "S B K"]) -> None:
         assert job.stream is not None
@@ -340,9 +297,3 @@ def _checked_device(device: object) -> str:
     if not has_gpu:
         raise DeviceError(f'device="GPU", but this build of Aer finds no GPU. {GPU_HINT}')
     return known
-
-
-def _fresh_entropy() -> int:
-    entropy = np.random.SeedSequence().entropy
-    assert isinstance(entropy, int)
-    return entropy

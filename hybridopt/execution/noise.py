@@ -45,14 +45,12 @@ class Noise:
         Raises:
             UnsupportedError: With the number of qubits of the device, or the name of the gate.
         """
-        num_qubits = program.num_qubits
-        if self.backend is not None and num_qubits > self.backend.num_qubits:
-            raise UnsupportedError(
-                f"The circuit has {num_qubits} qubits, but {self} has {self.backend.num_qubits}. "
-                "Use fewer qubits, or the noise of a larger device."
-            )
-
         if self.backend is not None:  # its gates are those that circuits are rewritten in
+            if program.num_qubits > self.backend.num_qubits:
+                raise UnsupportedError(
+                    f"The circuit has {program.num_qubits} qubits, but {self} has "
+                    f"{self.backend.num_qubits}. Use fewer qubits, or the noise of a larger device."
+                )
             return
         noisy = set(self.model.noise_instructions)
         for name in sorted(noisy & program.rewritten):

@@ -14,6 +14,7 @@ from qiskit.circuit import Parameter, ParameterExpression
 from torch import Tensor
 
 from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.slope import fixed_slope
 from hybridopt.errors import CircuitError
 
 TORCH_FUNCTIONS: dict[str, object] = {
@@ -139,17 +140,12 @@ def _slopes(expression: ParameterExpression) -> dict[Parameter, float] | None:
         return {expression: 1.0}
     slopes = {}
     for parameter in expression.parameters:
-        try:
-            slope = expression.gradient(parameter)
-        except RuntimeError:  # Qiskit does not differentiate `sign`
+        slope = fixed_slope(expression, parameter)
+        if slope is None:
             return None
-        if isinstance(slope, ParameterExpression):
-            if slope.parameters:
-                return None
-            slope = slope.numeric()
         if isinstance(slope, complex):
             raise CircuitError(f"Angle `{expression}` is complex. Angles must be real.")
-        slopes[parameter] = float(slope)
+        slopes[parameter] = slope
     return slopes
 
 

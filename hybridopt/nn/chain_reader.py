@@ -71,11 +71,14 @@ class ChainReader:
         places = 1 << self.num_index_qubits
         theta = math.pi / 2 + torch.cat([delta, delta.new_zeros(places - len(delta))])
         angles = (walsh_transform(theta) / places)[list(order)]
-        evaluation = CircuitEvaluation(program, Probabilities(), self.executor, self.gradient)
-        rows = angles.new_zeros(1, 0)
-        if known is not None:
-            return evaluation.recalled(rows, angles[None], known)
-        return evaluation(rows, angles[None])
+        evaluation = CircuitEvaluation(
+            program,
+            Probabilities(),
+            self.executor,
+            self.gradient,
+            known=None if known is None else (angles[None].detach(), known),
+        )
+        return evaluation(angles.new_zeros(1, 0), angles[None])
 
     def cosines(self, probabilities: Float64[Tensor, "S B K"]) -> Float64[Tensor, " N"]:
         """The excess of 0 over 1 of the data qubit at each place; 0 where none was measured."""

@@ -37,7 +37,7 @@ class FourierSeries(nn.Module):
     """
 
     coefficients: nn.Parameter
-    harmonics: Tensor
+    orders: Tensor
 
     def __init__(
         self, coefficients: Float[Tensor, " N *outputs"], spectra: Sequence[Spectrum]
@@ -47,10 +47,9 @@ class FourierSeries(nn.Module):
         self.output_shape = tuple(coefficients.shape[1:])
         width = math.prod(self.output_shape)
         self.coefficients = nn.Parameter(coefficients.reshape(len(coefficients), width))
+        # integers, which no cast of the module rounds
         orders = torch.arange(1 + max((one.order for one in spectra), default=0))
-        steps = torch.tensor([one.step for one in spectra], dtype=torch.float64)
-        # integers and their halves: no dtype that the module is cast to rounds them
-        self.register_buffer("harmonics", torch.outer(steps, orders), persistent=False)
+        self.register_buffer("orders", orders, persistent=False)
         self._first = _split([one.size for one in spectra], width)
 
     @property
@@ -81,7 +80,8 @@ class FourierSeries(nn.Module):
         dtype = torch.promote_types(x.dtype, self.coefficients.dtype)
         dtype = torch.promote_types(dtype, torch.float32)
         samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).to(dtype)
-        angles = samples[:, :, None] * self.harmonics.to(dtype)
+        steps = torch.tensor([one.step for one in self.spectra], dtype=dtype, device=x.device)
+        angles = samples[:, :, None] * torch.outer(steps, self.orders.to(dtype))
         waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., 1:]
         factors = [waves[:, i, : one.size] for i, one in enumerate(self.spectra)]
         first = _products(samples, factors[: self._first])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from jaxtyping import Float64
@@ -12,13 +10,14 @@ from hybridopt import checks
 from hybridopt.circuits.program import Program
 from hybridopt.execution import Cost, Job, Readout, Stream
 from hybridopt.execution.sampling import Sampler
+from hybridopt.execution.stream_position import StreamPosition
 from hybridopt.nn.ladder_state import ladder_probabilities
 
 BYTES_AT_ONCE = 1 << 26  # of matrices and states
 BYTES_PER_ANGLE = 1024  # measured: matrices of four qubits and what makes them
 
 
-class LadderSampler:
+class LadderSampler(StreamPosition):
     """An executor that simulates `ry_ladder` densely and samples it; it runs and counts nothing.
 
     The sampling streams are those of `AerExecutor`: the same seed draws the same shots.
@@ -33,11 +32,7 @@ class LadderSampler:
 
     def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
         self.shots = checks.optional_integer("shots", shots, minimum=1)
-        checks.optional_integer("seed", seed, minimum=0)
-        entropy = np.random.SeedSequence(seed).entropy
-        assert isinstance(entropy, int)
-        self._entropy = entropy
-        self._calls = 0
+        super().__init__(seed)
 
     def check(self, program: Program, readout: Readout) -> None:
         """Whatever the ladder, it is simulated."""
@@ -46,8 +41,7 @@ class LadderSampler:
         """Probabilities of all outcomes, or frequencies with their law."""
         num_qubits, (tables, angles) = job.program.num_qubits, job.shared.shape
         result = np.empty((tables, 1, 1 << num_qubits))
-        sampler = Sampler(self._entropy, job.stream or Stream(self._calls))
-        self._calls += job.stream is None
+        sampler = Sampler(self._entropy, job.stream or Stream(self._next_call()))
         size = max(1, BYTES_AT_ONCE // (BYTES_PER_ANGLE * angles + (32 << num_qubits)))
         for first in range(0, tables, size):
             part = np.arange(first, min(first + size, tables))
@@ -62,15 +56,3 @@ class LadderSampler:
     def explain(self, job: Job) -> str:
         """That nothing is run."""
         return "Dense algebra in torch: no circuit is run."
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> LadderSampler:
-        return self  # as an executor: copies of a network never draw the same noise twice
-
-    def state_dict(self) -> dict[str, Any]:
-        """Position in the sampling stream."""
-        return {"entropy": hex(self._entropy), "calls": self._calls}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on sampling where `state_dict` was taken."""
-        self._entropy = int(state["entropy"], 16)
-        self._calls = int(state["calls"])

@@ -28,7 +28,7 @@ def ladder_probabilities(angles: Float64[Tensor, "S P"], num_qubits: int) -> Flo
         wanted, ``2^m`` a layer and group.
     """
     tables, size = len(angles), 1 << num_qubits
-    groups = [_group_matrices(turns, tables).unbind(1) for turns in _turns(angles, num_qubits)]
+    groups = [_group_matrices(turns).unbind(1) for turns in _turns(angles, num_qubits)]
     order = _ladder_order(num_qubits, angles.device)
     state = angles.new_zeros(tables, size)
     state[:, 0] = 1.0
@@ -55,9 +55,7 @@ def _turns(angles: Tensor, num_qubits: int) -> list[Float64[Tensor, "S layers qu
     return [padded[:, :, first : first + size] for first in range(0, num_qubits, size)]
 
 
-def _group_matrices(
-    turns: Float64[Tensor, "S layers qubits"], tables: int
-) -> Float64[Tensor, "S layers d d"]:
+def _group_matrices(turns: Float64[Tensor, "S layers qubits"]) -> Float64[Tensor, "S layers d d"]:
     """Kronecker products of the rotations, the first qubit the least significant."""
     cos, sin = torch.cos(turns / 2), torch.sin(turns / 2)
     rotations = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
@@ -65,7 +63,7 @@ def _group_matrices(
     for qubit in range(1, turns.shape[2]):
         width = 2 * product.shape[-1]
         outer = torch.einsum("slab,slcd->slacbd", rotations[:, :, qubit], product)
-        product = outer.reshape(tables, turns.shape[1], width, width)
+        product = outer.reshape(*turns.shape[:2], width, width)
     return product
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float64
 
 from hybridopt import checks
 from hybridopt.circuits.memory import MemoryProgram, index_qubits, split_probabilities
 from hybridopt.execution import Cost, Executor, Job, Probabilities
+from hybridopt.execution.stream_position import StreamPosition
 from hybridopt.gradients import ParameterShift
 
 
@@ -43,7 +42,7 @@ class CircuitReader:
         return padded
 
 
-class ClosedFormSampler:
+class ClosedFormSampler(StreamPosition):
     """The law of `CircuitReader` without a circuit: what the twin reads.
 
     Args:
@@ -55,11 +54,7 @@ class ClosedFormSampler:
 
     def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
         self.shots = checks.optional_integer("shots", shots, minimum=1)
-        checks.optional_integer("seed", seed, minimum=0)
-        entropy = np.random.SeedSequence(seed).entropy
-        assert isinstance(entropy, int)
-        self._entropy = entropy
-        self._calls = 0
+        super().__init__(seed)
 
     def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
         """cos(theta - order pi/2), or an estimate with the distribution of the circuit's."""
@@ -68,9 +63,7 @@ class ClosedFormSampler:
         cosines = (-np.sin(delta), np.cos(delta), np.sin(delta), -np.cos(delta))[order % 4]
         if self.shots is None:
             return cosines
-        sequence = np.random.SeedSequence(self._entropy, spawn_key=(self._calls,))
-        self._calls += 1
-        generator = np.random.default_rng(sequence)
+        generator = self._next_generator()
         places = 1 << index_qubits(theta.size)
         measured = generator.multinomial(self.shots, np.full(places, 1 / places))[: theta.size]
         zeros = generator.binomial(measured, np.clip((1 + cosines) / 2, 0, 1))
@@ -78,15 +71,3 @@ class ClosedFormSampler:
             2.0 * zeros - measured, measured, out=np.zeros(theta.size), where=measured > 0
         )
         return estimates
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> ClosedFormSampler:
-        return self  # as an executor: copies of a network never draw the same noise twice
-
-    def state_dict(self) -> dict[str, Any]:
-        """Position in the sampling stream."""
-        return {"entropy": hex(self._entropy), "calls": self._calls}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on sampling where `state_dict` was taken."""
-        self._entropy = int(state["entropy"], 16)
-        self._calls = int(state["calls"])

@@ -31,8 +31,7 @@ class Pass:
 
 def settings(reader: MeshReader, readout: str, task: Pass) -> int:
     """Settings of one pass, forward and backward."""
-    fed = "process" if readout == "process" else readout
-    back = settings_back(reader, fed) if task.trains else 0
+    back = settings_back(reader, readout) if task.trains else 0
     inputs = reader.mesh.num_inputs
     if readout == "process":
         return task.groups * inputs * (back + (0 if task.known else 1))

@@ -14,24 +14,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from torch import Tensor
 
+from hybridopt import checks
 from hybridopt.circuits.mesh import Mesh
 from hybridopt.circuits.mesh_program import MeshProgram, reference_mode
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Job, Readout
+from hybridopt.execution.stream_position import StreamPosition
 from hybridopt.nn.mesh_matrix import mesh_matrices
 from hybridopt.nn.mesh_reader import Feed, MeshReader, Reading
 
 WIDEST_DISTRIBUTION = 24  # qubits; 128 MB for each vector
 
 
-class ClosedFormMesh:
+class ClosedFormMesh(StreamPosition):
     """An executor of meshes that runs no circuit: the same numbers, or numbers of the same law.
 
     Args:
@@ -43,11 +44,8 @@ class ClosedFormMesh:
     has_noise = False
 
     def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
-        self.shots = shots
-        entropy = np.random.SeedSequence(seed).entropy
-        assert isinstance(entropy, int)
-        self._entropy = entropy
-        self._calls = 0
+        self.shots = checks.optional_integer("shots", shots, minimum=1)
+        super().__init__(seed)
 
     def check(self, program: Program, readout: Readout) -> None:
         """Refuse everything that is no mesh.
@@ -91,23 +89,6 @@ class ClosedFormMesh:
     def explain(self, job: Job) -> str:
         """That nothing is run."""
         return "by the closed form, without a run"
-
-    def state_dict(self) -> dict[str, Any]:
-        """Position in the sampling stream."""
-        return {"entropy": hex(self._entropy), "calls": self._calls}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on sampling where `state_dict` was taken."""
-        self._entropy = int(state["entropy"], 16)
-        self._calls = int(state["calls"])
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> ClosedFormMesh:
-        return self  # as an executor: copies of a network never draw the same noise twice
-
-    def _next_generator(self) -> np.random.Generator:
-        sequence = np.random.SeedSequence(self._entropy, spawn_key=(self._calls,))
-        self._calls += 1
-        return np.random.default_rng(sequence)
 
 
 @dataclass(frozen=True, eq=False)

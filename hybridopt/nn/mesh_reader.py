@@ -32,23 +32,6 @@ Reading = Mapping[Feed, tuple[Tensor, Tensor]]  # shared angles, and the values 
 
 
 @dataclass(frozen=True, eq=False)
-class MeshEvaluation(CircuitEvaluation):
-    """An evaluation that does not run what was read before.
-
-    Attributes:
-        known: Shared angles and values there.
-    """
-
-    known: tuple[Tensor, Tensor] | None = None
-
-    def numbers(self, rows: Tensor, shared: Tensor, memory: object) -> Tensor:
-        """Outputs without autograd."""
-        if self.known is not None and torch.equal(self.known[0], shared):
-            return self.known[1].clone()
-        return super().numbers(rows, shared, memory)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, eq=False)
 class MeshReader:
     """Reads a mesh with an executor.
 
@@ -144,7 +127,7 @@ class MeshReader:
     def _evaluation(
         self, feed: Feed, known: tuple[Tensor, Tensor] | None = None
     ) -> CircuitEvaluation:
-        return MeshEvaluation(
+        return CircuitEvaluation(
             program=self.program(feed),
             readout=self.readout(feed),
             executor=self.executor,
@@ -166,8 +149,8 @@ class MeshReader:
     def _compared(self, probabilities: Float64[Tensor, "S B K"]) -> Float64[Tensor, "S B m"]:
         """References against outputs, given that there is one excitation; 0 if there never was."""
         mesh = self.mesh
-        num_qubits = mesh.num_modes + mesh.num_outputs
-        one = probabilities[..., [1 << qubit for qubit in range(num_qubits)]]
+        qubits = range(num_qubits_of(mesh, "reference"))
+        one = probabilities[..., [1 << qubit for qubit in qubits]]
         weight = one.sum(-1, keepdim=True)
         kept = one / torch.where(weight > 0, weight, 1.0)
         first = reference_mode(mesh, 0)

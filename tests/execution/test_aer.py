@@ -332,24 +332,3 @@ def test_jobs_that_cannot_be_run_are_refused_by_name(verb, options, job, error, 
     with pytest.raises(error, match=message):
         getattr(AerExecutor(**options), verb)(job)
     assert aer_calls == []
-
-
-@pytest.mark.parametrize(
-    ("state", "error", "message"),
-    [
-        ({}, ArgumentError, "has no key `entropy`"),
-        ({"entropy": "0x1"}, ArgumentError, "has no key `calls`"),
-        (None, ArgumentTypeError, "must be the dict .* type NoneType"),
-        ({"entropy": 1, "calls": 1}, ArgumentTypeError, "`entropy` .* must be a str"),
-        ({"entropy": "spam", "calls": 1}, ArgumentError, "`entropy` .* is 'spam'"),
-        ({"entropy": "-0x1", "calls": 1}, ArgumentError, "`entropy` .* is '-0x1'"),
-        ({"entropy": "0x1", "calls": "1"}, ArgumentTypeError, "`calls` must be an int"),
-        ({"entropy": "0x1", "calls": -1}, ArgumentError, "`calls` must be 0 or more"),
-    ],
-)
-def test_states_of_nothing_are_refused_and_change_nothing(state, error, message):
-    executor = AerExecutor(shots=5, seed=3)
-    before = executor.state_dict()
-    with pytest.raises(error, match=message):
-        executor.load_state_dict(state)
-    assert executor.state_dict() == before

@@ -21,19 +21,8 @@ from tests.nn.layers import family, layer_of
 NAME = "controlled_rotations"  # two inputs, three weights, three observables
 
 
-def double(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-CIRCUIT = family(NAME).circuit
-
-
-GIVEN = (CIRCUIT, family(NAME).inputs, family(NAME).weights, ["ZZZ"])
-
-
+GIVEN = (family(NAME).circuit, family(NAME).inputs, family(NAME).weights, ["ZZZ"])
 A = Parameter("a")
-
-
 WRONG = [
     ({"circuit": "file.qasm"}, "Argument `circuit` must be a qiskit.QuantumCircuit"),
     ({"circuit": None}, "Argument `circuit` must be"),
@@ -59,8 +48,6 @@ WRONG = [
     ({"initial": {0: 1.0}}, "Argument `initial` must be a tensor or a list of 3 numbers"),
     ({"initial": [1j, 0, 0]}, "Argument `initial` must be real, but is complex"),
 ]
-
-
 UNUSABLE = [
     ({"observables": []}, "Give one observable or more"),
     ({"observables": ["ZZ"]}, "Observable 0 acts on 2 qubits, but the circuit has 3. Pad its Pau"),
@@ -184,7 +171,7 @@ def test_expressions_without_a_value_are_refused(name, aer_calls):
 
 def test_weights_that_became_unusable_are_refused(aer_calls):
     layer = layer_of(NAME)
-    x = double(2, 2)
+    x = torch.ones(2, 2, dtype=torch.float64)
     with torch.no_grad():
         layer.weight[1] = math.nan
     with pytest.raises(ho.errors.ArgumentError, match=r"Angle `w\[1\]` is nan"):

@@ -103,6 +103,15 @@ def test_computes_in_the_finer_dtype(cast, dtype):
     torch.testing.assert_close(outputs.double(), exact, **eps)
 
 
+def test_high_orders_are_not_rounded_by_a_cast():
+    order = 301  # bfloat16 has 300 and 302
+    coefficients = torch.zeros(2 * order + 1, 1)
+    coefficients[2 * order - 1] = 1
+    module = FourierSeries(coefficients, [Spectrum(0.5, order)]).to(torch.bfloat16)
+    x = double(5, 1, seed=1)
+    torch.testing.assert_close(module(x).detach(), (order / 2 * x).sin(), rtol=0, atol=1e-13)
+
+
 def test_derivatives_of_both_orders():
     module, x = series(), double(2, 4, seed=1).requires_grad_()
     tensors = (x, module.coefficients.detach().requires_grad_())

@@ -45,7 +45,8 @@ class Problem:
 def test_every_readout_gives_the_product(m, n):
     problem = Problem(m, n)
     assert problem.errors().abs().max() < 1e-13
-    assert problem.errors("reference").abs().max() < 1e-13 if m + n < 8 else True
+    if m + n < 8:  # more have references of too many qubits for a test
+        assert problem.errors("reference").abs().max() < 1e-13
     matrix = problem.reader.matrices(problem.angles[None])[0]
     torch.testing.assert_close(matrix, problem.matrix, rtol=0, atol=1e-13)
 
