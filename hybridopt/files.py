@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import tempfile
@@ -26,9 +27,10 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
         The path.
 
     Raises:
-        OutputError: If the folder or the file cannot be written. Nothing is left behind.
+        OutputError: If the folder or the file cannot be written, or the system takes no such name.
+            Nothing is left behind.
     """
-    target = Path(path)
+    target = _named(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _nameless(target.parent)
@@ -91,9 +93,10 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """Refuse a file that `write_whole` could not write; nothing is left behind but its folder.
 
     Raises:
-        OutputError: If it is a folder, or its folder cannot be written.
+        OutputError: If it is a folder, its folder cannot be written, or the system takes no such
+            name.
     """
-    target = Path(path)
+    target = _named(path)
     if target.is_dir():
         raise OutputError(f"Cannot write {target}: it is a folder. Name a file in it.")
     output_folder(target.parent)
@@ -110,7 +113,7 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
     Raises:
         OutputError: If it is a file, or not writable; raised before hours of work, not after.
     """
-    folder = Path(path)
+    folder = _named(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -120,6 +123,17 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
             f"Cannot write to the output folder {folder}: {error}. Choose another folder."
         ) from error
     return folder
+
+
+def _named(path: str | os.PathLike[str]) -> Path:
+    """The path, if a file can have such a name."""
+    target = Path(path)
+    try:
+        with contextlib.suppress(OSError):  # whatever stands there, or does not, comes later
+            target.lstat()
+    except ValueError as error:  # a NUL, or half of a surrogate pair
+        raise OutputError(f"Cannot write {str(target)!r}: {error}. Choose another name.") from error
+    return target
 
 
 def _umask() -> int:

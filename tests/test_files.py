@@ -12,7 +12,7 @@ import pytest
 
 from hybridopt import files
 from hybridopt.errors import OutputError
-from hybridopt.files import output_folder, write_text, write_whole
+from hybridopt.files import check_writable, output_folder, write_text, write_whole
 
 
 @pytest.fixture(autouse=True, params=["nameless", "beside"])
@@ -75,6 +75,15 @@ def test_file_in_place_of_the_parent_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match=r"Cannot write .*Choose another place\."):
         write_text(tmp_path / "file" / "result", "x")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
+@pytest.mark.parametrize("use", [lambda path: write_text(path, "x"), check_writable, output_folder])
+def test_names_that_no_file_can_have_are_refused(use, name, tmp_path):
+    for path in (tmp_path / name, tmp_path / name / "result"):
+        with pytest.raises(OutputError, match=r"Cannot write .*Choose another name\."):
+            use(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_have_the_ordinary_mode(tmp_path):

@@ -15,6 +15,7 @@ from hybridopt.files import write_whole
 FIRST = "hybridopt.json"  # the name of the first member, which the head of the file shows
 MARK = b"sha256 "  # the archive's comment: this, and a digest of all that stands before it
 DIGEST = 64  # characters
+HEAD = slice(30, 30 + len(FIRST))  # the first name, after the fixed part of a member's header
 DATE = (1980, 1, 1, 0, 0, 0)  # one content is one file, whenever it is written
 DAMAGED = "It was cut short or changed after it was written. Take another copy, or save it again."
 Path_ = str | os.PathLike[str]
@@ -54,7 +55,7 @@ def read_archive(path: Path_) -> dict[str, bytes]:
             was written.
     """
     data = _read(Path(path))
-    if data[30 : 30 + len(FIRST)] != FIRST.encode():  # after the fixed part of a member's header
+    if data[HEAD] != FIRST.encode():
         raise CheckpointError(
             f"{os.fspath(path)} is no file of `hybridopt.save`, or its head is damaged. A "
             "state_dict is read by `torch.load(path, weights_only=True)`."
@@ -71,10 +72,10 @@ def is_archive(path: Path_) -> bool:
     """Whether the head of a file is that of ours; False if there is none."""
     try:
         with Path(path).open("rb") as stream:
-            head = stream.read(30 + len(FIRST))
+            head = stream.read(HEAD.stop)
     except OSError:
         return False
-    return head[30:] == FIRST.encode()
+    return head[HEAD] == FIRST.encode()
 
 
 def _read(path: Path) -> bytes:

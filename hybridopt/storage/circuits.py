@@ -114,27 +114,19 @@ def check_what_was_written(circuit: QuantumCircuit, content: bytes) -> None:
     """Refuse QPY that does not say the same.
 
     Raises:
-        ConversionError: If it has other gates or parameters than the circuit.
+        ConversionError: If it has other qubits, gates or parameters than the circuit.
     """
-    again = circuit_from_bytes(content)
-    for read in (_qubits, _operations, _names):
-        if read(again) != read(circuit):
-            raise ConversionError(
-                f"The circuit {circuit.name!r} cannot be stored: Qiskit writes another circuit as "
-                "QPY. Write it in gates of Qiskit's library."
-            )
+    if _gist(circuit_from_bytes(content)) != _gist(circuit):
+        raise ConversionError(
+            f"The circuit {circuit.name!r} cannot be stored: Qiskit writes another circuit as QPY. "
+            "Write it in gates of Qiskit's library."
+        )
 
 
-def _qubits(circuit: QuantumCircuit) -> int:
-    return int(circuit.num_qubits)
-
-
-def _operations(circuit: QuantumCircuit) -> dict[str, int]:
-    return dict(circuit.count_ops())
-
-
-def _names(circuit: QuantumCircuit) -> list[str]:
-    return sorted(parameter.name for parameter in circuit.parameters)
+def _gist(circuit: QuantumCircuit) -> tuple[int, dict[str, int], set[str]]:
+    """Number of qubits, counts of gates, and names of parameters."""
+    names = {parameter.name for parameter in circuit.parameters}
+    return circuit.num_qubits, dict(circuit.count_ops()), names
 
 
 def _readout_to_plain(readout: Readout) -> dict[str, Any]:

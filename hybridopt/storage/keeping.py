@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from hybridopt.errors import ArgumentTypeError
+from hybridopt.errors import ArgumentTypeError, CheckpointError, HybridOptError
 from hybridopt.execution import Executor
 from hybridopt.files import check_writable
 from hybridopt.storage.archive import FIRST, read_archive, write_archive
@@ -47,7 +47,7 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
         >>> torch.equal(again(x), quantum(x))
         True
     """
-    _check_module(module)
+    _check_module("module", module)
     _check_path(path)
     check_writable(path)
     return write_archive(path, Saving(module).members())
@@ -90,22 +90,31 @@ def load(
     """
     _check_path(path)
     if network is not None:
-        _check_module(network)
+        _check_module("network", network)
     if executor is not None and not isinstance(executor, Executor):
         raise ArgumentTypeError(
             "Argument `executor` must be an executor such as AerExecutor(), or None, but is of "
             f"type {type(executor).__name__}."
         )
     members = read_archive(path)
-    meta = json.loads(members[FIRST])
-    check_versions(path, meta)
-    return Loading(os.fspath(path), meta, members, executor).module(network)
+    try:
+        meta = json.loads(members[FIRST])
+        check_versions(path, meta)
+        return Loading(os.fspath(path), meta, members, executor).module(network)
+    except HybridOptError:
+        raise
+    except Exception as error:  # a digest that fits does not make the content ours
+        raise CheckpointError(
+            f"{os.fspath(path)} is whole, but is not what `hybridopt.save` writes "
+            f"({type(error).__name__}: {error}). Save the network again, or load it with the "
+            "version that wrote the file."
+        ) from error
 
 
-def _check_module(module: object) -> None:
+def _check_module(name: str, module: object) -> None:
     if not isinstance(module, nn.Module):
         raise ArgumentTypeError(
-            f"Argument `network` must be a torch.nn.Module, but is of type {type(module).__name__}."
+            f"Argument `{name}` must be a torch.nn.Module, but is of type {type(module).__name__}."
         )
 
 

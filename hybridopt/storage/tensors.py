@@ -32,8 +32,15 @@ def to_bytes(tensors: dict[str, Tensor]) -> bytes:
 
 
 def from_bytes(content: bytes) -> dict[str, Tensor]:
-    """The tensors again, without running any code in them."""
-    tensors: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)
+    """The tensors again, without running any code in them.
+
+    Raises:
+        ValueError: If they cannot be read so.
+    """
+    try:
+        tensors: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)
+    except Exception as error:  # torch's own words advise to run what stands in the file
+        raise ValueError(f"its tensors cannot be read, a {type(error).__name__}") from error
     return tensors
 
 

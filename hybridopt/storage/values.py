@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from hybridopt.bridges import BRIDGES, Bridge
-from hybridopt.errors import CheckpointError, ConversionError
+from hybridopt.errors import CheckpointError, ConversionError, HybridOptError
 from hybridopt.gradients import GradientRule
 from hybridopt.gradients.registry import GRADIENTS
 
@@ -57,12 +57,8 @@ def bridge_to_plain(bridge: Bridge) -> dict[str, Any]:
     Raises:
         ConversionError: If it is none of `hybridopt.bridges.BRIDGES`.
     """
-    if BRIDGES.get(bridge.name) is not type(bridge):
-        raise ConversionError(
-            f"A network of the bridge {type(bridge).__name__} cannot be stored, as it is none of "
-            f"hybridopt's ({', '.join(BRIDGES)}). Store its `state_dict` by `torch.save`."
-        )
-    return {"name": bridge.name, "options": _options(bridge)}
+    way_out = "Store the network's `state_dict` by `torch.save`."
+    return _named("bridge", bridge.name, bridge, BRIDGES, way_out)
 
 
 def bridge_from_plain(stored: dict[str, Any]) -> Bridge:
@@ -81,13 +77,8 @@ def rule_to_plain(rule: GradientRule) -> dict[str, Any]:
     Raises:
         ConversionError: If it is none of hybridopt's.
     """
-    known: object = GRADIENTS.get(rule.name)
-    if known is not type(rule):
-        raise ConversionError(
-            f"The gradient rule {type(rule).__name__} cannot be stored, as it is none of "
-            f"hybridopt's ({', '.join(GRADIENTS)})."
-        )
-    return {"name": rule.name, "options": _options(rule)}
+    way_out = "Use one of these before saving."
+    return _named("gradient rule", rule.name, rule, GRADIENTS, way_out)
 
 
 def rule_from_plain(stored: dict[str, Any]) -> GradientRule:
@@ -100,9 +91,17 @@ def rule_from_plain(stored: dict[str, Any]) -> GradientRule:
     return rule
 
 
-def _options(thing: object) -> dict[str, Any]:
+def _named(
+    kind: str, name: str, thing: object, known: Mapping[str, Any], way_out: str
+) -> dict[str, Any]:
+    if known.get(name) is not type(thing):
+        raise ConversionError(
+            f"The {kind} {type(thing).__name__} cannot be stored, as it is none of hybridopt's "
+            f"({', '.join(known)}). {way_out}"
+        )
     assert is_dataclass(thing)
-    return {f.name: to_plain(getattr(thing, f.name)) for f in fields(thing) if f.init}
+    options = {f.name: to_plain(getattr(thing, f.name)) for f in fields(thing) if f.init}
+    return {"name": name, "options": options}
 
 
 def _made(kind: str, stored: dict[str, Any], known: Mapping[str, Any]) -> Any:
@@ -114,7 +113,7 @@ def _made(kind: str, stored: dict[str, Any], known: Mapping[str, Any]) -> Any:
         )
     try:
         return known[name](**{key: from_plain(value) for key, value in options.items()})
-    except TypeError as error:
+    except (HybridOptError, TypeError) as error:
         raise CheckpointError(
             f"The file sets options of the {kind} {name!r} that this version of hybridopt does "
             f"not have ({error}). Update hybridopt."

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-import random
 import zipfile
 
 import pytest
 import torch
 from qiskit import QuantumCircuit, qpy
 from qiskit.circuit import Parameter
-from qiskit.circuit.library import DiagonalGate
-from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import Operator
-from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.errors import (
-    ArgumentTypeError,
-    CheckpointError,
-    ConversionError,
-    HybridOptError,
-    OutputError,
-)
+from hybridopt.errors import ArgumentTypeError, CheckpointError, ConversionError, OutputError
 from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
-from hybridopt.storage import archive, circuits, keeping
 from tests.bridges.networks import BRIDGES, RECIPES, snapshot
+from tests.storage.examples import entangler, mixed, saved
 
 BUILT_IN = ("mlp", "mlp-double", "convolution-partly-eval", "embedding")
 OF_ONE_S_OWN = ("lstm", "tied", "twice", "frozen", "weight-norm", "keywords")
@@ -148,18 +139,6 @@ class Hybrid(nn.Module):
         return self.steps[0](self.body(x)) + self.offset
 
 
-def entangler(**arguments) -> ho.CircuitLayer:
-    return ho.CircuitLayer(*ho.load_circuit("basic_entangler"), **arguments)
-
-
-def mixed() -> nn.Module:
-    shared = nn.Linear(4, 4)
-    shared.bias.requires_grad_(False)
-    circuit = entangler(executor=ho.AerExecutor(shots=64, seed=5))
-    quantum = ho.to_quantum(nn.Linear(4, 4), "memory", executor=circuit.executor)
-    return nn.Sequential(nn.Linear(3, 4), shared, nn.GELU(), circuit, quantum, shared, quantum)
-
-
 PARTS = {
     "layer": (entangler, 4),
     "adjoint": (lambda: entangler(gradient=ho.gradients.Adjoint()), 4),
@@ -252,84 +231,6 @@ def test_the_file_holds_circuits_and_weights_that_others_can_read(tmp_path):
     assert meta["quantum"][0]["bridge"]["options"]["synthesis"] == "gates"
 
 
-def test_a_memory_too_wide_for_qpy_is_stored_as_its_chain(tmp_path, monkeypatch):
-    monkeypatch.setattr(circuits, "MOST_PARAMETERS", 31)
-    quantum = ho.to_quantum(nn.Linear(4, 3), "memory")  # 2^4 places, 2^5 phases
-    path = ho.save(quantum, tmp_path / "network.ho")
-    with zipfile.ZipFile(path) as file, file.open("circuits/0.qpy") as stream:
-        (circuit,) = qpy.load(stream)
-    assert dict(circuit.count_ops()) == {"h": 4, "ry": 16, "cx": 16}
-    assert torch.equal(ho.load(path)(torch.ones(4)), quantum(torch.ones(4)))
-
-
-def test_a_gate_too_wide_for_qpy_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(circuits, "MOST_PARAMETERS", 3)
-    circuit = QuantumCircuit(2)
-    circuit.append(DiagonalGate([1, 1j, -1, 1]), [0, 1])
-    layer = ho.CircuitLayer(circuit, observables=["ZZ"])
-    with pytest.raises(ConversionError, match="A gate with 4 parameters cannot be stored"):
-        ho.save(layer, tmp_path / "layer.ho")
-
-
-def test_qpy_that_says_something_else_is_refused(tmp_path, monkeypatch):
-    other = circuits.circuit_to_bytes(QuantumCircuit(4))
-    monkeypatch.setattr(circuits, "circuit_to_bytes", lambda _circuit: other)
-    with pytest.raises(ConversionError, match="Qiskit writes another circuit as QPY"):
-        ho.save(entangler(), tmp_path / "layer.ho")
-
-
-def noisy() -> NoiseModel:
-    model = NoiseModel()
-    model.add_all_qubit_quantum_error(depolarizing_error(0.02, 2), ["cx"])
-    model.add_readout_error(ReadoutError([[0.9, 0.1], [0.2, 0.8]]), [1])
-    return model
-
-
-def test_noise_comes_back(tmp_path):
-    executor = ho.AerExecutor(noise_model=noisy(), max_memory=10**9, shots=50, seed=4)
-    layer = entangler(executor=executor)
-    loaded = ho.load(ho.save(layer, tmp_path / "layer.ho"))
-    assert loaded.executor.noise.model == noisy()
-    assert (loaded.executor.max_memory, loaded.executor.shots) == (10**9, 50)
-    x = torch.rand(2, 4)
-    assert torch.equal(loaded(x), layer(x))
-
-
-def test_the_noise_of_a_device_has_to_be_given_again(tmp_path):
-    device = GenericBackendV2(4, seed=1)
-    layer = entangler(executor=ho.AerExecutor(noise_model=device, shots=20, seed=1))
-    path = ho.save(layer, tmp_path / "layer.ho")
-    with pytest.raises(CheckpointError, match=r"its noise .* cannot be stored. Pass `executor=`"):
-        ho.load(path)
-    assert ho.load(path, executor=layer.executor).executor is layer.executor
-
-
-def test_noise_that_aer_cannot_read_is_told(tmp_path, monkeypatch):
-    path = ho.save(entangler(executor=ho.AerExecutor(noise_model=noisy())), tmp_path / "layer.ho")
-    monkeypatch.delattr(NoiseModel, "from_dict")
-    with pytest.raises(CheckpointError, match="This version of Aer cannot read the stored noise"):
-        ho.load(path)
-
-
-class Foreign(ho.AerExecutor):
-    """An executor that no file can hold."""
-
-
-def test_an_executor_that_cannot_be_stored_has_to_be_given(tmp_path):
-    layer = entangler(executor=Foreign(shots=10))
-    path = ho.save(layer, tmp_path / "layer.ho")
-    with pytest.raises(CheckpointError, match=r"executor is a Foreign.*Pass `executor=`"):
-        ho.load(path)
-    given = ho.AerExecutor(shots=20, seed=1)
-    assert ho.load(path, executor=given).executor is given
-
-
-def test_a_given_executor_takes_the_place_of_the_stored_one(tmp_path):
-    given = ho.AerExecutor(shots=20, seed=1)
-    loaded = ho.load(ho.save(mixed(), tmp_path / "module.ho"), executor=given)
-    assert loaded[3].executor is loaded[4].executor is given
-
-
 def test_what_runs_is_the_loaded_circuit(tmp_path, aer_calls):
     _, quantum = carried(RECIPES["mlp"], ho.bridges.Memory())
     loaded = ho.load(ho.save(quantum, tmp_path / "network.ho"))
@@ -338,140 +239,11 @@ def test_what_runs_is_the_loaded_circuit(tmp_path, aer_calls):
     assert aer_calls == [1]
 
 
-def saved(tmp_path):
-    quantum = ho.to_quantum(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), "memory")
-    return ho.save(quantum, tmp_path / "network.ho")
-
-
-def test_a_file_cut_anywhere_is_refused(tmp_path):
-    path = saved(tmp_path)
-    whole = path.read_bytes()
-    places = [0, 1, 4, 29, 30, 43, *random.Random(1).sample(range(len(whole)), 40)]
-    for place in (*places, len(whole) - 1):
-        path.write_bytes(whole[:place])
-        with pytest.raises(CheckpointError, match=r"no file of `hybridopt.save`|is damaged"):
-            ho.load(path)
-
-
-def test_a_flipped_byte_anywhere_is_refused(tmp_path):
-    path = saved(tmp_path)
-    whole = path.read_bytes()
-    for place in [0, 8, 35, len(whole) - 1, *random.Random(2).sample(range(len(whole)), 60)]:
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
-        with pytest.raises(CheckpointError, match=r"no file of `hybridopt.save`|is damaged"):
-            ho.load(path)
-    path.write_bytes(whole + b"\0")
-    with pytest.raises(CheckpointError, match="is damaged"):
-        ho.load(path)
-
-
-def test_an_interrupted_save_leaves_the_older_file(tmp_path, monkeypatch):
-    path = saved(tmp_path)
-    whole = path.read_bytes()
-
-    def full(_descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OutputError, match="No space left"):
-        ho.save(ho.to_quantum(nn.Linear(2, 2)), path)
-    assert path.read_bytes() == whole
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def changed(path, change):
-    """The file with other facts in it, and a digest that fits them."""
-    members = archive.read_archive(path)
-    meta = json.loads(members[archive.FIRST])
-    change(meta)
-    archive.write_archive(path, {**members, archive.FIRST: json.dumps(meta).encode()})
-    return path
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda meta: meta.update(schema=2), "with schema 2, .* reads up to 1. Update hybridopt"),
-        (lambda meta: meta.update(kind="study"), "Update hybridopt"),
-        (lambda meta: meta.update(qpy=99), "QPY 99.* cannot read .*Update qiskit"),
-        (lambda meta: meta["quantum"][0]["bridge"].update(name="wormhole"),
-         "the bridge 'wormhole', which this version"),
-        (lambda meta: meta["quantum"][0]["bridge"]["options"].update(speed=1),
-         "options of the bridge 'memory' that this version"),
-        (lambda meta: meta["quantum"][0]["gradient"].update(name="rotosolve"),
-         "the gradient rule 'rotosolve', which this version"),
-        (lambda meta: meta["quantum"][0].update(num_qubits=9), "num_qubits=9, but this version"),
-        (lambda meta: meta["recipe"]["root"]["children"][1][1].update({"class": "torch.nn.Tanhh"}),
-         "the class torch.nn.Tanhh, .*Update torch"),
-        (lambda meta: meta["recipe"]["root"]["children"][1][1].update({"class": "os.system"}),
-         "the class os.system"),
-        (lambda meta: meta["recipe"]["root"]["children"][1][1].update({"class": "torch.nn.init"}),
-         "the class torch.nn.init"),
-        (lambda meta: meta["recipe"]["root"]["children"][0][1]["arguments"].update(in_features=5),
-         "is .* in the file and .* in the network"),
-        (lambda meta: meta["executors"][0]["settings"].update(method="warp"),
-         "stored executor cannot be made here: .*Pass `executor=`"),
-    ],
-)  # fmt: skip
-def test_versions_that_do_not_fit_are_refused(change, message, tmp_path, aer_calls):
-    path = changed(saved(tmp_path), change)
-    with pytest.raises(CheckpointError, match=message):
-        ho.load(path)
-    assert aer_calls == []
-
-
-@pytest.mark.parametrize(
-    ("network", "message"),
-    [
-        (nn.Linear(3, 2), "another network than was given"),
-        (nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)),
-         r"`0.bias` is \(4,\) there and \(5,\) here"),
-        (nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)),
-         "`module 1` is Tanh there and ReLU here"),
-    ],
-)  # fmt: skip
-def test_another_network_is_refused_with_what_differs(network, message, tmp_path):
-    path = saved(tmp_path)
-    with pytest.raises(CheckpointError, match=message):
-        ho.load(path, network)
-
-
-def test_other_shared_weights_are_refused(tmp_path):
-    path = saved(tmp_path)
-    network = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
-    tied = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
-    tied[2].weight = tied[0].weight
-    other = ho.save(ho.to_quantum(tied, "memory"), tmp_path / "tied.ho")
-    assert ho.load(path, network) is not None
-    with pytest.raises(CheckpointError, match=r"other shared weights .*\['0.weight', '2.weight'\]"):
-        ho.load(other, nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3)))
-
-
-def pickled(tmp_path):
-    path = tmp_path / "weights.pt"
-    torch.save(nn.Linear(2, 2).state_dict(), path)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda folder: folder / "missing.ho", "There is no file"),
-        (lambda folder: folder, "is a folder"),
-        (pickled, "no file of `hybridopt.save`.*torch.load"),
-        (lambda folder: "a\0b", "Cannot read"),
-    ],
-)
-def test_what_is_no_file_of_ours_is_refused(make, message, tmp_path):
-    with pytest.raises(CheckpointError, match=message):
-        ho.load(make(tmp_path))
-
-
 class Odd(ho.bridges.Memory):
     """A bridge of the user's own."""
 
 
-def post_normalised():
+def layer_of_own_rule():
     angle = Parameter("a")
     circuit = QuantumCircuit(1)
     circuit.ry(angle, 0)
@@ -486,9 +258,9 @@ class OwnRule(ho.gradients.ParameterShift):
     ("make", "error", "message"),
     [
         (lambda: nn.Linear(2, 2), ConversionError, "contains no circuit. Save its state_dict"),
-        (lambda: "network", ArgumentTypeError, "must be a torch.nn.Module"),
+        (lambda: "network", ArgumentTypeError, "`module` must be a torch.nn.Module"),
         (lambda: ho.to_quantum(nn.Linear(2, 2), Odd()), ConversionError, "bridge Odd cannot"),
-        (post_normalised, ConversionError, "gradient rule OwnRule cannot be stored"),
+        (layer_of_own_rule, ConversionError, "gradient rule OwnRule cannot be stored"),
     ],
 )
 def test_what_has_no_stored_form_is_refused_at_once(make, error, message, tmp_path):
@@ -498,20 +270,24 @@ def test_what_has_no_stored_form_is_refused_at_once(make, error, message, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "error", "message"),
     [
-        lambda folder: ho.save(ho.to_quantum(nn.Linear(2, 2)), folder),
-        lambda folder: ho.save(ho.to_quantum(nn.Linear(2, 2)), 3),
-        lambda folder: ho.load(3),
-        lambda folder: ho.load(saved(folder), "network"),
-        lambda folder: ho.load(saved(folder), executor="CPU"),
+        (lambda folder: ho.save(entangler(), folder), OutputError, "Cannot write .* is a folder"),
+        (lambda _: ho.save(entangler(), 3), ArgumentTypeError, "`path` must be a path"),
+        (lambda _: ho.save(entangler(), "a\0b"), OutputError, r"Cannot write 'a\\x00b'"),
+        (lambda _: ho.load(3), ArgumentTypeError, "`path` must be a path"),
+        (lambda folder: ho.load(saved(folder), "network"), ArgumentTypeError,
+         "`network` must be a torch.nn.Module"),
+        (lambda folder: ho.load(saved(folder), executor="CPU"), ArgumentTypeError,
+         "`executor` must be an executor"),
     ],
-)
-def test_wrong_arguments_are_refused(call, tmp_path):
-    with pytest.raises(HybridOptError, match=r"Argument|Cannot write"):
+)  # fmt: skip
+def test_wrong_arguments_are_refused(call, error, message, tmp_path):
+    with pytest.raises(error, match=message):
         call(tmp_path)
 
 
-def test_every_argument_stands_in_the_docstring():
-    for function, names in ((keeping.save, ("module", "path")), (keeping.load, ("network",))):
-        assert all(f"{name}:" in function.__doc__ for name in names)
+@pytest.mark.parametrize("function", [ho.save, ho.load])
+def test_every_argument_stands_in_the_docstring(function):
+    for name in inspect.signature(function).parameters:
+        assert f"    {name}: " in function.__doc__
