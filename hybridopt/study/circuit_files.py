@@ -12,6 +12,7 @@ from torch import nn
 from hybridopt.bridges import MemoryNetwork, QuantumNetwork
 from hybridopt.errors import ArgumentError
 from hybridopt.files import write_whole
+from hybridopt.nn import CircuitLayer
 
 
 def circuits_to_write(
@@ -48,14 +49,20 @@ def write_circuits(contents: Mapping[Path, bytes]) -> list[Path]:
 
 
 def gate_circuits(module: nn.Module) -> dict[str, QuantumCircuit]:
-    """All circuits of a module's quantum networks in gates, by name."""
+    """The circuits of a module's quantum networks and circuit layers in gates, by name."""
     circuits: dict[str, QuantumCircuit] = {}
+    inside: set[nn.Module] = set()  # of a quantum network, whose circuits are its own
     for path, part in module.named_modules():
-        if isinstance(part, MemoryNetwork):
-            circuits[path] = part.circuit(synthesis="gates")
-        elif isinstance(part, QuantumNetwork):
-            named = part.circuits().items()
-            circuits.update({".".join(filter(None, (path, n))): c for n, c in named})
+        if part in inside:
+            continue
+        if isinstance(part, QuantumNetwork):
+            inside.update(part.modules())
+            named = part.circuits()
+            if isinstance(part, MemoryNetwork):
+                named = {"": part.circuit(synthesis="gates")}
+            circuits.update({".".join(filter(None, (path, n))): c for n, c in named.items()})
+        elif isinstance(part, CircuitLayer):
+            circuits[path] = part.circuit
     return circuits
 
 

@@ -49,7 +49,8 @@ def convert_file(
 ) -> None:
     """Carry a saved network into a circuit file, or back, and say what that changed.
 
-    Circuits run without shots. The source is never overwritten.
+    A new circuit runs without shots, that of a file as it was saved. The source is never
+    overwritten.
     """
     settings = ConversionSettings(
         source=source,

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hybridopt import checks
 from hybridopt.bridges import BRIDGES, Bridge, QuantumNetwork, to_classical, to_quantum
 from hybridopt.errors import ArgumentError, HybridOptError
 from hybridopt.files import check_writable, write_whole
@@ -102,7 +103,7 @@ def convert(settings: ConversionSettings) -> Conversion:
     return _to_weights(settings) if is_archive(settings.source) else _to_circuit(settings)
 
 
-def bridge_of(name: str, options: Sequence[str], network: nn.Module) -> QuantumNetwork:
+def in_bridge(name: str, options: Sequence[str], network: nn.Module) -> QuantumNetwork:
     """A network in a bridge by name with options as texts ``"key=value"``, run exactly."""
     return to_quantum(network, name, **parsed_options(options))
 
@@ -141,7 +142,7 @@ def _to_circuit(settings: ConversionSettings) -> Conversion:
     network = build_network(settings.network, None, seed=settings.seed)
     load_weights(network, settings.source)
     inputs = _inputs(network, settings)
-    quantum = bridge_of(settings.bridge, settings.options, network)
+    quantum = in_bridge(settings.bridge, settings.options, network)
     with_circuit = _change(network, to_classical(quantum, readout="circuit"), quantum, inputs)
     further = circuits_to_write(quantum, settings.qpy, settings.qasm)
     save(quantum, settings.target)
@@ -195,8 +196,8 @@ def _conversion(
 
 
 def _check_targets(settings: ConversionSettings) -> None:
-    if settings.bridge not in BRIDGES and not is_archive(settings.source):
-        bridge_of(settings.bridge, (), nn.Linear(1, 1))  # says which are known
+    if not is_archive(settings.source):
+        checks.choice("bridge", settings.bridge, BRIDGES)
     targets = [p for p in (settings.target, settings.qpy, settings.qasm) if p is not None]
     for place, target in enumerate(targets):
         if _same(target, settings.source):
@@ -216,8 +217,6 @@ def _same(first: Path, second: Path) -> bool:
 
 def _inputs(network: nn.Module, settings: ConversionSettings) -> Tensor:
     inputs = example_inputs(network, data=settings.data, shape=settings.shape, seed=settings.seed)
-    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), inputs.dtype)
-    inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
     _outputs(network, inputs)
     return inputs
 

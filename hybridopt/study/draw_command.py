@@ -18,7 +18,7 @@ from hybridopt.files import check_writable, write_whole
 from hybridopt.nn import CircuitLayer
 from hybridopt.storage import load
 from hybridopt.storage.archive import is_archive
-from hybridopt.study.converting import bridge_of
+from hybridopt.study.converting import in_bridge
 from hybridopt.study.network_path import network_path
 from hybridopt.study.network_spec import build_network
 from hybridopt.study.picture import draw_picture, rendered
@@ -65,5 +65,5 @@ def _module(
             "`hybridopt convert`. Name the network itself: `hybridopt draw mlp:4-3 --output ...`."
         )
     if ":" in what:
-        return bridge_of(bridge, options, build_network(what, None, seed=seed))
+        return in_bridge(bridge, options, build_network(what, None, seed=seed))
     return CircuitLayer(*load_circuit(what))

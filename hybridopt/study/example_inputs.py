@@ -16,7 +16,7 @@ TOKENS = 4  # of a sequence for an embedding
 def example_inputs(
     network: nn.Module, *, data: str | None = None, shape: str | None = None, seed: int = 0
 ) -> Tensor:
-    """A batch that a network takes.
+    """A batch that a network takes, in its precision.
 
     Args:
         network: Its first layer tells the shape where neither data nor shape does.
@@ -24,9 +24,18 @@ def example_inputs(
         shape: Of one sample, as ``"1x8x8"``; normally distributed numbers are drawn.
         seed: Of the numbers, and of the split of the data.
 
+    Returns:
+        Floats (samples, *shape), or for an embedding integers (samples, tokens).
+
     Raises:
         ArgumentError: If the shape cannot be told.
     """
+    inputs = _inputs(network, data, shape, seed)
+    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), inputs.dtype)
+    return inputs.to(dtype) if inputs.is_floating_point() else inputs
+
+
+def _inputs(network: nn.Module, data: str | None, shape: str | None, seed: int) -> Tensor:
     if data is not None:
         part = load_dataset(data, seed=seed).test
         assert part is not None

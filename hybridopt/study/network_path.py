@@ -10,11 +10,12 @@ import torch
 from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
-from hybridopt.bridges import MemoryNetwork, QuantumNetwork
+from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.carrying_back import without_quantum_networks
 from hybridopt.bridges.weight_network import WeightNetwork
 from hybridopt.errors import HybridOptError
 from hybridopt.nn import CircuitLayer
+from hybridopt.study.circuit_files import gate_circuits
 from hybridopt.study.example_inputs import example_inputs
 
 
@@ -71,8 +72,7 @@ def network_path(module: nn.Module) -> NetworkPath:
         _step(name, layer, shapes.get(name), marks) for name, layer in _leaves(plain, marks).items()
     ]
     sources = [m for m in module.modules() if isinstance(m, WeightNetwork)]
-    circuits = _circuits(module)
-    circuit, caption = _widest(circuits)
+    circuit, caption = _widest(gate_circuits(module))
     kind = ""
     if isinstance(module, QuantumNetwork):
         kind = f" in the {'bridge' if module.num_qubits else 'control'} {module.bridge_name}"
@@ -155,11 +155,9 @@ def _shapes(
     handles = [layer.register_forward_hook(note) for layer in names]
     try:
         inputs = example_inputs(plain)[:2]
-        dtype = next(p.dtype for p in plain.parameters())
-        inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
         with torch.no_grad():
             plain.to("meta")(inputs.to("meta"))
-    except (HybridOptError, RuntimeError, TypeError, ValueError, IndexError, StopIteration):
+    except (HybridOptError, RuntimeError, TypeError, ValueError, IndexError):
         return None, shapes  # a picture without shapes is a picture
     finally:
         for handle in handles:
@@ -180,27 +178,10 @@ def _source(network: WeightNetwork) -> str:
     )
 
 
-def _circuits(module: nn.Module) -> dict[str, QuantumCircuit]:
-    circuits: dict[str, QuantumCircuit] = {}
-    inside: set[nn.Module] = set()
-    for path, part in module.named_modules():
-        if part in inside:
-            continue
-        if isinstance(part, QuantumNetwork):
-            inside.update(part.modules())
-            if isinstance(part, MemoryNetwork):
-                circuits[path] = part.circuit(synthesis="gates")
-            else:
-                circuits.update({_joined(f"{path}.", n): c for n, c in part.circuits().items()})
-        elif isinstance(part, CircuitLayer):
-            circuits[path] = part.circuit
-    return circuits
-
-
 def _widest(circuits: Mapping[str, QuantumCircuit]) -> tuple[QuantumCircuit | None, str]:
     if not circuits:
         return None, "no circuit"
     name, circuit = max(circuits.items(), key=lambda item: item[1].num_qubits)
-    of_layer = f" of layer {name.strip('.')}" if name.strip(".") else ""
+    of_layer = f" of layer {name}" if name else ""
     among = f", the widest of {len(circuits)}" if len(circuits) > 1 else ""
     return circuit, f"The circuit{of_layer}{among}: {circuit.num_qubits} qubits"

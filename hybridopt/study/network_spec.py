@@ -52,11 +52,10 @@ def _mlp(spec: str, text: str, data: Dataset | None) -> nn.Module:
         raise ArgumentError(
             f"The network {spec!r} must name two or more widths of 1 or more, as `mlp:64-20-10`."
         )
-    wanted = (0, 0) if data is None else (data.num_features, data.num_outputs)
-    if data is not None and (widths[0], widths[-1]) != wanted:
+    if data is not None and (widths[0], widths[-1]) != (data.num_features, data.num_outputs):
         raise ArgumentError(
             f"The network {spec!r} takes {widths[0]} features and gives {widths[-1]} outputs, but "
-            f"the data {data.name!r} needs `mlp:{wanted[0]}-...-{wanted[1]}`."
+            f"the data {data.name!r} needs `mlp:{data.num_features}-...-{data.num_outputs}`."
         )
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):

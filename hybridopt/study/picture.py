@@ -30,6 +30,7 @@ WORDS = {
     "formula": "weights by a formula, no circuit",
     "classical": "classical",
 }
+DASHED = {"made", "formula"}  # whose weights come from the bar above
 WIDTH = 11.0  # [inch]
 PER_LINE = 6  # boxes
 BOX, GAP, TALL, LINE = 1.36, 0.37, 1.02, 1.62  # [inch]
@@ -96,7 +97,7 @@ def _draw_path(axes: Axes, path: NetworkPath, height: float) -> None:
     for step, place in zip(path.steps, places[1:], strict=True):
         _draw_box(axes, step, place)
     if path.source:
-        made = [p for s, p in zip(path.steps, places[1:], strict=True) if s.where != "classical"]
+        made = [p for s, p in zip(path.steps, places[1:], strict=True) if s.where in DASHED]
         _draw_source(axes, path, made, height - 0.95)
 
 
@@ -114,7 +115,7 @@ def _draw_input(axes: Axes, place: tuple[float, float], shape: tuple[int, ...] |
 def _draw_box(axes: Axes, step: Step, place: tuple[float, float]) -> None:
     edge, face = COLORS[step.where]
     x, y = place[0] - BOX / 2, place[1] - TALL / 2
-    style = "--" if step.where in {"made", "formula"} else "-"
+    style = "--" if step.where in DASHED else "-"
     patch = FancyBboxPatch(
         (x + 0.05, y + 0.05), BOX - 0.1, TALL - 0.1, boxstyle="round,pad=0.05",
         facecolor=face, edgecolor=edge, linewidth=1.6, linestyle=style,
@@ -158,7 +159,7 @@ def _draw_source(
     axes: Axes, path: NetworkPath, made: Sequence[tuple[float, float]], y: float
 ) -> None:
     """The bar of what makes weights, with arrows to the layers of the first line."""
-    where = "circuit" if path.circuit is not None else "formula"
+    where = "circuit" if any(step.where == "made" for step in path.steps) else "formula"
     edge = COLORS[where][0]
     face = COLORS["circuit"][1] if where == "circuit" else "#eff6ff"
     left, right = 0.35, WIDTH - 0.35
@@ -185,7 +186,7 @@ def _draw_legend(axes: Axes, steps: Sequence[Step], y: float) -> None:
         x -= 0.072 * len(WORDS[where])
         axes.text(x, y, WORDS[where], fontsize=8.5, color=DIM, va="center")
         edge, face = COLORS[where]
-        style = "--" if where in {"made", "formula"} else "-"
+        style = "--" if where in DASHED else "-"
         box = FancyBboxPatch(
             (x - 0.24, y - 0.05), 0.12, 0.1, boxstyle="round,pad=0.02", facecolor=face,
             edgecolor=edge, linestyle=style,

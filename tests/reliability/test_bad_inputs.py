@@ -14,7 +14,8 @@ import hybridopt
 from hybridopt.cli import main
 from hybridopt.errors import HybridOptError
 
-from .bad_inputs import CALLS, COMMANDS, net
+from .bad_inputs import CALLS, COMMANDS
+from .bad_inputs.parts import net
 
 PACKAGE = Path(hybridopt.__file__).parent
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 
@@ -13,6 +14,7 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.cli import main
 from hybridopt.errors import ArgumentError
+from hybridopt.study.circuit_files import circuits_to_write
 from hybridopt.study.converting import parsed_options
 from hybridopt.study.example_inputs import example_inputs
 
@@ -94,6 +96,22 @@ def test_circuits_of_other_tools_and_a_table(weights, monkeypatch, capsys):
     assert (first.num_qubits, second.num_qubits) == (10, 9)
     assert qasm3.loads((folder / "c-0.qasm").read_text()).num_qubits == 10
     assert qasm3.loads((folder / "c-2.qasm").read_text()).num_qubits == 9
+
+
+@pytest.mark.parametrize("bridge", ["memory", "twin"])
+def test_circuit_layers_are_written_beside_the_circuits_of_bridges(bridge, tmp_path):
+    module = nn.Sequential(ho.to_quantum(nn.Linear(4, 3), bridge), ho.DressedCircuit(3, 2))
+    contents = circuits_to_write(module, tmp_path / "c.qpy", tmp_path / "c.qasm")
+    found = qpy.load(io.BytesIO(contents[tmp_path / "c.qpy"]))
+    own = module[1].layer.circuit
+    assert found[-1] == own
+    if bridge == "twin":
+        assert list(contents) == [tmp_path / "c.qpy", tmp_path / "c.qasm"]
+        assert len(found) == 1
+    else:
+        assert found[0] == module[0].circuit(synthesis="gates")
+        text = contents[tmp_path / "c-1.layer.qasm"].decode()
+        assert qasm3.loads(text).num_parameters == own.num_parameters
 
 
 def test_a_network_of_one_s_own(tmp_path, monkeypatch, capsys):
@@ -186,6 +204,7 @@ def test_inputs_are_told_from_the_first_layer():
     words = example_inputs(nn.Sequential(nn.Embedding(7, 2)))
     assert words.dtype is torch.int64
     assert words.max() < 7
+    assert example_inputs(mlp().double()).dtype is torch.float64
     assert example_inputs(ho.DressedCircuit(3, 2)).shape == (64, 3)
     assert example_inputs(nn.Identity(), shape="2x3").shape == (64, 2, 3)
     with pytest.raises(ArgumentError, match="cannot be told from the network's first layer"):

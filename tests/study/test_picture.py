@@ -7,6 +7,9 @@ import sys
 
 import pytest
 import torch
+from matplotlib.colors import to_hex
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Annotation
 from PIL import Image
 from qiskit import QuantumCircuit
 from torch import nn
@@ -15,7 +18,7 @@ import hybridopt as ho
 from hybridopt.cli import main
 from hybridopt.study.excerpt import excerpt
 from hybridopt.study.network_path import network_path
-from hybridopt.study.picture import draw_picture, rendered
+from hybridopt.study.picture import COLORS, draw_picture, rendered
 
 
 def conv() -> nn.Module:
@@ -146,6 +149,20 @@ def test_everything_stands_inside_the_picture(make):
     assert image.size == pytest.approx((150 * width, 150 * height), abs=2)
 
 
+@pytest.mark.parametrize("bridge", ["generator", "twin"])
+def test_only_layers_whose_weights_come_from_the_bar_hang_on_it(bridge):
+    module = nn.Sequential(ho.to_quantum(nn.Linear(6, 4), bridge), ho.DressedCircuit(4, 2))
+    axes = draw_picture(network_path(module)).axes[0]
+    starts = [text.xyann for text in axes.texts if isinstance(text, Annotation)]
+    ends = [text.xy for text in axes.texts if isinstance(text, Annotation)]
+    hanging = [end for start, end in zip(starts, ends, strict=True) if start[0] == end[0]]
+    assert len(hanging) == 1
+    assert min(end[0] for end in ends) < hanging[0][0] < sorted(end[0] for end in ends)[2]
+    bar = next(p for p in axes.patches if isinstance(p, FancyBboxPatch) and p.get_width() > 9)
+    edge = COLORS["circuit" if bridge == "generator" else "formula"][0]
+    assert to_hex(bar.get_edgecolor()) == edge
+
+
 def test_a_long_circuit_is_drawn_as_its_beginning():
     figure = draw_picture(network_path(ho.to_quantum(nn.Linear(64, 2), "memory")))
     words = texts(figure)
@@ -160,19 +177,16 @@ def test_one_picture_is_one_file():
 
 
 @pytest.mark.parametrize(
-    ("what", "options"),
+    ("what", "options", "kind"),
     [
-        ("network.ho", []),
-        ("mlp:4-3-2", ["--bridge", "mesh", "--option", "scale=3"]),
-        ("ghz_phase_sensing", []),
-        ("mine.qasm", []),
+        *(("network.ho", [], kind) for kind in ("png", "svg", "pdf")),
+        ("mlp:4-3-2", ["--bridge", "mesh", "--option", "scale=3"], "png"),
+        ("ghz_phase_sensing", [], "png"),
+        ("mine.qasm", [], "png"),
     ],
 )
-@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_the_command_writes_pictures(what, options, kind, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    if kind != "png" and what != "network.ho":
-        return
     ho.save(ho.to_quantum(mlp(), "memory"), "network.ho")
     ho.save_circuit("mine.qasm", *ho.load_circuit("basic_entangler"))
     target = tmp_path / f"picture.{kind}"
