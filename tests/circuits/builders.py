@@ -1,0 +1,329 @@
+"""How the circuits of every gate family are built: inputs ``x``, weights ``w``, gates between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import AnnotatedOperation, Parameter, ParameterVector
+from qiskit.circuit.annotated_operation import ControlModifier, InverseModifier, PowerModifier
+from qiskit.circuit.library import (
+    CU1Gate,
+    CUGate,
+    DiagonalGate,
+    HGate,
+    MCPhaseGate,
+    PauliEvolutionGate,
+    PauliGate,
+    PauliProductRotationGate,
+    PhaseGate,
+    RXGate,
+    RYGate,
+    RZGate,
+    SXGate,
+    U1Gate,
+    U2Gate,
+    U3Gate,
+    UnitaryGate,
+    XXMinusYYGate,
+    XXPlusYYGate,
+    n_local,
+    zz_feature_map,
+)
+from qiskit.quantum_info import Clifford, Pauli, SparsePauliOp, random_unitary
+
+X = ParameterVector("x", 2)
+W = ParameterVector("w", 4)
+
+
+def _start(num_qubits: int = 3) -> QuantumCircuit:
+    """Entangled, with complex amplitudes that are all different."""
+    circuit = QuantumCircuit(num_qubits)
+    for qubit in range(num_qubits):
+        circuit.u(0.4 + 0.5 * qubit, 0.3 * qubit - 0.2, 0.1, qubit)
+    for qubit in range(num_qubits - 1):
+        circuit.cx(qubit, qubit + 1)
+    circuit.ry(0.7, num_qubits - 1)
+    return circuit
+
+
+def _pauli_rotations() -> QuantumCircuit:
+    circuit = _start()
+    circuit.rx(X[0], 0)
+    circuit.ry(W[0], 1)
+    circuit.rz(X[1], 2)
+    circuit.cx(0, 2)
+    circuit.rx(W[1], 2)
+    circuit.ry(X[0], 0)
+    circuit.rz(W[0], 1)
+    return circuit
+
+
+def _two_qubit_rotations() -> QuantumCircuit:
+    circuit = _start()
+    circuit.rxx(X[0], 2, 0)
+    circuit.ryy(W[0], 1, 2)
+    circuit.rzx(W[1], 2, 1)
+    circuit.rzz(X[1], 0, 2)
+    circuit.rzx(X[0], 0, 1)
+    circuit.rxx(W[2], 0, 1)
+    circuit.rzz(W[2], 1, 0)
+    return circuit
+
+
+def _euler_angles() -> QuantumCircuit:
+    circuit = _start()
+    circuit.u(W[0], X[0], 0.3, 0)
+    circuit.u(0.7, W[1], X[1], 1)
+    circuit.r(W[2], 0.4, 2)
+    circuit.cz(0, 1)
+    circuit.r(X[0], W[3], 0)
+    circuit.append(U3Gate(X[1], W[0], W[1]), [2])
+    circuit.append(U2Gate(W[2], X[1]), [1])
+    circuit.append(U1Gate(W[3]), [0])
+    circuit.h(0)
+    return circuit
+
+
+def _phases() -> QuantumCircuit:
+    circuit = _start(5)
+    circuit.h(range(5))
+    circuit.p(W[0], 1)
+    circuit.cp(X[0], 2, 0)
+    circuit.append(MCPhaseGate(W[1], 3), [3, 0, 4, 1])
+    circuit.append(CU1Gate(W[2]), [1, 2])
+    circuit.ry(0.9, range(5))
+    circuit.mcp(X[1], [4, 2], 0)
+    circuit.p(X[0], 2)
+    circuit.h([0, 1, 2])
+    return circuit
+
+
+def _controlled_rotations() -> QuantumCircuit:
+    circuit = _start()
+    circuit.crx(W[0], 2, 0)
+    circuit.cry(X[0], 0, 1)
+    circuit.crz(W[1], 1, 2)
+    circuit.h(2)
+    circuit.crz(X[1], 2, 0)
+    circuit.crx(X[0], 1, 2)
+    circuit.cry(W[2], 2, 1)
+    return circuit
+
+
+def _doubly_controlled_rotations() -> QuantumCircuit:
+    circuit = _start(4)
+    circuit.append(RXGate(W[0]).control(2, annotated=True), [3, 1, 0])
+    circuit.append(RYGate(X[0]).control(2, annotated=False), [0, 2, 1])
+    circuit.append(RZGate(W[1]).control(2, annotated=False), [1, 0, 2])
+    circuit.h(2)
+    circuit.append(RYGate(W[2]).control(3, annotated=False), [1, 3, 0, 2])
+    circuit.mcrx(X[1], [1, 2], 0)
+    circuit.mcry(W[3], [0, 1], 2)
+    return circuit
+
+
+def _open_controls() -> QuantumCircuit:
+    circuit = _start(4)
+    circuit.append(RXGate(W[0]).control(1, ctrl_state=0), [2, 0])
+    circuit.append(RYGate(X[0]).control(2, ctrl_state=1, annotated=False), [0, 3, 1])
+    circuit.append(PhaseGate(W[1]).control(2, ctrl_state=2), [1, 0, 2])
+    circuit.h(2)
+    circuit.cx(0, 1, ctrl_state=0)
+    circuit.crz(X[1], 2, 0, ctrl_state=0)
+    circuit.cp(W[2], 1, 2, ctrl_state="0")
+    circuit.cry(W[3], 2, 1)
+    return circuit
+
+
+def _controlled_u() -> QuantumCircuit:
+    circuit = _start()
+    circuit.append(CUGate(W[0], X[0], W[1], W[2]), [2, 0])
+    circuit.cu(0.3, 0.4, X[1], 0.2, 0, 1)
+    circuit.append(CUGate(X[1], 0.2, 0.6, W[3], ctrl_state=0), [1, 2])
+    circuit.h(0)
+    return circuit
+
+
+def _exchanges() -> QuantumCircuit:
+    circuit = _start()
+    circuit.append(XXPlusYYGate(W[0]), [2, 0])
+    circuit.append(XXMinusYYGate(X[0]), [0, 1])
+    circuit.ry(0.4, 1)
+    circuit.append(XXPlusYYGate(X[1], 0.7), [1, 2])
+    circuit.append(XXMinusYYGate(W[1], -0.6), [2, 1])
+    circuit.append(XXPlusYYGate(0.9, W[2]), [1, 0])
+    circuit.append(XXMinusYYGate(W[0], W[3]), [0, 2])
+    circuit.append(XXPlusYYGate(W[1], X[0]), [0, 1])
+    circuit.append(XXMinusYYGate(0.5, 0.8), [0, 1])
+    return circuit
+
+
+def _evolutions() -> QuantumCircuit:
+    circuit = _start()
+    circuit.append(PauliEvolutionGate(SparsePauliOp(["XYZ"], [0.8]), time=W[0]), range(3))
+    circuit.append(PauliEvolutionGate(SparsePauliOp(["ZZ", "XX"], [0.5, 0.3]), X[0]), [0, 2])
+    circuit.append(PauliEvolutionGate(SparsePauliOp(["IYX"], [1.2]), time=X[1] + W[1]), [2, 0, 1])
+    circuit.append(PauliEvolutionGate(SparsePauliOp(["YY", "ZX"], [0.2, 0.9]), 0.4), [1, 2])
+    circuit.append(PauliProductRotationGate(Pauli("YZX"), W[2]), [1, 2, 0])
+    return circuit
+
+
+def _fixed_gates() -> QuantumCircuit:
+    circuit = QuantumCircuit(4)
+    circuit.prepare_state(
+        np.array([0.5, 0.1, 0.3j, -0.2, 0.4, 0.2, 0.1j, 0.6]), [2, 0, 3], normalize=True
+    )
+    circuit.delay(100, 1)
+    circuit.ry(W[0], range(4))
+    circuit.barrier()
+    circuit.append(PauliGate("XYZ"), [3, 0, 1])
+    circuit.unitary(random_unitary(4, seed=3), [2, 0])
+    circuit.append(UnitaryGate(random_unitary(2, seed=4)).control(1, annotated=False), [1, 2])
+    circuit.rx(X[0], [0, 2])
+    circuit.append(HGate().control(2, ctrl_state=1, annotated=False), [1, 2, 3])
+    circuit.append(SXGate().control(1), [3, 0])
+    circuit.append(DiagonalGate(np.exp(1j * np.array([0.1, 0.9, -0.4, 2.0])).tolist()), [0, 1])
+    circuit.append(RYGate(0.4).control(2, annotated=False), [0, 2, 1])
+    circuit.mcx([0, 1, 2], 3)
+    circuit.append(XXPlusYYGate(0.3, 0.2), [1, 3])
+    circuit.iswap(0, 2)
+    circuit.dcx(1, 2)
+    circuit.ecr(0, 3)
+    circuit.rcccx(0, 1, 2, 3)
+    circuit.ryy(X[1], 1, 2)
+    circuit.id(0)
+    circuit.cswap(0, 1, 2)
+    circuit.rz(W[1], 1)
+    circuit.h(1)
+    return circuit
+
+
+def _annotated_gates() -> QuantumCircuit:
+    circuit = _start()
+    circuit.append(AnnotatedOperation(RXGate(W[0]), InverseModifier()), [0])
+    circuit.append(AnnotatedOperation(RYGate(X[0]), ControlModifier(2, 1)), [0, 1, 2])
+    circuit.append(AnnotatedOperation(SXGate(), [PowerModifier(3), InverseModifier()]), [1])
+    clifford = QuantumCircuit(3)
+    clifford.h(0)
+    clifford.cx(0, 2)
+    clifford.s(1)
+    clifford.cz(1, 2)
+    circuit.append(Clifford(clifford), [2, 0, 1])
+    circuit.append(
+        AnnotatedOperation(RZGate(W[1]), [ControlModifier(1), InverseModifier()]), [2, 1]
+    )
+    circuit.ry(X[1], 0)
+    return circuit
+
+
+def _nested_definitions() -> QuantumCircuit:
+    a, b = Parameter("a"), Parameter("b")
+    inner = QuantumCircuit(2, name="inner", global_phase=0.3)
+    inner.crx(2 * a, 0, 1)
+    inner.append(U2Gate(b, 0.2), [0])
+    inner.rzz(a * b, 0, 1)
+    middle = QuantumCircuit(3, name="middle")
+    middle.append(inner.to_gate(), [2, 0])
+    middle.append(inner.to_gate({a: 0.4, b: b - 1}).inverse(annotated=False), [1, 2])
+    middle.append(inner.to_gate({a: 0.7, b: 0.1}).control(1, annotated=False), [0, 1, 2])
+    circuit = _start()
+    circuit.append(middle.to_gate({a: X[0], b: W[0]}), [1, 2, 0])
+    circuit.append(middle.to_instruction({a: W[1], b: X[1] + W[0]}), [0, 1, 2])
+    return circuit
+
+
+def _expressions() -> QuantumCircuit:
+    x, y = X
+    circuit = _start()
+    circuit.rx(2 * x * W[0] + 0.3, 0)
+    circuit.ry(W[1] ** 2, 1)
+    circuit.rz(x.sin() * W[2].cos(), 2)
+    circuit.cx(0, 1)
+    circuit.ry((x - y).abs(), 0)
+    circuit.rzz(x * y, 0, 2)
+    circuit.crx(W[0] / (1 + y), 1, 2)
+    circuit.p(W[3].exp() - W[1].log(), 1)
+    circuit.ry((W[0] * W[1]).arctan() + W[2].tan(), 2)
+    circuit.rx(-(x / 4).arcsin() + (W[1] / 4).arccos(), 1)
+    circuit.rxx((x**3 - 2 * y) / 7, 1, 2)
+    circuit.ry(2**x - W[3] ** 0.5, 1)
+    return circuit
+
+
+def _repeated_parameters() -> QuantumCircuit:
+    x, w = Parameter("x"), Parameter("w")
+    circuit = QuantumCircuit(4)
+    for _ in range(2):
+        for qubit in range(4):
+            circuit.ry((qubit + 1) * x, qubit)
+        for qubit in range(4):
+            circuit.cz(qubit, (qubit + 1) % 4)
+        for qubit in range(4):
+            circuit.rx(w + 0.3 * qubit, qubit)
+        circuit.cry(-w, 3, 0)
+    circuit.rz(x + w, 2)
+    circuit.rx(x - 2 * w, 2)
+    return circuit
+
+
+def _feature_map_and_ansatz() -> QuantumCircuit:
+    ansatz = n_local(3, ["ry", "rz"], "cx", entanglement="circular", reps=2)
+    return zz_feature_map(3, reps=2).compose(ansatz)
+
+
+def _global_phase() -> QuantumCircuit:
+    circuit = _start()
+    circuit.rx(X[0], 1)
+    circuit.global_phase = W[0] + 2 * X[1]
+    circuit.cry(W[1], 1, 2)
+    return circuit
+
+
+def _no_inputs() -> QuantumCircuit:
+    circuit = _start()
+    circuit.rx(W[0], 0)
+    circuit.cry(W[1], 0, 2)
+    circuit.rzz(W[2] * W[0], 1, 2)
+    circuit.ry(0.3, 2)
+    return circuit
+
+
+def _no_weights() -> QuantumCircuit:
+    circuit = _start()
+    circuit.rx(X[0], 0)
+    circuit.crx(X[1] * X[0], 0, 2)
+    circuit.ry(0.3, 2)
+    return circuit
+
+
+def _no_parameters() -> QuantumCircuit:
+    circuit = _start()
+    circuit.h(1)
+    circuit.cz(0, 2)
+    return circuit
+
+
+BUILDERS: tuple[Callable[[], QuantumCircuit], ...] = (
+    _pauli_rotations,
+    _two_qubit_rotations,
+    _euler_angles,
+    _phases,
+    _controlled_rotations,
+    _doubly_controlled_rotations,
+    _open_controls,
+    _controlled_u,
+    _exchanges,
+    _evolutions,
+    _fixed_gates,
+    _annotated_gates,
+    _nested_definitions,
+    _expressions,
+    _repeated_parameters,
+    _feature_map_and_ansatz,
+    _global_phase,
+    _no_inputs,
+    _no_weights,
+    _no_parameters,
+)
