@@ -18,19 +18,14 @@ circuit. `--generator-on aer` trains it on Aer throughout, which takes about fou
 from __future__ import annotations
 
 import argparse
-import csv
-import multiprocessing
-import os
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from digits_ablation_picture import Line, draw
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from many_runs import many, markdown, spread, with_spread, write
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
@@ -286,8 +281,8 @@ def compare(plan: Plan, workers: int) -> list[Row]:
     ]
     every.sort(key=lambda pair: ("generator" not in pair[0], -(pair[1] or 0)))  # longest first
     trials = [Task(plan, name, size, rate, None) for name, size in every for rate in plan.rates]
-    with many(workers) as each, progress_bar() as bar:
-        tried = list(bar.track(each(run, trials), total=len(trials), description="tuning"))
+    with many(workers) as each:
+        tried = each(run, trials, "tuning")
         rates: dict[tuple[str, int | None], float] = {}
         for first, pair in enumerate(every):
             rows = tried[first * len(plan.rates) :][: len(plan.rates)]
@@ -297,24 +292,7 @@ def compare(plan: Plan, workers: int) -> list[Row]:
             for name, size in every
             for seed in range(plan.seeds)
         ]
-        return list(bar.track(each(run, finals), total=len(finals), description="seeds"))
-
-
-@contextmanager
-def many(workers: int) -> Iterator[Callable[..., Iterator[Row]]]:
-    """A map over processes, or over none."""
-    if workers == 1:
-        yield map
-        return
-    os.environ["OMP_NUM_THREADS"] = "1"  # the processes have one core each
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield pool.map
-
-
-def progress_bar() -> Progress:
-    """Name, bar, count and time."""
-    columns = (TextColumn("{task.description:<7}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn())
+        return each(run, finals, "seeds")
 
 
 def grouped(rows: Sequence[Row]) -> dict[str, dict[int, list[Row]]]:
@@ -325,37 +303,31 @@ def grouped(rows: Sequence[Row]) -> dict[str, dict[int, list[Row]]]:
     return {name: dict(sorted(sizes.items())) for name, sizes in groups.items() if sizes}
 
 
-def spread(rows: Sequence[Row]) -> tuple[float, float]:
-    """Mean and standard deviation of the accuracy."""
-    values = [row.accuracy for row in rows]
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+HEADER = (
+    "method", "trainable", "test accuracy", "learning rate", "trained on", "seconds", "settings",
+    "largest gap to the twin",
+)  # fmt: skip
 
 
-def write_tables(rows: Sequence[Row], folder: Path) -> str:
-    """Every run as CSV; means over seeds as Markdown, which is returned."""
-    with (folder / "runs.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(asdict(rows[0])))
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-    lines = [
-        "| method | trainable | test accuracy | learning rate | trained on | seconds | settings "
-        "| largest gap to the twin |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+def table_of(rows: Sequence[Row]) -> str:
+    """Means over seeds."""
+    lines = []
     for name, sizes in grouped(rows).items():
         control = "control: " if METHODS[name].is_control else ""
         for numbers, group in sizes.items():
-            mean, deviation = spread(group)
             gaps = [row.gap_to_twin for row in group if row.gap_to_twin is not None]
-            seconds = statistics.fmean(row.seconds for row in group)
-            lines.append(
-                f"| {control}{METHODS[name].label} | {numbers:,} | {mean:.3f} ± {deviation:.3f} "
-                f"| {group[0].learning_rate:g} | {group[0].trained_on} | {seconds:.1f} "
-                f"| {group[0].settings:,} | {f'{max(gaps):.0e}' if gaps else ''} |"
-            )
-    table = "\n".join(lines) + "\n"
-    (folder / "table.md").write_text(table, encoding="utf-8")
-    return table
+            cells = [
+                f"{control}{METHODS[name].label}",
+                f"{numbers:,}",
+                with_spread(row.accuracy for row in group),
+                f"{group[0].learning_rate:g}",
+                group[0].trained_on,
+                f"{statistics.fmean(row.seconds for row in group):.1f}",
+                f"{group[0].settings:,}",
+                f"{max(gaps):.0e}" if gaps else "",
+            ]
+            lines.append(cells)
+    return markdown(HEADER, lines)
 
 
 def lines_of(rows: Sequence[Row], plan: Plan) -> list[Line]:
@@ -363,7 +335,8 @@ def lines_of(rows: Sequence[Row], plan: Plan) -> list[Line]:
     lines = []
     for name, sizes in grouped(rows).items():
         method = METHODS[name]
-        means, deviations = zip(*(spread(group) for group in sizes.values()), strict=True)
+        spreads = (spread(row.accuracy for row in group) for group in sizes.values())
+        means, deviations = zip(*spreads, strict=True)
         label = f"control: {method.label}" if method.is_control else method.label
         style = "dashed" if method.is_control else "solid"
         style = {"memory-twin": "rings", "classical": "level"}.get(name, style)
@@ -393,7 +366,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         plan = replace(plan, sizes=(100, 160), rates=(0.1,), seeds=2, epochs=1, samples=150)
     given.output.mkdir(parents=True, exist_ok=True)
     rows = compare(plan, given.workers)
-    print(write_tables(rows, given.output))
+    table = table_of(rows)
+    write(rows, table, given.output)
+    print(table)
     title = (
         f"{plan.data}, {HIDDEN} hidden units, {plan.epochs} epochs of Adam, "
         f"mean ± deviation of {plan.seeds} seeds"

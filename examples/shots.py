@@ -15,20 +15,15 @@ training samples, for the memory bridge by its twin.
 from __future__ import annotations
 
 import argparse
-import csv
-import multiprocessing
-import os
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from many_runs import many, markdown, spread, with_spread, write
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import nn
 
 import hybridopt as ho
@@ -186,8 +181,8 @@ def experiment(plan: Plan, workers: int) -> list[Row]:
     every: list[tuple[str, int | None]] = [("twin", shots) for shots in plan.shots]
     every.append(("classical", None))
     trials = [Task(plan, *pair, rate, None) for pair in every for rate in plan.rates]
-    with many(workers) as each, progress_bar() as bar:
-        tried = list(bar.track(each(run, trials), total=len(trials), description="tuning"))
+    with many(workers) as each:
+        tried = each(run, trials, "tuning")
         rates: dict[tuple[str, int | None], float] = {}
         for first, pair in enumerate(every):
             rows = [row for (row,) in tried[first * len(plan.rates) :][: len(plan.rates)]]
@@ -197,25 +192,7 @@ def experiment(plan: Plan, workers: int) -> list[Row]:
             for method, shots in [*(("memory", shots) for shots in plan.shots), *every]
             for seed in range(plan.seeds)
         ]
-        done = list(bar.track(each(run, finals), total=len(finals), description="seeds"))
-    return [row for rows in done for row in rows]
-
-
-@contextmanager
-def many(workers: int) -> Iterator[Callable[..., Iterator[list[Row]]]]:
-    """A map over processes, or over none."""
-    if workers == 1:
-        yield map
-        return
-    os.environ["OMP_NUM_THREADS"] = "1"  # the processes have one core each
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield pool.map
-
-
-def progress_bar() -> Progress:
-    """Name, bar, count and time."""
-    columns = (TextColumn("{task.description:<7}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn())
+        return [row for rows in each(run, finals, "seeds") for row in rows]
 
 
 Group = dict[int | None, list[Row]]
@@ -228,44 +205,30 @@ def grouped(rows: Sequence[Row], method: str) -> Group:
     return {shots: [row for row in own if row.shots_a_weight == shots] for shots in order}
 
 
-def spread(rows: Sequence[Row], column: str) -> tuple[float, float]:
-    """Mean and standard deviation over the seeds."""
-    values = [getattr(row, column) for row in rows]
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+HEADER = (
+    "method", "shots a weight", "from the angles", "read by the circuit", "learning rate",
+    "seconds", "shots in training",
+)  # fmt: skip
 
 
-def write_tables(rows: Sequence[Row], folder: Path) -> str:
-    """Every run as CSV; means over seeds as Markdown, which is returned."""
-    with (folder / "runs.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(asdict(rows[0])))
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-    lines = [
-        "| method | shots a weight | from the angles | read by the circuit | learning rate "
-        "| seconds | shots in training |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
+def table_of(rows: Sequence[Row]) -> str:
+    """Means over seeds."""
+    lines = []
     for method in dict.fromkeys(row.method for row in rows):
         for shots, group in grouped(rows, method).items():
             cells = [
                 method if method in ("memory", READ_ONLY) else f"control: {method}",
                 "exact" if shots is None else f"{shots}",
-                _number(group, "by_angles"),
-                "" if group[0].by_circuit is None else _number(group, "by_circuit"),
+                with_spread(row.by_angles for row in group),
+                "" if group[0].by_circuit is None else with_spread(row.by_circuit for row in group),
                 f"{group[0].learning_rate:g}",
                 f"{statistics.fmean(row.seconds for row in group):.1f}",
                 f"{group[0].shots:,}",
             ]
             if method == "classical":
                 cells[1] = ""
-            lines.append(f"| {' | '.join(cells)} |")
-    table = "\n".join(lines) + "\n"
-    (folder / "table.md").write_text(table, encoding="utf-8")
-    return table
-
-
-def _number(group: Sequence[Row], column: str) -> str:
-    return "{:.3f} ± {:.3f}".format(*spread(group, column))
+            lines.append(cells)
+    return markdown(HEADER, lines)
 
 
 def draw(rows: Sequence[Row], plan: Plan) -> Figure:
@@ -274,7 +237,7 @@ def draw(rows: Sequence[Row], plan: Plan) -> Figure:
     axes = figure.subplots()
     memory, twin = grouped(rows, "memory"), grouped(rows, "twin")
     places = {shots: place for place, shots in enumerate(memory)}
-    mean, deviation = spread(grouped(rows, "classical")[None], "by_angles")
+    mean, deviation = spread(row.by_angles for row in grouped(rows, "classical")[None])
     axes.axhspan(mean - deviation, mean + deviation, color=INK, alpha=0.07, linewidth=0)
     axes.axhline(mean, color=INK, linewidth=1.2, linestyle="--", label="control: classical network")
     for column, color, how in (
@@ -319,7 +282,7 @@ def _line(
 ) -> None:
     """Means with the single seeds; a twin's as open diamonds that no line joins."""
     xs = [places[shots] for shots in groups]
-    means = [spread(group, column)[0] for group in groups.values()]
+    means = [statistics.fmean(getattr(row, column) for row in group) for group in groups.values()]
     if twin:
         look = {"linestyle": "none", "marker": "D", "markerfacecolor": "none", "markersize": 8}
     else:
@@ -345,7 +308,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plan = replace(plan, epochs=given.epochs or plan.epochs, seeds=given.seeds or plan.seeds)
     given.output.mkdir(parents=True, exist_ok=True)
     rows = experiment(plan, given.workers)
-    print(write_tables(rows, given.output))
+    table = table_of(rows)
+    write(rows, table, given.output)
+    print(table)
     draw(rows, plan).savefig(given.output / "shots.png", dpi=110)
     print(f"Written: {given.output}/runs.csv, table.md, shots.png")
 

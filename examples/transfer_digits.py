@@ -34,26 +34,21 @@ labelled images of (b), the source network as it is, with its old head, is best 
 from __future__ import annotations
 
 import argparse
-import csv
 import functools
 import itertools
 import math
-import multiprocessing
-import os
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from many_runs import many, markdown, spread, with_spread, write
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from scipy import stats
-from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, pad
+from torch import nn
+from transfer_digits_images import INK, MUTED, TASKS, images, show_images
 
 import hybridopt as ho
 
@@ -62,11 +57,6 @@ BATCH_SIZE = 10
 TUNING_SEED = 1000  # no seed of a final run
 BODY_SHARE = 0.1  # of the head's learning rate
 CONFIDENCE = 0.95
-INK, MUTED = "#1f2933", "#7b8794"
-TASKS = {
-    "a": "(a) digits 0-4 to digits 5-9",
-    "b": "(b) MNIST to scikit-learn's digits",
-}
 
 
 @dataclass(frozen=True)
@@ -93,19 +83,14 @@ class Method:
 
 
 DRESSED = (("num_qubits", 4), ("depth", 3))
+FIXED = (*DRESSED, ("frozen", True))
 METHODS = {
     "scratch": Method("from scratch", body="random", train_body="always", color=INK, style="--"),
     "random": Method("random body, linear head", body="random", color=MUTED, style="--"),
     "linear": Method("linear head", color="#2563eb"),
     "thawed": Method("linear head, thawed half-way", train_body="half-way", color="#0f766e"),
     "dressed": Method("dressed head", "dressed", DRESSED, color="#be185d"),
-    "fixed": Method(
-        "dressed head, angles fixed",
-        "dressed",
-        (*DRESSED, ("frozen", True)),
-        color="#be185d",
-        style=":",
-    ),
+    "fixed": Method("dressed head, angles fixed", "dressed", FIXED, color="#be185d", style=":"),
     "memory": Method("memory head", "memory", (("scale", 2.0), ("fold", "epoch")), color="#6d28d9"),
     "mesh": Method("mesh head (its twin)", "twin", (("of", "mesh"),), color="#d97706"),
 }
@@ -152,79 +137,6 @@ class Row:
     trainable: int
     seconds: float
     settings: int
-
-
-@dataclass(frozen=True)
-class Images:
-    """The images of a task: standardised alike, 64 numbers each.
-
-    Attributes:
-        source: What the body learns from.
-        pool: Where the labelled images of the target are drawn from.
-        validation: Chooses learning rates.
-        test: Chooses nothing.
-    """
-
-    source: ho.data.Part
-    pool: ho.data.Part
-    validation: ho.data.Part
-    test: ho.data.Part
-
-    @property
-    def source_classes(self) -> int:
-        """Of the source."""
-        return int(self.source.y.max()) + 1
-
-    @property
-    def target_classes(self) -> int:
-        """Of the target."""
-        return int(self.test.y.max()) + 1
-
-
-def raw(name: str) -> ho.data.Part:
-    """All images in the units of their source."""
-    return ho.load_dataset(name, test_size=0, standardize=False).train
-
-
-def reduced(images: Tensor) -> Tensor:
-    """MNIST as scikit-learn shows digits: 8 by 8 grey values from 0 to 16.
-
-    Those fill their frame from top to bottom; MNIST's stand in the middle of 28 by 28 pixels. So
-    each is cut out, with a square around it, and averaged.
-    """
-    small = [adaptive_avg_pool2d(_cut_out(image), 8) for image in images.reshape(-1, 1, 28, 28)]
-    return (torch.stack(small) * (16 / 255)).flatten(1)
-
-
-def _cut_out(image: Tensor) -> Tensor:
-    """The smallest square about the middle of what is drawn."""
-    rows, columns = (image[0] > 0).nonzero(as_tuple=True)
-    bounds = [(int(places.min()), int(places.max()) + 1) for places in (rows, columns)]
-    side = max(high - low for low, high in bounds)
-    top, left = (28 + (low + high - side) // 2 for low, high in bounds)
-    return pad(image, (28, 28, 28, 28))[:, top : top + side, left : left + side]
-
-
-def scaled(x: Tensor) -> Tensor:
-    """Grey values 0 to 16 about 0; the same for both sources."""
-    return x / 8 - 0.6
-
-
-@functools.cache
-def images(task: str) -> Images:
-    """The images of a task; the parts of the target are drawn once and for all."""
-    digits = raw("digits")
-    x, y = scaled(digits.x), digits.y
-    if task == "a":
-        low = y < 5
-        source, x, y = ho.data.Part(x[low], y[low]), x[~low], y[~low] - 5
-        sizes = (550, 100)
-    else:
-        mnist = raw("mnist5k")
-        source, sizes = ho.data.Part(scaled(reduced(mnist.x)), mnist.y), (800, 250)
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
-    parts = torch.tensor_split(order, (sizes[0], sum(sizes)))
-    return Images(source, *(ho.data.Part(x[rows], y[rows]) for rows in parts))
 
 
 def network(outputs: int, seed: int) -> nn.Sequential:
@@ -277,14 +189,10 @@ def train(target: nn.Module, task: Task) -> ho.History:
     body_rate = task.rate * (1 if method.train_body == "always" else BODY_SHARE)
     groups = ho.parameter_groups(target, lr=task.rate, body_lr=body_rate)
     return ho.fit(
-        target,
-        (part.x, part.y),
-        optimizer=torch.optim.Adam(groups),
-        epochs=epochs,
-        batch_size=BATCH_SIZE,
+        target, (part.x, part.y), optimizer=torch.optim.Adam(groups), epochs=epochs,
+        batch_size=BATCH_SIZE, seed=task.seed,
         callbacks=[ho.Thaw(max(epochs // 2, 1))] if method.train_body == "half-way" else [],
-        seed=task.seed,
-    )
+    )  # fmt: skip
 
 
 def run(task: Task) -> Row:
@@ -340,8 +248,8 @@ def experiment(plan: Plan, workers: int) -> list[Row]:
     """Tune every method by the same trials, then train with each seed."""
     cases = [*itertools.product(plan.tasks, METHODS, plan.sizes)]
     trials = [Task(plan, *case, rate, TUNING_SEED) for case in cases for rate in plan.rates]
-    with many(workers) as each, progress_bar() as bar:
-        tried = list(bar.track(each(run, trials), total=len(trials), description="tuning"))
+    with many(workers, chunk=4) as each:
+        tried = each(run, trials, "tuning")
         rates = {
             case: max(chosen(tried, *case), key=lambda row: row.accuracy).learning_rate
             for case in cases
@@ -349,41 +257,18 @@ def experiment(plan: Plan, workers: int) -> list[Row]:
         finals = [
             Task(plan, *case, rates[case], seed) for seed in range(plan.seeds) for case in cases
         ]
-        return list(bar.track(each(run, finals), total=len(finals), description="seeds"))
+        return each(run, finals, "seeds")
 
 
-@contextmanager
-def many(workers: int) -> Iterator[Callable[..., Iterable[Row]]]:
-    """A map over processes, or over none."""
-    if workers == 1:
-        yield map
-        return
-    os.environ["OMP_NUM_THREADS"] = "1"  # the processes have one core each
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield functools.partial(pool.map, chunksize=4)
-
-
-def progress_bar() -> Progress:
-    """Name, bar, count and time."""
-    columns = (TextColumn("{task.description:<7}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn())
-
-
-def chosen(rows: Iterable[Row], task: str, method: str, size: int) -> list[Row]:
+def chosen(rows: Sequence[Row], task: str, method: str, size: int) -> list[Row]:
     """The rows of one point, by seed."""
     wanted = (task, method, size)
     found = [row for row in rows if (row.task, row.method, row.labelled) == wanted]
     return sorted(found, key=lambda row: row.seed)
 
 
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation."""
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
-
-
-def difference(rows: Iterable[Row], task: str, method: str, size: int) -> str:
+def difference(rows: Sequence[Row], task: str, method: str, size: int) -> str:
     """From the linear head, seed by seed, with an interval by Student's t."""
-    rows = list(rows)
     pairs = zip(chosen(rows, task, method, size), chosen(rows, task, "linear", size), strict=True)
     values = [one.accuracy - other.accuracy for one, other in pairs]
     mean, deviation = spread(values)
@@ -395,44 +280,48 @@ def difference(rows: Iterable[Row], task: str, method: str, size: int) -> str:
     return f"{mean:+.3f} ± {half:.3f}"
 
 
-def write_tables(rows: Sequence[Row], plan: Plan, apart: float | None, folder: Path) -> str:
-    """Every run as CSV; means over seeds as Markdown, which is returned."""
-    with (folder / "runs.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(asdict(rows[0])))
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+def accuracies(rows: Sequence[Row], plan: Plan, task: str) -> str:
+    """Of every method at every size, as a table."""
     lines = []
+    for method, look in METHODS.items():
+        points = [chosen(rows, task, method, size) for size in plan.sizes]
+        cells = [with_spread(row.accuracy for row in point) for point in points]
+        seconds = statistics.fmean(row.seconds for row in points[-1])
+        lines.append([look.label, *cells, f"{points[-1][0].trainable:,}", f"{seconds:.1f}"])
+    if as_it_is := untouched(plan, task):
+        cells = [with_spread(as_it_is)] * len(plan.sizes)
+        lines.append(["source network as it is", *cells, "0", ""])
+    return markdown([*header(plan), "trainable at first", "seconds"], lines)
+
+
+def differences(rows: Sequence[Row], plan: Plan, task: str) -> str:
+    """From the linear head, as a table."""
+    lines = [
+        [look.label, *(difference(rows, task, method, size) for size in plan.sizes)]
+        for method, look in METHODS.items()
+        if method != "linear"
+    ]
+    return markdown(header(plan), lines)
+
+
+def header(plan: Plan) -> list[str]:
+    return ["method", *(f"{size} labelled" for size in plan.sizes)]
+
+
+def told(rows: Sequence[Row], plan: Plan, apart: float | None) -> str:
+    """Means over seeds, and how far every method is from the linear head."""
+    text = ""
     for task in plan.tasks:
-        lines += [f"{TASKS[task]}: test accuracy, mean ± deviation over {plan.seeds} seeds", ""]
-        lines += ["| method | " + " | ".join(f"{size} labelled" for size in plan.sizes)]
-        lines[-1] += " | trainable at first | seconds |"
-        lines.append("|---|" + "---:|" * (len(plan.sizes) + 2))
-        for method, look in METHODS.items():
-            points = [chosen(rows, task, method, size) for size in plan.sizes]
-            cells = ["{:.3f} ± {:.3f}".format(*spread([r.accuracy for r in p])) for p in points]
-            last = points[-1]
-            seconds = statistics.fmean(row.seconds for row in last)
-            cells += [f"{last[0].trainable:,}", f"{seconds:.1f}"]
-            lines.append(f"| {look.label} | {' | '.join(cells)} |")
-        if untouched(plan, task):
-            cell = "{:.3f} ± {:.3f}".format(*spread(untouched(plan, task)))
-            lines.append("| source network as it is " + f"| {cell} " * len(plan.sizes) + "| 0 | |")
-        lines += ["", f"Minus the linear head, with a {CONFIDENCE:.0%} interval:", ""]
-        lines += ["| method | " + " | ".join(f"{size} labelled" for size in plan.sizes) + " |"]
-        lines.append("|---|" + "---:|" * len(plan.sizes))
-        for method, look in METHODS.items():
-            if method != "linear":
-                cells = [difference(rows, task, method, size) for size in plan.sizes]
-                lines.append(f"| {look.label} | {' | '.join(cells)} |")
-        lines.append("")
+        text += f"{TASKS[task]}: test accuracy, mean ± deviation over {plan.seeds} seeds\n\n"
+        text += accuracies(rows, plan, task)
+        text += f"\nMinus the linear head, with a {CONFIDENCE:.0%} interval:\n\n"
+        text += f"{differences(rows, plan, task)}\n"
     if apart is not None:
-        lines.append(
+        text += (
             f"Mesh: the circuit and its twin differ by {apart:.0e} in an output after "
-            f"{plan.mesh_steps} steps of (a)."
+            f"{plan.mesh_steps} steps of (a).\n"
         )
-    table = "\n".join(lines) + "\n"
-    (folder / "table.md").write_text(table, encoding="utf-8")
-    return table
+    return text
 
 
 def draw(rows: Sequence[Row], plan: Plan) -> Figure:
@@ -441,7 +330,7 @@ def draw(rows: Sequence[Row], plan: Plan) -> Figure:
     grid = figure.add_gridspec(2, len(plan.tasks), height_ratios=(1, 6))
     axes: list[Axes] = []
     for column, task in enumerate(plan.tasks):
-        _show_images(figure.add_subplot(grid[0, column]), task)
+        show_images(figure.add_subplot(grid[0, column]), task)
         axes.append(figure.add_subplot(grid[1, column]))
         _draw_task(axes[-1], rows, plan, task)
     axes[0].set_ylabel("test accuracy", color=INK)
@@ -456,53 +345,24 @@ def _draw_task(axes: Axes, rows: Sequence[Row], plan: Plan, task: str) -> None:
         means, deviations = zip(*(spread([r.accuracy for r in p]) for p in points), strict=True)
         shift = 0.055 * (number - (len(METHODS) - 1) / 2)  # or the bars would hide each other
         axes.errorbar(
-            [place + shift for place in range(len(plan.sizes))],
-            means,
-            yerr=deviations,
-            label=look.label,
-            color=look.color,
-            linestyle=look.style,
-            marker="o",
-            markersize=4.5,
+            [place + shift for place in range(len(plan.sizes))], means, yerr=deviations,
+            label=look.label, color=look.color, linestyle=look.style, linewidth=1.4, elinewidth=0.9,
+            marker="o", markersize=4.5, alpha=0.95,
             markerfacecolor="white" if look.style != "-" else look.color,
-            linewidth=1.4,
-            elinewidth=0.9,
-            alpha=0.95,
-        )
-    if untouched(plan, task):
-        mean = statistics.fmean(untouched(plan, task))
+        )  # fmt: skip
+    if as_it_is := untouched(plan, task):
+        mean = statistics.fmean(as_it_is)
         axes.axhline(mean, color=MUTED, linewidth=1)
         axes.annotate(
-            "source network as it is",
-            (0.99, mean),
-            xycoords=axes.get_yaxis_transform(),
-            va="bottom",
-            ha="right",
-            color=MUTED,
-            fontsize=9,
-        )
+            "source network as it is", (0.99, mean), xycoords=axes.get_yaxis_transform(),
+            va="bottom", ha="right", color=MUTED, fontsize=9,
+        )  # fmt: skip
     axes.set_xticks(range(len(plan.sizes)), [str(size) for size in plan.sizes])
     axes.set_xlabel("labelled images of the target", color=INK)
     axes.grid(axis="y", color="#e4e7eb")
     axes.set_axisbelow(True)
     axes.tick_params(colors=MUTED)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _show_images(axes: Axes, task: str) -> None:
-    """Five images of the source, an arrow, five of the target."""
-    parts = images(task)
-    gap = torch.full((8, 2), -0.6)
-    picture: list[Tensor] = []
-    for part in (parts.source, parts.test):
-        for label in range(5):
-            first = int((part.y == label).nonzero()[0])
-            picture += [part.x[first].reshape(8, 8), gap]
-        picture += [torch.full((8, 12), -0.6)] if part is parts.source else []
-    axes.imshow(torch.cat(picture, dim=1).numpy(), cmap="Greys", vmin=-0.6, vmax=1.4)
-    axes.annotate("", xy=(60, 3.5), xytext=(51, 3.5), arrowprops={"arrowstyle": "->", "color": INK})
-    axes.set_title(TASKS[task], loc="left", fontsize=11, color=INK)
-    axes.set_axis_off()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -527,7 +387,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     rows = experiment(plan, given.workers)
     apart = mesh_and_twin(plan) if "a" in plan.tasks else None
-    print(write_tables(rows, plan, apart, given.output))
+    table = told(rows, plan, apart)
+    write(rows, table, given.output)
+    print(table)
     draw(rows, plan).savefig(given.output / "transfer_digits.png", dpi=110)
     print(f"Written: {given.output}/runs.csv, table.md, transfer_digits.png")
 

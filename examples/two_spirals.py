@@ -11,7 +11,6 @@ again. Everything runs on a simulator; nothing here is faster for the circuit.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from many_runs import markdown, with_spread, write
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -224,17 +224,18 @@ def experiment(budget: Budget) -> tuple[dict[str, list[Run]], list[Row]]:
     return runs, rows
 
 
-def markdown(rows: Sequence[Row]) -> str:
+HEADER = (
+    "network", "trainable", "lr", "accuracy", "worst to best", "published", "training", "test",
+)  # fmt: skip
+
+
+def table_of(rows: Sequence[Row]) -> str:
     """A line for each method."""
     published = {method.name: method.published for method in METHODS}
-    lines = [
-        "| network | trainable | lr | accuracy | worst to best | published | training | test |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    lines = []
     for name in dict.fromkeys(row.method for row in rows):
         own = [row for row in rows if row.method == name]
         scores = [row.accuracy for row in own]
-        spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
         known = published.get(name)
         points = statistics.fmean(row.test_milliseconds for row in own)
         training = statistics.fmean(row.train_seconds for row in own)
@@ -242,14 +243,14 @@ def markdown(rows: Sequence[Row]) -> str:
             name,
             f"{own[0].trainable:,}",
             f"{own[0].lr:g}",
-            f"{statistics.fmean(scores):.3f} ± {spread:.3f}",
+            with_spread(scores),
             f"{min(scores):.3f} to {max(scores):.3f}",
             "" if known is None else f"{known:.3f}",
             f"{training:.1f} s" if training else "",
             f"{points:.1f} ms",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append(cells)
+    return markdown(HEADER, lines)
 
 
 def picture(runs: dict[str, list[Run]]) -> Figure:
@@ -330,12 +331,8 @@ def main(arguments: list[str] | None = None) -> None:
     budget = Budget(**asdict(default) | {"seeds": given.seeds or default.seeds})
     runs, rows = experiment(budget)
     given.output.mkdir(parents=True, exist_ok=True)
-    with (given.output / "runs.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(asdict(rows[0])))
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-    table = markdown(rows)
-    (given.output / "table.md").write_text(table)
+    table = table_of(rows)
+    write(rows, table, given.output)
     picture(runs).savefig(given.output / "two_spirals.png", dpi=110)
     print(f"\n{table}\nWritten to {given.output}: table.md, runs.csv, two_spirals.png")
 

@@ -22,6 +22,7 @@ def example() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
+        patch.syspath_prepend(SCRIPT.parent)
         spec.loader.exec_module(module)
         yield module
 

