@@ -19,7 +19,7 @@ from hybridopt.errors import (
     UnsupportedError,
 )
 
-from .test_memory import moved
+from .memories import moved
 
 
 def with_weight(value: float) -> nn.Module:

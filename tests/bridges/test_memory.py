@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 import subprocess
 import sys
 
@@ -11,49 +9,29 @@ import numpy as np
 import pytest
 import qiskit_aer
 import torch
-from qiskit.quantum_info import Operator, Statevector
+from qiskit.quantum_info import Operator
 from scipy.linalg import hadamard
 from scipy.stats import binom
 from torch import nn
-from torch.func import functional_call
 
 import hybridopt as ho
 from hybridopt.bridges import Memory
 from hybridopt.errors import ExecutionError, ResourceError
 
+from .memories import (
+    NUM_PLACES,
+    NUM_WEIGHTS,
+    closed_form,
+    closed_form_loss,
+    moved,
+    quantum_mlp,
+    readout,
+)
 from .networks import NETWORKS, RECIPES, bits
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 both_syntheses = pytest.mark.parametrize("synthesis", ["gates", "diagonal"])
 both_forms = pytest.mark.parametrize("form", ["residual", "full"])
-NUM_WEIGHTS, NUM_PLACES = 5 * 3 + 5 + 2 * 5 + 2, 32
-
-
-def moved(quantum: ho.QuantumNetwork, seed: int = 0) -> ho.QuantumNetwork:
-    """The same network with angles that are all different."""
-    generator = torch.Generator().manual_seed(seed)
-    shifts = torch.randn(quantum.angles.shape, generator=generator, dtype=torch.float64)
-    quantum.angles.data += 0.5 * shifts
-    return quantum
-
-
-def quantum_mlp(**options) -> ho.QuantumNetwork:
-    return moved(ho.to_quantum(RECIPES["mlp-double"]().network, **options))
-
-
-def closed_form(quantum, angles: torch.Tensor) -> dict[str, torch.Tensor]:
-    """w0 - rho sin(delta), tensor by tensor, written out."""
-    weights, start = {}, 0
-    for (name, origin), scale in zip(quantum.origin.named_buffers(), quantum.scales, strict=True):
-        piece = angles[start : start + origin.numel()].view(origin.shape)
-        weights[name.replace("/", ".")] = origin - scale * torch.sin(piece)
-        start += origin.numel()
-    return weights
-
-
-def closed_form_loss(case, quantum, angles: torch.Tensor) -> torch.Tensor:
-    outputs = functional_call(case.network, closed_form(quantum, angles), (case.x,))
-    return (outputs - 0.5).square().mean()
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
@@ -108,11 +86,6 @@ def test_gradient_is_autograd_through_the_closed_form(form, synthesis):
     expected.backward()
     torch.testing.assert_close(loss, expected, rtol=0, atol=1e-10)
     torch.testing.assert_close(quantum.angles.grad, angles.grad, rtol=0, atol=1e-10)
-
-
-def readout(circuit) -> np.ndarray:
-    probabilities = Statevector(circuit).probabilities().reshape(2, -1)
-    return (probabilities[0] - probabilities[1]) * probabilities.shape[1]
 
 
 def shift_every_rotation(quantum) -> np.ndarray:
@@ -254,139 +227,6 @@ def test_backward_multiplies_by_what_aer_says(monkeypatch):
     turn_signs(monkeypatch, quantum.num_qubits)
     loss.backward()
     torch.testing.assert_close(quantum.angles.grad, -expected, rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("shots", [None, 50])
-def test_evaluation_reads_once_per_change_of_the_angles(shots, aer_calls):
-    case = RECIPES["mlp-double"]()
-    quantum = quantum_mlp(executor=ho.AerExecutor(shots=shots, seed=1)).eval()
-    first = case.outputs(quantum)
-    assert torch.equal(case.outputs(quantum), first)
-    assert aer_calls == [1]
-    quantum.angles.data[3] += 0.1
-    case.outputs(quantum)
-    assert aer_calls == [1, 1]
-    with torch.no_grad():
-        quantum.angles.mul_(0.5)
-    case.outputs(quantum)
-    case.outputs(quantum)
-    assert aer_calls == [1, 1, 1]
-    quantum.load_state_dict(quantum_mlp().state_dict())
-    case.outputs(quantum)
-    assert aer_calls == [1, 1, 1, 1]
-
-
-def test_a_copy_reads_for_itself(aer_calls):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp().eval()
-    expected = case.outputs(quantum)
-    for copied in (copy.deepcopy(quantum), pickle.loads(pickle.dumps(quantum))):
-        torch.testing.assert_close(case.outputs(copied), expected, rtol=0, atol=1e-12)
-    assert aer_calls == [1, 1, 1]
-
-
-def test_evaluation_reads_with_the_executor_of_now(aer_calls):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp(executor=ho.AerExecutor(shots=9, seed=1))
-    sampled = case.outputs(quantum.eval())
-    quantum.executor = ho.AerExecutor()
-    assert not torch.equal(case.outputs(quantum), sampled)
-    assert aer_calls == [1, 1]
-
-
-def test_training_reads_afresh_each_time(aer_calls):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp(executor=ho.AerExecutor(shots=50, seed=1))
-    first, second = case.outputs(quantum), case.outputs(quantum)
-    assert not torch.equal(first, second)
-    assert aer_calls == [1, 1]
-    quantum.eval()
-    read = case.outputs(quantum)
-    quantum.train()
-    case.outputs(quantum)
-    quantum.eval()
-    assert not torch.equal(case.outputs(quantum), read)
-    assert sum(aer_calls) == 5
-
-
-def test_evaluation_mode_has_gradients_too(aer_calls):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp().eval()
-    case.outputs(quantum)
-    case.loss(quantum).backward()
-    assert aer_calls == [1, 1]
-    angles = quantum.angles.detach().clone().requires_grad_()
-    closed_form_loss(case, quantum, angles).backward()
-    torch.testing.assert_close(quantum.angles.grad, angles.grad, rtol=0, atol=1e-10)
-
-
-@both_forms
-def test_twice_differentiable(form):
-    network = nn.Sequential(nn.Linear(3, 1), nn.Tanh()).double()
-    quantum, x = moved(ho.to_quantum(network, form=form)), torch.randn(2, 3).double()
-    angles = quantum.angles.detach().clone().requires_grad_()
-
-    def outputs(given):
-        return functional_call(quantum, {"angles": given}, (x,))
-
-    assert torch.autograd.gradcheck(outputs, angles)
-    assert torch.autograd.gradgradcheck(outputs, angles)
-
-
-def quantum_loss(case, quantum):
-    return lambda a: (functional_call(quantum, {"angles": a}, (case.x,)) - 0.5).square().mean()
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_hessian_of_four_settings(training, aer_calls):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp().train(training)
-    (gradient,) = torch.autograd.grad(case.loss(quantum), quantum.angles, create_graph=True)
-    basis = torch.eye(NUM_WEIGHTS, dtype=torch.float64)
-    (rows,) = torch.autograd.grad(gradient, quantum.angles, basis, is_grads_batched=True)
-    assert sum(aer_calls) == 4
-    expected = torch.autograd.functional.hessian(
-        lambda a: closed_form_loss(case, quantum, a), quantum.angles.detach()
-    )
-    torch.testing.assert_close(rows, expected, rtol=0, atol=1e-10)
-
-
-# torch itself warns so where it first prepares forward-mode rules
-@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
-@pytest.mark.parametrize("training", [True, False])
-def test_torch_func_takes_hessians(training):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp().train(training)
-    angles = quantum.angles.detach().clone()
-    expected = torch.autograd.functional.hessian(
-        lambda a: closed_form_loss(case, quantum, a), angles
-    )
-    actual = torch.func.hessian(quantum_loss(case, quantum))(angles)
-    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_torch_func_maps_over_angles(training):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp().train(training)
-    table = torch.stack([quantum.angles.detach(), -quantum.angles.detach()])
-    gradients = torch.func.vmap(torch.func.grad(quantum_loss(case, quantum)))(table)
-    for angles, gradient in zip(table, gradients, strict=True):
-        point = angles.clone().requires_grad_()
-        closed_form_loss(case, quantum, point).backward()
-        torch.testing.assert_close(gradient, point.grad, rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_torch_func_mapping_leaves_nothing_behind(training):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp().train(training)
-    table = torch.stack([quantum.angles.detach(), -quantum.angles.detach()])
-    before = case.outputs(quantum)
-    for _ in range(2):
-        losses = torch.func.vmap(quantum_loss(case, quantum))(table)
-        expected = torch.stack([closed_form_loss(case, quantum, angles) for angles in table])
-        torch.testing.assert_close(losses, expected, rtol=0, atol=1e-10)
-    torch.testing.assert_close(case.outputs(quantum), before, rtol=0, atol=1e-12)
-
-
-def test_torch_func_maps_over_samples_with_one_reading(aer_calls):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp()
-    rows = torch.func.vmap(quantum)(case.x)
-    assert aer_calls == [1]
-    torch.testing.assert_close(rows, case.outputs(quantum), rtol=0, atol=1e-12)
 
 
 @both_syntheses

@@ -14,8 +14,8 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.errors import ResourceError, UnsupportedError
 
+from .memories import closed_form_loss, moved
 from .networks import RECIPES
-from .test_memory import closed_form_loss, moved
 
 METHODS = ("statevector", "density_matrix", "matrix_product_state")
 

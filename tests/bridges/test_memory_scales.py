@@ -14,8 +14,8 @@ import hybridopt as ho
 from hybridopt.bridges import Memory
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, UnknownNameError
 
+from .memories import moved
 from .networks import NETWORKS, RECIPES, bits
-from .test_memory import moved
 
 
 def network() -> nn.Module:

@@ -11,18 +11,11 @@ from hybridopt.bridges import RandomSubspace
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ResourceError, UnknownNameError
 
 from .networks import RECIPES, bits
-
-
-def flat(network: nn.Module) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in network.parameters()])
+from .subspaces import moves_of_training, travelled
 
 
 def subspace_mlp(**options) -> ho.QuantumNetwork:
     return ho.to_quantum(RECIPES["mlp-double"]().network, "random-subspace", **options)
-
-
-def travelled(quantum: ho.QuantumNetwork) -> torch.Tensor:
-    return flat(ho.to_classical(quantum)) - flat(RECIPES["mlp-double"]().network)
 
 
 def test_weights_move_by_the_projection_of_the_numbers():
@@ -34,18 +27,10 @@ def test_weights_move_by_the_projection_of_the_numbers():
 
 def test_all_that_training_reaches_is_a_subspace():
     case, quantum = RECIPES["mlp-double"](), subspace_mlp(num_parameters=5)
-    optimizer = torch.optim.Adam(quantum.parameters(), lr=0.1)
-    moves = []
-    for _ in range(12):
-        optimizer.zero_grad()
-        case.loss(quantum).backward()
-        optimizer.step()
-        moves.append(travelled(quantum))
-    assert torch.linalg.matrix_rank(torch.stack(moves), atol=1e-12) == 5
-    solution = torch.linalg.lstsq(quantum.projection, torch.stack(moves).T).solution
-    torch.testing.assert_close(
-        quantum.projection @ solution, torch.stack(moves).T, rtol=0, atol=1e-12
-    )
+    moves = moves_of_training(case, quantum)
+    assert torch.linalg.matrix_rank(moves, atol=1e-12) == 5
+    solution = torch.linalg.lstsq(quantum.projection, moves.T).solution
+    torch.testing.assert_close(quantum.projection @ solution, moves.T, rtol=0, atol=1e-12)
 
 
 def test_gradient_is_the_projected_one():

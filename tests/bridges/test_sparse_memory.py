@@ -18,8 +18,16 @@ from hybridopt.bridges import Memory
 from hybridopt.circuits.walsh import walsh_columns
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 
+from .memories import (
+    NUM_PLACES,
+    NUM_WEIGHTS,
+    closed_form,
+    closed_form_loss,
+    hessian_by_rows,
+    moved,
+    readout,
+)
 from .networks import RECIPES, bits
-from .test_memory import NUM_PLACES, NUM_WEIGHTS, closed_form, closed_form_loss, moved, readout
 
 K = 7
 both_bridges = pytest.mark.parametrize("bridge", ["memory", "twin"])
@@ -111,9 +119,7 @@ def test_the_circuit_has_no_more_rotations_than_angles():
 @pytest.mark.parametrize("training", [True, False])
 def test_hessian_of_four_settings(training, aer_calls):
     case, quantum = RECIPES["mlp-double"](), sparse_mlp().train(training)
-    (gradient,) = torch.autograd.grad(case.loss(quantum), quantum.angles, create_graph=True)
-    basis = torch.eye(K, dtype=torch.float64)
-    (rows,) = torch.autograd.grad(gradient, quantum.angles, basis, is_grads_batched=True)
+    rows = hessian_by_rows(case, quantum)
     assert sum(aer_calls) == 4
     expected = torch.autograd.functional.hessian(
         lambda angles: expected_loss(case, quantum, angles), quantum.angles.detach()

@@ -13,8 +13,8 @@ import hybridopt as ho
 from hybridopt.bridges import Generator, Memory, RandomSubspace, Twin
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError, UnsupportedError
 
+from .memories import moved
 from .networks import NETWORKS, RECIPES
-from .test_memory import moved
 
 
 def trajectory(case, quantum, steps: int) -> torch.Tensor:

@@ -12,20 +12,13 @@ import hybridopt as ho
 from hybridopt.bridges import WalshSubspace
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 
+from .memories import moved
 from .networks import RECIPES, bits
-from .test_memory import moved
-
-
-def flat(network: nn.Module) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in network.parameters()])
+from .subspaces import moves_of_training, travelled
 
 
 def walsh_mlp(**options) -> ho.QuantumNetwork:
     return ho.to_quantum(RECIPES["mlp-double"]().network, "walsh-subspace", **options)
-
-
-def travelled(quantum: ho.QuantumNetwork) -> torch.Tensor:
-    return flat(ho.to_classical(quantum)) - flat(RECIPES["mlp-double"]().network)
 
 
 def test_weights_move_along_the_columns():
@@ -67,14 +60,8 @@ def test_gradient_is_the_projected_one():
 
 def test_all_that_training_reaches_is_a_subspace():
     case, quantum = RECIPES["mlp-double"](), walsh_mlp(num_parameters=5)
-    optimizer = torch.optim.Adam(quantum.parameters(), lr=0.1)
-    moves = []
-    for _ in range(12):
-        optimizer.zero_grad()
-        case.loss(quantum).backward()
-        optimizer.step()
-        moves.append(travelled(quantum))
-    assert torch.linalg.matrix_rank(torch.stack(moves), atol=1e-12) == 5
+    moves = moves_of_training(case, quantum)
+    assert torch.linalg.matrix_rank(moves, atol=1e-12) == 5
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (4, 3), (5, 4)])
