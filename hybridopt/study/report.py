@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,10 +15,10 @@ from qiskit import QuantumCircuit, qasm3, qpy
 from hybridopt.files import output_folder, write_text, write_whole
 from hybridopt.pages import inlined, png, render
 from hybridopt.study import figures
+from hybridopt.study.made_with import made_with
 from hybridopt.study.main_job import Result, RunOutcome
 
 SCHEMA = 1
-PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch", "numpy")
 
 
 def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
@@ -75,8 +73,7 @@ def results_dict(outcome: RunOutcome) -> dict[str, Any]:
             "scales": outcome.circuit_scales,
         },
         "seconds": outcome.seconds,
-        "versions": {package: version(package) for package in PACKAGES},
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        **made_with(),
     }
 
 

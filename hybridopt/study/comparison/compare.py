@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +25,8 @@ from hybridopt.study.comparison.storage import RunFiles
 from hybridopt.study.comparison.study import Study
 from hybridopt.study.comparison.tuning import DEFAULT_TRIALS, Tuning
 from hybridopt.study.comparison.workers import default_workers
+from hybridopt.study.made_with import made_with
 from hybridopt.training.loop import executors_of
-
-PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch", "numpy")
 
 
 def compare(
@@ -279,6 +276,5 @@ def _details(plan: Plan, methods: Sequence[Method], data: Dataset) -> dict[str, 
         },
         "samples": {"train": len(data.train), "test": len(data.test)},
         "redraw_split": plan.redraw,
-        "versions": {package: version(package) for package in PACKAGES},
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        **made_with(),
     }

@@ -110,7 +110,9 @@ def test_shots_count_only_where_some_are_taken_and_the_classical_way_is_named():
     found = clear().recommend("shots", at_least=0.75)
     assert found.method == "c"
     assert "Without any shot, b has a mean test accuracy of 0.900" in found.reason
-    assert "takes 1,002 shots of training to do so; no other method that takes shots" in found.reason
+    assert (
+        "takes 1,002 shots of training to do so; no other method that takes shots" in found.reason
+    )
     slow = [run("a", seed, 0.9 + 0.001 * seed) for seed in range(3)]
     slow += [run("b", seed, 0.5, shots=10) for seed in range(3)]
     for target, words in ((None, "comes within noise of the best"), (0.85, "reaches")):
