@@ -51,6 +51,7 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
         >>> [parameter.requires_grad for parameter in network.parameters()]
         [False, False, True, True]
     """
+    check_module(network)
     for module, parameters, whole in _selected(network, names):
         own = dict(module.named_parameters(recurse=False))
         before = mark_of(module)
@@ -79,6 +80,7 @@ def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[s
     Raises:
         UnknownNameError: If there is nothing of that name.
     """
+    check_module(network)
     prefixes = {module: name for name, module in network.named_modules()}
     thawed = []
     for module, parameters, _ in _selected(network, [""] if names is None else names):
@@ -126,6 +128,19 @@ def _stand_still(module: nn.Module) -> None:
 def _move_on(module: nn.Module, mode: bool) -> None:
     if module.__dict__.pop("train", None) is not None:
         module.training = mode
+
+
+def check_module(network: object) -> None:
+    """Refuse what is no module.
+
+    Raises:
+        ArgumentTypeError: Naming its type.
+    """
+    if not isinstance(network, nn.Module):
+        raise ArgumentTypeError(
+            "Argument `network` must be a torch.nn.Module, but is of type "
+            f"{type(network).__name__}."
+        )
 
 
 def check_names(names: object) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 
 from hybridopt import checks
-from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.transfer.freezing import head_of, mark_of
+from hybridopt.errors import ArgumentError
+from hybridopt.transfer.freezing import check_module, head_of, mark_of
 
 BODY_SHARE = 0.1  # of the head's rate: fine-tuning shall keep what was learned
 
@@ -45,11 +45,7 @@ def parameter_groups(
         >>> [(len(group["params"]), group["lr"]) for group in groups]
         [(2, 0.01), (2, 0.001)]
     """
-    if not isinstance(network, nn.Module):
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, but is of type "
-            f"{type(network).__name__}."
-        )
+    check_module(network)
     rate = checks.real("lr", lr, minimum=0, strict=True)
     body_rate = checks.optional_real("body_lr", body_lr, minimum=0, strict=True)
     head = head_of(network)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, ConversionError
+from hybridopt.transfer.freezing import check_module
 from hybridopt.transfer.last_layer import check_initialised
 
 MOST_NAMES = 8  # of keys in one sentence
@@ -84,6 +85,7 @@ def load_weights(
         >>> print(load_weights(network, trained.state_dict()))
         2 keys fit
     """
+    check_module(network)
     checks.boolean("strict", strict)
     check_initialised(network)
     given = _tensors(_read(state_dict) if isinstance(state_dict, str | os.PathLike) else state_dict)

@@ -15,7 +15,7 @@ from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.carrying_back import without_quantum_networks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import Executor
-from hybridopt.transfer.freezing import HEAD_NAME, check_names, thaw
+from hybridopt.transfer.freezing import HEAD_NAME, check_module, check_names, thaw
 from hybridopt.transfer.freezing import freeze as freeze_parts
 from hybridopt.transfer.heads import check_head, make_head
 from hybridopt.transfer.last_layer import LastLayer, check_initialised, find_last_layer
@@ -174,12 +174,8 @@ def _copy(network: nn.Module) -> nn.Module:
         ) from error
 
 
-def _check_network(network: object) -> None:
-    if not isinstance(network, nn.Module):
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, but is of type "
-            f"{type(network).__name__}."
-        )
+def _check_network(network: nn.Module) -> None:
+    check_module(network)
     check_initialised(network)
     if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
         raise ConversionError(

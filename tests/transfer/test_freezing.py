@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 import hybridopt as ho
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
-from hybridopt.transfer import freeze, thaw
+from hybridopt.transfer import freeze, load_weights, thaw
 
 X = torch.randn(12, 5, generator=torch.Generator().manual_seed(3))
 Y = torch.arange(12) % 3
@@ -180,3 +180,18 @@ def test_refuses_what_is_not_there(names, error, message):
     with pytest.raises(error, match=message):
         freeze(network, names)
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        freeze,
+        thaw,
+        ho.transfer,
+        lambda network: ho.parameter_groups(network, lr=0.1),
+        lambda network: load_weights(network, {}),
+    ],
+)
+def test_what_is_no_module(use):
+    with pytest.raises(ArgumentTypeError, match=r"`network` must be a torch\.nn\.Module.*type int"):
+        use(3)
