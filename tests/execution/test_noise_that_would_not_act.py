@@ -7,7 +7,7 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.circuit.library import UnitaryGate
+from qiskit.circuit.library import U1Gate, UnitaryGate
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit_aer.noise import (
     NoiseModel,
@@ -40,6 +40,13 @@ def with_free_u() -> QuantumCircuit:
     return one
 
 
+def with_free_u1() -> QuantumCircuit:
+    one = QuantumCircuit(3)
+    one.ry(W[0], 0)
+    one.append(U1Gate(W[1]), [1])  # run as p
+    return one
+
+
 def with_a_label() -> QuantumCircuit:
     one = QuantumCircuit(3)
     one.ry(W[0], 0)
@@ -58,7 +65,8 @@ def with_cswap() -> QuantumCircuit:
 
 @pytest.mark.parametrize(
     ("make", "name"),
-    [(with_free_cp, "cp"), (with_free_u, "u"), (with_a_label, "marked"), (with_cswap, "cswap"),
+    [(with_free_cp, "cp"), (with_free_u, "u"), (with_free_u1, "u1"),
+     (with_a_label, "marked"), (with_cswap, "cswap"),
      (with_a_label, "unitary")],
 )  # fmt: skip
 def test_errors_that_would_not_act_are_refused_by_name(make, name, aer_calls):
