@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
+from torch.optim import LBFGS, Optimizer
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError, TrainingError
+from hybridopt.optim import Newton
 
 DEVICES = ("cpu", "cuda", "mps")
 
@@ -18,7 +20,6 @@ def check_network(network: object) -> None:
     Raises:
         ArgumentTypeError: If it is no module.
         ArgumentError: If there is nothing to train, or a weight has no shape or is not finite.
-        TrainingError: If torch takes no gradients here.
     """
     if not isinstance(network, nn.Module):
         raise ArgumentTypeError(
@@ -46,7 +47,16 @@ def check_network(network: object) -> None:
         raise ArgumentError(
             "The network has no real floating-point parameter, only integer or complex ones."
         )
-    if torch.is_inference_mode_enabled() or not torch.is_grad_enabled():
+
+
+def check_gradients(optimizer: Optimizer) -> None:
+    """Refuse to train where torch takes no gradients; Newton and L-BFGS ask for theirs themselves.
+
+    Raises:
+        TrainingError: Under ``no_grad`` or ``inference_mode``.
+    """
+    asks = isinstance(optimizer, Newton | LBFGS)
+    if torch.is_inference_mode_enabled() or not (asks or torch.is_grad_enabled()):
         raise TrainingError(
             "Training needs gradients, but torch takes none here. Train outside of "
             "`torch.no_grad()` and `torch.inference_mode()`, and after "

@@ -16,7 +16,12 @@ from hybridopt import checks, optim
 from hybridopt.errors import ArgumentError
 from hybridopt.seeding import isolated
 from hybridopt.training import checkpoint as checkpoints
-from hybridopt.training.arguments import check_network, check_progress, checked_device
+from hybridopt.training.arguments import (
+    check_gradients,
+    check_network,
+    check_progress,
+    checked_device,
+)
 from hybridopt.training.batches import TrainingData, training_data
 from hybridopt.training.callbacks import Callback, EpochFunction, check_callbacks
 from hybridopt.training.history import History
@@ -127,6 +132,8 @@ def fit(
 
     to_come = {id(parameter) for parameter in hooks.parameters_to_come(network)}
     built = build([p for p in network.parameters() if p.requires_grad or id(p) in to_come], lr)
+    if epochs:
+        check_gradients(built)
     with _training_mode(network):
         prepared, chosen = _prepared(network, data, optimizer, batch_size, loss, seed)
         file = RunFile(checkpoint, seed=seed, auto_lr=lr == "auto")

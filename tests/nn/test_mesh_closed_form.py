@@ -52,13 +52,13 @@ def test_samples_have_the_joint_law_of_the_outcomes():
 
 
 def test_shots_that_are_drawn_together_scatter_as_single_ones():
-    y, shots, repeats = np.array([0.5, -0.3, 0.6]), 3, 4_000
+    y, shots, repeats = np.array([0.5, -0.3, 0.6]), 3, 8_000
     generator = np.random.default_rng(1)
     drawn = np.array([sampled_amplitudes(y, shots, generator) for _ in range(repeats)])
     margin = 5 / math.sqrt(repeats * shots)
     np.testing.assert_allclose(drawn.mean(0), y, rtol=0, atol=margin)
     expected = np.diag(1 - y**2)  # outcomes of two modes have the mean y_i y_j
-    np.testing.assert_allclose(shots * np.cov(drawn.T), expected, rtol=0, atol=0.1)
+    np.testing.assert_allclose(shots * np.cov(drawn.T), expected, rtol=0, atol=0.08)
 
 
 @pytest.mark.parametrize("feed", ["data", "reference"])
