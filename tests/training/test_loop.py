@@ -108,14 +108,14 @@ class Recorder:
 
     def __init__(self, executor, monkeypatch) -> None:
         self.steps: list[list[int]] = [[]]
-        original = type(executor)._next_stream
+        original = type(executor)._next_call
 
         def note(inner):
-            stream = original(inner)
-            self.steps[-1].append(stream.call)
-            return stream
+            call = original(inner)
+            self.steps[-1].append(call)
+            return call
 
-        monkeypatch.setattr(type(executor), "_next_stream", note)
+        monkeypatch.setattr(type(executor), "_next_call", note)
 
 
 @pytest.mark.parametrize("name", ["newton", "lbfgs"])
