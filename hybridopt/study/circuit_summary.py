@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from qiskit.quantum_info import SparsePauliOp
-from rich.table import Table
-from rich.text import Text
 
 from hybridopt.circuits import circuit_names, load_circuit
 from hybridopt.circuits.loading import circuit_text
 from hybridopt.circuits.observable_lines import PROBABILITIES, format_observable
 from hybridopt.nn import CircuitLayer
 
-LIST_HEADER = ("name", "qubits", "inputs", "weights", "what it is")
 FOLD = 100  # columns of a drawing in text
 
 
@@ -104,14 +101,6 @@ def summarize(name_or_path: str | os.PathLike[str]) -> CircuitSummary:
     )
 
 
-def summary_table(summary: CircuitSummary) -> Table:
-    """Its facts for people."""
-    table = Table(title=summary.name, show_header=False, box=None, padding=(0, 1, 0, 0))
-    for word, value in summary.facts():
-        table.add_row(Text(word, style="dim"), Text(value))
-    return table
-
-
 def gallery_dicts() -> list[dict[str, Any]]:
     """The gallery for machines, a dict a circuit."""
     result = []
@@ -127,17 +116,6 @@ def gallery_dicts() -> list[dict[str, Any]]:
             }
         )
     return result
-
-
-def gallery_table() -> Table:
-    """The gallery for people."""
-    table = Table(title="The gallery of circuits", box=None, padding=(0, 1, 0, 0))
-    for header in LIST_HEADER:
-        numeric = header in {"qubits", "inputs", "weights"}
-        table.add_column(header, justify="right" if numeric else "left", no_wrap=header == "name")
-    for row in gallery_dicts():
-        table.add_row(*(Text(str(value)) for value in row.values()))
-    return table
 
 
 def _in_words(observables: Sequence[SparsePauliOp] | None) -> tuple[str, ...]:

@@ -143,8 +143,8 @@ def test_an_unforeseen_error_is_not_hidden(monkeypatch):
     def broken(*arguments, **options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("hybridopt.cli.run_main_job", broken)
-    monkeypatch.setattr("hybridopt.cli.output_folder", lambda path: path)
+    monkeypatch.setattr("hybridopt.cli.run.run_main_job", broken)
+    monkeypatch.setattr("hybridopt.cli.run.output_folder", lambda path: path)
     monkeypatch.setattr(sys, "argv", ["hybridopt", *SMALL])
     with pytest.raises(ZeroDivisionError):
         main()
@@ -154,7 +154,7 @@ def test_ctrl_c_has_the_code_of_the_shell(monkeypatch, capsys, tmp_path):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hybridopt.cli.run_main_job", interrupted)
+    monkeypatch.setattr("hybridopt.cli.run.run_main_job", interrupted)
     code, _, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path)
     assert code == INTERRUPTED
     assert "Interrupted; nothing was written." in err

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hybridopt.bridges import BRIDGES
+from hybridopt.cli.options import Json
 from hybridopt.data import dataset_names
 from hybridopt.study.converting import Change, Conversion, ConversionSettings, convert
 
@@ -43,9 +44,7 @@ def convert_file(
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn without data.")] = 0,
     qpy: Annotated[Path | None, typer.Option(help="Write the circuit as QPY, too.")] = None,
     qasm: Annotated[Path | None, typer.Option(help="Write it as OpenQASM 3, too.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for machines, and nothing else.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Carry a saved network into a circuit file, or back, and say what that changed.
 

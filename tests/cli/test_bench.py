@@ -9,9 +9,9 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from hybridopt.bench import options, plan
+from hybridopt.bench import plan
 from hybridopt.bench.machine import commit, machine, versions
-from hybridopt.cli import app, main
+from hybridopt.cli import app, bench_options, main
 from hybridopt.errors import ArgumentError
 
 SMALL = ["bench", "--problem", "ladder:2-2-2", "--repetitions", "2"]
@@ -152,7 +152,7 @@ def test_errors_are_one_line_before_anything_runs(
 
 def test_lists():
     given = dict.fromkeys(["problems", "circuits", "methods", "devices", "precisions", "peer"])
-    made = options.simulator_settings(
+    made = bench_options.simulator_settings(
         **given, gradients=["adjoint, spsa", "adjoint"], batches=["1,2", "2"], shots=["exact,5"],
         repetitions=None, seed=3, peers=False, max_seconds=None, quick=False,
     )  # fmt: skip
@@ -160,7 +160,7 @@ def test_lists():
     assert (made.batches, made.shots, made.seed) == ((1, 2), (None, 5), 3)
     assert (made.methods, made.devices) == (("automatic",), ("CPU",))
     with pytest.raises(ArgumentError, match="An empty item"):
-        options.simulator_settings(
+        bench_options.simulator_settings(
             **given, gradients=[""], batches=None, shots=None, repetitions=None, seed=0,
             peers=False, max_seconds=None, quick=False,
         )  # fmt: skip

@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from hybridopt.cli.ending import INTERRUPTED
+from hybridopt.cli.options import Json
 from hybridopt.data import dataset_names
 from hybridopt.execution import AerExecutor
 from hybridopt.study.comparison import Study, Table, compare
 from hybridopt.study.comparison.budget import DEFAULT_EPOCHS
 from hybridopt.study.comparison.tuning import DEFAULT_TRIALS
 from hybridopt.study.comparison.workers import default_workers
-
-INTERRUPTED = 130  # the shell's code for Ctrl-C
 
 
 def compare_methods(
@@ -65,9 +65,7 @@ def compare_methods(
     output: Annotated[
         Path, typer.Option(help="Folder for runs, study.json and report.html.")
     ] = Path("results/compare"),
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for machines, and nothing else.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare ways to train a network: same data, budget and tuning, over several seeds.
 

@@ -1,0 +1,28 @@
+"""The command `hybridopt devices`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from hybridopt.cli.options import Json
+from hybridopt.execution import available_devices
+
+
+def show_devices(as_json: Json = False) -> None:
+    """Show which devices this build of Aer can use, and how to change the build."""
+    names = available_devices()
+    content: dict[str, Any] = {"devices": list(names), "gpu": "GPU" in names}
+    if as_json:
+        sys.stdout.write(json.dumps(content) + "\n")
+        return
+    console = Console()
+    console.print(f"Aer devices: {', '.join(names)}")
+    if "GPU" not in names:
+        console.print(
+            "For the GPU (Linux, CUDA), replace the package: `pip uninstall qiskit-aer`, then "
+            "`pip install qiskit-aer-gpu`. Both hold the same files, so only one may be there."
+        )

@@ -1,0 +1,87 @@
+"""The command `hybridopt run`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hybridopt.cli.ending import interruptible
+from hybridopt.cli.options import Json
+from hybridopt.data import dataset_names
+from hybridopt.files import output_folder
+from hybridopt.optim import OPTIMIZERS
+from hybridopt.study import RunOutcome, RunSettings, run_main_job, write_report
+from hybridopt.study.report import results_dict, table_rows
+
+
+def run_job(
+    data: Annotated[str, typer.Option(help=f"Dataset: {', '.join(dataset_names())}.")] = "digits",
+    network: Annotated[
+        str,
+        typer.Option(help="`mlp:64-20-10`, `file.py:function`, or `auto` (20 hidden units)."),
+    ] = "auto",
+    optimizer: Annotated[str, typer.Option(help=f"{', '.join(OPTIMIZERS)}.")] = "adam",
+    start_epochs: Annotated[int, typer.Option(help="Classical epochs before the circuit.")] = 1,
+    epochs: Annotated[int, typer.Option(help="Epochs on the circuit.")] = 5,
+    fine_tuning_epochs: Annotated[int, typer.Option(help="Classical epochs after it.")] = 5,
+    shots: Annotated[
+        int | None, typer.Option(help="Shots a setting; without, exact simulation.")
+    ] = None,
+    shots_per_weight: Annotated[
+        int | None, typer.Option(help="Shots a setting, in multiples of the weights' places.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of data, weights, order and shots.")] = 0,
+    output: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("results/run"),
+    as_json: Json = False,
+) -> None:
+    """Train a network, carry it into a circuit, train it there, carry it back and fine-tune it."""
+    settings = RunSettings(
+        data=data,
+        network=network,
+        optimizer=optimizer,
+        start_epochs=start_epochs,
+        epochs=epochs,
+        fine_tuning_epochs=fine_tuning_epochs,
+        shots=shots,
+        shots_per_weight=shots_per_weight,
+        seed=seed,
+    )
+    output_folder(output)
+    with interruptible():
+        outcome = run_main_job(settings, progress=not as_json)
+    page = write_report(outcome, output)
+    if as_json:
+        sys.stdout.write(json.dumps(results_dict(outcome), indent=2) + "\n")
+    else:
+        _show(outcome, page)
+
+
+def _show(outcome: RunOutcome, page: Path) -> None:
+    header, rows = table_rows(outcome)
+    table = Table(
+        title=f"{outcome.data.name}: a network into a circuit and back",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    for position, name in enumerate(header):
+        table.add_column(name, justify="right" if position else "left", no_wrap=position == 0)
+    for position, row in enumerate(rows):
+        if position == len(outcome.stages):
+            table.add_row()
+            table.add_row("controls", style="italic dim")
+        table.add_row(*row, style="bold" if position == len(outcome.stages) - 1 else None)
+    console = Console()
+    console.print(table)
+    console.print(
+        "On the test part, one seed. numbers: what is trained. change: the largest change of a "
+        "weight at the conversion, as the circuit reads it.\nNo quantum speed-up: without shots "
+        "the circuit equals the formula of the twin.",
+        style="dim",
+    )
+    console.print(f"{outcome.seconds:.0f} s in all. Report: {page}", soft_wrap=True)
