@@ -17,6 +17,7 @@ from hybridopt.cli.convert import convert_file
 from hybridopt.cli.devices import show_devices
 from hybridopt.cli.draw import draw_network
 from hybridopt.cli.run import run_job
+from hybridopt.cli.train import train_network
 from hybridopt.errors import HybridOptError
 
 app = typer.Typer(
@@ -43,6 +44,7 @@ def _root(
 
 
 app.command("run")(run_job)
+app.command("train")(train_network)
 app.command("compare")(compare_methods)
 app.command("convert")(convert_file)
 app.command("draw")(draw_network)

@@ -36,7 +36,7 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--help"], ["run", "devices", "--version"]),
+        (["--help"], ["run", "train", "devices", "--version"]),
         (["run", "--help"], ["--data", "--network", "--optimizer", "--epochs", "--shots", "--seed",
                              "--output", "--json", "iris", "newton"]),
         (["devices", "--help"], ["--json"]),

@@ -1,0 +1,182 @@
+"""The command `hybridopt train`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import hybridopt as ho
+from hybridopt.cli import main
+from hybridopt.study.network_spec import build_network
+from hybridopt.training.loop import Training
+
+SMALL = ["train", "--data", "iris", "--network", "mlp:4-5-3", "--epochs", "2"]
+INTERRUPTED = 130
+
+
+def entry_point(monkeypatch, capsys, *arguments):
+    """Exit code, standard output and standard error of the installed command."""
+    monkeypatch.setattr(sys, "argv", ["hybridopt", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def accuracy(network, seed=0):
+    test = ho.load_dataset("iris", seed=seed).test
+    return float((network(test.x).argmax(1) == test.y).double().mean())
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+
+
+def test_on_torch_it_is_fit(tmp_path, monkeypatch, capsys, aer_calls):
+    code, out, err = entry_point(
+        monkeypatch, capsys, *SMALL, "--optimizer", "sgd", "--lr", 0.3, "--batch-size", 10,
+        "--scheduler", "linear", "--seed", 4, "--output", tmp_path, "--json",
+    )  # fmt: skip
+    assert (code, err, aer_calls) == (0, "", [])
+    content = json.loads(out)
+    assert content == json.loads((tmp_path / "history.json").read_text("utf-8"))
+    assert content["num_trainable"] == 43
+    network = mlp()
+    network.load_state_dict(torch.load(tmp_path / "network.pt", weights_only=True))
+    records = content["history"]["records"]
+    assert accuracy(network, seed=4) == pytest.approx(records[-1]["metric"])
+    again = build_network("mlp:4-5-3", None, seed=4)
+    data = ho.load_dataset("iris", seed=4)
+    history = ho.fit(
+        again, data, optimizer="sgd", lr=0.3, epochs=2, batch_size=10, scheduler="linear", seed=4
+    )
+    assert history.train_loss == [record["train_loss"] for record in records]
+    torch.testing.assert_close(again.state_dict(), network.state_dict(), rtol=0, atol=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "history.json", "network.pt", "training.png",
+    ]  # fmt: skip
+
+
+def test_into_circuits_and_on_from_their_file(tmp_path, monkeypatch, capsys, aer_calls):
+    first, second = tmp_path / "first", tmp_path / "second"
+    bridge = ["--bridge", "memory", "--option", "scale=0.3", "--shots", "500", "--lr", "0.1"]
+    code, out, _ = entry_point(monkeypatch, capsys, *SMALL, *bridge, "--output", first, "--json")
+    assert code == 0
+    assert len(aer_calls) > 0
+    spent = json.loads(out)["history"]["records"][-1]
+    assert spent["shots"] == 500 * spent["settings"] > 0
+    quantum = ho.load(first / "network.ho")
+    assert (quantum.bridge.scale, quantum.executor.shots) == (0.3, 500)
+    plain = torch.load(first / "network.pt", weights_only=True)
+    torch.testing.assert_close(dict(ho.to_classical(quantum).state_dict()), dict(plain))
+    start = ["--network", "auto", "--start", first / "network.ho", "--shots", "70"]
+    code, out, _ = entry_point(monkeypatch, capsys, *SMALL, *start, "--output", second, "--json")
+    assert code == 0
+    trained = ho.load(second / "network.ho")
+    assert trained.executor.shots == 70
+    assert not torch.equal(trained.angles, quantum.angles)
+
+
+def test_from_weights_it_starts_there(tmp_path, monkeypatch, capsys):
+    network = mlp()
+    torch.save(network.state_dict(), tmp_path / "start.pt")
+    arguments = ["--start", tmp_path / "start.pt", "--epochs", "0", "--bridge", "mesh"]
+    code, _, err = entry_point(
+        monkeypatch, capsys, *SMALL, *arguments, "--gradient", "adjoint", "--output", tmp_path
+    )
+    assert (code, err) == (0, "")
+    found = torch.load(tmp_path / "network.pt", weights_only=True)
+    torch.testing.assert_close(dict(found), dict(network.state_dict()), rtol=0, atol=1e-6)
+    assert ho.load(tmp_path / "network.ho").bridge_name == "mesh"
+
+
+def test_people_see_a_table_and_the_files(tmp_path, monkeypatch, capsys):
+    arguments = ["--epochs", "15", "--lr", "auto", "--output", tmp_path]
+    code, out, err = entry_point(monkeypatch, capsys, *SMALL, *arguments)
+    assert (code, err) == (0, "")
+    for words in ("test accuracy", "The last 12 of 15 epochs", "Ended: all epochs are done",
+                  "Learning rate", f"Written: {tmp_path / 'network.pt'}"):  # fmt: skip
+        assert words in out
+    assert "\n    3 " not in out
+    assert "\n    4 " in out
+
+
+def test_a_checkpoint_goes_on(tmp_path, monkeypatch, capsys):
+    def train(epochs, folder, *more):
+        arguments = [*SMALL[:-1], epochs, "--output", tmp_path / folder, "--json", *more]
+        return json.loads(entry_point(monkeypatch, capsys, *arguments)[1])["history"]["records"]
+
+    whole = train(4, "whole")
+    checkpoint = ["--checkpoint", tmp_path / "run.ckpt"]
+    train(2, "cut", *checkpoint)
+    resumed = train(4, "cut", *checkpoint)
+    assert [r["train_loss"] for r in resumed] == [r["train_loss"] for r in whole]
+
+
+def test_ctrl_c_keeps_what_was_trained(tmp_path, monkeypatch, capsys):
+    epoch = Training._epoch
+
+    def interrupted(self, *arguments):
+        if len(self.history) == 1:
+            raise KeyboardInterrupt
+        return epoch(self, *arguments)
+
+    monkeypatch.setattr(Training, "_epoch", interrupted)
+    code, out, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path, "--json")
+    assert code == INTERRUPTED
+    assert f"epochs that were finished: 1. What was trained is in {tmp_path}" in " ".join(
+        err.split()
+    )
+    assert json.loads(out)["history"]["status"] == "interrupted"
+    network = mlp()
+    network.load_state_dict(torch.load(tmp_path / "network.pt", weights_only=True))
+    assert accuracy(network) == json.loads(out)["history"]["records"][0]["metric"]
+
+
+@pytest.fixture
+def circuit_file(tmp_path):
+    return ho.save(ho.to_quantum(mlp()), tmp_path / "circuit.ho")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "irsi"], "Did you mean 'iris'"),
+        (["--bridge", "memroy"], "Did you mean 'memory'"),
+        (["--optimizer", "adma"], "Did you mean 'adagrad' or 'adam'"),
+        (["--scheduler", "cosin"], "cosine"),
+        (["--bridge", "mesh", "--gradient", "adjiont"], "Did you mean 'adjoint'"),
+        (["--gradient", "adjoint"], "--gradient is for circuits: say which by --bridge."),
+        (["--option", "form=full"], "--option is for circuits"),
+        (["--shots", "10"], "--shots is for circuits"),
+        (["--bridge", "memory", "--shots", "0"], "`shots` must be 1 or more"),
+        (["--bridge", "memory", "--option", "form"], "key=value"),
+        (["--lr", "fast"], "`lr` must be a number or `auto`, but is 'fast'"),
+        (["--lr", "-1"], "`lr` must be more than 0"),
+        (["--batch-size", "some"], "must be a whole number, `all` or `auto`, but is 'some'"),
+        (["--batch-size", "0"], "`batch_size`"),
+        (["--epochs", "-1"], "`epochs` must be 0 or more"),
+        (["--seed", "-1"], "`seed` must be 0 or more"),
+        (["--start", "none.pt"], "There is no file none.pt"),
+        (["--network", "mlp:3-3"], "takes 3 features"),
+        (["--start", "{circuit}", "--bridge", "mesh"], "holds a network in its circuits already"),
+        (["--start", "{circuit}", "--network", "mlp:4-7-3"], "holds another network"),
+        (["--start", "{circuit}", "--gradient", "spsa"], "--gradient is for circuits"),
+    ],
+)  # fmt: skip
+def test_our_errors_are_one_line(
+    options, message, circuit_file, tmp_path, monkeypatch, capsys, aer_calls
+):
+    given = [option.replace("{circuit}", str(circuit_file)) for option in options]
+    arguments = [*SMALL, *given, "--output", tmp_path / "out"]
+    code, out, err = entry_point(monkeypatch, capsys, *arguments)
+    assert (code, out, aer_calls, err.count("\n")) == (2, "", [], 1)
+    assert err.startswith("Error: ")
+    assert message in err
+    assert not (tmp_path / "out" / "network.pt").exists()
