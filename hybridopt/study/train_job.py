@@ -81,7 +81,7 @@ class TrainSettings:
                 f"{self.start} holds a network in its circuits already. Leave out --bridge, or "
                 "carry it back first: `hybridopt convert`."
             )
-        needs_bridge = {"--option": self.options, "--gradient": self.gradient}
+        needs_bridge: dict[str, object] = {"--option": self.options, "--gradient": self.gradient}
         if not in_circuits:
             needs_bridge["--shots"] = self.shots
         for option, value in needs_bridge.items():
