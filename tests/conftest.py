@@ -48,6 +48,7 @@ PUBLIC_DOORS = (
     "hybridopt.nn.circuit_layer",
     "hybridopt.nn.dressed",
     "hybridopt.nn.fourier_series",
+    "hybridopt.nn.module_check",
     "hybridopt.optim.newton",
     "hybridopt.optim.registry",
     "hybridopt.qiskit_ml.conversion",

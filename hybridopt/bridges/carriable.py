@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from hybridopt.bridges.quantum_network import QuantumNetwork
-from hybridopt.errors import ArgumentTypeError, ConversionError
+from hybridopt.errors import ConversionError
+from hybridopt.nn.module_check import check_module
 
 REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -19,11 +20,8 @@ def check_network(network: object) -> None:
         ArgumentTypeError: If it is no torch module.
         ConversionError: With the name of the parameter that is in the way.
     """
-    if not isinstance(network, nn.Module):
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, but is of type "
-            f"{type(network).__name__}."
-        )
+    check_module(network)
+    assert isinstance(network, nn.Module)
     if any(isinstance(module, QuantumNetwork) for module in network.modules()):
         raise ConversionError(
             "The network contains a circuit already. Carry it back with `to_classical` first."

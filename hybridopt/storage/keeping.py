@@ -11,6 +11,7 @@ from torch import nn
 from hybridopt.errors import ArgumentTypeError, CheckpointError, HybridOptError
 from hybridopt.execution import Executor
 from hybridopt.files import check_writable
+from hybridopt.nn.module_check import check_module
 from hybridopt.storage.archive import FIRST, read_archive, write_archive
 from hybridopt.storage.loading import Loading, check_versions
 from hybridopt.storage.saving import Saving
@@ -47,7 +48,7 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
         >>> torch.equal(again(x), quantum(x))
         True
     """
-    _check_module("module", module)
+    check_module(module, "module")
     _check_path(path)
     check_writable(path)
     return write_archive(path, Saving(module).members())
@@ -90,7 +91,7 @@ def load(
     """
     _check_path(path)
     if network is not None:
-        _check_module("network", network)
+        check_module(network)
     if executor is not None and not isinstance(executor, Executor):
         raise ArgumentTypeError(
             "Argument `executor` must be an executor such as AerExecutor(), or None, but is of "
@@ -109,13 +110,6 @@ def load(
             f"({type(error).__name__}: {error}). Save the network again, or load it with the "
             "version that wrote the file."
         ) from error
-
-
-def _check_module(name: str, module: object) -> None:
-    if not isinstance(module, nn.Module):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be a torch.nn.Module, but is of type {type(module).__name__}."
-        )
 
 
 def _check_path(path: object) -> None:

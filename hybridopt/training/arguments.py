@@ -9,6 +9,7 @@ from torch.optim import LBFGS, Optimizer
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError, TrainingError
+from hybridopt.nn.module_check import check_module
 from hybridopt.optim import Newton
 
 DEVICES = ("cpu", "cuda", "mps")
@@ -21,11 +22,8 @@ def check_network(network: object) -> None:
         ArgumentTypeError: If it is no module.
         ArgumentError: If there is nothing to train, or a weight has no shape or is not finite.
     """
-    if not isinstance(network, nn.Module):
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, but is of type "
-            f"{type(network).__name__}."
-        )
+    check_module(network)
+    assert isinstance(network, nn.Module)
     parameters = list(network.parameters())
     if not any(parameter.requires_grad for parameter in parameters):
         what = "has frozen parameters only" if parameters else "has no parameters"
@@ -49,8 +47,11 @@ def check_network(network: object) -> None:
         )
 
 
-def check_gradients(optimizer: Optimizer) -> None:
+def check_gradients(optimizer: Optimizer | None = None) -> None:
     """Refuse to train where torch takes no gradients; Newton and L-BFGS ask for theirs themselves.
+
+    Args:
+        optimizer: Which will train; None where there are several.
 
     Raises:
         TrainingError: Under ``no_grad`` or ``inference_mode``.

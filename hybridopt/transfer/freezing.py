@@ -10,6 +10,7 @@ from torch import nn
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.nn.module_check import check_module
 
 HEAD_NAME = "_transfer_head"  # on a transferred network: the name of its head
 MARK = "_frozen"  # on a module with something frozen in it
@@ -128,19 +129,6 @@ def _stand_still(module: nn.Module) -> None:
 def _move_on(module: nn.Module, mode: bool) -> None:
     if module.__dict__.pop("train", None) is not None:
         module.training = mode
-
-
-def check_module(network: object) -> None:
-    """Refuse what is no module.
-
-    Raises:
-        ArgumentTypeError: Naming its type.
-    """
-    if not isinstance(network, nn.Module):
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, but is of type "
-            f"{type(network).__name__}."
-        )
 
 
 def check_names(names: object) -> list[str]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, ConversionError
-from hybridopt.transfer.freezing import check_module
+from hybridopt.nn.module_check import check_module
 from hybridopt.transfer.last_layer import check_initialised
 
 MOST_NAMES = 8  # of keys in one sentence

@@ -133,7 +133,7 @@ def test_arguments(arguments, error, message, make_quantum, aer_calls):
     ("network", "error", "message"),
     [
         (lambda x: x, ArgumentTypeError, "must be a torch.nn.Module, but is of type function"),
-        (nn.Linear, ArgumentTypeError, "must be a torch.nn.Module, but is of type type"),
+        (nn.Linear, ArgumentTypeError, "must be a torch.nn.Module, but is the class Linear itself"),
         (None, ArgumentTypeError, "must be a torch.nn.Module, but is of type NoneType"),
         (nn.Tanh(), ArgumentError, "Tanh has no parameters, so there is nothing to train"),
         (nn.Linear(3, 3).requires_grad_(False), ArgumentError, "Linear has frozen parameters only"),

@@ -17,6 +17,7 @@ _SPELLINGS = {
     "s": "seconds",
 }
 _AMOUNT = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:e\+?[0-9]+)?)\s*([A-Za-z]+)\s*")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # commas within a number, as `str` writes them
 DEFAULT_EPOCHS = 5
 
 
@@ -111,7 +112,7 @@ class Budget:
 
 def _read(text: str) -> dict[str, float]:
     limits: dict[str, float] = {}
-    for piece in text.split(","):
+    for piece in _THOUSANDS.sub("", text).split(","):
         match = _AMOUNT.fullmatch(piece)
         if match is None:
             raise ArgumentError(

@@ -26,6 +26,7 @@ from hybridopt.study.comparison.study import Study
 from hybridopt.study.comparison.tuning import DEFAULT_TRIALS, Tuning
 from hybridopt.study.comparison.workers import default_workers
 from hybridopt.study.made_with import made_with
+from hybridopt.training.arguments import check_gradients
 from hybridopt.training.loop import executors_of
 
 
@@ -101,6 +102,7 @@ def compare(
         DataError: If the samples cannot be trained on or do not fit the network.
         ConversionError: If a bridge cannot carry the network.
         CheckpointError: If a stored run is damaged.
+        TrainingError: Where gradients are switched off (``no_grad``).
         KeyboardInterrupt: On Ctrl-C; finished runs are in ``output``.
 
     Example:
@@ -111,6 +113,7 @@ def compare(
         ('adam', 4)
     """
     began = time.perf_counter()
+    check_gradients()
     chosen = _methods(methods, batch_size)
     check_network_source(network)
     plan = Plan(

@@ -26,7 +26,8 @@ def test_spellings(value, expected):
 def test_in_words_and_back():
     budget = Budget(epochs=3, seconds=0.5, settings=12_345, shots=1_000_000)
     assert str(budget) == "3 epochs, 0.5 seconds, 12,345 settings, 1,000,000 shots"
-    assert Budget.of(str(Budget(epochs=1, seconds=0.5))) == Budget(epochs=1, seconds=0.5)
+    assert Budget.of(str(budget)) == budget
+    assert Budget.of("10 epochs,100 shots") == Budget(epochs=10, shots=100)
     assert str(Budget(epochs=1)) == "1 epoch"
 
 

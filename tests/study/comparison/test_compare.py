@@ -20,6 +20,7 @@ from hybridopt.errors import (
     DataError,
     HybridOptError,
     OutputError,
+    TrainingError,
     UnknownNameError,
 )
 from hybridopt.study.comparison import plan as plans
@@ -368,3 +369,9 @@ def test_regression_and_pairs():
     assert [run.test_metric for run in study.runs_of("newton")] == pytest.approx([1.0, 1.0])
     assert study.recommend("time", at_least=0.99).method == "newton"
     assert "R²" in study.table().header[1]
+
+
+def test_without_gradients_nothing_is_compared(aer_calls):
+    with torch.no_grad(), pytest.raises(TrainingError, match="Training needs gradients"):
+        ho.compare(**QUICK, methods=["adam", "memory+adam"])
+    assert aer_calls == []

@@ -1,0 +1,32 @@
+"""What is no network is refused in the same words everywhere."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+import hybridopt as ho
+from hybridopt.errors import ArgumentTypeError
+from hybridopt.transfer import freeze
+
+DOORS = {
+    "fit": lambda network: ho.fit(network, "iris"),
+    "to_quantum": ho.to_quantum,
+    "transfer": lambda network: ho.transfer(network, num_outputs=2),
+    "parameter_groups": lambda network: ho.parameter_groups(network, lr=0.1),
+    "freeze": freeze,
+}
+
+
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("mlp", "Argument `network` must be a torch.nn.Module, but is of type str"),
+        (nn.Tanh, r"but is the class Tanh itself. Make one of it: Tanh\(...\)"),
+    ],
+)
+def test_refused(door, given, message, aer_calls):
+    with pytest.raises(ArgumentTypeError, match=message):
+        door(given)
+    assert aer_calls == []
