@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from hybridopt import checks, optim
 from hybridopt.errors import ArgumentError
+from hybridopt.nn.standing_still import stands_still
 from hybridopt.seeding import isolated
 from hybridopt.training import checkpoint as checkpoints
 from hybridopt.training.arguments import (
@@ -225,12 +226,17 @@ def _trained(optimizer: Optimizer) -> list[nn.Parameter]:
 
 @contextmanager
 def _training_mode(network: nn.Module) -> Iterator[None]:
-    """Training mode for a network in eval mode; a network that trains keeps its parts' modes."""
+    """Training mode for a network in eval mode; a network that trains keeps its parts' modes.
+
+    What a callback freezes or thaws on the way keeps the mode that this gives it.
+    """
     modes = {module: module.training for module in network.modules()}
+    still = {module for module in modes if stands_still(module)}
     if not network.training:
         network.train()
     try:
         yield
     finally:
         for module, mode in modes.items():
-            module.training = mode
+            thawed = module in still and not stands_still(module)
+            module.training = not stands_still(module) and (modes[network] if thawed else mode)

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from torch import nn
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.nn.module_check import check_module
-
-HEAD_NAME = "_transfer_head"  # on a transferred network: the name of its head
-MARK = "_frozen"  # on a module with something frozen in it
-
-
-class Frozen(NamedTuple):
-    """What `freeze` did to one module, so that `thaw` undoes that and nothing else.
-
-    Attributes:
-        parameters: Names of its own parameters that were trainable.
-        whole: Whether the module is frozen as a whole, its statistics included.
-    """
-
-    parameters: tuple[str, ...] = ()
-    whole: bool = False
+from hybridopt.nn.standing_still import MARK, Frozen, head_of, mark_of, move_on, stand_still
 
 
 def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
@@ -65,7 +49,7 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
         )
         setattr(module, MARK, mark)
         if mark.whole:
-            _stand_still(module)
+            stand_still(module)
 
 
 def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[str]:
@@ -91,44 +75,10 @@ def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[s
             module.get_parameter(name).requires_grad_(True)
             thawed.append(f"{prefixes[module]}.{name}".strip("."))
         if moving or (mark.whole and not mark.parameters):
-            _move_on(module, network.training)
+            move_on(module, network.training)
             left = tuple(name for name in mark.parameters if name not in moving)
             setattr(module, MARK, Frozen(left, whole=False))
     return thawed
-
-
-def mark_of(module: nn.Module) -> Frozen:
-    """What `freeze` has done to a module so far."""
-    mark: Frozen = getattr(module, MARK, Frozen())
-    return mark
-
-
-@dataclass(frozen=True, eq=False)
-class StandsStill:
-    """In the place of a frozen module's `train`: what is in it may train, itself does not.
-
-    An attribute of the one module, not a subclass, so that the module stays of its class; an object
-    that is copied and pickled with it, as a function of it would not be.
-    """
-
-    module: nn.Module
-
-    def __call__(self, mode: bool = True) -> nn.Module:
-        """What `nn.Module.train` does, but for the module itself."""
-        type(self.module).train(self.module, mode)
-        self.module.training = False
-        return self.module
-
-
-def _stand_still(module: nn.Module) -> None:
-    if any(True for _ in module.buffers(recurse=False)):
-        module.training = False
-        module.__dict__["train"] = StandsStill(module)
-
-
-def _move_on(module: nn.Module, mode: bool) -> None:
-    if module.__dict__.pop("train", None) is not None:
-        module.training = mode
 
 
 def check_names(names: object) -> list[str]:
@@ -148,15 +98,6 @@ def check_names(names: object) -> list[str]:
                 f"Argument `freeze` must hold names of layers or parameters, but holds {name!r}."
             )
     return list(names)
-
-
-def head_of(network: nn.Module) -> nn.Module | None:
-    """The head that `transfer` gave to a network, or to a part of it."""
-    for module in network.modules():
-        name = getattr(module, HEAD_NAME, None)
-        if name is not None:
-            return module.get_submodule(name)
-    return None
 
 
 def body_names(network: nn.Module) -> list[str]:

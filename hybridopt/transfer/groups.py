@@ -9,7 +9,7 @@ from torch import nn
 from hybridopt import checks
 from hybridopt.errors import ArgumentError
 from hybridopt.nn.module_check import check_module
-from hybridopt.transfer.freezing import head_of, mark_of
+from hybridopt.nn.standing_still import head_of, mark_of
 
 BODY_SHARE = 0.1  # of the head's rate: fine-tuning shall keep what was learned
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError
+from hybridopt.nn.standing_still import mark_of
 from hybridopt.training import Callback
-from hybridopt.transfer.freezing import check_names, mark_of, thaw
+from hybridopt.transfer.freezing import check_names, thaw
 
 if TYPE_CHECKING:
     from hybridopt.training import EpochRecord, History

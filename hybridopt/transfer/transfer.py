@@ -16,7 +16,8 @@ from hybridopt.bridges.carrying_back import without_quantum_networks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import Executor
 from hybridopt.nn.module_check import check_module
-from hybridopt.transfer.freezing import HEAD_NAME, check_names, thaw
+from hybridopt.nn.standing_still import HEAD_NAME
+from hybridopt.transfer.freezing import check_names, thaw
 from hybridopt.transfer.freezing import freeze as freeze_parts
 from hybridopt.transfer.heads import check_head, make_head
 from hybridopt.transfer.last_layer import LastLayer, check_initialised, find_last_layer

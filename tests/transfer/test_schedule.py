@@ -8,6 +8,7 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError, UnknownNameError
+from hybridopt.transfer import freeze
 
 X = torch.randn(12, 3, generator=torch.Generator().manual_seed(3))
 Y = torch.arange(12) % 4
@@ -112,3 +113,19 @@ def test_refuses_names_before_anything_is_trained():
     with pytest.raises(UnknownNameError, match="Unknown layer or parameter '7'"):
         ho.fit(network, (X, Y), callbacks=[ho.Thaw({3: ["7"]})])
     assert torch.equal(network[5].weight, before)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_thawed_normalisation_has_the_mode_of_its_network_afterwards(training):
+    network = target().train(training)
+    ho.fit(network, (X, Y), epochs=3, callbacks=[ho.Thaw({1: ["0"], 2: ["1"]})])
+    assert network[1].training is training
+    seen = int(network[1].num_batches_tracked)
+    ho.fit(network, (X, Y), epochs=1)
+    assert int(network[1].num_batches_tracked) == seen + 1
+
+
+def test_what_a_callback_freezes_stands_still_afterwards():
+    network = ho.transfer(target(), freeze="none").train()
+    ho.fit(network, (X, Y), epochs=2, callbacks=[lambda _, n: freeze(n)])
+    assert not network[1].training
