@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from hybridopt import checks
+from hybridopt.bridges.weight_network import WeightNetwork
 from hybridopt.errors import ArgumentError
 from hybridopt.nn.module_check import check_module
 from hybridopt.nn.standing_still import head_of, mark_of
@@ -18,6 +19,9 @@ def parameter_groups(
     network: nn.Module, *, lr: float, body_lr: float | None = None
 ) -> list[dict[str, Any]]:
     """The head's parameters at one learning rate, the body's at another, for any torch optimizer.
+
+    Angles that make weights of the head alone are the head's, as those of a network whose body was
+    frozen when `to_quantum` carried it.
 
     What is frozen is in the body's group all the same: optimizers pass over parameters without
     gradient, and train them from the moment in which they are thawed (`Thaw`). What was frozen in
@@ -32,7 +36,8 @@ def parameter_groups(
         One or two groups, as constructors of optimizers take them.
 
     Raises:
-        ArgumentError: If the network has no head that `transfer` made, or a rate is not positive.
+        ArgumentError: If the network has no head that `transfer` made, angles mix head and body, or
+            a rate is not positive.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -56,7 +61,7 @@ def parameter_groups(
             "parameters cannot be told apart. Make the groups by hand: "
             '[{"params": ..., "lr": ...}, ...].'
         )
-    in_head = {id(parameter) for parameter in head.parameters()}
+    in_head = {id(parameter) for parameter in head.parameters()} | _made_for(head, network)
     frozen_for_now = {
         id(module.get_parameter(name))
         for module in network.modules()
@@ -69,3 +74,28 @@ def parameter_groups(
         {"params": [p for p in trained if id(p) not in in_head], "lr": body_rate},
     ]
     return [group for group in groups if group["params"]]
+
+
+def _made_for(head: nn.Module, network: nn.Module) -> set[int]:
+    """The parameters of circuits that make weights of the head, by id; they must make no others."""
+    inside, found = set(head.modules()), set()
+    for circuit in network.modules():
+        if not isinstance(circuit, WeightNetwork) or circuit in inside:
+            continue
+        names = [name for slot in circuit.layout.slots for name in slot.names]
+        of_head = [_owner(circuit.network, name) in inside for name in names]
+        if any(of_head) and not all(of_head):
+            raise ArgumentError(
+                f"The parameters of the {circuit.bridge_name} network make `{names[0]}` and the "
+                "other weights of head and body together, so they have no rates of their own. Give "
+                "the optimizer one rate, or carry the head alone: "
+                f'transfer(..., head="{circuit.bridge_name}").'
+            )
+        if any(of_head):
+            shell = {id(parameter) for parameter in circuit.network.parameters()}
+            found |= {id(parameter) for parameter in circuit.parameters()} - shell
+    return found
+
+
+def _owner(network: nn.Module, parameter: str) -> nn.Module:
+    return network.get_submodule(parameter.rpartition(".")[0])

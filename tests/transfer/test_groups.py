@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import hybridopt as ho
+from hybridopt.bridges import BRIDGES
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 X = torch.randn(7, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
@@ -74,3 +75,22 @@ def test_a_head_alone_is_one_group():
 def test_refusals(arguments, error, message):
     with pytest.raises(error, match=message):
         ho.parameter_groups(**arguments)
+
+
+@pytest.mark.parametrize("bridge", BRIDGES)
+def test_angles_that_make_the_head_alone_are_the_heads(bridge):
+    quantum = ho.to_quantum(ho.transfer(source(), num_outputs=3), bridge)
+    head, body = ho.parameter_groups(quantum, lr=0.1)
+    trained = [id(p) for p in quantum.parameters() if p.requires_grad]
+    assert [id(p) for p in head["params"]] == trained
+    assert head["lr"] == 0.1
+    assert sum(p.numel() for p in body["params"]) == 3 * 5 + 5 + 5 * 4 + 4
+
+
+@pytest.mark.parametrize("bridge", [name for name in BRIDGES if name != "mesh"])
+@pytest.mark.parametrize("freeze", ["none", ["0"]])
+def test_angles_that_mix_head_and_body_have_no_rates_of_their_own(bridge, freeze):
+    quantum = ho.to_quantum(ho.transfer(source(), num_outputs=3, freeze=freeze), bridge)
+    message = rf"{bridge} network .*one rate, or carry the head alone: .*head=\"{bridge}\""
+    with pytest.raises(ArgumentError, match=message):
+        ho.parameter_groups(quantum, lr=0.1)
