@@ -64,7 +64,7 @@ def only_empty() -> nn.Module:
 
 NETWORKS = {
     "a function": (lambda: torch.sin, ArgumentTypeError, "must be a torch.nn.Module, but is of"),
-    "a class": (lambda: nn.Linear, ArgumentTypeError, "a torch.nn.Module, but is of type type"),
+    "a class": (lambda: nn.Linear, ArgumentTypeError, "a torch.nn.Module, but is the class Linear"),
     "none": (lambda: None, ArgumentTypeError, "torch.nn.Module, but is of type NoneType"),
     "no parameters": (nn.ReLU, ConversionError, "ReLU has no parameters, so there is nothing"),
     "integers": (of_integers, ConversionError, "Parameter `steps` is torch.int64, but the weights"),
