@@ -22,8 +22,9 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
 
     The file holds the angles and all other tensors, the weights of the plain network, the circuits
     (QPY), bridge and options, the executor's settings and its position in the sampling stream, the
-    gradient rule, train and eval modes, and the versions of the packages. It is an ordinary zip
-    archive, and there is no code in it. It is written whole or not at all.
+    gradient rule, train and eval modes, what is frozen and where a new head is, and the versions of
+    the packages. It is an ordinary zip archive, and there is no code in it. It is written whole or
+    not at all.
 
     Args:
         module: A quantum network of any bridge or control; a `CircuitLayer`; or a module that
@@ -64,10 +65,11 @@ def load(
 
     Args:
         path: Of the file.
-        network: A network of the same class and shapes, as it was before `to_quantum`. It is needed
+        network: A network of the same class and shapes, made in the same way (by `transfer`, if
+            the saved one was), with its circuits or as it was before `to_quantum`. It is needed
             where the file holds a class of your own, as there is no code in files; networks of
-            torch.nn and hybridopt alone are built in. It is copied and left as it is; its weights
-            do not matter.
+            torch.nn and hybridopt alone are built in. It is copied and left as it is; neither its
+            weights nor what is frozen in it matter.
         executor: Takes the place of the stored settings, as on a machine with another device;
             needed where the settings could not be stored.
 

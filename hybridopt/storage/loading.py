@@ -89,7 +89,8 @@ class Loading:
             raise CheckpointError(
                 f"{self.path} holds a `{self.meta['class']}` that is not built in: "
                 f"{self.meta['reason']}. There is no code in the file, so pass `network=`, a "
-                f"`{self.meta['class']}` as it was before `to_quantum` (its weights do not matter)."
+                f"`{self.meta['class']}` made in the same way, with its circuits or without. Its "
+                "weights do not matter."
             )
         return made(self.meta["recipe"], layers)
 
@@ -100,7 +101,7 @@ class Loading:
         if saved != own:
             raise CheckpointError(
                 f"{self.path} holds another network than was given: {difference(saved, own)}. Pass "
-                f"a `{self.meta['class']}` made with the same arguments."
+                f"a `{self.meta['class']}` made {self._way()}."
             )
         if self.meta["ties"] != tensors.ties_in(plain):
             raise CheckpointError(
@@ -108,6 +109,11 @@ class Loading:
                 f"{self.meta['ties'] or 'none'} there, {tensors.ties_in(plain) or 'none'} here."
             )
         return plain
+
+    def _way(self) -> str:
+        marks = self.meta["plain"].get("marks", {}).values()
+        transferred = any(mark["head"] is not None for mark in marks)
+        return "with the same arguments" + (", and by the same `transfer`" if transferred else "")
 
     def _layer(self, stored: dict[str, Any]) -> CircuitLayer:
         circuit = circuits.circuit_from_bytes(self.members[stored["circuit"]])

@@ -11,6 +11,7 @@ from torch import nn
 
 from hybridopt.errors import CheckpointError
 from hybridopt.nn import CircuitLayer, DressedCircuit
+from hybridopt.nn.standing_still import is_mark
 from hybridopt.seeding import isolated
 from hybridopt.storage.circuits import KNOWN_LAYERS
 from hybridopt.storage.tensors import tie, ties_in
@@ -181,10 +182,10 @@ def _compare(module: nn.Module, again: nn.Module) -> None:
 
 
 def _parts(module: nn.Module) -> dict[str, object]:
-    """All that a constructor gives a module, but for its tensors' values and its mode."""
+    """All that a constructor gives a module, but for values of tensors, mode and marks."""
     parts: dict[str, object] = {}
     for name, value in vars(module).items():
-        if name in {"_modules", "training"}:
+        if name in {"_modules", "training"} or is_mark(name, value):
             continue
         if name in {"_parameters", "_buffers"}:
             parts[name] = [(key, None if t is None else t.shape) for key, t in value.items()]

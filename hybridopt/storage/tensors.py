@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hybridopt.errors import CheckpointError
 from hybridopt.nn.remembering import Remembering
+from hybridopt.nn.standing_still import marks_of, put_marks
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
@@ -91,8 +92,10 @@ def tie(module: nn.Module, groups: list[list[str]]) -> None:
 
 
 def put_state(module: nn.Module, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Tensors, what is trainable, and modes."""
+    """Tensors, what is trainable, what is frozen for now, and modes."""
     put_tensors(module, tensors)
+    if "marks" in stored:  # files of the first versions have none
+        put_marks(module, stored["marks"])
     named = dict(module.named_parameters(remove_duplicate=False))
     for name, trainable in stored["trainable"].items():
         named[name].requires_grad_(trainable)
@@ -124,4 +127,8 @@ def put_readings(module: nn.Module, stored: dict[str, Tensor]) -> None:
 
 def state_of(module: nn.Module) -> dict[str, Any]:
     """What `put_state` takes beside the tensors."""
-    return {"trainable": trainable_in(module), "modes": modes_of(module)}
+    return {
+        "trainable": trainable_in(module),
+        "modes": modes_of(module),
+        "marks": marks_of(module),
+    }
