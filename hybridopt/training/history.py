@@ -66,6 +66,7 @@ class RangeTest:
         settings: Settings that were run; they are part of what training cost.
         shots: Shots, likewise.
         runs: Simulator runs, likewise.
+        reason: Why the rate is the optimizer's default; empty where the test chose it.
     """
 
     lr: float
@@ -75,6 +76,7 @@ class RangeTest:
     settings: int
     shots: int
     runs: int
+    reason: str = ""
 
     @property
     def cost(self) -> Cost:

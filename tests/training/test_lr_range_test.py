@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,6 +16,7 @@ from hybridopt.training.lr_range_test import (
     LOWEST,
     MARGIN,
     STEPS,
+    WITHIN_NOISE,
     choose_rate,
     growing_rates,
     smoothed,
@@ -35,13 +37,55 @@ def test_smoothed_is_a_mean_with_weights_of_sum_one():
     assert smoothed([1.0, 2.0])[1] == pytest.approx((0.8 * 1.0 + 2.0) / 1.8)
 
 
-def test_a_tenth_of_the_rate_at_the_least_loss():
+def test_half_of_the_rate_at_which_half_of_the_fall_is_done():
     rates = growing_rates()
     losses = [1.0] * 20 + [1 - 0.05 * k for k in range(18)] + [5.0, math.inf]
-    assert choose_rate(rates, losses) == rates[37] / MARGIN
+    # a running mean lags behind a line by 4 steps, 0.8 / (1 - 0.8): 0.15 + 0.2 at the end, 0.675
+    # halfway, which the line passes at step 26.5 and the mean at 30.5, up to 0.05 * 4 * 0.8^10
+    assert choose_rate(rates, losses) == rates[31] / MARGIN
+    dip = [0.999 if step == 5 else loss for step, loss in enumerate(losses)]
+    assert choose_rate(rates, dip) == rates[31] / MARGIN
+    scaled = [1e6 * loss - 3e6 for loss in losses]
+    assert choose_rate(rates, scaled) == rates[31] / MARGIN
     for hopeless in ([1.0, 1.1, 1.3, 9.0], [math.nan], [1.0] * 60):
         with pytest.raises(TrainingError, match=r"found no learning rate between 1e-06 and 10"):
             choose_rate(rates, hopeless)
+
+
+def test_a_fall_within_the_noise_chooses_nothing():
+    rng, rates = np.random.default_rng(0), growing_rates()
+    nothing = [
+        choose_rate(rates, [1.0, *rng.normal(1, 0.1, STEPS - 1)]) is None for _ in range(100)
+    ]
+    assert sum(nothing) >= 85  # three standard errors; the least of some dozen means
+    for _ in range(100):  # a fall of five deviations of one loss is seen, and where it is
+        losses = rng.normal(1, 0.1, STEPS) - 0.5 * (np.arange(STEPS) >= 40)
+        chosen = choose_rate(rates, list(losses))
+        assert chosen is not None
+        assert rates[40] <= chosen * MARGIN <= rates[50]
+
+
+@pytest.mark.parametrize(("optimizer", "default"), [("sgd", 0.1), ("adagrad", 0.05)])
+def test_noise_leaves_the_default(optimizer, default):
+    for seed in range(8):
+        generator = torch.Generator().manual_seed(100 + seed)
+        x = torch.randn(40, 4, generator=generator)
+        y = torch.randint(0, 2, (40,), generator=generator)
+        torch.manual_seed(seed)
+        network = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+        found = ho.fit(network, (x, y), optimizer=optimizer, lr="auto", epochs=1).range_test
+        assert found.lr >= default / 2  # a dip of noise gave 2e-5, which trains nothing
+        assert (found.reason == "") == (found.lr != default)
+    assert "no more than its noise" in WITHIN_NOISE
+
+
+def test_digits_keep_what_the_default_reaches():
+    data, scores = ho.load_dataset("digits", seed=0), {}
+    for lr in (None, "auto"):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(64, 20), nn.Tanh(), nn.Linear(20, 10))
+        scores[lr] = ho.fit(network, data, lr=lr, epochs=3).metric[-1]
+    assert scores["auto"] > scores[None] - 0.02  # 0.958 both; a tenth of the least gave 0.914
 
 
 class Parabola(nn.Module):
