@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Self
@@ -16,15 +17,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from hybridopt import checks
-from hybridopt.bridges import to_quantum
+from hybridopt.bridges import Bridge, to_quantum
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
-from hybridopt.execution import AerExecutor, Executor
+from hybridopt.execution import AerExecutor, Executor, Metered
 from hybridopt.gradients import GradientRule
 from hybridopt.seeding import isolated
 from hybridopt.training import fit
 from hybridopt.training.arguments import check_network
 from hybridopt.training.batches import network_dtype
-from hybridopt.training.loop import EVALUATION_BATCH
+from hybridopt.training.loop import EVALUATION_BATCH, executors_of
 from hybridopt.training.preflight import trial_outputs
 
 NetworkSpec = Sequence[int] | nn.Module | Callable[[int, int], nn.Module]
@@ -37,7 +38,7 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
         self,
         network: NetworkSpec = (16,),
         *,
-        bridge: str | None = None,
+        bridge: str | Bridge | None = None,
         bridge_options: Mapping[str, Any] | None = None,
         gradient: str | GradientRule | None = None,
         executor: Executor | None = None,
@@ -78,14 +79,14 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
         self._check_options()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with isolated(seed):
-            network = self._built(x.shape[1], num_outputs)
+            network = self._built(x.shape[1], num_outputs, seed)
         check_network(network)
         if self.bridge is not None:
             network = to_quantum(
                 network,
                 self.bridge,
-                executor=self.executor or AerExecutor(shots=self.shots, seed=seed),
-                gradient=self.gradient or "parameter-shift",
+                executor=self._own_executor(seed),
+                gradient="parameter-shift" if self.gradient is None else self.gradient,
                 **(self.bridge_options or {}),
             )
         samples = torch.tensor(x, dtype=network_dtype(network))
@@ -109,13 +110,20 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
         )
         self.network_ = network.eval()
 
+    def _own_executor(self, seed: int) -> Any:
+        """An executor that is nobody else's, at the beginning of its stream."""
+        if self.executor is None:
+            return AerExecutor(shots=self.shots, seed=seed)
+        if not isinstance(self.executor, Executor) or isinstance(self.executor, type):
+            raise ArgumentTypeError(
+                "Argument `executor` must be an executor such as AerExecutor(), but is "
+                f"{self.executor!r}."
+            )
+        return _restarted(self.executor, seed)
+
     def _check_options(self) -> None:
-        for name in ("bridge_options", "optimizer_options"):
-            options = getattr(self, name)
-            if options is not None and not isinstance(options, Mapping):
-                raise ArgumentTypeError(
-                    f"Argument `{name}` must be a dict or None, but is {options!r}."
-                )
+        _check_keywords("bridge_options", self.bridge_options, to_quantum, {})
+        _check_keywords("optimizer_options", self.optimizer_options, fit, {"seed": "random_state"})
         for name in ("bridge_options", "executor", "shots", "gradient"):
             if self.bridge is None and getattr(self, name) is not None:
                 raise ArgumentError(
@@ -128,9 +136,15 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
                 "AerExecutor(shots=...)."
             )
 
-    def _built(self, num_features: int, num_outputs: int) -> nn.Module:
-        if isinstance(self.network, nn.Module):
-            return copy.deepcopy(self.network)  # an estimator leaves what it was given
+    def _built(self, num_features: int, num_outputs: int, seed: int) -> nn.Module:
+        if isinstance(self.network, nn.Module):  # an estimator leaves what it was given
+            return copy.deepcopy(
+                self.network,
+                {
+                    id(executor): _restarted(executor, seed)
+                    for executor in executors_of(self.network)
+                },
+            )
         if callable(self.network):
             return _made_by(self.network, num_features, num_outputs)
         widths: object = self.network
@@ -157,16 +171,22 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
 
     Features should be standardised, with a ``StandardScaler`` in a pipeline for instance.
 
+    With shots, a network in a bridge is read once after `fit`: `predict` and `predict_proba` agree.
+    A `CircuitLayer` in a network of your own draws fresh shots in every call of either. There is
+    no ``sample_weight`` (where batches are drawn, a weight of two is not a sample given twice), no
+    ``class_weight`` (pass ``loss=torch.nn.CrossEntropyLoss(weight=...)``), and no ``partial_fit``.
+
     Args:
         network: Widths of the hidden layers of an MLP with tanh in float64; or a
-            ``torch.nn.Module``, which is copied; or a function of (number of features, number of
-            classes) that returns one. It returns a score for each class.
-        bridge: None trains the network in torch; ``"memory"`` and others carry it into a circuit
-            (`hybridopt.to_quantum`).
-        bridge_options: Of the bridge.
-        gradient: Of the circuit; None is ``"parameter-shift"``.
-        executor: What runs the circuit; None is an ``AerExecutor`` with ``shots``, seeded by
-            ``random_state``.
+            ``torch.nn.Module``, which is copied with its executors; or a function of (number of
+            features, number of classes) that returns one. It returns a score for each class.
+        bridge: None trains the network in torch; ``"memory"`` and others, or an instance such as
+            ``ho.bridges.Memory(form="full")``, carry it into a circuit (`hybridopt.to_quantum`).
+        bridge_options: Of the bridge, if it is given by name.
+        gradient: Of the circuit, a name or an instance; None is ``"parameter-shift"``.
+        executor: What runs the circuit. Each `fit` runs a copy from the beginning of its stream, in
+            ``network_.executor``; without a seed of its own it takes that of ``random_state``.
+            None is an ``AerExecutor`` with ``shots``, seeded by ``random_state``.
         shots: Shots a setting; None is exact.
         optimizer: By name.
         optimizer_options: Of the optimizer.
@@ -206,8 +226,7 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
             y: Labels of any type, shape ``(samples,)``.
         """
         samples, labels = validate_data(self, X, y, dtype=[np.float64, np.float32])
-        check_classification_targets(labels)
-        self.classes_, numbers = np.unique(labels, return_inverse=True)
+        self.classes_, numbers = _numbered(labels)
         self._train(samples, torch.tensor(numbers, dtype=torch.int64), len(self.classes_))
         return self
 
@@ -261,6 +280,7 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         samples, targets = validate_data(
             self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
         )
+        _check_real(targets)
         self._is_flat = targets.ndim == 1
         table = torch.tensor(targets, dtype=torch.float64).reshape(len(targets), -1)
         self._train(samples, table, table.shape[1])
@@ -276,6 +296,69 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
         return tags
+
+
+def _restarted(executor: Metered, seed: int) -> Any:
+    """A copy at the beginning of its stream; ``seed`` serves where it has none of its own."""
+    # copy.deepcopy of an executor gives the thing itself, as networks share theirs
+    own = copy.copy(executor)
+    try:
+        state = copy.deepcopy(executor.__getstate__())
+    except TypeError:  # it holds a connection, say, which both have to use
+        state = None
+    if isinstance(state, dict):
+        vars(own).update(state)
+    position = {**own.state_dict(), "calls": 0}
+    if "entropy" in position and getattr(own, "seed", seed) is None:
+        position["entropy"] = hex(seed)
+    own.load_state_dict(position)
+    return own
+
+
+def _check_keywords(
+    name: str, options: object, taker: Callable[..., Any], renamed: Mapping[str, str]
+) -> None:
+    """Refuse options that the function they are handed on to is given by the estimator itself."""
+    if options is None:
+        return
+    if not isinstance(options, Mapping):
+        raise ArgumentTypeError(f"Argument `{name}` must be a dict or None, but is {options!r}.")
+    own = inspect.signature(HybridEstimator).parameters
+    for key in options:
+        if not isinstance(key, str):
+            raise ArgumentTypeError(
+                f"Argument `{name}` must have names as keys, but has {key!r} of type "
+                f"{type(key).__name__}."
+            )
+        parameter = renamed.get(key, key)
+        if parameter in own:
+            raise ArgumentError(
+                f"Argument `{name}` holds {key!r}, which is a parameter of the estimator. Pass "
+                f"`{parameter}=...` instead."
+            )
+        if key in inspect.signature(taker).parameters:
+            raise ArgumentError(f"Argument `{name}` holds {key!r}, which is none of them.")
+
+
+def _numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        check_classification_targets(labels)
+        classes, numbers = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
+        raise DataError(
+            f"Labels must be of one type that can be sorted, but are of {kinds}. Drop samples "
+            "without a label, and make the others all strings or all numbers."
+        ) from error
+    return classes, numbers
+
+
+def _check_real(targets: np.ndarray) -> None:
+    if targets.dtype.kind not in "buif":
+        raise DataError(
+            f"Targets must be real numbers, but are of dtype {targets.dtype}. Convert them, as by "
+            "y.astype(float), or use HybridClassifier for labels."
+        )
 
 
 def _mlp(widths: Sequence[int]) -> nn.Module:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -104,7 +105,61 @@ def test_an_executor_of_ones_own():
     executor = ho.AerExecutor(shots=256, seed=1)
     model = HybridRegressor((), bridge="memory", executor=executor, epochs=2, random_state=0)
     model.fit(X, TARGETS)
-    assert executor.usage.shots == model.history_.cost.shots > 0
+    own = model.network_.executor
+    assert own.usage.shots == model.history_.cost.shots > 0
+    assert (own.shots, own.seed) == (256, 1)
+    assert executor.state_dict()["calls"] == executor.usage.shots == 0  # only its settings serve
+
+
+@pytest.mark.parametrize("seed", [1, None])
+def test_fits_with_an_executor_of_ones_own_repeat(seed):
+    executor = ho.AerExecutor(shots=32, seed=seed)
+    model = HybridClassifier((), bridge="memory", executor=executor, epochs=2, random_state=0)
+    first = model.fit(X, LABELS).predict_proba(X)
+    other = clone(model)
+    for again in (other.fit(X, LABELS), model.fit(X, LABELS)):
+        np.testing.assert_array_equal(again.predict_proba(X), first)
+    assert (model.classes_[first.argmax(1)] == model.predict(X)).all()
+    changed = HybridClassifier(
+        (), bridge="memory", executor=ho.AerExecutor(shots=32, seed=2), epochs=2, random_state=0
+    ).fit(X, LABELS)
+    assert not np.array_equal(changed.predict_proba(X), first)
+
+
+@pytest.mark.parametrize("seed", [1, None])
+def test_a_network_with_shots_of_its_own(seed):
+    executor = ho.AerExecutor(shots=32, seed=seed)
+    head = ho.DressedCircuit(3, 3, num_qubits=3, depth=1, executor=executor)
+    model = HybridClassifier(head, epochs=1, batch_size=None, random_state=0)
+    first = model.fit(X, LABELS).predict_proba(X)
+    assert not np.array_equal(model.predict_proba(X), first)  # fresh shots
+    for again in (clone(model).fit(X, LABELS), model.fit(X, LABELS)):
+        np.testing.assert_array_equal(again.predict_proba(X), first)
+    assert executor.usage.shots == 0
+
+
+def test_an_executor_with_a_connection():
+    class Own(ho.AerExecutor):
+        connection = property(lambda self: self._connection)
+
+        def __init__(self, **options):
+            super().__init__(**options)
+            self._connection = Lock()
+
+    executor = Own(shots=32, seed=1)
+    model = HybridClassifier((), bridge="memory", executor=executor, epochs=1, random_state=0)
+    first = model.fit(X, LABELS).predict_proba(X)
+    assert model.network_.executor is not executor
+    assert model.network_.executor.connection is executor.connection
+    np.testing.assert_array_equal(model.fit(X, LABELS).predict_proba(X), first)
+
+
+def test_a_bridge_and_a_gradient_as_instances():
+    bridge, gradient = ho.bridges.Memory(form="full"), ho.gradients.ParameterShift()
+    model = HybridClassifier((), bridge=bridge, gradient=gradient, epochs=1, random_state=0)
+    model = clone(model).fit(X, LABELS)
+    assert model.network_.bridge == bridge
+    assert type(model.network_.gradient_rule) is type(gradient)
 
 
 def test_outputs_belong_together():
@@ -198,6 +253,17 @@ def broken(num_features, num_outputs):
         ({"bridge": "memory", "shots": 0}, ArgumentError, "`shots` must be 1 or more"),
         ({"bridge": "memory", "shots": 1, "executor": ho.AerExecutor()}, ArgumentError,
          "`shots` cannot be given beside `executor`"),
+        ({"bridge": "memory", "bridge_options": {"executor": 1}}, ArgumentError,
+         "`bridge_options` holds 'executor', which is a parameter .* Pass `executor="),
+        ({"bridge": "memory", "bridge_options": {3: 1}}, ArgumentTypeError, "as keys, but has 3"),
+        ({"bridge": "memory", "executor": 0}, ArgumentTypeError, "`executor` must .* but is 0"),
+        ({"bridge": "memory", "executor": ho.AerExecutor}, ArgumentTypeError, "`executor` must"),
+        ({"bridge": "memory", "gradient": ""}, UnknownNameError, "Unknown gradient.*''"),
+        ({"optimizer_options": {"lr": 0.1}}, ArgumentError,
+         "`optimizer_options` holds 'lr', which is a parameter .* Pass `lr="),
+        ({"optimizer_options": {"seed": 1}}, ArgumentError, "holds 'seed'.*Pass `random_state="),
+        ({"optimizer_options": {"device": "cpu"}}, ArgumentError, "'device', which is none of"),
+        ({"optimizer_options": {1: 1}}, ArgumentTypeError, "as keys, but has 1 of type int"),
         ({"optimizer": "adma"}, UnknownNameError, "Did you mean .*'adam'"),
         ({"optimizer_options": {"momentum": 1}}, UnknownNameError, "momentum"),
         ({"optimizer_options": [1]}, ArgumentTypeError, "must be a dict or None"),
@@ -217,3 +283,19 @@ def test_no_gradients(aer_calls):
     with torch.no_grad(), pytest.raises(TrainingError, match=r"outside of `torch.no_grad\(\)`"):
         HybridClassifier(bridge="memory").fit(X, LABELS)
     assert aer_calls == []
+
+
+def test_labels_and_targets_of_other_types():
+    mixed = np.array(["a", None, "b"] * 15, dtype=object)
+    with pytest.raises(DataError, match=r"can be sorted, but are of NoneType, str. Drop samples"):
+        HybridClassifier().fit(X, mixed)
+    for targets in (LABELS, np.full(45, "2020-01-01", dtype="M8[D]")):
+        with pytest.raises(DataError, match="must be real numbers, but are of dtype"):
+            HybridRegressor().fit(X, targets)
+
+
+def test_class_weights_of_another_dtype():
+    loss = nn.CrossEntropyLoss(weight=torch.ones(3))
+    with pytest.raises(DataError, match=r"`weight` of torch.float32, but .* torch.float64"):
+        HybridClassifier(loss=loss).fit(X, LABELS)
+    HybridClassifier(loss=loss.double(), epochs=1).fit(X, LABELS)

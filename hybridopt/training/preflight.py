@@ -36,6 +36,7 @@ def check_fit(
             f"The network must return one tensor, but {type(network).__name__} returned "
             f"{type(outputs).__name__}. Wrap it in a module that returns the tensor to train."
         )
+    _check_class_weights(outputs, loss)
     if expects_labels(loss) or (outputs.ndim > 1 and outputs.shape[1] > 1):
         _check_labels(outputs, y, largest_label)
     if expects_values(loss):
@@ -89,6 +90,24 @@ def _check_labels(outputs: Tensor, y: Tensor, largest: int | None) -> None:
             f"Labels must be 0 to {classes - 1}, as the network has {classes} outputs, but "
             f"the data hold {largest}. Give the last layer an output for each class; "
             "pass regression targets as floats."
+        )
+
+
+def _check_class_weights(outputs: Tensor, loss: Loss) -> None:
+    weight = getattr(loss, "weight", None)
+    if not expects_labels(loss) or not isinstance(weight, Tensor):
+        return
+    if weight.dtype != outputs.dtype:  # on the meta device torch does not mind
+        name = str(outputs.dtype).removeprefix("torch.")
+        raise DataError(
+            f"The loss holds `weight` of {weight.dtype}, but the network computes in "
+            f"{outputs.dtype}. Convert it: loss.to(torch.{name})."
+        )
+    classes = outputs.shape[min(1, outputs.ndim - 1)]
+    if weight.shape != (classes,):
+        raise DataError(
+            f"The loss holds `weight` of shape {tuple(weight.shape)}, but the network has "
+            f"{classes} outputs. Give it a weight for each class."
         )
 
 

@@ -113,6 +113,16 @@ def test_outputs_and_targets_that_do_not_fit(network, y, loss, message):
         check_fit(network, (X, y), loss)
 
 
+@pytest.mark.parametrize("kind", [nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss])
+def test_class_weights_that_do_not_fit(kind):
+    network = nn.Linear(3, 3)
+    check_fit(network, (X, Y), kind(weight=torch.ones(3)))
+    with pytest.raises(DataError, match=r"torch.float64, but .*float32. Convert it: loss.to\(tor"):
+        check_fit(network, (X, Y), kind(weight=torch.ones(3, dtype=torch.float64)))
+    with pytest.raises(DataError, match=r"of shape \(2,\), but the network has 3 outputs"):
+        check_fit(network, (X, Y), kind(weight=torch.ones(2)))
+
+
 def test_a_loss_without_a_meta_form_is_left_to_the_first_step():
     def by_value(outputs, targets):
         return cross_entropy(outputs, targets) * float(outputs.sum() > -1e9)
