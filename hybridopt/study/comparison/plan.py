@@ -15,7 +15,8 @@ from hybridopt.data import Dataset, as_dataset
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.study.comparison.budget import Budget
-from hybridopt.study.comparison.fingerprints import digest_of, executor_text, hash_of, loss_text
+from hybridopt.study.comparison.contents import digest_of_content, executor_text
+from hybridopt.study.comparison.fingerprints import digest_of, hash_of, loss_text, source_text
 from hybridopt.study.comparison.method import Method, Stage
 from hybridopt.study.comparison.records import Run, Trial, failed
 from hybridopt.study.comparison.redraw import (
@@ -38,7 +39,7 @@ from hybridopt.training.loop import executors_of
 from hybridopt.training.objective import choose_loss, metric_name
 from hybridopt.training.preflight import check_fit
 
-SCHEMA = 1
+SCHEMA = 2
 ExecutorSource = Executor | Callable[[int], Executor] | None
 
 
@@ -232,6 +233,8 @@ class Plan:
             "executor": executor_text(self.make_executor(seed)),
             "data": digest_of(data),
             "network": str(network),
+            "code": digest_of_content(network),
+            "file": source_text(self.network),
             "start": hash_of(network.state_dict()),
         }
 

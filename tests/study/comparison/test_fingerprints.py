@@ -11,7 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 import hybridopt as ho
-from hybridopt.study.comparison.fingerprints import executor_text, loss_text
+from hybridopt.study.comparison.contents import executor_text
+from hybridopt.study.comparison.fingerprints import loss_text
+from hybridopt.study.comparison.records import failed
 
 
 class Twice(nn.Module):
@@ -48,6 +50,61 @@ def test_losses_by_their_code():
     )
     assert loss_text(lambda x, y: 2 * (x - y).mean()) != loss_text(lambda x, y: 3 * (x - y).mean())
     assert loss_text(None) is None
+
+
+def make_loss(factor: float):
+    return lambda outputs, y: factor * functional.cross_entropy(outputs, y)
+
+
+def test_losses_by_what_they_close_over():
+    assert loss_text(make_loss(1.0)) == loss_text(make_loss(1.0))
+    assert loss_text(make_loss(1.0)) != loss_text(make_loss(100.0))
+
+
+FILE = """
+import torch
+class Net(torch.nn.Linear):
+    def forward(self, x):
+        return super().forward(x){more}
+def make():
+    return Net(4, 3)
+"""
+
+
+def circuit_network(observables):
+    circuit, inputs, weights, _ = ho.load_circuit("strongly_entangling")
+    layer = ho.CircuitLayer(circuit, inputs, weights, observables)
+    return nn.Sequential(nn.Linear(4, layer.in_features), layer)
+
+
+def test_stored_runs_of_another_file_circuit_or_loss_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("hybridopt.study.Study.to_html", lambda study, path: path)
+    file, made = tmp_path / "net.py", []
+    monkeypatch.setattr(
+        "hybridopt.study.comparison.plan.Plan.run",
+        lambda plan, method, seed: made.append(seed) or failed(method.name, seed, "not made"),
+    )
+
+    def keys(network, **options):
+        ho.compare(
+            network, "iris", methods=["adam"], budget=1, seeds=2, tuning=None,
+            output=tmp_path / "runs", **options,
+        )  # fmt: skip
+        return {path.name for path in (tmp_path / "runs" / "runs").iterdir()}
+
+    before, count = set(), 0
+    for more in ("", " * 10"):
+        file.write_text(FILE.format(more=more))
+        count, before = count + 2, keys(f"{file}:make")
+        assert len(before) == count
+        assert keys(f"{file}:make") == before
+    for letters in ("ZX", "XZ"):
+        observables = [f"II{letters}"] * 3
+        count, before = count + 2, keys(lambda seen=observables: circuit_network(seen))
+        assert len(before) == count
+    for factor in (1.0, 100.0):
+        count, before = count + 2, keys("mlp:4-3", loss=make_loss(factor))
+        assert len(before) == count
 
 
 def test_executors_by_the_numbers_of_their_noise():
