@@ -10,6 +10,7 @@ from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.nn.module_check import check_module
 from hybridopt.nn.standing_still import MARK, Frozen, head_of, mark_of, move_on, stand_still
+from hybridopt.transfer.last_layer import check_not_compiled
 
 
 def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
@@ -37,6 +38,7 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
         [False, False, True, True]
     """
     check_module(network)
+    check_not_compiled(network)
     for module, parameters, whole in _selected(network, names):
         own = dict(module.named_parameters(recurse=False))
         before = mark_of(module)

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from hybridopt import checks
-from hybridopt.bridges import BRIDGES, to_quantum
+from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
@@ -43,6 +43,33 @@ def check_head(head: object, options: object) -> None:
             f"Options {', '.join(options)} were given beside a head that is there already. Set "
             f"them where you make the {type(head).__name__}."
         )
+
+
+def check_outputs(head: str | nn.Module, num_outputs: int | None) -> int | None:
+    """The outputs of a new head, as far as they are known.
+
+    Raises:
+        ArgumentError: If a head that is there already has others than are asked for.
+    """
+    own = _outputs_of(head) if isinstance(head, nn.Module) else None
+    if own is not None and num_outputs not in (None, own):
+        raise ArgumentError(
+            f"Argument `num_outputs` is {num_outputs}, but the {type(head).__name__} that was "
+            f"given as head has {own} outputs. Leave `num_outputs` out, or make the head for it."
+        )
+    return num_outputs if own is None else own
+
+
+def _outputs_of(module: nn.Module) -> int | None:
+    """What a layer, or the last one in a row, says of its outputs."""
+    if isinstance(module, Convolution):
+        return module.out_channels
+    if isinstance(module, QuantumNetwork):
+        return _outputs_of(module.network)
+    if type(module) is nn.Sequential:
+        return _outputs_of(module[-1]) if len(module) else None
+    width = getattr(module, "out_features", None)
+    return width if type(width) is int else None
 
 
 def make_head(

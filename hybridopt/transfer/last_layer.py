@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 from torch.nn.parameter import UninitializedParameter
 
@@ -17,7 +19,10 @@ from hybridopt.nn.dressed import Dress
 from hybridopt.seeding import isolated
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)  # of one module, their `module`
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, *WRAPPERS)
+OF_ONE_WIDTH = ("normalized_shape", "unflattened_size")
+RESHAPES = ("view", "reshape", "unflatten")
 UNTRACEABLE = (
     fx.proxy.TraceError,
     ArithmeticError,
@@ -38,10 +43,12 @@ class LastLayer:
     Attributes:
         name: Of the place; ``""`` is the network itself.
         pattern: What tells the head its inputs: the layer, or the first one with outputs in it.
+        guessed: Whether it could be another one, as only the order of registration tells.
     """
 
     name: str
     pattern: nn.Module
+    guessed: bool = False
 
     @property
     def in_features(self) -> int:
@@ -58,16 +65,20 @@ class LastLayer:
         return int(self.pattern.out_features)  # type: ignore[arg-type]
 
 
-def find_last_layer(network: nn.Module, name: str | None = None) -> LastLayer:
+def find_last_layer(
+    network: nn.Module, name: str | None = None, *, num_outputs: int | None = None
+) -> LastLayer:
     """The last layer with outputs, in the order in which layers run.
 
     That order is found by following a symbol through a copy of the network (`torch.fx`). A
     forward pass that depends on the values of its input cannot be followed; there the order is that
-    in which the layers are registered.
+    in which the layers are registered, and the place is marked as guessed if there is a choice.
 
     Args:
         network: Any module; nothing is computed with it.
         name: The name of the layer, or of a part of the network that holds it; None finds it.
+        num_outputs: Width of what shall take its place; None is as before, or not known. Another
+            width is refused if something of the old one comes behind.
 
     Raises:
         ConversionError: If there is no such layer, or several could be meant.
@@ -75,21 +86,36 @@ def find_last_layer(network: nn.Module, name: str | None = None) -> LastLayer:
     """
     if name is not None:
         return _named(network, name)
-    if _has_outputs(network):
-        return LastLayer("", network)
+    prefix, inner = _unwrapped(network)
+    if _has_outputs(inner):
+        return LastLayer(prefix, inner)
     try:
-        graph = _follow(network)
+        graph = _follow(inner)
     except UNTRACEABLE:
-        found = _last_registered(network)
+        found, fixed = _last_registered(inner)
+        guessed = _is_guess(inner)
     else:
-        found = _last_run(network, graph)
-    _check_single(network, found)
-    return LastLayer(found, network.get_submodule(found))
+        found, fixed = _last_run(inner, graph)
+        guessed = False
+    place = LastLayer(_join(prefix, found), inner.get_submodule(found), guessed)
+    if fixed and num_outputs not in (None, place.out_features):
+        raise _something_behind(inner, found, fixed[-1])
+    _check_single(network, place.name)
+    return place
+
+
+def _unwrapped(network: nn.Module) -> tuple[str, nn.Module]:
+    """What is in wrappers around a network, and its name."""
+    prefix = ""
+    while isinstance(network, WRAPPERS):
+        prefix, network = _join(prefix, "module"), network.module
+    return prefix, network
 
 
 def _named(network: nn.Module, name: str) -> LastLayer:
     known = [known for known, _ in network.named_modules(remove_duplicate=False)]
-    checks.choice("layer", name, known)
+    if name not in known:
+        checks.choice("layer", name, filter(None, known))
     for inner, module in _units(network.get_submodule(name)):
         if not _has_outputs(module):
             continue
@@ -138,6 +164,17 @@ class _Follower(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return _is_whole(m)
 
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        if isinstance(m, WRAPPERS):  # whose own forward pass looks at devices
+            return m.module(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
 
 def _follow(network: nn.Module) -> fx.Graph:
     """The graph of a forward pass; a copy is followed, as a forward pass may change its module."""
@@ -147,10 +184,14 @@ def _follow(network: nn.Module) -> fx.Graph:
         return _Follower().trace(trial)
 
 
-def _last_run(network: nn.Module, graph: fx.Graph) -> str:
-    """The layer from which the outputs come without another layer with outputs between."""
+def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
+    """The layer from which the outputs come without another layer with outputs between.
+
+    Beside it, what comes behind and has no parameters, but takes one width alone.
+    """
     found: dict[str, fx.Node] = {}
     behind: list[str] = []
+    fixed: list[str] = []
     seen: set[fx.Node] = set()
     (output,) = (node for node in graph.nodes if node.op == "output")
     waiting = [output]
@@ -164,8 +205,8 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> str:
             if _has_outputs(module):
                 found[str(node.target)] = node
                 continue
-            if any(True for _ in module.parameters()):
-                behind.append(str(node.target))
+        behind += [_text(node)] * _has_weights(network, node)
+        fixed += [_text(node)] * _has_one_width(network, node)
         waiting += node.all_input_nodes
     if len(found) > 1:
         raise ConversionError(
@@ -183,19 +224,70 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> str:
             f"The last layer `{name}` of {type(network).__name__} runs several times in one "
             "forward pass, so a layer with other outputs cannot take its place."
         )
-    return name
+    return name, fixed
 
 
-def _last_registered(network: nn.Module) -> str:
-    layers = [
-        (name, module) for name, module in _units(network) if any(True for _ in module.parameters())
-    ]
+def _text(node: fx.Node) -> str:
+    """Name of the module, parameter or method of a node."""
+    return getattr(node.target, "__name__", str(node.target))
+
+
+def _has_weights(network: nn.Module, node: fx.Node) -> bool:
+    """Whether a step of the forward pass brings weights; a single number fits any width."""
+    if node.op == "call_module":
+        module = network.get_submodule(str(node.target))
+        return any(True for _ in module.parameters())
+    if node.op == "get_attr":
+        weights = _attribute(network, str(node.target))
+        return isinstance(weights, nn.Parameter) and weights.numel() > 1
+    return False
+
+
+def _has_one_width(network: nn.Module, node: fx.Node) -> bool:
+    """Whether a step without parameters takes one width alone."""
+    if node.op == "call_module":
+        return _is_of_one_width(network.get_submodule(str(node.target)))
+    if node.op == "get_attr":
+        constant = _attribute(network, str(node.target))
+        return isinstance(constant, Tensor) and constant.numel() > 1
+    if _text(node) not in RESHAPES:
+        return False
+    sizes: list[object] = []
+    for argument in node.args[1:]:
+        sizes += argument if isinstance(argument, list | tuple) else [argument]
+    return any(type(size) is int and size > 1 for size in sizes)
+
+
+def _is_of_one_width(module: nn.Module) -> bool:
+    if any(getattr(module, name, None) for name in OF_ONE_WIDTH):
+        return True
+    return any(buffer.numel() > 1 for buffer in module.buffers())
+
+
+def _attribute(network: nn.Module, name: str) -> object:
+    owner, _, attribute = name.rpartition(".")
+    return getattr(network.get_submodule(owner), attribute, None)
+
+
+def _last_registered(network: nn.Module) -> tuple[str, list[str]]:
+    units = list(_units(network))
+    layers = [(name, module) for name, module in units if any(True for _ in module.parameters())]
     with_outputs = [name for name, module in layers if _has_outputs(module)]
     if not with_outputs:
         raise _no_outputs(network)
-    if layers[-1][0] != with_outputs[-1]:
-        raise _something_behind(network, with_outputs[-1], layers[-1][0])
-    return with_outputs[-1]
+    last = with_outputs[-1]
+    if layers[-1][0] != last:
+        raise _something_behind(network, last, layers[-1][0])
+    names = [name for name, _ in units]
+    return last, [name for name, m in units[names.index(last) + 1 :] if _is_of_one_width(m)]
+
+
+def _is_guess(network: nn.Module) -> bool:
+    """Whether another order of running would have another last layer, or weights behind it."""
+    units = [module for _, module in _units(network)]
+    inside = {id(parameter) for module in units for parameter in module.parameters()}
+    loose = [p for p in network.parameters() if id(p) not in inside and p.numel() > 1]
+    return bool(loose) or sum(map(_has_outputs, units)) > 1
 
 
 def _no_outputs(network: nn.Module) -> ConversionError:
@@ -207,9 +299,12 @@ def _no_outputs(network: nn.Module) -> ConversionError:
 
 
 def _something_behind(network: nn.Module, name: str, behind: str) -> ConversionError:
+    module = dict(network.named_modules(remove_duplicate=False)).get(behind)
+    is_tensor = isinstance(_attribute(network, behind), Tensor) if module is None else False
+    kind = "tensor" if is_tensor else "call"
+    what = f"{kind} `{behind}`" if module is None else f"layer `{behind}` ({type(module).__name__})"
     return ConversionError(
-        f"In {type(network).__name__}, layer `{behind}` "
-        f"({type(network.get_submodule(behind)).__name__}) comes behind the last layer with "
+        f"In {type(network).__name__}, {what} comes behind the last layer with "
         f"outputs, `{name}`, and would not fit a head of another width. Pass `head_layer=` "
         "with the name of a part that holds both, or of the layer to replace."
     )
@@ -223,6 +318,22 @@ def _check_single(network: nn.Module, name: str) -> None:
             f"The last layer of {type(network).__name__} has several names: {', '.join(names)}. "
             f"Say which place is to be taken, for instance head_layer={names[-1]!r}."
         )
+
+
+def check_not_compiled(network: nn.Module) -> None:
+    """Refuse TorchScript, whose layers are no Python objects.
+
+    Raises:
+        ConversionError: With the name of the first such part.
+    """
+    for name, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            what = f"Layer `{name}`" if name else f"The network {type(network).__name__}"
+            raise ConversionError(
+                f"{what} was compiled by torch.jit, so that its layers can be neither replaced nor "
+                "frozen. Pass the network that it was made from, and `state_dict=` with "
+                "`compiled.state_dict()`."
+            )
 
 
 def check_initialised(network: nn.Module) -> None:

@@ -19,8 +19,13 @@ from hybridopt.nn.module_check import check_module
 from hybridopt.nn.standing_still import HEAD_NAME
 from hybridopt.transfer.freezing import check_names, thaw
 from hybridopt.transfer.freezing import freeze as freeze_parts
-from hybridopt.transfer.heads import check_head, make_head
-from hybridopt.transfer.last_layer import LastLayer, check_initialised, find_last_layer
+from hybridopt.transfer.heads import check_head, check_outputs, make_head
+from hybridopt.transfer.last_layer import (
+    LastLayer,
+    check_initialised,
+    check_not_compiled,
+    find_last_layer,
+)
 from hybridopt.transfer.pretrained import load_weights
 
 
@@ -44,7 +49,9 @@ def transfer(
         network: The pretrained network; it is left as it is. One whose weights or layers live in
             circuits by `to_quantum` is carried back first (`to_classical`, from the angles). A
             `CircuitLayer` or `DressedCircuit` in its body stays one.
-        num_outputs: Outputs of the new head; None is as many as before.
+        num_outputs: Outputs of the new head; None is as many as before, or those of a head of your
+            own. In the place of a convolution they are channels: a network that flattens them
+            afterwards returns as many numbers for each of its places.
         freeze: ``"body"`` trains the head alone; ``"none"`` trains all; else names of the layers,
             parts or parameters that keep still. Frozen normalisations keep their statistics, too,
             in train mode as in eval mode (`hybridopt.transfer.freeze`).
@@ -96,10 +103,11 @@ def transfer(
         )
     checks.optional_integer("seed", seed, minimum=0)
     check_head(head, options)
+    wanted = check_outputs(head, outputs)
     names = _check_freeze(freeze)
     rule = gradients.create(gradient)
     _check_executor(executor)
-    target, place = _prepared(network, head_layer, state_dict, strict=strict)
+    target, place = _prepared(network, head_layer, wanted, state_dict, strict=strict)
     _check_frozen_names(target, names, place)
     new = make_head(
         head,
@@ -120,6 +128,7 @@ def transfer(
 def _prepared(
     network: nn.Module,
     head_layer: str | None,
+    num_outputs: int | None,
     state_dict: str | os.PathLike[str] | Mapping[str, Any] | None,
     *,
     strict: bool,
@@ -130,7 +139,8 @@ def _prepared(
     if in_circuits:
         _load(target, state_dict, None, strict=strict)
         target = without_quantum_networks(target)
-    place = find_last_layer(target, head_layer)
+    place = find_last_layer(target, head_layer, num_outputs=num_outputs)
+    _warn_of_guess(target, place)
     if not in_circuits:
         _load(target, state_dict, place.name, strict=strict)
     return target, place
@@ -148,6 +158,17 @@ def _load(
     report = load_weights(target, state_dict, strict=strict, replaced=replaced)
     if not report.fits:
         warnings.warn(f"Not all of the state_dict was loaded: {report}.", UserWarning, stacklevel=4)
+
+
+def _warn_of_guess(network: nn.Module, place: LastLayer) -> None:
+    if place.guessed:
+        warnings.warn(
+            f"What runs in {type(network).__name__} depends on values or cannot be followed, so "
+            f"`{place.name}` is taken for its last layer, as it was registered last. Say which one "
+            f"it is: head_layer={place.name!r}.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _put(network: nn.Module, name: str, head: nn.Module) -> nn.Module:
@@ -178,6 +199,7 @@ def _copy(network: nn.Module) -> nn.Module:
 
 def _check_network(network: nn.Module) -> None:
     check_module(network)
+    check_not_compiled(network)
     check_initialised(network)
     if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
         raise ConversionError(

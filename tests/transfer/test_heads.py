@@ -175,3 +175,37 @@ def test_refuses_what_cannot_stand_where_a_convolution_was():
         ho.transfer(convolutions(), head="dressed")
     with pytest.raises(ArgumentError, match="`num_outputs` must be a multiple of 2, the groups"):
         ho.transfer(convolutions(), num_outputs=5)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        nn.Linear(4, 3),
+        nn.Sequential(nn.ReLU(), nn.Linear(4, 3)),
+        ho.DressedCircuit(4, 3, 2, 1),
+        ho.to_quantum(nn.Linear(4, 3), "memory"),
+        ho.to_quantum(nn.Linear(4, 3), "mesh"),
+        nn.Conv1d(4, 3, 1),
+    ],
+    ids=lambda head: type(head).__name__,
+)
+def test_a_head_of_your_own_has_the_outputs_that_are_asked_for(head):
+    network = nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 2))
+    message = f"`num_outputs` is 5, but the {type(head).__name__} .* has 3 outputs"
+    with pytest.raises(ArgumentError, match=message):
+        ho.transfer(network, num_outputs=5, head=head)
+    for outputs in (3, None):
+        assert ho.transfer(network, num_outputs=outputs, head=head) is not None
+
+
+def test_a_head_of_your_own_must_fit_what_is_behind_it():
+    network = nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 2), nn.Unflatten(1, (1, 2)))
+    with pytest.raises(ConversionError, match=r"`2` \(Unflatten\) comes behind"):
+        ho.transfer(network, head=nn.Linear(4, 3))
+    unknown = nn.Sequential(nn.Linear(4, 4), nn.GLU())  # does not say how many come out
+    assert ho.transfer(network, num_outputs=2, head=unknown)(torch.ones(5, 2)).shape == (5, 1, 2)
+
+
+def test_outputs_of_a_convolution_are_channels():
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3), nn.Flatten())
+    assert ho.transfer(network, num_outputs=3)(torch.ones(5, 1, 8, 8)).shape == (5, 3 * 4 * 4)

@@ -9,6 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 import hybridopt as ho
 from hybridopt.errors import ArgumentError, ConversionError, UnknownNameError
+from hybridopt.transfer import freeze
 from hybridopt.transfer.last_layer import check_initialised, find_last_layer
 
 
@@ -41,6 +42,59 @@ class DecidingNormalised(Deciding):
     def __init__(self) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(2)
+
+
+class DecidingBackwards(nn.Module):
+    """The order of registration misleads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(4, 2)
+        self.inner = nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.inner(x)
+        return self.out(x if bool((x > 0).all()) else -x)
+
+
+class Functional(nn.Module):
+    """The weights of its last layer stand in no layer."""
+
+    def __init__(self, *, deciding: bool = False) -> None:
+        super().__init__()
+        self.deciding = deciding
+        self.body = nn.Linear(3, 4)
+        self.weight = nn.Parameter(torch.ones(2, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.body(x).tanh()
+        if self.deciding and bool((x > 0).all()):
+            x = -x
+        return nn.functional.linear(x, self.weight)
+
+
+class Scaled(nn.Module):
+    """What stands behind the last layer goes with any width, or with one."""
+
+    def __init__(self, *widths: int, buffer: bool = False) -> None:
+        super().__init__()
+        self.out = nn.Linear(3, 2)
+        if buffer:
+            self.register_buffer("scale", torch.ones(widths))
+        else:
+            self.scale = nn.Parameter(torch.ones(widths))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(x) * self.scale
+
+
+class Reshaping(nn.Module):
+    def __init__(self, *sizes: int) -> None:
+        super().__init__()
+        self.out, self.sizes = nn.Linear(3, 2), sizes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(x).reshape(self.sizes)
 
 
 class TwoHeads(nn.Module):
@@ -157,7 +211,6 @@ class Named(nn.Module):
         (nn.Linear(5, 3), "", (5, 3)),
         (nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2), nn.Softmax(1)), "2", (4, 2)),
         (Backwards(), "out", (4, 2)),
-        (Deciding(), "out", (4, 2)),
         (Recurrent(), "head", (3, 2)),
         (attention(), "1", (4, 3)),
         (Named(), "parts.classifier.3", (6, 4)),
@@ -198,6 +251,8 @@ def test_leaves_the_network_and_the_random_numbers_as_they_are():
             nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)),
             r"layer `1` \(BatchNorm1d\) comes behind",
         ),
+        (Functional(), r"tensor `weight` comes behind .*`body`"),
+        (Scaled(2), r"tensor `scale` comes behind .*`out`"),
         (DecidingNormalised(), r"layer `norm` \(LayerNorm\) comes behind .*`out`"),
         (nn.Sequential(nn.Linear(3, 4), nn.GRU(4, 2)), r"`1` \(GRU\) comes behind"),
     ],
@@ -206,6 +261,98 @@ def test_leaves_the_network_and_the_random_numbers_as_they_are():
 def test_puts_doubt_into_words(network, message):
     with pytest.raises(ConversionError, match=message):
         find_last_layer(network)
+
+
+@pytest.mark.parametrize(
+    ("network", "behind"),
+    [
+        (nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2, elementwise_affine=False)),
+         r"layer `1` \(LayerNorm\)"),
+        (nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False)),
+         r"layer `1` \(BatchNorm1d\)"),
+        (nn.Sequential(nn.Linear(3, 2), nn.Unflatten(1, (1, 2))), r"layer `1` \(Unflatten\)"),
+        (Scaled(2, buffer=True), r"tensor `scale`"),
+        (Reshaping(-1, 2), r"call `reshape`"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)  # fmt: skip
+def test_what_takes_one_width_alone_is_refused_for_another(network, behind):
+    last = "0" if isinstance(network, nn.Sequential) else "out"
+    assert find_last_layer(network, num_outputs=2).name == last
+    assert ho.transfer(network)(torch.ones(5, 3)).numel() == 10
+    with pytest.raises(ConversionError, match=rf"{behind} comes behind .*`{last}`"):
+        ho.transfer(network, num_outputs=3)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Scaled(),
+        Scaled(1),
+        Scaled(1, 1, buffer=True),
+        Reshaping(-1, 1),
+        nn.Sequential(
+            nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False, track_running_stats=False), nn.Tanh()
+        ),
+    ],
+)
+def test_what_takes_any_width_may_come_behind(network):
+    assert ho.transfer(network, num_outputs=3)(torch.ones(5, 3)).numel() == 15
+
+
+@pytest.mark.parametrize(
+    ("network", "name"),
+    [(Deciding(), "out"), (DecidingBackwards(), "inner"), (Functional(deciding=True), "body")],
+)
+def test_a_guess_by_the_order_of_registration_is_said_to_be_one(network, name):
+    message = rf"{type(network).__name__} depends on values .*`{name}` .*head_layer='{name}'"
+    with pytest.warns(UserWarning, match=message) as caught:
+        ho.transfer(network)
+    assert caught[0].filename == __file__
+    assert ho.transfer(network, head_layer=name) is not None
+
+
+def test_a_guess_without_a_choice_and_one_behind():
+    class Single(Deciding):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Identity()
+
+    assert find_last_layer(Single()).name == "out"
+    network = Single()
+    network.shape = nn.Unflatten(1, (1, 2))
+    assert find_last_layer(network).name == "out"
+    with pytest.raises(ConversionError, match=r"layer `shape` \(Unflatten\) comes behind"):
+        find_last_layer(network, num_outputs=3)
+
+
+def test_wrappers_are_looked_through():
+    inner = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    for network, name in [
+        (nn.DataParallel(inner), "module.2"),
+        (nn.Sequential(nn.DataParallel(inner), nn.Softmax(1)), "0.module.2"),
+        (nn.DataParallel(nn.DataParallel(nn.Linear(3, 2))), "module.module"),
+    ]:
+        network.get_submodule(name.partition("module")[0].rstrip(".")).device_ids = [0]
+        assert find_last_layer(network).name == name
+    target = ho.transfer(nn.DataParallel(inner), num_outputs=3)
+    assert [n for n, p in target.named_parameters() if p.requires_grad] == [
+        "module.2.weight", "module.2.bias",
+    ]  # fmt: skip
+    assert target(torch.ones(5, 3)).shape == (5, 3)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_compiled_networks_are_refused():
+    script = torch.jit.script(nn.Sequential(nn.Linear(3, 2)))
+    for network, what in [
+        (script, "The network RecursiveScriptModule"),
+        (torch.jit.trace(nn.Linear(3, 2), torch.ones(1, 3)), "The network "),
+        (nn.Sequential(script, nn.Linear(2, 2)), "Layer `0`"),
+    ]:
+        for use in (ho.transfer, lambda n: freeze(n, [""])):
+            with pytest.raises(ConversionError, match=rf"{what}.* compiled by torch\.jit"):
+                use(network)
 
 
 def test_a_name_settles_it():
@@ -220,6 +367,7 @@ def test_a_name_settles_it():
     ("name", "error", "message"),
     [
         ("parts.clasifier", UnknownNameError, "Did you mean 'parts.classifier'"),
+        ("tail", UnknownNameError, "Unknown layer 'tail'. Known: parts, "),
         ("parts.features.1", ArgumentError, r"`parts.features.1` is a ReLU without a Linear"),
         ("parts.features", ArgumentError, r"begins with the convolution `0`.*'parts.features.0'"),
     ],
