@@ -16,9 +16,18 @@ from torch import Tensor, nn
 from hybridopt import checks
 from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.execution import AerExecutor, Executor, Expectations, Job, Probabilities, Readout
+from hybridopt.execution import (
+    AerExecutor,
+    Cost,
+    Executor,
+    Expectations,
+    Job,
+    Probabilities,
+    Readout,
+)
 from hybridopt.gradients import GradientRule, create
 from hybridopt.nn.angles import AngleMap
+from hybridopt.nn.counted import evaluations_a_sample
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.samples import check_samples
 
@@ -133,8 +142,7 @@ class CircuitLayer(nn.Module):
         program, angles = self._lower()
         weight = self.weight.double()
         samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).double()
-        # samples without an angle of their own are one and the same where nothing is drawn
-        alike = program.num_row_angles == 0 and self.executor.shots is None and len(samples) > 1
+        alike = self._are_alike(len(samples))
         rows = angles.rows(samples[:1] if alike else samples, weight)
         evaluation = CircuitEvaluation(program, self.readout, self.executor, self.gradient)
         values = evaluation(rows, angles.shared(weight))[0]
@@ -158,6 +166,27 @@ class CircuitLayer(nn.Module):
         lines.append(f"Rule {self.gradient.explain(program)}.")
         return "\n".join(lines)
 
+    def step_cost(self, batch_size: int = 1, *, input_gradient: bool = True) -> Cost:
+        """Settings and shots of one forward and backward; runs are not foretold, and 0.
+
+        Args:
+            batch_size: Samples.
+            input_gradient: Whether the gradient by the inputs is wanted too, as it is where layers
+                that are trained stand before this one.
+        """
+        samples = checks.integer("batch_size", batch_size, minimum=0)
+        program, angles = self._lower()
+        with torch.enable_grad():
+            weight = self.weight.double()
+            x = weight.new_zeros((1, self.in_features), requires_grad=input_gradient)
+            needs = angles.rows(x, weight).requires_grad, angles.shared(weight).requires_grad
+        evaluation = CircuitEvaluation(program, self.readout, self.executor, self.gradient)
+        if self._are_alike(samples):
+            samples = 1
+        evaluations = samples * (1 + evaluations_a_sample(evaluation, self.gradient, needs))
+        settings = evaluations * len(self.readout.settings(program))
+        return Cost(settings, settings * (self.executor.shots or 0))
+
     def extra_repr(self) -> str:
         """Sizes and rule."""
         return (
@@ -178,6 +207,10 @@ class CircuitLayer(nn.Module):
             program = lower(self.circuit, *given, whole=whole)
             self._lowered[whole] = program, AngleMap(program, *given)
         return self._lowered[whole]
+
+    def _are_alike(self, samples: int) -> bool:
+        """Whether one is run for all: those without angles of their own, where nothing is drawn."""
+        return self.program.num_row_angles == 0 and self.executor.shots is None and samples > 1
 
     def _check(self, x: Tensor) -> None:
         check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
