@@ -24,7 +24,7 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
     Args:
         network: Any module.
         names: ``"body"`` is everything but the head of a transferred network; else names of layers,
-            parts or parameters.
+            parts or parameters, among which ``"body"`` is that, too, unless a part has this name.
 
     Raises:
         UnknownNameError: If there is nothing of that name.
@@ -39,7 +39,7 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
     """
     check_module(network)
     check_not_compiled(network)
-    for module, parameters, whole in _selected(network, names):
+    for module, parameters, whole in selected(network, names):
         own = dict(module.named_parameters(recurse=False))
         before = mark_of(module)
         moving = [name for name in parameters if own[name].requires_grad]
@@ -70,7 +70,7 @@ def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[s
     check_module(network)
     prefixes = {module: name for name, module in network.named_modules()}
     thawed = []
-    for module, parameters, _ in _selected(network, [""] if names is None else names):
+    for module, parameters, _ in selected(network, [""] if names is None else names):
         mark = mark_of(module)
         moving = [name for name in mark.parameters if name in parameters]
         for name in moving:
@@ -118,20 +118,22 @@ def body_names(network: nn.Module) -> list[str]:
     return [name for name, module in network.named_modules() if module not in inside]
 
 
-def _selected(
+def selected(
     network: nn.Module, names: str | Sequence[str]
 ) -> Iterator[tuple[nn.Module, list[str], bool]]:
-    """Modules, names of their own parameters that are meant, and whether all of it is meant."""
+    """Modules, names of their own parameters that are meant, and whether all of it is meant.
+
+    ``"body"`` in a list is the part of that name, where there is one.
+    """
     modules = dict(network.named_modules(remove_duplicate=False))
     head = head_of(network)
     above = {module for module in network.modules() if head in set(module.modules())}
-    if names == "body":
-        for name in body_names(network):
-            yield modules[name], _own(modules[name]), modules[name] not in above
-        return
     parameters = dict(network.named_parameters(remove_duplicate=False))
     for name in check_names([names] if isinstance(names, str) else names):
-        if name in modules:
+        if name == "body" and (names == name or name not in {*modules, *parameters}):
+            for body in map(modules.__getitem__, body_names(network)):
+                yield body, _own(body), body not in above
+        elif name in modules:
             for module in modules[name].modules():
                 yield module, _own(module), module not in above
         else:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError
 from hybridopt.nn.standing_still import mark_of
 from hybridopt.training import Callback
-from hybridopt.transfer.freezing import check_names, thaw
+from hybridopt.transfer.freezing import check_names, selected, thaw
 
 if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from torch.utils.hooks import RemovableHandle
+
     from hybridopt.training import EpochRecord, History
 
 
@@ -27,7 +30,7 @@ class Thaw(Callback):
 
     Args:
         after: Epochs until everything is thawed; or a schedule: epochs to the names of layers,
-            parts or parameters, None for all that is still frozen.
+            parts or parameters, ``"body"`` for all but the head, None for all that is still frozen.
 
     Raises:
         ArgumentError: If a number of epochs is below 1, or the schedule is empty.
@@ -52,24 +55,26 @@ class Thaw(Callback):
         False
     """
 
-    def __init__(self, after: int | Mapping[int, Sequence[str] | None]) -> None:
+    def __init__(self, after: int | Mapping[int, str | Sequence[str] | None]) -> None:
         if isinstance(after, Mapping):
             if not after:
                 raise ArgumentError("Argument `after` of Thaw is an empty schedule.")
-            self.schedule = {
+            self.schedule: dict[int, str | list[str] | None] = {
                 checks.integer("after", epoch, minimum=1): _names(names)
                 for epoch, names in after.items()
             }
         else:
             self.schedule = {checks.integer("after", after, minimum=1): None}
-        self._waiting: list[tuple[nn.Parameter, Tensor]] = []
+        self._waiting: list[str] = []  # names of what was thawed since the last step
+        self._held: set[int] = set()  # what optimizers step, by id, while something waits
+        self._ear: RemovableHandle | None = None
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
         """A resumed run takes up what was thawed before."""
-        self._waiting = []
+        self._forget()
         for epoch in sorted(self.schedule):
             if epoch <= len(history):
-                thaw(network, self.schedule[epoch])
+                self._wait_for(thaw(network, self.schedule[epoch]))
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
         """What it is going to thaw, for the optimizer to hold.
@@ -77,56 +82,74 @@ class Thaw(Callback):
         Raises:
             UnknownNameError: If the schedule names what is not there.
         """
-        chosen: list[nn.Parameter] = []
-        for names in self.schedule.values():
-            places = [network] if names is None else [_place(network, name) for name in names]
-            for place in places:
-                chosen += [place] if isinstance(place, nn.Parameter) else place.parameters()
-        marked = {
-            id(module.get_parameter(name))
-            for module in network.modules()
+        return [
+            module.get_parameter(name)
+            for names in self.schedule.values()
+            for module, parameters, _ in selected(network, [""] if names is None else names)
             for name in mark_of(module).parameters
-        }
-        return [parameter for parameter in chosen if id(parameter) in marked]
+            if name in parameters
+        ]
 
     def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> object:
         """Thaw what is due."""
         if record.epoch in self.schedule:
-            for name in thaw(network, self.schedule[record.epoch]):
-                parameter = network.get_parameter(name)
-                self._waiting.append((parameter, parameter.detach().clone()))
+            self._wait_for(thaw(network, self.schedule[record.epoch]))
         return None
 
     def on_step_end(self, loss: float, network: nn.Module) -> object:
         """The first step after a thaw tells whether the optimizer holds what was thawed.
 
         Raises:
-            TrainingError: If it does not: nothing would come of the thaw.
+            TrainingError: If it lacks some: nothing would come of their thaw; each is named.
         """
         if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            moved = [not torch.equal(parameter.detach(), before) for parameter, before in waiting]
-            pulled = [p.grad is not None and bool(p.grad.any()) for p, _ in waiting]
-            if any(pulled) and not any(moved):
+            left_out = [
+                name for name in self._waiting if _is_pulled(network, name, but_by=self._held)
+            ]
+            self._forget()
+            if left_out:
                 raise TrainingError(
-                    "What was thawed does not move: the optimizer was made without it. Make it "
-                    "from `hybridopt.parameter_groups(network, lr=...)`, or pass it by name."
+                    f"Of what was thawed, {', '.join(left_out)} does not move: the optimizer was "
+                    "made without it. Make it from "
+                    "`hybridopt.parameter_groups(network, lr=...)`, or pass it by name."
                 )
         return None
 
+    def on_fit_end(self, network: nn.Module, history: History) -> None:
+        """Listen to optimizers no longer."""
+        self._forget()
 
-def _names(names: object) -> list[str] | None:
-    if names is None:
-        return None
+    def _wait_for(self, names: list[str]) -> None:
+        """Listen to the next step, which shows what the optimizer holds.
+
+        Whether it moves that is its own affair: a rate may be 0, a step below the precision.
+        """
+        self._waiting += names
+        if names and self._ear is None:
+            self._ear = register_optimizer_step_pre_hook(self._hear)
+
+    def _hear(self, optimizer: Optimizer, *_: object) -> None:
+        self._held |= {id(p) for group in optimizer.param_groups for p in group["params"]}
+
+    def _forget(self) -> None:
+        self._waiting, self._held = [], set()
+        if self._ear is not None:
+            self._ear.remove()
+            self._ear = None
+
+
+def _is_pulled(network: nn.Module, name: str, *, but_by: set[int]) -> bool:
+    """Whether a parameter has a gradient, and is none of those that are stepped."""
+    parameter = network.get_parameter(name)
+    gradient = parameter.grad
+    return id(parameter) not in but_by and gradient is not None and bool(gradient.any())
+
+
+def _names(names: object) -> str | list[str] | None:
+    if names is None or names == "body":
+        return "body" if names else None
     if isinstance(names, str):
         raise ArgumentTypeError(
             f"A schedule of Thaw must hold lists of names, but holds {names!r}. Write [{names!r}]."
         )
     return check_names(names)
-
-
-def _place(network: nn.Module, name: str) -> nn.Module | nn.Parameter:
-    modules = dict(network.named_modules(remove_duplicate=False))
-    parameters = dict(network.named_parameters(remove_duplicate=False))
-    checks.choice("layer or parameter", name, [*modules, *parameters])
-    return modules[name] if name in modules else parameters[name]

@@ -233,7 +233,8 @@ def _check_frozen_names(network: nn.Module, names: str | list[str], place: LastL
     modules = dict(network.named_modules(remove_duplicate=False))
     parameters = dict(network.named_parameters(remove_duplicate=False))
     for name in names:
-        checks.choice("layer or parameter", name, [*modules, *parameters])
+        if name != "":
+            checks.choice("layer or parameter", name, [*filter(None, modules), *parameters])
         if f"{name}.".startswith(f"{place.name}.") or place.name == "":
             raise ArgumentError(
                 f"Argument `freeze` names `{name}`, which is replaced by the new head and must be "

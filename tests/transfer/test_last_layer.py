@@ -334,7 +334,8 @@ def test_wrappers_are_looked_through():
         (nn.DataParallel(nn.DataParallel(nn.Linear(3, 2))), "module.module"),
     ]:
         network.get_submodule(name.partition("module")[0].rstrip(".")).device_ids = [0]
-        assert find_last_layer(network).name == name
+        found = find_last_layer(network)
+        assert (found.name, found.guessed) == (name, False)
     target = ho.transfer(nn.DataParallel(inner), num_outputs=3)
     assert [n for n, p in target.named_parameters() if p.requires_grad] == [
         "module.2.weight", "module.2.bias",

@@ -8,7 +8,7 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError, UnknownNameError
-from hybridopt.transfer import freeze
+from hybridopt.transfer import freeze, thaw
 
 X = torch.randn(12, 3, generator=torch.Generator().manual_seed(3))
 Y = torch.arange(12) % 4
@@ -110,7 +110,7 @@ def test_refuses_schedules(after, error, message):
 def test_refuses_names_before_anything_is_trained():
     network = target()
     before = network[5].weight.clone()
-    with pytest.raises(UnknownNameError, match="Unknown layer or parameter '7'"):
+    with pytest.raises(UnknownNameError, match=r"Unknown layer or parameter '7'\. Known: 0, 1, "):
         ho.fit(network, (X, Y), callbacks=[ho.Thaw({3: ["7"]})])
     assert torch.equal(network[5].weight, before)
 
@@ -129,3 +129,52 @@ def test_what_a_callback_freezes_stands_still_afterwards():
     network = ho.transfer(target(), freeze="none").train()
     ho.fit(network, (X, Y), epochs=2, callbacks=[lambda _, n: freeze(n)])
     assert not network[1].training
+
+
+def test_each_layer_that_the_optimizer_lacks_is_named():
+    network = target()
+    optimizer = torch.optim.Adam([*network[5].parameters(), *network[3].parameters()])
+    names = r"0\.weight, 0\.bias, 1\.weight, 1\.bias does not move"
+    with pytest.raises(TrainingError, match=names):
+        ho.fit(network, (X, Y), optimizer=optimizer, epochs=3, callbacks=[ho.Thaw(1)])
+
+
+def test_rates_of_zero_and_steps_too_small_are_the_optimizers_affair():
+    network = target()
+    groups = [
+        {"params": [*network[5].parameters()], "lr": 0.1},
+        {"params": [*network[3].parameters(), *network[1].parameters()], "lr": 0.0},
+        {"params": [*network[0].parameters()], "lr": 1e-30},
+    ]
+    pages, note = diary(network)
+    optimizer = torch.optim.SGD(groups)
+    ho.fit(network, (X, Y), optimizer=optimizer, epochs=3, callbacks=[ho.Thaw({1: ["body"]}), note])
+    assert pages == [{"5"}, {"1", "5"}, {"1", "5"}]  # 1 has statistics
+
+
+def test_listens_to_optimizers_for_one_step_alone():
+    from torch.optim.optimizer import _global_optimizer_pre_hooks as ears  # noqa: PLC0415
+
+    before = len(ears)
+    thaw = ho.Thaw(1)
+    during = []
+    ho.fit(target(), (X, Y), epochs=3, callbacks=[thaw, lambda *_: during.append(len(ears))])
+    assert during == [before, before + 1, before] or during == [before + 1, before, before]
+    ho.fit(target(), (X, Y), epochs=1, callbacks=[thaw])  # ends before the next step
+    assert len(ears) == before
+
+
+@pytest.mark.parametrize("names", ["body", ["body"]])
+def test_thaws_the_body_by_that_name(names):
+    network = target()
+    pages, note = diary(network)
+    ho.fit(network, (X, Y), epochs=3, callbacks=[ho.Thaw({2: names}), note])
+    assert pages == [{"5"}, {"5"}, {"0", "1", "3", "5"}]
+
+
+def test_a_part_that_is_called_body_is_meant_by_that_name_in_a_list():
+    network = nn.ModuleDict({"stem": nn.Linear(3, 4), "body": nn.Linear(4, 4)})
+    network["head"] = nn.Linear(4, 2)
+    network = ho.transfer(network, head_layer="head")
+    assert thaw(network, ["body"]) == ["body.weight", "body.bias"]
+    assert thaw(network, "body") == ["stem.weight", "stem.bias"]

@@ -218,7 +218,7 @@ class Uncopyable(nn.Module):
         (Uncopyable(), {}, ConversionError, "Uncopyable cannot be copied"),
         (network(), {"freeze": "all"}, ArgumentError, r"but is 'all'. One layer: freeze=\['all'\]"),
         (network(), {"freeze": 3}, ArgumentTypeError, "list of names"),
-        (network(), {"freeze": ["5"]}, UnknownNameError, "layer or parameter '5'"),
+        (network(), {"freeze": ["5"]}, UnknownNameError, "layer or parameter '5'. Known: 0, 1,"),
         (network(), {"freeze": ["4"]}, ArgumentError, "names `4`, which is replaced"),
         (network(), {"freeze": ["4.bias"]}, ArgumentError, "names `4.bias`, which is replaced"),
         (network(), {"freeze": [""]}, ArgumentError, "holds `4`, the layer that is replaced"),
