@@ -48,7 +48,7 @@ class RandomSubspace(Bridge):
     def __post_init__(self) -> None:
         checks.optional_integer("num_parameters", self.num_parameters, minimum=1)
         checks.real("scale", self.scale, minimum=0, strict=True)
-        checks.integer("seed", self.seed, minimum=0)
+        checks.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)
 
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule

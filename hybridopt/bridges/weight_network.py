@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
+from hybridopt.bridges.input_trial import InputTrial
 from hybridopt.bridges.layout import WeightLayout
 from hybridopt.bridges.quantum_network import QuantumNetwork
 
@@ -39,6 +40,7 @@ class WeightNetwork(QuantumNetwork):
             self.origin.register_buffer(_buffer_name(slot.name), start)
         self.register_buffer("scales", torch.tensor(scales, dtype=torch.float64))
         self.network = self.layout.shell(network)
+        self._trial = InputTrial()
         self.training = network.training
         self.origin.training = network.training
 
@@ -51,7 +53,12 @@ class WeightNetwork(QuantumNetwork):
         """The same from the closed form, without a run and without shot noise."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the network returns, at the weights that are read now."""
+        """What the network returns, at the weights that are read now.
+
+        Raises:
+            DataError: If it cannot take such inputs; no circuit was run for them.
+        """
+        self._trial.check(self._stand_in, args, kwargs)
         with self.layout.filling(self.network, self.weights(self.moves())) as network:
             return network(*args, **kwargs)
 
@@ -79,6 +86,10 @@ class WeightNetwork(QuantumNetwork):
     def num_weights(self) -> int:
         """M, the trainable weights of the network that was carried over."""
         return self.layout.num_weights
+
+    def _stand_in(self) -> nn.Module:
+        """A plain copy with weights of the right shapes; their values mean nothing."""
+        return self.layout.filled(self.network, list(self.origin.buffers()))
 
     def _made_layers(self) -> frozenset[str]:
         return frozenset(

@@ -74,7 +74,7 @@ class RunSettings:
             checks.integer(name, getattr(self, name), minimum=1)
         checks.optional_integer("shots", self.shots, minimum=1)
         checks.optional_integer("shots_per_weight", self.shots_per_weight, minimum=1)
-        checks.integer("seed", self.seed, minimum=0)
+        checks.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)  # what torch takes
         if self.shots is not None and self.shots_per_weight is not None:
             raise ArgumentError("Give `shots` or `shots_per_weight`, not both.")
 

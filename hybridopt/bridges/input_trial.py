@@ -1,0 +1,85 @@
+"""Inputs of a new kind are tried on the plain network before a circuit runs for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hybridopt.errors import DataError, HybridOptError
+from hybridopt.seeding import isolated
+
+UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError)
+
+
+class InputTrial:
+    """Remembers what kinds of inputs a network takes: dtypes, and all lengths but the first.
+
+    A kind costs one forward pass of a plain copy (the meta device minds no dtypes and no range of
+    tokens). Nothing of the network changes, and no random number is drawn.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[object] = set()
+
+    def __reduce__(self) -> tuple[type[InputTrial], tuple[()]]:
+        """Copies, and what is unpickled, start anew."""
+        return InputTrial, ()
+
+    def check(
+        self, plain: Callable[[], nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """Refuse inputs that the network cannot take.
+
+        Args:
+            plain: Makes a copy of the plain network, with weights of the right shapes.
+            args: What the network is called with.
+            kwargs: Likewise.
+
+        Raises:
+            DataError: Naming shapes and dtypes.
+        """
+        kind = _kind((args, dict(kwargs)))
+        if kind in self._taken or "meta" in str(kind):
+            return
+        _try(plain(), args, kwargs)
+        self._taken.add(kind)
+
+
+@torch.no_grad()
+def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    with isolated(0):
+        try:
+            network(*args, **kwargs)
+        except HybridOptError:
+            raise
+        except UNFIT as error:
+            given = ", ".join(_words(value) for value in (*args, *kwargs.values())) or "no input"
+            raise DataError(
+                f"The network {type(network).__name__} cannot take {given}: "
+                f"{_first_line(error)} Give it what the plain network takes."
+            ) from error
+
+
+def _kind(value: object) -> object:
+    if isinstance(value, Tensor):
+        return (value.ndim, tuple(value.shape[1:]), value.dtype, value.device.type)
+    if isinstance(value, tuple | list):
+        return (type(value).__name__, *map(_kind, value))
+    if isinstance(value, Mapping):
+        return tuple((str(key), _kind(item)) for key, item in value.items())
+    return type(value)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Tensor):
+        dtype = str(value.dtype).removeprefix("torch.")
+        return f"a tensor of shape {tuple(value.shape)} and {dtype}"
+    return f"a {type(value).__name__}"
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{lines[0].rstrip('.')}." if lines else f"{type(error).__name__}."

@@ -1,0 +1,122 @@
+"""What a network cannot take is refused before a circuit runs for it."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+import hybridopt as ho
+from hybridopt.errors import DataError
+
+BRIDGES = ("memory", "generator", "twin", "random-subspace", "walsh-subspace")
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Linear(5, 3))
+
+
+class Words(nn.Module):
+    """Tokens, whose range no trial of shapes knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(6, 4)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.words(x).mean(1))
+
+
+class Pair(nn.Module):
+    """Several inputs, by place and by name, and a choice that depends on data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 2), nn.Linear(2, 2)
+
+    def forward(self, x, *, more):
+        if more["y"].sum() > 0:
+            return self.first(x) + self.second(more["y"])
+        return self.first(x)
+
+
+UNFIT = {
+    "narrow": torch.rand(7, 2),
+    "double": torch.rand(7, 4, dtype=torch.float64),
+    "integers": torch.ones(7, 4, dtype=torch.int64),
+    "text": "four",
+    "list": [[0.1, 0.2, 0.3, 0.4]],
+    "None": None,
+}
+
+
+@pytest.mark.parametrize("bridge", BRIDGES)
+@pytest.mark.parametrize("x", UNFIT.values(), ids=UNFIT)
+def test_refused_before_a_circuit_runs(bridge, x, aer_calls):
+    quantum = ho.to_quantum(mlp(), bridge)
+    aer_calls.clear()
+    with pytest.raises(DataError, match="The network Sequential cannot take a "):
+        quantum(x)
+    with pytest.raises(DataError, match="cannot take no input"):
+        quantum()
+    assert aer_calls == []
+
+
+def test_shapes_and_dtype_are_named():
+    with pytest.raises(DataError, match=r"a tensor of shape \(7, 2\) and float32: .*shapes"):
+        ho.to_quantum(mlp())(torch.rand(7, 2))
+
+
+def test_tokens_are_tried_on_real_ones(aer_calls):
+    quantum = ho.to_quantum(Words())
+    assert quantum(torch.tensor([[0, 5, 2]])).shape == (1, 2)
+    aer_calls.clear()
+    fresh = ho.to_quantum(Words())
+    with pytest.raises(DataError, match="cannot take a tensor of shape"):
+        fresh(torch.tensor([[0, 6, 2]]))
+    assert aer_calls == []
+
+
+def test_several_inputs_and_choices(aer_calls):
+    plain, x, y = Pair(), torch.rand(5, 3), torch.rand(5, 2)
+    quantum = ho.to_quantum(plain)
+    torch.testing.assert_close(quantum(x, more={"y": y}), plain(x, more={"y": y}))
+    torch.testing.assert_close(quantum(x, more={"y": -y}), plain(x, more={"y": -y}))
+    aer_calls.clear()
+    with pytest.raises(DataError, match="cannot take"):
+        quantum(x, more={"y": torch.rand(5, 4)})
+    assert aer_calls == []
+
+
+def test_a_kind_is_tried_once_and_nothing_changes():
+    quantum = ho.to_quantum(mlp())
+    tried = []
+    stand_in = quantum._stand_in
+    quantum._stand_in = lambda: tried.append(1) or stand_in()
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    before = quantum.network[1].running_mean.clone()
+    with pytest.raises(DataError):
+        quantum(torch.rand(7, 2))
+    assert torch.equal(quantum.network[1].running_mean, before)
+    tried.clear()
+    quantum(torch.ones(7, 4))
+    quantum(torch.ones(9, 4))
+    assert tried == [1]
+    assert int(quantum.network[1].num_batches_tracked) == 2
+    torch.manual_seed(3)
+    quantum(torch.ones(2, 3, 4)[:, 0])
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda q: pickle.loads(pickle.dumps(q))])
+def test_copies_try_anew(copied):
+    quantum = ho.to_quantum(nn.Linear(4, 3))
+    x = torch.rand(2, 4)
+    expected = quantum(x)
+    assert torch.equal(copied(quantum)(x), expected)
