@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from torch import nn
 
@@ -10,6 +12,13 @@ from hybridopt.errors import ArgumentTypeError
 from hybridopt.training.history import EpochRecord, History
 
 EpochFunction = Callable[[EpochRecord, nn.Module], object]
+MOMENTS = {
+    "parameters_to_come": ("network",),
+    "on_fit_begin": ("network", "history"),
+    "on_step_end": ("loss", "network"),
+    "on_epoch_end": ("record", "network"),
+    "on_fit_end": ("network", "history"),
+}
 
 
 class Callback:
@@ -47,7 +56,10 @@ class Callback:
         """After each epoch; a true value ends training."""
 
     def on_fit_end(self, network: nn.Module, history: History) -> None:
-        """When training has ended, whatever ended it: an error and Ctrl-C call it, too."""
+        """When training has ended, whatever ended it: an error and Ctrl-C call it, too.
+
+        Only where `on_fit_begin` has come to its end. Where several fail, the first error counts.
+        """
 
 
 class Callbacks:
@@ -63,11 +75,13 @@ class Callbacks:
         self._after_step = [
             entry.on_step_end
             for entry in self._objects
-            if type(entry).on_step_end is not Callback.on_step_end  # steps are short
+            # steps are short: nobody is called who has nothing to say
+            if getattr(entry.on_step_end, "__func__", None) is not Callback.on_step_end
         ]
         self._after_epoch = [
             entry.on_epoch_end if isinstance(entry, Callback) else entry for entry in callbacks
         ]
+        self._begun: list[Callback] = []
 
     @property
     def watch_steps(self) -> bool:
@@ -82,28 +96,38 @@ class Callbacks:
         """Tell all of them."""
         for entry in self._objects:
             entry.on_fit_begin(network, history)
+            self._begun.append(entry)
 
     def step_end(self, loss: float, network: nn.Module) -> bool:
         """Tell all of them; whether one wants to end training."""
-        answers = [hear(loss, network) for hear in self._after_step]  # all hear of it
-        return any(map(bool, answers))
+        answers = [_wants_to_stop(hear, hear(loss, network)) for hear in self._after_step]
+        return any(answers)  # all have heard of it
 
     def epoch_end(self, record: EpochRecord, network: nn.Module) -> bool:
         """Tell all of them; whether one wants to end training."""
-        answers = [hear(record, network) for hear in self._after_epoch]
-        return any(map(bool, answers))
+        answers = [_wants_to_stop(hear, hear(record, network)) for hear in self._after_epoch]
+        return any(answers)
 
     def fit_end(self, network: nn.Module, history: History) -> None:
-        """Tell all of them."""
-        for entry in self._objects:
+        """Tell all whose `on_fit_begin` has come to its end, then raise the first error."""
+        if not self._begun:
+            return
+        entry = self._begun.pop(0)
+        try:
             entry.on_fit_end(network, history)
+        except BaseException:
+            with suppress(Exception):
+                self.fit_end(network, history)
+            raise
+        self.fit_end(network, history)
 
 
 def check_callbacks(callbacks: object) -> Callbacks:
     """Refuse what cannot be called back.
 
     Raises:
-        ArgumentTypeError: If it is no sequence of callbacks and functions.
+        ArgumentTypeError: If it is no sequence of callbacks and functions, or one of them takes
+            other arguments.
     """
     if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
         raise ArgumentTypeError(
@@ -121,4 +145,47 @@ def check_callbacks(callbacks: object) -> Callbacks:
                 "Argument `callbacks` must be a list of functions of (record, network) or "
                 f"Callback objects, but holds {entry!r}."
             )
+        _check_signatures(entry)
     return Callbacks(callbacks)
+
+
+def _check_signatures(entry: object) -> None:
+    if not isinstance(entry, Callback):
+        assert callable(entry)
+        _check_signature(entry, f"function {_name(entry)!r}", MOMENTS["on_epoch_end"])
+        return
+    for name, arguments in MOMENTS.items():
+        _check_signature(getattr(entry, name), f"method {type(entry).__name__}.{name}", arguments)
+
+
+def _check_signature(heard: object, what: str, arguments: Sequence[str]) -> None:
+    if not callable(heard):
+        raise ArgumentTypeError(
+            f"The {what} in `callbacks` must be callable, but is {heard!r}. Write a method of "
+            f"({', '.join(arguments)})."
+        )
+    try:
+        signature = inspect.signature(heard)
+    except (ValueError, TypeError):  # builtins may not tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise ArgumentTypeError(
+            f"The {what} in `callbacks` is called with ({', '.join(arguments)}), but takes "
+            f"{signature}: {error}."
+        ) from error
+
+
+def _wants_to_stop(heard: Callable[..., object], answer: object) -> bool:
+    try:
+        return bool(answer)
+    except Exception as error:
+        raise ArgumentTypeError(
+            f"The callback {_name(heard)!r} must return a true value to end training, or a false "
+            f"one or None, but returned {type(answer).__name__}: {error}"
+        ) from error
+
+
+def _name(heard: object) -> str:
+    return str(getattr(heard, "__qualname__", None) or type(heard).__name__)

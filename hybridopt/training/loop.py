@@ -199,6 +199,7 @@ class Training:
         if self.schedule is not None:
             self.schedule.after_epoch(train_loss)
         stopped = self.callbacks.epoch_end(record, self.network) or stopped
+        self._check_callbacks(record)
         self.good.keep()  # a callback may change weights
         return "callback" if stopped else self.rule.status(self.history)
 
@@ -270,6 +271,14 @@ class Training:
     def _check_weights(self) -> None:
         if not self.good.all_finite():
             self._fail("a weight or buffer is no longer finite after the last batch")
+
+    def _check_callbacks(self, record: EpochRecord) -> None:
+        if not self.good.all_finite():
+            self.good.restore()
+            raise TrainingError(
+                f"A callback left a weight or buffer not finite after epoch {record.epoch}. The "
+                "network holds the last weights with a finite loss."
+            )
 
     def _fail(self, what: str) -> None:
         self.good.restore()

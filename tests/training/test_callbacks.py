@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -127,6 +128,22 @@ def test_a_resumed_run_brings_its_epochs(data, make_network, tmp_path):
     assert ("epoch", 3) in diary.entries
 
 
+class WrongEpoch(Callback):
+    def on_epoch_end(self):
+        pass
+
+
+class WrongEnd(Callback):
+    def on_fit_end(self, network, history, third):
+        pass
+
+
+def changed(**moments):
+    callback = Callback()
+    vars(callback).update(moments)
+    return callback
+
+
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [
@@ -134,9 +151,78 @@ def test_a_resumed_run_brings_its_epochs(data, make_network, tmp_path):
         (Diary(), "must be a list of functions of"),
         ("diary", "must be a list of functions of"),
         ([None], "holds None"),
+        (
+            [lambda record: None],
+            r"function '.*<lambda>' .*called with \(record, network\), but takes "
+            r"\(record\): too many positional",
+        ),
+        ([WrongEpoch()], r"method WrongEpoch.on_epoch_end .*\(record, network\), but takes \(\)"),
+        ([WrongEnd()], r"method WrongEnd.on_fit_end .*\(network, history\), .*'third'"),
+        ([changed(on_step_end=3)], r"Callback.on_step_end in `callbacks` must be callable.*3"),
     ],
 )
 def test_refused(callbacks, message, data, make_quantum, aer_calls):
     with pytest.raises(ArgumentTypeError, match=message):
         ho.fit(make_quantum(), data, callbacks=callbacks)
     assert aer_calls == []
+
+
+@pytest.mark.parametrize("answer", [np.ones(2), torch.ones(2), np.zeros((2, 2)) > 1])
+def test_answers_that_are_neither_true_nor_false(answer, data, make_network):
+    for callback in (lambda *_: answer, changed(on_step_end=lambda *_: answer)):
+        with pytest.raises(ArgumentTypeError, match=r"<lambda>' must return a true value to end"):
+            ho.fit(make_network(), data, callbacks=[callback])
+    assert ho.fit(make_network(), data, callbacks=[lambda *_: np.bool_(True)]).status == "callback"
+
+
+def test_a_moment_of_the_object_alone_is_heard(data, make_network):
+    heard = []
+    callback = changed(on_step_end=lambda loss, network: heard.append(loss))
+    ho.fit(make_network(), data, epochs=2, batch_size=11, callbacks=[callback])
+    assert len(heard) == 4
+
+
+class Failing(Diary):
+    def __init__(self, moment):
+        super().__init__()
+        self.moment = moment
+
+    def on_fit_begin(self, network, history):
+        super().on_fit_begin(network, history)
+        if self.moment == "begin":
+            raise ZeroDivisionError("at the beginning")
+
+    def on_fit_end(self, network, history):
+        super().on_fit_end(network, history)
+        if self.moment == "end":
+            raise LookupError(f"number {id(self)}")
+
+
+def test_only_who_began_comes_to_an_end(data, make_network):
+    first, second, third = Diary(), Failing("begin"), Diary()
+    with pytest.raises(ZeroDivisionError, match="at the beginning"):
+        ho.fit(make_network(), data, callbacks=[first, second, third])
+    assert [kind for kind, *_ in first.entries] == ["begin", "end"]
+    assert [kind for kind, *_ in second.entries] == ["begin"]
+    assert third.entries == []
+
+
+def test_all_come_to_an_end_and_the_first_error_counts(data, make_network):
+    callbacks = [Diary(), Failing("end"), Failing("end"), Diary()]
+    with pytest.raises(LookupError, match=f"number {id(callbacks[1])}"):
+        ho.fit(make_network(), data, epochs=1, callbacks=callbacks)
+    assert [diary.entries[-1] for diary in callbacks] == [("end", 1, "epochs")] * 4
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_weights_that_a_callback_spoils(epoch, data, make_network, tmp_path):
+    def spoil(record, network):
+        if record.epoch == epoch:
+            with torch.no_grad():
+                network[0].weight[0, 0] = math.nan
+
+    network, path = make_network(), tmp_path / "run.pt"
+    with pytest.raises(TrainingError, match=f"A callback left .* not finite after epoch {epoch}"):
+        ho.fit(network, data, epochs=2, callbacks=[spoil], checkpoint=path)
+    assert all(bool(p.isfinite().all()) for p in network.parameters())
+    assert path.exists() == (epoch == 2)  # that of the epoch before
