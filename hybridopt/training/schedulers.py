@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from hybridopt import checks
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError
 
 STEPPED_BY_BATCH = (OneCycleLR, CyclicLR)  # torch documents these as stepped after every batch
 MOVING = frozenset(
@@ -190,8 +190,11 @@ def _one_cycle(optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
 def _made_by(factory: Any, optimizer: Optimizer) -> object:
     try:
         return factory(optimizer)
-    except (TypeError, ValueError) as error:
+    except HybridOptError:
+        raise
+    except Exception as error:
         raise ArgumentError(
             f"No scheduler could be made by {getattr(factory, '__name__', factory)!r} from the "
-            f"optimizer alone: {error}. Pass scheduler=lambda optimizer: ..., with its options."
+            f"optimizer alone: {type(error).__name__}: {error}. Pass "
+            "scheduler=lambda optimizer: ..., with its options."
         ) from error
