@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from hybridopt import checks, optim
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.nn.standing_still import stands_still
 from hybridopt.seeding import isolated
 from hybridopt.training import checkpoint as checkpoints
@@ -158,6 +158,11 @@ def _check_rate(lr: object, optimizer: str | Optimizer) -> None:
     if lr is None:
         return
     if lr != "auto":
+        if isinstance(lr, str):
+            raise ArgumentTypeError(
+                f"Argument `lr` must be a number, but is {lr!r} of type str. The one word it takes "
+                'is "auto", which finds a rate.'
+            )
         checks.real("lr", lr, minimum=0, strict=True)
     elif isinstance(optimizer, Optimizer):
         raise ArgumentError(

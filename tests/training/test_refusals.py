@@ -98,6 +98,7 @@ def test_something_that_holds_no_samples(make_quantum, aer_calls):
         ({"lr": 0}, ArgumentError, "`lr` must be more than 0, but is 0"),
         ({"lr": True}, ArgumentTypeError, "`lr` must be a number, but is True"),
         ({"lr": "a"}, ArgumentTypeError, "`lr` must be a number, but is 'a'"),
+        ({"lr": "AUTO"}, ArgumentTypeError, "is 'AUTO' of type str. The one word .* is \"auto\""),
         ({"seed": 0.5}, ArgumentTypeError, "`seed` must be an int, but is 0.5"),
         ({"seed": "0"}, ArgumentTypeError, "`seed` must be an int, but is '0'"),
         ({"seed": True}, ArgumentTypeError, "`seed` must be an int, but is True"),
