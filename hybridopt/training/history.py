@@ -203,7 +203,9 @@ class History:
             name: [getattr(record, name) for record in self.records]
             for name in EpochRecord.__dataclass_fields__
         }
-        return pandas.DataFrame(columns).set_index("epoch")
+        frame = pandas.DataFrame(columns).set_index("epoch")
+        optional = ("test_loss", "metric", "lr")
+        return frame.astype(dict.fromkeys(optional, float))  # NaN, where all are None, too
 
     def plot(self) -> Figure:
         """Loss and metric against epochs.

@@ -70,6 +70,16 @@ def test_as_a_frame(history):
     assert len(History("r2").to_frame()) == 0
 
 
+def test_as_a_frame_without_a_test_part():
+    pytest.importorskip("pandas")
+    records = [EpochRecord(epoch, 0.9, None, None, 0.5, 7, 70, 6) for epoch in (1, 2)]
+    for some in (records, []):
+        frame = History("r2", some).to_frame()
+        for name in ("test_loss", "metric", "lr"):
+            assert frame[name].dtype == float, name
+            assert frame[name].isna().all(), name
+
+
 def test_without_pandas(history, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtraError, match=r"needs pandas.*Run: pip install pandas"):
