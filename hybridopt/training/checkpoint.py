@@ -13,7 +13,7 @@ from hybridopt.bridges.description import describe, difference
 from hybridopt.errors import ArgumentTypeError, CheckpointError
 from hybridopt.files import check_writable, write_whole
 
-__all__ = ["check_match", "check_path", "describe", "load", "options_of", "save"]
+__all__ = ["check_match", "check_path", "check_trained", "describe", "load", "options_of", "save"]
 
 SCHEMA = 1
 
@@ -104,3 +104,44 @@ def check_match(
                 f"{key}={settings.get(key)!r}. Resume with the same arguments, or choose another "
                 "file."
             )
+
+
+def check_trained(
+    path: str | os.PathLike[str], state: dict[str, Any], trained: list[list[str]]
+) -> None:
+    """Refuse a checkpoint whose optimizer holds other parameters than that of this run.
+
+    Args:
+        path: Of the file, for the message.
+        state: What stands in it; files of the first versions have no names.
+        trained: Names of the parameters in the groups of this run's optimizer.
+
+    Raises:
+        CheckpointError: Naming the parameters, or how many they are.
+    """
+    sizes = [len(group["params"]) for group in state["optimizer"]["param_groups"]]
+    saved = state.get("trained")
+    if sizes == [len(group) for group in trained] and saved in (None, trained):
+        return
+    raise CheckpointError(
+        f"{os.fspath(path)} was written by an optimizer of other parameters: "
+        f"{_other_parameters(saved, trained, sizes)}. Resume with the same callbacks (a `Thaw` "
+        "adds what it will thaw), the same frozen layers and the same groups, or choose another "
+        "file."
+    )
+
+
+def _other_parameters(
+    saved: list[list[str]] | None, trained: list[list[str]], sizes: list[int]
+) -> str:
+    here = [name for group in trained for name in group]
+    if saved is None:
+        return f"it holds {sum(sizes)}, and that of this run {len(here)}"
+    there = [name for group in saved for name in group]
+    more = [name for name in there if name not in here]
+    less = [name for name in here if name not in there]
+    parts = [
+        *([f"it holds {', '.join(more)}, that of this run does not"] if more else []),
+        *([f"that of this run holds {', '.join(less)}, it does not"] if less else []),
+    ]
+    return "; ".join(parts) or "the same ones, in other groups or in another order"

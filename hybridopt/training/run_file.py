@@ -48,8 +48,8 @@ class RunFile:
         """Note what identifies this run, and go on from the file if it is there.
 
         Raises:
-            CheckpointError: If the file belongs to another network, other data or another way
-                of training; names what differs.
+            CheckpointError: If the file belongs to another network, other data, another way of
+                training or other parameters that are trained; names what differs.
             ArgumentError: If the file could not keep the state of the scheduler.
         """
         if self._path is None:
@@ -59,6 +59,7 @@ class RunFile:
         self._settings = self._identity(training)
         if self._state is not None:
             checkpoints.check_match(self._path, self._state, self._settings)
+            checkpoints.check_trained(self._path, self._state, _trained(training))
             _restore(training, self._state)
 
     def save(self, training: Training) -> None:
@@ -69,6 +70,7 @@ class RunFile:
             "settings": self._settings,
             "network": training.network.state_dict(),
             "optimizer": training.optimizer.state_dict(),
+            "trained": _trained(training),
             "executors": [executor.state_dict() for executor in training.executors],
             "order": _order(training).get_state(),
             "random": global_state(),
@@ -110,6 +112,15 @@ def _restore(training: Training, state: dict[str, Any]) -> None:
     training.history.range_test = history.range_test
     training.good.keep()
     training.good.approve()
+
+
+def _trained(training: Training) -> list[list[str]]:
+    """Names of what the optimizer holds, group by group."""
+    names = {id(parameter): name for name, parameter in training.network.named_parameters()}
+    return [
+        [names.get(id(parameter), "one of another network") for parameter in group["params"]]
+        for group in training.optimizer.param_groups
+    ]
 
 
 def _order(training: Training) -> torch.Generator:

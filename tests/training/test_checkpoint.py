@@ -270,3 +270,50 @@ def test_description_of_a_network():
     modules = {"module": "Sequential", "module 0": "Linear", "module 1": "BatchNorm1d"}
     assert list(description) == [*network.state_dict(), *modules]
     assert modules.items() <= description.items()
+
+
+def frozen(network: nn.Module, *names: str) -> nn.Module:
+    for name in names:
+        network.get_parameter(name).requires_grad_(False)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        ([], ["0.bias"], "it holds 0.bias, that of this run does not"),
+        (["0.weight", "0.bias"], [], "that of this run holds 0.weight, 0.bias, it does not"),
+        (["0.weight"], ["2.weight"], "it holds 2.weight, .*of this run holds 0.weight, it does"),
+    ],
+)
+@pytest.mark.parametrize("names_stored", [True, False])
+def test_other_trained_parameters_are_refused(
+    before, now, message, names_stored, data, make_network, equal_states, tmp_path
+):
+    path = tmp_path / "run.pt"
+    ho.fit(frozen(make_network(), *before), data, epochs=1, checkpoint=path)
+    if not names_stored:  # as in files of the first versions
+        state = torch.load(path, weights_only=True)
+        del state["trained"]
+        torch.save(state, path)
+        if len(before) == len(now):
+            return
+        message = f"it holds {4 - len(before)}, and that of this run {4 - len(now)}"
+    other, untouched = make_network(), make_network()
+    with pytest.raises(CheckpointError, match=f"of other parameters: {message}.*the same callback"):
+        ho.fit(frozen(other, *now), data, epochs=2, checkpoint=path)
+    equal_states(other, untouched)
+
+
+def test_parameters_in_another_order_are_refused(data, make_network, tmp_path):
+    path = tmp_path / "run.pt"
+
+    def train(epochs, *, backwards):
+        network = make_network()
+        optimizer = torch.optim.Adam([*network.parameters()][:: -1 if backwards else 1])
+        ho.fit(network, data, epochs=epochs, optimizer=optimizer, checkpoint=path)
+
+    train(1, backwards=True)
+    train(2, backwards=True)
+    with pytest.raises(CheckpointError, match="the same ones, in other groups or in another order"):
+        train(3, backwards=False)

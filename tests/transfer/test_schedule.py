@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError, UnknownNameError
+from hybridopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CheckpointError,
+    TrainingError,
+    UnknownNameError,
+)
 from hybridopt.transfer import freeze, thaw
 
 X = torch.randn(12, 3, generator=torch.Generator().manual_seed(3))
@@ -178,3 +184,12 @@ def test_a_part_that_is_called_body_is_meant_by_that_name_in_a_list():
     network = ho.transfer(network, head_layer="head")
     assert thaw(network, ["body"]) == ["body.weight", "body.bias"]
     assert thaw(network, "body") == ["stem.weight", "stem.bias"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_thaw_that_is_added_or_left_out_when_a_run_is_resumed_is_named(before, tmp_path):
+    path = tmp_path / "run.pt"
+    ways = ([ho.Thaw(3)], []) if before else ([], [ho.Thaw(3)])
+    ho.fit(target(), (X, Y), epochs=1, callbacks=ways[0], checkpoint=path)
+    with pytest.raises(CheckpointError, match=r"holds 0\.weight, 0\.bias, .*a `Thaw` adds"):
+        ho.fit(target(), (X, Y), epochs=4, callbacks=ways[1], checkpoint=path)
