@@ -67,7 +67,8 @@ def fit(
         lr: Learning rate; None is the optimizer's default (`hybridopt.optim.create`); ``"auto"``
             finds one by a range test on a copy (`hybridopt.training.lr_range_test`), which takes
             up to 60 steps. They count in ``History.cost``, and training goes on as if the rate
-            that was found had been given.
+            that was found had been given. Where the loss falls by no more than its noise the
+            default is taken, and ``History.range_test.reason`` says so.
         epochs: Passes through the data in all, those in a checkpoint included. 0 trains nothing.
         batch_size: ``"auto"`` is all samples for gd, newton and lbfgs and 32 otherwise; None is
             all samples.
