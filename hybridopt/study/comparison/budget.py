@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Integral
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError
@@ -27,7 +28,9 @@ class Budget:
 
     Epochs are passes through the training part. Seconds are those of the training steps, without
     evaluation; training stops at the first step that ends after them. Settings and shots are those
-    of training; training stops before a step that would exceed them.
+    of training; training stops before a step that would exceed them. They cannot be kept by lbfgs
+    and newton on circuits, whose steps evaluate the loss as often as they need: `compare` refuses
+    that.
 
     Attributes:
         epochs: Passes, at least 1.
@@ -47,8 +50,10 @@ class Budget:
 
     def __post_init__(self) -> None:
         for unit in ("epochs", "settings", "shots"):
-            checks.optional_integer(unit, getattr(self, unit), minimum=1)
-        checks.optional_real("seconds", self.seconds, minimum=0, strict=True)
+            number = checks.optional_integer(unit, getattr(self, unit), minimum=1)
+            object.__setattr__(self, unit, number)
+        seconds = checks.optional_real("seconds", self.seconds, minimum=0, strict=True)
+        object.__setattr__(self, "seconds", seconds)
         if not self.limits():
             raise ArgumentError(
                 'The budget has no limit. Give one or more, as `Budget(epochs=10)` or "10 epochs".'
@@ -75,7 +80,7 @@ class Budget:
             for unit in value:
                 checks.choice("unit of a budget", unit, UNITS)
             return cls(**value)
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, Integral):
             raise ArgumentTypeError(
                 f'Argument `budget` must be a number of epochs, a text such as "10 epochs", a '
                 f"mapping or a Budget, but is {value!r} of type {type(value).__name__}."
@@ -86,25 +91,41 @@ class Budget:
         """The limits that are set, by unit."""
         return {unit: value for unit, value in asdict(self).items() if value is not None}
 
-    def parts(self, shares: Sequence[float]) -> list[Budget]:
+    @property
+    def counts_circuits(self) -> bool:
+        """Whether settings or shots are bounded."""
+        return self.settings is not None or self.shots is not None
+
+    def parts(
+        self, shares: Sequence[float], spending: Mapping[str, Sequence[bool]] | None = None
+    ) -> list[Budget]:
         """Cut the budget for the stages of a chain, in proportion to their shares.
 
         Whole numbers are cut by the largest remainders, at least 1 for each stage.
+
+        Args:
+            shares: Of the stages.
+            spending: By unit, which stages spend any of it; the others get nothing of it, and are
+                bounded by the other units alone. Units that are not named are spent by all.
 
         Raises:
             ArgumentError: If there is less than 1 epoch, setting or shot for a stage.
         """
         if len(shares) == 1:
             return [self]
-        total = sum(shares)
-        cut: dict[str, list[float]] = {}
+        cut: list[dict[str, float]] = [{} for _ in shares]
         for unit, value in self.limits().items():
-            exact = [value * share / total for share in shares]
-            cut[unit] = exact if unit == "seconds" else _whole(unit, int(value), exact)
-        return [
-            Budget(**{unit: values[stage] for unit, values in cut.items()})  # type: ignore[arg-type]
-            for stage in range(len(shares))
-        ]
+            stages = [
+                stage for stage in range(len(shares)) if (spending or {}).get(unit, shares)[stage]
+            ]
+            if not stages:
+                continue
+            total = sum(shares[stage] for stage in stages)
+            exact = [value * shares[stage] / total for stage in stages]
+            parts = exact if unit == "seconds" else _whole(unit, int(value), exact)
+            for stage, part in zip(stages, parts, strict=True):
+                cut[stage][unit] = part
+        return [Budget(**part) if part else self for part in cut]  # type: ignore[arg-type]
 
     def __str__(self) -> str:
         return ", ".join(_in_words(value, unit) for unit, value in self.limits().items())

@@ -78,8 +78,10 @@ def compare(
         batch_size: ``"auto"`` is 32, and all samples for gd, newton and lbfgs; a number or None
             (all samples) is for the optimizers that take batches.
         loss: As `hybridopt.fit` takes it.
-        executor: What runs the circuits, or a function of a seed that makes it; None is exact.
-            Its random stream is set anew for each run, and left as it was.
+        executor: What runs the circuits, those of the bridges and those that the network brings
+            (whose own executors it replaces, in copies); or a function of a seed that makes it.
+            None is exact for bridges, and leaves the network's circuits what they have. Its random
+            stream is set anew for each run, and left as it was.
         redraw_split: False keeps the split of a Dataset for all seeds.
         output: Folder for finished runs, study.json and report.html. A comparison that was
             interrupted goes on from it; runs with other settings are left alone.
@@ -134,7 +136,7 @@ def compare(
     checks.boolean("progress", progress)
     files = None if output is None else RunFiles(Path(output))
     with _streams_left_alone(plan):
-        sample = plan.check(chosen, numbers[0])
+        sample, budgets = plan.check(chosen, numbers[0])
         runs = all_runs(
             plan,
             [(method, seed) for method in chosen for seed in numbers],
@@ -154,7 +156,7 @@ def compare(
         runs=runs,
         confidence=confidence,
         reach=reach,
-        details=_details(plan, chosen, sample),
+        details=_details(plan, chosen, sample, budgets),
         seconds=time.perf_counter() - began,
     )
     if output is not None:
@@ -265,15 +267,15 @@ def _streams_left_alone(plan: Plan) -> Iterator[None]:
             executor.load_state_dict(state)
 
 
-def _details(plan: Plan, methods: Sequence[Method], data: Dataset) -> dict[str, Any]:
+def _details(
+    plan: Plan, methods: Sequence[Method], data: Dataset, budgets: Mapping[str, Sequence[Budget]]
+) -> dict[str, Any]:
     assert data.test is not None
     return {
         "stages": {
             method.name: [
                 {**stage, "budget": str(part)}
-                for stage, part in zip(
-                    method.to_dict(), plan.budget.parts(method.shares), strict=True
-                )
+                for stage, part in zip(method.to_dict(), budgets[method.name], strict=True)
             ]
             for method in methods
         },

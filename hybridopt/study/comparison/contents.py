@@ -63,7 +63,7 @@ def executor_text(executor: Executor) -> str:
 
 def tensor_text(tensor: torch.Tensor) -> str:
     """Type, shape and values."""
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+    if nn.parameter.is_lazy(tensor):
         return f"{tensor.dtype} without a shape"
     flat = tensor.detach().cpu().contiguous().reshape(-1).resolve_conj().resolve_neg()
     values = hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).hexdigest()

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from hybridopt.circuits.memory import index_qubits
 from hybridopt.data import Dataset, as_dataset, load_dataset
@@ -102,7 +103,10 @@ def recommend(network: NetworkSource, data: object) -> Recommendation:
         'newton'
     """
     dataset = load_dataset(data) if isinstance(data, str) else as_dataset(data)
-    made = network if isinstance(network, nn.Module) else draw_network(network, dataset, 0)
+    lazy = isinstance(network, nn.Module) and any(map(is_lazy, network.parameters()))
+    made = network
+    if lazy or not isinstance(made, nn.Module):
+        made = draw_network(network, dataset, 0)
     return first_choice(situation_of(made, dataset))
 
 
@@ -132,11 +136,20 @@ def situation_of(network: nn.Module, data: Dataset) -> Situation:
 def is_linear(network: nn.Module) -> bool:
     """Whether it is one affine layer: the only module with weights, nothing non-linear beside it.
 
-    Two layers in a row are linear in the inputs, not in their weights.
+    A class derived from these may do anything. Two layers in a row are linear in the inputs, not
+    in their weights.
     """
     passing = (nn.Sequential, nn.Flatten, nn.Identity)
-    others = [m for m in network.modules() if not isinstance(m, passing)]
-    return len(others) == 1 and isinstance(others[0], nn.Linear | nn.Conv1d | nn.Conv2d)
+    if any(_is_altered(module) for module in network.modules()):
+        return False
+    others = [m for m in network.modules() if type(m) not in passing]
+    return len(others) == 1 and type(others[0]) in (nn.Linear, nn.Conv1d, nn.Conv2d)
+
+
+def _is_altered(module: nn.Module) -> bool:
+    """Whether it does more than its class says."""
+    hooks = (module._forward_hooks, module._forward_pre_hooks)
+    return "forward" in vars(module) or any(hooks)
 
 
 def first_choice(situation: Situation) -> Recommendation:

@@ -20,12 +20,17 @@ class Meter:
     Args:
         limits: The stage's part of the budget.
         executors: What counts settings and shots.
+        foretold: What a step costs; None is nothing.
     """
 
-    def __init__(self, limits: Budget, executors: Sequence[Metered]) -> None:
+    def __init__(
+        self, limits: Budget, executors: Sequence[Metered], foretold: Cost | None = None
+    ) -> None:
         self._limits = limits
         self._executors = executors
-        self._largest = Cost()  # step so far: no other is known to be cheaper
+        self._largest = (
+            foretold or Cost()
+        )  # or the largest step so far: no other is known to be cheaper
         self._mark = Cost()
         self._started = 0.0
         self.steps = 0

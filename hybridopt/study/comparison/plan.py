@@ -16,20 +16,25 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, Hybrid
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.study.comparison.budget import Budget
 from hybridopt.study.comparison.contents import digest_of_content, executor_text
+from hybridopt.study.comparison.entering import batch_size, enter
 from hybridopt.study.comparison.fingerprints import digest_of, hash_of, loss_text, source_text
 from hybridopt.study.comparison.method import Method, Stage
 from hybridopt.study.comparison.records import Run, Trial, failed
 from hybridopt.study.comparison.redraw import (
     NetworkSource,
+    copy_of,
     draw_data,
     draw_network,
+    set_executor,
     validation_split,
 )
-from hybridopt.study.comparison.spending import check_can_be_spent
+from hybridopt.study.comparison.spending import (
+    check_can_be_spent,
+    samples_of_a_step,
+    stage_budgets,
+)
 from hybridopt.study.comparison.training import (
     Trained,
-    batch_size,
-    enter,
     evaluate,
     inference_seconds,
     train,
@@ -70,9 +75,18 @@ class Plan:
     def draw(self, seed: int) -> tuple[Dataset, nn.Module]:
         """Data and untrained network of a seed, in one dtype."""
         data = draw_data(self.data, seed, redraw=self.redraw)
-        network = draw_network(self.network, data, seed)
+        network = self._network(data, seed)
         kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
         return as_dataset(data, dtype=kinds[0] if kinds else None), network
+
+    def _network(self, data: Dataset, seed: int) -> nn.Module:
+        """The untrained network of a seed; the executor runs the circuits that it brings, too."""
+        network = draw_network(self.network, data, seed)
+        if self.executor is None or not executors_of(network):
+            return network
+        own = copy_of(network)
+        set_executor(own, self.make_executor(seed))
+        return own
 
     def make_executor(self, seed: int) -> Executor:
         """The executor of a run; its random stream is set by the run."""
@@ -80,7 +94,13 @@ class Plan:
             return AerExecutor()
         if isinstance(self.executor, Executor):
             return self.executor
-        made = self.executor(seed)
+        try:
+            made = self.executor(seed)
+        except Exception as error:
+            raise ArgumentError(
+                f"The function given as `executor` failed for seed {seed}: {type(error).__name__}: "
+                f"{error}. It must take a seed and return an executor such as AerExecutor()."
+            ) from error
         if not isinstance(made, Executor):
             raise ArgumentTypeError(
                 "The function given as `executor` must return an executor such as AerExecutor(), "
@@ -94,11 +114,11 @@ class Plan:
 
     # -- checks
 
-    def check(self, methods: list[Method], seed: int) -> Dataset:
+    def check(self, methods: list[Method], seed: int) -> tuple[Dataset, dict[str, list[Budget]]]:
         """Refuse what cannot work, by the data and the network of one seed; nothing trains or runs.
 
         Returns:
-            The data of the seed.
+            The data of the seed, and the budgets of the stages by method.
 
         Raises:
             HybridOptError: With the method in question.
@@ -106,19 +126,23 @@ class Plan:
         data, network = self.draw(seed)
         validation_split(data, self.tuning.share, seed)
         check_fit_of(network, data, self.loss)
+        budgets = {}
         for method in methods:
             try:
-                self._check_method(method, data, network, seed)
+                budgets[method.name] = self._check_method(method, data, network, seed)
             except HybridOptError as error:
                 raise type(error)(f"Method {method.name!r}: {error}") from error
-        return data
+        return data, budgets
 
-    def _check_method(self, method: Method, data: Dataset, network: nn.Module, seed: int) -> None:
-        limits = self.budget.parts(method.shares)
+    def _check_method(
+        self, method: Method, data: Dataset, network: nn.Module, seed: int
+    ) -> list[Budget]:
+        executor = self.make_executor(seed)
+        limits = stage_budgets(network, method, self.budget, executor, data.train.x, seed)
         for stage, part in zip(method.stages, limits, strict=True):
-            entered = enter(network, stage, self.make_executor(seed), seed)
+            entered = enter(network, stage, executor, seed)
             trained = [p for p in entered.parameters() if p.requires_grad]
-            optim.create(stage.optimizer, trained, lr=stage.base_lr, **stage.options)
+            optimizer = optim.create(stage.optimizer, trained, lr=stage.base_lr, **stage.options)
             size = batch_size(stage)
             if stage.optimizer == "gd" and size is not None:
                 raise ArgumentError(
@@ -130,7 +154,9 @@ class Plan:
                     f"scheduler {stage.scheduler!r} runs over the epochs of the budget, but "
                     f"{self.budget} has none. Add some; the first limit to be met stops."
                 )
-            check_can_be_spent(entered, part, min(size or len(data.train), len(data.train)))
+            samples = samples_of_a_step(stage, data.train.x)
+            check_can_be_spent(entered, optimizer, part, samples)
+        return limits
 
     # -- one run
 
@@ -188,11 +214,13 @@ class Plan:
         )
 
     def _trial(self, method: Method, apart: Dataset, factor: float, seed: int) -> Trial:
-        network = draw_network(self.network, apart, seed)
         try:
+            network = self._network(apart, seed)
             trained = self._train(network, apart, method, factor, seed, watch=False)
         except HybridOptError as error:
             return Trial(factor, error=str(error))
+        except Exception as error:  # noqa: BLE001  # the user's network may refuse large weights
+            return Trial(factor, error=f"{type(error).__name__}: {error}")
         end = trained.curve[-1]
         return Trial(factor, end.test_metric, end.test_loss, end.seconds, end.settings, end.shots)
 

@@ -13,14 +13,17 @@ import torch
 from jaxtyping import Int64
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Dataset, Part, load_dataset
 from hybridopt.data.scaling import Scaling
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
+from hybridopt.execution import Executor
 from hybridopt.nn import CircuitLayer
 from hybridopt.seeding import isolated
 from hybridopt.study.network_spec import build_network
+from hybridopt.training.loop import executors_of
 
 TEST_SHARE = 0.2  # of data that come without a test part
 VALIDATION_STREAM = 1  # tells the draw of the validation part from that of the test part
@@ -115,23 +118,54 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
         ArgumentTypeError: If it is something else.
         ArgumentError: If a layer's weights cannot be drawn anew; names the layer.
     """
-    if isinstance(source, str):
-        return build_network(source, data, seed=seed)
     if isinstance(source, nn.Module):
-        network = copy.deepcopy(source)
+        network = copy_of(source)
         with isolated(seed):
+            _materialize(network, data)
             _reset(network)
         return network
-    _check_callable(source)
-    _check_no_arguments(source)
-    with isolated(seed):
-        made = source()
+    if isinstance(source, str):
+        made: object = build_network(source, data, seed=seed)
+    else:
+        made = _called(source, seed)
     if not isinstance(made, nn.Module):
         raise ArgumentTypeError(
             f"The function given as `network` must return a torch.nn.Module, but returned "
             f"{type(made).__name__}."
         )
+    _refuse_quantum(made)
+    with isolated(seed):
+        _materialize(made, data)
     return made
+
+
+def copy_of(network: nn.Module) -> nn.Module:
+    """A network of its own.
+
+    Raises:
+        ArgumentError: If it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(network)
+    except Exception as error:
+        raise ArgumentError(
+            f"The network {type(network).__name__} cannot be copied ({type(error).__name__}: "
+            f"{error}), and each run needs one of its own: `copy.deepcopy(network)` must work."
+        ) from error
+
+
+def set_executor(network: nn.Module, executor: Executor) -> None:
+    """Let an executor run all circuits of a network.
+
+    Raises:
+        UnsupportedError: If a layer's gradient rule and the executor do not go together.
+    """
+    for module in network.modules():
+        if isinstance(getattr(module, "executor", None), Executor):
+            module.executor = executor  # type: ignore[assignment]
+        if isinstance(module, CircuitLayer):
+            executor.check(module.program, module.readout)
+            module.gradient.check(module.program, module.readout, executor)
 
 
 def check_network_source(source: object) -> None:
@@ -146,13 +180,9 @@ def check_network_source(source: object) -> None:
     if not isinstance(source, nn.Module):
         _check_callable(source)
         return
+    _refuse_quantum(source)
     for name, module in source.named_modules():
-        where = f"Layer `{name}`" if name else "The network"
-        if isinstance(module, QuantumNetwork):
-            raise ArgumentError(
-                f"{where} is a quantum network already. Give `compare` the plain network "
-                '(`hybridopt.to_classical`), and the bridge in a method, as "memory+adam".'
-            )
+        where = _where(name)
         own = [p for p in module.parameters(recurse=False) if p.requires_grad]
         if own and _resetter(module) is None:
             raise ArgumentError(
@@ -162,17 +192,77 @@ def check_network_source(source: object) -> None:
             )
 
 
+def _refuse_quantum(network: nn.Module) -> None:
+    for name, module in network.named_modules():
+        if isinstance(module, QuantumNetwork):
+            raise ArgumentError(
+                f"{_where(name)} is a quantum network already. Give `compare` the plain network "
+                '(`hybridopt.to_classical`), and the bridge in a method, as "memory+adam".'
+            )
+
+
+def _where(name: str) -> str:
+    return f"Layer `{name}`" if name else "The network"
+
+
+def _called(source: Callable[[], nn.Module], seed: int) -> object:
+    _check_callable(source)
+    _check_no_arguments(source)
+    try:
+        with isolated(seed):
+            return source()
+    except HybridOptError:
+        raise
+    except Exception as error:
+        raise ArgumentError(
+            f"The function given as `network` failed: {type(error).__name__}: {error}. It must "
+            "return a torch.nn.Module."
+        ) from error
+
+
+def _materialize(network: nn.Module, data: Dataset) -> None:
+    """Let lazy layers take their shapes, and draw their weights, before anything looks at them."""
+    if not any(is_lazy(p) for p in (*network.parameters(), *network.buffers())):
+        return
+    # no sample runs no circuit; but not every layer takes none
+    x = data.train.x[: 0 if executors_of(network) else 2]
+    kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        with torch.no_grad():
+            network.eval()(x.to(kinds[0]) if kinds and x.is_floating_point() else x)
+    except Exception as error:
+        raise ArgumentError(
+            f"The network has lazy layers, and their shapes do not follow from the data: "
+            f"{type(error).__name__}: {error}. Give its layers their sizes."
+        ) from error
+    finally:
+        for module, training in modes:
+            module.training = training
+    if any(is_lazy(p) for p in (*network.parameters(), *network.buffers())):
+        raise ArgumentError(
+            "The network has lazy layers that it does not call, so they never get weights. Leave "
+            "them out, or give them their sizes."
+        )
+
+
 def _reset(network: nn.Module) -> None:
-    for module in network.modules():
+    for name, module in network.named_modules():
         reset = _resetter(module)
         own = dict(module.named_parameters(recurse=False))
         if reset is None or (own and not any(p.requires_grad for p in own.values())):
             continue
-        frozen = {name: p.detach().clone() for name, p in own.items() if not p.requires_grad}
-        reset()
+        frozen = {key: p.detach().clone() for key, p in own.items() if not p.requires_grad}
+        try:
+            reset()
+        except Exception as error:
+            raise ArgumentError(
+                f"{_where(name)} ({type(module).__name__}) could not be drawn anew: its "
+                f"`reset_parameters` failed with {type(error).__name__}: {error}."
+            ) from error
         with torch.no_grad():
-            for name, value in frozen.items():
-                own[name].copy_(value)
+            for key, value in frozen.items():
+                own[key].copy_(value)
 
 
 def _resetter(module: nn.Module) -> Callable[[], object] | None:

@@ -8,22 +8,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
+from hybridopt.bridges import to_classical
 from hybridopt.data import Dataset, Part
 from hybridopt.errors import DataError, TrainingError
 from hybridopt.execution import Cost, Executor, Metered
 from hybridopt.study.comparison.budget import Budget
+from hybridopt.study.comparison.entering import batch_size, enter, stage_seed
 from hybridopt.study.comparison.meter import Meter, MeteredBatches
 from hybridopt.study.comparison.method import Method, Stage
 from hybridopt.study.comparison.records import Point
+from hybridopt.study.comparison.spending import samples_of_a_step, stage_budgets, step_cost
 from hybridopt.training import EpochRecord, fit
-from hybridopt.training.batches import MINIBATCH
 from hybridopt.training.loop import EVALUATION_BATCH, executors_of
 from hybridopt.training.objective import Loss, as_scalar, choose_loss, metric
 
@@ -80,7 +80,7 @@ def train(
         KeyboardInterrupt: On Ctrl-C.
     """
     course = _Course(data, loss, None if watch else len(method.stages) - 1)
-    limits = budget.parts(method.shares)
+    limits = stage_budgets(network, method, budget, executor, data.train.x, seed)
     for number, (stage, part) in enumerate(zip(method.stages, limits, strict=True)):
         start = to_classical(network) if number and method.stages[number - 1].bridge else network
         network = enter(start, stage, executor, seed)
@@ -88,35 +88,12 @@ def train(
         reseed(executors, seed, number)
         if watch and not number:
             course.note(network, 0, None)
-        meter = Meter(part, executors)
+        foretold = Cost()
+        if part.counts_circuits:
+            foretold = step_cost(network, samples_of_a_step(stage, data.train.x))
+        meter = Meter(part, executors, foretold)
         course.fit(network, stage, number, meter, factor, stage_seed(seed, number))
     return Trained(network, tuple(course.points), course.trainable, course.cost)
-
-
-def enter(network: nn.Module, stage: Stage, executor: Executor, seed: int) -> nn.Module:
-    """The network that a stage trains: the plain one, or that one in the stage's bridge.
-
-    A bridge that draws random numbers of its own draws them from the run's seed, unless the user
-    has set its seed.
-    """
-    if stage.bridge is None:
-        return network
-    return to_quantum(network, _seeded(stage, seed), executor=executor, gradient=stage.gradient)
-
-
-def batch_size(stage: Stage) -> int | None:
-    """Samples a step; None is all of them."""
-    size = stage.batch_size
-    if size == "auto":
-        return None if stage.full_batch else MINIBATCH
-    return size if isinstance(size, int) else None
-
-
-def stage_seed(seed: int, stage: int) -> int:
-    """Of the order of the samples: the run's own for a first stage, so all methods share it."""
-    if not stage:
-        return seed
-    return int(np.random.SeedSequence([seed, stage]).generate_state(1)[0])
 
 
 def reseed(executors: Sequence[Metered], seed: int, stage: int) -> None:
@@ -233,16 +210,3 @@ class _Course:
             self.trainable, sum(p.numel() for p in network.parameters() if p.requires_grad)
         )
         self.cost = self.cost + history.cost
-
-
-def _seeded(stage: Stage, seed: int) -> Bridge:
-    assert stage.bridge is not None
-    return stage.bridge if stage.seeded else _drawing_from(stage.bridge, seed)
-
-
-def _drawing_from(bridge: Bridge, seed: int) -> Bridge:
-    """A bridge with this seed; a twin named after a bridge draws what that bridge does."""
-    if isinstance(bridge, Twin) and isinstance(bridge.of, str) and hasattr(bridge.original, "seed"):
-        return replace(bridge, of=_drawing_from(bridge.original, seed))
-    options: dict[str, Any] = {"seed": seed} if hasattr(bridge, "seed") else {}
-    return replace(bridge, **options)

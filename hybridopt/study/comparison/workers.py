@@ -8,10 +8,12 @@ import pickle
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+
+import torch
 
 from hybridopt.errors import ArgumentError, ExecutionError
 from hybridopt.study.comparison.method import Method
@@ -100,7 +102,8 @@ class _Worker:
     def give(self, task: int) -> None:
         """Let it make a run."""
         self.task = task
-        self.connection.send(task)
+        with suppress(OSError):  # it died already, which its silence will tell
+            self.connection.send(task)
 
     def end(self) -> None:
         """Stop it, whatever it is at."""
@@ -136,10 +139,11 @@ class _Packed:
 
 def _packed(plan: Plan, tasks: Sequence[Task]) -> _Packed:
     try:
-        return _Packed(tasks, pickle.dumps((plan, list(tasks))))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        return _Packed(tasks, pickle.dumps((plan, list(tasks), torch.get_default_dtype())))
+    except Exception as error:  # what the user's own classes raise, too
         raise ArgumentError(
-            f"The comparison cannot be sent to other processes: {error}. {WAY_OUT}"
+            "The comparison cannot be sent to other processes: "
+            f"{type(error).__name__}: {error}. {WAY_OUT}"
         ) from error
 
 
@@ -150,7 +154,8 @@ def _start(packed: _Packed, threads: int) -> _Worker:
     with _threads(threads):
         process.start()
     theirs.close()
-    ours.send_bytes(packed.content)
+    with suppress(OSError):  # it died already, which its silence will tell
+        ours.send_bytes(packed.content)
     return _Worker(process, ours, packed.tasks)
 
 
@@ -179,7 +184,8 @@ def work(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     content = connection.recv_bytes()
     try:
-        plan, tasks = pickle.loads(content)  # noqa: S301  # from our own parent
+        plan, tasks, dtype = pickle.loads(content)  # noqa: S301  # from our own parent
+        torch.set_default_dtype(dtype)  # of networks and weights that the run makes
     except Exception as error:  # noqa: BLE001  # told to the parent, who raises
         connection.send(("refused", f"{type(error).__name__}: {error}"))
         return
