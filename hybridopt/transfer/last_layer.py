@@ -348,3 +348,15 @@ def check_initialised(network: nn.Module) -> None:
             raise ConversionError(
                 f"Parameter `{name}` has no shape yet. Run the lazy network on one batch first."
             )
+
+
+def check_has_values(network: nn.Module) -> None:
+    """Refuse a network on the meta device.
+
+    Raises:
+        ConversionError: If a parameter or buffer has no values.
+    """
+    if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
+        raise ConversionError(
+            "The network is on the meta device and has no weights to start from. Load it first."
+        )

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, ConversionError
 from hybridopt.nn.module_check import check_module
-from hybridopt.transfer.last_layer import check_initialised
-
-MOST_NAMES = 8  # of keys in one sentence
+from hybridopt.transfer.last_layer import check_has_values, check_initialised
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,9 @@ def load_weights(
     Raises:
         ConversionError: If keys do not fit (``strict``), or none does; every one is named, and the
             network is left as it was.
-        ArgumentError: If the file is not there, or a tensor holds NaN.
-        ArgumentTypeError: If it is neither a path nor a mapping of tensors.
+        ArgumentError: If the file is not there, a tensor holds NaN or has no values, or what it
+            holds has no place in the network's dtype.
+        ArgumentTypeError: If it is neither a path nor a mapping of dense tensors.
         CheckpointError: If the file is damaged or holds code.
 
     Example:
@@ -88,6 +88,7 @@ def load_weights(
     check_module(network)
     checks.boolean("strict", strict)
     check_initialised(network)
+    check_has_values(network)
     given = _tensors(_read(state_dict) if isinstance(state_dict, str | os.PathLike) else state_dict)
     wanted = {k: v for k, v in network.state_dict().items() if isinstance(v, Tensor)}
     excused = (
@@ -101,10 +102,7 @@ def load_weights(
             f"{_way_out(given, wanted, report)}"
         )
     for key in report.loaded:
-        if (given[key].is_floating_point() or given[key].is_complex()) and bool(
-            given[key].isnan().any()
-        ):
-            raise ArgumentError(f"The state_dict holds NaN in `{key}`. Take an earlier checkpoint.")
+        _check_values(key, given[key], wanted[key].dtype)
     chosen = OrderedDict((key, given[key]) for key in report.loaded)
     metadata = getattr(state_dict, "_metadata", None)
     if metadata is not None:
@@ -169,7 +167,48 @@ def _tensors(given: object) -> dict[str, Tensor]:
             raise ArgumentTypeError(
                 f"Argument `state_dict` must have names as keys, but has {key!r}."
             )
+        _check_kind(key, value)
     return {key: value for key, value in given.items() if isinstance(value, Tensor)}
+
+
+def _check_kind(key: str, value: object) -> None:
+    """What must be known of a value before it is compared; extras pass unloaded."""
+    if isinstance(value, np.ndarray):
+        raise ArgumentTypeError(
+            f"The state_dict holds a numpy array in `{key}`, where a tensor must be. Take "
+            "{key: torch.as_tensor(value) for key, value in state_dict.items()}."
+        )
+    if not isinstance(value, Tensor):
+        return
+    if value.layout is not torch.strided or value.is_quantized:
+        raise ArgumentTypeError(
+            f"The state_dict holds a {'quantized' if value.is_quantized else 'sparse'} tensor in "
+            f"`{key}`. Take {'.dequantize()' if value.is_quantized else '.to_dense()'} of it."
+        )
+    if value.is_meta:
+        raise ArgumentError(
+            f"The state_dict is on the meta device: `{key}` has a shape, but no values. Take that "
+            "of a network with weights."
+        )
+
+
+def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
+    """Refuse numbers that would be others in the network."""
+    if not (value.is_floating_point() or value.is_complex()):
+        return
+    if bool(value.isnan().any()):
+        raise ArgumentError(f"The state_dict holds NaN in `{key}`. Take an earlier checkpoint.")
+    if value.is_complex() and not dtype.is_complex:
+        raise ArgumentError(
+            f"The state_dict holds complex numbers in `{key}`, of which a network of {dtype} would "
+            "lose the imaginary part. Take `.real` of it, if that is meant."
+        )
+    if dtype.is_floating_point and not torch.equal(value.isfinite(), value.to(dtype).isfinite()):
+        largest = value[value.isfinite()].abs().max()
+        raise ArgumentError(
+            f"The state_dict holds {largest:.3g} in `{key}`, which is more than {dtype} can hold. "
+            "Cast the network first: network.double()."
+        )
 
 
 def _way_out(given: Iterable[str], wanted: Mapping[str, Tensor], report: KeyReport) -> str:
@@ -196,8 +235,5 @@ def _prefix(given: Iterable[str], wanted: Mapping[str, Tensor]) -> str | None:
 
 
 def _listed(what: str, names: Iterable[str]) -> list[str]:
-    found = list(names)
-    if not found:
-        return []
-    more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
-    return [f"{what}: {', '.join(found[:MOST_NAMES])}{more}"]
+    found = ", ".join(names)
+    return [f"{what}: {found}"] if found else []

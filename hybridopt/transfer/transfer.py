@@ -22,6 +22,7 @@ from hybridopt.transfer.freezing import freeze as freeze_parts
 from hybridopt.transfer.heads import check_head, check_outputs, make_head
 from hybridopt.transfer.last_layer import (
     LastLayer,
+    check_has_values,
     check_initialised,
     check_not_compiled,
     find_last_layer,
@@ -201,10 +202,7 @@ def _check_network(network: nn.Module) -> None:
     check_module(network)
     check_not_compiled(network)
     check_initialised(network)
-    if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
-        raise ConversionError(
-            "The network is on the meta device and has no weights to start from. Load it first."
-        )
+    check_has_values(network)
 
 
 def _check_executor(executor: object) -> None:

@@ -96,10 +96,26 @@ def test_prefixes_of_wrappers_are_recognised(wrapper):
         load_weights(network(), given)
 
 
-def test_a_long_list_is_cut():
+def test_a_long_list_is_whole():
     given = {**trained().state_dict(), **{f"extra.{k}": torch.ones(1) for k in range(20)}}
-    with pytest.raises(ConversionError, match=r"extra\.7 and 12 more\."):
+    names = ", ".join(f"extra.{k}" for k in range(20))
+    with pytest.raises(ConversionError, match=re.escape(f"unexpected: {names}. ")):
         load_weights(network(), given)
+
+
+def with_value(change):
+    """A state_dict in which one tensor is another."""
+
+    def make(_):
+        given = trained().state_dict()
+        given["0.weight"] = change(given["0.weight"])
+        return given
+
+    return make
+
+
+def large(tensor):
+    return tensor.double().index_fill(0, torch.tensor(1), -1e300)
 
 
 def damaged(tmp_path):
@@ -136,12 +152,35 @@ def with_nan(tmp_path):
         (pickled, CheckpointError, "holds a pickled module. Write one with"),
         (nested, ArgumentTypeError, r"under 'state_dict'. Pass that: .*\['state_dict'\]"),
         (with_nan, ArgumentError, "holds NaN in `0.bias`"),
+        (
+            with_value(lambda t: t.numpy()),
+            ArgumentTypeError,
+            "numpy array in `0.weight`.*torch.as_tensor",
+        ),
+        (
+            with_value(lambda t: t.to_sparse()),
+            ArgumentTypeError,
+            r"sparse tensor in `0.weight`. Take .to_dense\(\)",
+        ),
+        (
+            with_value(lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8)),
+            ArgumentTypeError,
+            r"quantized tensor in `0.weight`. Take .dequantize\(\)",
+        ),
+        (with_value(lambda t: t.to("meta")), ArgumentError, "meta device: `0.weight` has a shape"),
+        (with_value(lambda t: t + 1j), ArgumentError, "complex numbers in `0.weight`, .*imaginary"),
+        (
+            with_value(large),
+            ArgumentError,
+            r"holds 1e\+300 in `0.weight`, .* than torch.float32 .*network.double",
+        ),
         (lambda _: [1, 2], ArgumentTypeError, "a path or a mapping .* type list"),
         (lambda _: {1: torch.ones(1)}, ArgumentTypeError, "names as keys, but has 1"),
         (lambda _: {}, ConversionError, "0 keys fit; missing: 0.weight"),
         (lambda _: {"a": 3}, ConversionError, "belongs to another network"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
 def test_refusals(make, error, message, tmp_path):
     target = network()
     before = copy.deepcopy(target)
@@ -150,3 +189,16 @@ def test_refusals(make, error, message, tmp_path):
     with pytest.raises(error, match=message):
         load_weights(target, make(tmp_path), strict=error is not ConversionError)
     assert equal(target, before)
+
+
+def test_what_has_a_place_in_the_dtype_is_loaded():
+    infinite = with_value(lambda t: t.index_fill(0, torch.tensor(0), torch.inf))(None)
+    target = network()
+    load_weights(target, infinite)
+    assert torch.equal(target[0].weight, infinite["0.weight"])
+    load_weights(network().double(), with_value(large)(None))
+
+
+def test_a_network_without_values_takes_none():
+    with pytest.raises(ConversionError, match="The network is on the meta device"):
+        load_weights(network().to("meta"), trained().state_dict())
