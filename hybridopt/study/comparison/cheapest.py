@@ -17,6 +17,7 @@ from hybridopt.study.comparison.study_table import LABELS
 from hybridopt.study.comparison.wording import (
     amount,
     comparisons_of,
+    counted,
     level,
     listed,
     metric_of,
@@ -40,7 +41,7 @@ def cheapest(
             "as `executor=ho.AerExecutor(shots=1000)`, or choose another goal."
         )
     if at_least is None:
-        good = [ranked[0], *rivals(results, ranked)]
+        good = rivals(results, ranked)
         standard = f"comes within noise of the best test {label}"
         able = [m for m in good if m in spending]
     else:
@@ -55,18 +56,19 @@ def cheapest(
     able.sort(key=lambda m: costs[m])
     best = able[0]
     text = f"it {standard} and takes {amount(costs[best])} {unit} of training to do so"
+    end = _end(results, best, at_least)
     if len(able) == 1:
-        return Recommendation(best, f"{text}; no other {kind} does.{free}", candidates=(best,))
+        return Recommendation(best, f"{text}; no other {kind} does.{end}{free}", candidates=(best,))
     pairs = comparisons_of(able)
     ratios = {m: _log_ratio(results, best, m, goal, at_least, pairs) for m in able[1:]}
     near = [m for m, one in ratios.items() if one is None or one.high >= 0]
     other = (near or able[1:])[0]
-    ratio = f"{ratio_words(ratios[other])} as much"
+    ratio = ratio_words(ratios[other], best, other)
     if near:
         return Recommendation(
             None,
             f"{best} takes the fewest {unit}, {amount(costs[best])}, but the difference to "
-            f"{listed(near)} is noise: {ratio} as {other} ({level(results, able)}).{free}",
+            f"{listed(near)} is noise: {ratio} ({level(results, able)}).{end}{free}",
             decided=False,
             candidates=(best, *near),
             interval=ratios[other],
@@ -74,7 +76,7 @@ def cheapest(
     return Recommendation(
         best,
         f"{text}, against {amount(costs[other])} for {other}, the next: {ratio} "
-        f"({level(results, able)}).{free}",
+        f"({level(results, able)}).{end}{free}",
         candidates=(best,),
         interval=ratios[other],
     )
@@ -134,6 +136,19 @@ def _always_reaches(results: Results, method: str, target: float) -> bool:
 
 def _count_reaching(results: Results, method: str, target: float) -> int:
     return sum(run.first_reaching(target) is not None for run in results.runs_of(method))
+
+
+def _end(results: Results, method: str, target: float | None) -> str:
+    """Honesty: a method that reaches the target on the way, and does not keep it."""
+    lost = [] if target is None else [r for r in results.runs_of(method) if r.test_metric < target]
+    if not lost:
+        return ""
+    label = LABELS[results.metric_name]
+    mean, deviation = metric_of(results, method)
+    return (
+        f" It does not stay there: with {counted(len(lost), 'seed')} it ends below, at a mean test "
+        f"{label} of {mean:.3f}{plus_minus(deviation)} over all, so training must stop there."
+    )
 
 
 def _free(results: Results, ranked: Sequence[str], at_least: float | None) -> str:

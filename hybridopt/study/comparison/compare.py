@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from hybridopt import checks
 from hybridopt.data import Dataset, as_dataset
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError, UnknownNameError
 from hybridopt.execution import Executor
+from hybridopt.files import check_writable
 from hybridopt.study.comparison.budget import DEFAULT_EPOCHS, Budget
 from hybridopt.study.comparison.method import Method
 from hybridopt.study.comparison.method_text import FORMS
+from hybridopt.study.comparison.paths import path_of
 from hybridopt.study.comparison.plan import ExecutorSource, Plan, with_batch_size
 from hybridopt.study.comparison.redraw import NetworkSource, check_network_source
 from hybridopt.study.comparison.running import all_runs
@@ -36,7 +38,7 @@ def compare(
     *,
     methods: Sequence[str | Method],
     budget: int | str | Mapping[str, Any] | Budget | None = None,
-    seeds: int | Sequence[int] = 5,
+    seeds: int | Sequence[int] | np.ndarray = 5,
     tuning: int | Tuning | None = DEFAULT_TRIALS,
     control: str | None = None,
     reach: float | None = None,
@@ -131,10 +133,14 @@ def compare(
     numbers = _seeds(seeds)
     reference = _control(control, chosen)
     confidence = _confidence(confidence)
-    checks.optional_real("reach", reach)
+    reach = checks.optional_real("reach", reach)
     checks.optional_integer("workers", workers, minimum=1)
     checks.boolean("progress", progress)
-    files = None if output is None else RunFiles(Path(output))
+    folder = None if output is None else path_of("output", output)
+    files = None if folder is None else RunFiles(folder)
+    if folder is not None:
+        for name in ("study.json", "report.html"):
+            check_writable(folder / name)
     with _streams_left_alone(plan):
         sample, budgets = plan.check(chosen, numbers[0])
         runs = all_runs(
@@ -159,9 +165,9 @@ def compare(
         details=_details(plan, chosen, sample, budgets),
         seconds=time.perf_counter() - began,
     )
-    if output is not None:
-        study.save(Path(output) / "study.json")
-        study.to_html(Path(output) / "report.html")
+    if folder is not None:
+        study.save(folder / "study.json")
+        study.to_html(folder / "report.html")
     return study
 
 
@@ -171,7 +177,7 @@ def _methods(methods: object, batch_size: object) -> list[Method]:
             f"Argument `methods` must be a list of methods such as {FORMS}, but is {methods!r}."
         )
     if not methods:
-        raise ArgumentError(f"Argument `methods` is empty. Give two or more, such as {FORMS}.")
+        raise ArgumentError(f"Argument `methods` is empty. Give one or more, such as {FORMS}.")
     size = batch_size
     if size != "auto":
         size = checks.optional_integer("batch_size", size, minimum=1)
@@ -206,7 +212,7 @@ def _budget(budget: object, methods: Sequence[Method]) -> Budget:
 
 
 def _seeds(seeds: object) -> list[int]:
-    if isinstance(seeds, Sequence) and not isinstance(seeds, str):
+    if isinstance(seeds, Sequence | np.ndarray) and not isinstance(seeds, str):
         numbers = [checks.integer("seeds", seed, minimum=0) for seed in seeds]
         if len(set(numbers)) < len(numbers):
             raise ArgumentError(f"Argument `seeds` holds a seed twice: {numbers}.")
@@ -228,9 +234,10 @@ def _control(control: object, methods: Sequence[Method]) -> str:
     if isinstance(control, Method):
         control = control.name
     if isinstance(control, str) and control not in names:
-        control = Method(control).name  # another spelling of a method
+        with suppress(HybridOptError):
+            control = Method(control).name  # another spelling of a method
     if control not in names:
-        raise ArgumentError(
+        raise UnknownNameError(
             f"The control {control!r} is not among the methods: {', '.join(names)}. Add it to "
             "them, or choose one of them."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from hybridopt import checks, gradients
@@ -242,10 +243,25 @@ def _checked_name(name: object) -> str:
     return " ".join(name.split())
 
 
+def _pythonic(value: object) -> object:
+    """A number of NumPy as one of Python; what else is no plain type by its text."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, list | tuple):
+        return [_pythonic(one) for one in value]
+    return repr(value)
+
+
 def _plain(bridge: Bridge) -> dict[str, Any]:
     """Its options by name; nested bridges become mappings too."""
     assert is_dataclass(bridge)
     return {
-        key: {"name": value.name, **_plain(value)} if isinstance(value, Bridge) else value
+        key: {"name": value.name, **_plain(value)}
+        if isinstance(value, Bridge)
+        else _pythonic(value)
         for key, value in ((name, getattr(bridge, name)) for name in asdict(bridge))
     }

@@ -31,7 +31,7 @@ def most_accurate(
 ) -> Recommendation:
     """The best of the ranked methods, or the reason why none can be named."""
     label = LABELS[results.metric_name]
-    best = ranked[0]
+    best, leads = _best(results, ranked)
     mean, deviation = metric_of(results, best)
     text = f"mean test {label} {mean:.3f}{plus_minus(deviation)} over {seeds_of(results, best)}"
     if at_least is not None and mean < at_least:
@@ -43,7 +43,6 @@ def most_accurate(
         )
     if len(ranked) == 1:
         return Recommendation(best, f"{text}; there is no other method to compare with.")
-    leads = _leads(results, ranked)
     near = _within_noise(leads)
     first = near[0] if near else _closest(leads)
     found = leads[first]
@@ -69,13 +68,27 @@ def most_accurate(
 
 
 def rivals(results: Results, ranked: Sequence[str]) -> list[str]:
-    """Methods that the best is not surely better than."""
-    return _within_noise(_leads(results, ranked))
+    """The best, and the methods that it is not surely better than."""
+    best, leads = _best(results, ranked)
+    return [best, *_within_noise(leads)]
 
 
-def _leads(results: Results, ranked: Sequence[str]) -> dict[str, Interval | None]:
-    """Of the best before each other method."""
-    best, *others = ranked
+def _best(results: Results, ranked: Sequence[str]) -> tuple[str, dict[str, Interval | None]]:
+    """The first method that none is surely better than on the seeds they share, and its leads.
+
+    Where runs failed, a mean over the seeds that are left may be the best while others are better
+    on each of these seeds.
+    """
+    for best in ranked:
+        leads = _leads(results, best, ranked)
+        if not any(one is not None and one.high < 0 for one in leads.values()):
+            return best, leads
+    return ranked[0], _leads(results, ranked[0], ranked)  # each is worse than another
+
+
+def _leads(results: Results, best: str, ranked: Sequence[str]) -> dict[str, Interval | None]:
+    """Of one before each other method."""
+    others = [method for method in ranked if method != best]
     comparisons = comparisons_of(ranked)
     return {other: results.difference(best, other, comparisons=comparisons) for other in others}
 

@@ -115,21 +115,6 @@ class Run:
         content = asdict(self)
         return {key: None if _is_nan(value) else value for key, value in content.items()}
 
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Run:
-        """Undo `to_dict`.
-
-        Raises:
-            KeyError, TypeError: If this is no run.
-        """
-        known = dict(content)
-        for name in ("test_metric", "training_seconds", "inference_seconds"):
-            known[name] = float("nan") if known[name] is None else known[name]
-        known["rates"] = tuple(known["rates"])
-        known["trials"] = tuple(Trial(**trial) for trial in known["trials"])
-        known["curve"] = tuple(Point(**point) for point in known["curve"])
-        return cls(**known)
-
 
 def failed(method: str, seed: int, error: str, trials: tuple[Trial, ...] = ()) -> Run:
     """A run that did not come to its end."""

@@ -163,14 +163,22 @@ class Results:
             for m, one in zip(others, found, strict=True)
         ]
 
+    def is_whole(self, method: str) -> bool:
+        """Whether all runs of a method came to their end."""
+        return len(self.runs_of(method)) == len(self.seeds)
+
     def ranked(self) -> list[str]:
-        """The methods with a finished run, best mean test metric first."""
+        """The methods with a finished run, best mean test metric first.
+
+        Those with a failed run stand behind all others: their mean is over other seeds, of which
+        the hard ones may be missing.
+        """
         means = {
             method: mean_and_deviation([run.test_metric for run in self.runs_of(method)])[0]
             for method in self.methods
             if self.runs_of(method)
         }
-        return sorted(means, key=lambda method: -means[method])
+        return sorted(means, key=lambda method: (not self.is_whole(method), -means[method]))
 
 
 def _reached(runs: Sequence[Run], target: float | None) -> Mapping[str, float] | None:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 from scipy import stats
@@ -53,6 +54,16 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether the difference is more than noise."""
         return self.low > 0 or self.high < 0
+
+
+def percent(share: float) -> str:
+    """A share with all its digits.
+
+    Example:
+        >>> percent(0.95), percent(0.995)
+        ('95%', '99.5%')
+    """
+    return f"{(Decimal(repr(float(share))) * 100).normalize():f}%"
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:

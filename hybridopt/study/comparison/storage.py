@@ -13,6 +13,7 @@ from hybridopt.errors import CheckpointError
 from hybridopt.files import output_folder, write_text
 from hybridopt.study.comparison.fingerprints import key_of
 from hybridopt.study.comparison.records import Run
+from hybridopt.study.comparison.stored import read_json, run_of
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9]+")
 KIND = "hybridopt run"
@@ -48,9 +49,13 @@ class RunFiles:
         if not path.exists():
             return None
         try:
-            content = json.loads(path.read_text("utf-8"))
-            run = Run.from_dict(content["run"])
-        except (ValueError, KeyError, TypeError) as error:
+            content = read_json(path)
+            if not isinstance(content, dict) or "run" not in content:
+                raise ValueError("it holds no run")  # noqa: TRY301  # told like all else below
+            run = run_of(content["run"])
+            if run.seed != seed:
+                raise ValueError(f"its seed is {run.seed}")  # noqa: TRY301
+        except (OSError, ValueError, TypeError) as error:
             raise CheckpointError(
                 f"{path} is damaged ({type(error).__name__}: {error}). Delete it, and the run is "
                 "made again."

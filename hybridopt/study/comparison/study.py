@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ from hybridopt.files import write_text, write_whole
 from hybridopt.pages import png
 from hybridopt.study.comparison.cheapest import cheapest
 from hybridopt.study.comparison.most_accurate import most_accurate
+from hybridopt.study.comparison.paths import path_of
 from hybridopt.study.comparison.recommendation import Recommendation
-from hybridopt.study.comparison.records import Run
 from hybridopt.study.comparison.results import Results
+from hybridopt.study.comparison.stored import read_json, results_of
 from hybridopt.study.comparison.study_figures import curves_figure
 from hybridopt.study.comparison.study_page import study_page
 from hybridopt.study.comparison.study_table import study_table
 from hybridopt.study.comparison.table import Table
+from hybridopt.study.comparison.wording import failures_words
 
 SCHEMA = 1
 KIND = "hybridopt study"
@@ -64,7 +66,8 @@ class Study(Results):
                 counted up to there. For ``"accuracy"``, the mean must reach it.
 
         Returns:
-            The recommendation. It is undecided where the paired interval of the difference,
+            The recommendation. Methods with failed runs are named, and left aside as long as there
+            are others without. It is undecided where the paired interval of the difference,
             corrected for the number of methods, holds 0: that difference is noise.
 
         Raises:
@@ -79,9 +82,13 @@ class Study(Results):
                 "No run of the study came to its end, so nothing can be recommended. "
                 "`Study.failures` has the reasons."
             )
+        whole = [method for method in ranked if self.is_whole(method)]
+        able = whole or ranked
         if goal == "accuracy":
-            return most_accurate(self, ranked, at_least)
-        return cheapest(self, ranked, goal, at_least)
+            found = most_accurate(self, able, at_least)
+        else:
+            found = cheapest(self, able, goal, at_least)
+        return replace(found, reason=f"{found.reason}{failures_words(self, able)}")
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Test metric and training loss against steps, seconds and settings.
@@ -95,10 +102,11 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
+        target = None if path is None else path_of("path", path)
         figure = curves_figure(self)
-        if path is not None:
+        if target is not None:
             content = png(figure)
-            write_whole(path, lambda stream: stream.write(content))
+            write_whole(target, lambda stream: stream.write(content))
         return figure
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
@@ -107,9 +115,10 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
+        target = path_of("path", path)
         goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
         advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
-        return write_text(path, study_page(self, advice))
+        return write_text(target, study_page(self, advice))
 
     def to_frame(self) -> Any:
         """The runs as a pandas ``DataFrame``, a row each, without their curves and trials.
@@ -139,7 +148,8 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        return write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")
+        text = json.dumps(self.to_dict(), indent=1) + "\n"
+        return write_text(path_of("path", path), text)
 
     def __str__(self) -> str:
         return str(self.table())
@@ -152,6 +162,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         path: The file, or the folder that was the ``output`` of `hybridopt.compare`.
 
     Raises:
+        ArgumentTypeError: If the path is none.
         CheckpointError: If the file is missing, damaged, or of another kind or version.
 
     Example:
@@ -163,14 +174,16 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         >>> same.methods
         ('adam', 'gd')
     """
-    file = Path(path)
-    if file.is_dir():
-        file /= "study.json"
-    if not file.is_file():
-        raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
+    file = path_of("path", path)
     try:
-        content = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
+        if file.is_dir():
+            file /= "study.json"
+        if not file.is_file():
+            raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
+        content = read_json(file)
+    except (OSError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(f"{file} is damaged or no study: {error}.") from error
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise CheckpointError(f"{file} is no study. Choose a file that `Study.save` wrote.")
@@ -178,13 +191,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         raise CheckpointError(
             f"{file} has schema {content.get('schema')}, but this version reads {SCHEMA}."
         )
-    known = {one.name for one in fields(Study)}
     try:
-        values = {key: value for key, value in content.items() if key in known}
-        values["runs"] = tuple(Run.from_dict(run) for run in values["runs"])
-        values["methods"], values["seeds"] = tuple(values["methods"]), tuple(values["seeds"])
-        return Study(**values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(
-            f"{file} is damaged ({type(error).__name__}: {error}). Compare again."
-        ) from error
+        return Study(**results_of(content))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{file} is damaged ({error}). Compare again.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 from jaxtyping import Float64
@@ -12,6 +13,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from hybridopt.study.comparison.records import Point, Run
 from hybridopt.study.comparison.results import Results
+from hybridopt.study.comparison.statistics import percent
 from hybridopt.study.comparison.study_table import LABELS
 
 INK = "#1f2933"
@@ -22,6 +24,7 @@ COLORS = (
 )  # fmt: skip
 AXES = {"steps": "steps", "seconds": "training seconds", "settings": "settings"}
 WIDE = 30  # ratio of ends from which an axis is logarithmic
+LABEL, LEGEND = 28, 40  # letters of a name in one line
 SPENDING_POINTS = 60  # of a curve against what differs from seed to seed
 
 
@@ -63,7 +66,8 @@ def curves_figure(results: Results, *, columns: int = 3) -> Figure:
 def differences_figure(results: Results) -> Figure:
     """Each method's test metric seed by seed, and its difference to the control with interval."""
     methods = results.methods
-    height = 0.42 * len(methods) + 1.2
+    lines = sum(max(1, len(wrap(name, LABEL))) for name in methods)
+    height = 0.42 * len(methods) + 0.15 * (lines - len(methods)) + 1.4
     figure = Figure(figsize=(9, height), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     found = {one.method: one.interval for one in results.differences()}
@@ -77,11 +81,13 @@ def differences_figure(results: Results) -> Figure:
         if interval is not None:
             right.plot([interval.low, interval.high], [position, position], color=color, lw=2)
             right.plot(interval.mean, position, "o", color=color, markersize=7)
-    left.set_yticks(range(len(methods)), list(reversed(methods)))
+    left.set_yticks(range(len(methods)), [_shown(name, LABEL) for name in reversed(methods)])
     left.set_ylim(-0.6, len(methods) - 0.4)
     left.set_xlabel(f"test {LABELS[results.metric_name]}: seeds, and their mean")
     right.axvline(0, color=INK, lw=1)
-    right.set_xlabel(f"minus {results.control}: {results.confidence:.0%} intervals together")
+    right.set_xlabel(
+        f"minus {_shown(results.control, LABEL)}:\n{percent(results.confidence)} intervals together"
+    )
     for axes in (left, right):
         _tidy(axes)
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -105,7 +111,7 @@ def _draw(axes: Axes, results: Results, kind: str, value: str, label: str) -> No
         x, lines = _on_one_axis(curves)
         color = color_of(results, method)
         style = "-" if number < len(COLORS) else "--"
-        axes.plot(x, lines.mean(0), color=color, lw=1.8, ls=style, label=method)
+        axes.plot(x, lines.mean(0), color=color, lw=1.8, ls=style, label=_shown(method, LEGEND))
         axes.fill_between(x, lines.min(0), lines.max(0), color=color, alpha=0.12, lw=0)
     axes.set_xlabel(AXES[kind])
     axes.set_ylabel(label)
@@ -150,6 +156,11 @@ def _any_settings(results: Results) -> bool:
     return any(run.settings for run in results.runs if run.done)
 
 
+def _shown(name: str, width: int) -> str:
+    """A name in lines of a width; its dollar signs are letters, and no formula."""
+    return "\n".join(wrap(name, width)).replace("$", r"\$")
+
+
 def _tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(colors=INK, labelsize=8)
+    axes.tick_params(which="both", colors=INK, labelsize=8)

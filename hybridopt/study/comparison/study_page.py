@@ -8,8 +8,10 @@ from typing import Any
 from hybridopt.pages import inlined, png, render
 from hybridopt.study.comparison.recommendation import Recommendation
 from hybridopt.study.comparison.results import Results
+from hybridopt.study.comparison.statistics import percent
 from hybridopt.study.comparison.study_figures import curves_figure, differences_figure
 from hybridopt.study.comparison.study_table import LABELS, study_table
+from hybridopt.study.comparison.wording import counted
 
 
 def study_page(results: Results, recommendations: dict[str, Recommendation]) -> str:
@@ -33,6 +35,9 @@ def study_page(results: Results, recommendations: dict[str, Recommendation]) -> 
         pictures=inlined(pictures),
         rates=_rates(results),
         details=results.details,
+        confidence=percent(results.confidence),
+        share=percent(results.tuning["share"]),
+        counted=counted,
         target=results.target(),
         quantum=any(run.settings for run in results.runs),
     )
@@ -40,7 +45,7 @@ def study_page(results: Results, recommendations: dict[str, Recommendation]) -> 
 
 def _rates(results: Results) -> list[dict[str, Any]]:
     """The learning rates that tuning chose, seed by seed."""
-    rows = []
+    rows, stages = [], results.details.get("stages", {})
     for method in results.methods:
         chosen = [", ".join(f"{rate:.3g}" for rate in run.rates) for run in results.runs_of(method)]
         trials = [trial for run in results.runs if run.method == method for trial in run.trials]
@@ -50,7 +55,7 @@ def _rates(results: Results) -> list[dict[str, Any]]:
                 "chosen": " · ".join(chosen),
                 "tried": len(trials),
                 "lost": sum(trial.metric is None for trial in trials),
-                "budgets": [stage["budget"] for stage in results.details["stages"][method]],
+                "budgets": [stage["budget"] for stage in stages.get(method, ())],
             }
         )
     return rows

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from hybridopt.study.comparison.results import Difference, Results, Summary
+from hybridopt.study.comparison.statistics import percent
 from hybridopt.study.comparison.table import Table
+from hybridopt.study.comparison.wording import counted
 
 LABELS = {"accuracy": "accuracy", "r2": "R²"}
 NOT_KNOWN = "-"
@@ -45,11 +47,13 @@ def notes(results: Results) -> list[str]:
         if trials > 1
         else "learning rates not tuned"
     )
-    lines = [f"{results.data}, {seeds} seeds, {results.budget} for each method; {tuned}."]
+    lines = [
+        f"{results.data}, {counted(seeds, 'seed')}, {results.budget} for each method; {tuned}."
+    ]
     if methods > 1:
         lines.append(
             f"Mean ± standard deviation over seeds; the difference in pairs, with "
-            f"{results.confidence:.0%} t intervals that hold together "
+            f"{percent(results.confidence)} t intervals that hold together "
             f"(Bonferroni, {methods - 1} of them)."
         )
     lines += [f"Failed: {run.method}, seed {run.seed}: {run.error}" for run in results.failures]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybridopt.files import write_text
+from hybridopt.study.comparison.paths import path_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,11 @@ class Table:
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerows((self.header, *self.rows))
-        return buffer.getvalue() if path is None else write_text(path, buffer.getvalue())
+        return (
+            buffer.getvalue()
+            if path is None
+            else write_text(path_of("path", path), buffer.getvalue())
+        )
 
     def __str__(self) -> str:
         lines = (self.header, *self.rows)

@@ -161,7 +161,8 @@ class _Course:
         """Evaluate, and add a point."""
         loss, score = evaluate(network, self._test, self._loss, self._data.task)
         if not math.isfinite(loss) or not math.isfinite(score):
-            raise TrainingError(f"The loss on the samples kept apart is {loss} after training.")
+            when = "before training" if meter is None else "after training"
+            raise TrainingError(f"The loss on the samples kept apart is {loss} {when}.")
         spent = self._before if meter is None else self._after(meter)
         self.points.append(
             replace(spent, stage=stage, train_loss=train_loss, test_loss=loss, test_metric=score)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, ArgumentTypeError
@@ -42,9 +43,12 @@ class Tuning:
     step: float = math.sqrt(10)
 
     def __post_init__(self) -> None:
-        checks.integer("trials", self.trials, minimum=1)
-        checks.real("share", self.share, minimum=0, strict=True)
-        checks.real("step", self.step, minimum=1, strict=True)
+        for name, value in (
+            ("trials", checks.integer("trials", self.trials, minimum=1)),
+            ("share", checks.real("share", self.share, minimum=0, strict=True)),
+            ("step", checks.real("step", self.step, minimum=1, strict=True)),
+        ):
+            object.__setattr__(self, name, value)  # of Python's own types
         if self.share >= 1:
             raise ArgumentError(f"Argument `share` must be less than 1, but is {self.share:g}.")
 
@@ -59,7 +63,7 @@ class Tuning:
             return value
         if value is None or (value == 0 and not isinstance(value, bool)):
             return cls(trials=1)
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, Integral):
             raise ArgumentTypeError(
                 "Argument `tuning` must be a number of trials, a Tuning or None, but is "
                 f"{value!r} of type {type(value).__name__}."

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from hybridopt.study.comparison.results import Results
-from hybridopt.study.comparison.statistics import Interval, mean_and_deviation
+from hybridopt.study.comparison.statistics import Interval, mean_and_deviation, percent
 
 
 def metric_of(results: Results, method: str) -> tuple[float, float | None]:
@@ -28,7 +28,7 @@ def level(results: Results, methods: Sequence[str]) -> str:
     """Which interval it is."""
     others = comparisons_of(methods)
     corrected = f", Bonferroni for {others} comparisons" if others > 1 else ""
-    return f"{results.confidence:.0%} paired t interval{corrected}"
+    return f"{percent(results.confidence)} paired t interval{corrected}"
 
 
 def interval_words(found: Interval | None, label: str) -> str:
@@ -38,12 +38,15 @@ def interval_words(found: Interval | None, label: str) -> str:
     return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] in {label}"
 
 
-def ratio_words(found: Interval | None) -> str:
-    """A ratio, from the interval of its logarithm."""
+def ratio_words(found: Interval | None, one: str, other: str) -> str:
+    """What one method spends in multiples of another, from the interval of the logarithm."""
     if found is None:
-        return "an unknown multiple"
+        return (
+            f"how they compare is unknown, as fewer than two seeds can be set against each other "
+            f"in {one} and {other}"
+        )
     mean, low, high = (math.exp(min(value, 700.0)) for value in (found.mean, found.low, found.high))
-    return f"{mean:.2g} times [{low:.2g}, {high:.2g}]"
+    return f"{mean:.2g} times [{low:.2g}, {high:.2g}] as much as {other}"
 
 
 def amount(value: float) -> str:
@@ -58,7 +61,30 @@ def plus_minus(deviation: float | None) -> str:
 
 def seeds_of(results: Results, method: str) -> str:
     """How many runs came to their end."""
-    return f"{len(results.runs_of(method))} seeds"
+    return counted(len(results.runs_of(method)), "seed")
+
+
+def failures_words(results: Results, judged: Sequence[str]) -> str:
+    """A sentence for each method with failed runs: how many, and whether it was left aside."""
+    text = ""
+    for method in results.methods:
+        done, runs = len(results.runs_of(method)), len(results.seeds)
+        if done == runs:
+            continue
+        text += f" Of {method}, {runs - done} of {counted(runs, 'run')} failed"
+        if not done:
+            text += "."
+        elif method in judged:
+            text += "; it is judged by the others."
+        else:
+            mean, _ = metric_of(results, method)
+            text += f", so it is left aside (its others have a mean of {mean:.3f})."
+    return text
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, in the singular where it is 1."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from hybridopt.errors import ArgumentError, ExecutionError
 from hybridopt.study.comparison.method import Method
 from hybridopt.study.comparison.plan import Plan
 from hybridopt.study.comparison.records import Run, failed
+from hybridopt.study.comparison.stored import run_of
 
 Task = tuple[Method, int]
 JOIN_SECONDS = 10.0
@@ -97,7 +98,7 @@ class _Worker:
             raise ArgumentError(
                 f"The comparison cannot be sent to other processes: {content}. {WAY_OUT}"
             )
-        return Run.from_dict(content)
+        return run_of(content)
 
     def give(self, task: int) -> None:
         """Let it make a run."""

@@ -280,7 +280,7 @@ def lstm():
         ({"methods": ["adam", ho.Method("adam", name="b")]}, ArgumentError, "are the same"),
         ({"methods": ["adma"]}, UnknownNameError, "Did you mean .*'adam'"),
         ({"control": "sgd"}, ArgumentError, "'sgd' is not among the methods: adam, memory\\+adam"),
-        ({"control": "nothing"}, UnknownNameError, "Unknown optimizer or bridge 'nothing'"),
+        ({"control": "nothing"}, UnknownNameError, "'nothing' is not among the methods: adam, mem"),
         ({"seeds": 1}, ArgumentError, "`seeds` must be 2 or more"),
         ({"seeds": [3]}, ArgumentError, "`seeds` must be 2 or more"),
         ({"seeds": [3, 3]}, ArgumentError, "holds a seed twice"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
@@ -132,17 +134,85 @@ def test_an_accuracy_that_nobody_has():
 def test_failed_seeds_are_left_out_of_pairs():
     runs = list(clear().runs)
     runs = [one for one in runs if one.method != "c"]
-    runs[1] = failed("b", 0, "gone")
+    runs[0], runs[3] = failed("a", 0, "gone"), failed("b", 1, "gone")
     study = made_up(runs, ["a", "b"])
-    assert study.difference("b", "a").count == 4
-    assert study.recommend().method == "b"
-    assert "4 seeds" in study.recommend().reason
+    assert study.difference("b", "a").count == 3
+    found = study.recommend()
+    assert found.method == "b"
+    assert "4 seeds" in found.reason
+    for name in "ab":
+        assert f"Of {name}, 1 of 5 runs failed; it is judged by the others." in found.reason
     # what not every seed reaches is no promise
     assert study.recommend("time", at_least=0.85).method is None
 
 
+def fragile():
+    """The better of the two fails with three seeds of five."""
+    runs = [run("steady", seed, 0.80 + noise) for seed, noise in enumerate(NOISE)]
+    runs += [run("fragile", seed, 0.95, seconds=0.1) for seed in range(2)]
+    return made_up(
+        [*runs, *(failed("fragile", s, "gone") for s in (2, 3, 4))], ["steady", "fragile"]
+    )
+
+
+@pytest.mark.parametrize(
+    "goal", [{}, {"at_least": 0.7}, {"goal": "time"}, {"goal": "time", "at_least": 0.7}]
+)
+def test_a_method_with_failed_runs_is_not_recommended_over_one_without(goal):
+    found = fragile().recommend(**goal)
+    assert (found.method, found.candidates[:1]) in {("steady", ("steady",)), ("steady", ())}
+    assert (
+        "Of fragile, 3 of 5 runs failed, so it is left aside (its others have a mean of 0.950)."
+        in found.reason
+    )
+    assert fragile().ranked() == ["steady", "fragile"]
+
+
+def test_a_mean_over_easier_seeds_is_no_lead():
+    """c failed where all are bad; on the seeds it shares it is surely worse than a."""
+    levels = [0.9, 0.9, 0.9, 0.3, 0.3, 0.3]
+    runs = [run("a", seed, level + 0.001 * (seed % 2)) for seed, level in enumerate(levels)]
+    runs += [run("c", seed, level - 0.05) for seed, level in enumerate(levels[:3])]
+    runs += [failed("c", seed, "gone") for seed in (3, 4, 5)]
+    assert made_up(runs, ["a", "c"]).recommend().method == "a"
+    assert made_up(runs, ["a", "c"]).recommend("time").method == "a"
+    runs[5] = failed("a", 5, "gone")  # now none is without failures
+    for goal in ("accuracy", "time"):
+        found = made_up(runs, ["a", "c"]).recommend(goal)
+        assert (found.method, found.decided) == ("a", True)
+        assert "Of c, 3 of 6 runs failed; it is judged by the others." in found.reason
+
+
+def test_a_method_that_never_ends_is_named():
+    runs = [run("a", s, 0.8) for s in range(2)] + [failed("b", s, "gone") for s in range(2)]
+    assert made_up(runs, ["a", "b"]).recommend().reason.endswith("Of b, 2 of 2 runs failed.")
+
+
+def test_a_target_that_is_not_kept_is_told():
+    runs = []
+    for seed in range(3):
+        peak = run("a", seed, 0.95, reached_at=0.5)
+        curve = (*peak.curve[:-1], replace(peak.curve[-1], test_metric=0.3))
+        runs += [replace(peak, test_metric=0.3, curve=curve), run("b", seed, 0.8)]
+    found = made_up(runs, ["a", "b"]).recommend("time", at_least=0.9)
+    assert found.method == "a"
+    assert "with 3 seeds it ends below, at a mean test accuracy of 0.300" in found.reason
+    assert "does not stay" not in made_up(runs, ["a", "b"]).recommend("time", at_least=0.25).reason
+
+
+def test_nothing_to_set_against_each_other_is_said():
+    runs = [run("a", 0, 0.9), failed("a", 1, "x"), failed("b", 0, "x"), run("b", 1, 0.9)]
+    found = made_up(runs, ["a", "b"]).recommend("time", at_least=0.5)
+    assert found.method is None
+    runs = [run("a", 0, 0.9), run("a", 1, 0.9, seconds=0), run("b", 0, 0.9, seconds=0)]
+    runs.append(run("b", 1, 0.9))
+    found = made_up(runs, ["a", "b"]).recommend("time", at_least=0.5)
+    assert "noise: how they compare is unknown, as fewer than two seeds" in found.reason
+
+
 def test_one_seed_in_common_decides_nothing():
-    runs = [run("a", 0, 0.5), failed("a", 1, "gone"), run("b", 0, 0.9), run("b", 1, 0.9)]
+    runs = [run("a", 0, 0.5), failed("a", 1, "gone"), run("a", 2, 0.5)]
+    runs += [failed("b", 0, "gone"), run("b", 1, 0.9), run("b", 2, 0.9)]
     found = made_up(runs, ["a", "b"]).recommend()
     assert found.decided is False
     assert "unknown, as fewer than two seeds" in found.reason
