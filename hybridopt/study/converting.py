@@ -20,7 +20,7 @@ from hybridopt.storage import load, save
 from hybridopt.storage.archive import is_archive
 from hybridopt.study.circuit_files import circuits_to_write, write_circuits
 from hybridopt.study.example_inputs import example_inputs
-from hybridopt.study.network_spec import build_network
+from hybridopt.study.network_spec import build_network, network_file
 from hybridopt.transfer.pretrained import load_weights
 
 
@@ -198,10 +198,16 @@ def _conversion(
 def _check_targets(settings: ConversionSettings) -> None:
     if not is_archive(settings.source):
         checks.choice("bridge", settings.bridge, BRIDGES)
+    code = network_file(settings.network)
     targets = [p for p in (settings.target, settings.qpy, settings.qasm) if p is not None]
     for place, target in enumerate(targets):
         if _same(target, settings.source):
             raise ArgumentError(f"{target} is the source, which is never overwritten.")
+        if code is not None and _same(target, code):
+            raise ArgumentError(
+                f"{target} is the file of your network, which is never overwritten. Name another "
+                "file to write."
+            )
         if any(_same(target, other) for other in targets[:place]):
             raise ArgumentError(f"{target} is named twice as a file to write.")
         check_writable(target)

@@ -46,6 +46,12 @@ def build_network(spec: str, data: Dataset | None, *, seed: int) -> nn.Module:
         return _mlp(spec, rest, data) if kind == "mlp" else _from_file(Path(kind), rest)
 
 
+def network_file(spec: str | None) -> Path | None:
+    """The Python file that such a text names; None if it names none."""
+    kind, separator, _ = (spec or "").rpartition(":")
+    return Path(kind) if separator and kind not in {"", "mlp"} else None
+
+
 def _mlp(spec: str, text: str, data: Dataset | None) -> nn.Module:
     widths = [int(width) if width.isdecimal() else 0 for width in text.split("-")]
     if len(widths) < 2 or min(widths) < 1:

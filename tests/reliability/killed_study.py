@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import torch._dynamo  # noqa: F401  # what the first step would import anew in every attempt
 
@@ -52,9 +53,11 @@ def start(folder: Path, result: Path) -> int:
         os._exit(code)
 
 
-def kept(folder: Path) -> dict[str, list[str]]:
-    """Files that can be read whole, and all others."""
-    found: dict[str, list[str]] = {"whole": [], "other": []}
+def kept(folder: Path) -> dict[str, Any]:
+    """Files that can be read whole, all others, and when each run was written [ns]."""
+    found: dict[str, Any] = {"whole": [], "other": [], "written": {}}
+    for path in folder.glob("runs/*.json"):
+        found["written"][path.name] = path.stat().st_mtime_ns
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             try:
@@ -81,6 +84,7 @@ def main(folder: Path, seed: int) -> None:
             os.waitpid(process, 0)
         found.append({"killed": alive, **kept(killed)})
     _, status = os.waitpid(start(killed, folder / "killed.json"), 0)
+    found.append({"killed": False, **kept(killed)})
     sys.stdout.write(json.dumps({"attempts": found, "status": status}))
 
 

@@ -7,6 +7,7 @@ caches grow. It prints, for each way, the number of objects and the resident byt
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import sys
@@ -26,6 +27,7 @@ Account = tuple[int, int]
 def account() -> Account:
     """Objects that the garbage collector knows, and resident memory [bytes]."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what is free goes back, or heaps seem to grow for long
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return len(gc.get_objects()), pages * 4096
 
@@ -35,6 +37,12 @@ def memory_bridge(**options: object) -> tuple[nn.Module, Tensor]:
     network = nn.Sequential(nn.Linear(10, 10), nn.Tanh(), nn.Linear(10, 5))
     executor = ho.AerExecutor(seed=1, **options)
     return ho.to_quantum(network, executor=executor), torch.randn(8, 10)
+
+
+def carried(bridge: str, **options: object) -> tuple[nn.Module, Tensor]:
+    """15 weights in circuits."""
+    executor = ho.AerExecutor(seed=1)
+    return ho.to_quantum(nn.Linear(4, 3), bridge, executor=executor, **options), torch.randn(4, 4)
 
 
 def circuit_layer(gradient: str, **options: object) -> tuple[nn.Module, Tensor]:
@@ -53,6 +61,8 @@ WAYS: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
     "parameter-shift": lambda: circuit_layer("parameter-shift"),
     "parameter-shift with shots": lambda: circuit_layer("parameter-shift", shots=50),
     "adjoint": lambda: circuit_layer("adjoint"),
+    "mesh": lambda: carried("mesh", gradient="adjoint"),
+    "generator": lambda: carried("generator", depth=2),
     "spsa": lambda: circuit_layer("spsa"),
 }
 

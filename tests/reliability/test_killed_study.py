@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,13 @@ def test_killed_twenty_times_and_resumed_to_the_same_numbers(tmp_path):
     assert report["status"] == 0, done.stderr
     attempts = report["attempts"]
     assert sum(attempt["killed"] for attempt in attempts) >= KILLS // 2
-    assert not any(attempt["other"] for attempt in attempts)
+    assert not any(attempt["other"] for attempt in attempts[:-1])
+    assert attempts[-1]["other"] == ["report.html"]
     finished = [len(attempt["whole"]) for attempt in attempts]
     assert finished == sorted(finished)
     assert finished[0] + finished[KILLS // 2] > 0
+    for before, after in pairwise(attempts):  # what was done is not done again
+        assert before["written"].items() <= after["written"].items()
+    assert len(attempts[-1]["written"]) == SEEDS * len(METHODS)
     assert len(json.loads((tmp_path / "killed.json").read_text())["runs"]) == SEEDS * len(METHODS)
     assert numbers(tmp_path / "killed.json") == numbers(tmp_path / "whole.json")

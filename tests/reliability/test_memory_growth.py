@@ -14,7 +14,14 @@ import pytest
 from .long_training import STEPS, WINDOW
 
 SCRIPT = Path(__file__).with_name("long_training.py")
-CHOSEN = ("fit", "memory", "parameter-shift", "adjoint")  # all ways: by hand, a minute
+CHOSEN = (
+    "fit",
+    "memory",
+    "mesh",
+    "generator",
+    "parameter-shift",
+    "adjoint",
+)  # all ways: by hand, a minute
 OBJECTS = WINDOW // 50  # one kept by every fiftieth step; fit keeps a record of every hundredth
 BYTES = WINDOW * 1024  # a table of angles or a state takes more than 1 kB
 

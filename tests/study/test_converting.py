@@ -224,3 +224,20 @@ def test_networks_that_return_other_things_are_refused(tmp_path, monkeypatch, ca
     )  # fmt: skip
     assert code == 2
     assert "must return one tensor to be compared, but returns dict" in err
+
+
+@pytest.mark.parametrize("option", ["--to", "--qpy", "--qasm"])
+def test_the_file_of_the_network_is_never_overwritten(option, tmp_path, monkeypatch, capsys):
+    code = tmp_path / "net.py"
+    code.write_text("from torch import nn\nmake = lambda: nn.Linear(4, 3)\n")
+    torch.save(nn.Linear(4, 3).state_dict(), tmp_path / "weights.pt")
+    before = code.read_text()
+    targets = {"--to": tmp_path / "circuit.ho", option: code}
+    arguments = [word for pair in targets.items() for word in pair]
+    status, out, err = convert(
+        monkeypatch, capsys, tmp_path / "weights.pt", "--network", f"{code}:make", *arguments
+    )
+    assert (status, out) == (2, "")
+    assert "is the file of your network, which is never overwritten" in err
+    assert code.read_text() == before
+    assert not (tmp_path / "circuit.ho").exists()
