@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from hybridopt import checks, gradients
 from hybridopt.bridges import BRIDGES, Bridge
@@ -211,6 +213,8 @@ def _stage(text: str, piece: str, given: _Given, lr: float | None) -> Stage:
         chosen = {**given.bridge_options, **extra}
         checks.keywords(f'bridge="{name}"', chosen, inspect.signature(BRIDGES[name]).parameters)
         bridge, seeded = BRIDGES[name](**chosen), "seed" in chosen
+    if bridge is not None:
+        bridge = _of_python(bridge)
     if rate is not None:
         rate = checks.real("lr", rate, minimum=0, strict=True)
     return Stage(
@@ -241,6 +245,17 @@ def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
         raise ArgumentTypeError(f"The name of a method must be a text, but is {name!r}.")
     return " ".join(name.split())
+
+
+def _of_python(bridge: Bridge) -> Bridge:
+    """The bridge, its numbers of Python's types, where they were of NumPy's."""
+    assert is_dataclass(bridge)
+    numbers = {
+        one.name: _pythonic(value)
+        for one in fields(bridge)
+        if one.init and isinstance(value := getattr(bridge, one.name), np.generic)
+    }
+    return replace(bridge, **numbers) if numbers else bridge
 
 
 def _pythonic(value: object) -> object:

@@ -62,12 +62,39 @@ def test_the_first_rule_is_true():
     torch.testing.assert_close(network.weight.double(), best[:10].T, rtol=0, atol=1e-3)
 
 
+class Bent(nn.Linear):
+    """No linear layer, though its class derives from one."""
+
+    def forward(self, x):
+        return torch.relu(super().forward(x))
+
+
+class Chain(nn.Sequential):
+    """As `Bent`, for a container."""
+
+    def forward(self, x):
+        return torch.relu(super().forward(x))
+
+
+def altered(**hooks):
+    network = nn.Linear(4, 3)
+    if hooks:
+        network.register_forward_hook(lambda module, x, y: y.relu())
+    else:
+        network.forward = lambda x: x[:, :3]
+    return network
+
+
 @pytest.mark.parametrize(
     ("network", "linear"),
     [
         (nn.Linear(4, 3), True),
         (nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), True),
         (nn.Sequential(nn.Linear(4, 3), nn.Tanh()), False),
+        (Bent(4, 3), False),
+        (Chain(nn.Linear(4, 3)), False),
+        (altered(), False),
+        (altered(hook=True), False),
         (nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3)), False),
         (nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.1)), False),
     ],

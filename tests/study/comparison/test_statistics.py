@@ -3,9 +3,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from scipy import stats
 
-from hybridopt.study.comparison.statistics import holm, interval, mean_and_deviation
+from hybridopt.study.comparison.statistics import holm, interval, mean_and_deviation, percent
 
 ONE = np.array([0.91, 0.88, 0.95, 0.90, 0.93])
 OTHER = np.array([0.90, 0.84, 0.91, 0.91, 0.88])
@@ -67,3 +68,11 @@ def test_holm_by_its_definition():
         expected[int(position)] = largest
     assert holm(values) == [expected[k] for k in range(5)]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.95, "95%"), (0.9, "90%"), (0.995, "99.5%"), (0.999, "99.9%"), (0.57, "57%")],
+)
+def test_shares_keep_their_digits(share, text):
+    assert percent(share) == text

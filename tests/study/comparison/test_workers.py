@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+import torch
 from torch import nn
 
 import hybridopt as ho
@@ -50,6 +51,30 @@ def test_numbers_are_those_of_one_process_and_a_killed_worker_is_a_failed_run(mo
             # the same steps by the same code; threads may sum in another order
             assert one.test_loss == pytest.approx(other.test_loss, rel=1e-5)
             assert one.settings == other.settings
+
+
+@pytest.mark.slow
+def test_other_processes_make_networks_in_the_same_precision():
+    torch.set_default_dtype(torch.float64)
+    try:
+        task = {**TASK, "network": "mlp:4-3", "methods": ["adam"]}
+        alone, spread = (ho.compare(workers=workers, **task) for workers in (1, 2))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for one, other in zip(spread.runs, alone.runs, strict=True):
+        # double precision, whose last digits the sums of other threads may change
+        assert one.test_loss == pytest.approx(other.test_loss, rel=1e-13)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_while_much_is_sent_is_named(monkeypatch):
+    monkeypatch.setattr(workers, "work", os.abort)
+    x = torch.randn(20_000, 30)
+    data = (x, (x[:, 0] > 0).long())
+    with pytest.raises(ExecutionError, match=r"before it could begin.*__main__"):
+        ho.compare(
+            methods=["adam"], workers=2, **{**TASK, "network": nn.Linear(30, 2), "data": data}
+        )
 
 
 @pytest.mark.slow
