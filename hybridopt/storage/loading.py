@@ -129,6 +129,7 @@ class Loading:
         bridge, rule = bridge_from_plain(stored["bridge"]), rule_from_plain(stored["gradient"])
         number = stored["executor"]
         executor = AerExecutor() if number is None else self._executor(number)
+        self._freeze_what_was_left_out(plain, stored["paths"][0])
         with isolated(0):  # what it draws is overwritten
             network = bridge.encode(plain, executor=executor, gradient=rule)
         network.bridge, network.gradient_rule = bridge, rule
@@ -142,6 +143,16 @@ class Loading:
         if number is not None and self.given is None:
             self._continue_sampling(network, number)
         return network
+
+    def _freeze_what_was_left_out(self, plain: nn.Module, path: str) -> None:
+        """What stayed a weight beside the circuit did so as it was frozen, and may be thawed since.
+
+        The state of the whole, which is put in afterwards, says whether it is trained.
+        """
+        beside = self.meta["whole"]["trainable"]
+        for name, parameter in plain.named_parameters(remove_duplicate=False):
+            if f"{path}.network.{name}".lstrip(".") in beside:
+                parameter.requires_grad_(False)
 
     def _continue_sampling(self, network: QuantumNetwork, number: int) -> None:
         """Controls draw samples themselves; they go on where they stood."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import hybridopt as ho
+from hybridopt.bridges import BRIDGES
 from hybridopt.errors import CheckpointError
 from hybridopt.storage import archive
 from hybridopt.transfer import freeze, thaw
@@ -119,9 +120,11 @@ def test_others_come_back_with_any_network_of_the_same_structure(
     assert [module.training for module in given.modules()] == before
 
 
-@pytest.mark.parametrize("bridge", ["memory", "mesh", "twin"])
-def test_transfers_that_were_carried_over_whole(bridge, tmp_path):
-    network = ho.to_quantum(ho.transfer(layers(), num_outputs=3), bridge)
+@pytest.mark.parametrize("change", [as_made, thawed, thawed_in_part])
+@pytest.mark.parametrize("bridge", BRIDGES)
+def test_transfers_that_were_carried_over_whole(bridge, change, tmp_path):
+    network = ho.to_quantum(ho.transfer(layers(), num_outputs=3), bridge).train()
+    change(network)
     assert_goes_on_alike(ho.load(ho.save(network, tmp_path / "target.ho")), network)
 
 
