@@ -21,6 +21,7 @@ from hybridopt.execution import AerExecutor
 from hybridopt.study.comparison import Study, Table, compare
 from hybridopt.study.comparison.budget import DEFAULT_EPOCHS
 from hybridopt.study.comparison.tuning import DEFAULT_TRIALS
+from hybridopt.study.comparison.wording import counted
 from hybridopt.study.comparison.workers import default_workers
 
 
@@ -90,8 +91,8 @@ def compare_methods(
     except KeyboardInterrupt:
         kept = len(list((output / "runs").glob("[!.]*.json")))
         Console(stderr=True).print(
-            f"Interrupted. {kept} finished runs are in {output}; the same command goes on from "
-            "them.",
+            f"Interrupted. {output} holds {counted(kept, 'finished run')}; the same command goes "
+            "on from there.",
             soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED) from None

@@ -92,4 +92,4 @@ def test_ctrl_c_says_what_is_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("hybridopt.study.comparison.plan.Plan.run", interrupted)
     code, _, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path)
     assert code == 130
-    assert "Interrupted. 1 finished run" in " ".join(err.split())
+    assert f"{tmp_path} holds 1 finished run; the same command" in " ".join(err.split())

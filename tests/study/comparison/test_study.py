@@ -14,6 +14,7 @@ from scipy import stats
 import hybridopt as ho
 from hybridopt.errors import ArgumentTypeError, CheckpointError, OutputError, UnknownNameError
 from hybridopt.study.comparison.records import failed
+from hybridopt.study.comparison.study_figures import differences_figure
 
 from .conftest import METHODS
 from .test_recommend import made_up, run
@@ -148,6 +149,36 @@ def test_the_page_tells_failures_even_where_nothing_else_is(tmp_path):
     page = study.to_html(tmp_path / "page.html").read_text("utf-8")
     assert 'a, seed 1: <span class="soft">gone &lt;b&gt;' in page
     assert "a quantum speed-up" not in page
+
+    assert "No run came to its end, so nothing can be recommended" in page
+    assert "data:image" not in page  # there is nothing to draw
+
+
+def test_a_study_that_was_made_by_hand_has_a_page(tmp_path):
+    runs = [run(r"\foo{$", s, 0.8 + 0.01 * s) for s in range(2)]
+    runs += [run("b" * 90, 0, 0.5), failed("b" * 90, 1, "gone")]
+    study = made_up(runs, [r"\foo{$", "b" * 90], confidence=0.995)
+    page = study.to_html(tmp_path / "page.html").read_text("utf-8")
+    assert "hold together with\n99.5%" in page
+    assert "1 of 2 runs failed, so it is left aside" in page
+    assert "99.5% t intervals" in str(study.table())
+    figure = study.plot(tmp_path / "curves.png")  # a dollar sign begins no formula
+    assert figure.axes[0].get_legend_handles_labels()[1][0] == r"\foo{\$"
+    names = [text.get_text() for text in differences_figure(study).axes[0].get_yticklabels()]
+    assert max(len(line) for name in names for line in name.split("\n")) <= 28
+
+
+def test_ticks_of_all_sizes_have_one_size_of_letters(study):
+    for axes in study.plot().axes:
+        for minor in (False, True):
+            assert {t.label1.get_size() for t in axes.xaxis.get_major_ticks()} <= {8.0}
+            ticks = axes.yaxis.get_minor_ticks() if minor else axes.yaxis.get_major_ticks()
+            assert {tick.label1.get_size() for tick in ticks} <= {8.0}
+
+
+def test_one_of_a_thing_is_singular():
+    text = made_up([run("a", 0, 0.8), failed("a", 1, "gone")], ["a"]).recommend().reason
+    assert "over 1 seed;" in text
 
 
 def test_as_a_frame(study):
