@@ -13,6 +13,7 @@ from torch import nn
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.carrying_back import without_quantum_networks
 from hybridopt.bridges.description import describe, difference
+from hybridopt.bridges.mesh_network import MeshNetwork
 from hybridopt.errors import CheckpointError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.execution.executor import Metered
@@ -129,10 +130,13 @@ class Loading:
         bridge, rule = bridge_from_plain(stored["bridge"]), rule_from_plain(stored["gradient"])
         number = stored["executor"]
         executor = AerExecutor() if number is None else self._executor(number)
-        self._freeze_what_was_left_out(plain, stored["paths"][0])
+        if "num_weights" in stored:  # files of the first versions say nothing of it
+            self._freeze_what_was_left_out(plain, stored["paths"][0])
         with isolated(0):  # what it draws is overwritten
             network = bridge.encode(plain, executor=executor, gradient=rule)
         network.bridge, network.gradient_rule = bridge, rule
+        if isinstance(network, MeshNetwork) and "num_weights" in stored:
+            network._num_weights = stored["num_weights"]  # those that trained beside it count, too
         for name in ("num_qubits", "num_angles"):
             if getattr(network, name) != stored[name]:
                 raise CheckpointError(

@@ -108,6 +108,7 @@ class Saving:
             "executor": None if executor is None else self._executor(executor, runs_circuits=runs),
             "num_qubits": network.num_qubits,
             "num_angles": network.num_angles,
+            "num_weights": network.num_weights,
             "circuits": files,
         }
 

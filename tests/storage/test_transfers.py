@@ -125,7 +125,19 @@ def test_others_come_back_with_any_network_of_the_same_structure(
 def test_transfers_that_were_carried_over_whole(bridge, change, tmp_path):
     network = ho.to_quantum(ho.transfer(layers(), num_outputs=3), bridge).train()
     change(network)
-    assert_goes_on_alike(ho.load(ho.save(network, tmp_path / "target.ho")), network)
+    loaded = ho.load(ho.save(network, tmp_path / "target.ho"))
+    assert loaded.num_weights == network.num_weights
+    assert_goes_on_alike(loaded, network)
+
+
+@pytest.mark.parametrize("keep", [[], ["0"]])
+def test_what_a_mesh_leaves_classical_counts_among_its_weights(keep, tmp_path):
+    network = ho.to_quantum(layers(), "mesh", keep_classical=keep)
+    loaded = ho.load(ho.save(network, tmp_path / "network.ho"))
+    assert (
+        loaded.num_weights == network.num_weights == sum(p.numel() for p in layers().parameters())
+    )
+    assert all(p.requires_grad for p in loaded.parameters())
 
 
 def test_a_head_that_is_the_whole_network(tmp_path):
