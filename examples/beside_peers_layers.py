@@ -21,22 +21,22 @@ try:
 except ImportError:  # an extra
     qml = None
 
-WEIGHT = torch.tensor([0.3, -1.1, 0.7, 2.0, -0.4, 0.9], dtype=torch.float64)
+WEIGHT = torch.tensor([0.3, -0.5, 0.7, 1.2, -0.9, 0.4], dtype=torch.float64)
 OBSERVABLES = ("IZZ", "ZII")
 
 
 def qiskit_circuit(*, measured: bool = False) -> tuple[QuantumCircuit, list[Any], list[Any]]:
-    """RY of inputs, layers of RY and of RX with CX ladders; qubit 0 may be measured between."""
+    """RY of inputs, layers of RX and of RY with CX ladders; qubit 0 measured between or not."""
     x, w = list(ParameterVector("x", 3)), list(ParameterVector("w", 6))
     circuit = QuantumCircuit(3, 1 if measured else 0)
     for qubit in range(3):
         circuit.ry(x[qubit], qubit)
-        circuit.ry(w[qubit], qubit)
+        circuit.rx(w[qubit], qubit)
     circuit.cx([0, 1], [1, 2])
     if measured:
         circuit.measure(0, 0)
     for qubit in range(3):
-        circuit.rx(w[3 + qubit], qubit)
+        circuit.ry(w[3 + qubit], qubit)
     circuit.cx([0, 1], [1, 2])
     return circuit, x, w
 
@@ -44,13 +44,13 @@ def qiskit_circuit(*, measured: bool = False) -> tuple[QuantumCircuit, list[Any]
 def pennylane_gates(inputs: Tensor, weights: Tensor, *, measured: bool = False) -> None:
     for wire in range(3):
         qml.RY(inputs[..., wire], wire)
-        qml.RY(weights[wire], wire)
+        qml.RX(weights[wire], wire)
     qml.CNOT([0, 1])
     qml.CNOT([1, 2])
     if measured:
         qml.measure(0)
     for wire in range(3):
-        qml.RX(weights[3 + wire], wire)
+        qml.RY(weights[3 + wire], wire)
     qml.CNOT([0, 1])
     qml.CNOT([1, 2])
 
@@ -96,10 +96,10 @@ def dense_states(x: Tensor, w: Tensor, *, measured: bool = False) -> Tensor:
             states = (half.cos() * one - 1j * half.sin() * generator) @ states
         return states
 
-    states = ladder @ turned(turned(one[:, :1], "Y", x), "Y", w[:3])
+    states = ladder @ turned(turned(one[:, :1], "Y", x), "X", w[:3])
     if measured:
         states = torch.cat([(one + z) / 2 @ states, (one - z) / 2 @ states], dim=1)
-    return ladder @ turned(states, "X", w[3:])
+    return ladder @ turned(states, "Y", w[3:])
 
 
 def dense(x: Tensor, w: Tensor, *, measured: bool = False) -> Tensor:

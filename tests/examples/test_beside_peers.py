@@ -1,0 +1,167 @@
+"""The table beside the peers: our cells, stable facts about theirs, and probes that can fail."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import nn
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "beside_peers.py"
+OURS_LACKS = {"metric tensor": "none found", "a measurement in the middle": "no (CircuitError)"}
+
+
+@pytest.fixture(scope="module")
+def example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("beside_peers_example", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
+        patch.syspath_prepend(SCRIPT.parent)
+        spec.loader.exec_module(module)
+        yield module
+
+
+@pytest.fixture
+def layers(example) -> ModuleType:
+    return sys.modules[example.ours.__module__]
+
+
+def all_rows(example) -> list:
+    return [*example.derivatives(), *example.shots(), *example.conversions()]
+
+
+class Dense(nn.Module):
+    """The reference as a layer, bent where a test wants it."""
+
+    def __init__(self, layers, *, bend=lambda outputs: outputs) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(layers.WEIGHT.clone())
+        self.layers, self.bend = layers, bend
+
+    def forward(self, x):
+        values = self.layers.dense(x.reshape(-1, 3).double(), self.weight)
+        return self.bend(values.reshape(*x.shape[:-1], 2).to(x.dtype))
+
+
+def test_our_column(example):
+    for row in all_rows(example):
+        cell = example.tried(row.ours)
+        lack = [text for start, text in OURS_LACKS.items() if row.capability.startswith(start)]
+        if lack:
+            assert cell == lack[0]
+        else:
+            assert cell.startswith("yes")
+
+
+def test_the_count_is_one_setting_for_each_sample_and_shift(example):
+    probes = example.probes
+    settings = 16 * (1 + 2 * 6)  # both observables are read from one basis
+    assert probes.our_count().startswith(f"{settings} settings, {settings * probes.SHOTS} shots")
+
+
+def test_matrices_agree_with_a_closed_form(example, layers):
+    """Without weights nothing turns but RY, and the ladders mix parities.
+
+    Seen from its end a ladder sends Z1 to Z1 Z0 and Z2 to Z2 Z1 Z0. So two of them send Z1 Z0
+    to Z1 and then Z1 Z0, and Z2 to Z2 Z1 Z0 and then Z2 Z0.
+    """
+    x = example.probes.SAMPLES
+    values = layers.dense(x, torch.zeros(6, dtype=torch.float64))
+    cosines = x.cos()
+    expected = torch.stack([cosines[:, 0] * cosines[:, 1], cosines[:, 0] * cosines[:, 2]], dim=1)
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("probe", "bend", "finding"),
+    [
+        ("agreement", lambda y: 1.01 * y, "off by 0.0"),
+        ("layer_before", lambda y: 2 * y, "off by"),
+        ("hessian", lambda y: y + 0.01 * y**2, "off by"),
+        ("functional", lambda y: 0 * y, "all zero"),
+        ("dtypes", lambda y: y.float(), "float32 from float64"),
+        ("shot_noise", lambda y: y, "exact"),
+        ("shot_noise", lambda y: y * (1 + torch.randn(()) / 10), "values that 1024 shots"),
+    ],
+)
+def test_probes_find_what_is_wrong(example, layers, probe, bend, finding):
+    torch.manual_seed(0)
+    with pytest.raises(example.probes.Missed, match=finding):
+        getattr(example.probes, probe)(lambda: Dense(layers, bend=bend))
+
+
+@pytest.mark.parametrize("probe", ["agreement", "layer_before", "hessian", "functional", "dtypes"])
+def test_probes_pass_the_reference(example, layers, probe):
+    assert getattr(example.probes, probe)(lambda: Dense(layers))
+
+
+def test_the_probe_of_measurements_needs_the_measurement(example, layers):
+    with pytest.raises(example.probes.Missed, match="off by"):
+        example.probes.agreement(lambda: Dense(layers), measured=True, batch=1, tolerance=5 / 64)
+
+
+def test_counts_of_another_law_are_no_shots(example, layers):
+    """Multiples of 1 / SHOTS, but three times too far apart."""
+    probes = example.probes
+
+    class Wide(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, weight, x):
+            return layers.dense(x, weight)
+
+        @staticmethod
+        def backward(ctx, _):
+            return (torch.randn(6, dtype=torch.float64) * 70).round() / probes.SHOTS, None
+
+    class Layer(Dense):
+        def forward(self, x):
+            return Wide.apply(self.weight, x)
+
+    torch.manual_seed(0)
+    with pytest.raises(probes.Missed, match="of the binomial deviation"):
+        probes.shot_noise(lambda: Layer(layers))
+
+
+def test_cells_name_the_option_and_what_happens_without(example):
+    def fails():
+        raise example.probes.Missed("nothing")
+
+    def breaks():
+        raise ZeroDivisionError
+
+    assert example.tried({"": lambda: "1e-16"}) == "yes (1e-16)"
+    assert example.tried({"": fails, "a=1": lambda: "2"}) == "yes with a=1 (2); default: nothing"
+    assert example.tried({"": breaks}) == "no (ZeroDivisionError)"
+    assert example.tried({"": fails, "a=1": breaks}) == (
+        "no (default: nothing; with a=1: ZeroDivisionError)"
+    )
+
+
+def test_says_how_to_install_a_missing_peer(example, monkeypatch):
+    monkeypatch.setattr(example, "qml", None)
+    with pytest.raises(SystemExit, match=r'pip install "\.\[peers\]"'):
+        example.main()
+
+
+@pytest.mark.slow
+def test_the_columns_of_the_peers(example, capsys):
+    """Only what their documentation says as well; the rest may change with their versions."""
+    pytest.importorskip("pennylane")
+    example.main()
+    lines = capsys.readouterr().out.splitlines()
+    cells = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ") for line in lines}
+    assert len(lines) == 2 + len(all_rows(example))
+    assert all(len(row) == 4 for name, row in cells.items() if not name.startswith("-"))
+    for row in ("values and weight gradient", "copy.deepcopy"):
+        (found,) = (row_cells for name, row_cells in cells.items() if name.startswith(row))
+        assert all(cell.startswith("yes") for cell in found[1:])
+    assert cells["Hessian by parameter shift"][2].startswith("yes with max_diff=2")
+    before = cells["gradient reaches a layer before it, default rule"]
+    assert before[2].startswith("yes (")
+    assert before[3].startswith("yes with input_gradients=True")
+    assert cells["metric tensor, for the natural gradient"][2].startswith("yes")
