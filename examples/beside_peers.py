@@ -68,7 +68,11 @@ def derivatives() -> list[Row]:
     node = "the QNode without TorchLayer"
     shifted = partial(probes.pennylane_functional, diff_method="parameter-shift")
     by_rule = row("per-sample gradients by torch.func, default rule", probes.functional)
-    by_shift = row("the same by parameter shift", probes.functional, of_pennylane={"": shift})
+    by_shift = row(
+        "per-sample gradients by torch.func, parameter shift",
+        probes.functional,
+        of_pennylane={"": shift},
+    )
     return [
         row("values and weight gradient as a dense matrix", probes.agreement),
         row("gradient reaches a layer before it, default rule", probes.layer_before, of_qnn=inputs),

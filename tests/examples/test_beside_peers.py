@@ -151,7 +151,8 @@ def test_says_how_to_install_a_missing_peer(example, monkeypatch):
 @pytest.mark.slow
 def test_the_columns_of_the_peers(example, capsys):
     """Only what their documentation says as well; the rest may change with their versions."""
-    pytest.importorskip("pennylane")
+    if example.qml is None:
+        pytest.skip("PennyLane is not installed")
     example.main()
     lines = capsys.readouterr().out.splitlines()
     cells = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ") for line in lines}
