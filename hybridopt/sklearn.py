@@ -28,6 +28,8 @@ from hybridopt.training.batches import network_dtype
 from hybridopt.training.loop import EVALUATION_BATCH, executors_of
 from hybridopt.training.preflight import trial_outputs
 
+__all__ = ["HybridClassifier", "HybridRegressor"]
+
 NetworkSpec = Sequence[int] | nn.Module | Callable[[int, int], nn.Module]
 
 
@@ -209,6 +211,7 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
         history_: The `hybridopt.History` of the training.
 
     Example:
+        >>> from hybridopt.sklearn import HybridClassifier
         >>> from sklearn.datasets import load_iris
         >>> from sklearn.pipeline import make_pipeline
         >>> from sklearn.preprocessing import StandardScaler
@@ -263,6 +266,7 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
     network returns a value for each target.
 
     Example:
+        >>> from hybridopt.sklearn import HybridRegressor
         >>> import numpy as np
         >>> x = np.linspace(-1, 1, 60)[:, None]
         >>> model = HybridRegressor(optimizer="lbfgs", random_state=0).fit(x, np.sin(2 * x[:, 0]))

@@ -21,6 +21,12 @@ class Bridge(ABC):
 
     Options are plain numbers, texts and mappings of them, so that they can be stored. A control is
     a bridge whose networks have no circuit.
+
+    Example:
+        >>> import hybridopt as ho
+        >>> bridge = ho.bridges.BRIDGES["mesh"](scale=3)
+        >>> isinstance(bridge, ho.bridges.Bridge), bridge.name, bridge.scale
+        (True, 'mesh', 3.0)
     """
 
     name: ClassVar[str]

@@ -69,6 +69,7 @@ class Generator(Bridge):
         Liu et al., Quantum-Train, arXiv:2405.11304.
 
     Example:
+        >>> from hybridopt.bridges import Generator
         >>> import torch, hybridopt as ho
         >>> quantum = ho.to_quantum(torch.nn.Linear(9, 7), Generator(depth=3))
         >>> quantum.num_qubits, quantum.num_angles, quantum.step_cost().settings
@@ -150,6 +151,12 @@ class GeneratorNetwork(GeneratedNetwork):
     A training step takes one setting forward and, by parameter shift, two for each angle
     backward, whatever the batch; a frozen one reads once. In `eval()` mode the circuit is read
     once per change of the angles.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> quantum = ho.to_quantum(torch.nn.Linear(4, 3), "generator", num_angles=6)
+        >>> isinstance(quantum, ho.bridges.GeneratorNetwork), quantum.num_qubits, quantum.num_angles
+        (True, 4, 6)
     """
 
     bridge_name = Generator.name

@@ -68,6 +68,7 @@ class Memory(Bridge):
         ArgumentError: If ``num_angles`` is below 1 or ``frozen`` is True.
 
     Example:
+        >>> from hybridopt.bridges import Memory
         >>> import torch, hybridopt as ho
         >>> quantum = ho.to_quantum(torch.nn.Linear(9, 7), Memory(num_angles=12, scale=0.1))
         >>> quantum.num_qubits, quantum.num_trainable, quantum.step_cost().settings
@@ -121,6 +122,14 @@ class MemoryNetwork(CosineNetwork):
     With a noise model the chain of gates is run (``synthesis="gates"`` alone), and its angles are
     shifted one by one, two settings each: one common shift is exact only where all ``theta`` stay
     apart, which noise does not let them (`hybridopt.nn.chain_reader`).
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> quantum = ho.to_quantum(torch.nn.Linear(4, 3), "memory")
+        >>> isinstance(quantum, ho.bridges.MemoryNetwork), quantum.num_qubits, quantum.num_angles
+        (True, 5, 16)
+        >>> quantum.step_cost(batch_size=32)
+        Cost(settings=2, shots=0, runs=2)
     """
 
     bridge_name = Memory.name

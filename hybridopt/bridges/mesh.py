@@ -49,6 +49,7 @@ class Mesh(Bridge):
             With shots, the error of an output is about :math:`\alpha |x'| / \sqrt{shots}`.
 
     Example:
+        >>> from hybridopt.bridges import Mesh
         >>> import torch, hybridopt as ho
         >>> layers = torch.nn.Conv2d(1, 2, 2), torch.nn.Flatten(), torch.nn.Linear(8, 3)
         >>> quantum = ho.to_quantum(torch.nn.Sequential(*layers), Mesh(keep_classical=("2",)))

@@ -37,6 +37,12 @@ class MeshNetwork(QuantumNetwork):
         network: The plain network. It is copied, never changed.
         keep_classical: Names of layers that stay as they are.
         make: Makes a mesh of a layer with a name.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> quantum = ho.to_quantum(torch.nn.Linear(4, 3), "mesh")
+        >>> isinstance(quantum, ho.bridges.MeshNetwork), quantum.num_qubits, quantum.num_angles
+        (True, 8, 15)
     """
 
     bridge_name = "mesh"

@@ -33,6 +33,7 @@ class RandomSubspace(Bridge):
         Li et al., arXiv:1804.08838.
 
     Example:
+        >>> from hybridopt.bridges import RandomSubspace
         >>> import torch, hybridopt as ho
         >>> control = ho.to_quantum(torch.nn.Linear(3, 2), RandomSubspace(num_parameters=4))
         >>> control.num_trainable, control.circuit() is None

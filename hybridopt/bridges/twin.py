@@ -46,6 +46,7 @@ class Twin(Bridge):
         UnsupportedError: If the bridge has no formula in torch.
 
     Example:
+        >>> from hybridopt.bridges import Twin
         >>> import torch, hybridopt as ho
         >>> network, x = torch.nn.Linear(3, 2).double(), torch.rand(5, 3).double()
         >>> quantum, twin = ho.to_quantum(network, "mesh"), ho.to_quantum(network, Twin(of="mesh"))

@@ -37,6 +37,7 @@ class WalshSubspace(Bridge):
             each tensor, at least 0.1.
 
     Example:
+        >>> from hybridopt.bridges import WalshSubspace
         >>> import torch, hybridopt as ho
         >>> control = ho.to_quantum(torch.nn.Linear(3, 2), WalshSubspace(num_parameters=4))
         >>> control.num_trainable, control.circuit() is None

@@ -92,6 +92,7 @@ def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:
         ArgumentTypeError: If it is neither a string nor a path.
 
     Example:
+        >>> from hybridopt import load_circuit
         >>> circuit, inputs, weights, observables = load_circuit("basic_entangler")
         >>> circuit.num_qubits, len(inputs), len(weights), len(observables)
         (4, 4, 12, 4)

@@ -58,7 +58,9 @@ def save_circuit(
         OutputError: If the file cannot be written; nothing is left behind.
 
     Example:
+        >>> from hybridopt import save_circuit
         >>> import tempfile
+        >>> from qiskit.circuit import Parameter, QuantumCircuit
         >>> from hybridopt.circuits import load_circuit
         >>> angle = Parameter("angle")
         >>> circuit = QuantumCircuit(2)

@@ -95,6 +95,9 @@ class Dataset:
             the task. Values are not read; `as_dataset` does that.
 
     Example:
+        >>> import torch
+        >>> from hybridopt import Dataset
+        >>> from hybridopt.data import Part
         >>> x, y = torch.rand(6, 3), torch.tensor([0, 1, 0, 1, 1, 0])
         >>> Dataset("mine", "classification", Part(x, y), num_classes=2)
         Dataset('mine', classification, 3 features, 2 classes, 6 training and 0 test samples)

@@ -135,6 +135,7 @@ def load_dataset(
         MissingExtraError: If the package with the data is not installed.
 
     Example:
+        >>> from hybridopt import load_dataset
         >>> data = load_dataset("iris", seed=0)
         >>> data.train.x.shape, data.test.x.shape, data.task
         (torch.Size([120, 4]), torch.Size([30, 4]), 'classification')

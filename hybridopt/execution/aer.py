@@ -78,6 +78,7 @@ class AerExecutor(StreamPosition):
         UnsupportedError: If the method cannot hold the noise, or the strategy the method.
 
     Example:
+        >>> from hybridopt import AerExecutor
         >>> import torch, hybridopt as ho
         >>> executor = AerExecutor(shots=1000, seed=7)
         >>> layer = ho.CircuitLayer(*ho.load_circuit("data_reuploading"), executor=executor)

@@ -16,6 +16,7 @@ class Cost:
         runs: Circuits that the simulator executed.
 
     Example:
+        >>> from hybridopt import Cost
         >>> Cost(settings=2, shots=200, runs=1) + Cost(settings=3, shots=300, runs=1)
         Cost(settings=5, shots=500, runs=2)
     """

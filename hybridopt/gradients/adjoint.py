@@ -37,6 +37,7 @@ class Adjoint:
         Jones and Gacon, arXiv:2009.02823.
 
     Example:
+        >>> from hybridopt.gradients import Adjoint
         >>> import torch, hybridopt as ho
         >>> layer = ho.CircuitLayer(*ho.load_circuit("strongly_entangling"), gradient=Adjoint())
         >>> layer(torch.rand(8, layer.in_features)).sum().backward()

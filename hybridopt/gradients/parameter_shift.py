@@ -52,6 +52,7 @@ class ParameterShift:
         Bowles et al., arXiv:2306.14962 (commuting generators).
 
     Example:
+        >>> from hybridopt.gradients import ParameterShift
         >>> import torch, hybridopt as ho
         >>> circuit = ho.load_circuit("strongly_entangling")
         >>> layer = ho.CircuitLayer(*circuit, gradient=ParameterShift())

@@ -26,6 +26,7 @@ def create(gradient: str | GradientRule) -> GradientRule:
         ArgumentTypeError: If it is neither a name nor a rule.
 
     Example:
+        >>> from hybridopt.gradients import create
         >>> create("spsa")
         Spsa(perturbation=None, directions=1, seed=None)
     """

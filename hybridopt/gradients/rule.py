@@ -57,7 +57,13 @@ class Memory(Protocol):
 
 @runtime_checkable
 class GradientRule(Protocol):
-    """How derivatives of a circuit are found."""
+    """How derivatives of a circuit are found.
+
+    Example:
+        >>> import hybridopt as ho
+        >>> rule = ho.gradients.Spsa(directions=4)
+        >>> layer = ho.CircuitLayer(*ho.load_circuit("strongly_entangling"), gradient=rule)
+    """
 
     @property
     def name(self) -> str:

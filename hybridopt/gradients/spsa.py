@@ -44,6 +44,7 @@ class Spsa:
         Spall, IEEE Trans. Autom. Control 37, 332 (1992).
 
     Example:
+        >>> from hybridopt.gradients import Spsa
         >>> import torch, hybridopt as ho
         >>> rule = Spsa(directions=3, seed=0)
         >>> layer = ho.CircuitLayer(*ho.load_circuit("strongly_entangling"), gradient=rule)

@@ -63,6 +63,8 @@ class CircuitLayer(nn.Module):
         ResourceError: If the circuit does not fit into memory.
 
     Example:
+        >>> import torch
+        >>> from hybridopt import CircuitLayer
         >>> from qiskit.circuit.library import real_amplitudes, zz_feature_map
         >>> features, ansatz = zz_feature_map(3), real_amplitudes(3)
         >>> circuit = features.compose(ansatz)

@@ -100,6 +100,8 @@ class DressedCircuit(Dress):
         Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278.
 
     Example:
+        >>> import torch
+        >>> from hybridopt import DressedCircuit
         >>> head = DressedCircuit(64, 10, num_qubits=4, depth=3)
         >>> head(torch.rand(32, 64)).shape
         torch.Size([32, 10])

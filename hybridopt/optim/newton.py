@@ -72,6 +72,8 @@ class Newton(Optimizer):
         ArgumentError: If a setting is out of range.
 
     Example:
+        >>> import torch
+        >>> from hybridopt.optim import Newton
         >>> x, y = torch.randn(100, 3), torch.randn(100, 1)
         >>> network = torch.nn.Linear(3, 1)
         >>> newton = Newton(network.parameters())

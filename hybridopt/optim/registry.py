@@ -28,6 +28,11 @@ class OptimizerSpec:
         default_lr: The learning rate if none is given.
         full_batch: Whether a step is meant to see all samples.
         defaults: Further options, where ours differ from the constructor's.
+
+    Example:
+        >>> from hybridopt.optim import OPTIMIZERS
+        >>> OPTIMIZERS["adam"].default_lr, OPTIMIZERS["gd"].full_batch
+        (0.01, True)
     """
 
     name: str
@@ -75,6 +80,12 @@ def spec_of(optimizer: str | Optimizer) -> OptimizerSpec | None:
 
     Raises:
         UnknownNameError: If the name is not known.
+
+    Example:
+        >>> import torch
+        >>> from hybridopt.optim import spec_of
+        >>> spec_of(torch.optim.Adam([torch.zeros(2)])).name
+        'adam'
     """
     if not isinstance(optimizer, Optimizer):
         return OPTIMIZERS[checks.choice("optimizer", optimizer, OPTIMIZERS)]
@@ -115,6 +126,7 @@ def create(
             instance comes with ``lr`` or options, or optimizes none of ``params``.
 
     Example:
+        >>> from hybridopt.optim import create
         >>> from torch import nn
         >>> type(create("rmsprop", nn.Linear(3, 2).parameters())).__name__
         'RMSprop'

@@ -58,9 +58,11 @@ def from_qnn(
         UnsupportedError: If the network is sparse, or gradient and executor do not go together.
 
     Example:
+        >>> from hybridopt import from_qnn
         >>> import torch
         >>> from qiskit.circuit.library import real_amplitudes, zz_feature_map
         >>> from qiskit_machine_learning.circuit.library import qnn_circuit
+        >>> from qiskit_machine_learning.neural_networks import SamplerQNN
         >>> circuit, inputs, weights = qnn_circuit(
         ...     feature_map=zz_feature_map(3), ansatz=real_amplitudes(3, reps=1)
         ... )

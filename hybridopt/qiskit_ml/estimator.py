@@ -55,6 +55,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         ArgumentTypeError: If executor is something else.
 
     Example:
+        >>> from hybridopt.qiskit_ml import AerEstimator
         >>> from qiskit import QuantumCircuit
         >>> circuit = QuantumCircuit(3)
         >>> _ = circuit.h(0), circuit.cx(0, 1), circuit.cx(1, 2)

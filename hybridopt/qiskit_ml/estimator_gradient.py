@@ -47,6 +47,7 @@ class AerEstimatorGradient(BaseEstimatorGradient):
         UnsupportedError: If gradient and executor do not go together.
 
     Example:
+        >>> from hybridopt.qiskit_ml import AerEstimatorGradient
         >>> from qiskit.circuit.library import real_amplitudes
         >>> from qiskit_machine_learning.neural_networks import EstimatorQNN
         >>> ansatz = real_amplitudes(3, reps=1)

@@ -36,6 +36,19 @@ class InterpretedLayer(CircuitLayer):
 
     Attributes:
         output_shape: As given.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> from qiskit.circuit.library import real_amplitudes, zz_feature_map
+        >>> from qiskit_machine_learning.neural_networks import SamplerQNN
+        >>> features, ansatz = zz_feature_map(2), real_amplitudes(2)
+        >>> qnn = SamplerQNN(
+        ...     circuit=features.compose(ansatz), input_params=features.parameters,
+        ...     weight_params=ansatz.parameters, interpret=lambda k: k % 2, output_shape=2,
+        ... )
+        >>> layer = ho.from_qnn(qnn)
+        >>> type(layer).__name__, layer.output_shape, layer(torch.rand(5, 2)).shape
+        ('InterpretedLayer', (2,), torch.Size([5, 2]))
     """
 
     outcome_index: Tensor

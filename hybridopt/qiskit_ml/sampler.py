@@ -50,6 +50,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         ArgumentTypeError: If executor is something else.
 
     Example:
+        >>> from hybridopt.qiskit_ml import AerSampler
         >>> from qiskit import QuantumCircuit
         >>> circuit = QuantumCircuit(3)
         >>> _ = circuit.h(0), circuit.cx(0, 1), circuit.measure_all()

@@ -49,6 +49,7 @@ class AerSamplerGradient(BaseSamplerGradient):
         UnsupportedError: If gradient and executor do not go together.
 
     Example:
+        >>> from hybridopt.qiskit_ml import AerSamplerGradient
         >>> from qiskit.circuit.library import real_amplitudes
         >>> from qiskit_machine_learning.neural_networks import SamplerQNN
         >>> ansatz = real_amplitudes(3, reps=1)

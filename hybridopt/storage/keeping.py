@@ -84,6 +84,7 @@ def load(
         ArgumentTypeError: If an argument has the wrong type.
 
     Example:
+        >>> from hybridopt import load
         >>> import tempfile, torch, hybridopt as ho
         >>> head = ho.DressedCircuit(3, 2)
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -41,6 +41,13 @@ class EpochRecord:
         runs: Circuits that the simulator executed, likewise.
         lr: Learning rate of the epoch's first step, of the optimizer's first parameter group;
             None in records of versions that did not note it.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> history = ho.fit(torch.nn.Linear(4, 3), ho.load_dataset("iris"), epochs=2)
+        >>> record = history.records[-1]
+        >>> record.epoch, record.settings, record.lr
+        (2, 0, 0.01)
     """
 
     epoch: int
@@ -67,6 +74,15 @@ class RangeTest:
         shots: Shots, likewise.
         runs: Simulator runs, likewise.
         reason: Why the rate is the optimizer's default; empty where the test chose it.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> data = ho.load_dataset("iris")
+        >>> history = ho.fit(torch.nn.Linear(4, 3), data, epochs=1, lr="auto")
+        >>> len(history.range_test.rates) == len(history.range_test.losses)
+        True
+        >>> history.range_test.lr == history.lr[0]
+        True
     """
 
     lr: float

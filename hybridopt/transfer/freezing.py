@@ -31,6 +31,7 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
         ArgumentError: If ``"body"`` is asked for and the network has no head that `transfer` made.
 
     Example:
+        >>> from hybridopt.transfer import freeze
         >>> import torch
         >>> network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
         >>> freeze(network, ["0"])
@@ -66,6 +67,14 @@ def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[s
 
     Raises:
         UnknownNameError: If there is nothing of that name.
+
+    Example:
+        >>> import torch
+        >>> from hybridopt.transfer import freeze, thaw
+        >>> network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+        >>> freeze(network, ["0"])
+        >>> thaw(network)
+        ['0.weight', '0.bias']
     """
     check_module(network)
     prefixes = {module: name for name, module in network.named_modules()}

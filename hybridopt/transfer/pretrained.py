@@ -28,6 +28,14 @@ class KeyReport:
         missing: Keys of the network that the state_dict has not.
         unexpected: Keys of the state_dict that the network has not.
         wrong_shape: Keys that both have with different shapes: (key, given, wanted).
+
+    Example:
+        >>> import torch
+        >>> from hybridopt.transfer import load_weights
+        >>> body = {"weight": torch.zeros(2, 3)}
+        >>> report = load_weights(torch.nn.Linear(3, 2), body, strict=False)
+        >>> report.fits, report.missing
+        (False, ('bias',))
     """
 
     loaded: tuple[str, ...]

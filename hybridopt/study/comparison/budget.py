@@ -39,6 +39,7 @@ class Budget:
         shots: At least 1.
 
     Example:
+        >>> from hybridopt import Budget
         >>> Budget.of("10 epochs, 5_000 settings")
         Budget(epochs=10, seconds=None, settings=5000, shots=None)
     """

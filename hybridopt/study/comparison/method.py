@@ -96,6 +96,7 @@ class Method:
         ArgumentError, ArgumentTypeError: If the text is not understood or an option unusable.
 
     Example:
+        >>> from hybridopt import Method
         >>> method = Method("adam:3 > memory+adam:5")
         >>> [stage.optimizer for stage in method.stages], method.epochs
         (['adam', 'adam'], 8)

@@ -166,6 +166,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         CheckpointError: If the file is missing, damaged, or of another kind or version.
 
     Example:
+        >>> from hybridopt import load_study
         >>> import tempfile, hybridopt as ho
         >>> study = ho.compare("mlp:4-3", "iris", methods=["adam", "gd"], budget="1 epoch",
         ...                    seeds=2, tuning=None)

@@ -34,6 +34,7 @@ class Tuning:
         step: Ratio of neighbouring factors.
 
     Example:
+        >>> from hybridopt import Tuning
         >>> Tuning(5)
         Tuning(trials=5, share=0.2, step=3.16...)
     """
