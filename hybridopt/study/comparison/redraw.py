@@ -89,7 +89,8 @@ def split_rows(
     """
     if size >= len(y):
         raise DataError(
-            f"{len(y)} samples are too few to train on some and keep {size} apart. Give more."
+            f"{'1 sample is' if len(y) == 1 else f'{len(y)} samples are'} too few to train on some and "
+            f"keep {size} apart. Give more."
         )
     state = int(np.random.SeedSequence(entropy).generate_state(1)[0])
     classes = None

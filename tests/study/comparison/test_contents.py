@@ -14,6 +14,7 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
+from qiskit.quantum_info import SparsePauliOp
 from torch import nn
 
 import hybridopt as ho
@@ -138,6 +139,8 @@ def with_attribute(value):
 
 
 PAIRS = {
+    "steps": lambda: (lambda outputs, y: outputs + y, lambda outputs, y: outputs - y),
+    "coefficients": lambda: (SparsePauliOp("ZZ", 0.5), SparsePauliOp("ZZ", 0.6)),
     "forward": lambda: (ones(Doubling(3, 2)), ones(Tripling(3, 2))),
     "dropout": lambda: (nn.Dropout(0.1), nn.Dropout(0.2)),
     "observables": lambda: (layer(["IZI", "ZII"]), layer(["IXI", "XII"])),

@@ -13,6 +13,7 @@ from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution import Cost
 from hybridopt.optim import create
 from hybridopt.study import Budget, Method
+from hybridopt.study.comparison.meter import Meter
 from hybridopt.study.comparison.spending import check_can_be_spent, stage_budgets, step_cost
 
 QUICK = {"data": "iris", "seeds": 2, "tuning": None}
@@ -160,3 +161,9 @@ def test_the_executor_runs_the_circuits_that_the_network_brings():
             circuit_network(gradient="adjoint"), methods=["adam"], budget=1,
             executor=ho.AerExecutor(shots=5), **QUICK,
         )  # fmt: skip
+
+
+def test_a_meter_knows_beforehand_what_a_step_costs():
+    assert not Meter(Budget.of("5 settings"), [], Cost(5)).exceeded()
+    assert Meter(Budget.of("5 settings"), [], Cost(6)).exceeded()
+    assert Meter(Budget.of("5 shots"), [], Cost(1, 6)).exceeded()
