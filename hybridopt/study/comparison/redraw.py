@@ -88,10 +88,8 @@ def split_rows(
         DataError: If nothing would be left to train on.
     """
     if size >= len(y):
-        raise DataError(
-            f"{'1 sample is' if len(y) == 1 else f'{len(y)} samples are'} too few to train on some and "
-            f"keep {size} apart. Give more."
-        )
+        have = "1 sample is" if len(y) == 1 else f"{len(y)} samples are"
+        raise DataError(f"{have} too few to train on some and keep {size} apart. Give more.")
     state = int(np.random.SeedSequence(entropy).generate_state(1)[0])
     classes = None
     if task == "classification":
