@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hybridopt.errors import DataError, HybridOptError
+from hybridopt.nn import CircuitLayer
+from hybridopt.nn.meta_trial import on_meta
 from hybridopt.seeding import isolated
 
 UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError)
@@ -18,7 +21,8 @@ class InputTrial:
     """Remembers what kinds of inputs a network takes: dtypes, and all lengths but the first.
 
     A kind costs one forward pass of a plain copy (the meta device minds no dtypes and no range of
-    tokens). Nothing of the network changes, and no random number is drawn.
+    tokens), in which circuit layers answer 0. Nothing of the network changes, no random number is
+    drawn, and no circuit runs.
     """
 
     def __init__(self) -> None:
@@ -50,6 +54,9 @@ class InputTrial:
 
 @torch.no_grad()
 def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    for layer in network.modules():
+        if isinstance(layer, CircuitLayer):
+            layer.forward = _Zeros(layer)  # type: ignore[method-assign]
     with isolated(0):
         try:
             network(*args, **kwargs)
@@ -61,6 +68,18 @@ def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
                 f"The network {type(network).__name__} cannot take {given}: "
                 f"{_first_line(error)} Give it what the plain network takes."
             ) from error
+
+
+class _Zeros:
+    """In the place of a circuit layer's `forward`: its shapes and its refusals, but no run."""
+
+    def __init__(self, layer: CircuitLayer) -> None:
+        self._layer = copy.deepcopy(layer)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        outputs = on_meta(self._layer, x)
+        assert isinstance(outputs, Tensor)
+        return torch.zeros(outputs.shape, dtype=outputs.dtype, device=x.device)
 
 
 def _kind(value: object) -> object:

@@ -120,3 +120,15 @@ def test_copies_try_anew(copied):
     x = torch.rand(2, 4)
     expected = quantum(x)
     assert torch.equal(copied(quantum)(x), expected)
+
+
+def test_circuits_in_the_network_do_not_run_for_the_trial(aer_calls):
+    head = ho.DressedCircuit(4, 3, num_qubits=2, depth=1)
+    quantum = ho.to_quantum(nn.Sequential(nn.Linear(4, 4), head))
+    spent = quantum.network[1].layer.executor.usage
+    aer_calls.clear()
+    with pytest.raises(DataError, match="cannot take"):
+        quantum(torch.rand(5, 3))
+    assert aer_calls == []
+    quantum(torch.rand(5, 4))
+    assert (quantum.network[1].layer.executor.usage - spent).settings == 5

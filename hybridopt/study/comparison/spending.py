@@ -125,7 +125,6 @@ def step_cost(network: nn.Module, x: Tensor) -> Cost:
 def _costs_of_layers(network: nn.Module, x: Tensor) -> Iterator[list[Cost]]:
     """Of the circuit layers, call by call, where the network can be traced."""
     layers = [module for module in network.modules() if isinstance(module, CircuitLayer)]
-    carried = any(isinstance(module, QuantumNetwork) for module in network.modules())
     calls: list[Cost] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -133,9 +132,6 @@ def _costs_of_layers(network: nn.Module, x: Tensor) -> Iterator[list[Cost]]:
         (given,) = inputs
         count = given[..., 0].numel() if given.shape[-1] else len(x)
         calls.append(layer.step_cost(count, input_gradient=given.requires_grad))
-        if carried:  # a bridge tries inputs of a new shape out, which is a forward pass more
-            settings = count * len(layer.readout.settings(layer.program))
-            calls.append(Cost(settings, settings * (layer.executor.shots or 0)))
 
     hooks = [layer.register_forward_pre_hook(note) for layer in layers]
     try:

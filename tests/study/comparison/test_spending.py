@@ -98,11 +98,11 @@ def test_what_is_foretold_is_spent(make, aer_calls):
     assert (said.settings, said.shots) == real_cost(network, x)
 
 
-def test_a_bridge_around_a_circuit_tries_new_shapes_out():
+def test_a_bridge_around_a_circuit_spends_nothing_on_new_shapes():
     network, x = ho.to_quantum(circuit_network(), "memory"), torch.rand(5, 4)
     said = step_cost(network, x)
-    assert (said.settings, said.shots) == real_cost(network, x)
-    assert real_cost(network, x) == (said.settings - 5, 0)  # the shape is known now
+    for _ in range(2):
+        assert (said.settings, said.shots) == real_cost(network, x)
 
 
 @pytest.mark.parametrize(("text", "settings"), [("adam", 32 * 13), ("gd", 120 * 13)])
