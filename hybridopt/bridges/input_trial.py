@@ -29,8 +29,14 @@ class InputTrial:
         self._taken: set[object] = set()
 
     def __reduce__(self) -> tuple[type[InputTrial], tuple[()]]:
-        """Copies, and what is unpickled, start anew."""
+        """What is unpickled starts anew: kinds may hold types that have no name."""
         return InputTrial, ()
+
+    def __deepcopy__(self, memo: object) -> InputTrial:
+        """A copy of a network takes what the network takes."""
+        other = InputTrial()
+        other._taken = set(self._taken)
+        return other
 
     def check(
         self, plain: Callable[[], nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]

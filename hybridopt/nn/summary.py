@@ -71,7 +71,13 @@ def summary_table(
     numbers = [f"{number:,}" for number in (*sums, cost.settings, cost.shots)]
     table.add_row(*map(Text, [total.layer, total.kind, *numbers, "", ""]))
     stream = io.StringIO()
-    console = Console(file=stream, width=COLUMNS, color_system=None, force_terminal=False)
+    console = Console(
+        file=stream,
+        width=COLUMNS,
+        color_system=None,
+        force_terminal=False,
+        force_jupyter=False,  # there rich would show the text and leave the stream empty
+    )
     console.print(Text(title))
     console.print(table)
     for note in notes:

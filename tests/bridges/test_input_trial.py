@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import hybridopt as ho
+from hybridopt.bridges.weight_network import WeightNetwork
 from hybridopt.errors import DataError
 
 BRIDGES = ("memory", "generator", "twin", "random-subspace", "walsh-subspace")
@@ -114,12 +115,20 @@ def test_a_kind_is_tried_once_and_nothing_changes():
     assert torch.equal(torch.rand(1), expected)
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda q: pickle.loads(pickle.dumps(q))])
-def test_copies_try_anew(copied):
+@pytest.mark.parametrize(
+    ("copied", "tries"), [(copy.deepcopy, 0), (lambda q: pickle.loads(pickle.dumps(q)), 1)]
+)
+def test_copies_take_what_the_network_takes(copied, tries, monkeypatch):
     quantum = ho.to_quantum(nn.Linear(4, 3))
     x = torch.rand(2, 4)
     expected = quantum(x)
-    assert torch.equal(copied(quantum)(x), expected)
+    tried, plain = [], WeightNetwork._stand_in
+    monkeypatch.setattr(WeightNetwork, "_stand_in", lambda q: tried.append(1) or plain(q))
+    again = copied(quantum)
+    assert torch.equal(again(x), expected)
+    assert len(tried) == tries
+    with pytest.raises(DataError, match="cannot take"):
+        again(x[:, :2])
 
 
 def test_circuits_in_the_network_do_not_run_for_the_trial(aer_calls):

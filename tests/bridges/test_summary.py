@@ -124,3 +124,9 @@ def test_a_million_weights_are_counted_at_once():
 def test_bad_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         made("memory", nn.Linear(3, 2)).summary(**arguments)
+
+
+def test_in_a_notebook_it_is_a_text_too(monkeypatch):
+    expected = ho.to_quantum(nn.Linear(2, 2)).summary()
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert ho.to_quantum(nn.Linear(2, 2)).summary() == expected != ""
