@@ -1,0 +1,204 @@
+"""What classifier and regressor share."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from hybridopt import checks
+from hybridopt.bridges import Bridge, to_quantum
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.execution import AerExecutor, Executor, Metered
+from hybridopt.gradients import GradientRule
+from hybridopt.seeding import isolated
+from hybridopt.sklearn.networks import NetworkSpec, check_outputs, made_by, mlp
+from hybridopt.training import fit
+from hybridopt.training.arguments import check_network
+from hybridopt.training.batches import network_dtype
+from hybridopt.training.loop import EVALUATION_BATCH, executors_of
+
+
+class HybridEstimator(BaseEstimator):  # type: ignore[misc]
+    """What classifier and regressor share: a network, the way into circuits, and `fit`."""
+
+    def __init__(
+        self,
+        network: NetworkSpec = (16,),
+        *,
+        bridge: str | Bridge | None = None,
+        bridge_options: Mapping[str, Any] | None = None,
+        gradient: str | GradientRule | None = None,
+        executor: Executor | None = None,
+        shots: int | None = None,
+        optimizer: str = "adam",
+        optimizer_options: Mapping[str, Any] | None = None,
+        lr: float | str | None = None,
+        scheduler: str | Callable[..., Any] | None = None,
+        epochs: int = 20,
+        batch_size: int | str | None = "auto",
+        loss: object = None,
+        tol: float | None = None,
+        patience: int | None = None,
+        callbacks: Sequence[Any] = (),
+        progress: bool | str = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.network = network
+        self.bridge = bridge
+        self.bridge_options = bridge_options
+        self.gradient = gradient
+        self.executor = executor
+        self.shots = shots
+        self.optimizer = optimizer
+        self.optimizer_options = optimizer_options
+        self.lr = lr
+        self.scheduler = scheduler
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.loss = loss
+        self.tol = tol
+        self.patience = patience
+        self.callbacks = callbacks
+        self.progress = progress
+        self.random_state = random_state
+
+    def _train(self, x: np.ndarray, y: Tensor, num_outputs: int) -> None:
+        self._check_options()
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        with isolated(seed):
+            network = self._built(x.shape[1], num_outputs, seed)
+        check_network(network)
+        if self.bridge is not None:
+            network = to_quantum(
+                network,
+                self.bridge,
+                executor=self._own_executor(seed),
+                gradient="parameter-shift" if self.gradient is None else self.gradient,
+                **(self.bridge_options or {}),
+            )
+        samples = torch.tensor(x, dtype=network_dtype(network))
+        with isolated(seed):
+            check_outputs(network, samples[:2], num_outputs)
+        self.history_ = fit(
+            network,
+            (samples, y),
+            optimizer=self.optimizer,
+            lr=self.lr,
+            scheduler=self.scheduler,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            loss=self.loss,
+            seed=seed,
+            tol=self.tol,
+            patience=self.patience,
+            callbacks=self.callbacks,
+            progress=self.progress,
+            **(self.optimizer_options or {}),
+        )
+        self.network_ = network.eval()
+
+    def _own_executor(self, seed: int) -> Any:
+        """An executor that is nobody else's, at the beginning of its stream."""
+        if self.executor is None:
+            return AerExecutor(shots=self.shots, seed=seed)
+        if not isinstance(self.executor, Executor) or isinstance(self.executor, type):
+            raise ArgumentTypeError(
+                "Argument `executor` must be an executor such as AerExecutor(), but is "
+                f"{self.executor!r}."
+            )
+        return _restarted(self.executor, seed)
+
+    def _check_options(self) -> None:
+        _check_keywords("bridge_options", self.bridge_options, to_quantum, {})
+        _check_keywords("optimizer_options", self.optimizer_options, fit, {"seed": "random_state"})
+        for name in ("bridge_options", "executor", "shots", "gradient"):
+            if self.bridge is None and getattr(self, name) is not None:
+                raise ArgumentError(
+                    f"Argument `{name}` is for a network in a circuit, but `bridge` is None. "
+                    'Pass for instance bridge="memory".'
+                )
+        if self.executor is not None and self.shots is not None:
+            raise ArgumentError(
+                "Argument `shots` cannot be given beside `executor`, which has its own: "
+                "AerExecutor(shots=...)."
+            )
+
+    def _built(self, num_features: int, num_outputs: int, seed: int) -> nn.Module:
+        if isinstance(self.network, nn.Module):  # an estimator leaves what it was given
+            return copy.deepcopy(
+                self.network,
+                {
+                    id(executor): _restarted(executor, seed)
+                    for executor in executors_of(self.network)
+                },
+            )
+        if callable(self.network):
+            return made_by(self.network, num_features, num_outputs)
+        widths: object = self.network
+        if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
+            raise ArgumentTypeError(
+                "Argument `network` must be the widths of the hidden layers, a torch.nn.Module, or "
+                "a function of (number of features, number of outputs) that returns one, but is "
+                f"{self.network!r}."
+            )
+        hidden = [checks.integer("network", width, minimum=1) for width in widths]
+        return mlp([num_features, *hidden, num_outputs])
+
+    @torch.no_grad()
+    def _outputs(self, x: object) -> np.ndarray:
+        check_is_fitted(self)
+        checked = validate_data(self, x, dtype=[np.float64, np.float32], reset=False)
+        samples = torch.tensor(checked, dtype=network_dtype(self.network_))
+        outputs = [self.network_(batch) for batch in torch.split(samples, EVALUATION_BATCH)]
+        return np.asarray(torch.cat(outputs).double().cpu().numpy())
+
+
+def _restarted(executor: Metered, seed: int) -> Any:
+    """A copy at the beginning of its stream; ``seed`` serves where it has none of its own."""
+    # copy.deepcopy of an executor gives the thing itself, as networks share theirs
+    own = copy.copy(executor)
+    try:
+        state = copy.deepcopy(executor.__getstate__())
+    except TypeError:  # it holds a connection, say, which both have to use
+        state = None
+    if isinstance(state, dict):
+        vars(own).update(state)
+    position = {**own.state_dict(), "calls": 0}
+    if "entropy" in position and getattr(own, "seed", seed) is None:
+        position["entropy"] = hex(seed)
+    own.load_state_dict(position)
+    return own
+
+
+def _check_keywords(
+    name: str, options: object, taker: Callable[..., Any], renamed: Mapping[str, str]
+) -> None:
+    """Refuse options that the function they are handed on to is given by the estimator itself."""
+    if options is None:
+        return
+    if not isinstance(options, Mapping):
+        raise ArgumentTypeError(f"Argument `{name}` must be a dict or None, but is {options!r}.")
+    own = inspect.signature(HybridEstimator).parameters
+    for key in options:
+        if not isinstance(key, str):
+            raise ArgumentTypeError(
+                f"Argument `{name}` must have names as keys, but has {key!r} of type "
+                f"{type(key).__name__}."
+            )
+        parameter = renamed.get(key, key)
+        if parameter in own:
+            raise ArgumentError(
+                f"Argument `{name}` holds {key!r}, which is a parameter of the estimator. Pass "
+                f"`{parameter}=...` instead."
+            )
+        if key in inspect.signature(taker).parameters:
+            raise ArgumentError(f"Argument `{name}` holds {key!r}, which is none of them.")
