@@ -25,6 +25,7 @@ PUBLIC_DOORS = (
     "hybridopt.bridges.memory",
     "hybridopt.bridges.mesh",
     "hybridopt.bridges.mesh_layers",
+    "hybridopt.bridges.mesh_network",
     "hybridopt.bridges.quantum_network",
     "hybridopt.bridges.random_subspace",
     "hybridopt.bridges.twin",

@@ -20,7 +20,7 @@ from hybridopt.bridges.mesh_layers import MeshLayer
 from hybridopt.bridges.mesh_selection import layers_to_carry
 from hybridopt.bridges.quantum_network import QuantumNetwork
 from hybridopt.circuits.gate_count import count_gates
-from hybridopt.errors import ConversionError
+from hybridopt.errors import ArgumentTypeError, ConversionError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.mesh_choice import Pass, choose, settings
@@ -184,6 +184,11 @@ class MeshNetwork(QuantumNetwork):
                 forward pass.
         """
         if batch is not None:
+            if not isinstance(batch, Tensor):
+                raise ArgumentTypeError(
+                    "Argument `batch` must be a tensor of inputs, or None, but is of type "
+                    f"{type(batch).__name__}."
+                )
             with torch.set_grad_enabled(self.training):
                 on_meta(self, batch)
         return "\n".join(f"{name}: {layer.explain()}" for name, layer in self.layers.items())

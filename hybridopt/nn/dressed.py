@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hybridopt import checks
 from hybridopt.circuits.dressed import dressed
+from hybridopt.errors import ArgumentTypeError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.circuit_layer import CircuitLayer
@@ -53,12 +54,21 @@ class Dress(nn.Module):
 
         Raises:
             ArgumentError: If x has another width.
-            ArgumentTypeError: If x is no tensor of real floating point numbers.
+            ArgumentTypeError: If x is no tensor of real floating point numbers of that dtype.
         """
         check_samples(x, self.in_features, f"a {type(self).__name__}", "feature")
+        self._check_dtype(x)
         angles = torch.tanh(self.pre(x)) * (math.pi / 2)
         outputs: Tensor = self.post(self.layer(angles))
         return outputs
+
+    def _check_dtype(self, x: Tensor) -> None:
+        own = self.pre.weight.dtype
+        if x.dtype != own and not x.is_meta and not torch.is_autocast_enabled(x.device.type):
+            raise ArgumentTypeError(
+                f"The input of a {type(self).__name__} must be of its own {own}, but is of "
+                f"{x.dtype}. Convert one of them, as by x.to({own})."
+            )
 
 
 class DressedCircuit(Dress):

@@ -30,6 +30,7 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.optim import OPTIMIZERS
 from hybridopt.study.network_spec import build_network
+from hybridopt.study.threads import torch_threads
 from hybridopt.training import EpochRecord, History, fit
 from hybridopt.training.batches import MINIBATCH
 
@@ -140,6 +141,7 @@ class RunOutcome:
     seconds: float
 
 
+@torch_threads(1)
 def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome:
     """Run the stages and the controls.
 
@@ -159,6 +161,7 @@ def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome
     network = build_network(settings.network, data, seed=settings.seed)
     untrained = copy.deepcopy(network)
     job = _Job(settings, data, progress)
+    job.check_shots(network)
     start = job.train("classical-start", network, settings.start_epochs, CLASSICAL_LR)
     quantum = job.quantum(network)
     on_circuit = job.train("quantum", quantum, settings.epochs, ANGLE_LR, before=network)
@@ -204,6 +207,10 @@ class _Job:
         self.settings = settings
         self.data = data
         self.progress = progress
+
+    def check_shots(self, network: nn.Module) -> None:
+        """Refuse more than can be drawn, before anything trains."""
+        AerExecutor(shots=self._shots(network))
 
     def quantum(self, network: nn.Module) -> MemoryNetwork:
         """The network in the circuit, with the shots that were asked for."""

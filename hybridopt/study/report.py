@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +17,7 @@ from hybridopt.files import output_folder, write_text, write_whole
 from hybridopt.pages import inlined, png, render
 from hybridopt.study import figures
 from hybridopt.study.made_with import made_with
-from hybridopt.study.main_job import Result, RunOutcome
+from hybridopt.study.main_job import Result, RunOutcome, RunSettings
 
 SCHEMA = 1
 
@@ -75,6 +76,16 @@ def results_dict(outcome: RunOutcome) -> dict[str, Any]:
         "seconds": outcome.seconds,
         **made_with(),
     }
+
+
+def command(settings: RunSettings) -> str:
+    """The command line that asks for these settings; what is as by default is left out."""
+    words = ["hybridopt", "run"]
+    for option in fields(settings):
+        value = getattr(settings, option.name)
+        if value != option.default:
+            words += [f"--{option.name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
 
 
 def metric_key(outcome: RunOutcome) -> str:
@@ -137,6 +148,7 @@ def _page(outcome: RunOutcome, results: dict[str, Any], pictures: dict[str, byte
         results=results,
         header=header,
         rows=rows,
+        command=command(outcome.settings),
         num_stages=len(outcome.stages),
         metric=figures.metric_label(outcome),
         pictures=inlined(pictures),

@@ -36,6 +36,11 @@ def check_network(network: object) -> None:
                 f"Parameter `{name}` of the network has no shape yet. Run the lazy network on one "
                 "batch first."
             )
+        if parameter.is_meta:
+            raise ArgumentError(
+                f"Parameter `{name}` of the network is on the meta device and has no numbers. Load "
+                "them, or make the network without it."
+            )
         if not bool(torch.isfinite(parameter.detach()).all()):
             raise ArgumentError(
                 f"Parameter `{name}` of the network is NaN or infinite before training. "

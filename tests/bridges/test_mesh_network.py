@@ -13,7 +13,12 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.bridges import Mesh, Twin
-from hybridopt.errors import ConversionError, UnknownNameError, UnsupportedError
+from hybridopt.errors import (
+    ArgumentTypeError,
+    ConversionError,
+    UnknownNameError,
+    UnsupportedError,
+)
 from hybridopt.execution import Cost
 
 from .networks import RECIPES
@@ -147,6 +152,8 @@ def test_networks_explain_the_choice_of_every_layer(aer_calls):
     assert "data takes 29 settings" in head  # 2 (2 P + 1) and n for what comes before
     assert quantum.explain() == "\n".join((first, head))
     assert "mesh bridge of Sequential" in quantum.summary()
+    with pytest.raises(ArgumentTypeError, match="`batch` must be a tensor of inputs"):
+        quantum.explain(3)
     assert aer_calls == []
 
 

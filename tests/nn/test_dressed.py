@@ -188,6 +188,7 @@ def test_refuses_by_name(arguments, options, error, message, aer_calls):
         (torch.rand(4, 5), ArgumentError, r"\(\.\.\., 3\), one column for each feature"),
         (torch.ones(4, 3, dtype=torch.int64), ArgumentTypeError, "of a DressedCircuit must be"),
         ([[1.0, 2.0, 3.0]], ArgumentTypeError, "is of type list"),
+        (torch.rand(4, 3), ArgumentTypeError, r"of its own torch.float64, but is of torch.float32"),
         (torch.full((2, 3), math.nan).double(), ArgumentError, "nan"),
     ],
 )

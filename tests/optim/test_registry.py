@@ -254,3 +254,8 @@ def test_instances_of_other_networks_are_refused():
 def test_nothing_to_train_is_refused(optimizer):
     with pytest.raises(ArgumentError, match="`params` is empty"):
         create(optimizer, nn.ReLU().parameters())
+
+
+def test_parameters_must_be_some():
+    with pytest.raises(ArgumentTypeError, match=r"such as network.parameters\(\), but is of type"):
+        create("adam", None)

@@ -94,6 +94,29 @@ def test_other_optimizers(optimizer):
     assert quantum.history.train_loss[-1] < quantum.history.train_loss[0]
 
 
+@pytest.mark.parametrize("shots", [{"shots": 10**20}, {"shots_per_weight": 10**18}])
+def test_too_many_shots_are_refused_before_anything_trains(shots, monkeypatch, aer_calls):
+    trained = []
+    monkeypatch.setattr("hybridopt.study.main_job.fit", lambda *a, **k: trained.append(1))
+    with pytest.raises(ArgumentError, match="`shots` must be"):
+        run_main_job(RunSettings(**SMALL, **shots))
+    assert (trained, aer_calls) == ([], [])
+
+
+def test_times_are_those_of_one_thread_wherever_it_is_called(monkeypatch):
+    seen, before = [], torch.get_num_threads()
+
+    def note(*arguments, **options):
+        seen.append(torch.get_num_threads())
+        raise LookupError
+
+    monkeypatch.setattr("hybridopt.study.main_job.load_dataset", note)
+    with pytest.raises(LookupError):
+        run_main_job(RunSettings(**SMALL))
+    assert seen == [1]
+    assert torch.get_num_threads() == before
+
+
 def test_an_interruption_ends_the_job(monkeypatch):
     run, calls = AerExecutor.run, []
 

@@ -12,7 +12,7 @@ from qiskit.quantum_info import Statevector
 from hybridopt.errors import OutputError
 from hybridopt.execution import AerExecutor
 from hybridopt.study import RunSettings, run_main_job, write_report
-from hybridopt.study.report import results_dict, table_rows
+from hybridopt.study.report import command, results_dict, table_rows
 
 PICTURES = ("training.png", "comparison.png", "weights.png", "circuit.png")
 FILES = {*PICTURES, "report.html", "results.json", "network.pt", "circuit.qpy", "circuit.qasm"}
@@ -151,3 +151,13 @@ def test_interrupted_on_the_circuit_nothing_is_written(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_main_job(RunSettings(data="iris", epochs=1, fine_tuning_epochs=1))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_says_how_to_make_it_again(outcome, folder):
+    page = (folder / "report.html").read_text("utf-8")
+    assert f"<pre>{command(outcome.settings)}</pre>" in page
+    assert command(RunSettings()) == "hybridopt run"
+    settings = RunSettings(data="iris", network="my net.py:make", shots_per_weight=8, seed=3)
+    assert command(settings) == (
+        "hybridopt run --data iris --network 'my net.py:make' --shots-per-weight 8 --seed 3"
+    )

@@ -31,6 +31,8 @@ from hybridopt.study.made_with import made_with
 from hybridopt.training.arguments import check_gradients
 from hybridopt.training.loop import executors_of
 
+MOST_SEEDS = 10_000
+
 
 def compare(
     network: NetworkSource,
@@ -213,17 +215,25 @@ def _budget(budget: object, methods: Sequence[Method]) -> Budget:
 
 def _seeds(seeds: object) -> list[int]:
     if isinstance(seeds, Sequence | np.ndarray) and not isinstance(seeds, str):
+        _check_count(len(seeds))
         numbers = [checks.integer("seeds", seed, minimum=0) for seed in seeds]
         if len(set(numbers)) < len(numbers):
             raise ArgumentError(f"Argument `seeds` holds a seed twice: {numbers}.")
     else:
-        numbers = list(range(checks.integer("seeds", seeds, minimum=0)))
+        count = checks.integer("seeds", seeds, minimum=0)
+        _check_count(count)
+        numbers = list(range(count))
     if len(numbers) < 2:
         raise ArgumentError(
             f"Argument `seeds` must be 2 or more, but is {len(numbers)}: one seed has no spread, "
             "so nothing could be told from noise."
         )
     return numbers
+
+
+def _check_count(count: int) -> None:
+    if count > MOST_SEEDS:
+        raise ArgumentError(f"Argument `seeds` must be {MOST_SEEDS:,} or fewer, but is {count:,}.")
 
 
 def _control(control: object, methods: Sequence[Method]) -> str:

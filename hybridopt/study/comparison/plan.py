@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from hybridopt import optim
@@ -40,6 +39,7 @@ from hybridopt.study.comparison.training import (
     train,
 )
 from hybridopt.study.comparison.tuning import Tuning, best
+from hybridopt.study.threads import torch_threads
 from hybridopt.training.loop import executors_of
 from hybridopt.training.objective import choose_loss, metric_name
 from hybridopt.training.preflight import check_fit
@@ -170,14 +170,11 @@ class Plan:
             KeyboardInterrupt: On Ctrl-C.
         """
         trials: list[Trial] = []
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            return self._run(method, seed, trials)
-        except Exception as error:  # noqa: BLE001  # one method's failure is a result, and reported
-            return failed(method.name, seed, f"{type(error).__name__}: {error}", tuple(trials))
-        finally:
-            torch.set_num_threads(before)
+        with torch_threads(self.threads):
+            try:
+                return self._run(method, seed, trials)
+            except Exception as error:  # noqa: BLE001  # a failure is a result, and reported
+                return failed(method.name, seed, f"{type(error).__name__}: {error}", tuple(trials))
 
     def _run(self, method: Method, seed: int, trials: list[Trial]) -> Run:
         data, network = self.draw(seed)

@@ -282,6 +282,8 @@ def lstm():
         ({"control": "sgd"}, ArgumentError, "'sgd' is not among the methods: adam, memory\\+adam"),
         ({"control": "nothing"}, UnknownNameError, "'nothing' is not among the methods: adam, mem"),
         ({"seeds": 1}, ArgumentError, "`seeds` must be 2 or more"),
+        ({"seeds": 10**12}, ArgumentError, "`seeds` must be 10,000 or fewer"),
+        ({"seeds": range(10**12)}, ArgumentError, "`seeds` must be 10,000 or fewer"),
         ({"seeds": [3]}, ArgumentError, "`seeds` must be 2 or more"),
         ({"seeds": [3, 3]}, ArgumentError, "holds a seed twice"),
         ({"seeds": [-1, 2]}, ArgumentError, "`seeds` must be 0 or more"),
