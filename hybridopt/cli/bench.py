@@ -11,9 +11,8 @@ import typer
 from rich.console import Console
 
 from hybridopt.bench import write_outcome
-from hybridopt.cli import bench_options
+from hybridopt.cli import bench_options, options
 from hybridopt.cli.ending import interruptible
-from hybridopt.cli.options import Json
 from hybridopt.files import output_folder
 
 
@@ -34,7 +33,7 @@ def bench_simulators(
     max_seconds: bench_options.MaxSeconds = None,
     quick: Annotated[bool, typer.Option("--quick", help="End within a minute.")] = False,
     output: Annotated[Path, typer.Option(help="Folder for figures.")] = Path("results/bench"),
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Measure simulators: gradient rule x method x device x problem x batch x shots.
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hybridopt.cli.options import Json
+from hybridopt.cli import options
 from hybridopt.study.circuit_summary import CircuitSummary, gallery_dicts, summarize
 
 LIST_HEADER = ("name", "qubits", "inputs", "weights", "what it is")
@@ -23,7 +23,7 @@ def show_circuits(
         str | None,
         typer.Argument(help="A circuit of the gallery, or an OpenQASM 3 file such as `mine.qasm`."),
     ] = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """List the gallery of circuits; or show one of them, or a file of yours, and how it is run."""
     summary = None if name_or_file is None else summarize(name_or_file)

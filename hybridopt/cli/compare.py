@@ -14,9 +14,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from hybridopt.cli import options
 from hybridopt.cli.ending import INTERRUPTED
-from hybridopt.cli.options import Json
-from hybridopt.data import dataset_names
 from hybridopt.execution import AerExecutor
 from hybridopt.study.comparison import Study, Table, compare
 from hybridopt.study.comparison.budget import DEFAULT_EPOCHS
@@ -33,11 +32,8 @@ def compare_methods(
             '"adam:3 > memory+adam:5 > adam:10"; once for each method.'
         ),
     ],
-    data: Annotated[str, typer.Option(help=f"Dataset: {', '.join(dataset_names())}.")] = "digits",
-    network: Annotated[
-        str,
-        typer.Option(help="`mlp:64-20-10`, `file.py:function`, or `auto` (20 hidden units)."),
-    ] = "auto",
+    data: options.Data = "digits",
+    network: options.Network = "auto",
     budget: Annotated[
         str | None,
         typer.Option(
@@ -57,16 +53,14 @@ def compare_methods(
     reach: Annotated[
         float | None, typer.Option(help='Test metric of the column "steps to".')
     ] = None,
-    shots: Annotated[
-        int | None, typer.Option(help="Shots a setting; without, exact simulation.")
-    ] = None,
+    shots: options.Shots = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes; without, one for each core.")
     ] = None,
     output: Annotated[
         Path, typer.Option(help="Folder for runs, study.json and report.html.")
     ] = Path("results/compare"),
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Compare ways to train a network: same data, budget and tuning, over several seeds.
 

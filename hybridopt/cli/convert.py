@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hybridopt.bridges import BRIDGES
-from hybridopt.cli.options import Json
+from hybridopt.cli import options
 from hybridopt.data import dataset_names
 from hybridopt.study.converting import Change, Conversion, ConversionSettings, convert
 
@@ -30,10 +29,8 @@ def convert_file(
     network: Annotated[
         str | None, typer.Option(help="Whose state_dict it is: `mlp:64-20-10`, `file.py:function`.")
     ] = None,
-    bridge: Annotated[str, typer.Option(help=f"{', '.join(BRIDGES)}.")] = "memory",
-    option: Annotated[
-        list[str] | None, typer.Option(help="Of the bridge, `key=value`; once for each.")
-    ] = None,
+    bridge: options.BridgeName = "memory",
+    option: options.BridgeOptions = None,
     data: Annotated[
         str | None,
         typer.Option(help=f"Compare outputs on its test part: {', '.join(dataset_names())}."),
@@ -44,7 +41,7 @@ def convert_file(
     seed: Annotated[int, typer.Option(help="Of the inputs that are drawn without data.")] = 0,
     qpy: Annotated[Path | None, typer.Option(help="Write the circuit as QPY, too.")] = None,
     qasm: Annotated[Path | None, typer.Option(help="Write it as OpenQASM 3, too.")] = None,
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Carry a saved network into a circuit file, or back, and say what that changed.
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
-from hybridopt.cli.options import Json
+from hybridopt.cli import options
 from hybridopt.execution import available_devices
 
 
-def show_devices(as_json: Json = False) -> None:
+def show_devices(as_json: options.Json = False) -> None:
     """Show which devices this build of Aer can use, and how to change the build."""
     names = available_devices()
     content: dict[str, Any] = {"devices": list(names), "gpu": "GPU" in names}

@@ -11,8 +11,8 @@ from rich.text import Text
 from torch import nn
 
 from hybridopt import checks
-from hybridopt.bridges import BRIDGES
 from hybridopt.circuits import load_circuit
+from hybridopt.cli import options
 from hybridopt.errors import ArgumentError
 from hybridopt.files import check_writable, write_whole
 from hybridopt.nn import CircuitLayer
@@ -38,10 +38,8 @@ def draw_network(
     network: Annotated[
         str | None, typer.Option(help="Class of a file's network, where it is not built in.")
     ] = None,
-    bridge: Annotated[str, typer.Option(help=f"{', '.join(BRIDGES)}.")] = "memory",
-    option: Annotated[
-        list[str] | None, typer.Option(help="Of the bridge, `key=value`; once for each.")
-    ] = None,
+    bridge: options.BridgeName = "memory",
+    option: options.BridgeOptions = None,
     seed: Annotated[int, typer.Option(help="Of the network's weights.")] = 0,
 ) -> None:
     """Draw a network's way through layers and circuits, and its circuit."""

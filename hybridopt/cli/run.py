@@ -11,34 +11,27 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hybridopt.cli import options
 from hybridopt.cli.ending import interruptible
-from hybridopt.cli.options import Json
-from hybridopt.data import dataset_names
 from hybridopt.files import output_folder
-from hybridopt.optim import OPTIMIZERS
 from hybridopt.study import RunOutcome, RunSettings, run_main_job, write_report
 from hybridopt.study.report import results_dict, table_rows
 
 
 def run_job(
-    data: Annotated[str, typer.Option(help=f"Dataset: {', '.join(dataset_names())}.")] = "digits",
-    network: Annotated[
-        str,
-        typer.Option(help="`mlp:64-20-10`, `file.py:function`, or `auto` (20 hidden units)."),
-    ] = "auto",
-    optimizer: Annotated[str, typer.Option(help=f"{', '.join(OPTIMIZERS)}.")] = "adam",
+    data: options.Data = "digits",
+    network: options.Network = "auto",
+    optimizer: options.OptimizerName = "adam",
     start_epochs: Annotated[int, typer.Option(help="Classical epochs before the circuit.")] = 1,
     epochs: Annotated[int, typer.Option(help="Epochs on the circuit.")] = 5,
     fine_tuning_epochs: Annotated[int, typer.Option(help="Classical epochs after it.")] = 5,
-    shots: Annotated[
-        int | None, typer.Option(help="Shots a setting; without, exact simulation.")
-    ] = None,
+    shots: options.Shots = None,
     shots_per_weight: Annotated[
         int | None, typer.Option(help="Shots a setting, in multiples of the weights' places.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of data, weights, order and shots.")] = 0,
+    seed: options.Seed = 0,
     output: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("results/run"),
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Train a network, carry it into a circuit, train it there, carry it back and fine-tune it."""
     settings = RunSettings(

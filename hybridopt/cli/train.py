@@ -13,13 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from hybridopt.bridges import BRIDGES
+from hybridopt.cli import options
 from hybridopt.cli.ending import INTERRUPTED
-from hybridopt.cli.options import Json
-from hybridopt.data import dataset_names
 from hybridopt.errors import ArgumentError
 from hybridopt.files import output_folder
 from hybridopt.gradients import GRADIENTS
-from hybridopt.optim import OPTIMIZERS
 from hybridopt.study.train_job import TrainOutcome, TrainSettings, run_training, write_trained
 from hybridopt.training.schedulers import SCHEDULERS
 
@@ -27,11 +25,8 @@ MOST_ROWS = 12  # of epochs in the terminal; history.json has all
 
 
 def train_network(
-    data: Annotated[str, typer.Option(help=f"Dataset: {', '.join(dataset_names())}.")] = "digits",
-    network: Annotated[
-        str,
-        typer.Option(help="`mlp:64-20-10`, `file.py:function`, or `auto` (20 hidden units)."),
-    ] = "auto",
+    data: options.Data = "digits",
+    network: options.Network = "auto",
     start: Annotated[
         Path | None,
         typer.Option(help="State_dict to start from; or a file of `convert`, in its circuits."),
@@ -40,16 +35,12 @@ def train_network(
         str | None,
         typer.Option(help=f"Train in circuits: {', '.join(BRIDGES)}. Without, as it is."),
     ] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(help="Of the bridge, `key=value`; once for each.")
-    ] = None,
+    option: options.BridgeOptions = None,
     gradient: Annotated[
         str | None, typer.Option(help=f"Of the circuits: {', '.join(GRADIENTS)}.")
     ] = None,
-    shots: Annotated[
-        int | None, typer.Option(help="Shots a setting; without, exact simulation.")
-    ] = None,
-    optimizer: Annotated[str, typer.Option(help=f"{', '.join(OPTIMIZERS)}.")] = "adam",
+    shots: options.Shots = None,
+    optimizer: options.OptimizerName = "adam",
     lr: Annotated[
         str | None,
         typer.Option(help="Learning rate, or `auto` for a range test; without, the optimizer's."),
@@ -65,11 +56,11 @@ def train_network(
         Path | None,
         typer.Option(help="File to write after each epoch; the same command goes on from it."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of data, weights, order and shots.")] = 0,
+    seed: options.Seed = 0,
     output: Annotated[Path, typer.Option(help="Folder for network, history and picture.")] = Path(
         "results/train"
     ),
-    as_json: Json = False,
+    as_json: options.Json = False,
 ) -> None:
     """Train one network on torch, or in circuits with --bridge, and keep it.
 

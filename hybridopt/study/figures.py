@@ -70,7 +70,7 @@ def comparison_figure(outcome: RunOutcome) -> Figure:
         )  # fmt: skip
         if result.test_metric_before_fine_tuning is not None:
             before = result.test_metric_before_fine_tuning
-            axes.plot(before, position, "o", color=color, markersize=7, fillstyle="none")
+            axes.plot(before, position, "o", color=color, markersize=13, fillstyle="none")
     names = [
         result.name if result in outcome.stages else f"control: {result.name}"
         for result in reversed(results)

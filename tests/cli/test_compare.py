@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 from typer.testing import CliRunner
 
 import hybridopt as ho
-from hybridopt.cli import app, main
+from hybridopt.cli import app
+
+from .command import entry_point
 
 SMALL = [
     "compare", "--data", "iris", "--network", "mlp:4-3", "--method", "adam",
     "--method", "memory+adam", "--seeds", "2", "--budget", "1 epoch", "--tuning", "1",
     "--workers", "1",
 ]  # fmt: skip
-
-
-def entry_point(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["hybridopt", *map(str, arguments)])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    out, err = capsys.readouterr()
-    return caught.value.code, out, err
 
 
 def test_json_and_nothing_else(tmp_path, monkeypatch, capsys):

@@ -14,18 +14,11 @@ from typer.testing import CliRunner
 import hybridopt
 from hybridopt.cli import app, main
 
+from .command import entry_point
+
 SMALL = ["run", "--data", "iris", "--epochs", "1", "--fine-tuning-epochs", "1"]
 COMMAND = [sys.executable, "-c", "from hybridopt.cli import main; main()"]
 INTERRUPTED = 130
-
-
-def entry_point(monkeypatch, capsys, *arguments):
-    """Exit code, standard output and standard error of the installed command."""
-    monkeypatch.setattr(sys, "argv", ["hybridopt", *map(str, arguments)])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    out, err = capsys.readouterr()
-    return caught.value.code, out, err
 
 
 def plain(text: str) -> str:

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.cli import main
 from hybridopt.study.network_spec import build_network
 from hybridopt.training.loop import Training
 
+from .command import entry_point
+
 SMALL = ["train", "--data", "iris", "--network", "mlp:4-5-3", "--epochs", "2"]
 INTERRUPTED = 130
-
-
-def entry_point(monkeypatch, capsys, *arguments):
-    """Exit code, standard output and standard error of the installed command."""
-    monkeypatch.setattr(sys, "argv", ["hybridopt", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as end:
-        code = end.code
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def accuracy(network, seed=0):
