@@ -63,8 +63,11 @@ class Dress(nn.Module):
         return outputs
 
     def _check_dtype(self, x: Tensor) -> None:
-        own = self.pre.weight.dtype
-        if x.dtype != own and not x.is_meta and not torch.is_autocast_enabled(x.device.type):
+        weight = getattr(self.pre, "weight", None)  # none where a bridge made the layer a circuit
+        if weight is None or x.is_meta or torch.is_autocast_enabled(x.device.type):
+            return
+        own = weight.dtype
+        if x.dtype != own:
             raise ArgumentTypeError(
                 f"The input of a {type(self).__name__} must be of its own {own}, but is of "
                 f"{x.dtype}. Convert one of them, as by x.to({own})."

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 from torch import nn
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "beside_peers.py"
 OURS_LACKS = {"metric tensor": "none found", "a measurement in the middle": "no (CircuitError)"}
-
-
-@pytest.fixture(scope="module")
-def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("beside_peers_example", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
-        patch.syspath_prepend(SCRIPT.parent)
-        spec.loader.exec_module(module)
-        yield module
 
 
 @pytest.fixture

@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
 import hybridopt as ho
-
-SCRIPT = Path(__file__).parents[2] / "examples" / "shots.py"
-
-
-@pytest.fixture(scope="module")
-def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("shots_example", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
-        patch.syspath_prepend(SCRIPT.parent)
-        spec.loader.exec_module(module)
-        yield module
 
 
 def test_shots_a_weight_are_counted_for_every_place_of_the_circuit(example):

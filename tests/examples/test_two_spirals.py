@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 from torch import nn
 
 import hybridopt as ho
-
-SCRIPT = Path(__file__).parents[2] / "examples" / "two_spirals.py"
-
-
-@pytest.fixture(scope="module")
-def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("two_spirals_example", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
-        patch.syspath_prepend(SCRIPT.parent)
-        spec.loader.exec_module(module)
-        yield module
 
 
 def trainable(network: nn.Module) -> int:
