@@ -106,6 +106,12 @@ def keywords(owner: str, given: Mapping[str, object], known: Iterable[str]) -> N
             )
 
 
+def first_line(error: Exception) -> str:
+    """What an error of another library says first, as a sentence; its name if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return f"{lines[0].rstrip('.')}." if lines else f"{type(error).__name__}."
+
+
 def _suggestion(value: str, names: list[str]) -> str:
     nearest = difflib.get_close_matches(value.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
     spelled = [n for n in names if n.lower() in nearest]

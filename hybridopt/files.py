@@ -102,9 +102,14 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     output_folder(target.parent)
 
 
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write bytes with `write_whole`."""
+    return write_whole(path, lambda stream: stream.write(content))
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
     """Write UTF-8 text with `write_whole`."""
-    return write_whole(path, lambda stream: stream.write(text.encode("utf-8")))
+    return write_bytes(path, text.encode("utf-8"))
 
 
 def output_folder(path: str | os.PathLike[str]) -> Path:
@@ -116,8 +121,7 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
     folder = _named(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise OutputError(
             f"Cannot write to the output folder {folder}: {error}. Choose another folder."

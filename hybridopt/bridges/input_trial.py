@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hybridopt import checks
 from hybridopt.errors import DataError, HybridOptError
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.meta_trial import on_meta
@@ -52,7 +53,7 @@ class InputTrial:
             DataError: Naming shapes and dtypes.
         """
         kind = _kind((args, dict(kwargs)))
-        if kind in self._taken or "meta" in str(kind):
+        if kind in self._taken or any(map(_is_on_meta, (*args, *kwargs.values()))):
             return
         _try(plain(), args, kwargs)
         self._taken.add(kind)
@@ -72,7 +73,7 @@ def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
             given = ", ".join(_words(value) for value in (*args, *kwargs.values())) or "no input"
             raise DataError(
                 f"The network {type(network).__name__} cannot take {given}: "
-                f"{_first_line(error)} Give it what the plain network takes."
+                f"{checks.first_line(error)} Give it what the plain network takes."
             ) from error
 
 
@@ -98,13 +99,13 @@ def _kind(value: object) -> object:
     return type(value)
 
 
+def _is_on_meta(value: object) -> bool:
+    """Whether it is of shapes alone, so that no circuit would run for it."""
+    return isinstance(value, Tensor) and value.is_meta
+
+
 def _words(value: object) -> str:
     if isinstance(value, Tensor):
         dtype = str(value.dtype).removeprefix("torch.")
         return f"a tensor of shape {tuple(value.shape)} and {dtype}"
     return f"a {type(value).__name__}"
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{lines[0].rstrip('.')}." if lines else f"{type(error).__name__}."

@@ -14,7 +14,7 @@ from hybridopt import checks
 from hybridopt.circuits import load_circuit
 from hybridopt.cli import options
 from hybridopt.errors import ArgumentError
-from hybridopt.files import check_writable, write_whole
+from hybridopt.files import check_writable, write_bytes
 from hybridopt.nn import CircuitLayer
 from hybridopt.storage import load
 from hybridopt.storage.archive import is_archive
@@ -47,7 +47,7 @@ def draw_network(
     check_writable(output)
     module = _module(what, network, bridge, option or [], seed)
     picture = rendered(draw_picture(network_path(module)), kind)
-    write_whole(output, lambda stream: stream.write(picture))
+    write_bytes(output, picture)
     Console().print(Text(f"Written: {output}"), soft_wrap=True)
 
 

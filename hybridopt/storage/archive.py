@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hybridopt.errors import CheckpointError
-from hybridopt.files import write_whole
+from hybridopt.files import write_bytes
 
 FIRST = "hybridopt.json"  # the name of the first member, which the head of the file shows
 MARK = b"sha256 "  # the archive's comment: this, and a digest of all that stands before it
@@ -44,7 +44,7 @@ def write_archive(path: Path_, members: Mapping[str, bytes]) -> Path:
         archive.comment = MARK + bytes(DIGEST)
     content = raw.getvalue()[:-DIGEST]
     digest = hashlib.sha256(content).hexdigest().encode()
-    return write_whole(path, lambda stream: stream.write(content + digest))
+    return write_bytes(path, content + digest)
 
 
 def read_archive(path: Path_) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from hybridopt.bridges import MemoryNetwork, QuantumNetwork
 from hybridopt.errors import ArgumentError
-from hybridopt.files import write_whole
+from hybridopt.files import write_bytes
 from hybridopt.nn import CircuitLayer
 
 
@@ -45,7 +45,7 @@ def circuits_to_write(
 
 def write_circuits(contents: Mapping[Path, bytes]) -> list[Path]:
     """Write each file whole."""
-    return [_write(path, content) for path, content in contents.items()]
+    return [write_bytes(path, content) for path, content in contents.items()]
 
 
 def gate_circuits(module: nn.Module) -> dict[str, QuantumCircuit]:
@@ -64,7 +64,3 @@ def gate_circuits(module: nn.Module) -> dict[str, QuantumCircuit]:
         elif isinstance(part, CircuitLayer):
             circuits[path] = part.circuit
     return circuits
-
-
-def _write(path: Path, content: bytes) -> Path:
-    return write_whole(path, lambda stream: stream.write(content))

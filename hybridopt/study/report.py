@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
-from qiskit import QuantumCircuit, qasm3, qpy
+from qiskit import qasm3, qpy
 
-from hybridopt.files import output_folder, write_text, write_whole
+from hybridopt.files import output_folder, write_bytes, write_text, write_whole
 from hybridopt.pages import inlined, png, render
 from hybridopt.study import figures
 from hybridopt.study.made_with import made_with
@@ -49,10 +48,10 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
     page = _page(outcome, results, pictures)
     gates = qasm3.dumps(outcome.circuit)
     for name, content in pictures.items():
-        write_whole(target / name, _writer(content))
+        write_bytes(target / name, content)
     state = outcome.network.state_dict()
     write_whole(target / "network.pt", lambda stream: torch.save(state, stream))
-    write_whole(target / "circuit.qpy", _qpy_writer(outcome.circuit))
+    write_whole(target / "circuit.qpy", lambda stream: qpy.dump(outcome.circuit, stream))
     write_text(target / "circuit.qasm", gates)
     write_text(target / "results.json", json.dumps(results, indent=2) + "\n")
     return write_text(target / "report.html", page)
@@ -153,11 +152,3 @@ def _page(outcome: RunOutcome, results: dict[str, Any], pictures: dict[str, byte
         metric=figures.metric_label(outcome),
         pictures=inlined(pictures),
     )
-
-
-def _writer(content: bytes) -> Callable[[BinaryIO], object]:
-    return lambda stream: stream.write(content)
-
-
-def _qpy_writer(circuit: QuantumCircuit) -> Callable[[BinaryIO], object]:
-    return lambda stream: qpy.dump(circuit, stream)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +15,7 @@ from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor
-from hybridopt.files import output_folder, write_text, write_whole
+from hybridopt.files import output_folder, write_bytes, write_text, write_whole
 from hybridopt.gradients import GRADIENTS
 from hybridopt.optim import OPTIMIZERS
 from hybridopt.pages import png
@@ -171,7 +170,7 @@ def write_trained(outcome: TrainOutcome, folder: str | Path) -> list[Path]:
         written.append(save(network, target / "network.ho"))
     content = json.dumps(outcome.as_dict(), indent=2) + "\n"
     written.append(write_text(target / "history.json", content))
-    written.append(write_whole(target / "training.png", _writer(picture)))
+    written.append(write_bytes(target / "training.png", picture))
     return written
 
 
@@ -197,7 +196,3 @@ def _executor(settings: TrainSettings) -> Executor | None:
     if settings.shots is None:
         return None
     return AerExecutor(shots=settings.shots, seed=settings.seed)
-
-
-def _writer(content: bytes) -> Callable[[BinaryIO], object]:
-    return lambda stream: stream.write(content)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
+from hybridopt import checks
 from hybridopt.bridges.carrying_back import without_quantum_networks
 from hybridopt.errors import DataError, HybridOptError
 from hybridopt.nn.meta_trial import on_meta
@@ -76,7 +77,7 @@ def _on_copy(network: nn.Module, x: Tensor) -> object:
         )
         raise DataError(
             f"The network {type(network).__name__} cannot take x of shape {tuple(x.shape)} and "
-            f"{x.dtype}: {_first_line(real)} {way_out}"
+            f"{x.dtype}: {checks.first_line(real)} {way_out}"
         ) from real
 
 
@@ -141,7 +142,7 @@ def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
             return
         raise DataError(
             f"The loss cannot take outputs of shape {tuple(outputs.shape)} and targets of shape "
-            f"{tuple(y.shape)} and {y.dtype}: {_first_line(error)}"
+            f"{tuple(y.shape)} and {y.dtype}: {checks.first_line(error)}"
         ) from error
     scalar = as_scalar(value)
     if trial.requires_grad and not scalar.requires_grad:
@@ -149,8 +150,3 @@ def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
             "The loss cannot be differentiated with respect to the outputs. Is there a `detach()`, "
             "`item()` or `argmax` in it?"
         )
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{text[0].rstrip('.')}." if text else f"{type(error).__name__}."

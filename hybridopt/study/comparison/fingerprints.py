@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from hybridopt.data import Dataset
 from hybridopt.study.comparison.contents import digest_of_content, tensor_text
+from hybridopt.study.network_spec import network_file
 
 
 def key_of(settings: Mapping[str, Any]) -> str:
@@ -47,7 +47,7 @@ def loss_text(loss: object) -> str | None:
 
 def source_text(source: object) -> str | None:
     """The digest of the file that a network is taken from; None where there is none."""
-    if not isinstance(source, str):
+    file = network_file(source) if isinstance(source, str) else None
+    if file is None or not file.is_file():
         return None
-    file = Path(source.rpartition(":")[0])
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else None
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]

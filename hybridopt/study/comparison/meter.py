@@ -28,9 +28,8 @@ class Meter:
     ) -> None:
         self._limits = limits
         self._executors = executors
-        self._largest = (
-            foretold or Cost()
-        )  # or the largest step so far: no other is known to be cheaper
+        # or the largest step so far: no other is known to be cheaper
+        self._largest = foretold or Cost()
         self._mark = Cost()
         self._started = 0.0
         self.steps = 0

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from hybridopt import checks
 from hybridopt.errors import ArgumentError, CheckpointError, MissingExtraError
-from hybridopt.files import write_text, write_whole
+from hybridopt.files import write_bytes, write_text
 from hybridopt.pages import png
 from hybridopt.study.comparison.cheapest import cheapest
 from hybridopt.study.comparison.most_accurate import most_accurate
@@ -105,8 +105,7 @@ class Study(Results):
         target = None if path is None else path_of("path", path)
         figure = curves_figure(self)
         if target is not None:
-            content = png(figure)
-            write_whole(target, lambda stream: stream.write(content))
+            write_bytes(target, png(figure))
         return figure
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
