@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
 
+from hybridopt.circuits.angle_rules import AngleRule, ShiftRule
 from hybridopt.circuits.rotations import Angle, Family
 
 Derived = TypeVar("Derived")
@@ -73,6 +74,50 @@ class Rotation:
 
 
 @dataclass(frozen=True, eq=False)
+class Slot:
+    """One free angle of a gate that stays whole.
+
+    Attributes:
+        position: Index in ``gate.params``.
+        angle: Index among the angles of its table.
+        per_sample: True for the table ``rows``, False for ``shared``.
+        rule: How expectation values depend on it.
+    """
+
+    position: int
+    angle: int
+    per_sample: bool
+    rule: AngleRule
+
+
+@dataclass(frozen=True, eq=False)
+class NativeGate:
+    """A gate with free angles that stays whole, as noise and hardware know it.
+
+    Attributes:
+        gate: With the expressions of the circuit.
+        qubits: As the gate counts them.
+        slots: Its free angles, each with an angle of its own in the program.
+    """
+
+    gate: Instruction
+    qubits: tuple[int, ...]
+    slots: tuple[Slot, ...]
+
+    def at(self, row: list[Angle], shared: list[Angle]) -> FixedGate:
+        """The gate at these angles [rad]."""
+        params = list(self.gate.params)
+        for slot in self.slots:
+            params[slot.position] = (row if slot.per_sample else shared)[slot.angle]
+        gate = self.gate.copy()
+        gate.params = params
+        return FixedGate(gate, self.qubits)
+
+
+Step = FixedGate | Rotation | NativeGate
+
+
+@dataclass(frozen=True, eq=False)
 class Layer:
     """Fixed gates, then rotations that all commute with one another.
 
@@ -110,13 +155,16 @@ class CircuitProgram:
         shared_expressions: Angles that are the same for all samples, in weights.
         rewritten: Names and labels of gates of the user that did not come through as themselves:
             errors that a noise model has for them would not act.
+        device_qubits: Of a physical circuit, which an executor runs as it is, the device qubit of
+            each of its qubits. None: the executor may place the circuit.
     """
 
     num_qubits: int
-    steps: tuple[FixedGate | Rotation, ...]
+    steps: tuple[Step, ...]
     row_expressions: tuple[ParameterExpression, ...]
     shared_expressions: tuple[ParameterExpression, ...]
     rewritten: frozenset[str] = frozenset()
+    device_qubits: tuple[int, ...] | None = None
 
     @property
     def num_row_angles(self) -> int:
@@ -134,22 +182,46 @@ class CircuitProgram:
         return tuple(step for step in self.steps if isinstance(step, Rotation))
 
     @cached_property
+    def native_gates(self) -> tuple[NativeGate, ...]:
+        """Gates with free angles that stay whole; only a run of gate by gate takes them."""
+        return tuple(step for step in self.steps if isinstance(step, NativeGate))
+
+    @cached_property
     def fixed_names(self) -> frozenset[str]:
         """Names of the fixed gates."""
         return frozenset(step.gate.name for step in self.steps if isinstance(step, FixedGate))
 
     @cached_property
-    def shifts(self) -> tuple[tuple[tuple[tuple[float, float], ...], ...], ...]:
+    def shifts(self) -> tuple[tuple[ShiftRule, ...], tuple[ShiftRule, ...]]:
         """Shift rules (coefficient, shift) of the row angles and of the shared angles."""
-        rules: dict[bool, list[tuple[tuple[float, float], ...]]] = {True: [], False: []}
-        for rotation in self.rotations:  # angles are numbered in the order of the steps
-            rules[rotation.per_sample].append(rotation.family.shifts)
+        rules: dict[bool, list[ShiftRule]] = {True: [], False: []}
+        for step in self.steps:  # angles are numbered in the order of the steps
+            if isinstance(step, Rotation):
+                rules[step.per_sample].append(step.family.shifts)
+            elif isinstance(step, NativeGate):
+                for slot in step.slots:
+                    rules[slot.per_sample].append(slot.rule.shifts)
         return tuple(rules[True]), tuple(rules[False])
 
     @cached_property
+    def row_frequencies(self) -> tuple[frozenset[int], ...]:
+        """Frequencies of outputs in each row angle, in units of 1/2."""
+        found: list[frozenset[int]] = []
+        for step in self.steps:
+            if isinstance(step, Rotation) and step.per_sample:
+                found.append(step.family.frequencies)
+            elif isinstance(step, NativeGate):
+                found += [slot.rule.frequencies for slot in step.slots if slot.per_sample]
+        return tuple(found)
+
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """The steps regrouped: as many rotations side by side as commute; the last may lack any."""
-        return tuple(_layers(list(self.steps)))
+        """The steps regrouped: as many rotations side by side as commute; the last may lack any.
+
+        Barriers and delays, which do nothing to an exact state, are left out.
+        """
+        assert not self.native_gates
+        return tuple(_layers([step for step in self.steps if not _is_idle(step)]))
 
     def derived(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
         """What somebody made from the program, made once and kept as long as it lives."""
@@ -195,13 +267,17 @@ class CircuitProgram:
                 angle = (row if step.per_sample else shared)[step.angle]
                 placed = step.gates(angle)
             else:
-                placed = [step]
+                placed = [step.at(row, shared) if isinstance(step, NativeGate) else step]
             for item in placed:
                 circuit.append(item.gate, item.qubits, copy=False)
         return circuit
 
 
-def _layers(steps: list[FixedGate | Rotation]) -> list[Layer]:
+def _is_idle(step: Step) -> bool:
+    return isinstance(step, FixedGate) and step.gate.name in {"barrier", "delay"}
+
+
+def _layers(steps: list[Step]) -> list[Layer]:
     """Take, in turn, all fixed gates and all commuting rotations that nothing stands before."""
     layers = []
     while steps:
@@ -212,10 +288,10 @@ def _layers(steps: list[FixedGate | Rotation]) -> list[Layer]:
 
 
 def _take_fixed(
-    steps: list[FixedGate | Rotation],
-) -> tuple[list[FixedGate], list[FixedGate | Rotation]]:
+    steps: list[Step],
+) -> tuple[list[FixedGate], list[Step]]:
     taken: list[FixedGate] = []
-    left: list[FixedGate | Rotation] = []
+    left: list[Step] = []
     blocked: set[int] = set()
     for step in steps:
         if isinstance(step, FixedGate) and blocked.isdisjoint(step.qubits):
@@ -227,10 +303,10 @@ def _take_fixed(
 
 
 def _take_rotations(
-    steps: list[FixedGate | Rotation],
-) -> tuple[list[Rotation], list[FixedGate | Rotation]]:
+    steps: list[Step],
+) -> tuple[list[Rotation], list[Step]]:
     taken: list[Rotation] = []
-    left: list[FixedGate | Rotation] = []
+    left: list[Step] = []
     blocked: set[int] = set()
     frames: dict[int, object] = {}
     for step in steps:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from qiskit.circuit import Delay, Instruction
+from qiskit.circuit import Barrier, Delay, Instruction
 from qiskit.circuit import library as lib
 
 # By class: a gate made from a circuit may have any name, and Aer goes by names.
 _CLASSES: dict[str, type[Instruction]] = {
+    "barrier": Barrier,
     "ccx": lib.CCXGate,
     "ccz": lib.CCZGate,
     "cp": lib.CPhaseGate,
@@ -49,9 +50,16 @@ _CLASSES: dict[str, type[Instruction]] = {
     "z": lib.ZGate,
 }
 KEPT_GATES = frozenset(_CLASSES)
+_STANDARD = {name: gate.base_class for name, gate in lib.get_standard_gate_name_mapping().items()}
 
 
 def is_kept(gate: Instruction) -> bool:
     """Whether a gate is one of `KEPT_GATES` and no namesake of it."""
     known = _CLASSES.get(gate.name)
     return known is not None and isinstance(gate, known)
+
+
+def is_standard(gate: Instruction) -> bool:
+    """Whether a gate is what Qiskit, and with it Aer, means by its name."""
+    known = _STANDARD.get(gate.name)
+    return is_kept(gate) or (known is not None and isinstance(gate, known))

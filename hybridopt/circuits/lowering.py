@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import (
-    Barrier,
+    BoxOp,
     ControlFlowOp,
     ControlledGate,
+    Delay,
     Instruction,
     Measure,
     Operation,
     Parameter,
     Reset,
+    Store,
 )
 from qiskit.circuit import ParameterExpression as Expression
 from qiskit.circuit.library import (
@@ -27,8 +31,16 @@ from qiskit.exceptions import QiskitError
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
-from hybridopt.circuits.circuit_program import CircuitProgram, FixedGate, Rotation
-from hybridopt.circuits.kept_gates import is_kept
+from hybridopt.circuits.angle_rules import angle_rules
+from hybridopt.circuits.circuit_program import (
+    CircuitProgram,
+    FixedGate,
+    NativeGate,
+    Rotation,
+    Slot,
+    Step,
+)
+from hybridopt.circuits.kept_gates import is_kept, is_standard
 from hybridopt.circuits.rotations import Family, family_of
 from hybridopt.errors import CircuitError
 
@@ -36,12 +48,13 @@ Part = tuple[Instruction, tuple[int, ...]]
 
 EXCHANGES = (XXPlusYYGate, XXMinusYYGate)
 MAX_DEPTH = 50  # of definitions within definitions; a gate defined by itself would never end
-NOT_UNITARY = (Measure, Reset, Initialize)
+NOT_UNITARY = (Measure, Reset, Initialize, Store)
 WAYS_OUT = {
     "measure": "Take it out (`circuit.remove_final_measurements()`); `observables` say what is "
     "read. Mid-circuit measurements have no gradient.",
     "reset": "Use a fresh qubit.",
     "initialize": "It starts with a reset: use `circuit.prepare_state(...)` on fresh qubits.",
+    "store": "It sets a classical variable, which has no part in a program of angles. Remove it.",
 }
 
 
@@ -70,73 +83,223 @@ def lower(
         CircuitError: If an instruction has no unitary, or a gate no shift rule, or the parameters
             are not those of the circuit.
     """
-    _check_parameters(circuit, input_parameters, weight_parameters)
-    inputs = set(input_parameters)
-    steps: list[FixedGate | Rotation] = []
-    row_expressions: list[Expression] = []
-    shared_expressions: list[Expression] = []
+    check_parameters(circuit, input_parameters, weight_parameters)
+    angles = _Angles(set(input_parameters))
     rewritten: set[str] = set()
-    for gate, qubits in _all_parts(circuit, whole, rewritten):
+    steps: list[Step] = []
+    for gate, qubits in _all_parts(circuit, _Exact(whole), rewritten):
         family, angle = _rotation(gate, whole)
         if family is None or angle is None:
             steps.append(FixedGate(gate, qubits))
             continue
-        per_sample = not inputs.isdisjoint(angle.parameters)
-        expressions = row_expressions if per_sample else shared_expressions
-        steps.append(Rotation(family, qubits, len(expressions), per_sample))
-        expressions.append(angle)
+        number, per_sample = angles.add(angle)
+        steps.append(Rotation(family, qubits, number, per_sample))
     return CircuitProgram(
         num_qubits=circuit.num_qubits,
         steps=tuple(steps),
-        row_expressions=tuple(row_expressions),
-        shared_expressions=tuple(shared_expressions),
+        row_expressions=tuple(angles.of_rows),
+        shared_expressions=tuple(angles.of_all),
         rewritten=frozenset(rewritten),
     )
 
 
+def lower_whole(
+    circuit: QuantumCircuit,
+    input_parameters: Sequence[Parameter],
+    *,
+    native: frozenset[str],
+    device_qubits: tuple[int, ...],
+    lost: frozenset[str] = frozenset(),
+) -> CircuitProgram:
+    """Take a physical circuit gate by gate, so that noise acts on what a device would run.
+
+    Each free angle of a gate is shifted by its own rule, in the gate; barriers and delays stay.
+    Only gates that are not in ``native``, or whose angles have no rule, are replaced by their
+    definitions.
+
+    Args:
+        circuit: On the qubits in use, without measurements.
+        input_parameters: Angles that contain one differ from sample to sample.
+        native: Names of the gates that are run as they are.
+        device_qubits: Device qubit of each qubit of the circuit.
+        lost: Names and labels of gates that the circuit no longer has.
+
+    Raises:
+        CircuitError: If an instruction has no unitary, or a gate no shift rule.
+    """
+    angles = _Angles(set(input_parameters))
+    rewritten: set[str] = set()
+    steps: list[Step] = []
+    for gate, qubits in _all_parts(circuit, _Native(native), rewritten):
+        if not _angles(gate):
+            steps.append(FixedGate(gate, qubits))
+            continue
+        rules = angle_rules(gate)
+        assert rules is not None
+        slots = tuple(
+            Slot(position, *angles.add(value), rule)
+            for position, (value, rule) in enumerate(zip(gate.params, rules, strict=True))
+            if _is_free(value)
+        )
+        steps.append(NativeGate(gate, qubits, slots))
+    return CircuitProgram(
+        num_qubits=circuit.num_qubits,
+        steps=tuple(steps),
+        row_expressions=tuple(angles.of_rows),
+        shared_expressions=tuple(angles.of_all),
+        rewritten=lost.union(rewritten),
+        device_qubits=device_qubits,
+    )
+
+
+@dataclass(frozen=True)
+class _Angles:
+    """Expressions of a program, numbered as they occur."""
+
+    inputs: set[Parameter]
+    of_rows: list[Expression] = field(default_factory=list)
+    of_all: list[Expression] = field(default_factory=list)
+
+    def add(self, angle: Expression) -> tuple[int, bool]:
+        """Its number, and whether it differs from sample to sample."""
+        per_sample = not self.inputs.isdisjoint(angle.parameters)
+        expressions = self.of_rows if per_sample else self.of_all
+        expressions.append(angle)
+        return len(expressions) - 1, per_sample
+
+
+@dataclass(frozen=True)
+class _Exact:
+    """Which gates stay in one piece in exact simulation, and by which definition others go."""
+
+    whole: bool
+    keeps_labels = False
+
+    def takes(self, gate: Instruction) -> bool:
+        if not _angles(gate):
+            return is_kept(gate)
+        return _rotation(gate, self.whole)[0] is not None
+
+    def runs_as(self, gate: Instruction) -> str:
+        family, _ = _rotation(gate, self.whole)
+        return str(gate.name) if family is None else family.name
+
+    def definition(self, gate: Operation, num_qubits: int) -> QuantumCircuit | None:
+        return _definition(gate, num_qubits, self.whole)
+
+
+@dataclass(frozen=True)
+class _Native:
+    """The same where gates go wrong: what the device has stays."""
+
+    names: frozenset[str]
+    keeps_labels = True
+
+    def takes(self, gate: Instruction) -> bool:
+        if gate.name not in self.names or not is_standard(gate):
+            return False
+        return not _angles(gate) or angle_rules(gate) is not None
+
+    def runs_as(self, gate: Instruction) -> str:
+        return str(gate.name)
+
+    def definition(self, gate: Operation, num_qubits: int) -> QuantumCircuit | None:
+        return _definition(gate, num_qubits, whole=False)
+
+
+_Keeping = _Exact | _Native
+
+
 def taken_apart(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[Part]:
     """A gate without free angles as gates of `KEPT_GATES`."""
-    yield from _parts(gate, qubits, whole=True, rewritten=set())
+    yield from _parts(gate, qubits, _Exact(whole=True), rewritten=set())
 
 
-def _all_parts(circuit: QuantumCircuit, whole: bool, rewritten: set[str]) -> Iterator[Part]:
+def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The same with the contents of boxes between barriers, over which nothing is moved.
+
+    Raises:
+        CircuitError: If a box has a duration: it asks for delays that only a scheduler can place.
+    """
+    if not any(isinstance(item.operation, BoxOp) for item in circuit.data):
+        return circuit
+    flat = circuit.copy_empty_like()
+    for item in circuit.data:
+        box = item.operation
+        if not isinstance(box, BoxOp):
+            flat.append(item)
+            continue
+        if box.duration is not None:
+            raise CircuitError(
+                f"A `box` has the duration {box.duration} {box.unit}, which a noisy run would have "
+                "to fill with delays. Schedule the circuit first, or leave the duration out."
+            )
+        flat.barrier(item.qubits)
+        flat.compose(
+            without_boxes(box.blocks[0]), item.qubits, item.clbits, inplace=True, copy=False
+        )
+        flat.barrier(item.qubits)
+    return flat
+
+
+def _all_parts(circuit: QuantumCircuit, keeping: _Keeping, rewritten: set[str]) -> Iterator[Part]:
     index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     for item in circuit.data:
         qubits = tuple(index[qubit] for qubit in item.qubits)
-        yield from _parts(item.operation, qubits, whole=whole, rewritten=rewritten)
+        yield from _parts(item.operation, qubits, keeping, rewritten=rewritten)
 
 
 def _parts(
     gate: Operation,
     qubits: tuple[int, ...],
+    keeping: _Keeping,
     *,
-    whole: bool,
     rewritten: set[str],
     depth: int = 0,
 ) -> Iterator[Part]:
     """Fixed gates and rotations, from the outermost definition inwards."""
-    if isinstance(gate, Barrier):
+    if isinstance(gate, Delay) and _is_stretch(gate):
+        if keeping.keeps_labels:  # with noise, how long it takes matters
+            raise CircuitError(
+                f"The `delay` on qubit {qubits[0]} has a stretch as its duration, which is known "
+                "only once the circuit is scheduled. Give it a number, or simulate without noise."
+            )
         return
-    if getattr(gate, "label", None) is not None:
-        rewritten.add(gate.label)  # no label reaches the simulator
-    if isinstance(gate, Instruction) and _is_elementary(gate, whole):
-        family, _ = _rotation(gate, whole)
-        if family is not None and family.name != gate.name:
+    label = getattr(gate, "label", None)
+    if label is not None and not keeping.keeps_labels:
+        rewritten.add(label)  # it does not reach the simulator
+    if isinstance(gate, Instruction) and keeping.takes(gate):
+        if keeping.runs_as(gate) != gate.name:
             rewritten.add(gate.name)
+        _check_finite(gate, qubits)
         yield gate, qubits
         return
     rewritten.add(gate.name)
-    definition = _definition_or_refusal(gate, qubits, whole, depth)
+    if label is not None:
+        rewritten.add(label)
+    definition = _definition_or_refusal(gate, qubits, keeping.definition, depth)
     inner = {qubit: qubits[place] for place, qubit in enumerate(definition.qubits)}
     for item in definition.data:
         places = tuple(inner[qubit] for qubit in item.qubits)
-        yield from _parts(item.operation, places, whole=whole, rewritten=rewritten, depth=depth + 1)
+        yield from _parts(item.operation, places, keeping, rewritten=rewritten, depth=depth + 1)
 
 
-def _is_elementary(gate: Instruction, whole: bool) -> bool:
-    if not _angles(gate):
-        return is_kept(gate)
-    return _rotation(gate, whole)[0] is not None
+def _is_stretch(delay: Delay) -> bool:
+    return not isinstance(delay.params[0], int | float | np.number | Expression)
+
+
+def _check_finite(gate: Instruction, qubits: tuple[int, ...]) -> None:
+    """Constants of gates are checked like angles that are bound later."""
+    for value in gate.params:
+        if _is_free(value) or isinstance(value, str):
+            continue
+        numbers = np.asarray(value.numeric() if isinstance(value, Expression) else value)
+        if numbers.dtype.kind in "fciu" and not np.isfinite(numbers).all():
+            shown = f"the angle {numbers}" if numbers.ndim == 0 else "entries"
+            raise CircuitError(
+                f"{_where(gate, qubits)} has {shown} that {'is' if numbers.ndim == 0 else 'are'} "
+                "not finite. Look for a division by zero where the circuit was made."
+            )
 
 
 def _rotation(gate: Instruction, whole: bool) -> tuple[Family | None, Expression | None]:
@@ -152,6 +315,8 @@ def _rotation(gate: Instruction, whole: bool) -> tuple[Family | None, Expression
 def _definition(gate: Operation, num_qubits: int, whole: bool) -> QuantumCircuit | None:
     """What a gate consists of, up to a global phase, which cannot be observed."""
     definition = QuantumCircuit(num_qubits)
+    if isinstance(gate, BoxOp):
+        return gate.blocks[0]
     if not isinstance(gate, Instruction):  # annotated gates, Cliffords
         definition.append(gate, range(num_qubits))
         return PassManager([HighLevelSynthesis()]).run(definition)
@@ -186,7 +351,11 @@ def _is_nonzero(value: object) -> bool:
 
 def _angles(gate: Operation) -> list[Expression]:
     params = gate.params if isinstance(gate, Instruction) else ()
-    return [value for value in params if isinstance(value, Expression) and value.parameters]
+    return [value for value in params if _is_free(value)]
+
+
+def _is_free(value: object) -> bool:
+    return isinstance(value, Expression) and bool(value.parameters)
 
 
 def _all_controls_closed(gate: Instruction) -> bool:
@@ -195,9 +364,14 @@ def _all_controls_closed(gate: Instruction) -> bool:
     return bool(gate.ctrl_state == (1 << gate.num_ctrl_qubits) - 1)
 
 
-def _check_parameters(
+def check_parameters(
     circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
 ) -> None:
+    """Refuse parameters that are not those of the circuit.
+
+    Raises:
+        CircuitError: Naming those that are given twice, missing, or left over.
+    """
     given = [*inputs, *weights]
     names = [parameter.name for parameter in given]
     known = list(circuit.parameters)
@@ -223,16 +397,18 @@ def _check_parameters(
 
 
 def _definition_or_refusal(
-    gate: Operation, qubits: tuple[int, ...], whole: bool, depth: int
+    gate: Operation,
+    qubits: tuple[int, ...],
+    define: Callable[[Operation, int], QuantumCircuit | None],
+    depth: int,
 ) -> QuantumCircuit:
-    where = f"Instruction `{gate.name}` on qubit{'s' if len(qubits) > 1 else ''} "
-    where += ", ".join(map(str, qubits))
+    where = _where(gate, qubits)
     _refuse_what_has_no_unitary(gate, where)
     angles = ", ".join(f"`{angle}`" for angle in _angles(gate))
     if depth > MAX_DEPTH:
         raise CircuitError(f"{where} is defined by itself. Write it as other gates.")
     try:
-        definition = _definition(gate, len(qubits), whole)
+        definition = define(gate, len(qubits))
     except (QiskitError, TypeError) as error:
         raise CircuitError(
             f"{where} cannot be taken apart by Qiskit: {error}. Write it as gates."
@@ -247,8 +423,13 @@ def _definition_or_refusal(
     raise CircuitError(f"{where} has neither a definition nor a matrix. Define it by gates.")
 
 
+def _where(gate: Operation, qubits: tuple[int, ...]) -> str:
+    plural = "s" if len(qubits) > 1 else ""
+    return f"Instruction `{gate.name}` on qubit{plural} {', '.join(map(str, qubits))}"
+
+
 def _refuse_what_has_no_unitary(gate: Operation, where: str) -> None:
     if isinstance(gate, NOT_UNITARY):
         raise CircuitError(f"{where} has no unitary. {WAYS_OUT[gate.name]}")
-    if isinstance(gate, ControlFlowOp):
+    if isinstance(gate, ControlFlowOp) and not isinstance(gate, BoxOp):
         raise CircuitError(f"{where} is classical control, which has no unitary. Unroll it.")

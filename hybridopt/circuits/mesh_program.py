@@ -25,7 +25,7 @@ from functools import lru_cache
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import HGate, RYGate, XGate
 
-from hybridopt.circuits.circuit_program import CircuitProgram, FixedGate, Rotation
+from hybridopt.circuits.circuit_program import CircuitProgram, FixedGate, Rotation, Step
 from hybridopt.circuits.mesh import Mesh
 from hybridopt.circuits.mode_rotation import mode_rotation
 from hybridopt.circuits.rotations import Family, family_of
@@ -69,7 +69,7 @@ def mesh_program(
     """
     turn = mode_rotation(native=native, linear=linear)
     if isinstance(feed, int):
-        start: list[FixedGate | Rotation] = [FixedGate(HGate(), (feed,))]
+        start: list[Step] = [FixedGate(HGate(), (feed,))]
     elif feed == "basis":
         flip = _ry()
         start = [Rotation(flip, (k,), k, True) for k in range(mesh.num_inputs)]

@@ -130,6 +130,12 @@ class Family:
         gaps = np.abs(np.subtract.outer(self.eigenvalues, self.eigenvalues))
         return TWO_TERM if np.isclose(gaps[gaps > 0], 1).all() else FOUR_TERM
 
+    @property
+    def frequencies(self) -> frozenset[int]:
+        """Frequencies of expectation values in the angle, both signs, in units of 1/2."""
+        eigenvalues = np.unique(np.round(2 * self.eigenvalues).astype(int))
+        return frozenset(np.subtract.outer(eigenvalues, eigenvalues).ravel().tolist())
+
     def __reduce__(self) -> tuple[Callable[..., Family], tuple[object, ...]]:
         return self.made_by  # functions of angles cannot be pickled
 
@@ -144,6 +150,8 @@ def family_of(gate: Instruction, *, whole: bool = True) -> Family | None:
     """
     controls = gate.num_ctrl_qubits if isinstance(gate, ControlledGate) else 0
     base = gate.base_gate if controls else gate
+    if gate.num_qubits != controls + base.num_qubits:  # several targets, as in `MCMTGate`
+        return None
     if not controls and (name := _name_in(_PAULI_ROTATIONS, base)):
         return _pauli_rotation(name)
     if isinstance(base, PhaseGate | U1Gate) and (whole or not controls):

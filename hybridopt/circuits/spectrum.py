@@ -15,12 +15,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression
 
 from hybridopt.circuits.circuit_program import CircuitProgram
-from hybridopt.circuits.rotations import Family
 from hybridopt.circuits.slope import fixed_slope
 from hybridopt.errors import ConversionError
 
@@ -69,14 +67,11 @@ def spectra(
     )
     for angle, parameter in _occurrences(written, inputs):
         _multiple(angle, parameter, parts=1)
-    families = {
-        rotation.angle: rotation.family for rotation in program.rotations if rotation.per_sample
-    }
     frequencies: dict[Parameter, set[int]] = {parameter: {0} for parameter in inputs}
     for number, expression in enumerate(program.row_expressions):
         for angle, parameter in _occurrences([expression], inputs):
             multiple = _multiple(angle, parameter, parts=PARTS)
-            shifts = {multiple * gap for gap in _gaps(families[number])}
+            shifts = {multiple * gap for gap in program.row_frequencies[number]}
             known = frequencies[parameter]
             frequencies[parameter] = {old + shift for old in known for shift in shifts}
     return tuple(_spectrum(frequencies[parameter]) for parameter in inputs)
@@ -107,12 +102,6 @@ def _multiple(angle: ParameterExpression, parameter: Parameter, parts: int) -> i
             "the layer."
         )
     return multiple
-
-
-def _gaps(family: Family) -> set[int]:
-    """Differences of eigenvalues in units of 1/2, both signs and 0."""
-    eigenvalues = np.unique(np.round(2 * family.eigenvalues).astype(int))
-    return set(np.subtract.outer(eigenvalues, eigenvalues).ravel().tolist())
 
 
 def _spectrum(frequencies: set[int]) -> Spectrum:

@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
+from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
 from qiskit_aer import AerSimulator
 
 from hybridopt import checks
+from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import Program
 from hybridopt.errors import (
+    ArgumentError,
     ArgumentTypeError,
     DeviceError,
     ResourceError,
@@ -31,6 +35,7 @@ from hybridopt.execution.simulator import Load, double, side_by_side
 from hybridopt.execution.stack import StackRun
 from hybridopt.execution.strategies import Piece
 from hybridopt.execution.stream_position import StreamPosition
+from hybridopt.execution.transpilation import PlacementOptions
 
 DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
@@ -59,7 +64,9 @@ class AerExecutor(StreamPosition):
         device: ``"CPU"``, ``"GPU"``, or ``"auto"`` (the GPU where there is one).
         shots: Shots a setting; None is exact.
         noise_model: A `qiskit_aer.noise.NoiseModel`, or a `BackendV2` whose noise, couplings and
-            gates are taken; circuits are rewritten in the gates that the noise acts on.
+            gates are taken. A circuit that is transpiled already runs as it is, with the noise of
+            the device qubits that it names. Any other is transpiled once, with its parameters free,
+            for the device, or written in the gates of the noise model.
         method: ``"statevector"``, ``"density_matrix"``, ``"matrix_product_state"``, or
             ``"automatic"``: statevector without noise, density matrix with noise while it fits,
             beyond that trajectories, which need shots.
@@ -70,6 +77,10 @@ class AerExecutor(StreamPosition):
             machine's memory.
         strategy: How jobs are run, to compare: ``"automatic"``, ``"stacked"``, ``"checkpoints"``
             or ``"table"``. The numbers are the same.
+        layout: Device qubit of each circuit qubit, for the noise of a device; None lets Qiskit's
+            transpiler choose.
+        optimization_level: Of the transpiler that places circuits on the device, 0 to 3.
+        seed_transpiler: Of the same.
 
     Raises:
         ArgumentTypeError: If an argument has the wrong type (``shots=True`` and ``1e3`` have).
@@ -98,6 +109,9 @@ class AerExecutor(StreamPosition):
         seed: int | None = None,
         max_memory: int | None = None,
         strategy: str = "automatic",
+        layout: Sequence[int] | None = None,
+        optimization_level: int = 1,
+        seed_transpiler: int = 0,
     ) -> None:
         self.device = _checked_device(device)
         self.shots = checks.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
@@ -107,7 +121,9 @@ class AerExecutor(StreamPosition):
         self.strategy = checks.choice("strategy", strategy, STRATEGIES)
         limit = checks.optional_integer("max_memory", max_memory, minimum=1)
         self.max_memory = physical_memory() // 2 if limit is None else limit
-        self.noise = noise_of(noise_model)
+        self.noise = noise_of(
+            noise_model, _placement(noise_model, layout, optimization_level, seed_transpiler)
+        )
         self._refuse_what_does_not_go_together()
         self._strategies = Strategies(
             method=self.method,
@@ -139,6 +155,20 @@ class AerExecutor(StreamPosition):
             and self.noise is None
             and self.method in {"automatic", "statevector"}
         )
+
+    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
+        """The circuit on the qubits, and in the gates, in which it is run; nothing is run.
+
+        Args:
+            circuit: With its parameters; measurements at its end may stay.
+
+        Raises:
+            CircuitError: If it cannot be written in the gates of the noise, or measures in its
+                middle.
+            UnsupportedError: If it is wider than the device or the layout, was transpiled for
+                another device, or has a gate whose errors the noise model leaves out.
+        """
+        return self._strategies.place(circuit)
 
     def check(self, program: Program, readout: Readout) -> None:
         """Refuse what does not fit together or into `max_memory`; nothing is run.
@@ -285,6 +315,40 @@ class AerExecutor(StreamPosition):
                 f"allows {self.max_memory / 1e9:.3g} GB. Use smaller batches, or read expectation "
                 "values or fewer qubits."
             )
+
+
+def _placement(
+    noise_model: object, layout: object, optimization_level: object, seed_transpiler: object
+) -> PlacementOptions:
+    level = checks.integer("optimization_level", optimization_level, minimum=0, maximum=3)
+    seed = checks.integer("seed_transpiler", seed_transpiler, minimum=0)
+    if layout is None:
+        return PlacementOptions(None, level, seed)
+    if isinstance(layout, str | set) or not isinstance(layout, Sequence | np.ndarray):
+        raise ArgumentTypeError(
+            "Argument `layout` must be a list with one device qubit per circuit qubit, or None, "
+            f"but is of type {type(layout).__name__}."
+        )
+    qubits = tuple(checks.integer("layout", qubit, minimum=0) for qubit in layout)
+    if len(set(qubits)) != len(qubits) or not qubits:
+        raise ArgumentError(
+            f"Argument `layout` must name one device qubit or more, each once, but is {layout}."
+        )
+    has_couplings = isinstance(noise_model, BackendV2) and not (
+        isinstance(noise_model, AerSimulator) and noise_model.coupling_map is None
+    )
+    if not has_couplings:
+        raise ArgumentError(
+            "Argument `layout` places circuits on a device, but `noise_model` is not a device. "
+            "Give the device, as in AerExecutor(noise_model=backend, layout=[...])."
+        )
+    assert isinstance(noise_model, BackendV2)
+    if max(qubits) >= noise_model.num_qubits:
+        raise ArgumentError(
+            f"Argument `layout` names qubit {max(qubits)}, but {noise_model.name} has qubits 0 to "
+            f"{noise_model.num_qubits - 1}."
+        )
+    return PlacementOptions(qubits, level, seed)
 
 
 def _checked_device(device: object) -> str:

@@ -6,8 +6,12 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
+from qiskit import QuantumCircuit
+
 from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.lowering import without_boxes
 from hybridopt.circuits.memory import MemoryProgram
+from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.cost import Cost
@@ -26,7 +30,7 @@ from hybridopt.execution.strategies import (
     Table,
 )
 from hybridopt.execution.templates import Templates
-from hybridopt.execution.translation import ForMethod, WithNoise, known_with_noise
+from hybridopt.execution.translation import ForMethod, WithNoise, runnable_with_noise
 
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
 WORK_WORTH_CHECKPOINTS = (
@@ -109,7 +113,11 @@ class Strategies:
             return
         method = self._method_for(program.num_qubits)
         if self.noise is not None:
-            self.noise.check(program, known_with_noise(method))
+            self.noise.check(program, runnable_with_noise(method))
+            if program.device_qubits is not None:
+                qubits = program.device_qubits
+                settings = readout.settings(program)
+                self.noise.check_readout(qubits[q] for one in settings for q in one.qubits)
         self._check_width(program, readout, method)
 
     def _check_width(self, program: Program, readout: Readout, method: str) -> None:
@@ -147,7 +155,7 @@ class Strategies:
             strategy: Strategy = OneByOne(self._simulator(method), self.limits.max_memory)
             return strategy, method, "the program builds its own circuits"
         method = self._method_for(program.num_qubits)
-        if method != "statevector" or self.noise is not None:
+        if method != "statevector" or self.noise is not None or program.native_gates:
             return self._without_stacks(job, method)
         if self.strategy == "table":
             return self._table(method), method, "asked for"
@@ -176,7 +184,7 @@ class Strategies:
         return self._table(method), method, "stacks and checkpoints need state vectors"
 
     def _table(self, method: str) -> Table:
-        return Table(self._simulator(method), self.limits, self._template(method), self.noise)
+        return Table(self._simulator(method), self.limits, self._template(method))
 
     def _method_for(self, num_qubits: int) -> str:
         if self.method != "automatic":
@@ -223,11 +231,26 @@ class Strategies:
 
     def _simulator(self, method: str) -> Simulator:
         if method not in self._simulators:
-            model = None if self.noise is None else self.noise.model
-            self._simulators[method] = Simulator(
-                method, self.device, self.precision, self.shots, model
-            )
+            self._simulators[method] = Simulator(method, self.device, self.precision, self.shots)
         return self._simulators[method]
+
+    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
+        """The circuit on the qubits, and in the gates, in which it is run.
+
+        Raises:
+            CircuitError: If it cannot be written in the gates of the noise.
+            UnsupportedError: If it does not go with the device, or with errors of a noise model.
+        """
+        if self.noise is None:
+            return physical_circuit(circuit)
+        flat = without_boxes(circuit)
+        if circuit.layout is None:
+            method = self._method_for(circuit.num_qubits)
+            return WithNoise(self.noise, method).place(flat)
+        self.noise.check_isa(flat)
+        narrow = physical_circuit(flat, native=frozenset())
+        method = self._method_for(len(narrow.used))
+        return replace(narrow, native=runnable_with_noise(method))
 
     def _template(self, method: str) -> Templates:
         if method not in self._templates:

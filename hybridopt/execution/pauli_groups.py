@@ -38,19 +38,34 @@ class PauliGroup:
         values = [_cell_by_cell(distribution, self._signs(mask)[:, None]) for mask in self.masks]
         return _cell_by_cell(np.concatenate(values, axis=-1), self.weights.T)
 
-    def expectations_of_counts(self, counts: Mapping[int, int]) -> Float64[np.ndarray, " K"]:
-        """The same from how often each outcome was measured; any number of qubits."""
-        shots = sum(counts.values())
-        parities = np.array(
+    def variances(
+        self, distribution: Float64[np.ndarray, "*cells outcomes"]
+    ) -> Float64[np.ndarray, "*cells K"]:
+        """Variance of what the group adds to each observable in one shot."""
+        columns = []
+        for weights in self.weights:
+            values = np.zeros(1 << len(self.qubits))
+            for mask, weight in zip(self.masks, weights.tolist(), strict=True):
+                values += weight * self._signs(mask)
+            mean = _cell_by_cell(distribution, values[:, None])
+            deviations = (values - mean) ** 2
+            columns.append((distribution * deviations).sum(-1))
+        return np.stack(columns, axis=-1)
+
+    def moments_of_counts(
+        self, counts: Mapping[int, int]
+    ) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]:
+        """Mean and variance from how often each outcome was measured; any number of qubits."""
+        frequencies = np.array(list(counts.values()), dtype=np.float64) / sum(counts.values())
+        signs = np.array(
             [
-                sum(
-                    n if (outcome & mask).bit_count() % 2 == 0 else -n
-                    for outcome, n in counts.items()
-                )
-                for mask in self.masks
+                [1 - 2 * ((outcome & mask).bit_count() % 2) for mask in self.masks]
+                for outcome in counts
             ]
         )
-        return np.asarray(self.weights @ parities / shots)
+        values = signs @ self.weights.T  # (outcomes, K)
+        mean = frequencies @ values
+        return mean, frequencies @ (values - mean) ** 2
 
     @property
     def _fits(self) -> bool:

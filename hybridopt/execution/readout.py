@@ -127,16 +127,22 @@ class Expectations:
 
     Attributes:
         observables: Hermitian, each on all qubits of the program.
+        with_variances: Whether the expectation values are followed by their variances of one shot
+            per setting: divided by the shots, the squares of the standard errors.
 
     Raises:
         ArgumentError: If there are none, or one is not Hermitian or not finite.
     """
 
     observables: tuple[SparsePauliOp, ...]
+    with_variances: bool = False
     groups: tuple[PauliGroup, ...] = field(init=False)
     constants: Float64[np.ndarray, " K"] = field(init=False)
 
-    is_linear = True
+    @property
+    def is_linear(self) -> bool:
+        """Whether all outputs are expectation values, as shift rules need."""
+        return not self.with_variances
 
     def __post_init__(self) -> None:
         if not self.observables:
@@ -146,15 +152,16 @@ class Expectations:
             if observable.num_qubits != self.observables[0].num_qubits:
                 raise ArgumentError(
                     f"Observable {place} acts on {observable.num_qubits} qubits, but observable 0 "
-                    f"on {self.observables[0].num_qubits}. Pad their Pauli strings with I."
+                    f"on {self.observables[0].num_qubits}. All observables must have the qubits of "
+                    "the circuit."
                 )
         groups, constants = grouped(self.observables)
         object.__setattr__(self, "groups", groups)
         object.__setattr__(self, "constants", constants)
 
     def num_outputs(self, program: Program) -> int:
-        """K, one for each observable."""
-        return len(self.observables)
+        """K, one for each observable, or 2 K with variances."""
+        return len(self.observables) * (2 if self.with_variances else 1)
 
     def check(self, program: Program) -> None:
         """Raise ArgumentError for an observable on another number of qubits."""
@@ -162,7 +169,7 @@ class Expectations:
             if observable.num_qubits != program.num_qubits:
                 raise ArgumentError(
                     f"Observable {place} acts on {observable.num_qubits} qubits, but the circuit "
-                    f"has {program.num_qubits}. Pad its Pauli strings with I."
+                    f"has {program.num_qubits}."
                 )
 
     def parts(self, size: int) -> list[Expectations]:
@@ -189,16 +196,23 @@ class Expectations:
         values: Float64[np.ndarray, "*cells K"] = self.constants
         for group, distribution in zip(self.groups, distributions, strict=True):
             values = values + group.expectations(distribution)
-        return values
+        if not self.with_variances:
+            return values
+        variances = np.zeros_like(values)
+        for group, distribution in zip(self.groups, distributions, strict=True):
+            variances = variances + group.variances(distribution)
+        return np.concatenate([values, variances], axis=-1)
 
     def read_counts(
         self, program: Program, counts: Sequence[Mapping[int, int]]
     ) -> Float64[np.ndarray, " K"]:
         """The same from how often each outcome was measured, for each setting."""
         values = self.constants
+        variances = np.zeros_like(values)
         for group, measured in zip(self.groups, counts, strict=True):
-            values = values + group.expectations_of_counts(measured)
-        return values
+            mean, variance = group.moments_of_counts(measured)
+            values, variances = values + mean, variances + variance
+        return np.concatenate([values, variances]) if self.with_variances else values
 
 
 Readout = Probabilities | Expectations

@@ -11,7 +11,6 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit_aer import AerSimulator
 from qiskit_aer.backends.aerbackend import AerBackend
-from qiskit_aer.noise import NoiseModel
 
 from hybridopt.errors import ExecutionError
 from hybridopt.execution.cost import Cost
@@ -57,7 +56,6 @@ class Simulator:
         device: ``"CPU"`` or ``"GPU"``.
         precision: ``"double"`` or ``"single"``.
         shots: Shots a setting, for the account.
-        noise_model: Acts on the gates by name.
         usage: Settings, shots and runs so far.
     """
 
@@ -65,7 +63,6 @@ class Simulator:
     device: str
     precision: str
     shots: int | None
-    noise_model: NoiseModel | None = None
     usage: Cost = field(default_factory=Cost)
     backend: AerBackend | None = None
 
@@ -103,7 +100,6 @@ class Simulator:
                 method=self.method,
                 device=self.device,
                 precision=self.precision,
-                noise_model=self.noise_model,
             )
         return self.backend
 

@@ -26,8 +26,7 @@ class Templates:
         """The circuits that together serve all settings."""
         known = self._kept.setdefault(program, {})
         if settings not in known:
-            circuit, _, _ = program.template
-            known[settings] = self._translation(circuit, settings)
+            known[settings] = self._translation(program, settings)
         return known[settings]
 
     def __getstate__(self) -> dict[str, object]:

@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
 
-from qiskit import QuantumCircuit, transpile
+from qiskit import QuantumCircuit
 from qiskit.circuit.library import get_standard_gate_name_mapping
-from qiskit.exceptions import QiskitError
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
+from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.kept_gates import KEPT_GATES
-from hybridopt.errors import CircuitError
+from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.execution.measuring import into_basis, save_settings
 from hybridopt.execution.noise import Noise, add_errors_of_measurement
 from hybridopt.execution.readout import Setting
+from hybridopt.execution.transpilation import write_in_basis
 
 NOT_STANDARD = frozenset({"diagonal", "mcphase", "mcx", "pauli", "unitary"})
 NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz"})  # in a table of angles, without a word
-SEED_OF_THE_LAYOUT = 0  # the same circuit always stands on the same qubits of a device
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +33,15 @@ class Translated:
         circuit: Without instructions that save or measure.
         settings: What can be read from one run of it.
         places: For each qubit of the program its qubit in ``circuit``.
-        noise_model: Of the qubits in use.
+        noise_model: Of the qubits of ``circuit``.
+        device_qubits: Device qubit of each qubit of ``circuit``; without noise there is none.
     """
 
     circuit: QuantumCircuit
     settings: tuple[Setting, ...]
     places: tuple[int, ...]
     noise_model: NoiseModel | None = None
-
-    @property
-    def num_used(self) -> int:
-        """Qubits that gates act on: on a device, swaps may pass over more than the program has."""
-        return len(_in_use(self.circuit).union(self.places))
+    device_qubits: tuple[int, ...] = ()
 
     def saving(self) -> tuple[QuantumCircuit, list[str]]:
         """The circuit with instructions that save probabilities, and their labels."""
@@ -72,7 +70,7 @@ class Translated:
 class Translation(Protocol):
     """A way to rewrite circuits."""
 
-    def __call__(self, circuit: QuantumCircuit, settings: Sequence[Setting]) -> list[Translated]:
+    def __call__(self, program: CircuitProgram, settings: Sequence[Setting]) -> list[Translated]:
         """Circuits that together serve all settings, in order."""
         ...
 
@@ -86,16 +84,22 @@ class ForMethod:
 
     def __init__(self, method: str) -> None:
         known = AerSimulator(method=method).configuration().basis_gates
-        self._basis = sorted(KEPT_GATES.intersection(known) - NOT_STANDARD - NOT_BOUND_BY_AER)
+        self._basis = KEPT_GATES.intersection(known) - NOT_STANDARD - NOT_BOUND_BY_AER
 
-    def __call__(self, circuit: QuantumCircuit, settings: Sequence[Setting]) -> list[Translated]:
-        """One circuit."""
-        done = transpile(circuit, basis_gates=self._basis, optimization_level=0)
+    def __call__(self, program: CircuitProgram, settings: Sequence[Setting]) -> list[Translated]:
+        """One circuit, without barriers and delays, which do nothing to an exact state."""
+        circuit = program.template[0].copy()
+        circuit.data = [
+            item for item in circuit.data if item.operation.name not in {"barrier", "delay"}
+        ]
+        done = write_in_basis(circuit, self._basis, "the method")
         return [Translated(done, tuple(settings), tuple(range(circuit.num_qubits)))]
 
 
 class WithNoise:
-    """Into the gates that the noise acts on; each basis change is noisy too, so one circuit each.
+    """As a device would run it; each basis change is noisy too, so one circuit each.
+
+    A physical program runs as it is. Others are placed, once for all their settings.
 
     Args:
         noise: Of a device: the circuit is placed and routed as well.
@@ -104,47 +108,80 @@ class WithNoise:
 
     def __init__(self, noise: Noise, method: str) -> None:
         self._noise = noise
+        self._method = method
         self._known = known_with_noise(method)
+        self._placed: WeakKeyDictionary[CircuitProgram, PhysicalCircuit] = WeakKeyDictionary()
 
-    def __call__(self, circuit: QuantumCircuit, settings: Sequence[Setting]) -> list[Translated]:
+    def __call__(self, program: CircuitProgram, settings: Sequence[Setting]) -> list[Translated]:
         """One circuit for each setting."""
-        return [self._one(circuit, setting) for setting in settings]
-
-    def _one(self, circuit: QuantumCircuit, setting: Setting) -> Translated:
-        rotated = circuit.copy()
-        into_basis(rotated, setting)
-        read_in_z = (Setting((), setting.qubits),)
-        if self._noise.backend is None:
-            basis = sorted(self._known.intersection(self._noise.model.basis_gates))
-            done = self._transpiled(rotated, basis_gates=basis, optimization_level=0)
-            places = tuple(range(circuit.num_qubits))
+        circuit, _, _ = program.template
+        if program.device_qubits is not None:
+            qubits, places = program.device_qubits, tuple(range(program.num_qubits))
         else:
-            done = self._transpiled(
-                rotated,
-                backend=self._noise.backend,
-                optimization_level=1,
-                seed_transpiler=SEED_OF_THE_LAYOUT,
+            if program not in self._placed:
+                self._placed[program] = self.place(circuit)
+            physical = self._placed[program]
+            places = physical.virtual_qubits
+            qubits = physical.qubits_for(places)
+            circuit = physical.on(qubits)
+            places = tuple(qubits.index(qubit) for qubit in places)
+        model = self._noise.on(qubits)
+        self._noise.check_readout(
+            qubits[places[qubit]] for setting in settings for qubit in setting.qubits
+        )
+        return [
+            Translated(
+                self._rotated(circuit, setting, places, qubits),
+                (Setting((), setting.qubits),),
+                places,
+                model,
+                qubits,
             )
-            places = tuple(done.layout.final_index_layout())
-        return Translated(done, read_in_z, places, self._noise.on_qubits(_in_use(done)))
+            for setting in settings
+        ]
 
-    def _transpiled(self, circuit: QuantumCircuit, **options: object) -> QuantumCircuit:
-        try:
-            return transpile(circuit, **options)
-        except QiskitError as error:
-            raise CircuitError(
-                f"The circuit cannot be written in the gates of {self._noise}: {error}. Use noise "
-                "on a set of gates in which every circuit can be written, such as rz, sx, x and cx."
-            ) from error
+    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
+        """A virtual circuit on the qubits of the noise.
 
+        Raises:
+            CircuitError: If it cannot be written in the gates of the noise.
+            UnsupportedError: If it is wider than the device, or has gates whose errors nobody
+                knows.
+        """
+        placed = self._noise.place(circuit, self._known)
+        self._noise.check_couplings(placed)
+        return physical_circuit(circuit, placed, native=runnable_with_noise(self._method))
 
-def _in_use(circuit: QuantumCircuit) -> set[int]:
-    return {circuit.find_bit(qubit).index for item in circuit.data for qubit in item.qubits}
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_placed": None}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state, _placed=WeakKeyDictionary())
+
+    def _rotated(
+        self,
+        circuit: QuantumCircuit,
+        setting: Setting,
+        places: tuple[int, ...],
+        qubits: tuple[int, ...],
+    ) -> QuantumCircuit:
+        rotated = circuit.copy()
+        for qubit, letter in setting.basis:
+            place = places[qubit]
+            for gate in self._noise.basis_change(letter, qubits[place], self._known):
+                rotated.append(gate, [place])
+        return rotated
 
 
 @cache
 def known_with_noise(method: str) -> frozenset[str]:
     """Gates that Qiskit can write others in and a method can run, ``u3`` and the like included."""
+    return runnable_with_noise(method) - NOT_STANDARD
+
+
+@cache
+def runnable_with_noise(method: str) -> frozenset[str]:
+    """All gates that a method can run by name."""
     of_aer = AerSimulator(method=method).configuration().basis_gates
     standard = KEPT_GATES.union(get_standard_gate_name_mapping())
-    return standard.intersection(of_aer) - NOT_STANDARD
+    return standard.intersection(of_aer) | {"barrier"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ from qiskit.quantum_info import Pauli, SparsePauliOp
 from torch import Tensor, nn
 
 from hybridopt import checks
-from hybridopt.circuits import CircuitProgram, lower
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.circuits import CircuitProgram
+from hybridopt.circuits.lowering import WAYS_OUT, check_parameters
+from hybridopt.circuits.measurements import qubits_of
+from hybridopt.circuits.physical import PhysicalCircuit
+from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
 from hybridopt.execution import (
     AerExecutor,
     Cost,
@@ -25,11 +29,23 @@ from hybridopt.execution import (
     Probabilities,
     Readout,
 )
+from hybridopt.execution.placed_readout import PlacedReadout, place_readout
 from hybridopt.gradients import GradientRule, create
 from hybridopt.nn.angles import AngleMap
 from hybridopt.nn.counted import evaluations_a_sample
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.samples import check_samples
+
+
+@dataclass(frozen=True, eq=False)
+class _Compiled:
+    """What the layer's circuit became for one executor."""
+
+    executor: Executor
+    physical: PhysicalCircuit
+    program: CircuitProgram
+    readout: Readout
+    angles: AngleMap
 
 
 class CircuitLayer(nn.Module):
@@ -39,6 +55,12 @@ class CircuitLayer(nn.Module):
     the layer's weights, or the probability of outcome k. Gradients flow to weights and, whenever
     the input requires them, to inputs. Under `torch.no_grad` nothing but the forward settings
     runs.
+
+    A circuit that was transpiled for a device (``circuit.layout`` is set) runs as it is; qubits of
+    the device without gates are not simulated. Its observables act on as many qubits as the circuit
+    had before, and the layout is applied to them, or on all qubits of the device. If these are
+    equally many, the observables are taken on the device's, as Qiskit's estimators do.
+    Probabilities are those of the circuit's qubits before it was transpiled.
 
     Args:
         circuit: Any circuit without measurements; parameters may occur several times and in
@@ -102,9 +124,11 @@ class CircuitLayer(nn.Module):
         self.readout = _readout(observables)
         self.executor: Executor = AerExecutor() if executor is None else executor
         self.gradient = create(gradient)
-        self._lowered: dict[bool, tuple[CircuitProgram, AngleMap]] = {}
-        self.executor.check(self.program, self.readout)
-        self.gradient.check(self.program, self.readout, self.executor)
+        self._last: _Compiled | None = None
+        self._check_circuit()
+        compiled = self._compiled()
+        self.executor.check(compiled.program, compiled.readout)
+        self.gradient.check(compiled.program, compiled.readout, self.executor)
         self.weight = nn.Parameter(_initial(initial, len(self.weight_parameters)))
 
     @property
@@ -115,17 +139,23 @@ class CircuitLayer(nn.Module):
     @property
     def out_features(self) -> int:
         """K."""
-        return self.readout.num_outputs(self.program)
+        compiled = self._compiled()
+        return compiled.readout.num_outputs(compiled.program)
 
     @property
     def num_qubits(self) -> int:
-        """Of the circuit."""
-        return int(self.circuit.num_qubits)
+        """Of the circuit as it is run; idle qubits of a device do not count."""
+        return self.program.num_qubits
 
     @property
     def program(self) -> CircuitProgram:
-        """The lowered circuit."""
-        return self._lower()[0]
+        """The lowered circuit, for the executor that the layer has now."""
+        return self._compiled().program
+
+    @property
+    def program_readout(self) -> Readout:
+        """The readout, in qubits of the program."""
+        return self._compiled().readout
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs of every sample.
@@ -141,12 +171,12 @@ class CircuitLayer(nn.Module):
             ArgumentTypeError: If x is no tensor of real floating point numbers.
         """
         self._check(x)
-        program, angles = self._lower()
+        angles = self._compiled().angles
         weight = self.weight.double()
         samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).double()
         alike = self._are_alike(len(samples))
         rows = angles.rows(samples[:1] if alike else samples, weight)
-        evaluation = CircuitEvaluation(program, self.readout, self.executor, self.gradient)
+        evaluation = self._evaluation()
         values = evaluation(rows, angles.shared(weight))[0]
         if alike:
             values = values.expand(len(samples), -1)
@@ -157,6 +187,7 @@ class CircuitLayer(nn.Module):
         batch_size = checks.integer("batch_size", batch_size, minimum=0)
         program = self.program
         lines = [f"Forward: {self._explain_job(batch_size, 1)}"]
+        lines += self._explain_placement()
         if self.gradient.name == "parameter-shift":
             of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
             if of_shared:
@@ -177,16 +208,16 @@ class CircuitLayer(nn.Module):
                 that are trained stand before this one.
         """
         samples = checks.integer("batch_size", batch_size, minimum=0)
-        program, angles = self._lower()
+        angles = self._compiled().angles
         with torch.enable_grad():
             weight = self.weight.double()
             x = weight.new_zeros((1, self.in_features), requires_grad=input_gradient)
             needs = angles.rows(x, weight).requires_grad, angles.shared(weight).requires_grad
-        evaluation = CircuitEvaluation(program, self.readout, self.executor, self.gradient)
+        evaluation = self._evaluation()
         if self._are_alike(samples):
             samples = 1
         evaluations = samples * (1 + evaluations_a_sample(evaluation, self.gradient, needs))
-        settings = evaluations * len(self.readout.settings(program))
+        settings = evaluations * len(evaluation.readout.settings(evaluation.program))
         return Cost(settings, settings * (self.executor.shots or 0))
 
     def extra_repr(self) -> str:
@@ -199,20 +230,60 @@ class CircuitLayer(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # what is derived from the circuit is made again, as functions cannot be pickled
-        return {**self.__dict__, "_lowered": {}}
+        return {**self.__dict__, "_last": None}
 
-    def _lower(self) -> tuple[CircuitProgram, AngleMap]:
-        """The circuit for the executor that the layer has now."""
-        whole = not self.executor.has_noise
-        if whole not in self._lowered:
+    def _check_circuit(self) -> None:
+        """Refuse parameters and measurements that do not belong to a layer."""
+        check_parameters(self.circuit, self.input_parameters, self.weight_parameters)
+        for item in self.circuit.data:
+            if item.operation.name == "measure":
+                (qubit,) = qubits_of(self.circuit, item)
+                raise CircuitError(
+                    f"Instruction `measure` on qubit {qubit} has no unitary. {WAYS_OUT['measure']}"
+                )
+
+    def _compiled(self) -> _Compiled:
+        """The circuit for the executor that the layer has now, placed once for each."""
+        if self._last is None or self._last.executor is not self.executor:
             given = self.input_parameters, self.weight_parameters
-            program = lower(self.circuit, *given, whole=whole)
-            self._lowered[whole] = program, AngleMap(program, *given)
-        return self._lowered[whole]
+            physical = self.executor.place(self.circuit)
+            placed = self._place_readout(physical)
+            program = physical.lower(*given, placed.qubits)
+            angles = AngleMap(program, *given)
+            self._last = _Compiled(self.executor, physical, program, placed.readout, angles)
+        return self._last
+
+    def _place_readout(self, physical: PhysicalCircuit) -> PlacedReadout:
+        return place_readout(physical, self.readout, sampled=self.executor.shots is not None)
+
+    def _evaluation(self) -> CircuitEvaluation:
+        compiled = self._compiled()
+        return CircuitEvaluation(compiled.program, compiled.readout, self.executor, self.gradient)
+
+    def _explain_placement(self) -> list[str]:
+        """On which qubits of a device the circuit stands."""
+        compiled = self._compiled()
+        physical, qubits = compiled.physical, compiled.program.device_qubits
+        if not physical.on_device:
+            return []
+        how = "as it was transpiled" if physical.is_isa else "placed by the transpiler"
+        ends = ", ".join(
+            f"{number} on {qubit}" for number, qubit in enumerate(physical.virtual_qubits)
+        )
+        lines = [f"Circuit: {how}; circuit qubits end on device qubits {ends}."]
+        if qubits is None:
+            lines[0] += " Idle qubits of the device are not simulated."
+        if physical.takes_device_observables:
+            lines.append(
+                "Observables: taken as given, on the device's qubits, as virtual and physical "
+                "circuit have equally many; the layout is not applied."
+            )
+        return lines
 
     def _are_alike(self, samples: int) -> bool:
         """Whether one is run for all: those without angles of their own, where nothing is drawn."""
-        return self.program.num_row_angles == 0 and self.executor.shots is None and samples > 1
+        angles = self._compiled().program.num_row_angles
+        return angles == 0 and self.executor.shots is None and samples > 1
 
     def _check(self, x: Tensor) -> None:
         check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
@@ -227,9 +298,10 @@ class CircuitLayer(nn.Module):
             )
 
     def _explain_job(self, samples: int, tables: int) -> str:
-        rows = np.zeros((samples, self.program.num_row_angles))
-        shared = np.zeros((tables, self.program.num_shared_angles))
-        return self.executor.explain(Job(self.program, self.readout, rows, shared))
+        compiled = self._compiled()
+        rows = np.zeros((samples, compiled.program.num_row_angles))
+        shared = np.zeros((tables, compiled.program.num_shared_angles))
+        return self.executor.explain(Job(compiled.program, compiled.readout, rows, shared))
 
 
 def _parameters(name: str, given: Sequence[Parameter]) -> tuple[Parameter, ...]:

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN, NeuralNetwork, SamplerQNN
 from qiskit_machine_learning.primitives import QMLSampler
 from torch import Tensor
 
+from hybridopt.circuits.measurements import without_measurements
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn import CircuitLayer
 from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
-from hybridopt.qiskit_ml.measurements import without_measurements
 from hybridopt.qiskit_ml.observables import as_pauli_sum
 from hybridopt.qiskit_ml.outcomes import outcomes_of, output_index
 
@@ -37,8 +38,9 @@ def from_qnn(
     An EstimatorQNN gives one output for each observable. A SamplerQNN gives the interpreted
     probabilities of what its circuit measures at the end, shaped ``(..., *output_shape)``; where
     a register has another name than ``meas``, it gives every sample its own outputs (the SamplerQNN
-    mixes the samples of a batch). If the circuit was transpiled for a device, qubits of the device
-    that no gate acts on are left out.
+    mixes the samples of a batch). Of a circuit that was measured and then transpiled, the outputs
+    follow the order of the classical bits, as before transpiling; the SamplerQNN itself takes the
+    bits of the layout instead and mixes them up (qiskit-machine-learning issue 1040).
 
     Args:
         qnn: An EstimatorQNN or SamplerQNN, or a TorchConnector with the network and its weights.
@@ -98,10 +100,9 @@ def _from_estimator(
     gradient: str | GradientRule,
     initial: Tensor | None,
 ) -> CircuitLayer:
-    unmeasured = without_measurements(qnn.circuit)
-    observables = [unmeasured.observable(as_pauli_sum(given)) for given in qnn.observables]
+    observables = [as_pauli_sum(given) for given in qnn.observables]
     return CircuitLayer(
-        unmeasured.circuit,
+        without_measurements(qnn.circuit)[0],
         qnn.input_params or (),
         qnn.weight_params or (),
         observables,
@@ -122,22 +123,33 @@ def _from_sampler(
             "The SamplerQNN has sparse=True, but a CircuitLayer returns dense tensors. Build it "
             "with sparse=False."
         )
-    circuit = qnn.circuit
-    if not circuit.clbits:
-        circuit = circuit.measure_all(inplace=False)
-    unmeasured = without_measurements(circuit)
-    outcomes = outcomes_of(unmeasured, qnn.num_virtual_qubits, squeezed=_squeezes(qnn.sampler))
+    circuit = _measured(qnn.circuit)
+    outcomes = outcomes_of(circuit, qnn.num_virtual_qubits, squeezed=_squeezes(qnn.sampler))
     return InterpretedLayer(
-        unmeasured.circuit,
+        circuit,
         qnn.input_params,
         qnn.weight_params,
-        outcomes.qubits,
+        outcomes.bits,
         output_index(outcomes.keys, qnn.interpret or int, tuple(qnn.output_shape)),
         tuple(qnn.output_shape),
         executor=executor,
         gradient=gradient,
         initial=initial,
     )
+
+
+def _measured(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The circuit with measurements of all its qubits, as before a transpiler placed them."""
+    if circuit.clbits:
+        return circuit
+    if circuit.layout is None:
+        return circuit.measure_all(inplace=False)
+    places = circuit.layout.final_index_layout(filter_ancillas=True)
+    measured = circuit.copy()
+    register = ClassicalRegister(len(places), "meas")
+    measured.add_register(register)
+    measured.measure(places, register)
+    return measured
 
 
 def _squeezes(sampler: object) -> bool:

@@ -24,7 +24,7 @@ from hybridopt import checks
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import Executor, Expectations, Job
 from hybridopt.qiskit_ml.grouping import results_by_circuit
-from hybridopt.qiskit_ml.observables import as_pauli_sum, content
+from hybridopt.qiskit_ml.observables import as_pauli_sum, content, with_layout
 from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_tensor, table_of
 from hybridopt.qiskit_ml.settings import checked_executor
 from hybridopt.qiskit_ml.tables import tables_of
@@ -40,9 +40,9 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
 
     Without shots values are exact, standard errors 0, and a precision that is asked for is always
     reached. With shots, the executor's shots are spent on every setting; observables at the same
-    parameter values are read from the same shots, as in `CircuitLayer`. The standard error is
-    :math:`\sum_i |c_i| \sqrt{(1 - \langle P_i \rangle^2) / \text{shots}}`, an upper bound, as
-    in Qiskit's `BackendEstimatorV2`.
+    parameter values are read from the same shots, as in `CircuitLayer`. The standard error is that
+    of the sum of Pauli strings: strings of one measurement basis share their shots, so their
+    covariances count. (Qiskit's `BackendEstimatorV2` adds the errors of all strings.)
 
     Args:
         executor: What runs the circuits; None is `AerExecutor()`, which is exact.
@@ -83,10 +83,10 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
             ArgumentError: If a precision takes more shots than the executor has, 1 / precision^2.
         """
         checks.optional_real("precision", precision, minimum=0)
-        coerced = [EstimatorPub.coerce(pub, precision) for pub in pubs]
+        coerced = [EstimatorPub.coerce(with_layout(pub), precision) for pub in pubs]
         for pub in coerced:
             self._check_precision(pub.precision)
-            self._circuits.of(pub.circuit, whole=not self.executor.has_noise)
+            self._circuits.of(pub.circuit, self.executor)
         job = PrimitiveJob(self._run, coerced)
         job._submit()  # as every primitive of Qiskit starts its job
         return job
@@ -96,7 +96,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
 
     def _same_circuit(self, pubs: Sequence[EstimatorPub]) -> list[PubResult]:
         circuit = pubs[0].circuit
-        prepared = self._circuits.of(circuit, whole=not self.executor.has_noise)
+        prepared = self._circuits.of(circuit, self.executor)
         places: dict[str, int] = {}
         paulis: list[SparsePauliOp] = []
         rows: list[np.ndarray] = []
@@ -108,7 +108,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
                 name = repr(sorted(observable.items()))
                 if name not in places:
                     places[name] = len(paulis)
-                    paulis.append(prepared.unmeasured.observable(as_pauli_sum(observable)))
+                    paulis.append(as_pauli_sum(observable))
                 numbered[index] = places[name]
             values = table_of(pub.parameter_values, circuit)
             row, output = np.broadcast_arrays(
@@ -128,22 +128,25 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         """Expectation values and their standard errors."""
         values, errors = np.empty(len(rows)), np.zeros(len(rows))
         for table in tables_of(rows, outputs, exact=self.executor.shots is None):
-            chosen = [paulis[output] for output in table.outputs]
-            terms, coefficients = prepared.readout(content(chosen), partial(_terms, chosen))
-            lowered = prepared.lowered(table.values)
+            chosen = tuple(paulis[output] for output in table.outputs)
+            sampled = self.executor.shots is not None
+            placed = prepared.place(
+                content(chosen), partial(Expectations, chosen, with_variances=sampled)
+            )
+            lowered = prepared.lowered(table.values, placed.qubits)
             angles = as_tensor(table.values)
             job = Job(
                 lowered.program,
-                terms,
+                placed.readout,
                 lowered.rows(angles).numpy(),
                 lowered.shared(angles).numpy(),
             )
             read = self.executor.run(job)[0]
             request, row, output = table.requests.T
-            values[request] = (read @ coefficients)[row, output]
+            values[request] = read[row, output]
             if self.executor.shots is not None:
-                spread = np.sqrt(np.clip(1 - read**2, 0, None) / self.executor.shots)
-                errors[request] = (spread @ np.abs(coefficients))[row, output]
+                variances = read[:, len(chosen) :] / self.executor.shots
+                errors[request] = np.sqrt(np.clip(variances, 0, None))[row, output]
         return values, errors
 
     def _results(
@@ -185,20 +188,3 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
                 f"shots={shots}. Use AerExecutor(shots={needed}), an executor without shots, or a "
                 f"precision of {1 / math.sqrt(shots):.3g} (EstimatorQNN: `default_precision`)."
             )
-
-
-def _terms(
-    observables: Sequence[SparsePauliOp],
-) -> tuple[Expectations, Float64[np.ndarray, "terms observables"]]:
-    """A readout of the distinct Pauli strings, and the factor of each in every observable."""
-    Expectations(tuple(observables))  # refuses what is not Hermitian
-    places: dict[str, int] = {}
-    entries = [
-        (places.setdefault(label, len(places)), number, factor.real)
-        for number, observable in enumerate(observables)
-        for label, factor in observable.to_list()
-    ]
-    coefficients = np.zeros((len(places), len(observables)))
-    for place, number, factor in entries:
-        coefficients[place, number] += factor
-    return Expectations(tuple(SparsePauliOp(label) for label in places)), coefficients

@@ -85,7 +85,7 @@ class AerEstimatorGradient(BaseEstimatorGradient):
         refuse_options(type(self).__name__, options)
         given = [circuits] if isinstance(circuits, QuantumCircuit) else circuits
         for circuit in {id(circuit): circuit for circuit in given}.values():
-            self._circuits.of(circuit, whole=not self.executor.has_noise)
+            self._circuits.of(circuit, self.executor)
         return super().run(circuits, observables, parameter_values, parameters)
 
     def _run(
@@ -112,17 +112,17 @@ class AerEstimatorGradient(BaseEstimatorGradient):
         values: Sequence[np.ndarray],
         gradients: list[Any],
     ) -> None:
-        prepared = self._circuits.of(group.circuit, whole=not self.executor.has_noise)
+        prepared = self._circuits.of(group.circuit, self.executor)
         distinct = {id(observables[number]): observables[number] for number in group.requests}
         place = {identity: number for number, identity in enumerate(distinct)}
-        paulis = [prepared.unmeasured.observable(as_pauli_sum(op)) for op in distinct.values()]
+        paulis = [as_pauli_sum(op) for op in distinct.values()]
         for table in tables_of(
             [values[number] for number in group.requests],
             [place[id(observables[number])] for number in group.requests],
             exact=self.executor.shots is None,
         ):
             chosen = tuple(paulis[output] for output in table.outputs)
-            readout = prepared.readout(content(chosen), partial(Expectations, chosen))
+            readout = prepared.place(content(chosen), partial(Expectations, chosen))
             wanted = columns_of(prepared.parameters, group.parameters)
             jacobian = Jacobian(prepared, readout, self.executor, self.gradient, wanted)
             slopes = jacobian(table.values)

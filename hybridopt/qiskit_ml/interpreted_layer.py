@@ -11,7 +11,10 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from torch import Tensor
 
+from hybridopt.circuits.lowering import check_parameters
+from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.execution import Executor, Probabilities
+from hybridopt.execution.placed_readout import PlacedReadout, place_probabilities
 from hybridopt.gradients import GradientRule
 from hybridopt.nn import CircuitLayer
 
@@ -23,11 +26,11 @@ class InterpretedLayer(CircuitLayer):
     function itself is not kept, so that the layer can be pickled whatever it was.
 
     Args:
-        circuit: As in `CircuitLayer`, and so are the parameters, the executor, the gradient rule
-            and the initial weights.
+        circuit: As in `CircuitLayer`, but with measurements at its end; the parameters, the
+            executor, the gradient rule and the initial weights are as there.
         input_parameters: I parameters that samples bring.
         weight_parameters: P parameters that are trained.
-        qubits: Which are read, the first the least significant bit of the outcome.
+        bits: Classical bits that are read, the first the least significant bit of the outcome.
         index: For each outcome the output that it counts for, -1 for none.
         output_shape: The layer returns ``(..., *output_shape)``.
         executor: What runs the circuits, forward and for gradients.
@@ -35,6 +38,7 @@ class InterpretedLayer(CircuitLayer):
         initial: Weights to start with, shape ``(P,)``.
 
     Attributes:
+        bits: As given.
         output_shape: As given.
 
     Example:
@@ -58,18 +62,19 @@ class InterpretedLayer(CircuitLayer):
         circuit: QuantumCircuit,
         input_parameters: Sequence[Parameter],
         weight_parameters: Sequence[Parameter],
-        qubits: tuple[int, ...],
+        bits: tuple[int, ...],
         index: Int64[np.ndarray, " outcomes"],
         output_shape: tuple[int, ...],
         executor: Executor | None = None,
         gradient: str | GradientRule = "parameter-shift",
         initial: Tensor | Sequence[float] | None = None,
     ) -> None:
+        self.bits = bits
         super().__init__(
             circuit,
             input_parameters,
             weight_parameters,
-            Probabilities(qubits),
+            Probabilities(),
             executor,
             gradient,
             initial,
@@ -102,6 +107,12 @@ class InterpretedLayer(CircuitLayer):
         sums = probabilities.new_zeros(*x.shape[:-1], self.out_features + 1)
         sums = sums.index_add(-1, self.outcome_index, probabilities)
         return sums[..., :-1].reshape(*x.shape[:-1], *self.output_shape).to(x.dtype)
+
+    def _check_circuit(self) -> None:
+        check_parameters(self.circuit, self.input_parameters, self.weight_parameters)
+
+    def _place_readout(self, physical: PhysicalCircuit) -> PlacedReadout:
+        return place_probabilities(physical, [physical.measured[bit] for bit in self.bits])
 
     def extra_repr(self) -> str:
         """Sizes and rule."""

@@ -12,7 +12,8 @@ from jaxtyping import Float64
 from torch import Tensor
 from torch.func import vmap
 
-from hybridopt.execution import Executor, Readout
+from hybridopt.execution import Executor
+from hybridopt.execution.placed_readout import PlacedReadout
 from hybridopt.gradients import Adjoint, GradientRule
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.qiskit_ml.programs import Lowered, Prepared, as_tensor
@@ -27,14 +28,14 @@ class Jacobian:
 
     Attributes:
         prepared: The circuit.
-        readout: K outputs.
+        placed: K outputs.
         executor: Runs the circuits.
         rule: How derivatives are found.
         wanted: W columns.
     """
 
     prepared: Prepared
-    readout: Readout
+    placed: PlacedReadout
     executor: Executor
     rule: GradientRule
     wanted: Sequence[int]
@@ -42,10 +43,12 @@ class Jacobian:
     def __call__(self, values: Float64[np.ndarray, "N P"]) -> Float64[np.ndarray, "N K W"]:
         """At these parameter values, one sample a row."""
         backward = isinstance(self.rule, Adjoint)
-        lowered = self.prepared.lowered(values, self.wanted if backward else ())
-        evaluation = CircuitEvaluation(lowered.program, self.readout, self.executor, self.rule)
-        evaluation.executor.check(lowered.program, self.readout)
-        self.rule.check(lowered.program, self.readout, self.executor)
+        readout = self.placed.readout
+        each = self.wanted if backward else ()
+        lowered = self.prepared.lowered(values, self.placed.qubits, each)
+        evaluation = CircuitEvaluation(lowered.program, readout, self.executor, self.rule)
+        evaluation.executor.check(lowered.program, readout)
+        self.rule.check(lowered.program, readout, self.executor)
         with torch.enable_grad():
             return _Differentiated(lowered, evaluation, as_tensor(values), self.wanted).jacobian(
                 backward=backward

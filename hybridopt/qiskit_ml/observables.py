@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 
+from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.physical import PhysicalCircuit, check_width, physical_circuit
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 
@@ -32,6 +39,42 @@ def as_pauli_sum(observable: object) -> SparsePauliOp:
         "An observable must be a SparsePauliOp, a Pauli, an Operator, a SparseObservable or a "
         f"string such as 'ZIX', but is of type {type(observable).__name__}."
     )
+
+
+def with_layout(pub: Any) -> Any:
+    """A pub whose observables act on the qubits of its circuit.
+
+    Observables of a transpiled circuit may act on as many qubits as it had before; those of the
+    device take the place of these.
+
+    Args:
+        pub: In any of the forms that Qiskit takes.
+
+    Raises:
+        ArgumentError: If they have the width of neither, with both numbers.
+    """
+    if isinstance(pub, EstimatorPub) or not isinstance(pub, tuple | list) or len(pub) < 2:
+        return pub
+    circuit, observables, *rest = pub
+    if not isinstance(circuit, QuantumCircuit):
+        return pub
+    array = ObservablesArray.coerce(observables)
+    found = np.empty(array.shape, dtype=object)
+    physical = physical_circuit(without_measurements(circuit)[0])
+    for index in np.ndindex(array.shape):
+        terms = dict(array[index].items())
+        width = len(next(iter(terms), "I" * circuit.num_qubits))
+        if check_width(physical, f"Observable {next(iter(terms), '')}", width):
+            terms = {_placed(physical, label): factor for label, factor in terms.items()}
+        found[index] = terms
+    return (circuit, ObservablesArray(found), *rest)
+
+
+def _placed(physical: PhysicalCircuit, label: str) -> str:
+    letters = ["I"] * physical.circuit.num_qubits
+    for qubit, letter in zip(physical.virtual_qubits, reversed(label), strict=True):
+        letters[qubit] = letter
+    return "".join(reversed(letters))
 
 
 def content(observables: Iterable[SparsePauliOp]) -> tuple[tuple[bytes, ...], ...]:

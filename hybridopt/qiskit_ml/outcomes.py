@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Int64
 from qiskit import QuantumCircuit
 
+from hybridopt.circuits.measurements import without_measurements
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
-from hybridopt.qiskit_ml.measurements import Unmeasured
 
 DROPPED = -1
 MAX_BITS = 30  # a table of 2^30 integers is 8 GB, and no simulator goes further
@@ -23,43 +23,45 @@ class Outcomes:
     """What is read, and which integer each outcome stands for.
 
     Attributes:
-        qubits: Of the circuit without measurements, the first the least significant bit of the
-            outcome.
+        bits: Classical bits that are read, the first the least significant bit of the outcome.
         keys: The integer for each outcome, `DROPPED` where a SamplerQNN leaves it out.
     """
 
-    qubits: tuple[int, ...]
+    bits: tuple[int, ...]
     keys: Int64[np.ndarray, " outcomes"]
 
 
-def outcomes_of(unmeasured: Unmeasured, num_virtual_qubits: int, *, squeezed: bool) -> Outcomes:
-    """As a SamplerQNN reads them from what a sampler returns.
+def outcomes_of(circuit: QuantumCircuit, num_virtual_qubits: int, *, squeezed: bool) -> Outcomes:
+    """The integers that the classical bits of a circuit stand for, in the order of the bits.
 
     A register named ``meas`` is read alone; otherwise all registers are joined, the first the
-    least significant. A transpiled circuit is read at the bits numbered like the device qubits of
-    its layout.
+    least significant. If all qubits of a device are measured, each into the bit of its number, as
+    by ``measure_all`` after the circuit was transpiled, the bits of the circuit's qubits before
+    it was transpiled are read, in their order. (A SamplerQNN reads a transpiled circuit so
+    whatever was measured into which bit, which mixes up the bits of a circuit that was measured
+    before it was transpiled, qiskit-machine-learning issue 1040.)
 
     Args:
-        unmeasured: Circuit and measurements.
+        circuit: With its measurements.
         num_virtual_qubits: Qubits before the circuit was placed on a device.
         squeezed: Classical bits that nothing is measured into are left out, as `QMLSampler`
             without shots does; else they read 0.
 
     Raises:
-        CircuitError: If no register holds a measured bit.
+        CircuitError: If no register holds a measured bit, or a measurement is not at the end.
     """
-    circuit = unmeasured.given
-    bits = [bit for bit in joined_bits(circuit) if not squeezed or bit in unmeasured.measured]
-    sources = [unmeasured.measured.get(bit) for bit in bits]
-    if not any(source is not None for source in sources):
+    measured = without_measurements(circuit)[1]
+    bits = [bit for bit in joined_bits(circuit) if not squeezed or bit in measured]
+    if not any(bit in measured for bit in bits):
         raise CircuitError(
             "The circuit of the SamplerQNN measures into no classical register. Use "
             "`circuit.measure_all()`, or a circuit without classical bits."
         )
-    if circuit.layout is not None:
+    sources = [measured.get(bit) for bit in bits]
+    if circuit.layout is not None and sources == list(range(circuit.num_qubits)):
         places = circuit.layout.final_index_layout(filter_ancillas=True)
-        sources = [sources[place] if place < len(sources) else None for place in places]
-    return _table(sources, unmeasured, num_virtual_qubits)
+        bits, sources = [bits[place] for place in places], list(places)
+    return _table(bits, sources, num_virtual_qubits)
 
 
 def joined_bits(circuit: QuantumCircuit) -> list[int]:
@@ -70,14 +72,14 @@ def joined_bits(circuit: QuantumCircuit) -> list[int]:
     ]
 
 
-def refuse_gaps(unmeasured: Unmeasured) -> None:
+def refuse_gaps(circuit: QuantumCircuit) -> None:
     """Refuse bits that samplers disagree about.
 
     Raises:
         CircuitError: If a bit below a measured one is not measured.
     """
-    bits = joined_bits(unmeasured.given)
-    measured = [place for place, bit in enumerate(bits) if bit in unmeasured.measured]
+    bits, found = joined_bits(circuit), without_measurements(circuit)[1]
+    measured = [place for place, bit in enumerate(bits) if bit in found]
     for place in range(max(measured, default=0)):
         if place not in measured:
             raise CircuitError(
@@ -127,25 +129,28 @@ def _place(flat: Int64[np.ndarray, "*output_shape"], interpret: Interpret, key: 
     return int(flat[parts])
 
 
-def _table(sources: list[int | None], unmeasured: Unmeasured, num_virtual_qubits: int) -> Outcomes:
-    place = unmeasured.place  # qubits that are left out are idle, and read 0
-    found = [None if source is None else place.get(source) for source in sources]
-    qubits = tuple(dict.fromkeys(qubit for qubit in found if qubit is not None)) or (0,)
-    if len(qubits) > MAX_BITS:
+def _table(bits: list[int], sources: list[int | None], num_virtual_qubits: int) -> Outcomes:
+    """Bits of one qubit are the same, and are read once."""
+    first: dict[int, int] = {}
+    for bit, qubit in zip(bits, sources, strict=True):
+        if qubit is not None:
+            first.setdefault(qubit, bit)
+    if len(first) > MAX_BITS:
         raise CircuitError(
-            f"The circuit measures {len(qubits)} qubits; outputs for all outcomes of more than "
+            f"The circuit measures {len(first)} qubits; outputs for all outcomes of more than "
             f"{MAX_BITS} do not fit into memory. Measure fewer."
         )
-    outcomes = np.arange(1 << len(qubits))
+    place = {qubit: number for number, qubit in enumerate(first)}
+    outcomes = np.arange(1 << len(first))
     keys = np.zeros_like(outcomes)
     beyond = np.zeros(len(outcomes), dtype=bool)
-    for bit, qubit in enumerate(found):
+    for bit, qubit in enumerate(sources):
         if qubit is None:
             continue
-        ones = (outcomes >> qubits.index(qubit)) & 1
+        ones = (outcomes >> place[qubit]) & 1
         if bit < num_virtual_qubits:
             keys |= ones << bit
         else:
             beyond |= ones == 1
     keys[beyond] = DROPPED
-    return Outcomes(qubits, keys)
+    return Outcomes(tuple(first.values()), keys)

@@ -16,9 +16,12 @@ from qiskit.circuit import Parameter, ParameterExpression
 from qiskit.primitives.containers.bindings_array import BindingsArray
 from torch import Tensor
 
-from hybridopt.circuits import CircuitProgram, lower
+from hybridopt.circuits import CircuitProgram
+from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.physical import PhysicalCircuit
+from hybridopt.execution import Executor, Readout
+from hybridopt.execution.placed_readout import PlacedReadout, place_readout
 from hybridopt.nn.angles import AngleMap
-from hybridopt.qiskit_ml.measurements import Unmeasured, without_measurements
 
 CIRCUITS_KEPT = 32  # a program trains one or two; more only costs memory
 READOUTS_KEPT = 64  # of one circuit
@@ -55,35 +58,50 @@ class Lowered:
 
 
 class Prepared:
-    """One circuit, ready for any table of values of its parameters.
+    """One circuit, placed for an executor, ready for any table of values of its parameters.
 
     A column that once differed within a table is taken to differ from then on, so that a training
     run lowers its circuit once or twice whatever its batches hold.
 
     Args:
         circuit: With final measurements or without.
-        whole: Whether controlled gates stay in one piece.
+        executor: Places the circuit, and runs it.
+        measured: Whether the measurements of the circuit are what is read. Else they are taken
+            out before the circuit is placed.
 
     Raises:
         CircuitError: If it cannot be lowered.
+        UnsupportedError: If it does not go with the executor's noise.
     """
 
-    def __init__(self, circuit: QuantumCircuit, *, whole: bool) -> None:
+    def __init__(self, circuit: QuantumCircuit, executor: Executor, *, measured: bool) -> None:
         self.parameters: tuple[Parameter, ...] = tuple(circuit.parameters)
-        self.unmeasured: Unmeasured = without_measurements(circuit.copy())
-        self._whole = whole
+        self.given = circuit.copy()
+        self.executor = executor
+        bare = self.given if measured else without_measurements(self.given)[0]
+        self.physical: PhysicalCircuit = executor.place(bare)
         self._varied: set[int] = set()
-        self._lowered: dict[frozenset[int], Lowered] = {}
+        self._lowered: dict[tuple[frozenset[int], tuple[int, ...]], Lowered] = {}
         self._readouts: dict[Hashable, object] = {}
-        self.lowered(np.zeros((1, len(self.parameters))))
+        self.lowered(np.zeros((1, len(self.parameters))), self.physical.qubits_for(()))
 
-    def is_of(self, circuit: QuantumCircuit) -> bool:
-        """Whether the circuit is still the one that was prepared."""
-        given = self.unmeasured.given
+    def is_of(self, circuit: QuantumCircuit, executor: Executor) -> bool:
+        """Whether circuit and executor are still those that were prepared."""
+        given = self.given
         return bool(
-            circuit.layout is given.layout
+            executor is self.executor
+            and circuit.layout is given.layout
             and circuit.cregs == given.cregs
             and circuit.data == given.data
+        )
+
+    def place(self, key: Hashable, readout: Callable[[], Readout]) -> PlacedReadout:
+        """A readout of the circuit's observables, made once; ``key`` has their content."""
+        return self.readout(
+            key,
+            lambda: place_readout(
+                self.physical, readout(), sampled=self.executor.shots is not None
+            ),
         )
 
     def readout(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
@@ -98,30 +116,36 @@ class Prepared:
             self._readouts[key] = build()
         return cast(Derived, self._readouts[key])
 
-    def lowered(self, values: Float64[np.ndarray, "N P"], each: Iterable[int] = ()) -> Lowered:
+    def lowered(
+        self,
+        values: Float64[np.ndarray, "N P"],
+        qubits: tuple[int, ...],
+        each: Iterable[int] = (),
+    ) -> Lowered:
         """The program for a table of values.
 
         Args:
             values: One row for each set of parameter values.
+            qubits: Of the physical circuit, that are simulated.
             each: Columns to be taken as differing from row to row in any case.
         """
         differs: Bool[np.ndarray, " P"] = (values != values[:1]).any(axis=0)
         self._varied.update(np.flatnonzero(differs).tolist())
         varying = frozenset(self._varied.union(each))
-        if varying not in self._lowered:
+        if (varying, qubits) not in self._lowered:
             self._lowered = {
-                columns: kept
-                for columns, kept in self._lowered.items()
-                if columns >= self._varied  # the others are not asked for again
+                key: kept
+                for key, kept in self._lowered.items()
+                if key[0] >= self._varied  # the others are not asked for again
             }
-            self._lowered[varying] = self._lower(sorted(varying))
-        return self._lowered[varying]
+            self._lowered[varying, qubits] = self._lower(sorted(varying), qubits)
+        return self._lowered[varying, qubits]
 
-    def _lower(self, varying: list[int]) -> Lowered:
+    def _lower(self, varying: list[int], qubits: tuple[int, ...]) -> Lowered:
         constant = [place for place in range(len(self.parameters)) if place not in set(varying)]
         inputs = [self.parameters[place] for place in varying]
         weights = [self.parameters[place] for place in constant]
-        program = lower(self.unmeasured.circuit, inputs, weights, whole=self._whole)
+        program = self.physical.lower(inputs, weights, qubits)
         return Lowered(
             program=program,
             angles=AngleMap(program, inputs, weights),
@@ -143,21 +167,25 @@ class PreparedCircuits:
 
     Circuits are found by identity and compared with what was prepared, so that one that was
     changed in place is prepared again.
+
+    Args:
+        measured: Whether the measurements of the circuits are what is read.
     """
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[int, bool], Prepared] = OrderedDict()
+    def __init__(self, *, measured: bool = False) -> None:
+        self._measured = measured
+        self._kept: OrderedDict[int, Prepared] = OrderedDict()
 
-    def of(self, circuit: QuantumCircuit, *, whole: bool) -> Prepared:
+    def of(self, circuit: QuantumCircuit, executor: Executor) -> Prepared:
         """The circuit, prepared now or before.
 
         Raises:
             CircuitError: If it cannot be lowered.
         """
-        key = (id(circuit), whole)
+        key = id(circuit)
         prepared = self._kept.get(key)
-        if prepared is None or not prepared.is_of(circuit):
-            prepared = Prepared(circuit, whole=whole)
+        if prepared is None or not prepared.is_of(circuit, executor):
+            prepared = Prepared(circuit, executor, measured=self._measured)
             self._kept[key] = prepared
         self._kept.move_to_end(key)
         while len(self._kept) > CIRCUITS_KEPT:
@@ -165,7 +193,8 @@ class PreparedCircuits:
         return prepared
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_kept": OrderedDict()}  # identities mean nothing on the other side
+        # identities mean nothing on the other side
+        return {"_measured": self._measured, "_kept": OrderedDict()}
 
 
 def table_of(bindings: BindingsArray, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float64
+from qiskit import QuantumCircuit
 from qiskit.primitives import (
     BaseSamplerV2,
     BitArray,
@@ -19,11 +20,13 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import Options
 
 from hybridopt import checks
+from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, CircuitError
-from hybridopt.execution import Executor, Job, Probabilities
+from hybridopt.execution import Executor, Job
+from hybridopt.execution.placed_readout import place_probabilities
 from hybridopt.qiskit_ml.distributions import Distributions, ExactResult, Registers
 from hybridopt.qiskit_ml.grouping import results_by_circuit
-from hybridopt.qiskit_ml.measurements import Unmeasured
 from hybridopt.qiskit_ml.outcomes import MAX_BITS
 from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_tensor, table_of
 from hybridopt.qiskit_ml.settings import checked_executor
@@ -62,7 +65,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
     def __init__(self, executor: Executor | None = None) -> None:
         self.executor = checked_executor(executor)
         self.options = Options(shots=self.executor.shots)
-        self._circuits = PreparedCircuits()
+        self._circuits = PreparedCircuits(measured=True)
 
     def run(
         self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None
@@ -85,8 +88,8 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
             self._check_shots(wanted)
         coerced = [SamplerPub.coerce(pub, self.executor.shots or 1) for pub in given]
         for pub in coerced:
-            prepared = self._circuits.of(pub.circuit, whole=not self.executor.has_noise)
-            _check_measurements(prepared.unmeasured)
+            _check_measurements(pub.circuit)
+            self._circuits.of(pub.circuit, self.executor)
         job = PrimitiveJob(self._run, coerced)
         job._submit()  # as every primitive of Qiskit starts its job
         return job
@@ -96,15 +99,15 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
 
     def _same_circuit(self, pubs: Sequence[SamplerPub]) -> list[SamplerPubResult]:
         circuit = pubs[0].circuit
-        prepared = self._circuits.of(circuit, whole=not self.executor.has_noise)
+        prepared = self._circuits.of(circuit, self.executor)
         values = np.concatenate([table_of(pub.parameter_values, circuit) for pub in pubs])
-        qubits = _read_qubits(prepared.unmeasured)
+        qubits = _read_qubits(prepared.physical)
         probabilities = self._probabilities(prepared, qubits, values)
         results, start = [], 0
         for pub in pubs:
             part = probabilities[start : start + math.prod(pub.shape)]
             start += len(part)
-            results.append(self._result(pub, prepared.unmeasured, qubits, part))
+            results.append(self._result(pub, prepared.physical, qubits, part))
         return results
 
     def _probabilities(
@@ -112,11 +115,14 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
     ) -> Float64[np.ndarray, "N outcomes"]:
         if not len(values):
             return np.zeros((0, 1 << len(qubits)))
-        lowered = prepared.lowered(values)
+        placed = prepared.readout(
+            "measured", lambda: place_probabilities(prepared.physical, qubits)
+        )
+        lowered = prepared.lowered(values, placed.qubits)
         angles = as_tensor(values)
         job = Job(
             lowered.program,
-            Probabilities(qubits),
+            placed.readout,
             lowered.rows(angles).numpy(),
             lowered.shared(angles).numpy(),
         )
@@ -125,13 +131,13 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
     def _result(
         self,
         pub: SamplerPub,
-        unmeasured: Unmeasured,
+        physical: PhysicalCircuit,
         qubits: tuple[int, ...],
         probabilities: Float64[np.ndarray, "n outcomes"],
     ) -> SamplerPubResult:
         shots = self.executor.shots
         metadata = {"shots": shots, "circuit_metadata": pub.circuit.metadata}
-        sources = _sources(unmeasured, qubits)
+        sources = _sources(pub.circuit, physical, qubits)
         if shots is None:
             shaped = probabilities.reshape(*pub.shape, probabilities.shape[-1])
             registers = {n: Distributions(shaped, places) for n, places in sources.items()}
@@ -155,39 +161,41 @@ def _shots_of(pub: SamplerPubLike) -> int | None:
     return pub[2] if isinstance(pub, tuple) and len(pub) > 2 else None
 
 
-def _check_measurements(unmeasured: Unmeasured) -> None:
-    inside = {bit for register in unmeasured.given.cregs for bit in register}
-    bits = {unmeasured.given.find_bit(bit).index for bit in inside}
-    if bits.isdisjoint(unmeasured.measured):
+def _check_measurements(circuit: QuantumCircuit) -> None:
+    measured = without_measurements(circuit)[1]
+    inside = {bit for register in circuit.cregs for bit in register}
+    bits = {circuit.find_bit(bit).index for bit in inside}
+    if bits.isdisjoint(measured):
         raise CircuitError(
             "The circuit measures into no classical register, so that there is nothing to sample. "
             "Use `circuit.measure_all()`."
         )
-    if len(set(unmeasured.measured.values())) > MAX_BITS:
+    if len(set(measured.values())) > MAX_BITS:
         raise CircuitError(f"The circuit measures more than {MAX_BITS} qubits. Measure fewer.")
 
 
-def _read_qubits(unmeasured: Unmeasured) -> tuple[int, ...]:
-    place = unmeasured.place
-    found = {place[qubit] for qubit in unmeasured.measured.values() if qubit in place}
-    return tuple(sorted(found)) or (0,)
+def _read_qubits(physical: PhysicalCircuit) -> tuple[int, ...]:
+    """Measured qubits; without noise an idle one surely reads 0, and is not simulated."""
+    found = set(physical.measured.values())
+    if physical.on_device and physical.native is None:
+        found &= physical.used
+    return tuple(sorted(found)) or physical.qubits_for(())[:1]
 
 
-def _sources(unmeasured: Unmeasured, qubits: tuple[int, ...]) -> dict[str, tuple[int | None, ...]]:
+def _sources(
+    circuit: QuantumCircuit, physical: PhysicalCircuit, qubits: tuple[int, ...]
+) -> dict[str, tuple[int | None, ...]]:
     """For each register and bit the bit of the outcome that it takes; None reads 0."""
-    place = unmeasured.place
-    circuit = unmeasured.given
+    place = {qubit: number for number, qubit in enumerate(qubits)}
+
+    def source(bit: int) -> int | None:
+        qubit = physical.measured.get(bit)
+        return None if qubit is None else place.get(qubit)
+
     return {
-        register.name: tuple(
-            _bit_of(unmeasured.measured.get(circuit.find_bit(bit).index), place, qubits)
-            for bit in register
-        )
+        register.name: tuple(source(circuit.find_bit(bit).index) for bit in register)
         for register in circuit.cregs
     }
-
-
-def _bit_of(qubit: int | None, place: dict[int, int], qubits: tuple[int, ...]) -> int | None:
-    return None if qubit is None or qubit not in place else qubits.index(place[qubit])
 
 
 def _bit_array(

@@ -13,11 +13,11 @@ from qiskit.providers import Options
 from qiskit_machine_learning.algorithm_job import AlgorithmJob
 from qiskit_machine_learning.gradients import BaseSamplerGradient, SamplerGradientResult
 
-from hybridopt.execution import Executor, Probabilities
+from hybridopt.execution import Executor
+from hybridopt.execution.placed_readout import place_probabilities
 from hybridopt.gradients import GradientRule
 from hybridopt.qiskit_ml.grouping import Group, by_circuit, columns_of
 from hybridopt.qiskit_ml.jacobian import Jacobian
-from hybridopt.qiskit_ml.measurements import Unmeasured
 from hybridopt.qiskit_ml.outcomes import DROPPED, Outcomes, outcomes_of, refuse_gaps
 from hybridopt.qiskit_ml.programs import PreparedCircuits
 from hybridopt.qiskit_ml.sampler import AerSampler
@@ -66,7 +66,7 @@ class AerSamplerGradient(BaseSamplerGradient):
     ) -> None:
         self.executor = checked_executor(executor)
         self.gradient = checked_rule(gradient, self.executor)
-        self._circuits = PreparedCircuits()
+        self._circuits = PreparedCircuits(measured=True)
         super().__init__(AerSampler(self.executor))
 
     def run(
@@ -87,8 +87,8 @@ class AerSamplerGradient(BaseSamplerGradient):
         refuse_options(type(self).__name__, options)
         given = [circuits] if isinstance(circuits, QuantumCircuit) else circuits
         for circuit in {id(circuit): circuit for circuit in given}.values():
-            prepared = self._circuits.of(circuit, whole=not self.executor.has_noise)
-            _outcomes(prepared.unmeasured)
+            _outcomes(circuit)
+            self._circuits.of(circuit, self.executor)
         return super().run(circuits, list(parameter_values), parameters)
 
     def _run(
@@ -110,9 +110,12 @@ class AerSamplerGradient(BaseSamplerGradient):
     def _differentiate(
         self, group: Group, values: Sequence[np.ndarray], gradients: list[Any]
     ) -> None:
-        prepared = self._circuits.of(group.circuit, whole=not self.executor.has_noise)
-        outcomes = _outcomes(prepared.unmeasured)
-        readout = Probabilities(outcomes.qubits)
+        prepared = self._circuits.of(group.circuit, self.executor)
+        outcomes = _outcomes(group.circuit)
+        qubits = [prepared.physical.measured[bit] for bit in outcomes.bits]
+        readout = prepared.readout(
+            "measured", lambda: place_probabilities(prepared.physical, qubits)
+        )
         wanted = columns_of(prepared.parameters, group.parameters)
         jacobian = Jacobian(prepared, readout, self.executor, self.gradient, wanted)
         rows = [values[number] for number in group.requests]
@@ -122,12 +125,11 @@ class AerSamplerGradient(BaseSamplerGradient):
                 gradients[group.requests[request]] = _by_key(outcomes.keys, slopes[row])
 
 
-def _outcomes(unmeasured: Unmeasured) -> Outcomes:
-    refuse_gaps(unmeasured)
-    layout = unmeasured.given.layout
-    virtual = getattr(layout, "_input_qubit_count", None)  # as SamplerQNN counts them
-    num_virtual_qubits = unmeasured.given.num_qubits if virtual is None else virtual
-    return outcomes_of(unmeasured, num_virtual_qubits, squeezed=False)
+def _outcomes(circuit: QuantumCircuit) -> Outcomes:
+    refuse_gaps(circuit)
+    virtual = getattr(circuit.layout, "_input_qubit_count", None)  # as SamplerQNN counts them
+    num_virtual_qubits = circuit.num_qubits if virtual is None else virtual
+    return outcomes_of(circuit, num_virtual_qubits, squeezed=False)
 
 
 def _by_key(

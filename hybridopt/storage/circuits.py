@@ -86,6 +86,7 @@ def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
     }
     if type(layer) is InterpretedLayer:
         places = layer.outcome_index.cpu().numpy()
+        stored["bits"] = list(layer.bits)
         stored["index"] = np.where(places == layer.out_features, -1, places).tolist()
         stored["output_shape"] = list(layer.output_shape)
     return stored
@@ -100,12 +101,10 @@ def layer_from_plain(
     readout, rule = _readout_from_plain(stored["readout"]), rule_from_plain(stored["gradient"])
     initial = [0.0] * len(weights)
     if stored["class"] == "InterpretedLayer":
-        assert isinstance(readout, Probabilities)
-        assert readout.qubits is not None
         index, shape = np.array(stored["index"], dtype=np.int64), tuple(stored["output_shape"])
-        qubits = readout.qubits
+        bits = tuple(stored["bits"])
         return InterpretedLayer(
-            circuit, inputs, weights, qubits, index, shape, executor, rule, initial
+            circuit, inputs, weights, bits, index, shape, executor, rule, initial
         )
     return CircuitLayer(circuit, inputs, weights, readout, executor, rule, initial)
 

@@ -34,8 +34,10 @@ def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, An
         settings["max_memory"] = executor.max_memory
     noise = None
     if executor.noise is not None:
-        noise = _noise_to_plain(executor.noise.model)
-        if noise is None or executor.noise.backend is not None:
+        model = executor.noise.model
+        if model is not None and executor.noise.device is None:
+            noise = _noise_to_plain(model)
+        if noise is None:
             return {"kind": "other", "reason": f"its noise ({executor.noise}) cannot be stored"}
     return {"kind": "aer", "settings": settings, "noise": noise, "state": executor.state_dict()}
 

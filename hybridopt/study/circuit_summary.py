@@ -81,7 +81,7 @@ def summarize(name_or_path: str | os.PathLike[str]) -> CircuitSummary:
     circuit, inputs, weights, observables = load_circuit(name_or_path)
     layer = CircuitLayer(circuit, inputs, weights, observables)
     program = layer.program
-    settings = len(layer.readout.settings(program))
+    settings = len(layer.program_readout.settings(program))
     shifts = sum(len(rule) for table in program.shifts for rule in table)
     return CircuitSummary(
         name=file.name,

@@ -129,7 +129,10 @@ def _step(
     where, facts = marks.get(name, ("classical", ()))
     if isinstance(layer, CircuitLayer):
         where = "circuit"
-        weights, settings = len(layer.weight_parameters), len(layer.readout.settings(layer.program))
+        weights, settings = (
+            len(layer.weight_parameters),
+            len(layer.program_readout.settings(layer.program)),
+        )
         facts = (
             f"{layer.num_qubits} qubits",
             f"{weights} weights",

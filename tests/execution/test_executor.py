@@ -10,7 +10,7 @@ from hybridopt.execution import AerExecutor, Cost, Executor
 
 EXECUTORS = [pytest.param(AerExecutor, id="aer")]
 ATTRIBUTES = ("has_noise", "shots", "usage")
-METHODS = ("check", "explain", "load_state_dict", "run", "state_dict")
+METHODS = ("check", "explain", "load_state_dict", "place", "run", "state_dict")
 
 
 def test_the_contract_names_what_we_use():

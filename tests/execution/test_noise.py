@@ -24,7 +24,6 @@ from qiskit_aer.noise import (
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 
 from hybridopt import AerExecutor, CircuitLayer
-from hybridopt.circuits import lower
 from hybridopt.errors import ArgumentTypeError, ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Probabilities
 from hybridopt.execution.noise import noise_of
@@ -91,7 +90,9 @@ MODELS = {
         (amplitude_damping_error(0.3), "sx", [1]), (amplitude_damping_error(0.1), "sx", [2])
     ),
     "directed": model_of(
-        (depolarizing_error(0.3, 2), "cx", [0, 1]), (depolarizing_error(0.1, 2), "cx", [1, 0])
+        (depolarizing_error(0.3, 2), "cx", [0, 1]),
+        (depolarizing_error(0.1, 2), "cx", [1, 2]),
+        (depolarizing_error(0.2, 2), "cx", [2, 0]),
     ),
     "coherent": model_of((COHERENT, "sx")),
     "relaxation": model_of((thermal_relaxation_error(50, 70, 10), ["sx", "cx"][:1])),
@@ -234,17 +235,18 @@ def test_device_gives_what_the_simulator_of_it_measures(name):
     executor = AerExecutor(noise_model=backend)
     layer = layer_with(executor)
     outputs = layer(torch.tensor(ROWS[:1])).detach().numpy()[0]
-    program = lower(circuit(), list(X), list(W), whole=False)
-    settings = layer.readout.settings(program)
-    template = program.template[0]
-    placed = WithNoise(noise_of(backend), "density_matrix")(template, settings)
-    numbers = bindings(program, *angles_of(program))
+    settings = layer.program_readout.settings(layer.program)
+    placed = WithNoise(noise_of(backend), "density_matrix")(layer.program, settings)
+    numbers = bindings(layer.program, *angles_of(layer.program))
     simulator = AerSimulator.from_backend(backend)
     for value, label, translated in zip(outputs, LABELS, placed, strict=True):
-        measured = translated.measuring(0)
+        narrow = translated.measuring(0)
+        measured = QuantumCircuit(backend.num_qubits, narrow.num_clbits)
+        measured.compose(narrow, translated.device_qubits, inplace=True)
         for item in measured.data:
             places = tuple(measured.find_bit(qubit).index for qubit in item.qubits)
-            assert backend.target.instruction_supported(item.operation.name, places)
+            name = item.operation.name
+            assert name == "barrier" or backend.target.instruction_supported(name, places)
         measured = measured.assign_parameters(
             {p: v[0] for p, v in numbers.items() if p in measured.parameters}
         )
@@ -318,9 +320,11 @@ def test_simulator_of_a_device_brings_its_noise():
     noise = noise_of(simulator)
     assert noise is not None
     assert noise.model is simulator.options.noise_model
-    assert noise.backend is None
+    assert noise.device is simulator  # with its couplings
     plain = noise_of(AerSimulator())
     assert plain is not None
+    assert plain.model is not None
+    assert plain.device is None
     assert plain.model.is_ideal()
 
 

@@ -56,9 +56,13 @@ def test_counts_tell_the_same_as_their_frequencies():
     assert (group.basis, group.qubits) == (((0, "X"), (2, "X")), (0, 2))
     counts = {0: 5, 1: 7, 2: 3, 3: 1}
     frequencies = np.array([counts[k] for k in range(4)]) / 16
-    np.testing.assert_allclose(
-        group.expectations_of_counts(counts), group.expectations(frequencies), rtol=0, atol=1e-14
-    )
+    mean, variance = group.moments_of_counts(counts)
+    np.testing.assert_allclose(mean, group.expectations(frequencies), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(variance, group.variances(frequencies), rtol=0, atol=1e-14)
+    values = {0: 0.5 - 1, 1: -0.5 - 1, 2: -0.5 + 1, 3: 0.5 + 1}
+    shots = np.repeat(list(values.values()), list(counts.values()))
+    assert mean == pytest.approx(shots.mean(), abs=1e-14)
+    assert variance == pytest.approx(shots.var(), abs=1e-14)
 
 
 def test_strings_that_commute_qubit_by_qubit_share_a_basis():

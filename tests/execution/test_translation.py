@@ -48,7 +48,7 @@ def distribution(state: Statevector, setting: Setting) -> np.ndarray:
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
 def test_one_circuit_of_a_method_serves_all_settings(family, method):
     program, _ = lowered(family.name)
-    (translated,) = ForMethod(method)(program.template[0], SETTINGS)
+    (translated,) = ForMethod(method)(program, SETTINGS)
     circuit, state = bound(program, translated.circuit)
     assert abs(Statevector(circuit).inner(state)) == pytest.approx(1, abs=1e-10)
     assert translated.settings == SETTINGS
@@ -66,29 +66,32 @@ def check_each_setting(placed: list[Translated], program: CircuitProgram) -> Non
 def test_noise_has_a_circuit_for_each_setting_in_its_gates(name):
     program, _ = lowered(name, whole=False)
     model = NoiseModel(basis_gates=["u3", "cx", "id"])
-    placed = WithNoise(noise_of(model), "density_matrix")(program.template[0], SETTINGS)
+    placed = WithNoise(noise_of(model), "density_matrix")(program, SETTINGS)
     check_each_setting(placed, program)
     for translated in placed:
-        assert set(translated.circuit.count_ops()) <= {"u3", "cx", "id", "delay"}
+        assert set(translated.circuit.count_ops()) <= {"u3", "cx", "id", "delay", "barrier"}
 
 
 @pytest.mark.parametrize("name", ["euler_angles", "controlled_rotations", "repeated_parameters"])
 def test_devices_have_their_gates_and_couplings(name):
     backend = GenericBackendV2(5, coupling_map=[[0, 1], [1, 2], [2, 3], [3, 4]], seed=1)
     program, _ = lowered(name, whole=False)
-    placed = WithNoise(noise_of(backend), "density_matrix")(program.template[0], SETTINGS)
+    placed = WithNoise(noise_of(backend), "density_matrix")(program, SETTINGS)
     check_each_setting(placed, program)
     for translated in placed:
-        assert translated.circuit.num_qubits == 5
+        assert translated.circuit.num_qubits == len(translated.device_qubits)
         for item in translated.circuit.data:
-            places = tuple(translated.circuit.find_bit(qubit).index for qubit in item.qubits)
-            assert backend.target.instruction_supported(item.operation.name, places)
-        assert translated.num_used >= program.num_qubits
+            if item.operation.name != "barrier":
+                places = tuple(
+                    translated.device_qubits[translated.circuit.find_bit(qubit).index]
+                    for qubit in item.qubits
+                )
+                assert backend.target.instruction_supported(item.operation.name, places)
 
 
 def test_measurements_stand_where_the_setting_says():
     program, _ = lowered("euler_angles")
-    (translated,) = ForMethod("statevector")(program.template[0], SETTINGS)
+    (translated,) = ForMethod("statevector")(program, SETTINGS)
     measured = translated.measuring(1)
     places = [
         measured.find_bit(item.qubits[0]).index
@@ -105,9 +108,9 @@ class Counted:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self, circuit, settings):
+    def __call__(self, program, settings):
         self.calls += 1
-        return ForMethod("statevector")(circuit, settings)
+        return ForMethod("statevector")(program, settings)
 
 
 def test_templates_are_translated_once_for_program_and_settings():

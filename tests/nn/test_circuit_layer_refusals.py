@@ -50,7 +50,7 @@ WRONG = [
 ]
 UNUSABLE = [
     ({"observables": []}, "Give one observable or more"),
-    ({"observables": ["ZZ"]}, "Observable 0 acts on 2 qubits, but the circuit has 3. Pad its Pau"),
+    ({"observables": ["ZZ"]}, "Observable 0 acts on 2 qubits, but the circuit has 3"),
     ({"observables": ["ZZZ", "ZZZZ"]}, "Observable 1 acts on 4 qubits, but observable 0 on 3"),
     ({"observables": ["ABC"]}, "Observable 'ABC' must be a string of the letters I, X, Y and Z"),
     ({"observables": [""]}, "Observable '' must be a string of the letters"),

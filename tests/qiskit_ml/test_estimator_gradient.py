@@ -12,6 +12,7 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN
 from qiskit_machine_learning.primitives import QMLEstimator
 
 from hybridopt import AerExecutor, CircuitLayer
+from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -91,13 +92,11 @@ def test_the_adjoint_rule_runs_back_once_for_each_observable():
 
 
 def test_lowering_happens_once_in_a_training_run(monkeypatch):
-    from hybridopt.qiskit_ml import programs  # noqa: PLC0415
-
     lowered = []
     monkeypatch.setattr(
-        programs,
+        PhysicalCircuit,
         "lower",
-        lambda *args, lower=programs.lower, **kw: lowered.append(1) or lower(*args, **kw),
+        lambda *args, lower=PhysicalCircuit.lower: lowered.append(1) or lower(*args),
     )
     example = feature_map_and_ansatz()
     qnn = network(example, gradient=AerEstimatorGradient())

@@ -11,7 +11,7 @@ from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
 from hybridopt.circuits import CircuitProgram
-from hybridopt.execution import Expectations, Job
+from hybridopt.execution import AerExecutor, Expectations, Job
 from hybridopt.qiskit_ml import AerEstimator, AerEstimatorGradient
 from hybridopt.qiskit_ml.programs import CIRCUITS_KEPT, READOUTS_KEPT, Prepared, PreparedCircuits
 from tests.qiskit_ml.networks import OBSERVABLES, feature_map_and_ansatz, uploaded_twice
@@ -19,30 +19,33 @@ from tests.qiskit_ml.networks import OBSERVABLES, feature_map_and_ansatz, upload
 
 def test_columns_that_differ_are_rows_from_then_on():
     example = uploaded_twice()
-    prepared = Prepared(example.circuit, whole=True)
+    prepared = Prepared(example.circuit, AerExecutor(), measured=False)
+    held = (0, 1, 2)
     values = np.random.default_rng(0).normal(size=(5, 7))
-    alone = prepared.lowered(values[:1])
+    alone = prepared.lowered(values[:1], held)
     assert (alone.varying, alone.program.num_row_angles) == ([], 0)
     values[:, 2:] = values[0, 2:]
-    first = prepared.lowered(values)
+    first = prepared.lowered(values, held)
     assert first.varying == [0, 1]
-    assert prepared.lowered(values[:1]) is first
-    assert prepared.lowered(values[:1], [4]).varying == [0, 1, 4]
+    assert prepared.lowered(values[:1], held) is first
+    assert prepared.lowered(values[:1], held, [4]).varying == [0, 1, 4]
     values[3, 5] += 1
-    assert prepared.lowered(values).varying == [0, 1, 5]
+    assert prepared.lowered(values, held).varying == [0, 1, 5]
     assert len(prepared._lowered) == 1  # the others will not be asked for again
 
 
 def test_only_the_last_circuits_are_kept():
     circuits = PreparedCircuits()
+    executor = AerExecutor()
     ansatz = [real_amplitudes(3, reps=1) for _ in range(CIRCUITS_KEPT + 3)]
-    first = circuits.of(ansatz[0], whole=True)
-    assert circuits.of(ansatz[0], whole=True) is first
-    assert circuits.of(ansatz[0], whole=False) is not first
+    first = circuits.of(ansatz[0], executor)
+    assert circuits.of(ansatz[0], executor) is first
+    assert circuits.of(ansatz[0], AerExecutor()) is not first
+    first = circuits.of(ansatz[0], executor)
     for other in ansatz[1:]:
-        circuits.of(other, whole=True)
+        circuits.of(other, executor)
     assert len(circuits._kept) == CIRCUITS_KEPT
-    assert circuits.of(ansatz[0], whole=True) is not first
+    assert circuits.of(ansatz[0], executor) is not first
 
 
 def test_many_different_observables_are_not_all_kept():

@@ -12,7 +12,7 @@ from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.errors import ResourceError
 from hybridopt.execution.job import Job
 from hybridopt.execution.limits import BYTES_PER_AMPLITUDE, Limits
-from hybridopt.execution.noise import Noise
+from hybridopt.execution.noise import misread
 from hybridopt.execution.sampling import Sampler
 from hybridopt.execution.simulator import Load, Simulator, double
 from hybridopt.execution.strategies.piece import Piece, grid
@@ -27,7 +27,6 @@ class Table:
         simulator: Runs the circuits.
         limits: Size of the pieces.
         templates: Circuits in the gates of the method, or those that the noise acts on.
-        noise: Errors of the readout; None has none.
     """
 
     name = "table"
@@ -37,12 +36,10 @@ class Table:
         simulator: Simulator,
         limits: Limits,
         templates: Templates,
-        noise: Noise | None = None,
     ) -> None:
         self._simulator = simulator
         self._limits = limits
         self._templates = templates
-        self._noise = noise
 
     def pieces(self, job: Job, sampler: Sampler | None = None) -> Iterator[Piece]:
         """As many settings in a call as fit."""
@@ -50,7 +47,7 @@ class Table:
         assert isinstance(program, CircuitProgram)
         translated = self._templates.of(program, job.readout.settings(program))
         matrix = 2 if self._simulator.method == "density_matrix" else 1
-        widest = max(template.num_used for template in translated)
+        widest = max(template.circuit.num_qubits for template in translated)
         if matrix == 2:
             self._check_placed(widest, program.num_qubits)
         for shared, rows in grid(
@@ -94,14 +91,11 @@ class Table:
         tables = [np.stack([double(run[label]) for run in runs]) for label in labels]
         if not mine:
             tables = [np.repeat(table, cells, axis=0) for table in tables]
-        return [self._misread(template, place, table) for place, table in enumerate(tables)]
-
-    def _misread(
-        self, template: Translated, place: int, table: Float64[np.ndarray, "cells outcomes"]
-    ) -> Float64[np.ndarray, "cells outcomes"]:
-        if self._noise is None:
-            return table
-        return self._noise.misread(table, template.places_of(template.settings[place]))
+        model = template.noise_model
+        if model is None:
+            return tables
+        places = [template.places_of(setting) for setting in template.settings]
+        return [misread(table, model, read) for table, read in zip(tables, places, strict=True)]
 
 
 def bindings(

@@ -163,8 +163,8 @@ def set_executor(network: nn.Module, executor: Executor) -> None:
         if isinstance(getattr(module, "executor", None), Executor):
             module.executor = executor  # type: ignore[assignment]
         if isinstance(module, CircuitLayer):
-            executor.check(module.program, module.readout)
-            module.gradient.check(module.program, module.readout, executor)
+            executor.check(module.program, module.program_readout)
+            module.gradient.check(module.program, module.program_readout, executor)
 
 
 def check_network_source(source: object) -> None:

@@ -1,0 +1,185 @@
+"""Physical circuits: on which qubits of a device a circuit stands, and what it measures there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+
+from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.lowering import check_parameters, lower, lower_whole
+from hybridopt.circuits.measurements import qubits_of, without_measurements
+from hybridopt.errors import ArgumentError
+
+
+@dataclass(frozen=True, eq=False)
+class PhysicalCircuit:
+    """A circuit, the device qubits that it uses, and the gates that it has there.
+
+    Attributes:
+        given: As the user gave it, with its measurements.
+        circuit: On all qubits of the device, without measurements. For a circuit that stands on no
+            device, the given one.
+        virtual_qubits: Qubit of ``circuit`` on which each qubit of the circuit before
+            transpilation ends.
+        measured: Qubit of ``circuit`` that each classical bit takes at the end.
+        on_device: Whether ``circuit`` has the qubits of a device, so that those without gates are
+            left out of simulations.
+        native: Names of the gates that stay whole, with their noise. None: without noise, gates
+            are decomposed as simulation and gradient want them.
+    """
+
+    given: QuantumCircuit
+    circuit: QuantumCircuit
+    virtual_qubits: tuple[int, ...]
+    measured: dict[int, int]
+    on_device: bool
+    native: frozenset[str] | None = None
+
+    @property
+    def is_isa(self) -> bool:
+        """Whether the circuit was given transpiled."""
+        return self.given.layout is not None
+
+    @property
+    def takes_device_observables(self) -> bool:
+        """Whether observables name qubits of the device although the layout could be applied."""
+        return self.is_isa and len(self.virtual_qubits) == self.circuit.num_qubits
+
+    @cached_property
+    def used(self) -> frozenset[int]:
+        """Qubits that gates act on; with noise delays count, too."""
+        idle = {"barrier"} if self.native is not None else {"barrier", "delay"}
+        return frozenset(
+            qubit
+            for item in self.circuit.data
+            if item.operation.name not in idle
+            for qubit in qubits_of(self.circuit, item)
+        )
+
+    def qubits_for(self, reads: Iterable[int]) -> tuple[int, ...]:
+        """Qubits of ``circuit`` that a simulation holds, ascending.
+
+        Args:
+            reads: Qubits that are read and may be idle.
+        """
+        if not self.on_device:
+            return tuple(range(self.circuit.num_qubits))
+        return tuple(sorted(self.used.union(reads))) or (0,)
+
+    def lower(
+        self,
+        input_parameters: Sequence[Parameter],
+        weight_parameters: Sequence[Parameter],
+        qubits: tuple[int, ...],
+    ) -> CircuitProgram:
+        """The program on these qubits, which the executor that placed the circuit runs as it is.
+
+        Args:
+            input_parameters: Angles that contain one differ from sample to sample.
+            weight_parameters: All other parameters.
+            qubits: As `qubits_for` gives them.
+
+        Raises:
+            CircuitError: If the circuit cannot be differentiated, or the parameters are not those
+                of the given circuit.
+        """
+        check_parameters(self.given, input_parameters, weight_parameters)
+        compact = self.on(qubits)
+        present = set(compact.parameters)  # transpilers drop angles that change nothing
+        inputs = [parameter for parameter in input_parameters if parameter in present]
+        weights = [parameter for parameter in weight_parameters if parameter in present]
+        if self.native is None:
+            return lower(compact, inputs, weights)
+        return lower_whole(
+            compact,
+            inputs,
+            native=self.native,
+            device_qubits=qubits,
+            lost=names_of(self.given) - names_of(compact),
+        )
+
+    def on(self, qubits: tuple[int, ...]) -> QuantumCircuit:
+        """The circuit on some of its qubits, which must hold all that are used."""
+        if len(qubits) == self.circuit.num_qubits:
+            return self.circuit
+        place = {qubit: number for number, qubit in enumerate(qubits)}
+        compact = QuantumCircuit(len(qubits), global_phase=self.circuit.global_phase)
+        for item in self.circuit.data:
+            name = item.operation.name
+            held = [place[q] for q in qubits_of(self.circuit, item) if q in place]
+            if name == "barrier" and held:
+                compact.barrier(held)
+            elif len(held) == len(item.qubits):
+                compact.append(item.operation, held)
+        return compact
+
+
+def names_of(circuit: QuantumCircuit) -> frozenset[str]:
+    """Names and labels of all instructions."""
+    return frozenset(
+        name
+        for item in circuit.data
+        for name in (item.operation.name, getattr(item.operation, "label", None))
+        if name is not None
+    )
+
+
+def physical_circuit(
+    given: QuantumCircuit,
+    placed: QuantumCircuit | None = None,
+    *,
+    native: frozenset[str] | None = None,
+) -> PhysicalCircuit:
+    """A circuit as it stands on a device, or on none.
+
+    Args:
+        given: By the user; transpiled if and only if ``given.layout`` is not None.
+        placed: The same, transpiled by us; None runs the given one.
+        native: Names of gates that stay whole; None is exact simulation.
+
+    Raises:
+        CircuitError: If a gate follows a measurement of its qubit.
+    """
+    circuit = given if placed is None else placed
+    bare, measured = without_measurements(circuit)
+    layout = circuit.layout
+    if layout is None:
+        places = tuple(range(given.num_qubits))
+    else:
+        places = tuple(layout.final_index_layout(filter_ancillas=True))
+    return PhysicalCircuit(
+        given=given,
+        circuit=bare,
+        virtual_qubits=places,
+        measured=measured if without_measurements(given)[1] else {},
+        on_device=layout is not None,
+        native=native,
+    )
+
+
+def check_width(physical: PhysicalCircuit, what: str, num_qubits: int) -> bool:
+    """Whether something on so many qubits names virtual qubits, to which the layout applies.
+
+    Args:
+        physical: The circuit.
+        what: Is named in the error.
+        num_qubits: On which it acts.
+
+    Raises:
+        ArgumentError: If it has the width of neither the virtual nor the physical circuit.
+    """
+    if physical.is_isa and num_qubits == physical.circuit.num_qubits:
+        return False
+    if num_qubits == len(physical.virtual_qubits):
+        return True
+    virtual = len(physical.virtual_qubits)
+    has = (
+        f"was transpiled from {virtual} qubits to the {physical.circuit.num_qubits} of a device"
+        if physical.is_isa
+        else f"has {virtual}"
+    )
+    raise ArgumentError(f"{what} acts on {num_qubits} qubits, but the circuit {has}.")

@@ -1,0 +1,154 @@
+"""Readouts of physical circuits: from the qubits that a user names to those that are simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from qiskit.quantum_info import PauliList, SparsePauliOp
+
+from hybridopt.circuits.physical import PhysicalCircuit, check_width
+from hybridopt.errors import ArgumentError
+from hybridopt.execution.readout import Expectations, Probabilities, Readout
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedReadout:
+    """A readout of a physical circuit, and the qubits that a simulation needs for it.
+
+    Attributes:
+        readout: In qubits of the program that is lowered on ``qubits``.
+        qubits: Of the physical circuit, ascending.
+    """
+
+    readout: Readout
+    qubits: tuple[int, ...]
+
+
+def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool) -> PlacedReadout:
+    """A readout as the user gave it, on the qubits that a simulation holds.
+
+    Observables of a transpiled circuit act on its virtual qubits, to which the layout is
+    applied, or on all qubits of the device. `Probabilities` without qubits reads the virtual
+    qubits in their order, with qubits those of the device.
+
+    An idle qubit is in state 0. Without noise, what is read of it needs no simulation; with noise
+    it is simulated, as its readout goes wrong too.
+
+    Args:
+        physical: The circuit.
+        readout: As given.
+        sampled: Whether shots are drawn.
+
+    Raises:
+        ArgumentError: If an observable has the width of neither the virtual nor the physical
+            circuit, or a qubit is not there.
+    """
+    if not physical.on_device:
+        _check_virtual(physical, readout)
+        return PlacedReadout(readout, tuple(range(physical.circuit.num_qubits)))
+    if isinstance(readout, Probabilities):
+        named = _named_qubits(physical, readout)
+        return place_probabilities(physical, named, readout.given)
+    wide = tuple(
+        _on_device(physical, place, observable)
+        for place, observable in enumerate(readout.observables)
+    )
+    qubits = physical.qubits_for(_reads(physical, wide, sampled=sampled))
+    return PlacedReadout(
+        replace(readout, observables=tuple(_restricted(one, qubits) for one in wide)), qubits
+    )
+
+
+def _check_virtual(physical: PhysicalCircuit, readout: Readout) -> None:
+    if isinstance(readout, Expectations):
+        for place, observable in enumerate(readout.observables):
+            check_width(physical, f"Observable {place}", observable.num_qubits)
+
+
+def place_probabilities(
+    physical: PhysicalCircuit,
+    qubits: Sequence[int],
+    given: Sequence[tuple[int, int]] = (),
+) -> PlacedReadout:
+    """Probabilities of qubits of the physical circuit.
+
+    Args:
+        physical: The circuit.
+        qubits: Of ``physical.circuit``, the first the least significant bit.
+        given: Post-selection, pairs (qubit as the user counts it, 0 or 1).
+
+    Raises:
+        ArgumentError: If a qubit is not there.
+    """
+    conditions = [(_physical_qubit(physical, qubit), value) for qubit, value in given]
+    named = [*qubits, *(qubit for qubit, _ in conditions)]
+    _check_qubits(named, physical.circuit.num_qubits)
+    held = physical.qubits_for(named)
+    place = {qubit: number for number, qubit in enumerate(held)}
+    readout = Probabilities(
+        tuple(place[qubit] for qubit in qubits),
+        tuple((place[qubit], value) for qubit, value in conditions),
+    )
+    return PlacedReadout(readout, held)
+
+
+def _named_qubits(physical: PhysicalCircuit, readout: Probabilities) -> Sequence[int]:
+    if readout.qubits is not None:
+        return [_physical_qubit(physical, qubit) for qubit in readout.qubits]
+    if physical.takes_device_observables:
+        return range(physical.circuit.num_qubits)
+    return physical.virtual_qubits
+
+
+def _physical_qubit(physical: PhysicalCircuit, qubit: int) -> int:
+    """A transpiled circuit has qubits of the device; those of others are placed."""
+    if physical.is_isa:
+        return qubit
+    _check_qubits([qubit], len(physical.virtual_qubits))
+    return physical.virtual_qubits[qubit]
+
+
+def _check_qubits(qubits: Sequence[int], num_qubits: int) -> None:
+    for qubit in qubits:
+        if not 0 <= qubit < num_qubits:
+            raise ArgumentError(
+                f"Probabilities of qubit {qubit} were asked for, but the circuit has qubits 0 "
+                f"to {num_qubits - 1}."
+            )
+
+
+def _on_device(physical: PhysicalCircuit, place: int, observable: SparsePauliOp) -> SparsePauliOp:
+    if check_width(physical, f"Observable {place}", observable.num_qubits):
+        layout = list(physical.virtual_qubits)
+        return observable.apply_layout(layout, physical.circuit.num_qubits)
+    return observable
+
+
+def _reads(
+    physical: PhysicalCircuit, observables: Sequence[SparsePauliOp], *, sampled: bool
+) -> set[int]:
+    """Qubits that must be simulated because they are read."""
+    reads: set[int] = set()
+    for observable in observables:
+        x, z = observable.paulis.x, observable.paulis.z
+        if physical.native is not None:
+            reads.update(np.flatnonzero((x | z).any(axis=0)).tolist())
+        elif sampled:  # X and Y of an idle qubit are a coin; Z is certain
+            reads.update(np.flatnonzero(x.any(axis=0)).tolist())
+    return reads
+
+
+def _restricted(observable: SparsePauliOp, qubits: tuple[int, ...]) -> SparsePauliOp:
+    """The same expectation value on some qubits, if all others are in state 0."""
+    if len(qubits) == observable.num_qubits:
+        return observable
+    kept = np.array(qubits)
+    idle = np.setdiff1d(np.arange(observable.num_qubits), kept)
+    z, x = observable.paulis.z, observable.paulis.x
+    stays = ~x[:, idle].any(axis=1)  # X and Y have expectation value 0 in state 0
+    if not stays.any():
+        return SparsePauliOp("I" * len(kept), 0)
+    paulis = PauliList.from_symplectic(z[stays][:, kept], x[stays][:, kept])
+    return SparsePauliOp(paulis, observable.coeffs[stays])

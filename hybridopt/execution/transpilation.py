@@ -1,0 +1,111 @@
+"""Circuits in the gates of a noise model, or on the qubits of a device, by Qiskit's transpiler."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Clbit, Instruction
+from qiskit.exceptions import QiskitError
+from qiskit.providers import BackendV2
+from qiskit.transpiler import PassManager, generate_preset_pass_manager
+from qiskit.transpiler.passes import Optimize1qGatesDecomposition
+
+from hybridopt.errors import CircuitError
+
+
+@dataclass(frozen=True)
+class PlacementOptions:
+    """How circuits are placed on a device.
+
+    Attributes:
+        layout: Device qubit of each circuit qubit; None lets the transpiler choose.
+        optimization_level: Of the transpiler, 0 to 3.
+        seed_transpiler: Of the transpiler; the same circuit always stands on the same qubits.
+    """
+
+    layout: tuple[int, ...] | None = None
+    optimization_level: int = 1
+    seed_transpiler: int = 0
+
+
+def place_on_device(
+    circuit: QuantumCircuit, device: BackendV2, options: PlacementOptions
+) -> QuantumCircuit:
+    """The parameterized circuit, transpiled once by the preset pass manager of Qiskit.
+
+    A circuit without measurements is placed as if all its qubits were measured at the end, as
+    they will be; the measurements are taken out again by whoever runs it.
+
+    Raises:
+        CircuitError: If it cannot be written in the gates of the device.
+    """
+    measured = circuit
+    if not any(item.operation.name == "measure" for item in circuit.data):
+        measured = circuit.copy()
+        bits = [Clbit() for _ in circuit.qubits]
+        measured.add_bits(bits)
+        measured.barrier()
+        measured.measure(circuit.qubits, bits)
+    manager = generate_preset_pass_manager(
+        optimization_level=options.optimization_level,
+        backend=device,
+        initial_layout=None if options.layout is None else list(options.layout),
+        seed_transpiler=options.seed_transpiler,
+    )
+    try:
+        return manager.run(measured)
+    except QiskitError as error:
+        raise _cannot_be_written(str(device.name), error) from error
+
+
+def write_in_basis(circuit: QuantumCircuit, basis: Collection[str], name: str) -> QuantumCircuit:
+    """The same circuit on the same qubits, in the gates of a noise model.
+
+    Raises:
+        CircuitError: If it cannot be written in them.
+    """
+    try:
+        return transpile(circuit, basis_gates=sorted(basis), optimization_level=0)
+    except QiskitError as error:
+        raise _cannot_be_written(name, error) from error
+
+
+def basis_change_for(
+    letter: str, qubit: int, device: BackendV2 | None, basis: Collection[str], name: str
+) -> tuple[Instruction, ...]:
+    """Gates of one qubit after which a measurement in Z is one in X or Y.
+
+    They are written as Qiskit's `BackendEstimatorV2` writes them: on their own, so that the
+    circuit before them is the same in every basis.
+
+    Raises:
+        CircuitError: If they cannot be written in the gates of the device, or of the basis.
+    """
+    circuit = QuantumCircuit(1 if device is None else device.num_qubits)
+    place = 0 if device is None else qubit
+    if letter == "Y":
+        circuit.sdg(place)
+    circuit.h(place)
+    if device is None:
+        return tuple(item.operation for item in write_in_basis(circuit, basis, name).data)
+    try:
+        manager = PassManager([Optimize1qGatesDecomposition(target=device.target)])
+        done = manager.run(circuit)
+    except QiskitError as error:
+        raise _cannot_be_written(name, error) from error
+    gates = tuple(item.operation for item in done.data)
+    if all(device.target.instruction_supported(gate.name, (place,)) for gate in gates):
+        return gates
+    missing = next(
+        gate.name for gate in gates if not device.target.instruction_supported(gate.name, (place,))
+    )
+    raise _cannot_be_written(name, f"qubit {place} has no `{missing}`")
+
+
+def _cannot_be_written(name: str, error: object) -> CircuitError:
+    return CircuitError(
+        f"The circuit cannot be written in the gates of {name}: {error}. Use noise "
+        "on a set of gates in which every circuit can be written, such as rz, sx, x and cx."
+    )
