@@ -94,12 +94,15 @@ class PhysicalCircuit:
         weights = [parameter for parameter in weight_parameters if parameter in present]
         if self.native is None:
             return lower(compact, inputs, weights)
+        lost = frozenset[str]()
+        if not self.on_device:  # a device's transpiler may merge gates, as it would for hardware
+            lost = names_of(self.given) - names_of(compact) - {"measure"}
         return lower_whole(
             compact,
             inputs,
             native=self.native,
             device_qubits=qubits,
-            lost=names_of(self.given) - names_of(compact),
+            lost=lost,
         )
 
     def on(self, qubits: tuple[int, ...]) -> QuantumCircuit:

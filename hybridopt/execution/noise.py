@@ -10,13 +10,12 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction
 from qiskit.providers import BackendV2
-from qiskit.quantum_info import SuperOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
 from hybridopt.circuits.circuit_program import CircuitProgram, FixedGate, NativeGate
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
-from hybridopt.execution.noise_of_qubits import device_noise, model_noise
+from hybridopt.execution.noise_of_qubits import device_noise, gates_of, model_noise
 from hybridopt.execution.transpilation import (
     PlacementOptions,
     basis_change_for,
@@ -42,7 +41,6 @@ class Noise:
     model: NoiseModel | None
     device: BackendV2 | None = None
     options: PlacementOptions = field(default_factory=PlacementOptions)
-    _models: dict[Qubits, NoiseModel] = field(init=False, default_factory=dict, repr=False)
     _changes: dict[tuple[int, str], tuple[Instruction, ...]] = field(
         init=False, default_factory=dict, repr=False
     )
@@ -83,15 +81,18 @@ class Noise:
             self._changes[qubit, letter] = gates
         return self._changes[qubit, letter]
 
-    def on(self, qubits: Qubits) -> NoiseModel:
-        """The noise of some device qubits, which the model counts from 0."""
-        if qubits not in self._models:
-            if self.model is not None:
-                self._models[qubits] = model_noise(self.model, qubits)
-            else:
-                assert self.device is not None
-                self._models[qubits] = device_noise(self.device.target, qubits)
-        return self._models[qubits]
+    def of(self, circuits: Sequence[QuantumCircuit], qubits: Qubits) -> NoiseModel:
+        """The noise of the gates and the readout of some circuits.
+
+        Args:
+            circuits: On the same qubits, without measurements.
+            qubits: Device qubit of each of their qubits, which the model counts from 0.
+        """
+        gates = gates_of(circuits)
+        if self.model is not None:
+            return model_noise(self.model, qubits, gates)
+        assert self.device is not None
+        return device_noise(self.device.target, qubits, gates)
 
     def check_isa(self, circuit: QuantumCircuit) -> None:
         """Refuse a transpiled circuit that the device cannot run as it is.
@@ -134,9 +135,7 @@ class Noise:
             self._check_width(program.num_qubits)
             if self.device is not None:  # its gates are those that circuits are rewritten in
                 return
-            noisy = self._noisy_gates()
-        else:
-            noisy = frozenset(self.on(program.device_qubits).noise_instructions)
+        noisy = self._noisy_gates()
         for name in sorted(noisy & program.rewritten):
             raise UnsupportedError(
                 f"The noise model has errors for `{name}`, but that gate of the circuit is "
@@ -204,10 +203,13 @@ class Noise:
         return {"model": self.model, "device": self.device, "options": self.options}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state, _models={}, _changes={})
+        self.__dict__.update(state, _changes={})
 
     def _noisy_gates(self) -> frozenset[str]:
-        return frozenset() if self.model is None else frozenset(self.model.noise_instructions)
+        if self.model is not None:
+            return frozenset(self.model.noise_instructions)
+        assert self.device is not None
+        return frozenset(self.device.operation_names)
 
     def _check_width(self, num_qubits: int) -> None:
         if self.device is None:
@@ -223,20 +225,6 @@ class Noise:
                 f"`layout` of the executor has {len(layout)} device qubits, but the circuit has "
                 f"{num_qubits} qubits. Give one device qubit per circuit qubit."
             )
-
-
-def add_errors_of_measurement(
-    circuit: QuantumCircuit, model: NoiseModel, qubits: Iterable[int]
-) -> None:
-    """Append what the model does to qubits before they are measured.
-
-    Aer applies the errors of ``measure`` where it measures, not where it saves probabilities.
-    """
-    local = model._local_quantum_errors.get("measure", {})
-    for qubit in qubits:
-        error = local.get((qubit,), model._default_quantum_errors.get("measure"))
-        if error is not None:
-            circuit.append(SuperOp(error).to_instruction(), [qubit])
 
 
 def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]) -> Distribution:

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction
 from qiskit.transpiler import Target
 from qiskit_aer.noise import LocalNoisePass, NoiseModel
 
+from hybridopt.circuits.measurements import qubits_of
 from hybridopt.errors import UnsupportedError
 
+Gates = frozenset[tuple[str, tuple[int, ...]]]
 
-def device_noise(target: Target, qubits: tuple[int, ...]) -> NoiseModel:
-    """The model that Aer makes of a device, for a few of its qubits.
+
+def gates_of(circuits: Iterable[QuantumCircuit]) -> Gates:
+    """Names and labels of the gates of some circuits, each with its qubits."""
+    return frozenset(
+        (name, qubits_of(circuit, item))
+        for circuit in circuits
+        for item in circuit.data
+        for name in (item.operation.name, item.operation.label)
+        if name is not None
+    )
+
+
+def device_noise(target: Target, qubits: tuple[int, ...], gates: Gates) -> NoiseModel:
+    """The model that Aer makes of a device, for a few of its qubits and gates.
 
     The errors are those of the model of the whole device, which takes seconds for a hundred qubits.
 
     Args:
         target: Of the device.
         qubits: Device qubits, which are 0, 1, ... in the model.
+        gates: That are needed besides measurements, on qubits as the model counts them.
     """
     part = Target(
         num_qubits=len(qubits),
@@ -39,6 +55,11 @@ def device_noise(target: Target, qubits: tuple[int, ...]) -> NoiseModel:
             for where, value in target[name].items()
             if where is not None and place.keys() >= set(where)
         }
+        properties = {
+            where: value
+            for where, value in properties.items()
+            if name == "measure" or (name, where) in gates
+        }
         if properties:
             part.add_instruction(operation, properties, name=name)
     with warnings.catch_warnings():  # a device without relaxation times: told by Aer each time
@@ -46,20 +67,29 @@ def device_noise(target: Target, qubits: tuple[int, ...]) -> NoiseModel:
         return NoiseModel.from_backend(_Part(part))
 
 
-def model_noise(model: NoiseModel, qubits: tuple[int, ...]) -> NoiseModel:
-    """A noise model for some of its qubits, which it then counts from 0.
+def model_noise(model: NoiseModel, qubits: tuple[int, ...], gates: Gates) -> NoiseModel:
+    """A noise model for some of its qubits and gates; the qubits are then counted from 0.
+
+    Args:
+        model: Of all qubits.
+        qubits: Which are 0, 1, ... in the result.
+        gates: That are needed besides measurements, on qubits as the result counts them. Handing a
+            model over takes Aer longer than simulating a few qubits with it.
 
     Raises:
         UnsupportedError: If it has a custom noise pass that cannot be told other qubits.
     """
     place = {qubit: number for number, qubit in enumerate(qubits)}
     part = NoiseModel(basis_gates=model.basis_gates)
+    names = {name for name, _ in gates} | {"measure"}
     for name, error in model._default_quantum_errors.items():
-        part.add_all_qubit_quantum_error(error, name)
+        if name in names:
+            part.add_all_qubit_quantum_error(error, name)
     for name, errors in model._local_quantum_errors.items():
         for where, error in errors.items():
-            if place.keys() >= set(where):
-                part.add_quantum_error(error, name, [place[q] for q in where], warnings=False)
+            held = tuple(place.get(qubit, -1) for qubit in where)
+            if (name, held) in gates or (name == "measure" and -1 not in held):
+                part.add_quantum_error(error, name, list(held), warnings=False)
     if model._default_readout_error is not None:
         part.add_all_qubit_readout_error(model._default_readout_error)
     for where, error in model._local_readout_errors.items():

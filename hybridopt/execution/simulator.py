@@ -83,7 +83,10 @@ class Simulator:
         if any(load.binds for load in loads):
             options["parameter_binds"] = [dict(load.binds or {}) for load in loads]
             options.setdefault("runtime_parameter_bind_enable", True)
-        result = self._aer().run(circuits, **options).result()
+        try:
+            result = self._aer().run(circuits, **options).result()
+        except RuntimeError as error:  # of Aer's own, such as a failed decomposition of Kraus maps
+            raise ExecutionError(f"Aer could not run the circuits: {error}") from error
         if not result.success:
             raise ExecutionError(f"Aer could not run the circuits: {result.status}")
         runs = sum(load.runs for load in loads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
@@ -16,13 +16,15 @@ from qiskit_aer.noise import NoiseModel
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.kept_gates import KEPT_GATES
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
+from hybridopt.execution.channels import add_errors_of_measurement, with_channels
 from hybridopt.execution.measuring import into_basis, save_settings
-from hybridopt.execution.noise import Noise, add_errors_of_measurement
+from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Setting
 from hybridopt.execution.transpilation import write_in_basis
 
 NOT_STANDARD = frozenset({"diagonal", "mcphase", "mcx", "pauli", "unitary"})
-NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz"})  # in a table of angles, without a word
+# Gates whose angles Aer does not bind in a table (0.18.2), some of them without a word.
+NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz", "cu1", "cu3"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +45,14 @@ class Translated:
     noise_model: NoiseModel | None = None
     device_qubits: tuple[int, ...] = ()
 
+    @cached_property
     def saving(self) -> tuple[QuantumCircuit, list[str]]:
         """The circuit with instructions that save probabilities, and their labels."""
-        circuit = self.circuit.copy()
         placed = [Setting(s.basis, self.places_of(s)) for s in self.settings]
-        if self.noise_model is not None:  # of one setting, in Z
+        if self.noise_model is None:
+            circuit = self.circuit.copy()
+        else:  # of one setting, in Z
+            circuit = with_channels(self.circuit, self.noise_model)
             add_errors_of_measurement(circuit, self.noise_model, placed[0].qubits)
         return circuit, save_settings(circuit, placed, ())
 
@@ -125,19 +130,14 @@ class WithNoise:
             qubits = physical.qubits_for(places)
             circuit = physical.on(qubits)
             places = tuple(qubits.index(qubit) for qubit in places)
-        model = self._noise.on(qubits)
         self._noise.check_readout(
             qubits[places[qubit]] for setting in settings for qubit in setting.qubits
         )
+        rotated = [self._rotated(circuit, setting, places, qubits) for setting in settings]
+        model = self._noise.of(rotated, qubits)
         return [
-            Translated(
-                self._rotated(circuit, setting, places, qubits),
-                (Setting((), setting.qubits),),
-                places,
-                model,
-                qubits,
-            )
-            for setting in settings
+            Translated(one, (Setting((), setting.qubits),), places, model, qubits)
+            for one, setting in zip(rotated, settings, strict=True)
         ]
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:

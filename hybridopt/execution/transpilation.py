@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from qiskit import QuantumCircuit, transpile
+from qiskit import QuantumCircuit
 from qiskit.circuit import Clbit, Instruction
 from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2
@@ -66,8 +66,10 @@ def write_in_basis(circuit: QuantumCircuit, basis: Collection[str], name: str) -
     Raises:
         CircuitError: If it cannot be written in them.
     """
+    manager = generate_preset_pass_manager(0, basis_gates=sorted(basis))
+    manager.scheduling = None  # delays keep their units: each is told its own relaxation
     try:
-        return transpile(circuit, basis_gates=sorted(basis), optimization_level=0)
+        return manager.run(circuit)
     except QiskitError as error:
         raise _cannot_be_written(name, error) from error
 

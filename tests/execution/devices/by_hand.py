@@ -1,0 +1,154 @@
+"""Noisy circuits assembled by hand and run as density matrices of Aer on the whole device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit_aer import AerSimulator
+
+from tests.execution.devices.circuits import CIRCUITS, OBSERVABLES, VALUES, W, X
+from tests.execution.devices.sources import Source, source
+
+STEP = 1e-4  # of central differences: their error is about STEP^2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where a circuit stands.
+
+    Attributes:
+        source: Name of the noise.
+        placement: ``"virtual"``, or the number of a layout.
+        circuit: Name of the circuit.
+    """
+
+    source: str
+    placement: str | int
+    circuit: str
+
+    def __str__(self) -> str:
+        return f"{self.source}-{self.placement}-{self.circuit}"
+
+    @property
+    def noise(self) -> Source:
+        """The source of noise."""
+        return source(self.source)
+
+    @property
+    def virtual(self) -> QuantumCircuit:
+        """The circuit before it is transpiled."""
+        return CIRCUITS[self.circuit]()
+
+    @property
+    def layout(self) -> tuple[int, ...] | None:
+        """Given to the transpiler."""
+        return None if self.placement == "virtual" else self.noise.layouts[int(self.placement)]
+
+    def given(self, *, measured: bool = False) -> QuantumCircuit:
+        """What hybridopt is given: the virtual circuit, or one that was transpiled."""
+        return _given(self, measured)
+
+
+@cache
+def _given(cell: Cell, measured: bool) -> QuantumCircuit:
+    circuit = cell.virtual.measure_all(inplace=False) if measured else cell.virtual
+    if cell.placement == "virtual":
+        return circuit
+    return cell.noise.transpiled(circuit, cell.layout, seed=int(cell.placement))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Values at the base angles, and their derivatives."""
+
+    values: np.ndarray  # observables
+    slopes: np.ndarray  # (observables, x w0 w1)
+    probabilities: np.ndarray  # of all qubits of the virtual circuit
+
+
+@cache
+def reference(cell: Cell) -> Reference:
+    """Shared between the cells of all consumers."""
+    placed = _as_qiskit_places_it(cell, measured=False)
+    labels = OBSERVABLES[cell.circuit]
+    points = [dict(VALUES)]
+    for parameter in (X, *W):
+        points += [{**VALUES, parameter: VALUES[parameter] + sign * STEP} for sign in (1, -1)]
+    jobs = [(point, label) for point in points for label in labels]
+    tables = _run(cell, placed, [(p, _letters(label)) for p, label in jobs])
+    values = np.array([_parity(table) for table in tables]).reshape(len(points), len(labels))
+    sampled = _as_qiskit_places_it(cell, measured=True)
+    every = tuple((qubit, "Z") for qubit in range(cell.virtual.num_qubits))
+    (probabilities,) = _run(cell, sampled, [(VALUES, every)])
+    return Reference(values[0], ((values[1::2] - values[2::2]) / (2 * STEP)).T, probabilities)
+
+
+def _as_qiskit_places_it(cell: Cell, *, measured: bool) -> QuantumCircuit:
+    if cell.placement != "virtual":
+        placed = cell.given(measured=measured)
+    else:
+        placed = cell.noise.transpiled(cell.virtual.measure_all(inplace=False))
+    bare = placed.copy_empty_like()
+    bare.data = [item for item in placed.data if item.operation.name != "measure"]
+    return bare
+
+
+def _letters(label: str) -> tuple[tuple[int, str], ...]:
+    return tuple((k, letter) for k, letter in enumerate(reversed(label)) if letter != "I")
+
+
+def _run(
+    cell: Cell,
+    placed: QuantumCircuit,
+    jobs: Sequence[tuple[Mapping[Parameter, float], Sequence[tuple[int, str]]]],
+) -> list[np.ndarray]:
+    """Probabilities of what the readout reports, of the named qubits in the named bases."""
+    layout = placed.layout
+    places = list(range(placed.num_qubits))
+    if layout is not None:
+        places = layout.final_index_layout(filter_ancillas=True)
+    circuits, used, names = [], set(places), set()
+    for values, letters in jobs:
+        circuit = placed.assign_parameters(values, strict=False)
+        for qubit, letter in letters:
+            if letter != "Z":
+                change = cell.noise.basis_change(letter, places[qubit], placed.num_qubits)
+                circuit.compose(change, inplace=True)
+        circuit.save_probabilities([places[qubit] for qubit, _ in letters])
+        circuits.append(circuit)
+        for item in circuit.data:
+            if item.operation.name not in {"barrier", "save_probabilities"}:
+                names.add(item.operation.name)
+                used.update(circuit.find_bit(qubit).index for qubit in item.qubits)
+    simulator = AerSimulator(
+        method="density_matrix",
+        noise_model=cell.noise.model_of(used, names),
+        # else errors of gates that nothing is read of are left out, whose trace is 1 to 1e-9 only
+        enable_truncation=cell.virtual.num_qubits < placed.num_qubits,
+    )
+    result = simulator.run(circuits).result()
+    assert result.success
+    return [
+        _misread(
+            cell.noise, np.asarray(result.data(number)["probabilities"]),
+            [places[qubit] for qubit, _ in letters],
+        )
+        for number, (_, letters) in enumerate(jobs)
+    ]  # fmt: skip
+
+
+def _misread(noise: Source, probabilities: np.ndarray, qubits: Sequence[int]) -> np.ndarray:
+    whole = np.ones((1, 1))
+    for qubit in qubits:  # the first is the least significant
+        whole = np.kron(noise.confusion(qubit), whole)
+    return whole.T @ probabilities
+
+
+def _parity(probabilities: np.ndarray) -> float:
+    signs = np.array([(-1) ** k.bit_count() for k in range(len(probabilities))])
+    return float(signs @ probabilities)
