@@ -19,6 +19,7 @@ from hybridopt.circuits.openqasm import read_openqasm
 from hybridopt.errors import ArgumentTypeError, CircuitError, UnknownNameError
 
 SUFFIX = ".qasm"
+QPY_MAGIC = b"QISKIT"
 
 
 class LoadedCircuit(NamedTuple):
@@ -151,14 +152,26 @@ def _known_name(name: str) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        content = path.read_bytes()
+        if content.startswith(QPY_MAGIC):
+            raise _holds_qpy(path)
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error
     except FileNotFoundError as error:
         hint = f" The gallery has it by the name {path.stem!r}." if _is_gallery(path) else ""
         raise CircuitError(f"There is no file {path}.{hint}") from error
+    except CircuitError:
+        raise
     except (OSError, ValueError) as error:
         raise CircuitError(f"Cannot read {path}: {error}.") from error
+
+
+def _holds_qpy(path: Path) -> CircuitError:
+    return CircuitError(
+        f"{path} holds circuits as QPY, not OpenQASM 3. Read it by `qiskit.qpy.load`, and give the "
+        "circuit to CircuitLayer."
+    )
 
 
 def _is_gallery(path: Path) -> bool:

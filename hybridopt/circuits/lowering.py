@@ -242,6 +242,21 @@ def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
     return flat
 
 
+def refuse_stretches(circuit: QuantumCircuit) -> None:
+    """Refuse delays of unknown duration, which matter where there is noise.
+
+    Raises:
+        CircuitError: With the qubit.
+    """
+    for item in circuit.data:
+        if isinstance(item.operation, Delay) and _is_stretch(item.operation):
+            qubit = circuit.find_bit(item.qubits[0]).index
+            raise CircuitError(
+                f"The `delay` on qubit {qubit} has a stretch as its duration, which is known only "
+                "once the circuit is scheduled. Give it a number, or simulate without noise."
+            )
+
+
 def _all_parts(circuit: QuantumCircuit, keeping: _Keeping, rewritten: set[str]) -> Iterator[Part]:
     index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     for item in circuit.data:
@@ -259,12 +274,7 @@ def _parts(
 ) -> Iterator[Part]:
     """Fixed gates and rotations, from the outermost definition inwards."""
     if isinstance(gate, Delay) and _is_stretch(gate):
-        if keeping.keeps_labels:  # with noise, how long it takes matters
-            raise CircuitError(
-                f"The `delay` on qubit {qubits[0]} has a stretch as its duration, which is known "
-                "only once the circuit is scheduled. Give it a number, or simulate without noise."
-            )
-        return
+        return  # without noise; `refuse_stretches` has seen it before a noisy run
     label = getattr(gate, "label", None)
     if label is not None and not keeping.keeps_labels:
         rewritten.add(label)  # it does not reach the simulator
@@ -424,6 +434,8 @@ def _definition_or_refusal(
 
 
 def _where(gate: Operation, qubits: tuple[int, ...]) -> str:
+    if not qubits:
+        return f"Instruction `{gate.name}`"
     plural = "s" if len(qubits) > 1 else ""
     return f"Instruction `{gate.name}` on qubit{plural} {', '.join(map(str, qubits))}"
 

@@ -20,10 +20,13 @@ from qiskit_aer.noise.errors.base_quantum_error import QuantumChannelInstruction
 
 from hybridopt.circuits.measurements import qubits_of
 
+_IDENTITY = np.eye(4, dtype=np.complex128)
 SMALLEST_PROBABILITY = 1e-10  # of a term of an error that Aer (0.18.2) does not leave out
 
 
-def with_channels(circuit: QuantumCircuit, model: NoiseModel) -> QuantumCircuit:
+def with_channels(
+    circuit: QuantumCircuit, model: NoiseModel, channels: dict[int, Instruction]
+) -> QuantumCircuit:
     """The circuit with the errors of its gates as instructions, for density matrices.
 
     They are the maps that Aer itself would put behind each gate, but they are handed over once per
@@ -32,11 +35,12 @@ def with_channels(circuit: QuantumCircuit, model: NoiseModel) -> QuantumCircuit:
     Args:
         circuit: Without measurements.
         model: Counts qubits as the circuit does.
+        channels: Maps that were made of errors of this model before, by identity; new ones are
+            added.
     """
     for noise_pass in model._custom_noise_passes:  # relaxation during delays
         circuit = noise_pass(circuit)
     noisy = circuit.copy_empty_like()
-    channels: dict[int, Instruction] = {}
     for item in circuit.data:
         operation = item.operation
         if isinstance(operation, QuantumChannelInstruction):
@@ -70,35 +74,29 @@ def channel(error: QuantumError) -> Instruction:
     As Kraus operators, into which Qiskit writes a `SuperOp`, it would be exact to 1e-8 only. Terms
     that Aer leaves out of a noise model are left out here, too.
     """
-    size = 4**error.num_qubits
-    local = np.zeros((size, size), dtype=np.complex128)  # bra and ket of a qubit side by side
-    whole = np.zeros_like(local)
+    count = error.num_qubits
+    local = np.zeros((4,) * (2 * count), dtype=np.complex128)  # rows and columns, qubit by qubit
+    whole = np.zeros((4**count, 4**count), dtype=np.complex128)
     for circuit, probability in zip(error.circuits, error.probabilities, strict=True):
         if probability <= SMALLEST_PROBABILITY:
             continue
-        factors = _factors(circuit)
-        if factors is None:
-            whole += probability * SuperOp(circuit).data
+        factors = [_IDENTITY] * count
+        for item in circuit.data:
+            operation = item.operation
+            if operation.name == "pauli":
+                letters = reversed(operation.params[0])  # the rightmost on the first qubit
+                maps = [_pauli_map(letter) for letter in letters]
+            elif operation.num_qubits == 1:
+                maps = [SuperOp(operation).data if operation.params else _plain_map(operation.name)]
+            else:
+                whole += probability * SuperOp(circuit).data
+                break
+            for qubit, one in zip(item.qubits, maps, strict=True):
+                place = circuit.find_bit(qubit).index
+                factors[place] = one @ factors[place]
         else:
-            local += probability * reduce(np.kron, reversed(factors))
-    return Instruction("superop", error.num_qubits, 0, [whole + _bras_first(local)])
-
-
-def _factors(circuit: QuantumCircuit) -> list[Complex128[np.ndarray, "4 4"]] | None:
-    """The map of each qubit, if the circuit has no gates that join qubits."""
-    factors = [np.eye(4, dtype=np.complex128) for _ in circuit.qubits]
-    for item in circuit.data:
-        operation, qubits = item.operation, qubits_of(circuit, item)
-        if operation.name == "pauli":
-            letters = reversed(operation.params[0])  # the rightmost on the first qubit
-            maps = [_pauli_map(letter) for letter in letters]
-        elif operation.num_qubits == 1:
-            maps = [SuperOp(operation).data if operation.params else _plain_map(operation.name)]
-        else:
-            return None
-        for qubit, one in zip(qubits, maps, strict=True):
-            factors[qubit] = one @ factors[qubit]
-    return factors
+            local += probability * reduce(np.multiply.outer, reversed(factors))
+    return Instruction("superop", count, 0, [whole + _bras_first(local)])
 
 
 @cache
@@ -112,12 +110,13 @@ def _plain_map(name: str) -> Complex128[np.ndarray, "4 4"]:
     return np.asarray(SuperOp(operation).data)
 
 
-def _bras_first(local: Complex128[np.ndarray, "n n"]) -> Complex128[np.ndarray, "n n"]:
-    """From (bra, ket) of each qubit to all bras, then all kets, as a SuperOp has them."""
-    count = (len(local).bit_length() - 1) // 2
-    rows = [*range(0, 2 * count, 2), *range(1, 2 * count, 2)]
-    axes = [*rows, *(2 * count + axis for axis in rows)]
-    return local.reshape([2] * (4 * count)).transpose(axes).reshape(local.shape)
+def _bras_first(local: Complex128[np.ndarray, "*qubits"]) -> Complex128[np.ndarray, "n n"]:
+    """From rows and columns of each qubit to a SuperOp: all bras, then all kets, in each."""
+    count = local.ndim // 2
+    rows = [*range(0, 4 * count, 4), *range(1, 4 * count, 4)]
+    axes = [*rows, *(axis + 2 for axis in rows)]
+    size = 4**count
+    return local.reshape([2] * (4 * count)).transpose(axes).reshape(size, size)
 
 
 def _error_of(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from qiskit import QuantumCircuit
 
 from hybridopt.circuits.circuit_program import CircuitProgram
-from hybridopt.circuits.lowering import without_boxes
+from hybridopt.circuits.lowering import refuse_stretches, without_boxes
+from hybridopt.circuits.measurements import qubits_of
 from hybridopt.circuits.memory import MemoryProgram
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import Program
@@ -98,13 +100,30 @@ class Strategies:
         count = len(job.shared) * len(job.rows) * settings
         sampling = "exact" if self.shots is None else f"{self.shots} shots a setting"
         sampling = "1 shot a setting" if self.shots == 1 else sampling
-        noise = "" if self.noise is None else f", noise of {self.noise}"
+        noise = "" if self.noise is None else f", noise of {self.noise}{self._where(job, method)}"
         return (
             f"{count} {'setting' if count == 1 else 'settings'} of "
             f"{_qubits(job.program.num_qubits)} on Aer {method} ({self.device}, "
             f"{self.precision} precision), {sampling}{noise}. Strategy {strategy.name}: "
             f"{strategy.explain(job)}. Why: {reason}."
         )
+
+    def _where(self, job: Job, method: str) -> str:
+        """On which device qubits the circuit stands, and its gates between two of them."""
+        settings = job.readout.settings(job.program)
+        if not isinstance(job.program, CircuitProgram) or not settings:
+            return ""
+        placed = self._template(method).of(job.program, settings)[0]
+        counts = Counter(
+            f"{item.operation.name} on {'-'.join(str(placed.device_qubits[q]) for q in qubits)}"
+            for item in placed.circuit.data
+            for qubits in [qubits_of(placed.circuit, item)]
+            if len(qubits) == 2 and item.operation.name != "barrier"
+        )
+        every = ", ".join(f"{count} {where}" for where, count in sorted(counts.items()))
+        qubits = ", ".join(map(str, placed.device_qubits))
+        total = f"{counts.total()} two-qubit gates" if counts.total() != 1 else "1 two-qubit gate"
+        return f" on device qubits {qubits}, {total}{f' ({every})' if every else ''}"
 
     def check(self, program: Program, readout: Readout) -> None:
         """Raise if no strategy can run the program within the memory."""
@@ -244,6 +263,7 @@ class Strategies:
         if self.noise is None:
             return physical_circuit(circuit)
         flat = without_boxes(circuit)
+        refuse_stretches(flat)
         if circuit.layout is None:
             method = self._method_for(circuit.num_qubits)
             return WithNoise(self.noise, method).place(flat)

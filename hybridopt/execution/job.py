@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution.readout import Readout
+
+PERIOD = 4 * math.pi  # [rad], of every rotation, signs of amplitudes included
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,9 @@ class Job:
     Attributes:
         program: The family of circuits.
         readout: What to read.
-        rows: Angles of the samples, shape ``(B, R)`` [rad].
-        shared: Angles that all samples share, shape ``(S, O)`` [rad].
+        rows: Angles of the samples, shape ``(B, R)`` [rad]; those beyond a period, 4 pi, are held
+            within it.
+        shared: Angles that all samples share, shape ``(S, O)`` [rad], likewise.
         stream: None lets the executor number the call.
 
     Raises:
@@ -121,7 +125,18 @@ def _table(name: str, value: object) -> Float64[np.ndarray, "N A"]:
         raise ArgumentError(
             f"Table `{name}` must have 2 dimensions, rows and angles, but has shape {value.shape}."
         )
-    return np.asarray(value, dtype=np.float64)
+    return within_period(np.asarray(value, dtype=np.float64))
+
+
+def within_period(angles: Float64[np.ndarray, "N A"]) -> Float64[np.ndarray, "N A"]:
+    """The same rotations by angles of at most one period [rad], so that sums of them are exact."""
+    beyond = np.isfinite(angles) & (np.abs(angles) > PERIOD)
+    if not beyond.any():
+        return angles
+    half = angles[beyond] / 2
+    reduced = angles.copy()
+    reduced[beyond] = 2 * np.arctan2(np.sin(half), np.cos(half))
+    return reduced
 
 
 def _not_finite(program: Program, name: str, table: Float64[np.ndarray, "N A"]) -> str:

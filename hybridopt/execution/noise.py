@@ -13,7 +13,7 @@ from qiskit.providers import BackendV2
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
-from hybridopt.circuits.circuit_program import CircuitProgram, FixedGate, NativeGate
+from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
 from hybridopt.execution.noise_of_qubits import device_noise, gates_of, model_noise
 from hybridopt.execution.transpilation import (
@@ -245,20 +245,6 @@ def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]
         axis = tensor.ndim - 1 - place  # the first qubit is the last axis
         tensor = np.moveaxis(np.tensordot(tensor, confusion, axes=(axis, 0)), -1, axis)
     return np.ascontiguousarray(tensor).reshape(*cells, -1)
-
-
-def two_qubit_gates(program: CircuitProgram) -> dict[tuple[str, Qubits], int]:
-    """How often each gate on two qubits stands on which qubits of the program."""
-    counts: dict[tuple[str, Qubits], int] = {}
-    for step in program.steps:
-        if (
-            isinstance(step, FixedGate | NativeGate)
-            and len(step.qubits) == 2
-            and step.gate.name != "barrier"
-        ):
-            key = step.gate.name, step.qubits
-            counts[key] = counts.get(key, 0) + 1
-    return counts
 
 
 def noise_of(value: object, options: PlacementOptions | None = None) -> Noise | None:

@@ -147,6 +147,8 @@ class Expectations:
     def __post_init__(self) -> None:
         if not self.observables:
             raise ArgumentError("Give one observable or more, or None for probabilities.")
+        numeric = tuple(_numeric(place, one) for place, one in enumerate(self.observables))
+        object.__setattr__(self, "observables", numeric)
         for place, observable in enumerate(self.observables):
             _check_hermitian(place, observable)
             if observable.num_qubits != self.observables[0].num_qubits:
@@ -230,9 +232,23 @@ def _integers(name: str, value: object) -> tuple[int, ...]:
     return tuple(checks.integer(name, item) for item in _items(name, value))
 
 
+def _numeric(place: int, observable: SparsePauliOp) -> SparsePauliOp:
+    """With complex coefficients, also if they were Python objects such as bound expressions."""
+    if observable.coeffs.dtype != object:
+        return observable
+    try:
+        coefficients = np.array([complex(value) for value in observable.coeffs])
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"Observable {place} has coefficients that are not numbers: {error}. Bind the "
+            "parameters of its coefficients first."
+        ) from error
+    return SparsePauliOp(observable.paulis, coefficients)
+
+
 def _check_hermitian(place: int, observable: SparsePauliOp) -> None:
     coefficients = observable.coeffs
-    if coefficients.dtype == object or not np.isfinite(coefficients).all():
+    if not np.isfinite(coefficients).all():
         raise ArgumentError(f"Observable {place} has coefficients that are no finite numbers.")
     imaginary = np.abs(observable.simplify(atol=0, rtol=0).coeffs.imag).max(initial=0)
     if imaginary > 1e-12 * max(1.0, np.abs(coefficients).max(initial=0)):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
@@ -37,6 +38,7 @@ class Translated:
         places: For each qubit of the program its qubit in ``circuit``.
         noise_model: Of the qubits of ``circuit``.
         device_qubits: Device qubit of each qubit of ``circuit``; without noise there is none.
+        channels: Maps of errors of the noise model, shared between circuits that have the same.
     """
 
     circuit: QuantumCircuit
@@ -44,6 +46,7 @@ class Translated:
     places: tuple[int, ...]
     noise_model: NoiseModel | None = None
     device_qubits: tuple[int, ...] = ()
+    channels: dict[int, Instruction] = field(default_factory=dict)
 
     @cached_property
     def saving(self) -> tuple[QuantumCircuit, list[str]]:
@@ -52,7 +55,7 @@ class Translated:
         if self.noise_model is None:
             circuit = self.circuit.copy()
         else:  # of one setting, in Z
-            circuit = with_channels(self.circuit, self.noise_model)
+            circuit = with_channels(self.circuit, self.noise_model, self.channels)
             add_errors_of_measurement(circuit, self.noise_model, placed[0].qubits)
         return circuit, save_settings(circuit, placed, ())
 
@@ -135,8 +138,9 @@ class WithNoise:
         )
         rotated = [self._rotated(circuit, setting, places, qubits) for setting in settings]
         model = self._noise.of(rotated, qubits)
+        channels: dict[int, Instruction] = {}
         return [
-            Translated(one, (Setting((), setting.qubits),), places, model, qubits)
+            Translated(one, (Setting((), setting.qubits),), places, model, qubits, channels)
             for one, setting in zip(rotated, settings, strict=True)
         ]
 

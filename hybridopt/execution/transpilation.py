@@ -57,6 +57,13 @@ def place_on_device(
     try:
         return manager.run(measured)
     except QiskitError as error:
+        if any(item.operation.name == "delay" for item in circuit.data):
+            target = device.target
+            raise CircuitError(
+                f"Qiskit cannot place the delays of the circuit on {device.name}: {error}. They "
+                f"must be whole multiples of {max(target.pulse_alignment, target.granularity)} dt, "
+                f"with dt = {target.dt} s."
+            ) from error
         raise _cannot_be_written(str(device.name), error) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.slope import fixed_slope
-from hybridopt.errors import CircuitError
+from hybridopt.errors import ArgumentError, CircuitError
 
 TORCH_FUNCTIONS: dict[str, object] = {
     "Abs": torch.abs,
@@ -37,6 +38,65 @@ TORCH_FUNCTIONS: dict[str, object] = {
     "tan": torch.tan,
 }
 Function = Callable[..., Tensor]
+LARGEST_ANGLE = 4 * math.pi  # [rad]; the period of every rotation, signs of amplitudes included
+
+
+@dataclass(frozen=True, eq=False)
+class _AngleFunction:
+    """An angle that is not linear in its variables.
+
+    Attributes:
+        angle: Its number.
+        function: Of the variables.
+        variables: Their places.
+        text: The expression.
+        names: Of the variables.
+    """
+
+    angle: int
+    function: Function
+    variables: tuple[int, ...]
+    text: str
+    names: tuple[str, ...]
+
+    def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, " N"]:
+        picked = [values.select(-1, place) for place in self.variables]
+        for name, variable in zip(self.names, picked, strict=True):
+            if variable.requires_grad and not is_transformed(variable):
+                check = partial(self._check_slope, name)
+                variable.register_hook(check)  # type: ignore[no-untyped-call]
+        return self.function(*picked)
+
+    def _check_slope(self, name: str, slope: Tensor) -> None:
+        if slope.is_meta or is_transformed(slope) or bool(torch.isfinite(slope).all()):
+            return
+        raise ArgumentError(
+            f"The derivative of angle `{self.text}` with respect to `{name}` is not finite at the "
+            "present values. Move them away from that point, or transform them in torch in front "
+            "of the layer."
+        )
+
+
+def is_transformed(tensor: Tensor) -> bool:
+    """Whether a transformation of torch holds the tensor, so that its values are out of sight."""
+    functorch = torch._C._functorch
+    return bool(
+        functorch.is_functorch_wrapped_tensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
+    )
+
+
+def within_period(angles: Float64[Tensor, "N angles"]) -> Float64[Tensor, "N angles"]:
+    """The same rotations by angles of at most one period [rad].
+
+    A shift by pi/2 is lost in the rounding of a large angle, as is its sum with another one.
+    """
+    if angles.is_meta or not angles.numel():
+        return angles
+    if not is_transformed(angles) and bool((angles.detach().abs() <= LARGEST_ANGLE).all()):
+        return angles
+    beyond = (angles.abs() > LARGEST_ANGLE) & torch.isfinite(angles)
+    half = torch.where(beyond, angles / 2, 0.0)
+    return torch.where(beyond, 2 * torch.atan2(half.sin(), half.cos()), angles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +111,14 @@ class _Expressions:
         slopes: Of each linear term.
         angles: To which each linear term belongs.
         constant: Shape ``(angles,)`` [rad].
-        functions: Angle, function and its variables, for those that are not linear.
+        functions: Those that are not linear.
     """
 
     variables: Int64[Tensor, " terms"]
     slopes: Float64[Tensor, " terms"]
     angles: Int64[Tensor, " terms"]
     constant: Float64[Tensor, " angles"]
-    functions: tuple[tuple[int, Function, tuple[int, ...]], ...]
+    functions: tuple[_AngleFunction, ...]
 
     @staticmethod
     def of(
@@ -73,7 +133,9 @@ class _Expressions:
             if slopes is None:
                 used = sorted(expression.parameters, key=lambda parameter: place[parameter])
                 places = tuple(place[parameter] for parameter in used)
-                functions.append((angle, _function(expression, used), places))
+                named = tuple(parameter.name for parameter in used)
+                function = _function(expression, used)
+                functions.append(_AngleFunction(angle, function, places, str(expression), named))
                 continue
             terms += [(place[parameter], slope, angle) for parameter, slope in slopes.items()]
             constant[angle] = float(expression.bind(dict.fromkeys(slopes, 0.0)))
@@ -94,8 +156,8 @@ class _Expressions:
         if not self.functions:
             return angles
         columns = list(angles.unbind(-1))
-        for angle, function, variables in self.functions:
-            columns[angle] = function(*(values.select(-1, place) for place in variables))
+        for function in self.functions:
+            columns[function.angle] = function(values)
         return torch.stack(columns, dim=-1)
 
 
@@ -126,12 +188,12 @@ class AngleMap:
     ) -> Float64[Tensor, "B R"]:
         """Angles that differ from sample to sample [rad]; weights may be given for each sample."""
         if not self._with_weights:
-            return self._rows(x)
-        return self._rows(torch.cat([x, weight.expand(len(x), -1)], dim=-1))
+            return within_period(self._rows(x))
+        return within_period(self._rows(torch.cat([x, weight.expand(len(x), -1)], dim=-1)))
 
     def shared(self, weight: Float64[Tensor, " P"]) -> Float64[Tensor, "1 O"]:
         """Angles that all samples share [rad]."""
-        return self._shared(weight[None, :])
+        return within_period(self._shared(weight[None, :]))
 
 
 def _slopes(expression: ParameterExpression) -> dict[Parameter, float] | None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from hybridopt.circuits.lowering import check_parameters
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.execution import Executor, Probabilities
-from hybridopt.execution.placed_readout import PlacedReadout, place_probabilities
+from hybridopt.execution.placed_readout import PlacedReadout, place_probabilities, place_readout
 from hybridopt.gradients import GradientRule
 from hybridopt.nn import CircuitLayer
 
@@ -26,11 +26,12 @@ class InterpretedLayer(CircuitLayer):
     function itself is not kept, so that the layer can be pickled whatever it was.
 
     Args:
-        circuit: As in `CircuitLayer`, but with measurements at its end; the parameters, the
+        circuit: As in `CircuitLayer`, but it may have measurements at its end; the parameters, the
             executor, the gradient rule and the initial weights are as there.
         input_parameters: I parameters that samples bring.
         weight_parameters: P parameters that are trained.
-        bits: Classical bits that are read, the first the least significant bit of the outcome.
+        qubits: Qubits that are read, the first the least significant bit of the outcome. If the
+            circuit has measurements, the classical bits that are read.
         index: For each outcome the output that it counts for, -1 for none.
         output_shape: The layer returns ``(..., *output_shape)``.
         executor: What runs the circuits, forward and for gradients.
@@ -38,7 +39,7 @@ class InterpretedLayer(CircuitLayer):
         initial: Weights to start with, shape ``(P,)``.
 
     Attributes:
-        bits: As given.
+        qubits: As given.
         output_shape: As given.
 
     Example:
@@ -62,14 +63,14 @@ class InterpretedLayer(CircuitLayer):
         circuit: QuantumCircuit,
         input_parameters: Sequence[Parameter],
         weight_parameters: Sequence[Parameter],
-        bits: tuple[int, ...],
+        qubits: tuple[int, ...],
         index: Int64[np.ndarray, " outcomes"],
         output_shape: tuple[int, ...],
         executor: Executor | None = None,
         gradient: str | GradientRule = "parameter-shift",
         initial: Tensor | Sequence[float] | None = None,
     ) -> None:
-        self.bits = bits
+        self.qubits = qubits
         super().__init__(
             circuit,
             input_parameters,
@@ -112,7 +113,9 @@ class InterpretedLayer(CircuitLayer):
         check_parameters(self.circuit, self.input_parameters, self.weight_parameters)
 
     def _place_readout(self, physical: PhysicalCircuit) -> PlacedReadout:
-        return place_probabilities(physical, [physical.measured[bit] for bit in self.bits])
+        if not physical.measured:
+            return place_readout(physical, Probabilities(self.qubits), sampled=False)
+        return place_probabilities(physical, [physical.measured[bit] for bit in self.qubits])
 
     def extra_repr(self) -> str:
         """Sizes and rule."""

@@ -9,9 +9,11 @@ from typing import cast
 import numpy as np
 import torch
 from jaxtyping import Float64
+from qiskit.circuit import ParameterExpression
 from torch import Tensor
 from torch.func import vmap
 
+from hybridopt.errors import ArgumentError
 from hybridopt.execution import Executor
 from hybridopt.execution.placed_readout import PlacedReadout
 from hybridopt.gradients import Adjoint, GradientRule
@@ -82,6 +84,8 @@ class _Differentiated:
             by_rows = _by_angle(lowered.rows(moved), step)
         if not lowered.in_shared.isdisjoint(columns):
             by_shared = _by_angle(lowered.shared(moved), step)[:1]
+        _check_finite(by_rows, lowered.program.row_expressions)
+        _check_finite(by_shared, lowered.program.shared_expressions)
         return by_rows, by_shared
 
     def _forward(
@@ -113,6 +117,16 @@ class _Differentiated:
             assert slopes is not None
             result[:, output] = torch.einsum("nr,nrw->nw", slopes, by_rows)
         return result
+
+
+def _check_finite(slopes: Tensor | None, angles: Sequence[ParameterExpression]) -> None:
+    if slopes is None or bool(torch.isfinite(slopes).all()):
+        return
+    number = int((~torch.isfinite(slopes)).any(-1).any(0).nonzero()[0])
+    raise ArgumentError(
+        f"The derivative of angle `{angles[number]}` is not finite at the given parameter values. "
+        "Move them away from that point."
+    )
 
 
 def _by_angle(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit, qpy
+from qiskit.circuit import Instruction
 from qiskit.quantum_info import SparsePauliOp
+from qiskit.transpiler import PassManager
+from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt.bridges import MemoryNetwork, QuantumNetwork
 from hybridopt.errors import CheckpointError, ConversionError
@@ -41,6 +45,7 @@ def circuit_to_bytes(circuit: QuantumCircuit) -> bytes:
     Raises:
         ConversionError: If QPY has no form of it.
     """
+    _check_metadata(circuit)
     raw = io.BytesIO()
     widest = max((len(item.operation.params) for item in circuit.data), default=0)
     if widest > MOST_PARAMETERS:
@@ -56,6 +61,25 @@ def circuit_to_bytes(circuit: QuantumCircuit) -> bytes:
             f"({type(error).__name__}: {error}). Write it in gates of Qiskit's library."
         ) from error
     return raw.getvalue()
+
+
+def in_gates(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The same with operations that QPY has no form of, such as Cliffords, as gates."""
+    if all(isinstance(item.operation, Instruction) for item in circuit.data):
+        return circuit
+    return PassManager([HighLevelSynthesis()]).run(circuit)
+
+
+def _check_metadata(circuit: QuantumCircuit) -> None:
+    """Refuse metadata that a file cannot hold."""
+    try:
+        json.dumps(circuit.metadata)
+    except (TypeError, ValueError) as error:
+        raise ConversionError(
+            f"The circuit {circuit.name!r} cannot be stored, as its metadata has no JSON form "
+            f"({error}). Set `circuit.metadata` to a dict of plain values, or to {{}}, before it "
+            "is made into a layer."
+        ) from error
 
 
 def circuit_from_bytes(content: bytes) -> QuantumCircuit:
@@ -86,7 +110,7 @@ def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
     }
     if type(layer) is InterpretedLayer:
         places = layer.outcome_index.cpu().numpy()
-        stored["bits"] = list(layer.bits)
+        stored["qubits"] = list(layer.qubits)
         stored["index"] = np.where(places == layer.out_features, -1, places).tolist()
         stored["output_shape"] = list(layer.output_shape)
     return stored
@@ -102,9 +126,9 @@ def layer_from_plain(
     initial = [0.0] * len(weights)
     if stored["class"] == "InterpretedLayer":
         index, shape = np.array(stored["index"], dtype=np.int64), tuple(stored["output_shape"])
-        bits = tuple(stored["bits"])
+        qubits = tuple(stored["qubits"])
         return InterpretedLayer(
-            circuit, inputs, weights, bits, index, shape, executor, rule, initial
+            circuit, inputs, weights, qubits, index, shape, executor, rule, initial
         )
     return CircuitLayer(circuit, inputs, weights, readout, executor, rule, initial)
 

@@ -83,8 +83,9 @@ class Saving:
             return {"recipe": None, "reason": str(error)}
 
     def _layer(self, layer: CircuitLayer, number: int) -> dict[str, Any]:
-        content = circuits.circuit_to_bytes(layer.circuit)
-        circuits.check_what_was_written(layer.circuit, content)
+        circuit = circuits.in_gates(layer.circuit)
+        content = circuits.circuit_to_bytes(circuit)
+        circuits.check_what_was_written(circuit, content)
         return {
             **circuits.layer_to_plain(layer),
             "paths": _paths(self.plain, layer),
