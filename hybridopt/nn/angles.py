@@ -67,8 +67,10 @@ class _AngleFunction:
                 variable.register_hook(check)  # type: ignore[no-untyped-call]
         return self.function(*picked)
 
-    def _check_slope(self, name: str, slope: Tensor) -> None:
-        if slope.is_meta or is_transformed(slope) or bool(torch.isfinite(slope).all()):
+    def _check_slope(self, name: str, slope: Tensor | None) -> None:
+        if slope is None or slope.is_meta or is_transformed(slope):
+            return
+        if bool(torch.isfinite(slope).all()):
             return
         raise ArgumentError(
             f"The derivative of angle `{self.text}` with respect to `{name}` is not finite at the "

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from qiskit import QuantumCircuit, qasm3
+from qiskit import QuantumCircuit, qasm3, qpy
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import zz_feature_map
 from qiskit.quantum_info import Operator
@@ -136,3 +136,11 @@ def test_bad_files(own, content, message):
     own.write_bytes(content)
     with pytest.raises(CircuitError, match=message):
         load_circuit(own)
+
+
+def test_qpy_is_told_from_openqasm(tmp_path):
+    path = tmp_path / "circuit.qpy"
+    with path.open("wb") as file:
+        qpy.dump(QuantumCircuit(3), file)
+    with pytest.raises(CircuitError, match=r"holds circuits as QPY, not OpenQASM 3\. Read it by"):
+        load_circuit(path)

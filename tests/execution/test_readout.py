@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp, random_statevector
 
 from hybridopt.circuits import lower
@@ -146,3 +147,35 @@ def test_imaginary_parts_that_are_rounding_are_forgiven():
     values = cancelled.read(PROGRAM, [distribution(cancelled.settings(PROGRAM)[0])])
     expected = 2 * STATE.expectation_value(SparsePauliOp("ZIII")).real
     assert values.tolist() == pytest.approx([expected])
+
+
+def test_coefficients_may_be_python_objects_that_are_numbers():
+    observable = SparsePauliOp(["ZIX", "IYI"], np.array([1, 0.5], dtype=object))
+    (numeric,) = Expectations((observable,)).observables
+    assert numeric.coeffs.dtype == np.complex128
+    assert numeric.coeffs.tolist() == [1, 0.5]
+    free = SparsePauliOp(["ZIX"], np.array([Parameter("c")], dtype=object))
+    with pytest.raises(ArgumentError, match="Observable 0 has coefficients that are not numbers"):
+        Expectations((free,))
+
+
+def test_variances_follow_the_values():
+    observables = (SparsePauliOp(["ZII", "IZI", "XII"], [1.0, -0.5, 2.0]), SparsePauliOp("IIZ"))
+    readout = Expectations(observables, with_variances=True)
+    assert not readout.is_linear
+    generator = np.random.default_rng(2)
+    tables = [generator.dirichlet(np.ones(1 << len(group.qubits))) for group in readout.groups]
+    program = lower(QuantumCircuit(3))
+    found = readout.read(program, tables)
+    assert readout.num_outputs(program) == len(found) == 4
+    np.testing.assert_array_equal(found[:2], Expectations(observables).read(program, tables))
+    expected = np.zeros(2)
+    for group, table in zip(readout.groups, tables, strict=True):
+        for k, weights in enumerate(group.weights):
+            values = [
+                sum(w * (-1) ** (outcome & mask).bit_count()
+                    for mask, w in zip(group.masks, weights, strict=True))
+                for outcome in range(len(table))
+            ]  # fmt: skip
+            expected[k] += table @ np.square(values) - (table @ values) ** 2
+    np.testing.assert_allclose(found[2:], expected, rtol=0, atol=1e-12)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import SparsePauliOp, Statevector
 
+from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.circuits import lower
-from hybridopt.errors import CircuitError
-from hybridopt.nn.angles import AngleMap
+from hybridopt.errors import ArgumentError, CircuitError
+from hybridopt.nn.angles import AngleMap, within_period
+from hybridopt.qiskit_ml import AerEstimatorGradient
 
 X, W, V = Parameter("x"), Parameter("w"), Parameter("v")
 VALUES = {X: 0.7, W: 1.3, V: -0.4}
@@ -158,3 +163,57 @@ def test_complex_angles_are_refused(expression):
 def test_angles_without_samples():
     angles, _ = angle_map(X * W)
     assert angles.rows(torch.zeros(0, 1).double(), torch.ones(1).double()).shape == (0, 1)
+
+
+def test_angles_beyond_a_period_are_reduced_exactly():
+    angles = torch.tensor([[1e12, -3e9, 20.0, 1.0, 12.5]], dtype=torch.float64)
+    reduced = within_period(angles)
+    assert reduced.abs().max() <= 2 * math.pi + 1e-12 or torch.equal(reduced[0, 3:], angles[0, 3:])
+    assert torch.equal(reduced[0, 3:], angles[0, 3:])  # nothing is done within the period
+    for function in (torch.sin, torch.cos):
+        torch.testing.assert_close(function(reduced / 2), function(angles / 2), rtol=0, atol=1e-15)
+    assert torch.func.vmap(within_period)(angles[None]).squeeze(0).equal(reduced)
+    held = angles.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(within_period(held).sum(), held)
+    torch.testing.assert_close(slope, torch.ones_like(slope), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("strategy", ["table", "checkpoints", "stacked"])
+@pytest.mark.parametrize("rule", ["parameter-shift", "adjoint"])
+def test_large_angles_give_the_numbers_of_qiskit(rule, strategy):
+    x, w = Parameter("x"), Parameter("w")
+    circuit = QuantumCircuit(3)
+    circuit.rx(x, 0)
+    circuit.ry(w * x, 1)
+    circuit.cx(0, 1)
+    circuit.rzz(x + w, 0, 2)
+    circuit.rx(0.3, [0, 1, 2])
+    executor = AerExecutor(strategy=strategy)
+    weight = torch.tensor([0.7], dtype=torch.float64)
+    layer = CircuitLayer(circuit, [x], [w], ["IZI", "XYZ"], executor, rule, initial=weight)
+    samples = torch.tensor([[1e12], [0.2]], dtype=torch.float64, requires_grad=True)
+    values = layer(samples)
+    for sample, found in zip(samples.tolist(), values.tolist(), strict=True):
+        state = Statevector(circuit.assign_parameters({x: sample[0], w: 0.7}))
+        expected = [state.expectation_value(SparsePauliOp(o)).real for o in ("IZI", "XYZ")]
+        assert found == pytest.approx(expected, abs=1e-12)
+    reference = CircuitLayer(circuit, [x], [w], ["IZI", "XYZ"], initial=weight)
+    (slope,) = torch.autograd.grad(values[0].sum(), samples)
+    (expected,) = torch.autograd.grad(reference(samples)[0].sum(), samples)
+    torch.testing.assert_close(slope, expected, rtol=0, atol=1e-12)
+
+
+def test_slopes_that_are_not_finite_are_refused_with_their_angle():
+    w = Parameter("w")
+    circuit = QuantumCircuit(3)
+    circuit.rx(w**0.5, 0)
+    circuit.rx(w, 1)
+    layer = CircuitLayer(circuit, [], [w], ["IIZ"], initial=[0.0])
+    value = layer(torch.zeros(1, 0))
+    assert value.item() == 1  # the value itself is exact
+    with pytest.raises(ArgumentError, match=r"derivative of angle `w\*\*0.5` with respect to `w`"):
+        value.sum().backward()
+    gradient = AerEstimatorGradient()
+    job = gradient.run([circuit], [SparsePauliOp("IIZ")], [[0.0]])
+    with pytest.raises(ArgumentError, match=r"derivative of angle `w\*\*0.5` is not finite"):
+        job.result()

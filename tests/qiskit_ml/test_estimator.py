@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit
+from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import real_amplitudes
 from qiskit.primitives import StatevectorEstimator
-from qiskit.quantum_info import SparsePauliOp
+from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 
@@ -126,3 +127,40 @@ def test_bad_arguments_are_refused(aer_calls):
         AerEstimator("aer")
     assert aer_calls == []
     assert AerEstimator(AerExecutor(shots=7)).options.shots == 7
+
+
+def test_standard_errors_are_those_of_the_sum():
+    """Strings of one basis share their shots: the errors of ZZ and of -ZZ do not add up."""
+    circuit = QuantumCircuit(3)
+    circuit.ry(0.7, 0)
+    circuit.cx(0, 1)
+    circuit.ry(1.1, 2)
+    operator = SparsePauliOp(["IIZ", "IZI", "IZZ", "ZII", "IXI"], [1.0, 1.0, -0.5, 0.3, 0.4])
+    shots, repetitions = 200, 400
+    estimator = AerEstimator(AerExecutor(shots=shots, seed=1))
+    data = estimator.run([(circuit, [operator] * repetitions)]).result()[0].data
+    state = Statevector(circuit)
+    in_z = SparsePauliOp(["IIZ", "IZI", "IZZ", "ZII"], [1.0, 1.0, -0.5, 0.3])
+    variance = state.expectation_value(in_z @ in_z).real - state.expectation_value(in_z).real ** 2
+    variance += 0.4**2 * (1 - state.expectation_value(SparsePauliOp("IXI")).real ** 2)
+    expected = np.sqrt(variance / shots)
+    assert np.mean(data.stds) == pytest.approx(expected, rel=0.02)
+    # the spread of a standard deviation over so many repetitions is 1 / sqrt(2 repetitions)
+    assert np.std(data.evs) == pytest.approx(expected, rel=5 / np.sqrt(2 * repetitions))
+
+
+def test_observables_of_a_transpiled_circuit_have_its_width_or_that_before(aer_calls):
+    circuit = QuantumCircuit(3)
+    circuit.ry(0.7, 0)
+    circuit.cx(0, 1)
+    isa = transpile(circuit, GenericBackendV2(5, seed=1), initial_layout=[4, 2, 0])
+    wide = SparsePauliOp("IZI").apply_layout(isa.layout)
+    for observable in ("IZI", wide, SparsePauliOp("IZI")):
+        values = AerEstimator().run([(isa, observable)]).result()[0].data.evs
+        assert values == pytest.approx(np.cos(0.7), abs=1e-12)
+    before = len(aer_calls)
+    with pytest.raises(ArgumentError, match=r"acts on 4 qubits, but .* from 3 qubits to the 5"):
+        AerEstimator().run([(isa, "ZZZZ")])
+    with pytest.raises(ArgumentError, match="acts on 2 qubits, but the circuit has 3"):
+        AerEstimator().run([(circuit, "ZZ")])
+    assert len(aer_calls) == before

@@ -6,11 +6,15 @@ import zipfile
 
 import pytest
 import torch
-from qiskit import QuantumCircuit, qpy
+from qiskit import QuantumCircuit, qpy, transpile
+from qiskit.circuit import Parameter
 from qiskit.circuit.library import DiagonalGate
+from qiskit.providers.fake_provider import GenericBackendV2
+from qiskit.quantum_info import random_clifford
 from torch import nn
 
 import hybridopt as ho
+from hybridopt import CircuitLayer, load, save
 from hybridopt.errors import ConversionError
 from hybridopt.storage import circuits
 from tests.storage.examples import entangler
@@ -40,3 +44,37 @@ def test_qpy_that_says_something_else_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(circuits, "circuit_to_bytes", lambda _circuit: other)
     with pytest.raises(ConversionError, match="Qiskit writes another circuit as QPY"):
         ho.save(entangler(), tmp_path / "layer.ho")
+
+
+def test_cliffords_are_stored_as_gates(tmp_path):
+    angle = Parameter("angle")
+    circuit = QuantumCircuit(3)
+    circuit.append(random_clifford(2, seed=1), [0, 2])
+    circuit.ry(angle, 0)
+    layer = CircuitLayer(circuit, [], [angle], ["ZZX", "YIZ"], initial=[0.4])
+    loaded = load(save(layer, tmp_path / "layer.ho"))
+    nothing = torch.zeros(1, 0)
+    torch.testing.assert_close(loaded(nothing), layer(nothing), rtol=0, atol=1e-6)
+
+
+def test_metadata_without_json_form_is_refused_with_the_reason(tmp_path):
+    angle = Parameter("angle")
+    circuit = QuantumCircuit(3, metadata={"owner": object()})
+    circuit.ry(angle, 0)
+    layer = CircuitLayer(circuit, [], [angle], ["ZZX"])
+    with pytest.raises(ConversionError, match="its metadata has no JSON form"):
+        save(layer, tmp_path / "layer.ho")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_transpiled_circuits_come_back_with_their_layout(tmp_path):
+    angle = Parameter("angle")
+    circuit = QuantumCircuit(3)
+    circuit.ry(angle, 0)
+    circuit.cx(0, 2)
+    isa = transpile(circuit, GenericBackendV2(5, seed=1), initial_layout=[4, 2, 0])
+    layer = CircuitLayer(isa, [], [angle], ["ZIZ"], initial=[0.4])
+    loaded = load(save(layer, tmp_path / "layer.ho"))
+    assert loaded.num_qubits == layer.num_qubits
+    nothing = torch.zeros(1, 0)
+    assert torch.equal(loaded(nothing), layer(nothing))

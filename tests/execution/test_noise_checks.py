@@ -1,0 +1,245 @@
+"""What noise and circuits must agree on is checked before anything runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Parameter
+from qiskit.quantum_info import SparsePauliOp
+from qiskit.transpiler import generate_preset_pass_manager
+from qiskit_aer import AerSimulator
+from qiskit_aer.noise import LocalNoisePass, NoiseModel, ReadoutError, depolarizing_error
+from qiskit_ibm_runtime.fake_provider import FakeBrisbane, FakeManilaV2
+
+from hybridopt import AerExecutor, CircuitLayer
+from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError, UnsupportedError
+from hybridopt.execution import Probabilities, translation
+from hybridopt.execution.noise_of_qubits import device_noise, gates_of
+
+W = Parameter("w")
+MANILA = FakeManilaV2()
+NOTHING = torch.zeros(1, 0, dtype=torch.float64)
+
+
+def three_qubits() -> QuantumCircuit:
+    circuit = QuantumCircuit(3)
+    circuit.ry(W, 0)
+    circuit.cx(0, 1)
+    circuit.cx(1, 2)
+    return circuit
+
+
+def layer_of(circuit, observables=("ZZZ",), **options) -> CircuitLayer:
+    executor = AerExecutor(**options)
+    initial = torch.tensor([0.4], dtype=torch.float64)
+    return CircuitLayer(circuit, [], [W], observables, executor, initial=initial)
+
+
+@pytest.mark.parametrize("pair", [[0, 1], [1, 0]])
+def test_gates_on_pairs_without_errors_are_refused(pair, aer_calls):
+    model = NoiseModel()
+    model.add_quantum_error(depolarizing_error(0.1, 2), "cx", pair)
+    with pytest.raises(
+        UnsupportedError, match=r"errors of `cx` on .*, but none on \((1|0), "
+    ) as no:
+        layer_of(three_qubits(), noise_model=model)
+    assert "Give the device" in str(no.value)
+    assert aer_calls == []
+
+
+def test_errors_of_all_pairs_and_of_single_qubits_need_no_couplings():
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(0.1, 2), "cx")
+    model.add_quantum_error(depolarizing_error(0.1, 1), "sx", [2])
+    assert layer_of(three_qubits(), noise_model=model)(NOTHING).abs() < 1
+
+
+def test_readout_errors_of_several_qubits_are_refused(aer_calls):
+    model = NoiseModel()
+    model.add_readout_error(ReadoutError(np.full((4, 4), 0.25)), [0, 1])
+    with pytest.raises(UnsupportedError, match=r"readout error of the qubits \(0, 1\) together"):
+        layer_of(three_qubits(), noise_model=model)
+    assert aer_calls == []
+    assert layer_of(three_qubits(), ["ZII"], noise_model=model)(NOTHING).abs() <= 1
+
+
+def test_a_layout_places_each_circuit_qubit():
+    layer = layer_of(three_qubits(), noise_model=MANILA, layout=[4, 3, 2])
+    assert layer.program.device_qubits == (2, 3, 4)
+    text = layer.explain()
+    assert "on device qubits 2, 3, 4, 2 two-qubit gates (1 cx on 3-2, 1 cx on 4-3)" in text
+    assert "circuit qubits end on device qubits 0 on 4, 1 on 3, 2 on 2" in text
+    with pytest.raises(UnsupportedError, match="has 2 device qubits, but the circuit has 3 qubits"):
+        layer_of(three_qubits(), noise_model=MANILA, layout=[4, 3])
+    isa = transpile(three_qubits(), MANILA, initial_layout=[0, 1, 2])
+    with pytest.raises(UnsupportedError, match="transpiled already"):
+        layer_of(isa, noise_model=MANILA, layout=[4, 3, 2])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"layout": [0, 1]}, ArgumentError, "`noise_model` is not a device"),
+        ({"layout": [0, 1], "noise_model": NoiseModel()}, ArgumentError, "not a device"),
+        ({"layout": [0, 1], "noise_model": AerSimulator()}, ArgumentError, "not a device"),
+        ({"layout": [0, 0], "noise_model": MANILA}, ArgumentError, "each once"),
+        ({"layout": [], "noise_model": MANILA}, ArgumentError, "one device qubit or more"),
+        ({"layout": [5], "noise_model": MANILA}, ArgumentError, "names qubit 5, but fake_manila"),
+        ({"layout": [-1], "noise_model": MANILA}, ArgumentError, "layout"),
+        ({"layout": [0.5], "noise_model": MANILA}, ArgumentTypeError, "layout"),
+        ({"layout": "01", "noise_model": MANILA}, ArgumentTypeError, "layout"),
+        ({"optimization_level": 4}, ArgumentError, "optimization_level"),
+        ({"optimization_level": "high"}, ArgumentTypeError, "optimization_level"),
+        ({"seed_transpiler": -1}, ArgumentError, "seed_transpiler"),
+    ],
+)
+def test_bad_placements_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        AerExecutor(**options)
+
+
+def test_levels_and_seeds_are_those_of_the_transpiler():
+    circuit = three_qubits()
+    circuit.cx(0, 2)
+    for level, seed in ((0, 3), (2, 1), (3, 5)):
+        layer = layer_of(
+            circuit, noise_model=MANILA, optimization_level=level, seed_transpiler=seed
+        )
+        manager = generate_preset_pass_manager(level, backend=MANILA, seed_transpiler=seed)
+        placed = manager.run(circuit.measure_all(inplace=False))
+        expected = {k: n for k, n in placed.count_ops().items() if k not in {"measure", "barrier"}}
+        found: dict[str, int] = {}
+        for step in layer.program.steps:
+            if step.gate.name != "barrier":
+                found[step.gate.name] = found.get(step.gate.name, 0) + 1
+        assert found == expected
+
+
+def test_a_circuit_is_transpiled_once_for_all_bases_and_steps(monkeypatch):
+    calls = []
+    place = translation.Noise.place
+
+    def spy(self, *arguments):
+        calls.append(arguments)
+        return place(self, *arguments)
+
+    monkeypatch.setattr(translation.Noise, "place", spy)
+    layer = layer_of(three_qubits(), ["ZZZ", "XIY", "IYX"], noise_model=MANILA)
+    for _ in range(3):
+        layer(NOTHING).sum().backward()
+    assert len(calls) == 1
+
+
+def test_circuits_of_another_device_are_refused(aer_calls):
+    isa = transpile(three_qubits(), FakeBrisbane(), initial_layout=[0, 1, 2])
+    with pytest.raises(UnsupportedError, match=r"`(ecr|sx|rz)` on qubits? .* does not have"):
+        layer_of(isa, ["III" + "Z"], noise_model=MANILA)
+    assert aer_calls == []
+
+
+def test_a_large_device_runs_as_the_qubits_in_use():
+    device = FakeBrisbane()
+    isa = transpile(three_qubits(), device, initial_layout=[62, 61, 60], seed_transpiler=0)
+    virtual = layer_of(three_qubits(), ["ZIZ"])(NOTHING).item()
+    for observable in ("ZIZ", SparsePauliOp("ZIZ").apply_layout(isa.layout)):
+        exact = layer_of(isa, [observable])
+        assert exact.num_qubits == 3
+        assert exact(NOTHING).item() == pytest.approx(virtual, abs=1e-12)
+    found = layer_of(isa, None)(NOTHING)[0].detach().numpy()
+    np.testing.assert_allclose(
+        found, layer_of(three_qubits(), None)(NOTHING)[0].tolist(), atol=1e-12
+    )
+    assert found.shape == (8,)
+    many = SparsePauliOp.from_sparse_list([("Z", [k], 1.0) for k in range(127)], 127)
+    assert layer_of(isa, [many]).num_qubits == 3
+    pair = layer_of(isa, Probabilities(qubits=(61, 5)))(NOTHING)[0].tolist()
+    one = (1 - np.cos(0.4)) / 2
+    np.testing.assert_allclose(pair, [1 - one, one, 0, 0], rtol=0, atol=1e-12)
+
+
+def test_idle_qubits_are_coins_in_x_where_shots_are_drawn():
+    isa = transpile(three_qubits(), MANILA, initial_layout=[0, 1, 2])
+    drawn = layer_of(isa, ["XIIII", "ZIIII"], shots=50, seed=1)(NOTHING)[0]
+    assert abs(drawn[0].item()) < 5 / np.sqrt(50)
+    assert drawn[1].item() == 1
+    assert layer_of(isa, ["XIIII", "ZIIII"])(NOTHING)[0].tolist() == [0, 1]
+
+
+def test_equally_many_qubits_are_those_of_the_device():
+    circuit = QuantumCircuit(5)
+    circuit.ry(W, 0)
+    circuit.x(1)
+    isa = transpile(circuit, MANILA, initial_layout=[3, 4, 0, 1, 2])
+    layer = layer_of(isa, ["IZIII", "ZIIII"])
+    np.testing.assert_allclose(layer(NOTHING)[0].tolist(), [np.cos(0.4), -1], atol=1e-12)
+    assert "taken as given, on the device's qubits" in layer.explain()
+    with pytest.raises(ArgumentError, match=r"acts on 3 qubits, but .* from 5 qubits to the 5"):
+        layer_of(isa, ["ZZZ"])
+
+
+def test_the_noise_of_a_few_qubits_is_that_of_the_whole_device():
+    whole = NoiseModel.from_backend(MANILA)
+    circuit = QuantumCircuit(3)
+    circuit.sx([0, 1])
+    circuit.cx(0, 1)
+    circuit.delay(100, 2)
+    part = device_noise(MANILA.target, (3, 2, 0), gates_of([circuit]))
+    assert part._local_quantum_errors["cx"][0, 1] == whole._local_quantum_errors["cx"][3, 2]
+    assert part._local_quantum_errors["sx"][1,] == whole._local_quantum_errors["sx"][2,]
+    assert set(part._local_quantum_errors["sx"]) == {(0,), (1,)}
+    for place, qubit in enumerate((3, 2, 0)):
+        error = part._local_readout_errors[place,]
+        assert error == whole._local_readout_errors[qubit,]
+    (relaxation,) = part._custom_noise_passes
+    assert relaxation._t1s[0] == whole._custom_noise_passes[0]._t1s[3]
+
+
+def test_custom_passes_are_told_the_qubits_of_the_device():
+    told = []
+
+    def nothing(instruction, qubits):
+        told.append(tuple(qubits))
+
+    model = NoiseModel(basis_gates=["rz", "sx", "x", "cx", "delay"])
+    model._custom_noise_passes.append(LocalNoisePass(nothing))
+    isa = transpile(three_qubits(), MANILA, initial_layout=[4, 3, 2], optimization_level=0)
+    layer_of(isa, noise_model=model)(NOTHING)
+    assert {(4, 3), (3, 2)} <= set(told)
+    assert {qubit for qubits in told for qubit in qubits} == {2, 3, 4}
+
+
+def test_delays_that_a_device_cannot_time_are_refused_with_its_step():
+    circuit = three_qubits()
+    circuit.delay(100, 0, unit="ns")
+    with pytest.raises(CircuitError, match="whole multiples of 16 dt"):
+        layer_of(circuit, noise_model=MANILA)
+
+
+def test_stretches_run_without_noise_only():
+    circuit = three_qubits()
+    circuit.delay(circuit.add_stretch("s"), 0)
+    assert layer_of(circuit, ["IIZ"])(NOTHING).item() == pytest.approx(np.cos(0.4), abs=1e-12)
+    with pytest.raises(CircuitError, match="`delay` on qubit 0 has a stretch"):
+        layer_of(circuit, noise_model=MANILA)
+
+
+def test_boxes_are_run_and_those_with_a_duration_refused_where_it_counts():
+    circuit, timed = QuantumCircuit(3), QuantumCircuit(3)
+    with circuit.box():
+        circuit.ry(W, 0)
+        circuit.cx(0, 1)
+    with timed.box(duration=1000):
+        timed.ry(W, 0)
+    flat = QuantumCircuit(3)
+    flat.barrier(0, 1)
+    flat.ry(W, 0)
+    flat.cx(0, 1)
+    flat.barrier(0, 1)
+    for options in ({}, {"noise_model": MANILA}):
+        found = layer_of(circuit, ["IZX", "IZZ"], **options)(NOTHING)
+        assert torch.equal(found, layer_of(flat, ["IZX", "IZZ"], **options)(NOTHING))
+    assert layer_of(timed, ["IIZ"])(NOTHING).item() == pytest.approx(np.cos(0.4), abs=1e-12)
+    with pytest.raises(CircuitError, match="duration 1000 dt"):
+        layer_of(timed, noise_model=MANILA)
