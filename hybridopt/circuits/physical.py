@@ -28,8 +28,9 @@ class PhysicalCircuit:
         measured: Qubit of ``circuit`` that each classical bit takes at the end.
         on_device: Whether ``circuit`` has the qubits of a device, so that those without gates are
             left out of simulations.
-        native: Names of the gates that stay whole, with their noise. None: without noise, gates
-            are decomposed as simulation and gradient want them.
+        native: Names of the gates that stay whole, with their noise. None: gates are decomposed as
+            simulation and gradient want them.
+        whole: Whether controlled gates then stay in one piece.
     """
 
     given: QuantumCircuit
@@ -38,6 +39,7 @@ class PhysicalCircuit:
     measured: dict[int, int]
     on_device: bool
     native: frozenset[str] | None = None
+    whole: bool = True
 
     @property
     def is_isa(self) -> bool:
@@ -93,7 +95,7 @@ class PhysicalCircuit:
         inputs = [parameter for parameter in input_parameters if parameter in present]
         weights = [parameter for parameter in weight_parameters if parameter in present]
         if self.native is None:
-            return lower(compact, inputs, weights)
+            return lower(compact, inputs, weights, whole=self.whole)
         lost = frozenset[str]()
         if not self.on_device:  # a device's transpiler may merge gates, as it would for hardware
             lost = names_of(self.given) - names_of(compact) - {"measure"}
@@ -136,13 +138,15 @@ def physical_circuit(
     placed: QuantumCircuit | None = None,
     *,
     native: frozenset[str] | None = None,
+    whole: bool = True,
 ) -> PhysicalCircuit:
     """A circuit as it stands on a device, or on none.
 
     Args:
         given: By the user; transpiled if and only if ``given.layout`` is not None.
         placed: The same, transpiled by us; None runs the given one.
-        native: Names of gates that stay whole; None is exact simulation.
+        native: Names of gates that stay whole; None decomposes gates.
+        whole: Whether controlled gates then stay in one piece.
 
     Raises:
         CircuitError: If a gate follows a measurement of its qubit.
@@ -161,6 +165,7 @@ def physical_circuit(
         measured=measured if without_measurements(given)[1] else {},
         on_device=layout is not None,
         native=native,
+        whole=whole,
     )
 
 

@@ -7,9 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
-from qiskit import QuantumCircuit
 
-from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import Program
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
@@ -47,10 +45,6 @@ class Executor(Metered, Protocol):
     @property
     def has_noise(self) -> bool:
         """Whether gates go wrong: circuits are then lowered to the gates of hardware."""
-        ...
-
-    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """The circuit on the qubits, and in the gates, in which it would run; runs nothing."""
         ...
 
     def check(self, program: Program, readout: Readout) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from qiskit import QuantumCircuit
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
-from hybridopt.circuits.physical import PhysicalCircuit, check_width
+from hybridopt.circuits.physical import PhysicalCircuit, check_width, physical_circuit
 from hybridopt.errors import ArgumentError
+from hybridopt.execution.executor import Executor
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
 
 
@@ -24,6 +26,24 @@ class PlacedReadout:
 
     readout: Readout
     qubits: tuple[int, ...]
+
+
+def place_circuit(executor: Executor, circuit: QuantumCircuit) -> PhysicalCircuit:
+    """The circuit on the qubits, and in the gates, in which an executor runs it.
+
+    An executor without a method ``place`` takes circuits on their own qubits, in elementary gates
+    if it has noise.
+
+    Raises:
+        CircuitError: If the circuit cannot be written in the gates of the noise.
+        UnsupportedError: If it does not go with the executor's device.
+    """
+    place = getattr(executor, "place", None)
+    if place is None:
+        return physical_circuit(circuit, whole=not executor.has_noise)
+    placed = place(circuit)
+    assert isinstance(placed, PhysicalCircuit)
+    return placed
 
 
 def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool) -> PlacedReadout:

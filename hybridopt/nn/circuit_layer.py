@@ -29,7 +29,7 @@ from hybridopt.execution import (
     Probabilities,
     Readout,
 )
-from hybridopt.execution.placed_readout import PlacedReadout, place_readout
+from hybridopt.execution.placed_readout import PlacedReadout, place_circuit, place_readout
 from hybridopt.gradients import GradientRule, create
 from hybridopt.nn.angles import AngleMap
 from hybridopt.nn.counted import evaluations_a_sample
@@ -246,7 +246,7 @@ class CircuitLayer(nn.Module):
         """The circuit for the executor that the layer has now, placed once for each."""
         if self._last is None or self._last.executor is not self.executor:
             given = self.input_parameters, self.weight_parameters
-            physical = self.executor.place(self.circuit)
+            physical = place_circuit(self.executor, self.circuit)
             placed = self._place_readout(physical)
             program = physical.lower(*given, placed.qubits)
             angles = AngleMap(program, *given)

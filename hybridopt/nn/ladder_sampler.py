@@ -5,12 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from jaxtyping import Float64
-from qiskit import QuantumCircuit
 
 from hybridopt import checks
-from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import Program
-from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Cost, Job, Readout, Stream
 from hybridopt.execution.sampling import Sampler
 from hybridopt.execution.stream_position import StreamPosition
@@ -36,14 +33,6 @@ class LadderSampler(StreamPosition):
     def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
         self.shots = checks.optional_integer("shots", shots, minimum=1)
         super().__init__(seed)
-
-    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """Refuse: this stands in for one kind of circuit only.
-
-        Raises:
-            UnsupportedError: Always.
-        """
-        raise UnsupportedError(f"{type(self).__name__} runs no circuits. Use AerExecutor().")
 
     def check(self, program: Program, readout: Readout) -> None:
         """Whatever the ladder, it is simulated."""

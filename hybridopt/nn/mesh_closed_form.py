@@ -17,13 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from qiskit import QuantumCircuit
 from torch import Tensor
 
 from hybridopt import checks
 from hybridopt.circuits.mesh import Mesh
 from hybridopt.circuits.mesh_program import MeshProgram, reference_mode
-from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Job, Readout
@@ -48,14 +46,6 @@ class ClosedFormMesh(StreamPosition):
     def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
         self.shots = checks.optional_integer("shots", shots, minimum=1)
         super().__init__(seed)
-
-    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """Refuse: this stands in for one kind of circuit only.
-
-        Raises:
-            UnsupportedError: Always.
-        """
-        raise UnsupportedError(f"{type(self).__name__} runs no circuits. Use AerExecutor().")
 
     def check(self, program: Program, readout: Readout) -> None:
         """Refuse everything that is no mesh.

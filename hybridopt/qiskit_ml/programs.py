@@ -20,7 +20,7 @@ from hybridopt.circuits import CircuitProgram
 from hybridopt.circuits.measurements import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.execution import Executor, Readout
-from hybridopt.execution.placed_readout import PlacedReadout, place_readout
+from hybridopt.execution.placed_readout import PlacedReadout, place_circuit, place_readout
 from hybridopt.nn.angles import AngleMap
 
 CIRCUITS_KEPT = 32  # a program trains one or two; more only costs memory
@@ -79,7 +79,7 @@ class Prepared:
         self.given = circuit.copy()
         self.executor = executor
         bare = self.given if measured else without_measurements(self.given)[0]
-        self.physical: PhysicalCircuit = executor.place(bare)
+        self.physical: PhysicalCircuit = place_circuit(executor, bare)
         self._varied: set[int] = set()
         self._lowered: dict[tuple[frozenset[int], tuple[int, ...]], Lowered] = {}
         self._readouts: dict[Hashable, object] = {}

@@ -5,12 +5,17 @@ from __future__ import annotations
 import inspect
 
 import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit_aer.noise import NoiseModel, depolarizing_error
 
+from hybridopt import CircuitLayer
 from hybridopt.execution import AerExecutor, Cost, Executor
 
 EXECUTORS = [pytest.param(AerExecutor, id="aer")]
 ATTRIBUTES = ("has_noise", "shots", "usage")
-METHODS = ("check", "explain", "load_state_dict", "place", "run", "state_dict")
+METHODS = ("check", "explain", "load_state_dict", "run", "state_dict")
 
 
 def test_the_contract_names_what_we_use():
@@ -29,3 +34,36 @@ def test_a_new_executor_is_exact_and_unused(make):
     executor = make()
     assert executor.shots is None
     assert executor.usage == Cost()
+
+
+class Relay:
+    """An executor of somebody else, with what the contract asks for and no more."""
+
+    def __init__(self, noise_model=None) -> None:
+        self._inner = AerExecutor(noise_model=noise_model)
+
+    def __getattr__(self, name):
+        if name not in {*METHODS, *ATTRIBUTES}:
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+
+def test_executors_of_others_need_no_placement():
+    w = Parameter("w")
+    circuit = QuantumCircuit(3)
+    circuit.ry(w, 0)
+    circuit.crx(w, 0, 1)
+    circuit.cx(1, 2)
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(0.1, 2), "cx")
+    for noise_model in (None, model):
+        relay = Relay(noise_model)
+        assert isinstance(relay, Executor)
+        layer, own = (
+            CircuitLayer(circuit, [], [w], ["ZZZ"], executor, initial=[0.4])
+            for executor in (relay, AerExecutor(noise_model=noise_model))
+        )
+        found, expected = (one(torch.zeros(1, 0)) for one in (layer, own))
+        torch.testing.assert_close(found, expected, rtol=0, atol=0.1)
+        assert relay.usage.runs == 1
+        found.sum().backward()

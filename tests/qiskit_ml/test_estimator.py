@@ -135,14 +135,14 @@ def test_standard_errors_are_those_of_the_sum():
     circuit.ry(0.7, 0)
     circuit.cx(0, 1)
     circuit.ry(1.1, 2)
-    operator = SparsePauliOp(["IIZ", "IZI", "IZZ", "ZII", "IXI"], [1.0, 1.0, -0.5, 0.3, 0.4])
+    operator = SparsePauliOp(["IIZ", "IZI", "IZZ", "ZII", "XXX"], [1.0, 1.0, -0.5, 0.3, 0.4])
     shots, repetitions = 200, 400
     estimator = AerEstimator(AerExecutor(shots=shots, seed=1))
     data = estimator.run([(circuit, [operator] * repetitions)]).result()[0].data
     state = Statevector(circuit)
     in_z = SparsePauliOp(["IIZ", "IZI", "IZZ", "ZII"], [1.0, 1.0, -0.5, 0.3])
     variance = state.expectation_value(in_z @ in_z).real - state.expectation_value(in_z).real ** 2
-    variance += 0.4**2 * (1 - state.expectation_value(SparsePauliOp("IXI")).real ** 2)
+    variance += 0.4**2 * (1 - state.expectation_value(SparsePauliOp("XXX")).real ** 2)
     expected = np.sqrt(variance / shots)
     assert np.mean(data.stds) == pytest.approx(expected, rel=0.02)
     # the spread of a standard deviation over so many repetitions is 1 / sqrt(2 repetitions)
