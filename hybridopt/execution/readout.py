@@ -240,7 +240,7 @@ def _numeric(place: int, observable: SparsePauliOp) -> SparsePauliOp:
         coefficients = np.array([complex(value) for value in observable.coeffs])
     except (TypeError, ValueError) as error:
         raise ArgumentError(
-            f"Observable {place} has coefficients that are not numbers: {error}. Bind the "
+            f"Observable {place} has coefficients that are no finite numbers: {error} Bind the "
             "parameters of its coefficients first."
         ) from error
     return SparsePauliOp(observable.paulis, coefficients)

@@ -22,7 +22,7 @@ from qiskit.quantum_info import Operator, SparsePauliOp, Statevector
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import CircuitError
 
-STEP, PLACES = 1e-4, 3
+STEP, PLACES = 1e-4, 2
 LABELS = ("ZIX", "YZI", "XXZ")
 METHODS = (
     {},

@@ -47,7 +47,11 @@ CASES = [
     ({"method": "matrix_product_state"}, (3, 2), "Aer matrix_product_state .* Strategy table"),
     ({"shots": 20}, (3, 2), "20 shots a setting"),
     ({"precision": "single"}, (3, 2), "single precision"),
-    ({"noise_model": noisy()}, (3, 2), "Aer density_matrix .*noise of NoiseModel. Strategy table"),
+    (
+        {"noise_model": noisy()},
+        (3, 2),
+        "noise of NoiseModel on device qubits 0, 1, 2, .* two-qubit gates .*Strategy table",
+    ),
     (
         {"noise_model": noisy(), "shots": 9, "method": "statevector"},
         (3, 2),

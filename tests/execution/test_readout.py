@@ -155,7 +155,9 @@ def test_coefficients_may_be_python_objects_that_are_numbers():
     assert numeric.coeffs.dtype == np.complex128
     assert numeric.coeffs.tolist() == [1, 0.5]
     free = SparsePauliOp(["ZIX"], np.array([Parameter("c")], dtype=object))
-    with pytest.raises(ArgumentError, match="Observable 0 has coefficients that are not numbers"):
+    with pytest.raises(
+        ArgumentError, match="Observable 0 has coefficients that are no finite numbers"
+    ):
         Expectations((free,))
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import hybridopt as ho
 
-STEPS, WINDOW = 2000, 500
+STEPS, WINDOW = 1000, 250
 Account = tuple[int, int]
 
 

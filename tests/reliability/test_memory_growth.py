@@ -1,4 +1,4 @@
-"""Two thousand gradient steps take no more memory than the first hundreds."""
+"""A thousand gradient steps take no more memory than the first hundreds."""
 
 from __future__ import annotations
 
