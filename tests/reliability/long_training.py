@@ -1,4 +1,4 @@
-"""Two thousand gradient steps in several ways, and what the process holds on the way.
+"""A thousand gradient steps in several ways, and what the process holds on the way.
 
 Run as ``python long_training.py``: in a process of its own, without the checks of the tests, whose
 caches grow. It prints, for each way, the number of objects and the resident bytes after 500, 1,000,
