@@ -89,7 +89,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         coerced = [SamplerPub.coerce(pub, self.executor.shots or 1) for pub in given]
         for pub in coerced:
             _check_measurements(pub.circuit)
-            self._circuits.of(pub.circuit, self.executor)
+            _check_size(self._circuits.of(pub.circuit, self.executor).physical)
         job = PrimitiveJob(self._run, coerced)
         job._submit()  # as every primitive of Qiskit starts its job
         return job
@@ -170,7 +170,10 @@ def _check_measurements(circuit: QuantumCircuit) -> None:
             "The circuit measures into no classical register, so that there is nothing to sample. "
             "Use `circuit.measure_all()`."
         )
-    if len(set(measured.values())) > MAX_BITS:
+
+
+def _check_size(physical: PhysicalCircuit) -> None:
+    if len(_read_qubits(physical)) > MAX_BITS:
         raise CircuitError(f"The circuit measures more than {MAX_BITS} qubits. Measure fewer.")
 
 

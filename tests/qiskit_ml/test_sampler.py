@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit
+import torch
+from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import real_amplitudes
 from qiskit.primitives import StatevectorSampler
 from qiskit.primitives.containers.sampler_pub import SamplerPub
+from qiskit_ibm_runtime.fake_provider import FakeBrisbane
 from qiskit_machine_learning.gradients import ParamShiftSamplerGradient
 from qiskit_machine_learning.neural_networks import SamplerQNN
 from qiskit_machine_learning.primitives import QMLSampler
 
-from hybridopt import AerExecutor
+from hybridopt import AerExecutor, from_qnn
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
-from hybridopt.qiskit_ml import AerSampler
+from hybridopt.qiskit_ml import AerSampler, AerSamplerGradient
 from tests.qiskit_ml.networks import feature_map_and_ansatz, measured, parity, without_inputs
 
 REGISTERS = {"b": [2], "a": [1, None, 0]}
@@ -148,3 +150,22 @@ def test_bad_arguments_are_refused(aer_calls):
     assert aer_calls == []
     AerSampler(AerExecutor(shots=10)).run([(circuit, None, 10)], shots=10).result()
     assert AerSampler(AerExecutor(shots=7)).options.shots == 7
+
+
+def test_idle_qubits_of_a_large_device_are_measured_without_being_simulated():
+    example = feature_map_and_ansatz()
+    x, w = example.values(batch=2)
+    circuit = transpile(example.circuit, FakeBrisbane(), seed_transpiler=0)
+    keywords = {"input_params": example.inputs, "weight_params": example.weights}
+    qnn = SamplerQNN(
+        circuit=circuit, sampler=AerSampler(), gradient=AerSamplerGradient(), **keywords
+    )
+    expected = SamplerQNN(circuit=example.circuit, sampler=AerSampler(), **keywords).forward(x, w)
+    np.testing.assert_allclose(qnn.forward(x, w), expected, rtol=0, atol=1e-12)
+    layer = from_qnn(qnn, initial=torch.from_numpy(w))
+    found = layer(torch.from_numpy(x))
+    assert layer.num_qubits == 3
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=0, atol=1e-12)
+    (slopes,) = torch.autograd.grad(found[0, 5], layer.weight)
+    _, by_weights = qnn.backward(x, w)
+    np.testing.assert_allclose(by_weights[0, 5], slopes, rtol=0, atol=1e-12)
