@@ -28,7 +28,7 @@ TWO_FREQUENCIES: ShiftRule = tuple(
 
 @dataclass(frozen=True)
 class AngleRule:
-    """How an expectation value depends on one angle of a gate.
+    """Dependence of an expectation value on one angle of a gate.
 
     Attributes:
         shifts: Pairs (coefficient, shift [rad]): the derivative is the sum of coefficient times
@@ -66,7 +66,6 @@ _RULES: dict[str, tuple[type[Instruction], tuple[AngleRule, ...]]] = {
     "u2": (lib.U2Gate, (ROTATION, ROTATION)),
     "u3": (lib.U3Gate, (ROTATION, ROTATION, ROTATION)),
 }
-GATES_WITH_RULES = frozenset(_RULES)
 
 
 def angle_rules(gate: Instruction) -> tuple[AngleRule, ...] | None:

@@ -13,6 +13,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
 
 from hybridopt.circuits.angle_rules import AngleRule, ShiftRule
+from hybridopt.circuits.measurements import NOT_GATES
 from hybridopt.circuits.rotations import Angle, Family
 
 Derived = TypeVar("Derived")
@@ -81,7 +82,7 @@ class Slot:
         position: Index in ``gate.params``.
         angle: Index among the angles of its table.
         per_sample: True for the table ``rows``, False for ``shared``.
-        rule: How expectation values depend on it.
+        rule: Shift rule and frequencies of expectation values in it.
     """
 
     position: int
@@ -95,8 +96,8 @@ class NativeGate:
     """A gate with free angles that stays whole, as noise and hardware know it.
 
     Attributes:
-        gate: With the expressions of the circuit.
-        qubits: As the gate counts them.
+        gate: Qiskit's gate with the expressions of the circuit.
+        qubits: Qubits of the program, in the order of the gate.
         slots: Its free angles, each with an angle of its own in the program.
     """
 
@@ -274,7 +275,7 @@ class CircuitProgram:
 
 
 def _is_idle(step: Step) -> bool:
-    return isinstance(step, FixedGate) and step.gate.name in {"barrier", "delay"}
+    return isinstance(step, FixedGate) and step.gate.name in NOT_GATES
 
 
 def _layers(steps: list[Step]) -> list[Layer]:

@@ -152,19 +152,19 @@ def _known_name(name: str) -> str:
 
 def _read(path: Path) -> str:
     try:
-        content = path.read_bytes()
-        if content.startswith(QPY_MAGIC):
-            raise _holds_qpy(path)
-        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
+        if error.object.startswith(QPY_MAGIC):
+            raise _holds_qpy(path) from error
         raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error
     except FileNotFoundError as error:
         hint = f" The gallery has it by the name {path.stem!r}." if _is_gallery(path) else ""
         raise CircuitError(f"There is no file {path}.{hint}") from error
-    except CircuitError:
-        raise
     except (OSError, ValueError) as error:
         raise CircuitError(f"Cannot read {path}: {error}.") from error
+    if text.startswith(QPY_MAGIC.decode()):
+        raise _holds_qpy(path)
+    return text
 
 
 def _holds_qpy(path: Path) -> CircuitError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -41,7 +40,9 @@ from hybridopt.circuits.circuit_program import (
     Step,
 )
 from hybridopt.circuits.kept_gates import is_kept, is_standard
+from hybridopt.circuits.parameter_checks import check_parameters
 from hybridopt.circuits.rotations import Family, family_of
+from hybridopt.circuits.timing import is_stretch
 from hybridopt.errors import CircuitError
 
 Part = tuple[Instruction, tuple[int, ...]]
@@ -170,7 +171,7 @@ class _Angles:
 
 @dataclass(frozen=True)
 class _Exact:
-    """Which gates stay in one piece in exact simulation, and by which definition others go."""
+    """Decision for exact simulation: gates that stay in one piece, and definitions of others."""
 
     whole: bool
     keeps_labels = False
@@ -190,7 +191,7 @@ class _Exact:
 
 @dataclass(frozen=True)
 class _Native:
-    """The same where gates go wrong: what the device has stays."""
+    """Decision for noisy simulation: gates that the device has stay in one piece."""
 
     names: frozenset[str]
     keeps_labels = True
@@ -215,48 +216,6 @@ def taken_apart(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[Part]:
     yield from _parts(gate, qubits, _Exact(whole=True), rewritten=set())
 
 
-def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
-    """The same with the contents of boxes between barriers, over which nothing is moved.
-
-    Raises:
-        CircuitError: If a box has a duration: it asks for delays that only a scheduler can place.
-    """
-    if not any(isinstance(item.operation, BoxOp) for item in circuit.data):
-        return circuit
-    flat = circuit.copy_empty_like()
-    for item in circuit.data:
-        box = item.operation
-        if not isinstance(box, BoxOp):
-            flat.append(item)
-            continue
-        if box.duration is not None:
-            raise CircuitError(
-                f"A `box` has the duration {box.duration} {box.unit}, which a noisy run would have "
-                "to fill with delays. Schedule the circuit first, or leave the duration out."
-            )
-        flat.barrier(item.qubits)
-        flat.compose(
-            without_boxes(box.blocks[0]), item.qubits, item.clbits, inplace=True, copy=False
-        )
-        flat.barrier(item.qubits)
-    return flat
-
-
-def refuse_stretches(circuit: QuantumCircuit) -> None:
-    """Refuse delays of unknown duration, which matter where there is noise.
-
-    Raises:
-        CircuitError: With the qubit.
-    """
-    for item in circuit.data:
-        if isinstance(item.operation, Delay) and _is_stretch(item.operation):
-            qubit = circuit.find_bit(item.qubits[0]).index
-            raise CircuitError(
-                f"The `delay` on qubit {qubit} has a stretch as its duration, which is known only "
-                "once the circuit is scheduled. Give it a number, or simulate without noise."
-            )
-
-
 def _all_parts(circuit: QuantumCircuit, keeping: _Keeping, rewritten: set[str]) -> Iterator[Part]:
     index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     for item in circuit.data:
@@ -273,7 +232,7 @@ def _parts(
     depth: int = 0,
 ) -> Iterator[Part]:
     """Fixed gates and rotations, from the outermost definition inwards."""
-    if isinstance(gate, Delay) and _is_stretch(gate):
+    if isinstance(gate, Delay) and is_stretch(gate):
         return  # without noise; `refuse_stretches` has seen it before a noisy run
     label = getattr(gate, "label", None)
     if label is not None and not keeping.keeps_labels:
@@ -292,10 +251,6 @@ def _parts(
     for item in definition.data:
         places = tuple(inner[qubit] for qubit in item.qubits)
         yield from _parts(item.operation, places, keeping, rewritten=rewritten, depth=depth + 1)
-
-
-def _is_stretch(delay: Delay) -> bool:
-    return not isinstance(delay.params[0], int | float | np.number | Expression)
 
 
 def _check_finite(gate: Instruction, qubits: tuple[int, ...]) -> None:
@@ -372,38 +327,6 @@ def _all_controls_closed(gate: Instruction) -> bool:
     if not isinstance(gate, ControlledGate):
         return True
     return bool(gate.ctrl_state == (1 << gate.num_ctrl_qubits) - 1)
-
-
-def check_parameters(
-    circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
-) -> None:
-    """Refuse parameters that are not those of the circuit.
-
-    Raises:
-        CircuitError: Naming those that are given twice, missing, or left over.
-    """
-    given = [*inputs, *weights]
-    names = [parameter.name for parameter in given]
-    known = list(circuit.parameters)
-    twice = sorted(p.name for p, count in Counter(given).items() if count > 1)
-    if twice:
-        raise CircuitError(
-            f"Parameters given twice: {', '.join(twice)}. Each is either an input or a weight."
-        )
-    missing = sorted(p.name for p in set(given).difference(known))
-    if missing:
-        raise CircuitError(
-            f"Parameters that the circuit does not have: {', '.join(missing)}. It has "
-            f"{', '.join(p.name for p in known) or 'none'}. (Two parameters of the "
-            "same name are different unless they are one object.)"
-        )
-    placed = set(given)
-    unbound = [p.name for p in known if p not in placed]
-    if unbound:
-        raise CircuitError(
-            f"Parameters of the circuit that are neither inputs nor weights: {', '.join(unbound)}. "
-            f"Name them in one of the lists, or bind them. Given: {', '.join(names) or 'none'}."
-        )
 
 
 def _definition_or_refusal(

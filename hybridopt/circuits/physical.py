@@ -10,8 +10,9 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from hybridopt.circuits.circuit_program import CircuitProgram
-from hybridopt.circuits.lowering import check_parameters, lower, lower_whole
+from hybridopt.circuits.lowering import lower, lower_whole
 from hybridopt.circuits.measurements import qubits_of, without_measurements
+from hybridopt.circuits.parameter_checks import check_parameters
 from hybridopt.errors import ArgumentError
 
 
@@ -169,7 +170,7 @@ def physical_circuit(
     )
 
 
-def check_width(physical: PhysicalCircuit, what: str, num_qubits: int) -> bool:
+def layout_applies(physical: PhysicalCircuit, what: str, num_qubits: int) -> bool:
     """Whether something on so many qubits names virtual qubits, to which the layout applies.
 
     Args:

@@ -79,8 +79,8 @@ class AerExecutor(StreamPosition):
             or ``"table"``. The numbers are the same.
         layout: Device qubit of each circuit qubit, for the noise of a device; None lets Qiskit's
             transpiler choose.
-        optimization_level: Of the transpiler that places circuits on the device, 0 to 3.
-        seed_transpiler: Of the same.
+        optimization_level: Level of the transpiler that places circuits on the device, 0 to 3.
+        seed_transpiler: Seed of that transpiler.
 
     Raises:
         ArgumentTypeError: If an argument has the wrong type (``shots=True`` and ``1e3`` have).

@@ -18,6 +18,7 @@ from qiskit.quantum_info import Pauli, SuperOp
 from qiskit_aer.noise import NoiseModel, QuantumError
 from qiskit_aer.noise.errors.base_quantum_error import QuantumChannelInstruction
 
+from hybridopt.circuits.kept_gates import is_standard
 from hybridopt.circuits.measurements import qubits_of
 
 _IDENTITY = np.eye(4, dtype=np.complex128)
@@ -38,8 +39,9 @@ def with_channels(
         channels: Maps that were made of errors of this model before, by identity; new ones are
             added.
     """
-    for noise_pass in model._custom_noise_passes:  # relaxation during delays
-        circuit = noise_pass(circuit)
+    if "delay" in circuit.count_ops():  # Aer applies noise passes to circuits with delays only
+        for noise_pass in model._custom_noise_passes:
+            circuit = noise_pass(circuit)
     noisy = circuit.copy_empty_like()
     for item in circuit.data:
         operation = item.operation
@@ -87,7 +89,8 @@ def channel(error: QuantumError) -> Instruction:
                 letters = reversed(operation.params[0])  # the rightmost on the first qubit
                 maps = [_pauli_map(letter) for letter in letters]
             elif operation.num_qubits == 1:
-                maps = [SuperOp(operation).data if operation.params else _plain_map(operation.name)]
+                plain = is_standard(operation) and not operation.params
+                maps = [_plain_map(operation.name) if plain else SuperOp(operation).data]
             else:
                 whole += probability * SuperOp(circuit).data
                 break

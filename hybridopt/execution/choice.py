@@ -10,11 +10,11 @@ from typing import NoReturn
 from qiskit import QuantumCircuit
 
 from hybridopt.circuits.circuit_program import CircuitProgram
-from hybridopt.circuits.lowering import refuse_stretches, without_boxes
 from hybridopt.circuits.measurements import qubits_of
 from hybridopt.circuits.memory import MemoryProgram
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import Program
+from hybridopt.circuits.timing import refuse_stretches, without_boxes
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job

@@ -14,6 +14,7 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
 from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.measurements import qubits_of
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
 from hybridopt.execution.noise_of_qubits import device_noise, gates_of, model_noise
 from hybridopt.execution.transpilation import (
@@ -111,7 +112,7 @@ class Noise:
         target = self.device.target
         for item in circuit.data:
             name = item.operation.name
-            qubits = tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
+            qubits = qubits_of(circuit, item)
             if name in {"barrier", "delay"} or target.instruction_supported(name, qubits):
                 continue
             where = ", ".join(map(str, qubits))
@@ -168,7 +169,7 @@ class Noise:
             name, places = item.operation.name, len(item.qubits)
             if places < 2 or name not in local or name in self.model._default_quantum_errors:
                 continue
-            qubits = tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
+            qubits = qubits_of(circuit, item)
             known = sorted(where for where in local[name] if len(where) == places)
             if known and qubits not in known:
                 raise UnsupportedError(

@@ -50,14 +50,14 @@ def device_noise(target: Target, qubits: tuple[int, ...], gates: Gates) -> Noise
         operation = target.operation_from_name(name)
         if isinstance(operation, type) or target[name] is None:
             continue  # control flow, and instructions that are ideal everywhere
-        properties = {
+        held = {
             tuple(place[qubit] for qubit in where): value
             for where, value in target[name].items()
             if where is not None and place.keys() >= set(where)
         }
         properties = {
             where: value
-            for where, value in properties.items()
+            for where, value in held.items()
             if name == "measure" or (name, where) in gates
         }
         if properties:
@@ -102,7 +102,7 @@ def model_noise(model: NoiseModel, qubits: tuple[int, ...], gates: Gates) -> Noi
 
 
 class _Part:
-    """What Aer asks of a device."""
+    """Part of a device, with the attributes that Aer asks for."""
 
     version = 2
 

@@ -43,10 +43,8 @@ class PauliGroup:
     ) -> Float64[np.ndarray, "*cells K"]:
         """Variance of what the group adds to each observable in one shot."""
         columns = []
-        for weights in self.weights:
-            values = np.zeros(1 << len(self.qubits))
-            for mask, weight in zip(self.masks, weights.tolist(), strict=True):
-                values += weight * self._signs(mask)
+        for k, weights in enumerate(self.weights):
+            values = self._outcome_weights[:, k] if self._fits else self._summed(weights)
             mean = _cell_by_cell(distribution, values[:, None])
             deviations = (values - mean) ** 2
             columns.append((distribution * deviations).sum(-1))
@@ -66,6 +64,13 @@ class PauliGroup:
         values = signs @ self.weights.T  # (outcomes, K)
         mean = frequencies @ values
         return mean, frequencies @ (values - mean) ** 2
+
+    def _summed(self, weights: Float64[np.ndarray, " strings"]) -> Float64[np.ndarray, " outcomes"]:
+        """Value of each outcome in one observable."""
+        values = np.zeros(1 << len(self.qubits))
+        for mask, weight in zip(self.masks, weights.tolist(), strict=True):
+            values += weight * self._signs(mask)
+        return values
 
     @property
     def _fits(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
-from hybridopt.circuits.physical import PhysicalCircuit, check_width, physical_circuit
+from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.executor import Executor
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
@@ -84,7 +84,7 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
 def _check_virtual(physical: PhysicalCircuit, readout: Readout) -> None:
     if isinstance(readout, Expectations):
         for place, observable in enumerate(readout.observables):
-            check_width(physical, f"Observable {place}", observable.num_qubits)
+            layout_applies(physical, f"Observable {place}", observable.num_qubits)
 
 
 def place_probabilities(
@@ -140,7 +140,7 @@ def _check_qubits(qubits: Sequence[int], num_qubits: int) -> None:
 
 
 def _on_device(physical: PhysicalCircuit, place: int, observable: SparsePauliOp) -> SparsePauliOp:
-    if check_width(physical, f"Observable {place}", observable.num_qubits):
+    if layout_applies(physical, f"Observable {place}", observable.num_qubits):
         layout = list(physical.virtual_qubits)
         return observable.apply_layout(layout, physical.circuit.num_qubits)
     return observable

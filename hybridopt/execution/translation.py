@@ -16,6 +16,7 @@ from qiskit_aer.noise import NoiseModel
 
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.kept_gates import KEPT_GATES
+from hybridopt.circuits.measurements import NOT_GATES
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.execution.channels import add_errors_of_measurement, with_channels
 from hybridopt.execution.measuring import into_basis, save_settings
@@ -97,9 +98,7 @@ class ForMethod:
     def __call__(self, program: CircuitProgram, settings: Sequence[Setting]) -> list[Translated]:
         """One circuit, without barriers and delays, which do nothing to an exact state."""
         circuit = program.template[0].copy()
-        circuit.data = [
-            item for item in circuit.data if item.operation.name not in {"barrier", "delay"}
-        ]
+        circuit.data = [item for item in circuit.data if item.operation.name not in NOT_GATES]
         done = write_in_basis(circuit, self._basis, "the method")
         return [Translated(done, tuple(settings), tuple(range(circuit.num_qubits)))]
 

@@ -17,12 +17,13 @@ from hybridopt.errors import CircuitError
 
 @dataclass(frozen=True)
 class PlacementOptions:
-    """How circuits are placed on a device.
+    """Options of the transpiler that places circuits on a device.
 
     Attributes:
         layout: Device qubit of each circuit qubit; None lets the transpiler choose.
-        optimization_level: Of the transpiler, 0 to 3.
-        seed_transpiler: Of the transpiler; the same circuit always stands on the same qubits.
+        optimization_level: Level of the transpiler, 0 to 3.
+        seed_transpiler: Seed of the transpiler; the same circuit is always placed on the same
+            qubits.
     """
 
     layout: tuple[int, ...] | None = None
@@ -105,12 +106,10 @@ def basis_change_for(
     except QiskitError as error:
         raise _cannot_be_written(name, error) from error
     gates = tuple(item.operation for item in done.data)
-    if all(device.target.instruction_supported(gate.name, (place,)) for gate in gates):
-        return gates
-    missing = next(
-        gate.name for gate in gates if not device.target.instruction_supported(gate.name, (place,))
-    )
-    raise _cannot_be_written(name, f"qubit {place} has no `{missing}`")
+    for gate in gates:
+        if not device.target.instruction_supported(gate.name, (place,)):
+            raise _cannot_be_written(name, f"qubit {place} has no `{gate.name}`")
+    return gates
 
 
 def _cannot_be_written(name: str, error: object) -> CircuitError:

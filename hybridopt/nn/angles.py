@@ -17,6 +17,7 @@ from torch import Tensor
 from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.slope import fixed_slope
 from hybridopt.errors import ArgumentError, CircuitError
+from hybridopt.execution.job import PERIOD
 
 TORCH_FUNCTIONS: dict[str, object] = {
     "Abs": torch.abs,
@@ -38,7 +39,6 @@ TORCH_FUNCTIONS: dict[str, object] = {
     "tan": torch.tan,
 }
 Function = Callable[..., Tensor]
-LARGEST_ANGLE = 4 * math.pi  # [rad]; the period of every rotation, signs of amplitudes included
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +94,9 @@ def within_period(angles: Float64[Tensor, "N angles"]) -> Float64[Tensor, "N ang
     """
     if angles.is_meta or not angles.numel():
         return angles
-    if not is_transformed(angles) and bool((angles.detach().abs() <= LARGEST_ANGLE).all()):
+    if not is_transformed(angles) and bool((angles.detach().abs() <= PERIOD).all()):
         return angles
-    beyond = (angles.abs() > LARGEST_ANGLE) & torch.isfinite(angles)
+    beyond = (angles.abs() > PERIOD) & torch.isfinite(angles)
     half = torch.where(beyond, angles / 2, 0.0)
     return torch.where(beyond, 2 * torch.atan2(half.sin(), half.cos()), angles)
 

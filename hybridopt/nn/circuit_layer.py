@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from hybridopt import checks
 from hybridopt.circuits import CircuitProgram
-from hybridopt.circuits.lowering import WAYS_OUT, check_parameters
+from hybridopt.circuits.lowering import WAYS_OUT
 from hybridopt.circuits.measurements import qubits_of
+from hybridopt.circuits.parameter_checks import check_parameters
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
 from hybridopt.execution import (
@@ -39,7 +40,7 @@ from hybridopt.nn.samples import check_samples
 
 @dataclass(frozen=True, eq=False)
 class _Compiled:
-    """What the layer's circuit became for one executor."""
+    """Program and readout of the layer for one executor."""
 
     executor: Executor
     physical: PhysicalCircuit

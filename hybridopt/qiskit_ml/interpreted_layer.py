@@ -11,10 +11,10 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from torch import Tensor
 
-from hybridopt.circuits.lowering import check_parameters
+from hybridopt.circuits.parameter_checks import check_parameters
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.execution import Executor, Probabilities
-from hybridopt.execution.placed_readout import PlacedReadout, place_probabilities, place_readout
+from hybridopt.execution.placed_readout import PlacedReadout, place_probabilities
 from hybridopt.gradients import GradientRule
 from hybridopt.nn import CircuitLayer
 
@@ -39,7 +39,6 @@ class InterpretedLayer(CircuitLayer):
         initial: Weights to start with, shape ``(P,)``.
 
     Attributes:
-        qubits: As given.
         output_shape: As given.
 
     Example:
@@ -70,12 +69,11 @@ class InterpretedLayer(CircuitLayer):
         gradient: str | GradientRule = "parameter-shift",
         initial: Tensor | Sequence[float] | None = None,
     ) -> None:
-        self.qubits = qubits
         super().__init__(
             circuit,
             input_parameters,
             weight_parameters,
-            Probabilities(),
+            Probabilities(qubits),
             executor,
             gradient,
             initial,
@@ -114,8 +112,10 @@ class InterpretedLayer(CircuitLayer):
 
     def _place_readout(self, physical: PhysicalCircuit) -> PlacedReadout:
         if not physical.measured:
-            return place_readout(physical, Probabilities(self.qubits), sampled=False)
-        return place_probabilities(physical, [physical.measured[bit] for bit in self.qubits])
+            return super()._place_readout(physical)
+        assert isinstance(self.readout, Probabilities)
+        bits = self.readout.qubits or ()
+        return place_probabilities(physical, [physical.measured[bit] for bit in bits])
 
     def extra_repr(self) -> str:
         """Sizes and rule."""

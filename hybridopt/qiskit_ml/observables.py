@@ -12,7 +12,7 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 
 from hybridopt.circuits.measurements import without_measurements
-from hybridopt.circuits.physical import PhysicalCircuit, check_width, physical_circuit
+from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 
@@ -64,7 +64,7 @@ def with_layout(pub: Any) -> Any:
     for index in np.ndindex(array.shape):
         terms = dict(array[index].items())
         width = len(next(iter(terms), "I" * circuit.num_qubits))
-        if check_width(physical, f"Observable {next(iter(terms), '')}", width):
+        if layout_applies(physical, f"Observable {next(iter(terms), '')}", width):
             terms = {_placed(physical, label): factor for label, factor in terms.items()}
         found[index] = terms
     return (circuit, ObservablesArray(found), *rest)

@@ -110,7 +110,6 @@ def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
     }
     if type(layer) is InterpretedLayer:
         places = layer.outcome_index.cpu().numpy()
-        stored["qubits"] = list(layer.qubits)
         stored["index"] = np.where(places == layer.out_features, -1, places).tolist()
         stored["output_shape"] = list(layer.output_shape)
     return stored
@@ -125,8 +124,10 @@ def layer_from_plain(
     readout, rule = _readout_from_plain(stored["readout"]), rule_from_plain(stored["gradient"])
     initial = [0.0] * len(weights)
     if stored["class"] == "InterpretedLayer":
+        assert isinstance(readout, Probabilities)
+        assert readout.qubits is not None
         index, shape = np.array(stored["index"], dtype=np.int64), tuple(stored["output_shape"])
-        qubits = tuple(stored["qubits"])
+        qubits = readout.qubits
         return InterpretedLayer(
             circuit, inputs, weights, qubits, index, shape, executor, rule, initial
         )

@@ -9,7 +9,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from hybridopt.circuits import CircuitProgram
-from hybridopt.circuits.physical import PhysicalCircuit, check_width, physical_circuit
+from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
 from hybridopt.errors import ArgumentError, CircuitError
 
 LINE = [[0, 1], [1, 2], [2, 3], [3, 4], [4, 5]]
@@ -140,13 +140,13 @@ def test_widths_are_those_of_the_virtual_or_the_physical_circuit():
         physical_circuit(three_qubits()),
         physical_circuit(transpiled(three_qubits(), [4, 1, 5])),
     )
-    assert check_width(virtual, "Observable 0", 3)
-    assert check_width(isa, "Observable 0", 3)
-    assert not check_width(isa, "Observable 0", 6)
+    assert layout_applies(virtual, "Observable 0", 3)
+    assert layout_applies(isa, "Observable 0", 3)
+    assert not layout_applies(isa, "Observable 0", 6)
     with pytest.raises(ArgumentError, match="acts on 4 qubits, but the circuit has 3"):
-        check_width(virtual, "Observable 0", 4)
+        layout_applies(virtual, "Observable 0", 4)
     with pytest.raises(ArgumentError, match=r"acts on 4 qubits, but .* from 3 qubits to the 6"):
-        check_width(isa, "Observable 0", 4)
+        layout_applies(isa, "Observable 0", 4)
     full = physical_circuit(transpiled(QuantumCircuit(6), [5, 4, 3, 2, 1, 0]))
     assert full.takes_device_observables
-    assert not check_width(full, "Observable 0", 6)
+    assert not layout_applies(full, "Observable 0", 6)

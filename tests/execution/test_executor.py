@@ -64,6 +64,10 @@ def test_executors_of_others_need_no_placement():
             for executor in (relay, AerExecutor(noise_model=noise_model))
         )
         found, expected = (one(torch.zeros(1, 0)) for one in (layer, own))
-        torch.testing.assert_close(found, expected, rtol=0, atol=0.1)
+        if noise_model is None:
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+            exact = found.item()
+        else:  # in other gates, and so with other errors
+            assert abs(found.item()) < abs(exact)
         assert relay.usage.runs == 1
         found.sum().backward()

@@ -206,6 +206,11 @@ def test_custom_passes_are_told_the_qubits_of_the_device():
     model._custom_noise_passes.append(LocalNoisePass(nothing))
     isa = transpile(three_qubits(), MANILA, initial_layout=[4, 3, 2], optimization_level=0)
     layer_of(isa, noise_model=model)(NOTHING)
+    assert told == []  # Aer applies noise passes to circuits with delays only
+    delayed = three_qubits()
+    delayed.delay(160, 2)
+    isa = transpile(delayed, MANILA, initial_layout=[4, 3, 2], optimization_level=0)
+    layer_of(isa, noise_model=model)(NOTHING)
     assert {(4, 3), (3, 2)} <= set(told)
     assert {qubit for qubits in told for qubit in qubits} == {2, 3, 4}
 

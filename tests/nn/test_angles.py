@@ -168,7 +168,7 @@ def test_angles_without_samples():
 def test_angles_beyond_a_period_are_reduced_exactly():
     angles = torch.tensor([[1e12, -3e9, 20.0, 1.0, 12.5]], dtype=torch.float64)
     reduced = within_period(angles)
-    assert reduced.abs().max() <= 2 * math.pi + 1e-12 or torch.equal(reduced[0, 3:], angles[0, 3:])
+    assert reduced[0, :3].abs().max() <= 2 * math.pi
     assert torch.equal(reduced[0, 3:], angles[0, 3:])  # nothing is done within the period
     for function in (torch.sin, torch.cos):
         torch.testing.assert_close(function(reduced / 2), function(angles / 2), rtol=0, atol=1e-15)
