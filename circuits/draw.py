@@ -11,10 +11,10 @@ from pathlib import Path
 import matplotlib as mpl
 from PIL import Image
 
+from hybridopt._files import write_text, write_whole
 from hybridopt.circuits import circuit_names, load_circuit
 from hybridopt.circuits.loading import circuit_text
 from hybridopt.circuits.observable_lines import format_observable
-from hybridopt.files import write_text, write_whole
 
 FOLDER = Path(__file__).parent
 PICTURES = FOLDER / "pictures"

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hybridopt.study import Table
+from hybridopt.compare import Table
 
 
 @contextmanager

@@ -6,12 +6,12 @@ Importing it prints, logs, seeds and configures nothing.
 from hybridopt import bridges, errors, gradients, optim, qiskit_ml, training
 from hybridopt.bridges import QuantumNetwork, to_classical, to_quantum
 from hybridopt.circuits import load_circuit, save_circuit
+from hybridopt.compare import Budget, Method, Study, Tuning, compare, load_study, recommend
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.qiskit_ml import from_qnn
 from hybridopt.storage import load, save
-from hybridopt.study import Budget, Method, Study, Tuning, compare, load_study, recommend
 from hybridopt.training import History, fit
 from hybridopt.transfer import Thaw, parameter_groups, transfer
 

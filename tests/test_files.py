@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from hybridopt import files
+from hybridopt import _files
+from hybridopt._files import check_writable, output_folder, write_text, write_whole
 from hybridopt.errors import OutputError
-from hybridopt.files import check_writable, output_folder, write_text, write_whole
 
 
 @pytest.fixture(autouse=True, params=["nameless", "beside"])
 def way(request, monkeypatch):
     """Both ways to write: through a file without a name, and where there are none."""
     if request.param == "beside":
-        monkeypatch.setattr(files, "_nameless", lambda folder: None)
+        monkeypatch.setattr(_files, "_nameless", lambda folder: None)
     elif not hasattr(os, "O_TMPFILE"):
         pytest.skip("no files without a name here")
 
@@ -98,7 +98,7 @@ def test_files_have_the_ordinary_mode(tmp_path):
 
 KILLED = """
 import os, signal, sys
-from hybridopt.files import write_whole
+from hybridopt._files import write_whole
 
 def write(stream):
     stream.write(b"half of it")

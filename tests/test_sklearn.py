@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 import hybridopt as ho
+from hybridopt._random import isolated
 from hybridopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -23,7 +24,6 @@ from hybridopt.errors import (
     TrainingError,
     UnknownNameError,
 )
-from hybridopt.seeding import isolated
 from hybridopt.sklearn import HybridClassifier, HybridRegressor
 
 X = np.random.default_rng(3).normal(size=(45, 3))

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hybridopt._random import isolated
 from hybridopt.bench.timing import Comparison, compare
 from hybridopt.data import Dataset, load_dataset
-from hybridopt.seeding import isolated
 from hybridopt.training import fit
 
 BATCH_SIZE = 32

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hybridopt.bench.deadline import OvertimeError, deadline
+from hybridopt.bench.correctness import judge
 from hybridopt.bench.peers import Competitor, Prepared
 from hybridopt.bench.problem import Problem
 from hybridopt.bench.reference import Reference, reference
 from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG, Row
-from hybridopt.bench.verdict import judge
+from hybridopt.bench.timeout import OvertimeError, deadline
 from hybridopt.execution import Cost
 
 MIN_REPETITIONS = 2  # whatever the limit of a row

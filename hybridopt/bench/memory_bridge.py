@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from hybridopt._random import isolated
 from hybridopt.bench.timing import Comparison, compare, median_seconds, stopwatch
 from hybridopt.bridges import Memory, MemoryNetwork, to_classical, to_quantum
-from hybridopt.seeding import isolated
 
 SIZES = (1_510, 6_690, 100_000, 1_000_000)
 QUICK_SIZES = SIZES[:3]

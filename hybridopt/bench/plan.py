@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.bench.peers import PEERS, Competitor, Hybridopt, peers_of
 from hybridopt.bench.problem import Problem, circuit_problem, parse_problem
 from hybridopt.circuits import load_circuit
 from hybridopt.errors import HybridOptError, MissingExtraError, ResourceError, UnsupportedError
-from hybridopt.execution.aer import METHODS, PRECISIONS
+from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
 MAIN = ("ladder:4-16-16", "ladder:8-32-16", "ladder:10-60-32", "ladder:14-84-32")
@@ -63,20 +63,20 @@ class SimulatorSettings:
 
     def __post_init__(self) -> None:
         for rule in self.gradients:
-            checks.choice("gradient", rule, GRADIENTS)
+            _validation.choice("gradient", rule, GRADIENTS)
         for method in self.methods:
-            checks.choice("method", method, METHODS)
+            _validation.choice("method", method, METHODS)
         for precision in self.precisions:
-            checks.choice("precision", precision, PRECISIONS)
+            _validation.choice("precision", precision, PRECISIONS)
         for peer in self.peer:
             peers_of(peer)
         for batch in self.batches:
-            checks.integer("batch", batch, minimum=1)
+            _validation.integer("batch", batch, minimum=1)
         for shots in self.shots:
-            checks.optional_integer("shots", shots, minimum=1)
-        checks.optional_integer("repetitions", self.repetitions, minimum=1)
-        checks.integer("seed", self.seed, minimum=0)
-        checks.optional_real("max_seconds", self.max_seconds, minimum=0, strict=True)
+            _validation.optional_integer("shots", shots, minimum=1)
+        _validation.optional_integer("repetitions", self.repetitions, minimum=1)
+        _validation.integer("seed", self.seed, minimum=0)
+        _validation.optional_real("max_seconds", self.max_seconds, minimum=0, strict=True)
 
     @property
     def rounds(self) -> int:

@@ -12,7 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.errors import ArgumentError, CircuitError
 
 BATCH = 16  # where a problem does not say
@@ -45,8 +45,8 @@ class Problem:
     shots: int | None = None
 
     def __post_init__(self) -> None:
-        checks.integer("batch", self.batch, minimum=1)
-        checks.optional_integer("shots", self.shots, minimum=1)
+        _validation.integer("batch", self.batch, minimum=1)
+        _validation.optional_integer("shots", self.shots, minimum=1)
         if not self.weights:
             raise CircuitError(
                 f"The circuit of {self.family} has no weights, so there is no gradient to measure."
@@ -165,7 +165,7 @@ def parse_problem(text: str) -> Problem:
         'ladder:4-16-16'
     """
     family, _, shape = text.partition(":")
-    builder = BUILDERS[checks.choice("problem", family, BUILDERS)]
+    builder = BUILDERS[_validation.choice("problem", family, BUILDERS)]
     found = SHAPE.fullmatch(shape)
     if found is None:
         raise ArgumentError(
@@ -201,8 +201,8 @@ def circuit_problem(
 
 
 def _layers(family: str, num_qubits: int, num_weights: int, per_layer: int) -> int:
-    checks.integer("qubits", num_qubits, minimum=2)
-    checks.integer("weights", num_weights, minimum=1)
+    _validation.integer("qubits", num_qubits, minimum=2)
+    _validation.integer("weights", num_weights, minimum=1)
     layers, rest = divmod(num_weights, per_layer)
     if rest:
         raise ArgumentError(

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 from statistics import median
 
+from hybridopt.bench.correctness import Verdict
 from hybridopt.bench.peers import Competitor, Hybridopt
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.verdict import Verdict
 from hybridopt.execution import Cost
 
 TIMED, WRONG, SLOW, NOT_RUN = "timed", "wrong", "slow", "not run"

@@ -11,10 +11,10 @@ from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
-from hybridopt.circuits.gate_count import GateCount, count_gates, find_backend
+from hybridopt.bridges.summary import SummaryRow, counting_notes, layer_rows, summary_table
+from hybridopt.circuits.counts import GateCount, count_gates, find_backend
 from hybridopt.execution import Cost
 from hybridopt.gradients import GradientRule
-from hybridopt.nn.summary import SummaryRow, counting_notes, layer_rows, summary_table
 
 WHOLE = "(all)"  # stands for the whole network in a summary
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from torch import nn
 
-from hybridopt import checks
-from hybridopt.bridges.bridge import Bridge
-from hybridopt.bridges.cosine_network import check_form, check_scale, check_trainable
-from hybridopt.bridges.generator import Generator
-from hybridopt.bridges.memory import Memory
-from hybridopt.bridges.mesh import Mesh
+from hybridopt import _validation
+from hybridopt.bridges.base import Bridge
+from hybridopt.bridges.generator.bridge import Generator
+from hybridopt.bridges.memory.cosine_network import check_form, check_scale, check_trainable
+from hybridopt.bridges.memory.network import Memory
+from hybridopt.bridges.mesh.bridge import Mesh
 from hybridopt.bridges.quantum_network import QuantumNetwork
 from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution import Executor
@@ -71,7 +71,7 @@ class Twin(Bridge):
                     f"{', '.join(WITH_TWINS)}."
                 )
         else:
-            checks.choice("bridge of a twin", self.of, WITH_TWINS)
+            _validation.choice("bridge of a twin", self.of, WITH_TWINS)
         check_form(self.form, self.fold)
         check_scale(self.scale)
         check_trainable(self.num_angles, self.frozen)

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-from hybridopt.bridges.input_trial import InputTrial
-from hybridopt.bridges.layout import WeightLayout
+from hybridopt.bridges.input_validation import InputTrial
+from hybridopt.bridges.parameter_layout import WeightLayout
 from hybridopt.bridges.quantum_network import QuantumNetwork
 
 

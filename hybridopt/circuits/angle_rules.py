@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from qiskit.circuit import Instruction
 from qiskit.circuit import library as lib
 
-from hybridopt.circuits.rotations import FOUR_TERM, TWO_TERM
+from hybridopt.circuits.gates import FOUR_TERM, TWO_TERM
 
 ShiftRule = tuple[tuple[float, float], ...]  # pairs (coefficient, shift [rad])
 

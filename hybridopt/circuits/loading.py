@@ -13,9 +13,9 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.circuits.observable_lines import read_observables
-from hybridopt.circuits.openqasm import read_openqasm
+from hybridopt.circuits.qasm.reader import read_openqasm
 from hybridopt.errors import ArgumentTypeError, CircuitError, UnknownNameError
 
 SUFFIX = ".qasm"
@@ -143,7 +143,7 @@ def _is_path(text: str) -> bool:
 
 def _known_name(name: str) -> str:
     try:
-        return checks.choice("circuit", name, circuit_names())
+        return _validation.choice("circuit", name, circuit_names())
     except UnknownNameError as error:
         raise UnknownNameError(
             f"{error} A file of your own is given with its ending, such as '{name}{SUFFIX}'."

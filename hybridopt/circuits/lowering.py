@@ -31,7 +31,10 @@ from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt.circuits.angle_rules import angle_rules
-from hybridopt.circuits.circuit_program import (
+from hybridopt.circuits.gates import Family, family_of
+from hybridopt.circuits.native_gates import is_kept, is_standard
+from hybridopt.circuits.parameter_checks import check_parameters
+from hybridopt.circuits.program import (
     CircuitProgram,
     FixedGate,
     NativeGate,
@@ -39,9 +42,6 @@ from hybridopt.circuits.circuit_program import (
     Slot,
     Step,
 )
-from hybridopt.circuits.kept_gates import is_kept, is_standard
-from hybridopt.circuits.parameter_checks import check_parameters
-from hybridopt.circuits.rotations import Family, family_of
 from hybridopt.circuits.timing import is_stretch
 from hybridopt.errors import CircuitError
 

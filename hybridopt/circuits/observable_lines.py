@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
-from hybridopt.circuits.openqasm import Place, error_at
+from hybridopt.circuits.qasm.reader import Place, error_at
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 PROBABILITIES = "probabilities"

@@ -9,10 +9,10 @@ from functools import cached_property
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.lowering import lower, lower_whole
 from hybridopt.circuits.measurements import qubits_of, without_measurements
 from hybridopt.circuits.parameter_checks import check_parameters
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import ArgumentError
 
 

@@ -1,48 +1,373 @@
-"""What an executor can run: a family of circuits, one for each set of angles."""
+"""A lowered circuit: fixed gates and rotations, and the layers in which they stand."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
+
+from hybridopt.circuits.angle_rules import AngleRule, ShiftRule
+from hybridopt.circuits.gates import Angle, Family
+from hybridopt.circuits.measurements import NOT_GATES
+
+Derived = TypeVar("Derived")
+BYTES_PER_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its probabilities
 
 
-@runtime_checkable
-class Program(Protocol):
-    """A circuit whose angles are given later; it holds no data and knows nothing of torch.
+class Program(ABC):
+    """Family of circuits whose angles are given later; it holds no data and imports no torch.
 
     ``row`` angles differ from sample to sample, ``shared`` angles are the same for all samples.
+
+    Attributes:
+        num_qubits: Number of qubits of every circuit of the family.
     """
 
+    num_qubits: int
+
     @property
-    def num_qubits(self) -> int:
-        """Number of qubits of every circuit of the family."""
-        ...
+    @abstractmethod
+    def num_row_angles(self) -> int:
+        """Number of angles R that each sample brings."""
+
+    @property
+    @abstractmethod
+    def num_shared_angles(self) -> int:
+        """Number of angles O that all samples share."""
+
+    @property
+    @abstractmethod
+    def needs_statevector(self) -> bool:
+        """Whether `simulator_circuit` holds an instruction that only state vectors take."""
+
+    @abstractmethod
+    def bind(
+        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " O"]
+    ) -> QuantumCircuit:
+        """Return the circuit at these angles [rad], without measurements."""
+
+    @abstractmethod
+    def simulator_circuit(
+        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " O"]
+    ) -> QuantumCircuit:
+        """Return the same unitary in the instructions that a simulator takes fastest."""
+
+    @abstractmethod
+    def working_memory(self) -> int:
+        """Return an upper bound of the bytes to build and simulate one circuit of the family."""
+
+
+@dataclass(frozen=True, eq=False)
+class FixedGate:
+    """A gate without a free angle, and its qubits."""
+
+    gate: Instruction
+    qubits: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Rotation:
+    """A rotation by one angle of its own.
+
+    Attributes:
+        family: Its kind.
+        qubits: As the family counts them.
+        angle: Index among the angles of its table.
+        per_sample: True for the table ``rows``, False for ``shared``.
+    """
+
+    family: Family
+    qubits: tuple[int, ...]
+    angle: int
+    per_sample: bool
+
+    @property
+    def frames(self) -> dict[int, object]:
+        """Frame of each qubit; rotations that agree where they meet commute."""
+        names = self.family.frames
+        pauli = set(names) <= {"X", "Y", "Z"}
+        return {
+            qubit: name if pauli else (name, self.qubits)
+            for qubit, name in zip(self.qubits, names, strict=True)
+        }
+
+    def gates(self, angle: Angle) -> list[FixedGate]:
+        """The rotation by this angle [rad]."""
+        return self._placed(self.family.gates(angle))
+
+    def into_frame(self) -> list[FixedGate]:
+        """The change of basis in which the rotation is diagonal."""
+        return self._placed(self.family.into_frame)
+
+    def out_of_frame(self) -> list[FixedGate]:
+        """The inverse of `into_frame`."""
+        return self._placed(self.family.out_of_frame)
+
+    def phases(self, angle: Angle) -> FixedGate:
+        """The rotation in its frame."""
+        return self._placed((self.family.phases(angle),))[0]
+
+    def _placed(self, local: tuple[tuple[Instruction, tuple[int, ...]], ...]) -> list[FixedGate]:
+        return [FixedGate(gate, tuple(self.qubits[place] for place in at)) for gate, at in local]
+
+
+@dataclass(frozen=True, eq=False)
+class Slot:
+    """One free angle of a gate that stays whole.
+
+    Attributes:
+        position: Index in ``gate.params``.
+        angle: Index among the angles of its table.
+        per_sample: True for the table ``rows``, False for ``shared``.
+        rule: Shift rule and frequencies of expectation values in it.
+    """
+
+    position: int
+    angle: int
+    per_sample: bool
+    rule: AngleRule
+
+
+@dataclass(frozen=True, eq=False)
+class NativeGate:
+    """A gate with free angles that stays whole, as noise and hardware know it.
+
+    Attributes:
+        gate: Qiskit's gate with the expressions of the circuit.
+        qubits: Qubits of the program, in the order of the gate.
+        slots: Its free angles, each with an angle of its own in the program.
+    """
+
+    gate: Instruction
+    qubits: tuple[int, ...]
+    slots: tuple[Slot, ...]
+
+    def at(self, row: list[Angle], shared: list[Angle]) -> FixedGate:
+        """The gate at these angles [rad]."""
+        params = list(self.gate.params)
+        for slot in self.slots:
+            params[slot.position] = (row if slot.per_sample else shared)[slot.angle]
+        gate = self.gate.copy()
+        gate.params = params
+        return FixedGate(gate, self.qubits)
+
+
+Step = FixedGate | Rotation | NativeGate
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Fixed gates, then rotations that all commute with one another.
+
+    Attributes:
+        fixed: In order.
+        rotations: Diagonal together, each in its own frame.
+    """
+
+    fixed: tuple[FixedGate, ...]
+    rotations: tuple[Rotation, ...]
+
+
+def frame_changes(rotations: Iterable[Rotation]) -> tuple[list[FixedGate], list[FixedGate]]:
+    """Gates into the frames of rotations of one layer, each qubit once, and out again."""
+    into: list[FixedGate] = []
+    out: list[FixedGate] = []
+    framed: set[int] = set()
+    for rotation in rotations:
+        new = [item for item in rotation.into_frame() if not framed.issuperset(item.qubits)]
+        touched = {qubit for item in new for qubit in item.qubits}
+        into += new
+        out += [item for item in rotation.out_of_frame() if touched.issuperset(item.qubits)]
+        framed |= touched
+    return into, out
+
+
+@dataclass(frozen=True, eq=False)
+class CircuitProgram(Program):
+    """The family of circuits that one parameterized circuit stands for.
+
+    Attributes:
+        num_qubits: Of the circuit.
+        steps: In order.
+        row_expressions: Angles that differ from sample to sample, in inputs and weights.
+        shared_expressions: Angles that are the same for all samples, in weights.
+        rewritten: Names and labels of gates of the user that did not come through as themselves:
+            errors that a noise model has for them would not act.
+        device_qubits: Of a physical circuit, which an executor runs as it is, the device qubit of
+            each of its qubits. None: the executor may place the circuit.
+    """
+
+    num_qubits: int
+    steps: tuple[Step, ...]
+    row_expressions: tuple[ParameterExpression, ...]
+    shared_expressions: tuple[ParameterExpression, ...]
+    rewritten: frozenset[str] = frozenset()
+    device_qubits: tuple[int, ...] | None = None
 
     @property
     def num_row_angles(self) -> int:
-        """R, the number of angles that a sample brings."""
-        ...
+        """R."""
+        return len(self.row_expressions)
 
     @property
     def num_shared_angles(self) -> int:
-        """O, the number of angles that all samples share."""
-        ...
+        """O."""
+        return len(self.shared_expressions)
+
+    @property
+    def needs_statevector(self) -> bool:
+        """False: gates are of all methods."""
+        return False
+
+    @cached_property
+    def rotations(self) -> tuple[Rotation, ...]:
+        """All rotations in order."""
+        return tuple(step for step in self.steps if isinstance(step, Rotation))
+
+    @cached_property
+    def native_gates(self) -> tuple[NativeGate, ...]:
+        """Gates with free angles that stay whole; only a run of gate by gate takes them."""
+        return tuple(step for step in self.steps if isinstance(step, NativeGate))
+
+    @cached_property
+    def fixed_names(self) -> frozenset[str]:
+        """Names of the fixed gates."""
+        return frozenset(step.gate.name for step in self.steps if isinstance(step, FixedGate))
+
+    @cached_property
+    def shifts(self) -> tuple[tuple[ShiftRule, ...], tuple[ShiftRule, ...]]:
+        """Shift rules (coefficient, shift) of the row angles and of the shared angles."""
+        rules: dict[bool, list[ShiftRule]] = {True: [], False: []}
+        for step in self.steps:  # angles are numbered in the order of the steps
+            if isinstance(step, Rotation):
+                rules[step.per_sample].append(step.family.shifts)
+            elif isinstance(step, NativeGate):
+                for slot in step.slots:
+                    rules[slot.per_sample].append(slot.rule.shifts)
+        return tuple(rules[True]), tuple(rules[False])
+
+    @cached_property
+    def row_frequencies(self) -> tuple[frozenset[int], ...]:
+        """Frequencies of outputs in each row angle, in units of 1/2."""
+        found: list[frozenset[int]] = []
+        for step in self.steps:
+            if isinstance(step, Rotation) and step.per_sample:
+                found.append(step.family.frequencies)
+            elif isinstance(step, NativeGate):
+                found += [slot.rule.frequencies for slot in step.slots if slot.per_sample]
+        return tuple(found)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The steps regrouped: as many rotations side by side as commute; the last may lack any.
+
+        Barriers and delays, which do nothing to an exact state, are left out.
+        """
+        assert not self.native_gates
+        return tuple(_layers([step for step in self.steps if not _is_idle(step)]))
+
+    def derived(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
+        """What somebody made from the program, made once and kept as long as it lives."""
+        if key not in self._derived:
+            self._derived[key] = build()
+        return cast(Derived, self._derived[key])
+
+    @cached_property
+    def _derived(self) -> dict[Hashable, object]:
+        return {}
+
+    @cached_property
+    def template(self) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
+        """The circuit with a parameter for each angle, those of the rows, and the shared ones."""
+        rows = ParameterVector("row", self.num_row_angles)
+        shared = ParameterVector("shared", self.num_shared_angles)
+        return self._circuit(list(rows), list(shared)), rows, shared
 
     def bind(
         self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " O"]
     ) -> QuantumCircuit:
-        """The circuit at these angles [rad], without measurements."""
-        ...
+        """The circuit at these angles [rad]."""
+        return self._circuit(row.tolist(), shared.tolist())
 
     def simulator_circuit(
         self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " O"]
     ) -> QuantumCircuit:
-        """The same unitary in the instructions that a simulator takes fastest."""
-        ...
+        """The same circuit; lowering left only gates that simulators know."""
+        return self.bind(row, shared)
 
     def working_memory(self) -> int:
-        """Bytes that building and simulating one circuit of the family takes, from above."""
-        ...
+        """Bytes for one sample."""
+        return BYTES_PER_AMPLITUDE << self.num_qubits
+
+    def __getstate__(self) -> dict[str, object]:
+        # what was derived is made again on the other side
+        return {field.name: self.__dict__[field.name] for field in fields(self)}
+
+    def _circuit(self, row: list[Angle], shared: list[Angle]) -> QuantumCircuit:
+        circuit = QuantumCircuit(self.num_qubits)
+        for step in self.steps:
+            if isinstance(step, Rotation):
+                angle = (row if step.per_sample else shared)[step.angle]
+                placed = step.gates(angle)
+            else:
+                placed = [step.at(row, shared) if isinstance(step, NativeGate) else step]
+            for item in placed:
+                circuit.append(item.gate, item.qubits, copy=False)
+        return circuit
+
+
+def _is_idle(step: Step) -> bool:
+    return isinstance(step, FixedGate) and step.gate.name in NOT_GATES
+
+
+def _layers(steps: list[Step]) -> list[Layer]:
+    """Take, in turn, all fixed gates and all commuting rotations that nothing stands before."""
+    layers = []
+    while steps:
+        fixed, steps = _take_fixed(steps)
+        rotations, steps = _take_rotations(steps)
+        layers.append(Layer(tuple(fixed), tuple(rotations)))
+    return layers
+
+
+def _take_fixed(
+    steps: list[Step],
+) -> tuple[list[FixedGate], list[Step]]:
+    taken: list[FixedGate] = []
+    left: list[Step] = []
+    blocked: set[int] = set()
+    for step in steps:
+        if isinstance(step, FixedGate) and blocked.isdisjoint(step.qubits):
+            taken.append(step)
+        else:
+            blocked.update(step.qubits)
+            left.append(step)
+    return taken, left
+
+
+def _take_rotations(
+    steps: list[Step],
+) -> tuple[list[Rotation], list[Step]]:
+    taken: list[Rotation] = []
+    left: list[Step] = []
+    blocked: set[int] = set()
+    frames: dict[int, object] = {}
+    for step in steps:
+        if (
+            isinstance(step, Rotation)
+            and blocked.isdisjoint(step.qubits)
+            and all(frames.get(qubit, frame) == frame for qubit, frame in step.frames.items())
+        ):
+            taken.append(step)
+            frames.update(step.frames)
+        else:
+            blocked.update(step.qubits)
+            left.append(step)
+    return taken, left

@@ -15,12 +15,12 @@ from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
+from hybridopt._files import check_writable, write_text
 from hybridopt.circuits.loading import SUFFIX
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.observable_lines import observable_lines
-from hybridopt.circuits.openqasm import Program, read_openqasm
+from hybridopt.circuits.qasm.reader import Program, read_openqasm
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
-from hybridopt.files import check_writable, write_text
 
 _HEAD = re.compile(r"(OPENQASM [^\n]*\n(?:include [^\n]*\n)*)((?:input [^\n]*\n)*)")
 WIDEST_COMPARED = 8  # qubits; a unitary of 2^16 entries

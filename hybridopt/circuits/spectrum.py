@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression
 
-from hybridopt.circuits.circuit_program import CircuitProgram
-from hybridopt.circuits.slope import fixed_slope
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import ConversionError
 
 PARTS = 16  # gates that are taken apart, one within another, turn by a half, a quarter, ... of x
@@ -110,3 +109,16 @@ def _spectrum(frequencies: set[int]) -> Spectrum:
     if step == 0:
         return Spectrum(step=1.0, order=0)
     return Spectrum(step=step / (2 * PARTS), order=max(frequencies) // step)
+
+
+def fixed_slope(angle: ParameterExpression, parameter: Parameter) -> float | complex | None:
+    """The derivative of an angle by a parameter if it is a number, else None."""
+    try:
+        slope = angle.gradient(parameter)
+    except RuntimeError:  # Qiskit does not differentiate `sign`
+        return None
+    if isinstance(slope, ParameterExpression):
+        if slope.parameters:
+            return None
+        slope = slope.numeric()
+    return slope if isinstance(slope, complex) else float(slope)

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hybridopt._files import output_folder
 from hybridopt.bench import write_outcome
 from hybridopt.cli import bench_options, options
-from hybridopt.cli.ending import interruptible
-from hybridopt.files import output_folder
+from hybridopt.cli.interrupts import interruptible
 
 
 def bench_simulators(

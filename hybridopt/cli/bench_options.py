@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.bench import tables
-from hybridopt.bench.outcome import BenchOutcome
 from hybridopt.bench.peers import peer_names
 from hybridopt.bench.plan import SimulatorSettings, make_plan
 from hybridopt.bench.problem import BUILDERS
+from hybridopt.bench.results import BenchOutcome
 from hybridopt.bench.simulators import run_simulators
 from hybridopt.bench.training_suite import run_training, training_rows
 from hybridopt.errors import ArgumentError
-from hybridopt.execution.aer import METHODS, PRECISIONS
+from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
 SUITES = ("simulators", "training", "all")
@@ -117,7 +117,7 @@ def run_suites(
         report: Told what is measured next.
     """
     started = time.perf_counter()
-    checks.choice("suite", suite, SUITES)
+    _validation.choice("suite", suite, SUITES)
     plan = make_plan(settings) if suite != "training" else None
     simulators = plan and run_simulators(settings, plan, report=report, started=started)
     training = None

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hybridopt.cli import options
-from hybridopt.study.circuit_summary import CircuitSummary, gallery_dicts, summarize
+from hybridopt.cli.circuit_summary import CircuitSummary, gallery_dicts, summarize
 
 LIST_HEADER = ("name", "qubits", "inputs", "weights", "what it is")
 

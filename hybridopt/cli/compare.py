@@ -15,13 +15,13 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from hybridopt.cli import options
-from hybridopt.cli.ending import INTERRUPTED
+from hybridopt.cli.interrupts import INTERRUPTED
+from hybridopt.compare import Study, Table, compare
+from hybridopt.compare.budget import DEFAULT_EPOCHS
+from hybridopt.compare.formatting import counted
+from hybridopt.compare.tuning import DEFAULT_TRIALS
+from hybridopt.compare.workers import default_workers
 from hybridopt.execution import AerExecutor
-from hybridopt.study.comparison import Study, Table, compare
-from hybridopt.study.comparison.budget import DEFAULT_EPOCHS
-from hybridopt.study.comparison.tuning import DEFAULT_TRIALS
-from hybridopt.study.comparison.wording import counted
-from hybridopt.study.comparison.workers import default_workers
 
 
 def compare_methods(

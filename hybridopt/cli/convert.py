@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hybridopt.cli import options
+from hybridopt.cli.conversion import Change, Conversion, ConversionSettings, convert
 from hybridopt.data import dataset_names
-from hybridopt.study.converting import Change, Conversion, ConversionSettings, convert
 
 
 def convert_file(

@@ -10,18 +10,18 @@ from rich.console import Console
 from rich.text import Text
 from torch import nn
 
-from hybridopt import checks
+from hybridopt import _validation
+from hybridopt._files import check_writable, write_bytes
 from hybridopt.circuits import load_circuit
 from hybridopt.cli import options
+from hybridopt.cli.conversion import in_bridge
+from hybridopt.cli.drawing import draw_picture, rendered
+from hybridopt.cli.network_diagram import network_path
 from hybridopt.errors import ArgumentError
-from hybridopt.files import check_writable, write_bytes
 from hybridopt.nn import CircuitLayer
+from hybridopt.nn.network_spec import build_network
 from hybridopt.storage import load
 from hybridopt.storage.archive import is_archive
-from hybridopt.study.converting import in_bridge
-from hybridopt.study.network_path import network_path
-from hybridopt.study.network_spec import build_network
-from hybridopt.study.picture import draw_picture, rendered
 
 KINDS = ("png", "svg", "pdf")
 
@@ -43,7 +43,7 @@ def draw_network(
     seed: Annotated[int, typer.Option(help="Of the network's weights.")] = 0,
 ) -> None:
     """Draw a network's way through layers and circuits, and its circuit."""
-    kind = checks.choice("kind of picture", output.suffix.removeprefix("."), KINDS)
+    kind = _validation.choice("kind of picture", output.suffix.removeprefix("."), KINDS)
     check_writable(output)
     module = _module(what, network, bridge, option or [], seed)
     picture = rendered(draw_picture(network_path(module)), kind)

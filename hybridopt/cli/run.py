@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hybridopt._files import output_folder
 from hybridopt.cli import options
-from hybridopt.cli.ending import interruptible
-from hybridopt.files import output_folder
-from hybridopt.study import RunOutcome, RunSettings, run_main_job, write_report
-from hybridopt.study.report import results_dict, table_rows
+from hybridopt.cli.interrupts import interruptible
+from hybridopt.demo import RunOutcome, RunSettings, run_main_job, write_report
+from hybridopt.demo.report import results_dict, table_rows
 
 
 def run_job(

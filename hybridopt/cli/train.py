@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hybridopt._files import output_folder
 from hybridopt.bridges import BRIDGES
 from hybridopt.cli import options
-from hybridopt.cli.ending import INTERRUPTED
+from hybridopt.cli.interrupts import INTERRUPTED
+from hybridopt.cli.training_run import TrainOutcome, TrainSettings, run_training, write_trained
 from hybridopt.errors import ArgumentError
-from hybridopt.files import output_folder
 from hybridopt.gradients import GRADIENTS
-from hybridopt.study.train_job import TrainOutcome, TrainSettings, run_training, write_trained
 from hybridopt.training.schedulers import SCHEDULERS
 
 MOST_ROWS = 12  # of epochs in the terminal; history.json has all

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float64, Shaped
 from torch import Tensor
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.data.scaling import Scaling
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
 
@@ -114,9 +114,9 @@ class Dataset:
     y_scaling: Scaling | None = None
 
     def __post_init__(self) -> None:
-        checks.choice("task", self.task, ("classification", "regression"))
+        _validation.choice("task", self.task, ("classification", "regression"))
         if self.task == "classification":
-            checks.integer("num_classes", self.num_classes, minimum=1)
+            _validation.integer("num_classes", self.num_classes, minimum=1)
         elif self.num_classes is not None:
             raise ArgumentError(
                 f"Argument `num_classes` must be None for regression, but is {self.num_classes}."

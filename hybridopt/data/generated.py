@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 from sklearn.datasets import make_circles, make_moons
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.data.dataset import Samples
 from hybridopt.errors import ArgumentError
 
@@ -35,9 +35,9 @@ def linear_regression(
     Returns:
         ``x`` of shape ``(num_samples, num_features)``, real ``y`` of shape ``(num_samples,)``.
     """
-    num_samples = checks.integer("num_samples", num_samples, minimum=2)
-    num_features = checks.integer("num_features", num_features, minimum=1)
-    noise = checks.real("noise", noise, minimum=0)
+    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
+    num_features = _validation.integer("num_features", num_features, minimum=1)
+    noise = _validation.real("noise", noise, minimum=0)
     x = rng.standard_normal((num_samples, num_features))
     weights = 2 / np.arange(1, num_features + 1)
     y = x @ weights + 1 + noise * rng.standard_normal(num_samples)
@@ -72,9 +72,9 @@ def spirals(
         Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278; formula and defaults from the
         notebook ``dressed_circuit`` in github.com/XanaduAI/quantum-transfer-learning.
     """
-    num_samples = checks.integer("num_samples", num_samples, minimum=2)
-    turns = checks.real("turns", turns, minimum=0, strict=True)
-    noise = checks.real("noise", noise, minimum=0)
+    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
+    turns = _validation.real("turns", turns, minimum=0, strict=True)
+    noise = _validation.real("noise", noise, minimum=0)
     y = _alternating(num_samples)
     radius = 2 * math.pi * turns * np.sqrt(rng.random(num_samples))
     curve = np.stack([-radius * np.cos(radius), radius * np.sin(radius)], axis=1)
@@ -99,8 +99,8 @@ def moons(rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.
     References:
         ``sklearn.datasets.make_moons``.
     """
-    num_samples = checks.integer("num_samples", num_samples, minimum=2)
-    noise = checks.real("noise", noise, minimum=0)
+    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
+    noise = _validation.real("noise", noise, minimum=0)
     x, y = make_moons(num_samples, noise=noise, random_state=_legacy_seed(rng))
     return Samples(x, y.astype(np.int64), _numbered("x", 2), ("upper moon", "lower moon"))
 
@@ -122,9 +122,9 @@ def circles(
     References:
         ``sklearn.datasets.make_circles``.
     """
-    num_samples = checks.integer("num_samples", num_samples, minimum=2)
-    noise = checks.real("noise", noise, minimum=0)
-    factor = checks.real("factor", factor, minimum=0)
+    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
+    noise = _validation.real("noise", noise, minimum=0)
+    factor = _validation.real("factor", factor, minimum=0)
     if factor >= 1:
         raise ArgumentError(f"Argument `factor` must be less than 1, but is {factor:g}.")
     x, y = make_circles(num_samples, noise=noise, factor=factor, random_state=_legacy_seed(rng))
@@ -155,9 +155,9 @@ def bars_and_stripes(
         The classification task of Bowles, Ahmed and Schuld, arXiv:2403.07059; images of one
         colour are left out here.
     """
-    num_samples = checks.integer("num_samples", num_samples, minimum=2)
+    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
     size = _integer_between("size", size, 2, 62)
-    noise = checks.real("noise", noise, minimum=0)
+    noise = _validation.real("noise", noise, minimum=0)
     y = _alternating(num_samples)
     pattern = rng.integers(1, 2**size - 1, size=num_samples)
     lines = 2.0 * _bits(pattern, size) - 1
@@ -201,9 +201,9 @@ def hidden_manifold(
         Goldt et al., Phys. Rev. X 10, 041044 (2020), arXiv:1909.11500; as a benchmark with
         these distributions in Bowles, Ahmed and Schuld, arXiv:2403.07059.
     """
-    num_samples = checks.integer("num_samples", num_samples, minimum=2)
-    num_features = checks.integer("num_features", num_features, minimum=1)
-    dimension = checks.integer("manifold_dimension", manifold_dimension, minimum=1)
+    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
+    num_features = _validation.integer("num_features", num_features, minimum=1)
+    dimension = _validation.integer("manifold_dimension", manifold_dimension, minimum=1)
     coordinates = rng.standard_normal((num_samples, dimension))
     embedding = rng.standard_normal((dimension, num_features))
     biases = rng.uniform(-1, 1, num_features)
@@ -263,7 +263,7 @@ def _legacy_seed(rng: np.random.Generator) -> int:
 
 
 def _integer_between(name: str, value: object, minimum: int, maximum: int) -> int:
-    number = checks.integer(name, value, minimum=minimum)
+    number = _validation.integer(name, value, minimum=minimum)
     if number > maximum:
         raise ArgumentError(f"Argument `{name}` must be {maximum} or less, but is {number}.")
     return number

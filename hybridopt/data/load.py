@@ -13,7 +13,7 @@ from jaxtyping import Int64, Shaped
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.data import generated, packaged
 from hybridopt.data.dataset import Dataset, Part, Samples, Task
 from hybridopt.data.scaling import Scaling
@@ -142,10 +142,10 @@ def load_dataset(
     """
     name = _known_name(name)
     source = DATASETS[name]
-    seed = checks.optional_integer("seed", seed, minimum=0)
+    seed = _validation.optional_integer("seed", seed, minimum=0)
     test_size = _share("test_size", test_size)
-    checks.boolean("standardize", standardize)
-    checks.keywords(f"load_dataset({name!r})", options, source.options)
+    _validation.boolean("standardize", standardize)
+    _validation.keywords(f"load_dataset({name!r})", options, source.options)
 
     data_seed, split_seed = np.random.SeedSequence(seed).spawn(2)
     samples = source.make(np.random.default_rng(data_seed), **options)
@@ -174,11 +174,11 @@ def _known_name(name: str) -> str:
     if isinstance(name, str):
         spellings = {known.replace("_", "-"): known for known in DATASETS}
         name = spellings.get(name.replace("_", "-"), name)
-    return checks.choice("dataset", name, DATASETS)
+    return _validation.choice("dataset", name, DATASETS)
 
 
 def _share(name: str, value: object) -> float:
-    share = checks.real(name, value, minimum=0)
+    share = _validation.real(name, value, minimum=0)
     if share >= 1:
         raise ArgumentError(
             f"Argument `{name}` must be a share of the samples, less than 1, but is {share:g}."

@@ -1,6 +1,6 @@
 """Executors: what runs circuits, and what it costs. Numpy at the border, no autograd."""
 
-from hybridopt.execution.aer import AerExecutor, available_devices
+from hybridopt.execution.aer.executor import AerExecutor, available_devices
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.executor import Executor, Metered, StateExecutor
 from hybridopt.execution.job import Job, Stream

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from hybridopt.circuits.program import Program
+from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.readout import Readout
-from hybridopt.execution.stack import StackRun
 
 
 @runtime_checkable

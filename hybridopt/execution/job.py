@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from hybridopt.circuits.circuit_program import CircuitProgram
-from hybridopt.circuits.program import Program
+from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution.readout import Readout
 
@@ -100,7 +99,7 @@ def check_types(program: object, readout: object) -> None:
         ArgumentTypeError: Naming which of the two.
         ArgumentError: If the circuit has no qubits.
     """
-    if not isinstance(program, CircuitProgram | Program):  # the protocol is slow to look up
+    if not isinstance(program, Program):
         raise ArgumentTypeError(
             "The program must be a lowered circuit, but is of type "
             f"{type(program).__name__}. Lower a circuit by `hybridopt.circuits.lower(circuit)`."

@@ -13,8 +13,8 @@ from qiskit.providers import BackendV2
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
-from hybridopt.circuits.circuit_program import CircuitProgram
 from hybridopt.circuits.measurements import qubits_of
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
 from hybridopt.execution.noise_of_qubits import device_noise, gates_of, model_noise
 from hybridopt.execution.transpilation import (

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution.pauli_groups import PauliGroup, grouped
@@ -229,7 +229,7 @@ def _items(name: str, value: object) -> Iterable[object]:
 
 
 def _integers(name: str, value: object) -> tuple[int, ...]:
-    return tuple(checks.integer(name, item) for item in _items(name, value))
+    return tuple(_validation.integer(name, item) for item in _items(name, value))
 
 
 def _numeric(place: int, observable: SparsePauliOp) -> SparsePauliOp:

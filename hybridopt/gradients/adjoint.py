@@ -9,13 +9,12 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Executor, Readout, StateExecutor
-from hybridopt.gradients.adjoint_sweep import Sweep
-from hybridopt.gradients.forward_mode import differentiable_jvp
+from hybridopt.execution.aer.adjoint import Sweep
+from hybridopt.gradients.base import Evaluation, Memory, Vjp, differentiable_jvp
 from hybridopt.gradients.parameter_shift import ParameterShift
-from hybridopt.gradients.rule import Evaluation, Memory, Vjp
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Executor, Readout
-from hybridopt.gradients.rule import Evaluation, Memory, Vjp
+from hybridopt.gradients.base import Evaluation, Memory, Vjp
 
 SHIFT = math.pi / 2  # [rad], for generators with eigenvalues +-1/2
 BYTES_PER_TABLE = 1 << 28  # of angles and their outputs; longer tables are run in pieces

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.errors import ArgumentTypeError
 from hybridopt.gradients.adjoint import Adjoint
+from hybridopt.gradients.base import GradientRule
 from hybridopt.gradients.parameter_shift import ParameterShift
-from hybridopt.gradients.rule import GradientRule
 from hybridopt.gradients.spsa import Spsa
 
 GRADIENTS: Mapping[str, Callable[[], GradientRule]] = {
@@ -31,7 +31,7 @@ def create(gradient: str | GradientRule) -> GradientRule:
         Spsa(perturbation=None, directions=1, seed=None)
     """
     if isinstance(gradient, str):
-        return GRADIENTS[checks.choice("gradient", gradient, GRADIENTS)]()
+        return GRADIENTS[_validation.choice("gradient", gradient, GRADIENTS)]()
     if isinstance(gradient, type) or not isinstance(gradient, GradientRule):
         raise ArgumentTypeError(
             f"Argument `gradient` must be one of {', '.join(GRADIENTS)}, or an instance such as "

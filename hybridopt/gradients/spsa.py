@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from hybridopt import checks
-from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt import _validation
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Executor, Readout
-from hybridopt.gradients.rule import Evaluation, Memory, Vjp
+from hybridopt.gradients.base import Evaluation, Memory, Vjp
 
 EXACT_PERTURBATION = 0.01  # [rad]; the bias is of second order in it
 SHOTS_PERTURBATION = (
@@ -60,9 +60,9 @@ class Spsa:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        checks.optional_real("perturbation", self.perturbation, minimum=0, strict=True)
-        checks.integer("directions", self.directions, minimum=1)
-        checks.optional_integer("seed", self.seed, minimum=0)
+        _validation.optional_real("perturbation", self.perturbation, minimum=0, strict=True)
+        _validation.integer("directions", self.directions, minimum=1)
+        _validation.optional_integer("seed", self.seed, minimum=0)
 
     def check(self, program: CircuitProgram, readout: Readout, executor: Executor) -> None:
         """Every circuit and readout will do."""

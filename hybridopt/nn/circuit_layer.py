@@ -14,7 +14,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import Pauli, SparsePauliOp
 from torch import Tensor, nn
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.circuits import CircuitProgram
 from hybridopt.circuits.lowering import WAYS_OUT
 from hybridopt.circuits.measurements import qubits_of
@@ -32,10 +32,10 @@ from hybridopt.execution import (
 )
 from hybridopt.execution.placed_readout import PlacedReadout, place_circuit, place_readout
 from hybridopt.gradients import GradientRule, create
-from hybridopt.nn.angles import AngleMap
-from hybridopt.nn.counted import evaluations_a_sample
+from hybridopt.nn.cost import evaluations_a_sample
 from hybridopt.nn.evaluation import CircuitEvaluation
-from hybridopt.nn.samples import check_samples
+from hybridopt.nn.parameter_map import AngleMap
+from hybridopt.nn.validation import check_samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ class CircuitLayer(nn.Module):
 
     def explain(self, batch_size: int = 1) -> str:
         """How a batch would be run, and what its gradient takes."""
-        batch_size = checks.integer("batch_size", batch_size, minimum=0)
+        batch_size = _validation.integer("batch_size", batch_size, minimum=0)
         program = self.program
         lines = [f"Forward: {self._explain_job(batch_size, 1)}"]
         lines += self._explain_placement()
@@ -208,7 +208,7 @@ class CircuitLayer(nn.Module):
             input_gradient: Whether the gradient by the inputs is wanted too, as it is where layers
                 that are trained stand before this one.
         """
-        samples = checks.integer("batch_size", batch_size, minimum=0)
+        samples = _validation.integer("batch_size", batch_size, minimum=0)
         angles = self._compiled().angles
         with torch.enable_grad():
             weight = self.weight.double()

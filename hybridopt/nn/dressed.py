@@ -6,15 +6,16 @@ import math
 from collections.abc import Sequence
 
 import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
 from torch import Tensor, nn
 
-from hybridopt import checks
-from hybridopt.circuits.dressed import dressed
+from hybridopt import _validation
 from hybridopt.errors import ArgumentTypeError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.circuit_layer import CircuitLayer
-from hybridopt.nn.samples import check_samples
+from hybridopt.nn.validation import check_samples
 
 
 class Dress(nn.Module):
@@ -134,11 +135,11 @@ class DressedCircuit(Dress):
         frozen: bool = False,
         initial: Tensor | Sequence[float] | None = None,
     ) -> None:
-        in_features = checks.integer("in_features", in_features, minimum=1)
-        out_features = checks.integer("out_features", out_features, minimum=1)
-        num_qubits = checks.integer("num_qubits", num_qubits, minimum=1)
-        depth = checks.integer("depth", depth, minimum=1)
-        frozen = checks.boolean("frozen", frozen)
+        in_features = _validation.integer("in_features", in_features, minimum=1)
+        out_features = _validation.integer("out_features", out_features, minimum=1)
+        num_qubits = _validation.integer("num_qubits", num_qubits, minimum=1)
+        depth = _validation.integer("depth", depth, minimum=1)
+        frozen = _validation.boolean("frozen", frozen)
         circuit, inputs, weights = dressed(num_qubits, depth)
         observables = ["I" * (num_qubits - 1 - q) + "Z" + "I" * q for q in range(num_qubits)]
         layer = CircuitLayer(
@@ -168,3 +169,34 @@ class DressedCircuit(Dress):
 
 class DressedSurrogate(Dress):
     """What `hybridopt.to_classical` makes of a `DressedCircuit`: torch alone, the same numbers."""
+
+
+def dressed(num_qubits: int, depth: int) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
+    """H and RY(input) on every qubit, then layers of CX and RY(weight).
+
+    A layer entangles the pairs (0, 1), (2, 3), ..., then (1, 2), (3, 4), ..., and turns every
+    qubit by a weight of its own.
+
+    Args:
+        num_qubits: n, one or more; so many inputs.
+        depth: Layers; n weights in each.
+
+    Returns:
+        The circuit, its inputs ``x[0], ..., x[n-1]`` and its weights ``w[0], ...``, layer by layer.
+
+    References:
+        Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278.
+    """
+    inputs = ParameterVector("x", num_qubits)
+    weights = ParameterVector("w", num_qubits * depth)
+    circuit = QuantumCircuit(num_qubits)
+    circuit.h(range(num_qubits))
+    for qubit, angle in enumerate(inputs):
+        circuit.ry(angle, qubit)
+    for layer in range(depth):
+        for first in (0, 1):
+            for control in range(first, num_qubits - 1, 2):
+                circuit.cx(control, control + 1)
+        for qubit in range(num_qubits):
+            circuit.ry(weights[layer * num_qubits + qubit], qubit)
+    return circuit, inputs, weights

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from hybridopt.circuits.circuit_program import CircuitProgram
+from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Executor, Job, Readout
 from hybridopt.gradients import GradientRule, Memory
-from hybridopt.gradients.forward_mode import differentiable_jvp
+from hybridopt.gradients.base import differentiable_jvp
 
 
 @dataclass(frozen=True, eq=False)

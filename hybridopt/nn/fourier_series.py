@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from hybridopt.circuits.spectrum import Spectrum
-from hybridopt.nn.samples import check_samples
+from hybridopt.nn.validation import check_samples
 
 
 class FourierSeries(nn.Module):

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError
 from hybridopt.optim.cholesky import GROWTH, CholeskyDirections
 from hybridopt.optim.closure import Closure, RepeatedClosure
@@ -101,16 +101,18 @@ class Newton(Optimizer):
         max_line_search: int = 10,
     ) -> None:
         shared = {
-            "curvature": checks.choice("curvature", curvature, CURVATURES),
-            "solver": checks.choice("solver", solver, SOLVERS),
-            "max_exact": checks.integer("max_exact", max_exact, minimum=0),
-            "max_cg": checks.integer("max_cg", max_cg, minimum=1),
-            "max_line_search": checks.integer("max_line_search", max_line_search, minimum=1),
+            "curvature": _validation.choice("curvature", curvature, CURVATURES),
+            "solver": _validation.choice("solver", solver, SOLVERS),
+            "max_exact": _validation.integer("max_exact", max_exact, minimum=0),
+            "max_cg": _validation.integer("max_cg", max_cg, minimum=1),
+            "max_line_search": _validation.integer("max_line_search", max_line_search, minimum=1),
         }
         groups: list[Any] = list(params)
         if not groups:
             raise ArgumentError("Newton has nothing to train: `params` is empty.")
-        super().__init__(groups, {"lr": checks.real("lr", lr, minimum=0, strict=True), **shared})
+        super().__init__(
+            groups, {"lr": _validation.real("lr", lr, minimum=0, strict=True), **shared}
+        )
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with an ``lr`` of their own; all other settings are shared.
@@ -120,7 +122,7 @@ class Newton(Optimizer):
         """
         super().add_param_group(param_group)
         group = self.param_groups[-1]
-        checks.real("lr", group["lr"], minimum=0, strict=True)
+        _validation.real("lr", group["lr"], minimum=0, strict=True)
         for name, value in self.defaults.items():
             if name != "lr" and group[name] != value:
                 raise ArgumentError(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import LBFGS, SGD, Adagrad, Adam, Optimizer, RMSprop
 from torch.optim.optimizer import ParamsT
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError
 from hybridopt.optim.newton import Newton
 
@@ -88,7 +88,7 @@ def spec_of(optimizer: str | Optimizer) -> OptimizerSpec | None:
         'adam'
     """
     if not isinstance(optimizer, Optimizer):
-        return OPTIMIZERS[checks.choice("optimizer", optimizer, OPTIMIZERS)]
+        return OPTIMIZERS[_validation.choice("optimizer", optimizer, OPTIMIZERS)]
     specs = (spec for name, spec in OPTIMIZERS.items() if name != "gd")
     return next((spec for spec in specs if spec.describes(optimizer)), None)
 
@@ -147,8 +147,8 @@ def create(
     known = [
         name for name in inspect.signature(spec.build).parameters if name not in ("params", "lr")
     ]
-    checks.keywords(f"Optimizer {spec.name!r}", options, known)
-    rate = spec.default_lr if lr is None else checks.real("lr", lr, minimum=0, strict=True)
+    _validation.keywords(f"Optimizer {spec.name!r}", options, known)
+    rate = spec.default_lr if lr is None else _validation.real("lr", lr, minimum=0, strict=True)
     try:
         return spec.build(groups, lr=rate, **{**spec.defaults, **options})
     except (ValueError, TypeError) as error:

@@ -20,7 +20,7 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.providers import Options
 from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import Executor, Expectations, Job
 from hybridopt.qiskit_ml.grouping import results_by_circuit
@@ -82,7 +82,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
             CircuitError: If a circuit cannot be lowered.
             ArgumentError: If a precision takes more shots than the executor has, 1 / precision^2.
         """
-        checks.optional_real("precision", precision, minimum=0)
+        _validation.optional_real("precision", precision, minimum=0)
         coerced = [EstimatorPub.coerce(with_layout(pub), precision) for pub in pubs]
         for pub in coerced:
             self._check_precision(pub.precision)

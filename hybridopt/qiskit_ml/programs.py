@@ -21,7 +21,7 @@ from hybridopt.circuits.measurements import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.execution import Executor, Readout
 from hybridopt.execution.placed_readout import PlacedReadout, place_circuit, place_readout
-from hybridopt.nn.angles import AngleMap
+from hybridopt.nn.parameter_map import AngleMap
 
 CIRCUITS_KEPT = 32  # a program trains one or two; more only costs memory
 READOUTS_KEPT = 64  # of one circuit

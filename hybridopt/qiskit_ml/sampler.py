@@ -19,7 +19,7 @@ from qiskit.primitives import (
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import Options
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.circuits.measurements import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, CircuitError
@@ -81,7 +81,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
                 middle.
             ArgumentError: If other shots than the executor's are asked for.
         """
-        checks.optional_integer("shots", shots, minimum=1)
+        _validation.optional_integer("shots", shots, minimum=1)
         given = list(pubs)
         named = [_shots_of(pub) for pub in given]
         for wanted in (shots, *named):

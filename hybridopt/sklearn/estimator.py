@@ -14,12 +14,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from hybridopt import checks
+from hybridopt import _validation
+from hybridopt._random import isolated
 from hybridopt.bridges import Bridge, to_quantum
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import AerExecutor, Executor, Metered
 from hybridopt.gradients import GradientRule
-from hybridopt.seeding import isolated
 from hybridopt.sklearn.networks import NetworkSpec, check_outputs, made_by, mlp
 from hybridopt.training import fit
 from hybridopt.training.arguments import check_network
@@ -150,7 +150,7 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
                 "a function of (number of features, number of outputs) that returns one, but is "
                 f"{self.network!r}."
             )
-        hidden = [checks.integer("network", width, minimum=1) for width in widths]
+        hidden = [_validation.integer("network", width, minimum=1) for width in widths]
         return mlp([num_features, *hidden, num_outputs])
 
     @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
-from hybridopt.training.preflight import trial_outputs
+from hybridopt.training.sanity_check import trial_outputs
 
 NetworkSpec = Sequence[int] | nn.Module | Callable[[int, int], nn.Module]
 

@@ -1,5 +1,5 @@
 """Quantum networks in files: `save` and `load`."""
 
-from hybridopt.storage.keeping import load, save
+from hybridopt.storage.save_load import load, save
 
 __all__ = ["load", "save"]

@@ -9,8 +9,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from hybridopt._files import write_bytes
 from hybridopt.errors import CheckpointError
-from hybridopt.files import write_bytes
 
 FIRST = "hybridopt.json"  # the name of the first member, which the head of the file shows
 MARK = b"sha256 "  # the archive's comment: this, and a digest of all that stands before it

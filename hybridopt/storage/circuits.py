@@ -19,7 +19,7 @@ from hybridopt.errors import CheckpointError, ConversionError
 from hybridopt.execution import Executor, Expectations, Probabilities, Readout
 from hybridopt.nn import CircuitLayer
 from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
-from hybridopt.storage.values import rule_from_plain, rule_to_plain
+from hybridopt.storage.json_codec import rule_from_plain, rule_to_plain
 
 KNOWN_LAYERS = (CircuitLayer, InterpretedLayer)
 MOST_PARAMETERS = (1 << 16) - 1  # of one gate: QPY counts them with 16 bits, and does not say so

@@ -11,7 +11,7 @@ from qiskit_aer.noise import NoiseModel
 from hybridopt.errors import CheckpointError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.execution.executor import Metered
-from hybridopt.execution.limits import physical_memory
+from hybridopt.execution.memory_budget import physical_memory
 
 SETTINGS = ("device", "shots", "method", "precision", "seed", "strategy")
 WAY_OUT = "Pass `executor=` to `load`, which takes the place of the stored settings."

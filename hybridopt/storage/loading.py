@@ -10,19 +10,18 @@ from typing import Any
 from qiskit import qpy
 from torch import nn
 
+from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
-from hybridopt.bridges.carrying_back import without_quantum_networks
-from hybridopt.bridges.description import describe, difference
-from hybridopt.bridges.mesh_network import MeshNetwork
+from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt.bridges.mesh.network import MeshNetwork
 from hybridopt.errors import CheckpointError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.execution.executor import Metered
 from hybridopt.nn import CircuitLayer
-from hybridopt.seeding import isolated
 from hybridopt.storage import circuits, executors, tensors
-from hybridopt.storage.recipes import made
+from hybridopt.storage.architecture import describe, difference, made
+from hybridopt.storage.json_codec import bridge_from_plain, rule_from_plain
 from hybridopt.storage.saving import KIND, PACKAGES, SCHEMA
-from hybridopt.storage.values import bridge_from_plain, rule_from_plain
 
 EXECUTOR = "executor"
 

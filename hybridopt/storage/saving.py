@@ -10,16 +10,15 @@ from qiskit import qpy
 from torch import nn
 
 from hybridopt.bridges import Bridge, QuantumNetwork
-from hybridopt.bridges.carrying_back import without_quantum_networks
-from hybridopt.bridges.description import describe
+from hybridopt.bridges.decode import without_quantum_networks
 from hybridopt.errors import ConversionError
 from hybridopt.execution.executor import Metered
 from hybridopt.gradients import ParameterShift
 from hybridopt.nn import CircuitLayer
 from hybridopt.storage import circuits, executors, tensors
+from hybridopt.storage.architecture import NotBuiltInError, describe, recipe_of
 from hybridopt.storage.archive import FIRST
-from hybridopt.storage.recipes import NotBuiltInError, recipe_of
-from hybridopt.storage.values import bridge_to_plain, rule_to_plain
+from hybridopt.storage.json_codec import bridge_to_plain, rule_to_plain
 
 SCHEMA = 1
 KIND = "network"

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hybridopt.bridges.readout_cache import Remembering
 from hybridopt.errors import CheckpointError
-from hybridopt.nn.remembering import Remembering
-from hybridopt.nn.standing_still import marks_of, put_marks
+from hybridopt.nn.frozen_state import marks_of, put_marks
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:

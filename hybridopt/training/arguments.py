@@ -7,9 +7,9 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.optim import LBFGS, Optimizer
 
-from hybridopt import checks
+from hybridopt import _validation
+from hybridopt._modules import check_module
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError, TrainingError
-from hybridopt.nn.module_check import check_module
 from hybridopt.optim import Newton
 
 DEVICES = ("cpu", "cuda", "mps")
@@ -88,7 +88,7 @@ def checked_device(device: object) -> torch.device | None:
         return None
     text = str(device)
     kind, _, _ = text.lower().partition(":")
-    name = checks.choice("device", {"gpu": "cuda"}.get(kind, kind), DEVICES)
+    name = _validation.choice("device", {"gpu": "cuda"}.get(kind, kind), DEVICES)
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),

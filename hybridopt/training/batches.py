@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Dataset, Part, as_dataset
 from hybridopt.data.coerce import check_batch
@@ -191,7 +191,7 @@ def _batch_size(spec: OptimizerSpec | None, batch_size: object) -> int | None:
             f'Argument `batch_size` must be "auto", None (all samples) or an int, '
             f"but is {batch_size!r}."
         )
-    size = checks.optional_integer("batch_size", batch_size, minimum=1)
+    size = _validation.optional_integer("batch_size", batch_size, minimum=1)
     if size is not None and spec is not None and spec.name == "gd":
         raise ArgumentError(
             f'optimizer="gd" uses all samples in every step, but `batch_size` is {size}. '

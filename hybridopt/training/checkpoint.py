@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from hybridopt.bridges.description import describe, difference
+from hybridopt._files import check_writable, write_whole
 from hybridopt.errors import ArgumentTypeError, CheckpointError
-from hybridopt.files import check_writable, write_whole
+from hybridopt.storage.architecture import describe, difference
 
 __all__ = ["check_match", "check_path", "check_trained", "describe", "load", "options_of", "save"]
 

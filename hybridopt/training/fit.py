@@ -12,10 +12,10 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from hybridopt import checks, optim
+from hybridopt import _validation, optim
+from hybridopt._random import isolated
 from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.nn.standing_still import stands_still
-from hybridopt.seeding import isolated
+from hybridopt.nn.frozen_state import stands_still
 from hybridopt.training import checkpoint as checkpoints
 from hybridopt.training.arguments import (
     check_gradients,
@@ -29,9 +29,9 @@ from hybridopt.training.history import History
 from hybridopt.training.loop import StoppingRule, Training
 from hybridopt.training.lr_range_test import run_range_test
 from hybridopt.training.objective import Loss, choose_loss, metric_name
-from hybridopt.training.preflight import check_fit
 from hybridopt.training.progress import progress_bar
-from hybridopt.training.run_file import RunFile
+from hybridopt.training.resume import RunFile
+from hybridopt.training.sanity_check import check_fit
 from hybridopt.training.schedulers import check_scheduler, create_schedule
 
 
@@ -111,11 +111,11 @@ def fit(
         >>> history.status
         'epochs'
     """
-    epochs = checks.integer("epochs", epochs, minimum=0)
-    seed = checks.optional_integer("seed", seed, minimum=0)
+    epochs = _validation.integer("epochs", epochs, minimum=0)
+    seed = _validation.optional_integer("seed", seed, minimum=0)
     rule = StoppingRule(
-        checks.optional_real("tol", tol, minimum=0),
-        checks.optional_integer("patience", patience, minimum=1),
+        _validation.optional_real("tol", tol, minimum=0),
+        _validation.optional_integer("patience", patience, minimum=1),
     )
     check_network(network)
     hooks = check_callbacks(callbacks)
@@ -164,7 +164,7 @@ def _check_rate(lr: object, optimizer: str | Optimizer) -> None:
                 f"Argument `lr` must be a number, but is {lr!r} of type str. The one word it takes "
                 'is "auto", which finds a rate.'
             )
-        checks.real("lr", lr, minimum=0, strict=True)
+        _validation.real("lr", lr, minimum=0, strict=True)
     elif isinstance(optimizer, Optimizer):
         raise ArgumentError(
             f'lr="auto" cannot be given beside an optimizer instance, which has its own: name the '

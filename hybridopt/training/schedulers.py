@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError
 
 STEPPED_BY_BATCH = (OneCycleLR, CyclicLR)  # torch documents these as stepped after every batch
@@ -117,7 +117,7 @@ def check_scheduler(scheduler: object) -> None:
         ArgumentTypeError: If it is neither a name nor a scheduler nor a function.
     """
     if isinstance(scheduler, str):
-        checks.choice("scheduler", scheduler, SCHEDULERS)
+        _validation.choice("scheduler", scheduler, SCHEDULERS)
     elif not (scheduler is None or isinstance(scheduler, LRScheduler) or callable(scheduler)):
         raise ArgumentTypeError(
             "Argument `scheduler` must be a name, a torch LRScheduler, or a function of the "

@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
+from hybridopt._files import output_folder
 from hybridopt.errors import ArgumentTypeError, MissingExtraError
-from hybridopt.files import output_folder
 from hybridopt.training.callbacks import Callback
 from hybridopt.training.history import EpochRecord, History
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from hybridopt import checks
+from hybridopt import _validation
+from hybridopt._modules import check_module
 from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.nn.module_check import check_module
-from hybridopt.nn.standing_still import MARK, Frozen, head_of, mark_of, move_on, stand_still
+from hybridopt.nn.frozen_state import MARK, Frozen, head_of, mark_of, move_on, stand_still
 from hybridopt.transfer.last_layer import check_not_compiled
 
 
@@ -146,7 +146,7 @@ def selected(
             for module in modules[name].modules():
                 yield module, _own(module), module not in above
         else:
-            checks.choice("layer or parameter", name, [*filter(None, modules), *parameters])
+            _validation.choice("layer or parameter", name, [*filter(None, modules), *parameters])
             owner, _, attribute = name.rpartition(".")
             yield modules[owner], [attribute], False
 

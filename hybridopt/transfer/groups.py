@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import nn
 
-from hybridopt import checks
+from hybridopt import _validation
+from hybridopt._modules import check_module
 from hybridopt.bridges.weight_network import WeightNetwork
 from hybridopt.errors import ArgumentError
-from hybridopt.nn.module_check import check_module
-from hybridopt.nn.standing_still import head_of, mark_of
+from hybridopt.nn.frozen_state import head_of, mark_of
 
 BODY_SHARE = 0.1  # of the head's rate: fine-tuning shall keep what was learned
 
@@ -52,8 +52,8 @@ def parameter_groups(
         [(2, 0.01), (2, 0.001)]
     """
     check_module(network)
-    rate = checks.real("lr", lr, minimum=0, strict=True)
-    body_rate = checks.optional_real("body_lr", body_lr, minimum=0, strict=True)
+    rate = _validation.real("lr", lr, minimum=0, strict=True)
+    body_rate = _validation.optional_real("body_lr", body_lr, minimum=0, strict=True)
     head = head_of(network)
     if head is None:
         raise ArgumentError(

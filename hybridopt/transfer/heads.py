@@ -9,13 +9,13 @@ from typing import Any
 
 from torch import nn
 
-from hybridopt import checks
+from hybridopt import _validation
+from hybridopt._random import isolated
 from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn import DressedCircuit
-from hybridopt.seeding import isolated
 from hybridopt.transfer.last_layer import Convolution, LastLayer
 
 HEADS = ("linear", "dressed", *BRIDGES)
@@ -37,7 +37,7 @@ def check_head(head: object, options: object) -> None:
             f"Argument `head_options` must be a mapping of options by name, but is {options!r}."
         )
     if not isinstance(head, nn.Module):
-        checks.choice("head", head, HEADS)
+        _validation.choice("head", head, HEADS)
     elif options:
         raise ArgumentError(
             f"Options {', '.join(options)} were given beside a head that is there already. Set "
@@ -107,7 +107,7 @@ def make_head(
         own = {name: value for name, value in options.items() if name == "bias"}
         rest = {name: value for name, value in options.items() if name != "bias"}
         if head == "linear":
-            checks.keywords('head="linear"', rest, ("bias",))
+            _validation.keywords('head="linear"', rest, ("bias",))
         new = _linear(place.pattern, place.in_features, num_outputs, **own)
     if example is not None:
         new.to(example.device, example.dtype)
@@ -129,7 +129,7 @@ def _dressed(
             'Take head="linear", "memory" or "mesh", or end the network in a Linear.'
         )
     known = [name for name in inspect.signature(DressedCircuit).parameters if name not in ELSEWHERE]
-    checks.keywords('head="dressed"', options, known)
+    _validation.keywords('head="dressed"', options, known)
     return DressedCircuit(
         place.in_features, num_outputs, executor=executor, gradient=gradient, **options
     )
@@ -137,7 +137,7 @@ def _dressed(
 
 def _linear(pattern: nn.Module, in_features: int, outputs: int, bias: object = True) -> nn.Module:
     """A Linear, or a convolution like the one that was there with other outputs."""
-    with_bias = checks.boolean("bias", bias)
+    with_bias = _validation.boolean("bias", bias)
     if not isinstance(pattern, Convolution):
         return nn.Linear(in_features, outputs, with_bias)
     if outputs % pattern.groups:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.parameter import UninitializedParameter
 
-from hybridopt import checks
+from hybridopt import _validation
+from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.errors import ArgumentError, ConversionError
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.dressed import Dress
-from hybridopt.seeding import isolated
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)  # of one module, their `module`
@@ -115,7 +115,7 @@ def _unwrapped(network: nn.Module) -> tuple[str, nn.Module]:
 def _named(network: nn.Module, name: str) -> LastLayer:
     known = [known for known, _ in network.named_modules(remove_duplicate=False)]
     if name not in known:
-        checks.choice("layer", name, filter(None, known))
+        _validation.choice("layer", name, filter(None, known))
     for inner, module in _units(network.get_submodule(name)):
         if not _has_outputs(module):
             continue

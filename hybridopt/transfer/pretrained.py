@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hybridopt import checks
+from hybridopt import _validation
+from hybridopt._modules import check_module
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, ConversionError
-from hybridopt.nn.module_check import check_module
 from hybridopt.transfer.last_layer import check_has_values, check_initialised
 
 
@@ -94,7 +94,7 @@ def load_weights(
         2 keys fit
     """
     check_module(network)
-    checks.boolean("strict", strict)
+    _validation.boolean("strict", strict)
     check_initialised(network)
     check_has_values(network)
     given = _tensors(_read(state_dict) if isinstance(state_dict, str | os.PathLike) else state_dict)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError
-from hybridopt.nn.standing_still import mark_of
+from hybridopt.nn.frozen_state import mark_of
 from hybridopt.training import Callback
 from hybridopt.transfer.freezing import check_names, selected, thaw
 
@@ -60,11 +60,11 @@ class Thaw(Callback):
             if not after:
                 raise ArgumentError("Argument `after` of Thaw is an empty schedule.")
             self.schedule: dict[int, str | list[str] | None] = {
-                checks.integer("after", epoch, minimum=1): _names(names)
+                _validation.integer("after", epoch, minimum=1): _names(names)
                 for epoch, names in after.items()
             }
         else:
-            self.schedule = {checks.integer("after", after, minimum=1): None}
+            self.schedule = {_validation.integer("after", after, minimum=1): None}
         self._waiting: list[str] = []  # names of what was thawed since the last step
         self._held: set[int] = set()  # what optimizers step, by id, while something waits
         self._ear: RemovableHandle | None = None

@@ -10,13 +10,13 @@ from typing import Any
 
 from torch import nn
 
-from hybridopt import checks, gradients
+from hybridopt import _validation, gradients
+from hybridopt._modules import check_module
 from hybridopt.bridges import QuantumNetwork
-from hybridopt.bridges.carrying_back import without_quantum_networks
+from hybridopt.bridges.decode import without_quantum_networks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import Executor
-from hybridopt.nn.module_check import check_module
-from hybridopt.nn.standing_still import HEAD_NAME
+from hybridopt.nn.frozen_state import HEAD_NAME
 from hybridopt.transfer.freezing import check_names, thaw
 from hybridopt.transfer.freezing import freeze as freeze_parts
 from hybridopt.transfer.heads import check_head, check_outputs, make_head
@@ -95,14 +95,14 @@ def transfer(
     """
     options = {} if head_options is None else head_options
     _check_network(network)
-    outputs = checks.optional_integer("num_outputs", num_outputs, minimum=1)
-    checks.boolean("strict", strict)
+    outputs = _validation.optional_integer("num_outputs", num_outputs, minimum=1)
+    _validation.boolean("strict", strict)
     if head_layer is not None and not isinstance(head_layer, str):
         raise ArgumentTypeError(
             f"Argument `head_layer` must be the name of a layer, but is {head_layer!r}. "
             "`network.named_modules()` lists them."
         )
-    checks.optional_integer("seed", seed, minimum=0)
+    _validation.optional_integer("seed", seed, minimum=0)
     check_head(head, options)
     wanted = check_outputs(head, outputs)
     names = _check_freeze(freeze)
@@ -232,7 +232,7 @@ def _check_frozen_names(network: nn.Module, names: str | list[str], place: LastL
     parameters = dict(network.named_parameters(remove_duplicate=False))
     for name in names:
         if name != "":
-            checks.choice("layer or parameter", name, [*filter(None, modules), *parameters])
+            _validation.choice("layer or parameter", name, [*filter(None, modules), *parameters])
         if f"{name}.".startswith(f"{place.name}.") or place.name == "":
             raise ArgumentError(
                 f"Argument `freeze` names `{name}`, which is replaced by the new head and must be "

@@ -7,7 +7,7 @@ from qiskit.circuit import Parameter, ParameterVector
 
 from hybridopt.bench.expressions import NUMPY_FUNCTIONS, angle_function
 from hybridopt.errors import CircuitError
-from hybridopt.nn.angles import TORCH_FUNCTIONS
+from hybridopt.nn.parameter_map import TORCH_FUNCTIONS
 
 X, W = ParameterVector("x", 2), ParameterVector("w", 3)
 EXPRESSIONS = [

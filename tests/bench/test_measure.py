@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from hybridopt.bench.deadline import OvertimeError, deadline
 from hybridopt.bench.measure import measure
 from hybridopt.bench.peers import Hybridopt, Prepared
 from hybridopt.bench.problem import ladder
 from hybridopt.bench.reference import reference
 from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG
+from hybridopt.bench.timeout import OvertimeError, deadline
 from hybridopt.errors import UnsupportedError
 
 PROBLEM = ladder(3, 6, 4)

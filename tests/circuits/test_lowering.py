@@ -29,9 +29,9 @@ from qiskit.quantum_info import (
 )
 
 from hybridopt.circuits import CircuitProgram, lower
-from hybridopt.circuits.circuit_program import Rotation
-from hybridopt.circuits.kept_gates import KEPT_GATES
 from hybridopt.circuits.lowering import taken_apart
+from hybridopt.circuits.native_gates import KEPT_GATES
+from hybridopt.circuits.program import Rotation
 from hybridopt.errors import CircuitError, HybridOptError
 from tests.circuits.families import FAMILIES
 

@@ -34,7 +34,7 @@ def test_json_and_nothing_else(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture(autouse=True)
 def _no_page(monkeypatch):
-    monkeypatch.setattr("hybridopt.study.Study.to_html", lambda study, path: path)
+    monkeypatch.setattr("hybridopt.demo.Study.to_html", lambda study, path: path)
 
 
 @pytest.mark.parametrize("width", [80, 240])
@@ -82,7 +82,7 @@ def test_ctrl_c_says_what_is_kept(tmp_path, monkeypatch, capsys):
             raise KeyboardInterrupt
         return run(plan, method, seed)
 
-    monkeypatch.setattr("hybridopt.study.comparison.plan.Plan.run", interrupted)
+    monkeypatch.setattr("hybridopt.compare.plan.Plan.run", interrupted)
     code, _, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path)
     assert code == 130
     assert f"{tmp_path} holds 1 finished run; the same command" in " ".join(err.split())

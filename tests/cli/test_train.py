@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.study.network_spec import build_network
+from hybridopt.nn.network_spec import build_network
 from hybridopt.training.loop import Training
 
 from .command import entry_point

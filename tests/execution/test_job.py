@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from hybridopt.circuits import MemoryProgram
+from hybridopt.bridges.memory.circuit import MemoryProgram
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import AerExecutor, Job, Probabilities, Stream
 

@@ -26,9 +26,9 @@ from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import ArgumentTypeError, ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Probabilities
+from hybridopt.execution.aer.strategies.table import bindings
+from hybridopt.execution.aer.translation import WithNoise
 from hybridopt.execution.noise import noise_of
-from hybridopt.execution.strategies.table import bindings
-from hybridopt.execution.translation import WithNoise
 
 X, W = ParameterVector("x", 2), ParameterVector("w", 4)
 ROWS = np.array([[0.3, 0.9], [-0.7, 0.4]])

@@ -15,7 +15,8 @@ from qiskit_ibm_runtime.fake_provider import FakeBrisbane, FakeManilaV2
 
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError, UnsupportedError
-from hybridopt.execution import Probabilities, translation
+from hybridopt.execution import Probabilities
+from hybridopt.execution.aer import translation
 from hybridopt.execution.noise_of_qubits import device_noise, gates_of
 
 W = Parameter("w")

@@ -13,8 +13,8 @@ from qiskit import qasm3
 from qiskit.quantum_info import Operator, Statevector
 
 import hybridopt as ho
+from hybridopt.bridges.memory.circuit import split_probabilities
 from hybridopt.circuits import circuit_names
-from hybridopt.circuits.memory import split_probabilities
 
 FOLDER = Path(__file__).parents[2] / "circuits"
 FILES = sorted(FOLDER.glob("*.qasm"))

@@ -13,7 +13,7 @@ from qiskit.quantum_info import Statevector
 
 import hybridopt as ho
 from hybridopt.circuits import circuit_names
-from hybridopt.circuits.parameter_names import place_of
+from hybridopt.circuits.qasm.converter import place_of
 
 FOLDER = Path(__file__).parents[2] / "circuits"
 NAMES = circuit_names()

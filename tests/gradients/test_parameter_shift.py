@@ -8,10 +8,10 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 from scipy.linalg import hadamard
 
-from hybridopt.circuits import MemoryProgram
+from hybridopt.bridges.memory.circuit import MemoryProgram
+from hybridopt.bridges.memory.readout import CircuitReader
 from hybridopt.execution import AerExecutor
 from hybridopt.gradients import ParameterShift
-from hybridopt.nn import CircuitReader
 
 THETA = np.random.default_rng(3).uniform(-np.pi, np.pi, 8)
 

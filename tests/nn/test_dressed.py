@@ -13,8 +13,8 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt import AerExecutor, DressedCircuit
-from hybridopt.circuits.dressed import dressed
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ResourceError, UnsupportedError
+from hybridopt.nn.dressed import dressed
 from hybridopt.optim import create
 
 

@@ -9,8 +9,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import hybridopt as ho
-from hybridopt.bridges.description import describe
 from hybridopt.errors import CheckpointError, HybridOptError, OutputError
+from hybridopt.storage.architecture import describe
 from hybridopt.training import checkpoint
 
 

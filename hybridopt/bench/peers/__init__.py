@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybridopt import checks
+from hybridopt import _validation
 from hybridopt.bench.peers.competitor import Competitor, Prepared
 from hybridopt.bench.peers.ours import Hybridopt
 from hybridopt.bench.peers.pennylane_qubit import PennyLane
@@ -35,7 +35,7 @@ def peers_of(key: str) -> list[Competitor]:
     Raises:
         UnknownNameError: With the nearest names.
     """
-    known = checks.choice("peer", key, peer_names())
+    known = _validation.choice("peer", key, peer_names())
     return [peer for peer in PEERS if peer.key == known]
 
 

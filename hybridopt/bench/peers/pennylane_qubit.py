@@ -19,7 +19,7 @@ from hybridopt.bench.expressions import Angle, angle_function
 from hybridopt.bench.flattening import Part, flatten
 from hybridopt.bench.peers.competitor import DOUBLE, EXACT, SHIFT, SINGLE, Prepared, missing
 from hybridopt.bench.problem import Problem
-from hybridopt.nn.angles import TORCH_FUNCTIONS
+from hybridopt.nn.parameter_map import TORCH_FUNCTIONS
 
 NAMES: Mapping[str, str] = {
     "ccx": "Toffoli",

@@ -15,7 +15,7 @@ from hybridopt.bench.peers.competitor import DOUBLE, EXACT, Prepared, missing
 from hybridopt.bench.peers.pennylane_qubit import torch_gradient
 from hybridopt.bench.problem import Problem
 from hybridopt.errors import UnsupportedError
-from hybridopt.nn.angles import TORCH_FUNCTIONS
+from hybridopt.nn.parameter_map import TORCH_FUNCTIONS
 
 FIXED: Mapping[str, str] = {
     "cx": "CNOT",

@@ -11,6 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
+from hybridopt.bench.correctness import judge
 from hybridopt.bench.peers import (
     PEERS,
     Hybridopt,
@@ -23,7 +24,6 @@ from hybridopt.bench.peers import (
 from hybridopt.bench.peers.competitor import missing
 from hybridopt.bench.problem import Problem, ladder, reuploading
 from hybridopt.bench.reference import reference
-from hybridopt.bench.verdict import judge
 from hybridopt.errors import UnknownNameError, UnsupportedError
 from tests.bench.circuits import mixed
 

@@ -1,0 +1,41 @@
+"""Pages that stand alone: one style, pictures inside."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from importlib.resources import files
+
+from jinja2 import Environment
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+__all__ = ["inlined", "png", "render"]
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160, facecolor="white", bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def inlined(pictures: Mapping[str, bytes]) -> dict[str, str]:
+    """PNG files as base64 text, by their names without the ending."""
+    return {
+        name.removesuffix(".png"): base64.b64encode(content).decode()
+        for name, content in pictures.items()
+    }
+
+
+def render(template: str, **content: object) -> str:
+    """Fill a page, everything escaped, with ``style`` as the style of the house.
+
+    Example:
+        >>> render("<p>{{ text }}</p>", text="a < b")
+        '<p>a &lt; b</p>'
+    """
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    style = Markup(files("hybridopt._pages").joinpath("style.css").read_text("utf-8"))  # noqa: S704  # our own file
+    return environment.from_string(template).render(style=style, **content)

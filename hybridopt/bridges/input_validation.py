@@ -1,0 +1,111 @@
+"""Inputs of a new kind are tried on the plain network before a circuit runs for them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hybridopt import _validation
+from hybridopt._random import isolated
+from hybridopt.errors import DataError, HybridOptError
+from hybridopt.nn import CircuitLayer
+from hybridopt.nn.shape_inference import on_meta
+
+UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError)
+
+
+class InputTrial:
+    """Remembers what kinds of inputs a network takes: dtypes, and all lengths but the first.
+
+    A kind costs one forward pass of a plain copy (the meta device minds no dtypes and no range of
+    tokens), in which circuit layers answer 0. Nothing of the network changes, no random number is
+    drawn, and no circuit runs.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[object] = set()
+
+    def __reduce__(self) -> tuple[type[InputTrial], tuple[()]]:
+        """What is unpickled starts anew: kinds may hold types that have no name."""
+        return InputTrial, ()
+
+    def __deepcopy__(self, memo: object) -> InputTrial:
+        """A copy of a network takes what the network takes."""
+        other = InputTrial()
+        other._taken = set(self._taken)
+        return other
+
+    def check(
+        self, plain: Callable[[], nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """Refuse inputs that the network cannot take.
+
+        Args:
+            plain: Makes a copy of the plain network, with weights of the right shapes.
+            args: What the network is called with.
+            kwargs: Likewise.
+
+        Raises:
+            DataError: Naming shapes and dtypes.
+        """
+        kind = _kind((args, dict(kwargs)))
+        if kind in self._taken or any(map(_is_on_meta, (*args, *kwargs.values()))):
+            return
+        _try(plain(), args, kwargs)
+        self._taken.add(kind)
+
+
+@torch.no_grad()
+def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    for layer in network.modules():
+        if isinstance(layer, CircuitLayer):
+            layer.forward = _Zeros(layer)  # type: ignore[method-assign]
+    with isolated(0):
+        try:
+            network(*args, **kwargs)
+        except HybridOptError:
+            raise
+        except UNFIT as error:
+            given = ", ".join(_words(value) for value in (*args, *kwargs.values())) or "no input"
+            raise DataError(
+                f"The network {type(network).__name__} cannot take {given}: "
+                f"{_validation.first_line(error)} Give it what the plain network takes."
+            ) from error
+
+
+class _Zeros:
+    """In the place of a circuit layer's `forward`: its shapes and its refusals, but no run."""
+
+    def __init__(self, layer: CircuitLayer) -> None:
+        self._layer = copy.deepcopy(layer)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        outputs = on_meta(self._layer, x)
+        assert isinstance(outputs, Tensor)
+        return torch.zeros(outputs.shape, dtype=outputs.dtype, device=x.device)
+
+
+def _kind(value: object) -> object:
+    if isinstance(value, Tensor):
+        return (value.ndim, tuple(value.shape[1:]), value.dtype, value.device.type)
+    if isinstance(value, tuple | list):
+        return (type(value).__name__, *map(_kind, value))
+    if isinstance(value, Mapping):
+        return tuple((str(key), _kind(item)) for key, item in value.items())
+    return type(value)
+
+
+def _is_on_meta(value: object) -> bool:
+    """Whether it is of shapes alone, so that no circuit would run for it."""
+    return isinstance(value, Tensor) and value.is_meta
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Tensor):
+        dtype = str(value.dtype).removeprefix("torch.")
+        return f"a tensor of shape {tuple(value.shape)} and {dtype}"
+    return f"a {type(value).__name__}"

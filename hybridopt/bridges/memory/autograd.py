@@ -1,0 +1,148 @@
+"""Cosines of angles as a torch function whose every derivative is read from circuits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol, cast, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from scipy.linalg import hadamard
+from torch import Tensor
+
+from hybridopt.gradients.base import differentiable_jvp
+
+
+@runtime_checkable
+class CosineReader(Protocol):
+    """Estimates derivatives of cos(theta), exactly or from shots."""
+
+    def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
+        """Estimates of cos(theta - order pi/2), shape ``(M,)``."""
+        ...
+
+
+def read_cosines(
+    delta: Float64[Tensor, " M"],
+    reader: CosineReader,
+    known: Float64[Tensor, " M"] | None = None,
+) -> Float64[Tensor, " M"]:
+    r"""The values -sin(delta_k) = cos(pi/2 + delta_k), differentiable any number of times.
+
+    The derivative of a readout is a readout at shifted angles,
+    :math:`d\cos\theta/d\theta = -\cos(\theta - \pi/2)`. It is taken when the backward pass asks
+    for it, once for all cotangents: forward costs one setting, backward one more, and a whole
+    Hessian, its rows in one batched backward pass, four in all.
+
+    Args:
+        delta: Angles relative to pi/2 [rad], shape ``(M,)``. On torch's meta device nothing is
+            run and shapes alone come back.
+        reader: Where the numbers come from.
+        known: Values read before at the same angles; saves the forward setting.
+    """
+    return _read(delta, reader, 0, known)
+
+
+def _read(delta: Tensor, reader: CosineReader, order: int, known: Tensor | None = None) -> Tensor:
+    return cast(Tensor, _Cosines.apply(delta, reader, order, known))  # type: ignore[no-untyped-call]
+
+
+class _Cosines(torch.autograd.Function):
+    @staticmethod
+    def forward(delta: Tensor, reader: CosineReader, order: int, known: Tensor | None) -> Tensor:
+        if known is not None:
+            return known.clone()
+        if delta.is_meta:
+            return torch.empty_like(delta)
+        theta = np.pi / 2 + delta.detach().cpu().numpy()
+        return torch.from_numpy(reader.read(theta, order)).to(delta.device)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        delta, ctx.reader, ctx.order, _ = inputs
+        ctx.save_for_backward(delta)
+        ctx.save_for_forward(delta)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        (delta,) = ctx.saved_tensors
+        shifted = _read(delta, ctx.reader, ctx.order + 1)
+        return -cotangents[0] * shifted, None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        def derivative(delta: Tensor) -> Tensor:
+            return cast(Tensor, -tangents[0] * _read(delta, ctx.reader, ctx.order + 1))
+
+        return differentiable_jvp(derivative, *ctx.saved_tensors)
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[int | None, ...],
+        delta: Tensor,
+        reader: CosineReader,
+        order: int,
+        known: Tensor | None,
+    ) -> tuple[Tensor, int]:
+        rows = [
+            _read(
+                delta.select(in_dims[0], i) if in_dims[0] is not None else delta,
+                reader,
+                order,
+                known if known is None or in_dims[3] is None else known.select(in_dims[3], i),
+            )
+            for i in range(info.batch_size)
+        ]
+        return torch.stack(rows), 0
+
+
+RADIX = 32  # a step on 32 values at once: few calls for small sizes, little work for large ones
+
+
+def walsh_transform(values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
+    r"""The sums :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l`, differentiable.
+
+    Args:
+        values: Shape ``(N,)``, N a power of two.
+
+    Returns:
+        Shape ``(N,)``, in about ``32 N log_32 N`` multiplications; no N x N matrix is made.
+    """
+    size, width = len(values), 1
+    result = values
+    while width < size:
+        radix = min(RADIX, size // width)
+        matrix = torch.from_numpy(hadamard(radix, dtype=float)).to(values)
+        result = (matrix @ result.reshape(-1, radix, width)).reshape(size)
+        width *= radix
+    return result
+
+
+def walsh_sum(
+    coefficients: Float64[Tensor, " K"], columns: Int64[Tensor, " K"], size: int
+) -> Float64[Tensor, " N"]:
+    r"""The combination of K Walsh columns, :math:`\frac{1}{\sqrt K} \sum_j z_j H_{k c_j}`.
+
+    Args:
+        coefficients: z.
+        columns: Their numbers c, each once.
+        size: N.
+
+    Returns:
+        Shape ``(N,)``. Every entry changes by ``1 / sqrt(K)`` for a coefficient's 1.
+    """
+    spread = coefficients.new_zeros(size).index_put((columns,), coefficients)
+    return walsh_transform(spread) / math.sqrt(len(columns))
+
+
+def walsh_coefficients(
+    sums: Float64[Tensor, " M"], columns: Int64[Tensor, " K"], size: int
+) -> Float64[Tensor, " K"]:
+    """The coefficients whose `walsh_sum` is the given vector, filled with zeros up to N entries.
+
+    Where the columns do not reach it, the nearest: columns are orthogonal on all N places.
+    """
+    padded = torch.cat([sums, sums.new_zeros(size - len(sums))])
+    return walsh_transform(padded)[columns] * (math.sqrt(len(columns)) / size)

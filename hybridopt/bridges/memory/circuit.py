@@ -1,0 +1,238 @@
+r"""The memory circuit: N numbers, cosines of angles, held by log2(N) + 1 qubits.
+
+``m`` index qubits in uniform superposition select which rotation the data qubit receives:
+
+.. math::
+    \frac{1}{\sqrt N} \sum_{k=0}^{N-1} |k\rangle \, R_Y(\theta_k) |0\rangle
+    \quad\Rightarrow\quad
+    \langle Z_{data} \otimes |k\rangle\langle k| \rangle = \cos(\theta_k) / N .
+
+References:
+    Mottonen et al., arXiv:quant-ph/0404089 (uniformly controlled rotations);
+    Camps and Van Beeumen, arXiv:2205.00081 (FABLE).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction, Parameter
+from qiskit.circuit.library import DiagonalGate
+
+from hybridopt.bridges.memory.walsh import gray_code, walsh_hadamard
+from hybridopt.circuits.counts import GateCount
+from hybridopt.circuits.diagonal import AerDiagonal
+from hybridopt.circuits.lowering import lower
+from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.errors import ArgumentError
+
+Synthesis = Literal["gates", "diagonal"]
+SYNTHESES: tuple[Synthesis, ...] = ("diagonal", "gates")
+
+# Python's complex numbers and list slots, Aer's copy, the state and numpy's copies of it, measured
+# at 2^18 to 2^21 amplitudes and rounded up.
+BYTES_PER_AMPLITUDE = 400
+
+
+def index_qubits(num_values: int) -> int:
+    """m, the index qubits that hold ``num_values`` numbers: the smallest with 2^m >= max(M, 2)."""
+    if num_values < 1:
+        raise ArgumentError(f"A memory circuit holds one number or more, not {num_values}.")
+    return max(1, (num_values - 1).bit_length())
+
+
+def walsh_angles(theta: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
+    r"""Angles of the gate chain, :math:`\hat\theta = H \theta / N`.
+
+    Row 0 of the Walsh matrix is all ones: adding ``a`` to angle 0 of the chain adds ``a`` to every
+    ``theta_k``.
+    """
+    return walsh_hadamard(theta) / theta.size
+
+
+def chain_steps(
+    num_index_qubits: int, columns: Iterable[int] | None = None
+) -> list[tuple[int, list[int]]]:
+    """The gate chain: which angle turns the data qubit, and which index qubits flip it then.
+
+    Between two rotations the flips take one Walsh column to the next, in the order of the Gray
+    code: one flip where all angles are there.
+
+    Args:
+        num_index_qubits: m.
+        columns: Which angles are not zero; angle 0 comes always. None is all.
+    """
+    size = 1 << num_index_qubits
+    order = [gray_code(position) for position in range(size)]
+    if columns is not None:
+        kept = {0, *columns}
+        order = [column for column in order if column in kept]
+    changes = [here ^ there for here, there in zip(order, [*order[1:], 0], strict=True)]
+    return [
+        (column, [bit for bit in range(num_index_qubits) if change >> bit & 1])
+        for column, change in zip(order, changes, strict=True)
+    ]
+
+
+@lru_cache(maxsize=4)  # executors keep what they made of a program as long as it lives
+def chain_program(
+    num_index_qubits: int, columns: tuple[int, ...] | None = None
+) -> tuple[CircuitProgram, tuple[int, ...]]:
+    """The gate chain as a circuit of free angles, for what acts on its gates: noise.
+
+    Args:
+        num_index_qubits: m.
+        columns: Sparse form: angles that are free; angle 0 is pi/2 where it is not among them, and
+            all others are zero. None is all.
+
+    Returns:
+        The program, and for each of its angles the Walsh column that it stands for.
+    """
+    order = [column for column, _ in chain_steps(num_index_qubits, columns)]
+    wanted = set(order if columns is None else columns)
+    free = {column: Parameter(f"angle {column}") for column in order if column in wanted}
+    circuit = _chain(num_index_qubits, columns, lambda column: free.get(column, np.pi / 2))
+    return lower(circuit, (), tuple(free.values()), whole=False), tuple(free)
+
+
+def chain_count(num_index_qubits: int, columns: tuple[int, ...] | None = None) -> GateCount:
+    """Depth and CX of the chain, without making it: every gate but the first H is on one qubit.
+
+    Args:
+        num_index_qubits: m.
+        columns: As in `chain_steps`. None is all: a depth of 2^(m+1), with 2^m CX.
+    """
+    if columns is None:
+        return GateCount(2 << num_index_qubits, 1 << num_index_qubits)
+    steps = chain_steps(num_index_qubits, columns)
+    flips = sum(len(targets) for _, targets in steps)
+    return GateCount(len(steps) + flips, flips)
+
+
+@dataclass(frozen=True)
+class MemoryProgram(Program):
+    """The family of memory circuits over ``2**num_index_qubits`` angles.
+
+    Qubits ``0 .. m - 1`` are the index (qubit 0 the least significant bit of ``k``), qubit ``m``
+    holds the data.
+
+    Attributes:
+        num_index_qubits: m.
+        synthesis: ``"gates"`` is the chain of ``2^m`` RY and ``2^m`` CX that hardware would run;
+            ``"diagonal"`` is the same unitary as one diagonal between basis changes, far faster
+            to simulate. Said plainly: it hands the simulator ``exp(i theta)`` and the readout
+            gives ``cos(theta)`` back.
+        columns: Sparse form: which angles of the chain may differ from zero, besides angle 0, so
+            that the others are left out of it. The ``theta`` it is given must be sums of these
+            Walsh columns and a constant. None is all.
+    """
+
+    num_index_qubits: int
+    synthesis: Synthesis = "diagonal"
+    columns: tuple[int, ...] | None = None
+    num_qubits: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "num_qubits", self.num_index_qubits + 1)
+
+    @property
+    def needs_statevector(self) -> bool:
+        """Whether it is handed over as one diagonal."""
+        return self.synthesis == "diagonal"
+
+    @property
+    def num_row_angles(self) -> int:
+        """0: no sample enters the circuit."""
+        return 0
+
+    @property
+    def num_shared_angles(self) -> int:
+        """N = 2^m."""
+        return 1 << self.num_index_qubits
+
+    def bind(
+        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " N"]
+    ) -> QuantumCircuit:
+        """The circuit at the angles ``shared`` [rad]; it can be drawn, transpiled and exported."""
+        if self.synthesis == "gates":
+            return self._gates(shared)
+        return self._diagonal(DiagonalGate(_phases(shared)))
+
+    def simulator_circuit(
+        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " N"]
+    ) -> QuantumCircuit:
+        """Like `bind`, with a diagonal that Aer takes without a check of every entry."""
+        if self.synthesis == "gates":
+            return self._gates(shared)
+        return self._diagonal(AerDiagonal(_phases(shared)))
+
+    def working_memory(self) -> int:
+        """Bytes for one circuit: lists of Python numbers outweigh the state itself."""
+        return BYTES_PER_AMPLITUDE << self.num_qubits
+
+    def _gates(self, theta: Float64[np.ndarray, " N"]) -> QuantumCircuit:
+        angles = walsh_angles(theta)
+        return _chain(self.num_index_qubits, self.columns, lambda column: float(angles[column]))
+
+    def _diagonal(self, diagonal: Instruction) -> QuantumCircuit:
+        # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
+        data = self.num_index_qubits
+        circuit = QuantumCircuit(data + 1, name="memory")
+        circuit.h(range(data))
+        circuit.sdg(data)
+        circuit.h(data)
+        circuit.append(diagonal, circuit.qubits)
+        circuit.h(data)
+        circuit.s(data)
+        return circuit
+
+
+def _chain(
+    num_index_qubits: int,
+    columns: Iterable[int] | None,
+    angle: Callable[[int], float | Parameter],
+) -> QuantumCircuit:
+    """The steps of `chain_steps` as gates, the angle of each asked for by its column."""
+    data = num_index_qubits
+    circuit = QuantumCircuit(data + 1, name="memory")
+    circuit.h(range(data))
+    for column, targets in chain_steps(num_index_qubits, columns):
+        circuit.ry(angle(column), data)
+        for control in targets:
+            circuit.cx(control, data)
+    return circuit
+
+
+def _phases(theta: Float64[np.ndarray, " N"]) -> list[complex]:
+    """Entries exp(-i theta_k / 2) where the data qubit is 0 and exp(+i theta_k / 2) where 1."""
+    lower = np.exp(-0.5j * theta)
+    phases: list[complex] = np.concatenate([lower, lower.conj()]).tolist()
+    return phases
+
+
+def split_probabilities(
+    probabilities: Float64[np.ndarray, " outcomes"],
+) -> Float64[np.ndarray, " N"]:
+    r"""Estimates of cos(theta_k) from the (relative) frequencies of all outcomes.
+
+    Args:
+        probabilities: Shape ``(2N,)``, exact or sampled; data qubit most significant.
+
+    Returns:
+        :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})`, shape ``(N,)``, in [-1, 1]; 0 for an index
+        that was never measured. With S shots and :math:`p_0 = (1 - 1/N)^S` its mean is
+        :math:`(1 - p_0) \cos\theta_k` and its variance
+        :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
+    """
+    zero, one = probabilities.reshape(2, -1)
+    total = zero + one
+    cosines: Float64[np.ndarray, " N"] = np.divide(
+        zero - one, total, out=np.zeros_like(total), where=total > 0
+    )
+    return cosines

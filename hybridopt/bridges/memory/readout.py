@@ -1,0 +1,73 @@
+"""Reading cosines from the memory circuit, and from its closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float64
+
+from hybridopt import _validation
+from hybridopt.bridges.memory.circuit import MemoryProgram, index_qubits, split_probabilities
+from hybridopt.execution import Cost, Executor, Job, Probabilities
+from hybridopt.execution.random_stream import StreamPosition
+from hybridopt.gradients import ParameterShift
+
+
+class CircuitReader:
+    """Reads M cosines from one run of the memory circuit; unused places hold the angle pi/2.
+
+    Args:
+        program: Family of circuits over N >= M angles.
+        executor: Runs them.
+        gradient: Shifts the angles for derivatives.
+    """
+
+    def __init__(
+        self, program: MemoryProgram, executor: Executor, gradient: ParameterShift
+    ) -> None:
+        self.program = program
+        self.executor = executor
+        self.gradient = gradient
+
+    def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
+        """One setting: cos(theta - order pi/2), with the executor's shots."""
+        padded = self.padded(theta)
+        shared = self.gradient.common_shift(padded, order)[None, :]
+        job = Job(self.program, Probabilities(), np.zeros((1, 0)), shared)
+        return split_probabilities(self.executor.run(job)[0, 0])[: theta.size]
+
+    def padded(self, theta: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " N"]:
+        """All N angles of the circuit."""
+        padded = np.full(self.program.num_shared_angles, np.pi / 2)
+        padded[: theta.size] = theta
+        return padded
+
+
+class ClosedFormSampler(StreamPosition):
+    """The law of `CircuitReader` without a circuit: what the twin reads.
+
+    Args:
+        shots: Shots a setting of the circuit that it stands in for; None is exact.
+        seed: Of the sampling stream; None draws fresh entropy.
+    """
+
+    usage = Cost()  # never a setting, a shot or a run
+
+    def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
+        self.shots = _validation.optional_integer("shots", shots, minimum=1)
+        super().__init__(seed)
+
+    def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
+        """cos(theta - order pi/2), or an estimate with the distribution of the circuit's."""
+        # -sin(delta), not cos(pi/2 + delta): exact zeros stay exact
+        delta = theta - np.pi / 2
+        cosines = (-np.sin(delta), np.cos(delta), np.sin(delta), -np.cos(delta))[order % 4]
+        if self.shots is None:
+            return cosines
+        generator = self._next_generator()
+        places = 1 << index_qubits(theta.size)
+        measured = generator.multinomial(self.shots, np.full(places, 1 / places))[: theta.size]
+        zeros = generator.binomial(measured, np.clip((1 + cosines) / 2, 0, 1))
+        estimates: Float64[np.ndarray, " M"] = np.divide(
+            2.0 * zeros - measured, measured, out=np.zeros(theta.size), where=measured > 0
+        )
+        return estimates

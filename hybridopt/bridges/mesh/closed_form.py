@@ -1,0 +1,182 @@
+r"""A mesh by its formula, where at most one mode is excited: what the twin runs instead of Aer.
+
+With y the amplitudes of the outputs, the outcomes :math:`s_k = \pm 1` of X on all of them have the
+joint law
+
+.. math::
+    p(s_1 \dots s_j) = 2^{-j} \Bigl[ 1 + \sum_{i \le j} s_i y_i
+        + \sum_{i < l \le j} s_i s_l \, y_i y_l \Bigr]
+
+for the first j of them, whatever the others are: outcomes can be drawn one mode after the other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from hybridopt import _validation
+from hybridopt.bridges.mesh.circuit import MeshProgram, reference_mode
+from hybridopt.bridges.mesh.decomposition import Mesh
+from hybridopt.bridges.mesh.readout import Feed, MeshReader, Reading
+from hybridopt.circuits.program import Program
+from hybridopt.errors import ResourceError, UnsupportedError
+from hybridopt.execution import Cost, Job, Readout
+from hybridopt.execution.random_stream import StreamPosition
+
+WIDEST_DISTRIBUTION = 24  # qubits; 128 MB for each vector
+
+
+class ClosedFormMesh(StreamPosition):
+    """An executor of meshes that runs no circuit: the same numbers, or numbers of the same law.
+
+    Args:
+        shots: Shots a setting; None is exact.
+        seed: Of the sampling stream; None draws fresh entropy.
+    """
+
+    usage = Cost()  # never a setting, a shot or a run
+    has_noise = False
+
+    def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
+        self.shots = _validation.optional_integer("shots", shots, minimum=1)
+        super().__init__(seed)
+
+    def check(self, program: Program, readout: Readout) -> None:
+        """Refuse everything that is no mesh.
+
+        Raises:
+            UnsupportedError: If the program is another circuit.
+            ResourceError: If the reference readout would have too many outcomes.
+        """
+        if not isinstance(program, MeshProgram):
+            raise UnsupportedError("The closed form of a mesh is that of no other circuit.")
+        if program.feed == "reference" and program.num_qubits > WIDEST_DISTRIBUTION:
+            raise ResourceError(
+                f"The probabilities of {program.num_qubits} qubits are too many; at most "
+                f'{WIDEST_DISTRIBUTION} fit. Use another readout, such as "auto".'
+            )
+
+    def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
+        """What the circuits would say."""
+        self.check(job.program, job.readout)
+        program = job.program
+        assert isinstance(program, MeshProgram)
+        job.check()
+        generator = self._next_generator()
+        mesh = program.mesh
+        modes = mesh.propagate(-job.shared / 2, _loaded(program, job.rows))
+        if program.feed != "reference":
+            outputs = modes[..., : mesh.num_outputs]
+            if self.shots is None:
+                return outputs
+            cells = outputs.reshape(-1, mesh.num_outputs)
+            drawn = [sampled_amplitudes(cell, self.shots, generator) for cell in cells]
+            return np.array(drawn).reshape(outputs.shape)
+        one = _compared(mesh, modes / math.sqrt(2)) ** 2
+        if self.shots is not None:
+            law = one / one.sum(-1, keepdims=True)
+            one = generator.multinomial(self.shots, law) / self.shots
+        result = np.zeros((*one.shape[:-1], 1 << program.num_qubits))
+        result[..., [1 << mode for mode in range(program.num_qubits)]] = one
+        return result
+
+    def explain(self, job: Job) -> str:
+        """That nothing is run."""
+        return "by the closed form, without a run"
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedFormReader(MeshReader):
+    """Reads a mesh by torch alone, with autograd; with shots, derivatives by shifts of samples."""
+
+    def matrices(
+        self, angles: Float64[Tensor, "S P"], known: Reading | None = None
+    ) -> Float64[Tensor, "S m n"]:
+        """The matrices of S rows of angles t [rad]."""
+        if self.executor.shots is not None:
+            return super().matrices(angles, known)
+        return mesh_matrices(self.mesh, angles)
+
+    def outputs(
+        self, x: Float64[Tensor, "B n"], angles: Float64[Tensor, " P"], feed: Feed = "data"
+    ) -> Float64[Tensor, "B m"]:
+        """W x / alpha."""
+        if self.executor.shots is not None:
+            return super().outputs(x, angles, feed)
+        return x @ mesh_matrices(self.mesh, angles[None])[0].T
+
+
+def sampled_amplitudes(
+    y: Float64[np.ndarray, " m"], shots: int, generator: np.random.Generator
+) -> Float64[np.ndarray, " m"]:
+    """Estimates of all <X_k> from one setting of so many shots.
+
+    Shots with the same outcomes so far are drawn together.
+    """
+    counts = np.array([shots])
+    sums, products = np.zeros(1), np.zeros(1)  # of s_i y_i, and of pairs of them
+    estimates = np.empty_like(y)
+    for k, amplitude in enumerate(y):
+        lean = amplitude * (1 + sums) / (1 + sums + products)
+        ups = generator.binomial(counts, np.clip((1 + lean) / 2, 0, 1))
+        estimates[k] = (2 * ups.sum() - shots) / shots
+        products = np.concatenate([products + amplitude * sums, products - amplitude * sums])
+        sums = np.concatenate([sums + amplitude, sums - amplitude])
+        counts = np.concatenate([ups, counts - ups])
+        met = counts > 0
+        counts, sums, products = counts[met], sums[met], products[met]
+    return estimates
+
+
+def _loaded(
+    program: MeshProgram, rows: Float64[np.ndarray, "B R"]
+) -> Float64[np.ndarray, "B modes"]:
+    """Amplitudes that the mesh is given: those of the loader, or one excited input."""
+    mesh = program.mesh
+    inputs = np.zeros((len(rows), mesh.num_modes))
+    if program.feed == "basis":
+        inputs[:, : mesh.num_inputs] = np.sin(rows / 2) * math.sqrt(2)
+        return inputs
+    cosines, sines = np.cos(rows / 2), np.sin(rows / 2)
+    passed = np.cumprod(np.concatenate([np.ones((len(rows), 1)), sines], axis=1), axis=1)
+    inputs[:, : mesh.num_inputs] = passed
+    inputs[:, : mesh.num_inputs - 1] *= cosines
+    return inputs
+
+
+def _compared(
+    mesh: Mesh, modes: Float64[np.ndarray, "S B modes"]
+) -> Float64[np.ndarray, "S B qubits"]:
+    """Amplitudes of all modes and references after each reference has met its output."""
+    references = np.full((*modes.shape[:-1], mesh.num_outputs), 1 / math.sqrt(2 * mesh.num_outputs))
+    whole = np.concatenate([modes, references], axis=-1)
+    outputs = modes[..., : mesh.num_outputs]
+    whole[..., : mesh.num_outputs] = (outputs - references) / math.sqrt(2)
+    whole[..., reference_mode(mesh, 0) :] = (references + outputs) / math.sqrt(2)
+    return whole
+
+
+def mesh_matrices(mesh: Mesh, angles: Float64[Tensor, "S P"]) -> Float64[Tensor, "S m n"]:
+    """W / alpha at S rows of angles t [rad], differentiable.
+
+    Rotations of different modes are done at once; the formula is that of `Mesh.propagate`.
+    """
+    eye = torch.eye(mesh.num_modes, mesh.num_inputs, dtype=torch.float64, device=angles.device)
+    states = eye.expand(len(angles), -1, -1)  # rows are modes
+    cosines, sines = torch.cos(angles)[..., None], torch.sin(angles)[..., None]
+    for group in mesh.sweeps:
+        numbers = list(group)
+        a = [mesh.pairs[number][0] for number in group]
+        b = [mesh.pairs[number][1] for number in group]
+        above, below = states[:, a], states[:, b]
+        c, s = cosines[:, numbers], sines[:, numbers]
+        turned = torch.cat([c * above + s * below, c * below - s * above], dim=1)
+        where = torch.tensor(a + b, device=angles.device)
+        states = states.index_copy(1, where, turned)
+    return states[:, : mesh.num_outputs]

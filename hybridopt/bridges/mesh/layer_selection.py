@@ -1,0 +1,111 @@
+"""Which layers of a network become meshes, which stay classical, and which are in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import nn
+from torch.nn.modules.conv import _ConvTransposeNd
+
+from hybridopt import _validation
+from hybridopt.errors import ConversionError
+
+CARRIED = (nn.Linear, nn.Conv2d)
+# products with matrices that have no circuit form here; what has none stays classical as it is
+REFUSED: tuple[type[nn.Module], ...] = (
+    nn.RNNBase,
+    nn.RNNCellBase,
+    nn.MultiheadAttention,
+    nn.Conv1d,
+    nn.Conv3d,
+    _ConvTransposeNd,
+    nn.Bilinear,
+)
+
+
+def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[str, nn.Module]:
+    """The layers that become meshes, each once, by their first name.
+
+    Raises:
+        UnknownNameError: If a name in ``keep_classical`` is no layer; with the nearest names.
+        ConversionError: Naming a layer that has no circuit form, or whose weight is another's too,
+            or saying that nothing is left.
+    """
+    kept = _kept(network, keep_classical)
+    chosen = {
+        name: module
+        for name, module in network.named_modules()
+        if id(module) not in kept and _is_carried(name, module)
+    }
+    if not chosen:
+        raise ConversionError(
+            f"The network {type(network).__name__} has no Linear or Conv2d layer with trainable "
+            "weights that is not kept classical, so no layer can become a mesh. The bridges "
+            '"memory" and "generator" take any network.'
+        )
+    _refuse_ties(network, chosen)
+    return chosen
+
+
+def _kept(network: nn.Module, names: Iterable[str]) -> set[int]:
+    """Modules that stay as they are: the named ones, all in them, and all in frozen ones."""
+    known = {name: module for name, module in network.named_modules(remove_duplicate=False) if name}
+    containers = [
+        known[_validation.choice("layer in `keep_classical`", one, known)] for one in names
+    ]
+    containers += [module for module in network.modules() if not _is_trained(module)]
+    return {id(module) for container in containers for module in container.modules()}
+
+
+def _is_trained(module: nn.Module) -> bool:
+    return any(p.requires_grad and p.numel() for p in module.parameters())
+
+
+def _is_carried(name: str, module: nn.Module) -> bool:
+    """Whether it becomes a mesh; refused if it cannot and would have to."""
+    if isinstance(module, REFUSED):
+        _refuse(name, module, "has no circuit form in the mesh bridge, which takes Linear, Conv2d")
+    if not isinstance(module, CARRIED):
+        return False
+    weight = module._parameters.get("weight")
+    if weight is None or not _has_the_plain_forward(module):
+        _refuse(name, module, "computes something else than a plain Linear or Conv2d does")
+    assert weight is not None
+    return weight.requires_grad and weight.numel() > 0
+
+
+def _has_the_plain_forward(module: nn.Module) -> bool:
+    kind = type(module)
+    if isinstance(module, nn.Linear):
+        return kind.forward is nn.Linear.forward
+    return (
+        kind.forward is nn.Conv2d.forward and kind._conv_forward is nn.Conv2d._conv_forward  # type: ignore[attr-defined]
+    )
+
+
+def _refuse(name: str, module: nn.Module, why: str) -> None:
+    what = f"Layer `{name}`" if name else "The network"
+    way_out = f", or pass `keep_classical=['{name}']`" if name else ""
+    raise ConversionError(
+        f"{what} is of type {type(module).__name__}, which {why}. Use a bridge that takes any "
+        f'layer, such as bridge="memory" or bridge="generator"{way_out}.'
+    )
+
+
+def _refuse_ties(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
+    owners: dict[int, dict[int, str]] = {}
+    for name, module in network.named_modules():
+        for parameter_name, parameter in module._parameters.items():
+            if parameter is not None:
+                full = f"{name}.{parameter_name}" if name else parameter_name
+                owners.setdefault(id(parameter), {})[id(module)] = full
+    for name, module in chosen.items():
+        for parameter in module.parameters(recurse=False):
+            others = [full for at, full in owners[id(parameter)].items() if at != id(module)]
+            if others and parameter.requires_grad:
+                mine = owners[id(parameter)][id(module)]
+                raise ConversionError(
+                    f"`{mine}` is tied to `{others[0]}`, but a mesh has angles of its own. Untie "
+                    f"them, pass `keep_classical=['{name}']`, or use bridge=\"memory\", which "
+                    "keeps ties."
+                )

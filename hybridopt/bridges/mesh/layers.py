@@ -1,0 +1,388 @@
+"""Linear and convolutional layers through whose circuits the data pass."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from qiskit import QuantumCircuit
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hybridopt.bridges.mesh.circuit import mesh_program, num_qubits_of
+from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, ClosedFormReader, mesh_matrices
+from hybridopt.bridges.mesh.decomposition import Mesh as MeshShape
+from hybridopt.bridges.mesh.readout import MeshReader, Reading, loader_turns
+from hybridopt.bridges.mesh.readout_selection import Pass, choose, reason
+from hybridopt.bridges.quantum_network import uncast
+from hybridopt.bridges.readout_cache import LastReading, is_own
+from hybridopt.errors import ArgumentError, ArgumentTypeError, LayerAttributeError
+from hybridopt.execution import Executor
+from hybridopt.gradients import GradientRule
+
+NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros shall be able to grow, too
+ROOM = 3.0  # automatic scale: how often the norm fits into alpha
+LEAST_NORM = 2.0  # automatic scale: what a smaller norm counts as
+AUTOCAST = frozenset({torch.float16, torch.bfloat16, torch.float32})  # it leaves others alone
+HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_is_full_backward_hook",
+)
+
+
+class MeshLayer(nn.Module):
+    r"""A layer ``W x + b`` as one mesh for each of its groups, trainable biases in it as a column.
+
+    Args:
+        plain: The layer; it is taken over and loses its weight. A frozen bias stays in it.
+        scale: alpha in units of the spectral norm of ``[W b]``, or ``"auto"``.
+        readout: ``"auto"``, ``"process"``, ``"data"`` or ``"reference"``.
+        executor: Runs the circuits.
+        gradient: Finds derivatives.
+
+    Attributes:
+        angles: Rotations t [rad], group by group in the order of
+            `hybridopt.bridges.mesh.decomposition`, one for each weight; float64.
+        alphas: One for each group; the largest spectral norm that training can reach.
+    """
+
+    angles: nn.Parameter
+    alphas: Tensor
+    like: Tensor
+
+    def __init__(
+        self,
+        plain: nn.Linear | nn.Conv2d,
+        *,
+        scale: str | float,
+        readout: str,
+        executor: Executor,
+        gradient: GradientRule,
+    ) -> None:
+        super().__init__()
+        self.readout = readout
+        self.executor = executor
+        self.gradient = gradient
+        weight = plain.weight.detach()
+        given: Tensor | None = plain.bias
+        self.groups = groups_of(plain)
+        self.weight_shape = weight.shape
+        self.holds_bias = given is not None and given.requires_grad
+        self.mesh = shape_of(plain)
+        matrices = weight.reshape(self.groups, len(weight) // self.groups, -1).double().cpu()
+        if given is not None and self.holds_bias:
+            column = given.detach().double().cpu().reshape(self.groups, -1, 1)
+            matrices = torch.cat([matrices, column], dim=2)
+        alphas, angles = _encoded(self.mesh, matrices.numpy(), scale)
+        self.register_buffer("alphas", torch.from_numpy(alphas).to(weight.device))
+        self.register_buffer("like", weight.new_empty(0), persistent=False)
+        self.angles = nn.Parameter(torch.from_numpy(angles).to(weight.device))
+        plain._parameters["weight"] = None
+        if self.holds_bias:
+            plain._parameters["bias"] = None
+        self.plain = plain
+        self.training = plain.training
+        for name in HOOKS:
+            setattr(self, name, getattr(plain, name))
+        self.passes: list[Pass] = []  # of the last forward pass of the network
+        self._last: LastReading[Reading] = LastReading()
+
+    @property
+    def reader(self) -> MeshReader:
+        """Reads from circuits, with the executor and the rule that the layer has now."""
+        kind = ClosedFormReader if isinstance(self.executor, ClosedFormMesh) else MeshReader
+        return kind(self.mesh, self.executor, self.gradient)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the layer returns, in its dtype; shapes alone on torch's meta device."""
+        shape = self._output_shape(x)  # refuses what the plain layer refuses, before a circuit runs
+        task = self._pass(x, shape)
+        self.passes.append(task)
+        if x.is_meta or self.angles.is_meta:
+            return self._classical(x, *self._split(self._matrices(None)))
+        chosen = choose(self.reader, self.readout, task)
+        if chosen == "process":
+            weight, bias = self._split(self._matrices(self._reading()))
+            return self._classical(x, weight, bias)
+        outputs = self._through(self._vectors(x), chosen)
+        return self._arranged(outputs, shape).to(self.like.dtype)
+
+    def explain(self, batch: Tensor | int | None = None) -> str:
+        """How a batch would be read, and why.
+
+        Args:
+            batch: Inputs of the layer, or how many vectors go through it; None takes those of the
+                last forward pass.
+        """
+        if isinstance(batch, Tensor):
+            task = self._pass(batch, self._output_shape(batch))
+        elif batch is None and self.passes:
+            task = self.passes[-1]
+        else:
+            task = Pass(batch or 1, self.groups, trains=self.angles.requires_grad)
+        return reason(self.reader, self.readout, task)
+
+    @torch.no_grad()
+    def decoded(self, readout: str = "angles") -> tuple[Tensor, Tensor | None]:
+        """Weight and bias: from the angles, or as the circuits say; a frozen bias as it is."""
+        if readout == "circuit":
+            return self._split(self._matrices(None))
+        return self._split(self._scaled(mesh_matrices(self.mesh, self._rows())))
+
+    def circuit(self, x: Float64[np.ndarray, " n"] | None = None, group: int = 0) -> QuantumCircuit:
+        """The circuit that takes a vector through the mesh, in gates of hardware.
+
+        Args:
+            x: What is loaded, the 1 that brings the bias included; None loads equal numbers.
+            group: Of a convolution.
+        """
+        vector = np.ones(self.mesh.num_inputs) if x is None else x
+        turns, _ = loader_turns(torch.from_numpy(vector)[None])
+        feed = "reference" if self.readout == "reference" else "data"
+        program = mesh_program(self.mesh, feed, native=True)
+        angles = self._rows().detach().cpu().numpy()
+        return program.bind(turns[0].numpy(), -2 * angles[group])
+
+    @property
+    def num_qubits(self) -> int:
+        """Modes, and reference modes if there are some."""
+        return num_qubits_of(self.mesh, self.readout)
+
+    def extra_repr(self) -> str:
+        """Sizes and readout."""
+        return (
+            f"{self.groups} mesh{'es' if self.groups > 1 else ''} of {self.mesh.num_outputs} by "
+            f"{self.mesh.num_inputs}, num_qubits={self.num_qubits}, readout={self.readout!r}"
+        )
+
+    def remembered(self) -> dict[str, Tensor]:
+        """What `eval` mode read, if it still holds: shared angles and the values there."""
+        known = self._remembered() or {}
+        return {
+            f"{feed}/{number}": tensor
+            for feed, pair in known.items()
+            for number, tensor in enumerate(pair)
+        }
+
+    def remember(self, read: dict[str, Tensor]) -> None:
+        """Take this for what was read at the present angles."""
+        known: dict[str | int, tuple[Tensor, Tensor]] = {}
+        for feed in dict.fromkeys(key.rpartition("/")[0] for key in read):
+            number = int(feed) if feed.isdecimal() else feed  # of a mode
+            known[number] = (read[f"{feed}/0"], read[f"{feed}/1"])
+        self._last.keep(self.executor, self.angles, known)
+
+    @abstractmethod
+    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The layer by torch."""
+
+    @abstractmethod
+    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
+        """What goes through each mesh, without the 1 of the bias."""
+
+    @abstractmethod
+    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
+        """Outputs ``(groups, B, m)`` in the shape that the layer returns."""
+
+    def __getattr__(self, name: str) -> Any:
+        """What the plain layer says of itself (``in_features``, ``kernel_size``, ...)."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            plain = self.__dict__.get("_modules", {}).get("plain")
+            if plain is None or name.startswith("_"):
+                raise
+        if name == "weight" or (name == "bias" and self.holds_bias):
+            raise LayerAttributeError(
+                f"The layer {type(plain).__name__} is in a circuit and holds angles, no `{name}`. "
+                "A network that reads the tensor itself must keep the layer classical: "
+                "`keep_classical=[name]`; `to_classical` gives the tensors back."
+            )
+        return getattr(plain, name)
+
+    def _output_shape(self, x: Tensor) -> torch.Size:
+        """Of what the layer returns for x; refuses x before a circuit runs."""
+        if not isinstance(x, Tensor):
+            raise ArgumentTypeError(
+                f"The input of a layer must be a tensor, but is of type {type(x).__name__}. "
+                "Convert it: `torch.as_tensor(x)`."
+            )
+        if x.dtype != self.like.dtype and not self._casts(x):
+            raise ArgumentTypeError(
+                f"The weights of this mesh are {self.like.dtype}, but its input is {x.dtype}. "
+                "Convert the input by `x.to(dtype)`, or the network by `network.to(dtype)`."
+            )
+        weight = torch.empty(self.weight_shape, dtype=x.dtype, device="meta")
+        try:
+            with torch.no_grad():
+                return self._classical(x.detach().to("meta"), weight, None).shape
+        except (RuntimeError, IndexError) as error:
+            raise ArgumentError(
+                f"The layer {self.plain} cannot take an input of shape {tuple(x.shape)}: "
+                f"{str(error).splitlines()[0].rstrip('.')}."
+            ) from error
+
+    def _casts(self, x: Tensor) -> bool:
+        """Whether torch's autocast brings x and the weights to one dtype."""
+        on = not x.is_meta and torch.is_autocast_enabled(x.device.type)  # meta: torch cannot say
+        return on and {x.dtype, self.like.dtype} <= AUTOCAST
+
+    def _pass(self, x: Tensor, shape: torch.Size) -> Pass:
+        """What is to be read for x, whose outputs have this shape."""
+        grad = torch.is_grad_enabled()
+        return Pass(
+            rows=math.prod(shape) // max(1, self.weight_shape[0]),
+            groups=self.groups,
+            trains=grad and self.angles.requires_grad,
+            input_grad=grad and x.requires_grad,
+            known=self._remembered() is not None,
+        )
+
+    def _rows(self) -> Float64[Tensor, "groups P"]:
+        return self.angles.reshape(self.groups, self.mesh.num_angles)
+
+    def _scaled(self, units: Float64[Tensor, "groups m n"]) -> Float64[Tensor, "groups m n"]:
+        return self.alphas[:, None, None] * units
+
+    def _matrices(self, known: Reading | None) -> Float64[Tensor, "groups m n"]:
+        return self._scaled(self.reader.matrices(self._rows(), known))
+
+    def _reading(self) -> Reading | None:
+        """In eval mode, matrices are read once per change of the angles."""
+        if self.training or not is_own(self.angles):
+            self._last.forget()
+            return None
+        return self._last.recall_or(
+            self.executor, self.angles, lambda: self.reader.read(self._rows())
+        )
+
+    def _remembered(self) -> Reading | None:
+        if self.training or not is_own(self.angles):
+            return None
+        return self._last.recall(self.executor, self.angles)
+
+    def _split(self, matrices: Float64[Tensor, "groups m n"]) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias in the dtype and shape of the layer."""
+        matrices = matrices.to(self.like.dtype)
+        if not self.holds_bias:
+            return matrices.reshape(self.weight_shape), self.plain.bias
+        return matrices[..., :-1].reshape(self.weight_shape), matrices[..., -1].reshape(-1)
+
+    def _through(
+        self, vectors: Float64[Tensor, "groups B inputs"], feed: str
+    ) -> Float64[Tensor, "groups B m"]:
+        if self.holds_bias:
+            vectors = torch.cat([vectors, torch.ones_like(vectors[..., :1])], dim=2)
+        rows = self._rows()
+        outputs = torch.stack(
+            [self.reader.outputs(vectors[g], rows[g], feed) for g in range(self.groups)]
+        )
+        outputs = self.alphas[:, None, None] * outputs
+        if self.holds_bias or self.plain.bias is None:
+            return outputs
+        return outputs + self.plain.bias.double().reshape(self.groups, 1, -1)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MeshLayer:
+        exact = [self.angles, self.alphas]
+        super()._apply(uncast(fn, exact), recurse)  # type: ignore[no-untyped-call]
+        return self
+
+
+class MeshLinear(MeshLayer):
+    """A linear layer in a circuit."""
+
+    plain: nn.Linear
+
+    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return functional.linear(x, weight, bias)
+
+    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
+        inputs = self.weight_shape[1]
+        return x.reshape(1, math.prod(x.shape[:-1]), inputs).double()
+
+    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
+        return outputs.reshape(shape)
+
+
+class MeshConv2d(MeshLayer):
+    """A convolution in circuits: a linear layer on each patch of the image."""
+
+    plain: nn.Conv2d
+
+    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return cast(Tensor, self.plain._conv_forward(x, weight, bias))
+
+    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
+        plain = self.plain
+        images = (x if x.ndim == 4 else x[None]).double()
+        mode = "constant" if plain.padding_mode == "zeros" else plain.padding_mode
+        images = functional.pad(images, _margins(plain), mode=mode)
+        patches = _patches(images, plain)
+        grouped = torch.unflatten(patches, 1, (self.groups, -1))  # (N, groups, inputs, L)
+        return grouped.permute(1, 0, 3, 2).flatten(1, 2)
+
+    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
+        positions = math.prod(shape[-2:])
+        groups, _, channels = outputs.shape
+        by_image = outputs.reshape(groups, -1, positions, channels)
+        return by_image.permute(1, 0, 3, 2).reshape(shape)
+
+
+def groups_of(plain: nn.Linear | nn.Conv2d) -> int:
+    """How many meshes stand for a layer."""
+    return plain.groups if isinstance(plain, nn.Conv2d) else 1
+
+
+def shape_of(plain: nn.Linear | nn.Conv2d) -> MeshShape:
+    """Of each of these meshes: outputs, and inputs with the column of a trainable bias."""
+    rows = len(plain.weight) // groups_of(plain)
+    given: Tensor | None = plain.bias
+    return MeshShape(rows, plain.weight[0].numel() + (given is not None and given.requires_grad))
+
+
+def _margins(plain: nn.Conv2d) -> list[int]:
+    """Left, right, top, bottom."""
+    if plain.padding_mode == "zeros" and not isinstance(plain.padding, str):
+        height, width = plain.padding
+        return [width, width, height, height]
+    return list(plain._reversed_padding_repeated_twice)
+
+
+def _patches(images: Float64[Tensor, "N C H W"], plain: nn.Conv2d) -> Float64[Tensor, "N CK L"]:
+    """Every patch as a column, also of no images at all."""
+    spans = [d * (k - 1) + 1 for d, k in zip(plain.dilation, plain.kernel_size, strict=True)]
+    windows = images
+    for axis, (span, stride) in enumerate(zip(spans, plain.stride, strict=True), start=2):
+        windows = windows.unfold(axis, span, stride)
+    down, across = plain.dilation
+    windows = windows[..., ::down, ::across]  # (N, C, rows, columns, kernel, kernel)
+    return windows.permute(0, 1, 4, 5, 2, 3).flatten(1, 3).flatten(2, 3)
+
+
+def _encoded(
+    mesh: MeshShape, matrices: Float64[np.ndarray, "groups m n"], scale: str | float
+) -> tuple[Float64[np.ndarray, " groups"], Float64[np.ndarray, " P"]]:
+    norms = np.linalg.norm(matrices, ord=2, axis=(1, 2))
+    if isinstance(scale, str):
+        alphas = ROOM * np.maximum(norms, LEAST_NORM)
+    else:
+        alphas = scale * np.where(norms > NEARLY_ZERO, norms, 1.0)
+    angles = [mesh.decompose(w, float(alpha)) for w, alpha in zip(matrices, alphas, strict=True)]
+    return alphas, np.concatenate(angles)
+
+
+def mesh_layer(plain: nn.Linear | nn.Conv2d, **options: Any) -> MeshLayer:
+    """The layer in a circuit; options are those of `MeshLayer`."""
+    kind = MeshConv2d if isinstance(plain, nn.Conv2d) else MeshLinear
+    return kind(plain, **options)

@@ -1,0 +1,200 @@
+r"""What a mesh does to vectors, read from circuits, as a torch function.
+
+All numbers here are in units of alpha: a mesh stands for ``W / alpha``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float64
+from qiskit.quantum_info import SparsePauliOp
+from torch import Tensor
+
+from hybridopt.bridges.mesh.circuit import (
+    MeshProgram,
+    mesh_program,
+    num_qubits_of,
+    reference_mode,
+)
+from hybridopt.bridges.mesh.decomposition import Mesh
+from hybridopt.bridges.mesh.linear_map_grad import by_linearity
+from hybridopt.execution import AerExecutor, Executor, Expectations, Probabilities, Readout
+from hybridopt.gradients import GradientRule
+from hybridopt.nn.evaluation import CircuitEvaluation
+
+Feed = str | int
+Reading = Mapping[Feed, tuple[Tensor, Tensor]]  # shared angles, and the values there
+
+
+@dataclass(frozen=True, eq=False)
+class MeshReader:
+    """Reads a mesh with an executor.
+
+    Attributes:
+        mesh: Its shape.
+        executor: Runs the circuits.
+        rule: Finds derivatives by the angles.
+    """
+
+    mesh: Mesh
+    executor: Executor
+    rule: GradientRule
+
+    def matrices(
+        self, angles: Float64[Tensor, "S P"], known: Reading | None = None
+    ) -> Float64[Tensor, "S m n"]:
+        """The matrices of S rows of angles t [rad], n settings each: process readout.
+
+        Args:
+            angles: Of rotations, as `Mesh.decompose` gives them.
+            known: What `read` gave; where the angles are the same, nothing is run.
+        """
+        parts = []
+        for feed in self._process_feeds():
+            given = None if known is None else known.get(feed)
+            parts.append(self._unit_outputs(self._basis_rows(feed, angles), angles, feed, given))
+        return torch.cat(parts, dim=1).transpose(1, 2)
+
+    @torch.no_grad()
+    def read(self, angles: Float64[Tensor, "S P"]) -> Reading:
+        """What `matrices` would run, to be known to it later."""
+        reading = {}
+        for feed in self._process_feeds():
+            values = self._evaluation(feed)(self._basis_rows(feed, angles), -2 * angles)
+            reading[feed] = (-2 * angles.detach(), values)
+        return reading
+
+    def outputs(
+        self, x: Float64[Tensor, "B n"], angles: Float64[Tensor, " P"], feed: Feed = "data"
+    ) -> Float64[Tensor, "B m"]:
+        """W x / alpha, one setting a vector; where its derivative by x is asked for, n more.
+
+        Args:
+            x: Vectors of any length; 0 gives 0.
+            angles: Of rotations [rad].
+            feed: ``"data"``, or ``"reference"`` against noise.
+        """
+        turns, lengths = loader_turns(x.detach())
+        values = self._unit_outputs(turns, angles[None], feed)[0]
+
+        def matrix(given: Tensor) -> Tensor:
+            if feed == "data":
+                return self.matrices(given[None])[0]
+            eye = torch.eye(self.mesh.num_inputs, dtype=torch.float64, device=given.device)
+            turns, lengths = loader_turns(eye)
+            return (lengths[:, None] * self._unit_outputs(turns, given[None], feed)[0]).T
+
+        return by_linearity(x, angles, lengths[:, None] * values, matrix)
+
+    def check_width(self, feed: Feed) -> None:
+        """Refuse circuits that do not fit into memory, before one is built; nothing is run."""
+        num_qubits = num_qubits_of(self.mesh, feed)
+        if feed == "reference":
+            readout: Readout = Probabilities()
+        else:
+            readout = Expectations((SparsePauliOp.from_sparse_list([("X", [0], 1.0)], num_qubits),))
+        empty = MeshProgram(num_qubits, (), (), (), mesh=self.mesh, feed=feed)
+        self.executor.check(empty, readout)
+
+    def check(self, feed: Feed) -> None:
+        """Refuse what does not go together; nothing is run."""
+        for one in self._process_feeds() if feed == "process" else (feed,):
+            evaluation = self._evaluation(one)
+            self.executor.check(evaluation.program, evaluation.readout)
+            self.rule.check(evaluation.program, evaluation.readout, self.executor)
+
+    def program(self, feed: Feed) -> MeshProgram:
+        """The circuits for a feed; ``"process"`` is that of one of its inputs."""
+        if feed == "process":
+            feed = self._process_feeds()[0]
+        noisy = self.executor.has_noise
+        return mesh_program(
+            self.mesh,
+            feed,
+            native=noisy or _is_matrix_product_state(self.executor),
+            linear=feed != "reference" and not noisy,
+        )
+
+    def readout(self, feed: Feed) -> Readout:
+        """What is read from them."""
+        return Probabilities() if feed == "reference" else mode_amplitudes(self.mesh)
+
+    def _evaluation(
+        self, feed: Feed, known: tuple[Tensor, Tensor] | None = None
+    ) -> CircuitEvaluation:
+        return CircuitEvaluation(
+            program=self.program(feed),
+            readout=self.readout(feed),
+            executor=self.executor,
+            rule=self.rule,
+            known=known,
+        )
+
+    def _unit_outputs(
+        self,
+        rows: Float64[Tensor, "B R"],
+        angles: Float64[Tensor, "S P"],
+        feed: Feed,
+        known: tuple[Tensor, Tensor] | None = None,
+    ) -> Float64[Tensor, "S B m"]:
+        """W x / (alpha |x|)."""
+        values = self._evaluation(feed, known)(rows, -2 * angles)
+        return self._compared(values) if feed == "reference" else values
+
+    def _compared(self, probabilities: Float64[Tensor, "S B K"]) -> Float64[Tensor, "S B m"]:
+        """References against outputs, given that there is one excitation; 0 if there never was."""
+        mesh = self.mesh
+        qubits = range(num_qubits_of(mesh, "reference"))
+        one = probabilities[..., [1 << qubit for qubit in qubits]]
+        weight = one.sum(-1, keepdim=True)
+        kept = one / torch.where(weight > 0, weight, 1.0)
+        first = reference_mode(mesh, 0)
+        references, outputs = kept[..., first:], kept[..., : mesh.num_outputs]
+        return math.sqrt(mesh.num_outputs) * (references - outputs)
+
+    def _process_feeds(self) -> tuple[Feed, ...]:
+        """With noise each input has its own circuit: errors act on all gates that are there."""
+        return tuple(range(self.mesh.num_inputs)) if self.executor.has_noise else ("basis",)
+
+    def _basis_rows(self, feed: Feed, angles: Tensor) -> Float64[Tensor, "B R"]:
+        if feed != "basis":
+            return angles.new_zeros((1, 0))
+        eye = torch.eye(self.mesh.num_inputs, dtype=torch.float64, device=angles.device)
+        return math.pi / 2 * eye
+
+
+def loader_turns(
+    x: Float64[Tensor, "B n"],
+) -> tuple[Float64[Tensor, "B R"], Float64[Tensor, " B"]]:
+    """Row angles ``2 a_k`` [rad] of the loader, R = n - 1, and the lengths |x|.
+
+    A single mode has no rotation that could hold a sign: its length has it. Zeros are loaded as the
+    first unit vector, of length 0.
+    """
+    if x.shape[1] == 1:
+        return x.new_zeros((len(x), 0)), x[:, 0]
+    largest = x.abs().amax(dim=1, keepdim=True)
+    scaled = x / torch.where(largest > 0, largest, 1.0)
+    tails = scaled.square().flip(1).cumsum(1).flip(1).sqrt()  # |x_{k:}|
+    rest = torch.cat([tails[:, 1:-1], scaled[:, -1:]], dim=1)  # the last with its sign
+    return 2 * torch.atan2(rest, scaled[:, :-1]), largest[:, 0] * tails[:, 0]
+
+
+@lru_cache(maxsize=256)
+def mode_amplitudes(mesh: Mesh) -> Expectations:
+    """X on each output, all read in one setting."""
+    return Expectations(
+        tuple(
+            SparsePauliOp.from_sparse_list([("X", [k], 1.0)], num_qubits=mesh.num_modes)
+            for k in range(mesh.num_outputs)
+        )
+    )
+
+
+def _is_matrix_product_state(executor: Executor) -> bool:
+    return isinstance(executor, AerExecutor) and executor.method == "matrix_product_state"

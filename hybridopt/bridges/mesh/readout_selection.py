@@ -1,0 +1,76 @@
+"""Which readout of a mesh takes fewer settings for a batch, and what each takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hybridopt.bridges.mesh.readout import MeshReader
+from hybridopt.gradients import GradientRule, ParameterShift, Spsa
+
+READOUTS = ("auto", "process", "data", "reference")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a layer is asked for in one forward pass, and the backward pass after it.
+
+    Attributes:
+        rows: Vectors that go through each mesh; for a convolution, patches.
+        groups: Meshes.
+        trains: Whether derivatives by the angles will be taken.
+        input_grad: Whether derivatives by the inputs will be taken.
+        known: Whether the matrices at these angles were read before.
+    """
+
+    rows: int
+    groups: int = 1
+    trains: bool = True
+    input_grad: bool = False
+    known: bool = False
+
+
+def settings(reader: MeshReader, readout: str, task: Pass) -> int:
+    """Settings of one pass, forward and backward."""
+    back = settings_back(reader, readout) if task.trains else 0
+    inputs = reader.mesh.num_inputs
+    if readout == "process":
+        return task.groups * inputs * (back + (0 if task.known else 1))
+    return task.groups * (task.rows * (1 + back) + (inputs if task.input_grad else 0))
+
+
+def choose(reader: MeshReader, readout: str, task: Pass) -> str:
+    """``"process"``, ``"data"`` or ``"reference"``."""
+    if readout != "auto":
+        return readout
+    data, process = (settings(reader, one, task) for one in ("data", "process"))
+    return "data" if data < process else "process"
+
+
+def reason(reader: MeshReader, readout: str, task: Pass) -> str:
+    """The choice and why, in a sentence."""
+    chosen = choose(reader, readout, task)
+    passes = "forward and backward" if task.trains else "forward"
+    kinds = ["process", "data"] if readout == "auto" else [chosen]
+    counts = ", ".join(
+        f"{kind} takes {settings(reader, kind, task):,} settings {passes}" for kind in kinds
+    )
+    meaning = {
+        "process": f"the {reader.mesh.num_inputs} columns of the matrix are read, whatever the "
+        "batch",
+        "data": "every vector is loaded and passes through",
+        "reference": "every vector passes through beside reference modes, and outcomes that betray "
+        "an error are dropped",
+    }[chosen]
+    why = "fewer settings" if readout == "auto" else "asked for"
+    known = " (read before at these angles)" if task.known and chosen == "process" else ""
+    return f"readout {chosen}: {meaning}{known}. Why: {why}; {counts} for {task.rows:,} vectors."
+
+
+def settings_back(reader: MeshReader, feed: str) -> int:
+    """Settings back for each one forward, by the rule for derivatives by the angles."""
+    rule: GradientRule = reader.rule
+    if isinstance(rule, Spsa):
+        return 2 * rule.directions
+    if isinstance(rule, ParameterShift):
+        return sum(map(len, reader.program(feed).shifts[1]))
+    return 0

@@ -1,0 +1,173 @@
+"""Training in a random subspace of the weights: what any K trainable numbers can do. A control."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+
+from hybridopt import _validation
+from hybridopt.bridges.base import Bridge
+from hybridopt.bridges.memory.autograd import walsh_sum
+from hybridopt.bridges.memory.circuit import index_qubits
+from hybridopt.bridges.memory.cosine_network import check_scale, tensor_scales
+from hybridopt.bridges.memory.walsh import walsh_columns
+from hybridopt.bridges.parameter_layout import WeightLayout
+from hybridopt.bridges.weight_network import WeightNetwork
+from hybridopt.errors import ArgumentError, ResourceError
+from hybridopt.execution import Executor
+from hybridopt.gradients import GradientRule
+
+LARGEST_PROJECTION = 4_000_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class RandomSubspace(Bridge):
+    r"""Options of the random subspace :math:`w = w^0 + P z`, ``P`` fixed, ``z`` trained.
+
+    Attributes:
+        num_parameters: K, the trainable numbers; None takes as many as there are weights.
+        scale: Length of the columns of ``P``, in units of the weights.
+        seed: Of ``P``.
+
+    References:
+        Li et al., arXiv:1804.08838.
+
+    Example:
+        >>> from hybridopt.bridges import RandomSubspace
+        >>> import torch, hybridopt as ho
+        >>> control = ho.to_quantum(torch.nn.Linear(3, 2), RandomSubspace(num_parameters=4))
+        >>> control.num_trainable, control.circuit() is None
+        (4, True)
+    """
+
+    name: ClassVar[str] = "random-subspace"
+
+    num_parameters: int | None = None
+    scale: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _validation.optional_integer("num_parameters", self.num_parameters, minimum=1)
+        _validation.real("scale", self.scale, minimum=0, strict=True)
+        _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)
+
+    def encode(
+        self, network: nn.Module, *, executor: Executor, gradient: GradientRule
+    ) -> SubspaceNetwork:
+        """Carry a network into the subspace through its present weights; nothing is ever run."""
+        return SubspaceNetwork(network, self)
+
+
+class SubspaceNetwork(WeightNetwork):
+    """A network whose weights are ``w0 + P z``."""
+
+    bridge_name = RandomSubspace.name
+    projection: Tensor
+
+    def __init__(self, network: nn.Module, options: RandomSubspace) -> None:
+        layout = WeightLayout(network)
+        size = options.num_parameters or layout.num_weights
+        if size > layout.num_weights:
+            raise ArgumentError(
+                f"num_parameters is {size}, but the network has {layout.num_weights} weights."
+            )
+        if 8 * size * layout.num_weights > LARGEST_PROJECTION:
+            raise ResourceError(
+                f"The projection of {layout.num_weights} weights on {size} numbers needs "
+                f"{8 * size * layout.num_weights / 1e9:.3g} GB. Lower `num_parameters`."
+            )
+        super().__init__(network, [options.scale] * len(layout.slots), keep_origin=True)
+        generator = torch.Generator().manual_seed(options.seed)
+        normal = torch.randn(layout.num_weights, size, generator=generator, dtype=torch.float64)
+        device = next(network.parameters()).device
+        self.register_buffer("projection", (normal / normal.norm(dim=0)).to(device))
+        self.options = options
+        self.angles = nn.Parameter(torch.zeros(size, dtype=torch.float64, device=device))
+
+    def moves(self) -> Float64[Tensor, " M"]:
+        """P z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
+        return -(0.0 - self.projection @ self.angles)
+
+    def exact_moves(self) -> Float64[Tensor, " M"]:
+        """P z."""
+        return self.moves()
+
+
+@dataclass(frozen=True)
+class WalshSubspace(Bridge):
+    r"""Options of the Walsh subspace :math:`w = w^0 + \rho H_K z`, ``z`` trained.
+
+    :math:`H_K` and :math:`\rho` are those of the sparse memory with as many angles, whose weights
+    are :math:`w^0 - \rho \sin(H_K z)`: what one reaches and the other does not, the sine did.
+
+    Attributes:
+        num_parameters: K, the trainable numbers, from 1 to N, the smallest power of two that is
+            the number of weights or more; None takes as many as there are weights.
+        scale: As of `Memory`: one number, numbers by name, or ``"auto"``, the root mean square of
+            each tensor, at least 0.1.
+
+    Example:
+        >>> from hybridopt.bridges import WalshSubspace
+        >>> import torch, hybridopt as ho
+        >>> control = ho.to_quantum(torch.nn.Linear(3, 2), WalshSubspace(num_parameters=4))
+        >>> control.num_trainable, control.circuit() is None
+        (4, True)
+    """
+
+    name: ClassVar[str] = "walsh-subspace"
+
+    num_parameters: int | None = None
+    scale: str | float | Mapping[str, float] = "auto"
+
+    def __post_init__(self) -> None:
+        _validation.optional_integer("num_parameters", self.num_parameters, minimum=1)
+        check_scale(self.scale)
+
+    def encode(
+        self, network: nn.Module, *, executor: Executor, gradient: GradientRule
+    ) -> WalshNetwork:
+        """Carry a network into the subspace through its present weights; nothing is ever run."""
+        return WalshNetwork(network, self)
+
+
+class WalshNetwork(WeightNetwork):
+    """A network whose weights are ``w0 + rho H_K z``; its ``angles`` are the numbers z.
+
+    Raises:
+        ArgumentError: If there are more numbers than columns.
+    """
+
+    bridge_name = WalshSubspace.name
+    columns: Tensor
+
+    def __init__(self, network: nn.Module, options: WalshSubspace) -> None:
+        layout = WeightLayout(network)
+        size, places = options.num_parameters, 1 << index_qubits(layout.num_weights)
+        if size is not None and size > places:
+            raise ArgumentError(
+                f"num_parameters is {size}, but {layout.num_weights} weights have N = {places} "
+                f"Walsh columns. Give 1 to {places}, or None for as many as there are weights."
+            )
+        scales = tensor_scales(
+            layout, layout.tensors(network), "residual", check_scale(options.scale)
+        )
+        super().__init__(network, scales, keep_origin=True)
+        self.options = options
+        numbers = walsh_columns(size or layout.num_weights, layout.num_weights)
+        device = next(network.parameters()).device
+        self.register_buffer("columns", torch.from_numpy(numbers).to(device), persistent=False)
+        self.angles = nn.Parameter(torch.zeros(len(numbers), dtype=torch.float64, device=device))
+
+    def moves(self) -> Float64[Tensor, " M"]:
+        """H_K z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
+        places = 1 << index_qubits(self.num_weights)
+        return -(0.0 - walsh_sum(self.angles, self.columns, places)[: self.num_weights])
+
+    def exact_moves(self) -> Float64[Tensor, " M"]:
+        """H_K z."""
+        return self.moves()

@@ -1,0 +1,273 @@
+"""OpenQASM 3 to Qiskit: Qiskit's importer, made to refuse what it would read wrongly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from openqasm3 import ast
+from qiskit import QuantumCircuit
+from qiskit.circuit import Gate, Parameter
+from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.quantum_info import Operator
+from qiskit_qasm3_import import ConversionError, types
+from qiskit_qasm3_import.converter import ConvertVisitor, GateBuilder
+from qiskit_qasm3_import.data import Scope, Symbol
+from qiskit_qasm3_import.exceptions import raise_from_node
+from qiskit_qasm3_import.state import State
+
+from hybridopt.circuits.lowering import WAYS_OUT
+from hybridopt.circuits.native_gates import KEPT_GATES
+from hybridopt.circuits.qasm.expressions import AngleResolver, Value
+
+TRIAL_ANGLES = (0.7, -1.9, 2.3, 0.4)  # at which a gate of the file is compared with Qiskit's
+MOST_QUBITS = 1024  # far more than a simulator holds, and a typing error is soon refused
+NAMES_OF_SIMULATORS = frozenset(
+    {"diagonal", "initialize", "mcp", "mcphase", "mcrx", "mcry", "mcrz", "mcx", "pauli", "unitary"}
+)
+CONTROLS = frozenset({ast.GateModifierName.ctrl, ast.GateModifierName.negctrl})
+ALIAS = "#"  # before names of our own, as no name in OpenQASM begins so
+MEASURED = (
+    "`measure` has no unitary. Delete the line; `// observable:` lines say what is read. "
+    "Mid-circuit measurements have no gradient."
+)
+CLASSICAL = "is classical control, which has no unitary. Write it out."
+REFUSED = {
+    "Box": "`box` has no unitary of its own. Take its content out.",
+    "BranchingStatement": f"`if` {CLASSICAL}",
+    "ForInLoop": f"`for` {CLASSICAL}",
+    "QuantumMeasurement": MEASURED,
+    "QuantumMeasurementStatement": MEASURED,
+    "QuantumReset": "`reset` has no unitary. Use a fresh qubit.",
+    "SubroutineDefinition": "`def` is not supported. Write a `gate`, or the gates themselves.",
+    "WhileLoop": f"`while` {CLASSICAL}",
+}
+
+
+class Converter(ConvertVisitor):
+    """The importer of qiskit-qasm3-import, which hybridopt trusts with these changes.
+
+    - Gates of the file take their angles in the order in which they are declared; the importer
+      takes them in the order of their names.
+    - A gate of the file is Qiskit's of the same name if it is the same but for a global phase,
+      and goes by another name if it is not, because simulators and shift rules go by names.
+    - Powers, functions and constants; whole numbers are not divided in silence.
+    - Every complaint says where.
+
+    Attributes:
+        parameters: The inputs of the file by their place.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parameters: dict[Place, Parameter] = {}
+
+    def visit(self, node: ast.QASMNode, context: State | None = None) -> Any:
+        """Any node; refuses what has no unitary."""
+        if type(node).__name__ in REFUSED:
+            raise_from_node(node, REFUSED[type(node).__name__])
+        return super().visit(node, context)
+
+    def visit_Program(self, node: ast.Program, context: State) -> State:  # noqa: N802
+        """All statements."""
+        for statement in node.statements:
+            try:
+                self.visit(statement, context)
+            except ConversionError:
+                raise
+            except Exception as error:  # noqa: BLE001  # whatever it is: here is where
+                raise_from_node(statement, _in_words(error))
+        return context
+
+    def visit_IODeclaration(self, node: ast.IODeclaration, context: State) -> State:  # noqa: N802
+        """An input."""
+        name = node.identifier.name
+        place = place_of(name)
+        if place is None or not isinstance(node.type, ast.FloatType | ast.AngleType):
+            raise_from_node(node, f"Input `{name}` is not of the convention. {CONVENTION}")
+        super().visit_IODeclaration(node, context)
+        if place in self.parameters:
+            raise_from_node(
+                node, f"Inputs `{self.parameters[place].name}` and `{name}` have one number."
+            )
+        self.parameters[place] = context.symbol_table.get(name).data
+        return context
+
+    def visit_QubitDeclaration(self, node: ast.QubitDeclaration, context: State) -> State:  # noqa: N802
+        """A register."""
+        size = 1 if node.size is None else self._resolve_constant_int(node.size, context)
+        if not 1 <= size <= MOST_QUBITS:
+            raise_from_node(node, f"a register has 1 to {MOST_QUBITS} qubits, not {size}.")
+        return super().visit_QubitDeclaration(node, context)
+
+    def visit_ConstantDeclaration(  # noqa: N802
+        self, node: ast.ConstantDeclaration, context: State
+    ) -> State:
+        """A number with a name."""
+        value, kind = self._resolve_generic(node.init_expression, context, strict=False)
+        if not isinstance(kind, types.Int | types.Uint | types.Float) or not kind.const:
+            raise_from_node(node, "required a number that does not depend on inputs")
+        if isinstance(node.type, ast.FloatType | ast.AngleType):
+            value, kind = float(value), types.Float(const=True)
+        name = node.identifier.name
+        symbols: Any = context.symbol_table  # its methods are not typed
+        symbols.insert(Symbol(name, value, kind, Scope.GLOBAL, node))
+        return context
+
+    def visit_ClassicalDeclaration(  # noqa: N802
+        self, node: ast.ClassicalDeclaration, context: State
+    ) -> State:
+        """Bits."""
+        if isinstance(node.init_expression, ast.QuantumMeasurement):
+            raise_from_node(node, MEASURED)
+        return super().visit_ClassicalDeclaration(node, context)
+
+    def visit_QuantumGate(self, node: ast.QuantumGate, context: State) -> State:  # noqa: N802
+        """A gate, if it is given as many angles and qubits as it takes."""
+        name = node.name.name
+        symbol = context.symbol_table.get(name, node)
+        if symbol is None:
+            raise_from_node(node, f"Gate `{name}` is not defined.{_way_to_define(name)}")
+        if isinstance(symbol.type, types.Gate):
+            self._check_counts(node, symbol.type, context)
+        alias = f"{ALIAS}{name}"
+        if context.scope is Scope.GLOBAL and not node.modifiers and alias in context.symbol_table:
+            node.name.name = alias  # here, where nothing can control it, its phase is no matter
+        return super().visit_QuantumGate(node, context)
+
+    def _apply_gate_modifier(
+        self, modifier: ast.QuantumGateModifier, gate: Gate, context: State
+    ) -> Gate:
+        if modifier.modifier not in CONTROLS:
+            return super()._apply_gate_modifier(modifier, gate, context)
+        controls = self._num_controls(modifier, context)
+        closed = modifier.modifier is ast.GateModifierName.ctrl
+        state = (1 << controls) - 1 if closed else 0
+        return gate.control(controls, ctrl_state=state, annotated=False)
+
+    def _num_controls(self, modifier: ast.QuantumGateModifier, context: State) -> int:
+        if modifier.modifier not in CONTROLS:
+            return 0
+        if modifier.argument is None:
+            return 1
+        return self._resolve_constant_int(modifier.argument, context)
+
+    def _check_counts(self, node: ast.QuantumGate, kind: types.Gate, context: State) -> None:
+        controls = sum(self._num_controls(item, context) for item in node.modifiers)
+        wanted = _count(kind.n_classical), _count(kind.n_quantum) + controls
+        given = len(node.arguments), len(node.qubits)
+        if given != wanted:
+            raise_from_node(
+                node,
+                f"Gate `{node.name.name}` takes {_counted(wanted)}, but is given "
+                f"{_counted(given)}.",
+            )
+
+    def _resolve_generic(self, node: ast.QASMNode, context: State, strict: bool) -> Value:
+        result: Value = AngleResolver(context, strict).visit(node)
+        return result
+
+    def _define_gate(
+        self,
+        name: str,
+        definition: Callable[..., Any],
+        n_parameters: int,
+        n_qubits: int,
+        definer: ast.QASMNode,
+        context: State,
+    ) -> State:
+        if isinstance(definition, GateBuilder) and isinstance(definer, ast.QuantumGateDefinition):
+            declared = [argument.name for argument in definer.arguments]
+            definition = _builder(name, definition._definition, declared)
+            standard = _standard_gate(name, definition, n_parameters)
+            if standard is not None:
+                alias = f"{ALIAS}{name}"
+                super()._define_gate(alias, standard, n_parameters, n_qubits, definer, context)
+        return super()._define_gate(name, definition, n_parameters, n_qubits, definer, context)
+
+
+def _builder(name: str, body: QuantumCircuit, declared: Sequence[str]) -> GateBuilder:
+    """What makes the gate from its angles, in the declared order."""
+    formal = {argument: Parameter(f"{ALIAS}{argument}") for argument in declared}
+    body = body.assign_parameters({p: formal[p.name] for p in body.parameters})
+    taken = name in _names_with_a_meaning()
+    return GateBuilder(f"{name}_of_the_file" if taken else name, body, list(formal.values()))
+
+
+def _standard_gate(name: str, own: GateBuilder, num_angles: int) -> type[Gate] | None:
+    """Qiskit's class of this name, if it is the same but for a global phase."""
+    standard = get_standard_gate_name_mapping().get(name)
+    if not isinstance(standard, Gate) or len(standard.params) != num_angles:
+        return None
+    angles = TRIAL_ANGLES[:num_angles]
+    kind: type[Gate] = standard.base_class
+    gates = own(*angles), kind(*angles)
+    same = gates[0].num_qubits == gates[1].num_qubits
+    return kind if same and Operator(gates[0]).equiv(Operator(gates[1])) else None
+
+
+@cache
+def _names_with_a_meaning() -> frozenset[str]:
+    return KEPT_GATES | set(WAYS_OUT) | set(get_standard_gate_name_mapping())
+
+
+def _count(given: int | Sequence[object]) -> int:
+    return given if isinstance(given, int) else len(given)  # the built-in U has lists
+
+
+def _counted(counts: tuple[int, int]) -> str:
+    """The numbers of angles and qubits in words."""
+    words = zip(counts, ("angle", "qubit"), strict=True)
+    return " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in words)
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, IndexError):
+        return "an index lies beyond the end of its register."
+    return str(error).strip("'\"") or type(error).__name__
+
+
+def _way_to_define(name: str) -> str:
+    if name in _names_with_a_meaning():
+        return (
+            ' `include "stdgates.inc";` defines the standard gates of OpenQASM; others, such as '
+            "`rzz`, the file itself: `gate rzz(t) a, b { cx a, b; rz(t) b; cx a, b; }`."
+        )
+    return " Define it by `gate` before it is used."
+
+
+CONVENTION = (
+    "Samples bring `input float x0; input float x1; ...`, and `input float w0; ...` is trained; "
+    "they are taken in the order of their numbers. `hybridopt.save_circuit` writes any circuit "
+    "so, whatever its parameters are called."
+)
+# `x[3]` of a Qiskit ParameterVector becomes `_x_3_` in qiskit.qasm3.dumps
+_NAME = re.compile(r"([xw])_?([0-9]+)|_([xw])_([0-9]+)_")
+
+
+class Place(NamedTuple):
+    """Where a parameter stands.
+
+    Attributes:
+        kind: ``"x"`` or ``"w"``.
+        number: Its number among those of its kind.
+    """
+
+    kind: str
+    number: int
+
+
+def place_of(name: str) -> Place | None:
+    """Kind and number of a parameter, or None if its name is not one of the convention.
+
+    Example:
+        >>> place_of("x10"), place_of("_w_3_"), place_of("theta")
+        (Place(kind='x', number=10), Place(kind='w', number=3), None)
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    kind, number = (part for part in match.groups() if part is not None)
+    return Place(kind, int(number))

@@ -1,0 +1,190 @@
+"""The way of data through a network, layer by layer, and which layers are circuits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from qiskit import QuantumCircuit
+from torch import Tensor, nn
+
+from hybridopt.bridges import QuantumNetwork
+from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt.bridges.weight_network import WeightNetwork
+from hybridopt.cli.circuit_files import gate_circuits
+from hybridopt.cli.example_inputs import example_inputs
+from hybridopt.errors import HybridOptError
+from hybridopt.nn import CircuitLayer
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer.
+
+    Attributes:
+        name: In the network.
+        kind: Its class.
+        shape: Of what comes out for one sample; None where it cannot be told.
+        where: ``"circuit"``: the data pass through one; ``"made"``: its weights are read from
+            one; ``"formula"``: these are computed by a control; ``"classical"``.
+        facts: Of its circuit, in words.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None
+    where: str
+    facts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NetworkPath:
+    """All layers in the order in which they are listed.
+
+    Attributes:
+        title: What the network is.
+        input_shape: Of one sample; None where it cannot be told.
+        steps: The layers.
+        source: What makes the weights of layers, in words; None where nothing does.
+        circuit: The widest.
+        caption: What that is.
+    """
+
+    title: str
+    input_shape: tuple[int, ...] | None
+    steps: tuple[Step, ...]
+    source: str | None
+    circuit: QuantumCircuit | None
+    caption: str
+
+
+def network_path(module: nn.Module) -> NetworkPath:
+    """The path of a quantum network, a circuit layer, or a module that contains some.
+
+    Shapes are tried on torch's meta device; no circuit is run.
+    """
+    plain = without_quantum_networks(module)
+    marks = _marks(module)
+    input_shape, shapes = _shapes(plain)
+    steps = [
+        _step(name, layer, shapes.get(name), marks) for name, layer in _leaves(plain, marks).items()
+    ]
+    sources = [m for m in module.modules() if isinstance(m, WeightNetwork)]
+    circuit, caption = _widest(gate_circuits(module))
+    kind = ""
+    if isinstance(module, QuantumNetwork):
+        kind = f" in the {'bridge' if module.num_qubits else 'control'} {module.bridge_name}"
+    return NetworkPath(
+        title=f"{type(plain).__name__}{kind}",
+        input_shape=input_shape,
+        steps=tuple(steps),
+        source=" / ".join(map(_source, sources)) or None,
+        circuit=circuit,
+        caption=caption,
+    )
+
+
+def _marks(module: nn.Module) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Where layers live, and the facts of their circuits, by name."""
+    marks: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for path, part in module.named_modules():
+        prefix = f"{path}." if path else ""
+        if isinstance(part, WeightNetwork):
+            where = "made" if part.num_qubits else "formula"
+            names = (n.rpartition(".")[0] for slot in part.layout.slots for n in slot.names)
+            marks.update({_joined(prefix, name): (where, ()) for name in names})
+        elif isinstance(part, QuantumNetwork):
+            where = "circuit" if part.num_qubits else "formula"
+            layers: Mapping[str, Any] = getattr(part, "layers", {})
+            for name, layer in layers.items():
+                qubits = f"{layer.num_qubits} qubits" if part.num_qubits else ""
+                facts = tuple(filter(None, (qubits, f"{layer.angles.numel():,} angles")))
+                marks[_joined(prefix, name)] = (where, facts)
+    return marks
+
+
+def _joined(prefix: str, name: str) -> str:
+    return f"{prefix}{name}".rstrip(".")
+
+
+def _leaves(plain: nn.Module, marks: Mapping[str, object]) -> dict[str, nn.Module]:
+    """Layers that are shown: those with no parts, with weights of their own, or with a circuit."""
+    found: dict[str, nn.Module] = {}
+    for name, layer in plain.named_modules(remove_duplicate=False):
+        inside = any(not done or name.startswith(f"{done}.") for done in found)
+        own = bool(layer._parameters) or name in marks or not any(True for _ in layer.children())
+        if own and not inside:
+            found[name] = layer
+    return found
+
+
+def _step(
+    name: str,
+    layer: nn.Module,
+    shape: tuple[int, ...] | None,
+    marks: Mapping[str, tuple[str, tuple[str, ...]]],
+) -> Step:
+    where, facts = marks.get(name, ("classical", ()))
+    if isinstance(layer, CircuitLayer):
+        where = "circuit"
+        weights, settings = (
+            len(layer.weight_parameters),
+            len(layer.program_readout.settings(layer.program)),
+        )
+        facts = (
+            f"{layer.num_qubits} qubits",
+            f"{weights} weights",
+            f"{settings} setting{'s' * (settings != 1)} a sample",
+        )
+    elif where == "classical":
+        under = [n for n in marks if n.startswith(f"{name}.")]
+        where = marks[under[0]][0] if under else where
+    return Step(name, type(layer).__name__, shape, where, facts)
+
+
+def _shapes(
+    plain: nn.Module,
+) -> tuple[tuple[int, ...] | None, dict[str, tuple[int, ...]]]:
+    """Of the input and of all layers' outputs, where they can be told."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    names = {layer: name for name, layer in plain.named_modules()}
+
+    def note(layer: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            shapes[names[layer]] = tuple(output.shape[1:])
+
+    handles = [layer.register_forward_hook(note) for layer in names]
+    try:
+        inputs = example_inputs(plain)[:2]
+        with torch.no_grad():
+            plain.to("meta")(inputs.to("meta"))
+    except (HybridOptError, RuntimeError, TypeError, ValueError, IndexError):
+        return None, shapes  # a picture without shapes is a picture
+    finally:
+        for handle in handles:
+            handle.remove()
+    return tuple(inputs.shape[1:]), shapes
+
+
+def _source(network: WeightNetwork) -> str:
+    if not network.num_qubits:
+        words = f"{network.bridge_name}: a formula of {network.num_trainable:,} trained numbers"
+        return f"{words}, no circuit"
+    settings = network.step_cost(32).settings
+    shots = getattr(getattr(network, "executor", None), "shots", None)
+    noise = "exact" if shots is None else f"{shots:,} shots each"
+    return (
+        f"{network.bridge_name} circuit: {network.num_qubits} qubits, {network.num_angles:,} "
+        f"angles, {settings:,} settings a training step, {noise}"
+    )
+
+
+def _widest(circuits: Mapping[str, QuantumCircuit]) -> tuple[QuantumCircuit | None, str]:
+    if not circuits:
+        return None, "no circuit"
+    name, circuit = max(circuits.items(), key=lambda item: item[1].num_qubits)
+    of_layer = f" of layer {name}" if name else ""
+    among = f", the widest of {len(circuits)}" if len(circuits) > 1 else ""
+    return circuit, f"The circuit{of_layer}{among}: {circuit.num_qubits} qubits"

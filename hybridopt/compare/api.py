@@ -1,0 +1,302 @@
+"""`compare`: methods side by side on the same data and budgets, over several seeds."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from hybridopt import _validation
+from hybridopt._environment import made_with
+from hybridopt._files import check_writable
+from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
+from hybridopt.compare.method_text import FORMS
+from hybridopt.compare.methods import Method
+from hybridopt.compare.paths import path_of
+from hybridopt.compare.plan import ExecutorSource, Plan, with_batch_size
+from hybridopt.compare.resampling import NetworkSource, check_network_source
+from hybridopt.compare.running import all_runs
+from hybridopt.compare.storage import RunFiles
+from hybridopt.compare.study import Study
+from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning
+from hybridopt.compare.workers import default_workers
+from hybridopt.data import Dataset, as_dataset
+from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError, UnknownNameError
+from hybridopt.execution import Executor
+from hybridopt.training.arguments import check_gradients
+from hybridopt.training.loop import executors_of
+
+MOST_SEEDS = 10_000
+
+
+def compare(
+    network: NetworkSource,
+    data: object,
+    *,
+    methods: Sequence[str | Method],
+    budget: int | str | Mapping[str, Any] | Budget | None = None,
+    seeds: int | Sequence[int] | np.ndarray = 5,
+    tuning: int | Tuning | None = DEFAULT_TRIALS,
+    control: str | None = None,
+    reach: float | None = None,
+    confidence: float = 0.95,
+    batch_size: int | str | None = "auto",
+    loss: object = None,
+    executor: ExecutorSource = None,
+    redraw_split: bool = True,
+    output: str | os.PathLike[str] | None = None,
+    workers: int | None = 1,
+    threads: int = 1,
+    progress: bool = False,
+) -> Study:
+    """Compare ways to train a network: same data, same budget, same tuning, several seeds.
+
+    Each seed draws split, starting weights and order of the samples anew, the same for all
+    methods. The learning rate of every method is chosen by as many trials on a validation part of
+    the training part, for each seed apart; the test part never chooses anything. A run that fails
+    is reported in the study, and the others go on. Everything is checked before anything trains.
+
+    Args:
+        network: A function without arguments that makes a network; a network, whose layers are
+            drawn anew by their ``reset_parameters``; or a text such as ``"mlp:64-20-10"``.
+        data: Name of a dataset; or what `hybridopt.fit` takes: a Dataset, a pair ``(x, y)``, a
+            ``TensorDataset``. A fifth is kept for testing where the data bring no test part.
+        methods: Texts as `Method` reads them, or Methods: an optimizer, a bridge or control with
+            an optimizer, or a chain such as ``"adam:3 > memory+adam:5 > adam:10"``, whose numbers
+            share the budget out.
+        budget: What each method may spend, as `Budget.of` reads it: a number of epochs,
+            ``"10 epochs"``, ``"30 seconds"``, ``"5000 settings"``, ``"1e6 shots"``, or several.
+            None is the sum of the numbers in the (longest) chain, or 5 epochs.
+        seeds: How many, from 0 on; or a list of them. At least 2.
+        tuning: Trials of the learning rate for every method and seed, or a Tuning; None or 1
+            tries nothing and takes the base rates.
+        control: What the others are compared with; None is the first method without a bridge, or
+            else the first.
+        reach: Test metric for "steps to reach"; None is 95 % of the mean of the control.
+        confidence: Of all intervals together.
+        batch_size: ``"auto"`` is 32, and all samples for gd, newton and lbfgs; a number or None
+            (all samples) is for the optimizers that take batches.
+        loss: As `hybridopt.fit` takes it.
+        executor: What runs the circuits, those of the bridges and those that the network brings
+            (whose own executors it replaces, in copies); or a function of a seed that makes it.
+            None is exact for bridges, and leaves the network's circuits what they have. Its random
+            stream is set anew for each run, and left as it was.
+        redraw_split: False keeps the split of a Dataset for all seeds.
+        output: Folder for finished runs, study.json and report.html. A comparison that was
+            interrupted goes on from it; runs with other settings are left alone.
+        workers: Processes; None is one for each core. With 1, runs follow each other in this
+            process. Other processes need a network, data and
+            executor that can be pickled, and in scripts the guard
+            ``if __name__ == "__main__":``; runs that share a machine also disturb each other's
+            times.
+        threads: Of torch's, for each run, wherever it is made. Small tensors gain nothing from
+            more, and on a busy machine threads that wait for each other spoil the times.
+        progress: Show a bar.
+
+    Returns:
+        The `Study`.
+
+    Raises:
+        UnknownNameError: For unknown optimizers, bridges, options and datasets.
+        ArgumentError, ArgumentTypeError: If an argument is unusable, a method doubled, the control
+            not among the methods, or a budget one that a method never spends.
+        DataError: If the samples cannot be trained on or do not fit the network.
+        ConversionError: If a bridge cannot carry the network.
+        CheckpointError: If a stored run is damaged.
+        TrainingError: Where gradients are switched off (``no_grad``).
+        KeyboardInterrupt: On Ctrl-C; finished runs are in ``output``.
+
+    Example:
+        >>> import hybridopt as ho
+        >>> study = ho.compare("mlp:4-3", "iris", methods=["adam", "gd"], budget="1 epoch",
+        ...                    seeds=2, tuning=None)
+        >>> study.control, len(study.runs)
+        ('adam', 4)
+    """
+    began = time.perf_counter()
+    check_gradients()
+    chosen = _methods(methods, batch_size)
+    check_network_source(network)
+    plan = Plan(
+        network=network,
+        data=data if isinstance(data, str) else as_dataset(data),
+        redraw=_validation.boolean("redraw_split", redraw_split),
+        budget=_budget(budget, chosen),
+        tuning=Tuning.of(tuning),
+        executor=_checked_executor(executor),
+        loss=loss,
+        threads=_validation.integer("threads", threads, minimum=1),
+    )
+    numbers = _seeds(seeds)
+    reference = _control(control, chosen)
+    confidence = _confidence(confidence)
+    reach = _validation.optional_real("reach", reach)
+    _validation.optional_integer("workers", workers, minimum=1)
+    _validation.boolean("progress", progress)
+    folder = None if output is None else path_of("output", output)
+    files = None if folder is None else RunFiles(folder)
+    if folder is not None:
+        for name in ("study.json", "report.html"):
+            check_writable(folder / name)
+    with _streams_left_alone(plan):
+        sample, budgets = plan.check(chosen, numbers[0])
+        runs = all_runs(
+            plan,
+            [(method, seed) for method in chosen for seed in numbers],
+            files,
+            workers=default_workers() if workers is None else workers,
+            progress=progress,
+        )
+    study = Study(
+        data=sample.name,
+        task=sample.task,
+        metric_name=plan.metric_name(sample),
+        methods=tuple(method.name for method in chosen),
+        control=reference,
+        seeds=tuple(numbers),
+        budget=str(plan.budget),
+        tuning={"trials": plan.tuning.trials, "share": plan.tuning.share, "step": plan.tuning.step},
+        runs=runs,
+        confidence=confidence,
+        reach=reach,
+        details=_details(plan, chosen, sample, budgets),
+        seconds=time.perf_counter() - began,
+    )
+    if folder is not None:
+        study.save(folder / "study.json")
+        study.to_html(folder / "report.html")
+    return study
+
+
+def _methods(methods: object, batch_size: object) -> list[Method]:
+    if isinstance(methods, str | Method) or not isinstance(methods, Sequence):
+        raise ArgumentTypeError(
+            f"Argument `methods` must be a list of methods such as {FORMS}, but is {methods!r}."
+        )
+    if not methods:
+        raise ArgumentError(f"Argument `methods` is empty. Give one or more, such as {FORMS}.")
+    size = batch_size
+    if size != "auto":
+        size = _validation.optional_integer("batch_size", size, minimum=1)
+    chosen = [with_batch_size(Method.of(method), size) for method in methods]
+    for position, method in enumerate(chosen):
+        for other in chosen[:position]:
+            if method.name == other.name:
+                raise ArgumentError(
+                    f"The method {method.name!r} is given twice. Leave one out, or give a Method a "
+                    "name of its own."
+                )
+            if method.to_dict() == other.to_dict():
+                raise ArgumentError(
+                    f"The methods {other.name!r} and {method.name!r} are the same. Leave one out."
+                )
+    return chosen
+
+
+def _budget(budget: object, methods: Sequence[Method]) -> Budget:
+    if budget is not None:
+        chosen = Budget.of(budget)
+    else:
+        asked = [method.epochs for method in methods if method.epochs is not None]
+        chosen = Budget(epochs=max(asked, default=DEFAULT_EPOCHS))
+    for method in methods:
+        if len(method.stages) == 1 and method.epochs not in (None, chosen.epochs):
+            raise ArgumentError(
+                f"The method {method.name!r} asks for {method.epochs} epochs, but every method has "
+                f"the same budget of {chosen}. Leave the number out."
+            )
+    return chosen
+
+
+def _seeds(seeds: object) -> list[int]:
+    if isinstance(seeds, Sequence | np.ndarray) and not isinstance(seeds, str):
+        _check_count(len(seeds))
+        numbers = [_validation.integer("seeds", seed, minimum=0) for seed in seeds]
+        if len(set(numbers)) < len(numbers):
+            raise ArgumentError(f"Argument `seeds` holds a seed twice: {numbers}.")
+    else:
+        count = _validation.integer("seeds", seeds, minimum=0)
+        _check_count(count)
+        numbers = list(range(count))
+    if len(numbers) < 2:
+        raise ArgumentError(
+            f"Argument `seeds` must be 2 or more, but is {len(numbers)}: one seed has no spread, "
+            "so nothing could be told from noise."
+        )
+    return numbers
+
+
+def _check_count(count: int) -> None:
+    if count > MOST_SEEDS:
+        raise ArgumentError(f"Argument `seeds` must be {MOST_SEEDS:,} or fewer, but is {count:,}.")
+
+
+def _control(control: object, methods: Sequence[Method]) -> str:
+    if control is None:
+        plain = [method for method in methods if not method.uses_bridge]
+        return (plain or list(methods))[0].name
+    names = [method.name for method in methods]
+    if isinstance(control, Method):
+        control = control.name
+    if isinstance(control, str) and control not in names:
+        with suppress(HybridOptError):
+            control = Method(control).name  # another spelling of a method
+    if control not in names:
+        raise UnknownNameError(
+            f"The control {control!r} is not among the methods: {', '.join(names)}. Add it to "
+            "them, or choose one of them."
+        )
+    return str(control)
+
+
+def _confidence(value: object) -> float:
+    level = _validation.real("confidence", value, minimum=0, strict=True)
+    if level >= 1:
+        raise ArgumentError(f"Argument `confidence` must be less than 1, but is {level:g}.")
+    return level
+
+
+def _checked_executor(executor: ExecutorSource) -> ExecutorSource:
+    if executor is None or isinstance(executor, Executor) or callable(executor):
+        return executor
+    raise ArgumentTypeError(
+        "Argument `executor` must be an executor such as AerExecutor(), a function of a seed that "
+        f"makes one, or None, but is of type {type(executor).__name__}."
+    )
+
+
+@contextmanager
+def _streams_left_alone(plan: Plan) -> Iterator[None]:
+    """Give executors of the caller's their places in their random streams back."""
+    executors = executors_of(plan.network) if isinstance(plan.network, nn.Module) else []
+    if isinstance(plan.executor, Executor):
+        executors.append(plan.executor)
+    before = [executor.state_dict() for executor in executors]
+    try:
+        yield
+    finally:
+        for executor, state in zip(executors, before, strict=True):
+            executor.load_state_dict(state)
+
+
+def _details(
+    plan: Plan, methods: Sequence[Method], data: Dataset, budgets: Mapping[str, Sequence[Budget]]
+) -> dict[str, Any]:
+    assert data.test is not None
+    return {
+        "stages": {
+            method.name: [
+                {**stage, "budget": str(part)}
+                for stage, part in zip(method.to_dict(), budgets[method.name], strict=True)
+            ]
+            for method in methods
+        },
+        "samples": {"train": len(data.train), "test": len(data.test)},
+        "redraw_split": plan.redraw,
+        **made_with(),
+    }

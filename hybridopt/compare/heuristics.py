@@ -1,0 +1,222 @@
+"""`recommend`: a first choice without a study, from size, data and hardware, by written rules.
+
+The rules, of which the first that fits is taken:
+
+====================================  ===========  ==========================================
+network and data                      method       why
+====================================  ===========  ==========================================
+circuits inside, with shots           adam         gradients are noisy: line searches and
+                                                   curvature would follow the noise
+circuits inside, exact                adam         a step is dear, minibatches make it cheap
+linear, squared error,                newton       the loss is a quadratic: one step
+M <= 2,000 weights
+linear, cross entropy,                newton       the loss is convex: a few steps, damped
+M <= 2,000 weights
+regression, M <= 10,000 weights,      lbfgs        all samples at once are cheap, and
+n <= 10,000 samples                                curvature pays
+all others                            adam         robust over a wide range of rates
+====================================  ===========  ==========================================
+
+No rule ever takes a bridge: without shots each bridge equals a formula in torch, so it costs
+simulation and gains nothing in speed. The text says what the memory bridge would cost.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from hybridopt.bridges.memory.circuit import index_qubits
+from hybridopt.compare.recommendation import Recommendation
+from hybridopt.compare.resampling import NetworkSource, draw_network
+from hybridopt.data import Dataset, as_dataset, load_dataset
+from hybridopt.errors import ArgumentError
+from hybridopt.execution import Executor
+from hybridopt.training.loop import executors_of
+from hybridopt.training.objective import choose_loss
+from hybridopt.training.sanity_check import check_fit
+
+NEWTON_WEIGHTS = 2_000  # the Hessian of M weights has M^2 numbers: 32 MB in double precision
+LBFGS_WEIGHTS = 10_000
+LBFGS_SAMPLES = 10_000
+GPU_WEIGHTS = 1_000_000  # below, a step is too short for the way to a GPU
+
+KINGMA = "Kingma and Ba, Adam, arXiv:1412.6980"
+NOCEDAL = "Nocedal and Wright, Numerical Optimization (2006), sections 3.3 and 7.2"
+SKLEARN = "scikit-learn, MLPClassifier: solver lbfgs for small datasets"
+BOTTOU = "Bottou, Curtis, Nocedal, arXiv:1606.04838, section 3"
+SHOTS = "Sweke et al., Quantum 4, 314 (2020), arXiv:1910.01155"
+ADJOINT = "Jones and Gacon, arXiv:2009.02823"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the rules look at.
+
+    Attributes:
+        weights: M, trainable numbers.
+        samples: n, of the training part.
+        features: Of a sample.
+        task: ``"classification"`` or ``"regression"``.
+        linear: Whether the outputs are an affine function of the weights.
+        circuits: Whether there are circuits in the network.
+        shots: Whether they are measured by shots.
+        cores: Of this machine.
+        gpu: Whether torch finds a GPU.
+    """
+
+    weights: int
+    samples: int
+    features: int
+    task: str
+    linear: bool
+    circuits: bool = False
+    shots: bool = False
+    cores: int = 1
+    gpu: bool = False
+
+
+def recommend(network: NetworkSource, data: object) -> Recommendation:
+    """A first choice of a method, by rules; `Study.recommend` decides by runs.
+
+    Args:
+        network: A network, a function without arguments that makes one, or a text such as
+            ``"mlp:64-20-10"``.
+        data: Name of a dataset, or what `hybridopt.fit` takes but a DataLoader.
+
+    Returns:
+        The method, the reason and the sources of the rule. Never a bridge: see
+        `hybridopt.compare.heuristics` for the rules.
+
+    Raises:
+        ArgumentError: If the network has nothing to train.
+        DataError: If the data do not fit the network.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> choice = ho.recommend(torch.nn.Linear(10, 1), "diabetes")
+        >>> choice.method
+        'newton'
+    """
+    dataset = load_dataset(data) if isinstance(data, str) else as_dataset(data)
+    lazy = isinstance(network, nn.Module) and any(map(is_lazy, network.parameters()))
+    made = network
+    if lazy or not isinstance(made, nn.Module):
+        made = draw_network(network, dataset, 0)
+    return first_choice(situation_of(made, dataset))
+
+
+def situation_of(network: nn.Module, data: Dataset) -> Situation:
+    """Look at network, data and machine; nothing is trained or run."""
+    trained = [p for p in network.parameters() if p.requires_grad]
+    if not trained:
+        raise ArgumentError("The network has nothing to train: no parameters, or all are frozen.")
+    typed = as_dataset(data, dtype=next((p.dtype for p in trained if p.is_floating_point()), None))
+    x, y = typed.train.x[:32], typed.train.y[:32]
+    largest = int(typed.train.y.max()) if typed.task == "classification" else None
+    check_fit(network, (x, y), choose_loss(None, typed.task), largest)
+    executors = [one for one in executors_of(network) if isinstance(one, Executor)]
+    return Situation(
+        weights=sum(p.numel() for p in trained),
+        samples=len(data.train),
+        features=data.num_features,
+        task=data.task,
+        linear=is_linear(network),
+        circuits=bool(executors),
+        shots=any(executor.shots is not None for executor in executors),
+        cores=os.cpu_count() or 1,
+        gpu=torch.cuda.is_available(),
+    )
+
+
+def is_linear(network: nn.Module) -> bool:
+    """Whether it is one affine layer: the only module with weights, nothing non-linear beside it.
+
+    A class derived from these may do anything. Two layers in a row are linear in the inputs, not
+    in their weights.
+    """
+    passing = (nn.Sequential, nn.Flatten, nn.Identity)
+    if any(_is_altered(module) for module in network.modules()):
+        return False
+    others = [m for m in network.modules() if type(m) not in passing]
+    return len(others) == 1 and type(others[0]) in (nn.Linear, nn.Conv1d, nn.Conv2d)
+
+
+def _is_altered(module: nn.Module) -> bool:
+    """Whether it does more than its class says."""
+    hooks = (module._forward_hooks, module._forward_pre_hooks)
+    return "forward" in vars(module) or any(hooks)
+
+
+def first_choice(situation: Situation) -> Recommendation:
+    """Apply the rules."""
+    method, why, sources = _rule(situation)
+    size = f"{situation.weights:,} trainable numbers, {situation.samples:,} samples"
+    reason = f"{size}: {why} {_hardware(situation)}{_bridges(situation)}"
+    return Recommendation(method, reason.strip(), candidates=(method,), sources=sources)
+
+
+def _rule(s: Situation) -> tuple[str, str, tuple[str, ...]]:
+    if s.circuits and s.shots:
+        return (
+            "adam",
+            "the circuits in the network are measured by shots, so gradients are noisy, and line "
+            "searches and curvature would follow the noise.",
+            (SHOTS, KINGMA),
+        )
+    if s.circuits:
+        return (
+            "adam",
+            "a step through circuits is dear, so many steps on batches are better than few on all "
+            'samples. In exact simulation, gradient="adjoint" makes them cheapest.',
+            (ADJOINT, KINGMA),
+        )
+    if s.linear and s.weights <= NEWTON_WEIGHTS:
+        if s.task == "regression":
+            return (
+                "newton",
+                "the squared error of a linear network is a quadratic, which Newton's method "
+                "solves in one step.",
+                (NOCEDAL,),
+            )
+        return (
+            "newton",
+            "the cross entropy of a linear network is convex, and its Hessian is small: a few "
+            "damped steps.",
+            (NOCEDAL,),
+        )
+    if s.task == "regression" and s.weights <= LBFGS_WEIGHTS and s.samples <= LBFGS_SAMPLES:
+        return (
+            "lbfgs",
+            "a small smooth regression: a step on all samples is cheap, and curvature pays.",
+            (SKLEARN, NOCEDAL),
+        )
+    return (
+        "adam",
+        "minibatches learn more for each pass than whole passes do, and Adam's default rate is "
+        "robust.",
+        (KINGMA, BOTTOU),
+    )
+
+
+def _hardware(s: Situation) -> str:
+    if s.gpu and s.weights >= GPU_WEIGHTS and not s.circuits:
+        return 'torch finds a GPU, which pays at this size: fit(..., device="cuda"). '
+    if s.gpu:
+        return "torch finds a GPU, but at this size the way to it costs more than it saves. "
+    return f"{s.cores} CPU core{'s' if s.cores > 1 else ''}, no GPU. "
+
+
+def _bridges(s: Situation) -> str:
+    if s.circuits:
+        return "`compare` it with a classical network of the same size before you trust a gain."
+    qubits = index_qubits(s.weights) + 1
+    return (
+        "No bridge is recommended for speed or accuracy: without shots each equals a formula in "
+        f'torch. To study one, "memory+adam" takes {qubits} qubits and two settings a step here; '
+        'compare it with its control "twin+adam".'
+    )

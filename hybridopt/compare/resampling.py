@@ -1,0 +1,312 @@
+"""What a seed draws, the same for all methods: the split and the starting weights."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from sklearn.model_selection import train_test_split
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from hybridopt._random import isolated
+from hybridopt.bridges import QuantumNetwork
+from hybridopt.data import Dataset, Part, load_dataset
+from hybridopt.data.scaling import Scaling
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
+from hybridopt.execution import Executor
+from hybridopt.nn import CircuitLayer
+from hybridopt.nn.network_spec import build_network
+from hybridopt.training.loop import executors_of
+
+TEST_SHARE = 0.2  # of data that come without a test part
+VALIDATION_STREAM = 1  # tells the draw of the validation part from that of the test part
+NetworkSource = nn.Module | str | Callable[[], nn.Module]
+
+
+def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
+    """The data of one seed, in two parts.
+
+    Args:
+        source: A name, which is loaded with this seed; or a Dataset, whose parts are pooled and
+            split anew in their old sizes (one fifth for testing if it has no test part), classes
+            in their shares. Features and targets that were standardised are so again, on the new
+            training part.
+        seed: Draws the split.
+        redraw: False keeps the split of a Dataset, and of a name that of seed 0.
+
+    Raises:
+        DataError: If there are too few samples to split.
+    """
+    if isinstance(source, str):
+        return load_dataset(source, seed=seed if redraw else 0)
+    if not redraw and source.test is not None:
+        return source
+    x, y = source.train.x, source.train.y
+    if source.test is None:
+        size = max(1, round(TEST_SHARE * len(x)))
+    else:
+        x, y = torch.cat([x, source.test.x]), torch.cat([y, source.test.y])
+        size = len(source.test)
+    train, test = split_rows(y, size, source.task, [seed if redraw else 0])
+    x, x_scaling = _standardized_again(x, source.x_scaling, train)
+    y, y_scaling = _standardized_again(y, source.y_scaling, train)
+    return replace(
+        source,
+        train=Part(x[train], y[train]),
+        test=Part(x[test], y[test]),
+        x_scaling=x_scaling,
+        y_scaling=y_scaling,
+    )
+
+
+def validation_split(data: Dataset, share: float, seed: int) -> Dataset:
+    """The training part in two: one to train on, and one, as ``test``, to judge trials by.
+
+    The test part of ``data`` does not enter.
+    """
+    x, y = data.train.x, data.train.y
+    size = max(1, round(share * len(x)))
+    train, validation = split_rows(y, size, data.task, [seed, VALIDATION_STREAM])
+    return replace(data, train=Part(x[train], y[train]), test=Part(x[validation], y[validation]))
+
+
+def split_rows(
+    y: Tensor, size: int, task: str, entropy: list[int]
+) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]:
+    """Rows to train on and ``size`` others, with the classes in their shares.
+
+    Classes keep their shares wherever each has two samples and a place in both parts.
+
+    Raises:
+        DataError: If nothing would be left to train on.
+    """
+    if size >= len(y):
+        have = "1 sample is" if len(y) == 1 else f"{len(y)} samples are"
+        raise DataError(f"{have} too few to train on some and keep {size} apart. Give more.")
+    state = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+    classes = None
+    if task == "classification":
+        counts = y.bincount()
+        present = int((counts > 0).sum())
+        if int(counts[counts > 0].min()) >= 2 and min(size, len(y) - size) >= present:
+            classes = y.numpy()
+    rows = np.arange(len(y), dtype=np.int64)
+    train, rest = train_test_split(rows, test_size=size, stratify=classes, random_state=state)
+    return train, rest
+
+
+def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
+    """The network of one seed, with fresh starting weights.
+
+    Args:
+        source: A function without arguments that makes a network; a text as
+            `hybridopt.nn.network_spec.build_network` reads it; or a network, of which a copy is
+            taken and every layer's ``reset_parameters`` called (a CircuitLayer's weights are drawn
+            from [-pi, pi)). Frozen parameters are kept, and so is a layer that has no others.
+        data: What it shall fit.
+        seed: Of the starting weights.
+
+    Raises:
+        ArgumentTypeError: If it is something else.
+        ArgumentError: If a layer's weights cannot be drawn anew; names the layer.
+    """
+    if isinstance(source, nn.Module):
+        network = copy_of(source)
+        with isolated(seed):
+            _materialize(network, data)
+            _reset(network)
+        return network
+    if isinstance(source, str):
+        made: object = build_network(source, data, seed=seed)
+    else:
+        made = _called(source, seed)
+    if not isinstance(made, nn.Module):
+        raise ArgumentTypeError(
+            f"The function given as `network` must return a torch.nn.Module, but returned "
+            f"{type(made).__name__}."
+        )
+    _refuse_quantum(made)
+    with isolated(seed):
+        _materialize(made, data)
+    return made
+
+
+def copy_of(network: nn.Module) -> nn.Module:
+    """A network of its own.
+
+    Raises:
+        ArgumentError: If it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(network)
+    except Exception as error:
+        raise ArgumentError(
+            f"The network {type(network).__name__} cannot be copied ({type(error).__name__}: "
+            f"{error}), and each run needs one of its own: `copy.deepcopy(network)` must work."
+        ) from error
+
+
+def set_executor(network: nn.Module, executor: Executor) -> None:
+    """Let an executor run all circuits of a network.
+
+    Raises:
+        UnsupportedError: If a layer's gradient rule and the executor do not go together.
+    """
+    for module in network.modules():
+        if isinstance(getattr(module, "executor", None), Executor):
+            module.executor = executor  # type: ignore[assignment]
+        if isinstance(module, CircuitLayer):
+            executor.check(module.program, module.program_readout)
+            module.gradient.check(module.program, module.program_readout, executor)
+
+
+def check_network_source(source: object) -> None:
+    """Refuse what cannot be drawn anew; draws nothing.
+
+    Raises:
+        ArgumentTypeError: If it is no network, function or text.
+        ArgumentError: Naming the layer.
+    """
+    if isinstance(source, str):
+        return
+    if not isinstance(source, nn.Module):
+        _check_callable(source)
+        return
+    _refuse_quantum(source)
+    for name, module in source.named_modules():
+        where = _where(name)
+        own = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        if own and _resetter(module) is None:
+            raise ArgumentError(
+                f"{where} ({type(module).__name__}) has weights of its own and no "
+                "`reset_parameters`, so no seed can draw them anew. Give `compare` a function "
+                "without arguments that makes the network, or add the method."
+            )
+
+
+def _refuse_quantum(network: nn.Module) -> None:
+    for name, module in network.named_modules():
+        if isinstance(module, QuantumNetwork):
+            raise ArgumentError(
+                f"{_where(name)} is a quantum network already. Give `compare` the plain network "
+                '(`hybridopt.to_classical`), and the bridge in a method, as "memory+adam".'
+            )
+
+
+def _where(name: str) -> str:
+    return f"Layer `{name}`" if name else "The network"
+
+
+def _called(source: Callable[[], nn.Module], seed: int) -> object:
+    _check_callable(source)
+    _check_no_arguments(source)
+    try:
+        with isolated(seed):
+            return source()
+    except HybridOptError:
+        raise
+    except Exception as error:
+        raise ArgumentError(
+            f"The function given as `network` failed: {type(error).__name__}: {error}. It must "
+            "return a torch.nn.Module."
+        ) from error
+
+
+def _materialize(network: nn.Module, data: Dataset) -> None:
+    """Let lazy layers take their shapes, and draw their weights, before anything looks at them."""
+    if not any(is_lazy(p) for p in (*network.parameters(), *network.buffers())):
+        return
+    # no sample runs no circuit; but not every layer takes none
+    x = data.train.x[: 0 if executors_of(network) else 2]
+    kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        with torch.no_grad():
+            network.eval()(x.to(kinds[0]) if kinds and x.is_floating_point() else x)
+    except Exception as error:
+        raise ArgumentError(
+            f"The network has lazy layers, and their shapes do not follow from the data: "
+            f"{type(error).__name__}: {error}. Give its layers their sizes."
+        ) from error
+    finally:
+        for module, training in modes:
+            module.training = training
+    if any(is_lazy(p) for p in (*network.parameters(), *network.buffers())):
+        raise ArgumentError(
+            "The network has lazy layers that it does not call, so they never get weights. Leave "
+            "them out, or give them their sizes."
+        )
+
+
+def _reset(network: nn.Module) -> None:
+    for name, module in network.named_modules():
+        reset = _resetter(module)
+        own = dict(module.named_parameters(recurse=False))
+        if reset is None or (own and not any(p.requires_grad for p in own.values())):
+            continue
+        frozen = {key: p.detach().clone() for key, p in own.items() if not p.requires_grad}
+        try:
+            reset()
+        except Exception as error:
+            raise ArgumentError(
+                f"{_where(name)} ({type(module).__name__}) could not be drawn anew: its "
+                f"`reset_parameters` failed with {type(error).__name__}: {error}."
+            ) from error
+        with torch.no_grad():
+            for key, value in frozen.items():
+                own[key].copy_(value)
+
+
+def _resetter(module: nn.Module) -> Callable[[], object] | None:
+    if isinstance(module, CircuitLayer) and not hasattr(module, "reset_parameters"):
+        return lambda: nn.init.uniform_(module.weight, -math.pi, math.pi)
+    for name in ("reset_parameters", "_reset_parameters"):  # the latter in MultiheadAttention
+        reset = getattr(module, name, None)
+        if callable(reset):
+            return reset  # type: ignore[no-any-return]
+    return None
+
+
+def _check_callable(source: object) -> None:
+    if not callable(source):
+        raise ArgumentTypeError(
+            "Argument `network` must be a torch.nn.Module, a function without arguments that makes "
+            f"one, or a text such as `mlp:64-20-10`, but is of type {type(source).__name__}."
+        )
+
+
+def _check_no_arguments(function: Callable[[], nn.Module]) -> None:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some built-in callables have no signature
+        return
+    required = [
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if required:
+        raise ArgumentError(
+            f"The function given as `network` must take no arguments, but needs "
+            f"{', '.join(required)}. Bind them, as by functools.partial."
+        )
+
+
+def _standardized_again(
+    values: Tensor, scaling: Scaling | None, train: Int64[np.ndarray, " train"]
+) -> tuple[Tensor, Scaling | None]:
+    if scaling is None:
+        return values, None
+    raw = scaling.restore(values)
+    alike = bool(
+        (scaling.scale == scaling.scale[0]).all() & (scaling.mean == scaling.mean[0]).all()
+    )
+    new = Scaling.of(raw[train].numpy(), shared=alike and raw.shape[1] > 1)
+    return new.standardize(raw).to(values.dtype), new

@@ -1,0 +1,197 @@
+"""A study: what a comparison found, and every way to show and keep it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from hybridopt import _validation
+from hybridopt._files import write_bytes, write_text
+from hybridopt._pages import png
+from hybridopt.compare.cheapest import cheapest
+from hybridopt.compare.formatting import failures_words
+from hybridopt.compare.most_accurate import most_accurate
+from hybridopt.compare.paths import path_of
+from hybridopt.compare.plots import curves_figure
+from hybridopt.compare.recommendation import Recommendation
+from hybridopt.compare.report import study_page
+from hybridopt.compare.results import Results
+from hybridopt.compare.run_store import read_json, results_of
+from hybridopt.compare.study_table import study_table
+from hybridopt.compare.table import Table
+from hybridopt.errors import ArgumentError, CheckpointError, MissingExtraError
+
+SCHEMA = 1
+KIND = "hybridopt study"
+GOALS = ("accuracy", "time", "shots")
+
+
+class Study(Results):
+    """What `hybridopt.compare` found, in numbers, tables, pictures and words.
+
+    Example:
+        >>> import hybridopt as ho
+        >>> study = ho.compare("mlp:4-3", "iris", methods=["adam", "gd"], budget="1 epoch",
+        ...                    seeds=2, tuning=None)
+        >>> print(study.table().to_markdown().splitlines()[0].split("|")[1].strip())
+        method
+    """
+
+    def table(self, *, reach: float | None = None) -> Table:
+        """Everything that is reported, a row a method: mean and standard deviation over seeds.
+
+        Args:
+            reach: Test metric for the column "steps to"; None is that of the study.
+
+        Returns:
+            A table; `str` gives text, ``to_csv`` and ``to_markdown`` other forms.
+        """
+        return study_table(self, reach)
+
+    def recommend(self, goal: str = "accuracy", *, at_least: float | None = None) -> Recommendation:
+        """Which method to take, and why, in words.
+
+        Args:
+            goal: ``"accuracy"`` is the best test metric; ``"time"`` the least training time and
+                ``"shots"`` the fewest shots (of the methods that take any), among the methods that
+                reach ``at_least``, or, without it, among those that the runs do not tell apart
+                from the best.
+            at_least: Test metric that must be reached, with every seed; time and shots are then
+                counted up to there. For ``"accuracy"``, the mean must reach it.
+
+        Returns:
+            The recommendation. Methods with failed runs are named, and left aside as long as there
+            are others without. It is undecided where the paired interval of the difference,
+            corrected for the number of methods, holds 0: that difference is noise.
+
+        Raises:
+            UnknownNameError: For an unknown goal.
+            ArgumentError: If no run came to its end, or none takes shots and shots are the goal.
+        """
+        _validation.choice("goal", goal, GOALS)
+        _validation.optional_real("at_least", at_least)
+        ranked = self.ranked()
+        if not ranked:
+            raise ArgumentError(
+                "No run of the study came to its end, so nothing can be recommended. "
+                "`Study.failures` has the reasons."
+            )
+        whole = [method for method in ranked if self.is_whole(method)]
+        able = whole or ranked
+        if goal == "accuracy":
+            found = most_accurate(self, able, at_least)
+        else:
+            found = cheapest(self, able, goal, at_least)
+        return replace(found, reason=f"{found.reason}{failures_words(self, able)}")
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Test metric and training loss against steps, seconds and settings.
+
+        Args:
+            path: PNG file that is written, whole; None writes none.
+
+        Returns:
+            A matplotlib figure that belongs to no window.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
+        target = None if path is None else path_of("path", path)
+        figure = curves_figure(self)
+        if target is not None:
+            write_bytes(target, png(figure))
+        return figure
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write the study as one page that stands alone, with its recommendations.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
+        target = path_of("path", path)
+        goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
+        advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
+        return write_text(target, study_page(self, advice))
+
+    def to_frame(self) -> Any:
+        """The runs as a pandas ``DataFrame``, a row each, without their curves and trials.
+
+        Raises:
+            MissingExtraError: If pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise MissingExtraError(
+                "Study.to_frame() needs pandas, which is not installed. Run: pip install pandas"
+            ) from error
+        rows = [run.to_dict() for run in self.runs]
+        kept = [name for name in rows[0] if name not in {"curve", "trials", "rates"}]
+        return pandas.DataFrame([{name: row[name] for name in kept} for row in rows])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only."""
+        content = {one.name: getattr(self, one.name) for one in fields(self)}
+        content["runs"] = [run.to_dict() for run in self.runs]
+        return {"schema": SCHEMA, "kind": KIND, **content}
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the study as JSON, whole or not at all; `hybridopt.load_study` reads it.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
+        text = json.dumps(self.to_dict(), indent=1) + "\n"
+        return write_text(path_of("path", path), text)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+
+def load_study(path: str | os.PathLike[str]) -> Study:
+    """Read a study that `Study.save` wrote; no code in it is run.
+
+    Args:
+        path: The file, or the folder that was the ``output`` of `hybridopt.compare`.
+
+    Raises:
+        ArgumentTypeError: If the path is none.
+        CheckpointError: If the file is missing, damaged, or of another kind or version.
+
+    Example:
+        >>> from hybridopt import load_study
+        >>> import tempfile, hybridopt as ho
+        >>> study = ho.compare("mlp:4-3", "iris", methods=["adam", "gd"], budget="1 epoch",
+        ...                    seeds=2, tuning=None)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     same = load_study(study.save(f"{folder}/study.json"))
+        >>> same.methods
+        ('adam', 'gd')
+    """
+    file = path_of("path", path)
+    try:
+        if file.is_dir():
+            file /= "study.json"
+        if not file.is_file():
+            raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
+        content = read_json(file)
+    except (OSError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{file} is damaged or no study: {error}.") from error
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise CheckpointError(f"{file} is no study. Choose a file that `Study.save` wrote.")
+    if content.get("schema") != SCHEMA:
+        raise CheckpointError(
+            f"{file} has schema {content.get('schema')}, but this version reads {SCHEMA}."
+        )
+    try:
+        return Study(**results_of(content))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{file} is damaged ({error}). Compare again.") from error

@@ -1,0 +1,103 @@
+"""The same search for a learning rate for every method, on a validation part of the training part.
+
+The test part is never shown to anything in this module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+
+from hybridopt import _validation
+from hybridopt.compare.records import Trial
+from hybridopt.errors import ArgumentError, ArgumentTypeError
+
+DEFAULT_TRIALS = 3
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How hard every method is tuned.
+
+    Each trial trains with the whole budget on the training part without its validation part, with
+    the base learning rates of all stages times one factor. The first factor is 1. The next ones
+    climb: beyond the best factor as long as it is the largest or smallest tried, else between it
+    and its neighbours. At last the factor with the best validation metric is taken (of equals the
+    one with the lower validation loss, then the one nearer to 1) and the method is trained again
+    on the whole training part.
+
+    Attributes:
+        trials: Trials for every method and seed; 1 takes the base learning rates untried.
+        share: Share of the training part that is kept for validation.
+        step: Ratio of neighbouring factors.
+
+    Example:
+        >>> from hybridopt import Tuning
+        >>> Tuning(5)
+        Tuning(trials=5, share=0.2, step=3.16...)
+    """
+
+    trials: int = DEFAULT_TRIALS
+    share: float = 0.2
+    step: float = math.sqrt(10)
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("trials", _validation.integer("trials", self.trials, minimum=1)),
+            ("share", _validation.real("share", self.share, minimum=0, strict=True)),
+            ("step", _validation.real("step", self.step, minimum=1, strict=True)),
+        ):
+            object.__setattr__(self, name, value)  # of Python's own types
+        if self.share >= 1:
+            raise ArgumentError(f"Argument `share` must be less than 1, but is {self.share:g}.")
+
+    @classmethod
+    def of(cls, value: object) -> Tuning:
+        """A Tuning, or one from a number of trials; None and 0 are no tuning.
+
+        Raises:
+            ArgumentTypeError: If it is something else.
+        """
+        if isinstance(value, Tuning):
+            return value
+        if value is None or (value == 0 and not isinstance(value, bool)):
+            return cls(trials=1)
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise ArgumentTypeError(
+                "Argument `tuning` must be a number of trials, a Tuning or None, but is "
+                f"{value!r} of type {type(value).__name__}."
+            )
+        return cls(trials=_validation.integer("tuning", value, minimum=0))
+
+    def next_factor(self, trials: Sequence[Trial]) -> float:
+        """What to try after these trials; failed ones count as worse than all others."""
+        if not trials:
+            return 1.0
+        tried = sorted(trial.factor for trial in trials)
+        found = best(trials)
+        if found is None:  # nothing trained: the rates are too large
+            return tried[0] / self.step
+        if found.factor == tried[-1]:
+            return found.factor * self.step
+        if found.factor == tried[0]:
+            return found.factor / self.step
+        position = tried.index(found.factor)
+        below, above = tried[position - 1], tried[position + 1]
+        wider = above if above / found.factor >= found.factor / below else below
+        return math.sqrt(found.factor * wider)
+
+
+def best(trials: Sequence[Trial]) -> Trial | None:
+    """The trial that is taken; None if all failed."""
+    finished = [trial for trial in trials if trial.metric is not None]
+    if not finished:
+        return None
+    return min(finished, key=_rank)
+
+
+def _rank(trial: Trial) -> tuple[float, float, float, float]:
+    assert trial.metric is not None
+    assert trial.loss is not None
+    return -trial.metric, trial.loss, abs(math.log(trial.factor)), trial.factor

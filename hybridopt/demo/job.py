@@ -1,0 +1,345 @@
+"""The main job: train a network, carry it into a circuit, train it there, carry it back, tune it.
+
+Beside it run the controls: the same network trained classically for as many steps, and the twin
+and a random subspace in the circuit's place.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from qiskit import QuantumCircuit
+from torch import nn
+
+from hybridopt import _validation
+from hybridopt._environment import torch_threads
+from hybridopt.bridges import (
+    Memory,
+    MemoryNetwork,
+    QuantumNetwork,
+    to_classical,
+    to_quantum,
+)
+from hybridopt.bridges.memory.circuit import index_qubits
+from hybridopt.data import Dataset, load_dataset
+from hybridopt.errors import ArgumentError
+from hybridopt.execution import AerExecutor, Cost
+from hybridopt.nn.network_spec import build_network
+from hybridopt.optim import OPTIMIZERS
+from hybridopt.training import EpochRecord, History, fit
+from hybridopt.training.batches import MINIBATCH
+
+INFERENCE_REPETITIONS = 5
+CLASSICAL_LR = 0.01
+# A weight moves by about scale * lr a step. With a scale of 0.1 this is half of CLASSICAL_LR.
+ANGLE_LR = 0.05
+FINE_TUNING_LR = 0.003
+MOVING_LR = 0.005  # controls without angles: as far a step as the angles move a weight
+SCALE = 0.1
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What `hybridopt run` is asked to do.
+
+    Attributes:
+        data: Name of a dataset.
+        network: As `build_network` reads it.
+        optimizer: Of every stage.
+        start_epochs: Classical epochs before the circuit.
+        epochs: Epochs on the circuit.
+        fine_tuning_epochs: Classical epochs after it.
+        shots: Shots a setting; None is exact.
+        shots_per_weight: Sets ``shots`` to as many times the number of places in the circuit.
+        seed: Of everything.
+    """
+
+    data: str = "digits"
+    network: str = "auto"
+    optimizer: str = "adam"
+    start_epochs: int = 1
+    epochs: int = 5
+    fine_tuning_epochs: int = 5
+    shots: int | None = None
+    shots_per_weight: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _validation.choice("optimizer", self.optimizer, OPTIMIZERS)
+        for name in ("start_epochs", "epochs", "fine_tuning_epochs"):
+            _validation.integer(name, getattr(self, name), minimum=1)
+        _validation.optional_integer("shots", self.shots, minimum=1)
+        _validation.optional_integer("shots_per_weight", self.shots_per_weight, minimum=1)
+        _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)  # what torch takes
+        if self.shots is not None and self.shots_per_weight is not None:
+            raise ArgumentError("Give `shots` or `shots_per_weight`, not both.")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one stage or one control came to.
+
+    Attributes:
+        name: As in results.json.
+        history: Its epochs.
+        test_metric: Accuracy or R^2 on the test part.
+        training_seconds: Wall time of the training steps.
+        inference_seconds: Wall time for the test part; a circuit is read once for it.
+        cost: Settings, shots and runs of training and evaluation.
+        trainable: Trainable numbers.
+        steps: Optimizer steps.
+        conversion_change: Largest change of a weight by the conversion that led here, with the
+            weights as the circuit reads them (shot noise included); None if there was none.
+        test_metric_before_fine_tuning: Of a control that stands in the circuit's place.
+    """
+
+    name: str
+    history: History
+    test_metric: float
+    training_seconds: float
+    inference_seconds: float
+    cost: Cost
+    trainable: int
+    steps: int
+    conversion_change: float | None = None
+    test_metric_before_fine_tuning: float | None = None
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """Everything that the report tells.
+
+    Attributes:
+        settings: What was asked.
+        data: What was trained on.
+        metric_name: ``"accuracy"`` or ``"r2"``.
+        stages: ``classical-start``, ``quantum``, ``fine-tuned``.
+        controls: ``classical``, ``random-subspace``, ``twin``.
+        weights: Weight vectors after each stage, by name.
+        network: The fine-tuned network.
+        circuit: The weights after the quantum stage in full form, as the gate chain.
+        circuit_scales: Scale of each weight tensor in that circuit.
+        summary: Of the quantum network.
+        seconds: Wall time of the whole job.
+    """
+
+    settings: RunSettings
+    data: Dataset
+    metric_name: str
+    stages: list[Result]
+    controls: list[Result]
+    weights: dict[str, torch.Tensor]
+    network: nn.Module
+    circuit: QuantumCircuit
+    circuit_scales: dict[str, float]
+    summary: str
+    seconds: float
+
+
+@torch_threads(1)
+def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome:
+    """Run the stages and the controls.
+
+    Args:
+        settings: What to do.
+        progress: Show a bar for each part.
+
+    Returns:
+        The outcome; nothing is written.
+
+    Raises:
+        KeyboardInterrupt: On Ctrl-C.
+        HybridOptError: If data, network or settings do not fit each other.
+    """
+    began = time.perf_counter()
+    data = load_dataset(settings.data, seed=settings.seed)
+    network = build_network(settings.network, data, seed=settings.seed)
+    untrained = copy.deepcopy(network)
+    job = _Job(settings, data, progress)
+    job.check_shots(network)
+    start = job.train("classical-start", network, settings.start_epochs, CLASSICAL_LR)
+    quantum = job.quantum(network)
+    on_circuit = job.train("quantum", quantum, settings.epochs, ANGLE_LR, before=network)
+    back = to_classical(quantum)
+    reread = to_classical(quantum, readout="circuit")
+    carried_back = copy.deepcopy(back)
+    tuned = job.train(
+        "fine-tuned", back, settings.fine_tuning_epochs, FINE_TUNING_LR, before=reread
+    )
+    controls = [
+        job.classical(untrained),
+        job.substitute("random-subspace", network),
+        job.substitute("twin", network),
+    ]
+    full = to_quantum(carried_back, Memory(form="full", synthesis="gates"))
+    assert isinstance(full, MemoryNetwork)
+    return RunOutcome(
+        settings=settings,
+        data=data,
+        metric_name=start.history.metric_name,
+        stages=[start, on_circuit, tuned],
+        controls=controls,
+        weights={
+            "classical start": _vector(network),
+            "quantum": _vector(carried_back),
+            "fine-tuned": _vector(back),
+        },
+        network=back,
+        circuit=full.circuit(),
+        circuit_scales={
+            slot.name: float(scale)
+            for slot, scale in zip(full.layout.slots, full.scales, strict=True)
+        },
+        summary=quantum.summary(),
+        seconds=time.perf_counter() - began,
+    )
+
+
+class _Job:
+    """The parts of the main job that stages and controls share."""
+
+    def __init__(self, settings: RunSettings, data: Dataset, progress: bool) -> None:
+        self.settings = settings
+        self.data = data
+        self.progress = progress
+
+    def check_shots(self, network: nn.Module) -> None:
+        """Refuse more than can be drawn, before anything trains."""
+        AerExecutor(shots=self._shots(network))
+
+    def quantum(self, network: nn.Module) -> MemoryNetwork:
+        """The network in the circuit, with the shots that were asked for."""
+        quantum = self._carried("memory", network)
+        assert isinstance(quantum, MemoryNetwork)
+        return quantum
+
+    def train(
+        self,
+        name: str,
+        network: nn.Module,
+        epochs: int,
+        lr: float,
+        *,
+        before: nn.Module | None = None,
+    ) -> Result:
+        """Train for some epochs and measure; ``before`` is what the network was converted from."""
+        change = None if before is None else _largest_change(before, network)
+        history = self._fit(name, network, epochs, lr)
+        return self._result(name, network, [history], conversion_change=change)
+
+    def classical(self, network: nn.Module) -> Result:
+        """Train the untrained network for as many steps as all stages together, without circuit."""
+        settings = self.settings
+        parts = [
+            self._fit("control: classical", network, settings.start_epochs, CLASSICAL_LR),
+            self._fit("control: classical", network, settings.epochs, MOVING_LR),
+            self._fit("control: classical", network, settings.fine_tuning_epochs, FINE_TUNING_LR),
+        ]
+        return self._result("classical", network, parts)
+
+    def substitute(self, bridge: str, start: nn.Module) -> Result:
+        """Put a control in the circuit's place, then fine-tune as the circuit's network was."""
+        control = self._carried(bridge, start)
+        lr = MOVING_LR if bridge == "random-subspace" else ANGLE_LR
+        label = f"control: {bridge}"
+        first = self._fit(label, control, self.settings.epochs, lr)
+        trainable, before = control.num_trainable, first.metric[-1]
+        network = to_classical(control)
+        second = self._fit(label, network, self.settings.fine_tuning_epochs, FINE_TUNING_LR)
+        return self._result(
+            bridge,
+            network,
+            [first, second],
+            trainable=trainable,
+            before_fine_tuning=before,
+        )
+
+    def _carried(self, bridge: str, network: nn.Module) -> QuantumNetwork:
+        executor = AerExecutor(shots=self._shots(network), seed=self.settings.seed)
+        options: dict[str, Any] = (
+            {"seed": self.settings.seed}
+            if bridge == "random-subspace"
+            else {"scale": SCALE, "fold": "epoch"}
+        )
+        return to_quantum(network, bridge, executor=executor, **options)
+
+    def _shots(self, network: nn.Module) -> int | None:
+        if self.settings.shots_per_weight is None:
+            return self.settings.shots
+        weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        return self.settings.shots_per_weight << index_qubits(weights)
+
+    def _fit(self, label: str, network: nn.Module, epochs: int, lr: float) -> History:
+        history = fit(
+            network,
+            self.data,
+            optimizer=self.settings.optimizer,
+            lr=lr if self.settings.optimizer == "adam" else None,  # ours are Adam's; else defaults
+            epochs=epochs,
+            seed=self.settings.seed,
+            progress=label if self.progress else False,
+        )
+        if history.status == "interrupted":
+            raise KeyboardInterrupt
+        return history
+
+    def _result(
+        self,
+        name: str,
+        network: nn.Module,
+        parts: list[History],
+        *,
+        trainable: int | None = None,
+        conversion_change: float | None = None,
+        before_fine_tuning: float | None = None,
+    ) -> Result:
+        history = _joined(parts)
+        score = history.metric[-1]
+        assert score is not None
+        own = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        full_batch = OPTIMIZERS[self.settings.optimizer].full_batch
+        steps = 1 if full_batch else -(-len(self.data.train) // MINIBATCH)
+        return Result(
+            name=name,
+            history=history,
+            test_metric=score,
+            training_seconds=sum(history.seconds),
+            inference_seconds=self._inference_seconds(network),
+            cost=history.cost,
+            trainable=own if trainable is None else trainable,
+            steps=steps * len(history),
+            conversion_change=conversion_change,
+            test_metric_before_fine_tuning=before_fine_tuning,
+        )
+
+    @torch.no_grad()
+    def _inference_seconds(self, network: nn.Module) -> float:
+        assert self.data.test is not None
+        seconds = []
+        for _ in range(INFERENCE_REPETITIONS):
+            fresh = copy.deepcopy(network).eval()  # a copy has not read its weights yet
+            began = time.perf_counter()
+            fresh(self.data.test.x)
+            seconds.append(time.perf_counter() - began)
+        return median(seconds)
+
+
+def _joined(parts: list[History]) -> History:
+    records: list[EpochRecord] = [record for part in parts for record in part]
+    return History(parts[0].metric_name, records, parts[-1].status)
+
+
+def _vector(network: nn.Module) -> torch.Tensor:
+    trainable = [p for p in network.parameters() if p.requires_grad]
+    return torch.cat([p.detach().reshape(-1).double().cpu() for p in trainable])
+
+
+def _largest_change(before: nn.Module, after: nn.Module) -> float:
+    """Largest difference of a weight across a conversion, as the circuit reads the weights."""
+    plain = to_classical(after, readout="circuit") if isinstance(after, QuantumNetwork) else after
+    return float((_vector(before) - _vector(plain)).abs().max())

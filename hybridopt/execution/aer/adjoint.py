@@ -1,0 +1,308 @@
+"""The runs of the adjoint rule, in numpy: there with the states remembered, and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from jaxtyping import Complex128, Float64
+
+from hybridopt.circuits.program import CircuitProgram, Rotation
+from hybridopt.execution import Job, Readout, StateExecutor
+from hybridopt.execution.aer.adjoint_circuits import (
+    FINAL,
+    AdjointCircuits,
+    layer_label,
+    rotation_label,
+)
+from hybridopt.execution.aer.observable_action import ObservableAction
+from hybridopt.execution.aer.stack import Stack, StackRun
+from hybridopt.execution.memory_budget import Limits
+
+BYTES = 16  # of one amplitude
+AMPLITUDES_PER_CALL = 1 << 20
+AMPLITUDES_PER_RUN = 1 << 14  # smaller runs are not worth the handing over of their gates
+BYTES_PER_AMPLITUDE = 128  # the stack of both states, their copies in numpy, and the product
+
+
+# place among the runs of a call, rotation, and its derivative for each sample of the run
+Derivative = tuple[int, Rotation, Float64[np.ndarray, " b"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """What one forward run leaves for the run back.
+
+    Attributes:
+        final: Final states, shape ``(B, dim)``, each of norm 1.
+        layers: States of the whole stack before the rotations of each layer, in their frames.
+    """
+
+    final: Complex128[np.ndarray, "B dim"]
+    layers: dict[int, Complex128[np.ndarray, " amplitudes"]]
+
+
+class Sweep:
+    """One evaluation, with what its derivative will need.
+
+    The states before each layer are kept if they fit into half of the executor's memory;
+    otherwise the run back carries both states along, in one stack of twice the size.
+
+    Args:
+        program: The circuits.
+        readout: Expectation values, or probabilities without post-selection.
+        executor: Has state vectors.
+        needs: Whether derivatives by rows, and by shared angles, will be taken.
+    """
+
+    def __init__(
+        self,
+        program: CircuitProgram,
+        readout: Readout,
+        executor: StateExecutor,
+        needs: tuple[bool, bool] = (True, True),
+    ) -> None:
+        self._program = program
+        self._readout = readout
+        self._executor = executor
+        self._circuits = program.derived(
+            ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
+        )
+        self._act = _action(program, readout)
+        self._angles: tuple[np.ndarray, np.ndarray] | None = None
+        self._memories: dict[tuple[int, int], Memory] = {}
+
+    def values(
+        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
+    ) -> Float64[np.ndarray, "S B K"]:
+        """Outputs; what `vjp` at the same angles will need is remembered if it fits."""
+        self._angles = (rows.copy(), shared.copy())
+        outputs = self._readout.num_outputs(self._program)
+        result = np.empty((len(shared), len(rows), outputs))
+        remember = self._fits(len(rows) * len(shared))
+        settings = self._readout.settings(self._program)
+        limits = Limits(self._executor.max_memory)
+        read = len(settings) <= limits.settings_at_once(self._program.num_qubits)
+        if not read:  # too many to read from the run whose states are remembered
+            result[:] = self._executor.run(Job(self._program, self._readout, rows, shared))
+            if not remember:
+                return result
+        for s, parts in self._calls(rows, shared):
+            samples = [rows[part] for part in parts]
+            memories, values = self._forward(samples, shared[s], remember=remember, read=read)
+            for part, memory in zip(parts, memories, strict=True):
+                if remember:
+                    self._memories[s, part.start] = memory
+            for part, outputs_of_part in zip(parts, values, strict=False):
+                result[s, part] = outputs_of_part
+        return result
+
+    def vjp(
+        self,
+        rows: Float64[np.ndarray, "B R"],
+        shared: Float64[np.ndarray, "S O"],
+        cotangent: Float64[np.ndarray, "S B K"],
+    ) -> tuple[Float64[np.ndarray, "B R"], Float64[np.ndarray, "S O"]]:
+        """Derivatives by rows and shared angles; zeros where they are not needed."""
+        by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
+        known = self._knows(rows, shared)
+        for s, parts in self._calls(rows, shared):
+            if not cotangent[s].any() or not self._circuits.wanted:
+                continue
+            samples = [rows[part] for part in parts]
+            memories = [self._memories.get((s, part.start)) if known else None for part in parts]
+            found = [memory for memory in memories if memory is not None]
+            way_back = self._back
+            if len(found) < len(parts):
+                found, _ = self._forward(samples, shared[s], remember=False, read=False)
+                way_back = self._back_together
+            weights = [cotangent[s, part] for part in parts]
+            for place, rotation, by_sample in way_back(samples, shared[s], found, weights):
+                if rotation.per_sample:
+                    by_rows[parts[place], rotation.angle] += by_sample
+                else:
+                    by_shared[s, rotation.angle] += by_sample.sum()
+        return by_rows, by_shared
+
+    def _forward(
+        self, samples: list[np.ndarray], shared: np.ndarray, *, remember: bool, read: bool
+    ) -> tuple[list[Memory], list[Float64[np.ndarray, "b K"]]]:
+        settings = self._readout.settings(self._program) if read else ()
+        runs = []
+        for lane, rows in enumerate(samples):
+            bits = Stack.bits_for(len(rows))
+            stack = self._circuits.forward(bits, settings, remember=remember, lane=lane)
+            runs.append(StackRun(stack, rows, shared, settings=len(rows) * len(settings)))
+        memories, values = [], []
+        for run, saved in zip(runs, self._executor.evolve(runs), strict=True):
+            blocks = 1 << run.stack.sample_bits
+            final = math.sqrt(blocks) * saved[FINAL].reshape(blocks, -1)[: len(run.rows)]
+            layers = {
+                place: saved[layer_label(place)] for place in self._circuits.wanted if remember
+            }
+            memories.append(Memory(final, layers))
+            if read:
+                tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]
+                outputs = self._readout.read(self._program, tables)
+                # multiples of the identity are read from no table, so they have no axis of rows
+                values.append(np.broadcast_to(outputs, (len(run.rows), outputs.shape[-1])))
+        return memories, values
+
+    def _back(
+        self,
+        samples: list[np.ndarray],
+        shared: np.ndarray,
+        memories: list[Memory],
+        weights: list[np.ndarray],
+    ) -> Iterator[Derivative]:
+        """From the states that were remembered and those of one run back."""
+
+        def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
+            stack = self._circuits.backward(bits, together=False, lane=lane)
+            return StackRun(stack, samples[place], shared, lam)
+
+        for place, length, run, saved in self._evolved(memories, weights, run_back):
+            blocks = 1 << run.stack.sample_bits
+            scale = 2 * length * math.sqrt(blocks)
+            for layer, rotations in self._circuits.wanted.items():
+                product = _imaginary_product(
+                    saved[layer_label(layer)], memories[place].layers[layer]
+                )
+                product = product.reshape(blocks, -1)[: len(run.rows)]
+                if not any(rotation.per_sample for rotation in rotations):
+                    product = product.sum(axis=0, keepdims=True)
+                for rotation in rotations:
+                    marginal = _marginal(product, rotation.qubits)
+                    yield place, rotation, scale * (marginal @ rotation.family.eigenvalues)
+
+    def _back_together(
+        self,
+        samples: list[np.ndarray],
+        shared: np.ndarray,
+        memories: list[Memory],
+        weights: list[np.ndarray],
+    ) -> Iterator[Derivative]:
+        """From one run back of (phi - i lambda)/2 and (phi + i lambda)/2, side by side."""
+
+        def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
+            rows, final = samples[place], memories[place].final
+            phi = np.zeros_like(lam)
+            phi[: final.size] = final.ravel() / math.sqrt(len(rows))
+            padding = np.zeros(((1 << bits) - len(rows), rows.shape[1]))
+            return StackRun(
+                self._circuits.backward(bits + 1, together=True, lane=lane),
+                np.concatenate([rows, padding, rows]),
+                shared,
+                np.concatenate([phi - 1j * lam, phi + 1j * lam]) / 2,
+            )
+
+        for place, length, _, saved in self._evolved(memories, weights, run_back):
+            count = len(samples[place])
+            for layer, rotations in self._circuits.wanted.items():
+                for number, rotation in enumerate(rotations):
+                    both = saved[rotation_label(layer, number)]
+                    below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)
+                    by_sample = (above - below) @ rotation.family.eigenvalues
+                    yield place, rotation, 2 * length * math.sqrt(count) * by_sample[:count]
+
+    def _evolved(
+        self,
+        memories: list[Memory],
+        weights: list[np.ndarray],
+        run_back: Callable[[int, int, int, np.ndarray], StackRun],
+    ) -> Iterator[tuple[int, float, StackRun, dict[str, np.ndarray]]]:
+        """Runs back and what they saved, by their place, where the weighted states are not zero.
+
+        ``run_back`` makes the run of a place from its stack's bits, its lane and lambda.
+        """
+        places: list[int] = []
+        lengths: list[float] = []
+        runs: list[StackRun] = []
+        for place, memory in enumerate(memories):
+            bits = Stack.bits_for(len(memory.final))
+            lam, length = self._weighted(bits, memory, weights[place])
+            if length > 0:
+                runs.append(run_back(place, bits, len(runs), lam))
+                places.append(place)
+                lengths.append(length)
+        saved = self._executor.evolve(runs) if runs else []
+        yield from zip(places, lengths, runs, saved, strict=True)
+
+    def _weighted(
+        self, bits: int, memory: Memory, weights: Float64[np.ndarray, "B K"]
+    ) -> tuple[Complex128[np.ndarray, " amplitudes"], float]:
+        """Lambda of the whole stack, normalised, and its norm."""
+        result = np.zeros((1 << bits, memory.final.shape[1]), dtype=np.complex128)
+        result[: len(weights)] = self._act(weights, memory.final)
+        length = float(np.linalg.norm(result))
+        return (result.ravel() / length if length else result.ravel()), length
+
+    def _knows(self, rows: np.ndarray, shared: np.ndarray) -> bool:
+        """Whether these are the angles at which `values` was asked."""
+        return self._angles is not None and all(
+            np.array_equal(one, other)
+            for one, other in zip(self._angles, (rows, shared), strict=True)
+        )
+
+    def _calls(
+        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
+    ) -> Iterator[tuple[int, list[slice]]]:
+        """For each row of shared angles the samples of a call, cut into runs side by side."""
+        fits = min(AMPLITUDES_PER_CALL, self._executor.max_memory // BYTES_PER_AMPLITUDE)
+        size = 1 << max(0, (fits >> self._program.num_qubits).bit_length() - 1)
+        for s in range(len(shared)):
+            for start in range(0, len(rows), size):
+                count = min(size, len(rows) - start)
+                amplitudes = count << self._program.num_qubits
+                runs = min(self._executor.parallel_runs, max(1, amplitudes // AMPLITUDES_PER_RUN))
+                length = -(-count // runs)
+                yield (
+                    s,
+                    [
+                        slice(first, min(first + length, start + count))
+                        for first in range(start, start + count, length)
+                    ],
+                )
+
+    def _fits(self, evaluations: int) -> bool:
+        """Whether all states of all samples may be kept."""
+        states = 2 * evaluations * (len(self._circuits.wanted) + 1)  # stacks are padded
+        return (states * BYTES << self._program.num_qubits) <= self._executor.max_memory // 2
+
+
+def _action(program: CircuitProgram, readout: Readout) -> ObservableAction:
+    """Made once, and forgotten with the readout."""
+    known: WeakKeyDictionary[Readout, ObservableAction] = program.derived(
+        "observable actions", WeakKeyDictionary
+    )
+    if readout not in known:
+        known[readout] = ObservableAction(readout, program)
+    return known[readout]
+
+
+def _imaginary_product(
+    lam: Complex128[np.ndarray, " amplitudes"], phi: Complex128[np.ndarray, " amplitudes"]
+) -> Float64[np.ndarray, " amplitudes"]:
+    """Im(conj(lambda) phi), amplitude by amplitude."""
+    product = lam.real * phi.imag
+    product -= lam.imag * phi.real
+    return np.asarray(product)
+
+
+def _marginal(
+    product: Float64[np.ndarray, "blocks dim"], qubits: tuple[int, ...]
+) -> Float64[np.ndarray, "blocks states"]:
+    """Sums over all qubits but some, the first of which becomes the least significant."""
+    ascending = sorted(qubits)
+    shape = [len(product)]
+    above = int(math.log2(product.shape[1]))
+    for qubit in reversed(ascending):
+        shape += [1 << (above - qubit - 1), 2]
+        above = qubit
+    shape.append(1 << above)
+    summed = product.reshape(shape).sum(axis=tuple(range(1, len(shape), 2)))
+    order = [1 + ascending[::-1].index(qubit) for qubit in reversed(qubits)]
+    return np.asarray(summed.transpose(0, *order).reshape(len(product), -1))

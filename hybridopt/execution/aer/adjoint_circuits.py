@@ -1,0 +1,185 @@
+"""The circuits of the adjoint rule: forward and backward, saving where derivatives are taken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import cached_property
+
+from qiskit.circuit.library import UGate
+
+from hybridopt.circuits.lowering import taken_apart
+from hybridopt.circuits.program import (
+    CircuitProgram,
+    FixedGate,
+    Layer,
+    Rotation,
+    frame_changes,
+)
+from hybridopt.execution.aer.stack import Stack
+from hybridopt.execution.readout import Setting
+
+FINAL = "final"
+# V RZ(angle) = U(half, first, last + angle) up to a phase, for V = H and V = RX(-pi/2)
+_MERGED: dict[tuple[str, ...], tuple[float, float, float]] = {
+    ("X",): (math.pi / 2, 0.0, math.pi),
+    ("Y",): (-math.pi / 2, -math.pi / 2, math.pi / 2),
+}
+
+
+class FramedLayer:
+    """A layer whose rotations are diagonal between two changes of frame.
+
+    The change back and the rotation of a qubit that has just one are merged into one gate.
+
+    Args:
+        layer: Fixed gates and commuting rotations.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self._into, self._out = frame_changes(layer.rotations)
+        self._merged = set(filter(self._can_merge, layer.rotations))
+        self._diagonal = [r for r in layer.rotations if r not in self._merged]
+        self._merged_qubits = {rotation.qubits[0] for rotation in self._merged}
+
+    @cached_property
+    def inverse_fixed(self) -> list[FixedGate]:
+        """The fixed gates undone, last first."""
+        return [
+            FixedGate(gate, qubits)
+            for item in reversed(self.layer.fixed)
+            for gate, qubits in taken_apart(item.gate.inverse(), item.qubits)
+        ]
+
+    def add_into_frame(self, stack: Stack) -> None:
+        """Before it, the rotations stand as they are; after it, they are diagonal."""
+        stack.add(self._into)
+
+    def add_out_of_frame(self, stack: Stack) -> None:
+        """The inverse."""
+        stack.add(self._out)
+
+    def add_rotations(self, stack: Stack) -> None:
+        """From the frame through the rotations back to the circuit."""
+        for rotation in self.layer.rotations:
+            if rotation in self._merged:
+                half, first, last = _MERGED[rotation.family.frames]
+                gate = UGate(half, first, stack.parameter(rotation, offset=last))
+                stack.add([FixedGate(gate, rotation.qubits)])
+        stack.add_phases(self._diagonal)
+        stack.add(self._not_merged(self._out))
+
+    def add_inverse_rotations(self, stack: Stack) -> None:
+        """From the circuit back through the rotations into the frame."""
+        stack.add(self._not_merged(self._into))
+        for rotation in self.layer.rotations:
+            if rotation in self._merged:
+                half, first, last = _MERGED[rotation.family.frames]
+                gate = UGate(-half, stack.parameter(rotation, -1, -last), -first)
+                stack.add([FixedGate(gate, rotation.qubits)])
+        stack.add_phases(self._diagonal, -1)
+
+    def _not_merged(self, items: Iterable[FixedGate]) -> list[FixedGate]:
+        return [item for item in items if not self._merged_qubits.issuperset(item.qubits)]
+
+    def _can_merge(self, rotation: Rotation) -> bool:
+        (first, *others) = rotation.qubits
+        alone = sum(first in other.qubits for other in self.layer.rotations) == 1
+        return (
+            alone and not others and not rotation.per_sample and rotation.family.frames in _MERGED
+        )
+
+
+class AdjointCircuits:
+    """Builds the runs of a program.
+
+    Args:
+        program: The circuits.
+        needs: Whether derivatives by the angles of the samples, and by the shared ones, are taken.
+    """
+
+    def __init__(self, program: CircuitProgram, needs: tuple[bool, bool]) -> None:
+        self._program = program
+        self._needs = needs
+        self.layers = [FramedLayer(layer) for layer in program.layers]
+        self.wanted = {
+            place: [r for r in layer.rotations if needs[0 if r.per_sample else 1]]
+            for place, layer in enumerate(program.layers)
+        }
+        self.wanted = {place: rotations for place, rotations in self.wanted.items() if rotations}
+
+    def forward(
+        self, index_bits: int, settings: tuple[Setting, ...], *, remember: bool, lane: int = 0
+    ) -> Stack:
+        """Saves the final state, what the settings read, and, to remember, states by layer.
+
+        Args:
+            index_bits: Of the stack.
+            settings: Are read from the final state.
+            remember: Whether states are saved.
+            lane: Among the runs of one call.
+        """
+
+        def build() -> Stack:
+            stack = Stack(self._program, index_bits)
+            for place, framed in enumerate(self.layers):
+                stack.add(framed.layer.fixed)
+                if not remember:
+                    stack.add_rotations(framed.layer)
+                    continue
+                framed.add_into_frame(stack)
+                if place in self.wanted:
+                    stack.circuit.save_statevector(label=layer_label(place))
+                framed.add_rotations(stack)  # as on the way back: with the phase of merged gates
+            stack.circuit.save_statevector(label=FINAL)
+            stack.add_readout(settings)
+            return stack
+
+        key = ("adjoint forward", self._needs, index_bits, settings, remember, lane)
+        return self._program.derived(key, build)
+
+    def backward(self, index_bits: int, *, together: bool, lane: int = 0) -> Stack:
+        """From a final state back to the first layer that is wanted.
+
+        Args:
+            index_bits: Of the stack.
+            together: The stack carries both states, and probabilities of the qubits of every
+                rotation are saved; otherwise the state in the frame of every layer.
+            lane: Among the runs of one call.
+        """
+
+        def build() -> Stack:
+            stack = Stack(self._program, index_bits, from_state=True)
+            first = min(self.wanted)
+            for place in reversed(range(first, len(self.layers))):
+                framed = self.layers[place]
+                framed.add_inverse_rotations(stack)
+                if place in self.wanted:
+                    self._save(stack, place, together)
+                if place > first:
+                    framed.add_out_of_frame(stack)
+                    stack.add(framed.inverse_fixed)
+            return stack
+
+        key = ("adjoint backward", self._needs, index_bits, together, lane)
+        return self._program.derived(key, build)
+
+    def _save(self, stack: Stack, place: int, together: bool) -> None:
+        if not together:
+            stack.circuit.save_statevector(label=layer_label(place))
+            return
+        for number, rotation in enumerate(self.wanted[place]):
+            stack.circuit.save_probabilities(
+                [*rotation.qubits, *stack.index], label=rotation_label(place, number)
+            )
+
+
+def layer_label(place: int) -> str:
+    """Under which the state of a layer is saved."""
+    return f"layer {place}"
+
+
+def rotation_label(place: int, number: int) -> str:
+    """Under which the probabilities of the qubits of a rotation are saved."""
+    return f"layer {place} rotation {number}"

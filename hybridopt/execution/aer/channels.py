@@ -1,0 +1,134 @@
+"""Errors of gates as instructions, for density matrices.
+
+A noise model is handed over to Aer in each call, which takes longer than simulating a few qubits
+with it; a map behind each gate is handed over with the circuit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache, reduce
+
+import numpy as np
+from jaxtyping import Complex128
+from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction
+from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.quantum_info import Pauli, SuperOp
+from qiskit_aer.noise import NoiseModel, QuantumError
+from qiskit_aer.noise.errors.base_quantum_error import QuantumChannelInstruction
+
+from hybridopt.circuits.measurements import qubits_of
+from hybridopt.circuits.native_gates import is_standard
+
+_IDENTITY = np.eye(4, dtype=np.complex128)
+SMALLEST_PROBABILITY = 1e-10  # of a term of an error that Aer (0.18.2) does not leave out
+
+
+def with_channels(
+    circuit: QuantumCircuit, model: NoiseModel, channels: dict[int, Instruction]
+) -> QuantumCircuit:
+    """The circuit with the errors of its gates as instructions, for density matrices.
+
+    They are the maps that Aer itself would put behind each gate, but they are handed over once per
+    circuit, not once per call.
+
+    Args:
+        circuit: Without measurements.
+        model: Counts qubits as the circuit does.
+        channels: Maps that were made of errors of this model before, by identity; new ones are
+            added.
+    """
+    if "delay" in circuit.count_ops():  # Aer applies noise passes to circuits with delays only
+        for noise_pass in model._custom_noise_passes:
+            circuit = noise_pass(circuit)
+    noisy = circuit.copy_empty_like()
+    for item in circuit.data:
+        operation = item.operation
+        if isinstance(operation, QuantumChannelInstruction):
+            operation = channel(operation._quantum_error)
+        noisy.append(operation, item.qubits, copy=False)
+        names = (operation.label, operation.name)
+        error = _error_of(names, qubits_of(circuit, item), model)
+        if error is not None:
+            if id(error) not in channels:
+                channels[id(error)] = channel(error)
+            noisy.append(channels[id(error)], item.qubits, copy=False)
+    return noisy
+
+
+def add_errors_of_measurement(
+    circuit: QuantumCircuit, model: NoiseModel, qubits: Iterable[int]
+) -> None:
+    """Append what the model does to qubits before they are measured.
+
+    Aer applies the errors of ``measure`` where it measures, not where it saves probabilities.
+    """
+    for qubit in qubits:
+        error = _error_of(("measure",), (qubit,), model)
+        if error is not None:
+            circuit.append(channel(error), [qubit])
+
+
+def channel(error: QuantumError) -> Instruction:
+    """An error as an instruction of Aer's density matrices.
+
+    As Kraus operators, into which Qiskit writes a `SuperOp`, it would be exact to 1e-8 only. Terms
+    that Aer leaves out of a noise model are left out here, too.
+    """
+    count = error.num_qubits
+    local = np.zeros((4,) * (2 * count), dtype=np.complex128)  # rows and columns, qubit by qubit
+    whole = np.zeros((4**count, 4**count), dtype=np.complex128)
+    for circuit, probability in zip(error.circuits, error.probabilities, strict=True):
+        if probability <= SMALLEST_PROBABILITY:
+            continue
+        factors = [_IDENTITY] * count
+        for item in circuit.data:
+            operation = item.operation
+            if operation.name == "pauli":
+                letters = reversed(operation.params[0])  # the rightmost on the first qubit
+                maps = [_pauli_map(letter) for letter in letters]
+            elif operation.num_qubits == 1:
+                plain = is_standard(operation) and not operation.params
+                maps = [_plain_map(operation.name) if plain else SuperOp(operation).data]
+            else:
+                whole += probability * SuperOp(circuit).data
+                break
+            for qubit, one in zip(item.qubits, maps, strict=True):
+                place = circuit.find_bit(qubit).index
+                factors[place] = one @ factors[place]
+        else:
+            local += probability * reduce(np.multiply.outer, reversed(factors))
+    return Instruction("superop", count, 0, [whole + _bras_first(local)])
+
+
+@cache
+def _pauli_map(letter: str) -> Complex128[np.ndarray, "4 4"]:
+    return np.asarray(SuperOp(Pauli(letter)).data)
+
+
+@cache
+def _plain_map(name: str) -> Complex128[np.ndarray, "4 4"]:
+    operation = get_standard_gate_name_mapping()[name]
+    return np.asarray(SuperOp(operation).data)
+
+
+def _bras_first(local: Complex128[np.ndarray, "*qubits"]) -> Complex128[np.ndarray, "n n"]:
+    """From rows and columns of each qubit to a SuperOp: all bras, then all kets, in each."""
+    count = local.ndim // 2
+    rows = [*range(0, 4 * count, 4), *range(1, 4 * count, 4)]
+    axes = [*rows, *(axis + 2 for axis in rows)]
+    size = 4**count
+    return local.reshape([2] * (4 * count)).transpose(axes).reshape(size, size)
+
+
+def _error_of(
+    names: Iterable[str | None], qubits: tuple[int, ...], model: NoiseModel
+) -> QuantumError | None:
+    """The error of a label comes before that of a name, that of the qubits before that of all."""
+    for name in names:
+        local = model._local_quantum_errors.get(name, {})
+        error = local.get(qubits, model._default_quantum_errors.get(name))
+        if error is not None:
+            return error
+    return None

@@ -1,0 +1,364 @@
+"""Execution on the Qiskit Aer simulator."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
+from qiskit_aer import AerSimulator
+
+from hybridopt import _validation
+from hybridopt.circuits.physical import PhysicalCircuit
+from hybridopt.circuits.program import Program
+from hybridopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DeviceError,
+    ResourceError,
+    UnsupportedError,
+)
+from hybridopt.execution.aer.simulator import Load, double, side_by_side
+from hybridopt.execution.aer.stack import StackRun
+from hybridopt.execution.aer.strategies import Piece
+from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
+from hybridopt.execution.cost import Cost
+from hybridopt.execution.job import Job, Stream, check_types
+from hybridopt.execution.memory_budget import Limits, physical_memory
+from hybridopt.execution.noise import noise_of
+from hybridopt.execution.random_stream import StreamPosition
+from hybridopt.execution.readout import Readout
+from hybridopt.execution.sampling import Sampler
+from hybridopt.execution.transpilation import PlacementOptions
+
+DEVICES = ("CPU", "GPU", "auto")
+METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
+PRECISIONS = ("double", "single")
+MAX_SHOTS = 2**63 - 1  # numpy counts to there
+GPU_HINT = (
+    'Use device="CPU", or replace qiskit-aer by its GPU build: `pip uninstall qiskit-aer`, then '
+    "`pip install qiskit-aer-gpu` (the two packages hold the same files)."
+)
+
+
+def available_devices() -> tuple[str, ...]:
+    """The devices that the installed build of Aer can use on this machine."""
+    return tuple(AerSimulator().available_devices())
+
+
+class AerExecutor(StreamPosition):
+    """Runs circuits on Aer: exact, with shots, with noise; on the CPU or the GPU.
+
+    Shots of a circuit without noise, and of one whose density matrix fits into memory, are drawn
+    from the exact probabilities by a multinomial law: the distribution of measuring shot by shot.
+    Copies (`copy.deepcopy`) are the same executor, as it stands for one simulator with one
+    account.
+
+    Args:
+        device: ``"CPU"``, ``"GPU"``, or ``"auto"`` (the GPU where there is one).
+        shots: Shots a setting; None is exact.
+        noise_model: A `qiskit_aer.noise.NoiseModel`, or a `BackendV2` whose noise, couplings and
+            gates are taken. A circuit that is transpiled already runs as it is, with the noise of
+            the device qubits that it names. Any other is transpiled once, with its parameters free,
+            for the device, or written in the gates of the noise model.
+        method: ``"statevector"``, ``"density_matrix"``, ``"matrix_product_state"``, or
+            ``"automatic"``: statevector without noise, density matrix with noise while it fits,
+            beyond that trajectories, which need shots.
+        precision: ``"double"`` or ``"single"``, of the simulated amplitudes.
+        seed: Of the sampling streams; None draws fresh entropy. The stream of a setting follows
+            from (seed, number of the call, row), so no two calls share their noise.
+        max_memory: Bytes that circuits and states may take at one time; None is half of the
+            machine's memory.
+        strategy: How jobs are run, to compare: ``"automatic"``, ``"stacked"``, ``"checkpoints"``
+            or ``"table"``. The numbers are the same.
+        layout: Device qubit of each circuit qubit, for the noise of a device; None lets Qiskit's
+            transpiler choose.
+        optimization_level: Level of the transpiler that places circuits on the device, 0 to 3.
+        seed_transpiler: Seed of that transpiler.
+
+    Raises:
+        ArgumentTypeError: If an argument has the wrong type (``shots=True`` and ``1e3`` have).
+        ArgumentError: If a number is out of range or a name unknown.
+        DeviceError: If the GPU was asked for and is not there.
+        UnsupportedError: If the method cannot hold the noise, or the strategy the method.
+
+    Example:
+        >>> from hybridopt import AerExecutor
+        >>> import torch, hybridopt as ho
+        >>> executor = AerExecutor(shots=1000, seed=7)
+        >>> layer = ho.CircuitLayer(*ho.load_circuit("data_reuploading"), executor=executor)
+        >>> _ = layer(torch.rand(5, layer.in_features))
+        >>> executor.usage
+        Cost(settings=5, shots=5000, runs=1)
+    """
+
+    def __init__(
+        self,
+        device: str = "CPU",
+        *,
+        shots: int | None = None,
+        noise_model: object | None = None,
+        method: str = "automatic",
+        precision: str = "double",
+        seed: int | None = None,
+        max_memory: int | None = None,
+        strategy: str = "automatic",
+        layout: Sequence[int] | None = None,
+        optimization_level: int = 1,
+        seed_transpiler: int = 0,
+    ) -> None:
+        self.device = _checked_device(device)
+        self.shots = _validation.optional_integer("shots", shots, minimum=1, maximum=MAX_SHOTS)
+        self.method = _validation.choice("method", method, METHODS)
+        self.precision = _validation.choice("precision", precision, PRECISIONS)
+        self.seed = _validation.optional_integer("seed", seed, minimum=0)
+        self.strategy = _validation.choice("strategy", strategy, STRATEGIES)
+        limit = _validation.optional_integer("max_memory", max_memory, minimum=1)
+        self.max_memory = physical_memory() // 2 if limit is None else limit
+        self.noise = noise_of(
+            noise_model, _placement(noise_model, layout, optimization_level, seed_transpiler)
+        )
+        self._refuse_what_does_not_go_together()
+        self._strategies = Strategies(
+            method=self.method,
+            device=self.device,
+            precision=self.precision,
+            shots=self.shots,
+            noise=self.noise,
+            limits=Limits(self.max_memory),
+            strategy=self.strategy,
+        )
+        super().__init__(self.seed)
+        self._lock = Lock()
+
+    @property
+    def usage(self) -> Cost:
+        """Settings, shots and runs since construction, counted where jobs reach Aer."""
+        return self._strategies.usage
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether gates go wrong: circuits are then lowered to the gates of hardware."""
+        return self.noise is not None
+
+    @property
+    def holds_states(self) -> bool:
+        """Whether exact state vectors can be asked for, as the adjoint rule does."""
+        return (
+            self.shots is None
+            and self.noise is None
+            and self.method in {"automatic", "statevector"}
+        )
+
+    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
+        """The circuit on the qubits, and in the gates, in which it is run; nothing is run.
+
+        Args:
+            circuit: With its parameters; measurements at its end may stay.
+
+        Raises:
+            CircuitError: If it cannot be written in the gates of the noise, or measures in its
+                middle.
+            UnsupportedError: If it is wider than the device or the layout, was transpiled for
+                another device, or has a gate whose errors the noise model leaves out.
+        """
+        return self._strategies.place(circuit)
+
+    def check(self, program: Program, readout: Readout) -> None:
+        """Refuse what does not fit together or into `max_memory`; nothing is run.
+
+        Raises:
+            ArgumentTypeError: If they are no program and no readout.
+            ArgumentError: If the circuit has no qubits, or the readout names qubits that it does
+                not have.
+            UnsupportedError: If the device that the noise is of has fewer qubits, or the noise has
+                errors that would not act on the circuit as it is run.
+            ResourceError: With the number of qubits that fit.
+        """
+        check_types(program, readout)
+        readout.check(program)
+        self._strategies.check(program, readout)
+
+    def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
+        """Run every combination of shared angles and rows.
+
+        Returns:
+            Shape ``(S, B, K)``: exact, or estimated from the shots.
+
+        Raises:
+            ArgumentTypeError: If this is no job, or one of other things.
+            ResourceError: If one circuit, or the result, does not fit into `max_memory`.
+            ArgumentError: If the tables have the wrong width, or an angle is not finite.
+            ExecutionError: If Aer reports a failure.
+        """
+        self._check_job(job)
+        shape = (len(job.shared), len(job.rows), job.num_outputs)
+        self._check_result(shape)
+        stream = job.stream or Stream(self._next_call())
+        if not job.readout.settings(job.program):  # multiples of the identity: nothing to run
+            return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
+        result = np.zeros(shape)
+        if result.size:
+            with self._lock:  # stacks are filled with the angles of one run at a time
+                for part in self._strategies.parts(replace(job, stream=stream)):
+                    self._add(part, result)
+        return result
+
+    def explain(self, job: Job) -> str:
+        """Which strategy runs the job, and why; refuses what `run` refuses, and runs nothing."""
+        self._check_job(job)
+        return self._strategies.explain(job)
+
+    @property
+    def parallel_runs(self) -> int:
+        """How many runs go side by side: one for each core; a GPU takes one at a time."""
+        return 1 if self.device == "GPU" else os.cpu_count() or 1
+
+    def evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
+        """Run stacks that save states, or probabilities, in one call.
+
+        Args:
+            runs: Of stacks of about the same size.
+
+        Returns:
+            For each run what it saved, by label.
+
+        Raises:
+            UnsupportedError: If this executor holds no exact states.
+        """
+        if not self.holds_states:
+            raise UnsupportedError(f"{self!r} has no exact state vectors.")
+        with self._lock:
+            loads = []
+            for run in runs:
+                run.stack.fill(run.rows, run.shared[None], run.state)
+                binds = run.stack.binds(run.rows, run.shared[None])
+                loads.append(Load(run.stack.circuit, run.settings, binds or None))
+            largest = max(run.stack.num_qubits for run in runs)
+            saved = self._strategies.statevector.submit(loads, **side_by_side(largest, len(runs)))
+        return [{label: double(values) for label, values in one.items()} for (one,) in saved]
+
+    def __repr__(self) -> str:
+        noise = "" if self.noise is None else f", noise_model={self.noise}"
+        return (
+            f"AerExecutor(device={self.device!r}, shots={self.shots}, method={self.method!r}, "
+            f"precision={self.precision!r}, seed={self.seed}{noise})"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=Lock())
+
+    def _check_job(self, job: object) -> None:
+        if not isinstance(job, Job):
+            raise ArgumentTypeError(
+                f"An executor runs a hybridopt.execution.Job, but was given a "
+                f"{type(job).__name__}. Make one, as by `Job(lower(circuit), Probabilities(), "
+                "rows, shared)`, or put the circuit into a CircuitLayer."
+            )
+        self.check(job.program, job.readout)
+        job.check()
+
+    def _add(self, job: Job, result: Float64[np.ndarray, "S B K"]) -> None:
+        assert job.stream is not None
+        sampler = None if self.shots is None else Sampler(self._entropy, job.stream)
+        for piece in self._strategies.of(job).pieces(job, sampler):
+            result[np.ix_(piece.shared, piece.rows)] += self._read(job, piece, sampler)
+
+    def _read(
+        self, job: Job, piece: Piece, sampler: Sampler | None
+    ) -> Float64[np.ndarray, "s b K"]:
+        if piece.values is not None:
+            return piece.values
+        assert piece.distributions is not None
+        tables = piece.distributions
+        if sampler is not None and self.shots is not None:
+            tables = [
+                sampler.frequencies(table, self.shots, piece.shared, piece.rows, setting)
+                for setting, table in enumerate(tables)
+            ]
+        return job.readout.read(job.program, tables)
+
+    def _refuse_what_does_not_go_together(self) -> None:
+        stacks = self.strategy in {"stacked", "checkpoints"}
+        if stacks and self.method not in {"automatic", "statevector"}:
+            raise UnsupportedError(
+                f'strategy="{self.strategy}" needs exact state vectors, but method is '
+                f'"{self.method}". Leave one of them "automatic".'
+            )
+        if self.noise is None:
+            return
+        if self.method not in {"automatic", "density_matrix"} and self.shots is None:
+            raise UnsupportedError(
+                f'method="{self.method}" holds noise only shot by shot. Give `shots`, or use '
+                'method="density_matrix", which is exact with noise.'
+            )
+        if self.strategy not in {"automatic", "table"}:
+            raise UnsupportedError(
+                f'strategy="{self.strategy}" needs exact state vectors. With noise, leave it '
+                '"automatic".'
+            )
+
+    def _check_result(self, shape: tuple[int, int, int]) -> None:
+        needed = 8 * int(np.prod([float(size) for size in shape]))
+        if needed > self.max_memory:
+            raise ResourceError(
+                f"The result of shape {shape} needs {needed / 1e9:.3g} GB, but `max_memory` "
+                f"allows {self.max_memory / 1e9:.3g} GB. Use smaller batches, or read expectation "
+                "values or fewer qubits."
+            )
+
+
+def _placement(
+    noise_model: object, layout: object, optimization_level: object, seed_transpiler: object
+) -> PlacementOptions:
+    level = _validation.integer("optimization_level", optimization_level, minimum=0, maximum=3)
+    seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
+    if layout is None:
+        return PlacementOptions(None, level, seed)
+    if isinstance(layout, str | set) or not isinstance(layout, Sequence | np.ndarray):
+        raise ArgumentTypeError(
+            "Argument `layout` must be a list with one device qubit per circuit qubit, or None, "
+            f"but is of type {type(layout).__name__}."
+        )
+    qubits = tuple(_validation.integer("layout", qubit, minimum=0) for qubit in layout)
+    if len(set(qubits)) != len(qubits) or not qubits:
+        raise ArgumentError(
+            f"Argument `layout` must name one device qubit or more, each once, but is {layout}."
+        )
+    has_couplings = isinstance(noise_model, BackendV2) and not (
+        isinstance(noise_model, AerSimulator) and noise_model.coupling_map is None
+    )
+    if not has_couplings:
+        raise ArgumentError(
+            "Argument `layout` places circuits on a device, but `noise_model` is not a device. "
+            "Give the device, as in AerExecutor(noise_model=backend, layout=[...])."
+        )
+    assert isinstance(noise_model, BackendV2)
+    if max(qubits) >= noise_model.num_qubits:
+        raise ArgumentError(
+            f"Argument `layout` names qubit {max(qubits)}, but {noise_model.name} has qubits 0 to "
+            f"{noise_model.num_qubits - 1}."
+        )
+    return PlacementOptions(qubits, level, seed)
+
+
+def _checked_device(device: object) -> str:
+    name = device.upper() if isinstance(device, str) and device.lower() != "auto" else device
+    known = _validation.choice("device", "auto" if str(name).lower() == "auto" else name, DEVICES)
+    if known == "CPU":
+        return known
+    has_gpu = "GPU" in available_devices()
+    if known == "auto":
+        return "GPU" if has_gpu else "CPU"
+    if not has_gpu:
+        raise DeviceError(f'device="GPU", but this build of Aer finds no GPU. {GPU_HINT}')
+    return known

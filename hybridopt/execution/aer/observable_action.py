@@ -1,0 +1,95 @@
+r"""What the adjoint rule starts from: :math:`\lambda = \sum_k g_k O_k \phi` for every sample."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from jaxtyping import Complex128, Float64
+from qiskit.quantum_info import SparsePauliOp
+
+from hybridopt.circuits.program import CircuitProgram
+from hybridopt.execution import Expectations, Probabilities, Readout
+
+States = Complex128[np.ndarray, "B dim"]
+Strings = dict[int, dict[int, list[tuple[int, complex]]]]
+BYTES_PER_ENTRY = 16
+BYTES_KEPT = 1 << 28  # more is made anew each time
+
+
+class ObservableAction:
+    r"""Applies a weighted sum of the observables of a readout to states.
+
+    Pauli strings are :math:`i^{|x \wedge z|} X^x Z^z`; those with the same x act by one
+    permutation of the amplitudes.
+
+    Args:
+        readout: Expectation values, or probabilities without post-selection.
+        program: Gives the number of qubits.
+    """
+
+    def __init__(self, readout: Readout, program: CircuitProgram) -> None:
+        self._dim = 1 << program.num_qubits
+        self._diagonals: dict[int, tuple[np.ndarray, list[int]]] = {}
+        self._strings: Strings = {}
+        if isinstance(readout, Expectations):
+            self._strings = _strings(readout.observables)
+            entries = sum(map(len, self._strings.values()))
+            if entries * self._dim * BYTES_PER_ENTRY <= BYTES_KEPT:
+                self._diagonals = {
+                    flip: (np.stack([_entry(flip, of, self._dim) for of in by.values()]), list(by))
+                    for flip, by in self._strings.items()
+                }
+        else:
+            self._outcome = _outcomes(readout, program)
+
+    def __call__(self, weights: Float64[np.ndarray, "B K"], states: States) -> States:
+        """Lambda for every sample.
+
+        Args:
+            weights: g, cotangents of the outputs.
+            states: Phi.
+        """
+        if not self._strings:
+            return np.asarray(weights[:, self._outcome] * states)
+        result = np.zeros_like(states)
+        for flip, by_observable in self._strings.items():
+            moved = states if flip == 0 else states[:, np.arange(self._dim) ^ flip]
+            if self._diagonals:
+                factors, which = self._diagonals[flip]
+                result += (weights[:, which] @ factors) * moved
+                continue
+            for k, strings in by_observable.items():  # too many to keep: one at a time
+                result += weights[:, [k]] * _entry(flip, strings, self._dim) * moved
+        return result
+
+
+def _strings(observables: tuple[SparsePauliOp, ...]) -> Strings:
+    """For each x, for each observable that has it: z and the factor of each such string."""
+    strings: Strings = defaultdict(lambda: defaultdict(list))
+    for k, observable in enumerate(observables):
+        for pauli, coefficient in zip(observable.paulis, observable.coeffs, strict=True):
+            x, z = _bits(pauli.x), _bits(pauli.z)
+            phase = 1j ** ((x & z).bit_count() % 4)
+            strings[x][k].append((z, complex(coefficient * phase)))
+    return strings
+
+
+def _entry(flip: int, strings: list[tuple[int, complex]], dim: int) -> np.ndarray:
+    """What the strings with this x do to every amplitude that they move there."""
+    source = np.arange(dim, dtype=np.uint64) ^ np.uint64(flip)
+    entry = np.zeros(dim, dtype=np.complex128)
+    for z, factor in strings:
+        entry += factor * (1.0 - 2.0 * (np.bitwise_count(source & np.uint64(z)) & 1))
+    return entry if entry.imag.any() else entry.real
+
+
+def _outcomes(readout: Probabilities, program: CircuitProgram) -> np.ndarray:
+    """For each basis state the outcome that the readout counts it under."""
+    qubits = readout.qubits if readout.qubits is not None else range(program.num_qubits)
+    index = np.arange(1 << program.num_qubits)
+    return sum(((index >> qubit) & 1) << place for place, qubit in enumerate(qubits))  # type: ignore[return-value]
+
+
+def _bits(flags: np.ndarray) -> int:
+    return sum(1 << int(place) for place in np.flatnonzero(flags))

@@ -1,0 +1,261 @@
+r"""Stacking: samples that share their other angles as blocks of one larger state.
+
+Index qubits on top of the circuit's own, in uniform superposition, tell the samples apart; a gate
+on the low qubits acts on all samples at once. A rotation whose angle differs from sample to sample
+is, in its frame, one diagonal on its qubits and the index: entry :math:`e^{-i \theta_b d_k}` for
+sample b. One run of a wider circuit takes the place of one run for each sample. Rows of a table
+of shared angles can be stacked in the same way, above the samples.
+
+A stack is built once for a program and filled with angles before each run: building a circuit and
+handing it to Aer takes longer than simulating a small one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Complex128, Float64
+from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction, Parameter
+
+from hybridopt.circuits.diagonal import AerDiagonal
+from hybridopt.circuits.program import (
+    CircuitProgram,
+    FixedGate,
+    Layer,
+    Rotation,
+    frame_changes,
+)
+from hybridopt.execution.aer.measurement import save_settings
+from hybridopt.execution.readout import Setting
+
+# Entries are Python numbers, 60 ns each; a gate costs 10 us to hand over, and its simulation.
+QUBITS_OF_A_DIAGONAL = 10
+
+
+@dataclass(frozen=True, eq=False)
+class _Bound:
+    """A parameter of the circuit: ``sign`` times an angle, plus ``offset``."""
+
+    rotation: Rotation
+    sign: int
+    offset: float
+
+    def values(
+        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
+    ) -> list[float]:
+        angle = self.rotation.angle
+        column = (
+            np.full(len(shared), rows[0, angle]) if self.rotation.per_sample else shared[:, angle]
+        )
+        values: list[float] = (self.sign * column + self.offset).tolist()
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class _Diagonal:
+    """Rotations in their frames whose angles differ over an index, as one instruction.
+
+    Attributes:
+        instruction: On the qubits of all rotations, then the index.
+        angles: Which column of the table each rotation takes.
+        per_sample: Which table.
+        eigenvalues: Of every rotation on the qubits of all, signed.
+    """
+
+    instruction: AerDiagonal
+    angles: list[int]
+    per_sample: bool
+    eigenvalues: Float64[np.ndarray, "rotations states"]
+
+    @staticmethod
+    def of(rotations: list[Rotation], index_bits: int, sign: int) -> _Diagonal:
+        qubits = _union(rotations)
+        states = np.arange(1 << len(qubits))
+        eigenvalues = np.empty((len(rotations), len(states)))
+        for place, rotation in enumerate(rotations):
+            local = sum(
+                ((states >> qubits.index(qubit)) & 1) << bit
+                for bit, qubit in enumerate(rotation.qubits)
+            )
+            eigenvalues[place] = sign * rotation.family.eigenvalues[local]
+        return _Diagonal(
+            instruction=AerDiagonal([1.0] * (len(states) << index_bits)),
+            angles=[rotation.angle for rotation in rotations],
+            per_sample=rotations[0].per_sample,
+            eigenvalues=eigenvalues,
+        )
+
+    def fill(self, table: Float64[np.ndarray, "N A"]) -> None:
+        """Rows of the table fill the lowest places of the index; the rest stays as it is."""
+        phases = np.exp(-1j * (table[:, self.angles] @ self.eigenvalues))
+        self.instruction.set_first_phases(phases.ravel().tolist())
+
+
+def _union(rotations: Sequence[Rotation]) -> list[int]:
+    return sorted({qubit for rotation in rotations for qubit in rotation.qubits})
+
+
+class Stack:
+    """A circuit for up to ``2**sample_bits`` samples at once.
+
+    Args:
+        program: The family of circuits.
+        sample_bits: Qubits that tell samples apart; 0 for one sample.
+        table_bits: Qubits that tell rows of shared angles apart; 0 if a run has one row.
+        from_state: Whether the run starts from a state of the whole stack.
+    """
+
+    def __init__(
+        self,
+        program: CircuitProgram,
+        sample_bits: int,
+        table_bits: int = 0,
+        *,
+        from_state: bool = False,
+    ) -> None:
+        self.program = program
+        self.sample_bits = sample_bits
+        self.table_bits = table_bits
+        self.num_qubits = program.num_qubits + sample_bits + table_bits
+        self.circuit = QuantumCircuit(self.num_qubits)
+        self.labels: list[str] = []
+        self._diagonals: list[_Diagonal] = []
+        self._bound: dict[Parameter, _Bound] = {}
+        self._start = _StartState(self.num_qubits) if from_state else None
+        if self._start is not None:
+            self.circuit.append(self._start, self.circuit.qubits, copy=False)
+        elif self.index:
+            self.circuit.h(self.index)
+
+    @staticmethod
+    def bits_for(count: int) -> int:
+        """Index qubits for a number of samples, or of rows."""
+        return (count - 1).bit_length()
+
+    @property
+    def index(self) -> range:
+        """The index qubits, those of the samples first."""
+        return range(self.program.num_qubits, self.num_qubits)
+
+    def add(self, gates: Sequence[FixedGate]) -> None:
+        """Append gates that act on all samples alike."""
+        for item in gates:
+            self.circuit.append(item.gate, item.qubits, copy=False)
+
+    def add_rotations(self, layer: Layer) -> None:
+        """Append the rotations of a layer."""
+        spread = [rotation for rotation in layer.rotations if self._index_of(rotation)]
+        into_frame, out_of_frame = frame_changes(spread)
+        self.add(into_frame)
+        self.add_phases(spread)
+        self.add(out_of_frame)
+        for rotation in layer.rotations:
+            if not self._index_of(rotation):
+                self.add(rotation.gates(self.parameter(rotation)))
+
+    def add_phases(self, rotations: Sequence[Rotation], sign: int = 1) -> None:
+        """Append rotations of one layer in their frames, or (``sign = -1``) their inverses.
+
+        Those that differ within a run are merged into diagonals on as many qubits as are cheap.
+        """
+        groups: dict[range, list[list[Rotation]]] = {}
+        for rotation in rotations:
+            index = self._index_of(rotation)
+            if not index:
+                self.add([rotation.phases(self.parameter(rotation, sign))])
+                continue
+            joined = groups.setdefault(index, [[]])
+            if len(_union([*joined[-1], rotation])) + len(index) > QUBITS_OF_A_DIAGONAL:
+                joined.append([])
+            joined[-1].append(rotation)
+        for index, joined in groups.items():
+            for group in filter(None, joined):
+                diagonal = _Diagonal.of(group, len(index), sign)
+                self._diagonals.append(diagonal)
+                qubits = [*_union(group), *index]
+                self.circuit.append(diagonal.instruction, qubits, copy=False)
+
+    def parameter(self, rotation: Rotation, sign: int = 1, offset: float = 0.0) -> Parameter:
+        """A parameter of the circuit that `binds` will give the rotation's angle [rad]."""
+        parameter = Parameter(f"angle {len(self._bound)}")
+        self._bound[parameter] = _Bound(rotation, sign, offset)
+        return parameter
+
+    def add_readout(self, settings: Sequence[Setting]) -> None:
+        """Append what saves the probabilities of every sample, under `labels`."""
+        self.labels = save_settings(self.circuit, settings, self.index)
+
+    def fill(
+        self,
+        rows: Float64[np.ndarray, "B R"],
+        shared: Float64[np.ndarray, "S O"],
+        state: Complex128[np.ndarray, " amplitudes"] | None = None,
+    ) -> None:
+        """Set the angles that differ within a run [rad], and the state to start from.
+
+        Samples and rows fill the lowest blocks; what the rest runs is not read.
+        """
+        for diagonal in self._diagonals:
+            diagonal.fill(rows if diagonal.per_sample else shared)
+        if self._start is not None:
+            assert state is not None
+            self._start.set_state(state)
+
+    def binds(
+        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
+    ) -> dict[Parameter, list[float]]:
+        """Values of the circuit's parameters, one run for each row of shared angles."""
+        return {parameter: bound.values(rows, shared) for parameter, bound in self._bound.items()}
+
+    def split(
+        self, saved: Float64[np.ndarray, " outcomes"], samples: int, tables: int = 1
+    ) -> Float64[np.ndarray, "S B ..."]:
+        """Probabilities of each row and sample, of what was saved for the stack."""
+        blocks = (1 << self.table_bits, 1 << self.sample_bits)
+        return np.asarray(blocks[0] * blocks[1] * saved.reshape(*blocks, -1)[:tables, :samples])
+
+    def _index_of(self, rotation: Rotation) -> range:
+        """The index qubits over which the angle of a rotation differs."""
+        first_row = self.program.num_qubits + self.sample_bits
+        return (
+            range(self.program.num_qubits, first_row)
+            if rotation.per_sample
+            else range(first_row, self.num_qubits)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class StackRun:
+    """A stack, and what it is filled with.
+
+    Attributes:
+        stack: In no other run of the same call.
+        rows: Angles of the samples [rad].
+        shared: Angles that they share [rad].
+        state: To start from, normalised, if the stack starts from one.
+        settings: How many settings the run stands for in the account.
+    """
+
+    stack: Stack
+    rows: Float64[np.ndarray, "B R"]
+    shared: Float64[np.ndarray, " O"]
+    state: Complex128[np.ndarray, " amplitudes"] | None = None
+    settings: int = 0
+
+
+class _StartState(Instruction):  # type: ignore[misc]
+    """Aer's instruction to start from a state, which is given later.
+
+    `SetStatevector` looks whether every state is normalised, and can hold one only.
+    """
+
+    _directive = True
+
+    def __init__(self, num_qubits: int) -> None:
+        super().__init__("set_statevector", num_qubits, 0, [])
+
+    def set_state(self, state: Complex128[np.ndarray, " amplitudes"]) -> None:
+        self._params = [state]

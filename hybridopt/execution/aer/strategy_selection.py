@@ -1,0 +1,285 @@
+"""Which strategy runs a job, and why."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+
+from qiskit import QuantumCircuit
+
+from hybridopt.circuits.measurements import qubits_of
+from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
+from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.circuits.timing import refuse_stretches, without_boxes
+from hybridopt.errors import ResourceError, UnsupportedError
+from hybridopt.execution.aer.simulator import Simulator
+from hybridopt.execution.aer.strategies import (
+    Checkpoints,
+    Measured,
+    OneByOne,
+    SavedExpectations,
+    Stacked,
+    Strategy,
+    Table,
+)
+from hybridopt.execution.aer.translation import ForMethod, Templates, WithNoise, runnable_with_noise
+from hybridopt.execution.cost import Cost
+from hybridopt.execution.job import Job
+from hybridopt.execution.memory_budget import BYTES_PER_AMPLITUDE, Limits
+from hybridopt.execution.noise import Noise
+from hybridopt.execution.readout import Expectations, Probabilities, Readout
+
+STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
+WORK_WORTH_CHECKPOINTS = (
+    15_000_000  # gates times amplitudes; below, stacked rows took less CPU time
+)
+WIDEST_DISTRIBUTION = 20  # qubits read at once from a matrix product state as probabilities
+BYTES_PER_OUTCOME = 208  # measured: a list of probabilities of a matrix product state, with copies
+WIDEST_REGISTER = 63  # qubits of whose outcomes there are probabilities; Aer counts in 64 bits
+
+
+@dataclass
+class Strategies:
+    """All strategies of one executor, and the rule by which one is chosen.
+
+    Attributes:
+        method: As the user gave it.
+        device: ``"CPU"`` or ``"GPU"``.
+        precision: ``"double"`` or ``"single"``.
+        shots: Shots a setting; None is exact.
+        noise: None is none.
+        limits: Size of pieces.
+        strategy: As the user gave it.
+    """
+
+    method: str
+    device: str
+    precision: str
+    shots: int | None
+    noise: Noise | None
+    limits: Limits
+    strategy: str
+    _simulators: dict[str, Simulator] = field(init=False, default_factory=dict)
+    _templates: dict[str, Templates] = field(init=False, default_factory=dict)
+
+    @property
+    def usage(self) -> Cost:
+        """What all simulators have run."""
+        return sum((simulator.usage for simulator in self._simulators.values()), Cost())
+
+    @property
+    def statevector(self) -> Simulator:
+        """The simulator of state vectors."""
+        return self._simulator("statevector")
+
+    def of(self, job: Job) -> Strategy:
+        """The strategy for a job."""
+        return self._choose(job)[0]
+
+    def parts(self, job: Job) -> list[Job]:
+        """The job cut by settings where their probabilities would not fit; the results add up."""
+        readouts = job.readout.parts(self.limits.settings_at_once(job.program.num_qubits))
+        if len(readouts) == 1 or self.of(job).name in {"measured", "saved-expectations"}:
+            return [job]  # these hold no probabilities
+        jobs, first = [], 0
+        for readout in readouts:
+            stream = job.stream and replace(job.stream, first_setting=first)
+            jobs.append(replace(job, readout=readout, stream=stream))
+            first += len(readout.settings(job.program))
+        return jobs
+
+    def explain(self, job: Job) -> str:
+        """The strategy for a job, what it does, and why it was chosen."""
+        strategy, method, reason = self._choose(job)
+        settings = len(job.readout.settings(job.program))
+        count = len(job.shared) * len(job.rows) * settings
+        sampling = "exact" if self.shots is None else f"{self.shots} shots a setting"
+        sampling = "1 shot a setting" if self.shots == 1 else sampling
+        noise = "" if self.noise is None else f", noise of {self.noise}{self._where(job, method)}"
+        return (
+            f"{count} {'setting' if count == 1 else 'settings'} of "
+            f"{_qubits(job.program.num_qubits)} on Aer {method} ({self.device}, "
+            f"{self.precision} precision), {sampling}{noise}. Strategy {strategy.name}: "
+            f"{strategy.explain(job)}. Why: {reason}."
+        )
+
+    def _where(self, job: Job, method: str) -> str:
+        """On which device qubits the circuit stands, and its gates between two of them."""
+        settings = job.readout.settings(job.program)
+        if not isinstance(job.program, CircuitProgram) or not settings:
+            return ""
+        placed = self._template(method).of(job.program, settings)[0]
+        counts = Counter(
+            f"{item.operation.name} on {'-'.join(str(placed.device_qubits[q]) for q in qubits)}"
+            for item in placed.circuit.data
+            for qubits in [qubits_of(placed.circuit, item)]
+            if len(qubits) == 2 and item.operation.name != "barrier"
+        )
+        every = ", ".join(f"{count} {where}" for where, count in sorted(counts.items()))
+        qubits = ", ".join(map(str, placed.device_qubits))
+        total = f"{counts.total()} two-qubit gates" if counts.total() != 1 else "1 two-qubit gate"
+        return f" on device qubits {qubits}, {total}{f' ({every})' if every else ''}"
+
+    def check(self, program: Program, readout: Readout) -> None:
+        """Raise if no strategy can run the program within the memory."""
+        if not isinstance(program, CircuitProgram):
+            self._check_bound_program(program, readout)
+            return
+        method = self._method_for(program.num_qubits)
+        if self.noise is not None:
+            self.noise.check(program, runnable_with_noise(method))
+            if program.device_qubits is not None:
+                qubits = program.device_qubits
+                settings = readout.settings(program)
+                self.noise.check_readout(qubits[q] for one in settings for q in one.qubits)
+        self._check_width(program, readout, method)
+
+    def _check_width(self, program: Program, readout: Readout, method: str) -> None:
+        fits = self._qubits_that_fit(method, readout)
+        if program.num_qubits > fits:
+            way_out = (
+                "Give `shots` to simulate trajectories, raise `max_memory`, or use fewer qubits."
+                if method == "density_matrix" and self.method == "automatic"
+                else "Raise `max_memory`, or use fewer qubits."
+            )
+            self._refuse(f"The circuit has {_qubits(program.num_qubits)}", method, fits, way_out)
+        if isinstance(readout, Probabilities) and method == "matrix_product_state":
+            self._check_distribution(program, readout, method)
+
+    def _check_distribution(self, program: Program, readout: Probabilities, method: str) -> None:
+        """A matrix product state is as large as its entanglement; its probabilities are not."""
+        (setting,) = readout.settings(program)
+        read, fits = len(setting.qubits), self._largest(2, BYTES_PER_OUTCOME)
+        if read > fits:
+            given = f", {len(readout.given)} of them given" if readout.given else ""
+            what = f"Probabilities of {_qubits(read)} are read at once{given}"
+            self._refuse(what, method, fits, "Raise `max_memory`, or read fewer qubits.")
+
+    def _refuse(self, what: str, method: str, fits: float, way_out: str) -> NoReturn:
+        number = f"at most {fits} fit" if fits else "not even one fits"
+        raise ResourceError(
+            f"{what}, but with method {method} and `max_memory` "
+            f"{self.limits.max_memory / 1e9:.3g} GB {number}. {way_out}"
+        )
+
+    def _choose(self, job: Job) -> tuple[Strategy, str, str]:
+        program = job.program
+        if not isinstance(program, CircuitProgram):
+            method = "statevector" if self.method == "automatic" else self.method
+            strategy: Strategy = OneByOne(self._simulator(method), self.limits.max_memory)
+            return strategy, method, "the program builds its own circuits"
+        method = self._method_for(program.num_qubits)
+        if method != "statevector" or self.noise is not None or program.native_gates:
+            return self._without_stacks(job, method)
+        if self.strategy == "table":
+            return self._table(method), method, "asked for"
+        checkpoints = Checkpoints(self.statevector, self.limits)
+        stacked = Stacked(self.statevector, self.limits)
+        if self.strategy != "automatic":
+            chosen: Strategy = checkpoints if self.strategy == "checkpoints" else stacked
+            return chosen, method, "asked for"
+        if len(job.shared) > 1 and _work(job, program) > WORK_WORTH_CHECKPOINTS:
+            return checkpoints, method, "the rows of the table have a long beginning in common"
+        return stacked, method, "the work is small, or there is one row of shared angles"
+
+    def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:
+        if self.noise is not None and method != "density_matrix":
+            strategy: Strategy = Measured(self._simulator(method), self._template(method))
+            return strategy, method, "the density matrix does not fit, or was not asked for"
+        settings = job.readout.settings(job.program)
+        widest = max((len(setting.qubits) for setting in settings), default=0)
+        if method == "matrix_product_state" and widest > WIDEST_DISTRIBUTION:
+            reason = f"{widest} qubits are read at once, too many for a list of probabilities"
+            simulator, templates = self._simulator(method), self._template(method)
+            if self.shots is not None:
+                return Measured(simulator, templates), method, reason
+            if isinstance(job.readout, Expectations):
+                return SavedExpectations(simulator, self.limits, templates), method, reason
+        return self._table(method), method, "stacks and checkpoints need state vectors"
+
+    def _table(self, method: str) -> Table:
+        return Table(self._simulator(method), self.limits, self._template(method))
+
+    def _method_for(self, num_qubits: int) -> str:
+        if self.method != "automatic":
+            return self.method
+        if self.noise is None:
+            return "statevector"
+        fits = num_qubits <= self._largest(4)
+        return "density_matrix" if fits or self.shots is None else "statevector"
+
+    def _qubits_that_fit(self, method: str, readout: Readout) -> float:
+        if method == "matrix_product_state":
+            return WIDEST_REGISTER if isinstance(readout, Probabilities) else math.inf
+        return self._largest(4 if method == "density_matrix" else 2)
+
+    def _largest(self, base: int, bytes_each: int = BYTES_PER_AMPLITUDE) -> int:
+        """Qubits whose ``base ** n`` amplitudes fit."""
+        amplitudes = max(1, self.limits.max_memory // bytes_each)
+        return (amplitudes.bit_length() - 1) // (base.bit_length() - 1)
+
+    def _check_bound_program(self, program: Program, readout: Readout) -> None:
+        if self.noise is not None:
+            raise UnsupportedError(
+                "Noise acts on gates by name, and the memory circuit is handed over as one "
+                "diagonal or at fixed angles, of which it sees none. Use "
+                'synthesis="gates" for the memory bridge, and for a job of your own '
+                "`hybridopt.bridges.memory.circuit.chain_program`."
+            )
+        method = "statevector" if self.method == "automatic" else self.method
+        if method != "statevector" and program.needs_statevector:
+            raise UnsupportedError(
+                'The memory circuit with synthesis="diagonal" is one instruction for state '
+                f'vectors, but method is "{method}". Use synthesis="gates" for the memory bridge, '
+                'or AerExecutor(method="statevector").'
+            )
+        needed = program.working_memory()
+        if needed > self.limits.max_memory:
+            raise ResourceError(
+                f"A circuit of {program.num_qubits} qubits needs about {needed / 1e9:.3g} GB, but "
+                f"`max_memory` allows {self.limits.max_memory / 1e9:.3g} GB. Raise it, or use a "
+                "smaller network."
+            )
+        self._check_width(program, readout, method)
+
+    def _simulator(self, method: str) -> Simulator:
+        if method not in self._simulators:
+            self._simulators[method] = Simulator(method, self.device, self.precision, self.shots)
+        return self._simulators[method]
+
+    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
+        """The circuit on the qubits, and in the gates, in which it is run.
+
+        Raises:
+            CircuitError: If it cannot be written in the gates of the noise.
+            UnsupportedError: If it does not go with the device, or with errors of a noise model.
+        """
+        if self.noise is None:
+            return physical_circuit(circuit)
+        flat = without_boxes(circuit)
+        refuse_stretches(flat)
+        if circuit.layout is None:
+            method = self._method_for(circuit.num_qubits)
+            return WithNoise(self.noise, method).place(flat)
+        self.noise.check_isa(flat)
+        narrow = physical_circuit(flat, native=frozenset())
+        method = self._method_for(len(narrow.used))
+        return replace(narrow, native=runnable_with_noise(method))
+
+    def _template(self, method: str) -> Templates:
+        if method not in self._templates:
+            translation = ForMethod(method) if self.noise is None else WithNoise(self.noise, method)
+            self._templates[method] = Templates(translation)
+        return self._templates[method]
+
+
+def _qubits(number: int) -> str:
+    return "1 qubit" if number == 1 else f"{number} qubits"
+
+
+def _work(job: Job, program: CircuitProgram) -> int:
+    """Gates times amplitudes."""
+    gates = len(program.steps)
+    return len(job.shared) * len(job.rows) * gates << program.num_qubits

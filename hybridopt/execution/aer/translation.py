@@ -1,0 +1,218 @@
+"""Circuits in the gates that a method of Aer, or a device with its noise, knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from typing import Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction
+from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit_aer import AerSimulator
+from qiskit_aer.noise import NoiseModel
+
+from hybridopt.circuits.measurements import NOT_GATES
+from hybridopt.circuits.native_gates import KEPT_GATES
+from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
+from hybridopt.circuits.program import CircuitProgram
+from hybridopt.execution.aer.channels import add_errors_of_measurement, with_channels
+from hybridopt.execution.aer.measurement import into_basis, save_settings
+from hybridopt.execution.noise import Noise
+from hybridopt.execution.readout import Setting
+from hybridopt.execution.transpilation import write_in_basis
+
+NOT_STANDARD = frozenset({"diagonal", "mcphase", "mcx", "pauli", "unitary"})
+# Gates whose angles Aer does not bind in a table (0.18.2), some of them without a word.
+NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz", "cu1", "cu3"})
+
+
+@dataclass(frozen=True, eq=False)
+class Translated:
+    """A circuit with parameters, ready to run.
+
+    Attributes:
+        circuit: Without instructions that save or measure.
+        settings: What can be read from one run of it.
+        places: For each qubit of the program its qubit in ``circuit``.
+        noise_model: Of the qubits of ``circuit``.
+        device_qubits: Device qubit of each qubit of ``circuit``; without noise there is none.
+        channels: Maps of errors of the noise model, shared between circuits that have the same.
+    """
+
+    circuit: QuantumCircuit
+    settings: tuple[Setting, ...]
+    places: tuple[int, ...]
+    noise_model: NoiseModel | None = None
+    device_qubits: tuple[int, ...] = ()
+    channels: dict[int, Instruction] = field(default_factory=dict)
+
+    @cached_property
+    def saving(self) -> tuple[QuantumCircuit, list[str]]:
+        """The circuit with instructions that save probabilities, and their labels."""
+        placed = [Setting(s.basis, self.places_of(s)) for s in self.settings]
+        if self.noise_model is None:
+            circuit = self.circuit.copy()
+        else:  # of one setting, in Z
+            circuit = with_channels(self.circuit, self.noise_model, self.channels)
+            add_errors_of_measurement(circuit, self.noise_model, placed[0].qubits)
+        return circuit, save_settings(circuit, placed, ())
+
+    def measuring(self, place: int) -> QuantumCircuit:
+        """The circuit with the measurements of one of its settings."""
+        setting = self.settings[place]
+        bits = range(len(setting.qubits))
+        circuit = QuantumCircuit(self.circuit.num_qubits, len(bits))
+        circuit.compose(self.circuit, inplace=True)
+        into_basis(circuit, setting)
+        circuit.measure(self.places_of(setting), bits)
+        return circuit
+
+    def places_of(self, setting: Setting) -> tuple[int, ...]:
+        """The measured qubits, as the circuit counts them."""
+        return tuple(self.places[qubit] for qubit in setting.qubits)
+
+
+@runtime_checkable
+class Translation(Protocol):
+    """A way to rewrite circuits."""
+
+    def __call__(self, program: CircuitProgram, settings: Sequence[Setting]) -> list[Translated]:
+        """Circuits that together serve all settings, in order."""
+        ...
+
+
+class ForMethod:
+    """Without noise: into the gates of a method; all settings are read from one run.
+
+    Args:
+        method: Of Aer.
+    """
+
+    def __init__(self, method: str) -> None:
+        known = AerSimulator(method=method).configuration().basis_gates
+        self._basis = KEPT_GATES.intersection(known) - NOT_STANDARD - NOT_BOUND_BY_AER
+
+    def __call__(self, program: CircuitProgram, settings: Sequence[Setting]) -> list[Translated]:
+        """One circuit, without barriers and delays, which do nothing to an exact state."""
+        circuit = program.template[0].copy()
+        circuit.data = [item for item in circuit.data if item.operation.name not in NOT_GATES]
+        done = write_in_basis(circuit, self._basis, "the method")
+        return [Translated(done, tuple(settings), tuple(range(circuit.num_qubits)))]
+
+
+class WithNoise:
+    """As a device would run it; each basis change is noisy too, so one circuit each.
+
+    A physical program runs as it is. Others are placed, once for all their settings.
+
+    Args:
+        noise: Of a device: the circuit is placed and routed as well.
+        method: Of Aer.
+    """
+
+    def __init__(self, noise: Noise, method: str) -> None:
+        self._noise = noise
+        self._method = method
+        self._known = known_with_noise(method)
+        self._placed: WeakKeyDictionary[CircuitProgram, PhysicalCircuit] = WeakKeyDictionary()
+
+    def __call__(self, program: CircuitProgram, settings: Sequence[Setting]) -> list[Translated]:
+        """One circuit for each setting."""
+        circuit, _, _ = program.template
+        if program.device_qubits is not None:
+            qubits, places = program.device_qubits, tuple(range(program.num_qubits))
+        else:
+            if program not in self._placed:
+                self._placed[program] = self.place(circuit)
+            physical = self._placed[program]
+            places = physical.virtual_qubits
+            qubits = physical.qubits_for(places)
+            circuit = physical.on(qubits)
+            places = tuple(qubits.index(qubit) for qubit in places)
+        self._noise.check_readout(
+            qubits[places[qubit]] for setting in settings for qubit in setting.qubits
+        )
+        rotated = [self._rotated(circuit, setting, places, qubits) for setting in settings]
+        model = self._noise.of(rotated, qubits)
+        channels: dict[int, Instruction] = {}
+        return [
+            Translated(one, (Setting((), setting.qubits),), places, model, qubits, channels)
+            for one, setting in zip(rotated, settings, strict=True)
+        ]
+
+    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
+        """A virtual circuit on the qubits of the noise.
+
+        Raises:
+            CircuitError: If it cannot be written in the gates of the noise.
+            UnsupportedError: If it is wider than the device, or has gates whose errors nobody
+                knows.
+        """
+        placed = self._noise.place(circuit, self._known)
+        self._noise.check_couplings(placed)
+        return physical_circuit(circuit, placed, native=runnable_with_noise(self._method))
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_placed": None}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state, _placed=WeakKeyDictionary())
+
+    def _rotated(
+        self,
+        circuit: QuantumCircuit,
+        setting: Setting,
+        places: tuple[int, ...],
+        qubits: tuple[int, ...],
+    ) -> QuantumCircuit:
+        rotated = circuit.copy()
+        for qubit, letter in setting.basis:
+            place = places[qubit]
+            for gate in self._noise.basis_change(letter, qubits[place], self._known):
+                rotated.append(gate, [place])
+        return rotated
+
+
+@cache
+def known_with_noise(method: str) -> frozenset[str]:
+    """Gates that Qiskit can write others in and a method can run, ``u3`` and the like included."""
+    return runnable_with_noise(method) - NOT_STANDARD
+
+
+@cache
+def runnable_with_noise(method: str) -> frozenset[str]:
+    """All gates that a method can run by name."""
+    of_aer = AerSimulator(method=method).configuration().basis_gates
+    standard = KEPT_GATES.union(get_standard_gate_name_mapping())
+    return standard.intersection(of_aer) | {"barrier"}
+
+
+class Templates:
+    """Circuits with parameters for programs and settings, kept as long as their program lives.
+
+    Args:
+        translation: Rewrites circuits.
+    """
+
+    def __init__(self, translation: Translation) -> None:
+        self._translation = translation
+        self._kept: WeakKeyDictionary[
+            CircuitProgram, dict[tuple[Setting, ...], list[Translated]]
+        ] = WeakKeyDictionary()
+
+    def of(self, program: CircuitProgram, settings: tuple[Setting, ...]) -> list[Translated]:
+        """The circuits that together serve all settings."""
+        known = self._kept.setdefault(program, {})
+        if settings not in known:
+            known[settings] = self._translation(program, settings)
+        return known[settings]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_translation": self._translation}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._kept = WeakKeyDictionary()

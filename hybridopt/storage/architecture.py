@@ -1,0 +1,229 @@
+"""How to make a module again: names of classes of a white list, and their arguments, as JSON."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from hybridopt._random import isolated
+from hybridopt.bridges.quantum_network import QuantumNetwork
+from hybridopt.errors import CheckpointError
+from hybridopt.nn import CircuitLayer, DressedCircuit
+from hybridopt.nn.frozen_state import is_mark
+from hybridopt.storage.circuits import KNOWN_LAYERS
+from hybridopt.storage.json_codec import NotPlainError, from_plain, to_plain
+from hybridopt.storage.tensors import tie, ties_in
+
+OWN: Mapping[str, type[nn.Module]] = {"DressedCircuit": DressedCircuit}
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+# what tensors, stored beside the recipe, say themselves; and old names of arguments
+SKIPPED = frozenset(
+    {"device", "dtype", "_weight", "_freeze", "min_value", "max_value", "size_average", "reduce"}
+    | {"executor", "gradient", "frozen", "initial"}
+)
+RECURRENT = (
+    *("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout"),
+    "bidirectional",
+)
+
+
+class NotBuiltInError(CheckpointError):
+    """A module that is not made of torch.nn and hybridopt alone; the message is the reason."""
+
+
+def recipe_of(module: nn.Module, layers: Mapping[CircuitLayer, int]) -> dict[str, Any]:
+    """A recipe of a module, tried: what it makes has the same parts.
+
+    Args:
+        module: Any module.
+        layers: Numbers of the circuit layers in it, which are stored by themselves.
+
+    Raises:
+        NotBuiltInError: If there is no recipe, with the layer that is in the way.
+    """
+    recipe = {"root": _node("", module, layers, {}), "ties": ties_in(module)}
+    stand_ins = {number: layer for layer, number in layers.items()}
+    _compare(module, made(recipe, stand_ins))
+    return recipe
+
+
+def made(recipe: dict[str, Any], layers: Mapping[int, CircuitLayer]) -> nn.Module:
+    """The module of a recipe, with tensors that hold nothing of meaning.
+
+    Raises:
+        CheckpointError: If this version of torch or hybridopt does not have one of its classes.
+    """
+    with isolated(0):
+        module = _made(recipe["root"], layers, {})
+    tie(module, recipe["ties"])
+    return module
+
+
+def _node(
+    path: str,
+    module: nn.Module,
+    layers: Mapping[CircuitLayer, int],
+    seen: dict[nn.Module, str],
+) -> dict[str, Any]:
+    if module in seen:
+        return {"same": seen[module]}
+    seen[module] = path
+    if isinstance(module, CircuitLayer):
+        if type(module) not in KNOWN_LAYERS:
+            raise NotBuiltInError(_foreign(path, module))
+        return {"path": path, "layer": layers[module]}
+    node: dict[str, Any] = {"path": path, "class": _class_name(path, module)}
+    if isinstance(module, CONTAINERS):
+        children = module._modules.items()
+        node["children"] = [
+            [name, _node(f"{path}.{name}".lstrip("."), child, layers, seen)]
+            for name, child in children
+            if child is not None
+        ]
+    else:
+        node["arguments"] = _arguments(path, module)
+    return node
+
+
+def _made(
+    node: dict[str, Any], layers: Mapping[int, CircuitLayer], seen: dict[str, nn.Module]
+) -> nn.Module:
+    if "same" in node:
+        return seen[node["same"]]
+    if "layer" in node:
+        module: nn.Module = layers[node["layer"]]
+    else:
+        arguments = {name: from_plain(v) for name, v in node.get("arguments", {}).items()}
+        module = _class(node["class"])(**arguments)
+    seen[node["path"]] = module
+    for name, child in node.get("children", ()):
+        module.add_module(name, _made(child, layers, seen))
+    return module
+
+
+def _class_name(path: str, module: nn.Module) -> str:
+    kind = type(module)
+    if getattr(nn, kind.__name__, None) is kind:
+        return f"torch.nn.{kind.__name__}"
+    if OWN.get(kind.__name__) is kind:
+        return f"hybridopt.{kind.__name__}"
+    raise NotBuiltInError(_foreign(path, module))
+
+
+def _foreign(path: str, module: nn.Module) -> str:
+    return f"{_where(path)} is a `{type(module).__name__}`, which is none of torch.nn and hybridopt"
+
+
+def _where(path: str) -> str:
+    return f"layer `{path}`" if path else "the network"
+
+
+def _class(name: str) -> type[nn.Module]:
+    package, _, kind = name.rpartition(".")
+    known = OWN.get(kind) if package == "hybridopt" else getattr(nn, kind, None)
+    if not (inspect.isclass(known) and issubclass(known, nn.Module)):
+        raise CheckpointError(
+            f"The file needs the class {name}, which the installed version does not have. Update "
+            f"{package.partition('.')[0]}."
+        )
+    return known
+
+
+def _arguments(path: str, module: nn.Module) -> dict[str, Any]:
+    """The arguments of a constructor, from the attributes of the same names."""
+    if isinstance(module, nn.RNNBase):
+        names = [
+            *RECURRENT,
+            *{nn.RNN: ["nonlinearity"], nn.LSTM: ["proj_size"]}.get(type(module), []),
+        ]
+    else:
+        given = inspect.signature(type(module)).parameters.values()
+        names = [p.name for p in given if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
+    arguments = {}
+    for name in names:
+        if name in SKIPPED:
+            continue
+        value = _argument(module, name)
+        try:
+            arguments[name] = to_plain(value)
+        except NotPlainError as error:
+            raise NotBuiltInError(
+                f"{_where(path)}, a `{type(module).__name__}`, does not tell with which `{name}` "
+                "it was made"
+            ) from error
+    return arguments
+
+
+def _argument(module: nn.Module, name: str) -> object:
+    if isinstance(module, nn.MultiheadAttention) and name in {"bias", "add_bias_kv"}:
+        return (module.in_proj_bias if name == "bias" else module.bias_k) is not None
+    value = getattr(module, name, NotImplemented)
+    if name == "bias" and (value is None or isinstance(value, torch.Tensor)):
+        return value is not None
+    return value
+
+
+def _compare(module: nn.Module, again: nn.Module) -> None:
+    """Refuse a recipe that makes something else."""
+    pairs = [dict(m.named_modules(remove_duplicate=False)) for m in (module, again)]
+    if list(pairs[0]) != list(pairs[1]):
+        raise NotBuiltInError("its layers are not those that their constructors make")
+    for name, own in pairs[0].items():
+        other = pairs[1][name]
+        if isinstance(own, CircuitLayer):  # stored by itself
+            continue
+        if type(own) is not type(other) or _parts(own) != _parts(other):
+            raise NotBuiltInError(
+                f"{_where(name)}, a `{type(own).__name__}`, was changed after it was made"
+            )
+
+
+def _parts(module: nn.Module) -> dict[str, object]:
+    """All that a constructor gives a module, but for values of tensors, mode and marks."""
+    parts: dict[str, object] = {}
+    for name, value in vars(module).items():
+        if name in {"_modules", "training"} or is_mark(name, value):
+            continue
+        if name in {"_parameters", "_buffers"}:
+            parts[name] = [(key, None if t is None else t.shape) for key, t in value.items()]
+        elif isinstance(value, dict):  # hooks
+            parts[name] = len(value)
+        else:
+            plain = isinstance(value, bool | int | float | str | tuple | list | set | None)
+            parts[name] = value if plain and name != "_flat_weights" else type(value)
+    return parts
+
+
+def describe(network: nn.Module, *, dtypes: bool = True) -> dict[str, str]:
+    """Classes of all modules, and name, shape and dtype of all tensors: tells networks apart.
+
+    Args:
+        network: Any module.
+        dtypes: Whether networks that differ in precision alone are told apart.
+    """
+    described = {
+        name: f"{str(tensor.dtype).removeprefix('torch.') if dtypes else ''}{tuple(tensor.shape)}"
+        for name, tensor in network.state_dict().items()
+        if isinstance(tensor, torch.Tensor)
+    }
+    for name, module in network.named_modules():
+        text = type(module).__qualname__
+        if isinstance(module, QuantumNetwork):
+            text += f" (form={getattr(module, 'form', None)}, fold={module.fold_every_epoch})"
+        described[f"module {name}".rstrip()] = text
+    return described
+
+
+def difference(saved: dict[str, str], wanted: dict[str, str]) -> str:
+    """The first thing in which two descriptions differ, in words."""
+    for name in sorted({*saved, *wanted}):
+        if saved.get(name) != wanted.get(name):
+            return (
+                f"`{name}` is {saved.get(name, 'missing')} there and "
+                f"{wanted.get(name, 'missing')} here"
+            )
+    return "its entries have another order"

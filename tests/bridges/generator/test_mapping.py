@@ -1,0 +1,81 @@
+"""The mapping against its formula, weight by weight."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from hybridopt.bridges.generator.mapping import LEAST_DEVIATION, WeightMapping
+
+
+def make(width: int, zero: bool = False, start: Tensor | None = None, seed: int = 2):
+    if start is None:
+        start = torch.tensor([0.3, 0.05, 0.1, 0.25, 0.02, 0.08, 0.15, 0.05], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    return WeightMapping(6, start, width=width, zero=zero, generator=generator)
+
+
+def inputs(k: int, probabilities: Tensor, deviation: float) -> list[float]:
+    """The three bits of k and the standardised probability."""
+    bits = [1.0 if k >> j & 1 else -1.0 for j in range(3)]
+    return [*bits, (8 * float(probabilities[k]) - 1) / deviation]
+
+
+@pytest.mark.parametrize("width", [0, 5])
+def test_outputs_are_the_formula_weight_by_weight(width):
+    mapping = make(width)
+    start = torch.tensor([0.3, 0.05, 0.1, 0.25, 0.02, 0.08, 0.15, 0.05], dtype=torch.float64)
+    deviation = math.sqrt(sum((8 * p - 1) ** 2 for p in start.tolist()) / 8)
+    now = start.flip(0)
+    outputs = mapping(now)
+    assert outputs.shape == (6,)
+    for k in range(6):
+        features = inputs(k, now, deviation)
+        if width:
+            hidden = mapping.hidden
+            features = [
+                math.tanh(sum(w * x for w, x in zip(row, features, strict=True)) + bias)
+                for row, bias in zip(hidden.weight.tolist(), hidden.bias.tolist(), strict=True)
+            ]
+        (row,), (bias,) = mapping.last.weight.tolist(), mapping.last.bias.tolist()
+        expected = sum(w * x for w, x in zip(row, features, strict=True)) + bias
+        assert outputs[k].item() == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize("width", [0, 5])
+def test_last_layer_of_zeros_moves_nothing_not_even_a_sign(width):
+    outputs = make(width, zero=True)(torch.full((8,), 1 / 8, dtype=torch.float64))
+    assert torch.equal(outputs, torch.zeros(6, dtype=torch.float64))
+    assert torch.signbit(outputs).all()
+
+
+def test_start_is_drawn_by_its_own_generator():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first, again, other = make(5), make(5), make(5, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first.hidden.weight, again.hidden.weight)
+    assert not torch.equal(first.hidden.weight, other.hidden.weight)
+    assert first.hidden.weight.abs().max() <= 4**-0.5
+    assert first.last.weight.abs().max() <= 5**-0.5
+
+
+def test_equal_probabilities_at_the_start_are_not_blown_up():
+    mapping = make(0, start=torch.full((8,), 1 / 8, dtype=torch.float64))
+    assert mapping.deviation.item() == LEAST_DEVIATION
+
+
+def test_everything_stays_double():
+    mapping = make(5)
+    mapping(torch.full((8,), 1 / 8, dtype=torch.float64)).sum().backward()
+    state = copy.deepcopy(mapping.state_dict())
+    for cast in (mapping.half, mapping.bfloat16, mapping.float):
+        cast()
+    tensors = [*mapping.parameters(), *mapping.buffers()]
+    assert {t.dtype for t in tensors} == {torch.float64}
+    assert {p.grad.dtype for p in mapping.parameters()} == {torch.float64}
+    assert all(torch.equal(state[name], t) for name, t in mapping.state_dict().items())

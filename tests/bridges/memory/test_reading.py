@@ -1,0 +1,73 @@
+"""When the memory circuit is read: once per change of the angles in eval mode, else afresh."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+import hybridopt as ho
+from tests.bridges.memories import closed_form_loss, quantum_mlp
+from tests.bridges.networks import RECIPES
+
+
+@pytest.mark.parametrize("shots", [None, 50])
+def test_evaluation_reads_once_per_change_of_the_angles(shots, aer_calls):
+    case = RECIPES["mlp-double"]()
+    quantum = quantum_mlp(executor=ho.AerExecutor(shots=shots, seed=1)).eval()
+    first = case.outputs(quantum)
+    assert torch.equal(case.outputs(quantum), first)
+    assert aer_calls == [1]
+    quantum.angles.data[3] += 0.1
+    case.outputs(quantum)
+    assert aer_calls == [1, 1]
+    with torch.no_grad():
+        quantum.angles.mul_(0.5)
+    case.outputs(quantum)
+    case.outputs(quantum)
+    assert aer_calls == [1, 1, 1]
+    quantum.load_state_dict(quantum_mlp().state_dict())
+    case.outputs(quantum)
+    assert aer_calls == [1, 1, 1, 1]
+
+
+def test_a_copy_reads_for_itself(aer_calls):
+    case, quantum = RECIPES["mlp-double"](), quantum_mlp().eval()
+    expected = case.outputs(quantum)
+    for copied in (copy.deepcopy(quantum), pickle.loads(pickle.dumps(quantum))):
+        torch.testing.assert_close(case.outputs(copied), expected, rtol=0, atol=1e-12)
+    assert aer_calls == [1, 1, 1]
+
+
+def test_evaluation_reads_with_the_executor_of_now(aer_calls):
+    case, quantum = RECIPES["mlp-double"](), quantum_mlp(executor=ho.AerExecutor(shots=9, seed=1))
+    sampled = case.outputs(quantum.eval())
+    quantum.executor = ho.AerExecutor()
+    assert not torch.equal(case.outputs(quantum), sampled)
+    assert aer_calls == [1, 1]
+
+
+def test_training_reads_afresh_each_time(aer_calls):
+    case, quantum = RECIPES["mlp-double"](), quantum_mlp(executor=ho.AerExecutor(shots=50, seed=1))
+    first, second = case.outputs(quantum), case.outputs(quantum)
+    assert not torch.equal(first, second)
+    assert aer_calls == [1, 1]
+    quantum.eval()
+    read = case.outputs(quantum)
+    quantum.train()
+    case.outputs(quantum)
+    quantum.eval()
+    assert not torch.equal(case.outputs(quantum), read)
+    assert sum(aer_calls) == 5
+
+
+def test_evaluation_mode_has_gradients_too(aer_calls):
+    case, quantum = RECIPES["mlp-double"](), quantum_mlp().eval()
+    case.outputs(quantum)
+    case.loss(quantum).backward()
+    assert aer_calls == [1, 1]
+    angles = quantum.angles.detach().clone().requires_grad_()
+    closed_form_loss(case, quantum, angles).backward()
+    torch.testing.assert_close(quantum.angles.grad, angles.grad, rtol=0, atol=1e-10)

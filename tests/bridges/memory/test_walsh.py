@@ -1,0 +1,94 @@
+"""The transform against scipy's matrix, the Gray code against its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.linalg import hadamard
+
+from hybridopt.bridges.memory.walsh import gray_code, walsh_columns, walsh_hadamard
+from hybridopt.errors import ArgumentError
+
+EPS = np.finfo(np.float64).eps
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 32, 256])
+def test_transform_is_the_hadamard_matrix(size):
+    values = np.random.default_rng(size).normal(size=size)
+    rounding = 2 * size * EPS * np.abs(values).sum()
+    np.testing.assert_allclose(
+        walsh_hadamard(values), hadamard(size) @ values, rtol=0, atol=rounding
+    )
+
+
+def test_entries_are_signs_of_common_bits():
+    for k in range(8):
+        unit = np.zeros(8)
+        unit[k] = 1.0
+        signs = [(-1.0) ** (k & row).bit_count() for row in range(8)]
+        np.testing.assert_array_equal(walsh_hadamard(unit), signs)
+
+
+def test_twice_the_transform_is_a_multiple_of_the_identity():
+    values = np.random.default_rng(1).normal(size=64)
+    twice = walsh_hadamard(walsh_hadamard(values))
+    np.testing.assert_allclose(twice / 64, values, rtol=0, atol=64 * EPS * np.abs(values).sum())
+
+
+def test_transform_leaves_its_input_alone():
+    values = np.arange(8.0)
+    walsh_hadamard(values)
+    np.testing.assert_array_equal(values, np.arange(8.0))
+
+
+@pytest.mark.parametrize("size", [0, 3, 6, 12])
+def test_other_sizes_are_refused(size):
+    with pytest.raises(ArgumentError, match=rf"needs a power of two of values, but got {size}\."):
+        walsh_hadamard(np.zeros(size))
+
+
+def test_gray_code_of_three_bits():
+    assert [gray_code(i) for i in range(8)] == [0, 1, 3, 2, 6, 7, 5, 4]
+
+
+@pytest.mark.parametrize("num_bits", [1, 2, 3, 6])
+def test_gray_code_visits_every_number_in_steps_of_one_bit(num_bits):
+    size = 1 << num_bits
+    codes = [gray_code(i) for i in range(size)]
+    assert sorted(codes) == list(range(size))
+    for index, code in enumerate(codes):
+        assert (code ^ codes[(index + 1) % size]).bit_count() == 1
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 3, 5, 8, 13, 21, 32, 33, 47])
+def test_columns_are_independent_on_the_rows_of_the_weights(num_rows):
+    size = max(2, 1 << (num_rows - 1).bit_length())
+    for number in range(1, size + 1):
+        columns = walsh_columns(number, num_rows)
+        assert np.unique(columns).size == number
+        np.testing.assert_array_equal(columns, np.sort(columns))
+        rank = np.linalg.matrix_rank(hadamard(size)[:num_rows, columns])
+        assert rank == min(number, num_rows)
+
+
+@pytest.mark.parametrize("number", [1, 2, 100, 1023, 1024])
+def test_the_column_that_moves_all_alike_is_left_out_where_it_can_be(number):
+    assert 0 not in walsh_columns(number, 1510)
+
+
+def test_columns_tie_no_weights():
+    """The first 64 columns would move weights 64 apart, a neuron's after a neuron's, alike."""
+    rows = hadamard(2048)[:1510]
+    assert len(np.unique(rows[:, :64], axis=0)) == 64
+    assert len(np.unique(rows[:, walsh_columns(64, 1510)], axis=0)) == 1510
+
+
+def test_columns_are_these_for_good():
+    """Stored angles belong to their columns."""
+    np.testing.assert_array_equal(walsh_columns(6, 30), [4, 6, 13, 17, 24, 25])
+
+
+@pytest.mark.parametrize("number", [0, -1, 33])
+def test_other_numbers_of_columns_are_refused(number):
+    with pytest.raises(ArgumentError, match=rf"1 to 32 can be taken, not {number}\."):
+        walsh_columns(number, 20)

@@ -1,0 +1,98 @@
+"""The law of a mesh without a circuit."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hybridopt import AerExecutor
+from hybridopt.bridges.mesh.circuit import mesh_program
+from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, ClosedFormReader, sampled_amplitudes
+from hybridopt.bridges.mesh.decomposition import Mesh
+from hybridopt.bridges.mesh.readout import MeshReader
+from hybridopt.errors import ResourceError, UnsupportedError
+from hybridopt.execution import Cost, Job, Probabilities
+from hybridopt.gradients import ParameterShift
+from tests.execution.jobs import job_of
+
+
+def random_angles(mesh: Mesh) -> torch.Tensor:
+    angles = np.random.default_rng(4).uniform(-1, 1, (1, mesh.num_angles))
+    return torch.from_numpy(angles)
+
+
+@pytest.mark.parametrize("feed", ["data", "basis", "reference"])
+def test_it_says_what_aer_says(feed):
+    mesh = Mesh(2, 3)
+    program, rng = mesh_program(mesh, feed), np.random.default_rng(0)
+    rows, shared = rng.normal(size=(4, program.num_row_angles)), rng.normal(size=(2, 6))
+    if feed == "basis":
+        rows = np.pi / 2 * np.eye(3)
+    readout = MeshReader(mesh, AerExecutor(), ParameterShift()).readout(feed)
+    job = Job(program, readout, rows, shared)
+    np.testing.assert_allclose(ClosedFormMesh().run(job), AerExecutor().run(job), atol=1e-13)
+
+
+def test_samples_have_the_joint_law_of_the_outcomes():
+    """Means and covariances are those of independent outcomes: the triple product tells."""
+    y = np.array([0.58, -0.57, 0.57])
+    repeats, generator = 12_000, np.random.default_rng(1)
+    drawn = [tuple(sampled_amplitudes(y, 1, generator)) for _ in range(repeats)]
+    for s in itertools.product((1, -1), repeat=3):
+        pairs = sum(s[i] * s[j] * y[i] * y[j] for i, j in itertools.combinations(range(3), 2))
+        p = (1 + np.dot(s, y) + pairs) / 8
+        margin = 5 * math.sqrt(p * (1 - p) / repeats)  # independent ones would be 0.0236 off
+        assert margin < 0.0236
+        assert drawn.count(s) / repeats == pytest.approx(p, abs=margin)
+
+
+def test_shots_that_are_drawn_together_scatter_as_single_ones():
+    y, shots, repeats = np.array([0.5, -0.3, 0.6]), 3, 8_000
+    generator = np.random.default_rng(1)
+    drawn = np.array([sampled_amplitudes(y, shots, generator) for _ in range(repeats)])
+    margin = 5 / math.sqrt(repeats * shots)
+    np.testing.assert_allclose(drawn.mean(0), y, rtol=0, atol=margin)
+    expected = np.diag(1 - y**2)  # outcomes of two modes have the mean y_i y_j
+    np.testing.assert_allclose(shots * np.cov(drawn.T), expected, rtol=0, atol=0.08)
+
+
+@pytest.mark.parametrize("feed", ["data", "reference"])
+def test_estimates_scatter_around_the_exact_numbers(feed):
+    mesh, shots = Mesh(2, 3), 4000
+    x = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
+    angles = random_angles(mesh)[0]
+    exact = ClosedFormReader(mesh, ClosedFormMesh(), ParameterShift()).outputs(x, angles, feed)
+    sampler = ClosedFormMesh(shots, seed=3)
+    sampled = ClosedFormReader(mesh, sampler, ParameterShift()).outputs(x, angles, feed)
+    error = (sampled - exact).abs().max().item() / x.norm().item()
+    assert 0 < error < 5 * math.sqrt(2 / shots)
+    assert sampler.usage == Cost()
+
+
+def test_the_stream_goes_on_and_is_shared_by_copies():
+    mesh = Mesh(2, 2)
+    sampler = ClosedFormMesh(100, seed=3)
+    reader = ClosedFormReader(mesh, sampler, ParameterShift())
+    state = sampler.state_dict()
+    first, second = (reader.matrices(random_angles(mesh)) for _ in range(2))
+    assert not torch.equal(first, second)
+    assert copy.deepcopy(sampler) is sampler
+    sampler.load_state_dict(state)
+    assert torch.equal(reader.matrices(random_angles(mesh)), first)
+    assert "without a run" in sampler.explain(Job(mesh_program(mesh, 0), Probabilities(), *TABLES))
+
+
+TABLES = np.zeros((1, 0)), np.zeros((1, 4))
+
+
+def test_other_circuits_and_endless_distributions_are_refused():
+    with pytest.raises(UnsupportedError, match="no other circuit"):
+        ClosedFormMesh().check(job_of("pauli_rotations").program, Probabilities())
+    wide = mesh_program(Mesh(9, 9), "reference")
+    with pytest.raises(ResourceError, match="27 qubits are too many; at most 24 fit"):
+        ClosedFormMesh().check(wide, Probabilities())

@@ -1,0 +1,227 @@
+"""Networks with meshes in them: what they cost, what they show, and how they train."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit_aer.noise import NoiseModel, depolarizing_error
+from torch import nn
+
+import hybridopt as ho
+from hybridopt.bridges import Mesh, Twin
+from hybridopt.errors import (
+    ArgumentTypeError,
+    ConversionError,
+    UnknownNameError,
+    UnsupportedError,
+)
+from hybridopt.execution import Cost
+from tests.bridges.networks import RECIPES
+
+READOUTS = ["auto", "process", "data", "reference"]
+every_readout = pytest.mark.parametrize("readout", READOUTS)
+
+
+def network() -> nn.Module:
+    """A small convolution with groups, and a head, on images of 2 by 3 by 3."""
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        layers = [nn.Conv2d(2, 2, 2, groups=2), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten()]
+        return nn.Sequential(*layers, nn.Linear(2, 2)).double()
+
+
+def images(count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return torch.randn(count, 2, 3, 3, generator=generator, dtype=torch.float64)
+
+
+@every_readout
+@pytest.mark.parametrize("rule", ["parameter-shift", "adjoint", "spsa"])
+def test_a_step_costs_what_is_foretold(readout, rule):
+    if readout == "reference" and rule == "parameter-shift":
+        pytest.skip("the shifts of wide circuits are slow; their count is tested for one layer")
+    quantum = ho.to_quantum(network(), "mesh", readout=readout, gradient=rule)
+    quantum(images(1)).sum().backward()
+    for batch in (2, 3):
+        foretold, before = quantum.step_cost(batch), quantum.executor.usage
+        quantum(images(batch)).sum().backward()
+        spent = quantum.executor.usage - before
+        assert (spent.settings, spent.shots) == (foretold.settings, foretold.shots)
+        assert quantum.step_cost().settings == spent.settings
+
+
+def test_process_readout_costs_the_formula():
+    executor = ho.AerExecutor(shots=10, seed=0)
+    quantum = ho.to_quantum(nn.Linear(2, 2), "mesh", readout="process", executor=executor)
+    assert quantum.step_cost(64) == Cost(39, 390, 0)  # (2 P + 1) n, P = 6, n = 3
+    quantum(torch.ones(64, 2)).sum().backward()
+    assert executor.usage.settings == 39
+
+
+@every_readout
+def test_the_twin_is_the_same_in_torch(readout, aer_calls):
+    bridge, executor = Mesh(readout=readout), ho.AerExecutor()
+    twin = ho.to_quantum(network(), Twin(of=bridge), executor=executor)
+    quantum = ho.to_quantum(network(), bridge, gradient="adjoint")
+    x = images(2).requires_grad_()
+    found = twin(x)
+    found_by = torch.autograd.grad(found.square().sum(), [x, *twin.parameters()])
+    assert aer_calls == []
+    expected = quantum(x)
+    expected_by = torch.autograd.grad(expected.square().sum(), [x, *quantum.parameters()])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(found_by, expected_by, rtol=0, atol=1e-10)
+    assert (twin.num_qubits, twin.num_angles, twin.circuit()) == (0, 0, None)
+    assert (twin.circuits(), twin.step_cost(9), executor.usage) == ({}, Cost(), Cost())
+    assert twin.executor.usage == Cost()
+
+
+def test_with_shots_quantum_network_and_twin_scatter_alike():
+    bridge, repeats = Mesh(readout="data"), 400
+    x = torch.tensor([[1.0, -0.5]]).double().expand(repeats, 2)
+    plain = nn.Linear(2, 2).double()
+    spreads = []
+    for kind in (bridge, Twin(of=bridge)):
+        quantum = ho.to_quantum(plain, kind, executor=ho.AerExecutor(shots=50, seed=4))
+        with torch.no_grad():
+            errors = quantum(x) - plain(x)
+        spreads.append(errors.std(0))
+        assert errors.mean(0).abs().max() < 5 * errors.std() / math.sqrt(repeats)
+    # a standard deviation of n normal numbers is known to 1/sqrt(2 n) of itself
+    torch.testing.assert_close(*spreads, rtol=5 * math.sqrt(2 / (2 * repeats)), atol=0)
+
+
+def test_the_twin_knows_no_noise():
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(0.01, 2), ["cz"])
+    with pytest.raises(UnsupportedError, match="no formula for noise"):
+        Mesh().twin(network(), executor=ho.AerExecutor(noise_model=model))
+
+
+def test_weights_can_be_read_by_the_circuits():
+    executor = ho.AerExecutor()
+    quantum = ho.to_quantum(network(), "mesh", executor=executor)
+    exact = ho.to_classical(quantum).state_dict()
+    assert executor.usage == Cost()
+    read = ho.to_classical(quantum, readout="circuit").state_dict()
+    assert executor.usage.settings == 2 * 5 + 3
+    torch.testing.assert_close(read, exact, rtol=0, atol=1e-13)
+    noisy = ho.to_quantum(network(), "mesh", executor=ho.AerExecutor(shots=400, seed=1))
+    read = ho.to_classical(noisy, readout="circuit").state_dict()
+    errors = [(read[name] - exact[name]).abs().max().item() for name in exact]
+    assert 0 < max(errors) < 5 * 4 / math.sqrt(400)  # alpha is below 4
+
+
+def test_circuits_compute_what_the_layers_do():
+    quantum = ho.to_quantum(network(), "mesh")
+    assert list(quantum.circuits()) == ["0[0]", "0[1]", "4"]
+    assert quantum.circuit().num_qubits == quantum.num_qubits == 6
+    assert quantum.num_angles == 2 * 5 + 6
+    for circuit in quantum.circuits().values():
+        assert circuit.data[0].operation.name == "h"
+        assert set(circuit.count_ops()) == {"h", "cz", "ry"}
+    x = np.array([0.5, -1.0, 1.0])  # the last brings the bias
+    state = Statevector(quantum.circuit("4", x))
+    paulis = [SparsePauliOp.from_sparse_list([("X", [k], 1.0)], state.num_qubits) for k in (0, 1)]
+    found = [state.expectation_value(pauli).real for pauli in paulis]
+    scale = quantum.layers["4"].alphas.item() * np.linalg.norm(x)
+    expected = network()[4](torch.from_numpy(x[:2])).detach().numpy()
+    np.testing.assert_allclose(scale * np.array(found), expected, rtol=0, atol=1e-13)
+    assert ho.to_quantum(network(), "mesh", readout="reference").circuit().num_qubits == 7
+
+
+def test_circuits_are_asked_for_by_name_and_shape():
+    quantum = ho.to_quantum(network(), "mesh")
+    with pytest.raises(UnknownNameError, match="Unknown mesh '1'"):
+        quantum.circuit("1")
+    with pytest.raises(ConversionError, match=r"layer `4` must have shape \(3,\), but"):
+        quantum.circuit("4", np.ones(2))
+
+
+def test_networks_explain_the_choice_of_every_layer(aer_calls):
+    quantum = ho.to_quantum(network(), "mesh")
+    first, head = quantum.explain(images(2)).splitlines()
+    assert first.startswith("0: readout process: the 5 columns")
+    assert "forward and backward" in first
+    assert head.startswith("4: readout data")
+    assert "data takes 29 settings" in head  # 2 (2 P + 1) and n for what comes before
+    assert quantum.explain() == "\n".join((first, head))
+    assert "mesh bridge of Sequential" in quantum.summary()
+    with pytest.raises(ArgumentTypeError, match="`batch` must be a tensor of inputs"):
+        quantum.explain(3)
+    assert aer_calls == []
+
+
+def test_training_resumes_where_it_stopped(tmp_path):
+    data = (torch.randn(8, 2, 3, 3).double(), torch.tensor([0, 1] * 4))
+    options = {"optimizer": "adam", "lr": 0.05, "batch_size": 4, "seed": 1}
+    plain, results = network(), []
+    for epochs in ((3,), (1, 3)):
+        quantum = ho.to_quantum(
+            plain, "mesh", executor=ho.AerExecutor(shots=50, seed=2), readout="process",
+            keep_classical=["0"],
+        )  # fmt: skip
+        path = tmp_path / f"{len(epochs)}.pt"
+        for until in epochs:
+            ho.fit(quantum, data, epochs=until, checkpoint=path, **options)
+        results.append(ho.to_classical(quantum).state_dict())
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+
+
+def test_newton_solves_linear_regression_in_few_steps():
+    x = torch.linspace(-1, 1, 9).double()[:, None]
+    torch.manual_seed(0)
+    quantum = ho.to_quantum(nn.Linear(1, 1).double(), "mesh", readout="process")
+    history = ho.fit(quantum, (x, 0.3 * x + 0.1), optimizer="newton", epochs=8, seed=0)
+    assert history.train_loss[-1] < 1e-8
+
+
+def test_files_keep_networks_with_meshes(tmp_path):
+    quantum = ho.to_quantum(network(), "mesh", gradient="adjoint", readout="process")
+    quantum(images(1)).sum().backward()
+    again = ho.load(ho.save(quantum, tmp_path / "mesh.ho"))
+    assert torch.equal(again(images(2)), quantum(images(2)))
+
+
+@pytest.mark.slow
+def test_a_convolution_learns_digits_and_comes_back():
+    data = ho.load_dataset("digits", seed=0)
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(1, 2, 3, stride=2, padding=1)
+    layers = [nn.Unflatten(1, (1, 8, 8)), convolution, nn.ReLU(), nn.Flatten(), nn.Linear(32, 10)]
+    plain = nn.Sequential(*layers)
+    quantum = ho.to_quantum(plain, "mesh", keep_classical=["4"], gradient="adjoint")
+    torch.testing.assert_close(
+        ho.to_classical(quantum).state_dict(), plain.state_dict(), rtol=0, atol=1e-7
+    )
+    history = ho.fit(quantum, data, optimizer="adam", lr=0.02, epochs=2, batch_size=64, seed=0)
+    assert history.metric[-1] > 0.85
+    trained = ho.to_classical(quantum)
+    torch.testing.assert_close(trained(data.test.x), quantum(data.test.x), rtol=0, atol=1e-4)
+    assert not torch.equal(trained[1].weight, convolution.weight)
+
+
+@pytest.mark.slow
+def test_a_linear_classifier_learns_iris_in_forty_steps():
+    scores = []
+    for seed in range(5):
+        torch.manual_seed(seed)
+        data = ho.load_dataset("iris", seed=seed)
+        quantum = ho.to_quantum(nn.Linear(4, 3), "mesh", gradient="adjoint")
+        history = ho.fit(
+            quantum, data, optimizer="adam", lr=0.1, epochs=40, batch_size=None, seed=seed
+        )
+        scores.append(history.metric[-1])
+    assert np.mean(scores) >= 0.93
+
+
+def test_explaining_leaves_a_network_with_one_layer_at_two_places_as_it_is():
+    case = RECIPES["twice"]()
+    quantum = ho.to_quantum(case.network, "mesh", gradient="adjoint")
+    assert "readout process" in quantum.explain(case.x)
+    assert not any(tensor.is_meta for tensor in (*quantum.parameters(), *quantum.buffers()))
+    torch.testing.assert_close(quantum(case.x), case.network(case.x), rtol=0, atol=case.precision)

@@ -1,0 +1,50 @@
+"""Which readout takes fewer settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from hybridopt import AerExecutor
+from hybridopt.bridges.mesh.decomposition import Mesh
+from hybridopt.bridges.mesh.readout import MeshReader
+from hybridopt.bridges.mesh.readout_selection import Pass, choose, reason, settings
+from hybridopt.gradients import Spsa, create
+
+SHIFT = MeshReader(Mesh(2, 3), AerExecutor(), create("parameter-shift"))
+
+
+@pytest.mark.parametrize(
+    ("task", "process", "data"),
+    [
+        (Pass(5), 39, 65),
+        (Pass(2), 39, 26),
+        (Pass(2, input_grad=True), 39, 29),
+        (Pass(2, trains=False), 3, 2),
+        (Pass(2, trains=False, known=True), 0, 2),
+        (Pass(2, groups=3), 117, 78),
+        (Pass(0), 39, 0),
+    ],
+)
+def test_costs_and_choice(task, process, data):
+    assert settings(SHIFT, "process", task) == process
+    assert settings(SHIFT, "data", task) == data
+    assert choose(SHIFT, "auto", task) == ("data" if data < process else "process")
+    assert choose(SHIFT, "reference", task) == "reference"
+
+
+def test_rules_cost_what_they_cost():
+    task = Pass(2)
+    adjoint, spsa = (
+        MeshReader(Mesh(2, 3), AerExecutor(), rule) for rule in (create("adjoint"), Spsa())
+    )
+    assert settings(adjoint, "process", task) == 3
+    assert settings(spsa, "data", task) == 6
+    assert settings(SHIFT, "reference", task) == 2 * (1 + 4 * 6)
+
+
+def test_reasons_are_told():
+    told = reason(SHIFT, "auto", Pass(5))
+    assert told.startswith("readout process: the 3 columns of the matrix are read")
+    assert "fewer settings; process takes 39 settings forward and backward, data takes 65" in told
+    assert "asked for" in reason(SHIFT, "data", Pass(5))
+    assert "read before" in reason(SHIFT, "process", Pass(5, trains=False, known=True))

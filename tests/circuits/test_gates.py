@@ -1,0 +1,136 @@
+"""Every family is what Qiskit's gate does, diagonal in its frame, with the shifts of its gaps."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit.library import (
+    CPhaseGate,
+    CRXGate,
+    CRYGate,
+    CRZGate,
+    MCPhaseGate,
+    PhaseGate,
+    RXGate,
+    RXXGate,
+    RYGate,
+    RYYGate,
+    RZGate,
+    RZXGate,
+    RZZGate,
+    U1Gate,
+    UGate,
+    XXMinusYYGate,
+    XXPlusYYGate,
+)
+from qiskit.quantum_info import Operator
+
+from hybridopt.circuits.gates import ControlledRotation, Family, family_of
+
+ANGLE = 0.83
+MAKE = {
+    "rx": RXGate,
+    "ry": RYGate,
+    "rz": RZGate,
+    "p": PhaseGate,
+    "u1": U1Gate,
+    "rxx": RXXGate,
+    "ryy": RYYGate,
+    "rzz": RZZGate,
+    "rzx": RZXGate,
+    "cp": CPhaseGate,
+    "mcp": lambda angle: MCPhaseGate(angle, 3),
+    "crx": CRXGate,
+    "cry": CRYGate,
+    "crz": CRZGate,
+    "ccrx": lambda angle: RXGate(angle).control(2, annotated=False),
+    "cccry": lambda angle: RYGate(angle).control(3, annotated=False),
+    "xx_plus_yy": XXPlusYYGate,
+    "xx_minus_yy": XXMinusYYGate,
+}
+TWO_TERM = {"rx", "ry", "rz", "p", "u1", "rxx", "ryy", "rzz", "rzx", "cp", "mcp"}
+
+
+def family(name: str) -> Family:
+    found = family_of(MAKE[name](ANGLE))
+    assert found is not None
+    return found
+
+
+def matrix(num_qubits: int, gates) -> np.ndarray:
+    circuit = QuantumCircuit(num_qubits)
+    for gate, qubits in gates:
+        circuit.append(gate, qubits)
+    return Operator(circuit).data
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_gates_are_qiskits_gate(name):
+    one, expected = family(name), Operator(MAKE[name](ANGLE)).data
+    actual = matrix(one.num_qubits, one.gates(ANGLE))
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_a_rotation_is_phases_between_changes_of_frame(name):
+    one = family(name)
+    phases = np.diag(np.exp(-1j * ANGLE * one.eigenvalues))
+    into, out = (matrix(one.num_qubits, gates) for gates in (one.into_frame, one.out_of_frame))
+    expected = Operator(MAKE[name](ANGLE)).data
+    np.testing.assert_allclose(out @ phases @ into, expected, rtol=0, atol=1e-12)
+    in_frame = matrix(one.num_qubits, [one.phases(ANGLE)])
+    np.testing.assert_allclose(in_frame, phases, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_shifts_differentiate_any_expectation_value(name):
+    one, generator = family(name), np.random.default_rng(3)
+    size = 1 << one.num_qubits
+    state = generator.normal(size=size) + 1j * generator.normal(size=size)
+    state /= np.linalg.norm(state)
+    observable = generator.normal(size=(size, size)) + 1j * generator.normal(size=(size, size))
+    observable += observable.conj().T
+
+    def value(angle: float) -> float:
+        moved = Operator(MAKE[name](angle)).data @ state
+        return float(np.real(moved.conj() @ observable @ moved))
+
+    by_shifts = sum(factor * value(ANGLE + shift) for factor, shift in one.shifts)
+    step = 1e-5
+    by_difference = (value(ANGLE + step) - value(ANGLE - step)) / (2 * step)
+    assert by_shifts == pytest.approx(by_difference, abs=1e-7)
+    assert len(one.shifts) == (2 if name in TWO_TERM else 4)
+
+
+def test_four_terms_have_the_published_factors():
+    (plus, first), _, (minus, third), _ = family("crx").shifts
+    assert (first, third) == (math.pi / 2, 3 * math.pi / 2)
+    assert plus == pytest.approx((math.sqrt(2) + 1) / (4 * math.sqrt(2)))
+    assert minus == pytest.approx(-(math.sqrt(2) - 1) / (4 * math.sqrt(2)))
+
+
+@pytest.mark.parametrize("name", ["cp", "mcp", "crx", "ccrx", "xx_plus_yy", "xx_minus_yy"])
+def test_hardware_takes_them_apart(name):
+    assert family_of(MAKE[name](ANGLE), whole=False) is None
+
+
+@pytest.mark.parametrize("name", ["rx", "rzz", "p"])
+def test_hardware_has_them_whole(name):
+    assert family_of(MAKE[name](ANGLE), whole=False) is family(name)
+
+
+def test_other_gates_have_no_family():
+    assert family_of(UGate(0.1, 0.2, 0.3)) is None
+
+
+@pytest.mark.parametrize(("base", "controls"), [("p", 1), ("rx", 2), ("ry", 1), ("rz", 3)])
+def test_controlled_rotation_is_its_definition_and_turns_back(base, controls):
+    gate = ControlledRotation(base, controls, ANGLE)
+    plain = {"p": PhaseGate, "rx": RXGate, "ry": RYGate, "rz": RZGate}[base](ANGLE)
+    expected = Operator(plain.control(controls, annotated=False)).data
+    np.testing.assert_allclose(Operator(gate).data, expected, rtol=0, atol=1e-12)
+    both = Operator(gate.inverse()).data @ expected
+    np.testing.assert_allclose(both, np.eye(len(expected)), rtol=0, atol=1e-12)

@@ -1,0 +1,114 @@
+"""What is told of a circuit file, and the command that tells it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import hybridopt as ho
+from hybridopt.circuits import circuit_names
+from hybridopt.cli import app, main
+from hybridopt.cli.circuit_summary import gallery_dicts, summarize
+
+OWN = """// My circuit, with a product.
+// observable: 0.5 * ZII + XXI
+// observable: IIY
+OPENQASM 3.0;
+include "stdgates.inc";
+input float x0; input float w0; input float w1;
+qubit[3] q;
+ry(x0*w1) q[0]; cry(w0) q[0], q[1]; rx(2*w1) q[2];
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "mine.qasm"
+    path.write_text(OWN, "utf-8")
+    return path
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, ["circuits", *map(str, arguments)], env={"COLUMNS": "120"})
+
+
+def test_summary(own):
+    summary = summarize(own)
+    assert (summary.name, summary.what, summary.origin) == (
+        "mine",
+        "My circuit, with a product.",
+        "",
+    )
+    assert (summary.inputs, summary.weights) == (("x0",), ("w0", "w1"))
+    assert summary.observables == ("0.5 * ZII + XXI", "IIY")
+    assert (summary.row_angles, summary.shared_angles) == (1, 2)
+    assert "Ry(w1*x0)" in summary.drawing or "Ry(x0*w1)" in summary.drawing
+
+
+@pytest.mark.parametrize("name", ["data_reuploading", "controlled_rotations", "born_machine"])
+def test_settings_are_those_that_reach_aer(name):
+    summary = summarize(name)
+    executor = ho.AerExecutor()
+    layer = ho.CircuitLayer(*ho.load_circuit(name), executor=executor)
+    outputs = layer(torch.rand(1, len(summary.inputs)).requires_grad_())
+    assert executor.usage.settings == summary.settings
+    outputs.sum().backward()
+    assert executor.usage.settings == summary.settings + summary.gradient_settings
+
+
+def test_gallery_is_listed():
+    assert [row["name"] for row in gallery_dicts()] == circuit_names()
+    result = invoke()
+    assert result.exit_code == 0
+    assert all(name in result.output for name in circuit_names())
+    listed = json.loads(invoke("--json").stdout)
+    assert listed == gallery_dicts()
+    (row,) = [row for row in listed if row["name"] == "zz_feature_map"]
+    assert (row["num_qubits"], row["num_inputs"], row["num_weights"]) == (3, 3, 9)
+
+
+def test_one_circuit_is_shown(own):
+    result = invoke(own)
+    assert result.exit_code == 0
+    for words in (
+        "My circuit",
+        "0.5 * ZII + XXI",
+        "1 of each sample, 2 shared",
+        "Forward:",
+        "q_2:",
+    ):
+        assert words in result.output
+    content = json.loads(invoke("qcnn", "--json").stdout)
+    assert (content["num_qubits"], len(content["weights"])) == (8, 18)
+    assert content["observables"] == ["ZIIIIIII"]
+    assert json.loads(invoke("memory_bridge_iris", "--json").stdout)["observables"] == [
+        "probabilities"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (OWN.replace("q[2];", "q[2]"), "line 9, column 1: the text ends"),
+        (OWN + "bit c = measure q[0];", "`measure` has no unitary"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(own, text, message, monkeypatch, capsys):
+    own.write_text(text, "utf-8")
+    monkeypatch.setattr(sys, "argv", ["hybridopt", "circuits", str(own)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    out, err = capsys.readouterr()
+    assert (caught.value.code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_unknown_names_are_told_with_the_nearest(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["hybridopt", "circuits", "qccn"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "Did you mean 'qcnn'?" in capsys.readouterr().err

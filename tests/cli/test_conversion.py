@@ -1,0 +1,243 @@
+"""`hybridopt convert`: saved networks into circuit files and back."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+import torch
+from qiskit import qasm3, qpy
+from torch import nn
+
+import hybridopt as ho
+from hybridopt.cli import main
+from hybridopt.cli.circuit_files import circuits_to_write
+from hybridopt.cli.conversion import parsed_options
+from hybridopt.cli.example_inputs import example_inputs
+from hybridopt.errors import ArgumentError
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.save(mlp().state_dict(), tmp_path / "network.pt")
+    return tmp_path / "network.pt"
+
+
+def convert(monkeypatch, capsys, *arguments):
+    """Exit code, standard output and standard error of the installed command."""
+    monkeypatch.setattr(sys, "argv", ["hybridopt", "convert", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    out, err = capsys.readouterr()
+    return caught.value.code, out, err
+
+
+OPTIONS = {
+    "memory": [],
+    "full": ["--option", "form=full"],
+    "mesh": ["--bridge", "mesh", "--option", "scale=3"],
+    "generator": ["--bridge", "generator", "--option", "depth=2"],
+    "twin": ["--bridge", "twin"],
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_weights_into_a_circuit_and_back(options, weights, monkeypatch, capsys):
+    target, back = weights.with_name("circuit.ho"), weights.with_name("back.pt")
+    spec = ["--network", "mlp:4-5-3"]
+    code, out, err = convert(
+        monkeypatch, capsys, weights, "--to", target, *spec, *options, "--json"
+    )
+    assert (code, err) == (0, "")
+    outcome = json.loads(out)
+    assert outcome["direction"] == "to circuit"
+    assert outcome["num_weights"] == 43
+    for change in (outcome["conversion"], outcome["round_trip"]):
+        assert 0 <= change["weight"] < 1e-6
+        assert 0 <= change["output"] < 1e-6  # float32 with weights and inputs of order 1
+    code, out, _ = convert(monkeypatch, capsys, target, "--to", back, "--json", "--data", "iris")
+    assert (code, json.loads(out)["direction"]) == (0, "to weights")
+    given, found = torch.load(weights, weights_only=True), torch.load(back, weights_only=True)
+    torch.testing.assert_close(found, given, rtol=0, atol=1e-6)
+
+
+def test_changes_are_those_of_trained_angles(tmp_path, monkeypatch, capsys):
+    quantum = ho.to_quantum(mlp(), "memory", executor=ho.AerExecutor(shots=500, seed=1))
+    with torch.no_grad():
+        quantum.angles.uniform_(-1, 1)
+    path = ho.save(quantum, tmp_path / "trained.ho")
+    read = ho.to_classical(ho.load(path), readout="circuit").state_dict()
+    exact = ho.to_classical(quantum).state_dict()
+    expected = max(float((read[name] - exact[name]).abs().max()) for name in exact)
+    _, out, _ = convert(monkeypatch, capsys, path, "--to", tmp_path / "back.pt", "--json")
+    outcome = json.loads(out)
+    assert outcome["conversion"]["weight"] == pytest.approx(expected, rel=1e-6)
+    assert outcome["conversion"]["output"] > 1e-3
+    assert outcome["round_trip"] == {"weight": 0.0, "output": 0.0}
+
+
+def test_circuits_of_other_tools_and_a_table(weights, monkeypatch, capsys):
+    folder = weights.parent
+    code, out, _ = convert(
+        monkeypatch, capsys, weights, "--to", folder / "c.ho", "--network", "mlp:4-5-3",
+        "--bridge", "mesh", "--qpy", folder / "c.qpy", "--qasm", folder / "c.qasm",
+    )  # fmt: skip
+    assert code == 0
+    for word in ("43 weights, 43 angles", "the conversion", "the round trip", "Written:"):
+        assert word in out
+    with (folder / "c.qpy").open("rb") as stream:
+        first, second = qpy.load(stream)
+    assert (first.num_qubits, second.num_qubits) == (10, 9)
+    assert qasm3.loads((folder / "c-0.qasm").read_text()).num_qubits == 10
+    assert qasm3.loads((folder / "c-2.qasm").read_text()).num_qubits == 9
+
+
+@pytest.mark.parametrize("bridge", ["memory", "twin"])
+def test_circuit_layers_are_written_beside_the_circuits_of_bridges(bridge, tmp_path):
+    module = nn.Sequential(ho.to_quantum(nn.Linear(4, 3), bridge), ho.DressedCircuit(3, 2))
+    contents = circuits_to_write(module, tmp_path / "c.qpy", tmp_path / "c.qasm")
+    found = qpy.load(io.BytesIO(contents[tmp_path / "c.qpy"]))
+    own = module[1].layer.circuit
+    assert found[-1] == own
+    if bridge == "twin":
+        assert list(contents) == [tmp_path / "c.qpy", tmp_path / "c.qasm"]
+        assert len(found) == 1
+    else:
+        assert found[0] == module[0].circuit(synthesis="gates")
+        text = contents[tmp_path / "c-1.layer.qasm"].decode()
+        assert qasm3.loads(text).num_parameters == own.num_parameters
+
+
+def test_a_network_of_one_s_own(tmp_path, monkeypatch, capsys):
+    source = tmp_path / "net.py"
+    source.write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.body = nn.Conv2d(1, 2, 3)\n\n"
+        "    def forward(self, x):\n        return self.body(x).flatten(1)\n"
+    )
+    torch.save(nn.ModuleDict({"body": nn.Conv2d(1, 2, 3)}).state_dict(), tmp_path / "w.pt")
+    target = tmp_path / "c.ho"
+    spec = ["--network", f"{source}:Net"]
+    code, _, err = convert(monkeypatch, capsys, tmp_path / "w.pt", "--to", target, *spec)
+    assert code == 2
+    assert "Give it by `--input 1x8x8`" in err
+    assert not target.exists()
+    code, _, _ = convert(
+        monkeypatch, capsys, tmp_path / "w.pt", "--to", target, *spec, "--input", "1x4x4"
+    )
+    assert code == 0
+    back = tmp_path / "back.pt"
+    code, _, err = convert(monkeypatch, capsys, target, "--to", back, "--input", "1x4x4")
+    assert code == 2
+    assert "pass `network=`" in err
+    code, _, _ = convert(monkeypatch, capsys, target, "--to", back, *spec, "--input", "1x4x4")
+    assert code == 0
+    first, second = (torch.load(p, weights_only=True) for p in (tmp_path / "w.pt", back))
+    assert torch.equal(first["body.weight"], second["body.weight"])
+
+
+SPEC = ["--network", "mlp:4-5-3"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "no file of `hybridopt.save`. To convert a state_dict, say of which network"),
+        (["--network", "auto"], "The network `auto` needs data"),
+        (["--network", "mlp:4-6-3"], "does not fit the network Sequential"),
+        ([*SPEC, "--bridge", "memroy"], "Unknown bridge 'memroy'. Did you mean 'memory'"),
+        ([*SPEC, "--option", "form"], "Option 'form' is not understood"),
+        ([*SPEC, "--option", "forms=full"], "takes no keyword argument 'forms'"),
+        ([*SPEC, "--option", "form=half"], "Unknown form 'half'"),
+        ([*SPEC, "--input", "5"], "does not take inputs of shape (5,)"),
+        ([*SPEC, "--input", "1xa"], "must be numbers of 1 or more"),
+        ([*SPEC, "--data", "irsi"], "Unknown dataset 'irsi'"),
+        ([*SPEC, "--data", "wine"], "does not take inputs of shape (13,)"),
+        ([*SPEC, "--bridge", "twin", "--qpy", "c.qpy"], "no circuit that could be written"),
+        ([*SPEC, "--to", "network.pt"], "is the source, which is never overwritten"),
+        ([*SPEC, "--qpy", "./network.pt"], "is the source, which is never overwritten"),
+        ([*SPEC, "--qpy", "c.ho"], "is named twice"),
+        ([*SPEC, "--to", "."], "it is a folder"),
+    ],
+)
+def test_bad_options_are_one_line_and_write_nothing(options, message, weights, monkeypatch, capsys):
+    monkeypatch.chdir(weights.parent)
+    before = weights.read_bytes()
+    target = [] if "--to" in options else ["--to", "c.ho"]
+    code, out, err = convert(monkeypatch, capsys, "network.pt", *target, *options)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert message in err
+    assert list(weights.parent.iterdir()) == [weights]
+    assert weights.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "holds no state_dict"), (b"PK", "holds no state_dict"), (None, "There is no file")],
+)
+def test_bad_files_are_refused(content, message, tmp_path, monkeypatch, capsys):
+    source = tmp_path / "bad.pt"
+    if content is not None:
+        source.write_bytes(content)
+    code, _, err = convert(monkeypatch, capsys, source, "--to", tmp_path / "c.ho", *SPEC)
+    assert code == 2
+    assert message in err
+
+
+def test_values_of_options():
+    given = ["a=1", "b=0.5", "c=true", 'd=["0"]', "e=full", "f=x=y", "g=null"]
+    assert parsed_options(given) == {
+        "a": 1, "b": 0.5, "c": True, "d": ["0"], "e": "full", "f": "x=y", "g": None,
+    }  # fmt: skip
+
+
+def test_inputs_are_told_from_the_first_layer():
+    assert example_inputs(mlp()).shape == (64, 4)
+    assert torch.equal(example_inputs(mlp(), seed=3), example_inputs(mlp(), seed=3))
+    words = example_inputs(nn.Sequential(nn.Embedding(7, 2)))
+    assert words.dtype is torch.int64
+    assert words.max() < 7
+    assert example_inputs(mlp().double()).dtype is torch.float64
+    assert example_inputs(ho.DressedCircuit(3, 2)).shape == (64, 3)
+    assert example_inputs(nn.Identity(), shape="2x3").shape == (64, 2, 3)
+    with pytest.raises(ArgumentError, match="cannot be told from the network's first layer"):
+        example_inputs(nn.Sequential(nn.Conv2d(1, 1, 2), nn.Flatten(), nn.Linear(4, 2)))
+
+
+def test_networks_that_return_other_things_are_refused(tmp_path, monkeypatch, capsys):
+    source = tmp_path / "net.py"
+    source.write_text(
+        "from torch import nn\n\n\nclass Net(nn.Linear):\n    def __init__(self):\n"
+        "        super().__init__(4, 2)\n\n    def forward(self, x):\n        return {'y': x}\n"
+    )
+    torch.save(nn.Linear(4, 2).state_dict(), tmp_path / "w.pt")
+    code, _, err = convert(
+        monkeypatch, capsys, tmp_path / "w.pt", "--to", tmp_path / "c.ho", "--network",
+        f"{source}:Net",
+    )  # fmt: skip
+    assert code == 2
+    assert "must return one tensor to be compared, but returns dict" in err
+
+
+@pytest.mark.parametrize("option", ["--to", "--qpy", "--qasm"])
+def test_the_file_of_the_network_is_never_overwritten(option, tmp_path, monkeypatch, capsys):
+    code = tmp_path / "net.py"
+    code.write_text("from torch import nn\nmake = lambda: nn.Linear(4, 3)\n")
+    torch.save(nn.Linear(4, 3).state_dict(), tmp_path / "weights.pt")
+    before = code.read_text()
+    targets = {"--to": tmp_path / "circuit.ho", option: code}
+    arguments = [word for pair in targets.items() for word in pair]
+    status, out, err = convert(
+        monkeypatch, capsys, tmp_path / "weights.pt", "--network", f"{code}:make", *arguments
+    )
+    assert (status, out) == (2, "")
+    assert "is the file of your network, which is never overwritten" in err
+    assert code.read_text() == before
+    assert not (tmp_path / "circuit.ho").exists()

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hybridopt.compare.statistics import holm, interval, mean_and_deviation, percent
+
+ONE = np.array([0.91, 0.88, 0.95, 0.90, 0.93])
+OTHER = np.array([0.90, 0.84, 0.91, 0.91, 0.88])
+
+
+def test_the_interval_is_that_of_the_paired_t_test():
+    test = stats.ttest_rel(ONE, OTHER)
+    expected = test.confidence_interval(0.95)
+    found = interval(list(ONE - OTHER), confidence=0.95)
+    np.testing.assert_allclose([found.low, found.high], [expected.low, expected.high], rtol=1e-12)
+    np.testing.assert_allclose(found.p_value, test.pvalue, rtol=1e-10)
+    assert found.count == 5
+
+
+def test_bonferroni_widens_to_the_level_of_each():
+    found = interval(list(ONE - OTHER), confidence=0.95, comparisons=4)
+    expected = stats.ttest_rel(ONE, OTHER).confidence_interval(1 - 0.05 / 4)
+    np.testing.assert_allclose([found.low, found.high], [expected.low, expected.high], rtol=1e-12)
+
+
+def test_intervals_hold_together_as_often_as_they_say():
+    # three comparisons at 90 %: all hold in at least 90 % of 400 studies, less 3.3 standard errors
+    generator = np.random.default_rng(1)
+    held = 0
+    for _ in range(400):
+        found = [
+            interval(list(generator.normal(0.3, 1.0, 5)), confidence=0.9, comparisons=3)
+            for _ in range(3)
+        ]
+        held += all(one.low <= 0.3 <= one.high for one in found)
+    assert held / 400 >= 0.9 - 3.3 * math.sqrt(0.9 * 0.1 / 400)
+
+
+def test_equal_differences_prove_no_certainty_where_the_metric_has_steps():
+    found = interval([0.1, 0.1, 0.1], confidence=0.95, resolution=1 / 30)
+    half = stats.t.ppf(0.975, 2) * (1 / 30) / math.sqrt(6) / math.sqrt(3)
+    np.testing.assert_allclose([found.low, found.high], [0.1 - half, 0.1 + half], rtol=1e-10)
+    same = interval([0.0, 0.0], confidence=0.95)
+    assert (same.low, same.high, same.p_value, same.excludes_zero) == (0.0, 0.0, 1.0, False)
+    certain = interval([0.5, 0.5], confidence=0.95)
+    assert (certain.p_value, certain.excludes_zero) == (0.0, True)
+
+
+def test_too_few_values():
+    assert interval([0.3], confidence=0.95) is None
+    assert mean_and_deviation([0.3]) == (0.3, None)
+    mean, deviation = mean_and_deviation([])
+    assert math.isnan(mean)
+    assert deviation is None
+    np.testing.assert_allclose(mean_and_deviation(list(ONE)), (ONE.mean(), ONE.std(ddof=1)))
+
+
+def test_holm_by_its_definition():
+    values = [0.011, 0.02, 0.9, 0.04, 0.012]
+    order = np.argsort(values)
+    expected, largest = {}, 0.0
+    for rank, position in enumerate(order):
+        largest = max(largest, min(1.0, (5 - rank) * values[position]))
+        expected[int(position)] = largest
+    assert holm(values) == [expected[k] for k in range(5)]
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.95, "95%"), (0.9, "90%"), (0.995, "99.5%"), (0.999, "99.9%"), (0.57, "57%")],
+)
+def test_shares_keep_their_digits(share, text):
+    assert percent(share) == text

@@ -1,0 +1,269 @@
+"""Which way is chosen, and what is told of it."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.circuit import ParameterVector
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_aer.noise import NoiseModel, depolarizing_error
+
+from hybridopt.bridges.memory.circuit import MemoryProgram
+from hybridopt.circuits import CircuitProgram, lower
+from hybridopt.errors import ResourceError, UnsupportedError
+from hybridopt.execution import AerExecutor, Cost, Expectations, Job, Probabilities
+from tests.execution.jobs import dense, job_of
+
+
+def wide_job(num_qubits: int, num_rows: int = 1, num_shared: int = 2) -> Job:
+    """A chain of RY and CX, and one string of Z over all qubits."""
+    w = ParameterVector("w", num_qubits)
+    circuit = QuantumCircuit(num_qubits)
+    for qubit in range(num_qubits):
+        circuit.ry(w[qubit], qubit)
+    for qubit in range(num_qubits - 1):
+        circuit.cx(qubit, qubit + 1)
+    program = lower(circuit, (), list(w))
+    readout = Expectations((SparsePauliOp("Z" * num_qubits), SparsePauliOp("X" * num_qubits)))
+    shared = np.random.default_rng(1).uniform(-1, 1, (num_shared, num_qubits))
+    return Job(program, readout, np.zeros((num_rows, 0)), shared)
+
+
+def noisy() -> NoiseModel:
+    model = NoiseModel()
+    model.add_all_qubit_quantum_error(depolarizing_error(0.01, 2), "cx")
+    return model
+
+
+CASES = [
+    ({}, (3, 1), "Strategy stacked: 3 samples side by side"),
+    ({"strategy": "table"}, (3, 2), "Strategy table: a run for each sample .* Why: asked for"),
+    ({"strategy": "checkpoints"}, (3, 2), "Strategy checkpoints: .* Why: asked for"),
+    ({"method": "density_matrix"}, (3, 2), "Aer density_matrix .* Strategy table"),
+    ({"method": "matrix_product_state"}, (3, 2), "Aer matrix_product_state .* Strategy table"),
+    ({"shots": 20}, (3, 2), "20 shots a setting"),
+    ({"precision": "single"}, (3, 2), "single precision"),
+    (
+        {"noise_model": noisy()},
+        (3, 2),
+        "noise of NoiseModel on device qubits 0, 1, 2, .* two-qubit gates .*Strategy table",
+    ),
+    (
+        {"noise_model": noisy(), "shots": 9, "method": "statevector"},
+        (3, 2),
+        "Strategy measured: one call a setting, in which Aer draws every shot",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "shape", "text"), CASES, ids=range(len(CASES)))
+def test_explanations(options, shape, text, aer_calls):
+    job = job_of("controlled_rotations", *shape, whole="noise_model" not in options)
+    told = AerExecutor(**options).explain(job)
+    assert re.search(text, told), told
+    settings = shape[0] * shape[1] * len(job.readout.settings(job.program))
+    assert told.startswith(f"{settings} settings of 3 qubits on Aer")
+    assert aer_calls == []
+
+
+def test_long_tables_of_large_circuits_share_their_beginning():
+    large = wide_job(14, num_shared=60)
+    assert "Strategy checkpoints" in AerExecutor().explain(large)
+    assert "long beginning in common" in AerExecutor().explain(large)
+    assert "Strategy stacked" in AerExecutor().explain(wide_job(14, num_shared=1))
+    assert "Strategy stacked" in AerExecutor().explain(wide_job(4, num_shared=60))
+
+
+def test_programs_that_build_their_own_circuits_run_one_by_one():
+    job = Job(MemoryProgram(3), Probabilities(), np.zeros((1, 0)), np.ones((2, 8)))
+    assert "Strategy one-by-one" in AerExecutor().explain(job)
+
+
+@pytest.mark.parametrize("synthesis", ["diagonal", "gates"])
+def test_noise_does_not_see_programs_that_build_their_own_circuits(synthesis, aer_calls):
+    executor = AerExecutor(noise_model=NoiseModel())
+    with pytest.raises(UnsupportedError, match=r'Noise acts on gates by name, .*"gates" for the'):
+        executor.check(MemoryProgram(3, synthesis), Probabilities())
+    assert aer_calls == []
+
+
+@pytest.mark.parametrize("method", ["density_matrix", "matrix_product_state"])
+def test_a_diagonal_needs_state_vectors_and_gates_need_not(method, aer_calls):
+    executor = AerExecutor(method=method)
+    message = f'one instruction for state vectors, but method is "{method}". Use synthesis="gates"'
+    with pytest.raises(UnsupportedError, match=re.escape(message)):
+        executor.check(MemoryProgram(3), Probabilities())
+    theta = np.random.default_rng(1).uniform(-np.pi, np.pi, (2, 8))
+    job = Job(MemoryProgram(3, "gates"), Probabilities(), np.zeros((1, 0)), theta)
+    assert f"on Aer {method}" in executor.explain(job)
+    assert aer_calls == []
+    expected = np.concatenate([np.cos(theta / 2) ** 2, np.sin(theta / 2) ** 2], axis=1) / 8
+    np.testing.assert_allclose(executor.run(job)[:, 0], expected, rtol=0, atol=1e-9)
+
+
+def test_a_chain_whose_density_matrix_does_not_fit_is_refused():
+    executor = AerExecutor(method="density_matrix", max_memory=100_000)
+    with pytest.raises(ResourceError, match="The circuit has 7 qubits, but with method density"):
+        executor.check(MemoryProgram(6, "gates"), Probabilities())
+
+
+def test_wide_registers_are_read_inside_a_matrix_product_state():
+    job = wide_job(24, num_rows=2)
+    executor = AerExecutor(method="matrix_product_state")
+    assert "Strategy saved-expectations" in executor.explain(job)
+    result = executor.run(job)
+    # <Z...Z> after the chain of CX: Z on qubits that stand at even distance from the end
+    lengths = np.cos(job.shared)
+    kept = [q for q in range(24) if (23 - q) % 2 == 0]
+    expected = lengths[:, kept].prod(axis=1)
+    np.testing.assert_allclose(result[:, :, 0], np.repeat(expected[:, None], 2, 1), atol=1e-7)
+    assert executor.usage == Cost(settings=8, runs=executor.usage.runs)
+    sampled = AerExecutor(method="matrix_product_state", shots=400, seed=1)
+    assert "Strategy measured" in sampled.explain(job)
+    estimate = sampled.run(job)
+    assert np.abs(estimate[:, :, 0] - expected[:, None]).max() <= 5 / np.sqrt(400)
+    assert sampled.usage == Cost(settings=8, shots=3200, runs=8)
+
+
+def product(num_qubits: int) -> tuple[CircuitProgram, np.ndarray]:
+    """A state without entanglement, and the probability of 1 of every qubit."""
+    angles = np.random.default_rng(3).uniform(0.3, 2.8, num_qubits)
+    circuit = QuantumCircuit(num_qubits)
+    for qubit, angle in enumerate(angles):
+        circuit.ry(angle, qubit)
+    return lower(circuit), np.sin(angles / 2) ** 2
+
+
+@pytest.mark.parametrize(
+    ("num_qubits", "qubits", "given"),
+    [
+        (24, tuple(range(21)), ()),
+        (40, (2, 39, 0), tuple((qubit, qubit % 2) for qubit in range(3, 21))),
+        (21, None, ()),
+    ],
+)
+def test_exact_probabilities_of_many_qubits_of_a_matrix_product_state(num_qubits, qubits, given):
+    program, ones = product(num_qubits)
+    job = Job(program, Probabilities(qubits, given), np.zeros((1, 0)), np.zeros((1, 0)))
+    executor = AerExecutor(method="matrix_product_state")
+    assert "Strategy table" in executor.explain(job)
+    (values,) = executor.run(job)[0]
+    expected = np.ones(1)
+    for qubit in range(num_qubits) if qubits is None else qubits:
+        expected = np.kron([1 - ones[qubit], ones[qubit]], expected)
+    np.testing.assert_allclose(values, expected, rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("shots", [None, 100])
+@pytest.mark.parametrize(
+    ("readout", "message"),
+    [
+        (Probabilities((0,), tuple((k, 0) for k in range(1, 40))), "of 40 qubits .* 39 of them"),
+        (Probabilities(tuple(range(12))), "of 12 qubits are read at once, but"),
+        (Probabilities(), "of 40 qubits are read at once, but"),
+    ],
+)
+def test_more_qubits_read_at_once_than_fit_are_refused(shots, readout, message, aer_calls):
+    program, _ = product(40)
+    job = Job(program, readout, np.zeros((1, 0)), np.zeros((1, 0)))
+    executor = AerExecutor(method="matrix_product_state", shots=shots, max_memory=200 << 10)
+    for refuses in (executor.run, executor.explain):
+        with pytest.raises(ResourceError, match=f"Probabilities {message}.* at most 9 fit"):
+            refuses(job)
+    assert aer_calls == []
+    assert executor.run(replace(job, readout=Probabilities(tuple(range(9))))).shape[-1] == 512
+
+
+@pytest.mark.parametrize("method", ["statevector", "density_matrix", "matrix_product_state"])
+def test_multiples_of_the_identity_are_explained(method, aer_calls):
+    readout = Expectations((SparsePauliOp("III", 2.0),))
+    job = Job(product(3)[0], readout, np.zeros((2, 0)), np.zeros((1, 0)))
+    told = AerExecutor(method=method).explain(job)
+    assert told.startswith(f"0 settings of 3 qubits on Aer {method}")
+    assert aer_calls == []
+
+
+def test_explanations_count_in_the_singular():
+    job = Job(product(1)[0], Probabilities(), np.zeros((1, 0)), np.zeros((1, 0)))
+    told = AerExecutor(shots=1).explain(job)
+    assert told.startswith("1 setting of 1 qubit on Aer statevector")
+    assert "1 shot a setting. Strategy stacked: 1 sample in a run" in told
+    assert "checkpoints: 1 sample in a run" in AerExecutor(strategy="checkpoints").explain(job)
+
+
+def test_a_memory_without_room_for_a_qubit_is_told_so():
+    job = Job(product(1)[0], Probabilities(), np.zeros((1, 0)), np.zeros((1, 0)))
+    with pytest.raises(ResourceError, match=r"has 1 qubit, .* not even one fits\. Raise"):
+        AerExecutor(max_memory=1).run(job)
+
+
+@pytest.mark.parametrize("strategy", ["stacked", "checkpoints"])
+@pytest.mark.parametrize("method", ["density_matrix", "matrix_product_state"])
+def test_a_strategy_that_the_method_cannot_run_is_refused(strategy, method):
+    with pytest.raises(UnsupportedError, match=f'strategy="{strategy}" needs exact state vectors'):
+        AerExecutor(strategy=strategy, method=method)
+
+
+FITTING = [
+    ({}, 9, 64 << 8, "statevector .* at most 8 fit. Raise"),
+    ({"method": "density_matrix"}, 5, 64 << 8, "density_matrix .* at most 4 fit. Raise"),
+    ({"noise_model": noisy()}, 5, 64 << 8, "density_matrix .* at most 4 fit. Give `shots`"),
+]
+
+
+@pytest.mark.parametrize(("options", "qubits", "memory", "message"), FITTING, ids=range(3))
+def test_what_does_not_fit_is_refused_with_the_number_that_fits(
+    options, qubits, memory, message, aer_calls
+):
+    job = wide_job(qubits)
+    executor = AerExecutor(**options, max_memory=memory)
+    with pytest.raises(ResourceError, match=f"has {qubits} qubits, .*{message}"):
+        executor.run(job)
+    assert aer_calls == []
+    assert executor.usage == Cost()
+    fitting = {9: 8, 5: 4}[qubits]
+    assert np.isfinite(executor.run(wide_job(fitting))).all()
+
+
+@pytest.mark.parametrize(("shots", "margin"), [(None, 1e-9), (4000, 5 / math.sqrt(4000))])
+def test_matrix_product_states_of_any_width_have_expectation_values(shots, margin):
+    qubits = 70  # more than Aer's outcomes have bits
+    w = ParameterVector("w", qubits)
+    circuit = QuantumCircuit(qubits)
+    for qubit in range(qubits):
+        circuit.ry(w[qubit], qubit)
+    strings = ("Z" * qubits, "Z" + "I" * (qubits - 2) + "Z", "X" + "I" * (qubits - 1))
+    readout = Expectations(tuple(map(SparsePauliOp, strings)))
+    angles = np.random.default_rng(2).uniform(-0.2, 0.2, (1, qubits))
+    executor = AerExecutor(method="matrix_product_state", shots=shots, seed=1)
+    actual = executor.run(Job(lower(circuit, (), list(w)), readout, np.zeros((1, 0)), angles))
+    cosines = np.cos(angles[0])
+    expected = [np.prod(cosines), cosines[0] * cosines[-1], np.sin(angles[0, -1])]
+    np.testing.assert_allclose(actual[0, 0], expected, rtol=0, atol=margin)
+
+
+def test_probabilities_of_very_wide_registers_are_refused(aer_calls):
+    job = replace(wide_job(64), readout=Probabilities((0, 1)))
+    with pytest.raises(ResourceError, match=r"has 64 qubits, .* at most 63 fit"):
+        AerExecutor(method="matrix_product_state").run(job)
+    assert aer_calls == []
+
+
+def test_long_lists_of_probabilities_are_refused_before_a_run(aer_calls):
+    job = job_of("pauli_rotations", 50, 50, readout=Probabilities())
+    with pytest.raises(ResourceError, match=r"result of shape \(50, 50, 8\) needs 0.00016 GB, but"):
+        AerExecutor(max_memory=10_000).run(job)
+    assert aer_calls == []
+
+
+def test_checkpoints_of_a_wide_circuit_are_those_of_a_dense_twin():
+    job = wide_job(10, num_rows=1, num_shared=8)
+    job.shared[:] = job.shared[0]
+    job.shared[np.arange(1, 8), np.arange(1, 8)] += 0.7
+    result = AerExecutor(strategy="checkpoints").run(job)
+    np.testing.assert_allclose(result, dense(job), rtol=0, atol=1e-11)

@@ -1,0 +1,219 @@
+"""Expressions as torch functions against Qiskit's own numbers and derivatives."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.quantum_info import SparsePauliOp, Statevector
+
+from hybridopt import AerExecutor, CircuitLayer
+from hybridopt.circuits import lower
+from hybridopt.errors import ArgumentError, CircuitError
+from hybridopt.nn.parameter_map import AngleMap, within_period
+from hybridopt.qiskit_ml import AerEstimatorGradient
+
+X, W, V = Parameter("x"), Parameter("w"), Parameter("v")
+VALUES = {X: 0.7, W: 1.3, V: -0.4}
+LINEAR = {
+    "parameter": X,
+    "negative": -X,
+    "sum": 2 * X - W / 3 + 0.25,
+    "product with one": (X + 0j) * 1,
+    "twice the imaginary unit": (1j * X) * 1j,
+    "conjugate": X.conjugate(),
+}
+CURVED = {
+    "product": 2 * X * W + 0.3,
+    "square": W**2,
+    "quotient": W / (1 + X),
+    "inverse": W**-2,
+    "root": (X * W) ** 0.5,
+    "power": X**W,
+    "power of a number": 2**X - W,
+    "power of a number alone": (2 ** (-X)).abs(),
+    "trigonometric": X.sin() * W.cos() + V.tan(),
+    "inverse trigonometric": (X / 4).arcsin() - (W / 4).arccos() + V.arctan(),
+    "exponential": W.exp() - W.log() + X,
+    "absolute": (V - X).abs() * W,
+    "third power": (X + W) ** 3 * V,
+    "nested": (X * V.sin()).cos().exp(),
+    "ratio of itself": X * W / W,
+}
+
+
+def angle_map(expression) -> tuple[AngleMap, bool]:
+    """Of one angle, x the input; and whether the angle is one of the rows."""
+    circuit = QuantumCircuit(1)
+    circuit.rx(expression, 0)
+    inputs, weights = split(expression)
+    program = lower(circuit, inputs, weights)
+    return AngleMap(program, inputs, weights), bool(program.num_row_angles)
+
+
+def split(expression) -> tuple[list[Parameter], list[Parameter]]:
+    used = sorted(expression.parameters, key=lambda parameter: parameter.name)
+    return [p for p in used if p.name == "x"], [p for p in used if p.name != "x"]
+
+
+def angle_of(expression):
+    """The angle as a function of all parameters, inputs first."""
+    angles, per_sample = angle_map(expression)
+    num_inputs = len(split(expression)[0])
+
+    def function(values: torch.Tensor) -> torch.Tensor:
+        x, weight = values[:num_inputs], values[num_inputs:]
+        return (angles.rows(x[None], weight) if per_sample else angles.shared(weight)).squeeze()
+
+    return function
+
+
+def number(expression) -> float:
+    return float(expression.bind({p: VALUES[p] for p in expression.parameters}))
+
+
+@pytest.mark.parametrize("name", [*LINEAR, *CURVED])
+def test_value_and_derivatives_are_those_of_qiskit(name):
+    expression = {**LINEAR, **CURVED}[name]
+    parameters = [p for part in split(expression) for p in part]
+    values = torch.tensor([VALUES[p] for p in parameters], dtype=torch.float64)
+    function = angle_of(expression)
+    assert function(values).item() == pytest.approx(number(expression), abs=1e-14)
+    gradient = torch.autograd.functional.jacobian(function, values)
+    for parameter, slope in zip(parameters, gradient.tolist(), strict=True):
+        expected = expression.gradient(parameter)
+        expected = number(expected) if hasattr(expected, "bind") else expected
+        assert slope == pytest.approx(expected, abs=1e-13)
+
+
+@pytest.mark.parametrize("name", [n for n in CURVED if n not in {"absolute", "ratio of itself"}])
+def test_second_derivatives_are_exact(name):
+    expression = CURVED[name]
+    values = torch.tensor(
+        [VALUES[p] for part in split(expression) for p in part], dtype=torch.float64
+    )
+    assert torch.autograd.gradgradcheck(angle_of(expression), values.requires_grad_())
+
+
+def test_sign_has_its_value_and_no_slope():
+    function = angle_of(X.sign() + 2 * W)
+    values = torch.tensor([-0.7, 1.3], dtype=torch.float64)
+    assert function(values).item() == pytest.approx(1.6)
+    gradient = torch.autograd.functional.jacobian(function, values)
+    torch.testing.assert_close(gradient, torch.tensor([0.0, 2.0], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("expression", [X * W / (W * X), W * W / W**2], ids=["rows", "shared"])
+def test_parameters_that_cancel_have_no_slope(expression):
+    parameters = [p for part in split(expression) for p in part]
+    values = torch.tensor([VALUES[p] for p in parameters], dtype=torch.float64)
+    function = angle_of(expression)
+    assert function(values).item() == pytest.approx(1)
+    assert not torch.autograd.functional.jacobian(function, values).any()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("I", "E"), ("v1", "v0"), ("gamma", "lambda"), ("x[0]", "sin"), ("pi", "θ"), ("S", "")],
+)
+def test_a_parameter_may_have_any_name(names):
+    first, second = map(Parameter, names)
+    circuit = QuantumCircuit(1)
+    circuit.rx(first * second**2 + first.sin(), 0)
+    angles = AngleMap(lower(circuit, [first], [second]), [first], [second])
+    values = torch.tensor([[0.7], [0.2]], dtype=torch.float64), torch.tensor([1.3]).double()
+    expected = values[0] * values[1] ** 2 + values[0].sin()
+    torch.testing.assert_close(angles.rows(*values), expected, rtol=0, atol=1e-14)
+
+
+def test_every_angle_finds_its_columns():
+    x, w = ParameterVector("x", 3), ParameterVector("w", 2)
+    circuit = QuantumCircuit(3)
+    circuit.rx(x[2] * w[1], 0)
+    circuit.ry(w[1] - 2 * w[0], 1)
+    circuit.rz(x[0] + 3 * x[2] + 0.5, 2)
+    circuit.rx(w[0] ** 2, 1)
+    inputs, weights = [x[2], x[0]], [w[1], w[0]]
+    circuit.p(x[1], 0)
+    angles = AngleMap(lower(circuit, [*inputs, x[1]], weights), [*inputs, x[1]], weights)
+    samples = torch.tensor([[0.1, 0.2, 0.3], [1.1, 1.2, 1.3]], dtype=torch.float64)
+    weight = torch.tensor([0.7, 0.9], dtype=torch.float64)
+    rows = torch.stack(
+        [samples[:, 0] * 0.7, samples[:, 1] + 3 * samples[:, 0] + 0.5, samples[:, 2]], dim=1
+    )
+    torch.testing.assert_close(angles.rows(samples, weight), rows, rtol=0, atol=1e-14)
+    shared = torch.tensor([[0.7 - 1.8, 0.81]], dtype=torch.float64)
+    torch.testing.assert_close(angles.shared(weight), shared, rtol=0, atol=1e-14)
+    torch.testing.assert_close(angles.rows(samples, weight.expand(2, -1)), rows)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [1j * X, (1j * X).exp(), X * (W * 1j), (1j * X) ** W, 2j**X],
+    ids=["linear", "function", "product", "power", "number to a power"],
+)
+def test_complex_angles_are_refused(expression):
+    with pytest.raises(CircuitError, match=r"Angle `.*` is complex\. Angles must be real"):
+        angle_map(expression)
+
+
+def test_angles_without_samples():
+    angles, _ = angle_map(X * W)
+    assert angles.rows(torch.zeros(0, 1).double(), torch.ones(1).double()).shape == (0, 1)
+
+
+def test_angles_beyond_a_period_are_reduced_exactly():
+    angles = torch.tensor([[1e12, -3e9, 20.0, 1.0, 12.5]], dtype=torch.float64)
+    reduced = within_period(angles)
+    assert reduced[0, :3].abs().max() <= 2 * math.pi
+    assert torch.equal(reduced[0, 3:], angles[0, 3:])  # nothing is done within the period
+    for function in (torch.sin, torch.cos):
+        torch.testing.assert_close(function(reduced / 2), function(angles / 2), rtol=0, atol=1e-15)
+    assert torch.func.vmap(within_period)(angles[None]).squeeze(0).equal(reduced)
+    held = angles.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(within_period(held).sum(), held)
+    torch.testing.assert_close(slope, torch.ones_like(slope), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("strategy", ["table", "checkpoints", "stacked"])
+@pytest.mark.parametrize("rule", ["parameter-shift", "adjoint"])
+def test_large_angles_give_the_numbers_of_qiskit(rule, strategy):
+    x, w = Parameter("x"), Parameter("w")
+    circuit = QuantumCircuit(3)
+    circuit.rx(x, 0)
+    circuit.ry(w * x, 1)
+    circuit.cx(0, 1)
+    circuit.rzz(x + w, 0, 2)
+    circuit.rx(0.3, [0, 1, 2])
+    executor = AerExecutor(strategy=strategy)
+    weight = torch.tensor([0.7], dtype=torch.float64)
+    layer = CircuitLayer(circuit, [x], [w], ["IZI", "XYZ"], executor, rule, initial=weight)
+    samples = torch.tensor([[1e12], [0.2]], dtype=torch.float64, requires_grad=True)
+    values = layer(samples)
+    for sample, found in zip(samples.tolist(), values.tolist(), strict=True):
+        state = Statevector(circuit.assign_parameters({x: sample[0], w: 0.7}))
+        expected = [state.expectation_value(SparsePauliOp(o)).real for o in ("IZI", "XYZ")]
+        assert found == pytest.approx(expected, abs=1e-12)
+    reference = CircuitLayer(circuit, [x], [w], ["IZI", "XYZ"], initial=weight)
+    (slope,) = torch.autograd.grad(values[0].sum(), samples)
+    (expected,) = torch.autograd.grad(reference(samples)[0].sum(), samples)
+    torch.testing.assert_close(slope, expected, rtol=0, atol=1e-12)
+
+
+def test_slopes_that_are_not_finite_are_refused_with_their_angle():
+    w = Parameter("w")
+    circuit = QuantumCircuit(3)
+    circuit.rx(w**0.5, 0)
+    circuit.rx(w, 1)
+    layer = CircuitLayer(circuit, [], [w], ["IIZ"], initial=[0.0])
+    value = layer(torch.zeros(1, 0))
+    assert value.item() == 1  # the value itself is exact
+    with pytest.raises(ArgumentError, match=r"derivative of angle `w\*\*0.5` with respect to `w`"):
+        value.sum().backward()
+    gradient = AerEstimatorGradient()
+    job = gradient.run([circuit], [SparsePauliOp("IIZ")], [[0.0]])
+    with pytest.raises(ArgumentError, match=r"derivative of angle `w\*\*0.5` is not finite"):
+        job.result()

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from hybridopt._environment import made_with
+
+
+def test_versions_are_those_that_run():
+    found = made_with()
+    torch_version = found["versions"]["torch"]
+    assert torch_version.partition("+")[0] == torch.__version__.partition("+")[0]
+    assert found["machine"].endswith(f"Python {sys.version.split()[0]}")

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+import hybridopt as ho
+from hybridopt.errors import ArgumentTypeError, DataError
+from hybridopt.training.sanity_check import check_fit
+
+X, Y = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
+
+
+class ByValue(nn.Module):
+    """Its path depends on the values, so it has no meta form."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x) if bool(x.sum() > -1e9) else x
+
+
+class WithConstant(nn.Module):
+    """Holds a plain tensor, which stays behind when everything else goes to the meta device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.constant = torch.ones(3)
+
+    def forward(self, x):
+        return self.linear(x) + self.constant
+
+
+def test_runs_nothing_and_changes_nothing(make_network, aer_calls):
+    for network in (make_network(batch_norm=True), ho.to_quantum(make_network(batch_norm=True))):
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        torch.manual_seed(0)
+        expected = torch.rand(1)
+        torch.manual_seed(0)
+        check_fit(network.train(), (X, Y), cross_entropy)
+        assert torch.equal(torch.rand(1), expected)
+        for name, tensor in network.state_dict().items():
+            assert torch.equal(tensor, before[name]), name
+    assert aer_calls == []
+
+
+def test_a_module_at_two_places_and_tied_weights_come_through():
+    shared, tied = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), nn.Linear(3, 3)
+    tied.weight = shared[0].weight
+    network = nn.Sequential(shared, nn.Tanh(), shared, tied)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    check_fit(network, (X, Y), cross_entropy)
+    assert tied.weight is shared[0].weight
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert ho.fit(network, (X, Y), epochs=1).status == "epochs"
+
+
+@pytest.mark.parametrize("quantum", [False, True])
+@pytest.mark.parametrize("make", [lambda: ByValue(nn.Linear(3, 3)), WithConstant])
+def test_networks_without_a_meta_form(make, quantum, aer_calls):
+    network = ho.to_quantum(make()) if quantum else make()
+    check_fit(network, (X, Y), cross_entropy)
+    with pytest.raises(DataError, match=r"cannot take x of shape \(6, 2\)"):
+        check_fit(network, (X[:, :2], Y), cross_entropy)
+    assert aer_calls == []
+
+
+@pytest.mark.parametrize(
+    ("network", "x"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3)), torch.randn(6, 1, 4, 4)),
+        (nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 3)), torch.ones(6, 2).long()),
+        (
+            nn.Sequential(
+                nn.TransformerEncoderLayer(4, 2, 5, batch_first=True), nn.Flatten(), nn.Linear(8, 3)
+            ),
+            torch.randn(6, 2, 4),
+        ),
+    ],
+    ids=["convolution", "embedding", "attention"],
+)
+@pytest.mark.parametrize("quantum", [False, True])
+def test_every_kind_of_network(network, x, quantum, aer_calls):
+    check_fit(ho.to_quantum(network) if quantum else network, (x, Y), cross_entropy)
+    assert aer_calls == []
+
+
+def test_tokens_outside_the_vocabulary(aer_calls):
+    network = ho.to_quantum(nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 3)))
+    with pytest.raises(DataError, match="cannot take x"):
+        check_fit(network, (torch.full((6, 2), 5), Y), cross_entropy)
+    assert aer_calls == []
+
+
+@pytest.mark.parametrize(
+    ("network", "y", "loss", "message"),
+    [
+        (nn.Linear(3, 2), Y, cross_entropy, "Labels must be 0 to 1.*2 outputs"),
+        (nn.Linear(3, 1), Y, cross_entropy, "Labels must be 0 to 0.*1 outputs"),
+        (nn.Linear(3, 1), X, mse_loss, r"returns shape \(6, 1\).*shape \(6, 3\)"),
+        (nn.Linear(3, 3), X[:, :1], mse_loss, r"returns shape \(6, 3\).*shape \(6, 1\)"),
+        (nn.Linear(3, 3), X[:, :2], cross_entropy, r"The loss cannot take outputs of shape \(6, 3"),
+        (nn.LSTM(3, 3), Y, cross_entropy, "LSTM returned tuple. Wrap it in a module"),
+    ],
+)
+def test_outputs_and_targets_that_do_not_fit(network, y, loss, message):
+    with pytest.raises(DataError, match=message):
+        check_fit(network, (X, y), loss)
+
+
+@pytest.mark.parametrize("kind", [nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss])
+def test_class_weights_that_do_not_fit(kind):
+    network = nn.Linear(3, 3)
+    check_fit(network, (X, Y), kind(weight=torch.ones(3)))
+    with pytest.raises(DataError, match=r"torch.float64, but .*float32. Convert it: loss.to\(tor"):
+        check_fit(network, (X, Y), kind(weight=torch.ones(3, dtype=torch.float64)))
+    with pytest.raises(DataError, match=r"of shape \(2,\), but the network has 3 outputs"):
+        check_fit(network, (X, Y), kind(weight=torch.ones(2)))
+
+
+def test_a_loss_without_a_meta_form_is_left_to_the_first_step():
+    def by_value(outputs, targets):
+        return cross_entropy(outputs, targets) * float(outputs.sum() > -1e9)
+
+    check_fit(nn.Linear(3, 3), (X, Y), by_value)
+
+
+def test_a_loss_of_many_numbers():
+    with pytest.raises(ArgumentTypeError, match=r"returned shape \(6,\)"):
+        check_fit(nn.Linear(3, 3), (X, Y), nn.CrossEntropyLoss(reduction="none"))
+
+
+def test_our_own_errors_pass_as_they_are():
+    def refusing(outputs, targets):
+        raise ArgumentTypeError("in words of ours")
+
+    with pytest.raises(ArgumentTypeError, match="in words of ours"):
+        check_fit(nn.Linear(3, 3), (X, Y), refusing)
