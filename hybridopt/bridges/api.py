@@ -18,7 +18,7 @@ from hybridopt.bridges.quantum_network import QuantumNetwork
 from hybridopt.bridges.subspaces import RandomSubspace, WalshSubspace
 from hybridopt.bridges.twin import Twin
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
-from hybridopt.execution import AerExecutor, Executor
+from hybridopt.execution import AerExecutor, Executor, check_executor
 
 BRIDGES: Mapping[str, type[Bridge]] = {
     bridge.name: bridge for bridge in (Memory, Mesh, Generator, Twin, RandomSubspace, WalshSubspace)
@@ -70,7 +70,7 @@ def to_quantum(
     chosen.check(network)
     rule = gradients.create(gradient)
     if executor is not None:
-        _check_executor(executor)
+        check_executor(executor)
     quantum = chosen.encode(network, executor=executor or AerExecutor(), gradient=rule)
     quantum.bridge, quantum.gradient_rule = chosen, rule
     return quantum
@@ -139,11 +139,3 @@ def _bridge(bridge: object, options: Mapping[str, Any]) -> Bridge:
     kind = BRIDGES[_validation.choice("bridge", bridge, BRIDGES)]
     _validation.keywords(f'bridge="{kind.name}"', options, inspect.signature(kind).parameters)
     return kind(**options)
-
-
-def _check_executor(executor: object) -> None:
-    if not isinstance(executor, Executor):
-        raise ArgumentTypeError(
-            f"Argument `executor` must be an executor such as AerExecutor(), but is of type "
-            f"{type(executor).__name__}."
-        )

@@ -2,7 +2,7 @@
 
 from hybridopt.execution.aer.executor import AerExecutor, available_devices
 from hybridopt.execution.cost import Cost
-from hybridopt.execution.executor import Executor, Metered, StateExecutor
+from hybridopt.execution.executor import Executor, Metered, StateExecutor, check_executor
 from hybridopt.execution.job import Job, Stream
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
 
@@ -18,4 +18,5 @@ __all__ = [
     "StateExecutor",
     "Stream",
     "available_devices",
+    "check_executor",
 ]

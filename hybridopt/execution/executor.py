@@ -1,84 +1,103 @@
-"""What every executor can do, whatever it runs on."""
+"""Base classes of executors, which run circuits on simulators or hardware."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from hybridopt.circuits.program import Program
+from hybridopt.errors import ArgumentTypeError
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.cost import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.readout import Readout
 
 
-@runtime_checkable
-class Metered(Protocol):
-    """What training asks of an executor: what it has spent, and where its random stream stands."""
+class Metered(ABC):
+    """Something that counts what it spends and draws from a random stream that can be resumed.
+
+    Attributes:
+        shots: Number of shots per setting; None for exact results.
+    """
+
+    shots: int | None
 
     @property
-    def shots(self) -> int | None:
-        """Shots a setting; None is exact."""
-        ...
-
-    @property
+    @abstractmethod
     def usage(self) -> Cost:
         """Settings, shots and runs since construction."""
-        ...
 
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Position in the sampling stream, plain types: ``"calls"`` counts what was drawn."""
-        ...
+        """Return the position in the sampling stream; ``"calls"`` counts the draws."""
 
+    @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to a position in the sampling stream."""
-        ...
 
 
-@runtime_checkable
-class Executor(Metered, Protocol):
-    """Runs jobs. One executor governs forward and gradient alike."""
+class Executor(Metered):
+    """Base class of everything that runs jobs; it serves the forward pass and the gradient alike.
+
+    An executor may also have a method ``place(circuit)``, which returns the `PhysicalCircuit` that
+    it runs for a circuit. Without it, circuits stay on the qubits that they name.
+    """
 
     @property
+    @abstractmethod
     def has_noise(self) -> bool:
-        """Whether gates go wrong: circuits are then lowered to the gates of hardware."""
-        ...
+        """Whether gate noise is simulated; circuits are then decomposed to hardware gates."""
 
+    @abstractmethod
     def check(self, program: Program, readout: Readout) -> None:
-        """Raise if the job cannot be run; run nothing."""
-        ...
+        """Raise an error if the job cannot be run; run nothing."""
 
+    @abstractmethod
     def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
-        """The readout of every combination of shared angles and rows."""
-        ...
+        """Return the readout of every combination of shared angles (S) and rows (B)."""
 
+    @abstractmethod
     def explain(self, job: Job) -> str:
-        """Which strategy would run the job, and why."""
-        ...
+        """Return the strategy that would run the job, and the reason for it."""
 
 
-@runtime_checkable
-class StateExecutor(Executor, Protocol):
-    """A simulator whose state vectors can be asked for."""
+class StateExecutor(Executor):
+    """A simulator that returns state vectors.
+
+    Attributes:
+        max_memory: Bytes that states may take at one time.
+    """
+
+    max_memory: int
 
     @property
-    def max_memory(self) -> int:
-        """Bytes that states may take at one time."""
-        ...
-
-    @property
+    @abstractmethod
     def holds_states(self) -> bool:
         """Whether the states are exact: no shots, no noise."""
-        ...
 
     @property
+    @abstractmethod
     def parallel_runs(self) -> int:
-        """How many runs go side by side; larger ones are cut into so many."""
-        ...
+        """Number of runs side by side; larger runs are cut into so many pieces."""
 
+    @abstractmethod
     def evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
-        """Run stacks that save states, or probabilities; returns them by label, run by run."""
-        ...
+        """Run stacks that save states or probabilities; return these by label, run by run."""
+
+
+def check_executor(executor: object) -> Executor:
+    """Return the executor if it is one.
+
+    Raises:
+        ArgumentTypeError: With the type that was given.
+    """
+    if not isinstance(executor, Executor):
+        raise ArgumentTypeError(
+            "Argument `executor` must be an executor such as AerExecutor(), but is of type "
+            f"{type(executor).__name__}."
+        )
+    return executor

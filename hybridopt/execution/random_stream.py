@@ -14,7 +14,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError
 _HEXADECIMAL = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
 
 
-class StreamPosition:
+class RandomStream:
     """A seed and the number of calls that have drawn from it: each call has numbers of its own.
 
     Copies are the thing itself, so that copies of a network never draw the same noise twice.

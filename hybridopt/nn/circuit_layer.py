@@ -29,6 +29,7 @@ from hybridopt.execution import (
     Job,
     Probabilities,
     Readout,
+    check_executor,
 )
 from hybridopt.execution.placed_readout import PlacedReadout, place_circuit, place_readout
 from hybridopt.gradients import GradientRule, create
@@ -114,11 +115,8 @@ class CircuitLayer(nn.Module):
                 "Argument `circuit` must be a qiskit.QuantumCircuit, but is of type "
                 f"{type(circuit).__name__}. Read a file by `hybridopt.load_circuit`."
             )
-        if executor is not None and not isinstance(executor, Executor):
-            raise ArgumentTypeError(
-                "Argument `executor` must be an executor such as AerExecutor(), but is of type "
-                f"{type(executor).__name__}."
-            )
+        if executor is not None:
+            check_executor(executor)
         self.circuit = circuit.copy()  # what becomes of the user's own is none of ours
         self.input_parameters = _parameters("input_parameters", input_parameters)
         self.weight_parameters = _parameters("weight_parameters", weight_parameters)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from qiskit import QuantumCircuit
 
 from hybridopt.circuits import lower
-from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.execution import AerExecutor, Executor, Probabilities
+from hybridopt.errors import ArgumentError
+from hybridopt.execution import AerExecutor, Executor, Probabilities, check_executor
 from hybridopt.gradients import GradientRule, create
 
 
@@ -18,13 +18,7 @@ def checked_executor(executor: object) -> Executor:
     Raises:
         ArgumentTypeError: If it is something else.
     """
-    if executor is None:
-        return AerExecutor()
-    if isinstance(executor, type) or not isinstance(executor, Executor):
-        raise ArgumentTypeError(
-            f"Argument `executor` must be an executor such as AerExecutor(), but is {executor!r}."
-        )
-    return executor
+    return AerExecutor() if executor is None else check_executor(executor)
 
 
 def checked_rule(gradient: str | GradientRule, executor: Executor) -> GradientRule:

@@ -18,7 +18,7 @@ from hybridopt import _validation
 from hybridopt._random import isolated
 from hybridopt.bridges import Bridge, to_quantum
 from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.execution import AerExecutor, Executor, Metered
+from hybridopt.execution import AerExecutor, Executor, Metered, check_executor
 from hybridopt.gradients import GradientRule
 from hybridopt.sklearn.networks import NetworkSpec, check_outputs, made_by, mlp
 from hybridopt.training import fit
@@ -110,12 +110,7 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
         """An executor that is nobody else's, at the beginning of its stream."""
         if self.executor is None:
             return AerExecutor(shots=self.shots, seed=seed)
-        if not isinstance(self.executor, Executor) or isinstance(self.executor, type):
-            raise ArgumentTypeError(
-                "Argument `executor` must be an executor such as AerExecutor(), but is "
-                f"{self.executor!r}."
-            )
-        return _restarted(self.executor, seed)
+        return _restarted(check_executor(self.executor), seed)
 
     def _check_options(self) -> None:
         _check_keywords("bridge_options", self.bridge_options, to_quantum, {})

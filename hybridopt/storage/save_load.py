@@ -11,7 +11,7 @@ from torch import nn
 from hybridopt._files import check_writable
 from hybridopt._modules import check_module
 from hybridopt.errors import ArgumentTypeError, CheckpointError, HybridOptError
-from hybridopt.execution import Executor
+from hybridopt.execution import Executor, check_executor
 from hybridopt.storage.archive import FIRST, read_archive, write_archive
 from hybridopt.storage.loading import Loading, check_versions
 from hybridopt.storage.saving import Saving
@@ -95,11 +95,8 @@ def load(
     _check_path(path)
     if network is not None:
         check_module(network)
-    if executor is not None and not isinstance(executor, Executor):
-        raise ArgumentTypeError(
-            "Argument `executor` must be an executor such as AerExecutor(), or None, but is of "
-            f"type {type(executor).__name__}."
-        )
+    if executor is not None:
+        check_executor(executor)
     members = read_archive(path)
     try:
         meta = json.loads(members[FIRST])

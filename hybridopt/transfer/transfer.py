@@ -15,7 +15,7 @@ from hybridopt._modules import check_module
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.decode import without_quantum_networks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
-from hybridopt.execution import Executor
+from hybridopt.execution import Executor, check_executor
 from hybridopt.nn.frozen_state import HEAD_NAME
 from hybridopt.transfer.freezing import check_names, thaw
 from hybridopt.transfer.freezing import freeze as freeze_parts
@@ -107,7 +107,8 @@ def transfer(
     wanted = check_outputs(head, outputs)
     names = _check_freeze(freeze)
     rule = gradients.create(gradient)
-    _check_executor(executor)
+    if executor is not None:
+        check_executor(executor)
     target, place = _prepared(network, head_layer, wanted, state_dict, strict=strict)
     _check_frozen_names(target, names, place)
     new = make_head(
@@ -203,14 +204,6 @@ def _check_network(network: nn.Module) -> None:
     check_not_compiled(network)
     check_initialised(network)
     check_has_values(network)
-
-
-def _check_executor(executor: object) -> None:
-    if executor is not None and not isinstance(executor, Executor):
-        raise ArgumentTypeError(
-            "Argument `executor` must be an executor such as AerExecutor(), but is of type "
-            f"{type(executor).__name__}."
-        )
 
 
 def _check_freeze(freeze: object) -> str | list[str]:

@@ -12,7 +12,7 @@ from hybridopt.bridges.generator.sampler import LadderSampler
 from hybridopt.bridges.memory.readout import ClosedFormSampler
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.execution.random_stream import StreamPosition
+from hybridopt.execution.random_stream import RandomStream
 
 KINDS = (AerExecutor, ClosedFormSampler, LadderSampler, ClosedFormMesh)
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -20,7 +20,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 def test_each_call_has_the_numbers_of_its_place():
     """As numpy spawns them."""
-    position = StreamPosition(7)
+    position = RandomStream(7)
     state = position.state_dict()
     expected = [
         np.random.default_rng(np.random.SeedSequence(7, spawn_key=(call,))).random()
@@ -45,7 +45,7 @@ def test_negative_seeds_are_refused_by_name(kind):
     with pytest.raises(ArgumentError, match="`seed` must be 0 or more"):
         kind(shots=5, seed=-1)
     with pytest.raises(ArgumentTypeError, match="`seed` must be an int"):
-        StreamPosition(1.5)
+        RandomStream(1.5)
 
 
 @pytest.mark.parametrize(

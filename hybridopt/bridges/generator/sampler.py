@@ -9,15 +9,15 @@ from jaxtyping import Float64
 from hybridopt import _validation
 from hybridopt.bridges.generator.statevector import ladder_probabilities
 from hybridopt.circuits.program import Program
-from hybridopt.execution import Cost, Job, Readout, Stream
-from hybridopt.execution.random_stream import StreamPosition
+from hybridopt.execution import Cost, Executor, Job, Readout, Stream
+from hybridopt.execution.random_stream import RandomStream
 from hybridopt.execution.sampling import Sampler
 
 BYTES_AT_ONCE = 1 << 26  # of matrices and states
 BYTES_PER_ANGLE = 1024  # measured: matrices of four qubits and what makes them
 
 
-class LadderSampler(StreamPosition):
+class LadderSampler(RandomStream, Executor):
     """An executor that simulates `ry_ladder` densely and samples it; it runs and counts nothing.
 
     The sampling streams are those of `AerExecutor`: the same seed draws the same shots.

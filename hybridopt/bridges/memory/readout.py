@@ -7,8 +7,8 @@ from jaxtyping import Float64
 
 from hybridopt import _validation
 from hybridopt.bridges.memory.circuit import MemoryProgram, index_qubits, split_probabilities
-from hybridopt.execution import Cost, Executor, Job, Probabilities
-from hybridopt.execution.random_stream import StreamPosition
+from hybridopt.execution import Cost, Executor, Job, Metered, Probabilities
+from hybridopt.execution.random_stream import RandomStream
 from hybridopt.gradients import ParameterShift
 
 
@@ -42,7 +42,7 @@ class CircuitReader:
         return padded
 
 
-class ClosedFormSampler(StreamPosition):
+class ClosedFormSampler(RandomStream, Metered):
     """The law of `CircuitReader` without a circuit: what the twin reads.
 
     Args:

@@ -26,13 +26,13 @@ from hybridopt.bridges.mesh.decomposition import Mesh
 from hybridopt.bridges.mesh.readout import Feed, MeshReader, Reading
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ResourceError, UnsupportedError
-from hybridopt.execution import Cost, Job, Readout
-from hybridopt.execution.random_stream import StreamPosition
+from hybridopt.execution import Cost, Executor, Job, Readout
+from hybridopt.execution.random_stream import RandomStream
 
 WIDEST_DISTRIBUTION = 24  # qubits; 128 MB for each vector
 
 
-class ClosedFormMesh(StreamPosition):
+class ClosedFormMesh(RandomStream, Executor):
     """An executor of meshes that runs no circuit: the same numbers, or numbers of the same law.
 
     Args:

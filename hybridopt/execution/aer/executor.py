@@ -29,10 +29,11 @@ from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategies import Piece
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.cost import Cost
+from hybridopt.execution.executor import StateExecutor
 from hybridopt.execution.job import Job, Stream, check_types
 from hybridopt.execution.memory_budget import Limits, physical_memory
 from hybridopt.execution.noise import noise_of
-from hybridopt.execution.random_stream import StreamPosition
+from hybridopt.execution.random_stream import RandomStream
 from hybridopt.execution.readout import Readout
 from hybridopt.execution.sampling import Sampler
 from hybridopt.execution.transpilation import PlacementOptions
@@ -52,7 +53,7 @@ def available_devices() -> tuple[str, ...]:
     return tuple(AerSimulator().available_devices())
 
 
-class AerExecutor(StreamPosition):
+class AerExecutor(RandomStream, StateExecutor):
     """Runs circuits on Aer: exact, with shots, with noise; on the CPU or the GPU.
 
     Shots of a circuit without noise, and of one whose density matrix fits into memory, are drawn
