@@ -1,19 +1,30 @@
 """Quantum-classical training of neural networks on Qiskit Aer and torch.
 
-Importing it prints, logs, seeds and configures nothing.
+Importing it prints, logs, seeds and configures nothing. Public names are loaded on first use
+(PEP 562), so that ``import hybridopt`` imports neither torch nor Qiskit.
 """
 
-from hybridopt import bridges, errors, gradients, optim, qiskit_ml, training
-from hybridopt.bridges import QuantumNetwork, to_classical, to_quantum
-from hybridopt.circuits import load_circuit, save_circuit
-from hybridopt.compare import Budget, Method, Study, Tuning, compare, load_study, recommend
-from hybridopt.data import Dataset, load_dataset
-from hybridopt.execution import AerExecutor, Cost
-from hybridopt.nn import CircuitLayer, DressedCircuit
-from hybridopt.qiskit_ml import from_qnn
-from hybridopt.storage import load, save
-from hybridopt.training import History, fit
-from hybridopt.transfer import Thaw, parameter_groups, transfer
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hybridopt import bridges, errors, gradients, optim, qiskit_ml, training
+    from hybridopt.bridges import QuantumNetwork, to_classical, to_quantum
+    from hybridopt.circuits import load_circuit, save_circuit
+    from hybridopt.compare import Budget, Method, Study, Tuning, compare, load_study, recommend
+    from hybridopt.data import Dataset, load_dataset
+    from hybridopt.execution import AerExecutor, Cost
+    from hybridopt.nn import CircuitLayer, DressedCircuit
+    from hybridopt.qiskit_ml import from_qnn
+    from hybridopt.storage import load, save
+    from hybridopt.training import History
+    from hybridopt.training.fit import fit
+    from hybridopt.transfer import Thaw, parameter_groups
+    from hybridopt.transfer.transfer import transfer
 
 __version__ = "0.1.0"
 
@@ -56,3 +67,47 @@ __all__ = [
     "qiskit_ml",
     "training",
 ]
+
+_HOMES = {
+    "bridges": ("QuantumNetwork", "to_classical", "to_quantum"),
+    "circuits": ("load_circuit", "save_circuit"),
+    "compare": ("Budget", "Method", "Study", "Tuning", "compare", "load_study", "recommend"),
+    "data": ("Dataset", "load_dataset"),
+    "execution": ("AerExecutor", "Cost"),
+    "nn": ("CircuitLayer", "DressedCircuit"),
+    "qiskit_ml": ("from_qnn",),
+    "storage": ("load", "save"),
+    "training": ("History", "fit"),
+    "transfer": ("Thaw", "parameter_groups", "transfer"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+class _Package(ModuleType):
+    """The package, in which ``compare`` and ``transfer`` are functions and not the subpackages.
+
+    Importing a subpackage binds its name here; for these two the function of that name is bound.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if isinstance(value, ModuleType) and name in _HOME_OF:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME_OF:
+        value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    elif name in __all__:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,9 +1,15 @@
-"""Shapes and types checked at run time in every module, and a spy where circuits reach Aer."""
+"""Options of the suite, and a spy where circuits reach Aer.
+
+The suite runs in two sessions (see ``make test``). With ``--shapes``, annotations of the whole
+package are checked at run time. Tests that hand over wrong types on purpose are marked
+``wrong_types``: they must meet our errors, not those of the checker, so they run without it.
+"""
 
 from __future__ import annotations
 
 import pkgutil
 import random
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,72 +20,6 @@ import jaxtyping
 import pytest
 import qiskit_aer
 import torch
-
-# These check their own arguments and say what is wrong in words of ours. Tests hand them wrong
-# types on purpose and must meet our errors, not beartype's; so they are left as users get them.
-PUBLIC_DOORS = (
-    "hybridopt.bridges.base",
-    "hybridopt.bridges.validation",
-    "hybridopt.bridges.api",
-    "hybridopt.bridges.generator.bridge",
-    "hybridopt.bridges.memory.network",
-    "hybridopt.bridges.mesh.bridge",
-    "hybridopt.bridges.mesh.layers",
-    "hybridopt.bridges.mesh.network",
-    "hybridopt.bridges.quantum_network",
-    "hybridopt.bridges.subspaces",
-    "hybridopt.bridges.twin",
-    "hybridopt.bridges.subspaces",
-    "hybridopt._validation",
-    "hybridopt.circuits.counts",
-    "hybridopt.circuits.loading",
-    "hybridopt.circuits.observable_lines",
-    "hybridopt.circuits.saving",
-    "hybridopt.cli",
-    "hybridopt.data.coerce",
-    "hybridopt.data.dataset",
-    "hybridopt.data.generated",
-    "hybridopt.data.load",
-    "hybridopt.execution.aer.executor",
-    "hybridopt.execution.job",
-    "hybridopt.execution.readout",
-    "hybridopt.execution.random_stream",
-    "hybridopt.gradients.registry",
-    "hybridopt.gradients.spsa",
-    "hybridopt.nn.circuit_layer",
-    "hybridopt.nn.dressed",
-    "hybridopt.nn.fourier_series",
-    "hybridopt._modules",
-    "hybridopt.optim.newton",
-    "hybridopt.optim.registry",
-    "hybridopt.qiskit_ml.conversion",
-    "hybridopt.qiskit_ml.estimator",
-    "hybridopt.qiskit_ml.estimator_gradient",
-    "hybridopt.qiskit_ml.observables",
-    "hybridopt.qiskit_ml.sampler",
-    "hybridopt.qiskit_ml.sampler_gradient",
-    "hybridopt.qiskit_ml.settings",
-    "hybridopt.sklearn",
-    "hybridopt.storage",
-    "hybridopt._environment",
-    "hybridopt.cli",
-    "hybridopt.compare",
-    "hybridopt.demo",
-    "hybridopt.nn.network_spec",
-    "hybridopt.nn.validation",
-    "hybridopt.training.arguments",
-    "hybridopt.training.batches",
-    "hybridopt.training.callbacks",
-    "hybridopt.training.checkpoint",
-    "hybridopt.training.fit",
-    "hybridopt.training.schedulers",
-    "hybridopt.training.tensorboard",
-    "hybridopt.transfer.freezing",
-    "hybridopt.transfer.groups",
-    "hybridopt.transfer.pretrained",
-    "hybridopt.transfer.schedule",
-    "hybridopt.transfer.transfer",
-)
 
 # an int is a float here as it is for mypy
 TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
@@ -100,32 +40,44 @@ def _leaf_modules(package: str, folder: Path) -> Iterator[str]:
             yield info.name
 
 
-def _is_public_door(module: str) -> bool:
-    return any(module == door or module.startswith(f"{door}.") for door in PUBLIC_DOORS)
-
-
-def _check_shapes_at_run_time() -> list[str]:
+def _check_shapes_at_run_time() -> None:
     spec = find_spec("hybridopt")
     assert spec is not None
     assert spec.origin is not None
-    modules = [
-        module
-        for module in _leaf_modules("hybridopt", Path(spec.origin).parent)
-        if not _is_public_door(module)
-    ]
     _give_beartype_its_own_dice()
+    modules = list(_leaf_modules("hybridopt", Path(spec.origin).parent))
     jaxtyping.install_import_hook(modules, TYPE_CHECKER)
-    return modules
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shapes",
+        action="store_true",
+        help="check shapes and types at run time in the whole package; leaves out wrong_types",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("shapes"):
+        assert "hybridopt" not in sys.modules, "the check must come before the package"
+        _check_shapes_at_run_time()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("shapes"):
+        return
+    wrong = [item for item in items if item.get_closest_marker("wrong_types")]
+    config.hook.pytest_deselected(items=wrong)
+    items[:] = [item for item in items if not item.get_closest_marker("wrong_types")]
 
 
 torch.set_num_threads(1)  # tensors are tiny here: threads cost more than they give
-CHECKED_MODULES = _check_shapes_at_run_time()  # before anything imports hybridopt
 
 
-@pytest.fixture
-def checked_modules() -> list[str]:
-    """The modules whose annotations are checked at run time."""
-    return CHECKED_MODULES
+@pytest.fixture(scope="session")
+def shapes_are_checked(request: pytest.FixtureRequest) -> bool:
+    """Whether annotations are checked at run time in this session."""
+    return bool(request.config.getoption("shapes"))
 
 
 @pytest.fixture

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 from fractions import Fraction
-from importlib import import_module
 
-import jaxtyping
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from hybridopt import _validation
-from hybridopt.bridges.memory.autograd import read_cosines
-from hybridopt.bridges.memory.walsh import walsh_hadamard
-from hybridopt.bridges.parameter_layout import WeightLayout
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError, UnknownNameError
 
 
@@ -134,33 +126,3 @@ def test_unknown_keyword_brings_the_nearest():
 def test_refusals_are_ours_and_the_callers(error, builtin):
     assert issubclass(error, HybridOptError)
     assert issubclass(error, builtin)
-
-
-def test_wrong_shape_is_found_at_run_time():
-    with pytest.raises(jaxtyping.TypeCheckError, match="walsh_hadamard"):
-        walsh_hadamard(np.zeros((2, 2)))
-
-
-def test_wrong_dtype_is_found_at_run_time():
-    with pytest.raises(jaxtyping.TypeCheckError, match="read_cosines"):
-        read_cosines(torch.zeros(3, dtype=torch.float32), None)
-
-
-def test_wrong_size_of_a_result_is_found_at_run_time(monkeypatch):
-    memory = import_module("hybridopt.bridges.memory.readout")
-    monkeypatch.setattr(memory.np, "sin", lambda delta: np.zeros(7))
-    with pytest.raises(jaxtyping.TypeCheckError, match="return value"):
-        memory.ClosedFormSampler().read(np.zeros(3), 0)
-
-
-def test_looking_at_types_leaves_the_callers_generator_alone():
-    layout = WeightLayout(nn.Linear(3, 2))
-    state = random.getstate()
-    layout.join(layout.tensors(nn.Linear(3, 2)))
-    assert random.getstate() == state
-
-
-def test_every_module_is_checked_or_a_public_door(checked_modules):
-    assert "hybridopt.bridges.memory.circuit" in checked_modules
-    assert "hybridopt.bridges.weight_network" in checked_modules
-    assert "hybridopt.bridges.memory.network" not in checked_modules
