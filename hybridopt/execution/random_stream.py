@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +69,7 @@ class RandomStream:
             )
         self._entropy, self._calls = int(entropy, 16), calls
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, Any]) -> RandomStream:
         return self
 
     def _next_call(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
 
 import numpy as np
 import torch
@@ -67,7 +66,7 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
         True
     """
 
-    def fit(self, X: object, y: object) -> Self:  # noqa: N803
+    def fit(self, X: object, y: object) -> HybridClassifier:  # noqa: N803
         """Train a new network on samples and their labels.
 
         Args:

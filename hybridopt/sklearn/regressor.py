@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         True
     """
 
-    def fit(self, X: object, y: object) -> Self:  # noqa: N803
+    def fit(self, X: object, y: object) -> HybridRegressor:  # noqa: N803
         """Train a new network on samples and their targets.
 
         Args:
