@@ -10,7 +10,7 @@ from __future__ import annotations
 import pkgutil
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ import jaxtyping
 import pytest
 import qiskit_aer
 import torch
+from qiskit.circuit import ParameterVector
 
 # an int is a float here as it is for mypy
 TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
@@ -45,6 +46,7 @@ def _check_shapes_at_run_time() -> None:
     assert spec is not None
     assert spec.origin is not None
     _give_beartype_its_own_dice()
+    Sequence.register(ParameterVector)  # it is one, though Qiskit does not say so
     modules = list(_leaf_modules("hybridopt", Path(spec.origin).parent))
     jaxtyping.install_import_hook(modules, TYPE_CHECKER)
 
