@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping
 from importlib.resources import files
 
-from jinja2 import Environment
-from markupsafe import Markup
-from matplotlib.figure import Figure
-
-__all__ = ["inlined", "png", "render"]
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160, facecolor="white", bbox_inches="tight")
-    return buffer.getvalue()
+__all__ = ["inlined", "render"]
 
 
 def inlined(pictures: Mapping[str, bytes]) -> dict[str, str]:
@@ -36,6 +24,9 @@ def render(template: str, **content: object) -> str:
         >>> render("<p>{{ text }}</p>", text="a < b")
         '<p>a &lt; b</p>'
     """
+    from jinja2 import Environment  # noqa: PLC0415  # slow to import
+    from markupsafe import Markup  # noqa: PLC0415
+
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     style = Markup(files("hybridopt._pages").joinpath("style.css").read_text("utf-8"))  # noqa: S704  # our own file
     return environment.from_string(template).render(style=style, **content)

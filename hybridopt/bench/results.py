@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hybridopt._files import output_folder, write_text, write_whole
-from hybridopt._pages import inlined, png, render
+from hybridopt._pages import inlined, render
+from hybridopt._plots import png
 from hybridopt.bench import tables
 from hybridopt.bench.figures import bridge_figure, series, time_figure
 from hybridopt.bench.machine import commit, machine, versions

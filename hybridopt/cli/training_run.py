@@ -13,7 +13,7 @@ from torch import nn
 from hybridopt import _validation
 from hybridopt._environment import made_with
 from hybridopt._files import output_folder, write_bytes, write_text, write_whole
-from hybridopt._pages import png
+from hybridopt._plots import png
 from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.cli.conversion import parsed_options
 from hybridopt.data import Dataset, load_dataset

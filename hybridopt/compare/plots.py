@@ -7,21 +7,13 @@ from textwrap import wrap
 
 import numpy as np
 from jaxtyping import Float64
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from hybridopt._plots import COLORS, INK, Axes, Figure, legend, subplots
 from hybridopt.compare.records import Point, Run
 from hybridopt.compare.results import Results
 from hybridopt.compare.statistics import percent
 from hybridopt.compare.study_table import LABELS
 
-INK = "#1f2933"
-GRID = "#e4e7eb"
-COLORS = (
-    "#b45309", "#6d28d9", "#2563eb", "#be185d", "#0f766e", "#4d7c0f", "#7b8794", "#0891b2",
-    "#a16207", "#9333ea",
-)  # fmt: skip
 AXES = {"steps": "steps", "seconds": "training seconds", "settings": "settings"}
 WIDE = 30  # ratio of ends from which an axis is logarithmic
 LABEL, LEGEND = 28, 40  # letters of a name in one line
@@ -41,8 +33,8 @@ def curves_figure(results: Results, *, columns: int = 3) -> Figure:
     kinds = [kind for kind in AXES if kind != "settings" or _any_settings(results)]
     wide = min(columns, len(kinds))
     bands = -(-len(kinds) // wide)
-    figure = Figure(figsize=(3.5 * wide + 0.4, 4.6 * bands + 0.5), layout="constrained")
-    grid = np.asarray(figure.subplots(2 * bands, wide, squeeze=False))
+    size = 3.5 * wide + 0.4, 4.6 * bands + 0.5
+    figure, grid = subplots(*size, 2 * bands, wide, squeeze=False)
     for place in range(wide * bands):
         upper = grid[2 * (place // wide), place % wide]
         lower = grid[2 * (place // wide) + 1, place % wide]
@@ -56,10 +48,7 @@ def curves_figure(results: Results, *, columns: int = 3) -> Figure:
         _draw(lower, results, kinds[place], "train_loss", "training loss" if first else "")
         lower.set_yscale("log")
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=1 if wide == 1 else 3,
-        frameon=False, fontsize=8,
-    )  # fmt: skip
+    legend(figure, handles, labels, loc="outside lower center", ncols=1 if wide == 1 else 3)
     return figure
 
 
@@ -68,8 +57,7 @@ def differences_figure(results: Results) -> Figure:
     methods = results.methods
     lines = sum(max(1, len(wrap(name, LABEL))) for name in methods)
     height = 0.42 * len(methods) + 0.15 * (lines - len(methods)) + 1.4
-    figure = Figure(figsize=(9, height), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    figure, (left, right) = subplots(9, height, columns=2, grid="x", sharey=True)
     found = {one.method: one.interval for one in results.differences()}
     for position, method in enumerate(reversed(methods)):
         color = color_of(results, method)
@@ -89,10 +77,7 @@ def differences_figure(results: Results) -> Figure:
         f"minus {_shown(results.control, LABEL)}:\n{percent(results.confidence)} intervals together"
     )
     for axes in (left, right):
-        _tidy(axes)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.grid(axis="x", color=GRID)
-        axes.set_axisbelow(True)
+        axes.locator_params(axis="x", nbins=5)
     right.tick_params(left=False)
     return figure
 
@@ -117,7 +102,6 @@ def _draw(axes: Axes, results: Results, kind: str, value: str, label: str) -> No
     axes.set_ylabel(label)
     if kind != "steps":
         _log_if_wide(axes)
-    _tidy(axes)
 
 
 def _curve(
@@ -149,7 +133,7 @@ def _log_if_wide(axes: Axes) -> None:
     ends = [np.asarray(line.get_xdata(), dtype=np.float64) for line in axes.get_lines()]
     if ends and max(x.max() for x in ends) > WIDE * min(x.min() for x in ends):
         axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_formatter("")
 
 
 def _any_settings(results: Results) -> bool:
@@ -159,8 +143,3 @@ def _any_settings(results: Results) -> bool:
 def _shown(name: str, width: int) -> str:
     """A name in lines of a width; its dollar signs are letters, and no formula."""
     return "\n".join(wrap(name, width)).replace("$", r"\$")
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(which="both", colors=INK, labelsize=8)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
-from hybridopt._pages import inlined, png, render
+from hybridopt._pages import inlined, render
+from hybridopt._plots import png
 from hybridopt.compare.formatting import counted
 from hybridopt.compare.plots import curves_figure, differences_figure
 from hybridopt.compare.recommendation import Recommendation

@@ -9,11 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from hybridopt import _validation
 from hybridopt._files import write_bytes, write_text
-from hybridopt._pages import png
+from hybridopt._plots import Figure, png
 from hybridopt.compare.cheapest import cheapest
 from hybridopt.compare.formatting import failures_words
 from hybridopt.compare.most_accurate import most_accurate

@@ -14,7 +14,8 @@ from qiskit import qasm3, qpy
 
 from hybridopt._environment import made_with
 from hybridopt._files import output_folder, write_bytes, write_text, write_whole
-from hybridopt._pages import inlined, png, render
+from hybridopt._pages import inlined, render
+from hybridopt._plots import png
 from hybridopt.demo import figures
 from hybridopt.demo.job import Result, RunOutcome, RunSettings
 

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
-from matplotlib.figure import Figure
-
+from hybridopt._plots import TEAL, Figure, legend, subplots
 from hybridopt.errors import MissingExtraError
 from hybridopt.execution import Cost
 
@@ -229,18 +228,16 @@ class History:
         Returns:
             A matplotlib figure that belongs to no window; save it with ``figure.savefig(path)``.
         """
-        figure = Figure(figsize=(9, 3.4), layout="constrained")
-        loss, metric = figure.subplots(1, 2)
+        figure, (loss, metric) = subplots(9, 3.4, columns=2)
         epochs = [record.epoch for record in self.records]
         loss.plot(epochs, self.train_loss, marker="o", markersize=3, label="training")
         if any(value is not None for value in self.test_loss):
             loss.plot(epochs, self.test_loss, marker="o", markersize=3, label="test")
         loss.set(xlabel="epoch", ylabel="loss")
-        loss.legend(frameon=False)
+        legend(loss)
         if any(value is not None for value in self.metric):
-            metric.plot(epochs, self.metric, marker="o", markersize=3, color="C2")
+            metric.plot(epochs, self.metric, marker="o", markersize=3, color=TEAL)
         metric.set(xlabel="epoch", ylabel="accuracy" if self.metric_name == "accuracy" else "$R^2$")
         for axes in (loss, metric):
-            axes.spines[["top", "right"]].set_visible(False)
             axes.xaxis.get_major_locator().set_params(integer=True)
         return figure

@@ -1,0 +1,101 @@
+"""Style of all pictures: colours, axes, legends and files; matplotlib is imported on first use."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+else:
+    Axes = Figure = Any  # annotations may name them, and matplotlib still waits
+
+__all__ = [
+    "Axes",
+    "BLUE",
+    "COLORS",
+    "COLOR_BLIND",
+    "Figure",
+    "GRAY",
+    "GRID",
+    "INK",
+    "LINES",
+    "SOFT",
+    "TEAL",
+    "VIOLET",
+    "legend",
+    "png",
+    "rendered",
+    "subplots",
+]
+
+INK, SOFT, GRID, LINES = "#1f2933", "#52606d", "#e4e7eb", "#cbd2d9"  # text, asides, grid, guides
+VIOLET, BLUE, TEAL, GRAY = "#6d28d9", "#2563eb", "#0f766e", "#7b8794"
+AMBER, PINK = "#b45309", "#be185d"
+COLORS = (
+    AMBER, VIOLET, BLUE, PINK, TEAL, "#4d7c0f", GRAY, "#0891b2", "#a16207", "#9333ea",
+)  # fmt: skip
+# Okabe and Ito's colours, told apart by colour-blind readers
+COLOR_BLIND = ("#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7")
+STYLE: dict[Any, Any] = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": f"cycler('color', {[BLUE, AMBER, TEAL, *COLORS]})",
+    "grid.color": GRID,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+}
+DPI = 160
+NO_DATES = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def subplots(
+    width: float, height: float, rows: int = 1, columns: int = 1, *, grid: str = "", **options: Any
+) -> tuple[Figure, Any]:
+    """Return a figure that belongs to no window, and its axes (one, or an array), in our style.
+
+    Args:
+        width: Of the figure in inches.
+        height: Likewise.
+        rows: Rows of axes.
+        columns: Columns of axes.
+        grid: Axis across which grid lines run: "x", "y" or "both"; empty for none.
+        options: Further arguments of ``Figure.subplots``.
+    """
+    import matplotlib as mpl  # noqa: PLC0415  # slow to import
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    lines: dict[Any, Any] = {"axes.grid": True, "axes.grid.axis": grid} if grid else {}
+    with mpl.rc_context({**STYLE, **lines}):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots(rows, columns, **options)
+
+
+def legend(owner: Axes | Figure, *entries: Any, **options: Any) -> None:
+    """Add a legend without a frame to axes or to a figure."""
+    owner.legend(*entries, **{"frameon": False, "fontsize": 8.5, **options})
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG file, without margins."""
+    return rendered(figure, "png", bbox_inches="tight")
+
+
+def rendered(figure: Figure, kind: str, **options: Any) -> bytes:
+    """Return the figure as a png, svg or pdf file; one picture always gives the same bytes."""
+    import matplotlib as mpl  # noqa: PLC0415  # slow to import
+
+    raw = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "hybridopt"}):
+        figure.savefig(
+            raw, format=kind, dpi=DPI, facecolor="white", metadata=NO_DATES[kind], **options
+        )
+    return raw.getvalue()
