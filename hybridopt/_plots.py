@@ -50,8 +50,8 @@ STYLE: dict[Any, Any] = {
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
 }
 DPI = 160
 NO_DATES = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}

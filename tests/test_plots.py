@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-
 import matplotlib as mpl
 import pytest
 
