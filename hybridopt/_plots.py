@@ -12,6 +12,7 @@ else:
     Axes = Figure = Any  # annotations may name them, and matplotlib still waits
 
 __all__ = [
+    "AMBER",
     "Axes",
     "BLUE",
     "COLORS",
@@ -21,6 +22,7 @@ __all__ = [
     "GRID",
     "INK",
     "LINES",
+    "PINK",
     "SOFT",
     "TEAL",
     "VIOLET",

@@ -18,20 +18,14 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._environment import torch_threads
-from hybridopt.bridges import (
-    Memory,
-    MemoryNetwork,
-    QuantumNetwork,
-    to_classical,
-    to_quantum,
-)
+from hybridopt.bridges import Memory, MemoryNetwork, QuantumNetwork, to_classical, to_quantum
 from hybridopt.bridges.memory.circuit import index_qubits
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.nn.network_spec import build_network
 from hybridopt.optim import OPTIMIZERS
-from hybridopt.training import EpochRecord, History, fit
+from hybridopt.training import History, fit
 from hybridopt.training.batches import MINIBATCH
 
 INFERENCE_REPETITIONS = 5
@@ -82,16 +76,14 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Result:
-    """What one stage or one control came to.
+    """Measurements of one stage or one control.
 
     Attributes:
         name: As in results.json.
         history: Its epochs.
         test_metric: Accuracy or R^2 on the test part.
-        training_seconds: Wall time of the training steps.
         inference_seconds: Wall time for the test part; a circuit is read once for it.
-        cost: Settings, shots and runs of training and evaluation.
-        trainable: Trainable numbers.
+        trainable: Number of trainable parameters.
         steps: Optimizer steps.
         conversion_change: Largest change of a weight by the conversion that led here, with the
             weights as the circuit reads them (shot noise included); None if there was none.
@@ -101,13 +93,21 @@ class Result:
     name: str
     history: History
     test_metric: float
-    training_seconds: float
     inference_seconds: float
-    cost: Cost
     trainable: int
     steps: int
     conversion_change: float | None = None
     test_metric_before_fine_tuning: float | None = None
+
+    @property
+    def training_seconds(self) -> float:
+        """Wall time of the training steps."""
+        return sum(self.history.seconds)
+
+    @property
+    def cost(self) -> Cost:
+        """Settings, shots and runs of training and evaluation."""
+        return self.history.cost
 
 
 @dataclass(frozen=True)
@@ -143,14 +143,11 @@ class RunOutcome:
 
 @torch_threads(1)
 def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome:
-    """Run the stages and the controls.
+    """Run the stages and the controls; nothing is written.
 
     Args:
         settings: What to do.
         progress: Show a bar for each part.
-
-    Returns:
-        The outcome; nothing is written.
 
     Raises:
         KeyboardInterrupt: On Ctrl-C.
@@ -161,14 +158,14 @@ def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome
     network = build_network(settings.network, data, seed=settings.seed)
     untrained = copy.deepcopy(network)
     job = _Job(settings, data, progress)
-    job.check_shots(network)
-    start = job.train("classical-start", network, settings.start_epochs, CLASSICAL_LR)
-    quantum = job.quantum(network)
-    on_circuit = job.train("quantum", quantum, settings.epochs, ANGLE_LR, before=network)
+    job.executor(network)  # refuses more shots than can be drawn before anything trains
+    start = job.stage("classical-start", network, settings.start_epochs, CLASSICAL_LR)
+    quantum = job.converted("memory", network)
+    on_circuit = job.stage("quantum", quantum, settings.epochs, ANGLE_LR, before=network)
     back = to_classical(quantum)
     reread = to_classical(quantum, readout="circuit")
     carried_back = copy.deepcopy(back)
-    tuned = job.train(
+    tuned = job.stage(
         "fine-tuned", back, settings.fine_tuning_epochs, FINE_TUNING_LR, before=reread
     )
     controls = [
@@ -200,81 +197,65 @@ def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome
     )
 
 
+@dataclass(frozen=True)
 class _Job:
     """The parts of the main job that stages and controls share."""
 
-    def __init__(self, settings: RunSettings, data: Dataset, progress: bool) -> None:
-        self.settings = settings
-        self.data = data
-        self.progress = progress
+    settings: RunSettings
+    data: Dataset
+    progress: bool
 
-    def check_shots(self, network: nn.Module) -> None:
-        """Refuse more than can be drawn, before anything trains."""
-        AerExecutor(shots=self._shots(network))
-
-    def quantum(self, network: nn.Module) -> MemoryNetwork:
-        """The network in the circuit, with the shots that were asked for."""
-        quantum = self._carried("memory", network)
-        assert isinstance(quantum, MemoryNetwork)
-        return quantum
-
-    def train(
-        self,
-        name: str,
-        network: nn.Module,
-        epochs: int,
-        lr: float,
-        *,
-        before: nn.Module | None = None,
+    def stage(
+        self, name: str, network: nn.Module, epochs: int, lr: float, before: nn.Module | None = None
     ) -> Result:
         """Train for some epochs and measure; ``before`` is what the network was converted from."""
         change = None if before is None else _largest_change(before, network)
-        history = self._fit(name, network, epochs, lr)
-        return self._result(name, network, [history], conversion_change=change)
+        history = self.fit(name, network, epochs, lr)
+        return self.result(name, network, history, conversion_change=change)
 
     def classical(self, network: nn.Module) -> Result:
         """Train the untrained network for as many steps as all stages together, without circuit."""
-        settings = self.settings
-        parts = [
-            self._fit("control: classical", network, settings.start_epochs, CLASSICAL_LR),
-            self._fit("control: classical", network, settings.epochs, MOVING_LR),
-            self._fit("control: classical", network, settings.fine_tuning_epochs, FINE_TUNING_LR),
-        ]
-        return self._result("classical", network, parts)
+        settings, label = self.settings, "control: classical"
+        return self.result(
+            "classical",
+            network,
+            self.fit(label, network, settings.start_epochs, CLASSICAL_LR),
+            self.fit(label, network, settings.epochs, MOVING_LR),
+            self.fit(label, network, settings.fine_tuning_epochs, FINE_TUNING_LR),
+        )
 
     def substitute(self, bridge: str, start: nn.Module) -> Result:
         """Put a control in the circuit's place, then fine-tune as the circuit's network was."""
-        control = self._carried(bridge, start)
+        control, label = self.converted(bridge, start), f"control: {bridge}"
         lr = MOVING_LR if bridge == "random-subspace" else ANGLE_LR
-        label = f"control: {bridge}"
-        first = self._fit(label, control, self.settings.epochs, lr)
-        trainable, before = control.num_trainable, first.metric[-1]
+        first = self.fit(label, control, self.settings.epochs, lr)
         network = to_classical(control)
-        second = self._fit(label, network, self.settings.fine_tuning_epochs, FINE_TUNING_LR)
-        return self._result(
+        return self.result(
             bridge,
             network,
-            [first, second],
-            trainable=trainable,
-            before_fine_tuning=before,
+            first,
+            self.fit(label, network, self.settings.fine_tuning_epochs, FINE_TUNING_LR),
+            trainable=control.num_trainable,
+            test_metric_before_fine_tuning=first.metric[-1],
         )
 
-    def _carried(self, bridge: str, network: nn.Module) -> QuantumNetwork:
-        executor = AerExecutor(shots=self._shots(network), seed=self.settings.seed)
+    def executor(self, network: nn.Module) -> AerExecutor:
+        """With the shots that were asked for."""
+        shots = self.settings.shots
+        if self.settings.shots_per_weight is not None:
+            weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
+            shots = self.settings.shots_per_weight << index_qubits(weights)
+        return AerExecutor(shots=shots, seed=self.settings.seed)
+
+    def converted(self, bridge: str, network: nn.Module) -> QuantumNetwork:
         options: dict[str, Any] = (
             {"seed": self.settings.seed}
             if bridge == "random-subspace"
             else {"scale": SCALE, "fold": "epoch"}
         )
-        return to_quantum(network, bridge, executor=executor, **options)
+        return to_quantum(network, bridge, executor=self.executor(network), **options)
 
-    def _shots(self, network: nn.Module) -> int | None:
-        if self.settings.shots_per_weight is None:
-            return self.settings.shots
-        weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
-        return self.settings.shots_per_weight << index_qubits(weights)
-
-    def _fit(self, label: str, network: nn.Module, epochs: int, lr: float) -> History:
+    def fit(self, label: str, network: nn.Module, epochs: int, lr: float) -> History:
         history = fit(
             network,
             self.data,
@@ -288,37 +269,19 @@ class _Job:
             raise KeyboardInterrupt
         return history
 
-    def _result(
-        self,
-        name: str,
-        network: nn.Module,
-        parts: list[History],
-        *,
-        trainable: int | None = None,
-        conversion_change: float | None = None,
-        before_fine_tuning: float | None = None,
-    ) -> Result:
-        history = _joined(parts)
+    def result(self, name: str, network: nn.Module, *parts: History, **known: Any) -> Result:
+        records = [record for part in parts for record in part]
+        history = History(parts[0].metric_name, records, parts[-1].status)
         score = history.metric[-1]
         assert score is not None
-        own = sum(p.numel() for p in network.parameters() if p.requires_grad)
         full_batch = OPTIMIZERS[self.settings.optimizer].full_batch
         steps = 1 if full_batch else -(-len(self.data.train) // MINIBATCH)
-        return Result(
-            name=name,
-            history=history,
-            test_metric=score,
-            training_seconds=sum(history.seconds),
-            inference_seconds=self._inference_seconds(network),
-            cost=history.cost,
-            trainable=own if trainable is None else trainable,
-            steps=steps * len(history),
-            conversion_change=conversion_change,
-            test_metric_before_fine_tuning=before_fine_tuning,
-        )
+        known.setdefault("trainable", len(_vector(network)))
+        seconds = self.inference_seconds(network)
+        return Result(name, history, score, seconds, steps=steps * len(history), **known)
 
     @torch.no_grad()
-    def _inference_seconds(self, network: nn.Module) -> float:
+    def inference_seconds(self, network: nn.Module) -> float:
         assert self.data.test is not None
         seconds = []
         for _ in range(INFERENCE_REPETITIONS):
@@ -329,17 +292,12 @@ class _Job:
         return median(seconds)
 
 
-def _joined(parts: list[History]) -> History:
-    records: list[EpochRecord] = [record for part in parts for record in part]
-    return History(parts[0].metric_name, records, parts[-1].status)
-
-
 def _vector(network: nn.Module) -> torch.Tensor:
     trainable = [p for p in network.parameters() if p.requires_grad]
     return torch.cat([p.detach().reshape(-1).double().cpu() for p in trainable])
 
 
 def _largest_change(before: nn.Module, after: nn.Module) -> float:
-    """Largest difference of a weight across a conversion, as the circuit reads the weights."""
+    """Return the largest difference of a weight, as the circuit reads the weights."""
     plain = to_classical(after, readout="circuit") if isinstance(after, QuantumNetwork) else after
     return float((_vector(before) - _vector(plain)).abs().max())

@@ -4,22 +4,45 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from qiskit import qasm3, qpy
+from qiskit import QuantumCircuit, qasm3, qpy
 
 from hybridopt._environment import made_with
 from hybridopt._files import output_folder, write_bytes, write_text, write_whole
 from hybridopt._pages import inlined, render
-from hybridopt._plots import png
-from hybridopt.demo import figures
+from hybridopt._plots import (
+    AMBER,
+    BLUE,
+    GRAY,
+    INK,
+    LINES,
+    PINK,
+    TEAL,
+    VIOLET,
+    Figure,
+    legend,
+    png,
+    subplots,
+)
 from hybridopt.demo.job import Result, RunOutcome, RunSettings
 
 SCHEMA = 1
+COLORS = {
+    "classical-start": GRAY,
+    "quantum": VIOLET,
+    "fine-tuned": TEAL,
+    "classical": AMBER,
+    "random-subspace": PINK,
+    "twin": BLUE,
+}
+SHOWN_INSTRUCTIONS = 44  # of a circuit that may have thousands
 
 
 def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
@@ -40,10 +63,10 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
     """
     target = output_folder(folder)
     pictures = {
-        "training.png": png(figures.training_figure(outcome)),
-        "comparison.png": png(figures.comparison_figure(outcome)),
-        "weights.png": png(figures.weights_figure(outcome)),
-        "circuit.png": png(figures.circuit_figure(outcome.circuit)),
+        "training.png": png(training_figure(outcome)),
+        "comparison.png": png(comparison_figure(outcome)),
+        "weights.png": png(weights_figure(outcome)),
+        "circuit.png": png(circuit_figure(outcome.circuit)),
     }
     results = results_dict(outcome)
     page = _page(outcome, results, pictures)
@@ -59,8 +82,8 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
 
 
 def results_dict(outcome: RunOutcome) -> dict[str, Any]:
-    """The content of results.json."""
-    name = metric_key(outcome)
+    """Return the content of results.json."""
+    name = f"test_{outcome.metric_name}"
     return {
         "schema": SCHEMA,
         "data": outcome.data.name,
@@ -79,7 +102,7 @@ def results_dict(outcome: RunOutcome) -> dict[str, Any]:
 
 
 def command(settings: RunSettings) -> str:
-    """The command line that asks for these settings; what is as by default is left out."""
+    """Return the command line that asks for these settings, without those at their default."""
     words = ["hybridopt", "run"]
     for option in fields(settings):
         value = getattr(settings, option.name)
@@ -88,23 +111,12 @@ def command(settings: RunSettings) -> str:
     return shlex.join(words)
 
 
-def metric_key(outcome: RunOutcome) -> str:
-    """Key of the metric in results.json."""
-    return f"test_{outcome.metric_name}"
-
-
 def table_rows(outcome: RunOutcome) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the table that terminal and page show."""
+    """Return header and rows of the table that terminal and page show."""
     header = [
-        "stage",
-        f"{figures.metric_label(outcome)}",
-        "train s",
-        "infer ms",
-        "settings",
-        "shots",
-        "numbers",
+        "stage", _metric_label(outcome), "train s", "infer ms", "settings", "shots", "parameters",
         "change",
-    ]
+    ]  # fmt: skip
     rows = []
     for result in (*outcome.stages, *outcome.controls):
         change = result.conversion_change
@@ -121,6 +133,105 @@ def table_rows(outcome: RunOutcome) -> tuple[list[str], list[list[str]]]:
             ]
         )
     return header, rows
+
+
+def training_figure(outcome: RunOutcome) -> Figure:
+    """Return test metric and training loss against epochs: stages in a row, controls beside."""
+    figure, both = subplots(9, 3.8, columns=2)
+    score, loss = both
+    epoch, first = 0, len(outcome.stages[0].history)
+    joint: list[tuple[int, float, float]] = []
+    for stage in outcome.stages:
+        points = [*joint, *_curve(stage, epoch)]
+        style = {"color": COLORS[stage.name], "marker": "o", "markersize": 5, "linewidth": 2}
+        style["markevery"] = range(len(joint), len(points))  # the joint has its own color
+        _draw(both, points, label=stage.name, **style)
+        joint, epoch = points[-1:], points[-1][0]
+    for control in outcome.controls:
+        points = _curve(control, 0 if control.name == "classical" else first)
+        style = {"color": COLORS[control.name], "linewidth": 1.2, "linestyle": "--"}
+        _draw(both, points, label=f"control: {control.name}", **style)
+    last = epoch - len(outcome.stages[-1].history)
+    for axes in both:
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.axvspan(first, last, color=VIOLET, alpha=0.06, linewidth=0)
+        axes.text(
+            (first + last) / 2, 1.01, "on the circuit", transform=axes.get_xaxis_transform(),
+            ha="center", va="bottom", fontsize=9, color=VIOLET,
+        )  # fmt: skip
+    score.set_ylabel(f"test {_metric_label(outcome)}")
+    loss.set(ylabel="training loss", yscale="log")
+    legend(score, loc="lower right")
+    return figure
+
+
+def comparison_figure(outcome: RunOutcome) -> Figure:
+    """Return the final test metric of stages and controls, one dot each."""
+    results = [*outcome.stages, *outcome.controls][::-1]
+    figure, axes = subplots(9, 0.42 * len(results) + 1.1, grid="x")
+    for position, result in enumerate(results):
+        color, before = COLORS[result.name], result.test_metric_before_fine_tuning
+        axes.plot(result.test_metric, position, "o", color=color, markersize=9)
+        axes.annotate(
+            f"{result.test_metric:.3f}", (result.test_metric, position), xytext=(9, 0),
+            textcoords="offset points", va="center", fontsize=9, color=INK,
+        )  # fmt: skip
+        if before is not None:
+            axes.plot(before, position, "o", color=color, markersize=13, fillstyle="none")
+    names = ["control: " * (result in outcome.controls) + result.name for result in results]
+    axes.set_yticks(range(len(results)), names)
+    axes.set_ylim(-0.6, len(results) - 0.4)
+    axes.margins(x=0.12)
+    axes.set_xlabel(f"test {_metric_label(outcome)} (open circles: before fine-tuning)")
+    return figure
+
+
+def weights_figure(outcome: RunOutcome) -> Figure:
+    """Return the distribution of the weights after each stage, and their moves on the circuit."""
+    figure, (histogram, moves) = subplots(9, 3.4, columns=2)
+    start, after, tuned = (weights.numpy() for weights in outcome.weights.values())
+    every = np.concatenate([start, after, tuned])
+    low, high = every.min(), every.max()
+    for name, values, color in zip(
+        outcome.weights, (start, after, tuned), (GRAY, VIOLET, TEAL), strict=True
+    ):
+        bins = np.linspace(low, high, 60)
+        histogram.hist(values, bins, histtype="step", linewidth=1.6, color=color, label=name)
+    histogram.set(xlabel="weight", ylabel="number of weights")
+    legend(histogram)
+    moves.plot([low, high], [low, high], color=LINES, linewidth=1)
+    moves.plot(start, after, ".", color=VIOLET, markersize=3, alpha=0.5)
+    moves.set(xlabel="weight before the circuit", ylabel="weight after the circuit")
+    return figure
+
+
+def circuit_figure(circuit: QuantumCircuit) -> Figure:
+    """Return the first gates of the circuit, as Qiskit draws them."""
+    head = circuit.copy_empty_like()
+    for instruction in circuit.data[:SHOWN_INSTRUCTIONS]:
+        head.append(instruction)
+    style = {"fontsize": 10, "subfontsize": 7}
+    figure: Figure = head.draw("mpl", fold=-1, scale=0.6, idle_wires=True, style=style)
+    return figure
+
+
+def _metric_label(outcome: RunOutcome) -> str:
+    return "accuracy" if outcome.metric_name == "accuracy" else "R²"
+
+
+def _curve(result: Result, offset: int) -> list[tuple[int, float, float]]:
+    """Return epoch, test metric and training loss of each epoch."""
+    return [
+        (epoch, np.nan if one.metric is None else one.metric, one.train_loss)
+        for epoch, one in enumerate(result.history, start=offset + 1)
+    ]
+
+
+def _draw(both: Iterable[Any], points: list[tuple[int, float, float]], **style: Any) -> None:
+    epochs, *columns = zip(*points, strict=True)
+    for axes, values in zip(both, columns, strict=True):
+        axes.plot(epochs, values, **style)
 
 
 def _result_dict(result: Result, metric: str) -> dict[str, Any]:
@@ -150,6 +261,6 @@ def _page(outcome: RunOutcome, results: dict[str, Any], pictures: dict[str, byte
         rows=rows,
         command=command(outcome.settings),
         num_stages=len(outcome.stages),
-        metric=figures.metric_label(outcome),
+        metric=_metric_label(outcome),
         pictures=inlined(pictures),
     )

@@ -12,7 +12,6 @@ from qiskit.quantum_info import Statevector
 from hybridopt.demo import RunSettings, run_main_job, write_report
 from hybridopt.demo.report import command, results_dict, table_rows
 from hybridopt.errors import OutputError
-from hybridopt.execution import AerExecutor
 
 PICTURES = ("training.png", "comparison.png", "weights.png", "circuit.png")
 FILES = {*PICTURES, "report.html", "results.json", "network.pt", "circuit.qpy", "circuit.qasm"}
@@ -31,13 +30,8 @@ def test_page_stands_alone(folder):
     assert not re.search(r"https?://|@import|url\(", page)
     assert "{{" not in page
     assert "{%" not in page
-
-
-def test_page_fits_a_phone_and_paper(folder):
-    page = (folder / "report.html").read_text("utf-8")
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
     assert "@media print" in page
-    assert page.count("<img alt=") == len(PICTURES)
 
 
 def test_page_says_what_it_is_not_and_names_the_controls(outcome, folder):
@@ -73,6 +67,7 @@ def test_results(outcome, folder):
 
 def test_table(outcome):
     header, rows = table_rows(outcome)
+    assert header[6] == "parameters"
     assert {len(row) for row in rows} == {len(header)}
     assert [row[0] for row in rows] == [r.name for r in (*outcome.stages, *outcome.controls)]
 
@@ -136,21 +131,10 @@ def test_interrupted_while_pictures_are_made_it_leaves_no_file(outcome, tmp_path
     def interrupted(circuit):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hybridopt.demo.figures.circuit_figure", interrupted)
+    monkeypatch.setattr("hybridopt.demo.report.circuit_figure", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_report(outcome, tmp_path / "run")
     assert not (tmp_path / "run").exists() or list((tmp_path / "run").iterdir()) == []
-
-
-def test_interrupted_on_the_circuit_nothing_is_written(tmp_path, monkeypatch):
-    def interrupted(executor, job):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(AerExecutor, "run", interrupted)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        run_main_job(RunSettings(data="iris", epochs=1, fine_tuning_epochs=1))
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_page_says_how_to_make_it_again(outcome, folder):
