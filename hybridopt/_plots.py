@@ -22,6 +22,9 @@ __all__ = [
     "GRID",
     "INK",
     "LINES",
+    "PALE_BLUE",
+    "PALE_GRAY",
+    "PALE_VIOLET",
     "PINK",
     "SOFT",
     "TEAL",
@@ -35,6 +38,7 @@ __all__ = [
 INK, SOFT, GRID, LINES = "#1f2933", "#52606d", "#e4e7eb", "#cbd2d9"  # text, asides, grid, guides
 VIOLET, BLUE, TEAL, GRAY = "#6d28d9", "#2563eb", "#0f766e", "#7b8794"
 AMBER, PINK = "#b45309", "#be185d"
+PALE_VIOLET, PALE_BLUE, PALE_GRAY = "#ede9fe", "#eff6ff", "#f5f7fa"  # faces of boxes
 COLORS = (
     AMBER, VIOLET, BLUE, PINK, TEAL, "#4d7c0f", GRAY, "#0891b2", "#a16207", "#9333ea",
 )  # fmt: skip
@@ -55,8 +59,11 @@ STYLE: dict[Any, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }
-DPI = 160
-NO_DATES = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+NO_DATES: dict[str, dict[str, Any]] = {
+    "png": {},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
 
 
 def subplots(
@@ -88,7 +95,7 @@ def legend(owner: Axes | Figure, *entries: Any, **options: Any) -> None:
 
 def png(figure: Figure) -> bytes:
     """Return the figure as a PNG file, without margins."""
-    return rendered(figure, "png", bbox_inches="tight")
+    return rendered(figure, "png", dpi=160, bbox_inches="tight")
 
 
 def rendered(figure: Figure, kind: str, **options: Any) -> bytes:
@@ -97,7 +104,6 @@ def rendered(figure: Figure, kind: str, **options: Any) -> bytes:
 
     raw = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "hybridopt"}):
-        figure.savefig(
-            raw, format=kind, dpi=DPI, facecolor="white", metadata=NO_DATES[kind], **options
-        )
+        settings = {"dpi": 150, "facecolor": "white", "metadata": NO_DATES[kind], **options}
+        figure.savefig(raw, format=kind, **settings)
     return raw.getvalue()

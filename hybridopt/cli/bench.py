@@ -13,7 +13,7 @@ from rich.console import Console
 from hybridopt._files import output_folder
 from hybridopt.bench import write_outcome
 from hybridopt.cli import bench_options, options
-from hybridopt.cli.interrupts import interruptible
+from hybridopt.cli.output import interruptible
 
 
 def bench_simulators(

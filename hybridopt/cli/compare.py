@@ -15,7 +15,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from hybridopt.cli import options
-from hybridopt.cli.interrupts import INTERRUPTED
+from hybridopt.cli.output import INTERRUPTED
 from hybridopt.compare import Study, Table, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
 from hybridopt.compare.formatting import counted

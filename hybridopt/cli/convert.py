@@ -1,20 +1,69 @@
-"""The command `hybridopt convert`."""
+"""The command `hybridopt convert`: saved networks into circuit files and back."""
 
 from __future__ import annotations
 
-import json
-import sys
+import copy
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
+from qiskit import qasm3, qpy
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+from torch import Tensor, nn
 
+from hybridopt import _validation
+from hybridopt._files import check_writable, write_bytes, write_whole
+from hybridopt.bridges import BRIDGES, Bridge, QuantumNetwork, to_classical, to_quantum
 from hybridopt.cli import options
-from hybridopt.cli.conversion import Change, Conversion, ConversionSettings, convert
+from hybridopt.cli.networks import example_inputs, gate_circuits, parsed_options
+from hybridopt.cli.output import plain_table, print_files, print_json
 from hybridopt.data import dataset_names
+from hybridopt.errors import ArgumentError, HybridOptError
+from hybridopt.nn.network_spec import build_network, network_file
+from hybridopt.storage import load, save
+from hybridopt.storage.archive import is_archive
+from hybridopt.transfer.pretrained import load_weights
+
+
+@dataclass(frozen=True)
+class Change:
+    """The largest change of a weight and of an output; None where there is nothing to compare."""
+
+    weight: float | None
+    output: float | None
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion came to; the content of ``--json``.
+
+    Attributes:
+        source: File that was read.
+        files: Files that were written.
+        direction: ``"to circuit"`` or ``"to weights"``.
+        bridge: Name.
+        num_weights: M.
+        num_qubits: Of the widest circuit.
+        num_angles: Of all circuits.
+        conversion: The circuit against the network it stands for: weights and outputs as it reads
+            them.
+        round_trip: There and back again, through the file, against the network.
+    """
+
+    source: str
+    files: tuple[str, ...]
+    direction: str
+    bridge: str
+    num_weights: int
+    num_qubits: int
+    num_angles: int
+    conversion: Change
+    round_trip: Change
 
 
 def convert_file(
@@ -48,23 +97,134 @@ def convert_file(
     A new circuit runs without shots, that of a file as it was saved. The source is never
     overwritten.
     """
-    settings = ConversionSettings(
-        source=source,
-        target=to,
-        network=network,
-        bridge=bridge,
-        options=tuple(option or ()),
-        data=data,
-        shape=input_shape,
-        seed=seed,
-        qpy=qpy,
-        qasm=qasm,
+    to_circuit = not is_archive(source)
+    if to_circuit:
+        _validation.choice("bridge", bridge, BRIDGES)
+    _check_targets(source, network, [path for path in (to, qpy, qasm) if path is not None])
+    bridge_options = parsed_options(option or ())
+    if to_circuit and network is None:
+        raise ArgumentError(
+            f"{source} is no file of `hybridopt.save`. To convert a state_dict, say of "
+            "which network: `--network mlp:64-20-10` or `--network file.py:function`."
+        )
+    template = None if network is None else build_network(network, None, seed=seed)
+    if to_circuit:
+        assert template is not None
+        load_weights(template, source)
+    quantum = None if to_circuit else load(source, template)
+    plain = to_classical(quantum) if quantum is not None else template
+    assert plain is not None
+    inputs = example_inputs(plain, data=data, shape=input_shape, seed=seed)
+    _outputs(plain, inputs)
+    if quantum is None:
+        quantum = to_quantum(plain, bridge, **bridge_options)
+    conversion = _change(plain, to_classical(quantum, readout="circuit"), quantum, inputs)
+    further = circuits_to_write(quantum, qpy, qasm)
+    if to_circuit:
+        save(quantum, to)
+        again: nn.Module | None = to_classical(load(to, plain))
+    else:
+        used = quantum.bridge if isinstance(quantum, QuantumNetwork) else None
+        again = to_classical(to_quantum(plain, used)) if isinstance(used, Bridge) else None
+        write_whole(to, lambda stream: torch.save(plain.state_dict(), stream))
+    parts = [module for module in quantum.modules() if isinstance(module, QuantumNetwork)]
+    outcome = Conversion(
+        source=str(source),
+        files=(str(to), *(str(write_bytes(*file)) for file in further.items())),
+        direction="to circuit" if to_circuit else "to weights",
+        bridge=", ".join(dict.fromkeys(part.bridge_name for part in parts)) or "none",
+        num_weights=sum(part.num_weights for part in parts),
+        num_qubits=max((part.num_qubits for part in parts), default=0),
+        num_angles=sum(part.num_angles for part in parts),
+        conversion=conversion,
+        round_trip=Change(None, None) if again is None else _change(plain, again, again, inputs),
     )
-    outcome = convert(settings)
     if as_json:
-        sys.stdout.write(json.dumps(outcome.as_dict(), indent=2) + "\n")
+        print_json(asdict(outcome))
     else:
         _show(outcome)
+
+
+def circuits_to_write(
+    module: nn.Module, qpy_path: Path | None, qasm_path: Path | None
+) -> dict[Path, bytes]:
+    """Return the contents of the circuit files that were asked for; nothing is written.
+
+    Several circuits are one QPY file, and an OpenQASM file each, with their names.
+
+    Raises:
+        ArgumentError: If there is no circuit, as in a control.
+    """
+    contents: dict[Path, bytes] = {}
+    if qpy_path is None and qasm_path is None:
+        return contents
+    circuits = gate_circuits(module)
+    if not circuits:
+        raise ArgumentError("The network has no circuit that could be written: it is a control.")
+    if qpy_path is not None:
+        raw = io.BytesIO()
+        qpy.dump(list(circuits.values()), raw)
+        contents[qpy_path] = raw.getvalue()
+    if qasm_path is not None:
+        for name, circuit in circuits.items():
+            several = f"-{name.replace('[', '-').replace(']', '')}" if len(circuits) > 1 else ""
+            path = qasm_path.with_stem(qasm_path.stem + several)
+            contents[path] = qasm3.dumps(circuit).encode()
+    return contents
+
+
+def _check_targets(source: Path, network: str | None, targets: Sequence[Path]) -> None:
+    code = network_file(network)
+    for place, target in enumerate(targets):
+        if _same(target, source):
+            raise ArgumentError(f"{target} is the source, which is never overwritten.")
+        if code is not None and _same(target, code):
+            raise ArgumentError(
+                f"{target} is the file of your network, which is never overwritten. Name another "
+                "file to write."
+            )
+        if any(_same(target, other) for other in targets[:place]):
+            raise ArgumentError(f"{target} is named twice as a file to write.")
+        check_writable(target)
+
+
+def _same(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:  # one of them is not there yet
+        return first.resolve() == second.resolve()
+
+
+@torch.no_grad()
+def _outputs(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Return outputs in eval mode, or say in words of ours that the inputs do not fit."""
+    try:
+        outputs = copy.deepcopy(network).eval()(inputs)
+    except HybridOptError:
+        raise
+    except Exception as error:
+        raise ArgumentError(
+            f"The network {type(network).__name__} does not take inputs of shape "
+            f"{tuple(inputs.shape[1:])} ({error}). Give theirs by `--input`, or `--data`."
+        ) from error
+    if not isinstance(outputs, Tensor):
+        raise ArgumentError(
+            f"The network {type(network).__name__} must return one tensor to be compared, but "
+            f"returns {type(outputs).__name__}."
+        )
+    return outputs
+
+
+def _change(before: nn.Module, weights: nn.Module, outputs: nn.Module, inputs: Tensor) -> Change:
+    return Change(
+        _largest(before.state_dict(), weights.state_dict()),
+        _largest({"": _outputs(before, inputs)}, {"": _outputs(outputs, inputs)}),
+    )
+
+
+def _largest(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
+    pairs = ((first[name], second[name]) for name in first if first[name].numel())
+    return max((float((a.double() - b.double()).abs().max()) for a, b in pairs), default=0.0)
 
 
 def _show(outcome: Conversion) -> None:
@@ -74,17 +234,13 @@ def _show(outcome: Conversion) -> None:
         f"{outcome.num_weights:,} weights, {outcome.num_angles:,} angles, "
         f"{outcome.num_qubits} qubits"
     )
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("largest change of", "a weight", "an output"):
-        table.add_column(name, justify="left" if name.startswith("largest") else "right")
+    table = plain_table(gap=2)
+    table.add_column("largest change of")
+    table.add_column("a weight", justify="right")
+    table.add_column("an output", justify="right")
     changes = {"the conversion": outcome.conversion, "the round trip": outcome.round_trip}
     for name, change in changes.items():
-        table.add_row(name, *_in_words(change))
+        values = (change.weight, change.output)
+        table.add_row(name, *("" if v is None else f"{v:.1e}" if v else "0" for v in values))
     console.print(table)
-    for file in outcome.files:
-        console.print(Text(f"Written: {file}"), soft_wrap=True)
-
-
-def _in_words(change: Change) -> list[str]:
-    values = (change.weight, change.output)
-    return ["" if v is None else f"{v:.1e}" if v else "0" for v in values]
+    print_files(outcome.files)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
 
 from rich.console import Console
 
@@ -15,9 +14,8 @@ from hybridopt.execution import available_devices
 def show_devices(as_json: options.Json = False) -> None:
     """Show which devices this build of Aer can use, and how to change the build."""
     names = available_devices()
-    content: dict[str, Any] = {"devices": list(names), "gpu": "GPU" in names}
     if as_json:
-        sys.stdout.write(json.dumps(content) + "\n")
+        sys.stdout.write(json.dumps({"devices": list(names), "gpu": "GPU" in names}) + "\n")
         return
     console = Console()
     console.print(f"Aer devices: {', '.join(names)}")

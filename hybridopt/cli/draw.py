@@ -1,22 +1,40 @@
-"""The command `hybridopt draw`."""
+"""The command `hybridopt draw`: a network's layers from left to right, and its circuit below."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from qiskit import QuantumCircuit
 from torch import nn
 
 from hybridopt import _validation
 from hybridopt._files import check_writable, write_bytes
+from hybridopt._plots import (
+    BLUE,
+    GRAY,
+    INK,
+    PALE_BLUE,
+    PALE_GRAY,
+    PALE_VIOLET,
+    SOFT,
+    VIOLET,
+    rendered,
+)
+from hybridopt.bridges import to_quantum
 from hybridopt.circuits import load_circuit
 from hybridopt.cli import options
-from hybridopt.cli.conversion import in_bridge
-from hybridopt.cli.drawing import draw_picture, rendered
-from hybridopt.cli.network_diagram import network_path
+from hybridopt.cli.network_diagram import NetworkPath, Step, network_path
+from hybridopt.cli.networks import parsed_options
+from hybridopt.cli.output import print_files
 from hybridopt.errors import ArgumentError
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import build_network
@@ -24,6 +42,27 @@ from hybridopt.storage import load
 from hybridopt.storage.archive import is_archive
 
 KINDS = ("png", "svg", "pdf")
+COLORS = {  # edge and face
+    "circuit": (VIOLET, PALE_VIOLET),
+    "made": (VIOLET, "white"),
+    "formula": (BLUE, "white"),
+    "classical": (GRAY, PALE_GRAY),
+}
+WORDS = {
+    "circuit": "runs as a circuit",
+    "made": "weights read from the circuit",
+    "formula": "weights by a formula, no circuit",
+    "classical": "classical",
+}
+DASHED = {"made", "formula"}  # whose weights come from the bar above
+WIDTH, EDGE = 11.0, 0.35  # [inch]
+PER_LINE = 6  # boxes
+BOX, GAP, TALL, LINE, BAR = 1.36, 0.37, 1.02, 1.62, 0.75  # [inch]
+COLUMNS, LINES = 88, 40  # of a circuit that is shown whole
+BEGINNING = 17  # columns of one that is longer: a line
+FOLD = 22  # columns in a line
+UNIT = 0.36  # [inch] of one line or column of a circuit, before it is fitted to the width
+Point = tuple[float, float]
 
 
 def draw_network(
@@ -45,23 +84,191 @@ def draw_network(
     """Draw a network's way through layers and circuits, and its circuit."""
     kind = _validation.choice("kind of picture", output.suffix.removeprefix("."), KINDS)
     check_writable(output)
-    module = _module(what, network, bridge, option or [], seed)
-    picture = rendered(draw_picture(network_path(module)), kind)
-    write_bytes(output, picture)
-    Console().print(Text(f"Written: {output}"), soft_wrap=True)
-
-
-def _module(
-    what: str, network: str | None, bridge: str, options: list[str], seed: int
-) -> nn.Module:
+    module: nn.Module
     if is_archive(what):
         template = None if network is None else build_network(network, None, seed=seed)
-        return load(what, template)
-    if network is not None:
+        module = load(what, template)
+    elif network is not None:
         raise ArgumentError(
             f"--network says the class of a file's network, but {what!r} is no file of "
             "`hybridopt convert`. Name the network itself: `hybridopt draw mlp:4-3 --output ...`."
         )
-    if ":" in what:
-        return in_bridge(bridge, options, build_network(what, None, seed=seed))
-    return CircuitLayer(*load_circuit(what))
+    elif ":" in what:
+        plain = build_network(what, None, seed=seed)
+        module = to_quantum(plain, bridge, **parsed_options(option or ()))
+    else:
+        module = CircuitLayer(*load_circuit(what))
+    write_bytes(output, rendered(draw_picture(network_path(module)), kind))
+    print_files([output])
+
+
+def draw_picture(path: NetworkPath) -> Figure:
+    """Return the picture; it belongs to no window."""
+    lines = math.ceil((len(path.steps) + 1) / PER_LINE)
+    above, width, below, caption, note = 0.75 + LINE * lines, 0.0, 0.0, 0.1, ""
+    above += BAR if path.source else 0.0
+    shown = path.circuit
+    if shown is not None:
+        shown, note = excerpt(shown, columns=COLUMNS, qubits=LINES)
+        if note:
+            shown, note = excerpt(path.circuit, columns=BEGINNING, qubits=LINES)
+        width, below = _circuit_size(shown)
+        caption = 0.45
+    height = above + caption + below + 0.15
+    figure = Figure(figsize=(WIDTH, height), facecolor="white")
+    FigureCanvasAgg(figure)
+    top = figure.add_axes((0, 1 - above / height, 1, above / height))
+    _draw_path(top, path, above)
+    if shown is not None:
+        text = path.caption + (f"; shown: {note}" if note else "")
+        line = (below + 0.15 + caption / 2) / height
+        figure.text(EDGE / WIDTH, line, text, fontsize=10, color=INK, va="center", weight="bold")
+        left = max(0.1, (WIDTH - width) / 2) / WIDTH if width > WIDTH / 2 else 0.25 / WIDTH
+        box = (left, 0.1 / height, width / WIDTH, below / height)
+        _draw_circuit(shown, figure.add_axes(box))
+    return figure
+
+
+def excerpt(circuit: QuantumCircuit, *, columns: int, qubits: int) -> tuple[QuantumCircuit, str]:
+    """Return the gates in the first columns of a drawing, and in words what is left out, if any.
+
+    Args:
+        circuit: Any.
+        columns: At most so many gates one after another.
+        qubits: At most so many lines; a gate that leaves them is left out.
+    """
+    kept = min(qubits, circuit.num_qubits)
+    shown = QuantumCircuit(kept, name=circuit.name)
+    reached = [0] * circuit.num_qubits
+    left_out = 0
+    index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
+    for item in circuit.data:
+        places = [index[qubit] for qubit in item.qubits]
+        # a drawing lets no other gate stand between the lines of a gate
+        span = range(min(places, default=0), max(places, default=-1) + 1)
+        column = 1 + max((reached[place] for place in span), default=0)
+        for place in span:
+            reached[place] = column
+        if column <= columns and all(place < kept for place in places):
+            shown.append(item.operation, places)
+        else:
+            left_out += 1
+    if not left_out and kept == circuit.num_qubits:
+        return circuit, ""
+    lines = "" if kept == circuit.num_qubits else f" on the first {kept} of its qubits"
+    total = left_out + len(shown.data)
+    return shown, f"its first {len(shown.data):,} of {total:,} gates{lines}"
+
+
+def _draw_path(axes: Axes, path: NetworkPath, height: float) -> None:
+    axes.set(xlim=(0, WIDTH), ylim=(0, height))
+    axes.axis("off")
+    _write(axes, (EDGE, height - 0.32), path.title, 14, ha="left", weight="bold")
+    _draw_legend(axes, path.steps, height - 0.32)
+    first = height - 0.6 - (BAR if path.source else 0.0) - LINE / 2
+    places = []
+    for number in range(len(path.steps) + 1):
+        line, column = divmod(number, PER_LINE)
+        places.append((EDGE + BOX / 2 + column * (BOX + GAP), first - line * LINE))
+    shape = path.input_shape
+    _write(axes, places[0], "input" if shape is None else f"input\n{_in_words(shape)}", 10)
+    for number, (before, here) in enumerate(pairwise(places)):
+        _draw_way(axes, before, here, 0.5 if number == 0 else BOX / 2)
+    for step, place in zip(path.steps, places[1:], strict=True):
+        _draw_step(axes, step, place)
+    if path.source:
+        made = [p for s, p in zip(path.steps, places[1:], strict=True) if s.where in DASHED]
+        _draw_source(axes, path, made, height - 0.95)
+
+
+def _draw_step(axes: Axes, step: Step, place: Point) -> None:
+    x, y = place
+    edge, face = COLORS[step.where]
+    _box(axes, place, (BOX, TALL), edge, face, dashed=step.where in DASHED)
+    name = step.name if len(step.name) <= 16 else f"...{step.name[-13:]}"
+    kind = step.kind if len(step.kind) <= 17 else f"{step.kind[:15]}..."
+    lines = filter(None, [f"layer {name}" if name else "", *step.facts])
+    _write(axes, (x, y + 0.27), kind, 10, weight="bold")
+    _write(axes, (x, y - 0.14), "\n".join(lines), 7.5, color=SOFT, linespacing=1.25)
+    if step.shape is not None:
+        _write(axes, (x, y - TALL / 2 - 0.06), _in_words(step.shape), 8, va="top")
+
+
+def _draw_way(axes: Axes, before: Point, here: Point, half: float) -> None:
+    """From the end of one box, ``half`` of its width from its middle, to the next."""
+    left = here[0] - BOX / 2
+    if before[1] == here[1]:
+        _arrow(axes, (before[0] + half, before[1]), (left, here[1]))
+        return
+    right = before[0] + BOX / 2
+    middle = (before[1] + here[1]) / 2 - 0.16  # round the end of the line, below the shapes
+    xs = [right, right + 0.12, right + 0.12, left - 0.12, left - 0.12]
+    axes.plot(xs, [before[1], before[1], middle, middle, here[1]], color=SOFT, linewidth=1.2)
+    _arrow(axes, (left - 0.12, here[1]), (left + 0.02, here[1]))
+
+
+def _draw_source(axes: Axes, path: NetworkPath, made: Sequence[Point], y: float) -> None:
+    """The bar of what makes weights, with arrows to the layers of the first line."""
+    circuit = any(step.where == "made" for step in path.steps)
+    edge, face = (VIOLET, PALE_VIOLET) if circuit else (BLUE, PALE_BLUE)
+    _box(axes, (WIDTH / 2, y), (WIDTH - 2 * EDGE, 0.42), edge, face)
+    _write(axes, (WIDTH / 2, y), path.source or "", 10)
+    top = max((place[1] for place in made), default=0.0)
+    for x, height in made:
+        if height == top:
+            _arrow(axes, (x, y - 0.22), (x, height + TALL / 2), color=edge, linestyle="--")
+
+
+def _draw_legend(axes: Axes, steps: Sequence[Step], y: float) -> None:
+    x = WIDTH - EDGE
+    for where in reversed([w for w in COLORS if any(step.where == w for step in steps)]):
+        x -= 0.072 * len(WORDS[where])
+        _write(axes, (x, y), WORDS[where], 8.5, color=SOFT, ha="left")
+        edge, face = COLORS[where]
+        size = (0.16, 0.14)
+        _box(axes, (x - 0.18, y), size, edge, face, dashed=where in DASHED, pad=0.02, linewidth=1)
+        x -= 0.42
+
+
+def _box(
+    axes: Axes, middle: Point, size: Point, edge: str, face: str, *,
+    dashed: bool = False, pad: float = 0.05, linewidth: float = 1.6,
+) -> None:  # fmt: skip
+    (x, y), (width, height) = middle, (size[0] - 2 * pad, size[1] - 2 * pad)
+    corner = (x - width / 2, y - height / 2)
+    axes.add_patch(
+        FancyBboxPatch(
+            corner, width, height, boxstyle=f"round,pad={pad}", facecolor=face, edgecolor=edge,
+            linewidth=linewidth, linestyle="--" if dashed else "-",
+        )
+    )  # fmt: skip
+
+
+def _arrow(axes: Axes, start: Point, end: Point, *, color: str = SOFT, **style: Any) -> None:
+    shape = {"arrowstyle": "-|>", "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", end, start, arrowprops={**shape, "color": color, **style})
+
+
+def _write(axes: Axes, place: Point, text: str, size: float, **style: Any) -> None:
+    centred = {"ha": "center", "va": "center", "color": INK}
+    axes.text(*place, text, fontsize=size, **{**centred, **style})
+
+
+def _circuit_size(circuit: QuantumCircuit) -> tuple[float, float]:
+    """Width and height of its drawing [inch], fitted to the width of the picture."""
+    probe = Figure()
+    FigureCanvasAgg(probe)
+    axes = probe.add_axes((0, 0, 1, 1))
+    _draw_circuit(circuit, axes)
+    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
+    wide, tall = abs(x1 - x0), abs(y1 - y0)
+    unit = min(UNIT, (WIDTH - 0.5) / wide)
+    return unit * wide, unit * tall
+
+
+def _draw_circuit(circuit: QuantumCircuit, axes: Axes) -> None:
+    circuit.draw("mpl", ax=axes, fold=FOLD, style="iqp", plot_barriers=False)
+
+
+def _in_words(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) if shape else "a number"

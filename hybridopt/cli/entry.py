@@ -1,30 +1,79 @@
-"""The program `hybridopt`: its commands, and how our errors look there."""
+"""The program `hybridopt`: its commands, and how our errors look there.
+
+A command's module is imported when the command is called, so that help and mistakes in words need
+neither torch nor Qiskit.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperCommand, TyperGroup
 
 import hybridopt
-from hybridopt.cli.bench import bench_simulators
-from hybridopt.cli.circuits import show_circuits
-from hybridopt.cli.compare import compare_methods
-from hybridopt.cli.convert import convert_file
-from hybridopt.cli.devices import show_devices
-from hybridopt.cli.draw import draw_network
-from hybridopt.cli.run import run_job
-from hybridopt.cli.train import train_network
 from hybridopt.errors import HybridOptError
 
+# module of this folder: its function, and the first line of that function's docstring
+COMMANDS = {
+    "run": (
+        "run_job",
+        "Train a network, carry it into a circuit, train it there, carry it back and fine-tune it.",
+    ),
+    "train": (
+        "train_network",
+        "Train one network on torch, or in circuits with --bridge, and keep it.",
+    ),
+    "compare": (
+        "compare_methods",
+        "Compare ways to train a network: same data, budget and tuning, over several seeds.",
+    ),
+    "convert": (
+        "convert_file",
+        "Carry a saved network into a circuit file, or back, and say what that changed.",
+    ),
+    "draw": ("draw_network", "Draw a network's way through layers and circuits, and its circuit."),
+    "circuits": (
+        "show_circuits",
+        "List the gallery of circuits; or show one of them, or a file of yours, and how it is run.",
+    ),
+    "bench": (
+        "bench_simulators",
+        "Measure simulators: gradient rule x method x device x problem x batch x shots.",
+    ),
+    "devices": (
+        "show_devices",
+        "Show which devices this build of Aer can use, and how to change the build.",
+    ),
+}
+
+
+class LazyCommand(TyperCommand):
+    """A command by its name; the module with its options is imported when it is called."""
+
+    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
+        """Hand the words of the command line on to the real command."""
+        assert self.name is not None
+        module, (function, _) = import_module(f"hybridopt.cli.{self.name}"), COMMANDS[self.name]
+        single = typer.Typer(add_completion=False)
+        single.command(self.name)(getattr(module, function))
+        return typer.main.get_command(single).make_context(info_name, args, *rest, **extra)
+
+
+class LazyGroup(TyperGroup):
+    """The commands of the table above."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: LazyCommand(name, help=text) for name, (_, text) in COMMANDS.items()}
+
+
 app = typer.Typer(
-    help="Train networks on torch and as quantum circuits on Qiskit Aer, and compare fairly.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    cls=LazyGroup, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
 
@@ -43,18 +92,8 @@ def _root(
     """Train networks on torch and as quantum circuits on Qiskit Aer, and compare fairly."""
 
 
-app.command("run")(run_job)
-app.command("train")(train_network)
-app.command("compare")(compare_methods)
-app.command("convert")(convert_file)
-app.command("draw")(draw_network)
-app.command("circuits")(show_circuits)
-app.command("bench")(bench_simulators)
-app.command("devices")(show_devices)
-
-
 def main() -> None:
-    """Entry point: our errors become one line, for people and for scripts."""
+    """Run the program; errors of ours become one line, for people and for scripts."""
     try:
         app()
     except HybridOptError as error:

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.decode import without_quantum_networks
 from hybridopt.bridges.weight_network import WeightNetwork
-from hybridopt.cli.circuit_files import gate_circuits
-from hybridopt.cli.example_inputs import example_inputs
+from hybridopt.cli.networks import example_inputs, gate_circuits
 from hybridopt.errors import HybridOptError
 from hybridopt.nn import CircuitLayer
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from hybridopt._files import output_folder
 from hybridopt.cli import options
-from hybridopt.cli.interrupts import interruptible
+from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.demo import RunOutcome, RunSettings, run_main_job, write_report
 from hybridopt.demo.report import results_dict, table_rows
 
@@ -35,44 +32,34 @@ def run_job(
 ) -> None:
     """Train a network, carry it into a circuit, train it there, carry it back and fine-tune it."""
     settings = RunSettings(
-        data=data,
-        network=network,
-        optimizer=optimizer,
-        start_epochs=start_epochs,
-        epochs=epochs,
-        fine_tuning_epochs=fine_tuning_epochs,
-        shots=shots,
-        shots_per_weight=shots_per_weight,
-        seed=seed,
-    )
+        data, network, optimizer, start_epochs, epochs, fine_tuning_epochs, shots,
+        shots_per_weight, seed,
+    )  # fmt: skip
     output_folder(output)
     with interruptible():
         outcome = run_main_job(settings, progress=not as_json)
     page = write_report(outcome, output)
     if as_json:
-        sys.stdout.write(json.dumps(results_dict(outcome), indent=2) + "\n")
+        print_json(results_dict(outcome))
     else:
         _show(outcome, page)
 
 
 def _show(outcome: RunOutcome, page: Path) -> None:
     header, rows = table_rows(outcome)
-    table = Table(
-        title=f"{outcome.data.name}: a network into a circuit and back",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
+    table = plain_table(f"{outcome.data.name}: a network into a circuit and back")
     for position, name in enumerate(header):
         table.add_column(name, justify="right" if position else "left", no_wrap=position == 0)
+    stages = len(outcome.stages)
     for position, row in enumerate(rows):
-        if position == len(outcome.stages):
+        if position == stages:
             table.add_row()
             table.add_row("controls", style="italic dim")
-        table.add_row(*row, style="bold" if position == len(outcome.stages) - 1 else None)
+        table.add_row(*row, style="bold" if position == stages - 1 else None)
     console = Console()
     console.print(table)
     console.print(
-        "On the test part, one seed. numbers: what is trained. change: the largest change of a "
+        "On the test part, one seed. parameters: what is trained. change: the largest change of a "
         "weight at the conversion, as the circuit reads it.\nNo quantum speed-up: without shots "
         "the circuit equals the formula of the twin.",
         style="dim",

@@ -1,27 +1,98 @@
-"""The command `hybridopt train`."""
+"""The command `hybridopt train`: one network, as it is or in circuits, from a start to files."""
 
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import torch
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from torch import nn
 
-from hybridopt._files import output_folder
-from hybridopt.bridges import BRIDGES
+from hybridopt import _validation
+from hybridopt._environment import made_with
+from hybridopt._files import output_folder, write_bytes, write_text, write_whole
+from hybridopt._plots import png
+from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.cli import options
-from hybridopt.cli.interrupts import INTERRUPTED
-from hybridopt.cli.training_run import TrainOutcome, TrainSettings, run_training, write_trained
+from hybridopt.cli.networks import parsed_options
+from hybridopt.cli.output import INTERRUPTED, plain_table, print_files, print_json
+from hybridopt.data import Dataset, load_dataset
 from hybridopt.errors import ArgumentError
+from hybridopt.execution import AerExecutor
 from hybridopt.gradients import GRADIENTS
+from hybridopt.nn.network_spec import build_network
+from hybridopt.optim import OPTIMIZERS
+from hybridopt.storage import load, save
+from hybridopt.storage.archive import is_archive
+from hybridopt.training import History, fit
 from hybridopt.training.schedulers import SCHEDULERS
+from hybridopt.transfer.pretrained import load_weights
 
 MOST_ROWS = 12  # of epochs in the terminal; history.json has all
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What `hybridopt train` is asked to do.
+
+    Attributes:
+        data: Name of a dataset.
+        network: As `build_network` reads it.
+        start: File of weights to start from: a state_dict, or what `hybridopt.save` wrote, which
+            is a network in its circuits; None starts at random.
+        bridge: Into which circuits, by name; None trains the network as it is.
+        options: Of the bridge, as texts ``"key=value"``.
+        gradient: Rule by name; only where there is a bridge.
+        shots: A setting; None is exact, or what the file says.
+        optimizer: By name.
+        lr: Learning rate; None is the optimizer's default, ``"auto"`` a range test.
+        epochs: Passes through the data.
+        batch_size: Samples a batch; ``"auto"`` as in `hybridopt.fit`, None for all.
+        scheduler: Of the learning rate, by name.
+        checkpoint: File that is written after each epoch, and gone on from if it is there.
+        seed: Of everything.
+    """
+
+    data: str = "digits"
+    network: str = "auto"
+    start: Path | None = None
+    bridge: str | None = None
+    options: tuple[str, ...] = ()
+    gradient: str | None = None
+    shots: int | None = None
+    optimizer: str = "adam"
+    lr: float | str | None = None
+    epochs: int = 5
+    batch_size: int | str | None = "auto"
+    scheduler: str | None = None
+    checkpoint: Path | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _validation.choice("optimizer", self.optimizer, OPTIMIZERS)
+        _validation.optional_integer("shots", self.shots, minimum=1)
+        _validation.integer("seed", self.seed, minimum=0)
+        parsed_options(self.options)
+        if self.bridge is not None:
+            _validation.choice("bridge", self.bridge, BRIDGES)
+        if self.gradient is not None:
+            _validation.choice("gradient", self.gradient, GRADIENTS)
+        in_circuits = self.start is not None and is_archive(self.start)
+        if in_circuits and self.bridge is not None:
+            raise ArgumentError(
+                f"{self.start} holds a network in its circuits already. Leave out --bridge, or "
+                "carry it back first: `hybridopt convert`."
+            )
+        needs_bridge: dict[str, object] = {"--option": self.options, "--gradient": self.gradient}
+        if not in_circuits:
+            needs_bridge["--shots"] = self.shots
+        for option, value in needs_bridge.items():
+            if value and self.bridge is None:
+                raise ArgumentError(f"{option} is for circuits: say which by --bridge.")
 
 
 def train_network(
@@ -83,16 +154,30 @@ def train_network(
         seed=seed,
     )
     output_folder(output)
-    outcome = run_training(settings, progress=not as_json)
-    files = write_trained(outcome, output)
+    data_set = load_dataset(data, seed=seed)
+    trained = _start(settings, data_set)
+    history = fit(
+        trained,
+        data_set,
+        optimizer=optimizer,
+        lr=settings.lr,
+        epochs=epochs,
+        batch_size=settings.batch_size,
+        scheduler=scheduler,
+        checkpoint=checkpoint,
+        seed=seed,
+        progress=False if as_json else bridge or "training",
+    )
+    content = _content(settings, data_set, trained, history)
+    files = _write(output, content, trained, history)
     if as_json:
-        sys.stdout.write(json.dumps(outcome.as_dict(), indent=2) + "\n")
+        print_json(content)
     else:
-        _show(outcome, files)
-    if outcome.history.status == "interrupted":
+        _show(data_set.name, history, files)
+    if history.status == "interrupted":
         Console(stderr=True).print(
-            f"Interrupted; epochs that were finished: {len(outcome.history)}. What was trained is "
-            f"in {output}.",
+            f"Interrupted; epochs that were finished: {len(history)}. What was trained is in "
+            f"{output}.",
             soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED)
@@ -118,28 +203,66 @@ def _batch_size(text: str) -> int | str | None:
         ) from None
 
 
-def _show(outcome: TrainOutcome, files: list[Path]) -> None:
-    console = Console()
-    console.print(_table(outcome))
-    history = outcome.history
-    if len(history) > MOST_ROWS:
-        console.print(f"The last {MOST_ROWS} of {len(history)} epochs.", style="dim")
-    found = "" if history.range_test is None else f" Learning rate {history.range_test.lr:.2g}."
-    console.print(
-        f"Ended: {history.reason}.{found} {sum(history.seconds):.1f} s of training.",
-        soft_wrap=True,
+def _start(settings: TrainSettings, data: Dataset) -> nn.Module:
+    start, executor = settings.start, None
+    if settings.shots is not None:  # else as a file or the default says
+        executor = AerExecutor(shots=settings.shots, seed=settings.seed)
+    if start is not None and is_archive(start):
+        auto = settings.network == "auto"  # networks of torch.nn alone need no template
+        template = None if auto else build_network(settings.network, data, seed=settings.seed)
+        return load(start, template, executor=executor)
+    network = build_network(settings.network, data, seed=settings.seed)
+    if start is not None:
+        load_weights(network, start)
+    if settings.bridge is None:
+        return network
+    rule = {} if settings.gradient is None else {"gradient": settings.gradient}
+    executor = executor or AerExecutor(seed=settings.seed)
+    return to_quantum(
+        network, settings.bridge, executor=executor, **rule, **parsed_options(settings.options)
     )
-    for file in files:
-        console.print(Text(f"Written: {file}"), soft_wrap=True)
 
 
-def _table(outcome: TrainOutcome) -> Table:
-    metric = "accuracy" if outcome.history.metric_name == "accuracy" else "R^2"
-    title = Text(outcome.data.name)
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for name in ("epoch", "training loss", "test loss", f"test {metric}", "settings", "shots", "s"):
-        table.add_column(name, justify="right")
-    for record in outcome.history.records[-MOST_ROWS:]:
+def _content(
+    settings: TrainSettings, data: Dataset, network: nn.Module, history: History
+) -> dict[str, Any]:
+    """Return the content of history.json."""
+    return {
+        "data": data.name,
+        "task": data.task,
+        "settings": {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in asdict(settings).items()
+        },
+        "num_trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        "history": history.to_dict(),
+        **made_with(),
+    }
+
+
+def _write(
+    target: Path, content: dict[str, Any], network: nn.Module, history: History
+) -> list[Path]:
+    """Write network.pt, history.json, training.png and, for a network in circuits, network.ho."""
+    picture = png(history.plot())
+    plain = network.decode() if isinstance(network, QuantumNetwork) else network
+    state = plain.state_dict()
+    written = [write_whole(target / "network.pt", lambda stream: torch.save(state, stream))]
+    if isinstance(network, QuantumNetwork):
+        written.append(save(network, target / "network.ho"))
+    written.append(write_text(target / "history.json", json.dumps(content, indent=2) + "\n"))
+    written.append(write_bytes(target / "training.png", picture))
+    return written
+
+
+def _show(name: str, history: History, files: list[Path]) -> None:
+    metric = "accuracy" if history.metric_name == "accuracy" else "R^2"
+    table = plain_table(name)
+    for column in (
+        "epoch", "training loss", "test loss", f"test {metric}", "settings", "shots", "s",
+    ):  # fmt: skip
+        table.add_column(column, justify="right")
+    for record in history.records[-MOST_ROWS:]:
         table.add_row(
             str(record.epoch),
             f"{record.train_loss:.4f}",
@@ -149,4 +272,13 @@ def _table(outcome: TrainOutcome) -> Table:
             f"{record.shots:,}",
             f"{record.seconds:.2f}",
         )
-    return table
+    console = Console()
+    console.print(table)
+    if len(history) > MOST_ROWS:
+        console.print(f"The last {MOST_ROWS} of {len(history)} epochs.", style="dim")
+    found = "" if history.range_test is None else f" Learning rate {history.range_test.lr:.2g}."
+    console.print(
+        f"Ended: {history.reason}.{found} {sum(history.seconds):.1f} s of training.",
+        soft_wrap=True,
+    )
+    print_files(files)

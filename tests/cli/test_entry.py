@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 import hybridopt
 from hybridopt.cli import app, main
+from hybridopt.cli.entry import COMMANDS
 
 from .command import entry_point
 
@@ -39,6 +41,31 @@ def test_help(arguments, words):
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "NO_COLOR": "1"})
     assert result.exit_code == 0
     assert all(word in plain(result.output) for word in words)
+
+
+def test_every_command_says_what_its_function_says():
+    for name, (function, text) in COMMANDS.items():
+        command = getattr(import_module(f"hybridopt.cli.{name}"), function)
+        assert command.__doc__.splitlines()[0] == text
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["rnu"]])
+def test_help_imports_neither_torch_nor_qiskit(words):
+    package = Path(hybridopt.__file__).parent
+    script = (
+        "import sys, types, atexit\n"  # the package itself, whatever it imports, does not count
+        "sys.modules['hybridopt'] = package = types.ModuleType('hybridopt')\n"
+        f"package.__path__, package.__version__ = [{str(package)!r}], '0'\n"
+        "from hybridopt.cli import main\n"
+        "heavy = {'torch', 'qiskit', 'matplotlib', 'sklearn', 'scipy', 'pandas'}\n"
+        "atexit.register(lambda: print('\\nheavy:', heavy & {*sys.modules}))\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "heavy: set()"
+    assert done.returncode == (2 if words == ["rnu"] else 0)
 
 
 def test_version():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 
 import pytest
 import torch
@@ -12,11 +11,9 @@ from qiskit import qasm3, qpy
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.cli import main
-from hybridopt.cli.circuit_files import circuits_to_write
-from hybridopt.cli.conversion import parsed_options
-from hybridopt.cli.example_inputs import example_inputs
-from hybridopt.errors import ArgumentError
+from hybridopt.cli.convert import circuits_to_write
+
+from .command import entry_point
 
 
 def mlp() -> nn.Module:
@@ -30,12 +27,7 @@ def weights(tmp_path):
 
 
 def convert(monkeypatch, capsys, *arguments):
-    """Exit code, standard output and standard error of the installed command."""
-    monkeypatch.setattr(sys, "argv", ["hybridopt", "convert", *map(str, arguments)])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    out, err = capsys.readouterr()
-    return caught.value.code, out, err
+    return entry_point(monkeypatch, capsys, "convert", *arguments)
 
 
 OPTIONS = {
@@ -189,26 +181,6 @@ def test_bad_files_are_refused(content, message, tmp_path, monkeypatch, capsys):
     code, _, err = convert(monkeypatch, capsys, source, "--to", tmp_path / "c.ho", *SPEC)
     assert code == 2
     assert message in err
-
-
-def test_values_of_options():
-    given = ["a=1", "b=0.5", "c=true", 'd=["0"]', "e=full", "f=x=y", "g=null"]
-    assert parsed_options(given) == {
-        "a": 1, "b": 0.5, "c": True, "d": ["0"], "e": "full", "f": "x=y", "g": None,
-    }  # fmt: skip
-
-
-def test_inputs_are_told_from_the_first_layer():
-    assert example_inputs(mlp()).shape == (64, 4)
-    assert torch.equal(example_inputs(mlp(), seed=3), example_inputs(mlp(), seed=3))
-    words = example_inputs(nn.Sequential(nn.Embedding(7, 2)))
-    assert words.dtype is torch.int64
-    assert words.max() < 7
-    assert example_inputs(mlp().double()).dtype is torch.float64
-    assert example_inputs(ho.DressedCircuit(3, 2)).shape == (64, 3)
-    assert example_inputs(nn.Identity(), shape="2x3").shape == (64, 2, 3)
-    with pytest.raises(ArgumentError, match="cannot be told from the network's first layer"):
-        example_inputs(nn.Sequential(nn.Conv2d(1, 1, 2), nn.Flatten(), nn.Linear(4, 2)))
 
 
 def test_networks_that_return_other_things_are_refused(tmp_path, monkeypatch, capsys):

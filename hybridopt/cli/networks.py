@@ -1,10 +1,16 @@
-"""Inputs on which two networks are compared: of data, or drawn from a seed."""
+"""Networks that commands are given: options of bridges, inputs to try, circuits inside."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from typing import Any
+
 import torch
+from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
+from hybridopt.bridges import MemoryNetwork, QuantumNetwork
 from hybridopt.data import load_dataset
 from hybridopt.errors import ArgumentError
 from hybridopt.nn import CircuitLayer, DressedCircuit
@@ -13,10 +19,53 @@ SAMPLES = 64
 TOKENS = 4  # of a sequence for an embedding
 
 
+def parsed_options(options: Sequence[str]) -> dict[str, Any]:
+    """Return options of a bridge: values are JSON where they can be read so, texts otherwise.
+
+    Raises:
+        ArgumentError: If one is not ``key=value``.
+
+    Example:
+        >>> parsed_options(["form=full", "num_angles=30", 'keep_classical=["0"]'])
+        {'form': 'full', 'num_angles': 30, 'keep_classical': ['0']}
+    """
+    parsed = {}
+    for option in options:
+        key, separator, value = option.partition("=")
+        if not separator or not key.isidentifier():
+            raise ArgumentError(
+                f"Option {option!r} is not understood. Write `--option key=value`, such as "
+                "`--option form=full`."
+            )
+        try:
+            parsed[key] = json.loads(value)
+        except json.JSONDecodeError:
+            parsed[key] = value
+    return parsed
+
+
+def gate_circuits(module: nn.Module) -> dict[str, QuantumCircuit]:
+    """Return the circuits of a module's quantum networks and circuit layers in gates, by name."""
+    circuits: dict[str, QuantumCircuit] = {}
+    inside: set[nn.Module] = set()  # of a quantum network, whose circuits are its own
+    for path, part in module.named_modules():
+        if part in inside:
+            continue
+        if isinstance(part, QuantumNetwork):
+            inside.update(part.modules())
+            named = part.circuits()
+            if isinstance(part, MemoryNetwork):
+                named = {"": part.circuit(synthesis="gates")}
+            circuits.update({".".join(filter(None, (path, n))): c for n, c in named.items()})
+        elif isinstance(part, CircuitLayer):
+            circuits[path] = part.circuit
+    return circuits
+
+
 def example_inputs(
     network: nn.Module, *, data: str | None = None, shape: str | None = None, seed: int = 0
 ) -> Tensor:
-    """A batch that a network takes, in its precision.
+    """Return a batch that a network takes, in its precision.
 
     Args:
         network: Its first layer tells the shape where neither data nor shape does.

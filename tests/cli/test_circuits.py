@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 import torch
@@ -11,8 +10,10 @@ from typer.testing import CliRunner
 
 import hybridopt as ho
 from hybridopt.circuits import circuit_names
-from hybridopt.cli import app, main
-from hybridopt.cli.circuit_summary import gallery_dicts, summarize
+from hybridopt.cli import app
+from hybridopt.cli.circuits import gallery_dicts, summarize
+
+from .command import entry_point
 
 OWN = """// My circuit, with a product.
 // observable: 0.5 * ZII + XXI
@@ -99,16 +100,10 @@ def test_one_circuit_is_shown(own):
 )
 def test_mistakes_are_told_in_one_line(own, text, message, monkeypatch, capsys):
     own.write_text(text, "utf-8")
-    monkeypatch.setattr(sys, "argv", ["hybridopt", "circuits", str(own)])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    out, err = capsys.readouterr()
-    assert (caught.value.code, out, err.count("\n")) == (2, "", 1)
+    code, out, err = entry_point(monkeypatch, capsys, "circuits", own)
+    assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
 
 
 def test_unknown_names_are_told_with_the_nearest(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["hybridopt", "circuits", "qccn"])
-    with pytest.raises(SystemExit):
-        main()
-    assert "Did you mean 'qcnn'?" in capsys.readouterr().err
+    assert "Did you mean 'qcnn'?" in entry_point(monkeypatch, capsys, "circuits", "qccn")[2]

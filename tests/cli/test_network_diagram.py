@@ -1,0 +1,81 @@
+"""The way of data through a network, as it is told before it is drawn."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import hybridopt as ho
+from hybridopt.cli.network_diagram import network_path
+
+
+def conv() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
+
+
+def test_the_path_of_a_memory(aer_calls):
+    quantum = ho.to_quantum(mlp(), "memory", executor=ho.AerExecutor(shots=50))
+    path = network_path(quantum)
+    assert path.title == "Sequential in the bridge memory"
+    assert path.input_shape == (4,)
+    assert [(s.name, s.kind, s.shape, s.where) for s in path.steps] == [
+        ("0", "Linear", (3,), "made"),
+        ("1", "Tanh", (3,), "classical"),
+        ("2", "Linear", (2,), "made"),
+    ]
+    assert path.source == (
+        "memory circuit: 6 qubits, 32 angles, 2 settings a training step, 50 shots each"
+    )
+    assert path.circuit == quantum.circuit(synthesis="gates")
+    assert aer_calls == []
+
+
+def test_the_path_of_a_mesh():
+    path = network_path(ho.to_quantum(conv(), ho.bridges.Mesh(keep_classical=["3"])))
+    assert [s.where for s in path.steps] == ["circuit", "classical", "classical", "classical"]
+    assert path.steps[0].facts == ("7 qubits", "10 angles")
+    assert path.input_shape is None  # the size of the image cannot be told
+    assert path.source is None
+    assert path.caption == "The circuit of layer 0: 7 qubits"
+
+
+def test_the_path_of_a_module_with_circuits():
+    module = nn.Sequential(ho.to_quantum(nn.Linear(6, 4), "generator"), ho.DressedCircuit(4, 2))
+    path = network_path(module)
+    names = ["0", "1.pre", "1.layer", "1.post"]
+    assert [(s.name, s.where) for s in path.steps] == list(
+        zip(names, ["made", "classical", "circuit", "classical"], strict=True)
+    )
+    assert path.steps[2].facts == ("4 qubits", "12 weights", "1 setting a sample")
+    assert "the widest of 2" in path.caption
+
+
+@pytest.mark.parametrize("bridge", ["twin", "random-subspace", "mesh-twin"])
+def test_the_path_of_a_control(bridge):
+    chosen = ho.bridges.Twin(of=ho.bridges.Mesh()) if bridge == "mesh-twin" else bridge
+    path = network_path(ho.to_quantum(mlp(), chosen))
+    assert [s.where for s in path.steps] == ["formula", "classical", "formula"]
+    assert path.circuit is None
+    assert path.title.startswith("Sequential in the control")
+
+
+def test_layers_of_one_s_own_and_single_layers_are_shown():
+    class Head(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = nn.Parameter(torch.ones(3))
+            self.body = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.gain * self.body(x)
+
+    path = network_path(ho.to_quantum(nn.Sequential(nn.Linear(2, 3), Head()), "memory"))
+    assert [(s.name, s.kind, s.where) for s in path.steps] == [
+        ("0", "Linear", "made"), ("1", "Head", "made"),
+    ]  # fmt: skip
+    assert [s.name for s in network_path(ho.to_quantum(nn.Linear(3, 2), "memory")).steps] == [""]
