@@ -1,14 +1,19 @@
 """Benchmarks: ratios measured in one run."""
 
-from hybridopt.bench.plan import Plan, SimulatorSettings, make_plan
 from hybridopt.bench.problem import Problem, ladder, reuploading
 from hybridopt.bench.results import BenchOutcome, write_outcome
-from hybridopt.bench.simulators import SimulatorOutcome, run_simulators
+from hybridopt.bench.simulators import (
+    BenchPlan,
+    SimulatorOutcome,
+    SimulatorSettings,
+    make_plan,
+    run_simulators,
+)
 from hybridopt.bench.training_suite import TrainingOutcome, run_training
 
 __all__ = [
     "BenchOutcome",
-    "Plan",
+    "BenchPlan",
     "Problem",
     "SimulatorOutcome",
     "SimulatorSettings",

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import gc
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from types import FrameType
 
 import numpy as np
 
-from hybridopt.bench.correctness import judge
-from hybridopt.bench.peers import Competitor, Prepared
+from hybridopt.bench.correctness import Reference, deviation_from_twin, reference
+from hybridopt.bench.peers import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.reference import Reference, reference
 from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG, Row
-from hybridopt.bench.timeout import OvertimeError, deadline
 from hybridopt.execution import Cost
 
 MIN_REPETITIONS = 2  # whatever the limit of a row
@@ -29,28 +30,26 @@ MARGIN = 2.0  # a batch may take less than so many samples, so only clear cases 
 Angles = tuple[np.ndarray, np.ndarray]
 
 
+class OvertimeError(BaseException):
+    """The limit has passed; no `Exception`, so that no library takes it for one of its own."""
+
+
 @dataclass
 class Lane:
-    """A competitor on a problem.
-
-    Attributes:
-        competitor: Who.
-        problem: On what.
-        row: What was found.
-        prepared: Its form of the problem, once it is translated.
-        spent: Seconds of timed calls.
-    """
+    """A competitor on a problem, in its own form once it is translated."""
 
     competitor: Competitor
     problem: Problem
     row: Row
-    prepared: Prepared | None = None
-    spent: float = 0.0
+    prepared: PreparedProblem | None = None
+    spent: float = 0.0  # seconds of timed calls
 
-    @property
-    def running(self) -> bool:
-        """Whether it takes part in the rounds."""
-        return self.row.status == TIMED
+    def call(self, x: np.ndarray, w: np.ndarray) -> tuple[float, Angles]:
+        """Return the seconds of one call, and its result."""
+        assert self.prepared is not None
+        began = time.perf_counter()
+        result = self.prepared.gradient(x, w)
+        return time.perf_counter() - began, result
 
 
 def measure(
@@ -84,46 +83,26 @@ def measure(
     Returns:
         One row a competitor, whatever became of it.
     """
-    first, *others = _angles(problem, seed, 1 + TURN_CALLS * repetitions)
-    rounds = [others[i : i + TURN_CALLS] for i in range(0, len(others), TURN_CALLS)]
+    streams = np.random.SeedSequence(seed).spawn(1 + TURN_CALLS * repetitions)
+    first, *others = (problem.angles(np.random.default_rng(stream)) for stream in streams)
     lanes = [Lane(one, problem, Row.of(one, problem)) for one in competitors]
     report(f"{problem.name}: the dense twin")
-    twin = reference(problem, *first)
-    known = list(earlier)
+    twin, known = reference(problem, *first), list(earlier)
     with _garbage_out_of_the_way():
-        _run(lanes, twin, first, rounds, known, max_seconds=max_seconds, ends=ends, report=report)
-    return [lane.row for lane in lanes]
-
-
-def _run(
-    lanes: list[Lane],
-    twin: Reference,
-    first: Angles,
-    rounds: list[list[Angles]],
-    known: list[Row],
-    *,
-    max_seconds: float,
-    ends: float,
-    report: Callable[[str], object],
-) -> None:
-    for lane in lanes:
-        if time.perf_counter() > ends:
-            lane.row.stop(NOT_RUN, OUT_OF_TIME)
-            continue
-        report(f"{lane.row.problem}: {lane.row.label}, first call")
-        _first_call(lane, twin, first, max_seconds, known)
-    for number, angles in enumerate(rounds, 1):
-        report(f"{lanes[0].problem.name}: round {number} of {len(rounds)}")
-        gc.collect()
         for lane in lanes:
-            late = time.perf_counter() > ends and lane.row.seconds
-            if lane.running and not late and _affordable(lane, max_seconds):
-                _turn(lane, angles)
-
-
-def _angles(problem: Problem, seed: int, count: int) -> list[Angles]:
-    streams = np.random.SeedSequence(seed).spawn(count)
-    return [problem.angles(np.random.default_rng(stream)) for stream in streams]
+            if time.perf_counter() > ends:
+                lane.row.stop(NOT_RUN, OUT_OF_TIME)
+                continue
+            report(f"{problem.name}: {lane.row.label}, first call")
+            _first_call(lane, twin, first, max_seconds, known)
+        for number in range(repetitions):
+            report(f"{problem.name}: round {number + 1} of {repetitions}")
+            gc.collect()
+            for lane in lanes:
+                late = time.perf_counter() > ends and lane.row.seconds
+                if lane.row.status == TIMED and not late and _affordable(lane, max_seconds):
+                    _turn(lane, others[TURN_CALLS * number : TURN_CALLS * (number + 1)])
+    return [lane.row for lane in lanes]
 
 
 def _first_call(
@@ -143,8 +122,8 @@ def _first_call(
         if lane.competitor.one_by_one and _one_sample_says_too_long(lane, angles, max_seconds):
             return
         # theirs run in threads, which no signal stops, and one sample has shown that they will end
-        with nullcontext() if lane.competitor.one_by_one else deadline(limit):
-            row.first_seconds, (values, gradient) = _stopwatch(lane, angles)
+        with nullcontext() if lane.competitor.one_by_one else timeout(limit):
+            row.first_seconds, (values, gradient) = lane.call(*angles)
     except OvertimeError:
         row.first_seconds = limit
         row.stop(SLOW, f"the first call was stopped after {limit:g} s")
@@ -152,11 +131,11 @@ def _first_call(
     except Exception as error:  # noqa: BLE001  # a peer may fail in any way; the row says how
         row.stop(NOT_RUN, f"{type(error).__name__}: {error}"[:300])
         return
-    verdict = judge(lane.competitor, lane.problem, twin, values, gradient)
-    row.judged(verdict)
-    if not verdict.agrees:
-        row.stop(WRONG, f"deviates from the dense twin by {verdict.deviation:.1e} "
-                 f"({verdict.unit}); {verdict.allowed:.0e} is allowed")  # fmt: skip
+    found = deviation_from_twin(lane.competitor, lane.problem, twin, values, gradient)
+    row.note_deviation(found)
+    if not found.agrees:
+        row.stop(WRONG, f"deviates from the dense twin by {found.size:.1e} ({found.unit}); "
+                 f"{found.allowed:.0e} is allowed")  # fmt: skip
         return
     if row.first_seconds > limit:
         row.stop(SLOW, f"the first call took {row.first_seconds:.1f} s, more than "
@@ -184,7 +163,7 @@ def _one_sample_says_too_long(lane: Lane, angles: Angles, max_seconds: float) ->
         return False
     seconds = math.inf
     for _ in range(PROBES):  # the first may set something up, another meet a busy moment
-        seconds = min(seconds, _stopwatch(lane, (x[:1], w))[0])
+        seconds = min(seconds, lane.call(x[:1], w)[0])
         if seconds * len(x) <= MARGIN * max_seconds:
             return False
         if seconds > max_seconds:
@@ -208,20 +187,41 @@ def _turn(lane: Lane, angles: list[Angles]) -> None:
     calls, seconds = 0, 0.0
     while calls < len(angles) and (not calls or seconds < TURN_SECONDS):
         before = lane.prepared.usage() if lane.prepared.usage else Cost()
-        seconds += _stopwatch(lane, angles[calls])[0]
+        seconds += lane.call(*angles[calls])[0]
         calls += 1
     lane.row.seconds.append(seconds / calls)
     lane.row.calls += calls
     lane.spent += seconds
     if lane.prepared.usage:
-        lane.row.spent(lane.prepared.usage() - before)
+        lane.row.note_cost(lane.prepared.usage() - before)
 
 
-def _stopwatch(lane: Lane, angles: Angles) -> tuple[float, Angles]:
-    assert lane.prepared is not None
-    began = time.perf_counter()
-    result = lane.prepared.gradient(*angles)
-    return time.perf_counter() - began, result
+@contextmanager
+def timeout(seconds: float) -> Iterator[None]:
+    """Interrupt the block after so many seconds, between two steps of Python.
+
+    Without POSIX timers or outside of the main thread, the block is left to end by itself.
+
+    Raises:
+        OvertimeError: If the limit has passed.
+    """
+    if (
+        not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+
+    def ring(_number: int, _frame: FrameType | None) -> None:
+        raise OvertimeError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

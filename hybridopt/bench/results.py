@@ -3,22 +3,93 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from hybridopt._files import output_folder, write_text, write_whole
+import torch
+
+from hybridopt._files import output_folder, write_bytes, write_text
 from hybridopt._pages import inlined, render
 from hybridopt._plots import png
 from hybridopt.bench import tables
 from hybridopt.bench.figures import bridge_figure, series, time_figure
-from hybridopt.bench.machine import commit, machine, versions
 from hybridopt.bench.simulators import MEASURED, SimulatorOutcome
 from hybridopt.bench.training_suite import TrainingOutcome, training_rows
 
 SCHEMA = 2
+PACKAGES = (
+    "hybridopt-qiskit", "qiskit", "qiskit-aer", "qiskit-machine-learning", "torch", "numpy",
+    "scipy", "pennylane", "pennylane-lightning", "tensorcircuit-ng", "jax", "pyqtorch",
+)  # fmt: skip
+
+
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Return versions of those that are installed."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, object]:
+    """Return processor, cores, load of the last minute, threads, memory, system and Python."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "usable_cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "torch_threads": torch.get_num_threads(),
+        "omp": {name: value for name, value in os.environ.items() if name.startswith("OMP_")},
+        "memory_gigabytes": _memory(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "accelerator": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+    }
+
+
+def commit() -> str | None:
+    """Return the commit of the checkout that hybridopt was imported from, or None."""
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _memory() -> float | None:
+    names = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
+        return None
+    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)
 
 
 @dataclass(frozen=True)
@@ -74,7 +145,7 @@ def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
     pictures = _pictures(outcome)
     page = _page(outcome, pictures)
     for name, content in pictures.items():
-        write_whole(target / name, lambda stream, content=content: stream.write(content))  # type: ignore[misc]
+        write_bytes(target / name, content)
     if outcome.simulators is not None:
         simulators = outcome.simulators
         text = tables.markdown(simulators.rows, simulators.findings, simulators.notes)
@@ -102,7 +173,7 @@ def _page(outcome: BenchOutcome, pictures: dict[str, bytes]) -> str:
         outcome=outcome,
         measured=MEASURED,
         header=tables.HEADER,
-        groups=tables.groups(rows),
+        groups=tables.problem_tables(rows),
         goal_header=tables.GOAL_HEADER,
         goals=tables.goal_rows(simulators.findings) if simulators else [],
         notes=[*(simulators.notes if simulators else ()), *tables.left_out(rows)],

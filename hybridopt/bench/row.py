@@ -1,17 +1,29 @@
-"""One measured row of the table."""
+"""One measured row of the table, and the goals that rows decide."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
-from hybridopt.bench.correctness import Verdict
+from hybridopt.bench.correctness import Deviation
 from hybridopt.bench.peers import Competitor, Hybridopt
 from hybridopt.bench.problem import Problem
 from hybridopt.execution import Cost
 
 TIMED, WRONG, SLOW, NOT_RUN = "timed", "wrong", "slow", "not run"
+PENNYLANE_SHIFT = (
+    "PennyLane default.qubit, parameter-shift",
+    "PennyLane lightning.qubit, parameter-shift",
+)
+PENNYLANE_EXACT = ("PennyLane default.qubit, backprop", "PennyLane lightning.qubit, adjoint")
+ESTIMATOR = (
+    "EstimatorQNN on StatevectorEstimator, parameter-shift",
+    "EstimatorQNN on Aer EstimatorV2, parameter-shift",
+)
+SAMPLER = ("SamplerQNN on Aer SamplerV2, parameter-shift",)
+LEVEL = 0.9  # so many times as fast counts as level: medians of few calls scatter by a tenth
 
 
 @dataclass
@@ -31,9 +43,7 @@ class Row:
         competitor: Its name.
         rule: As its library calls it.
         kind: Our rule that does the same.
-        method: Of Aer, for ours.
-        device: For ours.
-        precision: For ours.
+        method: Of Aer, for ours, as are device and precision.
         status: ``"timed"``; ``"wrong"`` (deviates: never timed); ``"slow"`` (only the first call);
             ``"not run"``.
         reason: Why it was not timed.
@@ -45,9 +55,9 @@ class Row:
         first_seconds: Of the first call, compilation included.
         seconds: A call, mean of every turn, in order.
         calls: Timed in all turns together.
-        settings: One gradient of ours takes so many circuits of hardware.
-        spent_shots: And so many measurements.
-        runs: And so many circuits in the simulator.
+        settings: Circuits of hardware that one gradient of ours takes.
+        spent_shots: Measurements, likewise.
+        runs: Circuits in the simulator, likewise.
     """
 
     problem: str
@@ -81,7 +91,7 @@ class Row:
 
     @staticmethod
     def of(competitor: Competitor, problem: Problem) -> Row:
-        """A row with nothing measured yet."""
+        """Return a row with nothing measured yet."""
         ours = competitor if isinstance(competitor, Hybridopt) else None
         return Row(
             problem=problem.name,
@@ -108,7 +118,7 @@ class Row:
 
     @property
     def median(self) -> float | None:
-        """Seconds."""
+        """Median of the seconds."""
         return median(self.seconds) if self.seconds else None
 
     @property
@@ -117,21 +127,20 @@ class Row:
         return self.library == "hybridopt"
 
     def stop(self, status: str, reason: str) -> None:
-        """Not to be timed, or no longer."""
+        """Note that it is not to be timed, or no longer."""
         self.status, self.reason = status, " ".join(reason.split())
 
-    def judged(self, verdict: Verdict) -> None:
-        """Take the verdict down."""
-        self.deviation = verdict.deviation if math.isfinite(verdict.deviation) else None
-        self.allowed = verdict.allowed
-        self.deviation_unit = verdict.unit
+    def note_deviation(self, found: Deviation) -> None:
+        """Take down how far the result is off."""
+        self.deviation = found.size if math.isfinite(found.size) else None
+        self.allowed, self.deviation_unit = found.allowed, found.unit
 
-    def spent(self, cost: Cost) -> None:
+    def note_cost(self, cost: Cost) -> None:
         """Take down what one gradient cost."""
         self.settings, self.spent_shots, self.runs = cost.settings, cost.shots, cost.runs
 
     def as_dict(self) -> dict[str, object]:
-        """All fields, and what follows from them, for bench.json."""
+        """Return all fields, and what follows from them, for bench.json."""
         return {
             **self.__dict__,
             "median_seconds": self.median,
@@ -139,3 +148,83 @@ class Row:
             "max_seconds": max(self.seconds, default=None),
             "repetitions": len(self.seconds),
         }
+
+
+@dataclass(frozen=True)
+class Goal:
+    """So many times faster than the best of some others.
+
+    Attributes:
+        problem: By its name.
+        rule: Of ours, with the default method, device and precision.
+        against: Labels of rows; the fastest of them counts.
+        opponent: What they are called together.
+        factor: To reach.
+    """
+
+    problem: str
+    rule: str
+    against: tuple[str, ...]
+    opponent: str
+    factor: float
+
+    @property
+    def text(self) -> str:
+        """The goal as a sentence."""
+        words = f"{self.factor:g} times faster than"
+        words = {LEVEL: "level with", 1: "faster than"}.get(self.factor, words)
+        return f"{self.problem}: {self.rule} {words} {self.opponent}"
+
+
+_SHIFT = ("parameter-shift", PENNYLANE_SHIFT, "PennyLane's best parameter shift")
+_ESTIMATOR = ("parameter-shift", ESTIMATOR, "EstimatorQNN")
+_EXACT = ("adjoint", PENNYLANE_EXACT, "PennyLane's best exact rule")
+GOALS: tuple[Goal, ...] = (
+    Goal("ladder:4-16-16", *_SHIFT, 15),
+    Goal("ladder:4-16-16", *_ESTIMATOR, 100),
+    Goal("ladder:8-32-16", *_SHIFT, 6),
+    Goal("ladder:8-32-16", *_ESTIMATOR, 45),
+    Goal("ladder:10-60-32", *_SHIFT, 4),
+    Goal("ladder:4-16-16", *_EXACT, 1),
+    Goal("ladder:8-32-16", *_EXACT, 1),
+    Goal("ladder:10-60-32", *_EXACT, 1),
+    Goal("ladder:14-84-32", *_EXACT, LEVEL),
+    Goal("ladder:4-16-16, 1024 shots", "parameter-shift", PENNYLANE_SHIFT, "PennyLane", 10),
+    Goal("ladder:4-16-16, 1024 shots", "parameter-shift", SAMPLER, "SamplerQNN", 100),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A goal and what was measured.
+
+    Attributes:
+        text: The goal as a sentence.
+        factor: To reach.
+        measured: Median over the rounds of theirs / ours.
+        opponent: Whose row was the fastest.
+        reached: Whether measured is factor or more.
+    """
+
+    text: str
+    factor: float
+    measured: float
+    opponent: str
+    reached: bool
+
+
+def evaluate(rows: Iterable[Row], goals: Iterable[Goal] = GOALS) -> list[Finding]:
+    """Return findings of all goals whose rows were timed, ours and one of theirs at least."""
+    timed = [row for row in rows if row.seconds]
+    found = []
+    for goal in goals:
+        members = [row for row in timed if row.problem == goal.problem]
+        ours = [row for row in members if row.label == f"hybridopt, {goal.rule}"]
+        theirs = [row for row in members if row.label in goal.against]
+        if ours and theirs:
+            best = min(theirs, key=lambda row: median(row.seconds))
+            # round by round, so that a slow minute hits both
+            measured = median(a / b for a, b in zip(best.seconds, ours[0].seconds, strict=False))
+            reached = measured >= goal.factor
+            found.append(Finding(goal.text, goal.factor, measured, best.label, reached))
+    return found

@@ -1,22 +1,144 @@
-"""The simulators suite: every planned problem, all its competitors in turn."""
+"""The simulators suite: problems times competitors, planned first and then measured in turn."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
 from typing import Any
 
-from hybridopt.bench.goals import Finding, evaluate
+from hybridopt import _validation
 from hybridopt.bench.measure import measure
-from hybridopt.bench.plan import QUICK_SECONDS, Plan, SimulatorSettings
-from hybridopt.bench.row import Row
+from hybridopt.bench.peers import PEERS, Competitor, Hybridopt, peers_of
+from hybridopt.bench.problem import Problem, circuit_problem, parse_problem
+from hybridopt.bench.row import Finding, Row, evaluate
+from hybridopt.circuits import load_circuit
+from hybridopt.errors import HybridOptError, MissingExtraError, ResourceError, UnsupportedError
+from hybridopt.execution.aer.executor import METHODS, PRECISIONS
+from hybridopt.gradients import GRADIENTS
+
+MAIN = ("ladder:4-16-16", "ladder:8-32-16", "ladder:10-60-32", "ladder:14-84-32")
+OTHERS = ("reuploading:4-32-16",)
+BY_QUBITS = ("ladder:2-8-16", "ladder:6-24-16", "ladder:10-40-16", "ladder:12-48-16")
+BY_WEIGHTS = ("ladder:8-8-16", "ladder:8-16-16", "ladder:8-64-16", "ladder:8-128-16")
+WITH_SHOTS = (("ladder:4-16-16", 1024),)
+QUICK = ("ladder:4-16-16", "ladder:4-4-16", "ladder:2-8-16", "ladder:6-24-16", "ladder:4-64-16",
+         "reuploading:4-32-16")  # fmt: skip
+QUICK_SECONDS = 40.0  # nothing new begins later, so that start and page fit into the minute
 
 MEASURED = (
     "forward values and the gradient by all weights of the mean over the batch of the summed "
     "outputs, from angles and inputs that are new in every repetition, float64"
 )
+
+
+@dataclass(frozen=True)
+class SimulatorSettings:
+    """What the user asks for; None is the default.
+
+    Attributes:
+        problems: Such as ``ladder:4-16-16``; None with no circuits is the default suite.
+        circuits: Names of the gallery or files.
+        gradients: Rules of ours; peers run the rules of the same kind.
+        methods: Of Aer.
+        devices: ``"CPU"``, ``"GPU"``, ``"auto"``.
+        precisions: ``"double"``, ``"single"``.
+        batches: Instead of the problems' own.
+        shots: Instead of the suite's own; None among them is exact.
+        repetitions: Timed turns; None is 7, quick 3.
+        seed: Of angles and shots.
+        peers: Whether all peers that are installed take part.
+        peer: Peers that have to.
+        max_seconds: Of timed calls a row; None is 10, quick 1.5.
+        quick: End within a minute.
+    """
+
+    problems: tuple[str, ...] = ()
+    circuits: tuple[str, ...] = ()
+    gradients: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("automatic",)
+    devices: tuple[str, ...] = ("CPU",)
+    precisions: tuple[str, ...] = ("double",)
+    batches: tuple[int, ...] = ()
+    shots: tuple[int | None, ...] = ()
+    repetitions: int | None = None
+    seed: int = 0
+    peers: bool = False
+    peer: tuple[str, ...] = ()
+    max_seconds: float | None = None
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        for rule in self.gradients:
+            _validation.choice("gradient", rule, GRADIENTS)
+        for method in self.methods:
+            _validation.choice("method", method, METHODS)
+        for precision in self.precisions:
+            _validation.choice("precision", precision, PRECISIONS)
+        for peer in self.peer:
+            peers_of(peer)
+        for batch in self.batches:
+            _validation.integer("batch", batch, minimum=1)
+        for shots in self.shots:
+            _validation.optional_integer("shots", shots, minimum=1)
+        _validation.optional_integer("repetitions", self.repetitions, minimum=1)
+        _validation.integer("seed", self.seed, minimum=0)
+        _validation.optional_real("max_seconds", self.max_seconds, minimum=0, strict=True)
+
+    @property
+    def rounds(self) -> int:
+        """Repetitions."""
+        return self.repetitions or (3 if self.quick else 7)
+
+    @property
+    def limit(self) -> float:
+        """Seconds a row."""
+        return self.max_seconds or (1.5 if self.quick else 10.0)
+
+
+@dataclass(frozen=True)
+class BenchPlan:
+    """What will be measured.
+
+    Attributes:
+        entries: Problems with those who take part.
+        notes: What was left out, and why.
+    """
+
+    entries: tuple[tuple[Problem, tuple[Competitor, ...]], ...]
+    notes: tuple[str, ...]
+
+
+def make_plan(settings: SimulatorSettings) -> BenchPlan:
+    """Return problems and competitors; nothing is run.
+
+    Raises:
+        UnknownNameError: If a problem or circuit is unknown.
+        CircuitError: If a circuit cannot be read or differentiated.
+        DeviceError: If the device is not there.
+        MissingExtraError: If a peer that was named is not installed.
+        UnsupportedError: If something that was named goes with nothing else.
+        ResourceError: If a method that was named fits no problem into memory.
+    """
+    notes: list[str] = []
+    peers = _peers(settings, notes)
+    entries = []
+    ran: set[str] = set()
+    refused: dict[str, HybridOptError] = {}
+    for problem in _problems(settings):
+        ours = list(_ours(settings, problem, refused))
+        ran.update(*({one.rule, one.method} for one in ours))
+        others = [one for one in peers if (one.exact if problem.shots is None else one.samples)]
+        if ours or others:
+            entries.append((problem, (*ours, *others)))
+    for named in (*settings.gradients, *settings.methods):
+        if named not in ran and named in refused:
+            raise refused[named]
+    notes.extend(f"Left out: {reason}" for reason in dict.fromkeys(map(str, refused.values())))
+    return BenchPlan(tuple(entries), tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -51,7 +173,7 @@ class SimulatorOutcome:
 
 def run_simulators(
     settings: SimulatorSettings,
-    plan: Plan,
+    plan: BenchPlan,
     *,
     report: Callable[[str], object] = lambda _: None,
     started: float | None = None,
@@ -85,3 +207,68 @@ def run_simulators(
         notes=plan.notes,
         seconds=time.perf_counter() - began,
     )
+
+
+def _problems(settings: SimulatorSettings) -> Iterator[Problem]:
+    problems = [parse_problem(text) for text in settings.problems]
+    problems += [_load(name) for name in settings.circuits]
+    if problems or settings.batches or settings.shots:
+        chosen = problems or [parse_problem(text) for text in _suite(settings.quick)]
+        batches: Sequence[int | None] = settings.batches or (None,)
+        for problem, batch, shots in product(chosen, batches, settings.shots or (None,)):
+            yield problem.resized(batch=batch, shots=shots)
+        return
+    for text, count in WITH_SHOTS:
+        yield parse_problem(text).resized(batch=None, shots=count)
+    yield from (parse_problem(text) for text in _suite(settings.quick))
+
+
+def _suite(quick: bool) -> tuple[str, ...]:
+    if quick:
+        return QUICK
+    return (*MAIN, *OTHERS, *BY_QUBITS, *BY_WEIGHTS)
+
+
+def _load(name: str) -> Problem:
+    path = Path(name)
+    loaded = load_circuit(path if path.exists() else name)
+    return circuit_problem(path.stem, *loaded)
+
+
+def _ours(
+    settings: SimulatorSettings, problem: Problem, refused: dict[str, HybridOptError]
+) -> Iterator[Hybridopt]:
+    rules = settings.gradients or tuple(GRADIENTS)
+    for rule, method, device, precision in product(
+        rules, settings.methods, settings.devices, settings.precisions
+    ):
+        one = Hybridopt(rule, method, device, precision, settings.seed)
+        if problem.shots is not None and not one.samples:
+            refused[rule] = UnsupportedError(
+                f"gradient {rule} with shots: it needs the exact state."
+            )
+            continue
+        try:
+            one.layer(problem)
+        except (UnsupportedError, ResourceError) as error:
+            reason = f"{problem.name}, gradient {rule} by method {method}: {error}"
+            for named in (rule, method):
+                refused[named] = type(error)(reason)
+            continue
+        yield one
+
+
+def _peers(settings: SimulatorSettings, notes: list[str]) -> list[Competitor]:
+    kinds = settings.gradients or tuple(GRADIENTS)
+    named: Iterable[Competitor] = [one for key in settings.peer for one in peers_of(key)]
+    for one in named:
+        if reason := one.unavailable():
+            raise MissingExtraError(f"Peer {one.key!r} cannot be measured: {reason}")
+    chosen = []
+    for one in PEERS if settings.peers else named:
+        reason = one.unavailable()
+        if reason is None and one.kind in kinds:
+            chosen.append(one)
+        elif reason is not None and (note := f"Without {one.library}: {reason}") not in notes:
+            notes.append(note)
+    return chosen

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hybridopt.bench.goals import Finding
-from hybridopt.bench.row import NOT_RUN, Row
+from hybridopt.bench.row import NOT_RUN, Finding, Row
 
 HEADER = (
     "simulator", "rule", "ms", "min to max", "calls", "x ours", "first s", "deviation", "settings",
@@ -19,7 +18,7 @@ LEVEL_ERRORS = "se"  # standard errors
 
 
 @dataclass(frozen=True)
-class Group:
+class ProblemTable:
     """The rows of one problem.
 
     Attributes:
@@ -37,14 +36,14 @@ class Group:
     reasons: tuple[str, ...]
 
 
-def groups(rows: Iterable[Row]) -> list[Group]:
-    """Rows that ran, by problem, in the order of measurement."""
+def problem_tables(rows: Iterable[Row]) -> list[ProblemTable]:
+    """Return rows that ran, by problem, in the order of measurement."""
     by_problem: dict[str, list[Row]] = {}
     for row in rows:
         if row.status != NOT_RUN:
             by_problem.setdefault(row.problem, []).append(row)
     return [
-        Group(
+        ProblemTable(
             problem,
             tuple(_cells(row, members) for row in members),
             tuple(row.is_ours for row in members),
@@ -56,7 +55,7 @@ def groups(rows: Iterable[Row]) -> list[Group]:
 
 
 def left_out(rows: Iterable[Row]) -> list[str]:
-    """One line for all rows that were not run for the same reason."""
+    """Return one line for all rows that were not run for the same reason."""
     by_reason: dict[str, list[Row]] = {}
     for row in rows:
         if row.status == NOT_RUN:
@@ -65,7 +64,7 @@ def left_out(rows: Iterable[Row]) -> list[str]:
 
 
 def goal_rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
-    """Cells under `GOAL_HEADER`."""
+    """Return cells under `GOAL_HEADER`."""
     return [
         (one.text, f"{one.factor:g}", f"{one.measured:.3g}", "yes" if one.reached else "no")
         for one in findings
@@ -73,13 +72,13 @@ def goal_rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
 
 
 def markdown(rows: Iterable[Row], findings: Iterable[Finding], notes: Iterable[str]) -> str:
-    """All of it as a Markdown file."""
+    """Return all of it as a Markdown file."""
     members = list(rows)
     lines = ["# hybridopt bench", ""]
     found = goal_rows(findings)
     if found:
         lines += [*_markdown_table(GOAL_HEADER, found), ""]
-    for group in groups(members):
+    for group in problem_tables(members):
         lines += [f"## {group.problem}", "", *_markdown_table(HEADER, group.rows), ""]
         lines += [f"- {reason}" for reason in group.reasons] + [""] * bool(group.reasons)
     lines += [f"- {note}" for note in (*notes, *left_out(members))]

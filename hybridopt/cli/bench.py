@@ -1,36 +1,76 @@
-"""The command `hybridopt bench`."""
+"""The command `hybridopt bench`: lists with commas or repeated options, as settings."""
 
 from __future__ import annotations
 
-import json
-import sys
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from hybridopt import _validation
 from hybridopt._files import output_folder
-from hybridopt.bench import write_outcome
-from hybridopt.cli import bench_options, options
-from hybridopt.cli.output import interruptible
+from hybridopt.bench import (
+    BenchOutcome,
+    SimulatorSettings,
+    make_plan,
+    run_simulators,
+    run_training,
+    tables,
+    write_outcome,
+)
+from hybridopt.bench.peers import peer_names
+from hybridopt.bench.problem import BUILDERS
+from hybridopt.bench.training_suite import training_rows
+from hybridopt.cli import options
+from hybridopt.cli.output import interruptible, plain_table, print_json
+from hybridopt.errors import ArgumentError
+from hybridopt.execution.aer.executor import METHODS, PRECISIONS
+from hybridopt.gradients import GRADIENTS
+
+SUITES = ("simulators", "training", "all")
+EXACT = "exact"
+Words = list[str] | None
 
 
 def bench_simulators(
-    suite: bench_options.Suite = "simulators",
-    problem: bench_options.Problems = None,
-    circuit: bench_options.Circuits = None,
-    gradient: bench_options.Gradients = None,
-    method: bench_options.Methods = None,
-    device: bench_options.Devices = None,
-    precision: bench_options.Precisions = None,
-    batch: bench_options.Batches = None,
-    shots: bench_options.Shots = None,
-    repetitions: bench_options.Repetitions = None,
+    suite: Annotated[str, typer.Option(help=f"{', '.join(SUITES)}.")] = "simulators",
+    problem: Annotated[
+        Words,
+        typer.Option(
+            help=f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, such as ladder:4-16-16."
+        ),
+    ] = None,
+    circuit: Annotated[
+        Words, typer.Option(help="A circuit of the gallery or an OpenQASM 3 file of your own.")
+    ] = None,
+    gradient: Annotated[
+        Words, typer.Option(help=f"{', '.join(GRADIENTS)}; all by default.")
+    ] = None,
+    method: Annotated[Words, typer.Option(help=f"Of Aer: {', '.join(METHODS)}.")] = None,
+    device: Annotated[Words, typer.Option(help="CPU, GPU or auto.")] = None,
+    precision: Annotated[Words, typer.Option(help=f"{' or '.join(PRECISIONS)}.")] = None,
+    batch: Annotated[Words, typer.Option(help="Samples, instead of the problems' own.")] = None,
+    shots: Annotated[Words, typer.Option(help=f"A setting; or `{EXACT}`.")] = None,
+    repetitions: Annotated[
+        int | None, typer.Option(help="Timed turns a row; 7 by default, 3 with --quick.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of angles, inputs and shots.")] = 0,
-    peers: bench_options.Peers = False,
-    peer: bench_options.Peer = None,
-    max_seconds: bench_options.MaxSeconds = None,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Compare with all peers that are installed.")
+    ] = False,
+    peer: Annotated[Words, typer.Option(help=f"Compare with {', '.join(peer_names())}.")] = None,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Of timed calls a row; 10 by default, 1.5 with --quick. Who needs more for the "
+            "first call is reported so and not timed."
+        ),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="End within a minute.")] = False,
     output: Annotated[Path, typer.Option(help="Folder for figures.")] = Path("results/bench"),
     as_json: options.Json = False,
@@ -40,29 +80,104 @@ def bench_simulators(
     Lists are written with commas, or options repeated. With --peers the same circuits run in other
     libraries, each checked first and timed in turn.
     """
-    settings = bench_options.simulator_settings(
-        problems=problem,
-        circuits=circuit,
-        gradients=gradient,
-        methods=method,
-        devices=device,
-        precisions=precision,
-        batches=batch,
-        shots=shots,
+    settings = SimulatorSettings(
+        problems=split(problem),
+        circuits=split(circuit, keep=lambda text: Path(text).exists()),
+        gradients=split(gradient),
+        methods=split(method) or ("automatic",),
+        devices=split(device) or ("CPU",),
+        precisions=split(precision) or ("double",),
+        batches=tuple(_number("batch", text) for text in split(batch)),
+        shots=tuple(None if s == EXACT else _number("shots", s) for s in split(shots)),
         repetitions=repetitions,
         seed=seed,
         peers=peers,
-        peer=peer,
+        peer=split(peer),
         max_seconds=max_seconds,
         quick=quick,
     )
     output_folder(output)
     console = Console(stderr=as_json)
     with interruptible(), console.status("measuring") as status:
-        outcome = bench_options.run_suites(suite, settings, status.update)
+        outcome = _run(suite, settings, status.update)
     page = write_outcome(outcome, output)
     if as_json:
-        sys.stdout.write(json.dumps(outcome.as_dict(), indent=2) + "\n")
+        print_json(outcome.as_dict())
         return
-    bench_options.show(outcome, console)
+    _show(outcome, console)
     console.print(f"Page: {page}", soft_wrap=True)
+
+
+def split(
+    texts: Iterable[str] | None, keep: Callable[[str], bool] = lambda _: False
+) -> tuple[str, ...]:
+    """Return the parts between commas of all texts, without doubles; ``keep`` leaves some whole."""
+    parts: dict[str, None] = {}
+    for text in texts or ():
+        for part in [text] if keep(text) else text.split(","):
+            if not part.strip():
+                raise ArgumentError(f"An empty item in {text!r}. Write items between commas.")
+            parts[part.strip()] = None
+    return tuple(parts)
+
+
+def _number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        hint = f", or `{EXACT}`" if name == "shots" else ""
+        raise ArgumentError(
+            f"Argument `{name}` must be a whole number{hint}, but is {text!r}."
+        ) from None
+
+
+def _run(suite: str, settings: SimulatorSettings, report: Callable[[str], object]) -> BenchOutcome:
+    """Measure; what cannot be measured is refused before anything runs."""
+    started = time.perf_counter()
+    _validation.choice("suite", suite, SUITES)
+    simulators = training = None
+    if suite != "training":
+        plan = make_plan(settings)
+        simulators = run_simulators(settings, plan, report=report, started=started)
+    if suite != "simulators":
+        training = run_training(quick=settings.quick, report=report)
+    return BenchOutcome(simulators, training)
+
+
+def _show(outcome: BenchOutcome, console: Console) -> None:
+    """Print tables, goals and what was left out."""
+    if outcome.simulators is not None:
+        rows = outcome.simulators.rows
+        for table in tables.problem_tables(rows):
+            console.print(_shown(table, console.width))
+            for reason in table.reasons:
+                console.print(Text(reason, style="dim"))
+            console.print()
+        if findings := tables.goal_rows(outcome.simulators.findings):
+            console.print(_filled("goals", tables.GOAL_HEADER, findings))
+        for note in (*outcome.simulators.notes, *tables.left_out(rows)):
+            console.print(Text(note, style="dim"))
+    if outcome.training is not None:
+        header, training = training_rows(outcome.training)
+        console.print(_filled("training and the memory bridge", header, training))
+
+
+def _shown(table: tables.ProblemTable, width: int) -> Table:
+    columns = range(len(tables.HEADER)) if width >= tables.WIDE else tables.NARROW
+    shown = plain_table(table.problem)
+    for column in columns:
+        name = tables.HEADER[column]
+        shown.add_column(name, justify="left" if column < 2 else "right", no_wrap=column > 1)
+    for row, ours, best in zip(table.rows, table.ours, table.best, strict=True):
+        style = "bold magenta" if ours else "bold" if best else None
+        shown.add_row(*(Text(row[column]) for column in columns), style=style)
+    return shown
+
+
+def _filled(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    shown = plain_table(title)
+    for name in header:
+        shown.add_column(name)
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    return shown

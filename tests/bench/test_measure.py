@@ -10,19 +10,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from hybridopt.bench.measure import measure
-from hybridopt.bench.peers import Hybridopt, Prepared
+from hybridopt.bench.correctness import reference
+from hybridopt.bench.measure import OvertimeError, measure, timeout
+from hybridopt.bench.peers import Competitor, Hybridopt, PreparedProblem
 from hybridopt.bench.problem import ladder
-from hybridopt.bench.reference import reference
 from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG
-from hybridopt.bench.timeout import OvertimeError, deadline
 from hybridopt.errors import UnsupportedError
 
 PROBLEM = ladder(3, 6, 4)
 
 
 @dataclass(eq=False)
-class Scripted:
+class Scripted(Competitor):
     """A competitor that knows the dense twin's answer, to be late, wrong or out of order."""
 
     name: str = "scripted"
@@ -30,20 +29,11 @@ class Scripted:
     error: float = 0.0
     fails: bool = False
     one_by_one: bool = False
-    key: str = "scripted"
+    compiles: bool = False
     library: str = "tests"
     rule: str = "adjoint"
-    kind: str = "adjoint"
-    packages: tuple[str, ...] = ()
-    exact: bool = True
-    compiles: bool = False
-    samples: bool = False
-    tolerance: float = 1e-9
     seen: list = field(default_factory=list)
     turns: list = field(default_factory=list)
-
-    def unavailable(self):
-        return None
 
     def prepare(self, problem):
         if self.fails:
@@ -58,7 +48,7 @@ class Scripted:
             twin = reference(problem, x, w)
             return twin.values, twin.gradient + self.error
 
-        return Prepared(gradient)
+        return PreparedProblem(gradient)
 
 
 def run(*competitors, **options):
@@ -151,7 +141,7 @@ def test_compilation_may_take_longer_than_a_call():
                 self.seconds = 0.0
                 return result
 
-            return Prepared(gradient)
+            return PreparedProblem(gradient)
 
     (row,) = run(Compiled(compiles=True), max_seconds=0.4)
     assert (row.status, len(row.seconds)) == (TIMED, 3)
@@ -207,9 +197,9 @@ def test_the_collector_is_as_it_was():
     assert gc.get_freeze_count() == 0
 
 
-def test_deadline_lets_what_is_in_time_pass_and_gives_the_signal_back():
-    with deadline(0.2):
+def test_a_timeout_lets_what_is_in_time_pass_and_gives_the_signal_back():
+    with timeout(0.2):
         pass
-    with pytest.raises(OvertimeError), deadline(0.05):
+    with pytest.raises(OvertimeError), timeout(0.05):
         time.sleep(10)
     time.sleep(0.3)  # no late ring

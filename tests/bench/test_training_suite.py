@@ -9,9 +9,13 @@ import torch
 from typer.testing import CliRunner
 
 from hybridopt.bench import training_suite
-from hybridopt.bench.fit_overhead import plain_loop
-from hybridopt.bench.memory_bridge import bridge_times, syntheses
-from hybridopt.bench.timing import compare, median_seconds
+from hybridopt.bench.training_suite import (
+    bridge_times,
+    compare,
+    median_seconds,
+    plain_loop,
+    syntheses,
+)
 from hybridopt.cli import app
 from hybridopt.data import load_dataset
 from hybridopt.training import fit

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
 import pytest
 from typer.testing import CliRunner
 
-from hybridopt.bench import plan
-from hybridopt.bench.machine import commit, machine, versions
-from hybridopt.cli import app, bench_options, main
+from hybridopt.bench import simulators
+from hybridopt.bench.results import commit, machine, versions
+from hybridopt.cli import app
+from hybridopt.cli.bench import split
 from hybridopt.errors import ArgumentError
+
+from .command import entry_point
 
 SMALL = ["bench", "--problem", "ladder:2-2-2", "--repetitions", "2"]
 
@@ -115,8 +117,8 @@ def test_gallery_by_name(tmp_path):
 
 
 def test_quick(tmp_path, monkeypatch):
-    monkeypatch.setattr(plan, "QUICK", ("ladder:2-2-2", "ladder:3-3-2"))
-    monkeypatch.setattr(plan, "WITH_SHOTS", (("ladder:2-2-2", 20),))
+    monkeypatch.setattr(simulators, "QUICK", ("ladder:2-2-2", "ladder:3-3-2"))
+    monkeypatch.setattr(simulators, "WITH_SHOTS", (("ladder:2-2-2", 20),))
     result = run("bench", "--quick", "--json", "--output", tmp_path)
     content = json.loads(result.stdout)["simulators"]
     assert [row["repetitions"] for row in content["rows"]] == [3] * len(content["rows"])
@@ -139,31 +141,23 @@ def test_quick(tmp_path, monkeypatch):
 def test_errors_are_one_line_before_anything_runs(
     arguments, message, tmp_path, monkeypatch, capsys, aer_calls
 ):
-    monkeypatch.setattr(
-        sys, "argv", ["hybridopt", "bench", *arguments, "--output", str(tmp_path / "out")]
-    )
-    with pytest.raises(SystemExit) as caught:
-        main()
-    out, err = capsys.readouterr()
-    assert (caught.value.code, out, aer_calls) == (2, "", [])
+    words = ["bench", *arguments, "--output", tmp_path / "out"]
+    code, out, err = entry_point(monkeypatch, capsys, *words)
+    assert (code, out, aer_calls) == (2, "", [])
     assert err.count("\n") == 1
     assert message in err
 
 
 def test_lists():
-    given = dict.fromkeys(["problems", "circuits", "methods", "devices", "precisions", "peer"])
-    made = bench_options.simulator_settings(
-        **given, gradients=["adjoint, spsa", "adjoint"], batches=["1,2", "2"], shots=["exact,5"],
-        repetitions=None, seed=3, peers=False, max_seconds=None, quick=False,
-    )  # fmt: skip
-    assert made.gradients == ("adjoint", "spsa")
-    assert (made.batches, made.shots, made.seed) == ((1, 2), (None, 5), 3)
-    assert (made.methods, made.devices) == (("automatic",), ("CPU",))
+    assert split(["adjoint, spsa", "adjoint"]) == ("adjoint", "spsa")
+    assert split(["a,b.qasm", "c,d"], keep=lambda text: text == "a,b.qasm") == (
+        "a,b.qasm",
+        "c",
+        "d",
+    )
+    assert split(None) == ()
     with pytest.raises(ArgumentError, match="An empty item"):
-        bench_options.simulator_settings(
-            **given, gradients=[""], batches=None, shots=None, repetitions=None, seed=0,
-            peers=False, max_seconds=None, quick=False,
-        )  # fmt: skip
+        split([""])
 
 
 def test_machine(monkeypatch):

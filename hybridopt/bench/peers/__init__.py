@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hybridopt import _validation
-from hybridopt.bench.peers.competitor import Competitor, Prepared
-from hybridopt.bench.peers.ours import Hybridopt
+from hybridopt.bench.peers.competitor import Competitor, Hybridopt, PreparedProblem
 from hybridopt.bench.peers.pennylane_qubit import PennyLane
 from hybridopt.bench.peers.pyqtorch_states import PyQTorch
 from hybridopt.bench.peers.qiskit_machine_learning import EstimatorNetwork, SamplerNetwork
@@ -25,12 +24,12 @@ PEERS: tuple[Competitor, ...] = (
 
 
 def peer_names() -> list[str]:
-    """By which ``--peer`` asks for them."""
+    """Return the names by which ``--peer`` asks for them."""
     return list(dict.fromkeys(peer.key for peer in PEERS))
 
 
 def peers_of(key: str) -> list[Competitor]:
-    """A simulator by each of its rules.
+    """Return a simulator by each of its rules.
 
     Raises:
         UnknownNameError: With the nearest names.
@@ -44,7 +43,7 @@ __all__ = [
     "Competitor",
     "Hybridopt",
     "PennyLane",
-    "Prepared",
+    "PreparedProblem",
     "PyQTorch",
     "EstimatorNetwork",
     "SamplerNetwork",

@@ -1,14 +1,19 @@
-"""What every simulator in the benchmark is asked for."""
+"""What every simulator in the benchmark is asked for, and hybridopt itself."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
 
 from hybridopt.bench.problem import Problem
-from hybridopt.execution import Cost
+from hybridopt.execution import AerExecutor, Cost
+from hybridopt.nn import CircuitLayer
 
 Numbers: TypeAlias = Any  # numpy float64; their shapes are checked where they are compared
 Gradient: TypeAlias = Callable[[Numbers, Numbers], tuple[Numbers, Numbers]]
@@ -17,10 +22,11 @@ DOUBLE = 1e-9  # allowed deviation, relative to the largest value that the outpu
 SINGLE = 1e-6  # numbers that pass through 32 bits once
 SINGLE_STATES = 1e-5  # amplitudes of 32 bits, rounded by every one of some hundred gates
 SHIFT, EXACT, RANDOM = "parameter-shift", "adjoint", "spsa"  # kinds of rules, named as ours are
+ONE_BY_ONE = ("density_matrix", "matrix_product_state")  # state vectors are stacked, these are not
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedProblem:
     """A problem in a competitor's own form.
 
     Attributes:
@@ -35,85 +41,122 @@ class Prepared:
     note: str = ""
 
 
-@runtime_checkable
-class Competitor(Protocol):
-    """One simulator with one gradient rule."""
+class Competitor(ABC):
+    """One simulator with one gradient rule.
 
-    @property
-    def key(self) -> str:
-        """By which ``--peer`` asks for it; several rules of one simulator share it."""
-        ...
+    Attributes:
+        key: By which ``--peer`` asks for it; several rules of one simulator share it.
+        name: As tables show it.
+        library: Whose it is.
+        rule: As its library calls it.
+        kind: Our rule that does the same: parameter shift on circuits that hardware could run, or
+            exact differentiation of the simulation.
+        exact: Whether it runs problems without shots.
+        samples: Whether it runs problems with shots.
+        tolerance: Deviation that its floating point numbers explain, in exact simulation.
+        one_by_one: Whether it takes the samples one by one: the time of one tells that of a batch.
+        compiles: Whether the first call compiles, so that it tells nothing of the others.
+        modules: What it imports, of the ``extra`` of our package.
+        extra: Its name.
+    """
 
-    @property
-    def name(self) -> str:
-        """As tables show it."""
-        ...
-
-    @property
-    def library(self) -> str:
-        """Whose it is."""
-        ...
-
-    @property
-    def rule(self) -> str:
-        """As its library calls it."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """Our rule that does the same.
-
-        Parameter shift on circuits that hardware could run, or exact differentiation of the
-        simulation.
-        """
-        ...
-
-    @property
-    def packages(self) -> tuple[str, ...]:
-        """Distributions whose versions are recorded."""
-        ...
-
-    @property
-    def exact(self) -> bool:
-        """Whether it runs problems without shots."""
-        ...
-
-    @property
-    def samples(self) -> bool:
-        """Whether it runs problems with shots."""
-        ...
-
-    @property
-    def tolerance(self) -> float:
-        """Deviation that its floating point numbers explain, in exact simulation."""
-        ...
-
-    @property
-    def one_by_one(self) -> bool:
-        """Whether it takes the samples one by one: the time of one tells that of a batch."""
-        ...
-
-    @property
-    def compiles(self) -> bool:
-        """Whether the first call compiles, so that it tells nothing of the others."""
-        ...
+    key: str
+    name: str
+    library: str
+    rule: str
+    kind: str = EXACT
+    exact: bool = True
+    samples: bool = False
+    tolerance: float = DOUBLE
+    one_by_one: bool = False
+    compiles: bool = False
+    modules: tuple[str, ...] = ()
+    extra: str = "peers-all"
 
     def unavailable(self) -> str | None:
-        """Why it cannot be used here, with the way out, or None."""
-        ...
+        """Return why it cannot be used here, with the way out, or None."""
+        return missing(self.modules, self.extra)
 
-    def prepare(self, problem: Problem) -> Prepared:
+    @abstractmethod
+    def prepare(self, problem: Problem) -> PreparedProblem:
         """Translate a problem; runs nothing of its circuit.
 
         Raises:
             CircuitError: If a gate has no translation.
             UnsupportedError: If it cannot run such a problem.
         """
-        ...
+
+
+class Hybridopt(Competitor):
+    """A CircuitLayer.
+
+    Args:
+        rule: Of the gradient.
+        method: Of Aer.
+        device: ``"CPU"``, ``"GPU"`` or ``"auto"``.
+        precision: Of the amplitudes.
+        seed: Of the shots and random directions.
+    """
+
+    key = library = "hybridopt"
+
+    def __init__(
+        self,
+        rule: str,
+        method: str = "automatic",
+        device: str = "CPU",
+        precision: str = "double",
+        seed: int = 0,
+    ) -> None:
+        self.rule = self.kind = rule
+        self.method, self.device, self.precision, self.seed = method, device, precision, seed
+        usual = {"automatic", "CPU", "double"}
+        options = [option for option in (method, device, precision) if option not in usual]
+        self.name = " ".join(["hybridopt", *options])
+        self.samples = rule != EXACT  # which needs the states themselves
+        self.one_by_one = method in ONE_BY_ONE
+        if precision == "single":
+            self.tolerance = SINGLE_STATES
+        elif method == "matrix_product_state":  # Aer cuts them off at small amplitudes
+            self.tolerance = SINGLE
+
+    def layer(self, problem: Problem) -> CircuitLayer:
+        """Return the layer; refuses what does not go together and runs nothing."""
+        executor = AerExecutor(
+            self.device,
+            method=self.method,
+            precision=self.precision,
+            shots=problem.shots,
+            seed=self.seed,
+        )
+        return CircuitLayer(
+            problem.circuit,
+            problem.inputs,
+            problem.weights,
+            problem.observables,
+            executor,
+            self.rule,
+            initial=torch.zeros(len(problem.weights), dtype=torch.float64),
+        )
+
+    def prepare(self, problem: Problem) -> PreparedProblem:
+        """Make a layer of 64 bits."""
+        layer = self.layer(problem)
+
+        def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            layer.weight.data.copy_(torch.from_numpy(w))
+            layer.zero_grad()
+            values = layer(torch.from_numpy(x))
+            values.sum(-1).mean().backward()
+            assert layer.weight.grad is not None
+            return values.detach().numpy(), layer.weight.grad.numpy()
+
+        explained = layer.explain(problem.batch).splitlines()
+        return PreparedProblem(gradient, lambda: layer.executor.usage, " ".join(explained))
 
 
 def missing(modules: tuple[str, ...], extra: str) -> str | None:
-    """What to install if one of the modules is not there, or None."""
+    """Return what to install if one of the modules is not there, or None."""
     absent = [module for module in modules if find_spec(module) is None]
     if not absent:
         return None
@@ -121,3 +164,16 @@ def missing(modules: tuple[str, ...], extra: str) -> str | None:
         f"{', '.join(absent)} is not installed. Install it by "
         f'`pip install "hybridopt-qiskit[{extra}]"`, or in a checkout `pip install ".[{extra}]"`.'
     )
+
+
+def torch_gradient(forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Gradient:
+    """Return values and gradient of a torch function, by its backward pass."""
+
+    def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        weights = torch.tensor(w, requires_grad=True)
+        values = forward(torch.tensor(x), weights)
+        values.sum(-1).mean().backward()  # type: ignore[no-untyped-call]
+        assert weights.grad is not None
+        return values.detach().numpy(), weights.grad.numpy()
+
+    return gradient

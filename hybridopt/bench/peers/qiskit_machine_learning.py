@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,49 +12,33 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2, SamplerV2
 
-from hybridopt.bench.flattening import flatten
-from hybridopt.bench.peers.competitor import DOUBLE, SHIFT, Gradient, Prepared
+from hybridopt.bench.peers.competitor import SHIFT, Competitor, Gradient, PreparedProblem
 from hybridopt.bench.problem import Problem
+from hybridopt.bench.translation import flatten
 from hybridopt.errors import UnsupportedError
 
 # Aer's table of angles leaves cp, crx, cry and crz out without a word (0.18.2)
 BOUND = frozenset({"p", "r", "rx", "rxx", "ry", "ryy", "rz", "rzx", "rzz", "u", "u1", "u2", "u3"})
 
 
-@dataclass(frozen=True)
-class EstimatorNetwork:
+class EstimatorNetwork(Competitor):
     """EstimatorQNN with its own parameter-shift gradient, without the noise it adds by default.
 
-    Attributes:
+    Args:
         aer: Whether Aer's EstimatorV2 runs it, or Qiskit's StatevectorEstimator.
     """
 
-    aer: bool
-    library: str = "qiskit-machine-learning"
-    rule: str = "parameter-shift"
-    kind: str = SHIFT
-    packages: tuple[str, ...] = ("qiskit-machine-learning", "qiskit", "qiskit-aer")
-    exact: bool = True
-    compiles: bool = False
-    samples: bool = False
-    tolerance: float = DOUBLE
-    one_by_one: bool = True
+    library = "qiskit-machine-learning"
+    rule = kind = SHIFT
+    one_by_one = True
 
-    @property
-    def key(self) -> str:
-        """``qiskit-estimator`` or ``qiskit-estimator-aer``."""
-        return "qiskit-estimator-aer" if self.aer else "qiskit-estimator"
+    def __init__(self, aer: bool) -> None:
+        self.aer = aer
+        self.key = "qiskit-estimator-aer" if aer else "qiskit-estimator"
+        self.name = f"EstimatorQNN on {'Aer EstimatorV2' if aer else 'StatevectorEstimator'}"
 
-    @property
-    def name(self) -> str:
-        """Network and estimator."""
-        return f"EstimatorQNN on {'Aer EstimatorV2' if self.aer else 'StatevectorEstimator'}"
-
-    def unavailable(self) -> None:
-        """It is always there: hybridopt depends on it."""
-
-    def prepare(self, problem: Problem) -> Prepared:
-        """A network of the circuit; what Aer does not know is replaced by its definition."""
+    def prepare(self, problem: Problem) -> PreparedProblem:
+        """Make a network of the circuit; what Aer does not know is replaced by its definition."""
         from qiskit_machine_learning.gradients import (  # noqa: PLC0415  # slow to import
             ParamShiftEstimatorGradient,
         )
@@ -81,34 +64,23 @@ class EstimatorNetwork:
             by_weights: Any = network.backward(x, w)[1]
             return values, by_weights.sum(1).mean(0)
 
-        return Prepared(gradient, note="one job for all samples, observables and shifts")
+        return PreparedProblem(gradient, note="one job for all samples, observables and shifts")
 
 
-@dataclass(frozen=True)
-class SamplerNetwork:
+class SamplerNetwork(Competitor):
     """SamplerQNN on Aer's SamplerV2, its outcomes read as the observables.
 
     Observables that are not diagonal are turned by gates at the end of the circuit; a single Pauli
     string is read as a parity, which is the shortest way.
     """
 
-    key: str = "qiskit-sampler"
-    name: str = "SamplerQNN on Aer SamplerV2"
-    library: str = "qiskit-machine-learning"
-    rule: str = "parameter-shift"
-    kind: str = SHIFT
-    packages: tuple[str, ...] = ("qiskit-machine-learning", "qiskit", "qiskit-aer")
-    exact: bool = False
-    compiles: bool = False
-    samples: bool = True
-    tolerance: float = DOUBLE
-    one_by_one: bool = True
+    key, name = "qiskit-sampler", "SamplerQNN on Aer SamplerV2"
+    library = "qiskit-machine-learning"
+    rule = kind = SHIFT
+    exact, samples, one_by_one = False, True, True
 
-    def unavailable(self) -> None:
-        """It is always there: hybridopt depends on it."""
-
-    def prepare(self, problem: Problem) -> Prepared:
-        """A network of the circuit, turned to its observables."""
+    def prepare(self, problem: Problem) -> PreparedProblem:
+        """Make a network of the circuit, turned to its observables."""
         from qiskit_machine_learning.neural_networks import SamplerQNN  # noqa: PLC0415
 
         circuit, masks = _in_z_basis(problem)
@@ -125,7 +97,7 @@ class SamplerNetwork:
             weight_params=list(problem.weights),
             **options,
         )
-        return Prepared(
+        return PreparedProblem(
             _read(network, _diagonals(masks, outcomes)),
             note="outcomes read as a parity" if single else "all outcomes read",
         )

@@ -2,73 +2,43 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt.bench.expressions import angle_function
-from hybridopt.bench.flattening import Part, flatten
-from hybridopt.bench.peers.competitor import DOUBLE, EXACT, Prepared, missing
+from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem
+from hybridopt.bench.translation import (
+    PlacedGate,
+    angle_function,
+    array_functions,
+    flatten,
+    pauli_terms,
+)
 
 # without tdg, which it holds in 32 bits (1.10.0): a matrix stands in for it
 FIXED: Mapping[str, str] = {
-    "ccx": "toffoli",
-    "cswap": "fredkin",
-    "cx": "cnot",
-    "cy": "cy",
-    "cz": "cz",
-    "h": "h",
-    "s": "s",
-    "sdg": "sd",
-    "swap": "swap",
-    "t": "t",
-    "x": "x",
-    "y": "y",
-    "z": "z",
-}
+    "ccx": "toffoli", "cswap": "fredkin", "cx": "cnot", "cy": "cy", "cz": "cz", "h": "h", "s": "s",
+    "sdg": "sd", "swap": "swap", "t": "t", "x": "x", "y": "y", "z": "z",
+}  # fmt: skip
 ROTATIONS: Mapping[str, str] = {
-    "cp": "cphase",
-    "crx": "crx",
-    "cry": "cry",
-    "crz": "crz",
-    "p": "phase",
-    "rx": "rx",
-    "rxx": "rxx",
-    "ry": "ry",
-    "ryy": "ryy",
-    "rz": "rz",
-    "rzz": "rzz",
-}
+    "cp": "cphase", "crx": "crx", "cry": "cry", "crz": "crz", "p": "phase", "rx": "rx",
+    "rxx": "rxx", "ry": "ry", "ryy": "ryy", "rz": "rz", "rzz": "rzz",
+}  # fmt: skip
 LARGEST_UNITARY = 4  # qubits
 
 
-@dataclass(frozen=True)
-class TensorCircuit:
+class TensorCircuit(Competitor):
     """Its first call compiles, which the column of first calls shows."""
 
-    key: str = "tensorcircuit"
-    name: str = "TensorCircuit-NG on jax"
-    library: str = "TensorCircuit-NG"
-    rule: str = "autodiff, compiled"
-    kind: str = EXACT
-    packages: tuple[str, ...] = ("tensorcircuit-ng", "jax")
-    exact: bool = True
-    compiles: bool = True
-    samples: bool = False
-    tolerance: float = DOUBLE
-    one_by_one: bool = False
+    key, name, library = "tensorcircuit", "TensorCircuit-NG on jax", "TensorCircuit-NG"
+    rule, compiles = "autodiff, compiled", True
+    modules = ("tensorcircuit", "jax")
 
-    def unavailable(self) -> str | None:
-        """Without TensorCircuit-NG or jax."""
-        return missing(("tensorcircuit", "jax"), "peers-all")
-
-    def prepare(self, problem: Problem) -> Prepared:
-        """A compiled function in complex128; the libraries' global settings stay as they were."""
+    def prepare(self, problem: Problem) -> PreparedProblem:
+        """Compile a function in complex128; the global settings stay as they were."""
         import jax  # noqa: PLC0415  # an extra, and slow to import
         import tensorcircuit as tc  # noqa: PLC0415
 
@@ -97,16 +67,18 @@ class TensorCircuit:
                 (_, values), by_weights = compiled[x.shape](*given)
                 return np.asarray(values), np.asarray(by_weights)
 
-        return Prepared(gradient, note="compiled by the first call")
+        return PreparedProblem(gradient, note="compiled by the first call")
 
 
-def _is_known(part: Part) -> bool:
+def _is_known(part: PlacedGate) -> bool:
     if not part.free and hasattr(part.gate, "__array__"):
         return len(part.qubits) <= LARGEST_UNITARY
     return part.name in ROTATIONS or part.name == "u"
 
 
-def _step(part: Part, problem: Problem) -> Callable[[Any, Any, Any], object]:
+def _step(part: PlacedGate, problem: Problem) -> Callable[[Any, Any, Any], object]:
+    import jax.numpy as jnp  # noqa: PLC0415
+
     qubits = part.qubits
     if part.name in FIXED:
         return lambda circuit, _x, _w: getattr(circuit, FIXED[part.name])(*qubits)
@@ -114,7 +86,7 @@ def _step(part: Part, problem: Problem) -> Callable[[Any, Any, Any], object]:
         matrix = part.gate.to_matrix()  # its first qubit is the least significant, theirs the most
         return lambda circuit, _x, _w: circuit.unitary(*qubits[::-1], unitary=matrix)
     angles = [
-        angle_function(value, problem.inputs, problem.weights, _jax_functions())
+        angle_function(value, problem.inputs, problem.weights, array_functions(jnp))
         for value in part.gate.params
     ]
     if part.name == "u":
@@ -125,27 +97,13 @@ def _step(part: Part, problem: Problem) -> Callable[[Any, Any, Any], object]:
     return lambda circuit, x, w: getattr(circuit, name)(*qubits, theta=angles[0](x, w))
 
 
-def _jax_functions() -> dict[str, object]:
-    import jax.numpy as jnp  # noqa: PLC0415
-
-    names = {"Abs": "abs", "conjugate": "conj"}
-    plain = ("abs", "arccos", "arcsin", "arctan", "cos", "exp", "log", "sign", "sin", "sqrt", "tan")
-    inverse = {"acos": "arccos", "asin": "arcsin", "atan": "arctan"}
-    known = {**dict(zip(plain, plain, strict=True)), **names, **inverse}
-    return {"pi": math.pi, **{name: getattr(jnp, theirs) for name, theirs in known.items()}}
-
-
 def _expectation(circuit: Any, observable: SparsePauliOp) -> Any:
     total = 0.0
-    letters = zip(observable.paulis.to_labels(), observable.coeffs.real.tolist(), strict=True)
-    for label, coefficient in letters:
-        places: dict[str, list[int]] = {"X": [], "Y": [], "Z": []}
-        for qubit, letter in enumerate(label[::-1]):
-            if letter != "I":
-                places[letter].append(qubit)
-        if not any(places.values()):
-            total = total + coefficient
-            continue
-        value = circuit.expectation_ps(x=places["X"], y=places["Y"], z=places["Z"])
-        total = total + coefficient * value.real
+    for letters, factor in pauli_terms(observable):
+        if letters:
+            places = {one: [q for q, own in letters.items() if own == one] for one in "XYZ"}
+            value = circuit.expectation_ps(x=places["X"], y=places["Y"], z=places["Z"])
+            total = total + factor * value.real
+        else:
+            total = total + factor
     return total

@@ -11,7 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
-from hybridopt.bench.correctness import judge
+from hybridopt.bench.correctness import deviation_from_twin, reference
 from hybridopt.bench.peers import (
     PEERS,
     Hybridopt,
@@ -23,7 +23,6 @@ from hybridopt.bench.peers import (
 )
 from hybridopt.bench.peers.competitor import missing
 from hybridopt.bench.problem import Problem, ladder, reuploading
-from hybridopt.bench.reference import reference
 from hybridopt.errors import UnknownNameError, UnsupportedError
 from tests.bench.circuits import mixed
 
@@ -47,7 +46,7 @@ def solve(one, problem):
         # torch, of complex modules, which pyqtorch makes
         warnings.filterwarnings("ignore", "Complex modules are a new feature", UserWarning)
         values, gradient = one.prepare(problem).gradient(x, w)
-    return judge(one, problem, reference(problem, x, w), values, gradient)
+    return deviation_from_twin(one, problem, reference(problem, x, w), values, gradient)
 
 
 @pytest.mark.parametrize("one", EXACT, ids=label)
@@ -57,15 +56,15 @@ def test_gates_of_every_kind(one):
         with pytest.raises(UnsupportedError, match="wrong for gates whose control comes after"):
             one.prepare(mixed())
         return
-    verdict = solve(one, mixed())
-    assert verdict.agrees, verdict
+    found = solve(one, mixed())
+    assert found.agrees, found
 
 
 @pytest.mark.parametrize("one", EXACT, ids=label)
 def test_reuploading(one):
     need(one)
-    verdict = solve(one, reuploading(3, 12, 2))
-    assert verdict.agrees, verdict
+    found = solve(one, reuploading(3, 12, 2))
+    assert found.agrees, found
 
 
 @pytest.mark.parametrize("one", SAMPLING, ids=label)
@@ -85,9 +84,9 @@ def test_reuploading(one):
 )
 def test_shots(one, problem):
     need(one)
-    verdict = solve(one, replace(problem, shots=1000))
-    assert verdict.agrees, verdict
-    assert verdict.deviation > 1e-3  # really drawn
+    found = solve(one, replace(problem, shots=1000))
+    assert found.agrees, found
+    assert found.size > 1e-3  # really drawn
 
 
 def test_sampler_reads_the_parity_of_some_qubits():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hybridopt.bench import peers
-from hybridopt.bench.plan import MAIN, SimulatorSettings, make_plan
+from hybridopt.bench.simulators import MAIN, SimulatorSettings, make_plan
 from hybridopt.errors import (
     ArgumentError,
     DeviceError,

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from hybridopt.bench.goals import GOALS, evaluate
 from hybridopt.bench.peers import Hybridopt, PennyLane
 from hybridopt.bench.problem import ladder
-from hybridopt.bench.row import TIMED, Row
+from hybridopt.bench.row import GOALS, TIMED, Row, evaluate
 
 OURS, DEFAULT, LIGHTNING = (
     Hybridopt("parameter-shift"),

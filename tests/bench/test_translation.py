@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from qiskit import QuantumCircuit
+from qiskit.circuit import AnnotatedOperation, Gate, InverseModifier, Parameter, ParameterVector
+from qiskit.circuit.library import RXGate
+from qiskit.quantum_info import Operator, SparsePauliOp
+
+from hybridopt.bench.translation import angle_function, array_functions, flatten, pauli_terms
+from hybridopt.errors import CircuitError
+from tests.bench.circuits import mixed
+
+NUMPY = array_functions(np)
+X, W = ParameterVector("x", 2), ParameterVector("w", 3)
+EXPRESSIONS = [
+    W[1],
+    2 * X[0] - W[2] / 3 + 0.4,
+    X[1] * W[0] + W[1],
+    (W[0] + X[0]).sin() * W[1].exp(),
+    W[0] ** 2 - X[1].cos().abs(),
+    W[2].arctan() + (W[0] * W[0] + 1).log(),
+]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS, ids=str)
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_numbers_are_those_of_qiskit(expression, library):
+    generator = np.random.default_rng(3)
+    x, w = generator.uniform(-1, 1, (4, 2)), generator.uniform(-1, 1, 3)
+    functions = NUMPY if library == "numpy" else array_functions(torch)
+    angle = angle_function(expression, list(X), list(W), functions)
+    given = (x, w) if library == "numpy" else (torch.tensor(x), torch.tensor(w))
+    found = np.broadcast_to(np.asarray(angle(*given)), 4)
+    for sample, value in zip(x, found, strict=True):
+        table = dict(zip([*X, *W], [*sample, *w], strict=True))
+        own = {p: v for p, v in table.items() if p in expression.parameters}
+        assert value == pytest.approx(float(expression.bind(own)), abs=1e-14)
+
+
+def test_weights_alone_give_one_number():
+    angle = angle_function(2 * W[1], list(X), list(W), NUMPY)
+    assert np.shape(angle(np.zeros((4, 2)), np.ones(3))) == ()
+    assert angle_function(0.7, [], [], NUMPY)(None, None) == 0.7
+
+
+def test_parameters_that_cancel_leave_a_number():
+    weight = Parameter("w")
+    angle = angle_function(weight - weight + 0.2, [], [weight], NUMPY)
+    assert angle(np.zeros((1, 0)), np.ones(1)) == pytest.approx(0.2)
+
+
+def test_what_cannot_be_translated():
+    with pytest.raises(CircuitError, match="complex"):
+        angle_function(1j * W[0], [], list(W), NUMPY)
+    with pytest.raises(CircuitError, match="not translated: sin"):
+        angle_function(W[0].sin(), [], list(W), {})
+
+
+PLAIN = {"rx", "ry", "rz", "cx", "h", "p", "u1", "sx"}
+
+
+def test_definitions_are_opened_until_every_gate_is_known():
+    problem = mixed()
+    table = {p: 0.1 * i + 0.2 for i, p in enumerate([*problem.inputs, *problem.weights])}
+    parts = flatten(problem.circuit, lambda part: part.name in PLAIN)
+    assert {part.name for part in parts} <= PLAIN
+    rebuilt = QuantumCircuit(4)
+    for part in parts:
+        rebuilt.append(part.gate, part.qubits)
+    whole = Operator(problem.circuit.assign_parameters(table))
+    assert Operator(rebuilt.assign_parameters(table)).equiv(whole)
+
+
+def test_annotated_gates_are_synthesized():
+    angle = Parameter("w")
+    circuit = QuantumCircuit(1)
+    circuit.append(AnnotatedOperation(RXGate(angle), [InverseModifier()]), [0])
+    (part,) = flatten(circuit, lambda part: part.name == "rx")
+    assert float(part.free[0].bind({angle: 0.3})) == pytest.approx(-0.3)
+
+
+def test_barriers_have_no_effect():
+    circuit = QuantumCircuit(2)
+    circuit.barrier()
+    circuit.delay(10, 0)
+    circuit.id(1)
+    assert flatten(circuit, lambda part: True) == []
+
+
+def test_a_gate_that_is_neither_known_nor_defined():
+    circuit = QuantumCircuit(3)
+    circuit.append(Gate("secret", 2, []), [2, 0])
+    with pytest.raises(CircuitError, match="Gate `secret` on qubits 2, 0 has no translation"):
+        flatten(circuit, lambda part: False)
+
+
+def test_pauli_strings_by_qubit():
+    observable = SparsePauliOp(["XIZ", "III"], [0.5, -2])
+    assert list(pauli_terms(observable)) == [({0: "Z", 2: "X"}, 0.5), ({}, -2.0)]
