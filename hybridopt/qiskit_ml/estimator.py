@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float64
@@ -22,12 +21,10 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError
-from hybridopt.execution import Executor, Expectations, Job
-from hybridopt.qiskit_ml.grouping import results_by_circuit
-from hybridopt.qiskit_ml.observables import as_pauli_sum, content, with_layout
-from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_tensor, table_of
-from hybridopt.qiskit_ml.settings import checked_executor
-from hybridopt.qiskit_ml.tables import tables_of
+from hybridopt.execution import AerExecutor, Executor, check_executor
+from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits, table_of
+from hybridopt.qiskit_ml.observables import as_pauli_sum, with_layout
+from hybridopt.qiskit_ml.requests import start_job, tables_of
 
 ROUNDING = 1e-9  # precision = 1 / sqrt(shots) takes just these shots
 
@@ -65,9 +62,9 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
     """
 
     def __init__(self, executor: Executor | None = None) -> None:
-        self.executor = checked_executor(executor)
+        self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.options = Options(shots=self.executor.shots)
-        self._circuits = PreparedCircuits()
+        self._circuits = CompiledCircuits()
 
     def run(
         self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
@@ -87,16 +84,11 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         for pub in coerced:
             self._check_precision(pub.precision)
             self._circuits.of(pub.circuit, self.executor)
-        job = PrimitiveJob(self._run, coerced)
-        job._submit()  # as every primitive of Qiskit starts its job
-        return job
-
-    def _run(self, pubs: Sequence[EstimatorPub]) -> PrimitiveResult[PubResult]:
-        return results_by_circuit(pubs, self._same_circuit)
+        return start_job(coerced, self._same_circuit)
 
     def _same_circuit(self, pubs: Sequence[EstimatorPub]) -> list[PubResult]:
         circuit = pubs[0].circuit
-        prepared = self._circuits.of(circuit, self.executor)
+        compiled = self._circuits.of(circuit, self.executor)
         places: dict[str, int] = {}
         paulis: list[SparsePauliOp] = []
         rows: list[np.ndarray] = []
@@ -116,36 +108,26 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
             )
             rows += [values[number] for number in row.ravel()]
             outputs += output.ravel().tolist()
-        return self._results(pubs, *self._numbers(prepared, paulis, rows, outputs))
+        return self._results(pubs, *self._numbers(compiled, paulis, rows, outputs))
 
     def _numbers(
         self,
-        prepared: Prepared,
+        compiled: CompiledCircuit,
         paulis: Sequence[SparsePauliOp],
         rows: Sequence[np.ndarray],
         outputs: Sequence[int],
     ) -> tuple[Float64[np.ndarray, " requests"], Float64[np.ndarray, " requests"]]:
         """Expectation values and their standard errors."""
         values, errors = np.empty(len(rows)), np.zeros(len(rows))
-        for table in tables_of(rows, outputs, exact=self.executor.shots is None):
+        shots = self.executor.shots
+        for table in tables_of(rows, outputs, exact=shots is None):
             chosen = tuple(paulis[output] for output in table.outputs)
-            sampled = self.executor.shots is not None
-            placed = prepared.place(
-                content(chosen), partial(Expectations, chosen, with_variances=sampled)
-            )
-            lowered = prepared.lowered(table.values, placed.qubits)
-            angles = as_tensor(table.values)
-            job = Job(
-                lowered.program,
-                placed.readout,
-                lowered.rows(angles).numpy(),
-                lowered.shared(angles).numpy(),
-            )
-            read = self.executor.run(job)[0]
+            readout = compiled.expectations(chosen, with_variances=shots is not None)
+            read = compiled.run(readout, table.values)
             request, row, output = table.requests.T
             values[request] = read[row, output]
-            if self.executor.shots is not None:
-                variances = read[:, len(chosen) :] / self.executor.shots
+            if shots is not None:
+                variances = read[:, len(chosen) :] / shots
                 errors[request] = np.sqrt(np.clip(variances, 0, None))[row, output]
         return values, errors
 

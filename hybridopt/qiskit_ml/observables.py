@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 
 def as_pauli_sum(observable: object) -> SparsePauliOp:
-    """The observable as a weighted sum of Pauli strings.
+    """Return the observable as a weighted sum of Pauli strings.
 
     Raises:
         ArgumentTypeError: If it is of a kind that has no such form here.
@@ -42,7 +42,7 @@ def as_pauli_sum(observable: object) -> SparsePauliOp:
 
 
 def with_layout(pub: Any) -> Any:
-    """A pub whose observables act on the qubits of its circuit.
+    """Return a pub whose observables act on the qubits of its circuit.
 
     Observables of a transpiled circuit may act on as many qubits as it had before; those of the
     device take the place of these.
@@ -75,13 +75,6 @@ def _placed(physical: PhysicalCircuit, label: str) -> str:
     for qubit, letter in zip(physical.virtual_qubits, reversed(label), strict=True):
         letters[qubit] = letter
     return "".join(reversed(letters))
-
-
-def content(observables: Iterable[SparsePauliOp]) -> tuple[tuple[bytes, ...], ...]:
-    """The same for observables with the same terms in the same order, and only for them."""
-    return tuple(
-        (op.paulis.z.tobytes(), op.paulis.x.tobytes(), op.coeffs.tobytes()) for op in observables
-    )
 
 
 def _from_labels(labels: Mapping[str, float]) -> SparsePauliOp:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -15,7 +17,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
 
 DROPPED = -1
 MAX_BITS = 30  # a table of 2^30 integers is 8 GB, and no simulator goes further
-Interpret = Callable[[int], object]
+Interpret = Callable[[int], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ class Outcomes:
 
 
 def outcomes_of(circuit: QuantumCircuit, num_virtual_qubits: int, *, squeezed: bool) -> Outcomes:
-    """The integers that the classical bits of a circuit stand for, in the order of the bits.
+    """Return the integers that the classical bits of a circuit stand for, in the order of the bits.
 
     A register named ``meas`` is read alone; otherwise all registers are joined, the first the
     least significant. If all qubits of a device are measured, each into the bit of its number, as
@@ -65,7 +67,7 @@ def outcomes_of(circuit: QuantumCircuit, num_virtual_qubits: int, *, squeezed: b
 
 
 def joined_bits(circuit: QuantumCircuit) -> list[int]:
-    """The classical bits that a SamplerQNN reads, the least significant first."""
+    """Return the classical bits that a SamplerQNN reads, the least significant first."""
     registers = [register for register in circuit.cregs if register.name == "meas"]
     return [
         circuit.find_bit(bit).index for register in registers or circuit.cregs for bit in register
@@ -92,7 +94,7 @@ def refuse_gaps(circuit: QuantumCircuit) -> None:
 def output_index(
     keys: Int64[np.ndarray, " outcomes"], interpret: Interpret, output_shape: tuple[int, ...]
 ) -> Int64[np.ndarray, " outcomes"]:
-    """The flat index of the output that each outcome counts for, `DROPPED` for none.
+    """Return the flat index of the output that each outcome counts for, `DROPPED` for none.
 
     Raises:
         ArgumentError: If `interpret` leaves the output shape.
@@ -100,33 +102,25 @@ def output_index(
     """
     flat = np.arange(np.prod(output_shape, dtype=np.int64)).reshape(output_shape)
     index = np.full(len(keys), DROPPED)
-    for outcome, key in enumerate(keys.tolist()):
-        if key != DROPPED:
-            index[outcome] = _place(flat, interpret, key)
+    for outcome in np.flatnonzero(keys != DROPPED).tolist():
+        key = int(keys[outcome])
+        value = interpret(key)
+        try:
+            parts = (value,) if isinstance(value, Integral) else tuple(value)
+            place = flat[tuple(operator.index(part) for part in parts)]
+        except TypeError:
+            raise ArgumentTypeError(
+                f"interpret({key}) must return an int or a tuple of ints, but returned {value!r}."
+            ) from None
+        except IndexError:
+            place = flat
+        if np.ndim(place):
+            raise ArgumentError(
+                f"interpret({key}) returned {value!r}, which is no index into the output shape "
+                f"{output_shape}."
+            )
+        index[outcome] = place
     return index
-
-
-def _place(flat: Int64[np.ndarray, "*output_shape"], interpret: Interpret, key: int) -> int:
-    value = interpret(key)
-    index = (value,) if isinstance(value, Integral) else value
-    if not isinstance(index, Iterable):
-        raise ArgumentTypeError(
-            f"interpret({key}) must return an int or a tuple of ints, but returned {value!r}."
-        )
-    parts = tuple(index)
-    if not all(isinstance(part, Integral) for part in parts):
-        raise ArgumentTypeError(
-            f"interpret({key}) must return an int or a tuple of ints, but returned {value!r}."
-        )
-    inside = len(parts) == flat.ndim and all(
-        -size <= int(part) < size for part, size in zip(parts, flat.shape, strict=True)
-    )
-    if not inside:
-        raise ArgumentError(
-            f"interpret({key}) returned {value!r}, which is no index into the output shape "
-            f"{flat.shape}."
-        )
-    return int(flat[parts])
 
 
 def _table(bits: list[int], sources: list[int | None], num_virtual_qubits: int) -> Outcomes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,6 +12,7 @@ from qiskit import QuantumCircuit
 from qiskit.primitives import (
     BaseSamplerV2,
     BitArray,
+    DataBin,
     PrimitiveJob,
     PrimitiveResult,
     SamplerPubLike,
@@ -23,13 +25,10 @@ from hybridopt import _validation
 from hybridopt.circuits.measurements import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, CircuitError
-from hybridopt.execution import Executor, Job
-from hybridopt.execution.placed_readout import place_probabilities
-from hybridopt.qiskit_ml.distributions import Distributions, ExactResult, Registers
-from hybridopt.qiskit_ml.grouping import results_by_circuit
+from hybridopt.execution import AerExecutor, Executor, check_executor
+from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuits, table_of
 from hybridopt.qiskit_ml.outcomes import MAX_BITS
-from hybridopt.qiskit_ml.programs import Prepared, PreparedCircuits, as_tensor, table_of
-from hybridopt.qiskit_ml.settings import checked_executor
+from hybridopt.qiskit_ml.requests import start_job
 
 
 class AerSampler(BaseSamplerV2):  # type: ignore[misc]
@@ -63,9 +62,9 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
     """
 
     def __init__(self, executor: Executor | None = None) -> None:
-        self.executor = checked_executor(executor)
+        self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.options = Options(shots=self.executor.shots)
-        self._circuits = PreparedCircuits(measured=True)
+        self._circuits = CompiledCircuits(measured=True)
 
     def run(
         self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None
@@ -90,43 +89,22 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         for pub in coerced:
             _check_measurements(pub.circuit)
             _check_size(self._circuits.of(pub.circuit, self.executor).physical)
-        job = PrimitiveJob(self._run, coerced)
-        job._submit()  # as every primitive of Qiskit starts its job
-        return job
-
-    def _run(self, pubs: Sequence[SamplerPub]) -> PrimitiveResult[SamplerPubResult]:
-        return results_by_circuit(pubs, self._same_circuit)
+        return start_job(coerced, self._same_circuit)
 
     def _same_circuit(self, pubs: Sequence[SamplerPub]) -> list[SamplerPubResult]:
         circuit = pubs[0].circuit
-        prepared = self._circuits.of(circuit, self.executor)
+        compiled = self._circuits.of(circuit, self.executor)
         values = np.concatenate([table_of(pub.parameter_values, circuit) for pub in pubs])
-        qubits = _read_qubits(prepared.physical)
-        probabilities = self._probabilities(prepared, qubits, values)
+        qubits = _read_qubits(compiled.physical)
+        probabilities = np.zeros((0, 1 << len(qubits)))
+        if len(values):
+            probabilities = compiled.run(compiled.probabilities(qubits), values)
         results, start = [], 0
         for pub in pubs:
             part = probabilities[start : start + math.prod(pub.shape)]
             start += len(part)
-            results.append(self._result(pub, prepared.physical, qubits, part))
+            results.append(self._result(pub, compiled.physical, qubits, part))
         return results
-
-    def _probabilities(
-        self, prepared: Prepared, qubits: tuple[int, ...], values: Float64[np.ndarray, "N P"]
-    ) -> Float64[np.ndarray, "N outcomes"]:
-        if not len(values):
-            return np.zeros((0, 1 << len(qubits)))
-        placed = prepared.readout(
-            "measured", lambda: place_probabilities(prepared.physical, qubits)
-        )
-        lowered = prepared.lowered(values, placed.qubits)
-        angles = as_tensor(values)
-        job = Job(
-            lowered.program,
-            placed.readout,
-            lowered.rows(angles).numpy(),
-            lowered.shared(angles).numpy(),
-        )
-        return np.asarray(self.executor.run(job)[0])
 
     def _result(
         self,
@@ -153,6 +131,100 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
                 f"shots={shots} were asked for, but the executor has shots={self.executor.shots}. "
                 f"Use AerSampler(AerExecutor(shots={shots})), or name no shots."
             )
+
+
+class Distributions:
+    """Exact probabilities of the values of a register, for an array of parameter sets.
+
+    Args:
+        joint: Probabilities of all outcomes of a run, shape ``(*shape, outcomes)``.
+        sources: For each bit of the register, the least significant first, the bit of the outcome
+            that it takes; None reads 0.
+    """
+
+    num_shots = None  # no shots: the probabilities are exact
+
+    def __init__(
+        self, joint: Float64[np.ndarray, "*shape outcomes"], sources: tuple[int | None, ...]
+    ) -> None:
+        self.joint = joint
+        self.sources = sources
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array of parameter sets."""
+        return self.joint.shape[:-1]
+
+    @property
+    def num_bits(self) -> int:
+        """Of the register."""
+        return len(self.sources)
+
+    def get_probabilities(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
+        """Probability of every bit string that occurs.
+
+        Args:
+            loc: Which parameter set, if there is an array of them; None averages over all.
+        """
+        chosen = self.joint if loc is None or not self.shape else self.joint[loc]
+        mean = chosen.reshape(-1, self.joint.shape[-1]).mean(axis=0)
+        found: dict[str, float] = {}
+        for outcome in np.flatnonzero(mean).tolist():
+            bits = ["0" if s is None else str((outcome >> s) & 1) for s in self.sources]
+            name = "".join(reversed(bits))
+            found[name] = found.get(name, 0.0) + float(mean[outcome])
+        return found
+
+    def get_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
+        """The same: counts relative to their total, which exact execution does not have."""
+        return self.get_probabilities(loc)
+
+    @staticmethod
+    def concatenate_bits(registers: Sequence[Distributions]) -> Distributions:
+        """Registers of one run as one, the first the least significant, as `BitArray` has it."""
+        sources = tuple(source for register in registers for source in register.sources)
+        return Distributions(registers[0].joint, sources)
+
+    def __getitem__(self, index: Any) -> Distributions:
+        chosen = index if isinstance(index, tuple) else (index,)
+        return Distributions(self.joint[(*chosen, ..., slice(None))], self.sources)
+
+    def __repr__(self) -> str:
+        return f"Distributions(<shape={self.shape}, num_bits={self.num_bits}>)"
+
+
+class Registers(DataBin):  # type: ignore[misc]
+    """The registers of one circuit, which a SamplerQNN can also read together, sample by sample.
+
+    Without it, a SamplerQNN whose register is not named ``meas`` gives the mean over the batch to
+    every sample.
+    """
+
+    def get_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
+        """Of the register ``meas`` if there is one, else of all registers joined."""
+        registers = dict(self.items())
+        chosen = [registers["meas"]] if "meas" in registers else list(registers.values())
+        counts: dict[str, float] = type(chosen[0]).concatenate_bits(chosen).get_counts(loc)
+        return counts
+
+
+class ExactResult(SamplerPubResult):  # type: ignore[misc]
+    """The result for one circuit, without shots."""
+
+    def join_data(self, names: Iterable[str] | None = None) -> Distributions:
+        """The registers as one, the first the least significant.
+
+        Raises:
+            ArgumentError: If there is no register of a name.
+        """
+        registers = dict(self.data.items())
+        chosen = list(registers) if names is None else list(names)
+        unknown = [name for name in chosen if name not in registers]
+        if unknown or not chosen:
+            raise ArgumentError(
+                f"There is no register {', '.join(unknown)}. There are {', '.join(registers)}."
+            )
+        return Distributions.concatenate_bits([registers[name] for name in chosen])
 
 
 def _shots_of(pub: SamplerPubLike) -> int | None:

@@ -13,29 +13,34 @@ from torch import Tensor
 from hybridopt.circuits import CircuitProgram
 from hybridopt.execution import AerExecutor, Expectations, Job
 from hybridopt.qiskit_ml import AerEstimator, AerEstimatorGradient
-from hybridopt.qiskit_ml.programs import CIRCUITS_KEPT, READOUTS_KEPT, Prepared, PreparedCircuits
+from hybridopt.qiskit_ml.compiled_circuits import (
+    CIRCUITS_KEPT,
+    READOUTS_KEPT,
+    CompiledCircuit,
+    CompiledCircuits,
+)
 from tests.qiskit_ml.networks import OBSERVABLES, feature_map_and_ansatz, uploaded_twice
 
 
 def test_columns_that_differ_are_rows_from_then_on():
     example = uploaded_twice()
-    prepared = Prepared(example.circuit, AerExecutor(), measured=False)
+    compiled = CompiledCircuit(example.circuit, AerExecutor(), measured=False)
     held = (0, 1, 2)
     values = np.random.default_rng(0).normal(size=(5, 7))
-    alone = prepared.lowered(values[:1], held)
+    alone = compiled.lowered(values[:1], held)
     assert (alone.varying, alone.program.num_row_angles) == ([], 0)
     values[:, 2:] = values[0, 2:]
-    first = prepared.lowered(values, held)
+    first = compiled.lowered(values, held)
     assert first.varying == [0, 1]
-    assert prepared.lowered(values[:1], held) is first
-    assert prepared.lowered(values[:1], held, [4]).varying == [0, 1, 4]
+    assert compiled.lowered(values[:1], held) is first
+    assert compiled.lowered(values[:1], held, [4]).varying == [0, 1, 4]
     values[3, 5] += 1
-    assert prepared.lowered(values, held).varying == [0, 1, 5]
-    assert len(prepared._lowered) == 1  # the others will not be asked for again
+    assert compiled.lowered(values, held).varying == [0, 1, 5]
+    assert len(compiled._lowered) == 1  # the others will not be asked for again
 
 
 def test_only_the_last_circuits_are_kept():
-    circuits = PreparedCircuits()
+    circuits = CompiledCircuits()
     executor = AerExecutor()
     ansatz = [real_amplitudes(3, reps=1) for _ in range(CIRCUITS_KEPT + 3)]
     first = circuits.of(ansatz[0], executor)
@@ -61,8 +66,8 @@ def test_many_different_observables_are_not_all_kept():
         np.testing.assert_allclose(
             data.evs, example.expectations(x, w, [observable])[:, 0], atol=1e-12
         )
-    (prepared,) = gradient._circuits._kept.values()
-    assert len(prepared._readouts) == 2
+    (compiled,) = gradient._circuits._kept.values()
+    assert len(compiled._readouts) == 2
     expected = AerEstimatorGradient().run([example.circuit] * 2, [observable] * 2, values)
     np.testing.assert_allclose(result.gradients, expected.result().gradients, atol=1e-12)
 

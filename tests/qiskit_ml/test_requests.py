@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridopt.qiskit_ml.tables import tables_of
+from hybridopt.qiskit_ml.requests import tables_of
 
 
 @pytest.mark.parametrize("exact", [True, False])

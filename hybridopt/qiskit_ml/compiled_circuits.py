@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -14,18 +13,23 @@ from jaxtyping import Bool, Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression
 from qiskit.primitives.containers.bindings_array import BindingsArray
+from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
 from hybridopt.circuits import CircuitProgram
 from hybridopt.circuits.measurements import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
-from hybridopt.execution import Executor, Readout
-from hybridopt.execution.placed_readout import PlacedReadout, place_circuit, place_readout
+from hybridopt.execution import Executor, Expectations, Job
+from hybridopt.execution.placed_readout import (
+    PlacedReadout,
+    place_circuit,
+    place_probabilities,
+    place_readout,
+)
 from hybridopt.nn.parameter_map import AngleMap
 
 CIRCUITS_KEPT = 32  # a program trains one or two; more only costs memory
 READOUTS_KEPT = 64  # of one circuit
-Derived = TypeVar("Derived")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +41,7 @@ class Lowered:
         angles: Of the program.
         varying: Columns of the table that may differ from row to row.
         constant: The other columns.
-        in_rows: Columns that an angle of ``rows`` depends on.
-        in_shared: Columns that an angle of ``shared`` depends on.
+        in_rows: Columns that an angle of ``rows`` depends on; ``in_shared`` likewise.
     """
 
     program: CircuitProgram
@@ -57,7 +60,7 @@ class Lowered:
         return self.angles.shared(values[0, self.constant])
 
 
-class Prepared:
+class CompiledCircuit:
     """One circuit, placed for an executor, ready for any table of values of its parameters.
 
     A column that once differed within a table is taken to differ from then on, so that a training
@@ -82,11 +85,11 @@ class Prepared:
         self.physical: PhysicalCircuit = place_circuit(executor, bare)
         self._varied: set[int] = set()
         self._lowered: dict[tuple[frozenset[int], tuple[int, ...]], Lowered] = {}
-        self._readouts: dict[Hashable, object] = {}
+        self._readouts: dict[Hashable, PlacedReadout] = {}
         self.lowered(np.zeros((1, len(self.parameters))), self.physical.qubits_for(()))
 
     def is_of(self, circuit: QuantumCircuit, executor: Executor) -> bool:
-        """Whether circuit and executor are still those that were prepared."""
+        """Return whether circuit and executor are still those that were compiled."""
         given = self.given
         return bool(
             executor is self.executor
@@ -95,26 +98,48 @@ class Prepared:
             and circuit.data == given.data
         )
 
-    def place(self, key: Hashable, readout: Callable[[], Readout]) -> PlacedReadout:
-        """A readout of the circuit's observables, made once; ``key`` has their content."""
-        return self.readout(
-            key,
-            lambda: place_readout(
-                self.physical, readout(), sampled=self.executor.shots is not None
-            ),
-        )
+    def columns(self, wanted: Iterable[Parameter]) -> list[int]:
+        """Return where the wanted parameters stand in a row of values."""
+        place = {parameter: number for number, parameter in enumerate(self.parameters)}
+        return [place[parameter] for parameter in wanted]
 
-    def readout(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
-        """What is made from observables, made once; ``key`` has their content.
+    def expectations(
+        self, observables: tuple[SparsePauliOp, ...], *, with_variances: bool = False
+    ) -> PlacedReadout:
+        """Return the readout of observables, made once for the same terms in the same order."""
+        terms = [(op.paulis.z, op.paulis.x, op.coeffs) for op in observables]
+        key = (with_variances, *(tuple(part.tobytes() for part in parts) for parts in terms))
+        sampled = self.executor.shots is not None
 
-        Programs keep what they derive from a readout, so that they go when too many have come.
-        """
+        def build() -> PlacedReadout:
+            readout = Expectations(observables, with_variances=with_variances)
+            return place_readout(self.physical, readout, sampled=sampled)
+
+        return self._readout(key, build)
+
+    def probabilities(self, qubits: Sequence[int]) -> PlacedReadout:
+        """Return the readout of these physical qubits, made once."""
+        return self._readout(tuple(qubits), lambda: place_probabilities(self.physical, qubits))
+
+    def _readout(self, key: Hashable, build: Callable[[], PlacedReadout]) -> PlacedReadout:
+        """Programs keep what they derive from a readout, so they go when too many have come."""
         if key not in self._readouts:
             if len(self._readouts) >= READOUTS_KEPT:
                 self._readouts.clear()
                 self._lowered.clear()
             self._readouts[key] = build()
-        return cast(Derived, self._readouts[key])
+        return self._readouts[key]
+
+    def run(
+        self, placed: PlacedReadout, values: Float64[np.ndarray, "N P"]
+    ) -> Float64[np.ndarray, "N K"]:
+        """Return the readout at each row of parameter values."""
+        lowered, angles = self.lowered(values, placed.qubits), as_tensor(values)
+        rows, shared = lowered.rows(angles).numpy(), lowered.shared(angles).numpy()
+        found: Float64[np.ndarray, "N K"] = self.executor.run(
+            Job(lowered.program, placed.readout, rows, shared)
+        )[0]
+        return found
 
     def lowered(
         self,
@@ -122,7 +147,7 @@ class Prepared:
         qubits: tuple[int, ...],
         each: Iterable[int] = (),
     ) -> Lowered:
-        """The program for a table of values.
+        """Return the program for a table of values.
 
         Args:
             values: One row for each set of parameter values.
@@ -162,11 +187,11 @@ class Prepared:
         )
 
 
-class PreparedCircuits:
-    """The circuits that were used last, prepared.
+class CompiledCircuits:
+    """The circuits that were used last, compiled.
 
-    Circuits are found by identity and compared with what was prepared, so that one that was
-    changed in place is prepared again.
+    Circuits are found by identity and compared with what was compiled, so that one that was
+    changed in place is compiled again.
 
     Args:
         measured: Whether the measurements of the circuits are what is read.
@@ -174,23 +199,23 @@ class PreparedCircuits:
 
     def __init__(self, *, measured: bool = False) -> None:
         self._measured = measured
-        self._kept: OrderedDict[int, Prepared] = OrderedDict()
+        self._kept: OrderedDict[int, CompiledCircuit] = OrderedDict()
 
-    def of(self, circuit: QuantumCircuit, executor: Executor) -> Prepared:
-        """The circuit, prepared now or before.
+    def of(self, circuit: QuantumCircuit, executor: Executor) -> CompiledCircuit:
+        """Return the circuit, compiled now or before.
 
         Raises:
             CircuitError: If it cannot be lowered.
         """
         key = id(circuit)
-        prepared = self._kept.get(key)
-        if prepared is None or not prepared.is_of(circuit, executor):
-            prepared = Prepared(circuit, executor, measured=self._measured)
-            self._kept[key] = prepared
+        compiled = self._kept.get(key)
+        if compiled is None or not compiled.is_of(circuit, executor):
+            compiled = CompiledCircuit(circuit, executor, measured=self._measured)
+            self._kept[key] = compiled
         self._kept.move_to_end(key)
         while len(self._kept) > CIRCUITS_KEPT:
             self._kept.popitem(last=False)
-        return prepared
+        return compiled
 
     def __getstate__(self) -> dict[str, object]:
         # identities mean nothing on the other side
@@ -198,11 +223,11 @@ class PreparedCircuits:
 
 
 def table_of(bindings: BindingsArray, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:
-    """Values of all parameters, one row for each set, in the circuit's order."""
+    """Return values of all parameters, one row for each set, in the circuit's order."""
     values = np.asarray(bindings.as_array(circuit.parameters), dtype=np.float64)
     return values.reshape(math.prod(bindings.shape), circuit.num_parameters)
 
 
 def as_tensor(values: Float64[np.ndarray, "N P"]) -> Float64[Tensor, "N P"]:
-    """The values as a tensor of its own memory."""
+    """Return the values as a tensor of its own memory."""
     return torch.from_numpy(np.array(values, dtype=np.float64))

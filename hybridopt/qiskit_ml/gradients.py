@@ -1,0 +1,275 @@
+"""Gradients of an EstimatorQNN and of a SamplerQNN on an executor of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.providers import Options
+from qiskit.quantum_info.operators.base_operator import BaseOperator
+from qiskit_machine_learning.algorithm_job import AlgorithmJob
+from qiskit_machine_learning.gradients import (
+    BaseEstimatorGradient,
+    BaseSamplerGradient,
+    EstimatorGradientResult,
+    SamplerGradientResult,
+)
+
+from hybridopt.circuits import lower
+from hybridopt.errors import ArgumentError
+from hybridopt.execution import AerExecutor, Executor, Probabilities, check_executor
+from hybridopt.execution.placed_readout import PlacedReadout
+from hybridopt.gradients import GradientRule, create
+from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits
+from hybridopt.qiskit_ml.estimator import AerEstimator
+from hybridopt.qiskit_ml.jacobian import jacobian
+from hybridopt.qiskit_ml.observables import as_pauli_sum
+from hybridopt.qiskit_ml.outcomes import DROPPED, Outcomes, outcomes_of, refuse_gaps
+from hybridopt.qiskit_ml.requests import by_circuit, tables_of
+from hybridopt.qiskit_ml.sampler import AerSampler
+
+Slopes: TypeAlias = Float64[np.ndarray, "K W"]
+# number of the output of each request, readout of some outputs, and what a request is given
+Questions: TypeAlias = tuple[
+    list[int], Callable[[tuple[int, ...]], PlacedReadout], Callable[[Slopes, int], Any]
+]
+
+
+class _Plugin:
+    """An executor, a gradient rule, and requests for one circuit answered together."""
+
+    def _set_up(
+        self, executor: Executor | None, gradient: str | GradientRule, *, measured: bool
+    ) -> None:
+        self.executor = AerExecutor() if executor is None else check_executor(executor)
+        self.gradient = create(gradient)
+        self.gradient.check(lower(QuantumCircuit(1)), Probabilities(), self.executor)
+        self._circuits = CompiledCircuits(measured=measured)
+
+    def _compile(
+        self,
+        circuits: Sequence[QuantumCircuit] | QuantumCircuit,
+        options: Mapping[str, object],
+        check: Callable[[QuantumCircuit], object] = lambda _: None,
+    ) -> None:
+        """Refuse what cannot run before the job starts; options at run time would be ignored."""
+        if options:
+            owner = type(self).__name__
+            raise ArgumentError(
+                f"{owner} takes no options for a run, but was given {', '.join(options)}. Shots, "
+                f"seed and noise are the executor's: `{owner}(executor=AerExecutor(shots=...))`."
+            )
+        given = [circuits] if isinstance(circuits, QuantumCircuit) else circuits
+        for circuit in {id(circuit): circuit for circuit in given}.values():
+            check(circuit)
+            self._circuits.of(circuit, self.executor)
+
+    def _answers(
+        self,
+        circuits: Sequence[QuantumCircuit],
+        parameter_values: Sequence[Sequence[float]] | np.ndarray,
+        parameters: Sequence[Sequence[Parameter]],
+        ask: Callable[[CompiledCircuit, list[int]], Questions],
+    ) -> dict[str, Any]:
+        """Return the arguments of the result."""
+        exact = self.executor.shots is None
+        values = [np.asarray(row, dtype=np.float64) for row in parameter_values]
+        gradients: list[Any] = [None] * len(values)
+        for group in by_circuit(circuits, parameters):
+            compiled = self._circuits.of(group.circuit, self.executor)
+            columns = compiled.columns(group.parameters)
+            outputs, place, pick = ask(compiled, group.numbers)
+            rows = [values[number] for number in group.numbers]
+            for table in tables_of(rows, outputs, exact=exact):
+                readout = place(table.outputs)
+                slopes = jacobian(compiled, readout, self.gradient, columns, table.values)
+                for request, row, output in table.requests.tolist():
+                    gradients[group.numbers[request]] = pick(slopes[row], output)
+        shots = self.executor.shots
+        metadata = [{"parameters": list(wanted), "shots": shots} for wanted in parameters]
+        return {"gradients": gradients, "metadata": metadata, "options": Options()}
+
+
+class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
+    r"""Gradients of expectation values, all samples and observables of a batch as one job.
+
+    It plugs into ``EstimatorQNN(gradient=AerEstimatorGradient())``. Any circuit that
+    `CircuitLayer` takes will do, controlled rotations and products of parameters included.
+
+    Args:
+        executor: What runs the circuits; None is `AerExecutor()`, which is exact. Its shots and
+            its noise are those of the gradient.
+        gradient: ``"parameter-shift"``, ``"adjoint"`` (one run back for each observable),
+            ``"spsa"``, or an instance.
+
+    Attributes:
+        executor: As given.
+        gradient: The rule.
+
+    Raises:
+        ArgumentTypeError: If executor or gradient are something else.
+        UnknownNameError: If there is no such rule.
+        UnsupportedError: If gradient and executor do not go together.
+
+    Example:
+        >>> from hybridopt.qiskit_ml import AerEstimatorGradient
+        >>> from qiskit.circuit.library import real_amplitudes
+        >>> from qiskit_machine_learning.neural_networks import EstimatorQNN
+        >>> ansatz = real_amplitudes(3, reps=1)
+        >>> qnn = EstimatorQNN(
+        ...     circuit=ansatz, weight_params=ansatz.parameters, gradient=AerEstimatorGradient()
+        ... )
+        >>> _, by_weights = qnn.backward(None, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+        >>> by_weights.shape
+        (1, 1, 6)
+    """
+
+    def __init__(
+        self, executor: Executor | None = None, gradient: str | GradientRule = "parameter-shift"
+    ) -> None:
+        self._set_up(executor, gradient, measured=False)
+        super().__init__(AerEstimator(self.executor))
+
+    def run(
+        self,
+        circuits: Sequence[QuantumCircuit] | QuantumCircuit,
+        observables: Sequence[BaseOperator] | BaseOperator,
+        parameter_values: Sequence[Sequence[float]] | np.ndarray,
+        parameters: Sequence[Sequence[Parameter] | None] | None = None,
+        **options: Any,
+    ) -> AlgorithmJob:
+        """Start the job; the arguments are those of `BaseEstimatorGradient.run`.
+
+        Raises:
+            CircuitError: If a circuit cannot be lowered.
+            ArgumentError: If options are given; shots and seed are the executor's.
+            ValueError: If the arguments do not fit together.
+        """
+        self._compile(circuits, options)
+        return super().run(circuits, observables, parameter_values, parameters)
+
+    def _run(
+        self,
+        circuits: Sequence[QuantumCircuit],
+        observables: Sequence[BaseOperator],
+        parameter_values: Sequence[Sequence[float]] | np.ndarray,
+        parameters: Sequence[Sequence[Parameter]],
+        **options: Any,
+    ) -> EstimatorGradientResult:
+        def ask(compiled: CompiledCircuit, numbers: list[int]) -> Questions:
+            asked = [observables[number] for number in numbers]
+            distinct = {id(one): one for one in asked}
+            place = {identity: number for number, identity in enumerate(distinct)}
+            paulis = [as_pauli_sum(one) for one in distinct.values()]
+
+            def readout(outputs: tuple[int, ...]) -> PlacedReadout:
+                return compiled.expectations(tuple(paulis[output] for output in outputs))
+
+            return [place[id(one)] for one in asked], readout, lambda slopes, output: slopes[output]
+
+        answers = self._answers(circuits, parameter_values, parameters, ask)
+        return EstimatorGradientResult(**answers)
+
+
+class AerSamplerGradient(_Plugin, BaseSamplerGradient):
+    """Gradients of probabilities, all samples of a batch as one job.
+
+    It plugs into ``SamplerQNN(gradient=AerSamplerGradient())``, and into a `VQC` by
+    ``vqc.neural_network.gradient = AerSamplerGradient()``.
+
+    Args:
+        executor: What runs the circuits; None is `AerExecutor()`, which is exact. Its shots and
+            its noise are those of the gradient.
+        gradient: ``"parameter-shift"``, ``"spsa"``, ``"adjoint"``, or an instance. The network
+            asks for the derivative of every outcome, so that ``"adjoint"`` takes one run back for
+            each: worth it for a few measured qubits and many weights. (`from_qnn` has no such
+            limit.)
+
+    Attributes:
+        executor: As given.
+        gradient: The rule.
+
+    Raises:
+        ArgumentTypeError: If executor or gradient are something else.
+        UnknownNameError: If there is no such rule.
+        UnsupportedError: If gradient and executor do not go together.
+
+    Example:
+        >>> from hybridopt.qiskit_ml import AerSamplerGradient
+        >>> from qiskit.circuit.library import real_amplitudes
+        >>> from qiskit_machine_learning.neural_networks import SamplerQNN
+        >>> ansatz = real_amplitudes(3, reps=1)
+        >>> qnn = SamplerQNN(
+        ...     circuit=ansatz, weight_params=ansatz.parameters, gradient=AerSamplerGradient()
+        ... )
+        >>> _, by_weights = qnn.backward(None, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+        >>> by_weights.shape
+        (1, 8, 6)
+    """
+
+    def __init__(
+        self, executor: Executor | None = None, gradient: str | GradientRule = "parameter-shift"
+    ) -> None:
+        self._set_up(executor, gradient, measured=True)
+        super().__init__(AerSampler(self.executor))
+
+    def run(
+        self,
+        circuits: Sequence[QuantumCircuit] | QuantumCircuit,
+        parameter_values: Sequence[Sequence[float]] | np.ndarray,
+        parameters: Sequence[Sequence[Parameter] | None] | None = None,
+        **options: Any,
+    ) -> AlgorithmJob:
+        """Start the job; the arguments are those of `BaseSamplerGradient.run`.
+
+        Raises:
+            CircuitError: If a circuit cannot be lowered, measures nothing, or measures in its
+                middle.
+            ArgumentError: If options are given; shots and seed are the executor's.
+            ValueError: If the arguments do not fit together.
+        """
+        self._compile(circuits, options, _outcomes)
+        return super().run(circuits, list(parameter_values), parameters)
+
+    def _run(
+        self,
+        circuits: Sequence[QuantumCircuit],
+        parameter_values: Sequence[Sequence[float]] | np.ndarray,
+        parameters: Sequence[Sequence[Parameter]],
+        **options: Any,
+    ) -> SamplerGradientResult:
+        def ask(compiled: CompiledCircuit, numbers: list[int]) -> Questions:
+            outcomes = _outcomes(circuits[numbers[0]])
+            readout = compiled.probabilities(
+                [compiled.physical.measured[bit] for bit in outcomes.bits]
+            )
+
+            by_key = partial(_by_key, outcomes.keys)
+            return [0] * len(numbers), lambda _: readout, lambda slopes, _: by_key(slopes)
+
+        answers = self._answers(circuits, parameter_values, parameters, ask)
+        return SamplerGradientResult(**answers)
+
+
+def _outcomes(circuit: QuantumCircuit) -> Outcomes:
+    refuse_gaps(circuit)
+    virtual = getattr(circuit.layout, "_input_qubit_count", None)  # as SamplerQNN counts them
+    num_virtual_qubits = circuit.num_qubits if virtual is None else virtual
+    return outcomes_of(circuit, num_virtual_qubits, squeezed=False)
+
+
+def _by_key(
+    keys: Int64[np.ndarray, " outcomes"], slopes: Float64[np.ndarray, "outcomes W"]
+) -> list[dict[int, float]]:
+    """For each parameter the derivative of the probability of each integer."""
+    distinct, place = np.unique(keys, return_inverse=True)
+    sums = np.zeros((len(distinct), slopes.shape[1]))
+    np.add.at(sums, place, slopes)
+    kept = distinct != DROPPED
+    names = distinct[kept].tolist()
+    return [dict(zip(names, column, strict=True)) for column in sums[kept].T.tolist()]

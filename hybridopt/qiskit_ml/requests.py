@@ -1,0 +1,108 @@
+"""Many single requests: those for one circuit together, and those for the same values as tables."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
+from qiskit.primitives import PrimitiveJob, PrimitiveResult, PubResult
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.primitives.containers.sampler_pub import SamplerPub
+
+Pub = TypeVar("Pub", EstimatorPub, SamplerPub)
+
+
+@dataclass(frozen=True, eq=False)
+class CircuitRequests:
+    """Requests for one circuit object and parameters to differentiate by; their numbers."""
+
+    circuit: QuantumCircuit
+    parameters: tuple[Parameter, ...]
+    numbers: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class ValueTable:
+    """Rows of parameter values that are all asked for the same outputs.
+
+    Attributes:
+        values: Shape ``(N, P)``.
+        outputs: Which are asked for.
+        requests: For each request that the table answers, its number, its row, and the place of
+            its output in ``outputs``.
+    """
+
+    values: Float64[np.ndarray, "N P"]
+    outputs: tuple[int, ...]
+    requests: Int64[np.ndarray, "requests 3"]
+
+
+def by_circuit(
+    circuits: Sequence[QuantumCircuit], parameters: Sequence[Iterable[Parameter]]
+) -> list[CircuitRequests]:
+    """Return requests for the same circuit and parameters together, in order."""
+    groups: dict[tuple[int, tuple[Parameter, ...]], CircuitRequests] = {}
+    for number, (circuit, wanted) in enumerate(zip(circuits, parameters, strict=True)):
+        key = (id(circuit), tuple(wanted))
+        groups.setdefault(key, CircuitRequests(circuit, key[1])).numbers.append(number)
+    return list(groups.values())
+
+
+def start_job(
+    pubs: Sequence[Pub], run: Callable[[Sequence[Pub]], Sequence[PubResult]]
+) -> PrimitiveJob[PrimitiveResult[PubResult]]:
+    """Start a job that runs pubs which share a circuit together; results are in their order."""
+
+    def results(pubs: Sequence[Pub]) -> PrimitiveResult[PubResult]:
+        found: list[PubResult | None] = [None] * len(pubs)
+        for group in by_circuit([pub.circuit for pub in pubs], [()] * len(pubs)):
+            answers = run([pubs[number] for number in group.numbers])
+            for number, answer in zip(group.numbers, answers, strict=True):
+                found[number] = answer
+        return PrimitiveResult(found, metadata={"version": 2})
+
+    job = PrimitiveJob(results, pubs)
+    job._submit()  # as every primitive of Qiskit starts its job
+    return job
+
+
+def tables_of(
+    values: Sequence[Float64[np.ndarray, " P"]], outputs: Iterable[int], *, exact: bool
+) -> list[ValueTable]:
+    """Join requests for the same values, so that each row runs once for all its outputs.
+
+    With shots, a repeated request for one output at the same values gets a row of its own: it
+    must not return the same noise.
+    """
+    slots: dict[tuple[bytes, int], dict[int, list[int]]] = defaultdict(dict)
+    times: dict[tuple[bytes, int], int] = defaultdict(int)
+    for number, (row, output) in enumerate(zip(values, outputs, strict=True)):
+        content = row.tobytes()
+        turn = 0 if exact else times[content, output]
+        times[content, output] += 1
+        slots[content, turn].setdefault(output, []).append(number)
+    alike: dict[tuple[int, ...], list[dict[int, list[int]]]] = defaultdict(list)
+    for slot in slots.values():
+        alike[tuple(sorted(slot))].append(slot)
+    return [_table(values, asked, found) for asked, found in alike.items()]
+
+
+def _table(
+    values: Sequence[Float64[np.ndarray, " P"]],
+    outputs: tuple[int, ...],
+    slots: Sequence[dict[int, list[int]]],
+) -> ValueTable:
+    firsts = [slot[outputs[0]][0] for slot in slots]
+    requests = [
+        (number, row, place)
+        for row, slot in enumerate(slots)
+        for place, output in enumerate(outputs)
+        for number in slot[output]
+    ]
+    return ValueTable(np.stack([values[first] for first in firsts]), outputs, np.array(requests))
