@@ -256,7 +256,7 @@ def broken(num_features, num_outputs):
         ({"bridge": "memory", "bridge_options": {"executor": 1}}, ArgumentError,
          "`bridge_options` holds 'executor', which is a parameter .* Pass `executor="),
         ({"bridge": "memory", "bridge_options": {3: 1}}, ArgumentTypeError, "as keys, but has 3"),
-        ({"bridge": "memory", "executor": 0}, ArgumentTypeError, "`executor` must .* but is 0"),
+        ({"bridge": "memory", "executor": 0}, ArgumentTypeError, "`executor` must .* of type int"),
         ({"bridge": "memory", "executor": ho.AerExecutor}, ArgumentTypeError, "`executor` must"),
         ({"bridge": "memory", "gradient": ""}, UnknownNameError, "Unknown gradient.*''"),
         ({"optimizer_options": {"lr": 0.1}}, ArgumentError,

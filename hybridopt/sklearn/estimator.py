@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,16 @@ from torch import Tensor, nn
 from hybridopt import _validation
 from hybridopt._random import isolated
 from hybridopt.bridges import Bridge, to_quantum
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor, Metered, check_executor
 from hybridopt.gradients import GradientRule
-from hybridopt.sklearn.networks import NetworkSpec, check_outputs, made_by, mlp
 from hybridopt.training import fit
 from hybridopt.training.arguments import check_network
 from hybridopt.training.batches import network_dtype
 from hybridopt.training.loop import EVALUATION_BATCH, executors_of
+from hybridopt.training.sanity_check import trial_outputs
+
+NetworkSpec = Sequence[int] | nn.Module | Callable[[int, int], nn.Module]
 
 
 class HybridEstimator(BaseEstimator):  # type: ignore[misc]
@@ -87,7 +90,7 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
             )
         samples = torch.tensor(x, dtype=network_dtype(network))
         with isolated(seed):
-            check_outputs(network, samples[:2], num_outputs)
+            _check_outputs(network, samples[:2], num_outputs)
         self.history_ = fit(
             network,
             (samples, y),
@@ -129,15 +132,11 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _built(self, num_features: int, num_outputs: int, seed: int) -> nn.Module:
         if isinstance(self.network, nn.Module):  # an estimator leaves what it was given
-            return copy.deepcopy(
-                self.network,
-                {
-                    id(executor): _restarted(executor, seed)
-                    for executor in executors_of(self.network)
-                },
-            )
+            executors = executors_of(self.network)
+            own = {id(executor): _restarted(executor, seed) for executor in executors}
+            return copy.deepcopy(self.network, own)
         if callable(self.network):
-            return made_by(self.network, num_features, num_outputs)
+            return _made_by(self.network, num_features, num_outputs)
         widths: object = self.network
         if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
             raise ArgumentTypeError(
@@ -146,7 +145,10 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
                 f"{self.network!r}."
             )
         hidden = [_validation.integer("network", width, minimum=1) for width in widths]
-        return mlp([num_features, *hidden, num_outputs])
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise([num_features, *hidden, num_outputs]):
+            layers += [nn.Linear(inputs, outputs, dtype=torch.float64), nn.Tanh()]
+        return nn.Sequential(*layers[:-1])
 
     @torch.no_grad()
     def _outputs(self, x: object) -> np.ndarray:
@@ -197,3 +199,34 @@ def _check_keywords(
             )
         if key in inspect.signature(taker).parameters:
             raise ArgumentError(f"Argument `{name}` holds {key!r}, which is none of them.")
+
+
+def _made_by(factory: Callable[[int, int], nn.Module], features: int, outputs: int) -> nn.Module:
+    """Return what a function of the user's makes of the numbers of features and outputs."""
+    name = getattr(factory, "__name__", repr(factory))
+    try:
+        network = factory(features, outputs)
+    except HybridOptError:
+        raise
+    except Exception as error:
+        raise ArgumentError(
+            f"The network function {name!r} gave no network of {features} features and {outputs} "
+            f"outputs: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise ArgumentTypeError(
+            f"The network function {name!r} must return a torch.nn.Module, but returned "
+            f"{type(network).__name__}."
+        )
+    return network
+
+
+def _check_outputs(network: nn.Module, samples: Tensor, num_outputs: int) -> None:
+    """Refuse a network whose outputs are not one number per class or target."""
+    outputs = trial_outputs(network, samples)
+    shape = tuple(outputs.shape[1:]) if isinstance(outputs, Tensor) else type(outputs).__name__
+    if shape != (num_outputs,):
+        raise DataError(
+            f"The network must return {num_outputs} numbers for each sample, one a class or "
+            f"target, but returns {shape}. Pass a function of (features, outputs) as `network`."
+        )
