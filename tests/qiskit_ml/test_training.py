@@ -41,7 +41,7 @@ def network(kind, keywords, *, ours: bool, **more):
     return kind(**feature_map_and_ansatz().keywords, **keywords, **plugged, **more)
 
 
-def losses(module: nn.Module, x: torch.Tensor, y: torch.Tensor, steps: int = 3) -> list[float]:
+def losses(module: nn.Module, x: torch.Tensor, y: torch.Tensor, steps: int = 2) -> list[float]:
     optimizer = torch.optim.Adam(module.parameters(), lr=0.1)
     history = []
     for _ in range(steps):
@@ -58,7 +58,7 @@ def losses(module: nn.Module, x: torch.Tensor, y: torch.Tensor, steps: int = 3) 
 def test_torch_programs_follow_the_same_losses(kind, keywords):
     """A layer in front learns too: gradients by inputs count."""
     generator = torch.Generator().manual_seed(0)
-    x, y = torch.randn(4, 2, generator=generator), torch.rand(4, 2, generator=generator)
+    x, y = torch.randn(3, 2, generator=generator), torch.rand(3, 2, generator=generator)
     _, w = feature_map_and_ansatz().values()
 
     def program(body: nn.Module) -> list[float]:
@@ -84,14 +84,14 @@ def fit(model, x, y):
 @pytest.mark.slow
 def test_classifiers_and_regressors_end_at_the_same_weights():
     example = feature_map_and_ansatz()
-    x, w = example.values(batch=6)
+    x, w = example.values(batch=4)
     y = np.sign(x[:, 0] * x[:, 1])
     for model in (NeuralNetworkClassifier, NeuralNetworkRegressor):
         (theirs, before), (ours, after) = (
             fit(
                 model(
                     network(EstimatorQNN, {}, ours=plugged),
-                    optimizer=SLSQP(maxiter=3),
+                    optimizer=SLSQP(maxiter=2),
                     initial_point=w,
                 ),
                 x,
@@ -106,14 +106,14 @@ def test_classifiers_and_regressors_end_at_the_same_weights():
 @pytest.mark.slow
 def test_a_vqc_ends_at_the_same_weights():
     feature_map, ansatz = zz_feature_map(3), real_amplitudes(3, reps=1)
-    x, w = feature_map_and_ansatz().values(batch=6)
+    x, w = feature_map_and_ansatz().values(batch=4)
     y = np.eye(2)[(x[:, 0] > 0).astype(int)]
 
     def vqc(**keywords):
         return VQC(
             feature_map=feature_map,
             ansatz=ansatz,
-            optimizer=SLSQP(maxiter=3),
+            optimizer=SLSQP(maxiter=2),
             initial_point=w,
             **keywords,
         )
