@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
@@ -13,10 +13,19 @@ import torch
 PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch", "numpy")
 
 
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed."""
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
 def made_with() -> dict[str, Any]:
-    """``versions`` of the packages that numbers follow from, and the ``machine`` in words."""
+    """Return ``versions`` of the packages that matter, and the ``machine`` in words."""
     return {
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": versions(PACKAGES),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
     }
 

@@ -4,11 +4,12 @@ import sys
 
 import torch
 
-from hybridopt._environment import made_with
+from hybridopt._environment import made_with, versions
 
 
 def test_versions_are_those_that_run():
     found = made_with()
     torch_version = found["versions"]["torch"]
     assert torch_version.partition("+")[0] == torch.__version__.partition("+")[0]
+    assert list(versions(("numpy", "no-such-package"))) == ["numpy"]
     assert found["machine"].endswith(f"Python {sys.version.split()[0]}")

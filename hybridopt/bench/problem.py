@@ -56,7 +56,7 @@ class Problem:
 
     @property
     def num_qubits(self) -> int:
-        """Of the circuit."""
+        """Number of qubits of the circuit."""
         return int(self.circuit.num_qubits)
 
     @property
@@ -73,17 +73,17 @@ class Problem:
     def angles(
         self, generator: np.random.Generator
     ) -> tuple[Float64[np.ndarray, "B I"], Float64[np.ndarray, " P"]]:
-        """Inputs and weights, uniform in [-pi, pi)."""
+        """Draw inputs and weights, uniform in [-pi, pi)."""
         x = generator.uniform(-np.pi, np.pi, (self.batch, len(self.inputs)))
         return x, generator.uniform(-np.pi, np.pi, len(self.weights))
 
     def resized(self, *, batch: int | None, shots: int | None) -> Problem:
-        """The same circuit for another batch (None keeps it) with so many shots (None is exact)."""
+        """Return the same circuit for another batch (None keeps it) and shots (None is exact)."""
         return replace(self, batch=self.batch if batch is None else batch, shots=shots)
 
 
 def ladder(num_qubits: int, num_weights: int, batch: int = BATCH) -> Problem:
-    """RY encoding, then layers of RY on every qubit and a ladder of CX, observable Z...Z.
+    """Return RY encoding, then layers of RY on every qubit and a ladder of CX, observable Z...Z.
 
     Args:
         num_qubits: Two or more.
@@ -112,7 +112,7 @@ def ladder(num_qubits: int, num_weights: int, batch: int = BATCH) -> Problem:
 
 
 def reuploading(num_qubits: int, num_weights: int, batch: int = BATCH) -> Problem:
-    """Layers of RZ(w x + w'), RY(w''), RZ(w''') on every qubit and a ring of CZ, one Z a qubit.
+    """Return layers of RZ(w x + w'), RY(w''), RZ(w''') and a ring of CZ, one Z per qubit.
 
     The inputs enter every layer anew, each by a weight of its own
     (Perez-Salinas et al., Quantum 4, 226 (2020), arXiv:1907.02085).
@@ -140,11 +140,7 @@ def reuploading(num_qubits: int, num_weights: int, batch: int = BATCH) -> Proble
             circuit.rz(next(weights), qubit)
         for qubit in range(num_qubits if num_qubits > 2 else 1):
             circuit.cz(qubit, (qubit + 1) % num_qubits)
-    observables = tuple(
-        SparsePauliOp.from_sparse_list([("Z", [qubit], 1)], num_qubits)
-        for qubit in range(num_qubits)
-    )
-    return Problem("reuploading", circuit, tuple(x), tuple(w), observables, batch)
+    return Problem("reuploading", circuit, tuple(x), tuple(w), _z_of_each(num_qubits), batch)
 
 
 BUILDERS: dict[str, Callable[[int, int, int], Problem]] = {
@@ -154,7 +150,7 @@ BUILDERS: dict[str, Callable[[int, int, int], Problem]] = {
 
 
 def parse_problem(text: str) -> Problem:
-    """A problem by its name, such as ``ladder:4-16-16``: family, qubits, weights and batch.
+    """Return a problem by its name, such as ``ladder:4-16-16``: family, qubits, weights and batch.
 
     Raises:
         UnknownNameError: If the family is unknown.
@@ -183,21 +179,16 @@ def circuit_problem(
     weights: Sequence[Parameter],
     observables: Sequence[SparsePauliOp] | None,
 ) -> Problem:
-    """A problem of any circuit.
+    """Return a problem of any circuit; None as observables reads Z of every qubit."""
+    read = _z_of_each(circuit.num_qubits) if observables is None else tuple(observables)
+    return Problem(name, circuit, tuple(inputs), tuple(weights), read)
 
-    Args:
-        name: Its family.
-        circuit: Without measurements.
-        inputs: Parameters that samples bring.
-        weights: Parameters that are trained.
-        observables: What is read; None reads Z of every qubit.
-    """
-    if observables is None:
-        size = circuit.num_qubits
-        observables = [
-            SparsePauliOp.from_sparse_list([("Z", [qubit], 1)], size) for qubit in range(size)
-        ]
-    return Problem(name, circuit, tuple(inputs), tuple(weights), tuple(observables))
+
+def _z_of_each(num_qubits: int) -> tuple[SparsePauliOp, ...]:
+    return tuple(
+        SparsePauliOp.from_sparse_list([("Z", [qubit], 1)], num_qubits)
+        for qubit in range(num_qubits)
+    )
 
 
 def _layers(family: str, num_qubits: int, num_weights: int, per_layer: int) -> int:

@@ -6,16 +6,15 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hybridopt._environment import versions
 from hybridopt._files import output_folder, write_bytes, write_text
 from hybridopt._pages import inlined, render
 from hybridopt._plots import png
@@ -29,17 +28,6 @@ PACKAGES = (
     "hybridopt-qiskit", "qiskit", "qiskit-aer", "qiskit-machine-learning", "torch", "numpy",
     "scipy", "pennylane", "pennylane-lightning", "tensorcircuit-ng", "jax", "pyqtorch",
 )  # fmt: skip
-
-
-def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Return versions of those that are installed."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def machine() -> dict[str, object]:
@@ -62,15 +50,10 @@ def machine() -> dict[str, object]:
 
 def commit() -> str | None:
     """Return the commit of the checkout that hybridopt was imported from, or None."""
-    folder = Path(__file__).resolve().parent
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    folder = Path(__file__).parent
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10)  # noqa: PLW1510, S603
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None
@@ -107,25 +90,22 @@ class BenchOutcome:
 
     simulators: SimulatorOutcome | None = None
     training: TrainingOutcome | None = None
-    versions: dict[str, str] = field(default_factory=versions)
+    versions: dict[str, str] = field(default_factory=lambda: versions(PACKAGES))
     machine: dict[str, object] = field(default_factory=machine)
     commit: str | None = field(default_factory=commit)
     date: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def as_dict(self) -> dict[str, Any]:
-        """The content of bench.json; a suite that was not run has no key."""
-        content: dict[str, Any] = {
+        """Return the content of bench.json; a suite that was not run has no key."""
+        suites = {"simulators": self.simulators, "training": self.training}
+        return {
             "schema": SCHEMA,
             "date": self.date,
             "commit": self.commit,
             "versions": self.versions,
             "machine": self.machine,
+            **{name: suite.as_dict() for name, suite in suites.items() if suite is not None},
         }
-        if self.simulators is not None:
-            content["simulators"] = self.simulators.as_dict()
-        if self.training is not None:
-            content["training"] = self.training.as_dict()
-        return content
 
 
 def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
@@ -141,42 +121,29 @@ def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
     Raises:
         OutputError: If the folder cannot be written.
     """
-    target = output_folder(folder)
-    pictures = _pictures(outcome)
-    page = _page(outcome, pictures)
-    for name, content in pictures.items():
-        write_bytes(target / name, content)
-    if outcome.simulators is not None:
-        simulators = outcome.simulators
-        text = tables.markdown(simulators.rows, simulators.findings, simulators.notes)
-        write_text(target / "table.md", text)
-    write_text(target / "bench.json", json.dumps(outcome.as_dict(), indent=2) + "\n")
-    return write_text(target / "bench.html", page)
-
-
-def _pictures(outcome: BenchOutcome) -> dict[str, bytes]:
+    target, found = output_folder(folder), outcome.simulators
+    rows = found.rows if found else ()
     pictures = {}
-    if outcome.simulators is not None:
-        for axis in ("qubits", "weights"):
-            if rows := series(outcome.simulators.rows, axis):
-                pictures[f"time_by_{axis}.png"] = png(time_figure(rows, axis))
+    for axis in ("qubits", "weights"):
+        if longest := series(rows, axis):
+            pictures[f"time_by_{axis}.png"] = png(time_figure(longest, axis))
     if outcome.training is not None:
         pictures["memory_bridge.png"] = png(bridge_figure(outcome.training.bridge))
-    return pictures
-
-
-def _page(outcome: BenchOutcome, pictures: dict[str, bytes]) -> str:
-    simulators = outcome.simulators
-    rows = simulators.rows if simulators else ()
-    return render(
+    page = render(
         files("hybridopt.bench").joinpath("templates/bench.html").read_text("utf-8"),
         outcome=outcome,
         measured=MEASURED,
         header=tables.HEADER,
         groups=tables.problem_tables(rows),
         goal_header=tables.GOAL_HEADER,
-        goals=tables.goal_rows(simulators.findings) if simulators else [],
-        notes=[*(simulators.notes if simulators else ()), *tables.left_out(rows)],
+        goals=tables.goal_rows(found.findings) if found else [],
+        notes=[*(found.notes if found else ()), *tables.left_out(rows)],
         training=training_rows(outcome.training) if outcome.training else None,
         pictures=inlined(pictures),
     )
+    for name, content in pictures.items():
+        write_bytes(target / name, content)
+    if found is not None:
+        write_text(target / "table.md", tables.markdown(rows, found.findings, found.notes))
+    write_text(target / "bench.json", json.dumps(outcome.as_dict(), indent=2) + "\n")
+    return write_text(target / "bench.html", page)

@@ -21,12 +21,16 @@ from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
 MAIN = ("ladder:4-16-16", "ladder:8-32-16", "ladder:10-60-32", "ladder:14-84-32")
-OTHERS = ("reuploading:4-32-16",)
-BY_QUBITS = ("ladder:2-8-16", "ladder:6-24-16", "ladder:10-40-16", "ladder:12-48-16")
-BY_WEIGHTS = ("ladder:8-8-16", "ladder:8-16-16", "ladder:8-64-16", "ladder:8-128-16")
+FULL = (
+    *MAIN, "reuploading:4-32-16",
+    "ladder:2-8-16", "ladder:6-24-16", "ladder:10-40-16", "ladder:12-48-16",  # by qubits
+    "ladder:8-8-16", "ladder:8-16-16", "ladder:8-64-16", "ladder:8-128-16",  # by weights
+)  # fmt: skip
 WITH_SHOTS = (("ladder:4-16-16", 1024),)
-QUICK = ("ladder:4-16-16", "ladder:4-4-16", "ladder:2-8-16", "ladder:6-24-16", "ladder:4-64-16",
-         "reuploading:4-32-16")  # fmt: skip
+QUICK = (
+    "ladder:4-16-16", "ladder:4-4-16", "ladder:2-8-16", "ladder:6-24-16", "ladder:4-64-16",
+    "reuploading:4-32-16",
+)  # fmt: skip
 QUICK_SECONDS = 40.0  # nothing new begins later, so that start and page fit into the minute
 
 MEASURED = (
@@ -101,12 +105,7 @@ class SimulatorSettings:
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """What will be measured.
-
-    Attributes:
-        entries: Problems with those who take part.
-        notes: What was left out, and why.
-    """
+    """Problems with those who take part, and notes on what was left out."""
 
     entries: tuple[tuple[Problem, tuple[Competitor, ...]], ...]
     notes: tuple[str, ...]
@@ -143,21 +142,13 @@ def make_plan(settings: SimulatorSettings) -> BenchPlan:
 
 @dataclass(frozen=True)
 class SimulatorOutcome:
-    """All rows of one run.
-
-    Attributes:
-        settings: What was asked for.
-        rows: One a problem and competitor.
-        findings: Goals that these rows decide.
-        notes: What was left out.
-        seconds: Wall time of the whole.
-    """
+    """All rows of one run, one per problem and competitor, and the goals that they decide."""
 
     settings: SimulatorSettings
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
-    notes: tuple[str, ...]
-    seconds: float
+    notes: tuple[str, ...]  # what was left out
+    seconds: float  # wall time of the whole
 
     def as_dict(self) -> dict[str, Any]:
         """For bench.json."""
@@ -211,28 +202,19 @@ def run_simulators(
 
 def _problems(settings: SimulatorSettings) -> Iterator[Problem]:
     problems = [parse_problem(text) for text in settings.problems]
-    problems += [_load(name) for name in settings.circuits]
+    for name in settings.circuits:
+        path = Path(name)
+        loaded = load_circuit(path if path.exists() else name)
+        problems.append(circuit_problem(path.stem, *loaded))
+    suite = [parse_problem(text) for text in (QUICK if settings.quick else FULL)]
     if problems or settings.batches or settings.shots:
-        chosen = problems or [parse_problem(text) for text in _suite(settings.quick)]
         batches: Sequence[int | None] = settings.batches or (None,)
-        for problem, batch, shots in product(chosen, batches, settings.shots or (None,)):
+        for problem, batch, shots in product(problems or suite, batches, settings.shots or (None,)):
             yield problem.resized(batch=batch, shots=shots)
         return
     for text, count in WITH_SHOTS:
         yield parse_problem(text).resized(batch=None, shots=count)
-    yield from (parse_problem(text) for text in _suite(settings.quick))
-
-
-def _suite(quick: bool) -> tuple[str, ...]:
-    if quick:
-        return QUICK
-    return (*MAIN, *OTHERS, *BY_QUBITS, *BY_WEIGHTS)
-
-
-def _load(name: str) -> Problem:
-    path = Path(name)
-    loaded = load_circuit(path if path.exists() else name)
-    return circuit_problem(path.stem, *loaded)
+    yield from suite
 
 
 def _ours(

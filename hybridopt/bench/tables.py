@@ -14,7 +14,6 @@ HEADER = (
 NARROW = (0, 1, 2, 5, 7)  # columns for terminals that are not wide
 WIDE = 140  # characters
 GOAL_HEADER = ("goal", "to reach", "measured", "reached")
-LEVEL_ERRORS = "se"  # standard errors
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,7 @@ class ProblemTable:
 
 def problem_tables(rows: Iterable[Row]) -> list[ProblemTable]:
     """Return rows that ran, by problem, in the order of measurement."""
-    by_problem: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.status != NOT_RUN:
-            by_problem.setdefault(row.problem, []).append(row)
+    by_problem = _grouped((row.problem, row) for row in rows if row.status != NOT_RUN)
     return [
         ProblemTable(
             problem,
@@ -56,11 +52,13 @@ def problem_tables(rows: Iterable[Row]) -> list[ProblemTable]:
 
 def left_out(rows: Iterable[Row]) -> list[str]:
     """Return one line for all rows that were not run for the same reason."""
-    by_reason: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.status == NOT_RUN:
-            by_reason.setdefault(row.reason, []).append(row)
-    return [f"Not run: {_names(members)}: {reason}" for reason, members in by_reason.items()]
+    lines = []
+    by_reason = _grouped((row.reason, row) for row in rows if row.status == NOT_RUN)
+    for reason, members in by_reason.items():
+        names = ", ".join(f"{row.label} ({row.problem})" for row in members[:3])
+        more = f" and {len(members) - 3} more" if len(members) > 3 else ""
+        lines.append(f"Not run: {names}{more}: {reason}")
+    return lines
 
 
 def goal_rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
@@ -85,7 +83,14 @@ def markdown(rows: Iterable[Row], findings: Iterable[Finding], notes: Iterable[s
     return "\n".join(lines).rstrip() + "\n"
 
 
-def milliseconds(seconds: float) -> str:
+def _grouped(pairs: Iterable[tuple[str, Row]]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for name, row in pairs:
+        groups.setdefault(name, []).append(row)
+    return groups
+
+
+def _milliseconds(seconds: float) -> str:
     """Three figures."""
     value = 1e3 * seconds
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
@@ -97,16 +102,13 @@ def _cells(row: Row, members: Sequence[Row]) -> tuple[str, ...]:
     return (
         row.competitor,
         row.rule,
-        milliseconds(row.median),
-        f"{milliseconds(min(row.seconds))} to {milliseconds(max(row.seconds))}",
+        _milliseconds(row.median),
+        f"{_milliseconds(min(row.seconds))} to {_milliseconds(max(row.seconds))}",
         str(row.calls),
         _times_ours(row, members),
         "" if row.first_seconds is None else f"{row.first_seconds:.2g}",
         _deviation(row),
-        *(
-            "" if count is None else f"{count:,}"
-            for count in (row.settings, row.spent_shots, row.runs)
-        ),
+        *("" if n is None else f"{n:,}" for n in (row.settings, row.spent_shots, row.runs)),
     )
 
 
@@ -126,24 +128,13 @@ def _is_best(row: Row, members: Sequence[Row]) -> bool:
 def _deviation(row: Row) -> str:
     if row.deviation is None:
         return ""
-    if row.deviation_unit == "relative":
-        return f"{row.deviation:.0e}"
-    return f"{row.deviation:.1f} {LEVEL_ERRORS}"
-
-
-def _names(members: Sequence[Row]) -> str:
-    shown = [f"{row.label} ({row.problem})" for row in members[:3]]
-    more = len(members) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    relative = row.deviation_unit == "relative"
+    return f"{row.deviation:.0e}" if relative else f"{row.deviation:.1f} se"  # standard errors
 
 
 def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    rule = ["---", "---", *["---:"] * (len(header) - 2)]
     return [
-        _line(header),
-        _line(["---", "---", *["---:"] * (len(header) - 2)]),
-        *(_line(row) for row in rows),
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        for cells in (header, rule, *rows)
     ]
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

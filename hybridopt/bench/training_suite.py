@@ -32,56 +32,35 @@ SYNTHESIS_TARGET = 20.0  # the diagonal shall be so many times faster at 1,510 w
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ways to do the same, timed in turn.
-
-    Attributes:
-        seconds: Median of the first.
-        reference_seconds: Median of the second.
-        ratio: Median of first / second, pair by pair, so that a slow minute hits both.
-        repetitions: Pairs.
-    """
+    """Medians of two ways to do the same, timed in turn."""
 
     seconds: float
     reference_seconds: float
-    ratio: float
-    repetitions: int
+    ratio: float  # median of first / second, pair by pair, so that a slow minute hits both
+    repetitions: int  # pairs
 
 
 @dataclass(frozen=True)
 class BridgeTimes:
-    """Wall seconds of the bridge for one number of weights.
-
-    Attributes:
-        weights: M.
-        encode: `to_quantum`.
-        step: One forward and backward pass on one sample.
-        decode: `to_classical`.
-        peak_gigabytes: Largest memory of the process so far, everything included.
-    """
+    """Wall seconds of the bridge for one number of weights."""
 
     weights: int
-    encode: float
-    step: float
-    decode: float
-    peak_gigabytes: float
+    encode: float  # to_quantum
+    step: float  # forward and backward pass on one sample
+    decode: float  # to_classical
+    peak_gigabytes: float  # largest memory of the process so far, everything included
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """All figures of one run on one machine.
+    """All figures of one run on one machine."""
 
-    Attributes:
-        fit: `fit` against a plain loop.
-        syntheses: Gate chain against diagonal at 1,510 weights.
-        bridge: Times of the memory bridge by number of weights.
-    """
-
-    fit: Comparison
-    syntheses: Comparison
-    bridge: list[BridgeTimes]
+    fit: Comparison  # against a plain loop
+    syntheses: Comparison  # gate chain against diagonal at 1,510 weights
+    bridge: list[BridgeTimes]  # by number of weights
 
     def as_dict(self) -> dict[str, Any]:
-        """For bench.json."""
+        """Return plain types for bench.json."""
         return asdict(self)
 
 

@@ -10,7 +10,6 @@ from jaxtyping import Float64
 from qiskit.primitives import (
     BaseEstimatorV2,
     DataBin,
-    EstimatorPubLike,
     PrimitiveJob,
     PrimitiveResult,
     PubResult,
@@ -24,7 +23,7 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits, table_of
 from hybridopt.qiskit_ml.observables import as_pauli_sum, with_layout
-from hybridopt.qiskit_ml.requests import start_job, tables_of
+from hybridopt.qiskit_ml.requests import PubLike, start_job, tables_of
 
 ROUNDING = 1e-9  # precision = 1 / sqrt(shots) takes just these shots
 
@@ -67,7 +66,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         self._circuits = CompiledCircuits()
 
     def run(
-        self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
+        self, pubs: Iterable[PubLike], *, precision: float | None = None
     ) -> PrimitiveJob[PrimitiveResult[PubResult]]:
         """Start a job.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -33,6 +33,7 @@ from hybridopt.qiskit_ml.outcomes import DROPPED, Outcomes, outcomes_of, refuse_
 from hybridopt.qiskit_ml.requests import by_circuit, tables_of
 from hybridopt.qiskit_ml.sampler import AerSampler
 
+Rows: TypeAlias = Any  # values of parameters: sequences or arrays, of sequences or arrays
 Slopes: TypeAlias = Float64[np.ndarray, "K W"]
 # number of the output of each request, readout of some outputs, and what a request is given
 Questions: TypeAlias = tuple[
@@ -72,8 +73,8 @@ class _Plugin:
     def _answers(
         self,
         circuits: Sequence[QuantumCircuit],
-        parameter_values: Sequence[Sequence[float]] | np.ndarray,
-        parameters: Sequence[Sequence[Parameter]],
+        parameter_values: Rows,
+        parameters: Sequence[Iterable[Parameter]],
         ask: Callable[[CompiledCircuit, list[int]], Questions],
     ) -> dict[str, Any]:
         """Return the arguments of the result."""
@@ -139,7 +140,7 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
         self,
         circuits: Sequence[QuantumCircuit] | QuantumCircuit,
         observables: Sequence[BaseOperator] | BaseOperator,
-        parameter_values: Sequence[Sequence[float]] | np.ndarray,
+        parameter_values: Rows,
         parameters: Sequence[Sequence[Parameter] | None] | None = None,
         **options: Any,
     ) -> AlgorithmJob:
@@ -157,8 +158,8 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
         self,
         circuits: Sequence[QuantumCircuit],
         observables: Sequence[BaseOperator],
-        parameter_values: Sequence[Sequence[float]] | np.ndarray,
-        parameters: Sequence[Sequence[Parameter]],
+        parameter_values: Rows,
+        parameters: Sequence[Iterable[Parameter]],
         **options: Any,
     ) -> EstimatorGradientResult:
         def ask(compiled: CompiledCircuit, numbers: list[int]) -> Questions:
@@ -221,7 +222,7 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
     def run(
         self,
         circuits: Sequence[QuantumCircuit] | QuantumCircuit,
-        parameter_values: Sequence[Sequence[float]] | np.ndarray,
+        parameter_values: Rows,
         parameters: Sequence[Sequence[Parameter] | None] | None = None,
         **options: Any,
     ) -> AlgorithmJob:
@@ -239,8 +240,8 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
     def _run(
         self,
         circuits: Sequence[QuantumCircuit],
-        parameter_values: Sequence[Sequence[float]] | np.ndarray,
-        parameters: Sequence[Sequence[Parameter]],
+        parameter_values: Rows,
+        parameters: Sequence[Iterable[Parameter]],
         **options: Any,
     ) -> SamplerGradientResult:
         def ask(compiled: CompiledCircuit, numbers: list[int]) -> Questions:

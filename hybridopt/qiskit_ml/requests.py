@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -15,6 +15,7 @@ from qiskit.primitives import PrimitiveJob, PrimitiveResult, PubResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
+PubLike: TypeAlias = Any  # Qiskit's own alias leaves out arrays of values, which it takes
 Pub = TypeVar("Pub", EstimatorPub, SamplerPub)
 
 

@@ -15,7 +15,6 @@ from qiskit.primitives import (
     DataBin,
     PrimitiveJob,
     PrimitiveResult,
-    SamplerPubLike,
     SamplerPubResult,
 )
 from qiskit.primitives.containers.sampler_pub import SamplerPub
@@ -28,7 +27,7 @@ from hybridopt.errors import ArgumentError, CircuitError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuits, table_of
 from hybridopt.qiskit_ml.outcomes import MAX_BITS
-from hybridopt.qiskit_ml.requests import start_job
+from hybridopt.qiskit_ml.requests import PubLike, start_job
 
 
 class AerSampler(BaseSamplerV2):  # type: ignore[misc]
@@ -67,7 +66,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         self._circuits = CompiledCircuits(measured=True)
 
     def run(
-        self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None
+        self, pubs: Iterable[PubLike], *, shots: int | None = None
     ) -> PrimitiveJob[PrimitiveResult[SamplerPubResult]]:
         """Start a job.
 
@@ -227,7 +226,7 @@ class ExactResult(SamplerPubResult):  # type: ignore[misc]
         return Distributions.concatenate_bits([registers[name] for name in chosen])
 
 
-def _shots_of(pub: SamplerPubLike) -> int | None:
+def _shots_of(pub: PubLike) -> int | None:
     if isinstance(pub, SamplerPub):
         return int(pub.shots)
     return pub[2] if isinstance(pub, tuple) and len(pub) > 2 else None

@@ -244,12 +244,14 @@ def test_the_executor_governs():
     assert layer.executor.usage.shots == shots * len(x)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("thing", [None, torch.nn.Linear(2, 3), EstimatorQNN])
 def test_other_things_are_refused(thing):
     with pytest.raises(ArgumentTypeError, match="must be an EstimatorQNN, a SamplerQNN or a"):
         from_qnn(thing)
 
 
+@pytest.mark.wrong_types
 def test_models_and_sparse_networks_are_refused_with_the_way_out():
     keywords = feature_map_and_ansatz().keywords
     with pytest.raises(ArgumentTypeError, match="Pass its `neural_network`"):

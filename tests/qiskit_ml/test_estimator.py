@@ -118,6 +118,7 @@ def test_a_precision_beyond_the_shots_is_refused():
         estimator.run([], precision=-1.0)
 
 
+@pytest.mark.wrong_types
 def test_bad_arguments_are_refused(aer_calls):
     circuit = real_amplitudes(3, reps=1)
     circuit.reset(0)

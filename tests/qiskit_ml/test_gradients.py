@@ -230,6 +230,7 @@ def test_circuits_it_cannot_lower_are_named_before_anything_runs(aer_calls):
     assert aer_calls == []
 
 
+@pytest.mark.wrong_types
 def test_bad_arguments_are_refused():
     circuit, observable = real_amplitudes(3, reps=1), SparsePauliOp("ZZZ")
     gradient = AerEstimatorGradient()
@@ -346,7 +347,8 @@ def test_circuits_it_cannot_use_are_named_before_anything_runs(aer_calls):
     assert aer_calls == []
 
 
-def test_bad_arguments_are_refused_of_a_sampler():
+@pytest.mark.wrong_types
+def test_bad_arguments_of_a_sampler_are_refused():
     with pytest.raises(ArgumentError, match="AerSamplerGradient takes no options for a run"):
         AerSamplerGradient().run([measured(real_amplitudes(3), {"c": [0]})], [[0] * 12], shots=3)
     with pytest.raises(ArgumentTypeError, match="must be an executor"):

@@ -137,6 +137,7 @@ def test_pubs_that_are_made_already():
         AerSampler().run([pub])
 
 
+@pytest.mark.wrong_types
 def test_bad_arguments_are_refused(aer_calls):
     circuit = measured(QuantumCircuit(3), {"c": [0, 1]})
     with pytest.raises(ArgumentError, match=r"shots=100 were asked for, .* has shots=None"):

@@ -12,7 +12,7 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2, SamplerV2
 
-from hybridopt.bench.peers.competitor import SHIFT, Competitor, Gradient, PreparedProblem
+from hybridopt.bench.peers.competitor import SHIFT, Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem
 from hybridopt.bench.translation import flatten
 from hybridopt.errors import UnsupportedError
@@ -83,13 +83,17 @@ class SamplerNetwork(Competitor):
         """Make a network of the circuit, turned to its observables."""
         from qiskit_machine_learning.neural_networks import SamplerQNN  # noqa: PLC0415
 
-        circuit, masks = _in_z_basis(problem)
+        circuit, operators = _in_z_basis(problem)
         options: dict[str, Any] = {}
-        outcomes = np.arange(2**problem.num_qubits)
-        single = sum(len(one) for one in masks) == 1
+        single = sum(map(len, operators)) == 1
         if single:
-            options = {"interpret": _parity_of(masks[0][0][0]), "output_shape": 2}
-            outcomes = np.array([0, masks[0][0][0] & -masks[0][0][0]])
+            (operator,) = operators
+            mask = sum(1 << int(qubit) for qubit in np.flatnonzero(operator.paulis.z[0]))
+            options = {"interpret": _parity_of(mask), "output_shape": 2}
+            diagonals = np.array([[1.0], [-1.0]]) * operator.coeffs.real
+        else:
+            columns = [one.to_matrix(sparse=True).diagonal().real for one in operators]
+            diagonals = np.stack(columns, axis=1)
         network = SamplerQNN(
             circuit=_for_aer(circuit),
             sampler=SamplerV2(default_shots=problem.shots),
@@ -97,10 +101,14 @@ class SamplerNetwork(Competitor):
             weight_params=list(problem.weights),
             **options,
         )
-        return PreparedProblem(
-            _read(network, _diagonals(masks, outcomes)),
-            note="outcomes read as a parity" if single else "all outcomes read",
-        )
+
+        def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            values: Any = network.forward(x, w)
+            by_weights: Any = network.backward(x, w)[1]
+            return values @ diagonals, np.einsum("bop,ok->p", by_weights, diagonals) / len(x)
+
+        note = "outcomes read as a parity" if single else "all outcomes read"
+        return PreparedProblem(gradient, note=note)
 
 
 def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
@@ -112,33 +120,12 @@ def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
     return result
 
 
-def _read(network: Any, diagonals: np.ndarray) -> Gradient:
-    def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values = network.forward(x, w) @ diagonals
-        _, by_weights = network.backward(x, w)
-        return values, np.einsum("bop,ok->p", by_weights, diagonals) / len(x)
-
-    return gradient
-
-
 def _parity_of(mask: int) -> Callable[[int], int]:
     return lambda outcome: (outcome & mask).bit_count() % 2
 
 
-def _diagonals(masks: list[list[tuple[int, float]]], outcomes: np.ndarray) -> np.ndarray:
-    """What every outcome counts for every observable, shape ``(outcomes, K)``."""
-    columns = []
-    for terms in masks:
-        column = np.zeros(len(outcomes))
-        for mask, coefficient in terms:
-            signs = [1 - 2 * ((int(outcome) & mask).bit_count() % 2) for outcome in outcomes]
-            column += coefficient * np.array(signs)
-        columns.append(column)
-    return np.stack(columns, axis=1)
-
-
-def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[list[tuple[int, float]]]]:
-    """The circuit turned so that every observable is a sum of parities, and their masks."""
+def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[SparsePauliOp]]:
+    """Return the circuit, turned so that every observable is diagonal, and the observables."""
     paulis = PauliList([pauli for op in problem.observables for pauli in op.paulis])
     circuit = problem.circuit.copy()
     for qubit in range(problem.num_qubits):
@@ -154,13 +141,8 @@ def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[list[tuple[int, 
                 circuit.sdg(qubit)
             if letter_has_x:
                 circuit.h(qubit)
-    return circuit, [_masks(op) for op in problem.observables]
-
-
-def _masks(observable: SparsePauliOp) -> list[tuple[int, float]]:
-    touched = observable.paulis.x | observable.paulis.z
-    powers = 1 << np.arange(touched.shape[1])
-    return [
-        (int(row @ powers), float(coefficient.real))
-        for row, coefficient in zip(touched, observable.coeffs, strict=True)
+    touched = [op.paulis.x | op.paulis.z for op in problem.observables]
+    return circuit, [
+        SparsePauliOp(PauliList.from_symplectic(z, np.zeros_like(z)), op.coeffs)
+        for z, op in zip(touched, problem.observables, strict=True)
     ]
