@@ -31,6 +31,7 @@ LABELS = np.array(["ant", "bee", "cat"])[(X @ [[2, -1, 0], [0, 2, -1], [-1, 0, 2
 TARGETS = np.column_stack([X @ [1.0, -0.5, 0.2] + 0.3, X @ [0.0, 0.7, -1.0]])
 
 
+@pytest.mark.wrong_types
 @parametrize_with_checks([HybridClassifier(), HybridRegressor()])
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
@@ -231,6 +232,7 @@ def broken(num_features, num_outputs):
     raise ZeroDivisionError("on purpose")
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

@@ -77,10 +77,11 @@ app = typer.Typer(
 )
 
 
-def _version(show: bool) -> None:
+def _version(show: bool) -> bool:
     if show:
         Console().print(f"hybridopt {hybridopt.__version__}")
         raise typer.Exit
+    return show
 
 
 @app.callback()

@@ -27,7 +27,7 @@ from hybridopt.training.batches import network_dtype
 from hybridopt.training.loop import EVALUATION_BATCH, executors_of
 from hybridopt.training.sanity_check import trial_outputs
 
-NetworkSpec = Sequence[int] | nn.Module | Callable[[int, int], nn.Module]
+NetworkSpec = Sequence[int] | np.ndarray | nn.Module | Callable[[int, int], nn.Module]
 
 
 class HybridEstimator(BaseEstimator):  # type: ignore[misc]

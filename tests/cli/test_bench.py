@@ -28,7 +28,8 @@ def folder(tmp_path_factory):
     target = tmp_path_factory.mktemp("bench")
     problems = "ladder:2-4-2,ladder:4-8-2,ladder:4-4-2"
     arguments = ["--problem", problems, "--shots", "exact,50", "--peer", "pennylane-default",
-                 "--max-seconds", "20", "--repetitions", "2"]  # fmt: skip
+                 "--gradient", "parameter-shift,adjoint", "--max-seconds", "20",
+                 "--repetitions", "2"]  # fmt: skip
     result = run("bench", *arguments, "--output", target, "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == json.loads((target / "bench.json").read_text("utf-8"))
@@ -45,7 +46,7 @@ def test_json_has_everything(folder):
     assert simulators["settings"]["shots"] == [None, 50]
     assert "new in every repetition" in simulators["measured"]
     rows = simulators["rows"]
-    assert len(rows) == 3 * (3 + 2) + 3 * (2 + 1)
+    assert len(rows) == 3 * (2 + 2) + 3 * (1 + 1)
     assert {row["status"] for row in rows} == {"timed"}
     for row in rows:
         assert row["repetitions"] == 2

@@ -19,7 +19,6 @@ from hybridopt.cli.entry import COMMANDS
 from .command import entry_point
 
 SMALL = ["run", "--data", "iris", "--epochs", "1", "--fine-tuning-epochs", "1"]
-COMMAND = [sys.executable, "-c", "from hybridopt.cli import main; main()"]
 INTERRUPTED = 130
 
 
@@ -81,9 +80,16 @@ def test_devices():
 
 
 def test_run_prints_json_and_nothing_else(tmp_path):
-    result = CliRunner().invoke(app, [*SMALL, "--json", "--output", str(tmp_path / "run")])
+    options = ["--network", "mlp:4-5-3", "--optimizer", "rmsprop", "--shots", "64", "--seed", "3",
+               "--start-epochs", "2"]  # fmt: skip
+    result = CliRunner().invoke(app, [*SMALL, *options, "--json", "--output", str(tmp_path)])
     assert (result.exit_code, result.stderr) == (0, "")
-    assert json.loads(result.stdout) == json.loads((tmp_path / "run" / "results.json").read_text())
+    content = json.loads(result.stdout)
+    assert content == json.loads((tmp_path / "results.json").read_text())
+    assert content["settings"] == {
+        "data": "iris", "network": "mlp:4-5-3", "optimizer": "rmsprop", "start_epochs": 2,
+        "epochs": 1, "fine_tuning_epochs": 1, "shots": 64, "shots_per_weight": None, "seed": 3,
+    }  # fmt: skip
 
 
 def test_run_shows_bars_a_table_and_where_the_report_is(tmp_path, monkeypatch, capsys):
@@ -94,16 +100,6 @@ def test_run_shows_bars_a_table_and_where_the_report_is(tmp_path, monkeypatch, c
         assert name in out
     assert f"Report: {tmp_path / 'report.html'}" in out
     assert "No quantum speed-up" in out
-
-
-def test_options_reach_the_job(tmp_path):
-    options = ["--network", "mlp:4-5-3", "--optimizer", "rmsprop", "--shots", "64", "--seed", "3",
-               "--start-epochs", "2"]  # fmt: skip
-    result = CliRunner().invoke(app, [*SMALL, *options, "--json", "--output", str(tmp_path)])
-    assert json.loads(result.stdout)["settings"] == {
-        "data": "iris", "network": "mlp:4-5-3", "optimizer": "rmsprop", "start_epochs": 2,
-        "epochs": 1, "fine_tuning_epochs": 1, "shots": 64, "shots_per_weight": None, "seed": 3,
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -176,25 +172,6 @@ def test_ctrl_c_has_the_code_of_the_shell(monkeypatch, capsys, tmp_path):
     assert code == INTERRUPTED
     assert "Interrupted; nothing was written." in err
     assert list(tmp_path.iterdir()) == []
-
-
-def shell(*arguments, **options) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        **options,
-    )
-
-
-@pytest.mark.slow
-def test_as_a_process(tmp_path):
-    done = shell("run", "--data", "mnist", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("Error: Unknown dataset 'mnist'. Did you mean 'mnist5k'")
-    assert done.stderr.count("\n") == 1
 
 
 def wait_for(stream, word: str, seconds: float) -> str:

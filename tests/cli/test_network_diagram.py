@@ -36,7 +36,7 @@ def test_the_path_of_a_memory(aer_calls):
 
 
 def test_the_path_of_a_mesh():
-    path = network_path(ho.to_quantum(conv(), ho.bridges.Mesh(keep_classical=["3"])))
+    path = network_path(ho.to_quantum(conv(), ho.bridges.Mesh(keep_classical=("3",))))
     assert [s.where for s in path.steps] == ["circuit", "classical", "classical", "classical"]
     assert path.steps[0].facts == ("7 qubits", "10 angles")
     assert path.input_shape is None  # the size of the image cannot be told
