@@ -50,37 +50,20 @@ def show_circuits(
 
 @dataclass(frozen=True)
 class CircuitSummary:
-    """A circuit file, checked by making a layer of it.
-
-    Attributes:
-        name: Of the file.
-        source: Its path.
-        what: From the comment at its head.
-        origin: The source named there.
-        num_qubits: Of the circuit.
-        inputs: Names, in order.
-        weights: Names, in order.
-        observables: Sums of Pauli strings, or "probabilities" alone.
-        row_angles: Angles that differ from sample to sample, after lowering.
-        shared_angles: Angles that all samples share, after lowering.
-        settings: Of one sample, forward.
-        gradient_settings: Of one sample, by the parameter-shift rule, for inputs and weights.
-        explanation: How the executor runs it.
-        drawing: In text.
-    """
+    """A circuit file, checked by making a layer of it; the content of ``--json``."""
 
     name: str
-    source: str
-    what: str
-    origin: str
+    source: str  # path
+    what: str  # from the comment at its head
+    origin: str  # the source named there
     num_qubits: int
     inputs: tuple[str, ...]
     weights: tuple[str, ...]
-    observables: tuple[str, ...]
-    row_angles: int
+    observables: tuple[str, ...]  # sums of Pauli strings, or "probabilities" alone
+    row_angles: int  # that differ from sample to sample, after lowering
     shared_angles: int
-    settings: int
-    gradient_settings: int
+    settings: int  # per sample, forward
+    gradient_settings: int  # per sample, by the parameter-shift rule, for inputs and weights
     explanation: str
     drawing: str
 

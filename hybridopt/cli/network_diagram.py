@@ -17,6 +17,8 @@ from hybridopt.cli.networks import example_inputs, gate_circuits
 from hybridopt.errors import HybridOptError
 from hybridopt.nn import CircuitLayer
 
+Marks = dict[str, tuple[str, tuple[str, ...]]]
+
 
 @dataclass(frozen=True)
 class Step:
@@ -40,27 +42,18 @@ class Step:
 
 @dataclass(frozen=True)
 class NetworkPath:
-    """All layers in the order in which they are listed.
-
-    Attributes:
-        title: What the network is.
-        input_shape: Of one sample; None where it cannot be told.
-        steps: The layers.
-        source: What makes the weights of layers, in words; None where nothing does.
-        circuit: The widest.
-        caption: What that is.
-    """
+    """All layers in the order in which they are listed; None where something cannot be told."""
 
     title: str
-    input_shape: tuple[int, ...] | None
+    input_shape: tuple[int, ...] | None  # of one sample
     steps: tuple[Step, ...]
-    source: str | None
-    circuit: QuantumCircuit | None
+    source: str | None  # what makes the weights of layers, in words
+    circuit: QuantumCircuit | None  # the widest
     caption: str
 
 
 def network_path(module: nn.Module) -> NetworkPath:
-    """The path of a quantum network, a circuit layer, or a module that contains some.
+    """Return the path of a quantum network, a circuit layer, or a module that contains some.
 
     Shapes are tried on torch's meta device; no circuit is run.
     """
@@ -85,27 +78,23 @@ def network_path(module: nn.Module) -> NetworkPath:
     )
 
 
-def _marks(module: nn.Module) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _marks(module: nn.Module) -> Marks:
     """Where layers live, and the facts of their circuits, by name."""
-    marks: dict[str, tuple[str, tuple[str, ...]]] = {}
+    marks: Marks = {}
     for path, part in module.named_modules():
         prefix = f"{path}." if path else ""
         if isinstance(part, WeightNetwork):
             where = "made" if part.num_qubits else "formula"
             names = (n.rpartition(".")[0] for slot in part.layout.slots for n in slot.names)
-            marks.update({_joined(prefix, name): (where, ()) for name in names})
+            marks.update({f"{prefix}{name}".rstrip("."): (where, ()) for name in names})
         elif isinstance(part, QuantumNetwork):
             where = "circuit" if part.num_qubits else "formula"
             layers: Mapping[str, Any] = getattr(part, "layers", {})
             for name, layer in layers.items():
                 qubits = f"{layer.num_qubits} qubits" if part.num_qubits else ""
                 facts = tuple(filter(None, (qubits, f"{layer.angles.numel():,} angles")))
-                marks[_joined(prefix, name)] = (where, facts)
+                marks[f"{prefix}{name}".rstrip(".")] = (where, facts)
     return marks
-
-
-def _joined(prefix: str, name: str) -> str:
-    return f"{prefix}{name}".rstrip(".")
 
 
 def _leaves(plain: nn.Module, marks: Mapping[str, object]) -> dict[str, nn.Module]:
@@ -119,22 +108,14 @@ def _leaves(plain: nn.Module, marks: Mapping[str, object]) -> dict[str, nn.Modul
     return found
 
 
-def _step(
-    name: str,
-    layer: nn.Module,
-    shape: tuple[int, ...] | None,
-    marks: Mapping[str, tuple[str, tuple[str, ...]]],
-) -> Step:
+def _step(name: str, layer: nn.Module, shape: tuple[int, ...] | None, marks: Marks) -> Step:
     where, facts = marks.get(name, ("classical", ()))
     if isinstance(layer, CircuitLayer):
         where = "circuit"
-        weights, settings = (
-            len(layer.weight_parameters),
-            len(layer.program_readout.settings(layer.program)),
-        )
+        settings = len(layer.program_readout.settings(layer.program))
         facts = (
             f"{layer.num_qubits} qubits",
-            f"{weights} weights",
+            f"{len(layer.weight_parameters)} weights",
             f"{settings} setting{'s' * (settings != 1)} a sample",
         )
     elif where == "classical":
@@ -143,9 +124,7 @@ def _step(
     return Step(name, type(layer).__name__, shape, where, facts)
 
 
-def _shapes(
-    plain: nn.Module,
-) -> tuple[tuple[int, ...] | None, dict[str, tuple[int, ...]]]:
+def _shapes(plain: nn.Module) -> tuple[tuple[int, ...] | None, dict[str, tuple[int, ...]]]:
     """Of the input and of all layers' outputs, where they can be told."""
     shapes: dict[str, tuple[int, ...]] = {}
     names = {layer: name for name, layer in plain.named_modules()}

@@ -37,40 +37,22 @@ MOST_ROWS = 12  # of epochs in the terminal; history.json has all
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """What `hybridopt train` is asked to do.
+    """Options of the command; what does not go together is refused at once."""
 
-    Attributes:
-        data: Name of a dataset.
-        network: As `build_network` reads it.
-        start: File of weights to start from: a state_dict, or what `hybridopt.save` wrote, which
-            is a network in its circuits; None starts at random.
-        bridge: Into which circuits, by name; None trains the network as it is.
-        options: Of the bridge, as texts ``"key=value"``.
-        gradient: Rule by name; only where there is a bridge.
-        shots: A setting; None is exact, or what the file says.
-        optimizer: By name.
-        lr: Learning rate; None is the optimizer's default, ``"auto"`` a range test.
-        epochs: Passes through the data.
-        batch_size: Samples a batch; ``"auto"`` as in `hybridopt.fit`, None for all.
-        scheduler: Of the learning rate, by name.
-        checkpoint: File that is written after each epoch, and gone on from if it is there.
-        seed: Of everything.
-    """
-
-    data: str = "digits"
-    network: str = "auto"
-    start: Path | None = None
-    bridge: str | None = None
-    options: tuple[str, ...] = ()
-    gradient: str | None = None
-    shots: int | None = None
-    optimizer: str = "adam"
-    lr: float | str | None = None
-    epochs: int = 5
-    batch_size: int | str | None = "auto"
-    scheduler: str | None = None
-    checkpoint: Path | None = None
-    seed: int = 0
+    data: str
+    network: str
+    start: Path | None  # a state_dict, or what `hybridopt.save` wrote; None starts at random
+    bridge: str | None
+    options: tuple[str, ...]
+    gradient: str | None
+    shots: int | None  # None is exact, or what the file says
+    optimizer: str
+    lr: float | str | None
+    epochs: int
+    batch_size: int | str | None
+    scheduler: str | None
+    checkpoint: Path | None
+    seed: int
 
     def __post_init__(self) -> None:
         _validation.choice("optimizer", self.optimizer, OPTIMIZERS)

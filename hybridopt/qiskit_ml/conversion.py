@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ def from_qnn(
     gradient: str | GradientRule = "parameter-shift",
     initial: Tensor | np.ndarray | Sequence[float] | None = None,
 ) -> CircuitLayer:
-    """The same network as a `CircuitLayer`: same inputs, weights and outputs, in the same order.
+    """Return the network as a `CircuitLayer` with the same inputs, weights and outputs, in order.
 
     The primitive of the network, its precision and its shots are left behind: the executor
     governs forward and gradient alike, and by default it is exact. Gradients by inputs flow
@@ -83,10 +84,14 @@ def from_qnn(
         weights = qnn.weight if initial is None else initial
         return from_qnn(qnn.neural_network, executor=executor, gradient=gradient, initial=weights)
     start = None if initial is None else torch.as_tensor(initial)
+    options: dict[str, Any] = {"executor": executor, "gradient": gradient, "initial": start}
     if isinstance(qnn, EstimatorQNN):
-        return _from_estimator(qnn, executor, gradient, start)
+        circuit = without_measurements(qnn.circuit)[0]
+        observables = [as_pauli_sum(given) for given in qnn.observables]
+        parameters = qnn.input_params or (), qnn.weight_params or ()
+        return CircuitLayer(circuit, *parameters, observables, **options)
     if isinstance(qnn, SamplerQNN):
-        return _from_sampler(qnn, executor, gradient, start)
+        return _from_sampler(qnn, options)
     hint = " Pass its `neural_network`." if hasattr(qnn, "neural_network") else ""
     raise ArgumentTypeError(
         "Argument `qnn` must be an EstimatorQNN, a SamplerQNN or a TorchConnector of "
@@ -94,52 +99,23 @@ def from_qnn(
     )
 
 
-def _from_estimator(
-    qnn: EstimatorQNN,
-    executor: Executor | None,
-    gradient: str | GradientRule,
-    initial: Tensor | None,
-) -> CircuitLayer:
-    observables = [as_pauli_sum(given) for given in qnn.observables]
-    return CircuitLayer(
-        without_measurements(qnn.circuit)[0],
-        qnn.input_params or (),
-        qnn.weight_params or (),
-        observables,
-        executor=executor,
-        gradient=gradient,
-        initial=initial,
-    )
-
-
-def _from_sampler(
-    qnn: SamplerQNN,
-    executor: Executor | None,
-    gradient: str | GradientRule,
-    initial: Tensor | None,
-) -> CircuitLayer:
+def _from_sampler(qnn: SamplerQNN, options: dict[str, Any]) -> InterpretedLayer:
     if qnn.sparse:
         raise UnsupportedError(
             "The SamplerQNN has sparse=True, but a CircuitLayer returns dense tensors. Build it "
             "with sparse=False."
         )
-    circuit = _measured(qnn.circuit)
-    outcomes = outcomes_of(circuit, qnn.num_virtual_qubits, squeezed=_squeezes(qnn.sampler))
-    return InterpretedLayer(
-        circuit,
-        qnn.input_params,
-        qnn.weight_params,
-        outcomes.bits,
-        output_index(outcomes.keys, qnn.interpret or int, tuple(qnn.output_shape)),
-        tuple(qnn.output_shape),
-        executor=executor,
-        gradient=gradient,
-        initial=initial,
-    )
+    circuit, shape = _measured(qnn.circuit), tuple(qnn.output_shape)
+    # without shots, QMLSampler leaves classical bits out that nothing is measured into
+    squeezed = isinstance(qnn.sampler, QMLSampler) and qnn.sampler.options.default_shots is None
+    outcomes = outcomes_of(circuit, qnn.num_virtual_qubits, squeezed=squeezed)
+    index = output_index(outcomes.keys, qnn.interpret or int, shape)
+    parameters = qnn.input_params, qnn.weight_params
+    return InterpretedLayer(circuit, *parameters, outcomes.bits, index, shape, **options)
 
 
 def _measured(circuit: QuantumCircuit) -> QuantumCircuit:
-    """The circuit with measurements of all its qubits, as before a transpiler placed them."""
+    """Return the circuit with all qubits measured, as before a transpiler placed them."""
     if circuit.clbits:
         return circuit
     if circuit.layout is None:
@@ -150,8 +126,3 @@ def _measured(circuit: QuantumCircuit) -> QuantumCircuit:
     measured.add_register(register)
     measured.measure(places, register)
     return measured
-
-
-def _squeezes(sampler: object) -> bool:
-    """Whether it leaves classical bits out that nothing is measured into."""
-    return isinstance(sampler, QMLSampler) and sampler.options.default_shots is None

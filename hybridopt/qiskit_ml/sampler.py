@@ -133,7 +133,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
 
 
 class Distributions:
-    """Exact probabilities of the values of a register, for an array of parameter sets.
+    """Exact probabilities of a register in place of a `BitArray`, for an array of parameter sets.
 
     Args:
         joint: Probabilities of all outcomes of a run, shape ``(*shape, outcomes)``.
@@ -151,20 +151,16 @@ class Distributions:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the array of parameter sets."""
+        """Shape of the array of parameter sets."""
         return self.joint.shape[:-1]
 
     @property
     def num_bits(self) -> int:
-        """Of the register."""
+        """Number of bits of the register."""
         return len(self.sources)
 
     def get_probabilities(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """Probability of every bit string that occurs.
-
-        Args:
-            loc: Which parameter set, if there is an array of them; None averages over all.
-        """
+        """Return the probability of every bit string that occurs; None averages over all sets."""
         chosen = self.joint if loc is None or not self.shape else self.joint[loc]
         mean = chosen.reshape(-1, self.joint.shape[-1]).mean(axis=0)
         found: dict[str, float] = {}
@@ -175,12 +171,12 @@ class Distributions:
         return found
 
     def get_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """The same: counts relative to their total, which exact execution does not have."""
+        """Return the same: counts relative to their total."""
         return self.get_probabilities(loc)
 
     @staticmethod
     def concatenate_bits(registers: Sequence[Distributions]) -> Distributions:
-        """Registers of one run as one, the first the least significant, as `BitArray` has it."""
+        """Join registers of one run, the first the least significant."""
         sources = tuple(source for register in registers for source in register.sources)
         return Distributions(registers[0].joint, sources)
 
@@ -200,7 +196,7 @@ class Registers(DataBin):  # type: ignore[misc]
     """
 
     def get_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """Of the register ``meas`` if there is one, else of all registers joined."""
+        """Return those of the register ``meas`` if there is one, else of all joined."""
         registers = dict(self.items())
         chosen = [registers["meas"]] if "meas" in registers else list(registers.values())
         counts: dict[str, float] = type(chosen[0]).concatenate_bits(chosen).get_counts(loc)
@@ -211,7 +207,7 @@ class ExactResult(SamplerPubResult):  # type: ignore[misc]
     """The result for one circuit, without shots."""
 
     def join_data(self, names: Iterable[str] | None = None) -> Distributions:
-        """The registers as one, the first the least significant.
+        """Join the registers, the first the least significant.
 
         Raises:
             ArgumentError: If there is no register of a name.
