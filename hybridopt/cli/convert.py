@@ -102,18 +102,7 @@ def convert_file(
         _validation.choice("bridge", bridge, BRIDGES)
     _check_targets(source, network, [path for path in (to, qpy, qasm) if path is not None])
     bridge_options = parsed_options(option or ())
-    if to_circuit and network is None:
-        raise ArgumentError(
-            f"{source} is no file of `hybridopt.save`. To convert a state_dict, say of "
-            "which network: `--network mlp:64-20-10` or `--network file.py:function`."
-        )
-    template = None if network is None else build_network(network, None, seed=seed)
-    if to_circuit:
-        assert template is not None
-        load_weights(template, source)
-    quantum = None if to_circuit else load(source, template)
-    plain = to_classical(quantum) if quantum is not None else template
-    assert plain is not None
+    plain, quantum = _read(source, network, seed)
     inputs = example_inputs(plain, data=data, shape=input_shape, seed=seed)
     _outputs(plain, inputs)
     if quantum is None:
@@ -143,6 +132,21 @@ def convert_file(
         print_json(asdict(outcome))
     else:
         _show(outcome)
+
+
+def _read(source: Path, network: str | None, seed: int) -> tuple[nn.Module, nn.Module | None]:
+    """Return the plain network of a file, and the one in circuits if the file holds it."""
+    template = None if network is None else build_network(network, None, seed=seed)
+    if is_archive(source):
+        quantum = load(source, template)
+        return to_classical(quantum), quantum
+    if template is None:
+        raise ArgumentError(
+            f"{source} is no file of `hybridopt.save`. To convert a state_dict, say of "
+            "which network: `--network mlp:64-20-10` or `--network file.py:function`."
+        )
+    load_weights(template, source)
+    return template, None
 
 
 def circuits_to_write(

@@ -136,26 +136,13 @@ def train_network(
         seed=seed,
     )
     output_folder(output)
-    data_set = load_dataset(data, seed=seed)
-    trained = _start(settings, data_set)
-    history = fit(
-        trained,
-        data_set,
-        optimizer=optimizer,
-        lr=settings.lr,
-        epochs=epochs,
-        batch_size=settings.batch_size,
-        scheduler=scheduler,
-        checkpoint=checkpoint,
-        seed=seed,
-        progress=False if as_json else bridge or "training",
-    )
-    content = _content(settings, data_set, trained, history)
+    trained_on, trained, history = _train(settings, progress=not as_json)
+    content = _content(settings, trained_on, trained, history)
     files = _write(output, content, trained, history)
     if as_json:
         print_json(content)
     else:
-        _show(data_set.name, history, files)
+        _show(trained_on.name, history, files)
     if history.status == "interrupted":
         Console(stderr=True).print(
             f"Interrupted; epochs that were finished: {len(history)}. What was trained is in "
@@ -163,6 +150,24 @@ def train_network(
             soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED)
+
+
+def _train(settings: TrainSettings, *, progress: bool) -> tuple[Dataset, nn.Module, History]:
+    data = load_dataset(settings.data, seed=settings.seed)
+    network = _start(settings, data)
+    history = fit(
+        network,
+        data,
+        optimizer=settings.optimizer,
+        lr=settings.lr,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        scheduler=settings.scheduler,
+        checkpoint=settings.checkpoint,
+        seed=settings.seed,
+        progress=(settings.bridge or "training") if progress else False,
+    )
+    return data, network, history
 
 
 def _rate(text: str | None) -> float | str | None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hybridopt.bench import peers
-from hybridopt.bench.simulators import MAIN, SimulatorSettings, make_plan
+from hybridopt.bench.simulators import FULL, MAIN, QUICK, SimulatorSettings, make_plan
 from hybridopt.errors import (
     ArgumentError,
     DeviceError,
@@ -52,10 +52,7 @@ def test_peers_run_rules_of_the_same_kind():
     only = make_plan(
         SimulatorSettings(problems=("ladder:3-6",), peer=("qiskit-sampler",), shots=(None, 9))
     )
-    assert [len(members) for _, members in only.entries] == [
-        3,
-        3,
-    ]  # with shots: sampler, no adjoint
+    assert [len(members) for _, members in only.entries] == [3, 3]  # with shots: no adjoint
 
 
 def test_files_and_gallery(tmp_path):
@@ -126,5 +123,6 @@ def test_a_missing_peer_is_left_out_with_a_note_or_refused_when_named(monkeypatc
 def test_quick_is_shorter():
     quick, usual = SimulatorSettings(quick=True), SimulatorSettings()
     assert (quick.rounds, usual.rounds, quick.limit, usual.limit) == (3, 7, 1.5, 10.0)
-    assert len(make_plan(quick).entries) < len(make_plan(usual).entries)
+    assert len(QUICK) < len(FULL)
+    assert names(make_plan(quick))[1:] == list(QUICK)
     assert SimulatorSettings(quick=True, repetitions=5, max_seconds=2.0).rounds == 5

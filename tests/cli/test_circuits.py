@@ -39,11 +39,8 @@ def invoke(*arguments: object):
 
 def test_summary(own):
     summary = summarize(own)
-    assert (summary.name, summary.what, summary.origin) == (
-        "mine",
-        "My circuit, with a product.",
-        "",
-    )
+    expected = ("mine", "My circuit, with a product.", "")
+    assert (summary.name, summary.what, summary.origin) == expected
     assert (summary.inputs, summary.weights) == (("x0",), ("w0", "w1"))
     assert summary.observables == ("0.5 * ZII + XXI", "IIY")
     assert (summary.row_angles, summary.shared_angles) == (1, 2)

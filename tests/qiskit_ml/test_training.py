@@ -87,16 +87,9 @@ def test_classifiers_and_regressors_end_at_the_same_weights():
     x, w = example.values(batch=4)
     y = np.sign(x[:, 0] * x[:, 1])
     for model in (NeuralNetworkClassifier, NeuralNetworkRegressor):
+        options = {"optimizer": SLSQP(maxiter=2), "initial_point": w}
         (theirs, before), (ours, after) = (
-            fit(
-                model(
-                    network(EstimatorQNN, {}, ours=plugged),
-                    optimizer=SLSQP(maxiter=2),
-                    initial_point=w,
-                ),
-                x,
-                y,
-            )
+            fit(model(network(EstimatorQNN, {}, ours=plugged), **options), x, y)
             for plugged in (False, True)
         )
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
