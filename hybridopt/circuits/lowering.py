@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -30,10 +31,8 @@ from qiskit.exceptions import QiskitError
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
-from hybridopt.circuits.angle_rules import angle_rules
-from hybridopt.circuits.gates import Family, family_of
-from hybridopt.circuits.native_gates import is_kept, is_standard
-from hybridopt.circuits.parameter_checks import check_parameters
+from hybridopt.circuits.gates import Family, angle_rules, family_of, is_kept, is_standard
+from hybridopt.circuits.instructions import is_stretch
 from hybridopt.circuits.program import (
     CircuitProgram,
     FixedGate,
@@ -42,10 +41,9 @@ from hybridopt.circuits.program import (
     Slot,
     Step,
 )
-from hybridopt.circuits.timing import is_stretch
 from hybridopt.errors import CircuitError
 
-Part = tuple[Instruction, tuple[int, ...]]
+LocalGate = tuple[Instruction, tuple[int, ...]]
 
 EXCHANGES = (XXPlusYYGate, XXMinusYYGate)
 MAX_DEPTH = 50  # of definitions within definitions; a gate defined by itself would never end
@@ -104,6 +102,36 @@ def lower(
     )
 
 
+def check_parameters(
+    circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
+) -> None:
+    """Refuse parameters that are not those of the circuit.
+
+    Raises:
+        CircuitError: Naming those that are given twice, missing, or left over.
+    """
+    given, known = [*inputs, *weights], list(circuit.parameters)
+    twice = sorted(p.name for p, count in Counter(given).items() if count > 1)
+    if twice:
+        raise CircuitError(
+            f"Parameters given twice: {', '.join(twice)}. Each is either an input or a weight."
+        )
+    missing = sorted(p.name for p in set(given).difference(known))
+    if missing:
+        raise CircuitError(
+            f"Parameters that the circuit does not have: {', '.join(missing)}. It has "
+            f"{', '.join(p.name for p in known) or 'none'}. (Two parameters of the "
+            "same name are different unless they are one object.)"
+        )
+    unbound = [p.name for p in known if p not in set(given)]
+    if unbound:
+        raise CircuitError(
+            f"Parameters of the circuit that are neither inputs nor weights: {', '.join(unbound)}. "
+            "Name them in one of the lists, or bind them. Given: "
+            f"{', '.join(p.name for p in given) or 'none'}."
+        )
+
+
 def lower_whole(
     circuit: QuantumCircuit,
     input_parameters: Sequence[Parameter],
@@ -117,13 +145,6 @@ def lower_whole(
     Each free angle of a gate is shifted by its own rule, in the gate; barriers and delays stay.
     Only gates that are not in ``native``, or whose angles have no rule, are replaced by their
     definitions.
-
-    Args:
-        circuit: On the qubits in use, without measurements.
-        input_parameters: Angles that contain one differ from sample to sample.
-        native: Names of the gates that are run as they are.
-        device_qubits: Device qubit of each qubit of the circuit.
-        lost: Names and labels of gates that the circuit no longer has.
 
     Raises:
         CircuitError: If an instruction has no unitary, or a gate no shift rule.
@@ -211,12 +232,14 @@ class _Native:
 _Keeping = _Exact | _Native
 
 
-def taken_apart(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[Part]:
+def decompose(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[LocalGate]:
     """A gate without free angles as gates of `KEPT_GATES`."""
     yield from _parts(gate, qubits, _Exact(whole=True), rewritten=set())
 
 
-def _all_parts(circuit: QuantumCircuit, keeping: _Keeping, rewritten: set[str]) -> Iterator[Part]:
+def _all_parts(
+    circuit: QuantumCircuit, keeping: _Keeping, rewritten: set[str]
+) -> Iterator[LocalGate]:
     index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     for item in circuit.data:
         qubits = tuple(index[qubit] for qubit in item.qubits)
@@ -230,7 +253,7 @@ def _parts(
     *,
     rewritten: set[str],
     depth: int = 0,
-) -> Iterator[Part]:
+) -> Iterator[LocalGate]:
     """Fixed gates and rotations, from the outermost definition inwards."""
     if isinstance(gate, Delay) and is_stretch(gate):
         return  # without noise; `refuse_stretches` has seen it before a noisy run

@@ -9,9 +9,8 @@ from functools import cached_property
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from hybridopt.circuits.lowering import lower, lower_whole
-from hybridopt.circuits.measurements import qubits_of, without_measurements
-from hybridopt.circuits.parameter_checks import check_parameters
+from hybridopt.circuits.instructions import qubits_of, without_measurements
+from hybridopt.circuits.lowering import check_parameters, lower, lower_whole
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import ArgumentError
 
@@ -143,12 +142,6 @@ def physical_circuit(
 ) -> PhysicalCircuit:
     """A circuit as it stands on a device, or on none.
 
-    Args:
-        given: By the user; transpiled if and only if ``given.layout`` is not None.
-        placed: The same, transpiled by us; None runs the given one.
-        native: Names of gates that stay whole; None decomposes gates.
-        whole: Whether controlled gates then stay in one piece.
-
     Raises:
         CircuitError: If a gate follows a measurement of its qubit.
     """
@@ -172,11 +165,6 @@ def physical_circuit(
 
 def layout_applies(physical: PhysicalCircuit, what: str, num_qubits: int) -> bool:
     """Whether something on so many qubits names virtual qubits, to which the layout applies.
-
-    Args:
-        physical: The circuit.
-        what: Is named in the error.
-        num_qubits: On which it acts.
 
     Raises:
         ArgumentError: If it has the width of neither the virtual nor the physical circuit.

@@ -13,12 +13,11 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
 
-from hybridopt.circuits.angle_rules import AngleRule, ShiftRule
-from hybridopt.circuits.gates import Angle, Family
-from hybridopt.circuits.measurements import NOT_GATES
+from hybridopt.circuits.gates import Angle, AngleRule, Family, ShiftRule
+from hybridopt.circuits.instructions import NOT_GATES
 
 Derived = TypeVar("Derived")
-BYTES_PER_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its probabilities
+BYTES_PER_STATE_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its probabilities
 
 
 class Program(ABC):
@@ -304,7 +303,7 @@ class CircuitProgram(Program):
 
     def working_memory(self) -> int:
         """Bytes for one sample."""
-        return BYTES_PER_AMPLITUDE << self.num_qubits
+        return BYTES_PER_STATE_AMPLITUDE << self.num_qubits
 
     def __getstate__(self) -> dict[str, object]:
         # what was derived is made again on the other side

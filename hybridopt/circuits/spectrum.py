@@ -48,11 +48,6 @@ def spectra(
 ) -> tuple[Spectrum, ...]:
     """The spectrum of every input.
 
-    Args:
-        circuit: As the user wrote it.
-        program: The same, lowered for the executor that runs it.
-        inputs: Parameters that samples bring.
-
     Raises:
         ConversionError: If an input enters an angle in another way than times an integer, plus
             something without it; the angle is named. (Half-integer frequencies come from controlled

@@ -59,14 +59,6 @@ def check_batch(
 
     Tensors that have this form already are detached, not copied.
 
-    Args:
-        x: Tensor, array or list with one row for each sample.
-        y: Tensor, array or list with one row for each sample.
-        prefix: Stands before ``x`` and ``y`` in messages, for instance ``"test."``.
-
-    Returns:
-        ``x`` and ``y`` as `as_dataset` describes them.
-
     Raises:
         ArgumentTypeError: If ``x`` or ``y`` is nothing that holds numbers.
         DataError: If they cannot be trained on.

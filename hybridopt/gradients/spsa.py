@@ -12,18 +12,16 @@ from torch import Tensor
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.execution import Executor, Readout
-from hybridopt.gradients.base import Evaluation, Memory, Vjp
+from hybridopt.execution import Executor, ForwardRecord, Readout
+from hybridopt.gradients.base import Evaluation, GradientRule, Vjp
 
 EXACT_PERTURBATION = 0.01  # [rad]; the bias is of second order in it
-SHOTS_PERTURBATION = (
-    0.2  # [rad]; smaller ones drown in shot noise, which goes with 1 / perturbation
-)
+SHOTS_PERTURBATION = 0.2  # [rad]; smaller ones drown in shot noise, as 1 / perturbation
 STREAM = 0x5B5A  # keeps the directions apart from the shots, which draw from the same seed
 
 
 @dataclass(frozen=True)
-class Spsa:
+class Spsa(GradientRule):
     r"""Central difference along random directions :math:`\Delta_j = \pm 1`.
 
     .. math::
@@ -77,7 +75,7 @@ class Spsa:
         shared: Float64[Tensor, "S O"],
         cotangent: Float64[Tensor, "S B K"],
         needs: tuple[bool, bool],
-        memory: Memory | None = None,
+        memory: ForwardRecord | None = None,
     ) -> Vjp:
         """Averaged over the directions."""
         by_rows = torch.zeros_like(rows) if needs[0] else None

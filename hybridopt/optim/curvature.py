@@ -151,11 +151,6 @@ def vjp_rows(
 
     The whole stack takes one batched backward pass; where an operation in the graph has no
     batching rule, each row takes its own, with the same result. The graph is kept.
-
-    Args:
-        tensors: Differentiated tensors; None and constants contribute nothing.
-        inputs: What they are differentiated by; where they do not depend on it, zeros.
-        cotangents: One for each of ``tensors``, of its shape behind an axis of rows.
     """
     num_rows = len(cotangents[0])
     live = [(t, c) for t, c in zip(tensors, cotangents, strict=True) if t is not None]

@@ -28,16 +28,6 @@ def backtrack(
     and 0.5 of :math:`t`. Where the predicted decrease drowns in the loss's rounding error, a
     length is accepted if the loss does not increase, and none shorter is tried.
 
-    Args:
-        loss_at: The loss at a length; need not be finite.
-        loss: The loss at length 0.
-        slope: The derivative at length 0, negative.
-        resolution: Rounding error of the loss, relative.
-        max_evaluations: How often ``loss_at`` may be asked.
-
-    Returns:
-        The length, or None if no decrease was found.
-
     References:
         Nocedal & Wright, Numerical Optimization, 2nd ed. (2006), algorithm 3.1 and section 3.5.
     """

@@ -17,7 +17,7 @@ from qiskit.primitives.containers.bindings_array import BindingsArray
 from torch import Tensor
 
 from hybridopt.circuits import CircuitProgram
-from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.instructions import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.execution import Executor, Readout
 from hybridopt.execution.placed_readout import PlacedReadout, place_circuit, place_readout

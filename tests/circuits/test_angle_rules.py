@@ -9,12 +9,12 @@ from qiskit.circuit import Gate
 from qiskit.circuit import library as lib
 from qiskit.quantum_info import DensityMatrix, Kraus, SparsePauliOp
 
-from hybridopt.circuits.angle_rules import _RULES, angle_rules
+from hybridopt.circuits.gates import _RULES, _STANDARD, angle_rules
 
 STEP = 1e-4  # of central differences: their error is about STEP^2
 OBSERVABLE = SparsePauliOp(["XIZ", "IYX", "ZZI"], [1.0, -0.7, 0.4])
 DAMPING = Kraus([np.diag([1, np.sqrt(0.7)]), np.array([[0, np.sqrt(0.3)], [0, 0]])])
-PLACES = [(name, place) for name, (_, rules) in _RULES.items() for place in range(len(rules))]
+PLACES = [(name, place) for name, rules in _RULES.items() for place in range(len(rules))]
 
 
 def value(kind: type[Gate], angles: list[float]) -> float:
@@ -33,7 +33,7 @@ def value(kind: type[Gate], angles: list[float]) -> float:
 
 @pytest.mark.parametrize(("name", "place"), PLACES)
 def test_each_angle_has_its_rule_and_its_frequencies(name, place):
-    kind, rules = _RULES[name]
+    kind, rules = _STANDARD[name], _RULES[name]
     angles = [0.7, -1.2, 0.4, 1.9][: len(rules)]
 
     def at(shift: float) -> float:

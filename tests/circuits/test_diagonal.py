@@ -7,7 +7,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit.library import DiagonalGate
 from qiskit_aer import AerSimulator
 
-from hybridopt.circuits.diagonal import AerDiagonal
+from hybridopt.circuits.gates import AerDiagonal
 
 
 def state_after(diagonal) -> np.ndarray:

@@ -26,7 +26,7 @@ from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import ArgumentTypeError, ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Probabilities
-from hybridopt.execution.aer.strategies.table import bindings
+from hybridopt.execution.aer.strategies.per_setting import bindings
 from hybridopt.execution.aer.translation import WithNoise
 from hybridopt.execution.noise import noise_of
 
@@ -236,7 +236,7 @@ def test_device_gives_what_the_simulator_of_it_measures(name):
     layer = layer_with(executor)
     outputs = layer(torch.tensor(ROWS[:1])).detach().numpy()[0]
     settings = layer.program_readout.settings(layer.program)
-    placed = WithNoise(noise_of(backend), "density_matrix")(layer.program, settings)
+    placed = WithNoise(noise_of(backend), "density_matrix").of(layer.program, settings)
     numbers = bindings(layer.program, *angles_of(layer.program))
     simulator = AerSimulator.from_backend(backend)
     for value, label, translated in zip(outputs, LABELS, placed, strict=True):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hybridopt.execution import Stream
-from hybridopt.execution.sampling import Sampler
+from hybridopt.execution.random_stream import Sampler
 
 PROBABILITIES = np.array([0.5, 0.2, 0.0, 0.05, 0.25])
 

@@ -13,7 +13,7 @@ from qiskit.quantum_info import Statevector
 
 import hybridopt as ho
 from hybridopt.circuits import circuit_names
-from hybridopt.circuits.qasm.converter import place_of
+from hybridopt.circuits.qasm.reader import parameter_number
 
 FOLDER = Path(__file__).parents[2] / "circuits"
 NAMES = circuit_names()
@@ -33,7 +33,7 @@ class Twin:
     def __init__(self, name: str) -> None:
         self.circuit = read_by_qiskit(name)
         self.observables = LOAD(name).observables
-        self.order = sorted(self.circuit.parameters, key=lambda p: place_of(p.name))
+        self.order = sorted(self.circuit.parameters, key=lambda p: parameter_number(p.name))
         self.order.sort(key=lambda p: p.name[0] != "x")  # inputs first
 
     def sample(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from qiskit.circuit.library import UGate
 
-from hybridopt.circuits.lowering import taken_apart
+from hybridopt.circuits.lowering import decompose
 from hybridopt.circuits.program import (
     CircuitProgram,
     FixedGate,
@@ -49,7 +49,7 @@ class FramedLayer:
         return [
             FixedGate(gate, qubits)
             for item in reversed(self.layer.fixed)
-            for gate, qubits in taken_apart(item.gate.inverse(), item.qubits)
+            for gate, qubits in decompose(item.gate.inverse(), item.qubits)
         ]
 
     def add_into_frame(self, stack: Stack) -> None:
@@ -112,14 +112,7 @@ class AdjointCircuits:
     def forward(
         self, index_bits: int, settings: tuple[Setting, ...], *, remember: bool, lane: int = 0
     ) -> Stack:
-        """Saves the final state, what the settings read, and, to remember, states by layer.
-
-        Args:
-            index_bits: Of the stack.
-            settings: Are read from the final state.
-            remember: Whether states are saved.
-            lane: Among the runs of one call.
-        """
+        """Saves the final state, what the settings read, and, to remember, states by layer."""
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits)
@@ -140,14 +133,7 @@ class AdjointCircuits:
         return self._program.derived(key, build)
 
     def backward(self, index_bits: int, *, together: bool, lane: int = 0) -> Stack:
-        """From a final state back to the first layer that is wanted.
-
-        Args:
-            index_bits: Of the stack.
-            together: The stack carries both states, and probabilities of the qubits of every
-                rotation are saved; otherwise the state in the frame of every layer.
-            lane: Among the runs of one call.
-        """
+        """From a final state back to the first layer that is wanted."""
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits, from_state=True)

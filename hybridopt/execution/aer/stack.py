@@ -20,7 +20,7 @@ from jaxtyping import Complex128, Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, Parameter
 
-from hybridopt.circuits.diagonal import AerDiagonal
+from hybridopt.circuits.gates import AerDiagonal
 from hybridopt.circuits.program import (
     CircuitProgram,
     FixedGate,
@@ -28,7 +28,7 @@ from hybridopt.circuits.program import (
     Rotation,
     frame_changes,
 )
-from hybridopt.execution.aer.measurement import save_settings
+from hybridopt.execution.aer.simulator import save_settings
 from hybridopt.execution.readout import Setting
 
 # Entries are Python numbers, 60 ns each; a gate costs 10 us to hand over, and its simulation.
@@ -47,9 +47,8 @@ class _Bound:
         self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
     ) -> list[float]:
         angle = self.rotation.angle
-        column = (
-            np.full(len(shared), rows[0, angle]) if self.rotation.per_sample else shared[:, angle]
-        )
+        per_sample = self.rotation.per_sample
+        column = np.full(len(shared), rows[0, angle]) if per_sample else shared[:, angle]
         values: list[float] = (self.sign * column + self.offset).tolist()
         return values
 
@@ -71,7 +70,7 @@ class _Diagonal:
     eigenvalues: Float64[np.ndarray, "rotations states"]
 
     @staticmethod
-    def of(rotations: list[Rotation], index_bits: int, sign: int) -> _Diagonal:
+    def from_rotations(rotations: list[Rotation], index_bits: int, sign: int) -> _Diagonal:
         qubits = _union(rotations)
         states = np.arange(1 << len(qubits))
         eigenvalues = np.empty((len(rotations), len(states)))
@@ -173,7 +172,7 @@ class Stack:
             joined[-1].append(rotation)
         for index, joined in groups.items():
             for group in filter(None, joined):
-                diagonal = _Diagonal.of(group, len(index), sign)
+                diagonal = _Diagonal.from_rotations(group, len(index), sign)
                 self._diagonals.append(diagonal)
                 qubits = [*_union(group), *index]
                 self.circuit.append(diagonal.instruction, qubits, copy=False)

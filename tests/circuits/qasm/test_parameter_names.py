@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hybridopt.circuits.qasm.converter import place_of
+from hybridopt.circuits.qasm.reader import parameter_number
 
 
 @pytest.mark.parametrize(
@@ -11,14 +11,14 @@ from hybridopt.circuits.qasm.converter import place_of
      ("_w_2_", ("w", 2)), ("x007", ("x", 7))],
 )  # fmt: skip
 def test_places(name, expected):
-    assert place_of(name) == expected
+    assert parameter_number(name) == expected
 
 
 @pytest.mark.parametrize("name", ["theta", "x", "X0", "w-1", "x0_", "_x_0", "xw0", "y0", "x٣", ""])
 def test_other_names(name):
-    assert place_of(name) is None
+    assert parameter_number(name) is None
 
 
 def test_numbers_count_not_letters():
     names = ["x10", "x9", "x0", "x100"]
-    assert sorted(names, key=place_of) == ["x0", "x9", "x10", "x100"]
+    assert sorted(names, key=parameter_number) == ["x0", "x9", "x10", "x100"]

@@ -7,7 +7,7 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 from qiskit_aer import AerSimulator
 
-from hybridopt.execution.aer.measurement import into_basis, save_settings
+from hybridopt.execution.aer.simulator import into_basis, save_settings
 from hybridopt.execution.readout import Setting
 
 SETTINGS = (

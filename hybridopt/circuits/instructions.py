@@ -1,13 +1,52 @@
-"""Boxes and delays: instructions whose timing matters where there is noise."""
+"""Instructions other than gates: measurements at the end, boxes, delays and stretches."""
 
 from __future__ import annotations
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import BoxOp, Delay, ParameterExpression
+from qiskit.circuit import BoxOp, CircuitInstruction, Delay, ParameterExpression
 
-from hybridopt.circuits.measurements import qubits_of
 from hybridopt.errors import CircuitError
+
+NOT_GATES = frozenset({"barrier", "delay"})  # may stand after a measurement, and on idle qubits
+
+
+def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, dict[int, int]]:
+    """Take out the measurements at the end.
+
+    Raises:
+        CircuitError: If a gate follows a measurement of its qubit.
+    """
+    measured = _measured(circuit)
+    if not measured:
+        return circuit, measured
+    bare = circuit.copy_empty_like()
+    bare.data = [item for item in circuit.data if item.operation.name != "measure"]
+    return bare, measured
+
+
+def qubits_of(circuit: QuantumCircuit, item: CircuitInstruction) -> tuple[int, ...]:
+    """Numbers of the qubits of an instruction."""
+    return tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
+
+
+def _measured(circuit: QuantumCircuit) -> dict[int, int]:
+    measured: dict[int, int] = {}
+    later: dict[int, str] = {}
+    for item in reversed(circuit.data):
+        qubits = qubits_of(circuit, item)
+        name = item.operation.name
+        if name == "measure":
+            if qubits[0] in later:
+                raise CircuitError(
+                    f"Instruction `measure` on qubit {qubits[0]} is a mid-circuit measurement: "
+                    f"`{later[qubits[0]]}` follows it. It has no gradient; measure at the end."
+                )
+            bit = circuit.find_bit(item.clbits[0]).index
+            measured.setdefault(bit, qubits[0])  # an earlier value of the bit is overwritten
+        elif name not in NOT_GATES:
+            later.update(dict.fromkeys(qubits, name))
+    return measured
 
 
 def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
