@@ -49,11 +49,7 @@ def count_gates(circuit: QuantumCircuit, backend: BackendV2 | None = None) -> Ga
 
 
 def check_transpilable(size: int) -> None:
-    """Refuse a circuit of so many gates that it would be transpiled for minutes.
-
-    Raises:
-        ResourceError: With the number that is taken.
-    """
+    """Refuse a circuit of so many gates that it would be transpiled for minutes."""
     if size > MOST_TRANSPILED:
         raise ResourceError(
             f"A circuit of {size:,} gates would be transpiled for minutes; at most "

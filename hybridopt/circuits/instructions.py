@@ -12,11 +12,7 @@ NOT_GATES = frozenset({"barrier", "delay"})  # may stand after a measurement, an
 
 
 def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, dict[int, int]]:
-    """Take out the measurements at the end.
-
-    Raises:
-        CircuitError: If a gate follows a measurement of its qubit.
-    """
+    """Take out the measurements at the end."""
     measured = _measured(circuit)
     if not measured:
         return circuit, measured
@@ -50,11 +46,7 @@ def _measured(circuit: QuantumCircuit) -> dict[int, int]:
 
 
 def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
-    """Replace boxes by their contents between barriers, over which nothing is moved.
-
-    Raises:
-        CircuitError: If a box has a duration: it asks for delays that only a scheduler can place.
-    """
+    """Replace boxes by their contents between barriers, over which nothing is moved."""
     if not any(isinstance(item.operation, BoxOp) for item in circuit.data):
         return circuit
     flat = circuit.copy_empty_like()
@@ -77,11 +69,7 @@ def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def refuse_stretches(circuit: QuantumCircuit) -> None:
-    """Refuse delays of unknown duration, which matter where there is noise.
-
-    Raises:
-        CircuitError: With the qubit.
-    """
+    """Refuse delays of unknown duration, which matter where there is noise."""
     for item in circuit.data:
         if isinstance(item.operation, Delay) and is_stretch(item.operation):
             (qubit,) = qubits_of(circuit, item)

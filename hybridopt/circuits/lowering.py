@@ -105,11 +105,7 @@ def lower(
 def check_parameters(
     circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
 ) -> None:
-    """Refuse parameters that are not those of the circuit.
-
-    Raises:
-        CircuitError: Naming those that are given twice, missing, or left over.
-    """
+    """Refuse parameters that are not those of the circuit."""
     given, known = [*inputs, *weights], list(circuit.parameters)
     twice = sorted(p.name for p, count in Counter(given).items() if count > 1)
     if twice:
@@ -145,9 +141,6 @@ def lower_whole(
     Each free angle of a gate is shifted by its own rule, in the gate; barriers and delays stay.
     Only gates that are not in ``native``, or whose angles have no rule, are replaced by their
     definitions.
-
-    Raises:
-        CircuitError: If an instruction has no unitary, or a gate no shift rule.
     """
     angles = _Angles(set(input_parameters))
     rewritten: set[str] = set()

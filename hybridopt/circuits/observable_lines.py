@@ -25,12 +25,7 @@ _TERM = re.compile(
 
 
 def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePauliOp, ...] | None:
-    """What the comments of a circuit file ask for, on lines of their own or behind code.
-
-    Raises:
-        CircuitError: With line and column, if a line cannot be read or is on another number of
-            qubits, or stands in a block comment.
-    """
+    """What the comments of a circuit file ask for, on lines of their own or behind code."""
     observables: list[SparsePauliOp] = []
     probabilities = False
     for content, place in _requests(text, source):
@@ -46,12 +41,7 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
 
 
 def observable_lines(observables: object, num_qubits: int) -> list[str]:
-    """The comment lines that `read_observables` reads.
-
-    Raises:
-        ArgumentTypeError: If they are neither None nor observables.
-        ArgumentError: If one is not Hermitian, or on another number of qubits.
-    """
+    """The comment lines that `read_observables` reads."""
     if observables is None:
         return [f"// observables: {PROBABILITIES}"]
     if isinstance(observables, SparsePauliOp | Pauli | str):

@@ -140,11 +140,7 @@ def physical_circuit(
     native: frozenset[str] | None = None,
     whole: bool = True,
 ) -> PhysicalCircuit:
-    """A circuit as it stands on a device, or on none.
-
-    Raises:
-        CircuitError: If a gate follows a measurement of its qubit.
-    """
+    """A circuit as it stands on a device, or on none."""
     circuit = given if placed is None else placed
     bare, measured = without_measurements(circuit)
     layout = circuit.layout
@@ -164,11 +160,7 @@ def physical_circuit(
 
 
 def layout_applies(physical: PhysicalCircuit, what: str, num_qubits: int) -> bool:
-    """Whether something on so many qubits names virtual qubits, to which the layout applies.
-
-    Raises:
-        ArgumentError: If it has the width of neither the virtual nor the physical circuit.
-    """
+    """Whether something on so many qubits names virtual qubits, to which the layout applies."""
     if physical.is_isa and num_qubits == physical.circuit.num_qubits:
         return False
     if num_qubits == len(physical.virtual_qubits):

@@ -198,11 +198,7 @@ class Dataset:
 
 
 def check_equal_length(num_x: int, num_y: int, *, prefix: str = "") -> None:
-    """Refuse inputs and targets that cannot be paired.
-
-    Raises:
-        DataError: If the lengths differ; the message names both.
-    """
+    """Refuse inputs and targets that cannot be paired."""
     if num_x != num_y:
         raise DataError(
             f"Arguments `{prefix}x` and `{prefix}y` must be of equal length, "

@@ -89,12 +89,7 @@ class Job:
 
 
 def check_types(program: object, readout: object) -> None:
-    """Refuse an object that is not a program with qubits, or not a readout.
-
-    Raises:
-        ArgumentTypeError: Naming which of the two.
-        ArgumentError: If the circuit has no qubits.
-    """
+    """Refuse an object that is not a program with qubits, or not a readout."""
     circuit = _validation.instance(
         "program", program, Program, "a lowered circuit, as by hybridopt.circuits.lower(circuit)"
     )

@@ -1,9 +1,10 @@
-"""What noise there is: gate errors by name, and errors of the readout."""
+"""Noise: gate errors by name, errors of the readout, and the device that they are of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -13,9 +14,10 @@ from qiskit.providers import BackendV2
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
-from hybridopt.circuits.instructions import qubits_of
+from hybridopt import _validation
+from hybridopt.circuits.instructions import NOT_GATES, qubits_of
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.errors import ArgumentTypeError, UnsupportedError
+from hybridopt.errors import UnsupportedError
 from hybridopt.execution.noise_of_qubits import device_noise, gates_of, model_noise
 from hybridopt.execution.transpilation import (
     PlacementOptions,
@@ -42,44 +44,29 @@ class Noise:
     model: NoiseModel | None
     device: BackendV2 | None = None
     options: PlacementOptions = field(default_factory=PlacementOptions)
-    _changes: dict[tuple[int, str], tuple[Instruction, ...]] = field(
-        init=False, default_factory=dict, repr=False
-    )
 
     def __repr__(self) -> str:
         return "NoiseModel" if self.device is None else str(self.device.name)
 
-    @property
-    def basis_gates(self) -> frozenset[str]:
-        """Gates in which circuits are written."""
-        if self.device is not None:
-            return frozenset(self.device.operation_names)
-        assert self.model is not None
-        return frozenset(self.model.basis_gates)
-
     def place(self, circuit: QuantumCircuit, known: frozenset[str]) -> QuantumCircuit:
-        """The circuit in the gates of the noise and, for a device, on its qubits.
+        """Return the circuit in the gates of the noise and, for a device, on its qubits.
 
-        Raises:
-            CircuitError: If the circuit cannot be written in these gates.
-            UnsupportedError: If it is wider than the device, or than ``layout``.
+        ``known`` are the gates that the simulation can run by name. Barriers and delays stay.
         """
         if self.device is None:
-            return write_in_basis(circuit, known & self.basis_gates, str(self))
+            return write_in_basis(circuit, known & self._gates, str(self))
         self._check_width(circuit.num_qubits)
         return place_on_device(circuit, self.device, self.options)
 
     def basis_change(self, letter: str, qubit: int, known: frozenset[str]) -> Sequence[Instruction]:
-        """Gates of one device qubit after which a measurement in Z is one in X or Y."""
-        if (qubit, letter) not in self._changes:
-            gates = basis_change_for(
-                letter, qubit, self.device, known & self.basis_gates, str(self)
-            )
-            self._changes[qubit, letter] = gates
-        return self._changes[qubit, letter]
+        """Return gates of one device qubit after which measuring Z is measuring X or Y."""
+        return basis_change_for(letter, qubit, self.device, known & self._gates, str(self))
 
     def of(self, circuits: Sequence[QuantumCircuit], qubits: Qubits) -> NoiseModel:
-        """The noise of the gates and the readout of some circuits."""
+        """Return the noise of the gates and the readout of some circuits.
+
+        They are on the same ``qubits`` of the device, which the model counts from 0.
+        """
         gates = gates_of(circuits)
         if self.model is not None:
             return model_noise(self.model, qubits, gates)
@@ -87,11 +74,7 @@ class Noise:
         return device_noise(self.device.target, qubits, gates)
 
     def check_isa(self, circuit: QuantumCircuit) -> None:
-        """Refuse a transpiled circuit that the device cannot run as it is.
-
-        Raises:
-            UnsupportedError: If a layout was given too, or the device lacks an instruction.
-        """
+        """Refuse a transpiled circuit that the device cannot run as it is."""
         if self.options.layout is not None:
             raise UnsupportedError(
                 "The circuit is transpiled already (`circuit.layout` is set), so that `layout` of "
@@ -100,30 +83,26 @@ class Noise:
             )
         if self.device is None:
             return
-        target = self.device.target
         for item in circuit.data:
-            name = item.operation.name
-            qubits = qubits_of(circuit, item)
-            if name in {"barrier", "delay"} or target.instruction_supported(name, qubits):
+            name, qubits = item.operation.name, qubits_of(circuit, item)
+            if name in NOT_GATES or self.device.target.instruction_supported(name, qubits):
                 continue
-            where = ", ".join(map(str, qubits))
             raise UnsupportedError(
                 f"The transpiled circuit has `{name}` on qubit{'s' if len(qubits) > 1 else ''} "
-                f"{where}, which {self} does not have. Transpile it for {self}, or give the "
-                "circuit as it was before it was transpiled."
+                f"{', '.join(map(str, qubits))}, which {self} does not have. Transpile it for "
+                f"{self}, or give the circuit as it was before it was transpiled."
             )
 
     def check(self, program: CircuitProgram, known: frozenset[str]) -> None:
         """Refuse circuits that are wider than the device, and errors that would not act.
 
-        Raises:
-            UnsupportedError: With the number of qubits of the device, or the name of the gate.
+        ``known`` are the gates that can be run by name, with their errors.
         """
         if program.device_qubits is None:
             self._check_width(program.num_qubits)
             if self.device is not None:  # its gates are those that circuits are rewritten in
                 return
-        noisy = self._noisy_gates()
+        noisy = self._gates if self.model is None else frozenset(self.model.noise_instructions)
         for name in sorted(noisy & program.rewritten):
             raise UnsupportedError(
                 f"The noise model has errors for `{name}`, but that gate of the circuit is "
@@ -142,9 +121,6 @@ class Noise:
         """Refuse gates on qubits for which a model has no errors, where it has some for others.
 
         On the device such a gate would be routed, with many errors; without it nobody can know.
-
-        Raises:
-            UnsupportedError: With the name of the gate and its qubits.
         """
         if self.device is not None or self.model is None:
             return
@@ -156,23 +132,18 @@ class Noise:
             qubits = qubits_of(circuit, item)
             known = sorted(where for where in local[name] if len(where) == places)
             if known and qubits not in known:
+                more = f" and {len(known) - 6} more" if len(known) > 6 else ""
                 raise UnsupportedError(
-                    f"The noise model has errors of `{name}` on {_pairs(known)}, but none on "
-                    f"{qubits}, where the circuit has it: it would run without noise. Give the "
-                    "device, as in AerExecutor(noise_model=backend), so that the circuit is routed "
-                    f"along its couplings, or add errors of `{name}` on {qubits}."
+                    f"The noise model has errors of `{name}` on {', '.join(map(str, known[:6]))}"
+                    f"{more}, but none on {qubits}, where the circuit has it: it would run without "
+                    "noise. Give the device, as in AerExecutor(noise_model=backend), so that the "
+                    f"circuit is routed along its couplings, or add errors of `{name}` on {qubits}."
                 )
 
     def check_readout(self, qubits: Iterable[int]) -> None:
-        """Refuse errors of several qubits at once, which Aer leaves out where each is measured.
-
-        Raises:
-            UnsupportedError: With the qubits of the error.
-        """
-        if self.model is None:
-            return
+        """Refuse errors of several qubits at once, which Aer leaves out where each is measured."""
         read = set(qubits)
-        for where in self.model._local_readout_errors:
+        for where in () if self.model is None else self.model._local_readout_errors:
             if len(where) > 1 and read.intersection(where):
                 raise UnsupportedError(
                     f"The noise model has a readout error of the qubits {where} together, which "
@@ -180,18 +151,11 @@ class Noise:
                     "error of its own."
                 )
 
-    def __getstate__(self) -> dict[str, object]:
-        # what is derived is made again on the other side
-        return {"model": self.model, "device": self.device, "options": self.options}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state, _changes={})
-
-    def _noisy_gates(self) -> frozenset[str]:
-        if self.model is not None:
-            return frozenset(self.model.noise_instructions)
-        assert self.device is not None
-        return frozenset(self.device.operation_names)
+    @property
+    def _gates(self) -> frozenset[str]:
+        """Names of the gates in which circuits are written."""
+        of_model = self.model.basis_gates if self.model is not None else ()
+        return frozenset(of_model if self.device is None else self.device.operation_names)
 
     def _check_width(self, num_qubits: int) -> None:
         if self.device is None:
@@ -210,7 +174,10 @@ class Noise:
 
 
 def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]) -> Distribution:
-    """Probabilities of what the readout reports, from those of what is there."""
+    """Return probabilities of the reported outcomes, from those of the true ones.
+
+    They are over ``qubits``, as the model counts them, the first the least significant.
+    """
     cells = distribution.shape[:-1]
     tensor = distribution.reshape(*cells, *(2 for _ in qubits))
     for place, qubit in enumerate(qubits):
@@ -224,29 +191,21 @@ def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]
 
 
 def noise_of(value: object, options: PlacementOptions | None = None) -> Noise | None:
-    """Noise from a `NoiseModel` or a `BackendV2`; None is none.
+    """Return the noise of a `NoiseModel` or a `BackendV2`; None is none.
 
     An `AerSimulator` that has couplings is a device with the noise model of its options.
-
-    Raises:
-        ArgumentTypeError: For anything else.
     """
-    given = PlacementOptions() if options is None else options
     if value is None:
         return None
-    if isinstance(value, NoiseModel):
-        return Noise(value, None, given)
-    if isinstance(value, AerSimulator):
-        device = None if value.coupling_map is None else value
-        return Noise(value.options.noise_model or NoiseModel(), device, given)
-    if isinstance(value, BackendV2):
-        return Noise(None, value, given)
-    raise ArgumentTypeError(
-        "Argument `noise_model` must be a qiskit_aer.noise.NoiseModel, a BackendV2 such as those "
-        f"of qiskit_ibm_runtime.fake_provider, or None, but is of type {type(value).__name__}."
+    expected = (
+        "a qiskit_aer.noise.NoiseModel, a BackendV2 such as those of "
+        "qiskit_ibm_runtime.fake_provider, or None"
     )
-
-
-def _pairs(places: Sequence[Qubits]) -> str:
-    shown = ", ".join(map(str, places[:6]))
-    return shown if len(places) <= 6 else f"{shown} and {len(places) - 6} more"
+    given: Any = _validation.instance("noise_model", value, NoiseModel | BackendV2, expected)
+    options = options or PlacementOptions()
+    if isinstance(given, AerSimulator):
+        device = None if given.coupling_map is None else given
+        return Noise(given.options.noise_model or NoiseModel(), device, options)
+    if isinstance(given, NoiseModel):
+        return Noise(given, None, options)
+    return Noise(None, given, options)

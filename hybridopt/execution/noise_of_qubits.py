@@ -45,15 +45,12 @@ def device_noise(target: Target, qubits: tuple[int, ...], gates: Gates) -> Noise
         operation = target.operation_from_name(name)
         if isinstance(operation, type) or target[name] is None:
             continue  # control flow, and instructions that are ideal everywhere
-        held = {
-            tuple(place[qubit] for qubit in where): value
+        properties = {
+            held: value
             for where, value in target[name].items()
             if where is not None and place.keys() >= set(where)
-        }
-        properties = {
-            where: value
-            for where, value in held.items()
-            if name == "measure" or (name, where) in gates
+            for held in [tuple(place[qubit] for qubit in where)]
+            if name == "measure" or (name, held) in gates
         }
         if properties:
             part.add_instruction(operation, properties, name=name)
@@ -63,11 +60,7 @@ def device_noise(target: Target, qubits: tuple[int, ...], gates: Gates) -> Noise
 
 
 def model_noise(model: NoiseModel, qubits: tuple[int, ...], gates: Gates) -> NoiseModel:
-    """A noise model for some of its qubits and gates; the qubits are then counted from 0.
-
-    Raises:
-        UnsupportedError: If it has a custom noise pass that cannot be told other qubits.
-    """
+    """A noise model for some of its qubits and gates; the qubits are then counted from 0."""
     place = {qubit: number for number, qubit in enumerate(qubits)}
     part = NoiseModel(basis_gates=model.basis_gates)
     names = {name for name, _ in gates} | {"measure"}

@@ -43,12 +43,7 @@ class RandomStream:
         return {"entropy": hex(self._entropy), "calls": self._calls}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on sampling where `state_dict` was taken.
-
-        Raises:
-            ArgumentTypeError: If the state is no dict of the types that `state_dict` gives.
-            ArgumentError: If a key is missing, or its value is out of range.
-        """
+        """Go on sampling where `state_dict` was taken."""
         _validation.instance("state", state, Mapping, "the dict that `state_dict` gives")
         for key in ("entropy", "calls"):
             if key not in state:

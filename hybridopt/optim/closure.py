@@ -52,12 +52,7 @@ class RepeatedClosure:
 
     @torch.enable_grad()
     def graph(self) -> tuple[Tensor, Tensor | None]:
-        """The loss (and the outputs) with the graph that leads to them.
-
-        Raises:
-            ArgumentTypeError: If the closure returns something else.
-            ArgumentError: If it called `backward()` or the loss depends on no parameter.
-        """
+        """The loss (and the outputs) with the graph that leads to them."""
         before = [_grad_version(p) for p in self._params]
         loss, outputs = self._unpack(self._call())
         for p, (gradient, version) in zip(self._params, before, strict=True):

@@ -183,11 +183,7 @@ def matrix(curvature: Curvature) -> Float64[Tensor, "num_parameters num_paramete
 def finite_products(
     curvature: Curvature, vectors: Float64[Tensor, "rows num_parameters"]
 ) -> Float64[Tensor, "rows num_parameters"]:
-    """Like ``curvature.products``, and refuses infinite and undefined second derivatives.
-
-    Raises:
-        TrainingError: If a product is not finite.
-    """
+    """Like ``curvature.products``, and refuses infinite and undefined second derivatives."""
     images = curvature.products(vectors)
     if not bool(images.isfinite().all()):
         raise TrainingError(

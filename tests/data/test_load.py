@@ -176,7 +176,7 @@ def test_unknown_option():
         ({"seed": True}, ArgumentTypeError, "`seed` must be an int, but is True"),
         ({"seed": "1"}, ArgumentTypeError, "`seed` must be an int, but is '1'"),
         ({"seed": -1}, ArgumentError, "`seed` must be 0 or more, but is -1"),
-        ({"test_size": 1}, ArgumentError, "`test_size` must be a share .* less than 1, but is 1"),
+        ({"test_size": 1}, ArgumentError, "`test_size` must be less than 1, but is 1"),
         ({"test_size": -0.1}, ArgumentError, "`test_size` must be 0 or more, but is -0.1"),
         ({"test_size": None}, ArgumentTypeError, "`test_size` must be a number, but is None"),
         ({"standardize": 1}, ArgumentTypeError, "`standardize` must be True or False, but is 1"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hybridopt.errors import TrainingError
+from hybridopt.optim.curvature import Curvature
 from hybridopt.optim.directions import GROWTH, CholeskyDirections, ConjugateGradientDirections
 
 EPS = torch.finfo(torch.float64).eps
@@ -64,11 +65,8 @@ def test_no_curvature_at_all_takes_a_unit_step():
     torch.testing.assert_close(direction, -GRADIENT / GRADIENT.norm())
 
 
-EPS = torch.finfo(torch.float64).eps
-
-
 @dataclass
-class Dense:
+class Dense(Curvature):
     """A curvature given as a matrix, which counts products."""
 
     gradient: torch.Tensor

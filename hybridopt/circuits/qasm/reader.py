@@ -77,12 +77,7 @@ class TextPosition(NamedTuple):
 
 
 def read_openqasm(text: str, source: str) -> ParsedCircuit:
-    """The circuit of an OpenQASM 3 text.
-
-    Raises:
-        CircuitError: With line and column, if the text is no OpenQASM 3, or has statements
-            without a unitary, or inputs with names other than x0, x1, ..., w0, w1, ...
-    """
+    """The circuit of an OpenQASM 3 text."""
     from qiskit_qasm3_import import ConversionError  # noqa: PLC0415
 
     from hybridopt.circuits.qasm.converter import Converter  # noqa: PLC0415

@@ -71,9 +71,6 @@ class Simulator:
         """Return what each run of each request saved; ``options`` are those of Aer's run.
 
         The requests are all with tables of angles, or all without.
-
-        Raises:
-            ExecutionError: If Aer reports a failure.
         """
         circuits = [request.circuit for request in requests]
         if any(request.binds for request in requests):

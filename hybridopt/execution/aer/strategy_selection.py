@@ -250,12 +250,7 @@ class Strategies:
         return self._simulators[method]
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """The circuit on the qubits, and in the gates, in which it is run.
-
-        Raises:
-            CircuitError: If it cannot be written in the gates of the noise.
-            UnsupportedError: If it does not go with the device, or with errors of a noise model.
-        """
+        """The circuit on the qubits, and in the gates, in which it is run."""
         if self.noise is None:
             return physical_circuit(circuit)
         flat = without_boxes(circuit)

@@ -169,12 +169,7 @@ class WithNoise(Translation):
         ]
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """Return a virtual circuit on the qubits of the noise.
-
-        Raises:
-            CircuitError: If it cannot be written in the gates of the noise.
-            UnsupportedError: If it is wider than the device, or a gate has no known errors.
-        """
+        """Return a virtual circuit on the qubits of the noise."""
         placed = self._noise.place(circuit, self._known)
         self._noise.check_couplings(placed)
         return physical_circuit(circuit, placed, native=runnable_with_noise(self._method))
