@@ -21,26 +21,14 @@ from qiskit.circuit import (
     Store,
 )
 from qiskit.circuit import ParameterExpression as Expression
-from qiskit.circuit.library import (
-    Initialize,
-    UGate,
-    XXMinusYYGate,
-    XXPlusYYGate,
-)
+from qiskit.circuit.library import Initialize, UGate, XXMinusYYGate, XXPlusYYGate
 from qiskit.exceptions import QiskitError
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt.circuits.gates import Family, angle_rules, family_of, is_kept, is_standard
 from hybridopt.circuits.instructions import is_stretch
-from hybridopt.circuits.program import (
-    CircuitProgram,
-    FixedGate,
-    NativeGate,
-    Rotation,
-    Slot,
-    Step,
-)
+from hybridopt.circuits.program import CircuitProgram, FixedGate, NativeGate, Rotation, Slot, Step
 from hybridopt.errors import CircuitError
 
 LocalGate = tuple[Instruction, tuple[int, ...]]

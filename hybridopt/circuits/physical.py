@@ -99,13 +99,7 @@ class PhysicalCircuit:
         lost = frozenset[str]()
         if not self.on_device:  # a device's transpiler may merge gates, as it would for hardware
             lost = names_of(self.given) - names_of(compact) - {"measure"}
-        return lower_whole(
-            compact,
-            inputs,
-            native=self.native,
-            device_qubits=qubits,
-            lost=lost,
-        )
+        return lower_whole(compact, inputs, native=self.native, device_qubits=qubits, lost=lost)
 
     def on(self, qubits: tuple[int, ...]) -> QuantumCircuit:
         """The circuit on some of its qubits, which must hold all that are used."""

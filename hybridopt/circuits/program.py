@@ -336,9 +336,7 @@ def _layers(steps: list[Step]) -> list[Layer]:
     return layers
 
 
-def _take_fixed(
-    steps: list[Step],
-) -> tuple[list[FixedGate], list[Step]]:
+def _take_fixed(steps: list[Step]) -> tuple[list[FixedGate], list[Step]]:
     taken: list[FixedGate] = []
     left: list[Step] = []
     blocked: set[int] = set()
@@ -351,9 +349,7 @@ def _take_fixed(
     return taken, left
 
 
-def _take_rotations(
-    steps: list[Step],
-) -> tuple[list[Rotation], list[Step]]:
+def _take_rotations(steps: list[Step]) -> tuple[list[Rotation], list[Step]]:
     taken: list[Rotation] = []
     left: list[Step] = []
     blocked: set[int] = set()

@@ -219,10 +219,7 @@ def _split(
 
     try:
         train, test = train_test_split(
-            rows,
-            test_size=test_size,
-            stratify=classes,
-            random_state=int(seed.generate_state(1)[0]),
+            rows, test_size=test_size, stratify=classes, random_state=int(seed.generate_state(1)[0])
         )
     except ValueError as error:
         raise DataError(

@@ -6,12 +6,9 @@ from abc import ABC, abstractmethod
 from dataclasses import astuple, dataclass
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float64
-
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
-from hybridopt.execution.job import Job
+from hybridopt.execution.job import Job, Outputs, Rows, Shared
 from hybridopt.execution.readout import Readout
 
 
@@ -82,7 +79,7 @@ class Executor(Metered):
         """Raise an error if the job cannot be run; run nothing."""
 
     @abstractmethod
-    def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
+    def run(self, job: Job) -> Outputs:
         """Return the readout of every combination of shared angles (S) and rows (B)."""
 
     @abstractmethod
@@ -94,18 +91,11 @@ class ForwardRecord(ABC):
     """An evaluation that keeps what its derivative will need."""
 
     @abstractmethod
-    def values(
-        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> Float64[np.ndarray, "S B K"]:
+    def values(self, rows: Rows, shared: Shared) -> Outputs:
         """Return the outputs at these angles [rad], and keep what `vjp` there will need."""
 
     @abstractmethod
-    def vjp(
-        self,
-        rows: Float64[np.ndarray, "B R"],
-        shared: Float64[np.ndarray, "S O"],
-        cotangent: Float64[np.ndarray, "S B K"],
-    ) -> tuple[Float64[np.ndarray, "B R"], Float64[np.ndarray, "S O"]]:
+    def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
         """Return derivatives with respect to rows and shared angles; zeros if not needed."""
 
 

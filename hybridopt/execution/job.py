@@ -13,6 +13,10 @@ from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution.readout import Readout
 
+Rows = Float64[np.ndarray, "B R"]  # angles of B samples [rad]
+Shared = Float64[np.ndarray, "S O"]  # S rows of angles that all samples share [rad]
+Outputs = Float64[np.ndarray, "S B K"]  # K numbers for each of both
+
 PERIOD = 4 * math.pi  # [rad], of every rotation, signs of amplitudes included
 
 
@@ -52,8 +56,8 @@ class Job:
 
     program: Program
     readout: Readout
-    rows: Float64[np.ndarray, "B R"]
-    shared: Float64[np.ndarray, "S O"]
+    rows: Rows
+    shared: Shared
     stream: Stream | None = None
 
     def __post_init__(self) -> None:

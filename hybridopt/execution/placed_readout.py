@@ -84,9 +84,7 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
 
 
 def place_probabilities(
-    physical: PhysicalCircuit,
-    qubits: Sequence[int],
-    given: Sequence[tuple[int, int]] = (),
+    physical: PhysicalCircuit, qubits: Sequence[int], given: Sequence[tuple[int, int]] = ()
 ) -> PlacedReadout:
     """Probabilities of qubits of the physical circuit."""
     conditions = [(_physical_qubit(physical, qubit), value) for qubit, value in given]

@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float64
 from torch import Tensor
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Executor, ForwardRecord, Readout, StateExecutor
-from hybridopt.gradients.base import Evaluation, GradientRule, Vjp, differentiable_jvp
+from hybridopt.gradients.base import (
+    Evaluation,
+    GradientRule,
+    Outputs,
+    Rows,
+    Shared,
+    Tangents,
+    Vjp,
+    differentiable_jvp,
+)
 from hybridopt.gradients.parameter_shift import ParameterShift
 
 
@@ -64,9 +72,9 @@ class Adjoint(GradientRule):
     def vjp(
         self,
         evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        cotangent: Float64[Tensor, "S B K"],
+        rows: Rows,
+        shared: Shared,
+        cotangent: Outputs,
         needs: tuple[bool, bool],
         memory: ForwardRecord | None = None,
     ) -> Vjp:
@@ -80,12 +88,8 @@ class Adjoint(GradientRule):
         return (by_rows if needs[0] else None, by_shared if needs[1] else None)
 
     def jvp(
-        self,
-        evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        tangents: tuple[Tensor | None, Tensor | None],
-    ) -> Float64[Tensor, "S B K"]:
+        self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
+    ) -> Outputs:
         """By parameter shift: the adjoint rule has no forward mode."""
         return ParameterShift().jvp(evaluation, rows, shared, tangents)
 

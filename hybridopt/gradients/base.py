@@ -13,6 +13,10 @@ from torch.autograd import forward_ad
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Executor, ForwardRecord, Readout
 
+Rows = Float64[Tensor, "B R"]  # angles of B samples [rad]
+Shared = Float64[Tensor, "S O"]  # S rows of angles that all samples share [rad]
+Outputs = Float64[Tensor, "S B K"]  # K numbers for each of both
+Tangents = tuple[Tensor | None, Tensor | None]  # of rows and shared angles; None is no direction
 Vjp = tuple[Tensor | None, Tensor | None]
 
 
@@ -33,9 +37,7 @@ class Evaluation(ABC):
     executor: Executor
 
     @abstractmethod
-    def __call__(
-        self, rows: Float64[Tensor, "B R"], shared: Float64[Tensor, "S O"]
-    ) -> Float64[Tensor, "S B K"]:
+    def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         """Run the circuits; differentiable any number of times."""
 
 
@@ -65,9 +67,9 @@ class GradientRule(ABC):
     def vjp(
         self,
         evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        cotangent: Float64[Tensor, "S B K"],
+        rows: Rows,
+        shared: Shared,
+        cotangent: Outputs,
         needs: tuple[bool, bool],
         memory: ForwardRecord | None = None,
     ) -> Vjp:
@@ -84,12 +86,8 @@ class GradientRule(ABC):
 
     @abstractmethod
     def jvp(
-        self,
-        evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        tangents: tuple[Tensor | None, Tensor | None],
-    ) -> Float64[Tensor, "S B K"]:
+        self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
+    ) -> Outputs:
         """Return the derivative along a direction in the angles; None is no direction."""
 
     @abstractmethod

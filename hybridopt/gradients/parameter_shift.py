@@ -15,7 +15,7 @@ from torch import Tensor
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Executor, ForwardRecord, Readout
-from hybridopt.gradients.base import Evaluation, GradientRule, Vjp
+from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared, Tangents, Vjp
 
 SHIFT = math.pi / 2  # [rad], for generators with eigenvalues +-1/2
 BYTES_PER_TABLE = 1 << 28  # of angles and their outputs; longer tables are run in pieces
@@ -77,9 +77,9 @@ class ParameterShift(GradientRule):
     def vjp(
         self,
         evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        cotangent: Float64[Tensor, "S B K"],
+        rows: Rows,
+        shared: Shared,
+        cotangent: Outputs,
         needs: tuple[bool, bool],
         memory: ForwardRecord | None = None,
     ) -> Vjp:
@@ -96,12 +96,8 @@ class ParameterShift(GradientRule):
         return by_rows, by_shared
 
     def jvp(
-        self,
-        evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        tangents: tuple[Tensor | None, Tensor | None],
-    ) -> Float64[Tensor, "S B K"]:
+        self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
+    ) -> Outputs:
         """The same tables, weighted by the direction."""
         outputs = evaluation.readout.num_outputs(evaluation.program)
         result = rows.new_zeros((len(shared), len(rows), outputs))
@@ -118,7 +114,7 @@ class ParameterShift(GradientRule):
         self,
         evaluation: Evaluation,
         angles: tuple[Tensor, Tensor],
-        cotangent: Float64[Tensor, "S B K"],
+        cotangent: Outputs,
         direction: Float64[Tensor, "N A"],
         along: int,
         needs: tuple[bool, bool],

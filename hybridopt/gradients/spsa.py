@@ -7,13 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float64
 from torch import Tensor
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Executor, ForwardRecord, Readout
-from hybridopt.gradients.base import Evaluation, GradientRule, Vjp
+from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared, Tangents, Vjp
 
 EXACT_PERTURBATION = 0.01  # [rad]; the bias is of second order in it
 SHOTS_PERTURBATION = 0.2  # [rad]; smaller ones drown in shot noise, as 1 / perturbation
@@ -71,9 +70,9 @@ class Spsa(GradientRule):
     def vjp(
         self,
         evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        cotangent: Float64[Tensor, "S B K"],
+        rows: Rows,
+        shared: Shared,
+        cotangent: Outputs,
         needs: tuple[bool, bool],
         memory: ForwardRecord | None = None,
     ) -> Vjp:
@@ -90,12 +89,8 @@ class Spsa(GradientRule):
         return by_rows, by_shared
 
     def jvp(
-        self,
-        evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        tangents: tuple[Tensor | None, Tensor | None],
-    ) -> Float64[Tensor, "S B K"]:
+        self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
+    ) -> Outputs:
         """The same estimate of the gradient, along a direction."""
         needs = (tangents[0] is not None, tangents[1] is not None)
         result = torch.zeros(())
@@ -119,7 +114,7 @@ class Spsa(GradientRule):
         evaluation: Evaluation,
         angles: tuple[Tensor, Tensor],
         delta: tuple[Tensor | None, Tensor | None],
-    ) -> Float64[Tensor, "S B K"]:
+    ) -> Outputs:
         c = self._size(evaluation.executor)
         rows, shared = angles
         if delta[0] is None:  # one table serves both signs

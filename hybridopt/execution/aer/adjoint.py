@@ -20,12 +20,8 @@ from hybridopt.execution.aer.adjoint_circuits import (
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.stack import Stack, StackRun
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
-from hybridopt.execution.job import Job
-from hybridopt.execution.memory_budget import (
-    BYTES_PER_ADJOINT_AMPLITUDE,
-    BYTES_PER_COMPLEX,
-    Limits,
-)
+from hybridopt.execution.job import Job, Outputs, Rows, Shared
+from hybridopt.execution.memory_budget import BYTES_PER_ADJOINT_AMPLITUDE, BYTES_PER_COMPLEX, Limits
 from hybridopt.execution.readout import Readout
 
 AMPLITUDES_PER_CALL = 1 << 20
@@ -89,9 +85,7 @@ class AdjointState(ForwardRecord):
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._kept: dict[tuple[int, int], _ForwardStates] = {}
 
-    def values(
-        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> Float64[np.ndarray, "S B K"]:
+    def values(self, rows: Rows, shared: Shared) -> Outputs:
         """Outputs; what `vjp` at the same angles will need is remembered if it fits."""
         self._angles = (rows.copy(), shared.copy())
         outputs = self._readout.num_outputs(self._program)
@@ -114,12 +108,7 @@ class AdjointState(ForwardRecord):
                 result[s, part] = outputs_of_part
         return result
 
-    def vjp(
-        self,
-        rows: Float64[np.ndarray, "B R"],
-        shared: Float64[np.ndarray, "S O"],
-        cotangent: Float64[np.ndarray, "S B K"],
-    ) -> tuple[Float64[np.ndarray, "B R"], Float64[np.ndarray, "S O"]]:
+    def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
         """Derivatives by rows and shared angles; zeros where they are not needed."""
         by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
         known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
@@ -252,9 +241,7 @@ class AdjointState(ForwardRecord):
         length = float(np.linalg.norm(result))
         return (result.ravel() / length if length else result.ravel()), length
 
-    def _calls(
-        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> Iterator[tuple[int, list[slice]]]:
+    def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
         """For each row of shared angles the samples of a call, cut into runs side by side."""
         fits = min(AMPLITUDES_PER_CALL, self._executor.max_memory // BYTES_PER_ADJOINT_AMPLITUDE)
         size = 1 << max(0, (fits >> self._program.num_qubits).bit_length() - 1)

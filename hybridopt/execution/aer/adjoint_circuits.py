@@ -9,13 +9,7 @@ from functools import cached_property
 from qiskit.circuit.library import UGate
 
 from hybridopt.circuits.lowering import decompose
-from hybridopt.circuits.program import (
-    CircuitProgram,
-    FixedGate,
-    Layer,
-    Rotation,
-    frame_changes,
-)
+from hybridopt.circuits.program import CircuitProgram, FixedGate, Layer, Rotation, frame_changes
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.readout import Setting
 

@@ -10,7 +10,6 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from qiskit_aer import AerSimulator
@@ -18,18 +17,13 @@ from qiskit_aer import AerSimulator
 from hybridopt import _validation
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.circuits.program import CircuitProgram, Program
-from hybridopt.errors import (
-    ArgumentError,
-    DeviceError,
-    ResourceError,
-    UnsupportedError,
-)
+from hybridopt.errors import ArgumentError, DeviceError, ResourceError, UnsupportedError
 from hybridopt.execution.aer.adjoint import AdjointState
 from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.executor import Cost, StateExecutor
-from hybridopt.execution.job import Job, Stream, check_types
+from hybridopt.execution.job import Job, Outputs, Stream, check_types
 from hybridopt.execution.memory_budget import Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
@@ -184,7 +178,7 @@ class AerExecutor(RandomStream, StateExecutor):
         readout.check(program)
         self._strategies.check(program, readout)
 
-    def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
+    def run(self, job: Job) -> Outputs:
         """Run every combination of shared angles and rows.
 
         Returns:
@@ -267,7 +261,7 @@ class AerExecutor(RandomStream, StateExecutor):
         self.check(checked.program, checked.readout)
         checked.check()
 
-    def _add(self, job: Job, result: Float64[np.ndarray, "S B K"]) -> None:
+    def _add(self, job: Job, result: Outputs) -> None:
         assert job.stream is not None
         sampler = None if self.shots is None else Sampler(self._entropy, job.stream)
         for part in self._strategies.of(job).parts(job, sampler):

@@ -21,14 +21,9 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, Parameter
 
 from hybridopt.circuits.gates import AerDiagonal
-from hybridopt.circuits.program import (
-    CircuitProgram,
-    FixedGate,
-    Layer,
-    Rotation,
-    frame_changes,
-)
+from hybridopt.circuits.program import CircuitProgram, FixedGate, Layer, Rotation, frame_changes
 from hybridopt.execution.aer.simulator import save_settings
+from hybridopt.execution.job import Rows, Shared
 from hybridopt.execution.readout import Setting
 
 # Entries are Python numbers, 60 ns each; a gate costs 10 us to hand over, and its simulation.
@@ -43,9 +38,7 @@ class _Bound:
     sign: int
     offset: float
 
-    def values(
-        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> list[float]:
+    def values(self, rows: Rows, shared: Shared) -> list[float]:
         angle = self.rotation.angle
         per_sample = self.rotation.per_sample
         column = np.full(len(shared), rows[0, angle]) if per_sample else shared[:, angle]
@@ -188,10 +181,7 @@ class Stack:
         self.labels = save_settings(self.circuit, settings, self.index)
 
     def fill(
-        self,
-        rows: Float64[np.ndarray, "B R"],
-        shared: Float64[np.ndarray, "S O"],
-        state: Complex128[np.ndarray, " amplitudes"] | None = None,
+        self, rows: Rows, shared: Shared, state: Complex128[np.ndarray, " amplitudes"] | None = None
     ) -> None:
         """Set the angles that differ within a run [rad], and the state to start from.
 
@@ -203,9 +193,7 @@ class Stack:
             assert state is not None
             self._start.set_state(state)
 
-    def binds(
-        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> dict[Parameter, list[float]]:
+    def binds(self, rows: Rows, shared: Shared) -> dict[Parameter, list[float]]:
         """Values of the circuit's parameters, one run for each row of shared angles."""
         return {parameter: bound.values(rows, shared) for parameter, bound in self._bound.items()}
 
@@ -239,7 +227,7 @@ class StackRun:
     """
 
     stack: Stack
-    rows: Float64[np.ndarray, "B R"]
+    rows: Rows
     shared: Float64[np.ndarray, " O"]
     state: Complex128[np.ndarray, " amplitudes"] | None = None
     settings: int = 0

@@ -10,14 +10,9 @@ from jaxtyping import Float64, Int
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.simulator import RunRequest, as_double, small_or_large
 from hybridopt.execution.aer.stack import Stack
-from hybridopt.execution.aer.strategies.base import (
-    PartialResult,
-    Strategy,
-    chunks,
-    circuit_program,
-)
+from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, chunks, circuit_program
 from hybridopt.execution.aer.strategies.stacked import run_stack
-from hybridopt.execution.job import Job
+from hybridopt.execution.job import Job, Shared
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Setting
 
@@ -139,7 +134,7 @@ def _tail(program: CircuitProgram, bits: int, start: int, settings: tuple[Settin
 
 
 def common_row(
-    program: CircuitProgram, table: Float64[np.ndarray, "S O"]
+    program: CircuitProgram, table: Shared
 ) -> tuple[Float64[np.ndarray, " O"], Int[np.ndarray, " S"]]:
     """Return the most frequent angles of each layer, and the layer in which each row leaves them.
 

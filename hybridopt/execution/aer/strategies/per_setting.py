@@ -216,9 +216,7 @@ def _has_angles_that_aer_does_not_bind(circuit: QuantumCircuit) -> bool:
 
 
 def bindings(
-    program: CircuitProgram,
-    rows: Float64[np.ndarray, "b R"],
-    shared: Float64[np.ndarray, "s O"],
+    program: CircuitProgram, rows: Float64[np.ndarray, "b R"], shared: Float64[np.ndarray, "s O"]
 ) -> dict[Parameter, list[float]]:
     """Return values of every parameter of the template, by shared row, then by sample."""
     _, row_parameters, shared_parameters = program.template

@@ -10,13 +10,8 @@ from jaxtyping import Complex128, Float64
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.simulator import RunRequest, Simulator, as_double, small_or_large
 from hybridopt.execution.aer.stack import Stack
-from hybridopt.execution.aer.strategies.base import (
-    PartialResult,
-    Strategy,
-    chunks,
-    circuit_program,
-)
-from hybridopt.execution.job import Job
+from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, chunks, circuit_program
+from hybridopt.execution.job import Job, Rows, Shared
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Setting
 
@@ -87,8 +82,8 @@ def _whole_circuit(
 def run_stack(
     simulator: Simulator,
     stack: Stack,
-    rows: Float64[np.ndarray, "B R"],
-    shared: Float64[np.ndarray, "S O"],
+    rows: Rows,
+    shared: Shared,
     settings: tuple[Setting, ...],
     state: Complex128[np.ndarray, " amplitudes"] | None = None,
 ) -> list[Float64[np.ndarray, "S B _"]]:
