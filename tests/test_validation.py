@@ -83,7 +83,9 @@ def test_upper_bounds_of_numbers():
 def test_instances_pass_and_other_types_and_classes_are_refused():
     network = nn.Linear(2, 3)
     assert _validation.instance("network", network, nn.Module, "a torch.nn.Module") is network
-    with pytest.raises(ArgumentTypeError, match=r"`network` must be a torch\.nn\.Module, but is of"):
+    with pytest.raises(
+        ArgumentTypeError, match=r"`network` must be a torch\.nn\.Module, but is of"
+    ):
         _validation.instance("network", 3, nn.Module, "a torch.nn.Module")
     with pytest.raises(ArgumentTypeError, match=r"the class Linear itself.* Linear\(\.\.\.\)\."):
         _validation.instance("network", nn.Linear, nn.Module, "a torch.nn.Module")

@@ -11,7 +11,7 @@ from hybridopt.circuits.qasm.reader import parameter_number, read_openqasm
 from hybridopt.errors import CircuitError
 
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[3] q;\n'
-GALLERY = sorted((Path(__file__).parents[2] / "circuits").glob("*.qasm"))
+GALLERY = sorted((Path(__file__).parents[3] / "circuits").glob("*.qasm"))
 PIECES = [
     *"[](){};,.*/+-=@#\"'0129xwq \n$%^&|<>~!?:\\é\t\0", "measure", "input", "gate", "ctrl @ ",
     "pow(2) @", "float", "qubit", "for", "if", "let", "def", "U", "bit", "1e999", "->", "cal",

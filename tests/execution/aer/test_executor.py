@@ -298,17 +298,17 @@ def test_unusable_arguments_are_refused(arguments, error, message, aer_calls):
 @pytest.mark.parametrize(
     ("job", "error", "message"),
     [
-        (QuantumCircuit(2), ArgumentTypeError, "runs a hybridopt.execution.Job, .* QuantumCircuit"),
-        (None, ArgumentTypeError, "but was given a NoneType"),
+        (QuantumCircuit(2), ArgumentTypeError, "`job` must be a Job.* QuantumCircuit"),
+        (None, ArgumentTypeError, "`job` must be a Job.* NoneType"),
         (
             replace(rotations_job(), program=QuantumCircuit(2)),
             ArgumentTypeError,
-            "must be a lowered circuit, but is of type QuantumCircuit. Lower a circuit by",
+            "`program` must be a lowered circuit.* but is of type QuantumCircuit",
         ),
         (
             replace(rotations_job(), readout=["ZII"]),
             ArgumentTypeError,
-            "readout must be Expectations.* but is of type list",
+            "`readout` must be Expectations.* but is of type list",
         ),
         (
             replace(rotations_job(), readout=Probabilities((4,))),
