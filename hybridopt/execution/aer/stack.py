@@ -50,11 +50,8 @@ class _Bound:
 class _Diagonal:
     """Rotations in their frames whose angles differ over an index, as one instruction.
 
-    Attributes:
-        instruction: On the qubits of all rotations, then the index.
-        angles: Which column of the table each rotation takes.
-        per_sample: Which table.
-        eigenvalues: Of every rotation on the qubits of all, signed.
+    It acts on the qubits of all rotations, then the index. ``angles`` are the columns of the table
+    that the rotations take, ``eigenvalues`` are signed and on the qubits of all.
     """
 
     instruction: AerDiagonal
@@ -216,14 +213,11 @@ class Stack:
 
 @dataclass(frozen=True, eq=False)
 class StackRun:
-    """A stack, and what it is filled with.
+    """A stack, in no other run of the same call, and what it is filled with.
 
     Attributes:
-        stack: In no other run of the same call.
-        rows: Angles of the samples [rad].
-        shared: Angles that they share [rad].
-        state: To start from, normalised, if the stack starts from one.
-        settings: How many settings the run stands for in the account.
+        state: Normalised start, if the stack starts from one.
+        settings: Number of settings that the run stands for in the account.
     """
 
     stack: Stack
