@@ -87,11 +87,11 @@ class ParameterShift(GradientRule):
         by_rows = by_shared = None
         if needs[0]:
             by_rows = torch.zeros_like(rows)
-            for values, terms in self._along_rows(evaluation, rows, shared):
+            for values, terms in _along(evaluation, (rows, shared), 0):
                 by_rows = by_rows + terms.sum_up(_contract(values, cotangent, 2).sum(0))
         if needs[1]:
             by_shared = torch.zeros_like(shared)
-            for values, terms in self._along_shared(evaluation, rows, shared):
+            for values, terms in _along(evaluation, (rows, shared), 1):
                 by_shared = by_shared + terms.sum_up(_contract(values, cotangent, 1))
         return by_rows, by_shared
 
@@ -102,11 +102,11 @@ class ParameterShift(GradientRule):
         outputs = evaluation.readout.num_outputs(evaluation.program)
         result = rows.new_zeros((len(shared), len(rows), outputs))
         if tangents[0] is not None:
-            for values, terms in self._along_rows(evaluation, rows, shared):
+            for values, terms in _along(evaluation, (rows, shared), 0):
                 weights = terms.weigh(tangents[0]).unsqueeze(0).expand(len(shared), -1, -1)
                 result = result + _combine(weights, values)
         if tangents[1] is not None:
-            for values, terms in self._along_shared(evaluation, rows, shared):
+            for values, terms in _along(evaluation, (rows, shared), 1):
                 result = result + _combine(terms.weigh(tangents[1]), values)
         return result
 
@@ -119,27 +119,17 @@ class ParameterShift(GradientRule):
         along: int,
         needs: tuple[bool, bool],
     ) -> Vjp:
-        """Derivatives of the sum of ``cotangent * jvp`` by rows and by shared angles.
+        """Return derivatives of the sum of ``cotangent * jvp`` by rows and by shared angles.
 
-        Args:
-            evaluation: What is differentiated.
-            angles: Rows and shared angles [rad].
-            cotangent: Weights of the outputs.
-            direction: Of the jvp, in the rows (``along = 0``) or the shared angles (1).
-            along: Which of the two.
-            needs: Whether each derivative is wanted.
+        The jvp is along a ``direction`` in the rows (``along = 0``) or the shared angles (1).
         """
         totals = [torch.zeros_like(table) for table in angles]
-        for terms in _pieces(evaluation, angles, along):
+        for terms in _terms(evaluation, angles, along):
             moved = list(angles)
             table = terms.table(angles[along])
             moved[along] = table.flatten(0, 1)
-            weighed = terms.weigh(direction).unsqueeze(-1)  # (B, T, 1) or (S, T, 1)
-            weighed = weighed if along == 0 else weighed.unsqueeze(-1)
-            weights = cotangent.unsqueeze(2 - along) * weighed
-            shape = [*cotangent.shape]
-            shape[1 - along] = len(moved[along])
-            weights = weights.reshape(shape)
+            weighed = terms.weigh(direction)[(..., *(None,) * (1 + along))]  # (B T 1), (S T 1 1)
+            weights = (cotangent.unsqueeze(2 - along) * weighed).flatten(1 - along, 2 - along)
             parts = list(self.vjp(evaluation, moved[0], moved[1], weights, needs))
             whole = parts[along]
             if whole is not None:
@@ -171,23 +161,16 @@ class ParameterShift(GradientRule):
         """
         return theta - order * SHIFT
 
-    @staticmethod
-    def _along_rows(
-        evaluation: Evaluation, rows: Tensor, shared: Tensor
-    ) -> Iterator[tuple[Float64[Tensor, "S B T K"], ShiftTerms]]:
-        for terms in _pieces(evaluation, (rows, shared), 0):
-            table = terms.table(rows)
-            values = evaluation(table.flatten(0, 1), shared)
-            yield torch.unflatten(values, 1, table.shape[:2]), terms
 
-    @staticmethod
-    def _along_shared(
-        evaluation: Evaluation, rows: Tensor, shared: Tensor
-    ) -> Iterator[tuple[Float64[Tensor, "S T B K"], ShiftTerms]]:
-        for terms in _pieces(evaluation, (rows, shared), 1):
-            table = terms.table(shared)
-            values = evaluation(rows, table.flatten(0, 1))
-            yield torch.unflatten(values, 0, table.shape[:2]), terms
+def _along(
+    evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
+) -> Iterator[tuple[Tensor, ShiftTerms]]:
+    """Values ``(S, B, T, K)`` at shifted rows (``along = 0``), ``(S, T, B, K)`` at shared (1)."""
+    for terms in _terms(evaluation, angles, along):
+        table = terms.table(angles[along])
+        moved = list(angles)
+        moved[along] = table.flatten(0, 1)
+        yield torch.unflatten(evaluation(*moved), 1 - along, table.shape[:2]), terms
 
 
 # Products of matrices, as torch batches no `einsum` where it takes the rows of a Hessian at once.
@@ -254,7 +237,7 @@ class ShiftTerms:
             yield ShiftTerms(self.shifts[part], self.coefficients[part], self.angles[part])
 
 
-def _pieces(
+def _terms(
     evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
 ) -> Iterator[ShiftTerms]:
     """The terms of rows (``along = 0``) or shared angles (1), so many that a table fits.

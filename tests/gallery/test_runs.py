@@ -100,7 +100,7 @@ def test_gradients(name):
     assert any(np.abs(gradient).max(initial=0) > 1e-3 for gradient in shifted[1:])
 
 
-@pytest.mark.parametrize(("name", "strategy"), zip(TRAINED, cycle(STRATEGIES), strict=False))
+@pytest.mark.parametrize(("name", "strategy"), list(zip(TRAINED, cycle(STRATEGIES), strict=False)))
 def test_strategies(name, strategy):
     x, weight, cotangent = problem(name, batch=3)
     executor = ho.AerExecutor(strategy=strategy)

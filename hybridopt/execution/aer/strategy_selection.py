@@ -15,13 +15,13 @@ from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies import (
+    AngleTable,
     Checkpoints,
     Measured,
     OneByOne,
     SavedExpectations,
     Stacked,
     Strategy,
-    Table,
 )
 from hybridopt.execution.aer.translation import (
     ForMethod,
@@ -204,8 +204,8 @@ class Strategies:
                 return SavedExpectations(*parts), method, reason
         return self._table(method), method, "stacks and checkpoints need state vectors"
 
-    def _table(self, method: str) -> Table:
-        return Table(self._simulator(method), self.limits, self._translation(method))
+    def _table(self, method: str) -> AngleTable:
+        return AngleTable(self._simulator(method), self.limits, self._translation(method))
 
     def _method_for(self, num_qubits: int) -> str:
         if self.method != "automatic":

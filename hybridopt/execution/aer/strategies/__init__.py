@@ -3,10 +3,10 @@
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy
 from hybridopt.execution.aer.strategies.checkpoints import Checkpoints
 from hybridopt.execution.aer.strategies.per_setting import (
+    AngleTable,
     Measured,
     OneByOne,
     SavedExpectations,
-    Table,
 )
 from hybridopt.execution.aer.strategies.stacked import Stacked
 
@@ -18,5 +18,5 @@ __all__ = [
     "SavedExpectations",
     "Stacked",
     "Strategy",
-    "Table",
+    "AngleTable",
 ]

@@ -53,15 +53,16 @@ class OneByOne(Strategy):
 
 
 @dataclass(frozen=True, eq=False)
-class Table(Strategy):
-    """Every sample and every row of shared angles is a run of its own, in one table of angles.
+class _Translated(Strategy):
+    """Strategy for circuits in the gates of the method, or those that the noise acts on."""
 
-    Attributes:
-        translation: Circuits in the gates of the method, or those that the noise acts on.
-    """
+    translation: Translation
+
+
+class AngleTable(_Translated):
+    """Every sample and every row of shared angles is a run of its own, in one table of angles."""
 
     name = "table"
-    translation: Translation
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run as many settings in a call as fit."""
@@ -120,18 +121,13 @@ class Table(Strategy):
         return [misread(table, model, read) for table, read in zip(tables, places, strict=True)]
 
 
-@dataclass(frozen=True, eq=False)
-class Measured(Strategy):
+class Measured(_Translated):
     """Shots that Aer draws itself: noise by trajectories, registers too wide for probabilities.
 
     Every setting is a call of its own, with a seed of its own.
-
-    Attributes:
-        translation: Circuits in the gates of the method, or those that the noise acts on.
     """
 
     name = "measured"
-    translation: Translation
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run setting by setting."""
@@ -170,16 +166,10 @@ class Measured(Strategy):
         return {int(outcome, 16): count for outcome, count in data["counts"].items()}
 
 
-@dataclass(frozen=True, eq=False)
-class SavedExpectations(Strategy):
-    """Expectation values computed inside Aer: for registers too wide for probabilities.
-
-    Attributes:
-        translation: Circuits in the gates of the method.
-    """
+class SavedExpectations(_Translated):
+    """Expectation values computed inside Aer: for registers too wide for probabilities."""
 
     name = "saved-expectations"
-    translation: Translation
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run as many settings in a call as a table has rows."""
