@@ -9,7 +9,8 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import CircuitInstruction
 from qiskit.providers import BackendV2
 
-from hybridopt.errors import ArgumentError, ArgumentTypeError, MissingExtraError, ResourceError
+from hybridopt import _validation
+from hybridopt.errors import ArgumentError, MissingExtraError, ResourceError
 
 # gates; for 127 qubits, Qiskit took 10 s for so many of a memory's chain, 105 s for random pairs
 MOST_TRANSPILED = 50_000
@@ -67,15 +68,8 @@ def find_backend(backend: object) -> BackendV2 | None:
     """
     if backend is None or isinstance(backend, BackendV2):
         return backend
-    if not isinstance(backend, str):
-        raise ArgumentTypeError(
-            "Argument `backend` must be a qiskit BackendV2, the name of a fake backend such as "
-            f"'fake_brisbane', or None, but is of type {type(backend).__name__}."
-        )
-    return _fake_backend(backend)
-
-
-def _fake_backend(name: str) -> BackendV2:
+    expected = "a qiskit BackendV2, the name of a fake backend such as 'fake_brisbane', or None"
+    name = _validation.instance("backend", backend, str, expected)
     try:
         from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2  # noqa: PLC0415
     except ImportError as error:
@@ -91,9 +85,7 @@ def _fake_backend(name: str) -> BackendV2:
             f"There is no fake backend {name!r}. Known: {', '.join(sorted(known))}. Or give a "
             "BackendV2, such as GenericBackendV2(num_qubits=5)."
         )
-    backend = known[name]
-    assert isinstance(backend, BackendV2)
-    return backend
+    return known[name]
 
 
 def _transpiled(circuit: QuantumCircuit, backend: BackendV2) -> QuantumCircuit:

