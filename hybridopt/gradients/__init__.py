@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hybridopt import _validation
-from hybridopt.execution import ForwardRecord
 from hybridopt.gradients.adjoint import Adjoint
 from hybridopt.gradients.base import Evaluation, GradientRule
 from hybridopt.gradients.parameter_shift import ParameterShift
@@ -15,7 +14,6 @@ __all__ = [
     "GRADIENTS",
     "Adjoint",
     "Evaluation",
-    "ForwardRecord",
     "GradientRule",
     "ParameterShift",
     "Spsa",

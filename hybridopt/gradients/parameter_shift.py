@@ -129,7 +129,9 @@ class ParameterShift(GradientRule):
             table = terms.table(angles[along])
             moved[along] = table.flatten(0, 1)
             weighed = terms.weigh(direction)[(..., *(None,) * (1 + along))]  # (B T 1), (S T 1 1)
-            weights = (cotangent.unsqueeze(2 - along) * weighed).flatten(1 - along, 2 - along)
+            shape = [*cotangent.shape]
+            shape[1 - along] = len(moved[along])
+            weights = (cotangent.unsqueeze(2 - along) * weighed).reshape(shape)
             parts = list(self.vjp(evaluation, moved[0], moved[1], weights, needs))
             whole = parts[along]
             if whole is not None:
