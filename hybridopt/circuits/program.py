@@ -125,13 +125,7 @@ class FreeAngle:
 
 @dataclass(frozen=True, eq=False)
 class NativeGate:
-    """A gate with free angles that stays whole, as noise and hardware know it.
-
-    Attributes:
-        gate: Qiskit's gate with the expressions of the circuit.
-        qubits: Qubits of the program, in the order of the gate.
-        free_angles: Each with an angle of its own in the program.
-    """
+    """Qiskit's gate with free angles that stays whole, as noise and hardware know it."""
 
     gate: Instruction
     qubits: tuple[int, ...]
@@ -152,12 +146,7 @@ Step = FixedGate | Rotation | NativeGate
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """Fixed gates, then rotations that all commute with one another.
-
-    Attributes:
-        fixed: In order.
-        rotations: Diagonal together, each in its own frame.
-    """
+    """Fixed gates in order, then rotations that all commute, each diagonal in its own frame."""
 
     fixed: tuple[FixedGate, ...]
     rotations: tuple[Rotation, ...]

@@ -17,12 +17,7 @@ from hybridopt.execution.readout import Probabilities, Readout
 
 
 class PlacedReadout(NamedTuple):
-    """A readout of a physical circuit, and the qubits that a simulation needs for it.
-
-    Attributes:
-        readout: In qubits of the program that is lowered on ``qubits``.
-        qubits: Of the physical circuit, ascending.
-    """
+    """A readout of a program lowered on some qubits of a physical circuit, ascending."""
 
     readout: Readout
     qubits: tuple[int, ...]

@@ -30,13 +30,7 @@ _NAME = re.compile(r"([xw])_?([0-9]+)|_([xw])_([0-9]+)_")
 
 
 class ParsedCircuit(NamedTuple):
-    """Circuit of a text, and its parameters.
-
-    Attributes:
-        circuit: The circuit.
-        inputs: Parameters x, by number.
-        weights: Parameters w, by number.
-    """
+    """Circuit of a text, its parameters x and w, each by number."""
 
     circuit: QuantumCircuit
     inputs: Sequence[Parameter]
@@ -44,12 +38,7 @@ class ParsedCircuit(NamedTuple):
 
 
 class ParameterNumber(NamedTuple):
-    """Number of a parameter in a file.
-
-    Attributes:
-        kind: ``"x"`` or ``"w"``.
-        number: Its number among those of its kind.
-    """
+    """Kind of a parameter, ``"x"`` or ``"w"``, and its number among those of its kind."""
 
     kind: str
     number: int

@@ -25,9 +25,6 @@ class FramedLayer:
     """A layer whose rotations are diagonal between two changes of frame.
 
     The change back and the rotation of a qubit that has just one are merged into one gate.
-
-    Args:
-        layer: Fixed gates and commuting rotations.
     """
 
     def __init__(self, layer: Layer) -> None:
@@ -78,12 +75,7 @@ class FramedLayer:
 
 
 class AdjointCircuits:
-    """Builds the runs of a program.
-
-    Args:
-        program: The circuits.
-        needs: Whether derivatives by the angles of the samples, and by the shared ones, are taken.
-    """
+    """Runs of a program for derivatives by the angles of samples, and by the shared ones."""
 
     def __init__(self, program: CircuitProgram, needs: tuple[bool, bool]) -> None:
         self._program = program

@@ -33,7 +33,6 @@ class RunRequest:
     """A circuit to run, once or with a table of angles.
 
     Attributes:
-        circuit: With the instructions that save what is wanted.
         settings: Number of settings that one run of it stands for.
         binds: Values of its parameters, one run for each place in the lists; None runs once.
     """
@@ -52,12 +51,7 @@ class RunRequest:
 class Simulator:
     """The one place where circuits reach Aer, and where they are counted.
 
-    Attributes:
-        method: Aer's.
-        device: ``"CPU"`` or ``"GPU"``.
-        precision: ``"double"`` or ``"single"``.
-        shots: Shots per setting, for the account.
-        usage: Settings, shots and runs so far.
+    ``shots`` per setting are for the account, ``usage``.
     """
 
     method: str

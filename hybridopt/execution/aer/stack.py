@@ -91,7 +91,7 @@ class Stack:
     """A circuit for up to ``2**sample_bits`` samples at once.
 
     Args:
-        program: The family of circuits.
+        program: Family of circuits.
         sample_bits: Qubits that tell samples apart; 0 for one sample.
         table_bits: Qubits that tell rows of shared angles apart; 0 if a run has one row.
         from_state: Whether the run starts from a state of the whole stack.

@@ -45,17 +45,7 @@ WIDEST_REGISTER = 63  # qubits of whose outcomes there are probabilities; Aer co
 
 @dataclass
 class Strategies:
-    """All strategies of one executor, and the rule by which one is chosen.
-
-    Attributes:
-        method: As the user gave it.
-        device: ``"CPU"`` or ``"GPU"``.
-        precision: ``"double"`` or ``"single"``.
-        shots: Shots a setting; None is exact.
-        noise: None is none.
-        limits: Size of pieces.
-        strategy: As the user gave it.
-    """
+    """All strategies of one executor, with its settings, and the rule by which one is chosen."""
 
     method: str
     device: str

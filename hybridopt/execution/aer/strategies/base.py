@@ -36,13 +36,7 @@ class PartialResult:
 
 @dataclass(frozen=True, eq=False)
 class Strategy(ABC):
-    """A way to run jobs.
-
-    Attributes:
-        name: As `explain` calls it.
-        simulator: Runs the circuits.
-        limits: Size of the parts.
-    """
+    """A way to run jobs in parts of limited size."""
 
     name: ClassVar[str]
     simulator: Simulator
