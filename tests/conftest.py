@@ -44,7 +44,6 @@ PUBLIC_DOORS = (
     "hybridopt.execution.job",
     "hybridopt.execution.readout",
     "hybridopt.execution.random_stream",
-    "hybridopt.gradients.registry",
     "hybridopt.gradients.spsa",
     "hybridopt.nn.circuit_layer",
     "hybridopt.nn.dressed",
