@@ -11,10 +11,9 @@ from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.simulator import RunRequest, as_double, small_or_large
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, chunks, circuit_program
-from hybridopt.execution.aer.strategies.stacked import run_stack
+from hybridopt.execution.aer.strategies.stacked import layered_stack, run_stack
 from hybridopt.execution.job import Job, Shared
 from hybridopt.execution.random_stream import Sampler
-from hybridopt.execution.readout import Setting
 
 
 class Checkpoints(Strategy):
@@ -61,7 +60,7 @@ class Checkpoints(Strategy):
         for number in range(0, max(1, len(starts)), at_once):
             some = tuple(starts[number : number + at_once])
             read = () if number or not unchanged.size else settings
-            stack = _common_run(program, bits, some, read)
+            stack = layered_stack(program, (bits, 0), read, saves=some)
             stack.fill(samples, common[None])
             request = RunRequest(
                 stack.circuit,
@@ -88,49 +87,14 @@ class Checkpoints(Strategy):
         samples = job.rows[rows]
         for start, saved in states.items():
             members = np.flatnonzero(first == start)
-            tail = _tail(program, Stack.bits_for(len(samples)), start, settings)
+            bits = Stack.bits_for(len(samples)), 0
+            tail = layered_stack(program, bits, settings, start)
             state = as_double(saved)
             size = self.limits.runs_per_call(tail.num_qubits, len(settings))
             for part in chunks(len(members), size):
                 table = job.shared[members[part]]
                 tables = run_stack(self.simulator, tail, samples, table, settings, state)
                 yield PartialResult(members[part], rows, tables)
-
-
-def _common_run(
-    program: CircuitProgram, bits: int, starts: tuple[int, ...], settings: tuple[Setting, ...]
-) -> Stack:
-    """Return the common row, with its state saved where others leave it; built once."""
-
-    def build() -> Stack:
-        stack = Stack(program, bits)
-        for place, layer in enumerate(program.layers):
-            stack.add(layer.fixed)
-            if place in starts:
-                stack.circuit.save_statevector(label=f"layer {place}")
-            if not settings and place == starts[-1]:
-                break
-            stack.add_rotations(layer)
-        else:
-            stack.add_readout(settings)
-        return stack
-
-    return program.derived(("common run", bits, starts, settings), build)
-
-
-def _tail(program: CircuitProgram, bits: int, start: int, settings: tuple[Setting, ...]) -> Stack:
-    """Return the stack from a saved state to the readout; built once."""
-
-    def build() -> Stack:
-        stack = Stack(program, bits, from_state=True)
-        stack.add_rotations(program.layers[start])
-        for layer in program.layers[start + 1 :]:
-            stack.add(layer.fixed)
-            stack.add_rotations(layer)
-        stack.add_readout(settings)
-        return stack
-
-    return program.derived(("tail", bits, start, settings), build)
 
 
 def common_row(

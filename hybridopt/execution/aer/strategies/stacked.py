@@ -33,7 +33,7 @@ class Stacked(Strategy):
             samples = job.rows[rows]
             sample_bits = Stack.bits_for(len(samples))
             table_bits = self._table_bits(job, sample_bits)
-            stack = _whole_circuit(program, (sample_bits, table_bits), settings)
+            stack = layered_stack(program, (sample_bits, table_bits), settings)
             size = 1 << table_bits
             if not table_bits:
                 size = self.limits.runs_per_call(stack.num_qubits, len(settings))
@@ -63,20 +63,35 @@ class Stacked(Strategy):
         return min(Stack.bits_for(len(job.shared)), room)
 
 
-def _whole_circuit(
-    program: CircuitProgram, bits: tuple[int, int], settings: tuple[Setting, ...]
+def layered_stack(
+    program: CircuitProgram,
+    bits: tuple[int, int],
+    settings: tuple[Setting, ...],
+    start: int | None = None,
+    saves: tuple[int, ...] = (),
 ) -> Stack:
-    """Return the stack of all layers for so many bits of samples and rows; built once."""
+    """Return the stack of the layers, for so many bits of samples and rows; built once.
+
+    It runs from the state before the rotations of the layer ``start``, saves the states before
+    those of the layers ``saves``, and ends there if no settings are read.
+    """
 
     def build() -> Stack:
-        stack = Stack(program, *bits)
-        for layer in program.layers:
-            stack.add(layer.fixed)
+        stack = Stack(program, *bits, from_state=start is not None)
+        for place, layer in enumerate(program.layers):
+            if place < (start or 0):
+                continue
+            if place != start:
+                stack.add(layer.fixed)
+            if place in saves:
+                stack.circuit.save_statevector(label=f"layer {place}")
+            if not settings and place == saves[-1]:
+                return stack
             stack.add_rotations(layer)
         stack.add_readout(settings)
         return stack
 
-    return program.derived(("stacked", bits, settings), build)
+    return program.derived(("layers", bits, settings, start, saves), build)
 
 
 def run_stack(
