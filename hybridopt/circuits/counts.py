@@ -1,4 +1,4 @@
-"""How long circuits are, as they stand or on a device."""
+"""Depth and gate counts of circuits, as they stand or on a device."""
 
 from __future__ import annotations
 
@@ -19,12 +19,7 @@ LEVEL, SEED = 1, 0  # of the transpiler: what is counted twice is the same
 
 @dataclass(frozen=True)
 class GateCount:
-    """How long a circuit is.
-
-    Attributes:
-        depth: Gates on the longest path.
-        two_qubit: Gates on two qubits.
-    """
+    """Number of gates on the longest path of a circuit, and of gates on two qubits."""
 
     depth: int
     two_qubit: int

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from qiskit import QuantumCircuit, QuantumRegister
+from qiskit import QuantumCircuit, QuantumRegister, qasm3
 from qiskit.circuit import Instruction, Parameter
 from qiskit.circuit.library import UnitaryGate, get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
@@ -123,8 +123,6 @@ def _parts(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[tuple[Instruc
 
 
 def _text(program: ParsedCircuit, lines: Sequence[str]) -> str:
-    from qiskit import qasm3  # noqa: PLC0415
-
     circuit, inputs, weights = program
     try:
         # constants such as pi/2 would be put for every number within 1e-9 of them

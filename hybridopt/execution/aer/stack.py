@@ -31,22 +31,6 @@ QUBITS_OF_A_DIAGONAL = 10
 
 
 @dataclass(frozen=True, eq=False)
-class _Bound:
-    """A parameter of the circuit: ``sign`` times an angle, plus ``offset``."""
-
-    rotation: Rotation
-    sign: int
-    offset: float
-
-    def values(self, rows: Rows, shared: Shared) -> list[float]:
-        angle = self.rotation.angle
-        per_sample = self.rotation.per_sample
-        column = np.full(len(shared), rows[0, angle]) if per_sample else shared[:, angle]
-        values: list[float] = (self.sign * column + self.offset).tolist()
-        return values
-
-
-@dataclass(frozen=True, eq=False)
 class _Diagonal:
     """Rotations in their frames whose angles differ over an index, as one instruction.
 
@@ -112,7 +96,7 @@ class Stack:
         self.circuit = QuantumCircuit(self.num_qubits)
         self.labels: list[str] = []
         self._diagonals: list[_Diagonal] = []
-        self._bound: dict[Parameter, _Bound] = {}
+        self._bound: dict[Parameter, tuple[Rotation, int, float]] = {}  # sign, offset
         self._start = _StartState(self.num_qubits) if from_state else None
         if self._start is not None:
             self.circuit.append(self._start, self.circuit.qubits, copy=False)
@@ -170,7 +154,7 @@ class Stack:
     def parameter(self, rotation: Rotation, sign: int = 1, offset: float = 0.0) -> Parameter:
         """A parameter of the circuit that `binds` will give the rotation's angle [rad]."""
         parameter = Parameter(f"angle {len(self._bound)}")
-        self._bound[parameter] = _Bound(rotation, sign, offset)
+        self._bound[parameter] = rotation, sign, offset
         return parameter
 
     def add_readout(self, settings: Sequence[Setting]) -> None:
@@ -192,7 +176,12 @@ class Stack:
 
     def binds(self, rows: Rows, shared: Shared) -> dict[Parameter, list[float]]:
         """Values of the circuit's parameters, one run for each row of shared angles."""
-        return {parameter: bound.values(rows, shared) for parameter, bound in self._bound.items()}
+        binds = {}
+        for parameter, (rotation, sign, offset) in self._bound.items():
+            angle, per_sample = rotation.angle, rotation.per_sample
+            column = np.full(len(shared), rows[0, angle]) if per_sample else shared[:, angle]
+            binds[parameter] = (sign * column + offset).tolist()
+        return binds
 
     def split(
         self, saved: Float64[np.ndarray, " outcomes"], samples: int, tables: int = 1
