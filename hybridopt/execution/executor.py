@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hybridopt import _validation
@@ -33,10 +33,12 @@ class Cost:
     runs: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        settings, shots = self.settings + other.settings, self.shots + other.shots
+        return Cost(settings, shots, self.runs + other.runs)
 
     def __sub__(self, other: Cost) -> Cost:
-        return Cost(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        settings, shots = self.settings - other.settings, self.shots - other.shots
+        return Cost(settings, shots, self.runs - other.runs)
 
 
 class Metered(ABC):
