@@ -79,8 +79,8 @@ def subplots(
         grid: Axis across which grid lines run: "x", "y" or "both"; empty for none.
         options: Further arguments of ``Figure.subplots``.
     """
-    import matplotlib as mpl  # noqa: PLC0415  # slow to import
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    import matplotlib as mpl  # slow to import
+    from matplotlib.figure import Figure
 
     lines: dict[Any, Any] = {"axes.grid": True, "axes.grid.axis": grid} if grid else {}
     with mpl.rc_context({**STYLE, **lines}):
@@ -100,7 +100,7 @@ def png(figure: Figure) -> bytes:
 
 def rendered(figure: Figure, kind: str, **options: Any) -> bytes:
     """Return the figure as a png, svg or pdf file; one picture always gives the same bytes."""
-    import matplotlib as mpl  # noqa: PLC0415  # slow to import
+    import matplotlib as mpl  # slow to import
 
     raw = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "hybridopt"}):

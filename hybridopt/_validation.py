@@ -4,10 +4,58 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, overload
 
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
+
+T = TypeVar("T")
+
+
+@overload
+def instance(name: str, value: object, kind: type[T], expected: str) -> T: ...
+@overload
+def instance(name: str, value: object, kind: UnionType, expected: str) -> Any: ...
+def instance(name: str, value: object, kind: Any, expected: str) -> Any:
+    """Return ``value`` if it is of a kind, which a message calls as ``expected`` does.
+
+    Raises:
+        ArgumentTypeError: If it is of another type, or the class itself.
+    """
+    if isinstance(value, kind):
+        return value
+    shown = f"but is of type {type(value).__name__}"
+    if isinstance(value, type):
+        shown = f"but is the class {value.__name__} itself. Make one of it: {value.__name__}(...)"
+    raise ArgumentTypeError(f"Argument `{name}` must be {expected}, {shown}.")
+
+
+def items(name: str, value: object) -> tuple[Any, ...]:
+    """Return the items of a list, a tuple or an array; a string or a set is refused."""
+    if isinstance(value, str | set | frozenset) or not isinstance(value, Iterable):
+        raise ArgumentTypeError(
+            f"Argument `{name}` must be a list or a tuple, but is {value!r} of type "
+            f"{type(value).__name__}."
+        )
+    return tuple(value)
+
+
+def path(name: str, value: object, suffix: str | None = None) -> Path:
+    """Return a path, ``~`` expanded.
+
+    Raises:
+        ArgumentTypeError: If it is neither a string nor a path.
+        ArgumentError: If it does not end in ``suffix``.
+    """
+    given = instance(name, value, str | os.PathLike, "a path")
+    target = Path(os.fsdecode(given)).expanduser()
+    if suffix is not None and target.suffix != suffix:
+        raise ArgumentError(f"Argument `{name}` must end in {suffix}, but is {str(target)!r}.")
+    return target
 
 
 def integer(
@@ -38,12 +86,19 @@ def optional_integer(
     return None if value is None else integer(name, value, minimum=minimum, maximum=maximum)
 
 
-def real(name: str, value: object, *, minimum: float = -math.inf, strict: bool = False) -> float:
+def real(
+    name: str,
+    value: object,
+    *,
+    minimum: float = -math.inf,
+    below: float = math.inf,
+    strict: bool = False,
+) -> float:
     """Return ``value`` as a finite float of at least (``strict``: more than) ``minimum``.
 
     Raises:
         ArgumentTypeError: If it is no real number.
-        ArgumentError: If it is NaN, infinite or too small.
+        ArgumentError: If it is NaN, infinite, too small, or not ``below`` a bound.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ArgumentTypeError(
@@ -58,6 +113,8 @@ def real(name: str, value: object, *, minimum: float = -math.inf, strict: bool =
     if number < minimum or (strict and number == minimum):
         bound = f"more than {minimum:g}" if strict else f"{minimum:g} or more"
         raise ArgumentError(f"Argument `{name}` must be {bound}, but is {number:g}.")
+    if number >= below:
+        raise ArgumentError(f"Argument `{name}` must be less than {below:g}, but is {number:g}.")
     return number
 
 

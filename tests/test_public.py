@@ -98,7 +98,7 @@ def public_names():
 
 NAMES = public_names()
 # what the authors of gradient rules are given
-PROTOCOLS = {"hybridopt.gradients.Evaluation", "hybridopt.gradients.Memory"}
+PROTOCOLS = {"hybridopt.gradients.Evaluation"}
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - PROTOCOLS))

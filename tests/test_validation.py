@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,6 +61,43 @@ def test_bounds_of_a_number():
         _validation.real("lr", -0.5, minimum=0)
     with pytest.raises(ArgumentError, match=r"`lr` must be more than 0, but is 0\."):
         _validation.real("lr", 0.0, minimum=0, strict=True)
+
+
+def test_upper_bounds_of_numbers():
+    assert _validation.integer("n", 3, maximum=3) == 3
+    with pytest.raises(ArgumentError, match=r"`n` must be 3 or less, but is 4\."):
+        _validation.integer("n", 4, maximum=3)
+    assert _validation.real("share", 0.9, below=1) == 0.9
+    with pytest.raises(ArgumentError, match=r"`share` must be less than 1, but is 1\."):
+        _validation.real("share", 1, below=1)
+
+
+def test_instances_pass_and_other_types_and_classes_are_refused():
+    network = nn.Linear(2, 3)
+    assert _validation.instance("network", network, nn.Module, "a torch.nn.Module") is network
+    with pytest.raises(
+        ArgumentTypeError, match=r"`network` must be a torch\.nn\.Module, but is of"
+    ):
+        _validation.instance("network", 3, nn.Module, "a torch.nn.Module")
+    with pytest.raises(ArgumentTypeError, match=r"the class Linear itself.* Linear\(\.\.\.\)\."):
+        _validation.instance("network", nn.Linear, nn.Module, "a torch.nn.Module")
+
+
+def test_items_of_sequences_pass():
+    assert _validation.items("qubits", [2, 0]) == (2, 0)
+    assert _validation.items("qubits", np.arange(2)) == (0, 1)
+    for value in ("02", {0, 2}, 3, None):
+        with pytest.raises(ArgumentTypeError, match="`qubits` must be a list or a tuple, but is"):
+            _validation.items("qubits", value)
+
+
+def test_paths():
+    assert _validation.path("path", "a/b.qasm", ".qasm") == Path("a/b.qasm")
+    assert _validation.path("path", Path("~")) == Path.home()
+    with pytest.raises(ArgumentTypeError, match="Argument `path` must be a path, but is of type"):
+        _validation.path("path", 3)
+    with pytest.raises(ArgumentError, match=r"`path` must end in \.qasm, but is 'b\.txt'"):
+        _validation.path("path", "b.txt", ".qasm")
 
 
 def test_none_passes_where_it_may():

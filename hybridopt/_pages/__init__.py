@@ -24,8 +24,8 @@ def render(template: str, **content: object) -> str:
         >>> render("<p>{{ text }}</p>", text="a < b")
         '<p>a &lt; b</p>'
     """
-    from jinja2 import Environment  # noqa: PLC0415  # slow to import
-    from markupsafe import Markup  # noqa: PLC0415
+    from jinja2 import Environment  # slow to import
+    from markupsafe import Markup
 
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     style = Markup(files("hybridopt._pages").joinpath("style.css").read_text("utf-8"))  # noqa: S704  # our own file

@@ -154,7 +154,7 @@ def _nonlinear(
     variables: Sequence[tuple[Parameter, Angle]],
     functions: Mapping[str, object],
 ) -> Angle:
-    import sympy  # noqa: PLC0415  # importing it changes the warning filters; few circuits need it
+    import sympy  # importing it changes the warning filters; few circuits need it
 
     stand_ins = [sympy.Symbol(f"v{number}", real=True) for number in range(len(variables))]
     symbols = [variable.sympify() for variable, _ in variables]

@@ -1,4 +1,4 @@
-"""How long circuits are, as they stand or on a device."""
+"""Depth and gate counts of circuits, as they stand or on a device."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import CircuitInstruction
 from qiskit.providers import BackendV2
 
-from hybridopt.errors import ArgumentError, ArgumentTypeError, MissingExtraError, ResourceError
+from hybridopt import _validation
+from hybridopt.errors import ArgumentError, MissingExtraError, ResourceError
 
 # gates; for 127 qubits, Qiskit took 10 s for so many of a memory's chain, 105 s for random pairs
 MOST_TRANSPILED = 50_000
@@ -18,12 +19,7 @@ LEVEL, SEED = 1, 0  # of the transpiler: what is counted twice is the same
 
 @dataclass(frozen=True)
 class GateCount:
-    """How long a circuit is.
-
-    Attributes:
-        depth: Gates on the longest path.
-        two_qubit: Gates on two qubits.
-    """
+    """Number of gates on the longest path of a circuit, and of gates on two qubits."""
 
     depth: int
     two_qubit: int
@@ -49,11 +45,7 @@ def count_gates(circuit: QuantumCircuit, backend: BackendV2 | None = None) -> Ga
 
 
 def check_transpilable(size: int) -> None:
-    """Refuse a circuit of so many gates that it would be transpiled for minutes.
-
-    Raises:
-        ResourceError: With the number that is taken.
-    """
+    """Refuse a circuit of so many gates that it would be transpiled for minutes."""
     if size > MOST_TRANSPILED:
         raise ResourceError(
             f"A circuit of {size:,} gates would be transpiled for minutes; at most "
@@ -71,17 +63,10 @@ def find_backend(backend: object) -> BackendV2 | None:
     """
     if backend is None or isinstance(backend, BackendV2):
         return backend
-    if not isinstance(backend, str):
-        raise ArgumentTypeError(
-            "Argument `backend` must be a qiskit BackendV2, the name of a fake backend such as "
-            f"'fake_brisbane', or None, but is of type {type(backend).__name__}."
-        )
-    return _fake_backend(backend)
-
-
-def _fake_backend(name: str) -> BackendV2:
+    expected = "a qiskit BackendV2, the name of a fake backend such as 'fake_brisbane', or None"
+    name = _validation.instance("backend", backend, str, expected)
     try:
-        from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2  # noqa: PLC0415
+        from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2
     except ImportError as error:
         raise MissingExtraError(
             f"Backend {name!r} is a fake of qiskit-ibm-runtime, which is not installed. Install "
@@ -95,9 +80,7 @@ def _fake_backend(name: str) -> BackendV2:
             f"There is no fake backend {name!r}. Known: {', '.join(sorted(known))}. Or give a "
             "BackendV2, such as GenericBackendV2(num_qubits=5)."
         )
-    backend = known[name]
-    assert isinstance(backend, BackendV2)
-    return backend
+    return known[name]
 
 
 def _transpiled(circuit: QuantumCircuit, backend: BackendV2) -> QuantumCircuit:

@@ -1,6 +1,6 @@
-r"""Rotations of known spectrum: how an angle enters a circuit, and how its derivative is read.
+r"""Gates: rotations of known spectrum, shift rules of angles, gates that stay as they are.
 
-Every family here is
+Every family of rotations is
 
 .. math::
     U(\theta) = V \, e^{-i \theta D} \, V^\dagger
@@ -8,57 +8,51 @@ Every family here is
 with a fixed change of frame :math:`V` and a real diagonal :math:`D`. The gaps between the entries
 of :math:`D` decide the shift rule, and in its frame the rotation only multiplies amplitudes by
 phases.
+
+Each angle of a standard gate that stays whole, as a device or a noise model has it, enters its
+matrix through a trigonometric polynomial. The frequencies of an expectation value in that angle
+decide the rule: 1 alone takes two terms, 1/2 and 1 (a controlled rotation) or 1 and 2 (an axis in
+the equator) take four. Noise before and behind the gate changes the coefficients of the
+polynomial, never its frequencies, so that the rules are exact with any noise that does not depend
+on the angle.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, partial, reduce
 from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
-from qiskit.circuit import ControlledGate, Gate, Instruction, ParameterExpression
-from qiskit.circuit.library import (
-    CXGate,
-    HGate,
-    PhaseGate,
-    RXGate,
-    RXXGate,
-    RYGate,
-    RYYGate,
-    RZGate,
-    RZXGate,
-    RZZGate,
-    U1Gate,
-    UnitaryGate,
-    XGate,
-    XXMinusYYGate,
-    XXPlusYYGate,
-)
+from qiskit.circuit import Barrier, ControlledGate, Delay, Gate, Instruction, ParameterExpression
+from qiskit.circuit import library as lib
 
 Angle: TypeAlias = float | ParameterExpression
+ShiftRule = tuple[tuple[float, float], ...]  # pairs (coefficient, shift [rad])
 LocalGate = tuple[Gate, tuple[int, ...]]  # a gate and its qubits, counted within the rotation
 
-TWO_TERM = ((0.5, math.pi / 2), (-0.5, -math.pi / 2))  # gaps 1; Schuld et al., arXiv:1811.11184
+TWO_TERM: ShiftRule = (
+    (0.5, math.pi / 2),
+    (-0.5, -math.pi / 2),
+)  # gaps 1; Schuld et al., arXiv:1811.11184
 _PLUS, _MINUS = ((math.sqrt(2) + sign) / (4 * math.sqrt(2)) for sign in (1, -1))
-FOUR_TERM = (  # gaps 1/2 and 1; Anselmetti et al., arXiv:2104.05695
+FOUR_TERM: ShiftRule = (  # gaps 1/2 and 1; Anselmetti et al., arXiv:2104.05695
     (_PLUS, math.pi / 2),
     (-_PLUS, -math.pi / 2),
     (-_MINUS, 3 * math.pi / 2),
     (_MINUS, -3 * math.pi / 2),
 )
-_INTO_FRAME: dict[str, tuple[Gate, ...]] = {
-    "X": (HGate(),),
-    "Y": (RXGate(math.pi / 2),),
-    "Z": (),
-}
-_OUT_OF_FRAME: dict[str, tuple[Gate, ...]] = {
-    "X": (HGate(),),
-    "Y": (RXGate(-math.pi / 2),),
-    "Z": (),
+_POINTS = tuple((2 * number + 1) * math.pi / 4 for number in range(4))
+TWO_FREQUENCIES: ShiftRule = tuple(  # 1 and 2; Wierichs et al., arXiv:2107.12390, (11), R = 2
+    ((-1) ** number / (8 * math.sin(point / 2) ** 2), point) for number, point in enumerate(_POINTS)
+)
+_FRAMES: dict[str, tuple[tuple[Gate, ...], tuple[Gate, ...]]] = {  # into and out of it
+    "X": ((lib.HGate(),), (lib.HGate(),)),
+    "Y": ((lib.RXGate(math.pi / 2),), (lib.RXGate(-math.pi / 2),)),
+    "Z": ((), ()),
 }
 
 
@@ -83,7 +77,9 @@ class ControlledRotation(Gate):  # type: ignore[misc]
         return ControlledRotation(self._base, self.num_qubits - 1, -self.params[0])
 
     def _define(self) -> None:
-        base = {"p": PhaseGate, "rx": RXGate, "ry": RYGate, "rz": RZGate}[self._base]
+        base = {"p": lib.PhaseGate, "rx": lib.RXGate, "ry": lib.RYGate, "rz": lib.RZGate}[
+            self._base
+        ]
         self.definition = (
             base(self.params[0]).control(self.num_qubits - 1, annotated=False).definition
         )
@@ -115,7 +111,7 @@ class Family:
     phases: Callable[[Angle], LocalGate]
     gates: Callable[[Angle], tuple[LocalGate, ...]]
     made_by: tuple[Callable[..., Family], tuple[object, ...]]
-    rule: tuple[tuple[float, float], ...] | None = None
+    rule: ShiftRule | None = None
 
     @property
     def num_qubits(self) -> int:
@@ -123,7 +119,7 @@ class Family:
         return len(self.frames)
 
     @property
-    def shifts(self) -> tuple[tuple[float, float], ...]:
+    def shifts(self) -> ShiftRule:
         """Pairs (coefficient, shift [rad]): f'(theta) = sum of coefficient f(theta + shift)."""
         if self.rule is not None:
             return self.rule
@@ -141,42 +137,31 @@ class Family:
 
 
 def family_of(gate: Instruction, *, whole: bool = True) -> Family | None:
-    """The family of a gate with one angle, or None if the gate has to be taken apart.
-
-    Args:
-        gate: Its controls, if any, are closed.
-        whole: False takes apart all but Pauli rotations and phases of one qubit, as hardware
-            does: with noise, a rule for the whole gate would not be exact.
-    """
+    """The family of a gate with one angle, or None if the gate has to be taken apart."""
     controls = gate.num_ctrl_qubits if isinstance(gate, ControlledGate) else 0
     base = gate.base_gate if controls else gate
     if gate.num_qubits != controls + base.num_qubits:  # several targets, as in `MCMTGate`
         return None
-    if not controls and (name := _name_in(_PAULI_ROTATIONS, base)):
-        return _pauli_rotation(name)
-    if isinstance(base, PhaseGate | U1Gate) and (whole or not controls):
+    known = _PAULI_ROTATIONS.get(base.name)
+    if not controls and known is not None and isinstance(base, known[0]):  # and no namesake
+        return _pauli_rotation(base.name)
+    if isinstance(base, lib.PhaseGate | lib.U1Gate) and (whole or not controls):
         return _phase(controls)
-    if controls and isinstance(base, RXGate | RYGate | RZGate) and whole:
+    if controls and isinstance(base, lib.RXGate | lib.RYGate | lib.RZGate) and whole:
         return _controlled_rotation(controls, base.name)
-    if isinstance(gate, XXPlusYYGate | XXMinusYYGate) and whole:
+    if isinstance(gate, lib.XXPlusYYGate | lib.XXMinusYYGate) and whole:
         return _exchange(gate.name)
     return None
 
 
-def _name_in(table: Mapping[str, tuple[type[Gate], str]], gate: Instruction) -> str | None:
-    """The gate's name if the table has it, and not only a namesake."""
-    known = table.get(gate.name)
-    return gate.name if known is not None and isinstance(gate, known[0]) else None
-
-
 _PAULI_ROTATIONS: dict[str, tuple[type[Gate], str]] = {
-    "rx": (RXGate, "X"),
-    "ry": (RYGate, "Y"),
-    "rz": (RZGate, "Z"),
-    "rxx": (RXXGate, "XX"),
-    "ryy": (RYYGate, "YY"),
-    "rzz": (RZZGate, "ZZ"),
-    "rzx": (RZXGate, "ZX"),
+    "rx": (lib.RXGate, "X"),
+    "ry": (lib.RYGate, "Y"),
+    "rz": (lib.RZGate, "Z"),
+    "rxx": (lib.RXXGate, "XX"),
+    "ryy": (lib.RYYGate, "YY"),
+    "rzz": (lib.RZZGate, "ZZ"),
+    "rzx": (lib.RZXGate, "ZX"),
 }
 
 
@@ -186,8 +171,8 @@ def _pauli_rotation(name: str) -> Family:
     return _in_pauli_frames(
         name,
         tuple(frames),
-        eigenvalues=_parity(len(frames)) / 2,
-        phases=RZGate if len(frames) == 1 else RZZGate,
+        eigenvalues=reduce(np.kron, [np.array([1.0, -1.0])] * len(frames)) / 2,
+        phases=lib.RZGate if len(frames) == 1 else lib.RZZGate,
         gate=gate,
         made_by=(_pauli_rotation, (name,)),
     )
@@ -197,7 +182,7 @@ def _pauli_rotation(name: str) -> Family:
 def _phase(controls: int) -> Family:
     eigenvalues = np.zeros(2 << controls)
     eigenvalues[-1] = -1
-    gate = partial(ControlledRotation, "p", controls) if controls else PhaseGate
+    gate = partial(ControlledRotation, "p", controls) if controls else lib.PhaseGate
     return _in_pauli_frames(
         f"{'c' * controls}p",
         ("Z",) * (controls + 1),
@@ -235,8 +220,8 @@ def _in_pauli_frames(
     return Family(
         name=name,
         frames=frames,
-        into_frame=_on_qubits(_INTO_FRAME, frames),
-        out_of_frame=_on_qubits(_OUT_OF_FRAME, frames),
+        into_frame=tuple((g, (q,)) for q, frame in enumerate(frames) for g in _FRAMES[frame][0]),
+        out_of_frame=tuple((g, (q,)) for q, frame in enumerate(frames) for g in _FRAMES[frame][1]),
         eigenvalues=eigenvalues,
         phases=lambda angle: (phases(angle), every),
         gates=lambda angle: ((gate(angle), every),),
@@ -251,12 +236,12 @@ def _exchange(name: str) -> Family:
     CX writes the parity of the qubits into the second, H on the first (if the parity is right)
     turns the sum and difference of the two states into basis states: a controlled RZ is left.
     """
-    flip: tuple[LocalGate, ...] = ((XGate(), (0,)),) if name == "xx_minus_yy" else ()
+    flip: tuple[LocalGate, ...] = ((lib.XGate(), (0,)),) if name == "xx_minus_yy" else ()
     controlled_h = np.kron([[1, 0], [0, 0]], np.eye(2)) + np.kron(
         [[0, 0], [0, 1]], np.array([[1, 1], [1, -1]]) / math.sqrt(2)
     )
-    entangle: LocalGate = (CXGate(), (0, 1))
-    turn: LocalGate = (UnitaryGate(controlled_h), (0, 1))
+    entangle: LocalGate = (lib.CXGate(), (0, 1))
+    turn: LocalGate = (lib.UnitaryGate(controlled_h), (0, 1))
     into_frame = (*flip, entangle, turn)
     out_of_frame = (turn, entangle, *flip)
     return Family(
@@ -275,14 +260,96 @@ def _exchange(name: str) -> Family:
     )
 
 
-def _on_qubits(table: dict[str, tuple[Gate, ...]], frames: Sequence[str]) -> tuple[LocalGate, ...]:
-    return tuple((gate, (qubit,)) for qubit, name in enumerate(frames) for gate in table[name])
+@dataclass(frozen=True)
+class AngleRule:
+    """Dependence of an expectation value on one angle of a gate.
+
+    Attributes:
+        shifts: Pairs (coefficient, shift [rad]): the derivative is the sum of coefficient times
+            the value at the shifted angle.
+        frequencies: All frequencies of the value in the angle, both signs, in units of 1/2.
+    """
+
+    shifts: ShiftRule
+    frequencies: frozenset[int]
 
 
-def _parity(num_qubits: int) -> Float64[np.ndarray, " states"]:
-    """(-1)^(number of ones of k) for every k."""
-    signs = np.array([1.0, -1.0])
-    result = np.ones(1)
-    for _ in range(num_qubits):
-        result = np.kron(signs, result)
-    return result
+ROTATION = AngleRule(TWO_TERM, frozenset({-2, 0, 2}))
+CONTROLLED = AngleRule(FOUR_TERM, frozenset({-2, -1, 0, 1, 2}))
+AXIS = AngleRule(TWO_FREQUENCIES, frozenset({-4, -2, 0, 2, 4}))
+
+_SPECIAL_RULES = {  # all other angles of standard gates enter as those of a rotation
+    "crx": (CONTROLLED,),
+    "cry": (CONTROLLED,),
+    "crz": (CONTROLLED,),
+    "cu": (CONTROLLED, ROTATION, ROTATION, ROTATION),
+    "cu3": (CONTROLLED, ROTATION, ROTATION),
+    "r": (ROTATION, AXIS),
+}
+_ONE_TO_THREE_ROTATIONS = ("cp cu1 p rx rxx ry ryy rz rzx rzz u1", "u2", "u u3")
+_RULES = _SPECIAL_RULES | {
+    name: (ROTATION,) * count
+    for count, names in enumerate(_ONE_TO_THREE_ROTATIONS, 1)
+    for name in names.split()
+}
+
+
+def angle_rules(gate: Instruction) -> tuple[AngleRule, ...] | None:
+    """Return rules of all angles of a gate, in the order of ``gate.params``; None if it has none.
+
+    A namesake of a standard gate has none, nor has a gate with open controls.
+    """
+    rules = _RULES.get(gate.name)
+    if rules is None or not isinstance(gate, _STANDARD[gate.name]):
+        return None
+    controls = getattr(gate, "num_ctrl_qubits", 0)
+    return rules if not controls or gate.ctrl_state == (1 << controls) - 1 else None
+
+
+# By class: a gate made from a circuit may have any name, and Aer goes by names.
+_STANDARD = {name: gate.base_class for name, gate in lib.get_standard_gate_name_mapping().items()}
+_PLAIN = (
+    "ccx ccz cp crx cry crz cswap csx cx cy cz ecr h id p r rx rxx ry ryy rz rzx rzz s sdg swap "
+    "sx sxdg t tdg u x y z"
+)
+_KEPT: dict[str, type[Instruction]] = {
+    "barrier": Barrier,
+    "delay": Delay,
+    "diagonal": lib.DiagonalGate,
+    "mcphase": lib.MCPhaseGate,
+    "mcx": lib.MCXGate,
+    "pauli": lib.PauliGate,
+    "unitary": lib.UnitaryGate,
+} | {name: _STANDARD[name] for name in _PLAIN.split()}
+KEPT_GATES = frozenset(_KEPT)  # taken as they are where they have no free angle
+
+
+def is_kept(gate: Instruction) -> bool:
+    """Whether a gate is one of `KEPT_GATES` and no namesake of it."""
+    known = _KEPT.get(gate.name)
+    return known is not None and isinstance(gate, known)
+
+
+def is_standard(gate: Instruction) -> bool:
+    """Whether a gate is what Qiskit, and with it Aer, means by its name."""
+    known = _STANDARD.get(gate.name)
+    return is_kept(gate) or (known is not None and isinstance(gate, known))
+
+
+class AerDiagonal(Instruction):  # type: ignore[misc]
+    """A diagonal of phases, of which none is checked: they are phases by construction.
+
+    `qiskit.circuit.library.DiagonalGate` looks at each entry in Python, which takes longer than
+    the simulation.
+
+    Args:
+        phases: Complex numbers of absolute value 1, two to the number of qubits.
+    """
+
+    def __init__(self, phases: list[complex]) -> None:
+        super().__init__("diagonal", (len(phases) - 1).bit_length(), 0, [])
+        self._params = phases
+
+    def set_first_phases(self, phases: list[complex]) -> None:
+        """Other phases in the first places."""
+        self._params[: len(phases)] = phases

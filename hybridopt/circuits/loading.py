@@ -16,7 +16,7 @@ from qiskit.quantum_info import SparsePauliOp
 from hybridopt import _validation
 from hybridopt.circuits.observable_lines import read_observables
 from hybridopt.circuits.qasm.reader import read_openqasm
-from hybridopt.errors import ArgumentTypeError, CircuitError, UnknownNameError
+from hybridopt.errors import CircuitError, UnknownNameError
 
 SUFFIX = ".qasm"
 QPY_MAGIC = b"QISKIT"
@@ -39,13 +39,7 @@ class LoadedCircuit(NamedTuple):
 
 
 class CircuitText(NamedTuple):
-    """A circuit file.
-
-    Attributes:
-        name: Of the file, without its ending.
-        source: What errors call it.
-        text: The whole of it.
-    """
+    """Name of a circuit file without its ending, what errors call it, and all its text."""
 
     name: str
     source: str
@@ -124,15 +118,10 @@ def gallery_folder() -> Path:
 
 def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
     """The text of a circuit of the gallery, or of a file."""
-    if not isinstance(name_or_path, str | os.PathLike):
-        raise ArgumentTypeError(
-            "A circuit is loaded by its name in the gallery or by a path, but "
-            f"{name_or_path!r} is of type {type(name_or_path).__name__}."
-        )
     if isinstance(name_or_path, str) and not _is_path(name_or_path):
         path = gallery_folder() / f"{_known_name(name_or_path)}{SUFFIX}"
     else:
-        path = Path(os.fsdecode(name_or_path)).expanduser()
+        path = _validation.path("name_or_path", name_or_path)
     return CircuitText(path.stem, str(path), _read(path))
 
 
@@ -158,7 +147,8 @@ def _read(path: Path) -> str:
             raise _holds_qpy(path) from error
         raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error
     except FileNotFoundError as error:
-        hint = f" The gallery has it by the name {path.stem!r}." if _is_gallery(path) else ""
+        known = path.stem in circuit_names()
+        hint = f" The gallery has it by the name {path.stem!r}." if known else ""
         raise CircuitError(f"There is no file {path}.{hint}") from error
     except (OSError, ValueError) as error:
         raise CircuitError(f"Cannot read {path}: {error}.") from error
@@ -172,7 +162,3 @@ def _holds_qpy(path: Path) -> CircuitError:
         f"{path} holds circuits as QPY, not OpenQASM 3. Read it by `qiskit.qpy.load`, and give the "
         "circuit to CircuitLayer."
     )
-
-
-def _is_gallery(path: Path) -> bool:
-    return path.stem in circuit_names()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,32 +21,24 @@ from qiskit.circuit import (
     Store,
 )
 from qiskit.circuit import ParameterExpression as Expression
-from qiskit.circuit.library import (
-    Initialize,
-    UGate,
-    XXMinusYYGate,
-    XXPlusYYGate,
-)
+from qiskit.circuit.library import Initialize, UGate, XXMinusYYGate, XXPlusYYGate
 from qiskit.exceptions import QiskitError
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
-from hybridopt.circuits.angle_rules import angle_rules
-from hybridopt.circuits.gates import Family, family_of
-from hybridopt.circuits.native_gates import is_kept, is_standard
-from hybridopt.circuits.parameter_checks import check_parameters
+from hybridopt.circuits.gates import Family, angle_rules, family_of, is_kept, is_standard
+from hybridopt.circuits.instructions import is_stretch
 from hybridopt.circuits.program import (
     CircuitProgram,
     FixedGate,
+    FreeAngle,
     NativeGate,
     Rotation,
-    Slot,
     Step,
 )
-from hybridopt.circuits.timing import is_stretch
 from hybridopt.errors import CircuitError
 
-Part = tuple[Instruction, tuple[int, ...]]
+LocalGate = tuple[Instruction, tuple[int, ...]]
 
 EXCHANGES = (XXPlusYYGate, XXMinusYYGate)
 MAX_DEPTH = 50  # of definitions within definitions; a gate defined by itself would never end
@@ -88,7 +81,7 @@ def lower(
     angles = _Angles(set(input_parameters))
     rewritten: set[str] = set()
     steps: list[Step] = []
-    for gate, qubits in _all_parts(circuit, _Exact(whole), rewritten):
+    for gate, qubits in _all_parts(circuit, _Kept(whole=whole), rewritten):
         family, angle = _rotation(gate, whole)
         if family is None or angle is None:
             steps.append(FixedGate(gate, qubits))
@@ -104,6 +97,32 @@ def lower(
     )
 
 
+def check_parameters(
+    circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
+) -> None:
+    """Refuse parameters that are not those of the circuit."""
+    given, known = [*inputs, *weights], list(circuit.parameters)
+    twice = sorted(p.name for p, count in Counter(given).items() if count > 1)
+    if twice:
+        raise CircuitError(
+            f"Parameters given twice: {', '.join(twice)}. Each is either an input or a weight."
+        )
+    missing = sorted(p.name for p in set(given).difference(known))
+    if missing:
+        raise CircuitError(
+            f"Parameters that the circuit does not have: {', '.join(missing)}. It has "
+            f"{', '.join(p.name for p in known) or 'none'}. (Two parameters of the "
+            "same name are different unless they are one object.)"
+        )
+    unbound = [p.name for p in known if p not in set(given)]
+    if unbound:
+        raise CircuitError(
+            f"Parameters of the circuit that are neither inputs nor weights: {', '.join(unbound)}. "
+            "Name them in one of the lists, or bind them. Given: "
+            f"{', '.join(p.name for p in given) or 'none'}."
+        )
+
+
 def lower_whole(
     circuit: QuantumCircuit,
     input_parameters: Sequence[Parameter],
@@ -117,32 +136,22 @@ def lower_whole(
     Each free angle of a gate is shifted by its own rule, in the gate; barriers and delays stay.
     Only gates that are not in ``native``, or whose angles have no rule, are replaced by their
     definitions.
-
-    Args:
-        circuit: On the qubits in use, without measurements.
-        input_parameters: Angles that contain one differ from sample to sample.
-        native: Names of the gates that are run as they are.
-        device_qubits: Device qubit of each qubit of the circuit.
-        lost: Names and labels of gates that the circuit no longer has.
-
-    Raises:
-        CircuitError: If an instruction has no unitary, or a gate no shift rule.
     """
     angles = _Angles(set(input_parameters))
     rewritten: set[str] = set()
     steps: list[Step] = []
-    for gate, qubits in _all_parts(circuit, _Native(native), rewritten):
+    for gate, qubits in _all_parts(circuit, _Kept(native, whole=False), rewritten):
         if not _angles(gate):
             steps.append(FixedGate(gate, qubits))
             continue
         rules = angle_rules(gate)
         assert rules is not None
-        slots = tuple(
-            Slot(position, *angles.add(value), rule)
+        free = tuple(
+            FreeAngle(position, *angles.add(value), rule)
             for position, (value, rule) in enumerate(zip(gate.params, rules, strict=True))
             if _is_free(value)
         )
-        steps.append(NativeGate(gate, qubits, slots))
+        steps.append(NativeGate(gate, qubits, free))
     return CircuitProgram(
         num_qubits=circuit.num_qubits,
         steps=tuple(steps),
@@ -170,75 +179,52 @@ class _Angles:
 
 
 @dataclass(frozen=True)
-class _Exact:
-    """Decision for exact simulation: gates that stay in one piece, and definitions of others."""
+class _Kept:
+    """Gates that stay in one piece: for exact simulation, or those that a device has.
 
-    whole: bool
-    keeps_labels = False
+    Attributes:
+        native: Names of the gates of the device; None for exact simulation.
+        whole: Whether controlled gates then stay in one piece.
+    """
 
-    def takes(self, gate: Instruction) -> bool:
-        if not _angles(gate):
-            return is_kept(gate)
-        return _rotation(gate, self.whole)[0] is not None
-
-    def runs_as(self, gate: Instruction) -> str:
-        family, _ = _rotation(gate, self.whole)
-        return str(gate.name) if family is None else family.name
-
-    def definition(self, gate: Operation, num_qubits: int) -> QuantumCircuit | None:
-        return _definition(gate, num_qubits, self.whole)
-
-
-@dataclass(frozen=True)
-class _Native:
-    """Decision for noisy simulation: gates that the device has stay in one piece."""
-
-    names: frozenset[str]
-    keeps_labels = True
+    native: frozenset[str] | None = None
+    whole: bool = True
 
     def takes(self, gate: Instruction) -> bool:
-        if gate.name not in self.names or not is_standard(gate):
+        if self.native is None:
+            return _rotation(gate, self.whole)[0] is not None if _angles(gate) else is_kept(gate)
+        if gate.name not in self.native or not is_standard(gate):
             return False
         return not _angles(gate) or angle_rules(gate) is not None
 
     def runs_as(self, gate: Instruction) -> str:
-        return str(gate.name)
-
-    def definition(self, gate: Operation, num_qubits: int) -> QuantumCircuit | None:
-        return _definition(gate, num_qubits, whole=False)
+        family = _rotation(gate, self.whole)[0] if self.native is None else None
+        return str(gate.name) if family is None else family.name
 
 
-_Keeping = _Exact | _Native
-
-
-def taken_apart(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[Part]:
+def decompose(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[LocalGate]:
     """A gate without free angles as gates of `KEPT_GATES`."""
-    yield from _parts(gate, qubits, _Exact(whole=True), rewritten=set())
+    yield from _parts(gate, qubits, _Kept(), rewritten=set())
 
 
-def _all_parts(circuit: QuantumCircuit, keeping: _Keeping, rewritten: set[str]) -> Iterator[Part]:
+def _all_parts(circuit: QuantumCircuit, kept: _Kept, rewritten: set[str]) -> Iterator[LocalGate]:
     index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     for item in circuit.data:
         qubits = tuple(index[qubit] for qubit in item.qubits)
-        yield from _parts(item.operation, qubits, keeping, rewritten=rewritten)
+        yield from _parts(item.operation, qubits, kept, rewritten=rewritten)
 
 
 def _parts(
-    gate: Operation,
-    qubits: tuple[int, ...],
-    keeping: _Keeping,
-    *,
-    rewritten: set[str],
-    depth: int = 0,
-) -> Iterator[Part]:
+    gate: Operation, qubits: tuple[int, ...], kept: _Kept, *, rewritten: set[str], depth: int = 0
+) -> Iterator[LocalGate]:
     """Fixed gates and rotations, from the outermost definition inwards."""
     if isinstance(gate, Delay) and is_stretch(gate):
         return  # without noise; `refuse_stretches` has seen it before a noisy run
     label = getattr(gate, "label", None)
-    if label is not None and not keeping.keeps_labels:
+    if label is not None and kept.native is None:
         rewritten.add(label)  # it does not reach the simulator
-    if isinstance(gate, Instruction) and keeping.takes(gate):
-        if keeping.runs_as(gate) != gate.name:
+    if isinstance(gate, Instruction) and kept.takes(gate):
+        if kept.runs_as(gate) != gate.name:
             rewritten.add(gate.name)
         _check_finite(gate, qubits)
         yield gate, qubits
@@ -246,11 +232,11 @@ def _parts(
     rewritten.add(gate.name)
     if label is not None:
         rewritten.add(label)
-    definition = _definition_or_refusal(gate, qubits, keeping.definition, depth)
+    definition = _definition_or_refusal(gate, qubits, kept.whole, depth)
     inner = {qubit: qubits[place] for place, qubit in enumerate(definition.qubits)}
     for item in definition.data:
         places = tuple(inner[qubit] for qubit in item.qubits)
-        yield from _parts(item.operation, places, keeping, rewritten=rewritten, depth=depth + 1)
+        yield from _parts(item.operation, places, kept, rewritten=rewritten, depth=depth + 1)
 
 
 def _check_finite(gate: Instruction, qubits: tuple[int, ...]) -> None:
@@ -330,18 +316,18 @@ def _all_controls_closed(gate: Instruction) -> bool:
 
 
 def _definition_or_refusal(
-    gate: Operation,
-    qubits: tuple[int, ...],
-    define: Callable[[Operation, int], QuantumCircuit | None],
-    depth: int,
+    gate: Operation, qubits: tuple[int, ...], whole: bool, depth: int
 ) -> QuantumCircuit:
     where = _where(gate, qubits)
-    _refuse_what_has_no_unitary(gate, where)
+    if isinstance(gate, NOT_UNITARY):
+        raise CircuitError(f"{where} has no unitary. {WAYS_OUT[gate.name]}")
+    if isinstance(gate, ControlFlowOp) and not isinstance(gate, BoxOp):
+        raise CircuitError(f"{where} is classical control, which has no unitary. Unroll it.")
     angles = ", ".join(f"`{angle}`" for angle in _angles(gate))
     if depth > MAX_DEPTH:
         raise CircuitError(f"{where} is defined by itself. Write it as other gates.")
     try:
-        definition = define(gate, len(qubits))
+        definition = _definition(gate, len(qubits), whole)
     except (QiskitError, TypeError) as error:
         raise CircuitError(
             f"{where} cannot be taken apart by Qiskit: {error}. Write it as gates."
@@ -361,10 +347,3 @@ def _where(gate: Operation, qubits: tuple[int, ...]) -> str:
         return f"Instruction `{gate.name}`"
     plural = "s" if len(qubits) > 1 else ""
     return f"Instruction `{gate.name}` on qubit{plural} {', '.join(map(str, qubits))}"
-
-
-def _refuse_what_has_no_unitary(gate: Operation, where: str) -> None:
-    if isinstance(gate, NOT_UNITARY):
-        raise CircuitError(f"{where} has no unitary. {WAYS_OUT[gate.name]}")
-    if isinstance(gate, ControlFlowOp) and not isinstance(gate, BoxOp):
-        raise CircuitError(f"{where} is classical control, which has no unitary. Unroll it.")

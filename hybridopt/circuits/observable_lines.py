@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
-from hybridopt.circuits.qasm.reader import Place, error_at
+from hybridopt import _validation
+from hybridopt.circuits.qasm.reader import TextPosition, error_at
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 PROBABILITIES = "probabilities"
@@ -24,21 +25,7 @@ _TERM = re.compile(
 
 
 def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePauliOp, ...] | None:
-    """What the comments of a circuit file ask for, on lines of their own or behind code.
-
-    Args:
-        text: Of the whole file.
-        source: What errors call it.
-        num_qubits: Of the circuit.
-
-    Returns:
-        One observable a line; None for ``// observables: probabilities``; <Z> of every qubit,
-        qubit 0 first, for a text without such lines.
-
-    Raises:
-        CircuitError: With line and column, if a line cannot be read or is on another number of
-            qubits, or stands in a block comment.
-    """
+    """What the comments of a circuit file ask for, on lines of their own or behind code."""
     observables: list[SparsePauliOp] = []
     probabilities = False
     for content, place in _requests(text, source):
@@ -50,34 +37,25 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
             raise error_at(source, place, "read either probabilities or observables, not both.")
     if probabilities:
         return None
-    return tuple(observables) or _z_of_every_qubit(num_qubits)
+    return tuple(observables) or tuple(
+        SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=num_qubits)
+        for qubit in range(num_qubits)
+    )
 
 
 def observable_lines(observables: object, num_qubits: int) -> list[str]:
-    """The comment lines that `read_observables` reads.
-
-    Args:
-        observables: As `CircuitLayer` takes them.
-        num_qubits: Of the circuit.
-
-    Raises:
-        ArgumentTypeError: If they are neither None nor observables.
-        ArgumentError: If one is not Hermitian, or on another number of qubits.
-    """
+    """The comment lines that `read_observables` reads."""
     if observables is None:
         return [f"// observables: {PROBABILITIES}"]
     if isinstance(observables, SparsePauliOp | Pauli | str):
         observables = [observables]
-    if not isinstance(observables, Sequence):
-        raise ArgumentTypeError(
-            "Argument `observables` must be a list of SparsePauliOp, or None for probabilities, "
-            f"but is of type {type(observables).__name__}."
-        )
-    if not observables:
+    expected = "a list of SparsePauliOp, or None for probabilities"
+    given = _validation.instance("observables", observables, Sequence, expected)
+    if not given:
         raise ArgumentError("Give one observable or more, or None for probabilities.")
     return [
         f"// observable: {format_observable(_checked(place, item, num_qubits))}"
-        for place, item in enumerate(observables)
+        for place, item in enumerate(given)
     ]
 
 
@@ -98,7 +76,7 @@ def format_observable(observable: SparsePauliOp) -> str:
     return result
 
 
-def _requests(text: str, source: str) -> Iterator[tuple[str, Place]]:
+def _requests(text: str, source: str) -> Iterator[tuple[str, TextPosition]]:
     """What stands behind ``// observable:``, and where."""
     for comment in _COMMENT.finditer(text):
         if comment[0].startswith("/*"):
@@ -114,16 +92,18 @@ def _requests(text: str, source: str) -> Iterator[tuple[str, Place]]:
             yield match[1], _place(text, comment.start() + match.start(1))
 
 
-def _place(text: str, position: int) -> Place:
-    return Place(text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position))
+def _place(text: str, position: int) -> TextPosition:
+    return TextPosition(text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position))
 
 
-def _sum_of_paulis(content: str, source: str, place: Place, num_qubits: int) -> SparsePauliOp:
+def _sum_of_paulis(
+    content: str, source: str, place: TextPosition, num_qubits: int
+) -> SparsePauliOp:
     terms: list[tuple[str, float]] = []
     start = 0
     while start < len(content) or not terms:
         term = _TERM.match(content, start)
-        at = Place(place.line, place.column + start)
+        at = TextPosition(place.line, place.column + start)
         if term is None or (terms and not term["sign"]):
             raise error_at(
                 source,
@@ -135,7 +115,7 @@ def _sum_of_paulis(content: str, source: str, place: Place, num_qubits: int) -> 
         if len(pauli) != num_qubits:
             raise error_at(
                 source,
-                Place(place.line, place.column + term.start("pauli")),
+                TextPosition(place.line, place.column + term.start("pauli")),
                 f"observable {pauli} has {len(pauli)} letters, but the circuit has {num_qubits} "
                 "qubits. The rightmost letter stands for qubit 0; fill up with I.",
             )
@@ -145,13 +125,6 @@ def _sum_of_paulis(content: str, source: str, place: Place, num_qubits: int) -> 
         terms.append((pauli, -value if term["sign"] == "-" else value))
         start = term.end()
     return SparsePauliOp.from_list(terms)
-
-
-def _z_of_every_qubit(num_qubits: int) -> tuple[SparsePauliOp, ...]:
-    return tuple(
-        SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=num_qubits)
-        for qubit in range(num_qubits)
-    )
 
 
 def _checked(place: int, item: object, num_qubits: int) -> SparsePauliOp:
@@ -169,7 +142,7 @@ def _checked(place: int, item: object, num_qubits: int) -> SparsePauliOp:
             f"Observable {place} acts on {item.num_qubits} qubits, but the circuit has "
             f"{num_qubits}. Pad its Pauli strings with I."
         )
-    if any(isinstance(value, complex) is False for value in item.coeffs.tolist()):
+    if item.coeffs.dtype == object:
         raise ArgumentError(f"Observable {place} has coefficients that are no numbers.")
     if any(value.imag or not math.isfinite(value.real) for value in item.coeffs.tolist()):
         raise ArgumentError(

@@ -9,9 +9,8 @@ from functools import cached_property
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
-from hybridopt.circuits.lowering import lower, lower_whole
-from hybridopt.circuits.measurements import qubits_of, without_measurements
-from hybridopt.circuits.parameter_checks import check_parameters
+from hybridopt.circuits.instructions import qubits_of, without_measurements
+from hybridopt.circuits.lowering import check_parameters, lower, lower_whole
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import ArgumentError
 
@@ -100,13 +99,7 @@ class PhysicalCircuit:
         lost = frozenset[str]()
         if not self.on_device:  # a device's transpiler may merge gates, as it would for hardware
             lost = names_of(self.given) - names_of(compact) - {"measure"}
-        return lower_whole(
-            compact,
-            inputs,
-            native=self.native,
-            device_qubits=qubits,
-            lost=lost,
-        )
+        return lower_whole(compact, inputs, native=self.native, device_qubits=qubits, lost=lost)
 
     def on(self, qubits: tuple[int, ...]) -> QuantumCircuit:
         """The circuit on some of its qubits, which must hold all that are used."""
@@ -141,23 +134,11 @@ def physical_circuit(
     native: frozenset[str] | None = None,
     whole: bool = True,
 ) -> PhysicalCircuit:
-    """A circuit as it stands on a device, or on none.
-
-    Args:
-        given: By the user; transpiled if and only if ``given.layout`` is not None.
-        placed: The same, transpiled by us; None runs the given one.
-        native: Names of gates that stay whole; None decomposes gates.
-        whole: Whether controlled gates then stay in one piece.
-
-    Raises:
-        CircuitError: If a gate follows a measurement of its qubit.
-    """
+    """A circuit as it stands on a device, or on none."""
     circuit = given if placed is None else placed
     bare, measured = without_measurements(circuit)
-    layout = circuit.layout
-    if layout is None:
-        places = tuple(range(given.num_qubits))
-    else:
+    layout, places = circuit.layout, tuple(range(given.num_qubits))
+    if layout is not None:
         places = tuple(layout.final_index_layout(filter_ancillas=True))
     return PhysicalCircuit(
         given=given,
@@ -171,24 +152,13 @@ def physical_circuit(
 
 
 def layout_applies(physical: PhysicalCircuit, what: str, num_qubits: int) -> bool:
-    """Whether something on so many qubits names virtual qubits, to which the layout applies.
-
-    Args:
-        physical: The circuit.
-        what: Is named in the error.
-        num_qubits: On which it acts.
-
-    Raises:
-        ArgumentError: If it has the width of neither the virtual nor the physical circuit.
-    """
+    """Whether something on so many qubits names virtual qubits, to which the layout applies."""
     if physical.is_isa and num_qubits == physical.circuit.num_qubits:
         return False
     if num_qubits == len(physical.virtual_qubits):
         return True
-    virtual = len(physical.virtual_qubits)
-    has = (
-        f"was transpiled from {virtual} qubits to the {physical.circuit.num_qubits} of a device"
-        if physical.is_isa
-        else f"has {virtual}"
-    )
+    width, virtual = physical.circuit.num_qubits, len(physical.virtual_qubits)
+    has = f"has {virtual}"
+    if physical.is_isa:
+        has = f"was transpiled from {virtual} qubits to the {width} of a device"
     raise ArgumentError(f"{what} acts on {num_qubits} qubits, but the circuit {has}.")

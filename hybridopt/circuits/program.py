@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TypeVar, cast
@@ -13,12 +13,13 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
 
-from hybridopt.circuits.angle_rules import AngleRule, ShiftRule
-from hybridopt.circuits.gates import Angle, Family
-from hybridopt.circuits.measurements import NOT_GATES
+from hybridopt.circuits.gates import Angle, AngleRule, Family, LocalGate, ShiftRule
+from hybridopt.circuits.instructions import NOT_GATES
 
 Derived = TypeVar("Derived")
-BYTES_PER_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its probabilities
+Row = Float64[np.ndarray, " R"]  # angles of one sample [rad]
+SharedRow = Float64[np.ndarray, " O"]  # angles that all samples share [rad]
+BYTES_PER_STATE_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its probabilities
 
 
 class Program(ABC):
@@ -48,15 +49,11 @@ class Program(ABC):
         """Whether `simulator_circuit` holds an instruction that only state vectors take."""
 
     @abstractmethod
-    def bind(
-        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " O"]
-    ) -> QuantumCircuit:
+    def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
         """Return the circuit at these angles [rad], without measurements."""
 
     @abstractmethod
-    def simulator_circuit(
-        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " O"]
-    ) -> QuantumCircuit:
+    def simulator_circuit(self, row: Row, shared: SharedRow) -> QuantumCircuit:
         """Return the same unitary in the instructions that a simulator takes fastest."""
 
     @abstractmethod
@@ -99,34 +96,25 @@ class Rotation:
         }
 
     def gates(self, angle: Angle) -> list[FixedGate]:
-        """The rotation by this angle [rad]."""
-        return self._placed(self.family.gates(angle))
-
-    def into_frame(self) -> list[FixedGate]:
-        """The change of basis in which the rotation is diagonal."""
-        return self._placed(self.family.into_frame)
-
-    def out_of_frame(self) -> list[FixedGate]:
-        """The inverse of `into_frame`."""
-        return self._placed(self.family.out_of_frame)
+        """Return the rotation by this angle [rad]."""
+        return self.placed(self.family.gates(angle))
 
     def phases(self, angle: Angle) -> FixedGate:
-        """The rotation in its frame."""
-        return self._placed((self.family.phases(angle),))[0]
+        """Return the rotation in its frame, where it is diagonal."""
+        return self.placed((self.family.phases(angle),))[0]
 
-    def _placed(self, local: tuple[tuple[Instruction, tuple[int, ...]], ...]) -> list[FixedGate]:
+    def placed(self, local: tuple[LocalGate, ...]) -> list[FixedGate]:
+        """Return gates on qubits of the rotation as gates on qubits of the program."""
         return [FixedGate(gate, tuple(self.qubits[place] for place in at)) for gate, at in local]
 
 
 @dataclass(frozen=True, eq=False)
-class Slot:
-    """One free angle of a gate that stays whole.
+class FreeAngle:
+    """One free angle of a gate that stays whole, at a position of ``gate.params``.
 
     Attributes:
-        position: Index in ``gate.params``.
         angle: Index among the angles of its table.
         per_sample: True for the table ``rows``, False for ``shared``.
-        rule: Shift rule and frequencies of expectation values in it.
     """
 
     position: int
@@ -137,23 +125,17 @@ class Slot:
 
 @dataclass(frozen=True, eq=False)
 class NativeGate:
-    """A gate with free angles that stays whole, as noise and hardware know it.
-
-    Attributes:
-        gate: Qiskit's gate with the expressions of the circuit.
-        qubits: Qubits of the program, in the order of the gate.
-        slots: Its free angles, each with an angle of its own in the program.
-    """
+    """Qiskit's gate with free angles that stays whole, as noise and hardware know it."""
 
     gate: Instruction
     qubits: tuple[int, ...]
-    slots: tuple[Slot, ...]
+    free_angles: tuple[FreeAngle, ...]
 
     def at(self, row: list[Angle], shared: list[Angle]) -> FixedGate:
         """The gate at these angles [rad]."""
         params = list(self.gate.params)
-        for slot in self.slots:
-            params[slot.position] = (row if slot.per_sample else shared)[slot.angle]
+        for free in self.free_angles:
+            params[free.position] = (row if free.per_sample else shared)[free.angle]
         gate = self.gate.copy()
         gate.params = params
         return FixedGate(gate, self.qubits)
@@ -164,12 +146,7 @@ Step = FixedGate | Rotation | NativeGate
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """Fixed gates, then rotations that all commute with one another.
-
-    Attributes:
-        fixed: In order.
-        rotations: Diagonal together, each in its own frame.
-    """
+    """Fixed gates in order, then rotations that all commute, each diagonal in its own frame."""
 
     fixed: tuple[FixedGate, ...]
     rotations: tuple[Rotation, ...]
@@ -181,10 +158,12 @@ def frame_changes(rotations: Iterable[Rotation]) -> tuple[list[FixedGate], list[
     out: list[FixedGate] = []
     framed: set[int] = set()
     for rotation in rotations:
-        new = [item for item in rotation.into_frame() if not framed.issuperset(item.qubits)]
+        gates = rotation.placed(rotation.family.into_frame)
+        new = [item for item in gates if not framed.issuperset(item.qubits)]
         touched = {qubit for item in new for qubit in item.qubits}
         into += new
-        out += [item for item in rotation.out_of_frame() if touched.issuperset(item.qubits)]
+        gates = rotation.placed(rotation.family.out_of_frame)
+        out += [item for item in gates if touched.issuperset(item.qubits)]
         framed |= touched
     return into, out
 
@@ -244,25 +223,25 @@ class CircuitProgram(Program):
     @cached_property
     def shifts(self) -> tuple[tuple[ShiftRule, ...], tuple[ShiftRule, ...]]:
         """Shift rules (coefficient, shift) of the row angles and of the shared angles."""
-        rules: dict[bool, list[ShiftRule]] = {True: [], False: []}
-        for step in self.steps:  # angles are numbered in the order of the steps
-            if isinstance(step, Rotation):
-                rules[step.per_sample].append(step.family.shifts)
-            elif isinstance(step, NativeGate):
-                for slot in step.slots:
-                    rules[slot.per_sample].append(slot.rule.shifts)
-        return tuple(rules[True]), tuple(rules[False])
+        rows, shared = (
+            tuple(rule.shifts for ours, rule in self._rules if ours is per_sample)
+            for per_sample in (True, False)
+        )
+        return rows, shared
 
     @cached_property
     def row_frequencies(self) -> tuple[frozenset[int], ...]:
         """Frequencies of outputs in each row angle, in units of 1/2."""
-        found: list[frozenset[int]] = []
+        return tuple(rule.frequencies for per_sample, rule in self._rules if per_sample)
+
+    @property
+    def _rules(self) -> Iterator[tuple[bool, Family | AngleRule]]:
+        """Rule of every angle, and whether it is one of the rows, in the order of the steps."""
         for step in self.steps:
-            if isinstance(step, Rotation) and step.per_sample:
-                found.append(step.family.frequencies)
+            if isinstance(step, Rotation):
+                yield step.per_sample, step.family
             elif isinstance(step, NativeGate):
-                found += [slot.rule.frequencies for slot in step.slots if slot.per_sample]
-        return tuple(found)
+                yield from ((angle.per_sample, angle.rule) for angle in step.free_angles)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -271,7 +250,17 @@ class CircuitProgram(Program):
         Barriers and delays, which do nothing to an exact state, are left out.
         """
         assert not self.native_gates
-        return tuple(_layers([step for step in self.steps if not _is_idle(step)]))
+        steps = [
+            step
+            for step in self.steps
+            if not (isinstance(step, FixedGate) and step.gate.name in NOT_GATES)
+        ]
+        layers = []
+        while steps:  # in turn, all fixed gates and all rotations that nothing stands before
+            fixed, steps = _take_fixed(steps)
+            rotations, steps = _take_rotations(steps)
+            layers.append(Layer(tuple(fixed), tuple(rotations)))
+        return tuple(layers)
 
     def derived(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
         """What somebody made from the program, made once and kept as long as it lives."""
@@ -290,21 +279,17 @@ class CircuitProgram(Program):
         shared = ParameterVector("shared", self.num_shared_angles)
         return self._circuit(list(rows), list(shared)), rows, shared
 
-    def bind(
-        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " O"]
-    ) -> QuantumCircuit:
+    def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
         """The circuit at these angles [rad]."""
         return self._circuit(row.tolist(), shared.tolist())
 
-    def simulator_circuit(
-        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " O"]
-    ) -> QuantumCircuit:
+    def simulator_circuit(self, row: Row, shared: SharedRow) -> QuantumCircuit:
         """The same circuit; lowering left only gates that simulators know."""
         return self.bind(row, shared)
 
     def working_memory(self) -> int:
         """Bytes for one sample."""
-        return BYTES_PER_AMPLITUDE << self.num_qubits
+        return BYTES_PER_STATE_AMPLITUDE << self.num_qubits
 
     def __getstate__(self) -> dict[str, object]:
         # what was derived is made again on the other side
@@ -323,23 +308,7 @@ class CircuitProgram(Program):
         return circuit
 
 
-def _is_idle(step: Step) -> bool:
-    return isinstance(step, FixedGate) and step.gate.name in NOT_GATES
-
-
-def _layers(steps: list[Step]) -> list[Layer]:
-    """Take, in turn, all fixed gates and all commuting rotations that nothing stands before."""
-    layers = []
-    while steps:
-        fixed, steps = _take_fixed(steps)
-        rotations, steps = _take_rotations(steps)
-        layers.append(Layer(tuple(fixed), tuple(rotations)))
-    return layers
-
-
-def _take_fixed(
-    steps: list[Step],
-) -> tuple[list[FixedGate], list[Step]]:
+def _take_fixed(steps: list[Step]) -> tuple[list[FixedGate], list[Step]]:
     taken: list[FixedGate] = []
     left: list[Step] = []
     blocked: set[int] = set()
@@ -352,9 +321,7 @@ def _take_fixed(
     return taken, left
 
 
-def _take_rotations(
-    steps: list[Step],
-) -> tuple[list[Rotation], list[Step]]:
+def _take_rotations(steps: list[Step]) -> tuple[list[Rotation], list[Step]]:
     taken: list[Rotation] = []
     left: list[Step] = []
     blocked: set[int] = set()

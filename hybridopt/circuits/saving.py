@@ -15,12 +15,13 @@ from qiskit.quantum_info import Operator, Pauli, SparsePauliOp
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
+from hybridopt import _validation
 from hybridopt._files import check_writable, write_text
 from hybridopt.circuits.loading import SUFFIX
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.observable_lines import observable_lines
-from hybridopt.circuits.qasm.reader import Program, read_openqasm
-from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
+from hybridopt.circuits.qasm.reader import ParsedCircuit, read_openqasm
+from hybridopt.errors import CircuitError
 
 _HEAD = re.compile(r"(OPENQASM [^\n]*\n(?:include [^\n]*\n)*)((?:input [^\n]*\n)*)")
 WIDEST_COMPARED = 8  # qubits; a unitary of 2^16 entries
@@ -70,12 +71,8 @@ def save_circuit(
         ...     load_circuit(path).weight_parameters
         (Parameter(w0),)
     """
-    target = _checked_path(path)
-    if not isinstance(circuit, QuantumCircuit):
-        raise ArgumentTypeError(
-            "Argument `circuit` must be a qiskit.QuantumCircuit, but is of type "
-            f"{type(circuit).__name__}."
-        )
+    target = _validation.path("path", path, SUFFIX)
+    _validation.instance("circuit", circuit, QuantumCircuit, "a qiskit.QuantumCircuit")
     inputs, weights = tuple(input_parameters), tuple(weight_parameters)
     lower(circuit, inputs, weights)
     lines = observable_lines(observables, circuit.num_qubits)
@@ -86,20 +83,9 @@ def save_circuit(
     return write_text(target, text)
 
 
-def _checked_path(path: object) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentTypeError(
-            f"Argument `path` must be a path, but is of type {type(path).__name__}."
-        )
-    target = Path(os.fsdecode(path)).expanduser()
-    if target.suffix != SUFFIX:
-        raise ArgumentError(f"Argument `path` must end in {SUFFIX}, but is {str(target)!r}.")
-    return target
-
-
 def _as_in_the_file(
     circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
-) -> Program:
+) -> ParsedCircuit:
     """The same gates on one register q, with parameters x0, ..., w0, ..."""
     # first to names that nobody uses: x1 may have to become x0 while x0 becomes x1
     between = {p: Parameter(f"#{i}") for i, p in enumerate((*inputs, *weights))}
@@ -114,7 +100,7 @@ def _as_in_the_file(
     for item in renamed.data:
         for gate, qubits in _parts(item.operation, tuple(index[q] for q in item.qubits)):
             result.append(gate, qubits)
-    return Program(result, xs, ws)
+    return ParsedCircuit(result, xs, ws)
 
 
 def _parts(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[tuple[Instruction, list[int]]]:
@@ -136,7 +122,7 @@ def _parts(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[tuple[Instruc
         yield from _parts(item.operation, tuple(qubits[place] for place in places))
 
 
-def _text(program: Program, lines: Sequence[str]) -> str:
+def _text(program: ParsedCircuit, lines: Sequence[str]) -> str:
     circuit, inputs, weights = program
     try:
         # constants such as pi/2 would be put for every number within 1e-9 of them
@@ -151,7 +137,7 @@ def _text(program: Program, lines: Sequence[str]) -> str:
     return "\n".join([*comments, head[1].rstrip("\n"), *declared, dumped[head.end() :]])
 
 
-def _check_what_was_written(text: str, program: Program) -> None:
+def _check_what_was_written(text: str, program: ParsedCircuit) -> None:
     """Refuse a text that does not say the same as the circuit."""
     try:
         read = read_openqasm(text, "the text")
@@ -166,7 +152,7 @@ def _check_what_was_written(text: str, program: Program) -> None:
         )
 
 
-def _have_one_unitary(first: Program, second: Program) -> bool:
+def _have_one_unitary(first: ParsedCircuit, second: ParsedCircuit) -> bool:
     """At one set of angles, up to the global phase."""
     if first.circuit.num_qubits > WIDEST_COMPARED:
         return True

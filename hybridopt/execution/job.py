@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution.readout import Readout
+
+Rows = Float64[np.ndarray, "B R"]  # angles of B samples [rad]
+Shared = Float64[np.ndarray, "S O"]  # S rows of angles that all samples share [rad]
+Outputs = Float64[np.ndarray, "S B K"]  # K numbers for each of both
 
 PERIOD = 4 * math.pi  # [rad], of every rotation, signs of amplitudes included
 
@@ -51,18 +56,15 @@ class Job:
 
     program: Program
     readout: Readout
-    rows: Float64[np.ndarray, "B R"]
-    shared: Float64[np.ndarray, "S O"]
+    rows: Rows
+    shared: Shared
     stream: Stream | None = None
 
     def __post_init__(self) -> None:
         for name in ("rows", "shared"):
             object.__setattr__(self, name, _table(name, getattr(self, name)))
-        if self.stream is not None and not isinstance(self.stream, Stream):
-            raise ArgumentTypeError(
-                f"The `stream` of a job must be a Stream or None, but is of type "
-                f"{type(self.stream).__name__}."
-            )
+        if self.stream is not None:
+            _validation.instance("stream", self.stream, Stream, "a Stream or None")
 
     @property
     def num_outputs(self) -> int:
@@ -77,12 +79,10 @@ class Job:
                 the readout does not fit.
         """
         self.readout.check(self.program)
-        widths = {
-            "rows": self.program.num_row_angles,
-            "shared": self.program.num_shared_angles,
-        }
-        for name, width in widths.items():
-            table = getattr(self, name)
+        widths = self.program.num_row_angles, self.program.num_shared_angles
+        for name, table, width in zip(
+            ("rows", "shared"), (self.rows, self.shared), widths, strict=True
+        ):
             if table.shape[1] != width:
                 raise ArgumentError(
                     f"Table `{name}` must have {width} angles in a row, as the program has, but "
@@ -93,23 +93,13 @@ class Job:
 
 
 def check_types(program: object, readout: object) -> None:
-    """Refuse what is no program with qubits, or no readout.
-
-    Raises:
-        ArgumentTypeError: Naming which of the two.
-        ArgumentError: If the circuit has no qubits.
-    """
-    if not isinstance(program, Program):
-        raise ArgumentTypeError(
-            "The program must be a lowered circuit, but is of type "
-            f"{type(program).__name__}. Lower a circuit by `hybridopt.circuits.lower(circuit)`."
-        )
-    if not isinstance(readout, Readout):
-        raise ArgumentTypeError(
-            "The readout must be Expectations((observable, ...)) or Probabilities(), but is of "
-            f"type {type(readout).__name__}."
-        )
-    if program.num_qubits == 0:
+    """Refuse an object that is not a program with qubits, or not a readout."""
+    circuit = _validation.instance(
+        "program", program, Program, "a lowered circuit, as by hybridopt.circuits.lower(circuit)"
+    )
+    kinds = "Expectations((observable, ...)) or Probabilities()"
+    _validation.instance("readout", readout, Readout, kinds)
+    if circuit.num_qubits == 0:
         raise ArgumentError("The circuit has no qubits, so there is nothing to read.")
 
 

@@ -1,11 +1,14 @@
-"""How much runs at one time."""
+"""Memory budget: how much runs at one time."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 
-BYTES_PER_AMPLITUDE = 64  # Aer's state, what it saves, numpy's copy and its probabilities
+from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE
+
+BYTES_PER_COMPLEX = 16
+BYTES_PER_ADJOINT_AMPLITUDE = 128  # the stack of both states, copies in numpy, their product
 BYTES_PER_PROBABILITY = 24  # of each further setting: in Aer, in its result, and in numpy
 BYTES_PER_SAVED_AMPLITUDE = 32  # in Aer's result and in numpy
 # One run of many samples: a gate on so many amplitudes is still bound by arithmetic, not memory.
@@ -31,15 +34,19 @@ class Limits:
     rows_per_call: int = ROWS_PER_CALL
 
     def stack_size(self, num_qubits: int, *, table: bool, settings: int = 1) -> int:
-        """Samples side by side, of which so many settings are read: a power of two, at least 1."""
+        """Return samples side by side, with so many settings read: a power of two."""
         default = AMPLITUDES_PER_ROW_OF_A_TABLE if table else AMPLITUDES_PER_RUN
-        amplitudes = min(self.amplitudes or default, self.max_memory // _bytes(settings))
+        amplitudes = min(
+            self.amplitudes or default, self.max_memory // _bytes_per_amplitude(settings)
+        )
         return 1 << max(0, (amplitudes >> num_qubits).bit_length() - 1)
 
     def runs_per_call(self, num_qubits: int, settings: int = 1) -> int:
         """Runs of that many qubits, index included, whose results are held together."""
         held = min(self.max_memory, SAVED_BYTES_PER_CALL)
-        return max(1, min(self.rows_per_call, held // (_bytes(settings) << num_qubits)))
+        return max(
+            1, min(self.rows_per_call, held // (_bytes_per_amplitude(settings) << num_qubits))
+        )
 
     def settings_at_once(self, num_qubits: int) -> int:
         """Settings read from one run: their probabilities take a quarter of the memory at most."""
@@ -50,9 +57,8 @@ class Limits:
         return max(1, self.max_memory // 2 // (BYTES_PER_SAVED_AMPLITUDE << num_qubits))
 
 
-def _bytes(settings: int) -> int:
-    """For each amplitude."""
-    return BYTES_PER_AMPLITUDE + BYTES_PER_PROBABILITY * max(0, settings - 1)
+def _bytes_per_amplitude(settings: int) -> int:
+    return BYTES_PER_STATE_AMPLITUDE + BYTES_PER_PROBABILITY * max(0, settings - 1)
 
 
 def physical_memory() -> int:

@@ -1,22 +1,26 @@
-"""What noise there is: gate errors by name, and errors of the readout."""
+"""Noise: gate errors by name, errors of the readout, and the device that they are of."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction
 from qiskit.providers import BackendV2
+from qiskit.transpiler import Target
 from qiskit_aer import AerSimulator
-from qiskit_aer.noise import NoiseModel
+from qiskit_aer.noise import LocalNoisePass, NoiseModel
 
-from hybridopt.circuits.measurements import qubits_of
+from hybridopt import _validation
+from hybridopt.circuits.instructions import NOT_GATES, qubits_of
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.errors import ArgumentTypeError, UnsupportedError
-from hybridopt.execution.noise_of_qubits import device_noise, gates_of, model_noise
+from hybridopt.errors import UnsupportedError
 from hybridopt.execution.transpilation import (
     PlacementOptions,
     basis_change_for,
@@ -26,6 +30,7 @@ from hybridopt.execution.transpilation import (
 
 Distribution = Float64[np.ndarray, "*cells outcomes"]
 Qubits = tuple[int, ...]
+Gates = frozenset[tuple[str, Qubits]]  # names and labels, with the qubits they are on
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,52 +47,28 @@ class Noise:
     model: NoiseModel | None
     device: BackendV2 | None = None
     options: PlacementOptions = field(default_factory=PlacementOptions)
-    _changes: dict[tuple[int, str], tuple[Instruction, ...]] = field(
-        init=False, default_factory=dict, repr=False
-    )
 
     def __repr__(self) -> str:
         return "NoiseModel" if self.device is None else str(self.device.name)
 
-    @property
-    def basis_gates(self) -> frozenset[str]:
-        """Gates in which circuits are written."""
-        if self.device is not None:
-            return frozenset(self.device.operation_names)
-        assert self.model is not None
-        return frozenset(self.model.basis_gates)
-
     def place(self, circuit: QuantumCircuit, known: frozenset[str]) -> QuantumCircuit:
-        """The circuit in the gates of the noise and, for a device, on its qubits.
+        """Return the circuit in the gates of the noise and, for a device, on its qubits.
 
-        Args:
-            circuit: With parameters; barriers and delays stay.
-            known: Gates that the simulation can run by name.
-
-        Raises:
-            CircuitError: If the circuit cannot be written in these gates.
-            UnsupportedError: If it is wider than the device, or than ``layout``.
+        ``known`` are the gates that the simulation can run by name. Barriers and delays stay.
         """
         if self.device is None:
-            return write_in_basis(circuit, known & self.basis_gates, str(self))
+            return write_in_basis(circuit, known & self._gates, str(self))
         self._check_width(circuit.num_qubits)
         return place_on_device(circuit, self.device, self.options)
 
     def basis_change(self, letter: str, qubit: int, known: frozenset[str]) -> Sequence[Instruction]:
-        """Gates of one device qubit after which a measurement in Z is one in X or Y."""
-        if (qubit, letter) not in self._changes:
-            gates = basis_change_for(
-                letter, qubit, self.device, known & self.basis_gates, str(self)
-            )
-            self._changes[qubit, letter] = gates
-        return self._changes[qubit, letter]
+        """Return gates of one device qubit after which measuring Z is measuring X or Y."""
+        return basis_change_for(letter, qubit, self.device, known & self._gates, str(self))
 
     def of(self, circuits: Sequence[QuantumCircuit], qubits: Qubits) -> NoiseModel:
-        """The noise of the gates and the readout of some circuits.
+        """Return the noise of the gates and the readout of some circuits.
 
-        Args:
-            circuits: On the same qubits, without measurements.
-            qubits: Device qubit of each of their qubits, which the model counts from 0.
+        They are on the same ``qubits`` of the device, which the model counts from 0.
         """
         gates = gates_of(circuits)
         if self.model is not None:
@@ -96,11 +77,7 @@ class Noise:
         return device_noise(self.device.target, qubits, gates)
 
     def check_isa(self, circuit: QuantumCircuit) -> None:
-        """Refuse a transpiled circuit that the device cannot run as it is.
-
-        Raises:
-            UnsupportedError: If a layout was given too, or the device lacks an instruction.
-        """
+        """Refuse a transpiled circuit that the device cannot run as it is."""
         if self.options.layout is not None:
             raise UnsupportedError(
                 "The circuit is transpiled already (`circuit.layout` is set), so that `layout` of "
@@ -109,34 +86,26 @@ class Noise:
             )
         if self.device is None:
             return
-        target = self.device.target
         for item in circuit.data:
-            name = item.operation.name
-            qubits = qubits_of(circuit, item)
-            if name in {"barrier", "delay"} or target.instruction_supported(name, qubits):
+            name, qubits = item.operation.name, qubits_of(circuit, item)
+            if name in NOT_GATES or self.device.target.instruction_supported(name, qubits):
                 continue
-            where = ", ".join(map(str, qubits))
             raise UnsupportedError(
                 f"The transpiled circuit has `{name}` on qubit{'s' if len(qubits) > 1 else ''} "
-                f"{where}, which {self} does not have. Transpile it for {self}, or give the "
-                "circuit as it was before it was transpiled."
+                f"{', '.join(map(str, qubits))}, which {self} does not have. Transpile it for "
+                f"{self}, or give the circuit as it was before it was transpiled."
             )
 
     def check(self, program: CircuitProgram, known: frozenset[str]) -> None:
         """Refuse circuits that are wider than the device, and errors that would not act.
 
-        Args:
-            program: To be run.
-            known: Gates that can be run by name, with their errors.
-
-        Raises:
-            UnsupportedError: With the number of qubits of the device, or the name of the gate.
+        ``known`` are the gates that can be run by name, with their errors.
         """
         if program.device_qubits is None:
             self._check_width(program.num_qubits)
             if self.device is not None:  # its gates are those that circuits are rewritten in
                 return
-        noisy = self._noisy_gates()
+        noisy = self._gates if self.model is None else frozenset(self.model.noise_instructions)
         for name in sorted(noisy & program.rewritten):
             raise UnsupportedError(
                 f"The noise model has errors for `{name}`, but that gate of the circuit is "
@@ -155,12 +124,6 @@ class Noise:
         """Refuse gates on qubits for which a model has no errors, where it has some for others.
 
         On the device such a gate would be routed, with many errors; without it nobody can know.
-
-        Args:
-            circuit: Virtual, in the gates of the model.
-
-        Raises:
-            UnsupportedError: With the name of the gate and its qubits.
         """
         if self.device is not None or self.model is None:
             return
@@ -172,26 +135,18 @@ class Noise:
             qubits = qubits_of(circuit, item)
             known = sorted(where for where in local[name] if len(where) == places)
             if known and qubits not in known:
+                more = f" and {len(known) - 6} more" if len(known) > 6 else ""
                 raise UnsupportedError(
-                    f"The noise model has errors of `{name}` on {_pairs(known)}, but none on "
-                    f"{qubits}, where the circuit has it: it would run without noise. Give the "
-                    "device, as in AerExecutor(noise_model=backend), so that the circuit is routed "
-                    f"along its couplings, or add errors of `{name}` on {qubits}."
+                    f"The noise model has errors of `{name}` on {', '.join(map(str, known[:6]))}"
+                    f"{more}, but none on {qubits}, where the circuit has it: it would run without "
+                    "noise. Give the device, as in AerExecutor(noise_model=backend), so that the "
+                    f"circuit is routed along its couplings, or add errors of `{name}` on {qubits}."
                 )
 
     def check_readout(self, qubits: Iterable[int]) -> None:
-        """Refuse errors of several qubits at once, which Aer leaves out where each is measured.
-
-        Args:
-            qubits: Of the device, that are read.
-
-        Raises:
-            UnsupportedError: With the qubits of the error.
-        """
-        if self.model is None:
-            return
+        """Refuse errors of several qubits at once, which Aer leaves out where each is measured."""
         read = set(qubits)
-        for where in self.model._local_readout_errors:
+        for where in () if self.model is None else self.model._local_readout_errors:
             if len(where) > 1 and read.intersection(where):
                 raise UnsupportedError(
                     f"The noise model has a readout error of the qubits {where} together, which "
@@ -199,18 +154,11 @@ class Noise:
                     "error of its own."
                 )
 
-    def __getstate__(self) -> dict[str, object]:
-        # what is derived is made again on the other side
-        return {"model": self.model, "device": self.device, "options": self.options}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state, _changes={})
-
-    def _noisy_gates(self) -> frozenset[str]:
-        if self.model is not None:
-            return frozenset(self.model.noise_instructions)
-        assert self.device is not None
-        return frozenset(self.device.operation_names)
+    @property
+    def _gates(self) -> frozenset[str]:
+        """Names of the gates in which circuits are written."""
+        of_model = self.model.basis_gates if self.model is not None else ()
+        return frozenset(of_model if self.device is None else self.device.operation_names)
 
     def _check_width(self, num_qubits: int) -> None:
         if self.device is None:
@@ -229,12 +177,9 @@ class Noise:
 
 
 def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]) -> Distribution:
-    """Probabilities of what the readout reports, from those of what is there.
+    """Return probabilities of the reported outcomes, from those of the true ones.
 
-    Args:
-        distribution: Over ``qubits``, the first the least significant.
-        model: Of these qubits and others.
-        qubits: As the model counts them.
+    They are over ``qubits``, as the model counts them, the first the least significant.
     """
     cells = distribution.shape[:-1]
     tensor = distribution.reshape(*cells, *(2 for _ in qubits))
@@ -249,29 +194,107 @@ def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]
 
 
 def noise_of(value: object, options: PlacementOptions | None = None) -> Noise | None:
-    """Noise from a `NoiseModel` or a `BackendV2`; None is none.
+    """Return the noise of a `NoiseModel` or a `BackendV2`; None is none.
 
     An `AerSimulator` that has couplings is a device with the noise model of its options.
-
-    Raises:
-        ArgumentTypeError: For anything else.
     """
-    given = PlacementOptions() if options is None else options
     if value is None:
         return None
-    if isinstance(value, NoiseModel):
-        return Noise(value, None, given)
-    if isinstance(value, AerSimulator):
-        device = None if value.coupling_map is None else value
-        return Noise(value.options.noise_model or NoiseModel(), device, given)
-    if isinstance(value, BackendV2):
-        return Noise(None, value, given)
-    raise ArgumentTypeError(
-        "Argument `noise_model` must be a qiskit_aer.noise.NoiseModel, a BackendV2 such as those "
-        f"of qiskit_ibm_runtime.fake_provider, or None, but is of type {type(value).__name__}."
+    expected = (
+        "a qiskit_aer.noise.NoiseModel, a BackendV2 such as those of "
+        "qiskit_ibm_runtime.fake_provider, or None"
+    )
+    given: Any = _validation.instance("noise_model", value, NoiseModel | BackendV2, expected)
+    options = options or PlacementOptions()
+    if isinstance(given, AerSimulator):
+        device = None if given.coupling_map is None else given
+        return Noise(given.options.noise_model or NoiseModel(), device, options)
+    if isinstance(given, NoiseModel):
+        return Noise(given, None, options)
+    return Noise(None, given, options)
+
+
+def gates_of(circuits: Iterable[QuantumCircuit]) -> Gates:
+    """Names and labels of the gates of some circuits, each with its qubits."""
+    return frozenset(
+        (name, qubits_of(circuit, item))
+        for circuit in circuits
+        for item in circuit.data
+        for name in (item.operation.name, item.operation.label)
+        if name is not None
     )
 
 
-def _pairs(places: Sequence[Qubits]) -> str:
-    shown = ", ".join(map(str, places[:6]))
-    return shown if len(places) <= 6 else f"{shown} and {len(places) - 6} more"
+def device_noise(target: Target, qubits: Qubits, gates: Gates) -> NoiseModel:
+    """The model that Aer makes of a device, for a few of its qubits and gates.
+
+    The errors are those of the model of the whole device, which takes seconds for a hundred qubits.
+    """
+    known = target.qubit_properties
+    properties = known and [known[qubit] for qubit in qubits]
+    part = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=properties)
+    place = {qubit: number for number, qubit in enumerate(qubits)}
+    for name in target.operation_names:
+        operation = target.operation_from_name(name)
+        if isinstance(operation, type) or target[name] is None:
+            continue  # control flow, and instructions that are ideal everywhere
+        held_properties = {
+            held: value
+            for where, value in target[name].items()
+            if where is not None and place.keys() >= set(where)
+            for held in [tuple(place[qubit] for qubit in where)]
+            if name == "measure" or (name, held) in gates
+        }
+        if held_properties:
+            part.add_instruction(operation, held_properties, name=name)
+    with warnings.catch_warnings():  # a device without relaxation times: told by Aer each time
+        warnings.filterwarnings("ignore", message=".*has no QubitProperties")
+        # the attributes of a device that Aer asks for
+        names = list(part.operation_names)
+        device = SimpleNamespace(version=2, target=part, operation_names=names, dt=part.dt)
+        return NoiseModel.from_backend(device)
+
+
+def model_noise(model: NoiseModel, qubits: Qubits, gates: Gates) -> NoiseModel:
+    """A noise model for some of its qubits and gates; the qubits are then counted from 0."""
+    place = {qubit: number for number, qubit in enumerate(qubits)}
+    part = NoiseModel(basis_gates=model.basis_gates)
+    names = {name for name, _ in gates} | {"measure"}
+    for name, error in model._default_quantum_errors.items():
+        if name in names:
+            part.add_all_qubit_quantum_error(error, name)
+    for name, errors in model._local_quantum_errors.items():
+        for where, error in errors.items():
+            held = tuple(place.get(qubit, -1) for qubit in where)
+            if (name, held) in gates or (name == "measure" and -1 not in held):
+                part.add_quantum_error(error, name, list(held), warnings=False)
+    if model._default_readout_error is not None:
+        part.add_all_qubit_readout_error(model._default_readout_error)
+    for where, error in model._local_readout_errors.items():
+        if place.keys() >= set(where):
+            part.add_readout_error(error, [place[q] for q in where], warnings=False)
+    same = all(qubit == number for number, qubit in enumerate(qubits))
+    for noise_pass in model._custom_noise_passes:
+        part._custom_noise_passes.append(noise_pass if same else _moved(noise_pass, qubits))
+    return part
+
+
+@dataclass(frozen=True)
+class _OnDevice:
+    """The function of a noise pass, told the qubits of the device."""
+
+    function: Any
+    qubits: Qubits
+
+    def __call__(self, instruction: Instruction, places: Sequence[int]) -> Any:
+        return self.function(instruction, [self.qubits[place] for place in places])
+
+
+def _moved(noise_pass: object, qubits: Qubits) -> LocalNoisePass:
+    if not isinstance(noise_pass, LocalNoisePass) or type(noise_pass).run is not LocalNoisePass.run:
+        raise UnsupportedError(
+            f"The noise model has the custom pass {type(noise_pass).__name__}, which acts on a "
+            "circuit of all qubits, but only those in use are simulated. Use a LocalNoisePass."
+        )
+    function = _OnDevice(noise_pass._func, qubits)
+    return LocalNoisePass(function, noise_pass._ops or None, noise_pass._method)

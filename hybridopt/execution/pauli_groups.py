@@ -55,12 +55,8 @@ class PauliGroup:
     ) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]:
         """Mean and variance from how often each outcome was measured; any number of qubits."""
         frequencies = np.array(list(counts.values()), dtype=np.float64) / sum(counts.values())
-        signs = np.array(
-            [
-                [1 - 2 * ((outcome & mask).bit_count() % 2) for mask in self.masks]
-                for outcome in counts
-            ]
-        )
+        parities = [[(outcome & mask).bit_count() % 2 for mask in self.masks] for outcome in counts]
+        signs = 1 - 2 * np.array(parities)
         values = signs @ self.weights.T  # (outcomes, K)
         mean = frequencies @ values
         return mean, frequencies @ (values - mean) ** 2
@@ -102,30 +98,8 @@ def _cell_by_cell(
 def grouped(
     observables: Sequence[SparsePauliOp],
 ) -> tuple[tuple[PauliGroup, ...], Float64[np.ndarray, " K"]]:
-    """Groups for all strings of all observables, and the multiples of the identity in each."""
-    weights, constants = _weights(observables)
-    if not weights:
-        return (), constants
-    strings = PauliList(list(weights))
-    groups = []
-    for members in strings.group_qubit_wise_commuting():
-        letters = _basis(members)
-        qubits = tuple(sorted(letters))
-        masks = tuple(
-            sum(1 << place for place, qubit in enumerate(qubits) if x[qubit] or z[qubit])
-            for x, z in zip(members.x, members.z, strict=True)
-        )
-        columns = np.stack([weights[label] for label in members.to_labels()], axis=1)
-        basis = tuple((qubit, letters[qubit]) for qubit in qubits if letters[qubit] != "Z")
-        groups.append(PauliGroup(basis, qubits, masks, columns))
-    return tuple(groups), constants
-
-
-def _weights(
-    observables: Sequence[SparsePauliOp],
-) -> tuple[dict[str, Float64[np.ndarray, " K"]], Float64[np.ndarray, " K"]]:
-    """Coefficients of each string, and of the identity, in all observables."""
-    weights: dict[str, Float64[np.ndarray, " K"]] = {}
+    """Return groups for all strings of all observables, and the multiples of the identity."""
+    weights: dict[str, Float64[np.ndarray, " K"]] = {}  # of each string in all observables
     constants = np.zeros(len(observables))
     for k, observable in enumerate(observables):
         for label, coefficient in observable.simplify(atol=0, rtol=0).to_list():  # however small
@@ -133,13 +107,17 @@ def _weights(
                 constants[k] += coefficient.real
             else:
                 weights.setdefault(label, np.zeros(len(observables)))[k] += coefficient.real
-    return weights, constants
-
-
-def _basis(members: PauliList) -> dict[int, str]:
-    """The letter that the strings of a group have on each qubit where one of them acts."""
-    letters = {}
-    for x, z in zip(members.x, members.z, strict=True):
-        for qubit in np.flatnonzero(x | z):
-            letters[int(qubit)] = "Z" if not x[qubit] else "Y" if z[qubit] else "X"
-    return letters
+    if not weights:
+        return (), constants
+    groups = []
+    for members in PauliList(list(weights)).group_qubit_wise_commuting():
+        some_x, some_z = members.x.any(axis=0), members.z.any(axis=0)  # alike where a string acts
+        qubits = tuple(np.flatnonzero(some_x | some_z).tolist())
+        masks = tuple(
+            sum(1 << place for place, qubit in enumerate(qubits) if x[qubit] or z[qubit])
+            for x, z in zip(members.x, members.z, strict=True)
+        )
+        columns = np.stack([weights[label] for label in members.to_labels()], axis=1)
+        basis = tuple((q, "Y" if some_z[q] else "X") for q in qubits if some_x[q])
+        groups.append(PauliGroup(basis, qubits, masks, columns))
+    return tuple(groups), constants

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple, cast
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -12,42 +13,30 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.executor import Executor
-from hybridopt.execution.readout import Expectations, Probabilities, Readout
+from hybridopt.execution.readout import Probabilities, Readout
 
 
-@dataclass(frozen=True, eq=False)
-class PlacedReadout:
-    """A readout of a physical circuit, and the qubits that a simulation needs for it.
-
-    Attributes:
-        readout: In qubits of the program that is lowered on ``qubits``.
-        qubits: Of the physical circuit, ascending.
-    """
+class PlacedReadout(NamedTuple):
+    """A readout of a program lowered on some qubits of a physical circuit, ascending."""
 
     readout: Readout
     qubits: tuple[int, ...]
 
 
 def place_circuit(executor: Executor, circuit: QuantumCircuit) -> PhysicalCircuit:
-    """The circuit on the qubits, and in the gates, in which an executor runs it.
+    """Return the circuit on the qubits, and in the gates, in which an executor runs it.
 
     An executor without a method ``place`` takes circuits on their own qubits, in elementary gates
     if it has noise.
-
-    Raises:
-        CircuitError: If the circuit cannot be written in the gates of the noise.
-        UnsupportedError: If it does not go with the executor's device.
     """
     place = getattr(executor, "place", None)
     if place is None:
         return physical_circuit(circuit, whole=not executor.has_noise)
-    placed = place(circuit)
-    assert isinstance(placed, PhysicalCircuit)
-    return placed
+    return cast(PhysicalCircuit, place(circuit))
 
 
 def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool) -> PlacedReadout:
-    """A readout as the user gave it, on the qubits that a simulation holds.
+    """Return a readout as the user gave it, on the qubits that a simulation holds.
 
     Observables of a transpiled circuit act on its virtual qubits, to which the layout is
     applied, or on all qubits of the device. `Probabilities` without qubits reads the virtual
@@ -55,53 +44,44 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
 
     An idle qubit is in state 0. Without noise, what is read of it needs no simulation; with noise
     it is simulated, as its readout goes wrong too.
-
-    Args:
-        physical: The circuit.
-        readout: As given.
-        sampled: Whether shots are drawn.
-
-    Raises:
-        ArgumentError: If an observable has the width of neither the virtual nor the physical
-            circuit, or a qubit is not there.
     """
-    if not physical.on_device:
-        _check_virtual(physical, readout)
-        return PlacedReadout(readout, tuple(range(physical.circuit.num_qubits)))
     if isinstance(readout, Probabilities):
-        named = _named_qubits(physical, readout)
+        if not physical.on_device:
+            return PlacedReadout(readout, tuple(range(physical.circuit.num_qubits)))
+        named: Sequence[int] = physical.virtual_qubits
+        if readout.qubits is not None:
+            named = [_physical_qubit(physical, qubit) for qubit in readout.qubits]
+        elif physical.takes_device_observables:
+            named = range(physical.circuit.num_qubits)
         return place_probabilities(physical, named, readout.given)
-    wide = tuple(
-        _on_device(physical, place, observable)
+    virtual = [
+        layout_applies(physical, f"Observable {place}", observable.num_qubits)
         for place, observable in enumerate(readout.observables)
-    )
-    qubits = physical.qubits_for(_reads(physical, wide, sampled=sampled))
+    ]
+    if not physical.on_device:
+        return PlacedReadout(readout, tuple(range(physical.circuit.num_qubits)))
+    width, layout = physical.circuit.num_qubits, list(physical.virtual_qubits)
+    wide = [
+        observable.apply_layout(layout, width) if applies else observable
+        for applies, observable in zip(virtual, readout.observables, strict=True)
+    ]
+    reads: set[int] = set()  # qubits that must be simulated because they are read
+    for observable in wide:
+        x, z = observable.paulis.x, observable.paulis.z
+        if physical.native is not None:
+            reads.update(np.flatnonzero((x | z).any(axis=0)).tolist())
+        elif sampled:  # X and Y of an idle qubit are a coin; Z is certain
+            reads.update(np.flatnonzero(x.any(axis=0)).tolist())
+    qubits = physical.qubits_for(reads)
     return PlacedReadout(
         replace(readout, observables=tuple(_restricted(one, qubits) for one in wide)), qubits
     )
 
 
-def _check_virtual(physical: PhysicalCircuit, readout: Readout) -> None:
-    if isinstance(readout, Expectations):
-        for place, observable in enumerate(readout.observables):
-            layout_applies(physical, f"Observable {place}", observable.num_qubits)
-
-
 def place_probabilities(
-    physical: PhysicalCircuit,
-    qubits: Sequence[int],
-    given: Sequence[tuple[int, int]] = (),
+    physical: PhysicalCircuit, qubits: Sequence[int], given: Sequence[tuple[int, int]] = ()
 ) -> PlacedReadout:
-    """Probabilities of qubits of the physical circuit.
-
-    Args:
-        physical: The circuit.
-        qubits: Of ``physical.circuit``, the first the least significant bit.
-        given: Post-selection, pairs (qubit as the user counts it, 0 or 1).
-
-    Raises:
-        ArgumentError: If a qubit is not there.
-    """
+    """Probabilities of qubits of the physical circuit."""
     conditions = [(_physical_qubit(physical, qubit), value) for qubit, value in given]
     named = [*qubits, *(qubit for qubit, _ in conditions)]
     _check_qubits(named, physical.circuit.num_qubits)
@@ -112,14 +92,6 @@ def place_probabilities(
         tuple((place[qubit], value) for qubit, value in conditions),
     )
     return PlacedReadout(readout, held)
-
-
-def _named_qubits(physical: PhysicalCircuit, readout: Probabilities) -> Sequence[int]:
-    if readout.qubits is not None:
-        return [_physical_qubit(physical, qubit) for qubit in readout.qubits]
-    if physical.takes_device_observables:
-        return range(physical.circuit.num_qubits)
-    return physical.virtual_qubits
 
 
 def _physical_qubit(physical: PhysicalCircuit, qubit: int) -> int:
@@ -137,27 +109,6 @@ def _check_qubits(qubits: Sequence[int], num_qubits: int) -> None:
                 f"Probabilities of qubit {qubit} were asked for, but the circuit has qubits 0 "
                 f"to {num_qubits - 1}."
             )
-
-
-def _on_device(physical: PhysicalCircuit, place: int, observable: SparsePauliOp) -> SparsePauliOp:
-    if layout_applies(physical, f"Observable {place}", observable.num_qubits):
-        layout = list(physical.virtual_qubits)
-        return observable.apply_layout(layout, physical.circuit.num_qubits)
-    return observable
-
-
-def _reads(
-    physical: PhysicalCircuit, observables: Sequence[SparsePauliOp], *, sampled: bool
-) -> set[int]:
-    """Qubits that must be simulated because they are read."""
-    reads: set[int] = set()
-    for observable in observables:
-        x, z = observable.paulis.x, observable.paulis.z
-        if physical.native is not None:
-            reads.update(np.flatnonzero((x | z).any(axis=0)).tolist())
-        elif sampled:  # X and Y of an idle qubit are a coin; Z is certain
-            reads.update(np.flatnonzero(x.any(axis=0)).tolist())
-    return reads
 
 
 def _restricted(observable: SparsePauliOp, qubits: tuple[int, ...]) -> SparsePauliOp:

@@ -1,4 +1,4 @@
-"""Where an executor, or what stands in for one, is in its stream of random numbers."""
+"""Random numbers of an executor: its seed and position, and the shots that it draws."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 from hybridopt import _validation
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.errors import ArgumentError
+from hybridopt.execution.job import Stream
 
 _HEXADECIMAL = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
 
@@ -41,28 +43,15 @@ class RandomStream:
         return {"entropy": hex(self._entropy), "calls": self._calls}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on sampling where `state_dict` was taken.
-
-        Raises:
-            ArgumentTypeError: If the state is no dict of the types that `state_dict` gives.
-            ArgumentError: If a key is missing, or its value is out of range.
-        """
-        if not isinstance(state, Mapping):
-            raise ArgumentTypeError(
-                "The state of an executor must be the dict that `state_dict` gives, but is of "
-                f"type {type(state).__name__}."
-            )
+        """Go on sampling where `state_dict` was taken."""
+        _validation.instance("state", state, Mapping, "the dict that `state_dict` gives")
         for key in ("entropy", "calls"):
             if key not in state:
                 raise ArgumentError(
                     f"The state of the executor has no key `{key}`. Give what `state_dict` gave."
                 )
         entropy, calls = state["entropy"], _validation.integer("calls", state["calls"], minimum=0)
-        if not isinstance(entropy, str):
-            raise ArgumentTypeError(
-                f"Key `entropy` of the state must be a str, but is of type "
-                f"{type(entropy).__name__}. Give what `state_dict` gave."
-            )
+        _validation.instance("entropy", entropy, str, "a str")
         if _HEXADECIMAL.fullmatch(entropy) is None:
             raise ArgumentError(
                 f"Key `entropy` of the state must be a number such as '0x2a', but is {entropy!r}."
@@ -81,3 +70,59 @@ class RandomStream:
         """A generator for a call that draws now."""
         sequence = np.random.SeedSequence(self._entropy, spawn_key=(self._next_call(),))
         return np.random.default_rng(sequence)
+
+
+class Sampler:
+    """Shots of one call without noise: multinomial, every setting from a stream of its own.
+
+    The streams are counters of one Philox generator (Salmon et al., SC 2011): setting (s, b, g)
+    starts at counter (0, g, s, b), so a job may be cut anywhere without changing a number.
+
+    Args:
+        entropy: The executor's seed.
+        stream: Call and position of the job; different calls share no numbers.
+    """
+
+    def __init__(self, entropy: int, stream: Stream) -> None:
+        sequence = np.random.SeedSequence(entropy, spawn_key=(stream.call,))
+        self._first_shared, self._first_row = stream.first_shared, stream.first_row
+        self._first_setting = stream.first_setting
+        self._bits = np.random.Philox(key=sequence.generate_state(2, np.uint64))
+        self._generator = np.random.Generator(self._bits)
+        self._start = self._bits.state  # nothing drawn, nothing left over
+        self._counter = np.zeros(4, dtype=np.uint64)
+        self._start["state"]["counter"] = self._counter
+
+    def frequencies(
+        self,
+        probabilities: Float64[np.ndarray, "s b outcomes"],
+        shots: int,
+        shared: Int[np.ndarray, " s"],
+        rows: Int[np.ndarray, " b"],
+        setting: int,
+    ) -> Float64[np.ndarray, "s b outcomes"]:
+        """Return relative frequencies of ``shots`` measurements of each distribution.
+
+        ``shared`` and ``rows`` are the indices s and b of its axes, ``setting`` is the index g of
+        the measurement basis. Probabilities sum to 1 up to rounding.
+        """
+        clipped = np.clip(probabilities, 0.0, None)
+        clipped /= clipped.sum(axis=-1, keepdims=True)
+        counts = np.empty_like(clipped)
+        multinomial = self._generator.multinomial
+        for i, s in enumerate(shared.tolist()):
+            for j, b in enumerate(rows.tolist()):
+                self._go_to(s, b, setting)
+                counts[i, j] = multinomial(shots, clipped[i, j])
+        return np.asarray(counts / shots)
+
+    def seed(self, shared: int, row: int, setting: int) -> int:
+        """Return a seed for a simulator that draws the shots of this setting itself."""
+        self._go_to(shared, row, setting)
+        return int(self._generator.integers(2**31))
+
+    def _go_to(self, shared: int, row: int, setting: int) -> None:
+        self._counter[1] = self._first_setting + setting
+        self._counter[2] = self._first_shared + shared
+        self._counter[3] = self._first_row + row
+        self._bits.state = self._start

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
 from hybridopt.circuits.program import Program
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.errors import ArgumentError
 from hybridopt.execution.pauli_groups import PauliGroup, grouped
 
 Distribution = Float64[np.ndarray, "*cells _"]
@@ -51,7 +51,7 @@ class Probabilities:
     def __post_init__(self) -> None:
         if self.qubits is not None:
             object.__setattr__(self, "qubits", _integers("qubits", self.qubits))
-        pairs = _items("given", self.given)
+        pairs = _validation.items("given", self.given)
         object.__setattr__(self, "given", tuple(_integers("given", pair) for pair in pairs))
         if any(len(pair) != 2 for pair in self.given):
             raise ArgumentError(
@@ -147,10 +147,9 @@ class Expectations:
     def __post_init__(self) -> None:
         if not self.observables:
             raise ArgumentError("Give one observable or more, or None for probabilities.")
-        numeric = tuple(_numeric(place, one) for place, one in enumerate(self.observables))
-        object.__setattr__(self, "observables", numeric)
-        for place, observable in enumerate(self.observables):
-            _check_hermitian(place, observable)
+        checked = tuple(_checked(place, one) for place, one in enumerate(self.observables))
+        object.__setattr__(self, "observables", checked)
+        for place, observable in enumerate(checked):
             if observable.num_qubits != self.observables[0].num_qubits:
                 raise ArgumentError(
                     f"Observable {place} acts on {observable.num_qubits} qubits, but observable 0 "
@@ -178,13 +177,11 @@ class Expectations:
         """Readouts of at most ``size`` settings each, whose outputs add up to this one's."""
         if len(self.groups) <= size:
             return [self]
-        parts = []
-        for first in range(0, len(self.groups), size):
-            part = copy.copy(self)
-            object.__setattr__(part, "groups", self.groups[first : first + size])
-            if first:
-                object.__setattr__(part, "constants", np.zeros_like(self.constants))
-            parts.append(part)
+        parts = [copy.copy(self) for _ in range(0, len(self.groups), size)]
+        for number, part in enumerate(parts):
+            groups = self.groups[number * size : (number + 1) * size]
+            object.__setattr__(part, "groups", groups)
+            object.__setattr__(part, "constants", self.constants * (number == 0))
         return parts
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
@@ -195,14 +192,13 @@ class Expectations:
         self, program: Program, distributions: Sequence[Distribution]
     ) -> Float64[np.ndarray, "*cells K"]:
         """Weighted sums of parities."""
+        pairs = list(zip(self.groups, distributions, strict=True))
         values: Float64[np.ndarray, "*cells K"] = self.constants
-        for group, distribution in zip(self.groups, distributions, strict=True):
+        for group, distribution in pairs:
             values = values + group.expectations(distribution)
         if not self.with_variances:
             return values
-        variances = np.zeros_like(values)
-        for group, distribution in zip(self.groups, distributions, strict=True):
-            variances = variances + group.variances(distribution)
+        variances = sum((g.variances(d) for g, d in pairs), start=np.zeros_like(values))
         return np.concatenate([values, variances], axis=-1)
 
     def read_counts(
@@ -220,34 +216,22 @@ class Expectations:
 Readout = Probabilities | Expectations
 
 
-def _items(name: str, value: object) -> Iterable[object]:
-    if isinstance(value, str | set | frozenset) or not isinstance(value, Iterable):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be a tuple, but is {value!r} of type {type(value).__name__}."
-        )
-    return value
-
-
 def _integers(name: str, value: object) -> tuple[int, ...]:
-    return tuple(_validation.integer(name, item) for item in _items(name, value))
+    return tuple(_validation.integer(name, item) for item in _validation.items(name, value))
 
 
-def _numeric(place: int, observable: SparsePauliOp) -> SparsePauliOp:
-    """With complex coefficients, also if they were Python objects such as bound expressions."""
-    if observable.coeffs.dtype != object:
-        return observable
-    try:
-        coefficients = np.array([complex(value) for value in observable.coeffs])
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            f"Observable {place} has coefficients that are no finite numbers: {error} Bind the "
-            "parameters of its coefficients first."
-        ) from error
-    return SparsePauliOp(observable.paulis, coefficients)
-
-
-def _check_hermitian(place: int, observable: SparsePauliOp) -> None:
+def _checked(place: int, observable: SparsePauliOp) -> SparsePauliOp:
+    """Return a Hermitian observable with complex coefficients, also of bound expressions."""
     coefficients = observable.coeffs
+    if coefficients.dtype == object:
+        try:
+            coefficients = np.array([complex(value) for value in coefficients])
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(
+                f"Observable {place} has coefficients that are no finite numbers: {error} Bind "
+                "the parameters of its coefficients first."
+            ) from error
+        observable = SparsePauliOp(observable.paulis, coefficients)
     if not np.isfinite(coefficients).all():
         raise ArgumentError(f"Observable {place} has coefficients that are no finite numbers.")
     imaginary = np.abs(observable.simplify(atol=0, rtol=0).coeffs.imag).max(initial=0)
@@ -256,3 +240,4 @@ def _check_hermitian(place: int, observable: SparsePauliOp) -> None:
             f"Observable {place} is not Hermitian: a coefficient has the imaginary part "
             f"{imaginary:.3g}. Real coefficients give real expectation values."
         )
+    return observable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Clbit, Instruction
@@ -34,16 +35,14 @@ class PlacementOptions:
 def place_on_device(
     circuit: QuantumCircuit, device: BackendV2, options: PlacementOptions
 ) -> QuantumCircuit:
-    """The parameterized circuit, transpiled once by the preset pass manager of Qiskit.
+    """Return the parameterized circuit, transpiled once by the preset pass manager of Qiskit.
 
     A circuit without measurements is placed as if all its qubits were measured at the end, as
     they will be; the measurements are taken out again by whoever runs it.
-
-    Raises:
-        CircuitError: If it cannot be written in the gates of the device.
     """
+    names = {item.operation.name for item in circuit.data}
     measured = circuit
-    if not any(item.operation.name == "measure" for item in circuit.data):
+    if "measure" not in names:
         measured = circuit.copy()
         bits = [Clbit() for _ in circuit.qubits]
         measured.add_bits(bits)
@@ -58,7 +57,7 @@ def place_on_device(
     try:
         return manager.run(measured)
     except QiskitError as error:
-        if any(item.operation.name == "delay" for item in circuit.data):
+        if "delay" in names:
             target = device.target
             raise CircuitError(
                 f"Qiskit cannot place the delays of the circuit on {device.name}: {error}. They "
@@ -69,11 +68,7 @@ def place_on_device(
 
 
 def write_in_basis(circuit: QuantumCircuit, basis: Collection[str], name: str) -> QuantumCircuit:
-    """The same circuit on the same qubits, in the gates of a noise model.
-
-    Raises:
-        CircuitError: If it cannot be written in them.
-    """
+    """The same circuit on the same qubits, in the gates of a noise model."""
     manager = generate_preset_pass_manager(0, basis_gates=sorted(basis))
     manager.scheduling = None  # delays keep their units: each is told its own relaxation
     try:
@@ -82,16 +77,14 @@ def write_in_basis(circuit: QuantumCircuit, basis: Collection[str], name: str) -
         raise _cannot_be_written(name, error) from error
 
 
+@lru_cache(maxsize=512)
 def basis_change_for(
-    letter: str, qubit: int, device: BackendV2 | None, basis: Collection[str], name: str
+    letter: str, qubit: int, device: BackendV2 | None, basis: frozenset[str], name: str
 ) -> tuple[Instruction, ...]:
     """Gates of one qubit after which a measurement in Z is one in X or Y.
 
     They are written as Qiskit's `BackendEstimatorV2` writes them: on their own, so that the
     circuit before them is the same in every basis.
-
-    Raises:
-        CircuitError: If they cannot be written in the gates of the device, or of the basis.
     """
     circuit = QuantumCircuit(1 if device is None else device.num_qubits)
     place = 0 if device is None else qubit

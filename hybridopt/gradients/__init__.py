@@ -1,9 +1,13 @@
 """Gradient rules for circuits."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hybridopt import _validation
 from hybridopt.gradients.adjoint import Adjoint
-from hybridopt.gradients.base import Evaluation, GradientRule, Memory
+from hybridopt.gradients.base import Evaluation, GradientRule
 from hybridopt.gradients.parameter_shift import ParameterShift
-from hybridopt.gradients.registry import GRADIENTS, create
 from hybridopt.gradients.spsa import Spsa
 
 __all__ = [
@@ -11,8 +15,29 @@ __all__ = [
     "Adjoint",
     "Evaluation",
     "GradientRule",
-    "Memory",
     "ParameterShift",
     "Spsa",
     "create",
 ]
+
+GRADIENTS: Mapping[str, Callable[[], GradientRule]] = {
+    rule.name: rule for rule in (ParameterShift, Adjoint, Spsa)
+}
+
+
+def create(gradient: str | GradientRule) -> GradientRule:
+    """Return the gradient rule of this name; an instance is returned as it is.
+
+    Raises:
+        UnknownNameError: With the nearest names.
+        ArgumentTypeError: If it is neither a name nor a rule.
+
+    Example:
+        >>> from hybridopt.gradients import create
+        >>> create("spsa")
+        Spsa(perturbation=None, directions=1, seed=None)
+    """
+    if isinstance(gradient, str):
+        return GRADIENTS[_validation.choice("gradient", gradient, GRADIENTS)]()
+    known = f"one of {', '.join(GRADIENTS)}, or an instance such as hybridopt.gradients.Spsa()"
+    return _validation.instance("gradient", gradient, GradientRule, known)

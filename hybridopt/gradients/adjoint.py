@@ -6,19 +6,26 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float64
 from torch import Tensor
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
-from hybridopt.execution import Executor, Readout, StateExecutor
-from hybridopt.execution.aer.adjoint import Sweep
-from hybridopt.gradients.base import Evaluation, Memory, Vjp, differentiable_jvp
+from hybridopt.execution import Executor, ForwardRecord, Readout, StateExecutor
+from hybridopt.gradients.base import (
+    Evaluation,
+    GradientRule,
+    Outputs,
+    Rows,
+    Shared,
+    Tangents,
+    Vjp,
+    differentiable_jvp,
+)
 from hybridopt.gradients.parameter_shift import ParameterShift
 
 
 @dataclass(frozen=True)
-class Adjoint:
+class Adjoint(GradientRule):
     r"""Exact first derivatives by running the circuit backwards; exact simulation only.
 
     With :math:`|\phi\rangle` the final state and :math:`|\lambda\rangle = \sum_k g_k O_k
@@ -56,20 +63,20 @@ class Adjoint:
                 'gradient="parameter-shift", or an executor without them.'
             )
 
-    def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> Sweep:
+    def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> ForwardRecord:
         """An evaluation that remembers what its derivative needs."""
         executor = evaluation.executor
         assert isinstance(executor, StateExecutor)
-        return Sweep(evaluation.program, evaluation.readout, executor, needs)
+        return executor.adjoint(evaluation.program, evaluation.readout, needs)
 
     def vjp(
         self,
         evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        cotangent: Float64[Tensor, "S B K"],
+        rows: Rows,
+        shared: Shared,
+        cotangent: Outputs,
         needs: tuple[bool, bool],
-        memory: Memory | None = None,
+        memory: ForwardRecord | None = None,
     ) -> Vjp:
         """One run back, and one there if ``memory`` has not made it at these angles."""
         if torch._C._functorch.is_legacy_batchedtensor(cotangent):
@@ -81,12 +88,8 @@ class Adjoint:
         return (by_rows if needs[0] else None, by_shared if needs[1] else None)
 
     def jvp(
-        self,
-        evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        tangents: tuple[Tensor | None, Tensor | None],
-    ) -> Float64[Tensor, "S B K"]:
+        self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
+    ) -> Outputs:
         """By parameter shift: the adjoint rule has no forward mode."""
         return ParameterShift().jvp(evaluation, rows, shared, tangents)
 
@@ -112,17 +115,14 @@ class _Vjp(torch.autograd.Function):
         evaluation: Evaluation,
         rule: Adjoint,
         needs: tuple[bool, bool],
-        sweep: Sweep | None,
+        record: ForwardRecord | None,
     ) -> tuple[Tensor, Tensor]:
         if rows.is_meta:
             return torch.empty_like(rows), torch.empty_like(shared)
         numbers = [tensor.detach().cpu().numpy() for tensor in (rows, shared, cotangent)]
-        used = sweep or rule.memory(evaluation, needs)
-        by_rows, by_shared = used.vjp(*numbers)
-        return (
-            torch.from_numpy(by_rows).to(rows.device),
-            torch.from_numpy(by_shared).to(rows.device),
-        )
+        by_rows, by_shared = (record or rule.memory(evaluation, needs)).vjp(*numbers)
+        device = rows.device
+        return torch.from_numpy(by_rows).to(device), torch.from_numpy(by_shared).to(device)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

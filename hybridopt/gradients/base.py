@@ -1,65 +1,51 @@
-"""What a gradient rule is, and what it is given."""
+"""Base classes of gradient rules, and of what they differentiate."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, TypeVar
 
-import numpy as np
 from jaxtyping import Float64
 from torch import Tensor
 from torch.autograd import forward_ad
 
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.execution import Executor, Readout
+from hybridopt.execution import Executor, ForwardRecord, Readout
 
+Rows = Float64[Tensor, "B R"]  # angles of B samples [rad]
+Shared = Float64[Tensor, "S O"]  # S rows of angles that all samples share [rad]
+Outputs = Float64[Tensor, "S B K"]  # K numbers for each of both
+Tangents = tuple[Tensor | None, Tensor | None]  # of rows and shared angles; None is no direction
 Vjp = tuple[Tensor | None, Tensor | None]
 
 
-@runtime_checkable
-class Evaluation(Protocol):
+class Evaluation(ABC):
     """A circuit as a differentiable function of its angles.
 
     With B samples, S tables of shared angles, R + O angles and K outputs it takes rows ``(B, R)``
     and shared ``(S, O)`` [rad] to values ``(S, B, K)``.
+
+    Attributes:
+        program: The family of circuits.
+        readout: What is read.
+        executor: Runs the circuits.
     """
 
-    @property
-    def program(self) -> CircuitProgram:
-        """The family of circuits."""
-        ...
+    program: CircuitProgram
+    readout: Readout
+    executor: Executor
 
-    @property
-    def readout(self) -> Readout:
-        """What is read."""
-        ...
-
-    @property
-    def executor(self) -> Executor:
-        """What runs the circuits."""
-        ...
-
-    def __call__(
-        self, rows: Float64[Tensor, "B R"], shared: Float64[Tensor, "S O"]
-    ) -> Float64[Tensor, "S B K"]:
+    @abstractmethod
+    def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         """Run the circuits; differentiable any number of times."""
-        ...
 
 
-@runtime_checkable
-class Memory(Protocol):
-    """An evaluation that keeps what its derivative will need."""
+class GradientRule(ABC):
+    """Rule by which derivatives of a circuit are found.
 
-    def values(
-        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> Float64[np.ndarray, "S B K"]:
-        """Outputs at these angles."""
-        ...
-
-
-@runtime_checkable
-class GradientRule(Protocol):
-    """How derivatives of a circuit are found.
+    Attributes:
+        name: By which it is asked for.
 
     Example:
         >>> import hybridopt as ho
@@ -67,53 +53,46 @@ class GradientRule(Protocol):
         >>> layer = ho.CircuitLayer(*ho.load_circuit("strongly_entangling"), gradient=rule)
     """
 
-    @property
-    def name(self) -> str:
-        """By which it is asked for."""
-        ...
+    name: ClassVar[str]
 
+    @abstractmethod
     def check(self, program: CircuitProgram, readout: Readout, executor: Executor) -> None:
         """Raise if the rule cannot be used; run nothing."""
-        ...
 
-    def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> Memory | None:
-        """What runs an evaluation that will be differentiated; None runs it like any other."""
-        ...
+    @abstractmethod
+    def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> ForwardRecord | None:
+        """Return what runs an evaluation to be differentiated; None runs it like any other."""
 
+    @abstractmethod
     def vjp(
         self,
         evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        cotangent: Float64[Tensor, "S B K"],
+        rows: Rows,
+        shared: Shared,
+        cotangent: Outputs,
         needs: tuple[bool, bool],
-        memory: Memory | None = None,
+        memory: ForwardRecord | None = None,
     ) -> Vjp:
-        """Derivatives of the sum of ``cotangent * values`` by rows and by shared angles.
+        """Return derivatives of the sum of ``cotangent * values`` by rows and by shared angles.
 
         Args:
-            evaluation: What is differentiated.
+            evaluation: Differentiated function.
             rows: Angles of the samples [rad].
             shared: Angles that samples share [rad].
             cotangent: Weights of the outputs.
             needs: Whether each of the two is wanted; None stands for what is not.
             memory: What ran the evaluation.
         """
-        ...
 
+    @abstractmethod
     def jvp(
-        self,
-        evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        tangents: tuple[Tensor | None, Tensor | None],
-    ) -> Float64[Tensor, "S B K"]:
-        """Derivative of the values along a direction in the angles; None is no direction."""
-        ...
+        self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
+    ) -> Outputs:
+        """Return the derivative along a direction in the angles; None is no direction."""
 
+    @abstractmethod
     def explain(self, program: CircuitProgram) -> str:
-        """What a gradient by the shared angles takes."""
-        ...
+        """Return what a gradient by the shared angles takes."""
 
 
 Result = TypeVar("Result")

@@ -14,15 +14,15 @@ from torch import Tensor
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
-from hybridopt.execution import Executor, Readout
-from hybridopt.gradients.base import Evaluation, Memory, Vjp
+from hybridopt.execution import Executor, ForwardRecord, Readout
+from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared, Tangents, Vjp
 
 SHIFT = math.pi / 2  # [rad], for generators with eigenvalues +-1/2
 BYTES_PER_TABLE = 1 << 28  # of angles and their outputs; longer tables are run in pieces
 
 
 @dataclass(frozen=True)
-class ParameterShift:
+class ParameterShift(GradientRule):
     r"""Exact derivatives from shifted settings; works on simulators and hardware alike.
 
     For a rotation :math:`e^{-i\theta P/2}` with :math:`P^2 = I`, or a phase,
@@ -77,40 +77,36 @@ class ParameterShift:
     def vjp(
         self,
         evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        cotangent: Float64[Tensor, "S B K"],
+        rows: Rows,
+        shared: Shared,
+        cotangent: Outputs,
         needs: tuple[bool, bool],
-        memory: Memory | None = None,
+        memory: ForwardRecord | None = None,
     ) -> Vjp:
         """One evaluation of the table of shifts for each of rows and shared angles."""
         by_rows = by_shared = None
         if needs[0]:
             by_rows = torch.zeros_like(rows)
-            for values, terms in self._along_rows(evaluation, rows, shared):
+            for values, terms in _along(evaluation, (rows, shared), 0):
                 by_rows = by_rows + terms.sum_up(_contract(values, cotangent, 2).sum(0))
         if needs[1]:
             by_shared = torch.zeros_like(shared)
-            for values, terms in self._along_shared(evaluation, rows, shared):
+            for values, terms in _along(evaluation, (rows, shared), 1):
                 by_shared = by_shared + terms.sum_up(_contract(values, cotangent, 1))
         return by_rows, by_shared
 
     def jvp(
-        self,
-        evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        tangents: tuple[Tensor | None, Tensor | None],
-    ) -> Float64[Tensor, "S B K"]:
+        self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
+    ) -> Outputs:
         """The same tables, weighted by the direction."""
         outputs = evaluation.readout.num_outputs(evaluation.program)
         result = rows.new_zeros((len(shared), len(rows), outputs))
         if tangents[0] is not None:
-            for values, terms in self._along_rows(evaluation, rows, shared):
+            for values, terms in _along(evaluation, (rows, shared), 0):
                 weights = terms.weigh(tangents[0]).unsqueeze(0).expand(len(shared), -1, -1)
                 result = result + _combine(weights, values)
         if tangents[1] is not None:
-            for values, terms in self._along_shared(evaluation, rows, shared):
+            for values, terms in _along(evaluation, (rows, shared), 1):
                 result = result + _combine(terms.weigh(tangents[1]), values)
         return result
 
@@ -118,32 +114,24 @@ class ParameterShift:
         self,
         evaluation: Evaluation,
         angles: tuple[Tensor, Tensor],
-        cotangent: Float64[Tensor, "S B K"],
+        cotangent: Outputs,
         direction: Float64[Tensor, "N A"],
         along: int,
         needs: tuple[bool, bool],
     ) -> Vjp:
-        """Derivatives of the sum of ``cotangent * jvp`` by rows and by shared angles.
+        """Return derivatives of the sum of ``cotangent * jvp`` by rows and by shared angles.
 
-        Args:
-            evaluation: What is differentiated.
-            angles: Rows and shared angles [rad].
-            cotangent: Weights of the outputs.
-            direction: Of the jvp, in the rows (``along = 0``) or the shared angles (1).
-            along: Which of the two.
-            needs: Whether each derivative is wanted.
+        The jvp is along a ``direction`` in the rows (``along = 0``) or the shared angles (1).
         """
         totals = [torch.zeros_like(table) for table in angles]
-        for terms in _pieces(evaluation, angles, along):
+        for terms in _terms(evaluation, angles, along):
             moved = list(angles)
             table = terms.table(angles[along])
             moved[along] = table.flatten(0, 1)
-            weighed = terms.weigh(direction).unsqueeze(-1)  # (B, T, 1) or (S, T, 1)
-            weighed = weighed if along == 0 else weighed.unsqueeze(-1)
-            weights = cotangent.unsqueeze(2 - along) * weighed
+            weighed = terms.weigh(direction)[(..., *(None,) * (1 + along))]  # (B T 1), (S T 1 1)
             shape = [*cotangent.shape]
             shape[1 - along] = len(moved[along])
-            weights = weights.reshape(shape)
+            weights = (cotangent.unsqueeze(2 - along) * weighed).reshape(shape)
             parts = list(self.vjp(evaluation, moved[0], moved[1], weights, needs))
             whole = parts[along]
             if whole is not None:
@@ -175,23 +163,16 @@ class ParameterShift:
         """
         return theta - order * SHIFT
 
-    @staticmethod
-    def _along_rows(
-        evaluation: Evaluation, rows: Tensor, shared: Tensor
-    ) -> Iterator[tuple[Float64[Tensor, "S B T K"], Terms]]:
-        for terms in _pieces(evaluation, (rows, shared), 0):
-            table = terms.table(rows)
-            values = evaluation(table.flatten(0, 1), shared)
-            yield torch.unflatten(values, 1, table.shape[:2]), terms
 
-    @staticmethod
-    def _along_shared(
-        evaluation: Evaluation, rows: Tensor, shared: Tensor
-    ) -> Iterator[tuple[Float64[Tensor, "S T B K"], Terms]]:
-        for terms in _pieces(evaluation, (rows, shared), 1):
-            table = terms.table(shared)
-            values = evaluation(rows, table.flatten(0, 1))
-            yield torch.unflatten(values, 0, table.shape[:2]), terms
+def _along(
+    evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
+) -> Iterator[tuple[Tensor, ShiftTerms]]:
+    """Values ``(S, B, T, K)`` at shifted rows (``along = 0``), ``(S, T, B, K)`` at shared (1)."""
+    for terms in _terms(evaluation, angles, along):
+        table = terms.table(angles[along])
+        moved = list(angles)
+        moved[along] = table.flatten(0, 1)
+        yield torch.unflatten(evaluation(*moved), 1 - along, table.shape[:2]), terms
 
 
 # Products of matrices, as torch batches no `einsum` where it takes the rows of a Hessian at once.
@@ -215,7 +196,7 @@ def _combine(weights: Tensor, values: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Terms:
+class ShiftTerms:
     """The terms of the shift rules of A angles, T in all.
 
     Attributes:
@@ -229,14 +210,14 @@ class Terms:
     angles: Int64[Tensor, " T"]
 
     @staticmethod
-    def of(rules: tuple[tuple[tuple[float, float], ...], ...], like: Tensor) -> Terms:
-        """Terms of one rule (coefficient, shift), ... an angle, on the device of a tensor."""
+    def from_rules(rules: tuple[tuple[tuple[float, float], ...], ...], like: Tensor) -> ShiftTerms:
+        """ShiftTerms of one rule (coefficient, shift), ... an angle, on the device of a tensor."""
         places = np.array([angle for angle, rule in enumerate(rules) for _ in rule], dtype=np.int64)
         pairs = np.array([pair for rule in rules for pair in rule]).reshape(-1, 2)
         shifts = np.zeros((len(places), len(rules)))
         shifts[np.arange(len(places)), places] = pairs[:, 1]
         parts = (torch.from_numpy(part) for part in (shifts, pairs[:, 0].copy(), places))
-        return Terms(*(part.to(like.device) for part in parts))
+        return ShiftTerms(*(part.to(like.device) for part in parts))
 
     def table(self, angles: Float64[Tensor, "N A"]) -> Float64[Tensor, "N T A"]:
         """Every row of angles with every shift."""
@@ -251,14 +232,16 @@ class Terms:
         """Factors of the terms in the derivative along a direction."""
         return tangents.index_select(-1, self.angles) * self.coefficients
 
-    def split(self, size: int) -> Iterator[Terms]:
+    def split(self, size: int) -> Iterator[ShiftTerms]:
         """At most ``size`` terms at a time."""
         for start in range(0, len(self.angles), size):
             part = slice(start, start + size)
-            yield Terms(self.shifts[part], self.coefficients[part], self.angles[part])
+            yield ShiftTerms(self.shifts[part], self.coefficients[part], self.angles[part])
 
 
-def _pieces(evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int) -> Iterator[Terms]:
+def _terms(
+    evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
+) -> Iterator[ShiftTerms]:
     """The terms of rows (``along = 0``) or shared angles (1), so many that a table fits.
 
     The size is fixed, not a share of the executor's memory: with shots, each piece is a call with
@@ -267,5 +250,5 @@ def _pieces(evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int) -
     moved, other = angles[along], angles[1 - along]
     outputs = evaluation.readout.num_outputs(evaluation.program)
     a_term = 8 * len(moved) * (moved.shape[1] + len(other) * outputs)
-    terms = Terms.of(evaluation.program.shifts[along], moved)
+    terms = ShiftTerms.from_rules(evaluation.program.shifts[along], moved)
     yield from terms.split(max(1, BYTES_PER_TABLE // max(1, a_term)))

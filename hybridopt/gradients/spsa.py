@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float64
 from torch import Tensor
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.execution import Executor, Readout
-from hybridopt.gradients.base import Evaluation, Memory, Vjp
+from hybridopt.execution import Executor, ForwardRecord, Readout
+from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared, Tangents, Vjp
 
 EXACT_PERTURBATION = 0.01  # [rad]; the bias is of second order in it
-SHOTS_PERTURBATION = (
-    0.2  # [rad]; smaller ones drown in shot noise, which goes with 1 / perturbation
-)
+SHOTS_PERTURBATION = 0.2  # [rad]; smaller ones drown in shot noise, as 1 / perturbation
 STREAM = 0x5B5A  # keeps the directions apart from the shots, which draw from the same seed
 
 
 @dataclass(frozen=True)
-class Spsa:
+class Spsa(GradientRule):
     r"""Central difference along random directions :math:`\Delta_j = \pm 1`.
 
     .. math::
@@ -73,40 +71,34 @@ class Spsa:
     def vjp(
         self,
         evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        cotangent: Float64[Tensor, "S B K"],
+        rows: Rows,
+        shared: Shared,
+        cotangent: Outputs,
         needs: tuple[bool, bool],
-        memory: Memory | None = None,
+        memory: ForwardRecord | None = None,
     ) -> Vjp:
         """Averaged over the directions."""
         by_rows = torch.zeros_like(rows) if needs[0] else None
         by_shared = torch.zeros_like(shared) if needs[1] else None
-        for delta_rows, delta_shared in self._directions(evaluation, rows, shared, needs):
-            slope = self._slope(evaluation, (rows, shared), (delta_rows, delta_shared))
+        for delta, slope in self._directions(evaluation, (rows, shared), needs):
             weighted = (cotangent * slope).sum(-1) / self.directions
-            if by_rows is not None and delta_rows is not None:
-                by_rows = by_rows + weighted.sum(0)[:, None] * delta_rows
-            if by_shared is not None and delta_shared is not None:
-                by_shared = by_shared + weighted.sum(1)[:, None] * delta_shared
+            if by_rows is not None and delta[0] is not None:
+                by_rows = by_rows + weighted.sum(0)[:, None] * delta[0]
+            if by_shared is not None and delta[1] is not None:
+                by_shared = by_shared + weighted.sum(1)[:, None] * delta[1]
         return by_rows, by_shared
 
     def jvp(
-        self,
-        evaluation: Evaluation,
-        rows: Float64[Tensor, "B R"],
-        shared: Float64[Tensor, "S O"],
-        tangents: tuple[Tensor | None, Tensor | None],
-    ) -> Float64[Tensor, "S B K"]:
+        self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
+    ) -> Outputs:
         """The same estimate of the gradient, along a direction."""
         needs = (tangents[0] is not None, tangents[1] is not None)
         result = torch.zeros(())
-        for delta_rows, delta_shared in self._directions(evaluation, rows, shared, needs):
-            slope = self._slope(evaluation, (rows, shared), (delta_rows, delta_shared))
-            if tangents[0] is not None and delta_rows is not None:
-                result = result + (tangents[0] * delta_rows).sum(-1)[None, :, None] * slope
-            if tangents[1] is not None and delta_shared is not None:
-                result = result + (tangents[1] * delta_shared).sum(-1)[:, None, None] * slope
+        for delta, slope in self._directions(evaluation, (rows, shared), needs):
+            if tangents[0] is not None and delta[0] is not None:
+                result = result + (tangents[0] * delta[0]).sum(-1)[None, :, None] * slope
+            if tangents[1] is not None and delta[1] is not None:
+                result = result + (tangents[1] * delta[1]).sum(-1)[:, None, None] * slope
         return result / self.directions
 
     def explain(self, program: CircuitProgram) -> str:
@@ -117,12 +109,10 @@ class Spsa:
         )
 
     def _slope(
-        self,
-        evaluation: Evaluation,
-        angles: tuple[Tensor, Tensor],
-        delta: tuple[Tensor | None, Tensor | None],
-    ) -> Float64[Tensor, "S B K"]:
-        c = self._size(evaluation.executor)
+        self, evaluation: Evaluation, angles: tuple[Tensor, Tensor], delta: Tangents
+    ) -> Outputs:
+        exact = evaluation.executor.shots is None
+        c = self.perturbation or (EXACT_PERTURBATION if exact else SHOTS_PERTURBATION)
         rows, shared = angles
         if delta[0] is None:  # one table serves both signs
             assert delta[1] is not None
@@ -135,27 +125,22 @@ class Spsa:
             below = evaluation(rows - step_rows, shared - step_shared)
         return (above - below) / (2 * c)
 
-    def _size(self, executor: Executor) -> float:
-        if self.perturbation is not None:
-            return self.perturbation
-        return EXACT_PERTURBATION if executor.shots is None else SHOTS_PERTURBATION
-
     def _directions(
-        self, evaluation: Evaluation, rows: Tensor, shared: Tensor, needs: tuple[bool, bool]
-    ) -> list[tuple[Tensor | None, Tensor | None]]:
-        generator = self._generator(evaluation.executor.state_dict())
-        return [
-            (
-                _signs(generator, rows) if needs[0] else None,
-                _signs(generator, shared) if needs[1] else None,
-            )
+        self, evaluation: Evaluation, angles: tuple[Tensor, Tensor], needs: tuple[bool, bool]
+    ) -> Iterator[tuple[Tangents, Outputs]]:
+        """Yield directions in rows and shared angles, with the slopes along them."""
+        position = evaluation.executor.state_dict()
+        entropy = int(position["entropy"], 16) if self.seed is None else self.seed
+        sequence = np.random.SeedSequence(entropy, spawn_key=(STREAM, int(position["calls"])))
+        generator = np.random.default_rng(sequence)
+        wanted = [one if need else None for one, need in zip(angles, needs, strict=True)]
+        deltas = [
+            [None if like is None else _signs(generator, like) for like in wanted]
             for _ in range(self.directions)
         ]
-
-    def _generator(self, position: dict[str, Any]) -> np.random.Generator:
-        entropy = int(position["entropy"], 16) if self.seed is None else self.seed
-        key = (STREAM, int(position["calls"]))
-        return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=key))
+        for delta_rows, delta_shared in deltas:
+            delta = delta_rows, delta_shared
+            yield delta, self._slope(evaluation, angles, delta)
 
 
 def _signs(generator: np.random.Generator, like: Tensor) -> Tensor:

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from hybridopt import _validation
 from hybridopt.circuits import CircuitProgram
-from hybridopt.circuits.lowering import WAYS_OUT
-from hybridopt.circuits.measurements import qubits_of
-from hybridopt.circuits.parameter_checks import check_parameters
+from hybridopt.circuits.instructions import qubits_of
+from hybridopt.circuits.lowering import WAYS_OUT, check_parameters
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
 from hybridopt.execution import (

@@ -6,30 +6,18 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from hybridopt.circuits.program import CircuitProgram
-from hybridopt.execution import Executor, Readout
-from hybridopt.gradients import GradientRule
+from hybridopt.gradients import Evaluation, GradientRule
 from hybridopt.nn.evaluation import CircuitEvaluation
 
 
-class _Count:
+class _Count(Evaluation):
     """An evaluation that counts what it is asked for, and answers 0."""
 
     def __init__(self, evaluation: CircuitEvaluation) -> None:
-        self._evaluation = evaluation
+        self.program = evaluation.program
+        self.readout = evaluation.readout
+        self.executor = evaluation.executor
         self.cells = 0
-
-    @property
-    def program(self) -> CircuitProgram:
-        return self._evaluation.program
-
-    @property
-    def readout(self) -> Readout:
-        return self._evaluation.readout
-
-    @property
-    def executor(self) -> Executor:
-        return self._evaluation.executor
 
     def __call__(
         self, rows: Float64[Tensor, "B R"], shared: Float64[Tensor, "S O"]

@@ -11,13 +11,13 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.execution import Executor, Job, Readout
-from hybridopt.gradients import GradientRule, Memory
-from hybridopt.gradients.base import differentiable_jvp
+from hybridopt.execution import Executor, ForwardRecord, Job, Readout
+from hybridopt.gradients import GradientRule
+from hybridopt.gradients.base import Evaluation, differentiable_jvp
 
 
 @dataclass(frozen=True, eq=False)
-class CircuitEvaluation:
+class CircuitEvaluation(Evaluation):
     """Takes angles to outputs by running circuits.
 
     Attributes:
@@ -51,7 +51,7 @@ class CircuitEvaluation:
             _Evaluate.apply(rows, shared, self, memory),  # type: ignore[no-untyped-call]
         )
 
-    def numbers(self, rows: Tensor, shared: Tensor, memory: Memory | None) -> Tensor:
+    def numbers(self, rows: Tensor, shared: Tensor, memory: ForwardRecord | None) -> Tensor:
         """The same without autograd."""
         if self.known is not None and torch.equal(self.known[0], shared):
             return self.known[1].detach().clone()
@@ -68,7 +68,7 @@ class CircuitEvaluation:
 class _Evaluate(torch.autograd.Function):
     @staticmethod
     def forward(
-        rows: Tensor, shared: Tensor, evaluation: CircuitEvaluation, memory: Memory | None
+        rows: Tensor, shared: Tensor, evaluation: CircuitEvaluation, memory: ForwardRecord | None
     ) -> Tensor:
         if rows.is_meta:
             outputs = evaluation.readout.num_outputs(evaluation.program)
@@ -106,7 +106,7 @@ class _Evaluate(torch.autograd.Function):
         rows: Tensor,
         shared: Tensor,
         evaluation: CircuitEvaluation,
-        memory: Memory | None,
+        memory: ForwardRecord | None,
     ) -> tuple[Tensor, int]:
         """Many tables are one longer table, unless both differ."""
         size, (rows_dim, shared_dim) = info.batch_size, in_dims[:2]

@@ -215,7 +215,7 @@ def _slopes(expression: ParameterExpression) -> dict[Parameter, float] | None:
 
 def _function(expression: ParameterExpression, variables: Sequence[Parameter]) -> Function:
     """The expression as a torch function of its variables."""
-    import sympy  # noqa: PLC0415  # importing it changes the warning filters; few circuits need it
+    import sympy  # importing it changes the warning filters; few circuits need it
 
     stand_ins = [sympy.Symbol(f"v{number}", real=True) for number in range(len(variables))]
     formula = _formula(expression, dict(zip(variables, stand_ins, strict=True))).evalf(17)
@@ -236,7 +236,7 @@ def _function(expression: ParameterExpression, variables: Sequence[Parameter]) -
 
 def _formula(expression: ParameterExpression, stand_ins: dict[Parameter, Any]) -> Any:
     """The expression as sympy's, in other symbols."""
-    import sympy  # noqa: PLC0415
+    import sympy
 
     try:
         formula = expression.sympify()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, TypeAlias
 
 import torch
@@ -47,27 +46,19 @@ class RepeatedClosure:
         self._after: list[Tensor] | None = None
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._after is not None:
             self._set_random_state(self._after)
 
     @torch.enable_grad()
     def graph(self) -> tuple[Tensor, Tensor | None]:
-        """The loss (and the outputs) with the graph that leads to them.
-
-        Raises:
-            ArgumentTypeError: If the closure returns something else.
-            ArgumentError: If it called `backward()` or the loss depends on no parameter.
-        """
-        before = [_mark(p) for p in self._params]
+        """The loss (and the outputs) with the graph that leads to them."""
+        before = [_grad_version(p) for p in self._params]
         loss, outputs = self._unpack(self._call())
-        if any(_was_written(p, mark) for p, mark in zip(self._params, before, strict=True)):
-            raise ArgumentError(BACKWARD_CALLED)
+        for p, (gradient, version) in zip(self._params, before, strict=True):
+            kept = p.grad is gradient and _grad_version(p)[1] == version
+            if p.grad is not None and not kept and bool(p.grad.any()):  # not merely set to zero
+                raise ArgumentError(BACKWARD_CALLED)
         if not loss.requires_grad:
             raise ArgumentError(
                 "The loss that the closure returned depends on no trainable parameter. Compute "
@@ -118,12 +109,5 @@ def _describe(value: object) -> str:
     return f"{value!r} of type {type(value).__name__}"
 
 
-def _mark(p: Tensor) -> tuple[Tensor | None, int]:
+def _grad_version(p: Tensor) -> tuple[Tensor | None, int]:
     return p.grad, -1 if p.grad is None else p.grad._version
-
-
-def _was_written(p: Tensor, mark: tuple[Tensor | None, int]) -> bool:
-    """Whether a gradient came in since ``mark``; one that was merely set to zero does not count."""
-    if p.grad is None or (p.grad is mark[0] and p.grad._version == mark[1]):
-        return False
-    return bool(p.grad.any())

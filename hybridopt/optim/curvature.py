@@ -7,8 +7,8 @@ shares them.
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float64
@@ -18,26 +18,82 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from hybridopt.errors import ArgumentError, HybridOptError, TrainingError
 from hybridopt.optim.closure import BACKWARD_CALLED
-from hybridopt.optim.parameters import FlatParameters
 
 MAX_ELEMENTS = 2**25  # of one stack of backward passes: 256 MiB in float64
 
 
-@runtime_checkable
-class Curvature(Protocol):
-    """Gradient and curvature of a loss at the present weights."""
+class FlatParameters:
+    """Parameters seen as one float64 vector, in the order in which they were given.
+
+    Vectors are kept in float64 whatever the parameters' own precision, because the equations
+    that they enter lose half of their digits to conditioning.
+    """
+
+    def __init__(self, params: Sequence[Tensor]) -> None:
+        self.params = list(params)
+        self.sizes = [p.numel() for p in self.params]
+        self.device = self.params[0].device
+
+    @property
+    def size(self) -> int:
+        """Number of elements of the vector."""
+        return sum(self.sizes)
+
+    @property
+    def resolution(self) -> float:
+        """Relative rounding error of the least precise parameter."""
+        return max(torch.finfo(p.dtype).eps for p in self.params)
+
+    def read(self) -> Float64[Tensor, " num_parameters"]:
+        """A copy of the parameters."""
+        return self.join([p.detach()[None] for p in self.params])[0]
+
+    @torch.no_grad()
+    def write(self, vector: Float64[Tensor, " num_parameters"]) -> None:
+        """Set the parameters, each rounded to its own precision."""
+        for p, piece in zip(self.params, self.split(vector[None]), strict=True):
+            p.copy_(piece[0])
+
+    def join(
+        self, pieces: Sequence[Float[Tensor, "rows ..."]]
+    ) -> Float64[Tensor, "rows num_parameters"]:
+        """Lay tensors of the parameters' shapes, each behind an axis of rows, side by side."""
+        flattened = [
+            piece.reshape(len(piece), size).to(self.device, torch.float64)
+            for piece, size in zip(pieces, self.sizes, strict=True)
+        ]
+        return torch.cat(flattened, dim=1)
+
+    def split(
+        self, vectors: Float64[Tensor, "rows num_parameters"]
+    ) -> list[Float[Tensor, "rows ..."]]:
+        """Undo `join`: pieces of the parameters' shapes, precisions and devices."""
+        pieces = torch.split(vectors, self.sizes, dim=1)
+        return [
+            piece.reshape(len(vectors), *p.shape).to(p.device, p.dtype)
+            for p, piece in zip(self.params, pieces, strict=True)
+        ]
+
+
+class Curvature(ABC):
+    """Gradient and curvature of a loss at the present weights.
+
+    Attributes:
+        gradient: Of the loss.
+        rows_at_once: Number of vectors that memory allows in one stack.
+    """
 
     gradient: Float64[Tensor, " num_parameters"]
     rows_at_once: int
 
+    @abstractmethod
     def products(
         self, vectors: Float64[Tensor, "rows num_parameters"]
     ) -> Float64[Tensor, "rows num_parameters"]:
-        """The curvature matrix times each of the ``vectors``."""
-        ...
+        """Return the curvature matrix times each of the ``vectors``."""
 
 
-class Hessian:
+class Hessian(Curvature):
     r"""Products with the Hessian, :math:`H v = \nabla (v^\top \nabla L)`.
 
     Costs one backward pass at construction, and one through its graph for each stack of vectors.
@@ -66,7 +122,7 @@ class Hessian:
         return flat.join(vjp_rows(self._gradients, flat.params, flat.split(vectors)))
 
 
-class GaussNewton:
+class GaussNewton(Curvature):
     r"""Products with the generalized Gauss-Newton matrix, :math:`G v = J^\top H_L J v`.
 
     :math:`J` is the Jacobian of the network's outputs by the parameters and :math:`H_L` the
@@ -127,11 +183,7 @@ def matrix(curvature: Curvature) -> Float64[Tensor, "num_parameters num_paramete
 def finite_products(
     curvature: Curvature, vectors: Float64[Tensor, "rows num_parameters"]
 ) -> Float64[Tensor, "rows num_parameters"]:
-    """Like ``curvature.products``, and refuses infinite and undefined second derivatives.
-
-    Raises:
-        TrainingError: If a product is not finite.
-    """
+    """Like ``curvature.products``, and refuses infinite and undefined second derivatives."""
     images = curvature.products(vectors)
     if not bool(images.isfinite().all()):
         raise TrainingError(
@@ -151,11 +203,6 @@ def vjp_rows(
 
     The whole stack takes one batched backward pass; where an operation in the graph has no
     batching rule, each row takes its own, with the same result. The graph is kept.
-
-    Args:
-        tensors: Differentiated tensors; None and constants contribute nothing.
-        inputs: What they are differentiated by; where they do not depend on it, zeros.
-        cotangents: One for each of ``tensors``, of its shape behind an axis of rows.
     """
     num_rows = len(cotangents[0])
     live = [(t, c) for t, c in zip(tensors, cotangents, strict=True) if t is not None]

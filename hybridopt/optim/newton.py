@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import islice
 from typing import Any, Literal
 
@@ -13,17 +14,16 @@ from torch.optim.optimizer import Optimizer, ParamsT
 
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError
-from hybridopt.optim.cholesky import GROWTH, CholeskyDirections
 from hybridopt.optim.closure import Closure, RepeatedClosure
-from hybridopt.optim.conjugate_gradient import ConjugateGradientDirections
-from hybridopt.optim.curvature import Curvature, GaussNewton, Hessian, matrix
-from hybridopt.optim.line_search import backtrack
-from hybridopt.optim.parameters import FlatParameters
+from hybridopt.optim.curvature import Curvature, FlatParameters, GaussNewton, Hessian, matrix
+from hybridopt.optim.directions import GROWTH, CholeskyDirections, ConjugateGradientDirections
 
 CURVATURES = ("hessian", "gauss-newton")
 SOLVERS = ("auto", "exact", "cg")
 MAX_LINE_SEARCHES = 4  # directions a step tries before it leaves the weights as they are
 LOSS_ROUNDING = 4  # units in the last place that a mean over a batch may be wrong by
+SUFFICIENT = 1e-4  # share of the predicted decrease that is asked for (Nocedal & Wright, p. 33)
+SHORTEST, LONGEST = 0.1, 0.5  # of the previous length: bounds on the interpolated one
 
 Directions = CholeskyDirections | ConjugateGradientDirections
 
@@ -259,3 +259,40 @@ def _require_finite(what: str, value: Tensor) -> None:
             f"The {what} is not finite{shown}, so Newton cannot take a step. The weights are "
             "unchanged: lower the learning rate, or scale the data or the initial weights down."
         )
+
+
+def backtrack(
+    loss_at: Callable[[float], float],
+    loss: float,
+    slope: float,
+    *,
+    resolution: float,
+    max_evaluations: int,
+) -> float | None:
+    r"""Find a step length by Armijo backtracking, starting at 1.
+
+    A length :math:`t` is accepted when
+
+    .. math::
+        L(t) \le L(0) + 10^{-4}\, t\, L'(0).
+
+    Otherwise the next one minimizes the parabola through :math:`L(0), L'(0), L(t)`, within 0.1
+    and 0.5 of :math:`t`. Where the predicted decrease drowns in the loss's rounding error, a
+    length is accepted if the loss does not increase, and none shorter is tried.
+
+    References:
+        Nocedal & Wright, Numerical Optimization, 2nd ed. (2006), algorithm 3.1 and section 3.5.
+    """
+    length = 1.0
+    for _ in range(max_evaluations):
+        drowned = -slope * length <= resolution * abs(loss)
+        tried = loss_at(length)
+        if tried <= (loss if drowned else loss + SUFFICIENT * length * slope):
+            return length
+        if drowned:
+            return None
+        vertex = -slope * length**2 / (2 * (tried - loss - slope * length))
+        if not math.isfinite(tried):
+            vertex = 0.0
+        length = min(max(vertex, SHORTEST * length), LONGEST * length)
+    return None

@@ -14,7 +14,7 @@ from torch.optim import LBFGS, SGD, Adagrad, Adam, Optimizer, RMSprop
 from torch.optim.optimizer import ParamsT
 
 from hybridopt import _validation
-from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError
+from hybridopt.errors import ArgumentError, HybridOptError
 from hybridopt.optim.newton import Newton
 
 
@@ -131,12 +131,8 @@ def create(
         >>> type(create("rmsprop", nn.Linear(3, 2).parameters())).__name__
         'RMSprop'
     """
-    if not isinstance(params, Iterable):
-        raise ArgumentTypeError(
-            "Argument `params` must be parameters or groups of them, such as network.parameters(), "
-            f"but is of type {type(params).__name__}."
-        )
-    groups: list[Any] = list(params)
+    expected = "parameters or groups of them, such as network.parameters()"
+    groups: list[Any] = list(_validation.instance("params", params, Iterable, expected))
     if not groups:
         raise ArgumentError("The optimizer has nothing to train: `params` is empty.")
     spec = spec_of(optimizer)

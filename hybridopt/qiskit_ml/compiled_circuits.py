@@ -17,7 +17,7 @@ from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
 from hybridopt.circuits import CircuitProgram
-from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.instructions import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.execution import Executor, Expectations, Job
 from hybridopt.execution.placed_readout import (

@@ -13,7 +13,7 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN, NeuralNetwork,
 from qiskit_machine_learning.primitives import QMLSampler
 from torch import Tensor
 
-from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.instructions import without_measurements
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule

@@ -11,7 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from torch import Tensor
 
-from hybridopt.circuits.parameter_checks import check_parameters
+from hybridopt.circuits.lowering import check_parameters
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.execution import Executor, Probabilities
 from hybridopt.execution.placed_readout import PlacedReadout, place_probabilities

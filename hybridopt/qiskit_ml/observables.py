@@ -11,7 +11,7 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 
-from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.instructions import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int64
 from qiskit import QuantumCircuit
 
-from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.instructions import without_measurements
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
 
 DROPPED = -1

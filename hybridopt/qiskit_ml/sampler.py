@@ -21,7 +21,7 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import Options
 
 from hybridopt import _validation
-from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.instructions import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, CircuitError
 from hybridopt.execution import AerExecutor, Executor, check_executor

@@ -9,8 +9,7 @@ from typing import Any
 
 from hybridopt.bridges import BRIDGES, Bridge
 from hybridopt.errors import CheckpointError, ConversionError, HybridOptError
-from hybridopt.gradients import GradientRule
-from hybridopt.gradients.registry import GRADIENTS
+from hybridopt.gradients import GRADIENTS, GradientRule
 
 
 class NotPlainError(ConversionError):

@@ -111,8 +111,8 @@ def test_head(own):
         ("~/nowhere/at_all.qasm", CircuitError, "There is no file /"),
         ("./", CircuitError, "Cannot read .*irectory"),
         ("a\0b.qasm", CircuitError, "Cannot read"),
-        (3, ArgumentTypeError, "by its name in the gallery or by a path"),
-        (None, ArgumentTypeError, "by its name in the gallery or by a path"),
+        (3, ArgumentTypeError, "`name_or_path` must be a path"),
+        (None, ArgumentTypeError, "`name_or_path` must be a path"),
     ],
 )  # fmt: skip
 def test_refused(name, error, message):

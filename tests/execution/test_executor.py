@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 
 import pytest
@@ -11,15 +12,17 @@ from qiskit.circuit import Parameter
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from hybridopt import CircuitLayer
-from hybridopt.execution import AerExecutor, Cost, Executor
+from hybridopt.execution import AerExecutor, Cost, Executor, Metered, StateExecutor
 
 EXECUTORS = [pytest.param(AerExecutor, id="aer")]
-ATTRIBUTES = ("has_noise", "shots", "usage")
 METHODS = ("check", "explain", "load_state_dict", "run", "state_dict")
 
 
 def test_the_contract_names_what_we_use():
-    assert {n for n in dir(Executor) if not n.startswith("_")} == {*METHODS, *ATTRIBUTES}
+    assert Executor.__abstractmethods__ == {*METHODS, "has_noise", "usage"}
+    for incomplete in (Metered, Executor, StateExecutor):
+        with pytest.raises(TypeError, match="abstract"):
+            incomplete()
 
 
 @pytest.mark.parametrize("make", EXECUTORS)
@@ -36,16 +39,30 @@ def test_a_new_executor_is_exact_and_unused(make):
     assert executor.usage == Cost()
 
 
-class Relay:
+class Relay(Executor):
     """An executor of somebody else, with what the contract asks for and no more."""
 
     def __init__(self, noise_model=None) -> None:
         self._inner = AerExecutor(noise_model=noise_model)
 
-    def __getattr__(self, name):
-        if name not in {*METHODS, *ATTRIBUTES}:
-            raise AttributeError(name)
-        return getattr(self._inner, name)
+    shots = property(lambda self: self._inner.shots)
+    usage = property(lambda self: self._inner.usage)
+    has_noise = property(lambda self: self._inner.has_noise)
+
+    def check(self, program, readout):
+        self._inner.check(program, readout)
+
+    def run(self, job):
+        return self._inner.run(job)
+
+    def explain(self, job):
+        return self._inner.explain(job)
+
+    def state_dict(self):
+        return self._inner.state_dict()
+
+    def load_state_dict(self, state):
+        self._inner.load_state_dict(state)
 
 
 def test_executors_of_others_need_no_placement():
@@ -58,7 +75,6 @@ def test_executors_of_others_need_no_placement():
     model.add_all_qubit_quantum_error(depolarizing_error(0.1, 2), "cx")
     for noise_model in (None, model):
         relay = Relay(noise_model)
-        assert isinstance(relay, Executor)
         layer, own = (
             CircuitLayer(circuit, [], [w], ["ZZZ"], executor, initial=[0.4])
             for executor in (relay, AerExecutor(noise_model=noise_model))
@@ -71,3 +87,16 @@ def test_executors_of_others_need_no_placement():
             assert abs(found.item()) < abs(exact)
         assert relay.usage.runs == 1
         found.sum().backward()
+
+
+def test_sum_and_difference_go_count_by_count():
+    first, second = Cost(settings=5, shots=70, runs=3), Cost(settings=2, shots=9, runs=1)
+    assert first + second == Cost(7, 79, 4)
+    assert first - second == Cost(3, 61, 2)
+    assert first + second - second == first
+    assert first + Cost() == first
+
+
+def test_costs_do_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Cost().settings = 1

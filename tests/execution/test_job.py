@@ -80,5 +80,5 @@ def test_tables_of_other_real_numbers_are_converted():
 
 
 def test_a_stream_is_a_stream():
-    with pytest.raises(ArgumentTypeError, match=r"`stream` of a job must be a Stream .* type int"):
+    with pytest.raises(ArgumentTypeError, match=r"`stream` must be a Stream .* type int"):
         Job(MemoryProgram(2), Probabilities(), np.zeros((1, 0)), np.zeros((1, 4)), 3)

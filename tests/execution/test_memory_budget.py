@@ -7,7 +7,7 @@ import pytest
 from hybridopt.execution.memory_budget import (
     AMPLITUDES_PER_ROW_OF_A_TABLE,
     AMPLITUDES_PER_RUN,
-    BYTES_PER_AMPLITUDE,
+    BYTES_PER_STATE_AMPLITUDE,
     ROWS_PER_CALL,
     Limits,
     physical_memory,
@@ -27,7 +27,7 @@ def test_stacks_fill_what_a_run_may_have():
 def test_stacks_fit_into_memory_or_hold_one_sample(memory, qubits):
     size = Limits(memory).stack_size(qubits, table=False)
     assert size & (size - 1) == 0
-    assert size == 1 or (size * BYTES_PER_AMPLITUDE << qubits) <= memory
+    assert size == 1 or (size * BYTES_PER_STATE_AMPLITUDE << qubits) <= memory
 
 
 def test_stacks_can_be_smaller_than_usual():
@@ -40,7 +40,7 @@ def test_wide_circuits_stand_alone():
 
 def test_results_held_together_fit():
     limits = Limits(1 << 20)
-    assert limits.runs_per_call(10) * (BYTES_PER_AMPLITUDE << 10) <= 1 << 20
+    assert limits.runs_per_call(10) * (BYTES_PER_STATE_AMPLITUDE << 10) <= 1 << 20
     assert limits.runs_per_call(10) > 1
     assert limits.runs_per_call(30) == 1
     assert Limits(PLENTY).runs_per_call(2) == ROWS_PER_CALL

@@ -26,7 +26,7 @@ from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import ArgumentTypeError, ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Probabilities
-from hybridopt.execution.aer.strategies.table import bindings
+from hybridopt.execution.aer.strategies.per_setting import bindings
 from hybridopt.execution.aer.translation import WithNoise
 from hybridopt.execution.noise import noise_of
 
@@ -236,7 +236,7 @@ def test_device_gives_what_the_simulator_of_it_measures(name):
     layer = layer_with(executor)
     outputs = layer(torch.tensor(ROWS[:1])).detach().numpy()[0]
     settings = layer.program_readout.settings(layer.program)
-    placed = WithNoise(noise_of(backend), "density_matrix")(layer.program, settings)
+    placed = WithNoise(noise_of(backend), "density_matrix").of(layer.program, settings)
     numbers = bindings(layer.program, *angles_of(layer.program))
     simulator = AerSimulator.from_backend(backend)
     for value, label, translated in zip(outputs, LABELS, placed, strict=True):
@@ -263,30 +263,6 @@ def angles_of(program) -> tuple[np.ndarray, np.ndarray]:
         for expressions in (program.row_expressions, program.shared_expressions)
     ]
     return np.array(tables[0])[None], np.array(tables[1])[None]
-
-
-def test_shots_on_a_device_have_its_exact_mean():
-    shots = 3000
-    exact, sampled, trajectories = (
-        layer_with(AerExecutor(noise_model=DEVICE, seed=6, **options))(torch.tensor(ROWS)).detach()
-        for options in ({}, {"shots": shots}, {"shots": shots, "method": "statevector"})
-    )
-    for estimate in (sampled, trajectories):
-        assert (estimate - exact).abs().max() <= 5 / math.sqrt(shots)
-    assert not torch.equal(sampled, trajectories)
-
-
-def test_gradient_on_a_device_is_that_of_its_expectation_value():
-    layer = layer_with(AerExecutor(noise_model=DEVICE), ["IXY"])
-    x = torch.tensor(ROWS[:1])
-    (slope,) = torch.autograd.grad(layer(x).sum(), layer.weight)
-    for place in range(4):
-        values = []
-        for sign in (1, -1):
-            with torch.no_grad():
-                layer.weight.copy_(torch.tensor(WEIGHTS + sign * 1e-4 * np.eye(4)[place]))
-                values.append(layer(x).item())
-        assert slope[place].item() == pytest.approx((values[0] - values[1]) / 2e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize("gate", ["u3", "u2", "u", "rx", "ry", "r"])
@@ -328,10 +304,6 @@ def test_simulator_of_a_device_brings_its_noise():
     assert plain.model.is_ideal()
 
 
-def test_without_noise_there_is_none():
-    assert noise_of(None) is None
-
-
 def test_every_basis_is_a_setting_and_a_run(aer_calls):
     executor = AerExecutor(noise_model=MODELS["depolarizing"])
     layer_with(executor)(torch.tensor(ROWS))
@@ -366,12 +338,6 @@ def test_more_qubits_than_a_density_matrix_holds_are_refused(aer_calls):
 def test_what_is_no_noise_is_refused(value):
     with pytest.raises(ArgumentTypeError, match="Argument `noise_model` must be"):
         AerExecutor(noise_model=value)
-
-
-def test_adjoint_with_noise_is_refused(aer_calls):
-    with pytest.raises(UnsupportedError, match='"adjoint" needs exact state vectors'):
-        layer_with(AerExecutor(noise_model=MODELS["none"]), gradient="adjoint")
-    assert aer_calls == []
 
 
 def test_noise_is_told_in_explanations():

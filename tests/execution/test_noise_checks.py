@@ -17,7 +17,7 @@ from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError, UnsupportedError
 from hybridopt.execution import Probabilities
 from hybridopt.execution.aer import translation
-from hybridopt.execution.noise_of_qubits import device_noise, gates_of
+from hybridopt.execution.noise import device_noise, gates_of
 
 W = Parameter("w")
 MANILA = FakeManilaV2()

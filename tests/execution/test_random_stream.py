@@ -12,7 +12,8 @@ from hybridopt.bridges.generator.sampler import LadderSampler
 from hybridopt.bridges.memory.readout import ClosedFormSampler
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.execution.random_stream import RandomStream
+from hybridopt.execution import Stream
+from hybridopt.execution.random_stream import RandomStream, Sampler
 
 KINDS = (AerExecutor, ClosedFormSampler, LadderSampler, ClosedFormMesh)
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -54,7 +55,7 @@ def test_negative_seeds_are_refused_by_name(kind):
         ({}, ArgumentError, "has no key `entropy`"),
         ({"entropy": "0x1"}, ArgumentError, "has no key `calls`"),
         (None, ArgumentTypeError, "must be the dict .* type NoneType"),
-        ({"entropy": 1, "calls": 1}, ArgumentTypeError, "`entropy` .* must be a str"),
+        ({"entropy": 1, "calls": 1}, ArgumentTypeError, "`entropy` must be a str"),
         ({"entropy": "spam", "calls": 1}, ArgumentError, "`entropy` .* is 'spam'"),
         ({"entropy": "-0x1", "calls": 1}, ArgumentError, "`entropy` .* is '-0x1'"),
         ({"entropy": "0x1", "calls": "1"}, ArgumentTypeError, "`calls` must be an int"),
@@ -68,3 +69,88 @@ def test_states_of_nothing_are_refused_and_change_nothing(kind, state, error, me
     with pytest.raises(error, match=message):
         executor.load_state_dict(state)
     assert executor.state_dict() == before
+
+
+PROBABILITIES = np.array([0.5, 0.2, 0.0, 0.05, 0.25])
+
+
+def one(sampler: Sampler, shots: int, s: int, b: int, g: int, of=PROBABILITIES) -> np.ndarray:
+    cell = sampler.frequencies(of[None, None], shots, np.array([s]), np.array([b]), g)
+    return cell[0, 0]
+
+
+def frequencies(shots: int, *, entropy=1, call=0, first=(0, 0), place=(0, 0, 0), of=PROBABILITIES):
+    return one(Sampler(entropy, Stream(call, *first)), shots, *place, of=of)
+
+
+def draws(shots: int, repetitions: int) -> np.ndarray:
+    table = np.broadcast_to(PROBABILITIES, (repetitions, 1, PROBABILITIES.size))
+    rows = np.arange(repetitions), np.arange(1)
+    return Sampler(1, Stream(0)).frequencies(table.copy(), shots, *rows, 0)[:, 0]
+
+
+def test_mean_and_covariance_are_multinomial():
+    shots, repetitions = 4, 10_000
+    sample = draws(shots, repetitions)
+    covariance = (np.diag(PROBABILITIES) - np.outer(PROBABILITIES, PROBABILITIES)) / shots
+    error = np.abs(sample.mean(0) - PROBABILITIES)
+    assert np.all(error <= 5 * np.sqrt(np.diag(covariance) / repetitions))
+    centred = sample - PROBABILITIES
+    products = centred[:, :, None] * centred[:, None, :]
+    spread = products.std(0) / np.sqrt(repetitions)
+    assert np.all(np.abs(products.mean(0) - covariance) <= 5 * spread)
+
+
+def test_frequencies_are_counts_over_shots():
+    counts = 7 * draws(7, 50)
+    np.testing.assert_allclose(counts, np.round(counts), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(counts.sum(1), 7, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"entropy": 2}, {"call": 1}, {"place": (1, 0, 0)}, {"place": (0, 1, 0)}, {"place": (0, 0, 1)}],
+)
+def test_numbers_depend_on_seed_call_and_place_alone(change):
+    first, again = (frequencies(10_000) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, frequencies(10_000, **change))
+
+
+def test_the_order_of_drawing_changes_nothing():
+    sampler = Sampler(3, Stream(2))
+    forward = [one(sampler, 999, s, 4, 0) for s in range(5)]
+    backward = [one(sampler, 999, s, 4, 0) for s in reversed(range(5))]
+    np.testing.assert_array_equal(forward, backward[::-1])
+
+
+def test_a_piece_draws_what_the_whole_draws():
+    whole = frequencies(999, place=(5, 7, 1))
+    np.testing.assert_array_equal(frequencies(999, first=(3, 4), place=(2, 3, 1)), whole)
+
+
+def test_a_table_is_drawn_cell_by_cell():
+    sampler = Sampler(6, Stream(1))
+    table = np.random.default_rng(0).dirichlet(np.ones(4), (3, 2))
+    places = np.array([4, 0, 2]), np.array([1, 5])
+    whole = sampler.frequencies(table, 50, *places, 1)
+    for i, j in np.ndindex(3, 2):
+        cell = one(sampler, 50, places[0][i], places[1][j], 1, of=table[i, j])
+        np.testing.assert_array_equal(whole[i, j], cell)
+
+
+def test_streams_do_not_overlap():
+    sampler = Sampler(0, Stream(0))
+    rows = [one(sampler, 10**6, s, b, g) for s, b, g in np.ndindex(4, 4, 4)]
+    assert len(np.unique(rows, axis=0)) == 64
+
+
+def test_seeds_of_settings_differ_and_repeat():
+    seeds = [Sampler(0, Stream(1)).seed(s, b, g) for s, b, g in np.ndindex(5, 5, 2)]
+    assert len(set(seeds)) == 50
+    assert seeds[17] == Sampler(0, Stream(1)).seed(1, 3, 1)
+
+
+def test_rounding_below_zero_and_above_one_is_forgiven():
+    rounded = np.array([1 + 1e-12, -1e-17, 0.0])
+    np.testing.assert_array_equal(frequencies(9, of=rounded), [1.0, 0.0, 0.0])

@@ -25,7 +25,7 @@ def slopes(layer, name, batch=2):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_mean_is_the_gradient(name):
-    draws = 80
+    draws = 40
     exact = slopes(layer_of(name), name)
     rule = Spsa(perturbation=1e-3, seed=4)
     layer = layer_of(name, gradient=rule, executor=AerExecutor(seed=2))
@@ -35,7 +35,7 @@ def test_mean_is_the_gradient(name):
 
 
 def test_mean_with_shots_is_the_gradient():
-    draws, name = 80, "controlled_rotations"
+    draws, name = 40, "controlled_rotations"
     exact = slopes(layer_of(name), name)
     layer = layer_of(name, gradient="spsa", executor=AerExecutor(shots=100, seed=2))
     estimates = torch.stack([slopes(layer, name) for _ in range(draws)])
@@ -93,7 +93,7 @@ def test_more_directions_scatter_less():
         )
         return torch.stack([slopes(layer, "two_qubit_rotations") for _ in range(25)]).std(0).mean()
 
-    assert spread(1) / spread(9) == pytest.approx(3, rel=0.4)
+    assert spread(1) / spread(4) == pytest.approx(2, rel=0.4)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
@@ -115,7 +115,8 @@ def test_post_selected_probabilities_can_be_estimated():
     known = family("controlled_rotations")
     readout = Probabilities(qubits=(0, 2), given=((1, 1),))
     weights = torch.tensor(known.samples()[1])
-    rule = Spsa(directions=400, perturbation=1e-3, seed=1)
+    draws = 150
+    rule = Spsa(directions=draws, perturbation=1e-3, seed=1)
     layer = CircuitLayer(
         known.circuit, known.inputs, known.weights, readout, gradient=rule, initial=weights
     )
@@ -131,7 +132,7 @@ def test_post_selected_probabilities_can_be_estimated():
         expected.append((values[0] - values[1]) / 2e-5)
     norm = math.sqrt(sum(e * e for e in expected))
     for one, other in zip(found.tolist(), expected, strict=True):
-        assert one == pytest.approx(other, abs=5 * norm / math.sqrt(400) + 1e-5)
+        assert one == pytest.approx(other, abs=5 * norm / math.sqrt(draws) + 1e-5)
 
 
 REFUSED = [

@@ -159,7 +159,7 @@ def test_rates_of_zero_and_steps_too_small_are_the_optimizers_affair():
 
 
 def test_listens_to_optimizers_for_one_step_alone():
-    from torch.optim.optimizer import _global_optimizer_pre_hooks as ears  # noqa: PLC0415
+    from torch.optim.optimizer import _global_optimizer_pre_hooks as ears
 
     before = len(ears)
     thaw = ho.Thaw(1)

@@ -234,7 +234,7 @@ def test_refusals(given, arguments, error, message, aer_calls):
 
 
 def test_package_and_function_share_their_name():
-    import importlib  # noqa: PLC0415
+    import importlib
 
     package = importlib.import_module("hybridopt.transfer")
     importlib.import_module("hybridopt.transfer.freezing")

@@ -67,7 +67,7 @@ class PennyLane(Competitor):
 
     def prepare(self, problem: Problem) -> PreparedProblem:
         """Make a QNode with torch's interface."""
-        import pennylane as qml  # noqa: PLC0415  # an extra, and slow to import
+        import pennylane as qml  # an extra, and slow to import
 
         parts = flatten(problem.circuit, _is_known)
         steps = [_step(part, problem) for part in parts]
@@ -117,7 +117,7 @@ def _is_mixed(part: PlacedGate, problem: Problem) -> bool:
 
 
 def _step(part: PlacedGate, problem: Problem) -> Callable[[torch.Tensor, torch.Tensor], object]:
-    import pennylane as qml  # noqa: PLC0415
+    import pennylane as qml
 
     if part.name == "unitary":
         matrix, wires = part.gate.to_matrix(), part.qubits[::-1]
@@ -138,7 +138,7 @@ def _step(part: PlacedGate, problem: Problem) -> Callable[[torch.Tensor, torch.T
 
 
 def _operator(observable: SparsePauliOp) -> Any:
-    import pennylane as qml  # noqa: PLC0415
+    import pennylane as qml
 
     terms = [(qml.pauli.PauliWord(word), factor) for word, factor in pauli_terms(observable)]
     if len(terms) == 1 and terms[0][1] == 1 and len(terms[0][0]):

@@ -41,7 +41,7 @@ class PyQTorch(Competitor):
 
     def prepare(self, problem: Problem) -> PreparedProblem:
         """Make a circuit whose angles are named and computed by torch."""
-        import pyqtorch as pyq  # noqa: PLC0415  # an extra
+        import pyqtorch as pyq  # an extra
 
         gates, angles = [], {}
         parts = flatten(problem.circuit, _is_known)
@@ -92,8 +92,8 @@ def _refuse_what_its_adjoint_mistakes(parts: list[PlacedGate]) -> None:
 
 
 def _gate(part: PlacedGate, name: str) -> Any:
-    import pyqtorch as pyq  # noqa: PLC0415
-    from pyqtorch.primitives import Primitive  # noqa: PLC0415
+    import pyqtorch as pyq
+    from pyqtorch.primitives import Primitive
 
     if part.name in FIXED:
         build: Callable[..., Any] = getattr(pyq, FIXED[part.name])
@@ -105,7 +105,7 @@ def _gate(part: PlacedGate, name: str) -> Any:
 
 
 def _observable(observable: SparsePauliOp) -> Any:
-    import pyqtorch as pyq  # noqa: PLC0415
+    import pyqtorch as pyq
 
     terms = []
     for letters, factor in pauli_terms(observable):

@@ -39,10 +39,10 @@ class EstimatorNetwork(Competitor):
 
     def prepare(self, problem: Problem) -> PreparedProblem:
         """Make a network of the circuit; what Aer does not know is replaced by its definition."""
-        from qiskit_machine_learning.gradients import (  # noqa: PLC0415  # slow to import
+        from qiskit_machine_learning.gradients import (  # slow to import
             ParamShiftEstimatorGradient,
         )
-        from qiskit_machine_learning.neural_networks import EstimatorQNN  # noqa: PLC0415
+        from qiskit_machine_learning.neural_networks import EstimatorQNN
 
         estimator: Any = StatevectorEstimator()
         circuit = problem.circuit
@@ -81,7 +81,7 @@ class SamplerNetwork(Competitor):
 
     def prepare(self, problem: Problem) -> PreparedProblem:
         """Make a network of the circuit, turned to its observables."""
-        from qiskit_machine_learning.neural_networks import SamplerQNN  # noqa: PLC0415
+        from qiskit_machine_learning.neural_networks import SamplerQNN
 
         circuit, operators = _in_z_basis(problem)
         options: dict[str, Any] = {}

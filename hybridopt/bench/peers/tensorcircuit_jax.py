@@ -39,8 +39,8 @@ class TensorCircuit(Competitor):
 
     def prepare(self, problem: Problem) -> PreparedProblem:
         """Compile a function in complex128; the global settings stay as they were."""
-        import jax  # noqa: PLC0415  # an extra, and slow to import
-        import tensorcircuit as tc  # noqa: PLC0415
+        import jax  # an extra, and slow to import
+        import tensorcircuit as tc
 
         steps = [_step(part, problem) for part in flatten(problem.circuit, _is_known)]
 
@@ -77,7 +77,7 @@ def _is_known(part: PlacedGate) -> bool:
 
 
 def _step(part: PlacedGate, problem: Problem) -> Callable[[Any, Any, Any], object]:
-    import jax.numpy as jnp  # noqa: PLC0415
+    import jax.numpy as jnp
 
     qubits = part.qubits
     if part.name in FIXED:

@@ -10,8 +10,7 @@ from hybridopt import _validation
 from hybridopt.bridges.generator.statevector import ladder_probabilities
 from hybridopt.circuits.program import Program
 from hybridopt.execution import Cost, Executor, Job, Readout, Stream
-from hybridopt.execution.random_stream import RandomStream
-from hybridopt.execution.sampling import Sampler
+from hybridopt.execution.random_stream import RandomStream, Sampler
 
 BYTES_AT_ONCE = 1 << 26  # of matrices and states
 BYTES_PER_ANGLE = 1024  # measured: matrices of four qubits and what makes them

@@ -27,7 +27,7 @@ from qiskit.circuit.library import DiagonalGate
 
 from hybridopt.bridges.memory.walsh import gray_code, walsh_hadamard
 from hybridopt.circuits.counts import GateCount
-from hybridopt.circuits.diagonal import AerDiagonal
+from hybridopt.circuits.gates import AerDiagonal
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.program import CircuitProgram, Program
 from hybridopt.errors import ArgumentError

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from openqasm3 import ast
 from qiskit import QuantumCircuit
@@ -18,15 +17,13 @@ from qiskit_qasm3_import.data import Scope, Symbol
 from qiskit_qasm3_import.exceptions import raise_from_node
 from qiskit_qasm3_import.state import State
 
+from hybridopt.circuits.gates import KEPT_GATES
 from hybridopt.circuits.lowering import WAYS_OUT
-from hybridopt.circuits.native_gates import KEPT_GATES
 from hybridopt.circuits.qasm.expressions import AngleResolver, Value
+from hybridopt.circuits.qasm.reader import CONVENTION, ParameterNumber, parameter_number
 
 TRIAL_ANGLES = (0.7, -1.9, 2.3, 0.4)  # at which a gate of the file is compared with Qiskit's
 MOST_QUBITS = 1024  # far more than a simulator holds, and a typing error is soon refused
-NAMES_OF_SIMULATORS = frozenset(
-    {"diagonal", "initialize", "mcp", "mcphase", "mcrx", "mcry", "mcrz", "mcx", "pauli", "unitary"}
-)
 CONTROLS = frozenset({ast.GateModifierName.ctrl, ast.GateModifierName.negctrl})
 ALIAS = "#"  # before names of our own, as no name in OpenQASM begins so
 MEASURED = (
@@ -62,7 +59,7 @@ class Converter(ConvertVisitor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.parameters: dict[Place, Parameter] = {}
+        self.parameters: dict[ParameterNumber, Parameter] = {}
 
     def visit(self, node: ast.QASMNode, context: State | None = None) -> Any:
         """Any node; refuses what has no unitary."""
@@ -84,7 +81,7 @@ class Converter(ConvertVisitor):
     def visit_IODeclaration(self, node: ast.IODeclaration, context: State) -> State:  # noqa: N802
         """An input."""
         name = node.identifier.name
-        place = place_of(name)
+        place = parameter_number(name)
         if place is None or not isinstance(node.type, ast.FloatType | ast.AngleType):
             raise_from_node(node, f"Input `{name}` is not of the convention. {CONVENTION}")
         super().visit_IODeclaration(node, context)
@@ -236,38 +233,3 @@ def _way_to_define(name: str) -> str:
             "`rzz`, the file itself: `gate rzz(t) a, b { cx a, b; rz(t) b; cx a, b; }`."
         )
     return " Define it by `gate` before it is used."
-
-
-CONVENTION = (
-    "Samples bring `input float x0; input float x1; ...`, and `input float w0; ...` is trained; "
-    "they are taken in the order of their numbers. `hybridopt.save_circuit` writes any circuit "
-    "so, whatever its parameters are called."
-)
-# `x[3]` of a Qiskit ParameterVector becomes `_x_3_` in qiskit.qasm3.dumps
-_NAME = re.compile(r"([xw])_?([0-9]+)|_([xw])_([0-9]+)_")
-
-
-class Place(NamedTuple):
-    """Where a parameter stands.
-
-    Attributes:
-        kind: ``"x"`` or ``"w"``.
-        number: Its number among those of its kind.
-    """
-
-    kind: str
-    number: int
-
-
-def place_of(name: str) -> Place | None:
-    """Kind and number of a parameter, or None if its name is not one of the convention.
-
-    Example:
-        >>> place_of("x10"), place_of("_w_3_"), place_of("theta")
-        (Place(kind='x', number=10), Place(kind='w', number=3), None)
-    """
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    kind, number = (part for part in match.groups() if part is not None)
-    return Place(kind, int(number))

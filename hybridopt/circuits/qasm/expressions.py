@@ -17,34 +17,18 @@ Number: TypeAlias = float | ParameterExpression
 Value: TypeAlias = tuple[Any, types.Type]  # a number, qubits, a gate, ... and its kind
 LARGEST_WHOLE_POWER = 64
 
-# OpenQASM spells arcsin, Qiskit's exporter asin
-_METHODS = {
-    "abs": "abs",
-    "acos": "arccos",
-    "arccos": "arccos",
-    "arcsin": "arcsin",
-    "arctan": "arctan",
-    "asin": "arcsin",
-    "atan": "arctan",
-    "cos": "cos",
-    "exp": "exp",
-    "log": "log",
-    "sign": "sign",
-    "sin": "sin",
-    "tan": "tan",
+# Qiskit's methods by the names of OpenQASM, which spells arcsin, and of Qiskit's exporter, asin
+_METHODS = {name: name for name in ("abs", "cos", "exp", "log", "sign", "sin", "tan")} | {
+    f"{short}{name}": f"arc{name}" for name in ("cos", "sin", "tan") for short in ("a", "arc")
 }
-_OF_NUMBERS: dict[str, Callable[[float], float]] = {
-    "abs": abs,
-    "arccos": math.acos,
-    "arcsin": math.asin,
-    "arctan": math.atan,
-    "cos": math.cos,
-    "exp": math.exp,
-    "log": math.log,
-    "sign": lambda value: math.copysign(1.0, value) if value else 0.0,
-    "sin": math.sin,
-    "tan": math.tan,
-}
+
+
+def _of_number(method: str, value: float) -> float:
+    if method == "abs":
+        return abs(value)
+    if method == "sign":
+        return math.copysign(1.0, value) if value else 0.0
+    return float(getattr(math, method.replace("arc", "a"))(value))
 
 
 class AngleResolver(ValueResolver):
@@ -86,7 +70,7 @@ class AngleResolver(ValueResolver):
         value, const = self._number(node.arguments[0])
         if isinstance(value, ParameterExpression):
             return getattr(value, method)(), types.Float(const)
-        return _computed(node, lambda: _OF_NUMBERS[method](value)), types.Float(const)
+        return _computed(node, lambda: _of_number(method, value)), types.Float(const)
 
     def _index_collection(
         self,

@@ -6,55 +6,71 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import openqasm3
-from openqasm3 import ast
-from openqasm3.parser import QASM3ParsingError
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
-from qiskit_qasm3_import import ConversionError
 
-from hybridopt.circuits.qasm.converter import Converter
 from hybridopt.errors import CircuitError
+
+if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text is read
+    from openqasm3 import ast
+    from openqasm3.parser import QASM3ParsingError
 
 _VERSION = re.compile(r"^\s*OPENQASM\s+([0-9]+)", re.MULTILINE)
 _OF_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
 _OF_CONVERTER = re.compile(r"(\d+),(\d+): (.*)", re.DOTALL)
+CONVENTION = (
+    "Samples bring `input float x0; input float x1; ...`, and `input float w0; ...` is trained; "
+    "they are taken in the order of their numbers. `hybridopt.save_circuit` writes any circuit "
+    "so, whatever its parameters are called."
+)
+# `x[3]` of a Qiskit ParameterVector becomes `_x_3_` in qiskit.qasm3.dumps
+_NAME = re.compile(r"([xw])_?([0-9]+)|_([xw])_([0-9]+)_")
 
 
-class Program(NamedTuple):
-    """What a text says.
-
-    Attributes:
-        circuit: The circuit.
-        inputs: Parameters x, by number.
-        weights: Parameters w, by number.
-    """
+class ParsedCircuit(NamedTuple):
+    """Circuit of a text, its parameters x and w, each by number."""
 
     circuit: QuantumCircuit
     inputs: Sequence[Parameter]
     weights: Sequence[Parameter]
 
 
-class Place(NamedTuple):
-    """Where in a text, both counted from 1."""
+class ParameterNumber(NamedTuple):
+    """Kind of a parameter, ``"x"`` or ``"w"``, and its number among those of its kind."""
+
+    kind: str
+    number: int
+
+
+def parameter_number(name: str) -> ParameterNumber | None:
+    """Return kind and number of a parameter; None if its name is not of the convention.
+
+    Example:
+        >>> parameter_number("x10"), parameter_number("theta")
+        (ParameterNumber(kind='x', number=10), None)
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    kind, number = (part for part in match.groups() if part is not None)
+    return ParameterNumber(kind, int(number))
+
+
+class TextPosition(NamedTuple):
+    """Position in a text, both counted from 1."""
 
     line: int
     column: int
 
 
-def read_openqasm(text: str, source: str) -> Program:
-    """The circuit of an OpenQASM 3 text.
+def read_openqasm(text: str, source: str) -> ParsedCircuit:
+    """The circuit of an OpenQASM 3 text."""
+    from qiskit_qasm3_import import ConversionError
 
-    Args:
-        text: The program.
-        source: What errors call it.
+    from hybridopt.circuits.qasm.converter import Converter
 
-    Raises:
-        CircuitError: With line and column, if the text is no OpenQASM 3, or has statements
-            without a unitary, or inputs with names other than x0, x1, ..., w0, w1, ...
-    """
     _refuse_other_versions(text, source)
     tree = _parsed(text, source)
     converter = Converter()
@@ -69,10 +85,10 @@ def read_openqasm(text: str, source: str) -> Program:
         tuple(converter.parameters[place] for place in places if place.kind == kind)
         for kind in ("x", "w")
     )
-    return Program(circuit, inputs, weights)
+    return ParsedCircuit(circuit, inputs, weights)
 
 
-def error_at(source: str, place: Place, message: str) -> CircuitError:
+def error_at(source: str, place: TextPosition, message: str) -> CircuitError:
     """The error at this place."""
     return CircuitError(f"{source}, line {place.line}, column {place.column}: {message}")
 
@@ -91,6 +107,9 @@ def _refuse_other_versions(text: str, source: str) -> None:
 
 
 def _parsed(text: str, source: str) -> ast.Program:
+    import openqasm3
+    from openqasm3.parser import QASM3ParsingError
+
     try:
         with redirect_stderr(io.StringIO()):  # the lexer prints what it also raises
             return openqasm3.parse(text)
@@ -127,9 +146,9 @@ def _located(text: str, source: str, pattern: re.Pattern[str], message: str) -> 
     return error_at(source, _place(text, int(match[1]), int(match[2])), match[3])
 
 
-def _place(text: str, line: int, column: int) -> Place:
+def _place(text: str, line: int, column: int) -> TextPosition:
     """Counted from 1; the parser counts columns from 0, and those of some names in the text."""
     lines = text.split("\n")
     if 1 <= line <= len(lines) and column > len(lines[line - 1]):
         column -= sum(len(earlier) + 1 for earlier in lines[: line - 1])
-    return Place(line, column + 1)
+    return TextPosition(line, column + 1)

@@ -1,9 +1,9 @@
-"""The runs of the adjoint rule, in numpy: there with the states remembered, and back."""
+"""Runs of the adjoint rule, in numpy: forward with the states kept, and back."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Complex128, Float64
 
 from hybridopt.circuits.program import CircuitProgram, Rotation
-from hybridopt.execution import Job, Readout, StateExecutor
 from hybridopt.execution.aer.adjoint_circuits import (
     FINAL,
     AdjointCircuits,
@@ -20,21 +19,21 @@ from hybridopt.execution.aer.adjoint_circuits import (
 )
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.stack import Stack, StackRun
-from hybridopt.execution.memory_budget import Limits
+from hybridopt.execution.executor import ForwardRecord, StateExecutor
+from hybridopt.execution.job import Job, Outputs, Rows, Shared
+from hybridopt.execution.memory_budget import BYTES_PER_ADJOINT_AMPLITUDE, BYTES_PER_COMPLEX, Limits
+from hybridopt.execution.readout import Readout
 
-BYTES = 16  # of one amplitude
 AMPLITUDES_PER_CALL = 1 << 20
 AMPLITUDES_PER_RUN = 1 << 14  # smaller runs are not worth the handing over of their gates
-BYTES_PER_AMPLITUDE = 128  # the stack of both states, their copies in numpy, and the product
-
 
 # place among the runs of a call, rotation, and its derivative for each sample of the run
 Derivative = tuple[int, Rotation, Float64[np.ndarray, " b"]]
 
 
 @dataclass(frozen=True, eq=False)
-class Memory:
-    """What one forward run leaves for the run back.
+class _ForwardStates:
+    """States that one forward run leaves for the run back.
 
     Attributes:
         final: Final states, shape ``(B, dim)``, each of norm 1.
@@ -45,8 +44,8 @@ class Memory:
     layers: dict[int, Complex128[np.ndarray, " amplitudes"]]
 
 
-class Sweep:
-    """One evaluation, with what its derivative will need.
+class AdjointState(ForwardRecord):
+    """An evaluation by state vectors, with the states that its derivative will need.
 
     The states before each layer are kept if they fit into half of the executor's memory;
     otherwise the run back carries both states along, in one stack of twice the size.
@@ -55,6 +54,8 @@ class Sweep:
         program: The circuits.
         readout: Expectation values, or probabilities without post-selection.
         executor: Has state vectors.
+        evolve: Runs stacks in one call and returns what each saved, by label.
+        parallel_runs: Number of runs side by side.
         needs: Whether derivatives by rows, and by shared angles, will be taken.
     """
 
@@ -63,21 +64,28 @@ class Sweep:
         program: CircuitProgram,
         readout: Readout,
         executor: StateExecutor,
-        needs: tuple[bool, bool] = (True, True),
+        evolve: Callable[[Sequence[StackRun]], list[dict[str, np.ndarray]]],
+        parallel_runs: int,
+        needs: tuple[bool, bool],
     ) -> None:
         self._program = program
         self._readout = readout
         self._executor = executor
+        self._evolve = evolve
+        self._parallel_runs = parallel_runs
         self._circuits = program.derived(
             ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
         )
-        self._act = _action(program, readout)
+        actions: WeakKeyDictionary[Readout, ObservableAction] = program.derived(
+            "observable actions", WeakKeyDictionary
+        )
+        if readout not in actions:  # made once, and forgotten with the readout
+            actions[readout] = ObservableAction(readout, program)
+        self._act = actions[readout]
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
-        self._memories: dict[tuple[int, int], Memory] = {}
+        self._kept: dict[tuple[int, int], _ForwardStates] = {}
 
-    def values(
-        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> Float64[np.ndarray, "S B K"]:
+    def values(self, rows: Rows, shared: Shared) -> Outputs:
         """Outputs; what `vjp` at the same angles will need is remembered if it fits."""
         self._angles = (rows.copy(), shared.copy())
         outputs = self._readout.num_outputs(self._program)
@@ -92,29 +100,24 @@ class Sweep:
                 return result
         for s, parts in self._calls(rows, shared):
             samples = [rows[part] for part in parts]
-            memories, values = self._forward(samples, shared[s], remember=remember, read=read)
-            for part, memory in zip(parts, memories, strict=True):
+            states, values = self._forward(samples, shared[s], remember=remember, read=read)
+            for part, state in zip(parts, states, strict=True):
                 if remember:
-                    self._memories[s, part.start] = memory
+                    self._kept[s, part.start] = state
             for part, outputs_of_part in zip(parts, values, strict=False):
                 result[s, part] = outputs_of_part
         return result
 
-    def vjp(
-        self,
-        rows: Float64[np.ndarray, "B R"],
-        shared: Float64[np.ndarray, "S O"],
-        cotangent: Float64[np.ndarray, "S B K"],
-    ) -> tuple[Float64[np.ndarray, "B R"], Float64[np.ndarray, "S O"]]:
+    def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
         """Derivatives by rows and shared angles; zeros where they are not needed."""
         by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
-        known = self._knows(rows, shared)
+        known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
         for s, parts in self._calls(rows, shared):
             if not cotangent[s].any() or not self._circuits.wanted:
                 continue
             samples = [rows[part] for part in parts]
-            memories = [self._memories.get((s, part.start)) if known else None for part in parts]
-            found = [memory for memory in memories if memory is not None]
+            states = [self._kept.get((s, part.start)) if known else None for part in parts]
+            found = [state for state in states if state is not None]
             way_back = self._back
             if len(found) < len(parts):
                 found, _ = self._forward(samples, shared[s], remember=False, read=False)
@@ -129,33 +132,33 @@ class Sweep:
 
     def _forward(
         self, samples: list[np.ndarray], shared: np.ndarray, *, remember: bool, read: bool
-    ) -> tuple[list[Memory], list[Float64[np.ndarray, "b K"]]]:
+    ) -> tuple[list[_ForwardStates], list[Float64[np.ndarray, "b K"]]]:
         settings = self._readout.settings(self._program) if read else ()
         runs = []
         for lane, rows in enumerate(samples):
             bits = Stack.bits_for(len(rows))
             stack = self._circuits.forward(bits, settings, remember=remember, lane=lane)
             runs.append(StackRun(stack, rows, shared, settings=len(rows) * len(settings)))
-        memories, values = [], []
-        for run, saved in zip(runs, self._executor.evolve(runs), strict=True):
+        states, values = [], []
+        for run, saved in zip(runs, self._evolve(runs), strict=True):
             blocks = 1 << run.stack.sample_bits
             final = math.sqrt(blocks) * saved[FINAL].reshape(blocks, -1)[: len(run.rows)]
             layers = {
                 place: saved[layer_label(place)] for place in self._circuits.wanted if remember
             }
-            memories.append(Memory(final, layers))
+            states.append(_ForwardStates(final, layers))
             if read:
                 tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]
                 outputs = self._readout.read(self._program, tables)
                 # multiples of the identity are read from no table, so they have no axis of rows
                 values.append(np.broadcast_to(outputs, (len(run.rows), outputs.shape[-1])))
-        return memories, values
+        return states, values
 
     def _back(
         self,
         samples: list[np.ndarray],
         shared: np.ndarray,
-        memories: list[Memory],
+        states: list[_ForwardStates],
         weights: list[np.ndarray],
     ) -> Iterator[Derivative]:
         """From the states that were remembered and those of one run back."""
@@ -164,13 +167,11 @@ class Sweep:
             stack = self._circuits.backward(bits, together=False, lane=lane)
             return StackRun(stack, samples[place], shared, lam)
 
-        for place, length, run, saved in self._evolved(memories, weights, run_back):
+        for place, length, run, saved in self._evolved(states, weights, run_back):
             blocks = 1 << run.stack.sample_bits
             scale = 2 * length * math.sqrt(blocks)
             for layer, rotations in self._circuits.wanted.items():
-                product = _imaginary_product(
-                    saved[layer_label(layer)], memories[place].layers[layer]
-                )
+                product = _imaginary_product(saved[layer_label(layer)], states[place].layers[layer])
                 product = product.reshape(blocks, -1)[: len(run.rows)]
                 if not any(rotation.per_sample for rotation in rotations):
                     product = product.sum(axis=0, keepdims=True)
@@ -182,13 +183,13 @@ class Sweep:
         self,
         samples: list[np.ndarray],
         shared: np.ndarray,
-        memories: list[Memory],
+        states: list[_ForwardStates],
         weights: list[np.ndarray],
     ) -> Iterator[Derivative]:
         """From one run back of (phi - i lambda)/2 and (phi + i lambda)/2, side by side."""
 
         def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
-            rows, final = samples[place], memories[place].final
+            rows, final = samples[place], states[place].final
             phi = np.zeros_like(lam)
             phi[: final.size] = final.ravel() / math.sqrt(len(rows))
             padding = np.zeros(((1 << bits) - len(rows), rows.shape[1]))
@@ -199,7 +200,7 @@ class Sweep:
                 np.concatenate([phi - 1j * lam, phi + 1j * lam]) / 2,
             )
 
-        for place, length, _, saved in self._evolved(memories, weights, run_back):
+        for place, length, _, saved in self._evolved(states, weights, run_back):
             count = len(samples[place])
             for layer, rotations in self._circuits.wanted.items():
                 for number, rotation in enumerate(rotations):
@@ -210,7 +211,7 @@ class Sweep:
 
     def _evolved(
         self,
-        memories: list[Memory],
+        states: list[_ForwardStates],
         weights: list[np.ndarray],
         run_back: Callable[[int, int, int, np.ndarray], StackRun],
     ) -> Iterator[tuple[int, float, StackRun, dict[str, np.ndarray]]]:
@@ -221,66 +222,44 @@ class Sweep:
         places: list[int] = []
         lengths: list[float] = []
         runs: list[StackRun] = []
-        for place, memory in enumerate(memories):
-            bits = Stack.bits_for(len(memory.final))
-            lam, length = self._weighted(bits, memory, weights[place])
+        for place, state in enumerate(states):
+            bits = Stack.bits_for(len(state.final))
+            lam, length = self._weighted(bits, state, weights[place])
             if length > 0:
                 runs.append(run_back(place, bits, len(runs), lam))
                 places.append(place)
                 lengths.append(length)
-        saved = self._executor.evolve(runs) if runs else []
+        saved = self._evolve(runs) if runs else []
         yield from zip(places, lengths, runs, saved, strict=True)
 
     def _weighted(
-        self, bits: int, memory: Memory, weights: Float64[np.ndarray, "B K"]
+        self, bits: int, state: _ForwardStates, weights: Float64[np.ndarray, "B K"]
     ) -> tuple[Complex128[np.ndarray, " amplitudes"], float]:
         """Lambda of the whole stack, normalised, and its norm."""
-        result = np.zeros((1 << bits, memory.final.shape[1]), dtype=np.complex128)
-        result[: len(weights)] = self._act(weights, memory.final)
+        result = np.zeros((1 << bits, state.final.shape[1]), dtype=np.complex128)
+        result[: len(weights)] = self._act(weights, state.final)
         length = float(np.linalg.norm(result))
         return (result.ravel() / length if length else result.ravel()), length
 
-    def _knows(self, rows: np.ndarray, shared: np.ndarray) -> bool:
-        """Whether these are the angles at which `values` was asked."""
-        return self._angles is not None and all(
-            np.array_equal(one, other)
-            for one, other in zip(self._angles, (rows, shared), strict=True)
-        )
-
-    def _calls(
-        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> Iterator[tuple[int, list[slice]]]:
+    def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
         """For each row of shared angles the samples of a call, cut into runs side by side."""
-        fits = min(AMPLITUDES_PER_CALL, self._executor.max_memory // BYTES_PER_AMPLITUDE)
+        fits = min(AMPLITUDES_PER_CALL, self._executor.max_memory // BYTES_PER_ADJOINT_AMPLITUDE)
         size = 1 << max(0, (fits >> self._program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
             for start in range(0, len(rows), size):
                 count = min(size, len(rows) - start)
                 amplitudes = count << self._program.num_qubits
-                runs = min(self._executor.parallel_runs, max(1, amplitudes // AMPLITUDES_PER_RUN))
+                runs = min(self._parallel_runs, max(1, amplitudes // AMPLITUDES_PER_RUN))
                 length = -(-count // runs)
-                yield (
-                    s,
-                    [
-                        slice(first, min(first + length, start + count))
-                        for first in range(start, start + count, length)
-                    ],
-                )
+                parts = range(start, start + count, length)
+                yield s, [slice(first, min(first + length, start + count)) for first in parts]
 
     def _fits(self, evaluations: int) -> bool:
         """Whether all states of all samples may be kept."""
-        states = 2 * evaluations * (len(self._circuits.wanted) + 1)  # stacks are padded
-        return (states * BYTES << self._program.num_qubits) <= self._executor.max_memory // 2
-
-
-def _action(program: CircuitProgram, readout: Readout) -> ObservableAction:
-    """Made once, and forgotten with the readout."""
-    known: WeakKeyDictionary[Readout, ObservableAction] = program.derived(
-        "observable actions", WeakKeyDictionary
-    )
-    if readout not in known:
-        known[readout] = ObservableAction(readout, program)
-    return known[readout]
+        count = 2 * evaluations * (len(self._circuits.wanted) + 1)  # stacks are padded
+        return (
+            count * BYTES_PER_COMPLEX << self._program.num_qubits
+        ) <= self._executor.max_memory // 2
 
 
 def _imaginary_product(

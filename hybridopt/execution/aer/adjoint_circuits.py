@@ -8,14 +8,8 @@ from functools import cached_property
 
 from qiskit.circuit.library import UGate
 
-from hybridopt.circuits.lowering import taken_apart
-from hybridopt.circuits.program import (
-    CircuitProgram,
-    FixedGate,
-    Layer,
-    Rotation,
-    frame_changes,
-)
+from hybridopt.circuits.lowering import decompose
+from hybridopt.circuits.program import CircuitProgram, FixedGate, Layer, Rotation, frame_changes
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.readout import Setting
 
@@ -31,14 +25,11 @@ class FramedLayer:
     """A layer whose rotations are diagonal between two changes of frame.
 
     The change back and the rotation of a qubit that has just one are merged into one gate.
-
-    Args:
-        layer: Fixed gates and commuting rotations.
     """
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
-        self._into, self._out = frame_changes(layer.rotations)
+        self.into_frame, self.out_of_frame = frame_changes(layer.rotations)
         self._merged = set(filter(self._can_merge, layer.rotations))
         self._diagonal = [r for r in layer.rotations if r not in self._merged]
         self._merged_qubits = {rotation.qubits[0] for rotation in self._merged}
@@ -49,16 +40,8 @@ class FramedLayer:
         return [
             FixedGate(gate, qubits)
             for item in reversed(self.layer.fixed)
-            for gate, qubits in taken_apart(item.gate.inverse(), item.qubits)
+            for gate, qubits in decompose(item.gate.inverse(), item.qubits)
         ]
-
-    def add_into_frame(self, stack: Stack) -> None:
-        """Before it, the rotations stand as they are; after it, they are diagonal."""
-        stack.add(self._into)
-
-    def add_out_of_frame(self, stack: Stack) -> None:
-        """The inverse."""
-        stack.add(self._out)
 
     def add_rotations(self, stack: Stack) -> None:
         """From the frame through the rotations back to the circuit."""
@@ -68,11 +51,11 @@ class FramedLayer:
                 gate = UGate(half, first, stack.parameter(rotation, offset=last))
                 stack.add([FixedGate(gate, rotation.qubits)])
         stack.add_phases(self._diagonal)
-        stack.add(self._not_merged(self._out))
+        stack.add(self._not_merged(self.out_of_frame))
 
     def add_inverse_rotations(self, stack: Stack) -> None:
         """From the circuit back through the rotations into the frame."""
-        stack.add(self._not_merged(self._into))
+        stack.add(self._not_merged(self.into_frame))
         for rotation in self.layer.rotations:
             if rotation in self._merged:
                 half, first, last = _MERGED[rotation.family.frames]
@@ -92,34 +75,22 @@ class FramedLayer:
 
 
 class AdjointCircuits:
-    """Builds the runs of a program.
-
-    Args:
-        program: The circuits.
-        needs: Whether derivatives by the angles of the samples, and by the shared ones, are taken.
-    """
+    """Runs of a program for derivatives by the angles of samples, and by the shared ones."""
 
     def __init__(self, program: CircuitProgram, needs: tuple[bool, bool]) -> None:
         self._program = program
         self._needs = needs
         self.layers = [FramedLayer(layer) for layer in program.layers]
         self.wanted = {
-            place: [r for r in layer.rotations if needs[0 if r.per_sample else 1]]
+            place: rotations
             for place, layer in enumerate(program.layers)
+            if (rotations := [r for r in layer.rotations if needs[0 if r.per_sample else 1]])
         }
-        self.wanted = {place: rotations for place, rotations in self.wanted.items() if rotations}
 
     def forward(
         self, index_bits: int, settings: tuple[Setting, ...], *, remember: bool, lane: int = 0
     ) -> Stack:
-        """Saves the final state, what the settings read, and, to remember, states by layer.
-
-        Args:
-            index_bits: Of the stack.
-            settings: Are read from the final state.
-            remember: Whether states are saved.
-            lane: Among the runs of one call.
-        """
+        """Saves the final state, what the settings read, and, to remember, states by layer."""
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits)
@@ -128,7 +99,7 @@ class AdjointCircuits:
                 if not remember:
                     stack.add_rotations(framed.layer)
                     continue
-                framed.add_into_frame(stack)
+                stack.add(framed.into_frame)
                 if place in self.wanted:
                     stack.circuit.save_statevector(label=layer_label(place))
                 framed.add_rotations(stack)  # as on the way back: with the phase of merged gates
@@ -140,14 +111,7 @@ class AdjointCircuits:
         return self._program.derived(key, build)
 
     def backward(self, index_bits: int, *, together: bool, lane: int = 0) -> Stack:
-        """From a final state back to the first layer that is wanted.
-
-        Args:
-            index_bits: Of the stack.
-            together: The stack carries both states, and probabilities of the qubits of every
-                rotation are saved; otherwise the state in the frame of every layer.
-            lane: Among the runs of one call.
-        """
+        """From a final state back to the first layer that is wanted."""
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits, from_state=True)
@@ -155,24 +119,19 @@ class AdjointCircuits:
             for place in reversed(range(first, len(self.layers))):
                 framed = self.layers[place]
                 framed.add_inverse_rotations(stack)
-                if place in self.wanted:
-                    self._save(stack, place, together)
+                if place in self.wanted and not together:
+                    stack.circuit.save_statevector(label=layer_label(place))
+                for number, rotation in enumerate(self.wanted.get(place, ())) if together else ():
+                    stack.circuit.save_probabilities(
+                        [*rotation.qubits, *stack.index], label=rotation_label(place, number)
+                    )
                 if place > first:
-                    framed.add_out_of_frame(stack)
+                    stack.add(framed.out_of_frame)
                     stack.add(framed.inverse_fixed)
             return stack
 
         key = ("adjoint backward", self._needs, index_bits, together, lane)
         return self._program.derived(key, build)
-
-    def _save(self, stack: Stack, place: int, together: bool) -> None:
-        if not together:
-            stack.circuit.save_statevector(label=layer_label(place))
-            return
-        for number, rotation in enumerate(self.wanted[place]):
-            stack.circuit.save_probabilities(
-                [*rotation.qubits, *stack.index], label=rotation_label(place, number)
-            )
 
 
 def layer_label(place: int) -> str:

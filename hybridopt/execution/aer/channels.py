@@ -18,8 +18,8 @@ from qiskit.quantum_info import Pauli, SuperOp
 from qiskit_aer.noise import NoiseModel, QuantumError
 from qiskit_aer.noise.errors.base_quantum_error import QuantumChannelInstruction
 
-from hybridopt.circuits.measurements import qubits_of
-from hybridopt.circuits.native_gates import is_standard
+from hybridopt.circuits.gates import is_standard
+from hybridopt.circuits.instructions import qubits_of
 
 _IDENTITY = np.eye(4, dtype=np.complex128)
 SMALLEST_PROBABILITY = 1e-10  # of a term of an error that Aer (0.18.2) does not leave out
@@ -32,12 +32,6 @@ def with_channels(
 
     They are the maps that Aer itself would put behind each gate, but they are handed over once per
     circuit, not once per call.
-
-    Args:
-        circuit: Without measurements.
-        model: Counts qubits as the circuit does.
-        channels: Maps that were made of errors of this model before, by identity; new ones are
-            added.
     """
     if "delay" in circuit.count_ops():  # Aer applies noise passes to circuits with delays only
         for noise_pass in model._custom_noise_passes:
@@ -109,8 +103,7 @@ def _pauli_map(letter: str) -> Complex128[np.ndarray, "4 4"]:
 
 @cache
 def _plain_map(name: str) -> Complex128[np.ndarray, "4 4"]:
-    operation = get_standard_gate_name_mapping()[name]
-    return np.asarray(SuperOp(operation).data)
+    return np.asarray(SuperOp(get_standard_gate_name_mapping()[name]).data)
 
 
 def _bras_first(local: Complex128[np.ndarray, "*qubits"]) -> Complex128[np.ndarray, "n n"]:

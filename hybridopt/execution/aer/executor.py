@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,33 +10,24 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from qiskit_aer import AerSimulator
 
 from hybridopt import _validation
 from hybridopt.circuits.physical import PhysicalCircuit
-from hybridopt.circuits.program import Program
-from hybridopt.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    DeviceError,
-    ResourceError,
-    UnsupportedError,
-)
-from hybridopt.execution.aer.simulator import Load, double, side_by_side
+from hybridopt.circuits.program import CircuitProgram, Program
+from hybridopt.errors import ArgumentError, DeviceError, ResourceError, UnsupportedError
+from hybridopt.execution.aer.adjoint import AdjointState
+from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_side
 from hybridopt.execution.aer.stack import StackRun
-from hybridopt.execution.aer.strategies import Piece
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
-from hybridopt.execution.cost import Cost
-from hybridopt.execution.executor import StateExecutor
-from hybridopt.execution.job import Job, Stream, check_types
+from hybridopt.execution.executor import Cost, StateExecutor
+from hybridopt.execution.job import Job, Outputs, Stream, check_types
 from hybridopt.execution.memory_budget import Limits, physical_memory
 from hybridopt.execution.noise import noise_of
-from hybridopt.execution.random_stream import RandomStream
+from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
-from hybridopt.execution.sampling import Sampler
 from hybridopt.execution.transpilation import PlacementOptions
 
 DEVICES = ("CPU", "GPU", "auto")
@@ -186,7 +178,7 @@ class AerExecutor(RandomStream, StateExecutor):
         readout.check(program)
         self._strategies.check(program, readout)
 
-    def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
+    def run(self, job: Job) -> Outputs:
         """Run every combination of shared angles and rows.
 
         Returns:
@@ -200,7 +192,13 @@ class AerExecutor(RandomStream, StateExecutor):
         """
         self._check_job(job)
         shape = (len(job.shared), len(job.rows), job.num_outputs)
-        self._check_result(shape)
+        needed = 8 * math.prod(map(float, shape))
+        if needed > self.max_memory:
+            raise ResourceError(
+                f"The result of shape {shape} needs {needed / 1e9:.3g} GB, but `max_memory` "
+                f"allows {self.max_memory / 1e9:.3g} GB. Use smaller batches, or read expectation "
+                "values or fewer qubits."
+            )
         stream = job.stream or Stream(self._next_call())
         if not job.readout.settings(job.program):  # multiples of the identity: nothing to run
             return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
@@ -216,34 +214,32 @@ class AerExecutor(RandomStream, StateExecutor):
         self._check_job(job)
         return self._strategies.explain(job)
 
-    @property
-    def parallel_runs(self) -> int:
-        """How many runs go side by side: one for each core; a GPU takes one at a time."""
-        return 1 if self.device == "GPU" else os.cpu_count() or 1
-
-    def evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
-        """Run stacks that save states, or probabilities, in one call.
-
-        Args:
-            runs: Of stacks of about the same size.
-
-        Returns:
-            For each run what it saved, by label.
+    def adjoint(
+        self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
+    ) -> AdjointState:
+        """Return an evaluation by state vectors, whose derivative is a run back.
 
         Raises:
             UnsupportedError: If this executor holds no exact states.
         """
         if not self.holds_states:
             raise UnsupportedError(f"{self!r} has no exact state vectors.")
+        # one run for each core; a GPU takes one at a time
+        parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
+        return AdjointState(program, readout, self, self._evolve, parallel_runs, needs)
+
+    def _evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
+        """Run stacks of about one size in one call; return what each saved, by label."""
         with self._lock:
-            loads = []
+            requests = []
             for run in runs:
                 run.stack.fill(run.rows, run.shared[None], run.state)
                 binds = run.stack.binds(run.rows, run.shared[None])
-                loads.append(Load(run.stack.circuit, run.settings, binds or None))
+                requests.append(RunRequest(run.stack.circuit, run.settings, binds or None))
             largest = max(run.stack.num_qubits for run in runs)
-            saved = self._strategies.statevector.submit(loads, **side_by_side(largest, len(runs)))
-        return [{label: double(values) for label, values in one.items()} for (one,) in saved]
+            options = side_by_side(largest, len(runs))
+            saved = self._strategies.statevector.submit(requests, **options)
+        return [{label: as_double(values) for label, values in one.items()} for (one,) in saved]
 
     def __repr__(self) -> str:
         noise = "" if self.noise is None else f", noise_model={self.noise}"
@@ -259,34 +255,26 @@ class AerExecutor(RandomStream, StateExecutor):
         self.__dict__.update(state, _lock=Lock())
 
     def _check_job(self, job: object) -> None:
-        if not isinstance(job, Job):
-            raise ArgumentTypeError(
-                f"An executor runs a hybridopt.execution.Job, but was given a "
-                f"{type(job).__name__}. Make one, as by `Job(lower(circuit), Probabilities(), "
-                "rows, shared)`, or put the circuit into a CircuitLayer."
-            )
-        self.check(job.program, job.readout)
-        job.check()
+        checked = _validation.instance(
+            "job", job, Job, "a Job, as by Job(lower(circuit), Probabilities(), rows, shared)"
+        )
+        self.check(checked.program, checked.readout)
+        checked.check()
 
-    def _add(self, job: Job, result: Float64[np.ndarray, "S B K"]) -> None:
+    def _add(self, job: Job, result: Outputs) -> None:
         assert job.stream is not None
         sampler = None if self.shots is None else Sampler(self._entropy, job.stream)
-        for piece in self._strategies.of(job).pieces(job, sampler):
-            result[np.ix_(piece.shared, piece.rows)] += self._read(job, piece, sampler)
-
-    def _read(
-        self, job: Job, piece: Piece, sampler: Sampler | None
-    ) -> Float64[np.ndarray, "s b K"]:
-        if piece.values is not None:
-            return piece.values
-        assert piece.distributions is not None
-        tables = piece.distributions
-        if sampler is not None and self.shots is not None:
-            tables = [
-                sampler.frequencies(table, self.shots, piece.shared, piece.rows, setting)
-                for setting, table in enumerate(tables)
-            ]
-        return job.readout.read(job.program, tables)
+        for part in self._strategies.of(job).parts(job, sampler):
+            values, tables = part.values, part.distributions
+            if values is None:
+                assert tables is not None
+                if sampler is not None and self.shots is not None:
+                    tables = [
+                        sampler.frequencies(table, self.shots, part.shared, part.rows, setting)
+                        for setting, table in enumerate(tables)
+                    ]
+                values = job.readout.read(job.program, tables)
+            result[np.ix_(part.shared, part.rows)] += values
 
     def _refuse_what_does_not_go_together(self) -> None:
         stacks = self.strategy in {"stacked", "checkpoints"}
@@ -308,15 +296,6 @@ class AerExecutor(RandomStream, StateExecutor):
                 '"automatic".'
             )
 
-    def _check_result(self, shape: tuple[int, int, int]) -> None:
-        needed = 8 * int(np.prod([float(size) for size in shape]))
-        if needed > self.max_memory:
-            raise ResourceError(
-                f"The result of shape {shape} needs {needed / 1e9:.3g} GB, but `max_memory` "
-                f"allows {self.max_memory / 1e9:.3g} GB. Use smaller batches, or read expectation "
-                "values or fewer qubits."
-            )
-
 
 def _placement(
     noise_model: object, layout: object, optimization_level: object, seed_transpiler: object
@@ -325,25 +304,18 @@ def _placement(
     seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
     if layout is None:
         return PlacementOptions(None, level, seed)
-    if isinstance(layout, str | set) or not isinstance(layout, Sequence | np.ndarray):
-        raise ArgumentTypeError(
-            "Argument `layout` must be a list with one device qubit per circuit qubit, or None, "
-            f"but is of type {type(layout).__name__}."
-        )
-    qubits = tuple(_validation.integer("layout", qubit, minimum=0) for qubit in layout)
+    given = _validation.items("layout", layout)
+    qubits = tuple(_validation.integer("layout", qubit, minimum=0) for qubit in given)
     if len(set(qubits)) != len(qubits) or not qubits:
         raise ArgumentError(
             f"Argument `layout` must name one device qubit or more, each once, but is {layout}."
         )
-    has_couplings = isinstance(noise_model, BackendV2) and not (
-        isinstance(noise_model, AerSimulator) and noise_model.coupling_map is None
-    )
-    if not has_couplings:
+    without_couplings = isinstance(noise_model, AerSimulator) and noise_model.coupling_map is None
+    if not isinstance(noise_model, BackendV2) or without_couplings:
         raise ArgumentError(
             "Argument `layout` places circuits on a device, but `noise_model` is not a device. "
             "Give the device, as in AerExecutor(noise_model=backend, layout=[...])."
         )
-    assert isinstance(noise_model, BackendV2)
     if max(qubits) >= noise_model.num_qubits:
         raise ArgumentError(
             f"Argument `layout` names qubit {max(qubits)}, but {noise_model.name} has qubits 0 to "

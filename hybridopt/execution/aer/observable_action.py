@@ -1,4 +1,4 @@
-r"""What the adjoint rule starts from: :math:`\lambda = \sum_k g_k O_k \phi` for every sample."""
+r"""Start of the adjoint rule: :math:`\lambda = \sum_k g_k O_k \phi` for every sample."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from jaxtyping import Complex128, Float64
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.execution import Expectations, Probabilities, Readout
+from hybridopt.execution.memory_budget import BYTES_PER_COMPLEX
+from hybridopt.execution.readout import Expectations, Probabilities, Readout
 
 States = Complex128[np.ndarray, "B dim"]
 Strings = dict[int, dict[int, list[tuple[int, complex]]]]
-BYTES_PER_ENTRY = 16
 BYTES_KEPT = 1 << 28  # more is made anew each time
 
 
@@ -35,7 +35,7 @@ class ObservableAction:
         if isinstance(readout, Expectations):
             self._strings = _strings(readout.observables)
             entries = sum(map(len, self._strings.values()))
-            if entries * self._dim * BYTES_PER_ENTRY <= BYTES_KEPT:
+            if entries * self._dim * BYTES_PER_COMPLEX <= BYTES_KEPT:
                 self._diagonals = {
                     flip: (np.stack([_entry(flip, of, self._dim) for of in by.values()]), list(by))
                     for flip, by in self._strings.items()
@@ -44,12 +44,7 @@ class ObservableAction:
             self._outcome = _outcomes(readout, program)
 
     def __call__(self, weights: Float64[np.ndarray, "B K"], states: States) -> States:
-        """Lambda for every sample.
-
-        Args:
-            weights: g, cotangents of the outputs.
-            states: Phi.
-        """
+        """Lambda for every sample."""
         if not self._strings:
             return np.asarray(weights[:, self._outcome] * states)
         result = np.zeros_like(states)

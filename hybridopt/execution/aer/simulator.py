@@ -1,4 +1,4 @@
-"""Aer, and the account of what it has run."""
+"""Aer: run requests, the account of what ran, and the instructions that save what is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.backends.aerbackend import AerBackend
 
 from hybridopt.errors import ExecutionError
-from hybridopt.execution.cost import Cost
+from hybridopt.execution.executor import Cost
+from hybridopt.execution.readout import Setting
 
 # Measured: fused matrices cost more than our gates, and waking threads more than a small call.
 # Threads that share one run wait for each other after every gate: on a busy machine that takes
@@ -22,18 +23,17 @@ LARGE_RUN: Mapping[str, object] = {"fusion_enable": False}
 SMALL_RUN: Mapping[str, object] = {"fusion_enable": False, "max_parallel_threads": 1}
 AMPLITUDES_OF_SMALL_TABLES = 1 << 13
 AMPLITUDES_OF_SMALL_RUNS = 1 << 16
-QUBITS_WORTH_FUSING = 15
+QUBITS_WORTH_FUSING = 15  # on three qubits or more, measured
 
 Data = dict[str, Any]  # what one run saved, by label
 
 
 @dataclass(frozen=True, eq=False)
-class Load:
+class RunRequest:
     """A circuit to run, once or with a table of angles.
 
     Attributes:
-        circuit: With the instructions that save what is wanted.
-        settings: How many settings one run of it stands for.
+        settings: Number of settings that one run of it stands for.
         binds: Values of its parameters, one run for each place in the lists; None runs once.
     """
 
@@ -51,12 +51,7 @@ class Load:
 class Simulator:
     """The one place where circuits reach Aer, and where they are counted.
 
-    Attributes:
-        method: Aer's.
-        device: ``"CPU"`` or ``"GPU"``.
-        precision: ``"double"`` or ``"single"``.
-        shots: Shots a setting, for the account.
-        usage: Settings, shots and runs so far.
+    ``shots`` per setting are for the account, ``usage``.
     """
 
     method: str
@@ -66,71 +61,84 @@ class Simulator:
     usage: Cost = field(default_factory=Cost)
     backend: AerBackend | None = None
 
-    def submit(self, loads: Sequence[Load], **options: object) -> list[list[Data]]:
-        """Run all loads in one call.
+    def submit(self, requests: Sequence[RunRequest], **options: object) -> list[list[Data]]:
+        """Return what each run of each request saved; ``options`` are those of Aer's run.
 
-        Args:
-            loads: Either all with tables of angles, or all without.
-            options: Of Aer's run.
-
-        Returns:
-            For each load, what each of its runs saved.
-
-        Raises:
-            ExecutionError: If Aer reports a failure.
+        The requests are all with tables of angles, or all without.
         """
-        circuits = [load.circuit for load in loads]
-        if any(load.binds for load in loads):
-            options["parameter_binds"] = [dict(load.binds or {}) for load in loads]
+        circuits = [request.circuit for request in requests]
+        if any(request.binds for request in requests):
+            options["parameter_binds"] = [dict(request.binds or {}) for request in requests]
             options.setdefault("runtime_parameter_bind_enable", True)
+        if self.backend is None:
+            self.backend = AerSimulator(
+                method=self.method, device=self.device, precision=self.precision
+            )
         try:
-            result = self._aer().run(circuits, **options).result()
+            result = self.backend.run(circuits, **options).result()
         except RuntimeError as error:  # of Aer's own, such as a failed decomposition of Kraus maps
             raise ExecutionError(f"Aer could not run the circuits: {error}") from error
         if not result.success:
             raise ExecutionError(f"Aer could not run the circuits: {result.status}")
-        runs = sum(load.runs for load in loads)
+        runs = sum(request.runs for request in requests)
         if len(result.results) != runs:
             raise ExecutionError(f"Aer ran {len(result.results)} circuits where {runs} were given.")
-        settings = sum(load.settings * load.runs for load in loads)
-        self.usage += Cost(settings, settings * (self.shots or 0), len(result.results))
-        every = iter(range(len(result.results)))
-        return [[result.data(next(every)) for _ in range(load.runs)] for load in loads]
-
-    def _aer(self) -> AerBackend:
-        if self.backend is None:
-            self.backend = AerSimulator(
-                method=self.method,
-                device=self.device,
-                precision=self.precision,
-            )
-        return self.backend
+        settings = sum(request.settings * request.runs for request in requests)
+        self.usage += Cost(settings, settings * (self.shots or 0), runs)
+        every = iter(range(runs))
+        return [[result.data(next(every)) for _ in range(request.runs)] for request in requests]
 
     def __getstate__(self) -> dict[str, Any]:
         # a simulator is cheap to make, and heavy to send
         return {**self.__dict__, "backend": None}
 
 
-def double(array: object) -> np.ndarray:
-    """What Aer saved, in double precision."""
+def as_double(array: object) -> np.ndarray:
+    """Return what Aer saved in double precision."""
     values = np.asarray(array)
     return values.astype(np.complex128 if np.iscomplexobj(values) else np.float64, copy=False)
 
 
 def side_by_side(num_qubits: int, runs: int) -> Mapping[str, object]:
-    """Options for a call of some runs, each on a core of its own, of many gates on one qubit.
-
-    Measured: fused matrices pay from 2^15 amplitudes on, on three qubits or more. Threads that
-    share the gates of one run wait for each other after every gate, long on a busy machine.
-    """
+    """Return options for a call of some runs, each on a core of its own, of many small gates."""
     fusion: dict[str, object] = {"fusion_enable": False}
     if num_qubits >= QUBITS_WORTH_FUSING:
         fusion = {"fusion_enable": True, "fusion_max_qubit": 3, "fusion_threshold": 1}
-    threads = {"max_parallel_experiments": runs, "max_parallel_threads": runs}
-    return {**fusion, **threads}
+    return {**fusion, "max_parallel_experiments": runs, "max_parallel_threads": runs}
 
 
 def small_or_large(num_qubits: int, runs: int = 1) -> Mapping[str, object]:
-    """Options for a call of some runs of gates that are not worth fusing."""
+    """Return options for a call of some runs of gates that are not worth fusing."""
     small = AMPLITUDES_OF_SMALL_RUNS if runs == 1 else AMPLITUDES_OF_SMALL_TABLES
     return SMALL_RUN if runs << num_qubits <= small else LARGE_RUN
+
+
+def save_settings(
+    circuit: QuantumCircuit, settings: Sequence[Setting], index: Sequence[int]
+) -> list[str]:
+    """Append, per setting, its basis change and an instruction that saves probabilities.
+
+    Between two settings the basis change is undone: on a simulator, reading does not disturb.
+    The ``index`` qubits, which tell the samples of a stack apart, are read with every setting,
+    above its own qubits. Returns the labels under which the probabilities are saved.
+    """
+    labels = [f"setting {place}" for place in range(len(settings))]
+    for label, setting in zip(labels, settings, strict=True):
+        into_basis(circuit, setting)
+        qubits = [*setting.qubits, *index]
+        whole = qubits == list(range(circuit.num_qubits))
+        circuit.save_probabilities(None if whole else qubits, label=label)
+        if label != labels[-1]:
+            for qubit, letter in setting.basis:
+                circuit.h(qubit)
+                if letter == "Y":
+                    circuit.s(qubit)
+    return labels
+
+
+def into_basis(circuit: QuantumCircuit, setting: Setting) -> None:
+    """Append the gates after which a measurement in Z is one in the setting's basis."""
+    for qubit, letter in setting.basis:
+        if letter == "Y":
+            circuit.sdg(qubit)
+        circuit.h(qubit)

@@ -20,15 +20,10 @@ from jaxtyping import Complex128, Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, Parameter
 
-from hybridopt.circuits.diagonal import AerDiagonal
-from hybridopt.circuits.program import (
-    CircuitProgram,
-    FixedGate,
-    Layer,
-    Rotation,
-    frame_changes,
-)
-from hybridopt.execution.aer.measurement import save_settings
+from hybridopt.circuits.gates import AerDiagonal
+from hybridopt.circuits.program import CircuitProgram, FixedGate, Layer, Rotation, frame_changes
+from hybridopt.execution.aer.simulator import save_settings
+from hybridopt.execution.job import Rows, Shared
 from hybridopt.execution.readout import Setting
 
 # Entries are Python numbers, 60 ns each; a gate costs 10 us to hand over, and its simulation.
@@ -36,33 +31,11 @@ QUBITS_OF_A_DIAGONAL = 10
 
 
 @dataclass(frozen=True, eq=False)
-class _Bound:
-    """A parameter of the circuit: ``sign`` times an angle, plus ``offset``."""
-
-    rotation: Rotation
-    sign: int
-    offset: float
-
-    def values(
-        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> list[float]:
-        angle = self.rotation.angle
-        column = (
-            np.full(len(shared), rows[0, angle]) if self.rotation.per_sample else shared[:, angle]
-        )
-        values: list[float] = (self.sign * column + self.offset).tolist()
-        return values
-
-
-@dataclass(frozen=True, eq=False)
 class _Diagonal:
     """Rotations in their frames whose angles differ over an index, as one instruction.
 
-    Attributes:
-        instruction: On the qubits of all rotations, then the index.
-        angles: Which column of the table each rotation takes.
-        per_sample: Which table.
-        eigenvalues: Of every rotation on the qubits of all, signed.
+    It acts on the qubits of all rotations, then the index. ``angles`` are the columns of the table
+    that the rotations take, ``eigenvalues`` are signed and on the qubits of all.
     """
 
     instruction: AerDiagonal
@@ -71,7 +44,7 @@ class _Diagonal:
     eigenvalues: Float64[np.ndarray, "rotations states"]
 
     @staticmethod
-    def of(rotations: list[Rotation], index_bits: int, sign: int) -> _Diagonal:
+    def from_rotations(rotations: list[Rotation], index_bits: int, sign: int) -> _Diagonal:
         qubits = _union(rotations)
         states = np.arange(1 << len(qubits))
         eigenvalues = np.empty((len(rotations), len(states)))
@@ -102,7 +75,7 @@ class Stack:
     """A circuit for up to ``2**sample_bits`` samples at once.
 
     Args:
-        program: The family of circuits.
+        program: Family of circuits.
         sample_bits: Qubits that tell samples apart; 0 for one sample.
         table_bits: Qubits that tell rows of shared angles apart; 0 if a run has one row.
         from_state: Whether the run starts from a state of the whole stack.
@@ -123,7 +96,7 @@ class Stack:
         self.circuit = QuantumCircuit(self.num_qubits)
         self.labels: list[str] = []
         self._diagonals: list[_Diagonal] = []
-        self._bound: dict[Parameter, _Bound] = {}
+        self._bound: dict[Parameter, tuple[Rotation, int, float]] = {}  # sign, offset
         self._start = _StartState(self.num_qubits) if from_state else None
         if self._start is not None:
             self.circuit.append(self._start, self.circuit.qubits, copy=False)
@@ -173,7 +146,7 @@ class Stack:
             joined[-1].append(rotation)
         for index, joined in groups.items():
             for group in filter(None, joined):
-                diagonal = _Diagonal.of(group, len(index), sign)
+                diagonal = _Diagonal.from_rotations(group, len(index), sign)
                 self._diagonals.append(diagonal)
                 qubits = [*_union(group), *index]
                 self.circuit.append(diagonal.instruction, qubits, copy=False)
@@ -181,7 +154,7 @@ class Stack:
     def parameter(self, rotation: Rotation, sign: int = 1, offset: float = 0.0) -> Parameter:
         """A parameter of the circuit that `binds` will give the rotation's angle [rad]."""
         parameter = Parameter(f"angle {len(self._bound)}")
-        self._bound[parameter] = _Bound(rotation, sign, offset)
+        self._bound[parameter] = rotation, sign, offset
         return parameter
 
     def add_readout(self, settings: Sequence[Setting]) -> None:
@@ -189,10 +162,7 @@ class Stack:
         self.labels = save_settings(self.circuit, settings, self.index)
 
     def fill(
-        self,
-        rows: Float64[np.ndarray, "B R"],
-        shared: Float64[np.ndarray, "S O"],
-        state: Complex128[np.ndarray, " amplitudes"] | None = None,
+        self, rows: Rows, shared: Shared, state: Complex128[np.ndarray, " amplitudes"] | None = None
     ) -> None:
         """Set the angles that differ within a run [rad], and the state to start from.
 
@@ -204,11 +174,14 @@ class Stack:
             assert state is not None
             self._start.set_state(state)
 
-    def binds(
-        self, rows: Float64[np.ndarray, "B R"], shared: Float64[np.ndarray, "S O"]
-    ) -> dict[Parameter, list[float]]:
+    def binds(self, rows: Rows, shared: Shared) -> dict[Parameter, list[float]]:
         """Values of the circuit's parameters, one run for each row of shared angles."""
-        return {parameter: bound.values(rows, shared) for parameter, bound in self._bound.items()}
+        binds = {}
+        for parameter, (rotation, sign, offset) in self._bound.items():
+            angle, per_sample = rotation.angle, rotation.per_sample
+            column = np.full(len(shared), rows[0, angle]) if per_sample else shared[:, angle]
+            binds[parameter] = (sign * column + offset).tolist()
+        return binds
 
     def split(
         self, saved: Float64[np.ndarray, " outcomes"], samples: int, tables: int = 1
@@ -229,18 +202,15 @@ class Stack:
 
 @dataclass(frozen=True, eq=False)
 class StackRun:
-    """A stack, and what it is filled with.
+    """A stack, in no other run of the same call, and what it is filled with.
 
     Attributes:
-        stack: In no other run of the same call.
-        rows: Angles of the samples [rad].
-        shared: Angles that they share [rad].
-        state: To start from, normalised, if the stack starts from one.
-        settings: How many settings the run stands for in the account.
+        state: Normalised start, if the stack starts from one.
+        settings: Number of settings that the run stands for in the account.
     """
 
     stack: Stack
-    rows: Float64[np.ndarray, "B R"]
+    rows: Rows
     shared: Float64[np.ndarray, " O"]
     state: Complex128[np.ndarray, " amplitudes"] | None = None
     settings: int = 0

@@ -9,32 +9,35 @@ from typing import NoReturn
 
 from qiskit import QuantumCircuit
 
-from hybridopt.circuits.measurements import qubits_of
+from hybridopt.circuits.instructions import qubits_of, refuse_stretches, without_boxes
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
-from hybridopt.circuits.program import CircuitProgram, Program
-from hybridopt.circuits.timing import refuse_stretches, without_boxes
+from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies import (
+    AngleTable,
     Checkpoints,
     Measured,
     OneByOne,
     SavedExpectations,
     Stacked,
     Strategy,
-    Table,
 )
-from hybridopt.execution.aer.translation import ForMethod, Templates, WithNoise, runnable_with_noise
-from hybridopt.execution.cost import Cost
+from hybridopt.execution.aer.translation import (
+    ForMethod,
+    Translation,
+    WithNoise,
+    runnable_with_noise,
+)
+from hybridopt.execution.executor import Cost
 from hybridopt.execution.job import Job
-from hybridopt.execution.memory_budget import BYTES_PER_AMPLITUDE, Limits
+from hybridopt.execution.memory_budget import Limits
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
 
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
-WORK_WORTH_CHECKPOINTS = (
-    15_000_000  # gates times amplitudes; below, stacked rows took less CPU time
-)
+# gates times amplitudes; below, stacked rows took less CPU time
+WORK_WORTH_CHECKPOINTS = 15_000_000
 WIDEST_DISTRIBUTION = 20  # qubits read at once from a matrix product state as probabilities
 BYTES_PER_OUTCOME = 208  # measured: a list of probabilities of a matrix product state, with copies
 WIDEST_REGISTER = 63  # qubits of whose outcomes there are probabilities; Aer counts in 64 bits
@@ -42,17 +45,7 @@ WIDEST_REGISTER = 63  # qubits of whose outcomes there are probabilities; Aer co
 
 @dataclass
 class Strategies:
-    """All strategies of one executor, and the rule by which one is chosen.
-
-    Attributes:
-        method: As the user gave it.
-        device: ``"CPU"`` or ``"GPU"``.
-        precision: ``"double"`` or ``"single"``.
-        shots: Shots a setting; None is exact.
-        noise: None is none.
-        limits: Size of pieces.
-        strategy: As the user gave it.
-    """
+    """All strategies of one executor, with its settings, and the rule by which one is chosen."""
 
     method: str
     device: str
@@ -62,7 +55,7 @@ class Strategies:
     limits: Limits
     strategy: str
     _simulators: dict[str, Simulator] = field(init=False, default_factory=dict)
-    _templates: dict[str, Templates] = field(init=False, default_factory=dict)
+    _translations: dict[str, Translation] = field(init=False, default_factory=dict)
 
     @property
     def usage(self) -> Cost:
@@ -110,7 +103,7 @@ class Strategies:
         settings = job.readout.settings(job.program)
         if not isinstance(job.program, CircuitProgram) or not settings:
             return ""
-        placed = self._template(method).of(job.program, settings)[0]
+        placed = self._translation(method).of(job.program, settings)[0]
         counts = Counter(
             f"{item.operation.name} on {'-'.join(str(placed.device_qubits[q]) for q in qubits)}"
             for item in placed.circuit.data
@@ -137,7 +130,9 @@ class Strategies:
         self._check_width(program, readout, method)
 
     def _check_width(self, program: Program, readout: Readout, method: str) -> None:
-        fits = self._qubits_that_fit(method, readout)
+        fits: float = self._largest(4 if method == "density_matrix" else 2)
+        if method == "matrix_product_state":
+            fits = WIDEST_REGISTER if isinstance(readout, Probabilities) else math.inf
         if program.num_qubits > fits:
             way_out = (
                 "Give `shots` to simulate trajectories, raise `max_memory`, or use fewer qubits."
@@ -146,16 +141,15 @@ class Strategies:
             )
             self._refuse(f"The circuit has {_qubits(program.num_qubits)}", method, fits, way_out)
         if isinstance(readout, Probabilities) and method == "matrix_product_state":
-            self._check_distribution(program, readout, method)
-
-    def _check_distribution(self, program: Program, readout: Probabilities, method: str) -> None:
-        """A matrix product state is as large as its entanglement; its probabilities are not."""
-        (setting,) = readout.settings(program)
-        read, fits = len(setting.qubits), self._largest(2, BYTES_PER_OUTCOME)
-        if read > fits:
-            given = f", {len(readout.given)} of them given" if readout.given else ""
-            what = f"Probabilities of {_qubits(read)} are read at once{given}"
-            self._refuse(what, method, fits, "Raise `max_memory`, or read fewer qubits.")
+            # such a state is as large as its entanglement; its probabilities are not
+            read, fits = (
+                len(readout.settings(program)[0].qubits),
+                self._largest(2, BYTES_PER_OUTCOME),
+            )
+            if read > fits:
+                given = f", {len(readout.given)} of them given" if readout.given else ""
+                what = f"Probabilities of {_qubits(read)} are read at once{given}"
+                self._refuse(what, method, fits, "Raise `max_memory`, or read fewer qubits.")
 
     def _refuse(self, what: str, method: str, fits: float, way_out: str) -> NoReturn:
         number = f"at most {fits} fit" if fits else "not even one fits"
@@ -165,10 +159,11 @@ class Strategies:
         )
 
     def _choose(self, job: Job) -> tuple[Strategy, str, str]:
+        """Return the strategy, the method of Aer, and the reason."""
         program = job.program
         if not isinstance(program, CircuitProgram):
             method = "statevector" if self.method == "automatic" else self.method
-            strategy: Strategy = OneByOne(self._simulator(method), self.limits.max_memory)
+            strategy = OneByOne(self._simulator(method), self.limits)
             return strategy, method, "the program builds its own circuits"
         method = self._method_for(program.num_qubits)
         if method != "statevector" or self.noise is not None or program.native_gates:
@@ -178,29 +173,29 @@ class Strategies:
         checkpoints = Checkpoints(self.statevector, self.limits)
         stacked = Stacked(self.statevector, self.limits)
         if self.strategy != "automatic":
-            chosen: Strategy = checkpoints if self.strategy == "checkpoints" else stacked
-            return chosen, method, "asked for"
-        if len(job.shared) > 1 and _work(job, program) > WORK_WORTH_CHECKPOINTS:
+            asked_for = checkpoints if self.strategy == "checkpoints" else stacked
+            return asked_for, method, "asked for"
+        gates = len(job.shared) * len(job.rows) * len(program.steps)
+        if len(job.shared) > 1 and gates << program.num_qubits > WORK_WORTH_CHECKPOINTS:
             return checkpoints, method, "the rows of the table have a long beginning in common"
         return stacked, method, "the work is small, or there is one row of shared angles"
 
     def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:
+        parts = self._simulator(method), self.limits, self._translation(method)
         if self.noise is not None and method != "density_matrix":
-            strategy: Strategy = Measured(self._simulator(method), self._template(method))
-            return strategy, method, "the density matrix does not fit, or was not asked for"
+            return Measured(*parts), method, "the density matrix does not fit, or was not asked for"
         settings = job.readout.settings(job.program)
         widest = max((len(setting.qubits) for setting in settings), default=0)
         if method == "matrix_product_state" and widest > WIDEST_DISTRIBUTION:
             reason = f"{widest} qubits are read at once, too many for a list of probabilities"
-            simulator, templates = self._simulator(method), self._template(method)
             if self.shots is not None:
-                return Measured(simulator, templates), method, reason
+                return Measured(*parts), method, reason
             if isinstance(job.readout, Expectations):
-                return SavedExpectations(simulator, self.limits, templates), method, reason
+                return SavedExpectations(*parts), method, reason
         return self._table(method), method, "stacks and checkpoints need state vectors"
 
-    def _table(self, method: str) -> Table:
-        return Table(self._simulator(method), self.limits, self._template(method))
+    def _table(self, method: str) -> AngleTable:
+        return AngleTable(self._simulator(method), self.limits, self._translation(method))
 
     def _method_for(self, num_qubits: int) -> str:
         if self.method != "automatic":
@@ -210,12 +205,7 @@ class Strategies:
         fits = num_qubits <= self._largest(4)
         return "density_matrix" if fits or self.shots is None else "statevector"
 
-    def _qubits_that_fit(self, method: str, readout: Readout) -> float:
-        if method == "matrix_product_state":
-            return WIDEST_REGISTER if isinstance(readout, Probabilities) else math.inf
-        return self._largest(4 if method == "density_matrix" else 2)
-
-    def _largest(self, base: int, bytes_each: int = BYTES_PER_AMPLITUDE) -> int:
+    def _largest(self, base: int, bytes_each: int = BYTES_PER_STATE_AMPLITUDE) -> int:
         """Qubits whose ``base ** n`` amplitudes fit."""
         amplitudes = max(1, self.limits.max_memory // bytes_each)
         return (amplitudes.bit_length() - 1) // (base.bit_length() - 1)
@@ -250,12 +240,7 @@ class Strategies:
         return self._simulators[method]
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """The circuit on the qubits, and in the gates, in which it is run.
-
-        Raises:
-            CircuitError: If it cannot be written in the gates of the noise.
-            UnsupportedError: If it does not go with the device, or with errors of a noise model.
-        """
+        """The circuit on the qubits, and in the gates, in which it is run."""
         if self.noise is None:
             return physical_circuit(circuit)
         flat = without_boxes(circuit)
@@ -268,18 +253,13 @@ class Strategies:
         method = self._method_for(len(narrow.used))
         return replace(narrow, native=runnable_with_noise(method))
 
-    def _template(self, method: str) -> Templates:
-        if method not in self._templates:
-            translation = ForMethod(method) if self.noise is None else WithNoise(self.noise, method)
-            self._templates[method] = Templates(translation)
-        return self._templates[method]
+    def _translation(self, method: str) -> Translation:
+        if method not in self._translations:
+            self._translations[method] = (
+                ForMethod(method) if self.noise is None else WithNoise(self.noise, method)
+            )
+        return self._translations[method]
 
 
 def _qubits(number: int) -> str:
     return "1 qubit" if number == 1 else f"{number} qubits"
-
-
-def _work(job: Job, program: CircuitProgram) -> int:
-    """Gates times amplitudes."""
-    gates = len(program.steps)
-    return len(job.shared) * len(job.rows) * gates << program.num_qubits

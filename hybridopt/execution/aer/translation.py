@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from qiskit import QuantumCircuit
@@ -14,12 +13,12 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
-from hybridopt.circuits.measurements import NOT_GATES
-from hybridopt.circuits.native_gates import KEPT_GATES
+from hybridopt.circuits.gates import KEPT_GATES
+from hybridopt.circuits.instructions import NOT_GATES
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.channels import add_errors_of_measurement, with_channels
-from hybridopt.execution.aer.measurement import into_basis, save_settings
+from hybridopt.execution.aer.simulator import into_basis, save_settings
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Setting
 from hybridopt.execution.transpilation import write_in_basis
@@ -75,36 +74,56 @@ class Translated:
         return tuple(self.places[qubit] for qubit in setting.qubits)
 
 
-@runtime_checkable
-class Translation(Protocol):
-    """A way to rewrite circuits."""
+class Translation(ABC):
+    """A way to rewrite circuits; what it made is kept as long as its program lives."""
 
-    def __call__(self, program: CircuitProgram, settings: Sequence[Setting]) -> list[Translated]:
-        """Circuits that together serve all settings, in order."""
-        ...
+    def __init__(self) -> None:
+        self._kept: WeakKeyDictionary[
+            CircuitProgram, dict[tuple[Setting, ...], list[Translated]]
+        ] = WeakKeyDictionary()
+
+    def of(self, program: CircuitProgram, settings: tuple[Setting, ...]) -> list[Translated]:
+        """Return circuits that together serve all settings, in order."""
+        known = self._kept.setdefault(program, {})
+        if settings not in known:
+            known[settings] = self._translate(program, settings)
+        return known[settings]
+
+    @abstractmethod
+    def _translate(
+        self, program: CircuitProgram, settings: tuple[Setting, ...]
+    ) -> list[Translated]:
+        """Make the circuits."""
+
+    def __getstate__(self) -> dict[str, object]:
+        # caches are filled again on the other side
+        kept = self.__dict__.items()
+        return {key: value for key, value in kept if not isinstance(value, WeakKeyDictionary)}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state, _kept=WeakKeyDictionary(), _placed=WeakKeyDictionary())
 
 
-class ForMethod:
-    """Without noise: into the gates of a method; all settings are read from one run.
-
-    Args:
-        method: Of Aer.
-    """
+class ForMethod(Translation):
+    """Without noise: into the gates of a method of Aer; all settings are read from one run."""
 
     def __init__(self, method: str) -> None:
+        super().__init__()
         known = AerSimulator(method=method).configuration().basis_gates
         self._basis = KEPT_GATES.intersection(known) - NOT_STANDARD - NOT_BOUND_BY_AER
 
-    def __call__(self, program: CircuitProgram, settings: Sequence[Setting]) -> list[Translated]:
+    def _translate(
+        self, program: CircuitProgram, settings: tuple[Setting, ...]
+    ) -> list[Translated]:
         """One circuit, without barriers and delays, which do nothing to an exact state."""
         circuit = program.template[0].copy()
         circuit.data = [item for item in circuit.data if item.operation.name not in NOT_GATES]
         done = write_in_basis(circuit, self._basis, "the method")
-        return [Translated(done, tuple(settings), tuple(range(circuit.num_qubits)))]
+        return [Translated(done, settings, tuple(range(circuit.num_qubits)))]
 
 
-class WithNoise:
-    """As a device would run it; each basis change is noisy too, so one circuit each.
+class WithNoise(Translation):
+    """As a device would run it; each basis change is noisy too, so one circuit per setting.
 
     A physical program runs as it is. Others are placed, once for all their settings.
 
@@ -114,13 +133,15 @@ class WithNoise:
     """
 
     def __init__(self, noise: Noise, method: str) -> None:
+        super().__init__()
         self._noise = noise
         self._method = method
         self._known = known_with_noise(method)
         self._placed: WeakKeyDictionary[CircuitProgram, PhysicalCircuit] = WeakKeyDictionary()
 
-    def __call__(self, program: CircuitProgram, settings: Sequence[Setting]) -> list[Translated]:
-        """One circuit for each setting."""
+    def _translate(
+        self, program: CircuitProgram, settings: tuple[Setting, ...]
+    ) -> list[Translated]:
         circuit, _, _ = program.template
         if program.device_qubits is not None:
             qubits, places = program.device_qubits, tuple(range(program.num_qubits))
@@ -128,14 +149,18 @@ class WithNoise:
             if program not in self._placed:
                 self._placed[program] = self.place(circuit)
             physical = self._placed[program]
-            places = physical.virtual_qubits
-            qubits = physical.qubits_for(places)
+            qubits = physical.qubits_for(physical.virtual_qubits)
             circuit = physical.on(qubits)
-            places = tuple(qubits.index(qubit) for qubit in places)
+            places = tuple(qubits.index(qubit) for qubit in physical.virtual_qubits)
         self._noise.check_readout(
             qubits[places[qubit]] for setting in settings for qubit in setting.qubits
         )
-        rotated = [self._rotated(circuit, setting, places, qubits) for setting in settings]
+        rotated = [circuit.copy() for _ in settings]
+        for one, setting in zip(rotated, settings, strict=True):
+            for qubit, letter in setting.basis:
+                place = places[qubit]
+                for gate in self._noise.basis_change(letter, qubits[place], self._known):
+                    one.append(gate, [place])
         model = self._noise.of(rotated, qubits)
         channels: dict[int, Instruction] = {}
         return [
@@ -144,36 +169,10 @@ class WithNoise:
         ]
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """A virtual circuit on the qubits of the noise.
-
-        Raises:
-            CircuitError: If it cannot be written in the gates of the noise.
-            UnsupportedError: If it is wider than the device, or has gates whose errors nobody
-                knows.
-        """
+        """Return a virtual circuit on the qubits of the noise."""
         placed = self._noise.place(circuit, self._known)
         self._noise.check_couplings(placed)
         return physical_circuit(circuit, placed, native=runnable_with_noise(self._method))
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_placed": None}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state, _placed=WeakKeyDictionary())
-
-    def _rotated(
-        self,
-        circuit: QuantumCircuit,
-        setting: Setting,
-        places: tuple[int, ...],
-        qubits: tuple[int, ...],
-    ) -> QuantumCircuit:
-        rotated = circuit.copy()
-        for qubit, letter in setting.basis:
-            place = places[qubit]
-            for gate in self._noise.basis_change(letter, qubits[place], self._known):
-                rotated.append(gate, [place])
-        return rotated
 
 
 @cache
@@ -188,31 +187,3 @@ def runnable_with_noise(method: str) -> frozenset[str]:
     of_aer = AerSimulator(method=method).configuration().basis_gates
     standard = KEPT_GATES.union(get_standard_gate_name_mapping())
     return standard.intersection(of_aer) | {"barrier"}
-
-
-class Templates:
-    """Circuits with parameters for programs and settings, kept as long as their program lives.
-
-    Args:
-        translation: Rewrites circuits.
-    """
-
-    def __init__(self, translation: Translation) -> None:
-        self._translation = translation
-        self._kept: WeakKeyDictionary[
-            CircuitProgram, dict[tuple[Setting, ...], list[Translated]]
-        ] = WeakKeyDictionary()
-
-    def of(self, program: CircuitProgram, settings: tuple[Setting, ...]) -> list[Translated]:
-        """The circuits that together serve all settings."""
-        known = self._kept.setdefault(program, {})
-        if settings not in known:
-            known[settings] = self._translation(program, settings)
-        return known[settings]
-
-    def __getstate__(self) -> dict[str, object]:
-        return {"_translation": self._translation}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-        self._kept = WeakKeyDictionary()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hybridopt.circuits.qasm.reader import read_openqasm
+from hybridopt.circuits.qasm.reader import parameter_number, read_openqasm
 from hybridopt.errors import CircuitError
 
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[3] q;\n'
@@ -85,3 +85,22 @@ def test_damaged_files_are_read_or_refused(capfd):
             refused += "line" in str(error)
     assert refused > 150
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("x0", ("x", 0)), ("w12", ("w", 12)), ("x_3", ("x", 3)), ("_x_10_", ("x", 10)),
+     ("_w_2_", ("w", 2)), ("x007", ("x", 7))],
+)  # fmt: skip
+def test_places(name, expected):
+    assert parameter_number(name) == expected
+
+
+@pytest.mark.parametrize("name", ["theta", "x", "X0", "w-1", "x0_", "_x_0", "xw0", "y0", "x٣", ""])
+def test_other_names(name):
+    assert parameter_number(name) is None
+
+
+def test_numbers_count_not_letters():
+    names = ["x10", "x9", "x0", "x100"]
+    assert sorted(names, key=parameter_number) == ["x0", "x9", "x10", "x100"]

@@ -10,10 +10,21 @@ import pytest
 import qiskit_aer
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+from qiskit.quantum_info import Statevector
+from qiskit_aer import AerSimulator
 
 from hybridopt.errors import ExecutionError
 from hybridopt.execution import Cost
-from hybridopt.execution.aer.simulator import Load, Simulator, double, side_by_side, small_or_large
+from hybridopt.execution.aer.simulator import (
+    RunRequest,
+    Simulator,
+    as_double,
+    into_basis,
+    save_settings,
+    side_by_side,
+    small_or_large,
+)
+from hybridopt.execution.readout import Setting
 
 ANGLE = Parameter("angle")
 
@@ -31,14 +42,14 @@ def simulator(shots: int | None = None) -> Simulator:
 
 def test_a_table_is_one_run_for_each_value():
     angles = [0.1, 0.7, 2.0]
-    (runs,) = simulator().submit([Load(rotated(), 4, {ANGLE: angles})])
+    (runs,) = simulator().submit([RunRequest(rotated(), 4, {ANGLE: angles})])
     ones = [run["one"][1] for run in runs]
     np.testing.assert_allclose(ones, np.sin(np.array(angles) / 2) ** 2, rtol=0, atol=1e-12)
 
 
 def test_loads_without_tables_run_once_each():
     circuits = [rotated().assign_parameters({ANGLE: angle}) for angle in (0.4, 1.3)]
-    results = simulator().submit([Load(circuit, 1) for circuit in circuits])
+    results = simulator().submit([RunRequest(circuit, 1) for circuit in circuits])
     assert [len(runs) for runs in results] == [1, 1]
     assert results[1][0]["one"][1] == pytest.approx(np.sin(0.65) ** 2, abs=1e-12)
 
@@ -46,8 +57,8 @@ def test_loads_without_tables_run_once_each():
 @pytest.mark.parametrize("shots", [None, 10])
 def test_settings_shots_and_runs_are_counted(shots, aer_calls):
     one = simulator(shots)
-    one.submit([Load(rotated(), 4, {ANGLE: [0.1, 0.7, 2.0]})])
-    one.submit([Load(rotated().assign_parameters({ANGLE: 1.0}), 5)])
+    one.submit([RunRequest(rotated(), 4, {ANGLE: [0.1, 0.7, 2.0]})])
+    one.submit([RunRequest(rotated().assign_parameters({ANGLE: 1.0}), 5)])
     assert one.usage == Cost(settings=17, shots=17 * (shots or 0), runs=4)
     assert aer_calls == [1, 1]
 
@@ -57,21 +68,21 @@ def test_missing_results_are_no_results(monkeypatch):
     job = SimpleNamespace(result=lambda: short)
     monkeypatch.setattr(qiskit_aer.AerSimulator, "run", lambda *args, **kwargs: job)
     with pytest.raises(ExecutionError, match="Aer ran 1 circuits where 2 were given"):
-        simulator().submit([Load(rotated(), 1, {ANGLE: [0.1, 0.7]})])
+        simulator().submit([RunRequest(rotated(), 1, {ANGLE: [0.1, 0.7]})])
 
 
 def test_it_travels_without_its_backend():
     one = simulator()
-    one.submit([Load(rotated(), 1, {ANGLE: [0.1]})])
+    one.submit([RunRequest(rotated(), 1, {ANGLE: [0.1]})])
     copied = pickle.loads(pickle.dumps(one))
     assert copied.backend is None
     assert copied.usage == one.usage
-    assert len(copied.submit([Load(rotated(), 1, {ANGLE: [0.1]})])) == 1
+    assert len(copied.submit([RunRequest(rotated(), 1, {ANGLE: [0.1]})])) == 1
 
 
 def test_single_precision_becomes_double():
-    assert double(np.ones(2, np.float32)).dtype == np.float64
-    assert double(np.ones(2, np.complex64)).dtype == np.complex128
+    assert as_double(np.ones(2, np.float32)).dtype == np.float64
+    assert as_double(np.ones(2, np.complex64)).dtype == np.complex128
 
 
 def test_small_calls_have_one_thread_and_large_ones_all():
@@ -85,3 +96,57 @@ def test_runs_side_by_side_have_a_thread_each_and_fuse_where_it_pays():
     small, large = side_by_side(10, 2), side_by_side(17, 3)
     assert (small["max_parallel_experiments"], small["fusion_enable"]) == (2, False)
     assert (large["max_parallel_threads"], large["fusion_enable"]) == (3, True)
+
+
+SETTINGS = (
+    Setting(((0, "X"), (2, "Y")), (0, 2)),
+    Setting((), (2, 1)),
+    Setting(((1, "Y"),), (0, 1, 2)),
+)
+
+
+def prepared(num_qubits: int = 3) -> QuantumCircuit:
+    circuit = QuantumCircuit(num_qubits)
+    for qubit, angle in enumerate([0.3, 1.1, -0.7, 0.9][:num_qubits]):
+        circuit.rx(angle, qubit)
+        circuit.ry(0.5 + angle, qubit)
+    for qubit in range(num_qubits - 1):
+        circuit.cx(qubit, qubit + 1)
+    return circuit
+
+
+def alone(setting: Setting, circuit: QuantumCircuit, extra: tuple[int, ...] = ()) -> np.ndarray:
+    turned = circuit.copy()
+    into_basis(turned, setting)
+    return Statevector(turned).probabilities([*setting.qubits, *extra])
+
+
+def saved(circuit: QuantumCircuit, labels: list[str]) -> list[np.ndarray]:
+    data = AerSimulator(method="statevector").run(circuit).result().data(0)
+    return [np.asarray(data[label]) for label in labels]
+
+
+def test_every_setting_is_read_as_if_alone():
+    circuit = prepared()
+    labels = save_settings(circuit, SETTINGS, ())
+    assert len(set(labels)) == 3
+    for setting, actual in zip(SETTINGS, saved(circuit, labels), strict=True):
+        np.testing.assert_allclose(actual, alone(setting, prepared()), rtol=0, atol=1e-12)
+
+
+def test_index_qubits_are_read_above_the_others():
+    circuit = prepared(4)
+    labels = save_settings(circuit, SETTINGS, (3,))
+    for setting, actual in zip(SETTINGS, saved(circuit, labels), strict=True):
+        np.testing.assert_allclose(actual, alone(setting, prepared(4), (3,)), rtol=0, atol=1e-12)
+
+
+def test_x_and_y_become_z():
+    for letter, gate in (("X", "h"), ("Y", "sdg")):
+        circuit = QuantumCircuit(1)
+        circuit.h(0)
+        if letter == "Y":
+            circuit.s(0)  # the state of eigenvalue +1
+        into_basis(circuit, Setting(((0, letter),), (0,)))
+        np.testing.assert_allclose(Statevector(circuit).probabilities(), [1, 0], atol=1e-12)
+        assert gate in circuit.count_ops()

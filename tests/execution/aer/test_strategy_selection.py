@@ -142,7 +142,6 @@ def product(num_qubits: int) -> tuple[CircuitProgram, np.ndarray]:
 @pytest.mark.parametrize(
     ("num_qubits", "qubits", "given"),
     [
-        (24, tuple(range(21)), ()),
         (40, (2, 39, 0), tuple((qubit, qubit % 2) for qubit in range(3, 21))),
         (21, None, ()),
     ],
@@ -200,13 +199,6 @@ def test_a_memory_without_room_for_a_qubit_is_told_so():
     job = Job(product(1)[0], Probabilities(), np.zeros((1, 0)), np.zeros((1, 0)))
     with pytest.raises(ResourceError, match=r"has 1 qubit, .* not even one fits\. Raise"):
         AerExecutor(max_memory=1).run(job)
-
-
-@pytest.mark.parametrize("strategy", ["stacked", "checkpoints"])
-@pytest.mark.parametrize("method", ["density_matrix", "matrix_product_state"])
-def test_a_strategy_that_the_method_cannot_run_is_refused(strategy, method):
-    with pytest.raises(UnsupportedError, match=f'strategy="{strategy}" needs exact state vectors'):
-        AerExecutor(strategy=strategy, method=method)
 
 
 FITTING = [

@@ -12,7 +12,7 @@ from qiskit.quantum_info import Statevector
 from qiskit_aer.noise import NoiseModel
 
 from hybridopt.circuits import CircuitProgram
-from hybridopt.execution.aer.translation import ForMethod, Templates, Translated, WithNoise
+from hybridopt.execution.aer.translation import ForMethod, Translated, WithNoise
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.readout import Setting
 from tests.circuits.families import FAMILIES
@@ -47,7 +47,7 @@ def distribution(state: Statevector, setting: Setting) -> np.ndarray:
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
 def test_one_circuit_of_a_method_serves_all_settings(family, method):
     program, _ = lowered(family.name)
-    (translated,) = ForMethod(method)(program, SETTINGS)
+    (translated,) = ForMethod(method).of(program, SETTINGS)
     circuit, state = bound(program, translated.circuit)
     assert abs(Statevector(circuit).inner(state)) == pytest.approx(1, abs=1e-10)
     assert translated.settings == SETTINGS
@@ -65,7 +65,7 @@ def check_each_setting(placed: list[Translated], program: CircuitProgram) -> Non
 def test_noise_has_a_circuit_for_each_setting_in_its_gates(name):
     program, _ = lowered(name, whole=False)
     model = NoiseModel(basis_gates=["u3", "cx", "id"])
-    placed = WithNoise(noise_of(model), "density_matrix")(program, SETTINGS)
+    placed = WithNoise(noise_of(model), "density_matrix").of(program, SETTINGS)
     check_each_setting(placed, program)
     for translated in placed:
         assert set(translated.circuit.count_ops()) <= {"u3", "cx", "id", "delay", "barrier"}
@@ -75,7 +75,7 @@ def test_noise_has_a_circuit_for_each_setting_in_its_gates(name):
 def test_devices_have_their_gates_and_couplings(name):
     backend = GenericBackendV2(5, coupling_map=[[0, 1], [1, 2], [2, 3], [3, 4]], seed=1)
     program, _ = lowered(name, whole=False)
-    placed = WithNoise(noise_of(backend), "density_matrix")(program, SETTINGS)
+    placed = WithNoise(noise_of(backend), "density_matrix").of(program, SETTINGS)
     check_each_setting(placed, program)
     for translated in placed:
         assert translated.circuit.num_qubits == len(translated.device_qubits)
@@ -90,7 +90,7 @@ def test_devices_have_their_gates_and_couplings(name):
 
 def test_measurements_stand_where_the_setting_says():
     program, _ = lowered("euler_angles")
-    (translated,) = ForMethod("statevector")(program, SETTINGS)
+    (translated,) = ForMethod("statevector").of(program, SETTINGS)
     measured = translated.measuring(1)
     places = [
         measured.find_bit(item.qubits[0]).index
@@ -101,34 +101,32 @@ def test_measurements_stand_where_the_setting_says():
     assert measured.count_ops()["measure"] == measured.num_clbits == 2
 
 
-class Counted:
-    """A translation that counts how often it is asked."""
+class Counted(ForMethod):
+    """A translation that counts how often it translates."""
 
-    def __init__(self) -> None:
-        self.calls = 0
+    calls = 0
 
-    def __call__(self, program, settings):
+    def _translate(self, program, settings):
         self.calls += 1
-        return ForMethod("statevector")(program, settings)
+        return super()._translate(program, settings)
 
 
-def test_templates_are_translated_once_for_program_and_settings():
-    counted = Counted()
-    templates = Templates(counted)
+def test_circuits_are_translated_once_for_program_and_settings():
+    counted = Counted("statevector")
     program, _ = lowered("euler_angles")
-    assert templates.of(program, SETTINGS) is templates.of(program, SETTINGS)
+    assert counted.of(program, SETTINGS) is counted.of(program, SETTINGS)
     assert counted.calls == 1
-    templates.of(program, SETTINGS[:1])
+    counted.of(program, SETTINGS[:1])
     other, _ = lowered("euler_angles")
-    templates.of(other, SETTINGS)
+    counted.of(other, SETTINGS)
     assert counted.calls == 3
 
 
-def test_templates_are_sent_without_what_they_keep():
-    templates = Templates(ForMethod("statevector"))
+def test_translations_are_sent_without_what_they_keep():
+    translation = ForMethod("statevector")
     program, _ = lowered("euler_angles")
-    templates.of(program, SETTINGS)
-    sent = pickle.loads(pickle.dumps(templates))
+    translation.of(program, SETTINGS)
+    sent = pickle.loads(pickle.dumps(translation))
     (translated,) = sent.of(program, SETTINGS)
     circuit, state = bound(program, translated.circuit)
     assert abs(Statevector(circuit).inner(state)) == pytest.approx(1, abs=1e-10)

@@ -102,7 +102,7 @@ CIRCUITS: dict[str, tuple[Call, str]] = {
         lambda _: ho.AerExecutor().load_state_dict({"calls": 1}),
         "has no key `entropy`",
     ),
-    "AerExecutor: job": (lambda _: ho.AerExecutor().run("job"), "runs a hybridopt.execution.Job"),
+    "AerExecutor: job": (lambda _: ho.AerExecutor().run("job"), "`job` must be a Job"),
     "Spsa: perturbation": (lambda _: ho.gradients.Spsa(perturbation=0.0), "perturbation"),
     "Spsa: directions": (lambda _: ho.gradients.Spsa(directions=0), "directions"),
     "DressedCircuit: qubits": (lambda _: ho.DressedCircuit(3, 2, num_qubits=0), "num_qubits"),
@@ -113,7 +113,7 @@ CIRCUITS: dict[str, tuple[Call, str]] = {
     "load_circuit: unknown": (lambda _: ho.load_circuit("no-such-circuit"), "no-such-circuit"),
     "load_circuit: number": (
         lambda _: ho.load_circuit(3),
-        "by its name in the gallery or by a path",
+        "`name_or_path` must be a path",
     ),
     "load_circuit: no file": (
         lambda folder: ho.load_circuit(folder / "a.qasm"),

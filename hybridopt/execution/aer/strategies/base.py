@@ -1,21 +1,25 @@
-"""What every strategy does: cut a job into pieces and run each."""
+"""Base class of strategies, which cut a job into parts and run each."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64, Int
 
+from hybridopt.circuits.program import CircuitProgram
+from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.job import Job
-from hybridopt.execution.sampling import Sampler
+from hybridopt.execution.memory_budget import Limits
+from hybridopt.execution.random_stream import Sampler
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
-    """What is known of some settings of a job.
+class PartialResult:
+    """Results of some settings of a job.
 
     Attributes:
         shared: Rows of ``job.shared``, shape ``(s,)``.
@@ -30,32 +34,37 @@ class Piece:
     values: Float64[np.ndarray, "s b K"] | None = None
 
 
-@runtime_checkable
-class Strategy(Protocol):
-    """A way to run jobs."""
+@dataclass(frozen=True, eq=False)
+class Strategy(ABC):
+    """A way to run jobs in parts of limited size."""
 
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        ...
+    name: ClassVar[str]
+    simulator: Simulator
+    limits: Limits
 
-    def pieces(self, job: Job, sampler: Sampler | None = None) -> Iterator[Piece]:
-        """Run the job; the pieces cover every setting once."""
-        ...
+    @abstractmethod
+    def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
+        """Run the job; the parts cover every setting once."""
 
+    @abstractmethod
     def explain(self, job: Job) -> str:
-        """What would be run."""
-        ...
+        """Return what would be run."""
+
+
+def circuit_program(job: Job) -> CircuitProgram:
+    """Return the program of a job that is known to have a circuit."""
+    assert isinstance(job.program, CircuitProgram)
+    return job.program
 
 
 def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " chunk"]]:
-    """0 .. count - 1 in runs of at most ``size``."""
+    """Yield 0 .. count - 1 in runs of at most ``size``."""
     for start in range(0, count, size):
         yield np.arange(start, min(start + size, count))
 
 
 def grid(job: Job, size: int) -> Iterator[tuple[Int[np.ndarray, " s"], Int[np.ndarray, " b"]]]:
-    """Rectangles of the job of at most ``size`` settings, or single rows of them."""
+    """Yield rectangles of the job of at most ``size`` settings, or single rows of them."""
     width = max(1, min(len(job.rows), size))
     for shared in chunks(len(job.shared), max(1, size // width)):
         for rows in chunks(len(job.rows), width):

@@ -6,7 +6,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 
-from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.instructions import without_measurements
 from hybridopt.errors import CircuitError
 
 

@@ -1,4 +1,4 @@
-"""Newton directions from products with the curvature matrix, by truncated conjugate gradients."""
+"""Newton directions: from the whole curvature matrix, or from products with it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,55 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from hybridopt.optim.cholesky import GROWTH, SMALLEST_DAMPING
 from hybridopt.optim.curvature import Curvature, finite_products
+
+SMALLEST_DAMPING = 1e-6  # of the largest diagonal element: below it, damping is 0
+GROWTH = 2.0  # between one damping and the next; 4 and 10 overshoot and slow networks down
+MAX_GROWTHS = 100  # from 1e-6 to 1e24 of the scale: by then a direction is the gradient's
+
+
+class CholeskyDirections:
+    r"""Solutions of :math:`(H + \lambda I)\, d = -g` for growing damping :math:`\lambda`.
+
+    Costs one Cholesky factorization in float64, :math:`n^3/3` multiplications, for each damping
+    that is tried. A factor counts only if its smallest squared pivot stands clear of the
+    rounding error in :math:`H`, so that a singular matrix is damped and not divided by noise.
+
+    Args:
+        gradient: :math:`g`.
+        matrix: :math:`H`, symmetric.
+        resolution: Relative rounding error of the elements of ``matrix``.
+
+    References:
+        Levenberg, Quart. Appl. Math. 2, 164 (1944); Marquardt, J. SIAM 11, 431 (1963);
+        Nocedal & Wright, Numerical Optimization, 2nd ed. (2006), algorithm 3.3.
+    """
+
+    def __init__(
+        self,
+        gradient: Float64[Tensor, " num_parameters"],
+        matrix: Float64[Tensor, "num_parameters num_parameters"],
+        *,
+        resolution: float,
+    ) -> None:
+        self._gradient = gradient
+        self._matrix = matrix
+        self._noise = len(matrix) * resolution
+        scale = float(matrix.diagonal().abs().max())
+        self.smallest_damping = SMALLEST_DAMPING * scale or float(gradient.norm())
+
+    def directions(
+        self, damping: float
+    ) -> Iterator[tuple[Float64[Tensor, " num_parameters"], float]]:
+        """Yield directions, each with its damping, from ``damping`` upwards."""
+        for _ in range(MAX_GROWTHS):
+            damped = self._matrix.clone()
+            damped.diagonal().add_(damping)
+            factor, info = torch.linalg.cholesky_ex(damped)
+            pivots = factor.diagonal().square()
+            if int(info) == 0 and bool(pivots.min() > self._noise * pivots.max()):
+                yield -torch.cholesky_solve(self._gradient[:, None], factor)[:, 0], damping
+            damping = max(GROWTH * damping, self.smallest_damping)
 
 
 class ConjugateGradientDirections:
@@ -43,7 +90,7 @@ class ConjugateGradientDirections:
     def directions(
         self, damping: float
     ) -> Iterator[tuple[Float64[Tensor, " num_parameters"], float]]:
-        """The truncated solution, and after it the step along the gradient, each with a damping."""
+        """Yield the truncated solution, then the step along the gradient, with their dampings."""
         direction, missing = self._solve(damping)
         grown = max(GROWTH * damping, missing, self.smallest_damping)
         yield direction, grown if missing else damping
@@ -51,7 +98,7 @@ class ConjugateGradientDirections:
         yield -self._gradient / (curvature if curvature > 0 else 1.0), grown
 
     def _solve(self, damping: float) -> tuple[Float64[Tensor, " num_parameters"], float]:
-        """The iterate, and the damping that would have kept all curvature positive, or 0."""
+        """Return the iterate, and the damping that had kept all curvature positive, or 0."""
         solution = torch.zeros_like(self._gradient)
         residual = -self._gradient
         search = residual

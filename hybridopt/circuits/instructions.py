@@ -1,0 +1,84 @@
+"""Instructions other than gates: measurements at the end, boxes, delays and stretches."""
+
+from __future__ import annotations
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import BoxOp, CircuitInstruction, Delay, ParameterExpression
+
+from hybridopt.errors import CircuitError
+
+NOT_GATES = frozenset({"barrier", "delay"})  # may stand after a measurement, and on idle qubits
+
+
+def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, dict[int, int]]:
+    """Take out the measurements at the end."""
+    measured = _measured(circuit)
+    if not measured:
+        return circuit, measured
+    bare = circuit.copy_empty_like()
+    bare.data = [item for item in circuit.data if item.operation.name != "measure"]
+    return bare, measured
+
+
+def qubits_of(circuit: QuantumCircuit, item: CircuitInstruction) -> tuple[int, ...]:
+    """Numbers of the qubits of an instruction."""
+    return tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
+
+
+def _measured(circuit: QuantumCircuit) -> dict[int, int]:
+    measured: dict[int, int] = {}
+    later: dict[int, str] = {}
+    for item in reversed(circuit.data):
+        qubits = qubits_of(circuit, item)
+        name = item.operation.name
+        if name == "measure":
+            if qubits[0] in later:
+                raise CircuitError(
+                    f"Instruction `measure` on qubit {qubits[0]} is a mid-circuit measurement: "
+                    f"`{later[qubits[0]]}` follows it. It has no gradient; measure at the end."
+                )
+            bit = circuit.find_bit(item.clbits[0]).index
+            measured.setdefault(bit, qubits[0])  # an earlier value of the bit is overwritten
+        elif name not in NOT_GATES:
+            later.update(dict.fromkeys(qubits, name))
+    return measured
+
+
+def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Replace boxes by their contents between barriers, over which nothing is moved."""
+    if not any(isinstance(item.operation, BoxOp) for item in circuit.data):
+        return circuit
+    flat = circuit.copy_empty_like()
+    for item in circuit.data:
+        box = item.operation
+        if not isinstance(box, BoxOp):
+            flat.append(item)
+            continue
+        if box.duration is not None:
+            raise CircuitError(
+                f"A `box` has the duration {box.duration} {box.unit}, which a noisy run would have "
+                "to fill with delays. Schedule the circuit first, or leave the duration out."
+            )
+        flat.barrier(item.qubits)
+        flat.compose(
+            without_boxes(box.blocks[0]), item.qubits, item.clbits, inplace=True, copy=False
+        )
+        flat.barrier(item.qubits)
+    return flat
+
+
+def refuse_stretches(circuit: QuantumCircuit) -> None:
+    """Refuse delays of unknown duration, which matter where there is noise."""
+    for item in circuit.data:
+        if isinstance(item.operation, Delay) and is_stretch(item.operation):
+            (qubit,) = qubits_of(circuit, item)
+            raise CircuitError(
+                f"The `delay` on qubit {qubit} has a stretch as its duration, which is known only "
+                "once the circuit is scheduled. Give it a number, or simulate without noise."
+            )
+
+
+def is_stretch(delay: Delay) -> bool:
+    """Whether the duration of a delay is known only once the circuit is scheduled."""
+    return not isinstance(delay.params[0], int | float | np.number | ParameterExpression)

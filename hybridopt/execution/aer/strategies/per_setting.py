@@ -1,0 +1,217 @@
+"""Strategies that run every setting by itself: for all methods of Aer, noise, own circuits."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter, ParameterExpression
+
+from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram
+from hybridopt.errors import ResourceError
+from hybridopt.execution.aer.simulator import RunRequest, as_double, save_settings
+from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, circuit_program, grid
+from hybridopt.execution.aer.translation import NOT_BOUND_BY_AER, Translated, Translation
+from hybridopt.execution.job import Job
+from hybridopt.execution.noise import misread
+from hybridopt.execution.random_stream import Sampler
+from hybridopt.execution.readout import Expectations
+
+MAX_CIRCUITS_PER_CALL = 64  # more in one call gain nothing once the call overhead is shared
+
+
+class OneByOne(Strategy):
+    """Every setting is a circuit of its own: for programs that build their own."""
+
+    name = "one-by-one"
+
+    def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
+        """Run as many settings in a call as fit."""
+        settings = job.readout.settings(job.program)
+        for shared, rows in grid(job, self._circuits_per_call(job)):
+            requests = []
+            for s, b in itertools.product(shared, rows):
+                circuit = job.program.simulator_circuit(job.rows[b], job.shared[s])
+                labels = save_settings(circuit, settings, ())
+                requests.append(RunRequest(circuit, len(settings)))
+            data = [run[0] for run in self.simulator.submit(requests)]
+            tables = [np.stack([as_double(run[label]) for run in data]) for label in labels]
+            cells = (len(shared), len(rows), -1)
+            yield PartialResult(shared, rows, [table.reshape(cells) for table in tables])
+
+    def explain(self, job: Job) -> str:
+        """Return the number of circuits."""
+        return f"one circuit a setting, {self._circuits_per_call(job)} or fewer a call"
+
+    def _circuits_per_call(self, job: Job) -> int:
+        fit = self.limits.max_memory // job.program.working_memory()
+        return min(MAX_CIRCUITS_PER_CALL, max(1, fit))
+
+
+@dataclass(frozen=True, eq=False)
+class _Translated(Strategy):
+    """Strategy for circuits in the gates of the method, or those that the noise acts on."""
+
+    translation: Translation
+
+
+class AngleTable(_Translated):
+    """Every sample and every row of shared angles is a run of its own, in one table of angles."""
+
+    name = "table"
+
+    def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
+        """Run as many settings in a call as fit."""
+        program = circuit_program(job)
+        settings = job.readout.settings(program)
+        translated = self.translation.of(program, settings)
+        num_qubits = max(template.circuit.num_qubits for template in translated)
+        if self.simulator.method == "density_matrix":
+            self._check_placed(num_qubits, program.num_qubits)
+            num_qubits *= 2
+        for shared, rows in grid(job, self.limits.runs_per_call(num_qubits, len(settings))):
+            binds = bindings(program, job.rows[rows], job.shared[shared])
+            distributions = [
+                table.reshape(shared.size, rows.size, -1)
+                for template in translated
+                for table in self._run(template, binds, shared.size * rows.size)
+            ]
+            yield PartialResult(shared, rows, distributions)
+
+    def explain(self, job: Job) -> str:
+        """Return the kind of table."""
+        return "a run for each sample and each row of angles, many in one call"
+
+    def _check_placed(self, num_used: int, num_qubits: int) -> None:
+        if BYTES_PER_STATE_AMPLITUDE << 2 * num_used > self.limits.max_memory:
+            raise ResourceError(
+                f"Routed on the device, the circuit of {num_qubits} qubits takes {num_used}, whose "
+                f"density matrix does not fit into `max_memory`, "
+                f"{self.limits.max_memory / 1e9:.3g} GB. Raise it, or give `shots` and "
+                'method="statevector".'
+            )
+
+    def _run(
+        self, template: Translated, binds: dict[Parameter, list[float]], cells: int
+    ) -> list[Float64[np.ndarray, "cells _"]]:
+        circuit, labels = template.saving
+        mine = {key: values for key, values in binds.items() if key in circuit.parameters}
+        model, settings = template.noise_model, len(template.settings)
+        # with noise: the same sum of channels whatever is read
+        options: dict[str, object] = {} if model is None else {"enable_truncation": False}
+        if mine and _has_angles_that_aer_does_not_bind(circuit):
+            rows = [dict(zip(mine, row, strict=True)) for row in zip(*mine.values(), strict=True)]
+            requests = [RunRequest(circuit.assign_parameters(row), settings) for row in rows]
+            runs = [run for (run,) in self.simulator.submit(requests, **options)]
+        else:
+            request = RunRequest(circuit, settings * (1 if mine else cells), mine or None)
+            if model is not None:
+                options["runtime_parameter_bind_enable"] = False  # measured: slower with noise
+            (runs,) = self.simulator.submit([request], **options)
+        tables = [np.stack([as_double(run[label]) for run in runs]) for label in labels]
+        if not mine:
+            tables = [np.repeat(table, cells, axis=0) for table in tables]
+        if model is None:
+            return tables
+        places = [template.places_of(setting) for setting in template.settings]
+        return [misread(table, model, read) for table, read in zip(tables, places, strict=True)]
+
+
+class Measured(_Translated):
+    """Shots that Aer draws itself: noise by trajectories, registers too wide for probabilities.
+
+    Every setting is a call of its own, with a seed of its own.
+    """
+
+    name = "measured"
+
+    def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
+        """Run setting by setting."""
+        program = circuit_program(job)
+        assert sampler is not None
+        circuits = [
+            (template, place)
+            for template in self.translation.of(program, job.readout.settings(program))
+            for place in range(len(template.settings))
+        ]
+        for s, b in np.ndindex(len(job.shared), len(job.rows)):
+            shared, rows = np.array([s]), np.array([b])
+            binds = bindings(program, job.rows[rows], job.shared[shared])
+            values = {parameter: column[0] for parameter, column in binds.items()}
+            counts = [
+                self._counts(template, place, values, sampler.seed(s, b, number))
+                for number, (template, place) in enumerate(circuits)
+            ]
+            outputs = job.readout.read_counts(program, counts)
+            yield PartialResult(shared, rows, values=outputs[None, None])
+
+    def explain(self, job: Job) -> str:
+        """Return the number of calls."""
+        return "one call a setting, in which Aer draws every shot"
+
+    def _counts(
+        self, template: Translated, place: int, values: Mapping[object, float], seed: int
+    ) -> dict[int, int]:
+        circuit = template.measuring(place)
+        mine = {key: value for key, value in values.items() if key in circuit.parameters}
+        circuit.assign_parameters(mine, inplace=True)
+        options: dict[str, object] = {"shots": self.simulator.shots, "seed_simulator": seed}
+        if template.noise_model is not None:
+            options["noise_model"] = template.noise_model
+        ((data,),) = self.simulator.submit([RunRequest(circuit, 1)], **options)
+        return {int(outcome, 16): count for outcome, count in data["counts"].items()}
+
+
+class SavedExpectations(_Translated):
+    """Expectation values computed inside Aer: for registers too wide for probabilities."""
+
+    name = "saved-expectations"
+
+    def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
+        """Run as many settings in a call as a table has rows."""
+        program, readout = circuit_program(job), job.readout
+        assert isinstance(readout, Expectations)
+        settings = readout.settings(program)
+        (template,) = self.translation.of(program, settings)
+        circuit = template.circuit.copy()
+        labels = [f"observable {k}" for k in range(len(readout.observables))]
+        for label, observable in zip(labels, readout.observables, strict=True):
+            circuit.save_expectation_value(observable.simplify(), circuit.qubits, label=label)
+        for shared, rows in grid(job, self.limits.rows_per_call):
+            cells = shared.size * rows.size
+            binds = bindings(program, job.rows[rows], job.shared[shared]) or None
+            request = RunRequest(circuit, len(settings) * (1 if binds else cells), binds)
+            (runs,) = self.simulator.submit([request])
+            values = np.array([[as_double(run[label]) for label in labels] for run in runs])
+            if not binds:
+                values = np.repeat(values, cells, axis=0)
+            values = values.reshape(shared.size, rows.size, -1)
+            yield PartialResult(shared, rows, values=values)
+
+    def explain(self, job: Job) -> str:
+        """Return the kind of readout."""
+        return "a run for each sample and each row of angles, expectation values taken inside Aer"
+
+
+def _has_angles_that_aer_does_not_bind(circuit: QuantumCircuit) -> bool:
+    return any(
+        item.operation.name in NOT_BOUND_BY_AER
+        and any(isinstance(value, ParameterExpression) for value in item.operation.params)
+        for item in circuit.data
+    )
+
+
+def bindings(
+    program: CircuitProgram, rows: Float64[np.ndarray, "b R"], shared: Float64[np.ndarray, "s O"]
+) -> dict[Parameter, list[float]]:
+    """Return values of every parameter of the template, by shared row, then by sample."""
+    _, row_parameters, shared_parameters = program.template
+    columns = [*np.tile(rows, (len(shared), 1)).T, *np.repeat(shared, len(rows), axis=0).T]
+    return {
+        parameter: column.tolist()
+        for parameter, column in zip([*row_parameters, *shared_parameters], columns, strict=True)
+    }
