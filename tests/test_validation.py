@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError, UnknownNameError
