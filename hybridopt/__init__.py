@@ -13,7 +13,7 @@ from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.qiskit_ml import from_qnn
 from hybridopt.storage import load, save
 from hybridopt.training import History, fit
-from hybridopt.transfer import Thaw, parameter_groups, transfer
+from hybridopt.transfer import Unfreeze, parameter_groups, transfer
 
 __version__ = "0.1.0"
 
@@ -24,7 +24,7 @@ __all__ = [
     "fit",
     "load_dataset",
     # transfer
-    "Thaw",
+    "Unfreeze",
     "parameter_groups",
     "transfer",
     # fair comparison

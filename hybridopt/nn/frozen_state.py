@@ -17,7 +17,7 @@ TRAIN = "train"  # on a module that stands still: what takes the place of the me
 
 
 class Frozen(NamedTuple):
-    """What `freeze` did to one module, so that `thaw` undoes that and nothing else.
+    """What `freeze` did to one module, so that `unfreeze` undoes that and nothing else.
 
     Attributes:
         parameters: Names of its own parameters that were trainable.

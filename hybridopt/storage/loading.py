@@ -148,7 +148,7 @@ class Loading:
         return network
 
     def _freeze_what_was_left_out(self, plain: nn.Module, path: str) -> None:
-        """What stayed a weight beside the circuit did so as it was frozen, and may be thawed since.
+        """Freeze what was frozen when the circuit was made and so stayed a weight beside it.
 
         The state of the whole, which is put in afterwards, says whether it is trained.
         """

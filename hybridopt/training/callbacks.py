@@ -40,7 +40,7 @@ class Callback:
     """
 
     def parameters_to_come(self, network: nn.Module) -> Sequence[nn.Parameter]:
-        """Frozen parameters that it will thaw: an optimizer by name is made with them, too."""
+        """Frozen parameters that it will unfreeze: an optimizer by name is made with them, too."""
         return ()
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
@@ -89,7 +89,7 @@ class Callbacks:
         return bool(self._after_step)
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
-        """What any of them will thaw."""
+        """What any of them will unfreeze."""
         return [p for entry in self._objects for p in entry.parameters_to_come(network)]
 
     def fit_begin(self, network: nn.Module, history: History) -> None:

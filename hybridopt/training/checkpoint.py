@@ -125,9 +125,9 @@ def check_trained(
         return
     raise CheckpointError(
         f"{os.fspath(path)} was written by an optimizer of other parameters: "
-        f"{_other_parameters(saved, trained, sizes)}. Resume with the same callbacks (a `Thaw` "
-        "adds what it will thaw), the same frozen layers and the same groups, or choose another "
-        "file."
+        f"{_other_parameters(saved, trained, sizes)}. Resume with the same callbacks (`Unfreeze` "
+        "adds what it will unfreeze), the same frozen layers and the same groups, or choose "
+        "another file."
     )
 
 

@@ -234,7 +234,7 @@ def _trained(optimizer: Optimizer) -> list[nn.Parameter]:
 def _training_mode(network: nn.Module) -> Iterator[None]:
     """Training mode for a network in eval mode; a network that trains keeps its parts' modes.
 
-    What a callback freezes or thaws on the way keeps the mode that this gives it.
+    What a callback freezes or unfreezes on the way keeps the mode that this gives it.
     """
     modes = {module: module.training for module in network.modules()}
     still = {module for module in modes if stands_still(module)}
@@ -244,5 +244,5 @@ def _training_mode(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module, mode in modes.items():
-            thawed = module in still and not stands_still(module)
-            module.training = not stands_still(module) and (modes[network] if thawed else mode)
+            unfrozen = module in still and not stands_still(module)
+            module.training = not stands_still(module) and (modes[network] if unfrozen else mode)

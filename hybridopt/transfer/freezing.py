@@ -55,12 +55,12 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
             stand_still(module)
 
 
-def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[str]:
+def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> list[str]:
     """Undo `freeze`, in place, and nothing else: what was frozen before it stays frozen.
 
     Args:
         network: The network.
-        names: What to thaw, as in `freeze`; None is everything.
+        names: What to unfreeze, as in `freeze`; None is everything.
 
     Returns:
         The names of the parameters that are trained again.
@@ -70,26 +70,26 @@ def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[s
 
     Example:
         >>> import torch
-        >>> from hybridopt.transfer import freeze, thaw
+        >>> from hybridopt.transfer import freeze, unfreeze
         >>> network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
         >>> freeze(network, ["0"])
-        >>> thaw(network)
+        >>> unfreeze(network)
         ['0.weight', '0.bias']
     """
     check_module(network)
     prefixes = {module: name for name, module in network.named_modules()}
-    thawed = []
+    unfrozen = []
     for module, parameters, _ in selected(network, [""] if names is None else names):
         mark = mark_of(module)
         moving = [name for name in mark.parameters if name in parameters]
         for name in moving:
             module.get_parameter(name).requires_grad_(True)
-            thawed.append(f"{prefixes[module]}.{name}".strip("."))
+            unfrozen.append(f"{prefixes[module]}.{name}".strip("."))
         if moving or (mark.whole and not mark.parameters):
             move_on(module, network.training)
             left = tuple(name for name in mark.parameters if name not in moving)
             setattr(module, MARK, Frozen(left, whole=False))
-    return thawed
+    return unfrozen
 
 
 def check_names(names: object) -> list[str]:

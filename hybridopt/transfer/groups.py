@@ -24,8 +24,8 @@ def parameter_groups(
     frozen when `to_quantum` carried it.
 
     What is frozen is in the body's group all the same: optimizers pass over parameters without
-    gradient, and train them from the moment in which they are thawed (`Thaw`). What was frozen in
-    the network before `transfer` froze anything is left out.
+    gradient, and train them once they are unfrozen (`Unfreeze`). What was frozen in the network
+    before `transfer` froze anything is left out.
 
     Args:
         network: What `transfer` returned, or a network that holds it.

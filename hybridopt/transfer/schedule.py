@@ -1,4 +1,4 @@
-"""Thawing on the way: first the head alone, then more."""
+"""Unfreezing on the way: first the head alone, then more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError
 from hybridopt.nn.frozen_state import mark_of
 from hybridopt.training import Callback
-from hybridopt.transfer.freezing import check_names, selected, thaw
+from hybridopt.transfer.freezing import check_names, selected, unfreeze
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from hybridopt.training import EpochRecord, History
 
 
-class Thaw(Callback):
-    """Thaws what `transfer` or `freeze` froze, after so many epochs of `fit`.
+class Unfreeze(Callback):
+    """Unfreezes what `transfer` or `freeze` froze, after so many epochs of `fit`.
 
     A head that is drawn at random would at first send large gradients into the body; so it is
     trained alone until it is worth listening to. Give the body a learning rate of its own by
     `parameter_groups`; with an optimizer by name it gets that of the head.
 
     Args:
-        after: Epochs until everything is thawed; or a schedule: epochs to the names of layers,
+        after: Epochs until everything is unfrozen; or a schedule: epochs to the names of layers,
             parts or parameters, ``"body"`` for all but the head, None for all that is still frozen.
 
     Raises:
@@ -49,7 +49,7 @@ class Thaw(Callback):
         ...     ho.load_dataset("iris"),
         ...     optimizer=optimizer,
         ...     epochs=4,
-        ...     callbacks=[ho.Thaw(2)],
+        ...     callbacks=[ho.Unfreeze(2)],
         ... )
         >>> torch.equal(target[0].weight, source[0].weight)
         False
@@ -58,26 +58,26 @@ class Thaw(Callback):
     def __init__(self, after: int | Mapping[int, str | Sequence[str] | None]) -> None:
         if isinstance(after, Mapping):
             if not after:
-                raise ArgumentError("Argument `after` of Thaw is an empty schedule.")
+                raise ArgumentError("Argument `after` of Unfreeze is an empty schedule.")
             self.schedule: dict[int, str | list[str] | None] = {
                 _validation.integer("after", epoch, minimum=1): _names(names)
                 for epoch, names in after.items()
             }
         else:
             self.schedule = {_validation.integer("after", after, minimum=1): None}
-        self._waiting: list[str] = []  # names of what was thawed since the last step
+        self._waiting: list[str] = []  # names of what was unfrozen since the last step
         self._held: set[int] = set()  # what optimizers step, by id, while something waits
         self._ear: RemovableHandle | None = None
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
-        """A resumed run takes up what was thawed before."""
+        """A resumed run takes up what was unfrozen before."""
         self._forget()
         for epoch in sorted(self.schedule):
             if epoch <= len(history):
-                self._wait_for(thaw(network, self.schedule[epoch]))
+                self._wait_for(unfreeze(network, self.schedule[epoch]))
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
-        """What it is going to thaw, for the optimizer to hold.
+        """What it is going to unfreeze, for the optimizer to hold.
 
         Raises:
             UnknownNameError: If the schedule names what is not there.
@@ -91,16 +91,16 @@ class Thaw(Callback):
         ]
 
     def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> object:
-        """Thaw what is due."""
+        """Unfreeze what is due."""
         if record.epoch in self.schedule:
-            self._wait_for(thaw(network, self.schedule[record.epoch]))
+            self._wait_for(unfreeze(network, self.schedule[record.epoch]))
         return None
 
     def on_step_end(self, loss: float, network: nn.Module) -> object:
-        """The first step after a thaw tells whether the optimizer holds what was thawed.
+        """The first step after unfreezing tells whether the optimizer holds what was unfrozen.
 
         Raises:
-            TrainingError: If it lacks some: nothing would come of their thaw; each is named.
+            TrainingError: If it lacks some; each is named.
         """
         if self._waiting:
             left_out = [
@@ -109,9 +109,9 @@ class Thaw(Callback):
             self._forget()
             if left_out:
                 raise TrainingError(
-                    f"Of what was thawed, {', '.join(left_out)} does not move: the optimizer was "
-                    "made without it. Make it from "
-                    "`hybridopt.parameter_groups(network, lr=...)`, or pass it by name."
+                    f"Unfrozen parameters are missing from the optimizer: {', '.join(left_out)}. "
+                    "Create it with `hybridopt.parameter_groups(network, lr=...)`, or name the "
+                    "optimizer."
                 )
         return None
 
@@ -150,6 +150,6 @@ def _names(names: object) -> str | list[str] | None:
         return "body" if names else None
     if isinstance(names, str):
         raise ArgumentTypeError(
-            f"A schedule of Thaw must hold lists of names, but holds {names!r}. Write [{names!r}]."
+            f"A schedule of Unfreeze must hold lists of names (got {names!r}). Write [{names!r}]."
         )
     return check_names(names)

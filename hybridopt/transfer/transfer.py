@@ -17,7 +17,7 @@ from hybridopt.bridges.decode import without_quantum_networks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import Executor, check_executor
 from hybridopt.nn.frozen_state import HEAD_NAME
-from hybridopt.transfer.freezing import check_names, thaw
+from hybridopt.transfer.freezing import check_names, unfreeze
 from hybridopt.transfer.freezing import freeze as freeze_parts
 from hybridopt.transfer.heads import check_head, check_outputs, make_head
 from hybridopt.transfer.last_layer import (
@@ -121,7 +121,7 @@ def transfer(
         seed=seed,
     )
     target = _put(target, place.name, new)
-    thaw(target)
+    unfreeze(target)
     if names != "none":
         freeze_parts(target, names)
     return target

@@ -20,7 +20,7 @@ from hybridopt.nn.frozen_state import (
     stand_still,
     stands_still,
 )
-from hybridopt.transfer import thaw
+from hybridopt.transfer import unfreeze
 
 
 def layers() -> nn.Sequential:
@@ -30,7 +30,7 @@ def layers() -> nn.Sequential:
 def target() -> nn.Sequential:
     """All but the head is frozen, the normalisation but for its bias."""
     network = ho.transfer(layers(), num_outputs=3)
-    thaw(network, ["1.bias"])
+    unfreeze(network, ["1.bias"])
     return network
 
 

@@ -13,7 +13,7 @@ import hybridopt as ho
 from hybridopt.bridges import BRIDGES
 from hybridopt.errors import CheckpointError
 from hybridopt.storage import archive
-from hybridopt.transfer import freeze, thaw
+from hybridopt.transfer import freeze, unfreeze
 
 X = torch.randn(12, 3, generator=torch.Generator().manual_seed(3))
 Y = torch.arange(12) % 3
@@ -42,22 +42,22 @@ def as_made(network: nn.Module) -> None:
     """Frozen, all but the head."""
 
 
-def thawed(network: nn.Module) -> None:
-    thaw(network)
+def unfrozen(network: nn.Module) -> None:
+    unfreeze(network)
 
 
-def thawed_in_part(network: nn.Module) -> None:
+def unfrozen_in_part(network: nn.Module) -> None:
     first = next(name for name, _ in network.named_modules() if name.endswith("1"))
-    thaw(network, [first])
+    unfreeze(network, [first])
 
 
 def frozen_by_hand(network: nn.Module) -> None:
-    """Not by `freeze`, so that no thaw undoes it."""
-    thaw(network)
+    """Not by `freeze`, so that `unfreeze` does not undo it."""
+    unfreeze(network)
     next(network.parameters()).requires_grad_(False)
 
 
-STATES = (as_made, thawed, thawed_in_part, frozen_by_hand)
+STATES = (as_made, unfrozen, unfrozen_in_part, frozen_by_hand)
 
 
 def facts(network: nn.Module) -> dict[str, object]:
@@ -74,7 +74,7 @@ def assert_goes_on_alike(loaded: nn.Module, saved: nn.Module) -> None:
     assert facts(loaded) == facts(saved)
     for network in (loaded, saved):
         optimizer = torch.optim.Adam(ho.parameter_groups(network, lr=0.05))
-        ho.fit(network, (X, Y), optimizer=optimizer, epochs=2, callbacks=[ho.Thaw(1)])
+        ho.fit(network, (X, Y), optimizer=optimizer, epochs=2, callbacks=[ho.Unfreeze(1)])
     assert facts(loaded) == facts(saved)
     states = [network.state_dict() for network in (loaded, saved)]
     assert list(states[0]) == list(states[1])
@@ -94,7 +94,7 @@ def made_anew(head: str) -> nn.Module:
     return ho.transfer(Own(), num_outputs=3, head=head)
 
 
-def thawed_before(head: str) -> nn.Module:
+def unfrozen_before(head: str) -> nn.Module:
     return ho.transfer(Own(), num_outputs=3, head=head, freeze="none").eval()
 
 
@@ -106,7 +106,7 @@ def of_the_same_structure(head: str) -> nn.Module:
 
 
 @pytest.mark.parametrize("change", STATES)
-@pytest.mark.parametrize("template", [made_anew, thawed_before, of_the_same_structure])
+@pytest.mark.parametrize("template", [made_anew, unfrozen_before, of_the_same_structure])
 @pytest.mark.parametrize("head", ["dressed", "memory"])
 def test_others_come_back_with_any_network_of_the_same_structure(
     head: str, template: Callable[[str], nn.Module], change, tmp_path
@@ -120,7 +120,7 @@ def test_others_come_back_with_any_network_of_the_same_structure(
     assert [module.training for module in given.modules()] == before
 
 
-@pytest.mark.parametrize("change", [as_made, thawed, thawed_in_part])
+@pytest.mark.parametrize("change", [as_made, unfrozen, unfrozen_in_part])
 @pytest.mark.parametrize("bridge", BRIDGES)
 def test_transfers_that_were_carried_over_whole(bridge, change, tmp_path):
     network = ho.to_quantum(ho.transfer(layers(), num_outputs=3), bridge).train()
