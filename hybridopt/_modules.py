@@ -1,6 +1,9 @@
-"""The check that what should be a network is one, in the same words wherever one is taken."""
+"""Checks, copies and modes of torch modules, in one way for the whole package."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from torch import nn
 
@@ -26,3 +29,15 @@ def check_module(module: object, name: str = "network") -> None:
         raise ArgumentTypeError(
             f"Argument `{name}` must be a torch.nn.Module, but is of type {type(module).__name__}."
         )
+
+
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Put a network in evaluation mode for a block, then give each module its own mode back."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

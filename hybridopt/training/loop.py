@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
+from hybridopt._modules import evaluation_mode
 from hybridopt.errors import TrainingError
 from hybridopt.execution import Cost, Metered
 from hybridopt.optim import Newton
@@ -299,13 +300,8 @@ class Training:
         part = self.data.evaluation
         if part is None:
             return None, None
-        modes = [(module, module.training) for module in self.network.modules()]
-        self.network.eval()
-        try:
+        with evaluation_mode(self.network):
             outputs = torch.cat([self.network(x) for x in torch.split(part.x, EVALUATION_BATCH)])
-        finally:
-            for module, training in modes:
-                module.training = training
         score = metric(outputs, part.y, self.loss)
         if not self.data.has_test:
             return None, score
