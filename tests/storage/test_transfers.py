@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 import hybridopt as ho
 from hybridopt.bridges import BRIDGES
 from hybridopt.errors import CheckpointError
-from hybridopt.storage import archive
 from hybridopt.transfer import freeze, unfreeze
 
 X = torch.randn(12, 3, generator=torch.Generator().manual_seed(3))
@@ -143,18 +141,6 @@ def test_what_a_mesh_leaves_classical_counts_among_its_weights(keep, tmp_path):
 def test_a_head_that_is_the_whole_network(tmp_path):
     network = ho.transfer(nn.Linear(3, 2), num_outputs=3, head="memory")
     assert_goes_on_alike(ho.load(ho.save(network, tmp_path / "target.ho")), network)
-
-
-def test_files_of_before_have_no_marks(tmp_path):
-    network = ho.transfer(layers(), num_outputs=3, head="memory")
-    path = ho.save(network, tmp_path / "target.ho")
-    members = archive.read_archive(path)
-    meta = json.loads(members[archive.FIRST])
-    del meta["plain"]["marks"], meta["whole"]["marks"]
-    archive.write_archive(path, {**members, archive.FIRST: json.dumps(meta).encode()})
-    loaded = ho.load(path, network)
-    assert facts(loaded) == facts(network)  # what marks there are, are the template's
-    assert torch.equal(ho.load(path)(X), network(X))
 
 
 def test_a_template_without_the_new_head_is_told_how_it_must_be_made(tmp_path):
