@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from hybridopt.errors import ArgumentTypeError
+from hybridopt.errors import ArgumentTypeError, HybridOptError
 
 
 def check_module(module: object, name: str = "network") -> None:
@@ -41,3 +42,20 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+def check_has_values(network: nn.Module, error: type[HybridOptError]) -> None:
+    """Raise an error for the first parameter or buffer without a shape or without numbers."""
+    parameters, buffers = network.named_parameters(), network.named_buffers()
+    for kind, tensors in (("Parameter", parameters), ("Buffer", buffers)):
+        for name, tensor in tensors:
+            if is_lazy(tensor):
+                raise error(
+                    f"{kind} `{name}` of the network has no shape yet. Run the lazy network on one "
+                    "batch first."
+                )
+            if tensor.is_meta:
+                raise error(
+                    f"{kind} `{name}` of the network is on the meta device and has no numbers. "
+                    "Load them, or make the network without it."
+                )

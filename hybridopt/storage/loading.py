@@ -12,6 +12,7 @@ from typing import Any
 from qiskit import qpy
 from torch import nn
 
+from hybridopt._files import check_path
 from hybridopt._modules import check_module
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
@@ -25,7 +26,7 @@ from hybridopt.storage import circuits, tensors
 from hybridopt.storage.architecture import describe, difference, made
 from hybridopt.storage.archive import FIRST, check_schema, read_archive
 from hybridopt.storage.json_codec import executor_from_plain, named_from_plain
-from hybridopt.storage.saving import PACKAGES, SCHEMA, check_path
+from hybridopt.storage.saving import PACKAGES, SCHEMA
 
 
 def load(
@@ -65,7 +66,7 @@ def load(
         >>> torch.equal(again.layer.weight, head.layer.weight)
         True
     """
-    check_path(path)
+    check_path("path", path)
     if network is not None:
         check_module(network)
     if executor is not None:

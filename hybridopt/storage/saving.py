@@ -11,11 +11,11 @@ from typing import Any
 from qiskit import qpy
 from torch import nn
 
-from hybridopt._files import check_writable
+from hybridopt._files import check_path, check_writable
 from hybridopt._modules import check_module
 from hybridopt.bridges import Bridge, QuantumNetwork
 from hybridopt.bridges.decode import without_quantum_networks
-from hybridopt.errors import ArgumentTypeError, ConversionError
+from hybridopt.errors import ConversionError
 from hybridopt.execution.executor import Metered
 from hybridopt.gradients import ParameterShift
 from hybridopt.nn import CircuitLayer
@@ -61,17 +61,9 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
         True
     """
     check_module(module, "module")
-    check_path(path)
+    check_path("path", path)
     check_writable(path)
     return write_archive(path, _Members(module).by_name())
-
-
-def check_path(path: object) -> None:
-    """Refuse what is no path."""
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentTypeError(
-            f"Argument `path` must be a path, but is of type {type(path).__name__}."
-        )
 
 
 class _Members:

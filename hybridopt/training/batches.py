@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from hybridopt import _validation
 from hybridopt.bridges import QuantumNetwork
-from hybridopt.data import Dataset, Part, as_dataset
+from hybridopt.data import Part, as_dataset
 from hybridopt.data.coerce import check_batch
 from hybridopt.errors import ArgumentError, DataError
 from hybridopt.optim import OptimizerSpec
@@ -28,7 +28,7 @@ class TensorBatches:
 
     Attributes:
         part: The samples.
-        batch_size: Samples a batch; None is all of them, in their own order.
+        batch_size: Samples per batch; None is all of them, in their own order.
         generator: Draws the order.
     """
 
@@ -162,25 +162,19 @@ def training_data(
         return _from_loader(LoaderBatches(data, dtype, device, own), spec, batch_size)
     dataset = as_dataset(data, dtype=dtype)
     size = _batch_size(spec, batch_size)
+    has_test = dataset.test is not None
     train = Part(dataset.train.x.to(device), dataset.train.y.to(device))
-    batches = TensorBatches(train, size, generator)
-    return TrainingData(
-        batches, _evaluation(dataset, train, device), dataset.test is not None, dataset.task
-    )
+    test = train if dataset.test is None else dataset.test
+    test = Part(test.x.to(device), test.y.to(device))
+    return TrainingData(TensorBatches(train, size, generator), test, has_test, dataset.task)
 
 
 def network_dtype(network: nn.Module) -> torch.dtype:
-    """The dtype the network computes in; a quantum network's angles do not tell."""
+    """The dtype that the network computes in; a quantum network's angles do not tell."""
     for module in network.modules():
         if isinstance(module, QuantumNetwork):
             return module.compute_dtype
     return next(p.dtype for p in network.parameters() if p.is_floating_point())
-
-
-def _evaluation(dataset: Dataset, train: Part, device: torch.device) -> Part:
-    if dataset.test is None:
-        return train
-    return Part(dataset.test.x.to(device), dataset.test.y.to(device))
 
 
 def _batch_size(spec: OptimizerSpec | None, batch_size: object) -> int | None:

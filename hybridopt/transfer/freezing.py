@@ -9,7 +9,7 @@ from torch import nn
 from hybridopt import _validation
 from hybridopt._modules import check_module
 from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.nn.frozen_state import MARK, Frozen, head_of, mark_of, move_on, stand_still
+from hybridopt.nn.frozen_state import MARK, Frozen, head_of, lock_eval, mark_of, unlock_eval
 from hybridopt.transfer.last_layer import check_not_compiled
 
 
@@ -52,7 +52,7 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
         )
         setattr(module, MARK, mark)
         if mark.whole:
-            stand_still(module)
+            lock_eval(module)
 
 
 def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> list[str]:
@@ -86,7 +86,7 @@ def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> li
             module.get_parameter(name).requires_grad_(True)
             unfrozen.append(f"{prefixes[module]}.{name}".strip("."))
         if moving or (mark.whole and not mark.parameters):
-            move_on(module, network.training)
+            unlock_eval(module, network.training)
             left = tuple(name for name in mark.parameters if name not in moving)
             setattr(module, MARK, Frozen(left, whole=False))
     return unfrozen

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 import hybridopt as ho
 from hybridopt.errors import TrainingError
-from hybridopt.training.loop import GoodWeights, HeldStreams, executors_of
+from hybridopt.training.loop import FrozenRandomStream, WeightSnapshot, executors_of
 
 NAN = math.nan
 
@@ -145,9 +145,9 @@ def test_noise_is_new_in_every_step_of_other_optimizers(data, make_quantum, monk
     assert calls == list(range(3 * (3 * 2 + 1)))
 
 
-def test_held_streams_repeat_and_go_on_behind(make_quantum):
+def test_frozen_streams_repeat_and_go_on_behind(make_quantum):
     network = make_quantum(shots=64)
-    held = HeldStreams([network.executor])
+    held = FrozenRandomStream([network.executor])
     first = network.moves().detach()
     network.moves()
     held.rewind()
@@ -164,9 +164,9 @@ def test_executors_are_found_once(make_quantum, make_network):
     assert executors_of(make_network()) == []
 
 
-def test_good_weights_hold_parameters_and_buffers(make_network, data):
+def test_a_snapshot_holds_parameters_and_buffers(make_network, data):
     network = make_network(batch_norm=True)
-    good = GoodWeights(network)
+    good = WeightSnapshot(network)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     network(data.train.x)
     nn.init.ones_(network[0].weight)

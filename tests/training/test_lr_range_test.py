@@ -15,16 +15,16 @@ from hybridopt.training.lr_range_test import (
     HIGHEST,
     LOWEST,
     MARGIN,
+    RATES,
     STEPS,
     WITHIN_NOISE,
     choose_rate,
-    growing_rates,
     smoothed,
 )
 
 
 def test_rates_grow_by_a_constant_factor():
-    rates = growing_rates()
+    rates = RATES
     assert (len(rates), rates[0]) == (STEPS, LOWEST)
     assert rates[-1] == pytest.approx(HIGHEST)
     assert [b / a for a, b in pairwise(rates)] == pytest.approx(
@@ -38,7 +38,7 @@ def test_smoothed_is_a_mean_with_weights_of_sum_one():
 
 
 def test_half_of_the_rate_at_which_half_of_the_fall_is_done():
-    rates = growing_rates()
+    rates = RATES
     losses = [1.0] * 20 + [1 - 0.05 * k for k in range(18)] + [5.0, math.inf]
     # a running mean lags behind a line by 4 steps, 0.8 / (1 - 0.8): 0.15 + 0.2 at the end, 0.675
     # halfway, which the line passes at step 26.5 and the mean at 30.5, up to 0.05 * 4 * 0.8^10
@@ -53,7 +53,7 @@ def test_half_of_the_rate_at_which_half_of_the_fall_is_done():
 
 
 def test_a_fall_within_the_noise_chooses_nothing():
-    rng, rates = np.random.default_rng(0), growing_rates()
+    rng, rates = np.random.default_rng(0), RATES
     nothing = [
         choose_rate(rates, [1.0, *rng.normal(1, 0.1, STEPS - 1)]) is None for _ in range(100)
     ]
