@@ -51,11 +51,10 @@ def check_has_values(network: nn.Module, error: type[HybridOptError]) -> None:
         for name, tensor in tensors:
             if is_lazy(tensor):
                 raise error(
-                    f"{kind} `{name}` of the network has no shape yet. Run the lazy network on one "
-                    "batch first."
+                    f"{kind} `{name}` has no shape yet. Run the lazy network on one batch first."
                 )
             if tensor.is_meta:
                 raise error(
-                    f"{kind} `{name}` of the network is on the meta device and has no numbers. "
-                    "Load them, or make the network without it."
+                    f"{kind} `{name}` is on the meta device and has no values. Load them, or make "
+                    "the network without it."
                 )

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from torch import nn
+from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.hooks import RemovableHandle
 
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError
 from hybridopt.nn.frozen_state import mark_of
-from hybridopt.training import Callback
+from hybridopt.training import Callback, EpochRecord, History
 from hybridopt.transfer.freezing import check_names, selected, unfreeze
-
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
-    from torch.utils.hooks import RemovableHandle
-
-    from hybridopt.training import EpochRecord, History
 
 
 class Unfreeze(Callback):
@@ -67,14 +62,14 @@ class Unfreeze(Callback):
             self.schedule = {_validation.integer("after", after, minimum=1): None}
         self._waiting: list[str] = []  # names of what was unfrozen since the last step
         self._held: set[int] = set()  # what optimizers step, by id, while something waits
-        self._ear: RemovableHandle | None = None
+        self._optimizer_hook: RemovableHandle | None = None
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
         """A resumed run takes up what was unfrozen before."""
         self._forget()
         for epoch in sorted(self.schedule):
             if epoch <= len(history):
-                self._wait_for(unfreeze(network, self.schedule[epoch]))
+                self._unfreeze(network, epoch)
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
         """What it is going to unfreeze, for the optimizer to hold.
@@ -93,7 +88,7 @@ class Unfreeze(Callback):
     def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> object:
         """Unfreeze what is due."""
         if record.epoch in self.schedule:
-            self._wait_for(unfreeze(network, self.schedule[record.epoch]))
+            self._unfreeze(network, record.epoch)
         return None
 
     def on_step_end(self, loss: float, network: nn.Module) -> object:
@@ -103,13 +98,18 @@ class Unfreeze(Callback):
             TrainingError: If it lacks some; each is named.
         """
         if self._waiting:
-            left_out = [
-                name for name in self._waiting if _is_pulled(network, name, but_by=self._held)
+            gradients = {name: network.get_parameter(name).grad for name in self._waiting}
+            missing = [
+                name
+                for name, gradient in gradients.items()
+                if id(network.get_parameter(name)) not in self._held
+                and gradient is not None
+                and bool(gradient.any())
             ]
             self._forget()
-            if left_out:
+            if missing:
                 raise TrainingError(
-                    f"Unfrozen parameters are missing from the optimizer: {', '.join(left_out)}. "
+                    f"Unfrozen parameters are missing from the optimizer: {', '.join(missing)}. "
                     "Create it with `hybridopt.parameter_groups(network, lr=...)`, or name the "
                     "optimizer."
                 )
@@ -119,30 +119,24 @@ class Unfreeze(Callback):
         """Listen to optimizers no longer."""
         self._forget()
 
-    def _wait_for(self, names: list[str]) -> None:
-        """Listen to the next step, which shows what the optimizer holds.
+    def _unfreeze(self, network: nn.Module, epoch: int) -> None:
+        """Unfreeze, and listen to the next step, which shows what the optimizer holds.
 
         Whether it moves that is its own affair: a rate may be 0, a step below the precision.
         """
+        names = unfreeze(network, self.schedule[epoch])
         self._waiting += names
-        if names and self._ear is None:
-            self._ear = register_optimizer_step_pre_hook(self._hear)
+        if names and self._optimizer_hook is None:
+            self._optimizer_hook = register_optimizer_step_pre_hook(self._note_held)
 
-    def _hear(self, optimizer: Optimizer, *_: object) -> None:
+    def _note_held(self, optimizer: Optimizer, *_: object) -> None:
         self._held |= {id(p) for group in optimizer.param_groups for p in group["params"]}
 
     def _forget(self) -> None:
         self._waiting, self._held = [], set()
-        if self._ear is not None:
-            self._ear.remove()
-            self._ear = None
-
-
-def _is_pulled(network: nn.Module, name: str, *, but_by: set[int]) -> bool:
-    """Whether a parameter has a gradient, and is none of those that are stepped."""
-    parameter = network.get_parameter(name)
-    gradient = parameter.grad
-    return id(parameter) not in but_by and gradient is not None and bool(gradient.any())
+        if self._optimizer_hook is not None:
+            self._optimizer_hook.remove()
+            self._optimizer_hook = None
 
 
 def _names(names: object) -> str | list[str] | None:
