@@ -38,12 +38,8 @@ class NotBuiltInError(CheckpointError):
 def recipe_of(module: nn.Module, layers: Mapping[CircuitLayer, int]) -> dict[str, Any]:
     """A recipe of a module, tried: what it makes has the same parts.
 
-    Args:
-        module: Any module.
-        layers: Numbers of the circuit layers in it, which are stored by themselves.
-
-    Raises:
-        NotBuiltInError: If there is no recipe, with the layer that is in the way.
+    ``layers`` are the numbers of the circuit layers in it, which are stored by themselves.
+    `NotBuiltInError` names the layer that is in the way.
     """
     recipe = _recipe("", module, layers, {})
     _compare(module, made(recipe, {number: layer for layer, number in layers.items()}))
@@ -51,11 +47,7 @@ def recipe_of(module: nn.Module, layers: Mapping[CircuitLayer, int]) -> dict[str
 
 
 def made(recipe: dict[str, Any], layers: Mapping[int, CircuitLayer]) -> nn.Module:
-    """The module of a recipe, with tensors that hold nothing of meaning and are not tied.
-
-    Raises:
-        CheckpointError: If this version of torch or hybridopt does not have one of its classes.
-    """
+    """The module of a recipe, with tensors that hold nothing of meaning and are not tied."""
     with isolated(0):
         return _made(recipe, layers, {})
 
@@ -178,12 +170,7 @@ def _parts(module: nn.Module) -> dict[str, object]:
 
 
 def describe(network: nn.Module, *, dtypes: bool = True) -> dict[str, str]:
-    """Classes of all modules, and name, shape and dtype of all tensors: tells networks apart.
-
-    Args:
-        network: Any module.
-        dtypes: Whether networks that differ in precision alone are told apart.
-    """
+    """Classes of all modules, and name, shape and dtype of all tensors: tells networks apart."""
     described = {
         name: f"{str(tensor.dtype).removeprefix('torch.') if dtypes else ''}{tuple(tensor.shape)}"
         for name, tensor in network.state_dict().items()

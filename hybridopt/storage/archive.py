@@ -33,12 +33,7 @@ def write_archive(path: Path_, members: Mapping[str, bytes]) -> Path:
 
 
 def read_archive(path: Path_) -> dict[str, bytes]:
-    """All members of a file that `write_archive` wrote.
-
-    Raises:
-        CheckpointError: If there is no such file, it is of another kind, or not one byte is as it
-            was written.
-    """
+    """All members of a file, if each byte is as `write_archive` wrote it."""
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError as error:
@@ -72,11 +67,7 @@ def is_archive(path: Path_) -> bool:
 
 
 def check_schema(path: Path_, schema: int, version: str, known: int) -> None:
-    """Refuse a file of another schema than the one that is known, with the version that wrote it.
-
-    Raises:
-        CheckpointError: With both schemas, and what to do.
-    """
+    """Refuse a file of another schema than the known one, with the version that wrote it."""
     if schema == known:
         return
     advice = (

@@ -61,11 +61,7 @@ def from_plain(value: Any) -> Any:
 
 
 def named_to_plain(kind: str, thing: Any) -> dict[str, Any]:
-    """Name and options of a bridge or gradient rule.
-
-    Raises:
-        ConversionError: If it is none of hybridopt's.
-    """
+    """Name and options of a bridge or gradient rule; `ConversionError` if it is not ours."""
     known, way_out = REGISTRIES[kind]
     if known.get(thing.name) is not type(thing):
         raise ConversionError(
@@ -77,11 +73,7 @@ def named_to_plain(kind: str, thing: Any) -> dict[str, Any]:
 
 
 def named_from_plain(kind: str, stored: dict[str, Any]) -> Any:
-    """The bridge or gradient rule again.
-
-    Raises:
-        CheckpointError: If this version does not have it, or one of its options.
-    """
+    """The bridge or gradient rule again; `CheckpointError` if this version cannot make it."""
     (known, _), name = REGISTRIES[kind], stored["name"]
     if name not in known:
         raise CheckpointError(
@@ -100,9 +92,7 @@ def named_from_plain(kind: str, stored: dict[str, Any]) -> Any:
 def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, Any]:
     """Kind, settings and position of an executor; for one that cannot be stored, the reason.
 
-    Args:
-        executor: Of a layer or a network.
-        runs_circuits: False for what draws samples of a formula for a control.
+    ``runs_circuits`` is False for what draws samples of a formula for a control.
     """
     if not runs_circuits:
         return {"kind": "sampler", "shots": executor.shots, "state": executor.state_dict()}
@@ -123,11 +113,7 @@ def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, An
 
 
 def executor_from_plain(stored: dict[str, Any]) -> Executor:
-    """The executor again, at its position in the sampling stream.
-
-    Raises:
-        CheckpointError: If it could not be stored, or cannot be made on this machine.
-    """
+    """The executor again, at its position in the sampling stream."""
     kind = stored["kind"]
     if kind == "other":
         raise CheckpointError(

@@ -70,11 +70,7 @@ def state_of(module: nn.Module) -> dict[str, Any]:
 
 
 def put_state(module: nn.Module, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Give a module stored tensors, precision included, what is frozen, and modes.
-
-    Raises:
-        CheckpointError: If it has other tensors than were stored.
-    """
+    """Give a module of the same tensors those stored, precision included, marks and modes."""
     own = tensors_of(module)
     for name in sorted({*own, *tensors}):
         shapes = [tuple(t[name].shape) if name in t else "missing" for t in (tensors, own)]

@@ -15,12 +15,7 @@ DEVICES = ("cpu", "cuda", "mps")
 
 
 def check_network(network: object) -> None:
-    """Refuse what cannot be trained.
-
-    Raises:
-        ArgumentTypeError: If it is no module.
-        ArgumentError: If there is nothing to train, or a weight has no shape or is not finite.
-    """
+    """Refuse what is no module, has nothing to train, or weights without finite values."""
     check_module(network)
     assert isinstance(network, nn.Module)
     parameters = dict(network.named_parameters())
@@ -43,14 +38,7 @@ def check_network(network: object) -> None:
 
 
 def check_gradients(optimizer: Optimizer | None = None) -> None:
-    """Refuse to train where torch takes no gradients; Newton and L-BFGS ask for theirs themselves.
-
-    Args:
-        optimizer: Which will train; None where there are several.
-
-    Raises:
-        TrainingError: Under ``no_grad`` or ``inference_mode``.
-    """
+    """Refuse to train where torch takes no gradients; Newton and L-BFGS ask for theirs."""
     asks = isinstance(optimizer, Newton | LBFGS)
     if torch.is_inference_mode_enabled() or not (asks or torch.is_grad_enabled()):
         raise TrainingError(

@@ -24,16 +24,10 @@ Batch = tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]]
 
 @dataclass
 class TensorBatches:
-    """Samples in memory, shuffled anew each epoch by a generator of their own.
-
-    Attributes:
-        part: The samples.
-        batch_size: Samples per batch; None is all of them, in their own order.
-        generator: Draws the order.
-    """
+    """Samples in memory, shuffled anew each epoch by a generator of their own."""
 
     part: Part
-    batch_size: int | None
+    batch_size: int | None  # None is all samples, in their own order
     generator: torch.Generator
 
     def __len__(self) -> int:
@@ -69,19 +63,12 @@ class TensorBatches:
 
 @dataclass
 class LoaderBatches:
-    """The batches of the user's own `DataLoader`, each checked as it comes.
-
-    Attributes:
-        loader: Yields pairs (x, y).
-        dtype: Real numbers are cast to it.
-        device: Batches are moved to it.
-        generator: The loader's own, if it has one; kept in checkpoints.
-    """
+    """The batches of the user's own `DataLoader`, each checked as it comes."""
 
     loader: DataLoader[object]
-    dtype: torch.dtype
+    dtype: torch.dtype  # of real numbers
     device: torch.device
-    generator: torch.Generator
+    generator: torch.Generator  # the loader's own, if it has one; kept in checkpoints
 
     def __len__(self) -> int:
         try:
@@ -119,19 +106,12 @@ class LoaderBatches:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What `fit` trains on and evaluates with.
-
-    Attributes:
-        batches: Of the training part.
-        evaluation: Part that the metric is taken on; None for a loader.
-        has_test: Whether that part is a test part.
-        task: ``"classification"`` or ``"regression"``.
-    """
+    """What `fit` trains on and evaluates with."""
 
     batches: TensorBatches | LoaderBatches
-    evaluation: Part | None
-    has_test: bool
-    task: str
+    evaluation: Part | None  # that the metric is taken on; None for a loader
+    has_test: bool  # whether that part is a test part
+    task: str  # "classification" or "regression"
 
     @property
     def largest_label(self) -> int | None:
@@ -149,12 +129,7 @@ def training_data(
     batch_size: object,
     generator: torch.Generator,
 ) -> TrainingData:
-    """Check the data and cut it into batches of the network's dtype on its device.
-
-    Raises:
-        DataError: If the samples cannot be trained on.
-        ArgumentError: If the batch size does not fit the optimizer.
-    """
+    """Check the data and cut it into batches of the network's dtype on its device."""
     example = next(p for p in network.parameters() if p.is_floating_point())
     dtype, device = network_dtype(network), example.device
     if isinstance(data, DataLoader):

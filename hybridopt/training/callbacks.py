@@ -116,12 +116,7 @@ class Callbacks:
 
 
 def check_callbacks(callbacks: object) -> Callbacks:
-    """Refuse what cannot be called back.
-
-    Raises:
-        ArgumentTypeError: If it is no sequence of callbacks and functions, or one of them takes
-            other arguments.
-    """
+    """Refuse what is no sequence of callbacks and functions that take the right arguments."""
     must = "Argument `callbacks` must be a list of functions of (record, network) or Callback "
     if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
         raise ArgumentTypeError(f"{must}objects, but is {callbacks!r}.")

@@ -22,16 +22,7 @@ SCHEMA = 2
 
 
 class Checkpoint:
-    """The file of one call of `fit`, read when it is made; without a path it does nothing.
-
-    Args:
-        path: Where it stands, or shall stand.
-        seed: Of the run.
-        auto_lr: Whether a range test chooses the learning rate.
-
-    Raises:
-        CheckpointError: If the file is damaged or of another kind or version.
-    """
+    """The file of one call of `fit`, read when it is made; without a path it does nothing."""
 
     def __init__(
         self, path: str | os.PathLike[str] | None, *, seed: int | None, auto_lr: bool
@@ -53,13 +44,7 @@ class Checkpoint:
         return None if self._state is None else History.from_dict(self._state["history"]).range_test
 
     def open(self, training: Training) -> None:
-        """Note what identifies this run, and go on from the file if it is there.
-
-        Raises:
-            CheckpointError: If the file belongs to another network, other data, another way of
-                training or other parameters that are trained; names what differs.
-            ArgumentError: If the file could not keep the state of the scheduler.
-        """
+        """Note what identifies this run, and go on from the file if it is there and of this run."""
         if self._path is None:
             return
         if training.schedule is not None:
@@ -70,10 +55,7 @@ class Checkpoint:
             _restore(training, self._state)
 
     def save(self, training: Training) -> None:
-        """Write the state after an epoch, whole or not at all.
-
-        ``torch.load(weights_only=True)`` reads it.
-        """
+        """Write the state after an epoch, for ``torch.load(weights_only=True)``."""
         if self._path is None:
             return
         state = {

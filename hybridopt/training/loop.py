@@ -27,15 +27,10 @@ EVALUATION_BATCH = 1024
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """When training ends before its last epoch.
+    """When training ends before its last epoch."""
 
-    Attributes:
-        tol: Change of the training loss between epochs that counts as none.
-        patience: Epochs without an improvement of the test loss (training loss, if none).
-    """
-
-    tol: float | None = None
-    patience: int | None = None
+    tol: float | None = None  # change of the training loss between epochs that counts as none
+    patience: int | None = None  # epochs without a lower test loss (training loss, if none)
 
     def status(self, history: History) -> Status | None:
         """Why to stop now; None goes on."""
@@ -95,9 +90,6 @@ class FrozenRandomStream:
 
     Line searches and curvature need a loss that is a function. The next step goes on behind
     everything that was drawn, so steps never share noise.
-
-    Args:
-        executors: The ones in the network.
     """
 
     def __init__(self, executors: Sequence[Metered]) -> None:
@@ -119,18 +111,7 @@ class FrozenRandomStream:
 
 @dataclass
 class Training:
-    """A network on its way.
-
-    Attributes:
-        network: What is trained.
-        data: What it is trained on.
-        optimizer: Makes the steps.
-        loss: What is minimised.
-        rule: When to stop early.
-        callbacks: Look on, and may stop it.
-        history: The epochs so far.
-        schedule: Changes the learning rate on the way; None keeps it.
-    """
+    """A network on its way."""
 
     network: nn.Module
     data: TrainingData

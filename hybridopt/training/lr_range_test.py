@@ -73,18 +73,8 @@ def run_range_test(
 
     The network, the order of the samples and the sampling streams of the executors are afterwards
     what they were before; settings, shots and runs stay counted, for they were run. The caller
-    keeps the global random state.
-
-    Args:
-        network: Starts as it is.
-        batches: Gone through again and again.
-        loss: Of (outputs, targets).
-        build: Makes the optimizer of some parameters with a learning rate; None is its default.
-        executors: Those in the network; the copy shares them.
-
-    Raises:
-        ArgumentError: If the network cannot be copied.
-        TrainingError: If the loss never comes below the first.
+    keeps the global random state. ``build`` makes the optimizer of some parameters with a learning
+    rate; None is its default.
     """
     before, started = usage_of(executors), time.perf_counter()
     positions = [executor.state_dict() for executor in executors]
@@ -107,15 +97,7 @@ def run_range_test(
 def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:
     """Half of the rate at which the smoothed loss was halfway down to its least.
 
-    Args:
-        rates: Growing.
-        losses: Before the steps with these rates; the last may be no longer finite.
-
-    Returns:
-        None if the loss fell by no more than its noise.
-
-    Raises:
-        TrainingError: If no loss was less than the first.
+    None if the loss fell by no more than its noise. The last loss may be no longer finite.
     """
     finite = [loss for loss in losses if math.isfinite(loss)]
     if not finite or min(finite) >= finite[0]:

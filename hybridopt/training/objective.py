@@ -25,11 +25,7 @@ OF_VALUES = (
 
 
 def choose_loss(loss: object, task: str) -> Loss:
-    """The loss function: the given one, or cross entropy for labels and else mean squared error.
-
-    Raises:
-        ArgumentTypeError: If it cannot be called.
-    """
+    """The loss function: the given one, or cross entropy for labels and else mean squared error."""
     if loss is None:
         return functional.cross_entropy if task == "classification" else functional.mse_loss
     if isinstance(loss, type) or not callable(loss):

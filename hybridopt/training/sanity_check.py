@@ -21,14 +21,11 @@ def check_fit(
     loss: Loss,
     largest_label: int | None = None,
 ) -> None:
-    """Refuse data that the network or the loss cannot take.
+    """Refuse data that the network or the loss cannot take, with the shapes.
 
     Shapes are tried on torch's meta device, which computes nothing. If an operation has no meta
     form, a classical copy of the network is tried on the real samples. The caller keeps the global
     random state.
-
-    Raises:
-        DataError: Naming the shapes.
     """
     x, y = batch
     outputs = trial_outputs(network, x)
@@ -47,11 +44,7 @@ def check_fit(
 
 
 def trial_outputs(network: nn.Module, x: Tensor) -> object:
-    """What the network returns for these samples: on the meta device where that is possible.
-
-    Raises:
-        DataError: If it cannot take them.
-    """
+    """What the network returns for these samples: on the meta device where that is possible."""
     if x.is_floating_point():  # meta tensors know neither all other dtypes nor ranges of tokens
         try:
             with torch.no_grad():

@@ -75,11 +75,7 @@ class Schedule:
         return f"{type(self.scheduler).__name__}({listed})"
 
     def check_storable(self) -> None:
-        """Refuse a state that a checkpoint could not be read back with.
-
-        Raises:
-            ArgumentError: If the state holds more than plain types and tensors.
-        """
+        """Refuse a state that a checkpoint could not be read back with."""
         buffer = io.BytesIO()
         try:
             torch.save(self.scheduler.state_dict(), buffer)
@@ -93,12 +89,7 @@ class Schedule:
 
 
 def check_scheduler(scheduler: object) -> None:
-    """Refuse what is no scheduler, before there is an optimizer.
-
-    Raises:
-        UnknownNameError: For an unknown name, with the nearest ones.
-        ArgumentTypeError: If it is neither a name nor a scheduler nor a function.
-    """
+    """Refuse what is no scheduler, before there is an optimizer."""
     if isinstance(scheduler, str):
         _validation.choice("scheduler", scheduler, SCHEDULERS)
     elif not (scheduler is None or isinstance(scheduler, LRScheduler) or callable(scheduler)):
@@ -111,17 +102,9 @@ def check_scheduler(scheduler: object) -> None:
 def create_schedule(
     scheduler: object, optimizer: Optimizer, *, epochs: int, steps: int
 ) -> Schedule | None:
-    """Make the schedule of a run.
+    """Make the schedule of a run from what `check_scheduler` let pass.
 
-    Args:
-        scheduler: What `check_scheduler` let pass.
-        optimizer: Whose learning rate changes.
-        epochs: Of the whole run.
-        steps: Batches per epoch; 0 if unknown.
-
-    Raises:
-        ArgumentError: If the scheduler belongs to another optimizer, or cannot be made.
-        ArgumentTypeError: If a function returns no scheduler.
+    ``steps`` is the number of batches per epoch, 0 if unknown.
     """
     if scheduler is None:
         return None

@@ -25,13 +25,7 @@ ELSEWHERE = ("in_features", "out_features", "executor", "gradient")  # not among
 
 
 def check_head(head: object, options: object) -> None:
-    """Refuse what names no head, or options beside a head that is there already.
-
-    Raises:
-        UnknownNameError: For an unknown name.
-        ArgumentError: For options beside a module.
-        ArgumentTypeError: If `options` is no mapping by names.
-    """
+    """Refuse what names no head, or options beside a head that is there already."""
     if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
         raise ArgumentTypeError(
             f"Argument `head_options` must be a mapping of options by name, but is {options!r}."
@@ -46,11 +40,7 @@ def check_head(head: object, options: object) -> None:
 
 
 def check_outputs(head: str | nn.Module, num_outputs: int | None) -> int | None:
-    """The outputs of a new head, as far as they are known.
-
-    Raises:
-        ArgumentError: If a head that is there already has others than are asked for.
-    """
+    """The outputs of a new head, as far as they are known; a module must have those asked for."""
     own = _outputs_of(head) if isinstance(head, nn.Module) else None
     if own is not None and num_outputs not in (None, own):
         raise ArgumentError(
@@ -84,18 +74,8 @@ def make_head(
 ) -> nn.Module:
     """A new head for a place, in the dtype and on the device of the layer that was there.
 
-    Args:
-        head: One of `HEADS`, or a module, of which a copy is made.
-        place: Tells the width of the inputs.
-        num_outputs: Width of the outputs.
-        executor: What runs the head's circuit.
-        gradient: Its gradient rule.
-        options: Of the head: ``bias`` of a linear layer, those of `DressedCircuit`, or of a bridge.
-        seed: Draws the weights.
-
-    Raises:
-        UnknownNameError: For an option that the head does not take.
-        ConversionError: If a head of this kind cannot stand where a convolution was.
+    ``head`` is one of `HEADS`, or a module, of which a copy is made. ``options`` are ``bias`` of a
+    linear layer, those of `DressedCircuit`, or of a bridge.
     """
     if isinstance(head, nn.Module):
         return copy.deepcopy(head)

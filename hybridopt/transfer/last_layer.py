@@ -30,17 +30,11 @@ UNTRACEABLE = (
 
 @dataclass(frozen=True)
 class LastLayer:
-    """The layer that a new head takes the place of.
+    """The layer that a new head takes the place of."""
 
-    Attributes:
-        name: Of the place; ``""`` is the network itself.
-        pattern: What tells the head its inputs: the layer, or the first one with outputs in it.
-        guessed: Whether it could be another one, as only the order of registration tells.
-    """
-
-    name: str
-    pattern: nn.Module
-    guessed: bool = False
+    name: str  # "" is the network itself
+    pattern: nn.Module  # tells the inputs: the layer, or the first one with outputs in it
+    guessed: bool = False  # whether it could be another one, as registration alone tells
 
     @property
     def in_features(self) -> int:
@@ -71,10 +65,6 @@ def find_last_layer(
         name: The name of the layer, or of a part of the network that holds it; None finds it.
         num_outputs: Width of what shall take its place; None is as before, or not known. Another
             width is refused if something of the old one comes behind.
-
-    Raises:
-        ConversionError: If there is no such layer, or several could be meant.
-        ArgumentError: If there is no layer of that name, or none with outputs in it.
     """
     if name is not None:
         return _named(network, name)
