@@ -363,7 +363,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         data=given.data, epochs=given.epochs, seeds=given.seeds, generator_on=given.generator_on
     )
     if given.quick:
-        plan = replace(plan, sizes=(100, 160), rates=(0.1,), seeds=2, epochs=1, samples=150)
+        plan = replace(plan, sizes=(100,), rates=(0.1,), seeds=2, epochs=1, samples=100)
     given.output.mkdir(parents=True, exist_ok=True)
     rows = compare(plan, given.workers)
     table = table_of(rows)

@@ -8,7 +8,7 @@ A network 64-32-8 with a head learns the source; then a new head learns the targ
 or 500 labelled images. Heads on the frozen body: linear; dressed (a circuit of 4 qubits between
 linear layers); a linear layer in the memory circuit; a linear layer as a mesh. Controls: the whole
 network from scratch, a body that never learned anything, a dressed circuit whose angles stay as
-they were drawn. Then the linear head once more, with the body thawed half-way.
+they were drawn. Then the linear head once more, with the body unfrozen half-way.
 
 Every method gets the same number of steps, the same batches and the same trials of its learning
 rate; images for that choice are kept apart, and the test images choose none of
@@ -21,10 +21,10 @@ What came of it (means of five seeds, pictures/transfer_digits.png): no quantum 
 linear one beyond the noise. The memory head is that head in other coordinates and equals it (within
 0.01 in (b)); the mesh, the same again, learns more slowly within these steps (0.01 to 0.05 behind
 in (b)); the dressed head squeezes everything through four numbers and is 0.19 to 0.24 behind in
-(b), 0.04 to 0.08 in (a). What does help is the body: in (b) thawing it gains 0.06 over training
+(b), 0.04 to 0.08 in (a). What does help is the body: in (b) unfreezing it gains 0.06 over training
 from scratch up to 100 labelled images (.65, .81, .87 against .59, .75, .81) and nothing at 500. In
 (a) transfer does harm: eight features made for the digits 0 to 4 tell the others apart worse than
-features drawn at random, and even thawed the network stays behind one from scratch. And with 20
+features drawn at random, and even unfrozen the network stays behind one from scratch. And with 20
 labelled images of (b), the source network as it is, with its old head, is best of all (.70).
 
     python examples/transfer_digits.py           # about 3 minutes on two cores
@@ -88,7 +88,7 @@ METHODS = {
     "scratch": Method("from scratch", body="random", train_body="always", color=INK, style="--"),
     "random": Method("random body, linear head", body="random", color=MUTED, style="--"),
     "linear": Method("linear head", color="#2563eb"),
-    "thawed": Method("linear head, thawed half-way", train_body="half-way", color="#0f766e"),
+    "unfrozen": Method("linear head, unfrozen half-way", train_body="half-way", color="#0f766e"),
     "dressed": Method("dressed head", "dressed", DRESSED, color="#be185d"),
     "fixed": Method("dressed head, angles fixed", "dressed", FIXED, color="#be185d", style=":"),
     "memory": Method("memory head", "memory", (("scale", 2.0), ("fold", "epoch")), color="#6d28d9"),
@@ -191,7 +191,7 @@ def train(target: nn.Module, task: Task) -> ho.History:
     return ho.fit(
         target, (part.x, part.y), optimizer=torch.optim.Adam(groups), epochs=epochs,
         batch_size=BATCH_SIZE, seed=task.seed,
-        callbacks=[ho.Thaw(max(epochs // 2, 1))] if method.train_body == "half-way" else [],
+        callbacks=[ho.Unfreeze(max(epochs // 2, 1))] if method.train_body == "half-way" else [],
     )  # fmt: skip
 
 

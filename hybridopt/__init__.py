@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hybridopt.storage import load, save
     from hybridopt.training import History
     from hybridopt.training.fit import fit
-    from hybridopt.transfer import Thaw, parameter_groups
+    from hybridopt.transfer import Unfreeze, parameter_groups
     from hybridopt.transfer.transfer import transfer
 
 __version__ = "0.1.0"
@@ -35,7 +35,7 @@ __all__ = [
     "fit",
     "load_dataset",
     # transfer
-    "Thaw",
+    "Unfreeze",
     "parameter_groups",
     "transfer",
     # fair comparison
@@ -78,7 +78,7 @@ _HOMES = {
     "qiskit_ml": ("from_qnn",),
     "storage": ("load", "save"),
     "training": ("History", "fit"),
-    "transfer": ("Thaw", "parameter_groups", "transfer"),
+    "transfer": ("Unfreeze", "parameter_groups", "transfer"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

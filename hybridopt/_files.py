@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from hybridopt.errors import OutputError
+from hybridopt.errors import ArgumentTypeError, OutputError
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:
@@ -144,3 +144,11 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def check_path(name: str, value: object) -> None:
+    """Refuse an argument that is no path."""
+    if not isinstance(value, str | os.PathLike):
+        raise ArgumentTypeError(
+            f"Argument `{name}` must be a path, but is {value!r} of type {type(value).__name__}."
+        )

@@ -1,11 +1,14 @@
-"""What is no network is refused in the same words everywhere."""
+"""Checks and modes of modules: refused in the same words everywhere, restored exactly."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import pytest
 from torch import nn
 
 import hybridopt as ho
+from hybridopt._modules import evaluation_mode
 from hybridopt.errors import ArgumentTypeError
 from hybridopt.transfer import freeze
 
@@ -30,3 +33,13 @@ def test_refused(door, given, message, aer_calls):
     with pytest.raises(ArgumentTypeError, match=message):
         door(given)
     assert aer_calls == []
+
+
+def test_evaluation_mode_gives_each_module_its_own_mode_back():
+    network = nn.Sequential(nn.Dropout(), nn.Sequential(nn.BatchNorm1d(2), nn.Tanh()))
+    network[1][0].eval()
+    before = [module.training for module in network.modules()]
+    with suppress(ZeroDivisionError), evaluation_mode(network):
+        assert not any(module.training for module in network.modules())
+        raise ZeroDivisionError
+    assert [module.training for module in network.modules()] == before

@@ -46,7 +46,7 @@ def check_network(network: object) -> None:
     if not any(p.requires_grad and p.numel() for p in parameters.values()):
         raise ConversionError(
             "All parameters of the network are frozen (requires_grad=False), so no angle could be "
-            "trained. Thaw some with `parameter.requires_grad_(True)`."
+            "trained. Unfreeze some with `parameter.requires_grad_(True)`."
         )
 
 

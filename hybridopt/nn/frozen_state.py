@@ -1,4 +1,4 @@
-"""Marks on modules: what keeps still while the rest is trained, and where a new head is.
+"""Marks on modules: what is frozen while the rest is trained, and where a new head is.
 
 They lie here, below all that trains, carries and stores networks, as each of these must leave them
 in place. `hybridopt.transfer` puts them and takes them away.
@@ -13,11 +13,11 @@ from torch import nn
 
 HEAD_NAME = "_transfer_head"  # on a transferred network: the name of its head
 MARK = "_frozen"  # on a module with something frozen in it
-TRAIN = "train"  # on a module that stands still: what takes the place of the method
+TRAIN = "train"  # on a module that is locked in evaluation mode: what takes the place of the method
 
 
 class Frozen(NamedTuple):
-    """What `freeze` did to one module, so that `thaw` undoes that and nothing else.
+    """What `freeze` did to one module, so that `unfreeze` undoes that and nothing else.
 
     Attributes:
         parameters: Names of its own parameters that were trainable.
@@ -29,7 +29,7 @@ class Frozen(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class StandsStill:
+class EvalModeLock:
     """In the place of a frozen module's `train`: what is in it may train, itself does not.
 
     An attribute of the one module, not a subclass, so that the module stays of its class; an object
@@ -60,28 +60,28 @@ def head_of(network: nn.Module) -> nn.Module | None:
     return None
 
 
-def stands_still(module: nn.Module) -> bool:
+def eval_locked(module: nn.Module) -> bool:
     """Whether a module stays in evaluation mode, whatever mode its network is in."""
-    return isinstance(module.__dict__.get(TRAIN), StandsStill)
+    return isinstance(module.__dict__.get(TRAIN), EvalModeLock)
 
 
-def stand_still(module: nn.Module) -> None:
-    """Keep a module that has buffers of its own in evaluation mode, in which they stay."""
+def lock_eval(module: nn.Module) -> None:
+    """Keep a module that has buffers of its own in evaluation mode, so that they do not change."""
     if any(True for _ in module.buffers(recurse=False)):
         module.training = False
-        module.__dict__[TRAIN] = StandsStill(module)
+        module.__dict__[TRAIN] = EvalModeLock(module)
 
 
-def move_on(module: nn.Module, mode: bool) -> None:
-    """Let a module that stood still follow its network again, whose mode is given."""
-    if stands_still(module):
+def unlock_eval(module: nn.Module, mode: bool) -> None:
+    """Let a locked module follow its network again, whose mode is given."""
+    if eval_locked(module):
         del module.__dict__[TRAIN]
         module.training = mode
 
 
 def is_mark(name: str, value: object) -> bool:
     """Whether an attribute of a module is one of these marks, and nothing of the module's own."""
-    return name in {HEAD_NAME, MARK} or isinstance(value, StandsStill)
+    return name in {HEAD_NAME, MARK} or isinstance(value, EvalModeLock)
 
 
 def marks_of(network: nn.Module) -> dict[str, dict[str, Any]]:
@@ -94,7 +94,7 @@ def marks_of(network: nn.Module) -> dict[str, dict[str, Any]]:
                 "head": head,
                 "parameters": list(mark.parameters),
                 "whole": mark.whole,
-                "still": stands_still(module),
+                "eval_locked": eval_locked(module),
             }
     return stored
 
@@ -105,11 +105,11 @@ def put_marks(network: nn.Module, stored: dict[str, dict[str, Any]]) -> None:
         for attribute, value in list(vars(module).items()):
             if is_mark(attribute, value):
                 del module.__dict__[attribute]
-        marks = stored.get(name)
-        if marks is None:
+        if name not in stored:
             continue
+        marks = stored[name]
         if marks["head"] is not None:
             setattr(module, HEAD_NAME, marks["head"])
         setattr(module, MARK, Frozen(tuple(marks["parameters"]), marks["whole"]))
-        if marks["still"]:
-            stand_still(module)
+        if marks["eval_locked"]:
+            lock_eval(module)

@@ -1,5 +1,6 @@
 """Quantum networks in files: `save` and `load`."""
 
-from hybridopt.storage.save_load import load, save
+from hybridopt.storage.loading import load
+from hybridopt.storage.saving import save
 
 __all__ = ["load", "save"]

@@ -16,7 +16,6 @@ from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.nn.frozen_state import is_mark
 from hybridopt.storage.circuits import KNOWN_LAYERS
 from hybridopt.storage.json_codec import NotPlainError, from_plain, to_plain
-from hybridopt.storage.tensors import tie, ties_in
 
 OWN: Mapping[str, type[nn.Module]] = {"DressedCircuit": DressedCircuit}
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -28,7 +27,8 @@ SKIPPED = frozenset(
 RECURRENT = (
     *("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout"),
     "bidirectional",
-)
+)  # their constructors hide the names
+RECURRENT_EXTRA = {nn.RNN: ("nonlinearity",), nn.LSTM: ("proj_size",)}
 
 
 class NotBuiltInError(CheckpointError):
@@ -38,32 +38,21 @@ class NotBuiltInError(CheckpointError):
 def recipe_of(module: nn.Module, layers: Mapping[CircuitLayer, int]) -> dict[str, Any]:
     """A recipe of a module, tried: what it makes has the same parts.
 
-    Args:
-        module: Any module.
-        layers: Numbers of the circuit layers in it, which are stored by themselves.
-
-    Raises:
-        NotBuiltInError: If there is no recipe, with the layer that is in the way.
+    ``layers`` are the numbers of the circuit layers in it, which are stored by themselves.
+    `NotBuiltInError` names the layer that is in the way.
     """
-    recipe = {"root": _node("", module, layers, {}), "ties": ties_in(module)}
-    stand_ins = {number: layer for layer, number in layers.items()}
-    _compare(module, made(recipe, stand_ins))
+    recipe = _recipe("", module, layers, {})
+    _compare(module, made(recipe, {number: layer for layer, number in layers.items()}))
     return recipe
 
 
 def made(recipe: dict[str, Any], layers: Mapping[int, CircuitLayer]) -> nn.Module:
-    """The module of a recipe, with tensors that hold nothing of meaning.
-
-    Raises:
-        CheckpointError: If this version of torch or hybridopt does not have one of its classes.
-    """
+    """The module of a recipe, with tensors that hold nothing of meaning and are not tied."""
     with isolated(0):
-        module = _made(recipe["root"], layers, {})
-    tie(module, recipe["ties"])
-    return module
+        return _made(recipe, layers, {})
 
 
-def _node(
+def _recipe(
     path: str,
     module: nn.Module,
     layers: Mapping[CircuitLayer, int],
@@ -72,74 +61,57 @@ def _node(
     if module in seen:
         return {"same": seen[module]}
     seen[module] = path
-    if isinstance(module, CircuitLayer):
-        if type(module) not in KNOWN_LAYERS:
-            raise NotBuiltInError(_foreign(path, module))
+    kind = type(module)
+    if isinstance(module, CircuitLayer) and kind in KNOWN_LAYERS:
         return {"path": path, "layer": layers[module]}
-    node: dict[str, Any] = {"path": path, "class": _class_name(path, module)}
-    if isinstance(module, CONTAINERS):
-        children = module._modules.items()
-        node["children"] = [
-            [name, _node(f"{path}.{name}".lstrip("."), child, layers, seen)]
-            for name, child in children
-            if child is not None
-        ]
+    if getattr(nn, kind.__name__, None) is kind:
+        name = f"torch.nn.{kind.__name__}"
+    elif OWN.get(kind.__name__) is kind:
+        name = f"hybridopt.{kind.__name__}"
     else:
-        node["arguments"] = _arguments(path, module)
-    return node
+        raise NotBuiltInError(
+            f"{_where(path)} is a `{kind.__name__}`, which is none of torch.nn and hybridopt"
+        )
+    if not isinstance(module, CONTAINERS):
+        return {"path": path, "class": name, "arguments": _arguments(path, module)}
+    children = [
+        [key, _recipe(f"{path}.{key}".lstrip("."), child, layers, seen)]
+        for key, child in module._modules.items()  # named_children leaves out what is used twice
+        if child is not None
+    ]
+    return {"path": path, "class": name, "children": children}
 
 
 def _made(
-    node: dict[str, Any], layers: Mapping[int, CircuitLayer], seen: dict[str, nn.Module]
+    recipe: dict[str, Any], layers: Mapping[int, CircuitLayer], seen: dict[str, nn.Module]
 ) -> nn.Module:
-    if "same" in node:
-        return seen[node["same"]]
-    if "layer" in node:
-        module: nn.Module = layers[node["layer"]]
+    if "same" in recipe:
+        return seen[recipe["same"]]
+    if "layer" in recipe:
+        module: nn.Module = layers[recipe["layer"]]
     else:
-        arguments = {name: from_plain(v) for name, v in node.get("arguments", {}).items()}
-        module = _class(node["class"])(**arguments)
-    seen[node["path"]] = module
-    for name, child in node.get("children", ()):
-        module.add_module(name, _made(child, layers, seen))
+        package, _, name = recipe["class"].rpartition(".")
+        kind = OWN.get(name) if package == "hybridopt" else getattr(nn, name, None)
+        if not (inspect.isclass(kind) and issubclass(kind, nn.Module)):
+            raise CheckpointError(
+                f"The file needs the class {package}.{name}, which the installed version does not "
+                f"have. Update {package.partition('.')[0]}."
+            )
+        module = kind(**{key: from_plain(v) for key, v in recipe.get("arguments", {}).items()})
+    seen[recipe["path"]] = module
+    for key, child in recipe.get("children", ()):
+        module.add_module(key, _made(child, layers, seen))
     return module
-
-
-def _class_name(path: str, module: nn.Module) -> str:
-    kind = type(module)
-    if getattr(nn, kind.__name__, None) is kind:
-        return f"torch.nn.{kind.__name__}"
-    if OWN.get(kind.__name__) is kind:
-        return f"hybridopt.{kind.__name__}"
-    raise NotBuiltInError(_foreign(path, module))
-
-
-def _foreign(path: str, module: nn.Module) -> str:
-    return f"{_where(path)} is a `{type(module).__name__}`, which is none of torch.nn and hybridopt"
 
 
 def _where(path: str) -> str:
     return f"layer `{path}`" if path else "the network"
 
 
-def _class(name: str) -> type[nn.Module]:
-    package, _, kind = name.rpartition(".")
-    known = OWN.get(kind) if package == "hybridopt" else getattr(nn, kind, None)
-    if not (inspect.isclass(known) and issubclass(known, nn.Module)):
-        raise CheckpointError(
-            f"The file needs the class {name}, which the installed version does not have. Update "
-            f"{package.partition('.')[0]}."
-        )
-    return known
-
-
 def _arguments(path: str, module: nn.Module) -> dict[str, Any]:
     """The arguments of a constructor, from the attributes of the same names."""
     if isinstance(module, nn.RNNBase):
-        names = [
-            *RECURRENT,
-            *{nn.RNN: ["nonlinearity"], nn.LSTM: ["proj_size"]}.get(type(module), []),
-        ]
+        names = [*RECURRENT, *RECURRENT_EXTRA.get(type(module), ())]
     else:
         given = inspect.signature(type(module)).parameters.values()
         names = [p.name for p in given if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
@@ -147,9 +119,8 @@ def _arguments(path: str, module: nn.Module) -> dict[str, Any]:
     for name in names:
         if name in SKIPPED:
             continue
-        value = _argument(module, name)
         try:
-            arguments[name] = to_plain(value)
+            arguments[name] = to_plain(_argument(module, name))
         except NotPlainError as error:
             raise NotBuiltInError(
                 f"{_where(path)}, a `{type(module).__name__}`, does not tell with which `{name}` "
@@ -199,12 +170,7 @@ def _parts(module: nn.Module) -> dict[str, object]:
 
 
 def describe(network: nn.Module, *, dtypes: bool = True) -> dict[str, str]:
-    """Classes of all modules, and name, shape and dtype of all tensors: tells networks apart.
-
-    Args:
-        network: Any module.
-        dtypes: Whether networks that differ in precision alone are told apart.
-    """
+    """Classes of all modules, and name, shape and dtype of all tensors: tells networks apart."""
     described = {
         name: f"{str(tensor.dtype).removeprefix('torch.') if dtypes else ''}{tuple(tensor.shape)}"
         for name, tensor in network.state_dict().items()

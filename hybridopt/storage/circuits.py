@@ -19,7 +19,7 @@ from hybridopt.errors import CheckpointError, ConversionError
 from hybridopt.execution import Executor, Expectations, Probabilities, Readout
 from hybridopt.nn import CircuitLayer
 from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
-from hybridopt.storage.json_codec import rule_from_plain, rule_to_plain
+from hybridopt.storage.json_codec import named_from_plain, named_to_plain
 
 KNOWN_LAYERS = (CircuitLayer, InterpretedLayer)
 MOST_PARAMETERS = (1 << 16) - 1  # of one gate: QPY counts them with 16 bits, and does not say so
@@ -40,12 +40,15 @@ def circuits_of(quantum: QuantumNetwork) -> Mapping[str, QuantumCircuit]:
 
 
 def circuit_to_bytes(circuit: QuantumCircuit) -> bytes:
-    """A circuit as QPY.
-
-    Raises:
-        ConversionError: If QPY has no form of it.
-    """
-    _check_metadata(circuit)
+    """A circuit as QPY; `ConversionError` if QPY has no form of it."""
+    try:
+        json.dumps(circuit.metadata)
+    except (TypeError, ValueError) as error:
+        raise ConversionError(
+            f"The circuit {circuit.name!r} cannot be stored, as its metadata has no JSON form "
+            f"({error}). Set `circuit.metadata` to a dict of plain values, or to {{}}, before it "
+            "is made into a layer."
+        ) from error
     raw = io.BytesIO()
     widest = max((len(item.operation.params) for item in circuit.data), default=0)
     if widest > MOST_PARAMETERS:
@@ -70,24 +73,8 @@ def in_gates(circuit: QuantumCircuit) -> QuantumCircuit:
     return PassManager([HighLevelSynthesis()]).run(circuit)
 
 
-def _check_metadata(circuit: QuantumCircuit) -> None:
-    """Refuse metadata that a file cannot hold."""
-    try:
-        json.dumps(circuit.metadata)
-    except (TypeError, ValueError) as error:
-        raise ConversionError(
-            f"The circuit {circuit.name!r} cannot be stored, as its metadata has no JSON form "
-            f"({error}). Set `circuit.metadata` to a dict of plain values, or to {{}}, before it "
-            "is made into a layer."
-        ) from error
-
-
 def circuit_from_bytes(content: bytes) -> QuantumCircuit:
-    """The circuit again.
-
-    Raises:
-        CheckpointError: If this version of Qiskit cannot read it.
-    """
+    """The circuit again; `CheckpointError` if this version of Qiskit cannot read it."""
     try:
         (circuit,) = qpy.load(io.BytesIO(content))
     except Exception as error:
@@ -106,7 +93,7 @@ def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
         "inputs": [parameter.name for parameter in layer.input_parameters],
         "weights": [parameter.name for parameter in layer.weight_parameters],
         "readout": _readout_to_plain(layer.readout),
-        "gradient": rule_to_plain(layer.gradient),
+        "gradient": named_to_plain("gradient rule", layer.gradient),
     }
     if type(layer) is InterpretedLayer:
         places = layer.outcome_index.cpu().numpy()
@@ -121,25 +108,20 @@ def layer_from_plain(
     """The layer again, with weights of zero until its tensors are put in."""
     by_name = {parameter.name: parameter for parameter in circuit.parameters}
     inputs, weights = ([by_name[n] for n in stored[key]] for key in ("inputs", "weights"))
-    readout, rule = _readout_from_plain(stored["readout"]), rule_from_plain(stored["gradient"])
-    initial = [0.0] * len(weights)
+    readout = _readout_from_plain(stored["readout"])
+    rule, initial = named_from_plain("gradient rule", stored["gradient"]), [0.0] * len(weights)
     if stored["class"] == "InterpretedLayer":
         assert isinstance(readout, Probabilities)
         assert readout.qubits is not None
         index, shape = np.array(stored["index"], dtype=np.int64), tuple(stored["output_shape"])
-        qubits = readout.qubits
         return InterpretedLayer(
-            circuit, inputs, weights, qubits, index, shape, executor, rule, initial
+            circuit, inputs, weights, readout.qubits, index, shape, executor, rule, initial
         )
     return CircuitLayer(circuit, inputs, weights, readout, executor, rule, initial)
 
 
 def check_what_was_written(circuit: QuantumCircuit, content: bytes) -> None:
-    """Refuse QPY that does not say the same.
-
-    Raises:
-        ConversionError: If it has other qubits, gates or parameters than the circuit.
-    """
+    """Refuse QPY with other qubits, gates or parameters than the circuit."""
     if _gist(circuit_from_bytes(content)) != _gist(circuit):
         raise ConversionError(
             f"The circuit {circuit.name!r} cannot be stored: Qiskit writes another circuit as QPY. "

@@ -1,15 +1,29 @@
-"""Options as JSON: numbers, texts, tuples, mappings, bridges and gradient rules."""
+"""Options and executors as JSON: plain values, bridges, gradient rules, noise models."""
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
 
+from qiskit_aer.noise import NoiseModel
+
 from hybridopt.bridges import BRIDGES, Bridge
 from hybridopt.errors import CheckpointError, ConversionError, HybridOptError
-from hybridopt.gradients import GRADIENTS, GradientRule
+from hybridopt.execution import AerExecutor, Executor
+from hybridopt.execution.executor import Metered
+from hybridopt.execution.memory_budget import physical_memory
+from hybridopt.gradients import GRADIENTS
+
+REGISTRIES: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "bridge": (BRIDGES, "Store the network's `state_dict` by `torch.save`."),
+    "gradient rule": (GRADIENTS, "Use one of these before saving."),
+}
+SETTINGS = ("device", "shots", "method", "precision", "seed", "strategy")
+WAY_OUT = "Pass `executor=` to `load`, which takes the place of the stored settings."
 
 
 class NotPlainError(ConversionError):
@@ -17,11 +31,7 @@ class NotPlainError(ConversionError):
 
 
 def to_plain(value: object) -> Any:
-    """A value as JSON.
-
-    Raises:
-        NotPlainError: If it is no number, text, list, tuple, mapping or bridge of ours.
-    """
+    """A value as JSON; `NotPlainError` if it is no number, text, list, tuple, mapping, bridge."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, Real):
@@ -32,7 +42,7 @@ def to_plain(value: object) -> Any:
     if isinstance(value, Mapping):
         return {"mapping": [[to_plain(k), to_plain(v)] for k, v in value.items()]}
     if isinstance(value, Bridge):
-        return {"bridge": bridge_to_plain(value)}
+        return {"bridge": named_to_plain("bridge", value)}
     raise NotPlainError(f"{value!r} of type {type(value).__name__} is no plain data")
 
 
@@ -47,73 +57,97 @@ def from_plain(value: Any) -> Any:
         return tuple(from_plain(item) for item in content)
     if kind == "mapping":
         return {from_plain(k): from_plain(v) for k, v in content}
-    return bridge_from_plain(content)
+    return named_from_plain(kind, content)
 
 
-def bridge_to_plain(bridge: Bridge) -> dict[str, Any]:
-    """Name and options of a bridge.
-
-    Raises:
-        ConversionError: If it is none of `hybridopt.bridges.BRIDGES`.
-    """
-    way_out = "Store the network's `state_dict` by `torch.save`."
-    return _named("bridge", bridge.name, bridge, BRIDGES, way_out)
-
-
-def bridge_from_plain(stored: dict[str, Any]) -> Bridge:
-    """The bridge again.
-
-    Raises:
-        CheckpointError: If this version has no such bridge, or another option.
-    """
-    bridge: Bridge = _made("bridge", stored, BRIDGES)
-    return bridge
-
-
-def rule_to_plain(rule: GradientRule) -> dict[str, Any]:
-    """Name and options of a gradient rule.
-
-    Raises:
-        ConversionError: If it is none of hybridopt's.
-    """
-    way_out = "Use one of these before saving."
-    return _named("gradient rule", rule.name, rule, GRADIENTS, way_out)
-
-
-def rule_from_plain(stored: dict[str, Any]) -> GradientRule:
-    """The gradient rule again.
-
-    Raises:
-        CheckpointError: If this version has no such rule, or another option.
-    """
-    rule: GradientRule = _made("gradient rule", stored, GRADIENTS)
-    return rule
-
-
-def _named(
-    kind: str, name: str, thing: object, known: Mapping[str, Any], way_out: str
-) -> dict[str, Any]:
-    if known.get(name) is not type(thing):
+def named_to_plain(kind: str, thing: Any) -> dict[str, Any]:
+    """Name and options of a bridge or gradient rule; `ConversionError` if it is not ours."""
+    known, way_out = REGISTRIES[kind]
+    if known.get(thing.name) is not type(thing):
         raise ConversionError(
             f"The {kind} {type(thing).__name__} cannot be stored, as it is none of hybridopt's "
             f"({', '.join(known)}). {way_out}"
         )
-    assert is_dataclass(thing)
     options = {f.name: to_plain(getattr(thing, f.name)) for f in fields(thing) if f.init}
-    return {"name": name, "options": options}
+    return {"name": thing.name, "options": options}
 
 
-def _made(kind: str, stored: dict[str, Any], known: Mapping[str, Any]) -> Any:
-    name, options = stored["name"], stored["options"]
+def named_from_plain(kind: str, stored: dict[str, Any]) -> Any:
+    """The bridge or gradient rule again; `CheckpointError` if this version cannot make it."""
+    (known, _), name = REGISTRIES[kind], stored["name"]
     if name not in known:
         raise CheckpointError(
             f"The file needs the {kind} {name!r}, which this version of hybridopt does not have. "
             "Update hybridopt."
         )
     try:
-        return known[name](**{key: from_plain(value) for key, value in options.items()})
+        return known[name](**{key: from_plain(v) for key, v in stored["options"].items()})
     except (HybridOptError, TypeError) as error:
         raise CheckpointError(
             f"The file sets options of the {kind} {name!r} that this version of hybridopt does "
             f"not have ({error}). Update hybridopt."
         ) from error
+
+
+def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, Any]:
+    """Kind, settings and position of an executor; for one that cannot be stored, the reason.
+
+    ``runs_circuits`` is False for what draws samples of a formula for a control.
+    """
+    if not runs_circuits:
+        return {"kind": "sampler", "shots": executor.shots, "state": executor.state_dict()}
+    if type(executor) is not AerExecutor:
+        reason = f"its executor is a {type(executor).__name__}, which cannot be stored"
+        return {"kind": "other", "reason": reason}
+    settings: dict[str, Any] = {name: getattr(executor, name) for name in SETTINGS}
+    if executor.max_memory != physical_memory() // 2:  # else that of the machine it is loaded on
+        settings["max_memory"] = executor.max_memory
+    noise = None
+    if executor.noise is not None:
+        model = executor.noise.model
+        if model is not None and executor.noise.device is None:
+            noise = _noise_to_plain(model)
+        if noise is None:
+            return {"kind": "other", "reason": f"its noise ({executor.noise}) cannot be stored"}
+    return {"kind": "aer", "settings": settings, "noise": noise, "state": executor.state_dict()}
+
+
+def executor_from_plain(stored: dict[str, Any]) -> Executor:
+    """The executor again, at its position in the sampling stream."""
+    kind = stored["kind"]
+    if kind == "other":
+        raise CheckpointError(
+            f"The network was saved without an executor: {stored['reason']}. {WAY_OUT}"
+        )
+    if kind == "sampler":  # shots are what a control takes of it
+        return AerExecutor(shots=stored["shots"], seed=0)
+    noise = None if stored["noise"] is None else _noise_from_plain(stored["noise"])
+    if stored["noise"] is not None and noise is None:
+        raise CheckpointError(f"This version of Aer cannot read the stored noise model. {WAY_OUT}")
+    try:
+        executor = AerExecutor(**stored["settings"], noise_model=noise)
+        executor.load_state_dict(stored["state"])
+    except (HybridOptError, TypeError) as error:
+        raise CheckpointError(
+            f"The stored executor cannot be made here: {error} {WAY_OUT}"
+        ) from error
+    return executor
+
+
+def _noise_to_plain(model: NoiseModel) -> dict[str, Any] | None:
+    """A noise model as JSON; None unless it comes back as it was."""
+    try:
+        stored = json.loads(json.dumps(model.to_dict(serializable=True)))
+    except (TypeError, ValueError):
+        return None
+    same = not model._custom_noise_passes and _noise_from_plain(stored) == model
+    return stored if same else None
+
+
+def _noise_from_plain(stored: dict[str, Any]) -> NoiseModel | None:
+    try:
+        with warnings.catch_warnings():  # deprecated by Aer 0.15 without a successor
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return NoiseModel.from_dict(stored)
+    except Exception:  # noqa: BLE001  whatever Aer raises: the reader is told what to do
+        return None

@@ -1,8 +1,10 @@
-"""A module put together again from what was written about it."""
+"""`load`: a module put together again from what was written about it."""
 
 from __future__ import annotations
 
 import copy
+import json
+import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -10,34 +12,82 @@ from typing import Any
 from qiskit import qpy
 from torch import nn
 
+from hybridopt._files import check_path
+from hybridopt._modules import check_module
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.decode import without_quantum_networks
 from hybridopt.bridges.mesh.network import MeshNetwork
-from hybridopt.errors import CheckpointError
-from hybridopt.execution import AerExecutor, Executor
+from hybridopt.errors import CheckpointError, HybridOptError
+from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.execution.executor import Metered
 from hybridopt.nn import CircuitLayer
-from hybridopt.storage import circuits, executors, tensors
+from hybridopt.storage import circuits, tensors
 from hybridopt.storage.architecture import describe, difference, made
-from hybridopt.storage.json_codec import bridge_from_plain, rule_from_plain
-from hybridopt.storage.saving import KIND, PACKAGES, SCHEMA
+from hybridopt.storage.archive import FIRST, check_schema, read_archive
+from hybridopt.storage.json_codec import executor_from_plain, named_from_plain
+from hybridopt.storage.saving import PACKAGES, SCHEMA
 
-EXECUTOR = "executor"
 
+def load(
+    path: str | os.PathLike[str],
+    network: nn.Module | None = None,
+    *,
+    executor: Executor | None = None,
+) -> nn.Module:
+    """Read what `save` wrote; outputs are the same to the last bit, and training goes on.
 
-def check_versions(path: object, meta: dict[str, Any]) -> None:
-    """Refuse a file of another version, before anything is made of it.
+    Args:
+        path: Of the file.
+        network: A network of the same class and shapes, made in the same way (by `transfer`, if
+            the saved one was), with its circuits or as it was before `to_quantum`. It is needed
+            where the file holds a class of your own, as there is no code in files; networks of
+            torch.nn and hybridopt alone are built in. It is copied and left as it is; neither its
+            weights nor what is frozen in it matter.
+        executor: Takes the place of the stored settings, as on a machine with another device;
+            needed where the settings could not be stored.
+
+    Returns:
+        The module, on the CPU, in the modes in which it was saved. With shots it goes on in the
+        sampling stream where `save` found it, and uses again what had been read to be used again.
 
     Raises:
-        CheckpointError: With the versions, and which to update.
+        CheckpointError: If there is no such file, it is damaged or of another kind, versions do
+            not fit, or ``network`` is missing or of another class or shape; the message says
+            which, and what to do.
+        ArgumentTypeError: If an argument has the wrong type.
+
+    Example:
+        >>> from hybridopt import load
+        >>> import tempfile, torch, hybridopt as ho
+        >>> head = ho.DressedCircuit(3, 2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     again = load(ho.save(head, f"{folder}/head.ho"))
+        >>> torch.equal(again.layer.weight, head.layer.weight)
+        True
     """
-    written = meta["versions"][PACKAGES[0]]
-    if meta["schema"] > SCHEMA or meta["kind"] != KIND:
+    check_path("path", path)
+    if network is not None:
+        check_module(network)
+    if executor is not None:
+        check_executor(executor)
+    path = os.fspath(path)
+    members = read_archive(path)
+    try:
+        meta = json.loads(members[FIRST])
+        _check_versions(path, meta)
+        return _Loading(path, meta, members, executor).module(network)
+    except HybridOptError:
+        raise
+    except Exception as error:  # a digest that fits does not make the content ours
         raise CheckpointError(
-            f"{path} was written by hybridopt {written} with schema {meta['schema']}, but this "
-            f"version, {version(PACKAGES[0])}, reads up to {SCHEMA}. Update hybridopt."
-        )
+            f"{path} is whole, but is not what `hybridopt.save` writes ({type(error).__name__}: "
+            f"{error}). Save the network again, or load it with the version that wrote the file."
+        ) from error
+
+
+def _check_versions(path: str, meta: dict[str, Any]) -> None:
+    check_schema(path, meta["schema"], meta["versions"][PACKAGES[0]], SCHEMA)
     if meta["qpy"] > qpy.QPY_VERSION:
         raise CheckpointError(
             f"{path} was written with qiskit {meta['versions']['qiskit']}, whose circuits (QPY "
@@ -46,7 +96,7 @@ def check_versions(path: object, meta: dict[str, Any]) -> None:
         )
 
 
-class Loading:
+class _Loading:
     """Puts a module together from the members of a file."""
 
     def __init__(
@@ -66,18 +116,19 @@ class Loading:
         stored_layers = self.meta["layers"]
         layers = {n: self._layer(one) for n, one in enumerate(stored_layers) if one["class"]}
         plain = self._made(layers) if template is None else self._matched(template)
-        places = {
-            plain.get_submodule(stored_layers[n]["paths"][0]): layer for n, layer in layers.items()
-        }
+        places = {plain.get_submodule(stored_layers[n]["path"]): one for n, one in layers.items()}
         plain = _replaced(plain, places)
         for stored in stored_layers:
-            if not stored["class"]:
-                self._set_up(plain.get_submodule(stored["paths"][0]), stored)
+            if not stored["class"]:  # of the user's own class, which made its circuit
+                layer = plain.get_submodule(stored["path"])
+                assert isinstance(layer, CircuitLayer)
+                layer.executor = self._executor(stored["executor"])
+                layer.gradient = named_from_plain("gradient rule", stored["gradient"])
         tensors.put_state(plain, self.meta["plain"], tensors.from_bytes(self.members["network.pt"]))
-        networks = {}
-        for stored in self.meta["quantum"]:
-            part = plain.get_submodule(stored["paths"][0])
-            networks[part] = self._quantum(stored, part)
+        networks = {
+            (part := plain.get_submodule(stored["path"])): self._quantum(stored, part)
+            for stored in self.meta["quantum"]
+        }
         whole = _replaced(plain, networks)
         tensors.put_state(whole, self.meta["whole"], tensors.from_bytes(self.members["tensors.pt"]))
         if self.given is None and "readings.pt" in self.members:
@@ -92,16 +143,21 @@ class Loading:
                 f"`{self.meta['class']}` made in the same way, with its circuits or without. Its "
                 "weights do not matter."
             )
-        return made(self.meta["recipe"], layers)
+        module = made(self.meta["recipe"], layers)
+        tensors.tie(module, self.meta["ties"])
+        return module
 
     def _matched(self, template: nn.Module) -> nn.Module:
         """A copy of the given network, without its circuits; refused if it is another."""
         plain = without_quantum_networks(template)
         saved, own = self.meta["description"], describe(plain, dtypes=False)
         if saved != own:
+            marks = self.meta["plain"]["marks"].values()
+            transferred = any(mark["head"] is not None for mark in marks)
             raise CheckpointError(
                 f"{self.path} holds another network than was given: {difference(saved, own)}. Pass "
-                f"a `{self.meta['class']}` made {self._way()}."
+                f"a `{self.meta['class']}` made with the same arguments"
+                f"{', and by the same `transfer`' if transferred else ''}."
             )
         if self.meta["ties"] != tensors.ties_in(plain):
             raise CheckpointError(
@@ -110,31 +166,25 @@ class Loading:
             )
         return plain
 
-    def _way(self) -> str:
-        marks = self.meta["plain"].get("marks", {}).values()
-        transferred = any(mark["head"] is not None for mark in marks)
-        return "with the same arguments" + (", and by the same `transfer`" if transferred else "")
-
     def _layer(self, stored: dict[str, Any]) -> CircuitLayer:
         circuit = circuits.circuit_from_bytes(self.members[stored["circuit"]])
         return circuits.layer_from_plain(stored, circuit, self._executor(stored["executor"]))
 
-    def _set_up(self, layer: nn.Module, stored: dict[str, Any]) -> None:
-        """A layer of the user's own class keeps its circuit, which was made by its class."""
-        assert isinstance(layer, CircuitLayer)
-        layer.executor = self._executor(stored["executor"])
-        layer.gradient = rule_from_plain(stored["gradient"])
-
     def _quantum(self, stored: dict[str, Any], plain: nn.Module) -> QuantumNetwork:
-        bridge, rule = bridge_from_plain(stored["bridge"]), rule_from_plain(stored["gradient"])
+        bridge = named_from_plain("bridge", stored["bridge"])
+        rule = named_from_plain("gradient rule", stored["gradient"])
         number = stored["executor"]
         executor = AerExecutor() if number is None else self._executor(number)
-        if "num_weights" in stored:  # files of the first versions say nothing of it
-            self._freeze_what_was_left_out(plain, stored["paths"][0])
+        # what stayed a weight beside the circuit was frozen then; the state of the whole, which is
+        # put in afterwards, says whether it is now
+        beside = self.meta["whole"]["trainable"]
+        for name, parameter in plain.named_parameters(remove_duplicate=False):
+            if f"{stored['path']}.network.{name}".lstrip(".") in beside:
+                parameter.requires_grad_(False)
         with isolated(0):  # what it draws is overwritten
-            network = bridge.encode(plain, executor=executor, gradient=rule)
+            network: QuantumNetwork = bridge.encode(plain, executor=executor, gradient=rule)
         network.bridge, network.gradient_rule = bridge, rule
-        if isinstance(network, MeshNetwork) and "num_weights" in stored:
+        if isinstance(network, MeshNetwork):
             network._num_weights = stored["num_weights"]  # those that trained beside it count, too
         for name in ("num_qubits", "num_angles"):
             if getattr(network, name) != stored[name]:
@@ -147,31 +197,19 @@ class Loading:
             self._continue_sampling(network, number)
         return network
 
-    def _freeze_what_was_left_out(self, plain: nn.Module, path: str) -> None:
-        """What stayed a weight beside the circuit did so as it was frozen, and may be thawed since.
-
-        The state of the whole, which is put in afterwards, says whether it is trained.
-        """
-        beside = self.meta["whole"]["trainable"]
-        for name, parameter in plain.named_parameters(remove_duplicate=False):
-            if f"{path}.network.{name}".lstrip(".") in beside:
-                parameter.requires_grad_(False)
-
     def _continue_sampling(self, network: QuantumNetwork, number: int) -> None:
         """Controls draw samples themselves; they go on where they stood."""
         stored = self.meta["executors"][number]
         if stored["kind"] == "sampler":
-            own: Any = getattr(network, EXECUTOR)
-            sampler = self._samplers.setdefault(number, own)
-            sampler.load_state_dict(stored["state"])
-            setattr(network, EXECUTOR, sampler)
+            control: Any = network
+            control.executor = self._samplers.setdefault(number, control.executor)
+            control.executor.load_state_dict(stored["state"])
 
     def _executor(self, number: int) -> Executor:
         if self.given is not None:
             return self.given
         if number not in self._executors:
-            stored = self.meta["executors"][number]
-            self._executors[number] = executors.executor_from_plain(stored)
+            self._executors[number] = executor_from_plain(self.meta["executors"][number])
         return self._executors[number]
 
 

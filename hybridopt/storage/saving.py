@@ -1,85 +1,118 @@
-"""What is written about a module that contains circuits."""
+"""`save`: what is written about a module that contains circuits."""
 
 from __future__ import annotations
 
 import json
+import os
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from qiskit import qpy
 from torch import nn
 
+from hybridopt._files import check_path, check_writable
+from hybridopt._modules import check_module
 from hybridopt.bridges import Bridge, QuantumNetwork
 from hybridopt.bridges.decode import without_quantum_networks
 from hybridopt.errors import ConversionError
 from hybridopt.execution.executor import Metered
 from hybridopt.gradients import ParameterShift
 from hybridopt.nn import CircuitLayer
-from hybridopt.storage import circuits, executors, tensors
+from hybridopt.storage import circuits, tensors
 from hybridopt.storage.architecture import NotBuiltInError, describe, recipe_of
-from hybridopt.storage.archive import FIRST
-from hybridopt.storage.json_codec import bridge_to_plain, rule_to_plain
+from hybridopt.storage.archive import FIRST, write_archive
+from hybridopt.storage.json_codec import executor_to_plain, named_to_plain
 
-SCHEMA = 1
-KIND = "network"
+SCHEMA = 2
 PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch")
 
 
-class Saving:
+def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
+    """Write a quantum network, or a module that contains circuits, into one file.
+
+    The file holds the angles and all other tensors, the weights of the plain network, the circuits
+    (QPY), bridge and options, the executor's settings and its position in the sampling stream, the
+    gradient rule, train and eval modes, what is frozen and where a new head is, and the versions of
+    the packages. It is an ordinary zip archive, and there is no code in it. It is written whole or
+    not at all.
+
+    Args:
+        module: A quantum network of any bridge or control; a `CircuitLayer`; or a module that
+            contains some.
+        path: Where the file shall stand; any ending will do. An older file is replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConversionError: If there is no circuit in it, or something of it has no stored form.
+        ArgumentTypeError: If it is no module, or ``path`` is no path.
+        OutputError: If the file cannot be written.
+
+    Example:
+        >>> import tempfile, torch, hybridopt as ho
+        >>> quantum = ho.to_quantum(torch.nn.Linear(3, 2))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = ho.save(quantum, f"{folder}/linear.ho")
+        ...     again = ho.load(path)
+        >>> x = torch.rand(4, 3)
+        >>> torch.equal(again(x), quantum(x))
+        True
+    """
+    check_module(module, "module")
+    check_path("path", path)
+    check_writable(path)
+    return write_archive(path, _Members(module).by_name())
+
+
+class _Members:
     """Gathers the members of the file."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.module = module
-        self.plain = without_quantum_networks(module)
-        self.layers = {
-            layer: number
-            for number, layer in enumerate(
-                child for child in self.plain.modules() if isinstance(child, CircuitLayer)
-            )
-        }
-        self.quantum = _outermost(module)
-        if not self.layers and not self.quantum:
+        self._module = module
+        self._plain = without_quantum_networks(module)
+        self._executors: dict[int, tuple[Metered, bool]] = {}  # by id, in the order of numbers
+        self._blobs: dict[str, bytes] = {}
+
+    def by_name(self) -> dict[str, bytes]:
+        """Contents by name."""
+        module, plain = self._module, self._plain
+        layers = [layer for layer in plain.modules() if isinstance(layer, CircuitLayer)]
+        quantum = _outermost(module)
+        if not layers and not quantum:
             raise ConversionError(
                 f"The network {type(module).__name__} contains no circuit. Save its state_dict "
                 "with `torch.save`, or carry it over by `to_quantum` first."
             )
-        self.executors: list[tuple[Metered, bool]] = []
-        self.blobs: dict[str, bytes] = {}
-
-    def members(self) -> dict[str, bytes]:
-        """Contents by name."""
-        layers = [self._layer(layer, number) for layer, number in self.layers.items()]
-        quantum = [self._quantum(network, n) for n, network in enumerate(self.quantum)]
+        recipe, reason = None, None
+        try:
+            recipe = recipe_of(plain, {layer: number for number, layer in enumerate(layers)})
+        except NotBuiltInError as error:
+            reason = str(error)
         meta = {
             "schema": SCHEMA,
-            "kind": KIND,
             "versions": {package: version(package) for package in PACKAGES},
             "qpy": qpy.QPY_VERSION,
-            "class": type(self.plain).__qualname__,
-            **self._recipe(),
-            "description": describe(self.plain, dtypes=False),
-            "ties": tensors.ties_in(self.plain),
-            "plain": tensors.state_of(self.plain),
-            "whole": tensors.state_of(self.module),
-            "layers": layers,
-            "quantum": quantum,
-            "executors": [
-                executors.executor_to_plain(executor, runs_circuits=runs)
-                for executor, runs in self.executors
-            ],
+            "class": type(plain).__qualname__,
+            "recipe": recipe,
+            "reason": reason,
+            "description": describe(plain, dtypes=False),
+            "ties": tensors.ties_in(plain),
+            "plain": tensors.state_of(plain),
+            "whole": tensors.state_of(module),
+            "layers": [self._layer(layer, number) for number, layer in enumerate(layers)],
+            "quantum": [self._quantum(network, number) for number, network in enumerate(quantum)],
         }
-        self.blobs["network.pt"] = tensors.to_bytes(tensors.tensors_of(self.plain))
-        self.blobs["tensors.pt"] = tensors.to_bytes(tensors.tensors_of(self.module))
-        read = tensors.readings_of(self.module)
-        if read:
-            self.blobs["readings.pt"] = tensors.to_bytes(read)
-        return {FIRST: json.dumps(meta, indent=1).encode(), **self.blobs}
-
-    def _recipe(self) -> dict[str, Any]:
-        try:
-            return {"recipe": recipe_of(self.plain, self.layers), "reason": None}
-        except NotBuiltInError as error:
-            return {"recipe": None, "reason": str(error)}
+        meta["executors"] = [
+            executor_to_plain(executor, runs_circuits=runs)
+            for executor, runs in self._executors.values()
+        ]
+        self._blobs["network.pt"] = tensors.to_bytes(tensors.tensors_of(plain))
+        self._blobs["tensors.pt"] = tensors.to_bytes(tensors.tensors_of(module))
+        if read := tensors.readings_of(module):
+            self._blobs["readings.pt"] = tensors.to_bytes(read)
+        return {FIRST: json.dumps(meta, indent=1).encode(), **self._blobs}
 
     def _layer(self, layer: CircuitLayer, number: int) -> dict[str, Any]:
         circuit = circuits.in_gates(layer.circuit)
@@ -87,13 +120,18 @@ class Saving:
         circuits.check_what_was_written(circuit, content)
         return {
             **circuits.layer_to_plain(layer),
-            "paths": _paths(self.plain, layer),
+            "path": _path(self._plain, layer),
             "circuit": self._blob(f"circuits/layer-{number}.qpy", content),
             "executor": self._executor(layer.executor, runs_circuits=True),
         }
 
     def _quantum(self, network: QuantumNetwork, number: int) -> dict[str, Any]:
-        bridge = _bridge_of(network)
+        bridge = network.bridge or getattr(network, "options", None)
+        if not isinstance(bridge, Bridge):
+            raise ConversionError(
+                f"A {type(network).__name__} that was not made by `to_quantum` cannot be stored, "
+                "as its bridge is not known."
+            )
         rule = network.gradient_rule or ParameterShift()
         executor, runs = getattr(network, "executor", None), network.num_qubits > 0
         files = {}
@@ -101,10 +139,9 @@ class Saving:
             file = f"circuits/{'-'.join(filter(None, [str(number), name]))}.qpy"
             files[name] = self._blob(file, circuits.circuit_to_bytes(circuit))
         return {
-            "paths": _paths(self.module, network),
-            "class": type(network).__name__,
-            "bridge": bridge_to_plain(bridge),
-            "gradient": rule_to_plain(rule),
+            "path": _path(self._module, network),
+            "bridge": named_to_plain("bridge", bridge),
+            "gradient": named_to_plain("gradient rule", rule),
             "executor": None if executor is None else self._executor(executor, runs_circuits=runs),
             "num_qubits": network.num_qubits,
             "num_angles": network.num_angles,
@@ -113,36 +150,21 @@ class Saving:
         }
 
     def _blob(self, name: str, content: bytes) -> str:
-        self.blobs[name] = content
+        self._blobs[name] = content
         return name
 
     def _executor(self, executor: Metered, *, runs_circuits: bool) -> int:
-        for number, (known, _) in enumerate(self.executors):
-            if known is executor:
-                return number
-        self.executors.append((executor, runs_circuits))
-        return len(self.executors) - 1
+        self._executors.setdefault(id(executor), (executor, runs_circuits))
+        return list(self._executors).index(id(executor))
 
 
 def _outermost(module: nn.Module) -> list[QuantumNetwork]:
     """Quantum networks, each once; those inside of others belong to these."""
     if isinstance(module, QuantumNetwork):
         return [module]
-    found: dict[QuantumNetwork, None] = {}
-    for child in module.children():
-        found.update(dict.fromkeys(_outermost(child)))
-    return list(found)
+    return list(dict.fromkeys(one for child in module.children() for one in _outermost(child)))
 
 
-def _paths(module: nn.Module, child: nn.Module) -> list[str]:
-    return [path for path, m in module.named_modules(remove_duplicate=False) if m is child]
-
-
-def _bridge_of(network: QuantumNetwork) -> Bridge:
-    bridge = network.bridge or getattr(network, "options", None)
-    if not isinstance(bridge, Bridge):
-        raise ConversionError(
-            f"A {type(network).__name__} that was not made by `to_quantum` cannot be stored, as "
-            "its bridge is not known."
-        )
-    return bridge
+def _path(module: nn.Module, child: nn.Module) -> str:
+    paths: dict[nn.Module, str] = {one: path for path, one in module.named_modules()}
+    return paths[child]

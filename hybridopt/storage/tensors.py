@@ -23,21 +23,18 @@ def tensors_of(module: nn.Module) -> dict[str, Tensor]:
 
 def to_bytes(tensors: dict[str, Tensor]) -> bytes:
     """Tensors as `torch.load(weights_only=True)` reads them; what is shared is written once."""
-    copies: dict[int, Tensor] = {}
-    for tensor in tensors.values():
-        if id(tensor) not in copies:
-            copies[id(tensor)] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    different = {id(tensor): tensor for tensor in tensors.values()}
+    copies = {
+        key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, tensor in different.items()
+    }
     raw = io.BytesIO()
     torch.save({name: copies[id(tensor)] for name, tensor in tensors.items()}, raw)
     return raw.getvalue()
 
 
 def from_bytes(content: bytes) -> dict[str, Tensor]:
-    """The tensors again, without running any code in them.
-
-    Raises:
-        ValueError: If they cannot be read so.
-    """
+    """The tensors again, without running any code in them."""
     try:
         tensors: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)
     except Exception as error:  # torch's own words advise to run what stands in the file
@@ -45,40 +42,11 @@ def from_bytes(content: bytes) -> dict[str, Tensor]:
     return tensors
 
 
-def put_tensors(module: nn.Module, stored: dict[str, Tensor]) -> None:
-    """Give a module stored values, precision included; what is shared stays shared.
-
-    Raises:
-        CheckpointError: If it has other tensors than were stored.
-    """
-    own = tensors_of(module)
-    for name in sorted({*own, *stored}):
-        shapes = [tuple(t[name].shape) if name in t else "missing" for t in (stored, own)]
-        if shapes[0] != shapes[1]:
-            raise CheckpointError(
-                f"`{name}` is {shapes[0]} in the file and {shapes[1]} in the network made from it. "
-                "The file was written by another version; load it with that one."
-            )
-    for name, tensor in own.items():
-        tensor.data = stored[name]
-
-
-def modes_of(module: nn.Module) -> dict[str, bool]:
-    """Which modules are in training mode."""
-    return {name: child.training for name, child in module.named_modules()}
-
-
-def trainable_in(module: nn.Module) -> dict[str, bool]:
-    """Which parameters require gradients, under all their names."""
-    named = module.named_parameters(remove_duplicate=False)
-    return {name: parameter.requires_grad for name, parameter in named}
-
-
 def ties_in(module: nn.Module) -> list[list[str]]:
     """Names that share one parameter, where there are several."""
-    names: dict[int, list[str]] = {}
+    names: dict[nn.Parameter, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
+        names.setdefault(parameter, []).append(name)
     return [group for group in names.values() if len(group) > 1]
 
 
@@ -91,14 +59,31 @@ def tie(module: nn.Module, groups: list[list[str]]) -> None:
             setattr(module.get_submodule(owner), attribute, parameter)
 
 
+def state_of(module: nn.Module) -> dict[str, Any]:
+    """What `put_state` takes beside the tensors."""
+    named = module.named_parameters(remove_duplicate=False)
+    return {
+        "trainable": {name: parameter.requires_grad for name, parameter in named},
+        "modes": {name: child.training for name, child in module.named_modules()},
+        "marks": marks_of(module),
+    }
+
+
 def put_state(module: nn.Module, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Tensors, what is trainable, what is frozen for now, and modes."""
-    put_tensors(module, tensors)
-    if "marks" in stored:  # files of the first versions have none
-        put_marks(module, stored["marks"])
-    named = dict(module.named_parameters(remove_duplicate=False))
-    for name, trainable in stored["trainable"].items():
-        named[name].requires_grad_(trainable)
+    """Give a module of the same tensors those stored, precision included, marks and modes."""
+    own = tensors_of(module)
+    for name in sorted({*own, *tensors}):
+        shapes = [tuple(t[name].shape) if name in t else "missing" for t in (tensors, own)]
+        if shapes[0] != shapes[1]:
+            raise CheckpointError(
+                f"`{name}` is {shapes[0]} in the file and {shapes[1]} in the network made from it. "
+                "The file was written by another version; load it with that one."
+            )
+    for name, tensor in own.items():
+        tensor.data = tensors[name]  # what is shared stays shared
+    put_marks(module, stored["marks"])
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        parameter.requires_grad_(stored["trainable"][name])
     for name, child in module.named_modules():
         child.training = stored["modes"].get(name, child.training)
 
@@ -123,12 +108,3 @@ def put_readings(module: nn.Module, stored: dict[str, Tensor]) -> None:
         part = module.get_submodule(path)
         assert isinstance(part, Remembering)
         part.remember(read)
-
-
-def state_of(module: nn.Module) -> dict[str, Any]:
-    """What `put_state` takes beside the tensors."""
-    return {
-        "trainable": trainable_in(module),
-        "modes": modes_of(module),
-        "marks": marks_of(module),
-    }

@@ -4,63 +4,41 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedParameter
 from torch.optim import LBFGS, Optimizer
 
 from hybridopt import _validation
-from hybridopt._modules import check_module
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError, TrainingError
+from hybridopt._modules import check_has_values, check_module
+from hybridopt.errors import ArgumentError, DeviceError, TrainingError
 from hybridopt.optim import Newton
 
 DEVICES = ("cpu", "cuda", "mps")
 
 
 def check_network(network: object) -> None:
-    """Refuse what cannot be trained.
-
-    Raises:
-        ArgumentTypeError: If it is no module.
-        ArgumentError: If there is nothing to train, or a weight has no shape or is not finite.
-    """
+    """Refuse what is no module, has nothing to train, or weights without finite values."""
     check_module(network)
     assert isinstance(network, nn.Module)
-    parameters = list(network.parameters())
-    if not any(parameter.requires_grad for parameter in parameters):
+    parameters = dict(network.named_parameters())
+    if not any(parameter.requires_grad for parameter in parameters.values()):
         what = "has frozen parameters only" if parameters else "has no parameters"
         raise ArgumentError(
             f"The network {type(network).__name__} {what}, so there is nothing to train."
         )
-    for name, parameter in network.named_parameters():
-        if isinstance(parameter, UninitializedParameter):
-            raise ArgumentError(
-                f"Parameter `{name}` of the network has no shape yet. Run the lazy network on one "
-                "batch first."
-            )
-        if parameter.is_meta:
-            raise ArgumentError(
-                f"Parameter `{name}` of the network is on the meta device and has no numbers. Load "
-                "them, or make the network without it."
-            )
-        if not bool(torch.isfinite(parameter.detach()).all()):
+    check_has_values(network, ArgumentError)
+    for name, parameter in parameters.items():
+        if not bool(parameter.isfinite().all()):
             raise ArgumentError(
                 f"Parameter `{name}` of the network is NaN or infinite before training. "
                 "Initialise it again."
             )
-    if not any(parameter.is_floating_point() for parameter in parameters):
+    if not any(parameter.is_floating_point() for parameter in parameters.values()):
         raise ArgumentError(
             "The network has no real floating-point parameter, only integer or complex ones."
         )
 
 
 def check_gradients(optimizer: Optimizer | None = None) -> None:
-    """Refuse to train where torch takes no gradients; Newton and L-BFGS ask for theirs themselves.
-
-    Args:
-        optimizer: Which will train; None where there are several.
-
-    Raises:
-        TrainingError: Under ``no_grad`` or ``inference_mode``.
-    """
+    """Refuse to train where torch takes no gradients; Newton and L-BFGS ask for theirs."""
     asks = isinstance(optimizer, Newton | LBFGS)
     if torch.is_inference_mode_enabled() or not (asks or torch.is_grad_enabled()):
         raise TrainingError(
@@ -70,20 +48,8 @@ def check_gradients(optimizer: Optimizer | None = None) -> None:
         )
 
 
-def check_progress(progress: object) -> None:
-    """Refuse what is neither a switch nor a label."""
-    if not isinstance(progress, bool | str):
-        raise ArgumentTypeError(
-            f"Argument `progress` must be True, False or a label, but is {progress!r}."
-        )
-
-
 def checked_device(device: object) -> torch.device | None:
-    """The device; None where none was named.
-
-    Raises:
-        DeviceError: If torch does not find it here.
-    """
+    """The device, None where none was named; `DeviceError` if torch does not find it here."""
     if device is None:
         return None
     text = str(device)

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from hybridopt import _validation
 from hybridopt.bridges import QuantumNetwork
-from hybridopt.data import Dataset, Part, as_dataset
+from hybridopt.data import Part, as_dataset
 from hybridopt.data.coerce import check_batch
 from hybridopt.errors import ArgumentError, DataError
 from hybridopt.optim import OptimizerSpec
@@ -24,16 +24,10 @@ Batch = tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]]
 
 @dataclass
 class TensorBatches:
-    """Samples in memory, shuffled anew each epoch by a generator of their own.
-
-    Attributes:
-        part: The samples.
-        batch_size: Samples a batch; None is all of them, in their own order.
-        generator: Draws the order.
-    """
+    """Samples in memory, shuffled anew each epoch by a generator of their own."""
 
     part: Part
-    batch_size: int | None
+    batch_size: int | None  # None is all samples, in their own order
     generator: torch.Generator
 
     def __len__(self) -> int:
@@ -69,19 +63,12 @@ class TensorBatches:
 
 @dataclass
 class LoaderBatches:
-    """The batches of the user's own `DataLoader`, each checked as it comes.
-
-    Attributes:
-        loader: Yields pairs (x, y).
-        dtype: Real numbers are cast to it.
-        device: Batches are moved to it.
-        generator: The loader's own, if it has one; kept in checkpoints.
-    """
+    """The batches of the user's own `DataLoader`, each checked as it comes."""
 
     loader: DataLoader[object]
-    dtype: torch.dtype
+    dtype: torch.dtype  # of real numbers
     device: torch.device
-    generator: torch.Generator
+    generator: torch.Generator  # the loader's own, if it has one; kept in checkpoints
 
     def __len__(self) -> int:
         try:
@@ -119,19 +106,12 @@ class LoaderBatches:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What `fit` trains on and evaluates with.
-
-    Attributes:
-        batches: Of the training part.
-        evaluation: Part that the metric is taken on; None for a loader.
-        has_test: Whether that part is a test part.
-        task: ``"classification"`` or ``"regression"``.
-    """
+    """What `fit` trains on and evaluates with."""
 
     batches: TensorBatches | LoaderBatches
-    evaluation: Part | None
-    has_test: bool
-    task: str
+    evaluation: Part | None  # that the metric is taken on; None for a loader
+    has_test: bool  # whether that part is a test part
+    task: str  # "classification" or "regression"
 
     @property
     def largest_label(self) -> int | None:
@@ -149,12 +129,7 @@ def training_data(
     batch_size: object,
     generator: torch.Generator,
 ) -> TrainingData:
-    """Check the data and cut it into batches of the network's dtype on its device.
-
-    Raises:
-        DataError: If the samples cannot be trained on.
-        ArgumentError: If the batch size does not fit the optimizer.
-    """
+    """Check the data and cut it into batches of the network's dtype on its device."""
     example = next(p for p in network.parameters() if p.is_floating_point())
     dtype, device = network_dtype(network), example.device
     if isinstance(data, DataLoader):
@@ -162,25 +137,19 @@ def training_data(
         return _from_loader(LoaderBatches(data, dtype, device, own), spec, batch_size)
     dataset = as_dataset(data, dtype=dtype)
     size = _batch_size(spec, batch_size)
+    has_test = dataset.test is not None
     train = Part(dataset.train.x.to(device), dataset.train.y.to(device))
-    batches = TensorBatches(train, size, generator)
-    return TrainingData(
-        batches, _evaluation(dataset, train, device), dataset.test is not None, dataset.task
-    )
+    test = train if dataset.test is None else dataset.test
+    test = Part(test.x.to(device), test.y.to(device))
+    return TrainingData(TensorBatches(train, size, generator), test, has_test, dataset.task)
 
 
 def network_dtype(network: nn.Module) -> torch.dtype:
-    """The dtype the network computes in; a quantum network's angles do not tell."""
+    """The dtype that the network computes in; a quantum network's angles do not tell."""
     for module in network.modules():
         if isinstance(module, QuantumNetwork):
             return module.compute_dtype
     return next(p.dtype for p in network.parameters() if p.is_floating_point())
-
-
-def _evaluation(dataset: Dataset, train: Part, device: torch.device) -> Part:
-    if dataset.test is None:
-        return train
-    return Part(dataset.test.x.to(device), dataset.test.y.to(device))
 
 
 def _batch_size(spec: OptimizerSpec | None, batch_size: object) -> int | None:

@@ -40,7 +40,7 @@ class Callback:
     """
 
     def parameters_to_come(self, network: nn.Module) -> Sequence[nn.Parameter]:
-        """Frozen parameters that it will thaw: an optimizer by name is made with them, too."""
+        """Frozen parameters that it will unfreeze: an optimizer by name is made with them, too."""
         return ()
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
@@ -63,12 +63,7 @@ class Callback:
 
 
 class Callbacks:
-    """All callbacks of one run.
-
-    Args:
-        callbacks: `Callback` objects, and functions of (record, network) that are called after
-            each epoch.
-    """
+    """All callbacks of one run: `Callback` objects, and functions called after each epoch."""
 
     def __init__(self, callbacks: Sequence[Callback | EpochFunction] = ()) -> None:
         self._objects = [entry for entry in callbacks if isinstance(entry, Callback)]
@@ -89,7 +84,7 @@ class Callbacks:
         return bool(self._after_step)
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
-        """What any of them will thaw."""
+        """What any of them will unfreeze."""
         return [p for entry in self._objects for p in entry.parameters_to_come(network)]
 
     def fit_begin(self, network: nn.Module, history: History) -> None:
@@ -100,13 +95,11 @@ class Callbacks:
 
     def step_end(self, loss: float, network: nn.Module) -> bool:
         """Tell all of them; whether one wants to end training."""
-        answers = [_wants_to_stop(hear, hear(loss, network)) for hear in self._after_step]
-        return any(answers)  # all have heard of it
+        return _one_stops(self._after_step, loss, network)
 
     def epoch_end(self, record: EpochRecord, network: nn.Module) -> bool:
         """Tell all of them; whether one wants to end training."""
-        answers = [_wants_to_stop(hear, hear(record, network)) for hear in self._after_epoch]
-        return any(answers)
+        return _one_stops(self._after_epoch, record, network)
 
     def fit_end(self, network: nn.Module, history: History) -> None:
         """Tell all whose `on_fit_begin` has come to its end, then raise the first error."""
@@ -123,46 +116,33 @@ class Callbacks:
 
 
 def check_callbacks(callbacks: object) -> Callbacks:
-    """Refuse what cannot be called back.
-
-    Raises:
-        ArgumentTypeError: If it is no sequence of callbacks and functions, or one of them takes
-            other arguments.
-    """
+    """Refuse what is no sequence of callbacks and functions that take the right arguments."""
+    must = "Argument `callbacks` must be a list of functions of (record, network) or Callback "
     if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
-        raise ArgumentTypeError(
-            "Argument `callbacks` must be a list of functions of (record, network) or Callback "
-            f"objects, but is {callbacks!r}."
-        )
+        raise ArgumentTypeError(f"{must}objects, but is {callbacks!r}.")
     for entry in callbacks:
         if isinstance(entry, type):
             raise ArgumentTypeError(
                 f"Argument `callbacks` holds the class {entry.__name__}. Pass an object of it: "
                 f"{entry.__name__}(...)."
             )
-        if not isinstance(entry, Callback) and not callable(entry):
-            raise ArgumentTypeError(
-                "Argument `callbacks` must be a list of functions of (record, network) or "
-                f"Callback objects, but holds {entry!r}."
-            )
-        _check_signatures(entry)
+        if isinstance(entry, Callback):
+            for name, arguments in MOMENTS.items():
+                what = f"method {type(entry).__name__}.{name}"
+                _check_signature(getattr(entry, name), what, arguments)
+        elif callable(entry):
+            _check_signature(entry, f"function {_name(entry)!r}", MOMENTS["on_epoch_end"])
+        else:
+            raise ArgumentTypeError(f"{must}objects, but holds {entry!r}.")
     return Callbacks(callbacks)
 
 
-def _check_signatures(entry: object) -> None:
-    if not isinstance(entry, Callback):
-        assert callable(entry)
-        _check_signature(entry, f"function {_name(entry)!r}", MOMENTS["on_epoch_end"])
-        return
-    for name, arguments in MOMENTS.items():
-        _check_signature(getattr(entry, name), f"method {type(entry).__name__}.{name}", arguments)
-
-
 def _check_signature(heard: object, what: str, arguments: Sequence[str]) -> None:
+    listed = ", ".join(arguments)
     if not callable(heard):
         raise ArgumentTypeError(
             f"The {what} in `callbacks` must be callable, but is {heard!r}. Write a method of "
-            f"({', '.join(arguments)})."
+            f"({listed})."
         )
     try:
         signature = inspect.signature(heard)
@@ -172,19 +152,23 @@ def _check_signature(heard: object, what: str, arguments: Sequence[str]) -> None
         signature.bind(*arguments)
     except TypeError as error:
         raise ArgumentTypeError(
-            f"The {what} in `callbacks` is called with ({', '.join(arguments)}), but takes "
-            f"{signature}: {error}."
+            f"The {what} in `callbacks` is called with ({listed}), but takes {signature}: {error}."
         ) from error
 
 
-def _wants_to_stop(heard: Callable[..., object], answer: object) -> bool:
-    try:
-        return bool(answer)
-    except Exception as error:
-        raise ArgumentTypeError(
-            f"The callback {_name(heard)!r} must return a true value to end training, or a false "
-            f"one or None, but returned {type(answer).__name__}: {error}"
-        ) from error
+def _one_stops(listeners: Sequence[Callable[..., object]], *news: object) -> bool:
+    """Tell all of them; whether one returned a true value."""
+    stops = False
+    for tell in listeners:
+        answer = tell(*news)
+        try:
+            stops = bool(answer) or stops
+        except Exception as error:
+            raise ArgumentTypeError(
+                f"The callback {_name(tell)!r} must return a true value to end training, or a "
+                f"false one or None, but returned {type(answer).__name__}: {error}"
+            ) from error
+    return stops
 
 
 def _name(heard: object) -> str:

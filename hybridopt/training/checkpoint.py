@@ -3,145 +3,173 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
-from hybridopt._files import check_writable, write_whole
-from hybridopt.errors import ArgumentTypeError, CheckpointError
+from hybridopt._files import write_whole
+from hybridopt._random import global_state, restore_global_state
+from hybridopt.errors import CheckpointError
 from hybridopt.storage.architecture import describe, difference
+from hybridopt.storage.archive import check_schema
+from hybridopt.training.history import History, RangeTest
+from hybridopt.training.loop import Training
 
-__all__ = ["check_match", "check_path", "check_trained", "describe", "load", "options_of", "save"]
-
-SCHEMA = 1
+SCHEMA = 2
 
 
-def options_of(optimizer: Optimizer) -> str:
+class Checkpoint:
+    """The file of one call of `fit`, read when it is made; without a path it does nothing."""
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None, *, seed: int | None, auto_lr: bool
+    ) -> None:
+        self._path = path
+        self._seed = seed
+        self._auto_lr = auto_lr
+        self._state = None if path is None or not Path(path).exists() else _read(Path(path))
+        self._settings: dict[str, Any] = {}
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a run to go on with."""
+        return self._state is not None
+
+    @property
+    def range_test(self) -> RangeTest | None:
+        """Range test of the run in the file."""
+        return None if self._state is None else History.from_dict(self._state["history"]).range_test
+
+    def open(self, training: Training) -> None:
+        """Note what identifies this run, and go on from the file if it is there and of this run."""
+        if self._path is None:
+            return
+        if training.schedule is not None:
+            training.schedule.check_storable()
+        self._settings = self._identity(training)
+        if self._state is not None:
+            self._check_match(self._state["settings"])
+            _restore(training, self._state)
+
+    def save(self, training: Training) -> None:
+        """Write the state after an epoch, for ``torch.load(weights_only=True)``."""
+        if self._path is None:
+            return
+        state = {
+            "schema": SCHEMA,
+            "version": version("hybridopt-qiskit"),
+            "settings": self._settings,
+            "network": training.network.state_dict(),
+            "optimizer": training.optimizer.state_dict(),
+            "executors": [executor.state_dict() for executor in training.executors],
+            "order": training.data.batches.generator.get_state(),
+            "random": global_state(),
+            "history": training.history.to_dict(),
+        }
+        if training.schedule is not None:
+            state["schedule"] = training.schedule.scheduler.state_dict()
+        write_whole(self._path, lambda stream: torch.save(state, stream))
+
+    def _identity(self, training: Training) -> dict[str, Any]:
+        loss, schedule = training.loss, training.schedule
+        names = {id(parameter): name for name, parameter in training.network.named_parameters()}
+        settings = {
+            "network": describe(training.network),
+            "optimizer": type(training.optimizer).__name__,
+            "data": training.data.batches.fingerprint(),
+            "seed": self._seed,
+            "options": _options(training.optimizer),
+            "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
+            "shots": [getattr(executor, "shots", None) for executor in training.executors],
+            "trained": [
+                [
+                    names.get(id(parameter), "one of another network")
+                    for parameter in group["params"]
+                ]
+                for group in training.optimizer.param_groups
+            ],
+        }
+        if schedule is not None:
+            settings["scheduler"] = schedule.describe()
+        if self._auto_lr:
+            settings["lr"] = "auto"
+        return settings
+
+    def _check_match(self, saved: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another network, other data or another way of training."""
+        here = self._settings
+        for key in sorted({*saved, *here}, key=["network", "lr", *here, *saved].index):
+            there, own = saved.get(key), here.get(key)
+            if there == own:
+                continue
+            says = f"was written with {key}={there!r}, but this run has {key}={own!r}. Resume with "
+            says += "the same arguments, or choose another file."
+            if key == "network":
+                differs = difference(there or {}, here[key])
+                says = f"belongs to another network: {differs}. Choose another file."
+            elif key == "trained":
+                says = (
+                    "was written by an optimizer of other parameters: "
+                    f"{_other_parameters(there or [], here[key])}. Resume with the same callbacks "
+                    "(`Unfreeze` adds what it will unfreeze), the same frozen layers and the same "
+                    "groups, or choose another file."
+                )
+            raise CheckpointError(f"{self._path} {says}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What stands in a checkpoint; no code in it is run."""
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} is damaged or no checkpoint ({type(error).__name__}). Delete it to start "
+            "afresh, or choose another file."
+        ) from error
+    kinds = {"schema": int, "settings": dict, "history": dict}
+    if not isinstance(state, dict) or any(type(state.get(k)) is not t for k, t in kinds.items()):
+        raise CheckpointError(f"{path} is no checkpoint of a training run. Choose another file.")
+    # files of the first schema, all of one version, do not tell theirs
+    check_schema(path, state["schema"], state.get("version", "0.1.0"), SCHEMA)
+    return state
+
+
+def _restore(training: Training, state: dict[str, Any]) -> None:
+    training.network.load_state_dict(state["network"])
+    training.optimizer.load_state_dict(state["optimizer"])
+    for executor, position in zip(training.executors, state["executors"], strict=True):
+        executor.load_state_dict(position)
+    if training.schedule is not None:
+        training.schedule.scheduler.load_state_dict(state["schedule"])
+    training.data.batches.generator.set_state(state["order"])
+    restore_global_state(state["random"])
+    history = History.from_dict(state["history"])
+    training.history.records = history.records
+    training.history.range_test = history.range_test
+    training.good.keep()
+    training.good.approve()
+
+
+def _options(optimizer: Optimizer) -> str:
     """The settings of an optimizer, as a text that tells one from another.
 
     The learning rate is the one that a scheduler started from: it notes that beside the present
     one, which says how far a run is and not which run it is.
     """
-    groups = [
-        {
-            **{k: v for k, v in group.items() if k not in {"params", "initial_lr"}},
-            **_first_lr(group),
-        }
-        for group in optimizer.param_groups
-    ]
+    groups = []
+    for group in optimizer.param_groups:
+        options = {k: v for k, v in group.items() if k not in {"params", "initial_lr"}}
+        groups.append({**options, "lr": group.get("initial_lr", options["lr"])})
     return repr(groups[0] if len(groups) == 1 else groups)
 
 
-def _first_lr(group: dict[str, Any]) -> dict[str, Any]:
-    return {"lr": group["initial_lr"]} if "initial_lr" in group else {}
-
-
-def check_path(path: object) -> None:
-    """Refuse a place where no checkpoint can be written, before any work is done.
-
-    Raises:
-        ArgumentTypeError: If it is no path.
-        OutputError: If it is a folder, or cannot be written.
-    """
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentTypeError(
-            f"Argument `checkpoint` must be a path or None, but is {path!r} of type "
-            f"{type(path).__name__}."
-        )
-    check_writable(path)
-
-
-def save(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all; `torch.load(weights_only=True)` reads it."""
-    write_whole(path, lambda stream: torch.save({"schema": SCHEMA, **state}, stream))
-
-
-def load(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """Read a checkpoint, without running any code in it; None if there is none yet.
-
-    Raises:
-        CheckpointError: If the file is damaged or of another kind or version.
-    """
-    file = Path(path)
-    if not file.exists():
-        return None
-    try:
-        state = torch.load(file, weights_only=True, map_location="cpu")
-    except Exception as error:
-        raise CheckpointError(
-            f"{file} is damaged or no checkpoint ({type(error).__name__}). Delete it to start "
-            "afresh, or choose another file."
-        ) from error
-    if not isinstance(state, dict) or "history" not in state or "settings" not in state:
-        raise CheckpointError(f"{file} is no checkpoint of a training run. Choose another file.")
-    if state.get("schema") != SCHEMA:
-        raise CheckpointError(
-            f"{file} has schema {state.get('schema')}, but this version reads {SCHEMA}."
-        )
-    return dict(state)
-
-
-def check_match(
-    path: str | os.PathLike[str], state: dict[str, Any], settings: dict[str, Any]
-) -> None:
-    """Refuse a checkpoint of another network, other data or another way of training.
-
-    Raises:
-        CheckpointError: Naming what differs.
-    """
-    saved = state["settings"]
-    if saved.get("network") != settings["network"]:
-        where = difference(saved.get("network") or {}, settings["network"])
-        raise CheckpointError(
-            f"{os.fspath(path)} belongs to another network: {where}. Choose another file."
-        )
-    for key in sorted({*saved, *settings}, key=["lr", *settings, *saved].index):
-        if saved.get(key) != settings.get(key):
-            raise CheckpointError(
-                f"{os.fspath(path)} was written with {key}={saved.get(key)!r}, but this run has "
-                f"{key}={settings.get(key)!r}. Resume with the same arguments, or choose another "
-                "file."
-            )
-
-
-def check_trained(
-    path: str | os.PathLike[str], state: dict[str, Any], trained: list[list[str]]
-) -> None:
-    """Refuse a checkpoint whose optimizer holds other parameters than that of this run.
-
-    Args:
-        path: Of the file, for the message.
-        state: What stands in it; files of the first versions have no names.
-        trained: Names of the parameters in the groups of this run's optimizer.
-
-    Raises:
-        CheckpointError: Naming the parameters, or how many they are.
-    """
-    sizes = [len(group["params"]) for group in state["optimizer"]["param_groups"]]
-    saved = state.get("trained")
-    if sizes == [len(group) for group in trained] and saved in (None, trained):
-        return
-    raise CheckpointError(
-        f"{os.fspath(path)} was written by an optimizer of other parameters: "
-        f"{_other_parameters(saved, trained, sizes)}. Resume with the same callbacks (a `Thaw` "
-        "adds what it will thaw), the same frozen layers and the same groups, or choose another "
-        "file."
-    )
-
-
-def _other_parameters(
-    saved: list[list[str]] | None, trained: list[list[str]], sizes: list[int]
-) -> str:
-    here = [name for group in trained for name in group]
-    if saved is None:
-        return f"it holds {sum(sizes)}, and that of this run {len(here)}"
-    there = [name for group in saved for name in group]
-    more = [name for name in there if name not in here]
-    less = [name for name in here if name not in there]
-    parts = [
-        *([f"it holds {', '.join(more)}, that of this run does not"] if more else []),
-        *([f"that of this run holds {', '.join(less)}, it does not"] if less else []),
-    ]
+def _other_parameters(saved: list[list[str]], own: list[list[str]]) -> str:
+    there, here = ([name for group in groups for name in group] for groups in (saved, own))
+    more = ", ".join(name for name in there if name not in here)
+    less = ", ".join(name for name in here if name not in there)
+    parts = [f"it holds {more}, that of this run does not"] if more else []
+    parts += [f"that of this run holds {less}, it does not"] if less else []
     return "; ".join(parts) or "the same ones, in other groups or in another order"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -13,24 +14,18 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from hybridopt import _validation, optim
+from hybridopt._files import check_path, check_writable
 from hybridopt._random import isolated
 from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.nn.frozen_state import stands_still
-from hybridopt.training import checkpoint as checkpoints
-from hybridopt.training.arguments import (
-    check_gradients,
-    check_network,
-    check_progress,
-    checked_device,
-)
+from hybridopt.nn.frozen_state import eval_locked
+from hybridopt.training.arguments import check_gradients, check_network, checked_device
 from hybridopt.training.batches import TrainingData, training_data
 from hybridopt.training.callbacks import Callback, EpochFunction, check_callbacks
+from hybridopt.training.checkpoint import Checkpoint
 from hybridopt.training.history import History
 from hybridopt.training.loop import StoppingRule, Training
 from hybridopt.training.lr_range_test import run_range_test
 from hybridopt.training.objective import Loss, choose_loss, metric_name
-from hybridopt.training.progress import progress_bar
-from hybridopt.training.resume import RunFile
 from hybridopt.training.sanity_check import check_fit
 from hybridopt.training.schedulers import check_scheduler, create_schedule
 
@@ -119,10 +114,14 @@ def fit(
     )
     check_network(network)
     hooks = check_callbacks(callbacks)
-    check_progress(progress)
+    if not isinstance(progress, bool | str):
+        raise ArgumentTypeError(
+            f"Argument `progress` must be True, False or a label, but is {progress!r}."
+        )
     check_scheduler(scheduler)
     if checkpoint is not None:
-        checkpoints.check_path(checkpoint)
+        check_path("checkpoint", checkpoint)
+        check_writable(checkpoint)
     _check_rate(lr, optimizer)
     target = checked_device(device)
     if target is not None:
@@ -138,18 +137,19 @@ def fit(
         check_gradients(built)
     with _training_mode(network):
         prepared, chosen = _prepared(network, data, optimizer, batch_size, loss, seed)
-        file = RunFile(checkpoint, seed=seed, auto_lr=lr == "auto")
+        file = Checkpoint(checkpoint, seed=seed, auto_lr=lr == "auto")
         history = History(metric_name(prepared.task, loss))
         training = Training(network, prepared, built, chosen, rule, hooks, history)
         steps = len(prepared.batches)
         if lr == "auto":
-            create_schedule(scheduler, build(_trained(built), None), epochs=epochs, steps=steps)
+            trained = [p for group in built.param_groups for p in group["params"]]
+            create_schedule(scheduler, build(trained, None), epochs=epochs, steps=steps)
             if not _choose_rate(training, build, file, epochs, seed):
                 return history
         training.schedule = create_schedule(scheduler, built, epochs=epochs, steps=steps)
         with isolated(seed):
             file.open(training)
-            with progress_bar(progress, training, epochs) as after_step:
+            with _progress_bar(progress, training, epochs) as after_step:
                 training.run(epochs, after_step, lambda: file.save(training))
     return history
 
@@ -203,7 +203,7 @@ def _prepared(
 def _choose_rate(
     training: Training,
     build: Callable[[list[nn.Parameter], float | str | None], Optimizer],
-    file: RunFile,
+    file: Checkpoint,
     epochs: int,
     seed: int | None,
 ) -> bool:
@@ -226,23 +226,50 @@ def _choose_rate(
     return True
 
 
-def _trained(optimizer: Optimizer) -> list[nn.Parameter]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
 @contextmanager
 def _training_mode(network: nn.Module) -> Iterator[None]:
     """Training mode for a network in eval mode; a network that trains keeps its parts' modes.
 
-    What a callback freezes or thaws on the way keeps the mode that this gives it.
+    What a callback freezes or unfreezes on the way keeps the mode that this gives it.
     """
     modes = {module: module.training for module in network.modules()}
-    still = {module for module in modes if stands_still(module)}
+    locked = {module for module in modes if eval_locked(module)}
     if not network.training:
         network.train()
     try:
         yield
     finally:
         for module, mode in modes.items():
-            thawed = module in still and not stands_still(module)
-            module.training = not stands_still(module) and (modes[network] if thawed else mode)
+            unfrozen = module in locked and not eval_locked(module)
+            module.training = not eval_locked(module) and (modes[network] if unfrozen else mode)
+
+
+@contextmanager
+def _progress_bar(
+    progress: bool | str, training: Training, epochs: int
+) -> Iterator[Callable[[], object]]:
+    """A bar, if one is wanted; gives what is to be called after each step."""
+    if progress is False:
+        yield lambda: None
+        return
+    rich: Any = import_module("rich.progress")
+    steps = len(training.data.batches)
+    with rich.Progress(
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TextColumn("{task.fields[loss]}"),
+        rich.TimeElapsedColumn(),
+    ) as bar:
+        task = bar.add_task(
+            progress if isinstance(progress, str) else type(training.network).__name__,
+            total=epochs * steps or None,
+            completed=len(training.history) * steps,
+            loss="",
+        )
+
+        def after_step() -> None:
+            losses = training.history.train_loss
+            bar.update(task, advance=1, loss=f"loss {losses[-1]:.4f}" if losses else "")
+
+        yield after_step

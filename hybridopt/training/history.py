@@ -39,7 +39,7 @@ class EpochRecord:
         shots: Shots, likewise.
         runs: Circuits that the simulator executed, likewise.
         lr: Learning rate of the epoch's first step, of the optimizer's first parameter group;
-            None in records of versions that did not note it.
+            None where it is not known.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -185,16 +185,15 @@ class History:
             "metric_name": self.metric_name,
             "status": self.status,
             "records": [asdict(record) for record in self.records],
-            "range_test": None if self.range_test is None else asdict(self.range_test),
+            "range_test": self.range_test and asdict(self.range_test),
         }
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> History:
         """Undo `to_dict`."""
         records = [EpochRecord(**record) for record in state["records"]]
-        found = state.get("range_test")
-        range_test = None if found is None else RangeTest(**found)
-        return cls(state["metric_name"], records, state["status"], range_test)
+        found = state["range_test"]
+        return cls(state["metric_name"], records, state["status"], found and RangeTest(**found))
 
     def to_frame(self) -> Any:
         """The epochs as a pandas ``DataFrame``: a row an epoch, by its number, a column a quantity.

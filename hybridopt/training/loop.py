@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
+from hybridopt._modules import evaluation_mode
 from hybridopt.errors import TrainingError
 from hybridopt.execution import Cost, Metered
 from hybridopt.optim import Newton
@@ -26,15 +27,10 @@ EVALUATION_BATCH = 1024
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """When training ends before its last epoch.
+    """When training ends before its last epoch."""
 
-    Attributes:
-        tol: Change of the training loss between epochs that counts as none.
-        patience: Epochs without an improvement of the test loss (training loss, if none).
-    """
-
-    tol: float | None = None
-    patience: int | None = None
+    tol: float | None = None  # change of the training loss between epochs that counts as none
+    patience: int | None = None  # epochs without a lower test loss (training loss, if none)
 
     def status(self, history: History) -> Status | None:
         """Why to stop now; None goes on."""
@@ -52,7 +48,7 @@ class StoppingRule:
         return None
 
 
-class GoodWeights:
+class WeightSnapshot:
     """The weights and buffers after the last whole step, and the last with a finite loss."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -60,12 +56,10 @@ class GoodWeights:
         self._sets = [[tensor.detach().clone() for tensor in self._live] for _ in range(2)]
         self._whole = self._good = 0
 
-    @torch.no_grad()
     def keep(self) -> None:
         """Remember the present ones: a step is whole."""
         self._whole = 1 - self._good
-        for kept, live in zip(self._sets[self._whole], self._live, strict=True):
-            kept.copy_(live)
+        _copy(self._live, self._sets[self._whole])
 
     def approve(self) -> None:
         """The loss was finite at the ones after the last whole step."""
@@ -73,69 +67,51 @@ class GoodWeights:
 
     def restore_whole(self) -> None:
         """Undo the part of a step that was cut short."""
-        self._restore(self._sets[self._whole])
+        _copy(self._sets[self._whole], self._live)
 
     def restore(self) -> None:
         """Go back to the last ones with a finite loss."""
-        self._restore(self._sets[self._good])
+        _copy(self._sets[self._good], self._live)
 
     def all_finite(self) -> bool:
         """Whether no number became NaN or infinite that was finite when the loss was."""
         pairs = zip(self._sets[self._good], self._live, strict=True)
         return not any(bool((kept.isfinite() & ~live.isfinite()).any()) for kept, live in pairs)
 
-    @torch.no_grad()
-    def _restore(self, kept: list[Tensor]) -> None:
-        for live, value in zip(self._live, kept, strict=True):
-            live.copy_(value)
+
+@torch.no_grad()
+def _copy(source: list[Tensor], target: list[Tensor]) -> None:
+    for value, tensor in zip(source, target, strict=True):
+        tensor.copy_(value)
 
 
-class HeldStreams:
+class FrozenRandomStream:
     """One sampling stream within a step: every evaluation of the loss sees the same shot noise.
 
     Line searches and curvature need a loss that is a function. The next step goes on behind
     everything that was drawn, so steps never share noise.
-
-    Args:
-        executors: The ones in the network.
     """
 
     def __init__(self, executors: Sequence[Metered]) -> None:
-        self._executors = executors
-        self._starts = [executor.state_dict() for executor in executors]
-        self._ends = [int(start["calls"]) for start in self._starts]
+        self._starts = [(executor, executor.state_dict()) for executor in executors]
+        self._ends = [int(start["calls"]) for _, start in self._starts]
 
     def rewind(self) -> None:
         """Go back to where the step began."""
-        self._note()
-        for executor, start in zip(self._executors, self._starts, strict=True):
+        for number, (executor, start) in enumerate(self._starts):
+            self._ends[number] = max(self._ends[number], int(executor.state_dict()["calls"]))
             executor.load_state_dict(start)
 
     def release(self) -> None:
         """Go behind everything that was drawn in the step."""
-        self._note()
-        for executor, start, end in zip(self._executors, self._starts, self._ends, strict=True):
+        self.rewind()
+        for (executor, start), end in zip(self._starts, self._ends, strict=True):
             executor.load_state_dict({**start, "calls": end})
-
-    def _note(self) -> None:
-        calls = [int(executor.state_dict()["calls"]) for executor in self._executors]
-        self._ends = [max(pair) for pair in zip(self._ends, calls, strict=True)]
 
 
 @dataclass
 class Training:
-    """A network on its way.
-
-    Attributes:
-        network: What is trained.
-        data: What it is trained on.
-        optimizer: Makes the steps.
-        loss: What is minimised.
-        rule: When to stop early.
-        callbacks: Look on, and may stop it.
-        history: The epochs so far.
-        schedule: Changes the learning rate on the way; None keeps it.
-    """
+    """A network on its way."""
 
     network: nn.Module
     data: TrainingData
@@ -146,11 +122,11 @@ class Training:
     history: History
     schedule: Schedule | None = None
     executors: list[Metered] = field(init=False)
-    good: GoodWeights = field(init=False)
+    good: WeightSnapshot = field(init=False)
 
     def __post_init__(self) -> None:
         self.executors = executors_of(self.network)
-        self.good = GoodWeights(self.network)
+        self.good = WeightSnapshot(self.network)
 
     def run(
         self, epochs: int, after_step: Callable[[], object], after_epoch: Callable[[], object]
@@ -170,20 +146,17 @@ class Training:
         finally:
             self.callbacks.fit_end(self.network, self.history)
 
-    def usage(self) -> Cost:
-        """What the executors of the network have counted."""
-        return sum((executor.usage for executor in self.executors), Cost())
-
     def _epoch(self, after_step: Callable[[], object]) -> Status | None:
-        before, started = self.usage(), time.perf_counter()
+        before, started = usage_of(self.executors), time.perf_counter()
         rate = float(self.optimizer.param_groups[0]["lr"])
         train_loss, stopped = self._steps(after_step)
         self._fold()
         self.good.keep()
         seconds = time.perf_counter() - started
-        self._check_weights()
+        if not self.good.all_finite():
+            self._fail("a weight or buffer is no longer finite after the last batch")
         test_loss, score = self._evaluate()
-        cost = self.usage() - before
+        cost = usage_of(self.executors) - before
         record = EpochRecord(
             epoch=len(self.history) + 1,
             train_loss=train_loss,
@@ -199,15 +172,21 @@ class Training:
         if self.schedule is not None:
             self.schedule.after_epoch(train_loss)
         stopped = self.callbacks.epoch_end(record, self.network) or stopped
-        self._check_callbacks(record)
+        if not self.good.all_finite():
+            self.good.restore()
+            raise TrainingError(
+                f"A callback left a weight or buffer not finite after epoch {record.epoch}. The "
+                "network holds the last weights with a finite loss."
+            )
         self.good.keep()  # a callback may change weights
         return "callback" if stopped else self.rule.status(self.history)
 
     def _steps(self, after_step: Callable[[], object]) -> tuple[float, bool]:
         """The steps of an epoch; their mean loss, and whether a callback asked to stop."""
         total, seen = 0.0, 0
+        step = self._closure_step if isinstance(self.optimizer, Newton | LBFGS) else self._step
         for number, (x, y) in enumerate(self.data.batches, start=1):
-            loss = self._step(x, y, number)
+            loss = step(x, y, number)
             total, seen = total + loss * len(x), seen + len(x)
             self.good.keep()
             if self.schedule is not None:
@@ -218,30 +197,23 @@ class Training:
         return total / seen, False
 
     def _step(self, x: Tensor, y: Tensor, number: int) -> float:
-        if isinstance(self.optimizer, Newton | LBFGS):
-            value = self._closure_step(x, y, number)
-        else:
-            self.optimizer.zero_grad()
-            loss = as_scalar(self.loss(self.network(x), y))
-            value = loss.item()
-            self._check_loss(value, number)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if number == 1 and not len(self.history):
-                self._check_reached()
-            self.optimizer.step()
-        return value
-
-    def _check_reached(self) -> None:
-        """The first step tells whether the loss depends on anything that is trained."""
+        self.optimizer.zero_grad()
+        loss = as_scalar(self.loss(self.network(x), y))
+        value = loss.item()
+        self._check_loss(value, number)
+        loss.backward()  # type: ignore[no-untyped-call]
         groups = self.optimizer.param_groups
-        if all(p.grad is None for group in groups for p in group["params"]):
+        first = number == 1 and not len(self.history)
+        if first and all(p.grad is None for group in groups for p in group["params"]):
             raise TrainingError(
                 "The loss depends on no trained parameter, so training would change nothing. Does "
                 "the network keep its weights outside its modules, in a list for instance?"
             )
+        self.optimizer.step()
+        return value
 
     def _closure_step(self, x: Tensor, y: Tensor, number: int) -> float:
-        streams = HeldStreams(self.executors)
+        streams = FrozenRandomStream(self.executors)
         first: list[float] = []
 
         def evaluate() -> Any:
@@ -263,22 +235,9 @@ class Training:
         return first[0]
 
     def _check_loss(self, value: float, number: int) -> None:
-        if math.isfinite(value):
-            self.good.approve()
-            return
-        self._fail(f"the loss is {value} in batch {number}")
-
-    def _check_weights(self) -> None:
-        if not self.good.all_finite():
-            self._fail("a weight or buffer is no longer finite after the last batch")
-
-    def _check_callbacks(self, record: EpochRecord) -> None:
-        if not self.good.all_finite():
-            self.good.restore()
-            raise TrainingError(
-                f"A callback left a weight or buffer not finite after epoch {record.epoch}. The "
-                "network holds the last weights with a finite loss."
-            )
+        if not math.isfinite(value):
+            self._fail(f"the loss is {value} in batch {number}")
+        self.good.approve()
 
     def _fail(self, what: str) -> None:
         self.good.restore()
@@ -299,13 +258,8 @@ class Training:
         part = self.data.evaluation
         if part is None:
             return None, None
-        modes = [(module, module.training) for module in self.network.modules()]
-        self.network.eval()
-        try:
+        with evaluation_mode(self.network):
             outputs = torch.cat([self.network(x) for x in torch.split(part.x, EVALUATION_BATCH)])
-        finally:
-            for module, training in modes:
-                module.training = training
         score = metric(outputs, part.y, self.loss)
         if not self.data.has_test:
             return None, score
@@ -323,3 +277,8 @@ def executors_of(network: nn.Module) -> list[Metered]:
         if isinstance(getattr(module, "executor", None), Metered)
     }
     return list(found.values())  # type: ignore[arg-type]
+
+
+def usage_of(executors: Iterable[Metered]) -> Cost:
+    """What executors have counted so far."""
+    return sum((executor.usage for executor in executors), Cost())

@@ -35,8 +35,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import torch
@@ -44,13 +44,15 @@ from torch import nn
 from torch.optim import Optimizer
 
 from hybridopt.errors import ArgumentError, TrainingError
-from hybridopt.execution import Cost, Metered
-from hybridopt.training.batches import Batch, LoaderBatches, TensorBatches
+from hybridopt.execution import Metered
+from hybridopt.training.batches import LoaderBatches, TensorBatches
 from hybridopt.training.history import RangeTest
+from hybridopt.training.loop import usage_of
 from hybridopt.training.objective import Loss, as_scalar
 
 LOWEST, HIGHEST = 1e-6, 10.0
-STEPS = 60  # 8.4 a decade
+STEPS = 60  # 8.4 per decade
+RATES = [LOWEST * ((HIGHEST / LOWEST) ** (1 / (STEPS - 1))) ** step for step in range(STEPS)]
 SMOOTHING = 0.8  # of the running mean, which looks back over about 5 steps
 DIVERGED = 4.0  # times the least loss so far, which ends the test
 MARGIN = 2.0  # measured, see above
@@ -71,20 +73,10 @@ def run_range_test(
 
     The network, the order of the samples and the sampling streams of the executors are afterwards
     what they were before; settings, shots and runs stay counted, for they were run. The caller
-    keeps the global random state.
-
-    Args:
-        network: Starts as it is.
-        batches: Gone through again and again.
-        loss: Of (outputs, targets).
-        build: Makes the optimizer of some parameters with a learning rate; None is its default.
-        executors: Those in the network; the copy shares them.
-
-    Raises:
-        ArgumentError: If the network cannot be copied.
-        TrainingError: If the loss never comes below the first.
+    keeps the global random state. ``build`` makes the optimizer of some parameters with a learning
+    rate; None is its default.
     """
-    before, started = _usage(executors), time.perf_counter()
+    before, started = usage_of(executors), time.perf_counter()
     positions = [executor.state_dict() for executor in executors]
     order = batches.generator.get_state()
     try:
@@ -93,42 +85,19 @@ def run_range_test(
         batches.generator.set_state(order)
         for executor, position in zip(executors, positions, strict=True):
             executor.load_state_dict(position)
-    spent = _usage(executors) - before
+    spent = usage_of(executors) - before
     rate, reason = choose_rate(rates, losses), ""
     if rate is None:
-        parameters = [p for p in network.parameters() if p.requires_grad]
-        rate = float(build(parameters, None).param_groups[0]["lr"])
-        reason = WITHIN_NOISE
-    return RangeTest(
-        lr=rate,
-        rates=rates,
-        losses=losses,
-        seconds=time.perf_counter() - started,
-        settings=spent.settings,
-        shots=spent.shots,
-        runs=spent.runs,
-        reason=reason,
-    )
-
-
-def growing_rates() -> list[float]:
-    """The rates of the steps, in powers of a constant factor."""
-    factor = (HIGHEST / LOWEST) ** (1 / (STEPS - 1))
-    return [LOWEST * factor**step for step in range(STEPS)]
+        default = build([p for p in network.parameters() if p.requires_grad], None)
+        rate, reason = float(default.param_groups[0]["lr"]), WITHIN_NOISE
+    seconds = time.perf_counter() - started
+    return RangeTest(rate, rates, losses, seconds, spent.settings, spent.shots, spent.runs, reason)
 
 
 def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:
     """Half of the rate at which the smoothed loss was halfway down to its least.
 
-    Args:
-        rates: Growing.
-        losses: Before the steps with these rates; the last may be no longer finite.
-
-    Returns:
-        None if the loss fell by no more than its noise.
-
-    Raises:
-        TrainingError: If no loss was less than the first.
+    None if the loss fell by no more than its noise. The last loss may be no longer finite.
     """
     finite = [loss for loss in losses if math.isfinite(loss)]
     if not finite or min(finite) >= finite[0]:
@@ -175,20 +144,21 @@ def _losses(
     loss: Loss,
     build: Callable[[list[nn.Parameter], float | None], Optimizer],
 ) -> tuple[list[float], list[float]]:
+    """Rates that were tried, and the loss before the step with each."""
     optimizer = build([p for p in trial.parameters() if p.requires_grad], LOWEST)
-    rates, losses = [], []
-    for rate, (x, y) in zip(growing_rates(), _endless(batches), strict=False):
+    losses: list[float] = []
+    endless = chain.from_iterable(repeat(batches))
+    for rate, (x, y) in zip(RATES, endless, strict=False):
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
         value = as_scalar(loss(trial(x), y))
-        rates.append(rate)
         losses.append(value.item())
         if not math.isfinite(losses[-1]) or _diverged(losses):
             break
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return rates, losses
+    return RATES[: len(losses)], losses
 
 
 def _diverged(losses: list[float]) -> bool:
@@ -196,11 +166,6 @@ def _diverged(losses: list[float]) -> bool:
     first, least = means[0], min(means)
     # above the start by as much as makes four times the least, whatever the loss is at best
     return means[-1] > first + (DIVERGED - 1) * max(abs(least), abs(first - least))
-
-
-def _endless(batches: TensorBatches | LoaderBatches) -> Iterator[Batch]:
-    while True:
-        yield from batches
 
 
 def _copy(network: nn.Module, executors: Sequence[Metered]) -> nn.Module:
@@ -214,7 +179,3 @@ def _copy(network: nn.Module, executors: Sequence[Metered]) -> nn.Module:
             f'lr="auto" tries learning rates on a copy, but {type(network).__name__} cannot be '
             f"copied: {error} Pass a number as `lr`."
         ) from error
-
-
-def _usage(executors: Sequence[Metered]) -> Cost:
-    return sum((executor.usage for executor in executors), Cost())

@@ -13,12 +13,19 @@ from hybridopt.errors import ArgumentTypeError
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def choose_loss(loss: object, task: str) -> Loss:
-    """The loss function: the given one, or cross entropy for labels and else mean squared error.
+BINARY = (nn.BCEWithLogitsLoss, functional.binary_cross_entropy_with_logits)
+OF_LABELS = (
+    *(nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss),
+    *(functional.cross_entropy, functional.nll_loss, functional.multi_margin_loss),
+)
+OF_VALUES = (
+    *(nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.BCEWithLogitsLoss, nn.BCELoss),
+    *(functional.mse_loss, functional.l1_loss, functional.smooth_l1_loss),
+)
 
-    Raises:
-        ArgumentTypeError: If it cannot be called.
-    """
+
+def choose_loss(loss: object, task: str) -> Loss:
+    """The loss function: the given one, or cross entropy for labels and else mean squared error."""
     if loss is None:
         return functional.cross_entropy if task == "classification" else functional.mse_loss
     if isinstance(loss, type) or not callable(loss):
@@ -30,8 +37,8 @@ def choose_loss(loss: object, task: str) -> Loss:
 
 
 def metric_name(task: str, loss: object) -> str:
-    """What `metric` computes for this task."""
-    return "accuracy" if task == "classification" or _is_binary(loss) else "r2"
+    """Name of what `metric` computes for this task."""
+    return "accuracy" if task == "classification" or is_among(loss, BINARY) else "r2"
 
 
 def metric(
@@ -57,7 +64,7 @@ def metric(
         return float((outputs.argmax(1) == targets).double().mean())
     if outputs.shape != targets.shape:
         return None
-    if _is_binary(loss):
+    if is_among(loss, BINARY):
         return float(((outputs > 0) == (targets > 0.5)).double().mean())
     truth = targets.double().flatten(1)
     spread = (truth - truth.mean(0)).square().sum(0)
@@ -68,11 +75,7 @@ def metric(
 
 
 def as_scalar(value: object) -> Tensor:
-    """The loss as a tensor of one number.
-
-    Raises:
-        ArgumentTypeError: If the loss function returned something else.
-    """
+    """The loss as a tensor of one number; `ArgumentTypeError` for something else."""
     if not isinstance(value, Tensor) or value.numel() != 1:
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise ArgumentTypeError(
@@ -82,20 +85,6 @@ def as_scalar(value: object) -> Tensor:
     return value
 
 
-def _is_binary(loss: object) -> bool:
-    binary = functional.binary_cross_entropy_with_logits
-    return isinstance(loss, nn.BCEWithLogitsLoss) or loss is binary
-
-
-def expects_labels(loss: object) -> bool:
-    """Whether the loss is known to take labels that count the columns of the outputs."""
-    kinds = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
-    functions = (functional.cross_entropy, functional.nll_loss, functional.multi_margin_loss)
-    return isinstance(loss, kinds) or loss in functions
-
-
-def expects_values(loss: object) -> bool:
-    """Whether the loss is known to compare outputs with targets of the same shape."""
-    kinds = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.BCEWithLogitsLoss, nn.BCELoss)
-    functions = (functional.mse_loss, functional.l1_loss, functional.smooth_l1_loss)
-    return isinstance(loss, kinds) or loss in functions
+def is_among(loss: object, known: tuple[object, ...]) -> bool:
+    """Whether a loss is one of some functions, or a module of some classes."""
+    return loss in known or isinstance(loss, tuple(k for k in known if isinstance(k, type)))

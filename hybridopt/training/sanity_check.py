@@ -10,7 +10,7 @@ from hybridopt import _validation
 from hybridopt.bridges.decode import without_quantum_networks
 from hybridopt.errors import DataError, HybridOptError
 from hybridopt.nn.shape_inference import on_meta
-from hybridopt.training.objective import Loss, as_scalar, expects_labels, expects_values
+from hybridopt.training.objective import OF_LABELS, OF_VALUES, Loss, as_scalar, is_among
 
 SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 
@@ -21,14 +21,11 @@ def check_fit(
     loss: Loss,
     largest_label: int | None = None,
 ) -> None:
-    """Refuse data that the network or the loss cannot take.
+    """Refuse data that the network or the loss cannot take, with the shapes.
 
     Shapes are tried on torch's meta device, which computes nothing. If an operation has no meta
     form, a classical copy of the network is tried on the real samples. The caller keeps the global
     random state.
-
-    Raises:
-        DataError: Naming the shapes.
     """
     x, y = batch
     outputs = trial_outputs(network, x)
@@ -37,38 +34,30 @@ def check_fit(
             f"The network must return one tensor, but {type(network).__name__} returned "
             f"{type(outputs).__name__}. Wrap it in a module that returns the tensor to train."
         )
-    _check_class_weights(outputs, loss)
-    if expects_labels(loss) or (outputs.ndim > 1 and outputs.shape[1] > 1):
+    if is_among(loss, OF_LABELS):
+        _check_class_weights(outputs, loss)
+    if is_among(loss, OF_LABELS) or (outputs.ndim > 1 and outputs.shape[1] > 1):
         _check_labels(outputs, y, largest_label)
-    if expects_values(loss):
+    if is_among(loss, OF_VALUES):
         _check_targets(outputs, y)
     _check_loss(outputs, y, loss)
 
 
 def trial_outputs(network: nn.Module, x: Tensor) -> object:
-    """What the network returns for these samples: on the meta device where that is possible.
-
-    Raises:
-        DataError: If it cannot take them.
-    """
-    try:
-        # meta tensors know neither dtypes of all operations nor the range of tokens
-        if not x.is_floating_point():
-            return _on_copy(network, x)
-        with torch.no_grad():
-            return on_meta(network, x)
-    except SHAPE_ERRORS as error:
-        if isinstance(error, HybridOptError):
+    """What the network returns for these samples: on the meta device where that is possible."""
+    if x.is_floating_point():  # meta tensors know neither all other dtypes nor ranges of tokens
+        try:
+            with torch.no_grad():
+                return on_meta(network, x)
+        except HybridOptError:
             raise
-        return _on_copy(network, x)
-
-
-def _on_copy(network: nn.Module, x: Tensor) -> object:
+        except SHAPE_ERRORS:
+            pass
     trial = without_quantum_networks(network)
     try:
         with torch.no_grad():
             return trial(x)
-    except SHAPE_ERRORS as real:
+    except SHAPE_ERRORS as error:
         way_out = (
             "Give x as many features as the network's first layer takes (and batches large enough "
             "for its normalisation)."
@@ -77,8 +66,8 @@ def _on_copy(network: nn.Module, x: Tensor) -> object:
         )
         raise DataError(
             f"The network {type(network).__name__} cannot take x of shape {tuple(x.shape)} and "
-            f"{x.dtype}: {_validation.first_line(real)} {way_out}"
-        ) from real
+            f"{x.dtype}: {_validation.first_line(error)} {way_out}"
+        ) from error
 
 
 def _check_labels(outputs: Tensor, y: Tensor, largest: int | None) -> None:
@@ -96,7 +85,7 @@ def _check_labels(outputs: Tensor, y: Tensor, largest: int | None) -> None:
 
 def _check_class_weights(outputs: Tensor, loss: Loss) -> None:
     weight = getattr(loss, "weight", None)
-    if not expects_labels(loss) or not isinstance(weight, Tensor):
+    if not isinstance(weight, Tensor):
         return
     if weight.dtype != outputs.dtype:  # on the meta device torch does not mind
         name = str(outputs.dtype).removeprefix("torch.")

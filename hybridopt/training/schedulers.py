@@ -22,17 +22,9 @@ from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError
 
 STEPPED_BY_BATCH = (OneCycleLR, CyclicLR)  # torch documents these as stepped after every batch
-MOVING = frozenset(
-    {
-        "last_epoch",
-        "best",
-        "num_bad_epochs",
-        "cooldown_counter",
-        "_step_count",
-        "_last_lr",
-        "_get_lr_called_within_step",
-        "_is_initial",
-    }
+MOVING = frozenset(  # what says how far a scheduler is, and not which one it is
+    {"last_epoch", "best", "num_bad_epochs", "cooldown_counter", "_step_count", "_last_lr"}
+    | {"_get_lr_called_within_step", "_is_initial"}
 )
 SCHEDULERS = ("cosine", "exponential", "linear", "one-cycle", "plateau", "step")
 
@@ -75,31 +67,18 @@ class Schedule:
 
     def describe(self) -> str:
         """Class and settings, as a text that tells one from another."""
-        settings = {
-            key: value
+        listed = ", ".join(
+            f"{key}={value!r}"
             for key, value in sorted(self.scheduler.state_dict().items())
             if key not in MOVING and isinstance(value, bool | int | float | str | list | tuple)
-        }
-        listed = ", ".join(f"{key}={value!r}" for key, value in settings.items())
+        )
         return f"{type(self.scheduler).__name__}({listed})"
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where it stands."""
-        return dict(self.scheduler.state_dict())
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there; the optimizer's state holds the present rate."""
-        self.scheduler.load_state_dict(state)
-
     def check_storable(self) -> None:
-        """Refuse a state that a checkpoint could not be read back with.
-
-        Raises:
-            ArgumentError: If the state holds more than plain types and tensors.
-        """
+        """Refuse a state that a checkpoint could not be read back with."""
         buffer = io.BytesIO()
         try:
-            torch.save(self.state_dict(), buffer)
+            torch.save(self.scheduler.state_dict(), buffer)
             buffer.seek(0)
             torch.load(buffer, weights_only=True)
         except Exception as error:
@@ -110,12 +89,7 @@ class Schedule:
 
 
 def check_scheduler(scheduler: object) -> None:
-    """Refuse what is no scheduler, before there is an optimizer.
-
-    Raises:
-        UnknownNameError: For an unknown name, with the nearest ones.
-        ArgumentTypeError: If it is neither a name nor a scheduler nor a function.
-    """
+    """Refuse what is no scheduler, before there is an optimizer."""
     if isinstance(scheduler, str):
         _validation.choice("scheduler", scheduler, SCHEDULERS)
     elif not (scheduler is None or isinstance(scheduler, LRScheduler) or callable(scheduler)):
@@ -128,20 +102,10 @@ def check_scheduler(scheduler: object) -> None:
 def create_schedule(
     scheduler: object, optimizer: Optimizer, *, epochs: int, steps: int
 ) -> Schedule | None:
-    """Make the schedule of a run.
+    """Make the schedule of a run from what `check_scheduler` let pass.
 
-    Args:
-        scheduler: A name, torch's scheduler of this optimizer, a function of the optimizer that
-            returns one, or None.
-        optimizer: Whose learning rate changes.
-        epochs: Of the whole run.
-        steps: Batches an epoch; 0 if unknown.
-
-    Raises:
-        ArgumentError: If the scheduler belongs to another optimizer, or cannot be made.
-        ArgumentTypeError: If a function returns no scheduler.
+    ``steps`` is the number of batches per epoch, 0 if unknown.
     """
-    check_scheduler(scheduler)
     if scheduler is None:
         return None
     if isinstance(scheduler, str):
@@ -172,11 +136,6 @@ def _by_name(name: str, optimizer: Optimizer, epochs: int, steps: int) -> LRSche
             return ReduceLROnPlateau(optimizer, factor=0.1, patience=2)
         case "step":
             return StepLR(optimizer, step_size=-(-epochs // 3), gamma=0.1)
-        case _:
-            return _one_cycle(optimizer, epochs, steps)
-
-
-def _one_cycle(optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
     if not steps:
         raise ArgumentError(
             'scheduler="one-cycle" must know the number of batches beforehand, but the '

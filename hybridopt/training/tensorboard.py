@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from hybridopt._files import output_folder
-from hybridopt.errors import ArgumentTypeError, MissingExtraError
+from hybridopt._files import check_path, output_folder
+from hybridopt.errors import MissingExtraError
 from hybridopt.training.callbacks import Callback
 from hybridopt.training.history import EpochRecord, History
 
@@ -36,11 +36,7 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        if not isinstance(folder, str | os.PathLike):
-            raise ArgumentTypeError(
-                f"Argument `folder` must be a path, but is {folder!r} of type "
-                f"{type(folder).__name__}."
-            )
+        check_path("folder", folder)
         try:
             self._make_writer = import_module("torch.utils.tensorboard").SummaryWriter
         except ImportError as error:
@@ -64,10 +60,7 @@ class TensorBoard(Callback):
             "loss/test": record.test_loss,
             f"metric/{self._metric_name}": record.metric,
             "lr": record.lr,
-            "cost/seconds": record.seconds,
-            "cost/settings": record.settings,
-            "cost/shots": record.shots,
-            "cost/runs": record.runs,
+            **{f"cost/{x}": getattr(record, x) for x in ("seconds", "settings", "shots", "runs")},
         }
         for name, value in curves.items():
             if value is not None:

@@ -1,17 +1,17 @@
 """Transfer: carry what a network has learned to another task."""
 
-from hybridopt.transfer.freezing import freeze, thaw
+from hybridopt.transfer.freezing import freeze, unfreeze
 from hybridopt.transfer.groups import parameter_groups
 from hybridopt.transfer.pretrained import KeyReport, load_weights
-from hybridopt.transfer.schedule import Thaw
+from hybridopt.transfer.schedule import Unfreeze
 from hybridopt.transfer.transfer import transfer
 
 __all__ = [
     "KeyReport",
-    "Thaw",
+    "Unfreeze",
     "freeze",
     "load_weights",
     "parameter_groups",
-    "thaw",
+    "unfreeze",
     "transfer",
 ]

@@ -9,7 +9,7 @@ from torch import nn
 from hybridopt import _validation
 from hybridopt._modules import check_module
 from hybridopt.errors import ArgumentError, ArgumentTypeError
-from hybridopt.nn.frozen_state import MARK, Frozen, head_of, mark_of, move_on, stand_still
+from hybridopt.nn.frozen_state import MARK, Frozen, head_of, lock_eval, mark_of, unlock_eval
 from hybridopt.transfer.last_layer import check_not_compiled
 
 
@@ -52,15 +52,15 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
         )
         setattr(module, MARK, mark)
         if mark.whole:
-            stand_still(module)
+            lock_eval(module)
 
 
-def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[str]:
+def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> list[str]:
     """Undo `freeze`, in place, and nothing else: what was frozen before it stays frozen.
 
     Args:
         network: The network.
-        names: What to thaw, as in `freeze`; None is everything.
+        names: What to unfreeze, as in `freeze`; None is everything.
 
     Returns:
         The names of the parameters that are trained again.
@@ -70,34 +70,30 @@ def thaw(network: nn.Module, names: str | Sequence[str] | None = None) -> list[s
 
     Example:
         >>> import torch
-        >>> from hybridopt.transfer import freeze, thaw
+        >>> from hybridopt.transfer import freeze, unfreeze
         >>> network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
         >>> freeze(network, ["0"])
-        >>> thaw(network)
+        >>> unfreeze(network)
         ['0.weight', '0.bias']
     """
     check_module(network)
     prefixes = {module: name for name, module in network.named_modules()}
-    thawed = []
+    unfrozen = []
     for module, parameters, _ in selected(network, [""] if names is None else names):
         mark = mark_of(module)
         moving = [name for name in mark.parameters if name in parameters]
         for name in moving:
             module.get_parameter(name).requires_grad_(True)
-            thawed.append(f"{prefixes[module]}.{name}".strip("."))
+            unfrozen.append(f"{prefixes[module]}.{name}".strip("."))
         if moving or (mark.whole and not mark.parameters):
-            move_on(module, network.training)
+            unlock_eval(module, network.training)
             left = tuple(name for name in mark.parameters if name not in moving)
             setattr(module, MARK, Frozen(left, whole=False))
-    return thawed
+    return unfrozen
 
 
 def check_names(names: object) -> list[str]:
-    """The names as a list.
-
-    Raises:
-        ArgumentTypeError: If they are no list of strings.
-    """
+    """The names as a list; `ArgumentTypeError` if they are no list of strings."""
     if isinstance(names, str | bytes) or not isinstance(names, Sequence):
         raise ArgumentTypeError(
             'Argument `freeze` must be "body", "none" or a list of names of layers or parameters, '
@@ -111,22 +107,6 @@ def check_names(names: object) -> list[str]:
     return list(names)
 
 
-def body_names(network: nn.Module) -> list[str]:
-    """The names of all modules outside the head of a transferred network.
-
-    Raises:
-        ArgumentError: If it has no head that `transfer` made.
-    """
-    head = head_of(network)
-    if head is None:
-        raise ArgumentError(
-            f"The network {type(network).__name__} has no head that `transfer` made, so what its "
-            "body is is not known. Name the layers."
-        )
-    inside = set(head.modules())
-    return [name for name, module in network.named_modules() if module not in inside]
-
-
 def selected(
     network: nn.Module, names: str | Sequence[str]
 ) -> Iterator[tuple[nn.Module, list[str], bool]]:
@@ -135,21 +115,25 @@ def selected(
     ``"body"`` in a list is the part of that name, where there is one.
     """
     modules = dict(network.named_modules(remove_duplicate=False))
-    head = head_of(network)
-    above = {module for module in network.modules() if head in set(module.modules())}
     parameters = dict(network.named_parameters(remove_duplicate=False))
+    head = head_of(network)
+    inside = set() if head is None else set(head.modules())
+    above = {module for module in network.modules() if head in set(module.modules())}
     for name in check_names([names] if isinstance(names, str) else names):
         if name == "body" and (names == name or name not in {*modules, *parameters}):
-            for body in map(modules.__getitem__, body_names(network)):
-                yield body, _own(body), body not in above
+            if head is None:
+                raise ArgumentError(
+                    f"The network {type(network).__name__} has no head that `transfer` made, so "
+                    "what its body is is not known. Name the layers."
+                )
+            chosen = [module for module in network.modules() if module not in inside]
         elif name in modules:
-            for module in modules[name].modules():
-                yield module, _own(module), module not in above
+            chosen = list(modules[name].modules())
         else:
             _validation.choice("layer or parameter", name, [*filter(None, modules), *parameters])
             owner, _, attribute = name.rpartition(".")
             yield modules[owner], [attribute], False
-
-
-def _own(module: nn.Module) -> list[str]:
-    return [name for name, _ in module.named_parameters(recurse=False)]
+            continue
+        for module in chosen:
+            own = [own for own, _ in module.named_parameters(recurse=False)]
+            yield module, own, module not in above

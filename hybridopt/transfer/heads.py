@@ -25,13 +25,7 @@ ELSEWHERE = ("in_features", "out_features", "executor", "gradient")  # not among
 
 
 def check_head(head: object, options: object) -> None:
-    """Refuse what names no head, or options beside a head that is there already.
-
-    Raises:
-        UnknownNameError: For an unknown name.
-        ArgumentError: For options beside a module.
-        ArgumentTypeError: If `options` is no mapping by names.
-    """
+    """Refuse what names no head, or options beside a head that is there already."""
     if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
         raise ArgumentTypeError(
             f"Argument `head_options` must be a mapping of options by name, but is {options!r}."
@@ -46,11 +40,7 @@ def check_head(head: object, options: object) -> None:
 
 
 def check_outputs(head: str | nn.Module, num_outputs: int | None) -> int | None:
-    """The outputs of a new head, as far as they are known.
-
-    Raises:
-        ArgumentError: If a head that is there already has others than are asked for.
-    """
+    """The outputs of a new head, as far as they are known; a module must have those asked for."""
     own = _outputs_of(head) if isinstance(head, nn.Module) else None
     if own is not None and num_outputs not in (None, own):
         raise ArgumentError(
@@ -84,62 +74,44 @@ def make_head(
 ) -> nn.Module:
     """A new head for a place, in the dtype and on the device of the layer that was there.
 
-    Args:
-        head: One of `HEADS`, or a module, of which a copy is made.
-        place: Tells the width of the inputs.
-        num_outputs: Width of the outputs.
-        executor: What runs the head's circuit.
-        gradient: Its gradient rule.
-        options: Of the head: ``bias`` of a linear layer, those of `DressedCircuit`, or of a bridge.
-        seed: Draws the weights.
-
-    Raises:
-        UnknownNameError: For an option that the head does not take.
-        ConversionError: If a head of this kind cannot stand where a convolution was.
+    ``head`` is one of `HEADS`, or a module, of which a copy is made. ``options`` are ``bias`` of a
+    linear layer, those of `DressedCircuit`, or of a bridge.
     """
     if isinstance(head, nn.Module):
         return copy.deepcopy(head)
-    example = next((p for p in place.pattern.parameters() if p.is_floating_point()), None)
+    rest = dict(options)
     with isolated(seed):
         if head == "dressed":
-            new: nn.Module = _dressed(place, num_outputs, executor, gradient, options)
-            return new if example is None else new.to(example.device, example.dtype)
-        own = {name: value for name, value in options.items() if name == "bias"}
-        rest = {name: value for name, value in options.items() if name != "bias"}
-        if head == "linear":
-            _validation.keywords('head="linear"', rest, ("bias",))
-        new = _linear(place.pattern, place.in_features, num_outputs, **own)
+            if isinstance(place.pattern, Convolution):
+                raise ConversionError(
+                    f"The last layer `{place.name}` is a convolution, but a dressed circuit takes "
+                    'vectors. Take head="linear", "memory" or "mesh", or end the network in a '
+                    "Linear."
+                )
+            parameters = inspect.signature(DressedCircuit).parameters
+            known = [name for name in parameters if name not in ELSEWHERE]
+            _validation.keywords('head="dressed"', options, known)
+            new: nn.Module = DressedCircuit(
+                place.in_features, num_outputs, executor=executor, gradient=gradient, **rest
+            )
+        else:
+            bias = _validation.boolean("bias", rest.pop("bias", True))
+            if head == "linear":
+                _validation.keywords('head="linear"', rest, ("bias",))
+            new = _linear(place, num_outputs, bias=bias)
+    example = next((p for p in place.pattern.parameters() if p.is_floating_point()), None)
     if example is not None:
         new.to(example.device, example.dtype)
-    if head == "linear":
-        return new
-    return to_quantum(new, head, executor=executor, gradient=gradient, **rest)
+    if head in BRIDGES:
+        return to_quantum(new, head, executor=executor, gradient=gradient, **rest)
+    return new
 
 
-def _dressed(
-    place: LastLayer,
-    num_outputs: int,
-    executor: Executor | None,
-    gradient: str | GradientRule,
-    options: Mapping[str, Any],
-) -> DressedCircuit:
-    if isinstance(place.pattern, Convolution):
-        raise ConversionError(
-            f"The last layer `{place.name}` is a convolution, but a dressed circuit takes vectors. "
-            'Take head="linear", "memory" or "mesh", or end the network in a Linear.'
-        )
-    known = [name for name in inspect.signature(DressedCircuit).parameters if name not in ELSEWHERE]
-    _validation.keywords('head="dressed"', options, known)
-    return DressedCircuit(
-        place.in_features, num_outputs, executor=executor, gradient=gradient, **options
-    )
-
-
-def _linear(pattern: nn.Module, in_features: int, outputs: int, bias: object = True) -> nn.Module:
+def _linear(place: LastLayer, outputs: int, *, bias: bool) -> nn.Module:
     """A Linear, or a convolution like the one that was there with other outputs."""
-    with_bias = _validation.boolean("bias", bias)
+    pattern = place.pattern
     if not isinstance(pattern, Convolution):
-        return nn.Linear(in_features, outputs, with_bias)
+        return nn.Linear(place.in_features, outputs, bias)
     if outputs % pattern.groups:
         raise ArgumentError(
             f"Argument `num_outputs` must be a multiple of {pattern.groups}, the groups of the "
@@ -154,7 +126,7 @@ def _linear(pattern: nn.Module, in_features: int, outputs: int, bias: object = T
         pattern.padding,
         pattern.dilation,
         pattern.groups,
-        with_bias,
+        bias,
         pattern.padding_mode,
     )
     return new

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.parameter import UninitializedParameter
 
 from hybridopt import _validation
 from hybridopt._random import isolated
@@ -24,45 +23,32 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, *WRAPPERS)
 OF_ONE_WIDTH = ("normalized_shape", "unflattened_size")
 RESHAPES = ("view", "reshape", "unflatten")
 UNTRACEABLE = (
-    fx.proxy.TraceError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    NotImplementedError,
-    RuntimeError,
-    TypeError,
-    ValueError,
+    *(fx.proxy.TraceError, ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(NotImplementedError, RuntimeError, TypeError, ValueError),
 )
 
 
 @dataclass(frozen=True)
 class LastLayer:
-    """The layer that a new head takes the place of.
+    """The layer that a new head takes the place of."""
 
-    Attributes:
-        name: Of the place; ``""`` is the network itself.
-        pattern: What tells the head its inputs: the layer, or the first one with outputs in it.
-        guessed: Whether it could be another one, as only the order of registration tells.
-    """
-
-    name: str
-    pattern: nn.Module
-    guessed: bool = False
+    name: str  # "" is the network itself
+    pattern: nn.Module  # tells the inputs: the layer, or the first one with outputs in it
+    guessed: bool = False  # whether it could be another one, as registration alone tells
 
     @property
     def in_features(self) -> int:
         """Width of what comes in; channels, if it is a convolution."""
-        if isinstance(self.pattern, Convolution):
-            return self.pattern.in_channels
-        return int(self.pattern.in_features)  # type: ignore[arg-type]
+        return self._width("in")
 
     @property
     def out_features(self) -> int:
         """Width of what comes out; channels, if it is a convolution."""
-        if isinstance(self.pattern, Convolution):
-            return self.pattern.out_channels
-        return int(self.pattern.out_features)  # type: ignore[arg-type]
+        return self._width("out")
+
+    def _width(self, end: str) -> int:
+        unit = "channels" if isinstance(self.pattern, Convolution) else "features"
+        return int(getattr(self.pattern, f"{end}_{unit}"))
 
 
 def find_last_layer(
@@ -79,14 +65,12 @@ def find_last_layer(
         name: The name of the layer, or of a part of the network that holds it; None finds it.
         num_outputs: Width of what shall take its place; None is as before, or not known. Another
             width is refused if something of the old one comes behind.
-
-    Raises:
-        ConversionError: If there is no such layer, or several could be meant.
-        ArgumentError: If there is no layer of that name, or none with outputs in it.
     """
     if name is not None:
         return _named(network, name)
-    prefix, inner = _unwrapped(network)
+    prefix, inner = "", network
+    while isinstance(inner, WRAPPERS):
+        prefix, inner = _join(prefix, "module"), inner.module
     if _has_outputs(inner):
         return LastLayer(prefix, inner)
     try:
@@ -100,16 +84,14 @@ def find_last_layer(
     place = LastLayer(_join(prefix, found), inner.get_submodule(found), guessed)
     if fixed and num_outputs not in (None, place.out_features):
         raise _something_behind(inner, found, fixed[-1])
-    _check_single(network, place.name)
+    modules = network.named_modules(remove_duplicate=False)
+    names = [name for name, module in modules if module is place.pattern]
+    if len(names) > 1:
+        raise ConversionError(
+            f"The last layer of {type(network).__name__} has several names: {', '.join(names)}. "
+            f"Say which place is to be taken, for instance head_layer={names[-1]!r}."
+        )
     return place
-
-
-def _unwrapped(network: nn.Module) -> tuple[str, nn.Module]:
-    """What is in wrappers around a network, and its name."""
-    prefix = ""
-    while isinstance(network, WRAPPERS):
-        prefix, network = _join(prefix, "module"), network.module
-    return prefix, network
 
 
 def _named(network: nn.Module, name: str) -> LastLayer:
@@ -189,24 +171,23 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
 
     Beside it, what comes behind and has no parameters, but takes one width alone.
     """
-    found: dict[str, fx.Node] = {}
+    found: set[str] = set()
     behind: list[str] = []
     fixed: list[str] = []
     seen: set[fx.Node] = set()
-    (output,) = (node for node in graph.nodes if node.op == "output")
-    waiting = [output]
+    waiting = [node for node in graph.nodes if node.op == "output"]
     while waiting:
         node = waiting.pop()
         if node in seen:
             continue
         seen.add(node)
-        if node.op == "call_module":
-            module = network.get_submodule(str(node.target))
-            if _has_outputs(module):
-                found[str(node.target)] = node
-                continue
-        behind += [_text(node)] * _has_weights(network, node)
-        fixed += [_text(node)] * _has_one_width(network, node)
+        part = _part(network, node)
+        if isinstance(part, nn.Module) and _has_outputs(part):
+            found.add(str(node.target))
+            continue
+        text = getattr(node.target, "__name__", str(node.target))
+        behind += [text] * _has_weights(part)
+        fixed += [text] * (_has_one_width(part) or (text in RESHAPES and _names_a_size(node)))
         waiting += node.all_input_nodes
     if len(found) > 1:
         raise ConversionError(
@@ -216,9 +197,9 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
         )
     if not found:
         raise _no_outputs(network)
-    if behind:
-        raise _something_behind(network, next(iter(found)), behind[-1])
     (name,) = found
+    if behind:
+        raise _something_behind(network, name, behind[-1])
     if sum(node.op == "call_module" and node.target == name for node in graph.nodes) > 1:
         raise ConversionError(
             f"The last layer `{name}` of {type(network).__name__} runs several times in one "
@@ -227,41 +208,11 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
     return name, fixed
 
 
-def _text(node: fx.Node) -> str:
-    """Name of the module, parameter or method of a node."""
-    return getattr(node.target, "__name__", str(node.target))
-
-
-def _has_weights(network: nn.Module, node: fx.Node) -> bool:
-    """Whether a step of the forward pass brings weights; a single number fits any width."""
+def _part(network: nn.Module, node: fx.Node) -> object:
+    """The module or tensor of the network in a step of its forward pass; None for any other."""
     if node.op == "call_module":
-        module = network.get_submodule(str(node.target))
-        return any(True for _ in module.parameters())
-    if node.op == "get_attr":
-        weights = _attribute(network, str(node.target))
-        return isinstance(weights, nn.Parameter) and weights.numel() > 1
-    return False
-
-
-def _has_one_width(network: nn.Module, node: fx.Node) -> bool:
-    """Whether a step without parameters takes one width alone."""
-    if node.op == "call_module":
-        return _is_of_one_width(network.get_submodule(str(node.target)))
-    if node.op == "get_attr":
-        constant = _attribute(network, str(node.target))
-        return isinstance(constant, Tensor) and constant.numel() > 1
-    if _text(node) not in RESHAPES:
-        return False
-    sizes: list[object] = []
-    for argument in node.args[1:]:
-        sizes += argument if isinstance(argument, list | tuple) else [argument]
-    return any(type(size) is int and size > 1 for size in sizes)
-
-
-def _is_of_one_width(module: nn.Module) -> bool:
-    if any(getattr(module, name, None) for name in OF_ONE_WIDTH):
-        return True
-    return any(buffer.numel() > 1 for buffer in module.buffers())
+        return network.get_submodule(str(node.target))
+    return _attribute(network, str(node.target)) if node.op == "get_attr" else None
 
 
 def _attribute(network: nn.Module, name: str) -> object:
@@ -269,25 +220,48 @@ def _attribute(network: nn.Module, name: str) -> object:
     return getattr(network.get_submodule(owner), attribute, None)
 
 
+def _has_weights(part: object) -> bool:
+    """Whether a step of the forward pass brings weights; a single number fits any width."""
+    if isinstance(part, nn.Module):
+        return any(True for _ in part.parameters())
+    return isinstance(part, nn.Parameter) and part.numel() > 1
+
+
+def _has_one_width(part: object) -> bool:
+    """Whether a module or tensor without weights takes one width alone."""
+    if isinstance(part, nn.Module):
+        has_shape = any(getattr(part, name, None) for name in OF_ONE_WIDTH)
+        return has_shape or any(buffer.numel() > 1 for buffer in part.buffers())
+    return isinstance(part, Tensor) and part.numel() > 1
+
+
+def _names_a_size(node: fx.Node) -> bool:
+    sizes: list[object] = []
+    for argument in node.args[1:]:
+        sizes += argument if isinstance(argument, list | tuple) else [argument]
+    return any(type(size) is int and size > 1 for size in sizes)
+
+
 def _last_registered(network: nn.Module) -> tuple[str, list[str]]:
+    """What `_last_run` finds, in the order of registration."""
     units = list(_units(network))
-    layers = [(name, module) for name, module in units if any(True for _ in module.parameters())]
-    with_outputs = [name for name, module in layers if _has_outputs(module)]
+    names = [name for name, _ in units]
+    weighty = [name for name, module in units if _has_weights(module)]
+    with_outputs = [name for name, m in units if _has_weights(m) and _has_outputs(m)]
     if not with_outputs:
         raise _no_outputs(network)
     last = with_outputs[-1]
-    if layers[-1][0] != last:
-        raise _something_behind(network, last, layers[-1][0])
-    names = [name for name, _ in units]
-    return last, [name for name, m in units[names.index(last) + 1 :] if _is_of_one_width(m)]
+    if weighty[-1] != last:
+        raise _something_behind(network, last, weighty[-1])
+    return last, [name for name, m in units[names.index(last) + 1 :] if _has_one_width(m)]
 
 
 def _is_guess(network: nn.Module) -> bool:
     """Whether another order of running would have another last layer, or weights behind it."""
     units = [module for _, module in _units(network)]
-    inside = {id(parameter) for module in units for parameter in module.parameters()}
-    loose = [p for p in network.parameters() if id(p) not in inside and p.numel() > 1]
-    return bool(loose) or sum(map(_has_outputs, units)) > 1
+    inside = {parameter for module in units for parameter in module.parameters()}
+    loose = any(p not in inside and p.numel() > 1 for p in network.parameters())
+    return loose or sum(map(_has_outputs, units)) > 1
 
 
 def _no_outputs(network: nn.Module) -> ConversionError:
@@ -310,22 +284,8 @@ def _something_behind(network: nn.Module, name: str, behind: str) -> ConversionE
     )
 
 
-def _check_single(network: nn.Module, name: str) -> None:
-    layer = network.get_submodule(name)
-    names = [n for n, m in network.named_modules(remove_duplicate=False) if m is layer]
-    if len(names) > 1:
-        raise ConversionError(
-            f"The last layer of {type(network).__name__} has several names: {', '.join(names)}. "
-            f"Say which place is to be taken, for instance head_layer={names[-1]!r}."
-        )
-
-
 def check_not_compiled(network: nn.Module) -> None:
-    """Refuse TorchScript, whose layers are no Python objects.
-
-    Raises:
-        ConversionError: With the name of the first such part.
-    """
+    """Refuse TorchScript, whose layers are no Python objects."""
     for name, module in network.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             what = f"Layer `{name}`" if name else f"The network {type(network).__name__}"
@@ -334,29 +294,3 @@ def check_not_compiled(network: nn.Module) -> None:
                 "frozen. Pass the network that it was made from, and `state_dict=` with "
                 "`compiled.state_dict()`."
             )
-
-
-def check_initialised(network: nn.Module) -> None:
-    """Refuse layers that do not know their shapes yet.
-
-    Raises:
-        ConversionError: With the name of the first such parameter.
-    """
-    tensors: list[tuple[str, Tensor]] = [*network.named_parameters()]
-    for name, tensor in tensors:
-        if isinstance(tensor, UninitializedParameter):
-            raise ConversionError(
-                f"Parameter `{name}` has no shape yet. Run the lazy network on one batch first."
-            )
-
-
-def check_has_values(network: nn.Module) -> None:
-    """Refuse a network on the meta device.
-
-    Raises:
-        ConversionError: If a parameter or buffer has no values.
-    """
-    if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
-        raise ConversionError(
-            "The network is on the meta device and has no weights to start from. Load it first."
-        )

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt._modules import check_module
+from hybridopt._modules import check_has_values, check_module
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, ConversionError
-from hybridopt.transfer.last_layer import check_has_values, check_initialised
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,9 @@ class KeyReport:
 
     def __str__(self) -> str:
         shapes = [f"{key} is {given}, not {wanted}" for key, given, wanted in self.wrong_shape]
-        parts = [
-            f"{len(self.loaded)} keys fit",
-            *_listed("missing", self.missing),
-            *_listed("unexpected", self.unexpected),
-            *_listed("wrong shape", shapes),
-        ]
-        return "; ".join(parts)
+        kinds = {"missing": self.missing, "unexpected": self.unexpected, "wrong shape": shapes}
+        listed = [f"{kind}: {', '.join(keys)}" for kind, keys in kinds.items() if keys]
+        return "; ".join([f"{len(self.loaded)} keys fit", *listed])
 
 
 def load_weights(
@@ -95,16 +90,12 @@ def load_weights(
     """
     check_module(network)
     _validation.boolean("strict", strict)
-    check_initialised(network)
-    check_has_values(network)
+    check_has_values(network, ConversionError)
     given = _tensors(_read(state_dict) if isinstance(state_dict, str | os.PathLike) else state_dict)
     wanted = {k: v for k, v in network.state_dict().items() if isinstance(v, Tensor)}
-    excused = (
-        () if replaced is None else tuple({*_under(replaced, wanted), *_under(replaced, given)})
-    )
+    excused = {key for key in {*wanted, *given} if _is_under(replaced, key)}
     report = _compare(given, wanted, excused)
-    counted = [key for key in report.loaded if key not in excused]
-    if (strict and not report.fits) or not (counted or not wanted):
+    if (strict and not report.fits) or (wanted and excused.issuperset(report.loaded)):
         raise ConversionError(
             f"The state_dict does not fit the network {type(network).__name__}: {report}. "
             f"{_way_out(given, wanted, report)}"
@@ -119,31 +110,27 @@ def load_weights(
     return report
 
 
+def _is_under(name: str | None, key: str) -> bool:
+    """Whether a key belongs to the layer of a name; None is no layer, ``""`` all of them."""
+    return name is not None and key.startswith(f"{name}." if name else "")
+
+
 def _compare(
-    given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], excused: Iterable[str]
+    given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], excused: set[str]
 ) -> KeyReport:
     both = [key for key in wanted if key in given]
-    fitting = [key for key in both if given[key].shape == wanted[key].shape]
-    strict = set(excused)
+    # files older than torch 0.4.1 do not count batches, and nothing is computed from it
+    old = {key for key in wanted if key.endswith("num_batches_tracked")}
     return KeyReport(
-        loaded=tuple(fitting),
-        missing=tuple(
-            key
-            for key in wanted
-            # files older than torch 0.4.1 do not count batches, and nothing is computed from it
-            if key not in given and key not in strict and not key.endswith("num_batches_tracked")
-        ),
-        unexpected=tuple(key for key in given if key not in wanted and key not in strict),
+        loaded=tuple(key for key in both if given[key].shape == wanted[key].shape),
+        missing=tuple(key for key in wanted if key not in {*given, *excused, *old}),
+        unexpected=tuple(key for key in given if key not in {*wanted, *excused}),
         wrong_shape=tuple(
             (key, tuple(given[key].shape), tuple(wanted[key].shape))
             for key in both
-            if key not in fitting and key not in strict
+            if given[key].shape != wanted[key].shape and key not in excused
         ),
     )
-
-
-def _under(name: str, keys: Iterable[str]) -> list[str]:
-    return [key for key in keys if name == "" or key.startswith(f"{name}.")]
 
 
 def _read(path: str | os.PathLike[str]) -> object:
@@ -160,6 +147,7 @@ def _read(path: str | os.PathLike[str]) -> object:
 
 
 def _tensors(given: object) -> dict[str, Tensor]:
+    """The tensors of a mapping, once their kinds are checked; extras pass unloaded."""
     if not isinstance(given, Mapping):
         raise ArgumentTypeError(
             "Argument `state_dict` must be a path or a mapping of tensors by name, but is of type "
@@ -175,29 +163,26 @@ def _tensors(given: object) -> dict[str, Tensor]:
             raise ArgumentTypeError(
                 f"Argument `state_dict` must have names as keys, but has {key!r}."
             )
-        _check_kind(key, value)
-    return {key: value for key, value in given.items() if isinstance(value, Tensor)}
-
-
-def _check_kind(key: str, value: object) -> None:
-    """What must be known of a value before it is compared; extras pass unloaded."""
-    if isinstance(value, np.ndarray):
-        raise ArgumentTypeError(
-            f"The state_dict holds a numpy array in `{key}`, where a tensor must be. Take "
-            "{key: torch.as_tensor(value) for key, value in state_dict.items()}."
-        )
-    if not isinstance(value, Tensor):
-        return
-    if value.layout is not torch.strided or value.is_quantized:
-        raise ArgumentTypeError(
-            f"The state_dict holds a {'quantized' if value.is_quantized else 'sparse'} tensor in "
-            f"`{key}`. Take {'.dequantize()' if value.is_quantized else '.to_dense()'} of it."
-        )
-    if value.is_meta:
-        raise ArgumentError(
-            f"The state_dict is on the meta device: `{key}` has a shape, but no values. Take that "
-            "of a network with weights."
-        )
+        if isinstance(value, np.ndarray):
+            raise ArgumentTypeError(
+                f"The state_dict holds a numpy array in `{key}`, where a tensor must be. Take "
+                "{key: torch.as_tensor(value) for key, value in state_dict.items()}."
+            )
+    tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
+    for key, tensor in tensors.items():
+        if tensor.layout is not torch.strided or tensor.is_quantized:
+            kind, dense = (
+                ("quantized", "dequantize") if tensor.is_quantized else ("sparse", "to_dense")
+            )
+            raise ArgumentTypeError(
+                f"The state_dict holds a {kind} tensor in `{key}`. Take .{dense}() of it."
+            )
+        if tensor.is_meta:
+            raise ArgumentError(
+                f"The state_dict is on the meta device: `{key}` has a shape, but no values. Take "
+                "that of a network with weights."
+            )
+    return tensors
 
 
 def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
@@ -219,29 +204,15 @@ def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
         )
 
 
-def _way_out(given: Iterable[str], wanted: Mapping[str, Tensor], report: KeyReport) -> str:
-    prefix = _prefix(given, wanted)
-    if prefix is not None:
-        return (
-            f"Its keys begin with {prefix!r}. Take that away: "
-            f"{{key.removeprefix({prefix!r}): value for key, value in state_dict.items()}}."
-        )
+def _way_out(given: Iterable[str], wanted: Iterable[str], report: KeyReport) -> str:
+    # what wrappers such as DataParallel put before each key
+    prefixes = {key.removesuffix(own) for key in given for own in wanted if key.endswith(f".{own}")}
+    for prefix in sorted(prefixes):
+        if all(key.startswith(prefix) for key in given):
+            return (
+                f"Its keys begin with {prefix!r}. Take that away: "
+                f"{{key.removeprefix({prefix!r}): value for key, value in state_dict.items()}}."
+            )
     if not report.loaded:
         return "It belongs to another network."
     return "Pass the network that it was saved from, or strict=False to load what fits."
-
-
-def _prefix(given: Iterable[str], wanted: Mapping[str, Tensor]) -> str | None:
-    """What wrappers such as DataParallel put before each key, if that is what is wrong."""
-    for key in given:
-        for own in wanted:
-            if key.endswith(f".{own}"):
-                prefix = key.removesuffix(own)
-                if all(other.startswith(prefix) for other in given):
-                    return prefix
-    return None
-
-
-def _listed(what: str, names: Iterable[str]) -> list[str]:
-    found = ", ".join(names)
-    return [f"{what}: {found}"] if found else []

@@ -1,35 +1,30 @@
-"""Thawing on the way: first the head alone, then more."""
+"""Unfreezing on the way: first the head alone, then more."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from torch import nn
+from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.hooks import RemovableHandle
 
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError
 from hybridopt.nn.frozen_state import mark_of
-from hybridopt.training import Callback
-from hybridopt.transfer.freezing import check_names, selected, thaw
-
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
-    from torch.utils.hooks import RemovableHandle
-
-    from hybridopt.training import EpochRecord, History
+from hybridopt.training import Callback, EpochRecord, History
+from hybridopt.transfer.freezing import check_names, selected, unfreeze
 
 
-class Thaw(Callback):
-    """Thaws what `transfer` or `freeze` froze, after so many epochs of `fit`.
+class Unfreeze(Callback):
+    """Unfreezes what `transfer` or `freeze` froze, after so many epochs of `fit`.
 
     A head that is drawn at random would at first send large gradients into the body; so it is
     trained alone until it is worth listening to. Give the body a learning rate of its own by
     `parameter_groups`; with an optimizer by name it gets that of the head.
 
     Args:
-        after: Epochs until everything is thawed; or a schedule: epochs to the names of layers,
+        after: Epochs until everything is unfrozen; or a schedule: epochs to the names of layers,
             parts or parameters, ``"body"`` for all but the head, None for all that is still frozen.
 
     Raises:
@@ -49,7 +44,7 @@ class Thaw(Callback):
         ...     ho.load_dataset("iris"),
         ...     optimizer=optimizer,
         ...     epochs=4,
-        ...     callbacks=[ho.Thaw(2)],
+        ...     callbacks=[ho.Unfreeze(2)],
         ... )
         >>> torch.equal(target[0].weight, source[0].weight)
         False
@@ -58,26 +53,26 @@ class Thaw(Callback):
     def __init__(self, after: int | Mapping[int, str | Sequence[str] | None]) -> None:
         if isinstance(after, Mapping):
             if not after:
-                raise ArgumentError("Argument `after` of Thaw is an empty schedule.")
+                raise ArgumentError("Argument `after` of Unfreeze is an empty schedule.")
             self.schedule: dict[int, str | list[str] | None] = {
                 _validation.integer("after", epoch, minimum=1): _names(names)
                 for epoch, names in after.items()
             }
         else:
             self.schedule = {_validation.integer("after", after, minimum=1): None}
-        self._waiting: list[str] = []  # names of what was thawed since the last step
+        self._waiting: list[str] = []  # names of what was unfrozen since the last step
         self._held: set[int] = set()  # what optimizers step, by id, while something waits
-        self._ear: RemovableHandle | None = None
+        self._optimizer_hook: RemovableHandle | None = None
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
-        """A resumed run takes up what was thawed before."""
+        """A resumed run takes up what was unfrozen before."""
         self._forget()
         for epoch in sorted(self.schedule):
             if epoch <= len(history):
-                self._wait_for(thaw(network, self.schedule[epoch]))
+                self._unfreeze(network, epoch)
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
-        """What it is going to thaw, for the optimizer to hold.
+        """What it is going to unfreeze, for the optimizer to hold.
 
         Raises:
             UnknownNameError: If the schedule names what is not there.
@@ -91,27 +86,32 @@ class Thaw(Callback):
         ]
 
     def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> object:
-        """Thaw what is due."""
+        """Unfreeze what is due."""
         if record.epoch in self.schedule:
-            self._wait_for(thaw(network, self.schedule[record.epoch]))
+            self._unfreeze(network, record.epoch)
         return None
 
     def on_step_end(self, loss: float, network: nn.Module) -> object:
-        """The first step after a thaw tells whether the optimizer holds what was thawed.
+        """The first step after unfreezing tells whether the optimizer holds what was unfrozen.
 
         Raises:
-            TrainingError: If it lacks some: nothing would come of their thaw; each is named.
+            TrainingError: If it lacks some; each is named.
         """
         if self._waiting:
-            left_out = [
-                name for name in self._waiting if _is_pulled(network, name, but_by=self._held)
+            gradients = {name: network.get_parameter(name).grad for name in self._waiting}
+            missing = [
+                name
+                for name, gradient in gradients.items()
+                if id(network.get_parameter(name)) not in self._held
+                and gradient is not None
+                and bool(gradient.any())
             ]
             self._forget()
-            if left_out:
+            if missing:
                 raise TrainingError(
-                    f"Of what was thawed, {', '.join(left_out)} does not move: the optimizer was "
-                    "made without it. Make it from "
-                    "`hybridopt.parameter_groups(network, lr=...)`, or pass it by name."
+                    f"Unfrozen parameters are missing from the optimizer: {', '.join(missing)}. "
+                    "Create it with `hybridopt.parameter_groups(network, lr=...)`, or name the "
+                    "optimizer."
                 )
         return None
 
@@ -119,30 +119,24 @@ class Thaw(Callback):
         """Listen to optimizers no longer."""
         self._forget()
 
-    def _wait_for(self, names: list[str]) -> None:
-        """Listen to the next step, which shows what the optimizer holds.
+    def _unfreeze(self, network: nn.Module, epoch: int) -> None:
+        """Unfreeze, and listen to the next step, which shows what the optimizer holds.
 
         Whether it moves that is its own affair: a rate may be 0, a step below the precision.
         """
+        names = unfreeze(network, self.schedule[epoch])
         self._waiting += names
-        if names and self._ear is None:
-            self._ear = register_optimizer_step_pre_hook(self._hear)
+        if names and self._optimizer_hook is None:
+            self._optimizer_hook = register_optimizer_step_pre_hook(self._note_held)
 
-    def _hear(self, optimizer: Optimizer, *_: object) -> None:
+    def _note_held(self, optimizer: Optimizer, *_: object) -> None:
         self._held |= {id(p) for group in optimizer.param_groups for p in group["params"]}
 
     def _forget(self) -> None:
         self._waiting, self._held = [], set()
-        if self._ear is not None:
-            self._ear.remove()
-            self._ear = None
-
-
-def _is_pulled(network: nn.Module, name: str, *, but_by: set[int]) -> bool:
-    """Whether a parameter has a gradient, and is none of those that are stepped."""
-    parameter = network.get_parameter(name)
-    gradient = parameter.grad
-    return id(parameter) not in but_by and gradient is not None and bool(gradient.any())
+        if self._optimizer_hook is not None:
+            self._optimizer_hook.remove()
+            self._optimizer_hook = None
 
 
 def _names(names: object) -> str | list[str] | None:
@@ -150,6 +144,6 @@ def _names(names: object) -> str | list[str] | None:
         return "body" if names else None
     if isinstance(names, str):
         raise ArgumentTypeError(
-            f"A schedule of Thaw must hold lists of names, but holds {names!r}. Write [{names!r}]."
+            f"A schedule of Unfreeze must hold lists of names (got {names!r}). Write [{names!r}]."
         )
     return check_names(names)

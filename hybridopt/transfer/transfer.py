@@ -11,22 +11,16 @@ from typing import Any
 from torch import nn
 
 from hybridopt import _validation, gradients
-from hybridopt._modules import check_module
+from hybridopt._modules import check_has_values, check_module
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.decode import without_quantum_networks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import Executor, check_executor
 from hybridopt.nn.frozen_state import HEAD_NAME
-from hybridopt.transfer.freezing import check_names, thaw
+from hybridopt.transfer.freezing import check_names, unfreeze
 from hybridopt.transfer.freezing import freeze as freeze_parts
 from hybridopt.transfer.heads import check_head, check_outputs, make_head
-from hybridopt.transfer.last_layer import (
-    LastLayer,
-    check_has_values,
-    check_initialised,
-    check_not_compiled,
-    find_last_layer,
-)
+from hybridopt.transfer.last_layer import LastLayer, check_not_compiled, find_last_layer
 from hybridopt.transfer.pretrained import load_weights
 
 
@@ -94,7 +88,9 @@ def transfer(
         torch.Size([5, 3])
     """
     options = {} if head_options is None else head_options
-    _check_network(network)
+    check_module(network)
+    check_not_compiled(network)
+    check_has_values(network, ConversionError)
     outputs = _validation.optional_integer("num_outputs", num_outputs, minimum=1)
     _validation.boolean("strict", strict)
     if head_layer is not None and not isinstance(head_layer, str):
@@ -110,7 +106,8 @@ def transfer(
     if executor is not None:
         check_executor(executor)
     target, place = _prepared(network, head_layer, wanted, state_dict, strict=strict)
-    _check_frozen_names(target, names, place)
+    if not isinstance(names, str):
+        _check_frozen_names(target, names, place.name)
     new = make_head(
         head,
         place,
@@ -121,7 +118,7 @@ def transfer(
         seed=seed,
     )
     target = _put(target, place.name, new)
-    thaw(target)
+    unfreeze(target)
     if names != "none":
         freeze_parts(target, names)
     return target
@@ -136,13 +133,26 @@ def _prepared(
     strict: bool,
 ) -> tuple[nn.Module, LastLayer]:
     """A classical copy with the pretrained weights, and the layer that is to be replaced."""
-    target = _copy(network)
+    try:
+        target = copy.deepcopy(network)
+    except Exception as error:
+        raise ConversionError(
+            f"The network {type(network).__name__} cannot be copied ({error}). A transfer works on "
+            "a copy, so `copy.deepcopy(network)` must work; keep no computed tensors in it."
+        ) from error
     in_circuits = any(isinstance(module, QuantumNetwork) for module in network.modules())
     if in_circuits:
         _load(target, state_dict, None, strict=strict)
         target = without_quantum_networks(target)
     place = find_last_layer(target, head_layer, num_outputs=num_outputs)
-    _warn_of_guess(target, place)
+    if place.guessed:
+        warnings.warn(
+            f"What runs in {type(target).__name__} depends on values or cannot be followed, so "
+            f"`{place.name}` is taken for its last layer, as it was registered last. Say which one "
+            f"it is: head_layer={place.name!r}.",
+            UserWarning,
+            stacklevel=3,
+        )
     if not in_circuits:
         _load(target, state_dict, place.name, strict=strict)
     return target, place
@@ -162,48 +172,18 @@ def _load(
         warnings.warn(f"Not all of the state_dict was loaded: {report}.", UserWarning, stacklevel=4)
 
 
-def _warn_of_guess(network: nn.Module, place: LastLayer) -> None:
-    if place.guessed:
-        warnings.warn(
-            f"What runs in {type(network).__name__} depends on values or cannot be followed, so "
-            f"`{place.name}` is taken for its last layer, as it was registered last. Say which one "
-            f"it is: head_layer={place.name!r}.",
-            UserWarning,
-            stacklevel=4,
-        )
-
-
 def _put(network: nn.Module, name: str, head: nn.Module) -> nn.Module:
     """The network with the head in that place; marked, so that head and body are known later."""
+    head.train(network.get_submodule(name).training)
     if name == "":
-        head.train(network.training)
         setattr(head, HEAD_NAME, "")
         return head
     for module in network.modules():  # of a transfer before this one
         module.__dict__.pop(HEAD_NAME, None)
     owner, _, attribute = name.rpartition(".")
-    parent = network.get_submodule(owner)
-    head.train(network.get_submodule(name).training)
-    setattr(parent, attribute, head)
+    setattr(network.get_submodule(owner), attribute, head)
     setattr(network, HEAD_NAME, name)
     return network
-
-
-def _copy(network: nn.Module) -> nn.Module:
-    try:
-        return copy.deepcopy(network)
-    except Exception as error:
-        raise ConversionError(
-            f"The network {type(network).__name__} cannot be copied ({error}). A transfer works on "
-            "a copy, so `copy.deepcopy(network)` must work; keep no computed tensors in it."
-        ) from error
-
-
-def _check_network(network: nn.Module) -> None:
-    check_module(network)
-    check_not_compiled(network)
-    check_initialised(network)
-    check_has_values(network)
 
 
 def _check_freeze(freeze: object) -> str | list[str]:
@@ -217,22 +197,20 @@ def _check_freeze(freeze: object) -> str | list[str]:
     return check_names(freeze)
 
 
-def _check_frozen_names(network: nn.Module, names: str | list[str], place: LastLayer) -> None:
+def _check_frozen_names(network: nn.Module, names: list[str], replaced: str) -> None:
     """Names of what there is, outside the layer that is replaced."""
-    if isinstance(names, str):
-        return
     modules = dict(network.named_modules(remove_duplicate=False))
     parameters = dict(network.named_parameters(remove_duplicate=False))
     for name in names:
         if name != "":
             _validation.choice("layer or parameter", name, [*filter(None, modules), *parameters])
-        if f"{name}.".startswith(f"{place.name}.") or place.name == "":
+        if f"{name}.".startswith(f"{replaced}.") or replaced == "":
             raise ArgumentError(
                 f"Argument `freeze` names `{name}`, which is replaced by the new head and must be "
                 'trained. Leave it out, or pass freeze="body" for everything else.'
             )
-        if f"{place.name}.".startswith(f"{name}.") or name == "":
+        if f"{replaced}.".startswith(f"{name}.") or name == "":
             raise ArgumentError(
-                f"Argument `freeze` names `{name}`, which holds `{place.name}`, the layer that is "
+                f"Argument `freeze` names `{name}`, which holds `{replaced}`, the layer that is "
                 f'replaced. Name the other layers in it, or pass freeze="body".'
             )

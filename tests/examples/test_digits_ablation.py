@@ -83,14 +83,14 @@ def test_quick_run_writes_tables_and_picture(example, tmp_path, capsys):
     folder = tmp_path / "out"
     with (folder / "runs.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * (8 * 2 + 2)
+    assert len(rows) == 2 * (8 + 2)
     accuracies = {(row["method"], row["trainable"], row["seed"]): row["accuracy"] for row in rows}
     for (method, numbers, seed), value in accuracies.items():
         if method == "memory":  # the circuit and its formula, trained alike
             assert accuracies["memory-twin", numbers, seed] == value
     table = (folder / "table.md").read_text()
     assert table in capsys.readouterr().out
-    assert len(table.splitlines()) == 2 + 8 * 2 + 2
+    assert len(table.splitlines()) == 2 + 8 + 2
     assert (folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 

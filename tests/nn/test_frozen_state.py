@@ -11,16 +11,16 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.nn.frozen_state import (
     Frozen,
+    eval_locked,
     head_of,
     is_mark,
+    lock_eval,
     mark_of,
     marks_of,
-    move_on,
     put_marks,
-    stand_still,
-    stands_still,
+    unlock_eval,
 )
-from hybridopt.transfer import thaw
+from hybridopt.transfer import unfreeze
 
 
 def layers() -> nn.Sequential:
@@ -30,14 +30,19 @@ def layers() -> nn.Sequential:
 def target() -> nn.Sequential:
     """All but the head is frozen, the normalisation but for its bias."""
     network = ho.transfer(layers(), num_outputs=3)
-    thaw(network, ["1.bias"])
+    unfreeze(network, ["1.bias"])
     return network
 
 
 def test_marks_come_back_from_json_and_replace_others():
     network = target()
     stored = json.loads(json.dumps(marks_of(network)))
-    assert stored["1"] == {"head": None, "parameters": ["weight"], "whole": False, "still": False}
+    assert stored["1"] == {
+        "head": None,
+        "parameters": ["weight"],
+        "whole": False,
+        "eval_locked": False,
+    }
     assert stored[""]["head"] == "3"
     for other in (ho.transfer(layers(), num_outputs=3), layers()):
         put_marks(other, stored)
@@ -52,24 +57,24 @@ def test_marks_come_back_from_json_and_replace_others():
         assert vars(other[1]).keys() == vars(layers()[1]).keys()
 
 
-def test_a_module_of_which_statistics_are_kept_stands_still_in_its_copies():
+def test_a_module_whose_statistics_are_kept_is_locked_in_its_copies_too():
     network = ho.transfer(layers())
     other = layers()
     put_marks(other, marks_of(network))
     for module in (other, copy.deepcopy(other)):
         module.train()
-        assert [stands_still(child) for child in module] == [False, True, False, False]
+        assert [eval_locked(child) for child in module] == [False, True, False, False]
         assert [child.training for child in module] == [True, False, True, True]
-        move_on(module[1], mode=True)
+        unlock_eval(module[1], mode=True)
         assert module.train()[1].training
 
 
 def test_what_has_no_buffers_has_nothing_to_keep():
     layer = nn.Dropout()
-    stand_still(layer)
-    move_on(layer, mode=False)
+    lock_eval(layer)
+    unlock_eval(layer, mode=False)
     assert layer.training
-    assert not stands_still(layer)
+    assert not eval_locked(layer)
 
 
 def test_what_is_a_mark():

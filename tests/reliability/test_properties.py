@@ -16,7 +16,7 @@ from torch import nn
 import hybridopt as ho
 
 # the same examples in every run; an example takes some tens of milliseconds
-QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=25)
+QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=15)
 INPUTS, WEIGHTS = ParameterVector("x", 2), ParameterVector("w", 3)
 ONE_ANGLE = {"rx": 1, "ry": 1, "rz": 1, "p": 1, "rzz": 2, "rxx": 2, "crx": 2, "cp": 2}
 NO_ANGLE = {"h": 1, "s": 1, "sx": 1, "cx": 2, "cz": 2, "swap": 2}

@@ -60,7 +60,8 @@ def test_resumes_on_the_circuit_with_shots(
     def make():
         return make_quantum(bridge, shots=2048, fold=fold, dropout=0.2)
 
-    equal_states(*resumed_and_whole(make, data, tmp_path / "run.pt", optimizer=name))
+    options = {"max_iter": 3} if name == "lbfgs" else {}
+    equal_states(*resumed_and_whole(make, data, tmp_path / "run.pt", optimizer=name, **options))
 
 
 @pytest.mark.parametrize("own_generator", [False, True])
@@ -189,7 +190,9 @@ def test_other_files_of_torch_are_refused(data, make_network, tmp_path):
     with pytest.raises(CheckpointError, match="is no checkpoint of a training run"):
         ho.fit(make_network(), data, checkpoint=path)
     torch.save({"schema": 99, "settings": {}, "history": {}}, path)
-    with pytest.raises(CheckpointError, match="has schema 99, but this version reads 1"):
+    with pytest.raises(
+        CheckpointError, match=r"has schema 99, .* reads schema 2. Update hybridopt"
+    ):
         ho.fit(make_network(), data, checkpoint=path)
 
 
@@ -286,19 +289,11 @@ def frozen(network: nn.Module, *names: str) -> nn.Module:
         (["0.weight"], ["2.weight"], "it holds 2.weight, .*of this run holds 0.weight, it does"),
     ],
 )
-@pytest.mark.parametrize("names_stored", [True, False])
 def test_other_trained_parameters_are_refused(
-    before, now, message, names_stored, data, make_network, equal_states, tmp_path
+    before, now, message, data, make_network, equal_states, tmp_path
 ):
     path = tmp_path / "run.pt"
     ho.fit(frozen(make_network(), *before), data, epochs=1, checkpoint=path)
-    if not names_stored:  # as in files of the first versions
-        state = torch.load(path, weights_only=True)
-        del state["trained"]
-        torch.save(state, path)
-        if len(before) == len(now):
-            return
-        message = f"it holds {4 - len(before)}, and that of this run {4 - len(now)}"
     other, untouched = make_network(), make_network()
     with pytest.raises(CheckpointError, match=f"of other parameters: {message}.*the same callback"):
         ho.fit(frozen(other, *now), data, epochs=2, checkpoint=path)

@@ -75,7 +75,7 @@ def test_folding_lets_weights_leave_the_reach_of_their_scale(data, make_quantum)
     for fold in (None, "epoch"):
         quantum = make_quantum(scale=reach, fold=fold)
         before = [slot.clone() for slot in quantum.weights(quantum.exact_moves().detach())]
-        ho.fit(quantum, data, optimizer="adam", lr=0.5, epochs=10, batch_size=4)
+        ho.fit(quantum, data, optimizer="adam", lr=0.5, epochs=5, batch_size=4)
         after = quantum.weights(quantum.exact_moves().detach())
         moves[fold] = max(float((b - a).abs().max()) for a, b in zip(after, before, strict=True))
     assert moves[None] <= reach + 1e-6

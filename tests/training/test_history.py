@@ -49,15 +49,6 @@ def test_the_range_test_is_a_part_of_what_training_cost(history):
     assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
 
 
-def test_histories_of_earlier_versions_are_read(history):
-    state = history.to_dict()
-    del state["range_test"]
-    for record in state["records"]:
-        del record["lr"]
-    again = History.from_dict(state)
-    assert (again.lr, again.range_test, again.train_loss) == ([None, None], None, [0.9, 0.7])
-
-
 def test_as_a_frame(history):
     pandas = pytest.importorskip("pandas")
     frame = history.to_frame()

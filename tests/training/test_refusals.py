@@ -136,7 +136,7 @@ def test_arguments(arguments, error, message, make_quantum, aer_calls):
         (lambda x: x, ArgumentTypeError, "must be a torch.nn.Module, but is of type function"),
         (nn.Linear, ArgumentTypeError, "must be a torch.nn.Module, but is the class Linear itself"),
         (None, ArgumentTypeError, "must be a torch.nn.Module, but is of type NoneType"),
-        (nn.Linear(3, 3, device="meta"), ArgumentError, "is on the meta device and has no numbers"),
+        (nn.Linear(3, 3, device="meta"), ArgumentError, "is on the meta device and has no values"),
         (nn.Tanh(), ArgumentError, "Tanh has no parameters, so there is nothing to train"),
         (nn.Linear(3, 3).requires_grad_(False), ArgumentError, "Linear has frozen parameters only"),
         (nn.LazyLinear(3), ArgumentError, "`weight`.*no shape yet"),

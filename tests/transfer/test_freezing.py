@@ -1,4 +1,4 @@
-"""What is frozen keeps still in every mode, and what is thawed is what was frozen."""
+"""What is frozen keeps still in every mode, and what is unfrozen is what was frozen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 import hybridopt as ho
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
-from hybridopt.transfer import freeze, load_weights, thaw
+from hybridopt.transfer import freeze, load_weights, unfreeze
 
 X = torch.randn(12, 5, generator=torch.Generator().manual_seed(3))
 Y = torch.arange(12) % 3
@@ -114,29 +114,29 @@ def test_dropout_of_a_frozen_body_goes_on():
     assert not torch.equal(network(X), network(X))
 
 
-def test_thaw_undoes_freeze_and_nothing_else():
+def test_unfreeze_undoes_freeze_and_nothing_else():
     network = body()
     network[8].bias.requires_grad_(False)
     before = {name: p.requires_grad for name, p in network.named_parameters()}
     freeze(network, ["0", "3", "4", "8"])
     freeze(network, ["8", "1.weight"])  # twice is once
     assert [n for n, p in network.named_parameters() if p.requires_grad] == ["1.bias"]
-    thawed = thaw(network)
+    unfrozen = unfreeze(network)
     assert {name: p.requires_grad for name, p in network.named_parameters()} == before
-    assert set(thawed) == set(before) - {"1.bias", "8.bias"}
+    assert set(unfrozen) == set(before) - {"1.bias", "8.bias"}
     assert all(module.training for module in network.modules())
     start = buffers(network)
     network(X)
     assert all(not torch.equal(network.get_buffer(name), kept) for name, kept in start.items())
-    assert thaw(network) == []
+    assert unfreeze(network) == []
 
 
-def test_thaw_of_a_part():
+def test_unfreeze_of_a_part():
     network = target().train()
-    assert thaw(network, ["1"]) == ["1.weight", "1.bias"]
+    assert unfreeze(network, ["1"]) == ["1.weight", "1.bias"]
     assert network[1].training
     assert not network[4].training
-    assert thaw(network, ["3.bias"]) == ["3.bias"]
+    assert unfreeze(network, ["3.bias"]) == ["3.bias"]
     before = buffers(network)
     network.train()(X)
     moved = {n[0] for n, kept in before.items() if not torch.equal(network.get_buffer(n), kept)}
@@ -186,7 +186,7 @@ def test_refuses_what_is_not_there(names, error, message):
     "use",
     [
         freeze,
-        thaw,
+        unfreeze,
         ho.transfer,
         lambda network: ho.parameter_groups(network, lr=0.1),
         lambda network: load_weights(network, {}),

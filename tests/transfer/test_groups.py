@@ -39,7 +39,7 @@ def test_a_tenth_unless_told():
     assert [group["lr"] for group in groups] == [0.3, pytest.approx(0.03)]
 
 
-def test_holds_what_will_be_thawed_and_not_what_was_always_frozen():
+def test_holds_what_will_be_unfrozen_and_not_what_was_always_frozen():
     network = source()
     network[0].weight.requires_grad_(False)
     target = ho.transfer(network)

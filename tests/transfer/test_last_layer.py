@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 import hybridopt as ho
 from hybridopt.errors import ArgumentError, ConversionError, UnknownNameError
 from hybridopt.transfer import freeze
-from hybridopt.transfer.last_layer import check_initialised, find_last_layer
+from hybridopt.transfer.last_layer import find_last_layer
 
 
 class Backwards(nn.Module):
@@ -376,8 +376,3 @@ def test_a_name_settles_it():
 def test_refuses_names_that_settle_nothing(name, error, message):
     with pytest.raises(error, match=message):
         find_last_layer(Named(), name)
-
-
-def test_lazy_layers_are_refused_by_name():
-    with pytest.raises(ConversionError, match=r"`1\.weight` has no shape yet.*one batch first"):
-        check_initialised(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)))

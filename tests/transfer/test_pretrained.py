@@ -200,5 +200,5 @@ def test_what_has_a_place_in_the_dtype_is_loaded():
 
 
 def test_a_network_without_values_takes_none():
-    with pytest.raises(ConversionError, match="The network is on the meta device"):
+    with pytest.raises(ConversionError, match=r"Parameter `.*` is on the meta device"):
         load_weights(network().to("meta"), trained().state_dict())
