@@ -18,9 +18,9 @@ from hybridopt.cli import options
 from hybridopt.cli.interrupts import INTERRUPTED
 from hybridopt.compare import Study, Table, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
-from hybridopt.compare.formatting import counted
+from hybridopt.compare.runner import default_workers
+from hybridopt.compare.table import counted
 from hybridopt.compare.tuning import DEFAULT_TRIALS
-from hybridopt.compare.workers import default_workers
 from hybridopt.execution import AerExecutor
 
 

@@ -40,7 +40,7 @@ class Budget:
 
     Example:
         >>> from hybridopt import Budget
-        >>> Budget.of("10 epochs, 5_000 settings")
+        >>> Budget.parse("10 epochs, 5_000 settings")
         Budget(epochs=10, seconds=None, settings=5000, shots=None)
     """
 
@@ -61,7 +61,7 @@ class Budget:
             )
 
     @classmethod
-    def of(cls, value: object) -> Budget:
+    def parse(cls, value: object) -> Budget:
         """Read a budget.
 
         Args:
@@ -76,7 +76,7 @@ class Budget:
         if isinstance(value, Budget):
             return value
         if isinstance(value, str):
-            return cls(**_read(value))  # type: ignore[arg-type]
+            value = _read(value)
         if isinstance(value, Mapping):
             for unit in value:
                 _validation.choice("unit of a budget", unit, UNITS)
@@ -95,7 +95,7 @@ class Budget:
     @property
     def counts_circuits(self) -> bool:
         """Whether settings or shots are bounded."""
-        return self.settings is not None or self.shots is not None
+        return bool(self.limits().keys() & {"settings", "shots"})
 
     def parts(
         self, shares: Sequence[float], spending: Mapping[str, Sequence[bool]] | None = None

@@ -31,7 +31,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from hybridopt.bridges.memory.circuit import index_qubits
-from hybridopt.compare.recommendation import Recommendation
+from hybridopt.compare.recommend import Recommendation
 from hybridopt.compare.resampling import NetworkSource, draw_network
 from hybridopt.data import Dataset, as_dataset, load_dataset
 from hybridopt.errors import ArgumentError
@@ -54,7 +54,7 @@ ADJOINT = "Jones and Gacon, arXiv:2009.02823"
 
 
 @dataclass(frozen=True)
-class Situation:
+class ProblemFacts:
     """What the rules look at.
 
     Attributes:
@@ -107,10 +107,10 @@ def recommend(network: NetworkSource, data: object) -> Recommendation:
     made = network
     if lazy or not isinstance(made, nn.Module):
         made = draw_network(network, dataset, 0)
-    return first_choice(situation_of(made, dataset))
+    return first_choice(facts_of(made, dataset))
 
 
-def situation_of(network: nn.Module, data: Dataset) -> Situation:
+def facts_of(network: nn.Module, data: Dataset) -> ProblemFacts:
     """Look at network, data and machine; nothing is trained or run."""
     trained = [p for p in network.parameters() if p.requires_grad]
     if not trained:
@@ -120,7 +120,7 @@ def situation_of(network: nn.Module, data: Dataset) -> Situation:
     largest = int(typed.train.y.max()) if typed.task == "classification" else None
     check_fit(network, (x, y), choose_loss(None, typed.task), largest)
     executors = [one for one in executors_of(network) if isinstance(one, Executor)]
-    return Situation(
+    return ProblemFacts(
         weights=sum(p.numel() for p in trained),
         samples=len(data.train),
         features=data.num_features,
@@ -152,15 +152,15 @@ def _is_altered(module: nn.Module) -> bool:
     return "forward" in vars(module) or any(hooks)
 
 
-def first_choice(situation: Situation) -> Recommendation:
+def first_choice(facts: ProblemFacts) -> Recommendation:
     """Apply the rules."""
-    method, why, sources = _rule(situation)
-    size = f"{situation.weights:,} trainable numbers, {situation.samples:,} samples"
-    reason = f"{size}: {why} {_hardware(situation)}{_bridges(situation)}"
+    method, why, sources = _rule(facts)
+    size = f"{facts.weights:,} trainable numbers, {facts.samples:,} samples"
+    reason = f"{size}: {why} {_hardware(facts)}{_bridges(facts)}"
     return Recommendation(method, reason.strip(), candidates=(method,), sources=sources)
 
 
-def _rule(s: Situation) -> tuple[str, str, tuple[str, ...]]:
+def _rule(s: ProblemFacts) -> tuple[str, str, tuple[str, ...]]:
     if s.circuits and s.shots:
         return (
             "adam",
@@ -203,7 +203,7 @@ def _rule(s: Situation) -> tuple[str, str, tuple[str, ...]]:
     )
 
 
-def _hardware(s: Situation) -> str:
+def _hardware(s: ProblemFacts) -> str:
     if s.gpu and s.weights >= GPU_WEIGHTS and not s.circuits:
         return 'torch finds a GPU, which pays at this size: fit(..., device="cuda"). '
     if s.gpu:
@@ -211,7 +211,7 @@ def _hardware(s: Situation) -> str:
     return f"{s.cores} CPU core{'s' if s.cores > 1 else ''}, no GPU. "
 
 
-def _bridges(s: Situation) -> str:
+def _bridges(s: ProblemFacts) -> str:
     if s.circuits:
         return "`compare` it with a classical network of the same size before you trust a gain."
     qubits = index_qubits(s.weights) + 1

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float64
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from hybridopt.compare.records import Point, Run
-from hybridopt.compare.results import Results
+from hybridopt.compare.results import Point, Results, Run
 from hybridopt.compare.statistics import percent
-from hybridopt.compare.study_table import LABELS
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
 
 INK = "#1f2933"
 GRID = "#e4e7eb"
@@ -28,7 +28,7 @@ LABEL, LEGEND = 28, 40  # letters of a name in one line
 SPENDING_POINTS = 60  # of a curve against what differs from seed to seed
 
 
-def curves_figure(results: Results, *, columns: int = 3) -> Figure:
+def curves_figure(results: Results, *, columns: int = 3) -> matplotlib.figure.Figure:
     """Test metric and training loss against steps, seconds and settings: small multiples.
 
     Lines are means over the seeds, bands their range. Methods without circuits have no settings
@@ -38,6 +38,8 @@ def curves_figure(results: Results, *, columns: int = 3) -> Figure:
         results: What to draw.
         columns: How many small pictures stand side by side, at most.
     """
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     kinds = [kind for kind in AXES if kind != "settings" or _any_settings(results)]
     wide = min(columns, len(kinds))
     bands = -(-len(kinds) // wide)
@@ -51,7 +53,7 @@ def curves_figure(results: Results, *, columns: int = 3) -> Figure:
             lower.set_axis_off()
             continue
         first = place % wide == 0
-        label = f"test {LABELS[results.metric_name]}" if first else ""
+        label = f"test {results.label}" if first else ""
         _draw(upper, results, kinds[place], "test_metric", label)
         _draw(lower, results, kinds[place], "train_loss", "training loss" if first else "")
         lower.set_yscale("log")
@@ -63,8 +65,11 @@ def curves_figure(results: Results, *, columns: int = 3) -> Figure:
     return figure
 
 
-def differences_figure(results: Results) -> Figure:
+def differences_figure(results: Results) -> matplotlib.figure.Figure:
     """Each method's test metric seed by seed, and its difference to the control with interval."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
     methods = results.methods
     lines = sum(max(1, len(wrap(name, LABEL))) for name in methods)
     height = 0.42 * len(methods) + 0.15 * (lines - len(methods)) + 1.4
@@ -83,7 +88,7 @@ def differences_figure(results: Results) -> Figure:
             right.plot(interval.mean, position, "o", color=color, markersize=7)
     left.set_yticks(range(len(methods)), [_shown(name, LABEL) for name in reversed(methods)])
     left.set_ylim(-0.6, len(methods) - 0.4)
-    left.set_xlabel(f"test {LABELS[results.metric_name]}: seeds, and their mean")
+    left.set_xlabel(f"test {results.label}: seeds, and their mean")
     right.axvline(0, color=INK, lw=1)
     right.set_xlabel(
         f"minus {_shown(results.control, LABEL)}:\n{percent(results.confidence)} intervals together"
@@ -102,7 +107,7 @@ def color_of(results: Results, method: str) -> str:
     return COLORS[results.methods.index(method) % len(COLORS)]
 
 
-def _draw(axes: Axes, results: Results, kind: str, value: str, label: str) -> None:
+def _draw(axes: matplotlib.axes.Axes, results: Results, kind: str, value: str, label: str) -> None:
     for number, method in enumerate(results.methods):
         curves = [_curve(run, kind, value) for run in results.runs_of(method)]
         curves = [(x, y) for x, y in curves if len(x) and x[-1] > 0]
@@ -144,8 +149,10 @@ def _on_one_axis(
     return places, np.stack([np.interp(places, x, y) for x, y in curves])
 
 
-def _log_if_wide(axes: Axes) -> None:
+def _log_if_wide(axes: matplotlib.axes.Axes) -> None:
     """A log axis where methods spend very differently; over less, its ticks would be crowded."""
+    from matplotlib.ticker import NullFormatter  # noqa: PLC0415
+
     ends = [np.asarray(line.get_xdata(), dtype=np.float64) for line in axes.get_lines()]
     if ends and max(x.max() for x in ends) > WIDE * min(x.min() for x in ends):
         axes.set_xscale("log")
@@ -161,6 +168,6 @@ def _shown(name: str, width: int) -> str:
     return "\n".join(wrap(name, width)).replace("$", r"\$")
 
 
-def _tidy(axes: Axes) -> None:
+def _tidy(axes: matplotlib.axes.Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(which="both", colors=INK, labelsize=8)

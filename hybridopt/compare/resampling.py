@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from jaxtyping import Int64
-from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -25,7 +24,7 @@ from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import build_network
 from hybridopt.training.loop import executors_of
 
-TEST_SHARE = 0.2  # of data that come without a test part
+TEST_FRACTION = 0.2  # of data that come without a test part
 VALIDATION_STREAM = 1  # tells the draw of the validation part from that of the test part
 NetworkSource = nn.Module | str | Callable[[], nn.Module]
 
@@ -50,7 +49,7 @@ def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
         return source
     x, y = source.train.x, source.train.y
     if source.test is None:
-        size = max(1, round(TEST_SHARE * len(x)))
+        size = max(1, round(TEST_FRACTION * len(x)))
     else:
         x, y = torch.cat([x, source.test.x]), torch.cat([y, source.test.y])
         size = len(source.test)
@@ -66,13 +65,13 @@ def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
     )
 
 
-def validation_split(data: Dataset, share: float, seed: int) -> Dataset:
+def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
     """The training part in two: one to train on, and one, as ``test``, to judge trials by.
 
     The test part of ``data`` does not enter.
     """
     x, y = data.train.x, data.train.y
-    size = max(1, round(share * len(x)))
+    size = max(1, round(fraction * len(x)))
     train, validation = split_rows(y, size, data.task, [seed, VALIDATION_STREAM])
     return replace(data, train=Part(x[train], y[train]), test=Part(x[validation], y[validation]))
 
@@ -87,6 +86,8 @@ def split_rows(
     Raises:
         DataError: If nothing would be left to train on.
     """
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415
+
     if size >= len(y):
         have = "1 sample is" if len(y) == 1 else f"{len(y)} samples are"
         raise DataError(f"{have} too few to train on some and keep {size} apart. Give more.")

@@ -22,12 +22,11 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
-from scipy import stats
 
 NEGLIGIBLE = 1e-12  # spread of differences that are equal but for rounding
 
@@ -96,11 +95,12 @@ def interval(
         >>> round(found.low, 4), round(found.high, 4)
         (0.0052, 0.0548)
     """
+    from scipy import stats  # noqa: PLC0415
+
     count = len(values)
-    if count < 2:
+    mean, deviation = mean_and_deviation(values)
+    if deviation is None:
         return None
-    array = np.asarray(values, dtype=np.float64)
-    mean, deviation = float(array.mean()), float(array.std(ddof=1))
     if deviation < NEGLIGIBLE:
         deviation = resolution / math.sqrt(6)
     error = deviation / math.sqrt(count)
@@ -110,6 +110,14 @@ def interval(
     else:
         p_value = float(2 * stats.t.sf(abs(mean) / error, count - 1))
     return Interval(mean, mean - quantile * error, mean + quantile * error, count, p_value)
+
+
+def paired_ratio(
+    one: Mapping[int, float], other: Mapping[int, float], *, confidence: float, comparisons: int
+) -> Interval | None:
+    """Return the interval of ``log(one / other)`` over the keys where both are positive."""
+    logs = [math.log(one[key] / other[key]) for key in one if min(one[key], other.get(key, 0)) > 0]
+    return interval(logs, confidence=confidence, comparisons=comparisons)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields, replace
-from importlib import import_module
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from hybridopt import _validation
 from hybridopt._files import write_bytes, write_text
 from hybridopt._pages import png
-from hybridopt.compare.cheapest import cheapest
-from hybridopt.compare.formatting import failures_words
-from hybridopt.compare.most_accurate import most_accurate
-from hybridopt.compare.paths import path_of
 from hybridopt.compare.plots import curves_figure
-from hybridopt.compare.recommendation import Recommendation
+from hybridopt.compare.recommend import Recommendation, recommendation
 from hybridopt.compare.report import study_page
 from hybridopt.compare.results import Results
-from hybridopt.compare.run_store import read_json, results_of
-from hybridopt.compare.study_table import study_table
-from hybridopt.compare.table import Table
-from hybridopt.errors import ArgumentError, CheckpointError, MissingExtraError
+from hybridopt.compare.run_store import SCHEMA, check_schema, path_of, read_json, results_of
+from hybridopt.compare.table import Table, study_table
+from hybridopt.errors import CheckpointError, MissingExtraError
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    import matplotlib.figure
+
 KIND = "hybridopt study"
 GOALS = ("accuracy", "time", "shots")
 
@@ -76,21 +70,9 @@ class Study(Results):
         """
         _validation.choice("goal", goal, GOALS)
         _validation.optional_real("at_least", at_least)
-        ranked = self.ranked()
-        if not ranked:
-            raise ArgumentError(
-                "No run of the study came to its end, so nothing can be recommended. "
-                "`Study.failures` has the reasons."
-            )
-        whole = [method for method in ranked if self.is_whole(method)]
-        able = whole or ranked
-        if goal == "accuracy":
-            found = most_accurate(self, able, at_least)
-        else:
-            found = cheapest(self, able, goal, at_least)
-        return replace(found, reason=f"{found.reason}{failures_words(self, able)}")
+        return recommendation(self, goal, at_least)
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+    def plot(self, path: str | os.PathLike[str] | None = None) -> matplotlib.figure.Figure:
         """Test metric and training loss against steps, seconds and settings.
 
         Args:
@@ -126,14 +108,14 @@ class Study(Results):
             MissingExtraError: If pandas is not installed.
         """
         try:
-            pandas = import_module("pandas")
+            import pandas as pd  # noqa: PLC0415
         except ImportError as error:
             raise MissingExtraError(
                 "Study.to_frame() needs pandas, which is not installed. Run: pip install pandas"
             ) from error
         rows = [run.to_dict() for run in self.runs]
         kept = [name for name in rows[0] if name not in {"curve", "trials", "rates"}]
-        return pandas.DataFrame([{name: row[name] for name in kept} for row in rows])
+        return pd.DataFrame([{name: row[name] for name in kept} for row in rows])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only."""
@@ -187,10 +169,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         raise CheckpointError(f"{file} is damaged or no study: {error}.") from error
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise CheckpointError(f"{file} is no study. Choose a file that `Study.save` wrote.")
-    if content.get("schema") != SCHEMA:
-        raise CheckpointError(
-            f"{file} has schema {content.get('schema')}, but this version reads {SCHEMA}."
-        )
+    check_schema(file, content)
     try:
         return Study(**results_of(content))
     except (ValueError, TypeError) as error:

@@ -8,18 +8,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from hybridopt.bridges import to_classical
+from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
 from hybridopt.compare.budget import Budget
-from hybridopt.compare.budget_tracking import Meter, MeteredBatches
+from hybridopt.compare.budget_tracking import COUNTED, BudgetMeter, MeteredBatches, step_cost
 from hybridopt.compare.methods import Method, Stage
-from hybridopt.compare.records import Point
-from hybridopt.compare.spending import samples_of_a_step, stage_budgets, step_cost
-from hybridopt.compare.stage_setup import batch_size, enter, stage_seed
+from hybridopt.compare.results import Point
 from hybridopt.data import Dataset, Part
 from hybridopt.errors import DataError, TrainingError
 from hybridopt.execution import Cost, Executor, Metered
@@ -79,21 +78,74 @@ def train(
         HybridOptError: Whatever keeps training from its end.
         KeyboardInterrupt: On Ctrl-C.
     """
-    course = _Course(data, loss, None if watch else len(method.stages) - 1)
+    recorder = CurveRecorder(data, loss, None if watch else len(method.stages) - 1)
     limits = stage_budgets(network, method, budget, executor, data.train.x, seed)
     for number, (stage, part) in enumerate(zip(method.stages, limits, strict=True)):
         start = to_classical(network) if number and method.stages[number - 1].bridge else network
-        network = enter(start, stage, executor, seed)
+        network = wrap_network(start, stage, executor, seed)
         executors = executors_of(network)
         reseed(executors, seed, number)
         if watch and not number:
-            course.note(network, 0, None)
+            recorder.note(network, 0, None)
         foretold = Cost()
         if part.counts_circuits:
-            foretold = step_cost(network, samples_of_a_step(stage, data.train.x))
-        meter = Meter(part, executors, foretold)
-        course.fit(network, stage, number, meter, factor, stage_seed(seed, number))
-    return Trained(network, tuple(course.points), course.trainable, course.cost)
+            foretold = step_cost(network, data.train.x[: stage.step_samples])
+        meter = BudgetMeter(part, executors, foretold)
+        recorder.fit(network, stage, number, meter, factor, _order_seed(seed, number))
+    return Trained(network, tuple(recorder.points), recorder.trainable, recorder.cost)
+
+
+def wrap_network(network: nn.Module, stage: Stage, executor: Executor, seed: int) -> nn.Module:
+    """The network that a stage trains: the plain one, or that one in the stage's bridge.
+
+    A bridge that draws random numbers of its own draws them from the run's seed, unless the user
+    has set its seed.
+    """
+    if stage.bridge is None:
+        return network
+    bridge = stage.bridge if stage.seeded else _seeded(stage.bridge, seed)
+    return to_quantum(network, bridge, executor=executor, gradient=stage.gradient)
+
+
+def _seeded(bridge: Bridge, seed: int) -> Bridge:
+    """A bridge with this seed; a twin named after a bridge draws what that bridge does."""
+    if isinstance(bridge, Twin) and isinstance(bridge.of, str) and hasattr(bridge.original, "seed"):
+        return replace(bridge, of=_seeded(bridge.original, seed))
+    options: dict[str, Any] = {"seed": seed} if hasattr(bridge, "seed") else {}
+    return replace(bridge, **options)
+
+
+def _order_seed(seed: int, stage: int) -> int:
+    """Of the order of the samples: the run's own for a first stage, so all methods share it."""
+    return int(np.random.SeedSequence([seed, stage]).generate_state(1)[0]) if stage else seed
+
+
+def stage_budgets(
+    network: nn.Module,
+    method: Method,
+    budget: Budget,
+    executor: Executor,
+    x: torch.Tensor,
+    seed: int,
+) -> list[Budget]:
+    """The parts of a budget, settings and shots cut among the stages that spend them.
+
+    Args:
+        network: The plain network; is not changed.
+        method: Of the stages.
+        budget: In all.
+        executor: Of the circuits.
+        x: What is trained on.
+        seed: Of the run.
+    """
+    if len(method.stages) == 1 or not budget.counts_circuits:
+        return budget.parts(method.shares)
+    steps = [
+        step_cost(wrap_network(network, stage, executor, seed), x[: stage.step_samples])
+        for stage in method.stages
+    ]
+    spending = {unit: [getattr(step, unit) > 0 for step in steps] for unit in COUNTED}
+    return budget.parts(method.shares, spending)
 
 
 def reseed(executors: Sequence[Metered], seed: int, stage: int) -> None:
@@ -143,12 +195,18 @@ def inference_seconds(network: nn.Module, part: Part) -> float:
     return median(seconds)
 
 
-class _Course:
-    """The points of a run, summed over its stages."""
+class CurveRecorder:
+    """The points of a run, summed over its stages.
+
+    Args:
+        data: Trained on and evaluated with.
+        loss: As `hybridopt.fit` takes it.
+        only_stage: Its end alone is evaluated; None evaluates every epoch of all stages.
+    """
 
     def __init__(self, data: Dataset, loss: object, only_stage: int | None) -> None:
         assert data.test is not None
-        self._only_stage = only_stage  # its end alone is evaluated; None: every epoch of all
+        self._only_stage = only_stage
         self._data, self._test, self._loss = data, data.test, loss
         self._before = Point(0, 0, 0, 0.0, 0, 0, None, None, 0.0)
         self.points: list[Point] = []
@@ -156,7 +214,11 @@ class _Course:
         self.cost = Cost()
 
     def note(
-        self, network: nn.Module, stage: int, meter: Meter | None, train_loss: float | None = None
+        self,
+        network: nn.Module,
+        stage: int,
+        meter: BudgetMeter | None,
+        train_loss: float | None = None,
     ) -> None:
         """Evaluate, and add a point."""
         loss, score = evaluate(network, self._test, self._loss, self._data.task)
@@ -168,7 +230,7 @@ class _Course:
             replace(spent, stage=stage, train_loss=train_loss, test_loss=loss, test_metric=score)
         )
 
-    def _after(self, meter: Meter) -> Point:
+    def _after(self, meter: BudgetMeter) -> Point:
         before = self._before
         return replace(
             before,
@@ -180,10 +242,16 @@ class _Course:
         )
 
     def fit(
-        self, network: nn.Module, stage: Stage, number: int, meter: Meter, factor: float, seed: int
+        self,
+        network: nn.Module,
+        stage: Stage,
+        number: int,
+        meter: BudgetMeter,
+        factor: float,
+        seed: int,
     ) -> None:
         """Train one stage until its budget is spent."""
-        batches = MeteredBatches(self._data.train, batch_size(stage), seed, meter)
+        batches = MeteredBatches(self._data.train, stage.step_samples, seed, meter)
 
         def after_epoch(record: EpochRecord, trained: nn.Module) -> bool:
             meter.end_epoch(record.seconds)
@@ -197,7 +265,7 @@ class _Course:
             batches.loader(),
             optimizer=stage.optimizer,
             lr=factor * stage.base_lr,
-            epochs=meter.epochs_allowed or MAX_EPOCHS,
+            epochs=meter.limits.epochs or MAX_EPOCHS,
             scheduler=stage.scheduler,
             loss=self._loss,
             seed=seed,
@@ -207,7 +275,6 @@ class _Course:
         if history.status == "interrupted":
             raise KeyboardInterrupt
         self._before = self._after(meter)
-        self.trainable = max(
-            self.trainable, sum(p.numel() for p in network.parameters() if p.requires_grad)
-        )
+        trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        self.trainable = max(self.trainable, trained)
         self.cost = self.cost + history.cost

@@ -34,7 +34,7 @@ def test_json_and_nothing_else(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture(autouse=True)
 def _no_page(monkeypatch):
-    monkeypatch.setattr("hybridopt.demo.Study.to_html", lambda study, path: path)
+    monkeypatch.setattr("hybridopt.compare.study.Study.to_html", lambda study, path: path)
 
 
 @pytest.mark.parametrize("width", [80, 240])

@@ -33,7 +33,7 @@ QUICK = {"network": "mlp:4-3", "data": "iris", "budget": 1, "seeds": 2, "tuning"
 @pytest.fixture(autouse=True)
 def _no_page(monkeypatch):
     """Pages take longer than all else here; tests/study/comparison/test_study.py looks at them."""
-    monkeypatch.setattr("hybridopt.demo.Study.to_html", lambda study, path: path)
+    monkeypatch.setattr("hybridopt.compare.study.Study.to_html", lambda study, path: path)
 
 
 def numbers(study):

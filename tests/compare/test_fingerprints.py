@@ -78,7 +78,7 @@ def circuit_network(observables):
 
 
 def test_stored_runs_of_another_file_circuit_or_loss_are_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr("hybridopt.demo.Study.to_html", lambda study, path: path)
+    monkeypatch.setattr("hybridopt.compare.study.Study.to_html", lambda study, path: path)
     file, made = tmp_path / "net.py", []
     monkeypatch.setattr(
         "hybridopt.compare.plan.Plan.run",
@@ -114,7 +114,7 @@ def test_executors_by_the_numbers_of_their_noise():
 
 
 def test_executors_made_by_functions_of_one_name_are_kept_apart(tmp_path, monkeypatch):
-    monkeypatch.setattr("hybridopt.demo.Study.to_html", lambda study, path: path)
+    monkeypatch.setattr("hybridopt.compare.study.Study.to_html", lambda study, path: path)
     for shots in (20, 50):
         study = ho.compare(
             "mlp:4-3", "iris", methods=["memory+adam"], budget=1, seeds=2, tuning=None,

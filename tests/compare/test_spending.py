@@ -21,7 +21,7 @@ QUICK = {"data": "iris", "seeds": 2, "tuning": None}
 
 @pytest.fixture(autouse=True)
 def _no_page(monkeypatch):
-    monkeypatch.setattr("hybridopt.demo.Study.to_html", lambda study, path: path)
+    monkeypatch.setattr("hybridopt.compare.study.Study.to_html", lambda study, path: path)
 
 
 def circuit_network(**options):

@@ -28,7 +28,7 @@ LONG = "x" * 5000
 
 @pytest.fixture(autouse=True)
 def _no_page(monkeypatch):
-    monkeypatch.setattr("hybridopt.demo.Study.to_html", lambda study, path: path)
+    monkeypatch.setattr("hybridopt.compare.study.Study.to_html", lambda study, path: path)
 
 
 def compare(**change):
@@ -200,7 +200,7 @@ def damages():
 def stored(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stored")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hybridopt.demo.Study.to_html", lambda study, path: path)
+        patch.setattr("hybridopt.compare.study.Study.to_html", lambda study, path: path)
         compare(output=folder)
     return folder
 

@@ -1,20 +1,17 @@
-"""What a comparison is asked to do, checked before anything trains, and one run of it."""
+"""What the runs of a comparison have in common, checked before anything trains, and one run."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from torch import nn
 
 from hybridopt import optim
 from hybridopt._environment import torch_threads
 from hybridopt.compare.budget import Budget
-from hybridopt.compare.fingerprints import digest_of, hash_of, loss_text, source_text
-from hybridopt.compare.methods import Method, Stage
-from hybridopt.compare.records import Run, Trial, failed
+from hybridopt.compare.budget_tracking import check_budget
+from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import (
     NetworkSource,
     copy_of,
@@ -23,33 +20,28 @@ from hybridopt.compare.resampling import (
     set_executor,
     validation_split,
 )
-from hybridopt.compare.run_key import digest_of_content, executor_text
-from hybridopt.compare.spending import (
-    check_can_be_spent,
-    samples_of_a_step,
-    stage_budgets,
-)
-from hybridopt.compare.stage_setup import batch_size, enter
+from hybridopt.compare.results import Run, Trial, failed
 from hybridopt.compare.training import (
     Trained,
     evaluate,
     inference_seconds,
+    stage_budgets,
     train,
+    wrap_network,
 )
 from hybridopt.compare.tuning import Tuning, best
 from hybridopt.data import Dataset, as_dataset
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.training.loop import executors_of
-from hybridopt.training.objective import choose_loss, metric_name
+from hybridopt.training.objective import choose_loss
 from hybridopt.training.sanity_check import check_fit
 
-SCHEMA = 2
 ExecutorSource = Executor | Callable[[int], Executor] | None
 
 
 @dataclass(frozen=True)
-class Plan:
+class Experiment:
     """Everything that runs have in common; can be sent to other processes.
 
     Attributes:
@@ -108,13 +100,11 @@ class Plan:
             )
         return made
 
-    def metric_name(self, data: Dataset) -> str:
-        """``"accuracy"`` or ``"r2"``."""
-        return metric_name(data.task, self.loss)
-
     # -- checks
 
-    def check(self, methods: list[Method], seed: int) -> tuple[Dataset, dict[str, list[Budget]]]:
+    def check(
+        self, methods: Sequence[Method], seed: int
+    ) -> tuple[Dataset, dict[str, list[Budget]]]:
         """Refuse what cannot work, by the data and the network of one seed; nothing trains or runs.
 
         Returns:
@@ -124,8 +114,8 @@ class Plan:
             HybridOptError: With the method in question.
         """
         data, network = self.draw(seed)
-        validation_split(data, self.tuning.share, seed)
-        check_fit_of(network, data, self.loss)
+        validation_split(data, self.tuning.validation_fraction, seed)
+        self._check_fit(network, data)
         budgets = {}
         for method in methods:
             try:
@@ -134,28 +124,37 @@ class Plan:
                 raise type(error)(f"Method {method.name!r}: {error}") from error
         return data, budgets
 
+    def _check_fit(self, network: nn.Module, data: Dataset) -> None:
+        """Refuse data, network and loss that do not go together, or have no metric."""
+        assert data.test is not None
+        largest = None
+        if data.task == "classification":
+            largest = max(int(data.train.y.max()), int(data.test.y.max()))
+        samples = (data.train.x[:32], data.train.y[:32])
+        check_fit(network, samples, choose_loss(self.loss, data.task), largest)
+        if not any(isinstance(executor, Executor) for executor in executors_of(network)):
+            evaluate(network, data.test, self.loss, data.task)
+
     def _check_method(
         self, method: Method, data: Dataset, network: nn.Module, seed: int
     ) -> list[Budget]:
         executor = self.make_executor(seed)
         limits = stage_budgets(network, method, self.budget, executor, data.train.x, seed)
         for stage, part in zip(method.stages, limits, strict=True):
-            entered = enter(network, stage, executor, seed)
-            trained = [p for p in entered.parameters() if p.requires_grad]
+            wrapped = wrap_network(network, stage, executor, seed)
+            trained = [p for p in wrapped.parameters() if p.requires_grad]
             optimizer = optim.create(stage.optimizer, trained, lr=stage.base_lr, **stage.options)
-            size = batch_size(stage)
-            if stage.optimizer == "gd" and size is not None:
+            if stage.optimizer == "gd" and stage.step_samples is not None:
                 raise ArgumentError(
-                    f'optimizer "gd" uses all samples in every step, but the batch size is {size}. '
-                    'Leave it out, or use "sgd".'
+                    'optimizer "gd" uses all samples in every step, but the batch size is '
+                    f'{stage.step_samples}. Leave it out, or use "sgd".'
                 )
             if stage.scheduler is not None and part.epochs is None:
                 raise ArgumentError(
                     f"scheduler {stage.scheduler!r} runs over the epochs of the budget, but "
                     f"{self.budget} has none. Add some; the first limit to be met stops."
                 )
-            samples = samples_of_a_step(stage, data.train.x)
-            check_can_be_spent(entered, optimizer, part, samples)
+            check_budget(wrapped, optimizer, part, data.train.x[: stage.step_samples])
         return limits
 
     # -- one run
@@ -181,7 +180,7 @@ class Plan:
         assert data.test is not None
         factor = 1.0
         if self.tuning.trials > 1:
-            apart = validation_split(data, self.tuning.share, seed)
+            apart = validation_split(data, self.tuning.validation_fraction, seed)
             while len(trials) < self.tuning.trials:
                 candidate = self.tuning.next_factor(trials)
                 trials.append(self._trial(method, apart, candidate, seed))
@@ -189,7 +188,7 @@ class Plan:
             if chosen is None:
                 raise DataError(f"All trials of tuning failed, the last with: {trials[-1].error}")
             factor = chosen.factor
-        trained = self._train(network, data, method, factor, seed)
+        trained = self._train(network, data, method, factor, seed, watch=True)
         end = trained.curve[-1]
         return Run(
             method=method.name,
@@ -204,7 +203,7 @@ class Plan:
             simulator_runs=trained.cost.runs,
             trainable=trained.trainable,
             num_test=len(data.test),
-            factor=factor,
+            lr_factor=factor,
             rates=tuple(factor * stage.base_lr for stage in method.stages),
             trials=tuple(trials),
             curve=trained.curve,
@@ -229,7 +228,7 @@ class Plan:
         factor: float,
         seed: int,
         *,
-        watch: bool = True,
+        watch: bool,
     ) -> Trained:
         return train(
             network,
@@ -242,49 +241,3 @@ class Plan:
             loss=self.loss,
             watch=watch,
         )
-
-    # -- what tells one run from another
-
-    def seed_settings(self, seed: int) -> dict[str, Any]:
-        """What the numbers of a seed's runs follow from, but for the method; plain types."""
-        data, network = self.draw(seed)
-        return {
-            "schema": SCHEMA,
-            "seed": seed,
-            "budget": asdict(self.budget),
-            "tuning": asdict(self.tuning),
-            "loss": loss_text(self.loss),
-            "threads": self.threads,
-            "executor": executor_text(self.make_executor(seed)),
-            "data": digest_of(data),
-            "network": str(network),
-            "code": digest_of_content(network),
-            "file": source_text(self.network),
-            "start": hash_of(network.state_dict()),
-        }
-
-
-def check_fit_of(network: nn.Module, data: Dataset, loss: object) -> None:
-    """Refuse data, network and loss that do not go together, or a metric that does not exist."""
-    assert data.test is not None
-    function = choose_loss(loss, data.task)
-    largest = None
-    if data.task == "classification":
-        largest = max(int(data.train.y.max()), int(data.test.y.max()))
-    check_fit(network, (data.train.x[:32], data.train.y[:32]), function, largest)
-    if not any(isinstance(executor, Executor) for executor in executors_of(network)):
-        evaluate(network, data.test, loss, data.task)
-
-
-def with_batch_size(method: Method, size: int | str | None) -> Method:
-    """The method with the comparison's batch size, where it has none of its own."""
-    if size == "auto":
-        return method
-    changed = copy.copy(method)
-    changed.stages = tuple(_with_batch(stage, size) for stage in method.stages)
-    return changed
-
-
-def _with_batch(stage: Stage, size: int | str | None) -> Stage:
-    own = stage.batch_size != "auto" or stage.full_batch
-    return stage if own else replace(stage, batch_size=size)
