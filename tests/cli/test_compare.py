@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import hybridopt as ho
 from hybridopt.cli import app
+from hybridopt.compare.run import Experiment
 
 from .command import entry_point
 
@@ -34,7 +35,7 @@ def test_json_and_nothing_else(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture(autouse=True)
 def _no_page(monkeypatch):
-    monkeypatch.setattr("hybridopt.compare.study.Study.to_html", lambda study, path: path)
+    monkeypatch.setattr(ho.Study, "to_html", lambda study, path: path)
 
 
 @pytest.mark.parametrize("width", [80, 240])
@@ -74,7 +75,7 @@ def test_our_errors_are_one_line(options, message, tmp_path, monkeypatch, capsys
 
 
 def test_ctrl_c_says_what_is_kept(tmp_path, monkeypatch, capsys):
-    run, calls = ho.study.comparison.plan.Plan.run, []
+    run, calls = Experiment.run, []
 
     def interrupted(plan, method, seed):
         calls.append(seed)
@@ -82,7 +83,7 @@ def test_ctrl_c_says_what_is_kept(tmp_path, monkeypatch, capsys):
             raise KeyboardInterrupt
         return run(plan, method, seed)
 
-    monkeypatch.setattr("hybridopt.compare.plan.Plan.run", interrupted)
+    monkeypatch.setattr(Experiment, "run", interrupted)
     code, _, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path)
     assert code == 130
     assert f"{tmp_path} holds 1 finished run; the same command" in " ".join(err.split())

@@ -20,14 +20,14 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
     ],
 )
 def test_spellings(value, expected):
-    assert Budget.of(value) == expected
+    assert Budget.parse(value) == expected
 
 
 def test_in_words_and_back():
     budget = Budget(epochs=3, seconds=0.5, settings=12_345, shots=1_000_000)
     assert str(budget) == "3 epochs, 0.5 seconds, 12,345 settings, 1,000,000 shots"
-    assert Budget.of(str(budget)) == budget
-    assert Budget.of("10 epochs,100 shots") == Budget(epochs=10, shots=100)
+    assert Budget.parse(str(budget)) == budget
+    assert Budget.parse("10 epochs,100 shots") == Budget(epochs=10, shots=100)
     assert str(Budget(epochs=1)) == "1 epoch"
 
 
@@ -73,7 +73,7 @@ def test_seconds_are_cut_in_proportion():
 )
 def test_what_is_no_budget(value, error, message):
     with pytest.raises(error, match=message):
-        Budget.of(value)
+        Budget.parse(value)
 
 
 def test_less_than_one_for_each_stage():

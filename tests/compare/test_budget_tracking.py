@@ -10,8 +10,8 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.compare import Budget, Method
-from hybridopt.compare.budget_tracking import Meter
-from hybridopt.compare.spending import check_can_be_spent, stage_budgets, step_cost
+from hybridopt.compare.budget_tracking import BudgetMeter, check_budget, step_cost
+from hybridopt.compare.training import stage_budgets
 from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution import Cost
 from hybridopt.optim import create
@@ -19,9 +19,7 @@ from hybridopt.optim import create
 QUICK = {"data": "iris", "seeds": 2, "tuning": None}
 
 
-@pytest.fixture(autouse=True)
-def _no_page(monkeypatch):
-    monkeypatch.setattr("hybridopt.compare.study.Study.to_html", lambda study, path: path)
+pytestmark = pytest.mark.usefixtures("no_page")
 
 
 def circuit_network(**options):
@@ -120,7 +118,7 @@ def test_steps_that_cannot_be_foretold_take_no_budget_of_settings(text, aer_call
         ho.compare("mlp:4-3", methods=[text], budget="1000 settings", **QUICK)
     assert aer_calls == []
     optimizer = create("newton", list(nn.Linear(4, 3).parameters()))
-    check_can_be_spent(nn.Linear(4, 3), optimizer, Budget.of("2 epochs, 9 shots"), torch.ones(2, 4))
+    check_budget(nn.Linear(4, 3), optimizer, Budget.parse("2 epochs, 9 shots"), torch.ones(2, 4))
 
 
 CHAIN = "adam:1 > memory+adam:1 > memory+sgd:2"
@@ -140,9 +138,9 @@ def test_a_chain_leaves_no_shots_to_stages_that_take_none():
 def test_settings_are_shared_by_all_with_circuits():
     network, executor, x = circuit_network(), ho.AerExecutor(), torch.rand(40, 4)
     method = Method("adam:1 > twin+adam:1 > memory+adam:2")
-    parts = stage_budgets(network, method, Budget.of("4000 settings"), executor, x, 0)
+    parts = stage_budgets(network, method, Budget.parse("4000 settings"), executor, x, 0)
     assert [part.settings for part in parts] == [1000, 1000, 2000]
-    parts = stage_budgets(nn.Linear(4, 3), method, Budget.of("8 settings"), executor, x, 0)
+    parts = stage_budgets(nn.Linear(4, 3), method, Budget.parse("8 settings"), executor, x, 0)
     assert [part.settings for part in parts] == [8, 8, 8]  # the first two are refused as they are
 
 
@@ -164,6 +162,6 @@ def test_the_executor_runs_the_circuits_that_the_network_brings():
 
 
 def test_a_meter_knows_beforehand_what_a_step_costs():
-    assert not Meter(Budget.of("5 settings"), [], Cost(5)).exceeded()
-    assert Meter(Budget.of("5 settings"), [], Cost(6)).exceeded()
-    assert Meter(Budget.of("5 shots"), [], Cost(1, 6)).exceeded()
+    assert not BudgetMeter(Budget.parse("5 settings"), [], Cost(5)).exceeded()
+    assert BudgetMeter(Budget.parse("5 settings"), [], Cost(6)).exceeded()
+    assert BudgetMeter(Budget.parse("5 shots"), [], Cost(1, 6)).exceeded()
