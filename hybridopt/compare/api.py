@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -205,26 +206,24 @@ def _methods(methods: object, batch_size: object) -> list[Method]:
     if batch_size != "auto":
         size = _validation.optional_integer("batch_size", batch_size, minimum=1)
         chosen = [method.with_batch_size(size) for method in chosen]
-    for position, method in enumerate(chosen):
-        for other in chosen[:position]:
-            if method.name == other.name:
-                raise ArgumentError(
-                    f"The method {method.name!r} is given twice. Leave one out, or give a Method a "
-                    "name of its own."
-                )
-            if method.to_dict() == other.to_dict():
-                raise ArgumentError(
-                    f"The methods {other.name!r} and {method.name!r} are the same. Leave one out."
-                )
+    for one, other in combinations(chosen, 2):
+        if one.name == other.name:
+            raise ArgumentError(
+                f"The method {one.name!r} is given twice. Leave one out, or give a Method a name "
+                "of its own."
+            )
+        if one.to_dict() == other.to_dict():
+            raise ArgumentError(
+                f"The methods {one.name!r} and {other.name!r} are the same. Leave one out."
+            )
     return chosen
 
 
 def _budget(budget: object, methods: Sequence[Method]) -> Budget:
-    if budget is not None:
-        chosen = Budget.parse(budget)
-    else:
+    if budget is None:
         asked = [method.epochs for method in methods if method.epochs is not None]
-        chosen = Budget(epochs=max(asked, default=DEFAULT_EPOCHS))
+        budget = max(asked, default=DEFAULT_EPOCHS)
+    chosen = Budget.parse(budget)
     for method in methods:
         if len(method.stages) == 1 and method.epochs not in (None, chosen.epochs):
             raise ArgumentError(
@@ -235,38 +234,29 @@ def _budget(budget: object, methods: Sequence[Method]) -> Budget:
 
 
 def _seeds(seeds: object) -> list[int]:
-    if isinstance(seeds, Sequence | np.ndarray) and not isinstance(seeds, str):
-        _check_count(len(seeds))
-        numbers = [_validation.integer("seeds", seed, minimum=0) for seed in seeds]
-        if len(set(numbers)) < len(numbers):
-            raise ArgumentError(f"Argument `seeds` holds a seed twice: {numbers}.")
-    else:
-        count = _validation.integer("seeds", seeds, minimum=0)
-        _check_count(count)
-        numbers = list(range(count))
-    if len(numbers) < 2:
+    listed = isinstance(seeds, Sequence | np.ndarray) and not isinstance(seeds, str)
+    count = len(seeds) if listed else _validation.integer("seeds", seeds, minimum=0)  # type: ignore[arg-type]
+    if count > MOST_SEEDS:
+        raise ArgumentError(f"Argument `seeds` must be {MOST_SEEDS:,} or fewer, but is {count:,}.")
+    given: Any = seeds if listed else range(count)
+    numbers = [_validation.integer("seeds", seed, minimum=0) for seed in given]
+    if len(set(numbers)) < len(numbers):
+        raise ArgumentError(f"Argument `seeds` holds a seed twice: {numbers}.")
+    if count < 2:
         raise ArgumentError(
-            f"Argument `seeds` must be 2 or more, but is {len(numbers)}: one seed has no spread, "
-            "so nothing could be told from noise."
+            f"Argument `seeds` must be 2 or more, but is {count}: one seed has no spread, so "
+            "nothing could be told from noise."
         )
     return numbers
 
 
-def _check_count(count: int) -> None:
-    if count > MOST_SEEDS:
-        raise ArgumentError(f"Argument `seeds` must be {MOST_SEEDS:,} or fewer, but is {count:,}.")
-
-
 def _control(control: object, methods: Sequence[Method]) -> str:
-    if control is None:
-        plain = [method for method in methods if not method.uses_bridge]
-        return (plain or list(methods))[0].name
     names = [method.name for method in methods]
-    if isinstance(control, Method):
-        control = control.name
-    if isinstance(control, str) and control not in names:
+    if control is None:
+        return next((method.name for method in methods if not method.uses_bridge), names[0])
+    if control not in names:
         with suppress(HybridOptError):
-            control = Method(control).name  # another spelling of a method
+            control = Method.parse(control).name  # another spelling of a method
     if control not in names:
         raise UnknownNameError(
             f"The control {control!r} is not among the methods: {', '.join(names)}. Add it to "

@@ -102,12 +102,8 @@ class Budget:
     ) -> list[Budget]:
         """Cut the budget for the stages of a chain, in proportion to their shares.
 
-        Whole numbers are cut by the largest remainders, at least 1 for each stage.
-
-        Args:
-            shares: Of the stages.
-            spending: By unit, which stages spend any of it; the others get nothing of it, and are
-                bounded by the other units alone. Units that are not named are spent by all.
+        Whole numbers are cut by the largest remainders, at least 1 for each stage. ``spending``
+        tells by unit which stages spend any of it; the others are bounded by other units alone.
 
         Raises:
             ArgumentError: If there is less than 1 epoch, setting or shot for a stage.
@@ -116,9 +112,8 @@ class Budget:
             return [self]
         cut: list[dict[str, float]] = [{} for _ in shares]
         for unit, value in self.limits().items():
-            stages = [
-                stage for stage in range(len(shares)) if (spending or {}).get(unit, shares)[stage]
-            ]
+            spent = (spending or {}).get(unit, shares)
+            stages = [stage for stage in range(len(shares)) if spent[stage]]
             if not stages:
                 continue
             total = sum(shares[stage] for stage in stages)

@@ -52,26 +52,56 @@ BOTTOU = "Bottou, Curtis, Nocedal, arXiv:1606.04838, section 3"
 SHOTS = "Sweke et al., Quantum 4, 314 (2020), arXiv:1910.01155"
 ADJOINT = "Jones and Gacon, arXiv:2009.02823"
 
+ADAM_SHOTS = (
+    "adam",
+    "the circuits in the network are measured by shots, so gradients are noisy, and line searches "
+    "and curvature would follow the noise.",
+    (SHOTS, KINGMA),
+)
+ADAM_CIRCUITS = (
+    "adam",
+    "a step through circuits is dear, so many steps on batches are better than few on all "
+    'samples. In exact simulation, gradient="adjoint" makes them cheapest.',
+    (ADJOINT, KINGMA),
+)
+NEWTON_QUADRATIC = (
+    "newton",
+    "the squared error of a linear network is a quadratic, which Newton's method solves in one "
+    "step.",
+    (NOCEDAL,),
+)
+NEWTON_CONVEX = (
+    "newton",
+    "the cross entropy of a linear network is convex, and its Hessian is small: a few damped "
+    "steps.",
+    (NOCEDAL,),
+)
+LBFGS_SMALL = (
+    "lbfgs",
+    "a small smooth regression: a step on all samples is cheap, and curvature pays.",
+    (SKLEARN, NOCEDAL),
+)
+ADAM = (
+    "adam",
+    "minibatches learn more for each pass than whole passes do, and Adam's default rate is robust.",
+    (KINGMA, BOTTOU),
+)
+
 
 @dataclass(frozen=True)
 class ProblemFacts:
-    """What the rules look at.
+    """The facts that the rules look at.
 
     Attributes:
         weights: M, trainable numbers.
         samples: n, of the training part.
-        features: Of a sample.
-        task: ``"classification"`` or ``"regression"``.
         linear: Whether the outputs are an affine function of the weights.
-        circuits: Whether there are circuits in the network.
-        shots: Whether they are measured by shots.
-        cores: Of this machine.
-        gpu: Whether torch finds a GPU.
+        circuits: Whether there are circuits in the network, with ``shots`` measured by shots.
+        cores: Of this machine; ``gpu`` if torch finds a GPU.
     """
 
     weights: int
     samples: int
-    features: int
     task: str
     linear: bool
     circuits: bool = False
@@ -123,7 +153,6 @@ def facts_of(network: nn.Module, data: Dataset) -> ProblemFacts:
     return ProblemFacts(
         weights=sum(p.numel() for p in trained),
         samples=len(data.train),
-        features=data.num_features,
         task=data.task,
         linear=is_linear(network),
         circuits=bool(executors),
@@ -140,16 +169,11 @@ def is_linear(network: nn.Module) -> bool:
     in their weights.
     """
     passing = (nn.Sequential, nn.Flatten, nn.Identity)
-    if any(_is_altered(module) for module in network.modules()):
-        return False
+    for module in network.modules():
+        if "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks:
+            return False
     others = [m for m in network.modules() if type(m) not in passing]
     return len(others) == 1 and type(others[0]) in (nn.Linear, nn.Conv1d, nn.Conv2d)
-
-
-def _is_altered(module: nn.Module) -> bool:
-    """Whether it does more than its class says."""
-    hooks = (module._forward_hooks, module._forward_pre_hooks)
-    return "forward" in vars(module) or any(hooks)
 
 
 def first_choice(facts: ProblemFacts) -> Recommendation:
@@ -161,46 +185,14 @@ def first_choice(facts: ProblemFacts) -> Recommendation:
 
 
 def _rule(s: ProblemFacts) -> tuple[str, str, tuple[str, ...]]:
+    small = s.weights <= LBFGS_WEIGHTS and s.samples <= LBFGS_SAMPLES
     if s.circuits and s.shots:
-        return (
-            "adam",
-            "the circuits in the network are measured by shots, so gradients are noisy, and line "
-            "searches and curvature would follow the noise.",
-            (SHOTS, KINGMA),
-        )
+        return ADAM_SHOTS
     if s.circuits:
-        return (
-            "adam",
-            "a step through circuits is dear, so many steps on batches are better than few on all "
-            'samples. In exact simulation, gradient="adjoint" makes them cheapest.',
-            (ADJOINT, KINGMA),
-        )
+        return ADAM_CIRCUITS
     if s.linear and s.weights <= NEWTON_WEIGHTS:
-        if s.task == "regression":
-            return (
-                "newton",
-                "the squared error of a linear network is a quadratic, which Newton's method "
-                "solves in one step.",
-                (NOCEDAL,),
-            )
-        return (
-            "newton",
-            "the cross entropy of a linear network is convex, and its Hessian is small: a few "
-            "damped steps.",
-            (NOCEDAL,),
-        )
-    if s.task == "regression" and s.weights <= LBFGS_WEIGHTS and s.samples <= LBFGS_SAMPLES:
-        return (
-            "lbfgs",
-            "a small smooth regression: a step on all samples is cheap, and curvature pays.",
-            (SKLEARN, NOCEDAL),
-        )
-    return (
-        "adam",
-        "minibatches learn more for each pass than whole passes do, and Adam's default rate is "
-        "robust.",
-        (KINGMA, BOTTOU),
-    )
+        return NEWTON_QUADRATIC if s.task == "regression" else NEWTON_CONVEX
+    return LBFGS_SMALL if s.task == "regression" and small else ADAM
 
 
 def _hardware(s: ProblemFacts) -> str:

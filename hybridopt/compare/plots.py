@@ -33,21 +33,17 @@ def curves_figure(results: Results, *, columns: int = 3) -> matplotlib.figure.Fi
 
     Lines are means over the seeds, bands their range. Methods without circuits have no settings
     and no line there; the column is left out if no method has any.
-
-    Args:
-        results: What to draw.
-        columns: How many small pictures stand side by side, at most.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    kinds = [kind for kind in AXES if kind != "settings" or _any_settings(results)]
+    counted = any(run.settings for run in results.runs if run.done)
+    kinds = [kind for kind in AXES if kind != "settings" or counted]
     wide = min(columns, len(kinds))
     bands = -(-len(kinds) // wide)
     figure = Figure(figsize=(3.5 * wide + 0.4, 4.6 * bands + 0.5), layout="constrained")
     grid = np.asarray(figure.subplots(2 * bands, wide, squeeze=False))
     for place in range(wide * bands):
-        upper = grid[2 * (place // wide), place % wide]
-        lower = grid[2 * (place // wide) + 1, place % wide]
+        upper, lower = grid[2 * (place // wide) : 2 * (place // wide) + 2, place % wide]
         if place >= len(kinds):
             upper.set_axis_off()
             lower.set_axis_off()
@@ -77,7 +73,7 @@ def differences_figure(results: Results) -> matplotlib.figure.Figure:
     left, right = figure.subplots(1, 2, sharey=True)
     found = {one.method: one.interval for one in results.differences()}
     for position, method in enumerate(reversed(methods)):
-        color = color_of(results, method)
+        color = COLORS[results.methods.index(method) % len(COLORS)]
         values = [run.test_metric for run in results.runs_of(method)]
         left.plot(values, [position] * len(values), "o", color=color, alpha=0.45, markersize=5)
         if values:
@@ -102,11 +98,6 @@ def differences_figure(results: Results) -> matplotlib.figure.Figure:
     return figure
 
 
-def color_of(results: Results, method: str) -> str:
-    """The same in all pictures."""
-    return COLORS[results.methods.index(method) % len(COLORS)]
-
-
 def _draw(axes: matplotlib.axes.Axes, results: Results, kind: str, value: str, label: str) -> None:
     for number, method in enumerate(results.methods):
         curves = [_curve(run, kind, value) for run in results.runs_of(method)]
@@ -114,7 +105,7 @@ def _draw(axes: matplotlib.axes.Axes, results: Results, kind: str, value: str, l
         if not curves:
             continue
         x, lines = _on_one_axis(curves)
-        color = color_of(results, method)
+        color = COLORS[number % len(COLORS)]
         style = "-" if number < len(COLORS) else "--"
         axes.plot(x, lines.mean(0), color=color, lw=1.8, ls=style, label=_shown(method, LEGEND))
         axes.fill_between(x, lines.min(0), lines.max(0), color=color, alpha=0.12, lw=0)
@@ -157,10 +148,6 @@ def _log_if_wide(axes: matplotlib.axes.Axes) -> None:
     if ends and max(x.max() for x in ends) > WIDE * min(x.min() for x in ends):
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _any_settings(results: Results) -> bool:
-    return any(run.settings for run in results.runs if run.done)
 
 
 def _shown(name: str, width: int) -> str:

@@ -14,12 +14,7 @@ from hybridopt.compare.table import counted, study_table
 
 
 def study_page(results: Results, recommendations: dict[str, Recommendation]) -> str:
-    """The page: what to take, table, pictures, learning rates, failures, how it was made.
-
-    Args:
-        results: Of the study.
-        recommendations: By goal.
-    """
+    """The page: what to take by goal, table, pictures, rates, failures, how it was made."""
     pictures = {
         "curves.png": png(curves_figure(results)),
         "tall.png": png(curves_figure(results, columns=1)),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -32,13 +32,10 @@ NetworkSource = nn.Module | str | Callable[[], nn.Module]
 def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
     """The data of one seed, in two parts.
 
-    Args:
-        source: A name, which is loaded with this seed; or a Dataset, whose parts are pooled and
-            split anew in their old sizes (one fifth for testing if it has no test part), classes
-            in their shares. Features and targets that were standardised are so again, on the new
-            training part.
-        seed: Draws the split.
-        redraw: False keeps the split of a Dataset, and of a name that of seed 0.
+    A name is loaded with this seed. The parts of a Dataset are pooled and split anew in their old
+    sizes (one fifth for testing if it has no test part), classes in their shares. Features and
+    targets that were standardised are so again, on the new training part. Without ``redraw``, the
+    split of a Dataset is kept, and a name is loaded with seed 0.
 
     Raises:
         DataError: If there are too few samples to split.
@@ -48,9 +45,8 @@ def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
     if not redraw and source.test is not None:
         return source
     x, y = source.train.x, source.train.y
-    if source.test is None:
-        size = max(1, round(TEST_FRACTION * len(x)))
-    else:
+    size = max(1, round(TEST_FRACTION * len(x)))
+    if source.test is not None:
         x, y = torch.cat([x, source.test.x]), torch.cat([y, source.test.y])
         size = len(source.test)
     train, test = split_rows(y, size, source.task, [seed if redraw else 0])
@@ -79,7 +75,7 @@ def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
 def split_rows(
     y: Tensor, size: int, task: str, entropy: list[int]
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]:
-    """Rows to train on and ``size`` others, with the classes in their shares.
+    """Rows to train on and ``size`` others.
 
     Classes keep their shares wherever each has two samples and a place in both parts.
 
@@ -95,28 +91,65 @@ def split_rows(
     classes = None
     if task == "classification":
         counts = y.bincount()
-        present = int((counts > 0).sum())
-        if int(counts[counts > 0].min()) >= 2 and min(size, len(y) - size) >= present:
+        counts = counts[counts > 0]
+        if int(counts.min()) >= 2 and min(size, len(y) - size) >= len(counts):
             classes = y.numpy()
     rows = np.arange(len(y), dtype=np.int64)
     train, rest = train_test_split(rows, test_size=size, stratify=classes, random_state=state)
     return train, rest
 
 
+def _standardized_again(
+    values: Tensor, scaling: Scaling | None, train: Int64[np.ndarray, " train"]
+) -> tuple[Tensor, Scaling | None]:
+    if scaling is None:
+        return values, None
+    raw = scaling.restore(values)
+    alike = bool(
+        (scaling.scale == scaling.scale[0]).all() & (scaling.mean == scaling.mean[0]).all()
+    )
+    new = Scaling.of(raw[train].numpy(), shared=alike and raw.shape[1] > 1)
+    return new.standardize(raw).to(values.dtype), new
+
+
+# -- networks
+
+
+def check_network_source(source: object) -> None:
+    """Refuse what cannot be drawn anew; draws nothing.
+
+    Raises:
+        ArgumentTypeError: If it is no network, function or text.
+        ArgumentError: Naming the layer.
+    """
+    if not isinstance(source, nn.Module):
+        if isinstance(source, str) or callable(source):
+            return
+        raise ArgumentTypeError(
+            "Argument `network` must be a torch.nn.Module, a function without arguments that makes "
+            f"one, or a text such as `mlp:64-20-10`, but is of type {type(source).__name__}."
+        )
+    _refuse_quantum(source)
+    for name, module in source.named_modules():
+        own = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        if own and _resetter(module) is None:
+            raise ArgumentError(
+                f"{_where(name)} ({type(module).__name__}) has weights of its own and no "
+                "`reset_parameters`, so no seed can draw them anew. Give `compare` a function "
+                "without arguments that makes the network, or add the method."
+            )
+
+
 def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
     """The network of one seed, with fresh starting weights.
 
-    Args:
-        source: A function without arguments that makes a network; a text as
-            `hybridopt.nn.network_spec.build_network` reads it; or a network, of which a copy is
-            taken and every layer's ``reset_parameters`` called (a CircuitLayer's weights are drawn
-            from [-pi, pi)). Frozen parameters are kept, and so is a layer that has no others.
-        data: What it shall fit.
-        seed: Of the starting weights.
+    Of a network a copy is taken and every layer's ``reset_parameters`` called (a CircuitLayer's
+    weights are drawn from [-pi, pi)). Frozen parameters are kept, and so is a layer that has no
+    others.
 
     Raises:
-        ArgumentTypeError: If it is something else.
-        ArgumentError: If a layer's weights cannot be drawn anew; names the layer.
+        ArgumentTypeError: If a function returns something else.
+        ArgumentError: If a function fails, or a layer's weights cannot be drawn anew.
     """
     if isinstance(source, nn.Module):
         network = copy_of(source)
@@ -127,7 +160,17 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
     if isinstance(source, str):
         made: object = build_network(source, data, seed=seed)
     else:
-        made = _called(source, seed)
+        try:
+            with isolated(seed):
+                made = source()
+        except HybridOptError:
+            raise
+        except Exception as error:
+            raise ArgumentError(
+                f"The function given as `network` failed: {type(error).__name__}: {error}. It must "
+                "take no arguments (bind them, as by functools.partial) and return a "
+                "torch.nn.Module."
+            ) from error
     if not isinstance(made, nn.Module):
         raise ArgumentTypeError(
             f"The function given as `network` must return a torch.nn.Module, but returned "
@@ -168,28 +211,16 @@ def set_executor(network: nn.Module, executor: Executor) -> None:
             module.gradient.check(module.program, module.program_readout, executor)
 
 
-def check_network_source(source: object) -> None:
-    """Refuse what cannot be drawn anew; draws nothing.
-
-    Raises:
-        ArgumentTypeError: If it is no network, function or text.
-        ArgumentError: Naming the layer.
-    """
-    if isinstance(source, str):
-        return
-    if not isinstance(source, nn.Module):
-        _check_callable(source)
-        return
-    _refuse_quantum(source)
-    for name, module in source.named_modules():
-        where = _where(name)
-        own = [p for p in module.parameters(recurse=False) if p.requires_grad]
-        if own and _resetter(module) is None:
-            raise ArgumentError(
-                f"{where} ({type(module).__name__}) has weights of its own and no "
-                "`reset_parameters`, so no seed can draw them anew. Give `compare` a function "
-                "without arguments that makes the network, or add the method."
-            )
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Put all modules in evaluation mode, and each in its own mode again after the block."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _refuse_quantum(network: nn.Module) -> None:
@@ -205,54 +236,40 @@ def _where(name: str) -> str:
     return f"Layer `{name}`" if name else "The network"
 
 
-def _called(source: Callable[[], nn.Module], seed: int) -> object:
-    _check_callable(source)
-    _check_no_arguments(source)
-    try:
-        with isolated(seed):
-            return source()
-    except HybridOptError:
-        raise
-    except Exception as error:
-        raise ArgumentError(
-            f"The function given as `network` failed: {type(error).__name__}: {error}. It must "
-            "return a torch.nn.Module."
-        ) from error
-
-
 def _materialize(network: nn.Module, data: Dataset) -> None:
     """Let lazy layers take their shapes, and draw their weights, before anything looks at them."""
-    if not any(is_lazy(p) for p in (*network.parameters(), *network.buffers())):
+
+    def has_lazy() -> bool:
+        return any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers()))
+
+    if not has_lazy():
         return
     # no sample runs no circuit; but not every layer takes none
     x = data.train.x[: 0 if executors_of(network) else 2]
     kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
-    modes = [(module, module.training) for module in network.modules()]
     try:
-        with torch.no_grad():
-            network.eval()(x.to(kinds[0]) if kinds and x.is_floating_point() else x)
+        with torch.no_grad(), evaluation_mode(network):
+            network(x.to(kinds[0]) if kinds and x.is_floating_point() else x)
     except Exception as error:
         raise ArgumentError(
             f"The network has lazy layers, and their shapes do not follow from the data: "
             f"{type(error).__name__}: {error}. Give its layers their sizes."
         ) from error
-    finally:
-        for module, training in modes:
-            module.training = training
-    if any(is_lazy(p) for p in (*network.parameters(), *network.buffers())):
+    if has_lazy():
         raise ArgumentError(
             "The network has lazy layers that it does not call, so they never get weights. Leave "
             "them out, or give them their sizes."
         )
 
 
+@torch.no_grad()
 def _reset(network: nn.Module) -> None:
     for name, module in network.named_modules():
         reset = _resetter(module)
-        own = dict(module.named_parameters(recurse=False))
-        if reset is None or (own and not any(p.requires_grad for p in own.values())):
+        own = list(module.parameters(recurse=False))
+        frozen = [(p, p.clone()) for p in own if not p.requires_grad]
+        if reset is None or (own and len(frozen) == len(own)):
             continue
-        frozen = {key: p.detach().clone() for key, p in own.items() if not p.requires_grad}
         try:
             reset()
         except Exception as error:
@@ -260,54 +277,15 @@ def _reset(network: nn.Module) -> None:
                 f"{_where(name)} ({type(module).__name__}) could not be drawn anew: its "
                 f"`reset_parameters` failed with {type(error).__name__}: {error}."
             ) from error
-        with torch.no_grad():
-            for key, value in frozen.items():
-                own[key].copy_(value)
+        for parameter, value in frozen:
+            parameter.copy_(value)
 
 
 def _resetter(module: nn.Module) -> Callable[[], object] | None:
-    if isinstance(module, CircuitLayer) and not hasattr(module, "reset_parameters"):
-        return lambda: nn.init.uniform_(module.weight, -math.pi, math.pi)
-    for name in ("reset_parameters", "_reset_parameters"):  # the latter in MultiheadAttention
-        reset = getattr(module, name, None)
-        if callable(reset):
-            return reset  # type: ignore[no-any-return]
-    return None
-
-
-def _check_callable(source: object) -> None:
-    if not callable(source):
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, a function without arguments that makes "
-            f"one, or a text such as `mlp:64-20-10`, but is of type {type(source).__name__}."
-        )
-
-
-def _check_no_arguments(function: Callable[[], nn.Module]) -> None:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # some built-in callables have no signature
-        return
-    required = [
-        p.name
-        for p in parameters
-        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    # MultiheadAttention has the latter
+    names = [
+        n for n in ("reset_parameters", "_reset_parameters") if callable(getattr(module, n, 0))
     ]
-    if required:
-        raise ArgumentError(
-            f"The function given as `network` must take no arguments, but needs "
-            f"{', '.join(required)}. Bind them, as by functools.partial."
-        )
-
-
-def _standardized_again(
-    values: Tensor, scaling: Scaling | None, train: Int64[np.ndarray, " train"]
-) -> tuple[Tensor, Scaling | None]:
-    if scaling is None:
-        return values, None
-    raw = scaling.restore(values)
-    alike = bool(
-        (scaling.scale == scaling.scale[0]).all() & (scaling.mean == scaling.mean[0]).all()
-    )
-    new = Scaling.of(raw[train].numpy(), shared=alike and raw.shape[1] > 1)
-    return new.standardize(raw).to(values.dtype), new
+    if isinstance(module, CircuitLayer) and not names:
+        return lambda: nn.init.uniform_(module.weight, -math.pi, math.pi)
+    return getattr(module, names[0]) if names else None

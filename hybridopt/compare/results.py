@@ -25,13 +25,9 @@ class Point:
     Attributes:
         stage: Number of the stage, from 0.
         epochs: Epochs so far; a last one may be cut short by the budget.
-        steps: Optimizer steps.
-        seconds: Wall time of the training steps.
-        settings: Settings of training.
-        shots: Shots of training.
+        seconds: Wall time of the training steps; steps, settings and shots are theirs, too.
         train_loss: Mean training loss of the epoch; None before the first.
-        test_loss: On the test part.
-        test_metric: On the test part.
+        test_metric: On the test part, as ``test_loss``.
     """
 
     stage: int
@@ -47,15 +43,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of a learning rate.
+    """One trial of a learning rate, and what its training spent.
 
     Attributes:
         factor: Of the base learning rates.
-        metric: On the validation part; None if training failed.
-        loss: On the validation part.
-        seconds: Of its training.
-        settings: Of its training.
-        shots: Of its training.
+        metric: On the validation part, as ``loss``; None if training failed.
         error: Why it failed.
     """
 
@@ -81,9 +73,7 @@ class Run:
         test_loss: Loss on the test part at the end.
         training_seconds: Wall time of the training steps, without evaluation and tuning.
         inference_seconds: Wall time for the test part, by a copy that has read no weight yet.
-        steps: Optimizer steps.
-        settings: Settings of training.
-        shots: Shots of training.
+        steps: Optimizer steps; settings and shots are those of training, too.
         simulator_runs: Circuits that the simulator executed in training.
         trainable: Trainable numbers, of the stage with the most.
         num_test: Samples of the test part.
@@ -138,12 +128,10 @@ class Summary:
     """One method over all seeds: means and standard deviations of the runs that came to their end.
 
     Attributes:
-        method: Its name.
         values: Mean and deviation (None for a single run) by name of the quantity.
-        done: Runs that came to their end.
-        failed: Runs that did not.
-        reached: Runs that reached the target, and the mean steps, seconds, settings and shots to
-            it; None without a target.
+        done: Number of runs that came to their end.
+        reached: Number of runs that reached the target, and the mean steps, seconds, settings and
+            shots to it; None without a target.
     """
 
     method: str
@@ -158,8 +146,6 @@ class Difference:
     """A method against the control, in pairs of the same seed.
 
     Attributes:
-        method: Its name.
-        control: Its name.
         interval: Of the test metric, method minus control; Bonferroni-corrected for the number of
             methods. None if fewer than two seeds came to their end in both.
         p_value: Corrected by Holm's rule.
@@ -230,12 +216,7 @@ class Results:
         return mean_and_deviation([getattr(run, quantity) for run in self.runs_of(method)])
 
     def summary(self, method: str, *, reach: float | None = None) -> Summary:
-        """Means and spreads of a method over the seeds.
-
-        Args:
-            method: Its name.
-            reach: Test metric for "to reach"; None is that of the study.
-        """
+        """Means and spreads of a method over the seeds; ``reach`` as in `target`."""
         runs = self.runs_of(method)
         values = {name: self.spread(method, name) for name in QUANTITIES}
         failures = sum(run.method == method for run in self.failures)

@@ -15,7 +15,8 @@ import math
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -31,7 +32,6 @@ from hybridopt.compare.results import LABELS, Results, Run
 from hybridopt.compare.run import Experiment
 from hybridopt.errors import ArgumentTypeError, CheckpointError
 from hybridopt.execution import Executor
-from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import network_file
 
 SCHEMA = 2  # of studies, runs and the record of a comparison
@@ -47,11 +47,8 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9]+")
 class RunStore:
     """The runs of one comparison in a folder, one file each, written whole.
 
-    Args:
-        folder: Is made if it is missing.
-
     Raises:
-        OutputError: If it cannot be written.
+        OutputError: If the folder cannot be made or written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -70,16 +67,16 @@ class RunStore:
             CheckpointError: If a file is damaged or of an earlier schema, or the folder belongs to
                 another comparison; says what differs.
         """
-        settings = json.loads(json.dumps(settings))
+        settings = json.loads(_ADDRESS.sub("", json.dumps(settings)))
         record = self.folder / "comparison.json"
         stored = [self._load(path) for path in sorted(self._runs.glob("[!.]*.json"))]
         if stored and not resume:
             raise CheckpointError(
                 f"{self.folder} holds runs already. Use a new folder, or resume=True."
             )
-        if resume is True:
+        if stored and resume != "force":
             before = _read(record).get("settings", {}) if record.exists() else {}
-            if stored and before != settings:
+            if before != settings:
                 raise CheckpointError(
                     f"{self.folder} holds runs of another comparison: "
                     f"{_differences(before, settings)}: {WAY_OUT}."
@@ -97,12 +94,10 @@ class RunStore:
 
     def _load(self, path: Path) -> Run:
         content = _read(path)
-        try:
+        with _damage_told(path):
             run = run_of(content.get("run"))
             if self._path(run) != path:
-                raise ValueError("it holds a run of another name")  # noqa: TRY301
-        except (ValueError, TypeError) as error:
-            raise _damaged(path, error) from error
+                raise ValueError("it holds a run of another name")
         return run
 
 
@@ -112,10 +107,9 @@ def path_of(name: str, value: object) -> Path:
     Raises:
         ArgumentTypeError: If it is something else.
     """
-    if isinstance(value, str | os.PathLike):
-        text = os.fspath(value)
-        if isinstance(text, str):
-            return Path(text)
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if isinstance(text, str):
+        return Path(text)
     raise ArgumentTypeError(
         f"Argument `{name}` must be a path, as a text or a pathlib.Path, but is {value!r} of type "
         f"{type(value).__name__}."
@@ -127,24 +121,24 @@ def _write(path: Path, kind: str, **content: Any) -> Path:
     return write_text(path, json.dumps({**head, **content}, indent=1) + "\n")
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A file of a folder of runs, of this schema."""
-    try:
-        content = read_json(path)
-        if not isinstance(content, dict):
-            raise TypeError("it is no mapping")  # noqa: TRY301  # told like all else below
-    except (OSError, ValueError, TypeError) as error:
-        raise _damaged(path, error) from error
-    if content.get("kind"):
-        check_schema(path, content)
+def _read(path: Path) -> Mapping[str, Any]:
+    with _damage_told(path):
+        content = _mapping("the content", read_json(path))
+        if "kind" not in content:
+            raise ValueError("`kind` is missing")
+    check_schema(path, content)
     return content
 
 
-def _damaged(path: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(
-        f"{path} is damaged ({type(error).__name__}: {error}). Delete it, and the run is made "
-        "again."
-    )
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} is damaged ({type(error).__name__}: {error}). Delete it, and the run is made "
+            "again."
+        ) from error
 
 
 def read_json(path: Path) -> Any:
@@ -167,16 +161,12 @@ def check_schema(path: Path, content: Mapping[str, Any]) -> None:
         CheckpointError: Always then.
     """
     schema = content.get("schema", 1)  # runs of the first schema did not say so
-    if schema == SCHEMA:
-        return
-    details = content.get("details")
-    versions = details.get("versions") if isinstance(details, dict) else None
-    version = versions.get(PACKAGE) if isinstance(versions, dict) else None
-    version = content.get("version") or version or ("0.1.0" if schema == 1 else "of its own")
-    raise CheckpointError(
-        f"{path} has schema {schema}, written by hybridopt {version}; this version reads schema "
-        f"{SCHEMA}. Run the comparison again."
-    )
+    if schema != SCHEMA:
+        version = content.get("version", "0.1.0" if schema == 1 else "of another version")
+        raise CheckpointError(
+            f"{path} has schema {schema}, written by hybridopt {version}; this version reads "
+            f"schema {SCHEMA}. Run the comparison again."
+        )
 
 
 # -- what a comparison's numbers follow from
@@ -192,18 +182,18 @@ def settings_of(
     for seed in seeds:
         data, network = experiment.draw(seed)
         samples = {f"{name}.{axis}": getattr(p, axis) for name, p in data.parts() for axis in "xy"}
-        settings[f"data of seed {seed}"] = _digest_of_tensors(samples)
-        settings[f"starting weights of seed {seed}"] = _digest_of_tensors(network.state_dict())
+        settings[f"data of seed {seed}"] = _digest(samples)
+        settings[f"starting weights of seed {seed}"] = _digest(network.state_dict())
     executor = experiment.make_executor(seeds[0])
-    settings |= {
-        "network": f"{_ADDRESS.sub('', str(network))} {_digest(_options(network))}",
-        "loss": _options(experiment.loss),
-        "executor": _executor_text(executor),
-    }
     versions = {**made_with()["versions"], "python": platform.python_version()}
-    settings |= {f"version of {name}": number for name, number in versions.items()}
-    settings["code"] = _code(experiment, network, executor)
-    return settings
+    return {
+        **settings,
+        "network": [str(network), _options(network)],
+        "loss": _options(experiment.loss),
+        "executor": [repr(executor), _noise(executor)],
+        **{f"version of {name}": number for name, number in versions.items()},
+        "code": _code(experiment, network, executor),
+    }
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -221,81 +211,70 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    """Sixteen hexadecimal digits that follow from plain types and tensors."""
+    text = json.dumps(content, sort_keys=True, default=_digest_of_tensor)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _digest_of_tensors(tensors: Mapping[str, Any]) -> str:
-    """Of names, types, shapes and values."""
-    digest = hashlib.sha256()
-    for name, tensor in tensors.items():
-        if isinstance(tensor, torch.Tensor):
-            flat = tensor.detach().cpu().reshape(-1).resolve_conj().resolve_neg().contiguous()
-            digest.update(f"{name} {tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
+def _digest_of_tensor(tensor: object) -> str:
+    if not isinstance(tensor, torch.Tensor):
+        return type(tensor).__qualname__
+    flat = tensor.detach().cpu().reshape(-1).resolve_conj().resolve_neg().contiguous()
+    values = hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).hexdigest()
+    return f"{tensor.dtype}{tuple(tensor.shape)} {values}"
 
 
 def _options(value: object) -> Any:
     """Class and plain attributes of a module (and all within), a function or another object."""
     if isinstance(value, nn.Module):
         parts = [[type(one).__qualname__, _plain(vars(one))] for one in value.modules()]
-        circuits = [_circuit(one) for one in value.modules() if isinstance(one, CircuitLayer)]
-        return [parts, circuits, _digest_of_tensors(dict(value.named_buffers()))]
+        return [*parts, _digest(dict(value.named_buffers()))]
     if isinstance(value, functools.partial):
-        return [_options(value.func), _plain({**dict(enumerate(value.args)), **value.keywords})]
+        return [_options(value.func), _plain(value.keywords), _plain(dict(enumerate(value.args)))]
     if inspect.isfunction(value):
         return [value.__qualname__, _plain(inspect.getclosurevars(value).nonlocals)]
-    name = getattr(value, "__qualname__", type(value).__qualname__)
-    return None if value is None else [name, _plain(getattr(value, "__dict__", {}))]
+    return [
+        getattr(value, "__qualname__", type(value).__qualname__),
+        _plain(getattr(value, "__dict__", {})),
+    ]
 
 
 def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
-    found = {str(key): value for key, value in values.items() if not str(key).startswith("_")}
-    numbers = {key: v for key, v in found.items() if isinstance(v, bool | int | float | str)}
-    tensors = {key: v for key, v in found.items() if isinstance(v, torch.Tensor)}
-    return {**numbers, **({"tensors": _digest_of_tensors(tensors)} if tensors else {})}
+    """Numbers, texts, tensors, and the readouts of circuit layers; nothing private."""
+    return {
+        str(key): _digest(one) if isinstance(one, torch.Tensor) else repr(one)
+        for key, one in values.items()
+        if isinstance(one, bool | int | float | str | torch.Tensor) or is_dataclass(one)
+        if not str(key).startswith("_")
+    }
 
 
-def _circuit(layer: CircuitLayer) -> list[Any]:
-    circuit = layer.circuit
-    gates = [
-        [one.operation.name, [circuit.find_bit(qubit).index for qubit in one.qubits]]
-        for one in circuit
-    ]
-    return [gates, _ADDRESS.sub("", repr(layer.readout))]
-
-
-def _executor_text(executor: Executor) -> str:
-    """An executor in words, the numbers of its noise among them."""
-    text = _ADDRESS.sub("", repr(executor))
+def _noise(executor: Executor) -> str | None:
+    """The numbers of an executor's noise."""
     noise = getattr(executor, "noise", None)
     if noise is None:
-        return text
+        return None
     content = noise.model.to_dict(serializable=True)
     for error in content["errors"]:
         error.pop("id", None)  # drawn anew for each model
-    return f"{text} {_digest(content)}"
+    return _digest(content)
 
 
 def _code(experiment: Experiment, network: nn.Module, executor: Executor) -> dict[str, str]:
     """Digests of the texts of the user's functions and classes, where there are texts."""
-    given = [experiment.network, experiment.loss, experiment.executor, executor]
-    classes = {type(one) for part in (network, experiment.loss) if isinstance(part, nn.Module)
-               for one in part.modules()}  # fmt: skip
+    parts = [network, experiment.loss]
+    modules = [one for part in parts if isinstance(part, nn.Module) for one in part.modules()]
     found = {}
-    for one in [*given, *sorted(classes, key=lambda made: made.__qualname__)]:
+    for one in (experiment.network, experiment.loss, experiment.executor, executor, *modules):
         value = one.func if isinstance(one, functools.partial) else one
         named: Any = value if hasattr(value, "__qualname__") else type(value)
         for part in getattr(named, "__mro__", (named,)):
             if str(part.__module__).partition(".")[0] not in {"torch", "hybridopt", "builtins"}:
-                try:
-                    text = inspect.getsource(part)
-                except (OSError, TypeError):
-                    continue
-                found[f"{part.__qualname__}"] = _digest(text)
+                with suppress(OSError, TypeError):
+                    found[part.__qualname__] = _digest(inspect.getsource(part))
     file = network_file(experiment.network) if isinstance(experiment.network, str) else None
     if file is not None and file.is_file():
-        found[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+        found[str(file)] = _digest(file.read_text("utf-8", errors="replace"))
     return found
 
 

@@ -39,16 +39,11 @@ class Engine(ABC):
 
     @abstractmethod
     def run(self, experiment: Experiment, tasks: Sequence[Task], tell: Tell) -> Iterator[Run]:
-        """Make a run for each task.
+        """Make a run for each task, a method and a seed; none depends on another.
 
-        Args:
-            experiment: Of all runs.
-            tasks: Method and seed of each; none depends on another.
-            tell: Takes what runs now, for the progress bar.
-
-        Yields:
-            The runs, in the order in which they end. A run that broke has failed. A generator that
-            is closed, or raises, leaves nothing running.
+        ``tell`` takes what runs now, for the progress bar. Runs are yielded in the order in which
+        they end; one that broke has failed. A generator that is closed, or raises, leaves nothing
+        running.
         """
 
 
@@ -63,11 +58,7 @@ class InProcess(Engine):
 
 
 class ProcessPools(Engine):
-    """Fresh processes, each the only one of its pool, so that a pool that breaks names its run.
-
-    Args:
-        workers: How many processes there are at a time.
-    """
+    """So many fresh processes at a time, each alone in its pool: one that breaks names its run."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -81,55 +72,52 @@ class ProcessPools(Engine):
         """
         count = min(self._workers, len(tasks))
         tell(f"{count} processes", 0)
-        waiting = deque(range(len(tasks)))
-        pools: dict[Future[Run | None], _Pool] = {}
+        waiting, busy = deque(tasks), dict[Future[Run | None], _Worker]()
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "tasks.pickle"
-            file.write_bytes(_pickled(experiment, tasks))
+            file = Path(folder) / "experiment.pickle"
+            file.write_bytes(_pickled((experiment, torch.get_default_dtype()), tasks))
             try:
                 for _ in range(count):
-                    _start(pools, file, experiment.threads)
-                while pools:
-                    for future in wait(pools, return_when=FIRST_COMPLETED).done:
-                        pool = pools.pop(future)
-                        run = pool.run_of(future, tasks)
-                        if waiting and pool.give(waiting[0]):
+                    _start(busy, file, experiment.threads)
+                while busy:
+                    for future in wait(busy, return_when=FIRST_COMPLETED).done:
+                        worker = busy.pop(future)
+                        run = worker.run_of(future)
+                        if waiting and (given := worker.give(waiting[0])) is not None:
                             waiting.popleft()
-                            pools[pool.future] = pool
+                            busy[given] = worker
                         else:
-                            pool.close()
+                            worker.shutdown()
                             if waiting:
-                                _start(pools, file, experiment.threads)
+                                _start(busy, file, experiment.threads)
                         if run is not None:
                             yield run
             finally:
-                for pool in pools.values():
-                    pool.kill()
+                for worker in busy.values():
+                    worker.kill()
 
 
-class _Pool:
-    """A pool of one process, and what it is at: its start, then one task after the other."""
+class _Worker(ProcessPoolExecutor):
+    """A pool of one process, and the task that it is at."""
 
     def __init__(self, file: Path, threads: int) -> None:
+        super().__init__(1, multiprocessing.get_context("spawn"), initializer=_prepare)
         self._file = file
-        self._position: int | None = None
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, context, initializer=_prepare)
+        self._task: Task | None = None
         before = multiprocessing.active_children()
-        with _threads(threads):
-            self.future: Future[Run | None] = self._pool.submit(_start_up, file)
+        with _threads(threads):  # that what cannot be read is told before any run
+            self.started: Future[Run | None] = self.submit(_load, file)
         (self._process,) = set(multiprocessing.active_children()) - set(before)
 
-    def give(self, position: int) -> bool:
-        """Let it make a run; False if its process is gone."""
+    def give(self, task: Task) -> Future[Run | None] | None:
+        """Let it make a run; None if its process is gone."""
+        self._task = task
         try:
-            self.future = self._pool.submit(_run, self._file, position)
-        except BrokenProcessPool:
-            return False
-        self._position = position
-        return True
+            return self.submit(_run, self._file, task)
+        except RuntimeError:  # the pool is broken or shut down
+            return None
 
-    def run_of(self, future: Future[Run | None], tasks: Sequence[Task]) -> Run | None:
+    def run_of(self, future: Future[Run | None]) -> Run | None:
         """The run that ended, or the failure that the death of its process is; None at the start.
 
         Raises:
@@ -139,42 +127,39 @@ class _Pool:
         if error is None:
             return future.result()
         reason = f"{type(error).__name__}: {error}"  # it cannot be sent back, or is a SystemExit
+        self.shutdown()
         if isinstance(error, BrokenProcessPool):
-            self.close()
-            reason = f"The process of the run ended with {self._end()}."
-        if self._position is not None:
-            method, seed = tasks[self._position]
-            return failed(method.name, seed, reason)
-        self.close()
+            code = self._process.exitcode or 0
+            how = (
+                f"signal {-code} ({signal.Signals(-code).name})"
+                if code < 0
+                else f"exit code {code}"
+            )
+            reason = f"The process of the run ended with {how}."
+        if self._task is not None:
+            return failed(self._task[0].name, self._task[1], reason)
         if not isinstance(error, BrokenProcessPool):
             raise _not_sent(error) from error
         raise ExecutionError(
-            f"A process for runs ended with {self._end()} before it could begin. In a script, "
-            'compare under `if __name__ == "__main__":`, or use `workers=1`.'
+            f"A process for runs ended with {how} before it could begin. In a script, compare "
+            'under `if __name__ == "__main__":`, or use `workers=1`.'
         ) from error
-
-    def close(self) -> None:
-        """Let the process end; it has nothing to do."""
-        self._pool.shutdown()
 
     def kill(self) -> None:
         """End the process, whatever it is at."""
         self._process.kill()
-        self._pool.shutdown()
-
-    def _end(self) -> str:
-        code = self._process.exitcode or 0
-        return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+        self.shutdown()
 
 
-def _start(pools: dict[Future[Run | None], _Pool], file: Path, threads: int) -> None:
-    pool = _Pool(file, threads)
-    pools[pool.future] = pool
+def _start(busy: dict[Future[Run | None], _Worker], file: Path, threads: int) -> None:
+    worker = _Worker(file, threads)
+    busy[worker.started] = worker
 
 
-def _pickled(experiment: Experiment, tasks: Sequence[Task]) -> bytes:
+def _pickled(content: object, tasks: Sequence[Task]) -> bytes:
     try:
-        return pickle.dumps((experiment, list(tasks), torch.get_default_dtype()))
+        pickle.dumps(tasks)
+        return pickle.dumps(content)
     except Exception as error:  # what the user's own classes raise, too
         raise _not_sent(error) from error
 
@@ -194,9 +179,8 @@ def _threads(count: int) -> Iterator[None]:
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[THREADS]
-        else:
+        del os.environ[THREADS]
+        if before is not None:
             os.environ[THREADS] = before
 
 
@@ -216,20 +200,18 @@ def _end_with_parent() -> None:
 
 
 @functools.cache
-def _load(file: Path) -> tuple[Experiment, list[Task]]:
-    experiment, tasks, dtype = pickle.loads(file.read_bytes())  # noqa: S301  # from our parent
+def _experiment(file: Path) -> Experiment:
+    experiment, dtype = pickle.loads(file.read_bytes())  # noqa: S301  # from our own parent
     torch.set_default_dtype(dtype)  # of networks and weights that the run makes
-    return experiment, tasks
+    return experiment  # type: ignore[no-any-return]
 
 
-def _start_up(file: Path) -> None:
-    """Read what is to be done, so that what cannot be read is told before any run."""
-    _load(file)
+def _load(file: Path) -> None:
+    _experiment(file)
 
 
-def _run(file: Path, position: int) -> Run:
-    experiment, tasks = _load(file)
-    return experiment.run(*tasks[position])
+def _run(file: Path, task: Task) -> Run:
+    return _experiment(file).run(*task)
 
 
 # -- in this one
@@ -254,15 +236,8 @@ def all_runs(
 ) -> tuple[Run, ...]:
     """The runs of all methods with all seeds, method by method.
 
-    Args:
-        experiment: Of all runs.
-        methods: In order.
-        seeds: In order.
-        store: Finished runs are read from there and written there, each as soon as it ends; None
-            keeps nothing.
-        resume: Which stored runs are taken, as `RunStore.open` says.
-        workers: Processes; 1 is this one.
-        progress: Show a bar.
+    Finished runs are taken from the store, as ``resume`` says, and the others written there, each
+    as soon as it ends. One worker is this process.
 
     Raises:
         CheckpointError: If a stored run is damaged, or the folder is that of another comparison.
@@ -287,13 +262,8 @@ def all_runs(
 def _bar(total: int, done: int, *, shown: bool) -> Iterator[Tell]:
     from rich import progress as rich  # noqa: PLC0415
 
-    columns = (
-        rich.TextColumn("runs"),
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        rich.TimeElapsedColumn(),
-        rich.TextColumn("{task.description}", markup=False),
-    )
-    with rich.Progress(*columns, disable=not shown) as bar:
+    texts = rich.TextColumn("runs"), rich.TextColumn("{task.description}", markup=False)
+    columns = texts[0], rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
+    with rich.Progress(*columns, texts[1], disable=not shown) as bar:
         task = bar.add_task("", total=total, completed=done)
         yield lambda what, ended: bar.update(task, advance=ended, description=what or None)

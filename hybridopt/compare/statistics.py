@@ -33,15 +33,7 @@ NEGLIGIBLE = 1e-12  # spread of differences that are equal but for rounding
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where it may lie.
-
-    Attributes:
-        mean: Of the values.
-        low: Lower end.
-        high: Upper end.
-        count: Number of values.
-        p_value: Of the mean being 0, uncorrected.
-    """
+    """A mean of ``count`` values, where it may lie, and the uncorrected p value of its being 0."""
 
     mean: float
     low: float

@@ -158,15 +158,12 @@ def load_study(path: str | os.PathLike[str]) -> Study:
     """
     file = path_of("path", path)
     try:
-        if file.is_dir():
-            file /= "study.json"
-        if not file.is_file():
-            raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
-        content = read_json(file)
+        file = file / "study.json" if file.is_dir() else file
+        content = read_json(file) if file.is_file() else None
     except (OSError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
         raise CheckpointError(f"{file} is damaged or no study: {error}.") from error
+    if content is None and not file.is_file():
+        raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise CheckpointError(f"{file} is no study. Choose a file that `Study.save` wrote.")
     check_schema(file, content)

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -18,6 +18,7 @@ from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
 from hybridopt.compare.budget import Budget
 from hybridopt.compare.budget_tracking import COUNTED, BudgetMeter, MeteredBatches, step_cost
 from hybridopt.compare.methods import Method, Stage
+from hybridopt.compare.resampling import evaluation_mode
 from hybridopt.compare.results import Point
 from hybridopt.data import Dataset, Part
 from hybridopt.errors import DataError, TrainingError
@@ -33,14 +34,7 @@ MAX_EPOCHS = 10**9  # where only seconds, settings or shots are bounded
 
 @dataclass(frozen=True)
 class Trained:
-    """What training came to.
-
-    Attributes:
-        network: Of the last stage; a quantum network if that has a bridge.
-        curve: From the start to the end.
-        trainable: Trainable numbers of the stage with the most.
-        cost: Of training, without evaluation.
-    """
+    """The network of the last stage, the most trainable numbers, the curve, and what it cost."""
 
     network: nn.Module
     curve: tuple[Point, ...]
@@ -64,8 +58,8 @@ def train(
 
     Args:
         network: The plain network; it is changed.
-        data: Trained on ``data.train``, evaluated on ``data.test`` after every epoch, which costs
-            neither time nor settings here.
+        data: Trained on ``data.train``, evaluated on ``data.test``, which costs neither time nor
+            settings here.
         method: What to do.
         factor: Of all base learning rates.
         budget: Of the whole method.
@@ -78,21 +72,81 @@ def train(
         HybridOptError: Whatever keeps training from its end.
         KeyboardInterrupt: On Ctrl-C.
     """
-    recorder = CurveRecorder(data, loss, None if watch else len(method.stages) - 1)
-    limits = stage_budgets(network, method, budget, executor, data.train.x, seed)
+    x, last = data.train.x, len(method.stages) - 1
+    spent, points = Point(0, 0, 0, 0.0, 0, 0, None, None, math.nan), []
+    trainable, cost = 0, Cost()
+    limits = stage_budgets(network, method, budget, executor, x, seed)
     for number, (stage, part) in enumerate(zip(method.stages, limits, strict=True)):
         start = to_classical(network) if number and method.stages[number - 1].bridge else network
         network = wrap_network(start, stage, executor, seed)
         executors = executors_of(network)
         reseed(executors, seed, number)
         if watch and not number:
-            recorder.note(network, 0, None)
-        foretold = Cost()
-        if part.counts_circuits:
-            foretold = step_cost(network, data.train.x[: stage.step_samples])
+            points.append(_evaluated(spent, network, data, loss, "before"))
+        foretold = step_cost(network, x[: stage.step_samples]) if part.counts_circuits else Cost()
         meter = BudgetMeter(part, executors, foretold)
-        recorder.fit(network, stage, number, meter, factor, _order_seed(seed, number))
-    return Trained(network, tuple(recorder.points), recorder.trainable, recorder.cost)
+        recorder = _Recorder(meter, replace(spent, stage=number), data, loss, watch, number == last)
+        # of the order of the samples: the run's own for a first stage, so all methods share it
+        order = int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) if number else seed
+        history = fit(
+            network,
+            MeteredBatches(data.train, stage.step_samples, order, meter).loader(),
+            optimizer=stage.optimizer,
+            lr=factor * stage.base_lr,
+            epochs=part.epochs or MAX_EPOCHS,
+            scheduler=stage.scheduler,
+            loss=loss,
+            seed=order,
+            callbacks=[recorder],
+            **stage.options,
+        )
+        if history.status == "interrupted":
+            raise KeyboardInterrupt
+        spent, cost = recorder.spent(), cost + history.cost
+        points += recorder.points
+        trainable = max(trainable, sum(p.numel() for p in network.parameters() if p.requires_grad))
+    return Trained(network, tuple(points), trainable, cost)
+
+
+@dataclass
+class _Recorder:
+    """The points of one stage, noted after epochs; it ends the stage where its budget ends."""
+
+    meter: BudgetMeter
+    before: Point
+    data: Dataset
+    loss: object
+    watch: bool
+    is_last: bool
+    points: list[Point] = field(default_factory=list)
+
+    def __call__(self, record: EpochRecord, network: nn.Module) -> bool:
+        self.meter.end_epoch(record.seconds)
+        ended = self.meter.exceeded()
+        if self.watch or (ended and self.is_last):
+            point = replace(self.spent(), train_loss=record.train_loss)
+            self.points.append(_evaluated(point, network, self.data, self.loss, "after"))
+        return ended
+
+    def spent(self) -> Point:
+        """Up to now, in all stages."""
+        before, meter = self.before, self.meter
+        return replace(
+            before,
+            epochs=before.epochs + meter.epochs,
+            steps=before.steps + meter.steps,
+            seconds=before.seconds + meter.seconds,
+            settings=before.settings + meter.cost.settings,
+            shots=before.shots + meter.cost.shots,
+        )
+
+
+def _evaluated(point: Point, network: nn.Module, data: Dataset, loss: object, when: str) -> Point:
+    assert data.test is not None
+    value, score = evaluate(network, data.test, loss, data.task)
+    if not math.isfinite(value) or not math.isfinite(score):
+        raise TrainingError(f"The loss on the samples kept apart is {value} {when} training.")
+    return replace(point, test_loss=value, test_metric=score)
 
 
 def wrap_network(network: nn.Module, stage: Stage, executor: Executor, seed: int) -> nn.Module:
@@ -115,11 +169,6 @@ def _seeded(bridge: Bridge, seed: int) -> Bridge:
     return replace(bridge, **options)
 
 
-def _order_seed(seed: int, stage: int) -> int:
-    """Of the order of the samples: the run's own for a first stage, so all methods share it."""
-    return int(np.random.SeedSequence([seed, stage]).generate_state(1)[0]) if stage else seed
-
-
 def stage_budgets(
     network: nn.Module,
     method: Method,
@@ -128,16 +177,7 @@ def stage_budgets(
     x: torch.Tensor,
     seed: int,
 ) -> list[Budget]:
-    """The parts of a budget, settings and shots cut among the stages that spend them.
-
-    Args:
-        network: The plain network; is not changed.
-        method: Of the stages.
-        budget: In all.
-        executor: Of the circuits.
-        x: What is trained on.
-        seed: Of the run.
-    """
+    """The parts of a budget, settings and shots cut among the stages that spend them."""
     if len(method.stages) == 1 or not budget.counts_circuits:
         return budget.parts(method.shares)
     steps = [
@@ -164,13 +204,8 @@ def evaluate(network: nn.Module, part: Part, loss: object, task: str) -> tuple[f
     Raises:
         DataError: If outputs and targets have neither accuracy nor R^2.
     """
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
+    with evaluation_mode(network):
         outputs = torch.cat([network(x) for x in torch.split(part.x, EVALUATION_BATCH)])
-    finally:
-        for module, training in modes:
-            module.training = training
     function: Loss = choose_loss(loss, task)
     score = metric(outputs, part.y, function)
     if score is None:
@@ -193,88 +228,3 @@ def inference_seconds(network: nn.Module, part: Part) -> float:
             fresh(x)
         seconds.append(time.perf_counter() - began)
     return median(seconds)
-
-
-class CurveRecorder:
-    """The points of a run, summed over its stages.
-
-    Args:
-        data: Trained on and evaluated with.
-        loss: As `hybridopt.fit` takes it.
-        only_stage: Its end alone is evaluated; None evaluates every epoch of all stages.
-    """
-
-    def __init__(self, data: Dataset, loss: object, only_stage: int | None) -> None:
-        assert data.test is not None
-        self._only_stage = only_stage
-        self._data, self._test, self._loss = data, data.test, loss
-        self._before = Point(0, 0, 0, 0.0, 0, 0, None, None, 0.0)
-        self.points: list[Point] = []
-        self.trainable = 0
-        self.cost = Cost()
-
-    def note(
-        self,
-        network: nn.Module,
-        stage: int,
-        meter: BudgetMeter | None,
-        train_loss: float | None = None,
-    ) -> None:
-        """Evaluate, and add a point."""
-        loss, score = evaluate(network, self._test, self._loss, self._data.task)
-        if not math.isfinite(loss) or not math.isfinite(score):
-            when = "before training" if meter is None else "after training"
-            raise TrainingError(f"The loss on the samples kept apart is {loss} {when}.")
-        spent = self._before if meter is None else self._after(meter)
-        self.points.append(
-            replace(spent, stage=stage, train_loss=train_loss, test_loss=loss, test_metric=score)
-        )
-
-    def _after(self, meter: BudgetMeter) -> Point:
-        before = self._before
-        return replace(
-            before,
-            epochs=before.epochs + meter.epochs,
-            steps=before.steps + meter.steps,
-            seconds=before.seconds + meter.seconds,
-            settings=before.settings + meter.cost.settings,
-            shots=before.shots + meter.cost.shots,
-        )
-
-    def fit(
-        self,
-        network: nn.Module,
-        stage: Stage,
-        number: int,
-        meter: BudgetMeter,
-        factor: float,
-        seed: int,
-    ) -> None:
-        """Train one stage until its budget is spent."""
-        batches = MeteredBatches(self._data.train, stage.step_samples, seed, meter)
-
-        def after_epoch(record: EpochRecord, trained: nn.Module) -> bool:
-            meter.end_epoch(record.seconds)
-            ended = meter.exceeded()
-            if self._only_stage is None or (ended and number == self._only_stage):
-                self.note(trained, number, meter, record.train_loss)
-            return ended
-
-        history = fit(
-            network,
-            batches.loader(),
-            optimizer=stage.optimizer,
-            lr=factor * stage.base_lr,
-            epochs=meter.limits.epochs or MAX_EPOCHS,
-            scheduler=stage.scheduler,
-            loss=self._loss,
-            seed=seed,
-            callbacks=[after_epoch],
-            **stage.options,
-        )
-        if history.status == "interrupted":
-            raise KeyboardInterrupt
-        self._before = self._after(meter)
-        trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
-        self.trainable = max(self.trainable, trained)
-        self.cost = self.cost + history.cost

@@ -14,7 +14,7 @@ from hybridopt.compare.heuristics import (
 )
 from hybridopt.errors import ArgumentError, DataError
 
-SMALL = ProblemFacts(100, 200, 5, "regression", linear=False)
+SMALL = ProblemFacts(100, 200, "regression", linear=False)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_rules(change, method, words):
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("gpu", [False, True])
 def test_no_bridge_is_ever_the_choice(weights, task, gpu):
-    facts = ProblemFacts(weights, 500, 5, task, linear=False, gpu=gpu)
+    facts = ProblemFacts(weights, 500, task, linear=False, gpu=gpu)
     found = first_choice(facts)
     assert not set(found.method.split("+")) & set(BRIDGES)
     assert "No bridge is recommended for speed" in found.reason
@@ -106,7 +106,7 @@ def test_linear_in_the_weights(network, linear):
 def test_what_it_looks_at():
     found = facts_of(nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)),
                          ho.load_dataset("iris"))  # fmt: skip
-    assert (found.weights, found.samples, found.features) == (43, 120, 4)
+    assert (found.weights, found.samples) == (43, 120)
     assert (found.task, found.linear, found.circuits) == ("classification", False, False)
     layer = ho.CircuitLayer(
         *ho.load_circuit("hardware_efficient"), executor=ho.AerExecutor(shots=10)

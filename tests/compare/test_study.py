@@ -32,7 +32,7 @@ def test_saved_and_loaded(study, folder, tmp_path):
         ('{"kind": "hybridopt run"}', "is no study"),
         (
             '{"kind": "hybridopt study", "schema": 99}',
-            "has schema 99, written by hybridopt of its own; this version reads schema 2",
+            "has schema 99, written by hybridopt of another version; this version reads schema 2",
         ),
         ('{"kind": "hybridopt study", "schema": 2}', "is damaged"),
     ],
