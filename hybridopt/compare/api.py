@@ -18,8 +18,13 @@ from hybridopt._environment import made_with
 from hybridopt._files import check_writable
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
 from hybridopt.compare.methods import FORMS, Method
-from hybridopt.compare.resampling import NetworkSource, check_network_source
-from hybridopt.compare.run import ExecutorSource, Experiment
+from hybridopt.compare.resampling import (
+    ExecutorSource,
+    Experiment,
+    NetworkSource,
+    check_network_source,
+)
+from hybridopt.compare.run import check_experiment
 from hybridopt.compare.run_store import RunStore, path_of
 from hybridopt.compare.runner import all_runs, default_workers
 from hybridopt.compare.study import Study
@@ -152,7 +157,7 @@ def compare(
         for name in ("study.json", "report.html"):
             check_writable(folder / name)
     with _streams_left_alone(experiment):
-        sample, budgets = experiment.check(chosen, numbers[0])
+        sample, budgets = check_experiment(experiment, chosen, numbers[0])
         runs = all_runs(
             experiment,
             chosen,

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,10 +16,12 @@ from torch.nn.parameter import is_lazy
 
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
-from hybridopt.data import Dataset, Part, load_dataset
+from hybridopt.compare.budget import Budget
+from hybridopt.compare.tuning import Tuning
+from hybridopt.data import Dataset, Part, as_dataset, load_dataset
 from hybridopt.data.scaling import Scaling
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
-from hybridopt.execution import Executor
+from hybridopt.execution import AerExecutor, Executor
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import build_network
 from hybridopt.training.loop import executors_of
@@ -27,6 +29,65 @@ from hybridopt.training.loop import executors_of
 TEST_FRACTION = 0.2  # of data that come without a test part
 VALIDATION_STREAM = 1  # tells the draw of the validation part from that of the test part
 NetworkSource = nn.Module | str | Callable[[], nn.Module]
+ExecutorSource = Executor | Callable[[int], Executor] | None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that runs have in common; can be sent to other processes.
+
+    Attributes:
+        redraw: Whether each seed draws a new split.
+        budget: Of every method, as the tuning.
+        executor: Of all circuits: an executor, a function of a seed that makes one, or None.
+        loss: As `hybridopt.fit` takes it.
+        threads: Of torch's, for each run.
+    """
+
+    network: NetworkSource
+    data: str | Dataset
+    redraw: bool
+    budget: Budget
+    tuning: Tuning
+    executor: ExecutorSource
+    loss: object
+    threads: int = 1
+
+    def draw(self, seed: int) -> tuple[Dataset, nn.Module]:
+        """Data and untrained network of a seed, in one dtype."""
+        data = draw_data(self.data, seed, redraw=self.redraw)
+        network = self.draw_network(data, seed)
+        kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
+        return as_dataset(data, dtype=kinds[0] if kinds else None), network
+
+    def draw_network(self, data: Dataset, seed: int) -> nn.Module:
+        """The untrained network of a seed; the executor runs the circuits that it brings, too."""
+        network = draw_network(self.network, data, seed)
+        if self.executor is None or not executors_of(network):
+            return network
+        own = copy_of(network)
+        _set_executor(own, self.make_executor(seed))
+        return own
+
+    def make_executor(self, seed: int) -> Executor:
+        """The executor of a run; its random stream is set by the run."""
+        if self.executor is None:
+            return AerExecutor()
+        if isinstance(self.executor, Executor):
+            return self.executor
+        try:
+            made = self.executor(seed)
+        except Exception as error:
+            raise ArgumentError(
+                f"The function given as `executor` failed for seed {seed}: {type(error).__name__}: "
+                f"{error}. It must take a seed and return an executor such as AerExecutor()."
+            ) from error
+        if not isinstance(made, Executor):
+            raise ArgumentTypeError(
+                "The function given as `executor` must return an executor such as AerExecutor(), "
+                f"but returned {type(made).__name__}."
+            )
+        return made
 
 
 def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
@@ -183,11 +244,7 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
 
 
 def copy_of(network: nn.Module) -> nn.Module:
-    """A network of its own.
-
-    Raises:
-        ArgumentError: If it cannot be copied.
-    """
+    """A network of its own; refuses one that cannot be copied."""
     try:
         return copy.deepcopy(network)
     except Exception as error:
@@ -197,12 +254,8 @@ def copy_of(network: nn.Module) -> nn.Module:
         ) from error
 
 
-def set_executor(network: nn.Module, executor: Executor) -> None:
-    """Let an executor run all circuits of a network.
-
-    Raises:
-        UnsupportedError: If a layer's gradient rule and the executor do not go together.
-    """
+def _set_executor(network: nn.Module, executor: Executor) -> None:
+    """Let an executor run all circuits, where the layers' gradient rules go with it."""
     for module in network.modules():
         if isinstance(getattr(module, "executor", None), Executor):
             module.executor = executor  # type: ignore[assignment]

@@ -28,8 +28,8 @@ from torch import nn
 from hybridopt._environment import made_with
 from hybridopt._files import output_folder, write_text
 from hybridopt.compare.methods import Method
+from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import LABELS, Results, Run
-from hybridopt.compare.run import Experiment
 from hybridopt.errors import ArgumentTypeError, CheckpointError
 from hybridopt.execution import Executor
 from hybridopt.nn.network_spec import network_file

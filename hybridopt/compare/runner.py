@@ -20,8 +20,9 @@ from pathlib import Path
 import torch
 
 from hybridopt.compare.methods import Method
+from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import Run, failed
-from hybridopt.compare.run import Experiment
+from hybridopt.compare.run import make_run
 from hybridopt.compare.run_store import RunStore, settings_of
 from hybridopt.errors import ArgumentError, ExecutionError
 
@@ -54,7 +55,7 @@ class InProcess(Engine):
         """Make a run for each task, in their order."""
         for method, seed in tasks:
             tell(f"{method.name}, seed {seed}", 0)
-            yield experiment.run(method, seed)
+            yield make_run(experiment, method, seed)
 
 
 class ProcessPools(Engine):
@@ -211,7 +212,7 @@ def _load(file: Path) -> None:
 
 
 def _run(file: Path, task: Task) -> Run:
-    return _experiment(file).run(*task)
+    return make_run(_experiment(file), *task)
 
 
 # -- in this one

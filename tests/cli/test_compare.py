@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import hybridopt as ho
 from hybridopt.cli import app
-from hybridopt.compare.run import Experiment
+from hybridopt.compare import runner
 
 from .command import entry_point
 
@@ -75,7 +75,7 @@ def test_our_errors_are_one_line(options, message, tmp_path, monkeypatch, capsys
 
 
 def test_ctrl_c_says_what_is_kept(tmp_path, monkeypatch, capsys):
-    run, calls = Experiment.run, []
+    run, calls = runner.make_run, []
 
     def interrupted(plan, method, seed):
         calls.append(seed)
@@ -83,7 +83,7 @@ def test_ctrl_c_says_what_is_kept(tmp_path, monkeypatch, capsys):
             raise KeyboardInterrupt
         return run(plan, method, seed)
 
-    monkeypatch.setattr(Experiment, "run", interrupted)
+    monkeypatch.setattr(runner, "make_run", interrupted)
     code, _, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path)
     assert code == 130
     assert f"{tmp_path} holds 1 finished run; the same command" in " ".join(err.split())

@@ -11,9 +11,8 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.bridges import Memory
-from hybridopt.compare import Tuning
+from hybridopt.compare import Tuning, runner
 from hybridopt.compare import run as runs
-from hybridopt.compare.run import Experiment
 from hybridopt.data import Part
 from hybridopt.errors import (
     ArgumentError,
@@ -133,10 +132,10 @@ def test_executors_made_by_a_function():
 def test_a_failing_run_is_reported_and_the_others_go_on(monkeypatch):
     train = runs.train
 
-    def break_one(network, data, method, **options):
-        if method.name == "sgd" and options["seed"] == 1:
+    def break_one(experiment, network, data, method, seed, factor):
+        if method.name == "sgd" and seed == 1:
             raise RuntimeError("the disk is full of sand")
-        return train(network, data, method, **options)
+        return train(experiment, network, data, method, seed, factor)
 
     monkeypatch.setattr(runs, "train", break_one)
     study = ho.compare(methods=["adam", "sgd"], **QUICK)
@@ -287,7 +286,7 @@ def test_what_is_refused_before_anything_trains(change, error, message, monkeypa
     def forbidden(*arguments, **options):
         raise AssertionError("nothing shall be trained")
 
-    monkeypatch.setattr(Experiment, "run", forbidden)
+    monkeypatch.setattr(runner, "make_run", forbidden)
     with pytest.raises(error, match=message) as caught:
         ho.compare(**{**QUICK, "methods": ["adam", "memory+adam"], **change})
     assert isinstance(caught.value, HybridOptError)

@@ -11,7 +11,7 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.compare import Budget, Method
 from hybridopt.compare.budget_tracking import BudgetMeter, check_budget, step_cost
-from hybridopt.compare.training import stage_budgets
+from hybridopt.compare.run import stage_budgets
 from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution import Cost
 from hybridopt.optim import create

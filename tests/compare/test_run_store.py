@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 import hybridopt as ho
+from hybridopt.compare import api, runner
 from hybridopt.compare.results import failed
-from hybridopt.compare.run import Experiment
 from hybridopt.data import Part
 from hybridopt.errors import ArgumentTypeError, CheckpointError, OutputError
 
@@ -43,7 +43,7 @@ def copied(stored, tmp_path):
 
 @pytest.fixture
 def nothing_runs(monkeypatch):
-    monkeypatch.setattr(Experiment, "run", None)
+    monkeypatch.setattr(runner, "make_run", None)
 
 
 @pytest.mark.usefixtures("nothing_runs")
@@ -105,6 +105,10 @@ def test_resume_is_one_of_three(copied):
         quick(output=copied, resume="yes")
 
 
+def not_made(experiment, method, seed):
+    return failed(method.name, seed, "not made")
+
+
 MODULE = """
 import torch
 class Net(torch.nn.Linear):
@@ -119,9 +123,7 @@ def loss(outputs, y):
 
 @pytest.mark.parametrize("kind", ["file", "network", "instance", "loss"])
 def test_the_text_of_the_users_code_counts(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        Experiment, "run", lambda experiment, method, seed: failed(method.name, seed, "not made")
-    )
+    monkeypatch.setattr(runner, "make_run", not_made)
     monkeypatch.syspath_prepend(tmp_path)
     file = tmp_path / f"users_{kind}.py"
 
@@ -182,10 +184,10 @@ def circuit(observable):
     ids=["option", "tensor", "inner", "partial", "closure", "noise", "dropout", "observable"],
 )
 def test_options_of_loss_network_and_executor_count(make, tmp_path, monkeypatch):
-    monkeypatch.setattr(Experiment, "check", lambda *_: (ho.load_dataset("iris"), {"adam": [None]}))
     monkeypatch.setattr(
-        Experiment, "run", lambda experiment, method, seed: failed(method.name, seed, "not made")
+        api, "check_experiment", lambda *_: (ho.load_dataset("iris"), {"adam": [None]})
     )
+    monkeypatch.setattr(runner, "make_run", not_made)
     monkeypatch.setattr(ho.Study, "save", lambda study, path: path)
     for value in (0.1, 0.1):
         quick(methods=["adam"], output=tmp_path, **make(value))
@@ -195,7 +197,7 @@ def test_options_of_loss_network_and_executor_count(make, tmp_path, monkeypatch)
 
 def test_failed_runs_are_made_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Experiment, "run", lambda _, method, seed: failed(method.name, seed, "gone"))
+        patch.setattr(runner, "make_run", not_made)
         assert len(quick(methods=["adam"], output=tmp_path).failures) == 2
     assert quick(methods=["adam"], output=tmp_path).failures == []
 

@@ -14,7 +14,6 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.compare import runner
-from hybridopt.compare.run import Experiment
 from hybridopt.errors import ArgumentError, ExecutionError
 
 from .conftest import QUICK
@@ -66,7 +65,7 @@ def test_progress_names_what_runs(capsys):
 
 
 def test_interrupted_it_goes_on_with_what_is_missing(tmp_path, monkeypatch):
-    run, seen = Experiment.run, []
+    run, seen = runner.make_run, []
 
     def interrupted(experiment, method, seed):
         seen.append((method.name, seed))
@@ -74,7 +73,7 @@ def test_interrupted_it_goes_on_with_what_is_missing(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return run(experiment, method, seed)
 
-    monkeypatch.setattr(Experiment, "run", interrupted)
+    monkeypatch.setattr(runner, "make_run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ho.compare(methods=["adam", "memory+adam"], output=tmp_path, **QUICK)
     assert len(list((tmp_path / "runs").iterdir())) == 2

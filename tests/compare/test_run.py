@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.compare import Budget, Method, budget_tracking
-from hybridopt.compare.training import evaluate, inference_seconds, train
+from hybridopt.compare import Budget, Method, Tuning, budget_tracking
+from hybridopt.compare.resampling import Experiment
+from hybridopt.compare.run import evaluate, inference_seconds, train
 from hybridopt.data import Part
 from hybridopt.errors import DataError
 from hybridopt.execution import AerExecutor, Cost
@@ -24,10 +25,8 @@ def network():
 
 
 def trained(text, budget, executor=None, **options):
-    return train(
-        network(), IRIS, Method.parse(text), factor=1.0, budget=Budget.parse(budget), seed=3,
-        executor=executor or AerExecutor(), loss=None, **options,
-    )  # fmt: skip
+    experiment = Experiment("mlp:4-3", IRIS, False, Budget.parse(budget), Tuning(1), executor, None)
+    return train(experiment, network(), IRIS, Method.parse(text), 3, **options)
 
 
 def test_epochs_are_those_of_fit():
