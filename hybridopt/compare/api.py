@@ -149,8 +149,8 @@ def compare(
     reach = _validation.optional_real("reach", reach)
     _validation.optional_integer("workers", workers, minimum=1)
     _validation.boolean("progress", progress)
-    if resume != "force":
-        _validation.boolean("resume", resume)
+    if resume not in (True, False, "force"):
+        raise ArgumentError(f"Argument `resume` must be True, False or 'force', but is {resume!r}.")
     folder = None if output is None else path_of("output", output)
     store = None if folder is None else RunStore(folder)
     if folder is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 
@@ -24,12 +25,9 @@ COUNTED = ("settings", "shots")
 
 
 class BudgetMeter:
-    """What one stage has spent of its budget.
+    """What one stage has spent of its part of the budget, as the executors count it.
 
-    Args:
-        limits: The stage's part of the budget.
-        executors: What counts settings and shots.
-        foretold: What a step costs; the largest step so far counts where it costs more.
+    A step is expected to cost what is foretold, or what the largest step so far did.
     """
 
     def __init__(self, limits: Budget, executors: Sequence[Metered], foretold: Cost) -> None:
@@ -69,14 +67,11 @@ class BudgetMeter:
     def exceeded(self) -> bool:
         """Whether another step would be too much: but for time, it must fit in whole."""
         running = 0.0 if self._started is None else time.perf_counter() - self._started
-        limits = self.limits
+        limits, after = self.limits.limits(), self.cost + self._largest
         return (
-            (limits.epochs is not None and self.epochs >= limits.epochs)
-            or (limits.seconds is not None and self.seconds + running >= limits.seconds)
-            or any(
-                limit is not None and getattr(self.cost + self._largest, unit) > limit
-                for unit, limit in (("settings", limits.settings), ("shots", limits.shots))
-            )
+            self.epochs >= limits.get("epochs", math.inf)
+            or self.seconds + running >= limits.get("seconds", math.inf)
+            or any(getattr(after, unit) > limits.get(unit, math.inf) for unit in COUNTED)
         )
 
     def _usage(self) -> Cost:
@@ -119,17 +114,7 @@ class MeteredBatches(IterableDataset[Batch]):
 
 
 def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Tensor) -> None:
-    """Refuse a budget that is never used up, is less than one step, or cannot be kept.
-
-    Args:
-        network: What is trained.
-        optimizer: By what.
-        budget: Its own.
-        x: Samples of one step.
-
-    Raises:
-        ArgumentError: With the way out.
-    """
+    """Refuse a budget that is never used up, is less than a step on ``x``, or cannot be kept."""
     if not budget.counts_circuits:
         return
     limits, step = budget.limits(), step_cost(network, x)
@@ -164,10 +149,6 @@ def step_cost(network: nn.Module, x: Tensor) -> Cost:
     The network is traced on torch's meta device, which tells how many vectors reach each layer. A
     network that cannot be traced, and bridges before their first pass, are taken to send one for
     each sample; layers that do not know their cost count as one setting.
-
-    Args:
-        network: What is trained.
-        x: The samples of a step.
     """
     total = sum(_costs_of_layers(network, x), Cost())
     known: set[nn.Module] = set()

@@ -11,7 +11,6 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -33,12 +32,9 @@ class Stage:
     """One part of a method: the network is carried into a bridge (or not) and trained.
 
     Attributes:
-        optimizer: Name.
         bridge: The bridge, its options in it; None trains the plain network.
         share: Its share of the method's budget, in epochs where the budget is in epochs.
         lr: Base learning rate, which tuning multiplies; None is the optimizer's default.
-        options: Further options of the optimizer.
-        gradient: Name of the gradient rule of the circuits.
         batch_size: ``"auto"``, None (all samples) or a number.
         scheduler: Name of a learning-rate schedule over the stage's epochs; None keeps the rate.
         seeded: Whether the bridge's own random numbers were fixed by the user.
@@ -340,25 +336,18 @@ def _canonical(pieces: list[str]) -> str:
 def _of_python(bridge: Bridge) -> Bridge:
     """The bridge, its numbers of Python's types, where they were of NumPy's."""
     assert is_dataclass(bridge)
-    numbers = {
-        one.name: _pythonic(value)
-        for one in fields(bridge)
-        if one.init and isinstance(value := getattr(bridge, one.name), np.generic)
-    }
+    given = {one.name: getattr(bridge, one.name) for one in fields(bridge) if one.init}
+    numbers = {key: one.item() for key, one in given.items() if isinstance(one, np.generic)}
     return replace(bridge, **numbers) if numbers else bridge
 
 
 def _pythonic(value: object) -> object:
     """A number of NumPy as one of Python; what else is no plain type by its text."""
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        return float(value)
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, list | tuple):
         return [_pythonic(one) for one in value]
-    return repr(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
 
 
 def _plain(bridge: Bridge) -> dict[str, Any]:

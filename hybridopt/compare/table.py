@@ -85,11 +85,21 @@ def study_table(results: Results, reach: float | None = None) -> Table:
         header.append(f"steps to {target:g}")
     if results.failures:
         header.append("runs")
-    differences = {one.method: one for one in results.differences()}
+    differences = {one.method: _difference(one) for one in results.differences()}
     rows = []
     for method in results.methods:
         summary = results.summary(method, reach=reach)
-        row = [method, *_cells(summary, differences.get(method))]
+        seconds, deviation = summary.values["inference_seconds"]
+        row = [
+            method,
+            _spread(*summary.values["test_metric"], ".3f"),
+            differences.get(method, ""),
+            _spread(*summary.values["training_seconds"], ".2g"),
+            _spread(1e3 * seconds, None if deviation is None else 1e3 * deviation, ".2g"),
+        ]
+        for name in ("steps", "settings", "shots", "trainable"):
+            mean, deviation = summary.values[name]
+            row.append(_spread(mean, deviation or None, ",.0f"))  # most are the same in all seeds
         if target is not None:
             row.append(_reached(summary))
         if results.failures:
@@ -119,27 +129,10 @@ def _notes(results: Results) -> list[str]:
     ]
 
 
-def _cells(summary: Summary, difference: Difference | None) -> list[str]:
-    values = summary.values
-    seconds, deviation = values["inference_seconds"]
-    milliseconds = None if deviation is None else 1e3 * deviation
-    return [
-        _spread(*values["test_metric"], ".3f"),
-        _difference(difference),
-        _spread(*values["training_seconds"], ".2g"),
-        _spread(1e3 * seconds, milliseconds, ".2g"),
-        *(_count(*values[name]) for name in ("steps", "settings", "shots", "trainable")),
-    ]
-
-
-def _difference(difference: Difference | None) -> str:
+def _difference(difference: Difference) -> str:
     """``+0.012 [-0.004, +0.028]``."""
-    if difference is None:
-        return ""
     found = difference.interval
-    if found is None:
-        return NOT_KNOWN
-    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]" if found else NOT_KNOWN
 
 
 def _spread(mean: float, deviation: float | None, form: str) -> str:
@@ -151,11 +144,6 @@ def _spread(mean: float, deviation: float | None, form: str) -> str:
         return f"{mean:{form}}"
     digits = form.replace("2g", "1g")  # a deviation over few seeds has one digit at most
     return f"{mean:{form}} ± {deviation:{digits}}"
-
-
-def _count(mean: float, deviation: float | None) -> str:
-    """Counts are the same in every seed, but where time is the budget."""
-    return _spread(mean, deviation or None, ",.0f")
 
 
 def _reached(summary: Summary) -> str:

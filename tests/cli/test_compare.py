@@ -49,6 +49,14 @@ def test_tables_fit_the_terminal(width, tmp_path, monkeypatch, capsys):
         assert words in out
 
 
+def test_a_folder_of_another_comparison_takes_force(tmp_path, monkeypatch, capsys):
+    for options, code in (([], 0), (["--seed", "1"], 2), (["--seed", "1", "--resume", "force"], 0)):
+        found, _, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path, *options)
+        assert found == code
+        assert ("use a new folder or resume='force'" in err) == (code == 2)
+    assert len(list((tmp_path / "runs").iterdir())) == 6
+
+
 def test_help():
     result = CliRunner().invoke(app, ["compare", "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"})
     assert result.exit_code == 0
@@ -65,6 +73,7 @@ def test_help():
         (["--seeds", "-3"], "Error: Argument `seeds` must be 2 or more"),
         (["--control", "sgd"], "Error: The control 'sgd' is not among the methods"),
         (["--shots", "0"], "Error: Argument `shots` must be 1 or more"),
+        (["--resume", "no"], "Error: Argument `resume` must be True, False or 'force'"),
     ],
 )
 def test_our_errors_are_one_line(options, message, tmp_path, monkeypatch, capsys, aer_calls):

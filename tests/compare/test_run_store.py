@@ -19,7 +19,7 @@ import hybridopt as ho
 from hybridopt.compare import api, runner
 from hybridopt.compare.results import failed
 from hybridopt.data import Part
-from hybridopt.errors import ArgumentTypeError, CheckpointError, OutputError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, OutputError
 
 from .conftest import METHODS, quick
 
@@ -101,7 +101,7 @@ def test_by_force_finished_runs_are_taken_by_method_and_seed(copied):
 def test_resume_is_one_of_three(copied):
     with pytest.raises(CheckpointError, match="holds runs already"):
         quick(output=copied, resume=False)
-    with pytest.raises(ArgumentTypeError, match="`resume` must be True or False"):
+    with pytest.raises(ArgumentError, match="`resume` must be True, False or 'force'"):
         quick(output=copied, resume="yes")
 
 
