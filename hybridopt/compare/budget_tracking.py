@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import IterableDataset
 
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.compare.budget import Budget
@@ -24,73 +24,31 @@ from hybridopt.training.batches import Batch, TensorBatches
 COUNTED = ("settings", "shots")
 
 
-class BudgetMeter:
-    """What one stage has spent of its part of the budget, as the executors count it.
-
-    A step is expected to cost what is foretold, or what the largest step so far did.
-    """
-
-    def __init__(self, limits: Budget, executors: Sequence[Metered], foretold: Cost) -> None:
-        self.limits = limits
-        self._executors = executors
-        self._largest = foretold
-        self._before = Cost()
-        self._started: float | None = None
-        self.steps = 0
-        self.epochs = 0
-        self.seconds = 0.0
-        self.cost = Cost()
-
-    def begin_epoch(self) -> None:
-        """Start the clock."""
-        self._started = time.perf_counter()
-
-    def begin_step(self) -> None:
-        """Note what the executors have counted before a step."""
-        self._before = self._usage()
-
-    def end_step(self) -> None:
-        """Count a whole step."""
-        step = self._usage() - self._before
-        self.steps += 1
-        self.cost = self.cost + step
-        self._largest = Cost(
-            max(self._largest.settings, step.settings), max(self._largest.shots, step.shots)
-        )
-
-    def end_epoch(self, seconds: float) -> None:
-        """Count an epoch, whole or cut short, by the time that `fit` took for it."""
-        self.epochs += 1
-        self.seconds += seconds
-        self._started = None
-
-    def exceeded(self) -> bool:
-        """Whether another step would be too much: but for time, it must fit in whole."""
-        running = 0.0 if self._started is None else time.perf_counter() - self._started
-        limits, after = self.limits.limits(), self.cost + self._largest
-        return (
-            self.epochs >= limits.get("epochs", math.inf)
-            or self.seconds + running >= limits.get("seconds", math.inf)
-            or any(getattr(after, unit) > limits.get(unit, math.inf) for unit in COUNTED)
-        )
-
-    def _usage(self) -> Cost:
-        return sum((executor.usage for executor in self._executors), Cost())
-
-
 class MeteredBatches(IterableDataset[Batch]):
-    """The batches of one epoch after the other; none comes once the budget is spent.
+    """The batches of one epoch after the other; none comes once the stage's budget is spent.
 
     The training loop asks for a batch when the step before is whole, so that is where steps are
-    counted: no step is cut, and none begins that the budget does not allow. A batch that is only
-    looked at, to try its shape, is drawn again.
+    counted: no step is cut, and none begins that the budget does not allow. A step is expected to
+    cost what is foretold, or what the largest step so far did. A batch that is only looked at, to
+    try its shape, is drawn again.
     """
 
-    def __init__(self, part: Part, batch_size: int | None, seed: int, meter: BudgetMeter) -> None:
+    def __init__(
+        self,
+        part: Part,
+        batch_size: int | None,
+        seed: int,
+        budget: Budget,
+        executors: Sequence[Metered] = (),
+        foretold: Cost | None = None,
+    ) -> None:
         self._generator = torch.Generator().manual_seed(seed)
         self._batches = TensorBatches(part, batch_size, self._generator)
-        self._meter = meter
+        self._limits, self._executors = budget.limits(), executors
+        self._largest = foretold or Cost()
         self._unused: Tensor | None = None  # state before an order that no step has used
+        self._started: float | None = None
+        self.steps, self.epochs, self.seconds, self.cost = 0, 0, 0.0, Cost()
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -99,18 +57,34 @@ class MeteredBatches(IterableDataset[Batch]):
         if self._unused is not None:
             self._generator.set_state(self._unused)
         self._unused = self._generator.get_state()
-        self._meter.begin_epoch()
+        self._started = time.perf_counter()
         for batch in self._batches:
-            self._meter.begin_step()
+            before = self._usage()
             yield batch
-            self._meter.end_step()
-            self._unused = None
-            if self._meter.exceeded():
+            step = self._usage() - before
+            self.steps, self.cost, self._unused = self.steps + 1, self.cost + step, None
+            settings = max(self._largest.settings, step.settings)
+            self._largest = Cost(settings, max(self._largest.shots, step.shots))
+            if self.exceeded():
                 return
 
-    def loader(self) -> DataLoader[Batch]:
-        """As `fit` takes it."""
-        return DataLoader(self, batch_size=None)
+    def end_epoch(self, seconds: float) -> bool:
+        """Count an epoch, whole or cut short, by the time `fit` took; True if it was the last."""
+        self.epochs, self.seconds, self._started = self.epochs + 1, self.seconds + seconds, None
+        return self.exceeded()
+
+    def exceeded(self) -> bool:
+        """Whether another step would be too much: but for time, it must fit in whole."""
+        running = 0.0 if self._started is None else time.perf_counter() - self._started
+        limits, after = self._limits, self.cost + self._largest
+        return (
+            self.epochs >= limits.get("epochs", math.inf)
+            or self.seconds + running >= limits.get("seconds", math.inf)
+            or any(getattr(after, unit) > limits.get(unit, math.inf) for unit in COUNTED)
+        )
+
+    def _usage(self) -> Cost:
+        return sum((executor.usage for executor in self._executors), Cost())
 
 
 def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Tensor) -> None:

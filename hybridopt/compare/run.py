@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from hybridopt import optim
 from hybridopt._environment import torch_threads
@@ -20,7 +21,6 @@ from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
 from hybridopt.compare.budget import Budget
 from hybridopt.compare.budget_tracking import (
     COUNTED,
-    BudgetMeter,
     MeteredBatches,
     check_budget,
     step_cost,
@@ -206,14 +206,15 @@ def train(
         reseed(executors, seed, number)
         if watch and not number:
             done.curve.append(_evaluated(spent, network, data, loss, "before"))
-        foretold = step_cost(network, x[: stage.step_samples]) if part.counts_circuits else Cost()
-        meter = BudgetMeter(part, executors, foretold)
-        recorder = _Recorder(meter, replace(spent, stage=number), data, loss, watch, number == last)
+        size = stage.step_samples
+        foretold = step_cost(network, x[:size]) if part.counts_circuits else None
         # of the order of the samples: the run's own for a first stage, so all methods share it
         order = int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) if number else seed
+        batches = MeteredBatches(data.train, size, order, part, executors, foretold)
+        recorder = _Recorder(batches, spent, number, data, loss, watch, number == last)
         history = fit(
             network,
-            MeteredBatches(data.train, stage.step_samples, order, meter).loader(),
+            DataLoader(batches, batch_size=None),
             optimizer=stage.optimizer,
             lr=factor * stage.base_lr,
             epochs=part.epochs or MAX_EPOCHS,
@@ -236,8 +237,9 @@ def train(
 class _Recorder:
     """The points of one stage, noted after epochs; it ends the stage where its budget ends."""
 
-    meter: BudgetMeter
+    batches: MeteredBatches
     before: Point
+    stage: int
     data: Dataset
     loss: object
     watch: bool
@@ -245,8 +247,7 @@ class _Recorder:
     points: list[Point] = field(default_factory=list)
 
     def __call__(self, record: EpochRecord, network: nn.Module) -> bool:
-        self.meter.end_epoch(record.seconds)
-        ended = self.meter.exceeded()
+        ended = self.batches.end_epoch(record.seconds)
         if self.watch or (ended and self.is_last):
             point = replace(self.spent(), train_loss=record.train_loss)
             self.points.append(_evaluated(point, network, self.data, self.loss, "after"))
@@ -254,14 +255,15 @@ class _Recorder:
 
     def spent(self) -> Point:
         """Up to now, in all stages."""
-        before, meter = self.before, self.meter
+        before, now = self.before, self.batches
         return replace(
             before,
-            epochs=before.epochs + meter.epochs,
-            steps=before.steps + meter.steps,
-            seconds=before.seconds + meter.seconds,
-            settings=before.settings + meter.cost.settings,
-            shots=before.shots + meter.cost.shots,
+            stage=self.stage,
+            epochs=before.epochs + now.epochs,
+            steps=before.steps + now.steps,
+            seconds=before.seconds + now.seconds,
+            settings=before.settings + now.cost.settings,
+            shots=before.shots + now.cost.shots,
         )
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.compare import Budget, Method
-from hybridopt.compare.budget_tracking import BudgetMeter, check_budget, step_cost
+from hybridopt.compare.budget_tracking import MeteredBatches, check_budget, step_cost
 from hybridopt.compare.run import stage_budgets
 from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution import Cost
@@ -161,7 +161,11 @@ def test_the_executor_runs_the_circuits_that_the_network_brings():
         )  # fmt: skip
 
 
-def test_a_meter_knows_beforehand_what_a_step_costs():
-    assert not BudgetMeter(Budget.parse("5 settings"), [], Cost(5)).exceeded()
-    assert BudgetMeter(Budget.parse("5 settings"), [], Cost(6)).exceeded()
-    assert BudgetMeter(Budget.parse("5 shots"), [], Cost(1, 6)).exceeded()
+@pytest.mark.parametrize(
+    ("budget", "step", "exceeded"),
+    [("5 settings", Cost(5), False), ("5 settings", Cost(6), True), ("5 shots", Cost(1, 6), True)],
+)
+def test_a_meter_knows_beforehand_what_a_step_costs(budget, step, exceeded):
+    part = ho.load_dataset("iris").train
+    batches = MeteredBatches(part, None, 0, Budget.parse(budget), foretold=step)
+    assert batches.exceeded() is exceeded
