@@ -75,26 +75,28 @@ class RunStore:
                 f"{self.folder} holds runs already. Use a new folder, or resume=True."
             )
         if stored and resume != "force":
-            before = _read(record).get("settings", {}) if record.exists() else {}
+            before = (
+                read_content(record, "comparison").get("settings", {}) if record.exists() else {}
+            )
             if before != settings:
                 raise CheckpointError(
                     f"{self.folder} holds runs of another comparison: "
                     f"{_differences(before, settings)}: {WAY_OUT}."
                 )
-        _write(record, "hybridopt comparison", settings=settings)
+        write_content(record, "comparison", {"settings": settings})
         return {(run.method, run.seed): run for run in stored if run.done}
 
     def save(self, run: Run) -> Path:
         """Write a run whole or not at all."""
-        return _write(self._path(run), "hybridopt run", run=run.to_dict())
+        return write_content(self._path(run), "run", {"run": run.to_dict()})
 
     def _path(self, run: Run) -> Path:
         words = _NO_NAME.sub("-", run.method).strip("-")[:60]
         return self._runs / f"{words}-seed{run.seed}-{_digest(run.method)[:8]}.json"
 
     def _load(self, path: Path) -> Run:
-        content = _read(path)
-        with _damage_told(path):
+        content = read_content(path, "run")
+        with damage_told(path, "run"):
             run = run_of(content.get("run"))
             if self._path(run) != path:
                 raise ValueError("it holds a run of another name")
@@ -116,50 +118,31 @@ def path_of(name: str, value: object) -> Path:
     )
 
 
-def _write(path: Path, kind: str, **content: Any) -> Path:
-    head = {"kind": kind, "schema": SCHEMA, "version": made_with()["versions"][PACKAGE]}
-    return write_text(path, json.dumps({**head, **content}, indent=1) + "\n")
+def write_content(path: Path, kind: str, content: Mapping[str, Any]) -> Path:
+    """Write JSON, whole or not at all, with its kind, schema and the version that writes it."""
+    return write_text(path, json.dumps({**head(kind), **content}, indent=1) + "\n")
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    with _damage_told(path):
-        content = _mapping("the content", read_json(path))
-        if "kind" not in content:
-            raise ValueError("`kind` is missing")
-    check_schema(path, content)
-    return content
+def head(kind: str) -> dict[str, Any]:
+    """Entries that each file begins with."""
+    version = made_with()["versions"][PACKAGE]
+    return {"kind": f"hybridopt {kind}", "schema": SCHEMA, "version": version}
 
 
-@contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} is damaged ({type(error).__name__}: {error}). Delete it, and the run is made "
-            "again."
-        ) from error
-
-
-def read_json(path: Path) -> Any:
-    """What a file holds.
+def read_content(path: Path, kind: str) -> Mapping[str, Any]:
+    """Read what `write_content` wrote.
 
     Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is no JSON, or nested beyond reason.
+        CheckpointError: If the file is damaged, or of another kind or schema; names the version
+            that wrote it.
     """
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
-
-
-def check_schema(path: Path, content: Mapping[str, Any]) -> None:
-    """Refuse a file of another schema, and name the version that wrote it.
-
-    Raises:
-        CheckpointError: Always then.
-    """
+    with damage_told(path, kind):
+        try:
+            content = json.loads(path.read_text("utf-8"))
+        except RecursionError as error:
+            raise ValueError("it is nested too deep") from error
+    if not isinstance(content, dict) or content.get("kind") != f"hybridopt {kind}":
+        raise CheckpointError(f"{path} is no {kind}. Delete it, or choose another file.")
     schema = content.get("schema", 1)  # runs of the first schema did not say so
     if schema != SCHEMA:
         version = content.get("version", "0.1.0" if schema == 1 else "of another version")
@@ -167,6 +150,23 @@ def check_schema(path: Path, content: Mapping[str, Any]) -> None:
             f"{path} has schema {schema}, written by hybridopt {version}; this version reads "
             f"schema {SCHEMA}. Run the comparison again."
         )
+    return content
+
+
+@contextmanager
+def damage_told(path: Path, kind: str) -> Iterator[None]:
+    """Say which file is damaged.
+
+    Raises:
+        CheckpointError: In place of what reading a damaged file raises.
+    """
+    try:
+        yield
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no {kind} ({type(error).__name__}: {error}). Delete it, and run "
+            "the comparison again."
+        ) from error
 
 
 # -- what a comparison's numbers follow from

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import fields
 from pathlib import Path
@@ -15,14 +14,20 @@ from hybridopt.compare.plots import curves_figure
 from hybridopt.compare.recommend import Recommendation, recommendation
 from hybridopt.compare.report import study_page
 from hybridopt.compare.results import Results
-from hybridopt.compare.run_store import SCHEMA, check_schema, path_of, read_json, results_of
+from hybridopt.compare.run_store import (
+    damage_told,
+    head,
+    path_of,
+    read_content,
+    results_of,
+    write_content,
+)
 from hybridopt.compare.table import Table, study_table
 from hybridopt.errors import CheckpointError, MissingExtraError
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
-KIND = "hybridopt study"
 GOALS = ("accuracy", "time", "shots")
 
 
@@ -121,7 +126,7 @@ class Study(Results):
         """Plain types only."""
         content = {one.name: getattr(self, one.name) for one in fields(self)}
         content["runs"] = [run.to_dict() for run in self.runs]
-        return {"schema": SCHEMA, "kind": KIND, **content}
+        return {**head("study"), **content}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the study as JSON, whole or not at all; `hybridopt.load_study` reads it.
@@ -129,8 +134,7 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        text = json.dumps(self.to_dict(), indent=1) + "\n"
-        return write_text(path_of("path", path), text)
+        return write_content(path_of("path", path), "study", self.to_dict())
 
     def __str__(self) -> str:
         return str(self.table())
@@ -157,17 +161,11 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         ('adam', 'gd')
     """
     file = path_of("path", path)
-    try:
+    with damage_told(file, "study"):
         file = file / "study.json" if file.is_dir() else file
-        content = read_json(file) if file.is_file() else None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} is damaged or no study: {error}.") from error
-    if content is None and not file.is_file():
+        missing = not file.is_file()
+    if missing:
         raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
-    if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise CheckpointError(f"{file} is no study. Choose a file that `Study.save` wrote.")
-    check_schema(file, content)
-    try:
+    content = read_content(file, "study")
+    with damage_told(file, "study"):
         return Study(**results_of(content))
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{file} is damaged ({error}). Compare again.") from error
