@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from hybridopt.compare.results import Point, Results, Run
-from hybridopt.compare.statistics import percent
+from hybridopt.compare.statistics import band, percent
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -25,7 +25,6 @@ COLORS = (
 AXES = {"steps": "steps", "seconds": "training seconds", "settings": "settings"}
 WIDE = 30  # ratio of ends from which an axis is logarithmic
 LABEL, LEGEND = 28, 40  # letters of a name in one line
-SPENDING_POINTS = 60  # of a curve against what differs from seed to seed
 
 
 def curves_figure(results: Results, *, columns: int = 3) -> matplotlib.figure.Figure:
@@ -73,11 +72,18 @@ def differences_figure(results: Results) -> matplotlib.figure.Figure:
     left, right = figure.subplots(1, 2, sharey=True)
     found = {one.method: one.interval for one in results.differences()}
     for position, method in enumerate(reversed(methods)):
-        color = COLORS[results.methods.index(method) % len(COLORS)]
+        color = COLORS[methods.index(method) % len(COLORS)]
         values = [run.test_metric for run in results.runs_of(method)]
         left.plot(values, [position] * len(values), "o", color=color, alpha=0.45, markersize=5)
         if values:
-            left.plot(float(np.mean(values)), position, "|", color=color, markersize=18, mew=2.5)
+            left.plot(
+                results.spread(method, "test_metric")[0],
+                position,
+                "|",
+                color=color,
+                markersize=18,
+                mew=2.5,
+            )
         interval = found.get(method)
         if interval is not None:
             right.plot([interval.low, interval.high], [position, position], color=color, lw=2)
@@ -104,11 +110,11 @@ def _draw(axes: matplotlib.axes.Axes, results: Results, kind: str, value: str, l
         curves = [(x, y) for x, y in curves if len(x) and x[-1] > 0]
         if not curves:
             continue
-        x, lines = _on_one_axis(curves)
+        x, mean, low, high = band(curves)
         color = COLORS[number % len(COLORS)]
         style = "-" if number < len(COLORS) else "--"
-        axes.plot(x, lines.mean(0), color=color, lw=1.8, ls=style, label=_shown(method, LEGEND))
-        axes.fill_between(x, lines.min(0), lines.max(0), color=color, alpha=0.12, lw=0)
+        axes.plot(x, mean, color=color, lw=1.8, ls=style, label=_shown(method, LEGEND))
+        axes.fill_between(x, low, high, color=color, alpha=0.12, lw=0)
     axes.set_xlabel(AXES[kind])
     axes.set_ylabel(label)
     if kind != "steps":
@@ -124,20 +130,6 @@ def _curve(
         points = [p for p in points if getattr(p, kind) > 0]  # the axis may be logarithmic
     x = np.array([getattr(p, kind) for p in points], dtype=np.float64)
     return x, np.array([getattr(p, value) for p in points], dtype=np.float64)
-
-
-def _on_one_axis(
-    curves: Sequence[tuple[np.ndarray, np.ndarray]],
-) -> tuple[Float64[np.ndarray, " points"], Float64[np.ndarray, "seeds points"]]:
-    """Curves of several seeds at the same places: their own where they agree, else between."""
-    first = curves[0][0]
-    if all(np.array_equal(x, first) for x, _ in curves):
-        return first, np.stack([y for _, y in curves])
-    low, high = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
-    if low >= high:  # they do not overlap: draw the first alone rather than what never was
-        return first, curves[0][1][None]
-    places = np.geomspace(low, high, SPENDING_POINTS)
-    return places, np.stack([np.interp(places, x, y) for x, y in curves])
 
 
 def _log_if_wide(axes: matplotlib.axes.Axes) -> None:

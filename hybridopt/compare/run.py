@@ -18,13 +18,7 @@ from torch.utils.data import DataLoader
 from hybridopt import optim
 from hybridopt._environment import torch_threads
 from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
-from hybridopt.compare.budget import Budget
-from hybridopt.compare.budget_tracking import (
-    COUNTED,
-    MeteredBatches,
-    check_budget,
-    step_cost,
-)
+from hybridopt.compare.budget import COUNTED, Budget, MeteredBatches, check_budget, step_cost
 from hybridopt.compare.methods import Method, Stage
 from hybridopt.compare.resampling import Experiment, evaluation_mode, validation_split
 from hybridopt.compare.results import Point, Run, Trial, failed

@@ -27,7 +27,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
+from jaxtyping import Float64
 
+BAND_POINTS = 60  # of curves against what differs from seed to seed
 NEGLIGIBLE = 1e-12  # spread of differences that are equal but for rounding
 
 
@@ -110,6 +112,23 @@ def paired_ratio(
     """Return the interval of ``log(one / other)`` over the keys where both are positive."""
     logs = [math.log(one[key] / other[key]) for key in one if min(one[key], other.get(key, 0)) > 0]
     return interval(logs, confidence=confidence, comparisons=comparisons)
+
+
+def band(
+    curves: Sequence[tuple[Float64[np.ndarray, " own"], Float64[np.ndarray, " own"]]],
+) -> tuple[Float64[np.ndarray, " points"], ...]:
+    """Return places, and mean, least and largest value of several curves there.
+
+    Curves that do not stand at the same places are taken between their points, where all have some.
+    """
+    places, values = curves[0]
+    if not all(np.array_equal(x, places) for x, _ in curves):
+        low, high = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+        if low >= high:  # they do not overlap: the first alone rather than what never was
+            return places, values, values, values
+        places = np.geomspace(low, high, BAND_POINTS)
+    lines = np.stack([np.interp(places, x, y) for x, y in curves])
+    return places, lines.mean(0), lines.min(0), lines.max(0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

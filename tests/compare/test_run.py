@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.compare import Budget, Method, Tuning, budget_tracking
+from hybridopt.compare import Budget, Method, Tuning
+from hybridopt.compare import budget as budgets
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.run import evaluate, inference_seconds, train
 from hybridopt.data import Part
@@ -59,7 +60,7 @@ def test_shots_are_kept_to_the_step():
 
 def test_seconds_end_with_the_step_that_passes_them(monkeypatch):
     clock = itertools.count(start=100.0, step=1.0)  # a second for each look at it
-    monkeypatch.setattr(budget_tracking.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(budgets.time, "perf_counter", lambda: next(clock))
     ours = trained("adam", "2.5 seconds")
     # started at 100; after the steps the clock says 101, 102, 103: the third passes 2.5
     assert ours.curve[-1].steps == 3

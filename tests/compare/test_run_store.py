@@ -236,9 +236,7 @@ def test_what_is_no_json_is_told(copied):
             quick(output=copied)
     path.unlink()
     path.mkdir()
-    with pytest.raises(
-        CheckpointError, match=f"{path.name} .*IsADirectoryError"
-    ):
+    with pytest.raises(CheckpointError, match=f"{path.name} .*IsADirectoryError"):
         quick(output=copied)
 
 
