@@ -212,7 +212,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _digest(content: object) -> str:
     """Sixteen hexadecimal digits that follow from plain types and tensors."""
-    text = json.dumps(content, sort_keys=True, default=_digest_of_tensor)
+    text = json.dumps(content, skipkeys=True, default=_digest_of_tensor)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -232,7 +232,8 @@ def _options(value: object) -> Any:
     if isinstance(value, functools.partial):
         return [_options(value.func), _plain(value.keywords), _plain(dict(enumerate(value.args)))]
     if inspect.isfunction(value):
-        return [value.__qualname__, _plain(inspect.getclosurevars(value).nonlocals)]
+        with suppress(ValueError):  # a cell that is not filled yet
+            return [value.__qualname__, _plain(inspect.getclosurevars(value).nonlocals)]
     return [
         getattr(value, "__qualname__", type(value).__qualname__),
         _plain(getattr(value, "__dict__", {})),
@@ -269,7 +270,8 @@ def _code(experiment: Experiment, network: nn.Module, executor: Executor) -> dic
         value = one.func if isinstance(one, functools.partial) else one
         named: Any = value if hasattr(value, "__qualname__") else type(value)
         for part in getattr(named, "__mro__", (named,)):
-            if str(part.__module__).partition(".")[0] not in {"torch", "hybridopt", "builtins"}:
+            module = str(getattr(part, "__module__", ""))
+            if module.partition(".")[0] not in {"torch", "hybridopt", "builtins"}:
                 with suppress(OSError, TypeError):
                     found[part.__qualname__] = _digest(inspect.getsource(part))
     file = network_file(experiment.network) if isinstance(experiment.network, str) else None

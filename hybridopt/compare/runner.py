@@ -105,10 +105,10 @@ class _Worker(ProcessPoolExecutor):
         super().__init__(1, multiprocessing.get_context("spawn"), initializer=_prepare)
         self._file = file
         self._task: Task | None = None
-        before = multiprocessing.active_children()
-        with _threads(threads):  # that what cannot be read is told before any run
+        with _threads(threads):
+            # what cannot be read is told before any run
             self.started: Future[Run | None] = self.submit(_load, file)
-        (self._process,) = set(multiprocessing.active_children()) - set(before)
+        (self._process,) = self._processes.values()  # the pool forgets it when it dies
 
     def give(self, task: Task) -> Future[Run | None] | None:
         """Let it make a run; None if its process is gone."""
