@@ -231,7 +231,7 @@ def train(
 class _Recorder:
     """The points of one stage, noted after epochs; it ends the stage where its budget ends."""
 
-    batches: MeteredBatches
+    batches: Any  # MeteredBatches, whose base class in torch the run-time check cannot read
     before: Point
     stage: int
     data: Dataset
@@ -241,7 +241,7 @@ class _Recorder:
     points: list[Point] = field(default_factory=list)
 
     def __call__(self, record: EpochRecord, network: nn.Module) -> bool:
-        ended = self.batches.end_epoch(record.seconds)
+        ended: bool = self.batches.end_epoch(record.seconds)
         if self.watch or (ended and self.is_last):
             point = replace(self.spent(), train_loss=record.train_loss)
             self.points.append(_evaluated(point, network, self.data, self.loss, "after"))

@@ -59,7 +59,7 @@ def percent(share: float) -> str:
     return f"{(Decimal(repr(float(share))) * 100).normalize():f}%"
 
 
-def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float | None]:
     """Mean, and standard deviation with ``n - 1`` in the denominator; None for a single value."""
     if not values:
         return math.nan, None
@@ -115,7 +115,7 @@ def paired_ratio(
 
 
 def band(
-    curves: Sequence[tuple[Float64[np.ndarray, " own"], Float64[np.ndarray, " own"]]],
+    curves: Sequence[tuple[Float64[np.ndarray, " _"], Float64[np.ndarray, " _"]]],
 ) -> tuple[Float64[np.ndarray, " points"], ...]:
     """Return places, and mean, least and largest value of several curves there.
 
