@@ -18,9 +18,9 @@ from hybridopt.cli import options
 from hybridopt.cli.output import INTERRUPTED
 from hybridopt.compare import Study, Table, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
-from hybridopt.compare.formatting import counted
+from hybridopt.compare.runner import default_workers
+from hybridopt.compare.table import counted
 from hybridopt.compare.tuning import DEFAULT_TRIALS
-from hybridopt.compare.workers import default_workers
 from hybridopt.execution import AerExecutor
 
 
@@ -60,11 +60,19 @@ def compare_methods(
     output: Annotated[
         Path, typer.Option(help="Folder for runs, study.json and report.html.")
     ] = Path("results/compare"),
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            help='"force" takes over finished runs in the folder though settings, versions or code '
+            "have changed."
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Compare ways to train a network: same data, budget and tuning, over several seeds.
 
-    Finished runs are kept in the folder, so the same command goes on where it was interrupted.
+    Finished runs are kept in the folder, so the same command goes on where it was interrupted. A
+    folder belongs to one comparison.
     """
     executor = None if shots is None else AerExecutor(shots=shots)
     try:
@@ -79,6 +87,7 @@ def compare_methods(
             reach=reach,
             executor=executor,
             output=output,
+            resume=True if resume is None else resume,  # type: ignore[arg-type]
             workers=default_workers() if workers is None else workers,
             progress=not as_json,
         )

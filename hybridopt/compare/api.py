@@ -6,7 +6,9 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any, Literal
 
 import numpy as np
 from torch import nn
@@ -15,21 +17,24 @@ from hybridopt import _validation
 from hybridopt._environment import made_with
 from hybridopt._files import check_writable
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
-from hybridopt.compare.method_text import FORMS
-from hybridopt.compare.methods import Method
-from hybridopt.compare.paths import path_of
-from hybridopt.compare.plan import ExecutorSource, Plan, with_batch_size
-from hybridopt.compare.resampling import NetworkSource, check_network_source
-from hybridopt.compare.running import all_runs
-from hybridopt.compare.storage import RunFiles
+from hybridopt.compare.methods import FORMS, Method
+from hybridopt.compare.resampling import (
+    ExecutorSource,
+    Experiment,
+    NetworkSource,
+    check_network_source,
+)
+from hybridopt.compare.run import check_experiment
+from hybridopt.compare.run_store import RunStore, path_of
+from hybridopt.compare.runner import all_runs, default_workers
 from hybridopt.compare.study import Study
-from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning
-from hybridopt.compare.workers import default_workers
-from hybridopt.data import Dataset, as_dataset
+from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning, fraction_of_one
+from hybridopt.data import as_dataset
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError, UnknownNameError
 from hybridopt.execution import Executor
 from hybridopt.training.arguments import check_gradients
 from hybridopt.training.loop import executors_of
+from hybridopt.training.objective import metric_name
 
 MOST_SEEDS = 10_000
 
@@ -50,6 +55,7 @@ def compare(
     executor: ExecutorSource = None,
     redraw_split: bool = True,
     output: str | os.PathLike[str] | None = None,
+    resume: bool | Literal["force"] = True,
     workers: int | None = 1,
     threads: int = 1,
     progress: bool = False,
@@ -69,7 +75,7 @@ def compare(
         methods: Texts as `Method` reads them, or Methods: an optimizer, a bridge or control with
             an optimizer, or a chain such as ``"adam:3 > memory+adam:5 > adam:10"``, whose numbers
             share the budget out.
-        budget: What each method may spend, as `Budget.of` reads it: a number of epochs,
+        budget: What each method may spend, as `Budget.parse` reads it: a number of epochs,
             ``"10 epochs"``, ``"30 seconds"``, ``"5000 settings"``, ``"1e6 shots"``, or several.
             None is the sum of the numbers in the (longest) chain, or 5 epochs.
         seeds: How many, from 0 on; or a list of them. At least 2.
@@ -87,8 +93,12 @@ def compare(
             None is exact for bridges, and leaves the network's circuits what they have. Its random
             stream is set anew for each run, and left as it was.
         redraw_split: False keeps the split of a Dataset for all seeds.
-        output: Folder for finished runs, study.json and report.html. A comparison that was
-            interrupted goes on from it; runs with other settings are left alone.
+        output: Folder for finished runs, study.json and report.html. It belongs to one
+            comparison, which goes on from its finished runs after an interruption.
+        resume: True refuses a folder of another comparison: with other methods, seeds, budget,
+            data, starting weights, versions of Python and packages, or another text of your
+            functions. ``"force"`` takes over the finished runs nevertheless, by method and seed.
+            False refuses a folder that holds any run.
         workers: Processes; None is one for each core. With 1, runs follow each other in this
             process. Other processes need a network, data and
             executor that can be pickled, and in scripts the guard
@@ -107,7 +117,8 @@ def compare(
             not among the methods, or a budget one that a method never spends.
         DataError: If the samples cannot be trained on or do not fit the network.
         ConversionError: If a bridge cannot carry the network.
-        CheckpointError: If a stored run is damaged.
+        CheckpointError: If a stored run is damaged or of an earlier schema, or ``output`` belongs
+            to another comparison.
         TrainingError: Where gradients are switched off (``no_grad``).
         KeyboardInterrupt: On Ctrl-C; finished runs are in ``output``.
 
@@ -122,49 +133,65 @@ def compare(
     check_gradients()
     chosen = _methods(methods, batch_size)
     check_network_source(network)
-    plan = Plan(
+    experiment = Experiment(
         network=network,
         data=data if isinstance(data, str) else as_dataset(data),
         redraw=_validation.boolean("redraw_split", redraw_split),
         budget=_budget(budget, chosen),
-        tuning=Tuning.of(tuning),
+        tuning=Tuning.parse(tuning),
         executor=_checked_executor(executor),
         loss=loss,
         threads=_validation.integer("threads", threads, minimum=1),
     )
     numbers = _seeds(seeds)
     reference = _control(control, chosen)
-    confidence = _confidence(confidence)
+    confidence = fraction_of_one("confidence", confidence)
     reach = _validation.optional_real("reach", reach)
     _validation.optional_integer("workers", workers, minimum=1)
     _validation.boolean("progress", progress)
+    if resume not in (True, False, "force"):
+        raise ArgumentError(f"Argument `resume` must be True, False or 'force', but is {resume!r}.")
     folder = None if output is None else path_of("output", output)
-    files = None if folder is None else RunFiles(folder)
+    store = None if folder is None else RunStore(folder)
     if folder is not None:
         for name in ("study.json", "report.html"):
             check_writable(folder / name)
-    with _streams_left_alone(plan):
-        sample, budgets = plan.check(chosen, numbers[0])
+    with _streams_left_alone(experiment):
+        sample, budgets = check_experiment(experiment, chosen, numbers[0])
         runs = all_runs(
-            plan,
-            [(method, seed) for method in chosen for seed in numbers],
-            files,
+            experiment,
+            chosen,
+            numbers,
+            store,
+            resume=resume,
             workers=default_workers() if workers is None else workers,
             progress=progress,
         )
+    assert sample.test is not None
     study = Study(
         data=sample.name,
         task=sample.task,
-        metric_name=plan.metric_name(sample),
+        metric_name=metric_name(sample.task, loss),
         methods=tuple(method.name for method in chosen),
         control=reference,
         seeds=tuple(numbers),
-        budget=str(plan.budget),
-        tuning={"trials": plan.tuning.trials, "share": plan.tuning.share, "step": plan.tuning.step},
+        budget=str(experiment.budget),
+        tuning=asdict(experiment.tuning),
         runs=runs,
         confidence=confidence,
         reach=reach,
-        details=_details(plan, chosen, sample, budgets),
+        details={
+            "stages": {
+                method.name: [
+                    {**stage, "budget": str(part)}
+                    for stage, part in zip(method.to_dict(), budgets[method.name], strict=True)
+                ]
+                for method in chosen
+            },
+            "samples": {"train": len(sample.train), "test": len(sample.test)},
+            "redraw_split": experiment.redraw,
+            **made_with(),
+        },
         seconds=time.perf_counter() - began,
     )
     if folder is not None:
@@ -180,30 +207,28 @@ def _methods(methods: object, batch_size: object) -> list[Method]:
         )
     if not methods:
         raise ArgumentError(f"Argument `methods` is empty. Give one or more, such as {FORMS}.")
-    size = batch_size
-    if size != "auto":
-        size = _validation.optional_integer("batch_size", size, minimum=1)
-    chosen = [with_batch_size(Method.of(method), size) for method in methods]
-    for position, method in enumerate(chosen):
-        for other in chosen[:position]:
-            if method.name == other.name:
-                raise ArgumentError(
-                    f"The method {method.name!r} is given twice. Leave one out, or give a Method a "
-                    "name of its own."
-                )
-            if method.to_dict() == other.to_dict():
-                raise ArgumentError(
-                    f"The methods {other.name!r} and {method.name!r} are the same. Leave one out."
-                )
+    chosen = [Method.parse(method) for method in methods]
+    if batch_size != "auto":
+        size = _validation.optional_integer("batch_size", batch_size, minimum=1)
+        chosen = [method.with_batch_size(size) for method in chosen]
+    for one, other in combinations(chosen, 2):
+        if one.name == other.name:
+            raise ArgumentError(
+                f"The method {one.name!r} is given twice. Leave one out, or give a Method a name "
+                "of its own."
+            )
+        if one.to_dict() == other.to_dict():
+            raise ArgumentError(
+                f"The methods {one.name!r} and {other.name!r} are the same. Leave one out."
+            )
     return chosen
 
 
 def _budget(budget: object, methods: Sequence[Method]) -> Budget:
-    if budget is not None:
-        chosen = Budget.of(budget)
-    else:
+    if budget is None:
         asked = [method.epochs for method in methods if method.epochs is not None]
-        chosen = Budget(epochs=max(asked, default=DEFAULT_EPOCHS))
+        budget = max(asked, default=DEFAULT_EPOCHS)
+    chosen = Budget.parse(budget)
     for method in methods:
         if len(method.stages) == 1 and method.epochs not in (None, chosen.epochs):
             raise ArgumentError(
@@ -214,51 +239,35 @@ def _budget(budget: object, methods: Sequence[Method]) -> Budget:
 
 
 def _seeds(seeds: object) -> list[int]:
-    if isinstance(seeds, Sequence | np.ndarray) and not isinstance(seeds, str):
-        _check_count(len(seeds))
-        numbers = [_validation.integer("seeds", seed, minimum=0) for seed in seeds]
-        if len(set(numbers)) < len(numbers):
-            raise ArgumentError(f"Argument `seeds` holds a seed twice: {numbers}.")
-    else:
-        count = _validation.integer("seeds", seeds, minimum=0)
-        _check_count(count)
-        numbers = list(range(count))
-    if len(numbers) < 2:
+    listed = isinstance(seeds, Sequence | np.ndarray) and not isinstance(seeds, str)
+    count = len(seeds) if listed else _validation.integer("seeds", seeds, minimum=0)  # type: ignore[arg-type]
+    if count > MOST_SEEDS:
+        raise ArgumentError(f"Argument `seeds` must be {MOST_SEEDS:,} or fewer, but is {count:,}.")
+    given: Any = seeds if listed else range(count)
+    numbers = [_validation.integer("seeds", seed, minimum=0) for seed in given]
+    if len(set(numbers)) < len(numbers):
+        raise ArgumentError(f"Argument `seeds` holds a seed twice: {numbers}.")
+    if count < 2:
         raise ArgumentError(
-            f"Argument `seeds` must be 2 or more, but is {len(numbers)}: one seed has no spread, "
-            "so nothing could be told from noise."
+            f"Argument `seeds` must be 2 or more, but is {count}: one seed has no spread, so "
+            "nothing could be told from noise."
         )
     return numbers
 
 
-def _check_count(count: int) -> None:
-    if count > MOST_SEEDS:
-        raise ArgumentError(f"Argument `seeds` must be {MOST_SEEDS:,} or fewer, but is {count:,}.")
-
-
 def _control(control: object, methods: Sequence[Method]) -> str:
-    if control is None:
-        plain = [method for method in methods if not method.uses_bridge]
-        return (plain or list(methods))[0].name
     names = [method.name for method in methods]
-    if isinstance(control, Method):
-        control = control.name
-    if isinstance(control, str) and control not in names:
+    if control is None:
+        return next((method.name for method in methods if not method.uses_bridge), names[0])
+    if control not in names:
         with suppress(HybridOptError):
-            control = Method(control).name  # another spelling of a method
+            control = Method.parse(control).name  # another spelling of a method
     if control not in names:
         raise UnknownNameError(
             f"The control {control!r} is not among the methods: {', '.join(names)}. Add it to "
             "them, or choose one of them."
         )
     return str(control)
-
-
-def _confidence(value: object) -> float:
-    level = _validation.real("confidence", value, minimum=0, strict=True)
-    if level >= 1:
-        raise ArgumentError(f"Argument `confidence` must be less than 1, but is {level:g}.")
-    return level
 
 
 def _checked_executor(executor: ExecutorSource) -> ExecutorSource:
@@ -271,32 +280,15 @@ def _checked_executor(executor: ExecutorSource) -> ExecutorSource:
 
 
 @contextmanager
-def _streams_left_alone(plan: Plan) -> Iterator[None]:
+def _streams_left_alone(experiment: Experiment) -> Iterator[None]:
     """Give executors of the caller's their places in their random streams back."""
-    executors = executors_of(plan.network) if isinstance(plan.network, nn.Module) else []
-    if isinstance(plan.executor, Executor):
-        executors.append(plan.executor)
-    before = [executor.state_dict() for executor in executors]
+    network, executor = experiment.network, experiment.executor
+    executors = executors_of(network) if isinstance(network, nn.Module) else []
+    if isinstance(executor, Executor):
+        executors.append(executor)
+    before = [one.state_dict() for one in executors]
     try:
         yield
     finally:
-        for executor, state in zip(executors, before, strict=True):
-            executor.load_state_dict(state)
-
-
-def _details(
-    plan: Plan, methods: Sequence[Method], data: Dataset, budgets: Mapping[str, Sequence[Budget]]
-) -> dict[str, Any]:
-    assert data.test is not None
-    return {
-        "stages": {
-            method.name: [
-                {**stage, "budget": str(part)}
-                for stage, part in zip(method.to_dict(), budgets[method.name], strict=True)
-            ]
-            for method in methods
-        },
-        "samples": {"train": len(data.train), "test": len(data.test)},
-        "redraw_split": plan.redraw,
-        **made_with(),
-    }
+        for one, state in zip(executors, before, strict=True):
+            one.load_state_dict(state)

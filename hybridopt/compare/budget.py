@@ -1,17 +1,31 @@
-"""How much a method may spend, in epochs, seconds, settings or shots."""
+"""Budgets in epochs, seconds, settings or shots, and batches that end where a budget does."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral
 
+import torch
+from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
+from torch.utils.data import IterableDataset
+
 from hybridopt import _validation
+from hybridopt.bridges import QuantumNetwork
+from hybridopt.data import Part
 from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.execution import Cost, Executor, Metered
+from hybridopt.nn import CircuitLayer
+from hybridopt.nn.shape_inference import on_meta
+from hybridopt.optim import Newton
+from hybridopt.training.batches import Batch, TensorBatches
 
 UNITS = ("epochs", "seconds", "settings", "shots")
+COUNTED = ("settings", "shots")
 _SPELLINGS = {
     **{unit: unit for unit in UNITS},
     **{unit.removesuffix("s"): unit for unit in UNITS},
@@ -40,7 +54,7 @@ class Budget:
 
     Example:
         >>> from hybridopt import Budget
-        >>> Budget.of("10 epochs, 5_000 settings")
+        >>> Budget.parse("10 epochs, 5_000 settings")
         Budget(epochs=10, seconds=None, settings=5000, shots=None)
     """
 
@@ -61,7 +75,7 @@ class Budget:
             )
 
     @classmethod
-    def of(cls, value: object) -> Budget:
+    def parse(cls, value: object) -> Budget:
         """Read a budget.
 
         Args:
@@ -76,7 +90,7 @@ class Budget:
         if isinstance(value, Budget):
             return value
         if isinstance(value, str):
-            return cls(**_read(value))  # type: ignore[arg-type]
+            value = _read(value)
         if isinstance(value, Mapping):
             for unit in value:
                 _validation.choice("unit of a budget", unit, UNITS)
@@ -95,19 +109,15 @@ class Budget:
     @property
     def counts_circuits(self) -> bool:
         """Whether settings or shots are bounded."""
-        return self.settings is not None or self.shots is not None
+        return bool(self.limits().keys() & set(COUNTED))
 
     def parts(
         self, shares: Sequence[float], spending: Mapping[str, Sequence[bool]] | None = None
     ) -> list[Budget]:
         """Cut the budget for the stages of a chain, in proportion to their shares.
 
-        Whole numbers are cut by the largest remainders, at least 1 for each stage.
-
-        Args:
-            shares: Of the stages.
-            spending: By unit, which stages spend any of it; the others get nothing of it, and are
-                bounded by the other units alone. Units that are not named are spent by all.
+        Whole numbers are cut by the largest remainders, at least 1 for each stage. ``spending``
+        tells by unit which stages spend any of it; the others are bounded by other units alone.
 
         Raises:
             ArgumentError: If there is less than 1 epoch, setting or shot for a stage.
@@ -116,9 +126,8 @@ class Budget:
             return [self]
         cut: list[dict[str, float]] = [{} for _ in shares]
         for unit, value in self.limits().items():
-            stages = [
-                stage for stage in range(len(shares)) if (spending or {}).get(unit, shares)[stage]
-            ]
+            spent = (spending or {}).get(unit, shares)
+            stages = [stage for stage in range(len(shares)) if spent[stage]]
             if not stages:
                 continue
             total = sum(shares[stage] for stage in stages)
@@ -169,3 +178,143 @@ def _whole(unit: str, total: int, exact: list[float]) -> list[float]:
 def _in_words(value: float, unit: str) -> str:
     number = f"{value:,}" if isinstance(value, int) else f"{value:g}"
     return f"{number} {unit.removesuffix('s') if value == 1 else unit}"
+
+
+# -- what steps spend
+
+
+class MeteredBatches(IterableDataset[Batch]):
+    """The batches of one epoch after the other; none comes once the stage's budget is spent.
+
+    The training loop asks for a batch when the step before is whole, so that is where steps are
+    counted: no step is cut, and none begins that the budget does not allow. A step is expected to
+    cost what is foretold, or what the largest step so far did. A batch that is only looked at, to
+    try its shape, is drawn again.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        batch_size: int | None,
+        seed: int,
+        budget: Budget,
+        executors: Sequence[Metered] = (),
+        foretold: Cost | None = None,
+    ) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+        self._batches = TensorBatches(part, batch_size, self._generator)
+        self._limits, self._executors = budget.limits(), executors
+        self._largest = foretold or Cost()
+        self._unused: Tensor | None = None  # state before an order that no step has used
+        self._started: float | None = None
+        self.steps, self.epochs, self.seconds, self.cost = 0, 0, 0.0, Cost()
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self._unused is not None:
+            self._generator.set_state(self._unused)
+        self._unused = self._generator.get_state()
+        self._started = time.perf_counter()
+        for batch in self._batches:
+            before = self._usage()
+            yield batch
+            step = self._usage() - before
+            self.steps, self.cost, self._unused = self.steps + 1, self.cost + step, None
+            settings = max(self._largest.settings, step.settings)
+            self._largest = Cost(settings, max(self._largest.shots, step.shots))
+            if self.exceeded():
+                return
+
+    def end_epoch(self, seconds: float) -> bool:
+        """Count an epoch, whole or cut short, by the time `fit` took; True if it was the last."""
+        self.epochs, self.seconds, self._started = self.epochs + 1, self.seconds + seconds, None
+        return self.exceeded()
+
+    def exceeded(self) -> bool:
+        """Whether another step would be too much: but for time, it must fit in whole."""
+        running = 0.0 if self._started is None else time.perf_counter() - self._started
+        limits, after = self._limits, self.cost + self._largest
+        return (
+            self.epochs >= limits.get("epochs", math.inf)
+            or self.seconds + running >= limits.get("seconds", math.inf)
+            or any(getattr(after, unit) > limits.get(unit, math.inf) for unit in COUNTED)
+        )
+
+    def _usage(self) -> Cost:
+        return sum((executor.usage for executor in self._executors), Cost())
+
+
+def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Tensor) -> None:
+    """Refuse a budget that is never used up, is less than a step on ``x``, or cannot be kept."""
+    if not budget.counts_circuits:
+        return
+    limits, step = budget.limits(), step_cost(network, x)
+    for unit in [unit for unit in COUNTED if unit in limits]:
+        needed = getattr(step, unit)
+        if needed and isinstance(optimizer, Newton | LBFGS):
+            raise ArgumentError(
+                f"{type(optimizer).__name__} evaluates circuits as often as it needs within a "
+                f"step, so a budget of {unit} cannot be kept. Give epochs or seconds instead, or "
+                "take an optimizer with one gradient a step, such as adam."
+            )
+        if needed > limits[unit]:
+            raise ArgumentError(
+                f"one step takes {needed:,} {unit}, but the budget is {limits[unit]:,.0f}. "
+                "Raise it."
+            )
+        if not needed and not limits.keys() & {"epochs", "seconds"}:
+            reason = (
+                "simulates exactly, so it takes no shots: give an executor with shots"
+                if step.settings
+                else f"runs no circuit, so it would spend no {unit} for ever"
+            )
+            raise ArgumentError(
+                f"it {reason}. Give a second limit, as "
+                f'"{limits[unit]:.0f} {unit}, 10 epochs"; the first to be met stops.'
+            )
+
+
+def step_cost(network: nn.Module, x: Tensor) -> Cost:
+    """Settings and shots of a training step on samples; nothing is run.
+
+    The network is traced on torch's meta device, which tells how many vectors reach each layer. A
+    network that cannot be traced, and bridges before their first pass, are taken to send one for
+    each sample; layers that do not know their cost count as one setting.
+    """
+    total = sum(_costs_of_layers(network, x), Cost())
+    known: set[nn.Module] = set()
+    for module in network.modules():
+        if isinstance(module, QuantumNetwork):
+            total = total + module.step_cost(len(x))
+            known |= set(module.modules())
+    for module in network.modules():
+        executor = getattr(module, "executor", None)
+        counted = isinstance(module, CircuitLayer) or module in known
+        if isinstance(executor, Executor) and not counted:
+            total = total + Cost(1, executor.shots or 0, 1)
+    return total
+
+
+def _costs_of_layers(network: nn.Module, x: Tensor) -> list[Cost]:
+    """Of the circuit layers, call by call, where the network can be traced."""
+    layers = [module for module in network.modules() if isinstance(module, CircuitLayer)]
+    calls: list[Cost] = []
+
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        assert isinstance(layer, CircuitLayer)
+        (given,) = inputs
+        count = given[..., 0].numel() if given.shape[-1] else len(x)
+        calls.append(layer.step_cost(count, input_gradient=given.requires_grad))
+
+    hooks = [layer.register_forward_pre_hook(note) for layer in layers]
+    try:
+        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+            on_meta(network, x)
+    except Exception:  # noqa: BLE001  # not every operation has a meta form
+        return [layer.step_cost(len(x)) for layer in layers]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return calls

@@ -52,26 +52,56 @@ BOTTOU = "Bottou, Curtis, Nocedal, arXiv:1606.04838, section 3"
 SHOTS = "Sweke et al., Quantum 4, 314 (2020), arXiv:1910.01155"
 ADJOINT = "Jones and Gacon, arXiv:2009.02823"
 
+ADAM_SHOTS = (
+    "adam",
+    "the circuits in the network are measured by shots, so gradients are noisy, and line searches "
+    "and curvature would follow the noise.",
+    (SHOTS, KINGMA),
+)
+ADAM_CIRCUITS = (
+    "adam",
+    "a step through circuits is dear, so many steps on batches are better than few on all "
+    'samples. In exact simulation, gradient="adjoint" makes them cheapest.',
+    (ADJOINT, KINGMA),
+)
+NEWTON_QUADRATIC = (
+    "newton",
+    "the squared error of a linear network is a quadratic, which Newton's method solves in one "
+    "step.",
+    (NOCEDAL,),
+)
+NEWTON_CONVEX = (
+    "newton",
+    "the cross entropy of a linear network is convex, and its Hessian is small: a few damped "
+    "steps.",
+    (NOCEDAL,),
+)
+LBFGS_SMALL = (
+    "lbfgs",
+    "a small smooth regression: a step on all samples is cheap, and curvature pays.",
+    (SKLEARN, NOCEDAL),
+)
+ADAM = (
+    "adam",
+    "minibatches learn more for each pass than whole passes do, and Adam's default rate is robust.",
+    (KINGMA, BOTTOU),
+)
+
 
 @dataclass(frozen=True)
-class Situation:
-    """What the rules look at.
+class ProblemFacts:
+    """The facts that the rules look at.
 
     Attributes:
         weights: M, trainable numbers.
         samples: n, of the training part.
-        features: Of a sample.
-        task: ``"classification"`` or ``"regression"``.
         linear: Whether the outputs are an affine function of the weights.
-        circuits: Whether there are circuits in the network.
-        shots: Whether they are measured by shots.
-        cores: Of this machine.
-        gpu: Whether torch finds a GPU.
+        circuits: Whether there are circuits in the network, with ``shots`` measured by shots.
+        cores: Of this machine; ``gpu`` if torch finds a GPU.
     """
 
     weights: int
     samples: int
-    features: int
     task: str
     linear: bool
     circuits: bool = False
@@ -107,10 +137,10 @@ def recommend(network: NetworkSource, data: object) -> Recommendation:
     made = network
     if lazy or not isinstance(made, nn.Module):
         made = draw_network(network, dataset, 0)
-    return first_choice(situation_of(made, dataset))
+    return first_choice(facts_of(made, dataset))
 
 
-def situation_of(network: nn.Module, data: Dataset) -> Situation:
+def facts_of(network: nn.Module, data: Dataset) -> ProblemFacts:
     """Look at network, data and machine; nothing is trained or run."""
     trained = [p for p in network.parameters() if p.requires_grad]
     if not trained:
@@ -120,10 +150,9 @@ def situation_of(network: nn.Module, data: Dataset) -> Situation:
     largest = int(typed.train.y.max()) if typed.task == "classification" else None
     check_fit(network, (x, y), choose_loss(None, typed.task), largest)
     executors = [one for one in executors_of(network) if isinstance(one, Executor)]
-    return Situation(
+    return ProblemFacts(
         weights=sum(p.numel() for p in trained),
         samples=len(data.train),
-        features=data.num_features,
         task=data.task,
         linear=is_linear(network),
         circuits=bool(executors),
@@ -140,70 +169,33 @@ def is_linear(network: nn.Module) -> bool:
     in their weights.
     """
     passing = (nn.Sequential, nn.Flatten, nn.Identity)
-    if any(_is_altered(module) for module in network.modules()):
-        return False
+    for module in network.modules():
+        if "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks:
+            return False
     others = [m for m in network.modules() if type(m) not in passing]
     return len(others) == 1 and type(others[0]) in (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
-def _is_altered(module: nn.Module) -> bool:
-    """Whether it does more than its class says."""
-    hooks = (module._forward_hooks, module._forward_pre_hooks)
-    return "forward" in vars(module) or any(hooks)
-
-
-def first_choice(situation: Situation) -> Recommendation:
+def first_choice(facts: ProblemFacts) -> Recommendation:
     """Apply the rules."""
-    method, why, sources = _rule(situation)
-    size = f"{situation.weights:,} trainable numbers, {situation.samples:,} samples"
-    reason = f"{size}: {why} {_hardware(situation)}{_bridges(situation)}"
+    method, why, sources = _rule(facts)
+    size = f"{facts.weights:,} trainable numbers, {facts.samples:,} samples"
+    reason = f"{size}: {why} {_hardware(facts)}{_bridges(facts)}"
     return Recommendation(method, reason.strip(), candidates=(method,), sources=sources)
 
 
-def _rule(s: Situation) -> tuple[str, str, tuple[str, ...]]:
+def _rule(s: ProblemFacts) -> tuple[str, str, tuple[str, ...]]:
+    small = s.weights <= LBFGS_WEIGHTS and s.samples <= LBFGS_SAMPLES
     if s.circuits and s.shots:
-        return (
-            "adam",
-            "the circuits in the network are measured by shots, so gradients are noisy, and line "
-            "searches and curvature would follow the noise.",
-            (SHOTS, KINGMA),
-        )
+        return ADAM_SHOTS
     if s.circuits:
-        return (
-            "adam",
-            "a step through circuits is dear, so many steps on batches are better than few on all "
-            'samples. In exact simulation, gradient="adjoint" makes them cheapest.',
-            (ADJOINT, KINGMA),
-        )
+        return ADAM_CIRCUITS
     if s.linear and s.weights <= NEWTON_WEIGHTS:
-        if s.task == "regression":
-            return (
-                "newton",
-                "the squared error of a linear network is a quadratic, which Newton's method "
-                "solves in one step.",
-                (NOCEDAL,),
-            )
-        return (
-            "newton",
-            "the cross entropy of a linear network is convex, and its Hessian is small: a few "
-            "damped steps.",
-            (NOCEDAL,),
-        )
-    if s.task == "regression" and s.weights <= LBFGS_WEIGHTS and s.samples <= LBFGS_SAMPLES:
-        return (
-            "lbfgs",
-            "a small smooth regression: a step on all samples is cheap, and curvature pays.",
-            (SKLEARN, NOCEDAL),
-        )
-    return (
-        "adam",
-        "minibatches learn more for each pass than whole passes do, and Adam's default rate is "
-        "robust.",
-        (KINGMA, BOTTOU),
-    )
+        return NEWTON_QUADRATIC if s.task == "regression" else NEWTON_CONVEX
+    return LBFGS_SMALL if s.task == "regression" and small else ADAM
 
 
-def _hardware(s: Situation) -> str:
+def _hardware(s: ProblemFacts) -> str:
     if s.gpu and s.weights >= GPU_WEIGHTS and not s.circuits:
         return 'torch finds a GPU, which pays at this size: fit(..., device="cuda"). '
     if s.gpu:
@@ -211,7 +203,7 @@ def _hardware(s: Situation) -> str:
     return f"{s.cores} CPU core{'s' if s.cores > 1 else ''}, no GPU. "
 
 
-def _bridges(s: Situation) -> str:
+def _bridges(s: ProblemFacts) -> str:
     if s.circuits:
         return "`compare` it with a classical network of the same size before you trust a gain."
     qubits = index_qubits(s.weights) + 1

@@ -1,21 +1,30 @@
-"""Methods of a comparison: an optimizer, a bridge with an optimizer, or a chain of such stages."""
+"""Methods of a comparison: an optimizer, a bridge with an optimizer, or a chain of such stages.
+
+A text has `>` between stages, `+` behind a bridge, `:` before a share, `(...)` around options.
+"""
 
 from __future__ import annotations
 
+import ast
+import copy
 import inspect
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from numbers import Integral, Real
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hybridopt import _validation, gradients
 from hybridopt.bridges import BRIDGES, Bridge
-from hybridopt.compare.method_text import FORMS, canonical, roles, share_of, split, term
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.optim import OPTIMIZERS
+from hybridopt.training.batches import MINIBATCH
 from hybridopt.training.schedulers import SCHEDULERS
+
+DEFAULT_OPTIMIZER = "adam"
+FORMS = '"adam", "memory+adam", or a chain such as "adam:3 > memory+adam:5 > adam:10"'
+_TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -23,12 +32,9 @@ class Stage:
     """One part of a method: the network is carried into a bridge (or not) and trained.
 
     Attributes:
-        optimizer: Name.
         bridge: The bridge, its options in it; None trains the plain network.
         share: Its share of the method's budget, in epochs where the budget is in epochs.
         lr: Base learning rate, which tuning multiplies; None is the optimizer's default.
-        options: Further options of the optimizer.
-        gradient: Name of the gradient rule of the circuits.
         batch_size: ``"auto"``, None (all samples) or a number.
         scheduler: Name of a learning-rate schedule over the stage's epochs; None keeps the rate.
         seeded: Whether the bridge's own random numbers were fixed by the user.
@@ -54,18 +60,22 @@ class Stage:
         """Whether a step sees all samples unless a batch size is given."""
         return OPTIMIZERS[self.optimizer].full_batch
 
+    @property
+    def step_samples(self) -> int | None:
+        """Samples a step; None is all of them."""
+        if isinstance(self.batch_size, str):  # "auto"
+            return None if self.full_batch else MINIBATCH
+        return self.batch_size
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types only; everything that changes the numbers."""
-        bridge = None
-        if self.bridge is not None:
-            bridge = {"name": self.bridge.name, **_plain(self.bridge)}
         return {
             "optimizer": self.optimizer,
-            "bridge": bridge,
+            "bridge": None if self.bridge is None else _plain(self.bridge),
             "share": self.share,
             "lr": self.base_lr,
             "options": {key: repr(value) for key, value in self.options.items()},
-            "gradient": self.gradient if self.bridge is not None else None,
+            "gradient": None if self.bridge is None else self.gradient,
             "batch_size": self.batch_size,
             "scheduler": self.scheduler,
         }
@@ -120,40 +130,46 @@ class Method:
                 f"A method must be a text such as {FORMS}, or a Method, but is {text!r} of type "
                 f"{type(text).__name__}."
             )
-        pieces = [piece.strip() for piece in split(text, ">")]
+        if bridge is not None and not isinstance(bridge, Bridge):
+            raise ArgumentTypeError(
+                f"Argument `bridge` of a Method must be an instance of a bridge, but is "
+                f"{bridge!r}. Name it in the text, as {FORMS}."
+            )
+        pieces = [piece.strip() for piece in _split(text, ">")]
         if not all(pieces):
             raise ArgumentError(f"The method {text!r} has an empty stage. Write {FORMS}.")
-        rates = _rates(text, lr, len(pieces))
         gradients.create(gradient)
         if scheduler is not None:
             _validation.choice("scheduler", scheduler, SCHEDULERS)
-        given = _Given(
-            bridge,
-            dict(bridge_options or {}),
-            dict(optimizer_options or {}),
-            gradient,
-            _batch_size(batch_size),
-            scheduler,
+        if batch_size != "auto":
+            batch_size = _validation.optional_integer("batch_size", batch_size, minimum=1)
+        given = Stage(
+            "", bridge, None, None, optimizer_options or {}, gradient, batch_size, scheduler
         )
+        rates = _rates(text, lr, len(pieces))
         self.stages: tuple[Stage, ...] = tuple(
-            _stage(text, piece, given, rate) for piece, rate in zip(pieces, rates, strict=True)
+            _stage(text, piece, replace(given, lr=rate), bridge_options or {})
+            for piece, rate in zip(pieces, rates, strict=True)
         )
         if bridge_options and (bridge is not None or not self.uses_bridge):
             raise ArgumentError(
                 f"The method {text!r} names no bridge that bridge_options could be for. Name it, "
                 'as "memory+adam", or set the options on the instance.'
             )
-        shares = [stage.share for stage in self.stages]
-        if None in shares and any(share is not None for share in shares):
+        if len({stage.share is None for stage in self.stages}) > 1:
             raise ArgumentError(
                 f"The method {text!r} gives a share of the budget to some stages only. Give one to "
                 "all or to none."
             )
-        carried = "" if bridge is None else f"{bridge.name}+"
-        self.name = carried + canonical(pieces) if name is None else _checked_name(name)
+        if name is None:
+            self.name = ("" if bridge is None else f"{bridge.name}+") + _canonical(pieces)
+        elif isinstance(name, str) and name.strip():
+            self.name = " ".join(name.split())
+        else:
+            raise ArgumentTypeError(f"The name of a method must be a text, but is {name!r}.")
 
     @classmethod
-    def of(cls, value: object) -> Method:
+    def parse(cls, value: object) -> Method:
         """A Method as it is, or one from its text."""
         return value if isinstance(value, Method) else cls(value)  # type: ignore[arg-type]
 
@@ -173,6 +189,17 @@ class Method:
         """Whether any stage carries the network into a bridge."""
         return any(stage.bridge is not None for stage in self.stages)
 
+    def with_batch_size(self, size: int | None) -> Method:
+        """The method with this batch size in the stages that have none of their own."""
+        changed = copy.copy(self)
+        changed.stages = tuple(
+            replace(stage, batch_size=size)
+            if stage.batch_size == "auto" and not stage.full_batch
+            else stage
+            for stage in self.stages
+        )
+        return changed
+
     def to_dict(self) -> list[dict[str, Any]]:
         """The stages in plain types: everything that changes the numbers, and not the name."""
         return [stage.to_dict() for stage in self.stages]
@@ -181,105 +208,151 @@ class Method:
         return f"Method({self.name!r})"
 
 
-@dataclass(frozen=True)
-class _Given:
-    """What a Method was given beside its text."""
-
-    bridge: Bridge | None
-    bridge_options: dict[str, Any]
-    optimizer_options: dict[str, Any]
-    gradient: str
-    batch_size: int | str | None
-    scheduler: str | None
-
-
-def _stage(text: str, piece: str, given: _Given, lr: float | None) -> Stage:
-    body, share = share_of(text, piece)
-    terms = [term(text, part) for part in split(body, "+")]
-    bridge_term, (optimizer, own) = roles(text, terms)
-    if given.bridge is not None and not isinstance(given.bridge, Bridge):
-        raise ArgumentTypeError(
-            f"Argument `bridge` of a Method must be an instance of a bridge, but is "
-            f"{given.bridge!r}. Name it in the text, as {FORMS}."
-        )
+def _stage(text: str, piece: str, given: Stage, bridge_options: Mapping[str, Any]) -> Stage:
+    """A stage by its text, and by what the method was given beside it."""
+    body, share = _share(text, piece)
+    bridge_term, (optimizer, own) = _roles(text, [_term(text, part) for part in _split(body, "+")])
     if given.bridge is not None and bridge_term is not None:
         raise ArgumentError(f"The method {text!r} names a bridge; leave out `bridge=`.")
-    options = {**given.optimizer_options, **own}
-    rate = options.pop("lr", lr)
+    options = {**given.options, **own}
+    rate = options.pop("lr", given.lr)
     known = [p for p in inspect.signature(OPTIMIZERS[optimizer].build).parameters if p != "params"]
     _validation.keywords(f"Optimizer {optimizer!r}", options, known)
     bridge, seeded = given.bridge, given.bridge is not None
     if bridge_term is not None:
         name, extra = bridge_term
-        chosen = {**given.bridge_options, **extra}
+        chosen = {**bridge_options, **extra}
         _validation.keywords(
             f'bridge="{name}"', chosen, inspect.signature(BRIDGES[name]).parameters
         )
         bridge, seeded = BRIDGES[name](**chosen), "seed" in chosen
-    if bridge is not None:
-        bridge = _of_python(bridge)
-    if rate is not None:
-        rate = _validation.real("lr", rate, minimum=0, strict=True)
-    return Stage(
-        optimizer, bridge, share, rate, options, given.gradient, given.batch_size,
-        given.scheduler, seeded,
-    )  # fmt: skip
+    return replace(
+        given,
+        optimizer=optimizer,
+        bridge=None if bridge is None else _of_python(bridge),
+        share=share,
+        lr=_validation.optional_real("lr", rate, minimum=0, strict=True),
+        options=options,
+        seeded=seeded,
+    )
 
 
-def _rates(text: str, lr: object, stages: int) -> list[float | None]:
-    if lr is None:
-        return [None] * stages
-    if isinstance(lr, Sequence) and not isinstance(lr, str):
-        if len(lr) != stages:
+def _rates(text: str, lr: object, stages: int) -> Sequence[Any]:
+    if not isinstance(lr, Sequence) or isinstance(lr, str):
+        return [_validation.optional_real("lr", lr, minimum=0, strict=True)] * stages
+    if len(lr) != stages:
+        raise ArgumentError(
+            f"The method {text!r} has {stages} stages, but `lr` has {len(lr)} numbers."
+        )
+    return [_validation.real("lr", rate, minimum=0, strict=True) for rate in lr]
+
+
+# -- texts
+
+
+def _share(text: str, piece: str) -> tuple[str, float | None]:
+    """A stage without its share, and the share."""
+    body, *numbers = _split(piece, ":")
+    if not numbers:
+        return body, None
+    try:
+        (share,) = map(float, numbers)
+    except ValueError:
+        share = -1.0
+    if not 0 < share < float("inf"):
+        raise ArgumentError(
+            f"In the method {text!r}, {piece!r} must end in `:` and a positive number of epochs, "
+            'as "adam:3".'
+        )
+    return body, share
+
+
+def _term(text: str, piece: str) -> tuple[str, dict[str, Any]]:
+    """A name and the options in its brackets."""
+    match = _TERM.fullmatch(piece)
+    if match is None:
+        raise ArgumentError(f"In the method {text!r}, {piece.strip()!r} is no name. Write {FORMS}.")
+    options: dict[str, Any] = {}
+    for item in filter(str.strip, _split(match[2] or "", ",")):
+        key, separator, value = map(str.strip, item.partition("="))
+        if not separator or not key.isidentifier():
             raise ArgumentError(
-                f"The method {text!r} has {stages} stages, but `lr` has {len(lr)} numbers."
+                f"In the method {text!r}, the option {item.strip()!r} must be written `name=value`."
             )
-        return [_validation.real("lr", rate, minimum=0, strict=True) for rate in lr]
-    return [_validation.real("lr", lr, minimum=0, strict=True)] * stages
+        try:
+            options[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            options[key] = value
+    return match[1], options
 
 
-def _batch_size(value: object) -> int | str | None:
-    if value == "auto":
-        return "auto"
-    return _validation.optional_integer("batch_size", value, minimum=1)
+def _split(text: str, mark: str) -> list[str]:
+    """Cut at a mark outside brackets."""
+    pieces, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == mark and depth == 0:
+            pieces.append("")
+        else:
+            pieces[-1] += letter
+    return pieces
 
 
-def _checked_name(name: object) -> str:
-    if not isinstance(name, str) or not name.strip():
-        raise ArgumentTypeError(f"The name of a method must be a text, but is {name!r}.")
-    return " ".join(name.split())
+def _roles(
+    text: str, terms: list[tuple[str, dict[str, Any]]]
+) -> tuple[tuple[str, dict[str, Any]] | None, tuple[str, dict[str, Any]]]:
+    """Which term is the bridge and which the optimizer."""
+    if len(terms) > 2:
+        raise ArgumentError(f"The method {text!r} joins more than a bridge and an optimizer.")
+    first, *rest = terms
+    if not rest:
+        _validation.choice("optimizer or bridge", first[0], [*OPTIMIZERS, *BRIDGES])
+        return (None, first) if first[0] in OPTIMIZERS else (first, (DEFAULT_OPTIMIZER, {}))
+    if first[0] in OPTIMIZERS and rest[0][0] in BRIDGES:
+        raise ArgumentError(
+            f'The bridge stands before the optimizer: write "{rest[0][0]}+{first[0]}", not '
+            f"{text!r}."
+        )
+    _validation.choice("bridge", first[0], BRIDGES)
+    _validation.choice("optimizer", rest[0][0], OPTIMIZERS)
+    return first, rest[0]
+
+
+def _canonical(pieces: list[str]) -> str:
+    """The text with one spelling of spaces, and the optimizer of a bridge that stands alone."""
+    words = []
+    for piece in pieces:
+        body, *share = _split(piece, ":")
+        terms = ["".join(term.split()) for term in _split(body, "+")]
+        if len(terms) == 1 and terms[0].partition("(")[0] in BRIDGES:
+            terms.append(DEFAULT_OPTIMIZER)
+        words.append(":".join(["+".join(terms), *(number.strip() for number in share)]))
+    return " > ".join(words)
+
+
+# -- numbers of NumPy, and plain types
 
 
 def _of_python(bridge: Bridge) -> Bridge:
     """The bridge, its numbers of Python's types, where they were of NumPy's."""
     assert is_dataclass(bridge)
-    numbers = {
-        one.name: _pythonic(value)
-        for one in fields(bridge)
-        if one.init and isinstance(value := getattr(bridge, one.name), np.generic)
-    }
+    given = {one.name: getattr(bridge, one.name) for one in fields(bridge) if one.init}
+    numbers = {key: one.item() for key, one in given.items() if isinstance(one, np.generic)}
     return replace(bridge, **numbers) if numbers else bridge
 
 
 def _pythonic(value: object) -> object:
     """A number of NumPy as one of Python; what else is no plain type by its text."""
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        return float(value)
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, list | tuple):
         return [_pythonic(one) for one in value]
-    return repr(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
 
 
 def _plain(bridge: Bridge) -> dict[str, Any]:
-    """Its options by name; nested bridges become mappings too."""
+    """Its name, and its options by name; nested bridges become mappings too."""
     assert is_dataclass(bridge)
-    return {
-        key: {"name": value.name, **_plain(value)}
-        if isinstance(value, Bridge)
-        else _pythonic(value)
-        for key, value in ((name, getattr(bridge, name)) for name in asdict(bridge))
-    }
+    values = {one.name: getattr(bridge, one.name) for one in fields(bridge)}
+    plain = {k: _plain(v) if isinstance(v, Bridge) else _pythonic(v) for k, v in values.items()}
+    return {"name": bridge.name, **plain}

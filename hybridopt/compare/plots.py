@@ -9,15 +9,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from hybridopt._plots import COLORS, INK, Axes, Figure, legend, subplots
-from hybridopt.compare.records import Point, Run
-from hybridopt.compare.results import Results
-from hybridopt.compare.statistics import percent
-from hybridopt.compare.study_table import LABELS
+from hybridopt.compare.results import Point, Results, Run
+from hybridopt.compare.statistics import band, percent
 
 AXES = {"steps": "steps", "seconds": "training seconds", "settings": "settings"}
 WIDE = 30  # ratio of ends from which an axis is logarithmic
 LABEL, LEGEND = 28, 40  # letters of a name in one line
-SPENDING_POINTS = 60  # of a curve against what differs from seed to seed
 
 
 def curves_figure(results: Results, *, columns: int = 3) -> Figure:
@@ -25,25 +22,21 @@ def curves_figure(results: Results, *, columns: int = 3) -> Figure:
 
     Lines are means over the seeds, bands their range. Methods without circuits have no settings
     and no line there; the column is left out if no method has any.
-
-    Args:
-        results: What to draw.
-        columns: How many small pictures stand side by side, at most.
     """
-    kinds = [kind for kind in AXES if kind != "settings" or _any_settings(results)]
+    counted = any(run.settings for run in results.runs if run.done)
+    kinds = [kind for kind in AXES if kind != "settings" or counted]
     wide = min(columns, len(kinds))
     bands = -(-len(kinds) // wide)
     size = 3.5 * wide + 0.4, 4.6 * bands + 0.5
     figure, grid = subplots(*size, 2 * bands, wide, squeeze=False)
     for place in range(wide * bands):
-        upper = grid[2 * (place // wide), place % wide]
-        lower = grid[2 * (place // wide) + 1, place % wide]
+        upper, lower = grid[2 * (place // wide) : 2 * (place // wide) + 2, place % wide]
         if place >= len(kinds):
             upper.set_axis_off()
             lower.set_axis_off()
             continue
         first = place % wide == 0
-        label = f"test {LABELS[results.metric_name]}" if first else ""
+        label = f"test {results.label}" if first else ""
         _draw(upper, results, kinds[place], "test_metric", label)
         _draw(lower, results, kinds[place], "train_loss", "training loss" if first else "")
         lower.set_yscale("log")
@@ -60,18 +53,25 @@ def differences_figure(results: Results) -> Figure:
     figure, (left, right) = subplots(9, height, columns=2, grid="x", sharey=True)
     found = {one.method: one.interval for one in results.differences()}
     for position, method in enumerate(reversed(methods)):
-        color = color_of(results, method)
+        color = COLORS[methods.index(method) % len(COLORS)]
         values = [run.test_metric for run in results.runs_of(method)]
         left.plot(values, [position] * len(values), "o", color=color, alpha=0.45, markersize=5)
         if values:
-            left.plot(float(np.mean(values)), position, "|", color=color, markersize=18, mew=2.5)
+            left.plot(
+                results.spread(method, "test_metric")[0],
+                position,
+                "|",
+                color=color,
+                markersize=18,
+                mew=2.5,
+            )
         interval = found.get(method)
         if interval is not None:
             right.plot([interval.low, interval.high], [position, position], color=color, lw=2)
             right.plot(interval.mean, position, "o", color=color, markersize=7)
     left.set_yticks(range(len(methods)), [_shown(name, LABEL) for name in reversed(methods)])
     left.set_ylim(-0.6, len(methods) - 0.4)
-    left.set_xlabel(f"test {LABELS[results.metric_name]}: seeds, and their mean")
+    left.set_xlabel(f"test {results.label}: seeds, and their mean")
     right.axvline(0, color=INK, lw=1)
     right.set_xlabel(
         f"minus {_shown(results.control, LABEL)}:\n{percent(results.confidence)} intervals together"
@@ -82,22 +82,17 @@ def differences_figure(results: Results) -> Figure:
     return figure
 
 
-def color_of(results: Results, method: str) -> str:
-    """The same in all pictures."""
-    return COLORS[results.methods.index(method) % len(COLORS)]
-
-
 def _draw(axes: Axes, results: Results, kind: str, value: str, label: str) -> None:
     for number, method in enumerate(results.methods):
         curves = [_curve(run, kind, value) for run in results.runs_of(method)]
         curves = [(x, y) for x, y in curves if len(x) and x[-1] > 0]
         if not curves:
             continue
-        x, lines = _on_one_axis(curves)
-        color = color_of(results, method)
+        x, mean, low, high = band(curves)
+        color = COLORS[number % len(COLORS)]
         style = "-" if number < len(COLORS) else "--"
-        axes.plot(x, lines.mean(0), color=color, lw=1.8, ls=style, label=_shown(method, LEGEND))
-        axes.fill_between(x, lines.min(0), lines.max(0), color=color, alpha=0.12, lw=0)
+        axes.plot(x, mean, color=color, lw=1.8, ls=style, label=_shown(method, LEGEND))
+        axes.fill_between(x, low, high, color=color, alpha=0.12, lw=0)
     axes.set_xlabel(AXES[kind])
     axes.set_ylabel(label)
     if kind != "steps":
@@ -114,30 +109,12 @@ def _curve(
     return x, np.array([getattr(p, value) for p in points], dtype=np.float64)
 
 
-def _on_one_axis(
-    curves: Sequence[tuple[np.ndarray, np.ndarray]],
-) -> tuple[Float64[np.ndarray, " points"], Float64[np.ndarray, "seeds points"]]:
-    """Curves of several seeds at the same places: their own where they agree, else between."""
-    first = curves[0][0]
-    if all(np.array_equal(x, first) for x, _ in curves):
-        return first, np.stack([y for _, y in curves])
-    low, high = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
-    if low >= high:  # they do not overlap: draw the first alone rather than what never was
-        return first, curves[0][1][None]
-    places = np.geomspace(low, high, SPENDING_POINTS)
-    return places, np.stack([np.interp(places, x, y) for x, y in curves])
-
-
 def _log_if_wide(axes: Axes) -> None:
     """A log axis where methods spend very differently; over less, its ticks would be crowded."""
     ends = [np.asarray(line.get_xdata(), dtype=np.float64) for line in axes.get_lines()]
     if ends and max(x.max() for x in ends) > WIDE * min(x.min() for x in ends):
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter("")
-
-
-def _any_settings(results: Results) -> bool:
-    return any(run.settings for run in results.runs if run.done)
 
 
 def _shown(name: str, width: int) -> str:

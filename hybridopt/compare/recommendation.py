@@ -1,10 +1,24 @@
-"""What a recommendation is."""
+"""The method to take, judged by the runs of a study.
+
+The most accurate method is picked after looking at all. Still, with ``m`` methods, intervals
+corrected for ``m - 1`` comparisons are enough: to call a method the best wrongly, one of the
+``m - 1`` intervals between it and the true best must miss (multiple comparisons with the best:
+Hsu, Ann. Stat. 12, 1136 (1984)). Seconds and shots are compared by the logarithm of their ratio, in
+pairs of the same seed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from hybridopt.compare.statistics import Interval
+from hybridopt.compare.results import Results
+from hybridopt.compare.statistics import Interval, mean_and_deviation, paired_ratio, percent
+from hybridopt.compare.table import counted, listed
+from hybridopt.errors import ArgumentError
+
+UNITS = {"time": "seconds", "shots": "shots"}
 
 
 @dataclass(frozen=True)
@@ -28,8 +42,263 @@ class Recommendation:
     sources: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        head = (
-            self.method if self.method is not None else "undecided" if not self.decided else "none"
-        )
-        text = f"{head}: {self.reason}"
+        text = f"{self.method or ('none' if self.decided else 'undecided')}: {self.reason}"
         return f"{text} Sources: {'; '.join(self.sources)}." if self.sources else text
+
+
+def recommendation(results: Results, goal: str, at_least: float | None) -> Recommendation:
+    """Return the best or the cheapest method, or the reason why none can be named.
+
+    Raises:
+        ArgumentError: If no run came to its end, or none takes shots and shots are the goal.
+    """
+    ranked = results.ranked()
+    if not ranked:
+        raise ArgumentError(
+            "No run of the study came to its end, so nothing can be recommended. "
+            "`Study.failures` has the reasons."
+        )
+    judged = [method for method in ranked if results.is_whole(method)] or ranked
+    if goal == "accuracy":
+        found = _most_accurate(results, judged, at_least)
+    else:
+        found = _Cheapest(results, judged, goal, at_least).recommendation()
+    return replace(found, reason=f"{found.reason}{_failures(results, judged)}")
+
+
+# -- accuracy
+
+
+def _most_accurate(
+    results: Results, ranked: Sequence[str], at_least: float | None
+) -> Recommendation:
+    best, leads = _best(results, ranked)
+    text = (
+        f"mean test {results.label} {_metric(results, best)} over "
+        f"{counted(len(results.runs_of(best)), 'seed')}"
+    )
+    if at_least is not None and results.spread(best, "test_metric")[0] < at_least:
+        return Recommendation(
+            None,
+            f"no method reaches a mean test {results.label} of {at_least:g}; the nearest is "
+            f"{best}, {text}.",
+            candidates=(best,),
+        )
+    if not leads:
+        return Recommendation(best, f"{text}; there is no other method to compare with.")
+    near = _within_noise(leads)
+    known = {other: one.low for other, one in leads.items() if one is not None}
+    first = near[0] if near else min(known, key=lambda other: known[other])
+    lead, level = _lead(leads[first], results.label), _level(results, len(leads))
+    if not near:
+        return Recommendation(
+            best,
+            f"{text}, {lead} more than {first}, the nearest: more than noise ({level}).",
+            candidates=(best,),
+            interval=leads[first],
+        )
+    seconds = {m: results.spread(m, "training_seconds")[0] for m in (best, *near)}
+    fastest = min(seconds, key=lambda method: seconds[method])
+    return Recommendation(
+        None,
+        f"{best} has the best {text}, but its difference to {listed(near)} is noise: to {first} "
+        f"it is {lead} ({level}). More seeds would narrow that. Of these, {fastest} trains fastest "
+        f"({seconds[fastest]:.3g} s).",
+        decided=False,
+        candidates=(best, *near),
+        interval=leads[first],
+    )
+
+
+def _best(results: Results, ranked: Sequence[str]) -> tuple[str, dict[str, Interval | None]]:
+    """The first method that none is surely better than on the seeds they share, and its leads.
+
+    Where runs failed, a mean over the seeds that are left may be the best while others are better
+    on each of these seeds. If each is worse than another, the first is taken.
+    """
+    count = max(1, len(ranked) - 1)
+    found = []
+    for best in ranked:
+        others = [method for method in ranked if method != best]
+        leads = {other: results.difference(best, other, comparisons=count) for other in others}
+        if not any(one is not None and one.high < 0 for one in leads.values()):
+            return best, leads
+        found.append((best, leads))
+    return found[0]
+
+
+def _within_noise(leads: Mapping[str, Interval | None]) -> list[str]:
+    return [other for other, one in leads.items() if one is None or one.low <= 0]
+
+
+# -- time and shots
+
+
+@dataclass(frozen=True)
+class _Cheapest:
+    """What methods spend in whole trainings, or up to a test metric that each seed must reach."""
+
+    results: Results
+    ranked: Sequence[str]
+    goal: str
+    at_least: float | None
+
+    def recommendation(self) -> Recommendation:
+        """The cheapest of the methods that are good enough."""
+        results, at_least, unit = self.results, self.at_least, UNITS[self.goal]
+        spending = [m for m in self.ranked if _mean(_spent(results, m, unit, None)) > 0]
+        if self.goal == "shots" and not spending:
+            raise ArgumentError(
+                "No method of the study takes shots. Compare bridges with an executor that has "
+                "some, as `executor=ho.AerExecutor(shots=1000)`, or choose another goal."
+            )
+        if at_least is None:
+            best, leads = _best(results, self.ranked)
+            good = [m for m in (best, *_within_noise(leads)) if m in spending]
+            standard = f"comes within noise of the best test {results.label}"
+        else:
+            good = [m for m in spending if self._always_reaches(m)]
+            standard = f"reaches a test {results.label} of {at_least:g} with every seed"
+        kind = "method that takes shots" if self.goal == "shots" else "method"
+        if not good:
+            return self._nobody(f"no {kind} {standard}", (spending or self.ranked)[0])
+        spent = {m: _spent(results, m, unit, at_least) for m in good}
+        costs = {m: _mean(spent[m]) for m in good}
+        best, *others = sorted(good, key=lambda m: costs[m])
+        text = f"it {standard} and takes {_amount(costs[best])} {unit} of training to do so"
+        end = f"{self._not_kept(best)}{self._without_shots()}"
+        if not others:
+            return Recommendation(best, f"{text}; no other {kind} does.{end}", candidates=(best,))
+        level = _level(results, len(others))
+        ratios = {
+            m: paired_ratio(
+                spent[best], spent[m], confidence=results.confidence, comparisons=len(others)
+            )
+            for m in others
+        }
+        near = [m for m, one in ratios.items() if one is None or one.high >= 0]
+        other = (near or others)[0]
+        ratio = _ratio(ratios[other], best, other)
+        if near:
+            text = (
+                f"{best} takes the fewest {unit}, {_amount(costs[best])}, but the difference to "
+                f"{listed(near)} is noise"
+            )
+        else:
+            text = f"{text}, against {_amount(costs[other])} for {other}, the next"
+        return Recommendation(
+            None if near else best,
+            f"{text}: {ratio} ({level}).{end}",
+            decided=not near,
+            candidates=(best, *near),
+            interval=ratios[other],
+        )
+
+    def _nobody(self, text: str, nearest: str) -> Recommendation:
+        partly = 0 if self.at_least is None else self._count_reaching(nearest)
+        seeds = counted(len(self.results.runs_of(nearest)), "seed")
+        some = f", which does with {partly} of {seeds}" if partly else ""
+        return Recommendation(
+            None,
+            f"{text}; the nearest is {nearest}{some} (mean test {self.results.label} "
+            f"{_metric(self.results, nearest)}).{self._without_shots()}",
+            decided=not partly,
+            candidates=(nearest,),
+        )
+
+    def _count_reaching(self, method: str) -> int:
+        return len(_spent(self.results, method, UNITS[self.goal], self.at_least))
+
+    def _always_reaches(self, method: str) -> bool:
+        return self._count_reaching(method) == len(self.results.seeds)
+
+    def _not_kept(self, method: str) -> str:
+        """Honesty: a method that reaches the target on the way, and does not keep it."""
+        target, runs = self.at_least, self.results.runs_of(method)
+        lost = 0 if target is None else sum(run.test_metric < target for run in runs)
+        if not lost:
+            return ""
+        return (
+            f" It does not stay there: with {counted(lost, 'seed')} it ends below, at a mean test "
+            f"{self.results.label} of {_metric(self.results, method)} over all, so training must "
+            "stop there."
+        )
+
+    def _without_shots(self) -> str:
+        """Honesty: methods that take no shot at all."""
+        if self.goal != "shots":
+            return ""
+        for method in self.ranked:
+            free = not _mean(_spent(self.results, method, "shots", None))
+            if free and (self.at_least is None or self._always_reaches(method)):
+                mean, _ = self.results.spread(method, "test_metric")
+                label = self.results.label
+                return f" Without any shot, {method} has a mean test {label} of {mean:.3f}."
+        return ""
+
+
+def _spent(results: Results, method: str, unit: str, target: float | None) -> dict[int, float]:
+    """By seed: in the whole training, or up to the target; without seeds that never reach it."""
+    points = {
+        run.seed: run.curve[-1] if target is None else run.first_reaching(target)
+        for run in results.runs_of(method)
+    }
+    return {s: float(getattr(point, unit)) for s, point in points.items() if point is not None}
+
+
+def _mean(spent: Mapping[int, float]) -> float:
+    return mean_and_deviation(list(spent.values()))[0]
+
+
+# -- words
+
+
+def _metric(results: Results, method: str) -> str:
+    mean, deviation = results.spread(method, "test_metric")
+    return f"{mean:.3f}" if deviation is None else f"{mean:.3f} ± {deviation:.3f}"
+
+
+def _level(results: Results, others: int) -> str:
+    """Which interval it is."""
+    corrected = f", Bonferroni for {others} comparisons" if others > 1 else ""
+    return f"{percent(results.confidence)} paired t interval{corrected}"
+
+
+def _lead(found: Interval | None, label: str) -> str:
+    if found is None:
+        return "unknown, as fewer than two seeds came to their end in both"
+    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] in {label}"
+
+
+def _ratio(found: Interval | None, one: str, other: str) -> str:
+    """What one method spends in multiples of another, from the interval of the logarithm."""
+    if found is None:
+        return (
+            f"how they compare is unknown, as fewer than two seeds can be set against each other "
+            f"in {one} and {other}"
+        )
+    mean, low, high = (math.exp(min(value, 700.0)) for value in (found.mean, found.low, found.high))
+    return f"{mean:.2g} times [{low:.2g}, {high:.2g}] as much as {other}"
+
+
+def _amount(value: float) -> str:
+    """Three digits, and no powers of ten for large ones."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _failures(results: Results, judged: Sequence[str]) -> str:
+    """A sentence for each method with failed runs: how many, and whether it was left aside."""
+    text = ""
+    for method in results.methods:
+        done, runs = len(results.runs_of(method)), len(results.seeds)
+        if done == runs:
+            continue
+        text += f" Of {method}, {runs - done} of {counted(runs, 'run')} failed"
+        if not done:
+            text += "."
+        elif method in judged:
+            text += "; it is judged by the others."
+        else:
+            mean, _ = results.spread(method, "test_metric")
+            text += f", so it is left aside (its others have a mean of {mean:.3f})."
+    return text

@@ -7,21 +7,15 @@ from typing import Any
 
 from hybridopt._pages import inlined, render
 from hybridopt._plots import png
-from hybridopt.compare.formatting import counted
 from hybridopt.compare.plots import curves_figure, differences_figure
 from hybridopt.compare.recommendation import Recommendation
 from hybridopt.compare.results import Results
 from hybridopt.compare.statistics import percent
-from hybridopt.compare.study_table import LABELS, study_table
+from hybridopt.compare.table import counted, study_table
 
 
 def study_page(results: Results, recommendations: dict[str, Recommendation]) -> str:
-    """The page: what to take, table, pictures, learning rates, failures, how it was made.
-
-    Args:
-        results: Of the study.
-        recommendations: By goal.
-    """
+    """The page: what to take by goal, table, pictures, rates, failures, how it was made."""
     pictures = {
         "curves.png": png(curves_figure(results)),
         "tall.png": png(curves_figure(results, columns=1)),
@@ -30,14 +24,14 @@ def study_page(results: Results, recommendations: dict[str, Recommendation]) -> 
     return render(
         files("hybridopt.compare").joinpath("templates/study.html").read_text("utf-8"),
         results=results,
-        table=study_table(results, None),
+        table=study_table(results),
         recommendations=recommendations,
-        label=LABELS[results.metric_name],
+        label=results.label,
         pictures=inlined(pictures),
         rates=_rates(results),
         details=results.details,
         confidence=percent(results.confidence),
-        share=percent(results.tuning["share"]),
+        fraction=percent(results.tuning["validation_fraction"]),
         counted=counted,
         target=results.target(),
         quantum=any(run.settings for run in results.runs),

@@ -3,43 +3,100 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import Int64
-from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
-from hybridopt.data import Dataset, Part, load_dataset
+from hybridopt.compare.budget import Budget
+from hybridopt.compare.tuning import Tuning
+from hybridopt.data import Dataset, Part, as_dataset, load_dataset
 from hybridopt.data.dataset import Scaling
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
-from hybridopt.execution import Executor
+from hybridopt.execution import AerExecutor, Executor
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import build_network
 from hybridopt.training.loop import executors_of
 
-TEST_SHARE = 0.2  # of data that come without a test part
+TEST_FRACTION = 0.2  # of data that come without a test part
 VALIDATION_STREAM = 1  # tells the draw of the validation part from that of the test part
 NetworkSource = nn.Module | str | Callable[[], nn.Module]
+ExecutorSource = Executor | Callable[[int], Executor] | None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that runs have in common; can be sent to other processes.
+
+    Attributes:
+        redraw: Whether each seed draws a new split.
+        budget: Of every method, as the tuning.
+        executor: Of all circuits: an executor, a function of a seed that makes one, or None.
+        loss: As `hybridopt.fit` takes it.
+        threads: Of torch's, for each run.
+    """
+
+    network: NetworkSource
+    data: str | Dataset
+    redraw: bool
+    budget: Budget
+    tuning: Tuning
+    executor: ExecutorSource
+    loss: object
+    threads: int = 1
+
+    def draw(self, seed: int) -> tuple[Dataset, nn.Module]:
+        """Data and untrained network of a seed, in one dtype."""
+        data = draw_data(self.data, seed, redraw=self.redraw)
+        network = self.draw_network(data, seed)
+        kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
+        return as_dataset(data, dtype=kinds[0] if kinds else None), network
+
+    def draw_network(self, data: Dataset, seed: int) -> nn.Module:
+        """The untrained network of a seed; the executor runs the circuits that it brings, too."""
+        network = draw_network(self.network, data, seed)
+        if self.executor is None or not executors_of(network):
+            return network
+        own = copy_of(network)
+        _set_executor(own, self.make_executor(seed))
+        return own
+
+    def make_executor(self, seed: int) -> Executor:
+        """The executor of a run; its random stream is set by the run."""
+        if self.executor is None:
+            return AerExecutor()
+        if isinstance(self.executor, Executor):
+            return self.executor
+        try:
+            made = self.executor(seed)
+        except Exception as error:
+            raise ArgumentError(
+                f"The function given as `executor` failed for seed {seed}: {type(error).__name__}: "
+                f"{error}. It must take a seed and return an executor such as AerExecutor()."
+            ) from error
+        if not isinstance(made, Executor):
+            raise ArgumentTypeError(
+                "The function given as `executor` must return an executor such as AerExecutor(), "
+                f"but returned {type(made).__name__}."
+            )
+        return made
 
 
 def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
     """The data of one seed, in two parts.
 
-    Args:
-        source: A name, which is loaded with this seed; or a Dataset, whose parts are pooled and
-            split anew in their old sizes (one fifth for testing if it has no test part), classes
-            in their shares. Features and targets that were standardised are so again, on the new
-            training part.
-        seed: Draws the split.
-        redraw: False keeps the split of a Dataset, and of a name that of seed 0.
+    A name is loaded with this seed. The parts of a Dataset are pooled and split anew in their old
+    sizes (one fifth for testing if it has no test part), classes in their shares. Features and
+    targets that were standardised are so again, on the new training part. Without ``redraw``, the
+    split of a Dataset is kept, and a name is loaded with seed 0.
 
     Raises:
         DataError: If there are too few samples to split.
@@ -49,9 +106,8 @@ def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
     if not redraw and source.test is not None:
         return source
     x, y = source.train.x, source.train.y
-    if source.test is None:
-        size = max(1, round(TEST_SHARE * len(x)))
-    else:
+    size = max(1, round(TEST_FRACTION * len(x)))
+    if source.test is not None:
         x, y = torch.cat([x, source.test.x]), torch.cat([y, source.test.y])
         size = len(source.test)
     train, test = split_rows(y, size, source.task, [seed if redraw else 0])
@@ -66,13 +122,13 @@ def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
     )
 
 
-def validation_split(data: Dataset, share: float, seed: int) -> Dataset:
+def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
     """The training part in two: one to train on, and one, as ``test``, to judge trials by.
 
     The test part of ``data`` does not enter.
     """
     x, y = data.train.x, data.train.y
-    size = max(1, round(share * len(x)))
+    size = max(1, round(fraction * len(x)))
     train, validation = split_rows(y, size, data.task, [seed, VALIDATION_STREAM])
     return replace(data, train=Part(x[train], y[train]), test=Part(x[validation], y[validation]))
 
@@ -80,13 +136,15 @@ def validation_split(data: Dataset, share: float, seed: int) -> Dataset:
 def split_rows(
     y: Tensor, size: int, task: str, entropy: list[int]
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]:
-    """Rows to train on and ``size`` others, with the classes in their shares.
+    """Rows to train on and ``size`` others.
 
     Classes keep their shares wherever each has two samples and a place in both parts.
 
     Raises:
         DataError: If nothing would be left to train on.
     """
+    from sklearn.model_selection import train_test_split
+
     if size >= len(y):
         have = "1 sample is" if len(y) == 1 else f"{len(y)} samples are"
         raise DataError(f"{have} too few to train on some and keep {size} apart. Give more.")
@@ -94,28 +152,65 @@ def split_rows(
     classes = None
     if task == "classification":
         counts = y.bincount()
-        present = int((counts > 0).sum())
-        if int(counts[counts > 0].min()) >= 2 and min(size, len(y) - size) >= present:
+        counts = counts[counts > 0]
+        if int(counts.min()) >= 2 and min(size, len(y) - size) >= len(counts):
             classes = y.numpy()
     rows = np.arange(len(y), dtype=np.int64)
     train, rest = train_test_split(rows, test_size=size, stratify=classes, random_state=state)
     return train, rest
 
 
+def _standardized_again(
+    values: Tensor, scaling: Scaling | None, train: Int64[np.ndarray, " train"]
+) -> tuple[Tensor, Scaling | None]:
+    if scaling is None:
+        return values, None
+    raw = scaling.restore(values)
+    alike = bool(
+        (scaling.scale == scaling.scale[0]).all() & (scaling.mean == scaling.mean[0]).all()
+    )
+    new = Scaling.from_rows(raw[train].numpy(), shared=alike and raw.shape[1] > 1)
+    return new.standardize(raw).to(values.dtype), new
+
+
+# -- networks
+
+
+def check_network_source(source: object) -> None:
+    """Refuse what cannot be drawn anew; draws nothing.
+
+    Raises:
+        ArgumentTypeError: If it is no network, function or text.
+        ArgumentError: Naming the layer.
+    """
+    if not isinstance(source, nn.Module):
+        if isinstance(source, str) or callable(source):
+            return
+        raise ArgumentTypeError(
+            "Argument `network` must be a torch.nn.Module, a function without arguments that makes "
+            f"one, or a text such as `mlp:64-20-10`, but is of type {type(source).__name__}."
+        )
+    _refuse_quantum(source)
+    for name, module in source.named_modules():
+        own = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        if own and _resetter(module) is None:
+            raise ArgumentError(
+                f"{_where(name)} ({type(module).__name__}) has weights of its own and no "
+                "`reset_parameters`, so no seed can draw them anew. Give `compare` a function "
+                "without arguments that makes the network, or add the method."
+            )
+
+
 def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
     """The network of one seed, with fresh starting weights.
 
-    Args:
-        source: A function without arguments that makes a network; a text as
-            `hybridopt.nn.network_spec.build_network` reads it; or a network, of which a copy is
-            taken and every layer's ``reset_parameters`` called (a CircuitLayer's weights are drawn
-            from [-pi, pi)). Frozen parameters are kept, and so is a layer that has no others.
-        data: What it shall fit.
-        seed: Of the starting weights.
+    Of a network a copy is taken and every layer's ``reset_parameters`` called (a CircuitLayer's
+    weights are drawn from [-pi, pi)). Frozen parameters are kept, and so is a layer that has no
+    others.
 
     Raises:
-        ArgumentTypeError: If it is something else.
-        ArgumentError: If a layer's weights cannot be drawn anew; names the layer.
+        ArgumentTypeError: If a function returns something else.
+        ArgumentError: If a function fails, or a layer's weights cannot be drawn anew.
     """
     if isinstance(source, nn.Module):
         network = copy_of(source)
@@ -126,7 +221,17 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
     if isinstance(source, str):
         made: object = build_network(source, data, seed=seed)
     else:
-        made = _called(source, seed)
+        try:
+            with isolated(seed):
+                made = source()
+        except HybridOptError:
+            raise
+        except Exception as error:
+            raise ArgumentError(
+                f"The function given as `network` failed: {type(error).__name__}: {error}. It must "
+                "take no arguments (bind them, as by functools.partial) and return a "
+                "torch.nn.Module."
+            ) from error
     if not isinstance(made, nn.Module):
         raise ArgumentTypeError(
             f"The function given as `network` must return a torch.nn.Module, but returned "
@@ -139,11 +244,7 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
 
 
 def copy_of(network: nn.Module) -> nn.Module:
-    """A network of its own.
-
-    Raises:
-        ArgumentError: If it cannot be copied.
-    """
+    """A network of its own; refuses one that cannot be copied."""
     try:
         return copy.deepcopy(network)
     except Exception as error:
@@ -153,12 +254,8 @@ def copy_of(network: nn.Module) -> nn.Module:
         ) from error
 
 
-def set_executor(network: nn.Module, executor: Executor) -> None:
-    """Let an executor run all circuits of a network.
-
-    Raises:
-        UnsupportedError: If a layer's gradient rule and the executor do not go together.
-    """
+def _set_executor(network: nn.Module, executor: Executor) -> None:
+    """Let an executor run all circuits, where the layers' gradient rules go with it."""
     for module in network.modules():
         if isinstance(getattr(module, "executor", None), Executor):
             module.executor = executor  # type: ignore[assignment]
@@ -167,28 +264,16 @@ def set_executor(network: nn.Module, executor: Executor) -> None:
             module.gradient.check(module.program, module.program_readout, executor)
 
 
-def check_network_source(source: object) -> None:
-    """Refuse what cannot be drawn anew; draws nothing.
-
-    Raises:
-        ArgumentTypeError: If it is no network, function or text.
-        ArgumentError: Naming the layer.
-    """
-    if isinstance(source, str):
-        return
-    if not isinstance(source, nn.Module):
-        _check_callable(source)
-        return
-    _refuse_quantum(source)
-    for name, module in source.named_modules():
-        where = _where(name)
-        own = [p for p in module.parameters(recurse=False) if p.requires_grad]
-        if own and _resetter(module) is None:
-            raise ArgumentError(
-                f"{where} ({type(module).__name__}) has weights of its own and no "
-                "`reset_parameters`, so no seed can draw them anew. Give `compare` a function "
-                "without arguments that makes the network, or add the method."
-            )
+@contextmanager
+def evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Put all modules in evaluation mode, and each in its own mode again after the block."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _refuse_quantum(network: nn.Module) -> None:
@@ -204,54 +289,40 @@ def _where(name: str) -> str:
     return f"Layer `{name}`" if name else "The network"
 
 
-def _called(source: Callable[[], nn.Module], seed: int) -> object:
-    _check_callable(source)
-    _check_no_arguments(source)
-    try:
-        with isolated(seed):
-            return source()
-    except HybridOptError:
-        raise
-    except Exception as error:
-        raise ArgumentError(
-            f"The function given as `network` failed: {type(error).__name__}: {error}. It must "
-            "return a torch.nn.Module."
-        ) from error
-
-
 def _materialize(network: nn.Module, data: Dataset) -> None:
     """Let lazy layers take their shapes, and draw their weights, before anything looks at them."""
-    if not any(is_lazy(p) for p in (*network.parameters(), *network.buffers())):
+
+    def has_lazy() -> bool:
+        return any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers()))
+
+    if not has_lazy():
         return
     # no sample runs no circuit; but not every layer takes none
     x = data.train.x[: 0 if executors_of(network) else 2]
     kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
-    modes = [(module, module.training) for module in network.modules()]
     try:
-        with torch.no_grad():
-            network.eval()(x.to(kinds[0]) if kinds and x.is_floating_point() else x)
+        with torch.no_grad(), evaluation_mode(network):
+            network(x.to(kinds[0]) if kinds and x.is_floating_point() else x)
     except Exception as error:
         raise ArgumentError(
             f"The network has lazy layers, and their shapes do not follow from the data: "
             f"{type(error).__name__}: {error}. Give its layers their sizes."
         ) from error
-    finally:
-        for module, training in modes:
-            module.training = training
-    if any(is_lazy(p) for p in (*network.parameters(), *network.buffers())):
+    if has_lazy():
         raise ArgumentError(
             "The network has lazy layers that it does not call, so they never get weights. Leave "
             "them out, or give them their sizes."
         )
 
 
+@torch.no_grad()
 def _reset(network: nn.Module) -> None:
     for name, module in network.named_modules():
         reset = _resetter(module)
-        own = dict(module.named_parameters(recurse=False))
-        if reset is None or (own and not any(p.requires_grad for p in own.values())):
+        own = list(module.parameters(recurse=False))
+        frozen = [(p, p.clone()) for p in own if not p.requires_grad]
+        if reset is None or (own and len(frozen) == len(own)):
             continue
-        frozen = {key: p.detach().clone() for key, p in own.items() if not p.requires_grad}
         try:
             reset()
         except Exception as error:
@@ -259,54 +330,15 @@ def _reset(network: nn.Module) -> None:
                 f"{_where(name)} ({type(module).__name__}) could not be drawn anew: its "
                 f"`reset_parameters` failed with {type(error).__name__}: {error}."
             ) from error
-        with torch.no_grad():
-            for key, value in frozen.items():
-                own[key].copy_(value)
+        for parameter, value in frozen:
+            parameter.copy_(value)
 
 
 def _resetter(module: nn.Module) -> Callable[[], object] | None:
-    if isinstance(module, CircuitLayer) and not hasattr(module, "reset_parameters"):
-        return lambda: nn.init.uniform_(module.weight, -math.pi, math.pi)
-    for name in ("reset_parameters", "_reset_parameters"):  # the latter in MultiheadAttention
-        reset = getattr(module, name, None)
-        if callable(reset):
-            return reset  # type: ignore[no-any-return]
-    return None
-
-
-def _check_callable(source: object) -> None:
-    if not callable(source):
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, a function without arguments that makes "
-            f"one, or a text such as `mlp:64-20-10`, but is of type {type(source).__name__}."
-        )
-
-
-def _check_no_arguments(function: Callable[[], nn.Module]) -> None:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # some built-in callables have no signature
-        return
-    required = [
-        p.name
-        for p in parameters
-        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    # MultiheadAttention has the latter
+    names = [
+        n for n in ("reset_parameters", "_reset_parameters") if callable(getattr(module, n, 0))
     ]
-    if required:
-        raise ArgumentError(
-            f"The function given as `network` must take no arguments, but needs "
-            f"{', '.join(required)}. Bind them, as by functools.partial."
-        )
-
-
-def _standardized_again(
-    values: Tensor, scaling: Scaling | None, train: Int64[np.ndarray, " train"]
-) -> tuple[Tensor, Scaling | None]:
-    if scaling is None:
-        return values, None
-    raw = scaling.restore(values)
-    alike = bool(
-        (scaling.scale == scaling.scale[0]).all() & (scaling.mean == scaling.mean[0]).all()
-    )
-    new = Scaling.from_rows(raw[train].numpy(), shared=alike and raw.shape[1] > 1)
-    return new.standardize(raw).to(values.dtype), new
+    if isinstance(module, CircuitLayer) and not names:
+        return lambda: nn.init.uniform_(module.weight, -math.pi, math.pi)
+    return getattr(module, names[0]) if names else None

@@ -4,14 +4,123 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from hybridopt import _validation
-from hybridopt.compare.records import Run
 from hybridopt.compare.statistics import Interval, holm, interval, mean_and_deviation
 
+LABELS = {"accuracy": "accuracy", "r2": "R²"}
 REACHING = ("steps", "seconds", "settings", "shots")
+QUANTITIES = (
+    "test_metric", "test_loss", "training_seconds", "inference_seconds", "steps", "settings",
+    "shots", "simulator_runs", "trainable",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Point:
+    """A method's state after an epoch, or where its budget ended; sums over all stages so far.
+
+    Attributes:
+        stage: Number of the stage, from 0.
+        epochs: Epochs so far; a last one may be cut short by the budget.
+        seconds: Wall time of the training steps; steps, settings and shots are theirs, too.
+        train_loss: Mean training loss of the epoch; None before the first.
+        test_metric: On the test part, as ``test_loss``.
+    """
+
+    stage: int
+    epochs: int
+    steps: int
+    seconds: float
+    settings: int
+    shots: int
+    train_loss: float | None
+    test_loss: float | None
+    test_metric: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a learning rate, and what its training spent.
+
+    Attributes:
+        factor: Of the base learning rates.
+        metric: On the validation part, as ``loss``; None if training failed.
+        error: Why it failed.
+    """
+
+    factor: float
+    metric: float | None = None
+    loss: float | None = None
+    seconds: float = 0.0
+    settings: int = 0
+    shots: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method with one seed.
+
+    Attributes:
+        method: Name of the method.
+        seed: Of split, starting weights and order.
+        status: ``"done"`` or ``"failed"``.
+        error: Why it failed.
+        test_metric: Accuracy or R^2 on the test part at the end.
+        test_loss: Loss on the test part at the end.
+        training_seconds: Wall time of the training steps, without evaluation and tuning.
+        inference_seconds: Wall time for the test part, by a copy that has read no weight yet.
+        steps: Optimizer steps; settings and shots are those of training, too.
+        simulator_runs: Circuits that the simulator executed in training.
+        trainable: Trainable numbers, of the stage with the most.
+        num_test: Samples of the test part.
+        lr_factor: Factor of the base learning rates that tuning chose.
+        rates: Learning rate of each stage.
+        trials: Of tuning.
+        curve: From the start to the end.
+    """
+
+    method: str
+    seed: int
+    status: Literal["done", "failed"] = "done"
+    error: str | None = None
+    test_metric: float = math.nan
+    test_loss: float | None = None
+    training_seconds: float = math.nan
+    inference_seconds: float = math.nan
+    steps: int = 0
+    settings: int = 0
+    shots: int = 0
+    simulator_runs: int = 0
+    trainable: int = 0
+    num_test: int = 0
+    lr_factor: float = 1.0
+    rates: tuple[float, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    curve: tuple[Point, ...] = field(default=(), repr=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether it came to its end."""
+        return self.status == "done"
+
+    def first_reaching(self, target: float) -> Point | None:
+        """The first point whose test metric is at least the target; None if there is none."""
+        return next((point for point in self.curve if point.test_metric >= target), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, for JSON; what is not known is None."""
+        content = asdict(self)
+        unknown = [k for k, v in content.items() if isinstance(v, float) and math.isnan(v)]
+        return {**content, **dict.fromkeys(unknown)}
+
+
+def failed(method: str, seed: int, error: str, trials: tuple[Trial, ...] = ()) -> Run:
+    """A run that did not come to its end."""
+    return Run(method, seed, "failed", error, trials=trials)
 
 
 @dataclass(frozen=True)
@@ -19,12 +128,10 @@ class Summary:
     """One method over all seeds: means and standard deviations of the runs that came to their end.
 
     Attributes:
-        method: Its name.
         values: Mean and deviation (None for a single run) by name of the quantity.
-        done: Runs that came to their end.
-        failed: Runs that did not.
-        reached: Runs that reached the target, and the mean steps, seconds, settings and shots to
-            it; None without a target.
+        done: Number of runs that came to their end.
+        reached: Number of runs that reached the target, and the mean steps, seconds, settings and
+            shots to it; None without a target.
     """
 
     method: str
@@ -39,8 +146,6 @@ class Difference:
     """A method against the control, in pairs of the same seed.
 
     Attributes:
-        method: Its name.
-        control: Its name.
         interval: Of the test metric, method minus control; Bonferroni-corrected for the number of
             methods. None if fewer than two seeds came to their end in both.
         p_value: Corrected by Holm's rule.
@@ -50,12 +155,6 @@ class Difference:
     control: str
     interval: Interval | None
     p_value: float | None
-
-
-QUANTITIES = (
-    "test_metric", "test_loss", "training_seconds", "inference_seconds", "steps", "settings",
-    "shots", "simulator_runs", "trainable",
-)  # fmt: skip
 
 
 @dataclass
@@ -70,7 +169,7 @@ class Results:
         control: Name of the method that the others are compared with.
         seeds: In order.
         budget: In words.
-        tuning: Trials of the learning rate for each method and seed, share for validation, and
+        tuning: Trials of the learning rate for each method and seed, fraction for validation, and
             ratio of neighbouring rates.
         runs: One a method and seed, in that order.
         confidence: Of all intervals together.
@@ -94,6 +193,11 @@ class Results:
     seconds: float = 0.0
 
     @property
+    def label(self) -> str:
+        """The metric, as tables and pictures call it."""
+        return LABELS[self.metric_name]
+
+    @property
     def failures(self) -> list[Run]:
         """The runs that did not come to their end, each with its ``error``."""
         return [run for run in self.runs if not run.done]
@@ -107,20 +211,16 @@ class Results:
         _validation.choice("method of the study", method, self.methods)
         return [run for run in self.runs if run.method == method and run.done]
 
-    def summary(self, method: str, *, reach: float | None = None) -> Summary:
-        """Means and spreads of a method over the seeds.
+    def spread(self, method: str, quantity: str) -> tuple[float, float | None]:
+        """Mean and standard deviation of a quantity of a method's finished runs."""
+        return mean_and_deviation([getattr(run, quantity) for run in self.runs_of(method)])
 
-        Args:
-            method: Its name.
-            reach: Test metric for "to reach"; None is that of the study.
-        """
+    def summary(self, method: str, *, reach: float | None = None) -> Summary:
+        """Means and spreads of a method over the seeds; ``reach`` as in `target`."""
         runs = self.runs_of(method)
-        values = {
-            name: mean_and_deviation([getattr(run, name) for run in runs]) for name in QUANTITIES
-        }
-        target = self.target(reach)
-        failures = sum(run.method == method and not run.done for run in self.runs)
-        return Summary(method, values, len(runs), failures, _reached(runs, target))
+        values = {name: self.spread(method, name) for name in QUANTITIES}
+        failures = sum(run.method == method for run in self.failures)
+        return Summary(method, values, len(runs), failures, _reached(runs, self.target(reach)))
 
     def target(self, reach: float | None = None) -> float | None:
         """The test metric for "to reach": the given one, the study's, or one that the control has.
@@ -131,11 +231,8 @@ class Results:
             return _validation.real("reach", reach)
         if self.reach is not None:
             return self.reach
-        runs = self.runs_of(self.control)
-        if not runs:
-            return None
-        mean, _ = mean_and_deviation([run.test_metric for run in runs])
-        return math.floor(100 * (mean - 0.05 * abs(mean))) / 100
+        mean, _ = self.spread(self.control, "test_metric")
+        return None if math.isnan(mean) else math.floor(100 * (mean - 0.05 * abs(mean))) / 100
 
     def difference(
         self, method: str, other: str, *, comparisons: int = 1, quantity: str = "test_metric"
@@ -156,8 +253,7 @@ class Results:
         """Every other method against the control; see `hybridopt.compare.statistics`."""
         others = [method for method in self.methods if method != self.control]
         found = [self.difference(m, self.control, comparisons=len(others)) for m in others]
-        tested = [one.p_value for one in found if one is not None]
-        corrected = iter(holm(tested))
+        corrected = iter(holm([one.p_value for one in found if one is not None]))
         return [
             Difference(m, self.control, one, None if one is None else next(corrected))
             for m, one in zip(others, found, strict=True)
@@ -173,11 +269,7 @@ class Results:
         Those with a failed run stand behind all others: their mean is over other seeds, of which
         the hard ones may be missing.
         """
-        means = {
-            method: mean_and_deviation([run.test_metric for run in self.runs_of(method)])[0]
-            for method in self.methods
-            if self.runs_of(method)
-        }
+        means = {m: self.spread(m, "test_metric")[0] for m in self.methods if self.runs_of(m)}
         return sorted(means, key=lambda method: (not self.is_whole(method), -means[method]))
 
 
@@ -185,7 +277,7 @@ def _reached(runs: Sequence[Run], target: float | None) -> Mapping[str, float] |
     if target is None:
         return None
     points = [point for run in runs if (point := run.first_reaching(target)) is not None]
-    found: dict[str, float] = {"count": len(points)}
-    for name in REACHING:
-        found[name] = mean_and_deviation([getattr(point, name) for point in points])[0]
-    return found
+    means = {
+        name: mean_and_deviation([getattr(point, name) for point in points])[0] for name in REACHING
+    }
+    return {"count": len(points), **means}

@@ -1,33 +1,286 @@
-"""Runs and studies read from JSON: nothing is believed until it is checked."""
+"""Runs and studies on disk: what a folder belongs to, and JSON that is checked as it is read.
+
+A folder belongs to one comparison. ``comparison.json`` in it holds everything that the numbers of
+the runs follow from: methods, seeds, budget, data, starting weights, versions and the text of the
+user's functions. Another comparison is refused there.
+"""
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import inspect
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
+import os
+import platform
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from hybridopt.compare.records import Point, Run, Trial
-from hybridopt.compare.results import Results
-from hybridopt.compare.study_table import LABELS
+import torch
+from torch import nn
 
+from hybridopt._environment import made_with
+from hybridopt._files import output_folder, write_text
+from hybridopt.compare.methods import Method
+from hybridopt.compare.resampling import Experiment
+from hybridopt.compare.results import LABELS, Results, Run
+from hybridopt.errors import ArgumentTypeError, CheckpointError
+from hybridopt.execution import Executor
+from hybridopt.nn.network_spec import network_file
+
+SCHEMA = 2  # of studies, runs and the record of a comparison
+PACKAGE = "hybridopt-qiskit"
 UNKNOWN = ("test_metric", "training_seconds", "inference_seconds")  # of a failed run
-TUNING = {"trials": int, "share": float, "step": float}
+TUNING = {"trials": int, "validation_fraction": float, "step": float}
+WAY_OUT = "use a new folder or resume='force'"
+SHOWN = 3  # differences that are told; one often brings others
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+_NO_NAME = re.compile(r"[^A-Za-z0-9]+")
 
 
-def read_json(path: Path) -> Any:
-    """What a file holds.
+class RunStore:
+    """The runs of one comparison in a folder, one file each, written whole.
 
     Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is no JSON, or nested beyond reason.
+        OutputError: If the folder cannot be made or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._runs = output_folder(folder / "runs")
+
+    def open(self, settings: Mapping[str, Any], resume: bool | str) -> dict[tuple[str, int], Run]:
+        """Give the finished runs by method and seed, and claim the folder for a comparison.
+
+        Args:
+            settings: Of the comparison, as `settings_of` gives them.
+            resume: True takes runs of this comparison alone, ``"force"`` those of any; False none,
+                and the folder must hold none.
+
+        Raises:
+            CheckpointError: If a file is damaged or of an earlier schema, or the folder belongs to
+                another comparison; says what differs.
+        """
+        settings = json.loads(_ADDRESS.sub("", json.dumps(settings)))
+        record = self.folder / "comparison.json"
+        stored = [self._load(path) for path in sorted(self._runs.glob("[!.]*.json"))]
+        if stored and not resume:
+            raise CheckpointError(
+                f"{self.folder} holds runs already. Use a new folder, or resume=True."
+            )
+        if stored and resume != "force":
+            before = (
+                read_content(record, "comparison").get("settings", {}) if record.exists() else {}
+            )
+            if before != settings:
+                raise CheckpointError(
+                    f"{self.folder} holds runs of another comparison: "
+                    f"{_differences(before, settings)}: {WAY_OUT}."
+                )
+        write_content(record, "comparison", {"settings": settings})
+        return {(run.method, run.seed): run for run in stored if run.done}
+
+    def save(self, run: Run) -> Path:
+        """Write a run whole or not at all."""
+        return write_content(self._path(run), "run", {"run": run.to_dict()})
+
+    def _path(self, run: Run) -> Path:
+        words = _NO_NAME.sub("-", run.method).strip("-")[:60]
+        return self._runs / f"{words}-seed{run.seed}-{_digest(run.method)[:8]}.json"
+
+    def _load(self, path: Path) -> Run:
+        content = read_content(path, "run")
+        with damage_told(path, "run"):
+            run = run_of(content.get("run"))
+            if self._path(run) != path:
+                raise ValueError("it holds a run of another name")
+        return run
+
+
+def path_of(name: str, value: object) -> Path:
+    """A path from a text or a path.
+
+    Raises:
+        ArgumentTypeError: If it is something else.
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if isinstance(text, str):
+        return Path(text)
+    raise ArgumentTypeError(
+        f"Argument `{name}` must be a path, as a text or a pathlib.Path, but is {value!r} of type "
+        f"{type(value).__name__}."
+    )
+
+
+def write_content(path: Path, kind: str, content: Mapping[str, Any]) -> Path:
+    """Write JSON, whole or not at all, with its kind, schema and the version that writes it."""
+    return write_text(path, json.dumps({**head(kind), **content}, indent=1) + "\n")
+
+
+def head(kind: str) -> dict[str, Any]:
+    """Entries that each file begins with."""
+    version = made_with()["versions"][PACKAGE]
+    return {"kind": f"hybridopt {kind}", "schema": SCHEMA, "version": version}
+
+
+def read_content(path: Path, kind: str) -> Mapping[str, Any]:
+    """Read what `write_content` wrote.
+
+    Raises:
+        CheckpointError: If the file is damaged, or of another kind or schema; names the version
+            that wrote it.
+    """
+    with damage_told(path, kind):
+        try:
+            content = json.loads(path.read_text("utf-8"))
+        except RecursionError as error:
+            raise ValueError("it is nested too deep") from error
+    if not isinstance(content, dict) or content.get("kind") != f"hybridopt {kind}":
+        raise CheckpointError(f"{path} is no {kind}. Delete it, or choose another file.")
+    schema = content.get("schema", 1)  # runs of the first schema did not say so
+    if schema != SCHEMA:
+        version = content.get("version", "0.1.0" if schema == 1 else "of another version")
+        raise CheckpointError(
+            f"{path} has schema {schema}, written by hybridopt {version}; this version reads "
+            f"schema {SCHEMA}. Run the comparison again."
+        )
+    return content
+
+
+@contextmanager
+def damage_told(path: Path, kind: str) -> Iterator[None]:
+    """Say which file is damaged.
+
+    Raises:
+        CheckpointError: In place of what reading a damaged file raises.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
+        yield
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no {kind} ({type(error).__name__}: {error}). Delete it, and run "
+            "the comparison again."
+        ) from error
+
+
+# -- what a comparison's numbers follow from
+
+
+def settings_of(
+    experiment: Experiment, methods: Sequence[Method], seeds: Sequence[int]
+) -> dict[str, Any]:
+    """Everything that runs follow from, in plain types, by names that an error can tell."""
+    settings: dict[str, Any] = {"seeds": list(seeds), "budget": str(experiment.budget)}
+    settings |= {f"method {method.name}": method.to_dict() for method in methods}
+    settings |= {"tuning": asdict(experiment.tuning), "threads": experiment.threads}
+    for seed in seeds:
+        data, network = experiment.draw(seed)
+        samples = {f"{name}.{axis}": getattr(p, axis) for name, p in data.parts() for axis in "xy"}
+        settings[f"data of seed {seed}"] = _digest(samples)
+        settings[f"starting weights of seed {seed}"] = _digest(network.state_dict())
+    executor = experiment.make_executor(seeds[0])
+    versions = {**made_with()["versions"], "python": platform.python_version()}
+    return {
+        **settings,
+        "network": [str(network), _options(network)],
+        "loss": _options(experiment.loss),
+        "executor": [repr(executor), _noise(executor)],
+        **{f"version of {name}": number for name, number in versions.items()},
+        "code": _code(experiment, network, executor),
+    }
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    told = []
+    for name in [name for name in names if name != "code"][:SHOWN]:
+        old, new = (repr(content.get(name)) for content in (before, now))
+        short = len(old) + len(new) < 80
+        told.append(f"{name} was {old} and is {new}" if short else f"{name} changed")
+    if "code" in names:
+        old, new = before.get("code", {}), now["code"]
+        changed = sorted(name for name in {**old, **new} if old.get(name) != new.get(name))
+        told.append(f"in {', '.join(changed)}, code changed")
+    return "; ".join(told)
+
+
+def _digest(content: object) -> str:
+    """Sixteen hexadecimal digits that follow from plain types and tensors."""
+    text = json.dumps(content, skipkeys=True, default=_digest_of_tensor)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _digest_of_tensor(tensor: object) -> str:
+    if not isinstance(tensor, torch.Tensor):
+        return type(tensor).__qualname__
+    flat = tensor.detach().cpu().reshape(-1).resolve_conj().resolve_neg().contiguous()
+    values = hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).hexdigest()
+    return f"{tensor.dtype}{tuple(tensor.shape)} {values}"
+
+
+def _options(value: object) -> Any:
+    """Class and plain attributes of a module (and all within), a function or another object."""
+    if isinstance(value, nn.Module):
+        parts = [[type(one).__qualname__, _plain(vars(one))] for one in value.modules()]
+        return [*parts, _digest(dict(value.named_buffers()))]
+    if isinstance(value, functools.partial):
+        return [_options(value.func), _plain(value.keywords), _plain(dict(enumerate(value.args)))]
+    if inspect.isfunction(value):
+        with suppress(ValueError):  # a cell that is not filled yet
+            return [value.__qualname__, _plain(inspect.getclosurevars(value).nonlocals)]
+    return [
+        getattr(value, "__qualname__", type(value).__qualname__),
+        _plain(getattr(value, "__dict__", {})),
+    ]
+
+
+def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Numbers, texts, tensors, and the readouts of circuit layers; nothing private."""
+    return {
+        str(key): _digest(one) if isinstance(one, torch.Tensor) else repr(one)
+        for key, one in values.items()
+        if isinstance(one, bool | int | float | str | torch.Tensor) or is_dataclass(one)
+        if not str(key).startswith("_")
+    }
+
+
+def _noise(executor: Executor) -> str | None:
+    """The numbers of an executor's noise."""
+    noise = getattr(executor, "noise", None)
+    if noise is None:
+        return None
+    content = noise.model.to_dict(serializable=True)
+    for error in content["errors"]:
+        error.pop("id", None)  # drawn anew for each model
+    return _digest(content)
+
+
+def _code(experiment: Experiment, network: nn.Module, executor: Executor) -> dict[str, str]:
+    """Digests of the texts of the user's functions and classes, where there are texts."""
+    parts = [network, experiment.loss]
+    modules = [one for part in parts if isinstance(part, nn.Module) for one in part.modules()]
+    found = {}
+    for one in (experiment.network, experiment.loss, experiment.executor, executor, *modules):
+        value = one.func if isinstance(one, functools.partial) else one
+        named: Any = value if hasattr(value, "__qualname__") else type(value)
+        for part in getattr(named, "__mro__", (named,)):
+            module = str(getattr(part, "__module__", ""))
+            if module.partition(".")[0] not in {"torch", "hybridopt", "builtins"}:
+                with suppress(OSError, TypeError):
+                    found[part.__qualname__] = _digest(inspect.getsource(part))
+    file = network_file(experiment.network) if isinstance(experiment.network, str) else None
+    if file is not None and file.is_file():
+        found[str(file)] = _digest(file.read_text("utf-8", errors="replace"))
+    return found
+
+
+# -- runs and studies from plain types: nothing is believed until it is checked
 
 
 def run_of(content: object) -> Run:
@@ -41,14 +294,9 @@ def run_of(content: object) -> Run:
     for name in UNKNOWN:
         if not finished and known.get(name, 0) is None:
             known[name] = math.nan
-    known["rates"] = tuple(
-        _value("a rate", rate, float) for rate in _list("rates", known.get("rates"))
-    )
-    known["trials"] = tuple(_record(Trial, one) for one in _list("trials", known.get("trials")))
-    known["curve"] = tuple(_record(Point, one) for one in _list("curve", known.get("curve")))
-    if finished and not known["curve"]:
+    run: Run = _value("the run", known, Run)
+    if finished and not run.curve:
         raise ValueError("`curve` is empty")
-    run: Run = _record(Run, known)
     if finished and not math.isfinite(run.test_metric):
         raise ValueError("`test_metric` is no finite number")
     return run
@@ -60,81 +308,62 @@ def results_of(content: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError, TypeError: Saying what is missing or wrong.
     """
-    values = {one.name: content[one.name] for one in fields(Results) if one.name in content}
-    for one in fields(Results):
-        required = one.default is MISSING and one.default_factory is MISSING
-        if required and one.name not in values:
-            raise ValueError(f"`{one.name}` is missing")
-    for name in ("data", "task", "budget", "control", "metric_name"):
-        _value(name, values[name], str)
+    given = {one.name: content[one.name] for one in fields(Results) if one.name in content}
+    runs = [run_of(run) for run in _list("runs", given.get("runs", []))]
+    values = vars(_value("the study", {**given, **({"runs": runs} if runs else {})}, Results))
     if values["metric_name"] not in LABELS:
         raise ValueError(f"`metric_name` is {values['metric_name']!r}")
-    values["methods"] = tuple(
-        _value("a method", m, str) for m in _list("methods", values["methods"])
-    )
-    values["seeds"] = tuple(_value("a seed", s, int) for s in _list("seeds", values["seeds"]))
-    if not values["methods"] or values["control"] not in values["methods"]:
+    if values["control"] not in values["methods"]:
         raise ValueError("`control` is not among the methods")
-    values["runs"] = tuple(run_of(run) for run in _list("runs", values["runs"]))
-    pairs = [(run.method, run.seed) for run in values["runs"]]
+    pairs = [(run.method, run.seed) for run in runs]
     if sorted(pairs) != sorted((m, s) for m in values["methods"] for s in values["seeds"]):
         raise ValueError("`runs` are not one for each method and seed")
-    _check_settings(values)
-    return values
-
-
-def _check_settings(values: Mapping[str, Any]) -> None:
-    tuning = _mapping("tuning", values["tuning"])
-    for name, kind in TUNING.items():
-        if name not in tuning:
-            raise ValueError(f"`tuning` has no `{name}`")
-        _value(name, tuning[name], kind)
-    if not 0 < _value("confidence", values.get("confidence", 0.95), float) < 1:
+    if not 0 < values["confidence"] < 1:
         raise ValueError("`confidence` is not between 0 and 1")
-    _value("reach", values.get("reach"), float | None)
-    _value("seconds", values.get("seconds", 0.0), float)
-    details = _mapping("details", values.get("details", {}))
+    for name, kind in TUNING.items():
+        if name not in values["tuning"]:
+            raise ValueError(f"`tuning` has no `{name}`")
+        _value(name, values["tuning"][name], kind)
+    details = values["details"]
     for stages in _mapping("stages", details.get("stages", {})).values():
         for stage in _list("stages", stages):
             _value("budget", _mapping("a stage", stage).get("budget"), str)
     samples = _mapping("samples", details.get("samples", {}))
-    if samples:
-        for part in ("train", "test"):
-            _value(part, samples.get(part), int)
+    for part in ("train", "test") if samples else ():
+        _value(part, samples.get(part), int)
     _mapping("versions", details.get("versions", {}))
-
-
-def _record(kind: type[Any], content: object) -> Any:
-    given = _mapping(kind.__name__, content)
-    hints = get_type_hints(kind)
-    names = {one.name for one in fields(kind)}
-    if unknown := sorted(given.keys() - names):
-        raise ValueError(f"it has an unknown `{unknown[0]}`")
-    for one in fields(kind):
-        if one.name in given:
-            _value(one.name, given[one.name], hints[one.name])
-        elif one.default is MISSING:
-            raise ValueError(f"`{one.name}` is missing")
-    return kind(**given)
+    return dict(values)
 
 
 def _value(name: str, value: object, hint: Any) -> Any:
-    """The value, if it is of the annotated kind."""
+    """The value, if it is of the annotated kind; mappings become dataclasses, lists tuples."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return value if isinstance(value, hint) else _record(hint, _mapping(name, value))
+    if get_origin(hint) is tuple:
+        kind, _ = get_args(hint)
+        return tuple(_value(f"a part of {name}", one, kind) for one in _list(name, value))
+    if get_origin(hint) is dict:
+        return dict(_mapping(name, value))
     if get_origin(hint) is Literal:
         fits = isinstance(value, str) and value in get_args(hint)
-    elif get_origin(hint) is tuple:
-        fits = isinstance(value, tuple)
     else:
-        fits = any(_is_a(value, kind) for kind in get_args(hint) or (hint,))
+        kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+        kinds += (int,) if float in kinds else ()
+        fits = isinstance(value, kinds) and not isinstance(value, bool)
     if not fits:
         raise ValueError(f"`{name}` is {value!r:.80}")
     return value
 
 
-def _is_a(value: object, kind: type) -> bool:
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, int | float if kind is float else kind)
+def _record(kind: type[Any], given: Mapping[str, Any]) -> Any:
+    hints, known = get_type_hints(kind), fields(kind)
+    if unknown := sorted(given.keys() - {one.name for one in known}):
+        raise ValueError(f"it has an unknown `{unknown[0]}`")
+    for one in known:
+        required = one.default is MISSING and one.default_factory is MISSING
+        if required and one.name not in given:
+            raise ValueError(f"`{one.name}` is missing")
+    return kind(**{key: _value(key, value, hints[key]) for key, value in given.items()})
 
 
 def _mapping(name: str, value: object) -> Mapping[str, Any]:

@@ -22,27 +22,20 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
-from scipy import stats
+from jaxtyping import Float64
 
+BAND_POINTS = 60  # of curves against what differs from seed to seed
 NEGLIGIBLE = 1e-12  # spread of differences that are equal but for rounding
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where it may lie.
-
-    Attributes:
-        mean: Of the values.
-        low: Lower end.
-        high: Upper end.
-        count: Number of values.
-        p_value: Of the mean being 0, uncorrected.
-    """
+    """A mean of ``count`` values, where it may lie, and the uncorrected p value of its being 0."""
 
     mean: float
     low: float
@@ -66,7 +59,7 @@ def percent(share: float) -> str:
     return f"{(Decimal(repr(float(share))) * 100).normalize():f}%"
 
 
-def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float | None]:
     """Mean, and standard deviation with ``n - 1`` in the denominator; None for a single value."""
     if not values:
         return math.nan, None
@@ -96,11 +89,12 @@ def interval(
         >>> round(found.low, 4), round(found.high, 4)
         (0.0052, 0.0548)
     """
+    from scipy import stats
+
     count = len(values)
-    if count < 2:
+    mean, deviation = mean_and_deviation(values)
+    if deviation is None:
         return None
-    array = np.asarray(values, dtype=np.float64)
-    mean, deviation = float(array.mean()), float(array.std(ddof=1))
     if deviation < NEGLIGIBLE:
         deviation = resolution / math.sqrt(6)
     error = deviation / math.sqrt(count)
@@ -110,6 +104,31 @@ def interval(
     else:
         p_value = float(2 * stats.t.sf(abs(mean) / error, count - 1))
     return Interval(mean, mean - quantile * error, mean + quantile * error, count, p_value)
+
+
+def paired_ratio(
+    one: Mapping[int, float], other: Mapping[int, float], *, confidence: float, comparisons: int
+) -> Interval | None:
+    """Return the interval of ``log(one / other)`` over the keys where both are positive."""
+    logs = [math.log(one[key] / other[key]) for key in one if min(one[key], other.get(key, 0)) > 0]
+    return interval(logs, confidence=confidence, comparisons=comparisons)
+
+
+def band(
+    curves: Sequence[tuple[Float64[np.ndarray, " _"], Float64[np.ndarray, " _"]]],
+) -> tuple[Float64[np.ndarray, " points"], ...]:
+    """Return places, and mean, least and largest value of several curves there.
+
+    Curves that do not stand at the same places are taken between their points, where all have some.
+    """
+    places, values = curves[0]
+    if not all(np.array_equal(x, places) for x, _ in curves):
+        low, high = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+        if low >= high:  # they do not overlap: the first alone rather than what never was
+            return places, values, values, values
+        places = np.geomspace(low, high, BAND_POINTS)
+    lines = np.stack([np.interp(places, x, y) for x, y in curves])
+    return places, lines.mean(0), lines.min(0), lines.max(0)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import fields, replace
-from importlib import import_module
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from hybridopt import _validation
 from hybridopt._files import write_bytes, write_text
 from hybridopt._plots import Figure, png
-from hybridopt.compare.cheapest import cheapest
-from hybridopt.compare.formatting import failures_words
-from hybridopt.compare.most_accurate import most_accurate
-from hybridopt.compare.paths import path_of
 from hybridopt.compare.plots import curves_figure
-from hybridopt.compare.recommendation import Recommendation
+from hybridopt.compare.recommendation import Recommendation, recommendation
 from hybridopt.compare.report import study_page
 from hybridopt.compare.results import Results
-from hybridopt.compare.run_store import read_json, results_of
-from hybridopt.compare.study_table import study_table
-from hybridopt.compare.table import Table
-from hybridopt.errors import ArgumentError, CheckpointError, MissingExtraError
+from hybridopt.compare.run_store import (
+    damage_told,
+    head,
+    path_of,
+    read_content,
+    results_of,
+    write_content,
+)
+from hybridopt.compare.table import Table, study_table
+from hybridopt.errors import CheckpointError, MissingExtraError
 
-SCHEMA = 1
-KIND = "hybridopt study"
 GOALS = ("accuracy", "time", "shots")
 
 
@@ -74,19 +72,7 @@ class Study(Results):
         """
         _validation.choice("goal", goal, GOALS)
         _validation.optional_real("at_least", at_least)
-        ranked = self.ranked()
-        if not ranked:
-            raise ArgumentError(
-                "No run of the study came to its end, so nothing can be recommended. "
-                "`Study.failures` has the reasons."
-            )
-        whole = [method for method in ranked if self.is_whole(method)]
-        able = whole or ranked
-        if goal == "accuracy":
-            found = most_accurate(self, able, at_least)
-        else:
-            found = cheapest(self, able, goal, at_least)
-        return replace(found, reason=f"{found.reason}{failures_words(self, able)}")
+        return recommendation(self, goal, at_least)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
         """Test metric and training loss against steps, seconds and settings.
@@ -124,20 +110,20 @@ class Study(Results):
             MissingExtraError: If pandas is not installed.
         """
         try:
-            pandas = import_module("pandas")
+            import pandas as pd
         except ImportError as error:
             raise MissingExtraError(
                 "Study.to_frame() needs pandas, which is not installed. Run: pip install pandas"
             ) from error
         rows = [run.to_dict() for run in self.runs]
         kept = [name for name in rows[0] if name not in {"curve", "trials", "rates"}]
-        return pandas.DataFrame([{name: row[name] for name in kept} for row in rows])
+        return pd.DataFrame([{name: row[name] for name in kept} for row in rows])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only."""
         content = {one.name: getattr(self, one.name) for one in fields(self)}
         content["runs"] = [run.to_dict() for run in self.runs]
-        return {"schema": SCHEMA, "kind": KIND, **content}
+        return {**head("study"), **content}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the study as JSON, whole or not at all; `hybridopt.load_study` reads it.
@@ -145,8 +131,7 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        text = json.dumps(self.to_dict(), indent=1) + "\n"
-        return write_text(path_of("path", path), text)
+        return write_content(path_of("path", path), "study", self.to_dict())
 
     def __str__(self) -> str:
         return str(self.table())
@@ -173,23 +158,11 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         ('adam', 'gd')
     """
     file = path_of("path", path)
-    try:
-        if file.is_dir():
-            file /= "study.json"
-        if not file.is_file():
-            raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
-        content = read_json(file)
-    except (OSError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{file} is damaged or no study: {error}.") from error
-    if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise CheckpointError(f"{file} is no study. Choose a file that `Study.save` wrote.")
-    if content.get("schema") != SCHEMA:
-        raise CheckpointError(
-            f"{file} has schema {content.get('schema')}, but this version reads {SCHEMA}."
-        )
-    try:
+    with damage_told(file, "study"):
+        file = file / "study.json" if file.is_dir() else file
+        missing = not file.is_file()
+    if missing:
+        raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
+    content = read_content(file, "study")
+    with damage_told(file, "study"):
         return Study(**results_of(content))
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{file} is damaged ({error}). Compare again.") from error

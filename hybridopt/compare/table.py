@@ -1,16 +1,22 @@
-"""A table for people and for other programs."""
+"""The table of a study, a row for each method, and the numbers of a study in words."""
 
 from __future__ import annotations
 
 import csv
 import html
 import io
+import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hybridopt._files import write_text
-from hybridopt.compare.paths import path_of
+from hybridopt.compare.results import Difference, Results, Summary
+from hybridopt.compare.run_store import path_of
+from hybridopt.compare.statistics import percent
+
+NOT_KNOWN = "-"
 
 
 @dataclass(frozen=True)
@@ -50,24 +56,109 @@ class Table:
             OutputError: If the file cannot be written.
         """
         buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerows((self.header, *self.rows))
-        return (
-            buffer.getvalue()
-            if path is None
-            else write_text(path_of("path", path), buffer.getvalue())
-        )
+        csv.writer(buffer, lineterminator="\n").writerows((self.header, *self.rows))
+        text = buffer.getvalue()
+        return text if path is None else write_text(path_of("path", path), text)
 
     def __str__(self) -> str:
         lines = (self.header, *self.rows)
-        widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         text = []
         for line in lines:
-            first, *others = line
-            cells = [first.ljust(widths[0])]
-            cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+            cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
+            cells[0] = line[0].ljust(widths[0])
             text.append("  ".join(cells).rstrip())
         return "\n".join([*text, *self.notes])
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self), quote=False)}</pre>"
+
+
+def study_table(results: Results, reach: float | None = None) -> Table:
+    """Everything that is reported of the methods, as mean ± standard deviation over seeds."""
+    target = results.target(reach)
+    header = [
+        "method", f"test {results.label}", f"minus {results.control}", "train s", "infer ms",
+        "steps", "settings", "shots", "parameters",
+    ]  # fmt: skip
+    if target is not None:
+        header.append(f"steps to {target:g}")
+    if results.failures:
+        header.append("runs")
+    differences = {one.method: _difference(one) for one in results.differences()}
+    rows = []
+    for method in results.methods:
+        summary = results.summary(method, reach=reach)
+        seconds, deviation = summary.values["inference_seconds"]
+        row = [
+            method,
+            _spread(*summary.values["test_metric"], ".3f"),
+            differences.get(method, ""),
+            _spread(*summary.values["training_seconds"], ".2g"),
+            _spread(1e3 * seconds, None if deviation is None else 1e3 * deviation, ".2g"),
+        ]
+        for name in ("steps", "settings", "shots", "trainable"):
+            mean, deviation = summary.values[name]
+            row.append(_spread(mean, deviation or None, ",.0f"))  # most are the same in all seeds
+        if target is not None:
+            row.append(_reached(summary))
+        if results.failures:
+            row.append(f"{summary.done} of {summary.done + summary.failed}")
+        rows.append(tuple(row))
+    return Table(tuple(header), tuple(rows), tuple(_notes(results)))
+
+
+def _notes(results: Results) -> list[str]:
+    """How to read the table, in sentences."""
+    others, trials = len(results.methods) - 1, results.tuning["trials"]
+    tuned = (
+        f"learning rates tuned by {trials} trials each on a validation part of the training part"
+        if trials > 1
+        else "learning rates not tuned"
+    )
+    seeds = counted(len(results.seeds), "seed")
+    lines = [f"{results.data}, {seeds}, {results.budget} for each method; {tuned}."]
+    if others:
+        lines.append(
+            f"Mean ± standard deviation over seeds; the difference in pairs, with "
+            f"{percent(results.confidence)} t intervals that hold together "
+            f"(Bonferroni, {others} of them)."
+        )
+    return lines + [
+        f"Failed: {run.method}, seed {run.seed}: {run.error}" for run in results.failures
+    ]
+
+
+def _difference(difference: Difference) -> str:
+    """``+0.012 [-0.004, +0.028]``."""
+    found = difference.interval
+    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]" if found else NOT_KNOWN
+
+
+def _spread(mean: float, deviation: float | None, form: str) -> str:
+    if math.isnan(mean):
+        return NOT_KNOWN
+    if form.endswith("g") and abs(mean) >= 100:  # no powers of ten
+        form = ",.0f"
+    if deviation is None:
+        return f"{mean:{form}}"
+    digits = form.replace("2g", "1g")  # a deviation over few seeds has one digit at most
+    return f"{mean:{form}} ± {deviation:{digits}}"
+
+
+def _reached(summary: Summary) -> str:
+    reached = summary.reached
+    if not reached or not reached["count"]:
+        return "never"
+    steps, count = f"{reached['steps']:,.0f}", int(reached["count"])
+    return steps if count == summary.done else f"{steps} ({count} of {summary.done})"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, in the singular where it is 1."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

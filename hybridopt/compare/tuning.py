@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from numbers import Integral
 
 from hybridopt import _validation
-from hybridopt.compare.records import Trial
+from hybridopt.compare.results import Trial
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 DEFAULT_TRIALS = 3
@@ -30,31 +30,27 @@ class Tuning:
 
     Attributes:
         trials: Trials for every method and seed; 1 takes the base learning rates untried.
-        share: Share of the training part that is kept for validation.
+        validation_fraction: Fraction of the training part that is kept for validation.
         step: Ratio of neighbouring factors.
 
     Example:
         >>> from hybridopt import Tuning
         >>> Tuning(5)
-        Tuning(trials=5, share=0.2, step=3.16...)
+        Tuning(trials=5, validation_fraction=0.2, step=3.16...)
     """
 
     trials: int = DEFAULT_TRIALS
-    share: float = 0.2
+    validation_fraction: float = 0.2
     step: float = math.sqrt(10)
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("trials", _validation.integer("trials", self.trials, minimum=1)),
-            ("share", _validation.real("share", self.share, minimum=0, strict=True)),
-            ("step", _validation.real("step", self.step, minimum=1, strict=True)),
-        ):
-            object.__setattr__(self, name, value)  # of Python's own types
-        if self.share >= 1:
-            raise ArgumentError(f"Argument `share` must be less than 1, but is {self.share:g}.")
+        trials = _validation.integer("trials", self.trials, minimum=1)
+        fraction = fraction_of_one("validation_fraction", self.validation_fraction)
+        step = _validation.real("step", self.step, minimum=1, strict=True)
+        vars(self).update(trials=trials, validation_fraction=fraction, step=step)  # Python's types
 
     @classmethod
-    def of(cls, value: object) -> Tuning:
+    def parse(cls, value: object) -> Tuning:
         """A Tuning, or one from a number of trials; None and 0 are no tuning.
 
         Raises:
@@ -91,13 +87,18 @@ class Tuning:
 
 def best(trials: Sequence[Trial]) -> Trial | None:
     """The trial that is taken; None if all failed."""
-    finished = [trial for trial in trials if trial.metric is not None]
-    if not finished:
-        return None
-    return min(finished, key=_rank)
+    return min((trial for trial in trials if trial.metric is not None), key=_rank, default=None)
 
 
 def _rank(trial: Trial) -> tuple[float, float, float, float]:
     assert trial.metric is not None
     assert trial.loss is not None
     return -trial.metric, trial.loss, abs(math.log(trial.factor)), trial.factor
+
+
+def fraction_of_one(name: str, value: object) -> float:
+    """Return a number between 0 and 1, neither of which it may be."""
+    number = _validation.real(name, value, minimum=0, strict=True)
+    if number >= 1:
+        raise ArgumentError(f"Argument `{name}` must be less than 1, but is {number:g}.")
+    return number

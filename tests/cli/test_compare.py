@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import hybridopt as ho
 from hybridopt.cli import app
+from hybridopt.compare import runner
 
 from .command import entry_point
 
@@ -34,7 +35,7 @@ def test_json_and_nothing_else(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture(autouse=True)
 def _no_page(monkeypatch):
-    monkeypatch.setattr("hybridopt.compare.Study.to_html", lambda study, path: path)
+    monkeypatch.setattr(ho.Study, "to_html", lambda study, path: path)
 
 
 @pytest.mark.parametrize("width", [80, 240])
@@ -46,6 +47,14 @@ def test_tables_fit_the_terminal(width, tmp_path, monkeypatch, capsys):
     assert "…" not in out
     for words in ("4/4", "iris: 1 epoch", "minus adam", "settings", "Report: "):
         assert words in out
+
+
+def test_a_folder_of_another_comparison_takes_force(tmp_path, monkeypatch, capsys):
+    for options, code in (([], 0), (["--seed", "1"], 2), (["--seed", "1", "--resume", "force"], 0)):
+        found, _, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path, *options)
+        assert found == code
+        assert ("use a new folder or resume='force'" in err) == (code == 2)
+    assert len(list((tmp_path / "runs").iterdir())) == 6
 
 
 def test_help():
@@ -64,6 +73,7 @@ def test_help():
         (["--seeds", "-3"], "Error: Argument `seeds` must be 2 or more"),
         (["--control", "sgd"], "Error: The control 'sgd' is not among the methods"),
         (["--shots", "0"], "Error: Argument `shots` must be 1 or more"),
+        (["--resume", "no"], "Error: Argument `resume` must be True, False or 'force'"),
     ],
 )
 def test_our_errors_are_one_line(options, message, tmp_path, monkeypatch, capsys, aer_calls):
@@ -74,7 +84,7 @@ def test_our_errors_are_one_line(options, message, tmp_path, monkeypatch, capsys
 
 
 def test_ctrl_c_says_what_is_kept(tmp_path, monkeypatch, capsys):
-    run, calls = ho.study.comparison.plan.Plan.run, []
+    run, calls = runner.make_run, []
 
     def interrupted(plan, method, seed):
         calls.append(seed)
@@ -82,7 +92,7 @@ def test_ctrl_c_says_what_is_kept(tmp_path, monkeypatch, capsys):
             raise KeyboardInterrupt
         return run(plan, method, seed)
 
-    monkeypatch.setattr("hybridopt.compare.plan.Plan.run", interrupted)
+    monkeypatch.setattr(runner, "make_run", interrupted)
     code, _, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path)
     assert code == 130
     assert f"{tmp_path} holds 1 finished run; the same command" in " ".join(err.split())

@@ -9,6 +9,12 @@ import pytest
 from hybridopt.compare import Study, compare
 
 METHODS = ["adam", "memory+adam", "twin+adam", "adam:1 > memory+adam:1", "newton"]
+QUICK = {"network": "mlp:4-3", "data": "iris", "budget": 1, "seeds": 2, "tuning": None}
+
+
+def quick(**change: object) -> Study:
+    """Compare two optimizers for an epoch, but for the changes."""
+    return compare(**{**QUICK, "methods": ["adam", "sgd"], **change})
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +29,9 @@ def study(folder: Path) -> Study:
     return compare(
         "mlp:4-3", "iris", methods=METHODS, budget="2 epochs", seeds=3, tuning=2, output=folder
     )
+
+
+@pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages take longer than all else in a small comparison; test_report looks at them."""
+    monkeypatch.setattr(Study, "to_html", lambda study, path: path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +10,13 @@ import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.compare import plan as plans
+from hybridopt.bridges import Memory
+from hybridopt.compare import Tuning, runner
+from hybridopt.compare import run as runs
 from hybridopt.data import Part
 from hybridopt.errors import (
     ArgumentError,
     ArgumentTypeError,
-    CheckpointError,
     ConversionError,
     DataError,
     HybridOptError,
@@ -25,26 +25,10 @@ from hybridopt.errors import (
     UnknownNameError,
 )
 
-from .conftest import METHODS
+from .conftest import METHODS, QUICK, quick
 
-QUICK = {"network": "mlp:4-3", "data": "iris", "budget": 1, "seeds": 2, "tuning": None}
-
-
-@pytest.fixture(autouse=True)
-def _no_page(monkeypatch):
-    """Pages take longer than all else here; tests/study/comparison/test_study.py looks at them."""
-    monkeypatch.setattr("hybridopt.compare.Study.to_html", lambda study, path: path)
-
-
-def numbers(study):
-    """Everything of the runs but times."""
-    kept = []
-    for run in study.runs:
-        content = run.to_dict()
-        content["curve"] = [{**point, "seconds": 0} for point in content["curve"]]
-        content["trials"] = [{**trial, "seconds": 0} for trial in content["trials"]]
-        kept.append({**content, "training_seconds": 0, "inference_seconds": 0})
-    return kept
+pytestmark = pytest.mark.usefixtures("no_page")
+LONG = "x" * 5000
 
 
 def test_a_run_for_each_method_and_seed(study):
@@ -68,7 +52,7 @@ def test_methods_share_split_weights_and_order(study):
             next(r for r in study.runs if (r.method, r.seed) == (name, seed))
             for name in ("memory+adam", "twin+adam")
         )
-        assert circuit.factor == twin.factor
+        assert circuit.lr_factor == twin.lr_factor
         np.testing.assert_allclose(circuit.test_loss, twin.test_loss, rtol=1e-5)
 
 
@@ -98,7 +82,7 @@ def test_shuffled_test_labels_change_no_choice():
         for one in (data, shuffled)
     )  # fmt: skip
     for before, after in zip(first.runs, second.runs, strict=True):
-        assert (before.factor, before.rates) == (after.factor, after.rates)
+        assert (before.lr_factor, before.rates) == (after.lr_factor, after.rates)
         for one, other in zip(before.trials, after.trials, strict=True):
             assert replace(one, seconds=0) == replace(other, seconds=0)
         assert [p.train_loss for p in before.curve] == [p.train_loss for p in after.curve]
@@ -146,14 +130,14 @@ def test_executors_made_by_a_function():
 
 
 def test_a_failing_run_is_reported_and_the_others_go_on(monkeypatch):
-    train = plans.train
+    train = runs.train
 
-    def break_one(network, data, method, **options):
-        if method.name == "sgd" and options["seed"] == 1:
+    def break_one(experiment, network, data, method, seed, factor):
+        if method.name == "sgd" and seed == 1:
             raise RuntimeError("the disk is full of sand")
-        return train(network, data, method, **options)
+        return train(experiment, network, data, method, seed, factor)
 
-    monkeypatch.setattr(plans, "train", break_one)
+    monkeypatch.setattr(runs, "train", break_one)
     study = ho.compare(methods=["adam", "sgd"], **QUICK)
     (failure,) = study.failures
     assert (failure.method, failure.seed) == ("sgd", 1)
@@ -177,36 +161,6 @@ def test_training_that_diverges_is_a_failed_run_and_a_lost_trial():
         assert all(trial.metric is None and trial.error for trial in run.trials)
 
 
-def test_resumed_it_reads_what_is_stored(study, folder, monkeypatch):
-    def forbidden(*arguments, **options):
-        raise AssertionError("nothing shall be trained")
-
-    monkeypatch.setattr(plans.Plan, "run", forbidden)
-    again = ho.compare(
-        "mlp:4-3", "iris", methods=METHODS, budget="2 epochs", seeds=3, tuning=2, output=folder
-    )
-    assert again.runs == study.runs
-
-
-def test_interrupted_it_goes_on_to_the_same_numbers(tmp_path, monkeypatch):
-    whole = ho.compare(methods=["adam", "memory+adam"], **QUICK)
-    run, seen = plans.Plan.run, []
-
-    def interrupted(plan, method, seed):
-        seen.append((method.name, seed))
-        if len(seen) == 3:
-            raise KeyboardInterrupt
-        return run(plan, method, seed)
-
-    monkeypatch.setattr(plans.Plan, "run", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        ho.compare(methods=["adam", "memory+adam"], output=tmp_path, **QUICK)
-    assert len(list((tmp_path / "runs").iterdir())) == 2
-    resumed = ho.compare(methods=["adam", "memory+adam"], output=tmp_path, **QUICK)
-    assert seen[3:] == [("memory+adam", 0), ("memory+adam", 1)]
-    assert numbers(resumed) == numbers(whole)
-
-
 def test_ctrl_c_in_the_midst_of_training_is_no_result(monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
@@ -216,58 +170,45 @@ def test_ctrl_c_in_the_midst_of_training_is_no_result(monkeypatch):
         ho.compare(methods=["adam"], **QUICK)
 
 
-def test_changed_settings_are_kept_apart(tmp_path):
-    first = ho.compare(methods=["adam", "gd"], output=tmp_path, **QUICK)
-    for change in ({"budget": 2}, {"tuning": 2}, {"network": "mlp:4-2-3"}, {"data": "moons",
-                   "network": "mlp:2-2"}, {"loss": nn.MultiMarginLoss()}):  # fmt: skip
-        before = len(list((tmp_path / "runs").iterdir()))
-        ho.compare(methods=["adam", "gd"], output=tmp_path, **{**QUICK, **change})
-        assert len(list((tmp_path / "runs").iterdir())) == before + 4, change
-    more = ho.compare(methods=["gd", "adam", "sgd"], output=tmp_path, **{**QUICK, "seeds": 3})
-    for run in first.runs:  # seeds and methods are added to what is there
-        assert run in more.runs
-
-
-def test_changed_samples_and_weights_are_kept_apart(tmp_path):
-    data = ho.load_dataset("iris")
-    moved = replace(data, train=Part(data.train.x + 1, data.train.y))
-    scaled = nn.Linear(4, 3)
-    scaled.reset_parameters = lambda: nn.init.normal_(scaled.weight)
-    for network, samples in ((nn.Linear(4, 3), data), (nn.Linear(4, 3), moved), (scaled, data)):
-        before = len(list((tmp_path / "runs").iterdir())) if (tmp_path / "runs").exists() else 0
-        ho.compare(
-            **{**QUICK, "network": network, "data": samples}, methods=["adam"], output=tmp_path
-        )
-        assert len(list((tmp_path / "runs").iterdir())) == before + 2
-
-
-def test_failed_runs_are_made_again(tmp_path, monkeypatch):
-    run = plans.Plan.run
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            plans.Plan, "run", lambda plan, method, seed: plans.failed(method.name, seed, "gone")
-        )
-        assert len(ho.compare(methods=["adam"], output=tmp_path, **QUICK).failures) == 2
-    assert plans.Plan.run is run
-    assert ho.compare(methods=["adam"], output=tmp_path, **QUICK).failures == []
-
-
-def test_a_damaged_run_is_named(tmp_path):
-    ho.compare(methods=["adam"], output=tmp_path, **QUICK)
-    path = next((tmp_path / "runs").iterdir())
-    for content in ("{", "{}", json.dumps({"run": {"method": "adam"}}), "[]"):
-        path.write_text(content)
-        with pytest.raises(CheckpointError, match=f"{path.name} is damaged .* Delete it"):
-            ho.compare(methods=["adam"], output=tmp_path, **QUICK)
-
-
-def test_progress_names_what_runs(capsys):
-    ho.compare(methods=["adam"], progress=True, **QUICK)
-    assert "2/2" in capsys.readouterr().out
-
-
 def lstm():
     return nn.LSTM(4, 3)
+
+
+class Uncalled(nn.Module):
+    """Holds a lazy layer that it never uses."""
+
+    def __init__(self):
+        super().__init__()
+        self.used, self.unused = nn.Linear(4, 3), nn.LazyLinear(3)
+
+    def forward(self, x):
+        return self.used(x)
+
+
+class Uncopyable(nn.Linear):
+    def __deepcopy__(self, memo):
+        raise RuntimeError("never copied")
+
+
+class Unpicklable(nn.Linear):
+    def __reduce__(self):
+        raise RuntimeError("never pickled")
+
+
+class Undrawable(nn.Linear):
+    def reset_parameters(self):
+        if hasattr(self, "made"):
+            raise RuntimeError("drawn but once")
+        self.made = True
+        super().reset_parameters()
+
+
+def without_seed():
+    return ho.AerExecutor()
+
+
+def raising(*_):
+    raise RuntimeError("out of order")
 
 
 @pytest.mark.parametrize(
@@ -316,6 +257,24 @@ def lstm():
         ({"confidence": 0}, ArgumentError, "`confidence` must be more than 0"),
         ({"reach": "high"}, ArgumentTypeError, "`reach` must be a number"),
         ({"threads": 0}, ArgumentError, "`threads` must be 1 or more"),
+        ({"network": raising}, ArgumentError, "as `network` failed: RuntimeError: out of order"),
+        ({"network": Uncopyable(4, 3)}, ArgumentError, "cannot be copied.*never copied"),
+        ({"network": nn.Sequential(nn.LazyLinear(5), nn.LazyBatchNorm1d())}, ArgumentError,
+         "cannot be copied"),
+        ({"network": Unpicklable(4, 3), "workers": 2}, ArgumentError, "never pickled"),
+        ({"network": nn.Sequential(Undrawable(4, 3))}, ArgumentError,
+         "Layer `0` .Undrawable. could not be drawn anew.*drawn but once"),
+        ({"network": Uncalled}, ArgumentError, "lazy layers that it does not call"),
+        ({"network": lambda: nn.Sequential(nn.Unflatten(1, (3, 3)), nn.LazyConv1d(2, 1))},
+         ArgumentError, "lazy layers, and their shapes do not follow"),
+        ({"network": lambda: ho.to_quantum(nn.Linear(4, 3), "memory")}, ArgumentError,
+         "is a quantum network already"),
+        ({"executor": without_seed, "methods": ["memory+adam"]}, ArgumentError,
+         "as `executor` failed for seed 0: TypeError.*must take a seed"),
+        ({"executor": raising}, ArgumentError, "as `executor` failed for seed 0: RuntimeError"),
+        ({"output": 5}, ArgumentTypeError, "`output` must be a path.*but is 5"),
+        ({"output": b"x"}, ArgumentTypeError, "`output` must be a path"),
+        ({"output": LONG}, OutputError, "Cannot write"),
         ({"workers": 0}, ArgumentError, "`workers` must be 1 or more"),
         ({"batch_size": 0}, ArgumentError, "`batch_size` must be 1 or more"),
         ({"executor": "CPU"}, ArgumentTypeError, "`executor` must be an executor"),
@@ -327,28 +286,21 @@ def test_what_is_refused_before_anything_trains(change, error, message, monkeypa
     def forbidden(*arguments, **options):
         raise AssertionError("nothing shall be trained")
 
-    monkeypatch.setattr(plans.Plan, "run", forbidden)
+    monkeypatch.setattr(runner, "make_run", forbidden)
     with pytest.raises(error, match=message) as caught:
         ho.compare(**{**QUICK, "methods": ["adam", "memory+adam"], **change})
     assert isinstance(caught.value, HybridOptError)
     assert aer_calls == []
 
 
-def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(plans.Plan, "run", None)
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="Cannot write to the output folder"):
-        ho.compare(methods=["adam"], output=tmp_path / "file", **QUICK)
-
-
 def test_each_run_has_its_threads(monkeypatch):
-    seen, train = [], plans.train
+    seen, train = [], runs.train
 
     def watched(*arguments, **options):
         seen.append(torch.get_num_threads())
         return train(*arguments, **options)
 
-    monkeypatch.setattr(plans, "train", watched)
+    monkeypatch.setattr(runs, "train", watched)
     before = torch.get_num_threads()
     ho.compare(methods=["adam"], threads=2, **QUICK)
     assert (seen, torch.get_num_threads()) == ([2, 2], before)
@@ -377,3 +329,40 @@ def test_without_gradients_nothing_is_compared(aer_calls):
     with torch.no_grad(), pytest.raises(TrainingError, match="Training needs gradients"):
         ho.compare(**QUICK, methods=["adam", "memory+adam"])
     assert aer_calls == []
+
+
+class Touchy(nn.Linear):
+    """Refuses large weights, as networks of users do."""
+
+    def forward(self, x):
+        if self.weight.abs().max() > 1.5:
+            raise ValueError("weights too large")
+        return super().forward(x)
+
+
+def test_a_trial_in_which_the_network_raises_is_lost_and_the_run_goes_on():
+    study = quick(
+        network=lambda: Touchy(4, 3), methods=[ho.Method("sgd", lr=1.0)], budget=5, tuning=4
+    )
+    assert [run.done for run in study.runs] == [True, True]
+    errors = {trial.error for run in study.runs for trial in run.trials}
+    assert errors == {None, "ValueError: weights too large"}
+
+
+def test_a_loss_that_is_nan_from_the_start_is_said_to_be_so():
+    study = quick(loss=lambda outputs, y: outputs.sum() * float("nan"))
+    assert {run.error.split(": ")[1] for run in study.failures} == {
+        "The loss on the samples kept apart is nan before training."
+    }
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    study = quick(
+        methods=["adam", ho.Method("adam", bridge=Memory(num_angles=np.int64(4)))],
+        budget=np.int64(1), seeds=np.arange(2), tuning=Tuning(np.int64(2), np.float32(0.25)),
+        reach=np.float32(0.5), confidence=np.float64(0.9), output=tmp_path,
+    )  # fmt: skip
+    again = ho.load_study(tmp_path)
+    assert (again.seeds, again.reach, again.tuning["trials"]) == ((0, 1), 0.5, 2)
+    assert again.runs == study.runs
+    assert study.details["stages"]["memory+adam"][0]["bridge"]["num_angles"] == 4

@@ -1,9 +1,23 @@
+"""Budgets in words and parts, and what a step spends foretold, so that none is exceeded."""
+
 from __future__ import annotations
 
-import pytest
+import functools
 
-from hybridopt.compare.budget import Budget
-from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
+import pytest
+import torch
+from torch import nn
+
+import hybridopt as ho
+from hybridopt.compare import Budget, Method
+from hybridopt.compare.budget import MeteredBatches, check_budget, step_cost
+from hybridopt.compare.run import stage_budgets
+from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError, UnsupportedError
+from hybridopt.execution import Cost
+from hybridopt.optim import create
+
+QUICK = {"data": "iris", "seeds": 2, "tuning": None}
+pytestmark = pytest.mark.usefixtures("no_page")
 
 
 @pytest.mark.parametrize(
@@ -20,14 +34,14 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
     ],
 )
 def test_spellings(value, expected):
-    assert Budget.of(value) == expected
+    assert Budget.parse(value) == expected
 
 
 def test_in_words_and_back():
     budget = Budget(epochs=3, seconds=0.5, settings=12_345, shots=1_000_000)
     assert str(budget) == "3 epochs, 0.5 seconds, 12,345 settings, 1,000,000 shots"
-    assert Budget.of(str(budget)) == budget
-    assert Budget.of("10 epochs,100 shots") == Budget(epochs=10, shots=100)
+    assert Budget.parse(str(budget)) == budget
+    assert Budget.parse("10 epochs,100 shots") == Budget(epochs=10, shots=100)
     assert str(Budget(epochs=1)) == "1 epoch"
 
 
@@ -73,9 +87,158 @@ def test_seconds_are_cut_in_proportion():
 )
 def test_what_is_no_budget(value, error, message):
     with pytest.raises(error, match=message):
-        Budget.of(value)
+        Budget.parse(value)
 
 
 def test_less_than_one_for_each_stage():
     with pytest.raises(ArgumentError, match="2 epochs is less than one for each of the 3 stages"):
         Budget(epochs=2).parts([1, 1, 1])
+
+
+def circuit_network(**options):
+    """Three qubits between linear layers: 1 + 2 * 3 + 2 * 3 settings a sample."""
+    head = ho.DressedCircuit(4, 3, num_qubits=3, depth=1, **options)
+    return nn.Sequential(nn.Linear(4, 4), head)
+
+
+def real_cost(network, x):
+    """Settings and shots of a step, as the executors count them."""
+    executors = {id(m.executor): m.executor for m in network.modules() if hasattr(m, "executor")}
+    before = sum((one.usage for one in executors.values()), Cost())
+    network(x).square().mean().backward()
+    spent = sum((one.usage for one in executors.values()), Cost()) - before
+    return spent.settings, spent.shots
+
+
+class Twice(nn.Module):
+    """Calls its circuit twice, once behind no trained layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.circuit = circuit_network()[1].layer
+
+    def forward(self, x):
+        return self.circuit(self.circuit(x[:, :3]))
+
+
+class Patches(nn.Module):
+    """Sends three vectors a sample."""
+
+    def __init__(self):
+        super().__init__()
+        self.circuit = circuit_network()[1].layer
+
+    def forward(self, x):
+        return self.circuit(x.unfold(1, 3, 1)[:, [0, 1, 0]]).sum(1)
+
+
+class Untraceable(nn.Module):
+    """Looks at numbers, which torch's meta device does not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = circuit_network()
+
+    def forward(self, x):
+        return self.inner(x) if float(x.sum()) < 1e9 else x
+
+
+NETWORKS = {
+    "dressed": circuit_network,
+    "shots": lambda: circuit_network(executor=ho.AerExecutor(shots=9, seed=1)),
+    "first": lambda: nn.Sequential(circuit_network()[1].layer),
+    "spsa": lambda: circuit_network(gradient="spsa"),
+    "adjoint": lambda: circuit_network(gradient="adjoint"),
+    "frozen": lambda: circuit_network(frozen=True),
+    "twice": Twice,
+    "patches": Patches,
+    "untraceable": Untraceable,
+    "plain": lambda: nn.Linear(4, 3),
+    "memory": lambda: ho.to_quantum(nn.Linear(4, 3), "memory"),
+}
+
+
+@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
+def test_what_is_foretold_is_spent(make, aer_calls):
+    network = make()
+    x = torch.rand(5, 3 if make is NETWORKS["first"] else 4)
+    state = torch.get_rng_state()
+    said = step_cost(network, x)
+    assert torch.equal(state, torch.get_rng_state())
+    assert aer_calls == []
+    assert (said.settings, said.shots) == real_cost(network, x)
+
+
+def test_a_bridge_around_a_circuit_spends_nothing_on_new_shapes():
+    network, x = ho.to_quantum(circuit_network(), "memory"), torch.rand(5, 4)
+    said = step_cost(network, x)
+    for _ in range(2):
+        assert (said.settings, said.shots) == real_cost(network, x)
+
+
+@pytest.mark.parametrize(("text", "settings"), [("adam", 32 * 13), ("gd", 120 * 13)])
+def test_budgets_hold_for_circuits_in_the_network(text, settings):
+    compare = functools.partial(ho.compare, circuit_network, methods=[text], **QUICK)
+    with pytest.raises(ArgumentError, match=f"one step takes {settings:,} settings"):
+        compare(budget=f"{settings - 1} settings")
+    for run in compare(budget=f"{2 * settings + 5} settings").runs:
+        assert (run.steps, run.settings) == (2, 2 * settings)
+
+
+@pytest.mark.parametrize("text", ["memory+lbfgs", "memory+newton"])
+def test_steps_that_cannot_be_foretold_take_no_budget_of_settings(text, aer_calls):
+    with pytest.raises(ArgumentError, match=r"as often as it needs within a step.*such as adam"):
+        ho.compare("mlp:4-3", methods=[text], budget="1000 settings", **QUICK)
+    assert aer_calls == []
+    optimizer = create("newton", list(nn.Linear(4, 3).parameters()))
+    check_budget(nn.Linear(4, 3), optimizer, Budget.parse("2 epochs, 9 shots"), torch.ones(2, 4))
+
+
+CHAIN = "adam:1 > memory+adam:1 > memory+sgd:2"
+
+
+def test_a_chain_leaves_no_shots_to_stages_that_take_none():
+    study = ho.compare(
+        "mlp:4-3", methods=[CHAIN], budget="900 shots, 100 epochs",
+        executor=ho.AerExecutor(shots=50), **QUICK,
+    )  # fmt: skip
+    assert [run.shots for run in study.runs] == [900, 900]
+    assert [stage["budget"] for stage in study.details["stages"][CHAIN]] == [
+        "25 epochs", "25 epochs, 300 shots", "50 epochs, 600 shots"
+    ]  # fmt: skip
+
+
+def test_settings_are_shared_by_all_with_circuits():
+    network, executor, x = circuit_network(), ho.AerExecutor(), torch.rand(40, 4)
+    method = Method("adam:1 > twin+adam:1 > memory+adam:2")
+    parts = stage_budgets(network, method, Budget.parse("4000 settings"), executor, x, 0)
+    assert [part.settings for part in parts] == [1000, 1000, 2000]
+    parts = stage_budgets(nn.Linear(4, 3), method, Budget.parse("8 settings"), executor, x, 0)
+    assert [part.settings for part in parts] == [8, 8, 8]  # the first two are refused as they are
+
+
+def test_the_executor_runs_the_circuits_that_the_network_brings():
+    mine = ho.AerExecutor()
+    network = circuit_network(executor=mine)
+    for source in (network, lambda: network):
+        study = ho.compare(
+            source, methods=["adam"], budget=1, executor=ho.AerExecutor(shots=5), **QUICK
+        )
+        assert [(run.settings, run.shots) for run in study.runs] == [(1560, 7800)] * 2
+    assert network[1].layer.executor is mine
+    assert mine.usage == Cost()
+    with pytest.raises(UnsupportedError, match="adjoint"):
+        ho.compare(
+            circuit_network(gradient="adjoint"), methods=["adam"], budget=1,
+            executor=ho.AerExecutor(shots=5), **QUICK,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("budget", "step", "exceeded"),
+    [("5 settings", Cost(5), False), ("5 settings", Cost(6), True), ("5 shots", Cost(1, 6), True)],
+)
+def test_a_meter_knows_beforehand_what_a_step_costs(budget, step, exceeded):
+    part = ho.load_dataset("iris").train
+    batches = MeteredBatches(part, None, 0, Budget.parse(budget), foretold=step)
+    assert batches.exceeded() is exceeded

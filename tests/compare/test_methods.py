@@ -69,7 +69,7 @@ def test_in_plain_types():
     assert json.loads(json.dumps(method.to_dict())) == method.to_dict()
     assert method.name == "mine"
     assert repr(method) == "Method('mine')"
-    assert Method.of(method) is method
+    assert Method.parse(method) is method
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_in_plain_types():
 )
 def test_what_is_no_method(text, error, message):
     with pytest.raises(error, match=message):
-        Method.of(text)
+        Method.parse(text)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hybridopt.compare.records import Trial
+from hybridopt.compare.results import Trial
 from hybridopt.compare.tuning import Tuning, best
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 
@@ -41,21 +41,29 @@ def test_the_best_of_equals():
 
 
 def test_spellings():
-    assert Tuning.of(None) == Tuning.of(0) == Tuning.of(1) == Tuning(trials=1)
-    assert Tuning.of(4) == Tuning(trials=4)
-    assert Tuning.of(Tuning(2, share=0.3)) == Tuning(2, share=0.3)
+    assert Tuning.parse(None) == Tuning.parse(0) == Tuning.parse(1) == Tuning(trials=1)
+    assert Tuning.parse(4) == Tuning(trials=4)
+    assert Tuning.parse(Tuning(2, validation_fraction=0.3)) == Tuning(2, validation_fraction=0.3)
 
 
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: Tuning.of(-1), ArgumentError, "`tuning` must be 0 or more"),
-        (lambda: Tuning.of(True), ArgumentTypeError, "`tuning` must be a number of trials"),
-        (lambda: Tuning.of(False), ArgumentTypeError, "`tuning` must be a number of trials"),
-        (lambda: Tuning.of("5"), ArgumentTypeError, "`tuning` must be a number of trials"),
+        (lambda: Tuning.parse(-1), ArgumentError, "`tuning` must be 0 or more"),
+        (lambda: Tuning.parse(True), ArgumentTypeError, "`tuning` must be a number of trials"),
+        (lambda: Tuning.parse(False), ArgumentTypeError, "`tuning` must be a number of trials"),
+        (lambda: Tuning.parse("5"), ArgumentTypeError, "`tuning` must be a number of trials"),
         (lambda: Tuning(0), ArgumentError, "`trials` must be 1 or more"),
-        (lambda: Tuning(3, share=1.0), ArgumentError, "`share` must be less than 1"),
-        (lambda: Tuning(3, share=0), ArgumentError, "`share` must be more than 0"),
+        (
+            lambda: Tuning(3, validation_fraction=1.0),
+            ArgumentError,
+            "`validation_fraction` must be less than 1",
+        ),
+        (
+            lambda: Tuning(3, validation_fraction=0),
+            ArgumentError,
+            "`validation_fraction` must be more than 0",
+        ),
         (lambda: Tuning(3, step=1.0), ArgumentError, "`step` must be more than 1"),
     ],
 )

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.compare import Budget, Method
-from hybridopt.compare.training import evaluate, inference_seconds, train
+from hybridopt.compare import Budget, Method, Tuning
+from hybridopt.compare import budget as budgets
+from hybridopt.compare.resampling import Experiment
+from hybridopt.compare.run import evaluate, inference_seconds, train
 from hybridopt.data import Part
 from hybridopt.errors import DataError
 from hybridopt.execution import AerExecutor, Cost
@@ -24,10 +26,8 @@ def network():
 
 
 def trained(text, budget, executor=None, **options):
-    return train(
-        network(), IRIS, Method.of(text), factor=1.0, budget=Budget.of(budget), seed=3,
-        executor=executor or AerExecutor(), loss=None, **options,
-    )  # fmt: skip
+    experiment = Experiment("mlp:4-3", IRIS, False, Budget.parse(budget), Tuning(1), executor, None)
+    return train(experiment, network(), IRIS, Method.parse(text), 3, **options)
 
 
 def test_epochs_are_those_of_fit():
@@ -60,7 +60,7 @@ def test_shots_are_kept_to_the_step():
 
 def test_seconds_end_with_the_step_that_passes_them(monkeypatch):
     clock = itertools.count(start=100.0, step=1.0)  # a second for each look at it
-    monkeypatch.setattr("hybridopt.compare.budget_tracking.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr(budgets.time, "perf_counter", lambda: next(clock))
     ours = trained("adam", "2.5 seconds")
     # started at 100; after the steps the clock says 101, 102, 103: the third passes 2.5
     assert ours.curve[-1].steps == 3

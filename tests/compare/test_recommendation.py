@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hybridopt.compare import Study
-from hybridopt.compare.records import Point, Run, failed
+from hybridopt.compare.results import Point, Run, failed
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 
 
@@ -28,7 +28,7 @@ def made_up(runs, methods, **options):
     seeds = tuple(sorted({one.seed for one in runs}))
     return Study(
         "toy", "classification", "accuracy", tuple(methods), methods[0], seeds, "2 epochs",
-        {"trials": 1, "share": 0.2, "step": 3.0}, tuple(runs), **options,
+        {"trials": 1, "validation_fraction": 0.2, "step": 3.0}, tuple(runs), **options,
     )  # fmt: skip
 
 

@@ -1,0 +1,350 @@
+"""One run: a method with a seed, checked before anything trains, tuned and trained."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from hybridopt import optim
+from hybridopt._environment import torch_threads
+from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
+from hybridopt.compare.budget import COUNTED, Budget, MeteredBatches, check_budget, step_cost
+from hybridopt.compare.methods import Method, Stage
+from hybridopt.compare.resampling import Experiment, evaluation_mode, validation_split
+from hybridopt.compare.results import Point, Run, Trial, failed
+from hybridopt.compare.tuning import best
+from hybridopt.data import Dataset, Part
+from hybridopt.errors import ArgumentError, DataError, HybridOptError, TrainingError
+from hybridopt.execution import Cost, Executor, Metered
+from hybridopt.training import EpochRecord, fit
+from hybridopt.training.loop import EVALUATION_BATCH, executors_of
+from hybridopt.training.objective import as_scalar, choose_loss, metric
+from hybridopt.training.sanity_check import check_fit
+
+INFERENCE_REPETITIONS = 5
+INFERENCE_SECONDS = 2.0  # no further repetition after these
+MAX_EPOCHS = 10**9  # where only seconds, settings or shots are bounded
+
+
+# -- checks
+
+
+def check_experiment(
+    experiment: Experiment, methods: Sequence[Method], seed: int
+) -> tuple[Dataset, dict[str, list[Budget]]]:
+    """Refuse what cannot work, by the data and the network of one seed; nothing trains or runs.
+
+    Returns:
+        The data of the seed, and the budgets of the stages by method.
+
+    Raises:
+        HybridOptError: With the method in question.
+    """
+    data, network = experiment.draw(seed)
+    assert data.test is not None
+    validation_split(data, experiment.tuning.validation_fraction, seed)
+    largest = None
+    if data.task == "classification":
+        largest = max(int(data.train.y.max()), int(data.test.y.max()))
+    samples = (data.train.x[:32], data.train.y[:32])
+    check_fit(network, samples, choose_loss(experiment.loss, data.task), largest)
+    if not any(isinstance(executor, Executor) for executor in executors_of(network)):
+        evaluate(network, data.test, experiment.loss, data.task)
+    budgets = {}
+    for method in methods:
+        try:
+            budgets[method.name] = _check_method(experiment, method, data, network, seed)
+        except HybridOptError as error:
+            raise type(error)(f"Method {method.name!r}: {error}") from error
+    return data, budgets
+
+
+def _check_method(
+    experiment: Experiment, method: Method, data: Dataset, network: nn.Module, seed: int
+) -> list[Budget]:
+    executor, x = experiment.make_executor(seed), data.train.x
+    limits = stage_budgets(network, method, experiment.budget, executor, x, seed)
+    for stage, part in zip(method.stages, limits, strict=True):
+        wrapped = wrap_network(network, stage, executor, seed)
+        trained = [p for p in wrapped.parameters() if p.requires_grad]
+        optimizer = optim.create(stage.optimizer, trained, lr=stage.base_lr, **stage.options)
+        if stage.optimizer == "gd" and stage.step_samples is not None:
+            raise ArgumentError(
+                'optimizer "gd" uses all samples in every step, but the batch size is '
+                f'{stage.step_samples}. Leave it out, or use "sgd".'
+            )
+        if stage.scheduler is not None and part.epochs is None:
+            raise ArgumentError(
+                f"scheduler {stage.scheduler!r} runs over the epochs of the budget, but "
+                f"{experiment.budget} has none. Add some; the first limit to be met stops."
+            )
+        check_budget(wrapped, optimizer, part, x[: stage.step_samples])
+    return limits
+
+
+# -- one run
+
+
+def make_run(experiment: Experiment, method: Method, seed: int) -> Run:
+    """Tune and train one method with one seed.
+
+    Returns:
+        The run; one with ``status="failed"`` and the reason where training broke.
+
+    Raises:
+        KeyboardInterrupt: On Ctrl-C.
+    """
+    trials: list[Trial] = []
+    with torch_threads(experiment.threads):
+        try:
+            return _tuned_run(experiment, method, seed, trials)
+        except Exception as error:  # noqa: BLE001  # a failure is a result, and reported
+            return failed(method.name, seed, f"{type(error).__name__}: {error}", tuple(trials))
+
+
+def _tuned_run(experiment: Experiment, method: Method, seed: int, trials: list[Trial]) -> Run:
+    data, network = experiment.draw(seed)
+    assert data.test is not None
+    tuning, factor = experiment.tuning, 1.0
+    if tuning.trials > 1:
+        apart = validation_split(data, tuning.validation_fraction, seed)
+        while len(trials) < tuning.trials:
+            trials.append(_trial(experiment, apart, method, seed, tuning.next_factor(trials)))
+        chosen = best(trials)
+        if chosen is None:
+            raise DataError(f"All trials of tuning failed, the last with: {trials[-1].error}")
+        factor = chosen.factor
+    trained = train(experiment, network, data, method, seed, factor)
+    end = trained.curve[-1]
+    return Run(
+        method=method.name,
+        seed=seed,
+        test_metric=end.test_metric,
+        test_loss=end.test_loss,
+        training_seconds=end.seconds,
+        inference_seconds=inference_seconds(trained.network, data.test),
+        steps=end.steps,
+        settings=trained.cost.settings,
+        shots=trained.cost.shots,
+        simulator_runs=trained.cost.runs,
+        trainable=trained.trainable,
+        num_test=len(data.test),
+        lr_factor=factor,
+        rates=tuple(factor * stage.base_lr for stage in method.stages),
+        trials=tuple(trials),
+        curve=tuple(trained.curve),
+    )
+
+
+def _trial(
+    experiment: Experiment, apart: Dataset, method: Method, seed: int, factor: float
+) -> Trial:
+    try:
+        network = experiment.draw_network(apart, seed)
+        trained = train(experiment, network, apart, method, seed, factor, watch=False)
+    except Exception as error:  # noqa: BLE001  # the user's network may refuse large weights
+        ours = isinstance(error, HybridOptError)
+        return Trial(factor, error=str(error) if ours else f"{type(error).__name__}: {error}")
+    end = trained.curve[-1]
+    return Trial(factor, end.test_metric, end.test_loss, end.seconds, end.settings, end.shots)
+
+
+@dataclass
+class Trained:
+    """The network of the last stage, the curve, the most trainable numbers, and the cost."""
+
+    network: nn.Module
+    curve: list[Point] = field(default_factory=list)
+    trainable: int = 0
+    cost: Cost = field(default_factory=Cost)
+
+
+def train(
+    experiment: Experiment,
+    network: nn.Module,
+    data: Dataset,
+    method: Method,
+    seed: int,
+    factor: float = 1.0,
+    *,
+    watch: bool = True,
+) -> Trained:
+    """Train a network, which is changed, through all stages of a method.
+
+    The learning rates are multiplied by ``factor``. The network is evaluated on ``data.test`` after
+    every epoch, or, without ``watch``, once at the end; that costs neither time nor settings here.
+
+    Raises:
+        HybridOptError: Whatever keeps training from its end.
+        KeyboardInterrupt: On Ctrl-C.
+    """
+    x, last, loss = data.train.x, len(method.stages) - 1, experiment.loss
+    executor = experiment.make_executor(seed)
+    limits = stage_budgets(network, method, experiment.budget, executor, x, seed)
+    done, spent = Trained(network), Point(0, 0, 0, 0.0, 0, 0, None, None, math.nan)
+    for number, (stage, part) in enumerate(zip(method.stages, limits, strict=True)):
+        if number and method.stages[number - 1].bridge:
+            network = to_classical(network)
+        network = wrap_network(network, stage, executor, seed)
+        executors = executors_of(network)
+        reseed(executors, seed, number)
+        if watch and not number:
+            done.curve.append(_evaluated(spent, network, data, loss, "before"))
+        size = stage.step_samples
+        foretold = step_cost(network, x[:size]) if part.counts_circuits else None
+        # of the order of the samples: the run's own for a first stage, so all methods share it
+        order = int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) if number else seed
+        batches = MeteredBatches(data.train, size, order, part, executors, foretold)
+        recorder = _Recorder(batches, spent, number, data, loss, watch, number == last)
+        history = fit(
+            network,
+            DataLoader(batches, batch_size=None),
+            optimizer=stage.optimizer,
+            lr=factor * stage.base_lr,
+            epochs=part.epochs or MAX_EPOCHS,
+            scheduler=stage.scheduler,
+            loss=loss,
+            seed=order,
+            callbacks=[recorder],
+            **stage.options,
+        )
+        if history.status == "interrupted":
+            raise KeyboardInterrupt
+        spent = recorder.spent()
+        trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        curve, cost = done.curve + recorder.points, done.cost + history.cost
+        done = Trained(network, curve, max(done.trainable, trained), cost)
+    return done
+
+
+@dataclass
+class _Recorder:
+    """The points of one stage, noted after epochs; it ends the stage where its budget ends."""
+
+    batches: Any  # MeteredBatches, whose base class in torch the run-time check cannot read
+    before: Point
+    stage: int
+    data: Dataset
+    loss: object
+    watch: bool
+    is_last: bool
+    points: list[Point] = field(default_factory=list)
+
+    def __call__(self, record: EpochRecord, network: nn.Module) -> bool:
+        ended: bool = self.batches.end_epoch(record.seconds)
+        if self.watch or (ended and self.is_last):
+            point = replace(self.spent(), train_loss=record.train_loss)
+            self.points.append(_evaluated(point, network, self.data, self.loss, "after"))
+        return ended
+
+    def spent(self) -> Point:
+        """Up to now, in all stages."""
+        before, now = self.before, self.batches
+        return replace(
+            before,
+            stage=self.stage,
+            epochs=before.epochs + now.epochs,
+            steps=before.steps + now.steps,
+            seconds=before.seconds + now.seconds,
+            settings=before.settings + now.cost.settings,
+            shots=before.shots + now.cost.shots,
+        )
+
+
+def _evaluated(point: Point, network: nn.Module, data: Dataset, loss: object, when: str) -> Point:
+    assert data.test is not None
+    value, score = evaluate(network, data.test, loss, data.task)
+    if not math.isfinite(value) or not math.isfinite(score):
+        raise TrainingError(f"The loss on the samples kept apart is {value} {when} training.")
+    return replace(point, test_loss=value, test_metric=score)
+
+
+def wrap_network(network: nn.Module, stage: Stage, executor: Executor, seed: int) -> nn.Module:
+    """The network that a stage trains: the plain one, or that one in the stage's bridge.
+
+    A bridge that draws random numbers of its own draws them from the run's seed, unless the user
+    has set its seed.
+    """
+    if stage.bridge is None:
+        return network
+    bridge = stage.bridge if stage.seeded else _seeded(stage.bridge, seed)
+    return to_quantum(network, bridge, executor=executor, gradient=stage.gradient)
+
+
+def _seeded(bridge: Bridge, seed: int) -> Bridge:
+    """A bridge with this seed; a twin named after a bridge draws what that bridge does."""
+    if isinstance(bridge, Twin) and isinstance(bridge.of, str) and hasattr(bridge.original, "seed"):
+        return replace(bridge, of=_seeded(bridge.original, seed))
+    options: dict[str, Any] = {"seed": seed} if hasattr(bridge, "seed") else {}
+    return replace(bridge, **options)
+
+
+def stage_budgets(
+    network: nn.Module,
+    method: Method,
+    budget: Budget,
+    executor: Executor,
+    x: torch.Tensor,
+    seed: int,
+) -> list[Budget]:
+    """The parts of a budget, settings and shots cut among the stages that spend them."""
+    if len(method.stages) == 1 or not budget.counts_circuits:
+        return budget.parts(method.shares)
+    steps = [
+        step_cost(wrap_network(network, stage, executor, seed), x[: stage.step_samples])
+        for stage in method.stages
+    ]
+    spending = {unit: [getattr(step, unit) > 0 for step in steps] for unit in COUNTED}
+    return budget.parts(method.shares, spending)
+
+
+def reseed(executors: Sequence[Metered], seed: int, stage: int) -> None:
+    """Let executors draw what this run alone draws, whatever ran before it."""
+    for number, executor in enumerate(executors):
+        own = getattr(executor, "seed", None) or 0
+        words = np.random.SeedSequence([own, seed, stage, number]).generate_state(4)
+        entropy = int.from_bytes(words.tobytes(), "little")
+        executor.load_state_dict({**executor.state_dict(), "entropy": hex(entropy), "calls": 0})
+
+
+@torch.no_grad()
+def evaluate(network: nn.Module, part: Part, loss: object, task: str) -> tuple[float, float]:
+    """Loss and metric on samples, in evaluation mode.
+
+    Raises:
+        DataError: If outputs and targets have neither accuracy nor R^2.
+    """
+    with evaluation_mode(network):
+        outputs = torch.cat([network(x) for x in torch.split(part.x, EVALUATION_BATCH)])
+    function = choose_loss(loss, task)
+    score = metric(outputs, part.y, function)
+    if score is None:
+        raise DataError(
+            f"Outputs of shape {tuple(outputs.shape)} and targets of shape {tuple(part.y.shape)} "
+            "have neither accuracy nor R^2 (are the targets constant?), so there is nothing to "
+            "compare."
+        )
+    return as_scalar(function(outputs, part.y)).item(), score
+
+
+@torch.no_grad()
+def inference_seconds(network: nn.Module, part: Part) -> float:
+    """Median time for all samples of a part, by a copy that has not read its weights yet."""
+    seconds: list[float] = []
+    while len(seconds) < INFERENCE_REPETITIONS and sum(seconds) < INFERENCE_SECONDS:
+        fresh = copy.deepcopy(network).eval()
+        began = time.perf_counter()
+        for x in torch.split(part.x, EVALUATION_BATCH):
+            fresh(x)
+        seconds.append(time.perf_counter() - began)
+    return median(seconds)

@@ -1,0 +1,270 @@
+"""All runs of a comparison, made by an engine: in this process, or in others that may die."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import pickle
+import signal
+import tempfile
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from hybridopt.compare.methods import Method
+from hybridopt.compare.resampling import Experiment
+from hybridopt.compare.results import Run, failed
+from hybridopt.compare.run import make_run
+from hybridopt.compare.run_store import RunStore, settings_of
+from hybridopt.errors import ArgumentError, ExecutionError
+
+Task = tuple[Method, int]
+Tell = Callable[[str, int], None]  # what runs now, and how many have ended since
+THREADS = "OMP_NUM_THREADS"
+WAY_OUT = (
+    "Define network, data, loss and executor at the top level of a file that can be imported, or "
+    "use `workers=1`."
+)
+
+
+class Engine(ABC):
+    """A place where runs are made."""
+
+    @abstractmethod
+    def run(self, experiment: Experiment, tasks: Sequence[Task], tell: Tell) -> Iterator[Run]:
+        """Make a run for each task, a method and a seed; none depends on another.
+
+        ``tell`` takes what runs now, for the progress bar. Runs are yielded in the order in which
+        they end; one that broke has failed. A generator that is closed, or raises, leaves nothing
+        running.
+        """
+
+
+class InProcess(Engine):
+    """One run after the other, in this process."""
+
+    def run(self, experiment: Experiment, tasks: Sequence[Task], tell: Tell) -> Iterator[Run]:
+        """Make a run for each task, in their order."""
+        for method, seed in tasks:
+            tell(f"{method.name}, seed {seed}", 0)
+            yield make_run(experiment, method, seed)
+
+
+class ProcessPools(Engine):
+    """So many fresh processes at a time, each alone in its pool: one that breaks names its run."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    def run(self, experiment: Experiment, tasks: Sequence[Task], tell: Tell) -> Iterator[Run]:
+        """Make a run for each task; one whose process died has failed.
+
+        Raises:
+            ArgumentError: If the experiment cannot be sent to another process.
+            ExecutionError: If no process can be started.
+        """
+        count = min(self._workers, len(tasks))
+        tell(f"{count} processes", 0)
+        waiting, busy = deque(tasks), dict[Future[Run | None], _Worker]()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "experiment.pickle"
+            file.write_bytes(_pickled((experiment, torch.get_default_dtype()), tasks))
+            try:
+                for _ in range(count):
+                    _start(busy, file, experiment.threads)
+                while busy:
+                    for future in wait(busy, return_when=FIRST_COMPLETED).done:
+                        worker = busy.pop(future)
+                        run = worker.run_of(future)
+                        if waiting and (given := worker.give(waiting[0])) is not None:
+                            waiting.popleft()
+                            busy[given] = worker
+                        else:
+                            worker.shutdown()
+                            if waiting:
+                                _start(busy, file, experiment.threads)
+                        if run is not None:
+                            yield run
+            finally:
+                for worker in busy.values():
+                    worker.kill()
+
+
+class _Worker(ProcessPoolExecutor):
+    """A pool of one process, and the task that it is at."""
+
+    def __init__(self, file: Path, threads: int) -> None:
+        super().__init__(1, multiprocessing.get_context("spawn"), initializer=_prepare)
+        self._file = file
+        self._task: Task | None = None
+        with _threads(threads):
+            # what cannot be read is told before any run
+            self.started: Future[Run | None] = self.submit(_load, file)
+        (self._process,) = self._processes.values()  # the pool forgets it when it dies
+
+    def give(self, task: Task) -> Future[Run | None] | None:
+        """Let it make a run; None if its process is gone."""
+        self._task = task
+        try:
+            return self.submit(_run, self._file, task)
+        except RuntimeError:  # the pool is broken or shut down
+            return None
+
+    def run_of(self, future: Future[Run | None]) -> Run | None:
+        """The run that ended, or the failure that the death of its process is; None at the start.
+
+        Raises:
+            ArgumentError, ExecutionError: Where the process could not start.
+        """
+        error = future.exception()
+        if error is None:
+            return future.result()
+        reason = f"{type(error).__name__}: {error}"  # it cannot be sent back, or is a SystemExit
+        self.shutdown()
+        if isinstance(error, BrokenProcessPool):
+            code = self._process.exitcode or 0
+            how = (
+                f"signal {-code} ({signal.Signals(-code).name})"
+                if code < 0
+                else f"exit code {code}"
+            )
+            reason = f"The process of the run ended with {how}."
+        if self._task is not None:
+            return failed(self._task[0].name, self._task[1], reason)
+        if not isinstance(error, BrokenProcessPool):
+            raise _not_sent(error) from error
+        raise ExecutionError(
+            f"A process for runs ended with {how} before it could begin. In a script, compare "
+            'under `if __name__ == "__main__":`, or use `workers=1`.'
+        ) from error
+
+    def kill(self) -> None:
+        """End the process, whatever it is at."""
+        self._process.kill()
+        self.shutdown()
+
+
+def _start(busy: dict[Future[Run | None], _Worker], file: Path, threads: int) -> None:
+    worker = _Worker(file, threads)
+    busy[worker.started] = worker
+
+
+def _pickled(content: object, tasks: Sequence[Task]) -> bytes:
+    try:
+        pickle.dumps(tasks)
+        return pickle.dumps(content)
+    except Exception as error:  # what the user's own classes raise, too
+        raise _not_sent(error) from error
+
+
+def _not_sent(error: BaseException) -> ArgumentError:
+    return ArgumentError(
+        f"The comparison cannot be sent to other processes: {type(error).__name__}: {error}. "
+        f"{WAY_OUT}"
+    )
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Processes that start here have so many threads, which OpenMP reads from the environment."""
+    before = os.environ.get(THREADS)
+    os.environ[THREADS] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ[THREADS]
+        if before is not None:
+            os.environ[THREADS] = before
+
+
+# -- in the other processes
+
+
+def _prepare() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+@functools.cache
+def _experiment(file: Path) -> Experiment:
+    experiment, dtype = pickle.loads(file.read_bytes())  # noqa: S301  # from our own parent
+    torch.set_default_dtype(dtype)  # of networks and weights that the run makes
+    return experiment  # type: ignore[no-any-return]
+
+
+def _load(file: Path) -> None:
+    _experiment(file)
+
+
+def _run(file: Path, task: Task) -> Run:
+    return make_run(_experiment(file), *task)
+
+
+# -- in this one
+
+
+def default_workers() -> int:
+    """One for each core that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def all_runs(
+    experiment: Experiment,
+    methods: Sequence[Method],
+    seeds: Sequence[int],
+    store: RunStore | None,
+    *,
+    resume: bool | str,
+    workers: int,
+    progress: bool,
+) -> tuple[Run, ...]:
+    """The runs of all methods with all seeds, method by method.
+
+    Finished runs are taken from the store, as ``resume`` says, and the others written there, each
+    as soon as it ends. One worker is this process.
+
+    Raises:
+        CheckpointError: If a stored run is damaged, or the folder is that of another comparison.
+        KeyboardInterrupt: On Ctrl-C, with finished runs written.
+    """
+    runs = {}
+    if store is not None:
+        runs = store.open(settings_of(experiment, methods, seeds), resume)
+    tasks = [(method, seed) for method in methods for seed in seeds]
+    missing = [(method, seed) for method, seed in tasks if (method.name, seed) not in runs]
+    engine = InProcess() if workers == 1 or not missing else ProcessPools(workers)
+    with _bar(len(tasks), len(tasks) - len(missing), shown=progress) as tell:
+        for run in engine.run(experiment, missing, tell):
+            if store is not None:
+                store.save(run)
+            runs[run.method, run.seed] = run
+            tell("", 1)
+    return tuple(runs[method.name, seed] for method, seed in tasks)
+
+
+@contextmanager
+def _bar(total: int, done: int, *, shown: bool) -> Iterator[Tell]:
+    from rich import progress as rich
+
+    texts = rich.TextColumn("runs"), rich.TextColumn("{task.description}", markup=False)
+    columns = texts[0], rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
+    with rich.Progress(*columns, texts[1], disable=not shown) as bar:
+        task = bar.add_task("", total=total, completed=done)
+        yield lambda what, ended: bar.update(task, advance=ended, description=what or None)
