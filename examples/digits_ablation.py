@@ -136,19 +136,19 @@ def hidden_units(size: int, inputs: int, outputs: int) -> int:
 
 METHODS = {
     "memory": Method(
-        "memory, sparse", "#6d28d9", lambda case: Memory(num_angles=case.size, fold="epoch")
+        "memory, sparse", "#6d28d9", lambda case: Memory(num_angles=case.size, merge="epoch")
     ),
     "generator": Method("generator", "#0f766e", generator),
     "generator-published": Method(
         "generator, as published", "#2563eb", lambda case: generator(case, residual=False)
     ),
     "memory-dense": Method(
-        "memory, all weights", "#6d28d9", lambda _: Memory(fold="epoch"), sized=False
+        "memory, all weights", "#6d28d9", lambda _: Memory(merge="epoch"), sized=False
     ),
     "memory-twin": Method(
         "twin of the memory",
         "#a78bfa",
-        lambda case: Twin(num_angles=case.size, fold="epoch"),
+        lambda case: Twin(num_angles=case.size, merge="epoch"),
         is_control=True,
     ),
     "generator-frozen": Method("frozen generator", "#0891b2", frozen_generator, is_control=True),

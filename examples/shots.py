@@ -129,7 +129,7 @@ def run(task: Task) -> list[Row]:
     network = trained = mlp(data, seed)
     if task.method != "classical":
         runs_on = executor(network, task.shots, seed)
-        trained = ho.to_quantum(network, task.method, executor=runs_on, scale=SCALE, fold="epoch")
+        trained = ho.to_quantum(network, task.method, executor=runs_on, scale=SCALE, merge="epoch")
     history = ho.fit(
         trained, (data.train.x, data.train.y), optimizer="adam", lr=task.rate, epochs=plan.epochs,
         batch_size=plan.batch_size, seed=seed,

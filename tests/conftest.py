@@ -19,14 +19,11 @@ import torch
 # types on purpose and must meet our errors, not beartype's; so they are left as users get them.
 PUBLIC_DOORS = (
     "hybridopt.bridges.base",
-    "hybridopt.bridges.validation",
     "hybridopt.bridges.api",
-    "hybridopt.bridges.generator.bridge",
+    "hybridopt.bridges.generator.network",
     "hybridopt.bridges.memory.network",
-    "hybridopt.bridges.mesh.bridge",
     "hybridopt.bridges.mesh.layers",
     "hybridopt.bridges.mesh.network",
-    "hybridopt.bridges.quantum_network",
     "hybridopt.bridges.subspaces",
     "hybridopt.bridges.twin",
     "hybridopt.bridges.subspaces",
@@ -66,7 +63,6 @@ PUBLIC_DOORS = (
     "hybridopt.compare",
     "hybridopt.demo",
     "hybridopt.nn.network_spec",
-    "hybridopt.nn.validation",
     "hybridopt.training.arguments",
     "hybridopt.training.batches",
     "hybridopt.training.callbacks",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 from qiskit import qpy
 from torch import nn
 
+from hybridopt._modules import copy_module
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
-from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.bridges.mesh.network import MeshNetwork
 from hybridopt.errors import CheckpointError
 from hybridopt.execution import AerExecutor, Executor
@@ -69,7 +69,7 @@ class Loading:
         places = {
             plain.get_submodule(stored_layers[n]["paths"][0]): layer for n, layer in layers.items()
         }
-        plain = _replaced(plain, places)
+        plain = copy_module(plain, {id(old): new for old, new in places.items()})
         for stored in stored_layers:
             if not stored["class"]:
                 self._set_up(plain.get_submodule(stored["paths"][0]), stored)
@@ -78,7 +78,7 @@ class Loading:
         for stored in self.meta["quantum"]:
             part = plain.get_submodule(stored["paths"][0])
             networks[part] = self._quantum(stored, part)
-        whole = _replaced(plain, networks)
+        whole = copy_module(plain, {id(old): new for old, new in networks.items()})
         tensors.put_state(whole, self.meta["whole"], tensors.from_bytes(self.members["tensors.pt"]))
         if self.given is None and "readings.pt" in self.members:
             tensors.put_readings(whole, tensors.from_bytes(self.members["readings.pt"]))
@@ -173,8 +173,3 @@ class Loading:
             stored = self.meta["executors"][number]
             self._executors[number] = executors.executor_from_plain(stored)
         return self._executors[number]
-
-
-def _replaced(module: nn.Module, others: Mapping[nn.Module, nn.Module]) -> nn.Module:
-    """A copy in which others stand for some modules, wherever these are referred to."""
-    return copy.deepcopy(module, {id(old): new for old, new in others.items()})

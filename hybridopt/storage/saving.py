@@ -10,7 +10,7 @@ from qiskit import qpy
 from torch import nn
 
 from hybridopt.bridges import Bridge, QuantumNetwork
-from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.errors import ConversionError
 from hybridopt.execution.executor import Metered
 from hybridopt.gradients import ParameterShift
@@ -20,7 +20,7 @@ from hybridopt.storage.architecture import NotBuiltInError, describe, recipe_of
 from hybridopt.storage.archive import FIRST
 from hybridopt.storage.json_codec import bridge_to_plain, rule_to_plain
 
-SCHEMA = 1
+SCHEMA = 2
 KIND = "network"
 PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch")
 

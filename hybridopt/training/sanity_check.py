@@ -7,9 +7,9 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt._modules import run_on_meta
+from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.errors import DataError, HybridOptError
-from hybridopt.nn.shape_inference import on_meta
 from hybridopt.training.objective import Loss, as_scalar, expects_labels, expects_values
 
 SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
@@ -56,7 +56,7 @@ def trial_outputs(network: nn.Module, x: Tensor) -> object:
         if not x.is_floating_point():
             return _on_copy(network, x)
         with torch.no_grad():
-            return on_meta(network, x)
+            return run_on_meta(network, x)
     except SHAPE_ERRORS as error:
         if isinstance(error, HybridOptError):
             raise

@@ -10,7 +10,7 @@ import pytest
 import hybridopt as ho
 from hybridopt.bridges.generator import sampler
 from hybridopt.bridges.generator.circuit import ry_ladder
-from hybridopt.bridges.generator.sampler import LadderSampler
+from hybridopt.bridges.generator.statevector import LadderSampler
 from hybridopt.circuits import lower
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import Executor, Job, Probabilities

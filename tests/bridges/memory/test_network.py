@@ -170,7 +170,7 @@ def test_conversion_runs_nothing(aer_calls):
     ho.to_classical(quantum)
     quantum.circuit()
     quantum.summary()
-    quantum.fold()
+    quantum.merge()
     quantum.step_cost(3)
     assert aer_calls == []
 
@@ -259,7 +259,7 @@ def test_options_are_the_documented_ones():
         form="residual",
         synthesis="diagonal",
         scale="auto",
-        fold=None,
+        merge=None,
         num_angles=None,
         frozen=False,
     )

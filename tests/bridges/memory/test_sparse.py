@@ -92,7 +92,7 @@ def test_start_changes_no_bit(bridge, dtype):
 def test_folding_moves_the_start_and_changes_no_weight():
     case, quantum = RECIPES["mlp-double"](), sparse_mlp()
     before = case.outputs(ho.to_classical(quantum))
-    quantum.fold()
+    quantum.merge()
     assert not quantum.angles.any()
     torch.testing.assert_close(case.outputs(ho.to_classical(quantum)), before, rtol=0, atol=1e-14)
 

@@ -13,7 +13,7 @@ import torch
 from hybridopt import AerExecutor
 from hybridopt.bridges.mesh.circuit import mesh_program
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, ClosedFormReader, sampled_amplitudes
-from hybridopt.bridges.mesh.decomposition import Mesh
+from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Job, Probabilities
@@ -21,14 +21,14 @@ from hybridopt.gradients import ParameterShift
 from tests.execution.jobs import job_of
 
 
-def random_angles(mesh: Mesh) -> torch.Tensor:
+def random_angles(mesh: MeshShape) -> torch.Tensor:
     angles = np.random.default_rng(4).uniform(-1, 1, (1, mesh.num_angles))
     return torch.from_numpy(angles)
 
 
 @pytest.mark.parametrize("feed", ["data", "basis", "reference"])
 def test_it_says_what_aer_says(feed):
-    mesh = Mesh(2, 3)
+    mesh = MeshShape(2, 3)
     program, rng = mesh_program(mesh, feed), np.random.default_rng(0)
     rows, shared = rng.normal(size=(4, program.num_row_angles)), rng.normal(size=(2, 6))
     if feed == "basis":
@@ -63,7 +63,7 @@ def test_shots_that_are_drawn_together_scatter_as_single_ones():
 
 @pytest.mark.parametrize("feed", ["data", "reference"])
 def test_estimates_scatter_around_the_exact_numbers(feed):
-    mesh, shots = Mesh(2, 3), 4000
+    mesh, shots = MeshShape(2, 3), 4000
     x = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
     angles = random_angles(mesh)[0]
     exact = ClosedFormReader(mesh, ClosedFormMesh(), ParameterShift()).outputs(x, angles, feed)
@@ -75,7 +75,7 @@ def test_estimates_scatter_around_the_exact_numbers(feed):
 
 
 def test_the_stream_goes_on_and_is_shared_by_copies():
-    mesh = Mesh(2, 2)
+    mesh = MeshShape(2, 2)
     sampler = ClosedFormMesh(100, seed=3)
     reader = ClosedFormReader(mesh, sampler, ParameterShift())
     state = sampler.state_dict()
@@ -93,6 +93,6 @@ TABLES = np.zeros((1, 0)), np.zeros((1, 4))
 def test_other_circuits_and_endless_distributions_are_refused():
     with pytest.raises(UnsupportedError, match="no other circuit"):
         ClosedFormMesh().check(job_of("pauli_rotations").program, Probabilities())
-    wide = mesh_program(Mesh(9, 9), "reference")
+    wide = mesh_program(MeshShape(9, 9), "reference")
     with pytest.raises(ResourceError, match="27 qubits are too many; at most 24 fit"):
         ClosedFormMesh().check(wide, Probabilities())
