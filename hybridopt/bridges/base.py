@@ -25,7 +25,7 @@ from hybridopt.nn import CircuitLayer
 from hybridopt.nn.summary import RunsCircuits, SummaryRow, layer_rows
 
 REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-Calls = dict[str, list[tuple[int, bool | None]]]  # by layer: samples, and whether x needs gradients
+Calls = list[tuple[int, bool | None]]  # of a layer: samples, and whether x needs gradients
 
 
 WHOLE = "(all)"  # stands for the whole network in a summary
@@ -52,7 +52,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
     def __init__(self, training: bool) -> None:
         super().__init__()
         self.training = training
-        self._calls: Calls = {}  # of circuit layers in the last forward pass
+        self._calls: dict[str, Calls] = {}  # of circuit layers in the last forward pass
         self._batch: int | None = None  # samples in it
 
     @abstractmethod
@@ -190,28 +190,28 @@ class QuantumNetwork(nn.Module, RunsCircuits):
 
     def _inner(
         self, network: nn.Module, batch_size: int | None
-    ) -> list[tuple[CircuitLayer, list[tuple[int, bool | None]]]]:
+    ) -> list[tuple[CircuitLayer, Calls]]:
         """Circuit layers, and the calls that one step makes of each."""
         places = [module for _, module in network.named_modules(remove_duplicate=False)]
-        found: list[tuple[CircuitLayer, list[tuple[int, bool | None]]]] = []
+        found: list[tuple[CircuitLayer, Calls]] = []
         trained_before = False
         for name, module in network.named_modules():
             if isinstance(module, CircuitLayer):
-                calls = [
+                calls: Calls = [
                     (self._scaled(count, batch_size), trained_before if asked is None else asked)
                     for count, asked in self._calls.get(name, ())
                 ]
-                once: list[tuple[int, bool | None]] = [(batch_size or 1, trained_before)]
+                once: Calls = [(batch_size or 1, trained_before)]
                 found.append((module, calls or places.count(module) * once))
             tensors = module._parameters.values()
             trained_before |= any(p is not None and p.requires_grad for p in tensors)
         return found
 
-    def _calls_cost(self, layer: CircuitLayer, calls: list[tuple[int, bool | None]]) -> Cost | None:
+    def _calls_cost(self, layer: CircuitLayer, calls: Calls) -> Cost | None:
         return total_cost(layer.step_cost(n, input_gradient=asked) for n, asked in calls)
 
 
-def _note_in(calls: list[tuple[int, bool | None]]) -> Callable[..., None]:
+def _note_in(calls: Calls) -> Callable[..., None]:
     def note(_layer: CircuitLayer, inputs: tuple[Any, ...]) -> None:
         x = inputs[0] if inputs else None
         if isinstance(x, Tensor) and x.ndim:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float64
@@ -372,7 +372,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
     def _summary_notes(self) -> list[str]:
         return list(self.source.notes)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> WeightNetwork:
         parts = [part for part in (self.source, self.mapping) if part is not None]
         exact = [t for part in parts for t in (*part.parameters(), *part.buffers())]
         super()._apply(keep_dtype(fn, [self.angles, self.scales, *exact]), recurse)  # type: ignore[no-untyped-call]

@@ -70,12 +70,13 @@ def first_trained(quantum) -> tuple[str, nn.Parameter]:
 
 
 def exact_tensors(quantum) -> dict[str, torch.Tensor]:
-    """Angles and scales by name; a mesh has them in its layers."""
+    """Angles, scales and what makes moves of them by name; a mesh has them in its layers."""
     tensors = [*quantum.named_parameters(), *quantum.named_buffers()]
+    made = {n: t for n, t in tensors if n.startswith(("mapping.", "source.projection"))}
     exact = {"angles", "alphas" if isinstance(quantum, MeshNetwork) else "scales"}
     found = {name: t for name, t in tensors if name.rpartition(".")[2] in exact}
     assert {name.rpartition(".")[2] for name in found} == exact
-    return found
+    return found | made
 
 
 def is_sparse(bridge) -> bool:

@@ -183,7 +183,7 @@ def test_twin_is_the_memory_with_as_many_angles():
     case = RECIPES["mlp-double"]()
     memory, twin = sparse_mlp("memory"), sparse_mlp("twin")
     assert torch.equal(memory.angles, twin.angles)
-    assert torch.equal(memory.columns, twin.columns)
+    assert torch.equal(memory.source.columns, twin.source.columns)
     torch.testing.assert_close(case.outputs(twin), case.outputs(memory), rtol=0, atol=1e-10)
 
 

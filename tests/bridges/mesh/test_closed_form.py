@@ -12,7 +12,11 @@ import torch
 
 from hybridopt import AerExecutor
 from hybridopt.bridges.mesh.circuit import mesh_program
-from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, ClosedFormReader, sampled_amplitudes
+from hybridopt.bridges.mesh.closed_form import (
+    ClosedFormMesh,
+    mesh_matrices,
+    sampled_amplitudes,
+)
 from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.errors import ResourceError, UnsupportedError
@@ -66,9 +70,9 @@ def test_estimates_scatter_around_the_exact_numbers(feed):
     mesh, shots = MeshShape(2, 3), 4000
     x = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
     angles = random_angles(mesh)[0]
-    exact = ClosedFormReader(mesh, ClosedFormMesh(), ParameterShift()).outputs(x, angles, feed)
+    exact = MeshReader(mesh, ClosedFormMesh(), ParameterShift()).outputs(x, angles, feed)
     sampler = ClosedFormMesh(shots, seed=3)
-    sampled = ClosedFormReader(mesh, sampler, ParameterShift()).outputs(x, angles, feed)
+    sampled = MeshReader(mesh, sampler, ParameterShift()).outputs(x, angles, feed)
     error = (sampled - exact).abs().max().item() / x.norm().item()
     assert 0 < error < 5 * math.sqrt(2 / shots)
     assert sampler.usage == Cost()
@@ -77,7 +81,7 @@ def test_estimates_scatter_around_the_exact_numbers(feed):
 def test_the_stream_goes_on_and_is_shared_by_copies():
     mesh = MeshShape(2, 2)
     sampler = ClosedFormMesh(100, seed=3)
-    reader = ClosedFormReader(mesh, sampler, ParameterShift())
+    reader = MeshReader(mesh, sampler, ParameterShift())
     state = sampler.state_dict()
     first, second = (reader.matrices(random_angles(mesh)) for _ in range(2))
     assert not torch.equal(first, second)
@@ -96,3 +100,17 @@ def test_other_circuits_and_endless_distributions_are_refused():
     wide = mesh_program(MeshShape(9, 9), "reference")
     with pytest.raises(ResourceError, match="27 qubits are too many; at most 24 fit"):
         ClosedFormMesh().check(wide, Probabilities())
+
+
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (3, 5), (5, 3), (4, 4)])
+def test_matrix_is_what_the_mesh_does_to_unit_vectors(m, n):
+    mesh = MeshShape(m, n)
+    angles = np.random.default_rng(m).normal(size=(2, m * n))
+    expected = mesh.propagate(angles, np.eye(n, mesh.num_modes))[..., :m].swapaxes(1, 2)
+    actual = mesh_matrices(mesh, torch.from_numpy(angles))
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=0, atol=1e-14)
+
+
+def test_matrix_is_differentiable():
+    angles = torch.linspace(-1, 2, 6, dtype=torch.float64)[None].requires_grad_()
+    assert torch.autograd.gradcheck(lambda a: mesh_matrices(MeshShape(2, 3), a), angles)
