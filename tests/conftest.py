@@ -46,6 +46,7 @@ PUBLIC_DOORS = (
     "hybridopt.nn.circuit_layer",
     "hybridopt.nn.dressed",
     "hybridopt.nn.fourier_series",
+    "hybridopt.nn.summary",
     "hybridopt._modules",
     "hybridopt.optim.newton",
     "hybridopt.optim.registry",

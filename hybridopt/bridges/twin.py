@@ -62,9 +62,10 @@ class Twin(Bridge):
                     f"The bridge {of.name!r} has no twin. Bridges that have one: "
                     f"{', '.join(WITH_TWINS)}."
                 )
-            if options:
+            given = [name for name, value in options.items() if value is not None]
+            if given:
                 raise ArgumentError(
-                    f"Options {', '.join(options)} were given beside an instance of a bridge. Set "
+                    f"Options {', '.join(given)} were given beside an instance of a bridge. Set "
                     f"them on the instance: Twin(of={type(of).__name__}(...))."
                 )
             object.__setattr__(self, "of", of)

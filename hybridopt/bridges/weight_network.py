@@ -217,7 +217,8 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
             return network(*args, **kwargs)
 
     def __repr__(self) -> str:
-        with self._with_weights():  # or layers would say that they have no bias
+        weights = list(self.origin.buffers())  # or layers would say that they have no bias
+        with self.layout.swapped_parameters(self.network, weights):
             return super().__repr__()
 
     def extra_repr(self) -> str:

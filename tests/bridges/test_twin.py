@@ -205,12 +205,7 @@ OF = [
         "Options form were given beside an instance of a bridge. Set them on the instance: Twin(of"
         "=Memory(...)).",
     ),
-    (
-        {"of": "generator", "num_angles": 3, "scale": 2.0},
-        ArgumentError,
-        "Options scale, num_angles are those of the memory bridge, but the twin is of 'generator'. "
-        "Give an instance with options of its own: Twin(of=Generator(...)).",
-    ),
+    ({"of": "mesh", "form": "full"}, UnknownNameError, 'bridge="twin" takes no keyword argument'),
 ]
 
 
@@ -221,6 +216,9 @@ def test_unusable_originals_are_refused(options, error, message):
     assert message in str(caught.value)
 
 
-def test_options_of_another_bridge_by_name_are_refused():
+def test_options_are_those_of_the_named_bridge():
+    assert Twin(of="generator", depth=3) == Twin(of=Generator(depth=3))
+    twin = ho.to_quantum(nn.Linear(3, 2), "twin", of="generator", depth=3)
+    assert (twin.bridge, twin.angles.numel()) == (Twin(of="generator", depth=3), 9)
     with pytest.raises(UnknownNameError, match=r'"twin" takes no keyword argument \'depth\''):
-        ho.to_quantum(nn.Linear(3, 2), "twin", of="generator", depth=3)
+        ho.to_quantum(nn.Linear(3, 2), "twin", depth=3)

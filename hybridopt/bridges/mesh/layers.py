@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -44,6 +45,9 @@ HOOKS = (
     "_backward_pre_hooks",
     "_is_full_backward_hook",
 )
+
+
+UNSEEN = "the number of patches is known after the first forward pass."
 
 
 class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
@@ -101,6 +105,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         for name in HOOKS:
             setattr(self, name, getattr(plain, name))
         self.passes: list[Pass] = []  # of the last forward pass of the network
+        self._samples = 1  # in the last of them
         self._cache: ReadoutCache[Reading] = ReadoutCache()
 
     @property
@@ -113,6 +118,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         shape = self._output_shape(x)  # refuses what the plain layer refuses, before a circuit runs
         task = self._pass(x, shape)
         self.passes.append(task)
+        self._samples = len(x) if x.ndim > (3 if isinstance(self.plain, nn.Conv2d) else 1) else 1
         if x.is_meta or self.angles.is_meta:
             return self._classical(x, *self._split(self._matrices(None)))
         chosen = choose(self.reader, self.readout, task)
@@ -126,26 +132,32 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         """How a batch would be read, and why.
 
         Args:
-            batch_size: Number of vectors that go through the layer, patches of a convolution; None
-                is as many as in the last forward pass, 1 before it.
+            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
         """
-        size = _validation.optional_integer("batch_size", batch_size, minimum=0)
-        return reason(self.reader, self.readout, self._task(size))
+        task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
+        return UNSEEN if task is None else reason(self.reader, self.readout, task)
 
-    def step_cost(self, batch_size: int | None = None) -> Cost:
+    def step_cost(self, batch_size: int | None = None) -> Cost | None:
         """Settings, shots and runs of one forward and backward of one call.
 
-        Args:
-            batch_size: As in `explain`.
+        Returns:
+            The cost; None of a convolution that has seen no input, unless its readout costs the
+            same for every number of patches.
         """
-        size = _validation.optional_integer("batch_size", batch_size, minimum=0)
-        return self.pass_cost(self._task(size))
+        task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
+        return None if task is None else self.pass_cost(task)
 
     def pass_cost(self, task: Pass) -> Cost:
         """Settings, shots and runs of a pass; nothing for the formula."""
         if not self.in_circuit:
             return Cost()
         return cost(self.reader, choose(self.reader, self.readout, task), task)
+
+    def first_pass(self, samples: int, *, input_grad: bool) -> Pass | None:
+        """A training step on samples of unseen shape, one vector each; None of a convolution."""
+        if isinstance(self.plain, nn.Conv2d) and self.readout != "process":
+            return None
+        return Pass(samples, self.groups, self.angles.requires_grad, input_grad)
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:
         """The circuit at the present angles under the name ``""``, or ``"[g]"`` of each group."""
@@ -232,15 +244,13 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
     def _summary_notes(self) -> list[str]:
         return []
 
-    def _task(self, rows: int | None) -> Pass:
-        """A training step on so many vectors, otherwise like the last pass."""
-        last = self.passes[-1] if self.passes else None
-        return Pass(
-            rows=(last.rows if last else 1) if rows is None else rows,
-            groups=self.groups,
-            trains=self.angles.requires_grad,
-            input_grad=last is not None and last.input_grad,
-        )
+    def _task(self, samples: int | None) -> Pass | None:
+        """A training step like the last pass, or the first one."""
+        if not self.passes:
+            return self.first_pass(1 if samples is None else samples, input_grad=False)
+        last, before = self.passes[-1], max(1, self._samples)
+        rows = math.ceil(last.rows * (before if samples is None else samples) / before)
+        return replace(last, rows=rows, trains=self.angles.requires_grad, known=False)
 
     def cached_readout(self) -> dict[str, Tensor]:
         """What `eval` mode read, if it still holds: shared angles and the values there."""

@@ -25,7 +25,7 @@ from hybridopt._modules import copy_module
 from hybridopt.bridges.base import BridgeWithTwin, QuantumNetwork, check_network, shots_and_seed
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.bridges.mesh.layer_selection import layers_to_carry
-from hybridopt.bridges.mesh.layers import MeshConv2d, MeshLayer, mesh_layer, shape_of
+from hybridopt.bridges.mesh.layers import UNSEEN, MeshLayer, mesh_layer, shape_of
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.bridges.mesh.readout_selection import READOUTS, Pass, reason
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, ResourceError
@@ -299,9 +299,8 @@ class MeshNetwork(QuantumNetwork):
                 )
                 for task in layer.passes
             ]
-            first = Pass(batch_size or 1, layer.groups, trains, input_grad=place > 0)
-            blind = isinstance(layer, MeshConv2d) and layer.readout != "process"
-            tasks[name] = seen or (None if blind else places.count(layer) * [first])
+            first = layer.first_pass(batch_size or 1, input_grad=place > 0)
+            tasks[name] = seen or (None if first is None else places.count(layer) * [first])
         return tasks
 
     def _costs(self, batch_size: int | None) -> dict[str, Cost | None]:
@@ -326,10 +325,7 @@ class MeshNetwork(QuantumNetwork):
         lines = []
         for name, tasks in self._passes(batch_size).items():
             layer = self.layers[name]
-            if tasks is None:
-                why = "the number of patches is known after the first forward pass."
-            else:
-                why = reason(layer.reader, layer.readout, tasks[-1])
+            why = reason(layer.reader, layer.readout, tasks[-1]) if tasks else UNSEEN
             lines.append(f"{name}: {why}" if name else why)
         return "\n".join(lines)
 
