@@ -184,8 +184,10 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         self._cache: ReadoutCache[Tensor] = ReadoutCache()
 
     @property
-    def executor(self) -> Metered | None:
-        """What reads the weights; None if a formula without shots makes them."""
+    def executor(self) -> Metered:
+        """What reads the weights; controls that read nothing have none."""
+        if self.source.executor is None:
+            raise AttributeError(f"A {self.bridge_name} network reads nothing with an executor.")
         return self.source.executor
 
     @executor.setter
@@ -232,7 +234,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         """The move of each weight in units of its scale: read, or known from the last readout."""
         if self._reuses_readout:
             known = self._cache.recall_or(
-                self.executor, self.angles, lambda: self.source.look(self.angles)
+                self.source.executor, self.angles, lambda: self.source.look(self.angles)
             )
             return self._mapped(self.source.values(self.angles, known))
         self._cache.forget()
@@ -316,21 +318,21 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
 
     def cached_readout(self) -> dict[str, Tensor]:
         """What was read once, if it still holds."""
-        known = self._cache.recall(self.executor, self.angles)
+        known = self._cache.recall(self.source.executor, self.angles)
         return {} if known is None else {"values": known}
 
     def restore_readout(self, read: dict[str, Tensor]) -> None:
         """Take this for what was read at the present angles."""
-        self._cache.keep(self.executor, self.angles, read["values"])
+        self._cache.keep(self.source.executor, self.angles, read["values"])
 
     @property
-    def _frozen(self) -> bool:
+    def _fixed_angles(self) -> bool:
         return "angles" in self._buffers
 
     @property
     def _reuses_readout(self) -> bool:
         """Whether what was read once may serve again."""
-        if self._frozen:
+        if self._fixed_angles:
             own = not (is_transformed(self.angles) or self.angles.is_meta)
         else:
             own = is_own(self.angles) and not self.training
@@ -351,7 +353,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
 
     def _bridge_cost(self, batch_size: int | None) -> Cost:
         known = self._reuses_readout and bool(self.cached_readout())
-        return self.source.cost(forward=not known, backward=not self._frozen)
+        return self.source.cost(forward=not known, backward=not self._fixed_angles)
 
     def _bridge_rows(
         self, device: BackendV2 | None, batch_size: int | None

@@ -25,7 +25,7 @@ def changed(path, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda meta: meta.update(schema=2), "with schema 2, .* reads up to 1. Update hybridopt"),
+        (lambda meta: meta.update(schema=3), "with schema 3, .* reads up to 2. Update hybridopt"),
         (lambda meta: meta.update(kind="study"), "Update hybridopt"),
         (lambda meta: meta.update(qpy=99), "QPY 99.* cannot read .*Update qiskit"),
         (lambda meta: meta["quantum"][0]["bridge"].update(name="wormhole"),
