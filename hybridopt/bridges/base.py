@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -100,16 +100,15 @@ class QuantumNetwork(nn.Module, RunsCircuits):
     @abstractmethod
     def _bridge_rows(
         self, device: BackendV2 | None, batch_size: int | None
-    ) -> dict[str, SummaryRow]:
-        """Rows of the bridge's own circuits by layer; of the whole network under `WHOLE`."""
+    ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
+        """Rows of the bridge's circuits by layer, layers whose weights are made, and notes.
+
+        A circuit that makes the weights of the whole network has its row under `WHOLE`.
+        """
 
     @abstractmethod
     def _explain_bridge(self, batch_size: int | None) -> str:
         """Explanation of the bridge's own circuits."""
-
-    @abstractmethod
-    def _made_layers(self) -> frozenset[str]:
-        """Names of layers whose weights are made by a circuit or a formula."""
 
     @abstractmethod
     def _with_weights(self) -> AbstractContextManager[nn.Module]:
@@ -146,16 +145,15 @@ class QuantumNetwork(nn.Module, RunsCircuits):
                 lines.append(f"{names[layer]}: {layer.explain(sum(count for count, _ in calls))}")
         return "\n".join(lines)
 
-    def _summary_title(self) -> str:
-        name, control = type(self.network).__name__, self.num_qubits == 0
-        kind = "control" if control else "bridge"
-        return f"{self.bridge_name} {kind} of {name}" + (": no circuit of its own" * control)
-
-    def _summary_rows(self, device: BackendV2 | None, batch_size: int | None) -> list[SummaryRow]:
-        rows = self._bridge_rows(device, batch_size)
+    def _summary_parts(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+        control = self.num_qubits == 0
+        title = f"{self.bridge_name} {'control' if control else 'bridge'} of "
+        title += type(self.network).__name__ + ": no circuit of its own" * control
+        rows, made, notes = self._bridge_rows(device, batch_size)
         whole = [rows.pop(WHOLE)] if WHOLE in rows else []
-        words = "weights by the circuit" if self.num_qubits else "weights by a formula"
-        made = self._made_layers()
+        words = f"weights by {'a formula' if control else 'the circuit'}"
         with self._with_weights() as network:
             names = {module: name for name, module in network.named_modules()}
             for layer, calls in self._inner(network, batch_size):
@@ -164,7 +162,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
                 if name in made:
                     row = replace(row, kind=f"{row.kind}, {words}", trainable=0)
                 rows[name] = row
-        return [*whole, *layer_rows(self.network, rows, made, words)]
+        return title, [*whole, *layer_rows(self.network, rows, made, words)], notes
 
     @contextmanager
     def _recording(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[None]:

@@ -101,10 +101,6 @@ class RandomProjection(FormulaSource):
         normal = torch.randn(num_weights, size, generator=generator, dtype=torch.float64)
         self.register_buffer("projection", normal / normal.norm(dim=0))
 
-    def look(self, angles: Float64[Tensor, " K"]) -> Float64[Tensor, " M"]:
-        """P z."""
-        return self.exact_values(angles)
-
     def values(
         self, angles: Float64[Tensor, " K"], known: Tensor | None = None
     ) -> Float64[Tensor, " M"]:
@@ -188,10 +184,6 @@ class WalshProjection(FormulaSource):
         self.num_weights = num_weights
         columns = torch.from_numpy(walsh_columns(size, num_weights))
         self.register_buffer("columns", columns, persistent=False)
-
-    def look(self, angles: Float64[Tensor, " K"]) -> Float64[Tensor, " M"]:
-        """H_K z."""
-        return self.exact_values(angles)
 
     def values(
         self, angles: Float64[Tensor, " K"], known: Tensor | None = None

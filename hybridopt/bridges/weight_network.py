@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float64
@@ -105,6 +105,10 @@ class FormulaSource(WeightSource):
     def cost(self, *, forward: bool, backward: bool) -> Cost:
         """Nothing."""
         return Cost()
+
+    def look(self, angles: Float64[Tensor, " P"]) -> Tensor:
+        """The values, or a sample of them."""
+        return self.values(angles)
 
     def explain(self) -> str:
         """That nothing is run."""
@@ -339,7 +343,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         return own and self.source.caches
 
     def _mapped(self, values: Float64[Tensor, " values"]) -> Float64[Tensor, " M"]:
-        return values if self.mapping is None else cast(Tensor, self.mapping(values))
+        return values[: self.num_weights] if self.mapping is None else self.mapping(values)
 
     def _stand_in(self) -> nn.Module:
         """A plain copy with weights of the right shapes; their values mean nothing."""
@@ -357,23 +361,17 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
 
     def _bridge_rows(
         self, device: BackendV2 | None, batch_size: int | None
-    ) -> dict[str, SummaryRow]:
+    ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
         gates = self.source.gate_count(self.angles.detach(), device)
         kind = "formula" if gates is None else f"{self.bridge_name} circuit"
         own = [p for n, p in self.named_parameters() if not n.startswith("network.")]
         trainable = sum(p.numel() for p in own if p.requires_grad)
         cost = self._bridge_cost(batch_size)
         row = SummaryRow(WHOLE, kind, trainable, self.num_qubits, self.num_angles, cost, gates)
-        return {WHOLE: row}
+        return {WHOLE: row}, self.layout.layers, self.source.notes
 
     def _explain_bridge(self, batch_size: int | None) -> str:
         return f"Weights: {self.source.explain()}"
-
-    def _made_layers(self) -> frozenset[str]:
-        return self.layout.layers
-
-    def _summary_notes(self) -> list[str]:
-        return list(self.source.notes)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> WeightNetwork:
         parts = [part for part in (self.source, self.mapping) if part is not None]

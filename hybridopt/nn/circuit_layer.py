@@ -260,14 +260,11 @@ class CircuitLayer(nn.Module, RunsCircuits):
             gates=count_gates(self.circuit, device),
         )
 
-    def _summary_title(self) -> str:
-        return f"{type(self).__name__} of {self.in_features} inputs, {self.out_features} outputs"
-
-    def _summary_rows(self, device: BackendV2 | None, batch_size: int | None) -> list[SummaryRow]:
-        return [self.summary_row(device, "", self.step_cost(batch_size))]
-
-    def _summary_notes(self) -> list[str]:
-        return []
+    def _summary_parts(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+        title = f"{type(self).__name__} of {self.in_features} inputs, {self.out_features} outputs"
+        return title, [self.summary_row(device, "", self.step_cost(batch_size))], ()
 
     def _samples(self, batch_size: int | None) -> int:
         size = _validation.optional_integer("batch_size", batch_size, minimum=0)

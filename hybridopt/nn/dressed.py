@@ -185,15 +185,12 @@ class DressedCircuit(DressedModule, RunsCircuits):
             f"{not self.layer.weight.requires_grad}"
         )
 
-    def _summary_title(self) -> str:
-        return f"DressedCircuit of {self.in_features} inputs, {self.out_features} outputs"
-
-    def _summary_rows(self, device: BackendV2 | None, batch_size: int | None) -> list[SummaryRow]:
+    def _summary_parts(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+        title = f"DressedCircuit of {self.in_features} inputs, {self.out_features} outputs"
         row = self.layer.summary_row(device, "layer", self.step_cost(batch_size))
-        return layer_rows(self, {"layer": row})
-
-    def _summary_notes(self) -> list[str]:
-        return []
+        return title, layer_rows(self, {"layer": row}), ()
 
 
 class DressedSurrogate(DressedModule):

@@ -90,16 +90,10 @@ class RunsCircuits(ABC):
         """
 
     @abstractmethod
-    def _summary_title(self) -> str:
-        """First line of the summary."""
-
-    @abstractmethod
-    def _summary_rows(self, device: BackendV2 | None, batch_size: int | None) -> list[SummaryRow]:
-        """Rows of the summary, circuits and classical layers."""
-
-    @abstractmethod
-    def _summary_notes(self) -> list[str]:
-        """Further lines below the table."""
+    def _summary_parts(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+        """Title, rows of circuits and classical layers, and notes of the summary."""
 
     def summary(self, backend: BackendV2 | str | None = None, batch_size: int | None = None) -> str:
         """Return a table of the circuits, and of the layers that stay classical.
@@ -119,9 +113,8 @@ class RunsCircuits(ABC):
         """
         device = find_backend(backend)
         _validation.optional_integer("batch_size", batch_size, minimum=0)
-        rows = self._summary_rows(device, batch_size)
-        notes = [*counting_notes(rows, batch_size, device), *self._summary_notes()]
-        return summary_table(self._summary_title(), rows, notes)
+        title, rows, notes = self._summary_parts(device, batch_size)
+        return summary_table(title, rows, [*counting_notes(rows, batch_size, device), *notes])
 
 
 def summary_table(title: str, rows: Sequence[SummaryRow], notes: Sequence[str]) -> str:

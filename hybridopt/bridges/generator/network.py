@@ -280,10 +280,6 @@ class GeneratorFormula(FormulaSource):
         self._sizes = num_index_qubits, num_angles
         self._program: CircuitProgram | None = None
 
-    def look(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " N"]:
-        """Probabilities, or a sample."""
-        return self.values(angles)
-
     def values(
         self, angles: Float64[Tensor, " P"], known: Tensor | None = None
     ) -> Float64[Tensor, " N"]:

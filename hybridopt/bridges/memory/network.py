@@ -241,16 +241,16 @@ class MemoryCircuit(WeightSource):
 
     def values(
         self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " M"]:
+    ) -> Float64[Tensor, " places"]:
         """cos(theta) as it is read."""
         deltas = _deltas(angles, self.columns, self.num_weights)
         if self.chain is None:
-            return read_cosines(deltas, self.reader, known)[: self.num_weights]
-        return self.chain.cosines(self.chain.probabilities(deltas, known))[: self.num_weights]
+            return read_cosines(deltas, self.reader, known)
+        return self.chain.cosines(self.chain.probabilities(deltas, known))
 
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " M"]:
+    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
         """-sin(delta), 0 exactly where delta is."""
-        return _exact_cosines(angles, self.columns, self.num_weights)
+        return -torch.sin(_deltas(angles, self.columns, self.num_weights))
 
     def circuit(
         self, angles: Float64[Tensor, " P"], synthesis: str | None = None
@@ -302,22 +302,17 @@ class MemoryFormula(FormulaSource):
         self.caches = executor.shots is not None
         self.register_buffer("columns", _columns(options, num_weights), persistent=False)
 
-    def look(self, angles: Float64[Tensor, " P"]) -> Tensor:
-        """Samples of the cosines."""
-        return read_cosines(_deltas(angles, self.columns, self.num_weights), self.executor)
-
     def values(
         self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " M"]:
+    ) -> Float64[Tensor, " places"]:
         """-sin(delta) by torch, or a sample of what shots would say."""
         if self.executor.shots is None:
             return self.exact_values(angles)
-        deltas = _deltas(angles, self.columns, self.num_weights)
-        return read_cosines(deltas, self.executor, known)[: self.num_weights]
+        return read_cosines(_deltas(angles, self.columns, self.num_weights), self.executor, known)
 
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " M"]:
+    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
         """-sin(delta), 0 exactly where delta is."""
-        return _exact_cosines(angles, self.columns, self.num_weights)
+        return -torch.sin(_deltas(angles, self.columns, self.num_weights))
 
 
 def _columns(options: Memory, num_weights: int) -> Tensor | None:
@@ -332,9 +327,3 @@ def _deltas(angles: Tensor, columns: Tensor | None, num_weights: int) -> Float64
     if columns is None:
         return angles
     return walsh_sum(angles, columns, 1 << index_qubits(num_weights))
-
-
-def _exact_cosines(
-    angles: Tensor, columns: Tensor | None, num_weights: int
-) -> Float64[Tensor, " M"]:
-    return -torch.sin(_deltas(angles, columns, num_weights)[:num_weights])

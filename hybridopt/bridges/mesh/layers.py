@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
@@ -235,14 +235,11 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
             gates=count_gates(self.circuit(), device),
         )
 
-    def _summary_title(self) -> str:
-        return f"mesh of {type(self.plain).__name__}"
-
-    def _summary_rows(self, device: BackendV2 | None, batch_size: int | None) -> list[SummaryRow]:
-        return [self.summary_row(device, "", self.step_cost(batch_size))]
-
-    def _summary_notes(self) -> list[str]:
-        return []
+    def _summary_parts(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+        row = self.summary_row(device, "", self.step_cost(batch_size))
+        return f"mesh of {type(self.plain).__name__}", [row], ()
 
     def _task(self, samples: int | None) -> Pass | None:
         """A training step like the last pass, or the first one."""
@@ -415,7 +412,7 @@ class MeshConv2d(MeshLayer):
         images = (x if x.ndim == 4 else x[None]).double()
         mode = "constant" if plain.padding_mode == "zeros" else plain.padding_mode
         images = functional.pad(images, _margins(plain), mode=mode)
-        patches = _patches(images, plain)
+        patches = functional.unfold(images, plain.kernel_size, plain.dilation, 0, plain.stride)
         grouped = torch.unflatten(patches, 1, (self.groups, -1))  # (N, groups, inputs, L)
         return grouped.permute(1, 0, 3, 2).flatten(1, 2)
 
@@ -444,17 +441,6 @@ def _margins(plain: nn.Conv2d) -> list[int]:
         height, width = plain.padding
         return [width, width, height, height]
     return list(plain._reversed_padding_repeated_twice)
-
-
-def _patches(images: Float64[Tensor, "N C H W"], plain: nn.Conv2d) -> Float64[Tensor, "N CK L"]:
-    """Every patch as a column, also of no images at all."""
-    spans = [d * (k - 1) + 1 for d, k in zip(plain.dilation, plain.kernel_size, strict=True)]
-    windows = images
-    for axis, (span, stride) in enumerate(zip(spans, plain.stride, strict=True), start=2):
-        windows = windows.unfold(axis, span, stride)
-    down, across = plain.dilation
-    windows = windows[..., ::down, ::across]  # (N, C, rows, columns, kernel, kernel)
-    return windows.permute(0, 1, 4, 5, 2, 3).flatten(1, 3).flatten(2, 3)
 
 
 def _encoded(

@@ -8,7 +8,7 @@ neighbouring modes with exactly one angle a weight (`hybridopt.bridges.mesh.deco
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -314,12 +314,11 @@ class MeshNetwork(QuantumNetwork):
 
     def _bridge_rows(
         self, device: BackendV2 | None, batch_size: int | None
-    ) -> dict[str, SummaryRow]:
+    ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
         costs = self._costs(batch_size)
-        return {
-            name: layer.summary_row(device, name, costs[name])
-            for name, layer in self.layers.items()
-        }
+        layers = self.layers.items()
+        rows = {name: layer.summary_row(device, name, costs[name]) for name, layer in layers}
+        return rows, frozenset(), ()
 
     def _explain_bridge(self, batch_size: int | None) -> str:
         lines = []
@@ -328,12 +327,6 @@ class MeshNetwork(QuantumNetwork):
             why = reason(layer.reader, layer.readout, tasks[-1]) if tasks else UNSEEN
             lines.append(f"{name}: {why}" if name else why)
         return "\n".join(lines)
-
-    def _made_layers(self) -> frozenset[str]:
-        return frozenset()
-
-    def _summary_notes(self) -> list[str]:
-        return []
 
     @contextmanager
     def _with_weights(self) -> Iterator[nn.Module]:
