@@ -171,7 +171,7 @@ def test_derivatives_are_exact_with_noise():
     assert abs(total(problem.angles) - problem.matrix.sum()) > 0.01
 
 
-@pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [2, 3])
 def test_references_lower_the_error_under_noise(size):
     problem = Problem(size, size, batch=1, noise_model=depolarizing(0.005), rule="parameter-shift")
     raw, selected = (problem.errors(feed).norm().item() for feed in ("data", "reference"))
