@@ -11,7 +11,7 @@ from torch import nn
 
 from hybridopt._random import isolated
 from hybridopt.bench.timing import Comparison, compare, median_seconds, stopwatch
-from hybridopt.bridges import Memory, MemoryNetwork, to_classical, to_quantum
+from hybridopt.bridges import Memory, WeightNetwork, to_classical, to_quantum
 
 SIZES = (1_510, 6_690, 100_000, 1_000_000)
 QUICK_SIZES = SIZES[:3]
@@ -78,7 +78,7 @@ def peak_gigabytes() -> float:
     return peak / (1e9 if sys.platform == "darwin" else 1e6)  # bytes there, kilobytes elsewhere
 
 
-def _carried(network: nn.Module, synthesis: str) -> MemoryNetwork:
+def _carried(network: nn.Module, synthesis: str) -> WeightNetwork:
     quantum = to_quantum(network, Memory(synthesis=synthesis))
-    assert isinstance(quantum, MemoryNetwork)
+    assert isinstance(quantum, WeightNetwork)
     return quantum

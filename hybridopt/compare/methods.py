@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from hybridopt import _validation, gradients
-from hybridopt.bridges import BRIDGES, Bridge
+from hybridopt.bridges import Bridge
+from hybridopt.bridges.api import create_bridge
 from hybridopt.compare.method_text import FORMS, canonical, roles, share_of, split, term
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.optim import OPTIMIZERS
@@ -212,10 +213,8 @@ def _stage(text: str, piece: str, given: _Given, lr: float | None) -> Stage:
     if bridge_term is not None:
         name, extra = bridge_term
         chosen = {**given.bridge_options, **extra}
-        _validation.keywords(
-            f'bridge="{name}"', chosen, inspect.signature(BRIDGES[name]).parameters
-        )
-        bridge, seeded = BRIDGES[name](**chosen), "seed" in chosen
+        bridge = create_bridge(name, chosen)
+        seeded = "seed" in chosen or isinstance(chosen.get("of"), Bridge)
     if bridge is not None:
         bridge = _of_python(bridge)
     if rate is not None:

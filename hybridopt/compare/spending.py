@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
+from hybridopt._modules import run_on_meta
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.compare.budget import Budget
 from hybridopt.compare.methods import Method, Stage
@@ -16,7 +17,6 @@ from hybridopt.compare.stage_setup import batch_size, enter
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import Cost, Executor
 from hybridopt.nn import CircuitLayer
-from hybridopt.nn.shape_inference import on_meta
 from hybridopt.optim import Newton
 
 COUNTED = ("settings", "shots")
@@ -110,7 +110,7 @@ def step_cost(network: nn.Module, x: Tensor) -> Cost:
             total = total + layer
     for module in network.modules():
         if isinstance(module, QuantumNetwork):
-            total = total + module.step_cost(len(x))
+            total = total + (module.step_cost(len(x)) or Cost(1, 1, 1))
             known |= set(module.modules())
     for module in network.modules():
         executor = getattr(module, "executor", None)
@@ -124,7 +124,17 @@ def step_cost(network: nn.Module, x: Tensor) -> Cost:
 @contextmanager
 def _costs_of_layers(network: nn.Module, x: Tensor) -> Iterator[list[Cost]]:
     """Of the circuit layers, call by call, where the network can be traced."""
-    layers = [module for module in network.modules() if isinstance(module, CircuitLayer)]
+    inside = {  # of a quantum network, which counts them itself
+        part
+        for module in network.modules()
+        if isinstance(module, QuantumNetwork)
+        for part in module.modules()
+    }
+    layers = [
+        module
+        for module in network.modules()
+        if isinstance(module, CircuitLayer) and module not in inside
+    ]
     calls: list[Cost] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -136,7 +146,7 @@ def _costs_of_layers(network: nn.Module, x: Tensor) -> Iterator[list[Cost]]:
     hooks = [layer.register_forward_pre_hook(note) for layer in layers]
     try:
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            on_meta(network, x)
+            run_on_meta(network, x)
     except Exception:  # noqa: BLE001  # not every operation has a meta form
         calls = [layer.step_cost(len(x)) for layer in layers]
     finally:

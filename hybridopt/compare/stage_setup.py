@@ -47,7 +47,7 @@ def _seeded(stage: Stage, seed: int) -> Bridge:
 
 def _drawing_from(bridge: Bridge, seed: int) -> Bridge:
     """A bridge with this seed; a twin named after a bridge draws what that bridge does."""
-    if isinstance(bridge, Twin) and isinstance(bridge.of, str) and hasattr(bridge.original, "seed"):
-        return replace(bridge, of=_drawing_from(bridge.original, seed))
+    if isinstance(bridge, Twin):
+        return Twin(of=_drawing_from(bridge.of, seed))
     options: dict[str, Any] = {"seed": seed} if hasattr(bridge, "seed") else {}
     return replace(bridge, **options)

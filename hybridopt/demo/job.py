@@ -20,8 +20,8 @@ from hybridopt import _validation
 from hybridopt._environment import torch_threads
 from hybridopt.bridges import (
     Memory,
-    MemoryNetwork,
     QuantumNetwork,
+    WeightNetwork,
     to_classical,
     to_quantum,
 )
@@ -177,7 +177,7 @@ def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome
         job.substitute("twin", network),
     ]
     full = to_quantum(carried_back, Memory(form="full", synthesis="gates"))
-    assert isinstance(full, MemoryNetwork)
+    assert isinstance(full, WeightNetwork)
     return RunOutcome(
         settings=settings,
         data=data,
@@ -212,10 +212,10 @@ class _Job:
         """Refuse more than can be drawn, before anything trains."""
         AerExecutor(shots=self._shots(network))
 
-    def quantum(self, network: nn.Module) -> MemoryNetwork:
+    def quantum(self, network: nn.Module) -> WeightNetwork:
         """The network in the circuit, with the shots that were asked for."""
         quantum = self._carried("memory", network)
-        assert isinstance(quantum, MemoryNetwork)
+        assert isinstance(quantum, WeightNetwork)
         return quantum
 
     def train(
@@ -264,7 +264,7 @@ class _Job:
         options: dict[str, Any] = (
             {"seed": self.settings.seed}
             if bridge == "random-subspace"
-            else {"scale": SCALE, "fold": "epoch"}
+            else {"scale": SCALE, "merge": "epoch"}
         )
         return to_quantum(network, bridge, executor=executor, **options)
 

@@ -21,7 +21,7 @@ import torch._dynamo  # noqa: F401  # what the first step would import anew in e
 import hybridopt as ho
 
 KILLS, SEEDS = 20, 8
-METHODS = ["adam", "memory(fold=epoch)+adam"]
+METHODS = ["adam", "memory(merge=epoch)+adam"]
 
 
 def study_in(folder: Path) -> ho.Study:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hybridopt import _validation
+from hybridopt._modules import keep_dtype
 from hybridopt.bridges.mesh.circuit import mesh_program, num_qubits_of
-from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, ClosedFormReader, mesh_matrices
-from hybridopt.bridges.mesh.decomposition import Mesh as MeshShape
+from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, mesh_matrices
+from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.bridges.mesh.readout import MeshReader, Reading, loader_turns
-from hybridopt.bridges.mesh.readout_selection import Pass, choose, reason
-from hybridopt.bridges.quantum_network import uncast
-from hybridopt.bridges.readout_cache import LastReading, is_own
+from hybridopt.bridges.mesh.readout_selection import Pass, choose, cost, reason
+from hybridopt.bridges.readout_cache import HasReadoutCache, ReadoutCache, is_own
+from hybridopt.circuits.counts import count_gates
 from hybridopt.errors import ArgumentError, ArgumentTypeError, LayerAttributeError
-from hybridopt.execution import Executor
+from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
+from hybridopt.nn.summary import RunsCircuits, SummaryRow
 
 NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros shall be able to grow, too
 ROOM = 3.0  # automatic scale: how often the norm fits into alpha
@@ -41,7 +47,10 @@ HOOKS = (
 )
 
 
-class MeshLayer(nn.Module):
+UNSEEN = "the number of patches is known after the first forward pass."
+
+
+class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
     r"""A layer ``W x + b`` as one mesh for each of its groups, trainable biases in it as a column.
 
     Args:
@@ -96,19 +105,20 @@ class MeshLayer(nn.Module):
         for name in HOOKS:
             setattr(self, name, getattr(plain, name))
         self.passes: list[Pass] = []  # of the last forward pass of the network
-        self._last: LastReading[Reading] = LastReading()
+        self._samples = 1  # in the last of them
+        self._cache: ReadoutCache[Reading] = ReadoutCache()
 
     @property
     def reader(self) -> MeshReader:
         """Reads from circuits, with the executor and the rule that the layer has now."""
-        kind = ClosedFormReader if isinstance(self.executor, ClosedFormMesh) else MeshReader
-        return kind(self.mesh, self.executor, self.gradient)
+        return MeshReader(self.mesh, self.executor, self.gradient)
 
     def forward(self, x: Tensor) -> Tensor:
         """What the layer returns, in its dtype; shapes alone on torch's meta device."""
         shape = self._output_shape(x)  # refuses what the plain layer refuses, before a circuit runs
         task = self._pass(x, shape)
         self.passes.append(task)
+        self._samples = len(x) if x.ndim > (3 if isinstance(self.plain, nn.Conv2d) else 1) else 1
         if x.is_meta or self.angles.is_meta:
             return self._classical(x, *self._split(self._matrices(None)))
         chosen = choose(self.reader, self.readout, task)
@@ -118,20 +128,48 @@ class MeshLayer(nn.Module):
         outputs = self._through(self._vectors(x), chosen)
         return self._arranged(outputs, shape).to(self.like.dtype)
 
-    def explain(self, batch: Tensor | int | None = None) -> str:
+    def explain(self, batch_size: int | None = None) -> str:
         """How a batch would be read, and why.
 
         Args:
-            batch: Inputs of the layer, or how many vectors go through it; None takes those of the
-                last forward pass.
+            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
         """
-        if isinstance(batch, Tensor):
-            task = self._pass(batch, self._output_shape(batch))
-        elif batch is None and self.passes:
-            task = self.passes[-1]
-        else:
-            task = Pass(batch or 1, self.groups, trains=self.angles.requires_grad)
-        return reason(self.reader, self.readout, task)
+        task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
+        return UNSEEN if task is None else reason(self.reader, self.readout, task)
+
+    def step_cost(self, batch_size: int | None = None) -> Cost | None:
+        """Settings, shots and runs of one forward and backward of one call.
+
+        Returns:
+            The cost; None of a convolution that has seen no input, unless its readout costs the
+            same for every number of patches.
+        """
+        task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
+        return None if task is None else self.pass_cost(task)
+
+    def pass_cost(self, task: Pass) -> Cost:
+        """Settings, shots and runs of a pass; nothing for the formula."""
+        if not self.in_circuit:
+            return Cost()
+        return cost(self.reader, choose(self.reader, self.readout, task), task)
+
+    def first_pass(self, samples: int, *, input_grad: bool) -> Pass | None:
+        """A training step on samples of unseen shape, one vector each; None of a convolution."""
+        if isinstance(self.plain, nn.Conv2d) and self.readout != "process":
+            return None
+        return Pass(samples, self.groups, self.angles.requires_grad, input_grad)
+
+    def circuits(self) -> Mapping[str, QuantumCircuit]:
+        """The circuit at the present angles under the name ``""``, or ``"[g]"`` of each group."""
+        names = [""] if self.groups == 1 else [f"[{group}]" for group in range(self.groups)]
+        if not self.in_circuit:
+            return {}
+        return {name: self.circuit(group=group) for group, name in enumerate(names)}
+
+    @property
+    def in_circuit(self) -> bool:
+        """Whether circuits are run, not their formula."""
+        return not isinstance(self.executor, ClosedFormMesh)
 
     @torch.no_grad()
     def decoded(self, readout: str = "angles") -> tuple[Tensor, Tensor | None]:
@@ -166,22 +204,67 @@ class MeshLayer(nn.Module):
             f"{self.mesh.num_inputs}, num_qubits={self.num_qubits}, readout={self.readout!r}"
         )
 
-    def remembered(self) -> dict[str, Tensor]:
+    def __repr__(self) -> str:
+        with self._plain_with_bias():
+            return super().__repr__()
+
+    @contextmanager
+    def _plain_with_bias(self) -> Iterator[nn.Module]:
+        """The plain layer with a bias if it had one, so that its repr is true."""
+        if self.holds_bias:
+            self.plain._parameters["bias"] = nn.Parameter(self.like)
+        try:
+            yield self.plain
+        finally:
+            if self.holds_bias:
+                self.plain._parameters["bias"] = None
+
+    def summary_row(self, device: BackendV2 | None, name: str, cost: Cost | None) -> SummaryRow:
+        """One row; the groups of a convolution have circuits of one shape."""
+        trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        if not self.in_circuit:
+            return SummaryRow(name, f"{type(self.plain).__name__}, weights by a formula", trainable)
+        groups = f", {self.groups} groups" if self.groups > 1 else ""
+        return SummaryRow(
+            layer=name,
+            kind=f"mesh {self.mesh.num_outputs} x {self.mesh.num_inputs}{groups}",
+            trainable=trainable,
+            qubits=self.num_qubits,
+            angles=self.angles.numel(),
+            cost=cost,
+            gates=count_gates(self.circuit(), device),
+        )
+
+    def _summary_parts(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+        row = self.summary_row(device, "", self.step_cost(batch_size))
+        return f"mesh of {type(self.plain).__name__}", [row], ()
+
+    def _task(self, samples: int | None) -> Pass | None:
+        """A training step like the last pass, or the first one."""
+        if not self.passes:
+            return self.first_pass(1 if samples is None else samples, input_grad=False)
+        last, before = self.passes[-1], max(1, self._samples)
+        rows = math.ceil(last.rows * (before if samples is None else samples) / before)
+        return replace(last, rows=rows, trains=self.angles.requires_grad, known=False)
+
+    def cached_readout(self) -> dict[str, Tensor]:
         """What `eval` mode read, if it still holds: shared angles and the values there."""
-        known = self._remembered() or {}
+        known = self._known() or {}
         return {
             f"{feed}/{number}": tensor
             for feed, pair in known.items()
             for number, tensor in enumerate(pair)
         }
 
-    def remember(self, read: dict[str, Tensor]) -> None:
+    def restore_readout(self, read: dict[str, Tensor]) -> None:
         """Take this for what was read at the present angles."""
         known: dict[str | int, tuple[Tensor, Tensor]] = {}
         for feed in dict.fromkeys(key.rpartition("/")[0] for key in read):
             number = int(feed) if feed.isdecimal() else feed  # of a mode
             known[number] = (read[f"{feed}/0"], read[f"{feed}/1"])
-        self._last.keep(self.executor, self.angles, known)
+        self._cache.keep(self.executor, self.angles, known)
 
     @abstractmethod
     def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -228,10 +311,11 @@ class MeshLayer(nn.Module):
             with torch.no_grad():
                 return self._classical(x.detach().to("meta"), weight, None).shape
         except (RuntimeError, IndexError) as error:
-            raise ArgumentError(
-                f"The layer {self.plain} cannot take an input of shape {tuple(x.shape)}: "
-                f"{str(error).splitlines()[0].rstrip('.')}."
-            ) from error
+            with self._plain_with_bias() as plain:
+                raise ArgumentError(
+                    f"The layer {plain} cannot take an input of shape {tuple(x.shape)}: "
+                    f"{_validation.first_line(error)}"
+                ) from error
 
     def _casts(self, x: Tensor) -> bool:
         """Whether torch's autocast brings x and the weights to one dtype."""
@@ -246,7 +330,7 @@ class MeshLayer(nn.Module):
             groups=self.groups,
             trains=grad and self.angles.requires_grad,
             input_grad=grad and x.requires_grad,
-            known=self._remembered() is not None,
+            known=self._known() is not None,
         )
 
     def _rows(self) -> Float64[Tensor, "groups P"]:
@@ -261,16 +345,16 @@ class MeshLayer(nn.Module):
     def _reading(self) -> Reading | None:
         """In eval mode, matrices are read once per change of the angles."""
         if self.training or not is_own(self.angles):
-            self._last.forget()
+            self._cache.forget()
             return None
-        return self._last.recall_or(
+        return self._cache.recall_or(
             self.executor, self.angles, lambda: self.reader.read(self._rows())
         )
 
-    def _remembered(self) -> Reading | None:
+    def _known(self) -> Reading | None:
         if self.training or not is_own(self.angles):
             return None
-        return self._last.recall(self.executor, self.angles)
+        return self._cache.recall(self.executor, self.angles)
 
     def _split(self, matrices: Float64[Tensor, "groups m n"]) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in the dtype and shape of the layer."""
@@ -295,7 +379,7 @@ class MeshLayer(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MeshLayer:
         exact = [self.angles, self.alphas]
-        super()._apply(uncast(fn, exact), recurse)  # type: ignore[no-untyped-call]
+        super()._apply(keep_dtype(fn, exact), recurse)  # type: ignore[no-untyped-call]
         return self
 
 
@@ -328,7 +412,7 @@ class MeshConv2d(MeshLayer):
         images = (x if x.ndim == 4 else x[None]).double()
         mode = "constant" if plain.padding_mode == "zeros" else plain.padding_mode
         images = functional.pad(images, _margins(plain), mode=mode)
-        patches = _patches(images, plain)
+        patches = functional.unfold(images, plain.kernel_size, plain.dilation, 0, plain.stride)
         grouped = torch.unflatten(patches, 1, (self.groups, -1))  # (N, groups, inputs, L)
         return grouped.permute(1, 0, 3, 2).flatten(1, 2)
 
@@ -357,17 +441,6 @@ def _margins(plain: nn.Conv2d) -> list[int]:
         height, width = plain.padding
         return [width, width, height, height]
     return list(plain._reversed_padding_repeated_twice)
-
-
-def _patches(images: Float64[Tensor, "N C H W"], plain: nn.Conv2d) -> Float64[Tensor, "N CK L"]:
-    """Every patch as a column, also of no images at all."""
-    spans = [d * (k - 1) + 1 for d, k in zip(plain.dilation, plain.kernel_size, strict=True)]
-    windows = images
-    for axis, (span, stride) in enumerate(zip(spans, plain.stride, strict=True), start=2):
-        windows = windows.unfold(axis, span, stride)
-    down, across = plain.dilation
-    windows = windows[..., ::down, ::across]  # (N, C, rows, columns, kernel, kernel)
-    return windows.permute(0, 1, 4, 5, 2, 3).flatten(1, 3).flatten(2, 3)
 
 
 def _encoded(
