@@ -83,7 +83,8 @@ def _made_for(head: nn.Module, network: nn.Module) -> set[int]:
         if not isinstance(circuit, WeightNetwork) or circuit in inside:
             continue
         names = [name for slot in circuit.layout.slots for name in slot.names]
-        of_head = [_owner(circuit.network, name) in inside for name in names]
+        owners = [circuit.network.get_submodule(name.rpartition(".")[0]) for name in names]
+        of_head = [owner in inside for owner in owners]
         if any(of_head) and not all(of_head):
             raise ArgumentError(
                 f"The parameters of the {circuit.bridge_name} network make `{names[0]}` and the "
@@ -95,7 +96,3 @@ def _made_for(head: nn.Module, network: nn.Module) -> set[int]:
             shell = {id(parameter) for parameter in circuit.network.parameters()}
             found |= {id(parameter) for parameter in circuit.parameters()} - shell
     return found
-
-
-def _owner(network: nn.Module, parameter: str) -> nn.Module:
-    return network.get_submodule(parameter.rpartition(".")[0])

@@ -243,14 +243,6 @@ def test_the_file_holds_circuits_and_weights_that_others_can_read(tmp_path):
     assert meta["quantum"][0]["bridge"]["options"]["synthesis"] == "gates"
 
 
-def test_what_runs_is_the_loaded_circuit(tmp_path, aer_calls):
-    _, quantum = carried(RECIPES["mlp"], ho.bridges.Memory())
-    loaded = ho.load(ho.save(quantum, tmp_path / "network.ho"))
-    aer_calls.clear()
-    loaded(torch.rand(2, 3))
-    assert aer_calls == [1]
-
-
 class Odd(ho.bridges.Memory):
     """A bridge of the user's own."""
 

@@ -23,6 +23,12 @@ from hybridopt.training.lr_range_test import (
 )
 
 
+@pytest.fixture
+def few_rates(monkeypatch):
+    """For circuits: 12 steps in place of 60."""
+    monkeypatch.setattr("hybridopt.training.lr_range_test.RATES", RATES[::5])
+
+
 def test_rates_grow_by_a_constant_factor():
     rates = RATES
     assert (len(rates), rates[0]) == (STEPS, LOWEST)
@@ -127,6 +133,7 @@ def test_scaling_the_loss_scales_the_rate_of_gradient_descent_and_not_of_adam(da
     assert rate("adam", 100.0) == pytest.approx(rate("adam", 1.0))
 
 
+@pytest.mark.usefixtures("few_rates")
 @pytest.mark.parametrize("kind", ["classical", "memory", "shots"])
 def test_training_goes_on_as_if_the_rate_had_been_given(
     kind, data, make_network, make_quantum, equal_states
@@ -203,6 +210,7 @@ def test_learns_faster_than_with_the_default(make_network):
     assert losses["auto"] < losses[None] / 2  # measured 0.045 and 0.289
 
 
+@pytest.mark.usefixtures("few_rates")
 def test_resumes_with_the_rate_that_was_found(data, make_quantum, equal_states, tmp_path):
     path = tmp_path / "run.pt"
     arguments = {"lr": "auto", "scheduler": "exponential"}
@@ -219,6 +227,7 @@ def test_resumes_with_the_rate_that_was_found(data, make_quantum, equal_states, 
     assert spent == sum(first.settings[1:])  # no second range test
 
 
+@pytest.mark.usefixtures("few_rates")
 @pytest.mark.parametrize(("written", "resumed"), [("auto", 0.01), (0.01, "auto"), (None, "auto")])
 def test_another_choice_of_the_rate_is_refused(
     written, resumed, data, make_quantum, tmp_path, aer_calls
