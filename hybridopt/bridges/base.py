@@ -119,10 +119,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
 
         Circuit layers that the network had before are in it. How many samples reach a layer is
         known from the last forward pass; before it, every layer is taken to see each sample once.
-        Each setting counts as one run; the simulator may take several in one.
-
-        Args:
-            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
+        See `RunsCircuits`.
         """
         _validation.optional_integer("batch_size", batch_size, minimum=1)
         with self._with_weights() as network:
@@ -132,11 +129,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         return total_cost([self._bridge_cost(batch_size), *costs])
 
     def explain(self, batch_size: int | None = None) -> str:
-        """How a batch would be run, and why.
-
-        Args:
-            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
-        """
+        """How a batch would be run, and why; see `RunsCircuits`."""
         _validation.optional_integer("batch_size", batch_size, minimum=1)
         lines = [self._explain_bridge(batch_size)]
         with self._with_weights() as network:

@@ -41,6 +41,8 @@ from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.parameter_map import AngleMap
 from hybridopt.nn.summary import RunsCircuits, SummaryRow
 
+UNSEEN = (1, True)  # samples of the last forward pass, and whether x needed gradients
+
 
 @dataclass(frozen=True, eq=False)
 class _Compiled:
@@ -127,7 +129,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         self.executor: Executor = AerExecutor() if executor is None else executor
         self.gradient = create(gradient)
         self._last: _Compiled | None = None
-        self._last_pass: tuple[int, bool] | None = None  # samples, and whether x needed gradients
+        self._last_pass = UNSEEN
         self._check_circuit()
         compiled = self._compiled()
         self.executor.check(compiled.program, compiled.readout)
@@ -181,18 +183,13 @@ class CircuitLayer(nn.Module, RunsCircuits):
             self.__dict__["_last_pass"] = len(samples), x.requires_grad
         alike = self._are_alike(len(samples))
         rows = angles.rows(samples[:1] if alike else samples, weight)
-        evaluation = self._evaluation()
-        values = evaluation(rows, angles.shared(weight))[0]
+        values = self._evaluation()(rows, angles.shared(weight))[0]
         if alike:
             values = values.expand(len(samples), -1)
         return values.reshape(*x.shape[:-1], values.shape[-1]).to(x.dtype)
 
     def explain(self, batch_size: int | None = None) -> str:
-        """How a batch would be run, and what its gradient takes.
-
-        Args:
-            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
-        """
+        """How a batch would be run, and what its gradient takes; see `RunsCircuits`."""
         batch_size = self._samples(batch_size)
         program = self.program
         lines = [f"Forward: {self._explain_job(batch_size, 1)}"]
@@ -211,9 +208,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
     def step_cost(
         self, batch_size: int | None = None, *, input_gradient: bool | None = None
     ) -> Cost:
-        """Settings, shots and runs of one forward and backward.
-
-        Each setting counts as one run; the simulator may take several in one.
+        """Settings, shots and runs of one forward and backward, each setting counted as one run.
 
         Args:
             batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
@@ -222,33 +217,23 @@ class CircuitLayer(nn.Module, RunsCircuits):
                 it.
         """
         samples = self._samples(batch_size)
-        if input_gradient is None:
-            input_gradient = self._last_pass is None or self._last_pass[1]
+        input_gradient = self._last_pass[1] if input_gradient is None else input_gradient
         angles = self._compiled().angles
         with torch.enable_grad():
             weight = self.weight.double()
             x = weight.new_zeros((1, self.in_features), requires_grad=input_gradient)
             needs = angles.rows(x, weight).requires_grad, angles.shared(weight).requires_grad
         evaluation = self._evaluation()
-        if self._are_alike(samples):
-            samples = 1
         cost = forward_cost(evaluation) + gradient_cost(evaluation, self.gradient, needs)
-        return times(samples, cost)
+        return times(1 if self._are_alike(samples) else samples, cost)
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:
         """The circuit at the present weights under the name ``""``; its inputs are free."""
-        weights = self.weight.detach().double().tolist()
-        values = dict(zip(self.weight_parameters, weights, strict=True))
-        return {"": self.circuit.assign_parameters(values)}
+        values = zip(self.weight_parameters, self.weight.detach().tolist(), strict=True)
+        return {"": self.circuit.assign_parameters(dict(values))}
 
     def summary_row(self, device: BackendV2 | None, name: str, cost: Cost | None) -> SummaryRow:
-        """The row of a summary that is this layer's.
-
-        Args:
-            device: The gates are those of the circuit transpiled for it; None as it stands.
-            name: Name of the layer.
-            cost: Cost of a training step.
-        """
+        """The row of a summary that is this layer's, with the cost of a training step."""
         program = self.program
         return SummaryRow(
             layer=name,
@@ -268,8 +253,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     def _samples(self, batch_size: int | None) -> int:
         size = _validation.optional_integer("batch_size", batch_size, minimum=0)
-        last = 1 if self._last_pass is None else self._last_pass[0]
-        return last if size is None else size
+        return self._last_pass[0] if size is None else size
 
     def extra_repr(self) -> str:
         """Sizes and rule."""
@@ -281,7 +265,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     def __getstate__(self) -> dict[str, Any]:
         # what is derived from the circuit is made again, as functions cannot be pickled
-        return {**self.__dict__, "_last": None, "_last_pass": None}
+        return {**self.__dict__, "_last": None, "_last_pass": UNSEEN}
 
     def _check_circuit(self) -> None:
         """Refuse parameters and measurements that do not belong to a layer."""
@@ -318,9 +302,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         if not physical.on_device:
             return []
         how = "as it was transpiled" if physical.is_isa else "placed by the transpiler"
-        ends = ", ".join(
-            f"{number} on {qubit}" for number, qubit in enumerate(physical.virtual_qubits)
-        )
+        ends = ", ".join(f"{n} on {qubit}" for n, qubit in enumerate(physical.virtual_qubits))
         lines = [f"Circuit: {how}; circuit qubits end on device qubits {ends}."]
         if qubits is None:
             lines[0] += " Idle qubits of the device are not simulated."
@@ -387,12 +369,10 @@ def _readout(observables: object) -> Readout:
 
 
 def _observable(item: object) -> SparsePauliOp:
-    if isinstance(item, SparsePauliOp):
-        return item
     if isinstance(item, str) and (not item or set(item) - set("IXYZ")):
         raise ArgumentError(f"Observable {item!r} must be a string of the letters I, X, Y and Z.")
-    if isinstance(item, str | Pauli):
-        return SparsePauliOp(item)
+    if isinstance(item, str | Pauli | SparsePauliOp):
+        return item if isinstance(item, SparsePauliOp) else SparsePauliOp(item)
     raise ArgumentTypeError(
         f"An observable must be a SparsePauliOp, a Pauli or a string such as 'ZIX', but is of "
         f"type {type(item).__name__}."

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +14,21 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hybridopt import _validation
 from hybridopt._modules import keep_dtype
 from hybridopt.bridges.mesh.circuit import mesh_program, num_qubits_of
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, mesh_matrices
 from hybridopt.bridges.mesh.decomposition import MeshShape
+from hybridopt.bridges.mesh.linear_form import (
+    arranged,
+    classical,
+    groups_of,
+    has_trainable_bias,
+    matrices_of,
+    shape_of,
+    vectors_of,
+)
 from hybridopt.bridges.mesh.readout import MeshReader, Reading, loader_turns
 from hybridopt.bridges.mesh.readout_selection import Pass, choose, cost, reason
 from hybridopt.bridges.readout_cache import HasReadoutCache, ReadoutCache, is_own
@@ -66,6 +73,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         alphas: One for each group; the largest spectral norm that training can reach.
     """
 
+    plain: nn.Linear | nn.Conv2d
     angles: nn.Parameter
     alphas: Tensor
     like: Tensor
@@ -84,16 +92,11 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         self.executor = executor
         self.gradient = gradient
         weight = plain.weight.detach()
-        given: Tensor | None = plain.bias
         self.groups = groups_of(plain)
         self.weight_shape = weight.shape
-        self.holds_bias = given is not None and given.requires_grad
+        self.holds_bias = has_trainable_bias(plain)
         self.mesh = shape_of(plain)
-        matrices = weight.reshape(self.groups, len(weight) // self.groups, -1).double().cpu()
-        if given is not None and self.holds_bias:
-            column = given.detach().double().cpu().reshape(self.groups, -1, 1)
-            matrices = torch.cat([matrices, column], dim=2)
-        alphas, angles = _encoded(self.mesh, matrices.numpy(), scale)
+        alphas, angles = _encoded(self.mesh, matrices_of(plain).numpy(), scale)
         self.register_buffer("alphas", torch.from_numpy(alphas).to(weight.device))
         self.register_buffer("like", weight.new_empty(0), persistent=False)
         self.angles = nn.Parameter(torch.from_numpy(angles).to(weight.device))
@@ -120,20 +123,16 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         self.passes.append(task)
         self._samples = len(x) if x.ndim > (3 if isinstance(self.plain, nn.Conv2d) else 1) else 1
         if x.is_meta or self.angles.is_meta:
-            return self._classical(x, *self._split(self._matrices(None)))
+            return classical(self.plain, x, *self._split(self._matrices(None)))
         chosen = choose(self.reader, self.readout, task)
         if chosen == "process":
             weight, bias = self._split(self._matrices(self._reading()))
-            return self._classical(x, weight, bias)
-        outputs = self._through(self._vectors(x), chosen)
-        return self._arranged(outputs, shape).to(self.like.dtype)
+            return classical(self.plain, x, weight, bias)
+        outputs = self._through(vectors_of(self.plain, x), chosen)
+        return arranged(self.plain, outputs, shape).to(self.like.dtype)
 
     def explain(self, batch_size: int | None = None) -> str:
-        """How a batch would be read, and why.
-
-        Args:
-            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
-        """
+        """How a batch would be read, and why; see `RunsCircuits`."""
         task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
         return UNSEEN if task is None else reason(self.reader, self.readout, task)
 
@@ -266,18 +265,6 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
             known[number] = (read[f"{feed}/0"], read[f"{feed}/1"])
         self._cache.keep(self.executor, self.angles, known)
 
-    @abstractmethod
-    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The layer by torch."""
-
-    @abstractmethod
-    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
-        """What goes through each mesh, without the 1 of the bias."""
-
-    @abstractmethod
-    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
-        """Outputs ``(groups, B, m)`` in the shape that the layer returns."""
-
     def __getattr__(self, name: str) -> Any:
         """What the plain layer says of itself (``in_features``, ``kernel_size``, ...)."""
         try:
@@ -309,7 +296,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         weight = torch.empty(self.weight_shape, dtype=x.dtype, device="meta")
         try:
             with torch.no_grad():
-                return self._classical(x.detach().to("meta"), weight, None).shape
+                return classical(self.plain, x.detach().to("meta"), weight, None).shape
         except (RuntimeError, IndexError) as error:
             with self._plain_with_bias() as plain:
                 raise ArgumentError(
@@ -383,66 +370,6 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         return self
 
 
-class MeshLinear(MeshLayer):
-    """A linear layer in a circuit."""
-
-    plain: nn.Linear
-
-    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return functional.linear(x, weight, bias)
-
-    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
-        inputs = self.weight_shape[1]
-        return x.reshape(1, math.prod(x.shape[:-1]), inputs).double()
-
-    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
-        return outputs.reshape(shape)
-
-
-class MeshConv2d(MeshLayer):
-    """A convolution in circuits: a linear layer on each patch of the image."""
-
-    plain: nn.Conv2d
-
-    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return cast(Tensor, self.plain._conv_forward(x, weight, bias))
-
-    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
-        plain = self.plain
-        images = (x if x.ndim == 4 else x[None]).double()
-        mode = "constant" if plain.padding_mode == "zeros" else plain.padding_mode
-        images = functional.pad(images, _margins(plain), mode=mode)
-        patches = functional.unfold(images, plain.kernel_size, plain.dilation, 0, plain.stride)
-        grouped = torch.unflatten(patches, 1, (self.groups, -1))  # (N, groups, inputs, L)
-        return grouped.permute(1, 0, 3, 2).flatten(1, 2)
-
-    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
-        positions = math.prod(shape[-2:])
-        groups, _, channels = outputs.shape
-        by_image = outputs.reshape(groups, -1, positions, channels)
-        return by_image.permute(1, 0, 3, 2).reshape(shape)
-
-
-def groups_of(plain: nn.Linear | nn.Conv2d) -> int:
-    """How many meshes stand for a layer."""
-    return plain.groups if isinstance(plain, nn.Conv2d) else 1
-
-
-def shape_of(plain: nn.Linear | nn.Conv2d) -> MeshShape:
-    """Of each of these meshes: outputs, and inputs with the column of a trainable bias."""
-    rows = len(plain.weight) // groups_of(plain)
-    given: Tensor | None = plain.bias
-    return MeshShape(rows, plain.weight[0].numel() + (given is not None and given.requires_grad))
-
-
-def _margins(plain: nn.Conv2d) -> list[int]:
-    """Left, right, top, bottom."""
-    if plain.padding_mode == "zeros" and not isinstance(plain.padding, str):
-        height, width = plain.padding
-        return [width, width, height, height]
-    return list(plain._reversed_padding_repeated_twice)
-
-
 def _encoded(
     mesh: MeshShape, matrices: Float64[np.ndarray, "groups m n"], scale: str | float
 ) -> tuple[Float64[np.ndarray, " groups"], Float64[np.ndarray, " P"]]:
@@ -453,9 +380,3 @@ def _encoded(
         alphas = scale * np.where(norms > NEARLY_ZERO, norms, 1.0)
     angles = [mesh.decompose(w, float(alpha)) for w, alpha in zip(matrices, alphas, strict=True)]
     return alphas, np.concatenate(angles)
-
-
-def mesh_layer(plain: nn.Linear | nn.Conv2d, **options: Any) -> MeshLayer:
-    """The layer in a circuit; options are those of `MeshLayer`."""
-    kind = MeshConv2d if isinstance(plain, nn.Conv2d) else MeshLinear
-    return kind(plain, **options)

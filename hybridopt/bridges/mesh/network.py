@@ -25,7 +25,8 @@ from hybridopt._modules import copy_module
 from hybridopt.bridges.base import BridgeWithTwin, QuantumNetwork, check_network, shots_and_seed
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.bridges.mesh.layer_selection import layers_to_carry
-from hybridopt.bridges.mesh.layers import UNSEEN, MeshLayer, mesh_layer, shape_of
+from hybridopt.bridges.mesh.layers import UNSEEN, MeshLayer
+from hybridopt.bridges.mesh.linear_form import shape_of
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.bridges.mesh.readout_selection import READOUTS, Pass, reason
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, ResourceError
@@ -146,7 +147,7 @@ class MeshNetwork(QuantumNetwork):
             _check_fits(name, MeshReader(shape_of(layer), executor, gradient), options.readout)
             plain = copy_module(layer, memo)
             assert isinstance(plain, nn.Linear | nn.Conv2d)
-            memo[id(layer)] = mesh_layer(
+            memo[id(layer)] = MeshLayer(
                 plain,
                 scale=options.scale,
                 readout=options.readout,
