@@ -5,7 +5,7 @@ learning rate of each method at each size comes from the same trials on a valida
 redraw starting weights, order of samples, random subspaces and angles; the split stays, so that
 no test sample ever chooses a learning rate.
 
-The memory bridge is trained on Aer and folded after every epoch; without folding, the sine holds
+The memory bridge is trained on Aer and merged after every epoch; without merging, the sine holds
 each weight within its scale of where it started, and 25 epochs end between .83 and .91. The
 generator is trained by its twin, which is the same function to 1e-10: its first steps are done on
 Aer, too, and compared, and what is tested at the end are the weights that are read from its
@@ -136,19 +136,19 @@ def hidden_units(size: int, inputs: int, outputs: int) -> int:
 
 METHODS = {
     "memory": Method(
-        "memory, sparse", "#6d28d9", lambda case: Memory(num_angles=case.size, fold="epoch")
+        "memory, sparse", "#6d28d9", lambda case: Memory(num_angles=case.size, merge="epoch")
     ),
     "generator": Method("generator", "#0f766e", generator),
     "generator-published": Method(
         "generator, as published", "#2563eb", lambda case: generator(case, residual=False)
     ),
     "memory-dense": Method(
-        "memory, all weights", "#6d28d9", lambda _: Memory(fold="epoch"), sized=False
+        "memory, all weights", "#6d28d9", lambda _: Memory(merge="epoch"), sized=False
     ),
     "memory-twin": Method(
         "twin of the memory",
         "#a78bfa",
-        lambda case: Twin(num_angles=case.size, fold="epoch"),
+        lambda case: Twin(num_angles=case.size, merge="epoch"),
         is_control=True,
     ),
     "generator-frozen": Method("frozen generator", "#0891b2", frozen_generator, is_control=True),

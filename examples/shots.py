@@ -2,7 +2,7 @@
 
 All 1,510 weights of a network 64-20-10 stand in one circuit of 12 qubits. "s shots a weight" are
 s N shots a setting, N = 2,048 places; a step of training takes two settings, whatever the batch.
-The network is trained from random weights in residual form, rho = 0.1, and folded each epoch.
+The network is trained from random weights in residual form, rho = 0.1, and merged each epoch.
 What was trained is then tested twice: with the weights that follow from the angles, and with those
 that the circuit gives for as many shots as it was trained with. Beside it stand a network that was
 trained exactly and is only read with shots, the twin (the same law in torch, no circuit), and
@@ -129,7 +129,7 @@ def run(task: Task) -> list[Row]:
     network = trained = mlp(data, seed)
     if task.method != "classical":
         runs_on = executor(network, task.shots, seed)
-        trained = ho.to_quantum(network, task.method, executor=runs_on, scale=SCALE, fold="epoch")
+        trained = ho.to_quantum(network, task.method, executor=runs_on, scale=SCALE, merge="epoch")
     history = ho.fit(
         trained, (data.train.x, data.train.y), optimizer="adam", lr=task.rate, epochs=plan.epochs,
         batch_size=plan.batch_size, seed=seed,

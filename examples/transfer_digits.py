@@ -91,7 +91,9 @@ METHODS = {
     "unfrozen": Method("linear head, unfrozen half-way", train_body="half-way", color="#0f766e"),
     "dressed": Method("dressed head", "dressed", DRESSED, color="#be185d"),
     "fixed": Method("dressed head, angles fixed", "dressed", FIXED, color="#be185d", style=":"),
-    "memory": Method("memory head", "memory", (("scale", 2.0), ("fold", "epoch")), color="#6d28d9"),
+    "memory": Method(
+        "memory head", "memory", (("scale", 2.0), ("merge", "epoch")), color="#6d28d9"
+    ),
     "mesh": Method("mesh head (its twin)", "twin", (("of", "mesh"),), color="#d97706"),
 }
 

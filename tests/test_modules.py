@@ -1,15 +1,17 @@
-"""Checks and modes of modules: refused in the same words everywhere, restored exactly."""
+"""Checks, copies, modes, precision and meta passes of modules."""
 
 from __future__ import annotations
 
+import copy
 from contextlib import suppress
 
 import pytest
+import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt._modules import evaluation_mode
-from hybridopt.errors import ArgumentTypeError
+from hybridopt._modules import copy_module, evaluation_mode, run_on_meta
+from hybridopt.errors import ArgumentTypeError, ConversionError
 from hybridopt.transfer import freeze
 
 DOORS = {
@@ -43,3 +45,46 @@ def test_evaluation_mode_gives_each_module_its_own_mode_back():
         assert not any(module.training for module in network.modules())
         raise ZeroDivisionError
     assert [module.training for module in network.modules()] == before
+
+
+def twice() -> nn.Module:
+    """One layer at two places, and two layers with one weight."""
+    layer, first, second = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3)
+    second.weight = first.weight
+    return nn.Sequential(layer, nn.BatchNorm1d(3), layer, first, second)
+
+
+def test_shape_and_dtype_are_those_of_a_real_pass():
+    network, x = twice().double(), torch.randn(4, 3, dtype=torch.float64)
+    tried, real = run_on_meta(network, x), network(x)
+    assert tried.is_meta
+    assert (tried.shape, tried.dtype) == (real.shape, real.dtype)
+    assert tried.requires_grad
+    with torch.no_grad():
+        assert not run_on_meta(network, x).requires_grad
+
+
+def test_nothing_of_the_network_changes():
+    network = twice()
+    before = copy.deepcopy(network.state_dict())
+    run_on_meta(network, torch.randn(4, 3))
+    assert network[0] is network[2]
+    assert network[3].weight is network[4].weight
+    torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+
+
+def test_shapes_that_do_not_fit_are_torchs_to_complain_of():
+    with pytest.raises(RuntimeError):
+        run_on_meta(twice(), torch.randn(4, 5))
+
+
+def test_copies_hold_replacements_wherever_a_part_is_referred_to():
+    network, other = twice(), nn.Tanh()
+    network.register_module("alias", network[0])
+    copied = copy_module(network, {id(network[0]): other})
+    assert copied[0] is copied[2] is copied.alias is other
+    assert copied[3].weight is copied[4].weight is not network[3].weight
+    assert isinstance(network[0], nn.Linear)
+    network.computed = network[3].weight * 2
+    with pytest.raises(ConversionError, match=r"Sequential cannot be copied .* A bridge works on"):
+        copy_module(network)

@@ -13,7 +13,7 @@ from torch import nn
 
 from hybridopt.bridges.memory.autograd import read_cosines
 from hybridopt.bridges.memory.walsh import walsh_hadamard
-from hybridopt.bridges.parameter_layout import WeightLayout
+from hybridopt.bridges.parameter_layout import ParameterLayout
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_wrong_size_of_a_result_is_found_at_run_time(monkeypatch):
 
 
 def test_looking_at_types_leaves_the_callers_generator_alone():
-    layout = WeightLayout(nn.Linear(3, 2))
+    layout = ParameterLayout(nn.Linear(3, 2))
     state = random.getstate()
     layout.join(layout.tensors(nn.Linear(3, 2)))
     assert random.getstate() == state

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from torch import nn
 
 from hybridopt import _validation, gradients
-from hybridopt.bridges.base import Bridge
-from hybridopt.bridges.decode import carried_back
-from hybridopt.bridges.generator.bridge import Generator
+from hybridopt._modules import copy_module
+from hybridopt.bridges.base import Bridge, QuantumNetwork
+from hybridopt.bridges.generator.network import Generator
 from hybridopt.bridges.memory.network import Memory
-from hybridopt.bridges.mesh.bridge import Mesh
-from hybridopt.bridges.quantum_network import QuantumNetwork
+from hybridopt.bridges.mesh.network import Mesh
 from hybridopt.bridges.subspaces import RandomSubspace, WalshSubspace
 from hybridopt.bridges.twin import Twin
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import AerExecutor, Executor, check_executor
+from hybridopt.nn import CircuitLayer, DressedCircuit
+from hybridopt.nn.surrogate import check_surrogate, surrogate
 
 BRIDGES: Mapping[str, type[Bridge]] = {
     bridge.name: bridge for bridge in (Memory, Mesh, Generator, Twin, RandomSubspace, WalshSubspace)
@@ -66,7 +67,7 @@ def to_quantum(
         >>> torch.equal(ho.to_classical(quantum).weight, network.weight)
         True
     """
-    chosen = _bridge(bridge, options)
+    chosen = create_bridge(bridge, options)
     chosen.check(network)
     rule = gradients.create(gradient)
     if executor is not None:
@@ -119,16 +120,28 @@ def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
             f"Argument `network` must be a quantum network, but is of type "
             f"{type(network).__name__}."
         )
-    result = carried_back(network, readout=readout)
-    if result is None:
+    found = _outermost(network)
+    if not found:
         raise ConversionError(
             f"The network {type(network).__name__} contains no circuit, so it is classical "
             "already. Make a quantum network with `to_quantum` first."
         )
-    return result
+    return _carried_back(network, found, readout)
 
 
-def _bridge(bridge: object, options: Mapping[str, Any]) -> Bridge:
+def without_quantum_networks(network: nn.Module) -> nn.Module:
+    """Return a copy whose quantum networks are decoded from their angles; no circuit runs."""
+    networks = [m for m in _outermost(network).values() if isinstance(m, QuantumNetwork)]
+    return copy_module(network, {id(module): module.decode() for module in networks})
+
+
+def create_bridge(bridge: str | Bridge, options: Mapping[str, Any]) -> Bridge:
+    """Return a bridge given by name with its options, or an instance as it is.
+
+    Raises:
+        ArgumentError: If options are given beside an instance.
+        UnknownNameError: For an unknown bridge or option, with the nearest names.
+    """
     if isinstance(bridge, Bridge):
         if options:
             raise ArgumentError(
@@ -137,5 +150,34 @@ def _bridge(bridge: object, options: Mapping[str, Any]) -> Bridge:
             )
         return bridge
     kind = BRIDGES[_validation.choice("bridge", bridge, BRIDGES)]
-    _validation.keywords(f'bridge="{kind.name}"', options, inspect.signature(kind).parameters)
+    if kind is not Twin:  # which takes the options of another bridge
+        _validation.keywords(f'bridge="{kind.name}"', options, [one.name for one in fields(kind)])
     return kind(**options)
+
+
+def _outermost(network: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
+    """Quantum networks and circuit layers by name, the outermost of each."""
+    if isinstance(network, QuantumNetwork | CircuitLayer) or type(network) is DressedCircuit:
+        return {prefix: network}
+    found = {}
+    for name, child in network.named_children():
+        found.update(_outermost(child, f"{prefix}.{name}" if prefix else name))
+    return found
+
+
+def _carried_back(network: nn.Module, found: Mapping[str, nn.Module], readout: str) -> nn.Module:
+    """A copy without circuits; every layer is checked before any runs, one at two places is one."""
+    for name, module in found.items():
+        if not isinstance(module, QuantumNetwork):
+            kind = type(module).__name__
+            owner = f"Layer `{name}`, a {kind}," if name else f"The {kind}"
+            check_surrogate(module, owner, sampled=readout == "circuit")
+    return copy_module(network, {id(one): _plain(one, readout) for one in found.values()})
+
+
+def _plain(module: nn.Module, readout: str) -> nn.Module:
+    if not isinstance(module, QuantumNetwork):
+        return surrogate(module)
+    decoded = module.decode(readout=readout)
+    inner = _outermost(decoded)
+    return _carried_back(decoded, inner, readout) if inner else decoded

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from hybridopt import _validation
+from hybridopt._modules import run_on_meta
 from hybridopt._random import isolated
 from hybridopt.errors import DataError, HybridOptError
 from hybridopt.nn import CircuitLayer
-from hybridopt.nn.shape_inference import on_meta
 
 UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError)
 
 
-class InputTrial:
+class InputValidation:
     """Remembers what kinds of inputs a network takes: dtypes, and all lengths but the first.
 
     A kind costs one forward pass of a plain copy (the meta device minds no dtypes and no range of
@@ -29,13 +29,13 @@ class InputTrial:
     def __init__(self) -> None:
         self._taken: set[object] = set()
 
-    def __reduce__(self) -> tuple[type[InputTrial], tuple[()]]:
+    def __reduce__(self) -> tuple[type[InputValidation], tuple[()]]:
         """What is unpickled starts anew: kinds may hold types that have no name."""
-        return InputTrial, ()
+        return InputValidation, ()
 
-    def __deepcopy__(self, memo: object) -> InputTrial:
+    def __deepcopy__(self, memo: object) -> InputValidation:
         """A copy of a network takes what the network takes."""
-        other = InputTrial()
+        other = InputValidation()
         other._taken = set(self._taken)
         return other
 
@@ -53,7 +53,8 @@ class InputTrial:
             DataError: Naming shapes and dtypes.
         """
         kind = _kind((args, dict(kwargs)))
-        if kind in self._taken or any(map(_is_on_meta, (*args, *kwargs.values()))):
+        on_meta = (isinstance(v, Tensor) and v.is_meta for v in (*args, *kwargs.values()))
+        if kind in self._taken or any(on_meta):
             return
         _try(plain(), args, kwargs)
         self._taken.add(kind)
@@ -84,7 +85,7 @@ class _Zeros:
         self._layer = copy.deepcopy(layer)
 
     def __call__(self, x: Tensor) -> Tensor:
-        outputs = on_meta(self._layer, x)
+        outputs = run_on_meta(self._layer, x)
         assert isinstance(outputs, Tensor)
         return torch.zeros(outputs.shape, dtype=outputs.dtype, device=x.device)
 
@@ -97,11 +98,6 @@ def _kind(value: object) -> object:
     if isinstance(value, Mapping):
         return tuple((str(key), _kind(item)) for key, item in value.items())
     return type(value)
-
-
-def _is_on_meta(value: object) -> bool:
-    """Whether it is of shapes alone, so that no circuit would run for it."""
-    return isinstance(value, Tensor) and value.is_meta
 
 
 def _words(value: object) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -12,17 +13,22 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
+from hybridopt import _validation
+from hybridopt._modules import copy_module
 from hybridopt.errors import ConversionError
+
+FULL_MARGIN = 1.5  # full form: the largest weight starts at sin(delta) = 2/3, away from the turn
+LEAST_SCALE = 0.1  # a tensor of zeros (a new bias) shall be able to move, too
 
 
 @dataclass(frozen=True)
-class Slot:
+class ParameterSlot:
     """One weight tensor's place in the vector.
 
     Attributes:
         names: Its names in the network; tied weights have several.
-        shape: Of the tensor.
-        dtype: Of the tensor.
+        shape: Shape of the tensor.
+        dtype: Dtype of the tensor.
         start: Its first position in the vector.
     """
 
@@ -42,7 +48,7 @@ class Slot:
         return self.start + self.shape.numel()
 
 
-class WeightLayout:
+class ParameterLayout:
     """Where each trainable weight of a network stands: in `parameters_to_vector` order, tied once.
 
     Args:
@@ -50,22 +56,24 @@ class WeightLayout:
     """
 
     def __init__(self, network: nn.Module) -> None:
-        names: dict[int, list[str]] = {}
+        names: dict[nn.Parameter, list[str]] = {}
         for name, parameter in network.named_parameters(remove_duplicate=False):
             if parameter.requires_grad:
-                names.setdefault(id(parameter), []).append(name)
-        slots = []
-        start = 0
-        for parameter in network.parameters():
-            if parameter.requires_grad:
-                slot = Slot(tuple(names[id(parameter)]), parameter.shape, parameter.dtype, start)
-                slots.append(slot)
-                start = slot.stop
+                names.setdefault(parameter, []).append(name)
+        slots: list[ParameterSlot] = []
+        for parameter, all_names in names.items():
+            start = slots[-1].stop if slots else 0
+            slots.append(ParameterSlot(tuple(all_names), parameter.shape, parameter.dtype, start))
         self.slots = tuple(slots)
-        self.num_weights = start
+        self.num_weights = slots[-1].stop if slots else 0
+
+    @property
+    def layers(self) -> frozenset[str]:
+        """Names of the layers whose weights are in the vector."""
+        return frozenset(name.rpartition(".")[0] for slot in self.slots for name in slot.names)
 
     def tensors(self, network: nn.Module) -> list[Tensor]:
-        """The weight tensors of a network with this layout, detached, one a slot."""
+        """The weight tensors of a network with this layout, detached, one per slot."""
         return [network.get_parameter(slot.name).detach() for slot in self.slots]
 
     def split(self, flat: Float64[Tensor, " M"]) -> list[Float64[Tensor, ...]]:
@@ -76,55 +84,101 @@ class WeightLayout:
         """The vector of all weights, in double precision."""
         return torch.cat([tensor.reshape(-1).double() for tensor in tensors])
 
-    def shell(self, network: nn.Module) -> nn.Module:
+    def without_parameters(self, network: nn.Module) -> nn.Module:
         """A copy of the network whose trainable weights are empty places.
 
         Raises:
             ConversionError: If the network cannot be copied.
         """
-        try:
-            shell = copy.deepcopy(network)
-        except Exception as error:
-            raise ConversionError(
-                f"The network {type(network).__name__} cannot be copied ({error}). A bridge works "
-                "on a copy, so `copy.deepcopy(network)` must work; keep no computed tensors in it "
-                "(a pruned network: `torch.nn.utils.prune.remove`)."
-            ) from error
+        copied = copy_module(network)
         for slot in self.slots:
-            _put(self._places(shell, slot), None)
-        _refresh_recurrent(shell)
-        return shell
+            _put(_places(copied, slot), None)
+        _refresh_recurrent(copied)
+        return copied
 
-    def filled(self, shell: nn.Module, tensors: list[Tensor]) -> nn.Module:
-        """A copy of the shell with these weights as parameters: a plain network again."""
-        network = copy.deepcopy(shell)
+    def with_parameters(self, empty: nn.Module, tensors: list[Tensor]) -> nn.Module:
+        """A copy of a network without parameters that has these weights: a plain network again."""
+        network = copy.deepcopy(empty)
         for slot, tensor in zip(self.slots, tensors, strict=True):
             parameter = nn.Parameter(tensor.detach().clone())
-            for module, attribute in self._places(network, slot):
+            for module, attribute in _places(network, slot):
                 setattr(module, attribute, parameter)
         return network
 
     @contextmanager
-    def filling(self, shell: nn.Module, tensors: list[Tensor]) -> Iterator[nn.Module]:
-        """The shell with these tensors in its empty places, for a while; they get gradients."""
-        places = [self._places(shell, slot) for slot in self.slots]
+    def swapped_parameters(self, empty: nn.Module, tensors: list[Tensor]) -> Iterator[nn.Module]:
+        """A network with these tensors in its empty places, for a while; they get gradients."""
+        places = [_places(empty, slot) for slot in self.slots]
         for owners, tensor in zip(places, tensors, strict=True):
             _put(owners, tensor)
-        _refresh_recurrent(shell)
+        _refresh_recurrent(empty)
         try:
-            yield shell
+            yield empty
         finally:
             for owners in places:
                 _put(owners, None)
-            _refresh_recurrent(shell)  # its own list of weights would keep the graph alive
+            _refresh_recurrent(empty)  # its own list of weights would keep the graph alive
 
-    @staticmethod
-    def _places(network: nn.Module, slot: Slot) -> list[tuple[nn.Module, str]]:
-        places = []
-        for name in slot.names:
-            owner, _, attribute = name.rpartition(".")
-            places.append((network.get_submodule(owner), attribute))
-        return places
+
+def check_scale(scale: object) -> str | float | dict[str, float]:
+    """The scale as plain floats; refused unless it is ``"auto"`` or positive numbers."""
+    if isinstance(scale, str):
+        return _validation.choice("scale", scale, ("auto",))
+    if isinstance(scale, Mapping):
+        return {
+            name: _validation.real(f"scale[{name!r}]", value, minimum=0, strict=True)
+            for name, value in scale.items()
+        }
+    return _validation.real("scale", scale, minimum=0, strict=True)
+
+
+def tensor_scales(
+    layout: ParameterLayout, tensors: list[Tensor], scale: object, *, full: bool = False
+) -> list[float]:
+    """One scale per weight tensor.
+
+    Args:
+        layout: Names the tensors.
+        tensors: The weights.
+        scale: One number, numbers by name, or ``"auto"``.
+        full: Whether the scale bounds the weights, not their moves.
+
+    Raises:
+        UnknownNameError: If a name in ``scale`` is no weight tensor of the network.
+        ConversionError: If, in full form, a given scale is smaller than a weight of its tensor.
+    """
+    scale = check_scale(scale)
+    given = scale if isinstance(scale, dict) else {}
+    known = [name for slot in layout.slots for name in slot.names]
+    for name in given:
+        _validation.choice("weight tensor in `scale`", name, known)
+    scales = []
+    for slot, tensor in zip(layout.slots, tensors, strict=True):
+        largest, natural = _largest_and_natural(tensor)
+        automatic = max(FULL_MARGIN * largest, natural) if full else natural
+        named = [given[name] for name in slot.names if name in given]
+        fixed = named if isinstance(scale, str | dict) else [scale]
+        if fixed and full and fixed[0] < largest:
+            raise ConversionError(
+                f"The scale of `{slot.name}` is {fixed[0]:g}, smaller than its largest weight "
+                f'{largest:g}, which the full form cannot hold. Raise it, or use scale="auto".'
+            )
+        scales.append(fixed[0] if fixed else min(automatic, sys.float_info.max))
+    return scales
+
+
+def _largest_and_natural(tensor: Tensor) -> tuple[float, float]:
+    """Largest absolute weight, and root mean square but at least `LEAST_SCALE`; never overflows."""
+    largest = float(tensor.double().abs().max()) if tensor.numel() else 0.0
+    if largest == 0.0:
+        return 0.0, LEAST_SCALE
+    rms = largest * float((tensor.double() / largest).square().mean().sqrt())
+    return largest, max(LEAST_SCALE, rms)
+
+
+def _places(network: nn.Module, slot: ParameterSlot) -> list[tuple[nn.Module, str]]:
+    split = (name.rpartition(".") for name in slot.names)
+    return [(network.get_submodule(owner), attribute) for owner, _, attribute in split]
 
 
 def _put(places: list[tuple[nn.Module, str]], tensor: Tensor | None) -> None:
@@ -132,8 +186,8 @@ def _put(places: list[tuple[nn.Module, str]], tensor: Tensor | None) -> None:
         module._parameters[attribute] = cast(nn.Parameter | None, tensor)
 
 
-def _refresh_recurrent(shell: nn.Module) -> None:
+def _refresh_recurrent(network: nn.Module) -> None:
     """Tell recurrent layers, which keep a list of their weights, that these are others now."""
-    for module in shell.modules():
+    for module in network.modules():
         if isinstance(module, nn.RNNBase):
             module._init_flat_weights()

@@ -11,13 +11,12 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import Bridge
+from hybridopt.bridges.base import Bridge, check_network
 from hybridopt.bridges.memory.autograd import walsh_sum
 from hybridopt.bridges.memory.circuit import index_qubits
-from hybridopt.bridges.memory.cosine_network import check_scale, tensor_scales
 from hybridopt.bridges.memory.walsh import walsh_columns
-from hybridopt.bridges.parameter_layout import WeightLayout
-from hybridopt.bridges.weight_network import WeightNetwork
+from hybridopt.bridges.parameter_layout import ParameterLayout, check_scale, tensor_scales
+from hybridopt.bridges.weight_network import FormulaSource, WeightNetwork
 from hybridopt.errors import ArgumentError, ResourceError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
@@ -56,46 +55,61 @@ class RandomSubspace(Bridge):
         _validation.real("scale", self.scale, minimum=0, strict=True)
         _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)
 
+    def check(self, network: nn.Module) -> None:
+        """Refuse a network that no bridge can carry."""
+        check_network(network)
+
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
-    ) -> SubspaceNetwork:
-        """Carry a network into the subspace through its present weights; nothing is ever run."""
-        return SubspaceNetwork(network, self)
+    ) -> WeightNetwork:
+        """Carry a network into the subspace through its present weights; nothing is ever run.
+
+        Raises:
+            ArgumentError: If there are more numbers than weights.
+            ResourceError: If the projection does not fit into memory.
+        """
+        layout = ParameterLayout(network)
+        weights = layout.num_weights
+        size = self.num_parameters or weights
+        if size > weights:
+            raise ArgumentError(f"num_parameters is {size}, but the network has {weights} weights.")
+        if 8 * size * weights > LARGEST_PROJECTION:
+            raise ResourceError(
+                f"The projection of {weights} weights on {size} numbers needs "
+                f"{8 * size * weights / 1e9:.3g} GB. Lower `num_parameters`."
+            )
+        return WeightNetwork(
+            network,
+            RandomProjection(weights, size, self.seed),
+            options=self,
+            layout=layout,
+            angles=torch.zeros(size, dtype=torch.float64),
+            scales=[self.scale] * len(layout.slots),
+        )
 
 
-class SubspaceNetwork(WeightNetwork):
-    """A network whose weights are ``w0 + P z``."""
+class RandomProjection(FormulaSource):
+    """The product P z, the columns of P of length 1."""
 
     bridge_name = RandomSubspace.name
+    caches = False
     projection: Tensor
 
-    def __init__(self, network: nn.Module, options: RandomSubspace) -> None:
-        layout = WeightLayout(network)
-        size = options.num_parameters or layout.num_weights
-        if size > layout.num_weights:
-            raise ArgumentError(
-                f"num_parameters is {size}, but the network has {layout.num_weights} weights."
-            )
-        if 8 * size * layout.num_weights > LARGEST_PROJECTION:
-            raise ResourceError(
-                f"The projection of {layout.num_weights} weights on {size} numbers needs "
-                f"{8 * size * layout.num_weights / 1e9:.3g} GB. Lower `num_parameters`."
-            )
-        super().__init__(network, [options.scale] * len(layout.slots), keep_origin=True)
-        generator = torch.Generator().manual_seed(options.seed)
-        normal = torch.randn(layout.num_weights, size, generator=generator, dtype=torch.float64)
-        device = next(network.parameters()).device
-        self.register_buffer("projection", (normal / normal.norm(dim=0)).to(device))
-        self.options = options
-        self.angles = nn.Parameter(torch.zeros(size, dtype=torch.float64, device=device))
+    def __init__(self, num_weights: int, size: int, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        normal = torch.randn(num_weights, size, generator=generator, dtype=torch.float64)
+        self.register_buffer("projection", normal / normal.norm(dim=0))
 
-    def moves(self) -> Float64[Tensor, " M"]:
-        """P z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
-        return -(0.0 - self.projection @ self.angles)
-
-    def exact_moves(self) -> Float64[Tensor, " M"]:
+    def values(
+        self, angles: Float64[Tensor, " K"], known: Tensor | None = None
+    ) -> Float64[Tensor, " M"]:
         """P z."""
-        return self.moves()
+        return self.exact_values(angles)
+
+    def exact_values(self, angles: Float64[Tensor, " K"]) -> Float64[Tensor, " M"]:
+        """P z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
+        return -(0.0 - self.projection @ angles)
 
 
 @dataclass(frozen=True)
@@ -128,46 +142,56 @@ class WalshSubspace(Bridge):
         _validation.optional_integer("num_parameters", self.num_parameters, minimum=1)
         check_scale(self.scale)
 
+    def check(self, network: nn.Module) -> None:
+        """Refuse a network that no bridge can carry."""
+        check_network(network)
+
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
-    ) -> WalshNetwork:
-        """Carry a network into the subspace through its present weights; nothing is ever run."""
-        return WalshNetwork(network, self)
+    ) -> WeightNetwork:
+        """Carry a network into the subspace through its present weights; nothing is ever run.
 
-
-class WalshNetwork(WeightNetwork):
-    """A network whose weights are ``w0 + rho H_K z``; its ``angles`` are the numbers z.
-
-    Raises:
-        ArgumentError: If there are more numbers than columns.
-    """
-
-    bridge_name = WalshSubspace.name
-    columns: Tensor
-
-    def __init__(self, network: nn.Module, options: WalshSubspace) -> None:
-        layout = WeightLayout(network)
-        size, places = options.num_parameters, 1 << index_qubits(layout.num_weights)
+        Raises:
+            ArgumentError: If there are more numbers than columns.
+        """
+        layout = ParameterLayout(network)
+        size, places = self.num_parameters, 1 << index_qubits(layout.num_weights)
         if size is not None and size > places:
             raise ArgumentError(
                 f"num_parameters is {size}, but {layout.num_weights} weights have N = {places} "
                 f"Walsh columns. Give 1 to {places}, or None for as many as there are weights."
             )
-        scales = tensor_scales(
-            layout, layout.tensors(network), "residual", check_scale(options.scale)
+        size = size or layout.num_weights
+        return WeightNetwork(
+            network,
+            WalshProjection(layout.num_weights, size),
+            options=self,
+            layout=layout,
+            angles=torch.zeros(size, dtype=torch.float64),
+            scales=tensor_scales(layout, layout.tensors(network), self.scale),
         )
-        super().__init__(network, scales, keep_origin=True)
-        self.options = options
-        numbers = walsh_columns(size or layout.num_weights, layout.num_weights)
-        device = next(network.parameters()).device
-        self.register_buffer("columns", torch.from_numpy(numbers).to(device), persistent=False)
-        self.angles = nn.Parameter(torch.zeros(len(numbers), dtype=torch.float64, device=device))
 
-    def moves(self) -> Float64[Tensor, " M"]:
+
+class WalshProjection(FormulaSource):
+    """The sum H_K z of K Walsh columns."""
+
+    bridge_name = WalshSubspace.name
+    caches = False
+    columns: Tensor
+
+    def __init__(self, num_weights: int, size: int) -> None:
+        super().__init__()
+        self.num_weights = num_weights
+        columns = torch.from_numpy(walsh_columns(size, num_weights))
+        self.register_buffer("columns", columns, persistent=False)
+
+    def values(
+        self, angles: Float64[Tensor, " K"], known: Tensor | None = None
+    ) -> Float64[Tensor, " M"]:
+        """H_K z."""
+        return self.exact_values(angles)
+
+    def exact_values(self, angles: Float64[Tensor, " K"]) -> Float64[Tensor, " M"]:
         """H_K z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
         places = 1 << index_qubits(self.num_weights)
-        return -(0.0 - walsh_sum(self.angles, self.columns, places)[: self.num_weights])
-
-    def exact_moves(self) -> Float64[Tensor, " M"]:
-        """H_K z."""
-        return self.moves()
+        return -(0.0 - walsh_sum(angles, self.columns, places)[: self.num_weights])

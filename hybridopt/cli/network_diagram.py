@@ -11,7 +11,7 @@ from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
 from hybridopt.bridges import QuantumNetwork
-from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.bridges.weight_network import WeightNetwork
 from hybridopt.cli.networks import example_inputs, gate_circuits
 from hybridopt.errors import HybridOptError
@@ -85,8 +85,8 @@ def _marks(module: nn.Module) -> Marks:
         prefix = f"{path}." if path else ""
         if isinstance(part, WeightNetwork):
             where = "made" if part.num_qubits else "formula"
-            names = (n.rpartition(".")[0] for slot in part.layout.slots for n in slot.names)
-            marks.update({f"{prefix}{name}".rstrip("."): (where, ()) for name in names})
+            for name in part.layout.layers:
+                marks[f"{prefix}{name}".rstrip(".")] = (where, ())
         elif isinstance(part, QuantumNetwork):
             where = "circuit" if part.num_qubits else "formula"
             layers: Mapping[str, Any] = getattr(part, "layers", {})
@@ -150,12 +150,13 @@ def _source(network: WeightNetwork) -> str:
     if not network.num_qubits:
         words = f"{network.bridge_name}: a formula of {network.num_trainable:,} trained numbers"
         return f"{words}, no circuit"
-    settings = network.step_cost(32).settings
+    cost = network.step_cost(32)
+    settings = "?" if cost is None else f"{cost.settings:,}"
     shots = getattr(getattr(network, "executor", None), "shots", None)
     noise = "exact" if shots is None else f"{shots:,} shots each"
     return (
         f"{network.bridge_name} circuit: {network.num_qubits} qubits, {network.num_angles:,} "
-        f"angles, {settings:,} settings a training step, {noise}"
+        f"angles, {settings} settings a training step, {noise}"
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from qiskit import QuantumCircuit
 from torch import Tensor, nn
 
-from hybridopt.bridges import MemoryNetwork, QuantumNetwork
+from hybridopt.bridges import QuantumNetwork, WeightNetwork
 from hybridopt.data import load_dataset
 from hybridopt.errors import ArgumentError
 from hybridopt.nn import CircuitLayer, DressedCircuit
@@ -54,7 +54,7 @@ def gate_circuits(module: nn.Module) -> dict[str, QuantumCircuit]:
         if isinstance(part, QuantumNetwork):
             inside.update(part.modules())
             named = part.circuits()
-            if isinstance(part, MemoryNetwork):
+            if isinstance(part, WeightNetwork) and named:
                 named = {"": part.circuit(synthesis="gates")}
             circuits.update({".".join(filter(None, (path, n))): c for n, c in named.items()})
         elif isinstance(part, CircuitLayer):

@@ -15,12 +15,12 @@ from torch.optim import LBFGS, Optimizer
 from torch.utils.data import IterableDataset
 
 from hybridopt import _validation
+from hybridopt._modules import run_on_meta
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Part
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import Cost, Executor, Metered
 from hybridopt.nn import CircuitLayer
-from hybridopt.nn.shape_inference import on_meta
 from hybridopt.optim import Newton
 from hybridopt.training.batches import Batch, TensorBatches
 
@@ -287,7 +287,7 @@ def step_cost(network: nn.Module, x: Tensor) -> Cost:
     known: set[nn.Module] = set()
     for module in network.modules():
         if isinstance(module, QuantumNetwork):
-            total = total + module.step_cost(len(x))
+            total = total + (module.step_cost(len(x)) or Cost(1, 1, 1))
             known |= set(module.modules())
     for module in network.modules():
         executor = getattr(module, "executor", None)
@@ -299,7 +299,17 @@ def step_cost(network: nn.Module, x: Tensor) -> Cost:
 
 def _costs_of_layers(network: nn.Module, x: Tensor) -> list[Cost]:
     """Of the circuit layers, call by call, where the network can be traced."""
-    layers = [module for module in network.modules() if isinstance(module, CircuitLayer)]
+    inside = {  # parts of a quantum network, which counts them itself
+        part
+        for module in network.modules()
+        if isinstance(module, QuantumNetwork)
+        for part in module.modules()
+    }
+    layers = [
+        module
+        for module in network.modules()
+        if isinstance(module, CircuitLayer) and module not in inside
+    ]
     calls: list[Cost] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -311,7 +321,7 @@ def _costs_of_layers(network: nn.Module, x: Tensor) -> list[Cost]:
     hooks = [layer.register_forward_pre_hook(note) for layer in layers]
     try:
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-            on_meta(network, x)
+            run_on_meta(network, x)
     except Exception:  # noqa: BLE001  # not every operation has a meta form
         return [layer.step_cost(len(x)) for layer in layers]
     finally:

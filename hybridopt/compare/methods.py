@@ -17,6 +17,7 @@ import numpy as np
 
 from hybridopt import _validation, gradients
 from hybridopt.bridges import BRIDGES, Bridge
+from hybridopt.bridges.api import create_bridge
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.optim import OPTIMIZERS
 from hybridopt.training.batches import MINIBATCH
@@ -222,10 +223,8 @@ def _stage(text: str, piece: str, given: Stage, bridge_options: Mapping[str, Any
     if bridge_term is not None:
         name, extra = bridge_term
         chosen = {**bridge_options, **extra}
-        _validation.keywords(
-            f'bridge="{name}"', chosen, inspect.signature(BRIDGES[name]).parameters
-        )
-        bridge, seeded = BRIDGES[name](**chosen), "seed" in chosen
+        bridge = create_bridge(name, chosen)
+        seeded = "seed" in chosen or isinstance(chosen.get("of"), Bridge)
     return replace(
         given,
         optimizer=optimizer,

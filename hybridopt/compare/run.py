@@ -283,8 +283,8 @@ def wrap_network(network: nn.Module, stage: Stage, executor: Executor, seed: int
 
 def _seeded(bridge: Bridge, seed: int) -> Bridge:
     """A bridge with this seed; a twin named after a bridge draws what that bridge does."""
-    if isinstance(bridge, Twin) and isinstance(bridge.of, str) and hasattr(bridge.original, "seed"):
-        return replace(bridge, of=_seeded(bridge.original, seed))
+    if isinstance(bridge, Twin):
+        return Twin(of=_seeded(bridge.of, seed))
     options: dict[str, Any] = {"seed": seed} if hasattr(bridge, "seed") else {}
     return replace(bridge, **options)
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._environment import torch_threads
-from hybridopt.bridges import Memory, MemoryNetwork, QuantumNetwork, to_classical, to_quantum
+from hybridopt.bridges import Memory, QuantumNetwork, WeightNetwork, to_classical, to_quantum
 from hybridopt.bridges.memory.circuit import index_qubits
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.errors import ArgumentError
@@ -174,7 +174,7 @@ def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome
         job.substitute("twin", network),
     ]
     full = to_quantum(carried_back, Memory(form="full", synthesis="gates"))
-    assert isinstance(full, MemoryNetwork)
+    assert isinstance(full, WeightNetwork)
     return RunOutcome(
         settings=settings,
         data=data,
@@ -251,7 +251,7 @@ class _Job:
         options: dict[str, Any] = (
             {"seed": self.settings.seed}
             if bridge == "random-subspace"
-            else {"scale": SCALE, "fold": "epoch"}
+            else {"scale": SCALE, "merge": "epoch"}
         )
         return to_quantum(network, bridge, executor=self.executor(network), **options)
 

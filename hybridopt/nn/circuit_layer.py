@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+from qiskit.providers import BackendV2
 from qiskit.quantum_info import Pauli, SparsePauliOp
 from torch import Tensor, nn
 
 from hybridopt import _validation
+from hybridopt._modules import check_samples
 from hybridopt.circuits import CircuitProgram
+from hybridopt.circuits.counts import count_gates
 from hybridopt.circuits.instructions import qubits_of
 from hybridopt.circuits.lowering import WAYS_OUT, check_parameters
 from hybridopt.circuits.physical import PhysicalCircuit
@@ -32,10 +35,12 @@ from hybridopt.execution import (
 )
 from hybridopt.execution.placed_readout import PlacedReadout, place_circuit, place_readout
 from hybridopt.gradients import GradientRule, create
-from hybridopt.nn.cost import evaluations_a_sample
+from hybridopt.gradients.cost import forward_cost, gradient_cost, times
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.parameter_map import AngleMap
-from hybridopt.nn.validation import check_samples
+from hybridopt.nn.summary import RunsCircuits, SummaryRow
+
+UNSEEN = (1, True)  # samples of the last forward pass, and whether x needed gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +54,7 @@ class _Compiled:
     angles: AngleMap
 
 
-class CircuitLayer(nn.Module):
+class CircuitLayer(nn.Module, RunsCircuits):
     r"""A parameterized circuit as a torch module.
 
     Output k of sample x is :math:`\langle O_k \rangle` in the state of the circuit at inputs x and
@@ -123,6 +128,7 @@ class CircuitLayer(nn.Module):
         self.executor: Executor = AerExecutor() if executor is None else executor
         self.gradient = create(gradient)
         self._last: _Compiled | None = None
+        self._last_pass = UNSEEN
         self._check_circuit()
         compiled = self._compiled()
         self.executor.check(compiled.program, compiled.readout)
@@ -172,17 +178,18 @@ class CircuitLayer(nn.Module):
         angles = self._compiled().angles
         weight = self.weight.double()
         samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).double()
+        if torch.is_grad_enabled():
+            self.__dict__["_last_pass"] = len(samples), x.requires_grad
         alike = self._are_alike(len(samples))
         rows = angles.rows(samples[:1] if alike else samples, weight)
-        evaluation = self._evaluation()
-        values = evaluation(rows, angles.shared(weight))[0]
+        values = self._evaluation()(rows, angles.shared(weight))[0]
         if alike:
             values = values.expand(len(samples), -1)
         return values.reshape(*x.shape[:-1], values.shape[-1]).to(x.dtype)
 
-    def explain(self, batch_size: int = 1) -> str:
-        """How a batch would be run, and what its gradient takes."""
-        batch_size = _validation.integer("batch_size", batch_size, minimum=0)
+    def explain(self, batch_size: int | None = None) -> str:
+        """How a batch would be run, and what its gradient takes; see `RunsCircuits`."""
+        batch_size = self._samples(batch_size)
         program = self.program
         lines = [f"Forward: {self._explain_job(batch_size, 1)}"]
         lines += self._explain_placement()
@@ -197,26 +204,55 @@ class CircuitLayer(nn.Module):
         lines.append(f"Rule {self.gradient.explain(program)}.")
         return "\n".join(lines)
 
-    def step_cost(self, batch_size: int = 1, *, input_gradient: bool = True) -> Cost:
-        """Settings and shots of one forward and backward; runs are not foretold, and 0.
+    def step_cost(
+        self, batch_size: int | None = None, *, input_gradient: bool | None = None
+    ) -> Cost:
+        """Settings, shots and runs of one forward and backward, each setting counted as one run.
 
         Args:
-            batch_size: Samples.
-            input_gradient: Whether the gradient by the inputs is wanted too, as it is where layers
-                that are trained stand before this one.
+            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
+            input_gradient: Whether the gradient by the inputs is wanted, as it is where layers that
+                are trained stand before this one; None is as in the last forward pass, True before
+                it.
         """
-        samples = _validation.integer("batch_size", batch_size, minimum=0)
+        samples = self._samples(batch_size)
+        input_gradient = self._last_pass[1] if input_gradient is None else input_gradient
         angles = self._compiled().angles
         with torch.enable_grad():
             weight = self.weight.double()
             x = weight.new_zeros((1, self.in_features), requires_grad=input_gradient)
             needs = angles.rows(x, weight).requires_grad, angles.shared(weight).requires_grad
         evaluation = self._evaluation()
-        if self._are_alike(samples):
-            samples = 1
-        evaluations = samples * (1 + evaluations_a_sample(evaluation, self.gradient, needs))
-        settings = evaluations * len(evaluation.readout.settings(evaluation.program))
-        return Cost(settings, settings * (self.executor.shots or 0))
+        cost = forward_cost(evaluation) + gradient_cost(evaluation, self.gradient, needs)
+        return times(1 if self._are_alike(samples) else samples, cost)
+
+    def circuits(self) -> Mapping[str, QuantumCircuit]:
+        """The circuit at the present weights under the name ``""``; its inputs are free."""
+        values = zip(self.weight_parameters, self.weight.detach().tolist(), strict=True)
+        return {"": self.circuit.assign_parameters(dict(values))}
+
+    def summary_row(self, device: BackendV2 | None, name: str, cost: Cost | None) -> SummaryRow:
+        """The row of a summary that is this layer's, with the cost of a training step."""
+        program = self.program
+        return SummaryRow(
+            layer=name,
+            kind=type(self).__name__,
+            trainable=self.weight.numel() * self.weight.requires_grad,
+            qubits=self.num_qubits,
+            angles=program.num_row_angles + program.num_shared_angles,
+            cost=cost,
+            gates=count_gates(self.circuit, device),
+        )
+
+    def _summary_parts(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+        title = f"{type(self).__name__} of {self.in_features} inputs, {self.out_features} outputs"
+        return title, [self.summary_row(device, "", self.step_cost(batch_size))], ()
+
+    def _samples(self, batch_size: int | None) -> int:
+        size = _validation.optional_integer("batch_size", batch_size, minimum=0)
+        return self._last_pass[0] if size is None else size
 
     def extra_repr(self) -> str:
         """Sizes and rule."""
@@ -228,7 +264,7 @@ class CircuitLayer(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # what is derived from the circuit is made again, as functions cannot be pickled
-        return {**self.__dict__, "_last": None}
+        return {**self.__dict__, "_last": None, "_last_pass": UNSEEN}
 
     def _check_circuit(self) -> None:
         """Refuse parameters and measurements that do not belong to a layer."""
@@ -265,9 +301,7 @@ class CircuitLayer(nn.Module):
         if not physical.on_device:
             return []
         how = "as it was transpiled" if physical.is_isa else "placed by the transpiler"
-        ends = ", ".join(
-            f"{number} on {qubit}" for number, qubit in enumerate(physical.virtual_qubits)
-        )
+        ends = ", ".join(f"{n} on {qubit}" for n, qubit in enumerate(physical.virtual_qubits))
         lines = [f"Circuit: {how}; circuit qubits end on device qubits {ends}."]
         if qubits is None:
             lines[0] += " Idle qubits of the device are not simulated."
@@ -334,12 +368,10 @@ def _readout(observables: object) -> Readout:
 
 
 def _observable(item: object) -> SparsePauliOp:
-    if isinstance(item, SparsePauliOp):
-        return item
     if isinstance(item, str) and (not item or set(item) - set("IXYZ")):
         raise ArgumentError(f"Observable {item!r} must be a string of the letters I, X, Y and Z.")
-    if isinstance(item, str | Pauli):
-        return SparsePauliOp(item)
+    if isinstance(item, str | Pauli | SparsePauliOp):
+        return item if isinstance(item, SparsePauliOp) else SparsePauliOp(item)
     raise ArgumentTypeError(
         f"An observable must be a SparsePauliOp, a Pauli or a string such as 'ZIX', but is of "
         f"type {type(item).__name__}."

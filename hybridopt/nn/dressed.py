@@ -3,22 +3,24 @@ r"""A circuit dressed in two linear layers, and the same without a circuit."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
+from hybridopt._modules import check_samples
 from hybridopt.errors import ArgumentTypeError
-from hybridopt.execution import Executor
+from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.circuit_layer import CircuitLayer
-from hybridopt.nn.validation import check_samples
+from hybridopt.nn.summary import RunsCircuits, SummaryRow, layer_rows
 
 
-class Dress(nn.Module):
+class DressedModule(nn.Module):
     r"""Linear, a squashing into angles, n angles to n numbers, Linear.
 
     .. math::
@@ -75,7 +77,7 @@ class Dress(nn.Module):
             )
 
 
-class DressedCircuit(Dress):
+class DressedCircuit(DressedModule, RunsCircuits):
     r"""A variational circuit between two linear layers, as a network or as the head of one.
 
     .. math::
@@ -162,12 +164,36 @@ class DressedCircuit(Dress):
         """Of the circuit."""
         return self.layer.num_qubits
 
-    def explain(self, batch_size: int = 1) -> str:
+    def explain(self, batch_size: int | None = None) -> str:
         """How the circuits of a batch would be run, and what their gradient takes."""
         return self.layer.explain(batch_size)
 
+    def step_cost(self, batch_size: int | None = None) -> Cost:
+        """Settings, shots and runs of one forward and backward, as of its `CircuitLayer`."""
+        trained = any(parameter.requires_grad for parameter in self.pre.parameters())
+        return self.layer.step_cost(batch_size, input_gradient=trained or None)
 
-class DressedSurrogate(Dress):
+    def circuits(self) -> Mapping[str, QuantumCircuit]:
+        """The circuit at the present angles under the name ``"layer"``; its inputs are free."""
+        return {"layer": self.layer.circuits()[""]}
+
+    def extra_repr(self) -> str:
+        """Sizes, and whether the angles are frozen."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, "
+            f"num_qubits={self.num_qubits}, depth={self.depth}, frozen="
+            f"{not self.layer.weight.requires_grad}"
+        )
+
+    def _summary_parts(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+        title = f"DressedCircuit of {self.in_features} inputs, {self.out_features} outputs"
+        row = self.layer.summary_row(device, "layer", self.step_cost(batch_size))
+        return title, layer_rows(self, {"layer": row}), ()
+
+
+class DressedSurrogate(DressedModule):
     """What `hybridopt.to_classical` makes of a `DressedCircuit`: torch alone, the same numbers."""
 
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
+from hybridopt._modules import check_samples
 from hybridopt.circuits.spectrum import Spectrum
-from hybridopt.nn.validation import check_samples
 
 
 class FourierSeries(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hybridopt._random import isolated
-from hybridopt.bridges.quantum_network import QuantumNetwork
+from hybridopt.bridges.base import QuantumNetwork
 from hybridopt.errors import CheckpointError
 from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.nn.frozen_state import is_mark
@@ -179,7 +179,8 @@ def describe(network: nn.Module, *, dtypes: bool = True) -> dict[str, str]:
     for name, module in network.named_modules():
         text = type(module).__qualname__
         if isinstance(module, QuantumNetwork):
-            text += f" (form={getattr(module, 'form', None)}, fold={module.fold_every_epoch})"
+            form = getattr(getattr(module, "options", None), "form", None)
+            text += f" (form={form}, merge={module.merge_every_epoch})"
         described[f"module {name}".rstrip()] = text
     return described
 

@@ -14,7 +14,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
-from hybridopt.bridges import MemoryNetwork, QuantumNetwork
+from hybridopt.bridges import QuantumNetwork, WeightNetwork
 from hybridopt.errors import CheckpointError, ConversionError
 from hybridopt.execution import Executor, Expectations, Probabilities, Readout
 from hybridopt.nn import CircuitLayer
@@ -31,11 +31,9 @@ def circuits_of(quantum: QuantumNetwork) -> Mapping[str, QuantumCircuit]:
     QPY cannot hold the diagonal of a memory of more than 2^14 places; its chain of gates is the
     same unitary.
     """
-    if (
-        isinstance(quantum, MemoryNetwork)
-        and 2 << quantum.program.num_index_qubits > MOST_PARAMETERS
-    ):
-        return {"": quantum.circuit(synthesis="gates")}
+    if isinstance(quantum, WeightNetwork) and 1 << quantum.num_qubits > MOST_PARAMETERS:
+        circuit = quantum.circuit(synthesis="gates")
+        return {} if circuit is None else {"": circuit}
     return quantum.circuits()
 
 

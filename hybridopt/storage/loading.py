@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 from collections.abc import Mapping
@@ -13,10 +12,10 @@ from qiskit import qpy
 from torch import nn
 
 from hybridopt._files import check_path
-from hybridopt._modules import check_module
+from hybridopt._modules import check_module, copy_module
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
-from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.bridges.mesh.network import MeshNetwork
 from hybridopt.errors import CheckpointError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor, check_executor
@@ -117,7 +116,7 @@ class _Loading:
         layers = {n: self._layer(one) for n, one in enumerate(stored_layers) if one["class"]}
         plain = self._made(layers) if template is None else self._matched(template)
         places = {plain.get_submodule(stored_layers[n]["path"]): one for n, one in layers.items()}
-        plain = _replaced(plain, places)
+        plain = copy_module(plain, {id(old): new for old, new in places.items()})
         for stored in stored_layers:
             if not stored["class"]:  # of the user's own class, which made its circuit
                 layer = plain.get_submodule(stored["path"])
@@ -129,7 +128,7 @@ class _Loading:
             (part := plain.get_submodule(stored["path"])): self._quantum(stored, part)
             for stored in self.meta["quantum"]
         }
-        whole = _replaced(plain, networks)
+        whole = copy_module(plain, {id(old): new for old, new in networks.items()})
         tensors.put_state(whole, self.meta["whole"], tensors.from_bytes(self.members["tensors.pt"]))
         if self.given is None and "readings.pt" in self.members:
             tensors.put_readings(whole, tensors.from_bytes(self.members["readings.pt"]))
@@ -211,8 +210,3 @@ class _Loading:
         if number not in self._executors:
             self._executors[number] = executor_from_plain(self.meta["executors"][number])
         return self._executors[number]
-
-
-def _replaced(module: nn.Module, others: Mapping[nn.Module, nn.Module]) -> nn.Module:
-    """A copy in which others stand for some modules, wherever these are referred to."""
-    return copy.deepcopy(module, {id(old): new for old, new in others.items()})

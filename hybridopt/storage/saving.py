@@ -14,7 +14,7 @@ from torch import nn
 from hybridopt._files import check_path, check_writable
 from hybridopt._modules import check_module
 from hybridopt.bridges import Bridge, QuantumNetwork
-from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.errors import ConversionError
 from hybridopt.execution.executor import Metered
 from hybridopt.gradients import ParameterShift

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hybridopt.bridges.readout_cache import Remembering
+from hybridopt.bridges.readout_cache import HasReadoutCache
 from hybridopt.errors import CheckpointError
 from hybridopt.nn.frozen_state import marks_of, put_marks
 
@@ -93,8 +93,9 @@ def readings_of(module: nn.Module) -> dict[str, Tensor]:
     return {
         f"{path}:{name}": tensor
         for path, part in module.named_modules()
-        if isinstance(part, Remembering) and part.executor.shots is not None
-        for name, tensor in part.remembered().items()
+        if isinstance(part, HasReadoutCache)
+        and getattr(getattr(part, "executor", None), "shots", None) is not None
+        for name, tensor in part.cached_readout().items()
     }
 
 
@@ -106,5 +107,5 @@ def put_readings(module: nn.Module, stored: dict[str, Tensor]) -> None:
         by_path.setdefault(path, {})[name] = tensor
     for path, read in by_path.items():
         part = module.get_submodule(path)
-        assert isinstance(part, Remembering)
-        part.remember(read)
+        assert isinstance(part, HasReadoutCache)
+        part.restore_readout(read)

@@ -89,7 +89,7 @@ def fit(
         **options: Of the optimizer, if it is given by name.
 
     Returns:
-        The `History`. Quantum networks with ``fold="epoch"`` are folded after every epoch; Adam's
+        The `History`. Quantum networks with ``merge="epoch"`` are merged after every epoch; Adam's
         and RMSprop's moments are kept (they are gradients of the same weights), L-BFGS starts anew.
 
     Raises:

@@ -150,7 +150,7 @@ class Training:
         before, started = usage_of(self.executors), time.perf_counter()
         rate = float(self.optimizer.param_groups[0]["lr"])
         train_loss, stopped = self._steps(after_step)
-        self._fold()
+        self._merge()
         self.good.keep()
         seconds = time.perf_counter() - started
         if not self.good.all_finite():
@@ -246,10 +246,10 @@ class Training:
             "last weights with a finite loss. Lower the learning rate, or standardise the data."
         )
 
-    def _fold(self) -> None:
+    def _merge(self) -> None:
         for module in self.network.modules():
-            if getattr(module, "fold_every_epoch", False):
-                module.fold()  # type: ignore[operator]
+            if getattr(module, "merge_every_epoch", False):
+                module.merge()  # type: ignore[operator]
                 if isinstance(self.optimizer, LBFGS):
                     self.optimizer.state.clear()  # its pairs of steps are from before the jump
 

@@ -7,9 +7,9 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt._modules import run_on_meta
+from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.errors import DataError, HybridOptError
-from hybridopt.nn.shape_inference import on_meta
 from hybridopt.training.objective import OF_LABELS, OF_VALUES, Loss, as_scalar, is_among
 
 SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
@@ -48,7 +48,7 @@ def trial_outputs(network: nn.Module, x: Tensor) -> object:
     if x.is_floating_point():  # meta tensors know neither all other dtypes nor ranges of tokens
         try:
             with torch.no_grad():
-                return on_meta(network, x)
+                return run_on_meta(network, x)
         except HybridOptError:
             raise
         except SHAPE_ERRORS:

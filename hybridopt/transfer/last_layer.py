@@ -15,7 +15,7 @@ from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.errors import ArgumentError, ConversionError
 from hybridopt.nn import CircuitLayer
-from hybridopt.nn.dressed import Dress
+from hybridopt.nn.dressed import DressedModule
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)  # of one module, their `module`
@@ -116,7 +116,7 @@ def _named(network: nn.Module, name: str) -> LastLayer:
 
 def _has_outputs(module: nn.Module) -> bool:
     """Whether a module maps ``in_features`` to ``out_features``, or channels to channels."""
-    if isinstance(module, nn.Linear | Convolution | Dress | CircuitLayer):
+    if isinstance(module, nn.Linear | Convolution | DressedModule | CircuitLayer):
         return True
     widths = (getattr(module, "in_features", None), getattr(module, "out_features", None))
     return all(type(width) is int for width in widths) and not any(True for _ in module.children())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,9 @@ from typing import Any
 from torch import nn
 
 from hybridopt import _validation, gradients
-from hybridopt._modules import check_has_values, check_module
+from hybridopt._modules import check_has_values, check_module, copy_module
 from hybridopt.bridges import QuantumNetwork
-from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
 from hybridopt.execution import Executor, check_executor
 from hybridopt.nn.frozen_state import HEAD_NAME
@@ -133,13 +132,7 @@ def _prepared(
     strict: bool,
 ) -> tuple[nn.Module, LastLayer]:
     """A classical copy with the pretrained weights, and the layer that is to be replaced."""
-    try:
-        target = copy.deepcopy(network)
-    except Exception as error:
-        raise ConversionError(
-            f"The network {type(network).__name__} cannot be copied ({error}). A transfer works on "
-            "a copy, so `copy.deepcopy(network)` must work; keep no computed tensors in it."
-        ) from error
+    target = copy_module(network, user="A transfer")
     in_circuits = any(isinstance(module, QuantumNetwork) for module in network.modules())
     if in_circuits:
         _load(target, state_dict, None, strict=strict)

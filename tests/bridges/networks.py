@@ -230,7 +230,7 @@ BRIDGES = [
 
 def original(bridge: Bridge) -> Bridge:
     """What a twin is of; other bridges themselves."""
-    return bridge.original if isinstance(bridge, Twin) else bridge
+    return bridge.of if isinstance(bridge, Twin) else bridge
 
 
 def pairs(*, carried: bool = True, only: Collection[str] = RECIPES) -> list[Any]:

@@ -21,7 +21,7 @@ def subspace_mlp(**options) -> ho.QuantumNetwork:
 def test_weights_move_by_the_projection_of_the_numbers():
     quantum = subspace_mlp(num_parameters=5, scale=0.5)
     quantum.angles.data = torch.tensor([0.3, -1.1, 2.0, 0.7, 0.0]).double()
-    expected = 0.5 * quantum.projection @ quantum.angles.detach()
+    expected = 0.5 * quantum.source.projection @ quantum.angles.detach()
     torch.testing.assert_close(travelled(quantum), expected, rtol=0, atol=1e-14)
 
 
@@ -29,8 +29,8 @@ def test_all_that_training_reaches_is_a_subspace():
     case, quantum = RECIPES["mlp-double"](), subspace_mlp(num_parameters=5)
     moves = moves_of_training(case, quantum)
     assert torch.linalg.matrix_rank(moves, atol=1e-12) == 5
-    solution = torch.linalg.lstsq(quantum.projection, moves.T).solution
-    torch.testing.assert_close(quantum.projection @ solution, moves.T, rtol=0, atol=1e-12)
+    solution = torch.linalg.lstsq(quantum.source.projection, moves.T).solution
+    torch.testing.assert_close(quantum.source.projection @ solution, moves.T, rtol=0, atol=1e-12)
 
 
 def test_gradient_is_the_projected_one():
@@ -38,29 +38,29 @@ def test_gradient_is_the_projected_one():
     case.loss(quantum).backward()
     case.loss(case.network).backward()
     gradient = torch.cat([p.grad.flatten() for p in case.network.parameters()])
-    expected = 0.5 * quantum.projection.T @ gradient
+    expected = 0.5 * quantum.source.projection.T @ gradient
     torch.testing.assert_close(quantum.angles.grad, expected, rtol=0, atol=1e-12)
 
 
 def test_directions_have_length_one():
-    lengths = subspace_mlp(num_parameters=7).projection.norm(dim=0)
+    lengths = subspace_mlp(num_parameters=7).source.projection.norm(dim=0)
     torch.testing.assert_close(lengths, torch.ones(7).double(), rtol=0, atol=1e-14)
 
 
 def test_as_many_numbers_as_weights_reach_everything():
     quantum = subspace_mlp()
     assert len(quantum.angles) == quantum.num_weights == quantum.num_trainable == 32
-    assert torch.linalg.matrix_rank(quantum.projection) == 32
+    assert torch.linalg.matrix_rank(quantum.source.projection) == 32
 
 
 def test_directions_follow_from_the_seed_alone():
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    first = subspace_mlp(seed=3).projection
+    first = subspace_mlp(seed=3).source.projection
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(2)
-    assert torch.equal(subspace_mlp(seed=3).projection, first)
-    assert not torch.equal(subspace_mlp(seed=4).projection, first)
+    assert torch.equal(subspace_mlp(seed=3).source.projection, first)
+    assert not torch.equal(subspace_mlp(seed=4).source.projection, first)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

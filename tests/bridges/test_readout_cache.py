@@ -10,14 +10,14 @@ from torch import nn
 from torch.func import functional_call
 
 import hybridopt as ho
-from hybridopt.bridges.readout_cache import LastReading, is_own
+from hybridopt.bridges.readout_cache import ReadoutCache, is_own
 
 ANGLES = torch.tensor([0.1, -0.2, 0.3], dtype=torch.float64)
 VALUES = torch.tensor([1.0, 2.0])
 
 
-def filled(executor: ho.AerExecutor) -> LastReading:
-    last = LastReading()
+def filled(executor: ho.AerExecutor) -> ReadoutCache:
+    last = ReadoutCache()
     last.keep(executor, ANGLES, VALUES)
     return last
 
@@ -34,7 +34,7 @@ def test_a_reading_is_recalled_by_its_executor_at_its_angles():
 
 
 def test_angles_that_change_in_place_are_read_again():
-    executor, angles, last = ho.AerExecutor(), nn.Parameter(ANGLES.clone()), LastReading()
+    executor, angles, last = ho.AerExecutor(), nn.Parameter(ANGLES.clone()), ReadoutCache()
     readings = [last.recall_or(executor, angles, lambda: 2 * angles) for _ in range(2)]
     assert readings[0] is readings[1]
     assert not readings[0].requires_grad

@@ -23,7 +23,7 @@ def walsh_mlp(**options) -> ho.QuantumNetwork:
 
 def test_weights_move_along_the_columns():
     quantum = moved(walsh_mlp(num_parameters=5, scale=0.5))
-    columns = hadamard(32)[:, quantum.columns.numpy()] / np.sqrt(5)
+    columns = hadamard(32)[:, quantum.source.columns.numpy()] / np.sqrt(5)
     expected = 0.5 * torch.from_numpy(columns) @ quantum.angles.detach()
     torch.testing.assert_close(travelled(quantum), expected, rtol=0, atol=1e-14)
 
@@ -32,7 +32,7 @@ def test_columns_and_scales_are_those_of_the_sparse_memory():
     network = RECIPES["mlp-double"]().network
     walsh = ho.to_quantum(network, "walsh-subspace", num_parameters=9)
     memory = ho.to_quantum(network, "memory", num_angles=9)
-    assert torch.equal(walsh.columns, memory.columns)
+    assert torch.equal(walsh.source.columns, memory.source.columns)
     assert torch.equal(walsh.scales, memory.scales)
 
 
@@ -54,7 +54,7 @@ def test_gradient_is_the_projected_one():
     case.loss(quantum).backward()
     case.loss(case.network).backward()
     gradient = torch.cat([p.grad.flatten() for p in case.network.parameters()])
-    columns = torch.from_numpy(hadamard(32)[:, quantum.columns.numpy()] / np.sqrt(5))
+    columns = torch.from_numpy(hadamard(32)[:, quantum.source.columns.numpy()] / np.sqrt(5))
     torch.testing.assert_close(quantum.angles.grad, 0.5 * columns.T @ gradient, rtol=0, atol=1e-12)
 
 

@@ -108,8 +108,8 @@ def test_a_subspace_is_drawn_anew_by_the_seed_unless_it_is_given():
     free = trained("random-subspace(num_parameters=4)+adam", "1 epoch").network
     fixed = trained("random-subspace(num_parameters=4, seed=0)+adam", "1 epoch").network
     zero = ho.to_quantum(network(), "random-subspace", num_parameters=4)
-    assert torch.equal(fixed.projection, zero.projection)
-    assert not torch.equal(free.projection, zero.projection)
+    assert torch.equal(fixed.source.projection, zero.source.projection)
+    assert not torch.equal(free.source.projection, zero.source.projection)
     assert free.num_trainable == 4
 
 

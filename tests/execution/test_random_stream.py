@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybridopt import AerExecutor
-from hybridopt.bridges.generator.sampler import LadderSampler
+from hybridopt.bridges.generator.statevector import LadderSampler
 from hybridopt.bridges.memory.readout import ClosedFormSampler
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.errors import ArgumentError, ArgumentTypeError

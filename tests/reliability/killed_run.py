@@ -34,7 +34,7 @@ def train(checkpoint: Path | None, result: Path) -> None:
     data = Dataset("tiny", "classification", Part(x[:18], y[:18]), Part(x[18:], y[18:]), 3)
     torch.manual_seed(2)
     network = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Dropout(0.2), nn.Linear(4, 3))
-    quantum = ho.to_quantum(network, executor=ho.AerExecutor(shots=512, seed=3), fold="epoch")
+    quantum = ho.to_quantum(network, executor=ho.AerExecutor(shots=512, seed=3), merge="epoch")
     history = ho.fit(
         quantum, data, epochs=EPOCHS, batch_size=9, lr=0.05, scheduler="cosine",
         checkpoint=checkpoint,

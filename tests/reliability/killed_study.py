@@ -25,7 +25,7 @@ import torch._dynamo  # noqa: F401
 import hybridopt as ho
 
 KILLS, SEEDS = 10, 5
-METHODS = ["adam", "memory(fold=epoch)+adam"]
+METHODS = ["adam", "memory(merge=epoch)+adam"]
 
 
 def study_in(folder: Path) -> ho.Study:

@@ -53,12 +53,12 @@ def test_resumes_to_the_numbers_of_an_uninterrupted_run(
 
 @pytest.mark.parametrize("name", ["adam", "newton", "lbfgs"])
 @pytest.mark.parametrize("bridge", ["memory", "twin"])
-@pytest.mark.parametrize("fold", [None, "epoch"])
+@pytest.mark.parametrize("merge", [None, "epoch"])
 def test_resumes_on_the_circuit_with_shots(
-    bridge, name, fold, data, make_quantum, equal_states, tmp_path
+    bridge, name, merge, data, make_quantum, equal_states, tmp_path
 ):
     def make():
-        return make_quantum(bridge, shots=2048, fold=fold, dropout=0.2)
+        return make_quantum(bridge, shots=2048, merge=merge, dropout=0.2)
 
     options = {"max_iter": 3} if name == "lbfgs" else {}
     equal_states(*resumed_and_whole(make, data, tmp_path / "run.pt", optimizer=name, **options))

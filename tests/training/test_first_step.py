@@ -39,7 +39,7 @@ def test_weights_outside_the_modules_are_noticed(data):
     [
         lambda net: ho.to_quantum(net, bridge="twin"),
         lambda net: ho.to_quantum(net, form="full"),
-        lambda net: ho.to_quantum(net, fold="epoch"),
+        lambda net: ho.to_quantum(net, merge="epoch"),
     ],
     ids=["twin", "full", "folded"],
 )

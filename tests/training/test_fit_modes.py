@@ -45,7 +45,7 @@ def test_batch_statistics_are_learned_on_the_circuit_and_come_back(data, make_ne
 
 @pytest.mark.parametrize("name", ["adam", "lbfgs", "newton"])
 def test_folds_after_every_epoch(name, data, make_quantum):
-    network = make_quantum(fold="epoch")
+    network = make_quantum(merge="epoch")
     starts = [next(network.origin.buffers()).clone()]
 
     def note(record, trained):
@@ -57,9 +57,9 @@ def test_folds_after_every_epoch(name, data, make_quantum):
     assert all(not torch.equal(a, b) for a, b in pairwise(starts))
 
 
-@pytest.mark.parametrize(("fold", "steps_kept"), [("epoch", 0), (None, 1)])
-def test_lbfgs_forgets_steps_from_before_a_fold(fold, steps_kept, data, make_quantum):
-    network = make_quantum(fold=fold)
+@pytest.mark.parametrize(("merge", "steps_kept"), [("epoch", 0), (None, 1)])
+def test_lbfgs_forgets_steps_from_before_a_fold(merge, steps_kept, data, make_quantum):
+    network = make_quantum(merge=merge)
     optimizer = torch.optim.LBFGS(network.parameters(), line_search_fn="strong_wolfe")
     seen = []
     ho.fit(
@@ -72,11 +72,11 @@ def test_lbfgs_forgets_steps_from_before_a_fold(fold, steps_kept, data, make_qua
 def test_folding_lets_weights_leave_the_reach_of_their_scale(data, make_quantum):
     reach = 0.1
     moves = {}
-    for fold in (None, "epoch"):
-        quantum = make_quantum(scale=reach, fold=fold)
+    for merge in (None, "epoch"):
+        quantum = make_quantum(scale=reach, merge=merge)
         before = [slot.clone() for slot in quantum.weights(quantum.exact_moves().detach())]
         ho.fit(quantum, data, optimizer="adam", lr=0.5, epochs=5, batch_size=4)
         after = quantum.weights(quantum.exact_moves().detach())
-        moves[fold] = max(float((b - a).abs().max()) for a, b in zip(after, before, strict=True))
+        moves[merge] = max(float((b - a).abs().max()) for a, b in zip(after, before, strict=True))
     assert moves[None] <= reach + 1e-6
     assert moves["epoch"] > 2 * reach

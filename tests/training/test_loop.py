@@ -324,7 +324,7 @@ def test_interrupted_in_the_evaluation(data, make_network, equal_states):
 
 @pytest.mark.parametrize("name", ["adam", "lbfgs"])
 def test_interrupted_on_the_circuit(name, data, make_quantum, monkeypatch, equal_states):
-    network, reference = make_quantum(fold="epoch"), make_quantum(fold="epoch")
+    network, reference = make_quantum(merge="epoch"), make_quantum(merge="epoch")
     ho.fit(reference, data, optimizer=name, epochs=2)
     run, readings = type(network.executor).run, []
 

@@ -222,7 +222,7 @@ def test_a_last_batch_that_is_too_small_for_its_normalisation(make_network, aer_
 
 def test_a_network_that_returns_no_tensor(aer_calls):
     network = ho.to_quantum(nn.LSTM(3, 3))
-    refused(network, DataError, "must return one tensor, but MemoryNetwork returned tuple")
+    refused(network, DataError, "must return one tensor, but WeightNetwork returned tuple")
     assert aer_calls == []
 
 

@@ -119,7 +119,7 @@ def test_convolutions_are_followed_by_convolutions():
 def test_options_reach_the_head():
     assert ho.transfer(source(), head_options={"bias": False})[2].bias is None
     memory = ho.transfer(source(), head="memory", head_options={"bias": False, "form": "full"})[2]
-    assert memory.form == "full"
+    assert memory.options.form == "full"
     assert memory.num_weights == 4 * 7
     frozen = ho.transfer(source(), head="dressed", head_options={"frozen": True})[2]
     assert not frozen.layer.weight.requires_grad

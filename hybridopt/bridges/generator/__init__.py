@@ -1,5 +1,5 @@
 """The generator bridge: the weights of any network from a small circuit with few angles."""
 
-from hybridopt.bridges.generator.bridge import Generator, GeneratorNetwork
+from hybridopt.bridges.generator.network import Generator
 
-__all__ = ["Generator", "GeneratorNetwork"]
+__all__ = ["Generator"]

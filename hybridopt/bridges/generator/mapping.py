@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
-
-from hybridopt.bridges.quantum_network import uncast
 
 MAPPINGS = ("affine", "tanh")
 DEFAULT_WIDTH = 8
@@ -66,10 +62,6 @@ class WeightMapping(nn.Module):
             features = torch.tanh(self.hidden(features))
         moves: Float64[Tensor, " M"] = self.last(features)[:, 0]
         return -(0.0 - moves)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> WeightMapping:
-        super()._apply(uncast(fn, [*self.parameters(), *self.buffers()]), recurse)  # type: ignore[no-untyped-call]
-        return self
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

@@ -1,5 +1,5 @@
 """The memory bridge: the weights of any network as cosines of the angles of one circuit."""
 
-from hybridopt.bridges.memory.network import Memory, MemoryNetwork
+from hybridopt.bridges.memory.network import Memory
 
-__all__ = ["Memory", "MemoryNetwork"]
+__all__ = ["Memory"]

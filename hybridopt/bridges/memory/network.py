@@ -26,28 +26,25 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import Bridge, shots_and_seed
+from hybridopt.bridges.base import BridgeWithTwin, check_network, shots_and_seed
+from hybridopt.bridges.memory.autograd import read_cosines, walsh_coefficients, walsh_sum
 from hybridopt.bridges.memory.circuit import SYNTHESES, MemoryProgram, chain_count, index_qubits
-from hybridopt.bridges.memory.cosine_network import (
-    CosineNetwork,
-    check_form,
-    check_num_angles,
-    check_scale,
-    check_trainable,
-)
 from hybridopt.bridges.memory.noisy_readout import ChainReader
 from hybridopt.bridges.memory.readout import CircuitReader, ClosedFormSampler
-from hybridopt.bridges.memory.twin import TwinNetwork
 from hybridopt.bridges.memory.walsh import walsh_columns
-from hybridopt.bridges.parameter_layout import WeightLayout
+from hybridopt.bridges.parameter_layout import ParameterLayout, check_scale, tensor_scales
+from hybridopt.bridges.weight_network import FormulaSource, WeightNetwork, WeightSource
 from hybridopt.circuits.counts import GateCount, check_transpilable, count_gates
-from hybridopt.errors import UnsupportedError
+from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
 from hybridopt.execution import Cost, Executor, Probabilities
 from hybridopt.gradients import GradientRule, ParameterShift
+from hybridopt.gradients.cost import cost_of
+
+FORMS = ("residual", "full")
 
 
 @dataclass(frozen=True)
-class Memory(Bridge):
+class Memory(BridgeWithTwin):
     """Options of the memory bridge.
 
     Attributes:
@@ -58,8 +55,8 @@ class Memory(Bridge):
         scale: How far a weight can move (residual), or the largest weight that can be held (full):
             one number, a number for some tensors by name, or ``"auto"``: the root mean square of
             each tensor, at least 0.1; in full form at least 1.5 times its largest weight.
-        fold: ``"epoch"`` lets `fit` fold after every epoch, so that weights can go anywhere; None
-            leaves folding to the caller.
+        merge: ``"epoch"`` lets `fit` merge the trained weights into ``w0`` after every epoch, so
+            that they can go anywhere; None leaves that to the caller.
         num_angles: K, the trained angles of the sparse form, from 1 to N = 2^m; None is the dense
             form, an angle a weight. The full form takes None or N only.
         frozen: Only False: a frozen memory trains nothing.
@@ -76,80 +73,150 @@ class Memory(Bridge):
     """
 
     name: ClassVar[str] = "memory"
+    circuit_options: ClassVar[tuple[str, ...]] = ("synthesis",)
 
     form: str = "residual"
     synthesis: str = "diagonal"
     scale: str | float | Mapping[str, float] = "auto"
-    fold: str | None = None
+    merge: str | None = None
     num_angles: int | None = None
     frozen: bool = False
 
     def __post_init__(self) -> None:
-        check_form(self.form, self.fold)
-        check_trainable(self.num_angles, self.frozen)
+        _validation.choice("form", self.form, FORMS)
+        if self.merge is not None:
+            _validation.choice("merge", self.merge, ("epoch",))
+            if self.form == "full":
+                raise ConversionError(
+                    'merge="epoch" needs form="residual": the full form has no w0 to merge into.'
+                )
+        _validation.optional_integer("num_angles", self.num_angles, minimum=1)
+        if _validation.boolean("frozen", self.frozen):
+            raise ArgumentError(
+                "frozen=True leaves nothing to train: angles are all that a memory has. Frozen "
+                'circuits are a control where something else is trained, as in bridge="generator" '
+                "and in DressedCircuit."
+            )
         _validation.choice("synthesis", self.synthesis, SYNTHESES)
         check_scale(self.scale)
 
+    def check(self, network: nn.Module) -> None:
+        """Refuse a network that no bridge can carry."""
+        check_network(network)
+
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
-    ) -> MemoryNetwork:
-        """Carry a network into the memory circuit; the network is left as it is."""
+    ) -> WeightNetwork:
+        """Carry a network into the memory circuit; the network is left as it is.
+
+        Raises:
+            ArgumentError: If there are more angles than places in the circuit.
+            ConversionError: If the form is full and has fewer.
+            UnsupportedError: If the gradient rule is another than the parameter shift.
+        """
         if not isinstance(gradient, ParameterShift):
             raise UnsupportedError(
                 f"The memory bridge reads all derivatives from one shifted setting; it takes "
                 f'gradient="parameter-shift" only, but was given "{gradient.name}".'
             )
-        return MemoryNetwork(network, self, executor, gradient)
+        layout = ParameterLayout(network)
+        self._check_num_angles(layout.num_weights)
+        source = MemoryCircuit(layout.num_weights, self, executor, gradient)
+        return self._network(network, layout, source, source.columns)
 
-    def twin(self, network: nn.Module, *, executor: Executor) -> TwinNetwork:
+    def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
         """The closed form; of the executor, shots and seed alone are taken.
 
         Raises:
             UnsupportedError: If the executor has noise, which has no formula here.
         """
         sampler = ClosedFormSampler(*shots_and_seed(executor, "the memory"))
-        return TwinNetwork(network, self, sampler)
+        layout = ParameterLayout(network)
+        self._check_num_angles(layout.num_weights)
+        source = MemoryFormula(layout.num_weights, self, sampler)
+        return self._network(network, layout, source, source.columns)
+
+    def _network(
+        self,
+        network: nn.Module,
+        layout: ParameterLayout,
+        source: WeightSource,
+        columns: Tensor | None,
+    ) -> WeightNetwork:
+        tensors, full = layout.tensors(network), self.form == "full"
+        scales = tensor_scales(layout, tensors, self.scale, full=full)
+        angles = torch.zeros(layout.num_weights, dtype=torch.float64)  # delta: 0 is the start
+        if full:
+            ratios = [t.double() / scale for t, scale in zip(tensors, scales, strict=True)]
+            angles = -torch.arcsin(layout.join(ratios).clamp(-1, 1))
+        if columns is not None:
+            places = 1 << index_qubits(layout.num_weights)
+            angles = walsh_coefficients(angles, columns.to(angles.device), places)
+        quantum = WeightNetwork(
+            network,
+            source,
+            options=self,
+            layout=layout,
+            angles=angles,
+            scales=scales,
+            keep_origin=not full,
+        )
+        quantum.merge_every_epoch = self.merge == "epoch"
+        return quantum
+
+    def _check_num_angles(self, num_weights: int) -> None:
+        """Refuse more angles than places, and fewer in full form."""
+        if self.num_angles is None:
+            return
+        places = 1 << index_qubits(num_weights)
+        if self.num_angles > places:
+            raise ArgumentError(
+                f"num_angles is {self.num_angles}, but the memory circuit of {num_weights} weights "
+                f"has N = {places} angles. Give 1 to {places}, or None for an angle a weight."
+            )
+        if self.form == "full" and self.num_angles < places:
+            raise ConversionError(
+                f"num_angles is {self.num_angles}, but the full form of {num_weights} weights "
+                f"needs all N = {places} angles, as fewer cannot hold any given weights. Use "
+                'form="residual", or num_angles=None.'
+            )
 
 
-class MemoryNetwork(CosineNetwork):
-    """A network whose weights are read from the memory circuit at every forward pass.
+class MemoryCircuit(WeightSource):
+    """Cosines of the angles, read from the memory circuit at every forward pass.
 
     A training step takes two settings, one forward and one backward, whatever the number of
-    weights and the batch. In `eval()` mode the weights are read once per change of the angles.
-    With shots, the loss is that of noisy weights, and so is its gradient: the gradient of a
-    noise-smoothed loss.
+    weights and the batch.
 
     With a noise model the chain of gates is run (``synthesis="gates"`` alone), and its angles are
     shifted one by one, two settings each: one common shift is exact only where all ``theta`` stay
     apart, which noise does not let them (`hybridopt.bridges.memory.noisy_readout`).
-
-    Example:
-        >>> import torch, hybridopt as ho
-        >>> quantum = ho.to_quantum(torch.nn.Linear(4, 3), "memory")
-        >>> isinstance(quantum, ho.bridges.MemoryNetwork), quantum.num_qubits, quantum.num_angles
-        (True, 5, 16)
-        >>> quantum.step_cost(batch_size=32)
-        Cost(settings=2, shots=0, runs=2)
     """
 
     bridge_name = Memory.name
+    syntheses = SYNTHESES
+    columns: Tensor | None
     executor: Executor
+    gradient: ParameterShift
 
     def __init__(
-        self, network: nn.Module, options: Memory, executor: Executor, gradient: ParameterShift
+        self, num_weights: int, options: Memory, executor: Executor, gradient: ParameterShift
     ) -> None:
-        num_weights = WeightLayout(network).num_weights
-        check_num_angles(options, num_weights)
-        columns = None
-        if options.num_angles is not None:
-            columns = tuple(walsh_columns(options.num_angles, num_weights).tolist())
-        program = MemoryProgram(index_qubits(num_weights), options.synthesis, columns)  # type: ignore[arg-type]
-        if not executor.has_noise or options.synthesis != "gates":
-            executor.check(program, Probabilities())
-        super().__init__(network, options, executor)
-        self.gradient = gradient
-        self.program = program
-        if self.chain is not None:
+        super().__init__()
+        self.num_weights = num_weights
+        self.executor, self.gradient = executor, gradient
+        self.register_buffer("columns", _columns(options, num_weights), persistent=False)
+        numbers = None if self.columns is None else tuple(self.columns.tolist())
+        self.program = MemoryProgram(index_qubits(num_weights), options.synthesis, numbers)  # type: ignore[arg-type]
+        self.num_qubits = self.program.num_qubits
+        self.num_angles = self.program.num_shared_angles if numbers is None else len(numbers)
+        if options.synthesis == "diagonal":
+            self.notes = (
+                "(that of the gates that hardware would run; the simulator is given one diagonal)",
+            )
+        if self.chain is None:
+            executor.check(self.program, Probabilities())
+        else:
             self.chain.check()
 
     @property
@@ -165,63 +232,98 @@ class MemoryNetwork(CosineNetwork):
         m, columns = self.program.num_index_qubits, self.program.columns
         return ChainReader(m, columns, self.executor, self.gradient)
 
-    @property
-    def num_qubits(self) -> int:
-        """Index qubits and one data qubit, m + 1."""
-        return self.program.num_qubits
+    def look(self, angles: Float64[Tensor, " P"]) -> Tensor:
+        """Cosines, or with noise probabilities of all outcomes."""
+        deltas = _deltas(angles, self.columns, self.num_weights)
+        if self.chain is None:
+            return read_cosines(deltas, self.reader)
+        return self.chain.probabilities(deltas)
 
-    @property
-    def num_angles(self) -> int:
-        """Angles of the circuit: N = 2^m >= M, of which the M that hold weights are trained.
+    def values(
+        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
+    ) -> Float64[Tensor, " places"]:
+        """cos(theta) as it is read."""
+        deltas = _deltas(angles, self.columns, self.num_weights)
+        if self.chain is None:
+            return read_cosines(deltas, self.reader, known)
+        return self.chain.cosines(self.chain.probabilities(deltas, known))
 
-        In the sparse form K, all of them trained; the others of the chain are zero.
-        """
-        if self.columns is None:
-            return self.program.num_shared_angles
-        return len(self.columns)
+    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
+        """-sin(delta), 0 exactly where delta is."""
+        return -torch.sin(_deltas(angles, self.columns, self.num_weights))
 
-    def circuit(self, *, synthesis: str | None = None) -> QuantumCircuit:
-        """The circuit at the present angles, to look at, transpile or export.
-
-        Args:
-            synthesis: ``"gates"`` or ``"diagonal"``; None is the one that is executed.
-        """
-        wanted = self.program.synthesis if synthesis is None else synthesis
-        chosen = _validation.choice("synthesis", wanted, SYNTHESES)
-        program = replace(self.program, synthesis=chosen)  # type: ignore[arg-type]
-        theta = torch.pi / 2 + self.deltas().detach().cpu().numpy()
-        padded = self.reader.padded(theta)
+    def circuit(
+        self, angles: Float64[Tensor, " P"], synthesis: str | None = None
+    ) -> QuantumCircuit:
+        """The memory circuit in one of its syntheses; None is the one that is executed."""
+        program = replace(self.program, synthesis=synthesis or self.program.synthesis)  # type: ignore[arg-type]
+        deltas = _deltas(angles, self.columns, self.num_weights)
+        padded = self.reader.padded(torch.pi / 2 + deltas.cpu().numpy())
         return program.bind(padded[:0], padded)
 
-    def step_cost(self, batch_size: int | None = None) -> Cost:
-        """Two settings, whatever the batch and the number of weights; with noise 2 N + 1.
-
-        Of the sparse form with noise 2 K + 1.
-        """
-        if batch_size is not None:
-            _validation.integer("batch_size", batch_size, minimum=1)
-        settings = 2 if self.chain is None else self.chain.settings_a_step
-        return Cost(settings, settings * (self.executor.shots or 0), runs=settings)
-
-    def _gate_count(self, device: BackendV2 | None) -> GateCount:
+    def gate_count(self, angles: Float64[Tensor, " P"], device: BackendV2 | None) -> GateCount:
+        """The gates of the chain, which hardware would run."""
         counted = chain_count(self.program.num_index_qubits, self.program.columns)
         if device is None:
             return counted
         check_transpilable(counted.depth)
-        return count_gates(self.circuit(synthesis="gates"), device)
+        return count_gates(self.circuit(angles, "gates"), device)
 
-    def _summary_notes(self) -> list[str]:
-        if self.program.synthesis == "gates":
-            return []
-        return ["(that of the gates that hardware would run; the simulator is given one diagonal)"]
+    def cost(self, *, forward: bool, backward: bool) -> Cost:
+        """One setting forward and one backward; with noise two backward per angle."""
+        back = 1 if self.chain is None else self.chain.settings_a_step - 1
+        return cost_of(forward + backward * back, self.executor.shots)
 
-    def _look(self) -> Tensor:
-        if self.chain is None:
-            return super()._look()
-        return self.chain.probabilities(self.deltas())
+    def explain(self) -> str:
+        """How the circuit is read, and why."""
+        if self.chain is not None:
+            how = "gate by gate, as noise acts on gates; backward two settings per angle"
+        else:
+            how = "in one setting for all weights; backward one more, as one shift moves all angles"
+        return f"the memory circuit ({self.program.synthesis}) is read {how}."
 
-    def _read(self, known: Tensor | None) -> Float64[Tensor, " M"]:
-        if self.chain is None:
-            return super()._read(known)
-        probabilities = self.chain.probabilities(self.deltas(), known)
-        return self.chain.cosines(probabilities)[: self.num_weights]
+
+class MemoryFormula(FormulaSource):
+    """Cosines of the angles in torch, or samples of what shots would say.
+
+    Args:
+        num_weights: M.
+        options: The bridge.
+        executor: Samples as that bridge's circuit would, or is exact.
+    """
+
+    bridge_name = "twin"
+    columns: Tensor | None
+    executor: ClosedFormSampler
+
+    def __init__(self, num_weights: int, options: Memory, executor: ClosedFormSampler) -> None:
+        super().__init__()
+        self.num_weights, self.executor = num_weights, executor
+        self.caches = executor.shots is not None
+        self.register_buffer("columns", _columns(options, num_weights), persistent=False)
+
+    def values(
+        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
+    ) -> Float64[Tensor, " places"]:
+        """-sin(delta) by torch, or a sample of what shots would say."""
+        if self.executor.shots is None:
+            return self.exact_values(angles)
+        return read_cosines(_deltas(angles, self.columns, self.num_weights), self.executor, known)
+
+    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
+        """-sin(delta), 0 exactly where delta is."""
+        return -torch.sin(_deltas(angles, self.columns, self.num_weights))
+
+
+def _columns(options: Memory, num_weights: int) -> Tensor | None:
+    """The Walsh columns of the sparse form."""
+    if options.num_angles is None:
+        return None
+    return torch.from_numpy(walsh_columns(options.num_angles, num_weights))
+
+
+def _deltas(angles: Tensor, columns: Tensor | None, num_weights: int) -> Float64[Tensor, " places"]:
+    """The delta [rad] of each weight; in sparse form of all N places, weights first."""
+    if columns is None:
+        return angles
+    return walsh_sum(angles, columns, 1 << index_qubits(num_weights))

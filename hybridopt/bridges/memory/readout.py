@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float64
 
@@ -12,21 +14,19 @@ from hybridopt.execution.random_stream import RandomStream
 from hybridopt.gradients import ParameterShift
 
 
+@dataclass(frozen=True, eq=False)
 class CircuitReader:
     """Reads M cosines from one run of the memory circuit; unused places hold the angle pi/2.
 
-    Args:
+    Attributes:
         program: Family of circuits over N >= M angles.
         executor: Runs them.
         gradient: Shifts the angles for derivatives.
     """
 
-    def __init__(
-        self, program: MemoryProgram, executor: Executor, gradient: ParameterShift
-    ) -> None:
-        self.program = program
-        self.executor = executor
-        self.gradient = gradient
+    program: MemoryProgram
+    executor: Executor
+    gradient: ParameterShift
 
     def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
         """One setting: cos(theta - order pi/2), with the executor's shots."""

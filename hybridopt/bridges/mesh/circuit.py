@@ -26,7 +26,7 @@ import numpy as np
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import CXGate, CZGate, HGate, RXGate, RYGate, XGate
 
-from hybridopt.bridges.mesh.decomposition import Mesh
+from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.circuits.gates import Angle, ControlledRotation, Family, LocalGate, family_of
 from hybridopt.circuits.program import CircuitProgram, FixedGate, Rotation, Step
 from hybridopt.errors import ArgumentError
@@ -92,13 +92,13 @@ class MeshProgram(CircuitProgram):
         feed: As `mesh_program` takes it.
     """
 
-    mesh: Mesh = field(kw_only=True)
+    mesh: MeshShape = field(kw_only=True)
     feed: str | int = field(kw_only=True)
 
 
 @lru_cache(maxsize=PROGRAMS_KEPT)
 def mesh_program(
-    mesh: Mesh, feed: str | int, *, native: bool = False, linear: bool = False
+    mesh: MeshShape, feed: str | int, *, native: bool = False, linear: bool = False
 ) -> MeshProgram:
     """The circuits of all matrices of one shape.
 
@@ -145,21 +145,21 @@ def mesh_program(
     )
 
 
-def num_qubits_of(mesh: Mesh, feed: str | int) -> int:
+def num_qubits_of(mesh: MeshShape, feed: str | int) -> int:
     """Modes, and reference modes if there are some."""
     return mesh.num_modes + (mesh.num_outputs if feed == "reference" else 0)
 
 
-def reference_mode(mesh: Mesh, output: int) -> int:
+def reference_mode(mesh: MeshShape, output: int) -> int:
     """The qubit that an output is compared with in the ``reference`` circuit."""
     return mesh.num_modes + output
 
 
-def _loader(mesh: Mesh, turn: Family) -> Iterable[Rotation]:
+def _loader(mesh: MeshShape, turn: Family) -> Iterable[Rotation]:
     return (Rotation(turn, (k, k + 1), k, True) for k in range(mesh.num_inputs - 1))
 
 
-def _references(mesh: Mesh, turn: Family) -> list[FixedGate]:
+def _references(mesh: MeshShape, turn: Family) -> list[FixedGate]:
     """One excitation, half of it on mode 0, the rest spread evenly over the references."""
     gates = [FixedGate(XGate(), (0,))]
     gates += _fixed(turn, (0, reference_mode(mesh, 0)), math.pi / 2)

@@ -13,7 +13,6 @@ for the first j of them, whatever the others are: outcomes can be drawn one mode
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,8 +21,7 @@ from torch import Tensor
 
 from hybridopt import _validation
 from hybridopt.bridges.mesh.circuit import MeshProgram, reference_mode
-from hybridopt.bridges.mesh.decomposition import Mesh
-from hybridopt.bridges.mesh.readout import Feed, MeshReader, Reading
+from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Executor, Job, Readout
@@ -91,25 +89,9 @@ class ClosedFormMesh(RandomStream, Executor):
         return "by the closed form, without a run"
 
 
-@dataclass(frozen=True, eq=False)
-class ClosedFormReader(MeshReader):
-    """Reads a mesh by torch alone, with autograd; with shots, derivatives by shifts of samples."""
-
-    def matrices(
-        self, angles: Float64[Tensor, "S P"], known: Reading | None = None
-    ) -> Float64[Tensor, "S m n"]:
-        """The matrices of S rows of angles t [rad]."""
-        if self.executor.shots is not None:
-            return super().matrices(angles, known)
-        return mesh_matrices(self.mesh, angles)
-
-    def outputs(
-        self, x: Float64[Tensor, "B n"], angles: Float64[Tensor, " P"], feed: Feed = "data"
-    ) -> Float64[Tensor, "B m"]:
-        """W x / alpha."""
-        if self.executor.shots is not None:
-            return super().outputs(x, angles, feed)
-        return x @ mesh_matrices(self.mesh, angles[None])[0].T
+def is_formula(executor: Executor) -> bool:
+    """Whether the executor is the closed form without shots, which autograd differentiates."""
+    return isinstance(executor, ClosedFormMesh) and executor.shots is None
 
 
 def sampled_amplitudes(
@@ -151,7 +133,7 @@ def _loaded(
 
 
 def _compared(
-    mesh: Mesh, modes: Float64[np.ndarray, "S B modes"]
+    mesh: MeshShape, modes: Float64[np.ndarray, "S B modes"]
 ) -> Float64[np.ndarray, "S B qubits"]:
     """Amplitudes of all modes and references after each reference has met its output."""
     references = np.full((*modes.shape[:-1], mesh.num_outputs), 1 / math.sqrt(2 * mesh.num_outputs))
@@ -162,10 +144,10 @@ def _compared(
     return whole
 
 
-def mesh_matrices(mesh: Mesh, angles: Float64[Tensor, "S P"]) -> Float64[Tensor, "S m n"]:
+def mesh_matrices(mesh: MeshShape, angles: Float64[Tensor, "S P"]) -> Float64[Tensor, "S m n"]:
     """W / alpha at S rows of angles t [rad], differentiable.
 
-    Rotations of different modes are done at once; the formula is that of `Mesh.propagate`.
+    Rotations of different modes are done at once; the formula is that of `MeshShape.propagate`.
     """
     eye = torch.eye(mesh.num_modes, mesh.num_inputs, dtype=torch.float64, device=angles.device)
     states = eye.expand(len(angles), -1, -1)  # rows are modes

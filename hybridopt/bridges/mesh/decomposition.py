@@ -25,7 +25,7 @@ Pair = tuple[int, int]  # modes (a, b) that a rotation turns
 
 
 @dataclass(frozen=True)
-class Mesh:
+class MeshShape:
     """The places of the rotations, for all matrices of one shape.
 
     Modes 0 to ``max(m, n) - 1`` carry inputs and outputs, the r after them what is lost.

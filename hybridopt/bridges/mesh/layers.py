@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
 from torch import Tensor, nn
-from torch.nn import functional
 
+from hybridopt import _validation
+from hybridopt._modules import keep_dtype
 from hybridopt.bridges.mesh.circuit import mesh_program, num_qubits_of
-from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, ClosedFormReader, mesh_matrices
-from hybridopt.bridges.mesh.decomposition import Mesh as MeshShape
+from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, mesh_matrices
+from hybridopt.bridges.mesh.decomposition import MeshShape
+from hybridopt.bridges.mesh.linear_form import (
+    arranged,
+    classical,
+    groups_of,
+    has_trainable_bias,
+    matrices_of,
+    shape_of,
+    vectors_of,
+)
 from hybridopt.bridges.mesh.readout import MeshReader, Reading, loader_turns
-from hybridopt.bridges.mesh.readout_selection import Pass, choose, reason
-from hybridopt.bridges.quantum_network import uncast
-from hybridopt.bridges.readout_cache import LastReading, is_own
+from hybridopt.bridges.mesh.readout_selection import Pass, choose, cost, reason
+from hybridopt.bridges.readout_cache import HasReadoutCache, ReadoutCache, is_own
+from hybridopt.circuits.counts import count_gates
 from hybridopt.errors import ArgumentError, ArgumentTypeError, LayerAttributeError
-from hybridopt.execution import Executor
+from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
+from hybridopt.nn.summary import RunsCircuits, SummaryRow
 
 NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros shall be able to grow, too
 ROOM = 3.0  # automatic scale: how often the norm fits into alpha
@@ -41,7 +54,10 @@ HOOKS = (
 )
 
 
-class MeshLayer(nn.Module):
+UNSEEN = "the number of patches is known after the first forward pass."
+
+
+class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
     r"""A layer ``W x + b`` as one mesh for each of its groups, trainable biases in it as a column.
 
     Args:
@@ -57,6 +73,7 @@ class MeshLayer(nn.Module):
         alphas: One for each group; the largest spectral norm that training can reach.
     """
 
+    plain: nn.Linear | nn.Conv2d
     angles: nn.Parameter
     alphas: Tensor
     like: Tensor
@@ -75,16 +92,11 @@ class MeshLayer(nn.Module):
         self.executor = executor
         self.gradient = gradient
         weight = plain.weight.detach()
-        given: Tensor | None = plain.bias
         self.groups = groups_of(plain)
         self.weight_shape = weight.shape
-        self.holds_bias = given is not None and given.requires_grad
+        self.holds_bias = has_trainable_bias(plain)
         self.mesh = shape_of(plain)
-        matrices = weight.reshape(self.groups, len(weight) // self.groups, -1).double().cpu()
-        if given is not None and self.holds_bias:
-            column = given.detach().double().cpu().reshape(self.groups, -1, 1)
-            matrices = torch.cat([matrices, column], dim=2)
-        alphas, angles = _encoded(self.mesh, matrices.numpy(), scale)
+        alphas, angles = _encoded(self.mesh, matrices_of(plain).numpy(), scale)
         self.register_buffer("alphas", torch.from_numpy(alphas).to(weight.device))
         self.register_buffer("like", weight.new_empty(0), persistent=False)
         self.angles = nn.Parameter(torch.from_numpy(angles).to(weight.device))
@@ -96,42 +108,67 @@ class MeshLayer(nn.Module):
         for name in HOOKS:
             setattr(self, name, getattr(plain, name))
         self.passes: list[Pass] = []  # of the last forward pass of the network
-        self._last: LastReading[Reading] = LastReading()
+        self._samples = 1  # in the last of them
+        self._cache: ReadoutCache[Reading] = ReadoutCache()
 
     @property
     def reader(self) -> MeshReader:
         """Reads from circuits, with the executor and the rule that the layer has now."""
-        kind = ClosedFormReader if isinstance(self.executor, ClosedFormMesh) else MeshReader
-        return kind(self.mesh, self.executor, self.gradient)
+        return MeshReader(self.mesh, self.executor, self.gradient)
 
     def forward(self, x: Tensor) -> Tensor:
         """What the layer returns, in its dtype; shapes alone on torch's meta device."""
         shape = self._output_shape(x)  # refuses what the plain layer refuses, before a circuit runs
         task = self._pass(x, shape)
         self.passes.append(task)
+        self._samples = len(x) if x.ndim > (3 if isinstance(self.plain, nn.Conv2d) else 1) else 1
         if x.is_meta or self.angles.is_meta:
-            return self._classical(x, *self._split(self._matrices(None)))
+            return classical(self.plain, x, *self._split(self._matrices(None)))
         chosen = choose(self.reader, self.readout, task)
         if chosen == "process":
             weight, bias = self._split(self._matrices(self._reading()))
-            return self._classical(x, weight, bias)
-        outputs = self._through(self._vectors(x), chosen)
-        return self._arranged(outputs, shape).to(self.like.dtype)
+            return classical(self.plain, x, weight, bias)
+        outputs = self._through(vectors_of(self.plain, x), chosen)
+        return arranged(self.plain, outputs, shape).to(self.like.dtype)
 
-    def explain(self, batch: Tensor | int | None = None) -> str:
-        """How a batch would be read, and why.
+    def explain(self, batch_size: int | None = None) -> str:
+        """How a batch would be read, and why; see `RunsCircuits`."""
+        task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
+        return UNSEEN if task is None else reason(self.reader, self.readout, task)
 
-        Args:
-            batch: Inputs of the layer, or how many vectors go through it; None takes those of the
-                last forward pass.
+    def step_cost(self, batch_size: int | None = None) -> Cost | None:
+        """Settings, shots and runs of one forward and backward of one call.
+
+        Returns:
+            The cost; None of a convolution that has seen no input, unless its readout costs the
+            same for every number of patches.
         """
-        if isinstance(batch, Tensor):
-            task = self._pass(batch, self._output_shape(batch))
-        elif batch is None and self.passes:
-            task = self.passes[-1]
-        else:
-            task = Pass(batch or 1, self.groups, trains=self.angles.requires_grad)
-        return reason(self.reader, self.readout, task)
+        task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
+        return None if task is None else self.pass_cost(task)
+
+    def pass_cost(self, task: Pass) -> Cost:
+        """Settings, shots and runs of a pass; nothing for the formula."""
+        if not self.in_circuit:
+            return Cost()
+        return cost(self.reader, choose(self.reader, self.readout, task), task)
+
+    def first_pass(self, samples: int, *, input_grad: bool) -> Pass | None:
+        """A training step on samples of unseen shape, one vector each; None of a convolution."""
+        if isinstance(self.plain, nn.Conv2d) and self.readout != "process":
+            return None
+        return Pass(samples, self.groups, self.angles.requires_grad, input_grad)
+
+    def circuits(self) -> Mapping[str, QuantumCircuit]:
+        """The circuit at the present angles under the name ``""``, or ``"[g]"`` of each group."""
+        names = [""] if self.groups == 1 else [f"[{group}]" for group in range(self.groups)]
+        if not self.in_circuit:
+            return {}
+        return {name: self.circuit(group=group) for group, name in enumerate(names)}
+
+    @property
+    def in_circuit(self) -> bool:
+        """Whether circuits are run, not their formula."""
+        return not isinstance(self.executor, ClosedFormMesh)
 
     @torch.no_grad()
     def decoded(self, readout: str = "angles") -> tuple[Tensor, Tensor | None]:
@@ -166,34 +203,67 @@ class MeshLayer(nn.Module):
             f"{self.mesh.num_inputs}, num_qubits={self.num_qubits}, readout={self.readout!r}"
         )
 
-    def remembered(self) -> dict[str, Tensor]:
+    def __repr__(self) -> str:
+        with self._plain_with_bias():
+            return super().__repr__()
+
+    @contextmanager
+    def _plain_with_bias(self) -> Iterator[nn.Module]:
+        """The plain layer with a bias if it had one, so that its repr is true."""
+        if self.holds_bias:
+            self.plain._parameters["bias"] = nn.Parameter(self.like)
+        try:
+            yield self.plain
+        finally:
+            if self.holds_bias:
+                self.plain._parameters["bias"] = None
+
+    def summary_row(self, device: BackendV2 | None, name: str, cost: Cost | None) -> SummaryRow:
+        """One row; the groups of a convolution have circuits of one shape."""
+        trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        if not self.in_circuit:
+            return SummaryRow(name, f"{type(self.plain).__name__}, weights by a formula", trainable)
+        groups = f", {self.groups} groups" if self.groups > 1 else ""
+        return SummaryRow(
+            layer=name,
+            kind=f"mesh {self.mesh.num_outputs} x {self.mesh.num_inputs}{groups}",
+            trainable=trainable,
+            qubits=self.num_qubits,
+            angles=self.angles.numel(),
+            cost=cost,
+            gates=count_gates(self.circuit(), device),
+        )
+
+    def _summary_parts(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+        row = self.summary_row(device, "", self.step_cost(batch_size))
+        return f"mesh of {type(self.plain).__name__}", [row], ()
+
+    def _task(self, samples: int | None) -> Pass | None:
+        """A training step like the last pass, or the first one."""
+        if not self.passes:
+            return self.first_pass(1 if samples is None else samples, input_grad=False)
+        last, before = self.passes[-1], max(1, self._samples)
+        rows = math.ceil(last.rows * (before if samples is None else samples) / before)
+        return replace(last, rows=rows, trains=self.angles.requires_grad, known=False)
+
+    def cached_readout(self) -> dict[str, Tensor]:
         """What `eval` mode read, if it still holds: shared angles and the values there."""
-        known = self._remembered() or {}
+        known = self._known() or {}
         return {
             f"{feed}/{number}": tensor
             for feed, pair in known.items()
             for number, tensor in enumerate(pair)
         }
 
-    def remember(self, read: dict[str, Tensor]) -> None:
+    def restore_readout(self, read: dict[str, Tensor]) -> None:
         """Take this for what was read at the present angles."""
         known: dict[str | int, tuple[Tensor, Tensor]] = {}
         for feed in dict.fromkeys(key.rpartition("/")[0] for key in read):
             number = int(feed) if feed.isdecimal() else feed  # of a mode
             known[number] = (read[f"{feed}/0"], read[f"{feed}/1"])
-        self._last.keep(self.executor, self.angles, known)
-
-    @abstractmethod
-    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """The layer by torch."""
-
-    @abstractmethod
-    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
-        """What goes through each mesh, without the 1 of the bias."""
-
-    @abstractmethod
-    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
-        """Outputs ``(groups, B, m)`` in the shape that the layer returns."""
+        self._cache.keep(self.executor, self.angles, known)
 
     def __getattr__(self, name: str) -> Any:
         """What the plain layer says of itself (``in_features``, ``kernel_size``, ...)."""
@@ -226,12 +296,13 @@ class MeshLayer(nn.Module):
         weight = torch.empty(self.weight_shape, dtype=x.dtype, device="meta")
         try:
             with torch.no_grad():
-                return self._classical(x.detach().to("meta"), weight, None).shape
+                return classical(self.plain, x.detach().to("meta"), weight, None).shape
         except (RuntimeError, IndexError) as error:
-            raise ArgumentError(
-                f"The layer {self.plain} cannot take an input of shape {tuple(x.shape)}: "
-                f"{str(error).splitlines()[0].rstrip('.')}."
-            ) from error
+            with self._plain_with_bias() as plain:
+                raise ArgumentError(
+                    f"The layer {plain} cannot take an input of shape {tuple(x.shape)}: "
+                    f"{_validation.first_line(error)}"
+                ) from error
 
     def _casts(self, x: Tensor) -> bool:
         """Whether torch's autocast brings x and the weights to one dtype."""
@@ -246,7 +317,7 @@ class MeshLayer(nn.Module):
             groups=self.groups,
             trains=grad and self.angles.requires_grad,
             input_grad=grad and x.requires_grad,
-            known=self._remembered() is not None,
+            known=self._known() is not None,
         )
 
     def _rows(self) -> Float64[Tensor, "groups P"]:
@@ -261,16 +332,16 @@ class MeshLayer(nn.Module):
     def _reading(self) -> Reading | None:
         """In eval mode, matrices are read once per change of the angles."""
         if self.training or not is_own(self.angles):
-            self._last.forget()
+            self._cache.forget()
             return None
-        return self._last.recall_or(
+        return self._cache.recall_or(
             self.executor, self.angles, lambda: self.reader.read(self._rows())
         )
 
-    def _remembered(self) -> Reading | None:
+    def _known(self) -> Reading | None:
         if self.training or not is_own(self.angles):
             return None
-        return self._last.recall(self.executor, self.angles)
+        return self._cache.recall(self.executor, self.angles)
 
     def _split(self, matrices: Float64[Tensor, "groups m n"]) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in the dtype and shape of the layer."""
@@ -295,79 +366,8 @@ class MeshLayer(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MeshLayer:
         exact = [self.angles, self.alphas]
-        super()._apply(uncast(fn, exact), recurse)  # type: ignore[no-untyped-call]
+        super()._apply(keep_dtype(fn, exact), recurse)  # type: ignore[no-untyped-call]
         return self
-
-
-class MeshLinear(MeshLayer):
-    """A linear layer in a circuit."""
-
-    plain: nn.Linear
-
-    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return functional.linear(x, weight, bias)
-
-    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
-        inputs = self.weight_shape[1]
-        return x.reshape(1, math.prod(x.shape[:-1]), inputs).double()
-
-    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
-        return outputs.reshape(shape)
-
-
-class MeshConv2d(MeshLayer):
-    """A convolution in circuits: a linear layer on each patch of the image."""
-
-    plain: nn.Conv2d
-
-    def _classical(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return cast(Tensor, self.plain._conv_forward(x, weight, bias))
-
-    def _vectors(self, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
-        plain = self.plain
-        images = (x if x.ndim == 4 else x[None]).double()
-        mode = "constant" if plain.padding_mode == "zeros" else plain.padding_mode
-        images = functional.pad(images, _margins(plain), mode=mode)
-        patches = _patches(images, plain)
-        grouped = torch.unflatten(patches, 1, (self.groups, -1))  # (N, groups, inputs, L)
-        return grouped.permute(1, 0, 3, 2).flatten(1, 2)
-
-    def _arranged(self, outputs: Tensor, shape: torch.Size) -> Tensor:
-        positions = math.prod(shape[-2:])
-        groups, _, channels = outputs.shape
-        by_image = outputs.reshape(groups, -1, positions, channels)
-        return by_image.permute(1, 0, 3, 2).reshape(shape)
-
-
-def groups_of(plain: nn.Linear | nn.Conv2d) -> int:
-    """How many meshes stand for a layer."""
-    return plain.groups if isinstance(plain, nn.Conv2d) else 1
-
-
-def shape_of(plain: nn.Linear | nn.Conv2d) -> MeshShape:
-    """Of each of these meshes: outputs, and inputs with the column of a trainable bias."""
-    rows = len(plain.weight) // groups_of(plain)
-    given: Tensor | None = plain.bias
-    return MeshShape(rows, plain.weight[0].numel() + (given is not None and given.requires_grad))
-
-
-def _margins(plain: nn.Conv2d) -> list[int]:
-    """Left, right, top, bottom."""
-    if plain.padding_mode == "zeros" and not isinstance(plain.padding, str):
-        height, width = plain.padding
-        return [width, width, height, height]
-    return list(plain._reversed_padding_repeated_twice)
-
-
-def _patches(images: Float64[Tensor, "N C H W"], plain: nn.Conv2d) -> Float64[Tensor, "N CK L"]:
-    """Every patch as a column, also of no images at all."""
-    spans = [d * (k - 1) + 1 for d, k in zip(plain.dilation, plain.kernel_size, strict=True)]
-    windows = images
-    for axis, (span, stride) in enumerate(zip(spans, plain.stride, strict=True), start=2):
-        windows = windows.unfold(axis, span, stride)
-    down, across = plain.dilation
-    windows = windows[..., ::down, ::across]  # (N, C, rows, columns, kernel, kernel)
-    return windows.permute(0, 1, 4, 5, 2, 3).flatten(1, 3).flatten(2, 3)
 
 
 def _encoded(
@@ -380,9 +380,3 @@ def _encoded(
         alphas = scale * np.where(norms > NEARLY_ZERO, norms, 1.0)
     angles = [mesh.decompose(w, float(alpha)) for w, alpha in zip(matrices, alphas, strict=True)]
     return alphas, np.concatenate(angles)
-
-
-def mesh_layer(plain: nn.Linear | nn.Conv2d, **options: Any) -> MeshLayer:
-    """The layer in a circuit; options are those of `MeshLayer`."""
-    kind = MeshConv2d if isinstance(plain, nn.Conv2d) else MeshLinear
-    return kind(plain, **options)

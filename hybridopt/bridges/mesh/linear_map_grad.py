@@ -19,7 +19,7 @@ from hybridopt.gradients.base import differentiable_jvp
 Matrix = Callable[[Tensor], Tensor]  # takes angles to W, differentiably
 
 
-def by_linearity(
+def with_linear_grad(
     x: Float64[Tensor, "B n"],
     angles: Float64[Tensor, " P"],
     outputs: Float64[Tensor, "B m"],
@@ -33,10 +33,10 @@ def by_linearity(
         outputs: ``W x``, differentiable by the angles.
         matrix: Reads W; called when a derivative by x is asked for.
     """
-    return cast(Tensor, _ByLinearity.apply(x, angles, outputs, matrix))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _WithLinearGrad.apply(x, angles, outputs, matrix))  # type: ignore[no-untyped-call]
 
 
-class _ByLinearity(torch.autograd.Function):
+class _WithLinearGrad(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, angles: Tensor, outputs: Tensor, matrix: Matrix) -> Tensor:
         return outputs.clone()
@@ -85,4 +85,4 @@ class _ByLinearity(torch.autograd.Function):
 
         tensors = zip((x, angles, outputs), in_dims, strict=False)
         rows = zip(*(parts(tensor, dim) for tensor, dim in tensors), strict=True)
-        return torch.stack([by_linearity(a, b, c, matrix) for a, b, c in rows]), 0
+        return torch.stack([with_linear_grad(a, b, c, matrix) for a, b, c in rows]), 0

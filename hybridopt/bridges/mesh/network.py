@@ -1,42 +1,132 @@
-"""A network some of whose layers are meshes."""
+r"""The mesh bridge: the data pass through circuits that stand for Linear and Conv2d layers.
+
+Each layer is ``W' = [W b]`` on ``x' = (x, 1)``, and :math:`W'/\alpha` a mesh of rotations between
+neighbouring modes with exactly one angle a weight (`hybridopt.bridges.mesh.decomposition`), on
+``max(m, n) + min(m, n)`` qubits for a matrix ``(m, n)``.
+"""
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
-from torch import Tensor, nn
+from torch import nn
 
 from hybridopt import _validation
+from hybridopt._modules import copy_module
+from hybridopt.bridges.base import BridgeWithTwin, QuantumNetwork, check_network, shots_and_seed
+from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.bridges.mesh.layer_selection import layers_to_carry
-from hybridopt.bridges.mesh.layers import MeshLayer
-from hybridopt.bridges.mesh.readout_selection import Pass, choose, settings
-from hybridopt.bridges.parameter_layout import WeightLayout
-from hybridopt.bridges.quantum_network import QuantumNetwork
-from hybridopt.bridges.summary import SummaryRow
-from hybridopt.circuits.counts import count_gates
-from hybridopt.errors import ArgumentTypeError, ConversionError
+from hybridopt.bridges.mesh.layers import UNSEEN, MeshLayer
+from hybridopt.bridges.mesh.linear_form import shape_of
+from hybridopt.bridges.mesh.readout import MeshReader
+from hybridopt.bridges.mesh.readout_selection import READOUTS, Pass, reason
+from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, ResourceError
 from hybridopt.execution import Cost, Executor
-from hybridopt.gradients import GradientRule
-from hybridopt.nn.shape_inference import on_meta
+from hybridopt.gradients import GradientRule, ParameterShift
+from hybridopt.gradients.cost import total_cost
+from hybridopt.nn.summary import SummaryRow
 
-MakeLayer = Callable[[str, nn.Module], MeshLayer]
+LARGEST_SCALE = 1e4  # W comes back to about 1e-16 of scale times its norm
+
+
+@dataclass(frozen=True)
+class Mesh(BridgeWithTwin):
+    r"""Options of the mesh bridge.
+
+    Every `Linear` and `Conv2d` becomes a mesh, other layers stay classical. Layers that multiply by
+    a matrix and have no circuit form here (recurrent ones, attention, other convolutions) are
+    refused unless they are kept classical; so are frozen ones, by themselves.
+
+    Attributes:
+        keep_classical: Names of layers, as `named_modules` gives them, that stay classical with all
+            that is in them.
+        readout: ``"process"`` reads the columns of each matrix, n settings whatever the batch;
+            ``"data"`` sends every vector through, one setting each; ``"auto"`` takes what costs
+            fewer settings for the batch that comes. ``"reference"`` is data readout beside
+            reference modes that betray errors, for executors with noise.
+        scale: alpha in units of the spectral norm of W', so that the matrix can grow; 1 to 10,000
+            (a layer of zeros takes 1 for its norm). ``"auto"`` is 3, of a norm of at least 2:
+            training has to get from a fresh layer of small weights to outputs of several units.
+            With shots, the error of an output is about :math:`\alpha |x'| / \sqrt{shots}`.
+
+    Example:
+        >>> from hybridopt.bridges import Mesh
+        >>> import torch, hybridopt as ho
+        >>> layers = torch.nn.Conv2d(1, 2, 2), torch.nn.Flatten(), torch.nn.Linear(8, 3)
+        >>> quantum = ho.to_quantum(torch.nn.Sequential(*layers), Mesh(keep_classical=("2",)))
+        >>> quantum.num_qubits, quantum.num_angles
+        (7, 10)
+    """
+
+    name: ClassVar[str] = "mesh"
+
+    keep_classical: tuple[str, ...] = ()
+    readout: str = "auto"
+    scale: str | float = "auto"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keep_classical", _names(self.keep_classical))
+        _validation.choice("readout", self.readout, READOUTS)
+        if isinstance(self.scale, str):
+            _validation.choice("scale", self.scale, ("auto",))
+        else:
+            object.__setattr__(self, "scale", _validation.real("scale", self.scale, minimum=1))
+            if self.scale > LARGEST_SCALE:
+                raise ArgumentError(
+                    f"Argument `scale` must be {LARGEST_SCALE:g} or less, but is {self.scale:g}: "
+                    "rounding errors grow with it. 2 to 10 leave room to grow."
+                )
+
+    def check(self, network: nn.Module) -> None:
+        """Refuse a network with layers that have no circuit form, or with none that has one.
+
+        Raises:
+            ConversionError: With the name of the layer and the way out.
+            UnknownNameError: If a name in ``keep_classical`` is no layer.
+        """
+        check_network(network)
+        layers_to_carry(network, self.keep_classical)
+
+    def encode(
+        self, network: nn.Module, *, executor: Executor, gradient: GradientRule
+    ) -> MeshNetwork:
+        """Carry the layers of a network into circuits; the network is left as it is.
+
+        Raises:
+            ResourceError: If a mesh does not fit into the executor's memory, with its name.
+            UnsupportedError: If gradient rule and executor do not go together.
+        """
+        return MeshNetwork(network, self, executor, gradient)
+
+    def twin(self, network: nn.Module, *, executor: Executor) -> MeshNetwork:
+        """The same angles in torch: exact, or with shots numbers of the same law.
+
+        Raises:
+            UnsupportedError: If the executor has noise, which has no formula here.
+        """
+        formula = ClosedFormMesh(*shots_and_seed(executor, "a mesh"))
+        return MeshNetwork(network, self, formula, ParameterShift())
 
 
 class MeshNetwork(QuantumNetwork):
     """A network through whose linear and convolutional layers the data pass as circuits.
 
+    With a `ClosedFormMesh` for executor it is a control: the same angles by their formula.
+
     Args:
         network: The plain network. It is copied, never changed.
-        keep_classical: Names of layers that stay as they are.
-        make: Makes a mesh of a layer with a name.
+        options: The bridge.
+        executor: Runs the circuits.
+        gradient: Finds derivatives.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -45,22 +135,32 @@ class MeshNetwork(QuantumNetwork):
         (True, 8, 15)
     """
 
-    bridge_name = "mesh"
-
     def __init__(
-        self, network: nn.Module, keep_classical: tuple[str, ...], make: MakeLayer
+        self, network: nn.Module, options: Mesh, executor: Executor, gradient: GradientRule
     ) -> None:
-        super().__init__()
-        self._num_weights = WeightLayout(network).num_weights
-        copied = _copied(network)
-        layers = layers_to_carry(copied, keep_classical)
-        meshes: dict[nn.Module, nn.Module] = {
-            layer: make(name, layer) for name, layer in layers.items()
-        }
-        self._slow_paths = _leave_fast_paths(copied, meshes)
-        self.network = _replaced(copied, meshes)
-        self.training = network.training
-        self._batch = 1  # samples in the last forward pass
+        super().__init__(network.training)
+        self.options = options
+        self._num_weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        memo: dict[int, Any] = {}  # one, so that what layers share stays shared
+        for name, layer in layers_to_carry(network, options.keep_classical).items():
+            assert isinstance(layer, nn.Linear | nn.Conv2d)
+            _check_fits(name, MeshReader(shape_of(layer), executor, gradient), options.readout)
+            plain = copy_module(layer, memo)
+            assert isinstance(plain, nn.Linear | nn.Conv2d)
+            memo[id(layer)] = MeshLayer(
+                plain,
+                scale=options.scale,
+                readout=options.readout,
+                executor=executor,
+                gradient=gradient,
+            )
+        self.network = copy_module(network, memo)
+        self._slow_paths = _leave_fast_paths(self.network)
+
+    @property
+    def bridge_name(self) -> str:
+        """``"mesh"``, or ``"twin"``."""
+        return Mesh.name if self._in_circuits else "twin"
 
     @property
     def executor(self) -> Executor:
@@ -90,29 +190,28 @@ class MeshNetwork(QuantumNetwork):
         """What the network returns, its meshes run by the executor."""
         for layer in self.layers.values():
             layer.passes.clear()
-        self._batch = _batch_of(args, kwargs)
-        return self.network(*args, **kwargs)
+        with self._recording(args, kwargs):
+            return self.network(*args, **kwargs)
 
     @torch.no_grad()
     def decode(self, *, readout: str = "angles") -> nn.Module:
         """The plain network: from the angles, or with ``readout="circuit"`` as the circuits say."""
-        weights = {name: layer.decoded(readout) for name, layer in self.layers.items()}
-        network = copy.deepcopy(self.network)
-        plain: dict[nn.Module, nn.Module] = {}
-        for name, (weight, bias) in weights.items():
-            layer = network.get_submodule(name)
-            assert isinstance(layer, MeshLayer)
-            layer.plain.weight = nn.Parameter(weight.clone())
+        memo: dict[int, Any] = {}
+        for layer in self.layers.values():
+            weight, bias = layer.decoded(readout)
+            plain = copy.deepcopy(layer.plain, memo)
+            plain.weight = nn.Parameter(weight.clone())
             if layer.holds_bias and bias is not None:
-                layer.plain.bias = nn.Parameter(bias.clone())
-            plain[layer] = layer.plain
+                plain.bias = nn.Parameter(bias.clone())
+            memo[id(layer)] = plain
+        network = copy_module(self.network, memo)
         for name, value in self._slow_paths.items():
             network.get_submodule(name).activation_relu_or_gelu = value
-        return _replaced(network, plain)
+        return network
 
     @property
     def compute_dtype(self) -> torch.dtype:
-        """Of the first mesh's outputs."""
+        """Dtype of the first mesh's outputs."""
         return next(iter(self.layers.values())).like.dtype
 
     @property
@@ -122,12 +221,14 @@ class MeshNetwork(QuantumNetwork):
 
     @property
     def num_qubits(self) -> int:
-        """Qubits of the widest mesh."""
-        return max(layer.num_qubits for layer in self.layers.values())
+        """Qubits of the widest mesh; 0 for a control."""
+        return max((layer.num_qubits for layer, _ in self._by_group().values()), default=0)
 
     @property
     def num_angles(self) -> int:
-        """Angles of all meshes, one for each weight in them."""
+        """Angles of all meshes, one for each weight in them; 0 for a control."""
+        if not self._in_circuits:
+            return 0
         return sum(layer.angles.numel() for layer in self.layers.values())
 
     def circuit(
@@ -140,10 +241,15 @@ class MeshNetwork(QuantumNetwork):
             x: The vector that is loaded, shape ``(n,)``, the 1 that brings the bias included; None
                 loads equal numbers.
 
+        Returns:
+            The circuit; None for a control.
+
         Raises:
             UnknownNameError: If no mesh has this name.
         """
         layers = self._by_group()
+        if not layers:
+            return None
         if layer is None:
             layer = max(layers, key=lambda name: layers[name][0].num_qubits)
         mesh, group = layers[_validation.choice("mesh", layer, layers)]
@@ -162,157 +268,112 @@ class MeshNetwork(QuantumNetwork):
             name: layer.circuit(group=group) for name, (layer, group) in self._by_group().items()
         }
 
-    def step_cost(self, batch_size: int | None = None) -> Cost:
-        """Settings and shots of one forward and backward; runs are not foretold, and 0.
-
-        How often a layer is called, and how many patches a sample has, are known from the last
-        forward pass; before it, every layer is taken to see one vector a sample.
-
-        Args:
-            batch_size: Samples; None is as many as in the last forward pass, 1 before it.
-        """
-        if batch_size is not None:
-            _validation.integer("batch_size", batch_size, minimum=0)
-        layers = enumerate(self.layers.values())
-        return sum((self._layer_cost(layer, at, batch_size) for at, layer in layers), Cost())
-
-    def explain(self, batch: Tensor | None = None) -> str:
-        """Which readout each layer takes, and why.
-
-        Args:
-            batch: Inputs of the network, tried on torch's meta device; None explains the last
-                forward pass.
-        """
-        if batch is not None:
-            if not isinstance(batch, Tensor):
-                raise ArgumentTypeError(
-                    "Argument `batch` must be a tensor of inputs, or None, but is of type "
-                    f"{type(batch).__name__}."
-                )
-            with torch.set_grad_enabled(self.training):
-                on_meta(self, batch)
-        return "\n".join(f"{name}: {layer.explain()}" for name, layer in self.layers.items())
+    @property
+    def _in_circuits(self) -> bool:
+        return not isinstance(self.executor, ClosedFormMesh)
 
     def _by_group(self) -> dict[str, tuple[MeshLayer, int]]:
         return {
             name if layer.groups == 1 else f"{name}[{group}]": (layer, group)
             for name, layer in self.layers.items()
             for group in range(layer.groups)
+            if self._in_circuits
         }
 
-    def _circuit_rows(self, device: BackendV2 | None, batch_size: int | None) -> list[SummaryRow]:
-        """One for each mesh; the groups of a convolution have circuits of one shape."""
-        return [
-            SummaryRow(
-                layer=name,
-                kind=f"mesh {layer.mesh.num_outputs} x {layer.mesh.num_inputs}"
-                + (f", {layer.groups} groups" if layer.groups > 1 else ""),
-                trainable=sum(p.numel() for p in layer.parameters() if p.requires_grad),
-                qubits=layer.num_qubits,
-                angles=layer.angles.numel(),
-                cost=self._layer_cost(layer, place, batch_size),
-                gates=count_gates(layer.circuit(), device),
-            )
-            for place, (name, layer) in enumerate(self.layers.items())
-        ]
+    def _passes(self, batch_size: int | None) -> dict[str, list[Pass] | None]:
+        """What a training step asks of each mesh; None where that is not known yet.
 
-    def _layer_cost(self, layer: MeshLayer, place: int, batch_size: int | None) -> Cost:
-        seen: list[Pass | None] = [*layer.passes]
-        costs = (self._cost(layer, task, place, batch_size) for task in seen or [None])
-        return sum(costs, Cost())
+        Known from the last forward pass. Before it, a linear layer is taken to see one vector of
+        each sample, and a convolution so many patches that only process readout can tell its cost.
+        """
+        places = [module for _, module in self.network.named_modules(remove_duplicate=False)]
+        tasks: dict[str, list[Pass] | None] = {}
+        for place, (name, layer) in enumerate(self.layers.items()):
+            trains = layer.angles.requires_grad
+            seen = [
+                replace(
+                    task,
+                    rows=self._scaled(task.rows, batch_size),
+                    trains=trains,
+                    input_grad=task.input_grad if task.trains else place > 0,
+                    known=False,
+                )
+                for task in layer.passes
+            ]
+            first = layer.first_pass(batch_size or 1, input_grad=place > 0)
+            tasks[name] = seen or (None if first is None else places.count(layer) * [first])
+        return tasks
 
-    def _cost(
-        self, layer: MeshLayer, task: Pass | None, place: int, batch_size: int | None
-    ) -> Cost:
-        seen = 1 if task is None else task.rows
-        samples = self._batch if batch_size is None else batch_size
-        rows = math.ceil(seen * samples / max(1, self._batch if task is not None else 1))
-        asked = task.input_grad if task is not None and task.trains else place > 0
-        wanted = Pass(
-            rows=rows,
-            groups=layer.groups,
-            trains=layer.angles.requires_grad,
-            input_grad=asked,
-        )
-        chosen = choose(layer.reader, layer.readout, wanted)
-        number = settings(layer.reader, chosen, wanted)
-        return Cost(number, number * (layer.executor.shots or 0))
+    def _costs(self, batch_size: int | None) -> dict[str, Cost | None]:
+        return {
+            name: None if tasks is None else total_cost(map(self.layers[name].pass_cost, tasks))
+            for name, tasks in self._passes(batch_size).items()
+        }
 
+    def _bridge_cost(self, batch_size: int | None) -> Cost | None:
+        return total_cost(self._costs(batch_size).values()) if self._in_circuits else Cost()
 
-class MeshTwinNetwork(MeshNetwork):
-    """The same angles by their formula in torch: a control, without circuits and settings."""
+    def _bridge_rows(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
+        costs = self._costs(batch_size)
+        layers = self.layers.items()
+        rows = {name: layer.summary_row(device, name, costs[name]) for name, layer in layers}
+        return rows, frozenset(), ()
 
-    bridge_name = "twin"
+    def _explain_bridge(self, batch_size: int | None) -> str:
+        lines = []
+        for name, tasks in self._passes(batch_size).items():
+            layer = self.layers[name]
+            why = reason(layer.reader, layer.readout, tasks[-1]) if tasks else UNSEEN
+            lines.append(f"{name}: {why}" if name else why)
+        return "\n".join(lines)
 
-    @property
-    def num_qubits(self) -> int:
-        """0: nothing is run."""
-        return 0
-
-    @property
-    def num_angles(self) -> int:
-        """0: the trained numbers are angles of no circuit."""
-        return 0
-
-    def circuit(
-        self, layer: str | None = None, x: Float64[np.ndarray, " n"] | None = None
-    ) -> QuantumCircuit | None:
-        """None: there is no circuit."""
-        return None
-
-    def _circuit_rows(self, device: BackendV2 | None, batch_size: int | None) -> list[SummaryRow]:
-        """None at all."""
-        return []
-
-    def _made_layers(self) -> frozenset[str]:
-        return frozenset(self.layers)
-
-    def _opaque_layers(self) -> frozenset[str]:
-        return frozenset(self.layers)
-
-    def circuits(self) -> Mapping[str, QuantumCircuit]:
-        """None at all."""
-        return {}
-
-    def step_cost(self, batch_size: int | None = None) -> Cost:
-        """Nothing."""
-        return Cost()
+    @contextmanager
+    def _with_weights(self) -> Iterator[nn.Module]:
+        yield self.network
 
 
-def _copied(network: nn.Module) -> nn.Module:
+def _check_fits(name: str, reader: MeshReader, readout: str) -> None:
+    feeds = {"auto": ("process", "data")}.get(readout, (readout,))
+    mesh = reader.mesh
     try:
-        return copy.deepcopy(network)
-    except Exception as error:
-        raise ConversionError(
-            f"The network {type(network).__name__} cannot be copied ({error}). A bridge works on a "
-            "copy, so `copy.deepcopy(network)` must work; keep no computed tensors in it (a pruned "
-            "network: `torch.nn.utils.prune.remove`)."
+        for feed in feeds:
+            reader.check_width(feed)
+            reader.check(feed)
+    except ResourceError as error:
+        where = f"Layer `{name}`" if name else "The network"
+        raise ResourceError(
+            f"{where}, a mesh of {mesh.num_outputs} by {mesh.num_inputs}: {error} Another way: "
+            f'AerExecutor(method="matrix_product_state"){_keeping(name)}.'
         ) from error
 
 
-def _replaced(network: nn.Module, others: Mapping[nn.Module, nn.Module]) -> nn.Module:
-    """The network with other modules in the place of some, wherever they stand."""
-    if network in others:
-        return others[network]
-    for parent in list(network.modules()):
-        for name, child in parent._modules.items():
-            if child is not None and child in others:
-                parent._modules[name] = others[child]
-    return network
+def _keeping(name: str) -> str:
+    return f", or keep the layer classical: keep_classical=['{name}']" if name else ""
 
 
-def _leave_fast_paths(network: nn.Module, meshes: Mapping[nn.Module, nn.Module]) -> dict[str, Any]:
+def _names(given: object) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ArgumentTypeError(
+            f"Argument `keep_classical` must be a list of names of layers, but is {given!r}."
+        )
+    names = tuple(given)
+    for name in names:
+        if not isinstance(name, str):
+            raise ArgumentTypeError(
+                f"Argument `keep_classical` must hold names of layers, but holds {name!r} of type "
+                f"{type(name).__name__}."
+            )
+    return names
+
+
+def _leave_fast_paths(network: nn.Module) -> dict[str, Any]:
     """Transformers in eval mode take weights past their layers; this flag of theirs says no."""
     left = {}
     for name, module in network.named_modules():
-        if isinstance(module, nn.TransformerEncoderLayer) and meshes.keys() & set(module.modules()):
+        meshes = (isinstance(part, MeshLayer) for part in module.modules())
+        if isinstance(module, nn.TransformerEncoderLayer) and any(meshes):
             left[name] = module.activation_relu_or_gelu
             module.activation_relu_or_gelu = 0
     return left
-
-
-def _batch_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> int:
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, Tensor) and value.ndim:
-            return len(value)
-    return 1

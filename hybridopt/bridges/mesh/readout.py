@@ -21,9 +21,10 @@ from hybridopt.bridges.mesh.circuit import (
     num_qubits_of,
     reference_mode,
 )
-from hybridopt.bridges.mesh.decomposition import Mesh
-from hybridopt.bridges.mesh.linear_map_grad import by_linearity
-from hybridopt.execution import AerExecutor, Executor, Expectations, Probabilities, Readout
+from hybridopt.bridges.mesh.closed_form import is_formula, mesh_matrices
+from hybridopt.bridges.mesh.decomposition import MeshShape
+from hybridopt.bridges.mesh.linear_map_grad import with_linear_grad
+from hybridopt.execution import Executor, Expectations, Probabilities, Readout
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.evaluation import CircuitEvaluation
 
@@ -33,7 +34,7 @@ Reading = Mapping[Feed, tuple[Tensor, Tensor]]  # shared angles, and the values 
 
 @dataclass(frozen=True, eq=False)
 class MeshReader:
-    """Reads a mesh with an executor.
+    """Reads a mesh with an executor; the closed form without shots is differentiated by autograd.
 
     Attributes:
         mesh: Its shape.
@@ -41,7 +42,7 @@ class MeshReader:
         rule: Finds derivatives by the angles.
     """
 
-    mesh: Mesh
+    mesh: MeshShape
     executor: Executor
     rule: GradientRule
 
@@ -51,9 +52,11 @@ class MeshReader:
         """The matrices of S rows of angles t [rad], n settings each: process readout.
 
         Args:
-            angles: Of rotations, as `Mesh.decompose` gives them.
+            angles: Of rotations, as `MeshShape.decompose` gives them.
             known: What `read` gave; where the angles are the same, nothing is run.
         """
+        if is_formula(self.executor):
+            return mesh_matrices(self.mesh, angles)
         parts = []
         for feed in self._process_feeds():
             given = None if known is None else known.get(feed)
@@ -65,7 +68,7 @@ class MeshReader:
         """What `matrices` would run, to be known to it later."""
         reading = {}
         for feed in self._process_feeds():
-            values = self._evaluation(feed)(self._basis_rows(feed, angles), -2 * angles)
+            values = self.evaluation(feed)(self._basis_rows(feed, angles), -2 * angles)
             reading[feed] = (-2 * angles.detach(), values)
         return reading
 
@@ -79,6 +82,8 @@ class MeshReader:
             angles: Of rotations [rad].
             feed: ``"data"``, or ``"reference"`` against noise.
         """
+        if is_formula(self.executor):
+            return x @ mesh_matrices(self.mesh, angles[None])[0].T
         turns, lengths = loader_turns(x.detach())
         values = self._unit_outputs(turns, angles[None], feed)[0]
 
@@ -89,7 +94,7 @@ class MeshReader:
             turns, lengths = loader_turns(eye)
             return (lengths[:, None] * self._unit_outputs(turns, given[None], feed)[0]).T
 
-        return by_linearity(x, angles, lengths[:, None] * values, matrix)
+        return with_linear_grad(x, angles, lengths[:, None] * values, matrix)
 
     def check_width(self, feed: Feed) -> None:
         """Refuse circuits that do not fit into memory, before one is built; nothing is run."""
@@ -104,7 +109,7 @@ class MeshReader:
     def check(self, feed: Feed) -> None:
         """Refuse what does not go together; nothing is run."""
         for one in self._process_feeds() if feed == "process" else (feed,):
-            evaluation = self._evaluation(one)
+            evaluation = self.evaluation(one)
             self.executor.check(evaluation.program, evaluation.readout)
             self.rule.check(evaluation.program, evaluation.readout, self.executor)
 
@@ -113,20 +118,18 @@ class MeshReader:
         if feed == "process":
             feed = self._process_feeds()[0]
         noisy = self.executor.has_noise
-        return mesh_program(
-            self.mesh,
-            feed,
-            native=noisy or _is_matrix_product_state(self.executor),
-            linear=feed != "reference" and not noisy,
-        )
+        chain = getattr(self.executor, "method", None) == "matrix_product_state"
+        linear = feed != "reference" and not noisy
+        return mesh_program(self.mesh, feed, native=noisy or chain, linear=linear)
 
     def readout(self, feed: Feed) -> Readout:
         """What is read from them."""
         return Probabilities() if feed == "reference" else mode_amplitudes(self.mesh)
 
-    def _evaluation(
+    def evaluation(
         self, feed: Feed, known: tuple[Tensor, Tensor] | None = None
     ) -> CircuitEvaluation:
+        """The circuits for a feed as a function of their angles; ``"process"`` as in `program`."""
         return CircuitEvaluation(
             program=self.program(feed),
             readout=self.readout(feed),
@@ -143,7 +146,7 @@ class MeshReader:
         known: tuple[Tensor, Tensor] | None = None,
     ) -> Float64[Tensor, "S B m"]:
         """W x / (alpha |x|)."""
-        values = self._evaluation(feed, known)(rows, -2 * angles)
+        values = self.evaluation(feed, known)(rows, -2 * angles)
         return self._compared(values) if feed == "reference" else values
 
     def _compared(self, probabilities: Float64[Tensor, "S B K"]) -> Float64[Tensor, "S B m"]:
@@ -186,7 +189,7 @@ def loader_turns(
 
 
 @lru_cache(maxsize=256)
-def mode_amplitudes(mesh: Mesh) -> Expectations:
+def mode_amplitudes(mesh: MeshShape) -> Expectations:
     """X on each output, all read in one setting."""
     return Expectations(
         tuple(
@@ -194,7 +197,3 @@ def mode_amplitudes(mesh: Mesh) -> Expectations:
             for k in range(mesh.num_outputs)
         )
     )
-
-
-def _is_matrix_product_state(executor: Executor) -> bool:
-    return isinstance(executor, AerExecutor) and executor.method == "matrix_product_state"

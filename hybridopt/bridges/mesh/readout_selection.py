@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hybridopt.bridges.mesh.readout import MeshReader
-from hybridopt.gradients import GradientRule, ParameterShift, Spsa
+from hybridopt.execution import Cost
+from hybridopt.gradients.cost import cost_of, gradient_evaluations
 
 READOUTS = ("auto", "process", "data", "reference")
 
@@ -31,11 +32,22 @@ class Pass:
 
 def settings(reader: MeshReader, readout: str, task: Pass) -> int:
     """Settings of one pass, forward and backward."""
-    back = settings_back(reader, readout) if task.trains else 0
-    inputs = reader.mesh.num_inputs
+    return cost(reader, readout, task).settings
+
+
+def cost(reader: MeshReader, readout: str, task: Pass) -> Cost:
+    """Cost of one pass, forward and backward; each setting counts as one run."""
+    evaluation, inputs = reader.evaluation(readout), reader.mesh.num_inputs
+    needs = (False, task.trains)
+    back = gradient_evaluations(evaluation, reader.rule, needs)
     if readout == "process":
-        return task.groups * inputs * (back + (0 if task.known else 1))
-    return task.groups * (task.rows * (1 + back) + (inputs if task.input_grad else 0))
+        number = task.groups * inputs * (back + (0 if task.known else 1))
+    else:
+        number = task.groups * (task.rows * (1 + back) + (inputs if task.input_grad else 0))
+    total = cost_of(number, reader.executor.shots)
+    if task.trains and not back:  # the run back of the adjoint rule
+        total += Cost(runs=task.groups * (inputs if readout == "process" else task.rows))
+    return total
 
 
 def choose(reader: MeshReader, readout: str, task: Pass) -> str:
@@ -64,13 +76,3 @@ def reason(reader: MeshReader, readout: str, task: Pass) -> str:
     why = "fewer settings" if readout == "auto" else "asked for"
     known = " (read before at these angles)" if task.known and chosen == "process" else ""
     return f"readout {chosen}: {meaning}{known}. Why: {why}; {counts} for {task.rows:,} vectors."
-
-
-def settings_back(reader: MeshReader, feed: str) -> int:
-    """Settings back for each one forward, by the rule for derivatives by the angles."""
-    rule: GradientRule = reader.rule
-    if isinstance(rule, Spsa):
-        return 2 * rule.directions
-    if isinstance(rule, ParameterShift):
-        return sum(map(len, reader.program(feed).shifts[1]))
-    return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 
 import pytest
@@ -67,15 +66,3 @@ def test_start_is_drawn_by_its_own_generator():
 def test_equal_probabilities_at_the_start_are_not_blown_up():
     mapping = make(0, start=torch.full((8,), 1 / 8, dtype=torch.float64))
     assert mapping.deviation.item() == LEAST_DEVIATION
-
-
-def test_everything_stays_double():
-    mapping = make(5)
-    mapping(torch.full((8,), 1 / 8, dtype=torch.float64)).sum().backward()
-    state = copy.deepcopy(mapping.state_dict())
-    for cast in (mapping.half, mapping.bfloat16, mapping.float):
-        cast()
-    tensors = [*mapping.parameters(), *mapping.buffers()]
-    assert {t.dtype for t in tensors} == {torch.float64}
-    assert {p.grad.dtype for p in mapping.parameters()} == {torch.float64}
-    assert all(torch.equal(state[name], t) for name, t in mapping.state_dict().items())

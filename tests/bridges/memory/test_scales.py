@@ -88,7 +88,7 @@ def test_full_form_refuses_a_scale_below_a_weight(scale):
 def test_folding_moves_the_weights_into_the_origin(recipe, bridge):
     quantum = moved(ho.to_quantum(recipe().network, bridge))
     before = ho.to_classical(quantum)
-    quantum.fold()
+    quantum.merge()
     assert not quantum.angles.any()
     after = ho.to_classical(quantum).state_dict()
     assert {n: bits(t) for n, t in after.items()} == {
@@ -101,7 +101,7 @@ def test_folding_keeps_outputs_and_goes_on_from_there():
     quantum = moved(ho.to_quantum(case.network, scale=0.3))
     for _ in range(5):
         expected = case.outputs(quantum)
-        quantum.fold()
+        quantum.merge()
         torch.testing.assert_close(case.outputs(quantum), expected, rtol=0, atol=case.precision)
         quantum.angles.data.fill_(-math.pi / 2)
     moves = ho.to_classical(quantum)[0].weight - case.network[0].weight
@@ -111,24 +111,24 @@ def test_folding_keeps_outputs_and_goes_on_from_there():
 def test_angles_stay_the_same_parameter_when_folded():
     quantum = moved(ho.to_quantum(network()))
     angles = quantum.angles
-    quantum.fold()
+    quantum.merge()
     assert quantum.angles is angles
     assert angles.requires_grad
 
 
 @pytest.mark.parametrize("bridge", ["memory", "twin"])
 def test_full_form_has_nothing_to_fold_into(bridge, aer_calls):
-    with pytest.raises(ConversionError, match=r"no w0 to fold into\. Use form=\"residual\""):
-        ho.to_quantum(network(), bridge, form="full").fold()
-    with pytest.raises(ConversionError, match=r'fold="epoch" needs form="residual"'):
-        ho.to_quantum(network(), bridge, form="full", fold="epoch")
+    with pytest.raises(ConversionError, match=r"no w0 to merge into\. Use form=\"residual\""):
+        ho.to_quantum(network(), bridge, form="full").merge()
+    with pytest.raises(ConversionError, match=r'merge="epoch" needs form="residual"'):
+        ho.to_quantum(network(), bridge, form="full", merge="epoch")
     assert aer_calls == []
 
 
 @pytest.mark.parametrize("bridge", ["memory", "twin"])
 def test_folding_by_epoch_is_written_on_the_network(bridge):
-    assert ho.to_quantum(network(), bridge, fold="epoch").fold_every_epoch
-    assert not ho.to_quantum(network(), bridge).fold_every_epoch
+    assert ho.to_quantum(network(), bridge, merge="epoch").merge_every_epoch
+    assert not ho.to_quantum(network(), bridge).merge_every_epoch
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_folding_by_epoch_is_written_on_the_network(bridge):
     [
         ({"form": "residul"}, "Unknown form 'residul'. Did you mean 'residual'"),
         ({"synthesis": "gate"}, "Unknown synthesis 'gate'. Did you mean 'gates'"),
-        ({"fold": "epochs"}, "Unknown fold 'epochs'. Did you mean 'epoch'"),
+        ({"merge": "epochs"}, "Unknown merge 'epochs'. Did you mean 'epoch'"),
     ],
 )
 def test_unknown_names_of_options_bring_the_nearest(options, message):

@@ -10,7 +10,7 @@ import pytest
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from hybridopt.bridges.mesh.circuit import mesh_program, reference_mode
-from hybridopt.bridges.mesh.decomposition import Mesh
+from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.errors import ArgumentError
 
 SHAPES = [(1, 1), (1, 3), (3, 1), (2, 2), (3, 2), (2, 4)]
@@ -21,7 +21,7 @@ BOTH = pytest.mark.parametrize("native", [True, False])
 def problem(m: int, n: int):
     rng = np.random.default_rng((m, n, 1))
     matrix, x = rng.normal(size=(m, n)), rng.normal(size=n)
-    mesh, alpha = Mesh(m, n), 2 * np.linalg.norm(matrix, 2)
+    mesh, alpha = MeshShape(m, n), 2 * np.linalg.norm(matrix, 2)
     return mesh, matrix / alpha, -2 * mesh.decompose(matrix, alpha), x / np.linalg.norm(x)
 
 
@@ -75,7 +75,7 @@ def test_references_show_the_same_in_z_with_one_excitation(m, n, native):
 
 
 def test_circuits_start_with_h_on_the_vacuum_and_have_two_terms_a_weight():
-    program = mesh_program(Mesh(2, 3), "data", native=True, linear=True)
+    program = mesh_program(MeshShape(2, 3), "data", native=True, linear=True)
     circuit = program.bind(np.ones(2), np.ones(6))
     assert circuit.data[0].operation.name == "h"
     assert set(circuit.count_ops()) == {"h", "cz", "ry"}
@@ -83,13 +83,13 @@ def test_circuits_start_with_h_on_the_vacuum_and_have_two_terms_a_weight():
 
 
 def test_programs_travel():
-    program = mesh_program(Mesh(2, 3), "basis", linear=True)
+    program = mesh_program(MeshShape(2, 3), "basis", linear=True)
     copied = pickle.loads(pickle.dumps(program))
-    assert (copied.mesh, copied.feed, copied.shifts) == (Mesh(2, 3), "basis", program.shifts)
+    assert (copied.mesh, copied.feed, copied.shifts) == (MeshShape(2, 3), "basis", program.shifts)
     rows, shared = np.arange(3.0), np.arange(6.0)
     assert copied.bind(rows, shared) == program.bind(rows, shared)
 
 
 def test_unknown_feeds_are_refused():
     with pytest.raises(ArgumentError, match="fed with data, basis, reference or a number"):
-        mesh_program(Mesh(2, 3), "date")
+        mesh_program(MeshShape(2, 3), "date")

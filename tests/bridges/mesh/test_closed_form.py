@@ -12,8 +12,12 @@ import torch
 
 from hybridopt import AerExecutor
 from hybridopt.bridges.mesh.circuit import mesh_program
-from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, ClosedFormReader, sampled_amplitudes
-from hybridopt.bridges.mesh.decomposition import Mesh
+from hybridopt.bridges.mesh.closed_form import (
+    ClosedFormMesh,
+    mesh_matrices,
+    sampled_amplitudes,
+)
+from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Job, Probabilities
@@ -21,14 +25,14 @@ from hybridopt.gradients import ParameterShift
 from tests.execution.jobs import job_of
 
 
-def random_angles(mesh: Mesh) -> torch.Tensor:
+def random_angles(mesh: MeshShape) -> torch.Tensor:
     angles = np.random.default_rng(4).uniform(-1, 1, (1, mesh.num_angles))
     return torch.from_numpy(angles)
 
 
 @pytest.mark.parametrize("feed", ["data", "basis", "reference"])
 def test_it_says_what_aer_says(feed):
-    mesh = Mesh(2, 3)
+    mesh = MeshShape(2, 3)
     program, rng = mesh_program(mesh, feed), np.random.default_rng(0)
     rows, shared = rng.normal(size=(4, program.num_row_angles)), rng.normal(size=(2, 6))
     if feed == "basis":
@@ -63,21 +67,21 @@ def test_shots_that_are_drawn_together_scatter_as_single_ones():
 
 @pytest.mark.parametrize("feed", ["data", "reference"])
 def test_estimates_scatter_around_the_exact_numbers(feed):
-    mesh, shots = Mesh(2, 3), 4000
+    mesh, shots = MeshShape(2, 3), 4000
     x = torch.tensor([[1.0, -2.0, 0.5]], dtype=torch.float64)
     angles = random_angles(mesh)[0]
-    exact = ClosedFormReader(mesh, ClosedFormMesh(), ParameterShift()).outputs(x, angles, feed)
+    exact = MeshReader(mesh, ClosedFormMesh(), ParameterShift()).outputs(x, angles, feed)
     sampler = ClosedFormMesh(shots, seed=3)
-    sampled = ClosedFormReader(mesh, sampler, ParameterShift()).outputs(x, angles, feed)
+    sampled = MeshReader(mesh, sampler, ParameterShift()).outputs(x, angles, feed)
     error = (sampled - exact).abs().max().item() / x.norm().item()
     assert 0 < error < 5 * math.sqrt(2 / shots)
     assert sampler.usage == Cost()
 
 
 def test_the_stream_goes_on_and_is_shared_by_copies():
-    mesh = Mesh(2, 2)
+    mesh = MeshShape(2, 2)
     sampler = ClosedFormMesh(100, seed=3)
-    reader = ClosedFormReader(mesh, sampler, ParameterShift())
+    reader = MeshReader(mesh, sampler, ParameterShift())
     state = sampler.state_dict()
     first, second = (reader.matrices(random_angles(mesh)) for _ in range(2))
     assert not torch.equal(first, second)
@@ -93,6 +97,20 @@ TABLES = np.zeros((1, 0)), np.zeros((1, 4))
 def test_other_circuits_and_endless_distributions_are_refused():
     with pytest.raises(UnsupportedError, match="no other circuit"):
         ClosedFormMesh().check(job_of("pauli_rotations").program, Probabilities())
-    wide = mesh_program(Mesh(9, 9), "reference")
+    wide = mesh_program(MeshShape(9, 9), "reference")
     with pytest.raises(ResourceError, match="27 qubits are too many; at most 24 fit"):
         ClosedFormMesh().check(wide, Probabilities())
+
+
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (3, 5), (5, 3), (4, 4)])
+def test_matrix_is_what_the_mesh_does_to_unit_vectors(m, n):
+    mesh = MeshShape(m, n)
+    angles = np.random.default_rng(m).normal(size=(2, m * n))
+    expected = mesh.propagate(angles, np.eye(n, mesh.num_modes))[..., :m].swapaxes(1, 2)
+    actual = mesh_matrices(mesh, torch.from_numpy(angles))
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=0, atol=1e-14)
+
+
+def test_matrix_is_differentiable():
+    angles = torch.linspace(-1, 2, 6, dtype=torch.float64)[None].requires_grad_()
+    assert torch.autograd.gradcheck(lambda a: mesh_matrices(MeshShape(2, 3), a), angles)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybridopt.bridges.mesh.decomposition import Mesh
+from hybridopt.bridges.mesh.decomposition import MeshShape
 
 SHAPES = [(m, n) for m in range(1, 9) for n in range(1, 9)]
 
@@ -14,7 +14,7 @@ def random_matrix(m: int, n: int) -> np.ndarray:
     return np.random.default_rng((m, n)).normal(size=(m, n))
 
 
-def dense(mesh: Mesh, angles: np.ndarray) -> np.ndarray:
+def dense(mesh: MeshShape, angles: np.ndarray) -> np.ndarray:
     """The product of all rotations, one after the other."""
     whole = np.eye(mesh.num_modes)
     for (a, b), t in zip(mesh.pairs, angles, strict=True):
@@ -26,7 +26,7 @@ def dense(mesh: Mesh, angles: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("m", "n"), SHAPES)
 def test_one_angle_an_entry_holds_the_matrix(m, n):
-    matrix, mesh = random_matrix(m, n), Mesh(m, n)
+    matrix, mesh = random_matrix(m, n), MeshShape(m, n)
     alpha = 2.5 * np.linalg.norm(matrix, 2)
     angles = mesh.decompose(matrix, alpha)
     assert angles.shape == (m * n,)
@@ -40,19 +40,19 @@ def test_one_angle_an_entry_holds_the_matrix(m, n):
 @pytest.mark.parametrize("rank", [0, 1, 2])
 def test_matrices_of_any_rank_are_held(m, n, rank):
     rng = np.random.default_rng(rank)
-    matrix, mesh = rng.normal(size=(m, rank)) @ rng.normal(size=(rank, n)), Mesh(m, n)
+    matrix, mesh = rng.normal(size=(m, rank)) @ rng.normal(size=(rank, n)), MeshShape(m, n)
     angles = mesh.decompose(matrix, 20.0)
     np.testing.assert_allclose(20 * dense(mesh, angles)[:m, :n], matrix, rtol=0, atol=1e-13)
 
 
 def test_the_spectral_norm_itself_is_held():
-    matrix, mesh = np.diag([3.0, -2.0, 0.5]), Mesh(3, 3)
+    matrix, mesh = np.diag([3.0, -2.0, 0.5]), MeshShape(3, 3)
     actual = 3 * dense(mesh, mesh.decompose(matrix, 3.0))[:3, :3]
     np.testing.assert_allclose(actual, matrix, rtol=0, atol=1e-14)
 
 
 def test_propagation_is_the_product_of_the_rotations():
-    mesh, rng = Mesh(3, 4), np.random.default_rng(0)
+    mesh, rng = MeshShape(3, 4), np.random.default_rng(0)
     angles, inputs = rng.normal(size=(2, 12)), rng.normal(size=(5, mesh.num_modes))
     expected = np.stack([inputs @ dense(mesh, row).T for row in angles])
     np.testing.assert_allclose(mesh.propagate(angles, inputs), expected, rtol=0, atol=1e-14)
@@ -60,7 +60,7 @@ def test_propagation_is_the_product_of_the_rotations():
 
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 7), (7, 2), (6, 6)])
 def test_sweeps_hold_every_rotation_once_and_no_mode_twice(m, n):
-    mesh = Mesh(m, n)
+    mesh = MeshShape(m, n)
     assert sorted(k for group in mesh.sweeps for k in group) == list(range(m * n))
     for group in mesh.sweeps:
         modes = [mode for k in group for mode in mesh.pairs[k]]

@@ -215,9 +215,29 @@ def test_rows_of_zeros_give_the_bias_alone(readout):
 
 def test_layers_explain_themselves():
     layer = ho.to_quantum(nn.Linear(3, 2), Mesh()).layers[""]
-    assert layer.explain(torch.ones(1, 3)).startswith("readout data: every vector is loaded")
+    assert layer.explain().startswith("readout data: every vector is loaded")
     assert layer.explain(100).startswith("readout process: the 4 columns")
     assert "1 mesh of 2 by 4, num_qubits=6, readout='auto'" in repr(layer)
+    assert "(plain): Linear(in_features=3, out_features=2, bias=True)" in repr(layer)
+    assert list(layer.circuits()) == [""]
+    assert "mesh 2 x 4" in layer.summary(batch_size=3)
+
+
+def test_a_convolution_knows_its_cost_from_its_first_input():
+    layer = quantum_of(CONVOLUTIONS["groups"]).layers[""]
+    assert layer.step_cost(2) is None
+    assert "after the first forward pass" in layer.explain()
+    assert "?" in layer.summary()
+    layer(torch.randn(3, 2, 3, 3)).sum().backward()
+    before = layer.executor.usage
+    said = layer.step_cost(2)
+    layer(torch.randn(2, 2, 3, 3)).sum().backward()
+    spent = layer.executor.usage - before
+    assert (spent.settings, spent.shots) == (said.settings, said.shots)
+    assert spent.runs <= said.runs
+    assert quantum_of(CONVOLUTIONS["groups"], readout="process").step_cost(2) is not None
+    assert "2 meshes" in repr(layer)
+    assert "bias=False" not in repr(layer)
 
 
 class Introspective(nn.Module):

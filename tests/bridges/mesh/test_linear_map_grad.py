@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hybridopt.bridges.mesh.linear_map_grad import by_linearity
+from hybridopt.bridges.mesh.linear_map_grad import with_linear_grad
 
 
 def matrix(angles: Tensor) -> Tensor:
@@ -15,7 +15,7 @@ def matrix(angles: Tensor) -> Tensor:
 
 def product(x: Tensor, angles: Tensor) -> Tensor:
     """W x without autograd by x, as a circuit that loads x gives it."""
-    return by_linearity(x, angles, x.detach() @ matrix(angles).T, matrix)
+    return with_linear_grad(x, angles, x.detach() @ matrix(angles).T, matrix)
 
 
 @pytest.fixture
@@ -57,6 +57,6 @@ def test_the_matrix_is_not_read_unless_it_is_asked_for(tensors):
     def forbidden(given: Tensor) -> Tensor:
         raise AssertionError
 
-    outputs = by_linearity(x.detach(), angles, x.detach() @ matrix(angles).T, forbidden)
+    outputs = with_linear_grad(x.detach(), angles, x.detach() @ matrix(angles).T, forbidden)
     outputs.sum().backward()
     assert angles.grad is not None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from hybridopt import AerExecutor
-from hybridopt.bridges.mesh.decomposition import Mesh
+from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.bridges.mesh.readout_selection import Pass, choose, reason, settings
 from hybridopt.gradients import Spsa, create
 
-SHIFT = MeshReader(Mesh(2, 3), AerExecutor(), create("parameter-shift"))
+SHIFT = MeshReader(MeshShape(2, 3), AerExecutor(), create("parameter-shift"))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_costs_and_choice(task, process, data):
 def test_rules_cost_what_they_cost():
     task = Pass(2)
     adjoint, spsa = (
-        MeshReader(Mesh(2, 3), AerExecutor(), rule) for rule in (create("adjoint"), Spsa())
+        MeshReader(MeshShape(2, 3), AerExecutor(), rule) for rule in (create("adjoint"), Spsa())
     )
     assert settings(adjoint, "process", task) == 3
     assert settings(spsa, "data", task) == 6

@@ -57,7 +57,7 @@ NETWORKS: dict[str, tuple[Call, str]] = {
         "smaller than its largest weight",
     ),
     "Memory: scale of no tensor": (lambda _: memory(scale={"5.weight": 1.0}), "5.weight"),
-    "Memory: fold": (lambda _: Memory(fold="step"), "Unknown fold 'step'"),
+    "Memory: merge": (lambda _: Memory(merge="step"), "Unknown merge 'step'"),
     "Memory: no angles": (lambda _: memory(num_angles=0), "num_angles"),
     "Memory: more angles than places": (lambda _: memory(num_angles=1000), "num_angles"),
     "Memory: frozen": (lambda _: memory(frozen=True), "leaves nothing to train"),

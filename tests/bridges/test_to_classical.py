@@ -14,7 +14,7 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt import AerExecutor, CircuitLayer, DressedCircuit
-from hybridopt.bridges.decode import without_quantum_networks
+from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.errors import ConversionError
 from hybridopt.nn import DressedSurrogate, FourierSeries
 

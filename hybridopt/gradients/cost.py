@@ -1,0 +1,98 @@
+"""Counts of a training step before anything runs: what a circuit and a gradient rule take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from hybridopt.execution import Cost
+from hybridopt.gradients.adjoint import Adjoint
+from hybridopt.gradients.base import Evaluation, GradientRule
+from hybridopt.gradients.parameter_shift import ParameterShift
+from hybridopt.gradients.spsa import Spsa
+
+
+class _Count(Evaluation):
+    """An evaluation that counts what it is asked for, and answers 0."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self.program = evaluation.program
+        self.readout = evaluation.readout
+        self.executor = evaluation.executor
+        self.cells = 0
+
+    def __call__(
+        self, rows: Float64[Tensor, "B R"], shared: Float64[Tensor, "S O"]
+    ) -> Float64[Tensor, "S B K"]:
+        self.cells += len(rows) * len(shared)
+        outputs = self.readout.num_outputs(self.program)
+        return torch.zeros(len(shared), len(rows), outputs, dtype=torch.float64)
+
+
+def forward_cost(evaluation: Evaluation) -> Cost:
+    """Return the cost of the outputs of one sample; each setting counts as one run."""
+    return cost_of(len(evaluation.readout.settings(evaluation.program)), evaluation.executor.shots)
+
+
+def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:
+    """Return the cost of one derivative for one sample, beside the outputs.
+
+    Args:
+        evaluation: The circuit that is differentiated.
+        rule: The gradient rule. One that keeps the forward run, as the adjoint rule does, takes one
+            more run and no setting.
+        needs: Whether derivatives by the sample's own angles and by the shared ones are wanted.
+    """
+    if any(needs) and _keeps_forward_run(evaluation, rule, needs):
+        return Cost(runs=1)
+    return times(gradient_evaluations(evaluation, rule, needs), forward_cost(evaluation))
+
+
+def gradient_evaluations(
+    evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]
+) -> int:
+    """Return how many circuits at other angles one derivative for one sample takes."""
+    if not any(needs) or _keeps_forward_run(evaluation, rule, needs):
+        return 0
+    program = evaluation.program
+    if isinstance(rule, ParameterShift):
+        kinds = zip(needs, program.shifts, strict=True)
+        return sum(len(terms) for wanted, angles in kinds if wanted for terms in angles)
+    if isinstance(rule, Spsa):
+        return 2 * rule.directions
+    count = _Count(evaluation)
+    rows = torch.zeros(1, program.num_row_angles, dtype=torch.float64)
+    shared = torch.zeros(1, program.num_shared_angles, dtype=torch.float64)
+    outputs = evaluation.readout.num_outputs(program)
+    with torch.no_grad():
+        rule.vjp(count, rows, shared, rows.new_zeros(1, 1, outputs), needs)
+    return count.cells
+
+
+def _keeps_forward_run(
+    evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]
+) -> bool:
+    return isinstance(rule, Adjoint) or rule.memory(evaluation, needs) is not None
+
+
+def cost_of(settings: int, shots: int | None) -> Cost:
+    """Return the cost of some settings, each counted as one run; the simulator may join some."""
+    return Cost(settings, settings * (shots or 0), settings)
+
+
+def times(factor: int, cost: Cost) -> Cost:
+    """Return a cost several times."""
+    return Cost(factor * cost.settings, factor * cost.shots, factor * cost.runs)
+
+
+def total_cost(costs: Iterable[Cost | None]) -> Cost | None:
+    """Return the sum of costs; None if one of them is not known."""
+    total = Cost()
+    for cost in costs:
+        if cost is None:
+            return None
+        total = total + cost
+    return total

@@ -1,0 +1,206 @@
+"""Tables of circuits and layers in plain text, for everything that runs circuits."""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from qiskit import QuantumCircuit
+from qiskit.providers import BackendV2
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from torch import nn
+
+from hybridopt import _validation
+from hybridopt.circuits.counts import GateCount, find_backend
+from hybridopt.execution import Cost
+from hybridopt.gradients.cost import total_cost
+
+COLUMNS = 100
+ROOT = "(itself)"  # the network, where it is a single layer
+HEADER = ("layer", "kind", "qubits", "angles", "trainable", "settings", "shots", "depth", "2-qubit")
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """A circuit, or a layer that stays classical.
+
+    Attributes:
+        layer: Its name in the network.
+        kind: Its kind, in words.
+        trainable: Number of its own trainable numbers.
+        qubits: Number of qubits; 0 where there is no circuit.
+        angles: Number of angles of the circuit.
+        cost: Cost of one training step; None where it is not known.
+        gates: Gates of the circuit; None where there is none.
+    """
+
+    layer: str
+    kind: str
+    trainable: int
+    qubits: int = 0
+    angles: int = 0
+    cost: Cost | None = None
+    gates: GateCount | None = None
+
+    def cells(self) -> list[str]:
+        """The row as texts; classical layers show what they train, and nothing else."""
+        name = [self.layer or ROOT, self.kind]
+        if self.gates is None:
+            return [*name, "", "", f"{self.trainable:,}", "", "", "", ""]
+        return [*name, *self.numbers(), f"{self.gates.depth:,}", f"{self.gates.two_qubit:,}"]
+
+    def numbers(self) -> list[str]:
+        """The columns that add up."""
+        cost = self.cost
+        spent = [UNKNOWN] * 2 if cost is None else [f"{cost.settings:,}", f"{cost.shots:,}"]
+        return [*(f"{n:,}" for n in (self.qubits, self.angles, self.trainable)), *spent]
+
+
+class RunsCircuits(ABC):
+    """A module that runs circuits: what it says of them before they run."""
+
+    @abstractmethod
+    def circuits(self) -> Mapping[str, QuantumCircuit]:
+        """Return all circuits at the present angles, by the layer they stand for.
+
+        The circuit of the whole module has the name ``""``.
+        """
+
+    @abstractmethod
+    def step_cost(self, batch_size: int | None = None) -> Cost | None:
+        """Return settings, shots and runs of one forward and backward; None if not known.
+
+        Each setting counts as one run; the simulator may take several in one.
+
+        Args:
+            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
+        """
+
+    @abstractmethod
+    def explain(self, batch_size: int | None = None) -> str:
+        """Return how a batch would be run, and why.
+
+        Args:
+            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
+        """
+
+    @abstractmethod
+    def _summary_parts(
+        self, device: BackendV2 | None, batch_size: int | None
+    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+        """Title, rows of circuits and classical layers, and notes of the summary."""
+
+    def summary(self, backend: BackendV2 | str | None = None, batch_size: int | None = None) -> str:
+        """Return a table of the circuits, and of the layers that stay classical.
+
+        Args:
+            backend: Depth and two-qubit gates are those of the circuits transpiled for it: a
+                `BackendV2`, or the name of one of qiskit-ibm-runtime's fakes such as
+                ``"fake_brisbane"``. None counts the circuits as they stand.
+            batch_size: Samples of the training step whose settings and shots are shown.
+
+        Returns:
+            Plain text of at most 100 columns; the last row is the sum of the others.
+
+        Raises:
+            ArgumentError: If the backend is not known or has too few qubits.
+            ResourceError: If a circuit is too long to be transpiled.
+        """
+        device = find_backend(backend)
+        _validation.optional_integer("batch_size", batch_size, minimum=0)
+        title, rows, notes = self._summary_parts(device, batch_size)
+        return summary_table(title, rows, [*counting_notes(rows, batch_size, device), *notes])
+
+
+def summary_table(title: str, rows: Sequence[SummaryRow], notes: Sequence[str]) -> str:
+    """The table of all rows, and a last line with their sums (of qubits the largest number)."""
+    total = SummaryRow(
+        "total",
+        "",
+        sum(row.trainable for row in rows),
+        max((row.qubits for row in rows), default=0),
+        sum(row.angles for row in rows),
+        total_cost(row.cost for row in rows if row.gates is not None),
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for position, name in enumerate(HEADER):
+        left = position < 2
+        table.add_column(name, justify="left" if left else "right", no_wrap=not left)
+    for cells in (*(row.cells() for row in rows), ["total", "", *total.numbers(), "", ""]):
+        table.add_row(*map(Text, cells))
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=COLUMNS,
+        color_system=None,
+        force_terminal=False,
+        force_jupyter=False,  # there rich would show the text and leave the stream empty
+    )
+    for part in (Text(title), table, *map(Text, notes)):
+        console.print(part)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+
+
+def counting_notes(
+    rows: Sequence[SummaryRow], batch_size: int | None, backend: BackendV2 | None
+) -> list[str]:
+    """What the numbers are of; nothing where no circuit has any."""
+    circuits = [row for row in rows if row.gates is not None]
+    if not circuits:
+        return []
+    samples = "" if batch_size is None else f" of {batch_size:,} samples"
+    how = "as it stands" if backend is None else f"transpiled for {backend.name} (level 1, seed 0)"
+    notes = [
+        f"settings and shots: of one training step{samples}, forward and backward",
+        f"depth and two-qubit gates: of the circuit, {how}",
+    ]
+    if any(row.cost is None for row in circuits):
+        notes[0] += f"; {UNKNOWN}: known after the first forward pass"
+    return notes
+
+
+def layer_rows(
+    network: nn.Module,
+    circuits: Mapping[str, SummaryRow] | None = None,
+    made: Collection[str] = (),
+    words: str = "",
+) -> list[SummaryRow]:
+    """Rows of all layers in the order of the network; nothing is shown twice.
+
+    Args:
+        network: All of it.
+        circuits: Rows of layers that are circuits, by name; of what is in them nothing is shown.
+        made: Names of layers whose weights are made elsewhere.
+        words: What is said of these.
+    """
+    return list(_layer_rows(network, circuits or {}, made, words))
+
+
+def _layer_rows(
+    network: nn.Module, circuits: Mapping[str, SummaryRow], made: Collection[str], words: str
+) -> Iterator[SummaryRow]:
+    counted: set[nn.Parameter] = set()
+    for name, module in network.named_modules():
+        if any(name.startswith(f"{other}.") or not other for other in circuits if other != name):
+            continue
+        parameters = list(module.parameters(recurse=name in circuits))
+        new = set(parameters) - counted
+        counted |= new
+        if name in circuits:
+            yield circuits[name]
+            continue
+        container = any(True for _ in module.children()) and name not in made
+        if container and not module._parameters:
+            continue
+        trainable = sum(parameter.numel() for parameter in new if parameter.requires_grad)
+        kind = type(module).__name__
+        if name in made:
+            kind += f", {words}"
+        elif parameters and not any(parameter.requires_grad for parameter in parameters):
+            kind += ", frozen"
+        yield SummaryRow(name, kind, trainable)
