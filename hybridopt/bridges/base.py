@@ -49,7 +49,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
     merge_every_epoch = False
     network: nn.Module
 
-    def __init__(self, training: bool) -> None:
+    def __init__(self, training: bool = True) -> None:
         super().__init__()
         self.training = training
         self._calls: dict[str, Calls] = {}  # of circuit layers in the last forward pass
