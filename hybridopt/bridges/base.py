@@ -49,7 +49,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
     merge_every_epoch = False
     network: nn.Module
 
-    def __init__(self, training: bool) -> None:
+    def __init__(self, training: bool = True) -> None:
         super().__init__()
         self.training = training
         self._calls: dict[str, Calls] = {}  # of circuit layers in the last forward pass
@@ -248,7 +248,15 @@ class Bridge(ABC):
         return quantum.decode(readout=readout)
 
 
-class BridgeWithTwin(Bridge):
+class AnyNetworkBridge(Bridge):
+    """A bridge that carries every network that has trainable real weights."""
+
+    def check(self, network: nn.Module) -> None:
+        """Refuse a network that no bridge can carry."""
+        check_network(network)
+
+
+class HasTwin(Bridge):
     """A bridge whose networks are a formula in torch as well.
 
     Attributes:

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import Bridge, check_network
+from hybridopt.bridges.base import AnyNetworkBridge
 from hybridopt.bridges.memory.autograd import walsh_sum
 from hybridopt.bridges.memory.circuit import index_qubits
 from hybridopt.bridges.memory.walsh import walsh_columns
@@ -25,7 +25,7 @@ LARGEST_PROJECTION = 4_000_000_000  # bytes
 
 
 @dataclass(frozen=True)
-class RandomSubspace(Bridge):
+class RandomSubspace(AnyNetworkBridge):
     r"""Options of the random subspace :math:`w = w^0 + P z`, ``P`` fixed, ``z`` trained.
 
     Attributes:
@@ -54,10 +54,6 @@ class RandomSubspace(Bridge):
         _validation.optional_integer("num_parameters", self.num_parameters, minimum=1)
         _validation.real("scale", self.scale, minimum=0, strict=True)
         _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)
-
-    def check(self, network: nn.Module) -> None:
-        """Refuse a network that no bridge can carry."""
-        check_network(network)
 
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
@@ -113,7 +109,7 @@ class RandomProjection(FormulaSource):
 
 
 @dataclass(frozen=True)
-class WalshSubspace(Bridge):
+class WalshSubspace(AnyNetworkBridge):
     r"""Options of the Walsh subspace :math:`w = w^0 + \rho H_K z`, ``z`` trained.
 
     :math:`H_K` and :math:`\rho` are those of the sparse memory with as many angles, whose weights
@@ -141,10 +137,6 @@ class WalshSubspace(Bridge):
     def __post_init__(self) -> None:
         _validation.optional_integer("num_parameters", self.num_parameters, minimum=1)
         check_scale(self.scale)
-
-    def check(self, network: nn.Module) -> None:
-        """Refuse a network that no bridge can carry."""
-        check_network(network)
 
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule

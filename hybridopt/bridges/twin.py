@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import Bridge, BridgeWithTwin, QuantumNetwork
+from hybridopt.bridges.base import Bridge, HasTwin, QuantumNetwork
 from hybridopt.bridges.generator.network import Generator
 from hybridopt.bridges.memory.network import Memory
 from hybridopt.bridges.mesh.network import Mesh
@@ -17,7 +17,7 @@ from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 
-WITH_TWINS: Mapping[str, type[BridgeWithTwin]] = {
+WITH_TWINS: Mapping[str, type[HasTwin]] = {
     bridge.name: bridge for bridge in (Memory, Mesh, Generator)
 }
 
@@ -53,11 +53,11 @@ class Twin(Bridge):
 
     name: ClassVar[str] = "twin"
 
-    of: BridgeWithTwin
+    of: HasTwin
 
     def __init__(self, of: str | Bridge = Memory.name, **options: Any) -> None:
         if isinstance(of, Bridge):
-            if not isinstance(of, BridgeWithTwin):
+            if not isinstance(of, HasTwin):
                 raise UnsupportedError(
                     f"The bridge {of.name!r} has no twin. Bridges that have one: "
                     f"{', '.join(WITH_TWINS)}."

@@ -40,8 +40,6 @@ from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.parameter_map import AngleMap
 from hybridopt.nn.summary import RunsCircuits, SummaryRow
 
-UNSEEN = (1, True)  # samples of the last forward pass, and whether x needed gradients
-
 
 @dataclass(frozen=True, eq=False)
 class _Compiled:
@@ -128,7 +126,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         self.executor: Executor = AerExecutor() if executor is None else executor
         self.gradient = create(gradient)
         self._last: _Compiled | None = None
-        self._last_pass = UNSEEN
+        self._last_pass = (1, True)  # samples, and whether x needed gradients
         self._check_circuit()
         compiled = self._compiled()
         self.executor.check(compiled.program, compiled.readout)
@@ -264,7 +262,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     def __getstate__(self) -> dict[str, Any]:
         # what is derived from the circuit is made again, as functions cannot be pickled
-        return {**self.__dict__, "_last": None, "_last_pass": UNSEEN}
+        return {**self.__dict__, "_last": None, "_last_pass": (1, True)}
 
     def _check_circuit(self) -> None:
         """Refuse parameters and measurements that do not belong to a layer."""

@@ -24,7 +24,7 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import BridgeWithTwin, check_network, shots_and_seed
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, shots_and_seed
 from hybridopt.bridges.generator.circuit import ry_ladder
 from hybridopt.bridges.generator.mapping import DEFAULT_WIDTH, MAPPINGS, WeightMapping
 from hybridopt.bridges.generator.statevector import LadderSampler, ladder_probabilities
@@ -45,7 +45,7 @@ MOST_NUMBERS = 1 << 27  # of a mapping; 1 GB
 
 
 @dataclass(frozen=True)
-class Generator(BridgeWithTwin):
+class Generator(AnyNetworkBridge, HasTwin):
     """Options of the generator bridge.
 
     Attributes:
@@ -108,10 +108,6 @@ class Generator(BridgeWithTwin):
         _validation.boolean("frozen", self.frozen)
         check_scale(self.scale)
         _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)
-
-    def check(self, network: nn.Module) -> None:
-        """Refuse a network that no bridge can carry."""
-        check_network(network)
 
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule

@@ -26,7 +26,7 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import BridgeWithTwin, check_network, shots_and_seed
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, shots_and_seed
 from hybridopt.bridges.memory.autograd import read_cosines, walsh_coefficients, walsh_sum
 from hybridopt.bridges.memory.circuit import SYNTHESES, MemoryProgram, chain_count, index_qubits
 from hybridopt.bridges.memory.noisy_readout import ChainReader
@@ -44,7 +44,7 @@ FORMS = ("residual", "full")
 
 
 @dataclass(frozen=True)
-class Memory(BridgeWithTwin):
+class Memory(AnyNetworkBridge, HasTwin):
     """Options of the memory bridge.
 
     Attributes:
@@ -99,10 +99,6 @@ class Memory(BridgeWithTwin):
             )
         _validation.choice("synthesis", self.synthesis, SYNTHESES)
         check_scale(self.scale)
-
-    def check(self, network: nn.Module) -> None:
-        """Refuse a network that no bridge can carry."""
-        check_network(network)
 
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule

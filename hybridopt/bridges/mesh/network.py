@@ -22,7 +22,7 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._modules import copy_module
-from hybridopt.bridges.base import BridgeWithTwin, QuantumNetwork, check_network, shots_and_seed
+from hybridopt.bridges.base import HasTwin, QuantumNetwork, check_network, shots_and_seed
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.bridges.mesh.layer_selection import layers_to_carry
 from hybridopt.bridges.mesh.layers import UNSEEN, MeshLayer
@@ -39,7 +39,7 @@ LARGEST_SCALE = 1e4  # W comes back to about 1e-16 of scale times its norm
 
 
 @dataclass(frozen=True)
-class Mesh(BridgeWithTwin):
+class Mesh(HasTwin):
     r"""Options of the mesh bridge.
 
     Every `Linear` and `Conv2d` becomes a mesh, other layers stay classical. Layers that multiply by
