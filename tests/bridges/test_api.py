@@ -156,7 +156,7 @@ ARGUMENTS = {
     "executor class": (
         {"executor": ho.AerExecutor},
         ArgumentTypeError,
-        "Argument `executor` must be an executor such as AerExecutor(), but is of type",
+        "Argument `executor` must be an executor such as AerExecutor(), but is the class",
     ),
 }
 

@@ -24,6 +24,9 @@ import torch._dynamo  # noqa: F401
 
 import hybridopt as ho
 
+for name in ho.__all__:  # names load late
+    getattr(ho, name)
+
 KILLS, SEEDS = 10, 5
 METHODS = ["adam", "memory(merge=epoch)+adam"]
 
