@@ -21,6 +21,7 @@ import pytest
 import qiskit_aer
 import torch
 from qiskit.circuit import ParameterVector
+from qiskit.circuit.parametertable import ParameterView
 
 # an int is a float here as it is for mypy
 TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
@@ -46,7 +47,8 @@ def _check_shapes_at_run_time() -> None:
     assert spec is not None
     assert spec.origin is not None
     _give_beartype_its_own_dice()
-    Sequence.register(ParameterVector)  # it is one, though Qiskit does not say so
+    for kind in (ParameterVector, ParameterView):  # sequences, though Qiskit does not say so
+        Sequence.register(kind)
     modules = list(_leaf_modules("hybridopt", Path(spec.origin).parent))
     jaxtyping.install_import_hook(modules, TYPE_CHECKER)
 

@@ -1,7 +1,7 @@
 """A training run that is killed again and again, in processes of its own.
 
 Run as ``python killed_run.py FOLDER SEED``. One process imports everything and is forked for each
-attempt, so that twenty attempts pay for one import. It must not train itself: threads do not
+attempt, so that ten attempts pay for one import. It must not train itself: threads do not
 survive a fork.
 """
 
@@ -23,7 +23,10 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.data import Dataset, Part
 
-KILLS, EPOCHS = 20, 100
+for name in ho.__all__:  # names load late
+    getattr(ho, name)
+
+KILLS, EPOCHS = 10, 60
 
 
 def train(checkpoint: Path | None, result: Path) -> None:
@@ -79,7 +82,7 @@ def wait_for_epochs(checkpoint: Path, epochs: int, process: int) -> bool:
 
 
 def main(folder: Path, seed: int) -> None:
-    """Kill twenty attempts, let the last one end, and print what was found on the way."""
+    """Kill ten attempts, let the last one end, and print what was found on the way."""
     dice = random.Random(seed)
     checkpoint, found = folder / "killed" / "run.pt", []
     checkpoint.parent.mkdir()
