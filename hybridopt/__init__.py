@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hybridopt.transfer import Unfreeze, parameter_groups
     from hybridopt.transfer.transfer import transfer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     # data and training

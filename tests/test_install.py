@@ -110,13 +110,13 @@ def test_wheel(target, elsewhere):
     shipped = {path.suffix for path in (target / "hybridopt/circuits/gallery").iterdir()}
     assert shipped == {".qasm", ".md"}  # no pictures, no script
     names = {path.name for path in target.iterdir()}
-    assert names - {"bin"} == {"hybridopt", "hybridopt_qiskit-0.1.0.dist-info"}
+    assert names - {"bin"} == {"hybridopt", "hybridopt_qiskit-0.2.0.dist-info"}
 
 
 def test_command_of_the_wheel(target, elsewhere):
     environment = {**os.environ, "PYTHONPATH": str(target)}
     command = target / "bin" / "hybridopt"
-    assert call(command, "--version", cwd=elsewhere, env=environment) == "hybridopt 0.1.0\n"
+    assert call(command, "--version", cwd=elsewhere, env=environment) == "hybridopt 0.2.0\n"
 
 
 def test_editable(tmp_path, elsewhere):
