@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
-from types import UnionType
 from typing import Any, TypeVar, overload
 
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
@@ -19,7 +18,7 @@ T = TypeVar("T")
 @overload
 def instance(name: str, value: object, kind: type[T], expected: str) -> T: ...
 @overload
-def instance(name: str, value: object, kind: UnionType, expected: str) -> Any: ...
+def instance(name: str, value: object, kind: Any, expected: str) -> Any: ...
 def instance(name: str, value: object, kind: Any, expected: str) -> Any:
     """Return ``value`` if it is of a kind, which a message calls as ``expected`` does.
 
