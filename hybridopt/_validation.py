@@ -8,17 +8,11 @@ import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 
-T = TypeVar("T")
 
-
-@overload
-def instance(name: str, value: object, kind: type[T], expected: str) -> T: ...
-@overload
-def instance(name: str, value: object, kind: Any, expected: str) -> Any: ...
 def instance(name: str, value: object, kind: Any, expected: str) -> Any:
     """Return ``value`` if it is of a kind, which a message calls as ``expected`` does.
 

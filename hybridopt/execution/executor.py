@@ -131,4 +131,6 @@ def check_executor(executor: object) -> Executor:
     Raises:
         ArgumentTypeError: With the type that was given.
     """
-    return _validation.instance("executor", executor, Executor, "an executor such as AerExecutor()")
+    known = "an executor such as AerExecutor()"
+    checked: Executor = _validation.instance("executor", executor, Executor, known)
+    return checked

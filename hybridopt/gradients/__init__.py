@@ -40,4 +40,5 @@ def create(gradient: str | GradientRule) -> GradientRule:
     if isinstance(gradient, str):
         return GRADIENTS[_validation.choice("gradient", gradient, GRADIENTS)]()
     known = f"one of {', '.join(GRADIENTS)}, or an instance such as hybridopt.gradients.Spsa()"
-    return _validation.instance("gradient", gradient, GradientRule, known)
+    rule: GradientRule = _validation.instance("gradient", gradient, GradientRule, known)
+    return rule
