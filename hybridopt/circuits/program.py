@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float64
@@ -25,13 +25,24 @@ BYTES_PER_STATE_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its 
 class Program(ABC):
     """Family of circuits whose angles are given later; it holds no data and imports no torch.
 
-    ``row`` angles differ from sample to sample, ``shared`` angles are the same for all samples.
+    ``row`` angles differ from sample to sample, ``shared`` angles are the same for all samples. Any
+    class with these members counts as one, whatever its bases. A program with an attribute
+    ``needs_statevector`` that is False also runs on other methods of a simulator.
 
     Attributes:
         num_qubits: Number of qubits of every circuit of the family.
+        num_row_angles: Number of angles R that each sample brings.
+        num_shared_angles: Number of angles O that all samples share.
     """
 
     num_qubits: int
+
+    @classmethod
+    def __subclasshook__(cls, other: type) -> Any:
+        if cls is not Program:
+            return NotImplemented
+        methods = "bind", "simulator_circuit", "working_memory"  # the numbers may be of instances
+        return all(callable(getattr(other, name, None)) for name in methods)
 
     @property
     @abstractmethod
@@ -42,11 +53,6 @@ class Program(ABC):
     @abstractmethod
     def num_shared_angles(self) -> int:
         """Number of angles O that all samples share."""
-
-    @property
-    @abstractmethod
-    def needs_statevector(self) -> bool:
-        """Whether `simulator_circuit` holds an instruction that only state vectors take."""
 
     @abstractmethod
     def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
@@ -199,11 +205,6 @@ class CircuitProgram(Program):
     def num_shared_angles(self) -> int:
         """O."""
         return len(self.shared_expressions)
-
-    @property
-    def needs_statevector(self) -> bool:
-        """False: gates are of all methods."""
-        return False
 
     @cached_property
     def rotations(self) -> tuple[Rotation, ...]:

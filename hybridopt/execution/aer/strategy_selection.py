@@ -219,7 +219,7 @@ class Strategies:
                 "`hybridopt.bridges.memory.circuit.chain_program`."
             )
         method = "statevector" if self.method == "automatic" else self.method
-        if method != "statevector" and program.needs_statevector:
+        if method != "statevector" and getattr(program, "needs_statevector", True):
             raise UnsupportedError(
                 'The memory circuit with synthesis="diagonal" is one instruction for state '
                 f'vectors, but method is "{method}". Use synthesis="gates" for the memory bridge, '
