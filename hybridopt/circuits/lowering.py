@@ -133,9 +133,7 @@ def lower_whole(
 ) -> CircuitProgram:
     """Take a physical circuit gate by gate, so that noise acts on what a device would run.
 
-    Each free angle of a gate is shifted by its own rule, in the gate; barriers and delays stay.
-    Only gates that are not in ``native``, or whose angles have no rule, are replaced by their
-    definitions.
+    Only gates that are not ``native``, or whose angles have no rule, are taken apart.
     """
     angles = _Angles(set(input_parameters))
     rewritten: set[str] = set()
@@ -180,15 +178,10 @@ class _Angles:
 
 @dataclass(frozen=True)
 class _Kept:
-    """Gates that stay in one piece: for exact simulation, or those that a device has.
+    """Gates that stay in one piece: for exact simulation, or those that a device has."""
 
-    Attributes:
-        native: Names of the gates of the device; None for exact simulation.
-        whole: Whether controlled gates then stay in one piece.
-    """
-
-    native: frozenset[str] | None = None
-    whole: bool = True
+    native: frozenset[str] | None = None  # names of the device's; None for exact simulation,
+    whole: bool = True  # in which controlled gates may stay in one piece
 
     def takes(self, gate: Instruction) -> bool:
         if self.native is None:
@@ -256,9 +249,9 @@ def _check_finite(gate: Instruction, qubits: tuple[int, ...]) -> None:
 def _rotation(gate: Instruction, whole: bool) -> tuple[Family | None, Expression | None]:
     """Family and angle, if the gate is a rotation by an angle that is not a number."""
     angles = _angles(gate)
-    if len(angles) != 1 or not _all_controls_closed(gate):
-        return None, None
-    if isinstance(gate, EXCHANGES) and _is_nonzero(gate.params[1]):
+    is_open = isinstance(gate, ControlledGate) and gate.ctrl_state != 2**gate.num_ctrl_qubits - 1
+    turned = isinstance(gate, EXCHANGES) and _is_nonzero(gate.params[1])
+    if len(angles) != 1 or is_open or turned:
         return None, None
     return family_of(gate, whole=whole), angles[0]
 
@@ -277,23 +270,17 @@ def _definition(gate: Operation, num_qubits: int, whole: bool) -> QuantumCircuit
         definition.ry(theta, 0)
         definition.rz(phi, 0)
     elif isinstance(gate, EXCHANGES) and whole and _is_nonzero(gate.params[1]):
-        _write_without_beta(gate, definition)
+        # XXPlusYY(theta, beta) is RZ(-beta) XXPlusYY(theta, 0) RZ(beta); XXMinusYY likewise
+        theta, beta = gate.params
+        turned, beta = (0, beta) if isinstance(gate, XXPlusYYGate) else (1, -beta)
+        definition.rz(beta, turned)
+        definition.append(type(gate)(theta, 0.0), [0, 1])
+        definition.rz(-beta, turned)
     elif gate.definition is None and hasattr(gate, "__array__") and not _angles(gate):
         definition.unitary(gate.to_matrix(), range(num_qubits))
     else:
         return gate.definition
     return definition
-
-
-def _write_without_beta(gate: Instruction, definition: QuantumCircuit) -> None:
-    """XXPlusYY(theta, beta) as RZ(-beta) XXPlusYY(theta, 0) RZ(beta); XXMinusYY likewise."""
-    theta, beta = gate.params
-    plus = isinstance(gate, XXPlusYYGate)
-    turned = 0 if plus else 1
-    first, last = (beta, -beta) if plus else (-beta, beta)
-    definition.rz(first, turned)
-    definition.append(type(gate)(theta, 0.0), [0, 1])
-    definition.rz(last, turned)
 
 
 def _is_nonzero(value: object) -> bool:
@@ -307,12 +294,6 @@ def _angles(gate: Operation) -> list[Expression]:
 
 def _is_free(value: object) -> bool:
     return isinstance(value, Expression) and bool(value.parameters)
-
-
-def _all_controls_closed(gate: Instruction) -> bool:
-    if not isinstance(gate, ControlledGate):
-        return True
-    return bool(gate.ctrl_state == (1 << gate.num_ctrl_qubits) - 1)
 
 
 def _definition_or_refusal(

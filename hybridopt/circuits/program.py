@@ -17,6 +17,7 @@ from hybridopt.circuits.gates import Angle, AngleRule, Family, LocalGate, ShiftR
 from hybridopt.circuits.instructions import NOT_GATES
 
 Derived = TypeVar("Derived")
+Kind = TypeVar("Kind", "FixedGate", "Rotation")
 Row = Float64[np.ndarray, " R"]  # angles of one sample [rad]
 SharedRow = Float64[np.ndarray, " O"]  # angles that all samples share [rad]
 BYTES_PER_STATE_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its probabilities
@@ -77,19 +78,12 @@ class FixedGate:
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """A rotation by one angle of its own.
-
-    Attributes:
-        family: Its kind.
-        qubits: As the family counts them.
-        angle: Index among the angles of its table.
-        per_sample: True for the table ``rows``, False for ``shared``.
-    """
+    """A rotation by one angle of its own."""
 
     family: Family
-    qubits: tuple[int, ...]
-    angle: int
-    per_sample: bool
+    qubits: tuple[int, ...]  # as the family counts them
+    angle: int  # index among the angles of its table
+    per_sample: bool  # True for the table ``rows``, False for ``shared``
 
     @property
     def frames(self) -> dict[int, object]:
@@ -116,15 +110,10 @@ class Rotation:
 
 @dataclass(frozen=True, eq=False)
 class FreeAngle:
-    """One free angle of a gate that stays whole, at a position of ``gate.params``.
+    """One free angle of a gate that stays whole."""
 
-    Attributes:
-        angle: Index among the angles of its table.
-        per_sample: True for the table ``rows``, False for ``shared``.
-    """
-
-    position: int
-    angle: int
+    position: int  # in ``gate.params``
+    angle: int  # as of a `Rotation`
     per_sample: bool
     rule: AngleRule
 
@@ -251,15 +240,15 @@ class CircuitProgram(Program):
         Barriers and delays, which do nothing to an exact state, are left out.
         """
         assert not self.native_gates
-        steps = [
+        steps: list[Step] = [
             step
             for step in self.steps
-            if not (isinstance(step, FixedGate) and step.gate.name in NOT_GATES)
+            if isinstance(step, Rotation) or step.gate.name not in NOT_GATES
         ]
         layers = []
         while steps:  # in turn, all fixed gates and all rotations that nothing stands before
-            fixed, steps = _take_fixed(steps)
-            rotations, steps = _take_rotations(steps)
+            fixed, steps = _take(steps, FixedGate)
+            rotations, steps = _take(steps, Rotation)
             layers.append(Layer(tuple(fixed), tuple(rotations)))
         return tuple(layers)
 
@@ -300,8 +289,7 @@ class CircuitProgram(Program):
         circuit = QuantumCircuit(self.num_qubits)
         for step in self.steps:
             if isinstance(step, Rotation):
-                angle = (row if step.per_sample else shared)[step.angle]
-                placed = step.gates(angle)
+                placed = step.gates((row if step.per_sample else shared)[step.angle])
             else:
                 placed = [step.at(row, shared) if isinstance(step, NativeGate) else step]
             for item in placed:
@@ -309,33 +297,19 @@ class CircuitProgram(Program):
         return circuit
 
 
-def _take_fixed(steps: list[Step]) -> tuple[list[FixedGate], list[Step]]:
-    taken: list[FixedGate] = []
-    left: list[Step] = []
-    blocked: set[int] = set()
-    for step in steps:
-        if isinstance(step, FixedGate) and blocked.isdisjoint(step.qubits):
-            taken.append(step)
-        else:
-            blocked.update(step.qubits)
-            left.append(step)
-    return taken, left
-
-
-def _take_rotations(steps: list[Step]) -> tuple[list[Rotation], list[Step]]:
-    taken: list[Rotation] = []
+def _take(steps: list[Step], kind: type[Kind]) -> tuple[list[Kind], list[Step]]:
+    """Steps of a kind that nothing stands before, rotations in one frame a qubit; and the rest."""
+    taken: list[Kind] = []
     left: list[Step] = []
     blocked: set[int] = set()
     frames: dict[int, object] = {}
     for step in steps:
-        if (
-            isinstance(step, Rotation)
-            and blocked.isdisjoint(step.qubits)
-            and all(frames.get(qubit, frame) == frame for qubit, frame in step.frames.items())
-        ):
-            taken.append(step)
-            frames.update(step.frames)
-        else:
-            blocked.update(step.qubits)
-            left.append(step)
+        if isinstance(step, kind) and blocked.isdisjoint(step.qubits):
+            own = step.frames if isinstance(step, Rotation) else {}
+            if all(frames.get(qubit, frame) == frame for qubit, frame in own.items()):
+                taken.append(step)
+                frames.update(own)
+                continue
+        blocked.update(step.qubits)
+        left.append(step)
     return taken, left

@@ -27,15 +27,10 @@ ROUNDING = 1e-12  # of a factor such as 3 * (1 / 3), relative
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The frequencies 0, step, 2 step, ..., order * step of one input.
+    """The frequencies 0, step, 2 step, ..., order * step of one input."""
 
-    Attributes:
-        step: The largest number of which all frequencies are multiples; 1 if there is none but 0.
-        order: R; 0 if no output depends on the input.
-    """
-
-    step: float
-    order: int
+    step: float  # the largest number of which all are multiples; 1 if there is none but 0
+    order: int  # R; 0 if no output depends on the input
 
     @property
     def size(self) -> int:
