@@ -71,7 +71,15 @@ def read_openqasm(text: str, source: str) -> ParsedCircuit:
 
     from hybridopt.circuits.qasm.converter import Converter
 
-    _refuse_other_versions(text, source)
+    version = _VERSION.search(text)
+    if version is not None and version[1] != "3":
+        place = _place(text, text[: version.start(1)].count("\n") + 1, 0)
+        raise error_at(
+            source,
+            place,
+            f"OpenQASM {version[1]} is not read, as it has no inputs to be trained. Convert "
+            "it by `qiskit.qasm3.dumps(qiskit.qasm2.load(path))` and write w0, w1, ... for angles.",
+        )
     tree = _parsed(text, source)
     converter = Converter()
     try:
@@ -91,19 +99,6 @@ def read_openqasm(text: str, source: str) -> ParsedCircuit:
 def error_at(source: str, place: TextPosition, message: str) -> CircuitError:
     """The error at this place."""
     return CircuitError(f"{source}, line {place.line}, column {place.column}: {message}")
-
-
-def _refuse_other_versions(text: str, source: str) -> None:
-    version = _VERSION.search(text)
-    if version is None or version[1] == "3":
-        return
-    place = _place(text, text[: version.start(1)].count("\n") + 1, 0)
-    raise error_at(
-        source,
-        place,
-        f"OpenQASM {version[1]} is not read, as it has no inputs that could be trained. Convert "
-        "it by `qiskit.qasm3.dumps(qiskit.qasm2.load(path))` and write w0, w1, ... for the angles.",
-    )
 
 
 def _parsed(text: str, source: str) -> ast.Program:
