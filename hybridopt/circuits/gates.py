@@ -269,11 +269,7 @@ def is_standard(gate: Instruction) -> bool:
 
 
 class AerDiagonal(Instruction):  # type: ignore[misc]
-    """A diagonal of phases, of which none is checked: they are phases by construction.
-
-    `qiskit.circuit.library.DiagonalGate` looks at each entry in Python, which takes longer than
-    the simulation.
-    """
+    """A diagonal of phases; `DiagonalGate` checks each in Python, longer than the simulation."""
 
     def __init__(self, phases: list[complex]) -> None:
         super().__init__("diagonal", (len(phases) - 1).bit_length(), 0, [])

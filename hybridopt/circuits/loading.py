@@ -126,24 +126,19 @@ def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
 
 def _read(path: Path) -> str:
     try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if error.object.startswith(QPY_MAGIC):
-            raise _holds_qpy(path) from error
-        raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error
+        data = path.read_bytes()
     except FileNotFoundError as error:
         known = path.stem in circuit_names()
         hint = f" The gallery has it by the name {path.stem!r}." if known else ""
         raise CircuitError(f"There is no file {path}.{hint}") from error
     except (OSError, ValueError) as error:
         raise CircuitError(f"Cannot read {path}: {error}.") from error
-    if text.startswith(QPY_MAGIC.decode()):
-        raise _holds_qpy(path)
-    return text
-
-
-def _holds_qpy(path: Path) -> CircuitError:
-    return CircuitError(
-        f"{path} holds circuits as QPY, not OpenQASM 3. Read it by `qiskit.qpy.load`, and give the "
-        "circuit to CircuitLayer."
-    )
+    if data.startswith(QPY_MAGIC):
+        raise CircuitError(
+            f"{path} holds circuits as QPY, not OpenQASM 3. Read it by `qiskit.qpy.load`, and give "
+            "the circuit to CircuitLayer."
+        )
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error

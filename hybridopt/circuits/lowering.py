@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -78,23 +79,7 @@ def lower(
             are not those of the circuit.
     """
     check_parameters(circuit, input_parameters, weight_parameters)
-    angles = _Angles(set(input_parameters))
-    rewritten: set[str] = set()
-    steps: list[Step] = []
-    for gate, qubits in _all_parts(circuit, _Kept(whole=whole), rewritten):
-        family, angle = _rotation(gate, whole)
-        if family is None or angle is None:
-            steps.append(FixedGate(gate, qubits))
-            continue
-        number, per_sample = angles.add(angle)
-        steps.append(Rotation(family, qubits, number, per_sample))
-    return CircuitProgram(
-        num_qubits=circuit.num_qubits,
-        steps=tuple(steps),
-        row_expressions=tuple(angles.of_rows),
-        shared_expressions=tuple(angles.of_all),
-        rewritten=frozenset(rewritten),
-    )
+    return lower_gates(circuit, input_parameters, whole=whole)
 
 
 def check_parameters(
@@ -111,69 +96,63 @@ def check_parameters(
     if missing:
         raise CircuitError(
             f"Parameters that the circuit does not have: {', '.join(missing)}. It has "
-            f"{', '.join(p.name for p in known) or 'none'}. (Two parameters of the "
-            "same name are different unless they are one object.)"
+            f"{', '.join(p.name for p in known) or 'none'}. (Two of the same name are different.)"
         )
     unbound = [p.name for p in known if p not in set(given)]
     if unbound:
         raise CircuitError(
             f"Parameters of the circuit that are neither inputs nor weights: {', '.join(unbound)}. "
-            "Name them in one of the lists, or bind them. Given: "
-            f"{', '.join(p.name for p in given) or 'none'}."
+            f"Name or bind them. Given: {', '.join(p.name for p in given) or 'none'}."
         )
 
 
-def lower_whole(
+def lower_gates(
     circuit: QuantumCircuit,
     input_parameters: Sequence[Parameter],
     *,
-    native: frozenset[str],
-    device_qubits: tuple[int, ...],
+    whole: bool = False,
+    native: frozenset[str] | None = None,
+    device_qubits: tuple[int, ...] | None = None,
     lost: frozenset[str] = frozenset(),
 ) -> CircuitProgram:
-    """Take a physical circuit gate by gate, so that noise acts on what a device would run.
+    """Lower a circuit to rotations, or to ``native`` gates as a device would run them with noise.
 
-    Only gates that are not ``native``, or whose angles have no rule, are taken apart.
+    Only gates that are not ``native``, or whose angles have no rule, are then taken apart.
     """
-    angles = _Angles(set(input_parameters))
-    rewritten: set[str] = set()
+    inputs, rewritten = set(input_parameters), set(lost)
+    tables: dict[bool, list[Expression]] = {True: [], False: []}
+
+    def place(angle: Expression) -> tuple[int, bool]:
+        per_sample = not inputs.isdisjoint(angle.parameters)
+        tables[per_sample].append(angle)
+        return len(tables[per_sample]) - 1, per_sample
+
     steps: list[Step] = []
-    for gate, qubits in _all_parts(circuit, _Kept(native, whole=False), rewritten):
+    index = {qubit: number for number, qubit in enumerate(circuit.qubits)}
+    kept = _Kept(native, whole)
+    parts = (
+        _parts(item.operation, tuple(index[q] for q in item.qubits), kept, rewritten=rewritten)
+        for item in circuit.data
+    )
+    for gate, qubits in chain.from_iterable(parts):
         if not _angles(gate):
             steps.append(FixedGate(gate, qubits))
-            continue
-        rules = angle_rules(gate)
-        assert rules is not None
-        free = tuple(
-            FreeAngle(position, *angles.add(value), rule)
-            for position, (value, rule) in enumerate(zip(gate.params, rules, strict=True))
-            if _is_free(value)
-        )
-        steps.append(NativeGate(gate, qubits, free))
-    return CircuitProgram(
-        num_qubits=circuit.num_qubits,
-        steps=tuple(steps),
-        row_expressions=tuple(angles.of_rows),
-        shared_expressions=tuple(angles.of_all),
-        rewritten=lost.union(rewritten),
-        device_qubits=device_qubits,
-    )
-
-
-@dataclass(frozen=True)
-class _Angles:
-    """Expressions of a program, numbered as they occur."""
-
-    inputs: set[Parameter]
-    of_rows: list[Expression] = field(default_factory=list)
-    of_all: list[Expression] = field(default_factory=list)
-
-    def add(self, angle: Expression) -> tuple[int, bool]:
-        """Its number, and whether it differs from sample to sample."""
-        per_sample = not self.inputs.isdisjoint(angle.parameters)
-        expressions = self.of_rows if per_sample else self.of_all
-        expressions.append(angle)
-        return len(expressions) - 1, per_sample
+        elif native is None:
+            family = _rotation(gate, whole)
+            assert family is not None
+            steps.append(Rotation(family, qubits, *place(_angles(gate)[0])))
+        else:
+            rules = angle_rules(gate)
+            assert rules is not None
+            free = tuple(
+                FreeAngle(position, *place(value), rule)
+                for position, (value, rule) in enumerate(zip(gate.params, rules, strict=True))
+                if _is_free(value)
+            )
+            steps.append(NativeGate(gate, qubits, free))
+    rows, shared = tuple(tables[True]), tuple(tables[False])
+    names = frozenset(rewritten)
+    return CircuitProgram(circuit.num_qubits, tuple(steps), rows, shared, names, device_qubits)
 
 
 @dataclass(frozen=True)
@@ -185,26 +164,19 @@ class _Kept:
 
     def takes(self, gate: Instruction) -> bool:
         if self.native is None:
-            return _rotation(gate, self.whole)[0] is not None if _angles(gate) else is_kept(gate)
+            return _rotation(gate, self.whole) is not None if _angles(gate) else is_kept(gate)
         if gate.name not in self.native or not is_standard(gate):
             return False
         return not _angles(gate) or angle_rules(gate) is not None
 
     def runs_as(self, gate: Instruction) -> str:
-        family = _rotation(gate, self.whole)[0] if self.native is None else None
+        family = _rotation(gate, self.whole) if self.native is None else None
         return str(gate.name) if family is None else family.name
 
 
 def decompose(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[LocalGate]:
     """A gate without free angles as gates of `KEPT_GATES`."""
     yield from _parts(gate, qubits, _Kept(), rewritten=set())
-
-
-def _all_parts(circuit: QuantumCircuit, kept: _Kept, rewritten: set[str]) -> Iterator[LocalGate]:
-    index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
-    for item in circuit.data:
-        qubits = tuple(index[qubit] for qubit in item.qubits)
-        yield from _parts(item.operation, qubits, kept, rewritten=rewritten)
 
 
 def _parts(
@@ -222,9 +194,7 @@ def _parts(
         _check_finite(gate, qubits)
         yield gate, qubits
         return
-    rewritten.add(gate.name)
-    if label is not None:
-        rewritten.add(label)
+    rewritten.update({gate.name, label} - {None})
     definition = _definition_or_refusal(gate, qubits, kept.whole, depth)
     inner = {qubit: qubits[place] for place, qubit in enumerate(definition.qubits)}
     for item in definition.data:
@@ -239,21 +209,19 @@ def _check_finite(gate: Instruction, qubits: tuple[int, ...]) -> None:
             continue
         numbers = np.asarray(value.numeric() if isinstance(value, Expression) else value)
         if numbers.dtype.kind in "fciu" and not np.isfinite(numbers).all():
-            shown = f"the angle {numbers}" if numbers.ndim == 0 else "entries"
+            shown = "entries that are" if numbers.ndim else f"the angle {numbers} that is"
             raise CircuitError(
-                f"{_where(gate, qubits)} has {shown} that {'is' if numbers.ndim == 0 else 'are'} "
-                "not finite. Look for a division by zero where the circuit was made."
+                f"{_where(gate, qubits)} has {shown} not finite. Look for a division by zero where "
+                "the circuit was made."
             )
 
 
-def _rotation(gate: Instruction, whole: bool) -> tuple[Family | None, Expression | None]:
-    """Family and angle, if the gate is a rotation by an angle that is not a number."""
-    angles = _angles(gate)
+def _rotation(gate: Instruction, whole: bool) -> Family | None:
+    """Family, if the gate is a rotation by an angle that is not a number."""
     is_open = isinstance(gate, ControlledGate) and gate.ctrl_state != 2**gate.num_ctrl_qubits - 1
     turned = isinstance(gate, EXCHANGES) and _is_nonzero(gate.params[1])
-    if len(angles) != 1 or is_open or turned:
-        return None, None
-    return family_of(gate, whole=whole), angles[0]
+    known = len(_angles(gate)) == 1 and not is_open and not turned
+    return family_of(gate, whole=whole) if known else None
 
 
 def _definition(gate: Operation, num_qubits: int, whole: bool) -> QuantumCircuit | None:

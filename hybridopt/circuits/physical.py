@@ -10,7 +10,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from hybridopt.circuits.instructions import qubits_of, without_measurements
-from hybridopt.circuits.lowering import check_parameters, lower, lower_whole
+from hybridopt.circuits.lowering import check_parameters, lower, lower_gates
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import ArgumentError
 
@@ -75,7 +75,7 @@ class PhysicalCircuit:
         lost = names_of(self.given) - names_of(compact) - {"measure"}
         if self.on_device:  # its transpiler may merge gates, as it would for hardware
             lost = frozenset()
-        return lower_whole(compact, inputs, native=self.native, device_qubits=qubits, lost=lost)
+        return lower_gates(compact, inputs, native=self.native, device_qubits=qubits, lost=lost)
 
     def on(self, qubits: tuple[int, ...]) -> QuantumCircuit:
         """The circuit on some of its qubits, which must hold all that are used."""

@@ -213,11 +213,8 @@ class CircuitProgram(Program):
     @cached_property
     def shifts(self) -> tuple[tuple[ShiftRule, ...], tuple[ShiftRule, ...]]:
         """Shift rules (coefficient, shift) of the row angles and of the shared angles."""
-        rows, shared = (
-            tuple(rule.shifts for ours, rule in self._rules if ours is per_sample)
-            for per_sample in (True, False)
-        )
-        return rows, shared
+        rows = tuple(rule.shifts for per_sample, rule in self._rules if per_sample)
+        return rows, tuple(rule.shifts for per_sample, rule in self._rules if not per_sample)
 
     @cached_property
     def row_frequencies(self) -> tuple[frozenset[int], ...]:
@@ -235,10 +232,7 @@ class CircuitProgram(Program):
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """The steps regrouped: as many rotations side by side as commute; the last may lack any.
-
-        Barriers and delays, which do nothing to an exact state, are left out.
-        """
+        """The steps regrouped, without barriers and delays; the last may lack rotations."""
         assert not self.native_gates
         steps: list[Step] = [
             step
@@ -254,13 +248,10 @@ class CircuitProgram(Program):
 
     def derived(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
         """What somebody made from the program, made once and kept as long as it lives."""
-        if key not in self._derived:
-            self._derived[key] = build()
-        return cast(Derived, self._derived[key])
-
-    @cached_property
-    def _derived(self) -> dict[Hashable, object]:
-        return {}
+        kept: dict[Hashable, object] = self.__dict__.setdefault("_derived", {})
+        if key not in kept:
+            kept[key] = build()
+        return cast(Derived, kept[key])
 
     @cached_property
     def template(self) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:

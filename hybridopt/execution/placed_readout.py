@@ -24,11 +24,7 @@ class PlacedReadout(NamedTuple):
 
 
 def place_circuit(executor: Executor, circuit: QuantumCircuit) -> PhysicalCircuit:
-    """Return the circuit on the qubits, and in the gates, in which an executor runs it.
-
-    An executor without a method ``place`` takes circuits on their own qubits, in elementary gates
-    if it has noise.
-    """
+    """Return the circuit as an executor places it; without ``place`` it keeps its own qubits."""
     place = getattr(executor, "place", None)
     if place is None:
         return physical_circuit(circuit, whole=not executor.has_noise)
@@ -45,22 +41,23 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
     An idle qubit is in state 0. Without noise, what is read of it needs no simulation; with noise
     it is simulated, as its readout goes wrong too.
     """
+    width, layout = physical.circuit.num_qubits, list(physical.virtual_qubits)
+    own = PlacedReadout(readout, tuple(range(width)))
     if isinstance(readout, Probabilities):
         if not physical.on_device:
-            return PlacedReadout(readout, tuple(range(physical.circuit.num_qubits)))
+            return own
         named: Sequence[int] = physical.virtual_qubits
         if readout.qubits is not None:
             named = [_physical_qubit(physical, qubit) for qubit in readout.qubits]
         elif physical.takes_device_observables:
-            named = range(physical.circuit.num_qubits)
+            named = range(width)
         return place_probabilities(physical, named, readout.given)
     virtual = [
         layout_applies(physical, f"Observable {place}", observable.num_qubits)
         for place, observable in enumerate(readout.observables)
     ]
     if not physical.on_device:
-        return PlacedReadout(readout, tuple(range(physical.circuit.num_qubits)))
-    width, layout = physical.circuit.num_qubits, list(physical.virtual_qubits)
+        return own
     wide = [
         observable.apply_layout(layout, width) if applies else observable
         for applies, observable in zip(virtual, readout.observables, strict=True)
@@ -73,9 +70,8 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
         elif sampled:  # X and Y of an idle qubit are a coin; Z is certain
             reads.update(np.flatnonzero(x.any(axis=0)).tolist())
     qubits = physical.qubits_for(reads)
-    return PlacedReadout(
-        replace(readout, observables=tuple(_restricted(one, qubits) for one in wide)), qubits
-    )
+    observables = tuple(_restricted(one, qubits) for one in wide)
+    return PlacedReadout(replace(readout, observables=observables), qubits)
 
 
 def place_probabilities(

@@ -20,15 +20,10 @@ Distribution = Float64[np.ndarray, "*cells _"]
 
 @dataclass(frozen=True)
 class Setting:
-    """One measurement basis.
+    """One measurement basis."""
 
-    Attributes:
-        basis: Qubits that are not measured in Z, each with ``"X"`` or ``"Y"``.
-        qubits: The measured qubits, the first the least significant bit of the outcome.
-    """
-
-    basis: tuple[tuple[int, str], ...]
-    qubits: tuple[int, ...]
+    basis: tuple[tuple[int, str], ...]  # qubits not measured in Z, each with ``"X"`` or ``"Y"``
+    qubits: tuple[int, ...]  # measured, the first the least significant bit of the outcome
 
 
 @dataclass(frozen=True)
@@ -153,8 +148,7 @@ class Expectations:
             if observable.num_qubits != self.observables[0].num_qubits:
                 raise ArgumentError(
                     f"Observable {place} acts on {observable.num_qubits} qubits, but observable 0 "
-                    f"on {self.observables[0].num_qubits}. All observables must have the qubits of "
-                    "the circuit."
+                    f"on {self.observables[0].num_qubits}. All must have those of the circuit."
                 )
         groups, constants = grouped(self.observables)
         object.__setattr__(self, "groups", groups)

@@ -11,12 +11,7 @@ import numpy as np
 from jaxtyping import Complex128, Float64
 
 from hybridopt.circuits.program import CircuitProgram, Rotation
-from hybridopt.execution.aer.adjoint_circuits import (
-    FINAL,
-    AdjointCircuits,
-    layer_label,
-    rotation_label,
-)
+from hybridopt.execution.aer.adjoint_circuits import FINAL, AdjointCircuits, label
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.stack import Stack, StackRun
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
@@ -33,15 +28,10 @@ Derivative = tuple[int, Rotation, Float64[np.ndarray, " b"]]
 
 @dataclass(frozen=True, eq=False)
 class _ForwardStates:
-    """States that one forward run leaves for the run back.
+    """States that one forward run leaves for the run back."""
 
-    Attributes:
-        final: Final states, shape ``(B, dim)``, each of norm 1.
-        layers: States of the whole stack before the rotations of each layer, in their frames.
-    """
-
-    final: Complex128[np.ndarray, "B dim"]
-    layers: dict[int, Complex128[np.ndarray, " amplitudes"]]
+    final: Complex128[np.ndarray, "B dim"]  # each of norm 1
+    layers: dict[int, Complex128[np.ndarray, " amplitudes"]]  # before its rotations, in frame
 
 
 class AdjointState(ForwardRecord):
@@ -49,14 +39,6 @@ class AdjointState(ForwardRecord):
 
     The states before each layer are kept if they fit into half of the executor's memory;
     otherwise the run back carries both states along, in one stack of twice the size.
-
-    Args:
-        program: The circuits.
-        readout: Expectation values, or probabilities without post-selection.
-        executor: Has state vectors.
-        evolve: Runs stacks in one call and returns what each saved, by label.
-        parallel_runs: Number of runs side by side.
-        needs: Whether derivatives by rows, and by shared angles, will be taken.
     """
 
     def __init__(
@@ -143,9 +125,7 @@ class AdjointState(ForwardRecord):
         for run, saved in zip(runs, self._evolve(runs), strict=True):
             blocks = 1 << run.stack.sample_bits
             final = math.sqrt(blocks) * saved[FINAL].reshape(blocks, -1)[: len(run.rows)]
-            layers = {
-                place: saved[layer_label(place)] for place in self._circuits.wanted if remember
-            }
+            layers = {place: saved[label(place)] for place in self._circuits.wanted if remember}
             states.append(_ForwardStates(final, layers))
             if read:
                 tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]
@@ -171,7 +151,9 @@ class AdjointState(ForwardRecord):
             blocks = 1 << run.stack.sample_bits
             scale = 2 * length * math.sqrt(blocks)
             for layer, rotations in self._circuits.wanted.items():
-                product = _imaginary_product(saved[layer_label(layer)], states[place].layers[layer])
+                lam, phi = saved[label(layer)], states[place].layers[layer]
+                product = lam.real * phi.imag  # becomes Im(conj(lambda) phi)
+                product -= lam.imag * phi.real
                 product = product.reshape(blocks, -1)[: len(run.rows)]
                 if not any(rotation.per_sample for rotation in rotations):
                     product = product.sum(axis=0, keepdims=True)
@@ -204,7 +186,7 @@ class AdjointState(ForwardRecord):
             count = len(samples[place])
             for layer, rotations in self._circuits.wanted.items():
                 for number, rotation in enumerate(rotations):
-                    both = saved[rotation_label(layer, number)]
+                    both = saved[label(layer, number)]
                     below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)
                     by_sample = (above - below) @ rotation.family.eigenvalues
                     yield place, rotation, 2 * length * math.sqrt(count) * by_sample[:count]
@@ -219,27 +201,17 @@ class AdjointState(ForwardRecord):
 
         ``run_back`` makes the run of a place from its stack's bits, its lane and lambda.
         """
-        places: list[int] = []
-        lengths: list[float] = []
-        runs: list[StackRun] = []
+        runs: list[tuple[int, float, StackRun]] = []
         for place, state in enumerate(states):
             bits = Stack.bits_for(len(state.final))
-            lam, length = self._weighted(bits, state, weights[place])
+            lam = np.zeros((1 << bits, state.final.shape[1]), dtype=np.complex128)
+            lam[: len(state.final)] = self._act(weights[place], state.final)
+            length = float(np.linalg.norm(lam))
             if length > 0:
-                runs.append(run_back(place, bits, len(runs), lam))
-                places.append(place)
-                lengths.append(length)
-        saved = self._evolve(runs) if runs else []
-        yield from zip(places, lengths, runs, saved, strict=True)
-
-    def _weighted(
-        self, bits: int, state: _ForwardStates, weights: Float64[np.ndarray, "B K"]
-    ) -> tuple[Complex128[np.ndarray, " amplitudes"], float]:
-        """Lambda of the whole stack, normalised, and its norm."""
-        result = np.zeros((1 << bits, state.final.shape[1]), dtype=np.complex128)
-        result[: len(weights)] = self._act(weights, state.final)
-        length = float(np.linalg.norm(result))
-        return (result.ravel() / length if length else result.ravel()), length
+                run = run_back(place, bits, len(runs), lam.ravel() / length)
+                runs.append((place, length, run))
+        saved = self._evolve([run for *_, run in runs]) if runs else []
+        yield from ((*run, data) for run, data in zip(runs, saved, strict=True))
 
     def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
         """For each row of shared angles the samples of a call, cut into runs side by side."""
@@ -260,15 +232,6 @@ class AdjointState(ForwardRecord):
         return (
             count * BYTES_PER_COMPLEX << self._program.num_qubits
         ) <= self._executor.max_memory // 2
-
-
-def _imaginary_product(
-    lam: Complex128[np.ndarray, " amplitudes"], phi: Complex128[np.ndarray, " amplitudes"]
-) -> Float64[np.ndarray, " amplitudes"]:
-    """Im(conj(lambda) phi), amplitude by amplitude."""
-    product = lam.real * phi.imag
-    product -= lam.imag * phi.real
-    return np.asarray(product)
 
 
 def _marginal(

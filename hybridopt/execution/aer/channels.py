@@ -28,11 +28,7 @@ SMALLEST_PROBABILITY = 1e-10  # of a term of an error that Aer (0.18.2) does not
 def with_channels(
     circuit: QuantumCircuit, model: NoiseModel, channels: dict[int, Instruction]
 ) -> QuantumCircuit:
-    """The circuit with the errors of its gates as instructions, for density matrices.
-
-    They are the maps that Aer itself would put behind each gate, but they are handed over once per
-    circuit, not once per call.
-    """
+    """The circuit with the maps that Aer itself would put behind each gate as instructions."""
     if "delay" in circuit.count_ops():  # Aer applies noise passes to circuits with delays only
         for noise_pass in model._custom_noise_passes:
             circuit = noise_pass(circuit)

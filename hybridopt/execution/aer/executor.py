@@ -114,18 +114,19 @@ class AerExecutor(RandomStream, StateExecutor):
         self.strategy = _validation.choice("strategy", strategy, STRATEGIES)
         limit = _validation.optional_integer("max_memory", max_memory, minimum=1)
         self.max_memory = physical_memory() // 2 if limit is None else limit
-        self.noise = noise_of(
-            noise_model, _placement(noise_model, layout, optimization_level, seed_transpiler)
-        )
+        noise = noise_of(noise_model)
+        backend = None if noise is None else noise.device
+        options = _placement(backend, layout, optimization_level, seed_transpiler)
+        self.noise = None if noise is None else replace(noise, options=options)
         self._refuse_what_does_not_go_together()
         self._strategies = Strategies(
-            method=self.method,
-            device=self.device,
-            precision=self.precision,
-            shots=self.shots,
-            noise=self.noise,
-            limits=Limits(self.max_memory),
-            strategy=self.strategy,
+            self.method,
+            self.device,
+            self.precision,
+            self.shots,
+            self.noise,
+            Limits(self.max_memory),
+            self.strategy,
         )
         super().__init__(self.seed)
         self._lock = Lock()
@@ -143,11 +144,8 @@ class AerExecutor(RandomStream, StateExecutor):
     @property
     def holds_states(self) -> bool:
         """Whether exact state vectors can be asked for, as the adjoint rule does."""
-        return (
-            self.shots is None
-            and self.noise is None
-            and self.method in {"automatic", "statevector"}
-        )
+        exact = self.shots is None and self.noise is None
+        return exact and self.method in {"automatic", "statevector"}
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """The circuit on the qubits, and in the gates, in which it is run; nothing is run.
@@ -195,9 +193,8 @@ class AerExecutor(RandomStream, StateExecutor):
         needed = 8 * math.prod(map(float, shape))
         if needed > self.max_memory:
             raise ResourceError(
-                f"The result of shape {shape} needs {needed / 1e9:.3g} GB, but `max_memory` "
-                f"allows {self.max_memory / 1e9:.3g} GB. Use smaller batches, or read expectation "
-                "values or fewer qubits."
+                f"The result of shape {shape} needs {needed / 1e9:.3g} GB, but `max_memory` allows "
+                f"{self.max_memory / 1e9:.3g} GB. Use smaller batches, or read fewer qubits."
             )
         stream = job.stream or Stream(self._next_call())
         if not job.readout.settings(job.program):  # multiples of the identity: nothing to run
@@ -298,7 +295,7 @@ class AerExecutor(RandomStream, StateExecutor):
 
 
 def _placement(
-    noise_model: object, layout: object, optimization_level: object, seed_transpiler: object
+    device: BackendV2 | None, layout: object, optimization_level: object, seed_transpiler: object
 ) -> PlacementOptions:
     level = _validation.integer("optimization_level", optimization_level, minimum=0, maximum=3)
     seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
@@ -310,16 +307,15 @@ def _placement(
         raise ArgumentError(
             f"Argument `layout` must name one device qubit or more, each once, but is {layout}."
         )
-    without_couplings = isinstance(noise_model, AerSimulator) and noise_model.coupling_map is None
-    if not isinstance(noise_model, BackendV2) or without_couplings:
+    if device is None:
         raise ArgumentError(
             "Argument `layout` places circuits on a device, but `noise_model` is not a device. "
             "Give the device, as in AerExecutor(noise_model=backend, layout=[...])."
         )
-    if max(qubits) >= noise_model.num_qubits:
+    if max(qubits) >= device.num_qubits:
         raise ArgumentError(
-            f"Argument `layout` names qubit {max(qubits)}, but {noise_model.name} has qubits 0 to "
-            f"{noise_model.num_qubits - 1}."
+            f"Argument `layout` names qubit {max(qubits)}, but {device.name} has qubits 0 to "
+            f"{device.num_qubits - 1}."
         )
     return PlacementOptions(qubits, level, seed)
 

@@ -21,11 +21,7 @@ class ObservableAction:
     r"""Applies a weighted sum of the observables of a readout to states.
 
     Pauli strings are :math:`i^{|x \wedge z|} X^x Z^z`; those with the same x act by one
-    permutation of the amplitudes.
-
-    Args:
-        readout: Expectation values, or probabilities without post-selection.
-        program: Gives the number of qubits.
+    permutation of the amplitudes. Probabilities are without post-selection.
     """
 
     def __init__(self, readout: Readout, program: CircuitProgram) -> None:

@@ -32,16 +32,12 @@ QUBITS_OF_A_DIAGONAL = 10
 
 @dataclass(frozen=True, eq=False)
 class _Diagonal:
-    """Rotations in their frames whose angles differ over an index, as one instruction.
+    """Rotations in their frames whose angles differ over an index, as one instruction."""
 
-    It acts on the qubits of all rotations, then the index. ``angles`` are the columns of the table
-    that the rotations take, ``eigenvalues`` are signed and on the qubits of all.
-    """
-
-    instruction: AerDiagonal
-    angles: list[int]
+    instruction: AerDiagonal  # on the qubits of all rotations, then the index
+    angles: list[int]  # columns of the table that the rotations take
     per_sample: bool
-    eigenvalues: Float64[np.ndarray, "rotations states"]
+    eigenvalues: Float64[np.ndarray, "rotations states"]  # signed, on the qubits of all
 
     @staticmethod
     def from_rotations(rotations: list[Rotation], index_bits: int, sign: int) -> _Diagonal:
@@ -54,12 +50,9 @@ class _Diagonal:
                 for bit, qubit in enumerate(rotation.qubits)
             )
             eigenvalues[place] = sign * rotation.family.eigenvalues[local]
-        return _Diagonal(
-            instruction=AerDiagonal([1.0] * (len(states) << index_bits)),
-            angles=[rotation.angle for rotation in rotations],
-            per_sample=rotations[0].per_sample,
-            eigenvalues=eigenvalues,
-        )
+        instruction = AerDiagonal([1.0] * (len(states) << index_bits))
+        angles = [rotation.angle for rotation in rotations]
+        return _Diagonal(instruction, angles, rotations[0].per_sample, eigenvalues)
 
     def fill(self, table: Float64[np.ndarray, "N A"]) -> None:
         """Rows of the table fill the lowest places of the index; the rest stays as it is."""
@@ -72,14 +65,7 @@ def _union(rotations: Sequence[Rotation]) -> list[int]:
 
 
 class Stack:
-    """A circuit for up to ``2**sample_bits`` samples at once.
-
-    Args:
-        program: Family of circuits.
-        sample_bits: Qubits that tell samples apart; 0 for one sample.
-        table_bits: Qubits that tell rows of shared angles apart; 0 if a run has one row.
-        from_state: Whether the run starts from a state of the whole stack.
-    """
+    """A circuit for ``2**sample_bits`` samples and ``2**table_bits`` rows of shared angles."""
 
     def __init__(
         self,
@@ -130,10 +116,7 @@ class Stack:
                 self.add(rotation.gates(self.parameter(rotation)))
 
     def add_phases(self, rotations: Sequence[Rotation], sign: int = 1) -> None:
-        """Append rotations of one layer in their frames, or (``sign = -1``) their inverses.
-
-        Those that differ within a run are merged into diagonals on as many qubits as are cheap.
-        """
+        """Append rotations of one layer in their frames, or (``sign = -1``) their inverses."""
         groups: dict[range, list[list[Rotation]]] = {}
         for rotation in rotations:
             index = self._index_of(rotation)
@@ -164,10 +147,7 @@ class Stack:
     def fill(
         self, rows: Rows, shared: Shared, state: Complex128[np.ndarray, " amplitudes"] | None = None
     ) -> None:
-        """Set the angles that differ within a run [rad], and the state to start from.
-
-        Samples and rows fill the lowest blocks; what the rest runs is not read.
-        """
+        """Set the angles of the lowest blocks that differ in a run [rad], and the first state."""
         for diagonal in self._diagonals:
             diagonal.fill(rows if diagonal.per_sample else shared)
         if self._start is not None:
@@ -192,35 +172,26 @@ class Stack:
 
     def _index_of(self, rotation: Rotation) -> range:
         """The index qubits over which the angle of a rotation differs."""
-        first_row = self.program.num_qubits + self.sample_bits
         return (
-            range(self.program.num_qubits, first_row)
+            self.index[: self.sample_bits]
             if rotation.per_sample
-            else range(first_row, self.num_qubits)
+            else self.index[self.sample_bits :]
         )
 
 
 @dataclass(frozen=True, eq=False)
 class StackRun:
-    """A stack, in no other run of the same call, and what it is filled with.
-
-    Attributes:
-        state: Normalised start, if the stack starts from one.
-        settings: Number of settings that the run stands for in the account.
-    """
+    """A stack, in no other run of the same call, and what it is filled with."""
 
     stack: Stack
     rows: Rows
     shared: Float64[np.ndarray, " O"]
-    state: Complex128[np.ndarray, " amplitudes"] | None = None
-    settings: int = 0
+    state: Complex128[np.ndarray, " amplitudes"] | None = None  # normalised start, if any
+    settings: int = 0  # for which the run stands in the account
 
 
 class _StartState(Instruction):  # type: ignore[misc]
-    """Aer's instruction to start from a state, which is given later.
-
-    `SetStatevector` looks whether every state is normalised, and can hold one only.
-    """
+    """Aer's instruction to start from a state; `SetStatevector` checks, and holds just one."""
 
     _directive = True
 

@@ -30,23 +30,14 @@ NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz", "cu1", "cu3"})
 
 @dataclass(frozen=True, eq=False)
 class Translated:
-    """A circuit with parameters, ready to run.
+    """A circuit with parameters, ready to run."""
 
-    Attributes:
-        circuit: Without instructions that save or measure.
-        settings: What can be read from one run of it.
-        places: For each qubit of the program its qubit in ``circuit``.
-        noise_model: Of the qubits of ``circuit``.
-        device_qubits: Device qubit of each qubit of ``circuit``; without noise there is none.
-        channels: Maps of errors of the noise model, shared between circuits that have the same.
-    """
-
-    circuit: QuantumCircuit
-    settings: tuple[Setting, ...]
-    places: tuple[int, ...]
-    noise_model: NoiseModel | None = None
-    device_qubits: tuple[int, ...] = ()
-    channels: dict[int, Instruction] = field(default_factory=dict)
+    circuit: QuantumCircuit  # without instructions that save or measure
+    settings: tuple[Setting, ...]  # what can be read from one run of it
+    places: tuple[int, ...]  # for each qubit of the program its qubit in ``circuit``
+    noise_model: NoiseModel | None = None  # of the qubits of ``circuit``
+    device_qubits: tuple[int, ...] = ()  # of each qubit of ``circuit``, if there is noise
+    channels: dict[int, Instruction] = field(default_factory=dict)  # shared by settings
 
     @cached_property
     def saving(self) -> tuple[QuantumCircuit, list[str]]:
@@ -126,17 +117,13 @@ class WithNoise(Translation):
     """As a device would run it; each basis change is noisy too, so one circuit per setting.
 
     A physical program runs as it is. Others are placed, once for all their settings.
-
-    Args:
-        noise: Of a device: the circuit is placed and routed as well.
-        method: Of Aer.
     """
 
     def __init__(self, noise: Noise, method: str) -> None:
         super().__init__()
         self._noise = noise
-        self._method = method
-        self._known = known_with_noise(method)
+        self._native = runnable_with_noise(method)
+        self._known = self._native - NOT_STANDARD  # in which Qiskit can write others
         self._placed: WeakKeyDictionary[CircuitProgram, PhysicalCircuit] = WeakKeyDictionary()
 
     def _translate(
@@ -172,18 +159,12 @@ class WithNoise(Translation):
         """Return a virtual circuit on the qubits of the noise."""
         placed = self._noise.place(circuit, self._known)
         self._noise.check_couplings(placed)
-        return physical_circuit(circuit, placed, native=runnable_with_noise(self._method))
-
-
-@cache
-def known_with_noise(method: str) -> frozenset[str]:
-    """Gates that Qiskit can write others in and a method can run, ``u3`` and the like included."""
-    return runnable_with_noise(method) - NOT_STANDARD
+        return physical_circuit(circuit, placed, native=self._native)
 
 
 @cache
 def runnable_with_noise(method: str) -> frozenset[str]:
-    """All gates that a method can run by name."""
+    """All gates that a method can run by name, ``u3`` and the like included."""
     of_aer = AerSimulator(method=method).configuration().basis_gates
     standard = KEPT_GATES.union(get_standard_gate_name_mapping())
     return standard.intersection(of_aer) | {"barrier"}

@@ -11,7 +11,7 @@ from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.aer.simulator import RunRequest, as_double, small_or_large
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, chunks, circuit_program
-from hybridopt.execution.aer.strategies.stacked import layered_stack, run_stack
+from hybridopt.execution.aer.strategies.stacked import layered_stack, run_stack, side_by_side
 from hybridopt.execution.job import Job, Shared
 from hybridopt.execution.random_stream import Sampler
 
@@ -27,21 +27,15 @@ class Checkpoints(Strategy):
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run stack by stack; in each the common row first, then layer by layer."""
         common, first = common_row(circuit_program(job), job.shared)
-        for rows in chunks(len(job.rows), self._stack_size(job)):
+        for rows in chunks(len(job.rows), self.stack_size(job)):
             yield from self._stack_parts(job, common, first, rows)
 
     def explain(self, job: Job) -> str:
         """Return how many samples go into one circuit."""
-        size = min(self._stack_size(job), len(job.rows))
-        samples = "1 sample" if size == 1 else f"{size} samples side by side"
         return (
-            f"{samples} in a run; the state before each layer is saved once, and "
+            f"{side_by_side(self.stack_size(job))}; the state before each layer is saved once, and "
             "rows of the table start from the first layer in which they differ"
         )
-
-    def _stack_size(self, job: Job) -> int:
-        settings = len(job.readout.settings(job.program))
-        return self.limits.stack_size(job.program.num_qubits, table=True, settings=settings)
 
     def _stack_parts(
         self,

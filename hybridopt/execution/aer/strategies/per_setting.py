@@ -17,6 +17,7 @@ from hybridopt.execution.aer.simulator import RunRequest, as_double, save_settin
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, circuit_program, grid
 from hybridopt.execution.aer.translation import NOT_BOUND_BY_AER, Translated, Translation
 from hybridopt.execution.job import Job
+from hybridopt.execution.memory_budget import ROWS_PER_CALL
 from hybridopt.execution.noise import misread
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Expectations
@@ -90,9 +91,8 @@ class AngleTable(_Translated):
         if BYTES_PER_STATE_AMPLITUDE << 2 * num_used > self.limits.max_memory:
             raise ResourceError(
                 f"Routed on the device, the circuit of {num_qubits} qubits takes {num_used}, whose "
-                f"density matrix does not fit into `max_memory`, "
-                f"{self.limits.max_memory / 1e9:.3g} GB. Raise it, or give `shots` and "
-                'method="statevector".'
+                f"density matrix exceeds `max_memory`, {self.limits.max_memory / 1e9:.3g} GB. "
+                'Raise it, or give `shots` and method="statevector".'
             )
 
     def _run(
@@ -181,7 +181,7 @@ class SavedExpectations(_Translated):
         labels = [f"observable {k}" for k in range(len(readout.observables))]
         for label, observable in zip(labels, readout.observables, strict=True):
             circuit.save_expectation_value(observable.simplify(), circuit.qubits, label=label)
-        for shared, rows in grid(job, self.limits.rows_per_call):
+        for shared, rows in grid(job, ROWS_PER_CALL):
             cells = shared.size * rows.size
             binds = bindings(program, job.rows[rows], job.shared[shared]) or None
             request = RunRequest(circuit, len(settings) * (1 if binds else cells), binds)

@@ -29,7 +29,7 @@ class Stacked(Strategy):
         """Run stack by stack, table by table."""
         program = circuit_program(job)
         settings = job.readout.settings(program)
-        for rows in chunks(len(job.rows), self._stack_size(job)):
+        for rows in chunks(len(job.rows), self.stack_size(job)):
             samples = job.rows[rows]
             sample_bits = Stack.bits_for(len(samples))
             table_bits = self._table_bits(job, sample_bits)
@@ -43,16 +43,10 @@ class Stacked(Strategy):
 
     def explain(self, job: Job) -> str:
         """Return how many samples go into one circuit."""
-        size = min(self._stack_size(job), len(job.rows))
-        samples = "1 sample" if size == 1 else f"{size} samples side by side"
-        text = f"{samples} in a run, sharing every gate without a sample's angle"
+        size = self.stack_size(job)
+        text = f"{side_by_side(size)}, sharing every gate without a sample's angle"
         rows = 1 << self._table_bits(job, Stack.bits_for(size))
         return f"{text}, and {min(rows, len(job.shared))} rows of the table" if rows > 1 else text
-
-    def _stack_size(self, job: Job) -> int:
-        settings = len(job.readout.settings(job.program))
-        table = len(job.shared) > 1
-        return self.limits.stack_size(job.program.num_qubits, table=table, settings=settings)
 
     def _table_bits(self, job: Job, sample_bits: int) -> int:
         """Return the index qubits for shared rows: none unless each would make a tiny run."""
@@ -61,6 +55,11 @@ class Stacked(Strategy):
             return 0
         room = self.limits.stack_size(row, table=True).bit_length() - 1
         return min(Stack.bits_for(len(job.shared)), room)
+
+
+def side_by_side(size: int) -> str:
+    """Return the size of a stack in words."""
+    return f"{'1 sample' if size == 1 else f'{size} samples side by side'} in a run"
 
 
 def layered_stack(
@@ -72,8 +71,8 @@ def layered_stack(
 ) -> Stack:
     """Return the stack of the layers, for so many bits of samples and rows; built once.
 
-    It runs from the state before the rotations of the layer ``start``, saves the states before
-    those of the layers ``saves``, and ends there if no settings are read.
+    It runs from the rotations of the layer ``start``, saves the states before those of ``saves``,
+    and ends there if no settings are read.
     """
 
     def build() -> Stack:
