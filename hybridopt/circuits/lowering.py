@@ -96,13 +96,15 @@ def check_parameters(
     if missing:
         raise CircuitError(
             f"Parameters that the circuit does not have: {', '.join(missing)}. It has "
-            f"{', '.join(p.name for p in known) or 'none'}. (Two of the same name are different.)"
+            f"{', '.join(p.name for p in known) or 'none'}. (Two parameters of the "
+            "same name are different unless they are one object.)"
         )
     unbound = [p.name for p in known if p not in set(given)]
     if unbound:
         raise CircuitError(
             f"Parameters of the circuit that are neither inputs nor weights: {', '.join(unbound)}. "
-            f"Name or bind them. Given: {', '.join(p.name for p in given) or 'none'}."
+            "Name them in one of the lists, or bind them. Given: "
+            f"{', '.join(p.name for p in given) or 'none'}."
         )
 
 
@@ -115,10 +117,7 @@ def lower_gates(
     device_qubits: tuple[int, ...] | None = None,
     lost: frozenset[str] = frozenset(),
 ) -> CircuitProgram:
-    """Lower a circuit to rotations, or to ``native`` gates as a device would run them with noise.
-
-    Only gates that are not ``native``, or whose angles have no rule, are then taken apart.
-    """
+    """Lower a circuit to rotations, or to ``native`` gates as a device runs them with noise."""
     inputs, rewritten = set(input_parameters), set(lost)
     tables: dict[bool, list[Expression]] = {True: [], False: []}
 

@@ -59,17 +59,14 @@ class PhysicalCircuit:
         return tuple(sorted(self.used.union(reads))) or (0,)
 
     def lower(
-        self,
-        input_parameters: Sequence[Parameter],
-        weight_parameters: Sequence[Parameter],
-        qubits: tuple[int, ...],
+        self, inputs: Sequence[Parameter], weights: Sequence[Parameter], qubits: tuple[int, ...]
     ) -> CircuitProgram:
         """The program on `qubits_for`, which the executor that placed the circuit runs as it is."""
-        check_parameters(self.given, input_parameters, weight_parameters)
+        check_parameters(self.given, inputs, weights)
         compact = self.on(qubits)
         present = set(compact.parameters)  # transpilers drop angles that change nothing
-        inputs = [parameter for parameter in input_parameters if parameter in present]
-        weights = [parameter for parameter in weight_parameters if parameter in present]
+        inputs = [parameter for parameter in inputs if parameter in present]
+        weights = [parameter for parameter in weights if parameter in present]
         if self.native is None:
             return lower(compact, inputs, weights, whole=self.whole)
         lost = names_of(self.given) - names_of(compact) - {"measure"}

@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float64
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
+Distribution = Float64[np.ndarray, "*cells outcomes"]
+Values = Float64[np.ndarray, "*cells K"]
 MAX_TABLE = 1 << 22  # weights kept for all outcomes at once; beyond, parities are made one by one
 
 
@@ -22,18 +24,14 @@ class PauliGroup:
     masks: tuple[int, ...]  # for each string the bits of the outcome whose parity it is
     weights: Float64[np.ndarray, "K strings"]  # coefficients of the strings in the observables
 
-    def expectations(
-        self, distribution: Float64[np.ndarray, "*cells outcomes"]
-    ) -> Float64[np.ndarray, "*cells K"]:
+    def expectations(self, distribution: Distribution) -> Values:
         """What the group adds to each observable, from probabilities or frequencies."""
         if self._fits:
             return _cell_by_cell(distribution, self._outcome_weights)
         values = [_cell_by_cell(distribution, self._signs(mask)[:, None]) for mask in self.masks]
         return _cell_by_cell(np.concatenate(values, axis=-1), self.weights.T)
 
-    def variances(
-        self, distribution: Float64[np.ndarray, "*cells outcomes"]
-    ) -> Float64[np.ndarray, "*cells K"]:
+    def variances(self, distribution: Distribution) -> Values:
         """Variance of what the group adds to each observable in one shot."""
         columns = []
         for k, weights in enumerate(self.weights):

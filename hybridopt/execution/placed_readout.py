@@ -11,9 +11,8 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
-from hybridopt.errors import ArgumentError
 from hybridopt.execution.executor import Executor
-from hybridopt.execution.readout import Probabilities, Readout
+from hybridopt.execution.readout import Probabilities, Readout, check_qubits
 
 
 class PlacedReadout(NamedTuple):
@@ -80,7 +79,7 @@ def place_probabilities(
     """Probabilities of qubits of the physical circuit."""
     conditions = [(_physical_qubit(physical, qubit), value) for qubit, value in given]
     named = [*qubits, *(qubit for qubit, _ in conditions)]
-    _check_qubits(named, physical.circuit.num_qubits)
+    check_qubits(named, physical.circuit.num_qubits)
     held = physical.qubits_for(named)
     place = {qubit: number for number, qubit in enumerate(held)}
     readout = Probabilities(
@@ -94,17 +93,8 @@ def _physical_qubit(physical: PhysicalCircuit, qubit: int) -> int:
     """A transpiled circuit has qubits of the device; those of others are placed."""
     if physical.is_isa:
         return qubit
-    _check_qubits([qubit], len(physical.virtual_qubits))
+    check_qubits([qubit], len(physical.virtual_qubits))
     return physical.virtual_qubits[qubit]
-
-
-def _check_qubits(qubits: Sequence[int], num_qubits: int) -> None:
-    for qubit in qubits:
-        if not 0 <= qubit < num_qubits:
-            raise ArgumentError(
-                f"Probabilities of qubit {qubit} were asked for, but the circuit has qubits 0 "
-                f"to {num_qubits - 1}."
-            )
 
 
 def _restricted(observable: SparsePauliOp, qubits: tuple[int, ...]) -> SparsePauliOp:

@@ -66,10 +66,7 @@ def write_in_basis(circuit: QuantumCircuit, basis: Collection[str], name: str) -
 def basis_change_for(
     letter: str, qubit: int, device: BackendV2 | None, basis: frozenset[str], name: str
 ) -> tuple[Instruction, ...]:
-    """Gates of one qubit after which a measurement in Z is one in X or Y.
-
-    As in Qiskit's `BackendEstimatorV2` they stand alone: the circuit before them stays the same.
-    """
+    """Gates, apart from the circuit, after which a measurement of a qubit in Z is one in X or Y."""
     circuit = QuantumCircuit(1 if device is None else device.num_qubits)
     place = 0 if device is None else qubit
     if letter == "Y":

@@ -22,6 +22,9 @@ from hybridopt.execution.readout import Readout
 AMPLITUDES_PER_CALL = 1 << 20
 AMPLITUDES_PER_RUN = 1 << 14  # smaller runs are not worth the handing over of their gates
 
+Arrays = list[np.ndarray]  # one a run of a call
+# makes the run back of a place from the bits of its stack, its lane and lambda
+RunBack = Callable[[int, int, int, np.ndarray], StackRun]
 # place among the runs of a call, rotation, and its derivative for each sample of the run
 Derivative = tuple[int, Rotation, Float64[np.ndarray, " b"]]
 
@@ -34,6 +37,7 @@ class _ForwardStates:
     layers: dict[int, Complex128[np.ndarray, " amplitudes"]]  # before its rotations, in frame
 
 
+@dataclass(eq=False)
 class AdjointState(ForwardRecord):
     """An evaluation by state vectors, with the states that its derivative will need.
 
@@ -41,43 +45,38 @@ class AdjointState(ForwardRecord):
     otherwise the run back carries both states along, in one stack of twice the size.
     """
 
-    def __init__(
-        self,
-        program: CircuitProgram,
-        readout: Readout,
-        executor: StateExecutor,
-        evolve: Callable[[Sequence[StackRun]], list[dict[str, np.ndarray]]],
-        parallel_runs: int,
-        needs: tuple[bool, bool],
-    ) -> None:
-        self._program = program
-        self._readout = readout
-        self._executor = executor
-        self._evolve = evolve
-        self._parallel_runs = parallel_runs
+    program: CircuitProgram
+    readout: Readout
+    executor: StateExecutor
+    evolve: Callable[[Sequence[StackRun]], list[dict[str, np.ndarray]]]
+    parallel_runs: int
+    needs: tuple[bool, bool]
+
+    def __post_init__(self) -> None:
+        program, needs = self.program, self.needs
         self._circuits = program.derived(
             ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
         )
         actions: WeakKeyDictionary[Readout, ObservableAction] = program.derived(
             "observable actions", WeakKeyDictionary
         )
-        if readout not in actions:  # made once, and forgotten with the readout
-            actions[readout] = ObservableAction(readout, program)
-        self._act = actions[readout]
+        if self.readout not in actions:  # made once, and forgotten with the readout
+            actions[self.readout] = ObservableAction(self.readout, program)
+        self._act = actions[self.readout]
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._kept: dict[tuple[int, int], _ForwardStates] = {}
 
     def values(self, rows: Rows, shared: Shared) -> Outputs:
         """Outputs; what `vjp` at the same angles will need is remembered if it fits."""
         self._angles = (rows.copy(), shared.copy())
-        outputs = self._readout.num_outputs(self._program)
+        outputs = self.readout.num_outputs(self.program)
         result = np.empty((len(shared), len(rows), outputs))
         remember = self._fits(len(rows) * len(shared))
-        settings = self._readout.settings(self._program)
-        limits = Limits(self._executor.max_memory)
-        read = len(settings) <= limits.settings_at_once(self._program.num_qubits)
+        settings = self.readout.settings(self.program)
+        limits = Limits(self.executor.max_memory)
+        read = len(settings) <= limits.settings_at_once(self.program.num_qubits)
         if not read:  # too many to read from the run whose states are remembered
-            result[:] = self._executor.run(Job(self._program, self._readout, rows, shared))
+            result[:] = self.executor.run(Job(self.program, self.readout, rows, shared))
             if not remember:
                 return result
         for s, parts in self._calls(rows, shared):
@@ -113,33 +112,29 @@ class AdjointState(ForwardRecord):
         return by_rows, by_shared
 
     def _forward(
-        self, samples: list[np.ndarray], shared: np.ndarray, *, remember: bool, read: bool
+        self, samples: Arrays, shared: np.ndarray, *, remember: bool, read: bool
     ) -> tuple[list[_ForwardStates], list[Float64[np.ndarray, "b K"]]]:
-        settings = self._readout.settings(self._program) if read else ()
+        settings = self.readout.settings(self.program) if read else ()
         runs = []
         for lane, rows in enumerate(samples):
             bits = Stack.bits_for(len(rows))
             stack = self._circuits.forward(bits, settings, remember=remember, lane=lane)
             runs.append(StackRun(stack, rows, shared, settings=len(rows) * len(settings)))
         states, values = [], []
-        for run, saved in zip(runs, self._evolve(runs), strict=True):
+        for run, saved in zip(runs, self.evolve(runs), strict=True):
             blocks = 1 << run.stack.sample_bits
             final = math.sqrt(blocks) * saved[FINAL].reshape(blocks, -1)[: len(run.rows)]
             layers = {place: saved[label(place)] for place in self._circuits.wanted if remember}
             states.append(_ForwardStates(final, layers))
             if read:
                 tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]
-                outputs = self._readout.read(self._program, tables)
+                outputs = self.readout.read(self.program, tables)
                 # multiples of the identity are read from no table, so they have no axis of rows
                 values.append(np.broadcast_to(outputs, (len(run.rows), outputs.shape[-1])))
         return states, values
 
     def _back(
-        self,
-        samples: list[np.ndarray],
-        shared: np.ndarray,
-        states: list[_ForwardStates],
-        weights: list[np.ndarray],
+        self, samples: Arrays, shared: np.ndarray, states: list[_ForwardStates], weights: Arrays
     ) -> Iterator[Derivative]:
         """From the states that were remembered and those of one run back."""
 
@@ -162,11 +157,7 @@ class AdjointState(ForwardRecord):
                     yield place, rotation, scale * (marginal @ rotation.family.eigenvalues)
 
     def _back_together(
-        self,
-        samples: list[np.ndarray],
-        shared: np.ndarray,
-        states: list[_ForwardStates],
-        weights: list[np.ndarray],
+        self, samples: Arrays, shared: np.ndarray, states: list[_ForwardStates], weights: Arrays
     ) -> Iterator[Derivative]:
         """From one run back of (phi - i lambda)/2 and (phi + i lambda)/2, side by side."""
 
@@ -192,15 +183,9 @@ class AdjointState(ForwardRecord):
                     yield place, rotation, 2 * length * math.sqrt(count) * by_sample[:count]
 
     def _evolved(
-        self,
-        states: list[_ForwardStates],
-        weights: list[np.ndarray],
-        run_back: Callable[[int, int, int, np.ndarray], StackRun],
+        self, states: list[_ForwardStates], weights: Arrays, run_back: RunBack
     ) -> Iterator[tuple[int, float, StackRun, dict[str, np.ndarray]]]:
-        """Runs back and what they saved, by their place, where the weighted states are not zero.
-
-        ``run_back`` makes the run of a place from its stack's bits, its lane and lambda.
-        """
+        """Runs back and what they saved, by their place, where the weighted states are not zero."""
         runs: list[tuple[int, float, StackRun]] = []
         for place, state in enumerate(states):
             bits = Stack.bits_for(len(state.final))
@@ -210,18 +195,18 @@ class AdjointState(ForwardRecord):
             if length > 0:
                 run = run_back(place, bits, len(runs), lam.ravel() / length)
                 runs.append((place, length, run))
-        saved = self._evolve([run for *_, run in runs]) if runs else []
+        saved = self.evolve([run for *_, run in runs]) if runs else []
         yield from ((*run, data) for run, data in zip(runs, saved, strict=True))
 
     def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
         """For each row of shared angles the samples of a call, cut into runs side by side."""
-        fits = min(AMPLITUDES_PER_CALL, self._executor.max_memory // BYTES_PER_ADJOINT_AMPLITUDE)
-        size = 1 << max(0, (fits >> self._program.num_qubits).bit_length() - 1)
+        fits = min(AMPLITUDES_PER_CALL, self.executor.max_memory // BYTES_PER_ADJOINT_AMPLITUDE)
+        size = 1 << max(0, (fits >> self.program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
             for start in range(0, len(rows), size):
                 count = min(size, len(rows) - start)
-                amplitudes = count << self._program.num_qubits
-                runs = min(self._parallel_runs, max(1, amplitudes // AMPLITUDES_PER_RUN))
+                amplitudes = count << self.program.num_qubits
+                runs = min(self.parallel_runs, max(1, amplitudes // AMPLITUDES_PER_RUN))
                 length = -(-count // runs)
                 parts = range(start, start + count, length)
                 yield s, [slice(first, min(first + length, start + count)) for first in parts]
@@ -230,8 +215,8 @@ class AdjointState(ForwardRecord):
         """Whether all states of all samples may be kept."""
         count = 2 * evaluations * (len(self._circuits.wanted) + 1)  # stacks are padded
         return (
-            count * BYTES_PER_COMPLEX << self._program.num_qubits
-        ) <= self._executor.max_memory // 2
+            count * BYTES_PER_COMPLEX << self.program.num_qubits
+        ) <= self.executor.max_memory // 2
 
 
 def _marginal(

@@ -22,10 +22,7 @@ _MERGED: dict[tuple[str, ...], tuple[float, float, float]] = {
 
 
 class FramedLayer:
-    """A layer whose rotations are diagonal between two changes of frame.
-
-    The change back and the rotation of a qubit that has just one are merged into one gate.
-    """
+    """A layer of diagonals between changes of frame, merged on qubits that have one rotation."""
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer

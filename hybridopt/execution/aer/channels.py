@@ -50,10 +50,7 @@ def with_channels(
 def add_errors_of_measurement(
     circuit: QuantumCircuit, model: NoiseModel, qubits: Iterable[int]
 ) -> None:
-    """Append what the model does to qubits before they are measured.
-
-    Aer applies the errors of ``measure`` where it measures, not where it saves probabilities.
-    """
+    """Append the errors of ``measure``, which Aer leaves out where it saves probabilities."""
     for qubit in qubits:
         error = _error_of(("measure",), (qubit,), model)
         if error is not None:

@@ -321,8 +321,8 @@ def _placement(
 
 
 def _checked_device(device: object) -> str:
-    name = device.upper() if isinstance(device, str) and device.lower() != "auto" else device
-    known = _validation.choice("device", "auto" if str(name).lower() == "auto" else name, DEVICES)
+    names = {name.lower(): name for name in DEVICES}
+    known = _validation.choice("device", names.get(str(device).lower(), device), DEVICES)
     if known == "CPU":
         return known
     has_gpu = "GPU" in available_devices()

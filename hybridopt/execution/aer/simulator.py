@@ -105,11 +105,9 @@ def small_or_large(num_qubits: int, runs: int = 1) -> Mapping[str, object]:
 def save_settings(
     circuit: QuantumCircuit, settings: Sequence[Setting], index: Sequence[int]
 ) -> list[str]:
-    """Append, per setting, its basis change and an instruction that saves probabilities.
+    """Save the probabilities of each setting, ``index`` above its own qubits; return the labels.
 
     Between two settings the basis change is undone: on a simulator, reading does not disturb.
-    The ``index`` qubits, which tell the samples of a stack apart, are read with every setting,
-    above its own qubits. Returns the labels under which the probabilities are saved.
     """
     labels = [f"setting {place}" for place in range(len(settings))]
     for label, setting in zip(labels, settings, strict=True):

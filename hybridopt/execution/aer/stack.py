@@ -30,29 +30,21 @@ from hybridopt.execution.readout import Setting
 QUBITS_OF_A_DIAGONAL = 10
 
 
-@dataclass(frozen=True, eq=False)
 class _Diagonal:
     """Rotations in their frames whose angles differ over an index, as one instruction."""
 
-    instruction: AerDiagonal  # on the qubits of all rotations, then the index
-    angles: list[int]  # columns of the table that the rotations take
-    per_sample: bool
-    eigenvalues: Float64[np.ndarray, "rotations states"]  # signed, on the qubits of all
-
-    @staticmethod
-    def from_rotations(rotations: list[Rotation], index_bits: int, sign: int) -> _Diagonal:
-        qubits = _union(rotations)
-        states = np.arange(1 << len(qubits))
-        eigenvalues = np.empty((len(rotations), len(states)))
-        for place, rotation in enumerate(rotations):
-            local = sum(
-                ((states >> qubits.index(qubit)) & 1) << bit
-                for bit, qubit in enumerate(rotation.qubits)
-            )
-            eigenvalues[place] = sign * rotation.family.eigenvalues[local]
-        instruction = AerDiagonal([1.0] * (len(states) << index_bits))
-        angles = [rotation.angle for rotation in rotations]
-        return _Diagonal(instruction, angles, rotations[0].per_sample, eigenvalues)
+    def __init__(self, rotations: list[Rotation], index_bits: int, sign: int) -> None:
+        self.qubits = _union(rotations)
+        self.angles = [rotation.angle for rotation in rotations]
+        self.per_sample = rotations[0].per_sample
+        states = np.arange(1 << len(self.qubits))
+        self.instruction = AerDiagonal([1.0] * (len(states) << index_bits))
+        rows = []
+        for rotation in rotations:
+            bits = [(states >> self.qubits.index(qubit)) & 1 for qubit in rotation.qubits]
+            local = sum(bit << place for place, bit in enumerate(bits))
+            rows.append(sign * rotation.family.eigenvalues[local])
+        self.eigenvalues = np.array(rows)
 
     def fill(self, table: Float64[np.ndarray, "N A"]) -> None:
         """Rows of the table fill the lowest places of the index; the rest stays as it is."""
@@ -129,9 +121,9 @@ class Stack:
             joined[-1].append(rotation)
         for index, joined in groups.items():
             for group in filter(None, joined):
-                diagonal = _Diagonal.from_rotations(group, len(index), sign)
+                diagonal = _Diagonal(group, len(index), sign)
                 self._diagonals.append(diagonal)
-                qubits = [*_union(group), *index]
+                qubits = [*diagonal.qubits, *index]
                 self.circuit.append(diagonal.instruction, qubits, copy=False)
 
     def parameter(self, rotation: Rotation, sign: int = 1, offset: float = 0.0) -> Parameter:
@@ -172,11 +164,8 @@ class Stack:
 
     def _index_of(self, rotation: Rotation) -> range:
         """The index qubits over which the angle of a rotation differs."""
-        return (
-            self.index[: self.sample_bits]
-            if rotation.per_sample
-            else self.index[self.sample_bits :]
-        )
+        bits = self.sample_bits
+        return self.index[:bits] if rotation.per_sample else self.index[bits:]
 
 
 @dataclass(frozen=True, eq=False)

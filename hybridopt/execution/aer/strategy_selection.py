@@ -15,14 +15,13 @@ from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.simulator import Simulator
 from hybridopt.execution.aer.strategies.base import Strategy
-from hybridopt.execution.aer.strategies.checkpoints import Checkpoints
 from hybridopt.execution.aer.strategies.per_setting import (
     AngleTable,
     Measured,
     OneByOne,
     SavedExpectations,
 )
-from hybridopt.execution.aer.strategies.stacked import Stacked
+from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
 from hybridopt.execution.aer.translation import (
     ForMethod,
     Translation,

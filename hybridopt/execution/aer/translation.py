@@ -23,6 +23,7 @@ from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Setting
 from hybridopt.execution.transpilation import write_in_basis
 
+Settings = tuple[Setting, ...]
 NOT_STANDARD = frozenset({"diagonal", "mcphase", "mcx", "pauli", "unitary"})
 # Gates whose angles Aer does not bind in a table (0.18.2), some of them without a word.
 NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz", "cu1", "cu3"})
@@ -69,11 +70,9 @@ class Translation(ABC):
     """A way to rewrite circuits; what it made is kept as long as its program lives."""
 
     def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[
-            CircuitProgram, dict[tuple[Setting, ...], list[Translated]]
-        ] = WeakKeyDictionary()
+        self._kept = WeakKeyDictionary[CircuitProgram, dict[Settings, list[Translated]]]()
 
-    def of(self, program: CircuitProgram, settings: tuple[Setting, ...]) -> list[Translated]:
+    def of(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
         """Return circuits that together serve all settings, in order."""
         known = self._kept.setdefault(program, {})
         if settings not in known:
@@ -81,9 +80,7 @@ class Translation(ABC):
         return known[settings]
 
     @abstractmethod
-    def _translate(
-        self, program: CircuitProgram, settings: tuple[Setting, ...]
-    ) -> list[Translated]:
+    def _translate(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
         """Make the circuits."""
 
     def __getstate__(self) -> dict[str, object]:
@@ -103,9 +100,7 @@ class ForMethod(Translation):
         known = AerSimulator(method=method).configuration().basis_gates
         self._basis = KEPT_GATES.intersection(known) - NOT_STANDARD - NOT_BOUND_BY_AER
 
-    def _translate(
-        self, program: CircuitProgram, settings: tuple[Setting, ...]
-    ) -> list[Translated]:
+    def _translate(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
         """One circuit, without barriers and delays, which do nothing to an exact state."""
         circuit = program.template[0].copy()
         circuit.data = [item for item in circuit.data if item.operation.name not in NOT_GATES]
@@ -114,21 +109,16 @@ class ForMethod(Translation):
 
 
 class WithNoise(Translation):
-    """As a device would run it; each basis change is noisy too, so one circuit per setting.
-
-    A physical program runs as it is. Others are placed, once for all their settings.
-    """
+    """As a device would run it; each basis change is noisy too, so one circuit per setting."""
 
     def __init__(self, noise: Noise, method: str) -> None:
         super().__init__()
         self._noise = noise
         self._native = runnable_with_noise(method)
         self._known = self._native - NOT_STANDARD  # in which Qiskit can write others
-        self._placed: WeakKeyDictionary[CircuitProgram, PhysicalCircuit] = WeakKeyDictionary()
+        self._placed = WeakKeyDictionary[CircuitProgram, PhysicalCircuit]()
 
-    def _translate(
-        self, program: CircuitProgram, settings: tuple[Setting, ...]
-    ) -> list[Translated]:
+    def _translate(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
         circuit, _, _ = program.template
         if program.device_qubits is not None:
             qubits, places = program.device_qubits, tuple(range(program.num_qubits))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -57,13 +58,19 @@ class OneByOne(Strategy):
 class _Translated(Strategy):
     """Strategy for circuits in the gates of the method, or those that the noise acts on."""
 
+    what: ClassVar[str]  # is run
     translation: Translation
+
+    def explain(self, job: Job) -> str:
+        """Return what is run."""
+        return self.what
 
 
 class AngleTable(_Translated):
     """Every sample and every row of shared angles is a run of its own, in one table of angles."""
 
     name = "table"
+    what = "a run for each sample and each row of angles, many in one call"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run as many settings in a call as fit."""
@@ -82,10 +89,6 @@ class AngleTable(_Translated):
                 for table in self._run(template, binds, shared.size * rows.size)
             ]
             yield PartialResult(shared, rows, distributions)
-
-    def explain(self, job: Job) -> str:
-        """Return the kind of table."""
-        return "a run for each sample and each row of angles, many in one call"
 
     def _check_placed(self, num_used: int, num_qubits: int) -> None:
         if BYTES_PER_STATE_AMPLITUDE << 2 * num_used > self.limits.max_memory:
@@ -122,12 +125,10 @@ class AngleTable(_Translated):
 
 
 class Measured(_Translated):
-    """Shots that Aer draws itself: noise by trajectories, registers too wide for probabilities.
-
-    Every setting is a call of its own, with a seed of its own.
-    """
+    """Shots that Aer draws itself: noise by trajectories, registers too wide for probabilities."""
 
     name = "measured"
+    what = "one call a setting, in which Aer draws every shot"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run setting by setting."""
@@ -149,10 +150,6 @@ class Measured(_Translated):
             outputs = job.readout.read_counts(program, counts)
             yield PartialResult(shared, rows, values=outputs[None, None])
 
-    def explain(self, job: Job) -> str:
-        """Return the number of calls."""
-        return "one call a setting, in which Aer draws every shot"
-
     def _counts(
         self, template: Translated, place: int, values: Mapping[object, float], seed: int
     ) -> dict[int, int]:
@@ -170,6 +167,7 @@ class SavedExpectations(_Translated):
     """Expectation values computed inside Aer: for registers too wide for probabilities."""
 
     name = "saved-expectations"
+    what = "a run for each sample and each row of angles, expectation values taken inside Aer"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run as many settings in a call as a table has rows."""
@@ -191,10 +189,6 @@ class SavedExpectations(_Translated):
                 values = np.repeat(values, cells, axis=0)
             values = values.reshape(shared.size, rows.size, -1)
             yield PartialResult(shared, rows, values=values)
-
-    def explain(self, job: Job) -> str:
-        """Return the kind of readout."""
-        return "a run for each sample and each row of angles, expectation values taken inside Aer"
 
 
 def _has_angles_that_aer_does_not_bind(circuit: QuantumCircuit) -> bool:
