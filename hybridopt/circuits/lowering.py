@@ -168,10 +168,6 @@ class _Kept:
             return False
         return not _angles(gate) or angle_rules(gate) is not None
 
-    def runs_as(self, gate: Instruction) -> str:
-        family = _rotation(gate, self.whole) if self.native is None else None
-        return str(gate.name) if family is None else family.name
-
 
 def decompose(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[LocalGate]:
     """A gate without free angles as gates of `KEPT_GATES`."""
@@ -188,7 +184,8 @@ def _parts(
     if label is not None and kept.native is None:
         rewritten.add(label)  # it does not reach the simulator
     if isinstance(gate, Instruction) and kept.takes(gate):
-        if kept.runs_as(gate) != gate.name:
+        family = _rotation(gate, kept.whole) if kept.native is None else None
+        if family is not None and family.name != gate.name:
             rewritten.add(gate.name)
         _check_finite(gate, qubits)
         yield gate, qubits

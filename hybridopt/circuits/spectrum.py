@@ -56,7 +56,12 @@ def spectra(
             shifts = {multiple * gap for gap in program.row_frequencies[number]}
             known = frequencies[parameter]
             frequencies[parameter] = {old + shift for old in known for shift in shifts}
-    return tuple(_spectrum(frequencies[parameter]) for parameter in inputs)
+    result = []
+    for units in frequencies.values():  # of 1 / (2 PARTS)
+        step = math.gcd(*units)
+        order = max(units) // step if step else 0
+        result.append(Spectrum(step / (2 * PARTS) if step else 1.0, order))
+    return tuple(result)
 
 
 def _multiples(
@@ -80,14 +85,6 @@ def _multiples(
                 "of the layer."
             )
         yield parameter, multiple
-
-
-def _spectrum(frequencies: set[int]) -> Spectrum:
-    """From all frequencies in units of 1 / (2 PARTS)."""
-    step = math.gcd(*frequencies)
-    if step == 0:
-        return Spectrum(step=1.0, order=0)
-    return Spectrum(step=step / (2 * PARTS), order=max(frequencies) // step)
 
 
 def fixed_slope(angle: ParameterExpression, parameter: Parameter) -> float | complex | None:

@@ -14,7 +14,7 @@ from jaxtyping import Complex128
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction
 from qiskit.circuit.library import get_standard_gate_name_mapping
-from qiskit.quantum_info import Pauli, SuperOp
+from qiskit.quantum_info import SuperOp
 from qiskit_aer.noise import NoiseModel, QuantumError
 from qiskit_aer.noise.errors.base_quantum_error import QuantumChannelInstruction
 
@@ -74,10 +74,10 @@ def channel(error: QuantumError) -> Instruction:
             operation = item.operation
             if operation.name == "pauli":
                 letters = reversed(operation.params[0])  # the rightmost on the first qubit
-                maps = [_pauli_map(letter) for letter in letters]
+                maps = [_gate_map("id" if one == "I" else one.lower()) for one in letters]
             elif operation.num_qubits == 1:
                 plain = is_standard(operation) and not operation.params
-                maps = [_plain_map(operation.name) if plain else SuperOp(operation).data]
+                maps = [_gate_map(operation.name) if plain else SuperOp(operation).data]
             else:
                 whole += probability * SuperOp(circuit).data
                 break
@@ -90,12 +90,7 @@ def channel(error: QuantumError) -> Instruction:
 
 
 @cache
-def _pauli_map(letter: str) -> Complex128[np.ndarray, "4 4"]:
-    return np.asarray(SuperOp(Pauli(letter)).data)
-
-
-@cache
-def _plain_map(name: str) -> Complex128[np.ndarray, "4 4"]:
+def _gate_map(name: str) -> Complex128[np.ndarray, "4 4"]:
     return np.asarray(SuperOp(get_standard_gate_name_mapping()[name]).data)
 
 

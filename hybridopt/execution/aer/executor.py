@@ -23,7 +23,7 @@ from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_sid
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.executor import Cost, StateExecutor
-from hybridopt.execution.job import Job, Outputs, Stream, check_types
+from hybridopt.execution.job import Job, Outputs, Stream
 from hybridopt.execution.memory_budget import Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
@@ -119,15 +119,8 @@ class AerExecutor(RandomStream, StateExecutor):
         options = _placement(backend, layout, optimization_level, seed_transpiler)
         self.noise = None if noise is None else replace(noise, options=options)
         self._refuse_what_does_not_go_together()
-        self._strategies = Strategies(
-            self.method,
-            self.device,
-            self.precision,
-            self.shots,
-            self.noise,
-            Limits(self.max_memory),
-            self.strategy,
-        )
+        simulated = self.method, self.device, self.precision, self.shots, self.noise
+        self._strategies = Strategies(*simulated, Limits(self.max_memory), self.strategy)
         super().__init__(self.seed)
         self._lock = Lock()
 
@@ -172,7 +165,12 @@ class AerExecutor(RandomStream, StateExecutor):
                 errors that would not act on the circuit as it is run.
             ResourceError: With the number of qubits that fit.
         """
-        check_types(program, readout)
+        lowered = "a lowered circuit, as by hybridopt.circuits.lower(circuit)"
+        _validation.instance("program", program, Program, lowered)
+        kinds = "Expectations((observable, ...)) or Probabilities()"
+        _validation.instance("readout", readout, Readout, kinds)
+        if program.num_qubits == 0:
+            raise ArgumentError("The circuit has no qubits, so there is nothing to read.")
         readout.check(program)
         self._strategies.check(program, readout)
 

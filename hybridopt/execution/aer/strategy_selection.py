@@ -56,6 +56,9 @@ class Strategies:
     _simulators: dict[str, Simulator] = field(init=False, default_factory=dict)
     _translations: dict[str, Translation] = field(init=False, default_factory=dict)
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_translations": {}}  # made again on the other side
+
     @property
     def usage(self) -> Cost:
         """What all simulators have run."""

@@ -83,14 +83,6 @@ class Translation(ABC):
     def _translate(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
         """Make the circuits."""
 
-    def __getstate__(self) -> dict[str, object]:
-        # caches are filled again on the other side
-        kept = self.__dict__.items()
-        return {key: value for key, value in kept if not isinstance(value, WeakKeyDictionary)}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state, _kept=WeakKeyDictionary(), _placed=WeakKeyDictionary())
-
 
 class ForMethod(Translation):
     """Without noise: into the gates of a method of Aer; all settings are read from one run."""

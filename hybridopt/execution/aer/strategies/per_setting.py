@@ -79,8 +79,13 @@ class AngleTable(_Translated):
         translated = self.translation.of(program, settings)
         num_qubits = max(template.circuit.num_qubits for template in translated)
         if self.simulator.method == "density_matrix":
-            self._check_placed(num_qubits, program.num_qubits)
             num_qubits *= 2
+            if BYTES_PER_STATE_AMPLITUDE << num_qubits > self.limits.max_memory:
+                raise ResourceError(
+                    f"Routed on the device, the circuit takes {num_qubits // 2} qubits, whose "
+                    f"density matrix exceeds `max_memory`, {self.limits.max_memory / 1e9:.3g} GB. "
+                    'Raise it, or give `shots` and method="statevector".'
+                )
         for shared, rows in grid(job, self.limits.runs_per_call(num_qubits, len(settings))):
             binds = bindings(program, job.rows[rows], job.shared[shared])
             distributions = [
@@ -89,14 +94,6 @@ class AngleTable(_Translated):
                 for table in self._run(template, binds, shared.size * rows.size)
             ]
             yield PartialResult(shared, rows, distributions)
-
-    def _check_placed(self, num_used: int, num_qubits: int) -> None:
-        if BYTES_PER_STATE_AMPLITUDE << 2 * num_used > self.limits.max_memory:
-            raise ResourceError(
-                f"Routed on the device, the circuit of {num_qubits} qubits takes {num_used}, whose "
-                f"density matrix exceeds `max_memory`, {self.limits.max_memory / 1e9:.3g} GB. "
-                'Raise it, or give `shots` and method="statevector".'
-            )
 
     def _run(
         self, template: Translated, binds: dict[Parameter, list[float]], cells: int
