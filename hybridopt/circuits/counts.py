@@ -26,18 +26,18 @@ class GateCount:
 
 
 def count_gates(circuit: QuantumCircuit, backend: BackendV2 | None = None) -> GateCount:
-    """Depth and two-qubit gates; gates on more qubits are taken apart, barriers count nothing.
+    """Depth and two-qubit gates, transpiled for a backend (level 1, seed 0), or as they stand.
 
-    Args:
-        circuit: Its parameters may be free.
-        backend: Transpile for it first (level 1, seed 0); None counts the circuit as it stands.
-
-    Raises:
-        ArgumentError: If the circuit is wider than the device.
-        ResourceError: If it is too long to be transpiled.
+    Gates on more qubits are taken apart, barriers count nothing; parameters may be free.
     """
     if backend is not None:
-        circuit = _transpiled(circuit, backend)
+        if backend.num_qubits is not None and circuit.num_qubits > backend.num_qubits:
+            raise ArgumentError(
+                f"The circuit has {circuit.num_qubits} qubits, but the backend {backend.name} has "
+                f"{backend.num_qubits}. Name a larger one, or none."
+            )
+        check_transpilable(circuit.size())
+        circuit = transpile(circuit, backend, optimization_level=LEVEL, seed_transpiler=SEED)
     elif any(_is_gate(item) and len(item.qubits) > 2 for item in circuit.data):
         circuit = transpile(circuit, basis_gates=["u", "cx"], optimization_level=0)
     two_qubit = sum(_is_gate(item) and len(item.qubits) == 2 for item in circuit.data)
@@ -54,13 +54,7 @@ def check_transpilable(size: int) -> None:
 
 
 def find_backend(backend: object) -> BackendV2 | None:
-    """A backend by itself or by the name of one of qiskit-ibm-runtime's fakes.
-
-    Raises:
-        ArgumentTypeError: If it is neither.
-        ArgumentError: If there is no fake backend of this name.
-        MissingExtraError: If qiskit-ibm-runtime, which has them, is not installed.
-    """
+    """A backend by itself or by the name of one of qiskit-ibm-runtime's fakes."""
     if backend is None or isinstance(backend, BackendV2):
         return backend
     expected = "a qiskit BackendV2, the name of a fake backend such as 'fake_brisbane', or None"
@@ -81,17 +75,6 @@ def find_backend(backend: object) -> BackendV2 | None:
             "BackendV2, such as GenericBackendV2(num_qubits=5)."
         )
     return known[name]
-
-
-def _transpiled(circuit: QuantumCircuit, backend: BackendV2) -> QuantumCircuit:
-    available = backend.num_qubits
-    if available is not None and circuit.num_qubits > available:
-        raise ArgumentError(
-            f"The circuit has {circuit.num_qubits} qubits, but the backend {backend.name} has "
-            f"{available}. Name a larger one, or none."
-        )
-    check_transpilable(circuit.size())
-    return transpile(circuit, backend, optimization_level=LEVEL, seed_transpiler=SEED)
 
 
 def _is_gate(item: CircuitInstruction) -> bool:

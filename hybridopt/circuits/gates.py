@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial, reduce
+from functools import cache, reduce
 from typing import TypeAlias
 
 import numpy as np
@@ -34,10 +34,8 @@ Angle: TypeAlias = float | ParameterExpression
 ShiftRule = tuple[tuple[float, float], ...]  # pairs (coefficient, shift [rad])
 LocalGate = tuple[Gate, tuple[int, ...]]  # a gate and its qubits, counted within the rotation
 
-TWO_TERM: ShiftRule = (
-    (0.5, math.pi / 2),
-    (-0.5, -math.pi / 2),
-)  # gaps 1; Schuld et al., arXiv:1811.11184
+# gaps 1; Schuld et al., arXiv:1811.11184
+TWO_TERM: ShiftRule = ((0.5, math.pi / 2), (-0.5, -math.pi / 2))
 _PLUS, _MINUS = ((math.sqrt(2) + sign) / (4 * math.sqrt(2)) for sign in (1, -1))
 FOUR_TERM: ShiftRule = (  # gaps 1/2 and 1; Anselmetti et al., arXiv:2104.05695
     (_PLUS, math.pi / 2),
@@ -61,11 +59,6 @@ class ControlledRotation(Gate):  # type: ignore[misc]
 
     Aer's table of angles leaves out ``cp``, ``crx``, ``cry`` and ``crz`` without a word (0.18.2),
     but not ``mcp``, ``mcrx``, ``mcry`` and ``mcrz``, which are the same for one control.
-
-    Args:
-        base: ``"p"``, ``"rx"``, ``"ry"`` or ``"rz"``.
-        num_ctrl_qubits: One or more; they come first.
-        angle: A number or a parameter [rad].
     """
 
     def __init__(self, base: str, num_ctrl_qubits: int, angle: Angle) -> None:
@@ -77,41 +70,23 @@ class ControlledRotation(Gate):  # type: ignore[misc]
         return ControlledRotation(self._base, self.num_qubits - 1, -self.params[0])
 
     def _define(self) -> None:
-        base = {"p": lib.PhaseGate, "rx": lib.RXGate, "ry": lib.RYGate, "rz": lib.RZGate}[
-            self._base
-        ]
-        self.definition = (
-            base(self.params[0]).control(self.num_qubits - 1, annotated=False).definition
-        )
+        gate = _PAULI_ROTATIONS[self._base][0](self.params[0])
+        self.definition = gate.control(self.num_qubits - 1, annotated=False).definition
 
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """A kind of rotation.
+    """A kind of rotation; rotations side by side with the same frames commute."""
 
-    Attributes:
-        name: As Qiskit spells the gate.
-        frames: For each qubit the name of its frame; rotations that stand side by side with the
-            same frames commute.
-        into_frame: Gates that take the eigenvectors of the generator to basis states.
-        out_of_frame: Their inverse.
-        eigenvalues: Diagonal of D, qubit 0 of the rotation least significant.
-        phases: The rotation in its frame, a diagonal gate of the angle, and its qubits.
-        gates: The rotation itself, as gates that simulators know.
-        made_by: Function and arguments that make it; it travels as these.
-        rule: Shift rule of the readouts that the family is made for; None is the one that holds for
-            every readout.
-    """
-
-    name: str
-    frames: tuple[str, ...]
-    into_frame: tuple[LocalGate, ...]
+    name: str  # as Qiskit spells the gate
+    frames: tuple[str, ...]  # of each qubit
+    into_frame: tuple[LocalGate, ...]  # takes the eigenvectors of the generator to basis states
     out_of_frame: tuple[LocalGate, ...]
-    eigenvalues: Float64[np.ndarray, " states"]
-    phases: Callable[[Angle], LocalGate]
-    gates: Callable[[Angle], tuple[LocalGate, ...]]
-    made_by: tuple[Callable[..., Family], tuple[object, ...]]
-    rule: ShiftRule | None = None
+    eigenvalues: Float64[np.ndarray, " states"]  # diagonal of D, qubit 0 least significant
+    phases: Callable[[Angle], LocalGate]  # the rotation in its frame, a diagonal gate
+    gates: Callable[[Angle], tuple[LocalGate, ...]]  # the rotation, as gates that simulators know
+    made_by: tuple[Callable[..., Family], tuple[object, ...]]  # it travels as these
+    rule: ShiftRule | None = None  # of the readouts it is made for; None: of its eigenvalues
 
     @property
     def num_qubits(self) -> int:
@@ -142,19 +117,19 @@ def family_of(gate: Instruction, *, whole: bool = True) -> Family | None:
     base = gate.base_gate if controls else gate
     if gate.num_qubits != controls + base.num_qubits:  # several targets, as in `MCMTGate`
         return None
-    known = _PAULI_ROTATIONS.get(base.name)
-    if not controls and known is not None and isinstance(base, known[0]):  # and no namesake
-        return _pauli_rotation(base.name)
-    if isinstance(base, lib.PhaseGate | lib.U1Gate) and (whole or not controls):
-        return _phase(controls)
-    if controls and isinstance(base, lib.RXGate | lib.RYGate | lib.RZGate) and whole:
-        return _controlled_rotation(controls, base.name)
+    if isinstance(base, lib.U1Gate):
+        base = lib.PhaseGate(*base.params)
+    kind, letters = _PAULI_ROTATIONS.get(base.name, (None, ""))
+    in_one_piece = not controls or (whole and len(letters) == 1)
+    if kind is not None and isinstance(base, kind) and in_one_piece:  # and no namesake
+        return _in_pauli_frames(base.name, controls)
     if isinstance(gate, lib.XXPlusYYGate | lib.XXMinusYYGate) and whole:
         return _exchange(gate.name)
     return None
 
 
 _PAULI_ROTATIONS: dict[str, tuple[type[Gate], str]] = {
+    "p": (lib.PhaseGate, "Z"),
     "rx": (lib.RXGate, "X"),
     "ry": (lib.RYGate, "Y"),
     "rz": (lib.RZGate, "Z"),
@@ -166,66 +141,32 @@ _PAULI_ROTATIONS: dict[str, tuple[type[Gate], str]] = {
 
 
 @cache
-def _pauli_rotation(name: str) -> Family:
-    gate, frames = _PAULI_ROTATIONS[name]
-    return _in_pauli_frames(
-        name,
-        tuple(frames),
-        eigenvalues=reduce(np.kron, [np.array([1.0, -1.0])] * len(frames)) / 2,
-        phases=lib.RZGate if len(frames) == 1 else lib.RZZGate,
-        gate=gate,
-        made_by=(_pauli_rotation, (name,)),
-    )
-
-
-@cache
-def _phase(controls: int) -> Family:
-    eigenvalues = np.zeros(2 << controls)
-    eigenvalues[-1] = -1
-    gate = partial(ControlledRotation, "p", controls) if controls else lib.PhaseGate
-    return _in_pauli_frames(
-        f"{'c' * controls}p",
-        ("Z",) * (controls + 1),
-        eigenvalues=eigenvalues,
-        phases=gate,
-        gate=gate,
-        made_by=(_phase, (controls,)),
-    )
-
-
-@cache
-def _controlled_rotation(controls: int, base: str) -> Family:
-    eigenvalues = np.zeros(2 << controls)
-    eigenvalues[[(1 << controls) - 1, -1]] = 0.5, -0.5
-    return _in_pauli_frames(
-        f"{'c' * controls}{base}",
-        (*("Z",) * controls, base[-1].upper()),
-        eigenvalues=eigenvalues,
-        phases=partial(ControlledRotation, "rz", controls),
-        gate=partial(ControlledRotation, base, controls),
-        made_by=(_controlled_rotation, (controls, base)),
-    )
-
-
-def _in_pauli_frames(
-    name: str,
-    frames: tuple[str, ...],
-    *,
-    eigenvalues: Float64[np.ndarray, " states"],
-    phases: Callable[[Angle], Gate],
-    gate: Callable[[Angle], Gate],
-    made_by: tuple[Callable[..., Family], tuple[object, ...]],
-) -> Family:
+def _in_pauli_frames(base: str, controls: int) -> Family:
+    """A Pauli rotation or a phase, behind closed controls on the first qubits."""
+    letters = _PAULI_ROTATIONS[base][1]
+    frames = (*"Z" * controls, *letters)
     every = tuple(range(len(frames)))
+    local = np.array([0.0, -1.0])
+    if base != "p":
+        local = reduce(np.kron, [np.array([1.0, -1.0])] * len(letters)) / 2
+    eigenvalues = np.zeros(local.size << controls)
+    eigenvalues[(1 << controls) - 1 :: 1 << controls] = local  # where all controls are 1
+    diagonal = base if base == "p" else {1: "rz", 2: "rzz"}[len(letters)]
+
+    def gate(name: str, angle: Angle) -> LocalGate:
+        if controls:
+            return ControlledRotation(name, controls, angle), every
+        return _PAULI_ROTATIONS[name][0](angle), every
+
     return Family(
-        name=name,
+        name=f"{'c' * controls}{base}",
         frames=frames,
         into_frame=tuple((g, (q,)) for q, frame in enumerate(frames) for g in _FRAMES[frame][0]),
         out_of_frame=tuple((g, (q,)) for q, frame in enumerate(frames) for g in _FRAMES[frame][1]),
         eigenvalues=eigenvalues,
-        phases=lambda angle: (phases(angle), every),
-        gates=lambda angle: ((gate(angle), every),),
-        made_by=made_by,
+        phases=lambda angle: gate(diagonal, angle),
+        gates=lambda angle: (gate(base, angle),),
+        made_by=(_in_pauli_frames, (base, controls)),
     )
 
 
@@ -236,6 +177,10 @@ def _exchange(name: str) -> Family:
     CX writes the parity of the qubits into the second, H on the first (if the parity is right)
     turns the sum and difference of the two states into basis states: a controlled RZ is left.
     """
+
+    def phases(angle: Angle) -> LocalGate:
+        return ControlledRotation("rz", 1, angle), (1, 0)
+
     flip: tuple[LocalGate, ...] = ((lib.XGate(), (0,)),) if name == "xx_minus_yy" else ()
     controlled_h = np.kron([[1, 0], [0, 0]], np.eye(2)) + np.kron(
         [[0, 0], [0, 1]], np.array([[1, 1], [1, -1]]) / math.sqrt(2)
@@ -250,28 +195,18 @@ def _exchange(name: str) -> Family:
         into_frame=into_frame,
         out_of_frame=out_of_frame,
         eigenvalues=np.array([0.0, 0.0, 0.5, -0.5]),
-        phases=lambda angle: (ControlledRotation("rz", 1, angle), (1, 0)),
-        gates=lambda angle: (
-            *into_frame,
-            (ControlledRotation("rz", 1, angle), (1, 0)),
-            *out_of_frame,
-        ),
+        phases=phases,
+        gates=lambda angle: (*into_frame, phases(angle), *out_of_frame),
         made_by=(_exchange, (name,)),
     )
 
 
 @dataclass(frozen=True)
 class AngleRule:
-    """Dependence of an expectation value on one angle of a gate.
+    """Dependence of an expectation value on one angle of a gate."""
 
-    Attributes:
-        shifts: Pairs (coefficient, shift [rad]): the derivative is the sum of coefficient times
-            the value at the shifted angle.
-        frequencies: All frequencies of the value in the angle, both signs, in units of 1/2.
-    """
-
-    shifts: ShiftRule
-    frequencies: frozenset[int]
+    shifts: ShiftRule  # the derivative is the sum of coefficient times the value so shifted
+    frequencies: frozenset[int]  # of the value in the angle, both signs, in units of 1/2
 
 
 ROTATION = AngleRule(TWO_TERM, frozenset({-2, 0, 2}))
@@ -295,10 +230,7 @@ _RULES = _SPECIAL_RULES | {
 
 
 def angle_rules(gate: Instruction) -> tuple[AngleRule, ...] | None:
-    """Return rules of all angles of a gate, in the order of ``gate.params``; None if it has none.
-
-    A namesake of a standard gate has none, nor has a gate with open controls.
-    """
+    """Rules of all angles in the order of ``gate.params``; None for namesakes and open controls."""
     rules = _RULES.get(gate.name)
     if rules is None or not isinstance(gate, _STANDARD[gate.name]):
         return None
@@ -337,14 +269,7 @@ def is_standard(gate: Instruction) -> bool:
 
 
 class AerDiagonal(Instruction):  # type: ignore[misc]
-    """A diagonal of phases, of which none is checked: they are phases by construction.
-
-    `qiskit.circuit.library.DiagonalGate` looks at each entry in Python, which takes longer than
-    the simulation.
-
-    Args:
-        phases: Complex numbers of absolute value 1, two to the number of qubits.
-    """
+    """A diagonal of phases; `DiagonalGate` checks each in Python, longer than the simulation."""
 
     def __init__(self, phases: list[complex]) -> None:
         super().__init__("diagonal", (len(phases) - 1).bit_length(), 0, [])

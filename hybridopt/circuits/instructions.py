@@ -12,21 +12,7 @@ NOT_GATES = frozenset({"barrier", "delay"})  # may stand after a measurement, an
 
 
 def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, dict[int, int]]:
-    """Take out the measurements at the end."""
-    measured = _measured(circuit)
-    if not measured:
-        return circuit, measured
-    bare = circuit.copy_empty_like()
-    bare.data = [item for item in circuit.data if item.operation.name != "measure"]
-    return bare, measured
-
-
-def qubits_of(circuit: QuantumCircuit, item: CircuitInstruction) -> tuple[int, ...]:
-    """Numbers of the qubits of an instruction."""
-    return tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
-
-
-def _measured(circuit: QuantumCircuit) -> dict[int, int]:
+    """Take out the measurements at the end; also return the qubit that each bit takes."""
     measured: dict[int, int] = {}
     later: dict[int, str] = {}
     for item in reversed(circuit.data):
@@ -42,7 +28,16 @@ def _measured(circuit: QuantumCircuit) -> dict[int, int]:
             measured.setdefault(bit, qubits[0])  # an earlier value of the bit is overwritten
         elif name not in NOT_GATES:
             later.update(dict.fromkeys(qubits, name))
-    return measured
+    if not measured:
+        return circuit, measured
+    bare = circuit.copy_empty_like()
+    bare.data = [item for item in circuit.data if item.operation.name != "measure"]
+    return bare, measured
+
+
+def qubits_of(circuit: QuantumCircuit, item: CircuitInstruction) -> tuple[int, ...]:
+    """Numbers of the qubits of an instruction."""
+    return tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
 
 
 def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
@@ -61,9 +56,8 @@ def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
                 "to fill with delays. Schedule the circuit first, or leave the duration out."
             )
         flat.barrier(item.qubits)
-        flat.compose(
-            without_boxes(box.blocks[0]), item.qubits, item.clbits, inplace=True, copy=False
-        )
+        block = without_boxes(box.blocks[0])
+        flat.compose(block, item.qubits, item.clbits, inplace=True, copy=False)
         flat.barrier(item.qubits)
     return flat
 

@@ -39,28 +39,13 @@ class LoadedCircuit(NamedTuple):
 
 
 class CircuitText(NamedTuple):
-    """Name of a circuit file without its ending, what errors call it, and all its text."""
+    """A circuit file, with what the comment at its head says that it is, and of which source."""
 
-    name: str
-    source: str
+    name: str  # without its ending
+    source: str  # what errors call it
     text: str
-
-    @property
-    def what(self) -> str:
-        """What the comment at its head says that it is."""
-        return self._head()[0]
-
-    @property
-    def origin(self) -> str:
-        """The source that the comment at its head names."""
-        return self._head()[1]
-
-    def _head(self) -> tuple[str, str]:
-        lines = takewhile(lambda line: line.startswith("//"), self.text.split("\n"))
-        words = " ".join(line.removeprefix("//").strip() for line in lines)
-        before = re.split(r"\bobservables?:", words, maxsplit=1)[0]
-        what, _, origin = before.partition("Source:")
-        return what.strip(), origin.strip()
+    what: str
+    origin: str
 
 
 def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:
@@ -92,12 +77,11 @@ def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:
         >>> circuit.num_qubits, len(inputs), len(weights), len(observables)
         (4, 4, 12, 4)
     """
-    name, source, text = circuit_text(name_or_path)
+    name, source, text, *_ = circuit_text(name_or_path)
     circuit, inputs, weights = read_openqasm(text, source)
     circuit.name = name
-    return LoadedCircuit(
-        circuit, inputs, weights, read_observables(text, source, circuit.num_qubits)
-    )
+    observables = read_observables(text, source, circuit.num_qubits)
+    return LoadedCircuit(circuit, inputs, weights, observables)
 
 
 def circuit_names() -> list[str]:
@@ -118,47 +102,43 @@ def gallery_folder() -> Path:
 
 def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
     """The text of a circuit of the gallery, or of a file."""
-    if isinstance(name_or_path, str) and not _is_path(name_or_path):
-        path = gallery_folder() / f"{_known_name(name_or_path)}{SUFFIX}"
-    else:
-        path = _validation.path("name_or_path", name_or_path)
-    return CircuitText(path.stem, str(path), _read(path))
-
-
-def _is_path(text: str) -> bool:
-    separators = {os.sep, os.altsep, "/"} - {None}
-    return any(str(separator) in text for separator in separators) or bool(Path(text).suffix)
-
-
-def _known_name(name: str) -> str:
-    try:
-        return _validation.choice("circuit", name, circuit_names())
-    except UnknownNameError as error:
-        raise UnknownNameError(
-            f"{error} A file of your own is given with its ending, such as '{name}{SUFFIX}'."
-        ) from None
+    path = _validation.path("name_or_path", name_or_path)
+    if (
+        isinstance(name_or_path, str)
+        and Path(name_or_path).name == name_or_path
+        and not path.suffix
+    ):
+        try:
+            name = _validation.choice("circuit", name_or_path, circuit_names())
+        except UnknownNameError as error:
+            raise UnknownNameError(
+                f"{error} A file of your own is given with its ending, such as "
+                f"'{name_or_path}{SUFFIX}'."
+            ) from None
+        path = gallery_folder() / f"{name}{SUFFIX}"
+    text = _read(path)
+    lines = takewhile(lambda line: line.startswith("//"), text.split("\n"))
+    words = " ".join(line.removeprefix("//").strip() for line in lines)
+    before = re.split(r"\bobservables?:", words, maxsplit=1)[0]
+    what, _, origin = before.partition("Source:")
+    return CircuitText(path.stem, str(path), text, what.strip(), origin.strip())
 
 
 def _read(path: Path) -> str:
     try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if error.object.startswith(QPY_MAGIC):
-            raise _holds_qpy(path) from error
-        raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error
+        data = path.read_bytes()
     except FileNotFoundError as error:
         known = path.stem in circuit_names()
         hint = f" The gallery has it by the name {path.stem!r}." if known else ""
         raise CircuitError(f"There is no file {path}.{hint}") from error
     except (OSError, ValueError) as error:
         raise CircuitError(f"Cannot read {path}: {error}.") from error
-    if text.startswith(QPY_MAGIC.decode()):
-        raise _holds_qpy(path)
-    return text
-
-
-def _holds_qpy(path: Path) -> CircuitError:
-    return CircuitError(
-        f"{path} holds circuits as QPY, not OpenQASM 3. Read it by `qiskit.qpy.load`, and give the "
-        "circuit to CircuitLayer."
-    )
+    if data.startswith(QPY_MAGIC):
+        raise CircuitError(
+            f"{path} holds circuits as QPY, not OpenQASM 3. Read it by `qiskit.qpy.load`, and give "
+            "the circuit to CircuitLayer."
+        )
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from qiskit import QuantumCircuit
@@ -78,23 +79,7 @@ def lower(
             are not those of the circuit.
     """
     check_parameters(circuit, input_parameters, weight_parameters)
-    angles = _Angles(set(input_parameters))
-    rewritten: set[str] = set()
-    steps: list[Step] = []
-    for gate, qubits in _all_parts(circuit, _Kept(whole=whole), rewritten):
-        family, angle = _rotation(gate, whole)
-        if family is None or angle is None:
-            steps.append(FixedGate(gate, qubits))
-            continue
-        number, per_sample = angles.add(angle)
-        steps.append(Rotation(family, qubits, number, per_sample))
-    return CircuitProgram(
-        num_qubits=circuit.num_qubits,
-        steps=tuple(steps),
-        row_expressions=tuple(angles.of_rows),
-        shared_expressions=tuple(angles.of_all),
-        rewritten=frozenset(rewritten),
-    )
+    return lower_gates(circuit, input_parameters, whole=whole)
 
 
 def check_parameters(
@@ -123,95 +108,70 @@ def check_parameters(
         )
 
 
-def lower_whole(
+def lower_gates(
     circuit: QuantumCircuit,
     input_parameters: Sequence[Parameter],
     *,
-    native: frozenset[str],
-    device_qubits: tuple[int, ...],
+    whole: bool = False,
+    native: frozenset[str] | None = None,
+    device_qubits: tuple[int, ...] | None = None,
     lost: frozenset[str] = frozenset(),
 ) -> CircuitProgram:
-    """Take a physical circuit gate by gate, so that noise acts on what a device would run.
+    """Lower a circuit to rotations, or to ``native`` gates as a device runs them with noise."""
+    inputs, rewritten = set(input_parameters), set(lost)
+    tables: dict[bool, list[Expression]] = {True: [], False: []}
 
-    Each free angle of a gate is shifted by its own rule, in the gate; barriers and delays stay.
-    Only gates that are not in ``native``, or whose angles have no rule, are replaced by their
-    definitions.
-    """
-    angles = _Angles(set(input_parameters))
-    rewritten: set[str] = set()
+    def place(angle: Expression) -> tuple[int, bool]:
+        per_sample = not inputs.isdisjoint(angle.parameters)
+        tables[per_sample].append(angle)
+        return len(tables[per_sample]) - 1, per_sample
+
     steps: list[Step] = []
-    for gate, qubits in _all_parts(circuit, _Kept(native, whole=False), rewritten):
+    index = {qubit: number for number, qubit in enumerate(circuit.qubits)}
+    kept = _Kept(native, whole)
+    parts = (
+        _parts(item.operation, tuple(index[q] for q in item.qubits), kept, rewritten=rewritten)
+        for item in circuit.data
+    )
+    for gate, qubits in chain.from_iterable(parts):
         if not _angles(gate):
             steps.append(FixedGate(gate, qubits))
-            continue
-        rules = angle_rules(gate)
-        assert rules is not None
-        free = tuple(
-            FreeAngle(position, *angles.add(value), rule)
-            for position, (value, rule) in enumerate(zip(gate.params, rules, strict=True))
-            if _is_free(value)
-        )
-        steps.append(NativeGate(gate, qubits, free))
-    return CircuitProgram(
-        num_qubits=circuit.num_qubits,
-        steps=tuple(steps),
-        row_expressions=tuple(angles.of_rows),
-        shared_expressions=tuple(angles.of_all),
-        rewritten=lost.union(rewritten),
-        device_qubits=device_qubits,
-    )
-
-
-@dataclass(frozen=True)
-class _Angles:
-    """Expressions of a program, numbered as they occur."""
-
-    inputs: set[Parameter]
-    of_rows: list[Expression] = field(default_factory=list)
-    of_all: list[Expression] = field(default_factory=list)
-
-    def add(self, angle: Expression) -> tuple[int, bool]:
-        """Its number, and whether it differs from sample to sample."""
-        per_sample = not self.inputs.isdisjoint(angle.parameters)
-        expressions = self.of_rows if per_sample else self.of_all
-        expressions.append(angle)
-        return len(expressions) - 1, per_sample
+        elif native is None:
+            family = _rotation(gate, whole)
+            assert family is not None
+            steps.append(Rotation(family, qubits, *place(_angles(gate)[0])))
+        else:
+            rules = angle_rules(gate)
+            assert rules is not None
+            free = tuple(
+                FreeAngle(position, *place(value), rule)
+                for position, (value, rule) in enumerate(zip(gate.params, rules, strict=True))
+                if _is_free(value)
+            )
+            steps.append(NativeGate(gate, qubits, free))
+    rows, shared = tuple(tables[True]), tuple(tables[False])
+    names = frozenset(rewritten)
+    return CircuitProgram(circuit.num_qubits, tuple(steps), rows, shared, names, device_qubits)
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """Gates that stay in one piece: for exact simulation, or those that a device has.
+    """Gates that stay in one piece: for exact simulation, or those that a device has."""
 
-    Attributes:
-        native: Names of the gates of the device; None for exact simulation.
-        whole: Whether controlled gates then stay in one piece.
-    """
-
-    native: frozenset[str] | None = None
-    whole: bool = True
+    native: frozenset[str] | None = None  # names of the device's; None for exact simulation,
+    whole: bool = True  # in which controlled gates may stay in one piece
 
     def takes(self, gate: Instruction) -> bool:
         if self.native is None:
-            return _rotation(gate, self.whole)[0] is not None if _angles(gate) else is_kept(gate)
+            return _rotation(gate, self.whole) is not None if _angles(gate) else is_kept(gate)
         if gate.name not in self.native or not is_standard(gate):
             return False
         return not _angles(gate) or angle_rules(gate) is not None
-
-    def runs_as(self, gate: Instruction) -> str:
-        family = _rotation(gate, self.whole)[0] if self.native is None else None
-        return str(gate.name) if family is None else family.name
 
 
 def decompose(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[LocalGate]:
     """A gate without free angles as gates of `KEPT_GATES`."""
     yield from _parts(gate, qubits, _Kept(), rewritten=set())
-
-
-def _all_parts(circuit: QuantumCircuit, kept: _Kept, rewritten: set[str]) -> Iterator[LocalGate]:
-    index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
-    for item in circuit.data:
-        qubits = tuple(index[qubit] for qubit in item.qubits)
-        yield from _parts(item.operation, qubits, kept, rewritten=rewritten)
 
 
 def _parts(
@@ -224,14 +184,13 @@ def _parts(
     if label is not None and kept.native is None:
         rewritten.add(label)  # it does not reach the simulator
     if isinstance(gate, Instruction) and kept.takes(gate):
-        if kept.runs_as(gate) != gate.name:
+        family = _rotation(gate, kept.whole) if kept.native is None else None
+        if family is not None and family.name != gate.name:
             rewritten.add(gate.name)
         _check_finite(gate, qubits)
         yield gate, qubits
         return
-    rewritten.add(gate.name)
-    if label is not None:
-        rewritten.add(label)
+    rewritten.update({gate.name, label} - {None})
     definition = _definition_or_refusal(gate, qubits, kept.whole, depth)
     inner = {qubit: qubits[place] for place, qubit in enumerate(definition.qubits)}
     for item in definition.data:
@@ -246,21 +205,19 @@ def _check_finite(gate: Instruction, qubits: tuple[int, ...]) -> None:
             continue
         numbers = np.asarray(value.numeric() if isinstance(value, Expression) else value)
         if numbers.dtype.kind in "fciu" and not np.isfinite(numbers).all():
-            shown = f"the angle {numbers}" if numbers.ndim == 0 else "entries"
+            shown = "entries that are" if numbers.ndim else f"the angle {numbers} that is"
             raise CircuitError(
-                f"{_where(gate, qubits)} has {shown} that {'is' if numbers.ndim == 0 else 'are'} "
-                "not finite. Look for a division by zero where the circuit was made."
+                f"{_where(gate, qubits)} has {shown} not finite. Look for a division by zero where "
+                "the circuit was made."
             )
 
 
-def _rotation(gate: Instruction, whole: bool) -> tuple[Family | None, Expression | None]:
-    """Family and angle, if the gate is a rotation by an angle that is not a number."""
-    angles = _angles(gate)
-    if len(angles) != 1 or not _all_controls_closed(gate):
-        return None, None
-    if isinstance(gate, EXCHANGES) and _is_nonzero(gate.params[1]):
-        return None, None
-    return family_of(gate, whole=whole), angles[0]
+def _rotation(gate: Instruction, whole: bool) -> Family | None:
+    """Family, if the gate is a rotation by an angle that is not a number."""
+    is_open = isinstance(gate, ControlledGate) and gate.ctrl_state != 2**gate.num_ctrl_qubits - 1
+    turned = isinstance(gate, EXCHANGES) and _is_nonzero(gate.params[1])
+    known = len(_angles(gate)) == 1 and not is_open and not turned
+    return family_of(gate, whole=whole) if known else None
 
 
 def _definition(gate: Operation, num_qubits: int, whole: bool) -> QuantumCircuit | None:
@@ -277,23 +234,17 @@ def _definition(gate: Operation, num_qubits: int, whole: bool) -> QuantumCircuit
         definition.ry(theta, 0)
         definition.rz(phi, 0)
     elif isinstance(gate, EXCHANGES) and whole and _is_nonzero(gate.params[1]):
-        _write_without_beta(gate, definition)
+        # XXPlusYY(theta, beta) is RZ(-beta) XXPlusYY(theta, 0) RZ(beta); XXMinusYY likewise
+        theta, beta = gate.params
+        turned, beta = (0, beta) if isinstance(gate, XXPlusYYGate) else (1, -beta)
+        definition.rz(beta, turned)
+        definition.append(type(gate)(theta, 0.0), [0, 1])
+        definition.rz(-beta, turned)
     elif gate.definition is None and hasattr(gate, "__array__") and not _angles(gate):
         definition.unitary(gate.to_matrix(), range(num_qubits))
     else:
         return gate.definition
     return definition
-
-
-def _write_without_beta(gate: Instruction, definition: QuantumCircuit) -> None:
-    """XXPlusYY(theta, beta) as RZ(-beta) XXPlusYY(theta, 0) RZ(beta); XXMinusYY likewise."""
-    theta, beta = gate.params
-    plus = isinstance(gate, XXPlusYYGate)
-    turned = 0 if plus else 1
-    first, last = (beta, -beta) if plus else (-beta, beta)
-    definition.rz(first, turned)
-    definition.append(type(gate)(theta, 0.0), [0, 1])
-    definition.rz(last, turned)
 
 
 def _is_nonzero(value: object) -> bool:
@@ -307,12 +258,6 @@ def _angles(gate: Operation) -> list[Expression]:
 
 def _is_free(value: object) -> bool:
     return isinstance(value, Expression) and bool(value.parameters)
-
-
-def _all_controls_closed(gate: Instruction) -> bool:
-    if not isinstance(gate, ControlledGate):
-        return True
-    return bool(gate.ctrl_state == (1 << gate.num_ctrl_qubits) - 1)
 
 
 def _definition_or_refusal(

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from hybridopt import _validation
-from hybridopt.circuits.qasm.reader import TextPosition, error_at
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.circuits.qasm.reader import Position, error_at
+from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
 
 PROBABILITIES = "probabilities"
 EXAMPLE = "`// observable: 0.5 * ZIII - 0.25 * IXXI`"
@@ -76,52 +76,46 @@ def format_observable(observable: SparsePauliOp) -> str:
     return result
 
 
-def _requests(text: str, source: str) -> Iterator[tuple[str, TextPosition]]:
+def _requests(text: str, source: str) -> Iterator[tuple[str, Position]]:
     """What stands behind ``// observable:``, and where."""
     for comment in _COMMENT.finditer(text):
         if comment[0].startswith("/*"):
             lost = _IN_BLOCK.search(comment[0])
             if lost is not None:
-                raise error_at(
-                    source,
-                    _place(text, comment.start() + lost.start(1)),
-                    "an observable in a block comment is not read. Write it as a line comment, "
-                    f"such as {EXAMPLE}.",
-                )
+                message = f"an observable in a block comment is not read. Write {EXAMPLE}."
+                raise error_at(source, _place(text, comment.start() + lost.start(1)), message)
         elif match := _LINE.fullmatch(comment[0]):
             yield match[1], _place(text, comment.start() + match.start(1))
 
 
-def _place(text: str, position: int) -> TextPosition:
-    return TextPosition(text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position))
+def _place(text: str, position: int) -> Position:
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
 
 
-def _sum_of_paulis(
-    content: str, source: str, place: TextPosition, num_qubits: int
-) -> SparsePauliOp:
+def _sum_of_paulis(content: str, source: str, place: Position, num_qubits: int) -> SparsePauliOp:
+    def error(offset: int, message: str) -> CircuitError:
+        return error_at(source, (place[0], place[1] + offset), message)
+
     terms: list[tuple[str, float]] = []
     start = 0
     while start < len(content) or not terms:
         term = _TERM.match(content, start)
-        at = TextPosition(place.line, place.column + start)
         if term is None or (terms and not term["sign"]):
-            raise error_at(
-                source,
-                at,
+            raise error(
+                start,
                 f"cannot read the observable `{content}`. Write a sum of Pauli strings such as "
                 f"{EXAMPLE}, or `// observables: {PROBABILITIES}`.",
             )
         pauli = term["pauli"]
         if len(pauli) != num_qubits:
-            raise error_at(
-                source,
-                TextPosition(place.line, place.column + term.start("pauli")),
+            raise error(
+                term.start("pauli"),
                 f"observable {pauli} has {len(pauli)} letters, but the circuit has {num_qubits} "
                 "qubits. The rightmost letter stands for qubit 0; fill up with I.",
             )
         value = float(term["number"] or 1.0)
         if not math.isfinite(value):
-            raise error_at(source, at, f"the factor {term['number']} is not finite.")
+            raise error(start, f"the factor {term['number']} is not finite.")
         terms.append((pauli, -value if term["sign"] == "-" else value))
         start = term.end()
     return SparsePauliOp.from_list(terms)

@@ -10,7 +10,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from hybridopt.circuits.instructions import qubits_of, without_measurements
-from hybridopt.circuits.lowering import check_parameters, lower, lower_whole
+from hybridopt.circuits.lowering import check_parameters, lower, lower_gates
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import ArgumentError
 
@@ -19,27 +19,17 @@ from hybridopt.errors import ArgumentError
 class PhysicalCircuit:
     """A circuit, the device qubits that it uses, and the gates that it has there.
 
-    Attributes:
-        given: As the user gave it, with its measurements.
-        circuit: On all qubits of the device, without measurements. For a circuit that stands on no
-            device, the given one.
-        virtual_qubits: Qubit of ``circuit`` on which each qubit of the circuit before
-            transpilation ends.
-        measured: Qubit of ``circuit`` that each classical bit takes at the end.
-        on_device: Whether ``circuit`` has the qubits of a device, so that those without gates are
-            left out of simulations.
-        native: Names of the gates that stay whole, with their noise. None: gates are decomposed as
-            simulation and gradient want them.
-        whole: Whether controlled gates then stay in one piece.
+    ``virtual_qubits`` are the qubits of ``circuit`` on which those of the circuit before
+    transpilation end.
     """
 
-    given: QuantumCircuit
-    circuit: QuantumCircuit
+    given: QuantumCircuit  # with its measurements
+    circuit: QuantumCircuit  # on all qubits of the device, if there is one; without measurements
     virtual_qubits: tuple[int, ...]
-    measured: dict[int, int]
-    on_device: bool
-    native: frozenset[str] | None = None
-    whole: bool = True
+    measured: dict[int, int]  # qubit of ``circuit`` that each classical bit takes at the end
+    on_device: bool  # qubits without gates are then left out of simulations
+    native: frozenset[str] | None = None  # names of the gates that stay whole, with their noise
+    whole: bool = True  # whether controlled gates stay in one piece where there are none such
 
     @property
     def is_isa(self) -> bool:
@@ -63,43 +53,26 @@ class PhysicalCircuit:
         )
 
     def qubits_for(self, reads: Iterable[int]) -> tuple[int, ...]:
-        """Qubits of ``circuit`` that a simulation holds, ascending.
-
-        Args:
-            reads: Qubits that are read and may be idle.
-        """
+        """Qubits of ``circuit`` that a simulation holds, ascending; those read may be idle."""
         if not self.on_device:
             return tuple(range(self.circuit.num_qubits))
         return tuple(sorted(self.used.union(reads))) or (0,)
 
     def lower(
-        self,
-        input_parameters: Sequence[Parameter],
-        weight_parameters: Sequence[Parameter],
-        qubits: tuple[int, ...],
+        self, inputs: Sequence[Parameter], weights: Sequence[Parameter], qubits: tuple[int, ...]
     ) -> CircuitProgram:
-        """The program on these qubits, which the executor that placed the circuit runs as it is.
-
-        Args:
-            input_parameters: Angles that contain one differ from sample to sample.
-            weight_parameters: All other parameters.
-            qubits: As `qubits_for` gives them.
-
-        Raises:
-            CircuitError: If the circuit cannot be differentiated, or the parameters are not those
-                of the given circuit.
-        """
-        check_parameters(self.given, input_parameters, weight_parameters)
+        """The program on `qubits_for`, which the executor that placed the circuit runs as it is."""
+        check_parameters(self.given, inputs, weights)
         compact = self.on(qubits)
         present = set(compact.parameters)  # transpilers drop angles that change nothing
-        inputs = [parameter for parameter in input_parameters if parameter in present]
-        weights = [parameter for parameter in weight_parameters if parameter in present]
+        inputs = [parameter for parameter in inputs if parameter in present]
+        weights = [parameter for parameter in weights if parameter in present]
         if self.native is None:
             return lower(compact, inputs, weights, whole=self.whole)
-        lost = frozenset[str]()
-        if not self.on_device:  # a device's transpiler may merge gates, as it would for hardware
-            lost = names_of(self.given) - names_of(compact) - {"measure"}
-        return lower_whole(compact, inputs, native=self.native, device_qubits=qubits, lost=lost)
+        lost = names_of(self.given) - names_of(compact) - {"measure"}
+        if self.on_device:  # its transpiler may merge gates, as it would for hardware
+            lost = frozenset()
+        return lower_gates(compact, inputs, native=self.native, device_qubits=qubits, lost=lost)
 
     def on(self, qubits: tuple[int, ...]) -> QuantumCircuit:
         """The circuit on some of its qubits, which must hold all that are used."""
@@ -137,18 +110,11 @@ def physical_circuit(
     """A circuit as it stands on a device, or on none."""
     circuit = given if placed is None else placed
     bare, measured = without_measurements(circuit)
+    measured = measured if without_measurements(given)[1] else {}
     layout, places = circuit.layout, tuple(range(given.num_qubits))
     if layout is not None:
         places = tuple(layout.final_index_layout(filter_ancillas=True))
-    return PhysicalCircuit(
-        given=given,
-        circuit=bare,
-        virtual_qubits=places,
-        measured=measured if without_measurements(given)[1] else {},
-        on_device=layout is not None,
-        native=native,
-        whole=whole,
-    )
+    return PhysicalCircuit(given, bare, places, measured, layout is not None, native, whole)
 
 
 def layout_applies(physical: PhysicalCircuit, what: str, num_qubits: int) -> bool:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float64
@@ -17,6 +17,7 @@ from hybridopt.circuits.gates import Angle, AngleRule, Family, LocalGate, ShiftR
 from hybridopt.circuits.instructions import NOT_GATES
 
 Derived = TypeVar("Derived")
+Kind = TypeVar("Kind", "FixedGate", "Rotation")
 Row = Float64[np.ndarray, " R"]  # angles of one sample [rad]
 SharedRow = Float64[np.ndarray, " O"]  # angles that all samples share [rad]
 BYTES_PER_STATE_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its probabilities
@@ -25,13 +26,24 @@ BYTES_PER_STATE_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its 
 class Program(ABC):
     """Family of circuits whose angles are given later; it holds no data and imports no torch.
 
-    ``row`` angles differ from sample to sample, ``shared`` angles are the same for all samples.
+    ``row`` angles differ from sample to sample, ``shared`` angles are the same for all samples. Any
+    class with these members counts as one, whatever its bases. A program with an attribute
+    ``needs_statevector`` that is False also runs on other methods of a simulator.
 
     Attributes:
         num_qubits: Number of qubits of every circuit of the family.
+        num_row_angles: Number of angles R that each sample brings.
+        num_shared_angles: Number of angles O that all samples share.
     """
 
     num_qubits: int
+
+    @classmethod
+    def __subclasshook__(cls, other: type) -> Any:
+        if cls is not Program:
+            return NotImplemented
+        methods = "bind", "simulator_circuit", "working_memory"  # the numbers may be of instances
+        return all(callable(getattr(other, name, None)) for name in methods)
 
     @property
     @abstractmethod
@@ -42,11 +54,6 @@ class Program(ABC):
     @abstractmethod
     def num_shared_angles(self) -> int:
         """Number of angles O that all samples share."""
-
-    @property
-    @abstractmethod
-    def needs_statevector(self) -> bool:
-        """Whether `simulator_circuit` holds an instruction that only state vectors take."""
 
     @abstractmethod
     def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
@@ -71,19 +78,12 @@ class FixedGate:
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """A rotation by one angle of its own.
-
-    Attributes:
-        family: Its kind.
-        qubits: As the family counts them.
-        angle: Index among the angles of its table.
-        per_sample: True for the table ``rows``, False for ``shared``.
-    """
+    """A rotation by one angle of its own."""
 
     family: Family
-    qubits: tuple[int, ...]
-    angle: int
-    per_sample: bool
+    qubits: tuple[int, ...]  # as the family counts them
+    angle: int  # index among the angles of its table
+    per_sample: bool  # True for the table ``rows``, False for ``shared``
 
     @property
     def frames(self) -> dict[int, object]:
@@ -110,15 +110,10 @@ class Rotation:
 
 @dataclass(frozen=True, eq=False)
 class FreeAngle:
-    """One free angle of a gate that stays whole, at a position of ``gate.params``.
+    """One free angle of a gate that stays whole."""
 
-    Attributes:
-        angle: Index among the angles of its table.
-        per_sample: True for the table ``rows``, False for ``shared``.
-    """
-
-    position: int
-    angle: int
+    position: int  # in ``gate.params``
+    angle: int  # as of a `Rotation`
     per_sample: bool
     rule: AngleRule
 
@@ -200,11 +195,6 @@ class CircuitProgram(Program):
         """O."""
         return len(self.shared_expressions)
 
-    @property
-    def needs_statevector(self) -> bool:
-        """False: gates are of all methods."""
-        return False
-
     @cached_property
     def rotations(self) -> tuple[Rotation, ...]:
         """All rotations in order."""
@@ -223,11 +213,8 @@ class CircuitProgram(Program):
     @cached_property
     def shifts(self) -> tuple[tuple[ShiftRule, ...], tuple[ShiftRule, ...]]:
         """Shift rules (coefficient, shift) of the row angles and of the shared angles."""
-        rows, shared = (
-            tuple(rule.shifts for ours, rule in self._rules if ours is per_sample)
-            for per_sample in (True, False)
-        )
-        return rows, shared
+        rows = tuple(rule.shifts for per_sample, rule in self._rules if per_sample)
+        return rows, tuple(rule.shifts for per_sample, rule in self._rules if not per_sample)
 
     @cached_property
     def row_frequencies(self) -> tuple[frozenset[int], ...]:
@@ -245,32 +232,26 @@ class CircuitProgram(Program):
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """The steps regrouped: as many rotations side by side as commute; the last may lack any.
-
-        Barriers and delays, which do nothing to an exact state, are left out.
-        """
+        """The steps regrouped, without barriers and delays; the last may lack rotations."""
         assert not self.native_gates
-        steps = [
+        steps: list[Step] = [
             step
             for step in self.steps
-            if not (isinstance(step, FixedGate) and step.gate.name in NOT_GATES)
+            if isinstance(step, Rotation) or step.gate.name not in NOT_GATES
         ]
         layers = []
         while steps:  # in turn, all fixed gates and all rotations that nothing stands before
-            fixed, steps = _take_fixed(steps)
-            rotations, steps = _take_rotations(steps)
+            fixed, steps = _take(steps, FixedGate)
+            rotations, steps = _take(steps, Rotation)
             layers.append(Layer(tuple(fixed), tuple(rotations)))
         return tuple(layers)
 
     def derived(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
         """What somebody made from the program, made once and kept as long as it lives."""
-        if key not in self._derived:
-            self._derived[key] = build()
-        return cast(Derived, self._derived[key])
-
-    @cached_property
-    def _derived(self) -> dict[Hashable, object]:
-        return {}
+        kept: dict[Hashable, object] = self.__dict__.setdefault("_derived", {})
+        if key not in kept:
+            kept[key] = build()
+        return cast(Derived, kept[key])
 
     @cached_property
     def template(self) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
@@ -299,8 +280,7 @@ class CircuitProgram(Program):
         circuit = QuantumCircuit(self.num_qubits)
         for step in self.steps:
             if isinstance(step, Rotation):
-                angle = (row if step.per_sample else shared)[step.angle]
-                placed = step.gates(angle)
+                placed = step.gates((row if step.per_sample else shared)[step.angle])
             else:
                 placed = [step.at(row, shared) if isinstance(step, NativeGate) else step]
             for item in placed:
@@ -308,33 +288,19 @@ class CircuitProgram(Program):
         return circuit
 
 
-def _take_fixed(steps: list[Step]) -> tuple[list[FixedGate], list[Step]]:
-    taken: list[FixedGate] = []
-    left: list[Step] = []
-    blocked: set[int] = set()
-    for step in steps:
-        if isinstance(step, FixedGate) and blocked.isdisjoint(step.qubits):
-            taken.append(step)
-        else:
-            blocked.update(step.qubits)
-            left.append(step)
-    return taken, left
-
-
-def _take_rotations(steps: list[Step]) -> tuple[list[Rotation], list[Step]]:
-    taken: list[Rotation] = []
+def _take(steps: list[Step], kind: type[Kind]) -> tuple[list[Kind], list[Step]]:
+    """Steps of a kind that nothing stands before, rotations in one frame a qubit; and the rest."""
+    taken: list[Kind] = []
     left: list[Step] = []
     blocked: set[int] = set()
     frames: dict[int, object] = {}
     for step in steps:
-        if (
-            isinstance(step, Rotation)
-            and blocked.isdisjoint(step.qubits)
-            and all(frames.get(qubit, frame) == frame for qubit, frame in step.frames.items())
-        ):
-            taken.append(step)
-            frames.update(step.frames)
-        else:
-            blocked.update(step.qubits)
-            left.append(step)
+        if isinstance(step, kind) and blocked.isdisjoint(step.qubits):
+            own = step.frames if isinstance(step, Rotation) else {}
+            if all(frames.get(qubit, frame) == frame for qubit, frame in own.items()):
+                taken.append(step)
+                frames.update(own)
+                continue
+        blocked.update(step.qubits)
+        left.append(step)
     return taken, left

@@ -79,7 +79,17 @@ def save_circuit(
     check_writable(target)
     program = _as_in_the_file(circuit, inputs, weights)
     text = _text(program, lines)
-    _check_what_was_written(text, program)
+    try:
+        read = read_openqasm(text, "the text")
+    except CircuitError as error:
+        raise CircuitError(
+            f"The circuit has no OpenQASM 3 form that can be read: {error}"
+        ) from error
+    if not _have_one_unitary(read, program):
+        raise CircuitError(
+            "Qiskit's OpenQASM 3 exporter writes another circuit. Take composite gates apart "
+            "(`circuit.decompose()`), or transpile to rx, ry, rz and cx, and save that."
+        )
     return write_text(target, text)
 
 
@@ -135,21 +145,6 @@ def _text(program: ParsedCircuit, lines: Sequence[str]) -> str:
     comments = [f"// A circuit of {counts}, saved by hybridopt.", *lines]
     declared = [f"input float {p.name};" for p in (*inputs, *weights)]  # those of no gate, too
     return "\n".join([*comments, head[1].rstrip("\n"), *declared, dumped[head.end() :]])
-
-
-def _check_what_was_written(text: str, program: ParsedCircuit) -> None:
-    """Refuse a text that does not say the same as the circuit."""
-    try:
-        read = read_openqasm(text, "the text")
-    except CircuitError as error:
-        raise CircuitError(
-            f"The circuit has no OpenQASM 3 form that can be read: {error}"
-        ) from error
-    if not _have_one_unitary(read, program):
-        raise CircuitError(
-            "Qiskit's OpenQASM 3 exporter writes another circuit. Take composite gates apart "
-            "(`circuit.decompose()`), or transpile to rx, ry, rz and cx, and save that."
-        )
 
 
 def _have_one_unitary(first: ParsedCircuit, second: ParsedCircuit) -> bool:

@@ -11,8 +11,9 @@ References:
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from qiskit import QuantumCircuit
@@ -27,15 +28,10 @@ ROUNDING = 1e-12  # of a factor such as 3 * (1 / 3), relative
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The frequencies 0, step, 2 step, ..., order * step of one input.
+    """The frequencies 0, step, 2 step, ..., order * step of one input."""
 
-    Attributes:
-        step: The largest number of which all frequencies are multiples; 1 if there is none but 0.
-        order: R; 0 if no output depends on the input.
-    """
-
-    step: float
-    order: int
+    step: float  # the largest number of which all are multiples; 1 if there is none but 0
+    order: int  # R; 0 if no output depends on the input
 
     @property
     def size(self) -> int:
@@ -53,51 +49,42 @@ def spectra(
         for angle in getattr(item.operation, "params", ())
         if isinstance(angle, ParameterExpression)
     )
-    for angle, parameter in _occurrences(written, inputs):
-        _multiple(angle, parameter, parts=1)
+    list(_multiples(written, inputs, parts=1))
     frequencies: dict[Parameter, set[int]] = {parameter: {0} for parameter in inputs}
     for number, expression in enumerate(program.row_expressions):
-        for angle, parameter in _occurrences([expression], inputs):
-            multiple = _multiple(angle, parameter, parts=PARTS)
+        for parameter, multiple in _multiples([expression], inputs, parts=PARTS):
             shifts = {multiple * gap for gap in program.row_frequencies[number]}
             known = frequencies[parameter]
             frequencies[parameter] = {old + shift for old in known for shift in shifts}
-    return tuple(_spectrum(frequencies[parameter]) for parameter in inputs)
+    result = []
+    for units in frequencies.values():  # of 1 / (2 PARTS)
+        step = math.gcd(*units)
+        order = max(units) // step if step else 0
+        result.append(Spectrum(step / (2 * PARTS) if step else 1.0, order))
+    return tuple(result)
 
 
-def _occurrences(
-    angles: Iterable[ParameterExpression], inputs: Sequence[Parameter]
-) -> Iterable[tuple[ParameterExpression, Parameter]]:
-    for angle in angles:
-        for parameter in inputs:
-            if parameter in angle.parameters:
-                yield angle, parameter
-
-
-def _multiple(angle: ParameterExpression, parameter: Parameter, parts: int) -> int:
-    """The factor of a parameter in an angle, in units of 1 / parts."""
-    where = f"angle `{angle}` contains input `{parameter.name}`"
-    factor = fixed_slope(angle, parameter)
-    if factor is None or isinstance(factor, complex):
-        raise ConversionError(
-            f"{where} in another way than times a fixed integer, so its frequencies are not fixed. "
-            "Multiply and transform inputs in torch, in front of the layer."
-        )
-    multiple = round(factor * parts)
-    if abs(factor * parts - multiple) > ROUNDING * max(1, abs(multiple)):
-        raise ConversionError(
-            f"{where} times {factor:.6g}, which is no integer. Scale inputs in torch, in front of "
-            "the layer."
-        )
-    return multiple
-
-
-def _spectrum(frequencies: set[int]) -> Spectrum:
-    """From all frequencies in units of 1 / (2 PARTS)."""
-    step = math.gcd(*frequencies)
-    if step == 0:
-        return Spectrum(step=1.0, order=0)
-    return Spectrum(step=step / (2 * PARTS), order=max(frequencies) // step)
+def _multiples(
+    angles: Iterable[ParameterExpression], inputs: Sequence[Parameter], parts: int
+) -> Iterator[tuple[Parameter, int]]:
+    """The inputs in some angles, and their factors there in units of 1 / parts."""
+    for angle, parameter in itertools.product(angles, inputs):
+        if parameter not in angle.parameters:
+            continue
+        where = f"angle `{angle}` contains input `{parameter.name}`"
+        factor = fixed_slope(angle, parameter)
+        if factor is None or isinstance(factor, complex):
+            raise ConversionError(
+                f"{where} in another way than times a fixed integer, so its frequencies are not "
+                "fixed. Multiply and transform inputs in torch, in front of the layer."
+            )
+        multiple = round(factor * parts)
+        if abs(factor * parts - multiple) > ROUNDING * max(1, abs(multiple)):
+            raise ConversionError(
+                f"{where} times {factor:.6g}, which is no integer. Scale inputs in torch, in front "
+                "of the layer."
+            )
+        yield parameter, multiple
 
 
 def fixed_slope(angle: ParameterExpression, parameter: Parameter) -> float | complex | None:

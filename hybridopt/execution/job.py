@@ -92,17 +92,6 @@ class Job:
                 raise ArgumentError(_not_finite(self.program, name, table))
 
 
-def check_types(program: object, readout: object) -> None:
-    """Refuse an object that is not a program with qubits, or not a readout."""
-    circuit = _validation.instance(
-        "program", program, Program, "a lowered circuit, as by hybridopt.circuits.lower(circuit)"
-    )
-    kinds = "Expectations((observable, ...)) or Probabilities()"
-    _validation.instance("readout", readout, Readout, kinds)
-    if circuit.num_qubits == 0:
-        raise ArgumentError("The circuit has no qubits, so there is nothing to read.")
-
-
 def _table(name: str, value: object) -> Float64[np.ndarray, "N A"]:
     kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":

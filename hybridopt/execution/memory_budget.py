@@ -21,32 +21,21 @@ SAVED_BYTES_PER_CALL = 1 << 28  # what one call may bring back, however large th
 
 @dataclass(frozen=True)
 class Limits:
-    """Sizes of the pieces that a job is cut into.
-
-    Attributes:
-        max_memory: Bytes.
-        amplitudes: Largest stack; None leaves it to the strategy.
-        rows_per_call: Longest table of angles.
-    """
+    """Sizes of the pieces that a job is cut into, from the bytes that they may take."""
 
     max_memory: int
-    amplitudes: int | None = None
-    rows_per_call: int = ROWS_PER_CALL
 
     def stack_size(self, num_qubits: int, *, table: bool, settings: int = 1) -> int:
         """Return samples side by side, with so many settings read: a power of two."""
-        default = AMPLITUDES_PER_ROW_OF_A_TABLE if table else AMPLITUDES_PER_RUN
-        amplitudes = min(
-            self.amplitudes or default, self.max_memory // _bytes_per_amplitude(settings)
-        )
+        usual = AMPLITUDES_PER_ROW_OF_A_TABLE if table else AMPLITUDES_PER_RUN
+        amplitudes = min(usual, self.max_memory // _bytes_per_amplitude(settings))
         return 1 << max(0, (amplitudes >> num_qubits).bit_length() - 1)
 
     def runs_per_call(self, num_qubits: int, settings: int = 1) -> int:
         """Runs of that many qubits, index included, whose results are held together."""
         held = min(self.max_memory, SAVED_BYTES_PER_CALL)
-        return max(
-            1, min(self.rows_per_call, held // (_bytes_per_amplitude(settings) << num_qubits))
-        )
+        fit = held // (_bytes_per_amplitude(settings) << num_qubits)
+        return max(1, min(ROWS_PER_CALL, fit))
 
     def settings_at_once(self, num_qubits: int) -> int:
         """Settings read from one run: their probabilities take a quarter of the memory at most."""

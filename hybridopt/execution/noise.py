@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,27 +36,17 @@ Gates = frozenset[tuple[str, Qubits]]  # names and labels, with the qubits they 
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """A noise model, or a device, whose noise is built for the qubits in use.
+    """A noise model, or a device, whose noise is built for the qubits in use."""
 
-    Attributes:
-        model: Aer's; None takes that of the device.
-        device: Circuits are placed on its qubits and routed along its couplings; None takes the
-            qubits as they are.
-        options: How circuits are placed on the device.
-    """
-
-    model: NoiseModel | None
-    device: BackendV2 | None = None
+    model: NoiseModel | None  # None takes that of the device
+    device: BackendV2 | None = None  # on whose qubits circuits are placed and routed, if any
     options: PlacementOptions = field(default_factory=PlacementOptions)
 
     def __repr__(self) -> str:
         return "NoiseModel" if self.device is None else str(self.device.name)
 
     def place(self, circuit: QuantumCircuit, known: frozenset[str]) -> QuantumCircuit:
-        """Return the circuit in the gates of the noise and, for a device, on its qubits.
-
-        ``known`` are the gates that the simulation can run by name. Barriers and delays stay.
-        """
+        """Return the circuit in those ``known`` gates that have noise, or placed on the device."""
         if self.device is None:
             return write_in_basis(circuit, known & self._gates, str(self))
         self._check_width(circuit.num_qubits)
@@ -66,10 +57,7 @@ class Noise:
         return basis_change_for(letter, qubit, self.device, known & self._gates, str(self))
 
     def of(self, circuits: Sequence[QuantumCircuit], qubits: Qubits) -> NoiseModel:
-        """Return the noise of the gates and the readout of some circuits.
-
-        They are on the same ``qubits`` of the device, which the model counts from 0.
-        """
+        """Return the noise of circuits on these qubits of the device, counted from 0."""
         gates = gates_of(circuits)
         if self.model is not None:
             return model_noise(self.model, qubits, gates)
@@ -80,9 +68,8 @@ class Noise:
         """Refuse a transpiled circuit that the device cannot run as it is."""
         if self.options.layout is not None:
             raise UnsupportedError(
-                "The circuit is transpiled already (`circuit.layout` is set), so that `layout` of "
-                "the executor cannot place it. Leave out `layout`, or give the circuit as it was "
-                "before it was transpiled."
+                "The circuit is transpiled already (`circuit.layout` is set), so `layout` of the "
+                "executor cannot place it. Leave out `layout`, or give the circuit untranspiled."
             )
         if self.device is None:
             return
@@ -93,14 +80,11 @@ class Noise:
             raise UnsupportedError(
                 f"The transpiled circuit has `{name}` on qubit{'s' if len(qubits) > 1 else ''} "
                 f"{', '.join(map(str, qubits))}, which {self} does not have. Transpile it for "
-                f"{self}, or give the circuit as it was before it was transpiled."
+                f"{self}, or give the circuit untranspiled."
             )
 
     def check(self, program: CircuitProgram, known: frozenset[str]) -> None:
-        """Refuse circuits that are wider than the device, and errors that would not act.
-
-        ``known`` are the gates that can be run by name, with their errors.
-        """
+        """Refuse circuits wider than the device, and errors of gates not run as ``known``."""
         if program.device_qubits is None:
             self._check_width(program.num_qubits)
             if self.device is not None:  # its gates are those that circuits are rewritten in
@@ -109,22 +93,17 @@ class Noise:
         for name in sorted(noisy & program.rewritten):
             raise UnsupportedError(
                 f"The noise model has errors for `{name}`, but that gate of the circuit is "
-                "rewritten in other gates (or the name is a label), so they would not act as "
-                "meant. Give the errors to its parts (rx, ry, rz, rxx, ryy, rzz, rzx, p, cx), or "
-                "write the circuit in those."
+                "rewritten in other gates (or the name is a label), so they would not act. Give "
+                "them to its parts (rx, ry, rz, rxx, ryy, rzz, rzx, p, cx), or write it in those."
             )
         for name in sorted((noisy & program.fixed_names) - known):
             raise UnsupportedError(
                 f"The noise model has errors for `{name}`, which Aer cannot run as one gate with "
-                "this method. Give the errors to the gates that it consists of, and write the "
-                "circuit in those."
+                "this method. Give them to the gates it consists of, and write it in those."
             )
 
     def check_couplings(self, circuit: QuantumCircuit) -> None:
-        """Refuse gates on qubits for which a model has no errors, where it has some for others.
-
-        On the device such a gate would be routed, with many errors; without it nobody can know.
-        """
+        """Refuse gates on qubits for which a model has no errors, where it has some for others."""
         if self.device is not None or self.model is None:
             return
         local = self.model._local_quantum_errors
@@ -138,9 +117,9 @@ class Noise:
                 more = f" and {len(known) - 6} more" if len(known) > 6 else ""
                 raise UnsupportedError(
                     f"The noise model has errors of `{name}` on {', '.join(map(str, known[:6]))}"
-                    f"{more}, but none on {qubits}, where the circuit has it: it would run without "
-                    "noise. Give the device, as in AerExecutor(noise_model=backend), so that the "
-                    f"circuit is routed along its couplings, or add errors of `{name}` on {qubits}."
+                    f"{more}, but none on {qubits}, where the circuit has it. Give the device, as "
+                    "in AerExecutor(noise_model=backend), so that the circuit is routed, or add "
+                    "errors there."
                 )
 
     def check_readout(self, qubits: Iterable[int]) -> None:
@@ -149,9 +128,8 @@ class Noise:
         for where in () if self.model is None else self.model._local_readout_errors:
             if len(where) > 1 and read.intersection(where):
                 raise UnsupportedError(
-                    f"The noise model has a readout error of the qubits {where} together, which "
-                    "does not act, as qubits are measured one by one. Give each qubit a readout "
-                    "error of its own."
+                    f"The noise model has a readout error of the qubits {where} together, but they "
+                    "are measured one by one. Give each qubit a readout error of its own."
                 )
 
     @property
@@ -177,10 +155,7 @@ class Noise:
 
 
 def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]) -> Distribution:
-    """Return probabilities of the reported outcomes, from those of the true ones.
-
-    They are over ``qubits``, as the model counts them, the first the least significant.
-    """
+    """Return probabilities of the reported outcomes of some qubits, from those of the true ones."""
     cells = distribution.shape[:-1]
     tensor = distribution.reshape(*cells, *(2 for _ in qubits))
     for place, qubit in enumerate(qubits):
@@ -193,25 +168,16 @@ def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]
     return np.ascontiguousarray(tensor).reshape(*cells, -1)
 
 
-def noise_of(value: object, options: PlacementOptions | None = None) -> Noise | None:
-    """Return the noise of a `NoiseModel` or a `BackendV2`; None is none.
-
-    An `AerSimulator` that has couplings is a device with the noise model of its options.
-    """
+def noise_of(value: object) -> Noise | None:
+    """Return the noise of a `NoiseModel` or a `BackendV2`; None is none."""
     if value is None:
         return None
-    expected = (
-        "a qiskit_aer.noise.NoiseModel, a BackendV2 such as those of "
-        "qiskit_ibm_runtime.fake_provider, or None"
-    )
+    expected = "a qiskit_aer.noise.NoiseModel, a BackendV2 such as IBM's fakes, or None"
     given: Any = _validation.instance("noise_model", value, NoiseModel | BackendV2, expected)
-    options = options or PlacementOptions()
-    if isinstance(given, AerSimulator):
+    if isinstance(given, AerSimulator):  # with couplings it is a device with a model of its own
         device = None if given.coupling_map is None else given
-        return Noise(given.options.noise_model or NoiseModel(), device, options)
-    if isinstance(given, NoiseModel):
-        return Noise(given, None, options)
-    return Noise(None, given, options)
+        return Noise(given.options.noise_model or NoiseModel(), device)
+    return Noise(given) if isinstance(given, NoiseModel) else Noise(None, given)
 
 
 def gates_of(circuits: Iterable[QuantumCircuit]) -> Gates:
@@ -226,10 +192,7 @@ def gates_of(circuits: Iterable[QuantumCircuit]) -> Gates:
 
 
 def device_noise(target: Target, qubits: Qubits, gates: Gates) -> NoiseModel:
-    """The model that Aer makes of a device, for a few of its qubits and gates.
-
-    The errors are those of the model of the whole device, which takes seconds for a hundred qubits.
-    """
+    """The model that Aer makes of a device, for a few of its qubits: the whole takes seconds."""
     known = target.qubit_properties
     properties = known and [known[qubit] for qubit in qubits]
     part = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=properties)
@@ -273,21 +236,15 @@ def model_noise(model: NoiseModel, qubits: Qubits, gates: Gates) -> NoiseModel:
     for where, error in model._local_readout_errors.items():
         if place.keys() >= set(where):
             part.add_readout_error(error, [place[q] for q in where], warnings=False)
-    same = all(qubit == number for number, qubit in enumerate(qubits))
+    same = qubits == tuple(range(len(qubits)))
     for noise_pass in model._custom_noise_passes:
         part._custom_noise_passes.append(noise_pass if same else _moved(noise_pass, qubits))
     return part
 
 
-@dataclass(frozen=True)
-class _OnDevice:
+def _on_device(function: Any, qubits: Qubits, gate: Instruction, places: Sequence[int]) -> Any:
     """The function of a noise pass, told the qubits of the device."""
-
-    function: Any
-    qubits: Qubits
-
-    def __call__(self, instruction: Instruction, places: Sequence[int]) -> Any:
-        return self.function(instruction, [self.qubits[place] for place in places])
+    return function(gate, [qubits[place] for place in places])
 
 
 def _moved(noise_pass: object, qubits: Qubits) -> LocalNoisePass:
@@ -296,5 +253,5 @@ def _moved(noise_pass: object, qubits: Qubits) -> LocalNoisePass:
             f"The noise model has the custom pass {type(noise_pass).__name__}, which acts on a "
             "circuit of all qubits, but only those in use are simulated. Use a LocalNoisePass."
         )
-    function = _OnDevice(noise_pass._func, qubits)
+    function = partial(_on_device, noise_pass._func, qubits)
     return LocalNoisePass(function, noise_pass._ops or None, noise_pass._method)

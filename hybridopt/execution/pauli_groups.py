@@ -10,41 +10,35 @@ import numpy as np
 from jaxtyping import Float64
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
+Distribution = Float64[np.ndarray, "*cells outcomes"]
+Values = Float64[np.ndarray, "*cells K"]
 MAX_TABLE = 1 << 22  # weights kept for all outcomes at once; beyond, parities are made one by one
 
 
 @dataclass(frozen=True, eq=False)
 class PauliGroup:
-    """Pauli strings that commute qubit by qubit.
+    """Pauli strings that commute qubit by qubit."""
 
-    Attributes:
-        basis: Qubits measured in X or Y.
-        qubits: All qubits on which one of the strings acts, ascending.
-        masks: For each string the bits of the outcome whose parity it is.
-        weights: Coefficient of each string in each observable, shape ``(K, strings)``.
-    """
+    basis: tuple[tuple[int, str], ...]  # qubits measured in X or Y
+    qubits: tuple[int, ...]  # on which one of the strings acts, ascending
+    masks: tuple[int, ...]  # for each string the bits of the outcome whose parity it is
+    weights: Float64[np.ndarray, "K strings"]  # coefficients of the strings in the observables
 
-    basis: tuple[tuple[int, str], ...]
-    qubits: tuple[int, ...]
-    masks: tuple[int, ...]
-    weights: Float64[np.ndarray, "K strings"]
-
-    def expectations(
-        self, distribution: Float64[np.ndarray, "*cells outcomes"]
-    ) -> Float64[np.ndarray, "*cells K"]:
+    def expectations(self, distribution: Distribution) -> Values:
         """What the group adds to each observable, from probabilities or frequencies."""
         if self._fits:
             return _cell_by_cell(distribution, self._outcome_weights)
         values = [_cell_by_cell(distribution, self._signs(mask)[:, None]) for mask in self.masks]
         return _cell_by_cell(np.concatenate(values, axis=-1), self.weights.T)
 
-    def variances(
-        self, distribution: Float64[np.ndarray, "*cells outcomes"]
-    ) -> Float64[np.ndarray, "*cells K"]:
+    def variances(self, distribution: Distribution) -> Values:
         """Variance of what the group adds to each observable in one shot."""
         columns = []
         for k, weights in enumerate(self.weights):
-            values = self._outcome_weights[:, k] if self._fits else self._summed(weights)
+            if self._fits:
+                values = self._outcome_weights[:, k]
+            else:
+                values = sum(w * self._signs(m) for m, w in zip(self.masks, weights, strict=True))
             mean = _cell_by_cell(distribution, values[:, None])
             deviations = (values - mean) ** 2
             columns.append((distribution * deviations).sum(-1))
@@ -60,13 +54,6 @@ class PauliGroup:
         values = signs @ self.weights.T  # (outcomes, K)
         mean = frequencies @ values
         return mean, frequencies @ (values - mean) ** 2
-
-    def _summed(self, weights: Float64[np.ndarray, " strings"]) -> Float64[np.ndarray, " outcomes"]:
-        """Value of each outcome in one observable."""
-        values = np.zeros(1 << len(self.qubits))
-        for mask, weight in zip(self.masks, weights.tolist(), strict=True):
-            values += weight * self._signs(mask)
-        return values
 
     @property
     def _fits(self) -> bool:

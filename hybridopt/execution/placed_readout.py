@@ -11,9 +11,8 @@ from qiskit import QuantumCircuit
 from qiskit.quantum_info import PauliList, SparsePauliOp
 
 from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
-from hybridopt.errors import ArgumentError
 from hybridopt.execution.executor import Executor
-from hybridopt.execution.readout import Probabilities, Readout
+from hybridopt.execution.readout import Probabilities, Readout, check_qubits
 
 
 class PlacedReadout(NamedTuple):
@@ -24,11 +23,7 @@ class PlacedReadout(NamedTuple):
 
 
 def place_circuit(executor: Executor, circuit: QuantumCircuit) -> PhysicalCircuit:
-    """Return the circuit on the qubits, and in the gates, in which an executor runs it.
-
-    An executor without a method ``place`` takes circuits on their own qubits, in elementary gates
-    if it has noise.
-    """
+    """Return the circuit as an executor places it; without ``place`` it keeps its own qubits."""
     place = getattr(executor, "place", None)
     if place is None:
         return physical_circuit(circuit, whole=not executor.has_noise)
@@ -45,22 +40,23 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
     An idle qubit is in state 0. Without noise, what is read of it needs no simulation; with noise
     it is simulated, as its readout goes wrong too.
     """
+    width, layout = physical.circuit.num_qubits, list(physical.virtual_qubits)
+    own = PlacedReadout(readout, tuple(range(width)))
     if isinstance(readout, Probabilities):
         if not physical.on_device:
-            return PlacedReadout(readout, tuple(range(physical.circuit.num_qubits)))
+            return own
         named: Sequence[int] = physical.virtual_qubits
         if readout.qubits is not None:
             named = [_physical_qubit(physical, qubit) for qubit in readout.qubits]
         elif physical.takes_device_observables:
-            named = range(physical.circuit.num_qubits)
+            named = range(width)
         return place_probabilities(physical, named, readout.given)
     virtual = [
         layout_applies(physical, f"Observable {place}", observable.num_qubits)
         for place, observable in enumerate(readout.observables)
     ]
     if not physical.on_device:
-        return PlacedReadout(readout, tuple(range(physical.circuit.num_qubits)))
-    width, layout = physical.circuit.num_qubits, list(physical.virtual_qubits)
+        return own
     wide = [
         observable.apply_layout(layout, width) if applies else observable
         for applies, observable in zip(virtual, readout.observables, strict=True)
@@ -73,9 +69,8 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
         elif sampled:  # X and Y of an idle qubit are a coin; Z is certain
             reads.update(np.flatnonzero(x.any(axis=0)).tolist())
     qubits = physical.qubits_for(reads)
-    return PlacedReadout(
-        replace(readout, observables=tuple(_restricted(one, qubits) for one in wide)), qubits
-    )
+    observables = tuple(_restricted(one, qubits) for one in wide)
+    return PlacedReadout(replace(readout, observables=observables), qubits)
 
 
 def place_probabilities(
@@ -84,7 +79,7 @@ def place_probabilities(
     """Probabilities of qubits of the physical circuit."""
     conditions = [(_physical_qubit(physical, qubit), value) for qubit, value in given]
     named = [*qubits, *(qubit for qubit, _ in conditions)]
-    _check_qubits(named, physical.circuit.num_qubits)
+    check_qubits(named, physical.circuit.num_qubits)
     held = physical.qubits_for(named)
     place = {qubit: number for number, qubit in enumerate(held)}
     readout = Probabilities(
@@ -98,17 +93,8 @@ def _physical_qubit(physical: PhysicalCircuit, qubit: int) -> int:
     """A transpiled circuit has qubits of the device; those of others are placed."""
     if physical.is_isa:
         return qubit
-    _check_qubits([qubit], len(physical.virtual_qubits))
+    check_qubits([qubit], len(physical.virtual_qubits))
     return physical.virtual_qubits[qubit]
-
-
-def _check_qubits(qubits: Sequence[int], num_qubits: int) -> None:
-    for qubit in qubits:
-        if not 0 <= qubit < num_qubits:
-            raise ArgumentError(
-                f"Probabilities of qubit {qubit} were asked for, but the circuit has qubits 0 "
-                f"to {num_qubits - 1}."
-            )
 
 
 def _restricted(observable: SparsePauliOp, qubits: tuple[int, ...]) -> SparsePauliOp:

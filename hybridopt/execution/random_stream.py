@@ -20,22 +20,12 @@ class RandomStream:
     """A seed and the number of calls that have drawn from it: each call has numbers of its own.
 
     Copies are the thing itself, so that copies of a network never draw the same noise twice.
-
-    Args:
-        seed: None draws fresh entropy.
-
-    Raises:
-        ArgumentTypeError: If the seed is no int.
-        ArgumentError: If the seed is negative.
+    Without a seed, fresh entropy is drawn.
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        entropy = _validation.optional_integer("seed", seed, minimum=0)
-        if entropy is None:
-            drawn = np.random.SeedSequence().entropy
-            assert isinstance(drawn, int)
-            entropy = drawn
-        self._entropy = entropy
+        given = _validation.optional_integer("seed", seed, minimum=0)
+        self._entropy: Any = np.random.SeedSequence(given).entropy
         self._calls = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -77,16 +67,11 @@ class Sampler:
 
     The streams are counters of one Philox generator (Salmon et al., SC 2011): setting (s, b, g)
     starts at counter (0, g, s, b), so a job may be cut anywhere without changing a number.
-
-    Args:
-        entropy: The executor's seed.
-        stream: Call and position of the job; different calls share no numbers.
     """
 
     def __init__(self, entropy: int, stream: Stream) -> None:
         sequence = np.random.SeedSequence(entropy, spawn_key=(stream.call,))
-        self._first_shared, self._first_row = stream.first_shared, stream.first_row
-        self._first_setting = stream.first_setting
+        self._stream = stream
         self._bits = np.random.Philox(key=sequence.generate_state(2, np.uint64))
         self._generator = np.random.Generator(self._bits)
         self._start = self._bits.state  # nothing drawn, nothing left over
@@ -101,11 +86,7 @@ class Sampler:
         rows: Int[np.ndarray, " b"],
         setting: int,
     ) -> Float64[np.ndarray, "s b outcomes"]:
-        """Return relative frequencies of ``shots`` measurements of each distribution.
-
-        ``shared`` and ``rows`` are the indices s and b of its axes, ``setting`` is the index g of
-        the measurement basis. Probabilities sum to 1 up to rounding.
-        """
+        """Return relative frequencies of ``shots`` measurements of each distribution."""
         clipped = np.clip(probabilities, 0.0, None)
         clipped /= clipped.sum(axis=-1, keepdims=True)
         counts = np.empty_like(clipped)
@@ -122,7 +103,7 @@ class Sampler:
         return int(self._generator.integers(2**31))
 
     def _go_to(self, shared: int, row: int, setting: int) -> None:
-        self._counter[1] = self._first_setting + setting
-        self._counter[2] = self._first_shared + shared
-        self._counter[3] = self._first_row + row
+        self._counter[1] = self._stream.first_setting + setting
+        self._counter[2] = self._stream.first_shared + shared
+        self._counter[3] = self._stream.first_row + row
         self._bits.state = self._start

@@ -15,20 +15,17 @@ from hybridopt.circuits.program import Program
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.pauli_groups import PauliGroup, grouped
 
-Distribution = Float64[np.ndarray, "*cells _"]
+Distributions = Sequence[Float64[np.ndarray, "*cells _"]]  # one per setting
+Counts = Sequence[Mapping[int, int]]  # of each outcome, likewise
+Values = Float64[np.ndarray, "*cells K"]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One measurement basis.
+    """One measurement basis."""
 
-    Attributes:
-        basis: Qubits that are not measured in Z, each with ``"X"`` or ``"Y"``.
-        qubits: The measured qubits, the first the least significant bit of the outcome.
-    """
-
-    basis: tuple[tuple[int, str], ...]
-    qubits: tuple[int, ...]
+    basis: tuple[tuple[int, str], ...]  # qubits not measured in Z, each with ``"X"`` or ``"Y"``
+    qubits: tuple[int, ...]  # measured, the first the least significant bit of the outcome
 
 
 @dataclass(frozen=True)
@@ -76,12 +73,7 @@ class Probabilities:
 
     def check(self, program: Program) -> None:
         """Raise ArgumentError for a qubit that the program does not have."""
-        for qubit in (*self._read_qubits(program), *(qubit for qubit, _ in self.given)):
-            if not 0 <= qubit < program.num_qubits:
-                raise ArgumentError(
-                    f"Probabilities of qubit {qubit} were asked for, but the circuit has qubits 0 "
-                    f"to {program.num_qubits - 1}."
-                )
+        check_qubits(self.settings(program)[0].qubits, program.num_qubits)
 
     def parts(self, size: int) -> list[Probabilities]:
         """Itself: there is one setting."""
@@ -92,9 +84,7 @@ class Probabilities:
         given = tuple(qubit for qubit, _ in self.given)
         return (Setting((), (*self._read_qubits(program), *given)),)
 
-    def read(
-        self, program: Program, distributions: Sequence[Distribution]
-    ) -> Float64[np.ndarray, "*cells K"]:
+    def read(self, program: Program, distributions: Distributions) -> Values:
         """Marginal, or conditional, probabilities."""
         (joint,) = distributions
         if not self.given:
@@ -105,9 +95,7 @@ class Probabilities:
         total = kept.sum(-1, keepdims=True)
         return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0))
 
-    def read_counts(
-        self, program: Program, counts: Sequence[Mapping[int, int]]
-    ) -> Float64[np.ndarray, " K"]:
+    def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
         """The same from how often each outcome was measured, for each setting."""
         (setting,) = self.settings(program)
         frequencies = np.zeros(1 << len(setting.qubits))
@@ -153,8 +141,7 @@ class Expectations:
             if observable.num_qubits != self.observables[0].num_qubits:
                 raise ArgumentError(
                     f"Observable {place} acts on {observable.num_qubits} qubits, but observable 0 "
-                    f"on {self.observables[0].num_qubits}. All observables must have the qubits of "
-                    "the circuit."
+                    f"on {self.observables[0].num_qubits}. All must have those of the circuit."
                 )
         groups, constants = grouped(self.observables)
         object.__setattr__(self, "groups", groups)
@@ -188,12 +175,10 @@ class Expectations:
         """One for each group of Paulis; none if all observables are multiples of the identity."""
         return tuple(Setting(group.basis, group.qubits) for group in self.groups)
 
-    def read(
-        self, program: Program, distributions: Sequence[Distribution]
-    ) -> Float64[np.ndarray, "*cells K"]:
+    def read(self, program: Program, distributions: Distributions) -> Values:
         """Weighted sums of parities."""
         pairs = list(zip(self.groups, distributions, strict=True))
-        values: Float64[np.ndarray, "*cells K"] = self.constants
+        values: Values = self.constants
         for group, distribution in pairs:
             values = values + group.expectations(distribution)
         if not self.with_variances:
@@ -201,9 +186,7 @@ class Expectations:
         variances = sum((g.variances(d) for g, d in pairs), start=np.zeros_like(values))
         return np.concatenate([values, variances], axis=-1)
 
-    def read_counts(
-        self, program: Program, counts: Sequence[Mapping[int, int]]
-    ) -> Float64[np.ndarray, " K"]:
+    def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
         """The same from how often each outcome was measured, for each setting."""
         values = self.constants
         variances = np.zeros_like(values)
@@ -214,6 +197,16 @@ class Expectations:
 
 
 Readout = Probabilities | Expectations
+
+
+def check_qubits(qubits: Sequence[int], num_qubits: int) -> None:
+    """Refuse to read a qubit that there is not."""
+    for qubit in qubits:
+        if not 0 <= qubit < num_qubits:
+            raise ArgumentError(
+                f"Probabilities of qubit {qubit} were asked for, but the circuit has qubits 0 "
+                f"to {num_qubits - 1}."
+            )
 
 
 def _integers(name: str, value: object) -> tuple[int, ...]:

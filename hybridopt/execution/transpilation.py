@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Clbit, Instruction
+from qiskit.circuit import Instruction
 from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2
 from qiskit.transpiler import PassManager, generate_preset_pass_manager
@@ -18,16 +18,9 @@ from hybridopt.errors import CircuitError
 
 @dataclass(frozen=True)
 class PlacementOptions:
-    """Options of the transpiler that places circuits on a device.
+    """Options of the transpiler that places circuits on a device."""
 
-    Attributes:
-        layout: Device qubit of each circuit qubit; None lets the transpiler choose.
-        optimization_level: Level of the transpiler, 0 to 3.
-        seed_transpiler: Seed of the transpiler; the same circuit is always placed on the same
-            qubits.
-    """
-
-    layout: tuple[int, ...] | None = None
+    layout: tuple[int, ...] | None = None  # device qubit of each circuit qubit
     optimization_level: int = 1
     seed_transpiler: int = 0
 
@@ -35,19 +28,11 @@ class PlacementOptions:
 def place_on_device(
     circuit: QuantumCircuit, device: BackendV2, options: PlacementOptions
 ) -> QuantumCircuit:
-    """Return the parameterized circuit, transpiled once by the preset pass manager of Qiskit.
-
-    A circuit without measurements is placed as if all its qubits were measured at the end, as
-    they will be; the measurements are taken out again by whoever runs it.
-    """
+    """Return the parameterized circuit by Qiskit's preset pass manager, all qubits measured."""
     names = {item.operation.name for item in circuit.data}
     measured = circuit
-    if "measure" not in names:
-        measured = circuit.copy()
-        bits = [Clbit() for _ in circuit.qubits]
-        measured.add_bits(bits)
-        measured.barrier()
-        measured.measure(circuit.qubits, bits)
+    if "measure" not in names:  # they will be: whoever runs the circuit takes these out again
+        measured = circuit.measure_all(inplace=False)
     manager = generate_preset_pass_manager(
         optimization_level=options.optimization_level,
         backend=device,
@@ -81,11 +66,7 @@ def write_in_basis(circuit: QuantumCircuit, basis: Collection[str], name: str) -
 def basis_change_for(
     letter: str, qubit: int, device: BackendV2 | None, basis: frozenset[str], name: str
 ) -> tuple[Instruction, ...]:
-    """Gates of one qubit after which a measurement in Z is one in X or Y.
-
-    They are written as Qiskit's `BackendEstimatorV2` writes them: on their own, so that the
-    circuit before them is the same in every basis.
-    """
+    """Gates, apart from the circuit, after which a measurement of a qubit in Z is one in X or Y."""
     circuit = QuantumCircuit(1 if device is None else device.num_qubits)
     place = 0 if device is None else qubit
     if letter == "Y":

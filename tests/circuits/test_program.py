@@ -49,6 +49,7 @@ def bound_by_hand(circuit: QuantumCircuit, program: CircuitProgram, row, shared)
 def test_it_is_a_program_with_angles_of_both_kinds():
     _, program = mixed()
     assert isinstance(program, Program)
+    assert not isinstance(program.bind(*numbers(program)), Program)
     assert (program.num_qubits, program.num_row_angles, program.num_shared_angles) == (3, 3, 4)
     assert [str(one) for one in program.row_expressions] == ["x[0]", "w[2]*x[1]", "w[5] + x[1]"]
 

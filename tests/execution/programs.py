@@ -8,18 +8,16 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Statevector
 
-from hybridopt.circuits import Program
 from hybridopt.execution import Job, Probabilities, Stream
 
 
 @dataclass(frozen=True)
-class Rotations(Program):
+class Rotations:
     """RY of the sample, a chain of CX, RX of the shared angles, on three qubits."""
 
     num_qubits: int = 3
     num_row_angles: int = 3
     num_shared_angles: int = 3
-    needs_statevector: bool = False
 
     def bind(self, row, shared):
         circuit = QuantumCircuit(3)

@@ -30,10 +30,6 @@ def test_stacks_fit_into_memory_or_hold_one_sample(memory, qubits):
     assert size == 1 or (size * BYTES_PER_STATE_AMPLITUDE << qubits) <= memory
 
 
-def test_stacks_can_be_smaller_than_usual():
-    assert Limits(PLENTY, amplitudes=64).stack_size(3, table=False) == 8
-
-
 def test_wide_circuits_stand_alone():
     assert Limits(PLENTY).stack_size(25, table=True) == 1
 

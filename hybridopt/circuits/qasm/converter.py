@@ -20,7 +20,7 @@ from qiskit_qasm3_import.state import State
 from hybridopt.circuits.gates import KEPT_GATES
 from hybridopt.circuits.lowering import WAYS_OUT
 from hybridopt.circuits.qasm.expressions import AngleResolver, Value
-from hybridopt.circuits.qasm.reader import CONVENTION, ParameterNumber, parameter_number
+from hybridopt.circuits.qasm.reader import CONVENTION, parameter_number
 
 TRIAL_ANGLES = (0.7, -1.9, 2.3, 0.4)  # at which a gate of the file is compared with Qiskit's
 MOST_QUBITS = 1024  # far more than a simulator holds, and a typing error is soon refused
@@ -59,7 +59,7 @@ class Converter(ConvertVisitor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.parameters: dict[ParameterNumber, Parameter] = {}
+        self.parameters: dict[tuple[str, int], Parameter] = {}
 
     def visit(self, node: ast.QASMNode, context: State | None = None) -> Any:
         """Any node; refuses what has no unitary."""

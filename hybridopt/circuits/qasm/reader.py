@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from qiskit import QuantumCircuit
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text is read
     from openqasm3 import ast
     from openqasm3.parser import QASM3ParsingError
 
+Position = tuple[int, int]  # line and column, counted from 1
 _VERSION = re.compile(r"^\s*OPENQASM\s+([0-9]+)", re.MULTILINE)
 _OF_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
 _OF_CONVERTER = re.compile(r"(\d+),(\d+): (.*)", re.DOTALL)
@@ -37,32 +39,13 @@ class ParsedCircuit(NamedTuple):
     weights: Sequence[Parameter]
 
 
-class ParameterNumber(NamedTuple):
-    """Kind of a parameter, ``"x"`` or ``"w"``, and its number among those of its kind."""
-
-    kind: str
-    number: int
-
-
-def parameter_number(name: str) -> ParameterNumber | None:
-    """Return kind and number of a parameter; None if its name is not of the convention.
-
-    Example:
-        >>> parameter_number("x10"), parameter_number("theta")
-        (ParameterNumber(kind='x', number=10), None)
-    """
+def parameter_number(name: str) -> tuple[str, int] | None:
+    """Return ``("x", 10)`` for `x10`, and so on; None if a name is not of the convention."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
     kind, number = (part for part in match.groups() if part is not None)
-    return ParameterNumber(kind, int(number))
-
-
-class TextPosition(NamedTuple):
-    """Position in a text, both counted from 1."""
-
-    line: int
-    column: int
+    return kind, int(number)
 
 
 def read_openqasm(text: str, source: str) -> ParsedCircuit:
@@ -71,7 +54,14 @@ def read_openqasm(text: str, source: str) -> ParsedCircuit:
 
     from hybridopt.circuits.qasm.converter import Converter
 
-    _refuse_other_versions(text, source)
+    version = _VERSION.search(text)
+    if version is not None and version[1] != "3":
+        place = _place(text, text[: version.start(1)].count("\n") + 1, 0)
+        message = (
+            f"OpenQASM {version[1]} is not read, as it has no inputs to be trained. Convert "
+            "it by `qiskit.qasm3.dumps(qiskit.qasm2.load(path))` and write w0, w1, ... for angles."
+        )
+        raise error_at(source, place, message)
     tree = _parsed(text, source)
     converter = Converter()
     try:
@@ -80,30 +70,14 @@ def read_openqasm(text: str, source: str) -> ParsedCircuit:
         raise _located(text, source, _OF_CONVERTER, str(error.message)) from None
     if circuit.num_qubits == 0:
         raise CircuitError(f"{source} has no qubits. Declare some, such as `qubit[4] q;`.")
-    places = sorted(converter.parameters)
-    inputs, weights = (
-        tuple(converter.parameters[place] for place in places if place.kind == kind)
-        for kind in ("x", "w")
-    )
-    return ParsedCircuit(circuit, inputs, weights)
+    named = sorted(converter.parameters.items(), key=itemgetter(0))
+    inputs, weights = ([p for (kind, _), p in named if kind == letter] for letter in "xw")
+    return ParsedCircuit(circuit, tuple(inputs), tuple(weights))
 
 
-def error_at(source: str, place: TextPosition, message: str) -> CircuitError:
+def error_at(source: str, place: Position, message: str) -> CircuitError:
     """The error at this place."""
-    return CircuitError(f"{source}, line {place.line}, column {place.column}: {message}")
-
-
-def _refuse_other_versions(text: str, source: str) -> None:
-    version = _VERSION.search(text)
-    if version is None or version[1] == "3":
-        return
-    place = _place(text, text[: version.start(1)].count("\n") + 1, 0)
-    raise error_at(
-        source,
-        place,
-        f"OpenQASM {version[1]} is not read, as it has no inputs that could be trained. Convert "
-        "it by `qiskit.qasm3.dumps(qiskit.qasm2.load(path))` and write w0, w1, ... for the angles.",
-    )
+    return CircuitError(f"{source}, line {place[0]}, column {place[1]}: {message}")
 
 
 def _parsed(text: str, source: str) -> ast.Program:
@@ -133,7 +107,7 @@ def _unexpected(text: str, source: str, error: QASM3ParsingError) -> CircuitErro
     place = _place(text, token.line, token.column)
     if token.text == "<EOF>":
         return error_at(source, place, "the text ends within a statement.")
-    before = text.split("\n")[place.line - 1][: place.column - 1]
+    before = text.split("\n")[place[0] - 1][: place[1] - 1]
     hint = "" if before.strip() else " Perhaps the line before lacks its `;`."
     return error_at(source, place, f"unexpected `{token.text}`.{hint}")
 
@@ -146,9 +120,9 @@ def _located(text: str, source: str, pattern: re.Pattern[str], message: str) -> 
     return error_at(source, _place(text, int(match[1]), int(match[2])), match[3])
 
 
-def _place(text: str, line: int, column: int) -> TextPosition:
+def _place(text: str, line: int, column: int) -> Position:
     """Counted from 1; the parser counts columns from 0, and those of some names in the text."""
     lines = text.split("\n")
     if 1 <= line <= len(lines) and column > len(lines[line - 1]):
         column -= sum(len(earlier) + 1 for earlier in lines[: line - 1])
-    return TextPosition(line, column + 1)
+    return line, column + 1

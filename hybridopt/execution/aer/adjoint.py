@@ -11,12 +11,7 @@ import numpy as np
 from jaxtyping import Complex128, Float64
 
 from hybridopt.circuits.program import CircuitProgram, Rotation
-from hybridopt.execution.aer.adjoint_circuits import (
-    FINAL,
-    AdjointCircuits,
-    layer_label,
-    rotation_label,
-)
+from hybridopt.execution.aer.adjoint_circuits import FINAL, AdjointCircuits, label
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.stack import Stack, StackRun
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
@@ -27,75 +22,61 @@ from hybridopt.execution.readout import Readout
 AMPLITUDES_PER_CALL = 1 << 20
 AMPLITUDES_PER_RUN = 1 << 14  # smaller runs are not worth the handing over of their gates
 
+Arrays = list[np.ndarray]  # one a run of a call
+# makes the run back of a place from the bits of its stack, its lane and lambda
+RunBack = Callable[[int, int, int, np.ndarray], StackRun]
 # place among the runs of a call, rotation, and its derivative for each sample of the run
 Derivative = tuple[int, Rotation, Float64[np.ndarray, " b"]]
 
 
 @dataclass(frozen=True, eq=False)
 class _ForwardStates:
-    """States that one forward run leaves for the run back.
+    """States that one forward run leaves for the run back."""
 
-    Attributes:
-        final: Final states, shape ``(B, dim)``, each of norm 1.
-        layers: States of the whole stack before the rotations of each layer, in their frames.
-    """
-
-    final: Complex128[np.ndarray, "B dim"]
-    layers: dict[int, Complex128[np.ndarray, " amplitudes"]]
+    final: Complex128[np.ndarray, "B dim"]  # each of norm 1
+    layers: dict[int, Complex128[np.ndarray, " amplitudes"]]  # before its rotations, in frame
 
 
+@dataclass(eq=False)
 class AdjointState(ForwardRecord):
     """An evaluation by state vectors, with the states that its derivative will need.
 
     The states before each layer are kept if they fit into half of the executor's memory;
     otherwise the run back carries both states along, in one stack of twice the size.
-
-    Args:
-        program: The circuits.
-        readout: Expectation values, or probabilities without post-selection.
-        executor: Has state vectors.
-        evolve: Runs stacks in one call and returns what each saved, by label.
-        parallel_runs: Number of runs side by side.
-        needs: Whether derivatives by rows, and by shared angles, will be taken.
     """
 
-    def __init__(
-        self,
-        program: CircuitProgram,
-        readout: Readout,
-        executor: StateExecutor,
-        evolve: Callable[[Sequence[StackRun]], list[dict[str, np.ndarray]]],
-        parallel_runs: int,
-        needs: tuple[bool, bool],
-    ) -> None:
-        self._program = program
-        self._readout = readout
-        self._executor = executor
-        self._evolve = evolve
-        self._parallel_runs = parallel_runs
+    program: CircuitProgram
+    readout: Readout
+    executor: StateExecutor
+    evolve: Callable[[Sequence[StackRun]], list[dict[str, np.ndarray]]]
+    parallel_runs: int
+    needs: tuple[bool, bool]
+
+    def __post_init__(self) -> None:
+        program, needs = self.program, self.needs
         self._circuits = program.derived(
             ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
         )
         actions: WeakKeyDictionary[Readout, ObservableAction] = program.derived(
             "observable actions", WeakKeyDictionary
         )
-        if readout not in actions:  # made once, and forgotten with the readout
-            actions[readout] = ObservableAction(readout, program)
-        self._act = actions[readout]
+        if self.readout not in actions:  # made once, and forgotten with the readout
+            actions[self.readout] = ObservableAction(self.readout, program)
+        self._act = actions[self.readout]
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._kept: dict[tuple[int, int], _ForwardStates] = {}
 
     def values(self, rows: Rows, shared: Shared) -> Outputs:
         """Outputs; what `vjp` at the same angles will need is remembered if it fits."""
         self._angles = (rows.copy(), shared.copy())
-        outputs = self._readout.num_outputs(self._program)
+        outputs = self.readout.num_outputs(self.program)
         result = np.empty((len(shared), len(rows), outputs))
         remember = self._fits(len(rows) * len(shared))
-        settings = self._readout.settings(self._program)
-        limits = Limits(self._executor.max_memory)
-        read = len(settings) <= limits.settings_at_once(self._program.num_qubits)
+        settings = self.readout.settings(self.program)
+        limits = Limits(self.executor.max_memory)
+        read = len(settings) <= limits.settings_at_once(self.program.num_qubits)
         if not read:  # too many to read from the run whose states are remembered
-            result[:] = self._executor.run(Job(self._program, self._readout, rows, shared))
+            result[:] = self.executor.run(Job(self.program, self.readout, rows, shared))
             if not remember:
                 return result
         for s, parts in self._calls(rows, shared):
@@ -131,35 +112,29 @@ class AdjointState(ForwardRecord):
         return by_rows, by_shared
 
     def _forward(
-        self, samples: list[np.ndarray], shared: np.ndarray, *, remember: bool, read: bool
+        self, samples: Arrays, shared: np.ndarray, *, remember: bool, read: bool
     ) -> tuple[list[_ForwardStates], list[Float64[np.ndarray, "b K"]]]:
-        settings = self._readout.settings(self._program) if read else ()
+        settings = self.readout.settings(self.program) if read else ()
         runs = []
         for lane, rows in enumerate(samples):
             bits = Stack.bits_for(len(rows))
             stack = self._circuits.forward(bits, settings, remember=remember, lane=lane)
             runs.append(StackRun(stack, rows, shared, settings=len(rows) * len(settings)))
         states, values = [], []
-        for run, saved in zip(runs, self._evolve(runs), strict=True):
+        for run, saved in zip(runs, self.evolve(runs), strict=True):
             blocks = 1 << run.stack.sample_bits
             final = math.sqrt(blocks) * saved[FINAL].reshape(blocks, -1)[: len(run.rows)]
-            layers = {
-                place: saved[layer_label(place)] for place in self._circuits.wanted if remember
-            }
+            layers = {place: saved[label(place)] for place in self._circuits.wanted if remember}
             states.append(_ForwardStates(final, layers))
             if read:
                 tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]
-                outputs = self._readout.read(self._program, tables)
+                outputs = self.readout.read(self.program, tables)
                 # multiples of the identity are read from no table, so they have no axis of rows
                 values.append(np.broadcast_to(outputs, (len(run.rows), outputs.shape[-1])))
         return states, values
 
     def _back(
-        self,
-        samples: list[np.ndarray],
-        shared: np.ndarray,
-        states: list[_ForwardStates],
-        weights: list[np.ndarray],
+        self, samples: Arrays, shared: np.ndarray, states: list[_ForwardStates], weights: Arrays
     ) -> Iterator[Derivative]:
         """From the states that were remembered and those of one run back."""
 
@@ -171,7 +146,9 @@ class AdjointState(ForwardRecord):
             blocks = 1 << run.stack.sample_bits
             scale = 2 * length * math.sqrt(blocks)
             for layer, rotations in self._circuits.wanted.items():
-                product = _imaginary_product(saved[layer_label(layer)], states[place].layers[layer])
+                lam, phi = saved[label(layer)], states[place].layers[layer]
+                product = lam.real * phi.imag  # becomes Im(conj(lambda) phi)
+                product -= lam.imag * phi.real
                 product = product.reshape(blocks, -1)[: len(run.rows)]
                 if not any(rotation.per_sample for rotation in rotations):
                     product = product.sum(axis=0, keepdims=True)
@@ -180,11 +157,7 @@ class AdjointState(ForwardRecord):
                     yield place, rotation, scale * (marginal @ rotation.family.eigenvalues)
 
     def _back_together(
-        self,
-        samples: list[np.ndarray],
-        shared: np.ndarray,
-        states: list[_ForwardStates],
-        weights: list[np.ndarray],
+        self, samples: Arrays, shared: np.ndarray, states: list[_ForwardStates], weights: Arrays
     ) -> Iterator[Derivative]:
         """From one run back of (phi - i lambda)/2 and (phi + i lambda)/2, side by side."""
 
@@ -204,52 +177,36 @@ class AdjointState(ForwardRecord):
             count = len(samples[place])
             for layer, rotations in self._circuits.wanted.items():
                 for number, rotation in enumerate(rotations):
-                    both = saved[rotation_label(layer, number)]
+                    both = saved[label(layer, number)]
                     below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)
                     by_sample = (above - below) @ rotation.family.eigenvalues
                     yield place, rotation, 2 * length * math.sqrt(count) * by_sample[:count]
 
     def _evolved(
-        self,
-        states: list[_ForwardStates],
-        weights: list[np.ndarray],
-        run_back: Callable[[int, int, int, np.ndarray], StackRun],
+        self, states: list[_ForwardStates], weights: Arrays, run_back: RunBack
     ) -> Iterator[tuple[int, float, StackRun, dict[str, np.ndarray]]]:
-        """Runs back and what they saved, by their place, where the weighted states are not zero.
-
-        ``run_back`` makes the run of a place from its stack's bits, its lane and lambda.
-        """
-        places: list[int] = []
-        lengths: list[float] = []
-        runs: list[StackRun] = []
+        """Runs back and what they saved, by their place, where the weighted states are not zero."""
+        runs: list[tuple[int, float, StackRun]] = []
         for place, state in enumerate(states):
             bits = Stack.bits_for(len(state.final))
-            lam, length = self._weighted(bits, state, weights[place])
+            lam = np.zeros((1 << bits, state.final.shape[1]), dtype=np.complex128)
+            lam[: len(state.final)] = self._act(weights[place], state.final)
+            length = float(np.linalg.norm(lam))
             if length > 0:
-                runs.append(run_back(place, bits, len(runs), lam))
-                places.append(place)
-                lengths.append(length)
-        saved = self._evolve(runs) if runs else []
-        yield from zip(places, lengths, runs, saved, strict=True)
-
-    def _weighted(
-        self, bits: int, state: _ForwardStates, weights: Float64[np.ndarray, "B K"]
-    ) -> tuple[Complex128[np.ndarray, " amplitudes"], float]:
-        """Lambda of the whole stack, normalised, and its norm."""
-        result = np.zeros((1 << bits, state.final.shape[1]), dtype=np.complex128)
-        result[: len(weights)] = self._act(weights, state.final)
-        length = float(np.linalg.norm(result))
-        return (result.ravel() / length if length else result.ravel()), length
+                run = run_back(place, bits, len(runs), lam.ravel() / length)
+                runs.append((place, length, run))
+        saved = self.evolve([run for *_, run in runs]) if runs else []
+        yield from ((*run, data) for run, data in zip(runs, saved, strict=True))
 
     def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
         """For each row of shared angles the samples of a call, cut into runs side by side."""
-        fits = min(AMPLITUDES_PER_CALL, self._executor.max_memory // BYTES_PER_ADJOINT_AMPLITUDE)
-        size = 1 << max(0, (fits >> self._program.num_qubits).bit_length() - 1)
+        fits = min(AMPLITUDES_PER_CALL, self.executor.max_memory // BYTES_PER_ADJOINT_AMPLITUDE)
+        size = 1 << max(0, (fits >> self.program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
             for start in range(0, len(rows), size):
                 count = min(size, len(rows) - start)
-                amplitudes = count << self._program.num_qubits
-                runs = min(self._parallel_runs, max(1, amplitudes // AMPLITUDES_PER_RUN))
+                amplitudes = count << self.program.num_qubits
+                runs = min(self.parallel_runs, max(1, amplitudes // AMPLITUDES_PER_RUN))
                 length = -(-count // runs)
                 parts = range(start, start + count, length)
                 yield s, [slice(first, min(first + length, start + count)) for first in parts]
@@ -258,17 +215,8 @@ class AdjointState(ForwardRecord):
         """Whether all states of all samples may be kept."""
         count = 2 * evaluations * (len(self._circuits.wanted) + 1)  # stacks are padded
         return (
-            count * BYTES_PER_COMPLEX << self._program.num_qubits
-        ) <= self._executor.max_memory // 2
-
-
-def _imaginary_product(
-    lam: Complex128[np.ndarray, " amplitudes"], phi: Complex128[np.ndarray, " amplitudes"]
-) -> Float64[np.ndarray, " amplitudes"]:
-    """Im(conj(lambda) phi), amplitude by amplitude."""
-    product = lam.real * phi.imag
-    product -= lam.imag * phi.real
-    return np.asarray(product)
+            count * BYTES_PER_COMPLEX << self.program.num_qubits
+        ) <= self.executor.max_memory // 2
 
 
 def _marginal(

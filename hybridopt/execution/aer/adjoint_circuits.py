@@ -22,10 +22,7 @@ _MERGED: dict[tuple[str, ...], tuple[float, float, float]] = {
 
 
 class FramedLayer:
-    """A layer whose rotations are diagonal between two changes of frame.
-
-    The change back and the rotation of a qubit that has just one are merged into one gate.
-    """
+    """A layer of diagonals between changes of frame, merged on qubits that have one rotation."""
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
@@ -43,25 +40,19 @@ class FramedLayer:
             for gate, qubits in decompose(item.gate.inverse(), item.qubits)
         ]
 
-    def add_rotations(self, stack: Stack) -> None:
-        """From the frame through the rotations back to the circuit."""
+    def add_rotations(self, stack: Stack, sign: int = 1) -> None:
+        """From the frame through the rotations back to the circuit, or (-1) the inverse."""
+        if sign < 0:
+            stack.add(self._not_merged(self.into_frame))
         for rotation in self.layer.rotations:
             if rotation in self._merged:
                 half, first, last = _MERGED[rotation.family.frames]
-                gate = UGate(half, first, stack.parameter(rotation, offset=last))
+                angle = stack.parameter(rotation, sign, sign * last)
+                gate = UGate(half, first, angle) if sign > 0 else UGate(-half, angle, -first)
                 stack.add([FixedGate(gate, rotation.qubits)])
-        stack.add_phases(self._diagonal)
-        stack.add(self._not_merged(self.out_of_frame))
-
-    def add_inverse_rotations(self, stack: Stack) -> None:
-        """From the circuit back through the rotations into the frame."""
-        stack.add(self._not_merged(self.into_frame))
-        for rotation in self.layer.rotations:
-            if rotation in self._merged:
-                half, first, last = _MERGED[rotation.family.frames]
-                gate = UGate(-half, stack.parameter(rotation, -1, -last), -first)
-                stack.add([FixedGate(gate, rotation.qubits)])
-        stack.add_phases(self._diagonal, -1)
+        stack.add_phases(self._diagonal, sign)
+        if sign > 0:
+            stack.add(self._not_merged(self.out_of_frame))
 
     def _not_merged(self, items: Iterable[FixedGate]) -> list[FixedGate]:
         return [item for item in items if not self._merged_qubits.issuperset(item.qubits)]
@@ -69,9 +60,8 @@ class FramedLayer:
     def _can_merge(self, rotation: Rotation) -> bool:
         (first, *others) = rotation.qubits
         alone = sum(first in other.qubits for other in self.layer.rotations) == 1
-        return (
-            alone and not others and not rotation.per_sample and rotation.family.frames in _MERGED
-        )
+        own = not others and not rotation.per_sample
+        return alone and own and rotation.family.frames in _MERGED
 
 
 class AdjointCircuits:
@@ -101,7 +91,7 @@ class AdjointCircuits:
                     continue
                 stack.add(framed.into_frame)
                 if place in self.wanted:
-                    stack.circuit.save_statevector(label=layer_label(place))
+                    stack.circuit.save_statevector(label=label(place))
                 framed.add_rotations(stack)  # as on the way back: with the phase of merged gates
             stack.circuit.save_statevector(label=FINAL)
             stack.add_readout(settings)
@@ -118,12 +108,12 @@ class AdjointCircuits:
             first = min(self.wanted)
             for place in reversed(range(first, len(self.layers))):
                 framed = self.layers[place]
-                framed.add_inverse_rotations(stack)
+                framed.add_rotations(stack, -1)
                 if place in self.wanted and not together:
-                    stack.circuit.save_statevector(label=layer_label(place))
+                    stack.circuit.save_statevector(label=label(place))
                 for number, rotation in enumerate(self.wanted.get(place, ())) if together else ():
                     stack.circuit.save_probabilities(
-                        [*rotation.qubits, *stack.index], label=rotation_label(place, number)
+                        [*rotation.qubits, *stack.index], label=label(place, number)
                     )
                 if place > first:
                     stack.add(framed.out_of_frame)
@@ -134,11 +124,6 @@ class AdjointCircuits:
         return self._program.derived(key, build)
 
 
-def layer_label(place: int) -> str:
-    """Under which the state of a layer is saved."""
-    return f"layer {place}"
-
-
-def rotation_label(place: int, number: int) -> str:
-    """Under which the probabilities of the qubits of a rotation are saved."""
-    return f"layer {place} rotation {number}"
+def label(place: int, rotation: int | None = None) -> str:
+    """Under which the state of a layer, or the probabilities of one of its rotations, is saved."""
+    return f"layer {place} rotation {rotation}"

@@ -14,7 +14,7 @@ from jaxtyping import Complex128
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction
 from qiskit.circuit.library import get_standard_gate_name_mapping
-from qiskit.quantum_info import Pauli, SuperOp
+from qiskit.quantum_info import SuperOp
 from qiskit_aer.noise import NoiseModel, QuantumError
 from qiskit_aer.noise.errors.base_quantum_error import QuantumChannelInstruction
 
@@ -28,11 +28,7 @@ SMALLEST_PROBABILITY = 1e-10  # of a term of an error that Aer (0.18.2) does not
 def with_channels(
     circuit: QuantumCircuit, model: NoiseModel, channels: dict[int, Instruction]
 ) -> QuantumCircuit:
-    """The circuit with the errors of its gates as instructions, for density matrices.
-
-    They are the maps that Aer itself would put behind each gate, but they are handed over once per
-    circuit, not once per call.
-    """
+    """The circuit with the maps that Aer itself would put behind each gate as instructions."""
     if "delay" in circuit.count_ops():  # Aer applies noise passes to circuits with delays only
         for noise_pass in model._custom_noise_passes:
             circuit = noise_pass(circuit)
@@ -54,10 +50,7 @@ def with_channels(
 def add_errors_of_measurement(
     circuit: QuantumCircuit, model: NoiseModel, qubits: Iterable[int]
 ) -> None:
-    """Append what the model does to qubits before they are measured.
-
-    Aer applies the errors of ``measure`` where it measures, not where it saves probabilities.
-    """
+    """Append the errors of ``measure``, which Aer leaves out where it saves probabilities."""
     for qubit in qubits:
         error = _error_of(("measure",), (qubit,), model)
         if error is not None:
@@ -81,10 +74,10 @@ def channel(error: QuantumError) -> Instruction:
             operation = item.operation
             if operation.name == "pauli":
                 letters = reversed(operation.params[0])  # the rightmost on the first qubit
-                maps = [_pauli_map(letter) for letter in letters]
+                maps = [_gate_map("id" if one == "I" else one.lower()) for one in letters]
             elif operation.num_qubits == 1:
                 plain = is_standard(operation) and not operation.params
-                maps = [_plain_map(operation.name) if plain else SuperOp(operation).data]
+                maps = [_gate_map(operation.name) if plain else SuperOp(operation).data]
             else:
                 whole += probability * SuperOp(circuit).data
                 break
@@ -97,12 +90,7 @@ def channel(error: QuantumError) -> Instruction:
 
 
 @cache
-def _pauli_map(letter: str) -> Complex128[np.ndarray, "4 4"]:
-    return np.asarray(SuperOp(Pauli(letter)).data)
-
-
-@cache
-def _plain_map(name: str) -> Complex128[np.ndarray, "4 4"]:
+def _gate_map(name: str) -> Complex128[np.ndarray, "4 4"]:
     return np.asarray(SuperOp(get_standard_gate_name_mapping()[name]).data)
 
 

@@ -23,7 +23,7 @@ from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_sid
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.executor import Cost, StateExecutor
-from hybridopt.execution.job import Job, Outputs, Stream, check_types
+from hybridopt.execution.job import Job, Outputs, Stream
 from hybridopt.execution.memory_budget import Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
@@ -114,19 +114,13 @@ class AerExecutor(RandomStream, StateExecutor):
         self.strategy = _validation.choice("strategy", strategy, STRATEGIES)
         limit = _validation.optional_integer("max_memory", max_memory, minimum=1)
         self.max_memory = physical_memory() // 2 if limit is None else limit
-        self.noise = noise_of(
-            noise_model, _placement(noise_model, layout, optimization_level, seed_transpiler)
-        )
+        noise = noise_of(noise_model)
+        backend = None if noise is None else noise.device
+        options = _placement(backend, layout, optimization_level, seed_transpiler)
+        self.noise = None if noise is None else replace(noise, options=options)
         self._refuse_what_does_not_go_together()
-        self._strategies = Strategies(
-            method=self.method,
-            device=self.device,
-            precision=self.precision,
-            shots=self.shots,
-            noise=self.noise,
-            limits=Limits(self.max_memory),
-            strategy=self.strategy,
-        )
+        simulated = self.method, self.device, self.precision, self.shots, self.noise
+        self._strategies = Strategies(*simulated, Limits(self.max_memory), self.strategy)
         super().__init__(self.seed)
         self._lock = Lock()
 
@@ -143,11 +137,8 @@ class AerExecutor(RandomStream, StateExecutor):
     @property
     def holds_states(self) -> bool:
         """Whether exact state vectors can be asked for, as the adjoint rule does."""
-        return (
-            self.shots is None
-            and self.noise is None
-            and self.method in {"automatic", "statevector"}
-        )
+        exact = self.shots is None and self.noise is None
+        return exact and self.method in {"automatic", "statevector"}
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """The circuit on the qubits, and in the gates, in which it is run; nothing is run.
@@ -174,7 +165,12 @@ class AerExecutor(RandomStream, StateExecutor):
                 errors that would not act on the circuit as it is run.
             ResourceError: With the number of qubits that fit.
         """
-        check_types(program, readout)
+        lowered = "a lowered circuit, as by hybridopt.circuits.lower(circuit)"
+        _validation.instance("program", program, Program, lowered)
+        kinds = "Expectations((observable, ...)) or Probabilities()"
+        _validation.instance("readout", readout, Readout, kinds)
+        if program.num_qubits == 0:
+            raise ArgumentError("The circuit has no qubits, so there is nothing to read.")
         readout.check(program)
         self._strategies.check(program, readout)
 
@@ -195,9 +191,8 @@ class AerExecutor(RandomStream, StateExecutor):
         needed = 8 * math.prod(map(float, shape))
         if needed > self.max_memory:
             raise ResourceError(
-                f"The result of shape {shape} needs {needed / 1e9:.3g} GB, but `max_memory` "
-                f"allows {self.max_memory / 1e9:.3g} GB. Use smaller batches, or read expectation "
-                "values or fewer qubits."
+                f"The result of shape {shape} needs {needed / 1e9:.3g} GB, but `max_memory` allows "
+                f"{self.max_memory / 1e9:.3g} GB. Use smaller batches, or read fewer qubits."
             )
         stream = job.stream or Stream(self._next_call())
         if not job.readout.settings(job.program):  # multiples of the identity: nothing to run
@@ -298,7 +293,7 @@ class AerExecutor(RandomStream, StateExecutor):
 
 
 def _placement(
-    noise_model: object, layout: object, optimization_level: object, seed_transpiler: object
+    device: BackendV2 | None, layout: object, optimization_level: object, seed_transpiler: object
 ) -> PlacementOptions:
     level = _validation.integer("optimization_level", optimization_level, minimum=0, maximum=3)
     seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
@@ -310,23 +305,22 @@ def _placement(
         raise ArgumentError(
             f"Argument `layout` must name one device qubit or more, each once, but is {layout}."
         )
-    without_couplings = isinstance(noise_model, AerSimulator) and noise_model.coupling_map is None
-    if not isinstance(noise_model, BackendV2) or without_couplings:
+    if device is None:
         raise ArgumentError(
             "Argument `layout` places circuits on a device, but `noise_model` is not a device. "
             "Give the device, as in AerExecutor(noise_model=backend, layout=[...])."
         )
-    if max(qubits) >= noise_model.num_qubits:
+    if max(qubits) >= device.num_qubits:
         raise ArgumentError(
-            f"Argument `layout` names qubit {max(qubits)}, but {noise_model.name} has qubits 0 to "
-            f"{noise_model.num_qubits - 1}."
+            f"Argument `layout` names qubit {max(qubits)}, but {device.name} has qubits 0 to "
+            f"{device.num_qubits - 1}."
         )
     return PlacementOptions(qubits, level, seed)
 
 
 def _checked_device(device: object) -> str:
-    name = device.upper() if isinstance(device, str) and device.lower() != "auto" else device
-    known = _validation.choice("device", "auto" if str(name).lower() == "auto" else name, DEVICES)
+    names = {name.lower(): name for name in DEVICES}
+    known = _validation.choice("device", names.get(str(device).lower(), device), DEVICES)
     if known == "CPU":
         return known
     has_gpu = "GPU" in available_devices()

@@ -10,7 +10,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution.memory_budget import BYTES_PER_COMPLEX
-from hybridopt.execution.readout import Expectations, Probabilities, Readout
+from hybridopt.execution.readout import Expectations, Readout
 
 States = Complex128[np.ndarray, "B dim"]
 Strings = dict[int, dict[int, list[tuple[int, complex]]]]
@@ -21,11 +21,7 @@ class ObservableAction:
     r"""Applies a weighted sum of the observables of a readout to states.
 
     Pauli strings are :math:`i^{|x \wedge z|} X^x Z^z`; those with the same x act by one
-    permutation of the amplitudes.
-
-    Args:
-        readout: Expectation values, or probabilities without post-selection.
-        program: Gives the number of qubits.
+    permutation of the amplitudes. Probabilities are without post-selection.
     """
 
     def __init__(self, readout: Readout, program: CircuitProgram) -> None:
@@ -41,7 +37,9 @@ class ObservableAction:
                     for flip, by in self._strings.items()
                 }
         else:
-            self._outcome = _outcomes(readout, program)
+            qubits = readout.qubits or range(program.num_qubits)
+            index = np.arange(self._dim)  # of basis states; each is counted under an outcome
+            self._outcome = sum(((index >> q) & 1) << place for place, q in enumerate(qubits))
 
     def __call__(self, weights: Float64[np.ndarray, "B K"], states: States) -> States:
         """Lambda for every sample."""
@@ -77,13 +75,6 @@ def _entry(flip: int, strings: list[tuple[int, complex]], dim: int) -> np.ndarra
     for z, factor in strings:
         entry += factor * (1.0 - 2.0 * (np.bitwise_count(source & np.uint64(z)) & 1))
     return entry if entry.imag.any() else entry.real
-
-
-def _outcomes(readout: Probabilities, program: CircuitProgram) -> np.ndarray:
-    """For each basis state the outcome that the readout counts it under."""
-    qubits = readout.qubits if readout.qubits is not None else range(program.num_qubits)
-    index = np.arange(1 << program.num_qubits)
-    return sum(((index >> qubit) & 1) << place for place, qubit in enumerate(qubits))  # type: ignore[return-value]
 
 
 def _bits(flags: np.ndarray) -> int:

@@ -30,16 +30,11 @@ Data = dict[str, Any]  # what one run saved, by label
 
 @dataclass(frozen=True, eq=False)
 class RunRequest:
-    """A circuit to run, once or with a table of angles.
-
-    Attributes:
-        settings: Number of settings that one run of it stands for.
-        binds: Values of its parameters, one run for each place in the lists; None runs once.
-    """
+    """A circuit to run, once or with a table of angles."""
 
     circuit: QuantumCircuit
-    settings: int
-    binds: Mapping[Parameter, list[float]] | None = None
+    settings: int  # that one run of it stands for
+    binds: Mapping[Parameter, list[float]] | None = None  # values of its parameters, one a run
 
     @property
     def runs(self) -> int:
@@ -49,23 +44,17 @@ class RunRequest:
 
 @dataclass
 class Simulator:
-    """The one place where circuits reach Aer, and where they are counted.
-
-    ``shots`` per setting are for the account, ``usage``.
-    """
+    """The one place where circuits reach Aer, and where they are counted."""
 
     method: str
     device: str
     precision: str
-    shots: int | None
+    shots: int | None  # per setting, for the account
     usage: Cost = field(default_factory=Cost)
     backend: AerBackend | None = None
 
     def submit(self, requests: Sequence[RunRequest], **options: object) -> list[list[Data]]:
-        """Return what each run of each request saved; ``options`` are those of Aer's run.
-
-        The requests are all with tables of angles, or all without.
-        """
+        """Return what each run of each request saved; all requests have tables, or none."""
         circuits = [request.circuit for request in requests]
         if any(request.binds for request in requests):
             options["parameter_binds"] = [dict(request.binds or {}) for request in requests]
@@ -116,11 +105,9 @@ def small_or_large(num_qubits: int, runs: int = 1) -> Mapping[str, object]:
 def save_settings(
     circuit: QuantumCircuit, settings: Sequence[Setting], index: Sequence[int]
 ) -> list[str]:
-    """Append, per setting, its basis change and an instruction that saves probabilities.
+    """Save the probabilities of each setting, ``index`` above its own qubits; return the labels.
 
     Between two settings the basis change is undone: on a simulator, reading does not disturb.
-    The ``index`` qubits, which tell the samples of a stack apart, are read with every setting,
-    above its own qubits. Returns the labels under which the probabilities are saved.
     """
     labels = [f"setting {place}" for place in range(len(settings))]
     for label, setting in zip(labels, settings, strict=True):

@@ -30,36 +30,21 @@ from hybridopt.execution.readout import Setting
 QUBITS_OF_A_DIAGONAL = 10
 
 
-@dataclass(frozen=True, eq=False)
 class _Diagonal:
-    """Rotations in their frames whose angles differ over an index, as one instruction.
+    """Rotations in their frames whose angles differ over an index, as one instruction."""
 
-    It acts on the qubits of all rotations, then the index. ``angles`` are the columns of the table
-    that the rotations take, ``eigenvalues`` are signed and on the qubits of all.
-    """
-
-    instruction: AerDiagonal
-    angles: list[int]
-    per_sample: bool
-    eigenvalues: Float64[np.ndarray, "rotations states"]
-
-    @staticmethod
-    def from_rotations(rotations: list[Rotation], index_bits: int, sign: int) -> _Diagonal:
-        qubits = _union(rotations)
-        states = np.arange(1 << len(qubits))
-        eigenvalues = np.empty((len(rotations), len(states)))
-        for place, rotation in enumerate(rotations):
-            local = sum(
-                ((states >> qubits.index(qubit)) & 1) << bit
-                for bit, qubit in enumerate(rotation.qubits)
-            )
-            eigenvalues[place] = sign * rotation.family.eigenvalues[local]
-        return _Diagonal(
-            instruction=AerDiagonal([1.0] * (len(states) << index_bits)),
-            angles=[rotation.angle for rotation in rotations],
-            per_sample=rotations[0].per_sample,
-            eigenvalues=eigenvalues,
-        )
+    def __init__(self, rotations: list[Rotation], index_bits: int, sign: int) -> None:
+        self.qubits = _union(rotations)
+        self.angles = [rotation.angle for rotation in rotations]
+        self.per_sample = rotations[0].per_sample
+        states = np.arange(1 << len(self.qubits))
+        self.instruction = AerDiagonal([1.0] * (len(states) << index_bits))
+        rows = []
+        for rotation in rotations:
+            bits = [(states >> self.qubits.index(qubit)) & 1 for qubit in rotation.qubits]
+            local = sum(bit << place for place, bit in enumerate(bits))
+            rows.append(sign * rotation.family.eigenvalues[local])
+        self.eigenvalues = np.array(rows)
 
     def fill(self, table: Float64[np.ndarray, "N A"]) -> None:
         """Rows of the table fill the lowest places of the index; the rest stays as it is."""
@@ -72,14 +57,7 @@ def _union(rotations: Sequence[Rotation]) -> list[int]:
 
 
 class Stack:
-    """A circuit for up to ``2**sample_bits`` samples at once.
-
-    Args:
-        program: Family of circuits.
-        sample_bits: Qubits that tell samples apart; 0 for one sample.
-        table_bits: Qubits that tell rows of shared angles apart; 0 if a run has one row.
-        from_state: Whether the run starts from a state of the whole stack.
-    """
+    """A circuit for ``2**sample_bits`` samples and ``2**table_bits`` rows of shared angles."""
 
     def __init__(
         self,
@@ -130,10 +108,7 @@ class Stack:
                 self.add(rotation.gates(self.parameter(rotation)))
 
     def add_phases(self, rotations: Sequence[Rotation], sign: int = 1) -> None:
-        """Append rotations of one layer in their frames, or (``sign = -1``) their inverses.
-
-        Those that differ within a run are merged into diagonals on as many qubits as are cheap.
-        """
+        """Append rotations of one layer in their frames, or (``sign = -1``) their inverses."""
         groups: dict[range, list[list[Rotation]]] = {}
         for rotation in rotations:
             index = self._index_of(rotation)
@@ -146,9 +121,9 @@ class Stack:
             joined[-1].append(rotation)
         for index, joined in groups.items():
             for group in filter(None, joined):
-                diagonal = _Diagonal.from_rotations(group, len(index), sign)
+                diagonal = _Diagonal(group, len(index), sign)
                 self._diagonals.append(diagonal)
-                qubits = [*_union(group), *index]
+                qubits = [*diagonal.qubits, *index]
                 self.circuit.append(diagonal.instruction, qubits, copy=False)
 
     def parameter(self, rotation: Rotation, sign: int = 1, offset: float = 0.0) -> Parameter:
@@ -164,10 +139,7 @@ class Stack:
     def fill(
         self, rows: Rows, shared: Shared, state: Complex128[np.ndarray, " amplitudes"] | None = None
     ) -> None:
-        """Set the angles that differ within a run [rad], and the state to start from.
-
-        Samples and rows fill the lowest blocks; what the rest runs is not read.
-        """
+        """Set the angles of the lowest blocks that differ in a run [rad], and the first state."""
         for diagonal in self._diagonals:
             diagonal.fill(rows if diagonal.per_sample else shared)
         if self._start is not None:
@@ -192,35 +164,23 @@ class Stack:
 
     def _index_of(self, rotation: Rotation) -> range:
         """The index qubits over which the angle of a rotation differs."""
-        first_row = self.program.num_qubits + self.sample_bits
-        return (
-            range(self.program.num_qubits, first_row)
-            if rotation.per_sample
-            else range(first_row, self.num_qubits)
-        )
+        bits = self.sample_bits
+        return self.index[:bits] if rotation.per_sample else self.index[bits:]
 
 
 @dataclass(frozen=True, eq=False)
 class StackRun:
-    """A stack, in no other run of the same call, and what it is filled with.
-
-    Attributes:
-        state: Normalised start, if the stack starts from one.
-        settings: Number of settings that the run stands for in the account.
-    """
+    """A stack, in no other run of the same call, and what it is filled with."""
 
     stack: Stack
     rows: Rows
     shared: Float64[np.ndarray, " O"]
-    state: Complex128[np.ndarray, " amplitudes"] | None = None
-    settings: int = 0
+    state: Complex128[np.ndarray, " amplitudes"] | None = None  # normalised start, if any
+    settings: int = 0  # for which the run stands in the account
 
 
 class _StartState(Instruction):  # type: ignore[misc]
-    """Aer's instruction to start from a state, which is given later.
-
-    `SetStatevector` looks whether every state is normalised, and can hold one only.
-    """
+    """Aer's instruction to start from a state; `SetStatevector` checks, and holds just one."""
 
     _directive = True
 

@@ -14,15 +14,14 @@ from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram, Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution.aer.simulator import Simulator
-from hybridopt.execution.aer.strategies import (
+from hybridopt.execution.aer.strategies.base import Strategy
+from hybridopt.execution.aer.strategies.per_setting import (
     AngleTable,
-    Checkpoints,
     Measured,
     OneByOne,
     SavedExpectations,
-    Stacked,
-    Strategy,
 )
+from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
 from hybridopt.execution.aer.translation import (
     ForMethod,
     Translation,
@@ -56,6 +55,9 @@ class Strategies:
     strategy: str
     _simulators: dict[str, Simulator] = field(init=False, default_factory=dict)
     _translations: dict[str, Translation] = field(init=False, default_factory=dict)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_translations": {}}  # made again on the other side
 
     @property
     def usage(self) -> Cost:
@@ -142,10 +144,8 @@ class Strategies:
             self._refuse(f"The circuit has {_qubits(program.num_qubits)}", method, fits, way_out)
         if isinstance(readout, Probabilities) and method == "matrix_product_state":
             # such a state is as large as its entanglement; its probabilities are not
-            read, fits = (
-                len(readout.settings(program)[0].qubits),
-                self._largest(2, BYTES_PER_OUTCOME),
-            )
+            read = len(readout.settings(program)[0].qubits)
+            fits = self._largest(2, BYTES_PER_OUTCOME)
             if read > fits:
                 given = f", {len(readout.given)} of them given" if readout.given else ""
                 what = f"Probabilities of {_qubits(read)} are read at once{given}"
@@ -213,31 +213,27 @@ class Strategies:
     def _check_bound_program(self, program: Program, readout: Readout) -> None:
         if self.noise is not None:
             raise UnsupportedError(
-                "Noise acts on gates by name, and the memory circuit is handed over as one "
-                "diagonal or at fixed angles, of which it sees none. Use "
+                "Noise acts on gates by name, and this program builds circuits of its own. Use "
                 'synthesis="gates" for the memory bridge, and for a job of your own '
                 "`hybridopt.bridges.memory.circuit.chain_program`."
             )
         method = "statevector" if self.method == "automatic" else self.method
-        if method != "statevector" and program.needs_statevector:
+        if method != "statevector" and getattr(program, "needs_statevector", True):
             raise UnsupportedError(
-                'The memory circuit with synthesis="diagonal" is one instruction for state '
-                f'vectors, but method is "{method}". Use synthesis="gates" for the memory bridge, '
-                'or AerExecutor(method="statevector").'
+                f'The program is one instruction for state vectors, but method is "{method}". Use '
+                'synthesis="gates" for the memory bridge, or AerExecutor(method="statevector").'
             )
         needed = program.working_memory()
         if needed > self.limits.max_memory:
             raise ResourceError(
                 f"A circuit of {program.num_qubits} qubits needs about {needed / 1e9:.3g} GB, but "
-                f"`max_memory` allows {self.limits.max_memory / 1e9:.3g} GB. Raise it, or use a "
-                "smaller network."
+                f"`max_memory` allows {self.limits.max_memory / 1e9:.3g} GB. Raise it."
             )
         self._check_width(program, readout, method)
 
     def _simulator(self, method: str) -> Simulator:
-        if method not in self._simulators:
-            self._simulators[method] = Simulator(method, self.device, self.precision, self.shots)
-        return self._simulators[method]
+        new = Simulator(method, self.device, self.precision, self.shots)
+        return self._simulators.setdefault(method, new)
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """The circuit on the qubits, and in the gates, in which it is run."""

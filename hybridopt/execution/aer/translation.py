@@ -23,6 +23,7 @@ from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Setting
 from hybridopt.execution.transpilation import write_in_basis
 
+Settings = tuple[Setting, ...]
 NOT_STANDARD = frozenset({"diagonal", "mcphase", "mcx", "pauli", "unitary"})
 # Gates whose angles Aer does not bind in a table (0.18.2), some of them without a word.
 NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz", "cu1", "cu3"})
@@ -30,23 +31,14 @@ NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz", "cu1", "cu3"})
 
 @dataclass(frozen=True, eq=False)
 class Translated:
-    """A circuit with parameters, ready to run.
+    """A circuit with parameters, ready to run."""
 
-    Attributes:
-        circuit: Without instructions that save or measure.
-        settings: What can be read from one run of it.
-        places: For each qubit of the program its qubit in ``circuit``.
-        noise_model: Of the qubits of ``circuit``.
-        device_qubits: Device qubit of each qubit of ``circuit``; without noise there is none.
-        channels: Maps of errors of the noise model, shared between circuits that have the same.
-    """
-
-    circuit: QuantumCircuit
-    settings: tuple[Setting, ...]
-    places: tuple[int, ...]
-    noise_model: NoiseModel | None = None
-    device_qubits: tuple[int, ...] = ()
-    channels: dict[int, Instruction] = field(default_factory=dict)
+    circuit: QuantumCircuit  # without instructions that save or measure
+    settings: tuple[Setting, ...]  # what can be read from one run of it
+    places: tuple[int, ...]  # for each qubit of the program its qubit in ``circuit``
+    noise_model: NoiseModel | None = None  # of the qubits of ``circuit``
+    device_qubits: tuple[int, ...] = ()  # of each qubit of ``circuit``, if there is noise
+    channels: dict[int, Instruction] = field(default_factory=dict)  # shared by settings
 
     @cached_property
     def saving(self) -> tuple[QuantumCircuit, list[str]]:
@@ -78,11 +70,9 @@ class Translation(ABC):
     """A way to rewrite circuits; what it made is kept as long as its program lives."""
 
     def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[
-            CircuitProgram, dict[tuple[Setting, ...], list[Translated]]
-        ] = WeakKeyDictionary()
+        self._kept = WeakKeyDictionary[CircuitProgram, dict[Settings, list[Translated]]]()
 
-    def of(self, program: CircuitProgram, settings: tuple[Setting, ...]) -> list[Translated]:
+    def of(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
         """Return circuits that together serve all settings, in order."""
         known = self._kept.setdefault(program, {})
         if settings not in known:
@@ -90,18 +80,8 @@ class Translation(ABC):
         return known[settings]
 
     @abstractmethod
-    def _translate(
-        self, program: CircuitProgram, settings: tuple[Setting, ...]
-    ) -> list[Translated]:
+    def _translate(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
         """Make the circuits."""
-
-    def __getstate__(self) -> dict[str, object]:
-        # caches are filled again on the other side
-        kept = self.__dict__.items()
-        return {key: value for key, value in kept if not isinstance(value, WeakKeyDictionary)}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state, _kept=WeakKeyDictionary(), _placed=WeakKeyDictionary())
 
 
 class ForMethod(Translation):
@@ -112,9 +92,7 @@ class ForMethod(Translation):
         known = AerSimulator(method=method).configuration().basis_gates
         self._basis = KEPT_GATES.intersection(known) - NOT_STANDARD - NOT_BOUND_BY_AER
 
-    def _translate(
-        self, program: CircuitProgram, settings: tuple[Setting, ...]
-    ) -> list[Translated]:
+    def _translate(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
         """One circuit, without barriers and delays, which do nothing to an exact state."""
         circuit = program.template[0].copy()
         circuit.data = [item for item in circuit.data if item.operation.name not in NOT_GATES]
@@ -123,25 +101,16 @@ class ForMethod(Translation):
 
 
 class WithNoise(Translation):
-    """As a device would run it; each basis change is noisy too, so one circuit per setting.
-
-    A physical program runs as it is. Others are placed, once for all their settings.
-
-    Args:
-        noise: Of a device: the circuit is placed and routed as well.
-        method: Of Aer.
-    """
+    """As a device would run it; each basis change is noisy too, so one circuit per setting."""
 
     def __init__(self, noise: Noise, method: str) -> None:
         super().__init__()
         self._noise = noise
-        self._method = method
-        self._known = known_with_noise(method)
-        self._placed: WeakKeyDictionary[CircuitProgram, PhysicalCircuit] = WeakKeyDictionary()
+        self._native = runnable_with_noise(method)
+        self._known = self._native - NOT_STANDARD  # in which Qiskit can write others
+        self._placed = WeakKeyDictionary[CircuitProgram, PhysicalCircuit]()
 
-    def _translate(
-        self, program: CircuitProgram, settings: tuple[Setting, ...]
-    ) -> list[Translated]:
+    def _translate(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
         circuit, _, _ = program.template
         if program.device_qubits is not None:
             qubits, places = program.device_qubits, tuple(range(program.num_qubits))
@@ -172,18 +141,12 @@ class WithNoise(Translation):
         """Return a virtual circuit on the qubits of the noise."""
         placed = self._noise.place(circuit, self._known)
         self._noise.check_couplings(placed)
-        return physical_circuit(circuit, placed, native=runnable_with_noise(self._method))
-
-
-@cache
-def known_with_noise(method: str) -> frozenset[str]:
-    """Gates that Qiskit can write others in and a method can run, ``u3`` and the like included."""
-    return runnable_with_noise(method) - NOT_STANDARD
+        return physical_circuit(circuit, placed, native=self._native)
 
 
 @cache
 def runnable_with_noise(method: str) -> frozenset[str]:
-    """All gates that a method can run by name."""
+    """All gates that a method can run by name, ``u3`` and the like included."""
     of_aer = AerSimulator(method=method).configuration().basis_gates
     standard = KEPT_GATES.union(get_standard_gate_name_mapping())
     return standard.intersection(of_aer) | {"barrier"}

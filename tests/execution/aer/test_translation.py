@@ -12,11 +12,12 @@ from qiskit.quantum_info import Statevector
 from qiskit_aer.noise import NoiseModel
 
 from hybridopt.circuits import CircuitProgram
+from hybridopt.execution import AerExecutor
 from hybridopt.execution.aer.translation import ForMethod, Translated, WithNoise
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.readout import Setting
 from tests.circuits.families import FAMILIES
-from tests.execution.jobs import lowered
+from tests.execution.jobs import job_of, lowered
 
 SETTINGS = (Setting(((0, "Y"),), (0, 2)), Setting(((1, "X"), (2, "Y")), (2, 1)))
 
@@ -122,11 +123,7 @@ def test_circuits_are_translated_once_for_program_and_settings():
     assert counted.calls == 3
 
 
-def test_translations_are_sent_without_what_they_keep():
-    translation = ForMethod("statevector")
-    program, _ = lowered("euler_angles")
-    translation.of(program, SETTINGS)
-    sent = pickle.loads(pickle.dumps(translation))
-    (translated,) = sent.of(program, SETTINGS)
-    circuit, state = bound(program, translated.circuit)
-    assert abs(Statevector(circuit).inner(state)) == pytest.approx(1, abs=1e-10)
+def test_executors_are_sent_without_their_translations():
+    job, executor = job_of("euler_angles"), AerExecutor(strategy="table")
+    expected = executor.run(job)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(executor)).run(job), expected)

@@ -19,19 +19,12 @@ from hybridopt.execution.random_stream import Sampler
 
 @dataclass(frozen=True, eq=False)
 class PartialResult:
-    """Results of some settings of a job.
+    """Results of some settings of a job: distributions for each basis, or values."""
 
-    Attributes:
-        shared: Rows of ``job.shared``, shape ``(s,)``.
-        rows: Rows of ``job.rows``, shape ``(b,)``.
-        distributions: Exact probabilities for each measurement basis, ``(s, b, outcomes)``; or
-        values: Where Aer did the reading itself, the outputs, shape ``(s, b, K)``.
-    """
-
-    shared: Int[np.ndarray, " s"]
+    shared: Int[np.ndarray, " s"]  # which rows of ``job.shared``
     rows: Int[np.ndarray, " b"]
     distributions: list[Float64[np.ndarray, "s b _"]] | None = None
-    values: Float64[np.ndarray, "s b K"] | None = None
+    values: Float64[np.ndarray, "s b K"] | None = None  # where Aer did the reading itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +42,12 @@ class Strategy(ABC):
     @abstractmethod
     def explain(self, job: Job) -> str:
         """Return what would be run."""
+
+    def stack_size(self, job: Job) -> int:
+        """Return how many samples stand side by side."""
+        settings, table = len(job.readout.settings(job.program)), len(job.shared) > 1
+        size = self.limits.stack_size(job.program.num_qubits, table=table, settings=settings)
+        return min(size, len(job.rows))
 
 
 def circuit_program(job: Job) -> CircuitProgram:

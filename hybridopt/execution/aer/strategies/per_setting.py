@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -17,6 +18,7 @@ from hybridopt.execution.aer.simulator import RunRequest, as_double, save_settin
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, circuit_program, grid
 from hybridopt.execution.aer.translation import NOT_BOUND_BY_AER, Translated, Translation
 from hybridopt.execution.job import Job
+from hybridopt.execution.memory_budget import ROWS_PER_CALL
 from hybridopt.execution.noise import misread
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Expectations
@@ -56,13 +58,19 @@ class OneByOne(Strategy):
 class _Translated(Strategy):
     """Strategy for circuits in the gates of the method, or those that the noise acts on."""
 
+    what: ClassVar[str]  # is run
     translation: Translation
+
+    def explain(self, job: Job) -> str:
+        """Return what is run."""
+        return self.what
 
 
 class AngleTable(_Translated):
     """Every sample and every row of shared angles is a run of its own, in one table of angles."""
 
     name = "table"
+    what = "a run for each sample and each row of angles, many in one call"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run as many settings in a call as fit."""
@@ -71,8 +79,13 @@ class AngleTable(_Translated):
         translated = self.translation.of(program, settings)
         num_qubits = max(template.circuit.num_qubits for template in translated)
         if self.simulator.method == "density_matrix":
-            self._check_placed(num_qubits, program.num_qubits)
             num_qubits *= 2
+            if BYTES_PER_STATE_AMPLITUDE << num_qubits > self.limits.max_memory:
+                raise ResourceError(
+                    f"Routed on the device, the circuit takes {num_qubits // 2} qubits, whose "
+                    f"density matrix exceeds `max_memory`, {self.limits.max_memory / 1e9:.3g} GB. "
+                    'Raise it, or give `shots` and method="statevector".'
+                )
         for shared, rows in grid(job, self.limits.runs_per_call(num_qubits, len(settings))):
             binds = bindings(program, job.rows[rows], job.shared[shared])
             distributions = [
@@ -81,19 +94,6 @@ class AngleTable(_Translated):
                 for table in self._run(template, binds, shared.size * rows.size)
             ]
             yield PartialResult(shared, rows, distributions)
-
-    def explain(self, job: Job) -> str:
-        """Return the kind of table."""
-        return "a run for each sample and each row of angles, many in one call"
-
-    def _check_placed(self, num_used: int, num_qubits: int) -> None:
-        if BYTES_PER_STATE_AMPLITUDE << 2 * num_used > self.limits.max_memory:
-            raise ResourceError(
-                f"Routed on the device, the circuit of {num_qubits} qubits takes {num_used}, whose "
-                f"density matrix does not fit into `max_memory`, "
-                f"{self.limits.max_memory / 1e9:.3g} GB. Raise it, or give `shots` and "
-                'method="statevector".'
-            )
 
     def _run(
         self, template: Translated, binds: dict[Parameter, list[float]], cells: int
@@ -122,12 +122,10 @@ class AngleTable(_Translated):
 
 
 class Measured(_Translated):
-    """Shots that Aer draws itself: noise by trajectories, registers too wide for probabilities.
-
-    Every setting is a call of its own, with a seed of its own.
-    """
+    """Shots that Aer draws itself: noise by trajectories, registers too wide for probabilities."""
 
     name = "measured"
+    what = "one call a setting, in which Aer draws every shot"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run setting by setting."""
@@ -149,10 +147,6 @@ class Measured(_Translated):
             outputs = job.readout.read_counts(program, counts)
             yield PartialResult(shared, rows, values=outputs[None, None])
 
-    def explain(self, job: Job) -> str:
-        """Return the number of calls."""
-        return "one call a setting, in which Aer draws every shot"
-
     def _counts(
         self, template: Translated, place: int, values: Mapping[object, float], seed: int
     ) -> dict[int, int]:
@@ -170,6 +164,7 @@ class SavedExpectations(_Translated):
     """Expectation values computed inside Aer: for registers too wide for probabilities."""
 
     name = "saved-expectations"
+    what = "a run for each sample and each row of angles, expectation values taken inside Aer"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run as many settings in a call as a table has rows."""
@@ -181,7 +176,7 @@ class SavedExpectations(_Translated):
         labels = [f"observable {k}" for k in range(len(readout.observables))]
         for label, observable in zip(labels, readout.observables, strict=True):
             circuit.save_expectation_value(observable.simplify(), circuit.qubits, label=label)
-        for shared, rows in grid(job, self.limits.rows_per_call):
+        for shared, rows in grid(job, ROWS_PER_CALL):
             cells = shared.size * rows.size
             binds = bindings(program, job.rows[rows], job.shared[shared]) or None
             request = RunRequest(circuit, len(settings) * (1 if binds else cells), binds)
@@ -191,10 +186,6 @@ class SavedExpectations(_Translated):
                 values = np.repeat(values, cells, axis=0)
             values = values.reshape(shared.size, rows.size, -1)
             yield PartialResult(shared, rows, values=values)
-
-    def explain(self, job: Job) -> str:
-        """Return the kind of readout."""
-        return "a run for each sample and each row of angles, expectation values taken inside Aer"
 
 
 def _has_angles_that_aer_does_not_bind(circuit: QuantumCircuit) -> bool:

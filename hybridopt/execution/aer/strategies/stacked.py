@@ -1,13 +1,13 @@
-"""Many samples in one circuit."""
+"""Many samples in one circuit; rows of a table that begin alike share their beginning."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from jaxtyping import Complex128, Float64
+from jaxtyping import Complex128, Float64, Int
 
-from hybridopt.circuits.program import CircuitProgram
+from hybridopt.circuits.program import CircuitProgram, SharedRow
 from hybridopt.execution.aer.simulator import RunRequest, Simulator, as_double, small_or_large
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, chunks, circuit_program
@@ -29,7 +29,7 @@ class Stacked(Strategy):
         """Run stack by stack, table by table."""
         program = circuit_program(job)
         settings = job.readout.settings(program)
-        for rows in chunks(len(job.rows), self._stack_size(job)):
+        for rows in chunks(len(job.rows), self.stack_size(job)):
             samples = job.rows[rows]
             sample_bits = Stack.bits_for(len(samples))
             table_bits = self._table_bits(job, sample_bits)
@@ -43,16 +43,10 @@ class Stacked(Strategy):
 
     def explain(self, job: Job) -> str:
         """Return how many samples go into one circuit."""
-        size = min(self._stack_size(job), len(job.rows))
-        samples = "1 sample" if size == 1 else f"{size} samples side by side"
-        text = f"{samples} in a run, sharing every gate without a sample's angle"
+        size = self.stack_size(job)
+        text = f"{side_by_side(size)}, sharing every gate without a sample's angle"
         rows = 1 << self._table_bits(job, Stack.bits_for(size))
         return f"{text}, and {min(rows, len(job.shared))} rows of the table" if rows > 1 else text
-
-    def _stack_size(self, job: Job) -> int:
-        settings = len(job.readout.settings(job.program))
-        table = len(job.shared) > 1
-        return self.limits.stack_size(job.program.num_qubits, table=table, settings=settings)
 
     def _table_bits(self, job: Job, sample_bits: int) -> int:
         """Return the index qubits for shared rows: none unless each would make a tiny run."""
@@ -63,6 +57,11 @@ class Stacked(Strategy):
         return min(Stack.bits_for(len(job.shared)), room)
 
 
+def side_by_side(size: int) -> str:
+    """Return the size of a stack in words."""
+    return f"{'1 sample' if size == 1 else f'{size} samples side by side'} in a run"
+
+
 def layered_stack(
     program: CircuitProgram,
     bits: tuple[int, int],
@@ -70,10 +69,9 @@ def layered_stack(
     start: int | None = None,
     saves: tuple[int, ...] = (),
 ) -> Stack:
-    """Return the stack of the layers, for so many bits of samples and rows; built once.
+    """Return the stack from the rotations of ``start`` on, with states saved before ``saves``.
 
-    It runs from the state before the rotations of the layer ``start``, saves the states before
-    those of the layers ``saves``, and ends there if no settings are read.
+    It is built once, and ends at the last save if no settings are read.
     """
 
     def build() -> Stack:
@@ -118,3 +116,86 @@ def run_stack(
         np.concatenate([stack.split(as_double(run[label]), len(rows)) for run in runs])
         for label in stack.labels
     ]
+
+
+States = Mapping[int, object]  # as saved, by layer
+
+
+class Checkpoints(Strategy):
+    """The common row is run once and its state saved before each layer; others start from there.
+
+    For the table of a shift rule, in which each row moves one angle, that is half of the work.
+    """
+
+    name = "checkpoints"
+
+    def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
+        """Run stack by stack; in each the common row first, then layer by layer."""
+        common, first = common_row(circuit_program(job), job.shared)
+        for rows in chunks(len(job.rows), self.stack_size(job)):
+            yield from self._stack_parts(job, common, first, rows)
+
+    def explain(self, job: Job) -> str:
+        """Return how many samples go into one circuit."""
+        return (
+            f"{side_by_side(self.stack_size(job))}; the state before each layer is saved once, and "
+            "rows of the table start from the first layer in which they differ"
+        )
+
+    def _stack_parts(
+        self, job: Job, common: SharedRow, first: Int[np.ndarray, " S"], rows: Int[np.ndarray, " b"]
+    ) -> Iterator[PartialResult]:
+        program = circuit_program(job)
+        settings = job.readout.settings(program)
+        samples = job.rows[rows]
+        bits = Stack.bits_for(len(samples))
+        unchanged = np.flatnonzero(first == len(program.layers))
+        starts = [place for place in range(len(program.layers)) if place in first]
+        at_once = self.limits.states_at_once(program.num_qubits + bits)
+        for number in range(0, max(1, len(starts)), at_once):
+            some = tuple(starts[number : number + at_once])
+            read = () if number or not unchanged.size else settings
+            stack = layered_stack(program, (bits, 0), read, saves=some)
+            stack.fill(samples, common[None])
+            binds = stack.binds(samples, common[None]) or None
+            count = len(samples) * len(stack.labels) * unchanged.size
+            request = RunRequest(stack.circuit, count, binds)
+            ((saved,),) = self.simulator.submit([request], **small_or_large(stack.num_qubits))
+            if stack.labels:
+                tables = [stack.split(as_double(saved[t]), len(samples)) for t in stack.labels]
+                repeated = [np.repeat(table, unchanged.size, 0) for table in tables]
+                yield PartialResult(unchanged, rows, repeated)
+            yield from self._tails(job, first, rows, {s: saved[f"layer {s}"] for s in some})
+
+    def _tails(
+        self, job: Job, first: Int[np.ndarray, " S"], rows: Int[np.ndarray, " b"], kept: States
+    ) -> Iterator[PartialResult]:
+        """Run from the saved states on."""
+        program = circuit_program(job)
+        settings = job.readout.settings(program)
+        samples = job.rows[rows]
+        for start, saved in kept.items():
+            members = np.flatnonzero(first == start)
+            bits = Stack.bits_for(len(samples)), 0
+            tail = layered_stack(program, bits, settings, start)
+            state = as_double(saved)
+            size = self.limits.runs_per_call(tail.num_qubits, len(settings))
+            for part in chunks(len(members), size):
+                table = job.shared[members[part]]
+                tables = run_stack(self.simulator, tail, samples, table, settings, state)
+                yield PartialResult(members[part], rows, tables)
+
+
+def common_row(program: CircuitProgram, table: Shared) -> tuple[SharedRow, Int[np.ndarray, " S"]]:
+    """Return the most frequent angles of each layer, and in which layer each row leaves them."""
+    common = table[0].copy()
+    first = np.full(len(table), len(program.layers))
+    for place in reversed(range(len(program.layers))):
+        columns = [r.angle for r in program.layers[place].rotations if not r.per_sample]
+        kinds, kind, counts = np.unique(
+            table[:, columns], axis=0, return_inverse=True, return_counts=True
+        )
+        most = counts.argmax()
+        common[columns] = kinds[most]
+        first[kind.ravel() != most] = place
+    return common, first
