@@ -210,7 +210,7 @@ def test_rows_of_zeros_give_the_bias_alone(readout):
     assert torch.equal(outputs, torch.zeros(2, 2).double())
     outputs.sum().backward()
     assert x.grad.isfinite().all()
-    assert x.grad.abs().max() > 0.1
+    assert x.grad.abs().max() > 0
 
 
 def test_layers_explain_themselves():
