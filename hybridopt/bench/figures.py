@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from hybridopt._plots import COLOR_BLIND, GRAY, SOFT, VIOLET, Axes, Figure, legend, subplots
+from hybridopt.bench.peers.competitor import EXACT, SHIFT
 from hybridopt.bench.row import Row
+from hybridopt.bench.tables import grouped
 from hybridopt.bench.training_suite import BridgeTimes
 
 OURS = VIOLET
@@ -21,9 +23,13 @@ STYLES = {  # markers repeat what colours say
     "pyqtorch": (PURPLE, "h"),
 }
 PANELS = (
-    ("parameter-shift", "parameter shift: what hardware can run"),
-    ("adjoint", "exact: what only a simulator can"),
+    (SHIFT, "parameter shift: what hardware can run"),
+    (EXACT, "exact: what only a simulator can"),
 )
+SHORT = {
+    " on StatevectorEstimator": "", " on Aer EstimatorV2": " on Aer", " on jax": "",
+    "PennyLane ": "PennyLane\u00a0", "autodiff, compiled": "compiled",
+}  # fmt: skip
 LABEL_GAP = 0.055  # of the height of the axes, between two labels
 
 
@@ -33,40 +39,38 @@ def series(rows: Iterable[Row], axis: str) -> list[Row]:
     Along qubits the layers stay the same (weights grow with them), along weights the qubits; family
     and batch always do.
     """
-    sweeps: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        if row.median is None or row.shots is not None:
-            continue
-        fixed = row.weights / row.qubits if axis == "qubits" else row.qubits
-        sweeps.setdefault((row.family, row.batch, fixed), []).append(row)
+
+    def fixed(row: Row) -> tuple[object, ...]:
+        of_axis = row.weights / row.qubits if axis == "qubits" else row.qubits
+        return row.family, row.batch, of_axis
+
+    exact = [row for row in rows if row.median is not None and row.shots is None]
+    sweeps = grouped(exact, fixed)
     longest = max(sweeps.values(), key=lambda sweep: len(_sizes(sweep, axis)), default=[])
     return longest if len(_sizes(longest, axis)) > 1 else []
 
 
 def time_figure(rows: Sequence[Row], axis: str) -> Figure:
-    """Return time against size on log axes, one panel per kind of rule, bars from min to max.
-
-    Args:
-        rows: Of one sweep, see `series`.
-        axis: ``"qubits"`` or ``"weights"``.
-    """
+    """Return time against size for rows of `series`, a panel per kind of rule."""
     figure, panels = subplots(10.5, 4.6, columns=2, grid="both", sharey=True)
+    ticks = _sizes(rows, axis)
     for axes, (kind, title) in zip(panels, PANELS, strict=True):
-        lines: dict[str, list[Row]] = {}
-        for row in sorted(rows, key=lambda row: (row.is_ours, getattr(row, axis))):  # ours on top
-            if row.kind == kind:
-                lines.setdefault(row.label, []).append(row)
+        members = [row for row in rows if row.kind == kind]
+        members.sort(key=lambda row: (row.is_ours, getattr(row, axis)))  # ours on top
+        lines = grouped(members, lambda row: row.label)
         for label, members in lines.items():
             _draw(axes, members, axis, label)
         axes.set_title(title, fontsize=11, loc="left")
-        _format(axes, _sizes(rows, axis))
-        axes.set_xlabel(axis)
+        axes.set(xscale="log", yscale="log", xlabel=axis)
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        axes.set_xticks([], minor=True)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_xlim(ticks[0] * 0.93, ticks[-1] * (ticks[-1] / ticks[0]) ** 0.04)
         _label_ends(axes, [members[-1] for members in lines.values()])
     panels[0].set_ylabel("milliseconds for forward and gradient")
-    first = rows[0]
-    layers = f"{first.weights // first.qubits} layers"
-    fixed = layers if axis == "qubits" else f"{first.qubits} qubits"
-    title = f"{first.family}, {fixed}, batch {first.batch}: median, bars from min to max"
+    one = rows[0]
+    fixed = f"{one.qubits} qubits" if axis == "weights" else f"{one.weights // one.qubits} layers"
+    title = f"{one.family}, {fixed}, batch {one.batch}: median, bars from min to max"
     figure.suptitle(title, fontsize=10, color=SOFT, x=0.01, ha="left")
     return figure
 
@@ -103,14 +107,6 @@ def _draw(axes: Axes, rows: Sequence[Row], axis: str, label: str) -> None:
     )  # fmt: skip
 
 
-def _format(axes: Axes, ticks: Sequence[int]) -> None:
-    axes.set(xscale="log", yscale="log")
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.set_xticks([], minor=True)
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_xlim(ticks[0] * 0.93, ticks[-1] * (ticks[-1] / ticks[0]) ** 0.04)
-
-
 def _label_ends(axes: Axes, ends: Iterable[Row]) -> None:
     """Names to the right of the lines, pushed apart where they would overlap."""
     low, high = (math.log10(limit) for limit in axes.get_ylim())
@@ -135,8 +131,7 @@ def _apart(heights: Sequence[float]) -> list[float]:
 
 
 def _short(row: Row) -> str:
-    name = row.competitor.replace(" on StatevectorEstimator", "").replace(" on Aer EstimatorV2",
-                                                                           " on Aer")  # fmt: skip
-    name = name.replace("PennyLane ", "PennyLane\u00a0").replace(" on jax", "")
-    rule = row.rule.replace("autodiff, compiled", "compiled")
-    return name if row.rule == "parameter-shift" else f"{name}, {rule}"
+    name = row.competitor if row.rule == SHIFT else row.label
+    for long, short in SHORT.items():
+        name = name.replace(long, short)
+    return name

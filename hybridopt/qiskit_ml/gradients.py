@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -81,16 +80,16 @@ class _Plugin:
         exact = self.executor.shots is None
         values = [np.asarray(row, dtype=np.float64) for row in parameter_values]
         gradients: list[Any] = [None] * len(values)
-        for group in by_circuit(circuits, parameters):
-            compiled = self._circuits.of(group.circuit, self.executor)
-            columns = compiled.columns(group.parameters)
-            outputs, place, pick = ask(compiled, group.numbers)
-            rows = [values[number] for number in group.numbers]
+        for numbers in by_circuit(circuits, parameters):
+            compiled = self._circuits.of(circuits[numbers[0]], self.executor)
+            columns = [compiled.parameters.index(one) for one in parameters[numbers[0]]]
+            outputs, place, pick = ask(compiled, numbers)
+            rows = [values[number] for number in numbers]
             for table in tables_of(rows, outputs, exact=exact):
                 readout = place(table.outputs)
                 slopes = jacobian(compiled, readout, self.gradient, columns, table.values)
                 for request, row, output in table.requests.tolist():
-                    gradients[group.numbers[request]] = pick(slopes[row], output)
+                    gradients[numbers[request]] = pick(slopes[row], output)
         shots = self.executor.shots
         metadata = [{"parameters": list(wanted), "shots": shots} for wanted in parameters]
         return {"gradients": gradients, "metadata": metadata, "options": Options()}
@@ -173,8 +172,7 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
 
             return [place[id(one)] for one in asked], readout, lambda slopes, output: slopes[output]
 
-        answers = self._answers(circuits, parameter_values, parameters, ask)
-        return EstimatorGradientResult(**answers)
+        return EstimatorGradientResult(**self._answers(circuits, parameter_values, parameters, ask))
 
 
 class AerSamplerGradient(_Plugin, BaseSamplerGradient):
@@ -246,15 +244,11 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
     ) -> SamplerGradientResult:
         def ask(compiled: CompiledCircuit, numbers: list[int]) -> Questions:
             outcomes = _outcomes(circuits[numbers[0]])
-            readout = compiled.probabilities(
-                [compiled.physical.measured[bit] for bit in outcomes.bits]
-            )
+            measured = [compiled.physical.measured[bit] for bit in outcomes.bits]
+            readout, keys = compiled.probabilities(measured), outcomes.keys
+            return [0] * len(numbers), lambda _: readout, lambda slopes, _: _by_key(keys, slopes)
 
-            by_key = partial(_by_key, outcomes.keys)
-            return [0] * len(numbers), lambda _: readout, lambda slopes, _: by_key(slopes)
-
-        answers = self._answers(circuits, parameter_values, parameters, ask)
-        return SamplerGradientResult(**answers)
+        return SamplerGradientResult(**self._answers(circuits, parameter_values, parameters, ask))
 
 
 def _outcomes(circuit: QuantumCircuit) -> Outcomes:

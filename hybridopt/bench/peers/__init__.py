@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hybridopt import _validation
 from hybridopt.bench.peers.competitor import Competitor, Hybridopt, PreparedProblem
 from hybridopt.bench.peers.pennylane_qubit import PennyLane
 from hybridopt.bench.peers.pyqtorch_states import PyQTorch
@@ -28,16 +27,6 @@ def peer_names() -> list[str]:
     return list(dict.fromkeys(peer.key for peer in PEERS))
 
 
-def peers_of(key: str) -> list[Competitor]:
-    """Return a simulator by each of its rules.
-
-    Raises:
-        UnknownNameError: With the nearest names.
-    """
-    known = _validation.choice("peer", key, peer_names())
-    return [peer for peer in PEERS if peer.key == known]
-
-
 __all__ = [
     "PEERS",
     "Competitor",
@@ -49,5 +38,4 @@ __all__ = [
     "SamplerNetwork",
     "TensorCircuit",
     "peer_names",
-    "peers_of",
 ]
