@@ -6,34 +6,12 @@ import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib import axes, figure
+
+    Axes = axes.Axes
+    Figure = figure.Figure
 else:
     Axes = Figure = Any  # annotations may name them, and matplotlib still waits
-
-__all__ = [
-    "AMBER",
-    "Axes",
-    "BLUE",
-    "COLORS",
-    "COLOR_BLIND",
-    "Figure",
-    "GRAY",
-    "GRID",
-    "INK",
-    "LINES",
-    "PALE_BLUE",
-    "PALE_GRAY",
-    "PALE_VIOLET",
-    "PINK",
-    "SOFT",
-    "TEAL",
-    "VIOLET",
-    "legend",
-    "png",
-    "rendered",
-    "subplots",
-]
 
 INK, SOFT, GRID, LINES = "#1f2933", "#52606d", "#e4e7eb", "#cbd2d9"  # text, asides, grid, guides
 VIOLET, BLUE, TEAL, GRAY = "#6d28d9", "#2563eb", "#0f766e", "#7b8794"
@@ -71,13 +49,7 @@ def subplots(
 ) -> tuple[Figure, Any]:
     """Return a figure that belongs to no window, and its axes (one, or an array), in our style.
 
-    Args:
-        width: Of the figure in inches.
-        height: Likewise.
-        rows: Rows of axes.
-        columns: Columns of axes.
-        grid: Axis across which grid lines run: "x", "y" or "both"; empty for none.
-        options: Further arguments of ``Figure.subplots``.
+    Sizes are in inches; grid lines run across the axis ``grid``: "x", "y", "both" or "" (none).
     """
     import matplotlib as mpl  # slow to import
     from matplotlib.figure import Figure

@@ -33,8 +33,7 @@ import numpy as np
 from jaxtyping import Complex128, Float64
 from qiskit.circuit.library import get_standard_gate_name_mapping
 
-from hybridopt.bench.peers import Competitor
-from hybridopt.bench.peers.competitor import RANDOM
+from hybridopt.bench.peers.competitor import RANDOM, Competitor
 from hybridopt.bench.problem import Problem
 from hybridopt.bench.translation import PlacedGate, angle_function, array_functions, flatten
 from hybridopt.gradients.spsa import SHOTS_PERTURBATION

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from hybridopt._plots import COLOR_BLIND, GRAY, SOFT, VIOLET, Axes, Figure, legend, subplots
 from hybridopt.bench.peers.competitor import EXACT, SHIFT
@@ -112,26 +113,14 @@ def _label_ends(axes: Axes, ends: Iterable[Row]) -> None:
     low, high = (math.log10(limit) for limit in axes.get_ylim())
     ordered = sorted(ends, key=lambda row: row.median or 0)
     heights = [(math.log10(1e3 * (row.median or 1e-3)) - low) / (high - low) for row in ordered]
-    for place, row in zip(_apart(heights), ordered, strict=True):
+    _, *places = accumulate(heights, lambda a, b: max(a + LABEL_GAP, b), initial=-LABEL_GAP)
+    excess = max([0.0, *(place - 1 for place in places)])
+    for place, row in zip(places, ordered, strict=True):
+        name = row.competitor if row.rule == SHIFT else row.label
+        for long, short in SHORT.items():
+            name = name.replace(long, short)
         axes.annotate(
-            _short(row), (1.02, place), xycoords="axes fraction", va="center", fontsize=8.5,
+            name, (1.02, place - excess), xycoords="axes fraction", va="center", fontsize=8.5,
             color=_style(row)[0], fontweight="bold" if row.is_ours else "normal",
             annotation_clip=False,
         )  # fmt: skip
-
-
-def _apart(heights: Sequence[float]) -> list[float]:
-    """Sorted heights moved up until each is a gap above the one before, then down as a whole."""
-    places: list[float] = []
-    for height in heights:
-        floor = places[-1] + LABEL_GAP if places else 0.0
-        places.append(max(height, floor))
-    excess = max(places[-1] - 1.0, 0.0) if places else 0.0
-    return [place - excess for place in places]
-
-
-def _short(row: Row) -> str:
-    name = row.competitor if row.rule == SHIFT else row.label
-    for long, short in SHORT.items():
-        name = name.replace(long, short)
-    return name

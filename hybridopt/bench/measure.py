@@ -15,7 +15,7 @@ from types import FrameType
 import numpy as np
 
 from hybridopt.bench.correctness import Reference, deviation_from_twin, reference
-from hybridopt.bench.peers import Competitor, PreparedProblem
+from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem
 from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG, Row
 from hybridopt.execution import Cost
@@ -87,8 +87,10 @@ def measure(
             report(f"{problem.name}: round {number + 1} of {repetitions}")
             gc.collect()
             for lane in lanes:
-                late = time.perf_counter() > ends and lane.row.seconds
-                if lane.row.status == TIMED and not late and _affordable(lane, max_seconds):
+                done = len(lane.row.seconds)
+                late = done and time.perf_counter() > ends
+                affordable = done < MIN_REPETITIONS or lane.spent * (done + 1) <= max_seconds * done
+                if lane.row.status == TIMED and not late and affordable:
                     _turn(lane, others[TURN_CALLS * number : TURN_CALLS * (number + 1)])
     return [lane.row for lane in lanes]
 
@@ -120,7 +122,8 @@ def _first_call(
         row.stop(NOT_RUN, f"{type(error).__name__}: {error}"[:300])
         return
     found = deviation_from_twin(lane.competitor, lane.problem, twin, values, gradient)
-    row.note_deviation(found)
+    row.deviation = found.size if math.isfinite(found.size) else None
+    row.allowed, row.deviation_unit = found.allowed, found.unit
     if not found.agrees:
         row.stop(WRONG, f"deviates from the dense twin by {found.size:.1e} ({found.unit}); "
                  f"{found.allowed:.0e} is allowed")  # fmt: skip
@@ -161,11 +164,6 @@ def _one_sample_says_too_long(lane: Lane, angles: Angles, max_seconds: float) ->
     return True
 
 
-def _affordable(lane: Lane, max_seconds: float) -> bool:
-    done = len(lane.row.seconds)
-    return done < MIN_REPETITIONS or lane.spent * (done + 1) / done <= max_seconds
-
-
 def _turn(lane: Lane, angles: list[Angles]) -> None:
     """One call, or as many as fill the turn; their mean is noted."""
     assert lane.prepared is not None
@@ -178,7 +176,8 @@ def _turn(lane: Lane, angles: list[Angles]) -> None:
     lane.row.calls += calls
     lane.spent += seconds
     if lane.prepared.usage:
-        lane.row.note_cost(lane.prepared.usage() - before)
+        cost, row = lane.prepared.usage() - before, lane.row
+        row.settings, row.spent_shots, row.runs = cost.settings, cost.shots, cost.runs
 
 
 @contextmanager

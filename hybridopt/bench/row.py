@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
-from hybridopt.bench.correctness import Deviation
-from hybridopt.bench.peers import Competitor, Hybridopt
-from hybridopt.bench.peers.competitor import EXACT, SHIFT
+from hybridopt.bench.peers.competitor import EXACT, SHIFT, Competitor, Hybridopt
 from hybridopt.bench.problem import Problem
-from hybridopt.execution import Cost
 
 TIMED, WRONG, SLOW, NOT_RUN = "timed", "wrong", "slow", "not run"
 LEVEL = 0.9  # so many times as fast counts as level: medians of few calls scatter by a tenth
@@ -88,15 +84,6 @@ class Row:
     def stop(self, status: str, reason: str) -> None:
         """Note that it is not to be timed, or no longer."""
         self.status, self.reason = status, " ".join(reason.split())
-
-    def note_deviation(self, found: Deviation) -> None:
-        """Take down how far the result is off."""
-        self.deviation = found.size if math.isfinite(found.size) else None
-        self.allowed, self.deviation_unit = found.allowed, found.unit
-
-    def note_cost(self, cost: Cost) -> None:
-        """Take down what one gradient cost."""
-        self.settings, self.spent_shots, self.runs = cost.settings, cost.shots, cost.runs
 
     def as_dict(self) -> dict[str, object]:
         """Return all fields, and what follows from them, for bench.json."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from hybridopt import _validation
 from hybridopt.bench.measure import measure
-from hybridopt.bench.peers import PEERS, Competitor, Hybridopt, peer_names
+from hybridopt.bench.peers import PEERS, peer_names
+from hybridopt.bench.peers.competitor import Competitor, Hybridopt
 from hybridopt.bench.problem import Problem, parse_problem, z_of_each
 from hybridopt.bench.row import Finding, Row, evaluate
 from hybridopt.circuits import load_circuit

@@ -149,11 +149,12 @@ def bridge_times(weights: int, *, repetitions: int = 5) -> BridgeTimes:
         quantum.zero_grad()
         quantum(sample).sum().backward()
 
-    seconds = median_seconds(step, repetitions=repetitions if weights < 500_000 else 1)
+    step()  # the first does not count
+    times = [stopwatch(step) for _ in range(repetitions if weights < 500_000 else 1)]
     decode = stopwatch(lambda: to_classical(quantum))
     unit = 1e9 if sys.platform == "darwin" else 1e6  # bytes, kilobytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    return BridgeTimes(weights, encode, seconds, decode, peak)
+    return BridgeTimes(weights, encode, median(times), decode, peak)
 
 
 def syntheses(*, weights: int = 1_510, repetitions: int = 5) -> Comparison:
@@ -174,12 +175,6 @@ def stopwatch(action: Callable[[], object]) -> float:
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
-
-
-def median_seconds(action: Callable[[], object], *, repetitions: int) -> float:
-    """Median wall seconds of some calls, after one that does not count."""
-    action()
-    return median(stopwatch(action) for _ in range(repetitions))
 
 
 def compare(

@@ -46,6 +46,9 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
     it is simulated, as its readout goes wrong too.
     """
     if isinstance(readout, Probabilities):
+        if physical.measured:  # then the readout names classical bits
+            measured = [physical.measured[bit] for bit in readout.qubits or ()]
+            return place_probabilities(physical, measured)
         if not physical.on_device:
             return PlacedReadout(readout, tuple(range(physical.circuit.num_qubits)))
         named: Sequence[int] = physical.virtual_qubits

@@ -79,9 +79,12 @@ class CompiledCircuit:
         """Return the readout of observables, made once for the same terms in the same order."""
         terms = [(op.paulis.z, op.paulis.x, op.coeffs) for op in observables]
         key = (with_variances, *(tuple(part.tobytes() for part in parts) for parts in terms))
-        readout = Expectations(observables, with_variances=with_variances)
-        sampled = self.executor.shots is not None
-        return self._readout(key, lambda: place_readout(self.physical, readout, sampled=sampled))
+
+        def build() -> PlacedReadout:
+            readout = Expectations(observables, with_variances=with_variances)
+            return place_readout(self.physical, readout, sampled=self.executor.shots is not None)
+
+        return self._readout(key, build)
 
     def probabilities(self, qubits: Sequence[int]) -> PlacedReadout:
         """Return the readout of these physical qubits, made once."""

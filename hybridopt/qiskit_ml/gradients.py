@@ -43,13 +43,16 @@ Questions: TypeAlias = tuple[
 class _Plugin:
     """An executor, a gradient rule, and requests for one circuit answered together."""
 
-    def _set_up(
-        self, executor: Executor | None, gradient: str | GradientRule, *, measured: bool
+    _primitive: type[AerEstimator | AerSampler]
+
+    def __init__(
+        self, executor: Executor | None = None, gradient: str | GradientRule = "parameter-shift"
     ) -> None:
         self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.gradient = create(gradient)
         self.gradient.check(lower(QuantumCircuit(1)), Probabilities(), self.executor)
-        self._circuits = CompiledCircuits(measured=measured)
+        self._circuits = CompiledCircuits(measured=self._primitive is AerSampler)
+        super().__init__(self._primitive(self.executor))  # type: ignore[call-arg]
 
     def _compile(
         self,
@@ -82,7 +85,8 @@ class _Plugin:
         gradients: list[Any] = [None] * len(values)
         for numbers in by_circuit(circuits, parameters):
             compiled = self._circuits.of(circuits[numbers[0]], self.executor)
-            columns = [compiled.parameters.index(one) for one in parameters[numbers[0]]]
+            place_of = {one: place for place, one in enumerate(compiled.parameters)}
+            columns = [place_of[one] for one in parameters[numbers[0]]]
             outputs, place, pick = ask(compiled, numbers)
             rows = [values[number] for number in numbers]
             for table in tables_of(rows, outputs, exact=exact):
@@ -129,11 +133,7 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
         (1, 1, 6)
     """
 
-    def __init__(
-        self, executor: Executor | None = None, gradient: str | GradientRule = "parameter-shift"
-    ) -> None:
-        self._set_up(executor, gradient, measured=False)
-        super().__init__(AerEstimator(self.executor))
+    _primitive = AerEstimator
 
     def run(
         self,
@@ -211,11 +211,7 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
         (1, 8, 6)
     """
 
-    def __init__(
-        self, executor: Executor | None = None, gradient: str | GradientRule = "parameter-shift"
-    ) -> None:
-        self._set_up(executor, gradient, measured=True)
-        super().__init__(AerSampler(self.executor))
+    _primitive = AerSampler
 
     def run(
         self,

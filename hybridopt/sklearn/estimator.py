@@ -93,7 +93,13 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
             network = to_quantum(network, self.bridge, **options)
         samples = torch.tensor(x, dtype=network_dtype(network))
         with isolated(seed):
-            _check_outputs(network, samples[:2], num_outputs)
+            outputs = trial_outputs(network, samples[:2])
+        shape = tuple(outputs.shape[1:]) if isinstance(outputs, Tensor) else type(outputs).__name__
+        if shape != (num_outputs,):
+            raise DataError(
+                f"The network must return {num_outputs} numbers for each sample, one a class or "
+                f"target, but returns {shape}. Pass a function of (features, outputs) as `network`."
+            )
         handed_on = {name: getattr(self, name) for name in OF_FIT}
         self.history_ = fit(
             network, (samples, y), seed=seed, **handed_on, **(self.optimizer_options or {})
@@ -121,7 +127,16 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
             own = {id(executor): _restarted(executor, seed) for executor in executors}
             return copy.deepcopy(self.network, own)
         if callable(self.network):
-            return _made_by(self.network, num_features, num_outputs)
+            try:
+                return self.network(num_features, num_outputs)
+            except HybridOptError:
+                raise
+            except Exception as error:
+                name = getattr(self.network, "__name__", repr(self.network))
+                raise ArgumentError(
+                    f"The network function {name!r} gave no network of {num_features} features and "
+                    f"{num_outputs} outputs: {type(error).__name__}: {error}"
+                ) from error
         widths: object = self.network
         if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
             raise ArgumentTypeError(
@@ -181,29 +196,3 @@ def _check_keywords(
             )
         if key in inspect.signature(taker).parameters:
             raise ArgumentError(f"Argument `{name}` holds {key!r}, which is none of them.")
-
-
-def _made_by(factory: Callable[[int, int], nn.Module], features: int, outputs: int) -> nn.Module:
-    """Return what a function of the user's makes of the numbers of features and outputs."""
-    name = getattr(factory, "__name__", repr(factory))
-    try:
-        network = factory(features, outputs)
-    except HybridOptError:
-        raise
-    except Exception as error:
-        raise ArgumentError(
-            f"The network function {name!r} gave no network of {features} features and {outputs} "
-            f"outputs: {type(error).__name__}: {error}"
-        ) from error
-    return network
-
-
-def _check_outputs(network: nn.Module, samples: Tensor, num_outputs: int) -> None:
-    """Refuse a network whose outputs are not one number per class or target."""
-    outputs = trial_outputs(network, samples)
-    shape = tuple(outputs.shape[1:]) if isinstance(outputs, Tensor) else type(outputs).__name__
-    if shape != (num_outputs,):
-        raise DataError(
-            f"The network must return {num_outputs} numbers for each sample, one a class or "
-            f"target, but returns {shape}. Pass a function of (features, outputs) as `network`."
-        )

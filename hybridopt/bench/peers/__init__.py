@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybridopt.bench.peers.competitor import Competitor, Hybridopt, PreparedProblem
+from hybridopt.bench.peers.competitor import Competitor
 from hybridopt.bench.peers.pennylane_qubit import PennyLane
 from hybridopt.bench.peers.pyqtorch_states import PyQTorch
 from hybridopt.bench.peers.qiskit_machine_learning import EstimatorNetwork, SamplerNetwork
@@ -25,17 +25,3 @@ PEERS: tuple[Competitor, ...] = (
 def peer_names() -> list[str]:
     """Return the names by which ``--peer`` asks for them."""
     return list(dict.fromkeys(peer.key for peer in PEERS))
-
-
-__all__ = [
-    "PEERS",
-    "Competitor",
-    "Hybridopt",
-    "PennyLane",
-    "PreparedProblem",
-    "PyQTorch",
-    "EstimatorNetwork",
-    "SamplerNetwork",
-    "TensorCircuit",
-    "peer_names",
-]

@@ -54,7 +54,11 @@ class Competitor(ABC):
 
     def unavailable(self) -> str | None:
         """Return why it cannot be used here, with the way out, or None."""
-        return missing(self.modules, self.extra)
+        absent = ", ".join(module for module in self.modules if find_spec(module) is None)
+        how = f'`pip install "hybridopt-qiskit[{self.extra}]"`'
+        checkout = f'`pip install ".[{self.extra}]"`'
+        why = f"{absent} is not installed. Install it by {how}, or in a checkout {checkout}."
+        return why if absent else None
 
     @abstractmethod
     def prepare(self, problem: Problem) -> PreparedProblem:
@@ -110,17 +114,6 @@ class Hybridopt(Competitor):
 
         explained = layer.explain(problem.batch).splitlines()
         return PreparedProblem(gradient, lambda: layer.executor.usage, " ".join(explained))
-
-
-def missing(modules: tuple[str, ...], extra: str) -> str | None:
-    """Return what to install if one of the modules is not there, or None."""
-    absent = ", ".join(module for module in modules if find_spec(module) is None)
-    if not absent:
-        return None
-    return (
-        f"{absent} is not installed. Install it by `pip install "
-        f'"hybridopt-qiskit[{extra}]"`, or in a checkout `pip install ".[{extra}]"`.'
-    )
 
 
 def torch_gradient(forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Gradient:

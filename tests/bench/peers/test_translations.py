@@ -14,13 +14,13 @@ from qiskit.quantum_info import SparsePauliOp
 from hybridopt.bench.correctness import deviation_from_twin, reference
 from hybridopt.bench.peers import (
     PEERS,
-    Hybridopt,
+    PennyLane,
     PyQTorch,
     SamplerNetwork,
     TensorCircuit,
     peer_names,
 )
-from hybridopt.bench.peers.competitor import missing
+from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import Problem, ladder, reuploading
 from hybridopt.errors import UnsupportedError
 from tests.bench.circuits import mixed
@@ -122,11 +122,14 @@ def test_names():
 
 
 def test_what_is_missing_and_how_to_get_it():
-    reason = missing(("no_such_module", "numpy"), "peers")
+    one = PennyLane("default.qubit", "backprop")
+    one.modules = ("no_such_module", "numpy")
+    reason = one.unavailable()
     assert reason is not None
     assert reason.startswith("no_such_module is not installed.")
     assert 'pip install "hybridopt-qiskit[peers]"' in reason
-    assert missing(("numpy",), "peers") is None
+    one.modules = ("numpy",)
+    assert one.unavailable() is None
 
 
 @pytest.mark.parametrize(("module", "one"), [("tensorcircuit", TensorCircuit()),
