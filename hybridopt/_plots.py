@@ -25,23 +25,15 @@ COLOR_BLIND = ("#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7")
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
     "axes.axisbelow": True,
     "axes.prop_cycle": f"cycler('color', {[BLUE, AMBER, TEAL, *COLORS]})",
     "grid.color": GRID,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "axes.titlecolor"), INK),
+    **dict.fromkeys(("text.color", "xtick.color", "ytick.color"), INK),
 }
-NO_DATES: dict[str, dict[str, Any]] = {
-    "png": {},
-    "svg": {"Date": None},
-    "pdf": {"CreationDate": None},
-}
+DATE = {"svg": "Date", "pdf": "CreationDate"}  # in the metadata of a file
 
 
 def subplots(
@@ -76,6 +68,7 @@ def rendered(figure: Figure, kind: str, **options: Any) -> bytes:
 
     raw = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "hybridopt"}):
-        settings = {"dpi": 150, "facecolor": "white", "metadata": NO_DATES[kind], **options}
+        metadata = {DATE[kind]: None} if kind in DATE else {}
+        settings = {"dpi": 150, "facecolor": "white", "metadata": metadata, **options}
         figure.savefig(raw, format=kind, **settings)
     return raw.getvalue()

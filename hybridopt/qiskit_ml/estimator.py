@@ -91,15 +91,14 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
             for index in np.ndindex(pub.observables.shape):
                 observable = pub.observables[index]
                 name = repr(sorted(observable.items()))
-                if name not in places:
-                    places[name] = len(paulis)
+                numbered[index] = places.setdefault(name, len(paulis))
+                if len(places) > len(paulis):
                     paulis.append(as_pauli_sum(observable))
-                numbered[index] = places[name]
             values = table_of(pub.parameter_values, circuit)
             row, output = np.broadcast_arrays(
                 np.arange(len(values)).reshape(pub.parameter_values.shape), numbered
             )
-            rows += [values[number] for number in row.ravel()]
+            rows += list(values[row.ravel()])
             outputs += output.ravel().tolist()
         found, results = self._numbers(compiled, paulis, rows, outputs), []
         ends = np.cumsum([math.prod(pub.shape) for pub in pubs])[:-1]

@@ -59,13 +59,15 @@ def _placed(physical: PhysicalCircuit, label: str) -> str:
 
 def _from_labels(labels: Mapping[str, float]) -> SparsePauliOp:
     for label in labels:
-        if set(label) <= set("IXYZ"):
-            continue
-        if set(label) <= set("IXYZ01+-rl"):  # projectors, as `SparseObservable` writes them
-            terms = [(key, complex(factor)) for key, factor in labels.items()]
-            return SparsePauliOp.from_sparse_observable(SparseObservable.from_list(terms))
-        raise ArgumentError(f"Observable {label!r} must be a string of the letters I, X, Y and Z.")
-    return SparsePauliOp.from_list([(key, complex(factor)) for key, factor in labels.items()])
+        if set(label) - set("IXYZ01+-rl"):
+            raise ArgumentError(
+                f"Observable {label!r} must be a string of the letters I, X, Y and Z."
+            )
+    terms = [(label, complex(factor)) for label, factor in labels.items()]
+    if set().union(*labels) <= set("IXYZ"):
+        return SparsePauliOp.from_list(terms)
+    # projectors, as `SparseObservable` writes them
+    return SparsePauliOp.from_sparse_observable(SparseObservable.from_list(terms))
 
 
 CONVERSIONS: dict[type, Callable[[Any], SparsePauliOp]] = {
