@@ -6,34 +6,12 @@ import io
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib import axes, figure
+
+    Axes = axes.Axes
+    Figure = figure.Figure
 else:
     Axes = Figure = Any  # annotations may name them, and matplotlib still waits
-
-__all__ = [
-    "AMBER",
-    "Axes",
-    "BLUE",
-    "COLORS",
-    "COLOR_BLIND",
-    "Figure",
-    "GRAY",
-    "GRID",
-    "INK",
-    "LINES",
-    "PALE_BLUE",
-    "PALE_GRAY",
-    "PALE_VIOLET",
-    "PINK",
-    "SOFT",
-    "TEAL",
-    "VIOLET",
-    "legend",
-    "png",
-    "rendered",
-    "subplots",
-]
 
 INK, SOFT, GRID, LINES = "#1f2933", "#52606d", "#e4e7eb", "#cbd2d9"  # text, asides, grid, guides
 VIOLET, BLUE, TEAL, GRAY = "#6d28d9", "#2563eb", "#0f766e", "#7b8794"
@@ -47,23 +25,15 @@ COLOR_BLIND = ("#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7")
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
     "axes.axisbelow": True,
     "axes.prop_cycle": f"cycler('color', {[BLUE, AMBER, TEAL, *COLORS]})",
     "grid.color": GRID,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "axes.titlecolor"), INK),
+    **dict.fromkeys(("text.color", "xtick.color", "ytick.color"), INK),
 }
-NO_DATES: dict[str, dict[str, Any]] = {
-    "png": {},
-    "svg": {"Date": None},
-    "pdf": {"CreationDate": None},
-}
+DATE = {"svg": "Date", "pdf": "CreationDate"}  # in the metadata of a file
 
 
 def subplots(
@@ -71,13 +41,7 @@ def subplots(
 ) -> tuple[Figure, Any]:
     """Return a figure that belongs to no window, and its axes (one, or an array), in our style.
 
-    Args:
-        width: Of the figure in inches.
-        height: Likewise.
-        rows: Rows of axes.
-        columns: Columns of axes.
-        grid: Axis across which grid lines run: "x", "y" or "both"; empty for none.
-        options: Further arguments of ``Figure.subplots``.
+    Sizes are in inches; grid lines run across the axis ``grid``: "x", "y", "both" or "" (none).
     """
     import matplotlib as mpl  # slow to import
     from matplotlib.figure import Figure
@@ -104,6 +68,7 @@ def rendered(figure: Figure, kind: str, **options: Any) -> bytes:
 
     raw = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "hybridopt"}):
-        settings = {"dpi": 150, "facecolor": "white", "metadata": NO_DATES[kind], **options}
+        metadata = {DATE[kind]: None} if kind in DATE else {}
+        settings = {"dpi": 150, "facecolor": "white", "metadata": metadata, **options}
         figure.savefig(raw, format=kind, **settings)
     return raw.getvalue()

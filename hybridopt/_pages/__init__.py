@@ -6,8 +6,6 @@ import base64
 from collections.abc import Mapping
 from importlib.resources import files
 
-__all__ = ["inlined", "render"]
-
 
 def inlined(pictures: Mapping[str, bytes]) -> dict[str, str]:
     """PNG files as base64 text, by their names without the ending."""

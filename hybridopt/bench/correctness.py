@@ -31,19 +31,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Complex128, Float64
-from qiskit.circuit import Parameter, ParameterExpression
 from qiskit.circuit.library import get_standard_gate_name_mapping
 
-from hybridopt.bench.peers import Competitor
-from hybridopt.bench.peers.competitor import RANDOM
+from hybridopt.bench.peers.competitor import RANDOM, Competitor
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import (
-    PlacedGate,
-    angle_function,
-    array_functions,
-    flatten,
-    is_free,
-)
+from hybridopt.bench.translation import PlacedGate, angle_function, array_functions, flatten
 from hybridopt.gradients.spsa import SHOTS_PERTURBATION
 
 MAX_STANDARD_ERRORS = 5.0
@@ -59,29 +51,12 @@ WEIGHTS = ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))  # central difference of sixth
 
 @dataclass(frozen=True)
 class Reference:
-    """What a simulator has to find.
+    """The values and derivatives that a simulator has to find."""
 
-    Attributes:
-        values: Outputs of every sample, shape ``(B, K)``.
-        gradient: Of the mean over the samples of the sum of the outputs, shape ``(P,)``.
-        slopes: Root of the summed squares of the derivatives of one sample's angles by each
-            weight, shape ``(B, P)``.
-        steepness: Norm of one sample's gradient by its angles, shape ``(B,)``.
-    """
-
-    values: Float64[np.ndarray, "B K"]
-    gradient: Float64[np.ndarray, " P"]
-    slopes: Float64[np.ndarray, "B P"]
-    steepness: Float64[np.ndarray, " B"]
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One gate at given angles; matrices have one entry for all samples, or one for each."""
-
-    qubits: tuple[int, ...]
-    matrix: Matrices
-    derivatives: tuple[tuple[Matrices, Float64[np.ndarray, "_ P"]], ...]
+    values: Float64[np.ndarray, "B K"]  # outputs of every sample
+    gradient: Float64[np.ndarray, " P"]  # of the mean over the samples of the sum of the outputs
+    slopes: Float64[np.ndarray, "B P"]  # norm of one sample's angles, differentiated by a weight
+    steepness: Float64[np.ndarray, " B"]  # norm of one sample's gradient by its angles
 
 
 def reference(
@@ -98,57 +73,49 @@ def reference(
     steps = [_step(part, problem, x, w) for part in flatten(problem.circuit, _has_matrix)]
     states = np.zeros((len(x), 2**problem.num_qubits), dtype=complex)
     states[:, 0] = 1
-    for step in steps:
-        states = _apply(states, step.matrix, step.qubits)
+    for qubits, matrix, _ in steps:
+        states = _apply(states, matrix, qubits)
     images = [(op.to_matrix(sparse=True) @ states.T).T for op in problem.observables]
     values = np.stack([np.einsum("bi,bi->b", states.conj(), im).real for im in images], axis=1)
     gradient = np.zeros((len(x), len(w)))
     slopes = np.zeros_like(gradient)
     steepness = np.zeros(len(x))
     costates = np.sum(images, axis=0)
-    for step in reversed(steps):
-        inverse = step.matrix.conj().swapaxes(1, 2)
-        states = _apply(states, inverse, step.qubits)
-        for matrix, by_weights in step.derivatives:
-            moved = _apply(states, matrix, step.qubits)
+    for qubits, matrix, derivatives in reversed(steps):
+        inverse = matrix.conj().swapaxes(1, 2)
+        states = _apply(states, inverse, qubits)
+        for derivative, by_weights in derivatives:
+            moved = _apply(states, derivative, qubits)
             by_angle = 2 * np.einsum("bi,bi->b", costates.conj(), moved).real
             gradient += by_angle[:, None] * by_weights
             slopes += by_weights**2
             steepness += by_angle**2
-        costates = _apply(costates, inverse, step.qubits)
+        costates = _apply(costates, inverse, qubits)
     return Reference(values, gradient.mean(0), np.sqrt(slopes), np.sqrt(steepness))
 
 
 def _has_matrix(part: PlacedGate) -> bool:
-    if len(part.qubits) > LARGEST_GATE:
-        return False
-    if part.free:
-        return part.name in STANDARD
-    return hasattr(part.gate, "__array__")
+    known = part.name in STANDARD if part.free else hasattr(part.gate, "__array__")
+    return known and len(part.qubits) <= LARGEST_GATE
 
 
-def _step(part: PlacedGate, problem: Problem, x: np.ndarray, w: np.ndarray) -> _Step:
+def _step(
+    part: PlacedGate, problem: Problem, x: np.ndarray, w: np.ndarray
+) -> tuple[tuple[int, ...], Matrices, list[tuple[Matrices, np.ndarray]]]:
+    """Qubits and matrix of a gate, and derivatives by its angles with those of its angles."""
     given = problem.inputs, problem.weights
-    angles = [
-        np.atleast_1d(angle_function(value, *given, NUMPY)(x, w)) if is_free(value)
-        else value
-        for value in part.gate.params
-    ]  # fmt: skip
-    derivatives = []
-    for place, value in enumerate(part.gate.params):
-        used = [j for j, weight in enumerate(problem.weights) if _depends(value, weight)]
-        if not used:
-            continue
+    angles, derivatives = list(part.gate.params), []
+    for place, value in part.free.items():
+        angles[place] = np.atleast_1d(angle_function(value, *given, NUMPY)(x, w))
+    for place, value in part.free.items():
         by_weights = np.zeros((len(x), len(w)))
-        for j in used:
-            slope = angle_function(value.gradient(problem.weights[j]), *given, NUMPY)
-            by_weights[:, j] = slope(x, w)
-        derivatives.append((_derivative(part, angles, place), by_weights))
-    return _Step(part.qubits, _matrices(part, angles), tuple(derivatives))
-
-
-def _depends(value: object, parameter: Parameter) -> bool:
-    return isinstance(value, ParameterExpression) and parameter in value.parameters
+        for j, weight in enumerate(problem.weights):
+            if weight in value.parameters:
+                slope = angle_function(value.gradient(weight), *given, NUMPY)
+                by_weights[:, j] = slope(x, w)
+        if not value.parameters.isdisjoint(problem.weights):
+            derivatives.append((_derivative(part, angles, place), by_weights))
+    return part.qubits, _matrices(part, angles), derivatives
 
 
 def _derivative(part: PlacedGate, angles: Sequence[Any], place: int) -> Matrices:
@@ -167,14 +134,9 @@ def _matrices(part: PlacedGate, angles: Sequence[Any]) -> Matrices:
     """The gate's matrix for every sample, or one for all."""
     if not part.free:
         return np.asarray(part.gate.to_matrix(), dtype=complex)[None]
-    gate = part.gate.to_mutable()
-    size = max(len(angle) for angle in angles if isinstance(angle, np.ndarray))
-    matrices = []
-    for row in range(size):
-        gate.params = [
-            float(angle[row if len(angle) > 1 else 0]) if isinstance(angle, np.ndarray) else angle
-            for angle in angles
-        ]
+    gate, matrices = part.gate.to_mutable(), []
+    for row in zip(*np.broadcast_arrays(*angles), strict=True):
+        gate.params = [float(angle) for angle in row]
         matrices.append(gate.to_matrix())
     return np.asarray(matrices, dtype=complex)
 
@@ -192,17 +154,11 @@ def _apply(states: States, matrices: Matrices, qubits: tuple[int, ...]) -> State
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far a result is off, and how far it may be.
+    """The deviation of a result, and the deviation that passes."""
 
-    Attributes:
-        size: In ``unit``.
-        allowed: Likewise.
-        unit: ``"relative"`` or ``"standard errors"``.
-    """
-
-    size: float
-    allowed: float
-    unit: str
+    size: float  # in `unit`
+    allowed: float  # likewise
+    unit: str  # EXACT_UNIT or SHOTS_UNIT
 
     @property
     def agrees(self) -> bool:
@@ -239,11 +195,9 @@ def deviation_from_twin(
 
 
 def _standard_errors(problem: Problem, twin: Reference, *, random: bool) -> np.ndarray:
-    batch = len(twin.values)
+    batch, count = len(twin.values), problem.shots or math.inf
     root = np.sqrt((twin.slopes**2).sum(0))
-    shots: np.ndarray = np.zeros(len(root))
-    if problem.shots is not None:
-        shots = problem.scale / (batch * math.sqrt(2 * problem.shots)) * root
+    shots: np.ndarray = problem.scale / (batch * math.sqrt(2 * count)) * root
     if not random:
         return shots
     directions = math.sqrt(3) * (twin.steepness[:, None] * twin.slopes).sum(0) / batch

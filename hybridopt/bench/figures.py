@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from hybridopt._plots import COLOR_BLIND, GRAY, SOFT, VIOLET, Axes, Figure, legend, subplots
+from hybridopt.bench.peers.competitor import EXACT, SHIFT
 from hybridopt.bench.row import Row
+from hybridopt.bench.tables import grouped
 from hybridopt.bench.training_suite import BridgeTimes
 
 OURS = VIOLET
@@ -21,9 +24,13 @@ STYLES = {  # markers repeat what colours say
     "pyqtorch": (PURPLE, "h"),
 }
 PANELS = (
-    ("parameter-shift", "parameter shift: what hardware can run"),
-    ("adjoint", "exact: what only a simulator can"),
+    (SHIFT, "parameter shift: what hardware can run"),
+    (EXACT, "exact: what only a simulator can"),
 )
+SHORT = {
+    " on StatevectorEstimator": "", " on Aer EstimatorV2": " on Aer", " on jax": "",
+    "PennyLane ": "PennyLane\u00a0", "autodiff, compiled": "compiled",
+}  # fmt: skip
 LABEL_GAP = 0.055  # of the height of the axes, between two labels
 
 
@@ -33,40 +40,38 @@ def series(rows: Iterable[Row], axis: str) -> list[Row]:
     Along qubits the layers stay the same (weights grow with them), along weights the qubits; family
     and batch always do.
     """
-    sweeps: dict[tuple[object, ...], list[Row]] = {}
-    for row in rows:
-        if row.median is None or row.shots is not None:
-            continue
-        fixed = row.weights / row.qubits if axis == "qubits" else row.qubits
-        sweeps.setdefault((row.family, row.batch, fixed), []).append(row)
+
+    def fixed(row: Row) -> tuple[object, ...]:
+        of_axis = row.weights / row.qubits if axis == "qubits" else row.qubits
+        return row.family, row.batch, of_axis
+
+    exact = [row for row in rows if row.median is not None and row.shots is None]
+    sweeps = grouped(exact, fixed)
     longest = max(sweeps.values(), key=lambda sweep: len(_sizes(sweep, axis)), default=[])
     return longest if len(_sizes(longest, axis)) > 1 else []
 
 
 def time_figure(rows: Sequence[Row], axis: str) -> Figure:
-    """Return time against size on log axes, one panel per kind of rule, bars from min to max.
-
-    Args:
-        rows: Of one sweep, see `series`.
-        axis: ``"qubits"`` or ``"weights"``.
-    """
+    """Return time against size for rows of `series`, a panel per kind of rule."""
     figure, panels = subplots(10.5, 4.6, columns=2, grid="both", sharey=True)
+    ticks = _sizes(rows, axis)
     for axes, (kind, title) in zip(panels, PANELS, strict=True):
-        lines: dict[str, list[Row]] = {}
-        for row in sorted(rows, key=lambda row: (row.is_ours, getattr(row, axis))):  # ours on top
-            if row.kind == kind:
-                lines.setdefault(row.label, []).append(row)
+        members = [row for row in rows if row.kind == kind]
+        members.sort(key=lambda row: (row.is_ours, getattr(row, axis)))  # ours on top
+        lines = grouped(members, lambda row: row.label)
         for label, members in lines.items():
             _draw(axes, members, axis, label)
         axes.set_title(title, fontsize=11, loc="left")
-        _format(axes, _sizes(rows, axis))
-        axes.set_xlabel(axis)
+        axes.set(xscale="log", yscale="log", xlabel=axis)
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        axes.set_xticks([], minor=True)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_xlim(ticks[0] * 0.93, ticks[-1] * (ticks[-1] / ticks[0]) ** 0.04)
         _label_ends(axes, [members[-1] for members in lines.values()])
     panels[0].set_ylabel("milliseconds for forward and gradient")
-    first = rows[0]
-    layers = f"{first.weights // first.qubits} layers"
-    fixed = layers if axis == "qubits" else f"{first.qubits} qubits"
-    title = f"{first.family}, {fixed}, batch {first.batch}: median, bars from min to max"
+    one = rows[0]
+    fixed = f"{one.qubits} qubits" if axis == "weights" else f"{one.weights // one.qubits} layers"
+    title = f"{one.family}, {fixed}, batch {one.batch}: median, bars from min to max"
     figure.suptitle(title, fontsize=10, color=SOFT, x=0.01, ha="left")
     return figure
 
@@ -103,40 +108,19 @@ def _draw(axes: Axes, rows: Sequence[Row], axis: str, label: str) -> None:
     )  # fmt: skip
 
 
-def _format(axes: Axes, ticks: Sequence[int]) -> None:
-    axes.set(xscale="log", yscale="log")
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.set_xticks([], minor=True)
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_xlim(ticks[0] * 0.93, ticks[-1] * (ticks[-1] / ticks[0]) ** 0.04)
-
-
 def _label_ends(axes: Axes, ends: Iterable[Row]) -> None:
     """Names to the right of the lines, pushed apart where they would overlap."""
     low, high = (math.log10(limit) for limit in axes.get_ylim())
     ordered = sorted(ends, key=lambda row: row.median or 0)
     heights = [(math.log10(1e3 * (row.median or 1e-3)) - low) / (high - low) for row in ordered]
-    for place, row in zip(_apart(heights), ordered, strict=True):
+    _, *places = accumulate(heights, lambda a, b: max(a + LABEL_GAP, b), initial=-LABEL_GAP)
+    excess = max([0.0, *(place - 1 for place in places)])
+    for place, row in zip(places, ordered, strict=True):
+        name = row.competitor if row.rule == SHIFT else row.label
+        for long, short in SHORT.items():
+            name = name.replace(long, short)
         axes.annotate(
-            _short(row), (1.02, place), xycoords="axes fraction", va="center", fontsize=8.5,
+            name, (1.02, place - excess), xycoords="axes fraction", va="center", fontsize=8.5,
             color=_style(row)[0], fontweight="bold" if row.is_ours else "normal",
             annotation_clip=False,
         )  # fmt: skip
-
-
-def _apart(heights: Sequence[float]) -> list[float]:
-    """Sorted heights moved up until each is a gap above the one before, then down as a whole."""
-    places: list[float] = []
-    for height in heights:
-        floor = places[-1] + LABEL_GAP if places else 0.0
-        places.append(max(height, floor))
-    excess = max(places[-1] - 1.0, 0.0) if places else 0.0
-    return [place - excess for place in places]
-
-
-def _short(row: Row) -> str:
-    name = row.competitor.replace(" on StatevectorEstimator", "").replace(" on Aer EstimatorV2",
-                                                                           " on Aer")  # fmt: skip
-    name = name.replace("PennyLane ", "PennyLane\u00a0").replace(" on jax", "")
-    rule = row.rule.replace("autodiff, compiled", "compiled")
-    return name if row.rule == "parameter-shift" else f"{name}, {rule}"

@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
@@ -15,7 +15,7 @@ from types import FrameType
 import numpy as np
 
 from hybridopt.bench.correctness import Reference, deviation_from_twin, reference
-from hybridopt.bench.peers import Competitor, PreparedProblem
+from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem
 from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG, Row
 from hybridopt.execution import Cost
@@ -60,53 +60,43 @@ def measure(
     max_seconds: float,
     seed: int,
     ends: float = math.inf,
-    earlier: Iterable[Row] = (),
+    earlier: Sequence[Row] = (),
     report: Callable[[str], object] = lambda _: None,
 ) -> list[Row]:
     """Check every competitor against the dense twin, then time them round by round.
 
     All of them get the same angles in a round, and no two calls of one have the same. In a round
     each has a turn: one call, or as many as fill a twentieth of a second, as in training.
-
-    Args:
-        problem: Forward and gradient of one batch is a call.
-        competitors: In the order of their turns.
-        repetitions: Rounds.
-        max_seconds: Of timed calls a row. A competitor whose first call takes longer is reported
-            with this call alone; one that took longer on an easier problem of the family is not
-            run.
-        seed: Of the angles.
-        ends: When to begin nothing new, on the clock of `time.perf_counter`.
-        earlier: Rows of this run.
-        report: Told what is measured next.
-
-    Returns:
-        One row a competitor, whatever became of it.
+    A competitor whose first call takes longer than ``max_seconds`` is reported with this call
+    alone; one that took longer on an easier problem, in the rows ``earlier``, is not run. Nothing
+    begins after ``ends``, on the clock of `time.perf_counter`.
     """
     streams = np.random.SeedSequence(seed).spawn(1 + TURN_CALLS * repetitions)
     first, *others = (problem.angles(np.random.default_rng(stream)) for stream in streams)
     lanes = [Lane(one, problem, Row.of(one, problem)) for one in competitors]
     report(f"{problem.name}: the dense twin")
-    twin, known = reference(problem, *first), list(earlier)
+    twin = reference(problem, *first)
     with _garbage_out_of_the_way():
         for lane in lanes:
             if time.perf_counter() > ends:
                 lane.row.stop(NOT_RUN, OUT_OF_TIME)
                 continue
             report(f"{problem.name}: {lane.row.label}, first call")
-            _first_call(lane, twin, first, max_seconds, known)
+            _first_call(lane, twin, first, max_seconds, earlier)
         for number in range(repetitions):
             report(f"{problem.name}: round {number + 1} of {repetitions}")
             gc.collect()
             for lane in lanes:
-                late = time.perf_counter() > ends and lane.row.seconds
-                if lane.row.status == TIMED and not late and _affordable(lane, max_seconds):
+                done = len(lane.row.seconds)
+                late = done and time.perf_counter() > ends
+                affordable = done < MIN_REPETITIONS or lane.spent * (done + 1) <= max_seconds * done
+                if lane.row.status == TIMED and not late and affordable:
                     _turn(lane, others[TURN_CALLS * number : TURN_CALLS * (number + 1)])
     return [lane.row for lane in lanes]
 
 
 def _first_call(
-    lane: Lane, twin: Reference, angles: Angles, max_seconds: float, earlier: list[Row]
+    lane: Lane, twin: Reference, angles: Angles, max_seconds: float, earlier: Sequence[Row]
 ) -> None:
     row = lane.row
     slower = _too_slow_before(row, earlier, max_seconds)
@@ -132,7 +122,8 @@ def _first_call(
         row.stop(NOT_RUN, f"{type(error).__name__}: {error}"[:300])
         return
     found = deviation_from_twin(lane.competitor, lane.problem, twin, values, gradient)
-    row.note_deviation(found)
+    row.deviation = found.size if math.isfinite(found.size) else None
+    row.allowed, row.deviation_unit = found.allowed, found.unit
     if not found.agrees:
         row.stop(WRONG, f"deviates from the dense twin by {found.size:.1e} ({found.unit}); "
                  f"{found.allowed:.0e} is allowed")  # fmt: skip
@@ -144,13 +135,13 @@ def _first_call(
     row.status = TIMED
 
 
-def _too_slow_before(row: Row, earlier: list[Row], max_seconds: float) -> str | None:
+def _too_slow_before(row: Row, earlier: Sequence[Row], max_seconds: float) -> str | None:
     """Why there is no hope, if an easier problem of the same family already took too long."""
+    size = row.qubits, row.weights, row.batch
     for past in earlier:
-        easier = (past.qubits, past.weights, past.batch) != (row.qubits, row.weights, row.batch)
-        easier &= past.qubits <= row.qubits and past.weights <= row.weights
-        easier &= past.batch <= row.batch and past.family == row.family
-        same = (past.label, past.shots) == (row.label, row.shots)
+        smaller = past.qubits, past.weights, past.batch
+        easier = smaller != size and all(a <= b for a, b in zip(smaller, size, strict=True))
+        same = (past.family, past.label, past.shots) == (row.family, row.label, row.shots)
         if easier and same and past.status == SLOW:
             return f"already {past.problem} took more than {max_seconds:g} s: {past.reason}"
     return None
@@ -168,17 +159,9 @@ def _one_sample_says_too_long(lane: Lane, angles: Angles, max_seconds: float) ->
             return False
         if seconds > max_seconds:
             break
-    lane.row.stop(
-        SLOW,
-        f"one sample took {seconds:.2f} s, so that {len(x)} one by one take about "
-        f"{seconds * len(x):.0f} s, more than {max_seconds:g} s",
-    )
+    lane.row.stop(SLOW, f"one sample took {seconds:.2f} s, so that {len(x)} one by one take about "
+                  f"{seconds * len(x):.0f} s, more than {max_seconds:g} s")  # fmt: skip
     return True
-
-
-def _affordable(lane: Lane, max_seconds: float) -> bool:
-    done = len(lane.row.seconds)
-    return done < MIN_REPETITIONS or lane.spent * (done + 1) / done <= max_seconds
 
 
 def _turn(lane: Lane, angles: list[Angles]) -> None:
@@ -193,22 +176,18 @@ def _turn(lane: Lane, angles: list[Angles]) -> None:
     lane.row.calls += calls
     lane.spent += seconds
     if lane.prepared.usage:
-        lane.row.note_cost(lane.prepared.usage() - before)
+        cost, row = lane.prepared.usage() - before, lane.row
+        row.settings, row.spent_shots, row.runs = cost.settings, cost.shots, cost.runs
 
 
 @contextmanager
 def timeout(seconds: float) -> Iterator[None]:
-    """Interrupt the block after so many seconds, between two steps of Python.
+    """Interrupt the block by an `OvertimeError` after so many seconds, between steps of Python.
 
     Without POSIX timers or outside of the main thread, the block is left to end by itself.
-
-    Raises:
-        OvertimeError: If the limit has passed.
     """
-    if (
-        not hasattr(signal, "setitimer")
-        or threading.current_thread() is not threading.main_thread()
-    ):
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or not hasattr(signal, "setitimer"):
         yield
         return
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,21 +139,14 @@ def reuploading(num_qubits: int, num_weights: int, batch: int = BATCH) -> Proble
             circuit.rz(next(weights), qubit)
         for qubit in range(num_qubits if num_qubits > 2 else 1):
             circuit.cz(qubit, (qubit + 1) % num_qubits)
-    return Problem("reuploading", circuit, tuple(x), tuple(w), _z_of_each(num_qubits), batch)
+    return Problem("reuploading", circuit, tuple(x), tuple(w), z_of_each(num_qubits), batch)
 
 
-BUILDERS: dict[str, Callable[[int, int, int], Problem]] = {
-    "ladder": ladder,
-    "reuploading": reuploading,
-}
+BUILDERS = {"ladder": ladder, "reuploading": reuploading}
 
 
 def parse_problem(text: str) -> Problem:
     """Return a problem by its name, such as ``ladder:4-16-16``: family, qubits, weights and batch.
-
-    Raises:
-        UnknownNameError: If the family is unknown.
-        ArgumentError: If the numbers are no such list, or the family cannot have them.
 
     Example:
         >>> parse_problem("ladder:4-16").name
@@ -164,31 +156,16 @@ def parse_problem(text: str) -> Problem:
     builder = BUILDERS[_validation.choice("problem", family, BUILDERS)]
     found = SHAPE.fullmatch(shape)
     if found is None:
-        raise ArgumentError(
-            f"Problem {text!r} must be written family:qubits-weights-batch, such as "
-            f"{family}:4-16-16."
-        )
+        example = f"family:qubits-weights-batch, such as {family}:4-16-16"
+        raise ArgumentError(f"Problem {text!r} must be written {example}.")
     qubits, weights, batch = found.groups(default=str(BATCH))
     return builder(int(qubits), int(weights), int(batch))
 
 
-def circuit_problem(
-    name: str,
-    circuit: QuantumCircuit,
-    inputs: Sequence[Parameter],
-    weights: Sequence[Parameter],
-    observables: Sequence[SparsePauliOp] | None,
-) -> Problem:
-    """Return a problem of any circuit; None as observables reads Z of every qubit."""
-    read = _z_of_each(circuit.num_qubits) if observables is None else tuple(observables)
-    return Problem(name, circuit, tuple(inputs), tuple(weights), read)
-
-
-def _z_of_each(num_qubits: int) -> tuple[SparsePauliOp, ...]:
-    return tuple(
-        SparsePauliOp.from_sparse_list([("Z", [qubit], 1)], num_qubits)
-        for qubit in range(num_qubits)
-    )
+def z_of_each(num_qubits: int) -> tuple[SparsePauliOp, ...]:
+    """Return the observable Z of every qubit."""
+    single = ([("Z", [qubit], 1)] for qubit in range(num_qubits))
+    return tuple(SparsePauliOp.from_sparse_list(terms, num_qubits) for terms in single)
 
 
 def _layers(family: str, num_qubits: int, num_weights: int, per_layer: int) -> int:

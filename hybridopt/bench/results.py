@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -32,16 +33,15 @@ PACKAGES = (
 
 def machine() -> dict[str, object]:
     """Return processor, cores, load of the last minute, threads, memory, system and Python."""
+    pages = _system("sysconf", "SC_PHYS_PAGES")
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "usable_cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "usable_cores": len(_system("sched_getaffinity", 0) or ()) or os.cpu_count(),
+        "load_average": (_system("getloadavg") or [None])[0],
         "torch_threads": torch.get_num_threads(),
         "omp": {name: value for name, value in os.environ.items() if name.startswith("OMP_")},
-        "memory_gigabytes": _memory(),
+        "memory_gigabytes": pages and round(pages * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "accelerator": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
@@ -51,28 +51,26 @@ def machine() -> dict[str, object]:
 def commit() -> str | None:
     """Return the commit of the checkout that hybridopt was imported from, or None."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    folder = Path(__file__).parent
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10)  # noqa: PLW1510, S603
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
+    options: dict[str, Any] = {"cwd": Path(__file__).parent, "text": True, "timeout": 10}
+    with suppress(OSError, subprocess.SubprocessError):
+        found = subprocess.check_output(command, stderr=subprocess.DEVNULL, **options)  # noqa: S603
+        return str(found).strip() or None
+    return None
 
 
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
-def _memory() -> float | None:
-    names = getattr(os, "sysconf_names", {})
-    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
-        return None
-    return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)
+def _system(name: str, *arguments: object) -> Any:
+    """The answer of a function of `os`, None where the system has no such function or answer."""
+    with suppress(AttributeError, OSError, ValueError):
+        return getattr(os, name)(*arguments)
+    return None
 
 
 @dataclass(frozen=True)

@@ -2,97 +2,54 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
-from hybridopt.bench.correctness import Deviation
-from hybridopt.bench.peers import Competitor, Hybridopt
+from hybridopt.bench.peers.competitor import EXACT, SHIFT, Competitor, Hybridopt
 from hybridopt.bench.problem import Problem
-from hybridopt.execution import Cost
 
 TIMED, WRONG, SLOW, NOT_RUN = "timed", "wrong", "slow", "not run"
-PENNYLANE_SHIFT = (
-    "PennyLane default.qubit, parameter-shift",
-    "PennyLane lightning.qubit, parameter-shift",
-)
-PENNYLANE_EXACT = ("PennyLane default.qubit, backprop", "PennyLane lightning.qubit, adjoint")
-ESTIMATOR = (
-    "EstimatorQNN on StatevectorEstimator, parameter-shift",
-    "EstimatorQNN on Aer EstimatorV2, parameter-shift",
-)
-SAMPLER = ("SamplerQNN on Aer SamplerV2, parameter-shift",)
 LEVEL = 0.9  # so many times as fast counts as level: medians of few calls scatter by a tenth
 
 
 @dataclass
 class Row:
-    """A competitor on a problem; filled while it is measured.
+    """A competitor on a problem; filled while it is measured."""
 
-    Attributes:
-        problem: Its name.
-        family: Of the problem.
-        qubits: Of its circuit.
-        weights: P.
-        inputs: I.
-        outputs: K.
-        batch: B.
-        shots: A setting, or None.
-        library: Of the competitor.
-        competitor: Its name.
-        rule: As its library calls it.
-        kind: Our rule that does the same.
-        method: Of Aer, for ours, as are device and precision.
-        status: ``"timed"``; ``"wrong"`` (deviates: never timed); ``"slow"`` (only the first call);
-            ``"not run"``.
-        reason: Why it was not timed.
-        note: How it is run.
-        deviation: From the dense twin, in ``deviation_unit``; None where it has no bound.
-        allowed: Deviation that passes.
-        deviation_unit: ``"relative"`` or ``"standard errors"``.
-        prepare_seconds: To translate the problem.
-        first_seconds: Of the first call, compilation included.
-        seconds: A call, mean of every turn, in order.
-        calls: Timed in all turns together.
-        settings: Circuits of hardware that one gradient of ours takes.
-        spent_shots: Measurements, likewise.
-        runs: Circuits in the simulator, likewise.
-    """
-
-    problem: str
+    problem: str  # its name
     family: str
     qubits: int
-    weights: int
-    inputs: int
-    outputs: int
-    batch: int
-    shots: int | None
-    library: str
+    weights: int  # P
+    inputs: int  # I
+    outputs: int  # K
+    batch: int  # B
+    shots: int | None  # per setting
+    library: str  # of the competitor
     competitor: str
-    rule: str
-    kind: str
-    method: str | None = None
+    rule: str  # as its library calls it
+    kind: str  # our rule that does the same
+    method: str | None = None  # of Aer, for ours, as are device and precision
     device: str | None = None
     precision: str | None = None
-    status: str = NOT_RUN
-    reason: str = ""
-    note: str = ""
-    deviation: float | None = None
-    allowed: float | None = None
+    status: str = NOT_RUN  # WRONG is never timed, of SLOW only the first call
+    reason: str = ""  # why it was not timed
+    note: str = ""  # how it is run
+    deviation: float | None = None  # from the dense twin; None where it has no bound
+    allowed: float | None = None  # deviation that passes
     deviation_unit: str | None = None
-    prepare_seconds: float | None = None
-    first_seconds: float | None = None
-    seconds: list[float] = field(default_factory=list)
-    calls: int = 0
-    settings: int | None = None
-    spent_shots: int | None = None
-    runs: int | None = None
+    prepare_seconds: float | None = None  # to translate the problem
+    first_seconds: float | None = None  # of the first call, compilation included
+    seconds: list[float] = field(default_factory=list)  # per call, mean of every turn, in order
+    calls: int = 0  # timed in all turns together
+    settings: int | None = None  # circuits of hardware that one gradient of ours takes
+    spent_shots: int | None = None  # measurements, likewise
+    runs: int | None = None  # circuits in the simulator, likewise
 
     @staticmethod
     def of(competitor: Competitor, problem: Problem) -> Row:
         """Return a row with nothing measured yet."""
-        ours = competitor if isinstance(competitor, Hybridopt) else None
+        ours = ("method", "device", "precision") if isinstance(competitor, Hybridopt) else ()
         return Row(
             problem=problem.name,
             family=problem.family,
@@ -106,9 +63,7 @@ class Row:
             competitor=competitor.name,
             rule=competitor.rule,
             kind=competitor.kind,
-            method=ours.method if ours else None,
-            device=ours.device if ours else None,
-            precision=ours.precision if ours else None,
+            **{name: getattr(competitor, name) for name in ours},
         )
 
     @property
@@ -130,15 +85,6 @@ class Row:
         """Note that it is not to be timed, or no longer."""
         self.status, self.reason = status, " ".join(reason.split())
 
-    def note_deviation(self, found: Deviation) -> None:
-        """Take down how far the result is off."""
-        self.deviation = found.size if math.isfinite(found.size) else None
-        self.allowed, self.deviation_unit = found.allowed, found.unit
-
-    def note_cost(self, cost: Cost) -> None:
-        """Take down what one gradient cost."""
-        self.settings, self.spent_shots, self.runs = cost.settings, cost.shots, cost.runs
-
     def as_dict(self) -> dict[str, object]:
         """Return all fields, and what follows from them, for bench.json."""
         return {
@@ -152,21 +98,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Goal:
-    """So many times faster than the best of some others.
+    """So many times faster than the best of some others."""
 
-    Attributes:
-        problem: By its name.
-        rule: Of ours, with the default method, device and precision.
-        against: Labels of rows; the fastest of them counts.
-        opponent: What they are called together.
-        factor: To reach.
-    """
-
-    problem: str
-    rule: str
-    against: tuple[str, ...]
-    opponent: str
-    factor: float
+    problem: str  # its name
+    rule: str  # of ours, with the default method, device and precision
+    against: tuple[str, ...]  # labels of rows; the fastest of them counts
+    opponent: str  # their name together
+    factor: float  # to reach
 
     @property
     def text(self) -> str:
@@ -176,10 +114,16 @@ class Goal:
         return f"{self.problem}: {self.rule} {words} {self.opponent}"
 
 
-_SHIFT = ("parameter-shift", PENNYLANE_SHIFT, "PennyLane's best parameter shift")
-_ESTIMATOR = ("parameter-shift", ESTIMATOR, "EstimatorQNN")
-_EXACT = ("adjoint", PENNYLANE_EXACT, "PennyLane's best exact rule")
-GOALS: tuple[Goal, ...] = (
+PENNYLANE = (f"PennyLane default.qubit, {SHIFT}", f"PennyLane lightning.qubit, {SHIFT}")
+PENNYLANE_EXACT = ("PennyLane default.qubit, backprop", "PennyLane lightning.qubit, adjoint")
+QNN = (
+    f"EstimatorQNN on StatevectorEstimator, {SHIFT}",
+    f"EstimatorQNN on Aer EstimatorV2, {SHIFT}",
+)
+_SHIFT = (SHIFT, PENNYLANE, "PennyLane's best parameter shift")
+_ESTIMATOR = (SHIFT, QNN, "EstimatorQNN")
+_EXACT = (EXACT, PENNYLANE_EXACT, "PennyLane's best exact rule")
+GOALS = (
     Goal("ladder:4-16-16", *_SHIFT, 15),
     Goal("ladder:4-16-16", *_ESTIMATOR, 100),
     Goal("ladder:8-32-16", *_SHIFT, 6),
@@ -189,27 +133,25 @@ GOALS: tuple[Goal, ...] = (
     Goal("ladder:8-32-16", *_EXACT, 1),
     Goal("ladder:10-60-32", *_EXACT, 1),
     Goal("ladder:14-84-32", *_EXACT, LEVEL),
-    Goal("ladder:4-16-16, 1024 shots", "parameter-shift", PENNYLANE_SHIFT, "PennyLane", 10),
-    Goal("ladder:4-16-16, 1024 shots", "parameter-shift", SAMPLER, "SamplerQNN", 100),
+    Goal("ladder:4-16-16, 1024 shots", SHIFT, PENNYLANE, "PennyLane", 10),
+    Goal(
+        "ladder:4-16-16, 1024 shots",
+        SHIFT,
+        (f"SamplerQNN on Aer SamplerV2, {SHIFT}",),
+        "SamplerQNN",
+        100,
+    ),
 )
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A goal and what was measured.
+    """A goal and what was measured."""
 
-    Attributes:
-        text: The goal as a sentence.
-        factor: To reach.
-        measured: Median over the rounds of theirs / ours.
-        opponent: Whose row was the fastest.
-        reached: Whether measured is factor or more.
-    """
-
-    text: str
-    factor: float
-    measured: float
-    opponent: str
+    text: str  # the goal as a sentence
+    factor: float  # to reach
+    measured: float  # median over the rounds of theirs / ours
+    opponent: str  # label of the fastest row
     reached: bool
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 
 from hybridopt import _validation
 from hybridopt.bench.measure import measure
-from hybridopt.bench.peers import PEERS, Competitor, Hybridopt, peers_of
-from hybridopt.bench.problem import Problem, circuit_problem, parse_problem
+from hybridopt.bench.peers import PEERS, peer_names
+from hybridopt.bench.peers.competitor import Competitor, Hybridopt
+from hybridopt.bench.problem import Problem, parse_problem, z_of_each
 from hybridopt.bench.row import Finding, Row, evaluate
 from hybridopt.circuits import load_circuit
 from hybridopt.errors import HybridOptError, MissingExtraError, ResourceError, UnsupportedError
@@ -76,14 +77,14 @@ class SimulatorSettings:
     quick: bool = False
 
     def __post_init__(self) -> None:
-        for rule in self.gradients:
-            _validation.choice("gradient", rule, GRADIENTS)
-        for method in self.methods:
-            _validation.choice("method", method, METHODS)
-        for precision in self.precisions:
-            _validation.choice("precision", precision, PRECISIONS)
-        for peer in self.peer:
-            peers_of(peer)
+        for name, values, known in (
+            ("gradient", self.gradients, GRADIENTS),
+            ("method", self.methods, METHODS),
+            ("precision", self.precisions, PRECISIONS),
+            ("peer", self.peer, peer_names()),
+        ):
+            for value in values:
+                _validation.choice(name, value, known)
         for batch in self.batches:
             _validation.integer("batch", batch, minimum=1)
         for shots in self.shots:
@@ -124,8 +125,7 @@ def make_plan(settings: SimulatorSettings) -> BenchPlan:
     """
     notes: list[str] = []
     peers = _peers(settings, notes)
-    entries = []
-    ran: set[str] = set()
+    entries, ran = [], set[str]()
     refused: dict[str, HybridOptError] = {}
     for problem in _problems(settings):
         ours = list(_ours(settings, problem, refused))
@@ -136,8 +136,8 @@ def make_plan(settings: SimulatorSettings) -> BenchPlan:
     for named in (*settings.gradients, *settings.methods):
         if named not in ran and named in refused:
             raise refused[named]
-    notes.extend(f"Left out: {reason}" for reason in dict.fromkeys(map(str, refused.values())))
-    return BenchPlan(tuple(entries), tuple(notes))
+    notes += [f"Left out: {reason}" for reason in refused.values()]
+    return BenchPlan(tuple(entries), tuple(dict.fromkeys(notes)))
 
 
 @dataclass(frozen=True)
@@ -182,75 +182,58 @@ def run_simulators(
     rows: list[Row] = []
     for problem, competitors in plan.entries:
         rows += measure(
-            problem,
-            competitors,
-            repetitions=settings.rounds,
-            max_seconds=settings.limit,
-            seed=settings.seed,
-            ends=ends,
-            earlier=rows,
-            report=report,
-        )
-    return SimulatorOutcome(
-        settings=settings,
-        rows=tuple(rows),
-        findings=tuple(evaluate(rows)),
-        notes=plan.notes,
-        seconds=time.perf_counter() - began,
-    )
+            problem, competitors, repetitions=settings.rounds, max_seconds=settings.limit,
+            seed=settings.seed, ends=ends, earlier=rows, report=report,
+        )  # fmt: skip
+    seconds = time.perf_counter() - began
+    return SimulatorOutcome(settings, tuple(rows), tuple(evaluate(rows)), plan.notes, seconds)
 
 
-def _problems(settings: SimulatorSettings) -> Iterator[Problem]:
+def _problems(settings: SimulatorSettings) -> list[Problem]:
     problems = [parse_problem(text) for text in settings.problems]
     for name in settings.circuits:
         path = Path(name)
-        loaded = load_circuit(path if path.exists() else name)
-        problems.append(circuit_problem(path.stem, *loaded))
+        circuit, inputs, weights, observables = load_circuit(path if path.exists() else name)
+        read = tuple(observables or z_of_each(circuit.num_qubits))
+        problems.append(Problem(path.stem, circuit, tuple(inputs), tuple(weights), read))
     suite = [parse_problem(text) for text in (QUICK if settings.quick else FULL)]
-    if problems or settings.batches or settings.shots:
-        batches: Sequence[int | None] = settings.batches or (None,)
-        for problem, batch, shots in product(problems or suite, batches, settings.shots or (None,)):
-            yield problem.resized(batch=batch, shots=shots)
-        return
-    for text, count in WITH_SHOTS:
-        yield parse_problem(text).resized(batch=None, shots=count)
-    yield from suite
+    if not (problems or settings.batches or settings.shots):
+        few = [parse_problem(text).resized(batch=None, shots=count) for text, count in WITH_SHOTS]
+        return [*few, *suite]
+    axes = problems or suite, settings.batches or (None,), settings.shots or (None,)
+    return [one.resized(batch=batch, shots=shots) for one, batch, shots in product(*axes)]
 
 
 def _ours(
     settings: SimulatorSettings, problem: Problem, refused: dict[str, HybridOptError]
 ) -> Iterator[Hybridopt]:
     rules = settings.gradients or tuple(GRADIENTS)
-    for rule, method, device, precision in product(
-        rules, settings.methods, settings.devices, settings.precisions
-    ):
+    axes = rules, settings.methods, settings.devices, settings.precisions
+    for rule, method, device, precision in product(*axes):
         one = Hybridopt(rule, method, device, precision, settings.seed)
         if problem.shots is not None and not one.samples:
-            refused[rule] = UnsupportedError(
-                f"gradient {rule} with shots: it needs the exact state."
-            )
+            reason = f"gradient {rule} with shots: it needs the exact state."
+            refused[rule] = UnsupportedError(reason)
             continue
         try:
             one.layer(problem)
         except (UnsupportedError, ResourceError) as error:
             reason = f"{problem.name}, gradient {rule} by method {method}: {error}"
-            for named in (rule, method):
-                refused[named] = type(error)(reason)
+            refused[rule] = refused[method] = type(error)(reason)
             continue
         yield one
 
 
 def _peers(settings: SimulatorSettings, notes: list[str]) -> list[Competitor]:
     kinds = settings.gradients or tuple(GRADIENTS)
-    named: Iterable[Competitor] = [one for key in settings.peer for one in peers_of(key)]
+    named = [one for key in settings.peer for one in PEERS if one.key == key]
     for one in named:
         if reason := one.unavailable():
             raise MissingExtraError(f"Peer {one.key!r} cannot be measured: {reason}")
     chosen = []
     for one in PEERS if settings.peers else named:
-        reason = one.unavailable()
-        if reason is None and one.kind in kinds:
+        if reason := one.unavailable():
+            notes.append(f"Without {one.library}: {reason}")
+        elif one.kind in kinds:
             chosen.append(one)
-        elif reason is not None and (note := f"Without {one.library}: {reason}") not in notes:
-            notes.append(note)
     return chosen

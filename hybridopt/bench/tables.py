@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from hybridopt.bench.correctness import EXACT_UNIT
 from hybridopt.bench.row import NOT_RUN, Finding, Row
 
 HEADER = (
@@ -14,47 +16,40 @@ HEADER = (
 NARROW = (0, 1, 2, 5, 7)  # columns for terminals that are not wide
 WIDE = 140  # characters
 GOAL_HEADER = ("goal", "to reach", "measured", "reached")
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class ProblemTable:
-    """The rows of one problem.
-
-    Attributes:
-        problem: Its name.
-        rows: Cells under `HEADER`.
-        ours: Whether a row is hybridopt's.
-        best: Whether a row is the fastest of its kind of rule.
-        reasons: Why rows were not timed, one line each.
-    """
+    """The rows of one problem."""
 
     problem: str
-    rows: tuple[tuple[str, ...], ...]
-    ours: tuple[bool, ...]
-    best: tuple[bool, ...]
-    reasons: tuple[str, ...]
+    rows: list[tuple[str, ...]]  # cells under HEADER
+    ours: list[bool]  # whether a row is hybridopt's
+    best: list[bool]  # whether a row is the fastest of its kind of rule
+    reasons: list[str]  # why rows were not timed, one line each
 
 
 def problem_tables(rows: Iterable[Row]) -> list[ProblemTable]:
     """Return rows that ran, by problem, in the order of measurement."""
-    by_problem = _grouped((row.problem, row) for row in rows if row.status != NOT_RUN)
+    ran = [row for row in rows if row.status != NOT_RUN]
     return [
         ProblemTable(
             problem,
-            tuple(_cells(row, members) for row in members),
-            tuple(row.is_ours for row in members),
-            tuple(_is_best(row, members) for row in members),
-            tuple(f"{row.label}: {row.reason}" for row in members if row.reason),
+            [_cells(row, members) for row in members],
+            [row.is_ours for row in members],
+            [_is_best(row, members) for row in members],
+            [f"{row.label}: {row.reason}" for row in members if row.reason],
         )
-        for problem, members in by_problem.items()
+        for problem, members in grouped(ran, lambda row: row.problem).items()
     ]
 
 
 def left_out(rows: Iterable[Row]) -> list[str]:
     """Return one line for all rows that were not run for the same reason."""
     lines = []
-    by_reason = _grouped((row.reason, row) for row in rows if row.status == NOT_RUN)
-    for reason, members in by_reason.items():
+    not_run = [row for row in rows if row.status == NOT_RUN]
+    for reason, members in grouped(not_run, lambda row: row.reason).items():
         names = ", ".join(f"{row.label} ({row.problem})" for row in members[:3])
         more = f" and {len(members) - 3} more" if len(members) > 3 else ""
         lines.append(f"Not run: {names}{more}: {reason}")
@@ -83,41 +78,34 @@ def markdown(rows: Iterable[Row], findings: Iterable[Finding], notes: Iterable[s
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _grouped(pairs: Iterable[tuple[str, Row]]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
-    for name, row in pairs:
-        groups.setdefault(name, []).append(row)
+def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+    """Return rows of one key together, in their order."""
+    groups: dict[Key, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
     return groups
-
-
-def _milliseconds(seconds: float) -> str:
-    """Three figures."""
-    value = 1e3 * seconds
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _cells(row: Row, members: Sequence[Row]) -> tuple[str, ...]:
     if row.median is None:
         return (row.competitor, row.rule, row.status, *[""] * 4, _deviation(row), *[""] * 3)
+    low, middle, high = (
+        f"{1e3 * seconds:,.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
+        for seconds in (min(row.seconds), row.median, max(row.seconds))
+    )
+    # beside our own row of the same kind of rule, the first one
+    ours = next((one for one in members if one.is_ours and one.kind == row.kind), row)
     return (
         row.competitor,
         row.rule,
-        _milliseconds(row.median),
-        f"{_milliseconds(min(row.seconds))} to {_milliseconds(max(row.seconds))}",
+        middle,
+        f"{low} to {high}",
         str(row.calls),
-        _times_ours(row, members),
+        "" if ours is row or ours.median is None else f"{row.median / ours.median:.3g}",
         "" if row.first_seconds is None else f"{row.first_seconds:.2g}",
         _deviation(row),
         *("" if n is None else f"{n:,}" for n in (row.settings, row.spent_shots, row.runs)),
     )
-
-
-def _times_ours(row: Row, members: Sequence[Row]) -> str:
-    """How many times as long as our own row of the same kind of rule, the first one."""
-    ours = next((one for one in members if one.is_ours and one.kind == row.kind), None)
-    if ours is None or ours.median is None or row.median is None or ours is row:
-        return ""
-    return f"{row.median / ours.median:.3g}"
 
 
 def _is_best(row: Row, members: Sequence[Row]) -> bool:
@@ -128,8 +116,8 @@ def _is_best(row: Row, members: Sequence[Row]) -> bool:
 def _deviation(row: Row) -> str:
     if row.deviation is None:
         return ""
-    relative = row.deviation_unit == "relative"
-    return f"{row.deviation:.0e}" if relative else f"{row.deviation:.1f} se"  # standard errors
+    exact = row.deviation_unit == EXACT_UNIT
+    return f"{row.deviation:.0e}" if exact else f"{row.deviation:.1f} se"  # standard errors
 
 
 def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

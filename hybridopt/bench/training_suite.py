@@ -149,16 +149,12 @@ def bridge_times(weights: int, *, repetitions: int = 5) -> BridgeTimes:
         quantum.zero_grad()
         quantum(sample).sum().backward()
 
-    seconds = median_seconds(step, repetitions=repetitions if weights < 500_000 else 1)
+    step()  # the first does not count
+    times = [stopwatch(step) for _ in range(repetitions if weights < 500_000 else 1)]
     decode = stopwatch(lambda: to_classical(quantum))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return BridgeTimes(
-        weights=weights,
-        encode=encode,
-        step=seconds,
-        decode=decode,
-        peak_gigabytes=peak / (1e9 if sys.platform == "darwin" else 1e6),  # bytes, kilobytes
-    )
+    unit = 1e9 if sys.platform == "darwin" else 1e6  # bytes, kilobytes
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return BridgeTimes(weights, encode, median(times), decode, peak)
 
 
 def syntheses(*, weights: int = 1_510, repetitions: int = 5) -> Comparison:
@@ -181,12 +177,6 @@ def stopwatch(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def median_seconds(action: Callable[[], object], *, repetitions: int) -> float:
-    """Median wall seconds of some calls, after one that does not count."""
-    action()
-    return median(stopwatch(action) for _ in range(repetitions))
-
-
 def compare(
     action: Callable[[], object], reference: Callable[[], object], *, repetitions: int
 ) -> Comparison:
@@ -194,12 +184,9 @@ def compare(
     action()
     reference()
     pairs = [(stopwatch(action), stopwatch(reference)) for _ in range(repetitions)]
-    return Comparison(
-        seconds=median(first for first, _ in pairs),
-        reference_seconds=median(second for _, second in pairs),
-        ratio=median(first / second for first, second in pairs),
-        repetitions=repetitions,
-    )
+    ratio = median(first / second for first, second in pairs)
+    seconds, reference_seconds = map(median, zip(*pairs, strict=True))
+    return Comparison(seconds, reference_seconds, ratio, repetitions)
 
 
 def _ms(seconds: float) -> str:

@@ -13,6 +13,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
+from hybridopt.bench.problem import Problem
 from hybridopt.errors import CircuitError
 
 Array: TypeAlias = Any  # a torch tensor, a jax array, a numpy array
@@ -26,15 +27,10 @@ OTHER_NAMES = {
 
 @dataclass(frozen=True, eq=False)
 class PlacedGate:
-    """One gate.
+    """One gate of a circuit."""
 
-    Attributes:
-        gate: With numbers and expressions as parameters.
-        qubits: As the gate counts them, the first one least significant in its matrix.
-    """
-
-    gate: Instruction
-    qubits: tuple[int, ...]
+    gate: Instruction  # with numbers and expressions as parameters
+    qubits: tuple[int, ...]  # as the gate counts them, the first least significant in its matrix
 
     @property
     def name(self) -> str:
@@ -42,22 +38,14 @@ class PlacedGate:
         return str(self.gate.name)
 
     @property
-    def free(self) -> list[ParameterExpression]:
-        """Angles that are not numbers."""
-        return [value for value in self.gate.params if is_free(value)]
-
-
-def is_free(value: object) -> bool:
-    """Return whether a gate's parameter depends on inputs or weights."""
-    return isinstance(value, ParameterExpression) and bool(value.parameters)
+    def free(self) -> dict[int, ParameterExpression]:
+        """Angles that depend on inputs or weights, by their place."""
+        given = enumerate(self.gate.params)
+        return {n: v for n, v in given if isinstance(v, ParameterExpression) and v.parameters}
 
 
 def flatten(circuit: QuantumCircuit, known: Callable[[PlacedGate], bool]) -> list[PlacedGate]:
-    """Return all gates in order; what ``known`` refuses is replaced by its definition.
-
-    Raises:
-        CircuitError: If a gate is neither known nor defined.
-    """
+    """Return all gates in order; what ``known`` refuses is replaced by its definition."""
     if any(not isinstance(item.operation, Instruction) for item in circuit.data):
         circuit = PassManager([HighLevelSynthesis()]).run(circuit)  # annotated gates, Cliffords
     return list(_flatten(circuit, tuple(range(circuit.num_qubits)), known))
@@ -113,51 +101,51 @@ def angle_function(
     weights: Sequence[Parameter],
     functions: Mapping[str, object],
 ) -> Angle:
-    """Return a gate's parameter as a function of inputs and weights.
+    """Return a gate's parameter as a function of inputs ``(..., I)`` and weights ``(P,)``.
 
-    Args:
-        value: A number or an expression.
-        inputs: Columns of the first argument.
-        weights: Entries of the second.
-        functions: The library's functions, see `array_functions`.
-
-    Returns:
-        A function of inputs ``(..., I)`` and weights ``(P,)``; its shape is that of the samples
-        where an input is involved, else a scalar. Numbers stay numbers.
+    Its shape is that of the samples where an input is involved, else a scalar; numbers stay
+    numbers. The library's functions are those of `array_functions`.
     """
     if not isinstance(value, ParameterExpression) or not value.parameters:
         number = float(value)
         return lambda _x, _w: number
-    pick = {parameter: _column(i) for i, parameter in enumerate(inputs)}
-    pick |= {parameter: _entry(i) for i, parameter in enumerate(weights)}
+    places = {parameter: place for place, parameter in enumerate((*inputs, *weights))}
     variables = sorted(value.parameters, key=lambda parameter: parameter.name)
-    slopes = [_number(value.gradient(parameter)) for parameter in variables]
-    if any(slope is None for slope in slopes):
-        return _nonlinear(value, [(variable, pick[variable]) for variable in variables], functions)
+    slopes = {variable: _number(value.gradient(variable)) for variable in variables}
+
+    def entry(variable: Parameter, x: Array, w: Array) -> Array:
+        place = places[variable]
+        return x[..., place] if place < len(inputs) else w[place - len(inputs)]
+
+    if None in slopes.values():
+        function = _nonlinear(value, variables, functions)
+        return lambda x, w: function(*(entry(variable, x, w) for variable in variables))
     offset = float(value.bind(dict.fromkeys(variables, 0.0)))
-    return _linear([(pick[v], s) for v, s in zip(variables, slopes, strict=True) if s], offset)
+
+    def linear(x: Array, w: Array) -> Array:
+        terms = [offset] if offset else []
+        for variable, slope in slopes.items():
+            if slope:
+                terms.append(entry(variable, x, w) if slope == 1 else slope * entry(variable, x, w))
+        return sum(terms[1:], terms[0]) if terms else 0.0
+
+    return linear
 
 
-def _linear(terms: Sequence[tuple[Angle, float | None]], offset: float) -> Angle:
-    def angle(x: Array, w: Array) -> Array:
-        total: Array = offset or None
-        for pick, slope in terms:
-            term = pick(x, w) if slope == 1 else slope * pick(x, w)
-            total = term if total is None else total + term
-        return 0.0 if total is None else total
-
-    return angle
+def angle_functions(part: PlacedGate, problem: Problem, library: Any) -> list[Angle]:
+    """Return all parameters of a gate as functions, in numpy, torch or jax.numpy."""
+    given = problem.inputs, problem.weights, array_functions(library)
+    return [angle_function(value, *given) for value in part.gate.params]
 
 
 def _nonlinear(
-    value: ParameterExpression,
-    variables: Sequence[tuple[Parameter, Angle]],
-    functions: Mapping[str, object],
-) -> Angle:
+    value: ParameterExpression, variables: Sequence[Parameter], functions: Mapping[str, object]
+) -> Callable[..., Array]:
+    """The formula as a function of the values of its variables."""
     import sympy  # importing it changes the warning filters; few circuits need it
 
     stand_ins = [sympy.Symbol(f"v{number}", real=True) for number in range(len(variables))]
-    symbols = [variable.sympify() for variable, _ in variables]
+    symbols = [variable.sympify() for variable in variables]
     formula = value.sympify().subs(dict(zip(symbols, stand_ins, strict=True))).evalf()
     if formula.has(sympy.I):
         raise CircuitError(f"Angle `{value}` is complex. Angles must be real.")
@@ -166,25 +154,14 @@ def _nonlinear(
         raise CircuitError(
             f"Angle `{value}` has functions that are not translated: {', '.join(sorted(unknown))}."
         )
-    function = sympy.lambdify(stand_ins, formula, modules=[dict(functions)])
-    return lambda x, w: function(*(pick(x, w) for _, pick in variables))
+    return sympy.lambdify(stand_ins, formula, modules=[dict(functions)])  # type: ignore[no-any-return]
 
 
-def _column(number: int) -> Angle:
-    return lambda x, _w: x[..., number]
-
-
-def _entry(number: int) -> Angle:
-    return lambda _x, w: w[number]
-
-
-def _number(value: object) -> float | None:
-    if not isinstance(value, ParameterExpression):
-        number = complex(value)  # type: ignore[call-overload]
-    elif value.parameters:
+def _number(value: Any) -> float | None:
+    """The value as a real number; None if it is none but a formula."""
+    if getattr(value, "parameters", ()):
         return None
-    else:
-        number = complex(value.numeric())
+    number = complex(value)
     if number.imag:
         raise CircuitError("An angle is complex. Angles must be real.")
-    return float(number.real)
+    return number.real

@@ -43,6 +43,9 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
     width, layout = physical.circuit.num_qubits, list(physical.virtual_qubits)
     own = PlacedReadout(readout, tuple(range(width)))
     if isinstance(readout, Probabilities):
+        if physical.measured:  # then the readout names classical bits
+            measured = [physical.measured[bit] for bit in readout.qubits or ()]
+            return place_probabilities(physical, measured)
         if not physical.on_device:
             return own
         named: Sequence[int] = physical.virtual_qubits

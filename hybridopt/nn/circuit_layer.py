@@ -33,7 +33,7 @@ from hybridopt.execution import (
     Readout,
     check_executor,
 )
-from hybridopt.execution.placed_readout import PlacedReadout, place_circuit, place_readout
+from hybridopt.execution.placed_readout import place_circuit, place_readout
 from hybridopt.gradients import GradientRule, create
 from hybridopt.gradients.cost import forward_cost, gradient_cost, times
 from hybridopt.nn.evaluation import CircuitEvaluation
@@ -100,6 +100,8 @@ class CircuitLayer(nn.Module, RunsCircuits):
     """
 
     weight: nn.Parameter
+    output_shape: tuple[int, ...] | None = None  # where outcomes are interpreted
+    outcome_index: Tensor  # likewise: the output for which each counts, one more for none
 
     def __init__(
         self,
@@ -141,8 +143,9 @@ class CircuitLayer(nn.Module, RunsCircuits):
     @property
     def out_features(self) -> int:
         """K."""
-        compiled = self._compiled()
-        return compiled.readout.num_outputs(compiled.program)
+        if self.output_shape is not None:
+            return math.prod(self.output_shape)
+        return self.program_readout.num_outputs(self.program)
 
     @property
     def num_qubits(self) -> int:
@@ -183,7 +186,11 @@ class CircuitLayer(nn.Module, RunsCircuits):
         values = self._evaluation()(rows, angles.shared(weight))[0]
         if alike:
             values = values.expand(len(samples), -1)
-        return values.reshape(*x.shape[:-1], values.shape[-1]).to(x.dtype)
+        if self.output_shape is not None:
+            sums = values.new_zeros(len(samples), self.out_features + 1)
+            values = sums.index_add(-1, self.outcome_index, values)[:, :-1]
+        shape = self.output_shape or values.shape[-1:]
+        return values.reshape(*x.shape[:-1], *shape).to(x.dtype)
 
     def explain(self, batch_size: int | None = None) -> str:
         """How a batch would be run, and what its gradient takes; see `RunsCircuits`."""
@@ -258,6 +265,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"num_qubits={self.num_qubits}, weights={len(self.weight_parameters)}, "
             f"gradient={self.gradient.name!r}, executor={self.executor!r}"
+            + (f", output_shape={self.output_shape}" if self.output_shape else "")
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -267,7 +275,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
     def _check_circuit(self) -> None:
         """Refuse parameters and measurements that do not belong to a layer."""
         check_parameters(self.circuit, self.input_parameters, self.weight_parameters)
-        for item in self.circuit.data:
+        for item in self.circuit.data if self.output_shape is None else ():
             if item.operation.name == "measure":
                 (qubit,) = qubits_of(self.circuit, item)
                 raise CircuitError(
@@ -279,14 +287,11 @@ class CircuitLayer(nn.Module, RunsCircuits):
         if self._last is None or self._last.executor is not self.executor:
             given = self.input_parameters, self.weight_parameters
             physical = place_circuit(self.executor, self.circuit)
-            placed = self._place_readout(physical)
+            placed = place_readout(physical, self.readout, sampled=self.executor.shots is not None)
             program = physical.lower(*given, placed.qubits)
             angles = AngleMap(program, *given)
             self._last = _Compiled(self.executor, physical, program, placed.readout, angles)
         return self._last
-
-    def _place_readout(self, physical: PhysicalCircuit) -> PlacedReadout:
-        return place_readout(physical, self.readout, sampled=self.executor.shots is not None)
 
     def _evaluation(self) -> CircuitEvaluation:
         compiled = self._compiled()

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from torch import nn
 
 from hybridopt import _validation
@@ -127,6 +124,10 @@ def summary_table(title: str, rows: Sequence[SummaryRow], notes: Sequence[str]) 
         sum(row.angles for row in rows),
         total_cost(row.cost for row in rows if row.gates is not None),
     )
+    from rich.console import Console  # slow to import
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for position, name in enumerate(HEADER):
         left = position < 2

@@ -1,10 +1,15 @@
 """Programs written for qiskit-machine-learning, run by executors of ours."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from hybridopt.qiskit_ml.conversion import from_qnn
 from hybridopt.qiskit_ml.estimator import AerEstimator
-from hybridopt.qiskit_ml.gradients import AerEstimatorGradient, AerSamplerGradient
 from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
 from hybridopt.qiskit_ml.sampler import AerSampler
+
+if TYPE_CHECKING:
+    from hybridopt.qiskit_ml.gradients import AerEstimatorGradient, AerSamplerGradient
 
 __all__ = [
     # networks as layers
@@ -16,3 +21,9 @@ __all__ = [
     "AerSampler",
     "AerSamplerGradient",
 ]
+
+
+def __getattr__(name: str) -> object:  # the gradients import much of qiskit-machine-learning
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.gradients"), name)

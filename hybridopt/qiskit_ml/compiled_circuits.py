@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.circuit import Parameter
 from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
@@ -34,22 +33,12 @@ READOUTS_KEPT = 64  # of one circuit
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """A program, and how a table of parameter values becomes its angles.
-
-    Attributes:
-        program: The family of circuits.
-        angles: Of the program.
-        varying: Columns of the table that may differ from row to row.
-        constant: The other columns.
-        in_rows: Columns that an angle of ``rows`` depends on; ``in_shared`` likewise.
-    """
+    """A program, and how a table of parameter values becomes its angles."""
 
     program: CircuitProgram
     angles: AngleMap
-    varying: list[int]
-    constant: list[int]
-    in_rows: frozenset[int]
-    in_shared: frozenset[int]
+    varying: list[int]  # columns of the table that may differ from row to row
+    constant: list[int]  # the other columns
 
     def rows(self, values: Float64[Tensor, "N P"]) -> Float64[Tensor, "N R"]:
         """Angles that differ from row to row [rad]."""
@@ -64,17 +53,8 @@ class CompiledCircuit:
     """One circuit, placed for an executor, ready for any table of values of its parameters.
 
     A column that once differed within a table is taken to differ from then on, so that a training
-    run lowers its circuit once or twice whatever its batches hold.
-
-    Args:
-        circuit: With final measurements or without.
-        executor: Places the circuit, and runs it.
-        measured: Whether the measurements of the circuit are what is read. Else they are taken
-            out before the circuit is placed.
-
-    Raises:
-        CircuitError: If it cannot be lowered.
-        UnsupportedError: If it does not go with the executor's noise.
+    run lowers its circuit once or twice whatever its batches hold. Unless the circuit is read by
+    its own measurements (``measured``), these are taken out before it is placed.
     """
 
     def __init__(self, circuit: QuantumCircuit, executor: Executor, *, measured: bool) -> None:
@@ -90,18 +70,8 @@ class CompiledCircuit:
 
     def is_of(self, circuit: QuantumCircuit, executor: Executor) -> bool:
         """Return whether circuit and executor are still those that were compiled."""
-        given = self.given
-        return bool(
-            executor is self.executor
-            and circuit.layout is given.layout
-            and circuit.cregs == given.cregs
-            and circuit.data == given.data
-        )
-
-    def columns(self, wanted: Iterable[Parameter]) -> list[int]:
-        """Return where the wanted parameters stand in a row of values."""
-        place = {parameter: number for number, parameter in enumerate(self.parameters)}
-        return [place[parameter] for parameter in wanted]
+        given, same = self.given, executor is self.executor and circuit.layout is self.given.layout
+        return bool(same and circuit.cregs == given.cregs and circuit.data == given.data)
 
     def expectations(
         self, observables: tuple[SparsePauliOp, ...], *, with_variances: bool = False
@@ -109,11 +79,10 @@ class CompiledCircuit:
         """Return the readout of observables, made once for the same terms in the same order."""
         terms = [(op.paulis.z, op.paulis.x, op.coeffs) for op in observables]
         key = (with_variances, *(tuple(part.tobytes() for part in parts) for parts in terms))
-        sampled = self.executor.shots is not None
 
         def build() -> PlacedReadout:
             readout = Expectations(observables, with_variances=with_variances)
-            return place_readout(self.physical, readout, sampled=sampled)
+            return place_readout(self.physical, readout, sampled=self.executor.shots is not None)
 
         return self._readout(key, build)
 
@@ -136,10 +105,8 @@ class CompiledCircuit:
         """Return the readout at each row of parameter values."""
         lowered, angles = self.lowered(values, placed.qubits), as_tensor(values)
         rows, shared = lowered.rows(angles).numpy(), lowered.shared(angles).numpy()
-        found: Float64[np.ndarray, "N K"] = self.executor.run(
-            Job(lowered.program, placed.readout, rows, shared)
-        )[0]
-        return found
+        found = self.executor.run(Job(lowered.program, placed.readout, rows, shared))[0]
+        return np.asarray(found)
 
     def lowered(
         self,
@@ -147,44 +114,18 @@ class CompiledCircuit:
         qubits: tuple[int, ...],
         each: Iterable[int] = (),
     ) -> Lowered:
-        """Return the program for a table of values.
-
-        Args:
-            values: One row for each set of parameter values.
-            qubits: Of the physical circuit, that are simulated.
-            each: Columns to be taken as differing from row to row in any case.
-        """
-        differs: Bool[np.ndarray, " P"] = (values != values[:1]).any(axis=0)
-        self._varied.update(np.flatnonzero(differs).tolist())
-        varying = frozenset(self._varied.union(each))
-        if (varying, qubits) not in self._lowered:
-            self._lowered = {
-                key: kept
-                for key, kept in self._lowered.items()
-                if key[0] >= self._varied  # the others are not asked for again
-            }
-            self._lowered[varying, qubits] = self._lower(sorted(varying), qubits)
-        return self._lowered[varying, qubits]
-
-    def _lower(self, varying: list[int], qubits: tuple[int, ...]) -> Lowered:
-        constant = [place for place in range(len(self.parameters)) if place not in set(varying)]
-        inputs = [self.parameters[place] for place in varying]
-        weights = [self.parameters[place] for place in constant]
-        program = self.physical.lower(inputs, weights, qubits)
-        return Lowered(
-            program=program,
-            angles=AngleMap(program, inputs, weights),
-            varying=varying,
-            constant=constant,
-            in_rows=self._columns(program.row_expressions),
-            in_shared=self._columns(program.shared_expressions),
-        )
-
-    def _columns(self, expressions: Iterable[ParameterExpression]) -> frozenset[int]:
-        used = {parameter for expression in expressions for parameter in expression.parameters}
-        return frozenset(
-            place for place, parameter in enumerate(self.parameters) if parameter in used
-        )
+        """Return the program for a table of values, with ``each`` column taken as differing."""
+        self._varied.update(np.flatnonzero((values != values[:1]).any(axis=0)).tolist())
+        key = frozenset(self._varied.union(each)), qubits
+        if key not in self._lowered:  # those of fewer columns are not asked for again
+            self._lowered = {k: v for k, v in self._lowered.items() if k[0] >= self._varied}
+            varying, places = sorted(key[0]), range(len(self.parameters))
+            constant = [place for place in places if place not in key[0]]
+            inputs, weights = ([self.parameters[n] for n in part] for part in (varying, constant))
+            program = self.physical.lower(inputs, weights, qubits)
+            angles = AngleMap(program, inputs, weights)
+            self._lowered[key] = Lowered(program, angles, varying, constant)
+        return self._lowered[key]
 
 
 class CompiledCircuits:
@@ -192,34 +133,24 @@ class CompiledCircuits:
 
     Circuits are found by identity and compared with what was compiled, so that one that was
     changed in place is compiled again.
-
-    Args:
-        measured: Whether the measurements of the circuits are what is read.
     """
 
     def __init__(self, *, measured: bool = False) -> None:
         self._measured = measured
-        self._kept: OrderedDict[int, CompiledCircuit] = OrderedDict()
+        self._kept: dict[int, CompiledCircuit] = {}
 
     def of(self, circuit: QuantumCircuit, executor: Executor) -> CompiledCircuit:
-        """Return the circuit, compiled now or before.
-
-        Raises:
-            CircuitError: If it cannot be lowered.
-        """
-        key = id(circuit)
-        compiled = self._kept.get(key)
+        """Return the circuit, compiled now or before."""
+        compiled = self._kept.pop(id(circuit), None)
         if compiled is None or not compiled.is_of(circuit, executor):
             compiled = CompiledCircuit(circuit, executor, measured=self._measured)
-            self._kept[key] = compiled
-        self._kept.move_to_end(key)
-        while len(self._kept) > CIRCUITS_KEPT:
-            self._kept.popitem(last=False)
+        self._kept[id(circuit)] = compiled  # the last used comes last
+        if len(self._kept) > CIRCUITS_KEPT:
+            del self._kept[next(iter(self._kept))]
         return compiled
 
     def __getstate__(self) -> dict[str, object]:
-        # identities mean nothing on the other side
-        return {"_measured": self._measured, "_kept": OrderedDict()}
+        return {"_measured": self._measured, "_kept": {}}  # identities mean nothing elsewhere
 
 
 def table_of(bindings: BindingsArray, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from qiskit import ClassicalRegister, QuantumCircuit
-from qiskit_machine_learning.connectors import TorchConnector
-from qiskit_machine_learning.neural_networks import EstimatorQNN, NeuralNetwork, SamplerQNN
-from qiskit_machine_learning.primitives import QMLSampler
 from torch import Tensor
 
 from hybridopt.circuits.instructions import without_measurements
@@ -21,6 +18,12 @@ from hybridopt.nn import CircuitLayer
 from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
 from hybridopt.qiskit_ml.observables import as_pauli_sum
 from hybridopt.qiskit_ml.outcomes import outcomes_of, output_index
+
+if TYPE_CHECKING:
+    from qiskit_machine_learning.connectors import TorchConnector
+    from qiskit_machine_learning.neural_networks import NeuralNetwork
+else:
+    NeuralNetwork = TorchConnector = Any  # annotations may name them, and the package still waits
 
 
 def from_qnn(
@@ -80,6 +83,9 @@ def from_qnn(
         >>> layer(torch.rand(32, 3)).shape
         torch.Size([32, 2])
     """
+    from qiskit_machine_learning.connectors import TorchConnector
+    from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
+
     if isinstance(qnn, TorchConnector):
         weights = qnn.weight if initial is None else initial
         return from_qnn(qnn.neural_network, executor=executor, gradient=gradient, initial=weights)
@@ -99,7 +105,9 @@ def from_qnn(
     )
 
 
-def _from_sampler(qnn: SamplerQNN, options: dict[str, Any]) -> InterpretedLayer:
+def _from_sampler(qnn: Any, options: dict[str, Any]) -> InterpretedLayer:
+    from qiskit_machine_learning.primitives import QMLSampler
+
     if qnn.sparse:
         raise UnsupportedError(
             "The SamplerQNN has sparse=True, but a CircuitLayer returns dense tensors. Build it "

@@ -7,13 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float64
-from qiskit.primitives import (
-    BaseEstimatorV2,
-    DataBin,
-    PrimitiveJob,
-    PrimitiveResult,
-    PubResult,
-)
+from qiskit.primitives import BaseEstimatorV2, DataBin, PrimitiveJob, PrimitiveResult, PubResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.providers import Options
 from qiskit.quantum_info import SparsePauliOp
@@ -97,17 +91,27 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
             for index in np.ndindex(pub.observables.shape):
                 observable = pub.observables[index]
                 name = repr(sorted(observable.items()))
-                if name not in places:
-                    places[name] = len(paulis)
+                numbered[index] = places.setdefault(name, len(paulis))
+                if len(places) > len(paulis):
                     paulis.append(as_pauli_sum(observable))
-                numbered[index] = places[name]
             values = table_of(pub.parameter_values, circuit)
             row, output = np.broadcast_arrays(
                 np.arange(len(values)).reshape(pub.parameter_values.shape), numbered
             )
-            rows += [values[number] for number in row.ravel()]
+            rows += list(values[row.ravel()])
             outputs += output.ravel().tolist()
-        return self._results(pubs, *self._numbers(compiled, paulis, rows, outputs))
+        found, results = self._numbers(compiled, paulis, rows, outputs), []
+        ends = np.cumsum([math.prod(pub.shape) for pub in pubs])[:-1]
+        for pub, *parts in zip(pubs, *(np.split(part, ends) for part in found), strict=True):
+            values, errors = (part.reshape(pub.shape) for part in parts)
+            metadata = {
+                "shots": self.executor.shots,
+                "target_precision": pub.precision,
+                "circuit_metadata": pub.circuit.metadata,
+            }
+            data = DataBin(evs=values, stds=errors, shape=pub.shape)
+            results.append(PubResult(data, metadata=metadata))
+        return results
 
     def _numbers(
         self,
@@ -129,29 +133,6 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
                 variances = read[:, len(chosen) :] / shots
                 errors[request] = np.sqrt(np.clip(variances, 0, None))[row, output]
         return values, errors
-
-    def _results(
-        self,
-        pubs: Sequence[EstimatorPub],
-        values: Float64[np.ndarray, " requests"],
-        errors: Float64[np.ndarray, " requests"],
-    ) -> list[PubResult]:
-        results, start = [], 0
-        for pub in pubs:
-            part = slice(start, start + math.prod(pub.shape))
-            start = part.stop
-            data = DataBin(
-                evs=values[part].reshape(pub.shape),
-                stds=errors[part].reshape(pub.shape),
-                shape=pub.shape,
-            )
-            metadata = {
-                "shots": self.executor.shots,
-                "target_precision": pub.precision,
-                "circuit_metadata": pub.circuit.metadata,
-            }
-            results.append(PubResult(data, metadata=metadata))
-        return results
 
     def _check_precision(self, precision: float | None) -> None:
         shots = self.executor.shots

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -44,13 +43,16 @@ Questions: TypeAlias = tuple[
 class _Plugin:
     """An executor, a gradient rule, and requests for one circuit answered together."""
 
-    def _set_up(
-        self, executor: Executor | None, gradient: str | GradientRule, *, measured: bool
+    _primitive: type[AerEstimator | AerSampler]
+
+    def __init__(
+        self, executor: Executor | None = None, gradient: str | GradientRule = "parameter-shift"
     ) -> None:
         self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.gradient = create(gradient)
         self.gradient.check(lower(QuantumCircuit(1)), Probabilities(), self.executor)
-        self._circuits = CompiledCircuits(measured=measured)
+        self._circuits = CompiledCircuits(measured=self._primitive is AerSampler)
+        super().__init__(self._primitive(self.executor))  # type: ignore[call-arg]
 
     def _compile(
         self,
@@ -81,16 +83,17 @@ class _Plugin:
         exact = self.executor.shots is None
         values = [np.asarray(row, dtype=np.float64) for row in parameter_values]
         gradients: list[Any] = [None] * len(values)
-        for group in by_circuit(circuits, parameters):
-            compiled = self._circuits.of(group.circuit, self.executor)
-            columns = compiled.columns(group.parameters)
-            outputs, place, pick = ask(compiled, group.numbers)
-            rows = [values[number] for number in group.numbers]
+        for numbers in by_circuit(circuits, parameters):
+            compiled = self._circuits.of(circuits[numbers[0]], self.executor)
+            place_of = {one: place for place, one in enumerate(compiled.parameters)}
+            columns = [place_of[one] for one in parameters[numbers[0]]]
+            outputs, place, pick = ask(compiled, numbers)
+            rows = [values[number] for number in numbers]
             for table in tables_of(rows, outputs, exact=exact):
                 readout = place(table.outputs)
                 slopes = jacobian(compiled, readout, self.gradient, columns, table.values)
                 for request, row, output in table.requests.tolist():
-                    gradients[group.numbers[request]] = pick(slopes[row], output)
+                    gradients[numbers[request]] = pick(slopes[row], output)
         shots = self.executor.shots
         metadata = [{"parameters": list(wanted), "shots": shots} for wanted in parameters]
         return {"gradients": gradients, "metadata": metadata, "options": Options()}
@@ -130,11 +133,7 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
         (1, 1, 6)
     """
 
-    def __init__(
-        self, executor: Executor | None = None, gradient: str | GradientRule = "parameter-shift"
-    ) -> None:
-        self._set_up(executor, gradient, measured=False)
-        super().__init__(AerEstimator(self.executor))
+    _primitive = AerEstimator
 
     def run(
         self,
@@ -173,8 +172,7 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
 
             return [place[id(one)] for one in asked], readout, lambda slopes, output: slopes[output]
 
-        answers = self._answers(circuits, parameter_values, parameters, ask)
-        return EstimatorGradientResult(**answers)
+        return EstimatorGradientResult(**self._answers(circuits, parameter_values, parameters, ask))
 
 
 class AerSamplerGradient(_Plugin, BaseSamplerGradient):
@@ -213,11 +211,7 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
         (1, 8, 6)
     """
 
-    def __init__(
-        self, executor: Executor | None = None, gradient: str | GradientRule = "parameter-shift"
-    ) -> None:
-        self._set_up(executor, gradient, measured=True)
-        super().__init__(AerSampler(self.executor))
+    _primitive = AerSampler
 
     def run(
         self,
@@ -246,15 +240,11 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
     ) -> SamplerGradientResult:
         def ask(compiled: CompiledCircuit, numbers: list[int]) -> Questions:
             outcomes = _outcomes(circuits[numbers[0]])
-            readout = compiled.probabilities(
-                [compiled.physical.measured[bit] for bit in outcomes.bits]
-            )
+            measured = [compiled.physical.measured[bit] for bit in outcomes.bits]
+            readout, keys = compiled.probabilities(measured), outcomes.keys
+            return [0] * len(numbers), lambda _: readout, lambda slopes, _: _by_key(keys, slopes)
 
-            by_key = partial(_by_key, outcomes.keys)
-            return [0] * len(numbers), lambda _: readout, lambda slopes, _: by_key(slopes)
-
-        answers = self._answers(circuits, parameter_values, parameters, ask)
-        return SamplerGradientResult(**answers)
+        return SamplerGradientResult(**self._answers(circuits, parameter_values, parameters, ask))
 
 
 def _outcomes(circuit: QuantumCircuit) -> Outcomes:

@@ -11,10 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from torch import Tensor
 
-from hybridopt.circuits.lowering import check_parameters
-from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.execution import Executor, Probabilities
-from hybridopt.execution.placed_readout import PlacedReadout, place_probabilities
 from hybridopt.gradients import GradientRule
 from hybridopt.nn import CircuitLayer
 
@@ -55,7 +52,7 @@ class InterpretedLayer(CircuitLayer):
         ('InterpretedLayer', (2,), torch.Size([5, 2]))
     """
 
-    outcome_index: Tensor
+    output_shape: tuple[int, ...]
 
     def __init__(
         self,
@@ -69,54 +66,9 @@ class InterpretedLayer(CircuitLayer):
         gradient: str | GradientRule = "parameter-shift",
         initial: Tensor | Sequence[float] | None = None,
     ) -> None:
-        super().__init__(
-            circuit,
-            input_parameters,
-            weight_parameters,
-            Probabilities(qubits),
-            executor,
-            gradient,
-            initial,
-        )
         self.output_shape = output_shape
-        size = int(np.prod(output_shape))
-        places = torch.from_numpy(np.where(index < 0, size, index))  # one more for what is left out
-        self.register_buffer("outcome_index", places, persistent=False)
-
-    @property
-    def out_features(self) -> int:
-        """The product of `output_shape`."""
-        return int(np.prod(self.output_shape))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Outputs of every sample.
-
-        Args:
-            x: Shape ``(..., I)``, real floating point.
-
-        Returns:
-            Shape ``(..., *output_shape)``, in the dtype of x.
-
-        Raises:
-            ArgumentError: If x has another width, or an angle is NaN or infinite.
-            ArgumentTypeError: If x is no tensor of real floating point numbers.
-        """
-        self._check(x)
-        probabilities = super().forward(x.double())
-        sums = probabilities.new_zeros(*x.shape[:-1], self.out_features + 1)
-        sums = sums.index_add(-1, self.outcome_index, probabilities)
-        return sums[..., :-1].reshape(*x.shape[:-1], *self.output_shape).to(x.dtype)
-
-    def _check_circuit(self) -> None:
-        check_parameters(self.circuit, self.input_parameters, self.weight_parameters)
-
-    def _place_readout(self, physical: PhysicalCircuit) -> PlacedReadout:
-        if not physical.measured:
-            return super()._place_readout(physical)
-        assert isinstance(self.readout, Probabilities)
-        bits = self.readout.qubits or ()
-        return place_probabilities(physical, [physical.measured[bit] for bit in bits])
-
-    def extra_repr(self) -> str:
-        """Sizes and rule."""
-        return f"{super().extra_repr()}, output_shape={self.output_shape}"
+        readout = Probabilities(qubits)
+        given = circuit, input_parameters, weight_parameters, readout, executor, gradient, initial
+        super().__init__(*given)
+        places = np.where(index < 0, self.out_features, index)
+        self.register_buffer("outcome_index", torch.from_numpy(places), persistent=False)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float64
-from qiskit.circuit import ParameterExpression
+from qiskit.circuit import Parameter, ParameterExpression
 from torch import Tensor
 from torch.func import vmap
 
@@ -16,7 +15,7 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution.placed_readout import PlacedReadout
 from hybridopt.gradients import Adjoint, GradientRule
 from hybridopt.nn.evaluation import CircuitEvaluation
-from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, Lowered, as_tensor
+from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, as_tensor
 
 
 def jacobian(
@@ -39,7 +38,11 @@ def jacobian(
     evaluation = CircuitEvaluation(lowered.program, readout, executor, rule)
     table = as_tensor(values)
     with torch.enable_grad():
-        by_rows, by_shared = _angle_slopes(lowered, table, list(wanted))
+        step = table.new_zeros(len(table), len(wanted), requires_grad=True)
+        moved = table.index_add(1, torch.tensor(wanted, dtype=torch.long), step)
+        asked = {compiled.parameters[column] for column in wanted}
+        by_rows = _slopes(lowered.rows, moved, step, lowered.program.row_expressions, asked)
+        by_shared = _slopes(lowered.shared, moved, step, lowered.program.shared_expressions, asked)
         if by_rows is None and by_shared is None:
             outputs = readout.num_outputs(lowered.program)
             return np.zeros((len(values), outputs, len(wanted)))
@@ -47,39 +50,39 @@ def jacobian(
         if backward:
             assert by_rows is not None
             return _backward(evaluation, rows, shared, by_rows).numpy()
-        return _forward(evaluation, rows, shared, (by_rows, by_shared)).numpy()
+        slopes = by_rows, None if by_shared is None else by_shared[:1]
+        along = vmap(
+            lambda *tangents: rule.jvp(evaluation, rows, shared, tangents),
+            in_dims=tuple(None if slope is None else -1 for slope in slopes),
+            out_dims=-1,
+        )
+        return along(*slopes)[0].numpy()  # one row of shared angles
 
 
-def _angle_slopes(
-    lowered: Lowered, values: Float64[Tensor, "N P"], columns: list[int]
-) -> tuple[Tensor | None, Tensor | None]:
-    """Return derivatives of the angles by the columns, (N, R, W) and (1, O, W); None for none."""
-    step = torch.zeros(len(values), len(columns), dtype=torch.float64, requires_grad=True)
-    moved = values.index_add(1, torch.tensor(columns, dtype=torch.long), step)
-    by_rows = by_shared = None
-    if not lowered.in_rows.isdisjoint(columns):
-        by_rows = _by_angle(lowered.rows(moved), step)
-    if not lowered.in_shared.isdisjoint(columns):
-        by_shared = _by_angle(lowered.shared(moved), step)[:1]
-    _check_finite(by_rows, lowered.program.row_expressions)
-    _check_finite(by_shared, lowered.program.shared_expressions)
-    return by_rows, by_shared
+def _slopes(
+    angles_of: Callable[[Tensor], Tensor],
+    moved: Float64[Tensor, "N P"],
+    step: Float64[Tensor, "N W"],
+    expressions: Sequence[ParameterExpression],
+    wanted: set[Parameter],
+) -> Float64[Tensor, "N A W"] | None:
+    """Derivatives of the angles by the wanted columns; None if no angle depends on them.
 
-
-def _forward(
-    evaluation: CircuitEvaluation,
-    rows: Float64[Tensor, "N R"],
-    shared: Float64[Tensor, "1 O"],
-    slopes: tuple[Tensor | None, Tensor | None],
-) -> Float64[Tensor, "N K W"]:
-    def along(*tangents: Tensor) -> Tensor:
-        rest = list(tangents)
-        pair = tuple(None if slope is None else rest.pop(0) for slope in slopes)
-        tangent = cast(tuple[Tensor | None, Tensor | None], pair)
-        return evaluation.rule.jvp(evaluation, rows, shared, tangent)
-
-    given = [slope for slope in slopes if slope is not None]
-    return vmap(along, in_dims=-1, out_dims=-1)(*given)[0]  # one row of shared angles
+    An angle depends on its own row of steps only: one product with a vector serves all rows.
+    """
+    if all(expression.parameters.isdisjoint(wanted) for expression in expressions):
+        return None
+    angles = angles_of(moved)
+    each = torch.eye(angles.shape[1], dtype=torch.float64)[:, None, :].expand(-1, len(angles), -1)
+    (found,) = torch.autograd.grad(angles, step, each, retain_graph=True, is_grads_batched=True)
+    slopes: Tensor = found.movedim(0, 1)
+    if not torch.isfinite(slopes).all():
+        number = int((~torch.isfinite(slopes)).any(-1).any(0).nonzero()[0])
+        raise ArgumentError(
+            f"The derivative of angle `{expressions[number]}` is not finite at the given parameter "
+            "values. Move them away from that point."
+        )
+    return slopes
 
 
 def _backward(
@@ -99,22 +102,3 @@ def _backward(
         assert slopes is not None
         result[:, output] = torch.einsum("nr,nrw->nw", slopes, by_rows)
     return result
-
-
-def _check_finite(slopes: Tensor | None, angles: Sequence[ParameterExpression]) -> None:
-    if slopes is None or bool(torch.isfinite(slopes).all()):
-        return
-    number = int((~torch.isfinite(slopes)).any(-1).any(0).nonzero()[0])
-    raise ArgumentError(
-        f"The derivative of angle `{angles[number]}` is not finite at the given parameter values. "
-        "Move them away from that point."
-    )
-
-
-def _by_angle(
-    angles: Float64[Tensor, "n A"], step: Float64[Tensor, "N W"]
-) -> Float64[Tensor, "N A W"]:
-    """An angle depends on its own row of steps only: one product with a vector serves all rows."""
-    each = torch.eye(angles.shape[1], dtype=torch.float64)[:, None, :].expand(-1, len(angles), -1)
-    (slopes,) = torch.autograd.grad(angles, step, each, retain_graph=True, is_grads_batched=True)
-    return slopes.movedim(0, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,24 +17,10 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 
 def as_pauli_sum(observable: object) -> SparsePauliOp:
-    """Return the observable as a weighted sum of Pauli strings.
-
-    Raises:
-        ArgumentTypeError: If it is of a kind that has no such form here.
-        ArgumentError: If a string has other letters than I, X, Y and Z.
-    """
-    if isinstance(observable, SparsePauliOp):
-        return observable
-    if isinstance(observable, SparseObservable):
-        return SparsePauliOp.from_sparse_observable(observable)
-    if isinstance(observable, Operator):
-        return SparsePauliOp.from_operator(observable)
-    if isinstance(observable, Pauli):
-        return SparsePauliOp(observable)
-    if isinstance(observable, str):
-        return _from_labels({observable: 1.0})
-    if isinstance(observable, Mapping):
-        return _from_labels(observable)
+    """Return the observable as a weighted sum of Pauli strings."""
+    for kind, converted in CONVERSIONS.items():
+        if isinstance(observable, kind):
+            return converted(observable)
     raise ArgumentTypeError(
         "An observable must be a SparsePauliOp, a Pauli, an Operator, a SparseObservable or a "
         f"string such as 'ZIX', but is of type {type(observable).__name__}."
@@ -46,12 +32,6 @@ def with_layout(pub: Any) -> Any:
 
     Observables of a transpiled circuit may act on as many qubits as it had before; those of the
     device take the place of these.
-
-    Args:
-        pub: In any of the forms that Qiskit takes.
-
-    Raises:
-        ArgumentError: If they have the width of neither, with both numbers.
     """
     if isinstance(pub, EstimatorPub) or not isinstance(pub, tuple | list) or len(pub) < 2:
         return pub
@@ -79,10 +59,22 @@ def _placed(physical: PhysicalCircuit, label: str) -> str:
 
 def _from_labels(labels: Mapping[str, float]) -> SparsePauliOp:
     for label in labels:
-        if set(label) <= set("IXYZ"):
-            continue
-        if set(label) <= set("IXYZ01+-rl"):  # projectors, as `SparseObservable` writes them
-            terms = [(key, complex(factor)) for key, factor in labels.items()]
-            return SparsePauliOp.from_sparse_observable(SparseObservable.from_list(terms))
-        raise ArgumentError(f"Observable {label!r} must be a string of the letters I, X, Y and Z.")
-    return SparsePauliOp.from_list([(key, complex(factor)) for key, factor in labels.items()])
+        if set(label) - set("IXYZ01+-rl"):
+            raise ArgumentError(
+                f"Observable {label!r} must be a string of the letters I, X, Y and Z."
+            )
+    terms = [(label, complex(factor)) for label, factor in labels.items()]
+    if set().union(*labels) <= set("IXYZ"):
+        return SparsePauliOp.from_list(terms)
+    # projectors, as `SparseObservable` writes them
+    return SparsePauliOp.from_sparse_observable(SparseObservable.from_list(terms))
+
+
+CONVERSIONS: dict[type, Callable[[Any], SparsePauliOp]] = {
+    SparsePauliOp: lambda observable: observable,
+    SparseObservable: SparsePauliOp.from_sparse_observable,
+    Operator: SparsePauliOp.from_operator,
+    Pauli: SparsePauliOp,
+    str: lambda label: _from_labels({label: 1.0}),
+    Mapping: _from_labels,
+}

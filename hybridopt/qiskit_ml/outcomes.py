@@ -22,15 +22,10 @@ Interpret = Callable[[int], Any]
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """What is read, and which integer each outcome stands for.
+    """Classical bits that are read, and the integer that each outcome stands for."""
 
-    Attributes:
-        bits: Classical bits that are read, the first the least significant bit of the outcome.
-        keys: The integer for each outcome, `DROPPED` where a SamplerQNN leaves it out.
-    """
-
-    bits: tuple[int, ...]
-    keys: Int64[np.ndarray, " outcomes"]
+    bits: tuple[int, ...]  # the first is the least significant bit of the outcome
+    keys: Int64[np.ndarray, " outcomes"]  # DROPPED where a SamplerQNN leaves it out
 
 
 def outcomes_of(circuit: QuantumCircuit, num_virtual_qubits: int, *, squeezed: bool) -> Outcomes:
@@ -43,14 +38,8 @@ def outcomes_of(circuit: QuantumCircuit, num_virtual_qubits: int, *, squeezed: b
     whatever was measured into which bit, which mixes up the bits of a circuit that was measured
     before it was transpiled, qiskit-machine-learning issue 1040.)
 
-    Args:
-        circuit: With its measurements.
-        num_virtual_qubits: Qubits before the circuit was placed on a device.
-        squeezed: Classical bits that nothing is measured into are left out, as `QMLSampler`
-            without shots does; else they read 0.
-
-    Raises:
-        CircuitError: If no register holds a measured bit, or a measurement is not at the end.
+    Classical bits that nothing is measured into read 0, or are left out (``squeezed``), as
+    `QMLSampler` without shots does. The circuit had ``num_virtual_qubits`` before it was placed.
     """
     measured = without_measurements(circuit)[1]
     bits = [bit for bit in joined_bits(circuit) if not squeezed or bit in measured]
@@ -69,17 +58,12 @@ def outcomes_of(circuit: QuantumCircuit, num_virtual_qubits: int, *, squeezed: b
 def joined_bits(circuit: QuantumCircuit) -> list[int]:
     """Return the classical bits that a SamplerQNN reads, the least significant first."""
     registers = [register for register in circuit.cregs if register.name == "meas"]
-    return [
-        circuit.find_bit(bit).index for register in registers or circuit.cregs for bit in register
-    ]
+    bits = (bit for register in registers or circuit.cregs for bit in register)
+    return [circuit.find_bit(bit).index for bit in bits]
 
 
 def refuse_gaps(circuit: QuantumCircuit) -> None:
-    """Refuse bits that samplers disagree about.
-
-    Raises:
-        CircuitError: If a bit below a measured one is not measured.
-    """
+    """Refuse an unmeasured bit below a measured one, about which samplers disagree."""
     bits, found = joined_bits(circuit), without_measurements(circuit)[1]
     measured = [place for place, bit in enumerate(bits) if bit in found]
     for place in range(max(measured, default=0)):
@@ -94,12 +78,7 @@ def refuse_gaps(circuit: QuantumCircuit) -> None:
 def output_index(
     keys: Int64[np.ndarray, " outcomes"], interpret: Interpret, output_shape: tuple[int, ...]
 ) -> Int64[np.ndarray, " outcomes"]:
-    """Return the flat index of the output that each outcome counts for, `DROPPED` for none.
-
-    Raises:
-        ArgumentError: If `interpret` leaves the output shape.
-        ArgumentTypeError: If it returns neither integers nor tuples of integers.
-    """
+    """Return the flat index of the output that each outcome counts for, `DROPPED` for none."""
     flat = np.arange(np.prod(output_shape, dtype=np.int64)).reshape(output_shape)
     index = np.full(len(keys), DROPPED)
     for outcome in np.flatnonzero(keys != DROPPED).tolist():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -20,38 +20,21 @@ Pub = TypeVar("Pub", EstimatorPub, SamplerPub)
 
 
 @dataclass(frozen=True, eq=False)
-class CircuitRequests:
-    """Requests for one circuit object and parameters to differentiate by; their numbers."""
-
-    circuit: QuantumCircuit
-    parameters: tuple[Parameter, ...]
-    numbers: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True, eq=False)
 class ValueTable:
-    """Rows of parameter values that are all asked for the same outputs.
-
-    Attributes:
-        values: Shape ``(N, P)``.
-        outputs: Which are asked for.
-        requests: For each request that the table answers, its number, its row, and the place of
-            its output in ``outputs``.
-    """
+    """Rows of parameter values that are all asked for the same outputs."""
 
     values: Float64[np.ndarray, "N P"]
     outputs: tuple[int, ...]
-    requests: Int64[np.ndarray, "requests 3"]
+    requests: Int64[np.ndarray, "requests 3"]  # number, row, and place of its output in `outputs`
 
 
 def by_circuit(
     circuits: Sequence[QuantumCircuit], parameters: Sequence[Iterable[Parameter]]
-) -> list[CircuitRequests]:
-    """Return requests for the same circuit and parameters together, in order."""
-    groups: dict[tuple[int, tuple[Parameter, ...]], CircuitRequests] = {}
+) -> list[list[int]]:
+    """Return the numbers of requests for one circuit object and the same parameters together."""
+    groups: dict[tuple[int, tuple[Parameter, ...]], list[int]] = defaultdict(list)
     for number, (circuit, wanted) in enumerate(zip(circuits, parameters, strict=True)):
-        key = (id(circuit), tuple(wanted))
-        groups.setdefault(key, CircuitRequests(circuit, key[1])).numbers.append(number)
+        groups[id(circuit), tuple(wanted)].append(number)
     return list(groups.values())
 
 
@@ -62,9 +45,9 @@ def start_job(
 
     def results(pubs: Sequence[Pub]) -> PrimitiveResult[PubResult]:
         found: list[PubResult | None] = [None] * len(pubs)
-        for group in by_circuit([pub.circuit for pub in pubs], [()] * len(pubs)):
-            answers = run([pubs[number] for number in group.numbers])
-            for number, answer in zip(group.numbers, answers, strict=True):
+        for numbers in by_circuit([pub.circuit for pub in pubs], [()] * len(pubs)):
+            answers = run([pubs[number] for number in numbers])
+            for number, answer in zip(numbers, answers, strict=True):
                 found[number] = answer
         return PrimitiveResult(found, metadata={"version": 2})
 
@@ -81,29 +64,24 @@ def tables_of(
     With shots, a repeated request for one output at the same values gets a row of its own: it
     must not return the same noise.
     """
-    slots: dict[tuple[bytes, int], dict[int, list[int]]] = defaultdict(dict)
+    slots: dict[Any, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     times: dict[tuple[bytes, int], int] = defaultdict(int)
     for number, (row, output) in enumerate(zip(values, outputs, strict=True)):
         content = row.tobytes()
         turn = 0 if exact else times[content, output]
         times[content, output] += 1
-        slots[content, turn].setdefault(output, []).append(number)
+        slots[content, turn][output].append(number)
     alike: dict[tuple[int, ...], list[dict[int, list[int]]]] = defaultdict(list)
     for slot in slots.values():
         alike[tuple(sorted(slot))].append(slot)
-    return [_table(values, asked, found) for asked, found in alike.items()]
-
-
-def _table(
-    values: Sequence[Float64[np.ndarray, " P"]],
-    outputs: tuple[int, ...],
-    slots: Sequence[dict[int, list[int]]],
-) -> ValueTable:
-    firsts = [slot[outputs[0]][0] for slot in slots]
-    requests = [
-        (number, row, place)
-        for row, slot in enumerate(slots)
-        for place, output in enumerate(outputs)
-        for number in slot[output]
-    ]
-    return ValueTable(np.stack([values[first] for first in firsts]), outputs, np.array(requests))
+    tables = []
+    for asked, found in alike.items():
+        requests = [
+            (number, row, place)
+            for row, slot in enumerate(found)
+            for place, output in enumerate(asked)
+            for number in slot[output]
+        ]
+        rows = np.stack([values[slot[asked[0]][0]] for slot in found])
+        tables.append(ValueTable(rows, asked, np.array(requests)))
+    return tables

@@ -8,15 +8,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from qiskit import QuantumCircuit
-from qiskit.primitives import (
-    BaseSamplerV2,
-    BitArray,
-    DataBin,
-    PrimitiveJob,
-    PrimitiveResult,
-    SamplerPubResult,
-)
+from qiskit import ClassicalRegister, QuantumCircuit
+from qiskit.primitives import BaseSamplerV2, BitArray, DataBin, PrimitiveJob, PrimitiveResult
+from qiskit.primitives.containers import SamplerPubResult
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import Options
 
@@ -80,14 +74,22 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
             ArgumentError: If other shots than the executor's are asked for.
         """
         _validation.optional_integer("shots", shots, minimum=1)
-        given = list(pubs)
-        named = [_shots_of(pub) for pub in given]
-        for wanted in (shots, *named):
-            self._check_shots(wanted)
-        coerced = [SamplerPub.coerce(pub, self.executor.shots or 1) for pub in given]
-        for pub in coerced:
-            _check_measurements(pub.circuit)
-            _check_size(self._circuits.of(pub.circuit, self.executor).physical)
+        given, own = list(pubs), self.executor.shots
+        for wanted in (shots, *map(_shots_of, given)):
+            if wanted is not None and wanted != own:
+                raise ArgumentError(
+                    f"shots={wanted} were asked for, but the executor has shots={own}. Use "
+                    f"AerSampler(AerExecutor(shots={wanted})), or name no shots."
+                )
+        coerced = [SamplerPub.coerce(pub, own or 1) for pub in given]
+        for circuit in (pub.circuit for pub in coerced):
+            if without_measurements(circuit)[1].keys().isdisjoint(_bits(circuit, *circuit.cregs)):
+                raise CircuitError(
+                    "The circuit measures into no classical register, so that there is nothing to "
+                    "sample. Use `circuit.measure_all()`."
+                )
+            if len(_read_qubits(self._circuits.of(circuit, self.executor).physical)) > MAX_BITS:
+                raise CircuitError(f"The circuit measures more than {MAX_BITS} qubits. Read fewer.")
         return start_job(coerced, self._same_circuit)
 
     def _same_circuit(self, pubs: Sequence[SamplerPub]) -> list[SamplerPubResult]:
@@ -98,23 +100,25 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         probabilities = np.zeros((0, 1 << len(qubits)))
         if len(values):
             probabilities = compiled.run(compiled.probabilities(qubits), values)
-        results, start = [], 0
-        for pub in pubs:
-            part = probabilities[start : start + math.prod(pub.shape)]
-            start += len(part)
-            results.append(self._result(pub, compiled.physical, qubits, part))
-        return results
+        ends = np.cumsum([math.prod(pub.shape) for pub in pubs])[:-1]
+        place: dict[int | None, int] = {qubit: number for number, qubit in enumerate(qubits)}
+        sources = {  # for each bit of a register that of the outcome; None reads 0
+            register.name: tuple(
+                place.get(compiled.physical.measured.get(bit)) for bit in _bits(circuit, register)
+            )
+            for register in circuit.cregs
+        }
+        parts = np.split(probabilities, ends)
+        return [self._result(pub, sources, part) for pub, part in zip(pubs, parts, strict=True)]
 
     def _result(
         self,
         pub: SamplerPub,
-        physical: PhysicalCircuit,
-        qubits: tuple[int, ...],
+        sources: dict[str, tuple[int | None, ...]],
         probabilities: Float64[np.ndarray, "n outcomes"],
     ) -> SamplerPubResult:
         shots = self.executor.shots
         metadata = {"shots": shots, "circuit_metadata": pub.circuit.metadata}
-        sources = _sources(pub.circuit, physical, qubits)
         if shots is None:
             shaped = probabilities.reshape(*pub.shape, probabilities.shape[-1])
             registers = {n: Distributions(shaped, places) for n, places in sources.items()}
@@ -124,21 +128,12 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         bits = {n: _bit_array(outcomes, places, pub.shape) for n, places in sources.items()}
         return SamplerPubResult(Registers(**bits, shape=pub.shape), metadata=metadata)
 
-    def _check_shots(self, shots: int | None) -> None:
-        if shots is not None and shots != self.executor.shots:
-            raise ArgumentError(
-                f"shots={shots} were asked for, but the executor has shots={self.executor.shots}. "
-                f"Use AerSampler(AerExecutor(shots={shots})), or name no shots."
-            )
-
 
 class Distributions:
     """Exact probabilities of a register in place of a `BitArray`, for an array of parameter sets.
 
-    Args:
-        joint: Probabilities of all outcomes of a run, shape ``(*shape, outcomes)``.
-        sources: For each bit of the register, the least significant first, the bit of the outcome
-            that it takes; None reads 0.
+    They are kept as those of all outcomes of a run (``joint``); ``sources`` has for each bit of
+    the register, the least significant first, that of the outcome; None reads 0.
     """
 
     num_shots = None  # no shots: the probabilities are exact
@@ -213,11 +208,11 @@ class ExactResult(SamplerPubResult):  # type: ignore[misc]
             ArgumentError: If there is no register of a name.
         """
         registers = dict(self.data.items())
-        chosen = list(registers) if names is None else list(names)
-        unknown = [name for name in chosen if name not in registers]
+        chosen = list(registers if names is None else names)
+        unknown = ", ".join(name for name in chosen if name not in registers)
         if unknown or not chosen:
             raise ArgumentError(
-                f"There is no register {', '.join(unknown)}. There are {', '.join(registers)}."
+                f"There is no register {unknown}. There are {', '.join(registers)}."
             )
         return Distributions.concatenate_bits([registers[name] for name in chosen])
 
@@ -228,20 +223,8 @@ def _shots_of(pub: PubLike) -> int | None:
     return pub[2] if isinstance(pub, tuple) and len(pub) > 2 else None
 
 
-def _check_measurements(circuit: QuantumCircuit) -> None:
-    measured = without_measurements(circuit)[1]
-    inside = {bit for register in circuit.cregs for bit in register}
-    bits = {circuit.find_bit(bit).index for bit in inside}
-    if bits.isdisjoint(measured):
-        raise CircuitError(
-            "The circuit measures into no classical register, so that there is nothing to sample. "
-            "Use `circuit.measure_all()`."
-        )
-
-
-def _check_size(physical: PhysicalCircuit) -> None:
-    if len(_read_qubits(physical)) > MAX_BITS:
-        raise CircuitError(f"The circuit measures more than {MAX_BITS} qubits. Measure fewer.")
+def _bits(circuit: QuantumCircuit, *registers: ClassicalRegister) -> list[int]:
+    return [circuit.find_bit(bit).index for register in registers for bit in register]
 
 
 def _read_qubits(physical: PhysicalCircuit) -> tuple[int, ...]:
@@ -252,28 +235,10 @@ def _read_qubits(physical: PhysicalCircuit) -> tuple[int, ...]:
     return tuple(sorted(found)) or physical.qubits_for(())[:1]
 
 
-def _sources(
-    circuit: QuantumCircuit, physical: PhysicalCircuit, qubits: tuple[int, ...]
-) -> dict[str, tuple[int | None, ...]]:
-    """For each register and bit the bit of the outcome that it takes; None reads 0."""
-    place = {qubit: number for number, qubit in enumerate(qubits)}
-
-    def source(bit: int) -> int | None:
-        qubit = physical.measured.get(bit)
-        return None if qubit is None else place.get(qubit)
-
-    return {
-        register.name: tuple(source(circuit.find_bit(bit).index) for bit in register)
-        for register in circuit.cregs
-    }
-
-
 def _bit_array(
     outcomes: np.ndarray, sources: tuple[int | None, ...], shape: tuple[int, ...]
 ) -> BitArray:
-    columns = [
-        np.zeros_like(outcomes) if source is None else (outcomes >> source) & 1
-        for source in sources
-    ]
+    zero = np.zeros_like(outcomes)
+    columns = [zero if source is None else (outcomes >> source) & 1 for source in sources]
     bits = np.stack(columns[::-1], axis=-1).astype(bool)  # the least significant bit comes last
     return BitArray.from_bool_array(bits.reshape(*shape, *bits.shape[1:]))

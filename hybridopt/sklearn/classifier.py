@@ -73,7 +73,15 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
             y: Labels of any type, shape ``(samples,)``.
         """
         samples, labels = validate_data(self, X, y, dtype=[np.float64, np.float32])
-        self.classes_, numbers = _numbered(labels)
+        try:
+            check_classification_targets(labels)
+            self.classes_, numbers = np.unique(labels, return_inverse=True)
+        except TypeError as error:
+            kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
+            raise DataError(
+                f"Labels must be of one type that can be sorted, but are of {kinds}. Drop samples "
+                "without a label, and make the others all strings or all numbers."
+            ) from error
         self._train(samples, torch.tensor(numbers, dtype=torch.int64), len(self.classes_))
         return self
 
@@ -99,16 +107,3 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
         """
         scores = self._outputs(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
-
-
-def _numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        check_classification_targets(labels)
-        classes, numbers = np.unique(labels, return_inverse=True)
-    except TypeError as error:
-        kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
-        raise DataError(
-            f"Labels must be of one type that can be sorted, but are of {kinds}. Drop samples "
-            "without a label, and make the others all strings or all numbers."
-        ) from error
-    return classes, numbers

@@ -1,4 +1,4 @@
-"""What classifier and regressor share."""
+"""The common base of classifier and regressor."""
 
 from __future__ import annotations
 
@@ -27,11 +27,15 @@ from hybridopt.training.batches import network_dtype
 from hybridopt.training.loop import EVALUATION_BATCH, executors_of
 from hybridopt.training.sanity_check import trial_outputs
 
+OF_FIT = (
+    "optimizer", "lr", "scheduler", "epochs", "batch_size", "loss", "tol", "patience", "callbacks",
+    "progress",
+)  # fmt: skip
 NetworkSpec = Sequence[int] | np.ndarray | nn.Module | Callable[[int, int], nn.Module]
 
 
 class HybridEstimator(BaseEstimator):  # type: ignore[misc]
-    """What classifier and regressor share: a network, the way into circuits, and `fit`."""
+    """A network, the way into circuits, and `fit`, for classifier and regressor."""
 
     def __init__(
         self,
@@ -81,39 +85,26 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
             network = self._built(x.shape[1], num_outputs, seed)
         check_network(network)
         if self.bridge is not None:
-            network = to_quantum(
-                network,
-                self.bridge,
-                executor=self._own_executor(seed),
-                gradient="parameter-shift" if self.gradient is None else self.gradient,
-                **(self.bridge_options or {}),
-            )
+            gradient = "parameter-shift" if self.gradient is None else self.gradient
+            executor = AerExecutor(shots=self.shots, seed=seed)
+            if self.executor is not None:
+                executor = _restarted(check_executor(self.executor), seed)
+            options = {"executor": executor, "gradient": gradient, **(self.bridge_options or {})}
+            network = to_quantum(network, self.bridge, **options)
         samples = torch.tensor(x, dtype=network_dtype(network))
         with isolated(seed):
-            _check_outputs(network, samples[:2], num_outputs)
+            outputs = trial_outputs(network, samples[:2])
+        shape = tuple(outputs.shape[1:]) if isinstance(outputs, Tensor) else type(outputs).__name__
+        if shape != (num_outputs,):
+            raise DataError(
+                f"The network must return {num_outputs} numbers for each sample, one a class or "
+                f"target, but returns {shape}. Pass a function of (features, outputs) as `network`."
+            )
+        handed_on = {name: getattr(self, name) for name in OF_FIT}
         self.history_ = fit(
-            network,
-            (samples, y),
-            optimizer=self.optimizer,
-            lr=self.lr,
-            scheduler=self.scheduler,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            loss=self.loss,
-            seed=seed,
-            tol=self.tol,
-            patience=self.patience,
-            callbacks=self.callbacks,
-            progress=self.progress,
-            **(self.optimizer_options or {}),
+            network, (samples, y), seed=seed, **handed_on, **(self.optimizer_options or {})
         )
         self.network_ = network.eval()
-
-    def _own_executor(self, seed: int) -> Any:
-        """An executor that is nobody else's, at the beginning of its stream."""
-        if self.executor is None:
-            return AerExecutor(shots=self.shots, seed=seed)
-        return _restarted(check_executor(self.executor), seed)
 
     def _check_options(self) -> None:
         _check_keywords("bridge_options", self.bridge_options, to_quantum, {})
@@ -136,7 +127,16 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
             own = {id(executor): _restarted(executor, seed) for executor in executors}
             return copy.deepcopy(self.network, own)
         if callable(self.network):
-            return _made_by(self.network, num_features, num_outputs)
+            try:
+                return self.network(num_features, num_outputs)
+            except HybridOptError:
+                raise
+            except Exception as error:
+                name = getattr(self.network, "__name__", repr(self.network))
+                raise ArgumentError(
+                    f"The network function {name!r} gave no network of {num_features} features and "
+                    f"{num_outputs} outputs: {type(error).__name__}: {error}"
+                ) from error
         widths: object = self.network
         if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
             raise ArgumentTypeError(
@@ -182,15 +182,12 @@ def _check_keywords(
     """Refuse options that the function they are handed on to is given by the estimator itself."""
     if options is None:
         return
-    if not isinstance(options, Mapping):
-        raise ArgumentTypeError(f"Argument `{name}` must be a dict or None, but is {options!r}.")
+    if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
+        raise ArgumentTypeError(
+            f"Argument `{name}` must be a dict or None, with names as keys, but is {options!r}."
+        )
     own = inspect.signature(HybridEstimator).parameters
     for key in options:
-        if not isinstance(key, str):
-            raise ArgumentTypeError(
-                f"Argument `{name}` must have names as keys, but has {key!r} of type "
-                f"{type(key).__name__}."
-            )
         parameter = renamed.get(key, key)
         if parameter in own:
             raise ArgumentError(
@@ -199,34 +196,3 @@ def _check_keywords(
             )
         if key in inspect.signature(taker).parameters:
             raise ArgumentError(f"Argument `{name}` holds {key!r}, which is none of them.")
-
-
-def _made_by(factory: Callable[[int, int], nn.Module], features: int, outputs: int) -> nn.Module:
-    """Return what a function of the user's makes of the numbers of features and outputs."""
-    name = getattr(factory, "__name__", repr(factory))
-    try:
-        network = factory(features, outputs)
-    except HybridOptError:
-        raise
-    except Exception as error:
-        raise ArgumentError(
-            f"The network function {name!r} gave no network of {features} features and {outputs} "
-            f"outputs: {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(network, nn.Module):
-        raise ArgumentTypeError(
-            f"The network function {name!r} must return a torch.nn.Module, but returned "
-            f"{type(network).__name__}."
-        )
-    return network
-
-
-def _check_outputs(network: nn.Module, samples: Tensor, num_outputs: int) -> None:
-    """Refuse a network whose outputs are not one number per class or target."""
-    outputs = trial_outputs(network, samples)
-    shape = tuple(outputs.shape[1:]) if isinstance(outputs, Tensor) else type(outputs).__name__
-    if shape != (num_outputs,):
-        raise DataError(
-            f"The network must return {num_outputs} numbers for each sample, one a class or "
-            f"target, but returns {shape}. Pass a function of (features, outputs) as `network`."
-        )

@@ -40,7 +40,11 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         samples, targets = validate_data(
             self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
         )
-        _check_real(targets)
+        if targets.dtype.kind not in "buif":
+            raise DataError(
+                f"Targets must be real numbers, but are of dtype {targets.dtype}. Convert them, as "
+                "by y.astype(float), or use HybridClassifier for labels."
+            )
         self._is_flat = targets.ndim == 1
         table = torch.tensor(targets, dtype=torch.float64).reshape(len(targets), -1)
         self._train(samples, table, table.shape[1])
@@ -56,11 +60,3 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
         return tags
-
-
-def _check_real(targets: np.ndarray) -> None:
-    if targets.dtype.kind not in "buif":
-        raise DataError(
-            f"Targets must be real numbers, but are of dtype {targets.dtype}. Convert them, as by "
-            "y.astype(float), or use HybridClassifier for labels."
-        )

@@ -10,7 +10,8 @@ import pytest
 from qiskit.quantum_info import Statevector
 
 from hybridopt.bench.correctness import deviation_from_twin, reference
-from hybridopt.bench.peers import Hybridopt, PennyLane
+from hybridopt.bench.peers import PennyLane
+from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import Problem, ladder, reuploading
 from tests.bench.circuits import mixed
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hybridopt.bench.figures import OURS, series, time_figure
-from hybridopt.bench.peers import EstimatorNetwork, Hybridopt, PennyLane
+from hybridopt.bench.peers import EstimatorNetwork, PennyLane
+from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import ladder
 from hybridopt.bench.row import TIMED, Row
 

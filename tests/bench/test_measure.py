@@ -13,7 +13,7 @@ import pytest
 
 from hybridopt.bench.correctness import reference
 from hybridopt.bench.measure import OvertimeError, measure, timeout
-from hybridopt.bench.peers import Competitor, Hybridopt, PreparedProblem
+from hybridopt.bench.peers.competitor import Competitor, Hybridopt, PreparedProblem
 from hybridopt.bench.problem import ladder
 from hybridopt.bench.row import NOT_RUN, SLOW, TIMED, WRONG
 from hybridopt.errors import UnsupportedError

@@ -6,7 +6,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
-from hybridopt.bench.problem import Problem, circuit_problem, ladder, parse_problem
+from hybridopt.bench.problem import Problem, ladder, parse_problem, z_of_each
 from hybridopt.errors import ArgumentError, CircuitError, UnknownNameError
 
 
@@ -58,11 +58,7 @@ def test_batch_and_shots_replace_the_problems_own():
 
 
 def test_a_circuit_without_observables_is_read_by_z_of_every_qubit():
-    weight = Parameter("w0")
-    circuit = QuantumCircuit(3)
-    circuit.rx(weight, 1)
-    problem = circuit_problem("mine", circuit, [], [weight], None)
-    assert [str(op.paulis[0]) for op in problem.observables] == ["IIZ", "IZI", "ZII"]
+    assert [str(op.paulis[0]) for op in z_of_each(3)] == ["IIZ", "IZI", "ZII"]
 
 
 @pytest.mark.parametrize(

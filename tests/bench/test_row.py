@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from hybridopt.bench.peers import Hybridopt, PennyLane
+from hybridopt.bench.peers import PennyLane
+from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import ladder
 from hybridopt.bench.row import GOALS, TIMED, Row, evaluate
 

@@ -12,7 +12,6 @@ from hybridopt.bench import training_suite
 from hybridopt.bench.training_suite import (
     bridge_times,
     compare,
-    median_seconds,
     plain_loop,
     syntheses,
 )
@@ -27,12 +26,6 @@ def test_pairs_are_run_in_turn_after_one_of_each_that_does_not_count():
     assert order == ["a", "b"] * 4
     assert result.repetitions == 3
     assert result.ratio > 0
-
-
-def test_median_leaves_the_first_call_out():
-    calls: list[int] = []
-    assert median_seconds(lambda: calls.append(1), repetitions=4) >= 0
-    assert len(calls) == 5
 
 
 def test_plain_loop_does_the_work_of_fit():

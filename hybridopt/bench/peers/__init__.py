@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hybridopt import _validation
-from hybridopt.bench.peers.competitor import Competitor, Hybridopt, PreparedProblem
+from hybridopt.bench.peers.competitor import Competitor
 from hybridopt.bench.peers.pennylane_qubit import PennyLane
 from hybridopt.bench.peers.pyqtorch_states import PyQTorch
 from hybridopt.bench.peers.qiskit_machine_learning import EstimatorNetwork, SamplerNetwork
@@ -26,28 +25,3 @@ PEERS: tuple[Competitor, ...] = (
 def peer_names() -> list[str]:
     """Return the names by which ``--peer`` asks for them."""
     return list(dict.fromkeys(peer.key for peer in PEERS))
-
-
-def peers_of(key: str) -> list[Competitor]:
-    """Return a simulator by each of its rules.
-
-    Raises:
-        UnknownNameError: With the nearest names.
-    """
-    known = _validation.choice("peer", key, peer_names())
-    return [peer for peer in PEERS if peer.key == known]
-
-
-__all__ = [
-    "PEERS",
-    "Competitor",
-    "Hybridopt",
-    "PennyLane",
-    "PreparedProblem",
-    "PyQTorch",
-    "EstimatorNetwork",
-    "SamplerNetwork",
-    "TensorCircuit",
-    "peer_names",
-    "peers_of",
-]

@@ -27,76 +27,46 @@ ONE_BY_ONE = ("density_matrix", "matrix_product_state")  # state vectors are sta
 
 @dataclass(frozen=True)
 class PreparedProblem:
-    """A problem in a competitor's own form.
+    """A problem in a competitor's own form."""
 
-    Attributes:
-        gradient: Takes inputs ``(B, I)`` and weights ``(P,)`` to the outputs ``(B, K)`` and the
-            gradient ``(P,)`` of the mean over the samples of their sum.
-        usage: What was spent so far, where the competitor counts it.
-        note: How it is run.
-    """
-
+    # takes inputs (B, I) and weights (P,) to the outputs (B, K) and the gradient (P,) of the mean
+    # over the samples of their sum
     gradient: Gradient
-    usage: Callable[[], Cost] | None = None
-    note: str = ""
+    usage: Callable[[], Cost] | None = None  # what was spent so far, where it is counted
+    note: str = ""  # how it is run
 
 
 class Competitor(ABC):
-    """One simulator with one gradient rule.
+    """One simulator with one gradient rule."""
 
-    Attributes:
-        key: By which ``--peer`` asks for it; several rules of one simulator share it.
-        name: As tables show it.
-        library: Whose it is.
-        rule: As its library calls it.
-        kind: Our rule that does the same: parameter shift on circuits that hardware could run, or
-            exact differentiation of the simulation.
-        exact: Whether it runs problems without shots.
-        samples: Whether it runs problems with shots.
-        tolerance: Deviation that its floating point numbers explain, in exact simulation.
-        one_by_one: Whether it takes the samples one by one: the time of one tells that of a batch.
-        compiles: Whether the first call compiles, so that it tells nothing of the others.
-        modules: What it imports, of the ``extra`` of our package.
-        extra: Its name.
-    """
-
-    key: str
-    name: str
+    key: str  # by which `--peer` asks for it; several rules of one simulator share it
+    name: str  # as tables show it
     library: str
-    rule: str
-    kind: str = EXACT
-    exact: bool = True
-    samples: bool = False
-    tolerance: float = DOUBLE
-    one_by_one: bool = False
-    compiles: bool = False
-    modules: tuple[str, ...] = ()
-    extra: str = "peers-all"
+    rule: str  # as its library calls it
+    kind: str = EXACT  # our rule that does the same
+    exact: bool = True  # it runs problems without shots
+    samples: bool = False  # it runs problems with shots
+    tolerance: float = DOUBLE  # deviation that its floating point numbers explain, without shots
+    one_by_one: bool = False  # it takes samples one by one: the time of one tells that of a batch
+    compiles: bool = False  # the first call compiles, so that it tells nothing of the others
+    modules: tuple[str, ...] = ()  # packages that it imports
+    extra: str = "peers-all"  # of our package, which installs them
 
     def unavailable(self) -> str | None:
         """Return why it cannot be used here, with the way out, or None."""
-        return missing(self.modules, self.extra)
+        absent = ", ".join(module for module in self.modules if find_spec(module) is None)
+        how = f'`pip install "hybridopt-qiskit[{self.extra}]"`'
+        checkout = f'`pip install ".[{self.extra}]"`'
+        why = f"{absent} is not installed. Install it by {how}, or in a checkout {checkout}."
+        return why if absent else None
 
     @abstractmethod
     def prepare(self, problem: Problem) -> PreparedProblem:
-        """Translate a problem; runs nothing of its circuit.
-
-        Raises:
-            CircuitError: If a gate has no translation.
-            UnsupportedError: If it cannot run such a problem.
-        """
+        """Translate a problem, without running its circuit."""
 
 
 class Hybridopt(Competitor):
-    """A CircuitLayer.
-
-    Args:
-        rule: Of the gradient.
-        method: Of Aer.
-        device: ``"CPU"``, ``"GPU"`` or ``"auto"``.
-        precision: Of the amplitudes.
-        seed: Of the shots and random directions.
-    """
+    """A CircuitLayer; method, device and precision are Aer's."""
 
     key = library = "hybridopt"
 
@@ -122,21 +92,12 @@ class Hybridopt(Competitor):
 
     def layer(self, problem: Problem) -> CircuitLayer:
         """Return the layer; refuses what does not go together and runs nothing."""
-        executor = AerExecutor(
-            self.device,
-            method=self.method,
-            precision=self.precision,
-            shots=problem.shots,
-            seed=self.seed,
-        )
+        options: dict[str, Any] = {"method": self.method, "precision": self.precision}
+        executor = AerExecutor(self.device, shots=problem.shots, seed=self.seed, **options)
+        parameters = problem.inputs, problem.weights
+        initial = torch.zeros(len(problem.weights), dtype=torch.float64)
         return CircuitLayer(
-            problem.circuit,
-            problem.inputs,
-            problem.weights,
-            problem.observables,
-            executor,
-            self.rule,
-            initial=torch.zeros(len(problem.weights), dtype=torch.float64),
+            problem.circuit, *parameters, problem.observables, executor, self.rule, initial
         )
 
     def prepare(self, problem: Problem) -> PreparedProblem:
@@ -153,17 +114,6 @@ class Hybridopt(Competitor):
 
         explained = layer.explain(problem.batch).splitlines()
         return PreparedProblem(gradient, lambda: layer.executor.usage, " ".join(explained))
-
-
-def missing(modules: tuple[str, ...], extra: str) -> str | None:
-    """Return what to install if one of the modules is not there, or None."""
-    absent = [module for module in modules if find_spec(module) is None]
-    if not absent:
-        return None
-    return (
-        f"{', '.join(absent)} is not installed. Install it by "
-        f'`pip install "hybridopt-qiskit[{extra}]"`, or in a checkout `pip install ".[{extra}]"`.'
-    )
 
 
 def torch_gradient(forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Gradient:

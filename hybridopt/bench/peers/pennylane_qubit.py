@@ -14,8 +14,6 @@ import torch
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.bench.peers.competitor import (
-    DOUBLE,
-    EXACT,
     SHIFT,
     SINGLE,
     Competitor,
@@ -23,14 +21,7 @@ from hybridopt.bench.peers.competitor import (
     torch_gradient,
 )
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import (
-    Angle,
-    PlacedGate,
-    angle_function,
-    array_functions,
-    flatten,
-    pauli_terms,
-)
+from hybridopt.bench.translation import PlacedGate, angle_functions, flatten, pauli_terms
 
 NAMES: Mapping[str, str] = {
     "ccx": "Toffoli", "ccz": "CCZ", "ch": "CH", "cp": "ControlledPhaseShift", "crx": "CRX",
@@ -45,24 +36,19 @@ INVERSES: Mapping[str, str] = {"sdg": "S", "sxdg": "SX", "tdg": "T"}
 
 
 class PennyLane(Competitor):
-    """A device of PennyLane with a differentiation method.
-
-    Args:
-        device: ``"default.qubit"`` or ``"lightning.qubit"``.
-        rule: ``"backprop"``, ``"adjoint"`` or ``"parameter-shift"``.
-    """
+    """A device of PennyLane, default.qubit or lightning.qubit, with a differentiation method."""
 
     library, extra = "PennyLane", "peers"
     modules = ("pennylane", "pennylane_lightning")
 
     def __init__(self, device: str, rule: str) -> None:
-        lightning, shift = device == "lightning.qubit", rule == "parameter-shift"
+        lightning, shift = device == "lightning.qubit", rule == SHIFT
         self.device, self.rule = device, rule
         self.key = f"pennylane-{device.partition('.')[0]}"
         self.name = f"PennyLane {device}"
-        self.kind = SHIFT if shift else EXACT
+        self.kind = SHIFT if shift else self.kind
         self.samples = shift and not lightning
-        self.tolerance = SINGLE if lightning else DOUBLE  # its 64 bits reach torch in 32
+        self.tolerance = SINGLE if lightning else self.tolerance  # its 64 bits reach torch in 32
         self.one_by_one = lightning  # it takes batches apart
 
     def prepare(self, problem: Problem) -> PreparedProblem:
@@ -109,10 +95,9 @@ def _is_known(part: PlacedGate) -> bool:
 
 def _is_mixed(part: PlacedGate, problem: Problem) -> bool:
     """Whether an angle contains an input and a weight."""
-    inputs, weights = set(problem.inputs), set(problem.weights)
+    given = problem.inputs, problem.weights
     return any(
-        not inputs.isdisjoint(angle.parameters) and not weights.isdisjoint(angle.parameters)
-        for angle in part.free
+        all(not angle.parameters.isdisjoint(kind) for kind in given) for angle in part.free.values()
     )
 
 
@@ -125,10 +110,7 @@ def _step(part: PlacedGate, problem: Problem) -> Callable[[torch.Tensor, torch.T
     if part.name in INVERSES:
         fixed = getattr(qml, INVERSES[part.name])
         return lambda _x, _w: qml.adjoint(fixed(part.qubits))
-    angles: list[Angle] = [
-        angle_function(value, problem.inputs, problem.weights, array_functions(torch))
-        for value in part.gate.params
-    ]
+    angles = angle_functions(part, problem, torch)
     if part.name == "xx_plus_yy":
         return lambda x, w: qml.IsingXY(-angles[0](x, w), part.qubits)
     gate = getattr(qml, NAMES[part.name])

@@ -10,13 +10,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.bench.peers.competitor import Competitor, PreparedProblem, torch_gradient
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import (
-    PlacedGate,
-    angle_function,
-    array_functions,
-    flatten,
-    pauli_terms,
-)
+from hybridopt.bench.translation import PlacedGate, angle_functions, flatten, pauli_terms
 from hybridopt.errors import UnsupportedError
 
 FIXED: Mapping[str, str] = {
@@ -43,19 +37,20 @@ class PyQTorch(Competitor):
         """Make a circuit whose angles are named and computed by torch."""
         import pyqtorch as pyq  # an extra
 
-        gates, angles = [], {}
-        parts = flatten(problem.circuit, _is_known)
-        if self.rule == "adjoint":
-            _refuse_what_its_adjoint_mistakes(parts)
-        for number, part in enumerate(parts):
-            gates.append(_gate(part, f"a{number}"))
-            if part.free:
-                angles[f"a{number}"] = angle_function(
-                    part.free[0], problem.inputs, problem.weights, array_functions(torch)
+        parts, adjoint = flatten(problem.circuit, _is_known), self.rule == "adjoint"
+        for part in parts if adjoint else ():
+            if list(part.qubits) != sorted(part.qubits) and part.name not in SYMMETRIC:
+                raise UnsupportedError(  # it undoes gates on sorted qubits
+                    "pyqtorch's adjoint rule (1.7.8) is wrong for gates whose control comes after "
+                    f"the target, such as `{part.name}` on qubits {part.qubits}."
                 )
+        names = {f"a{number}": part for number, part in enumerate(parts)}
+        angles = {
+            n: angle_functions(part, problem, torch)[0] for n, part in names.items() if part.free
+        }
+        gates = [_gate(part, name) for name, part in names.items()]
         circuit = pyq.QuantumCircuit(problem.num_qubits, gates).to(dtype=torch.complex128)
         observables = [_observable(op).to(dtype=torch.complex128) for op in problem.observables]
-        adjoint = self.rule == "adjoint"
 
         def forward(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
             values = {name: angle(x, w) for name, angle in angles.items()}
@@ -78,17 +73,6 @@ def _is_known(part: PlacedGate) -> bool:
     if len(part.qubits) == 1:
         return hasattr(part.gate, "__array__")
     return part.name in FIXED
-
-
-def _refuse_what_its_adjoint_mistakes(parts: list[PlacedGate]) -> None:
-    """Its adjoint rule undoes gates on sorted qubits, whichever of them is the control (1.7.8)."""
-    for part in parts:
-        if list(part.qubits) != sorted(part.qubits) and part.name not in SYMMETRIC:
-            raise UnsupportedError(
-                f"pyqtorch's adjoint rule (1.7.8) is wrong for gates whose control comes after "
-                f"the target, such as `{part.name}` on qubits "
-                f"{', '.join(map(str, part.qubits))}."
-            )
 
 
 def _gate(part: PlacedGate, name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,7 @@ BOUND = frozenset({"p", "r", "rx", "rxx", "ry", "ryy", "rz", "rzx", "rzz", "u", 
 
 
 class EstimatorNetwork(Competitor):
-    """EstimatorQNN with its own parameter-shift gradient, without the noise it adds by default.
-
-    Args:
-        aer: Whether Aer's EstimatorV2 runs it, or Qiskit's StatevectorEstimator.
-    """
+    """EstimatorQNN with its own parameter-shift gradient, without the noise it adds by default."""
 
     library = "qiskit-machine-learning"
     rule = kind = SHIFT
@@ -39,9 +34,7 @@ class EstimatorNetwork(Competitor):
 
     def prepare(self, problem: Problem) -> PreparedProblem:
         """Make a network of the circuit; what Aer does not know is replaced by its definition."""
-        from qiskit_machine_learning.gradients import (  # slow to import
-            ParamShiftEstimatorGradient,
-        )
+        from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
         from qiskit_machine_learning.neural_networks import EstimatorQNN
 
         estimator: Any = StatevectorEstimator()
@@ -89,7 +82,7 @@ class SamplerNetwork(Competitor):
         if single:
             (operator,) = operators
             mask = sum(1 << int(qubit) for qubit in np.flatnonzero(operator.paulis.z[0]))
-            options = {"interpret": _parity_of(mask), "output_shape": 2}
+            options = {"interpret": lambda k: (k & mask).bit_count() % 2, "output_shape": 2}
             diagonals = np.array([[1.0], [-1.0]]) * operator.coeffs.real
         else:
             columns = [one.to_matrix(sparse=True).diagonal().real for one in operators]
@@ -120,10 +113,6 @@ def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
     return result
 
 
-def _parity_of(mask: int) -> Callable[[int], int]:
-    return lambda outcome: (outcome & mask).bit_count() % 2
-
-
 def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[SparsePauliOp]]:
     """Return the circuit, turned so that every observable is diagonal, and the observables."""
     paulis = PauliList([pauli for op in problem.observables for pauli in op.paulis])
@@ -133,8 +122,7 @@ def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[SparsePauliOp]]:
         letters = {(bool(a), bool(b)) for a, b in zip(has_x, has_z, strict=True) if a or b}
         if len(letters) > 1:
             raise UnsupportedError(
-                f"SamplerQNN measures in one basis, but the observables need several on qubit "
-                f"{qubit}."
+                f"SamplerQNN measures in one basis, but observables need several on qubit {qubit}."
             )
         for letter_has_x, letter_has_z in letters:
             if letter_has_x and letter_has_z:

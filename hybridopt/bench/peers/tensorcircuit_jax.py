@@ -10,13 +10,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import (
-    PlacedGate,
-    angle_function,
-    array_functions,
-    flatten,
-    pauli_terms,
-)
+from hybridopt.bench.translation import PlacedGate, angle_functions, flatten, pauli_terms
 
 # without tdg, which it holds in 32 bits (1.10.0): a matrix stands in for it
 FIXED: Mapping[str, str] = {
@@ -25,8 +19,9 @@ FIXED: Mapping[str, str] = {
 }  # fmt: skip
 ROTATIONS: Mapping[str, str] = {
     "cp": "cphase", "crx": "crx", "cry": "cry", "crz": "crz", "p": "phase", "rx": "rx",
-    "rxx": "rxx", "ry": "ry", "ryy": "ryy", "rz": "rz", "rzz": "rzz",
+    "rxx": "rxx", "ry": "ry", "ryy": "ryy", "rz": "rz", "rzz": "rzz", "u": "u",
 }  # fmt: skip
+ANGLE_NAMES = ("theta", "phi", "lbd")
 LARGEST_UNITARY = 4  # qubits
 
 
@@ -73,7 +68,7 @@ class TensorCircuit(Competitor):
 def _is_known(part: PlacedGate) -> bool:
     if not part.free and hasattr(part.gate, "__array__"):
         return len(part.qubits) <= LARGEST_UNITARY
-    return part.name in ROTATIONS or part.name == "u"
+    return part.name in ROTATIONS
 
 
 def _step(part: PlacedGate, problem: Problem) -> Callable[[Any, Any, Any], object]:
@@ -85,25 +80,18 @@ def _step(part: PlacedGate, problem: Problem) -> Callable[[Any, Any, Any], objec
     if not part.free:
         matrix = part.gate.to_matrix()  # its first qubit is the least significant, theirs the most
         return lambda circuit, _x, _w: circuit.unitary(*qubits[::-1], unitary=matrix)
-    angles = [
-        angle_function(value, problem.inputs, problem.weights, array_functions(jnp))
-        for value in part.gate.params
-    ]
-    if part.name == "u":
-        return lambda circuit, x, w: circuit.u(
-            *qubits, theta=angles[0](x, w), phi=angles[1](x, w), lbd=angles[2](x, w)
-        )
-    name = ROTATIONS[part.name]
-    return lambda circuit, x, w: getattr(circuit, name)(*qubits, theta=angles[0](x, w))
+    name, angles = ROTATIONS[part.name], angle_functions(part, problem, jnp)
+
+    def step(circuit: Any, x: Any, w: Any) -> object:
+        values = {key: angle(x, w) for key, angle in zip(ANGLE_NAMES, angles, strict=False)}
+        return getattr(circuit, name)(*qubits, **values)
+
+    return step
 
 
 def _expectation(circuit: Any, observable: SparsePauliOp) -> Any:
     total = 0.0
     for letters, factor in pauli_terms(observable):
-        if letters:
-            places = {one: [q for q, own in letters.items() if own == one] for one in "XYZ"}
-            value = circuit.expectation_ps(x=places["X"], y=places["Y"], z=places["Z"])
-            total = total + factor * value.real
-        else:
-            total = total + factor
+        places = {one: [q for q, own in letters.items() if own == one.upper()] for one in "xyz"}
+        total = total + factor * (circuit.expectation_ps(**places).real if letters else 1)
     return total

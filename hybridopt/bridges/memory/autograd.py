@@ -8,7 +8,6 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float64, Int64
-from scipy.linalg import hadamard
 from torch import Tensor
 
 from hybridopt.gradients.base import differentiable_jvp
@@ -114,7 +113,8 @@ def walsh_transform(values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
     result = values
     while width < size:
         radix = min(RADIX, size // width)
-        matrix = torch.from_numpy(hadamard(radix, dtype=float)).to(values)
+        signs = 1 - 2 * (np.bitwise_count(np.arange(radix)[:, None] & np.arange(radix)) % 2.0)
+        matrix = torch.from_numpy(signs).to(values)
         result = (matrix @ result.reshape(-1, radix, width)).reshape(size)
         width *= radix
     return result

@@ -14,16 +14,15 @@ from qiskit.quantum_info import SparsePauliOp
 from hybridopt.bench.correctness import deviation_from_twin, reference
 from hybridopt.bench.peers import (
     PEERS,
-    Hybridopt,
+    PennyLane,
     PyQTorch,
     SamplerNetwork,
     TensorCircuit,
     peer_names,
-    peers_of,
 )
-from hybridopt.bench.peers.competitor import missing
+from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import Problem, ladder, reuploading
-from hybridopt.errors import UnknownNameError, UnsupportedError
+from hybridopt.errors import UnsupportedError
 from tests.bench.circuits import mixed
 
 EXACT = [one for one in PEERS if one.exact] + [Hybridopt("parameter-shift"), Hybridopt("adjoint")]
@@ -118,17 +117,19 @@ def test_a_circuit_without_inputs():
 def test_names():
     assert {"pennylane-default", "pennylane-lightning", "qiskit-estimator", "qiskit-estimator-aer",
             "qiskit-sampler", "tensorcircuit", "pyqtorch"} == set(peer_names())  # fmt: skip
-    assert [one.rule for one in peers_of("pennylane-lightning")] == ["adjoint", "parameter-shift"]
-    with pytest.raises(UnknownNameError, match="Did you mean 'pyqtorch'"):
-        peers_of("pyqtorh")
+    lightning = [one.rule for one in PEERS if one.key == "pennylane-lightning"]
+    assert lightning == ["adjoint", "parameter-shift"]
 
 
 def test_what_is_missing_and_how_to_get_it():
-    reason = missing(("no_such_module", "numpy"), "peers")
+    one = PennyLane("default.qubit", "backprop")
+    one.modules = ("no_such_module", "numpy")
+    reason = one.unavailable()
     assert reason is not None
     assert reason.startswith("no_such_module is not installed.")
     assert 'pip install "hybridopt-qiskit[peers]"' in reason
-    assert missing(("numpy",), "peers") is None
+    one.modules = ("numpy",)
+    assert one.unavailable() is None
 
 
 @pytest.mark.parametrize(("module", "one"), [("tensorcircuit", TensorCircuit()),
