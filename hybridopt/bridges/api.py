@@ -136,12 +136,7 @@ def without_quantum_networks(network: nn.Module) -> nn.Module:
 
 
 def create_bridge(bridge: str | Bridge, options: Mapping[str, Any]) -> Bridge:
-    """Return a bridge given by name with its options, or an instance as it is.
-
-    Raises:
-        ArgumentError: If options are given beside an instance.
-        UnknownNameError: For an unknown bridge or option, with the nearest names.
-    """
+    """Return a bridge given by name with its options, or an instance as it is."""
     if isinstance(bridge, Bridge):
         if options:
             raise ArgumentError(

@@ -101,10 +101,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
     def _bridge_rows(
         self, device: BackendV2 | None, batch_size: int | None
     ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
-        """Rows of the bridge's circuits by layer, layers whose weights are made, and notes.
-
-        A circuit that makes the weights of the whole network has its row under `WHOLE`.
-        """
+        """Rows of circuits by layer (`WHOLE`: of all), layers whose weights are made, and notes."""
 
     @abstractmethod
     def _explain_bridge(self, batch_size: int | None) -> str:
@@ -257,33 +254,17 @@ class AnyNetworkBridge(Bridge):
 
 
 class HasTwin(Bridge):
-    """A bridge whose networks are a formula in torch as well.
+    """A bridge whose networks are a formula in torch as well."""
 
-    Attributes:
-        circuit_options: Names of options that have no meaning for the formula.
-    """
-
-    circuit_options: ClassVar[tuple[str, ...]] = ()
+    circuit_options: ClassVar[tuple[str, ...]] = ()  # without a meaning for the formula
 
     @abstractmethod
     def twin(self, network: nn.Module, *, executor: Executor) -> QuantumNetwork:
-        """Make the same network by a formula, without circuits: what the control `Twin` does.
-
-        Args:
-            network: The plain network; it is left as it is.
-            executor: Gives shots and seed; it never runs anything.
-
-        Raises:
-            UnsupportedError: If the executor has noise, which has no formula.
-        """
+        """Make the same network by a formula; of the executor, shots and seed alone are taken."""
 
 
 def shots_and_seed(executor: Executor, original: str) -> tuple[int | None, int | None]:
-    """Return the executor's shots and seed, with which a twin samples.
-
-    Raises:
-        UnsupportedError: If the executor has noise, which has no formula.
-    """
+    """Return the executor's shots and seed, with which a twin samples."""
     if executor.has_noise:
         raise UnsupportedError(
             f"The twin of {original} has no formula for noise on gates. Give an executor "
@@ -293,12 +274,7 @@ def shots_and_seed(executor: Executor, original: str) -> tuple[int | None, int |
 
 
 def check_network(network: nn.Module) -> None:
-    """Refuse what no bridge can carry; nothing is run.
-
-    Raises:
-        ArgumentTypeError: If it is no torch module.
-        ConversionError: With the name of the parameter that is in the way.
-    """
+    """Refuse what no bridge can carry, by the name of the parameter; nothing is run."""
     check_module(network)
     if any(isinstance(module, QuantumNetwork) for module in network.modules()):
         raise ConversionError(

@@ -42,16 +42,7 @@ class InputValidation:
     def check(
         self, plain: Callable[[], nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
-        """Refuse inputs that the network cannot take.
-
-        Args:
-            plain: Makes a copy of the plain network, with weights of the right shapes.
-            args: What the network is called with.
-            kwargs: Likewise.
-
-        Raises:
-            DataError: Naming shapes and dtypes.
-        """
+        """Refuse by a DataError inputs that the network, copied by `plain`, cannot take."""
         kind = _kind((args, dict(kwargs)))
         on_meta = (isinstance(v, Tensor) and v.is_meta for v in (*args, *kwargs.values()))
         if kind in self._taken or any(on_meta):

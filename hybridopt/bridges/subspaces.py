@@ -58,12 +58,7 @@ class RandomSubspace(AnyNetworkBridge):
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> WeightNetwork:
-        """Carry a network into the subspace through its present weights; nothing is ever run.
-
-        Raises:
-            ArgumentError: If there are more numbers than weights.
-            ResourceError: If the projection does not fit into memory.
-        """
+        """Carry a network into the subspace through its present weights; nothing is ever run."""
         layout = ParameterLayout(network)
         weights = layout.num_weights
         size = self.num_parameters or weights
@@ -141,11 +136,7 @@ class WalshSubspace(AnyNetworkBridge):
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> WeightNetwork:
-        """Carry a network into the subspace through its present weights; nothing is ever run.
-
-        Raises:
-            ArgumentError: If there are more numbers than columns.
-        """
+        """Carry a network into the subspace through its present weights; nothing is ever run."""
         layout = ParameterLayout(network)
         size, places = self.num_parameters, 1 << index_qubits(layout.num_weights)
         if size is not None and size > places:

@@ -32,24 +32,14 @@ class WeightSource(nn.Module, ABC):
 
     A circuit, or a formula. It holds no parameters; its buffers stay float64 whatever the network
     is cast to.
-
-    Attributes:
-        bridge_name: Name of the bridge, or of the control.
-        executor: What reads; None if nothing is read.
-        gradient: Finds derivatives; None if autograd does.
-        num_qubits: Qubits of the circuit; 0 for a formula.
-        num_angles: Angles of the circuit; 0 for a formula.
-        syntheses: Ways in which the circuit can be written; none for a formula.
-        notes: Lines below a summary.
-        caches: Whether a readout is worth keeping while the angles stay.
     """
 
-    bridge_name: ClassVar[str]
-    syntheses: ClassVar[tuple[str, ...]] = ()
-    notes: tuple[str, ...] = ()
-    caches: bool = True
-    executor: Metered | None = None
-    gradient: GradientRule | None = None
+    bridge_name: ClassVar[str]  # or the name of the control
+    syntheses: ClassVar[tuple[str, ...]] = ()  # ways in which the circuit can be written
+    notes: tuple[str, ...] = ()  # lines below a summary
+    caches: bool = True  # a readout is worth keeping while the angles stay
+    executor: Metered | None = None  # None if nothing is read
+    gradient: GradientRule | None = None  # None if autograd differentiates
     num_qubits: int = 0
     num_angles: int = 0
 
@@ -61,12 +51,7 @@ class WeightSource(nn.Module, ABC):
     def values(
         self, angles: Float64[Tensor, " P"], known: Tensor | None = None
     ) -> Float64[Tensor, " values"]:
-        """Return one number per weight as it is read, differentiable by the angles.
-
-        Args:
-            angles: The trained numbers.
-            known: Result of `look` at these angles; saves the forward run.
-        """
+        """Return one number per weight, differentiable; what `look` gave saves the forward run."""
 
     @abstractmethod
     def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " values"]:

@@ -102,10 +102,7 @@ class Adjoint(GradientRule):
 
 
 class _Vjp(torch.autograd.Function):
-    """The vector-Jacobian product as a function of angles and cotangent.
-
-    Its own derivative is composed of parameter-shift tables, so that it is differentiable again.
-    """
+    """The vector-Jacobian product by angles and cotangent; its derivatives are parameter shifts."""
 
     @staticmethod
     def forward(

@@ -38,13 +38,9 @@ def forward_cost(evaluation: Evaluation) -> Cost:
 
 
 def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:
-    """Return the cost of one derivative for one sample, beside the outputs.
+    """Return the cost of one derivative by (row, shared) angles for one sample.
 
-    Args:
-        evaluation: The circuit that is differentiated.
-        rule: The gradient rule. One that keeps the forward run, as the adjoint rule does, takes one
-            more run and no setting.
-        needs: Whether derivatives by the sample's own angles and by the shared ones are wanted.
+    A rule that keeps the forward run, as the adjoint rule does, takes one more run and no setting.
     """
     if any(needs) and _keeps_forward_run(evaluation, rule, needs):
         return Cost(runs=1)

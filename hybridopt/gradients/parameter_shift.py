@@ -197,17 +197,11 @@ def _combine(weights: Tensor, values: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class ShiftTerms:
-    """The terms of the shift rules of A angles, T in all.
+    """The terms of the shift rules of A angles, T in all."""
 
-    Attributes:
-        shifts: Row t moves one angle, shape ``(T, A)`` [rad].
-        coefficients: Factor of each term in the derivative by its angle, shape ``(T,)``.
-        angles: Which angle each term moves, shape ``(T,)``.
-    """
-
-    shifts: Float64[Tensor, "T A"]
-    coefficients: Float64[Tensor, " T"]
-    angles: Int64[Tensor, " T"]
+    shifts: Float64[Tensor, "T A"]  # row t moves one angle [rad]
+    coefficients: Float64[Tensor, " T"]  # of each term in the derivative by its angle
+    angles: Int64[Tensor, " T"]  # that each term moves
 
     @staticmethod
     def from_rules(rules: tuple[tuple[tuple[float, float], ...], ...], like: Tensor) -> ShiftTerms:

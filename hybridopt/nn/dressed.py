@@ -201,17 +201,7 @@ def dressed(num_qubits: int, depth: int) -> tuple[QuantumCircuit, ParameterVecto
     """H and RY(input) on every qubit, then layers of CX and RY(weight).
 
     A layer entangles the pairs (0, 1), (2, 3), ..., then (1, 2), (3, 4), ..., and turns every
-    qubit by a weight of its own.
-
-    Args:
-        num_qubits: n, one or more; so many inputs.
-        depth: Layers; n weights in each.
-
-    Returns:
-        The circuit, its inputs ``x[0], ..., x[n-1]`` and its weights ``w[0], ...``, layer by layer.
-
-    References:
-        Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278.
+    qubit by a weight of its own. Returns circuit, inputs ``x`` and weights ``w``, layer by layer.
     """
     inputs = ParameterVector("x", num_qubits)
     weights = ParameterVector("w", num_qubits * depth)

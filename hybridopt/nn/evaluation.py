@@ -18,30 +18,18 @@ from hybridopt.gradients.base import Evaluation, differentiable_jvp
 
 @dataclass(frozen=True, eq=False)
 class CircuitEvaluation(Evaluation):
-    """Takes angles to outputs by running circuits.
-
-    Attributes:
-        program: The family of circuits.
-        readout: What is read.
-        executor: What runs them, forward and for derivatives.
-        rule: How derivatives are found.
-        known: Shared angles, shape ``(S, O)``, and the outputs that were read there, shape
-            ``(S, B, K)``: at these angles nothing is run again but derivatives, when asked for.
-    """
+    """Takes angles to outputs by running circuits."""
 
     program: CircuitProgram
     readout: Readout
     executor: Executor
     rule: GradientRule
-    known: tuple[Tensor, Tensor] | None = None
+    known: tuple[Tensor, Tensor] | None = None  # shared angles, and outputs (S, B, K) read there
 
     def __call__(
         self, rows: Float64[Tensor, "B R"], shared: Float64[Tensor, "S O"]
     ) -> Float64[Tensor, "S B K"]:
-        """Outputs of every sample at every row of shared angles [rad].
-
-        On torch's meta device nothing is run and shapes alone come back.
-        """
+        """Outputs of every sample at every row of shared angles [rad]; on meta, shapes alone."""
         memory = None
         needs = (rows.requires_grad, shared.requires_grad)
         if torch.is_grad_enabled() and any(needs):

@@ -103,11 +103,7 @@ class FourierSeries(nn.Module):
 def interpolate(
     values: Float64[Tensor, " N *outputs"], spectra: Sequence[Spectrum]
 ) -> Float64[Tensor, " N *outputs"]:
-    r"""Coefficients of the series that has these values on the grid of `grid_points`.
-
-    One discrete Fourier transform an axis: N log N operations, and numbers as exact as the values,
-    as the transform is orthogonal.
-    """
+    """Coefficients of the series that has these values on the grid of `grid_points`, by Fourier."""
     coefficients, shape, before = values, values.shape, 1
     for one in spectra:
         rows = coefficients.reshape(before, one.size, -1)
@@ -120,10 +116,7 @@ def interpolate(
 
 
 def grid_points(spectra: Sequence[Spectrum], numbers: Tensor) -> Float64[Tensor, "points inputs"]:
-    r"""Points of the grid, by their numbers; the last input's are next to each other.
-
-    An input takes the values :math:`2 \pi m / (s (2 R + 1))`, m = 0, ..., 2 R, of one period.
-    """
+    r"""Points :math:`2 \pi m / (s (2 R + 1))` of the grid, the last input varying first."""
     points = numbers.new_zeros((len(numbers), len(spectra)), dtype=torch.float64)
     for place in reversed(range(len(spectra))):
         one = spectra[place]

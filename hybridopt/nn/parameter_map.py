@@ -43,21 +43,13 @@ Function = Callable[..., Tensor]
 
 @dataclass(frozen=True, eq=False)
 class _AngleFunction:
-    """An angle that is not linear in its variables.
-
-    Attributes:
-        angle: Its number.
-        function: Of the variables.
-        variables: Their places.
-        text: The expression.
-        names: Of the variables.
-    """
+    """An angle that is not linear in its variables."""
 
     angle: int
     function: Function
-    variables: tuple[int, ...]
-    text: str
-    names: tuple[str, ...]
+    variables: tuple[int, ...]  # their places
+    text: str  # the expression
+    names: tuple[str, ...]  # of the variables
 
     def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, " N"]:
         picked = [values.select(-1, place) for place in self.variables]
@@ -107,20 +99,13 @@ class _Expressions:
 
     The sums are no matrix product: most angles are one variable, and a product of small matrices
     wakes the threads of torch, which then compete with those of the simulator.
-
-    Attributes:
-        variables: Of each linear term, shape ``(terms,)``.
-        slopes: Of each linear term.
-        angles: To which each linear term belongs.
-        constant: Shape ``(angles,)`` [rad].
-        functions: Those that are not linear.
     """
 
     variables: Int64[Tensor, " terms"]
     slopes: Float64[Tensor, " terms"]
-    angles: Int64[Tensor, " terms"]
-    constant: Float64[Tensor, " angles"]
-    functions: tuple[_AngleFunction, ...]
+    angles: Int64[Tensor, " terms"]  # to which each linear term belongs
+    constant: Float64[Tensor, " angles"]  # [rad]
+    functions: tuple[_AngleFunction, ...]  # those that are not linear
 
     @staticmethod
     def of(
@@ -164,16 +149,7 @@ class _Expressions:
 
 
 class AngleMap:
-    """The angles of a program.
-
-    Args:
-        program: Has the expressions.
-        inputs: Parameters that samples bring, I.
-        weights: The others, P.
-
-    Raises:
-        CircuitError: If an expression is complex, or has a function that torch does not know.
-    """
+    """The angles of a program, from parameters that samples bring (inputs) and weights."""
 
     def __init__(
         self, program: CircuitProgram, inputs: Sequence[Parameter], weights: Sequence[Parameter]

@@ -27,25 +27,15 @@ UNKNOWN = "?"
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """A circuit, or a layer that stays classical.
+    """A circuit, or a layer that stays classical."""
 
-    Attributes:
-        layer: Its name in the network.
-        kind: Its kind, in words.
-        trainable: Number of its own trainable numbers.
-        qubits: Number of qubits; 0 where there is no circuit.
-        angles: Number of angles of the circuit.
-        cost: Cost of one training step; None where it is not known.
-        gates: Gates of the circuit; None where there is none.
-    """
-
-    layer: str
+    layer: str  # its name in the network
     kind: str
-    trainable: int
+    trainable: int  # number of its own trainable numbers
     qubits: int = 0
     angles: int = 0
-    cost: Cost | None = None
-    gates: GateCount | None = None
+    cost: Cost | None = None  # of one training step; None where it is not known
+    gates: GateCount | None = None  # None where there is no circuit
 
     def cells(self) -> list[str]:
         """The row as texts; classical layers show what they train, and nothing else."""

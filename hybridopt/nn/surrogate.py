@@ -29,17 +29,7 @@ TOLERANCES = {"double": 1e-6, "single": 1e-3}  # of a layer that claims to be a 
 
 
 def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
-    """Refuse a layer that has no exact torch form; nothing is run.
-
-    Args:
-        module: A `CircuitLayer` or a `DressedCircuit`.
-        owner: What an error calls it.
-        sampled: Whether shot noise in the coefficients is what is asked for.
-
-    Raises:
-        ConversionError: With the angle, the readout or the executor that is in the way.
-        ResourceError: With the number of coefficients, if there would be too many.
-    """
+    """Refuse a layer without exact torch form; ``sampled`` coefficients may have shot noise."""
     layer = _circuit_layer(module)
     if not layer.readout.is_linear:
         raise ConversionError(
@@ -68,18 +58,10 @@ def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
 
 
 def surrogate(module: nn.Module) -> nn.Module:
-    """The torch form of a layer that `check_surrogate` let pass.
+    """The torch form of a layer that `check_surrogate` let pass: a `FourierSeries`, or with one.
 
-    Args:
-        module: A `CircuitLayer` or a `DressedCircuit`; it is left as it is.
-
-    Returns:
-        A `FourierSeries`, or a `DressedSurrogate` with one. Its coefficients can be trained unless
-        the layer's weights are frozen. They are float64, as a layer computes in float64 whatever it
-        is given, but those of a dressed circuit have the dtype of its linear layers.
-
-    Raises:
-        ConversionError: If a class derived from CircuitLayer computes something else.
+    Coefficients are float64, as a layer computes in float64, but those of a dressed circuit have
+    the dtype of its linear layers. They can be trained unless the layer's weights are frozen.
     """
     series = _series(_circuit_layer(module))
     result: nn.Module = series

@@ -120,11 +120,7 @@ class Generator(AnyNetworkBridge, HasTwin):
         return self._network(network, layout, source, num_angles, width)
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
-        """The same by dense algebra in torch: equal without shots, of the same law with shots.
-
-        Raises:
-            UnsupportedError: If the executor has noise, which has no formula here.
-        """
+        """The same by dense algebra in torch: equal without shots, of the same law with shots."""
         sampler = LadderSampler(*shots_and_seed(executor, "a generator"))
         layout = ParameterLayout(network)
         num_angles, width = self._sizes(layout.num_weights)
@@ -162,11 +158,7 @@ class Generator(AnyNetworkBridge, HasTwin):
         )
 
     def _sizes(self, num_weights: int) -> tuple[int, int]:
-        """P and the units of the mapping's hidden layer (0 without one), for M weights.
-
-        Raises:
-            ResourceError: If either is too large to run.
-        """
+        """P and the units of the mapping's hidden layer (0 without one), for M weights."""
         depth = DEFAULT_DEPTH if self.depth is None else self.depth
         width = DEFAULT_WIDTH if self.width is None else self.width
         qubits = index_qubits(num_weights)
@@ -185,11 +177,7 @@ class Generator(AnyNetworkBridge, HasTwin):
 
 
 class GeneratorCircuit(WeightSource):
-    """Probabilities of all outcomes, from one reading of a circuit at every forward pass.
-
-    A training step takes one setting forward and, by parameter shift, two for each angle
-    backward, whatever the batch; a frozen one reads once.
-    """
+    """Probabilities of all outcomes, from one reading of a circuit at every forward pass."""
 
     bridge_name = Generator.name
     syntheses = ("gates",)

@@ -82,14 +82,7 @@ def _ladder_order(num_qubits: int, device: torch.device) -> Int64[Tensor, " N"]:
 
 
 class LadderSampler(RandomStream, Executor):
-    """An executor that simulates `ry_ladder` densely and samples it; it runs and counts nothing.
-
-    The sampling streams are those of `AerExecutor`: the same seed draws the same shots.
-
-    Args:
-        shots: Shots a setting of the circuit that it stands in for; None is exact.
-        seed: Of the sampling streams; None draws fresh entropy.
-    """
+    """An executor that simulates `ry_ladder` densely; its shots are those of `AerExecutor`."""
 
     usage = Cost()  # never a setting, a shot or a run
     has_noise = False

@@ -102,14 +102,7 @@ RADIX = 32  # a step on 32 values at once: few calls for small sizes, little wor
 
 
 def walsh_transform(values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
-    r"""The sums :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l`, differentiable.
-
-    Args:
-        values: Shape ``(N,)``, N a power of two.
-
-    Returns:
-        Shape ``(N,)``, in about ``32 N log_32 N`` multiplications; no N x N matrix is made.
-    """
+    r"""Sums :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l`, without an N x N matrix."""
     size, width = len(values), 1
     result = values
     while width < size:
@@ -123,16 +116,7 @@ def walsh_transform(values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
 def walsh_sum(
     coefficients: Float64[Tensor, " K"], columns: Int64[Tensor, " K"], size: int
 ) -> Float64[Tensor, " N"]:
-    r"""The combination of K Walsh columns, :math:`\frac{1}{\sqrt K} \sum_j z_j H_{k c_j}`.
-
-    Args:
-        coefficients: z.
-        columns: Their numbers c, each once.
-        size: N.
-
-    Returns:
-        Shape ``(N,)``. Every entry changes by ``1 / sqrt(K)`` for a coefficient's 1.
-    """
+    r"""Sum of K Walsh columns of N entries, :math:`\frac1{\sqrt K} \sum_j z_j H_{k c_j}`."""
     spread = coefficients.new_zeros(size).index_put((columns,), coefficients)
     return walsh_transform(spread) / math.sqrt(len(columns))
 
@@ -140,9 +124,6 @@ def walsh_sum(
 def walsh_coefficients(
     sums: Float64[Tensor, " M"], columns: Int64[Tensor, " K"], size: int
 ) -> Float64[Tensor, " K"]:
-    """The coefficients whose `walsh_sum` is the given vector, filled with zeros up to N entries.
-
-    Where the columns do not reach it, the nearest: columns are orthogonal on all N places.
-    """
+    """The coefficients whose `walsh_sum` is nearest to the vector, filled with zeros up to N."""
     padded = torch.cat([sums, sums.new_zeros(size - len(sums))])
     return walsh_transform(padded)[columns] * (math.sqrt(len(columns)) / size)

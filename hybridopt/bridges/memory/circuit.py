@@ -48,11 +48,7 @@ def index_qubits(num_values: int) -> int:
 
 
 def walsh_angles(theta: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
-    r"""Angles of the gate chain, :math:`\hat\theta = H \theta / N`.
-
-    Row 0 of the Walsh matrix is all ones: adding ``a`` to angle 0 of the chain adds ``a`` to every
-    ``theta_k``.
-    """
+    r"""Angles of the gate chain, :math:`\hat\theta = H \theta / N`."""
     return walsh_hadamard(theta) / theta.size
 
 
@@ -62,11 +58,7 @@ def chain_steps(
     """The gate chain: which angle turns the data qubit, and which index qubits flip it then.
 
     Between two rotations the flips take one Walsh column to the next, in the order of the Gray
-    code: one flip where all angles are there.
-
-    Args:
-        num_index_qubits: m.
-        columns: Which angles are not zero; angle 0 comes always. None is all.
+    code: one flip where all angles are there. Angle 0 comes always; no ``columns`` are all.
     """
     size = 1 << num_index_qubits
     order = [gray_code(position) for position in range(size)]
@@ -84,15 +76,9 @@ def chain_steps(
 def chain_program(
     num_index_qubits: int, columns: tuple[int, ...] | None = None
 ) -> tuple[CircuitProgram, tuple[int, ...]]:
-    """The gate chain as a circuit of free angles, for what acts on its gates: noise.
+    """The gate chain as a circuit of free angles, and the Walsh column of each, for noise.
 
-    Args:
-        num_index_qubits: m.
-        columns: Sparse form: angles that are free; angle 0 is pi/2 where it is not among them, and
-            all others are zero. None is all.
-
-    Returns:
-        The program, and for each of its angles the Walsh column that it stands for.
+    Angle 0 is pi/2 where it is not among the free columns, and all others are zero.
     """
     order = [column for column, _ in chain_steps(num_index_qubits, columns)]
     wanted = set(order if columns is None else columns)
@@ -102,12 +88,7 @@ def chain_program(
 
 
 def chain_count(num_index_qubits: int, columns: tuple[int, ...] | None = None) -> GateCount:
-    """Depth and CX of the chain, without making it: every gate but the first H is on one qubit.
-
-    Args:
-        num_index_qubits: m.
-        columns: As in `chain_steps`. None is all: a depth of 2^(m+1), with 2^m CX.
-    """
+    """Depth and CX of the chain, without making it: all but the first H is on one qubit."""
     if columns is None:
         return GateCount(2 << num_index_qubits, 1 << num_index_qubits)
     steps = chain_steps(num_index_qubits, columns)

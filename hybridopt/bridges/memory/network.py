@@ -121,11 +121,7 @@ class Memory(AnyNetworkBridge, HasTwin):
         return self._network(network, layout, source, source.columns)
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
-        """The closed form; of the executor, shots and seed alone are taken.
-
-        Raises:
-            UnsupportedError: If the executor has noise, which has no formula here.
-        """
+        """The closed form; of the executor, shots and seed alone are taken."""
         sampler = ClosedFormSampler(*shots_and_seed(executor, "the memory"))
         layout = ParameterLayout(network)
         self._check_num_angles(layout.num_weights)
@@ -181,12 +177,8 @@ class Memory(AnyNetworkBridge, HasTwin):
 class MemoryCircuit(WeightSource):
     """Cosines of the angles, read from the memory circuit at every forward pass.
 
-    A training step takes two settings, one forward and one backward, whatever the number of
-    weights and the batch.
-
-    With a noise model the chain of gates is run (``synthesis="gates"`` alone), and its angles are
-    shifted one by one, two settings each: one common shift is exact only where all ``theta`` stay
-    apart, which noise does not let them (`hybridopt.bridges.memory.noisy_readout`).
+    With noise the chain of gates is run, and its angles are shifted one by one: one common shift is
+    exact only where all ``theta`` stay apart (`hybridopt.bridges.memory.noisy_readout`).
     """
 
     bridge_name = Memory.name
@@ -280,13 +272,7 @@ class MemoryCircuit(WeightSource):
 
 
 class MemoryFormula(FormulaSource):
-    """Cosines of the angles in torch, or samples of what shots would say.
-
-    Args:
-        num_weights: M.
-        options: The bridge.
-        executor: Samples as that bridge's circuit would, or is exact.
-    """
+    """Cosines of the angles in torch, or samples of what shots would say."""
 
     bridge_name = "twin"
     columns: Tensor | None

@@ -30,17 +30,10 @@ from hybridopt.nn.evaluation import CircuitEvaluation
 
 @dataclass(frozen=True)
 class ChainReader:
-    """Reads cosines from the gate chain; derivatives take two settings for each of its angles.
+    """Reads cosines from the gate chain; derivatives take two settings for each of its angles."""
 
-    Attributes:
-        num_index_qubits: m; the chain holds N = 2^m cosines.
-        columns: Angles of the chain that are free, in the sparse form; None is all N.
-        executor: Runs it.
-        gradient: Shifts the angles.
-    """
-
-    num_index_qubits: int
-    columns: tuple[int, ...] | None
+    num_index_qubits: int  # m; the chain holds N = 2^m cosines
+    columns: tuple[int, ...] | None  # angles that are free, in the sparse form; None is all N
     executor: Executor
     gradient: ParameterShift
 
@@ -61,12 +54,7 @@ class ChainReader:
     def probabilities(
         self, delta: Float64[Tensor, " places"], known: Float64[Tensor, "S B K"] | None = None
     ) -> Float64[Tensor, "S B K"]:
-        """Probabilities of all outcomes, differentiable any number of times.
-
-        Args:
-            delta: Angles relative to pi/2 [rad]; places without one hold pi/2.
-            known: Read before at the same angles; saves the forward setting.
-        """
+        """Probabilities of all outcomes; those ``known`` at the same angles are not run again."""
         program, order = chain_program(self.num_index_qubits, self.columns)
         places = 1 << self.num_index_qubits
         theta = math.pi / 2 + torch.cat([delta, delta.new_zeros(places - len(delta))])

@@ -16,13 +16,7 @@ from hybridopt.gradients import ParameterShift
 
 @dataclass(frozen=True, eq=False)
 class CircuitReader:
-    """Reads M cosines from one run of the memory circuit; unused places hold the angle pi/2.
-
-    Attributes:
-        program: Family of circuits over N >= M angles.
-        executor: Runs them.
-        gradient: Shifts the angles for derivatives.
-    """
+    """Reads M cosines from one run of the memory circuit; unused places hold the angle pi/2."""
 
     program: MemoryProgram
     executor: Executor

@@ -39,12 +39,9 @@ LINEAR_RULE = ((0.25, math.pi), (-0.25, -math.pi))
 def mode_rotation(*, native: bool = False, linear: bool = False) -> Family:
     """The family of rotations by phi between qubits (0, 1) = (a, b).
 
-    Args:
-        native: Writes the rotation in H, CZ and RY, as hardware would run it and as noise models
-            know it; else in three gates that are simulated faster.
-        linear: Whether the readout is linear in the amplitude of the excitation, which takes a
-            shift rule of two terms; every other readout takes one of four, also if there are errors
-            between the gates: two RY by +-phi/2 give the frequencies 1/2 and 1.
+    If ``native``, in H, CZ and RY, as noise models know them; else in three gates that are faster
+    to simulate. A readout that is ``linear`` in the amplitude of the excitation takes a shift rule
+    of two terms, every other one of four: two RY by +-phi/2 give the frequencies 1/2 and 1.
     """
     into_frame: tuple[LocalGate, ...] = (
         (CXGate(), (1, 0)),  # qubit 0 tells one excitation from none and two
@@ -85,12 +82,7 @@ PROGRAMS_KEPT = 256  # they hold what was derived from them, and are made anew w
 
 @dataclass(frozen=True, eq=False)
 class MeshProgram(CircuitProgram):
-    """The circuits of all matrices of one shape, with one kind of input.
-
-    Attributes:
-        mesh: The shape.
-        feed: As `mesh_program` takes it.
-    """
+    """The circuits of all matrices of one shape, with a feed as in `mesh_program`."""
 
     mesh: MeshShape = field(kw_only=True)
     feed: str | int = field(kw_only=True)
@@ -100,20 +92,11 @@ class MeshProgram(CircuitProgram):
 def mesh_program(
     mesh: MeshShape, feed: str | int, *, native: bool = False, linear: bool = False
 ) -> MeshProgram:
-    """The circuits of all matrices of one shape.
+    """The circuits of all matrices of one shape; shared angles are ``-2 t``, in order.
 
-    Shared angles are ``-2 t`` for the rotations t of the mesh, in order.
-
-    Args:
-        mesh: The shape.
-        feed: ``"data"`` loads a vector, ``"reference"`` loads one beside reference modes: row
-            angles are ``2 a_k``. ``"basis"`` has a row angle for each of n inputs, pi/2 for the
-            one that is excited and 0 for all others. A number excites that input.
-        native: Writes rotations in H, CZ and RY, as noise models and hardware know them.
-        linear: Takes the shift rule of two terms, which holds for ``<X_k>`` without noise.
-
-    Raises:
-        ArgumentError: If there is no such feed.
+    The feed ``"data"`` loads a vector, ``"reference"`` one beside reference modes: row angles are
+    ``2 a_k``. ``"basis"`` has a row angle for each of n inputs, pi/2 for the one that is excited
+    and 0 for all others. A number excites that input. The rest is as in `mode_rotation`.
     """
     turn = mode_rotation(native=native, linear=linear)
     if isinstance(feed, int):

@@ -24,13 +24,7 @@ REFUSED: tuple[type[nn.Module], ...] = (
 
 
 def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[str, nn.Module]:
-    """The layers that become meshes, each once, by their first name.
-
-    Raises:
-        UnknownNameError: If a name in ``keep_classical`` is no layer; with the nearest names.
-        ConversionError: Naming a layer that has no circuit form, or whose weight is another's too,
-            or saying that nothing is left.
-    """
+    """The layers that become meshes, each once, by their first name."""
     kept = _kept(network, keep_classical)
     chosen = {
         name: module

@@ -137,12 +137,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         return UNSEEN if task is None else reason(self.reader, self.readout, task)
 
     def step_cost(self, batch_size: int | None = None) -> Cost | None:
-        """Settings, shots and runs of one forward and backward of one call.
-
-        Returns:
-            The cost; None of a convolution that has seen no input, unless its readout costs the
-            same for every number of patches.
-        """
+        """Cost of one forward and backward; None of a convolution that has seen no input."""
         task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
         return None if task is None else self.pass_cost(task)
 
@@ -178,12 +173,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         return self._split(self._scaled(mesh_matrices(self.mesh, self._rows())))
 
     def circuit(self, x: Float64[np.ndarray, " n"] | None = None, group: int = 0) -> QuantumCircuit:
-        """The circuit that takes a vector through the mesh, in gates of hardware.
-
-        Args:
-            x: What is loaded, the 1 that brings the bias included; None loads equal numbers.
-            group: Of a convolution.
-        """
+        """The circuit that takes a vector, the 1 of the bias included, through the mesh."""
         vector = np.ones(self.mesh.num_inputs) if x is None else x
         turns, _ = loader_turns(torch.from_numpy(vector)[None])
         feed = "reference" if self.readout == "reference" else "data"

@@ -27,11 +27,7 @@ def with_linear_grad(
 ) -> Float64[Tensor, "B m"]:
     """The outputs, which depend on x as ``x @ matrix(angles).T`` does.
 
-    Args:
-        x: Inputs; the outputs were made from them without autograd.
-        angles: Of the map.
-        outputs: ``W x``, differentiable by the angles.
-        matrix: Reads W; called when a derivative by x is asked for.
+    They were made from x without autograd. W is read when a derivative by x is asked for.
     """
     return cast(Tensor, _WithLinearGrad.apply(x, angles, outputs, matrix))  # type: ignore[no-untyped-call]
 

@@ -87,12 +87,7 @@ class Mesh(HasTwin):
                 )
 
     def check(self, network: nn.Module) -> None:
-        """Refuse a network with layers that have no circuit form, or with none that has one.
-
-        Raises:
-            ConversionError: With the name of the layer and the way out.
-            UnknownNameError: If a name in ``keep_classical`` is no layer.
-        """
+        """Refuse a network with layers that have no circuit form, or with none that has one."""
         check_network(network)
         layers_to_carry(network, self.keep_classical)
 
@@ -108,11 +103,7 @@ class Mesh(HasTwin):
         return MeshNetwork(network, self, executor, gradient)
 
     def twin(self, network: nn.Module, *, executor: Executor) -> MeshNetwork:
-        """The same angles in torch: exact, or with shots numbers of the same law.
-
-        Raises:
-            UnsupportedError: If the executor has noise, which has no formula here.
-        """
+        """The same angles in torch: exact, or with shots numbers of the same law."""
         formula = ClosedFormMesh(*shots_and_seed(executor, "a mesh"))
         return MeshNetwork(network, self, formula, ParameterShift())
 
@@ -281,11 +272,7 @@ class MeshNetwork(QuantumNetwork):
         }
 
     def _passes(self, batch_size: int | None) -> dict[str, list[Pass] | None]:
-        """What a training step asks of each mesh; None where that is not known yet.
-
-        Known from the last forward pass. Before it, a linear layer is taken to see one vector of
-        each sample, and a convolution so many patches that only process readout can tell its cost.
-        """
+        """What a training step asks of each mesh, as the last forward pass; None if not known."""
         places = [module for _, module in self.network.named_modules(remove_duplicate=False)]
         tasks: dict[str, list[Pass] | None] = {}
         for place, (name, layer) in enumerate(self.layers.items()):

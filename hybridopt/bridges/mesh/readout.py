@@ -34,13 +34,7 @@ Reading = Mapping[Feed, tuple[Tensor, Tensor]]  # shared angles, and the values 
 
 @dataclass(frozen=True, eq=False)
 class MeshReader:
-    """Reads a mesh with an executor; the closed form without shots is differentiated by autograd.
-
-    Attributes:
-        mesh: Its shape.
-        executor: Runs the circuits.
-        rule: Finds derivatives by the angles.
-    """
+    """Reads a mesh with an executor; the closed form without shots is differentiated by autograd."""
 
     mesh: MeshShape
     executor: Executor
@@ -49,12 +43,7 @@ class MeshReader:
     def matrices(
         self, angles: Float64[Tensor, "S P"], known: Reading | None = None
     ) -> Float64[Tensor, "S m n"]:
-        """The matrices of S rows of angles t [rad], n settings each: process readout.
-
-        Args:
-            angles: Of rotations, as `MeshShape.decompose` gives them.
-            known: What `read` gave; where the angles are the same, nothing is run.
-        """
+        """The matrices of S rows of angles t [rad], n settings each, or what `read` gave before."""
         if is_formula(self.executor):
             return mesh_matrices(self.mesh, angles)
         parts = []
@@ -75,13 +64,7 @@ class MeshReader:
     def outputs(
         self, x: Float64[Tensor, "B n"], angles: Float64[Tensor, " P"], feed: Feed = "data"
     ) -> Float64[Tensor, "B m"]:
-        """W x / alpha, one setting a vector; where its derivative by x is asked for, n more.
-
-        Args:
-            x: Vectors of any length; 0 gives 0.
-            angles: Of rotations [rad].
-            feed: ``"data"``, or ``"reference"`` against noise.
-        """
+        """W x / alpha, one setting a vector; where its derivative by x is asked for, n more."""
         if is_formula(self.executor):
             return x @ mesh_matrices(self.mesh, angles[None])[0].T
         turns, lengths = loader_turns(x.detach())

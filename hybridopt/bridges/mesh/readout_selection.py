@@ -13,21 +13,13 @@ READOUTS = ("auto", "process", "data", "reference")
 
 @dataclass(frozen=True)
 class Pass:
-    """What a layer is asked for in one forward pass, and the backward pass after it.
+    """What a layer is asked for in one forward pass, and the backward pass after it."""
 
-    Attributes:
-        rows: Vectors that go through each mesh; for a convolution, patches.
-        groups: Meshes.
-        trains: Whether derivatives by the angles will be taken.
-        input_grad: Whether derivatives by the inputs will be taken.
-        known: Whether the matrices at these angles were read before.
-    """
-
-    rows: int
-    groups: int = 1
-    trains: bool = True
-    input_grad: bool = False
-    known: bool = False
+    rows: int  # vectors that go through each mesh; for a convolution, patches
+    groups: int = 1  # meshes
+    trains: bool = True  # derivatives by the angles will be taken
+    input_grad: bool = False  # derivatives by the inputs will be taken
+    known: bool = False  # the matrices at these angles were read before
 
 
 def settings(reader: MeshReader, readout: str, task: Pass) -> int:
