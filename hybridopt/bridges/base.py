@@ -7,19 +7,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
 
 from hybridopt import _validation
-from hybridopt._modules import check_module
+from hybridopt._modules import check_has_values, check_module
 from hybridopt.errors import ConversionError, UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Executor
-from hybridopt.gradients import GradientRule
+from hybridopt.execution.random_stream import RandomStream
+from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.gradients.cost import total_cost
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.summary import RunsCircuits, SummaryRow, layer_rows
@@ -45,7 +45,6 @@ class QuantumNetwork(nn.Module, RunsCircuits):
     """
 
     bridge: Bridge | None = None  # that `to_quantum` made it by, for files
-    gradient_rule: GradientRule | None = None
     merge_every_epoch = False
     network: nn.Module
 
@@ -85,6 +84,11 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         """Angles of all circuits; 0 for a control."""
 
     @property
+    def gradient(self) -> GradientRule:
+        """Rule that finds derivatives by the angles, where autograd does not."""
+        return ParameterShift()
+
+    @property
     def num_trainable(self) -> int:
         """Trainable numbers, what stays classical included."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
@@ -120,9 +124,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         """
         _validation.optional_integer("batch_size", batch_size, minimum=1)
         with self._with_weights() as network:
-            costs = [
-                self._calls_cost(layer, calls) for layer, calls in self._inner(network, batch_size)
-            ]
+            costs = [_calls_cost(*both) for both in self._inner(network, batch_size)]
         return total_cost([self._bridge_cost(batch_size), *costs])
 
     def explain(self, batch_size: int | None = None) -> str:
@@ -148,7 +150,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
             names = {module: name for name, module in network.named_modules()}
             for layer, calls in self._inner(network, batch_size):
                 name = names[layer]
-                row = layer.summary_row(device, name, self._calls_cost(layer, calls))
+                row = layer.summary_row(device, name, _calls_cost(layer, calls))
                 if name in made:
                     row = replace(row, kind=f"{row.kind}, {words}", trainable=0)
                 rows[name] = row
@@ -195,8 +197,9 @@ class QuantumNetwork(nn.Module, RunsCircuits):
             trained_before |= any(p is not None and p.requires_grad for p in tensors)
         return found
 
-    def _calls_cost(self, layer: CircuitLayer, calls: Calls) -> Cost | None:
-        return total_cost(layer.step_cost(n, input_gradient=asked) for n, asked in calls)
+
+def _calls_cost(layer: CircuitLayer, calls: Calls) -> Cost | None:
+    return total_cost(layer.step_cost(n, input_gradient=asked) for n, asked in calls)
 
 
 def _note_in(calls: Calls) -> Callable[..., None]:
@@ -263,14 +266,24 @@ class HasTwin(Bridge):
         """Make the same network by a formula; of the executor, shots and seed alone are taken."""
 
 
-def shots_and_seed(executor: Executor, original: str) -> tuple[int | None, int | None]:
-    """Return the executor's shots and seed, with which a twin samples."""
-    if executor.has_noise:
-        raise UnsupportedError(
-            f"The twin of {original} has no formula for noise on gates. Give an executor "
-            "without `noise_model`."
-        )
-    return executor.shots, executor.seed if isinstance(executor, AerExecutor) else None
+class FormulaStream(RandomStream):
+    """Random stream of a formula that stands for a circuit; no setting, shot or run is counted."""
+
+    usage = Cost()
+    has_noise = False
+
+    def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
+        self.shots = _validation.optional_integer("shots", shots, minimum=1)
+        super().__init__(seed)
+
+    @classmethod
+    def like(cls, executor: Executor) -> Self:
+        """Return one with the executor's shots and seed; noise on gates has no formula."""
+        if executor.has_noise:
+            raise UnsupportedError(
+                "A twin has no formula for noise on gates. Give an executor without `noise_model`."
+            )
+        return cls(executor.shots, executor.seed if isinstance(executor, AerExecutor) else None)
 
 
 def check_network(network: nn.Module) -> None:
@@ -286,6 +299,7 @@ def check_network(network: nn.Module) -> None:
             f"The network {type(network).__name__} has no parameters, so there is nothing to carry "
             "into a circuit."
         )
+    check_has_values(network, ConversionError)
     for name, parameter in parameters.items():
         _check_parameter(name, parameter)
     for name, buffer in network.named_buffers():
@@ -305,19 +319,13 @@ def check_network(network: nn.Module) -> None:
 
 
 def _check_parameter(name: str, parameter: nn.Parameter) -> None:
-    if isinstance(parameter, UninitializedParameter):
-        raise ConversionError(
-            f"Parameter `{name}` has no shape yet. Run the lazy network on one batch first."
-        )
     if parameter.dtype not in REAL_DTYPES:
         raise ConversionError(
             f"Parameter `{name}` is {parameter.dtype}, but the weights in a circuit must be real "
             "floating-point numbers of 16 bits or more. Convert it, or keep it as a buffer."
         )
-    if parameter.is_meta:
-        raise ConversionError(f"Parameter `{name}` is on the meta device and has no values.")
-    if not bool(torch.isfinite(parameter.detach()).all()):
-        count = int((~torch.isfinite(parameter.detach())).sum())
+    count = int((~torch.isfinite(parameter.detach())).sum())
+    if count:
         raise ConversionError(
             f"Parameter `{name}` has {count} values that are NaN or infinite. Train or initialise "
             "the network again before converting it."

@@ -79,11 +79,22 @@ class RandomSubspace(AnyNetworkBridge):
         )
 
 
-class RandomProjection(FormulaSource):
+class Projection(FormulaSource):
+    """A formula that nothing is drawn for, so that its values are exact."""
+
+    caches = False
+
+    def values(
+        self, angles: Float64[Tensor, " K"], known: Tensor | None = None
+    ) -> Float64[Tensor, " M"]:
+        """The exact values."""
+        return self.exact_values(angles)
+
+
+class RandomProjection(Projection):
     """The product P z, the columns of P of length 1."""
 
     bridge_name = RandomSubspace.name
-    caches = False
     projection: Tensor
 
     def __init__(self, num_weights: int, size: int, seed: int) -> None:
@@ -91,12 +102,6 @@ class RandomProjection(FormulaSource):
         generator = torch.Generator().manual_seed(seed)
         normal = torch.randn(num_weights, size, generator=generator, dtype=torch.float64)
         self.register_buffer("projection", normal / normal.norm(dim=0))
-
-    def values(
-        self, angles: Float64[Tensor, " K"], known: Tensor | None = None
-    ) -> Float64[Tensor, " M"]:
-        """P z."""
-        return self.exact_values(angles)
 
     def exact_values(self, angles: Float64[Tensor, " K"]) -> Float64[Tensor, " M"]:
         """P z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
@@ -138,13 +143,7 @@ class WalshSubspace(AnyNetworkBridge):
     ) -> WeightNetwork:
         """Carry a network into the subspace through its present weights; nothing is ever run."""
         layout = ParameterLayout(network)
-        size, places = self.num_parameters, 1 << index_qubits(layout.num_weights)
-        if size is not None and size > places:
-            raise ArgumentError(
-                f"num_parameters is {size}, but {layout.num_weights} weights have N = {places} "
-                f"Walsh columns. Give 1 to {places}, or None for as many as there are weights."
-            )
-        size = size or layout.num_weights
+        size = self.num_parameters or layout.num_weights
         return WeightNetwork(
             network,
             WalshProjection(layout.num_weights, size),
@@ -155,24 +154,17 @@ class WalshSubspace(AnyNetworkBridge):
         )
 
 
-class WalshProjection(FormulaSource):
+class WalshProjection(Projection):
     """The sum H_K z of K Walsh columns."""
 
     bridge_name = WalshSubspace.name
-    caches = False
     columns: Tensor
 
     def __init__(self, num_weights: int, size: int) -> None:
         super().__init__()
         self.num_weights = num_weights
-        columns = torch.from_numpy(walsh_columns(size, num_weights))
+        columns = torch.from_numpy(walsh_columns(size, num_weights, "num_parameters"))
         self.register_buffer("columns", columns, persistent=False)
-
-    def values(
-        self, angles: Float64[Tensor, " K"], known: Tensor | None = None
-    ) -> Float64[Tensor, " M"]:
-        """H_K z."""
-        return self.exact_values(angles)
 
     def exact_values(self, angles: Float64[Tensor, " K"]) -> Float64[Tensor, " M"]:
         """H_K z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""

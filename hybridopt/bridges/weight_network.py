@@ -22,7 +22,7 @@ from hybridopt.bridges.readout_cache import HasReadoutCache, ReadoutCache, is_ow
 from hybridopt.circuits.counts import GateCount
 from hybridopt.errors import ConversionError
 from hybridopt.execution import Cost, Metered
-from hybridopt.gradients import GradientRule
+from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn.parameter_map import is_transformed
 from hybridopt.nn.summary import SummaryRow
 
@@ -39,7 +39,7 @@ class WeightSource(nn.Module, ABC):
     notes: tuple[str, ...] = ()  # lines below a summary
     caches: bool = True  # a readout is worth keeping while the angles stay
     executor: Metered | None = None  # None if nothing is read
-    gradient: GradientRule | None = None  # None if autograd differentiates
+    gradient: GradientRule = ParameterShift()  # no matter where autograd differentiates
     num_qubits: int = 0
     num_angles: int = 0
 
@@ -184,8 +184,8 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         self.source.executor = executor
 
     @property
-    def gradient(self) -> GradientRule | None:
-        """Finds derivatives by the angles; None if autograd does."""
+    def gradient(self) -> GradientRule:
+        """Rule that finds derivatives by the angles, where autograd does not."""
         return self.source.gradient
 
     @property

@@ -24,7 +24,7 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, shots_and_seed
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
 from hybridopt.bridges.generator.circuit import ry_ladder
 from hybridopt.bridges.generator.mapping import DEFAULT_WIDTH, MAPPINGS, WeightMapping
 from hybridopt.bridges.generator.statevector import LadderSampler, ladder_probabilities
@@ -121,7 +121,7 @@ class Generator(AnyNetworkBridge, HasTwin):
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
         """The same by dense algebra in torch: equal without shots, of the same law with shots."""
-        sampler = LadderSampler(*shots_and_seed(executor, "a generator"))
+        sampler = LadderSampler.like(executor)
         layout = ParameterLayout(network)
         num_angles, width = self._sizes(layout.num_weights)
         source = GeneratorFormula(index_qubits(layout.num_weights), num_angles, sampler)

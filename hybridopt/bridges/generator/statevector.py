@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from hybridopt import _validation
+from hybridopt.bridges.base import FormulaStream
 from hybridopt.circuits.program import Program
-from hybridopt.execution import Cost, Executor, Job, Readout, Stream
-from hybridopt.execution.random_stream import RandomStream, Sampler
+from hybridopt.execution import Executor, Job, Readout, Stream
+from hybridopt.execution.random_stream import Sampler
 
 LARGEST_GROUP = 4  # qubits: of 3 to 6 the one that took least time with a gradient, m = 11 and 17
 BYTES_AT_ONCE = 1 << 26  # of matrices and states
@@ -81,15 +81,8 @@ def _ladder_order(num_qubits: int, device: torch.device) -> Int64[Tensor, " N"]:
     return (places ^ (places << 1)) & ((1 << num_qubits) - 1)
 
 
-class LadderSampler(RandomStream, Executor):
+class LadderSampler(FormulaStream, Executor):
     """An executor that simulates `ry_ladder` densely; its shots are those of `AerExecutor`."""
-
-    usage = Cost()  # never a setting, a shot or a run
-    has_noise = False
-
-    def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
-        self.shots = _validation.optional_integer("shots", shots, minimum=1)
-        super().__init__(seed)
 
     def check(self, program: Program, readout: Readout) -> None:
         """Whatever the ladder, it is simulated."""

@@ -30,7 +30,6 @@ from hybridopt.circuits.counts import GateCount
 from hybridopt.circuits.gates import AerDiagonal
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.program import CircuitProgram, Program
-from hybridopt.errors import ArgumentError
 
 Synthesis = Literal["gates", "diagonal"]
 SYNTHESES: tuple[Synthesis, ...] = ("diagonal", "gates")
@@ -42,8 +41,6 @@ BYTES_PER_AMPLITUDE = 400
 
 def index_qubits(num_values: int) -> int:
     """m, the index qubits that hold ``num_values`` numbers: the smallest with 2^m >= max(M, 2)."""
-    if num_values < 1:
-        raise ArgumentError(f"A memory circuit holds one number or more, not {num_values}.")
     return max(1, (num_values - 1).bit_length())
 
 

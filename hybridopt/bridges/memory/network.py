@@ -26,7 +26,7 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, shots_and_seed
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
 from hybridopt.bridges.memory.autograd import read_cosines, walsh_coefficients, walsh_sum
 from hybridopt.bridges.memory.circuit import SYNTHESES, MemoryProgram, chain_count, index_qubits
 from hybridopt.bridges.memory.noisy_readout import ChainReader
@@ -116,15 +116,13 @@ class Memory(AnyNetworkBridge, HasTwin):
                 f'gradient="parameter-shift" only, but was given "{gradient.name}".'
             )
         layout = ParameterLayout(network)
-        self._check_num_angles(layout.num_weights)
         source = MemoryCircuit(layout.num_weights, self, executor, gradient)
         return self._network(network, layout, source, source.columns)
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
         """The closed form; of the executor, shots and seed alone are taken."""
-        sampler = ClosedFormSampler(*shots_and_seed(executor, "the memory"))
+        sampler = ClosedFormSampler.like(executor)
         layout = ParameterLayout(network)
-        self._check_num_angles(layout.num_weights)
         source = MemoryFormula(layout.num_weights, self, sampler)
         return self._network(network, layout, source, source.columns)
 
@@ -143,6 +141,11 @@ class Memory(AnyNetworkBridge, HasTwin):
             angles = -torch.arcsin(layout.join(ratios).clamp(-1, 1))
         if columns is not None:
             places = 1 << index_qubits(layout.num_weights)
+            if full and len(columns) < places:
+                raise ConversionError(
+                    f"num_angles is {len(columns)}, but the full form needs all N = {places} "
+                    'angles to hold any given weights. Use form="residual", or num_angles=None.'
+                )
             angles = walsh_coefficients(angles, columns.to(angles.device), places)
         quantum = WeightNetwork(
             network,
@@ -155,23 +158,6 @@ class Memory(AnyNetworkBridge, HasTwin):
         )
         quantum.merge_every_epoch = self.merge == "epoch"
         return quantum
-
-    def _check_num_angles(self, num_weights: int) -> None:
-        """Refuse more angles than places, and fewer in full form."""
-        if self.num_angles is None:
-            return
-        places = 1 << index_qubits(num_weights)
-        if self.num_angles > places:
-            raise ArgumentError(
-                f"num_angles is {self.num_angles}, but the memory circuit of {num_weights} weights "
-                f"has N = {places} angles. Give 1 to {places}, or None for an angle a weight."
-            )
-        if self.form == "full" and self.num_angles < places:
-            raise ConversionError(
-                f"num_angles is {self.num_angles}, but the full form of {num_weights} weights "
-                f"needs all N = {places} angles, as fewer cannot hold any given weights. Use "
-                'form="residual", or num_angles=None.'
-            )
 
 
 class MemoryCircuit(WeightSource):

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from hybridopt import _validation
+from hybridopt.bridges.base import FormulaStream
 from hybridopt.bridges.memory.circuit import MemoryProgram, index_qubits, split_probabilities
-from hybridopt.execution import Cost, Executor, Job, Metered, Probabilities
-from hybridopt.execution.random_stream import RandomStream
+from hybridopt.execution import Executor, Job, Metered, Probabilities
 from hybridopt.gradients import ParameterShift
 
 
@@ -36,19 +35,8 @@ class CircuitReader:
         return padded
 
 
-class ClosedFormSampler(RandomStream, Metered):
-    """The law of `CircuitReader` without a circuit: what the twin reads.
-
-    Args:
-        shots: Shots a setting of the circuit that it stands in for; None is exact.
-        seed: Of the sampling stream; None draws fresh entropy.
-    """
-
-    usage = Cost()  # never a setting, a shot or a run
-
-    def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
-        self.shots = _validation.optional_integer("shots", shots, minimum=1)
-        super().__init__(seed)
+class ClosedFormSampler(FormulaStream, Metered):
+    """The law of `CircuitReader` without a circuit: what the twin reads."""
 
     def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
         """cos(theta - order pi/2), or an estimate with the distribution of the circuit's."""

@@ -19,26 +19,18 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from hybridopt import _validation
+from hybridopt.bridges.base import FormulaStream
 from hybridopt.bridges.mesh.circuit import MeshProgram, reference_mode
 from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ResourceError, UnsupportedError
-from hybridopt.execution import Cost, Executor, Job, Readout
-from hybridopt.execution.random_stream import RandomStream
+from hybridopt.execution import Executor, Job, Readout
 
 WIDEST_DISTRIBUTION = 24  # qubits; 128 MB for each vector
 
 
-class ClosedFormMesh(RandomStream, Executor):
+class ClosedFormMesh(FormulaStream, Executor):
     """An executor of meshes that runs no circuit: the same numbers, or numbers of the same law."""
-
-    usage = Cost()  # never a setting, a shot or a run
-    has_noise = False
-
-    def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
-        self.shots = _validation.optional_integer("shots", shots, minimum=1)
-        super().__init__(seed)
 
     def check(self, program: Program, readout: Readout) -> None:
         """Refuse everything that is no mesh, and too many outcomes."""

@@ -8,7 +8,7 @@ neighbouring modes with exactly one angle a weight (`hybridopt.bridges.mesh.deco
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -22,14 +22,14 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._modules import copy_module
-from hybridopt.bridges.base import HasTwin, QuantumNetwork, check_network, shots_and_seed
+from hybridopt.bridges.base import HasTwin, QuantumNetwork, check_network
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.bridges.mesh.layer_selection import layers_to_carry
 from hybridopt.bridges.mesh.layers import UNSEEN, MeshLayer
 from hybridopt.bridges.mesh.linear_form import shape_of
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.bridges.mesh.readout_selection import READOUTS, Pass, reason
-from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, ResourceError
+from hybridopt.errors import ArgumentError, ConversionError, ResourceError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.gradients.cost import total_cost
@@ -74,7 +74,10 @@ class Mesh(HasTwin):
     scale: str | float = "auto"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "keep_classical", _names(self.keep_classical))
+        names = _validation.items("keep_classical", self.keep_classical)
+        for name in names:
+            _validation.instance("keep_classical", name, str, "names of layers")
+        object.__setattr__(self, "keep_classical", names)
         _validation.choice("readout", self.readout, READOUTS)
         if isinstance(self.scale, str):
             _validation.choice("scale", self.scale, ("auto",))
@@ -104,7 +107,7 @@ class Mesh(HasTwin):
 
     def twin(self, network: nn.Module, *, executor: Executor) -> MeshNetwork:
         """The same angles in torch: exact, or with shots numbers of the same law."""
-        formula = ClosedFormMesh(*shots_and_seed(executor, "a mesh"))
+        formula = ClosedFormMesh.like(executor)
         return MeshNetwork(network, self, formula, ParameterShift())
 
 
@@ -338,21 +341,6 @@ def _check_fits(name: str, reader: MeshReader, readout: str) -> None:
 
 def _keeping(name: str) -> str:
     return f", or keep the layer classical: keep_classical=['{name}']" if name else ""
-
-
-def _names(given: object) -> tuple[str, ...]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise ArgumentTypeError(
-            f"Argument `keep_classical` must be a list of names of layers, but is {given!r}."
-        )
-    names = tuple(given)
-    for name in names:
-        if not isinstance(name, str):
-            raise ArgumentTypeError(
-                f"Argument `keep_classical` must hold names of layers, but holds {name!r} of type "
-                f"{type(name).__name__}."
-            )
-    return names
 
 
 def _leave_fast_paths(network: nn.Module) -> dict[str, Any]:

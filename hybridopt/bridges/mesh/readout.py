@@ -34,7 +34,7 @@ Reading = Mapping[Feed, tuple[Tensor, Tensor]]  # shared angles, and the values 
 
 @dataclass(frozen=True, eq=False)
 class MeshReader:
-    """Reads a mesh with an executor; the closed form without shots is differentiated by autograd."""
+    """Reads a mesh with an executor; autograd differentiates the closed form without shots."""
 
     mesh: MeshShape
     executor: Executor

@@ -22,16 +22,10 @@ class Pass:
     known: bool = False  # the matrices at these angles were read before
 
 
-def settings(reader: MeshReader, readout: str, task: Pass) -> int:
-    """Settings of one pass, forward and backward."""
-    return cost(reader, readout, task).settings
-
-
 def cost(reader: MeshReader, readout: str, task: Pass) -> Cost:
     """Cost of one pass, forward and backward; each setting counts as one run."""
     evaluation, inputs = reader.evaluation(readout), reader.mesh.num_inputs
-    needs = (False, task.trains)
-    back = gradient_evaluations(evaluation, reader.rule, needs)
+    back = gradient_evaluations(evaluation, reader.rule, (False, task.trains))
     if readout == "process":
         number = task.groups * inputs * (back + (0 if task.known else 1))
     else:
@@ -46,7 +40,7 @@ def choose(reader: MeshReader, readout: str, task: Pass) -> str:
     """``"process"``, ``"data"`` or ``"reference"``."""
     if readout != "auto":
         return readout
-    data, process = (settings(reader, one, task) for one in ("data", "process"))
+    data, process = (cost(reader, one, task).settings for one in ("data", "process"))
     return "data" if data < process else "process"
 
 
@@ -56,7 +50,7 @@ def reason(reader: MeshReader, readout: str, task: Pass) -> str:
     passes = "forward and backward" if task.trains else "forward"
     kinds = ["process", "data"] if readout == "auto" else [chosen]
     counts = ", ".join(
-        f"{kind} takes {settings(reader, kind, task):,} settings {passes}" for kind in kinds
+        f"{kind} takes {cost(reader, kind, task).settings:,} settings {passes}" for kind in kinds
     )
     meaning = {
         "process": f"the {reader.mesh.num_inputs} columns of the matrix are read, whatever the "
