@@ -137,26 +137,16 @@ class DressedCircuit(DressedModule, RunsCircuits):
         frozen: bool = False,
         initial: Tensor | Sequence[float] | None = None,
     ) -> None:
-        in_features = _validation.integer("in_features", in_features, minimum=1)
-        out_features = _validation.integer("out_features", out_features, minimum=1)
-        num_qubits = _validation.integer("num_qubits", num_qubits, minimum=1)
-        depth = _validation.integer("depth", depth, minimum=1)
-        frozen = _validation.boolean("frozen", frozen)
+        sizes = {"in_features": in_features, "out_features": out_features}
+        for name, size in {**sizes, "num_qubits": num_qubits, "depth": depth}.items():
+            _validation.integer(name, size, minimum=1)
+        _validation.boolean("frozen", frozen)
         circuit, inputs, weights = dressed(num_qubits, depth)
         observables = ["I" * (num_qubits - 1 - q) + "Z" + "I" * q for q in range(num_qubits)]
-        layer = CircuitLayer(
-            circuit,
-            inputs,
-            weights,
-            observables,
-            executor=executor,
-            gradient=gradient,
-            initial=initial,
-        )
+        layer = CircuitLayer(circuit, inputs, weights, observables, executor, gradient, initial)
         layer.weight.requires_grad_(not frozen)
-        super().__init__(
-            nn.Linear(in_features, num_qubits), layer, nn.Linear(num_qubits, out_features)
-        )
+        pre, post = nn.Linear(in_features, num_qubits), nn.Linear(num_qubits, out_features)
+        super().__init__(pre, layer, post)
         self.depth = depth
 
     @property

@@ -32,10 +32,7 @@ def build_network(spec: str, data: Dataset | None, *, seed: int) -> nn.Module:
     """
     if spec == "auto":
         if data is None:
-            raise ArgumentError(
-                "The network `auto` needs data that it shall fit. Write `mlp:64-20-10` or "
-                "`file.py:function`."
-            )
+            raise ArgumentError("The network `auto` needs data. Write `mlp:64-20-10` instead.")
         spec = f"mlp:{data.num_features}-{HIDDEN}-{data.num_outputs}"
     kind, separator, rest = spec.rpartition(":")
     if not separator or not kind:
@@ -70,11 +67,9 @@ def _mlp(spec: str, text: str, data: Dataset | None) -> nn.Module:
 
 
 def _from_file(path: Path, function: str) -> nn.Module:
-    if not path.is_file():
-        raise ArgumentError(f"There is no file {path} to take a network from.")
     module_spec = importlib.util.spec_from_file_location(f"hybridopt_user_{path.stem}", path)
-    if module_spec is None or module_spec.loader is None:
-        raise ArgumentError(f"{path} is no Python file. Write `file.py:function`.")
+    if not path.is_file() or module_spec is None or module_spec.loader is None:
+        raise ArgumentError(f"There is no file {path} that Python could import a network from.")
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_spec.name] = module  # dataclasses and pickle look there
     try:

@@ -19,25 +19,11 @@ from hybridopt.circuits.spectrum import fixed_slope
 from hybridopt.errors import ArgumentError, CircuitError
 from hybridopt.execution.job import PERIOD
 
+NAMES = ("abs", "acos", "arccos", "arcsin", "arctan", "asin", "atan", "cos", "exp", "log", "sign")
 TORCH_FUNCTIONS: dict[str, object] = {
-    "Abs": torch.abs,
-    "abs": torch.abs,
-    "acos": torch.acos,
-    "arccos": torch.acos,
-    "arcsin": torch.asin,
-    "arctan": torch.atan,
-    "asin": torch.asin,
-    "atan": torch.atan,
-    "conjugate": torch.conj,
-    "cos": torch.cos,
-    "exp": torch.exp,
-    "log": torch.log,
-    "pi": math.pi,
-    "sign": torch.sign,
-    "sin": torch.sin,
-    "sqrt": torch.sqrt,
-    "tan": torch.tan,
+    name: getattr(torch, name) for name in (*NAMES, "sin", "sqrt", "tan")
 }
+TORCH_FUNCTIONS |= {"Abs": torch.abs, "conjugate": torch.conj, "pi": math.pi}
 Function = Callable[..., Tensor]
 
 
@@ -62,13 +48,11 @@ class _AngleFunction:
     def _check_slope(self, name: str, slope: Tensor | None) -> None:
         if slope is None or slope.is_meta or is_transformed(slope):
             return
-        if bool(torch.isfinite(slope).all()):
-            return
-        raise ArgumentError(
-            f"The derivative of angle `{self.text}` with respect to `{name}` is not finite at the "
-            "present values. Move them away from that point, or transform them in torch in front "
-            "of the layer."
-        )
+        if not torch.isfinite(slope).all():
+            raise ArgumentError(
+                f"The derivative of angle `{self.text}` with respect to `{name}` is not finite. "
+                "Move the values away from there, or transform them in front of the layer."
+            )
 
 
 def is_transformed(tensor: Tensor) -> bool:
@@ -118,9 +102,8 @@ class _Expressions:
         for angle, expression in enumerate(expressions):
             slopes = _slopes(expression)
             if slopes is None:
-                used = sorted(expression.parameters, key=lambda parameter: place[parameter])
-                places = tuple(place[parameter] for parameter in used)
-                named = tuple(parameter.name for parameter in used)
+                used = sorted(expression.parameters, key=place.__getitem__)
+                places, named = tuple(place[p] for p in used), tuple(p.name for p in used)
                 function = _function(expression, used)
                 functions.append(_AngleFunction(angle, function, places, str(expression), named))
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from qiskit import QuantumCircuit
@@ -124,13 +124,8 @@ def summary_table(title: str, rows: Sequence[SummaryRow], notes: Sequence[str]) 
     for cells in (*(row.cells() for row in rows), ["total", "", *total.numbers(), "", ""]):
         table.add_row(*map(Text, cells))
     stream = io.StringIO()
-    console = Console(
-        file=stream,
-        width=COLUMNS,
-        color_system=None,
-        force_terminal=False,
-        force_jupyter=False,  # there rich would show the text and leave the stream empty
-    )
+    # in Jupyter rich would show the text and leave the stream empty
+    console = Console(file=stream, width=COLUMNS, color_system=None, force_jupyter=False)
     for part in (Text(title), table, *map(Text, notes)):
         console.print(part)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
@@ -156,24 +151,15 @@ def counting_notes(
 
 def layer_rows(
     network: nn.Module,
-    circuits: Mapping[str, SummaryRow] | None = None,
+    circuits: Mapping[str, SummaryRow],
     made: Collection[str] = (),
     words: str = "",
 ) -> list[SummaryRow]:
-    """Rows of all layers in the order of the network; nothing is shown twice.
+    """Rows of all layers in order, each once; given ``circuits`` stand for all that is in them.
 
-    Args:
-        network: All of it.
-        circuits: Rows of layers that are circuits, by name; of what is in them nothing is shown.
-        made: Names of layers whose weights are made elsewhere.
-        words: What is said of these.
+    Of layers whose weights are ``made`` elsewhere the ``words`` are said.
     """
-    return list(_layer_rows(network, circuits or {}, made, words))
-
-
-def _layer_rows(
-    network: nn.Module, circuits: Mapping[str, SummaryRow], made: Collection[str], words: str
-) -> Iterator[SummaryRow]:
+    rows: list[SummaryRow] = []
     counted: set[nn.Parameter] = set()
     for name, module in network.named_modules():
         if any(name.startswith(f"{other}.") or not other for other in circuits if other != name):
@@ -182,7 +168,7 @@ def _layer_rows(
         new = set(parameters) - counted
         counted |= new
         if name in circuits:
-            yield circuits[name]
+            rows.append(circuits[name])
             continue
         container = any(True for _ in module.children()) and name not in made
         if container and not module._parameters:
@@ -193,4 +179,5 @@ def _layer_rows(
             kind += f", {words}"
         elif parameters and not any(parameter.requires_grad for parameter in parameters):
             kind += ", frozen"
-        yield SummaryRow(name, kind, trainable)
+        rows.append(SummaryRow(name, kind, trainable))
+    return rows

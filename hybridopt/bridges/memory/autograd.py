@@ -24,9 +24,7 @@ class CosineReader(Protocol):
 
 
 def read_cosines(
-    delta: Float64[Tensor, " M"],
-    reader: CosineReader,
-    known: Float64[Tensor, " M"] | None = None,
+    delta: Float64[Tensor, " M"], reader: CosineReader, known: Float64[Tensor, " M"] | None = None
 ) -> Float64[Tensor, " M"]:
     r"""The values -sin(delta_k) = cos(pi/2 + delta_k), differentiable any number of times.
 

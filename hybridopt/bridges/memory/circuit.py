@@ -172,9 +172,7 @@ class MemoryProgram(Program):
 
 
 def _chain(
-    num_index_qubits: int,
-    columns: Iterable[int] | None,
-    angle: Callable[[int], float | Parameter],
+    num_index_qubits: int, columns: Iterable[int] | None, angle: Callable[[int], float | Parameter]
 ) -> QuantumCircuit:
     """The steps of `chain_steps` as gates, the angle of each asked for by its column."""
     data = num_index_qubits

@@ -15,12 +15,7 @@ from jaxtyping import Float64
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
-from hybridopt.bridges.mesh.circuit import (
-    MeshProgram,
-    mesh_program,
-    num_qubits_of,
-    reference_mode,
-)
+from hybridopt.bridges.mesh.circuit import MeshProgram, mesh_program, num_qubits_of, reference_mode
 from hybridopt.bridges.mesh.closed_form import is_formula, mesh_matrices
 from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.bridges.mesh.linear_map_grad import with_linear_grad
@@ -154,9 +149,7 @@ class MeshReader:
         return math.pi / 2 * eye
 
 
-def loader_turns(
-    x: Float64[Tensor, "B n"],
-) -> tuple[Float64[Tensor, "B R"], Float64[Tensor, " B"]]:
+def loader_turns(x: Float64[Tensor, "B n"]) -> tuple[Float64[Tensor, "B R"], Float64[Tensor, " B"]]:
     """Row angles ``2 a_k`` [rad] of the loader, R = n - 1, and the lengths |x|.
 
     A single mode has no rotation that could hold a sign: its length has it. Zeros are loaded as the
