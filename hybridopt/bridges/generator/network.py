@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from functools import lru_cache
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float64
@@ -35,7 +36,7 @@ from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.circuits.counts import GateCount, count_gates
 from hybridopt.errors import ArgumentError, ResourceError
 from hybridopt.execution import Cost, Executor, Probabilities
-from hybridopt.gradients import GradientRule, ParameterShift
+from hybridopt.gradients import GradientRule
 from hybridopt.gradients.cost import forward_cost, gradient_cost
 from hybridopt.nn.evaluation import CircuitEvaluation
 
@@ -196,7 +197,6 @@ class GeneratorCircuit(WeightSource):
         super().__init__()
         self.num_qubits, self.num_angles = num_qubits, num_angles
         self.executor, self.gradient = executor, gradient
-        self._programs: dict[bool, CircuitProgram] = {}
         executor.check(self.program, Probabilities())
         if not frozen:
             gradient.check(self.program, Probabilities(), executor)
@@ -204,10 +204,7 @@ class GeneratorCircuit(WeightSource):
     @property
     def program(self) -> CircuitProgram:
         """The lowered circuit, for the executor that the network has now."""
-        whole = not self.executor.has_noise
-        if whole not in self._programs:
-            self._programs[whole] = _lowered(self.num_qubits, self.num_angles, whole=whole)
-        return self._programs[whole]
+        return _lowered(self.num_qubits, self.num_angles, whole=not self.executor.has_noise)
 
     def look(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " N"]:
         """One setting."""
@@ -248,9 +245,6 @@ class GeneratorCircuit(WeightSource):
     def _evaluation(self) -> CircuitEvaluation:
         return CircuitEvaluation(self.program, Probabilities(), self.executor, self.gradient)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_programs": {}}
-
 
 class GeneratorFormula(FormulaSource):
     """The same probabilities by dense algebra; with shots a sample of what they would say."""
@@ -262,7 +256,6 @@ class GeneratorFormula(FormulaSource):
         super().__init__()
         self.executor = executor
         self._sizes = num_index_qubits, num_angles
-        self._program: CircuitProgram | None = None
 
     def values(
         self, angles: Float64[Tensor, " P"], known: Tensor | None = None
@@ -271,20 +264,16 @@ class GeneratorFormula(FormulaSource):
         if self.executor.shots is None:
             wanted = torch.is_grad_enabled() and angles.requires_grad
             return self.exact_values(angles) if known is None or wanted else known
-        if self._program is None:
-            self._program = _lowered(*self._sizes, whole=True)
-        rule = ParameterShift()
-        evaluation = CircuitEvaluation(self._program, Probabilities(), self.executor, rule)
+        program = _lowered(*self._sizes, whole=True)
+        evaluation = CircuitEvaluation(program, Probabilities(), self.executor, self.gradient)
         return _read(evaluation, angles, known)
 
     def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " N"]:
         """Probabilities by dense algebra."""
         return ladder_probabilities(angles[None], self._sizes[0])[0]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_program": None}
 
-
+@lru_cache(maxsize=4)  # executors keep what they made of a program as long as it lives
 def _lowered(num_qubits: int, num_angles: int, *, whole: bool) -> CircuitProgram:
     ansatz = ry_ladder(num_qubits, num_angles)
     return lower(ansatz, (), tuple(ansatz.parameters), whole=whole)

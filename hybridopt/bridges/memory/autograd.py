@@ -11,7 +11,7 @@ from jaxtyping import Float64, Int64
 from scipy.linalg import hadamard
 from torch import Tensor
 
-from hybridopt.gradients.base import differentiable_jvp
+from hybridopt.gradients.base import batch_entries, differentiable_jvp
 
 
 @runtime_checkable
@@ -84,16 +84,8 @@ class _Cosines(torch.autograd.Function):
         order: int,
         known: Tensor | None,
     ) -> tuple[Tensor, int]:
-        rows = [
-            _read(
-                delta.select(in_dims[0], i) if in_dims[0] is not None else delta,
-                reader,
-                order,
-                known if known is None or in_dims[3] is None else known.select(in_dims[3], i),
-            )
-            for i in range(info.batch_size)
-        ]
-        return torch.stack(rows), 0
+        entries = batch_entries(info, (in_dims[0], in_dims[3]), delta, known)
+        return torch.stack([_read(one, reader, order, at) for one, at in entries]), 0
 
 
 RADIX = 32  # a step on 32 values at once: few calls for small sizes, little work for large ones

@@ -138,34 +138,31 @@ class MemoryProgram(Program):
         self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " N"]
     ) -> QuantumCircuit:
         """The circuit at the angles ``shared`` [rad]; it can be drawn, transpiled and exported."""
-        if self.synthesis == "gates":
-            return self._gates(shared)
-        return self._diagonal(DiagonalGate(_phases(shared)))
+        return self._circuit(shared, DiagonalGate)
 
     def simulator_circuit(
         self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " N"]
     ) -> QuantumCircuit:
         """Like `bind`, with a diagonal that Aer takes without a check of every entry."""
-        if self.synthesis == "gates":
-            return self._gates(shared)
-        return self._diagonal(AerDiagonal(_phases(shared)))
+        return self._circuit(shared, AerDiagonal)
 
     def working_memory(self) -> int:
         """Bytes for one circuit: lists of Python numbers outweigh the state itself."""
         return BYTES_PER_AMPLITUDE << self.num_qubits
 
-    def _gates(self, theta: Float64[np.ndarray, " N"]) -> QuantumCircuit:
-        angles = walsh_angles(theta)
-        return _chain(self.num_index_qubits, self.columns, lambda column: float(angles[column]))
-
-    def _diagonal(self, diagonal: Instruction) -> QuantumCircuit:
-        # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
+    def _circuit(
+        self, theta: Float64[np.ndarray, " N"], diagonal: Callable[[list[complex]], Instruction]
+    ) -> QuantumCircuit:
         data = self.num_index_qubits
+        if self.synthesis == "gates":
+            angles = walsh_angles(theta)
+            return _chain(data, self.columns, lambda column: float(angles[column]))
+        # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
         circuit = QuantumCircuit(data + 1, name="memory")
         circuit.h(range(data))
         circuit.sdg(data)
         circuit.h(data)
-        circuit.append(diagonal, circuit.qubits)
+        circuit.append(diagonal(_phases(theta)), circuit.qubits)
         circuit.h(data)
         circuit.s(data)
         return circuit

@@ -188,10 +188,7 @@ class MemoryCircuit(WeightSource):
             self.notes = (
                 "(that of the gates that hardware would run; the simulator is given one diagonal)",
             )
-        if self.chain is None:
-            executor.check(self.program, Probabilities())
-        else:
-            self.chain.check()
+        executor.check(self.program if self.chain is None else self.chain.program, Probabilities())
 
     @property
     def reader(self) -> CircuitReader:
@@ -245,7 +242,7 @@ class MemoryCircuit(WeightSource):
 
     def cost(self, *, forward: bool, backward: bool) -> Cost:
         """One setting forward and one backward; with noise two backward per angle."""
-        back = 1 if self.chain is None else self.chain.settings_a_step - 1
+        back = 1 if self.chain is None else 2 * self.chain.program.num_shared_angles
         return cost_of(forward + backward * back, self.executor.shots)
 
     def explain(self) -> str:

@@ -42,15 +42,6 @@ class ChainReader:
         """The chain."""
         return chain_program(self.num_index_qubits, self.columns)[0]
 
-    @property
-    def settings_a_step(self) -> int:
-        """One forward, two for each angle backward."""
-        return 1 + 2 * self.program.num_shared_angles
-
-    def check(self) -> None:
-        """Raise if the executor cannot run the chain; run nothing."""
-        self.executor.check(self.program, Probabilities())
-
     def probabilities(
         self, delta: Float64[Tensor, " places"], known: Float64[Tensor, "S B K"] | None = None
     ) -> Float64[Tensor, "S B K"]:

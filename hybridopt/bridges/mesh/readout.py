@@ -100,21 +100,12 @@ class MeshReader:
         linear = feed != "reference" and not noisy
         return mesh_program(self.mesh, feed, native=noisy or chain, linear=linear)
 
-    def readout(self, feed: Feed) -> Readout:
-        """What is read from them."""
-        return Probabilities() if feed == "reference" else mode_amplitudes(self.mesh)
-
     def evaluation(
         self, feed: Feed, known: tuple[Tensor, Tensor] | None = None
     ) -> CircuitEvaluation:
         """The circuits for a feed as a function of their angles; ``"process"`` as in `program`."""
-        return CircuitEvaluation(
-            program=self.program(feed),
-            readout=self.readout(feed),
-            executor=self.executor,
-            rule=self.rule,
-            known=known,
-        )
+        readout = Probabilities() if feed == "reference" else mode_amplitudes(self.mesh)
+        return CircuitEvaluation(self.program(feed), readout, self.executor, self.rule, known)
 
     def _unit_outputs(
         self,
