@@ -224,16 +224,10 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     def summary_row(self, device: BackendV2 | None, name: str, cost: Cost | None) -> SummaryRow:
         """The row of a summary that is this layer's, with the cost of a training step."""
-        program = self.program
-        return SummaryRow(
-            layer=name,
-            kind=type(self).__name__,
-            trainable=self.weight.numel() * self.weight.requires_grad,
-            qubits=self.num_qubits,
-            angles=program.num_row_angles + program.num_shared_angles,
-            cost=cost,
-            gates=count_gates(self.circuit, device),
-        )
+        angles = self.program.num_row_angles + self.program.num_shared_angles
+        trainable, kind = self.weight.numel() * self.weight.requires_grad, type(self).__name__
+        gates = count_gates(self.circuit, device)
+        return SummaryRow(name, kind, trainable, self.num_qubits, angles, cost, gates)
 
     def _summary_parts(
         self, device: BackendV2 | None, batch_size: int | None

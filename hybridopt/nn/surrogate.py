@@ -119,7 +119,6 @@ def _check_agreement(layer: CircuitLayer, series: FourierSeries) -> None:
     allowed = TOLERANCES[getattr(layer.executor, "precision", "double")]
     if not apart <= allowed * max(1.0, float(expected.abs().max())):
         raise ConversionError(
-            f"{type(layer).__name__} computes something else than the outputs of its circuit (the "
-            f"Fourier series is {apart:.2g} off), so it has no exact torch form. Do in torch what "
-            "its `forward` adds, around a CircuitLayer."
+            f"{type(layer).__name__} computes something else than the outputs of its circuit "
+            f"({apart:.2g} off). Do in torch what its `forward` adds, around a CircuitLayer."
         )

@@ -13,7 +13,7 @@ these sizes: this is a hyper-network, and `Generator.twin` is the same one witho
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
@@ -114,28 +114,22 @@ class Generator(AnyNetworkBridge, HasTwin):
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> WeightNetwork:
         """Carry a network into the generator; the network is left as it is."""
-        layout = ParameterLayout(network)
-        num_angles, width = self._sizes(layout.num_weights)
-        qubits = index_qubits(layout.num_weights)
-        source = GeneratorCircuit(qubits, num_angles, executor, gradient, frozen=self.frozen)
-        return self._network(network, layout, source, num_angles, width)
+        trained = not self.frozen
+        return self._network(
+            network, lambda m, p: GeneratorCircuit(m, p, executor, gradient, trained)
+        )
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
         """The same by dense algebra in torch: equal without shots, of the same law with shots."""
         sampler = LadderSampler.like(executor)
-        layout = ParameterLayout(network)
-        num_angles, width = self._sizes(layout.num_weights)
-        source = GeneratorFormula(index_qubits(layout.num_weights), num_angles, sampler)
-        return self._network(network, layout, source, num_angles, width)
+        return self._network(network, lambda m, p: GeneratorFormula(m, p, sampler))
 
     def _network(
-        self,
-        network: nn.Module,
-        layout: ParameterLayout,
-        source: WeightSource,
-        num_angles: int,
-        width: int,
+        self, network: nn.Module, source_of: Callable[[int, int], WeightSource]
     ) -> WeightNetwork:
+        layout = ParameterLayout(network)
+        num_angles, width = self._sizes(layout.num_weights)
+        source = source_of(index_qubits(layout.num_weights), num_angles)
         generator = torch.Generator().manual_seed(self.seed)
         turns = 2 * torch.rand(num_angles, generator=generator, dtype=torch.float64) - 1
         angles = (math.pi * turns).to(next(network.parameters()).device)
@@ -186,20 +180,14 @@ class GeneratorCircuit(WeightSource):
     gradient: GradientRule
 
     def __init__(
-        self,
-        num_qubits: int,
-        num_angles: int,
-        executor: Executor,
-        gradient: GradientRule,
-        *,
-        frozen: bool,
+        self, m: int, p: int, executor: Executor, rule: GradientRule, trained: bool
     ) -> None:
         super().__init__()
-        self.num_qubits, self.num_angles = num_qubits, num_angles
-        self.executor, self.gradient = executor, gradient
+        self.num_qubits, self.num_angles = m, p
+        self.executor, self.gradient = executor, rule
         executor.check(self.program, Probabilities())
-        if not frozen:
-            gradient.check(self.program, Probabilities(), executor)
+        if trained:
+            rule.check(self.program, Probabilities(), executor)
 
     @property
     def program(self) -> CircuitProgram:

@@ -116,23 +116,17 @@ class Memory(AnyNetworkBridge, HasTwin):
                 f'gradient="parameter-shift" only, but was given "{gradient.name}".'
             )
         layout = ParameterLayout(network)
-        source = MemoryCircuit(layout.num_weights, self, executor, gradient)
-        return self._network(network, layout, source, source.columns)
+        return self._network(network, layout, MemoryCircuit(layout, self, executor, gradient))
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
         """The closed form; of the executor, shots and seed alone are taken."""
-        sampler = ClosedFormSampler.like(executor)
-        layout = ParameterLayout(network)
-        source = MemoryFormula(layout.num_weights, self, sampler)
-        return self._network(network, layout, source, source.columns)
+        sampler, layout = ClosedFormSampler.like(executor), ParameterLayout(network)
+        return self._network(network, layout, MemoryFormula(layout, self, sampler))
 
     def _network(
-        self,
-        network: nn.Module,
-        layout: ParameterLayout,
-        source: WeightSource,
-        columns: Tensor | None,
+        self, network: nn.Module, layout: ParameterLayout, source: CosineSource
     ) -> WeightNetwork:
+        columns = source.columns
         tensors, full = layout.tensors(network), self.form == "full"
         scales = tensor_scales(layout, tensors, self.scale, full=full)
         angles = torch.zeros(layout.num_weights, dtype=torch.float64)  # delta: 0 is the start
@@ -160,7 +154,31 @@ class Memory(AnyNetworkBridge, HasTwin):
         return quantum
 
 
-class MemoryCircuit(WeightSource):
+class CosineSource(WeightSource):
+    """The deltas of all weights, in sparse form from K angles."""
+
+    columns: Tensor | None  # Walsh columns of the sparse form
+
+    def __init__(self, layout: ParameterLayout, options: Memory) -> None:
+        super().__init__()
+        self.num_weights = layout.num_weights
+        columns = None
+        if options.num_angles is not None:
+            columns = torch.from_numpy(walsh_columns(options.num_angles, self.num_weights))
+        self.register_buffer("columns", columns, persistent=False)
+
+    def deltas(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
+        """The delta [rad] of each weight; in sparse form of all N places, weights first."""
+        if self.columns is None:
+            return angles
+        return walsh_sum(angles, self.columns, 1 << index_qubits(self.num_weights))
+
+    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
+        """-sin(delta), 0 exactly where delta is."""
+        return -torch.sin(self.deltas(angles))
+
+
+class MemoryCircuit(CosineSource):
     """Cosines of the angles, read from the memory circuit at every forward pass.
 
     With noise the chain of gates is run, and its angles are shifted one by one: one common shift is
@@ -169,25 +187,20 @@ class MemoryCircuit(WeightSource):
 
     bridge_name = Memory.name
     syntheses = SYNTHESES
-    columns: Tensor | None
     executor: Executor
     gradient: ParameterShift
 
     def __init__(
-        self, num_weights: int, options: Memory, executor: Executor, gradient: ParameterShift
+        self, layout: ParameterLayout, options: Memory, executor: Executor, gradient: ParameterShift
     ) -> None:
-        super().__init__()
-        self.num_weights = num_weights
+        super().__init__(layout, options)
         self.executor, self.gradient = executor, gradient
-        self.register_buffer("columns", _columns(options, num_weights), persistent=False)
         numbers = None if self.columns is None else tuple(self.columns.tolist())
-        self.program = MemoryProgram(index_qubits(num_weights), options.synthesis, numbers)  # type: ignore[arg-type]
+        self.program = MemoryProgram(index_qubits(self.num_weights), options.synthesis, numbers)  # type: ignore[arg-type]
         self.num_qubits = self.program.num_qubits
         self.num_angles = self.program.num_shared_angles if numbers is None else len(numbers)
         if options.synthesis == "diagonal":
-            self.notes = (
-                "(that of the gates that hardware would run; the simulator is given one diagonal)",
-            )
+            self.notes = ("(of the gates that hardware would run; simulated is one diagonal)",)
         executor.check(self.program if self.chain is None else self.chain.program, Probabilities())
 
     @property
@@ -205,30 +218,25 @@ class MemoryCircuit(WeightSource):
 
     def look(self, angles: Float64[Tensor, " P"]) -> Tensor:
         """Cosines, or with noise probabilities of all outcomes."""
-        deltas = _deltas(angles, self.columns, self.num_weights)
         if self.chain is None:
-            return read_cosines(deltas, self.reader)
-        return self.chain.probabilities(deltas)
+            return self.values(angles)
+        return self.chain.probabilities(self.deltas(angles))
 
     def values(
         self, angles: Float64[Tensor, " P"], known: Tensor | None = None
     ) -> Float64[Tensor, " places"]:
         """cos(theta) as it is read."""
-        deltas = _deltas(angles, self.columns, self.num_weights)
+        deltas = self.deltas(angles)
         if self.chain is None:
             return read_cosines(deltas, self.reader, known)
         return self.chain.cosines(self.chain.probabilities(deltas, known))
-
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
-        """-sin(delta), 0 exactly where delta is."""
-        return -torch.sin(_deltas(angles, self.columns, self.num_weights))
 
     def circuit(
         self, angles: Float64[Tensor, " P"], synthesis: str | None = None
     ) -> QuantumCircuit:
         """The memory circuit in one of its syntheses; None is the one that is executed."""
         program = replace(self.program, synthesis=synthesis or self.program.synthesis)  # type: ignore[arg-type]
-        deltas = _deltas(angles, self.columns, self.num_weights)
+        deltas = self.deltas(angles)
         padded = self.reader.padded(torch.pi / 2 + deltas.cpu().numpy())
         return program.bind(padded[:0], padded)
 
@@ -254,18 +262,17 @@ class MemoryCircuit(WeightSource):
         return f"the memory circuit ({self.program.synthesis}) is read {how}."
 
 
-class MemoryFormula(FormulaSource):
+class MemoryFormula(CosineSource, FormulaSource):
     """Cosines of the angles in torch, or samples of what shots would say."""
 
     bridge_name = "twin"
-    columns: Tensor | None
     executor: ClosedFormSampler
 
-    def __init__(self, num_weights: int, options: Memory, executor: ClosedFormSampler) -> None:
-        super().__init__()
-        self.num_weights, self.executor = num_weights, executor
-        self.caches = executor.shots is not None
-        self.register_buffer("columns", _columns(options, num_weights), persistent=False)
+    def __init__(
+        self, layout: ParameterLayout, options: Memory, executor: ClosedFormSampler
+    ) -> None:
+        super().__init__(layout, options)
+        self.executor, self.caches = executor, executor.shots is not None
 
     def values(
         self, angles: Float64[Tensor, " P"], known: Tensor | None = None
@@ -273,22 +280,4 @@ class MemoryFormula(FormulaSource):
         """-sin(delta) by torch, or a sample of what shots would say."""
         if self.executor.shots is None:
             return self.exact_values(angles)
-        return read_cosines(_deltas(angles, self.columns, self.num_weights), self.executor, known)
-
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
-        """-sin(delta), 0 exactly where delta is."""
-        return -torch.sin(_deltas(angles, self.columns, self.num_weights))
-
-
-def _columns(options: Memory, num_weights: int) -> Tensor | None:
-    """The Walsh columns of the sparse form."""
-    if options.num_angles is None:
-        return None
-    return torch.from_numpy(walsh_columns(options.num_angles, num_weights))
-
-
-def _deltas(angles: Tensor, columns: Tensor | None, num_weights: int) -> Float64[Tensor, " places"]:
-    """The delta [rad] of each weight; in sparse form of all N places, weights first."""
-    if columns is None:
-        return angles
-    return walsh_sum(angles, columns, 1 << index_qubits(num_weights))
+        return read_cosines(self.deltas(angles), self.executor, known)

@@ -12,15 +12,8 @@ from hybridopt.errors import ConversionError
 
 CARRIED = (nn.Linear, nn.Conv2d)
 # products with matrices that have no circuit form here; what has none stays classical as it is
-REFUSED: tuple[type[nn.Module], ...] = (
-    nn.RNNBase,
-    nn.RNNCellBase,
-    nn.MultiheadAttention,
-    nn.Conv1d,
-    nn.Conv3d,
-    _ConvTransposeNd,
-    nn.Bilinear,
-)
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+REFUSED = (*RECURRENT, nn.MultiheadAttention, nn.Conv1d, nn.Conv3d, _ConvTransposeNd, nn.Bilinear)
 
 
 def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[str, nn.Module]:
@@ -44,15 +37,11 @@ def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[s
 def _kept(network: nn.Module, names: Iterable[str]) -> set[int]:
     """Modules that stay as they are: the named ones, all in them, and all in frozen ones."""
     known = {name: module for name, module in network.named_modules(remove_duplicate=False) if name}
-    containers = [
-        known[_validation.choice("layer in `keep_classical`", one, known)] for one in names
-    ]
-    containers += [module for module in network.modules() if not _is_trained(module)]
-    return {id(module) for container in containers for module in container.modules()}
-
-
-def _is_trained(module: nn.Module) -> bool:
-    return any(p.requires_grad and p.numel() for p in module.parameters())
+    kept = [known[_validation.choice("layer in `keep_classical`", name, known)] for name in names]
+    for module in network.modules():
+        if not any(p.requires_grad and p.numel() for p in module.parameters()):
+            kept += [module]
+    return {id(module) for container in kept for module in container.modules()}
 
 
 def _is_carried(name: str, module: nn.Module) -> bool:
@@ -69,12 +58,9 @@ def _is_carried(name: str, module: nn.Module) -> bool:
 
 
 def _has_the_plain_forward(module: nn.Module) -> bool:
-    kind = type(module)
-    if isinstance(module, nn.Linear):
-        return kind.forward is nn.Linear.forward
-    return (
-        kind.forward is nn.Conv2d.forward and kind._conv_forward is nn.Conv2d._conv_forward  # type: ignore[attr-defined]
-    )
+    plain = nn.Linear if isinstance(module, nn.Linear) else nn.Conv2d
+    names = ("forward", "_conv_forward")
+    return all(getattr(type(module), n, None) is getattr(plain, n, None) for n in names)
 
 
 def _refuse(name: str, module: nn.Module, why: str) -> None:

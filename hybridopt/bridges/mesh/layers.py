@@ -42,18 +42,7 @@ NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros shall be able to 
 ROOM = 3.0  # automatic scale: how often the norm fits into alpha
 LEAST_NORM = 2.0  # automatic scale: what a smaller norm counts as
 AUTOCAST = frozenset({torch.float16, torch.bfloat16, torch.float32})  # it leaves others alone
-HOOKS = (
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-    "_backward_hooks",
-    "_backward_pre_hooks",
-    "_is_full_backward_hook",
-)
-
-
+HOOKS = [name for name in vars(nn.Module()) if "hook" in name and "state_dict" not in name]
 UNSEEN = "the number of patches is known after the first forward pass."
 
 
@@ -214,15 +203,9 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         if not self.in_circuit:
             return SummaryRow(name, f"{type(self.plain).__name__}, weights by a formula", trainable)
         groups = f", {self.groups} groups" if self.groups > 1 else ""
-        return SummaryRow(
-            layer=name,
-            kind=f"mesh {self.mesh.num_outputs} x {self.mesh.num_inputs}{groups}",
-            trainable=trainable,
-            qubits=self.num_qubits,
-            angles=self.angles.numel(),
-            cost=cost,
-            gates=count_gates(self.circuit(), device),
-        )
+        kind = f"mesh {self.mesh.num_outputs} x {self.mesh.num_inputs}{groups}"
+        gates, angles = count_gates(self.circuit(), device), self.angles.numel()
+        return SummaryRow(name, kind, trainable, self.num_qubits, angles, cost, gates)
 
     def _summary_parts(
         self, device: BackendV2 | None, batch_size: int | None
