@@ -17,14 +17,15 @@ from torch import Tensor, nn
 from hybridopt import _validation
 from hybridopt._modules import check_has_values, check_module
 from hybridopt.errors import ConversionError, UnsupportedError
-from hybridopt.execution import AerExecutor, Cost, Executor
+from hybridopt.execution import AerExecutor, Cost, Executor, Job
 from hybridopt.execution.random_stream import RandomStream
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.gradients.cost import total_cost
 from hybridopt.nn import CircuitLayer
-from hybridopt.nn.summary import RunsCircuits, SummaryRow, layer_rows
+from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow, layer_rows
 
 REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+BridgeRows = tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]
 Calls = list[tuple[int, bool | None]]  # of a layer: samples, and whether x needs gradients
 
 
@@ -102,9 +103,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         """Cost of the bridge's own circuits."""
 
     @abstractmethod
-    def _bridge_rows(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
+    def _bridge_rows(self, device: BackendV2 | None, batch_size: int | None) -> BridgeRows:
         """Rows of circuits by layer (`WHOLE`: of all), layers whose weights are made, and notes."""
 
     @abstractmethod
@@ -137,9 +136,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
                 lines.append(f"{names[layer]}: {layer.explain(sum(count for count, _ in calls))}")
         return "\n".join(lines)
 
-    def _summary_parts(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         control = self.num_qubits == 0
         title = f"{self.bridge_name} {'control' if control else 'bridge'} of "
         title += type(self.network).__name__ + ": no circuit of its own" * control
@@ -275,6 +272,10 @@ class FormulaStream(RandomStream):
     def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
         self.shots = _validation.optional_integer("shots", shots, minimum=1)
         super().__init__(seed)
+
+    def explain(self, job: Job) -> str:
+        """That nothing is run."""
+        return "by the closed form, without a run"
 
     @classmethod
     def like(cls, executor: Executor) -> Self:

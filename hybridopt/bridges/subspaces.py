@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float64
 from torch import Tensor, nn
 
 from hybridopt import _validation
@@ -16,7 +15,7 @@ from hybridopt.bridges.memory.autograd import walsh_sum
 from hybridopt.bridges.memory.circuit import index_qubits
 from hybridopt.bridges.memory.walsh import walsh_columns
 from hybridopt.bridges.parameter_layout import ParameterLayout, check_scale, tensor_scales
-from hybridopt.bridges.weight_network import FormulaSource, WeightNetwork
+from hybridopt.bridges.weight_network import Angles, FormulaSource, Values, WeightNetwork
 from hybridopt.errors import ArgumentError, ResourceError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
@@ -84,9 +83,7 @@ class Projection(FormulaSource):
 
     caches = False
 
-    def values(
-        self, angles: Float64[Tensor, " K"], known: Tensor | None = None
-    ) -> Float64[Tensor, " M"]:
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
         """The exact values."""
         return self.exact_values(angles)
 
@@ -103,7 +100,7 @@ class RandomProjection(Projection):
         normal = torch.randn(num_weights, size, generator=generator, dtype=torch.float64)
         self.register_buffer("projection", normal / normal.norm(dim=0))
 
-    def exact_values(self, angles: Float64[Tensor, " K"]) -> Float64[Tensor, " M"]:
+    def exact_values(self, angles: Angles) -> Values:
         """P z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
         return -(0.0 - self.projection @ angles)
 
@@ -166,7 +163,7 @@ class WalshProjection(Projection):
         columns = torch.from_numpy(walsh_columns(size, num_weights, "num_parameters"))
         self.register_buffer("columns", columns, persistent=False)
 
-    def exact_values(self, angles: Float64[Tensor, " K"]) -> Float64[Tensor, " M"]:
+    def exact_values(self, angles: Angles) -> Values:
         """H_K z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
         places = 1 << index_qubits(self.num_weights)
         return -(0.0 - walsh_sum(angles, self.columns, places)[: self.num_weights])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hybridopt import _validation
 from hybridopt._modules import keep_dtype
-from hybridopt.bridges.base import WHOLE, Bridge, QuantumNetwork
+from hybridopt.bridges.base import WHOLE, Bridge, BridgeRows, QuantumNetwork
 from hybridopt.bridges.input_validation import InputValidation
 from hybridopt.bridges.parameter_layout import ParameterLayout
 from hybridopt.bridges.readout_cache import HasReadoutCache, ReadoutCache, is_own
@@ -25,6 +25,9 @@ from hybridopt.execution import Cost, Metered
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn.parameter_map import is_transformed
 from hybridopt.nn.summary import SummaryRow
+
+Angles = Float64[Tensor, " P"]  # the trained numbers
+Values = Float64[Tensor, " values"]  # one per weight, or more
 
 
 class WeightSource(nn.Module, ABC):
@@ -44,29 +47,23 @@ class WeightSource(nn.Module, ABC):
     num_angles: int = 0
 
     @abstractmethod
-    def look(self, angles: Float64[Tensor, " P"]) -> Tensor:
+    def look(self, angles: Angles) -> Tensor:
         """Read what `values` can be computed from without another forward run."""
 
     @abstractmethod
-    def values(
-        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " values"]:
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
         """Return one number per weight, differentiable; what `look` gave saves the forward run."""
 
     @abstractmethod
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " values"]:
+    def exact_values(self, angles: Angles) -> Values:
         """Return the same from the closed form, without a run and without shot noise."""
 
     @abstractmethod
-    def circuit(
-        self, angles: Float64[Tensor, " P"], synthesis: str | None = None
-    ) -> QuantumCircuit | None:
+    def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit | None:
         """Return the circuit at these angles; None for a formula."""
 
     @abstractmethod
-    def gate_count(
-        self, angles: Float64[Tensor, " P"], device: BackendV2 | None
-    ) -> GateCount | None:
+    def gate_count(self, angles: Angles, device: BackendV2 | None) -> GateCount | None:
         """Return the gates of the circuit; None for a formula."""
 
     @abstractmethod
@@ -81,17 +78,17 @@ class WeightSource(nn.Module, ABC):
 class FormulaSource(WeightSource):
     """A source without a circuit: a control."""
 
-    def circuit(self, angles: Float64[Tensor, " P"], synthesis: str | None = None) -> None:
+    def circuit(self, angles: Angles, synthesis: str | None = None) -> None:
         """None."""
 
-    def gate_count(self, angles: Float64[Tensor, " P"], device: BackendV2 | None) -> None:
+    def gate_count(self, angles: Angles, device: BackendV2 | None) -> None:
         """None."""
 
     def cost(self, *, forward: bool, backward: bool) -> Cost:
         """Nothing."""
         return Cost()
 
-    def look(self, angles: Float64[Tensor, " P"]) -> Tensor:
+    def look(self, angles: Angles) -> Tensor:
         """The values, or a sample of them."""
         return self.values(angles)
 
@@ -143,7 +140,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         *,
         options: Bridge,
         layout: ParameterLayout,
-        angles: Float64[Tensor, " P"],
+        angles: Angles,
         scales: list[float],
         keep_origin: bool = True,
         mapping: nn.Module | None = None,
@@ -344,9 +341,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         known = self._reuses_readout and bool(self.cached_readout())
         return self.source.cost(forward=not known, backward=not self._fixed_angles)
 
-    def _bridge_rows(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
+    def _bridge_rows(self, device: BackendV2 | None, batch_size: int | None) -> BridgeRows:
         gates = self.source.gate_count(self.angles.detach(), device)
         kind = "formula" if gates is None else f"{self.bridge_name} circuit"
         own = [p for n, p in self.named_parameters() if not n.startswith("network.")]

@@ -37,7 +37,7 @@ from hybridopt.gradients import GradientRule, create
 from hybridopt.gradients.cost import forward_cost, gradient_cost, times
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.parameter_map import AngleMap
-from hybridopt.nn.summary import RunsCircuits, SummaryRow
+from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,9 +229,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         gates = count_gates(self.circuit, device)
         return SummaryRow(name, kind, trainable, self.num_qubits, angles, cost, gates)
 
-    def _summary_parts(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         title = f"{type(self).__name__} of {self.in_features} inputs, {self.out_features} outputs"
         return title, [self.summary_row(device, "", self.step_cost(batch_size))], ()
 

@@ -17,7 +17,7 @@ from hybridopt.errors import ArgumentTypeError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.circuit_layer import CircuitLayer
-from hybridopt.nn.summary import RunsCircuits, SummaryRow, layer_rows
+from hybridopt.nn.summary import RunsCircuits, SummaryParts, layer_rows
 
 
 class DressedModule(nn.Module):
@@ -26,10 +26,7 @@ class DressedModule(nn.Module):
     .. math::
         f(x) = W_2 \, q\left(\tfrac{\pi}{2} \tanh(W_1 x + b_1)\right) + b_2
 
-    Attributes:
-        pre: W_1 and b_1, from the features to n.
-        layer: q.
-        post: W_2 and b_2, from n to the outputs.
+    with W_1 and b_1 in ``pre``, q in ``layer``, W_2 and b_2 in ``post``.
     """
 
     def __init__(self, pre: nn.Linear, layer: nn.Module, post: nn.Linear) -> None:
@@ -47,13 +44,7 @@ class DressedModule(nn.Module):
         return self.post.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs of every sample.
-
-        Args:
-            x: Shape ``(..., in_features)``, in the dtype of the linear layers.
-
-        Returns:
-            Shape ``(..., out_features)``.
+        """Outputs ``(..., out_features)`` of x ``(..., in_features)``, in the layers' dtype.
 
         Raises:
             ArgumentError: If x has another width.
@@ -175,9 +166,7 @@ class DressedCircuit(DressedModule, RunsCircuits):
             f"{not self.layer.weight.requires_grad}"
         )
 
-    def _summary_parts(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         title = f"DressedCircuit of {self.in_features} inputs, {self.out_features} outputs"
         row = self.layer.summary_row(device, "layer", self.step_cost(batch_size))
         return title, layer_rows(self, {"layer": row}), ()

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float64
 from torch import Tensor
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Executor, ForwardRecord, Job, Readout
 from hybridopt.gradients import GradientRule
-from hybridopt.gradients.base import Evaluation, batch_entries, differentiable_jvp
+from hybridopt.gradients.base import (
+    Evaluation,
+    Outputs,
+    Rows,
+    Shared,
+    batch_entries,
+    differentiable_jvp,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +32,7 @@ class CircuitEvaluation(Evaluation):
     rule: GradientRule
     known: tuple[Tensor, Tensor] | None = None  # shared angles, and outputs (S, B, K) read there
 
-    def __call__(
-        self, rows: Float64[Tensor, "B R"], shared: Float64[Tensor, "S O"]
-    ) -> Float64[Tensor, "S B K"]:
+    def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         """Outputs of every sample at every row of shared angles [rad]; on meta, shapes alone."""
         memory = None
         needs = (rows.requires_grad, shared.requires_grad)

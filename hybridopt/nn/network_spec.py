@@ -17,18 +17,10 @@ HIDDEN = 20  # of the network that is made when none is named
 
 
 def build_network(spec: str, data: Dataset | None, *, seed: int) -> nn.Module:
-    """Make the network that a text describes, with weights drawn from a seed.
+    """Make the network that a text describes, with weights drawn from a seed, to fit the data.
 
-    Args:
-        spec: ``"mlp:64-20-10"``: linear layers of these widths with tanh between;
-            ``"file.py:function"``: what a function without arguments in a Python file returns;
-            ``"auto"``: an MLP with 20 hidden units that fits the data.
-        data: What it shall fit; None takes any widths.
-        seed: Of the initial weights.
-
-    Raises:
-        ArgumentError: If the text is not understood, the widths do not fit the data, or the
-            user's file does not give a network.
+    ``"mlp:64-20-10"`` are linear layers of these widths with tanh between, ``"file.py:function"``
+    is what a function without arguments returns, ``"auto"`` an MLP with 20 hidden units.
     """
     if spec == "auto":
         if data is None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 from qiskit.circuit import Parameter, ParameterExpression
 from torch import Tensor
 
@@ -77,7 +77,6 @@ def within_period(angles: Float64[Tensor, "N angles"]) -> Float64[Tensor, "N ang
     return torch.where(beyond, 2 * torch.atan2(half.sin(), half.cos()), angles)
 
 
-@dataclass(frozen=True, eq=False)
 class _Expressions:
     """Expressions in the same variables: sums of linear terms, and functions for the others.
 
@@ -85,16 +84,9 @@ class _Expressions:
     wakes the threads of torch, which then compete with those of the simulator.
     """
 
-    variables: Int64[Tensor, " terms"]
-    slopes: Float64[Tensor, " terms"]
-    angles: Int64[Tensor, " terms"]  # to which each linear term belongs
-    constant: Float64[Tensor, " angles"]  # [rad]
-    functions: tuple[_AngleFunction, ...]  # those that are not linear
-
-    @staticmethod
-    def of(
-        expressions: Sequence[ParameterExpression], variables: Sequence[Parameter]
-    ) -> _Expressions:
+    def __init__(
+        self, expressions: Sequence[ParameterExpression], variables: Sequence[Parameter]
+    ) -> None:
         terms: list[tuple[int, float, int]] = []
         constant = np.zeros(len(expressions))
         functions = []
@@ -110,13 +102,11 @@ class _Expressions:
             terms += [(place[parameter], slope, angle) for parameter, slope in slopes.items()]
             constant[angle] = float(expression.bind(dict.fromkeys(slopes, 0.0)))
         columns = np.array(terms, dtype=np.float64).reshape(-1, 3).T
-        return _Expressions(
-            variables=torch.from_numpy(columns[0].astype(np.int64)),
-            slopes=torch.from_numpy(columns[1].copy()),
-            angles=torch.from_numpy(columns[2].astype(np.int64)),
-            constant=torch.from_numpy(constant),
-            functions=tuple(functions),
-        )
+        self.variables = torch.from_numpy(columns[0].astype(np.int64))  # of each linear term
+        self.slopes = torch.from_numpy(columns[1].copy())
+        self.angles = torch.from_numpy(columns[2].astype(np.int64))  # to which the term belongs
+        self.constant = torch.from_numpy(constant)  # [rad]
+        self.functions = tuple(functions)  # those that are not linear
 
     def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, "N angles"]:
         where = values.device
@@ -141,8 +131,8 @@ class AngleMap:
         # weights that no sample's angle contains stay out, or their gradient would be asked for
         self._with_weights = not used.isdisjoint(weights)
         variables = [*inputs, *weights] if self._with_weights else inputs
-        self._rows = _Expressions.of(program.row_expressions, variables)
-        self._shared = _Expressions.of(program.shared_expressions, weights)
+        self._rows = _Expressions(program.row_expressions, variables)
+        self._shared = _Expressions(program.shared_expressions, weights)
 
     def rows(
         self, x: Float64[Tensor, "B I"], weight: Float64[Tensor, " P"] | Float64[Tensor, "B P"]

@@ -51,6 +51,9 @@ class SummaryRow:
         return [*(f"{n:,}" for n in (self.qubits, self.angles, self.trainable)), *spent]
 
 
+SummaryParts = tuple[str, list[SummaryRow], Sequence[str]]  # title, rows and notes
+
+
 class RunsCircuits(ABC):
     """A module that runs circuits: what it says of them before they run."""
 
@@ -80,9 +83,7 @@ class RunsCircuits(ABC):
         """
 
     @abstractmethod
-    def _summary_parts(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         """Title, rows of circuits and classical layers, and notes of the summary."""
 
     def summary(self, backend: BackendV2 | str | None = None, batch_size: int | None = None) -> str:

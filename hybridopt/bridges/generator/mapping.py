@@ -17,14 +17,8 @@ class WeightMapping(nn.Module):
     The inputs are the bits of ``k`` as -1 and +1, the least significant first, and
     :math:`z_k = (N p_k - 1) / \sigma`. The mean of :math:`N p` is 1; :math:`\sigma` is its
     deviation at the angles of the start and stays, so that shot noise passes linearly. Then
-    either one affine map, or a hidden layer of tanh and an affine map. All in float64.
-
-    Args:
-        num_weights: M.
-        probabilities: At the start, without shots, shape ``(N,)``.
-        width: Units of the hidden layer; 0 is the affine map alone.
-        zero: Whether the last layer starts at zero, so that every output is 0.
-        generator: Draws the other numbers, uniformly in :math:`\pm 1 / \sqrt{\text{inputs}}`.
+    either one affine map, or a hidden layer of tanh, of a width, and an affine map, which may start
+    at zero. The generator draws the numbers, uniformly in :math:`\pm 1 / \sqrt{\text{inputs}}`.
     """
 
     deviation: Tensor

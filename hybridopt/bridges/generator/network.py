@@ -19,7 +19,6 @@ from functools import lru_cache
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from torch import Tensor, nn
@@ -31,7 +30,13 @@ from hybridopt.bridges.generator.mapping import DEFAULT_WIDTH, MAPPINGS, WeightM
 from hybridopt.bridges.generator.statevector import LadderSampler, ladder_probabilities
 from hybridopt.bridges.memory.circuit import index_qubits
 from hybridopt.bridges.parameter_layout import ParameterLayout, check_scale, tensor_scales
-from hybridopt.bridges.weight_network import FormulaSource, WeightNetwork, WeightSource
+from hybridopt.bridges.weight_network import (
+    Angles,
+    FormulaSource,
+    Values,
+    WeightNetwork,
+    WeightSource,
+)
 from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.circuits.counts import GateCount, count_gates
 from hybridopt.errors import ArgumentError, ResourceError
@@ -194,28 +199,24 @@ class GeneratorCircuit(WeightSource):
         """The lowered circuit, for the executor that the network has now."""
         return _lowered(self.num_qubits, self.num_angles, whole=not self.executor.has_noise)
 
-    def look(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " N"]:
+    def look(self, angles: Angles) -> Values:
         """One setting."""
         return self.values(angles)
 
-    def values(
-        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " N"]:
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
         """Probabilities as they are read."""
         return _read(self._evaluation, angles, known)
 
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " N"]:
+    def exact_values(self, angles: Angles) -> Values:
         """Probabilities by dense algebra."""
         return ladder_probabilities(angles[None], self.num_qubits)[0]
 
-    def circuit(
-        self, angles: Float64[Tensor, " P"], synthesis: str | None = None
-    ) -> QuantumCircuit:
+    def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit:
         """The circuit at these angles."""
         ansatz = ry_ladder(self.num_qubits, self.num_angles)
         return ansatz.assign_parameters(angles.cpu().numpy())
 
-    def gate_count(self, angles: Float64[Tensor, " P"], device: BackendV2 | None) -> GateCount:
+    def gate_count(self, angles: Angles, device: BackendV2 | None) -> GateCount:
         """The gates of the circuit."""
         return count_gates(self.circuit(angles), device)
 
@@ -245,9 +246,7 @@ class GeneratorFormula(FormulaSource):
         self.executor = executor
         self._sizes = num_index_qubits, num_angles
 
-    def values(
-        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " N"]:
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
         """By autograd, or a sample of what shots would say."""
         if self.executor.shots is None:
             wanted = torch.is_grad_enabled() and angles.requires_grad
@@ -256,7 +255,7 @@ class GeneratorFormula(FormulaSource):
         evaluation = CircuitEvaluation(program, Probabilities(), self.executor, self.gradient)
         return _read(evaluation, angles, known)
 
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " N"]:
+    def exact_values(self, angles: Angles) -> Values:
         """Probabilities by dense algebra."""
         return ladder_probabilities(angles[None], self._sizes[0])[0]
 

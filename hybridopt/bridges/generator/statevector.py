@@ -26,14 +26,7 @@ def ladder_probabilities(angles: Float64[Tensor, "S P"], num_qubits: int) -> Flo
     :math:`R(t) = [[\cos\frac t2, -\sin\frac t2], [\sin\frac t2, \cos\frac t2]]`, taken in groups of
     at most four qubits; the ladder is a permutation,
     :math:`\psi'_k = \psi_{k \oplus 2k \bmod N}`.
-
-    Args:
-        angles: One row a circuit [rad].
-        num_qubits: m.
-
-    Returns:
-        Shape ``(S, 2^m)``. Memory: for each row ``64`` numbers an angle and, where a gradient is
-        wanted, ``2^m`` a layer and group.
+    Memory: for each row 64 numbers an angle and, with a gradient, ``2^m`` a layer and group.
     """
     tables, size = len(angles), 1 << num_qubits
     groups = [_group_matrices(turns).unbind(1) for turns in _turns(angles, num_qubits)]
@@ -102,7 +95,3 @@ class LadderSampler(FormulaStream, Executor):
                 values = sampler.frequencies(values, self.shots, part, np.arange(1), 0)
             result[part] = values
         return result
-
-    def explain(self, job: Job) -> str:
-        """That nothing is run."""
-        return "Dense algebra in torch: no circuit is run."

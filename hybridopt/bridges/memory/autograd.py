@@ -31,13 +31,8 @@ def read_cosines(
     The derivative of a readout is a readout at shifted angles,
     :math:`d\cos\theta/d\theta = -\cos(\theta - \pi/2)`. It is taken when the backward pass asks
     for it, once for all cotangents: forward costs one setting, backward one more, and a whole
-    Hessian, its rows in one batched backward pass, four in all.
-
-    Args:
-        delta: Angles relative to pi/2 [rad], shape ``(M,)``. On torch's meta device nothing is
-            run and shapes alone come back.
-        reader: Where the numbers come from.
-        known: Values read before at the same angles; saves the forward setting.
+    Hessian, its rows in one batched backward pass, four in all. Values ``known`` at the same angles
+    save the forward setting; on torch's meta device shapes alone come back.
     """
     return _read(delta, reader, 0, known)
 

@@ -192,16 +192,10 @@ def _phases(theta: Float64[np.ndarray, " N"]) -> list[complex]:
 def split_probabilities(
     probabilities: Float64[np.ndarray, " outcomes"],
 ) -> Float64[np.ndarray, " N"]:
-    r"""Estimates of cos(theta_k) from the (relative) frequencies of all outcomes.
+    r"""Estimates :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})` of cos(theta_k), 0 if unmeasured.
 
-    Args:
-        probabilities: Shape ``(2N,)``, exact or sampled; data qubit most significant.
-
-    Returns:
-        :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})`, shape ``(N,)``, in [-1, 1]; 0 for an index
-        that was never measured. With S shots and :math:`p_0 = (1 - 1/N)^S` its mean is
-        :math:`(1 - p_0) \cos\theta_k` and its variance
-        :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
+    With S shots and :math:`p_0 = (1 - 1/N)^S` the mean is :math:`(1 - p_0) \cos\theta_k`, the
+    variance :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
     """
     zero, one = probabilities.reshape(2, -1)
     total = zero + one

@@ -33,7 +33,13 @@ from hybridopt.bridges.memory.noisy_readout import ChainReader
 from hybridopt.bridges.memory.readout import CircuitReader, ClosedFormSampler
 from hybridopt.bridges.memory.walsh import walsh_columns
 from hybridopt.bridges.parameter_layout import ParameterLayout, check_scale, tensor_scales
-from hybridopt.bridges.weight_network import FormulaSource, WeightNetwork, WeightSource
+from hybridopt.bridges.weight_network import (
+    Angles,
+    FormulaSource,
+    Values,
+    WeightNetwork,
+    WeightSource,
+)
 from hybridopt.circuits.counts import GateCount, check_transpilable, count_gates
 from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
 from hybridopt.execution import Cost, Executor, Probabilities
@@ -167,13 +173,13 @@ class CosineSource(WeightSource):
             columns = torch.from_numpy(walsh_columns(options.num_angles, self.num_weights))
         self.register_buffer("columns", columns, persistent=False)
 
-    def deltas(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
+    def deltas(self, angles: Angles) -> Float64[Tensor, " places"]:
         """The delta [rad] of each weight; in sparse form of all N places, weights first."""
         if self.columns is None:
             return angles
         return walsh_sum(angles, self.columns, 1 << index_qubits(self.num_weights))
 
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
+    def exact_values(self, angles: Angles) -> Values:
         """-sin(delta), 0 exactly where delta is."""
         return -torch.sin(self.deltas(angles))
 
@@ -216,31 +222,27 @@ class MemoryCircuit(CosineSource):
         m, columns = self.program.num_index_qubits, self.program.columns
         return ChainReader(m, columns, self.executor, self.gradient)
 
-    def look(self, angles: Float64[Tensor, " P"]) -> Tensor:
+    def look(self, angles: Angles) -> Tensor:
         """Cosines, or with noise probabilities of all outcomes."""
         if self.chain is None:
             return self.values(angles)
         return self.chain.probabilities(self.deltas(angles))
 
-    def values(
-        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " places"]:
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
         """cos(theta) as it is read."""
         deltas = self.deltas(angles)
         if self.chain is None:
             return read_cosines(deltas, self.reader, known)
         return self.chain.cosines(self.chain.probabilities(deltas, known))
 
-    def circuit(
-        self, angles: Float64[Tensor, " P"], synthesis: str | None = None
-    ) -> QuantumCircuit:
+    def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit:
         """The memory circuit in one of its syntheses; None is the one that is executed."""
         program = replace(self.program, synthesis=synthesis or self.program.synthesis)  # type: ignore[arg-type]
         deltas = self.deltas(angles)
         padded = self.reader.padded(torch.pi / 2 + deltas.cpu().numpy())
         return program.bind(padded[:0], padded)
 
-    def gate_count(self, angles: Float64[Tensor, " P"], device: BackendV2 | None) -> GateCount:
+    def gate_count(self, angles: Angles, device: BackendV2 | None) -> GateCount:
         """The gates of the chain, which hardware would run."""
         counted = chain_count(self.program.num_index_qubits, self.program.columns)
         if device is None:
@@ -274,9 +276,7 @@ class MemoryFormula(CosineSource, FormulaSource):
         super().__init__(layout, options)
         self.executor, self.caches = executor, executor.shots is not None
 
-    def values(
-        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " places"]:
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
         """-sin(delta) by torch, or a sample of what shots would say."""
         if self.executor.shots is None:
             return self.exact_values(angles)

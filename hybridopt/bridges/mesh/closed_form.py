@@ -66,10 +66,6 @@ class ClosedFormMesh(FormulaStream, Executor):
         result[..., [1 << mode for mode in range(program.num_qubits)]] = one
         return result
 
-    def explain(self, job: Job) -> str:
-        """That nothing is run."""
-        return "by the closed form, without a run"
-
 
 def is_formula(executor: Executor) -> bool:
     """Whether the executor is the closed form without shots, which autograd differentiates."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -36,7 +36,7 @@ from hybridopt.circuits.counts import count_gates
 from hybridopt.errors import ArgumentError, ArgumentTypeError, LayerAttributeError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
-from hybridopt.nn.summary import RunsCircuits, SummaryRow
+from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow
 
 NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros shall be able to grow, too
 ROOM = 3.0  # automatic scale: how often the norm fits into alpha
@@ -49,17 +49,9 @@ UNSEEN = "the number of patches is known after the first forward pass."
 class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
     r"""A layer ``W x + b`` as one mesh for each of its groups, trainable biases in it as a column.
 
-    Args:
-        plain: The layer; it is taken over and loses its weight. A frozen bias stays in it.
-        scale: alpha in units of the spectral norm of ``[W b]``, or ``"auto"``.
-        readout: ``"auto"``, ``"process"``, ``"data"`` or ``"reference"``.
-        executor: Runs the circuits.
-        gradient: Finds derivatives.
-
-    Attributes:
-        angles: Rotations t [rad], group by group in the order of
-            `hybridopt.bridges.mesh.decomposition`, one for each weight; float64.
-        alphas: One for each group; the largest spectral norm that training can reach.
+    The plain layer is taken over and loses its weight; a frozen bias stays in it. The ``angles`` t
+    [rad] are in the order of `MeshShape.pairs`, group by group, one for each weight. The ``alphas``
+    are the largest spectral norms that training can reach.
     """
 
     plain: nn.Linear | nn.Conv2d
@@ -207,9 +199,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         gates, angles = count_gates(self.circuit(), device), self.angles.numel()
         return SummaryRow(name, kind, trainable, self.num_qubits, angles, cost, gates)
 
-    def _summary_parts(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         row = self.summary_row(device, "", self.step_cost(batch_size))
         return f"mesh of {type(self.plain).__name__}", [row], ()
 

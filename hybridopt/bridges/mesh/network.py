@@ -8,7 +8,7 @@ neighbouring modes with exactly one angle a weight (`hybridopt.bridges.mesh.deco
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._modules import copy_module
-from hybridopt.bridges.base import HasTwin, QuantumNetwork, check_network
+from hybridopt.bridges.base import BridgeRows, HasTwin, QuantumNetwork, check_network
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.bridges.mesh.layer_selection import layers_to_carry
 from hybridopt.bridges.mesh.layers import UNSEEN, MeshLayer
@@ -33,7 +33,6 @@ from hybridopt.errors import ArgumentError, ConversionError, ResourceError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.gradients.cost import total_cost
-from hybridopt.nn.summary import SummaryRow
 
 LARGEST_SCALE = 1e4  # W comes back to about 1e-16 of scale times its norm
 
@@ -303,9 +302,7 @@ class MeshNetwork(QuantumNetwork):
     def _bridge_cost(self, batch_size: int | None) -> Cost | None:
         return total_cost(self._costs(batch_size).values()) if self._in_circuits else Cost()
 
-    def _bridge_rows(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
+    def _bridge_rows(self, device: BackendV2 | None, batch_size: int | None) -> BridgeRows:
         costs = self._costs(batch_size)
         layers = self.layers.items()
         rows = {name: layer.summary_row(device, name, costs[name]) for name, layer in layers}
@@ -329,7 +326,6 @@ def _check_fits(name: str, reader: MeshReader, readout: str) -> None:
     mesh = reader.mesh
     try:
         for feed in feeds:
-            reader.check_width(feed)
             reader.check(feed)
     except ResourceError as error:
         where = f"Layer `{name}`" if name else "The network"

@@ -74,8 +74,8 @@ class MeshReader:
 
         return with_linear_grad(x, angles, lengths[:, None] * values, matrix)
 
-    def check_width(self, feed: Feed) -> None:
-        """Refuse circuits that do not fit into memory, before one is built; nothing is run."""
+    def check(self, feed: Feed) -> None:
+        """Refuse what does not go together; nothing is run, and nothing built that is too wide."""
         num_qubits = num_qubits_of(self.mesh, feed)
         if feed == "reference":
             readout: Readout = Probabilities()
@@ -83,9 +83,6 @@ class MeshReader:
             readout = Expectations((SparsePauliOp.from_sparse_list([("X", [0], 1.0)], num_qubits),))
         empty = MeshProgram(num_qubits, (), (), (), mesh=self.mesh, feed=feed)
         self.executor.check(empty, readout)
-
-    def check(self, feed: Feed) -> None:
-        """Refuse what does not go together; nothing is run."""
         for one in self._process_feeds() if feed == "process" else (feed,):
             evaluation = self.evaluation(one)
             self.executor.check(evaluation.program, evaluation.readout)
