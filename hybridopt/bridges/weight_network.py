@@ -132,6 +132,8 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
 
     angles: Tensor
     scales: Tensor
+    bridge_name = ""
+    num_weights = num_qubits = num_angles = 0
 
     def __init__(
         self,
@@ -160,7 +162,9 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
             self.register_buffer("angles", angles.to(device))
         else:
             self.angles = nn.Parameter(angles.to(device))
-        self.source = source.to(device)
+        self.source, self.bridge_name = source.to(device), source.bridge_name
+        self.num_qubits, self.num_angles = source.num_qubits, source.num_angles
+        self.num_weights = layout.num_weights
         self.mapping = mapping
         self.network = layout.without_parameters(network)
         for part in (self.origin, self.source, self.mapping):
@@ -184,11 +188,6 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
     def gradient(self) -> GradientRule:
         """Rule that finds derivatives by the angles, where autograd does not."""
         return self.source.gradient
-
-    @property
-    def bridge_name(self) -> str:
-        """Name of the bridge, or of the control."""
-        return self.source.bridge_name
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the network returns, at the weights that are read now.
@@ -286,21 +285,6 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
     def compute_dtype(self) -> torch.dtype:
         """Dtype of the first weight tensor."""
         return next(self.origin.buffers()).dtype
-
-    @property
-    def num_weights(self) -> int:
-        """M, the trainable weights of the network that was carried over."""
-        return self.layout.num_weights
-
-    @property
-    def num_qubits(self) -> int:
-        """Qubits of the circuit; 0 for a control."""
-        return self.source.num_qubits
-
-    @property
-    def num_angles(self) -> int:
-        """Angles of the circuit; 0 for a control."""
-        return self.source.num_angles
 
     def cached_readout(self) -> dict[str, Tensor]:
         """What was read once, if it still holds."""

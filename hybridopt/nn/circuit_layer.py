@@ -80,6 +80,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     Attributes:
         weight: The trained parameter, shape ``(P,)`` [rad where a weight is an angle].
+        in_features: I.
 
     Raises:
         CircuitError: If the circuit cannot be differentiated, or the parameters are not its own.
@@ -115,6 +116,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         _validation.instance("circuit", circuit, QuantumCircuit, kind)
         self.circuit = circuit.copy()  # what becomes of the user's own is none of ours
         self.input_parameters = _parameters("input_parameters", input_parameters)
+        self.in_features = len(self.input_parameters)
         self.weight_parameters = _parameters("weight_parameters", weight_parameters)
         self.readout = _readout(observables)
         self.executor = AerExecutor() if executor is None else check_executor(executor)
@@ -126,11 +128,6 @@ class CircuitLayer(nn.Module, RunsCircuits):
         self.executor.check(compiled.program, compiled.readout)
         self.gradient.check(compiled.program, compiled.readout, self.executor)
         self.weight = nn.Parameter(_initial(initial, len(self.weight_parameters)))
-
-    @property
-    def in_features(self) -> int:
-        """I."""
-        return len(self.input_parameters)
 
     @property
     def out_features(self) -> int:

@@ -34,6 +34,8 @@ class FourierSeries(nn.Module):
 
     Attributes:
         coefficients: The trained parameter, ``(N, K)``, K the number of outputs.
+        in_features: I.
+        out_features: K.
     """
 
     coefficients: nn.Parameter
@@ -45,22 +47,12 @@ class FourierSeries(nn.Module):
         super().__init__()
         self.spectra = tuple(spectra)
         self.output_shape = tuple(coefficients.shape[1:])
-        width = math.prod(self.output_shape)
-        self.coefficients = nn.Parameter(coefficients.reshape(len(coefficients), width))
+        self.in_features, self.out_features = len(self.spectra), math.prod(self.output_shape)
+        self.coefficients = nn.Parameter(coefficients.reshape(len(coefficients), self.out_features))
         # integers, which no cast of the module rounds
         orders = torch.arange(1 + max((one.order for one in spectra), default=0))
         self.register_buffer("orders", orders, persistent=False)
-        self._first = _split([one.size for one in spectra], width)
-
-    @property
-    def in_features(self) -> int:
-        """I."""
-        return len(self.spectra)
-
-    @property
-    def out_features(self) -> int:
-        """K."""
-        return int(self.coefficients.shape[1])
+        self._first = _split([one.size for one in spectra], self.out_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs of every sample.
@@ -127,11 +119,9 @@ def grid_points(spectra: Sequence[Spectrum], numbers: Tensor) -> Float64[Tensor,
 
 def _split(sizes: Sequence[int], width: int) -> int:
     """How many inputs come first, so that the two rows of a sample are shortest together."""
-    lengths = [
-        math.prod(sizes[:first]) + math.prod(sizes[first:]) * width
-        for first in range(len(sizes) + 1)
-    ]
-    return lengths.index(min(lengths))
+    return min(
+        range(len(sizes) + 1), key=lambda k: math.prod(sizes[:k]) + math.prod(sizes[k:]) * width
+    )
 
 
 def _products(

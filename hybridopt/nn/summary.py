@@ -104,8 +104,19 @@ class RunsCircuits(ABC):
         """
         device = find_backend(backend)
         _validation.optional_integer("batch_size", batch_size, minimum=0)
-        title, rows, notes = self._summary_parts(device, batch_size)
-        return summary_table(title, rows, [*counting_notes(rows, batch_size, device), *notes])
+        title, rows, others = self._summary_parts(device, batch_size)
+        circuits = [row for row in rows if row.gates is not None]
+        samples = "" if batch_size is None else f" of {batch_size:,} samples"
+        how = (
+            "as it stands" if device is None else f"transpiled for {device.name} (level 1, seed 0)"
+        )
+        unknown = f"; {UNKNOWN}: known after the first forward pass"
+        notes = [
+            f"settings and shots: of one training step{samples}, forward and backward"
+            + unknown * any(row.cost is None for row in circuits),
+            f"depth and two-qubit gates: of the circuit, {how}",
+        ]
+        return summary_table(title, rows, [*(notes if circuits else ()), *others])
 
 
 def summary_table(title: str, rows: Sequence[SummaryRow], notes: Sequence[str]) -> str:
@@ -130,24 +141,6 @@ def summary_table(title: str, rows: Sequence[SummaryRow], notes: Sequence[str]) 
     for part in (Text(title), table, *map(Text, notes)):
         console.print(part)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
-
-
-def counting_notes(
-    rows: Sequence[SummaryRow], batch_size: int | None, backend: BackendV2 | None
-) -> list[str]:
-    """What the numbers are of; nothing where no circuit has any."""
-    circuits = [row for row in rows if row.gates is not None]
-    if not circuits:
-        return []
-    samples = "" if batch_size is None else f" of {batch_size:,} samples"
-    how = "as it stands" if backend is None else f"transpiled for {backend.name} (level 1, seed 0)"
-    notes = [
-        f"settings and shots: of one training step{samples}, forward and backward",
-        f"depth and two-qubit gates: of the circuit, {how}",
-    ]
-    if any(row.cost is None for row in circuits):
-        notes[0] += f"; {UNKNOWN}: known after the first forward pass"
-    return notes
 
 
 def layer_rows(

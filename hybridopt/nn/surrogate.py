@@ -39,8 +39,7 @@ def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
     if layer.executor.shots is not None and not sampled:
         raise ConversionError(
             f"{owner} runs with {layer.executor.shots} shots, so its coefficients would be noisy. "
-            "Give it an exact executor (`layer.executor = AerExecutor()`), or pass "
-            'readout="circuit" to have the shot noise in them.'
+            'Give it an exact executor, or pass readout="circuit" to have the shot noise in them.'
         )
     weights = layer.weight.detach()
     if weights.is_meta:

@@ -31,6 +31,7 @@ from hybridopt.circuits.gates import AerDiagonal
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.program import CircuitProgram, Program
 
+Theta = Float64[np.ndarray, " N"]  # [rad]
 Synthesis = Literal["gates", "diagonal"]
 SYNTHESES: tuple[Synthesis, ...] = ("diagonal", "gates")
 
@@ -44,7 +45,7 @@ def index_qubits(num_values: int) -> int:
     return max(1, (num_values - 1).bit_length())
 
 
-def walsh_angles(theta: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
+def walsh_angles(theta: Theta) -> Theta:
     r"""Angles of the gate chain, :math:`\hat\theta = H \theta / N`."""
     return walsh_hadamard(theta) / theta.size
 
@@ -99,21 +100,14 @@ class MemoryProgram(Program):
 
     Qubits ``0 .. m - 1`` are the index (qubit 0 the least significant bit of ``k``), qubit ``m``
     holds the data.
-
-    Attributes:
-        num_index_qubits: m.
-        synthesis: ``"gates"`` is the chain of ``2^m`` RY and ``2^m`` CX that hardware would run;
-            ``"diagonal"`` is the same unitary as one diagonal between basis changes, far faster
-            to simulate. Said plainly: it hands the simulator ``exp(i theta)`` and the readout
-            gives ``cos(theta)`` back.
-        columns: Sparse form: which angles of the chain may differ from zero, besides angle 0, so
-            that the others are left out of it. The ``theta`` it is given must be sums of these
-            Walsh columns and a constant. None is all.
+    The synthesis ``"gates"`` is the chain of ``2^m`` RY and ``2^m`` CX that hardware would run;
+    ``"diagonal"`` is the same unitary as one diagonal between basis changes, far faster to
+    simulate. Said plainly: it hands the simulator ``exp(i theta)`` and reads ``cos(theta)`` back.
     """
 
-    num_index_qubits: int
+    num_index_qubits: int  # m
     synthesis: Synthesis = "diagonal"
-    columns: tuple[int, ...] | None = None
+    columns: tuple[int, ...] | None = None  # sparse: theta are sums of these, and a constant
     num_qubits: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -134,15 +128,11 @@ class MemoryProgram(Program):
         """N = 2^m."""
         return 1 << self.num_index_qubits
 
-    def bind(
-        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " N"]
-    ) -> QuantumCircuit:
+    def bind(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
         """The circuit at the angles ``shared`` [rad]; it can be drawn, transpiled and exported."""
         return self._circuit(shared, DiagonalGate)
 
-    def simulator_circuit(
-        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " N"]
-    ) -> QuantumCircuit:
+    def simulator_circuit(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
         """Like `bind`, with a diagonal that Aer takes without a check of every entry."""
         return self._circuit(shared, AerDiagonal)
 
@@ -151,7 +141,7 @@ class MemoryProgram(Program):
         return BYTES_PER_AMPLITUDE << self.num_qubits
 
     def _circuit(
-        self, theta: Float64[np.ndarray, " N"], diagonal: Callable[[list[complex]], Instruction]
+        self, theta: Theta, diagonal: Callable[[list[complex]], Instruction]
     ) -> QuantumCircuit:
         data = self.num_index_qubits
         if self.synthesis == "gates":
@@ -182,7 +172,7 @@ def _chain(
     return circuit
 
 
-def _phases(theta: Float64[np.ndarray, " N"]) -> list[complex]:
+def _phases(theta: Theta) -> list[complex]:
     """Entries exp(-i theta_k / 2) where the data qubit is 0 and exp(+i theta_k / 2) where 1."""
     lower = np.exp(-0.5j * theta)
     phases: list[complex] = np.concatenate([lower, lower.conj()]).tolist()
@@ -191,7 +181,7 @@ def _phases(theta: Float64[np.ndarray, " N"]) -> list[complex]:
 
 def split_probabilities(
     probabilities: Float64[np.ndarray, " outcomes"],
-) -> Float64[np.ndarray, " N"]:
+) -> Theta:
     r"""Estimates :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})` of cos(theta_k), 0 if unmeasured.
 
     With S shots and :math:`p_0 = (1 - 1/N)^S` the mean is :math:`(1 - p_0) \cos\theta_k`, the
@@ -199,7 +189,5 @@ def split_probabilities(
     """
     zero, one = probabilities.reshape(2, -1)
     total = zero + one
-    cosines: Float64[np.ndarray, " N"] = np.divide(
-        zero - one, total, out=np.zeros_like(total), where=total > 0
-    )
+    cosines: Theta = np.divide(zero - one, total, out=np.zeros_like(total), where=total > 0)
     return cosines

@@ -99,9 +99,8 @@ class Memory(AnyNetworkBridge, HasTwin):
         _validation.optional_integer("num_angles", self.num_angles, minimum=1)
         if _validation.boolean("frozen", self.frozen):
             raise ArgumentError(
-                "frozen=True leaves nothing to train: angles are all that a memory has. Frozen "
-                'circuits are a control where something else is trained, as in bridge="generator" '
-                "and in DressedCircuit."
+                "frozen=True leaves nothing to train: angles are all that a memory has. Use "
+                'bridge="generator" or DressedCircuit.'
             )
         _validation.choice("synthesis", self.synthesis, SYNTHESES)
         check_scale(self.scale)
@@ -206,7 +205,9 @@ class MemoryCircuit(CosineSource):
         self.num_qubits = self.program.num_qubits
         self.num_angles = self.program.num_shared_angles if numbers is None else len(numbers)
         if options.synthesis == "diagonal":
-            self.notes = ("(of the gates that hardware would run; simulated is one diagonal)",)
+            self.notes = (
+                "(that of the gates that hardware would run; the simulator is given one diagonal)",
+            )
         executor.check(self.program if self.chain is None else self.chain.program, Probabilities())
 
     @property

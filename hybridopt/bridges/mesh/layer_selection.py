@@ -27,8 +27,7 @@ def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[s
     if not chosen:
         raise ConversionError(
             f"The network {type(network).__name__} has no Linear or Conv2d layer with trainable "
-            "weights that is not kept classical, so no layer can become a mesh. The bridges "
-            '"memory" and "generator" take any network.'
+            'weights that is not kept classical. Use bridge="memory" or bridge="generator".'
         )
     _refuse_ties(network, chosen)
     return chosen
@@ -86,6 +85,5 @@ def _refuse_ties(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
                 mine = owners[id(parameter)][id(module)]
                 raise ConversionError(
                     f"`{mine}` is tied to `{others[0]}`, but a mesh has angles of its own. Untie "
-                    f"them, pass `keep_classical=['{name}']`, or use bridge=\"memory\", which "
-                    "keeps ties."
+                    f"them, pass `keep_classical=['{name}']`, or use bridge=\"memory\"."
                 )

@@ -128,12 +128,14 @@ class MeshNetwork(QuantumNetwork):
         (True, 8, 15)
     """
 
+    num_weights = 0
+
     def __init__(
         self, network: nn.Module, options: Mesh, executor: Executor, gradient: GradientRule
     ) -> None:
         super().__init__(network.training)
         self.options = options
-        self._num_weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        self.num_weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
         memo: dict[int, Any] = {}  # one, so that what layers share stays shared
         for name, layer in layers_to_carry(network, options.keep_classical).items():
             assert isinstance(layer, nn.Linear | nn.Conv2d)
@@ -206,11 +208,6 @@ class MeshNetwork(QuantumNetwork):
     def compute_dtype(self) -> torch.dtype:
         """Dtype of the first mesh's outputs."""
         return next(iter(self.layers.values())).like.dtype
-
-    @property
-    def num_weights(self) -> int:
-        """M, the trainable weights of the network that was carried over."""
-        return self._num_weights
 
     @property
     def num_qubits(self) -> int:
@@ -329,14 +326,11 @@ def _check_fits(name: str, reader: MeshReader, readout: str) -> None:
             reader.check(feed)
     except ResourceError as error:
         where = f"Layer `{name}`" if name else "The network"
+        keep = f", or keep the layer classical: keep_classical=['{name}']" if name else ""
         raise ResourceError(
             f"{where}, a mesh of {mesh.num_outputs} by {mesh.num_inputs}: {error} Another way: "
-            f'AerExecutor(method="matrix_product_state"){_keeping(name)}.'
+            f'AerExecutor(method="matrix_product_state"){keep}.'
         ) from error
-
-
-def _keeping(name: str) -> str:
-    return f", or keep the layer classical: keep_classical=['{name}']" if name else ""
 
 
 def _leave_fast_paths(network: nn.Module) -> dict[str, Any]:
