@@ -29,8 +29,7 @@ from hybridopt import _validation
 from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
 from hybridopt.bridges.memory.autograd import read_cosines, walsh_coefficients, walsh_sum
 from hybridopt.bridges.memory.circuit import SYNTHESES, MemoryProgram, chain_count, index_qubits
-from hybridopt.bridges.memory.noisy_readout import ChainReader
-from hybridopt.bridges.memory.readout import CircuitReader, ClosedFormSampler
+from hybridopt.bridges.memory.readout import ChainReader, CircuitReader, ClosedFormSampler
 from hybridopt.bridges.memory.walsh import walsh_columns
 from hybridopt.bridges.parameter_layout import ParameterLayout, check_scale, tensor_scales
 from hybridopt.bridges.weight_network import (
@@ -187,7 +186,7 @@ class MemoryCircuit(CosineSource):
     """Cosines of the angles, read from the memory circuit at every forward pass.
 
     With noise the chain of gates is run, and its angles are shifted one by one: one common shift is
-    exact only where all ``theta`` stay apart (`hybridopt.bridges.memory.noisy_readout`).
+    exact only where all ``theta`` stay apart (`hybridopt.bridges.memory.readout`).
     """
 
     bridge_name = Memory.name

@@ -18,7 +18,7 @@ from qiskit_aer.noise import (
 from scipy.linalg import hadamard
 
 from hybridopt.bridges.memory.circuit import MemoryProgram, chain_program
-from hybridopt.bridges.memory.noisy_readout import ChainReader
+from hybridopt.bridges.memory.readout import ChainReader
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.gradients import ParameterShift
 
