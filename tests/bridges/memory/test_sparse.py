@@ -211,7 +211,7 @@ def test_unusable_options_are_refused(bridge, options, error, message, aer_calls
 
 
 def test_a_frozen_memory_is_told_where_freezing_makes_sense():
-    with pytest.raises(ArgumentError, match=r'bridge="generator" and in DressedCircuit'):
+    with pytest.raises(ArgumentError, match=r'bridge="generator" or DressedCircuit'):
         Memory(frozen=True)
 
 
