@@ -160,7 +160,7 @@ def test_a_bridge_and_a_gradient_as_instances():
     model = HybridClassifier((), bridge=bridge, gradient=gradient, epochs=1, random_state=0)
     model = clone(model).fit(X, LABELS)
     assert model.network_.bridge == bridge
-    assert type(model.network_.gradient_rule) is type(gradient)
+    assert type(model.network_.gradient) is type(gradient)
 
 
 def test_outputs_belong_together():

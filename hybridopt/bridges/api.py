@@ -16,7 +16,7 @@ from hybridopt.bridges.memory.network import Memory
 from hybridopt.bridges.mesh.network import Mesh
 from hybridopt.bridges.subspaces import RandomSubspace, WalshSubspace
 from hybridopt.bridges.twin import Twin
-from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
+from hybridopt.errors import ArgumentError, ConversionError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.nn.surrogate import check_surrogate, surrogate
@@ -73,7 +73,7 @@ def to_quantum(
     if executor is not None:
         check_executor(executor)
     quantum = chosen.encode(network, executor=executor or AerExecutor(), gradient=rule)
-    quantum.bridge, quantum.gradient_rule = chosen, rule
+    quantum.bridge = chosen
     return quantum
 
 
@@ -115,11 +115,7 @@ def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
         True
     """
     _validation.choice("readout", readout, ("angles", "circuit"))
-    if not isinstance(network, nn.Module):
-        raise ArgumentTypeError(
-            f"Argument `network` must be a quantum network, but is of type "
-            f"{type(network).__name__}."
-        )
+    _validation.instance("network", network, nn.Module, "a quantum network")
     found = _outermost(network)
     if not found:
         raise ConversionError(
@@ -136,12 +132,7 @@ def without_quantum_networks(network: nn.Module) -> nn.Module:
 
 
 def create_bridge(bridge: str | Bridge, options: Mapping[str, Any]) -> Bridge:
-    """Return a bridge given by name with its options, or an instance as it is.
-
-    Raises:
-        ArgumentError: If options are given beside an instance.
-        UnknownNameError: For an unknown bridge or option, with the nearest names.
-    """
+    """Return a bridge given by name with its options, or an instance as it is."""
     if isinstance(bridge, Bridge):
         if options:
             raise ArgumentError(

@@ -7,24 +7,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter
 
 from hybridopt import _validation
-from hybridopt._modules import check_module
+from hybridopt._modules import check_has_values, check_module
 from hybridopt.errors import ConversionError, UnsupportedError
-from hybridopt.execution import AerExecutor, Cost, Executor
-from hybridopt.gradients import GradientRule
+from hybridopt.execution import AerExecutor, Cost, Executor, Job
+from hybridopt.execution.random_stream import RandomStream
+from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.gradients.cost import total_cost
 from hybridopt.nn import CircuitLayer
-from hybridopt.nn.summary import RunsCircuits, SummaryRow, layer_rows
+from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow, layer_rows
 
 REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+BridgeRows = tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]
 Calls = list[tuple[int, bool | None]]  # of a layer: samples, and whether x needs gradients
 
 
@@ -45,7 +46,6 @@ class QuantumNetwork(nn.Module, RunsCircuits):
     """
 
     bridge: Bridge | None = None  # that `to_quantum` made it by, for files
-    gradient_rule: GradientRule | None = None
     merge_every_epoch = False
     network: nn.Module
 
@@ -85,6 +85,11 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         """Angles of all circuits; 0 for a control."""
 
     @property
+    def gradient(self) -> GradientRule:
+        """Rule that finds derivatives by the angles, where autograd does not."""
+        return ParameterShift()
+
+    @property
     def num_trainable(self) -> int:
         """Trainable numbers, what stays classical included."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
@@ -98,13 +103,8 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         """Cost of the bridge's own circuits."""
 
     @abstractmethod
-    def _bridge_rows(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
-        """Rows of the bridge's circuits by layer, layers whose weights are made, and notes.
-
-        A circuit that makes the weights of the whole network has its row under `WHOLE`.
-        """
+    def _bridge_rows(self, device: BackendV2 | None, batch_size: int | None) -> BridgeRows:
+        """Rows of circuits by layer (`WHOLE`: of all), layers whose weights are made, and notes."""
 
     @abstractmethod
     def _explain_bridge(self, batch_size: int | None) -> str:
@@ -123,9 +123,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         """
         _validation.optional_integer("batch_size", batch_size, minimum=1)
         with self._with_weights() as network:
-            costs = [
-                self._calls_cost(layer, calls) for layer, calls in self._inner(network, batch_size)
-            ]
+            costs = [_calls_cost(*both) for both in self._inner(network, batch_size)]
         return total_cost([self._bridge_cost(batch_size), *costs])
 
     def explain(self, batch_size: int | None = None) -> str:
@@ -138,9 +136,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
                 lines.append(f"{names[layer]}: {layer.explain(sum(count for count, _ in calls))}")
         return "\n".join(lines)
 
-    def _summary_parts(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         control = self.num_qubits == 0
         title = f"{self.bridge_name} {'control' if control else 'bridge'} of "
         title += type(self.network).__name__ + ": no circuit of its own" * control
@@ -151,7 +147,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
             names = {module: name for name, module in network.named_modules()}
             for layer, calls in self._inner(network, batch_size):
                 name = names[layer]
-                row = layer.summary_row(device, name, self._calls_cost(layer, calls))
+                row = layer.summary_row(device, name, _calls_cost(layer, calls))
                 if name in made:
                     row = replace(row, kind=f"{row.kind}, {words}", trainable=0)
                 rows[name] = row
@@ -198,8 +194,9 @@ class QuantumNetwork(nn.Module, RunsCircuits):
             trained_before |= any(p is not None and p.requires_grad for p in tensors)
         return found
 
-    def _calls_cost(self, layer: CircuitLayer, calls: Calls) -> Cost | None:
-        return total_cost(layer.step_cost(n, input_gradient=asked) for n, asked in calls)
+
+def _calls_cost(layer: CircuitLayer, calls: Calls) -> Cost | None:
+    return total_cost(layer.step_cost(n, input_gradient=asked) for n, asked in calls)
 
 
 def _note_in(calls: Calls) -> Callable[..., None]:
@@ -257,48 +254,41 @@ class AnyNetworkBridge(Bridge):
 
 
 class HasTwin(Bridge):
-    """A bridge whose networks are a formula in torch as well.
+    """A bridge whose networks are a formula in torch as well."""
 
-    Attributes:
-        circuit_options: Names of options that have no meaning for the formula.
-    """
-
-    circuit_options: ClassVar[tuple[str, ...]] = ()
+    circuit_options: ClassVar[tuple[str, ...]] = ()  # without a meaning for the formula
 
     @abstractmethod
     def twin(self, network: nn.Module, *, executor: Executor) -> QuantumNetwork:
-        """Make the same network by a formula, without circuits: what the control `Twin` does.
-
-        Args:
-            network: The plain network; it is left as it is.
-            executor: Gives shots and seed; it never runs anything.
-
-        Raises:
-            UnsupportedError: If the executor has noise, which has no formula.
-        """
+        """Make the same network by a formula; of the executor, shots and seed alone are taken."""
 
 
-def shots_and_seed(executor: Executor, original: str) -> tuple[int | None, int | None]:
-    """Return the executor's shots and seed, with which a twin samples.
+class FormulaStream(RandomStream):
+    """Random stream of a formula that stands for a circuit; no setting, shot or run is counted."""
 
-    Raises:
-        UnsupportedError: If the executor has noise, which has no formula.
-    """
-    if executor.has_noise:
-        raise UnsupportedError(
-            f"The twin of {original} has no formula for noise on gates. Give an executor "
-            "without `noise_model`."
-        )
-    return executor.shots, executor.seed if isinstance(executor, AerExecutor) else None
+    usage = Cost()
+    has_noise = False
+
+    def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
+        self.shots = _validation.optional_integer("shots", shots, minimum=1)
+        super().__init__(seed)
+
+    def explain(self, job: Job) -> str:
+        """That nothing is run."""
+        return "by the closed form, without a run"
+
+    @classmethod
+    def like(cls, executor: Executor) -> Self:
+        """Return one with the executor's shots and seed; noise on gates has no formula."""
+        if executor.has_noise:
+            raise UnsupportedError(
+                "A twin has no formula for noise on gates. Give an executor without `noise_model`."
+            )
+        return cls(executor.shots, executor.seed if isinstance(executor, AerExecutor) else None)
 
 
 def check_network(network: nn.Module) -> None:
-    """Refuse what no bridge can carry; nothing is run.
-
-    Raises:
-        ArgumentTypeError: If it is no torch module.
-        ConversionError: With the name of the parameter that is in the way.
-    """
+    """Refuse what no bridge can carry, by the name of the parameter; nothing is run."""
     check_module(network)
     if any(isinstance(module, QuantumNetwork) for module in network.modules()):
         raise ConversionError(
@@ -310,6 +300,7 @@ def check_network(network: nn.Module) -> None:
             f"The network {type(network).__name__} has no parameters, so there is nothing to carry "
             "into a circuit."
         )
+    check_has_values(network, ConversionError)
     for name, parameter in parameters.items():
         _check_parameter(name, parameter)
     for name, buffer in network.named_buffers():
@@ -329,19 +320,13 @@ def check_network(network: nn.Module) -> None:
 
 
 def _check_parameter(name: str, parameter: nn.Parameter) -> None:
-    if isinstance(parameter, UninitializedParameter):
-        raise ConversionError(
-            f"Parameter `{name}` has no shape yet. Run the lazy network on one batch first."
-        )
     if parameter.dtype not in REAL_DTYPES:
         raise ConversionError(
             f"Parameter `{name}` is {parameter.dtype}, but the weights in a circuit must be real "
             "floating-point numbers of 16 bits or more. Convert it, or keep it as a buffer."
         )
-    if parameter.is_meta:
-        raise ConversionError(f"Parameter `{name}` is on the meta device and has no values.")
-    if not bool(torch.isfinite(parameter.detach()).all()):
-        count = int((~torch.isfinite(parameter.detach())).sum())
+    count = int((~torch.isfinite(parameter.detach())).sum())
+    if count:
         raise ConversionError(
             f"Parameter `{name}` has {count} values that are NaN or infinite. Train or initialise "
             "the network again before converting it."

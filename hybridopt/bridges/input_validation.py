@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,29 +30,13 @@ class InputValidation:
     def __init__(self) -> None:
         self._taken: set[object] = set()
 
-    def __reduce__(self) -> tuple[type[InputValidation], tuple[()]]:
-        """What is unpickled starts anew: kinds may hold types that have no name."""
-        return InputValidation, ()
-
-    def __deepcopy__(self, memo: object) -> InputValidation:
-        """A copy of a network takes what the network takes."""
-        other = InputValidation()
-        other._taken = set(self._taken)
-        return other
+    def __getstate__(self) -> dict[str, object]:
+        return {"_taken": set()}  # kinds may hold types that have no name
 
     def check(
         self, plain: Callable[[], nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
-        """Refuse inputs that the network cannot take.
-
-        Args:
-            plain: Makes a copy of the plain network, with weights of the right shapes.
-            args: What the network is called with.
-            kwargs: Likewise.
-
-        Raises:
-            DataError: Naming shapes and dtypes.
-        """
+        """Refuse by a DataError inputs that the network, copied by `plain`, cannot take."""
         kind = _kind((args, dict(kwargs)))
         on_meta = (isinstance(v, Tensor) and v.is_meta for v in (*args, *kwargs.values()))
         if kind in self._taken or any(on_meta):
@@ -64,7 +49,7 @@ class InputValidation:
 def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     for layer in network.modules():
         if isinstance(layer, CircuitLayer):
-            layer.forward = _Zeros(layer)  # type: ignore[method-assign]
+            layer.forward = partial(_zeros, copy.deepcopy(layer))  # type: ignore[method-assign]
     with isolated(0):
         try:
             network(*args, **kwargs)
@@ -78,16 +63,11 @@ def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
             ) from error
 
 
-class _Zeros:
+def _zeros(layer: CircuitLayer, x: Tensor) -> Tensor:
     """In the place of a circuit layer's `forward`: its shapes and its refusals, but no run."""
-
-    def __init__(self, layer: CircuitLayer) -> None:
-        self._layer = copy.deepcopy(layer)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        outputs = run_on_meta(self._layer, x)
-        assert isinstance(outputs, Tensor)
-        return torch.zeros(outputs.shape, dtype=outputs.dtype, device=x.device)
+    outputs = run_on_meta(layer, x)
+    assert isinstance(outputs, Tensor)
+    return torch.zeros(outputs.shape, dtype=outputs.dtype, device=x.device)
 
 
 def _kind(value: object) -> object:

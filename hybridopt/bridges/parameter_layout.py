@@ -23,19 +23,12 @@ LEAST_SCALE = 0.1  # a tensor of zeros (a new bias) shall be able to move, too
 
 @dataclass(frozen=True)
 class ParameterSlot:
-    """One weight tensor's place in the vector.
+    """One weight tensor's place in the vector."""
 
-    Attributes:
-        names: Its names in the network; tied weights have several.
-        shape: Shape of the tensor.
-        dtype: Dtype of the tensor.
-        start: Its first position in the vector.
-    """
-
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # tied weights have several
     shape: torch.Size
     dtype: torch.dtype
-    start: int
+    start: int  # its first position
 
     @property
     def name(self) -> str:
@@ -49,11 +42,7 @@ class ParameterSlot:
 
 
 class ParameterLayout:
-    """Where each trainable weight of a network stands: in `parameters_to_vector` order, tied once.
-
-    Args:
-        network: Any module. Frozen parameters and buffers are not part of the layout.
-    """
+    """Places of the trainable weights in `parameters_to_vector` order; tied ones have one."""
 
     def __init__(self, network: nn.Module) -> None:
         names: dict[nn.Parameter, list[str]] = {}
@@ -85,11 +74,7 @@ class ParameterLayout:
         return torch.cat([tensor.reshape(-1).double() for tensor in tensors])
 
     def without_parameters(self, network: nn.Module) -> nn.Module:
-        """A copy of the network whose trainable weights are empty places.
-
-        Raises:
-            ConversionError: If the network cannot be copied.
-        """
+        """A copy of the network whose trainable weights are empty places."""
         copied = copy_module(network)
         for slot in self.slots:
             _put(_places(copied, slot), None)
@@ -135,18 +120,7 @@ def check_scale(scale: object) -> str | float | dict[str, float]:
 def tensor_scales(
     layout: ParameterLayout, tensors: list[Tensor], scale: object, *, full: bool = False
 ) -> list[float]:
-    """One scale per weight tensor.
-
-    Args:
-        layout: Names the tensors.
-        tensors: The weights.
-        scale: One number, numbers by name, or ``"auto"``.
-        full: Whether the scale bounds the weights, not their moves.
-
-    Raises:
-        UnknownNameError: If a name in ``scale`` is no weight tensor of the network.
-        ConversionError: If, in full form, a given scale is smaller than a weight of its tensor.
-    """
+    """One scale per weight tensor; in full form it bounds the weights, not their moves."""
     scale = check_scale(scale)
     given = scale if isinstance(scale, dict) else {}
     known = [name for slot in layout.slots for name in slot.names]

@@ -15,10 +15,7 @@ Read = TypeVar("Read")
 
 
 class ReadoutCache(Generic[Read]):
-    """One readout, with the executor and the angles it was made with.
-
-    It holds until either changes. Copies and pickles are empty: they read for themselves.
-    """
+    """One readout, with executor and angles, until either changes; copies and pickles are empty."""
 
     def __init__(self) -> None:
         self._held: tuple[Metered | None, Tensor, Read] | None = None
@@ -53,18 +50,12 @@ class ReadoutCache(Generic[Read]):
 
 
 def is_own(angles: Tensor) -> bool:
-    """Whether a module's angles are its parameter, on a device that computes.
-
-    functional_call and torch.func put tensors in the parameter's place: nothing to cache.
-    """
+    """Whether angles are a module's parameter, not put in its place, and on a real device."""
     return isinstance(angles, nn.Parameter) and not angles.is_meta
 
 
 class HasReadoutCache(ABC):
-    """A module that reads its circuit once and uses that again, until angles or executor change.
-
-    What was drawn with shots cannot be read again, so files keep it.
-    """
+    """A module that keeps a readout; files keep it, too, as shots cannot be drawn again."""
 
     @abstractmethod
     def cached_readout(self) -> dict[str, Tensor]:

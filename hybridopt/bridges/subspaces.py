@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float64
 from torch import Tensor, nn
 
 from hybridopt import _validation
@@ -16,7 +15,7 @@ from hybridopt.bridges.memory.autograd import walsh_sum
 from hybridopt.bridges.memory.circuit import index_qubits
 from hybridopt.bridges.memory.walsh import walsh_columns
 from hybridopt.bridges.parameter_layout import ParameterLayout, check_scale, tensor_scales
-from hybridopt.bridges.weight_network import FormulaSource, WeightNetwork
+from hybridopt.bridges.weight_network import Angles, FormulaSource, Values, WeightNetwork
 from hybridopt.errors import ArgumentError, ResourceError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
@@ -58,12 +57,7 @@ class RandomSubspace(AnyNetworkBridge):
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> WeightNetwork:
-        """Carry a network into the subspace through its present weights; nothing is ever run.
-
-        Raises:
-            ArgumentError: If there are more numbers than weights.
-            ResourceError: If the projection does not fit into memory.
-        """
+        """Carry a network into the subspace through its present weights; nothing is ever run."""
         layout = ParameterLayout(network)
         weights = layout.num_weights
         size = self.num_parameters or weights
@@ -84,11 +78,20 @@ class RandomSubspace(AnyNetworkBridge):
         )
 
 
-class RandomProjection(FormulaSource):
+class Projection(FormulaSource):
+    """A formula that nothing is drawn for, so that its values are exact."""
+
+    caches = False
+
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
+        """The exact values."""
+        return self.exact_values(angles)
+
+
+class RandomProjection(Projection):
     """The product P z, the columns of P of length 1."""
 
     bridge_name = RandomSubspace.name
-    caches = False
     projection: Tensor
 
     def __init__(self, num_weights: int, size: int, seed: int) -> None:
@@ -97,13 +100,7 @@ class RandomProjection(FormulaSource):
         normal = torch.randn(num_weights, size, generator=generator, dtype=torch.float64)
         self.register_buffer("projection", normal / normal.norm(dim=0))
 
-    def values(
-        self, angles: Float64[Tensor, " K"], known: Tensor | None = None
-    ) -> Float64[Tensor, " M"]:
-        """P z."""
-        return self.exact_values(angles)
-
-    def exact_values(self, angles: Float64[Tensor, " K"]) -> Float64[Tensor, " M"]:
+    def exact_values(self, angles: Angles) -> Values:
         """P z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
         return -(0.0 - self.projection @ angles)
 
@@ -141,19 +138,9 @@ class WalshSubspace(AnyNetworkBridge):
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> WeightNetwork:
-        """Carry a network into the subspace through its present weights; nothing is ever run.
-
-        Raises:
-            ArgumentError: If there are more numbers than columns.
-        """
+        """Carry a network into the subspace through its present weights; nothing is ever run."""
         layout = ParameterLayout(network)
-        size, places = self.num_parameters, 1 << index_qubits(layout.num_weights)
-        if size is not None and size > places:
-            raise ArgumentError(
-                f"num_parameters is {size}, but {layout.num_weights} weights have N = {places} "
-                f"Walsh columns. Give 1 to {places}, or None for as many as there are weights."
-            )
-        size = size or layout.num_weights
+        size = self.num_parameters or layout.num_weights
         return WeightNetwork(
             network,
             WalshProjection(layout.num_weights, size),
@@ -164,26 +151,19 @@ class WalshSubspace(AnyNetworkBridge):
         )
 
 
-class WalshProjection(FormulaSource):
+class WalshProjection(Projection):
     """The sum H_K z of K Walsh columns."""
 
     bridge_name = WalshSubspace.name
-    caches = False
     columns: Tensor
 
     def __init__(self, num_weights: int, size: int) -> None:
         super().__init__()
         self.num_weights = num_weights
-        columns = torch.from_numpy(walsh_columns(size, num_weights))
+        columns = torch.from_numpy(walsh_columns(size, num_weights, "num_parameters"))
         self.register_buffer("columns", columns, persistent=False)
 
-    def values(
-        self, angles: Float64[Tensor, " K"], known: Tensor | None = None
-    ) -> Float64[Tensor, " M"]:
-        """H_K z."""
-        return self.exact_values(angles)
-
-    def exact_values(self, angles: Float64[Tensor, " K"]) -> Float64[Tensor, " M"]:
+    def exact_values(self, angles: Angles) -> Values:
         """H_K z; at the start -0.0, which alone leaves a weight of -0.0 as it is when added."""
         places = 1 << index_qubits(self.num_weights)
         return -(0.0 - walsh_sum(angles, self.columns, places)[: self.num_weights])

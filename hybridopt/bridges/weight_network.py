@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -15,16 +15,19 @@ from torch import Tensor, nn
 
 from hybridopt import _validation
 from hybridopt._modules import keep_dtype
-from hybridopt.bridges.base import WHOLE, Bridge, QuantumNetwork
+from hybridopt.bridges.base import WHOLE, Bridge, BridgeRows, QuantumNetwork
 from hybridopt.bridges.input_validation import InputValidation
 from hybridopt.bridges.parameter_layout import ParameterLayout
 from hybridopt.bridges.readout_cache import HasReadoutCache, ReadoutCache, is_own
 from hybridopt.circuits.counts import GateCount
 from hybridopt.errors import ConversionError
 from hybridopt.execution import Cost, Metered
-from hybridopt.gradients import GradientRule
+from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn.parameter_map import is_transformed
 from hybridopt.nn.summary import SummaryRow
+
+Angles = Float64[Tensor, " P"]  # the trained numbers
+Values = Float64[Tensor, " values"]  # one per weight, or more
 
 
 class WeightSource(nn.Module, ABC):
@@ -32,56 +35,35 @@ class WeightSource(nn.Module, ABC):
 
     A circuit, or a formula. It holds no parameters; its buffers stay float64 whatever the network
     is cast to.
-
-    Attributes:
-        bridge_name: Name of the bridge, or of the control.
-        executor: What reads; None if nothing is read.
-        gradient: Finds derivatives; None if autograd does.
-        num_qubits: Qubits of the circuit; 0 for a formula.
-        num_angles: Angles of the circuit; 0 for a formula.
-        syntheses: Ways in which the circuit can be written; none for a formula.
-        notes: Lines below a summary.
-        caches: Whether a readout is worth keeping while the angles stay.
     """
 
-    bridge_name: ClassVar[str]
-    syntheses: ClassVar[tuple[str, ...]] = ()
-    notes: tuple[str, ...] = ()
-    caches: bool = True
-    executor: Metered | None = None
-    gradient: GradientRule | None = None
+    bridge_name: ClassVar[str]  # or the name of the control
+    syntheses: ClassVar[tuple[str, ...]] = ()  # ways in which the circuit can be written
+    notes: tuple[str, ...] = ()  # lines below a summary
+    caches: bool = True  # a readout is worth keeping while the angles stay
+    executor: Metered | None = None  # None if nothing is read
+    gradient: GradientRule = ParameterShift()  # no matter where autograd differentiates
     num_qubits: int = 0
     num_angles: int = 0
 
     @abstractmethod
-    def look(self, angles: Float64[Tensor, " P"]) -> Tensor:
+    def look(self, angles: Angles) -> Tensor:
         """Read what `values` can be computed from without another forward run."""
 
     @abstractmethod
-    def values(
-        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " values"]:
-        """Return one number per weight as it is read, differentiable by the angles.
-
-        Args:
-            angles: The trained numbers.
-            known: Result of `look` at these angles; saves the forward run.
-        """
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
+        """Return one number per weight, differentiable; what `look` gave saves the forward run."""
 
     @abstractmethod
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " values"]:
+    def exact_values(self, angles: Angles) -> Values:
         """Return the same from the closed form, without a run and without shot noise."""
 
     @abstractmethod
-    def circuit(
-        self, angles: Float64[Tensor, " P"], synthesis: str | None = None
-    ) -> QuantumCircuit | None:
+    def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit | None:
         """Return the circuit at these angles; None for a formula."""
 
     @abstractmethod
-    def gate_count(
-        self, angles: Float64[Tensor, " P"], device: BackendV2 | None
-    ) -> GateCount | None:
+    def gate_count(self, angles: Angles, device: BackendV2 | None) -> GateCount | None:
         """Return the gates of the circuit; None for a formula."""
 
     @abstractmethod
@@ -96,17 +78,17 @@ class WeightSource(nn.Module, ABC):
 class FormulaSource(WeightSource):
     """A source without a circuit: a control."""
 
-    def circuit(self, angles: Float64[Tensor, " P"], synthesis: str | None = None) -> None:
+    def circuit(self, angles: Angles, synthesis: str | None = None) -> None:
         """None."""
 
-    def gate_count(self, angles: Float64[Tensor, " P"], device: BackendV2 | None) -> None:
+    def gate_count(self, angles: Angles, device: BackendV2 | None) -> None:
         """None."""
 
     def cost(self, *, forward: bool, backward: bool) -> Cost:
         """Nothing."""
         return Cost()
 
-    def look(self, angles: Float64[Tensor, " P"]) -> Tensor:
+    def look(self, angles: Angles) -> Tensor:
         """The values, or a sample of them."""
         return self.values(angles)
 
@@ -150,6 +132,8 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
 
     angles: Tensor
     scales: Tensor
+    bridge_name = ""
+    num_weights = num_qubits = num_angles = 0
 
     def __init__(
         self,
@@ -158,7 +142,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         *,
         options: Bridge,
         layout: ParameterLayout,
-        angles: Float64[Tensor, " P"],
+        angles: Angles,
         scales: list[float],
         keep_origin: bool = True,
         mapping: nn.Module | None = None,
@@ -178,7 +162,9 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
             self.register_buffer("angles", angles.to(device))
         else:
             self.angles = nn.Parameter(angles.to(device))
-        self.source = source.to(device)
+        self.source, self.bridge_name = source.to(device), source.bridge_name
+        self.num_qubits, self.num_angles = source.num_qubits, source.num_angles
+        self.num_weights = layout.num_weights
         self.mapping = mapping
         self.network = layout.without_parameters(network)
         for part in (self.origin, self.source, self.mapping):
@@ -199,14 +185,9 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         self.source.executor = executor
 
     @property
-    def gradient(self) -> GradientRule | None:
-        """Finds derivatives by the angles; None if autograd does."""
+    def gradient(self) -> GradientRule:
+        """Rule that finds derivatives by the angles, where autograd does not."""
         return self.source.gradient
-
-    @property
-    def bridge_name(self) -> str:
-        """Name of the bridge, or of the control."""
-        return self.source.bridge_name
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the network returns, at the weights that are read now.
@@ -305,21 +286,6 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         """Dtype of the first weight tensor."""
         return next(self.origin.buffers()).dtype
 
-    @property
-    def num_weights(self) -> int:
-        """M, the trainable weights of the network that was carried over."""
-        return self.layout.num_weights
-
-    @property
-    def num_qubits(self) -> int:
-        """Qubits of the circuit; 0 for a control."""
-        return self.source.num_qubits
-
-    @property
-    def num_angles(self) -> int:
-        """Angles of the circuit; 0 for a control."""
-        return self.source.num_angles
-
     def cached_readout(self) -> dict[str, Tensor]:
         """What was read once, if it still holds."""
         known = self._cache.recall(self.source.executor, self.angles)
@@ -359,9 +325,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         known = self._reuses_readout and bool(self.cached_readout())
         return self.source.cost(forward=not known, backward=not self._fixed_angles)
 
-    def _bridge_rows(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
+    def _bridge_rows(self, device: BackendV2 | None, batch_size: int | None) -> BridgeRows:
         gates = self.source.gate_count(self.angles.detach(), device)
         kind = "formula" if gates is None else f"{self.bridge_name} circuit"
         own = [p for n, p in self.named_parameters() if not n.startswith("network.")]

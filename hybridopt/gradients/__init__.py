@@ -10,15 +10,7 @@ from hybridopt.gradients.base import Evaluation, GradientRule
 from hybridopt.gradients.parameter_shift import ParameterShift
 from hybridopt.gradients.spsa import Spsa
 
-__all__ = [
-    "GRADIENTS",
-    "Adjoint",
-    "Evaluation",
-    "GradientRule",
-    "ParameterShift",
-    "Spsa",
-    "create",
-]
+__all__ = ["GRADIENTS", "Adjoint", "Evaluation", "GradientRule", "ParameterShift", "Spsa", "create"]
 
 GRADIENTS: Mapping[str, Callable[[], GradientRule]] = {
     rule.name: rule for rule in (ParameterShift, Adjoint, Spsa)

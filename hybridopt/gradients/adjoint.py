@@ -19,6 +19,7 @@ from hybridopt.gradients.base import (
     Shared,
     Tangents,
     Vjp,
+    batch_entries,
     differentiable_jvp,
 )
 from hybridopt.gradients.parameter_shift import ParameterShift
@@ -102,10 +103,7 @@ class Adjoint(GradientRule):
 
 
 class _Vjp(torch.autograd.Function):
-    """The vector-Jacobian product as a function of angles and cotangent.
-
-    Its own derivative is composed of parameter-shift tables, so that it is differentiable again.
-    """
+    """The vector-Jacobian product by angles and cotangent; its derivatives are parameter shifts."""
 
     @staticmethod
     def forward(
@@ -165,17 +163,10 @@ class _Vjp(torch.autograd.Function):
     def vmap(
         info: Any, in_dims: tuple[Any, ...], *inputs: Any
     ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-        tensors, rest = inputs[:3], inputs[3:-1]
+        record = inputs[-1] if in_dims[0] is None and in_dims[1] is None else None
         results = [
-            _Vjp.apply(  # type: ignore[no-untyped-call]
-                *(
-                    tensor if dim is None else tensor.select(dim, i)
-                    for tensor, dim in zip(tensors, in_dims, strict=False)
-                ),
-                *rest,
-                inputs[-1] if in_dims[0] is None and in_dims[1] is None else None,
-            )
-            for i in range(info.batch_size)
+            _Vjp.apply(*entry, *inputs[3:-1], record)  # type: ignore[no-untyped-call]
+            for entry in batch_entries(info, in_dims[:3], *inputs[:3])
         ]
         by_rows, by_shared = zip(*results, strict=True)
         return (torch.stack(by_rows), torch.stack(by_shared)), (0, 0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from jaxtyping import Float64
 from torch import Tensor
@@ -93,6 +93,15 @@ class GradientRule(ABC):
     @abstractmethod
     def explain(self, program: CircuitProgram) -> str:
         """Return what a gradient by the shared angles takes."""
+
+
+def batch_entries(
+    info: Any, in_dims: Sequence[int | None], *tensors: Tensor | None
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the tensors of every entry of a batch, as the `vmap` of a function is given it."""
+    for i in range(info.batch_size):
+        pairs = zip(tensors, in_dims, strict=True)
+        yield tuple(t if t is None or dim is None else t.select(dim, i) for t, dim in pairs)
 
 
 Result = TypeVar("Result")

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float64
-from torch import Tensor
 
 from hybridopt.execution import Cost
 from hybridopt.gradients.adjoint import Adjoint
-from hybridopt.gradients.base import Evaluation, GradientRule
+from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared
 from hybridopt.gradients.parameter_shift import ParameterShift
 from hybridopt.gradients.spsa import Spsa
 
@@ -24,9 +22,7 @@ class _Count(Evaluation):
         self.executor = evaluation.executor
         self.cells = 0
 
-    def __call__(
-        self, rows: Float64[Tensor, "B R"], shared: Float64[Tensor, "S O"]
-    ) -> Float64[Tensor, "S B K"]:
+    def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         self.cells += len(rows) * len(shared)
         outputs = self.readout.num_outputs(self.program)
         return torch.zeros(len(shared), len(rows), outputs, dtype=torch.float64)
@@ -38,13 +34,9 @@ def forward_cost(evaluation: Evaluation) -> Cost:
 
 
 def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:
-    """Return the cost of one derivative for one sample, beside the outputs.
+    """Return the cost of one derivative by (row, shared) angles for one sample.
 
-    Args:
-        evaluation: The circuit that is differentiated.
-        rule: The gradient rule. One that keeps the forward run, as the adjoint rule does, takes one
-            more run and no setting.
-        needs: Whether derivatives by the sample's own angles and by the shared ones are wanted.
+    A rule that keeps the forward run, as the adjoint rule does, takes one more run and no setting.
     """
     if any(needs) and _keeps_forward_run(evaluation, rule, needs):
         return Cost(runs=1)

@@ -197,27 +197,11 @@ def _combine(weights: Tensor, values: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class ShiftTerms:
-    """The terms of the shift rules of A angles, T in all.
+    """The terms of the shift rules of A angles, T in all."""
 
-    Attributes:
-        shifts: Row t moves one angle, shape ``(T, A)`` [rad].
-        coefficients: Factor of each term in the derivative by its angle, shape ``(T,)``.
-        angles: Which angle each term moves, shape ``(T,)``.
-    """
-
-    shifts: Float64[Tensor, "T A"]
-    coefficients: Float64[Tensor, " T"]
-    angles: Int64[Tensor, " T"]
-
-    @staticmethod
-    def from_rules(rules: tuple[tuple[tuple[float, float], ...], ...], like: Tensor) -> ShiftTerms:
-        """ShiftTerms of one rule (coefficient, shift), ... an angle, on the device of a tensor."""
-        places = np.array([angle for angle, rule in enumerate(rules) for _ in rule], dtype=np.int64)
-        pairs = np.array([pair for rule in rules for pair in rule]).reshape(-1, 2)
-        shifts = np.zeros((len(places), len(rules)))
-        shifts[np.arange(len(places)), places] = pairs[:, 1]
-        parts = (torch.from_numpy(part) for part in (shifts, pairs[:, 0].copy(), places))
-        return ShiftTerms(*(part.to(like.device) for part in parts))
+    shifts: Float64[Tensor, "T A"]  # row t moves one angle [rad]
+    coefficients: Float64[Tensor, " T"]  # of each term in the derivative by its angle
+    angles: Int64[Tensor, " T"]  # that each term moves
 
     def table(self, angles: Float64[Tensor, "N A"]) -> Float64[Tensor, "N T A"]:
         """Every row of angles with every shift."""
@@ -232,12 +216,6 @@ class ShiftTerms:
         """Factors of the terms in the derivative along a direction."""
         return tangents.index_select(-1, self.angles) * self.coefficients
 
-    def split(self, size: int) -> Iterator[ShiftTerms]:
-        """At most ``size`` terms at a time."""
-        for start in range(0, len(self.angles), size):
-            part = slice(start, start + size)
-            yield ShiftTerms(self.shifts[part], self.coefficients[part], self.angles[part])
-
 
 def _terms(
     evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
@@ -250,5 +228,13 @@ def _terms(
     moved, other = angles[along], angles[1 - along]
     outputs = evaluation.readout.num_outputs(evaluation.program)
     a_term = 8 * len(moved) * (moved.shape[1] + len(other) * outputs)
-    terms = ShiftTerms.from_rules(evaluation.program.shifts[along], moved)
-    yield from terms.split(max(1, BYTES_PER_TABLE // max(1, a_term)))
+    rules = evaluation.program.shifts[along]
+    places = np.array([angle for angle, rule in enumerate(rules) for _ in rule], dtype=np.int64)
+    pairs = np.array([pair for rule in rules for pair in rule]).reshape(-1, 2)
+    shifts = np.zeros((len(places), len(rules)))
+    shifts[np.arange(len(places)), places] = pairs[:, 1]
+    size = max(1, BYTES_PER_TABLE // max(1, a_term))
+    arrays = shifts, pairs[:, 0].copy(), places
+    whole = [torch.from_numpy(array).to(moved.device) for array in arrays]
+    for start in range(0, len(places), size):
+        yield ShiftTerms(*(part[start : start + size] for part in whole))

@@ -133,16 +133,12 @@ class Spsa(GradientRule):
         entropy = int(position["entropy"], 16) if self.seed is None else self.seed
         sequence = np.random.SeedSequence(entropy, spawn_key=(STREAM, int(position["calls"])))
         generator = np.random.default_rng(sequence)
-        wanted = [one if need else None for one, need in zip(angles, needs, strict=True)]
-        deltas = [
-            [None if like is None else _signs(generator, like) for like in wanted]
-            for _ in range(self.directions)
-        ]
-        for delta_rows, delta_shared in deltas:
-            delta = delta_rows, delta_shared
+
+        def signs(like: Tensor) -> Tensor:
+            drawn = 2.0 * generator.integers(0, 2, tuple(like.shape)) - 1.0
+            return torch.from_numpy(drawn).to(like.device)
+
+        for _ in range(self.directions):
+            by_rows = signs(angles[0]) if needs[0] else None
+            delta = by_rows, signs(angles[1]) if needs[1] else None
             yield delta, self._slope(evaluation, angles, delta)
-
-
-def _signs(generator: np.random.Generator, like: Tensor) -> Tensor:
-    signs = 2.0 * generator.integers(0, 2, tuple(like.shape)) - 1.0
-    return torch.from_numpy(signs).to(like.device)

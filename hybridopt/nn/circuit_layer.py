@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ from hybridopt.gradients import GradientRule, create
 from hybridopt.gradients.cost import forward_cost, gradient_cost, times
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.parameter_map import AngleMap
-from hybridopt.nn.summary import RunsCircuits, SummaryRow
+from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     Attributes:
         weight: The trained parameter, shape ``(P,)`` [rad where a weight is an angle].
+        in_features: I.
 
     Raises:
         CircuitError: If the circuit cannot be differentiated, or the parameters are not its own.
@@ -111,21 +112,17 @@ class CircuitLayer(nn.Module, RunsCircuits):
         observables: Sequence[SparsePauliOp | Pauli | str] | SparsePauliOp | Readout | None = None,
         executor: Executor | None = None,
         gradient: str | GradientRule = "parameter-shift",
-        initial: Tensor | Sequence[float] | None = None,
+        initial: Tensor | Sequence[float] | np.ndarray | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(circuit, QuantumCircuit):
-            raise ArgumentTypeError(
-                "Argument `circuit` must be a qiskit.QuantumCircuit, but is of type "
-                f"{type(circuit).__name__}. Read a file by `hybridopt.load_circuit`."
-            )
-        if executor is not None:
-            check_executor(executor)
+        kind = "a qiskit.QuantumCircuit (`hybridopt.load_circuit` reads files)"
+        _validation.instance("circuit", circuit, QuantumCircuit, kind)
         self.circuit = circuit.copy()  # what becomes of the user's own is none of ours
         self.input_parameters = _parameters("input_parameters", input_parameters)
+        self.in_features = len(self.input_parameters)
         self.weight_parameters = _parameters("weight_parameters", weight_parameters)
         self.readout = _readout(observables)
-        self.executor: Executor = AerExecutor() if executor is None else executor
+        self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.gradient = create(gradient)
         self._last: _Compiled | None = None
         self._last_pass = (1, True)  # samples, and whether x needed gradients
@@ -134,11 +131,6 @@ class CircuitLayer(nn.Module, RunsCircuits):
         self.executor.check(compiled.program, compiled.readout)
         self.gradient.check(compiled.program, compiled.readout, self.executor)
         self.weight = nn.Parameter(_initial(initial, len(self.weight_parameters)))
-
-    @property
-    def in_features(self) -> int:
-        """I."""
-        return len(self.input_parameters)
 
     @property
     def out_features(self) -> int:
@@ -197,15 +189,14 @@ class CircuitLayer(nn.Module, RunsCircuits):
         batch_size = self._samples(batch_size)
         program = self.program
         lines = [f"Forward: {self._explain_job(batch_size, 1)}"]
-        lines += self._explain_placement()
-        if self.gradient.name == "parameter-shift":
-            of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
-            if of_shared:
-                text = self._explain_job(batch_size, of_shared)
-                lines.append(f"Gradient, angles that samples share: {text}")
-            if of_rows:
-                text = self._explain_job(batch_size * of_rows, 1)
-                lines.append(f"Gradient, angles of each sample, where asked for: {text}")
+        lines += _explain_placement(self._compiled())
+        of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
+        for kind, samples, tables in (
+            ("angles that samples share", batch_size, of_shared),
+            ("angles of each sample, where asked for", batch_size * of_rows, min(1, of_rows)),
+        ):
+            if self.gradient.name == "parameter-shift" and tables:
+                lines.append(f"Gradient, {kind}: {self._explain_job(samples, tables)}")
         lines.append(f"Rule {self.gradient.explain(program)}.")
         return "\n".join(lines)
 
@@ -238,20 +229,12 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     def summary_row(self, device: BackendV2 | None, name: str, cost: Cost | None) -> SummaryRow:
         """The row of a summary that is this layer's, with the cost of a training step."""
-        program = self.program
-        return SummaryRow(
-            layer=name,
-            kind=type(self).__name__,
-            trainable=self.weight.numel() * self.weight.requires_grad,
-            qubits=self.num_qubits,
-            angles=program.num_row_angles + program.num_shared_angles,
-            cost=cost,
-            gates=count_gates(self.circuit, device),
-        )
+        angles = self.program.num_row_angles + self.program.num_shared_angles
+        trainable, kind = self.weight.numel() * self.weight.requires_grad, type(self).__name__
+        gates = count_gates(self.circuit, device)
+        return SummaryRow(name, kind, trainable, self.num_qubits, angles, cost, gates)
 
-    def _summary_parts(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         title = f"{type(self).__name__} of {self.in_features} inputs, {self.out_features} outputs"
         return title, [self.summary_row(device, "", self.step_cost(batch_size))], ()
 
@@ -297,24 +280,6 @@ class CircuitLayer(nn.Module, RunsCircuits):
         compiled = self._compiled()
         return CircuitEvaluation(compiled.program, compiled.readout, self.executor, self.gradient)
 
-    def _explain_placement(self) -> list[str]:
-        """On which qubits of a device the circuit stands."""
-        compiled = self._compiled()
-        physical, qubits = compiled.physical, compiled.program.device_qubits
-        if not physical.on_device:
-            return []
-        how = "as it was transpiled" if physical.is_isa else "placed by the transpiler"
-        ends = ", ".join(f"{n} on {qubit}" for n, qubit in enumerate(physical.virtual_qubits))
-        lines = [f"Circuit: {how}; circuit qubits end on device qubits {ends}."]
-        if qubits is None:
-            lines[0] += " Idle qubits of the device are not simulated."
-        if physical.takes_device_observables:
-            lines.append(
-                "Observables: taken as given, on the device's qubits, as virtual and physical "
-                "circuit have equally many; the layout is not applied."
-            )
-        return lines
-
     def _are_alike(self, samples: int) -> bool:
         """Whether one is run for all: those without angles of their own, where nothing is drawn."""
         angles = self._compiled().program.num_row_angles
@@ -339,20 +304,28 @@ class CircuitLayer(nn.Module, RunsCircuits):
         return self.executor.explain(Job(compiled.program, compiled.readout, rows, shared))
 
 
-def _parameters(name: str, given: Sequence[Parameter]) -> tuple[Parameter, ...]:
-    if isinstance(given, set | frozenset) or not isinstance(given, Iterable):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be a list of qiskit.circuit.Parameter objects, but is of type "
-            f"{type(given).__name__}. Their order is that of the columns."
+def _explain_placement(compiled: _Compiled) -> list[str]:
+    """On which qubits of a device the circuit stands."""
+    physical = compiled.physical
+    if not physical.on_device:
+        return []
+    how = "as it was transpiled" if physical.is_isa else "placed by the transpiler"
+    ends = ", ".join(f"{n} on {qubit}" for n, qubit in enumerate(physical.virtual_qubits))
+    lines = [f"Circuit: {how}; circuit qubits end on device qubits {ends}."]
+    if compiled.program.device_qubits is None:
+        lines[0] += " Idle qubits of the device are not simulated."
+    if physical.takes_device_observables:
+        lines.append(
+            "Observables: taken as given, on the device's qubits, as virtual and physical "
+            "circuit have equally many; the layout is not applied."
         )
-    parameters = tuple(given)
-    for parameter in parameters:
-        if not isinstance(parameter, Parameter):
-            raise ArgumentTypeError(
-                f"Argument `{name}` must hold qiskit.circuit.Parameter objects, but holds "
-                f"{parameter!r}. Take them from `circuit.parameters`."
-            )
-    return parameters
+    return lines
+
+
+def _parameters(name: str, given: Sequence[Parameter]) -> tuple[Parameter, ...]:
+    kind = "a list of qiskit.circuit.Parameter objects such as `circuit.parameters`"
+    items = _validation.items(name, given)
+    return tuple(_validation.instance(name, item, Parameter, kind) for item in items)
 
 
 def _readout(observables: object) -> Readout:
@@ -362,23 +335,15 @@ def _readout(observables: object) -> Readout:
         return observables
     if isinstance(observables, SparsePauliOp | Pauli | str):
         observables = [observables]
-    if not isinstance(observables, Sequence):
-        raise ArgumentTypeError(
-            "Argument `observables` must be a list of SparsePauliOp, or None for probabilities, "
-            f"but is of type {type(observables).__name__}."
-        )
-    return Expectations(tuple(_observable(item) for item in observables))
+    return Expectations(tuple(map(_observable, _validation.items("observables", observables))))
 
 
 def _observable(item: object) -> SparsePauliOp:
+    kind = "a list of SparsePauliOp, Pauli or strings such as 'ZIX', or None for probabilities"
+    _validation.instance("observables", item, SparsePauliOp | Pauli | str, kind)
     if isinstance(item, str) and (not item or set(item) - set("IXYZ")):
         raise ArgumentError(f"Observable {item!r} must be a string of the letters I, X, Y and Z.")
-    if isinstance(item, str | Pauli | SparsePauliOp):
-        return item if isinstance(item, SparsePauliOp) else SparsePauliOp(item)
-    raise ArgumentTypeError(
-        f"An observable must be a SparsePauliOp, a Pauli or a string such as 'ZIX', but is of "
-        f"type {type(item).__name__}."
-    )
+    return item if isinstance(item, SparsePauliOp) else SparsePauliOp(item)
 
 
 def _initial(initial: object, size: int) -> Tensor:

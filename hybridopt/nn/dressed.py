@@ -17,7 +17,7 @@ from hybridopt.errors import ArgumentTypeError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.circuit_layer import CircuitLayer
-from hybridopt.nn.summary import RunsCircuits, SummaryRow, layer_rows
+from hybridopt.nn.summary import RunsCircuits, SummaryParts, layer_rows
 
 
 class DressedModule(nn.Module):
@@ -26,10 +26,7 @@ class DressedModule(nn.Module):
     .. math::
         f(x) = W_2 \, q\left(\tfrac{\pi}{2} \tanh(W_1 x + b_1)\right) + b_2
 
-    Attributes:
-        pre: W_1 and b_1, from the features to n.
-        layer: q.
-        post: W_2 and b_2, from n to the outputs.
+    with W_1 and b_1 in ``pre``, q in ``layer``, W_2 and b_2 in ``post``.
     """
 
     def __init__(self, pre: nn.Linear, layer: nn.Module, post: nn.Linear) -> None:
@@ -47,13 +44,7 @@ class DressedModule(nn.Module):
         return self.post.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs of every sample.
-
-        Args:
-            x: Shape ``(..., in_features)``, in the dtype of the linear layers.
-
-        Returns:
-            Shape ``(..., out_features)``.
+        """Outputs ``(..., out_features)`` of x ``(..., in_features)``, in the layers' dtype.
 
         Raises:
             ArgumentError: If x has another width.
@@ -137,26 +128,16 @@ class DressedCircuit(DressedModule, RunsCircuits):
         frozen: bool = False,
         initial: Tensor | Sequence[float] | None = None,
     ) -> None:
-        in_features = _validation.integer("in_features", in_features, minimum=1)
-        out_features = _validation.integer("out_features", out_features, minimum=1)
-        num_qubits = _validation.integer("num_qubits", num_qubits, minimum=1)
-        depth = _validation.integer("depth", depth, minimum=1)
-        frozen = _validation.boolean("frozen", frozen)
+        sizes = {"in_features": in_features, "out_features": out_features}
+        for name, size in {**sizes, "num_qubits": num_qubits, "depth": depth}.items():
+            _validation.integer(name, size, minimum=1)
+        _validation.boolean("frozen", frozen)
         circuit, inputs, weights = dressed(num_qubits, depth)
         observables = ["I" * (num_qubits - 1 - q) + "Z" + "I" * q for q in range(num_qubits)]
-        layer = CircuitLayer(
-            circuit,
-            inputs,
-            weights,
-            observables,
-            executor=executor,
-            gradient=gradient,
-            initial=initial,
-        )
+        layer = CircuitLayer(circuit, inputs, weights, observables, executor, gradient, initial)
         layer.weight.requires_grad_(not frozen)
-        super().__init__(
-            nn.Linear(in_features, num_qubits), layer, nn.Linear(num_qubits, out_features)
-        )
+        pre, post = nn.Linear(in_features, num_qubits), nn.Linear(num_qubits, out_features)
+        super().__init__(pre, layer, post)
         self.depth = depth
 
     @property
@@ -185,9 +166,7 @@ class DressedCircuit(DressedModule, RunsCircuits):
             f"{not self.layer.weight.requires_grad}"
         )
 
-    def _summary_parts(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         title = f"DressedCircuit of {self.in_features} inputs, {self.out_features} outputs"
         row = self.layer.summary_row(device, "layer", self.step_cost(batch_size))
         return title, layer_rows(self, {"layer": row}), ()
@@ -201,17 +180,7 @@ def dressed(num_qubits: int, depth: int) -> tuple[QuantumCircuit, ParameterVecto
     """H and RY(input) on every qubit, then layers of CX and RY(weight).
 
     A layer entangles the pairs (0, 1), (2, 3), ..., then (1, 2), (3, 4), ..., and turns every
-    qubit by a weight of its own.
-
-    Args:
-        num_qubits: n, one or more; so many inputs.
-        depth: Layers; n weights in each.
-
-    Returns:
-        The circuit, its inputs ``x[0], ..., x[n-1]`` and its weights ``w[0], ...``, layer by layer.
-
-    References:
-        Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278.
+    qubit by a weight of its own. Returns circuit, inputs ``x`` and weights ``w``, layer by layer.
     """
     inputs = ParameterVector("x", num_qubits)
     weights = ParameterVector("w", num_qubits * depth)

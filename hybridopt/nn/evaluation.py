@@ -7,41 +7,33 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float64
 from torch import Tensor
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.execution import Executor, ForwardRecord, Job, Readout
 from hybridopt.gradients import GradientRule
-from hybridopt.gradients.base import Evaluation, differentiable_jvp
+from hybridopt.gradients.base import (
+    Evaluation,
+    Outputs,
+    Rows,
+    Shared,
+    batch_entries,
+    differentiable_jvp,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class CircuitEvaluation(Evaluation):
-    """Takes angles to outputs by running circuits.
-
-    Attributes:
-        program: The family of circuits.
-        readout: What is read.
-        executor: What runs them, forward and for derivatives.
-        rule: How derivatives are found.
-        known: Shared angles, shape ``(S, O)``, and the outputs that were read there, shape
-            ``(S, B, K)``: at these angles nothing is run again but derivatives, when asked for.
-    """
+    """Takes angles to outputs by running circuits."""
 
     program: CircuitProgram
     readout: Readout
     executor: Executor
     rule: GradientRule
-    known: tuple[Tensor, Tensor] | None = None
+    known: tuple[Tensor, Tensor] | None = None  # shared angles, and outputs (S, B, K) read there
 
-    def __call__(
-        self, rows: Float64[Tensor, "B R"], shared: Float64[Tensor, "S O"]
-    ) -> Float64[Tensor, "S B K"]:
-        """Outputs of every sample at every row of shared angles [rad].
-
-        On torch's meta device nothing is run and shapes alone come back.
-        """
+    def __call__(self, rows: Rows, shared: Shared) -> Outputs:
+        """Outputs of every sample at every row of shared angles [rad]; on meta, shapes alone."""
         memory = None
         needs = (rows.requires_grad, shared.requires_grad)
         if torch.is_grad_enabled() and any(needs):
@@ -109,20 +101,14 @@ class _Evaluate(torch.autograd.Function):
         memory: ForwardRecord | None,
     ) -> tuple[Tensor, int]:
         """Many tables are one longer table, unless both differ."""
-        size, (rows_dim, shared_dim) = info.batch_size, in_dims[:2]
-        if rows_dim is None and shared_dim is not None:
-            tables = shared.movedim(shared_dim, 0)
-            return torch.unflatten(evaluation(rows, tables.flatten(0, 1)), 0, tables.shape[:2]), 0
-        if shared_dim is None and rows_dim is not None:
-            tables = rows.movedim(rows_dim, 0)
-            values = evaluation(tables.flatten(0, 1), shared)
-            return torch.unflatten(values, 1, tables.shape[:2]), 1
-        assert rows_dim is not None
-        assert shared_dim is not None
-        parts = [
-            evaluation(rows.select(rows_dim, i), shared.select(shared_dim, i)) for i in range(size)
-        ]
-        return torch.stack(parts), 0
+        angles, dims = [rows, shared], in_dims[:2]
+        if None not in dims:
+            entries = batch_entries(info, dims, *angles)
+            return torch.stack([evaluation(*entry) for entry in entries]), 0
+        place = int(dims[0] is None)
+        tables = angles[place].movedim(dims[place] or 0, 0)
+        angles[place] = tables.flatten(0, 1)
+        return torch.unflatten(evaluation(*angles), 1 - place, tables.shape[:2]), 1 - place
 
 
 # torch looks the signature up anew in each call, which took 19 microseconds, and takes 3 from here

@@ -34,6 +34,8 @@ class FourierSeries(nn.Module):
 
     Attributes:
         coefficients: The trained parameter, ``(N, K)``, K the number of outputs.
+        in_features: I.
+        out_features: K.
     """
 
     coefficients: nn.Parameter
@@ -45,22 +47,12 @@ class FourierSeries(nn.Module):
         super().__init__()
         self.spectra = tuple(spectra)
         self.output_shape = tuple(coefficients.shape[1:])
-        width = math.prod(self.output_shape)
-        self.coefficients = nn.Parameter(coefficients.reshape(len(coefficients), width))
+        self.in_features, self.out_features = len(self.spectra), math.prod(self.output_shape)
+        self.coefficients = nn.Parameter(coefficients.reshape(len(coefficients), self.out_features))
         # integers, which no cast of the module rounds
         orders = torch.arange(1 + max((one.order for one in spectra), default=0))
         self.register_buffer("orders", orders, persistent=False)
-        self._first = _split([one.size for one in spectra], width)
-
-    @property
-    def in_features(self) -> int:
-        """I."""
-        return len(self.spectra)
-
-    @property
-    def out_features(self) -> int:
-        """K."""
-        return int(self.coefficients.shape[1])
+        self._first = _split([one.size for one in spectra], self.out_features)
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs of every sample.
@@ -103,11 +95,7 @@ class FourierSeries(nn.Module):
 def interpolate(
     values: Float64[Tensor, " N *outputs"], spectra: Sequence[Spectrum]
 ) -> Float64[Tensor, " N *outputs"]:
-    r"""Coefficients of the series that has these values on the grid of `grid_points`.
-
-    One discrete Fourier transform an axis: N log N operations, and numbers as exact as the values,
-    as the transform is orthogonal.
-    """
+    """Coefficients of the series that has these values on the grid of `grid_points`, by Fourier."""
     coefficients, shape, before = values, values.shape, 1
     for one in spectra:
         rows = coefficients.reshape(before, one.size, -1)
@@ -120,10 +108,7 @@ def interpolate(
 
 
 def grid_points(spectra: Sequence[Spectrum], numbers: Tensor) -> Float64[Tensor, "points inputs"]:
-    r"""Points of the grid, by their numbers; the last input's are next to each other.
-
-    An input takes the values :math:`2 \pi m / (s (2 R + 1))`, m = 0, ..., 2 R, of one period.
-    """
+    r"""Points :math:`2 \pi m / (s (2 R + 1))` of the grid, the last input varying first."""
     points = numbers.new_zeros((len(numbers), len(spectra)), dtype=torch.float64)
     for place in reversed(range(len(spectra))):
         one = spectra[place]
@@ -134,11 +119,9 @@ def grid_points(spectra: Sequence[Spectrum], numbers: Tensor) -> Float64[Tensor,
 
 def _split(sizes: Sequence[int], width: int) -> int:
     """How many inputs come first, so that the two rows of a sample are shortest together."""
-    lengths = [
-        math.prod(sizes[:first]) + math.prod(sizes[first:]) * width
-        for first in range(len(sizes) + 1)
-    ]
-    return lengths.index(min(lengths))
+    return min(
+        range(len(sizes) + 1), key=lambda k: math.prod(sizes[:k]) + math.prod(sizes[k:]) * width
+    )
 
 
 def _products(

@@ -17,24 +17,15 @@ TRAIN = "train"  # on a module that is locked in evaluation mode: what takes the
 
 
 class Frozen(NamedTuple):
-    """What `freeze` did to one module, so that `unfreeze` undoes that and nothing else.
+    """What `freeze` did to one module, so that `unfreeze` undoes that and nothing else."""
 
-    Attributes:
-        parameters: Names of its own parameters that were trainable.
-        whole: Whether the module is frozen as a whole, its statistics included.
-    """
-
-    parameters: tuple[str, ...] = ()
-    whole: bool = False
+    parameters: tuple[str, ...] = ()  # names of its own that were trainable
+    whole: bool = False  # frozen as a whole, its statistics included
 
 
 @dataclass(frozen=True, eq=False)
 class EvalModeLock:
-    """In the place of a frozen module's `train`: what is in it may train, itself does not.
-
-    An attribute of the one module, not a subclass, so that the module stays of its class; an object
-    that is copied and pickled with it, as a function of it would not be.
-    """
+    """In the place of a frozen module's `train`: an object, as functions are not copied with it."""
 
     module: nn.Module
 

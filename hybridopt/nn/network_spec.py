@@ -17,25 +17,14 @@ HIDDEN = 20  # of the network that is made when none is named
 
 
 def build_network(spec: str, data: Dataset | None, *, seed: int) -> nn.Module:
-    """Make the network that a text describes, with weights drawn from a seed.
+    """Make the network that a text describes, with weights drawn from a seed, to fit the data.
 
-    Args:
-        spec: ``"mlp:64-20-10"``: linear layers of these widths with tanh between;
-            ``"file.py:function"``: what a function without arguments in a Python file returns;
-            ``"auto"``: an MLP with 20 hidden units that fits the data.
-        data: What it shall fit; None takes any widths.
-        seed: Of the initial weights.
-
-    Raises:
-        ArgumentError: If the text is not understood, the widths do not fit the data, or the
-            user's file does not give a network.
+    ``"mlp:64-20-10"`` are linear layers of these widths with tanh between, ``"file.py:function"``
+    is what a function without arguments returns, ``"auto"`` an MLP with 20 hidden units.
     """
     if spec == "auto":
         if data is None:
-            raise ArgumentError(
-                "The network `auto` needs data that it shall fit. Write `mlp:64-20-10` or "
-                "`file.py:function`."
-            )
+            raise ArgumentError("The network `auto` needs data. Write `mlp:64-20-10` instead.")
         spec = f"mlp:{data.num_features}-{HIDDEN}-{data.num_outputs}"
     kind, separator, rest = spec.rpartition(":")
     if not separator or not kind:
@@ -70,11 +59,9 @@ def _mlp(spec: str, text: str, data: Dataset | None) -> nn.Module:
 
 
 def _from_file(path: Path, function: str) -> nn.Module:
-    if not path.is_file():
-        raise ArgumentError(f"There is no file {path} to take a network from.")
     module_spec = importlib.util.spec_from_file_location(f"hybridopt_user_{path.stem}", path)
-    if module_spec is None or module_spec.loader is None:
-        raise ArgumentError(f"{path} is no Python file. Write `file.py:function`.")
+    if not path.is_file() or module_spec is None or module_spec.loader is None:
+        raise ArgumentError(f"There is no file {path} that Python could import a network from.")
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_spec.name] = module  # dataclasses and pickle look there
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 from qiskit.circuit import Parameter, ParameterExpression
 from torch import Tensor
 
@@ -19,45 +19,23 @@ from hybridopt.circuits.spectrum import fixed_slope
 from hybridopt.errors import ArgumentError, CircuitError
 from hybridopt.execution.job import PERIOD
 
+NAMES = ("abs", "acos", "arccos", "arcsin", "arctan", "asin", "atan", "cos", "exp", "log", "sign")
 TORCH_FUNCTIONS: dict[str, object] = {
-    "Abs": torch.abs,
-    "abs": torch.abs,
-    "acos": torch.acos,
-    "arccos": torch.acos,
-    "arcsin": torch.asin,
-    "arctan": torch.atan,
-    "asin": torch.asin,
-    "atan": torch.atan,
-    "conjugate": torch.conj,
-    "cos": torch.cos,
-    "exp": torch.exp,
-    "log": torch.log,
-    "pi": math.pi,
-    "sign": torch.sign,
-    "sin": torch.sin,
-    "sqrt": torch.sqrt,
-    "tan": torch.tan,
+    name: getattr(torch, name) for name in (*NAMES, "sin", "sqrt", "tan")
 }
+TORCH_FUNCTIONS |= {"Abs": torch.abs, "conjugate": torch.conj, "pi": math.pi}
 Function = Callable[..., Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class _AngleFunction:
-    """An angle that is not linear in its variables.
-
-    Attributes:
-        angle: Its number.
-        function: Of the variables.
-        variables: Their places.
-        text: The expression.
-        names: Of the variables.
-    """
+    """An angle that is not linear in its variables."""
 
     angle: int
     function: Function
-    variables: tuple[int, ...]
-    text: str
-    names: tuple[str, ...]
+    variables: tuple[int, ...]  # their places
+    text: str  # the expression
+    names: tuple[str, ...]  # of the variables
 
     def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, " N"]:
         picked = [values.select(-1, place) for place in self.variables]
@@ -70,13 +48,11 @@ class _AngleFunction:
     def _check_slope(self, name: str, slope: Tensor | None) -> None:
         if slope is None or slope.is_meta or is_transformed(slope):
             return
-        if bool(torch.isfinite(slope).all()):
-            return
-        raise ArgumentError(
-            f"The derivative of angle `{self.text}` with respect to `{name}` is not finite at the "
-            "present values. Move them away from that point, or transform them in torch in front "
-            "of the layer."
-        )
+        if not torch.isfinite(slope).all():
+            raise ArgumentError(
+                f"The derivative of angle `{self.text}` with respect to `{name}` is not finite. "
+                "Move the values away from there, or transform them in front of the layer."
+            )
 
 
 def is_transformed(tensor: Tensor) -> bool:
@@ -101,31 +77,16 @@ def within_period(angles: Float64[Tensor, "N angles"]) -> Float64[Tensor, "N ang
     return torch.where(beyond, 2 * torch.atan2(half.sin(), half.cos()), angles)
 
 
-@dataclass(frozen=True, eq=False)
 class _Expressions:
     """Expressions in the same variables: sums of linear terms, and functions for the others.
 
     The sums are no matrix product: most angles are one variable, and a product of small matrices
     wakes the threads of torch, which then compete with those of the simulator.
-
-    Attributes:
-        variables: Of each linear term, shape ``(terms,)``.
-        slopes: Of each linear term.
-        angles: To which each linear term belongs.
-        constant: Shape ``(angles,)`` [rad].
-        functions: Those that are not linear.
     """
 
-    variables: Int64[Tensor, " terms"]
-    slopes: Float64[Tensor, " terms"]
-    angles: Int64[Tensor, " terms"]
-    constant: Float64[Tensor, " angles"]
-    functions: tuple[_AngleFunction, ...]
-
-    @staticmethod
-    def of(
-        expressions: Sequence[ParameterExpression], variables: Sequence[Parameter]
-    ) -> _Expressions:
+    def __init__(
+        self, expressions: Sequence[ParameterExpression], variables: Sequence[Parameter]
+    ) -> None:
         terms: list[tuple[int, float, int]] = []
         constant = np.zeros(len(expressions))
         functions = []
@@ -133,22 +94,19 @@ class _Expressions:
         for angle, expression in enumerate(expressions):
             slopes = _slopes(expression)
             if slopes is None:
-                used = sorted(expression.parameters, key=lambda parameter: place[parameter])
-                places = tuple(place[parameter] for parameter in used)
-                named = tuple(parameter.name for parameter in used)
+                used = sorted(expression.parameters, key=place.__getitem__)
+                places, named = tuple(place[p] for p in used), tuple(p.name for p in used)
                 function = _function(expression, used)
                 functions.append(_AngleFunction(angle, function, places, str(expression), named))
                 continue
             terms += [(place[parameter], slope, angle) for parameter, slope in slopes.items()]
             constant[angle] = float(expression.bind(dict.fromkeys(slopes, 0.0)))
         columns = np.array(terms, dtype=np.float64).reshape(-1, 3).T
-        return _Expressions(
-            variables=torch.from_numpy(columns[0].astype(np.int64)),
-            slopes=torch.from_numpy(columns[1].copy()),
-            angles=torch.from_numpy(columns[2].astype(np.int64)),
-            constant=torch.from_numpy(constant),
-            functions=tuple(functions),
-        )
+        self.variables = torch.from_numpy(columns[0].astype(np.int64))  # of each linear term
+        self.slopes = torch.from_numpy(columns[1].copy())
+        self.angles = torch.from_numpy(columns[2].astype(np.int64))  # to which the term belongs
+        self.constant = torch.from_numpy(constant)  # [rad]
+        self.functions = tuple(functions)  # those that are not linear
 
     def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, "N angles"]:
         where = values.device
@@ -164,16 +122,7 @@ class _Expressions:
 
 
 class AngleMap:
-    """The angles of a program.
-
-    Args:
-        program: Has the expressions.
-        inputs: Parameters that samples bring, I.
-        weights: The others, P.
-
-    Raises:
-        CircuitError: If an expression is complex, or has a function that torch does not know.
-    """
+    """The angles of a program, from parameters that samples bring (inputs) and weights."""
 
     def __init__(
         self, program: CircuitProgram, inputs: Sequence[Parameter], weights: Sequence[Parameter]
@@ -182,8 +131,8 @@ class AngleMap:
         # weights that no sample's angle contains stay out, or their gradient would be asked for
         self._with_weights = not used.isdisjoint(weights)
         variables = [*inputs, *weights] if self._with_weights else inputs
-        self._rows = _Expressions.of(program.row_expressions, variables)
-        self._shared = _Expressions.of(program.shared_expressions, weights)
+        self._rows = _Expressions(program.row_expressions, variables)
+        self._shared = _Expressions(program.shared_expressions, weights)
 
     def rows(
         self, x: Float64[Tensor, "B I"], weight: Float64[Tensor, " P"] | Float64[Tensor, "B P"]

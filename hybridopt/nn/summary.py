@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from qiskit import QuantumCircuit
@@ -24,25 +24,15 @@ UNKNOWN = "?"
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """A circuit, or a layer that stays classical.
+    """A circuit, or a layer that stays classical."""
 
-    Attributes:
-        layer: Its name in the network.
-        kind: Its kind, in words.
-        trainable: Number of its own trainable numbers.
-        qubits: Number of qubits; 0 where there is no circuit.
-        angles: Number of angles of the circuit.
-        cost: Cost of one training step; None where it is not known.
-        gates: Gates of the circuit; None where there is none.
-    """
-
-    layer: str
+    layer: str  # its name in the network
     kind: str
-    trainable: int
+    trainable: int  # number of its own trainable numbers
     qubits: int = 0
     angles: int = 0
-    cost: Cost | None = None
-    gates: GateCount | None = None
+    cost: Cost | None = None  # of one training step; None where it is not known
+    gates: GateCount | None = None  # None where there is no circuit
 
     def cells(self) -> list[str]:
         """The row as texts; classical layers show what they train, and nothing else."""
@@ -56,6 +46,9 @@ class SummaryRow:
         cost = self.cost
         spent = [UNKNOWN] * 2 if cost is None else [f"{cost.settings:,}", f"{cost.shots:,}"]
         return [*(f"{n:,}" for n in (self.qubits, self.angles, self.trainable)), *spent]
+
+
+SummaryParts = tuple[str, list[SummaryRow], Sequence[str]]  # title, rows and notes
 
 
 class RunsCircuits(ABC):
@@ -87,9 +80,7 @@ class RunsCircuits(ABC):
         """
 
     @abstractmethod
-    def _summary_parts(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         """Title, rows of circuits and classical layers, and notes of the summary."""
 
     def summary(self, backend: BackendV2 | str | None = None, batch_size: int | None = None) -> str:
@@ -110,8 +101,19 @@ class RunsCircuits(ABC):
         """
         device = find_backend(backend)
         _validation.optional_integer("batch_size", batch_size, minimum=0)
-        title, rows, notes = self._summary_parts(device, batch_size)
-        return summary_table(title, rows, [*counting_notes(rows, batch_size, device), *notes])
+        title, rows, others = self._summary_parts(device, batch_size)
+        circuits = [row for row in rows if row.gates is not None]
+        samples = "" if batch_size is None else f" of {batch_size:,} samples"
+        how = (
+            "as it stands" if device is None else f"transpiled for {device.name} (level 1, seed 0)"
+        )
+        unknown = f"; {UNKNOWN}: known after the first forward pass"
+        notes = [
+            f"settings and shots: of one training step{samples}, forward and backward"
+            + unknown * any(row.cost is None for row in circuits),
+            f"depth and two-qubit gates: of the circuit, {how}",
+        ]
+        return summary_table(title, rows, [*(notes if circuits else ()), *others])
 
 
 def summary_table(title: str, rows: Sequence[SummaryRow], notes: Sequence[str]) -> str:
@@ -135,56 +137,24 @@ def summary_table(title: str, rows: Sequence[SummaryRow], notes: Sequence[str]) 
     for cells in (*(row.cells() for row in rows), ["total", "", *total.numbers(), "", ""]):
         table.add_row(*map(Text, cells))
     stream = io.StringIO()
-    console = Console(
-        file=stream,
-        width=COLUMNS,
-        color_system=None,
-        force_terminal=False,
-        force_jupyter=False,  # there rich would show the text and leave the stream empty
-    )
+    # in Jupyter rich would show the text and leave the stream empty
+    console = Console(file=stream, width=COLUMNS, color_system=None, force_jupyter=False)
     for part in (Text(title), table, *map(Text, notes)):
         console.print(part)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
 
-def counting_notes(
-    rows: Sequence[SummaryRow], batch_size: int | None, backend: BackendV2 | None
-) -> list[str]:
-    """What the numbers are of; nothing where no circuit has any."""
-    circuits = [row for row in rows if row.gates is not None]
-    if not circuits:
-        return []
-    samples = "" if batch_size is None else f" of {batch_size:,} samples"
-    how = "as it stands" if backend is None else f"transpiled for {backend.name} (level 1, seed 0)"
-    notes = [
-        f"settings and shots: of one training step{samples}, forward and backward",
-        f"depth and two-qubit gates: of the circuit, {how}",
-    ]
-    if any(row.cost is None for row in circuits):
-        notes[0] += f"; {UNKNOWN}: known after the first forward pass"
-    return notes
-
-
 def layer_rows(
     network: nn.Module,
-    circuits: Mapping[str, SummaryRow] | None = None,
+    circuits: Mapping[str, SummaryRow],
     made: Collection[str] = (),
     words: str = "",
 ) -> list[SummaryRow]:
-    """Rows of all layers in the order of the network; nothing is shown twice.
+    """Rows of all layers in order, each once; given ``circuits`` stand for all that is in them.
 
-    Args:
-        network: All of it.
-        circuits: Rows of layers that are circuits, by name; of what is in them nothing is shown.
-        made: Names of layers whose weights are made elsewhere.
-        words: What is said of these.
+    Of layers whose weights are ``made`` elsewhere the ``words`` are said.
     """
-    return list(_layer_rows(network, circuits or {}, made, words))
-
-
-def _layer_rows(
-    network: nn.Module, circuits: Mapping[str, SummaryRow], made: Collection[str], words: str
-) -> Iterator[SummaryRow]:
+    rows: list[SummaryRow] = []
     counted: set[nn.Parameter] = set()
     for name, module in network.named_modules():
         if any(name.startswith(f"{other}.") or not other for other in circuits if other != name):
@@ -193,7 +163,7 @@ def _layer_rows(
         new = set(parameters) - counted
         counted |= new
         if name in circuits:
-            yield circuits[name]
+            rows.append(circuits[name])
             continue
         container = any(True for _ in module.children()) and name not in made
         if container and not module._parameters:
@@ -204,4 +174,5 @@ def _layer_rows(
             kind += f", {words}"
         elif parameters and not any(parameter.requires_grad for parameter in parameters):
             kind += ", frozen"
-        yield SummaryRow(name, kind, trainable)
+        rows.append(SummaryRow(name, kind, trainable))
+    return rows

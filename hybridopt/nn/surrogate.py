@@ -29,17 +29,7 @@ TOLERANCES = {"double": 1e-6, "single": 1e-3}  # of a layer that claims to be a 
 
 
 def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
-    """Refuse a layer that has no exact torch form; nothing is run.
-
-    Args:
-        module: A `CircuitLayer` or a `DressedCircuit`.
-        owner: What an error calls it.
-        sampled: Whether shot noise in the coefficients is what is asked for.
-
-    Raises:
-        ConversionError: With the angle, the readout or the executor that is in the way.
-        ResourceError: With the number of coefficients, if there would be too many.
-    """
+    """Refuse a layer without exact torch form; ``sampled`` coefficients may have shot noise."""
     layer = _circuit_layer(module)
     if not layer.readout.is_linear:
         raise ConversionError(
@@ -49,8 +39,7 @@ def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
     if layer.executor.shots is not None and not sampled:
         raise ConversionError(
             f"{owner} runs with {layer.executor.shots} shots, so its coefficients would be noisy. "
-            "Give it an exact executor (`layer.executor = AerExecutor()`), or pass "
-            'readout="circuit" to have the shot noise in them.'
+            'Give it an exact executor, or pass readout="circuit" to have the shot noise in them.'
         )
     weights = layer.weight.detach()
     if weights.is_meta:
@@ -68,18 +57,10 @@ def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
 
 
 def surrogate(module: nn.Module) -> nn.Module:
-    """The torch form of a layer that `check_surrogate` let pass.
+    """The torch form of a layer that `check_surrogate` let pass: a `FourierSeries`, or with one.
 
-    Args:
-        module: A `CircuitLayer` or a `DressedCircuit`; it is left as it is.
-
-    Returns:
-        A `FourierSeries`, or a `DressedSurrogate` with one. Its coefficients can be trained unless
-        the layer's weights are frozen. They are float64, as a layer computes in float64 whatever it
-        is given, but those of a dressed circuit have the dtype of its linear layers.
-
-    Raises:
-        ConversionError: If a class derived from CircuitLayer computes something else.
+    Coefficients are float64, as a layer computes in float64, but those of a dressed circuit have
+    the dtype of its linear layers. They can be trained unless the layer's weights are frozen.
     """
     series = _series(_circuit_layer(module))
     result: nn.Module = series
@@ -137,7 +118,6 @@ def _check_agreement(layer: CircuitLayer, series: FourierSeries) -> None:
     allowed = TOLERANCES[getattr(layer.executor, "precision", "double")]
     if not apart <= allowed * max(1.0, float(expected.abs().max())):
         raise ConversionError(
-            f"{type(layer).__name__} computes something else than the outputs of its circuit (the "
-            f"Fourier series is {apart:.2g} off), so it has no exact torch form. Do in torch what "
-            "its `forward` adds, around a CircuitLayer."
+            f"{type(layer).__name__} computes something else than the outputs of its circuit "
+            f"({apart:.2g} off). Do in torch what its `forward` adds, around a CircuitLayer."
         )

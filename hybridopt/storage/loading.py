@@ -182,9 +182,9 @@ class _Loading:
                 parameter.requires_grad_(False)
         with isolated(0):  # what it draws is overwritten
             network: QuantumNetwork = bridge.encode(plain, executor=executor, gradient=rule)
-        network.bridge, network.gradient_rule = bridge, rule
+        network.bridge = bridge
         if isinstance(network, MeshNetwork):
-            network._num_weights = stored["num_weights"]  # those that trained beside it count, too
+            network.num_weights = stored["num_weights"]  # those that trained beside it count, too
         for name in ("num_qubits", "num_angles"):
             if getattr(network, name) != stored[name]:
                 raise CheckpointError(

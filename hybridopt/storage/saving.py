@@ -17,7 +17,6 @@ from hybridopt.bridges import Bridge, QuantumNetwork
 from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.errors import ConversionError
 from hybridopt.execution.executor import Metered
-from hybridopt.gradients import ParameterShift
 from hybridopt.nn import CircuitLayer
 from hybridopt.storage import circuits, tensors
 from hybridopt.storage.architecture import NotBuiltInError, describe, recipe_of
@@ -132,7 +131,7 @@ class _Members:
                 f"A {type(network).__name__} that was not made by `to_quantum` cannot be stored, "
                 "as its bridge is not known."
             )
-        rule = network.gradient_rule or ParameterShift()
+        rule = network.gradient
         executor, runs = getattr(network, "executor", None), network.num_qubits > 0
         files = {}
         for name, circuit in circuits.circuits_of(network).items():

@@ -115,10 +115,8 @@ def test_a_kind_is_tried_once_and_nothing_changes():
     assert torch.equal(torch.rand(1), expected)
 
 
-@pytest.mark.parametrize(
-    ("copied", "tries"), [(copy.deepcopy, 0), (lambda q: pickle.loads(pickle.dumps(q)), 1)]
-)
-def test_copies_take_what_the_network_takes(copied, tries, monkeypatch):
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda q: pickle.loads(pickle.dumps(q))])
+def test_copies_try_inputs_once(copied, monkeypatch):
     quantum = ho.to_quantum(nn.Linear(4, 3))
     x = torch.rand(2, 4)
     expected = quantum(x)
@@ -126,7 +124,7 @@ def test_copies_take_what_the_network_takes(copied, tries, monkeypatch):
     monkeypatch.setattr(WeightNetwork, "_stand_in", lambda q: tried.append(1) or plain(q))
     again = copied(quantum)
     assert torch.equal(again(x), expected)
-    assert len(tried) == tries
+    assert tried == [1]
     with pytest.raises(DataError, match="cannot take"):
         again(x[:, :2])
 

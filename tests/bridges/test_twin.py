@@ -180,12 +180,10 @@ def test_of_another_bridge_is_what_that_bridge_makes(aer_calls):
     assert aer_calls == []
 
 
-@pytest.mark.parametrize(
-    ("of", "name"), [("memory", "the memory"), ("mesh", "a mesh"), ("generator", "a generator")]
-)
-def test_there_is_no_formula_for_noise(of, name):
+@pytest.mark.parametrize("of", ["memory", "mesh", "generator"])
+def test_there_is_no_formula_for_noise(of):
     executor = ho.AerExecutor(noise_model=NoiseModel())
-    with pytest.raises(UnsupportedError, match=f"twin of {name} has no formula for noise on"):
+    with pytest.raises(UnsupportedError, match="twin has no formula for noise on gates"):
         ho.to_quantum(nn.Linear(3, 2), Twin(of=of), executor=executor)
 
 

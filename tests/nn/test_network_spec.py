@@ -106,7 +106,7 @@ def test_a_file_with_dataclasses(iris, tmp_path):
         ("{source}:broken", "gave no network: ZeroDivisionError: in the user's file"),
         ("{source}:with_arguments", "gave no network: TypeError"),
         ("{folder}:network", "There is no file"),
-        ("{folder}/text.txt:network", "is no Python file"),
+        ("{folder}/text.txt:network", "that Python could import"),
     ],
 )
 def test_what_is_no_network(spec, message, iris, source):

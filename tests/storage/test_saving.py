@@ -63,7 +63,7 @@ def facts(network) -> dict:
 
 def assert_same(case, loaded, saved) -> None:
     assert type(loaded) is type(saved)
-    assert [loaded.bridge, loaded.gradient_rule] == [saved.bridge, saved.gradient_rule]
+    assert [loaded.bridge, loaded.gradient] == [saved.bridge, saved.gradient]
     assert facts(loaded) == facts(saved)
     assert facts(ho.to_classical(loaded)) == facts(ho.to_classical(saved))
     step(case, loaded)  # training goes on alike

@@ -5,8 +5,6 @@ from __future__ import annotations
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 
-from hybridopt.errors import ArgumentError
-
 
 def ry_ladder(num_qubits: int, num_angles: int) -> QuantumCircuit:
     r"""Layers of RY on all qubits, each followed by CX from qubit 0 to 1, 1 to 2, and so on.
@@ -15,20 +13,9 @@ def ry_ladder(num_qubits: int, num_angles: int) -> QuantumCircuit:
     partial. The ladder takes :math:`|b\rangle` to :math:`|b'\rangle` with
     :math:`b'_j = b_0 \oplus \dots \oplus b_j`. All amplitudes are real.
 
-    Args:
-        num_qubits: m.
-        num_angles: P, the parameters ``theta[0]`` to ``theta[P - 1]`` [rad].
-
-    Raises:
-        ArgumentError: If a number is less than 1.
-
     References:
         Liu et al., Quantum-Train, arXiv:2405.11304.
     """
-    if num_qubits < 1 or num_angles < 1:
-        raise ArgumentError(
-            f"The circuit needs a qubit and an angle or more, not {num_qubits} and {num_angles}."
-        )
     theta = list(ParameterVector("theta", num_angles))
     circuit = QuantumCircuit(num_qubits)
     for first in range(0, num_angles, num_qubits):

@@ -13,9 +13,10 @@ these sizes: this is a hyper-network, and `Generator.twin` is the same one witho
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from functools import lru_cache
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float64
@@ -24,21 +25,29 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, shots_and_seed
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
 from hybridopt.bridges.generator.circuit import ry_ladder
-from hybridopt.bridges.generator.mapping import DEFAULT_WIDTH, MAPPINGS, WeightMapping
 from hybridopt.bridges.generator.statevector import LadderSampler, ladder_probabilities
 from hybridopt.bridges.memory.circuit import index_qubits
 from hybridopt.bridges.parameter_layout import ParameterLayout, check_scale, tensor_scales
-from hybridopt.bridges.weight_network import FormulaSource, WeightNetwork, WeightSource
+from hybridopt.bridges.weight_network import (
+    Angles,
+    FormulaSource,
+    Values,
+    WeightNetwork,
+    WeightSource,
+)
 from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.circuits.counts import GateCount, count_gates
 from hybridopt.errors import ArgumentError, ResourceError
 from hybridopt.execution import Cost, Executor, Probabilities
-from hybridopt.gradients import GradientRule, ParameterShift
+from hybridopt.gradients import GradientRule
 from hybridopt.gradients.cost import forward_cost, gradient_cost
 from hybridopt.nn.evaluation import CircuitEvaluation
 
+MAPPINGS = ("affine", "tanh")
+DEFAULT_WIDTH = 8
+LEAST_DEVIATION = 0.1  # probabilities that start almost equal shall not be blown up
 DEFAULT_DEPTH = 4
 MOST_ANGLES = 1 << 16  # a gate each, and Aer takes 10 us to be handed one
 MOST_NUMBERS = 1 << 27  # of a mapping; 1 GB
@@ -113,32 +122,22 @@ class Generator(AnyNetworkBridge, HasTwin):
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> WeightNetwork:
         """Carry a network into the generator; the network is left as it is."""
-        layout = ParameterLayout(network)
-        num_angles, width = self._sizes(layout.num_weights)
-        qubits = index_qubits(layout.num_weights)
-        source = GeneratorCircuit(qubits, num_angles, executor, gradient, frozen=self.frozen)
-        return self._network(network, layout, source, num_angles, width)
+        trained = not self.frozen
+        return self._network(
+            network, lambda m, p: GeneratorCircuit(m, p, executor, gradient, trained)
+        )
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
-        """The same by dense algebra in torch: equal without shots, of the same law with shots.
-
-        Raises:
-            UnsupportedError: If the executor has noise, which has no formula here.
-        """
-        sampler = LadderSampler(*shots_and_seed(executor, "a generator"))
-        layout = ParameterLayout(network)
-        num_angles, width = self._sizes(layout.num_weights)
-        source = GeneratorFormula(index_qubits(layout.num_weights), num_angles, sampler)
-        return self._network(network, layout, source, num_angles, width)
+        """The same by dense algebra in torch: equal without shots, of the same law with shots."""
+        sampler = LadderSampler.like(executor)
+        return self._network(network, lambda m, p: GeneratorFormula(m, p, sampler))
 
     def _network(
-        self,
-        network: nn.Module,
-        layout: ParameterLayout,
-        source: WeightSource,
-        num_angles: int,
-        width: int,
+        self, network: nn.Module, source_of: Callable[[int, int], WeightSource]
     ) -> WeightNetwork:
+        layout = ParameterLayout(network)
+        num_angles, width = self._sizes(layout.num_weights)
+        source = source_of(index_qubits(layout.num_weights), num_angles)
         generator = torch.Generator().manual_seed(self.seed)
         turns = 2 * torch.rand(num_angles, generator=generator, dtype=torch.float64) - 1
         angles = (math.pi * turns).to(next(network.parameters()).device)
@@ -162,11 +161,7 @@ class Generator(AnyNetworkBridge, HasTwin):
         )
 
     def _sizes(self, num_weights: int) -> tuple[int, int]:
-        """P and the units of the mapping's hidden layer (0 without one), for M weights.
-
-        Raises:
-            ResourceError: If either is too large to run.
-        """
+        """P and the units of the mapping's hidden layer (0 without one), for M weights."""
         depth = DEFAULT_DEPTH if self.depth is None else self.depth
         width = DEFAULT_WIDTH if self.width is None else self.width
         qubits = index_qubits(num_weights)
@@ -185,11 +180,7 @@ class Generator(AnyNetworkBridge, HasTwin):
 
 
 class GeneratorCircuit(WeightSource):
-    """Probabilities of all outcomes, from one reading of a circuit at every forward pass.
-
-    A training step takes one setting forward and, by parameter shift, two for each angle
-    backward, whatever the batch; a frozen one reads once.
-    """
+    """Probabilities of all outcomes, from one reading of a circuit at every forward pass."""
 
     bridge_name = Generator.name
     syntheses = ("gates",)
@@ -197,52 +188,38 @@ class GeneratorCircuit(WeightSource):
     gradient: GradientRule
 
     def __init__(
-        self,
-        num_qubits: int,
-        num_angles: int,
-        executor: Executor,
-        gradient: GradientRule,
-        *,
-        frozen: bool,
+        self, m: int, p: int, executor: Executor, rule: GradientRule, trained: bool
     ) -> None:
         super().__init__()
-        self.num_qubits, self.num_angles = num_qubits, num_angles
-        self.executor, self.gradient = executor, gradient
-        self._programs: dict[bool, CircuitProgram] = {}
+        self.num_qubits, self.num_angles = m, p
+        self.executor, self.gradient = executor, rule
         executor.check(self.program, Probabilities())
-        if not frozen:
-            gradient.check(self.program, Probabilities(), executor)
+        if trained:
+            rule.check(self.program, Probabilities(), executor)
 
     @property
     def program(self) -> CircuitProgram:
         """The lowered circuit, for the executor that the network has now."""
-        whole = not self.executor.has_noise
-        if whole not in self._programs:
-            self._programs[whole] = _lowered(self.num_qubits, self.num_angles, whole=whole)
-        return self._programs[whole]
+        return _lowered(self.num_qubits, self.num_angles, whole=not self.executor.has_noise)
 
-    def look(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " N"]:
+    def look(self, angles: Angles) -> Values:
         """One setting."""
         return self.values(angles)
 
-    def values(
-        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " N"]:
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
         """Probabilities as they are read."""
         return _read(self._evaluation, angles, known)
 
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " N"]:
+    def exact_values(self, angles: Angles) -> Values:
         """Probabilities by dense algebra."""
         return ladder_probabilities(angles[None], self.num_qubits)[0]
 
-    def circuit(
-        self, angles: Float64[Tensor, " P"], synthesis: str | None = None
-    ) -> QuantumCircuit:
+    def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit:
         """The circuit at these angles."""
         ansatz = ry_ladder(self.num_qubits, self.num_angles)
         return ansatz.assign_parameters(angles.cpu().numpy())
 
-    def gate_count(self, angles: Float64[Tensor, " P"], device: BackendV2 | None) -> GateCount:
+    def gate_count(self, angles: Angles, device: BackendV2 | None) -> GateCount:
         """The gates of the circuit."""
         return count_gates(self.circuit(angles), device)
 
@@ -260,9 +237,6 @@ class GeneratorCircuit(WeightSource):
     def _evaluation(self) -> CircuitEvaluation:
         return CircuitEvaluation(self.program, Probabilities(), self.executor, self.gradient)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_programs": {}}
-
 
 class GeneratorFormula(FormulaSource):
     """The same probabilities by dense algebra; with shots a sample of what they would say."""
@@ -274,29 +248,22 @@ class GeneratorFormula(FormulaSource):
         super().__init__()
         self.executor = executor
         self._sizes = num_index_qubits, num_angles
-        self._program: CircuitProgram | None = None
 
-    def values(
-        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " N"]:
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
         """By autograd, or a sample of what shots would say."""
         if self.executor.shots is None:
             wanted = torch.is_grad_enabled() and angles.requires_grad
             return self.exact_values(angles) if known is None or wanted else known
-        if self._program is None:
-            self._program = _lowered(*self._sizes, whole=True)
-        rule = ParameterShift()
-        evaluation = CircuitEvaluation(self._program, Probabilities(), self.executor, rule)
+        program = _lowered(*self._sizes, whole=True)
+        evaluation = CircuitEvaluation(program, Probabilities(), self.executor, self.gradient)
         return _read(evaluation, angles, known)
 
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " N"]:
+    def exact_values(self, angles: Angles) -> Values:
         """Probabilities by dense algebra."""
         return ladder_probabilities(angles[None], self._sizes[0])[0]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_program": None}
 
-
+@lru_cache(maxsize=4)  # executors keep what they made of a program as long as it lives
 def _lowered(num_qubits: int, num_angles: int, *, whole: bool) -> CircuitProgram:
     ansatz = ry_ladder(num_qubits, num_angles)
     return lower(ansatz, (), tuple(ansatz.parameters), whole=whole)
@@ -309,3 +276,58 @@ def _read(evaluation: CircuitEvaluation, angles: Tensor, known: Tensor | None) -
     if known is not None:
         evaluation = replace(evaluation, known=(angles.detach()[None], known[None, None]))
     return evaluation(angles.new_zeros(1, 0), angles[None])[0, 0]
+
+
+class WeightMapping(nn.Module):
+    r"""Takes weight ``k`` and its probability to the number that moves or makes the weight.
+
+    The inputs are the bits of ``k`` as -1 and +1, the least significant first, and
+    :math:`z_k = (N p_k - 1) / \sigma`. The mean of :math:`N p` is 1; :math:`\sigma` is its
+    deviation at the angles of the start and stays, so that shot noise passes linearly. Then
+    either one affine map, or a hidden layer of tanh, of a width, and an affine map, which may start
+    at zero. The generator draws the numbers, uniformly in :math:`\pm 1 / \sqrt{\text{inputs}}`.
+    """
+
+    deviation: Tensor
+    bits: Tensor
+
+    def __init__(
+        self,
+        num_weights: int,
+        probabilities: Float64[Tensor, " N"],
+        *,
+        width: int,
+        zero: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        size, device = len(probabilities), probabilities.device
+        num_bits = size.bit_length() - 1
+        spread = (size * probabilities - 1).square().mean().sqrt()
+        self.register_buffer("deviation", spread.clamp(min=LEAST_DEVIATION))
+        places = torch.arange(num_weights, device=device)[:, None]
+        bits = (places >> torch.arange(num_bits, device=device)) & 1
+        self.register_buffer("bits", 2.0 * bits.double() - 1.0, persistent=False)
+        inputs = num_bits + 1
+        self.hidden = _linear(inputs, width, generator).to(device) if width else None
+        self.last = _linear(width or inputs, 1, generator).to(device)
+        if zero:
+            nn.init.zeros_(self.last.weight)
+            nn.init.zeros_(self.last.bias)
+
+    def forward(self, probabilities: Float64[Tensor, " N"]) -> Float64[Tensor, " M"]:
+        """One number a weight; outputs of zero are -0.0, which alone leaves -0.0 as it is."""
+        excess = len(probabilities) * probabilities[: len(self.bits)] - 1.0
+        features = torch.cat([self.bits, (excess / self.deviation)[:, None]], dim=1)
+        if self.hidden is not None:
+            features = torch.tanh(self.hidden(features))
+        moves: Float64[Tensor, " M"] = self.last(features)[:, 0]
+        return -(0.0 - moves)
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A layer as torch draws it, from a generator of its own."""
+    layer = nn.Linear(inputs, outputs, dtype=torch.float64, device="meta").to_empty(device="cpu")
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -(inputs**-0.5), inputs**-0.5, generator=generator)
+    return layer

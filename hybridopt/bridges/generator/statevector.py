@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from hybridopt import _validation
+from hybridopt.bridges.base import FormulaStream
 from hybridopt.circuits.program import Program
-from hybridopt.execution import Cost, Executor, Job, Readout, Stream
-from hybridopt.execution.random_stream import RandomStream, Sampler
+from hybridopt.execution import Executor, Job, Readout, Stream
+from hybridopt.execution.random_stream import Sampler
 
 LARGEST_GROUP = 4  # qubits: of 3 to 6 the one that took least time with a gradient, m = 11 and 17
 BYTES_AT_ONCE = 1 << 26  # of matrices and states
@@ -26,14 +26,7 @@ def ladder_probabilities(angles: Float64[Tensor, "S P"], num_qubits: int) -> Flo
     :math:`R(t) = [[\cos\frac t2, -\sin\frac t2], [\sin\frac t2, \cos\frac t2]]`, taken in groups of
     at most four qubits; the ladder is a permutation,
     :math:`\psi'_k = \psi_{k \oplus 2k \bmod N}`.
-
-    Args:
-        angles: One row a circuit [rad].
-        num_qubits: m.
-
-    Returns:
-        Shape ``(S, 2^m)``. Memory: for each row ``64`` numbers an angle and, where a gradient is
-        wanted, ``2^m`` a layer and group.
+    Memory: for each row 64 numbers an angle and, with a gradient, ``2^m`` a layer and group.
     """
     tables, size = len(angles), 1 << num_qubits
     groups = [_group_matrices(turns).unbind(1) for turns in _turns(angles, num_qubits)]
@@ -81,22 +74,8 @@ def _ladder_order(num_qubits: int, device: torch.device) -> Int64[Tensor, " N"]:
     return (places ^ (places << 1)) & ((1 << num_qubits) - 1)
 
 
-class LadderSampler(RandomStream, Executor):
-    """An executor that simulates `ry_ladder` densely and samples it; it runs and counts nothing.
-
-    The sampling streams are those of `AerExecutor`: the same seed draws the same shots.
-
-    Args:
-        shots: Shots a setting of the circuit that it stands in for; None is exact.
-        seed: Of the sampling streams; None draws fresh entropy.
-    """
-
-    usage = Cost()  # never a setting, a shot or a run
-    has_noise = False
-
-    def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
-        self.shots = _validation.optional_integer("shots", shots, minimum=1)
-        super().__init__(seed)
+class LadderSampler(FormulaStream, Executor):
+    """An executor that simulates `ry_ladder` densely; its shots are those of `AerExecutor`."""
 
     def check(self, program: Program, readout: Readout) -> None:
         """Whatever the ladder, it is simulated."""
@@ -116,7 +95,3 @@ class LadderSampler(RandomStream, Executor):
                 values = sampler.frequencies(values, self.shots, part, np.arange(1), 0)
             result[part] = values
         return result
-
-    def explain(self, job: Job) -> str:
-        """That nothing is run."""
-        return "Dense algebra in torch: no circuit is run."

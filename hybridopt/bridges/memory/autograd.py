@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from hybridopt.gradients.base import differentiable_jvp
+from hybridopt.gradients.base import batch_entries, differentiable_jvp
 
 
 @runtime_checkable
@@ -23,22 +23,15 @@ class CosineReader(Protocol):
 
 
 def read_cosines(
-    delta: Float64[Tensor, " M"],
-    reader: CosineReader,
-    known: Float64[Tensor, " M"] | None = None,
+    delta: Float64[Tensor, " M"], reader: CosineReader, known: Float64[Tensor, " M"] | None = None
 ) -> Float64[Tensor, " M"]:
     r"""The values -sin(delta_k) = cos(pi/2 + delta_k), differentiable any number of times.
 
     The derivative of a readout is a readout at shifted angles,
     :math:`d\cos\theta/d\theta = -\cos(\theta - \pi/2)`. It is taken when the backward pass asks
     for it, once for all cotangents: forward costs one setting, backward one more, and a whole
-    Hessian, its rows in one batched backward pass, four in all.
-
-    Args:
-        delta: Angles relative to pi/2 [rad], shape ``(M,)``. On torch's meta device nothing is
-            run and shapes alone come back.
-        reader: Where the numbers come from.
-        known: Values read before at the same angles; saves the forward setting.
+    Hessian, its rows in one batched backward pass, four in all. Values ``known`` at the same angles
+    save the forward setting; on torch's meta device shapes alone come back.
     """
     return _read(delta, reader, 0, known)
 
@@ -85,30 +78,15 @@ class _Cosines(torch.autograd.Function):
         order: int,
         known: Tensor | None,
     ) -> tuple[Tensor, int]:
-        rows = [
-            _read(
-                delta.select(in_dims[0], i) if in_dims[0] is not None else delta,
-                reader,
-                order,
-                known if known is None or in_dims[3] is None else known.select(in_dims[3], i),
-            )
-            for i in range(info.batch_size)
-        ]
-        return torch.stack(rows), 0
+        entries = batch_entries(info, (in_dims[0], in_dims[3]), delta, known)
+        return torch.stack([_read(one, reader, order, at) for one, at in entries]), 0
 
 
 RADIX = 32  # a step on 32 values at once: few calls for small sizes, little work for large ones
 
 
 def walsh_transform(values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
-    r"""The sums :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l`, differentiable.
-
-    Args:
-        values: Shape ``(N,)``, N a power of two.
-
-    Returns:
-        Shape ``(N,)``, in about ``32 N log_32 N`` multiplications; no N x N matrix is made.
-    """
+    r"""Sums :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l`, without an N x N matrix."""
     size, width = len(values), 1
     result = values
     while width < size:
@@ -123,16 +101,7 @@ def walsh_transform(values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
 def walsh_sum(
     coefficients: Float64[Tensor, " K"], columns: Int64[Tensor, " K"], size: int
 ) -> Float64[Tensor, " N"]:
-    r"""The combination of K Walsh columns, :math:`\frac{1}{\sqrt K} \sum_j z_j H_{k c_j}`.
-
-    Args:
-        coefficients: z.
-        columns: Their numbers c, each once.
-        size: N.
-
-    Returns:
-        Shape ``(N,)``. Every entry changes by ``1 / sqrt(K)`` for a coefficient's 1.
-    """
+    r"""Sum of K Walsh columns of N entries, :math:`\frac1{\sqrt K} \sum_j z_j H_{k c_j}`."""
     spread = coefficients.new_zeros(size).index_put((columns,), coefficients)
     return walsh_transform(spread) / math.sqrt(len(columns))
 
@@ -140,9 +109,6 @@ def walsh_sum(
 def walsh_coefficients(
     sums: Float64[Tensor, " M"], columns: Int64[Tensor, " K"], size: int
 ) -> Float64[Tensor, " K"]:
-    """The coefficients whose `walsh_sum` is the given vector, filled with zeros up to N entries.
-
-    Where the columns do not reach it, the nearest: columns are orthogonal on all N places.
-    """
+    """The coefficients whose `walsh_sum` is nearest to the vector, filled with zeros up to N."""
     padded = torch.cat([sums, sums.new_zeros(size - len(sums))])
     return walsh_transform(padded)[columns] * (math.sqrt(len(columns)) / size)

@@ -30,8 +30,8 @@ from hybridopt.circuits.counts import GateCount
 from hybridopt.circuits.gates import AerDiagonal
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.program import CircuitProgram, Program
-from hybridopt.errors import ArgumentError
 
+Theta = Float64[np.ndarray, " N"]  # [rad]
 Synthesis = Literal["gates", "diagonal"]
 SYNTHESES: tuple[Synthesis, ...] = ("diagonal", "gates")
 
@@ -42,17 +42,11 @@ BYTES_PER_AMPLITUDE = 400
 
 def index_qubits(num_values: int) -> int:
     """m, the index qubits that hold ``num_values`` numbers: the smallest with 2^m >= max(M, 2)."""
-    if num_values < 1:
-        raise ArgumentError(f"A memory circuit holds one number or more, not {num_values}.")
     return max(1, (num_values - 1).bit_length())
 
 
-def walsh_angles(theta: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, " N"]:
-    r"""Angles of the gate chain, :math:`\hat\theta = H \theta / N`.
-
-    Row 0 of the Walsh matrix is all ones: adding ``a`` to angle 0 of the chain adds ``a`` to every
-    ``theta_k``.
-    """
+def walsh_angles(theta: Theta) -> Theta:
+    r"""Angles of the gate chain, :math:`\hat\theta = H \theta / N`."""
     return walsh_hadamard(theta) / theta.size
 
 
@@ -62,11 +56,7 @@ def chain_steps(
     """The gate chain: which angle turns the data qubit, and which index qubits flip it then.
 
     Between two rotations the flips take one Walsh column to the next, in the order of the Gray
-    code: one flip where all angles are there.
-
-    Args:
-        num_index_qubits: m.
-        columns: Which angles are not zero; angle 0 comes always. None is all.
+    code: one flip where all angles are there. Angle 0 comes always; no ``columns`` are all.
     """
     size = 1 << num_index_qubits
     order = [gray_code(position) for position in range(size)]
@@ -84,15 +74,9 @@ def chain_steps(
 def chain_program(
     num_index_qubits: int, columns: tuple[int, ...] | None = None
 ) -> tuple[CircuitProgram, tuple[int, ...]]:
-    """The gate chain as a circuit of free angles, for what acts on its gates: noise.
+    """The gate chain as a circuit of free angles, and the Walsh column of each, for noise.
 
-    Args:
-        num_index_qubits: m.
-        columns: Sparse form: angles that are free; angle 0 is pi/2 where it is not among them, and
-            all others are zero. None is all.
-
-    Returns:
-        The program, and for each of its angles the Walsh column that it stands for.
+    Angle 0 is pi/2 where it is not among the free columns, and all others are zero.
     """
     order = [column for column, _ in chain_steps(num_index_qubits, columns)]
     wanted = set(order if columns is None else columns)
@@ -102,12 +86,7 @@ def chain_program(
 
 
 def chain_count(num_index_qubits: int, columns: tuple[int, ...] | None = None) -> GateCount:
-    """Depth and CX of the chain, without making it: every gate but the first H is on one qubit.
-
-    Args:
-        num_index_qubits: m.
-        columns: As in `chain_steps`. None is all: a depth of 2^(m+1), with 2^m CX.
-    """
+    """Depth and CX of the chain, without making it: all but the first H is on one qubit."""
     if columns is None:
         return GateCount(2 << num_index_qubits, 1 << num_index_qubits)
     steps = chain_steps(num_index_qubits, columns)
@@ -121,21 +100,14 @@ class MemoryProgram(Program):
 
     Qubits ``0 .. m - 1`` are the index (qubit 0 the least significant bit of ``k``), qubit ``m``
     holds the data.
-
-    Attributes:
-        num_index_qubits: m.
-        synthesis: ``"gates"`` is the chain of ``2^m`` RY and ``2^m`` CX that hardware would run;
-            ``"diagonal"`` is the same unitary as one diagonal between basis changes, far faster
-            to simulate. Said plainly: it hands the simulator ``exp(i theta)`` and the readout
-            gives ``cos(theta)`` back.
-        columns: Sparse form: which angles of the chain may differ from zero, besides angle 0, so
-            that the others are left out of it. The ``theta`` it is given must be sums of these
-            Walsh columns and a constant. None is all.
+    The synthesis ``"gates"`` is the chain of ``2^m`` RY and ``2^m`` CX that hardware would run;
+    ``"diagonal"`` is the same unitary as one diagonal between basis changes, far faster to
+    simulate. Said plainly: it hands the simulator ``exp(i theta)`` and reads ``cos(theta)`` back.
     """
 
-    num_index_qubits: int
+    num_index_qubits: int  # m
     synthesis: Synthesis = "diagonal"
-    columns: tuple[int, ...] | None = None
+    columns: tuple[int, ...] | None = None  # sparse: theta are sums of these, and a constant
     num_qubits: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -156,47 +128,38 @@ class MemoryProgram(Program):
         """N = 2^m."""
         return 1 << self.num_index_qubits
 
-    def bind(
-        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " N"]
-    ) -> QuantumCircuit:
+    def bind(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
         """The circuit at the angles ``shared`` [rad]; it can be drawn, transpiled and exported."""
-        if self.synthesis == "gates":
-            return self._gates(shared)
-        return self._diagonal(DiagonalGate(_phases(shared)))
+        return self._circuit(shared, DiagonalGate)
 
-    def simulator_circuit(
-        self, row: Float64[np.ndarray, " R"], shared: Float64[np.ndarray, " N"]
-    ) -> QuantumCircuit:
+    def simulator_circuit(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
         """Like `bind`, with a diagonal that Aer takes without a check of every entry."""
-        if self.synthesis == "gates":
-            return self._gates(shared)
-        return self._diagonal(AerDiagonal(_phases(shared)))
+        return self._circuit(shared, AerDiagonal)
 
     def working_memory(self) -> int:
         """Bytes for one circuit: lists of Python numbers outweigh the state itself."""
         return BYTES_PER_AMPLITUDE << self.num_qubits
 
-    def _gates(self, theta: Float64[np.ndarray, " N"]) -> QuantumCircuit:
-        angles = walsh_angles(theta)
-        return _chain(self.num_index_qubits, self.columns, lambda column: float(angles[column]))
-
-    def _diagonal(self, diagonal: Instruction) -> QuantumCircuit:
-        # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
+    def _circuit(
+        self, theta: Theta, diagonal: Callable[[list[complex]], Instruction]
+    ) -> QuantumCircuit:
         data = self.num_index_qubits
+        if self.synthesis == "gates":
+            angles = walsh_angles(theta)
+            return _chain(data, self.columns, lambda column: float(angles[column]))
+        # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
         circuit = QuantumCircuit(data + 1, name="memory")
         circuit.h(range(data))
         circuit.sdg(data)
         circuit.h(data)
-        circuit.append(diagonal, circuit.qubits)
+        circuit.append(diagonal(_phases(theta)), circuit.qubits)
         circuit.h(data)
         circuit.s(data)
         return circuit
 
 
 def _chain(
-    num_index_qubits: int,
-    columns: Iterable[int] | None,
-    angle: Callable[[int], float | Parameter],
+    num_index_qubits: int, columns: Iterable[int] | None, angle: Callable[[int], float | Parameter]
 ) -> QuantumCircuit:
     """The steps of `chain_steps` as gates, the angle of each asked for by its column."""
     data = num_index_qubits
@@ -209,7 +172,7 @@ def _chain(
     return circuit
 
 
-def _phases(theta: Float64[np.ndarray, " N"]) -> list[complex]:
+def _phases(theta: Theta) -> list[complex]:
     """Entries exp(-i theta_k / 2) where the data qubit is 0 and exp(+i theta_k / 2) where 1."""
     lower = np.exp(-0.5j * theta)
     phases: list[complex] = np.concatenate([lower, lower.conj()]).tolist()
@@ -218,21 +181,13 @@ def _phases(theta: Float64[np.ndarray, " N"]) -> list[complex]:
 
 def split_probabilities(
     probabilities: Float64[np.ndarray, " outcomes"],
-) -> Float64[np.ndarray, " N"]:
-    r"""Estimates of cos(theta_k) from the (relative) frequencies of all outcomes.
+) -> Theta:
+    r"""Estimates :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})` of cos(theta_k), 0 if unmeasured.
 
-    Args:
-        probabilities: Shape ``(2N,)``, exact or sampled; data qubit most significant.
-
-    Returns:
-        :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})`, shape ``(N,)``, in [-1, 1]; 0 for an index
-        that was never measured. With S shots and :math:`p_0 = (1 - 1/N)^S` its mean is
-        :math:`(1 - p_0) \cos\theta_k` and its variance
-        :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
+    With S shots and :math:`p_0 = (1 - 1/N)^S` the mean is :math:`(1 - p_0) \cos\theta_k`, the
+    variance :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
     """
     zero, one = probabilities.reshape(2, -1)
     total = zero + one
-    cosines: Float64[np.ndarray, " N"] = np.divide(
-        zero - one, total, out=np.zeros_like(total), where=total > 0
-    )
+    cosines: Theta = np.divide(zero - one, total, out=np.zeros_like(total), where=total > 0)
     return cosines

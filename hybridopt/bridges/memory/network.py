@@ -26,14 +26,19 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, shots_and_seed
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
 from hybridopt.bridges.memory.autograd import read_cosines, walsh_coefficients, walsh_sum
 from hybridopt.bridges.memory.circuit import SYNTHESES, MemoryProgram, chain_count, index_qubits
-from hybridopt.bridges.memory.noisy_readout import ChainReader
-from hybridopt.bridges.memory.readout import CircuitReader, ClosedFormSampler
+from hybridopt.bridges.memory.readout import ChainReader, CircuitReader, ClosedFormSampler
 from hybridopt.bridges.memory.walsh import walsh_columns
 from hybridopt.bridges.parameter_layout import ParameterLayout, check_scale, tensor_scales
-from hybridopt.bridges.weight_network import FormulaSource, WeightNetwork, WeightSource
+from hybridopt.bridges.weight_network import (
+    Angles,
+    FormulaSource,
+    Values,
+    WeightNetwork,
+    WeightSource,
+)
 from hybridopt.circuits.counts import GateCount, check_transpilable, count_gates
 from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
 from hybridopt.execution import Cost, Executor, Probabilities
@@ -93,9 +98,8 @@ class Memory(AnyNetworkBridge, HasTwin):
         _validation.optional_integer("num_angles", self.num_angles, minimum=1)
         if _validation.boolean("frozen", self.frozen):
             raise ArgumentError(
-                "frozen=True leaves nothing to train: angles are all that a memory has. Frozen "
-                'circuits are a control where something else is trained, as in bridge="generator" '
-                "and in DressedCircuit."
+                "frozen=True leaves nothing to train: angles are all that a memory has. Use "
+                'bridge="generator" or DressedCircuit.'
             )
         _validation.choice("synthesis", self.synthesis, SYNTHESES)
         check_scale(self.scale)
@@ -116,29 +120,17 @@ class Memory(AnyNetworkBridge, HasTwin):
                 f'gradient="parameter-shift" only, but was given "{gradient.name}".'
             )
         layout = ParameterLayout(network)
-        self._check_num_angles(layout.num_weights)
-        source = MemoryCircuit(layout.num_weights, self, executor, gradient)
-        return self._network(network, layout, source, source.columns)
+        return self._network(network, layout, MemoryCircuit(layout, self, executor, gradient))
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
-        """The closed form; of the executor, shots and seed alone are taken.
-
-        Raises:
-            UnsupportedError: If the executor has noise, which has no formula here.
-        """
-        sampler = ClosedFormSampler(*shots_and_seed(executor, "the memory"))
-        layout = ParameterLayout(network)
-        self._check_num_angles(layout.num_weights)
-        source = MemoryFormula(layout.num_weights, self, sampler)
-        return self._network(network, layout, source, source.columns)
+        """The closed form; of the executor, shots and seed alone are taken."""
+        sampler, layout = ClosedFormSampler.like(executor), ParameterLayout(network)
+        return self._network(network, layout, MemoryFormula(layout, self, sampler))
 
     def _network(
-        self,
-        network: nn.Module,
-        layout: ParameterLayout,
-        source: WeightSource,
-        columns: Tensor | None,
+        self, network: nn.Module, layout: ParameterLayout, source: CosineSource
     ) -> WeightNetwork:
+        columns = source.columns
         tensors, full = layout.tensors(network), self.form == "full"
         scales = tensor_scales(layout, tensors, self.scale, full=full)
         angles = torch.zeros(layout.num_weights, dtype=torch.float64)  # delta: 0 is the start
@@ -147,6 +139,11 @@ class Memory(AnyNetworkBridge, HasTwin):
             angles = -torch.arcsin(layout.join(ratios).clamp(-1, 1))
         if columns is not None:
             places = 1 << index_qubits(layout.num_weights)
+            if full and len(columns) < places:
+                raise ConversionError(
+                    f"num_angles is {len(columns)}, but the full form needs all N = {places} "
+                    'angles to hold any given weights. Use form="residual", or num_angles=None.'
+                )
             angles = walsh_coefficients(angles, columns.to(angles.device), places)
         quantum = WeightNetwork(
             network,
@@ -160,60 +157,57 @@ class Memory(AnyNetworkBridge, HasTwin):
         quantum.merge_every_epoch = self.merge == "epoch"
         return quantum
 
-    def _check_num_angles(self, num_weights: int) -> None:
-        """Refuse more angles than places, and fewer in full form."""
-        if self.num_angles is None:
-            return
-        places = 1 << index_qubits(num_weights)
-        if self.num_angles > places:
-            raise ArgumentError(
-                f"num_angles is {self.num_angles}, but the memory circuit of {num_weights} weights "
-                f"has N = {places} angles. Give 1 to {places}, or None for an angle a weight."
-            )
-        if self.form == "full" and self.num_angles < places:
-            raise ConversionError(
-                f"num_angles is {self.num_angles}, but the full form of {num_weights} weights "
-                f"needs all N = {places} angles, as fewer cannot hold any given weights. Use "
-                'form="residual", or num_angles=None.'
-            )
+
+class CosineSource(WeightSource):
+    """The deltas of all weights, in sparse form from K angles."""
+
+    columns: Tensor | None  # Walsh columns of the sparse form
+
+    def __init__(self, layout: ParameterLayout, options: Memory) -> None:
+        super().__init__()
+        self.num_weights = layout.num_weights
+        columns = None
+        if options.num_angles is not None:
+            columns = torch.from_numpy(walsh_columns(options.num_angles, self.num_weights))
+        self.register_buffer("columns", columns, persistent=False)
+
+    def deltas(self, angles: Angles) -> Float64[Tensor, " places"]:
+        """The delta [rad] of each weight; in sparse form of all N places, weights first."""
+        if self.columns is None:
+            return angles
+        return walsh_sum(angles, self.columns, 1 << index_qubits(self.num_weights))
+
+    def exact_values(self, angles: Angles) -> Values:
+        """-sin(delta), 0 exactly where delta is."""
+        return -torch.sin(self.deltas(angles))
 
 
-class MemoryCircuit(WeightSource):
+class MemoryCircuit(CosineSource):
     """Cosines of the angles, read from the memory circuit at every forward pass.
 
-    A training step takes two settings, one forward and one backward, whatever the number of
-    weights and the batch.
-
-    With a noise model the chain of gates is run (``synthesis="gates"`` alone), and its angles are
-    shifted one by one, two settings each: one common shift is exact only where all ``theta`` stay
-    apart, which noise does not let them (`hybridopt.bridges.memory.noisy_readout`).
+    With noise the chain of gates is run, and its angles are shifted one by one: one common shift is
+    exact only where all ``theta`` stay apart (`hybridopt.bridges.memory.readout`).
     """
 
     bridge_name = Memory.name
     syntheses = SYNTHESES
-    columns: Tensor | None
     executor: Executor
     gradient: ParameterShift
 
     def __init__(
-        self, num_weights: int, options: Memory, executor: Executor, gradient: ParameterShift
+        self, layout: ParameterLayout, options: Memory, executor: Executor, gradient: ParameterShift
     ) -> None:
-        super().__init__()
-        self.num_weights = num_weights
+        super().__init__(layout, options)
         self.executor, self.gradient = executor, gradient
-        self.register_buffer("columns", _columns(options, num_weights), persistent=False)
         numbers = None if self.columns is None else tuple(self.columns.tolist())
-        self.program = MemoryProgram(index_qubits(num_weights), options.synthesis, numbers)  # type: ignore[arg-type]
+        self.program = MemoryProgram(index_qubits(self.num_weights), options.synthesis, numbers)  # type: ignore[arg-type]
         self.num_qubits = self.program.num_qubits
         self.num_angles = self.program.num_shared_angles if numbers is None else len(numbers)
         if options.synthesis == "diagonal":
             self.notes = (
                 "(that of the gates that hardware would run; the simulator is given one diagonal)",
             )
-        if self.chain is None:
-            executor.check(self.program, Probabilities())
-        else:
-            self.chain.check()
+        executor.check(self.program if self.chain is None else self.chain.program, Probabilities())
 
     @property
     def reader(self) -> CircuitReader:
@@ -228,36 +222,27 @@ class MemoryCircuit(WeightSource):
         m, columns = self.program.num_index_qubits, self.program.columns
         return ChainReader(m, columns, self.executor, self.gradient)
 
-    def look(self, angles: Float64[Tensor, " P"]) -> Tensor:
+    def look(self, angles: Angles) -> Tensor:
         """Cosines, or with noise probabilities of all outcomes."""
-        deltas = _deltas(angles, self.columns, self.num_weights)
         if self.chain is None:
-            return read_cosines(deltas, self.reader)
-        return self.chain.probabilities(deltas)
+            return self.values(angles)
+        return self.chain.probabilities(self.deltas(angles))
 
-    def values(
-        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " places"]:
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
         """cos(theta) as it is read."""
-        deltas = _deltas(angles, self.columns, self.num_weights)
+        deltas = self.deltas(angles)
         if self.chain is None:
             return read_cosines(deltas, self.reader, known)
         return self.chain.cosines(self.chain.probabilities(deltas, known))
 
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
-        """-sin(delta), 0 exactly where delta is."""
-        return -torch.sin(_deltas(angles, self.columns, self.num_weights))
-
-    def circuit(
-        self, angles: Float64[Tensor, " P"], synthesis: str | None = None
-    ) -> QuantumCircuit:
+    def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit:
         """The memory circuit in one of its syntheses; None is the one that is executed."""
         program = replace(self.program, synthesis=synthesis or self.program.synthesis)  # type: ignore[arg-type]
-        deltas = _deltas(angles, self.columns, self.num_weights)
+        deltas = self.deltas(angles)
         padded = self.reader.padded(torch.pi / 2 + deltas.cpu().numpy())
         return program.bind(padded[:0], padded)
 
-    def gate_count(self, angles: Float64[Tensor, " P"], device: BackendV2 | None) -> GateCount:
+    def gate_count(self, angles: Angles, device: BackendV2 | None) -> GateCount:
         """The gates of the chain, which hardware would run."""
         counted = chain_count(self.program.num_index_qubits, self.program.columns)
         if device is None:
@@ -267,7 +252,7 @@ class MemoryCircuit(WeightSource):
 
     def cost(self, *, forward: bool, backward: bool) -> Cost:
         """One setting forward and one backward; with noise two backward per angle."""
-        back = 1 if self.chain is None else self.chain.settings_a_step - 1
+        back = 1 if self.chain is None else 2 * self.chain.program.num_shared_angles
         return cost_of(forward + backward * back, self.executor.shots)
 
     def explain(self) -> str:
@@ -279,47 +264,20 @@ class MemoryCircuit(WeightSource):
         return f"the memory circuit ({self.program.synthesis}) is read {how}."
 
 
-class MemoryFormula(FormulaSource):
-    """Cosines of the angles in torch, or samples of what shots would say.
-
-    Args:
-        num_weights: M.
-        options: The bridge.
-        executor: Samples as that bridge's circuit would, or is exact.
-    """
+class MemoryFormula(CosineSource, FormulaSource):
+    """Cosines of the angles in torch, or samples of what shots would say."""
 
     bridge_name = "twin"
-    columns: Tensor | None
     executor: ClosedFormSampler
 
-    def __init__(self, num_weights: int, options: Memory, executor: ClosedFormSampler) -> None:
-        super().__init__()
-        self.num_weights, self.executor = num_weights, executor
-        self.caches = executor.shots is not None
-        self.register_buffer("columns", _columns(options, num_weights), persistent=False)
+    def __init__(
+        self, layout: ParameterLayout, options: Memory, executor: ClosedFormSampler
+    ) -> None:
+        super().__init__(layout, options)
+        self.executor, self.caches = executor, executor.shots is not None
 
-    def values(
-        self, angles: Float64[Tensor, " P"], known: Tensor | None = None
-    ) -> Float64[Tensor, " places"]:
+    def values(self, angles: Angles, known: Tensor | None = None) -> Values:
         """-sin(delta) by torch, or a sample of what shots would say."""
         if self.executor.shots is None:
             return self.exact_values(angles)
-        return read_cosines(_deltas(angles, self.columns, self.num_weights), self.executor, known)
-
-    def exact_values(self, angles: Float64[Tensor, " P"]) -> Float64[Tensor, " places"]:
-        """-sin(delta), 0 exactly where delta is."""
-        return -torch.sin(_deltas(angles, self.columns, self.num_weights))
-
-
-def _columns(options: Memory, num_weights: int) -> Tensor | None:
-    """The Walsh columns of the sparse form."""
-    if options.num_angles is None:
-        return None
-    return torch.from_numpy(walsh_columns(options.num_angles, num_weights))
-
-
-def _deltas(angles: Tensor, columns: Tensor | None, num_weights: int) -> Float64[Tensor, " places"]:
-    """The delta [rad] of each weight; in sparse form of all N places, weights first."""
-    if columns is None:
-        return angles
-    return walsh_sum(angles, columns, 1 << index_qubits(num_weights))
+        return read_cosines(self.deltas(angles), self.executor, known)

@@ -13,24 +13,11 @@ SEED_OF_THE_COLUMNS = 0  # the same columns for the bridge, its twin and its lin
 def walsh_hadamard(values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
     r"""Transform :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l` in ``n log2 n`` additions.
 
-    Args:
-        values: Shape ``(n,)``, ``n`` a power of two.
-
-    Returns:
-        Shape ``(n,)``, a new array. Twice the transform is ``n`` times the identity.
-
-    Raises:
-        ArgumentError: If ``n`` is no power of two.
-
     References:
         Fino and Algazi, IEEE Trans. Comput. C-25, 1142 (1976).
     """
-    size = values.size
-    if size < 1 or size & (size - 1):
-        raise ArgumentError(f"The transform needs a power of two of values, but got {size}.")
-    result = values.copy()
-    width = 1
-    while width < size:
+    result, width = values.copy(), 1
+    while width < values.size:
         pairs = result.reshape(-1, 2, width)
         upper = pairs[:, 0] + pairs[:, 1]
         pairs[:, 1] = pairs[:, 0] - pairs[:, 1]
@@ -44,7 +31,9 @@ def gray_code(index: int) -> int:
     return index ^ (index >> 1)
 
 
-def walsh_columns(num_columns: int, num_rows: int) -> Int64[np.ndarray, " K"]:
+def walsh_columns(
+    num_columns: int, num_rows: int, name: str = "num_angles"
+) -> Int64[np.ndarray, " K"]:
     r"""Which K columns of the Walsh matrix a sparse form takes: random, and independent.
 
     The first K columns in any of the usual orders tie weights: where K is a power of two, all
@@ -55,23 +44,14 @@ def walsh_columns(num_columns: int, num_rows: int) -> Int64[np.ndarray, " K"]:
     further column differs from one of them in the top bit alone; the difference of two such
     columns vanishes on these rows and is, but for a factor, a column of the matrix of the other
     :math:`M - 2^{m-1}` rows, so the same rule chooses the pairs. Column 0, which moves all weights
-    alike, is taken only where the rule cannot do without it (always if K is N).
-
-    Args:
-        num_columns: K, from 1 to ``N = 2^m``.
-        num_rows: M, the weights; ``N`` is the smallest power of two with ``N >= max(M, 2)``.
-
-    Returns:
-        Shape ``(K,)``, ascending; the same for the same numbers.
-
-    Raises:
-        ArgumentError: If K is not from 1 to N.
+    alike, is taken only where the rule cannot do without it (always if K is N). More than N are
+    refused, as the option ``name``.
     """
     num_places = max(2, 1 << (num_rows - 1).bit_length())
-    if not 1 <= num_columns <= num_places:
+    if num_columns > num_places:
         raise ArgumentError(
-            f"There are {num_places} Walsh columns for {num_rows} weights, so 1 to {num_places} "
-            f"can be taken, not {num_columns}."
+            f"{name} is {num_columns}, but {num_rows} weights have N = {num_places} Walsh columns. "
+            f"Give 1 to {num_places}, or None for as many as there are weights."
         )
     # not default_rng, whose numbers may change with numpy: trained angles belong to their columns
     generator = np.random.RandomState(SEED_OF_THE_COLUMNS)

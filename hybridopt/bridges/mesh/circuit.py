@@ -18,7 +18,6 @@ exactly one excitation betrays an error.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
@@ -29,7 +28,6 @@ from qiskit.circuit.library import CXGate, CZGate, HGate, RXGate, RYGate, XGate
 from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.circuits.gates import Angle, ControlledRotation, Family, LocalGate, family_of
 from hybridopt.circuits.program import CircuitProgram, FixedGate, Rotation, Step
-from hybridopt.errors import ArgumentError
 
 # One excitation beside the vacuum: outputs that are linear in the amplitude go with phi/2 only.
 LINEAR_RULE = ((0.25, math.pi), (-0.25, -math.pi))
@@ -39,22 +37,16 @@ LINEAR_RULE = ((0.25, math.pi), (-0.25, -math.pi))
 def mode_rotation(*, native: bool = False, linear: bool = False) -> Family:
     """The family of rotations by phi between qubits (0, 1) = (a, b).
 
-    Args:
-        native: Writes the rotation in H, CZ and RY, as hardware would run it and as noise models
-            know it; else in three gates that are simulated faster.
-        linear: Whether the readout is linear in the amplitude of the excitation, which takes a
-            shift rule of two terms; every other readout takes one of four, also if there are errors
-            between the gates: two RY by +-phi/2 give the frequencies 1/2 and 1.
+    If ``native``, in H, CZ and RY, as noise models know them; else in three gates that are faster
+    to simulate. A readout that is ``linear`` in the amplitude of the excitation takes a shift rule
+    of two terms, every other one of four: two RY by +-phi/2 give the frequencies 1/2 and 1.
     """
-    into_frame: tuple[LocalGate, ...] = (
-        (CXGate(), (1, 0)),  # qubit 0 tells one excitation from none and two
-        (RXGate(math.pi / 2), (1,)),
-    )
+    entangle: LocalGate = (CXGate(), (1, 0))  # qubit 0 tells one excitation from none and two
     return Family(
         name="mode",
         frames=("mode", "mode partner"),
-        into_frame=into_frame,
-        out_of_frame=((RXGate(-math.pi / 2), (1,)), (CXGate(), (1, 0))),
+        into_frame=(entangle, (RXGate(math.pi / 2), (1,))),
+        out_of_frame=((RXGate(-math.pi / 2), (1,)), entangle),
         eigenvalues=np.array([0.0, 0.5, 0.0, -0.5]),
         phases=lambda angle: (ControlledRotation("rz", 1, angle), (0, 1)),
         gates=_native if native else _fast,
@@ -79,18 +71,12 @@ def _native(angle: Angle) -> tuple[LocalGate, ...]:
     return (*around, entangle, *turn, entangle, *around)
 
 
-FEEDS = ("data", "basis", "reference")
 PROGRAMS_KEPT = 256  # they hold what was derived from them, and are made anew when asked for
 
 
 @dataclass(frozen=True, eq=False)
 class MeshProgram(CircuitProgram):
-    """The circuits of all matrices of one shape, with one kind of input.
-
-    Attributes:
-        mesh: The shape.
-        feed: As `mesh_program` takes it.
-    """
+    """The circuits of all matrices of one shape, with a feed as in `mesh_program`."""
 
     mesh: MeshShape = field(kw_only=True)
     feed: str | int = field(kw_only=True)
@@ -100,37 +86,26 @@ class MeshProgram(CircuitProgram):
 def mesh_program(
     mesh: MeshShape, feed: str | int, *, native: bool = False, linear: bool = False
 ) -> MeshProgram:
-    """The circuits of all matrices of one shape.
+    """The circuits of all matrices of one shape; shared angles are ``-2 t``, in order.
 
-    Shared angles are ``-2 t`` for the rotations t of the mesh, in order.
-
-    Args:
-        mesh: The shape.
-        feed: ``"data"`` loads a vector, ``"reference"`` loads one beside reference modes: row
-            angles are ``2 a_k``. ``"basis"`` has a row angle for each of n inputs, pi/2 for the
-            one that is excited and 0 for all others. A number excites that input.
-        native: Writes rotations in H, CZ and RY, as noise models and hardware know them.
-        linear: Takes the shift rule of two terms, which holds for ``<X_k>`` without noise.
-
-    Raises:
-        ArgumentError: If there is no such feed.
+    The feed ``"data"`` loads a vector, ``"reference"`` one beside reference modes: row angles are
+    ``2 a_k``. ``"basis"`` has a row angle for each of n inputs, pi/2 for the one that is excited
+    and 0 for all others. A number excites that input. The rest is as in `mode_rotation`.
     """
     turn = mode_rotation(native=native, linear=linear)
+    loader = [Rotation(turn, (k, k + 1), k, True) for k in range(mesh.num_inputs - 1)]
     if isinstance(feed, int):
         start: list[Step] = [FixedGate(HGate(), (feed,))]
     elif feed == "basis":
-        flip = _ry()
+        flip = family_of(RYGate(0.0))
+        assert flip is not None
         start = [Rotation(flip, (k,), k, True) for k in range(mesh.num_inputs)]
     elif feed == "data":
-        start = [FixedGate(HGate(), (0,)), *_loader(mesh, turn)]
-    elif feed == "reference":
-        start = [*_references(mesh, turn), *_loader(mesh, turn)]
+        start = [FixedGate(HGate(), (0,)), *loader]
     else:
-        raise ArgumentError(f"A mesh is fed with {', '.join(FEEDS)} or a number, not {feed!r}.")
-    steps = [
-        *start,
-        *(Rotation(turn, pair, number, False) for number, pair in enumerate(mesh.pairs)),
-    ]
+        start = [*_references(mesh, turn), *loader]
+    mesh_steps = (Rotation(turn, pair, number, False) for number, pair in enumerate(mesh.pairs))
+    steps = [*start, *mesh_steps]
     if feed == "reference":
         for k in range(mesh.num_outputs):
             steps += _fixed(turn, (reference_mode(mesh, k), k), -math.pi / 2)
@@ -155,10 +130,6 @@ def reference_mode(mesh: MeshShape, output: int) -> int:
     return mesh.num_modes + output
 
 
-def _loader(mesh: MeshShape, turn: Family) -> Iterable[Rotation]:
-    return (Rotation(turn, (k, k + 1), k, True) for k in range(mesh.num_inputs - 1))
-
-
 def _references(mesh: MeshShape, turn: Family) -> list[FixedGate]:
     """One excitation, half of it on mode 0, the rest spread evenly over the references."""
     gates = [FixedGate(XGate(), (0,))]
@@ -171,9 +142,3 @@ def _references(mesh: MeshShape, turn: Family) -> list[FixedGate]:
 
 def _fixed(turn: Family, pair: tuple[int, int], angle: float) -> list[FixedGate]:
     return [FixedGate(gate, tuple(pair[at] for at in places)) for gate, places in turn.gates(angle)]
-
-
-def _ry() -> Family:
-    family = family_of(RYGate(0.0))
-    assert family is not None
-    return family

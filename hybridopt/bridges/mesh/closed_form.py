@@ -19,39 +19,21 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from hybridopt import _validation
+from hybridopt.bridges.base import FormulaStream
 from hybridopt.bridges.mesh.circuit import MeshProgram, reference_mode
 from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ResourceError, UnsupportedError
-from hybridopt.execution import Cost, Executor, Job, Readout
-from hybridopt.execution.random_stream import RandomStream
+from hybridopt.execution import Executor, Job, Readout
 
 WIDEST_DISTRIBUTION = 24  # qubits; 128 MB for each vector
 
 
-class ClosedFormMesh(RandomStream, Executor):
-    """An executor of meshes that runs no circuit: the same numbers, or numbers of the same law.
-
-    Args:
-        shots: Shots a setting; None is exact.
-        seed: Of the sampling stream; None draws fresh entropy.
-    """
-
-    usage = Cost()  # never a setting, a shot or a run
-    has_noise = False
-
-    def __init__(self, shots: int | None = None, seed: int | None = None) -> None:
-        self.shots = _validation.optional_integer("shots", shots, minimum=1)
-        super().__init__(seed)
+class ClosedFormMesh(FormulaStream, Executor):
+    """An executor of meshes that runs no circuit: the same numbers, or numbers of the same law."""
 
     def check(self, program: Program, readout: Readout) -> None:
-        """Refuse everything that is no mesh.
-
-        Raises:
-            UnsupportedError: If the program is another circuit.
-            ResourceError: If the reference readout would have too many outcomes.
-        """
+        """Refuse everything that is no mesh, and too many outcomes."""
         if not isinstance(program, MeshProgram):
             raise UnsupportedError("The closed form of a mesh is that of no other circuit.")
         if program.feed == "reference" and program.num_qubits > WIDEST_DISTRIBUTION:
@@ -84,10 +66,6 @@ class ClosedFormMesh(RandomStream, Executor):
         result[..., [1 << mode for mode in range(program.num_qubits)]] = one
         return result
 
-    def explain(self, job: Job) -> str:
-        """That nothing is run."""
-        return "by the closed form, without a run"
-
 
 def is_formula(executor: Executor) -> bool:
     """Whether the executor is the closed form without shots, which autograd differentiates."""
@@ -97,10 +75,7 @@ def is_formula(executor: Executor) -> bool:
 def sampled_amplitudes(
     y: Float64[np.ndarray, " m"], shots: int, generator: np.random.Generator
 ) -> Float64[np.ndarray, " m"]:
-    """Estimates of all <X_k> from one setting of so many shots.
-
-    Shots with the same outcomes so far are drawn together.
-    """
+    """Estimates of all <X_k> from one setting; shots with the same outcomes are drawn together."""
     counts = np.array([shots])
     sums, products = np.zeros(1), np.zeros(1)  # of s_i y_i, and of pairs of them
     estimates = np.empty_like(y)
@@ -145,10 +120,7 @@ def _compared(
 
 
 def mesh_matrices(mesh: MeshShape, angles: Float64[Tensor, "S P"]) -> Float64[Tensor, "S m n"]:
-    """W / alpha at S rows of angles t [rad], differentiable.
-
-    Rotations of different modes are done at once; the formula is that of `MeshShape.propagate`.
-    """
+    """W / alpha at S rows of angles t [rad], differentiable, as by `MeshShape.propagate`."""
     eye = torch.eye(mesh.num_modes, mesh.num_inputs, dtype=torch.float64, device=angles.device)
     states = eye.expand(len(angles), -1, -1)  # rows are modes
     cosines, sines = torch.cos(angles)[..., None], torch.sin(angles)[..., None]

@@ -29,14 +29,10 @@ class MeshShape:
     """The places of the rotations, for all matrices of one shape.
 
     Modes 0 to ``max(m, n) - 1`` carry inputs and outputs, the r after them what is lost.
-
-    Attributes:
-        num_outputs: m.
-        num_inputs: n.
     """
 
-    num_outputs: int
-    num_inputs: int
+    num_outputs: int  # m
+    num_inputs: int  # n
 
     @property
     def rank(self) -> int:
@@ -82,12 +78,7 @@ class MeshShape:
     def decompose(
         self, matrix: Float64[np.ndarray, "m n"], alpha: float
     ) -> Float64[np.ndarray, " P"]:
-        r"""The angles t [rad] of a matrix, in the order of `pairs`.
-
-        Args:
-            matrix: W.
-            alpha: Its spectral norm or more; the angles hold ``W / alpha``, to rounding.
-        """
+        """The angles t [rad] of W / alpha in the order of `pairs`; alpha is at least its norm."""
         left, singular, right = np.linalg.svd(matrix / alpha, full_matrices=False)
         first, signs_first = _eliminate(right, self._steps(self.num_inputs))
         last, signs_last = _eliminate(left.T, self._steps(self.num_outputs))

@@ -12,25 +12,12 @@ from hybridopt.errors import ConversionError
 
 CARRIED = (nn.Linear, nn.Conv2d)
 # products with matrices that have no circuit form here; what has none stays classical as it is
-REFUSED: tuple[type[nn.Module], ...] = (
-    nn.RNNBase,
-    nn.RNNCellBase,
-    nn.MultiheadAttention,
-    nn.Conv1d,
-    nn.Conv3d,
-    _ConvTransposeNd,
-    nn.Bilinear,
-)
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+REFUSED = (*RECURRENT, nn.MultiheadAttention, nn.Conv1d, nn.Conv3d, _ConvTransposeNd, nn.Bilinear)
 
 
 def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[str, nn.Module]:
-    """The layers that become meshes, each once, by their first name.
-
-    Raises:
-        UnknownNameError: If a name in ``keep_classical`` is no layer; with the nearest names.
-        ConversionError: Naming a layer that has no circuit form, or whose weight is another's too,
-            or saying that nothing is left.
-    """
+    """The layers that become meshes, each once, by their first name."""
     kept = _kept(network, keep_classical)
     chosen = {
         name: module
@@ -40,8 +27,7 @@ def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[s
     if not chosen:
         raise ConversionError(
             f"The network {type(network).__name__} has no Linear or Conv2d layer with trainable "
-            "weights that is not kept classical, so no layer can become a mesh. The bridges "
-            '"memory" and "generator" take any network.'
+            'weights that is not kept classical. Use bridge="memory" or bridge="generator".'
         )
     _refuse_ties(network, chosen)
     return chosen
@@ -50,15 +36,11 @@ def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[s
 def _kept(network: nn.Module, names: Iterable[str]) -> set[int]:
     """Modules that stay as they are: the named ones, all in them, and all in frozen ones."""
     known = {name: module for name, module in network.named_modules(remove_duplicate=False) if name}
-    containers = [
-        known[_validation.choice("layer in `keep_classical`", one, known)] for one in names
-    ]
-    containers += [module for module in network.modules() if not _is_trained(module)]
-    return {id(module) for container in containers for module in container.modules()}
-
-
-def _is_trained(module: nn.Module) -> bool:
-    return any(p.requires_grad and p.numel() for p in module.parameters())
+    kept = [known[_validation.choice("layer in `keep_classical`", name, known)] for name in names]
+    for module in network.modules():
+        if not any(p.requires_grad and p.numel() for p in module.parameters()):
+            kept += [module]
+    return {id(module) for container in kept for module in container.modules()}
 
 
 def _is_carried(name: str, module: nn.Module) -> bool:
@@ -75,12 +57,9 @@ def _is_carried(name: str, module: nn.Module) -> bool:
 
 
 def _has_the_plain_forward(module: nn.Module) -> bool:
-    kind = type(module)
-    if isinstance(module, nn.Linear):
-        return kind.forward is nn.Linear.forward
-    return (
-        kind.forward is nn.Conv2d.forward and kind._conv_forward is nn.Conv2d._conv_forward  # type: ignore[attr-defined]
-    )
+    plain = nn.Linear if isinstance(module, nn.Linear) else nn.Conv2d
+    names = ("forward", "_conv_forward")
+    return all(getattr(type(module), n, None) is getattr(plain, n, None) for n in names)
 
 
 def _refuse(name: str, module: nn.Module, why: str) -> None:
@@ -106,6 +85,5 @@ def _refuse_ties(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
                 mine = owners[id(parameter)][id(module)]
                 raise ConversionError(
                     f"`{mine}` is tied to `{others[0]}`, but a mesh has angles of its own. Untie "
-                    f"them, pass `keep_classical=['{name}']`, or use bridge=\"memory\", which "
-                    "keeps ties."
+                    f"them, pass `keep_classical=['{name}']`, or use bridge=\"memory\"."
                 )

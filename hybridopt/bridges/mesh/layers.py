@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -36,41 +36,22 @@ from hybridopt.circuits.counts import count_gates
 from hybridopt.errors import ArgumentError, ArgumentTypeError, LayerAttributeError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
-from hybridopt.nn.summary import RunsCircuits, SummaryRow
+from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow
 
 NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros shall be able to grow, too
 ROOM = 3.0  # automatic scale: how often the norm fits into alpha
 LEAST_NORM = 2.0  # automatic scale: what a smaller norm counts as
 AUTOCAST = frozenset({torch.float16, torch.bfloat16, torch.float32})  # it leaves others alone
-HOOKS = (
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-    "_backward_hooks",
-    "_backward_pre_hooks",
-    "_is_full_backward_hook",
-)
-
-
+HOOKS = [name for name in vars(nn.Module()) if "hook" in name and "state_dict" not in name]
 UNSEEN = "the number of patches is known after the first forward pass."
 
 
 class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
     r"""A layer ``W x + b`` as one mesh for each of its groups, trainable biases in it as a column.
 
-    Args:
-        plain: The layer; it is taken over and loses its weight. A frozen bias stays in it.
-        scale: alpha in units of the spectral norm of ``[W b]``, or ``"auto"``.
-        readout: ``"auto"``, ``"process"``, ``"data"`` or ``"reference"``.
-        executor: Runs the circuits.
-        gradient: Finds derivatives.
-
-    Attributes:
-        angles: Rotations t [rad], group by group in the order of
-            `hybridopt.bridges.mesh.decomposition`, one for each weight; float64.
-        alphas: One for each group; the largest spectral norm that training can reach.
+    The plain layer is taken over and loses its weight; a frozen bias stays in it. The ``angles`` t
+    [rad] are in the order of `MeshShape.pairs`, group by group, one for each weight. The ``alphas``
+    are the largest spectral norms that training can reach.
     """
 
     plain: nn.Linear | nn.Conv2d
@@ -137,12 +118,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         return UNSEEN if task is None else reason(self.reader, self.readout, task)
 
     def step_cost(self, batch_size: int | None = None) -> Cost | None:
-        """Settings, shots and runs of one forward and backward of one call.
-
-        Returns:
-            The cost; None of a convolution that has seen no input, unless its readout costs the
-            same for every number of patches.
-        """
+        """Cost of one forward and backward; None of a convolution that has seen no input."""
         task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
         return None if task is None else self.pass_cost(task)
 
@@ -178,12 +154,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         return self._split(self._scaled(mesh_matrices(self.mesh, self._rows())))
 
     def circuit(self, x: Float64[np.ndarray, " n"] | None = None, group: int = 0) -> QuantumCircuit:
-        """The circuit that takes a vector through the mesh, in gates of hardware.
-
-        Args:
-            x: What is loaded, the 1 that brings the bias included; None loads equal numbers.
-            group: Of a convolution.
-        """
+        """The circuit that takes a vector, the 1 of the bias included, through the mesh."""
         vector = np.ones(self.mesh.num_inputs) if x is None else x
         turns, _ = loader_turns(torch.from_numpy(vector)[None])
         feed = "reference" if self.readout == "reference" else "data"
@@ -224,19 +195,11 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         if not self.in_circuit:
             return SummaryRow(name, f"{type(self.plain).__name__}, weights by a formula", trainable)
         groups = f", {self.groups} groups" if self.groups > 1 else ""
-        return SummaryRow(
-            layer=name,
-            kind=f"mesh {self.mesh.num_outputs} x {self.mesh.num_inputs}{groups}",
-            trainable=trainable,
-            qubits=self.num_qubits,
-            angles=self.angles.numel(),
-            cost=cost,
-            gates=count_gates(self.circuit(), device),
-        )
+        kind = f"mesh {self.mesh.num_outputs} x {self.mesh.num_inputs}{groups}"
+        gates, angles = count_gates(self.circuit(), device), self.angles.numel()
+        return SummaryRow(name, kind, trainable, self.num_qubits, angles, cost, gates)
 
-    def _summary_parts(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[str, list[SummaryRow], Sequence[str]]:
+    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         row = self.summary_row(device, "", self.step_cost(batch_size))
         return f"mesh of {type(self.plain).__name__}", [row], ()
 

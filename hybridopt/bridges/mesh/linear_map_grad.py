@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from hybridopt.gradients.base import differentiable_jvp
+from hybridopt.gradients.base import batch_entries, differentiable_jvp
 
 Matrix = Callable[[Tensor], Tensor]  # takes angles to W, differentiably
 
@@ -27,11 +27,7 @@ def with_linear_grad(
 ) -> Float64[Tensor, "B m"]:
     """The outputs, which depend on x as ``x @ matrix(angles).T`` does.
 
-    Args:
-        x: Inputs; the outputs were made from them without autograd.
-        angles: Of the map.
-        outputs: ``W x``, differentiable by the angles.
-        matrix: Reads W; called when a derivative by x is asked for.
+    They were made from x without autograd. W is read when a derivative by x is asked for.
     """
     return cast(Tensor, _WithLinearGrad.apply(x, angles, outputs, matrix))  # type: ignore[no-untyped-call]
 
@@ -80,9 +76,5 @@ class _WithLinearGrad(torch.autograd.Function):
         outputs: Tensor,
         matrix: Matrix,
     ) -> tuple[Tensor, int]:
-        def parts(tensor: Tensor, dim: int | None) -> list[Tensor]:
-            return [tensor] * info.batch_size if dim is None else list(tensor.unbind(dim))
-
-        tensors = zip((x, angles, outputs), in_dims, strict=False)
-        rows = zip(*(parts(tensor, dim) for tensor, dim in tensors), strict=True)
-        return torch.stack([with_linear_grad(a, b, c, matrix) for a, b, c in rows]), 0
+        entries = batch_entries(info, in_dims[:3], x, angles, outputs)
+        return torch.stack([with_linear_grad(a, b, c, matrix) for a, b, c in entries]), 0

@@ -8,7 +8,7 @@ neighbouring modes with exactly one angle a weight (`hybridopt.bridges.mesh.deco
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -22,18 +22,17 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._modules import copy_module
-from hybridopt.bridges.base import HasTwin, QuantumNetwork, check_network, shots_and_seed
+from hybridopt.bridges.base import BridgeRows, HasTwin, QuantumNetwork, check_network
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.bridges.mesh.layer_selection import layers_to_carry
 from hybridopt.bridges.mesh.layers import UNSEEN, MeshLayer
 from hybridopt.bridges.mesh.linear_form import shape_of
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.bridges.mesh.readout_selection import READOUTS, Pass, reason
-from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, ResourceError
+from hybridopt.errors import ArgumentError, ConversionError, ResourceError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.gradients.cost import total_cost
-from hybridopt.nn.summary import SummaryRow
 
 LARGEST_SCALE = 1e4  # W comes back to about 1e-16 of scale times its norm
 
@@ -74,7 +73,10 @@ class Mesh(HasTwin):
     scale: str | float = "auto"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "keep_classical", _names(self.keep_classical))
+        names = _validation.items("keep_classical", self.keep_classical)
+        for name in names:
+            _validation.instance("keep_classical", name, str, "names of layers")
+        object.__setattr__(self, "keep_classical", names)
         _validation.choice("readout", self.readout, READOUTS)
         if isinstance(self.scale, str):
             _validation.choice("scale", self.scale, ("auto",))
@@ -87,12 +89,7 @@ class Mesh(HasTwin):
                 )
 
     def check(self, network: nn.Module) -> None:
-        """Refuse a network with layers that have no circuit form, or with none that has one.
-
-        Raises:
-            ConversionError: With the name of the layer and the way out.
-            UnknownNameError: If a name in ``keep_classical`` is no layer.
-        """
+        """Refuse a network with layers that have no circuit form, or with none that has one."""
         check_network(network)
         layers_to_carry(network, self.keep_classical)
 
@@ -108,12 +105,8 @@ class Mesh(HasTwin):
         return MeshNetwork(network, self, executor, gradient)
 
     def twin(self, network: nn.Module, *, executor: Executor) -> MeshNetwork:
-        """The same angles in torch: exact, or with shots numbers of the same law.
-
-        Raises:
-            UnsupportedError: If the executor has noise, which has no formula here.
-        """
-        formula = ClosedFormMesh(*shots_and_seed(executor, "a mesh"))
+        """The same angles in torch: exact, or with shots numbers of the same law."""
+        formula = ClosedFormMesh.like(executor)
         return MeshNetwork(network, self, formula, ParameterShift())
 
 
@@ -135,12 +128,14 @@ class MeshNetwork(QuantumNetwork):
         (True, 8, 15)
     """
 
+    num_weights = 0
+
     def __init__(
         self, network: nn.Module, options: Mesh, executor: Executor, gradient: GradientRule
     ) -> None:
         super().__init__(network.training)
         self.options = options
-        self._num_weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        self.num_weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
         memo: dict[int, Any] = {}  # one, so that what layers share stays shared
         for name, layer in layers_to_carry(network, options.keep_classical).items():
             assert isinstance(layer, nn.Linear | nn.Conv2d)
@@ -215,11 +210,6 @@ class MeshNetwork(QuantumNetwork):
         return next(iter(self.layers.values())).like.dtype
 
     @property
-    def num_weights(self) -> int:
-        """M, the trainable weights of the network that was carried over."""
-        return self._num_weights
-
-    @property
     def num_qubits(self) -> int:
         """Qubits of the widest mesh; 0 for a control."""
         return max((layer.num_qubits for layer, _ in self._by_group().values()), default=0)
@@ -281,11 +271,7 @@ class MeshNetwork(QuantumNetwork):
         }
 
     def _passes(self, batch_size: int | None) -> dict[str, list[Pass] | None]:
-        """What a training step asks of each mesh; None where that is not known yet.
-
-        Known from the last forward pass. Before it, a linear layer is taken to see one vector of
-        each sample, and a convolution so many patches that only process readout can tell its cost.
-        """
+        """What a training step asks of each mesh, as the last forward pass; None if not known."""
         places = [module for _, module in self.network.named_modules(remove_duplicate=False)]
         tasks: dict[str, list[Pass] | None] = {}
         for place, (name, layer) in enumerate(self.layers.items()):
@@ -313,9 +299,7 @@ class MeshNetwork(QuantumNetwork):
     def _bridge_cost(self, batch_size: int | None) -> Cost | None:
         return total_cost(self._costs(batch_size).values()) if self._in_circuits else Cost()
 
-    def _bridge_rows(
-        self, device: BackendV2 | None, batch_size: int | None
-    ) -> tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]:
+    def _bridge_rows(self, device: BackendV2 | None, batch_size: int | None) -> BridgeRows:
         costs = self._costs(batch_size)
         layers = self.layers.items()
         rows = {name: layer.summary_row(device, name, costs[name]) for name, layer in layers}
@@ -339,33 +323,14 @@ def _check_fits(name: str, reader: MeshReader, readout: str) -> None:
     mesh = reader.mesh
     try:
         for feed in feeds:
-            reader.check_width(feed)
             reader.check(feed)
     except ResourceError as error:
         where = f"Layer `{name}`" if name else "The network"
+        keep = f", or keep the layer classical: keep_classical=['{name}']" if name else ""
         raise ResourceError(
             f"{where}, a mesh of {mesh.num_outputs} by {mesh.num_inputs}: {error} Another way: "
-            f'AerExecutor(method="matrix_product_state"){_keeping(name)}.'
+            f'AerExecutor(method="matrix_product_state"){keep}.'
         ) from error
-
-
-def _keeping(name: str) -> str:
-    return f", or keep the layer classical: keep_classical=['{name}']" if name else ""
-
-
-def _names(given: object) -> tuple[str, ...]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise ArgumentTypeError(
-            f"Argument `keep_classical` must be a list of names of layers, but is {given!r}."
-        )
-    names = tuple(given)
-    for name in names:
-        if not isinstance(name, str):
-            raise ArgumentTypeError(
-                f"Argument `keep_classical` must hold names of layers, but holds {name!r} of type "
-                f"{type(name).__name__}."
-            )
-    return names
 
 
 def _leave_fast_paths(network: nn.Module) -> dict[str, Any]:

@@ -15,12 +15,7 @@ from jaxtyping import Float64
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
-from hybridopt.bridges.mesh.circuit import (
-    MeshProgram,
-    mesh_program,
-    num_qubits_of,
-    reference_mode,
-)
+from hybridopt.bridges.mesh.circuit import MeshProgram, mesh_program, num_qubits_of, reference_mode
 from hybridopt.bridges.mesh.closed_form import is_formula, mesh_matrices
 from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.bridges.mesh.linear_map_grad import with_linear_grad
@@ -34,13 +29,7 @@ Reading = Mapping[Feed, tuple[Tensor, Tensor]]  # shared angles, and the values 
 
 @dataclass(frozen=True, eq=False)
 class MeshReader:
-    """Reads a mesh with an executor; the closed form without shots is differentiated by autograd.
-
-    Attributes:
-        mesh: Its shape.
-        executor: Runs the circuits.
-        rule: Finds derivatives by the angles.
-    """
+    """Reads a mesh with an executor; autograd differentiates the closed form without shots."""
 
     mesh: MeshShape
     executor: Executor
@@ -49,12 +38,7 @@ class MeshReader:
     def matrices(
         self, angles: Float64[Tensor, "S P"], known: Reading | None = None
     ) -> Float64[Tensor, "S m n"]:
-        """The matrices of S rows of angles t [rad], n settings each: process readout.
-
-        Args:
-            angles: Of rotations, as `MeshShape.decompose` gives them.
-            known: What `read` gave; where the angles are the same, nothing is run.
-        """
+        """The matrices of S rows of angles t [rad], n settings each, or what `read` gave before."""
         if is_formula(self.executor):
             return mesh_matrices(self.mesh, angles)
         parts = []
@@ -75,13 +59,7 @@ class MeshReader:
     def outputs(
         self, x: Float64[Tensor, "B n"], angles: Float64[Tensor, " P"], feed: Feed = "data"
     ) -> Float64[Tensor, "B m"]:
-        """W x / alpha, one setting a vector; where its derivative by x is asked for, n more.
-
-        Args:
-            x: Vectors of any length; 0 gives 0.
-            angles: Of rotations [rad].
-            feed: ``"data"``, or ``"reference"`` against noise.
-        """
+        """W x / alpha, one setting a vector; where its derivative by x is asked for, n more."""
         if is_formula(self.executor):
             return x @ mesh_matrices(self.mesh, angles[None])[0].T
         turns, lengths = loader_turns(x.detach())
@@ -96,8 +74,8 @@ class MeshReader:
 
         return with_linear_grad(x, angles, lengths[:, None] * values, matrix)
 
-    def check_width(self, feed: Feed) -> None:
-        """Refuse circuits that do not fit into memory, before one is built; nothing is run."""
+    def check(self, feed: Feed) -> None:
+        """Refuse what does not go together; nothing is run, and nothing built that is too wide."""
         num_qubits = num_qubits_of(self.mesh, feed)
         if feed == "reference":
             readout: Readout = Probabilities()
@@ -105,9 +83,6 @@ class MeshReader:
             readout = Expectations((SparsePauliOp.from_sparse_list([("X", [0], 1.0)], num_qubits),))
         empty = MeshProgram(num_qubits, (), (), (), mesh=self.mesh, feed=feed)
         self.executor.check(empty, readout)
-
-    def check(self, feed: Feed) -> None:
-        """Refuse what does not go together; nothing is run."""
         for one in self._process_feeds() if feed == "process" else (feed,):
             evaluation = self.evaluation(one)
             self.executor.check(evaluation.program, evaluation.readout)
@@ -122,21 +97,12 @@ class MeshReader:
         linear = feed != "reference" and not noisy
         return mesh_program(self.mesh, feed, native=noisy or chain, linear=linear)
 
-    def readout(self, feed: Feed) -> Readout:
-        """What is read from them."""
-        return Probabilities() if feed == "reference" else mode_amplitudes(self.mesh)
-
     def evaluation(
         self, feed: Feed, known: tuple[Tensor, Tensor] | None = None
     ) -> CircuitEvaluation:
         """The circuits for a feed as a function of their angles; ``"process"`` as in `program`."""
-        return CircuitEvaluation(
-            program=self.program(feed),
-            readout=self.readout(feed),
-            executor=self.executor,
-            rule=self.rule,
-            known=known,
-        )
+        readout = Probabilities() if feed == "reference" else mode_amplitudes(self.mesh)
+        return CircuitEvaluation(self.program(feed), readout, self.executor, self.rule, known)
 
     def _unit_outputs(
         self,
@@ -171,9 +137,7 @@ class MeshReader:
         return math.pi / 2 * eye
 
 
-def loader_turns(
-    x: Float64[Tensor, "B n"],
-) -> tuple[Float64[Tensor, "B R"], Float64[Tensor, " B"]]:
+def loader_turns(x: Float64[Tensor, "B n"]) -> tuple[Float64[Tensor, "B R"], Float64[Tensor, " B"]]:
     """Row angles ``2 a_k`` [rad] of the loader, R = n - 1, and the lengths |x|.
 
     A single mode has no rotation that could hold a sign: its length has it. Zeros are loaded as the

@@ -13,33 +13,19 @@ READOUTS = ("auto", "process", "data", "reference")
 
 @dataclass(frozen=True)
 class Pass:
-    """What a layer is asked for in one forward pass, and the backward pass after it.
+    """What a layer is asked for in one forward pass, and the backward pass after it."""
 
-    Attributes:
-        rows: Vectors that go through each mesh; for a convolution, patches.
-        groups: Meshes.
-        trains: Whether derivatives by the angles will be taken.
-        input_grad: Whether derivatives by the inputs will be taken.
-        known: Whether the matrices at these angles were read before.
-    """
-
-    rows: int
-    groups: int = 1
-    trains: bool = True
-    input_grad: bool = False
-    known: bool = False
-
-
-def settings(reader: MeshReader, readout: str, task: Pass) -> int:
-    """Settings of one pass, forward and backward."""
-    return cost(reader, readout, task).settings
+    rows: int  # vectors that go through each mesh; for a convolution, patches
+    groups: int = 1  # meshes
+    trains: bool = True  # derivatives by the angles will be taken
+    input_grad: bool = False  # derivatives by the inputs will be taken
+    known: bool = False  # the matrices at these angles were read before
 
 
 def cost(reader: MeshReader, readout: str, task: Pass) -> Cost:
     """Cost of one pass, forward and backward; each setting counts as one run."""
     evaluation, inputs = reader.evaluation(readout), reader.mesh.num_inputs
-    needs = (False, task.trains)
-    back = gradient_evaluations(evaluation, reader.rule, needs)
+    back = gradient_evaluations(evaluation, reader.rule, (False, task.trains))
     if readout == "process":
         number = task.groups * inputs * (back + (0 if task.known else 1))
     else:
@@ -54,7 +40,7 @@ def choose(reader: MeshReader, readout: str, task: Pass) -> str:
     """``"process"``, ``"data"`` or ``"reference"``."""
     if readout != "auto":
         return readout
-    data, process = (settings(reader, one, task) for one in ("data", "process"))
+    data, process = (cost(reader, one, task).settings for one in ("data", "process"))
     return "data" if data < process else "process"
 
 
@@ -64,7 +50,7 @@ def reason(reader: MeshReader, readout: str, task: Pass) -> str:
     passes = "forward and backward" if task.trains else "forward"
     kinds = ["process", "data"] if readout == "auto" else [chosen]
     counts = ", ".join(
-        f"{kind} takes {settings(reader, kind, task):,} settings {passes}" for kind in kinds
+        f"{kind} takes {cost(reader, kind, task).settings:,} settings {passes}" for kind in kinds
     )
     meaning = {
         "process": f"the {reader.mesh.num_inputs} columns of the matrix are read, whatever the "

@@ -9,7 +9,6 @@ import pytest
 from qiskit.quantum_info import Operator
 
 from hybridopt.bridges.generator.circuit import ry_ladder
-from hybridopt.errors import ArgumentError
 
 
 def rotation(angle: float) -> np.ndarray:
@@ -47,9 +46,3 @@ def test_parameters_are_in_the_order_of_the_gates():
              for i in circuit.data if i.operation.name == "ry"]  # fmt: skip
     assert turns == [(j, j % 3) for j in range(7)]
     assert circuit.count_ops() == {"ry": 7, "cx": 6}
-
-
-@pytest.mark.parametrize("sizes", [(0, 3), (3, 0)])
-def test_nothing_is_no_circuit(sizes):
-    with pytest.raises(ArgumentError, match=f"not {sizes[0]} and {sizes[1]}"):
-        ry_ladder(*sizes)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hybridopt.bridges.generator.mapping import LEAST_DEVIATION, WeightMapping
+from hybridopt.bridges.generator.network import LEAST_DEVIATION, WeightMapping
 
 
 def make(width: int, zero: bool = False, start: Tensor | None = None, seed: int = 2):

@@ -93,7 +93,7 @@ def test_position_in_the_stream_can_be_kept():
     other.load_state_dict(position)
     assert np.array_equal(other.run(job(2)), first)
     assert copy.deepcopy(sampler) is sampler
-    assert "no circuit is run" in sampler.explain(job(2))
+    assert "without a run" in sampler.explain(job(2))
 
 
 def test_shots_are_counted_from_one():

@@ -20,7 +20,6 @@ from hybridopt.bridges.memory.circuit import (
     split_probabilities,
     walsh_angles,
 )
-from hybridopt.errors import ArgumentError
 
 NO_ROW = np.zeros(0)
 both_syntheses = pytest.mark.parametrize("synthesis", SYNTHESES)
@@ -172,12 +171,6 @@ def test_circuit_can_be_transpiled_to_hardware_gates(synthesis):
 )
 def test_index_qubits(num_values, expected):
     assert index_qubits(num_values) == expected
-
-
-@pytest.mark.parametrize("num_values", [0, -3])
-def test_nothing_to_hold_is_refused(num_values):
-    with pytest.raises(ArgumentError, match=f"holds one number or more, not {num_values}"):
-        index_qubits(num_values)
 
 
 def test_program_says_its_sizes():

@@ -18,7 +18,7 @@ from qiskit_aer.noise import (
 from scipy.linalg import hadamard
 
 from hybridopt.bridges.memory.circuit import MemoryProgram, chain_program
-from hybridopt.bridges.memory.noisy_readout import ChainReader
+from hybridopt.bridges.memory.readout import ChainReader
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.gradients import ParameterShift
 
@@ -145,7 +145,6 @@ def test_sparse_chain_takes_two_settings_an_angle(columns):
     before = chain.executor.usage
     sparse.sum().backward()
     assert chain.executor.usage == before + Cost(2 * len(columns), runs=2 * len(columns))
-    assert chain.settings_a_step == 1 + 2 * len(columns)
     step = 1e-5
     for place in range(len(columns)):
         move = step * torch.eye(len(columns), dtype=torch.float64)[place]

@@ -187,14 +187,14 @@ def test_twin_is_the_memory_with_as_many_angles():
 REFUSED = [
     ({"num_angles": 0}, ArgumentError, "`num_angles` must be 1 or more, but is 0"),
     ({"num_angles": -3}, ArgumentError, "`num_angles` must be 1 or more, but is -3"),
-    ({"num_angles": 33}, ArgumentError, "num_angles is 33, but the memory circuit of 32 weights"),
-    ({"num_angles": 33}, ArgumentError, "has N = 32 angles. Give 1 to 32, or None"),
+    ({"num_angles": 33}, ArgumentError, "num_angles is 33, but 32 weights have N = 32"),
+    ({"num_angles": 33}, ArgumentError, "have N = 32 Walsh columns. Give 1 to 32, or None"),
     ({"num_angles": 2.0}, ArgumentTypeError, "`num_angles` must be an int, but is 2.0"),
     ({"num_angles": True}, ArgumentTypeError, "`num_angles` must be an int, but is True"),
     (
         {"num_angles": 31, "form": "full"},
         ConversionError,
-        "the full form of 32 weights needs all N = 32 angles, as fewer cannot hold any",
+        "the full form needs all N = 32 angles",
     ),
     ({"frozen": True}, ArgumentError, "frozen=True leaves nothing to train: angles are all that"),
     ({"frozen": 1}, ArgumentTypeError, "`frozen` must be True or False, but is 1"),
@@ -211,7 +211,7 @@ def test_unusable_options_are_refused(bridge, options, error, message, aer_calls
 
 
 def test_a_frozen_memory_is_told_where_freezing_makes_sense():
-    with pytest.raises(ArgumentError, match=r'bridge="generator" and in DressedCircuit'):
+    with pytest.raises(ArgumentError, match=r'bridge="generator" or DressedCircuit'):
         Memory(frozen=True)
 
 

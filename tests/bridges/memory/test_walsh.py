@@ -41,12 +41,6 @@ def test_transform_leaves_its_input_alone():
     np.testing.assert_array_equal(values, np.arange(8.0))
 
 
-@pytest.mark.parametrize("size", [0, 3, 6, 12])
-def test_other_sizes_are_refused(size):
-    with pytest.raises(ArgumentError, match=rf"needs a power of two of values, but got {size}\."):
-        walsh_hadamard(np.zeros(size))
-
-
 def test_gray_code_of_three_bits():
     assert [gray_code(i) for i in range(8)] == [0, 1, 3, 2, 6, 7, 5, 4]
 
@@ -88,7 +82,6 @@ def test_columns_are_these_for_good():
     np.testing.assert_array_equal(walsh_columns(6, 30), [4, 6, 13, 17, 24, 25])
 
 
-@pytest.mark.parametrize("number", [0, -1, 33])
-def test_other_numbers_of_columns_are_refused(number):
-    with pytest.raises(ArgumentError, match=rf"1 to 32 can be taken, not {number}\."):
-        walsh_columns(number, 20)
+def test_more_columns_than_there_are_are_refused():
+    with pytest.raises(ArgumentError, match=r"num_angles is 33, but 20 weights have N = 32"):
+        walsh_columns(33, 20)

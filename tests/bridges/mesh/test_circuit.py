@@ -11,7 +11,6 @@ from qiskit.quantum_info import SparsePauliOp, Statevector
 
 from hybridopt.bridges.mesh.circuit import mesh_program, reference_mode
 from hybridopt.bridges.mesh.decomposition import MeshShape
-from hybridopt.errors import ArgumentError
 
 SHAPES = [(1, 1), (1, 3), (3, 1), (2, 2), (3, 2), (2, 4)]
 every_shape = pytest.mark.parametrize(("m", "n"), SHAPES)
@@ -88,8 +87,3 @@ def test_programs_travel():
     assert (copied.mesh, copied.feed, copied.shifts) == (MeshShape(2, 3), "basis", program.shifts)
     rows, shared = np.arange(3.0), np.arange(6.0)
     assert copied.bind(rows, shared) == program.bind(rows, shared)
-
-
-def test_unknown_feeds_are_refused():
-    with pytest.raises(ArgumentError, match="fed with data, basis, reference or a number"):
-        mesh_program(MeshShape(2, 3), "date")

@@ -37,7 +37,7 @@ def test_it_says_what_aer_says(feed):
     rows, shared = rng.normal(size=(4, program.num_row_angles)), rng.normal(size=(2, 6))
     if feed == "basis":
         rows = np.pi / 2 * np.eye(3)
-    readout = MeshReader(mesh, AerExecutor(), ParameterShift()).readout(feed)
+    readout = MeshReader(mesh, AerExecutor(), ParameterShift()).evaluation(feed).readout
     job = Job(program, readout, rows, shared)
     np.testing.assert_allclose(ClosedFormMesh().run(job), AerExecutor().run(job), atol=1e-13)
 

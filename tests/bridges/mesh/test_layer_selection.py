@@ -141,8 +141,8 @@ def test_transformers_are_carried_around_their_attention(mode):
     ("options", "error", "message"),
     [
         ({"keep_classical": ["9"]}, UnknownNameError, "Unknown layer in `keep_classical` '9'"),
-        ({"keep_classical": "0"}, ArgumentTypeError, "must be a list of names of layers"),
-        ({"keep_classical": [0]}, ArgumentTypeError, "must hold names of layers, but holds 0"),
+        ({"keep_classical": "0"}, ArgumentTypeError, "must be a list or a tuple"),
+        ({"keep_classical": [0]}, ArgumentTypeError, "must be names of layers, but is of type int"),
         ({"keep_classical": ["0", "2"]}, ConversionError, "has no Linear or Conv2d layer"),
         (
             {"readout": "dat"},

@@ -7,7 +7,7 @@ import pytest
 from hybridopt import AerExecutor
 from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.bridges.mesh.readout import MeshReader
-from hybridopt.bridges.mesh.readout_selection import Pass, choose, reason, settings
+from hybridopt.bridges.mesh.readout_selection import Pass, choose, cost, reason
 from hybridopt.gradients import Spsa, create
 
 SHIFT = MeshReader(MeshShape(2, 3), AerExecutor(), create("parameter-shift"))
@@ -26,8 +26,8 @@ SHIFT = MeshReader(MeshShape(2, 3), AerExecutor(), create("parameter-shift"))
     ],
 )
 def test_costs_and_choice(task, process, data):
-    assert settings(SHIFT, "process", task) == process
-    assert settings(SHIFT, "data", task) == data
+    assert cost(SHIFT, "process", task).settings == process
+    assert cost(SHIFT, "data", task).settings == data
     assert choose(SHIFT, "auto", task) == ("data" if data < process else "process")
     assert choose(SHIFT, "reference", task) == "reference"
 
@@ -37,9 +37,9 @@ def test_rules_cost_what_they_cost():
     adjoint, spsa = (
         MeshReader(MeshShape(2, 3), AerExecutor(), rule) for rule in (create("adjoint"), Spsa())
     )
-    assert settings(adjoint, "process", task) == 3
-    assert settings(spsa, "data", task) == 6
-    assert settings(SHIFT, "reference", task) == 2 * (1 + 4 * 6)
+    assert cost(adjoint, "process", task).settings == 3
+    assert cost(spsa, "data", task).settings == 6
+    assert cost(SHIFT, "reference", task).settings == 2 * (1 + 4 * 6)
 
 
 def test_reasons_are_told():

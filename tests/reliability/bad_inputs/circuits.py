@@ -49,7 +49,10 @@ CIRCUITS: dict[str, tuple[Call, str]] = {
         lambda _: layer(observables=[SparsePauliOp("ZII", 1j)]),
         "is not Hermitian",
     ),
-    "CircuitLayer: a number to observe": (lambda _: layer(observables=3), "SparsePauliOp"),
+    "CircuitLayer: a number to observe": (
+        lambda _: layer(observables=3),
+        "`observables` must be a list",
+    ),
     "CircuitLayer: executor": (lambda _: layer(executor="aer"), "`executor` must be"),
     "CircuitLayer: gradient": (lambda _: layer(gradient="adjiont"), "Did you mean 'adjoint'"),
     "CircuitLayer: adjoint with shots": (
