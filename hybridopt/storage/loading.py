@@ -11,7 +11,7 @@ from typing import Any
 from qiskit import qpy
 from torch import nn
 
-from hybridopt._files import check_path
+from hybridopt import _validation
 from hybridopt._modules import check_module, copy_module
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
@@ -65,12 +65,11 @@ def load(
         >>> torch.equal(again.layer.weight, head.layer.weight)
         True
     """
-    check_path("path", path)
+    path = str(_validation.path("path", path))
     if network is not None:
         check_module(network)
     if executor is not None:
         check_executor(executor)
-    path = os.fspath(path)
     members = read_archive(path)
     try:
         meta = json.loads(members[FIRST])

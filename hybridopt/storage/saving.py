@@ -11,7 +11,8 @@ from typing import Any
 from qiskit import qpy
 from torch import nn
 
-from hybridopt._files import check_path, check_writable
+from hybridopt import _validation
+from hybridopt._files import check_writable
 from hybridopt._modules import check_module
 from hybridopt.bridges import Bridge, QuantumNetwork
 from hybridopt.bridges.api import without_quantum_networks
@@ -61,7 +62,7 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
         True
     """
     check_module(module, "module")
-    check_path("path", path)
+    path = _validation.path("path", path)
     check_writable(path)
     return write_archive(path, _Members(module).by_name())
 
