@@ -86,7 +86,7 @@ class Part:
         for name, value in (("x", self.x), ("y", self.y)):
             _validation.instance(name, value, Tensor, "a tensor (see `as_dataset((x, y))`)")
             if value.ndim == 0:
-                raise DataError(f"Argument `{name}` of a Part must have rows, but is one number.")
+                raise DataError(f"Argument `{name}` of a Part must have one row for each sample.")
         check_equal_length(len(self.x), len(self.y))
 
     def __len__(self) -> int:

@@ -46,10 +46,8 @@ class TensorBatches:
     def samples(self) -> list[Batch]:
         """Batches for a trial of shapes: a whole one, and the last if it has a single sample."""
         x, y = self.part.x, self.part.y
-        size = self.batch_size or len(x)
-        sizes = [min(size, len(x))]
-        if len(x) > 1 and len(x) % size == 1:
-            sizes.append(1)  # what normalisation over the batch cannot take
+        size = min(self.batch_size or len(x), len(x))
+        sizes = (size, 1) if size > 1 == len(x) % size else (size,)  # normalisations refuse one
         return [(x[:size], y[:size]) for size in sizes]
 
     def fingerprint(self) -> str:
@@ -84,7 +82,7 @@ class LoaderBatches:
                     "The DataLoader must yield pairs (x, y), but yielded "
                     f"{type(batch).__name__}. Wrap the data in a TensorDataset(x, y)."
                 )
-            x, y = check_batch(batch[0], batch[1])
+            x, y = check_batch(*batch)
             yield self._moved(x), self._moved(y)
         if batch is None:
             raise DataError(

@@ -155,13 +155,15 @@ def _check_rate(lr: object, optimizer: str | Optimizer) -> None:
     if lr is None:
         return
     if isinstance(lr, str) and lr != "auto":
-        raise ArgumentTypeError(f'Argument `lr` must be a number or "auto", but is {lr!r}.')
+        raise ArgumentTypeError(
+            f'Argument `lr` must be a number, but is {lr!r}. The one word it takes is "auto".'
+        )
     if lr != "auto":
         _validation.real("lr", lr, minimum=0, strict=True)
     elif isinstance(optimizer, Optimizer):
         raise ArgumentError(
             'lr="auto" cannot be given beside an optimizer instance, which has its own. Name the '
-            "optimizer, or set its rate where you make it."
+            f"optimizer, or set its rate where you make the {type(optimizer).__name__}."
         )
     elif spec is not None and spec.name in {"newton", "lbfgs"}:
         raise ArgumentError(
