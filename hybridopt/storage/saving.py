@@ -116,9 +116,7 @@ class _Members:
         return {FIRST: json.dumps(meta, indent=1).encode(), **self._blobs}
 
     def _layer(self, layer: CircuitLayer, number: int) -> dict[str, Any]:
-        circuit = circuits.in_gates(layer.circuit)
-        content = circuits.circuit_to_bytes(circuit)
-        circuits.check_what_was_written(circuit, content)
+        content = circuits.circuit_to_bytes(circuits.in_gates(layer.circuit), verify=True)
         return {
             **circuits.layer_to_plain(layer),
             "path": _path(self._plain, layer),

@@ -92,8 +92,8 @@ def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> li
 
 def check_names(names: object) -> list[str]:
     """The names as a list; `ArgumentTypeError` if they are no list of strings."""
-    refused = isinstance(names, str | bytes) or not isinstance(names, Sequence)
-    if refused or not all(isinstance(name, str) for name in names):
+    is_list = isinstance(names, Sequence) and not isinstance(names, str | bytes)
+    if not isinstance(names, Sequence) or not is_list or any(type(n) is not str for n in names):
         raise ArgumentTypeError(
             'Argument `freeze` must be "body", "none" or a list of names of layers or parameters, '
             f"but is {names!r}."
