@@ -108,12 +108,7 @@ def optional_real(
 
 def boolean(name: str, value: object) -> bool:
     """Return ``value`` if it is True or False."""
-    if not isinstance(value, bool):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be True or False, but is {value!r} "
-            f"of type {type(value).__name__}."
-        )
-    return value
+    return instance(name, value, bool, "True or False")
 
 
 def choice(kind: str, value: object, known: Iterable[str]) -> str:

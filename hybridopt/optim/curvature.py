@@ -23,11 +23,7 @@ MAX_ELEMENTS = 2**25  # of one stack of backward passes: 256 MiB in float64
 
 
 class FlatParameters:
-    """Parameters seen as one float64 vector, in the order in which they were given.
-
-    Vectors are kept in float64 whatever the parameters' own precision, because the equations
-    that they enter lose half of their digits to conditioning.
-    """
+    """Parameters seen as one float64 vector: their equations lose half of the digits."""
 
     def __init__(self, params: Sequence[Tensor]) -> None:
         self.params = list(params)
@@ -152,12 +148,7 @@ class GaussNewton(Curvature):
 
 
 def matrix(curvature: Curvature) -> Float64[Tensor, "num_parameters num_parameters"]:
-    """The whole curvature matrix, made symmetric.
-
-    Its rows come from as few stacked backward passes as memory allows: the operations between
-    weights and loss save a number of elements that is counted, and a stack may take
-    `MAX_ELEMENTS` of them.
-    """
+    """The whole curvature matrix, made symmetric, in as few stacked passes as memory allows."""
     chunks = torch.split(torch.diag(torch.ones_like(curvature.gradient)), curvature.rows_at_once)
     rows = torch.cat([finite_products(curvature, chunk) for chunk in chunks])
     return (rows + rows.T) / 2
@@ -182,10 +173,9 @@ def vjp_rows(
     inputs: Sequence[Tensor],
     cotangents: Sequence[Float[Tensor, "rows ..."]],
 ) -> list[Float[Tensor, "rows ..."]]:
-    """Vector-Jacobian products of ``tensors`` by ``inputs`` for a stack of cotangents.
+    """Vector-Jacobian products for a stack of cotangents, in one batched backward pass.
 
-    The whole stack takes one batched backward pass; where an operation in the graph has no
-    batching rule, each row takes its own, with the same result. The graph is kept.
+    Where an operation has no batching rule, each row takes its own. The graph is kept.
     """
     pairs = zip(tensors, cotangents, strict=True)
     live = [(t, c) for t, c in pairs if t is not None and t.requires_grad]

@@ -49,10 +49,7 @@ def made(recipe: dict[str, Any], layers: Mapping[int, CircuitLayer]) -> nn.Modul
 
 
 def _recipe(
-    path: str,
-    module: nn.Module,
-    layers: Mapping[CircuitLayer, int],
-    seen: dict[nn.Module, str],
+    path: str, module: nn.Module, layers: Mapping[CircuitLayer, int], seen: dict[nn.Module, str]
 ) -> dict[str, Any]:
     if module in seen:
         return {"same": seen[module]}

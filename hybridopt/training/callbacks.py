@@ -84,7 +84,7 @@ class Callbacks:
             self._begun.append(entry)
 
     def step_end(self, loss: float, network: nn.Module) -> bool:
-        """Tell all of them; whether one wants to end training."""
+        """Tell all of them; return whether one wants to end training."""
         return _one_stops(self._after_step, loss, network)
 
     def epoch_end(self, record: EpochRecord, network: nn.Module) -> bool:

@@ -102,19 +102,17 @@ class Checkpoint:
             there, own = saved.get(key), here.get(key)
             if there == own:
                 continue
-            says = f"was written with {key}={there!r}, but this run has {key}={own!r}. Resume with "
-            says += "the same arguments, or choose another file."
+            says = f"was written with {key}={there!r}, but this run has {key}={own!r}"
+            same = "arguments"
             if key == "network":
-                differs = difference(there or {}, here[key])
-                says = f"belongs to another network: {differs}. Choose another file."
+                says = f"belongs to another network: {difference(there or {}, here[key])}"
             elif key == "trained":
-                says = (
-                    "was written by an optimizer of other parameters: "
-                    f"{_other_parameters(there or [], here[key])}. Resume with the same callbacks "
-                    "(`Unfreeze` adds what it will unfreeze), the same frozen layers and the same "
-                    "groups, or choose another file."
-                )
-            raise CheckpointError(f"{self._path} {says}")
+                others = _other_parameters(there or [], here[key])
+                says = f"was written by an optimizer of other parameters: {others}"
+                same = "callbacks (`Unfreeze` adds what it will unfreeze), frozen layers and groups"
+            raise CheckpointError(
+                f"{self._path} {says}. Resume with the same {same}, or choose another file."
+            )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -32,8 +32,8 @@ class EpochRecord:
         epoch: Its number, from 1.
         train_loss: Mean loss over the samples, each at the weights of its step.
         test_loss: Loss on the test part after the epoch; None without a test part.
-        metric: Accuracy (classification) or R^2 (regression) on the test part, or on the
-            training part where there is no other; None if outputs and targets have neither.
+        metric: Accuracy or R^2 on the test part, or on the training part where there is no
+            other; None if outputs and targets have neither.
         seconds: Wall time of the training steps; evaluation is not counted.
         settings: Settings that were run, those of the evaluation included.
         shots: Shots, likewise.

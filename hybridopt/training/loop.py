@@ -77,11 +77,7 @@ class WeightSnapshot:
 
 
 class FrozenRandomStream:
-    """One sampling stream within a step: every evaluation of the loss sees the same shot noise.
-
-    Line searches and curvature need a loss that is a function. The next step goes on behind
-    everything that was drawn, so steps never share noise.
-    """
+    """One sampling stream within a step, whose evaluations of the loss share their shot noise."""
 
     def __init__(self, executors: Sequence[Metered]) -> None:
         self._starts = [(executor, executor.state_dict()) for executor in executors]
@@ -159,8 +155,8 @@ class Training:
         if not self.good.all_finite():
             self.good.restore()
             raise TrainingError(
-                f"A callback left a weight or buffer not finite after epoch {record.epoch}. The "
-                "network holds the last weights with a finite loss."
+                f"A callback left a weight or buffer not finite after epoch {number}. The network "
+                "holds the last weights with a finite loss."
             )
         self.good.keep()  # a callback may change weights
         return "callback" if stopped else self.rule.status(self.history)

@@ -39,9 +39,7 @@ def metric_name(task: str, loss: object) -> str:
 
 
 def metric(
-    outputs: Shaped[Tensor, "samples ..."],
-    targets: Shaped[Tensor, "samples ..."],
-    loss: object,
+    outputs: Shaped[Tensor, "samples ..."], targets: Shaped[Tensor, "samples ..."], loss: object
 ) -> float | None:
     """Accuracy of scores or of ``BCEWithLogitsLoss``'s logits, or coefficient of determination.
 

@@ -96,8 +96,7 @@ def _named(network: nn.Module, name: str) -> LastLayer:
         return LastLayer(name, module)
     raise ArgumentError(
         f"The layer `{name}` is a {type(network.get_submodule(name)).__name__} without a Linear, "
-        "convolution or circuit in it, so the width of a new head is not known. Name another "
-        "layer, or put the new layer there yourself."
+        "convolution or circuit in it, so the width of a new head is not known. Name another one."
     )
 
 
@@ -156,7 +155,8 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
         if node in seen:
             continue
         seen.add(node)
-        part = _part(network, node)
+        in_network = node.op in {"call_module", "get_attr"}
+        part = _attribute(network, str(node.target)) if in_network else None
         if isinstance(part, nn.Module) and _has_outputs(part):
             found.add(str(node.target))
             continue
@@ -181,13 +181,6 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
             "forward pass, so a layer with other outputs cannot take its place."
         )
     return name, fixed
-
-
-def _part(network: nn.Module, node: fx.Node) -> object:
-    """The module or tensor of the network in a step of its forward pass; None for any other."""
-    if node.op == "call_module":
-        return network.get_submodule(str(node.target))
-    return _attribute(network, str(node.target)) if node.op == "get_attr" else None
 
 
 def _attribute(network: nn.Module, name: str) -> object:
@@ -241,8 +234,7 @@ def _is_guess(network: nn.Module) -> bool:
 def _no_outputs(network: nn.Module) -> ConversionError:
     return ConversionError(
         f"The network {type(network).__name__} ends with no layer that maps features to outputs "
-        "(Linear, convolution, circuit). Name the part that is to be replaced by `head_layer=`, or "
-        "append a Linear first: torch.nn.Sequential(network, torch.nn.Linear(...))."
+        "(Linear, convolution, circuit). Name what is replaced by `head_layer=`, or add a Linear."
     )
 
 

@@ -62,11 +62,7 @@ class Unfreeze(Callback):
                 unfreeze(network, self.schedule[epoch])
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
-        """What it is going to unfreeze, for the optimizer to hold.
-
-        Raises:
-            UnknownNameError: If the schedule names what is not there.
-        """
+        """What it is going to unfreeze, for the optimizer to hold."""
         return [
             module.get_parameter(name)
             for names in self.schedule.values()

@@ -135,13 +135,12 @@ def _prepared(
         target = without_quantum_networks(target)
     place = find_last_layer(target, head_layer, num_outputs=num_outputs)
     if place.guessed:
-        warnings.warn(
+        text = (
             f"What runs in {type(target).__name__} depends on values or cannot be followed, so "
             f"`{place.name}` is taken for its last layer, as it was registered last. Say which one "
-            f"it is: head_layer={place.name!r}.",
-            UserWarning,
-            stacklevel=3,
+            f"it is: head_layer={place.name!r}."
         )
+        warnings.warn(text, UserWarning, stacklevel=3)
     if not in_circuits:
         _load(target, state_dict, place.name, strict=strict)
     return target, place
