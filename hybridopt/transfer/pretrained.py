@@ -178,7 +178,8 @@ def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
         raise ArgumentError(f"The state_dict holds NaN in `{key}`. Take an earlier checkpoint.")
     if value.is_complex() and not dtype.is_complex:
         raise ArgumentError(
-            f"The state_dict holds complex numbers in `{key}`, but the network {dtype}. Take `.real`."
+            f"The state_dict holds complex numbers in `{key}`, whose imaginary part a network of "
+            f"{dtype} would lose. Take `.real` of it, if that is meant."
         )
     if dtype.is_floating_point and not torch.equal(value.isfinite(), value.to(dtype).isfinite()):
         largest = value[value.isfinite()].abs().max()
