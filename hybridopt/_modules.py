@@ -14,40 +14,18 @@ from torch.nn.parameter import is_lazy
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, HybridOptError
 
 
-def check_module(module: object, name: str = "network") -> None:
-    """Refuse what is no torch module.
-
-    Args:
-        module: What was given.
-        name: Of the argument.
-
-    Raises:
-        ArgumentTypeError: Naming argument and type.
-    """
-    if isinstance(module, type) and issubclass(module, nn.Module):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be a torch.nn.Module, but is the class {module.__name__} "
-            f"itself. Make one of it: {module.__name__}(...)."
-        )
-    if not isinstance(module, nn.Module):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be a torch.nn.Module, but is of type {type(module).__name__}."
-        )
+def check_module(module: object, name: str = "network") -> nn.Module:
+    """Return the module; `ArgumentTypeError` if it is none."""
+    if isinstance(module, nn.Module):
+        return module
+    shown = f"of type {type(module).__name__}"
+    if isinstance(module, type):
+        shown = f"the class {module.__name__} itself. Make one of it: {module.__name__}(...)"
+    raise ArgumentTypeError(f"Argument `{name}` must be a torch.nn.Module, but is {shown}.")
 
 
 def check_samples(x: object, width: int, owner: str, column: str) -> None:
-    """Refuse what is no batch of rows of so many real numbers.
-
-    Args:
-        x: What the layer was given.
-        width: Numbers in a row.
-        owner: The layer, with its article.
-        column: What each number is for.
-
-    Raises:
-        ArgumentTypeError: If it is no dense tensor of real floating point numbers.
-        ArgumentError: If its last axis has another length.
-    """
+    """Refuse what is no dense batch of rows of ``width`` real numbers, each for one ``column``."""
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.layout != torch.strided:
         kind = f"{x.dtype}, {x.layout}" if isinstance(x, Tensor) else type(x).__name__
         raise ArgumentTypeError(
@@ -64,16 +42,10 @@ def check_samples(x: object, width: int, owner: str, column: str) -> None:
 def copy_module(
     module: nn.Module, memo: dict[int, Any] | None = None, *, user: str = "A bridge"
 ) -> nn.Module:
-    """Copy a module, with others in the place of some of its parts.
+    """Copy a module for a ``user``, with others in the place of some of its parts.
 
-    Args:
-        module: The module; it is left as it is.
-        memo: Replacements by the id of the part, as `copy.deepcopy` takes them. They stand wherever
-            the part is referred to.
-        user: What needs the copy, as the error names it.
-
-    Raises:
-        ConversionError: If the module cannot be copied.
+    ``memo`` holds them by the id of the part, as `copy.deepcopy` takes it. `ConversionError` says
+    that the module cannot be copied.
     """
     try:
         return copy.deepcopy(module, memo)
@@ -106,14 +78,8 @@ def keep_dtype(
 def run_on_meta(network: nn.Module, x: Tensor) -> object:
     """Run a forward pass on torch's meta device: no circuit runs and no weight is touched.
 
-    The caller decides by `torch.set_grad_enabled` whether it is that of a training step.
-
-    Args:
-        network: Any module.
-        x: Inputs; only shape and dtype are used.
-
-    Raises:
-        RuntimeError: Torch's, if shapes do not fit or an operation has no meta form.
+    The caller decides by `torch.set_grad_enabled` whether it is that of a training step. Torch's
+    own errors tell that shapes do not fit, or that an operation has no meta form.
     """
     tensors = {}
     for prefix, module in network.named_modules():  # each once, though it may stand at two places

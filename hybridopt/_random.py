@@ -35,11 +35,7 @@ def restore_global_state(state: dict[str, Any]) -> None:
 
 @contextmanager
 def isolated(seed: int | None) -> Iterator[None]:
-    """Run a block on freshly seeded global generators and give the caller's state back after it.
-
-    Args:
-        seed: Seeds torch, numpy and Python's random alike; None draws fresh entropy.
-    """
+    """Run a block on global generators of one seed (None: fresh), then give the state back."""
     before = global_state()
     devices = list(range(torch.cuda.device_count()))
     with torch.random.fork_rng(devices=devices):

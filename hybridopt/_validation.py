@@ -14,11 +14,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 
 
 def instance(name: str, value: object, kind: Any, expected: str) -> Any:
-    """Return ``value`` if it is of a kind, which a message calls as ``expected`` does.
-
-    Raises:
-        ArgumentTypeError: If it is of another type, or the class itself.
-    """
+    """Return ``value`` if it is of a kind, which the message calls as ``expected`` does."""
     if isinstance(value, kind):
         return value
     shown = f"but is of type {type(value).__name__}"
@@ -38,12 +34,7 @@ def items(name: str, value: object) -> tuple[Any, ...]:
 
 
 def path(name: str, value: object, suffix: str | None = None) -> Path:
-    """Return a path, ``~`` expanded.
-
-    Raises:
-        ArgumentTypeError: If it is neither a string nor a path.
-        ArgumentError: If it does not end in ``suffix``.
-    """
+    """Return a path, ``~`` expanded, that ends in ``suffix`` if one is given."""
     given = instance(name, value, str | os.PathLike, "a path")
     target = Path(os.fsdecode(given)).expanduser()
     if suffix is not None and target.suffix != suffix:
@@ -54,12 +45,7 @@ def path(name: str, value: object, suffix: str | None = None) -> Path:
 def integer(
     name: str, value: object, *, minimum: int | None = None, maximum: int | None = None
 ) -> int:
-    """Return ``value`` as an int; bools and floats are refused.
-
-    Raises:
-        ArgumentTypeError: If it is no integer.
-        ArgumentError: If it is below ``minimum`` or above ``maximum``.
-    """
+    """Return ``value`` as an int from ``minimum`` to ``maximum``; bools and floats are refused."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ArgumentTypeError(
             f"Argument `{name}` must be an int, but is {value!r} of type {type(value).__name__}."
@@ -87,12 +73,7 @@ def real(
     below: float = math.inf,
     strict: bool = False,
 ) -> float:
-    """Return ``value`` as a finite float of at least (``strict``: more than) ``minimum``.
-
-    Raises:
-        ArgumentTypeError: If it is no real number.
-        ArgumentError: If it is NaN, infinite, too small, or not ``below`` a bound.
-    """
+    """Return ``value`` as a finite float of at least (``strict``: more than) ``minimum``."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ArgumentTypeError(
             f"Argument `{name}` must be a number, but is {value!r} of type {type(value).__name__}."
@@ -120,21 +101,11 @@ def optional_real(
 
 def boolean(name: str, value: object) -> bool:
     """Return ``value`` if it is True or False."""
-    if not isinstance(value, bool):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be True or False, but is {value!r} "
-            f"of type {type(value).__name__}."
-        )
-    return value
+    return instance(name, value, bool, "True or False")
 
 
 def choice(kind: str, value: object, known: Iterable[str]) -> str:
-    """Return ``value`` if it is one of the ``known`` names of a ``kind`` of thing.
-
-    Raises:
-        ArgumentTypeError: If it is no string.
-        UnknownNameError: If it is not known; the message lists the nearest names.
-    """
+    """Return ``value`` if it is one of the ``known`` names of a ``kind`` of thing."""
     names = list(known)
     if not isinstance(value, str):
         raise ArgumentTypeError(

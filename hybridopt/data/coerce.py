@@ -10,8 +10,9 @@ from jaxtyping import Shaped
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from hybridopt import _validation
 from hybridopt.data.dataset import Dataset, Part, check_equal_length
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
+from hybridopt.errors import ArgumentError, DataError
 
 REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGER_DTYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -44,10 +45,7 @@ def as_dataset(data: object, *, dtype: torch.dtype | None = None) -> Dataset:
             infinite, complex, text, labels that are negative or outside the classes.
     """
     if dtype is not None and dtype not in REAL_DTYPES:
-        raise ArgumentError(
-            f"Argument `dtype` must be a real torch dtype, but is {dtype}. "
-            "Pass for instance torch.float32 or torch.float64."
-        )
+        raise ArgumentError(f"Argument `dtype` must be a real torch dtype, but is {dtype}.")
     dataset = _checked(data) if isinstance(data, Dataset) else _from_pair(*_pair(data))
     return dataset if dtype is None else _cast(dataset, dtype)
 
@@ -68,34 +66,26 @@ def check_batch(
 def _pair(data: object) -> tuple[object, object]:
     if isinstance(data, Part):
         return data.x, data.y
-    if isinstance(data, TensorDataset):
-        if len(data.tensors) != 2:
-            raise DataError(
-                f"A TensorDataset must hold two tensors, x and y, but holds {len(data.tensors)}."
-            )
-        return data.tensors[0], data.tensors[1]
-    if isinstance(data, tuple | list):
-        if len(data) != 2:
-            raise DataError(f"A pair (x, y) must have two members, but has {len(data)}.")
-        return data[0], data[1]
-    raise ArgumentTypeError(
-        "Argument `data` must be a Dataset, a pair (x, y) of tensors or arrays, or a "
-        f"TensorDataset, but is a {type(data).__name__}."
-    )
+    expected = "a Dataset, a pair (x, y) of tensors or arrays, or a TensorDataset"
+    pair = _validation.instance("data", data, TensorDataset | tuple | list, expected)
+    pair = pair.tensors if isinstance(pair, TensorDataset) else pair
+    if len(pair) != 2:
+        raise DataError(
+            f"A pair (x, y) must have two members, but the {type(data).__name__} has {len(pair)}."
+        )
+    return pair[0], pair[1]
 
 
 def _from_pair(x: object, y: object) -> Dataset:
     inputs, targets = check_batch(x, y)
-    part = Part(_own(inputs, x), _own(targets, y))
+    # tensors are copied; arrays were, when they were converted
+    part = Part(
+        *(t.clone() if isinstance(v, Tensor) else t for t, v in ((inputs, x), (targets, y)))
+    )
     if targets.dtype != torch.int64:
         return Dataset("data", "regression", part)
     num_classes = max(2, int(targets.max()) + 1)  # labels that are all 0 still mean yes or no
     return Dataset("data", "classification", part, num_classes=num_classes)
-
-
-def _own(tensor: Tensor, given: object) -> Tensor:
-    """Copy a tensor of the caller's; arrays were copied when they were converted."""
-    return tensor.clone() if isinstance(given, Tensor) else tensor
 
 
 def _checked(dataset: Dataset) -> Dataset:
@@ -156,16 +146,14 @@ def _targets(name: str, y: Tensor) -> Tensor:
         )
     row = int(labels.argmin())
     if labels[row] < 0:
+        held = f"row {row} holds {int(labels[row])}"
         raise DataError(
-            f"Argument `{name}` must hold labels of 0 or more, "
-            f"but row {row} holds {int(labels[row])}. {LABEL_HINT}"
+            f"Argument `{name}` must hold labels of 0 or more, but {held}. {LABEL_HINT}"
         )
     return labels
 
 
 def _check_finite(name: str, values: Tensor, way_out: str = FINITE_HINT) -> None:
-    if not values.is_floating_point():
-        return
     finite = torch.isfinite(values)
     if finite.all():
         return
@@ -179,21 +167,19 @@ def _check_finite(name: str, values: Tensor, way_out: str = FINITE_HINT) -> None
 
 def _tensor(name: str, values: object) -> Tensor:
     """A tensor with one row for each sample, real, integer or boolean; arrays are copied."""
-    tensor = (
-        values.detach() if isinstance(values, Tensor) else _from_array(name, _array(name, values))
-    )
+    given = values if isinstance(values, Tensor) else _from_array(name, _array(name, values))
+    tensor = given.detach()
     if tensor.layout != torch.strided or tensor.is_meta:
-        what = "holds no values (meta device)" if tensor.is_meta else "is sparse or nested"
-        raise DataError(
-            f"Argument `{name}` must be a dense tensor, but {what}. "
-            "Pass a dense tensor, for instance by `.to_dense()`."
+        what = (
+            "holds no values (meta device)"
+            if tensor.is_meta
+            else "is sparse or nested: `.to_dense()`"
         )
+        raise DataError(f"Argument `{name}` must be a dense tensor, but {what}.")
     if tensor.dtype not in (*REAL_DTYPES, *INTEGER_DTYPES, torch.bool):
         raise DataError(_dtype_message(name, str(tensor.dtype), complex_=tensor.is_complex()))
     if tensor.ndim == 0:
-        raise DataError(
-            f"Argument `{name}` must have one row for each sample, but is a single number."
-        )
+        raise DataError(f"Argument `{name}` must have one row for each sample, but is one number.")
     if len(tensor) == 0:
         raise DataError(f"Argument `{name}` must hold at least one sample, but is empty.")
     return tensor
@@ -201,24 +187,18 @@ def _tensor(name: str, values: object) -> Tensor:
 
 def _array(name: str, values: object) -> Shaped[np.ndarray, "*shape"]:
     """The caller's values as a numpy array, possibly his own."""
-    if not isinstance(values, list | tuple) and not hasattr(values, "__array__"):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be a tensor, an array or a list of numbers, "
-            f"but is a {type(values).__name__}."
-        )
-    masked = int(np.ma.getmaskarray(values).sum()) if isinstance(values, np.ma.MaskedArray) else 0
-    if masked:
+    if not hasattr(values, "__array__"):
+        _validation.instance(name, values, list | tuple, "a tensor, an array or a list of numbers")
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise DataError(
-            f"Argument `{name}` must hold all its values, but {masked} "
-            "are masked. Drop these samples or fill them in with `.filled(...)`."
+            f"Argument `{name}` must hold all its values, but {int(values.mask.sum())} are masked. "
+            "Drop these samples or fill them in with `.filled(...)`."
         )
     try:
         return np.asarray(values)
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-        raise DataError(
-            f"Argument `{name}` must be a regular table of numbers, but numpy cannot read it: "
-            f"{error}"
-        ) from error
+        expected = "a regular table of numbers"
+        raise DataError(f"Argument `{name}` must be {expected}; numpy: {error}") from error
 
 
 def _from_array(name: str, array: Shaped[np.ndarray, "*shape"]) -> Tensor:
@@ -227,18 +207,15 @@ def _from_array(name: str, array: Shaped[np.ndarray, "*shape"]) -> Tensor:
     if kind not in "biuf" or array.dtype.itemsize > 8:  # torch has no longdouble
         raise DataError(_dtype_message(name, str(array.dtype), complex_=kind == "c"))
     if kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
-        raise DataError(
-            f"Argument `{name}` must fit int64, but holds {int(array.max())}. {LABEL_HINT}"
-        )
+        raise DataError(f"Argument `{name}` must fit int64, but holds {int(array.max())}.")
     target = np.dtype(np.int64) if kind in "iu" else array.dtype.newbyteorder("=")
     return torch.from_numpy(np.array(array, dtype=target, order="C", copy=True))
 
 
 def _dtype_message(name: str, dtype: str, *, complex_: bool) -> str:
+    way_out = "Convert it to float32, float64 or int64; encode text and categories first."
     if complex_:
         way_out = f"Pass real and imaginary parts as features, or `abs({name})`."
     elif name.endswith("y"):
         way_out = LABEL_HINT
-    else:
-        way_out = "Convert it to float32, float64 or int64; encode text and categories first."
     return f"Argument `{name}` must hold real numbers or integers, but has dtype {dtype}. {way_out}"

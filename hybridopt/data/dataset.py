@@ -12,35 +12,26 @@ from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 
 from hybridopt import _validation
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
+from hybridopt.errors import ArgumentError, DataError
 
 Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Raw samples as a source gives them, before the split and before standardising.
+    """Raw samples as a source gives them, before the split and before standardising."""
 
-    Attributes:
-        x: Shape ``(samples, features)``, in the units of the source.
-        y: Shape ``(samples,)``: class labels 0, 1, ... or one real target.
-        feature_names: One name for each column of ``x``.
-        class_names: One name for each class; None for regression.
-    """
-
-    x: Float64[np.ndarray, "samples features"]
-    y: Shaped[np.ndarray, " samples"]
+    x: Float64[np.ndarray, "samples features"]  # in the units of the source
+    y: Shaped[np.ndarray, " samples"]  # class labels 0, 1, ... or one real target
     feature_names: tuple[str, ...]
-    class_names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = None  # None for regression
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
     r"""An affine map for each column: :math:`z = (v - \mathrm{mean}) / \mathrm{scale}`.
 
-    Attributes:
-        mean: Shape ``(columns,)``, in the units of the source.
-        scale: Shape ``(columns,)``, same units, never zero.
+    ``mean`` and ``scale`` are in the units of the source; ``scale`` is never zero.
     """
 
     mean: Float64[Tensor, " columns"]
@@ -60,11 +51,7 @@ class Scaling:
         constant = measured.max(axis=0) == measured.min(axis=0)
         mean = np.where(constant, measured[0], measured.mean(axis=0))
         scale = np.where(constant, 1.0, measured.std(axis=0))
-        columns = rows.shape[1]
-        return cls(
-            mean=torch.tensor(np.broadcast_to(mean, columns).copy()),
-            scale=torch.tensor(np.broadcast_to(scale, columns).copy()),
-        )
+        return cls(*(torch.tensor(np.broadcast_to(v, rows.shape[1]).copy()) for v in (mean, scale)))
 
     def standardize(
         self, values: Float[Tensor, "*rows columns"]
@@ -97,16 +84,9 @@ class Part:
 
     def __post_init__(self) -> None:
         for name, value in (("x", self.x), ("y", self.y)):
-            if not isinstance(value, Tensor):
-                raise ArgumentTypeError(
-                    f"Argument `{name}` of a Part must be a tensor, but is a "
-                    f"{type(value).__name__}. Use `as_dataset((x, y))` to convert arrays."
-                )
+            _validation.instance(name, value, Tensor, "a tensor (see `as_dataset((x, y))`)")
             if value.ndim == 0:
-                raise DataError(
-                    f"Argument `{name}` of a Part must have one row for each sample, "
-                    "but is a single number."
-                )
+                raise DataError(f"Argument `{name}` of a Part must have one row for each sample.")
         check_equal_length(len(self.x), len(self.y))
 
     def __len__(self) -> int:
@@ -182,19 +162,14 @@ class Dataset:
     @property
     def num_outputs(self) -> int:
         """How many outputs a network needs: one for each class, or for each target column."""
-        if self.num_classes is not None:
-            return self.num_classes
-        return math.prod(self.train.y.shape[1:])
+        return self.num_classes or math.prod(self.train.y.shape[1:])
 
     def __repr__(self) -> str:
-        outputs = ("class", "classes") if self.num_classes is not None else ("target", "targets")
-        sizes = [
-            _count(self.num_features, "feature", "features"),
-            _count(self.num_outputs, *outputs),
-            f"{len(self.train)} training and {0 if self.test is None else len(self.test)} test "
-            "samples",
-        ]
-        return f"Dataset({self.name!r}, {self.task}, {', '.join(sizes)})"
+        one, many = ("target", "targets") if self.num_classes is None else ("class", "classes")
+        outputs = f"{self.num_outputs} {one if self.num_outputs == 1 else many}"
+        features = f"{self.num_features} feature{'s' * (self.num_features != 1)}"
+        samples = f"{len(self.train)} training and {len(self.test or ())} test samples"
+        return f"Dataset({self.name!r}, {self.task}, {features}, {outputs}, {samples})"
 
 
 def check_equal_length(num_x: int, num_y: int, *, prefix: str = "") -> None:
@@ -207,15 +182,14 @@ def check_equal_length(num_x: int, num_y: int, *, prefix: str = "") -> None:
 
 
 def _check_targets(name: str, y: Tensor, task: Task) -> None:
-    if task == "classification" and (y.dtype != torch.int64 or y.ndim != 1):
+    if task == "classification":
+        fits, wanted = y.dtype == torch.int64 and y.ndim == 1, "int64 labels of shape (samples,)"
+    else:
+        fits, wanted = y.is_floating_point() and y.ndim > 1, "real of shape (samples, targets)"
+    if not fits:
         raise DataError(
-            f"Argument `{name}` must be int64 labels of shape (samples,) for classification, "
-            f"but is {_signature(y)}. Use `as_dataset((x, y))` to convert labels."
-        )
-    if task == "regression" and (not y.dtype.is_floating_point or y.ndim < 2):
-        raise DataError(
-            f"Argument `{name}` must be real of shape (samples, targets) for regression, "
-            f"but is {_signature(y)}. Use `as_dataset((x, y))` to convert targets."
+            f"Argument `{name}` must be {wanted} for {task}, but is {_signature(y)}. Use "
+            "`as_dataset((x, y))` to convert it."
         )
 
 
@@ -228,9 +202,4 @@ def _check_same_shape(name: str, train: Tensor, test: Tensor) -> None:
 
 
 def _signature(tensor: Tensor) -> str:
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    return f"{dtype}{tuple(tensor.shape)}"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+    return f"{str(tensor.dtype).removeprefix('torch.')}{tuple(tensor.shape)}"

@@ -1,4 +1,8 @@
-"""Data that is drawn, not measured: each function is one law, its noise and its source."""
+"""Data that is drawn, not measured: each function is one law, its noise and its source.
+
+All draw from ``rng``. They return ``num_samples`` (2 or more) rows ``x`` and, but for
+`linear_regression`, labels 0 and 1.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +26,7 @@ def linear_regression(
         y_i = 1 + \sum_{j=1}^{d} \frac{2}{j} x_{ij} + \mathrm{noise} \cdot \varepsilon_i,
         \qquad x_{ij}, \varepsilon_i \sim \mathcal N(0, 1)
 
-    so that one feature gives weight 2 and bias 1.
-
-    Args:
-        rng: Source of randomness.
-        num_samples: Rows of ``x``, 2 or more.
-        num_features: Columns ``d`` of ``x``.
-        noise: Standard deviation about the plane, 0 or more.
-
-    Returns:
-        ``x`` of shape ``(num_samples, num_features)``, real ``y`` of shape ``(num_samples,)``.
+    so that one feature gives weight 2 and bias 1; ``num_features`` is :math:`d`.
     """
     num_samples = _validation.integer("num_samples", num_samples, minimum=2)
     num_features = _validation.integer("num_features", num_features, minimum=1)
@@ -53,18 +48,10 @@ def spirals(
         x = s \, (-r \cos r + \mathrm{noise} \cdot u_1, \; r \sin r + \mathrm{noise} \cdot u_2),
         \qquad r = 2 \pi \, \mathrm{turns} \sqrt{u_0},
 
-    with :math:`u_0, u_1, u_2` uniform on [0, 1) and drawn for each sample. (The source draws
+    with :math:`u_0, u_1, u_2` uniform on [0, 1) and drawn for each sample, in turn of class 0
+    and 1. (The source draws
     them once for both classes, so that every point has its mirror image among the others;
     a test set cut from that is not independent of the training set.)
-
-    Args:
-        rng: Source of randomness.
-        num_samples: Rows of ``x``, 2 or more; even rows are of class 0, odd ones of class 1.
-        turns: Revolutions of each spiral.
-        noise: Width of the uniform displacement in each direction.
-
-    Returns:
-        ``x`` of shape ``(num_samples, 2)``, labels 0 and 1 of shape ``(num_samples,)``.
 
     References:
         Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278; formula and defaults from the
@@ -73,7 +60,7 @@ def spirals(
     num_samples = _validation.integer("num_samples", num_samples, minimum=2)
     turns = _validation.real("turns", turns, minimum=0, strict=True)
     noise = _validation.real("noise", noise, minimum=0)
-    y = _alternating(num_samples)
+    y = np.arange(num_samples, dtype=np.int64) % 2
     radius = 2 * math.pi * turns * np.sqrt(rng.random(num_samples))
     curve = np.stack([-radius * np.cos(radius), radius * np.sin(radius)], axis=1)
     x = (1 - 2 * y)[:, None] * (curve + noise * rng.random((num_samples, 2)))
@@ -81,21 +68,10 @@ def spirals(
 
 
 def moons(rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.1) -> Samples:
-    """Two half circles of radius 1 that reach into each other.
+    """Two half circles of radius 1 that reach into each other (``sklearn.datasets.make_moons``).
 
     Class 0 lies on ``(cos t, sin t)``, class 1 on ``(1 - cos t, 1/2 - sin t)``, with ``t``
-    in [0, pi].
-
-    Args:
-        rng: Source of randomness.
-        num_samples: Rows of ``x``, 2 or more.
-        noise: Standard deviation of the normal displacement in each direction.
-
-    Returns:
-        ``x`` of shape ``(num_samples, 2)``, labels 0 and 1 of shape ``(num_samples,)``.
-
-    References:
-        ``sklearn.datasets.make_moons``.
+    in [0, pi]. Normal displacements in both directions have the standard deviation ``noise``.
     """
     num_samples = _validation.integer("num_samples", num_samples, minimum=2)
     noise = _validation.real("noise", noise, minimum=0)
@@ -108,19 +84,9 @@ def moons(rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.
 def circles(
     rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.05, factor: float = 0.5
 ) -> Samples:
-    """A circle of radius 1, class 0, about one of radius ``factor``, class 1.
+    """A circle of radius 1, class 0, about one of radius ``factor``, class 1 (``make_circles``).
 
-    Args:
-        rng: Source of randomness.
-        num_samples: Rows of ``x``, 2 or more.
-        noise: Standard deviation of the normal displacement in each direction.
-        factor: Inner radius, at least 0 and less than 1.
-
-    Returns:
-        ``x`` of shape ``(num_samples, 2)``, labels 0 and 1 of shape ``(num_samples,)``.
-
-    References:
-        ``sklearn.datasets.make_circles``.
+    Normal displacements in both directions have the standard deviation ``noise``.
     """
     num_samples = _validation.integer("num_samples", num_samples, minimum=2)
     noise = _validation.real("noise", noise, minimum=0)
@@ -134,22 +100,14 @@ def circles(
 def bars_and_stripes(
     rng: np.random.Generator, *, num_samples: int = 300, size: int = 4, noise: float = 0.5
 ) -> Samples:
-    r"""Square images of lit columns (bars, class 0) or lit rows (stripes, class 1).
+    r"""Square images, row by row, in turn of lit columns (bars, 0) and lit rows (stripes, 1).
 
     Each column, or row, is wholly +1 or wholly -1, all patterns alike likely except the two
     of one colour, which would be bars and stripes at once; then
     :math:`\mathrm{noise} \cdot \mathcal N(0, 1)` is added to each pixel.
 
-    Args:
-        rng: Source of randomness.
-        num_samples: Rows of ``x``, 2 or more; even rows are bars, odd ones stripes.
-        size: Pixels on a side, from 2 to 62.
-        noise: Standard deviation added to each pixel. Without noise there are only
-            ``2 * (2**size - 2)`` images, and test samples repeat training samples.
-
-    Returns:
-        ``x`` of shape ``(num_samples, size * size)``, row by row; labels 0 and 1 of shape
-        ``(num_samples,)``.
+    Images have ``size`` pixels on a side, from 2 to 62. Without noise there are only
+    ``2 * (2**size - 2)``, and test samples repeat training samples.
 
     References:
         The classification task of Bowles, Ahmed and Schuld, arXiv:2403.07059; images of one
@@ -158,7 +116,7 @@ def bars_and_stripes(
     num_samples = _validation.integer("num_samples", num_samples, minimum=2)
     size = _validation.integer("size", size, minimum=2, maximum=62)
     noise = _validation.real("noise", noise, minimum=0)
-    y = _alternating(num_samples)
+    y = np.arange(num_samples, dtype=np.int64) % 2
     pattern = rng.integers(1, 2**size - 1, size=num_samples)
     lines = 2.0 * _bits(pattern, size) - 1
     bars = np.broadcast_to(lines[:, None, :], (num_samples, size, size))
@@ -185,17 +143,7 @@ def hidden_manifold(
         y_i = \left[\, v \cdot \tanh(W c_i) > \text{median} \,\right]
 
     where :math:`c, F, W, v \sim \mathcal N(0, 1)` and :math:`b \sim \mathcal U(-1, 1)`. The
-    median makes the classes equally large.
-
-    Args:
-        rng: Source of randomness.
-        num_samples: Rows of ``x``, 2 or more.
-        num_features: Columns of ``x``.
-        manifold_dimension: ``m``; it sets how hard the task is.
-
-    Returns:
-        ``x`` of shape ``(num_samples, num_features)``, labels 0 and 1 of shape
-        ``(num_samples,)``.
+    median makes the classes equally large; ``manifold_dimension`` is :math:`m`, the difficulty.
 
     References:
         Goldt et al., Phys. Rev. X 10, 041044 (2020), arXiv:1909.11500; as a benchmark with
@@ -223,14 +171,7 @@ def parity(
     :math:`y = x_1 \oplus x_2 \oplus \dots \oplus x_n`. No string occurs twice, so test
     samples are never seen in training.
 
-    Args:
-        rng: Source of randomness.
-        num_bits: Columns of ``x``, from 2 to 20.
-        num_samples: How many of the ``2**num_bits`` strings are drawn; None takes all.
-
-    Returns:
-        ``x`` of zeros and ones, shape ``(num_samples, num_bits)``; labels of shape
-        ``(num_samples,)``.
+    ``num_bits`` may be 2 to 20. Without ``num_samples`` all ``2**num_bits`` strings are drawn.
 
     References:
         Minsky and Papert, Perceptrons, MIT Press (1969).
@@ -242,10 +183,6 @@ def parity(
     bits = _bits(rng.choice(2**num_bits, size=count, replace=False), num_bits)
     y = bits.sum(axis=1) % 2
     return Samples(bits.astype(np.float64), y, _numbered("bit", num_bits), ("even", "odd"))
-
-
-def _alternating(num_samples: int) -> Int64[np.ndarray, " num_samples"]:
-    return np.arange(num_samples, dtype=np.int64) % 2
 
 
 def _bits(

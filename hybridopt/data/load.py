@@ -21,19 +21,12 @@ from hybridopt.errors import DataError, MissingExtraError
 
 @dataclass(frozen=True)
 class Source:
-    """Where the samples of a named dataset come from.
+    """Where the samples of a named dataset come from."""
 
-    Attributes:
-        make: Takes a generator and the options by keyword and returns raw samples.
-        task: ``"classification"`` or ``"regression"``.
-        description: One line for lists.
-        image: The features are pixels of one scale, so all are standardised alike.
-    """
-
-    make: Callable[..., Samples]
+    make: Callable[..., Samples]  # of a generator, and the options by keyword
     task: Task
-    description: str
-    image: bool = False
+    description: str  # one line for lists
+    image: bool = False  # whether features are pixels of one scale, to be standardised alike
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -183,13 +176,21 @@ def load_dataset(
     if standardize:
         x_scaling = Scaling.from_rows(samples.x[train_rows], shared=source.image)
         y_scaling = Scaling.from_rows(samples.y[train_rows, None]) if classes is None else None
+
+    def part(rows: Int64[np.ndarray, " rows"]) -> Part:
+        x, y = torch.from_numpy(samples.x[rows]), torch.from_numpy(samples.y[rows])
+        x = x if x_scaling is None else x_scaling.standardize(x)
+        if classes is not None:
+            return Part(x.float(), y.long())
+        return Part(
+            x.float(), (y_scaling.standardize(y[:, None]) if y_scaling else y[:, None]).float()
+        )
+
     return Dataset(
         name=name,
         task=source.task,
-        train=_part(samples, train_rows, source.task, x_scaling, y_scaling),
-        test=_part(samples, test_rows, source.task, x_scaling, y_scaling)
-        if len(test_rows)
-        else None,
+        train=part(train_rows),
+        test=part(test_rows) if len(test_rows) else None,
         num_classes=None if classes is None else int(classes.max()) + 1,
         feature_names=samples.feature_names,
         class_names=samples.class_names,
@@ -219,18 +220,3 @@ def _split(
             f"parts hold every class: {error} Choose another `test_size`, or more samples."
         ) from error
     return train, test
-
-
-def _part(
-    samples: Samples,
-    rows: Int64[np.ndarray, " rows"],
-    task: Task,
-    x_scaling: Scaling | None,
-    y_scaling: Scaling | None,
-) -> Part:
-    x, y = torch.from_numpy(samples.x[rows]), torch.from_numpy(samples.y[rows])
-    x = x if x_scaling is None else x_scaling.standardize(x)
-    if task == "classification":
-        return Part(x.float(), y.long())
-    y = y[:, None] if y_scaling is None else y_scaling.standardize(y[:, None])
-    return Part(x.float(), y.float())

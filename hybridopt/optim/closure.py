@@ -25,12 +25,7 @@ class RepeatedClosure:
     Within the block every call draws the same random numbers from torch, so dropout drops the
     same units and the losses can be compared; after the block torch's generators stand where
     one call leaves them. Attention runs on its plain kernel, the only one that torch can
-    differentiate twice.
-
-    Args:
-        closure: Returns the loss; with ``with_outputs`` the pair ``(loss, outputs)``.
-        params: The parameters that the loss is differentiated by.
-        with_outputs: Whether the closure returns a pair.
+    differentiate twice. With ``with_outputs`` the closure returns the pair ``(loss, outputs)``.
     """
 
     def __init__(self, closure: Closure, params: Sequence[Tensor], *, with_outputs: bool) -> None:
@@ -96,9 +91,9 @@ class RepeatedClosure:
 
 def _scalar(loss: object) -> Tensor:
     if not isinstance(loss, Tensor) or loss.numel() != 1:
+        expected = "the loss as a tensor with one element"
         raise ArgumentTypeError(
-            "The closure must return the loss as a tensor with one element, but returned "
-            f"{_describe(loss)}."
+            f"The closure must return {expected}, but returned {_describe(loss)}."
         )
     return loss.reshape(())
 

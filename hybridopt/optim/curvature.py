@@ -23,11 +23,7 @@ MAX_ELEMENTS = 2**25  # of one stack of backward passes: 256 MiB in float64
 
 
 class FlatParameters:
-    """Parameters seen as one float64 vector, in the order in which they were given.
-
-    Vectors are kept in float64 whatever the parameters' own precision, because the equations
-    that they enter lose half of their digits to conditioning.
-    """
+    """Parameters seen as one float64 vector: their equations lose half of the digits."""
 
     def __init__(self, params: Sequence[Tensor]) -> None:
         self.params = list(params)
@@ -76,15 +72,10 @@ class FlatParameters:
 
 
 class Curvature(ABC):
-    """Gradient and curvature of a loss at the present weights.
+    """Gradient and curvature of a loss at the present weights."""
 
-    Attributes:
-        gradient: Of the loss.
-        rows_at_once: Number of vectors that memory allows in one stack.
-    """
-
-    gradient: Float64[Tensor, " num_parameters"]
-    rows_at_once: int
+    gradient: Float64[Tensor, " num_parameters"]  # of the loss
+    rows_at_once: int  # number of vectors that memory allows in one stack
 
     @abstractmethod
     def products(
@@ -97,10 +88,6 @@ class Hessian(Curvature):
     r"""Products with the Hessian, :math:`H v = \nabla (v^\top \nabla L)`.
 
     Costs one backward pass at construction, and one through its graph for each stack of vectors.
-
-    Args:
-        loss: The loss with its graph.
-        flat: The parameters.
 
     References:
         Pearlmutter, Neural Computation 6, 147 (1994).
@@ -130,11 +117,6 @@ class GaussNewton(Curvature):
     loss. :math:`J v` is the derivative of :math:`u \mapsto J^\top u`, which is linear, so two
     backward passes stand in for a forward-mode one and every network that can be differentiated
     twice will do. Costs two backward passes at construction, and two for each stack of vectors.
-
-    Args:
-        loss: The loss with its graph, computed from ``outputs``.
-        outputs: The network's outputs, any shape.
-        flat: The parameters.
 
     References:
         Schraudolph, Neural Computation 14, 1723 (2002).
@@ -166,16 +148,8 @@ class GaussNewton(Curvature):
 
 
 def matrix(curvature: Curvature) -> Float64[Tensor, "num_parameters num_parameters"]:
-    """The whole curvature matrix, made symmetric.
-
-    Its rows come from as few stacked backward passes as memory allows: the operations between
-    weights and loss save a number of elements that is counted, and a stack may take
-    `MAX_ELEMENTS` of them.
-    """
-    identity = torch.eye(
-        len(curvature.gradient), dtype=torch.float64, device=curvature.gradient.device
-    )
-    chunks = torch.split(identity, curvature.rows_at_once)
+    """The whole curvature matrix, made symmetric, in as few stacked passes as memory allows."""
+    chunks = torch.split(torch.diag(torch.ones_like(curvature.gradient)), curvature.rows_at_once)
     rows = torch.cat([finite_products(curvature, chunk) for chunk in chunks])
     return (rows + rows.T) / 2
 
@@ -199,43 +173,39 @@ def vjp_rows(
     inputs: Sequence[Tensor],
     cotangents: Sequence[Float[Tensor, "rows ..."]],
 ) -> list[Float[Tensor, "rows ..."]]:
-    """Vector-Jacobian products of ``tensors`` by ``inputs`` for a stack of cotangents.
+    """Vector-Jacobian products for a stack of cotangents, in one batched backward pass.
 
-    The whole stack takes one batched backward pass; where an operation in the graph has no
-    batching rule, each row takes its own, with the same result. The graph is kept.
+    Where an operation has no batching rule, each row takes its own. The graph is kept.
     """
+    pairs = zip(tensors, cotangents, strict=True)
+    live = [(t, c) for t, c in pairs if t is not None and t.requires_grad]
     num_rows = len(cotangents[0])
-    live = [(t, c) for t, c in zip(tensors, cotangents, strict=True) if t is not None]
-    live = [(t, c) for t, c in live if t.requires_grad]
     if not live:
         return [x.new_zeros(num_rows, *x.shape) for x in inputs]
     alive, stack = [t for t, _ in live], [c for _, c in live]
+    options: dict[str, bool] = {"retain_graph": True, "materialize_grads": True}
     if num_rows > 1:
         try:
-            return _batched(alive, inputs, stack)
+            with warnings.catch_warnings():  # torch's own fall-back is slow, not wrong
+                warnings.filterwarnings("ignore", message="There is a performance drop")
+                found = grad(
+                    alive,
+                    inputs,
+                    stack,
+                    retain_graph=True,
+                    allow_unused=True,
+                    is_grads_batched=True,
+                )
+            return [
+                x.new_zeros(num_rows, *x.shape) if g is None else g
+                for g, x in zip(found, inputs, strict=True)
+            ]
         except HybridOptError:
             raise
         except RuntimeError:
             pass  # no batching rule, or too little memory: row by row, a real fault shows again
-    rows = [
-        grad(alive, inputs, [c[row] for c in stack], retain_graph=True, materialize_grads=True)
-        for row in range(num_rows)
-    ]
+    rows = [grad(alive, inputs, [c[row] for c in stack], **options) for row in range(num_rows)]
     return [torch.stack(column) for column in zip(*rows, strict=True)]
-
-
-def _batched(
-    tensors: Sequence[Tensor], inputs: Sequence[Tensor], stack: Sequence[Tensor]
-) -> list[Tensor]:
-    with warnings.catch_warnings():  # torch's own fall-back is slow, not wrong
-        warnings.filterwarnings("ignore", message="There is a performance drop")
-        found = grad(
-            tensors, inputs, stack, retain_graph=True, allow_unused=True, is_grads_batched=True
-        )
-    return [
-        x.new_zeros(len(stack[0]), *x.shape) if g is None else g
-        for g, x in zip(found, inputs, strict=True)
-    ]
 
 
 def _first_gradients(
@@ -272,11 +242,10 @@ def _gradient_by_outputs(loss: Tensor, outputs: Tensor) -> Tensor:
 def _detached(
     gradients: Sequence[Tensor | None], flat: FlatParameters
 ) -> Float64[Tensor, " num_parameters"]:
-    pieces = [
-        torch.zeros_like(p) if g is None else g.detach()
-        for g, p in zip(gradients, flat.params, strict=True)
+    pairs = zip(gradients, flat.params, strict=True)
+    return flat.join([(torch.zeros_like(p) if g is None else g.detach())[None] for g, p in pairs])[
+        0
     ]
-    return flat.join([piece[None] for piece in pieces])[0]
 
 
 class _SavedElements(saved_tensors_hooks):

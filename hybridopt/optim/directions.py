@@ -21,12 +21,8 @@ class CholeskyDirections:
 
     Costs one Cholesky factorization in float64, :math:`n^3/3` multiplications, for each damping
     that is tried. A factor counts only if its smallest squared pivot stands clear of the
-    rounding error in :math:`H`, so that a singular matrix is damped and not divided by noise.
-
-    Args:
-        gradient: :math:`g`.
-        matrix: :math:`H`, symmetric.
-        resolution: Relative rounding error of the elements of ``matrix``.
+    rounding error in :math:`H` (relative: ``resolution``), so that a singular matrix is damped and
+    not divided by noise.
 
     References:
         Levenberg, Quart. Appl. Math. 2, 164 (1944); Marquardt, J. SIAM 11, 431 (1963);
@@ -67,12 +63,7 @@ class ConjugateGradientDirections:
     :math:`\min(1/2, \sqrt{\lVert g \rVert})\, \lVert g \rVert`, after ``max_steps`` products, or
     on a search direction without positive curvature. Then it returns the iterate so far, which
     descends (the gradient step, if it is the first), and asks for more damping from the next
-    step on. Costs one product for each iteration.
-
-    Args:
-        curvature: Gradient and products.
-        resolution: Relative rounding error of a product.
-        max_steps: The most products.
+    step on. Costs one product for each iteration. ``resolution`` is its relative rounding error.
 
     References:
         Dembo & Steihaug, Math. Programming 26, 190 (1983); Nocedal & Wright, Numerical

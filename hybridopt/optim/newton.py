@@ -100,7 +100,8 @@ class Newton(Optimizer):
         max_cg: int = 100,
         max_line_search: int = 10,
     ) -> None:
-        shared = {
+        defaults = {
+            "lr": _validation.real("lr", lr, minimum=0, strict=True),
             "curvature": _validation.choice("curvature", curvature, CURVATURES),
             "solver": _validation.choice("solver", solver, SOLVERS),
             "max_exact": _validation.integer("max_exact", max_exact, minimum=0),
@@ -110,9 +111,7 @@ class Newton(Optimizer):
         groups: list[Any] = list(params)
         if not groups:
             raise ArgumentError("Newton has nothing to train: `params` is empty.")
-        super().__init__(
-            groups, {"lr": _validation.real("lr", lr, minimum=0, strict=True), **shared}
-        )
+        super().__init__(groups, defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with an ``lr`` of their own; all other settings are shared.
@@ -159,7 +158,10 @@ class Newton(Optimizer):
             raise ArgumentTypeError(
                 "Newton.step needs a closure that returns the loss, but none was given."
             )
-        flat = FlatParameters(self._trainable())
+        params = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
+        if not params:
+            raise ArgumentError("All parameters of this optimizer are frozen: nothing to train.")
+        flat = FlatParameters(params)
         with_outputs = self.param_groups[0]["curvature"] == "gauss-newton"
         with RepeatedClosure(closure, flat.params, with_outputs=with_outputs) as question:
             loss, outputs = question.graph()
@@ -220,21 +222,11 @@ class Newton(Optimizer):
         return length
 
     def _solver(self, model: Curvature, flat: FlatParameters) -> Directions:
-        settings = self.param_groups[0]
-        exact = settings["solver"] == "exact" or (
-            settings["solver"] == "auto" and flat.size <= settings["max_exact"]
-        )
-        if exact:
-            return CholeskyDirections(model.gradient, matrix(model), resolution=flat.resolution)
-        return ConjugateGradientDirections(
-            model, resolution=flat.resolution, max_steps=settings["max_cg"]
-        )
-
-    def _trainable(self) -> list[Tensor]:
-        params = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
-        if not params:
-            raise ArgumentError("All parameters of this optimizer are frozen: nothing to train.")
-        return params
+        settings, noise = self.param_groups[0], flat.resolution
+        small = settings["solver"] == "auto" and flat.size <= settings["max_exact"]
+        if small or settings["solver"] == "exact":
+            return CholeskyDirections(model.gradient, matrix(model), resolution=noise)
+        return ConjugateGradientDirections(model, resolution=noise, max_steps=settings["max_cg"])
 
     def _learning_rates(self) -> Float64[Tensor, " num_parameters"]:
         rates = [

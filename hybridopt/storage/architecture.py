@@ -24,10 +24,10 @@ SKIPPED = frozenset(
     {"device", "dtype", "_weight", "_freeze", "min_value", "max_value", "size_average", "reduce"}
     | {"executor", "gradient", "frozen", "initial"}
 )
-RECURRENT = (
+RECURRENT = (  # their constructors hide the names
     *("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout"),
     "bidirectional",
-)  # their constructors hide the names
+)
 RECURRENT_EXTRA = {nn.RNN: ("nonlinearity",), nn.LSTM: ("proj_size",)}
 
 
@@ -36,11 +36,7 @@ class NotBuiltInError(CheckpointError):
 
 
 def recipe_of(module: nn.Module, layers: Mapping[CircuitLayer, int]) -> dict[str, Any]:
-    """A recipe of a module, tried: what it makes has the same parts.
-
-    ``layers`` are the numbers of the circuit layers in it, which are stored by themselves.
-    `NotBuiltInError` names the layer that is in the way.
-    """
+    """A recipe of a module, tried; ``layers`` are the numbers of circuit layers stored beside."""
     recipe = _recipe("", module, layers, {})
     _compare(module, made(recipe, {number: layer for layer, number in layers.items()}))
     return recipe
@@ -53,15 +49,11 @@ def made(recipe: dict[str, Any], layers: Mapping[int, CircuitLayer]) -> nn.Modul
 
 
 def _recipe(
-    path: str,
-    module: nn.Module,
-    layers: Mapping[CircuitLayer, int],
-    seen: dict[nn.Module, str],
+    path: str, module: nn.Module, layers: Mapping[CircuitLayer, int], seen: dict[nn.Module, str]
 ) -> dict[str, Any]:
     if module in seen:
         return {"same": seen[module]}
-    seen[module] = path
-    kind = type(module)
+    seen[module], kind = path, type(module)
     if isinstance(module, CircuitLayer) and kind in KNOWN_LAYERS:
         return {"path": path, "layer": layers[module]}
     if getattr(nn, kind.__name__, None) is kind:
@@ -140,14 +132,13 @@ def _argument(module: nn.Module, name: str) -> object:
 
 def _compare(module: nn.Module, again: nn.Module) -> None:
     """Refuse a recipe that makes something else."""
-    pairs = [dict(m.named_modules(remove_duplicate=False)) for m in (module, again)]
-    if list(pairs[0]) != list(pairs[1]):
+    owns, others = (dict(m.named_modules(remove_duplicate=False)) for m in (module, again))
+    if list(owns) != list(others):
         raise NotBuiltInError("its layers are not those that their constructors make")
-    for name, own in pairs[0].items():
-        other = pairs[1][name]
+    for name, own in owns.items():
         if isinstance(own, CircuitLayer):  # stored by itself
             continue
-        if type(own) is not type(other) or _parts(own) != _parts(other):
+        if type(own) is not type(others[name]) or _parts(own) != _parts(others[name]):
             raise NotBuiltInError(
                 f"{_where(name)}, a `{type(own).__name__}`, was changed after it was made"
             )
@@ -188,9 +179,7 @@ def describe(network: nn.Module, *, dtypes: bool = True) -> dict[str, str]:
 def difference(saved: dict[str, str], wanted: dict[str, str]) -> str:
     """The first thing in which two descriptions differ, in words."""
     for name in sorted({*saved, *wanted}):
-        if saved.get(name) != wanted.get(name):
-            return (
-                f"`{name}` is {saved.get(name, 'missing')} there and "
-                f"{wanted.get(name, 'missing')} here"
-            )
+        there, here = saved.get(name, "missing"), wanted.get(name, "missing")
+        if there != here:
+            return f"`{name}` is {there} there and {here} here"
     return "its entries have another order"

@@ -38,8 +38,6 @@ def read_archive(path: Path_) -> dict[str, bytes]:
         data = Path(path).read_bytes()
     except FileNotFoundError as error:
         raise CheckpointError(f"There is no file {path}.") from error
-    except IsADirectoryError as error:
-        raise CheckpointError(f"{path} is a folder. Name a file in it.") from error
     except (OSError, ValueError) as error:
         raise CheckpointError(f"Cannot read {path}: {error}.") from error
     if data[HEAD] != FIRST.encode():
@@ -68,14 +66,9 @@ def is_archive(path: Path_) -> bool:
 
 def check_schema(path: Path_, schema: int, version: str, known: int) -> None:
     """Refuse a file of another schema than the known one, with the version that wrote it."""
-    if schema == known:
-        return
-    advice = (
-        "Update hybridopt."
-        if schema > known
-        else f"Make it again with this version, or read it with hybridopt {version}."
-    )
-    raise CheckpointError(
-        f"{path} has schema {schema}, written by hybridopt {version}; this version reads schema "
-        f"{known}. {advice}"
-    )
+    if schema != known:
+        advice = f"Make it again with this version, or read it with hybridopt {version}."
+        raise CheckpointError(
+            f"{path} has schema {schema}, written by hybridopt {version}; this version reads "
+            f"schema {known}. {'Update hybridopt.' if schema > known else advice}"
+        )

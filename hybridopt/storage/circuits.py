@@ -26,28 +26,23 @@ MOST_PARAMETERS = (1 << 16) - 1  # of one gate: QPY counts them with 16 bits, an
 
 
 def circuits_of(quantum: QuantumNetwork) -> Mapping[str, QuantumCircuit]:
-    """The circuits of a quantum network as they are executed, or else as chains of gates.
-
-    QPY cannot hold the diagonal of a memory of more than 2^14 places; its chain of gates is the
-    same unitary.
-    """
+    """The circuits of a quantum network as executed; diagonals too wide for QPY as gates."""
     if isinstance(quantum, WeightNetwork) and 1 << quantum.num_qubits > MOST_PARAMETERS:
         circuit = quantum.circuit(synthesis="gates")
         return {} if circuit is None else {"": circuit}
     return quantum.circuits()
 
 
-def circuit_to_bytes(circuit: QuantumCircuit) -> bytes:
-    """A circuit as QPY; `ConversionError` if QPY has no form of it."""
+def circuit_to_bytes(circuit: QuantumCircuit, *, verify: bool = False) -> bytes:
+    """A circuit as QPY; `ConversionError` if it has no form, or (``verify``) one that differs."""
+    raw, refused = io.BytesIO(), f"The circuit {circuit.name!r} cannot be stored"
     try:
         json.dumps(circuit.metadata)
     except (TypeError, ValueError) as error:
         raise ConversionError(
-            f"The circuit {circuit.name!r} cannot be stored, as its metadata has no JSON form "
-            f"({error}). Set `circuit.metadata` to a dict of plain values, or to {{}}, before it "
-            "is made into a layer."
+            f"{refused}, as its metadata has no JSON form ({error}). Set `circuit.metadata` to a "
+            "dict of plain values, or to {}, before it is made into a layer."
         ) from error
-    raw = io.BytesIO()
     widest = max((len(item.operation.params) for item in circuit.data), default=0)
     if widest > MOST_PARAMETERS:
         raise ConversionError(
@@ -58,9 +53,13 @@ def circuit_to_bytes(circuit: QuantumCircuit) -> bytes:
         qpy.dump(circuit, raw)
     except Exception as error:  # whatever Qiskit raises, the circuit is the user's own
         raise ConversionError(
-            f"The circuit {circuit.name!r} cannot be stored: Qiskit cannot write it as QPY "
-            f"({type(error).__name__}: {error}). Write it in gates of Qiskit's library."
+            f"{refused}: Qiskit cannot write it as QPY ({type(error).__name__}: {error}). Write it "
+            "in gates of Qiskit's library."
         ) from error
+    if verify and _gist(circuit_from_bytes(raw.getvalue())) != _gist(circuit):
+        raise ConversionError(
+            f"{refused}: Qiskit writes another circuit as QPY. Write it in gates of Qiskit's own."
+        )
     return raw.getvalue()
 
 
@@ -94,8 +93,8 @@ def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
         "gradient": named_to_plain("gradient rule", layer.gradient),
     }
     if type(layer) is InterpretedLayer:
-        places = layer.outcome_index.cpu().numpy()
-        stored["index"] = np.where(places == layer.out_features, -1, places).tolist()
+        index = layer.outcome_index.cpu()
+        stored["index"] = index.masked_fill(index == layer.out_features, -1).tolist()
         stored["output_shape"] = list(layer.output_shape)
     return stored
 
@@ -116,15 +115,6 @@ def layer_from_plain(
             circuit, inputs, weights, readout.qubits, index, shape, executor, rule, initial
         )
     return CircuitLayer(circuit, inputs, weights, readout, executor, rule, initial)
-
-
-def check_what_was_written(circuit: QuantumCircuit, content: bytes) -> None:
-    """Refuse QPY with other qubits, gates or parameters than the circuit."""
-    if _gist(circuit_from_bytes(content)) != _gist(circuit):
-        raise ConversionError(
-            f"The circuit {circuit.name!r} cannot be stored: Qiskit writes another circuit as QPY. "
-            "Write it in gates of Qiskit's library."
-        )
 
 
 def _gist(circuit: QuantumCircuit) -> tuple[int, dict[str, int], set[str]]:

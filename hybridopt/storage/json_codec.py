@@ -90,11 +90,8 @@ def named_from_plain(kind: str, stored: dict[str, Any]) -> Any:
 
 
 def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, Any]:
-    """Kind, settings and position of an executor; for one that cannot be stored, the reason.
-
-    ``runs_circuits`` is False for what draws samples of a formula for a control.
-    """
-    if not runs_circuits:
+    """Kind, settings and position of an executor, or the reason why it cannot be stored."""
+    if not runs_circuits:  # draws samples of a formula for a control
         return {"kind": "sampler", "shots": executor.shots, "state": executor.state_dict()}
     if type(executor) is not AerExecutor:
         reason = f"its executor is a {type(executor).__name__}, which cannot be stored"
@@ -102,13 +99,9 @@ def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, An
     settings: dict[str, Any] = {name: getattr(executor, name) for name in SETTINGS}
     if executor.max_memory != physical_memory() // 2:  # else that of the machine it is loaded on
         settings["max_memory"] = executor.max_memory
-    noise = None
-    if executor.noise is not None:
-        model = executor.noise.model
-        if model is not None and executor.noise.device is None:
-            noise = _noise_to_plain(model)
-        if noise is None:
-            return {"kind": "other", "reason": f"its noise ({executor.noise}) cannot be stored"}
+    noise = executor.noise and _noise_to_plain(executor.noise)
+    if executor.noise is not None and noise is None:
+        return {"kind": "other", "reason": f"its noise ({executor.noise}) cannot be stored"}
     return {"kind": "aer", "settings": settings, "noise": noise, "state": executor.state_dict()}
 
 
@@ -134,14 +127,16 @@ def executor_from_plain(stored: dict[str, Any]) -> Executor:
     return executor
 
 
-def _noise_to_plain(model: NoiseModel) -> dict[str, Any] | None:
-    """A noise model as JSON; None unless it comes back as it was."""
+def _noise_to_plain(noise: Any) -> dict[str, Any] | None:
+    """A noise model as JSON; None unless it comes back as it was, or for that of a device."""
+    model = noise.model
+    if model is None or noise.device is not None:
+        return None
     try:
         stored = json.loads(json.dumps(model.to_dict(serializable=True)))
     except (TypeError, ValueError):
         return None
-    same = not model._custom_noise_passes and _noise_from_plain(stored) == model
-    return stored if same else None
+    return None if model._custom_noise_passes or _noise_from_plain(stored) != model else stored
 
 
 def _noise_from_plain(stored: dict[str, Any]) -> NoiseModel | None:

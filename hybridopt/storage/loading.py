@@ -11,7 +11,7 @@ from typing import Any
 from qiskit import qpy
 from torch import nn
 
-from hybridopt._files import check_path
+from hybridopt import _validation
 from hybridopt._modules import check_module, copy_module
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
@@ -65,12 +65,11 @@ def load(
         >>> torch.equal(again.layer.weight, head.layer.weight)
         True
     """
-    check_path("path", path)
+    path = str(_validation.path("path", path))
     if network is not None:
         check_module(network)
     if executor is not None:
         check_executor(executor)
-    path = os.fspath(path)
     members = read_archive(path)
     try:
         meta = json.loads(members[FIRST])
@@ -90,8 +89,7 @@ def _check_versions(path: str, meta: dict[str, Any]) -> None:
     if meta["qpy"] > qpy.QPY_VERSION:
         raise CheckpointError(
             f"{path} was written with qiskit {meta['versions']['qiskit']}, whose circuits (QPY "
-            f"{meta['qpy']}) the installed qiskit {version('qiskit')} cannot read (QPY "
-            f"{qpy.QPY_VERSION}). Update qiskit."
+            f"{meta['qpy']}) the installed qiskit {version('qiskit')} cannot read. Update qiskit."
         )
 
 
@@ -99,11 +97,7 @@ class _Loading:
     """Puts a module together from the members of a file."""
 
     def __init__(
-        self,
-        path: str,
-        meta: dict[str, Any],
-        members: Mapping[str, bytes],
-        executor: Executor | None,
+        self, path: str, meta: Any, members: Mapping[str, bytes], executor: Executor | None
     ) -> None:
         self.path, self.meta, self.members = path, meta, members
         self.given = executor
@@ -192,17 +186,12 @@ class _Loading:
                     f"version makes one of {getattr(network, name)}. Load it with hybridopt "
                     f"{self.meta['versions'][PACKAGES[0]]}."
                 )
-        if number is not None and self.given is None:
-            self._continue_sampling(network, number)
-        return network
-
-    def _continue_sampling(self, network: QuantumNetwork, number: int) -> None:
-        """Controls draw samples themselves; they go on where they stood."""
-        stored = self.meta["executors"][number]
-        if stored["kind"] == "sampler":
+        sampler = None if self.given or number is None else self.meta["executors"][number]
+        if sampler and sampler["kind"] == "sampler":  # a control's own; it goes on where it stood
             control: Any = network
             control.executor = self._samplers.setdefault(number, control.executor)
-            control.executor.load_state_dict(stored["state"])
+            control.executor.load_state_dict(sampler["state"])
+        return network
 
     def _executor(self, number: int) -> Executor:
         if self.given is not None:

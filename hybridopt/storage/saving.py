@@ -11,7 +11,8 @@ from typing import Any
 from qiskit import qpy
 from torch import nn
 
-from hybridopt._files import check_path, check_writable
+from hybridopt import _validation
+from hybridopt._files import check_writable
 from hybridopt._modules import check_module
 from hybridopt.bridges import Bridge, QuantumNetwork
 from hybridopt.bridges.api import without_quantum_networks
@@ -60,7 +61,7 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
         True
     """
     check_module(module, "module")
-    check_path("path", path)
+    path = _validation.path("path", path)
     check_writable(path)
     return write_archive(path, _Members(module).by_name())
 
@@ -114,9 +115,7 @@ class _Members:
         return {FIRST: json.dumps(meta, indent=1).encode(), **self._blobs}
 
     def _layer(self, layer: CircuitLayer, number: int) -> dict[str, Any]:
-        circuit = circuits.in_gates(layer.circuit)
-        content = circuits.circuit_to_bytes(circuit)
-        circuits.check_what_was_written(circuit, content)
+        content = circuits.circuit_to_bytes(circuits.in_gates(layer.circuit), verify=True)
         return {
             **circuits.layer_to_plain(layer),
             "path": _path(self._plain, layer),

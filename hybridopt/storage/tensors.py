@@ -23,10 +23,9 @@ def tensors_of(module: nn.Module) -> dict[str, Tensor]:
 
 def to_bytes(tensors: dict[str, Tensor]) -> bytes:
     """Tensors as `torch.load(weights_only=True)` reads them; what is shared is written once."""
-    different = {id(tensor): tensor for tensor in tensors.values()}
     copies = {
         key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for key, tensor in different.items()
+        for key, tensor in {id(tensor): tensor for tensor in tensors.values()}.items()
     }
     raw = io.BytesIO()
     torch.save({name: copies[id(tensor)] for name, tensor in tensors.items()}, raw)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import torch
-from torch import nn
 from torch.optim import LBFGS, Optimizer
 
 from hybridopt import _validation
@@ -11,13 +12,10 @@ from hybridopt._modules import check_has_values, check_module
 from hybridopt.errors import ArgumentError, DeviceError, TrainingError
 from hybridopt.optim import Newton
 
-DEVICES = ("cpu", "cuda", "mps")
-
 
 def check_network(network: object) -> None:
     """Refuse what is no module, has nothing to train, or weights without finite values."""
-    check_module(network)
-    assert isinstance(network, nn.Module)
+    network = check_module(network)
     parameters = dict(network.named_parameters())
     if not any(parameter.requires_grad for parameter in parameters.values()):
         what = "has frozen parameters only" if parameters else "has no parameters"
@@ -52,22 +50,12 @@ def checked_device(device: object) -> torch.device | None:
     """The device, None where none was named; `DeviceError` if torch does not find it here."""
     if device is None:
         return None
-    text = str(device)
-    kind, _, _ = text.lower().partition(":")
-    name = _validation.choice("device", {"gpu": "cuda"}.get(kind, kind), DEVICES)
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not there[name]:
-        raise DeviceError(
-            f'device="{text}", but torch finds no such device here. Use device="cpu", or install '
-            "a torch build for it."
-        )
-    try:
-        return torch.device(text.lower().replace("gpu", "cuda"))
-    except RuntimeError as error:
-        raise DeviceError(
-            f'device="{text}" is not understood. Write "cpu", "cuda" or "cuda:0".'
-        ) from error
+    text = str(device).lower().replace("gpu", "cuda")
+    kind = _validation.choice("device", text.partition(":")[0], ("cpu", "cuda", "mps"))
+    with suppress(RuntimeError):  # an index that is no number
+        if (torch.backends.mps if kind == "mps" else getattr(torch, kind)).is_available():
+            return torch.device(text)
+    raise DeviceError(
+        f'device="{device}", but torch finds no such device here. Write "cpu", "cuda" or "cuda:0", '
+        "or install a torch build for it."
+    )

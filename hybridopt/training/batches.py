@@ -46,10 +46,8 @@ class TensorBatches:
     def samples(self) -> list[Batch]:
         """Batches for a trial of shapes: a whole one, and the last if it has a single sample."""
         x, y = self.part.x, self.part.y
-        size = self.batch_size or len(x)
-        sizes = [min(size, len(x))]
-        if len(x) > 1 and len(x) % size == 1:
-            sizes.append(1)  # what normalisation over the batch cannot take
+        size = min(self.batch_size or len(x), len(x))
+        sizes = (size, 1) if size > 1 == len(x) % size else (size,)  # normalisations refuse one
         return [(x[:size], y[:size]) for size in sizes]
 
     def fingerprint(self) -> str:
@@ -84,13 +82,10 @@ class LoaderBatches:
                     "The DataLoader must yield pairs (x, y), but yielded "
                     f"{type(batch).__name__}. Wrap the data in a TensorDataset(x, y)."
                 )
-            x, y = check_batch(batch[0], batch[1])
+            x, y = check_batch(*batch)
             yield self._moved(x), self._moved(y)
         if batch is None:
-            raise DataError(
-                "The DataLoader yields no batch. Give it at least one sample, and an iterable "
-                "data set that can be gone through in every epoch."
-            )
+            raise DataError("The DataLoader yields no batch, which it must do in every epoch.")
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
@@ -137,11 +132,10 @@ def training_data(
         return _from_loader(LoaderBatches(data, dtype, device, own), spec, batch_size)
     dataset = as_dataset(data, dtype=dtype)
     size = _batch_size(spec, batch_size)
-    has_test = dataset.test is not None
-    train = Part(dataset.train.x.to(device), dataset.train.y.to(device))
-    test = train if dataset.test is None else dataset.test
-    test = Part(test.x.to(device), test.y.to(device))
-    return TrainingData(TensorBatches(train, size, generator), test, has_test, dataset.task)
+    parts = {name: Part(part.x.to(device), part.y.to(device)) for name, part in dataset.parts()}
+    batches = TensorBatches(parts["train"], size, generator)
+    evaluation = parts.get("test", parts["train"])
+    return TrainingData(batches, evaluation, "test" in parts, dataset.task)
 
 
 def network_dtype(network: nn.Module) -> torch.dtype:
@@ -156,10 +150,8 @@ def _batch_size(spec: OptimizerSpec | None, batch_size: object) -> int | None:
     if batch_size == "auto":
         return None if spec is not None and spec.full_batch else MINIBATCH
     if isinstance(batch_size, str):
-        raise ArgumentError(
-            f'Argument `batch_size` must be "auto", None (all samples) or an int, '
-            f"but is {batch_size!r}."
-        )
+        expected = '"auto", None (all samples) or an int'
+        raise ArgumentError(f"Argument `batch_size` must be {expected}, but is {batch_size!r}.")
     size = _validation.optional_integer("batch_size", batch_size, minimum=1)
     if size is not None and spec is not None and spec.name == "gd":
         raise ArgumentError(
@@ -173,10 +165,7 @@ def _from_loader(
     batches: LoaderBatches, spec: OptimizerSpec | None, batch_size: object
 ) -> TrainingData:
     if batch_size != "auto":
-        raise ArgumentError(
-            "Argument `batch_size` must be left out when `data` is a DataLoader, which makes its "
-            "own batches."
-        )
+        raise ArgumentError("Argument `batch_size` must be left out when `data` is a DataLoader.")
     if spec is not None and spec.name == "gd" and len(batches) != 1:
         raise ArgumentError(
             f'optimizer="gd" uses all samples in every step, but the DataLoader has {len(batches)} '

@@ -67,21 +67,11 @@ class Callbacks:
 
     def __init__(self, callbacks: Sequence[Callback | EpochFunction] = ()) -> None:
         self._objects = [entry for entry in callbacks if isinstance(entry, Callback)]
-        self._after_step = [
-            entry.on_step_end
-            for entry in self._objects
-            # steps are short: nobody is called who has nothing to say
-            if getattr(entry.on_step_end, "__func__", None) is not Callback.on_step_end
-        ]
+        self._after_step = [entry.on_step_end for entry in self._objects]
         self._after_epoch = [
             entry.on_epoch_end if isinstance(entry, Callback) else entry for entry in callbacks
         ]
         self._begun: list[Callback] = []
-
-    @property
-    def watch_steps(self) -> bool:
-        """Whether any of them wants to hear of single steps."""
-        return bool(self._after_step)
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
         """What any of them will unfreeze."""
@@ -94,7 +84,7 @@ class Callbacks:
             self._begun.append(entry)
 
     def step_end(self, loss: float, network: nn.Module) -> bool:
-        """Tell all of them; whether one wants to end training."""
+        """Tell all of them; return whether one wants to end training."""
         return _one_stops(self._after_step, loss, network)
 
     def epoch_end(self, record: EpochRecord, network: nn.Module) -> bool:
@@ -103,16 +93,14 @@ class Callbacks:
 
     def fit_end(self, network: nn.Module, history: History) -> None:
         """Tell all whose `on_fit_begin` has come to its end, then raise the first error."""
-        if not self._begun:
-            return
-        entry = self._begun.pop(0)
-        try:
-            entry.on_fit_end(network, history)
-        except BaseException:
-            with suppress(Exception):
-                self.fit_end(network, history)
-            raise
-        self.fit_end(network, history)
+        errors = []
+        for entry in self._begun:
+            try:
+                entry.on_fit_end(network, history)
+            except BaseException as error:  # noqa: BLE001  the first is raised when all were told
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 def check_callbacks(callbacks: object) -> Callbacks:
@@ -121,19 +109,15 @@ def check_callbacks(callbacks: object) -> Callbacks:
     if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
         raise ArgumentTypeError(f"{must}objects, but is {callbacks!r}.")
     for entry in callbacks:
-        if isinstance(entry, type):
-            raise ArgumentTypeError(
-                f"Argument `callbacks` holds the class {entry.__name__}. Pass an object of it: "
-                f"{entry.__name__}(...)."
-            )
         if isinstance(entry, Callback):
             for name, arguments in MOMENTS.items():
                 what = f"method {type(entry).__name__}.{name}"
                 _check_signature(getattr(entry, name), what, arguments)
-        elif callable(entry):
+        elif callable(entry) and not isinstance(entry, type):
             _check_signature(entry, f"function {_name(entry)!r}", MOMENTS["on_epoch_end"])
         else:
-            raise ArgumentTypeError(f"{must}objects, but holds {entry!r}.")
+            shown = f"the class {entry.__name__}" if isinstance(entry, type) else repr(entry)
+            raise ArgumentTypeError(f"{must}objects, but holds {shown}.")
     return Callbacks(callbacks)
 
 
@@ -141,19 +125,17 @@ def _check_signature(heard: object, what: str, arguments: Sequence[str]) -> None
     listed = ", ".join(arguments)
     if not callable(heard):
         raise ArgumentTypeError(
-            f"The {what} in `callbacks` must be callable, but is {heard!r}. Write a method of "
-            f"({listed})."
+            f"The {what} in `callbacks` must be callable with ({listed}), but is {heard!r}."
         )
-    try:
+    with suppress(ValueError):  # builtins may not tell
         signature = inspect.signature(heard)
-    except (ValueError, TypeError):  # builtins may not tell
-        return
-    try:
-        signature.bind(*arguments)
-    except TypeError as error:
-        raise ArgumentTypeError(
-            f"The {what} in `callbacks` is called with ({listed}), but takes {signature}: {error}."
-        ) from error
+        try:
+            signature.bind(*arguments)
+        except TypeError as error:
+            raise ArgumentTypeError(
+                f"The {what} in `callbacks` is called with ({listed}), but takes {signature}: "
+                f"{error}."
+            ) from error
 
 
 def _one_stops(listeners: Sequence[Callable[..., object]], *news: object) -> bool:

@@ -85,10 +85,7 @@ class Checkpoint:
             "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
             "shots": [getattr(executor, "shots", None) for executor in training.executors],
             "trained": [
-                [
-                    names.get(id(parameter), "one of another network")
-                    for parameter in group["params"]
-                ]
+                [names.get(id(p), "one of another network") for p in group["params"]]
                 for group in training.optimizer.param_groups
             ],
         }
@@ -105,19 +102,17 @@ class Checkpoint:
             there, own = saved.get(key), here.get(key)
             if there == own:
                 continue
-            says = f"was written with {key}={there!r}, but this run has {key}={own!r}. Resume with "
-            says += "the same arguments, or choose another file."
+            says = f"was written with {key}={there!r}, but this run has {key}={own!r}"
+            same = "arguments"
             if key == "network":
-                differs = difference(there or {}, here[key])
-                says = f"belongs to another network: {differs}. Choose another file."
+                says = f"belongs to another network: {difference(there or {}, here[key])}"
             elif key == "trained":
-                says = (
-                    "was written by an optimizer of other parameters: "
-                    f"{_other_parameters(there or [], here[key])}. Resume with the same callbacks "
-                    "(`Unfreeze` adds what it will unfreeze), the same frozen layers and the same "
-                    "groups, or choose another file."
-                )
-            raise CheckpointError(f"{self._path} {says}")
+                others = _other_parameters(there or [], here[key])
+                says = f"was written by an optimizer of other parameters: {others}"
+                same = "callbacks (`Unfreeze` adds what it will unfreeze), frozen layers and groups"
+            raise CheckpointError(
+                f"{self._path} {says}. Resume with the same {same}, or choose another file."
+            )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -129,8 +124,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path} is damaged or no checkpoint ({type(error).__name__}). Delete it to start "
             "afresh, or choose another file."
         ) from error
-    kinds = {"schema": int, "settings": dict, "history": dict}
-    if not isinstance(state, dict) or any(type(state.get(k)) is not t for k, t in kinds.items()):
+    if not isinstance(state, dict) or not {"schema", "settings", "history"} <= state.keys():
         raise CheckpointError(f"{path} is no checkpoint of a training run. Choose another file.")
     # files of the first schema, all of one version, do not tell theirs
     check_schema(path, state["schema"], state.get("version", "0.1.0"), SCHEMA)
@@ -147,22 +141,20 @@ def _restore(training: Training, state: dict[str, Any]) -> None:
     training.data.batches.generator.set_state(state["order"])
     restore_global_state(state["random"])
     history = History.from_dict(state["history"])
-    training.history.records = history.records
-    training.history.range_test = history.range_test
+    training.history.records, training.history.range_test = history.records, history.range_test
     training.good.keep()
     training.good.approve()
 
 
 def _options(optimizer: Optimizer) -> str:
-    """The settings of an optimizer, as a text that tells one from another.
-
-    The learning rate is the one that a scheduler started from: it notes that beside the present
-    one, which says how far a run is and not which run it is.
-    """
-    groups = []
-    for group in optimizer.param_groups:
-        options = {k: v for k, v in group.items() if k not in {"params", "initial_lr"}}
-        groups.append({**options, "lr": group.get("initial_lr", options["lr"])})
+    """The settings of an optimizer as a text, with the rate that a scheduler started from."""
+    groups = [
+        {k: group.get("initial_lr", v) if k == "lr" else v for k, v in group.items()}
+        for group in optimizer.param_groups
+    ]
+    for group in groups:
+        group.pop("params")
+        group.pop("initial_lr", None)
     return repr(groups[0] if len(groups) == 1 else groups)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from hybridopt import _validation, optim
-from hybridopt._files import check_path, check_writable
+from hybridopt._files import check_writable
 from hybridopt._random import isolated
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.nn.frozen_state import eval_locked
@@ -114,13 +113,10 @@ def fit(
     )
     check_network(network)
     hooks = check_callbacks(callbacks)
-    if not isinstance(progress, bool | str):
-        raise ArgumentTypeError(
-            f"Argument `progress` must be True, False or a label, but is {progress!r}."
-        )
+    _validation.instance("progress", progress, bool | str, "True, False or a label")
     check_scheduler(scheduler)
     if checkpoint is not None:
-        check_path("checkpoint", checkpoint)
+        checkpoint = _validation.path("checkpoint", checkpoint)
         check_writable(checkpoint)
     _check_rate(lr, optimizer)
     target = checked_device(device)
@@ -139,7 +135,7 @@ def fit(
         prepared, chosen = _prepared(network, data, optimizer, batch_size, loss, seed)
         file = Checkpoint(checkpoint, seed=seed, auto_lr=lr == "auto")
         history = History(metric_name(prepared.task, loss))
-        training = Training(network, prepared, built, chosen, rule, hooks, history)
+        training = Training(network, prepared, built, chosen, rule, hooks, history, to_come)
         steps = len(prepared.batches)
         if lr == "auto":
             trained = [p for group in built.param_groups for p in group["params"]]
@@ -158,17 +154,16 @@ def _check_rate(lr: object, optimizer: str | Optimizer) -> None:
     spec = optim.spec_of(optimizer)
     if lr is None:
         return
+    if isinstance(lr, str) and lr != "auto":
+        raise ArgumentTypeError(
+            f'Argument `lr` must be a number, but is {lr!r}. The one word it takes is "auto".'
+        )
     if lr != "auto":
-        if isinstance(lr, str):
-            raise ArgumentTypeError(
-                f"Argument `lr` must be a number, but is {lr!r} of type str. The one word it takes "
-                'is "auto", which finds a rate.'
-            )
         _validation.real("lr", lr, minimum=0, strict=True)
     elif isinstance(optimizer, Optimizer):
         raise ArgumentError(
-            f'lr="auto" cannot be given beside an optimizer instance, which has its own: name the '
-            f"optimizer, or set the rate when you make the {type(optimizer).__name__}."
+            'lr="auto" cannot be given beside an optimizer instance, which has its own. Name the '
+            f"optimizer, or set its rate where you make the {type(optimizer).__name__}."
         )
     elif spec is not None and spec.name in {"newton", "lbfgs"}:
         raise ArgumentError(
@@ -187,10 +182,7 @@ def _prepared(
 ) -> tuple[TrainingData, Loss]:
     """The samples and the loss, once their shapes were tried."""
     generator = torch.Generator()
-    if seed is not None:
-        generator.manual_seed(seed % 2**64)
-    else:
-        generator.seed()
+    generator.manual_seed(generator.seed() if seed is None else seed % 2**64)
     with isolated(seed):  # a loader's first batch and a trial of shapes may draw random numbers
         spec = optim.spec_of(optimizer)
         prepared = training_data(data, network, spec, batch_size, generator)
@@ -252,15 +244,12 @@ def _progress_bar(
     if progress is False:
         yield lambda: None
         return
-    rich: Any = import_module("rich.progress")
+    from rich import progress as rich
+
     steps = len(training.data.batches)
-    with rich.Progress(
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        rich.TextColumn("{task.fields[loss]}"),
-        rich.TimeElapsedColumn(),
-    ) as bar:
+    description, loss = (rich.TextColumn(f"{{task.{x}}}") for x in ("description", "fields[loss]"))
+    columns = (description, rich.BarColumn(), rich.MofNCompleteColumn(), loss)
+    with rich.Progress(*columns, rich.TimeElapsedColumn()) as bar:
         task = bar.add_task(
             progress if isinstance(progress, str) else type(training.network).__name__,
             total=epochs * steps or None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from hybridopt._plots import TEAL, Figure, legend, subplots
 from hybridopt.errors import MissingExtraError
@@ -32,8 +32,8 @@ class EpochRecord:
         epoch: Its number, from 1.
         train_loss: Mean loss over the samples, each at the weights of its step.
         test_loss: Loss on the test part after the epoch; None without a test part.
-        metric: Accuracy (classification) or R^2 (regression) on the test part, or on the
-            training part where there is no other; None if outputs and targets have neither.
+        metric: Accuracy or R^2 on the test part, or on the training part where there is no
+            other; None if outputs and targets have neither.
         seconds: Wall time of the training steps; evaluation is not counted.
         settings: Settings that were run, those of the evaluation included.
         shots: Shots, likewise.
@@ -99,6 +99,12 @@ class RangeTest:
         return Cost(self.settings, self.shots, self.runs)
 
 
+def _column(name: str, doc: str) -> list[Any]:
+    """Return a property of a `History`: the values of one quantity of its records."""
+    read: Any = property(lambda history: [getattr(one, name) for one in history.records], doc=doc)
+    return read  # type: ignore[no-any-return]
+
+
 @dataclass
 class History:
     """The epochs of a training run, and why it ended.
@@ -128,45 +134,14 @@ class History:
     def __iter__(self) -> Iterator[EpochRecord]:
         return iter(self.records)
 
-    @property
-    def train_loss(self) -> list[float]:
-        """Training loss of each epoch."""
-        return [record.train_loss for record in self.records]
-
-    @property
-    def test_loss(self) -> list[float | None]:
-        """Test loss after each epoch."""
-        return [record.test_loss for record in self.records]
-
-    @property
-    def metric(self) -> list[float | None]:
-        """Accuracy or R^2 after each epoch."""
-        return [record.metric for record in self.records]
-
-    @property
-    def seconds(self) -> list[float]:
-        """Wall time of each epoch's training steps."""
-        return [record.seconds for record in self.records]
-
-    @property
-    def settings(self) -> list[int]:
-        """Settings of each epoch."""
-        return [record.settings for record in self.records]
-
-    @property
-    def shots(self) -> list[int]:
-        """Shots of each epoch."""
-        return [record.shots for record in self.records]
-
-    @property
-    def runs(self) -> list[int]:
-        """Simulator runs of each epoch."""
-        return [record.runs for record in self.records]
-
-    @property
-    def lr(self) -> list[float | None]:
-        """Learning rate of each epoch's first step."""
-        return [record.lr for record in self.records]
+    train_loss: ClassVar[list[float]] = _column("train_loss", "Training loss of each epoch.")
+    test_loss: ClassVar[list[float | None]] = _column("test_loss", "Test loss after each epoch.")
+    metric: ClassVar[list[float | None]] = _column("metric", "Accuracy or R^2 after each epoch.")
+    seconds: ClassVar[list[float]] = _column("seconds", "Wall time of each epoch's training steps.")
+    settings: ClassVar[list[int]] = _column("settings", "Settings of each epoch.")
+    shots: ClassVar[list[int]] = _column("shots", "Shots of each epoch.")
+    runs: ClassVar[list[int]] = _column("runs", "Simulator runs of each epoch.")
+    lr: ClassVar[list[float | None]] = _column("lr", "Learning rate of each epoch's first step.")
 
     @property
     def cost(self) -> Cost:
@@ -213,11 +188,8 @@ class History:
             raise MissingExtraError(
                 "History.to_frame() needs pandas, which is not installed. Run: pip install pandas"
             ) from error
-        columns = {
-            name: [getattr(record, name) for record in self.records]
-            for name in EpochRecord.__dataclass_fields__
-        }
-        frame = pandas.DataFrame(columns).set_index("epoch")
+        names = list(EpochRecord.__dataclass_fields__)
+        frame = pandas.DataFrame(list(map(asdict, self.records)), columns=names).set_index("epoch")
         optional = ("test_loss", "metric", "lr")
         return frame.astype(dict.fromkeys(optional, float))  # NaN, where all are None, too
 
@@ -228,15 +200,15 @@ class History:
             A matplotlib figure that belongs to no window; save it with ``figure.savefig(path)``.
         """
         figure, (loss, metric) = subplots(9, 3.4, columns=2)
-        epochs = [record.epoch for record in self.records]
-        loss.plot(epochs, self.train_loss, marker="o", markersize=3, label="training")
+        epochs, dots = [record.epoch for record in self.records], {"marker": "o", "markersize": 3}
+        loss.plot(epochs, self.train_loss, **dots, label="training")
         if any(value is not None for value in self.test_loss):
-            loss.plot(epochs, self.test_loss, marker="o", markersize=3, label="test")
-        loss.set(xlabel="epoch", ylabel="loss")
-        legend(loss)
+            loss.plot(epochs, self.test_loss, **dots, label="test")
         if any(value is not None for value in self.metric):
-            metric.plot(epochs, self.metric, marker="o", markersize=3, color=TEAL)
-        metric.set(xlabel="epoch", ylabel="accuracy" if self.metric_name == "accuracy" else "$R^2$")
+            metric.plot(epochs, self.metric, **dots, color=TEAL)
         for axes in (loss, metric):
             axes.xaxis.get_major_locator().set_params(integer=True)
+        loss.set(xlabel="epoch", ylabel="loss")
+        legend(loss)
+        metric.set(xlabel="epoch", ylabel="accuracy" if self.metric_name == "accuracy" else "$R^2$")
         return figure

@@ -37,15 +37,10 @@ class StoppingRule:
         losses = history.train_loss
         if self.tol is not None and len(losses) > 1 and abs(losses[-1] - losses[-2]) <= self.tol:
             return "converged"
-        if self.patience is not None:
-            watched = [
-                record.train_loss if record.test_loss is None else record.test_loss
-                for record in history
-            ]
-            best = min(range(len(watched)), key=watched.__getitem__)
-            if len(watched) - 1 - best >= self.patience:
-                return "patience"
-        return None
+        watched = [r.train_loss if r.test_loss is None else r.test_loss for r in history]
+        if self.patience is None or len(watched) - 1 - watched.index(min(watched)) < self.patience:
+            return None
+        return "patience"
 
 
 class WeightSnapshot:
@@ -56,22 +51,24 @@ class WeightSnapshot:
         self._sets = [[tensor.detach().clone() for tensor in self._live] for _ in range(2)]
         self._whole = self._good = 0
 
+    @torch.no_grad()
     def keep(self) -> None:
         """Remember the present ones: a step is whole."""
         self._whole = 1 - self._good
-        _copy(self._live, self._sets[self._whole])
+        for kept, tensor in zip(self._sets[self._whole], self._live, strict=True):
+            kept.copy_(tensor)
 
     def approve(self) -> None:
         """The loss was finite at the ones after the last whole step."""
         self._good = self._whole
 
-    def restore_whole(self) -> None:
-        """Undo the part of a step that was cut short."""
-        _copy(self._sets[self._whole], self._live)
-
-    def restore(self) -> None:
-        """Go back to the last ones with a finite loss."""
-        _copy(self._sets[self._good], self._live)
+    @torch.no_grad()
+    def restore(self, *, whole: bool = False) -> None:
+        """Go back to the last ones with a finite loss, or to those after the last whole step."""
+        for kept, tensor in zip(
+            self._sets[self._whole if whole else self._good], self._live, strict=True
+        ):
+            tensor.copy_(kept)
 
     def all_finite(self) -> bool:
         """Whether no number became NaN or infinite that was finite when the loss was."""
@@ -79,18 +76,8 @@ class WeightSnapshot:
         return not any(bool((kept.isfinite() & ~live.isfinite()).any()) for kept, live in pairs)
 
 
-@torch.no_grad()
-def _copy(source: list[Tensor], target: list[Tensor]) -> None:
-    for value, tensor in zip(source, target, strict=True):
-        tensor.copy_(value)
-
-
 class FrozenRandomStream:
-    """One sampling stream within a step: every evaluation of the loss sees the same shot noise.
-
-    Line searches and curvature need a loss that is a function. The next step goes on behind
-    everything that was drawn, so steps never share noise.
-    """
+    """One sampling stream within a step, whose evaluations of the loss share their shot noise."""
 
     def __init__(self, executors: Sequence[Metered]) -> None:
         self._starts = [(executor, executor.state_dict()) for executor in executors]
@@ -120,6 +107,7 @@ class Training:
     rule: StoppingRule
     callbacks: Callbacks
     history: History
+    to_come: set[int] = field(default_factory=set)  # ids of what callbacks will unfreeze
     schedule: Schedule | None = None
     executors: list[Metered] = field(init=False)
     good: WeightSnapshot = field(init=False)
@@ -141,7 +129,7 @@ class Training:
                 after_epoch()
             self.history.status = stopped or "epochs"
         except KeyboardInterrupt:
-            self.good.restore_whole()  # the step that was cut short must not count by half
+            self.good.restore(whole=True)  # the step that was cut short must not count by half
             self.history.status = "interrupted"
         finally:
             self.callbacks.fit_end(self.network, self.history)
@@ -157,17 +145,9 @@ class Training:
             self._fail("a weight or buffer is no longer finite after the last batch")
         test_loss, score = self._evaluate()
         cost = usage_of(self.executors) - before
-        record = EpochRecord(
-            epoch=len(self.history) + 1,
-            train_loss=train_loss,
-            test_loss=test_loss,
-            metric=score,
-            seconds=seconds,
-            settings=cost.settings,
-            shots=cost.shots,
-            runs=cost.runs,
-            lr=rate,
-        )
+        spent = (cost.settings, cost.shots, cost.runs)
+        number = len(self.history) + 1
+        record = EpochRecord(number, train_loss, test_loss, score, seconds, *spent, rate)
         self.history.records.append(record)
         if self.schedule is not None:
             self.schedule.after_epoch(train_loss)
@@ -175,8 +155,8 @@ class Training:
         if not self.good.all_finite():
             self.good.restore()
             raise TrainingError(
-                f"A callback left a weight or buffer not finite after epoch {record.epoch}. The "
-                "network holds the last weights with a finite loss."
+                f"A callback left a weight or buffer not finite after epoch {number}. The network "
+                "holds the last weights with a finite loss."
             )
         self.good.keep()  # a callback may change weights
         return "callback" if stopped else self.rule.status(self.history)
@@ -192,15 +172,31 @@ class Training:
             if self.schedule is not None:
                 self.schedule.after_step()
             after_step()
-            if self.callbacks.watch_steps and self.callbacks.step_end(loss, self.network):
+            if number == 1:
+                self._check_unfrozen()
+            if self.callbacks.step_end(loss, self.network):
                 return total / seen, True
         return total / seen, False
+
+    def _check_unfrozen(self) -> None:
+        """Refuse an optimizer without a parameter that a callback has unfrozen and that trains."""
+        held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        missing = [
+            name
+            for name, p in self.network.named_parameters()
+            if id(p) in self.to_come - held and p.requires_grad
+            if p.grad is not None and bool(p.grad.any())
+        ]
+        if missing:
+            raise TrainingError(
+                f"Unfrozen parameters are missing from the optimizer: {', '.join(missing)}. Create "
+                "it with `hybridopt.parameter_groups(network, lr=...)`, or name the optimizer."
+            )
 
     def _step(self, x: Tensor, y: Tensor, number: int) -> float:
         self.optimizer.zero_grad()
         loss = as_scalar(self.loss(self.network(x), y))
-        value = loss.item()
-        self._check_loss(value, number)
+        value = self._checked_loss(loss, number)
         loss.backward()  # type: ignore[no-untyped-call]
         groups = self.optimizer.param_groups
         first = number == 1 and not len(self.history)
@@ -221,8 +217,7 @@ class Training:
             outputs = self.network(x)
             loss = as_scalar(self.loss(outputs, y))
             if not first:
-                first.append(loss.item())
-                self._check_loss(first[0], number)
+                first.append(self._checked_loss(loss, number))
             if isinstance(self.optimizer, LBFGS):
                 self.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -234,10 +229,12 @@ class Training:
         streams.release()
         return first[0]
 
-    def _check_loss(self, value: float, number: int) -> None:
+    def _checked_loss(self, loss: Tensor, number: int) -> float:
+        value = loss.item()
         if not math.isfinite(value):
             self._fail(f"the loss is {value} in batch {number}")
         self.good.approve()
+        return value
 
     def _fail(self, what: str) -> None:
         self.good.restore()
@@ -271,12 +268,8 @@ class Training:
 
 def executors_of(network: nn.Module) -> list[Metered]:
     """The executors in a network, each once."""
-    found = {
-        id(module.executor): module.executor
-        for module in network.modules()
-        if isinstance(getattr(module, "executor", None), Metered)
-    }
-    return list(found.values())  # type: ignore[arg-type]
+    found = (getattr(module, "executor", None) for module in network.modules())
+    return list({id(one): one for one in found if isinstance(one, Metered)}.values())
 
 
 def usage_of(executors: Iterable[Metered]) -> Cost:

@@ -69,12 +69,10 @@ def run_range_test(
     build: Callable[[list[nn.Parameter], float | None], Optimizer],
     executors: Sequence[Metered],
 ) -> RangeTest:
-    """Try growing rates on a copy of the network.
+    """Try growing rates on a copy of the network, and leave samples and streams where they were.
 
-    The network, the order of the samples and the sampling streams of the executors are afterwards
-    what they were before; settings, shots and runs stay counted, for they were run. The caller
-    keeps the global random state. ``build`` makes the optimizer of some parameters with a learning
-    rate; None is its default.
+    Settings, shots and runs stay counted, for they were run. The caller keeps the global random
+    state. ``build`` makes the optimizer of some parameters with a learning rate; None is its own.
     """
     before, started = usage_of(executors), time.perf_counter()
     positions = [executor.state_dict() for executor in executors]
@@ -154,18 +152,15 @@ def _losses(
         optimizer.zero_grad()
         value = as_scalar(loss(trial(x), y))
         losses.append(value.item())
-        if not math.isfinite(losses[-1]) or _diverged(losses):
+        means = smoothed(losses)
+        first, least = means[0], min(means)
+        # above the start by as much as makes four times the least, whatever the loss is at best
+        bound = first + (DIVERGED - 1) * max(abs(least), abs(first - least))
+        if not math.isfinite(losses[-1]) or means[-1] > bound:
             break
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return RATES[: len(losses)], losses
-
-
-def _diverged(losses: list[float]) -> bool:
-    means = smoothed(losses)
-    first, least = means[0], min(means)
-    # above the start by as much as makes four times the least, whatever the loss is at best
-    return means[-1] > first + (DIVERGED - 1) * max(abs(least), abs(first - least))
 
 
 def _copy(network: nn.Module, executors: Sequence[Metered]) -> nn.Module:
@@ -176,6 +171,6 @@ def _copy(network: nn.Module, executors: Sequence[Metered]) -> nn.Module:
             return copy.deepcopy(network, shared)
     except Exception as error:
         raise ArgumentError(
-            f'lr="auto" tries learning rates on a copy, but {type(network).__name__} cannot be '
+            f'lr="auto" needs a copy of the network, but {type(network).__name__} cannot be '
             f"copied: {error} Pass a number as `lr`."
         ) from error

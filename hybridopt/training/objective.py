@@ -12,7 +12,6 @@ from hybridopt.errors import ArgumentTypeError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-
 BINARY = (nn.BCEWithLogitsLoss, functional.binary_cross_entropy_with_logits)
 OF_LABELS = (
     *(nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss),
@@ -29,10 +28,8 @@ def choose_loss(loss: object, task: str) -> Loss:
     if loss is None:
         return functional.cross_entropy if task == "classification" else functional.mse_loss
     if isinstance(loss, type) or not callable(loss):
-        raise ArgumentTypeError(
-            "Argument `loss` must be a torch loss module or a function of (outputs, targets), but "
-            f"is {loss!r}. Pass for instance torch.nn.MSELoss()."
-        )
+        expected = "a torch loss module or a function of (outputs, targets)"
+        raise ArgumentTypeError(f"Argument `loss` must be {expected}, but is {loss!r}.")
     return loss
 
 
@@ -42,21 +39,12 @@ def metric_name(task: str, loss: object) -> str:
 
 
 def metric(
-    outputs: Shaped[Tensor, "samples ..."],
-    targets: Shaped[Tensor, "samples ..."],
-    loss: object,
+    outputs: Shaped[Tensor, "samples ..."], targets: Shaped[Tensor, "samples ..."], loss: object
 ) -> float | None:
-    """Accuracy or coefficient of determination.
+    """Accuracy of scores or of ``BCEWithLogitsLoss``'s logits, or coefficient of determination.
 
-    Args:
-        outputs: Scores of shape ``(samples, classes)``, logits under ``BCEWithLogitsLoss``, or
-            values of the shape of the targets.
-        targets: Integer labels, or real values.
-        loss: Tells logits of two classes from values.
-
-    Returns:
-        The share of right classes in [0, 1], or R^2 <= 1, averaged over target columns as
-        scikit-learn does; None where the shapes fit neither, or a column of targets is constant.
+    The share of right classes in [0, 1], or R^2 <= 1, averaged over target columns as scikit-learn
+    does; None where the shapes fit neither, or a column of targets is constant.
     """
     if not targets.is_floating_point():
         if outputs.ndim != 2 or targets.ndim != 1:

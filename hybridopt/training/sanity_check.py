@@ -21,12 +21,7 @@ def check_fit(
     loss: Loss,
     largest_label: int | None = None,
 ) -> None:
-    """Refuse data that the network or the loss cannot take, with the shapes.
-
-    Shapes are tried on torch's meta device, which computes nothing. If an operation has no meta
-    form, a classical copy of the network is tried on the real samples. The caller keeps the global
-    random state.
-    """
+    """Refuse data that the network or the loss cannot take; the caller keeps the random state."""
     x, y = batch
     outputs = trial_outputs(network, x)
     if not isinstance(outputs, Tensor):
@@ -34,9 +29,10 @@ def check_fit(
             f"The network must return one tensor, but {type(network).__name__} returned "
             f"{type(outputs).__name__}. Wrap it in a module that returns the tensor to train."
         )
-    if is_among(loss, OF_LABELS):
-        _check_class_weights(outputs, loss)
-    if is_among(loss, OF_LABELS) or (outputs.ndim > 1 and outputs.shape[1] > 1):
+    classes = outputs.shape[min(1, outputs.ndim - 1)]
+    if is_among(loss, OF_LABELS) and isinstance(weight := getattr(loss, "weight", None), Tensor):
+        _check_class_weights(outputs, weight, classes)
+    if is_among(loss, OF_LABELS) or classes > 1:
         _check_labels(outputs, y, largest_label)
     if is_among(loss, OF_VALUES):
         _check_targets(outputs, y)
@@ -44,7 +40,10 @@ def check_fit(
 
 
 def trial_outputs(network: nn.Module, x: Tensor) -> object:
-    """What the network returns for these samples: on the meta device where that is possible."""
+    """What the network returns for these samples: on torch's meta device, which computes nothing.
+
+    If an operation has no meta form, a classical copy of the network takes the real samples.
+    """
     if x.is_floating_point():  # meta tensors know neither all other dtypes nor ranges of tokens
         try:
             with torch.no_grad():
@@ -58,12 +57,9 @@ def trial_outputs(network: nn.Module, x: Tensor) -> object:
         with torch.no_grad():
             return trial(x)
     except SHAPE_ERRORS as error:
-        way_out = (
-            "Give x as many features as the network's first layer takes (and batches large enough "
-            "for its normalisation)."
-            if x.is_floating_point()
-            else "Integers are meant as tokens for an Embedding; pass features as floats."
-        )
+        way_out = "Integers are meant as tokens for an Embedding; pass features as floats."
+        if x.is_floating_point():
+            way_out = "Give x what the first layer takes (and batches fit for its normalisation)."
         raise DataError(
             f"The network {type(network).__name__} cannot take x of shape {tuple(x.shape)} and "
             f"{x.dtype}: {_validation.first_line(error)} {way_out}"
@@ -71,11 +67,11 @@ def trial_outputs(network: nn.Module, x: Tensor) -> object:
 
 
 def _check_labels(outputs: Tensor, y: Tensor, largest: int | None) -> None:
-    if y.is_floating_point() or outputs.ndim < 2:
+    if y.is_floating_point() or not y.ndim == outputs.ndim - 1 > 0:
         return
     classes = outputs.shape[1]
     largest = int(y.max()) if largest is None else largest
-    if y.ndim == outputs.ndim - 1 and largest >= classes:
+    if largest >= classes:
         raise DataError(
             f"Labels must be 0 to {classes - 1}, as the network has {classes} outputs, but "
             f"the data hold {largest}. Give the last layer an output for each class; "
@@ -83,17 +79,13 @@ def _check_labels(outputs: Tensor, y: Tensor, largest: int | None) -> None:
         )
 
 
-def _check_class_weights(outputs: Tensor, loss: Loss) -> None:
-    weight = getattr(loss, "weight", None)
-    if not isinstance(weight, Tensor):
-        return
+def _check_class_weights(outputs: Tensor, weight: Tensor, classes: int) -> None:
     if weight.dtype != outputs.dtype:  # on the meta device torch does not mind
         name = str(outputs.dtype).removeprefix("torch.")
         raise DataError(
             f"The loss holds `weight` of {weight.dtype}, but the network computes in "
             f"{outputs.dtype}. Convert it: loss.to(torch.{name})."
         )
-    classes = outputs.shape[min(1, outputs.ndim - 1)]
     if weight.shape != (classes,):
         raise DataError(
             f"The loss holds `weight` of shape {tuple(weight.shape)}, but the network has "
@@ -122,13 +114,12 @@ def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
     try:
         with torch.enable_grad():
             value = loss(trial, y.to("meta"))
-    except NotImplementedError:
-        return  # no meta form: the first step will tell
+    except HybridOptError:
+        raise
     except SHAPE_ERRORS as error:
-        if isinstance(error, HybridOptError):
-            raise
-        if "meta" in str(error) or "different devices" in str(error):
-            return
+        no_meta = isinstance(error, NotImplementedError) or "different devices" in str(error)
+        if no_meta or "meta" in str(error):
+            return  # the first step will tell
         raise DataError(
             f"The loss cannot take outputs of shape {tuple(outputs.shape)} and targets of shape "
             f"{tuple(y.shape)} and {y.dtype}: {_validation.first_line(error)}"

@@ -22,9 +22,9 @@ from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError
 
 STEPPED_BY_BATCH = (OneCycleLR, CyclicLR)  # torch documents these as stepped after every batch
-MOVING = frozenset(  # what says how far a scheduler is, and not which one it is
-    {"last_epoch", "best", "num_bad_epochs", "cooldown_counter", "_step_count", "_last_lr"}
-    | {"_get_lr_called_within_step", "_is_initial"}
+MOVING = (  # what says how far a scheduler is, and not which one it is
+    *("last_epoch", "best", "num_bad_epochs", "cooldown_counter", "_step_count", "_last_lr"),
+    *("_get_lr_called_within_step", "_is_initial"),
 )
 SCHEDULERS = ("cosine", "exponential", "linear", "one-cycle", "plateau", "step")
 
@@ -44,9 +44,6 @@ class Schedule:
     plateau     a tenth whenever the training loss has not fallen for more than two epochs
     step        a tenth after every third of the epochs
     =========== ==========================================================================
-
-    Args:
-        scheduler: Belongs to the optimizer that trains.
     """
 
     def __init__(self, scheduler: LRScheduler) -> None:
@@ -102,10 +99,7 @@ def check_scheduler(scheduler: object) -> None:
 def create_schedule(
     scheduler: object, optimizer: Optimizer, *, epochs: int, steps: int
 ) -> Schedule | None:
-    """Make the schedule of a run from what `check_scheduler` let pass.
-
-    ``steps`` is the number of batches per epoch, 0 if unknown.
-    """
+    """Make the schedule of a run; ``steps`` is the number of batches per epoch, 0 if unknown."""
     if scheduler is None:
         return None
     if isinstance(scheduler, str):
@@ -125,17 +119,20 @@ def create_schedule(
 
 
 def _by_name(name: str, optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
-    match name:
-        case "cosine":
-            return CosineAnnealingLR(optimizer, T_max=epochs)
-        case "exponential":
-            return ExponentialLR(optimizer, gamma=0.9)
-        case "linear":
-            return LinearLR(optimizer, 1.0, end_factor=0.01, total_iters=max(1, epochs - 1))
-        case "plateau":
-            return ReduceLROnPlateau(optimizer, factor=0.1, patience=2)
-        case "step":
-            return StepLR(optimizer, step_size=-(-epochs // 3), gamma=0.1)
+    kinds: dict[str, tuple[Any, dict[str, Any]]] = {
+        "cosine": (CosineAnnealingLR, {"T_max": epochs}),
+        "exponential": (ExponentialLR, {"gamma": 0.9}),
+        "linear": (
+            LinearLR,
+            {"start_factor": 1.0, "end_factor": 0.01, "total_iters": max(1, epochs - 1)},
+        ),
+        "plateau": (ReduceLROnPlateau, {"factor": 0.1, "patience": 2}),
+        "step": (StepLR, {"step_size": -(-epochs // 3), "gamma": 0.1}),
+    }
+    if name in kinds:
+        kind, options = kinds[name]
+        scheduler: LRScheduler = kind(optimizer, **options)
+        return scheduler
     if not steps:
         raise ArgumentError(
             'scheduler="one-cycle" must know the number of batches beforehand, but the '

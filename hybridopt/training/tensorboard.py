@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from hybridopt._files import check_path, output_folder
+from hybridopt import _validation
+from hybridopt._files import output_folder
 from hybridopt.errors import MissingExtraError
 from hybridopt.training.callbacks import Callback
 from hybridopt.training.history import EpochRecord, History
@@ -36,7 +36,7 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        check_path("folder", folder)
+        folder = _validation.path("folder", folder)
         try:
             self._make_writer = import_module("torch.utils.tensorboard").SummaryWriter
         except ImportError as error:
@@ -44,7 +44,7 @@ class TensorBoard(Callback):
                 "TensorBoard(...) needs the package tensorboard, which is not installed. "
                 "Run: pip install tensorboard"
             ) from error
-        self.folder = output_folder(Path(folder))
+        self.folder = output_folder(folder)
         self._metric_name = ""
         self._writer: Any = None
 

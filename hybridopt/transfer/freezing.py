@@ -47,9 +47,7 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
         for name in moving:
             own[name].requires_grad_(False)
         still = not any(parameter.requires_grad for parameter in own.values())
-        mark = Frozen(
-            (*before.parameters, *moving), before.whole or (still and (whole or bool(own)))
-        )
+        mark = Frozen((*before.parameters, *moving), before.whole or (still and bool(whole or own)))
         setattr(module, MARK, mark)
         if mark.whole:
             lock_eval(module)
@@ -94,16 +92,12 @@ def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> li
 
 def check_names(names: object) -> list[str]:
     """The names as a list; `ArgumentTypeError` if they are no list of strings."""
-    if isinstance(names, str | bytes) or not isinstance(names, Sequence):
+    is_list = isinstance(names, Sequence) and not isinstance(names, str | bytes)
+    if not isinstance(names, Sequence) or not is_list or any(type(n) is not str for n in names):
         raise ArgumentTypeError(
             'Argument `freeze` must be "body", "none" or a list of names of layers or parameters, '
             f"but is {names!r}."
         )
-    for name in names:
-        if not isinstance(name, str):
-            raise ArgumentTypeError(
-                f"Argument `freeze` must hold names of layers or parameters, but holds {name!r}."
-            )
     return list(names)
 
 

@@ -57,9 +57,8 @@ def parameter_groups(
     head = head_of(network)
     if head is None:
         raise ArgumentError(
-            f"The network {type(network).__name__} has no head that `transfer` made, so its "
-            "parameters cannot be told apart. Make the groups by hand: "
-            '[{"params": ..., "lr": ...}, ...].'
+            f"The network {type(network).__name__} has no head that `transfer` made. Make the "
+            'groups by hand: [{"params": ..., "lr": ...}, ...].'
         )
     in_head = {id(parameter) for parameter in head.parameters()} | _made_for(head, network)
     frozen_for_now = {
@@ -87,10 +86,9 @@ def _made_for(head: nn.Module, network: nn.Module) -> set[int]:
         of_head = [owner in inside for owner in owners]
         if any(of_head) and not all(of_head):
             raise ArgumentError(
-                f"The parameters of the {circuit.bridge_name} network make `{names[0]}` and the "
-                "other weights of head and body together, so they have no rates of their own. Give "
-                "the optimizer one rate, or carry the head alone: "
-                f'transfer(..., head="{circuit.bridge_name}").'
+                f"The parameters of the {circuit.bridge_name} network make `{names[0]}` and other "
+                "weights of head and body together. Give the optimizer one rate, or carry the head "
+                f'alone: transfer(..., head="{circuit.bridge_name}").'
             )
         if any(of_head):
             shell = {id(parameter) for parameter in circuit.network.parameters()}

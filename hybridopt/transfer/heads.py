@@ -44,8 +44,8 @@ def check_outputs(head: str | nn.Module, num_outputs: int | None) -> int | None:
     own = _outputs_of(head) if isinstance(head, nn.Module) else None
     if own is not None and num_outputs not in (None, own):
         raise ArgumentError(
-            f"Argument `num_outputs` is {num_outputs}, but the {type(head).__name__} that was "
-            f"given as head has {own} outputs. Leave `num_outputs` out, or make the head for it."
+            f"Argument `num_outputs` is {num_outputs}, but the {type(head).__name__} given as head "
+            f"has {own} outputs. Leave it out, or make the head for it."
         )
     return num_outputs if own is None else own
 
@@ -72,11 +72,7 @@ def make_head(
     options: Mapping[str, Any],
     seed: int | None,
 ) -> nn.Module:
-    """A new head for a place, in the dtype and on the device of the layer that was there.
-
-    ``head`` is one of `HEADS`, or a module, of which a copy is made. ``options`` are ``bias`` of a
-    linear layer, those of `DressedCircuit`, or of a bridge.
-    """
+    """A new head, or a copy of the given one, in dtype and on the device of the layer before."""
     if isinstance(head, nn.Module):
         return copy.deepcopy(head)
     rest = dict(options)
@@ -92,7 +88,7 @@ def make_head(
             known = [name for name in parameters if name not in ELSEWHERE]
             _validation.keywords('head="dressed"', options, known)
             new: nn.Module = DressedCircuit(
-                place.in_features, num_outputs, executor=executor, gradient=gradient, **rest
+                place.width("in"), num_outputs, executor=executor, gradient=gradient, **rest
             )
         else:
             bias = _validation.boolean("bias", rest.pop("bias", True))
@@ -111,22 +107,14 @@ def _linear(place: LastLayer, outputs: int, *, bias: bool) -> nn.Module:
     """A Linear, or a convolution like the one that was there with other outputs."""
     pattern = place.pattern
     if not isinstance(pattern, Convolution):
-        return nn.Linear(place.in_features, outputs, bias)
+        return nn.Linear(place.width("in"), outputs, bias)
     if outputs % pattern.groups:
         raise ArgumentError(
             f"Argument `num_outputs` must be a multiple of {pattern.groups}, the groups of the "
             f"convolution that is replaced, but is {outputs}."
         )
     kind: Any = next(k for k in (nn.Conv1d, nn.Conv2d, nn.Conv3d) if isinstance(pattern, k))
-    new: nn.Module = kind(
-        pattern.in_channels,
-        outputs,
-        pattern.kernel_size,
-        pattern.stride,
-        pattern.padding,
-        pattern.dilation,
-        pattern.groups,
-        bias,
-        pattern.padding_mode,
-    )
+    same = ("in_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    options = {name: getattr(pattern, name) for name in same}
+    new: nn.Module = kind(out_channels=outputs, bias=bias, **options)
     return new

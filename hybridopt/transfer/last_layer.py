@@ -36,17 +36,8 @@ class LastLayer:
     pattern: nn.Module  # tells the inputs: the layer, or the first one with outputs in it
     guessed: bool = False  # whether it could be another one, as registration alone tells
 
-    @property
-    def in_features(self) -> int:
-        """Width of what comes in; channels, if it is a convolution."""
-        return self._width("in")
-
-    @property
-    def out_features(self) -> int:
-        """Width of what comes out; channels, if it is a convolution."""
-        return self._width("out")
-
-    def _width(self, end: str) -> int:
+    def width(self, end: str) -> int:
+        """Width of what comes "in" or "out"; channels, if it is a convolution."""
         unit = "channels" if isinstance(self.pattern, Convolution) else "features"
         return int(getattr(self.pattern, f"{end}_{unit}"))
 
@@ -59,12 +50,8 @@ def find_last_layer(
     That order is found by following a symbol through a copy of the network (`torch.fx`). A
     forward pass that depends on the values of its input cannot be followed; there the order is that
     in which the layers are registered, and the place is marked as guessed if there is a choice.
-
-    Args:
-        network: Any module; nothing is computed with it.
-        name: The name of the layer, or of a part of the network that holds it; None finds it.
-        num_outputs: Width of what shall take its place; None is as before, or not known. Another
-            width is refused if something of the old one comes behind.
+    ``name`` is that of the layer or of a part that holds it. ``num_outputs`` is the width of what
+    shall take its place; one that does not fit what comes behind is refused.
     """
     if name is not None:
         return _named(network, name)
@@ -73,16 +60,16 @@ def find_last_layer(
         prefix, inner = _join(prefix, "module"), inner.module
     if _has_outputs(inner):
         return LastLayer(prefix, inner)
+    trial = copy.deepcopy(inner, {id(p): p for p in inner.parameters()})  # a pass may change it
     try:
-        graph = _follow(inner)
+        with isolated(0):
+            graph = _Follower().trace(trial)
     except UNTRACEABLE:
-        found, fixed = _last_registered(inner)
-        guessed = _is_guess(inner)
+        (found, fixed), guessed = _last_registered(inner), _is_guess(inner)
     else:
-        found, fixed = _last_run(inner, graph)
-        guessed = False
+        (found, fixed), guessed = _last_run(inner, graph), False
     place = LastLayer(_join(prefix, found), inner.get_submodule(found), guessed)
-    if fixed and num_outputs not in (None, place.out_features):
+    if fixed and num_outputs not in (None, place.width("out")):
         raise _something_behind(inner, found, fixed[-1])
     modules = network.named_modules(remove_duplicate=False)
     names = [name for name, module in modules if module is place.pattern]
@@ -96,7 +83,7 @@ def find_last_layer(
 
 def _named(network: nn.Module, name: str) -> LastLayer:
     known = [known for known, _ in network.named_modules(remove_duplicate=False)]
-    if name not in known:
+    if name != "":
         _validation.choice("layer", name, filter(None, known))
     for inner, module in _units(network.get_submodule(name)):
         if not _has_outputs(module):
@@ -109,8 +96,7 @@ def _named(network: nn.Module, name: str) -> LastLayer:
         return LastLayer(name, module)
     raise ArgumentError(
         f"The layer `{name}` is a {type(network.get_submodule(name)).__name__} without a Linear, "
-        "convolution or circuit in it, so the width of a new head is not known. Name another "
-        "layer, or put the new layer there yourself."
+        "convolution or circuit in it, so the width of a new head is not known. Name another one."
     )
 
 
@@ -147,23 +133,11 @@ class _Follower(fx.Tracer):
         return _is_whole(m)
 
     def call_module(
-        self,
-        m: nn.Module,
-        forward: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: dict[str, Any]
     ) -> Any:
         if isinstance(m, WRAPPERS):  # whose own forward pass looks at devices
             return m.module(*args, **kwargs)
         return super().call_module(m, forward, args, kwargs)
-
-
-def _follow(network: nn.Module) -> fx.Graph:
-    """The graph of a forward pass; a copy is followed, as a forward pass may change its module."""
-    shared = {id(parameter): parameter for parameter in network.parameters()}
-    trial = copy.deepcopy(network, dict(shared))
-    with isolated(0):
-        return _Follower().trace(trial)
 
 
 def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
@@ -181,7 +155,8 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
         if node in seen:
             continue
         seen.add(node)
-        part = _part(network, node)
+        in_network = node.op in {"call_module", "get_attr"}
+        part = _attribute(network, str(node.target)) if in_network else None
         if isinstance(part, nn.Module) and _has_outputs(part):
             found.add(str(node.target))
             continue
@@ -208,13 +183,6 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
     return name, fixed
 
 
-def _part(network: nn.Module, node: fx.Node) -> object:
-    """The module or tensor of the network in a step of its forward pass; None for any other."""
-    if node.op == "call_module":
-        return network.get_submodule(str(node.target))
-    return _attribute(network, str(node.target)) if node.op == "get_attr" else None
-
-
 def _attribute(network: nn.Module, name: str) -> object:
     owner, _, attribute = name.rpartition(".")
     return getattr(network.get_submodule(owner), attribute, None)
@@ -236,24 +204,23 @@ def _has_one_width(part: object) -> bool:
 
 
 def _names_a_size(node: fx.Node) -> bool:
-    sizes: list[object] = []
-    for argument in node.args[1:]:
-        sizes += argument if isinstance(argument, list | tuple) else [argument]
-    return any(type(size) is int and size > 1 for size in sizes)
+    arguments = [a if isinstance(a, list | tuple) else [a] for a in node.args[1:]]
+    return any(type(size) is int and size > 1 for sizes in arguments for size in sizes)
 
 
 def _last_registered(network: nn.Module) -> tuple[str, list[str]]:
     """What `_last_run` finds, in the order of registration."""
-    units = list(_units(network))
-    names = [name for name, _ in units]
-    weighty = [name for name, module in units if _has_weights(module)]
-    with_outputs = [name for name, m in units if _has_weights(m) and _has_outputs(m)]
-    if not with_outputs:
-        raise _no_outputs(network)
-    last = with_outputs[-1]
-    if weighty[-1] != last:
-        raise _something_behind(network, last, weighty[-1])
-    return last, [name for name, m in units[names.index(last) + 1 :] if _has_one_width(m)]
+    fixed: list[str] = []
+    weighty = None
+    for name, module in reversed(list(_units(network))):
+        if _has_weights(module):
+            weighty = weighty or name
+            if _has_outputs(module):
+                if weighty != name:
+                    raise _something_behind(network, name, weighty)
+                return name, fixed[::-1]
+        fixed += [name] * _has_one_width(module)
+    raise _no_outputs(network)
 
 
 def _is_guess(network: nn.Module) -> bool:
@@ -267,16 +234,17 @@ def _is_guess(network: nn.Module) -> bool:
 def _no_outputs(network: nn.Module) -> ConversionError:
     return ConversionError(
         f"The network {type(network).__name__} ends with no layer that maps features to outputs "
-        "(Linear, convolution, circuit). Name the part that is to be replaced by `head_layer=`, or "
-        "append a Linear first: torch.nn.Sequential(network, torch.nn.Linear(...))."
+        "(Linear, convolution, circuit). Name what is replaced by `head_layer=`, or add a Linear."
     )
 
 
 def _something_behind(network: nn.Module, name: str, behind: str) -> ConversionError:
     module = dict(network.named_modules(remove_duplicate=False)).get(behind)
-    is_tensor = isinstance(_attribute(network, behind), Tensor) if module is None else False
-    kind = "tensor" if is_tensor else "call"
-    what = f"{kind} `{behind}`" if module is None else f"layer `{behind}` ({type(module).__name__})"
+    what = f"call `{behind}`"
+    if module is not None:
+        what = f"layer `{behind}` ({type(module).__name__})"
+    elif isinstance(_attribute(network, behind), Tensor):
+        what = f"tensor `{behind}`"
     return ConversionError(
         f"In {type(network).__name__}, {what} comes behind the last layer with "
         f"outputs, `{name}`, and would not fit a head of another width. Pass `head_layer=` "

@@ -148,41 +148,26 @@ def _read(path: str | os.PathLike[str]) -> object:
 
 def _tensors(given: object) -> dict[str, Tensor]:
     """The tensors of a mapping, once their kinds are checked; extras pass unloaded."""
-    if not isinstance(given, Mapping):
-        raise ArgumentTypeError(
-            "Argument `state_dict` must be a path or a mapping of tensors by name, but is of type "
-            f"{type(given).__name__}."
-        )
+    given = _validation.instance("state_dict", given, Mapping, "a path or a mapping of tensors")
     for key, value in given.items():
+        _validation.instance("state_dict", key, str, "a mapping with names as keys")
+        kind = None
         if isinstance(value, Mapping) and any(isinstance(v, Tensor) for v in value.values()):
-            raise ArgumentTypeError(
-                f"Argument `state_dict` holds a state_dict of its own under {key!r}. Pass that: "
-                f"state_dict=torch.load(path)[{key!r}]."
-            )
-        if not isinstance(key, str):
-            raise ArgumentTypeError(
-                f"Argument `state_dict` must have names as keys, but has {key!r}."
-            )
-        if isinstance(value, np.ndarray):
-            raise ArgumentTypeError(
-                f"The state_dict holds a numpy array in `{key}`, where a tensor must be. Take "
-                "{key: torch.as_tensor(value) for key, value in state_dict.items()}."
-            )
-    tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
-    for key, tensor in tensors.items():
-        if tensor.layout is not torch.strided or tensor.is_quantized:
-            kind, dense = (
-                ("quantized", "dequantize") if tensor.is_quantized else ("sparse", "to_dense")
-            )
-            raise ArgumentTypeError(
-                f"The state_dict holds a {kind} tensor in `{key}`. Take .{dense}() of it."
-            )
-        if tensor.is_meta:
+            kind, way_out = "state_dict", f"Pass that: state_dict=torch.load(path)[{key!r}]"
+        elif isinstance(value, np.ndarray):
+            kind, way_out = "numpy array", "Take torch.as_tensor(...) of it"
+        elif isinstance(value, Tensor) and value.is_quantized:
+            kind, way_out = "quantized tensor", "Take .dequantize() of it"
+        elif isinstance(value, Tensor) and value.layout is not torch.strided:
+            kind, way_out = "sparse tensor", "Take .to_dense() of it"
+        if kind is not None:
+            raise ArgumentTypeError(f"The `state_dict` holds a {kind} in `{key}`. {way_out}.")
+        if isinstance(value, Tensor) and value.is_meta:
             raise ArgumentError(
                 f"The state_dict is on the meta device: `{key}` has a shape, but no values. Take "
                 "that of a network with weights."
             )
-    return tensors
+    return {key: value for key, value in given.items() if isinstance(value, Tensor)}
 
 
 def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
@@ -193,8 +178,8 @@ def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
         raise ArgumentError(f"The state_dict holds NaN in `{key}`. Take an earlier checkpoint.")
     if value.is_complex() and not dtype.is_complex:
         raise ArgumentError(
-            f"The state_dict holds complex numbers in `{key}`, of which a network of {dtype} would "
-            "lose the imaginary part. Take `.real` of it, if that is meant."
+            f"The state_dict holds complex numbers in `{key}`, whose imaginary part a network of "
+            f"{dtype} would lose. Take `.real` of it, if that is meant."
         )
     if dtype.is_floating_point and not torch.equal(value.isfinite(), value.to(dtype).isfinite()):
         largest = value[value.isfinite()].abs().max()

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from torch import nn
-from torch.optim import Optimizer
-from torch.optim.optimizer import register_optimizer_step_pre_hook
-from torch.utils.hooks import RemovableHandle
 
 from hybridopt import _validation
-from hybridopt.errors import ArgumentError, ArgumentTypeError, TrainingError
+from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.nn.frozen_state import mark_of
 from hybridopt.training import Callback, EpochRecord, History
 from hybridopt.transfer.freezing import check_names, selected, unfreeze
@@ -40,10 +37,7 @@ class Unfreeze(Callback):
         >>> target = ho.transfer(source, num_outputs=3)
         >>> optimizer = torch.optim.Adam(ho.parameter_groups(target, lr=0.01, body_lr=0.001))
         >>> history = ho.fit(
-        ...     target,
-        ...     ho.load_dataset("iris"),
-        ...     optimizer=optimizer,
-        ...     epochs=4,
+        ...     target, ho.load_dataset("iris"), optimizer=optimizer, epochs=4,
         ...     callbacks=[ho.Unfreeze(2)],
         ... )
         >>> torch.equal(target[0].weight, source[0].weight)
@@ -60,23 +54,15 @@ class Unfreeze(Callback):
             }
         else:
             self.schedule = {_validation.integer("after", after, minimum=1): None}
-        self._waiting: list[str] = []  # names of what was unfrozen since the last step
-        self._held: set[int] = set()  # what optimizers step, by id, while something waits
-        self._optimizer_hook: RemovableHandle | None = None
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
         """A resumed run takes up what was unfrozen before."""
-        self._forget()
         for epoch in sorted(self.schedule):
             if epoch <= len(history):
-                self._unfreeze(network, epoch)
+                unfreeze(network, self.schedule[epoch])
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
-        """What it is going to unfreeze, for the optimizer to hold.
-
-        Raises:
-            UnknownNameError: If the schedule names what is not there.
-        """
+        """What it is going to unfreeze, for the optimizer to hold."""
         return [
             module.get_parameter(name)
             for names in self.schedule.values()
@@ -85,58 +71,10 @@ class Unfreeze(Callback):
             if name in parameters
         ]
 
-    def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> object:
+    def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> None:
         """Unfreeze what is due."""
         if record.epoch in self.schedule:
-            self._unfreeze(network, record.epoch)
-        return None
-
-    def on_step_end(self, loss: float, network: nn.Module) -> object:
-        """The first step after unfreezing tells whether the optimizer holds what was unfrozen.
-
-        Raises:
-            TrainingError: If it lacks some; each is named.
-        """
-        if self._waiting:
-            gradients = {name: network.get_parameter(name).grad for name in self._waiting}
-            missing = [
-                name
-                for name, gradient in gradients.items()
-                if id(network.get_parameter(name)) not in self._held
-                and gradient is not None
-                and bool(gradient.any())
-            ]
-            self._forget()
-            if missing:
-                raise TrainingError(
-                    f"Unfrozen parameters are missing from the optimizer: {', '.join(missing)}. "
-                    "Create it with `hybridopt.parameter_groups(network, lr=...)`, or name the "
-                    "optimizer."
-                )
-        return None
-
-    def on_fit_end(self, network: nn.Module, history: History) -> None:
-        """Listen to optimizers no longer."""
-        self._forget()
-
-    def _unfreeze(self, network: nn.Module, epoch: int) -> None:
-        """Unfreeze, and listen to the next step, which shows what the optimizer holds.
-
-        Whether it moves that is its own affair: a rate may be 0, a step below the precision.
-        """
-        names = unfreeze(network, self.schedule[epoch])
-        self._waiting += names
-        if names and self._optimizer_hook is None:
-            self._optimizer_hook = register_optimizer_step_pre_hook(self._note_held)
-
-    def _note_held(self, optimizer: Optimizer, *_: object) -> None:
-        self._held |= {id(p) for group in optimizer.param_groups for p in group["params"]}
-
-    def _forget(self) -> None:
-        self._waiting, self._held = [], set()
-        if self._optimizer_hook is not None:
-            self._optimizer_hook.remove()
-            self._optimizer_hook = None
+            unfreeze(network, self.schedule[record.epoch])
 
 
 def _names(names: object) -> str | list[str] | None:

@@ -13,7 +13,7 @@ from hybridopt import _validation, gradients
 from hybridopt._modules import check_has_values, check_module, copy_module
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.api import without_quantum_networks
-from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
+from hybridopt.errors import ArgumentError, ConversionError
 from hybridopt.execution import Executor, check_executor
 from hybridopt.nn.frozen_state import HEAD_NAME
 from hybridopt.transfer.freezing import check_names, unfreeze
@@ -92,29 +92,25 @@ def transfer(
     check_has_values(network, ConversionError)
     outputs = _validation.optional_integer("num_outputs", num_outputs, minimum=1)
     _validation.boolean("strict", strict)
-    if head_layer is not None and not isinstance(head_layer, str):
-        raise ArgumentTypeError(
-            f"Argument `head_layer` must be the name of a layer, but is {head_layer!r}. "
-            "`network.named_modules()` lists them."
-        )
+    _validation.instance("head_layer", head_layer, str | None, "the name of a layer")
     _validation.optional_integer("seed", seed, minimum=0)
     check_head(head, options)
     wanted = check_outputs(head, outputs)
-    names = _check_freeze(freeze)
+    if isinstance(freeze, str) and freeze not in ("body", "none"):
+        raise ArgumentError(
+            f'Argument `freeze` must be "body", "none" or a list of names, but is {freeze!r}. One '
+            f"layer: freeze=[{freeze!r}]."
+        )
+    names = freeze if isinstance(freeze, str) else check_names(freeze)
     rule = gradients.create(gradient)
     if executor is not None:
         check_executor(executor)
     target, place = _prepared(network, head_layer, wanted, state_dict, strict=strict)
     if not isinstance(names, str):
         _check_frozen_names(target, names, place.name)
+    width = place.width("out") if outputs is None else outputs
     new = make_head(
-        head,
-        place,
-        place.out_features if outputs is None else outputs,
-        executor=executor,
-        gradient=rule,
-        options=options,
-        seed=seed,
+        head, place, width, executor=executor, gradient=rule, options=options, seed=seed
     )
     target = _put(target, place.name, new)
     unfreeze(target)
@@ -139,13 +135,12 @@ def _prepared(
         target = without_quantum_networks(target)
     place = find_last_layer(target, head_layer, num_outputs=num_outputs)
     if place.guessed:
-        warnings.warn(
+        text = (
             f"What runs in {type(target).__name__} depends on values or cannot be followed, so "
             f"`{place.name}` is taken for its last layer, as it was registered last. Say which one "
-            f"it is: head_layer={place.name!r}.",
-            UserWarning,
-            stacklevel=3,
+            f"it is: head_layer={place.name!r}."
         )
+        warnings.warn(text, UserWarning, stacklevel=3)
     if not in_circuits:
         _load(target, state_dict, place.name, strict=strict)
     return target, place
@@ -177,17 +172,6 @@ def _put(network: nn.Module, name: str, head: nn.Module) -> nn.Module:
     setattr(network.get_submodule(owner), attribute, head)
     setattr(network, HEAD_NAME, name)
     return network
-
-
-def _check_freeze(freeze: object) -> str | list[str]:
-    if isinstance(freeze, str):
-        if freeze not in ("body", "none"):
-            raise ArgumentError(
-                f'Argument `freeze` must be "body", "none" or a list of names, but is {freeze!r}. '
-                f"One layer: freeze=[{freeze!r}]."
-            )
-        return freeze
-    return check_names(freeze)
 
 
 def _check_frozen_names(network: nn.Module, names: list[str], replaced: str) -> None:

@@ -129,7 +129,7 @@ def with_value(row: int, value: float) -> torch.Tensor:
         (X, LABELS[:0], "`y` must hold at least one sample, but is empty"),
         (X, torch.zeros(4, 0), r"`y` must hold targets, but has shape \(4, 0\)"),
         (X[:, 0], LABELS, r"`x` must have shape \(samples, features\), .*`x.reshape\(-1, 1\)`"),
-        (X, torch.tensor(1.0), "`y` must have one row for each sample, but is a single number"),
+        (X, torch.tensor(1.0), "`y` must have one row for each sample, but is one number"),
         (X + 0j, LABELS, "`x` must hold real numbers .* dtype torch.complex64. Pass real and imag"),
         (X.numpy() + 0j, LABELS, r"`x` .* has dtype complex64. .* `abs\(x\)`"),
         (X.numpy().astype(object), LABELS, "`x` .* has dtype object. Convert it to float32"),
@@ -160,22 +160,24 @@ def test_more_precision_than_torch_has_is_not_cut_off():
 
 @pytest.mark.parametrize("data", [X, X.numpy(), None, "iris", {"x": X}, iter([X, LABELS])])
 def test_things_that_are_no_data(data):
-    message = rf"`data` must be a Dataset, a pair .* but is a {type(data).__name__}\."
+    message = rf"`data` must be a Dataset, a pair .* but is of type {type(data).__name__}\."
     with pytest.raises(ArgumentTypeError, match=message):
         as_dataset(data)
 
 
 @pytest.mark.parametrize("x", [None, "text", {1.0}, 3])
 def test_things_that_are_no_samples(x):
-    message = rf"`x` must be a tensor, an array or a list .* but is a {type(x).__name__}\."
+    message = rf"`x` must be a tensor, an array or a list .* but is of type {type(x).__name__}\."
     with pytest.raises(ArgumentTypeError, match=message):
         as_dataset((x, LABELS))
 
 
 def test_pairs_of_another_length():
-    with pytest.raises(DataError, match=r"A pair \(x, y\) must have two members, but has 3"):
+    with pytest.raises(
+        DataError, match=r"A pair \(x, y\) must have two members, but the tuple has 3"
+    ):
         as_dataset((X, LABELS, X))
-    with pytest.raises(DataError, match=r"TensorDataset must hold two tensors, .* holds 1"):
+    with pytest.raises(DataError, match=r"two members, but the TensorDataset has 1"):
         as_dataset(TensorDataset(X))
 
 

@@ -54,7 +54,7 @@ def test_part_of_unequal_lengths():
 
 
 def test_part_of_arrays():
-    with pytest.raises(ArgumentTypeError, match=r"`x` of a Part .* but is a list. Use `as_data"):
+    with pytest.raises(ArgumentTypeError, match=r"`x` must be a tensor .*`as_data.* of type list"):
         Part([1.0], torch.zeros(1, 1))
 
 

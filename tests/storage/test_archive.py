@@ -59,7 +59,7 @@ def pickled(tmp_path):
     ("make", "message"),
     [
         (lambda folder: folder / "missing.ho", "There is no file"),
-        (lambda folder: folder, "is a folder"),
+        (lambda folder: folder, "Is a directory"),
         (pickled, "no file of `hybridopt.save`.*torch.load"),
         (lambda folder: "a\0b", "Cannot read"),
     ],

@@ -26,7 +26,7 @@ def changed(path, change):
     ("change", "message"),
     [
         (lambda meta: meta.update(schema=3), "has schema 3, .* reads schema 2. Update hybridopt"),
-        (lambda meta: meta.update(qpy=99), "QPY 99.* cannot read .*Update qiskit"),
+        (lambda meta: meta.update(qpy=99), "QPY 99.* cannot read.*Update qiskit"),
         (lambda meta: meta["quantum"][0]["bridge"].update(name="wormhole"),
          "the bridge 'wormhole', which this version"),
         (lambda meta: meta["quantum"][0]["bridge"]["options"].update(speed=1),

@@ -61,7 +61,7 @@ def test_checkpoint_of_another_loss_is_refused(data, make_network, tmp_path):
     ("arguments", "error", "message"),
     [
         ({"betas": (2, 3)}, ArgumentError, "Optimizer 'adam' refuses its options: Invalid beta"),
-        ({"device": "cpu:x"}, DeviceError, 'device="cpu:x" is not understood'),
+        ({"device": "cpu:x"}, DeviceError, 'device="cpu:x", but torch finds no such'),
         ({"loss": lambda o, t: o.detach().sum()}, DataError, "The loss cannot be differentiated"),
     ],
     ids=["betas", "device", "loss"],

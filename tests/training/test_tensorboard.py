@@ -93,7 +93,7 @@ def test_torch_writes_it(data, make_network, tmp_path):
 
 
 def test_refused(writers, tmp_path):
-    with pytest.raises(ArgumentTypeError, match="`folder` must be a path, but is 3"):
+    with pytest.raises(ArgumentTypeError, match="`folder` must be a path, but is of type int"):
         TensorBoard(3)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError):

@@ -171,7 +171,7 @@ def test_the_module_that_holds_the_head_keeps_its_mode(names):
         (["1.wieght"], UnknownNameError, r"Did you mean '1\.weight'"),
         (["9"], UnknownNameError, "Unknown layer or parameter '9'"),
         (3, ArgumentTypeError, "must be .*list of names"),
-        ([3], ArgumentTypeError, "holds 3"),
+        ([3], ArgumentTypeError, "3"),
         ("body", ArgumentError, "Sequential has no head that `transfer` made"),
     ],
 )

@@ -226,7 +226,7 @@ class Named(nn.Module):
 def test_finds_the_layer_that_gives_the_outputs(network, name, widths, aer_calls):
     found = find_last_layer(network)
     assert found.name == name
-    assert (found.in_features, found.out_features) == widths
+    assert (found.width("in"), found.width("out")) == widths
     assert aer_calls == []
 
 
@@ -357,11 +357,11 @@ def test_compiled_networks_are_refused():
 
 
 def test_a_name_settles_it():
-    assert find_last_layer(TwoHeads(), "place").out_features == 1
+    assert find_last_layer(TwoHeads(), "place").width("out") == 1
     assert find_last_layer(TwoNames(), "second").name == "second"
-    assert find_last_layer(Named(), "parts.classifier").in_features == 8  # what comes into the part
+    assert find_last_layer(Named(), "parts.classifier").width("in") == 8  # what comes into the part
     normalised = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2)))
-    assert find_last_layer(normalised, "1").in_features == 4
+    assert find_last_layer(normalised, "1").width("in") == 4
 
 
 @pytest.mark.parametrize(

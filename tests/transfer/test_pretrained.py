@@ -150,7 +150,7 @@ def with_nan(tmp_path):
         (lambda folder: folder, ArgumentError, "There is no file"),
         (damaged, CheckpointError, "damaged"),
         (pickled, CheckpointError, "holds a pickled module. Write one with"),
-        (nested, ArgumentTypeError, r"under 'state_dict'. Pass that: .*\['state_dict'\]"),
+        (nested, ArgumentTypeError, r"state_dict in `state_dict`. Pass that: .*\['state_dict'\]"),
         (with_nan, ArgumentError, "holds NaN in `0.bias`"),
         (
             with_value(lambda t: t.numpy()),
@@ -175,7 +175,7 @@ def with_nan(tmp_path):
             r"holds 1e\+300 in `0.weight`, .* than torch.float32 .*network.double",
         ),
         (lambda _: [1, 2], ArgumentTypeError, "a path or a mapping .* type list"),
-        (lambda _: {1: torch.ones(1)}, ArgumentTypeError, "names as keys, but has 1"),
+        (lambda _: {1: torch.ones(1)}, ArgumentTypeError, "names as keys, but is of type int"),
         (lambda _: {}, ConversionError, "0 keys fit; missing: 0.weight"),
         (lambda _: {"a": 3}, ConversionError, "belongs to another network"),
     ],

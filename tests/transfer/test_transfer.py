@@ -223,7 +223,12 @@ class Uncopyable(nn.Module):
         (network(), {"freeze": ["4.bias"]}, ArgumentError, "names `4.bias`, which is replaced"),
         (network(), {"freeze": [""]}, ArgumentError, "holds `4`, the layer that is replaced"),
         (network(), {"head_layer": "5"}, UnknownNameError, "layer '5'"),
-        (network(), {"head_layer": 4}, ArgumentTypeError, "must be the name of a layer, but is 4"),
+        (
+            network(),
+            {"head_layer": 4},
+            ArgumentTypeError,
+            "must be the name of a layer, but is of type int",
+        ),
         (network(), {"strict": 1}, ArgumentTypeError, "`strict` must be True or False"),
     ],
 )
