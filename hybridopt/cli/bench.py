@@ -37,7 +37,7 @@ EXACT = "exact"
 Words = list[str] | None
 
 
-def bench_simulators(
+def command(
     suite: Annotated[str, typer.Option(help=f"{', '.join(SUITES)}.")] = "simulators",
     problem: Annotated[
         Words,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,16 +13,15 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from hybridopt.cli import options
-from hybridopt.cli.output import INTERRUPTED
+from hybridopt.cli.output import INTERRUPTED, print_json
 from hybridopt.compare import Study, Table, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
-from hybridopt.compare.runner import default_workers
 from hybridopt.compare.table import counted
 from hybridopt.compare.tuning import DEFAULT_TRIALS
 from hybridopt.execution import AerExecutor
 
 
-def compare_methods(
+def command(
     method: Annotated[
         list[str],
         typer.Option(
@@ -77,32 +74,21 @@ def compare_methods(
     executor = None if shots is None else AerExecutor(shots=shots)
     try:
         study = compare(
-            network,
-            data,
-            methods=method,
-            budget=budget,
-            seeds=list(range(seed, seed + max(0, seeds))),
-            tuning=tuning,
-            control=control,
-            reach=reach,
-            executor=executor,
-            output=output,
+            network, data, methods=method, budget=budget,
+            seeds=range(seed, seed + max(0, seeds)), tuning=tuning, control=control, reach=reach,
+            executor=executor, output=output,
             resume=True if resume is None else resume,  # type: ignore[arg-type]
-            workers=default_workers() if workers is None else workers,
-            progress=not as_json,
-        )
+            workers=workers, progress=not as_json,
+        )  # fmt: skip
     except KeyboardInterrupt:
         kept = len(list((output / "runs").glob("[!.]*.json")))
-        Console(stderr=True).print(
-            f"Interrupted. {output} holds {counted(kept, 'finished run')}; the same command goes "
-            "on from there.",
-            soft_wrap=True,
-        )
+        words = f"{output} holds {counted(kept, 'finished run')}; the same command goes on there."
+        Console(stderr=True).print(f"Interrupted. {words}", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        sys.stdout.write(json.dumps(study.to_dict(), indent=2) + "\n")
-        return
-    _show(study, output)
+        print_json(study.to_dict())
+    else:
+        _show(study, output)
 
 
 def _show(study: Study, output: Path) -> None:

@@ -28,7 +28,7 @@ from hybridopt._plots import (
     SOFT,
     VIOLET,
     rendered,
-)
+)  # fmt: skip
 from hybridopt.bridges import to_quantum
 from hybridopt.circuits import load_circuit
 from hybridopt.cli import options
@@ -65,7 +65,7 @@ UNIT = 0.36  # [inch] of one line or column of a circuit, before it is fitted to
 Point = tuple[float, float]
 
 
-def draw_network(
+def command(
     what: Annotated[
         str,
         typer.Argument(
@@ -91,7 +91,7 @@ def draw_network(
     elif network is not None:
         raise ArgumentError(
             f"--network says the class of a file's network, but {what!r} is no file of "
-            "`hybridopt convert`. Name the network itself: `hybridopt draw mlp:4-3 --output ...`."
+            "`hybridopt convert`. Name the network itself: `hybridopt draw mlp:4-3`."
         )
     elif ":" in what:
         plain = build_network(what, None, seed=seed)
@@ -130,33 +130,22 @@ def draw_picture(path: NetworkPath) -> Figure:
 
 
 def excerpt(circuit: QuantumCircuit, *, columns: int, qubits: int) -> tuple[QuantumCircuit, str]:
-    """Return the gates in the first columns of a drawing, and in words what is left out, if any.
-
-    Args:
-        circuit: Any.
-        columns: At most so many gates one after another.
-        qubits: At most so many lines; a gate that leaves them is left out.
-    """
+    """Return the gates in the first columns and lines, and in words what is left out, if any."""
     kept = min(qubits, circuit.num_qubits)
     shown = QuantumCircuit(kept, name=circuit.name)
     reached = [0] * circuit.num_qubits
-    left_out = 0
-    index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     for item in circuit.data:
-        places = [index[qubit] for qubit in item.qubits]
+        places = [circuit.find_bit(qubit).index for qubit in item.qubits]
         # a drawing lets no other gate stand between the lines of a gate
-        span = range(min(places, default=0), max(places, default=-1) + 1)
-        column = 1 + max((reached[place] for place in span), default=0)
-        for place in span:
-            reached[place] = column
+        span = slice(min(places, default=0), max(places, default=-1) + 1)
+        column = 1 + max(reached[span], default=0)
+        reached[span] = [column] * len(reached[span])
         if column <= columns and all(place < kept for place in places):
             shown.append(item.operation, places)
-        else:
-            left_out += 1
-    if not left_out and kept == circuit.num_qubits:
+    total = len(circuit.data)
+    if len(shown.data) == total and kept == circuit.num_qubits:
         return circuit, ""
     lines = "" if kept == circuit.num_qubits else f" on the first {kept} of its qubits"
-    total = left_out + len(shown.data)
     return shown, f"its first {len(shown.data):,} of {total:,} gates{lines}"
 
 
@@ -166,10 +155,8 @@ def _draw_path(axes: Axes, path: NetworkPath, height: float) -> None:
     _write(axes, (EDGE, height - 0.32), path.title, 14, ha="left", weight="bold")
     _draw_legend(axes, path.steps, height - 0.32)
     first = height - 0.6 - (BAR if path.source else 0.0) - LINE / 2
-    places = []
-    for number in range(len(path.steps) + 1):
-        line, column = divmod(number, PER_LINE)
-        places.append((EDGE + BOX / 2 + column * (BOX + GAP), first - line * LINE))
+    spots = [divmod(number, PER_LINE) for number in range(len(path.steps) + 1)]
+    places = [(EDGE + BOX / 2 + x * (BOX + GAP), first - line * LINE) for line, x in spots]
     shape = path.input_shape
     _write(axes, places[0], "input" if shape is None else f"input\n{_in_words(shape)}", 10)
     for number, (before, here) in enumerate(pairwise(places)):

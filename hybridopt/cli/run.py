@@ -15,7 +15,7 @@ from hybridopt.demo import RunOutcome, RunSettings, run_main_job, write_report
 from hybridopt.demo.report import results_dict, table_rows
 
 
-def run_job(
+def command(
     data: options.Data = "digits",
     network: options.Network = "auto",
     optimizer: options.OptimizerName = "adam",

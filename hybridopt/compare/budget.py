@@ -146,10 +146,8 @@ def _read(text: str) -> dict[str, float]:
     for piece in _THOUSANDS.sub("", text).split(","):
         match = _AMOUNT.fullmatch(piece)
         if match is None:
-            raise ArgumentError(
-                f'The budget {text!r} is not understood. Write for instance "10 epochs", '
-                '"30 seconds", "2000 settings" or "10 epochs, 1e6 shots".'
-            )
+            form = '"10 epochs" or "30 seconds, 1e6 shots"'
+            raise ArgumentError(f"The budget {text!r} is not understood. Write as {form}.")
         word = match[2].lower()
         unit = _SPELLINGS.get(word) or _validation.choice("unit of a budget", word, UNITS)
         if unit in limits:
@@ -256,13 +254,11 @@ def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Te
         if needed and isinstance(optimizer, Newton | LBFGS):
             raise ArgumentError(
                 f"{type(optimizer).__name__} evaluates circuits as often as it needs within a "
-                f"step, so a budget of {unit} cannot be kept. Give epochs or seconds instead, or "
-                "take an optimizer with one gradient a step, such as adam."
+                f"step, so a budget of {unit} cannot be kept. Take one such as adam."
             )
         if needed > limits[unit]:
             raise ArgumentError(
-                f"one step takes {needed:,} {unit}, but the budget is {limits[unit]:,.0f}. "
-                "Raise it."
+                f"one step takes {needed:,} {unit}, but the budget is {limits[unit]:,.0f}."
             )
         if not needed and not limits.keys() & {"epochs", "seconds"}:
             reason = (
@@ -299,17 +295,9 @@ def step_cost(network: nn.Module, x: Tensor) -> Cost:
 
 def _costs_of_layers(network: nn.Module, x: Tensor) -> list[Cost]:
     """Of the circuit layers, call by call, where the network can be traced."""
-    inside = {  # parts of a quantum network, which counts them itself
-        part
-        for module in network.modules()
-        if isinstance(module, QuantumNetwork)
-        for part in module.modules()
-    }
-    layers = [
-        module
-        for module in network.modules()
-        if isinstance(module, CircuitLayer) and module not in inside
-    ]
+    networks = [module for module in network.modules() if isinstance(module, QuantumNetwork)]
+    inside = {part for one in networks for part in one.modules()}  # these count them themselves
+    layers = [m for m in network.modules() if isinstance(m, CircuitLayer) and m not in inside]
     calls: list[Cost] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

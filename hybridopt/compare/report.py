@@ -44,13 +44,7 @@ def _rates(results: Results) -> list[dict[str, Any]]:
     for method in results.methods:
         chosen = [", ".join(f"{rate:.3g}" for rate in run.rates) for run in results.runs_of(method)]
         trials = [trial for run in results.runs if run.method == method for trial in run.trials]
-        rows.append(
-            {
-                "method": method,
-                "chosen": " · ".join(chosen),
-                "tried": len(trials),
-                "lost": sum(trial.metric is None for trial in trials),
-                "budgets": [stage["budget"] for stage in stages.get(method, ())],
-            }
-        )
+        lost = sum(trial.metric is None for trial in trials)
+        row = {"method": method, "chosen": " · ".join(chosen), "tried": len(trials), "lost": lost}
+        rows.append({**row, "budgets": [stage["budget"] for stage in stages.get(method, ())]})
     return rows

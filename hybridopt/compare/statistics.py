@@ -48,6 +48,9 @@ class Interval:
         """Whether the difference is more than noise."""
         return self.low > 0 or self.high < 0
 
+    def __str__(self) -> str:
+        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
 
 def percent(share: float) -> str:
     """A share with all its digits.
@@ -115,9 +118,9 @@ def paired_ratio(
 
 
 def band(
-    curves: Sequence[tuple[Float64[np.ndarray, " _"], Float64[np.ndarray, " _"]]],
+    curves: Sequence[Float64[np.ndarray, "2 _"]],
 ) -> tuple[Float64[np.ndarray, " points"], ...]:
-    """Return places, and mean, least and largest value of several curves there.
+    """Return places, and mean, least and largest value of several curves (places, values) there.
 
     Curves that do not stand at the same places are taken between their points, where all have some.
     """
@@ -138,10 +141,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
         >>> holm([0.04, 0.01, 0.03])
         [0.06, 0.03, 0.06]
     """
-    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
-    corrected = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, position in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[position]))
-        corrected[position] = largest
-    return corrected
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values)
+    steps = np.minimum(1.0, (len(values) - np.arange(len(values))) * values[order])
+    corrected = np.empty_like(values)
+    corrected[order] = np.maximum.accumulate(steps)
+    return corrected.tolist()  # type: ignore[no-any-return]

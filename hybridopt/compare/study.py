@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridopt import _validation
-from hybridopt._files import write_bytes, write_text
+from hybridopt._files import check_path, write_bytes, write_text
 from hybridopt._plots import Figure, png
 from hybridopt.compare.plots import curves_figure
 from hybridopt.compare.recommendation import Recommendation, recommendation
@@ -17,11 +17,10 @@ from hybridopt.compare.results import Results
 from hybridopt.compare.run_store import (
     damage_told,
     head,
-    path_of,
     read_content,
     results_of,
     write_content,
-)
+)  # fmt: skip
 from hybridopt.compare.table import Table, study_table
 from hybridopt.errors import CheckpointError, MissingExtraError
 
@@ -86,10 +85,11 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        target = None if path is None else path_of("path", path)
+        if path is not None:
+            check_path("path", path)
         figure = curves_figure(self)
-        if target is not None:
-            write_bytes(target, png(figure))
+        if path is not None:
+            write_bytes(path, png(figure))
         return figure
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
@@ -98,10 +98,10 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        target = path_of("path", path)
+        check_path("path", path)
         goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
         advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
-        return write_text(target, study_page(self, advice))
+        return write_text(path, study_page(self, advice))
 
     def to_frame(self) -> Any:
         """The runs as a pandas ``DataFrame``, a row each, without their curves and trials.
@@ -122,8 +122,7 @@ class Study(Results):
     def to_dict(self) -> dict[str, Any]:
         """Plain types only."""
         content = {one.name: getattr(self, one.name) for one in fields(self)}
-        content["runs"] = [run.to_dict() for run in self.runs]
-        return {**head("study"), **content}
+        return {**head("study"), **content, "runs": [run.to_dict() for run in self.runs]}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the study as JSON, whole or not at all; `hybridopt.load_study` reads it.
@@ -131,7 +130,7 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        return write_content(path_of("path", path), "study", self.to_dict())
+        return write_content(path, "study", self.to_dict())
 
     def __str__(self) -> str:
         return str(self.table())
@@ -157,12 +156,10 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         >>> same.methods
         ('adam', 'gd')
     """
-    file = path_of("path", path)
+    check_path("path", path)
+    file = Path(path)
     with damage_told(file, "study"):
         file = file / "study.json" if file.is_dir() else file
-        missing = not file.is_file()
-    if missing:
-        raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
-    content = read_content(file, "study")
-    with damage_told(file, "study"):
-        return Study(**results_of(content))
+        if not file.is_file():
+            raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
+        return Study(**results_of(read_content(file, "study")))
