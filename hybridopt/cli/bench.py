@@ -22,7 +22,7 @@ from hybridopt.bench import (
     run_training,
     tables,
     write_outcome,
-)
+)  # fmt: skip
 from hybridopt.bench.peers import peer_names
 from hybridopt.bench.problem import BUILDERS
 from hybridopt.bench.training_suite import training_rows
@@ -81,21 +81,14 @@ def command(
     libraries, each checked first and timed in turn.
     """
     settings = SimulatorSettings(
-        problems=split(problem),
-        circuits=split(circuit, keep=lambda text: Path(text).exists()),
-        gradients=split(gradient),
-        methods=split(method) or ("automatic",),
-        devices=split(device) or ("CPU",),
-        precisions=split(precision) or ("double",),
+        problems=split(problem), circuits=split(circuit, keep=lambda text: Path(text).exists()),
+        gradients=split(gradient), methods=split(method) or ("automatic",),
+        devices=split(device) or ("CPU",), precisions=split(precision) or ("double",),
         batches=tuple(_number("batch", text) for text in split(batch)),
         shots=tuple(None if s == EXACT else _number("shots", s) for s in split(shots)),
-        repetitions=repetitions,
-        seed=seed,
-        peers=peers,
-        peer=split(peer),
-        max_seconds=max_seconds,
-        quick=quick,
-    )
+        repetitions=repetitions, seed=seed, peers=peers, peer=split(peer),
+        max_seconds=max_seconds, quick=quick,
+    )  # fmt: skip
     output_folder(output)
     console = Console(stderr=as_json)
     with interruptible(), console.status("measuring") as status:
@@ -103,9 +96,9 @@ def command(
     page = write_outcome(outcome, output)
     if as_json:
         print_json(outcome.as_dict())
-        return
-    _show(outcome, console)
-    console.print(f"Page: {page}", soft_wrap=True)
+    else:
+        _show(outcome, console)
+        console.print(f"Page: {page}", soft_wrap=True)
 
 
 def split(
@@ -125,10 +118,8 @@ def _number(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        hint = f", or `{EXACT}`" if name == "shots" else ""
-        raise ArgumentError(
-            f"Argument `{name}` must be a whole number{hint}, but is {text!r}."
-        ) from None
+        words = "a whole number" + f", or `{EXACT}`" * (name == "shots")
+        raise ArgumentError(f"Argument `{name}` must be {words}, but is {text!r}.") from None
 
 
 def _run(suite: str, settings: SimulatorSettings, report: Callable[[str], object]) -> BenchOutcome:

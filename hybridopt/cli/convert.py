@@ -138,14 +138,11 @@ def circuits_to_write(
 
 
 def _check_targets(source: Path, network: str | None, targets: Sequence[Path]) -> None:
-    code = network_file(network)
+    kept = {"the source": source, "the file of your network": network_file(network)}
     for place, target in enumerate(targets):
-        if _same(target, source):
-            raise ArgumentError(f"{target} is the source, which is never overwritten.")
-        if code is not None and _same(target, code):
-            raise ArgumentError(
-                f"{target} is the file of your network, which is never overwritten."
-            )
+        for words, path in kept.items():
+            if path is not None and _same(target, path):
+                raise ArgumentError(f"{target} is {words}, which is never overwritten.")
         if any(_same(target, other) for other in targets[:place]):
             raise ArgumentError(f"{target} is named twice as a file to write.")
         check_writable(target)

@@ -14,6 +14,10 @@ from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.demo import RunOutcome, RunSettings, run_main_job, write_report
 from hybridopt.demo.report import results_dict, table_rows
 
+NOTE = """On the test part, one seed. parameters: what is trained. change: the largest change of a \
+weight at the conversion, as the circuit reads it.
+No quantum speed-up: without shots the circuit equals the formula of the twin."""
+
 
 def command(
     data: options.Data = "digits",
@@ -31,10 +35,8 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Train a network, carry it into a circuit, train it there, carry it back and fine-tune it."""
-    settings = RunSettings(
-        data, network, optimizer, start_epochs, epochs, fine_tuning_epochs, shots,
-        shots_per_weight, seed,
-    )  # fmt: skip
+    epochs_of = start_epochs, epochs, fine_tuning_epochs
+    settings = RunSettings(data, network, optimizer, *epochs_of, shots, shots_per_weight, seed)
     output_folder(output)
     with interruptible():
         outcome = run_main_job(settings, progress=not as_json)
@@ -58,10 +60,5 @@ def _show(outcome: RunOutcome, page: Path) -> None:
         table.add_row(*row, style="bold" if position == stages - 1 else None)
     console = Console()
     console.print(table)
-    console.print(
-        "On the test part, one seed. parameters: what is trained. change: the largest change of a "
-        "weight at the conversion, as the circuit reads it.\nNo quantum speed-up: without shots "
-        "the circuit equals the formula of the twin.",
-        style="dim",
-    )
+    console.print(NOTE, style="dim")
     console.print(f"{outcome.seconds:.0f} s in all. Report: {page}", soft_wrap=True)

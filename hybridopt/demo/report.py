@@ -30,18 +30,14 @@ from hybridopt._plots import (
     legend,
     png,
     subplots,
-)
+)  # fmt: skip
 from hybridopt.demo.job import Result, RunOutcome, RunSettings
 
 SCHEMA = 1
 COLORS = {
-    "classical-start": GRAY,
-    "quantum": VIOLET,
-    "fine-tuned": TEAL,
-    "classical": AMBER,
-    "random-subspace": PINK,
-    "twin": BLUE,
-}
+    "classical-start": GRAY, "quantum": VIOLET, "fine-tuned": TEAL,
+    "classical": AMBER, "random-subspace": PINK, "twin": BLUE,
+}  # fmt: skip
 SHOWN_INSTRUCTIONS = 44  # of a circuit that may have thousands
 
 
@@ -51,9 +47,7 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
     All of it is made in memory first, so that an interruption leaves the folder as it was; then
     each file is written whole.
 
-    Args:
-        outcome: Of `run_main_job`.
-        folder: Is made if it is missing; other files in it are left alone.
+    The folder is made if it is missing; other files in it are left alone.
 
     Returns:
         The path of report.html.
@@ -62,12 +56,11 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
         OutputError: If the folder cannot be written.
     """
     target = output_folder(folder)
-    pictures = {
-        "training.png": png(training_figure(outcome)),
-        "comparison.png": png(comparison_figure(outcome)),
-        "weights.png": png(weights_figure(outcome)),
-        "circuit.png": png(circuit_figure(outcome.circuit)),
-    }
+    figures = {
+        "training": training_figure(outcome), "comparison": comparison_figure(outcome),
+        "weights": weights_figure(outcome), "circuit": circuit_figure(outcome.circuit),
+    }  # fmt: skip
+    pictures = {f"{name}.png": png(figure) for name, figure in figures.items()}
     results = results_dict(outcome)
     page = _page(outcome, results, pictures)
     gates = qasm3.dumps(outcome.circuit)
@@ -83,7 +76,7 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
 
 def results_dict(outcome: RunOutcome) -> dict[str, Any]:
     """Return the content of results.json."""
-    name = f"test_{outcome.metric_name}"
+    name, qubits = f"test_{outcome.metric_name}", outcome.circuit.num_qubits
     return {
         "schema": SCHEMA,
         "data": outcome.data.name,
@@ -91,11 +84,7 @@ def results_dict(outcome: RunOutcome) -> dict[str, Any]:
         "settings": asdict(outcome.settings),
         "stages": [_result_dict(result, name) for result in outcome.stages],
         "controls": [_result_dict(result, name) for result in outcome.controls],
-        "circuit": {
-            "num_qubits": outcome.circuit.num_qubits,
-            "form": "full",
-            "scales": outcome.circuit_scales,
-        },
+        "circuit": {"num_qubits": qubits, "form": "full", "scales": outcome.circuit_scales},
         "seconds": outcome.seconds,
         **made_with(),
     }
@@ -190,18 +179,15 @@ def comparison_figure(outcome: RunOutcome) -> Figure:
 def weights_figure(outcome: RunOutcome) -> Figure:
     """Return the distribution of the weights after each stage, and their moves on the circuit."""
     figure, (histogram, moves) = subplots(9, 3.4, columns=2)
-    start, after, tuned = (weights.numpy() for weights in outcome.weights.values())
-    every = np.concatenate([start, after, tuned])
-    low, high = every.min(), every.max()
-    for name, values, color in zip(
-        outcome.weights, (start, after, tuned), (GRAY, VIOLET, TEAL), strict=True
-    ):
-        bins = np.linspace(low, high, 60)
+    vectors = [weights.numpy() for weights in outcome.weights.values()]
+    low, high = min(one.min() for one in vectors), max(one.max() for one in vectors)
+    bins = np.linspace(low, high, 60)
+    for name, values, color in zip(outcome.weights, vectors, (GRAY, VIOLET, TEAL), strict=True):
         histogram.hist(values, bins, histtype="step", linewidth=1.6, color=color, label=name)
     histogram.set(xlabel="weight", ylabel="number of weights")
     legend(histogram)
     moves.plot([low, high], [low, high], color=LINES, linewidth=1)
-    moves.plot(start, after, ".", color=VIOLET, markersize=3, alpha=0.5)
+    moves.plot(*vectors[:2], ".", color=VIOLET, markersize=3, alpha=0.5)
     moves.set(xlabel="weight before the circuit", ylabel="weight after the circuit")
     return figure
 
