@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +26,7 @@ from hybridopt.bench.peers import peer_names
 from hybridopt.bench.problem import BUILDERS
 from hybridopt.bench.training_suite import training_rows
 from hybridopt.cli import options
+from hybridopt.cli.options import opt
 from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.aer.executor import METHODS, PRECISIONS
@@ -38,41 +38,35 @@ Words = list[str] | None
 
 
 def command(
-    suite: Annotated[str, typer.Option(help=f"{', '.join(SUITES)}.")] = "simulators",
+    suite: Annotated[str, opt(f"{', '.join(SUITES)}.")] = "simulators",
     problem: Annotated[
         Words,
-        typer.Option(
-            help=f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, such as ladder:4-16-16."
-        ),
+        opt(f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, such as ladder:4-16-16."),
     ] = None,
     circuit: Annotated[
-        Words, typer.Option(help="A circuit of the gallery or an OpenQASM 3 file of your own.")
+        Words, opt("A circuit of the gallery or an OpenQASM 3 file of your own.")
     ] = None,
-    gradient: Annotated[
-        Words, typer.Option(help=f"{', '.join(GRADIENTS)}; all by default.")
-    ] = None,
-    method: Annotated[Words, typer.Option(help=f"Of Aer: {', '.join(METHODS)}.")] = None,
-    device: Annotated[Words, typer.Option(help="CPU, GPU or auto.")] = None,
-    precision: Annotated[Words, typer.Option(help=f"{' or '.join(PRECISIONS)}.")] = None,
-    batch: Annotated[Words, typer.Option(help="Samples, instead of the problems' own.")] = None,
-    shots: Annotated[Words, typer.Option(help=f"A setting; or `{EXACT}`.")] = None,
+    gradient: Annotated[Words, opt(f"{', '.join(GRADIENTS)}; all by default.")] = None,
+    method: Annotated[Words, opt(f"Of Aer: {', '.join(METHODS)}.")] = None,
+    device: Annotated[Words, opt("CPU, GPU or auto.")] = None,
+    precision: Annotated[Words, opt(f"{' or '.join(PRECISIONS)}.")] = None,
+    batch: Annotated[Words, opt("Samples, instead of the problems' own.")] = None,
+    shots: Annotated[Words, opt(f"A setting; or `{EXACT}`.")] = None,
     repetitions: Annotated[
-        int | None, typer.Option(help="Timed turns a row; 7 by default, 3 with --quick.")
+        int | None, opt("Timed turns a row; 7 by default, 3 with --quick.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of angles, inputs and shots.")] = 0,
-    peers: Annotated[
-        bool, typer.Option("--peers", help="Compare with all peers that are installed.")
-    ] = False,
-    peer: Annotated[Words, typer.Option(help=f"Compare with {', '.join(peer_names())}.")] = None,
+    seed: Annotated[int, opt("Of angles, inputs and shots.")] = 0,
+    peers: Annotated[bool, opt("Compare with all peers that are installed.", "--peers")] = False,
+    peer: Annotated[Words, opt(f"Compare with {', '.join(peer_names())}.")] = None,
     max_seconds: Annotated[
         float | None,
-        typer.Option(
-            help="Of timed calls a row; 10 by default, 1.5 with --quick. Who needs more for the "
+        opt(
+            "Of timed calls a row; 10 by default, 1.5 with --quick. Who needs more for the "
             "first call is reported so and not timed."
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="End within a minute.")] = False,
-    output: Annotated[Path, typer.Option(help="Folder for figures.")] = Path("results/bench"),
+    quick: Annotated[bool, opt("End within a minute.", "--quick")] = False,
+    output: Annotated[Path, opt("Folder for figures.")] = Path("results/bench"),
     as_json: options.Json = False,
 ) -> None:
     """Measure simulators: gradient rule x method x device x problem x batch x shots.

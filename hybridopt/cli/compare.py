@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from hybridopt.cli import options
+from hybridopt.cli.options import opt
 from hybridopt.cli.output import INTERRUPTED, print_json
 from hybridopt.compare import Study, Table, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
@@ -24,8 +25,8 @@ from hybridopt.execution import AerExecutor
 def command(
     method: Annotated[
         list[str],
-        typer.Option(
-            help='"adam", "memory+adam", "twin+adam", or a chain such as '
+        opt(
+            '"adam", "memory+adam", "twin+adam", or a chain such as '
             '"adam:3 > memory+adam:5 > adam:10"; once for each method.'
         ),
     ],
@@ -33,34 +34,28 @@ def command(
     network: options.Network = "auto",
     budget: Annotated[
         str | None,
-        typer.Option(
-            help='Of each method: "10 epochs", "30 seconds", "5000 settings", "1e6 shots", or '
+        opt(
+            'Of each method: "10 epochs", "30 seconds", "5000 settings", "1e6 shots", or '
             f'several: "10 epochs, 1e6 shots". Without, that of the chains, or {DEFAULT_EPOCHS} '
             "epochs."
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="How many, at least 2.")] = 5,
-    seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
+    seeds: Annotated[int, opt("How many, at least 2.")] = 5,
+    seed: Annotated[int, opt("The first of them.")] = 0,
     tuning: Annotated[
-        int, typer.Option(help="Trials of the learning rate for each method and seed.")
+        int, opt("Trials of the learning rate for each method and seed.")
     ] = DEFAULT_TRIALS,
-    control: Annotated[
-        str | None, typer.Option(help="Method that the others are compared with.")
-    ] = None,
-    reach: Annotated[
-        float | None, typer.Option(help='Test metric of the column "steps to".')
-    ] = None,
+    control: Annotated[str | None, opt("Method that the others are compared with.")] = None,
+    reach: Annotated[float | None, opt('Test metric of the column "steps to".')] = None,
     shots: options.Shots = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; without, one for each core.")
-    ] = None,
-    output: Annotated[
-        Path, typer.Option(help="Folder for runs, study.json and report.html.")
-    ] = Path("results/compare"),
+    workers: Annotated[int | None, opt("Processes; without, one for each core.")] = None,
+    output: Annotated[Path, opt("Folder for runs, study.json and report.html.")] = Path(
+        "results/compare"
+    ),
     resume: Annotated[
         str | None,
-        typer.Option(
-            help='"force" takes over finished runs in the folder though settings, versions or code '
+        opt(
+            '"force" takes over finished runs in the folder though settings, versions or code '
             "have changed."
         ),
     ] = None,

@@ -20,6 +20,7 @@ from hybridopt._files import check_writable, write_bytes, write_whole
 from hybridopt.bridges import BRIDGES, Bridge, QuantumNetwork, to_classical, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import example_inputs, gate_circuits, parsed_options
+from hybridopt.cli.options import opt
 from hybridopt.cli.output import plain_table, print_files, print_json
 from hybridopt.data import dataset_names
 from hybridopt.errors import ArgumentError, HybridOptError
@@ -36,23 +37,23 @@ def command(
     ],
     to: Annotated[
         Path,
-        typer.Option(help="File to write: of circuits, or for one of ours as source a state_dict."),
+        opt("File to write: of circuits, or for one of ours as source a state_dict."),
     ],
     network: Annotated[
-        str | None, typer.Option(help="Whose state_dict it is: `mlp:64-20-10`, `file.py:function`.")
+        str | None, opt("Whose state_dict it is: `mlp:64-20-10`, `file.py:function`.")
     ] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
     data: Annotated[
         str | None,
-        typer.Option(help=f"Compare outputs on its test part: {', '.join(dataset_names())}."),
+        opt(f"Compare outputs on its test part: {', '.join(dataset_names())}."),
     ] = None,
     input_shape: Annotated[
-        str | None, typer.Option("--input", help="Shape of one input, such as 64 or 1x8x8.")
+        str | None, opt("Shape of one input, such as 64 or 1x8x8.", "--input")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the inputs that are drawn without data.")] = 0,
-    qpy: Annotated[Path | None, typer.Option(help="Write the circuit as QPY, too.")] = None,
-    qasm: Annotated[Path | None, typer.Option(help="Write it as OpenQASM 3, too.")] = None,
+    seed: Annotated[int, opt("Of the inputs that are drawn without data.")] = 0,
+    qpy: Annotated[Path | None, opt("Write the circuit as QPY, too.")] = None,
+    qasm: Annotated[Path | None, opt("Write it as OpenQASM 3, too.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Carry a saved network into a circuit file, or back, and say what that changed.

@@ -34,6 +34,7 @@ from hybridopt.circuits import load_circuit
 from hybridopt.cli import options
 from hybridopt.cli.network_diagram import NetworkPath, Step, network_path
 from hybridopt.cli.networks import parsed_options
+from hybridopt.cli.options import opt
 from hybridopt.cli.output import print_files
 from hybridopt.errors import ArgumentError
 from hybridopt.nn import CircuitLayer
@@ -73,13 +74,13 @@ def command(
             "--bridge; or a circuit of the gallery or an OpenQASM 3 file."
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Picture to write: .png, .svg or .pdf.")],
+    output: Annotated[Path, opt("Picture to write: .png, .svg or .pdf.")],
     network: Annotated[
-        str | None, typer.Option(help="Class of a file's network, where it is not built in.")
+        str | None, opt("Class of a file's network, where it is not built in.")
     ] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
-    seed: Annotated[int, typer.Option(help="Of the network's weights.")] = 0,
+    seed: Annotated[int, opt("Of the network's weights.")] = 0,
 ) -> None:
     """Draw a network's way through layers and circuits, and its circuit."""
     kind = _validation.choice("kind of picture", output.suffix.removeprefix("."), KINDS)

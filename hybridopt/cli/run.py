@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 
 from hybridopt._files import output_folder
 from hybridopt.cli import options
+from hybridopt.cli.options import opt
 from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.demo import RunOutcome, RunSettings, run_main_job, write_report
 from hybridopt.demo.report import results_dict, table_rows
@@ -23,15 +23,15 @@ def command(
     data: options.Data = "digits",
     network: options.Network = "auto",
     optimizer: options.OptimizerName = "adam",
-    start_epochs: Annotated[int, typer.Option(help="Classical epochs before the circuit.")] = 1,
-    epochs: Annotated[int, typer.Option(help="Epochs on the circuit.")] = 5,
-    fine_tuning_epochs: Annotated[int, typer.Option(help="Classical epochs after it.")] = 5,
+    start_epochs: Annotated[int, opt("Classical epochs before the circuit.")] = 1,
+    epochs: Annotated[int, opt("Epochs on the circuit.")] = 5,
+    fine_tuning_epochs: Annotated[int, opt("Classical epochs after it.")] = 5,
     shots: options.Shots = None,
     shots_per_weight: Annotated[
-        int | None, typer.Option(help="Shots a setting, in multiples of the weights' places.")
+        int | None, opt("Shots a setting, in multiples of the weights' places.")
     ] = None,
     seed: options.Seed = 0,
-    output: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("results/run"),
+    output: Annotated[Path, opt("Folder for the report.")] = Path("results/run"),
     as_json: options.Json = False,
 ) -> None:
     """Train a network, carry it into a circuit, train it there, carry it back and fine-tune it."""

@@ -19,6 +19,7 @@ from hybridopt._plots import png
 from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import parsed_options
+from hybridopt.cli.options import opt
 from hybridopt.cli.output import INTERRUPTED, plain_table, print_files, print_json
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.errors import ArgumentError
@@ -40,35 +41,31 @@ def command(
     network: options.Network = "auto",
     start: Annotated[
         Path | None,
-        typer.Option(help="State_dict to start from; or a file of `convert`, in its circuits."),
+        opt("State_dict to start from; or a file of `convert`, in its circuits."),
     ] = None,
     bridge: Annotated[
         str | None,
-        typer.Option(help=f"Train in circuits: {', '.join(BRIDGES)}. Without, as it is."),
+        opt(f"Train in circuits: {', '.join(BRIDGES)}. Without, as it is."),
     ] = None,
     option: options.BridgeOptions = None,
-    gradient: Annotated[
-        str | None, typer.Option(help=f"Of the circuits: {', '.join(GRADIENTS)}.")
-    ] = None,
+    gradient: Annotated[str | None, opt(f"Of the circuits: {', '.join(GRADIENTS)}.")] = None,
     shots: options.Shots = None,
     optimizer: options.OptimizerName = "adam",
     lr: Annotated[
         str | None,
-        typer.Option(help="Learning rate, or `auto` for a range test; without, the optimizer's."),
+        opt("Learning rate, or `auto` for a range test; without, the optimizer's."),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes through the training part.")] = 5,
+    epochs: Annotated[int, opt("Passes through the training part.")] = 5,
     batch_size: Annotated[
-        str, typer.Option(help="Samples a batch, `all`, or `auto` (all for gd, newton, lbfgs).")
+        str, opt("Samples a batch, `all`, or `auto` (all for gd, newton, lbfgs).")
     ] = "auto",
-    scheduler: Annotated[
-        str | None, typer.Option(help=f"Of the learning rate: {', '.join(SCHEDULERS)}.")
-    ] = None,
+    scheduler: Annotated[str | None, opt(f"Of the learning rate: {', '.join(SCHEDULERS)}.")] = None,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(help="File to write after each epoch; the same command goes on from it."),
+        opt("File to write after each epoch; the same command goes on from it."),
     ] = None,
     seed: options.Seed = 0,
-    output: Annotated[Path, typer.Option(help="Folder for network, history and picture.")] = Path(
+    output: Annotated[Path, opt("Folder for network, history and picture.")] = Path(
         "results/train"
     ),
     as_json: options.Json = False,

@@ -182,13 +182,10 @@ class _Job:
         control, label = self.converted(bridge, start), f"control: {bridge}"
         lr = MOVING_LR if bridge == "random-subspace" else ANGLE_LR
         first = self.fit(label, control, self.settings.epochs, lr)
-        network, before = (
-            to_classical(control),
-            {"test_metric_before_fine_tuning": first.metric[-1]},
-        )
+        network = to_classical(control)
         second = self.fit(label, network, self.settings.fine_tuning_epochs, FINE_TUNING_LR)
-        trainable = control.num_trainable
-        return self.result(bridge, network, first, second, trainable=trainable, **before)
+        found = self.result(bridge, network, first, second, trainable=control.num_trainable)
+        return replace(found, test_metric_before_fine_tuning=first.metric[-1])
 
     def executor(self, network: nn.Module) -> AerExecutor:
         """With the shots that were asked for."""
