@@ -11,22 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hybridopt import _validation
+from hybridopt import _validation, bench
 from hybridopt._files import output_folder
-from hybridopt.bench import (
-    BenchOutcome,
-    SimulatorSettings,
-    make_plan,
-    run_simulators,
-    run_training,
-    tables,
-    write_outcome,
-)  # fmt: skip
+from hybridopt.bench import tables
 from hybridopt.bench.peers import peer_names
 from hybridopt.bench.problem import BUILDERS
 from hybridopt.bench.training_suite import training_rows
 from hybridopt.cli import options
-from hybridopt.cli.options import opt
+from hybridopt.cli.options import number, opt
 from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.aer.executor import METHODS, PRECISIONS
@@ -74,12 +66,15 @@ def command(
     Lists are written with commas, or options repeated. With --peers the same circuits run in other
     libraries, each checked first and timed in turn.
     """
-    settings = SimulatorSettings(
+    settings = bench.SimulatorSettings(
         problems=split(problem), circuits=split(circuit, keep=lambda text: Path(text).exists()),
         gradients=split(gradient), methods=split(method) or ("automatic",),
         devices=split(device) or ("CPU",), precisions=split(precision) or ("double",),
-        batches=tuple(_number("batch", text) for text in split(batch)),
-        shots=tuple(None if s == EXACT else _number("shots", s) for s in split(shots)),
+        batches=tuple(number("batch", text, int, "a whole number") for text in split(batch)),
+        shots=tuple(
+            None if text == EXACT else number("shots", text, int, "a whole number, or `exact`")
+            for text in split(shots)
+        ),
         repetitions=repetitions, seed=seed, peers=peers, peer=split(peer),
         max_seconds=max_seconds, quick=quick,
     )  # fmt: skip
@@ -87,7 +82,7 @@ def command(
     console = Console(stderr=as_json)
     with interruptible(), console.status("measuring") as status:
         outcome = _run(suite, settings, status.update)
-    page = write_outcome(outcome, output)
+    page = bench.write_outcome(outcome, output)
     if as_json:
         print_json(outcome.as_dict())
     else:
@@ -108,28 +103,22 @@ def split(
     return tuple(parts)
 
 
-def _number(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        words = "a whole number" + f", or `{EXACT}`" * (name == "shots")
-        raise ArgumentError(f"Argument `{name}` must be {words}, but is {text!r}.") from None
-
-
-def _run(suite: str, settings: SimulatorSettings, report: Callable[[str], object]) -> BenchOutcome:
+def _run(
+    suite: str, settings: bench.SimulatorSettings, report: Callable[[str], object]
+) -> bench.BenchOutcome:
     """Measure; what cannot be measured is refused before anything runs."""
     started = time.perf_counter()
     _validation.choice("suite", suite, SUITES)
     simulators = training = None
     if suite != "training":
-        plan = make_plan(settings)
-        simulators = run_simulators(settings, plan, report=report, started=started)
+        plan = bench.make_plan(settings)
+        simulators = bench.run_simulators(settings, plan, report=report, started=started)
     if suite != "simulators":
-        training = run_training(quick=settings.quick, report=report)
-    return BenchOutcome(simulators, training)
+        training = bench.run_training(quick=settings.quick, report=report)
+    return bench.BenchOutcome(simulators, training)
 
 
-def _show(outcome: BenchOutcome, console: Console) -> None:
+def _show(outcome: bench.BenchOutcome, console: Console) -> None:
     """Print tables, goals and what was left out."""
     if outcome.simulators is not None:
         rows = outcome.simulators.rows

@@ -16,19 +16,8 @@ from matplotlib.patches import FancyBboxPatch
 from qiskit import QuantumCircuit
 from torch import nn
 
-from hybridopt import _validation
+from hybridopt import _plots, _validation
 from hybridopt._files import check_writable, write_bytes
-from hybridopt._plots import (
-    BLUE,
-    GRAY,
-    INK,
-    PALE_BLUE,
-    PALE_GRAY,
-    PALE_VIOLET,
-    SOFT,
-    VIOLET,
-    rendered,
-)  # fmt: skip
 from hybridopt.bridges import to_quantum
 from hybridopt.circuits import load_circuit
 from hybridopt.cli import options
@@ -44,10 +33,10 @@ from hybridopt.storage.archive import is_archive
 
 KINDS = ("png", "svg", "pdf")
 COLORS = {  # edge and face
-    "circuit": (VIOLET, PALE_VIOLET),
-    "made": (VIOLET, "white"),
-    "formula": (BLUE, "white"),
-    "classical": (GRAY, PALE_GRAY),
+    "circuit": (_plots.VIOLET, _plots.PALE_VIOLET),
+    "made": (_plots.VIOLET, "white"),
+    "formula": (_plots.BLUE, "white"),
+    "classical": (_plots.GRAY, _plots.PALE_GRAY),
 }
 WORDS = {
     "circuit": "runs as a circuit",
@@ -99,7 +88,7 @@ def command(
         module = to_quantum(plain, bridge, **parsed_options(option or ()))
     else:
         module = CircuitLayer(*load_circuit(what))
-    write_bytes(output, rendered(draw_picture(network_path(module)), kind))
+    write_bytes(output, _plots.rendered(draw_picture(network_path(module)), kind))
     print_files([output])
 
 
@@ -123,7 +112,9 @@ def draw_picture(path: NetworkPath) -> Figure:
     if shown is not None:
         text = path.caption + (f"; shown: {note}" if note else "")
         line = (below + 0.15 + caption / 2) / height
-        figure.text(EDGE / WIDTH, line, text, fontsize=10, color=INK, va="center", weight="bold")
+        figure.text(
+            EDGE / WIDTH, line, text, fontsize=10, color=_plots.INK, va="center", weight="bold"
+        )
         left = max(0.1, (WIDTH - width) / 2) / WIDTH if width > WIDTH / 2 else 0.25 / WIDTH
         box = (left, 0.1 / height, width / WIDTH, below / height)
         _draw_circuit(shown, figure.add_axes(box))
@@ -177,7 +168,7 @@ def _draw_step(axes: Axes, step: Step, place: Point) -> None:
     kind = step.kind if len(step.kind) <= 17 else f"{step.kind[:15]}..."
     lines = filter(None, [f"layer {name}" if name else "", *step.facts])
     _write(axes, (x, y + 0.27), kind, 10, weight="bold")
-    _write(axes, (x, y - 0.14), "\n".join(lines), 7.5, color=SOFT, linespacing=1.25)
+    _write(axes, (x, y - 0.14), "\n".join(lines), 7.5, color=_plots.SOFT, linespacing=1.25)
     if step.shape is not None:
         _write(axes, (x, y - TALL / 2 - 0.06), _in_words(step.shape), 8, va="top")
 
@@ -191,14 +182,14 @@ def _draw_way(axes: Axes, before: Point, here: Point, half: float) -> None:
     right = before[0] + BOX / 2
     middle = (before[1] + here[1]) / 2 - 0.16  # round the end of the line, below the shapes
     xs = [right, right + 0.12, right + 0.12, left - 0.12, left - 0.12]
-    axes.plot(xs, [before[1], before[1], middle, middle, here[1]], color=SOFT, linewidth=1.2)
+    axes.plot(xs, [before[1], before[1], middle, middle, here[1]], color=_plots.SOFT, linewidth=1.2)
     _arrow(axes, (left - 0.12, here[1]), (left + 0.02, here[1]))
 
 
 def _draw_source(axes: Axes, path: NetworkPath, made: Sequence[Point], y: float) -> None:
     """The bar of what makes weights, with arrows to the layers of the first line."""
     circuit = any(step.where == "made" for step in path.steps)
-    edge, face = (VIOLET, PALE_VIOLET) if circuit else (BLUE, PALE_BLUE)
+    edge, face = (_plots.VIOLET, _plots.PALE_VIOLET) if circuit else (_plots.BLUE, _plots.PALE_BLUE)
     _box(axes, (WIDTH / 2, y), (WIDTH - 2 * EDGE, 0.42), edge, face)
     _write(axes, (WIDTH / 2, y), path.source or "", 10)
     top = max((place[1] for place in made), default=0.0)
@@ -211,7 +202,7 @@ def _draw_legend(axes: Axes, steps: Sequence[Step], y: float) -> None:
     x = WIDTH - EDGE
     for where in reversed([w for w in COLORS if any(step.where == w for step in steps)]):
         x -= 0.072 * len(WORDS[where])
-        _write(axes, (x, y), WORDS[where], 8.5, color=SOFT, ha="left")
+        _write(axes, (x, y), WORDS[where], 8.5, color=_plots.SOFT, ha="left")
         edge, face = COLORS[where]
         size = (0.16, 0.14)
         _box(axes, (x - 0.18, y), size, edge, face, dashed=where in DASHED, pad=0.02, linewidth=1)
@@ -232,13 +223,13 @@ def _box(
     )  # fmt: skip
 
 
-def _arrow(axes: Axes, start: Point, end: Point, *, color: str = SOFT, **style: Any) -> None:
+def _arrow(axes: Axes, start: Point, end: Point, *, color: str = _plots.SOFT, **style: Any) -> None:
     shape = {"arrowstyle": "-|>", "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", end, start, arrowprops={**shape, "color": color, **style})
 
 
 def _write(axes: Axes, place: Point, text: str, size: float, **style: Any) -> None:
-    centred = {"ha": "center", "va": "center", "color": INK}
+    centred = {"ha": "center", "va": "center", "color": _plots.INK}
     axes.text(*place, text, fontsize=size, **{**centred, **style})
 
 

@@ -76,7 +76,11 @@ def _inputs(network: nn.Module, data: str | None, shape: str | None, seed: int) 
         return part.x
     generator = torch.Generator().manual_seed(seed)
     if shape is not None:
-        return torch.randn(SAMPLES, *_sizes(shape), generator=generator)
+        parts = shape.lower().split("x")
+        if not all(part.isdecimal() and int(part) for part in parts):
+            words = "must be numbers of 1 or more such as 64 or 1x8x8"
+            raise ArgumentError(f"The shape of an input {words}, but is {shape!r}.")
+        return torch.randn(SAMPLES, *map(int, parts), generator=generator)
     for module in network.modules():
         if isinstance(module, nn.Linear | CircuitLayer | DressedCircuit):
             return torch.randn(SAMPLES, module.in_features, generator=generator)
@@ -89,11 +93,3 @@ def _inputs(network: nn.Module, data: str | None, shape: str | None, seed: int) 
         "The shape of an input cannot be told from the network's first layer. Give it by `--input "
         "1x8x8` (channels x height x width), or name a dataset by `--data`."
     )
-
-
-def _sizes(shape: str) -> list[int]:
-    parts = shape.lower().split("x")
-    if not all(part.isdecimal() and int(part) for part in parts):
-        words = "must be numbers of 1 or more such as 64 or 1x8x8"
-        raise ArgumentError(f"The shape of an input {words}, but is {shape!r}.")
-    return [int(part) for part in parts]

@@ -8,12 +8,21 @@ import typer
 
 from hybridopt.bridges import BRIDGES
 from hybridopt.data import dataset_names
+from hybridopt.errors import ArgumentError
 from hybridopt.optim import OPTIMIZERS
 
 
 def opt(text: str, *names: str) -> Any:
     """Return an option with its help, for `Annotated`."""
     return typer.Option(*names, help=text)
+
+
+def number(name: str, text: str, kind: type[float], expected: str) -> Any:
+    """Return the number that an option's text is, or say what was ``expected``."""
+    try:
+        return kind(text)
+    except ValueError:
+        raise ArgumentError(f"Argument `{name}` must be {expected}, but is {text!r}.") from None
 
 
 Data = Annotated[str, opt(f"Dataset: {', '.join(dataset_names())}.")]

@@ -19,7 +19,7 @@ from hybridopt._plots import png
 from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import parsed_options
-from hybridopt.cli.options import opt
+from hybridopt.cli.options import number, opt
 from hybridopt.cli.output import INTERRUPTED, plain_table, print_files, print_json
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.errors import ArgumentError
@@ -74,10 +74,14 @@ def command(
 
     Ctrl-C ends training early; what was trained until then is written all the same.
     """
+    size: Any = None if batch_size == "all" else batch_size
+    if size not in {None, "auto"}:
+        size = number("batch_size", size, int, "a whole number, `all` or `auto`")
+    rate = lr if lr in {None, "auto"} else number("lr", str(lr), float, "a number or `auto`")
     settings = Settings(
         data=data, network=network, start=start, bridge=bridge, options=option or [],
-        gradient=gradient, shots=shots, optimizer=optimizer, lr=_rate(lr), epochs=epochs,
-        batch_size=_batch_size(batch_size), scheduler=scheduler, checkpoint=checkpoint, seed=seed,
+        gradient=gradient, shots=shots, optimizer=optimizer, lr=rate, epochs=epochs,
+        batch_size=size, scheduler=scheduler, checkpoint=checkpoint, seed=seed,
     )  # fmt: skip
     _check(settings)
     output_folder(output)
@@ -125,26 +129,6 @@ def _train(settings: Settings, *, progress: bool) -> tuple[Dataset, nn.Module, H
     chosen: dict[str, Any] = {name: getattr(settings, name) for name in names}
     label = (settings.bridge or "training") if progress else False
     return data, network, fit(network, data, progress=label, **chosen)
-
-
-def _rate(text: str | None) -> float | str | None:
-    if text is None or text == "auto":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise ArgumentError(f"Argument `lr` must be a number or `auto`, but is {text!r}.") from None
-
-
-def _batch_size(text: str) -> int | str | None:
-    if text in {"auto", "all"}:
-        return "auto" if text == "auto" else None
-    try:
-        return int(text)
-    except ValueError:
-        raise ArgumentError(
-            f"Argument `batch_size` must be a whole number, `all` or `auto`, but is {text!r}."
-        ) from None
 
 
 def _start(settings: Settings, data: Dataset) -> nn.Module:

@@ -23,7 +23,7 @@ from hybridopt.compare.resampling import (
     ExecutorSource,
     Experiment,
     NetworkSource,
-    check_network_source,
+    check_network,
 )
 from hybridopt.compare.run import check_experiment
 from hybridopt.compare.run_store import RunStore
@@ -133,7 +133,7 @@ def compare(
     began = time.perf_counter()
     check_gradients()
     chosen = _methods(methods, batch_size)
-    check_network_source(network)
+    check_network(network)
     if executor is not None and not callable(executor):
         expected = "an executor such as AerExecutor(), a function of a seed that makes one, or None"
         _validation.instance("executor", executor, Executor, expected)

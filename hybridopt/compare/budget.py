@@ -26,11 +26,6 @@ from hybridopt.training.batches import Batch, TensorBatches
 
 UNITS = ("epochs", "seconds", "settings", "shots")
 COUNTED = ("settings", "shots")
-_SPELLINGS = {
-    **{unit: unit for unit in UNITS},
-    **{unit.removesuffix("s"): unit for unit in UNITS},
-    "s": "seconds",
-}
 _AMOUNT = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:e\+?[0-9]+)?)\s*([A-Za-z]+)\s*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # commas within a number, as `str` writes them
 DEFAULT_EPOCHS = 5
@@ -149,7 +144,9 @@ def _read(text: str) -> dict[str, float]:
             form = '"10 epochs" or "30 seconds, 1e6 shots"'
             raise ArgumentError(f"The budget {text!r} is not understood. Write as {form}.")
         word = match[2].lower()
-        unit = _SPELLINGS.get(word) or _validation.choice("unit of a budget", word, UNITS)
+        unit = "seconds" if word == "s" else word if word in UNITS else f"{word}s"
+        if unit not in UNITS:
+            _validation.choice("unit of a budget", word, UNITS)
         if unit in limits:
             raise ArgumentError(f"The budget {text!r} gives {unit} twice.")
         amount = float(match[1].replace("_", ""))
@@ -184,10 +181,9 @@ def _in_words(value: float, unit: str) -> str:
 class MeteredBatches(IterableDataset[Batch]):
     """The batches of one epoch after the other; none comes once the stage's budget is spent.
 
-    The training loop asks for a batch when the step before is whole, so that is where steps are
-    counted: no step is cut, and none begins that the budget does not allow. A step is expected to
-    cost what is foretold, or what the largest step so far did. A batch that is only looked at, to
-    try its shape, is drawn again.
+    The training loop asks for a batch when the step before is whole, so no step is cut. A step is
+    expected to cost what is foretold, or what the largest so far did. A batch that is only looked
+    at, to try its shape, is drawn again.
     """
 
     def __init__(
@@ -275,29 +271,20 @@ def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Te
 def step_cost(network: nn.Module, x: Tensor) -> Cost:
     """Settings and shots of a training step on samples; nothing is run.
 
-    The network is traced on torch's meta device, which tells how many vectors reach each layer. A
-    network that cannot be traced, and bridges before their first pass, are taken to send one for
-    each sample; layers that do not know their cost count as one setting.
+    Layers and bridges that do not know their cost count as one setting.
     """
-    total = sum(_costs_of_layers(network, x), Cost())
-    known: set[nn.Module] = set()
-    for module in network.modules():
-        if isinstance(module, QuantumNetwork):
-            total = total + (module.step_cost(len(x)) or Cost(1, 1, 1))
-            known |= set(module.modules())
-    for module in network.modules():
-        executor = getattr(module, "executor", None)
-        counted = isinstance(module, CircuitLayer) or module in known
-        if isinstance(executor, Executor) and not counted:
-            total = total + Cost(1, executor.shots or 0, 1)
-    return total
-
-
-def _costs_of_layers(network: nn.Module, x: Tensor) -> list[Cost]:
-    """Of the circuit layers, call by call, where the network can be traced."""
     networks = [module for module in network.modules() if isinstance(module, QuantumNetwork)]
     inside = {part for one in networks for part in one.modules()}  # these count them themselves
-    layers = [m for m in network.modules() if isinstance(m, CircuitLayer) and m not in inside]
+    others = [module for module in network.modules() if module not in inside]
+    layers = [module for module in others if isinstance(module, CircuitLayer)]
+    costs = [one.step_cost(len(x)) or Cost(1, 1, 1) for one in networks]
+    executors = [getattr(m, "executor", None) for m in others if not isinstance(m, CircuitLayer)]
+    costs += [Cost(1, one.shots or 0, 1) for one in executors if isinstance(one, Executor)]
+    return sum(_costs_of_layers(network, layers, x), sum(costs, Cost()))
+
+
+def _costs_of_layers(network: nn.Module, layers: Sequence[CircuitLayer], x: Tensor) -> list[Cost]:
+    """Call by call, where the network can be traced on the meta device; else one for each layer."""
     calls: list[Cost] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

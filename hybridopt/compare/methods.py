@@ -129,11 +129,9 @@ class Method:
             batch_size = _validation.optional_integer("batch_size", batch_size, minimum=1)
         options = optimizer_options or {}
         given = Stage("", bridge, None, None, options, gradient, batch_size, scheduler)
-        rates = _rates(text, lr, len(pieces))
-        self.stages: tuple[Stage, ...] = tuple(
-            _stage(text, piece, replace(given, lr=rate), bridge_options or {})
-            for piece, rate in zip(pieces, rates, strict=True)
-        )
+        rates = zip(pieces, _rates(text, lr, len(pieces)), strict=True)
+        more = bridge_options or {}
+        self.stages = tuple(_stage(text, one, replace(given, lr=rate), more) for one, rate in rates)
         if bridge_options and (bridge is not None or not self.uses_bridge):
             raise ArgumentError(
                 f"The method {text!r} names no bridge that bridge_options could be for. Name it, "

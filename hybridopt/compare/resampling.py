@@ -145,7 +145,7 @@ def _standardized_again(
 # -- networks
 
 
-def check_network_source(source: object) -> None:
+def check_network(source: object) -> None:
     """Refuse what cannot be drawn anew, naming the layer; draws nothing."""
     if not isinstance(source, nn.Module):
         if not callable(source):

@@ -159,15 +159,9 @@ class Trained:
 
 
 def train(
-    experiment: Experiment,
-    network: nn.Module,
-    data: Dataset,
-    method: Method,
-    seed: int,
-    factor: float = 1.0,
-    *,
-    watch: bool = True,
-) -> Trained:
+    experiment: Experiment, network: nn.Module, data: Dataset, method: Method, seed: int,
+    factor: float = 1.0, *, watch: bool = True,
+) -> Trained:  # fmt: skip
     """Train a network, which is changed, through all stages of a method.
 
     The learning rates are multiplied by ``factor``. The network is evaluated on ``data.test`` after
@@ -234,16 +228,11 @@ class _Recorder:
 
     def spent(self) -> Point:
         """Up to now, in all stages."""
-        before, now = self.before, self.batches
-        return replace(
-            before,
-            stage=self.stage,
-            epochs=before.epochs + now.epochs,
-            steps=before.steps + now.steps,
-            seconds=before.seconds + now.seconds,
-            settings=before.settings + now.cost.settings,
-            shots=before.shots + now.cost.shots,
-        )
+        one = self.batches
+        now = {"epochs": one.epochs, "steps": one.steps, "seconds": one.seconds}
+        now |= {"settings": one.cost.settings, "shots": one.cost.shots}
+        sums = {name: getattr(self.before, name) + number for name, number in now.items()}
+        return replace(self.before, stage=self.stage, **sums)
 
 
 def _evaluated(point: Point, network: nn.Module, data: Dataset, loss: object, when: str) -> Point:

@@ -194,15 +194,9 @@ def default_workers() -> int:
 
 
 def all_runs(
-    experiment: Experiment,
-    methods: Sequence[Method],
-    seeds: Sequence[int],
-    store: RunStore | None,
-    resume: bool | str,
-    workers: int,
-    *,
-    show: bool,
-) -> tuple[Run, ...]:
+    experiment: Experiment, methods: Sequence[Method], seeds: Sequence[int],
+    store: RunStore | None, resume: bool | str, workers: int, *, show: bool,
+) -> tuple[Run, ...]:  # fmt: skip
     """The runs of all methods with all seeds, method by method.
 
     Finished runs are taken from the store, as ``resume`` says, and the others written there, each
@@ -225,8 +219,8 @@ def all_runs(
 def _bar(total: int, done: int, *, shown: bool) -> Iterator[Tell]:
     from rich import progress as rich
 
-    texts = rich.TextColumn("runs"), rich.TextColumn("{task.description}", markup=False)
-    columns = texts[0], rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
-    with rich.Progress(*columns, texts[1], disable=not shown) as bar:
+    columns = rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
+    last = rich.TextColumn("{task.description}", markup=False)
+    with rich.Progress("runs", *columns, last, disable=not shown) as bar:
         task = bar.add_task("", total=total, completed=done)
         yield lambda what, ended: bar.update(task, advance=ended, description=what or None)

@@ -73,19 +73,11 @@ def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float | N
 def interval(
     values: Sequence[float], *, confidence: float, comparisons: int = 1, resolution: float = 0.0
 ) -> Interval | None:
-    """Student's interval of the mean, corrected for several comparisons.
+    """Student's interval of the mean, corrected for several comparisons; None for one value.
 
-    Args:
-        values: One a seed.
-        confidence: Of all comparisons together, as 0.95.
-        comparisons: How many intervals there are.
-        resolution: Step in which a value can change, as ``1 / num_test`` for an accuracy. It
-            matters only where all values are equal: their deviation is then taken as that of the
-            rounding of two values, ``resolution / sqrt(6)``, for a few equal values do not prove
-            that there is no spread.
-
-    Returns:
-        The interval; None for fewer than two values.
+    ``resolution`` is the step in which a value can change, as ``1 / num_test`` for an accuracy. It
+    matters only where all values are equal, which does not prove that there is no spread: their
+    deviation is then that of the rounding of two values, ``resolution / sqrt(6)``.
 
     Example:
         >>> found = interval([0.02, 0.04, 0.03], confidence=0.95)
