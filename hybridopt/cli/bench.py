@@ -32,8 +32,7 @@ Words = list[str] | None
 def command(
     suite: Annotated[str, opt(f"{', '.join(SUITES)}.")] = "simulators",
     problem: Annotated[
-        Words,
-        opt(f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, such as ladder:4-16-16."),
+        Words, opt(f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, such as ladder:4-16-16.")
     ] = None,
     circuit: Annotated[
         Words, opt("A circuit of the gallery or an OpenQASM 3 file of your own.")

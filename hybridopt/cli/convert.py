@@ -32,12 +32,10 @@ from hybridopt.transfer.pretrained import load_weights
 
 def command(
     source: Annotated[
-        Path,
-        typer.Argument(help="A state_dict that torch.save wrote; or a file of this command."),
+        Path, typer.Argument(help="A state_dict that torch.save wrote; or a file of this command.")
     ],
     to: Annotated[
-        Path,
-        opt("File to write: of circuits, or for one of ours as source a state_dict."),
+        Path, opt("File to write: of circuits, or for one of ours as source a state_dict.")
     ],
     network: Annotated[
         str | None, opt("Whose state_dict it is: `mlp:64-20-10`, `file.py:function`.")
@@ -45,8 +43,7 @@ def command(
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
     data: Annotated[
-        str | None,
-        opt(f"Compare outputs on its test part: {', '.join(dataset_names())}."),
+        str | None, opt(f"Compare outputs on its test part: {', '.join(dataset_names())}.")
     ] = None,
     input_shape: Annotated[
         str | None, opt("Shape of one input, such as 64 or 1x8x8.", "--input")

@@ -40,20 +40,17 @@ def command(
     data: options.Data = "digits",
     network: options.Network = "auto",
     start: Annotated[
-        Path | None,
-        opt("State_dict to start from; or a file of `convert`, in its circuits."),
+        Path | None, opt("State_dict to start from; or a file of `convert`, in its circuits.")
     ] = None,
     bridge: Annotated[
-        str | None,
-        opt(f"Train in circuits: {', '.join(BRIDGES)}. Without, as it is."),
+        str | None, opt(f"Train in circuits: {', '.join(BRIDGES)}. Without, as it is.")
     ] = None,
     option: options.BridgeOptions = None,
     gradient: Annotated[str | None, opt(f"Of the circuits: {', '.join(GRADIENTS)}.")] = None,
     shots: options.Shots = None,
     optimizer: options.OptimizerName = "adam",
     lr: Annotated[
-        str | None,
-        opt("Learning rate, or `auto` for a range test; without, the optimizer's."),
+        str | None, opt("Learning rate, or `auto` for a range test; without, the optimizer's.")
     ] = None,
     epochs: Annotated[int, opt("Passes through the training part.")] = 5,
     batch_size: Annotated[
@@ -61,8 +58,7 @@ def command(
     ] = "auto",
     scheduler: Annotated[str | None, opt(f"Of the learning rate: {', '.join(SCHEDULERS)}.")] = None,
     checkpoint: Annotated[
-        Path | None,
-        opt("File to write after each epoch; the same command goes on from it."),
+        Path | None, opt("File to write after each epoch; the same command goes on from it.")
     ] = None,
     seed: options.Seed = 0,
     output: Annotated[Path, opt("Folder for network, history and picture.")] = Path(
@@ -200,7 +196,6 @@ def _show(name: str, history: History, files: list[Path]) -> None:
         console.print(f"The last {MOST_ROWS} of {len(history)} epochs.", style="dim")
     found = "" if history.range_test is None else f" Learning rate {history.range_test.lr:.2g}."
     console.print(
-        f"Ended: {history.reason}.{found} {sum(history.seconds):.1f} s of training.",
-        soft_wrap=True,
+        f"Ended: {history.reason}.{found} {sum(history.seconds):.1f} s of training.", soft_wrap=True
     )
     print_files(files)

@@ -19,12 +19,7 @@ from hybridopt._environment import made_with
 from hybridopt._files import check_path, check_writable
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
 from hybridopt.compare.methods import FORMS, Method
-from hybridopt.compare.resampling import (
-    ExecutorSource,
-    Experiment,
-    NetworkSource,
-    check_network,
-)
+from hybridopt.compare.resampling import ExecutorSource, Experiment, NetworkSource, check_network
 from hybridopt.compare.run import check_experiment
 from hybridopt.compare.run_store import RunStore
 from hybridopt.compare.runner import all_runs, default_workers
