@@ -1,8 +1,4 @@
-"""The program `hybridopt`: its commands, and how our errors look there.
-
-A command's module is imported when the command is called, so that help and mistakes in words need
-neither torch nor Qiskit.
-"""
+"""The program `hybridopt`: its commands, which are imported when called, and our errors there."""
 
 from __future__ import annotations
 
@@ -34,7 +30,7 @@ COMMANDS = {
 
 
 class LazyCommand(TyperCommand):
-    """A command by its name; the module with its options is imported when it is called."""
+    """A command by its name; its module is imported when it is called, so help needs no torch."""
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
         """Hand the words of the command line on to the real command."""

@@ -175,9 +175,6 @@ def _in_words(value: float, unit: str) -> str:
     return f"{number} {unit.removesuffix('s') if value == 1 else unit}"
 
 
-# -- what steps spend
-
-
 class MeteredBatches(IterableDataset[Batch]):
     """The batches of one epoch after the other; none comes once the stage's budget is spent.
 

@@ -206,7 +206,7 @@ def _stage(text: str, piece: str, given: Stage, bridge_options: Mapping[str, Any
     return replace(
         given,
         optimizer=optimizer,
-        bridge=None if bridge is None else _of_python(bridge),
+        bridge=bridge,
         share=share,
         lr=_validation.optional_real("lr", rate, minimum=0, strict=True),
         options=options,
@@ -220,9 +220,6 @@ def _rates(text: str, lr: object, stages: int) -> Sequence[Any]:
     if len(lr) != stages:
         raise ArgumentError(f"The method {text!r} has {stages} stages, but `lr` has {len(lr)}.")
     return [_validation.real("lr", rate, minimum=0, strict=True) for rate in lr]
-
-
-# -- texts
 
 
 def _share(text: str, piece: str) -> tuple[str, float | None]:
@@ -298,17 +295,6 @@ def _canonical(pieces: list[str]) -> str:
             terms.append(DEFAULT_OPTIMIZER)
         words.append(":".join(["+".join(terms), *(number.strip() for number in share)]))
     return " > ".join(words)
-
-
-# -- numbers of NumPy, and plain types
-
-
-def _of_python(bridge: Bridge) -> Bridge:
-    """The bridge, its numbers of Python's types, where they were of NumPy's."""
-    assert is_dataclass(bridge)
-    given = {one.name: getattr(bridge, one.name) for one in fields(bridge) if one.init}
-    numbers = {key: one.item() for key, one in given.items() if isinstance(one, np.generic)}
-    return replace(bridge, **numbers) if numbers else bridge
 
 
 def _plain(value: Any) -> Any:

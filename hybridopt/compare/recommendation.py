@@ -60,9 +60,6 @@ def recommendation(results: Results, goal: str, at_least: float | None) -> Recom
     return replace(found, reason=f"{found.reason}{_failures(results, judged)}")
 
 
-# -- accuracy
-
-
 def _most_accurate(
     results: Results, ranked: Sequence[str], at_least: float | None
 ) -> Recommendation:
@@ -115,9 +112,6 @@ def _best(results: Results, ranked: Sequence[str]) -> tuple[str, dict[str, Inter
 
 def _within_noise(leads: Mapping[str, Interval | None]) -> list[str]:
     return [other for other, one in leads.items() if one is None or one.low <= 0]
-
-
-# -- time and shots
 
 
 @dataclass(frozen=True)
@@ -222,9 +216,6 @@ def _spent(results: Results, method: str, unit: str, target: float | None) -> di
 
 def _mean(spent: Mapping[int, float]) -> float:
     return mean_and_deviation(list(spent.values()))[0]
-
-
-# -- words
 
 
 def _metric(results: Results, method: str) -> str:

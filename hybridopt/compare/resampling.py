@@ -142,9 +142,6 @@ def _standardized_again(
     return new.standardize(raw).to(values.dtype), new
 
 
-# -- networks
-
-
 def check_network(source: object) -> None:
     """Refuse what cannot be drawn anew, naming the layer; draws nothing."""
     if not isinstance(source, nn.Module):

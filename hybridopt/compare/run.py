@@ -37,9 +37,6 @@ INFERENCE_SECONDS = 2.0  # no further repetition after these
 MAX_EPOCHS = 10**9  # where only seconds, settings or shots are bounded
 
 
-# -- checks
-
-
 def check_experiment(
     experiment: Experiment, methods: Sequence[Method], seed: int
 ) -> tuple[Dataset, dict[str, list[Budget]]]:
@@ -86,9 +83,6 @@ def _check_method(
             )
         check_budget(wrapped, optimizer, part, x[: stage.step_samples])
     return limits
-
-
-# -- one run
 
 
 def make_run(experiment: Experiment, method: Method, seed: int) -> Run:

@@ -1,9 +1,4 @@
-"""Runs and studies on disk: what a folder belongs to, and JSON that is checked as it is read.
-
-A folder belongs to one comparison. ``comparison.json`` in it holds everything that the numbers of
-the runs follow from: methods, seeds, budget, data, starting weights, versions and the text of the
-user's functions. Another comparison is refused there.
-"""
+"""Runs and studies on disk: JSON that is checked as it is read, and whose folder it is."""
 
 from __future__ import annotations
 
@@ -134,9 +129,6 @@ def damage_told(path: Path, kind: str) -> Iterator[None]:
         ) from error
 
 
-# -- what a comparison's numbers follow from
-
-
 def settings_of(
     experiment: Experiment, methods: Sequence[Method], seeds: Sequence[int]
 ) -> dict[str, Any]:
@@ -240,9 +232,6 @@ def _code(experiment: Experiment, network: nn.Module, executor: Executor) -> dic
     if file is not None and file.is_file():
         found[str(file)] = _digest(file.read_text("utf-8", errors="replace"))
     return found
-
-
-# -- runs and studies from plain types: nothing is believed until it is checked
 
 
 def run_of(content: object) -> Run:

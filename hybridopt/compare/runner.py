@@ -158,9 +158,6 @@ def _not_sent(error: BaseException) -> ArgumentError:
     )
 
 
-# -- in the other processes
-
-
 def _prepare() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -183,9 +180,6 @@ def _experiment(file: Path) -> Experiment:
 def _run(file: Path, task: Task | None) -> Run | None:
     experiment = _experiment(file)
     return None if task is None else make_run(experiment, *task)
-
-
-# -- in this one
 
 
 def default_workers() -> int:

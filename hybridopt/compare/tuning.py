@@ -1,7 +1,4 @@
-"""The same search for a learning rate for every method, on a validation part of the training part.
-
-The test part is never shown to anything in this module.
-"""
+"""The same search for a learning rate for every method; the test part is never shown to it."""
 
 from __future__ import annotations
 

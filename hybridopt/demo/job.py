@@ -1,8 +1,4 @@
-"""The main job: train a network, carry it into a circuit, train it there, carry it back, tune it.
-
-Beside it run the controls: the same network trained classically for as many steps, and the twin
-and a random subspace in the circuit's place.
-"""
+"""The main job: a network trained, in a circuit, and tuned, and beside it controls."""
 
 from __future__ import annotations
 
