@@ -32,20 +32,16 @@ Words = list[str] | None
 def command(
     suite: Annotated[str, opt(f"{', '.join(SUITES)}.")] = "simulators",
     problem: Annotated[
-        Words, opt(f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, such as ladder:4-16-16.")
+        Words, opt(f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, as ladder:4-16-16.")
     ] = None,
-    circuit: Annotated[
-        Words, opt("A circuit of the gallery or an OpenQASM 3 file of your own.")
-    ] = None,
+    circuit: Annotated[Words, opt("Of the gallery, or an OpenQASM 3 file.")] = None,
     gradient: Annotated[Words, opt(f"{', '.join(GRADIENTS)}; all by default.")] = None,
     method: Annotated[Words, opt(f"Of Aer: {', '.join(METHODS)}.")] = None,
     device: Annotated[Words, opt("CPU, GPU or auto.")] = None,
     precision: Annotated[Words, opt(f"{' or '.join(PRECISIONS)}.")] = None,
     batch: Annotated[Words, opt("Samples, instead of the problems' own.")] = None,
     shots: Annotated[Words, opt(f"A setting; or `{EXACT}`.")] = None,
-    repetitions: Annotated[
-        int | None, opt("Timed turns a row; 7 by default, 3 with --quick.")
-    ] = None,
+    repetitions: Annotated[int | None, opt("Timed turns a row: 7, or 3 with --quick.")] = None,
     seed: Annotated[int, opt("Of angles, inputs and shots.")] = 0,
     peers: Annotated[bool, opt("Compare with all peers that are installed.", "--peers")] = False,
     peer: Annotated[Words, opt(f"Compare with {', '.join(peer_names())}.")] = None,

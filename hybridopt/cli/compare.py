@@ -42,16 +42,12 @@ def command(
     ] = None,
     seeds: Annotated[int, opt("How many, at least 2.")] = 5,
     seed: Annotated[int, opt("The first of them.")] = 0,
-    tuning: Annotated[
-        int, opt("Trials of the learning rate for each method and seed.")
-    ] = DEFAULT_TRIALS,
+    tuning: Annotated[int, opt("Trials of the rate, per method and seed.")] = DEFAULT_TRIALS,
     control: Annotated[str | None, opt("Method that the others are compared with.")] = None,
     reach: Annotated[float | None, opt('Test metric of the column "steps to".')] = None,
     shots: options.Shots = None,
     workers: Annotated[int | None, opt("Processes; without, one for each core.")] = None,
-    output: Annotated[Path, opt("Folder for runs, study.json and report.html.")] = Path(
-        "results/compare"
-    ),
+    output: Annotated[Path, opt("For runs, study and report.")] = Path("results/compare"),
     resume: Annotated[
         str | None,
         opt(

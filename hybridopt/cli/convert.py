@@ -34,20 +34,12 @@ def command(
     source: Annotated[
         Path, typer.Argument(help="A state_dict that torch.save wrote; or a file of this command.")
     ],
-    to: Annotated[
-        Path, opt("File to write: of circuits, or for one of ours as source a state_dict.")
-    ],
-    network: Annotated[
-        str | None, opt("Whose state_dict it is: `mlp:64-20-10`, `file.py:function`.")
-    ] = None,
+    to: Annotated[Path, opt("File to write: of circuits, or a state_dict from one.")],
+    network: Annotated[str | None, opt("Whose it is: `mlp:64-20-10`, `file.py:function`.")] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
-    data: Annotated[
-        str | None, opt(f"Compare outputs on its test part: {', '.join(dataset_names())}.")
-    ] = None,
-    input_shape: Annotated[
-        str | None, opt("Shape of one input, such as 64 or 1x8x8.", "--input")
-    ] = None,
+    data: Annotated[str | None, opt(f"Compare outputs on: {', '.join(dataset_names())}.")] = None,
+    input_shape: Annotated[str | None, opt("Shape of an input, as 64 or 1x8x8.", "--input")] = None,
     seed: Annotated[int, opt("Of the inputs that are drawn without data.")] = 0,
     qpy: Annotated[Path | None, opt("Write the circuit as QPY, too.")] = None,
     qasm: Annotated[Path | None, opt("Write it as OpenQASM 3, too.")] = None,

@@ -64,9 +64,7 @@ def command(
         ),
     ],
     output: Annotated[Path, opt("Picture to write: .png, .svg or .pdf.")],
-    network: Annotated[
-        str | None, opt("Class of a file's network, where it is not built in.")
-    ] = None,
+    network: Annotated[str | None, opt("Class of a file's network, if not built in.")] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
     seed: Annotated[int, opt("Of the network's weights.")] = 0,
@@ -112,9 +110,8 @@ def draw_picture(path: NetworkPath) -> Figure:
     if shown is not None:
         text = path.caption + (f"; shown: {note}" if note else "")
         line = (below + 0.15 + caption / 2) / height
-        figure.text(
-            EDGE / WIDTH, line, text, fontsize=10, color=_plots.INK, va="center", weight="bold"
-        )
+        style: dict[str, Any] = {"fontsize": 10, "color": _plots.INK, "weight": "bold"}
+        figure.text(EDGE / WIDTH, line, text, va="center", **style)
         left = max(0.1, (WIDTH - width) / 2) / WIDTH if width > WIDTH / 2 else 0.25 / WIDTH
         box = (left, 0.1 / height, width / WIDTH, below / height)
         _draw_circuit(shown, figure.add_axes(box))
@@ -239,8 +236,7 @@ def _circuit_size(circuit: QuantumCircuit) -> tuple[float, float]:
     FigureCanvasAgg(probe)
     axes = probe.add_axes((0, 0, 1, 1))
     _draw_circuit(circuit, axes)
-    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
-    wide, tall = abs(x1 - x0), abs(y1 - y0)
+    wide, tall = (abs(high - low) for low, high in (axes.get_xlim(), axes.get_ylim()))
     unit = min(UNIT, (WIDTH - 0.5) / wide)
     return unit * wide, unit * tall
 

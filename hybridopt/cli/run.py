@@ -27,9 +27,7 @@ def command(
     epochs: Annotated[int, opt("Epochs on the circuit.")] = 5,
     fine_tuning_epochs: Annotated[int, opt("Classical epochs after it.")] = 5,
     shots: options.Shots = None,
-    shots_per_weight: Annotated[
-        int | None, opt("Shots a setting, in multiples of the weights' places.")
-    ] = None,
+    shots_per_weight: Annotated[int | None, opt("As multiples of the weights' places.")] = None,
     seed: options.Seed = 0,
     output: Annotated[Path, opt("Folder for the report.")] = Path("results/run"),
     as_json: options.Json = False,

@@ -39,18 +39,14 @@ MOST_ROWS = 12  # of epochs in the terminal; history.json has all
 def command(
     data: options.Data = "digits",
     network: options.Network = "auto",
-    start: Annotated[
-        Path | None, opt("State_dict to start from; or a file of `convert`, in its circuits.")
-    ] = None,
-    bridge: Annotated[
-        str | None, opt(f"Train in circuits: {', '.join(BRIDGES)}. Without, as it is.")
-    ] = None,
+    start: Annotated[Path | None, opt("State_dict, or file of `convert`, to start from.")] = None,
+    bridge: Annotated[str | None, opt(f"Train in circuits: {', '.join(BRIDGES)}.")] = None,
     option: options.BridgeOptions = None,
     gradient: Annotated[str | None, opt(f"Of the circuits: {', '.join(GRADIENTS)}.")] = None,
     shots: options.Shots = None,
     optimizer: options.OptimizerName = "adam",
     lr: Annotated[
-        str | None, opt("Learning rate, or `auto` for a range test; without, the optimizer's.")
+        str | None, opt("Rate, or `auto` for a range test; without, the optimizer's.")
     ] = None,
     epochs: Annotated[int, opt("Passes through the training part.")] = 5,
     batch_size: Annotated[
@@ -61,9 +57,7 @@ def command(
         Path | None, opt("File to write after each epoch; the same command goes on from it.")
     ] = None,
     seed: options.Seed = 0,
-    output: Annotated[Path, opt("Folder for network, history and picture.")] = Path(
-        "results/train"
-    ),
+    output: Annotated[Path, opt("For network, history, picture.")] = Path("results/train"),
     as_json: options.Json = False,
 ) -> None:
     """Train one network on torch, or in circuits with --bridge, and keep it.
@@ -111,9 +105,8 @@ def _check(settings: Settings) -> None:
             "carry it back first: `hybridopt convert`."
         )
     shots = None if in_circuits else settings.shots
-    for option, value in (
-        ("--option", settings.options), ("--gradient", settings.gradient), ("--shots", shots),
-    ):  # fmt: skip
+    needs = {"--option": settings.options, "--gradient": settings.gradient, "--shots": shots}
+    for option, value in needs.items():
         if value and settings.bridge is None:
             raise ArgumentError(f"{option} is for circuits: say which by --bridge.")
 

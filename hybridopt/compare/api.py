@@ -249,9 +249,8 @@ def _control(control: object, methods: Sequence[Method]) -> str:
         with suppress(HybridOptError):
             control = Method.parse(control).name  # another spelling of a method
     if control not in names:
-        raise UnknownNameError(
-            f"The control {control!r} is not among the methods: {', '.join(names)}. Add it."
-        )
+        known = ", ".join(names)
+        raise UnknownNameError(f"The control {control!r} is not among the methods: {known}.")
     return str(control)
 
 

@@ -65,9 +65,7 @@ class Budget:
         seconds = _validation.optional_real("seconds", self.seconds, minimum=0, strict=True)
         object.__setattr__(self, "seconds", seconds)
         if not self.limits():
-            raise ArgumentError(
-                'The budget has no limit. Give one or more, as `Budget(epochs=10)` or "10 epochs".'
-            )
+            raise ArgumentError('The budget has no limit. Give one or more, as "10 epochs".')
 
     @classmethod
     def parse(cls, value: object) -> Budget:
@@ -158,10 +156,8 @@ def _read(text: str) -> dict[str, float]:
 
 def _whole(unit: str, total: int, exact: list[float]) -> list[float]:
     if total < len(exact):
-        raise ArgumentError(
-            f"A budget of {total} {unit} is less than one for each of the {len(exact)} stages of "
-            "a chain. Raise it, or shorten the chain."
-        )
+        words = f"less than one for each of the {len(exact)} stages of a chain"
+        raise ArgumentError(f"A budget of {total} {unit} is {words}. Raise it.")
     cut = [max(1, math.floor(value)) for value in exact]
     while sum(cut) > total:  # stages that were raised to 1 are paid by the largest
         cut[max(range(len(cut)), key=lambda k: cut[k] - exact[k] if cut[k] > 1 else -math.inf)] -= 1

@@ -23,6 +23,7 @@ from hybridopt.optim import OPTIMIZERS
 from hybridopt.training.batches import MINIBATCH
 from hybridopt.training.schedulers import SCHEDULERS
 
+Term = tuple[str, dict[str, Any]]  # a name, and the options in its brackets
 DEFAULT_OPTIMIZER = "adam"
 FORMS = '"adam", "memory+adam", or a chain such as "adam:3 > memory+adam:5 > adam:10"'
 _TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
@@ -56,9 +57,7 @@ class Stage:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only; everything that changes the numbers."""
-        content = {
-            one.name: getattr(self, one.name) for one in fields(self) if one.name != "seeded"
-        }
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "seeded"}
         return {
             **content,
             "bridge": None if self.bridge is None else _plain(self.bridge),
@@ -138,9 +137,7 @@ class Method:
                 'as "memory+adam", or set the options on the instance.'
             )
         if len({stage.share is None for stage in self.stages}) > 1:
-            raise ArgumentError(
-                f"The method {text!r} gives a share of the budget to some stages only, not to all."
-            )
+            raise ArgumentError(f"The method {text!r} gives a share to some stages only.")
         if name is None:
             self.name = ("" if bridge is None else f"{bridge.name}+") + _canonical(pieces)
         elif isinstance(name, str) and name.strip():
@@ -237,8 +234,7 @@ def _share(text: str, piece: str) -> tuple[str, float | None]:
     return body, share
 
 
-def _term(text: str, piece: str) -> tuple[str, dict[str, Any]]:
-    """A name and the options in its brackets."""
+def _term(text: str, piece: str) -> Term:
     match = _TERM.fullmatch(piece)
     if match is None:
         raise ArgumentError(f"In the method {text!r}, {piece.strip()!r} is no name. Write {FORMS}.")
@@ -266,9 +262,7 @@ def _split(text: str, mark: str) -> list[str]:
     return pieces
 
 
-def _roles(
-    text: str, terms: list[tuple[str, dict[str, Any]]]
-) -> tuple[tuple[str, dict[str, Any]] | None, tuple[str, dict[str, Any]]]:
+def _roles(text: str, terms: list[Term]) -> tuple[Term | None, Term]:
     """Which term is the bridge and which the optimizer."""
     if len(terms) > 2:
         raise ArgumentError(f"The method {text!r} joins more than a bridge and an optimizer.")
@@ -277,9 +271,7 @@ def _roles(
         _validation.choice("optimizer or bridge", first[0], [*OPTIMIZERS, *BRIDGES])
         return (None, first) if first[0] in OPTIMIZERS else (first, (DEFAULT_OPTIMIZER, {}))
     if first[0] in OPTIMIZERS and rest[0][0] in BRIDGES:
-        raise ArgumentError(
-            f'In {text!r}, write "{rest[0][0]}+{first[0]}": the bridge comes first.'
-        )
+        raise ArgumentError(f'In {text!r}, write "{rest[0][0]}+{first[0]}": first the bridge.')
     _validation.choice("bridge", first[0], BRIDGES)
     _validation.choice("optimizer", rest[0][0], OPTIMIZERS)
     return first, rest[0]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from hybridopt.compare.results import Results
 from hybridopt.compare.statistics import Interval, mean_and_deviation, paired_ratio, percent
@@ -150,10 +149,8 @@ class _Cheapest:
         if not others:
             return Recommendation(best, f"{text}; no other {kind} does.{end}", candidates=(best,))
         level = _level(results, len(others))
-        ratio_to = partial(
-            paired_ratio, spent[best], confidence=results.confidence, comparisons=len(others)
-        )
-        ratios = {m: ratio_to(spent[m]) for m in others}
+        rule = results.confidence, len(others)
+        ratios = {m: paired_ratio(spent[best], spent[m], *rule) for m in others}
         near = [m for m, one in ratios.items() if one is None or one.high >= 0]
         other = (near or others)[0]
         ratio = _ratio(ratios[other], best, other)

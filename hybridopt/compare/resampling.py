@@ -231,7 +231,7 @@ def _materialize(network: nn.Module, data: Dataset) -> None:
     """Let lazy layers take their shapes, and draw their weights, before anything looks at them."""
 
     def has_lazy() -> bool:
-        return any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers()))
+        return any(map(is_lazy, (*network.parameters(), *network.buffers())))
 
     if not has_lazy():
         return

@@ -205,9 +205,8 @@ class Results:
         values = [getattr(ours[s], quantity) - getattr(theirs[s], quantity) for s in shared]
         stepped = quantity == "test_metric" and self.metric_name == "accuracy" and shared
         resolution = 1 / ours[shared[0]].num_test if stepped else 0.0
-        return interval(
-            values, confidence=self.confidence, comparisons=comparisons, resolution=resolution
-        )
+        rule = {"confidence": self.confidence, "resolution": resolution}
+        return interval(values, comparisons=comparisons, **rule)
 
     def differences(self) -> list[Difference]:
         """Every other method against the control; see `hybridopt.compare.statistics`."""
@@ -236,6 +235,6 @@ class Results:
 def _reached(runs: Sequence[Run], target: float | None) -> Mapping[str, float] | None:
     if target is None:
         return None
-    points = [point for run in runs if (point := run.first_reaching(target)) is not None]
+    points = list(filter(None, (run.first_reaching(target) for run in runs)))
     means = {name: mean_and_deviation([getattr(p, name) for p in points])[0] for name in REACHING}
     return {"count": len(points), **means}

@@ -73,9 +73,8 @@ def _check_method(
         trained = [p for p in wrapped.parameters() if p.requires_grad]
         optimizer = optim.create(stage.optimizer, trained, lr=stage.base_lr, **stage.options)
         if stage.optimizer == "gd" and stage.step_samples is not None:
-            raise ArgumentError(
-                f'"gd" uses all samples, but the batch size is {stage.step_samples}. Use "sgd".'
-            )
+            size = stage.step_samples
+            raise ArgumentError(f'"gd" uses all samples, but the batch size is {size}. Use "sgd".')
         if stage.scheduler is not None and part.epochs is None:
             raise ArgumentError(
                 f"scheduler {stage.scheduler!r} runs over the epochs of the budget, but "

@@ -50,11 +50,7 @@ class RunStore:
         """Give the finished runs by method and seed, and claim the folder for a comparison.
 
         ``resume``: True takes runs of the same settings alone, ``"force"`` those of any; False
-        none, and the folder must hold none.
-
-        Raises:
-            CheckpointError: If a file is damaged or of an earlier schema, or the folder belongs to
-                another comparison; says what differs.
+        refuses any. A CheckpointError says what differs or is damaged.
         """
         settings = json.loads(_ADDRESS.sub("", json.dumps(settings)))
         record = self.folder / "comparison.json"
@@ -123,10 +119,8 @@ def damage_told(path: Path, kind: str) -> Iterator[None]:
     except CheckpointError:
         raise
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or no {kind} ({type(error).__name__}: {error}). Delete it, and run "
-            "the comparison again."
-        ) from error
+        words = f"damaged or no {kind} ({type(error).__name__}: {error})"
+        raise CheckpointError(f"{path} is {words}. Delete it, and compare again.") from error
 
 
 def settings_of(

@@ -102,7 +102,7 @@ def interval(
 
 
 def paired_ratio(
-    one: Mapping[int, float], other: Mapping[int, float], *, confidence: float, comparisons: int
+    one: Mapping[int, float], other: Mapping[int, float], confidence: float, comparisons: int
 ) -> Interval | None:
     """Return the interval of ``log(one / other)`` over the keys where both are positive."""
     logs = [math.log(one[key] / other[key]) for key in one if min(one[key], other.get(key, 0)) > 0]

@@ -120,9 +120,7 @@ class Study(Results):
         try:
             import pandas as pd
         except ImportError as error:
-            raise MissingExtraError(
-                "Study.to_frame() needs pandas, which is not installed. Run: pip install pandas"
-            ) from error
+            raise MissingExtraError("Study.to_frame() needs pandas: pip install pandas") from error
         rows = [run.to_dict() for run in self.runs]
         kept = [name for name in rows[0] if name not in {"curve", "trials", "rates"}]
         return pd.DataFrame([{name: row[name] for name in kept} for row in rows])

@@ -83,8 +83,7 @@ def study_table(results: Results, reach: float | None = None) -> Table:
         "steps", "settings", "shots", "parameters",
         *([] if target is None else [f"steps to {target:g}"]), *["runs"] * bool(results.failures),
     ]  # fmt: skip
-    differences = {one.method: one.interval for one in results.differences()}
-    shown = {m: str(found) if found else NOT_KNOWN for m, found in differences.items()}
+    shown = {one.method: str(one.interval or NOT_KNOWN) for one in results.differences()}
     rows = []
     for method in results.methods:
         summary = results.summary(method, reach=reach)

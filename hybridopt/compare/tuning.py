@@ -40,9 +40,8 @@ class Tuning:
 
     def __post_init__(self) -> None:
         trials = _validation.integer("trials", self.trials, minimum=1)
-        fraction = _validation.real(
-            "validation_fraction", self.validation_fraction, minimum=0, below=1, strict=True
-        )
+        name, fraction = "validation_fraction", self.validation_fraction
+        fraction = _validation.real(name, fraction, minimum=0, below=1, strict=True)
         step = _validation.real("step", self.step, minimum=1, strict=True)
         vars(self).update(trials=trials, validation_fraction=fraction, step=step)  # Python's types
 
