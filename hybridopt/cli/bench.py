@@ -7,26 +7,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hybridopt import _validation
+from hybridopt import _validation, bench
 from hybridopt._files import output_folder
-from hybridopt.bench import (
-    BenchOutcome,
-    SimulatorSettings,
-    make_plan,
-    run_simulators,
-    run_training,
-    tables,
-    write_outcome,
-)
+from hybridopt.bench import tables
 from hybridopt.bench.peers import peer_names
 from hybridopt.bench.problem import BUILDERS
 from hybridopt.bench.training_suite import training_rows
 from hybridopt.cli import options
+from hybridopt.cli.options import number, opt
 from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.aer.executor import METHODS, PRECISIONS
@@ -37,42 +29,31 @@ EXACT = "exact"
 Words = list[str] | None
 
 
-def bench_simulators(
-    suite: Annotated[str, typer.Option(help=f"{', '.join(SUITES)}.")] = "simulators",
+def command(
+    suite: Annotated[str, opt(f"{', '.join(SUITES)}.")] = "simulators",
     problem: Annotated[
-        Words,
-        typer.Option(
-            help=f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, such as ladder:4-16-16."
-        ),
+        Words, opt(f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, as ladder:4-16-16.")
     ] = None,
-    circuit: Annotated[
-        Words, typer.Option(help="A circuit of the gallery or an OpenQASM 3 file of your own.")
-    ] = None,
-    gradient: Annotated[
-        Words, typer.Option(help=f"{', '.join(GRADIENTS)}; all by default.")
-    ] = None,
-    method: Annotated[Words, typer.Option(help=f"Of Aer: {', '.join(METHODS)}.")] = None,
-    device: Annotated[Words, typer.Option(help="CPU, GPU or auto.")] = None,
-    precision: Annotated[Words, typer.Option(help=f"{' or '.join(PRECISIONS)}.")] = None,
-    batch: Annotated[Words, typer.Option(help="Samples, instead of the problems' own.")] = None,
-    shots: Annotated[Words, typer.Option(help=f"A setting; or `{EXACT}`.")] = None,
-    repetitions: Annotated[
-        int | None, typer.Option(help="Timed turns a row; 7 by default, 3 with --quick.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of angles, inputs and shots.")] = 0,
-    peers: Annotated[
-        bool, typer.Option("--peers", help="Compare with all peers that are installed.")
-    ] = False,
-    peer: Annotated[Words, typer.Option(help=f"Compare with {', '.join(peer_names())}.")] = None,
+    circuit: Annotated[Words, opt("Of the gallery, or an OpenQASM 3 file.")] = None,
+    gradient: Annotated[Words, opt(f"{', '.join(GRADIENTS)}; all by default.")] = None,
+    method: Annotated[Words, opt(f"Of Aer: {', '.join(METHODS)}.")] = None,
+    device: Annotated[Words, opt("CPU, GPU or auto.")] = None,
+    precision: Annotated[Words, opt(f"{' or '.join(PRECISIONS)}.")] = None,
+    batch: Annotated[Words, opt("Samples, instead of the problems' own.")] = None,
+    shots: Annotated[Words, opt(f"A setting; or `{EXACT}`.")] = None,
+    repetitions: Annotated[int | None, opt("Timed turns a row: 7, or 3 with --quick.")] = None,
+    seed: Annotated[int, opt("Of angles, inputs and shots.")] = 0,
+    peers: Annotated[bool, opt("Compare with all peers that are installed.", "--peers")] = False,
+    peer: Annotated[Words, opt(f"Compare with {', '.join(peer_names())}.")] = None,
     max_seconds: Annotated[
         float | None,
-        typer.Option(
-            help="Of timed calls a row; 10 by default, 1.5 with --quick. Who needs more for the "
+        opt(
+            "Of timed calls a row; 10 by default, 1.5 with --quick. Who needs more for the "
             "first call is reported so and not timed."
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="End within a minute.")] = False,
-    output: Annotated[Path, typer.Option(help="Folder for figures.")] = Path("results/bench"),
+    quick: Annotated[bool, opt("End within a minute.", "--quick")] = False,
+    output: Annotated[Path, opt("Folder for figures.")] = Path("results/bench"),
     as_json: options.Json = False,
 ) -> None:
     """Measure simulators: gradient rule x method x device x problem x batch x shots.
@@ -80,32 +61,28 @@ def bench_simulators(
     Lists are written with commas, or options repeated. With --peers the same circuits run in other
     libraries, each checked first and timed in turn.
     """
-    settings = SimulatorSettings(
-        problems=split(problem),
-        circuits=split(circuit, keep=lambda text: Path(text).exists()),
-        gradients=split(gradient),
-        methods=split(method) or ("automatic",),
-        devices=split(device) or ("CPU",),
-        precisions=split(precision) or ("double",),
-        batches=tuple(_number("batch", text) for text in split(batch)),
-        shots=tuple(None if s == EXACT else _number("shots", s) for s in split(shots)),
-        repetitions=repetitions,
-        seed=seed,
-        peers=peers,
-        peer=split(peer),
-        max_seconds=max_seconds,
-        quick=quick,
-    )
+    settings = bench.SimulatorSettings(
+        problems=split(problem), circuits=split(circuit, keep=lambda text: Path(text).exists()),
+        gradients=split(gradient), methods=split(method) or ("automatic",),
+        devices=split(device) or ("CPU",), precisions=split(precision) or ("double",),
+        batches=tuple(number("batch", text, int, "a whole number") for text in split(batch)),
+        shots=tuple(
+            None if text == EXACT else number("shots", text, int, "a whole number, or `exact`")
+            for text in split(shots)
+        ),
+        repetitions=repetitions, seed=seed, peers=peers, peer=split(peer),
+        max_seconds=max_seconds, quick=quick,
+    )  # fmt: skip
     output_folder(output)
     console = Console(stderr=as_json)
     with interruptible(), console.status("measuring") as status:
         outcome = _run(suite, settings, status.update)
-    page = write_outcome(outcome, output)
+    page = bench.write_outcome(outcome, output)
     if as_json:
         print_json(outcome.as_dict())
-        return
-    _show(outcome, console)
-    console.print(f"Page: {page}", soft_wrap=True)
+    else:
+        _show(outcome, console)
+        console.print(f"Page: {page}", soft_wrap=True)
 
 
 def split(
@@ -121,30 +98,22 @@ def split(
     return tuple(parts)
 
 
-def _number(name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        hint = f", or `{EXACT}`" if name == "shots" else ""
-        raise ArgumentError(
-            f"Argument `{name}` must be a whole number{hint}, but is {text!r}."
-        ) from None
-
-
-def _run(suite: str, settings: SimulatorSettings, report: Callable[[str], object]) -> BenchOutcome:
+def _run(
+    suite: str, settings: bench.SimulatorSettings, report: Callable[[str], object]
+) -> bench.BenchOutcome:
     """Measure; what cannot be measured is refused before anything runs."""
     started = time.perf_counter()
     _validation.choice("suite", suite, SUITES)
     simulators = training = None
     if suite != "training":
-        plan = make_plan(settings)
-        simulators = run_simulators(settings, plan, report=report, started=started)
+        plan = bench.make_plan(settings)
+        simulators = bench.run_simulators(settings, plan, report=report, started=started)
     if suite != "simulators":
-        training = run_training(quick=settings.quick, report=report)
-    return BenchOutcome(simulators, training)
+        training = bench.run_training(quick=settings.quick, report=report)
+    return bench.BenchOutcome(simulators, training)
 
 
-def _show(outcome: BenchOutcome, console: Console) -> None:
+def _show(outcome: bench.BenchOutcome, console: Console) -> None:
     """Print tables, goals and what was left out."""
     if outcome.simulators is not None:
         rows = outcome.simulators.rows

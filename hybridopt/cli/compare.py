@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,20 +13,20 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from hybridopt.cli import options
-from hybridopt.cli.output import INTERRUPTED
+from hybridopt.cli.options import opt
+from hybridopt.cli.output import INTERRUPTED, print_json
 from hybridopt.compare import Study, Table, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
-from hybridopt.compare.runner import default_workers
 from hybridopt.compare.table import counted
 from hybridopt.compare.tuning import DEFAULT_TRIALS
 from hybridopt.execution import AerExecutor
 
 
-def compare_methods(
+def command(
     method: Annotated[
         list[str],
-        typer.Option(
-            help='"adam", "memory+adam", "twin+adam", or a chain such as '
+        opt(
+            '"adam", "memory+adam", "twin+adam", or a chain such as '
             '"adam:3 > memory+adam:5 > adam:10"; once for each method.'
         ),
     ],
@@ -36,34 +34,24 @@ def compare_methods(
     network: options.Network = "auto",
     budget: Annotated[
         str | None,
-        typer.Option(
-            help='Of each method: "10 epochs", "30 seconds", "5000 settings", "1e6 shots", or '
+        opt(
+            'Of each method: "10 epochs", "30 seconds", "5000 settings", "1e6 shots", or '
             f'several: "10 epochs, 1e6 shots". Without, that of the chains, or {DEFAULT_EPOCHS} '
             "epochs."
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="How many, at least 2.")] = 5,
-    seed: Annotated[int, typer.Option(help="The first of them.")] = 0,
-    tuning: Annotated[
-        int, typer.Option(help="Trials of the learning rate for each method and seed.")
-    ] = DEFAULT_TRIALS,
-    control: Annotated[
-        str | None, typer.Option(help="Method that the others are compared with.")
-    ] = None,
-    reach: Annotated[
-        float | None, typer.Option(help='Test metric of the column "steps to".')
-    ] = None,
+    seeds: Annotated[int, opt("How many, at least 2.")] = 5,
+    seed: Annotated[int, opt("The first of them.")] = 0,
+    tuning: Annotated[int, opt("Trials of the rate, per method and seed.")] = DEFAULT_TRIALS,
+    control: Annotated[str | None, opt("Method that the others are compared with.")] = None,
+    reach: Annotated[float | None, opt('Test metric of the column "steps to".')] = None,
     shots: options.Shots = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; without, one for each core.")
-    ] = None,
-    output: Annotated[
-        Path, typer.Option(help="Folder for runs, study.json and report.html.")
-    ] = Path("results/compare"),
+    workers: Annotated[int | None, opt("Processes; without, one for each core.")] = None,
+    output: Annotated[Path, opt("For runs, study and report.")] = Path("results/compare"),
     resume: Annotated[
         str | None,
-        typer.Option(
-            help='"force" takes over finished runs in the folder though settings, versions or code '
+        opt(
+            '"force" takes over finished runs in the folder though settings, versions or code '
             "have changed."
         ),
     ] = None,
@@ -77,32 +65,21 @@ def compare_methods(
     executor = None if shots is None else AerExecutor(shots=shots)
     try:
         study = compare(
-            network,
-            data,
-            methods=method,
-            budget=budget,
-            seeds=list(range(seed, seed + max(0, seeds))),
-            tuning=tuning,
-            control=control,
-            reach=reach,
-            executor=executor,
-            output=output,
+            network, data, methods=method, budget=budget,
+            seeds=range(seed, seed + max(0, seeds)), tuning=tuning, control=control, reach=reach,
+            executor=executor, output=output,
             resume=True if resume is None else resume,  # type: ignore[arg-type]
-            workers=default_workers() if workers is None else workers,
-            progress=not as_json,
-        )
+            workers=workers, progress=not as_json,
+        )  # fmt: skip
     except KeyboardInterrupt:
         kept = len(list((output / "runs").glob("[!.]*.json")))
-        Console(stderr=True).print(
-            f"Interrupted. {output} holds {counted(kept, 'finished run')}; the same command goes "
-            "on from there.",
-            soft_wrap=True,
-        )
+        words = f"{output} holds {counted(kept, 'finished run')}; the same command goes on there."
+        Console(stderr=True).print(f"Interrupted. {words}", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        sys.stdout.write(json.dumps(study.to_dict(), indent=2) + "\n")
-        return
-    _show(study, output)
+        print_json(study.to_dict())
+    else:
+        _show(study, output)
 
 
 def _show(study: Study, output: Path) -> None:

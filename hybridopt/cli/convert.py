@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -21,6 +20,7 @@ from hybridopt._files import check_writable, write_bytes, write_whole
 from hybridopt.bridges import BRIDGES, Bridge, QuantumNetwork, to_classical, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import example_inputs, gate_circuits, parsed_options
+from hybridopt.cli.options import opt
 from hybridopt.cli.output import plain_table, print_files, print_json
 from hybridopt.data import dataset_names
 from hybridopt.errors import ArgumentError, HybridOptError
@@ -30,66 +30,19 @@ from hybridopt.storage.archive import is_archive
 from hybridopt.transfer.pretrained import load_weights
 
 
-@dataclass(frozen=True)
-class Change:
-    """The largest change of a weight and of an output; None where there is nothing to compare."""
-
-    weight: float | None
-    output: float | None
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """What a conversion came to; the content of ``--json``.
-
-    Attributes:
-        source: File that was read.
-        files: Files that were written.
-        direction: ``"to circuit"`` or ``"to weights"``.
-        bridge: Name.
-        num_weights: M.
-        num_qubits: Of the widest circuit.
-        num_angles: Of all circuits.
-        conversion: The circuit against the network it stands for: weights and outputs as it reads
-            them.
-        round_trip: There and back again, through the file, against the network.
-    """
-
-    source: str
-    files: tuple[str, ...]
-    direction: str
-    bridge: str
-    num_weights: int
-    num_qubits: int
-    num_angles: int
-    conversion: Change
-    round_trip: Change
-
-
-def convert_file(
+def command(
     source: Annotated[
-        Path,
-        typer.Argument(help="A state_dict that torch.save wrote; or a file of this command."),
+        Path, typer.Argument(help="A state_dict that torch.save wrote; or a file of this command.")
     ],
-    to: Annotated[
-        Path,
-        typer.Option(help="File to write: of circuits, or for one of ours as source a state_dict."),
-    ],
-    network: Annotated[
-        str | None, typer.Option(help="Whose state_dict it is: `mlp:64-20-10`, `file.py:function`.")
-    ] = None,
+    to: Annotated[Path, opt("File to write: of circuits, or a state_dict from one.")],
+    network: Annotated[str | None, opt("Whose it is: `mlp:64-20-10`, `file.py:function`.")] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help=f"Compare outputs on its test part: {', '.join(dataset_names())}."),
-    ] = None,
-    input_shape: Annotated[
-        str | None, typer.Option("--input", help="Shape of one input, such as 64 or 1x8x8.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the inputs that are drawn without data.")] = 0,
-    qpy: Annotated[Path | None, typer.Option(help="Write the circuit as QPY, too.")] = None,
-    qasm: Annotated[Path | None, typer.Option(help="Write it as OpenQASM 3, too.")] = None,
+    data: Annotated[str | None, opt(f"Compare outputs on: {', '.join(dataset_names())}.")] = None,
+    input_shape: Annotated[str | None, opt("Shape of an input, as 64 or 1x8x8.", "--input")] = None,
+    seed: Annotated[int, opt("Of the inputs that are drawn without data.")] = 0,
+    qpy: Annotated[Path | None, opt("Write the circuit as QPY, too.")] = None,
+    qasm: Annotated[Path | None, opt("Write it as OpenQASM 3, too.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Carry a saved network into a circuit file, or back, and say what that changed.
@@ -117,19 +70,19 @@ def convert_file(
         again = to_classical(to_quantum(plain, used)) if isinstance(used, Bridge) else None
         write_whole(to, lambda stream: torch.save(plain.state_dict(), stream))
     parts = [module for module in quantum.modules() if isinstance(module, QuantumNetwork)]
-    outcome = Conversion(
-        source=str(source),
-        files=(str(to), *(str(write_bytes(*file)) for file in further.items())),
-        direction="to circuit" if to_circuit else "to weights",
-        bridge=", ".join(dict.fromkeys(part.bridge_name for part in parts)) or "none",
-        num_weights=sum(part.num_weights for part in parts),
-        num_qubits=max((part.num_qubits for part in parts), default=0),
-        num_angles=sum(part.num_angles for part in parts),
-        conversion=conversion,
-        round_trip=Change(None, None) if again is None else _change(plain, again, again, inputs),
-    )
+    outcome = {
+        "source": str(source),
+        "files": [str(to), *(str(write_bytes(*file)) for file in further.items())],
+        "direction": "to circuit" if to_circuit else "to weights",
+        "bridge": ", ".join(dict.fromkeys(part.bridge_name for part in parts)) or "none",
+        "num_weights": sum(part.num_weights for part in parts),
+        "num_qubits": max((part.num_qubits for part in parts), default=0),
+        "num_angles": sum(part.num_angles for part in parts),
+        "conversion": conversion,  # the circuit against the network, weights as it reads them
+        "round_trip": _change(plain, again, again, inputs),
+    }
     if as_json:
-        print_json(asdict(outcome))
+        print_json(outcome)
     else:
         _show(outcome)
 
@@ -142,8 +95,8 @@ def _read(source: Path, network: str | None, seed: int) -> tuple[nn.Module, nn.M
         return to_classical(quantum), quantum
     if template is None:
         raise ArgumentError(
-            f"{source} is no file of `hybridopt.save`. To convert a state_dict, say of "
-            "which network: `--network mlp:64-20-10` or `--network file.py:function`."
+            f"{source} is no file of `hybridopt.save`. To convert a state_dict, say of which "
+            "network: `--network mlp:64-20-10` or `--network file.py:function`."
         )
     load_weights(template, source)
     return template, None
@@ -155,9 +108,6 @@ def circuits_to_write(
     """Return the contents of the circuit files that were asked for; nothing is written.
 
     Several circuits are one QPY file, and an OpenQASM file each, with their names.
-
-    Raises:
-        ArgumentError: If there is no circuit, as in a control.
     """
     contents: dict[Path, bytes] = {}
     if qpy_path is None and qasm_path is None:
@@ -178,15 +128,11 @@ def circuits_to_write(
 
 
 def _check_targets(source: Path, network: str | None, targets: Sequence[Path]) -> None:
-    code = network_file(network)
+    kept = {"the source": source, "the file of your network": network_file(network)}
     for place, target in enumerate(targets):
-        if _same(target, source):
-            raise ArgumentError(f"{target} is the source, which is never overwritten.")
-        if code is not None and _same(target, code):
-            raise ArgumentError(
-                f"{target} is the file of your network, which is never overwritten. Name another "
-                "file to write."
-            )
+        for words, path in kept.items():
+            if path is not None and _same(target, path):
+                raise ArgumentError(f"{target} is {words}, which is never overwritten.")
         if any(_same(target, other) for other in targets[:place]):
             raise ArgumentError(f"{target} is named twice as a file to write.")
         check_writable(target)
@@ -212,18 +158,21 @@ def _outputs(network: nn.Module, inputs: Tensor) -> Tensor:
             f"{tuple(inputs.shape[1:])} ({error}). Give theirs by `--input`, or `--data`."
         ) from error
     if not isinstance(outputs, Tensor):
+        kind = type(outputs).__name__
         raise ArgumentError(
-            f"The network {type(network).__name__} must return one tensor to be compared, but "
-            f"returns {type(outputs).__name__}."
+            f"The network must return one tensor to be compared, but returns {kind}."
         )
     return outputs
 
 
-def _change(before: nn.Module, weights: nn.Module, outputs: nn.Module, inputs: Tensor) -> Change:
-    return Change(
-        _largest(before.state_dict(), weights.state_dict()),
-        _largest({"": _outputs(before, inputs)}, {"": _outputs(outputs, inputs)}),
-    )
+def _change(
+    before: nn.Module, weights: nn.Module | None, outputs: nn.Module | None, inputs: Tensor
+) -> dict[str, float | None]:
+    """Return the largest changes; None where there is nothing to compare."""
+    if weights is None or outputs is None:
+        return {"weight": None, "output": None}
+    output = _largest({"": _outputs(before, inputs)}, {"": _outputs(outputs, inputs)})
+    return {"weight": _largest(before.state_dict(), weights.state_dict()), "output": output}
 
 
 def _largest(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
@@ -231,20 +180,17 @@ def _largest(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float
     return max((float((a.double() - b.double()).abs().max()) for a, b in pairs), default=0.0)
 
 
-def _show(outcome: Conversion) -> None:
+def _show(outcome: Mapping[str, Any]) -> None:
     console = Console()
-    console.print(Text(f"{outcome.source} {outcome.direction} ({outcome.bridge})"), soft_wrap=True)
-    console.print(
-        f"{outcome.num_weights:,} weights, {outcome.num_angles:,} angles, "
-        f"{outcome.num_qubits} qubits"
-    )
+    console.print(Text("{source} {direction} ({bridge})".format(**outcome)), soft_wrap=True)
+    counts = "{num_weights:,} weights, {num_angles:,} angles, {num_qubits} qubits"
+    console.print(counts.format(**outcome))
     table = plain_table(gap=2)
     table.add_column("largest change of")
     table.add_column("a weight", justify="right")
     table.add_column("an output", justify="right")
-    changes = {"the conversion": outcome.conversion, "the round trip": outcome.round_trip}
-    for name, change in changes.items():
-        values = (change.weight, change.output)
-        table.add_row(name, *("" if v is None else f"{v:.1e}" if v else "0" for v in values))
+    for name in ("conversion", "round_trip"):
+        shown = ("" if v is None else f"{v:.1e}" if v else "0" for v in outcome[name].values())
+        table.add_row(f"the {name.replace('_', ' ')}", *shown)
     console.print(table)
-    print_files(outcome.files)
+    print_files(outcome["files"])

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
-
 from rich.console import Console
 
 from hybridopt.cli import options
+from hybridopt.cli.output import print_json
 from hybridopt.execution import available_devices
 
 
-def show_devices(as_json: options.Json = False) -> None:
+def command(as_json: options.Json = False) -> None:
     """Show which devices this build of Aer can use, and how to change the build."""
     names = available_devices()
     if as_json:
-        sys.stdout.write(json.dumps({"devices": list(names), "gpu": "GPU" in names}) + "\n")
+        print_json({"devices": list(names), "gpu": "GPU" in names})
         return
     console = Console()
     console.print(f"Aer devices: {', '.join(names)}")

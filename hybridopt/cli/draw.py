@@ -16,24 +16,14 @@ from matplotlib.patches import FancyBboxPatch
 from qiskit import QuantumCircuit
 from torch import nn
 
-from hybridopt import _validation
+from hybridopt import _plots, _validation
 from hybridopt._files import check_writable, write_bytes
-from hybridopt._plots import (
-    BLUE,
-    GRAY,
-    INK,
-    PALE_BLUE,
-    PALE_GRAY,
-    PALE_VIOLET,
-    SOFT,
-    VIOLET,
-    rendered,
-)
 from hybridopt.bridges import to_quantum
 from hybridopt.circuits import load_circuit
 from hybridopt.cli import options
 from hybridopt.cli.network_diagram import NetworkPath, Step, network_path
 from hybridopt.cli.networks import parsed_options
+from hybridopt.cli.options import opt
 from hybridopt.cli.output import print_files
 from hybridopt.errors import ArgumentError
 from hybridopt.nn import CircuitLayer
@@ -43,10 +33,10 @@ from hybridopt.storage.archive import is_archive
 
 KINDS = ("png", "svg", "pdf")
 COLORS = {  # edge and face
-    "circuit": (VIOLET, PALE_VIOLET),
-    "made": (VIOLET, "white"),
-    "formula": (BLUE, "white"),
-    "classical": (GRAY, PALE_GRAY),
+    "circuit": (_plots.VIOLET, _plots.PALE_VIOLET),
+    "made": (_plots.VIOLET, "white"),
+    "formula": (_plots.BLUE, "white"),
+    "classical": (_plots.GRAY, _plots.PALE_GRAY),
 }
 WORDS = {
     "circuit": "runs as a circuit",
@@ -65,7 +55,7 @@ UNIT = 0.36  # [inch] of one line or column of a circuit, before it is fitted to
 Point = tuple[float, float]
 
 
-def draw_network(
+def command(
     what: Annotated[
         str,
         typer.Argument(
@@ -73,13 +63,11 @@ def draw_network(
             "--bridge; or a circuit of the gallery or an OpenQASM 3 file."
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Picture to write: .png, .svg or .pdf.")],
-    network: Annotated[
-        str | None, typer.Option(help="Class of a file's network, where it is not built in.")
-    ] = None,
+    output: Annotated[Path, opt("Picture to write: .png, .svg or .pdf.")],
+    network: Annotated[str | None, opt("Class of a file's network, if not built in.")] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
-    seed: Annotated[int, typer.Option(help="Of the network's weights.")] = 0,
+    seed: Annotated[int, opt("Of the network's weights.")] = 0,
 ) -> None:
     """Draw a network's way through layers and circuits, and its circuit."""
     kind = _validation.choice("kind of picture", output.suffix.removeprefix("."), KINDS)
@@ -91,14 +79,14 @@ def draw_network(
     elif network is not None:
         raise ArgumentError(
             f"--network says the class of a file's network, but {what!r} is no file of "
-            "`hybridopt convert`. Name the network itself: `hybridopt draw mlp:4-3 --output ...`."
+            "`hybridopt convert`. Name the network itself: `hybridopt draw mlp:4-3`."
         )
     elif ":" in what:
         plain = build_network(what, None, seed=seed)
         module = to_quantum(plain, bridge, **parsed_options(option or ()))
     else:
         module = CircuitLayer(*load_circuit(what))
-    write_bytes(output, rendered(draw_picture(network_path(module)), kind))
+    write_bytes(output, _plots.rendered(draw_picture(network_path(module)), kind))
     print_files([output])
 
 
@@ -122,7 +110,8 @@ def draw_picture(path: NetworkPath) -> Figure:
     if shown is not None:
         text = path.caption + (f"; shown: {note}" if note else "")
         line = (below + 0.15 + caption / 2) / height
-        figure.text(EDGE / WIDTH, line, text, fontsize=10, color=INK, va="center", weight="bold")
+        style: dict[str, Any] = {"fontsize": 10, "color": _plots.INK, "weight": "bold"}
+        figure.text(EDGE / WIDTH, line, text, va="center", **style)
         left = max(0.1, (WIDTH - width) / 2) / WIDTH if width > WIDTH / 2 else 0.25 / WIDTH
         box = (left, 0.1 / height, width / WIDTH, below / height)
         _draw_circuit(shown, figure.add_axes(box))
@@ -130,33 +119,22 @@ def draw_picture(path: NetworkPath) -> Figure:
 
 
 def excerpt(circuit: QuantumCircuit, *, columns: int, qubits: int) -> tuple[QuantumCircuit, str]:
-    """Return the gates in the first columns of a drawing, and in words what is left out, if any.
-
-    Args:
-        circuit: Any.
-        columns: At most so many gates one after another.
-        qubits: At most so many lines; a gate that leaves them is left out.
-    """
+    """Return the gates in the first columns and lines, and in words what is left out, if any."""
     kept = min(qubits, circuit.num_qubits)
     shown = QuantumCircuit(kept, name=circuit.name)
     reached = [0] * circuit.num_qubits
-    left_out = 0
-    index = {qubit: place for place, qubit in enumerate(circuit.qubits)}
     for item in circuit.data:
-        places = [index[qubit] for qubit in item.qubits]
+        places = [circuit.find_bit(qubit).index for qubit in item.qubits]
         # a drawing lets no other gate stand between the lines of a gate
-        span = range(min(places, default=0), max(places, default=-1) + 1)
-        column = 1 + max((reached[place] for place in span), default=0)
-        for place in span:
-            reached[place] = column
+        span = slice(min(places, default=0), max(places, default=-1) + 1)
+        column = 1 + max(reached[span], default=0)
+        reached[span] = [column] * len(reached[span])
         if column <= columns and all(place < kept for place in places):
             shown.append(item.operation, places)
-        else:
-            left_out += 1
-    if not left_out and kept == circuit.num_qubits:
+    total = len(circuit.data)
+    if len(shown.data) == total and kept == circuit.num_qubits:
         return circuit, ""
     lines = "" if kept == circuit.num_qubits else f" on the first {kept} of its qubits"
-    total = left_out + len(shown.data)
     return shown, f"its first {len(shown.data):,} of {total:,} gates{lines}"
 
 
@@ -166,10 +144,8 @@ def _draw_path(axes: Axes, path: NetworkPath, height: float) -> None:
     _write(axes, (EDGE, height - 0.32), path.title, 14, ha="left", weight="bold")
     _draw_legend(axes, path.steps, height - 0.32)
     first = height - 0.6 - (BAR if path.source else 0.0) - LINE / 2
-    places = []
-    for number in range(len(path.steps) + 1):
-        line, column = divmod(number, PER_LINE)
-        places.append((EDGE + BOX / 2 + column * (BOX + GAP), first - line * LINE))
+    spots = [divmod(number, PER_LINE) for number in range(len(path.steps) + 1)]
+    places = [(EDGE + BOX / 2 + x * (BOX + GAP), first - line * LINE) for line, x in spots]
     shape = path.input_shape
     _write(axes, places[0], "input" if shape is None else f"input\n{_in_words(shape)}", 10)
     for number, (before, here) in enumerate(pairwise(places)):
@@ -189,7 +165,7 @@ def _draw_step(axes: Axes, step: Step, place: Point) -> None:
     kind = step.kind if len(step.kind) <= 17 else f"{step.kind[:15]}..."
     lines = filter(None, [f"layer {name}" if name else "", *step.facts])
     _write(axes, (x, y + 0.27), kind, 10, weight="bold")
-    _write(axes, (x, y - 0.14), "\n".join(lines), 7.5, color=SOFT, linespacing=1.25)
+    _write(axes, (x, y - 0.14), "\n".join(lines), 7.5, color=_plots.SOFT, linespacing=1.25)
     if step.shape is not None:
         _write(axes, (x, y - TALL / 2 - 0.06), _in_words(step.shape), 8, va="top")
 
@@ -203,14 +179,14 @@ def _draw_way(axes: Axes, before: Point, here: Point, half: float) -> None:
     right = before[0] + BOX / 2
     middle = (before[1] + here[1]) / 2 - 0.16  # round the end of the line, below the shapes
     xs = [right, right + 0.12, right + 0.12, left - 0.12, left - 0.12]
-    axes.plot(xs, [before[1], before[1], middle, middle, here[1]], color=SOFT, linewidth=1.2)
+    axes.plot(xs, [before[1], before[1], middle, middle, here[1]], color=_plots.SOFT, linewidth=1.2)
     _arrow(axes, (left - 0.12, here[1]), (left + 0.02, here[1]))
 
 
 def _draw_source(axes: Axes, path: NetworkPath, made: Sequence[Point], y: float) -> None:
     """The bar of what makes weights, with arrows to the layers of the first line."""
     circuit = any(step.where == "made" for step in path.steps)
-    edge, face = (VIOLET, PALE_VIOLET) if circuit else (BLUE, PALE_BLUE)
+    edge, face = (_plots.VIOLET, _plots.PALE_VIOLET) if circuit else (_plots.BLUE, _plots.PALE_BLUE)
     _box(axes, (WIDTH / 2, y), (WIDTH - 2 * EDGE, 0.42), edge, face)
     _write(axes, (WIDTH / 2, y), path.source or "", 10)
     top = max((place[1] for place in made), default=0.0)
@@ -223,7 +199,7 @@ def _draw_legend(axes: Axes, steps: Sequence[Step], y: float) -> None:
     x = WIDTH - EDGE
     for where in reversed([w for w in COLORS if any(step.where == w for step in steps)]):
         x -= 0.072 * len(WORDS[where])
-        _write(axes, (x, y), WORDS[where], 8.5, color=SOFT, ha="left")
+        _write(axes, (x, y), WORDS[where], 8.5, color=_plots.SOFT, ha="left")
         edge, face = COLORS[where]
         size = (0.16, 0.14)
         _box(axes, (x - 0.18, y), size, edge, face, dashed=where in DASHED, pad=0.02, linewidth=1)
@@ -244,13 +220,13 @@ def _box(
     )  # fmt: skip
 
 
-def _arrow(axes: Axes, start: Point, end: Point, *, color: str = SOFT, **style: Any) -> None:
+def _arrow(axes: Axes, start: Point, end: Point, *, color: str = _plots.SOFT, **style: Any) -> None:
     shape = {"arrowstyle": "-|>", "linewidth": 1.2, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", end, start, arrowprops={**shape, "color": color, **style})
 
 
 def _write(axes: Axes, place: Point, text: str, size: float, **style: Any) -> None:
-    centred = {"ha": "center", "va": "center", "color": INK}
+    centred = {"ha": "center", "va": "center", "color": _plots.INK}
     axes.text(*place, text, fontsize=size, **{**centred, **style})
 
 
@@ -260,8 +236,7 @@ def _circuit_size(circuit: QuantumCircuit) -> tuple[float, float]:
     FigureCanvasAgg(probe)
     axes = probe.add_axes((0, 0, 1, 1))
     _draw_circuit(circuit, axes)
-    (x0, x1), (y0, y1) = axes.get_xlim(), axes.get_ylim()
-    wide, tall = abs(x1 - x0), abs(y1 - y0)
+    wide, tall = (abs(high - low) for low, high in (axes.get_xlim(), axes.get_ylim()))
     unit = min(UNIT, (WIDTH - 0.5) / wide)
     return unit * wide, unit * tall
 

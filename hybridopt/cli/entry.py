@@ -1,8 +1,4 @@
-"""The program `hybridopt`: its commands, and how our errors look there.
-
-A command's module is imported when the command is called, so that help and mistakes in words need
-neither torch nor Qiskit.
-"""
+"""The program `hybridopt`: its commands, which are imported when called, and our errors there."""
 
 from __future__ import annotations
 
@@ -18,49 +14,29 @@ from typer.core import TyperCommand, TyperGroup
 import hybridopt
 from hybridopt.errors import HybridOptError
 
-# module of this folder: its function, and the first line of that function's docstring
+# module of this folder: the first line of the docstring of its function `command`
 COMMANDS = {
-    "run": (
-        "run_job",
-        "Train a network, carry it into a circuit, train it there, carry it back and fine-tune it.",
-    ),
-    "train": (
-        "train_network",
-        "Train one network on torch, or in circuits with --bridge, and keep it.",
-    ),
-    "compare": (
-        "compare_methods",
-        "Compare ways to train a network: same data, budget and tuning, over several seeds.",
-    ),
-    "convert": (
-        "convert_file",
-        "Carry a saved network into a circuit file, or back, and say what that changed.",
-    ),
-    "draw": ("draw_network", "Draw a network's way through layers and circuits, and its circuit."),
-    "circuits": (
-        "show_circuits",
-        "List the gallery of circuits; or show one of them, or a file of yours, and how it is run.",
-    ),
-    "bench": (
-        "bench_simulators",
-        "Measure simulators: gradient rule x method x device x problem x batch x shots.",
-    ),
-    "devices": (
-        "show_devices",
-        "Show which devices this build of Aer can use, and how to change the build.",
-    ),
+    "run": "Train a network, carry it into a circuit, train it there, carry it back and fine-tune "
+    "it.",
+    "train": "Train one network on torch, or in circuits with --bridge, and keep it.",
+    "compare": "Compare ways to train a network: same data, budget and tuning, over several seeds.",
+    "convert": "Carry a saved network into a circuit file, or back, and say what that changed.",
+    "draw": "Draw a network's way through layers and circuits, and its circuit.",
+    "circuits": "List the gallery of circuits; or show one of them, or a file of yours, and how it "
+    "is run.",
+    "bench": "Measure simulators: gradient rule x method x device x problem x batch x shots.",
+    "devices": "Show which devices this build of Aer can use, and how to change the build.",
 }
 
 
 class LazyCommand(TyperCommand):
-    """A command by its name; the module with its options is imported when it is called."""
+    """A command by its name; its module is imported when it is called, so help needs no torch."""
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
         """Hand the words of the command line on to the real command."""
         assert self.name is not None
-        module, (function, _) = import_module(f"hybridopt.cli.{self.name}"), COMMANDS[self.name]
         single = typer.Typer(add_completion=False)
-        single.command(self.name)(getattr(module, function))
+        single.command(self.name)(import_module(f"hybridopt.cli.{self.name}").command)
         return typer.main.get_command(single).make_context(info_name, args, *rest, **extra)
 
 
@@ -69,7 +45,7 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = {name: LazyCommand(name, help=text) for name, (_, text) in COMMANDS.items()}
+        self.commands = {name: LazyCommand(name, help=text) for name, text in COMMANDS.items()}
 
 
 app = typer.Typer(

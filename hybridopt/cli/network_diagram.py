@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from qiskit import QuantumCircuit
@@ -24,20 +23,15 @@ Marks = dict[str, tuple[str, tuple[str, ...]]]
 class Step:
     """One layer.
 
-    Attributes:
-        name: In the network.
-        kind: Its class.
-        shape: Of what comes out for one sample; None where it cannot be told.
-        where: ``"circuit"``: the data pass through one; ``"made"``: its weights are read from
-            one; ``"formula"``: these are computed by a control; ``"classical"``.
-        facts: Of its circuit, in words.
+    ``where`` is ``"circuit"`` if the data pass through one, ``"made"`` if its weights are read from
+    one, ``"formula"`` if a control computes these, and else ``"classical"``.
     """
 
     name: str
-    kind: str
-    shape: tuple[int, ...] | None
+    kind: str  # its class
+    shape: tuple[int, ...] | None  # of what comes out for one sample; None if unknown
     where: str
-    facts: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()  # of its circuit, in words
 
 
 @dataclass(frozen=True)
@@ -60,22 +54,16 @@ def network_path(module: nn.Module) -> NetworkPath:
     plain = without_quantum_networks(module)
     marks = _marks(module)
     input_shape, shapes = _shapes(plain)
-    steps = [
-        _step(name, layer, shapes.get(name), marks) for name, layer in _leaves(plain, marks).items()
-    ]
+    leaves = _leaves(plain, marks)
+    steps = tuple(_step(name, one, shapes.get(name), marks) for name, one in leaves.items())
     sources = [m for m in module.modules() if isinstance(m, WeightNetwork)]
     circuit, caption = _widest(gate_circuits(module))
     kind = ""
     if isinstance(module, QuantumNetwork):
         kind = f" in the {'bridge' if module.num_qubits else 'control'} {module.bridge_name}"
-    return NetworkPath(
-        title=f"{type(plain).__name__}{kind}",
-        input_shape=input_shape,
-        steps=tuple(steps),
-        source=" / ".join(map(_source, sources)) or None,
-        circuit=circuit,
-        caption=caption,
-    )
+    source = " / ".join(map(_source, sources)) or None
+    title = f"{type(plain).__name__}{kind}"
+    return NetworkPath(title, input_shape, steps, source, circuit, caption)
 
 
 def _marks(module: nn.Module) -> Marks:
@@ -83,17 +71,17 @@ def _marks(module: nn.Module) -> Marks:
     marks: Marks = {}
     for path, part in module.named_modules():
         prefix = f"{path}." if path else ""
+        facts: dict[str, tuple[str, ...]] = {}
         if isinstance(part, WeightNetwork):
-            where = "made" if part.num_qubits else "formula"
-            for name in part.layout.layers:
-                marks[f"{prefix}{name}".rstrip(".")] = (where, ())
+            where, facts = "made", dict.fromkeys(part.layout.layers, ())
         elif isinstance(part, QuantumNetwork):
-            where = "circuit" if part.num_qubits else "formula"
-            layers: Mapping[str, Any] = getattr(part, "layers", {})
-            for name, layer in layers.items():
-                qubits = f"{layer.num_qubits} qubits" if part.num_qubits else ""
-                facts = tuple(filter(None, (qubits, f"{layer.angles.numel():,} angles")))
-                marks[f"{prefix}{name}".rstrip(".")] = (where, facts)
+            where, layers = "circuit", getattr(part, "layers", {})
+            for name, one in layers.items():
+                qubits = (f"{one.num_qubits} qubits",) if part.num_qubits else ()
+                facts[name] = (*qubits, f"{one.angles.numel():,} angles")
+        for name, words in facts.items():
+            place = where if getattr(part, "num_qubits", 0) else "formula"
+            marks[f"{prefix}{name}".rstrip(".")] = (place, words)
     return marks
 
 

@@ -22,9 +22,6 @@ TOKENS = 4  # of a sequence for an embedding
 def parsed_options(options: Sequence[str]) -> dict[str, Any]:
     """Return options of a bridge: values are JSON where they can be read so, texts otherwise.
 
-    Raises:
-        ArgumentError: If one is not ``key=value``.
-
     Example:
         >>> parsed_options(["form=full", "num_angles=30", 'keep_classical=["0"]'])
         {'form': 'full', 'num_angles': 30, 'keep_classical': ['0']}
@@ -33,10 +30,7 @@ def parsed_options(options: Sequence[str]) -> dict[str, Any]:
     for option in options:
         key, separator, value = option.partition("=")
         if not separator or not key.isidentifier():
-            raise ArgumentError(
-                f"Option {option!r} is not understood. Write `--option key=value`, such as "
-                "`--option form=full`."
-            )
+            raise ArgumentError(f"Option {option!r} is not understood. Write `--option key=value`.")
         try:
             parsed[key] = json.loads(value)
         except json.JSONDecodeError:
@@ -67,17 +61,8 @@ def example_inputs(
 ) -> Tensor:
     """Return a batch that a network takes, in its precision.
 
-    Args:
-        network: Its first layer tells the shape where neither data nor shape does.
-        data: Name of a dataset, of which the test part is taken.
-        shape: Of one sample, as ``"1x8x8"``; normally distributed numbers are drawn.
-        seed: Of the numbers, and of the split of the data.
-
-    Returns:
-        Floats (samples, *shape), or for an embedding integers (samples, tokens).
-
-    Raises:
-        ArgumentError: If the shape cannot be told.
+    It is the test part of a dataset; or normally distributed numbers of a ``shape`` such as
+    ``"1x8x8"`` or what the first layer tells (samples, *shape), integers for an embedding.
     """
     inputs = _inputs(network, data, shape, seed)
     dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), inputs.dtype)
@@ -91,7 +76,11 @@ def _inputs(network: nn.Module, data: str | None, shape: str | None, seed: int) 
         return part.x
     generator = torch.Generator().manual_seed(seed)
     if shape is not None:
-        return torch.randn(SAMPLES, *_sizes(shape), generator=generator)
+        parts = shape.lower().split("x")
+        if not all(part.isdecimal() and int(part) for part in parts):
+            words = "must be numbers of 1 or more such as 64 or 1x8x8"
+            raise ArgumentError(f"The shape of an input {words}, but is {shape!r}.")
+        return torch.randn(SAMPLES, *map(int, parts), generator=generator)
     for module in network.modules():
         if isinstance(module, nn.Linear | CircuitLayer | DressedCircuit):
             return torch.randn(SAMPLES, module.in_features, generator=generator)
@@ -104,13 +93,3 @@ def _inputs(network: nn.Module, data: str | None, shape: str | None, seed: int) 
         "The shape of an input cannot be told from the network's first layer. Give it by `--input "
         "1x8x8` (channels x height x width), or name a dataset by `--data`."
     )
-
-
-def _sizes(shape: str) -> list[int]:
-    parts = shape.lower().split("x")
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise ArgumentError(
-            f"The shape of an input must be numbers of 1 or more such as 64 or 1x8x8, but is "
-            f"{shape!r}."
-        )
-    return [int(part) for part in parts]

@@ -28,13 +28,8 @@ def print_files(files: Iterable[object]) -> None:
 
 def plain_table(title: str = "", *, gap: int = 1, header: bool = True) -> Table:
     """Return an empty table without lines; its title is text, and no markup."""
-    return Table(
-        title=Text(title) if title else None,
-        title_justify="left",
-        box=None,
-        padding=(0, gap, 0, 0),
-        show_header=header,
-    )
+    words, sides = Text(title) if title else None, (0, gap, 0, 0)
+    return Table(title=words, title_justify="left", box=None, padding=sides, show_header=header)
 
 
 @contextmanager

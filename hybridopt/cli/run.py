@@ -5,36 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 
 from hybridopt._files import output_folder
 from hybridopt.cli import options
+from hybridopt.cli.options import opt
 from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.demo import RunOutcome, RunSettings, run_main_job, write_report
 from hybridopt.demo.report import results_dict, table_rows
 
+NOTE = """On the test part, one seed. parameters: what is trained. change: the largest change of a \
+weight at the conversion, as the circuit reads it.
+No quantum speed-up: without shots the circuit equals the formula of the twin."""
 
-def run_job(
+
+def command(
     data: options.Data = "digits",
     network: options.Network = "auto",
     optimizer: options.OptimizerName = "adam",
-    start_epochs: Annotated[int, typer.Option(help="Classical epochs before the circuit.")] = 1,
-    epochs: Annotated[int, typer.Option(help="Epochs on the circuit.")] = 5,
-    fine_tuning_epochs: Annotated[int, typer.Option(help="Classical epochs after it.")] = 5,
+    start_epochs: Annotated[int, opt("Classical epochs before the circuit.")] = 1,
+    epochs: Annotated[int, opt("Epochs on the circuit.")] = 5,
+    fine_tuning_epochs: Annotated[int, opt("Classical epochs after it.")] = 5,
     shots: options.Shots = None,
-    shots_per_weight: Annotated[
-        int | None, typer.Option(help="Shots a setting, in multiples of the weights' places.")
-    ] = None,
+    shots_per_weight: Annotated[int | None, opt("As multiples of the weights' places.")] = None,
     seed: options.Seed = 0,
-    output: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("results/run"),
+    output: Annotated[Path, opt("Folder for the report.")] = Path("results/run"),
     as_json: options.Json = False,
 ) -> None:
     """Train a network, carry it into a circuit, train it there, carry it back and fine-tune it."""
-    settings = RunSettings(
-        data, network, optimizer, start_epochs, epochs, fine_tuning_epochs, shots,
-        shots_per_weight, seed,
-    )  # fmt: skip
+    epochs_of = start_epochs, epochs, fine_tuning_epochs
+    settings = RunSettings(data, network, optimizer, *epochs_of, shots, shots_per_weight, seed)
     output_folder(output)
     with interruptible():
         outcome = run_main_job(settings, progress=not as_json)
@@ -58,10 +58,5 @@ def _show(outcome: RunOutcome, page: Path) -> None:
         table.add_row(*row, style="bold" if position == stages - 1 else None)
     console = Console()
     console.print(table)
-    console.print(
-        "On the test part, one seed. parameters: what is trained. change: the largest change of a "
-        "weight at the conversion, as the circuit reads it.\nNo quantum speed-up: without shots "
-        "the circuit equals the formula of the twin.",
-        style="dim",
-    )
+    console.print(NOTE, style="dim")
     console.print(f"{outcome.seconds:.0f} s in all. Report: {page}", soft_wrap=True)

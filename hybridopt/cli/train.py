@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace as Settings
 from typing import Annotated, Any
 
 import torch
@@ -19,6 +19,7 @@ from hybridopt._plots import png
 from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import parsed_options
+from hybridopt.cli.options import number, opt
 from hybridopt.cli.output import INTERRUPTED, plain_table, print_files, print_json
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.errors import ArgumentError
@@ -35,106 +36,44 @@ from hybridopt.transfer.pretrained import load_weights
 MOST_ROWS = 12  # of epochs in the terminal; history.json has all
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """Options of the command; what does not go together is refused at once."""
-
-    data: str
-    network: str
-    start: Path | None  # a state_dict, or what `hybridopt.save` wrote; None starts at random
-    bridge: str | None
-    options: tuple[str, ...]
-    gradient: str | None
-    shots: int | None  # None is exact, or what the file says
-    optimizer: str
-    lr: float | str | None
-    epochs: int
-    batch_size: int | str | None
-    scheduler: str | None
-    checkpoint: Path | None
-    seed: int
-
-    def __post_init__(self) -> None:
-        _validation.choice("optimizer", self.optimizer, OPTIMIZERS)
-        _validation.optional_integer("shots", self.shots, minimum=1)
-        _validation.integer("seed", self.seed, minimum=0)
-        parsed_options(self.options)
-        if self.bridge is not None:
-            _validation.choice("bridge", self.bridge, BRIDGES)
-        if self.gradient is not None:
-            _validation.choice("gradient", self.gradient, GRADIENTS)
-        in_circuits = self.start is not None and is_archive(self.start)
-        if in_circuits and self.bridge is not None:
-            raise ArgumentError(
-                f"{self.start} holds a network in its circuits already. Leave out --bridge, or "
-                "carry it back first: `hybridopt convert`."
-            )
-        needs_bridge: dict[str, object] = {"--option": self.options, "--gradient": self.gradient}
-        if not in_circuits:
-            needs_bridge["--shots"] = self.shots
-        for option, value in needs_bridge.items():
-            if value and self.bridge is None:
-                raise ArgumentError(f"{option} is for circuits: say which by --bridge.")
-
-
-def train_network(
+def command(
     data: options.Data = "digits",
     network: options.Network = "auto",
-    start: Annotated[
-        Path | None,
-        typer.Option(help="State_dict to start from; or a file of `convert`, in its circuits."),
-    ] = None,
-    bridge: Annotated[
-        str | None,
-        typer.Option(help=f"Train in circuits: {', '.join(BRIDGES)}. Without, as it is."),
-    ] = None,
+    start: Annotated[Path | None, opt("State_dict, or file of `convert`, to start from.")] = None,
+    bridge: Annotated[str | None, opt(f"Train in circuits: {', '.join(BRIDGES)}.")] = None,
     option: options.BridgeOptions = None,
-    gradient: Annotated[
-        str | None, typer.Option(help=f"Of the circuits: {', '.join(GRADIENTS)}.")
-    ] = None,
+    gradient: Annotated[str | None, opt(f"Of the circuits: {', '.join(GRADIENTS)}.")] = None,
     shots: options.Shots = None,
     optimizer: options.OptimizerName = "adam",
     lr: Annotated[
-        str | None,
-        typer.Option(help="Learning rate, or `auto` for a range test; without, the optimizer's."),
+        str | None, opt("Rate, or `auto` for a range test; without, the optimizer's.")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes through the training part.")] = 5,
+    epochs: Annotated[int, opt("Passes through the training part.")] = 5,
     batch_size: Annotated[
-        str, typer.Option(help="Samples a batch, `all`, or `auto` (all for gd, newton, lbfgs).")
+        str, opt("Samples a batch, `all`, or `auto` (all for gd, newton, lbfgs).")
     ] = "auto",
-    scheduler: Annotated[
-        str | None, typer.Option(help=f"Of the learning rate: {', '.join(SCHEDULERS)}.")
-    ] = None,
+    scheduler: Annotated[str | None, opt(f"Of the learning rate: {', '.join(SCHEDULERS)}.")] = None,
     checkpoint: Annotated[
-        Path | None,
-        typer.Option(help="File to write after each epoch; the same command goes on from it."),
+        Path | None, opt("File to write after each epoch; the same command goes on from it.")
     ] = None,
     seed: options.Seed = 0,
-    output: Annotated[Path, typer.Option(help="Folder for network, history and picture.")] = Path(
-        "results/train"
-    ),
+    output: Annotated[Path, opt("For network, history, picture.")] = Path("results/train"),
     as_json: options.Json = False,
 ) -> None:
     """Train one network on torch, or in circuits with --bridge, and keep it.
 
     Ctrl-C ends training early; what was trained until then is written all the same.
     """
-    settings = TrainSettings(
-        data=data,
-        network=network,
-        start=start,
-        bridge=bridge,
-        options=tuple(option or ()),
-        gradient=gradient,
-        shots=shots,
-        optimizer=optimizer,
-        lr=_rate(lr),
-        epochs=epochs,
-        batch_size=_batch_size(batch_size),
-        scheduler=scheduler,
-        checkpoint=checkpoint,
-        seed=seed,
-    )
+    size: Any = None if batch_size == "all" else batch_size
+    if size not in {None, "auto"}:
+        size = number("batch_size", size, int, "a whole number, `all` or `auto`")
+    rate = lr if lr in {None, "auto"} else number("lr", str(lr), float, "a number or `auto`")
+    settings = Settings(
+        data=data, network=network, start=start, bridge=bridge, options=option or [],
+        gradient=gradient, shots=shots, optimizer=optimizer, lr=rate, epochs=epochs,
+        batch_size=size, scheduler=scheduler, checkpoint=checkpoint, seed=seed,
+    )  # fmt: skip
+    _check(settings)
     output_folder(output)
     trained_on, trained, history = _train(settings, progress=not as_json)
     content = _content(settings, trained_on, trained, history)
@@ -144,53 +83,44 @@ def train_network(
     else:
         _show(trained_on.name, history, files)
     if history.status == "interrupted":
-        Console(stderr=True).print(
-            f"Interrupted; epochs that were finished: {len(history)}. What was trained is in "
-            f"{output}.",
-            soft_wrap=True,
-        )
+        words = f"epochs that were finished: {len(history)}. What was trained is in {output}."
+        Console(stderr=True).print(f"Interrupted; {words}", soft_wrap=True)
         raise typer.Exit(INTERRUPTED)
 
 
-def _train(settings: TrainSettings, *, progress: bool) -> tuple[Dataset, nn.Module, History]:
+def _check(settings: Settings) -> None:
+    """Refuse at once what does not go together."""
+    _validation.choice("optimizer", settings.optimizer, OPTIMIZERS)
+    _validation.optional_integer("shots", settings.shots, minimum=1)
+    _validation.integer("seed", settings.seed, minimum=0)
+    parsed_options(settings.options)
+    if settings.bridge is not None:
+        _validation.choice("bridge", settings.bridge, BRIDGES)
+    if settings.gradient is not None:
+        _validation.choice("gradient", settings.gradient, GRADIENTS)
+    in_circuits = settings.start is not None and is_archive(settings.start)
+    if in_circuits and settings.bridge is not None:
+        raise ArgumentError(
+            f"{settings.start} holds a network in its circuits already. Leave out --bridge, or "
+            "carry it back first: `hybridopt convert`."
+        )
+    shots = None if in_circuits else settings.shots
+    needs = {"--option": settings.options, "--gradient": settings.gradient, "--shots": shots}
+    for option, value in needs.items():
+        if value and settings.bridge is None:
+            raise ArgumentError(f"{option} is for circuits: say which by --bridge.")
+
+
+def _train(settings: Settings, *, progress: bool) -> tuple[Dataset, nn.Module, History]:
     data = load_dataset(settings.data, seed=settings.seed)
     network = _start(settings, data)
-    history = fit(
-        network,
-        data,
-        optimizer=settings.optimizer,
-        lr=settings.lr,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        scheduler=settings.scheduler,
-        checkpoint=settings.checkpoint,
-        seed=settings.seed,
-        progress=(settings.bridge or "training") if progress else False,
-    )
-    return data, network, history
+    names = ("optimizer", "lr", "epochs", "batch_size", "scheduler", "checkpoint", "seed")
+    chosen: dict[str, Any] = {name: getattr(settings, name) for name in names}
+    label = (settings.bridge or "training") if progress else False
+    return data, network, fit(network, data, progress=label, **chosen)
 
 
-def _rate(text: str | None) -> float | str | None:
-    if text is None or text == "auto":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise ArgumentError(f"Argument `lr` must be a number or `auto`, but is {text!r}.") from None
-
-
-def _batch_size(text: str) -> int | str | None:
-    if text in {"auto", "all"}:
-        return "auto" if text == "auto" else None
-    try:
-        return int(text)
-    except ValueError:
-        raise ArgumentError(
-            f"Argument `batch_size` must be a whole number, `all` or `auto`, but is {text!r}."
-        ) from None
-
-
-def _start(settings: TrainSettings, data: Dataset) -> nn.Module:
+def _start(settings: Settings, data: Dataset) -> nn.Module:
     start, executor = settings.start, None
     if settings.shots is not None:  # else as a file or the default says
         executor = AerExecutor(shots=settings.shots, seed=settings.seed)
@@ -211,16 +141,14 @@ def _start(settings: TrainSettings, data: Dataset) -> nn.Module:
 
 
 def _content(
-    settings: TrainSettings, data: Dataset, network: nn.Module, history: History
+    settings: Settings, data: Dataset, network: nn.Module, history: History
 ) -> dict[str, Any]:
     """Return the content of history.json."""
+    plain = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items()}
     return {
         "data": data.name,
         "task": data.task,
-        "settings": {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(settings).items()
-        },
+        "settings": plain,
         "num_trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "history": history.to_dict(),
         **made_with(),
@@ -245,27 +173,22 @@ def _write(
 def _show(name: str, history: History, files: list[Path]) -> None:
     metric = "accuracy" if history.metric_name == "accuracy" else "R^2"
     table = plain_table(name)
-    for column in (
-        "epoch", "training loss", "test loss", f"test {metric}", "settings", "shots", "s",
-    ):  # fmt: skip
+    columns = {
+        "epoch": ("epoch", ""), "training loss": ("train_loss", ".4f"),
+        "test loss": ("test_loss", ".4f"), f"test {metric}": ("metric", ".3f"),
+        "settings": ("settings", ","), "shots": ("shots", ","), "s": ("seconds", ".2f"),
+    }  # fmt: skip
+    for column in columns:
         table.add_column(column, justify="right")
     for record in history.records[-MOST_ROWS:]:
-        table.add_row(
-            str(record.epoch),
-            f"{record.train_loss:.4f}",
-            "" if record.test_loss is None else f"{record.test_loss:.4f}",
-            "" if record.metric is None else f"{record.metric:.3f}",
-            f"{record.settings:,}",
-            f"{record.shots:,}",
-            f"{record.seconds:.2f}",
-        )
+        values = [(getattr(record, name), form) for name, form in columns.values()]
+        table.add_row(*("" if value is None else format(value, form) for value, form in values))
     console = Console()
     console.print(table)
     if len(history) > MOST_ROWS:
         console.print(f"The last {MOST_ROWS} of {len(history)} epochs.", style="dim")
     found = "" if history.range_test is None else f" Learning rate {history.range_test.lr:.2g}."
     console.print(
-        f"Ended: {history.reason}.{found} {sum(history.seconds):.1f} s of training.",
-        soft_wrap=True,
+        f"Ended: {history.reason}.{found} {sum(history.seconds):.1f} s of training.", soft_wrap=True
     )
     print_files(files)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import combinations
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,20 +16,15 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._environment import made_with
-from hybridopt._files import check_writable
+from hybridopt._files import check_path, check_writable
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
 from hybridopt.compare.methods import FORMS, Method
-from hybridopt.compare.resampling import (
-    ExecutorSource,
-    Experiment,
-    NetworkSource,
-    check_network_source,
-)
+from hybridopt.compare.resampling import ExecutorSource, Experiment, NetworkSource, check_network
 from hybridopt.compare.run import check_experiment
-from hybridopt.compare.run_store import RunStore, path_of
+from hybridopt.compare.run_store import RunStore
 from hybridopt.compare.runner import all_runs, default_workers
 from hybridopt.compare.study import Study
-from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning, fraction_of_one
+from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning
 from hybridopt.data import as_dataset
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError, UnknownNameError
 from hybridopt.execution import Executor
@@ -132,41 +128,37 @@ def compare(
     began = time.perf_counter()
     check_gradients()
     chosen = _methods(methods, batch_size)
-    check_network_source(network)
+    check_network(network)
+    if executor is not None and not callable(executor):
+        expected = "an executor such as AerExecutor(), a function of a seed that makes one, or None"
+        _validation.instance("executor", executor, Executor, expected)
     experiment = Experiment(
         network=network,
         data=data if isinstance(data, str) else as_dataset(data),
         redraw=_validation.boolean("redraw_split", redraw_split),
         budget=_budget(budget, chosen),
         tuning=Tuning.parse(tuning),
-        executor=_checked_executor(executor),
+        executor=executor,
         loss=loss,
         threads=_validation.integer("threads", threads, minimum=1),
     )
-    numbers = _seeds(seeds)
-    reference = _control(control, chosen)
-    confidence = fraction_of_one("confidence", confidence)
+    numbers, reference = _seeds(seeds), _control(control, chosen)
+    confidence = _validation.real("confidence", confidence, minimum=0, below=1, strict=True)
     reach = _validation.optional_real("reach", reach)
     _validation.optional_integer("workers", workers, minimum=1)
     _validation.boolean("progress", progress)
     if resume not in (True, False, "force"):
         raise ArgumentError(f"Argument `resume` must be True, False or 'force', but is {resume!r}.")
-    folder = None if output is None else path_of("output", output)
-    store = None if folder is None else RunStore(folder)
-    if folder is not None:
+    store = None
+    if output is not None:
+        check_path("output", output)
+        store = RunStore(Path(output))
         for name in ("study.json", "report.html"):
-            check_writable(folder / name)
+            check_writable(store.folder / name)
     with _streams_left_alone(experiment):
         sample, budgets = check_experiment(experiment, chosen, numbers[0])
-        runs = all_runs(
-            experiment,
-            chosen,
-            numbers,
-            store,
-            resume=resume,
-            workers=default_workers() if workers is None else workers,
-            progress=progress,
-        )
+        count = default_workers() if workers is None else workers
+        runs = all_runs(experiment, chosen, numbers, store, resume, count, show=progress)
     assert sample.test is not None
     study = Study(
         data=sample.name,
@@ -194,9 +186,9 @@ def compare(
         },
         seconds=time.perf_counter() - began,
     )
-    if folder is not None:
-        study.save(folder / "study.json")
-        study.to_html(folder / "report.html")
+    if store is not None:
+        study.save(store.folder / "study.json")
+        study.to_html(store.folder / "report.html")
     return study
 
 
@@ -213,14 +205,9 @@ def _methods(methods: object, batch_size: object) -> list[Method]:
         chosen = [method.with_batch_size(size) for method in chosen]
     for one, other in combinations(chosen, 2):
         if one.name == other.name:
-            raise ArgumentError(
-                f"The method {one.name!r} is given twice. Leave one out, or give a Method a name "
-                "of its own."
-            )
+            raise ArgumentError(f"The method {one.name!r} is given twice. Give a Method a `name`.")
         if one.to_dict() == other.to_dict():
-            raise ArgumentError(
-                f"The methods {one.name!r} and {other.name!r} are the same. Leave one out."
-            )
+            raise ArgumentError(f"The methods {one.name!r} and {other.name!r} are the same.")
     return chosen
 
 
@@ -232,8 +219,8 @@ def _budget(budget: object, methods: Sequence[Method]) -> Budget:
     for method in methods:
         if len(method.stages) == 1 and method.epochs not in (None, chosen.epochs):
             raise ArgumentError(
-                f"The method {method.name!r} asks for {method.epochs} epochs, but every method has "
-                f"the same budget of {chosen}. Leave the number out."
+                f"The method {method.name!r} asks for {method.epochs} epochs, but the budget of "
+                f"every method is {chosen}. Leave the number out."
             )
     return chosen
 
@@ -249,8 +236,7 @@ def _seeds(seeds: object) -> list[int]:
         raise ArgumentError(f"Argument `seeds` holds a seed twice: {numbers}.")
     if count < 2:
         raise ArgumentError(
-            f"Argument `seeds` must be 2 or more, but is {count}: one seed has no spread, so "
-            "nothing could be told from noise."
+            f"Argument `seeds` must be 2 or more, but is {count}: a single seed has no spread."
         )
     return numbers
 
@@ -263,20 +249,9 @@ def _control(control: object, methods: Sequence[Method]) -> str:
         with suppress(HybridOptError):
             control = Method.parse(control).name  # another spelling of a method
     if control not in names:
-        raise UnknownNameError(
-            f"The control {control!r} is not among the methods: {', '.join(names)}. Add it to "
-            "them, or choose one of them."
-        )
+        known = ", ".join(names)
+        raise UnknownNameError(f"The control {control!r} is not among the methods: {known}.")
     return str(control)
-
-
-def _checked_executor(executor: ExecutorSource) -> ExecutorSource:
-    if executor is None or isinstance(executor, Executor) or callable(executor):
-        return executor
-    raise ArgumentTypeError(
-        "Argument `executor` must be an executor such as AerExecutor(), a function of a seed that "
-        f"makes one, or None, but is of type {type(executor).__name__}."
-    )
 
 
 @contextmanager

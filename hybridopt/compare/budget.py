@@ -26,11 +26,6 @@ from hybridopt.training.batches import Batch, TensorBatches
 
 UNITS = ("epochs", "seconds", "settings", "shots")
 COUNTED = ("settings", "shots")
-_SPELLINGS = {
-    **{unit: unit for unit in UNITS},
-    **{unit.removesuffix("s"): unit for unit in UNITS},
-    "s": "seconds",
-}
 _AMOUNT = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:e\+?[0-9]+)?)\s*([A-Za-z]+)\s*")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # commas within a number, as `str` writes them
 DEFAULT_EPOCHS = 5
@@ -70,9 +65,7 @@ class Budget:
         seconds = _validation.optional_real("seconds", self.seconds, minimum=0, strict=True)
         object.__setattr__(self, "seconds", seconds)
         if not self.limits():
-            raise ArgumentError(
-                'The budget has no limit. Give one or more, as `Budget(epochs=10)` or "10 epochs".'
-            )
+            raise ArgumentError('The budget has no limit. Give one or more, as "10 epochs".')
 
     @classmethod
     def parse(cls, value: object) -> Budget:
@@ -146,12 +139,12 @@ def _read(text: str) -> dict[str, float]:
     for piece in _THOUSANDS.sub("", text).split(","):
         match = _AMOUNT.fullmatch(piece)
         if match is None:
-            raise ArgumentError(
-                f'The budget {text!r} is not understood. Write for instance "10 epochs", '
-                '"30 seconds", "2000 settings" or "10 epochs, 1e6 shots".'
-            )
+            form = '"10 epochs" or "30 seconds, 1e6 shots"'
+            raise ArgumentError(f"The budget {text!r} is not understood. Write as {form}.")
         word = match[2].lower()
-        unit = _SPELLINGS.get(word) or _validation.choice("unit of a budget", word, UNITS)
+        unit = "seconds" if word == "s" else word if word in UNITS else f"{word}s"
+        if unit not in UNITS:
+            _validation.choice("unit of a budget", word, UNITS)
         if unit in limits:
             raise ArgumentError(f"The budget {text!r} gives {unit} twice.")
         amount = float(match[1].replace("_", ""))
@@ -163,10 +156,8 @@ def _read(text: str) -> dict[str, float]:
 
 def _whole(unit: str, total: int, exact: list[float]) -> list[float]:
     if total < len(exact):
-        raise ArgumentError(
-            f"A budget of {total} {unit} is less than one for each of the {len(exact)} stages of "
-            "a chain. Raise it, or shorten the chain."
-        )
+        words = f"less than one for each of the {len(exact)} stages of a chain"
+        raise ArgumentError(f"A budget of {total} {unit} is {words}. Raise it.")
     cut = [max(1, math.floor(value)) for value in exact]
     while sum(cut) > total:  # stages that were raised to 1 are paid by the largest
         cut[max(range(len(cut)), key=lambda k: cut[k] - exact[k] if cut[k] > 1 else -math.inf)] -= 1
@@ -180,16 +171,12 @@ def _in_words(value: float, unit: str) -> str:
     return f"{number} {unit.removesuffix('s') if value == 1 else unit}"
 
 
-# -- what steps spend
-
-
 class MeteredBatches(IterableDataset[Batch]):
     """The batches of one epoch after the other; none comes once the stage's budget is spent.
 
-    The training loop asks for a batch when the step before is whole, so that is where steps are
-    counted: no step is cut, and none begins that the budget does not allow. A step is expected to
-    cost what is foretold, or what the largest step so far did. A batch that is only looked at, to
-    try its shape, is drawn again.
+    The training loop asks for a batch when the step before is whole, so no step is cut. A step is
+    expected to cost what is foretold, or what the largest so far did. A batch that is only looked
+    at, to try its shape, is drawn again.
     """
 
     def __init__(
@@ -256,13 +243,11 @@ def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Te
         if needed and isinstance(optimizer, Newton | LBFGS):
             raise ArgumentError(
                 f"{type(optimizer).__name__} evaluates circuits as often as it needs within a "
-                f"step, so a budget of {unit} cannot be kept. Give epochs or seconds instead, or "
-                "take an optimizer with one gradient a step, such as adam."
+                f"step, so a budget of {unit} cannot be kept. Take one such as adam."
             )
         if needed > limits[unit]:
             raise ArgumentError(
-                f"one step takes {needed:,} {unit}, but the budget is {limits[unit]:,.0f}. "
-                "Raise it."
+                f"one step takes {needed:,} {unit}, but the budget is {limits[unit]:,.0f}."
             )
         if not needed and not limits.keys() & {"epochs", "seconds"}:
             reason = (
@@ -279,37 +264,20 @@ def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Te
 def step_cost(network: nn.Module, x: Tensor) -> Cost:
     """Settings and shots of a training step on samples; nothing is run.
 
-    The network is traced on torch's meta device, which tells how many vectors reach each layer. A
-    network that cannot be traced, and bridges before their first pass, are taken to send one for
-    each sample; layers that do not know their cost count as one setting.
+    Layers and bridges that do not know their cost count as one setting.
     """
-    total = sum(_costs_of_layers(network, x), Cost())
-    known: set[nn.Module] = set()
-    for module in network.modules():
-        if isinstance(module, QuantumNetwork):
-            total = total + (module.step_cost(len(x)) or Cost(1, 1, 1))
-            known |= set(module.modules())
-    for module in network.modules():
-        executor = getattr(module, "executor", None)
-        counted = isinstance(module, CircuitLayer) or module in known
-        if isinstance(executor, Executor) and not counted:
-            total = total + Cost(1, executor.shots or 0, 1)
-    return total
+    networks = [module for module in network.modules() if isinstance(module, QuantumNetwork)]
+    inside = {part for one in networks for part in one.modules()}  # these count them themselves
+    others = [module for module in network.modules() if module not in inside]
+    layers = [module for module in others if isinstance(module, CircuitLayer)]
+    costs = [one.step_cost(len(x)) or Cost(1, 1, 1) for one in networks]
+    executors = [getattr(m, "executor", None) for m in others if not isinstance(m, CircuitLayer)]
+    costs += [Cost(1, one.shots or 0, 1) for one in executors if isinstance(one, Executor)]
+    return sum(_costs_of_layers(network, layers, x), sum(costs, Cost()))
 
 
-def _costs_of_layers(network: nn.Module, x: Tensor) -> list[Cost]:
-    """Of the circuit layers, call by call, where the network can be traced."""
-    inside = {  # parts of a quantum network, which counts them itself
-        part
-        for module in network.modules()
-        if isinstance(module, QuantumNetwork)
-        for part in module.modules()
-    }
-    layers = [
-        module
-        for module in network.modules()
-        if isinstance(module, CircuitLayer) and module not in inside
-    ]
+def _costs_of_layers(network: nn.Module, layers: Sequence[CircuitLayer], x: Tensor) -> list[Cost]:
+    """Call by call, where the network can be traced on the meta device; else one for each layer."""
     calls: list[Cost] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -52,60 +52,33 @@ BOTTOU = "Bottou, Curtis, Nocedal, arXiv:1606.04838, section 3"
 SHOTS = "Sweke et al., Quantum 4, 314 (2020), arXiv:1910.01155"
 ADJOINT = "Jones and Gacon, arXiv:2009.02823"
 
-ADAM_SHOTS = (
-    "adam",
-    "the circuits in the network are measured by shots, so gradients are noisy, and line searches "
-    "and curvature would follow the noise.",
-    (SHOTS, KINGMA),
-)
-ADAM_CIRCUITS = (
-    "adam",
-    "a step through circuits is dear, so many steps on batches are better than few on all "
-    'samples. In exact simulation, gradient="adjoint" makes them cheapest.',
-    (ADJOINT, KINGMA),
-)
-NEWTON_QUADRATIC = (
-    "newton",
-    "the squared error of a linear network is a quadratic, which Newton's method solves in one "
-    "step.",
-    (NOCEDAL,),
-)
-NEWTON_CONVEX = (
-    "newton",
-    "the cross entropy of a linear network is convex, and its Hessian is small: a few damped "
-    "steps.",
-    (NOCEDAL,),
-)
-LBFGS_SMALL = (
-    "lbfgs",
-    "a small smooth regression: a step on all samples is cheap, and curvature pays.",
-    (SKLEARN, NOCEDAL),
-)
-ADAM = (
-    "adam",
-    "minibatches learn more for each pass than whole passes do, and Adam's default rate is robust.",
-    (KINGMA, BOTTOU),
-)
+RULES = {
+    "shots": ("adam", "the circuits in the network are measured by shots, so gradients are noisy, "
+              "and line searches and curvature would follow the noise.", (SHOTS, KINGMA)),
+    "circuits": ("adam", "a step through circuits is dear, so many steps on batches are better "
+                 "than few on all samples. In exact simulation, "
+                 'gradient="adjoint" makes them cheapest.', (ADJOINT, KINGMA)),
+    "quadratic": ("newton", "the squared error of a linear network is a quadratic, which Newton's "
+                  "method solves in one step.", (NOCEDAL,)),
+    "convex": ("newton", "the cross entropy of a linear network is convex, and its Hessian is "
+               "small: a few damped steps.", (NOCEDAL,)),
+    "small": ("lbfgs", "a small smooth regression: a step on all samples is cheap, and curvature "
+              "pays.", (SKLEARN, NOCEDAL)),
+    "other": ("adam", "minibatches learn more for each pass than whole passes do, and Adam's "
+              "default rate is robust.", (KINGMA, BOTTOU)),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ProblemFacts:
-    """The facts that the rules look at.
+    """The facts that the rules look at."""
 
-    Attributes:
-        weights: M, trainable numbers.
-        samples: n, of the training part.
-        linear: Whether the outputs are an affine function of the weights.
-        circuits: Whether there are circuits in the network, with ``shots`` measured by shots.
-        cores: Of this machine; ``gpu`` if torch finds a GPU.
-    """
-
-    weights: int
-    samples: int
+    weights: int  # M, trainable numbers
+    samples: int  # n, of the training part
     task: str
-    linear: bool
-    circuits: bool = False
-    shots: bool = False
+    linear: bool  # whether the outputs are an affine function of the weights
+    circuits: bool = False  # in the network
+    shots: bool = False  # that measure them
     cores: int = 1
     gpu: bool = False
 
@@ -134,10 +107,9 @@ def recommend(network: NetworkSource, data: object) -> Recommendation:
     """
     dataset = load_dataset(data) if isinstance(data, str) else as_dataset(data)
     lazy = isinstance(network, nn.Module) and any(map(is_lazy, network.parameters()))
-    made = network
-    if lazy or not isinstance(made, nn.Module):
-        made = draw_network(network, dataset, 0)
-    return first_choice(facts_of(made, dataset))
+    if lazy or not isinstance(network, nn.Module):
+        network = draw_network(network, dataset, 0)
+    return first_choice(facts_of(network, dataset))
 
 
 def facts_of(network: nn.Module, data: Dataset) -> ProblemFacts:
@@ -169,8 +141,8 @@ def is_linear(network: nn.Module) -> bool:
     in their weights.
     """
     passing = (nn.Sequential, nn.Flatten, nn.Identity)
-    for module in network.modules():
-        if "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks:
+    for m in network.modules():
+        if "forward" in vars(m) or m._forward_hooks or m._forward_pre_hooks:
             return False
     others = [m for m in network.modules() if type(m) not in passing]
     return len(others) == 1 and type(others[0]) in (nn.Linear, nn.Conv1d, nn.Conv2d)
@@ -178,21 +150,19 @@ def is_linear(network: nn.Module) -> bool:
 
 def first_choice(facts: ProblemFacts) -> Recommendation:
     """Apply the rules."""
-    method, why, sources = _rule(facts)
+    method, why, sources = RULES[_rule(facts)]
     size = f"{facts.weights:,} trainable numbers, {facts.samples:,} samples"
     reason = f"{size}: {why} {_hardware(facts)}{_bridges(facts)}"
     return Recommendation(method, reason.strip(), candidates=(method,), sources=sources)
 
 
-def _rule(s: ProblemFacts) -> tuple[str, str, tuple[str, ...]]:
+def _rule(s: ProblemFacts) -> str:
     small = s.weights <= LBFGS_WEIGHTS and s.samples <= LBFGS_SAMPLES
-    if s.circuits and s.shots:
-        return ADAM_SHOTS
     if s.circuits:
-        return ADAM_CIRCUITS
+        return "shots" if s.shots else "circuits"
     if s.linear and s.weights <= NEWTON_WEIGHTS:
-        return NEWTON_QUADRATIC if s.task == "regression" else NEWTON_CONVEX
-    return LBFGS_SMALL if s.task == "regression" and small else ADAM
+        return "quadratic" if s.task == "regression" else "convex"
+    return "small" if s.task == "regression" and small else "other"
 
 
 def _hardware(s: ProblemFacts) -> str:

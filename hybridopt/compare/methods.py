@@ -23,6 +23,7 @@ from hybridopt.optim import OPTIMIZERS
 from hybridopt.training.batches import MINIBATCH
 from hybridopt.training.schedulers import SCHEDULERS
 
+Term = tuple[str, dict[str, Any]]  # a name, and the options in its brackets
 DEFAULT_OPTIMIZER = "adam"
 FORMS = '"adam", "memory+adam", or a chain such as "adam:3 > memory+adam:5 > adam:10"'
 _TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
@@ -30,55 +31,39 @@ _TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 @dataclass(frozen=True)
 class Stage:
-    """One part of a method: the network is carried into a bridge (or not) and trained.
-
-    Attributes:
-        bridge: The bridge, its options in it; None trains the plain network.
-        share: Its share of the method's budget, in epochs where the budget is in epochs.
-        lr: Base learning rate, which tuning multiplies; None is the optimizer's default.
-        batch_size: ``"auto"``, None (all samples) or a number.
-        scheduler: Name of a learning-rate schedule over the stage's epochs; None keeps the rate.
-        seeded: Whether the bridge's own random numbers were fixed by the user.
-    """
+    """One part of a method: the network is carried into a bridge (or not) and trained."""
 
     optimizer: str
-    bridge: Bridge | None = None
-    share: float | None = None
-    lr: float | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    bridge: Bridge | None = None  # None trains the plain network
+    share: float | None = None  # of the method's budget; epochs where that is in epochs
+    lr: float | None = None  # base rate, which tuning multiplies; None is the optimizer's default
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the optimizer
     gradient: str = "parameter-shift"
-    batch_size: int | str | None = "auto"
+    batch_size: int | str | None = "auto"  # None is all samples
     scheduler: str | None = None
-    seeded: bool = False
+    seeded: bool = False  # whether the user fixed the bridge's own random numbers
 
     @property
     def base_lr(self) -> float:
-        """What tuning multiplies."""
+        """Learning rate that tuning multiplies."""
         return OPTIMIZERS[self.optimizer].default_lr if self.lr is None else self.lr
-
-    @property
-    def full_batch(self) -> bool:
-        """Whether a step sees all samples unless a batch size is given."""
-        return OPTIMIZERS[self.optimizer].full_batch
 
     @property
     def step_samples(self) -> int | None:
         """Samples a step; None is all of them."""
         if isinstance(self.batch_size, str):  # "auto"
-            return None if self.full_batch else MINIBATCH
+            return None if OPTIMIZERS[self.optimizer].full_batch else MINIBATCH
         return self.batch_size
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only; everything that changes the numbers."""
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "seeded"}
         return {
-            "optimizer": self.optimizer,
+            **content,
             "bridge": None if self.bridge is None else _plain(self.bridge),
-            "share": self.share,
             "lr": self.base_lr,
             "options": {key: repr(value) for key, value in self.options.items()},
             "gradient": None if self.bridge is None else self.gradient,
-            "batch_size": self.batch_size,
-            "scheduler": self.scheduler,
         }
 
 
@@ -131,11 +116,8 @@ class Method:
                 f"A method must be a text such as {FORMS}, or a Method, but is {text!r} of type "
                 f"{type(text).__name__}."
             )
-        if bridge is not None and not isinstance(bridge, Bridge):
-            raise ArgumentTypeError(
-                f"Argument `bridge` of a Method must be an instance of a bridge, but is "
-                f"{bridge!r}. Name it in the text, as {FORMS}."
-            )
+        if bridge is not None:
+            _validation.instance("bridge", bridge, Bridge, "an instance of a bridge, or None")
         pieces = [piece.strip() for piece in _split(text, ">")]
         if not all(pieces):
             raise ArgumentError(f"The method {text!r} has an empty stage. Write {FORMS}.")
@@ -144,24 +126,18 @@ class Method:
             _validation.choice("scheduler", scheduler, SCHEDULERS)
         if batch_size != "auto":
             batch_size = _validation.optional_integer("batch_size", batch_size, minimum=1)
-        given = Stage(
-            "", bridge, None, None, optimizer_options or {}, gradient, batch_size, scheduler
-        )
-        rates = _rates(text, lr, len(pieces))
-        self.stages: tuple[Stage, ...] = tuple(
-            _stage(text, piece, replace(given, lr=rate), bridge_options or {})
-            for piece, rate in zip(pieces, rates, strict=True)
-        )
+        options = optimizer_options or {}
+        given = Stage("", bridge, None, None, options, gradient, batch_size, scheduler)
+        rates = zip(pieces, _rates(text, lr, len(pieces)), strict=True)
+        more = bridge_options or {}
+        self.stages = tuple(_stage(text, one, replace(given, lr=rate), more) for one, rate in rates)
         if bridge_options and (bridge is not None or not self.uses_bridge):
             raise ArgumentError(
                 f"The method {text!r} names no bridge that bridge_options could be for. Name it, "
                 'as "memory+adam", or set the options on the instance.'
             )
         if len({stage.share is None for stage in self.stages}) > 1:
-            raise ArgumentError(
-                f"The method {text!r} gives a share of the budget to some stages only. Give one to "
-                "all or to none."
-            )
+            raise ArgumentError(f"The method {text!r} gives a share to some stages only.")
         if name is None:
             self.name = ("" if bridge is None else f"{bridge.name}+") + _canonical(pieces)
         elif isinstance(name, str) and name.strip():
@@ -195,7 +171,7 @@ class Method:
         changed = copy.copy(self)
         changed.stages = tuple(
             replace(stage, batch_size=size)
-            if stage.batch_size == "auto" and not stage.full_batch
+            if stage.batch_size == "auto" and stage.step_samples
             else stage
             for stage in self.stages
         )
@@ -210,7 +186,6 @@ class Method:
 
 
 def _stage(text: str, piece: str, given: Stage, bridge_options: Mapping[str, Any]) -> Stage:
-    """A stage by its text, and by what the method was given beside it."""
     body, share = _share(text, piece)
     bridge_term, (optimizer, own) = _roles(text, [_term(text, part) for part in _split(body, "+")])
     if given.bridge is not None and bridge_term is not None:
@@ -228,7 +203,7 @@ def _stage(text: str, piece: str, given: Stage, bridge_options: Mapping[str, Any
     return replace(
         given,
         optimizer=optimizer,
-        bridge=None if bridge is None else _of_python(bridge),
+        bridge=bridge,
         share=share,
         lr=_validation.optional_real("lr", rate, minimum=0, strict=True),
         options=options,
@@ -240,17 +215,11 @@ def _rates(text: str, lr: object, stages: int) -> Sequence[Any]:
     if not isinstance(lr, Sequence) or isinstance(lr, str):
         return [_validation.optional_real("lr", lr, minimum=0, strict=True)] * stages
     if len(lr) != stages:
-        raise ArgumentError(
-            f"The method {text!r} has {stages} stages, but `lr` has {len(lr)} numbers."
-        )
+        raise ArgumentError(f"The method {text!r} has {stages} stages, but `lr` has {len(lr)}.")
     return [_validation.real("lr", rate, minimum=0, strict=True) for rate in lr]
 
 
-# -- texts
-
-
 def _share(text: str, piece: str) -> tuple[str, float | None]:
-    """A stage without its share, and the share."""
     body, *numbers = _split(piece, ":")
     if not numbers:
         return body, None
@@ -260,14 +229,12 @@ def _share(text: str, piece: str) -> tuple[str, float | None]:
         share = -1.0
     if not 0 < share < float("inf"):
         raise ArgumentError(
-            f"In the method {text!r}, {piece!r} must end in `:` and a positive number of epochs, "
-            'as "adam:3".'
+            f"In the method {text!r}, {piece!r} must end in `:` and a positive number, as `adam:3`."
         )
     return body, share
 
 
-def _term(text: str, piece: str) -> tuple[str, dict[str, Any]]:
-    """A name and the options in its brackets."""
+def _term(text: str, piece: str) -> Term:
     match = _TERM.fullmatch(piece)
     if match is None:
         raise ArgumentError(f"In the method {text!r}, {piece.strip()!r} is no name. Write {FORMS}.")
@@ -275,9 +242,7 @@ def _term(text: str, piece: str) -> tuple[str, dict[str, Any]]:
     for item in filter(str.strip, _split(match[2] or "", ",")):
         key, separator, value = map(str.strip, item.partition("="))
         if not separator or not key.isidentifier():
-            raise ArgumentError(
-                f"In the method {text!r}, the option {item.strip()!r} must be written `name=value`."
-            )
+            raise ArgumentError(f"In {text!r}, {item.strip()!r} must be written `name=value`.")
         try:
             options[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -297,9 +262,7 @@ def _split(text: str, mark: str) -> list[str]:
     return pieces
 
 
-def _roles(
-    text: str, terms: list[tuple[str, dict[str, Any]]]
-) -> tuple[tuple[str, dict[str, Any]] | None, tuple[str, dict[str, Any]]]:
+def _roles(text: str, terms: list[Term]) -> tuple[Term | None, Term]:
     """Which term is the bridge and which the optimizer."""
     if len(terms) > 2:
         raise ArgumentError(f"The method {text!r} joins more than a bridge and an optimizer.")
@@ -308,10 +271,7 @@ def _roles(
         _validation.choice("optimizer or bridge", first[0], [*OPTIMIZERS, *BRIDGES])
         return (None, first) if first[0] in OPTIMIZERS else (first, (DEFAULT_OPTIMIZER, {}))
     if first[0] in OPTIMIZERS and rest[0][0] in BRIDGES:
-        raise ArgumentError(
-            f'The bridge stands before the optimizer: write "{rest[0][0]}+{first[0]}", not '
-            f"{text!r}."
-        )
+        raise ArgumentError(f'In {text!r}, write "{rest[0][0]}+{first[0]}": first the bridge.')
     _validation.choice("bridge", first[0], BRIDGES)
     _validation.choice("optimizer", rest[0][0], OPTIMIZERS)
     return first, rest[0]
@@ -329,29 +289,13 @@ def _canonical(pieces: list[str]) -> str:
     return " > ".join(words)
 
 
-# -- numbers of NumPy, and plain types
-
-
-def _of_python(bridge: Bridge) -> Bridge:
-    """The bridge, its numbers of Python's types, where they were of NumPy's."""
-    assert is_dataclass(bridge)
-    given = {one.name: getattr(bridge, one.name) for one in fields(bridge) if one.init}
-    numbers = {key: one.item() for key, one in given.items() if isinstance(one, np.generic)}
-    return replace(bridge, **numbers) if numbers else bridge
-
-
-def _pythonic(value: object) -> object:
-    """A number of NumPy as one of Python; what else is no plain type by its text."""
-    if isinstance(value, np.generic):
-        value = value.item()
+def _plain(value: Any) -> Any:
+    """Plain types: bridges become mappings, NumPy's numbers Python's, and all else its text."""
+    if isinstance(value, Bridge):
+        assert is_dataclass(value)
+        options = {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+        return {"name": value.name, **options}
+    value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, list | tuple):
-        return [_pythonic(one) for one in value]
+        return [_plain(one) for one in value]
     return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
-
-
-def _plain(bridge: Bridge) -> dict[str, Any]:
-    """Its name, and its options by name; nested bridges become mappings too."""
-    assert is_dataclass(bridge)
-    values = {one.name: getattr(bridge, one.name) for one in fields(bridge)}
-    plain = {k: _plain(v) if isinstance(v, Bridge) else _pythonic(v) for k, v in values.items()}
-    return {"name": bridge.name, **plain}

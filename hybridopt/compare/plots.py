@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from textwrap import wrap
 
 import numpy as np
 from jaxtyping import Float64
 
 from hybridopt._plots import COLORS, INK, Axes, Figure, legend, subplots
-from hybridopt.compare.results import Point, Results, Run
+from hybridopt.compare.results import Results, Run
 from hybridopt.compare.statistics import band, percent
 
 AXES = {"steps": "steps", "seconds": "training seconds", "settings": "settings"}
@@ -56,15 +55,8 @@ def differences_figure(results: Results) -> Figure:
         color = COLORS[methods.index(method) % len(COLORS)]
         values = [run.test_metric for run in results.runs_of(method)]
         left.plot(values, [position] * len(values), "o", color=color, alpha=0.45, markersize=5)
-        if values:
-            left.plot(
-                results.spread(method, "test_metric")[0],
-                position,
-                "|",
-                color=color,
-                markersize=18,
-                mew=2.5,
-            )
+        mean = results.spread(method, "test_metric")[0]  # nan, which draws nothing, without values
+        left.plot(mean, position, "|", color=color, markersize=18, mew=2.5)
         interval = found.get(method)
         if interval is not None:
             right.plot([interval.low, interval.high], [position, position], color=color, lw=2)
@@ -85,7 +77,7 @@ def differences_figure(results: Results) -> Figure:
 def _draw(axes: Axes, results: Results, kind: str, value: str, label: str) -> None:
     for number, method in enumerate(results.methods):
         curves = [_curve(run, kind, value) for run in results.runs_of(method)]
-        curves = [(x, y) for x, y in curves if len(x) and x[-1] > 0]
+        curves = [one for one in curves if one.size and one[0, -1] > 0]
         if not curves:
             continue
         x, mean, low, high = band(curves)
@@ -95,26 +87,19 @@ def _draw(axes: Axes, results: Results, kind: str, value: str, label: str) -> No
         axes.fill_between(x, low, high, color=color, alpha=0.12, lw=0)
     axes.set_xlabel(AXES[kind])
     axes.set_ylabel(label)
-    if kind != "steps":
-        _log_if_wide(axes)
-
-
-def _curve(
-    run: Run, kind: str, value: str
-) -> tuple[Float64[np.ndarray, " points"], Float64[np.ndarray, " points"]]:
-    points: Sequence[Point] = [p for p in run.curve if getattr(p, value) is not None]
-    if kind != "steps":
-        points = [p for p in points if getattr(p, kind) > 0]  # the axis may be logarithmic
-    x = np.array([getattr(p, kind) for p in points], dtype=np.float64)
-    return x, np.array([getattr(p, value) for p in points], dtype=np.float64)
-
-
-def _log_if_wide(axes: Axes) -> None:
-    """A log axis where methods spend very differently; over less, its ticks would be crowded."""
     ends = [np.asarray(line.get_xdata(), dtype=np.float64) for line in axes.get_lines()]
-    if ends and max(x.max() for x in ends) > WIDE * min(x.min() for x in ends):
+    wide = ends and max(x.max() for x in ends) > WIDE * min(x.min() for x in ends)
+    if kind != "steps" and wide:  # over less, the ticks of a log axis would be crowded
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter("")
+
+
+def _curve(run: Run, kind: str, value: str) -> Float64[np.ndarray, "2 points"]:
+    """Where points stand, and their values; but for steps, the axis may be logarithmic."""
+    start = -1 if kind == "steps" else 0
+    points = [p for p in run.curve if getattr(p, value) is not None and getattr(p, kind) > start]
+    rows = [[getattr(p, name) for p in points] for name in (kind, value)]
+    return np.array(rows, dtype=np.float64)
 
 
 def _shown(name: str, width: int) -> str:

@@ -47,56 +47,38 @@ class Recommendation:
 
 
 def recommendation(results: Results, goal: str, at_least: float | None) -> Recommendation:
-    """Return the best or the cheapest method, or the reason why none can be named.
-
-    Raises:
-        ArgumentError: If no run came to its end, or none takes shots and shots are the goal.
-    """
+    """Return the best or the cheapest method, or the reason why none can be named."""
     ranked = results.ranked()
     if not ranked:
-        raise ArgumentError(
-            "No run of the study came to its end, so nothing can be recommended. "
-            "`Study.failures` has the reasons."
-        )
+        raise ArgumentError("No run of the study came to its end. `Study.failures` says why.")
     judged = [method for method in ranked if results.is_whole(method)] or ranked
     if goal == "accuracy":
         found = _most_accurate(results, judged, at_least)
     else:
-        found = _Cheapest(results, judged, goal, at_least).recommendation()
+        found = _Cheapest(results, judged, UNITS[goal], at_least).recommendation()
     return replace(found, reason=f"{found.reason}{_failures(results, judged)}")
-
-
-# -- accuracy
 
 
 def _most_accurate(
     results: Results, ranked: Sequence[str], at_least: float | None
 ) -> Recommendation:
     best, leads = _best(results, ranked)
-    text = (
-        f"mean test {results.label} {_metric(results, best)} over "
-        f"{counted(len(results.runs_of(best)), 'seed')}"
-    )
+    seeds = counted(len(results.runs_of(best)), "seed")
+    text = f"mean test {results.label} {_metric(results, best)} over {seeds}"
     if at_least is not None and results.spread(best, "test_metric")[0] < at_least:
-        return Recommendation(
-            None,
-            f"no method reaches a mean test {results.label} of {at_least:g}; the nearest is "
-            f"{best}, {text}.",
-            candidates=(best,),
-        )
+        miss = f"no method reaches a mean test {results.label} of {at_least:g}; the nearest is"
+        return Recommendation(None, f"{miss} {best}, {text}.", candidates=(best,))
     if not leads:
         return Recommendation(best, f"{text}; there is no other method to compare with.")
     near = _within_noise(leads)
     known = {other: one.low for other, one in leads.items() if one is not None}
     first = near[0] if near else min(known, key=lambda other: known[other])
-    lead, level = _lead(leads[first], results.label), _level(results, len(leads))
+    found, level = leads[first], _level(results, len(leads))
+    lead = "unknown, as fewer than two seeds came to their end in both"
+    lead = lead if found is None else f"{found} in {results.label}"
     if not near:
-        return Recommendation(
-            best,
-            f"{text}, {lead} more than {first}, the nearest: more than noise ({level}).",
-            candidates=(best,),
-            interval=leads[first],
-        )
+        text = f"{text}, {lead} more than {first}, the nearest: more than noise ({level})."
+        return Recommendation(best, text, candidates=(best,), interval=found)
     seconds = {m: results.spread(m, "training_seconds")[0] for m in (best, *near)}
     fastest = min(seconds, key=lambda method: seconds[method])
     return Recommendation(
@@ -106,7 +88,7 @@ def _most_accurate(
         f"({seconds[fastest]:.3g} s).",
         decided=False,
         candidates=(best, *near),
-        interval=leads[first],
+        interval=found,
     )
 
 
@@ -117,21 +99,18 @@ def _best(results: Results, ranked: Sequence[str]) -> tuple[str, dict[str, Inter
     on each of these seeds. If each is worse than another, the first is taken.
     """
     count = max(1, len(ranked) - 1)
-    found = []
-    for best in ranked:
-        others = [method for method in ranked if method != best]
-        leads = {other: results.difference(best, other, comparisons=count) for other in others}
+    table = {
+        one: {m: results.difference(one, m, comparisons=count) for m in ranked if m != one}
+        for one in ranked
+    }
+    for best, leads in table.items():
         if not any(one is not None and one.high < 0 for one in leads.values()):
             return best, leads
-        found.append((best, leads))
-    return found[0]
+    return ranked[0], table[ranked[0]]
 
 
 def _within_noise(leads: Mapping[str, Interval | None]) -> list[str]:
     return [other for other, one in leads.items() if one is None or one.low <= 0]
-
-
-# -- time and shots
 
 
 @dataclass(frozen=True)
@@ -140,26 +119,26 @@ class _Cheapest:
 
     results: Results
     ranked: Sequence[str]
-    goal: str
+    unit: str
     at_least: float | None
 
     def recommendation(self) -> Recommendation:
         """The cheapest of the methods that are good enough."""
-        results, at_least, unit = self.results, self.at_least, UNITS[self.goal]
+        results, at_least, unit = self.results, self.at_least, self.unit
         spending = [m for m in self.ranked if _mean(_spent(results, m, unit, None)) > 0]
-        if self.goal == "shots" and not spending:
+        if unit == "shots" and not spending:
             raise ArgumentError(
                 "No method of the study takes shots. Compare bridges with an executor that has "
-                "some, as `executor=ho.AerExecutor(shots=1000)`, or choose another goal."
+                "some, as `ho.AerExecutor(shots=1000)`, or choose another goal."
             )
         if at_least is None:
             best, leads = _best(results, self.ranked)
             good = [m for m in (best, *_within_noise(leads)) if m in spending]
             standard = f"comes within noise of the best test {results.label}"
         else:
-            good = [m for m in spending if self._always_reaches(m)]
+            good = [m for m in spending if self._reaching(m) == len(results.seeds)]
             standard = f"reaches a test {results.label} of {at_least:g} with every seed"
-        kind = "method that takes shots" if self.goal == "shots" else "method"
+        kind = "method that takes shots" if unit == "shots" else "method"
         if not good:
             return self._nobody(f"no {kind} {standard}", (spending or self.ranked)[0])
         spent = {m: _spent(results, m, unit, at_least) for m in good}
@@ -170,20 +149,14 @@ class _Cheapest:
         if not others:
             return Recommendation(best, f"{text}; no other {kind} does.{end}", candidates=(best,))
         level = _level(results, len(others))
-        ratios = {
-            m: paired_ratio(
-                spent[best], spent[m], confidence=results.confidence, comparisons=len(others)
-            )
-            for m in others
-        }
+        rule = results.confidence, len(others)
+        ratios = {m: paired_ratio(spent[best], spent[m], *rule) for m in others}
         near = [m for m, one in ratios.items() if one is None or one.high >= 0]
         other = (near or others)[0]
         ratio = _ratio(ratios[other], best, other)
         if near:
-            text = (
-                f"{best} takes the fewest {unit}, {_amount(costs[best])}, but the difference to "
-                f"{listed(near)} is noise"
-            )
+            text = f"{best} takes the fewest {unit}, {_amount(costs[best])}, but the difference to"
+            text = f"{text} {listed(near)} is noise"
         else:
             text = f"{text}, against {_amount(costs[other])} for {other}, the next"
         return Recommendation(
@@ -195,22 +168,16 @@ class _Cheapest:
         )
 
     def _nobody(self, text: str, nearest: str) -> Recommendation:
-        partly = 0 if self.at_least is None else self._count_reaching(nearest)
+        partly = 0 if self.at_least is None else self._reaching(nearest)
         seeds = counted(len(self.results.runs_of(nearest)), "seed")
         some = f", which does with {partly} of {seeds}" if partly else ""
-        return Recommendation(
-            None,
-            f"{text}; the nearest is {nearest}{some} (mean test {self.results.label} "
-            f"{_metric(self.results, nearest)}).{self._without_shots()}",
-            decided=not partly,
-            candidates=(nearest,),
-        )
+        mean = f"mean test {self.results.label} {_metric(self.results, nearest)}"
+        text = f"{text}; the nearest is {nearest}{some} ({mean}).{self._without_shots()}"
+        return Recommendation(None, text, decided=not partly, candidates=(nearest,))
 
-    def _count_reaching(self, method: str) -> int:
-        return len(_spent(self.results, method, UNITS[self.goal], self.at_least))
-
-    def _always_reaches(self, method: str) -> bool:
-        return self._count_reaching(method) == len(self.results.seeds)
+    def _reaching(self, method: str) -> int:
+        """Number of seeds that reach the target."""
+        return len(_spent(self.results, method, self.unit, self.at_least))
 
     def _not_kept(self, method: str) -> str:
         """Honesty: a method that reaches the target on the way, and does not keep it."""
@@ -226,14 +193,12 @@ class _Cheapest:
 
     def _without_shots(self) -> str:
         """Honesty: methods that take no shot at all."""
-        if self.goal != "shots":
-            return ""
-        for method in self.ranked:
-            free = not _mean(_spent(self.results, method, "shots", None))
-            if free and (self.at_least is None or self._always_reaches(method)):
-                mean, _ = self.results.spread(method, "test_metric")
-                label = self.results.label
-                return f" Without any shot, {method} has a mean test {label} of {mean:.3f}."
+        results, seeds = self.results, len(self.results.seeds)
+        for method in self.ranked if self.unit == "shots" else ():
+            free = not _mean(_spent(results, method, "shots", None))
+            if free and (self.at_least is None or self._reaching(method) == seeds):
+                mean, _ = results.spread(method, "test_metric")
+                return f" Without any shot, {method} has a mean test {results.label} of {mean:.3f}."
         return ""
 
 
@@ -250,9 +215,6 @@ def _mean(spent: Mapping[int, float]) -> float:
     return mean_and_deviation(list(spent.values()))[0]
 
 
-# -- words
-
-
 def _metric(results: Results, method: str) -> str:
     mean, deviation = results.spread(method, "test_metric")
     return f"{mean:.3f}" if deviation is None else f"{mean:.3f} ± {deviation:.3f}"
@@ -264,19 +226,10 @@ def _level(results: Results, others: int) -> str:
     return f"{percent(results.confidence)} paired t interval{corrected}"
 
 
-def _lead(found: Interval | None, label: str) -> str:
-    if found is None:
-        return "unknown, as fewer than two seeds came to their end in both"
-    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}] in {label}"
-
-
 def _ratio(found: Interval | None, one: str, other: str) -> str:
     """What one method spends in multiples of another, from the interval of the logarithm."""
     if found is None:
-        return (
-            f"how they compare is unknown, as fewer than two seeds can be set against each other "
-            f"in {one} and {other}"
-        )
+        return f"how they compare is unknown, as fewer than two seeds have both {one} and {other}"
     mean, low, high = (math.exp(min(value, 700.0)) for value in (found.mean, found.low, found.high))
     return f"{mean:.2g} times [{low:.2g}, {high:.2g}] as much as {other}"
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +13,8 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from hybridopt import _validation
+from hybridopt._modules import evaluation_mode
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.compare.budget import Budget
@@ -34,24 +35,16 @@ ExecutorSource = Executor | Callable[[int], Executor] | None
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that runs have in common; can be sent to other processes.
-
-    Attributes:
-        redraw: Whether each seed draws a new split.
-        budget: Of every method, as the tuning.
-        executor: Of all circuits: an executor, a function of a seed that makes one, or None.
-        loss: As `hybridopt.fit` takes it.
-        threads: Of torch's, for each run.
-    """
+    """Everything that runs have in common, as `compare` takes it."""
 
     network: NetworkSource
     data: str | Dataset
-    redraw: bool
+    redraw: bool  # whether each seed draws a new split
     budget: Budget
     tuning: Tuning
     executor: ExecutorSource
     loss: object
-    threads: int = 1
+    threads: int = 1  # of torch's, for each run
 
     def draw(self, seed: int) -> tuple[Dataset, nn.Module]:
         """Data and untrained network of a seed, in one dtype."""
@@ -76,30 +69,23 @@ class Experiment:
         if isinstance(self.executor, Executor):
             return self.executor
         try:
-            made = self.executor(seed)
+            made: object = self.executor(seed)
         except Exception as error:
             raise ArgumentError(
                 f"The function given as `executor` failed for seed {seed}: {type(error).__name__}: "
                 f"{error}. It must take a seed and return an executor such as AerExecutor()."
             ) from error
         if not isinstance(made, Executor):
-            raise ArgumentTypeError(
-                "The function given as `executor` must return an executor such as AerExecutor(), "
-                f"but returned {type(made).__name__}."
-            )
+            kind = type(made).__name__
+            raise ArgumentTypeError(f"`executor` must return an executor, but returned {kind}.")
         return made
 
 
 def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
-    """The data of one seed, in two parts.
+    """The data of one seed, in two parts; without ``redraw``, those of seed 0 or of a Dataset.
 
-    A name is loaded with this seed. The parts of a Dataset are pooled and split anew in their old
-    sizes (one fifth for testing if it has no test part), classes in their shares. Features and
-    targets that were standardised are so again, on the new training part. Without ``redraw``, the
-    split of a Dataset is kept, and a name is loaded with seed 0.
-
-    Raises:
-        DataError: If there are too few samples to split.
+    The parts of a Dataset are pooled and split anew in their old sizes, classes in their shares.
+    What was standardised is so again, on the new training part.
     """
     if isinstance(source, str):
         return load_dataset(source, seed=seed if redraw else 0)
@@ -113,20 +99,12 @@ def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
     train, test = split_rows(y, size, source.task, [seed if redraw else 0])
     x, x_scaling = _standardized_again(x, source.x_scaling, train)
     y, y_scaling = _standardized_again(y, source.y_scaling, train)
-    return replace(
-        source,
-        train=Part(x[train], y[train]),
-        test=Part(x[test], y[test]),
-        x_scaling=x_scaling,
-        y_scaling=y_scaling,
-    )
+    first, second = Part(x[train], y[train]), Part(x[test], y[test])
+    return replace(source, train=first, test=second, x_scaling=x_scaling, y_scaling=y_scaling)
 
 
 def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
-    """The training part in two: one to train on, and one, as ``test``, to judge trials by.
-
-    The test part of ``data`` does not enter.
-    """
+    """The training part alone in two: one to train on, and one, as ``test``, to judge trials by."""
     x, y = data.train.x, data.train.y
     size = max(1, round(fraction * len(x)))
     train, validation = split_rows(y, size, data.task, [seed, VALIDATION_STREAM])
@@ -136,13 +114,7 @@ def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
 def split_rows(
     y: Tensor, size: int, task: str, entropy: list[int]
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]:
-    """Rows to train on and ``size`` others.
-
-    Classes keep their shares wherever each has two samples and a place in both parts.
-
-    Raises:
-        DataError: If nothing would be left to train on.
-    """
+    """Rows to train on and ``size`` others; classes keep their shares where that is possible."""
     from sklearn.model_selection import train_test_split
 
     if size >= len(y):
@@ -151,8 +123,7 @@ def split_rows(
     state = int(np.random.SeedSequence(entropy).generate_state(1)[0])
     classes = None
     if task == "classification":
-        counts = y.bincount()
-        counts = counts[counts > 0]
+        counts = np.unique(y.numpy(), return_counts=True)[1]
         if int(counts.min()) >= 2 and min(size, len(y) - size) >= len(counts):
             classes = y.numpy()
     rows = np.arange(len(y), dtype=np.int64)
@@ -166,38 +137,25 @@ def _standardized_again(
     if scaling is None:
         return values, None
     raw = scaling.restore(values)
-    alike = bool(
-        (scaling.scale == scaling.scale[0]).all() & (scaling.mean == scaling.mean[0]).all()
-    )
+    alike = all(bool((one == one[0]).all()) for one in (scaling.scale, scaling.mean))
     new = Scaling.from_rows(raw[train].numpy(), shared=alike and raw.shape[1] > 1)
     return new.standardize(raw).to(values.dtype), new
 
 
-# -- networks
-
-
-def check_network_source(source: object) -> None:
-    """Refuse what cannot be drawn anew; draws nothing.
-
-    Raises:
-        ArgumentTypeError: If it is no network, function or text.
-        ArgumentError: Naming the layer.
-    """
+def check_network(source: object) -> None:
+    """Refuse what cannot be drawn anew, naming the layer; draws nothing."""
     if not isinstance(source, nn.Module):
-        if isinstance(source, str) or callable(source):
-            return
-        raise ArgumentTypeError(
-            "Argument `network` must be a torch.nn.Module, a function without arguments that makes "
-            f"one, or a text such as `mlp:64-20-10`, but is of type {type(source).__name__}."
-        )
+        if not callable(source):
+            expected = "a torch.nn.Module, a function that makes one, or a text as `mlp:64-20-10`"
+            _validation.instance("network", source, str, expected)
+        return
     _refuse_quantum(source)
     for name, module in source.named_modules():
         own = [p for p in module.parameters(recurse=False) if p.requires_grad]
         if own and _resetter(module) is None:
             raise ArgumentError(
                 f"{_where(name)} ({type(module).__name__}) has weights of its own and no "
-                "`reset_parameters`, so no seed can draw them anew. Give `compare` a function "
-                "without arguments that makes the network, or add the method."
+                "`reset_parameters`. Add it, or give a function that makes the network."
             )
 
 
@@ -205,12 +163,7 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
     """The network of one seed, with fresh starting weights.
 
     Of a network a copy is taken and every layer's ``reset_parameters`` called (a CircuitLayer's
-    weights are drawn from [-pi, pi)). Frozen parameters are kept, and so is a layer that has no
-    others.
-
-    Raises:
-        ArgumentTypeError: If a function returns something else.
-        ArgumentError: If a function fails, or a layer's weights cannot be drawn anew.
+    weights are drawn from [-pi, pi)). Frozen parameters and layers are kept.
     """
     if isinstance(source, nn.Module):
         network = copy_of(source)
@@ -229,14 +182,11 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
         except Exception as error:
             raise ArgumentError(
                 f"The function given as `network` failed: {type(error).__name__}: {error}. It must "
-                "take no arguments (bind them, as by functools.partial) and return a "
-                "torch.nn.Module."
+                "take no arguments (bind them by functools.partial) and return a torch.nn.Module."
             ) from error
     if not isinstance(made, nn.Module):
-        raise ArgumentTypeError(
-            f"The function given as `network` must return a torch.nn.Module, but returned "
-            f"{type(made).__name__}."
-        )
+        kind = type(made).__name__
+        raise ArgumentTypeError(f"`network` must return a torch.nn.Module, but returned {kind}.")
     _refuse_quantum(made)
     with isolated(seed):
         _materialize(made, data)
@@ -250,7 +200,7 @@ def copy_of(network: nn.Module) -> nn.Module:
     except Exception as error:
         raise ArgumentError(
             f"The network {type(network).__name__} cannot be copied ({type(error).__name__}: "
-            f"{error}), and each run needs one of its own: `copy.deepcopy(network)` must work."
+            f"{error}), but each run needs a copy. Make `copy.deepcopy(network)` work."
         ) from error
 
 
@@ -262,18 +212,6 @@ def _set_executor(network: nn.Module, executor: Executor) -> None:
         if isinstance(module, CircuitLayer):
             executor.check(module.program, module.program_readout)
             module.gradient.check(module.program, module.program_readout, executor)
-
-
-@contextmanager
-def evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Put all modules in evaluation mode, and each in its own mode again after the block."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _refuse_quantum(network: nn.Module) -> None:
@@ -293,7 +231,7 @@ def _materialize(network: nn.Module, data: Dataset) -> None:
     """Let lazy layers take their shapes, and draw their weights, before anything looks at them."""
 
     def has_lazy() -> bool:
-        return any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers()))
+        return any(map(is_lazy, (*network.parameters(), *network.buffers())))
 
     if not has_lazy():
         return
@@ -309,10 +247,7 @@ def _materialize(network: nn.Module, data: Dataset) -> None:
             f"{type(error).__name__}: {error}. Give its layers their sizes."
         ) from error
     if has_lazy():
-        raise ArgumentError(
-            "The network has lazy layers that it does not call, so they never get weights. Leave "
-            "them out, or give them their sizes."
-        )
+        raise ArgumentError("The network has lazy layers that it does not call. Leave them out.")
 
 
 @torch.no_grad()
@@ -335,10 +270,9 @@ def _reset(network: nn.Module) -> None:
 
 
 def _resetter(module: nn.Module) -> Callable[[], object] | None:
-    # MultiheadAttention has the latter
-    names = [
-        n for n in ("reset_parameters", "_reset_parameters") if callable(getattr(module, n, 0))
-    ]
-    if isinstance(module, CircuitLayer) and not names:
+    for name in ("reset_parameters", "_reset_parameters"):  # MultiheadAttention has the latter
+        if callable(found := getattr(module, name, None)):
+            return found  # type: ignore[no-any-return]
+    if isinstance(module, CircuitLayer):
         return lambda: nn.init.uniform_(module.weight, -math.pi, math.pi)
-    return getattr(module, names[0]) if names else None
+    return None

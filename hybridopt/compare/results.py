@@ -20,39 +20,25 @@ QUANTITIES = (
 
 @dataclass(frozen=True)
 class Point:
-    """A method's state after an epoch, or where its budget ended; sums over all stages so far.
+    """A method's state after an epoch, or where its budget ended; sums over all stages so far."""
 
-    Attributes:
-        stage: Number of the stage, from 0.
-        epochs: Epochs so far; a last one may be cut short by the budget.
-        seconds: Wall time of the training steps; steps, settings and shots are theirs, too.
-        train_loss: Mean training loss of the epoch; None before the first.
-        test_metric: On the test part, as ``test_loss``.
-    """
-
-    stage: int
-    epochs: int
+    stage: int  # from 0
+    epochs: int  # a last one may be cut short by the budget
     steps: int
-    seconds: float
+    seconds: float  # wall time of the training steps; settings and shots are theirs, too
     settings: int
     shots: int
-    train_loss: float | None
+    train_loss: float | None  # mean of the epoch; None before the first
     test_loss: float | None
     test_metric: float
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of a learning rate, and what its training spent.
+    """One trial of a learning rate, and what its training spent."""
 
-    Attributes:
-        factor: Of the base learning rates.
-        metric: On the validation part, as ``loss``; None if training failed.
-        error: Why it failed.
-    """
-
-    factor: float
-    metric: float | None = None
+    factor: float  # of the base learning rates
+    metric: float | None = None  # on the validation part, as `loss`; None if training failed
     loss: float | None = None
     seconds: float = 0.0
     settings: int = 0
@@ -62,43 +48,24 @@ class Trial:
 
 @dataclass(frozen=True)
 class Run:
-    """One method with one seed.
-
-    Attributes:
-        method: Name of the method.
-        seed: Of split, starting weights and order.
-        status: ``"done"`` or ``"failed"``.
-        error: Why it failed.
-        test_metric: Accuracy or R^2 on the test part at the end.
-        test_loss: Loss on the test part at the end.
-        training_seconds: Wall time of the training steps, without evaluation and tuning.
-        inference_seconds: Wall time for the test part, by a copy that has read no weight yet.
-        steps: Optimizer steps; settings and shots are those of training, too.
-        simulator_runs: Circuits that the simulator executed in training.
-        trainable: Trainable numbers, of the stage with the most.
-        num_test: Samples of the test part.
-        lr_factor: Factor of the base learning rates that tuning chose.
-        rates: Learning rate of each stage.
-        trials: Of tuning.
-        curve: From the start to the end.
-    """
+    """One method with one seed."""
 
     method: str
-    seed: int
+    seed: int  # of split, starting weights and order
     status: Literal["done", "failed"] = "done"
-    error: str | None = None
-    test_metric: float = math.nan
+    error: str | None = None  # why it failed
+    test_metric: float = math.nan  # accuracy or R^2 on the test part at the end
     test_loss: float | None = None
-    training_seconds: float = math.nan
-    inference_seconds: float = math.nan
-    steps: int = 0
+    training_seconds: float = math.nan  # of the training steps, without evaluation and tuning
+    inference_seconds: float = math.nan  # for the test part, by a copy that has read no weight yet
+    steps: int = 0  # of the optimizer; settings and shots are those of training, too
     settings: int = 0
     shots: int = 0
-    simulator_runs: int = 0
-    trainable: int = 0
+    simulator_runs: int = 0  # circuits that the simulator executed in training
+    trainable: int = 0  # numbers, of the stage with the most
     num_test: int = 0
-    lr_factor: float = 1.0
-    rates: tuple[float, ...] = ()
+    lr_factor: float = 1.0  # of the base learning rates, which tuning chose
+    rates: tuple[float, ...] = ()  # of each stage
     trials: tuple[Trial, ...] = ()
     curve: tuple[Point, ...] = field(default=(), repr=False)
 
@@ -127,15 +94,12 @@ def failed(method: str, seed: int, error: str, trials: tuple[Trial, ...] = ()) -
 class Summary:
     """One method over all seeds: means and standard deviations of the runs that came to their end.
 
-    Attributes:
-        values: Mean and deviation (None for a single run) by name of the quantity.
-        done: Number of runs that came to their end.
-        reached: Number of runs that reached the target, and the mean steps, seconds, settings and
-            shots to it; None without a target.
+    ``reached`` counts the runs that reached the target, with the mean steps, seconds, settings and
+    shots to it; None without a target.
     """
 
     method: str
-    values: Mapping[str, tuple[float, float | None]]
+    values: Mapping[str, tuple[float, float | None]]  # deviation None for a single run
     done: int
     failed: int
     reached: Mapping[str, float] | None = None
@@ -143,18 +107,15 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """A method against the control, in pairs of the same seed.
+    """A method's test metric minus the control's, in pairs of the same seed.
 
-    Attributes:
-        interval: Of the test metric, method minus control; Bonferroni-corrected for the number of
-            methods. None if fewer than two seeds came to their end in both.
-        p_value: Corrected by Holm's rule.
+    None where fewer than two seeds came to their end in both.
     """
 
     method: str
     control: str
-    interval: Interval | None
-    p_value: float | None
+    interval: Interval | None  # Bonferroni-corrected for the number of methods
+    p_value: float | None  # corrected by Holm's rule
 
 
 @dataclass
@@ -242,12 +203,10 @@ class Results:
         theirs = {run.seed: run for run in self.runs_of(other)}
         shared = [seed for seed in self.seeds if seed in ours and seed in theirs]
         values = [getattr(ours[s], quantity) - getattr(theirs[s], quantity) for s in shared]
-        resolution = 0.0
-        if quantity == "test_metric" and self.metric_name == "accuracy" and shared:
-            resolution = 1 / ours[shared[0]].num_test
-        return interval(
-            values, confidence=self.confidence, comparisons=comparisons, resolution=resolution
-        )
+        stepped = quantity == "test_metric" and self.metric_name == "accuracy" and shared
+        resolution = 1 / ours[shared[0]].num_test if stepped else 0.0
+        rule = {"confidence": self.confidence, "resolution": resolution}
+        return interval(values, comparisons=comparisons, **rule)
 
     def differences(self) -> list[Difference]:
         """Every other method against the control; see `hybridopt.compare.statistics`."""
@@ -276,8 +235,6 @@ class Results:
 def _reached(runs: Sequence[Run], target: float | None) -> Mapping[str, float] | None:
     if target is None:
         return None
-    points = [point for run in runs if (point := run.first_reaching(target)) is not None]
-    means = {
-        name: mean_and_deviation([getattr(point, name) for point in points])[0] for name in REACHING
-    }
+    points = list(filter(None, (run.first_reaching(target) for run in runs)))
+    means = {name: mean_and_deviation([getattr(p, name) for p in points])[0] for name in REACHING}
     return {"count": len(points), **means}

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from hybridopt import optim
 from hybridopt._environment import torch_threads
+from hybridopt._modules import evaluation_mode
 from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
 from hybridopt.compare.budget import COUNTED, Budget, MeteredBatches, check_budget, step_cost
 from hybridopt.compare.methods import Method, Stage
-from hybridopt.compare.resampling import Experiment, evaluation_mode, validation_split
+from hybridopt.compare.resampling import Experiment, validation_split
 from hybridopt.compare.results import Point, Run, Trial, failed
 from hybridopt.compare.tuning import best
 from hybridopt.data import Dataset, Part
@@ -36,19 +37,12 @@ INFERENCE_SECONDS = 2.0  # no further repetition after these
 MAX_EPOCHS = 10**9  # where only seconds, settings or shots are bounded
 
 
-# -- checks
-
-
 def check_experiment(
     experiment: Experiment, methods: Sequence[Method], seed: int
 ) -> tuple[Dataset, dict[str, list[Budget]]]:
-    """Refuse what cannot work, by the data and the network of one seed; nothing trains or runs.
+    """Refuse what cannot work, by data and network of one seed; nothing trains or runs.
 
-    Returns:
-        The data of the seed, and the budgets of the stages by method.
-
-    Raises:
-        HybridOptError: With the method in question.
+    Returns the data, and the budgets of the stages by method.
     """
     data, network = experiment.draw(seed)
     assert data.test is not None
@@ -79,10 +73,8 @@ def _check_method(
         trained = [p for p in wrapped.parameters() if p.requires_grad]
         optimizer = optim.create(stage.optimizer, trained, lr=stage.base_lr, **stage.options)
         if stage.optimizer == "gd" and stage.step_samples is not None:
-            raise ArgumentError(
-                'optimizer "gd" uses all samples in every step, but the batch size is '
-                f'{stage.step_samples}. Leave it out, or use "sgd".'
-            )
+            size = stage.step_samples
+            raise ArgumentError(f'"gd" uses all samples, but the batch size is {size}. Use "sgd".')
         if stage.scheduler is not None and part.epochs is None:
             raise ArgumentError(
                 f"scheduler {stage.scheduler!r} runs over the epochs of the budget, but "
@@ -92,18 +84,8 @@ def _check_method(
     return limits
 
 
-# -- one run
-
-
 def make_run(experiment: Experiment, method: Method, seed: int) -> Run:
-    """Tune and train one method with one seed.
-
-    Returns:
-        The run; one with ``status="failed"`` and the reason where training broke.
-
-    Raises:
-        KeyboardInterrupt: On Ctrl-C.
-    """
+    """Tune and train one method with one seed; where training breaks, the run has failed."""
     trials: list[Trial] = []
     with torch_threads(experiment.threads):
         try:
@@ -170,23 +152,13 @@ class Trained:
 
 
 def train(
-    experiment: Experiment,
-    network: nn.Module,
-    data: Dataset,
-    method: Method,
-    seed: int,
-    factor: float = 1.0,
-    *,
-    watch: bool = True,
-) -> Trained:
+    experiment: Experiment, network: nn.Module, data: Dataset, method: Method, seed: int,
+    factor: float = 1.0, *, watch: bool = True,
+) -> Trained:  # fmt: skip
     """Train a network, which is changed, through all stages of a method.
 
     The learning rates are multiplied by ``factor``. The network is evaluated on ``data.test`` after
     every epoch, or, without ``watch``, once at the end; that costs neither time nor settings here.
-
-    Raises:
-        HybridOptError: Whatever keeps training from its end.
-        KeyboardInterrupt: On Ctrl-C.
     """
     x, last, loss = data.train.x, len(method.stages) - 1, experiment.loss
     executor = experiment.make_executor(seed)
@@ -249,16 +221,11 @@ class _Recorder:
 
     def spent(self) -> Point:
         """Up to now, in all stages."""
-        before, now = self.before, self.batches
-        return replace(
-            before,
-            stage=self.stage,
-            epochs=before.epochs + now.epochs,
-            steps=before.steps + now.steps,
-            seconds=before.seconds + now.seconds,
-            settings=before.settings + now.cost.settings,
-            shots=before.shots + now.cost.shots,
-        )
+        one = self.batches
+        now = {"epochs": one.epochs, "steps": one.steps, "seconds": one.seconds}
+        now |= {"settings": one.cost.settings, "shots": one.cost.shots}
+        sums = {name: getattr(self.before, name) + number for name, number in now.items()}
+        return replace(self.before, stage=self.stage, **sums)
 
 
 def _evaluated(point: Point, network: nn.Module, data: Dataset, loss: object, when: str) -> Point:
@@ -270,11 +237,7 @@ def _evaluated(point: Point, network: nn.Module, data: Dataset, loss: object, wh
 
 
 def wrap_network(network: nn.Module, stage: Stage, executor: Executor, seed: int) -> nn.Module:
-    """The network that a stage trains: the plain one, or that one in the stage's bridge.
-
-    A bridge that draws random numbers of its own draws them from the run's seed, unless the user
-    has set its seed.
-    """
+    """The plain network, or that one in the stage's bridge, whose seed is the run's by default."""
     if stage.bridge is None:
         return network
     bridge = stage.bridge if stage.seeded else _seeded(stage.bridge, seed)
@@ -290,12 +253,7 @@ def _seeded(bridge: Bridge, seed: int) -> Bridge:
 
 
 def stage_budgets(
-    network: nn.Module,
-    method: Method,
-    budget: Budget,
-    executor: Executor,
-    x: torch.Tensor,
-    seed: int,
+    network: nn.Module, method: Method, budget: Budget, executor: Executor, x: Tensor, seed: int
 ) -> list[Budget]:
     """The parts of a budget, settings and shots cut among the stages that spend them."""
     if len(method.stages) == 1 or not budget.counts_circuits:
@@ -319,11 +277,7 @@ def reseed(executors: Sequence[Metered], seed: int, stage: int) -> None:
 
 @torch.no_grad()
 def evaluate(network: nn.Module, part: Part, loss: object, task: str) -> tuple[float, float]:
-    """Loss and metric on samples, in evaluation mode.
-
-    Raises:
-        DataError: If outputs and targets have neither accuracy nor R^2.
-    """
+    """Loss and metric on samples, in evaluation mode."""
     with evaluation_mode(network):
         outputs = torch.cat([network(x) for x in torch.split(part.x, EVALUATION_BATCH)])
     function = choose_loss(loss, task)
@@ -331,8 +285,7 @@ def evaluate(network: nn.Module, part: Part, loss: object, task: str) -> tuple[f
     if score is None:
         raise DataError(
             f"Outputs of shape {tuple(outputs.shape)} and targets of shape {tuple(part.y.shape)} "
-            "have neither accuracy nor R^2 (are the targets constant?), so there is nothing to "
-            "compare."
+            "have neither accuracy nor R^2 (are the targets constant?)."
         )
     return as_scalar(function(outputs, part.y)).item(), score
 

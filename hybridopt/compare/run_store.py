@@ -1,9 +1,4 @@
-"""Runs and studies on disk: what a folder belongs to, and JSON that is checked as it is read.
-
-A folder belongs to one comparison. ``comparison.json`` in it holds everything that the numbers of
-the runs follow from: methods, seeds, budget, data, starting weights, versions and the text of the
-user's functions. Another comparison is refused there.
-"""
+"""Runs and studies on disk: JSON that is checked as it is read, and whose folder it is."""
 
 from __future__ import annotations
 
@@ -26,11 +21,11 @@ import torch
 from torch import nn
 
 from hybridopt._environment import made_with
-from hybridopt._files import output_folder, write_text
+from hybridopt._files import check_path, output_folder, write_text
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import LABELS, Results, Run
-from hybridopt.errors import ArgumentTypeError, CheckpointError
+from hybridopt.errors import CheckpointError
 from hybridopt.execution import Executor
 from hybridopt.nn.network_spec import network_file
 
@@ -45,11 +40,7 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9]+")
 
 
 class RunStore:
-    """The runs of one comparison in a folder, one file each, written whole.
-
-    Raises:
-        OutputError: If the folder cannot be made or written.
-    """
+    """The runs of one comparison in a folder, one file each, written whole."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,36 +49,26 @@ class RunStore:
     def open(self, settings: Mapping[str, Any], resume: bool | str) -> dict[tuple[str, int], Run]:
         """Give the finished runs by method and seed, and claim the folder for a comparison.
 
-        Args:
-            settings: Of the comparison, as `settings_of` gives them.
-            resume: True takes runs of this comparison alone, ``"force"`` those of any; False none,
-                and the folder must hold none.
-
-        Raises:
-            CheckpointError: If a file is damaged or of an earlier schema, or the folder belongs to
-                another comparison; says what differs.
+        ``resume``: True takes runs of the same settings alone, ``"force"`` those of any; False
+        refuses any. A CheckpointError says what differs or is damaged.
         """
         settings = json.loads(_ADDRESS.sub("", json.dumps(settings)))
         record = self.folder / "comparison.json"
         stored = [self._load(path) for path in sorted(self._runs.glob("[!.]*.json"))]
         if stored and not resume:
-            raise CheckpointError(
-                f"{self.folder} holds runs already. Use a new folder, or resume=True."
-            )
+            raise CheckpointError(f"{self.folder} holds runs already. Use a new one, or resume.")
         if stored and resume != "force":
-            before = (
-                read_content(record, "comparison").get("settings", {}) if record.exists() else {}
-            )
-            if before != settings:
+            before = read_content(record, "comparison") if record.exists() else {}
+            if before.get("settings") != settings:
                 raise CheckpointError(
                     f"{self.folder} holds runs of another comparison: "
-                    f"{_differences(before, settings)}: {WAY_OUT}."
+                    f"{_differences(before.get('settings', {}), settings)}: {WAY_OUT}."
                 )
         write_content(record, "comparison", {"settings": settings})
         return {(run.method, run.seed): run for run in stored if run.done}
 
     def save(self, run: Run) -> Path:
-        """Write a run whole or not at all."""
+        """Write a run."""
         return write_content(self._path(run), "run", {"run": run.to_dict()})
 
     def _path(self, run: Run) -> Path:
@@ -95,31 +76,16 @@ class RunStore:
         return self._runs / f"{words}-seed{run.seed}-{_digest(run.method)[:8]}.json"
 
     def _load(self, path: Path) -> Run:
-        content = read_content(path, "run")
         with damage_told(path, "run"):
-            run = run_of(content.get("run"))
+            run = run_of(read_content(path, "run").get("run"))
             if self._path(run) != path:
                 raise ValueError("it holds a run of another name")
         return run
 
 
-def path_of(name: str, value: object) -> Path:
-    """A path from a text or a path.
-
-    Raises:
-        ArgumentTypeError: If it is something else.
-    """
-    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    if isinstance(text, str):
-        return Path(text)
-    raise ArgumentTypeError(
-        f"Argument `{name}` must be a path, as a text or a pathlib.Path, but is {value!r} of type "
-        f"{type(value).__name__}."
-    )
-
-
-def write_content(path: Path, kind: str, content: Mapping[str, Any]) -> Path:
+def write_content(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any]) -> Path:
     """Write JSON, whole or not at all, with its kind, schema and the version that writes it."""
+    check_path("path", path)
     return write_text(path, json.dumps({**head(kind), **content}, indent=1) + "\n")
 
 
@@ -130,17 +96,9 @@ def head(kind: str) -> dict[str, Any]:
 
 
 def read_content(path: Path, kind: str) -> Mapping[str, Any]:
-    """Read what `write_content` wrote.
-
-    Raises:
-        CheckpointError: If the file is damaged, or of another kind or schema; names the version
-            that wrote it.
-    """
+    """Read what `write_content` wrote, and refuse other kinds and schemas."""
     with damage_told(path, kind):
-        try:
-            content = json.loads(path.read_text("utf-8"))
-        except RecursionError as error:
-            raise ValueError("it is nested too deep") from error
+        content = json.loads(path.read_text("utf-8"))
     if not isinstance(content, dict) or content.get("kind") != f"hybridopt {kind}":
         raise CheckpointError(f"{path} is no {kind}. Delete it, or choose another file.")
     schema = content.get("schema", 1)  # runs of the first schema did not say so
@@ -155,21 +113,14 @@ def read_content(path: Path, kind: str) -> Mapping[str, Any]:
 
 @contextmanager
 def damage_told(path: Path, kind: str) -> Iterator[None]:
-    """Say which file is damaged.
-
-    Raises:
-        CheckpointError: In place of what reading a damaged file raises.
-    """
+    """Say which file is damaged, by a CheckpointError in place of what reading it raises."""
     try:
         yield
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or no {kind} ({type(error).__name__}: {error}). Delete it, and run "
-            "the comparison again."
-        ) from error
-
-
-# -- what a comparison's numbers follow from
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        words = f"damaged or no {kind} ({type(error).__name__}: {error})"
+        raise CheckpointError(f"{path} is {words}. Delete it, and compare again.") from error
 
 
 def settings_of(
@@ -211,7 +162,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _digest(content: object) -> str:
-    """Sixteen hexadecimal digits that follow from plain types and tensors."""
+    """Sixteen hexadecimal digits of plain types and tensors."""
     text = json.dumps(content, skipkeys=True, default=_digest_of_tensor)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -234,10 +185,8 @@ def _options(value: object) -> Any:
     if inspect.isfunction(value):
         with suppress(ValueError):  # a cell that is not filled yet
             return [value.__qualname__, _plain(inspect.getclosurevars(value).nonlocals)]
-    return [
-        getattr(value, "__qualname__", type(value).__qualname__),
-        _plain(getattr(value, "__dict__", {})),
-    ]
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    return [name, _plain(getattr(value, "__dict__", {}))]
 
 
 def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
@@ -251,7 +200,6 @@ def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _noise(executor: Executor) -> str | None:
-    """The numbers of an executor's noise."""
     noise = getattr(executor, "noise", None)
     if noise is None:
         return None
@@ -280,21 +228,12 @@ def _code(experiment: Experiment, network: nn.Module, executor: Executor) -> dic
     return found
 
 
-# -- runs and studies from plain types: nothing is believed until it is checked
-
-
 def run_of(content: object) -> Run:
-    """A run from plain types, as `Run.to_dict` gives them.
-
-    Raises:
-        ValueError, TypeError: Saying what is missing or wrong.
-    """
+    """A run from plain types, as `Run.to_dict` gives them; or a ValueError or TypeError."""
     known = dict(_mapping("the run", content))
     finished = known.get("status", "done") == "done"
-    for name in UNKNOWN:
-        if not finished and known.get(name, 0) is None:
-            known[name] = math.nan
-    run: Run = _value("the run", known, Run)
+    unknown = [name for name in UNKNOWN if not finished and known.get(name, 0) is None]
+    run: Run = _value("the run", {**known, **dict.fromkeys(unknown, math.nan)}, Run)
     if finished and not run.curve:
         raise ValueError("`curve` is empty")
     if finished and not math.isfinite(run.test_metric):
@@ -303,27 +242,21 @@ def run_of(content: object) -> Run:
 
 
 def results_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a study's attributes from plain types.
-
-    Raises:
-        ValueError, TypeError: Saying what is missing or wrong.
-    """
+    """The values of a study's attributes from plain types; or a ValueError or TypeError."""
     given = {one.name: content[one.name] for one in fields(Results) if one.name in content}
     runs = [run_of(run) for run in _list("runs", given.get("runs", []))]
     values = vars(_value("the study", {**given, **({"runs": runs} if runs else {})}, Results))
-    if values["metric_name"] not in LABELS:
-        raise ValueError(f"`metric_name` is {values['metric_name']!r}")
-    if values["control"] not in values["methods"]:
-        raise ValueError("`control` is not among the methods")
-    pairs = [(run.method, run.seed) for run in runs]
-    if sorted(pairs) != sorted((m, s) for m in values["methods"] for s in values["seeds"]):
-        raise ValueError("`runs` are not one for each method and seed")
-    if not 0 < values["confidence"] < 1:
-        raise ValueError("`confidence` is not between 0 and 1")
+    pairs = [(method, seed) for method in values["methods"] for seed in values["seeds"]]
+    for name, fits in {
+        "metric_name": values["metric_name"] in LABELS,
+        "control": values["control"] in values["methods"],
+        "runs": sorted((run.method, run.seed) for run in runs) == sorted(pairs),
+        "confidence": 0 < values["confidence"] < 1,
+    }.items():
+        if not fits:
+            raise ValueError(f"`{name}` does not fit the study: {values[name]!r:.80}")
     for name, kind in TUNING.items():
-        if name not in values["tuning"]:
-            raise ValueError(f"`tuning` has no `{name}`")
-        _value(name, values["tuning"][name], kind)
+        _value(name, values["tuning"].get(name), kind)
     details = values["details"]
     for stages in _mapping("stages", details.get("stages", {})).values():
         for stage in _list("stages", stages):

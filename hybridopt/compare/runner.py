@@ -29,10 +29,6 @@ from hybridopt.errors import ArgumentError, ExecutionError
 Task = tuple[Method, int]
 Tell = Callable[[str, int], None]  # what runs now, and how many have ended since
 THREADS = "OMP_NUM_THREADS"
-WAY_OUT = (
-    "Define network, data, loss and executor at the top level of a file that can be imported, or "
-    "use `workers=1`."
-)
 
 
 class Engine(ABC):
@@ -43,8 +39,7 @@ class Engine(ABC):
         """Make a run for each task, a method and a seed; none depends on another.
 
         ``tell`` takes what runs now, for the progress bar. Runs are yielded in the order in which
-        they end; one that broke has failed. A generator that is closed, or raises, leaves nothing
-        running.
+        they end; one that broke has failed. A generator that is closed leaves nothing running.
         """
 
 
@@ -65,21 +60,22 @@ class ProcessPools(Engine):
         self._workers = workers
 
     def run(self, experiment: Experiment, tasks: Sequence[Task], tell: Tell) -> Iterator[Run]:
-        """Make a run for each task; one whose process died has failed.
-
-        Raises:
-            ArgumentError: If the experiment cannot be sent to another process.
-            ExecutionError: If no process can be started.
-        """
+        """Make a run for each task; one whose process died has failed."""
         count = min(self._workers, len(tasks))
         tell(f"{count} processes", 0)
         waiting, busy = deque(tasks), dict[Future[Run | None], _Worker]()
+        try:
+            pickle.dumps(tasks)
+            content = pickle.dumps((experiment, torch.get_default_dtype()))
+        except Exception as error:  # what the user's own classes raise, too
+            raise _not_sent(error) from error
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "experiment.pickle"
-            file.write_bytes(_pickled((experiment, torch.get_default_dtype()), tasks))
+            file.write_bytes(content)
             try:
                 for _ in range(count):
-                    _start(busy, file, experiment.threads)
+                    worker = _Worker(file, experiment.threads)
+                    busy[worker.started] = worker
                 while busy:
                     for future in wait(busy, return_when=FIRST_COMPLETED).done:
                         worker = busy.pop(future)
@@ -90,7 +86,8 @@ class ProcessPools(Engine):
                         else:
                             worker.shutdown()
                             if waiting:
-                                _start(busy, file, experiment.threads)
+                                worker = _Worker(file, experiment.threads)
+                                busy[worker.started] = worker
                         if run is not None:
                             yield run
             finally:
@@ -105,9 +102,14 @@ class _Worker(ProcessPoolExecutor):
         super().__init__(1, multiprocessing.get_context("spawn"), initializer=_prepare)
         self._file = file
         self._task: Task | None = None
-        with _threads(threads):
-            # what cannot be read is told before any run
-            self.started: Future[Run | None] = self.submit(_load, file)
+        before = os.environ.get(THREADS)
+        os.environ[THREADS] = str(threads)  # which OpenMP reads as a process starts
+        try:  # what cannot be read is told before any run
+            self.started: Future[Run | None] = self.submit(_run, file, None)
+        finally:
+            del os.environ[THREADS]
+            if before is not None:
+                os.environ[THREADS] = before
         (self._process,) = self._processes.values()  # the pool forgets it when it dies
 
     def give(self, task: Task) -> Future[Run | None] | None:
@@ -119,11 +121,7 @@ class _Worker(ProcessPoolExecutor):
             return None
 
     def run_of(self, future: Future[Run | None]) -> Run | None:
-        """The run that ended, or the failure that the death of its process is; None at the start.
-
-        Raises:
-            ArgumentError, ExecutionError: Where the process could not start.
-        """
+        """The run that ended, or failed as its process died; None if it was the start."""
         error = future.exception()
         if error is None:
             return future.result()
@@ -152,40 +150,12 @@ class _Worker(ProcessPoolExecutor):
         self.shutdown()
 
 
-def _start(busy: dict[Future[Run | None], _Worker], file: Path, threads: int) -> None:
-    worker = _Worker(file, threads)
-    busy[worker.started] = worker
-
-
-def _pickled(content: object, tasks: Sequence[Task]) -> bytes:
-    try:
-        pickle.dumps(tasks)
-        return pickle.dumps(content)
-    except Exception as error:  # what the user's own classes raise, too
-        raise _not_sent(error) from error
-
-
 def _not_sent(error: BaseException) -> ArgumentError:
     return ArgumentError(
         f"The comparison cannot be sent to other processes: {type(error).__name__}: {error}. "
-        f"{WAY_OUT}"
+        "Define network, data, loss and executor at the top level of a file that can be imported, "
+        "or use `workers=1`."
     )
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Processes that start here have so many threads, which OpenMP reads from the environment."""
-    before = os.environ.get(THREADS)
-    os.environ[THREADS] = str(count)
-    try:
-        yield
-    finally:
-        del os.environ[THREADS]
-        if before is not None:
-            os.environ[THREADS] = before
-
-
-# -- in the other processes
 
 
 def _prepare() -> None:
@@ -207,50 +177,30 @@ def _experiment(file: Path) -> Experiment:
     return experiment  # type: ignore[no-any-return]
 
 
-def _load(file: Path) -> None:
-    _experiment(file)
-
-
-def _run(file: Path, task: Task) -> Run:
-    return make_run(_experiment(file), *task)
-
-
-# -- in this one
+def _run(file: Path, task: Task | None) -> Run | None:
+    experiment = _experiment(file)
+    return None if task is None else make_run(experiment, *task)
 
 
 def default_workers() -> int:
     """One for each core that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def all_runs(
-    experiment: Experiment,
-    methods: Sequence[Method],
-    seeds: Sequence[int],
-    store: RunStore | None,
-    *,
-    resume: bool | str,
-    workers: int,
-    progress: bool,
-) -> tuple[Run, ...]:
+    experiment: Experiment, methods: Sequence[Method], seeds: Sequence[int],
+    store: RunStore | None, resume: bool | str, workers: int, *, show: bool,
+) -> tuple[Run, ...]:  # fmt: skip
     """The runs of all methods with all seeds, method by method.
 
     Finished runs are taken from the store, as ``resume`` says, and the others written there, each
     as soon as it ends. One worker is this process.
-
-    Raises:
-        CheckpointError: If a stored run is damaged, or the folder is that of another comparison.
-        KeyboardInterrupt: On Ctrl-C, with finished runs written.
     """
-    runs = {}
-    if store is not None:
-        runs = store.open(settings_of(experiment, methods, seeds), resume)
+    runs = {} if store is None else store.open(settings_of(experiment, methods, seeds), resume)
     tasks = [(method, seed) for method in methods for seed in seeds]
     missing = [(method, seed) for method, seed in tasks if (method.name, seed) not in runs]
     engine = InProcess() if workers == 1 or not missing else ProcessPools(workers)
-    with _bar(len(tasks), len(tasks) - len(missing), shown=progress) as tell:
+    with _bar(len(tasks), len(tasks) - len(missing), shown=show) as tell:
         for run in engine.run(experiment, missing, tell):
             if store is not None:
                 store.save(run)
@@ -263,8 +213,8 @@ def all_runs(
 def _bar(total: int, done: int, *, shown: bool) -> Iterator[Tell]:
     from rich import progress as rich
 
-    texts = rich.TextColumn("runs"), rich.TextColumn("{task.description}", markup=False)
-    columns = texts[0], rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
-    with rich.Progress(*columns, texts[1], disable=not shown) as bar:
+    columns = rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
+    last = rich.TextColumn("{task.description}", markup=False)
+    with rich.Progress("runs", *columns, last, disable=not shown) as bar:
         task = bar.add_task("", total=total, completed=done)
         yield lambda what, ended: bar.update(task, advance=ended, description=what or None)

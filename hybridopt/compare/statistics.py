@@ -48,6 +48,9 @@ class Interval:
         """Whether the difference is more than noise."""
         return self.low > 0 or self.high < 0
 
+    def __str__(self) -> str:
+        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
 
 def percent(share: float) -> str:
     """A share with all its digits.
@@ -70,19 +73,11 @@ def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float | N
 def interval(
     values: Sequence[float], *, confidence: float, comparisons: int = 1, resolution: float = 0.0
 ) -> Interval | None:
-    """Student's interval of the mean, corrected for several comparisons.
+    """Student's interval of the mean, corrected for several comparisons; None for one value.
 
-    Args:
-        values: One a seed.
-        confidence: Of all comparisons together, as 0.95.
-        comparisons: How many intervals there are.
-        resolution: Step in which a value can change, as ``1 / num_test`` for an accuracy. It
-            matters only where all values are equal: their deviation is then taken as that of the
-            rounding of two values, ``resolution / sqrt(6)``, for a few equal values do not prove
-            that there is no spread.
-
-    Returns:
-        The interval; None for fewer than two values.
+    ``resolution`` is the step in which a value can change, as ``1 / num_test`` for an accuracy. It
+    matters only where all values are equal, which does not prove that there is no spread: their
+    deviation is then that of the rounding of two values, ``resolution / sqrt(6)``.
 
     Example:
         >>> found = interval([0.02, 0.04, 0.03], confidence=0.95)
@@ -107,7 +102,7 @@ def interval(
 
 
 def paired_ratio(
-    one: Mapping[int, float], other: Mapping[int, float], *, confidence: float, comparisons: int
+    one: Mapping[int, float], other: Mapping[int, float], confidence: float, comparisons: int
 ) -> Interval | None:
     """Return the interval of ``log(one / other)`` over the keys where both are positive."""
     logs = [math.log(one[key] / other[key]) for key in one if min(one[key], other.get(key, 0)) > 0]
@@ -115,9 +110,9 @@ def paired_ratio(
 
 
 def band(
-    curves: Sequence[tuple[Float64[np.ndarray, " _"], Float64[np.ndarray, " _"]]],
+    curves: Sequence[Float64[np.ndarray, "2 _"]],
 ) -> tuple[Float64[np.ndarray, " points"], ...]:
-    """Return places, and mean, least and largest value of several curves there.
+    """Return places, and mean, least and largest value of several curves (places, values) there.
 
     Curves that do not stand at the same places are taken between their points, where all have some.
     """
@@ -138,10 +133,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
         >>> holm([0.04, 0.01, 0.03])
         [0.06, 0.03, 0.06]
     """
-    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
-    corrected = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, position in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[position]))
-        corrected[position] = largest
-    return corrected
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values)
+    steps = np.minimum(1.0, (len(values) - np.arange(len(values))) * values[order])
+    corrected = np.empty_like(values)
+    corrected[order] = np.maximum.accumulate(steps)
+    return corrected.tolist()  # type: ignore[no-any-return]

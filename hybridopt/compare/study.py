@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import fields
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from hybridopt import _validation
-from hybridopt._files import write_bytes, write_text
+from hybridopt._files import check_path, write_bytes, write_text
+from hybridopt._pages import inlined, render
 from hybridopt._plots import Figure, png
-from hybridopt.compare.plots import curves_figure
+from hybridopt.compare import run_store
+from hybridopt.compare.plots import curves_figure, differences_figure
 from hybridopt.compare.recommendation import Recommendation, recommendation
-from hybridopt.compare.report import study_page
 from hybridopt.compare.results import Results
-from hybridopt.compare.run_store import (
-    damage_told,
-    head,
-    path_of,
-    read_content,
-    results_of,
-    write_content,
-)
-from hybridopt.compare.table import Table, study_table
+from hybridopt.compare.statistics import percent
+from hybridopt.compare.table import Table, counted, study_table
 from hybridopt.errors import CheckpointError, MissingExtraError
 
 GOALS = ("accuracy", "time", "shots")
@@ -86,10 +81,11 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        target = None if path is None else path_of("path", path)
+        if path is not None:
+            check_path("path", path)
         figure = curves_figure(self)
-        if target is not None:
-            write_bytes(target, png(figure))
+        if path is not None:
+            write_bytes(path, png(figure))
         return figure
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
@@ -98,10 +94,22 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        target = path_of("path", path)
+        check_path("path", path)
         goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
         advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
-        return write_text(target, study_page(self, advice))
+        figures = {
+            "curves": curves_figure(self), "tall": curves_figure(self, columns=1),
+            "differences": differences_figure(self),
+        }  # fmt: skip
+        page = render(
+            files("hybridopt.compare").joinpath("templates/study.html").read_text("utf-8"),
+            results=self, table=self.table(), recommendations=advice, label=self.label,
+            pictures=inlined({f"{name}.png": png(figure) for name, figure in figures.items()}),
+            rates=_rates(self), details=self.details, confidence=percent(self.confidence),
+            fraction=percent(self.tuning["validation_fraction"]), counted=counted,
+            target=self.target(), quantum=any(run.settings for run in self.runs),
+        )  # fmt: skip
+        return write_text(path, page)
 
     def to_frame(self) -> Any:
         """The runs as a pandas ``DataFrame``, a row each, without their curves and trials.
@@ -112,9 +120,7 @@ class Study(Results):
         try:
             import pandas as pd
         except ImportError as error:
-            raise MissingExtraError(
-                "Study.to_frame() needs pandas, which is not installed. Run: pip install pandas"
-            ) from error
+            raise MissingExtraError("Study.to_frame() needs pandas: pip install pandas") from error
         rows = [run.to_dict() for run in self.runs]
         kept = [name for name in rows[0] if name not in {"curve", "trials", "rates"}]
         return pd.DataFrame([{name: row[name] for name in kept} for row in rows])
@@ -122,8 +128,7 @@ class Study(Results):
     def to_dict(self) -> dict[str, Any]:
         """Plain types only."""
         content = {one.name: getattr(self, one.name) for one in fields(self)}
-        content["runs"] = [run.to_dict() for run in self.runs]
-        return {**head("study"), **content}
+        return {**run_store.head("study"), **content, "runs": [run.to_dict() for run in self.runs]}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the study as JSON, whole or not at all; `hybridopt.load_study` reads it.
@@ -131,7 +136,7 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        return write_content(path_of("path", path), "study", self.to_dict())
+        return run_store.write_content(path, "study", self.to_dict())
 
     def __str__(self) -> str:
         return str(self.table())
@@ -157,12 +162,22 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         >>> same.methods
         ('adam', 'gd')
     """
-    file = path_of("path", path)
-    with damage_told(file, "study"):
+    check_path("path", path)
+    file = Path(path)
+    with run_store.damage_told(file, "study"):
         file = file / "study.json" if file.is_dir() else file
-        missing = not file.is_file()
-    if missing:
-        raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
-    content = read_content(file, "study")
-    with damage_told(file, "study"):
-        return Study(**results_of(content))
+        if not file.is_file():
+            raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
+        return Study(**run_store.results_of(run_store.read_content(file, "study")))
+
+
+def _rates(study: Study) -> list[dict[str, Any]]:
+    """The learning rates that tuning chose, seed by seed."""
+    rows, stages = [], study.details.get("stages", {})
+    for method in study.methods:
+        chosen = [", ".join(f"{rate:.3g}" for rate in run.rates) for run in study.runs_of(method)]
+        trials = [trial for run in study.runs if run.method == method for trial in run.trials]
+        lost = sum(trial.metric is None for trial in trials)
+        row = {"method": method, "chosen": " · ".join(chosen), "tried": len(trials), "lost": lost}
+        rows.append({**row, "budgets": [stage["budget"] for stage in stages.get(method, ())]})
+    return rows

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hybridopt._files import write_text
-from hybridopt.compare.results import Difference, Results, Summary
-from hybridopt.compare.run_store import path_of
+from hybridopt._files import check_path, write_text
+from hybridopt.compare.results import Results, Summary
 from hybridopt.compare.statistics import percent
 
 NOT_KNOWN = "-"
@@ -42,9 +41,8 @@ class Table:
         """As a table of GitHub's Markdown."""
         marks = ("---", *("---:" for _ in self.header[1:]))
         lines = (self.header, marks, *self.rows)
-        return "\n".join(
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-        )
+        escaped = ((cell.replace("|", "\\|") for cell in line) for line in lines)
+        return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | Path:
         """As comma-separated values.
@@ -58,7 +56,10 @@ class Table:
         buffer = io.StringIO()
         csv.writer(buffer, lineterminator="\n").writerows((self.header, *self.rows))
         text = buffer.getvalue()
-        return text if path is None else write_text(path_of("path", path), text)
+        if path is None:
+            return text
+        check_path("path", path)
+        return write_text(path, text)
 
     def __str__(self) -> str:
         lines = (self.header, *self.rows)
@@ -80,12 +81,9 @@ def study_table(results: Results, reach: float | None = None) -> Table:
     header = [
         "method", f"test {results.label}", f"minus {results.control}", "train s", "infer ms",
         "steps", "settings", "shots", "parameters",
+        *([] if target is None else [f"steps to {target:g}"]), *["runs"] * bool(results.failures),
     ]  # fmt: skip
-    if target is not None:
-        header.append(f"steps to {target:g}")
-    if results.failures:
-        header.append("runs")
-    differences = {one.method: _difference(one) for one in results.differences()}
+    shown = {one.method: str(one.interval or NOT_KNOWN) for one in results.differences()}
     rows = []
     for method in results.methods:
         summary = results.summary(method, reach=reach)
@@ -93,7 +91,7 @@ def study_table(results: Results, reach: float | None = None) -> Table:
         row = [
             method,
             _spread(*summary.values["test_metric"], ".3f"),
-            differences.get(method, ""),
+            shown.get(method, ""),
             _spread(*summary.values["training_seconds"], ".2g"),
             _spread(1e3 * seconds, None if deviation is None else 1e3 * deviation, ".2g"),
         ]
@@ -111,11 +109,8 @@ def study_table(results: Results, reach: float | None = None) -> Table:
 def _notes(results: Results) -> list[str]:
     """How to read the table, in sentences."""
     others, trials = len(results.methods) - 1, results.tuning["trials"]
-    tuned = (
-        f"learning rates tuned by {trials} trials each on a validation part of the training part"
-        if trials > 1
-        else "learning rates not tuned"
-    )
+    how = f"tuned by {trials} trials each on a validation part of the training part"
+    tuned = f"learning rates {how if trials > 1 else 'not tuned'}"
     seeds = counted(len(results.seeds), "seed")
     lines = [f"{results.data}, {seeds}, {results.budget} for each method; {tuned}."]
     if others:
@@ -124,15 +119,8 @@ def _notes(results: Results) -> list[str]:
             f"{percent(results.confidence)} t intervals that hold together "
             f"(Bonferroni, {others} of them)."
         )
-    return lines + [
-        f"Failed: {run.method}, seed {run.seed}: {run.error}" for run in results.failures
-    ]
-
-
-def _difference(difference: Difference) -> str:
-    """``+0.012 [-0.004, +0.028]``."""
-    found = difference.interval
-    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]" if found else NOT_KNOWN
+    failed = [f"Failed: {one.method}, seed {one.seed}: {one.error}" for one in results.failures]
+    return lines + failed
 
 
 def _spread(mean: float, deviation: float | None, form: str) -> str:
@@ -161,4 +149,4 @@ def counted(number: int, noun: str) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Names in a row."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -1,18 +1,13 @@
-"""The same search for a learning rate for every method, on a validation part of the training part.
-
-The test part is never shown to anything in this module.
-"""
+"""The same search for a learning rate for every method; the test part is never shown to it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 
 from hybridopt import _validation
 from hybridopt.compare.results import Trial
-from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 DEFAULT_TRIALS = 3
 
@@ -45,7 +40,8 @@ class Tuning:
 
     def __post_init__(self) -> None:
         trials = _validation.integer("trials", self.trials, minimum=1)
-        fraction = fraction_of_one("validation_fraction", self.validation_fraction)
+        name, fraction = "validation_fraction", self.validation_fraction
+        fraction = _validation.real(name, fraction, minimum=0, below=1, strict=True)
         step = _validation.real("step", self.step, minimum=1, strict=True)
         vars(self).update(trials=trials, validation_fraction=fraction, step=step)  # Python's types
 
@@ -58,14 +54,7 @@ class Tuning:
         """
         if isinstance(value, Tuning):
             return value
-        if value is None or (value == 0 and not isinstance(value, bool)):
-            return cls(trials=1)
-        if isinstance(value, bool) or not isinstance(value, Integral):
-            raise ArgumentTypeError(
-                "Argument `tuning` must be a number of trials, a Tuning or None, but is "
-                f"{value!r} of type {type(value).__name__}."
-            )
-        return cls(trials=_validation.integer("tuning", value, minimum=0))
+        return cls(trials=max(1, _validation.optional_integer("tuning", value, minimum=0) or 1))
 
     def next_factor(self, trials: Sequence[Trial]) -> float:
         """What to try after these trials; failed ones count as worse than all others."""
@@ -87,18 +76,9 @@ class Tuning:
 
 def best(trials: Sequence[Trial]) -> Trial | None:
     """The trial that is taken; None if all failed."""
-    return min((trial for trial in trials if trial.metric is not None), key=_rank, default=None)
-
-
-def _rank(trial: Trial) -> tuple[float, float, float, float]:
-    assert trial.metric is not None
-    assert trial.loss is not None
-    return -trial.metric, trial.loss, abs(math.log(trial.factor)), trial.factor
-
-
-def fraction_of_one(name: str, value: object) -> float:
-    """Return a number between 0 and 1, neither of which it may be."""
-    number = _validation.real(name, value, minimum=0, strict=True)
-    if number >= 1:
-        raise ArgumentError(f"Argument `{name}` must be less than 1, but is {number:g}.")
-    return number
+    ranked = [
+        (-one.metric, one.loss, abs(math.log(one.factor)), one.factor, number)
+        for number, one in enumerate(trials)
+        if one.metric is not None and one.loss is not None
+    ]
+    return trials[min(ranked)[-1]] if ranked else None

@@ -1,14 +1,10 @@
-"""The main job: train a network, carry it into a circuit, train it there, carry it back, tune it.
-
-Beside it run the controls: the same network trained classically for as many steps, and the twin
-and a random subspace in the circuit's place.
-"""
+"""The main job: a network trained, in a circuit, and tuned, and beside it controls."""
 
 from __future__ import annotations
 
 import copy
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -39,36 +35,24 @@ SCALE = 0.1
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What `hybridopt run` is asked to do.
+    """What `hybridopt run` is asked to do."""
 
-    Attributes:
-        data: Name of a dataset.
-        network: As `build_network` reads it.
-        optimizer: Of every stage.
-        start_epochs: Classical epochs before the circuit.
-        epochs: Epochs on the circuit.
-        fine_tuning_epochs: Classical epochs after it.
-        shots: Shots a setting; None is exact.
-        shots_per_weight: Sets ``shots`` to as many times the number of places in the circuit.
-        seed: Of everything.
-    """
-
-    data: str = "digits"
-    network: str = "auto"
-    optimizer: str = "adam"
-    start_epochs: int = 1
-    epochs: int = 5
-    fine_tuning_epochs: int = 5
-    shots: int | None = None
-    shots_per_weight: int | None = None
-    seed: int = 0
+    data: str = "digits"  # name of a dataset
+    network: str = "auto"  # as `build_network` reads it
+    optimizer: str = "adam"  # of every stage
+    start_epochs: int = 1  # classical, before the circuit
+    epochs: int = 5  # on the circuit
+    fine_tuning_epochs: int = 5  # classical, after it
+    shots: int | None = None  # per setting; None is exact
+    shots_per_weight: int | None = None  # in multiples of the number of places in the circuit
+    seed: int = 0  # of everything
 
     def __post_init__(self) -> None:
         _validation.choice("optimizer", self.optimizer, OPTIMIZERS)
         for name in ("start_epochs", "epochs", "fine_tuning_epochs"):
             _validation.integer(name, getattr(self, name), minimum=1)
-        _validation.optional_integer("shots", self.shots, minimum=1)
-        _validation.optional_integer("shots_per_weight", self.shots_per_weight, minimum=1)
+        for name in ("shots", "shots_per_weight"):
+            _validation.optional_integer(name, getattr(self, name), minimum=1)
         _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)  # what torch takes
         if self.shots is not None and self.shots_per_weight is not None:
             raise ArgumentError("Give `shots` or `shots_per_weight`, not both.")
@@ -78,26 +62,18 @@ class RunSettings:
 class Result:
     """Measurements of one stage or one control.
 
-    Attributes:
-        name: As in results.json.
-        history: Its epochs.
-        test_metric: Accuracy or R^2 on the test part.
-        inference_seconds: Wall time for the test part; a circuit is read once for it.
-        trainable: Number of trainable parameters.
-        steps: Optimizer steps.
-        conversion_change: Largest change of a weight by the conversion that led here, with the
-            weights as the circuit reads them (shot noise included); None if there was none.
-        test_metric_before_fine_tuning: Of a control that stands in the circuit's place.
+    ``conversion_change`` is the largest change of a weight by the conversion that led here, with
+    the weights as the circuit reads them (shot noise included); None if there was none.
     """
 
-    name: str
+    name: str  # as in results.json
     history: History
-    test_metric: float
-    inference_seconds: float
-    trainable: int
-    steps: int
+    test_metric: float  # accuracy or R^2 on the test part
+    inference_seconds: float  # wall time for the test part; a circuit is read once for it
+    trainable: int  # parameters
+    steps: int  # of the optimizer
     conversion_change: float | None = None
-    test_metric_before_fine_tuning: float | None = None
+    test_metric_before_fine_tuning: float | None = None  # of a control in the circuit's place
 
     @property
     def training_seconds(self) -> float:
@@ -112,42 +88,24 @@ class Result:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """Everything that the report tells.
-
-    Attributes:
-        settings: What was asked.
-        data: What was trained on.
-        metric_name: ``"accuracy"`` or ``"r2"``.
-        stages: ``classical-start``, ``quantum``, ``fine-tuned``.
-        controls: ``classical``, ``random-subspace``, ``twin``.
-        weights: Weight vectors after each stage, by name.
-        network: The fine-tuned network.
-        circuit: The weights after the quantum stage in full form, as the gate chain.
-        circuit_scales: Scale of each weight tensor in that circuit.
-        summary: Of the quantum network.
-        seconds: Wall time of the whole job.
-    """
+    """Everything that the report tells."""
 
     settings: RunSettings
     data: Dataset
-    metric_name: str
-    stages: list[Result]
-    controls: list[Result]
-    weights: dict[str, torch.Tensor]
-    network: nn.Module
-    circuit: QuantumCircuit
-    circuit_scales: dict[str, float]
-    summary: str
-    seconds: float
+    metric_name: str  # "accuracy" or "r2"
+    stages: list[Result]  # classical-start, quantum, fine-tuned
+    controls: list[Result]  # classical, random-subspace, twin
+    weights: dict[str, torch.Tensor]  # vectors after each stage, by name
+    network: nn.Module  # the fine-tuned one
+    circuit: QuantumCircuit  # the weights after the quantum stage in full form, as the gate chain
+    circuit_scales: dict[str, float]  # of each weight tensor in that circuit
+    summary: str  # of the quantum network
+    seconds: float  # wall time of the whole job
 
 
 @torch_threads(1)
 def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome:
-    """Run the stages and the controls; nothing is written.
-
-    Args:
-        settings: What to do.
-        progress: Show a bar for each part.
+    """Run the stages and the controls; nothing is written. ``progress`` shows a bar per part.
 
     Raises:
         KeyboardInterrupt: On Ctrl-C.
@@ -168,24 +126,18 @@ def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome
     tuned = job.stage(
         "fine-tuned", back, settings.fine_tuning_epochs, FINE_TUNING_LR, before=reread
     )
-    controls = [
-        job.classical(untrained),
-        job.substitute("random-subspace", network),
-        job.substitute("twin", network),
-    ]
+    replaced = [job.substitute(bridge, network) for bridge in ("random-subspace", "twin")]
+    controls = [job.classical(untrained), *replaced]
     full = to_quantum(carried_back, Memory(form="full", synthesis="gates"))
     assert isinstance(full, WeightNetwork)
+    names = ("classical start", "quantum", "fine-tuned")
     return RunOutcome(
         settings=settings,
         data=data,
         metric_name=start.history.metric_name,
         stages=[start, on_circuit, tuned],
         controls=controls,
-        weights={
-            "classical start": _vector(network),
-            "quantum": _vector(carried_back),
-            "fine-tuned": _vector(back),
-        },
+        weights=dict(zip(names, map(_vector, (network, carried_back, back)), strict=True)),
         network=back,
         circuit=full.circuit(),
         circuit_scales={
@@ -215,14 +167,11 @@ class _Job:
 
     def classical(self, network: nn.Module) -> Result:
         """Train the untrained network for as many steps as all stages together, without circuit."""
-        settings, label = self.settings, "control: classical"
-        return self.result(
-            "classical",
-            network,
-            self.fit(label, network, settings.start_epochs, CLASSICAL_LR),
-            self.fit(label, network, settings.epochs, MOVING_LR),
-            self.fit(label, network, settings.fine_tuning_epochs, FINE_TUNING_LR),
-        )
+        epochs = self.settings.start_epochs, self.settings.epochs, self.settings.fine_tuning_epochs
+        rates = CLASSICAL_LR, MOVING_LR, FINE_TUNING_LR
+        plan = zip(epochs, rates, strict=True)
+        parts = [self.fit("control: classical", network, number, lr) for number, lr in plan]
+        return self.result("classical", network, *parts)
 
     def substitute(self, bridge: str, start: nn.Module) -> Result:
         """Put a control in the circuit's place, then fine-tune as the circuit's network was."""
@@ -230,14 +179,9 @@ class _Job:
         lr = MOVING_LR if bridge == "random-subspace" else ANGLE_LR
         first = self.fit(label, control, self.settings.epochs, lr)
         network = to_classical(control)
-        return self.result(
-            bridge,
-            network,
-            first,
-            self.fit(label, network, self.settings.fine_tuning_epochs, FINE_TUNING_LR),
-            trainable=control.num_trainable,
-            test_metric_before_fine_tuning=first.metric[-1],
-        )
+        second = self.fit(label, network, self.settings.fine_tuning_epochs, FINE_TUNING_LR)
+        found = self.result(bridge, network, first, second, trainable=control.num_trainable)
+        return replace(found, test_metric_before_fine_tuning=first.metric[-1])
 
     def executor(self, network: nn.Module) -> AerExecutor:
         """With the shots that were asked for."""
@@ -248,11 +192,9 @@ class _Job:
         return AerExecutor(shots=shots, seed=self.settings.seed)
 
     def converted(self, bridge: str, network: nn.Module) -> QuantumNetwork:
-        options: dict[str, Any] = (
-            {"seed": self.settings.seed}
-            if bridge == "random-subspace"
-            else {"scale": SCALE, "merge": "epoch"}
-        )
+        options: dict[str, Any] = {"scale": SCALE, "merge": "epoch"}
+        if bridge == "random-subspace":
+            options = {"seed": self.settings.seed}
         return to_quantum(network, bridge, executor=self.executor(network), **options)
 
     def fit(self, label: str, network: nn.Module, epochs: int, lr: float) -> History:

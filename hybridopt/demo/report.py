@@ -14,34 +14,18 @@ import numpy as np
 import torch
 from qiskit import QuantumCircuit, qasm3, qpy
 
+from hybridopt import _plots
 from hybridopt._environment import made_with
 from hybridopt._files import output_folder, write_bytes, write_text, write_whole
 from hybridopt._pages import inlined, render
-from hybridopt._plots import (
-    AMBER,
-    BLUE,
-    GRAY,
-    INK,
-    LINES,
-    PINK,
-    TEAL,
-    VIOLET,
-    Figure,
-    legend,
-    png,
-    subplots,
-)
+from hybridopt._plots import Figure
 from hybridopt.demo.job import Result, RunOutcome, RunSettings
 
 SCHEMA = 1
 COLORS = {
-    "classical-start": GRAY,
-    "quantum": VIOLET,
-    "fine-tuned": TEAL,
-    "classical": AMBER,
-    "random-subspace": PINK,
-    "twin": BLUE,
-}
+    "classical-start": _plots.GRAY, "quantum": _plots.VIOLET, "fine-tuned": _plots.TEAL,
+    "classical": _plots.AMBER, "random-subspace": _plots.PINK, "twin": _plots.BLUE,
+}  # fmt: skip
 SHOWN_INSTRUCTIONS = 44  # of a circuit that may have thousands
 
 
@@ -51,9 +35,7 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
     All of it is made in memory first, so that an interruption leaves the folder as it was; then
     each file is written whole.
 
-    Args:
-        outcome: Of `run_main_job`.
-        folder: Is made if it is missing; other files in it are left alone.
+    The folder is made if it is missing; other files in it are left alone.
 
     Returns:
         The path of report.html.
@@ -62,12 +44,11 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
         OutputError: If the folder cannot be written.
     """
     target = output_folder(folder)
-    pictures = {
-        "training.png": png(training_figure(outcome)),
-        "comparison.png": png(comparison_figure(outcome)),
-        "weights.png": png(weights_figure(outcome)),
-        "circuit.png": png(circuit_figure(outcome.circuit)),
-    }
+    figures = {
+        "training": training_figure(outcome), "comparison": comparison_figure(outcome),
+        "weights": weights_figure(outcome), "circuit": circuit_figure(outcome.circuit),
+    }  # fmt: skip
+    pictures = {f"{name}.png": _plots.png(figure) for name, figure in figures.items()}
     results = results_dict(outcome)
     page = _page(outcome, results, pictures)
     gates = qasm3.dumps(outcome.circuit)
@@ -83,7 +64,7 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
 
 def results_dict(outcome: RunOutcome) -> dict[str, Any]:
     """Return the content of results.json."""
-    name = f"test_{outcome.metric_name}"
+    name, qubits = f"test_{outcome.metric_name}", outcome.circuit.num_qubits
     return {
         "schema": SCHEMA,
         "data": outcome.data.name,
@@ -91,11 +72,7 @@ def results_dict(outcome: RunOutcome) -> dict[str, Any]:
         "settings": asdict(outcome.settings),
         "stages": [_result_dict(result, name) for result in outcome.stages],
         "controls": [_result_dict(result, name) for result in outcome.controls],
-        "circuit": {
-            "num_qubits": outcome.circuit.num_qubits,
-            "form": "full",
-            "scales": outcome.circuit_scales,
-        },
+        "circuit": {"num_qubits": qubits, "form": "full", "scales": outcome.circuit_scales},
         "seconds": outcome.seconds,
         **made_with(),
     }
@@ -137,7 +114,7 @@ def table_rows(outcome: RunOutcome) -> tuple[list[str], list[list[str]]]:
 
 def training_figure(outcome: RunOutcome) -> Figure:
     """Return test metric and training loss against epochs: stages in a row, controls beside."""
-    figure, both = subplots(9, 3.8, columns=2)
+    figure, both = _plots.subplots(9, 3.8, columns=2)
     score, loss = both
     epoch, first = 0, len(outcome.stages[0].history)
     joint: list[tuple[int, float, float]] = []
@@ -155,27 +132,27 @@ def training_figure(outcome: RunOutcome) -> Figure:
     for axes in both:
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.axvspan(first, last, color=VIOLET, alpha=0.06, linewidth=0)
+        axes.axvspan(first, last, color=_plots.VIOLET, alpha=0.06, linewidth=0)
         axes.text(
             (first + last) / 2, 1.01, "on the circuit", transform=axes.get_xaxis_transform(),
-            ha="center", va="bottom", fontsize=9, color=VIOLET,
+            ha="center", va="bottom", fontsize=9, color=_plots.VIOLET,
         )  # fmt: skip
     score.set_ylabel(f"test {_metric_label(outcome)}")
     loss.set(ylabel="training loss", yscale="log")
-    legend(score, loc="lower right")
+    _plots.legend(score, loc="lower right")
     return figure
 
 
 def comparison_figure(outcome: RunOutcome) -> Figure:
     """Return the final test metric of stages and controls, one dot each."""
     results = [*outcome.stages, *outcome.controls][::-1]
-    figure, axes = subplots(9, 0.42 * len(results) + 1.1, grid="x")
+    figure, axes = _plots.subplots(9, 0.42 * len(results) + 1.1, grid="x")
     for position, result in enumerate(results):
         color, before = COLORS[result.name], result.test_metric_before_fine_tuning
         axes.plot(result.test_metric, position, "o", color=color, markersize=9)
         axes.annotate(
             f"{result.test_metric:.3f}", (result.test_metric, position), xytext=(9, 0),
-            textcoords="offset points", va="center", fontsize=9, color=INK,
+            textcoords="offset points", va="center", fontsize=9, color=_plots.INK,
         )  # fmt: skip
         if before is not None:
             axes.plot(before, position, "o", color=color, markersize=13, fillstyle="none")
@@ -189,19 +166,16 @@ def comparison_figure(outcome: RunOutcome) -> Figure:
 
 def weights_figure(outcome: RunOutcome) -> Figure:
     """Return the distribution of the weights after each stage, and their moves on the circuit."""
-    figure, (histogram, moves) = subplots(9, 3.4, columns=2)
-    start, after, tuned = (weights.numpy() for weights in outcome.weights.values())
-    every = np.concatenate([start, after, tuned])
-    low, high = every.min(), every.max()
-    for name, values, color in zip(
-        outcome.weights, (start, after, tuned), (GRAY, VIOLET, TEAL), strict=True
-    ):
-        bins = np.linspace(low, high, 60)
+    figure, (histogram, moves) = _plots.subplots(9, 3.4, columns=2)
+    vectors = [weights.numpy() for weights in outcome.weights.values()]
+    low, high = min(one.min() for one in vectors), max(one.max() for one in vectors)
+    bins, colors = np.linspace(low, high, 60), (_plots.GRAY, _plots.VIOLET, _plots.TEAL)
+    for name, values, color in zip(outcome.weights, vectors, colors, strict=True):
         histogram.hist(values, bins, histtype="step", linewidth=1.6, color=color, label=name)
     histogram.set(xlabel="weight", ylabel="number of weights")
-    legend(histogram)
-    moves.plot([low, high], [low, high], color=LINES, linewidth=1)
-    moves.plot(start, after, ".", color=VIOLET, markersize=3, alpha=0.5)
+    _plots.legend(histogram)
+    moves.plot([low, high], [low, high], color=_plots.LINES, linewidth=1)
+    moves.plot(*vectors[:2], ".", color=_plots.VIOLET, markersize=3, alpha=0.5)
     moves.set(xlabel="weight before the circuit", ylabel="weight after the circuit")
     return figure
 

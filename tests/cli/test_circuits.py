@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,10 +11,15 @@ from typer.testing import CliRunner
 
 import hybridopt as ho
 from hybridopt.circuits import circuit_names
-from hybridopt.cli import app
-from hybridopt.cli.circuits import gallery_dicts, summarize
+from hybridopt.cli import app, circuits
+from hybridopt.cli.circuits import gallery_dicts
 
 from .command import entry_point
+
+
+def summarize(name):
+    return SimpleNamespace(**circuits.summarize(name))
+
 
 OWN = """// My circuit, with a product.
 // observable: 0.5 * ZII + XXI

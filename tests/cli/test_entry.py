@@ -43,8 +43,8 @@ def test_help(arguments, words):
 
 
 def test_every_command_says_what_its_function_says():
-    for name, (function, text) in COMMANDS.items():
-        command = getattr(import_module(f"hybridopt.cli.{name}"), function)
+    for name, text in COMMANDS.items():
+        command = import_module(f"hybridopt.cli.{name}").command
         assert command.__doc__.splitlines()[0] == text
 
 

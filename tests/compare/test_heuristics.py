@@ -6,12 +6,7 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.bridges import BRIDGES
-from hybridopt.compare.heuristics import (
-    ProblemFacts,
-    facts_of,
-    first_choice,
-    is_linear,
-)
+from hybridopt.compare.heuristics import ProblemFacts, facts_of, first_choice, is_linear
 from hybridopt.errors import ArgumentError, DataError
 
 SMALL = ProblemFacts(100, 200, "regression", linear=False)

@@ -90,16 +90,8 @@ def test_in_plain_types():
         ("3 > adam", ArgumentError, "'3' is no name"),
         ("adam(lr)", ArgumentError, "must be written `name=value`"),
         ("adam(lr=-1)", ArgumentError, "`lr` must be more than 0"),
-        (
-            "adam(beta=1)",
-            UnknownNameError,
-            "no keyword argument 'beta'. Did you mean 'betas'",
-        ),
-        (
-            "memory(from=1)+adam",
-            UnknownNameError,
-            "argument 'from'. Did you mean 'form'",
-        ),
+        ("adam(beta=1)", UnknownNameError, "no keyword argument 'beta'. Did you mean 'betas'"),
+        ("memory(from=1)+adam", UnknownNameError, "argument 'from'. Did you mean 'form'"),
         (3, ArgumentTypeError, "must be a text such as"),
         (None, ArgumentTypeError, "must be a text such as"),
     ],

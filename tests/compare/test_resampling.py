@@ -9,7 +9,7 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.compare.resampling import (
-    check_network_source,
+    check_network,
     draw_data,
     draw_network,
     split_rows,
@@ -159,7 +159,7 @@ def needs(width):
 )
 def test_what_cannot_be_drawn(source, error, message):
     with pytest.raises(error, match=message):  # noqa: PT012  # both doors, one after the other
-        check_network_source(source)
+        check_network(source)
         draw_network(source, ho.load_dataset("iris"), 0)
 
 

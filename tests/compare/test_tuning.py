@@ -50,9 +50,9 @@ def test_spellings():
     ("make", "error", "message"),
     [
         (lambda: Tuning.parse(-1), ArgumentError, "`tuning` must be 0 or more"),
-        (lambda: Tuning.parse(True), ArgumentTypeError, "`tuning` must be a number of trials"),
-        (lambda: Tuning.parse(False), ArgumentTypeError, "`tuning` must be a number of trials"),
-        (lambda: Tuning.parse("5"), ArgumentTypeError, "`tuning` must be a number of trials"),
+        (lambda: Tuning.parse(True), ArgumentTypeError, "`tuning` must be an int"),
+        (lambda: Tuning.parse(False), ArgumentTypeError, "`tuning` must be an int"),
+        (lambda: Tuning.parse("5"), ArgumentTypeError, "`tuning` must be an int"),
         (lambda: Tuning(0), ArgumentError, "`trials` must be 1 or more"),
         (
             lambda: Tuning(3, validation_fraction=1.0),
