@@ -101,7 +101,7 @@ def optional_real(
 
 def boolean(name: str, value: object) -> bool:
     """Return ``value`` if it is True or False."""
-    return instance(name, value, bool, "True or False")
+    return bool(instance(name, value, bool, "True or False"))
 
 
 def choice(kind: str, value: object, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._environment import made_with
-from hybridopt._files import check_path, check_writable
+from hybridopt._files import check_writable
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
 from hybridopt.compare.methods import FORMS, Method
 from hybridopt.compare.resampling import ExecutorSource, Experiment, NetworkSource, check_network
@@ -151,7 +151,7 @@ def compare(
         raise ArgumentError(f"Argument `resume` must be True, False or 'force', but is {resume!r}.")
     store = None
     if output is not None:
-        check_path("output", output)
+        output = _validation.path("output", output)
         store = RunStore(Path(output))
         for name in ("study.json", "report.html"):
             check_writable(store.folder / name)

@@ -20,8 +20,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import torch
 from torch import nn
 
+from hybridopt import _validation
 from hybridopt._environment import made_with
-from hybridopt._files import check_path, output_folder, write_text
+from hybridopt._files import output_folder, write_text
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import LABELS, Results, Run
@@ -85,7 +86,7 @@ class RunStore:
 
 def write_content(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any]) -> Path:
     """Write JSON, whole or not at all, with its kind, schema and the version that writes it."""
-    check_path("path", path)
+    path = _validation.path("path", path)
     return write_text(path, json.dumps({**head(kind), **content}, indent=1) + "\n")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridopt import _validation
-from hybridopt._files import check_path, write_bytes, write_text
+from hybridopt._files import write_bytes, write_text
 from hybridopt._pages import inlined, render
 from hybridopt._plots import Figure, png
 from hybridopt.compare import run_store
@@ -82,7 +82,7 @@ class Study(Results):
             OutputError: If the file cannot be written.
         """
         if path is not None:
-            check_path("path", path)
+            path = _validation.path("path", path)
         figure = curves_figure(self)
         if path is not None:
             write_bytes(path, png(figure))
@@ -94,7 +94,7 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        check_path("path", path)
+        path = _validation.path("path", path)
         goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
         advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
         figures = {
@@ -162,7 +162,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         >>> same.methods
         ('adam', 'gd')
     """
-    check_path("path", path)
+    path = _validation.path("path", path)
     file = Path(path)
     with run_store.damage_told(file, "study"):
         file = file / "study.json" if file.is_dir() else file

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hybridopt._files import check_path, write_text
+from hybridopt import _validation
+from hybridopt._files import write_text
 from hybridopt.compare.results import Results, Summary
 from hybridopt.compare.statistics import percent
 
@@ -58,7 +59,7 @@ class Table:
         text = buffer.getvalue()
         if path is None:
             return text
-        check_path("path", path)
+        path = _validation.path("path", path)
         return write_text(path, text)
 
     def __str__(self) -> str:

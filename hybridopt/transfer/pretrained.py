@@ -146,7 +146,7 @@ def _read(path: str | os.PathLike[str]) -> object:
         ) from error
 
 
-def _tensors(given: object) -> dict[str, Tensor]:
+def _tensors(given: Any) -> dict[str, Tensor]:
     """The tensors of a mapping, once their kinds are checked; extras pass unloaded."""
     given = _validation.instance("state_dict", given, Mapping, "a path or a mapping of tensors")
     for key, value in given.items():

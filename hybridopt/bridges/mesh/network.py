@@ -8,7 +8,7 @@ neighbouring modes with exactly one angle a weight (`hybridopt.bridges.mesh.deco
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -68,7 +68,7 @@ class Mesh(HasTwin):
 
     name: ClassVar[str] = "mesh"
 
-    keep_classical: tuple[str, ...] = ()
+    keep_classical: Sequence[str] = ()
     readout: str = "auto"
     scale: str | float = "auto"
 
