@@ -16,7 +16,8 @@ demo: $(READY)
 
 .PHONY: test
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist worksteal --shapes --cov --cov-report=
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m wrong_types --cov --cov-append --cov-report=term
 
 .PHONY: lint
 lint: $(READY)

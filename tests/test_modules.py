@@ -23,6 +23,7 @@ DOORS = {
 }
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
 @pytest.mark.parametrize(
     ("given", "message"),

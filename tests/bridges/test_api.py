@@ -115,6 +115,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("bridge", list(BRIDGES))
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_networks_without_a_circuit_form_are_refused(kind, bridge, aer_calls):
@@ -161,6 +162,7 @@ ARGUMENTS = {
 }
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("kind", ARGUMENTS)
 def test_unusable_arguments_are_refused(kind, aer_calls):
     arguments, error, message = ARGUMENTS[kind]
@@ -198,6 +200,7 @@ CLASSICAL = {
 }
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("kind", CLASSICAL)
 def test_what_is_not_quantum_is_refused(kind, aer_calls):
     make, options, error, message = CLASSICAL[kind]

@@ -84,6 +84,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("options", "error", "message"), REFUSED, ids=lambda a: str(a)[:30])
 def test_unusable_options_are_refused(options, error, message):
     with pytest.raises(error) as caught:

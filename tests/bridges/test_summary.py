@@ -74,6 +74,7 @@ def test_every_row_of_a_memory():
     assert "diagonal" not in made(Memory(synthesis="gates"), network).summary()
 
 
+@pytest.mark.wrong_types
 def test_every_row_of_a_mesh():
     layers = [nn.Conv2d(2, 2, 2, groups=2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3)]
     quantum = made(ho.bridges.Mesh(keep_classical=["3"]), nn.Sequential(*layers))
@@ -113,6 +114,7 @@ def test_a_million_weights_are_counted_at_once():
         quantum.summary(GenericBackendV2(21, seed=1))
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

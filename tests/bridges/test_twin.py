@@ -207,6 +207,7 @@ OF = [
 ]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("options", "error", "message"), OF, ids=lambda a: str(a)[:30])
 def test_unusable_originals_are_refused(options, error, message):
     with pytest.raises(error) as caught:

@@ -100,6 +100,7 @@ def test_head(own):
     assert (circuit_text(own).what, circuit_text(own).origin) == ("", "")
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [

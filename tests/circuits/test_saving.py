@@ -162,6 +162,7 @@ def conjugated() -> QuantumCircuit:
     return circuit
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [

@@ -64,6 +64,7 @@ def test_help():
         assert option in result.output
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("options", "message"),
     [

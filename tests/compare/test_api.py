@@ -211,6 +211,7 @@ def raising(*_):
     raise RuntimeError("out of order")
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -356,6 +357,7 @@ def test_a_loss_that_is_nan_from_the_start_is_said_to_be_so():
     }
 
 
+@pytest.mark.wrong_types
 def test_numbers_of_numpy_are_numbers(tmp_path):
     study = quick(
         methods=["adam", ho.Method("adam", bridge=Memory(num_angles=np.int64(4)))],

@@ -67,6 +67,7 @@ def test_seconds_are_cut_in_proportion():
     assert [part.settings for part in cut] == [3, 7]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [

@@ -72,6 +72,7 @@ def test_in_plain_types():
     assert Method.parse(method) is method
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
@@ -101,6 +102,7 @@ def test_what_is_no_method(text, error, message):
         Method.parse(text)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

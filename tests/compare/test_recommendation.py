@@ -225,6 +225,7 @@ def test_alone_or_with_nothing():
         nothing.recommend()
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -98,6 +98,7 @@ def test_by_force_finished_runs_are_taken_by_method_and_seed(copied):
     assert quick(output=copied, methods=["sgd", "gd"], seeds=3).runs == study.runs
 
 
+@pytest.mark.wrong_types
 def test_resume_is_one_of_three(copied):
     with pytest.raises(CheckpointError, match="holds runs already"):
         quick(output=copied, resume=False)
@@ -290,6 +291,7 @@ def test_places_that_cannot_be_written_are_refused_at_once(tmp_path):
         (tmp_path / name).rmdir()
 
 
+@pytest.mark.wrong_types
 def test_paths_that_are_none(stored):
     study = ho.load_study(stored)
     for call in (study.save, ho.load_study, study.plot, study.table().to_csv):

@@ -52,6 +52,7 @@ def test_long_times_and_uneven_steps_in_the_table():
     assert row[3] == "12,346 ± 1"
 
 
+@pytest.mark.wrong_types
 def test_steps_to_a_metric():
     runs = [run("a", s, 0.8, reached_at=0.5) for s in range(3)] + [run("b", 0, 0.9)]
     runs += [run("b", s, 0.5) for s in (1, 2)]

@@ -194,6 +194,7 @@ def test_prefix_names_the_batch():
         check_batch(X, LABELS[:2], prefix="batch.")
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, "float32"])
 def test_unusable_dtype(dtype):
     with pytest.raises(ArgumentError, match=f"`dtype` must be a real torch dtype, but is {dtype}"):

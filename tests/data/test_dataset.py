@@ -53,6 +53,7 @@ def test_part_of_unequal_lengths():
         Part(torch.zeros(5, 2), torch.zeros(4, 1))
 
 
+@pytest.mark.wrong_types
 def test_part_of_arrays():
     with pytest.raises(ArgumentTypeError, match=r"`x` must be a tensor .*`as_data.* of type list"):
         Part([1.0], torch.zeros(1, 1))
@@ -63,6 +64,7 @@ def test_part_of_a_number():
         Part(torch.zeros(1, 1), torch.tensor(1.0))
 
 
+@pytest.mark.wrong_types
 def test_unknown_task():
     with pytest.raises(UnknownNameError, match=r"Unknown task 'regresion'. Did you mean 'regress"):
         Dataset("table", "regresion", table())

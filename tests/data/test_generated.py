@@ -146,6 +146,7 @@ def test_options_out_of_range(make, options, message):
         make(rng(), **options)
 
 
+@pytest.mark.wrong_types
 def test_options_of_the_wrong_type():
     with pytest.raises(ArgumentTypeError, match=r"`num_samples` must be an int, but is 2.5"):
         generated.moons(rng(), num_samples=2.5)

@@ -169,6 +169,7 @@ def test_unknown_option():
         load_dataset("iris", noise=0.1)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -130,6 +130,7 @@ def test_an_interruption_ends_the_job(monkeypatch):
     assert len(calls) == 5
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

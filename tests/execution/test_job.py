@@ -52,6 +52,7 @@ def test_tables_that_do_not_fit_are_refused(rows, shared, message, aer_calls):
     assert aer_calls == []
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("name", ["rows", "shared"])
 @pytest.mark.parametrize(
     ("table", "error", "message"),
@@ -72,6 +73,7 @@ def test_tables_that_are_no_tables_are_refused_by_name(name, table, error, messa
         Job(rotations_job().program, Probabilities(), **tables)
 
 
+@pytest.mark.wrong_types
 def test_tables_of_other_real_numbers_are_converted():
     job = Job(rotations_job().program, Probabilities(), np.arange(3)[None], np.float32([[0, 1, 2]]))
     assert job.rows.dtype == job.shared.dtype == np.float64
@@ -79,6 +81,7 @@ def test_tables_of_other_real_numbers_are_converted():
     np.testing.assert_array_equal(AerExecutor().run(job), AerExecutor().run(same))
 
 
+@pytest.mark.wrong_types
 def test_a_stream_is_a_stream():
     with pytest.raises(ArgumentTypeError, match=r"`stream` must be a Stream .* type int"):
         Job(MemoryProgram(2), Probabilities(), np.zeros((1, 0)), np.zeros((1, 4)), 3)

@@ -79,6 +79,7 @@ def test_a_layout_places_each_circuit_qubit():
         layer_of(isa, noise_model=MANILA, layout=[4, 3, 2])
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

@@ -41,6 +41,7 @@ def test_copies_share_the_stream_and_no_seed_is_fresh_entropy(kind):
     assert kind(shots=5, seed=0).state_dict() == {"entropy": "0x0", "calls": 0}
 
 
+@pytest.mark.wrong_types
 @every_kind
 def test_negative_seeds_are_refused_by_name(kind):
     with pytest.raises(ArgumentError, match="`seed` must be 0 or more"):
@@ -49,6 +50,7 @@ def test_negative_seeds_are_refused_by_name(kind):
         RandomStream(1.5)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("state", "error", "message"),
     [

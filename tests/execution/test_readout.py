@@ -115,6 +115,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("build", "error", "message"), REFUSED, ids=range(len(REFUSED)))
 def test_what_cannot_be_read_is_refused(build, error, message):
     with pytest.raises(error) as caught:
@@ -134,6 +135,7 @@ def test_observables_of_another_width_are_refused():
         Expectations((SparsePauliOp("ZZZ"),)).check(PROGRAM)
 
 
+@pytest.mark.wrong_types
 def test_lists_are_taken_as_tuples():
     assert Probabilities(qubits=[2, 0]) == Probabilities(qubits=(2, 0))
     assert Probabilities(qubits=(np.int64(2),)).qubits == (2,)

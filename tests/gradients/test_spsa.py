@@ -147,6 +147,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("arguments", "error", "message"), REFUSED, ids=range(len(REFUSED)))
 def test_unusable_settings_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):

@@ -202,6 +202,7 @@ def test_probabilities_of_all_and_of_some_qubits():
         np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.wrong_types
 def test_observables_may_be_spelled_in_many_ways():
     known = family(NAME)
     x, _ = tensors(NAME)

@@ -82,6 +82,7 @@ def test_wrong_types_are_refused_by_name(changes, message, aer_calls):
     assert aer_calls == []
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("changes", "message"), UNUSABLE, ids=lambda a: str(a)[:40])
 def test_unusable_values_are_refused_by_name(changes, message, aer_calls):
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is looked at below
@@ -134,6 +135,7 @@ INPUTS = [
 ]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("x", "error", "message"), INPUTS, ids=range(len(INPUTS)))
 def test_inputs_that_are_no_samples_are_refused(x, error, message, aer_calls):
     layer = layer_of(NAME)
@@ -185,6 +187,7 @@ def test_weights_that_became_unusable_are_refused(aer_calls):
     assert aer_calls == []
 
 
+@pytest.mark.wrong_types
 def test_explanations_of_impossible_batches_are_refused():
     layer = layer_of(NAME)
     with pytest.raises(ho.errors.ArgumentError, match="`batch_size` must be 0 or more, but is -1"):

@@ -155,6 +155,7 @@ def test_starts_where_it_is_told():
     assert torch.equal(DressedCircuit(2, 2).layer.weight, first.layer.weight)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
@@ -182,6 +183,7 @@ def test_refuses_by_name(arguments, options, error, message, aer_calls):
     assert not aer_calls
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [

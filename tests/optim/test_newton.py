@@ -334,6 +334,7 @@ def test_loss_of_another_network_is_refused(tanh_case):
         Newton(other.parameters()).step(tanh_case.closure)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [

@@ -223,12 +223,14 @@ def test_unusable_learning_rates_are_refused(lr, message):
         create("newton", nn.Linear(2, 3).parameters(), lr=lr)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("lr", [True, "0.1"])
 def test_learning_rates_of_other_types_are_refused(lr):
     with pytest.raises(ArgumentTypeError, match="`lr` must be a number"):
         create("adam", nn.Linear(2, 3).parameters(), lr=lr)
 
 
+@pytest.mark.wrong_types
 def test_classes_and_numbers_are_no_optimizers():
     for optimizer in (torch.optim.Adam, 3):
         with pytest.raises(ArgumentTypeError, match="optimizer must be given by name"):
@@ -255,6 +257,7 @@ def test_nothing_to_train_is_refused(optimizer):
         create(optimizer, nn.ReLU().parameters())
 
 
+@pytest.mark.wrong_types
 def test_parameters_must_be_some():
     with pytest.raises(ArgumentTypeError, match=r"such as network.parameters\(\), but is of type"):
         create("adam", None)

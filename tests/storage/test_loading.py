@@ -102,6 +102,7 @@ def facts(**changes):
     return change
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     "change",
     [

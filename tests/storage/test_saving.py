@@ -258,6 +258,7 @@ class OwnRule(ho.gradients.ParameterShift):
     """A rule of the user's own."""
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -273,6 +274,7 @@ def test_what_has_no_stored_form_is_refused_at_once(make, error, message, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

@@ -142,6 +142,7 @@ def changed(**moments):
     return callback
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [

@@ -263,6 +263,7 @@ def test_shows_a_bar(progress, label, data, make_network, capsys):
     assert "loss " in out
 
 
+@pytest.mark.wrong_types
 def test_shows_nothing_unless_asked(data, make_network, capsys):
     ho.fit(make_network(), data, epochs=1)
     assert capsys.readouterr() == ("", "")

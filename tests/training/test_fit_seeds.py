@@ -94,6 +94,7 @@ def test_shots_repeat_with_the_seed_of_the_executor(name, options, data, make_qu
     assert losses(7) != losses(8)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("seed", [np.int64(4), 2**40, 2**70])
 def test_any_integer_is_a_seed(seed, data, make_network, tmp_path):
     path = tmp_path / "run.pt"

@@ -80,6 +80,7 @@ def test_something_that_holds_no_samples(make_quantum, aer_calls):
     assert aer_calls == []
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -130,6 +131,7 @@ def test_arguments(arguments, error, message, make_quantum, aer_calls):
     assert aer_calls == []
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("network", "error", "message"),
     [

@@ -145,6 +145,7 @@ class Unstorable(lr_scheduler.LRScheduler):
         return [0.1]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("scheduler", "error", "message"),
     [

@@ -92,6 +92,7 @@ def test_torch_writes_it(data, make_network, tmp_path):
     assert b"loss/train" in file.read_bytes()
 
 
+@pytest.mark.wrong_types
 def test_refused(writers, tmp_path):
     with pytest.raises(ArgumentTypeError, match="`folder` must be a path, but is of type int"):
         TensorBoard(3)

@@ -165,6 +165,7 @@ def test_the_module_that_holds_the_head_keeps_its_mode(names):
     assert network.training
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("names", "error", "message"),
     [
@@ -182,6 +183,7 @@ def test_refuses_what_is_not_there(names, error, message):
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     "use",
     [

@@ -63,6 +63,7 @@ def test_a_head_alone_is_one_group():
     assert len(ho.parameter_groups(ho.transfer(nn.Linear(3, 2)), lr=0.1)) == 1
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

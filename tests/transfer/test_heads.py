@@ -144,6 +144,7 @@ def test_a_head_of_your_own_is_copied():
     torch.testing.assert_close(target(X), own(source()[:2](X)))
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

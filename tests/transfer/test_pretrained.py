@@ -143,6 +143,7 @@ def with_nan(tmp_path):
     return given
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [

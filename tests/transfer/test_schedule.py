@@ -99,6 +99,7 @@ def test_what_was_always_frozen_stays_so():
     assert torch.equal(network[5].bias, before)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("after", "error", "message"),
     [

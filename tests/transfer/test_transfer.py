@@ -209,6 +209,7 @@ class Uncopyable(nn.Module):
         return self.out(x)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("given", "arguments", "error", "message"),
     [

@@ -375,6 +375,7 @@ def test_fit_trains_it():
     assert losses[-1] < 0.6 * losses[0]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

@@ -31,6 +31,7 @@ def test_automatic_scales(form, expected):
     assert ho.to_quantum(network(), form=form).scales.tolist() == expected
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("scale", [4, 4.5, np.float32(4.5), np.int64(5), Fraction(9, 2)])
 @pytest.mark.parametrize("form", ["residual", "full"])
 def test_one_scale_for_all(scale, form):
@@ -66,6 +67,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("scale", "error", "message"), REFUSED, ids=lambda a: str(a)[:20])
 @pytest.mark.parametrize("bridge", ["memory", "twin"])
 def test_unusable_scales_are_refused(scale, error, message, bridge, aer_calls):

@@ -201,6 +201,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.wrong_types
 @both_bridges
 @pytest.mark.parametrize(("options", "error", "message"), REFUSED, ids=lambda a: str(a)[:40])
 def test_unusable_options_are_refused(bridge, options, error, message, aer_calls):

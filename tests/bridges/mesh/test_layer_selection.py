@@ -137,6 +137,7 @@ def test_transformers_are_carried_around_their_attention(mode):
     assert ho.to_classical(quantum).body.activation_relu_or_gelu == 1
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

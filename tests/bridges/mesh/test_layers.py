@@ -273,6 +273,7 @@ def test_a_dressed_circuit_in_the_network_finds_its_layers():
     torch.testing.assert_close(quantum(x), network(x), rtol=0, atol=1e-5)
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("shape", [(4, 5), (), (2, 3, 1)], ids=str)
 def test_inputs_of_the_wrong_width_are_refused_before_a_circuit_runs(shape, aer_calls):
     quantum = ho.to_quantum(nn.Linear(3, 2), "mesh")

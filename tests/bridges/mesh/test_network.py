@@ -143,6 +143,7 @@ def test_circuits_are_asked_for_by_name_and_shape():
         quantum.circuit("4", np.ones(2))
 
 
+@pytest.mark.wrong_types
 def test_networks_explain_the_choice_of_every_layer(aer_calls):
     quantum = ho.to_quantum(network(), "mesh")
     first, head = quantum.explain().splitlines()

@@ -267,35 +267,40 @@ def test_unusable_arguments_are_refused(arguments, error, message, aer_calls):
     assert aer_calls == []
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize("verb", ["run", "explain"])
 @pytest.mark.parametrize("options", [{}, {"method": "density_matrix"}, {"shots": 9}])
 @pytest.mark.parametrize(
     ("job", "error", "message"),
     [
-        (QuantumCircuit(2), ArgumentTypeError, "`job` must be a Job.* QuantumCircuit"),
-        (None, ArgumentTypeError, "`job` must be a Job.* NoneType"),
+        (lambda: QuantumCircuit(2), ArgumentTypeError, "`job` must be a Job.* QuantumCircuit"),
+        (lambda: None, ArgumentTypeError, "`job` must be a Job.* NoneType"),
         (
-            replace(rotations_job(), program=QuantumCircuit(2)),
+            lambda: replace(rotations_job(), program=QuantumCircuit(2)),
             ArgumentTypeError,
             "`program` must be a lowered circuit.* but is of type QuantumCircuit",
         ),
         (
-            replace(rotations_job(), readout=["ZII"]),
+            lambda: replace(rotations_job(), readout=["ZII"]),
             ArgumentTypeError,
             "`readout` must be Expectations.* but is of type list",
         ),
         (
-            replace(rotations_job(), readout=Probabilities((4,))),
+            lambda: replace(rotations_job(), readout=Probabilities((4,))),
             ArgumentError,
             "Probabilities of qubit 4 were asked for",
         ),
         (
-            Job(lower(QuantumCircuit(0)), Probabilities(), np.zeros((1, 0)), np.zeros((1, 0))),
+            lambda: Job(
+                lower(QuantumCircuit(0)), Probabilities(), np.zeros((1, 0)), np.zeros((1, 0))
+            ),
             ArgumentError,
             "circuit has no qubits",
         ),
         (
-            Job(lower(QuantumCircuit(40)), Probabilities(), np.zeros((1, 0)), np.zeros((1, 0))),
+            lambda: Job(
+                lower(QuantumCircuit(40)), Probabilities(), np.zeros((1, 0)), np.zeros((1, 0))
+            ),
             ResourceError,
             "circuit has 40 qubits, but",
         ),
@@ -304,5 +309,5 @@ def test_unusable_arguments_are_refused(arguments, error, message, aer_calls):
 )
 def test_jobs_that_cannot_be_run_are_refused_by_name(verb, options, job, error, message, aer_calls):
     with pytest.raises(error, match=message):
-        getattr(AerExecutor(**options), verb)(job)
+        getattr(AerExecutor(**options), verb)(job())
     assert aer_calls == []
