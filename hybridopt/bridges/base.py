@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from qiskit import QuantumCircuit
@@ -263,6 +263,9 @@ class HasTwin(Bridge):
         """Make the same network by a formula; of the executor, shots and seed alone are taken."""
 
 
+Formula = TypeVar("Formula", bound="FormulaStream")
+
+
 class FormulaStream(RandomStream):
     """Random stream of a formula that stands for a circuit; no setting, shot or run is counted."""
 
@@ -277,14 +280,14 @@ class FormulaStream(RandomStream):
         """That nothing is run."""
         return "by the closed form, without a run"
 
-    @classmethod
-    def like(cls, executor: Executor) -> Self:
-        """Return one with the executor's shots and seed; noise on gates has no formula."""
-        if executor.has_noise:
-            raise UnsupportedError(
-                "A twin has no formula for noise on gates. Give an executor without `noise_model`."
-            )
-        return cls(executor.shots, executor.seed if isinstance(executor, AerExecutor) else None)
+
+def formula_like(kind: type[Formula], executor: Executor) -> Formula:
+    """Return a formula with the executor's shots and seed; noise on gates has no formula."""
+    if executor.has_noise:
+        raise UnsupportedError(
+            "A twin has no formula for noise on gates. Give an executor without `noise_model`."
+        )
+    return kind(executor.shots, executor.seed if isinstance(executor, AerExecutor) else None)
 
 
 def check_network(network: nn.Module) -> None:

@@ -99,10 +99,9 @@ class RangeTest:
         return Cost(self.settings, self.shots, self.runs)
 
 
-def _column(name: str, doc: str) -> list[Any]:
+def _column(name: str, doc: str) -> Any:
     """Return a property of a `History`: the values of one quantity of its records."""
-    read: Any = property(lambda history: [getattr(one, name) for one in history.records], doc=doc)
-    return read  # type: ignore[no-any-return]
+    return property(lambda history: [getattr(one, name) for one in history.records], doc=doc)
 
 
 @dataclass

@@ -25,7 +25,7 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, formula_like
 from hybridopt.bridges.generator.circuit import ry_ladder
 from hybridopt.bridges.generator.statevector import LadderSampler, ladder_probabilities
 from hybridopt.bridges.memory.circuit import index_qubits
@@ -129,7 +129,7 @@ class Generator(AnyNetworkBridge, HasTwin):
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
         """The same by dense algebra in torch: equal without shots, of the same law with shots."""
-        sampler = LadderSampler.like(executor)
+        sampler = formula_like(LadderSampler, executor)
         return self._network(network, lambda m, p: GeneratorFormula(m, p, sampler))
 
     def _network(

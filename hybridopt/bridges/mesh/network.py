@@ -22,7 +22,7 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._modules import copy_module
-from hybridopt.bridges.base import BridgeRows, HasTwin, QuantumNetwork, check_network
+from hybridopt.bridges.base import BridgeRows, HasTwin, QuantumNetwork, check_network, formula_like
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.bridges.mesh.layer_selection import layers_to_carry
 from hybridopt.bridges.mesh.layers import UNSEEN, MeshLayer
@@ -106,7 +106,7 @@ class Mesh(HasTwin):
 
     def twin(self, network: nn.Module, *, executor: Executor) -> MeshNetwork:
         """The same angles in torch: exact, or with shots numbers of the same law."""
-        formula = ClosedFormMesh.like(executor)
+        formula = formula_like(ClosedFormMesh, executor)
         return MeshNetwork(network, self, formula, ParameterShift())
 
 
