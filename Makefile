@@ -16,8 +16,12 @@ demo: $(READY)
 
 .PHONY: test
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal --shapes --cov --cov-report=
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m wrong_types --cov --cov-append --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist worksteal --shapes
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m wrong_types
+
+.PHONY: coverage
+coverage: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 .PHONY: lint
 lint: $(READY)

@@ -101,7 +101,9 @@ def optional_real(
 
 def boolean(name: str, value: object) -> bool:
     """Return ``value`` if it is True or False."""
-    return bool(instance(name, value, bool, "True or False"))
+    if isinstance(value, bool):
+        return value
+    raise ArgumentTypeError(f"Argument `{name}` must be True or False, but is {value!r}.")
 
 
 def choice(kind: str, value: object, known: Iterable[str]) -> str:

@@ -38,6 +38,7 @@ def test_scikit_learns_own_checks(estimator, check):
 
 
 # few steps with a large rate: each takes some milliseconds in a circuit
+@pytest.mark.wrong_types
 @pytest.mark.slow
 @parametrize_with_checks([HybridClassifier((), bridge="memory", lr=1.0, epochs=5, batch_size=None)])
 def test_scikit_learns_own_checks_in_a_circuit(estimator, check):

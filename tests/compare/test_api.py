@@ -273,7 +273,7 @@ def raising(*_):
         ({"executor": without_seed, "methods": ["memory+adam"]}, ArgumentError,
          "as `executor` failed for seed 0: TypeError.*must take a seed"),
         ({"executor": raising}, ArgumentError, "as `executor` failed for seed 0: RuntimeError"),
-        ({"output": 5}, ArgumentTypeError, "`output` must be a path.*but is 5"),
+        ({"output": 5}, ArgumentTypeError, "`output` must be a path.*but is of type int"),
         ({"output": b"x"}, ArgumentTypeError, "`output` must be a path"),
         ({"output": LONG}, OutputError, "Cannot write"),
         ({"workers": 0}, ArgumentError, "`workers` must be 1 or more"),

@@ -79,12 +79,12 @@ def test_shares_keep_their_digits(share, text):
 
 
 def test_a_band_of_curves_is_taken_where_all_are():
-    first = np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 4.0])
-    second = np.array([2.0, 8.0]), np.array([4.0, 16.0])  # twice the first's line
+    first = np.array([[1.0, 2.0, 4.0], [1.0, 2.0, 4.0]])
+    second = np.array([[2.0, 8.0], [4.0, 16.0]])  # twice the first's line
     places, mean, low, high = band([first, second])
     assert (places[0], places[-1]) == (2.0, pytest.approx(4.0))
     np.testing.assert_allclose([mean, low, high], np.outer([1.5, 1, 2], places), rtol=1e-12)
-    same = band([first, (first[0], 3 * first[1])])
+    same = band([first, np.array([first[0], 3 * first[1]])])
     np.testing.assert_array_equal(same, [first[0], 2 * first[1], first[1], 3 * first[1]])
-    apart = band([first, (np.array([9.0, 10.0]), np.array([0.0, 0.0]))])
+    apart = band([first, np.array([[9.0, 10.0], [0.0, 0.0]])])
     np.testing.assert_array_equal(apart, [first[0], *3 * [first[1]]])

@@ -63,7 +63,7 @@ def test_weights_are_float32_unless_said_otherwise_and_can_be_cast():
 
 
 def test_weights_are_drawn_uniformly_by_torchs_generator():
-    w = ParameterVector("w", 2000)
+    w = ParameterVector("w", 300)
     circuit = QuantumCircuit(2)
     for angle in w:
         circuit.rx(angle, 0)
@@ -73,7 +73,7 @@ def test_weights_are_drawn_uniformly_by_torchs_generator():
     again = CircuitLayer(circuit, (), w).weight.detach()
     assert torch.equal(first, again)
     assert first.abs().max() <= math.pi
-    assert first.mean().abs() < 5 * math.pi / math.sqrt(3 * 2000)
+    assert first.mean().abs() < 5 * math.pi / math.sqrt(3 * 300)
     assert first.min() < -3
     assert first.max() > 3
 

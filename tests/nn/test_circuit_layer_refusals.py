@@ -74,6 +74,7 @@ def arguments_with(changes: dict) -> dict:
     return {**dict(zip(names, GIVEN, strict=True)), **changes}
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("changes", "message"), WRONG, ids=lambda a: str(a)[:40])
 def test_wrong_types_are_refused_by_name(changes, message, aer_calls):
     with pytest.raises(ho.errors.ArgumentTypeError) as caught:

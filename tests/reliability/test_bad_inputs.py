@@ -24,6 +24,7 @@ def test_there_are_a_hundred():
     assert len(CALLS) + len(COMMANDS) >= 100
 
 
+@pytest.mark.wrong_types
 @pytest.mark.filterwarnings("ignore:Lazy modules")
 @pytest.mark.parametrize("name", CALLS)
 def test_calls(name, tmp_path, aer_calls):

@@ -300,6 +300,7 @@ def test_what_takes_any_width_may_come_behind(network):
     assert ho.transfer(network, num_outputs=3)(torch.ones(5, 3)).numel() == 15
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("network", "name"),
     [(Deciding(), "out"), (DecidingBackwards(), "inner"), (Functional(deciding=True), "body")],

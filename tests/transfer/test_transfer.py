@@ -189,6 +189,7 @@ def test_weights_of_a_quantum_network_come_first():
     torch.testing.assert_close(target[:4](X), body_of(pretrained)(X), rtol=0, atol=0)
 
 
+@pytest.mark.wrong_types
 def test_what_does_not_fit_is_named_and_with_strict_false_reported():
     given = network().state_dict()
     given["2.wieght"] = given.pop("2.weight")

@@ -259,6 +259,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(("arguments", "error", "message"), REFUSED, ids=lambda a: str(a)[:30])
 def test_unusable_arguments_are_refused(arguments, error, message, aer_calls):
     with pytest.raises(error) as caught:
