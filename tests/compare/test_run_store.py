@@ -24,7 +24,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, 
 from .conftest import METHODS, quick
 
 pytestmark = pytest.mark.usefixtures("no_page")
-EARLIER = Path(__file__).with_name("earlier")
+EARLIER = Path(__file__).parents[1] / "schemas"
 
 
 @pytest.fixture(scope="module")
