@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import reprlib
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
@@ -14,22 +15,16 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 
 
 def instance(name: str, value: object, kind: Any, expected: str) -> Any:
-    """Return ``value`` if it is of a kind, which the message calls as ``expected`` does."""
+    """Return ``value`` if it is an instance of ``kind``; the message calls it ``expected``."""
     if isinstance(value, kind):
         return value
-    shown = f"but is of type {type(value).__name__}"
-    if isinstance(value, type):
-        shown = f"but is the class {value.__name__} itself. Make one of it: {value.__name__}(...)"
-    raise ArgumentTypeError(f"Argument `{name}` must be {expected}, {shown}.")
+    raise _wrong_type(name, value, expected)
 
 
 def items(name: str, value: object) -> tuple[Any, ...]:
-    """Return the items of a list, a tuple or an array; a string or a set is refused."""
+    """Return the items of a list, a tuple or an array; refuse strings and sets."""
     if isinstance(value, str | set | frozenset) or not isinstance(value, Iterable):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be a list or a tuple, but is {value!r} of type "
-            f"{type(value).__name__}."
-        )
+        raise _wrong_type(name, value, "a list or a tuple")
     return tuple(value)
 
 
@@ -38,30 +33,28 @@ def path(name: str, value: object, suffix: str | None = None) -> Path:
     given = instance(name, value, str | os.PathLike, "a path")
     target = Path(os.fsdecode(given)).expanduser()
     if suffix is not None and target.suffix != suffix:
-        raise ArgumentError(f"Argument `{name}` must end in {suffix}, but is {str(target)!r}.")
+        raise ArgumentError(f"`{name}` must end in {suffix} (got {str(target)!r}).")
     return target
 
 
 def integer(
     name: str, value: object, *, minimum: int | None = None, maximum: int | None = None
 ) -> int:
-    """Return ``value`` as an int from ``minimum`` to ``maximum``; bools and floats are refused."""
+    """Return ``value`` as an int from ``minimum`` to ``maximum``; refuse bools and floats."""
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be an int, but is {value!r} of type {type(value).__name__}."
-        )
+        raise _wrong_type(name, value, "an int")
     number = int(value)
     if minimum is not None and number < minimum:
-        raise ArgumentError(f"Argument `{name}` must be {minimum} or more, but is {number}.")
+        raise ArgumentError(f"`{name}` must be at least {minimum} (got {number}).")
     if maximum is not None and number > maximum:
-        raise ArgumentError(f"Argument `{name}` must be {maximum} or less, but is {number}.")
+        raise ArgumentError(f"`{name}` must be at most {maximum} (got {number}).")
     return number
 
 
 def optional_integer(
     name: str, value: object, *, minimum: int | None = None, maximum: int | None = None
 ) -> int | None:
-    """Like `integer`, and None passes."""
+    """Return ``value`` checked by `integer`, or None."""
     return None if value is None else integer(name, value, minimum=minimum, maximum=maximum)
 
 
@@ -75,27 +68,25 @@ def real(
 ) -> float:
     """Return ``value`` as a finite float of at least (``strict``: more than) ``minimum``."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise ArgumentTypeError(
-            f"Argument `{name}` must be a number, but is {value!r} of type {type(value).__name__}."
-        )
+        raise _wrong_type(name, value, "a number")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ArgumentError(f"Argument `{name}` must be finite, but is {number}.")
+        raise ArgumentError(f"`{name}` must be finite (got {number}).")
     if number < minimum or (strict and number == minimum):
-        bound = f"more than {minimum:g}" if strict else f"{minimum:g} or more"
-        raise ArgumentError(f"Argument `{name}` must be {bound}, but is {number:g}.")
+        bound = f"{'greater than' if strict else 'at least'} {minimum:g}"
+        raise ArgumentError(f"`{name}` must be {bound} (got {number:g}).")
     if number >= below:
-        raise ArgumentError(f"Argument `{name}` must be less than {below:g}, but is {number:g}.")
+        raise ArgumentError(f"`{name}` must be less than {below:g} (got {number:g}).")
     return number
 
 
 def optional_real(
     name: str, value: object, *, minimum: float = -math.inf, strict: bool = False
 ) -> float | None:
-    """Like `real`, and None passes."""
+    """Return ``value`` checked by `real`, or None."""
     return None if value is None else real(name, value, minimum=minimum, strict=strict)
 
 
@@ -103,7 +94,7 @@ def boolean(name: str, value: object) -> bool:
     """Return ``value`` if it is True or False."""
     if isinstance(value, bool):
         return value
-    raise ArgumentTypeError(f"Argument `{name}` must be True or False, but is {value!r}.")
+    raise _wrong_type(name, value, "True or False")
 
 
 def choice(kind: str, value: object, known: Iterable[str]) -> str:
@@ -111,8 +102,7 @@ def choice(kind: str, value: object, known: Iterable[str]) -> str:
     names = list(known)
     if not isinstance(value, str):
         raise ArgumentTypeError(
-            f"The {kind} must be given by name, but is {value!r} of type {type(value).__name__}. "
-            f"Known: {', '.join(names)}."
+            f"The {kind} must be a name (got {_shown(value)}). Available: {', '.join(names)}."
         )
     if value not in names:
         raise UnknownNameError(f"Unknown {kind} {value!r}. {_suggestion(value, names)}")
@@ -130,13 +120,23 @@ def keywords(owner: str, given: Mapping[str, object], known: Iterable[str]) -> N
 
 
 def first_line(error: Exception) -> str:
-    """What an error of another library says first, as a sentence; its name if it says nothing."""
+    """Return the first line of an error's message as a sentence, or the error's class."""
     lines = str(error).strip().splitlines()
     return f"{lines[0].rstrip('.')}." if lines else f"{type(error).__name__}."
+
+
+def _wrong_type(name: str, value: object, expected: str) -> ArgumentTypeError:
+    return ArgumentTypeError(f"`{name}` must be {expected} (got {_shown(value)}).")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}; create an instance: {value.__name__}(...)"
+    return f"{' '.join(reprlib.repr(value).split())} of type {type(value).__name__}"
 
 
 def _suggestion(value: str, names: list[str]) -> str:
     nearest = difflib.get_close_matches(value.lower(), [n.lower() for n in names], n=3, cutoff=0.5)
     spelled = [n for n in names if n.lower() in nearest]
-    known = f"Known: {', '.join(names)}." if names else "It takes none."
+    known = f"Available: {', '.join(names)}." if names else "There are none."
     return f"Did you mean {' or '.join(map(repr, spelled))}? {known}" if spelled else known
