@@ -134,19 +134,23 @@ def message_of(node: ast.AST) -> str:
 def prose(text: Text) -> str:
     """Return a text without code, formulas, tables and sources."""
     content = re.sub(
-        r"```.*?```|~~~.*?~~~|\$\$.*?\$\$|<[^>\n]*>", " ", text.content, flags=re.DOTALL
+        r"<!-- language: off -->.*?<!-- language: on -->|```.*?```|~~~.*?~~~|\$\$.*?\$\$|<[^>\n]*>",
+        " ",
+        text.content,
+        flags=re.DOTALL,
     )
     content = re.sub(r"^\s*==+ =.*^\s*==+ =.*?$", " ", content, flags=re.DOTALL | re.MULTILINE)
-    content = re.sub(r"^\s*(?:>>>|\.\.\. ?|\||#!|\.\. math).*$", "\n", content, flags=re.MULTILINE)
+    content = re.sub(r"^\s*(?:>>>|\.\.\. ?|#!|\.\. math).*$", "\n", content, flags=re.MULTILINE)
     if text.kind in {"docstring", "property"}:
         content = content.split("\nReferences:")[0]
-    return re.sub(r"``.*?``|:\w+:`.*?`|`[^`\n]*`|\$[^$\n]*\$|\[([^]]*)\]\([^)]*\)", "X", content)
+    content = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", content)
+    return re.sub(r"``.*?``|:\w+:`.*?`|`[^`\n]*`|\$[^$\n]*\$", "X", content)
 
 
 def sentences_of(text: Text) -> Iterator[str]:
     """Yield the sentences of a text; items of lists and arguments count each for itself."""
     blocks = re.split(
-        r"\n\s*\n|\n\s*(?:[-*#>]|\d+\.) |\n\s+\w+: |^#+ ", prose(text), flags=re.MULTILINE
+        r"\n\s*\n|\||\n\s*(?:[-*#>]|\d+\.) |\n\s+\w+: |^#+ ", prose(text), flags=re.MULTILINE
     )
     for block in blocks:
         yield from re.split(r"(?<=[.!?])\s+", " ".join(block.split()))
