@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TEXTS := hybridopt tests tools examples notebooks circuits docs README.md CHANGELOG.md CONTRIBUTING.md
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
@@ -29,6 +30,8 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell $(TEXTS)
+	$(BIN)/python tools/check_language.py
 
 .PHONY: notebooks
 notebooks: $(READY)
