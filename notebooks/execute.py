@@ -1,4 +1,4 @@
-"""Execute the lessons in place, so that the outputs they are stored with are true."""
+"""Execution of the lessons in place, so that their stored outputs match their code."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent
-SECONDS_A_CELL = 300
+SECONDS_PER_CELL = 300
 
 
 def execute(path: Path) -> nbformat.NotebookNode:
-    """Run all cells in a fresh kernel.
+    """Return a lesson after running all its cells in a new kernel.
 
     Raises:
-        CellExecutionError: If a cell fails; the lesson's own assertions are cells.
+        CellExecutionError: If a cell fails. The assertions of a lesson are cells, too.
     """
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook, timeout=SECONDS_A_CELL, resources={"metadata": {"path": str(path.parent)}}
+        notebook, timeout=SECONDS_PER_CELL, resources={"metadata": {"path": str(path.parent)}}
     )
     client.execute()
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)  # times of day differ from run to run
+        cell.metadata.pop("execution", None)  # it holds times of day
     return notebook
 
 
 def main() -> None:
-    """Execute the named lessons, or all of them."""
+    """Execute the lessons named on the command line, by default all of them."""
     names = sys.argv[1:]
     for path in [Path(name) for name in names] or sorted(FOLDER.glob("*.ipynb")):
         began = time.perf_counter()
