@@ -3,7 +3,8 @@
 Run ``python tools/check_language.py``. The limits are in ``pyproject.toml``, table
 ``[tool.language]``: a share for patterns that no text avoids wholly, otherwise the highest count
 that is allowed. A limit may only fall. ``--show`` prints each place; folders or files as arguments
-restrict the check to them.
+restrict the check to them. Lines between ``# language: off`` and ``# language: on`` are not
+checked; in Markdown, these marks are HTML comments.
 """
 
 from __future__ import annotations
@@ -80,7 +81,11 @@ def texts_of(path: Path) -> Iterator[Text]:
     """Yield all texts of a Python file, a Markdown page or a notebook."""
     name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     if path.suffix == ".py":
-        yield from python_texts(str(name), path.read_text("utf-8"))
+        source = path.read_text("utf-8")
+        hidden = hidden_lines(source)
+        for text in python_texts(str(name), source):
+            if int(text.place.rsplit(":", 1)[1]) not in hidden:
+                yield text
     elif path.suffix == ".md":
         yield Text(f"{name}:1", path.read_text("utf-8"), "page")
     else:
@@ -112,6 +117,18 @@ def python_texts(name: str, source: str) -> Iterator[Text]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield Text(f"{name}:{token.start[0]}", token.string.lstrip("# "), "comment")
+
+
+def hidden_lines(source: str) -> set[int]:
+    """Return the lines between ``# language: off`` and ``# language: on``."""
+    hidden: set[int] = set()
+    start = None
+    for number, line in enumerate(source.splitlines(), 1):
+        if line.strip() == "# language: off":
+            start = number
+        elif line.strip() == "# language: on" and start is not None:
+            hidden |= set(range(start, number))
+    return hidden
 
 
 def kind_of(node: ast.AST) -> str:
