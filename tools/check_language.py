@@ -30,6 +30,7 @@ UNITS = (
     "setting|shot|angle|weight|sample|row|run|number|bit|output|letter|second|file|command|circuit"
     "|parameter|rotation|vector|gate|layer|table|step|call|job|point|block|column|qubit|image|seed"
 )
+# language: off
 WORDS = {
     "`a` for `per`": rf"\b(?:{UNITS}|unit|one|two|three|four)s? an? "
     r"(?:setting|weight|sample|step|file|method|circuit|layer|row|term|angle|epoch|batch|qubit"
@@ -46,6 +47,7 @@ WORDS = {
     "`what is ...` as a noun": r"\b[Ww]hat (?:is|was|are|were|it|they|he|a |an |the |has|have"
     r"|had|must|can|may|becomes?|came|comes|runs?|reads?)\b(?![^.?!]*\?)",
 }
+# language: on
 QUESTION = re.compile(r"(?:What|How|Which|Where|When|Why)\b")
 WHETHER = re.compile(r"Whether\b")
 PREPOSITION = re.compile(

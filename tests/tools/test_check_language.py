@@ -73,9 +73,13 @@ def test_every_pattern_has_a_limit():
     assert set(settings["tool"]["language"]) == set(counts_of(""))
 
 
+# language: off
 def test_lines_between_marks_are_not_checked(tmp_path):
     path = tmp_path / "sample.py"
     path.write_text("# language: off\n# this is no matrix\n# language: on\n# this is no vector\n")
     assert [text.content for text in checker.texts_of(path)][-1] == "this is no vector"
     counts = checker.count_patterns(list(checker.texts_of(path)))
     assert len(counts["`is no X` for `is not an X`"].found) == 1
+
+
+# language: on
