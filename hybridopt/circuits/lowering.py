@@ -27,6 +27,7 @@ from qiskit.exceptions import QiskitError
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
+from hybridopt.circuits.amplitudes import fresh_start
 from hybridopt.circuits.gates import Family, angle_rules, family_of, is_kept, is_standard
 from hybridopt.circuits.instructions import is_stretch
 from hybridopt.circuits.program import (
@@ -126,6 +127,9 @@ def lower_gates(
         tables[per_sample].append(angle)
         return len(tables[per_sample]) - 1, per_sample
 
+    start = fresh_start(circuit)
+    circuit, amplitudes = start.circuit, start.amplitudes
+    tables[True] += start.expressions
     steps: list[Step] = []
     index = {qubit: number for number, qubit in enumerate(circuit.qubits)}
     kept = _Kept(native, whole)
@@ -151,7 +155,9 @@ def lower_gates(
             steps.append(NativeGate(gate, qubits, free))
     rows, shared = tuple(tables[True]), tuple(tables[False])
     names = frozenset(rewritten)
-    return CircuitProgram(circuit.num_qubits, tuple(steps), rows, shared, names, device_qubits)
+    return CircuitProgram(
+        circuit.num_qubits, tuple(steps), rows, shared, names, device_qubits, amplitudes
+    )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, ParameterExpression, ParameterVector
 
+from hybridopt.circuits.amplitudes import AmplitudeInput
 from hybridopt.circuits.gates import Angle, AngleRule, Family, LocalGate, ShiftRule
 from hybridopt.circuits.instructions import NOT_GATES
 
@@ -184,6 +185,12 @@ class CircuitProgram(Program):
     shared_expressions: tuple[ParameterExpression, ...]
     rewritten: frozenset[str] = frozenset()
     device_qubits: tuple[int, ...] | None = None
+    amplitudes: AmplitudeInput | None = None  # the first angles of a row, if any
+
+    @property
+    def num_amplitudes(self) -> int:
+        """Number of amplitudes of the start state that each sample brings."""
+        return 0 if self.amplitudes is None else self.amplitudes.size
 
     @property
     def num_row_angles(self) -> int:
@@ -214,6 +221,7 @@ class CircuitProgram(Program):
     def shifts(self) -> tuple[tuple[ShiftRule, ...], tuple[ShiftRule, ...]]:
         """Shift rules (coefficient, shift) of the row angles and of the shared angles."""
         rows = tuple(rule.shifts for per_sample, rule in self._rules if per_sample)
+        rows = ((),) * self.num_amplitudes + rows  # amplitudes have a rule of their own
         return rows, tuple(rule.shifts for per_sample, rule in self._rules if not per_sample)
 
     @cached_property
@@ -262,7 +270,13 @@ class CircuitProgram(Program):
 
     def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
         """The circuit at these angles [rad]."""
-        return self._circuit(row.tolist(), shared.tolist())
+        circuit = self._circuit(row.tolist(), shared.tolist())
+        if self.amplitudes is None:
+            return circuit
+        start = QuantumCircuit(self.num_qubits)
+        preparation = self.amplitudes.preparation(self.amplitudes.starts(row[None])[0])
+        start.append(preparation, self.amplitudes.qubits)
+        return start.compose(circuit)
 
     def simulator_circuit(self, row: Row, shared: SharedRow) -> QuantumCircuit:
         """The same circuit; lowering left only gates that simulators know."""

@@ -43,6 +43,10 @@ def spectra(
     circuit: QuantumCircuit, program: CircuitProgram, inputs: Sequence[Parameter]
 ) -> tuple[Spectrum, ...]:
     """The spectrum of every input."""
+    if program.amplitudes is not None:
+        raise ConversionError(
+            "A circuit with amplitudes as inputs has no Fourier series. Use angles as inputs."
+        )
     written = (
         angle
         for item in circuit.data

@@ -80,7 +80,8 @@ class Adjoint(GradientRule):
         memory: ForwardRecord | None = None,
     ) -> Vjp:
         """One run back, and one there if ``memory`` has not made it at these angles."""
-        if torch._C._functorch.is_legacy_batchedtensor(cotangent):
+        differentiated_again = evaluation.program.num_amplitudes and torch.is_grad_enabled()
+        if differentiated_again or torch._C._functorch.is_legacy_batchedtensor(cotangent):
             # rows of a Hessian at once: shifts do not depend on the row, a run back would
             return ParameterShift().vjp(evaluation, rows, shared, cotangent, needs)
         by_rows, by_shared = _Vjp.apply(  # type: ignore[no-untyped-call]

@@ -52,7 +52,8 @@ def gradient_evaluations(
     program = evaluation.program
     if isinstance(rule, ParameterShift):
         kinds = zip(needs, program.shifts, strict=True)
-        return sum(len(terms) for wanted, angles in kinds if wanted for terms in angles)
+        shifts = sum(len(terms) for wanted, angles in kinds if wanted for terms in angles)
+        return shifts + 2 * program.num_amplitudes * needs[0]
     if isinstance(rule, Spsa):
         return 2 * rule.directions
     count = _Count(evaluation)

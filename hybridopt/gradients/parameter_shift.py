@@ -18,6 +18,7 @@ from hybridopt.execution import Executor, ForwardRecord, Readout
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared, Tangents, Vjp
 
 SHIFT = math.pi / 2  # [rad], for generators with eigenvalues +-1/2
+VANISHING = 1e-12  # length of amplitudes that are 0 up to rounding
 BYTES_PER_TABLE = 1 << 28  # of angles and their outputs; longer tables are run in pieces
 
 
@@ -89,6 +90,11 @@ class ParameterShift(GradientRule):
             by_rows = torch.zeros_like(rows)
             for values, terms in _along(evaluation, (rows, shared), 0):
                 by_rows = by_rows + terms.sum_up(_contract(values, cotangent, 2).sum(0))
+            for slopes, place in amplitude_slopes(evaluation, rows, shared):
+                weighed = (slopes * cotangent.unsqueeze(2)).sum((0, 3))
+                by_rows = by_rows + torch.nn.functional.pad(
+                    weighed, (place, rows.shape[1] - place - weighed.shape[1])
+                )
         if needs[1]:
             by_shared = torch.zeros_like(shared)
             for values, terms in _along(evaluation, (rows, shared), 1):
@@ -105,6 +111,9 @@ class ParameterShift(GradientRule):
             for values, terms in _along(evaluation, (rows, shared), 0):
                 weights = terms.weigh(tangents[0]).unsqueeze(0).expand(len(shared), -1, -1)
                 result = result + _combine(weights, values)
+            for slopes, place in amplitude_slopes(evaluation, rows, shared):
+                along = tangents[0][:, place : place + slopes.shape[2]]
+                result = result + (slopes * along[None, :, :, None]).sum(2)
         if tangents[1] is not None:
             for values, terms in _along(evaluation, (rows, shared), 1):
                 result = result + _combine(terms.weigh(tangents[1]), values)
@@ -147,7 +156,8 @@ class ParameterShift(GradientRule):
         of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
         return (
             f"parameter-shift: {of_shared} shifts for {program.num_shared_angles} shared angles "
-            f"and {of_rows} for {program.num_row_angles} angles of each sample, each kind as one "
+            f"and {of_rows} for {program.num_row_angles - program.num_amplitudes} angles of each "
+            f"sample{_amplitudes_in_words(program)}, each kind as one "
             "table; exact without shots, and differentiable again"
         )
 
@@ -162,6 +172,33 @@ class ParameterShift(GradientRule):
                 d cos(theta)/d theta = -cos(theta - pi/2).
         """
         return theta - order * SHIFT
+
+
+def amplitude_slopes(
+    evaluation: Evaluation, rows: Rows, shared: Shared
+) -> Iterator[tuple[Float64[Tensor, "S B N K"], int]]:
+    r"""Yield derivatives by the amplitudes of the start state, and the place of the first of them.
+
+    An output is a quadratic form of the amplitudes, :math:`Q(a) = |a|^2 f(a / |a|)`, so that
+    :math:`\partial_k Q(a) = \tfrac12 [Q(a + e_k) - Q(a - e_k)]` holds exactly. The rows must be
+    normalised by the caller; the part of the derivative along a itself is then of no effect.
+    """
+    count = evaluation.program.num_amplitudes
+    outputs = evaluation.readout.num_outputs(evaluation.program)
+    bytes_of_one = 16 * len(rows) * (rows.shape[1] + len(shared) * outputs)
+    size = max(1, BYTES_PER_TABLE // max(1, bytes_of_one))
+    amplitudes, angles = rows.tensor_split([count], dim=-1)
+    for first in range(0, count, size):
+        steps = torch.eye(count, dtype=rows.dtype, device=rows.device)[first : first + size]
+        moved = amplitudes.unsqueeze(1) + torch.cat([steps, -steps])
+        lengths = torch.linalg.vector_norm(moved, dim=-1, keepdim=True)
+        gone = lengths < VANISHING  # Q is 0 there, whatever the state
+        moved = torch.where(gone, steps[:1], moved) / torch.where(gone, 1.0, lengths)
+        others = angles.unsqueeze(1).expand(-1, moved.shape[1], -1)
+        table = torch.cat([moved, others], dim=-1)
+        values = torch.unflatten(evaluation(table.flatten(0, 1), shared), 1, table.shape[:2])
+        above, below = (torch.where(gone, 0.0, lengths**2) * values).chunk(2, dim=2)
+        yield (above - below) / 2, first
 
 
 def _along(
@@ -238,3 +275,8 @@ def _terms(
     whole = [torch.from_numpy(array).to(moved.device) for array in arrays]
     for start in range(0, len(places), size):
         yield ShiftTerms(*(part[start : start + size] for part in whole))
+
+
+def _amplitudes_in_words(program: CircuitProgram) -> str:
+    count = program.num_amplitudes
+    return f" and {2 * count} for {count} amplitudes of each sample" if count else ""

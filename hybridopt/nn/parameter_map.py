@@ -131,6 +131,7 @@ class AngleMap:
         # weights that no sample's angle contains stay out, or their gradient would be asked for
         self._with_weights = not used.isdisjoint(weights)
         variables = [*inputs, *weights] if self._with_weights else inputs
+        self._num_amplitudes = program.num_amplitudes
         self._rows = _Expressions(program.row_expressions, variables)
         self._shared = _Expressions(program.shared_expressions, weights)
 
@@ -138,9 +139,13 @@ class AngleMap:
         self, x: Float64[Tensor, "B I"], weight: Float64[Tensor, " P"] | Float64[Tensor, "B P"]
     ) -> Float64[Tensor, "B R"]:
         """Angles that differ from sample to sample [rad]; weights may be given for each sample."""
-        if not self._with_weights:
-            return within_period(self._rows(x))
-        return within_period(self._rows(torch.cat([x, weight.expand(len(x), -1)], dim=-1)))
+        values = torch.cat([x, weight.expand(len(x), -1)], dim=-1) if self._with_weights else x
+        rows = self._rows(values)
+        if not self._num_amplitudes:
+            return within_period(rows)
+        amplitudes, angles = rows.tensor_split([self._num_amplitudes], dim=-1)
+        normalised = amplitudes / torch.linalg.vector_norm(amplitudes, dim=-1, keepdim=True)
+        return torch.cat([normalised, within_period(angles)], dim=-1)
 
     def shared(self, weight: Float64[Tensor, " P"]) -> Float64[Tensor, "1 O"]:
         """Angles that all samples share [rad]."""

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Complex128, Float64
 
 from hybridopt.circuits.program import CircuitProgram, Rotation
-from hybridopt.execution.aer.adjoint_circuits import FINAL, AdjointCircuits, label
+from hybridopt.execution.aer.adjoint_circuits import FINAL, START, AdjointCircuits, label
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.stack import Stack, StackRun
 from hybridopt.execution.executor import ForwardRecord, StateExecutor
@@ -25,8 +25,9 @@ AMPLITUDES_PER_RUN = 1 << 14  # smaller runs are not worth the handing over of t
 Arrays = list[np.ndarray]  # one a run of a call
 # makes the run back of a place from the bits of its stack, its lane and lambda
 RunBack = Callable[[int, int, int, np.ndarray], StackRun]
-# place among the runs of a call, rotation, and its derivative for each sample of the run
-Derivative = tuple[int, Rotation, Float64[np.ndarray, " b"]]
+# place among the runs of a call, rotation, and its derivative for each sample of the run; None
+# for the rotation means the amplitudes of the start state, with an axis for them
+Derivative = tuple[int, Rotation | None, Float64[np.ndarray, "b ..."]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ class AdjointState(ForwardRecord):
         by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
         known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
         for s, parts in self._calls(rows, shared):
-            if not cotangent[s].any() or not self._circuits.wanted:
+            if not cotangent[s].any() or not (self._circuits.wanted or self._circuits.to_start):
                 continue
             samples = [rows[part] for part in parts]
             states = [self._kept.get((s, part.start)) if known else None for part in parts]
@@ -105,7 +106,9 @@ class AdjointState(ForwardRecord):
                 way_back = self._back_together
             weights = [cotangent[s, part] for part in parts]
             for place, rotation, by_sample in way_back(samples, shared[s], found, weights):
-                if rotation.per_sample:
+                if rotation is None:
+                    by_rows[parts[place], : self.program.num_amplitudes] += by_sample
+                elif rotation.per_sample:
                     by_rows[parts[place], rotation.angle] += by_sample
                 else:
                     by_shared[s, rotation.angle] += by_sample.sum()
@@ -144,6 +147,9 @@ class AdjointState(ForwardRecord):
 
         for place, length, run, saved in self._evolved(states, weights, run_back):
             blocks = 1 << run.stack.sample_bits
+            if self._circuits.to_start:
+                first = saved[START].reshape(blocks, -1)[: len(run.rows)]
+                yield place, None, 2 * length * self._amplitudes_of(first, samples, shared, states)
             scale = 2 * length * math.sqrt(blocks)
             for layer, rotations in self._circuits.wanted.items():
                 lam, phi = saved[label(layer)], states[place].layers[layer]
@@ -175,12 +181,42 @@ class AdjointState(ForwardRecord):
 
         for place, length, _, saved in self._evolved(states, weights, run_back):
             count = len(samples[place])
+            if self._circuits.to_start:
+                both = saved[START].reshape(2, 1 << Stack.bits_for(count), -1)[:, :count]
+                first = (both[1] - both[0]) / 1j
+                yield place, None, 2 * length * self._amplitudes_of(first, samples, shared, states)
             for layer, rotations in self._circuits.wanted.items():
                 for number, rotation in enumerate(rotations):
                     both = saved[label(layer, number)]
                     below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)
                     by_sample = (above - below) @ rotation.family.eigenvalues
                     yield place, rotation, 2 * length * math.sqrt(count) * by_sample[:count]
+
+    def _amplitudes_of(
+        self,
+        first: Complex128[np.ndarray, "b dim"],
+        samples: Arrays,
+        shared: np.ndarray,
+        states: list[_ForwardStates],
+    ) -> Float64[np.ndarray, "b amplitudes"]:
+        """Return the real amplitudes of states that were taken back to the start.
+
+        The way back undoes fixed gates up to a global phase, which is the same for all states. It
+        is read once from a final state, whose start is known.
+        """
+        start = self.program.amplitudes
+        assert start is not None
+
+        def phase() -> complex:
+            row, final = samples[0][:1], states[0].final[0]
+            stack = self._circuits.backward(0, together=False, lane=len(samples))
+            (saved,) = self.evolve([StackRun(stack, row, shared, final)])
+            known = start.states(row, self.program.num_qubits)[0]
+            overlap = complex(np.vdot(known, saved[START]))
+            return overlap / abs(overlap)
+
+        turned = self.program.derived(("adjoint phase", self.needs), phase)
+        return np.asarray((first[:, start.places()] / turned).real)
 
     def _evolved(
         self, states: list[_ForwardStates], weights: Arrays, run_back: RunBack

@@ -13,7 +13,7 @@ from hybridopt.circuits.program import CircuitProgram, FixedGate, Layer, Rotatio
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.readout import Setting
 
-FINAL = "final"
+FINAL, START = "final", "start"
 # V RZ(angle) = U(half, first, last + angle) up to a phase, for V = H and V = RX(-pi/2)
 _MERGED: dict[tuple[str, ...], tuple[float, float, float]] = {
     ("X",): (math.pi / 2, 0.0, math.pi),
@@ -76,6 +76,7 @@ class AdjointCircuits:
             for place, layer in enumerate(program.layers)
             if (rotations := [r for r in layer.rotations if needs[0 if r.per_sample else 1]])
         }
+        self.to_start = needs[0] and program.amplitudes is not None
 
     def forward(
         self, index_bits: int, settings: tuple[Setting, ...], *, remember: bool, lane: int = 0
@@ -105,7 +106,7 @@ class AdjointCircuits:
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits, from_state=True)
-            first = min(self.wanted)
+            first = 0 if self.to_start else min(self.wanted)
             for place in reversed(range(first, len(self.layers))):
                 framed = self.layers[place]
                 framed.add_rotations(stack, -1)
@@ -115,9 +116,11 @@ class AdjointCircuits:
                     stack.circuit.save_probabilities(
                         [*rotation.qubits, *stack.index], label=label(place, number)
                     )
-                if place > first:
+                if place > first or self.to_start:
                     stack.add(framed.out_of_frame)
                     stack.add(framed.inverse_fixed)
+            if self.to_start:
+                stack.circuit.save_statevector(label=START)
             return stack
 
         key = ("adjoint backward", self._needs, index_bits, together, lane)

@@ -75,6 +75,7 @@ class Stack:
         self.labels: list[str] = []
         self._diagonals: list[_Diagonal] = []
         self._bound: dict[Parameter, tuple[Rotation, int, float]] = {}  # sign, offset
+        from_state = from_state or program.amplitudes is not None
         self._start = _StartState(self.num_qubits) if from_state else None
         if self._start is not None:
             self.circuit.append(self._start, self.circuit.qubits, copy=False)
@@ -143,8 +144,17 @@ class Stack:
         for diagonal in self._diagonals:
             diagonal.fill(rows if diagonal.per_sample else shared)
         if self._start is not None:
-            assert state is not None
-            self._start.set_state(state)
+            self._start.set_state(self._first_state(rows) if state is None else state)
+
+    def _first_state(self, rows: Rows) -> Complex128[np.ndarray, " amplitudes"]:
+        """Return the start states of the samples as blocks of one state."""
+        program = self.program
+        assert program.amplitudes is not None
+        blocks = np.zeros((1 << self.sample_bits, 1 << program.num_qubits), dtype=np.complex128)
+        blocks[: len(rows)] = program.amplitudes.states(rows, program.num_qubits)
+        blocks[len(rows) :, 0] = 1
+        state = np.tile(blocks.ravel(), 1 << self.table_bits)
+        return np.asarray(state / np.sqrt(1 << len(self.index)))
 
     def binds(self, rows: Rows, shared: Shared) -> dict[Parameter, list[float]]:
         """Values of the circuit's parameters, one run for each row of shared angles."""

@@ -12,6 +12,8 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression
 
+from hybridopt.circuits.amplitudes import AmplitudeInput
+from hybridopt.circuits.lowering import decompose
 from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram
 from hybridopt.errors import ResourceError
 from hybridopt.execution.aer.simulator import RunRequest, as_double, save_settings
@@ -23,6 +25,7 @@ from hybridopt.execution.noise import misread
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Expectations
 
+Starts = tuple[AmplitudeInput, Float64[np.ndarray, "cells amplitudes"]] | None
 MAX_CIRCUITS_PER_CALL = 64  # more in one call gain nothing once the call overhead is shared
 
 
@@ -88,24 +91,29 @@ class AngleTable(_Translated):
                 )
         for shared, rows in grid(job, self.limits.runs_per_call(num_qubits, len(settings))):
             binds = bindings(program, job.rows[rows], job.shared[shared])
+            starts = _starts(program, job.rows[rows], shared.size)
             distributions = [
                 table.reshape(shared.size, rows.size, -1)
                 for template in translated
-                for table in self._run(template, binds, shared.size * rows.size)
+                for table in self._run(template, binds, shared.size * rows.size, starts)
             ]
             yield PartialResult(shared, rows, distributions)
 
     def _run(
-        self, template: Translated, binds: dict[Parameter, list[float]], cells: int
+        self,
+        template: Translated,
+        binds: dict[Parameter, list[float]],
+        cells: int,
+        starts: Starts = None,
     ) -> list[Float64[np.ndarray, "cells _"]]:
         circuit, labels = template.saving
         mine = {key: values for key, values in binds.items() if key in circuit.parameters}
         model, settings = template.noise_model, len(template.settings)
         # with noise: the same sum of channels whatever is read
         options: dict[str, object] = {} if model is None else {"enable_truncation": False}
-        if mine and _has_angles_that_aer_does_not_bind(circuit):
-            rows = [dict(zip(mine, row, strict=True)) for row in zip(*mine.values(), strict=True)]
-            requests = [RunRequest(circuit.assign_parameters(row), settings) for row in rows]
+        if starts is not None or (mine and _has_angles_that_aer_does_not_bind(circuit)):
+            bound = _bound(circuit, mine, starts, cells)
+            requests = [RunRequest(one, settings) for one in bound]
             runs = [run for (run,) in self.simulator.submit(requests, **options)]
         else:
             request = RunRequest(circuit, settings * (1 if mine else cells), mine or None)
@@ -113,7 +121,7 @@ class AngleTable(_Translated):
                 options["runtime_parameter_bind_enable"] = False  # measured: slower with noise
             (runs,) = self.simulator.submit([request], **options)
         tables = [np.stack([as_double(run[label]) for run in runs]) for label in labels]
-        if not mine:
+        if not mine and starts is None:
             tables = [np.repeat(table, cells, axis=0) for table in tables]
         if model is None:
             return tables
@@ -141,18 +149,25 @@ class Measured(_Translated):
             binds = bindings(program, job.rows[rows], job.shared[shared])
             values = {parameter: column[0] for parameter, column in binds.items()}
             counts = [
-                self._counts(template, place, values, sampler.seed(s, b, number))
+                self._counts(
+                    template, place, values, sampler.seed(s, b, number), _starts(program, job.rows[rows])
+                )
                 for number, (template, place) in enumerate(circuits)
             ]
             outputs = job.readout.read_counts(program, counts)
             yield PartialResult(shared, rows, values=outputs[None, None])
 
     def _counts(
-        self, template: Translated, place: int, values: Mapping[object, float], seed: int
+        self,
+        template: Translated,
+        place: int,
+        values: Mapping[Parameter, float],
+        seed: int,
+        starts: Starts = None,
     ) -> dict[int, int]:
         circuit = template.measuring(place)
-        mine = {key: value for key, value in values.items() if key in circuit.parameters}
-        circuit.assign_parameters(mine, inplace=True)
+        mine = {key: [value] for key, value in values.items() if key in circuit.parameters}
+        (circuit,) = _bound(circuit, mine, starts, 1)
         options: dict[str, object] = {"shots": self.simulator.shots, "seed_simulator": seed}
         if template.noise_model is not None:
             options["noise_model"] = template.noise_model
@@ -179,13 +194,46 @@ class SavedExpectations(_Translated):
         for shared, rows in grid(job, ROWS_PER_CALL):
             cells = shared.size * rows.size
             binds = bindings(program, job.rows[rows], job.shared[shared]) or None
-            request = RunRequest(circuit, len(settings) * (1 if binds else cells), binds)
-            (runs,) = self.simulator.submit([request])
+            starts = _starts(program, job.rows[rows], shared.size)
+            if starts is not None:
+                bound = _bound(circuit, binds or {}, starts, cells)
+                requests = [RunRequest(one, len(settings)) for one in bound]
+                runs = [run for (run,) in self.simulator.submit(requests)]
+            else:
+                request = RunRequest(circuit, len(settings) * (1 if binds else cells), binds)
+                (runs,) = self.simulator.submit([request])
             values = np.array([[as_double(run[label]) for label in labels] for run in runs])
-            if not binds:
+            if not binds and starts is None:
                 values = np.repeat(values, cells, axis=0)
             values = values.reshape(shared.size, rows.size, -1)
             yield PartialResult(shared, rows, values=values)
+
+
+def _starts(program: CircuitProgram, rows: np.ndarray, tables: int = 1) -> Starts:
+    """Return qubits and amplitudes of the start state of each cell, if samples bring them."""
+    if program.amplitudes is None:
+        return None
+    return program.amplitudes, np.tile(program.amplitudes.starts(rows), (tables, 1))
+
+
+def _bound(
+    circuit: QuantumCircuit, binds: Mapping[Parameter, list[float]], starts: Starts, cells: int
+) -> list[QuantumCircuit]:
+    """Return the circuit of each cell, with its angles and its start state."""
+    names = list(binds)
+    rows = list(zip(*binds.values(), strict=True)) or [()] * cells
+    bound = [circuit.assign_parameters(dict(zip(names, row, strict=True))) for row in rows]
+    if starts is None:
+        return bound
+    started = []
+    for one, amplitudes in zip(bound, starts[1], strict=True):
+        start = one.copy_empty_like()
+        # in gates, as Aer's `initialize` is wrong for matrix product states (0.18.2)
+        for gate, qubits in decompose(starts[0].preparation(amplitudes), starts[0].qubits):
+            start.append(gate, qubits)
+        start.data.extend(one.data)
+        started.append(start)
+    return started
 
 
 def _has_angles_that_aer_does_not_bind(circuit: QuantumCircuit) -> bool:
@@ -201,6 +249,8 @@ def bindings(
 ) -> dict[Parameter, list[float]]:
     """Return values of every parameter of the template, by shared row, then by sample."""
     _, row_parameters, shared_parameters = program.template
+    row_parameters = row_parameters[program.num_amplitudes :]
+    rows = rows[:, program.num_amplitudes :]
     columns = [*np.tile(rows, (len(shared), 1)).T, *np.repeat(shared, len(rows), axis=0).T]
     return {
         parameter: column.tolist()

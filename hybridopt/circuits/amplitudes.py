@@ -1,0 +1,114 @@
+"""Amplitude encoding: a start state whose amplitudes are numbers that samples bring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Complex128, Float64
+from qiskit import QuantumCircuit
+from qiskit.circuit import Instruction, ParameterExpression, Reset
+from qiskit.circuit.library import StatePreparation
+
+from hybridopt.circuits.instructions import NOT_GATES, qubits_of
+from hybridopt.errors import CircuitError
+
+# the instruction of qiskit-machine-learning, known by its name, as the package is heavy to import
+PARAMETERIZED = "ParameterizedInitialize"
+
+
+@dataclass(frozen=True)
+class AmplitudeInput:
+    """Start state of a program; its amplitudes are the first columns of the row angles.
+
+    The state is normalised. Qubits that it does not name start in 0.
+    """
+
+    qubits: tuple[int, ...]  # the first one is the lowest bit of the index
+
+    @property
+    def size(self) -> int:
+        """Number of amplitudes."""
+        return 1 << len(self.qubits)
+
+    def places(self) -> np.ndarray:
+        """Return the index of each amplitude in a state of the whole circuit."""
+        index = np.arange(self.size)
+        return sum(((index >> bit) & 1) << qubit for bit, qubit in enumerate(self.qubits))
+
+    def starts(self, rows: Float64[np.ndarray, "B R"]) -> Float64[np.ndarray, "B amplitudes"]:
+        """Return the normalised amplitudes of each sample."""
+        amplitudes = rows[:, : self.size]
+        return np.asarray(amplitudes / np.linalg.norm(amplitudes, axis=1, keepdims=True))
+
+    def states(
+        self, rows: Float64[np.ndarray, "B R"], num_qubits: int
+    ) -> Complex128[np.ndarray, "B dim"]:
+        """Return the start state of each sample."""
+        states = np.zeros((len(rows), 1 << num_qubits), dtype=np.complex128)
+        states[:, self.places()] = self.starts(rows)
+        return states
+
+    def preparation(self, amplitudes: Float64[np.ndarray, " N"]) -> Instruction:
+        """Return the gate that prepares a start state from fresh qubits."""
+        return StatePreparation(amplitudes)
+
+
+@dataclass(frozen=True, eq=False)
+class FreshStart:
+    """A circuit that begins with gates, and the amplitudes that it begins with."""
+
+    circuit: QuantumCircuit
+    amplitudes: AmplitudeInput | None
+    expressions: tuple[ParameterExpression, ...]  # of the amplitudes
+
+
+def fresh_start(circuit: QuantumCircuit) -> FreshStart:
+    """Return the circuit without resets and initialisations at its beginning.
+
+    A reset of a fresh qubit is dropped. `Initialize` of numbers becomes `StatePreparation`.
+
+    Raises:
+        CircuitError: If amplitudes with parameters are set on used qubits, or twice.
+    """
+    starts = {"reset", "initialize", PARAMETERIZED}
+    if not any(item.operation.name in starts for item in circuit.data):
+        return FreshStart(circuit, None, ())
+    used: set[int] = set()
+    result = circuit.copy_empty_like()
+    amplitudes, expressions = None, ()
+    for item in circuit.data:
+        gate, qubits = item.operation, qubits_of(circuit, item)
+        fresh = used.isdisjoint(qubits)
+        if gate.name == PARAMETERIZED and _is_free(gate):
+            if not fresh or amplitudes is not None:
+                where = ", ".join(map(str, qubits))
+                raise CircuitError(
+                    f"Amplitudes on qubits {where} must be set once, before any gate on them."
+                )
+            amplitudes, expressions = AmplitudeInput(qubits), tuple(map(_expression, gate.params))
+        elif gate.name in starts and fresh:
+            if not isinstance(gate, Reset):
+                result.append(StatePreparation(_numbers(gate.params)), item.qubits)
+        else:
+            result.append(item)
+        if gate.name not in NOT_GATES and not isinstance(gate, Reset):
+            used.update(qubits)
+    return FreshStart(result, amplitudes, expressions)
+
+
+def _is_free(gate: Instruction) -> bool:
+    return any(isinstance(p, ParameterExpression) and p.parameters for p in gate.params)
+
+
+def _expression(value: object) -> ParameterExpression:
+    return value if isinstance(value, ParameterExpression) else ParameterExpression({}, str(value))
+
+
+def _numbers(params: Sequence[object]) -> object:
+    """Return what `StatePreparation` takes: letters, an integer, or normalised amplitudes."""
+    if any(isinstance(value, str) for value in params):
+        return "".join(map(str, params))
+    numbers = np.array([complex(value) for value in params])  # type: ignore[arg-type]
+    return numbers if len(numbers) == 1 else numbers / np.linalg.norm(numbers)
