@@ -18,6 +18,35 @@ from hybridopt.errors import CircuitError
 PARAMETERIZED = "ParameterizedInitialize"
 
 
+class AmplitudeEncoding(Instruction):  # type: ignore[misc]
+    """Instruction that sets amplitudes, which may contain parameters.
+
+    qiskit-machine-learning's instruction of this name raises an error when it is compared or
+    stored with free parameters; this one has no definition then.
+    """
+
+    def __init__(self, amplitudes: Sequence[object]) -> None:
+        num_qubits = (len(amplitudes) - 1).bit_length()
+        super().__init__(PARAMETERIZED, num_qubits, 0, list(amplitudes))
+
+    def _define(self) -> None:
+        if not _is_free(self):
+            self.definition = QuantumCircuit(self.num_qubits)
+            self.definition.append(StatePreparation(_numbers(self.params)), range(self.num_qubits))
+
+
+def with_encodings(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the circuit with each amplitude instruction of other libraries as ours."""
+    if PARAMETERIZED not in circuit.count_ops():
+        return circuit
+    result = circuit.copy_empty_like()
+    for item in circuit.data:
+        if item.operation.name == PARAMETERIZED:
+            item = item.replace(operation=AmplitudeEncoding(item.operation.params))  # noqa: PLW2901
+        result._append(item)
+    return result
+
+
 @dataclass(frozen=True)
 class AmplitudeInput:
     """Start state of a program; its amplitudes are the first columns of the row angles.

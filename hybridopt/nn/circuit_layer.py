@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from hybridopt import _validation
 from hybridopt._modules import check_samples
 from hybridopt.circuits import CircuitProgram
+from hybridopt.circuits.amplitudes import with_encodings
 from hybridopt.circuits.counts import count_gates
 from hybridopt.circuits.instructions import qubits_of
 from hybridopt.circuits.lowering import WAYS_OUT, check_parameters
@@ -78,6 +79,10 @@ class CircuitLayer(nn.Module, RunsCircuits):
         gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
         initial: Weights to start with, shape ``(P,)``; None draws them uniformly from
             [-pi, pi) by torch's generator.
+        normalize: True divides amplitudes by their norm; False refuses amplitudes of another norm
+            than 1. The gradient with respect to the input includes the division.
+        pad_with: Value of amplitudes that the input lacks, for inputs with fewer than 2^n columns;
+            None refuses such inputs. All inputs must be amplitudes.
 
     Attributes:
         weight: The trained parameter, shape ``(P,)`` [rad where a weight is an angle].
@@ -113,23 +118,32 @@ class CircuitLayer(nn.Module, RunsCircuits):
         executor: Executor | None = None,
         gradient: str | GradientRule = "parameter-shift",
         initial: Tensor | Sequence[float] | np.ndarray | None = None,
+        *,
+        normalize: bool = False,
+        pad_with: float | None = None,
     ) -> None:
         super().__init__()
         kind = "a qiskit.QuantumCircuit (`hybridopt.load_circuit` reads files)"
         _validation.instance("circuit", circuit, QuantumCircuit, kind)
-        self.circuit = circuit.copy()  # what becomes of the user's own is none of ours
+        self.circuit = with_encodings(circuit.copy())  # what becomes of the user's own is none of ours
         self.input_parameters = _parameters("input_parameters", input_parameters)
         self.in_features = len(self.input_parameters)
         self.weight_parameters = _parameters("weight_parameters", weight_parameters)
         self.readout = _readout(observables)
         self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.gradient = create(gradient)
+        self.normalize = _validation.boolean("normalize", normalize)
+        self.pad_with = _validation.optional_real("pad_with", pad_with)
         self._last: _Compiled | None = None
         self._last_pass = (1, True)  # samples, and whether x needed gradients
         self._check_circuit()
         compiled = self._compiled()
         self.executor.check(compiled.program, compiled.readout)
         self.gradient.check(compiled.program, compiled.readout, self.executor)
+        if self.pad_with is not None and compiled.program.num_amplitudes != self.in_features:
+            raise ArgumentError(
+                "`pad_with` must be None for this circuit: its inputs are not all amplitudes."
+            )
         self.weight = nn.Parameter(_initial(initial, len(self.weight_parameters)))
 
     @property
@@ -167,7 +181,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
             ArgumentError: If x has another width, or an angle is NaN or infinite.
             ArgumentTypeError: If x is no tensor of real floating point numbers.
         """
-        self._check(x)
+        x = self._checked(x)
         angles = self._compiled().angles
         weight = self.weight.double()
         samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).double()
@@ -272,7 +286,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
             physical = place_circuit(self.executor, self.circuit)
             placed = place_readout(physical, self.readout, sampled=self.executor.shots is not None)
             program = physical.lower(*given, placed.qubits)
-            angles = AngleMap(program, *given)
+            angles = AngleMap(program, *given, normalize=self.normalize)
             self._last = _Compiled(self.executor, physical, program, placed.readout, angles)
         return self._last
 
@@ -285,7 +299,17 @@ class CircuitLayer(nn.Module, RunsCircuits):
         angles = self._compiled().program.num_row_angles
         return angles == 0 and self.executor.shots is None and samples > 1
 
-    def _check(self, x: Tensor) -> None:
+    def _checked(self, x: Tensor) -> Tensor:
+        """Return the input, amplitudes filled up with ``pad_with``."""
+        if isinstance(x, Tensor) and x.ndim and self._compiled().program.num_amplitudes:
+            missing = self.in_features - x.shape[-1]
+            if missing > 0 and self.pad_with is None:
+                raise ArgumentError(
+                    f"The input must have {self.in_features} columns, one per amplitude or angle "
+                    f"(got {x.shape[-1]}). Pass `pad_with=0.0` to fill the amplitudes up."
+                )
+            if missing > 0:
+                x = nn.functional.pad(x, (0, missing), value=self.pad_with)
         check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
         if not self.weight.is_floating_point():
             raise ArgumentTypeError(
@@ -296,6 +320,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
                 f"The weights must have shape ({len(self.weight_parameters)},), one for each "
                 f"weight parameter, but have shape {tuple(self.weight.shape)}."
             )
+        return x
 
     def _explain_job(self, samples: int, tables: int) -> str:
         compiled = self._compiled()

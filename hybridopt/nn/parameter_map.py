@@ -24,6 +24,7 @@ TORCH_FUNCTIONS: dict[str, object] = {
     name: getattr(torch, name) for name in (*NAMES, "sin", "sqrt", "tan")
 }
 TORCH_FUNCTIONS |= {"Abs": torch.abs, "conjugate": torch.conj, "pi": math.pi}
+NORM_TOLERANCE = 1e-5  # of amplitudes in float32
 Function = Callable[..., Tensor]
 
 
@@ -125,8 +126,14 @@ class AngleMap:
     """The angles of a program, from parameters that samples bring (inputs) and weights."""
 
     def __init__(
-        self, program: CircuitProgram, inputs: Sequence[Parameter], weights: Sequence[Parameter]
+        self,
+        program: CircuitProgram,
+        inputs: Sequence[Parameter],
+        weights: Sequence[Parameter],
+        *,
+        normalize: bool = False,
     ) -> None:
+        self._normalize = normalize  # whether amplitudes of another norm than 1 are accepted
         used = {parameter for row in program.row_expressions for parameter in row.parameters}
         # weights that no sample's angle contains stay out, or their gradient would be asked for
         self._with_weights = not used.isdisjoint(weights)
@@ -144,12 +151,32 @@ class AngleMap:
         if not self._num_amplitudes:
             return within_period(rows)
         amplitudes, angles = rows.tensor_split([self._num_amplitudes], dim=-1)
-        normalised = amplitudes / torch.linalg.vector_norm(amplitudes, dim=-1, keepdim=True)
-        return torch.cat([normalised, within_period(angles)], dim=-1)
+        lengths = torch.linalg.vector_norm(amplitudes, dim=-1, keepdim=True)
+        if not (lengths.is_meta or is_transformed(lengths)):
+            _check_lengths(lengths.detach()[:, 0], normalize=self._normalize)
+        return torch.cat([amplitudes / lengths, within_period(angles)], dim=-1)
 
     def shared(self, weight: Float64[Tensor, " P"]) -> Float64[Tensor, "1 O"]:
         """Angles that all samples share [rad]."""
         return within_period(self._shared(weight[None, :]))
+
+
+def _check_lengths(lengths: Float64[Tensor, " N"], *, normalize: bool) -> None:
+    """Refuse amplitudes that are no state: all zero, or, unless asked for, of another norm."""
+    if not lengths.numel() or not torch.isfinite(lengths).all():
+        return  # the executor names the number that is not finite
+    sample = int(lengths.argmin())
+    if lengths[sample] == 0:
+        raise ArgumentError(
+            f"The amplitudes of sample {sample} must not all be 0: they give no state."
+        )
+    off = (lengths - 1).abs()
+    sample = int(off.argmax())
+    if not normalize and off[sample] > NORM_TOLERANCE:
+        raise ArgumentError(
+            f"The amplitudes of sample {sample} must have norm 1 (got {float(lengths[sample]):.6g})"
+            ". Pass `normalize=True` to divide them by their norm."
+        )
 
 
 def _slopes(expression: ParameterExpression) -> dict[Parameter, float] | None:

@@ -16,6 +16,7 @@ from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
 from hybridopt.circuits import CircuitProgram
+from hybridopt.circuits.amplitudes import with_encodings
 from hybridopt.circuits.instructions import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.execution import Executor, Expectations, Job
@@ -57,9 +58,12 @@ class CompiledCircuit:
     its own measurements (``measured``), these are taken out before it is placed.
     """
 
-    def __init__(self, circuit: QuantumCircuit, executor: Executor, *, measured: bool) -> None:
+    def __init__(
+        self, circuit: QuantumCircuit, executor: Executor, *, measured: bool, normalize: bool
+    ) -> None:
+        self._normalize = normalize
         self.parameters: tuple[Parameter, ...] = tuple(circuit.parameters)
-        self.given = circuit.copy()
+        self.given = with_encodings(circuit.copy())
         self.executor = executor
         bare = self.given if measured else without_measurements(self.given)[0]
         self.physical: PhysicalCircuit = place_circuit(executor, bare)
@@ -71,7 +75,8 @@ class CompiledCircuit:
     def is_of(self, circuit: QuantumCircuit, executor: Executor) -> bool:
         """Return whether circuit and executor are still those that were compiled."""
         given, same = self.given, executor is self.executor and circuit.layout is self.given.layout
-        return bool(same and circuit.cregs == given.cregs and circuit.data == given.data)
+        same = same and circuit.cregs == given.cregs
+        return bool(same and with_encodings(circuit).data == given.data)
 
     def expectations(
         self, observables: tuple[SparsePauliOp, ...], *, with_variances: bool = False
@@ -123,7 +128,7 @@ class CompiledCircuit:
             constant = [place for place in places if place not in key[0]]
             inputs, weights = ([self.parameters[n] for n in part] for part in (varying, constant))
             program = self.physical.lower(inputs, weights, qubits)
-            angles = AngleMap(program, inputs, weights)
+            angles = AngleMap(program, inputs, weights, normalize=self._normalize)
             self._lowered[key] = Lowered(program, angles, varying, constant)
         return self._lowered[key]
 
@@ -135,22 +140,22 @@ class CompiledCircuits:
     changed in place is compiled again.
     """
 
-    def __init__(self, *, measured: bool = False) -> None:
-        self._measured = measured
+    def __init__(self, *, measured: bool = False, normalize: bool = False) -> None:
+        self._options = {"measured": measured, "normalize": normalize}
         self._kept: dict[int, CompiledCircuit] = {}
 
     def of(self, circuit: QuantumCircuit, executor: Executor) -> CompiledCircuit:
         """Return the circuit, compiled now or before."""
         compiled = self._kept.pop(id(circuit), None)
         if compiled is None or not compiled.is_of(circuit, executor):
-            compiled = CompiledCircuit(circuit, executor, measured=self._measured)
+            compiled = CompiledCircuit(circuit, executor, **self._options)
         self._kept[id(circuit)] = compiled  # the last used comes last
         if len(self._kept) > CIRCUITS_KEPT:
             del self._kept[next(iter(self._kept))]
         return compiled
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_measured": self._measured, "_kept": {}}  # identities mean nothing elsewhere
+        return {"_options": self._options, "_kept": {}}  # identities mean nothing elsewhere
 
 
 def table_of(bindings: BindingsArray, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:

@@ -32,6 +32,8 @@ def from_qnn(
     executor: Executor | None = None,
     gradient: str | GradientRule = "parameter-shift",
     initial: Tensor | np.ndarray | Sequence[float] | None = None,
+    normalize: bool = False,
+    pad_with: float | None = None,
 ) -> CircuitLayer:
     """Return the network as a `CircuitLayer` with the same inputs, weights and outputs, in order.
 
@@ -52,6 +54,8 @@ def from_qnn(
         gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
         initial: Weights to start with, shape ``(num_weights,)``; None takes those of a
             TorchConnector, and else draws them as `CircuitLayer` does.
+        normalize: As for `CircuitLayer`: True divides amplitudes by their norm.
+        pad_with: As for `CircuitLayer`: value of amplitudes that the input lacks.
 
     Returns:
         A layer that takes ``(..., num_inputs)``.
@@ -88,9 +92,13 @@ def from_qnn(
 
     if isinstance(qnn, TorchConnector):
         weights = qnn.weight if initial is None else initial
-        return from_qnn(qnn.neural_network, executor=executor, gradient=gradient, initial=weights)
+        network, amplitudes = qnn.neural_network, {"normalize": normalize, "pad_with": pad_with}
+        return from_qnn(
+            network, executor=executor, gradient=gradient, initial=weights, **amplitudes
+        )
     start = None if initial is None else torch.as_tensor(initial)
     options: dict[str, Any] = {"executor": executor, "gradient": gradient, "initial": start}
+    options |= {"normalize": normalize, "pad_with": pad_with}
     if isinstance(qnn, EstimatorQNN):
         circuit = without_measurements(qnn.circuit)[0]
         observables = [as_pauli_sum(given) for given in qnn.observables]

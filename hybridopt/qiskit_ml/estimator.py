@@ -54,10 +54,11 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         [1.0, 1.0, 0.0]
     """
 
-    def __init__(self, executor: Executor | None = None) -> None:
+    def __init__(self, executor: Executor | None = None, *, normalize: bool = False) -> None:
         self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.options = Options(shots=self.executor.shots)
-        self._circuits = CompiledCircuits()
+        self.normalize = _validation.boolean("normalize", normalize)
+        self._circuits = CompiledCircuits(normalize=normalize)
 
     def run(
         self, pubs: Iterable[PubLike], *, precision: float | None = None

@@ -19,6 +19,7 @@ from qiskit_machine_learning.gradients import (
     SamplerGradientResult,
 )
 
+from hybridopt import _validation
 from hybridopt.circuits import lower
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, Probabilities, check_executor
@@ -46,13 +47,19 @@ class _Plugin:
     _primitive: type[AerEstimator | AerSampler]
 
     def __init__(
-        self, executor: Executor | None = None, gradient: str | GradientRule = "parameter-shift"
+        self,
+        executor: Executor | None = None,
+        gradient: str | GradientRule = "parameter-shift",
+        *,
+        normalize: bool = False,
     ) -> None:
         self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.gradient = create(gradient)
         self.gradient.check(lower(QuantumCircuit(1)), Probabilities(), self.executor)
-        self._circuits = CompiledCircuits(measured=self._primitive is AerSampler)
-        super().__init__(self._primitive(self.executor))  # type: ignore[call-arg]
+        self.normalize = _validation.boolean("normalize", normalize)
+        measured = self._primitive is AerSampler
+        self._circuits = CompiledCircuits(measured=measured, normalize=normalize)
+        super().__init__(self._primitive(self.executor, normalize=normalize))  # type: ignore[call-arg]
 
     def _compile(
         self,

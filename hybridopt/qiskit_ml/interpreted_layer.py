@@ -65,10 +65,13 @@ class InterpretedLayer(CircuitLayer):
         executor: Executor | None = None,
         gradient: str | GradientRule = "parameter-shift",
         initial: Tensor | Sequence[float] | None = None,
+        *,
+        normalize: bool = False,
+        pad_with: float | None = None,
     ) -> None:
         self.output_shape = output_shape
         readout = Probabilities(qubits)
         given = circuit, input_parameters, weight_parameters, readout, executor, gradient, initial
-        super().__init__(*given)
+        super().__init__(*given, normalize=normalize, pad_with=pad_with)
         places = np.where(index < 0, self.out_features, index)
         self.register_buffer("outcome_index", torch.from_numpy(places), persistent=False)

@@ -54,10 +54,11 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         {'000': 0.5, '011': 0.5}
     """
 
-    def __init__(self, executor: Executor | None = None) -> None:
+    def __init__(self, executor: Executor | None = None, *, normalize: bool = False) -> None:
         self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.options = Options(shots=self.executor.shots)
-        self._circuits = CompiledCircuits(measured=True)
+        self.normalize = _validation.boolean("normalize", normalize)
+        self._circuits = CompiledCircuits(measured=True, normalize=normalize)
 
     def run(
         self, pubs: Iterable[PubLike], *, shots: int | None = None

@@ -91,6 +91,8 @@ def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
         "weights": [parameter.name for parameter in layer.weight_parameters],
         "readout": _readout_to_plain(layer.readout),
         "gradient": named_to_plain("gradient rule", layer.gradient),
+        "normalize": layer.normalize,
+        "pad_with": layer.pad_with,
     }
     if type(layer) is InterpretedLayer:
         index = layer.outcome_index.cpu()
@@ -107,14 +109,16 @@ def layer_from_plain(
     inputs, weights = ([by_name[n] for n in stored[key]] for key in ("inputs", "weights"))
     readout = _readout_from_plain(stored["readout"])
     rule, initial = named_from_plain("gradient rule", stored["gradient"]), [0.0] * len(weights)
+    amplitudes = {name: stored[name] for name in ("normalize", "pad_with")}
     if stored["class"] == "InterpretedLayer":
         assert isinstance(readout, Probabilities)
         assert readout.qubits is not None
         index, shape = np.array(stored["index"], dtype=np.int64), tuple(stored["output_shape"])
         return InterpretedLayer(
-            circuit, inputs, weights, readout.qubits, index, shape, executor, rule, initial
-        )
-    return CircuitLayer(circuit, inputs, weights, readout, executor, rule, initial)
+            circuit, inputs, weights, readout.qubits, index, shape, executor, rule, initial,
+            **amplitudes,
+        )  # fmt: skip
+    return CircuitLayer(circuit, inputs, weights, readout, executor, rule, initial, **amplitudes)
 
 
 def _gist(circuit: QuantumCircuit) -> tuple[int, dict[str, int], set[str]]:

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from qiskit import QuantumCircuit
 
+from hybridopt.circuits.amplitudes import fresh_start
 from hybridopt.circuits.instructions import qubits_of, refuse_stretches, without_boxes
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
 from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram, Program
@@ -239,7 +240,13 @@ class Strategies:
         """The circuit on the qubits, and in the gates, in which it is run."""
         if self.noise is None:
             return physical_circuit(circuit)
-        flat = without_boxes(circuit)
+        start = fresh_start(circuit)
+        if start.amplitudes is not None:
+            raise UnsupportedError(
+                "Amplitudes as inputs need an executor without noise. Use angles as inputs, or "
+                "`AerExecutor(noise_model=None)`."
+            )
+        flat = without_boxes(start.circuit)
         refuse_stretches(flat)
         if circuit.layout is None:
             method = self._method_for(circuit.num_qubits)
