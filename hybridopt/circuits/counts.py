@@ -33,8 +33,8 @@ def count_gates(circuit: QuantumCircuit, backend: BackendV2 | None = None) -> Ga
     if backend is not None:
         if backend.num_qubits is not None and circuit.num_qubits > backend.num_qubits:
             raise ArgumentError(
-                f"The circuit has {circuit.num_qubits} qubits, but the backend {backend.name} has "
-                f"{backend.num_qubits}. Name a larger one, or none."
+                f"The circuit must have at most {backend.num_qubits} qubits, as backend "
+                f"`{backend.name}` has (got {circuit.num_qubits}). Use a larger backend, or None."
             )
         check_transpilable(circuit.size())
         circuit = transpile(circuit, backend, optimization_level=LEVEL, seed_transpiler=SEED)
@@ -48,8 +48,8 @@ def check_transpilable(size: int) -> None:
     """Refuse a circuit of so many gates that it would be transpiled for minutes."""
     if size > MOST_TRANSPILED:
         raise ResourceError(
-            f"A circuit of {size:,} gates would be transpiled for minutes; at most "
-            f"{MOST_TRANSPILED:,} are taken. Name no backend to see its own gates."
+            f"The circuit must have at most {MOST_TRANSPILED:,} gates (got {size:,}): to transpile "
+            "it would take minutes. Use no backend to count its own gates."
         )
 
 
@@ -63,15 +63,15 @@ def find_backend(backend: object) -> BackendV2 | None:
         from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2
     except ImportError as error:
         raise MissingExtraError(
-            f"Backend {name!r} is a fake of qiskit-ibm-runtime, which is not installed. Install "
-            "hybridopt with the extra `ibm`, or give a BackendV2."
+            f"Backend {name!r} needs qiskit-ibm-runtime, which is not installed. Install the extra "
+            "`hybridopt-qiskit[ibm]`, or use a BackendV2."
         ) from error
     with warnings.catch_warnings():  # some fakes warn of their own error rates when they are made
         warnings.simplefilter("ignore")
         known = {backend.name: backend for backend in FakeProviderForBackendV2().backends()}
     if name not in known:
         raise ArgumentError(
-            f"There is no fake backend {name!r}. Known: {', '.join(sorted(known))}. Or give a "
+            f"Unknown fake backend {name!r}. Available: {', '.join(sorted(known))}. Or use a "
             "BackendV2, such as GenericBackendV2(num_qubits=5)."
         )
     return known[name]

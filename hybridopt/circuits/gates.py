@@ -89,11 +89,6 @@ class Family:
     rule: ShiftRule | None = None  # of the readouts it is made for; None: of its eigenvalues
 
     @property
-    def num_qubits(self) -> int:
-        """Qubits that the rotation acts on."""
-        return len(self.frames)
-
-    @property
     def shifts(self) -> ShiftRule:
         """Pairs (coefficient, shift [rad]): f'(theta) = sum of coefficient f(theta + shift)."""
         if self.rule is not None:
@@ -172,23 +167,17 @@ def _in_pauli_frames(base: str, controls: int) -> Family:
 
 @cache
 def _exchange(name: str) -> Family:
-    """XXPlusYY and XXMinusYY at beta = 0: a rotation by X between two of the four basis states.
-
-    CX writes the parity of the qubits into the second, H on the first (if the parity is right)
-    turns the sum and difference of the two states into basis states: a controlled RZ is left.
-    """
+    """XXPlusYY and XXMinusYY at beta = 0: a rotation by X between two of the four basis states."""
+    # CX writes the parity of the qubits into the second, H on the first (if the parity is right)
+    # turns the sum and difference of the two states into basis states: a controlled RZ is left.
+    flip: tuple[LocalGate, ...] = ((lib.XGate(), (0,)),) if name == "xx_minus_yy" else ()
+    entangle: LocalGate = (lib.CXGate(), (0, 1))
+    turn: LocalGate = (lib.UnitaryGate(lib.CHGate()), (1, 0))  # simulators have no gate `ch`
+    into_frame, out_of_frame = (*flip, entangle, turn), (turn, entangle, *flip)
 
     def phases(angle: Angle) -> LocalGate:
         return ControlledRotation("rz", 1, angle), (1, 0)
 
-    flip: tuple[LocalGate, ...] = ((lib.XGate(), (0,)),) if name == "xx_minus_yy" else ()
-    controlled_h = np.kron([[1, 0], [0, 0]], np.eye(2)) + np.kron(
-        [[0, 0], [0, 1]], np.array([[1, 1], [1, -1]]) / math.sqrt(2)
-    )
-    entangle: LocalGate = (lib.CXGate(), (0, 1))
-    turn: LocalGate = (lib.UnitaryGate(controlled_h), (0, 1))
-    into_frame = (*flip, entangle, turn)
-    out_of_frame = (turn, entangle, *flip)
     return Family(
         name=name,
         frames=(name, f"{name} partner"),
@@ -213,18 +202,17 @@ ROTATION = AngleRule(TWO_TERM, frozenset({-2, 0, 2}))
 CONTROLLED = AngleRule(FOUR_TERM, frozenset({-2, -1, 0, 1, 2}))
 AXIS = AngleRule(TWO_FREQUENCIES, frozenset({-4, -2, 0, 2, 4}))
 
-_SPECIAL_RULES = {  # all other angles of standard gates enter as those of a rotation
-    "crx": (CONTROLLED,),
-    "cry": (CONTROLLED,),
-    "crz": (CONTROLLED,),
-    "cu": (CONTROLLED, ROTATION, ROTATION, ROTATION),
-    "cu3": (CONTROLLED, ROTATION, ROTATION),
-    "r": (ROTATION, AXIS),
-}
-_ONE_TO_THREE_ROTATIONS = ("cp cu1 p rx rxx ry ryy rz rzx rzz u1", "u2", "u u3")
-_RULES = _SPECIAL_RULES | {
-    name: (ROTATION,) * count
-    for count, names in enumerate(_ONE_TO_THREE_ROTATIONS, 1)
+_RULES = {
+    name: rules
+    for names, rules in (
+        ("cp cu1 p rx rxx ry ryy rz rzx rzz u1", (ROTATION,)),
+        ("u2", (ROTATION,) * 2),
+        ("u u3", (ROTATION,) * 3),
+        ("crx cry crz", (CONTROLLED,)),
+        ("cu", (CONTROLLED, ROTATION, ROTATION, ROTATION)),
+        ("cu3", (CONTROLLED, ROTATION, ROTATION)),
+        ("r", (ROTATION, AXIS)),
+    )
     for name in names.split()
 }
 
@@ -258,14 +246,12 @@ KEPT_GATES = frozenset(_KEPT)  # taken as they are where they have no free angle
 
 def is_kept(gate: Instruction) -> bool:
     """Whether a gate is one of `KEPT_GATES` and no namesake of it."""
-    known = _KEPT.get(gate.name)
-    return known is not None and isinstance(gate, known)
+    return isinstance(gate, _KEPT.get(gate.name, ()))
 
 
 def is_standard(gate: Instruction) -> bool:
     """Whether a gate is what Qiskit, and with it Aer, means by its name."""
-    known = _STANDARD.get(gate.name)
-    return is_kept(gate) or (known is not None and isinstance(gate, known))
+    return is_kept(gate) or isinstance(gate, _STANDARD.get(gate.name, ()))
 
 
 class AerDiagonal(Instruction):  # type: ignore[misc]

@@ -19,23 +19,15 @@ from hybridopt.circuits.qasm.reader import read_openqasm
 from hybridopt.errors import CircuitError, UnknownNameError
 
 SUFFIX = ".qasm"
-QPY_MAGIC = b"QISKIT"
 
 
 class LoadedCircuit(NamedTuple):
-    """What `CircuitLayer` takes, in its order: ``CircuitLayer(*load_circuit(name))``.
+    """Arguments of `CircuitLayer` in its order: ``CircuitLayer(*load_circuit(name))``."""
 
-    Attributes:
-        circuit: The circuit, named as its file.
-        input_parameters: x0, x1, ... in the order of their numbers.
-        weight_parameters: w0, w1, ... in the order of their numbers.
-        observables: As the file says; None for the probabilities of all outcomes.
-    """
-
-    circuit: QuantumCircuit
-    input_parameters: Sequence[Parameter]
-    weight_parameters: Sequence[Parameter]
-    observables: Sequence[SparsePauliOp] | None
+    circuit: QuantumCircuit  # named as its file
+    input_parameters: Sequence[Parameter]  # x0, x1, ... in the order of their numbers
+    weight_parameters: Sequence[Parameter]  # w0, w1, ... in the order of their numbers
+    observables: Sequence[SparsePauliOp] | None  # None: the probabilities of all outcomes
 
 
 class CircuitText(NamedTuple):
@@ -103,11 +95,7 @@ def gallery_folder() -> Path:
 def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
     """The text of a circuit of the gallery, or of a file."""
     path = _validation.path("name_or_path", name_or_path)
-    if (
-        isinstance(name_or_path, str)
-        and Path(name_or_path).name == name_or_path
-        and not path.suffix
-    ):
+    if isinstance(name_or_path, str) and path.name == name_or_path and not path.suffix:
         try:
             name = _validation.choice("circuit", name_or_path, circuit_names())
         except UnknownNameError as error:
@@ -116,29 +104,19 @@ def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
                 f"'{name_or_path}{SUFFIX}'."
             ) from None
         path = gallery_folder() / f"{name}{SUFFIX}"
-    text = _read(path)
+    try:
+        text = path.read_text("utf-8-sig")  # with universal line ends
+    except UnicodeDecodeError as error:
+        raise CircuitError(
+            f"{path} is not text, so it is not OpenQASM 3. If it is QPY, read it by "
+            "`qiskit.qpy.load`, and give the circuit to CircuitLayer."
+        ) from error
+    except (OSError, ValueError) as error:
+        known = not path.exists() and path.stem in circuit_names()
+        hint = f" The gallery has it by the name {path.stem!r}." if known else ""
+        raise CircuitError(f"Cannot read {path}: {error}.{hint}") from error
     lines = takewhile(lambda line: line.startswith("//"), text.split("\n"))
     words = " ".join(line.removeprefix("//").strip() for line in lines)
     before = re.split(r"\bobservables?:", words, maxsplit=1)[0]
     what, _, origin = before.partition("Source:")
     return CircuitText(path.stem, str(path), text, what.strip(), origin.strip())
-
-
-def _read(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        known = path.stem in circuit_names()
-        hint = f" The gallery has it by the name {path.stem!r}." if known else ""
-        raise CircuitError(f"There is no file {path}.{hint}") from error
-    except (OSError, ValueError) as error:
-        raise CircuitError(f"Cannot read {path}: {error}.") from error
-    if data.startswith(QPY_MAGIC):
-        raise CircuitError(
-            f"{path} holds circuits as QPY, not OpenQASM 3. Read it by `qiskit.qpy.load`, and give "
-            "the circuit to CircuitLayer."
-        )
-    try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
@@ -87,25 +87,25 @@ def check_parameters(
 ) -> None:
     """Refuse parameters that are not those of the circuit."""
     given, known = [*inputs, *weights], list(circuit.parameters)
-    twice = sorted(p.name for p, count in Counter(given).items() if count > 1)
-    if twice:
+    if twice := [parameter for parameter, count in Counter(given).items() if count > 1]:
         raise CircuitError(
-            f"Parameters given twice: {', '.join(twice)}. Each is either an input or a weight."
+            f"Parameters given twice: {_names(twice)}. Each is either an input or a weight."
         )
-    missing = sorted(p.name for p in set(given).difference(known))
-    if missing:
+    if missing := set(given).difference(known):
         raise CircuitError(
-            f"Parameters that the circuit does not have: {', '.join(missing)}. It has "
-            f"{', '.join(p.name for p in known) or 'none'}. (Two parameters of the "
-            "same name are different unless they are one object.)"
+            f"Parameters that the circuit does not have: {_names(missing)}. It has "
+            f"{_names(known)}. (Two parameters of the same name are different unless they are one "
+            "object.)"
         )
-    unbound = [p.name for p in known if p not in set(given)]
-    if unbound:
+    if unbound := set(known).difference(given):
         raise CircuitError(
-            f"Parameters of the circuit that are neither inputs nor weights: {', '.join(unbound)}. "
-            "Name them in one of the lists, or bind them. Given: "
-            f"{', '.join(p.name for p in given) or 'none'}."
+            f"Parameters of the circuit that are neither inputs nor weights: {_names(unbound)}. "
+            f"Name them in one of the lists, or bind them. Given: {_names(given)}."
         )
+
+
+def _names(parameters: Iterable[Parameter]) -> str:
+    return ", ".join(sorted(parameter.name for parameter in parameters)) or "none"
 
 
 def lower_gates(
@@ -128,9 +128,9 @@ def lower_gates(
 
     steps: list[Step] = []
     index = {qubit: number for number, qubit in enumerate(circuit.qubits)}
-    kept = _Kept(native, whole)
+    lowering = _Lowering(native, whole, rewritten)
     parts = (
-        _parts(item.operation, tuple(index[q] for q in item.qubits), kept, rewritten=rewritten)
+        lowering.parts(item.operation, tuple(index[q] for q in item.qubits))
         for item in circuit.data
     )
     for gate, qubits in chain.from_iterable(parts):
@@ -149,53 +149,52 @@ def lower_gates(
                 if _is_free(value)
             )
             steps.append(NativeGate(gate, qubits, free))
-    rows, shared = tuple(tables[True]), tuple(tables[False])
-    names = frozenset(rewritten)
-    return CircuitProgram(circuit.num_qubits, tuple(steps), rows, shared, names, device_qubits)
+    tuples = tuple(steps), tuple(tables[True]), tuple(tables[False])
+    return CircuitProgram(circuit.num_qubits, *tuples, frozenset(rewritten), device_qubits)
+
+
+def decompose(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[LocalGate]:
+    """A gate without free angles as gates of `KEPT_GATES`."""
+    return _Lowering().parts(gate, qubits)
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """Gates that stay in one piece: for exact simulation, or those that a device has."""
+class _Lowering:
+    """Gates that stay in one piece, and the names of those that do not."""
 
     native: frozenset[str] | None = None  # names of the device's; None for exact simulation,
     whole: bool = True  # in which controlled gates may stay in one piece
+    rewritten: set[str] = field(default_factory=set)
 
-    def takes(self, gate: Instruction) -> bool:
+    def keeps(self, gate: Instruction) -> bool:
         if self.native is None:
             return _rotation(gate, self.whole) is not None if _angles(gate) else is_kept(gate)
         if gate.name not in self.native or not is_standard(gate):
             return False
         return not _angles(gate) or angle_rules(gate) is not None
 
-
-def decompose(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[LocalGate]:
-    """A gate without free angles as gates of `KEPT_GATES`."""
-    yield from _parts(gate, qubits, _Kept(), rewritten=set())
-
-
-def _parts(
-    gate: Operation, qubits: tuple[int, ...], kept: _Kept, *, rewritten: set[str], depth: int = 0
-) -> Iterator[LocalGate]:
-    """Fixed gates and rotations, from the outermost definition inwards."""
-    if isinstance(gate, Delay) and is_stretch(gate):
-        return  # without noise; `refuse_stretches` has seen it before a noisy run
-    label = getattr(gate, "label", None)
-    if label is not None and kept.native is None:
-        rewritten.add(label)  # it does not reach the simulator
-    if isinstance(gate, Instruction) and kept.takes(gate):
-        family = _rotation(gate, kept.whole) if kept.native is None else None
-        if family is not None and family.name != gate.name:
-            rewritten.add(gate.name)
-        _check_finite(gate, qubits)
-        yield gate, qubits
-        return
-    rewritten.update({gate.name, label} - {None})
-    definition = _definition_or_refusal(gate, qubits, kept.whole, depth)
-    inner = {qubit: qubits[place] for place, qubit in enumerate(definition.qubits)}
-    for item in definition.data:
-        places = tuple(inner[qubit] for qubit in item.qubits)
-        yield from _parts(item.operation, places, kept, rewritten=rewritten, depth=depth + 1)
+    def parts(
+        self, gate: Operation, qubits: tuple[int, ...], depth: int = 0
+    ) -> Iterator[LocalGate]:
+        """Fixed gates and rotations, from the outermost definition inwards."""
+        if isinstance(gate, Delay) and is_stretch(gate):
+            return  # without noise; `refuse_stretches` has seen it before a noisy run
+        label = getattr(gate, "label", None)
+        if label is not None and self.native is None:
+            self.rewritten.add(label)  # it does not reach the simulator
+        if isinstance(gate, Instruction) and self.keeps(gate):
+            family = _rotation(gate, self.whole) if self.native is None else None
+            if family is not None and family.name != gate.name:
+                self.rewritten.add(gate.name)
+            _check_finite(gate, qubits)
+            yield gate, qubits
+            return
+        self.rewritten.update({gate.name, label} - {None})
+        definition = _definition_or_refusal(gate, qubits, self.whole, depth)
+        inner = {qubit: qubits[place] for place, qubit in enumerate(definition.qubits)}
+        for item in definition.data:
+            places = tuple(inner[qubit] for qubit in item.qubits)
+            yield from self.parts(item.operation, places, depth + 1)
 
 
 def _check_finite(gate: Instruction, qubits: tuple[int, ...]) -> None:
@@ -268,7 +267,6 @@ def _definition_or_refusal(
         raise CircuitError(f"{where} has no unitary. {WAYS_OUT[gate.name]}")
     if isinstance(gate, ControlFlowOp) and not isinstance(gate, BoxOp):
         raise CircuitError(f"{where} is classical control, which has no unitary. Unroll it.")
-    angles = ", ".join(f"`{angle}`" for angle in _angles(gate))
     if depth > MAX_DEPTH:
         raise CircuitError(f"{where} is defined by itself. Write it as other gates.")
     try:
@@ -277,14 +275,14 @@ def _definition_or_refusal(
         raise CircuitError(
             f"{where} cannot be taken apart by Qiskit: {error}. Write it as gates."
         ) from error
-    if definition is not None:
-        return definition
-    if angles:
+    if definition is None and (angles := ", ".join(f"`{angle}`" for angle in _angles(gate))):
         raise CircuitError(
             f"{where} depends on {angles} but has no shift rule. Write it as rotations, such as "
             "rx, ry, rz, rzz, p and their controlled forms."
         )
-    raise CircuitError(f"{where} has neither a definition nor a matrix. Define it by gates.")
+    if definition is None:
+        raise CircuitError(f"{where} has neither a definition nor a matrix. Define it by gates.")
+    return definition
 
 
 def _where(gate: Operation, qubits: tuple[int, ...]) -> str:

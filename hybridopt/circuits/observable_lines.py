@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from hybridopt import _validation
 from hybridopt.circuits.qasm.reader import Position, error_at
-from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
+from hybridopt.errors import ArgumentError, CircuitError
 
 PROBABILITIES = "probabilities"
 EXAMPLE = "`// observable: 0.5 * ZIII - 0.25 * IXXI`"
@@ -49,10 +49,9 @@ def observable_lines(observables: object, num_qubits: int) -> list[str]:
         return [f"// observables: {PROBABILITIES}"]
     if isinstance(observables, SparsePauliOp | Pauli | str):
         observables = [observables]
-    expected = "a list of SparsePauliOp, or None for probabilities"
-    given = _validation.instance("observables", observables, Sequence, expected)
+    given = _validation.items("observables", observables)
     if not given:
-        raise ArgumentError("Give one observable or more, or None for probabilities.")
+        raise ArgumentError("`observables` must not be empty. Use None for probabilities.")
     return [
         f"// observable: {format_observable(_checked(place, item, num_qubits))}"
         for place, item in enumerate(given)
@@ -110,36 +109,34 @@ def _sum_of_paulis(content: str, source: str, place: Position, num_qubits: int) 
         if len(pauli) != num_qubits:
             raise error(
                 term.start("pauli"),
-                f"observable {pauli} has {len(pauli)} letters, but the circuit has {num_qubits} "
-                "qubits. The rightmost letter stands for qubit 0; fill up with I.",
+                f"an observable must have {num_qubits} letters, one per qubit (got `{pauli}`). The "
+                "rightmost letter acts on qubit 0. Use I for the other qubits.",
             )
         value = float(term["number"] or 1.0)
         if not math.isfinite(value):
-            raise error(start, f"the factor {term['number']} is not finite.")
+            raise error(start, f"the factor must be finite (got `{term['number']}`).")
         terms.append((pauli, -value if term["sign"] == "-" else value))
         start = term.end()
     return SparsePauliOp.from_list(terms)
 
 
 def _checked(place: int, item: object, num_qubits: int) -> SparsePauliOp:
+    expected = "a list of SparsePauliOp, Pauli or strings such as 'ZIX', or None for probabilities"
+    _validation.instance("observables", item, SparsePauliOp | Pauli | str, expected)
     if isinstance(item, str) and (not item or set(item) - set("IXYZ")):
         raise ArgumentError(f"Observable {item!r} must be a string of the letters I, X, Y and Z.")
-    if isinstance(item, str | Pauli):
-        item = SparsePauliOp(item)
-    if not isinstance(item, SparsePauliOp):
-        raise ArgumentTypeError(
-            f"An observable must be a SparsePauliOp, a Pauli or a string such as 'ZIX', but is of "
-            f"type {type(item).__name__}."
-        )
-    if item.num_qubits != num_qubits:
+    observable = SparsePauliOp(item)
+    if observable.num_qubits != num_qubits:
         raise ArgumentError(
-            f"Observable {place} acts on {item.num_qubits} qubits, but the circuit has "
+            f"Observable {place} acts on {observable.num_qubits} qubits, but the circuit has "
             f"{num_qubits}. Pad its Pauli strings with I."
         )
-    if item.coeffs.dtype == object:
-        raise ArgumentError(f"Observable {place} has coefficients that are no numbers.")
-    if any(value.imag or not math.isfinite(value.real) for value in item.coeffs.tolist()):
+    if not all(
+        isinstance(value, complex) and not value.imag and math.isfinite(value.real)
+        for value in observable.coeffs.tolist()
+    ):
         raise ArgumentError(
-            f"Observable {place} is not Hermitian, or not finite. Its coefficients must be real."
+            f"Observable {place} must have real, finite coefficients (got "
+            f"{observable.coeffs.tolist()}). Otherwise it is not Hermitian."
         )
-    return item
+    return observable

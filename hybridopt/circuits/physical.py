@@ -17,15 +17,11 @@ from hybridopt.errors import ArgumentError
 
 @dataclass(frozen=True, eq=False)
 class PhysicalCircuit:
-    """A circuit, the device qubits that it uses, and the gates that it has there.
-
-    ``virtual_qubits`` are the qubits of ``circuit`` on which those of the circuit before
-    transpilation end.
-    """
+    """A circuit, the device qubits that it uses, and the gates that it has there."""
 
     given: QuantumCircuit  # with its measurements
     circuit: QuantumCircuit  # on all qubits of the device, if there is one; without measurements
-    virtual_qubits: tuple[int, ...]
+    virtual_qubits: tuple[int, ...]  # where those before transpilation end in ``circuit``
     measured: dict[int, int]  # qubit of ``circuit`` that each classical bit takes at the end
     on_device: bool  # qubits without gates are then left out of simulations
     native: frozenset[str] | None = None  # names of the gates that stay whole, with their noise
@@ -69,9 +65,9 @@ class PhysicalCircuit:
         weights = [parameter for parameter in weights if parameter in present]
         if self.native is None:
             return lower(compact, inputs, weights, whole=self.whole)
-        lost = names_of(self.given) - names_of(compact) - {"measure"}
-        if self.on_device:  # its transpiler may merge gates, as it would for hardware
-            lost = frozenset()
+        lost: frozenset[str] = frozenset()
+        if not self.on_device:  # the transpiler of a device may merge gates, as for hardware
+            lost = names_of(self.given) - names_of(compact) - {"measure"}
         return lower_gates(compact, inputs, native=self.native, device_qubits=qubits, lost=lost)
 
     def on(self, qubits: tuple[int, ...]) -> QuantumCircuit:

@@ -29,14 +29,9 @@ class Program(ABC):
     ``row`` angles differ from sample to sample, ``shared`` angles are the same for all samples. Any
     class with these members counts as one, whatever its bases. A program with an attribute
     ``needs_statevector`` that is False also runs on other methods of a simulator.
-
-    Attributes:
-        num_qubits: Number of qubits of every circuit of the family.
-        num_row_angles: Number of angles R that each sample brings.
-        num_shared_angles: Number of angles O that all samples share.
     """
 
-    num_qubits: int
+    num_qubits: int  # of every circuit of the family
 
     @classmethod
     def __subclasshook__(cls, other: type) -> Any:
@@ -165,24 +160,15 @@ def frame_changes(rotations: Iterable[Rotation]) -> tuple[list[FixedGate], list[
 
 @dataclass(frozen=True, eq=False)
 class CircuitProgram(Program):
-    """The family of circuits that one parameterized circuit stands for.
-
-    Attributes:
-        num_qubits: Of the circuit.
-        steps: In order.
-        row_expressions: Angles that differ from sample to sample, in inputs and weights.
-        shared_expressions: Angles that are the same for all samples, in weights.
-        rewritten: Names and labels of gates of the user that did not come through as themselves:
-            errors that a noise model has for them would not act.
-        device_qubits: Of a physical circuit, which an executor runs as it is, the device qubit of
-            each of its qubits. None: the executor may place the circuit.
-    """
+    """Family of circuits that one parameterized circuit defines."""
 
     num_qubits: int
     steps: tuple[Step, ...]
-    row_expressions: tuple[ParameterExpression, ...]
-    shared_expressions: tuple[ParameterExpression, ...]
+    row_expressions: tuple[ParameterExpression, ...]  # angles of each sample: inputs and weights
+    shared_expressions: tuple[ParameterExpression, ...]  # angles of all samples: weights only
+    # names and labels of the user's gates that were replaced: noise on them would have no effect
     rewritten: frozenset[str] = frozenset()
+    # device qubit of each qubit of a physical circuit; None: the executor may place the circuit
     device_qubits: tuple[int, ...] | None = None
 
     @property
@@ -213,32 +199,27 @@ class CircuitProgram(Program):
     @cached_property
     def shifts(self) -> tuple[tuple[ShiftRule, ...], tuple[ShiftRule, ...]]:
         """Shift rules (coefficient, shift) of the row angles and of the shared angles."""
-        rows = tuple(rule.shifts for per_sample, rule in self._rules if per_sample)
-        return rows, tuple(rule.shifts for per_sample, rule in self._rules if not per_sample)
+        rows = tuple(rule.shifts for rule in self._rules(per_sample=True))
+        return rows, tuple(rule.shifts for rule in self._rules(per_sample=False))
 
     @cached_property
     def row_frequencies(self) -> tuple[frozenset[int], ...]:
         """Frequencies of outputs in each row angle, in units of 1/2."""
-        return tuple(rule.frequencies for per_sample, rule in self._rules if per_sample)
+        return tuple(rule.frequencies for rule in self._rules(per_sample=True))
 
-    @property
-    def _rules(self) -> Iterator[tuple[bool, Family | AngleRule]]:
-        """Rule of every angle, and whether it is one of the rows, in the order of the steps."""
+    def _rules(self, *, per_sample: bool) -> Iterator[Family | AngleRule]:
+        """Rules of the angles of one table, in the order of the steps."""
         for step in self.steps:
-            if isinstance(step, Rotation):
-                yield step.per_sample, step.family
+            if isinstance(step, Rotation) and step.per_sample is per_sample:
+                yield step.family
             elif isinstance(step, NativeGate):
-                yield from ((angle.per_sample, angle.rule) for angle in step.free_angles)
+                yield from (a.rule for a in step.free_angles if a.per_sample is per_sample)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The steps regrouped, without barriers and delays; the last may lack rotations."""
         assert not self.native_gates
-        steps: list[Step] = [
-            step
-            for step in self.steps
-            if isinstance(step, Rotation) or step.gate.name not in NOT_GATES
-        ]
+        steps = [s for s in self.steps if isinstance(s, Rotation) or s.gate.name not in NOT_GATES]
         layers = []
         while steps:  # in turn, all fixed gates and all rotations that nothing stands before
             fixed, steps = _take(steps, FixedGate)

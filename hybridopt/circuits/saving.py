@@ -78,14 +78,13 @@ def save_circuit(
     lines = observable_lines(observables, circuit.num_qubits)
     check_writable(target)
     program = _as_in_the_file(circuit, inputs, weights)
-    text = _text(program, lines)
     try:
+        text = _text(program, lines)
         read = read_openqasm(text, "the text")
-    except CircuitError as error:
-        raise CircuitError(
-            f"The circuit has no OpenQASM 3 form that can be read: {error}"
-        ) from error
-    if not _have_one_unitary(read, program):
+    except (qasm3.QASM3ExporterError, CircuitError) as error:
+        raise CircuitError(f"The circuit has no OpenQASM 3 form: {error}") from error
+    wide = circuit.num_qubits > WIDEST_COMPARED
+    if not (wide or _operator(read).equiv(_operator(program))):  # but for the global phase
         raise CircuitError(
             "Qiskit's OpenQASM 3 exporter writes another circuit. Take composite gates apart "
             "(`circuit.decompose()`), or transpile to rx, ry, rz and cx, and save that."
@@ -108,37 +107,32 @@ def _as_in_the_file(
     index = {qubit: place for place, qubit in enumerate(renamed.qubits)}
     result = QuantumCircuit(QuantumRegister(circuit.num_qubits, "q"))
     for item in renamed.data:
-        for gate, qubits in _parts(item.operation, tuple(index[q] for q in item.qubits)):
+        for gate, qubits in _parts(item.operation, [index[qubit] for qubit in item.qubits]):
             result.append(gate, qubits)
     return ParsedCircuit(result, xs, ws)
 
 
-def _parts(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[tuple[Instruction, list[int]]]:
-    """Gates that Qiskit has a class for.
-
-    Qiskit's exporter defines any other kind of gate once, with the parameters of its first use,
-    and writes later uses with other parameters as if they were the first.
-    """
+def _parts(gate: Instruction, qubits: list[int]) -> Iterator[tuple[Instruction, list[int]]]:
+    """Gates that Qiskit has a class for."""
+    # Qiskit's exporter defines any other kind of gate once, with the parameters of its first use,
+    # and writes later uses with other parameters as if they were the first.
     standard = get_standard_gate_name_mapping().get(gate.name)
     known = standard is not None and gate.base_class is standard.base_class
     if known or gate.name == "barrier":
-        yield gate, list(qubits)
+        yield gate, qubits
         return
     definition = gate.definition
     if definition is None:
         definition = UnitaryGate(gate.to_matrix()).definition
     for item in definition.data:
-        places = (definition.find_bit(qubit).index for qubit in item.qubits)
-        yield from _parts(item.operation, tuple(qubits[place] for place in places))
+        places = [qubits[definition.find_bit(qubit).index] for qubit in item.qubits]
+        yield from _parts(item.operation, places)
 
 
 def _text(program: ParsedCircuit, lines: Sequence[str]) -> str:
     circuit, inputs, weights = program
-    try:
-        # constants such as pi/2 would be put for every number within 1e-9 of them
-        dumped = qasm3.dumps(circuit, disable_constants=True)
-    except qasm3.QASM3ExporterError as error:
-        raise CircuitError(f"The circuit cannot be written in OpenQASM 3: {error}") from error
+    # constants such as pi/2 would be put for every number within 1e-9 of them
+    dumped = qasm3.dumps(circuit, disable_constants=True)
     head = _HEAD.match(dumped)
     assert head is not None
     counts = f"{circuit.num_qubits} qubits, {len(inputs)} inputs, {len(weights)} weights"
@@ -147,13 +141,9 @@ def _text(program: ParsedCircuit, lines: Sequence[str]) -> str:
     return "\n".join([*comments, head[1].rstrip("\n"), *declared, dumped[head.end() :]])
 
 
-def _have_one_unitary(first: ParsedCircuit, second: ParsedCircuit) -> bool:
-    """At one set of angles, up to the global phase."""
-    if first.circuit.num_qubits > WIDEST_COMPARED:
-        return True
-    values = np.random.default_rng(0).uniform(0.1, 0.9, len(second.inputs) + len(second.weights))
-    operators = []
-    for circuit, inputs, weights in (first, second):
-        angles = dict(zip((*inputs, *weights), values, strict=True))
-        operators.append(Operator(circuit.assign_parameters(angles, strict=False)))
-    return bool(operators[0].equiv(operators[1]))
+def _operator(program: ParsedCircuit) -> Operator:
+    """The unitary at one set of angles."""
+    parameters = (*program.inputs, *program.weights)
+    values = np.random.default_rng(0).uniform(0.1, 0.9, len(parameters))
+    angles = dict(zip(parameters, values, strict=True))
+    return Operator(program.circuit.assign_parameters(angles, strict=False))

@@ -7,30 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import AnnotatedOperation, Parameter, ParameterVector
+from qiskit.circuit import library as lib
 from qiskit.circuit.annotated_operation import ControlModifier, InverseModifier, PowerModifier
-from qiskit.circuit.library import (
-    CU1Gate,
-    CUGate,
-    DiagonalGate,
-    HGate,
-    MCPhaseGate,
-    PauliEvolutionGate,
-    PauliGate,
-    PauliProductRotationGate,
-    PhaseGate,
-    RXGate,
-    RYGate,
-    RZGate,
-    SXGate,
-    U1Gate,
-    U2Gate,
-    U3Gate,
-    UnitaryGate,
-    XXMinusYYGate,
-    XXPlusYYGate,
-    n_local,
-    zz_feature_map,
-)
 from qiskit.quantum_info import Clifford, Pauli, SparsePauliOp, random_unitary
 
 X = ParameterVector("x", 2)
@@ -79,9 +57,9 @@ def _euler_angles() -> QuantumCircuit:
     circuit.r(W[2], 0.4, 2)
     circuit.cz(0, 1)
     circuit.r(X[0], W[3], 0)
-    circuit.append(U3Gate(X[1], W[0], W[1]), [2])
-    circuit.append(U2Gate(W[2], X[1]), [1])
-    circuit.append(U1Gate(W[3]), [0])
+    circuit.append(lib.U3Gate(X[1], W[0], W[1]), [2])
+    circuit.append(lib.U2Gate(W[2], X[1]), [1])
+    circuit.append(lib.U1Gate(W[3]), [0])
     circuit.h(0)
     return circuit
 
@@ -91,8 +69,8 @@ def _phases() -> QuantumCircuit:
     circuit.h(range(5))
     circuit.p(W[0], 1)
     circuit.cp(X[0], 2, 0)
-    circuit.append(MCPhaseGate(W[1], 3), [3, 0, 4, 1])
-    circuit.append(CU1Gate(W[2]), [1, 2])
+    circuit.append(lib.MCPhaseGate(W[1], 3), [3, 0, 4, 1])
+    circuit.append(lib.CU1Gate(W[2]), [1, 2])
     circuit.ry(0.9, range(5))
     circuit.mcp(X[1], [4, 2], 0)
     circuit.p(X[0], 2)
@@ -113,12 +91,16 @@ def _controlled_rotations() -> QuantumCircuit:
 
 
 def _doubly_controlled_rotations() -> QuantumCircuit:
+    two_targets = QuantumCircuit(2)
+    two_targets.ry(W[2], 0)
+    two_targets.rz(2 * W[2], 1)
     circuit = _start(4)
-    circuit.append(RXGate(W[0]).control(2, annotated=True), [3, 1, 0])
-    circuit.append(RYGate(X[0]).control(2, annotated=False), [0, 2, 1])
-    circuit.append(RZGate(W[1]).control(2, annotated=False), [1, 0, 2])
+    circuit.append(lib.RXGate(W[0]).control(2, annotated=True), [3, 1, 0])
+    circuit.append(lib.RYGate(X[0]).control(2, annotated=False), [0, 2, 1])
+    circuit.append(lib.RZGate(W[1]).control(2, annotated=False), [1, 0, 2])
     circuit.h(2)
-    circuit.append(RYGate(W[2]).control(3, annotated=False), [1, 3, 0, 2])
+    circuit.append(two_targets.to_gate().control(1), [3, 2, 0])
+    circuit.append(lib.RYGate(W[2]).control(3, annotated=False), [1, 3, 0, 2])
     circuit.mcrx(X[1], [1, 2], 0)
     circuit.mcry(W[3], [0, 1], 2)
     return circuit
@@ -126,9 +108,9 @@ def _doubly_controlled_rotations() -> QuantumCircuit:
 
 def _open_controls() -> QuantumCircuit:
     circuit = _start(4)
-    circuit.append(RXGate(W[0]).control(1, ctrl_state=0), [2, 0])
-    circuit.append(RYGate(X[0]).control(2, ctrl_state=1, annotated=False), [0, 3, 1])
-    circuit.append(PhaseGate(W[1]).control(2, ctrl_state=2), [1, 0, 2])
+    circuit.append(lib.RXGate(W[0]).control(1, ctrl_state=0), [2, 0])
+    circuit.append(lib.RYGate(X[0]).control(2, ctrl_state=1, annotated=False), [0, 3, 1])
+    circuit.append(lib.PhaseGate(W[1]).control(2, ctrl_state=2), [1, 0, 2])
     circuit.h(2)
     circuit.cx(0, 1, ctrl_state=0)
     circuit.crz(X[1], 2, 0, ctrl_state=0)
@@ -139,34 +121,36 @@ def _open_controls() -> QuantumCircuit:
 
 def _controlled_u() -> QuantumCircuit:
     circuit = _start()
-    circuit.append(CUGate(W[0], X[0], W[1], W[2]), [2, 0])
+    circuit.append(lib.CUGate(W[0], X[0], W[1], W[2]), [2, 0])
     circuit.cu(0.3, 0.4, X[1], 0.2, 0, 1)
-    circuit.append(CUGate(X[1], 0.2, 0.6, W[3], ctrl_state=0), [1, 2])
+    circuit.append(lib.CUGate(X[1], 0.2, 0.6, W[3], ctrl_state=0), [1, 2])
     circuit.h(0)
     return circuit
 
 
 def _exchanges() -> QuantumCircuit:
     circuit = _start()
-    circuit.append(XXPlusYYGate(W[0]), [2, 0])
-    circuit.append(XXMinusYYGate(X[0]), [0, 1])
+    circuit.append(lib.XXPlusYYGate(W[0]), [2, 0])
+    circuit.append(lib.XXMinusYYGate(X[0]), [0, 1])
     circuit.ry(0.4, 1)
-    circuit.append(XXPlusYYGate(X[1], 0.7), [1, 2])
-    circuit.append(XXMinusYYGate(W[1], -0.6), [2, 1])
-    circuit.append(XXPlusYYGate(0.9, W[2]), [1, 0])
-    circuit.append(XXMinusYYGate(W[0], W[3]), [0, 2])
-    circuit.append(XXPlusYYGate(W[1], X[0]), [0, 1])
-    circuit.append(XXMinusYYGate(0.5, 0.8), [0, 1])
+    circuit.append(lib.XXPlusYYGate(X[1], 0.7), [1, 2])
+    circuit.append(lib.XXMinusYYGate(W[1], -0.6), [2, 1])
+    circuit.append(lib.XXPlusYYGate(0.9, W[2]), [1, 0])
+    circuit.append(lib.XXMinusYYGate(W[0], W[3]), [0, 2])
+    circuit.append(lib.XXPlusYYGate(W[1], X[0]), [0, 1])
+    circuit.append(lib.XXMinusYYGate(0.5, 0.8), [0, 1])
     return circuit
 
 
 def _evolutions() -> QuantumCircuit:
     circuit = _start()
-    circuit.append(PauliEvolutionGate(SparsePauliOp(["XYZ"], [0.8]), time=W[0]), range(3))
-    circuit.append(PauliEvolutionGate(SparsePauliOp(["ZZ", "XX"], [0.5, 0.3]), X[0]), [0, 2])
-    circuit.append(PauliEvolutionGate(SparsePauliOp(["IYX"], [1.2]), time=X[1] + W[1]), [2, 0, 1])
-    circuit.append(PauliEvolutionGate(SparsePauliOp(["YY", "ZX"], [0.2, 0.9]), 0.4), [1, 2])
-    circuit.append(PauliProductRotationGate(Pauli("YZX"), W[2]), [1, 2, 0])
+    circuit.append(lib.PauliEvolutionGate(SparsePauliOp(["XYZ"], [0.8]), time=W[0]), range(3))
+    circuit.append(lib.PauliEvolutionGate(SparsePauliOp(["ZZ", "XX"], [0.5, 0.3]), X[0]), [0, 2])
+    circuit.append(
+        lib.PauliEvolutionGate(SparsePauliOp(["IYX"], [1.2]), time=X[1] + W[1]), [2, 0, 1]
+    )
+    circuit.append(lib.PauliEvolutionGate(SparsePauliOp(["YY", "ZX"], [0.2, 0.9]), 0.4), [1, 2])
+    circuit.append(lib.PauliProductRotationGate(Pauli("YZX"), W[2]), [1, 2, 0])
     return circuit
 
 
@@ -178,16 +162,16 @@ def _fixed_gates() -> QuantumCircuit:
     circuit.delay(100, 1)
     circuit.ry(W[0], range(4))
     circuit.barrier()
-    circuit.append(PauliGate("XYZ"), [3, 0, 1])
+    circuit.append(lib.PauliGate("XYZ"), [3, 0, 1])
     circuit.unitary(random_unitary(4, seed=3), [2, 0])
-    circuit.append(UnitaryGate(random_unitary(2, seed=4)).control(1, annotated=False), [1, 2])
+    circuit.append(lib.UnitaryGate(random_unitary(2, seed=4)).control(1, annotated=False), [1, 2])
     circuit.rx(X[0], [0, 2])
-    circuit.append(HGate().control(2, ctrl_state=1, annotated=False), [1, 2, 3])
-    circuit.append(SXGate().control(1), [3, 0])
-    circuit.append(DiagonalGate(np.exp(1j * np.array([0.1, 0.9, -0.4, 2.0])).tolist()), [0, 1])
-    circuit.append(RYGate(0.4).control(2, annotated=False), [0, 2, 1])
+    circuit.append(lib.HGate().control(2, ctrl_state=1, annotated=False), [1, 2, 3])
+    circuit.append(lib.SXGate().control(1), [3, 0])
+    circuit.append(lib.DiagonalGate(np.exp(1j * np.array([0.1, 0.9, -0.4, 2.0])).tolist()), [0, 1])
+    circuit.append(lib.RYGate(0.4).control(2, annotated=False), [0, 2, 1])
     circuit.mcx([0, 1, 2], 3)
-    circuit.append(XXPlusYYGate(0.3, 0.2), [1, 3])
+    circuit.append(lib.XXPlusYYGate(0.3, 0.2), [1, 3])
     circuit.iswap(0, 2)
     circuit.dcx(1, 2)
     circuit.ecr(0, 3)
@@ -202,9 +186,9 @@ def _fixed_gates() -> QuantumCircuit:
 
 def _annotated_gates() -> QuantumCircuit:
     circuit = _start()
-    circuit.append(AnnotatedOperation(RXGate(W[0]), InverseModifier()), [0])
-    circuit.append(AnnotatedOperation(RYGate(X[0]), ControlModifier(2, 1)), [0, 1, 2])
-    circuit.append(AnnotatedOperation(SXGate(), [PowerModifier(3), InverseModifier()]), [1])
+    circuit.append(AnnotatedOperation(lib.RXGate(W[0]), InverseModifier()), [0])
+    circuit.append(AnnotatedOperation(lib.RYGate(X[0]), ControlModifier(2, 1)), [0, 1, 2])
+    circuit.append(AnnotatedOperation(lib.SXGate(), [PowerModifier(3), InverseModifier()]), [1])
     clifford = QuantumCircuit(3)
     clifford.h(0)
     clifford.cx(0, 2)
@@ -212,7 +196,7 @@ def _annotated_gates() -> QuantumCircuit:
     clifford.cz(1, 2)
     circuit.append(Clifford(clifford), [2, 0, 1])
     circuit.append(
-        AnnotatedOperation(RZGate(W[1]), [ControlModifier(1), InverseModifier()]), [2, 1]
+        AnnotatedOperation(lib.RZGate(W[1]), [ControlModifier(1), InverseModifier()]), [2, 1]
     )
     circuit.ry(X[1], 0)
     return circuit
@@ -222,7 +206,7 @@ def _nested_definitions() -> QuantumCircuit:
     a, b = Parameter("a"), Parameter("b")
     inner = QuantumCircuit(2, name="inner", global_phase=0.3)
     inner.crx(2 * a, 0, 1)
-    inner.append(U2Gate(b, 0.2), [0])
+    inner.append(lib.U2Gate(b, 0.2), [0])
     inner.rzz(a * b, 0, 1)
     middle = QuantumCircuit(3, name="middle")
     middle.append(inner.to_gate(), [2, 0])
@@ -269,8 +253,8 @@ def _repeated_parameters() -> QuantumCircuit:
 
 
 def _feature_map_and_ansatz() -> QuantumCircuit:
-    ansatz = n_local(3, ["ry", "rz"], "cx", entanglement="circular", reps=2)
-    return zz_feature_map(3, reps=2).compose(ansatz)
+    ansatz = lib.n_local(3, ["ry", "rz"], "cx", entanglement="circular", reps=2)
+    return lib.zz_feature_map(3, reps=2).compose(ansatz)
 
 
 def _global_phase() -> QuantumCircuit:
@@ -282,27 +266,15 @@ def _global_phase() -> QuantumCircuit:
 
 
 def _no_inputs() -> QuantumCircuit:
-    circuit = _start()
-    circuit.rx(W[0], 0)
-    circuit.cry(W[1], 0, 2)
-    circuit.rzz(W[2] * W[0], 1, 2)
-    circuit.ry(0.3, 2)
-    return circuit
+    return _global_phase().assign_parameters({X[0]: W[2] * W[0], X[1]: 0.3})
 
 
 def _no_weights() -> QuantumCircuit:
-    circuit = _start()
-    circuit.rx(X[0], 0)
-    circuit.crx(X[1] * X[0], 0, 2)
-    circuit.ry(0.3, 2)
-    return circuit
+    return _global_phase().assign_parameters({W[0]: 0.2, W[1]: X[1] * X[0]})
 
 
 def _no_parameters() -> QuantumCircuit:
-    circuit = _start()
-    circuit.h(1)
-    circuit.cz(0, 2)
-    return circuit
+    return _start()
 
 
 BUILDERS: tuple[Callable[[], QuantumCircuit], ...] = (

@@ -129,9 +129,9 @@ def test_parameters_are_those_of_the_circuit_as_it_was_given():
     circuit.rz(0 * UNUSED + 0.2, 1)
     isa = transpiled(circuit, [0, 1, 2])
     physical = physical_circuit(isa)
-    with pytest.raises(CircuitError, match="neither inputs nor weights: angle"):
+    with pytest.raises(CircuitError, match=r"neither .*: angle"):
         physical.lower([], [UNUSED], (0, 1, 2))
-    with pytest.raises(CircuitError, match="that the circuit does not have: other"):
+    with pytest.raises(CircuitError, match="does not have: other"):
         physical.lower([], [ANGLE, UNUSED, Parameter("other")], (0, 1, 2))
 
 
@@ -143,9 +143,9 @@ def test_widths_are_those_of_the_virtual_or_the_physical_circuit():
     assert layout_applies(virtual, "Observable 0", 3)
     assert layout_applies(isa, "Observable 0", 3)
     assert not layout_applies(isa, "Observable 0", 6)
-    with pytest.raises(ArgumentError, match="acts on 4 qubits, but the circuit has 3"):
+    with pytest.raises(ArgumentError, match=r"Observable 0.* 4 .* 3"):
         layout_applies(virtual, "Observable 0", 4)
-    with pytest.raises(ArgumentError, match=r"acts on 4 qubits, but .* from 3 qubits to the 6"):
+    with pytest.raises(ArgumentError, match=r"Observable 0.* 4 .* 3 .* 6"):
         layout_applies(isa, "Observable 0", 4)
     full = physical_circuit(transpiled(QuantumCircuit(6), [5, 4, 3, 2, 1, 0]))
     assert full.takes_device_observables

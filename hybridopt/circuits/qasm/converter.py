@@ -63,8 +63,9 @@ class Converter(ConvertVisitor):
 
     def visit(self, node: ast.QASMNode, context: State | None = None) -> Any:
         """Any node; refuses what has no unitary."""
-        if type(node).__name__ in REFUSED:
-            raise_from_node(node, REFUSED[type(node).__name__])
+        for part in (node, getattr(node, "init_expression", None)):
+            if type(part).__name__ in REFUSED:
+                raise_from_node(node, REFUSED[type(part).__name__])
         return super().visit(node, context)
 
     def visit_Program(self, node: ast.Program, context: State) -> State:  # noqa: N802
@@ -75,7 +76,7 @@ class Converter(ConvertVisitor):
             except ConversionError:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever it is: here is where
-                raise_from_node(statement, _in_words(error))
+                raise_from_node(statement, str(error).strip("'\"") or type(error).__name__)
         return context
 
     def visit_IODeclaration(self, node: ast.IODeclaration, context: State) -> State:  # noqa: N802
@@ -113,20 +114,16 @@ class Converter(ConvertVisitor):
         symbols.insert(Symbol(name, value, kind, Scope.GLOBAL, node))
         return context
 
-    def visit_ClassicalDeclaration(  # noqa: N802
-        self, node: ast.ClassicalDeclaration, context: State
-    ) -> State:
-        """Bits."""
-        if isinstance(node.init_expression, ast.QuantumMeasurement):
-            raise_from_node(node, MEASURED)
-        return super().visit_ClassicalDeclaration(node, context)
-
     def visit_QuantumGate(self, node: ast.QuantumGate, context: State) -> State:  # noqa: N802
         """A gate, if it is given as many angles and qubits as it takes."""
         name = node.name.name
         symbol = context.symbol_table.get(name, node)
         if symbol is None:
-            raise_from_node(node, f"Gate `{name}` is not defined.{_way_to_define(name)}")
+            raise_from_node(
+                node,
+                f"Gate `{name}` is not defined. Define it with `gate` before its first use. Only "
+                'the gates of `include "stdgates.inc";` need no definition.',
+            )
         if isinstance(symbol.type, types.Gate):
             self._check_counts(node, symbol.type, context)
         alias = f"{ALIAS}{name}"
@@ -137,29 +134,26 @@ class Converter(ConvertVisitor):
     def _apply_gate_modifier(
         self, modifier: ast.QuantumGateModifier, gate: Gate, context: State
     ) -> Gate:
-        if modifier.modifier not in CONTROLS:
-            return super()._apply_gate_modifier(modifier, gate, context)
         controls = self._num_controls(modifier, context)
-        closed = modifier.modifier is ast.GateModifierName.ctrl
-        state = (1 << controls) - 1 if closed else 0
+        if not controls:
+            return super()._apply_gate_modifier(modifier, gate, context)
+        state = None if modifier.modifier is ast.GateModifierName.ctrl else 0
         return gate.control(controls, ctrl_state=state, annotated=False)
 
     def _num_controls(self, modifier: ast.QuantumGateModifier, context: State) -> int:
         if modifier.modifier not in CONTROLS:
             return 0
-        if modifier.argument is None:
-            return 1
-        return self._resolve_constant_int(modifier.argument, context)
+        argument = modifier.argument
+        return 1 if argument is None else self._resolve_constant_int(argument, context)
 
     def _check_counts(self, node: ast.QuantumGate, kind: types.Gate, context: State) -> None:
         controls = sum(self._num_controls(item, context) for item in node.modifiers)
-        wanted = _count(kind.n_classical), _count(kind.n_quantum) + controls
-        given = len(node.arguments), len(node.qubits)
-        if given != wanted:
+        angles, qubits = _count(kind.n_classical), _count(kind.n_quantum) + controls
+        if (len(node.arguments), len(node.qubits)) != (angles, qubits):
             raise_from_node(
                 node,
-                f"Gate `{node.name.name}` takes {_counted(wanted)}, but is given "
-                f"{_counted(given)}.",
+                f"Gate `{node.name.name}` must have {angles} angles and {qubits} qubits (got "
+                f"{len(node.arguments)} and {len(node.qubits)}).",
             )
 
     def _resolve_generic(self, node: ast.QASMNode, context: State, strict: bool) -> Value:
@@ -212,24 +206,3 @@ def _names_with_a_meaning() -> frozenset[str]:
 
 def _count(given: int | Sequence[object]) -> int:
     return given if isinstance(given, int) else len(given)  # the built-in U has lists
-
-
-def _counted(counts: tuple[int, int]) -> str:
-    """The numbers of angles and qubits in words."""
-    words = zip(counts, ("angle", "qubit"), strict=True)
-    return " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in words)
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, IndexError):
-        return "an index lies beyond the end of its register."
-    return str(error).strip("'\"") or type(error).__name__
-
-
-def _way_to_define(name: str) -> str:
-    if name in _names_with_a_meaning():
-        return (
-            ' `include "stdgates.inc";` defines the standard gates of OpenQASM; others, such as '
-            "`rzz`, the file itself: `gate rzz(t) a, b { cx a, b; rz(t) b; cx a, b; }`."
-        )
-    return " Define it by `gate` before it is used."

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
 from openqasm3 import ast
 from qiskit.circuit import ClassicalRegister, ParameterExpression, QuantumRegister
 from qiskit_qasm3_import import types
@@ -21,14 +21,6 @@ LARGEST_WHOLE_POWER = 64
 _METHODS = {name: name for name in ("abs", "cos", "exp", "log", "sign", "sin", "tan")} | {
     f"{short}{name}": f"arc{name}" for name in ("cos", "sin", "tan") for short in ("a", "arc")
 }
-
-
-def _of_number(method: str, value: float) -> float:
-    if method == "abs":
-        return abs(value)
-    if method == "sign":
-        return math.copysign(1.0, value) if value else 0.0
-    return float(getattr(math, method.replace("arc", "a"))(value))
 
 
 class AngleResolver(ValueResolver):
@@ -66,11 +58,12 @@ class AngleResolver(ValueResolver):
             raise_from_node(
                 node, f"no function '{name}' of {len(node.arguments)} numbers. Known: {known}."
             )
-        method = _METHODS[name]
         value, const = self._number(node.arguments[0])
         if isinstance(value, ParameterExpression):
-            return getattr(value, method)(), types.Float(const)
-        return _computed(node, lambda: _of_number(method, value)), types.Float(const)
+            return getattr(value, _METHODS[name])(), types.Float(const)
+        function = getattr(np, _METHODS[name])
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            return _computed(node, lambda: float(function(float(value)))), types.Float(const)
 
     def _index_collection(
         self,
