@@ -3,9 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from hybridopt.qiskit_ml.conversion import from_qnn
+from hybridopt.qiskit_ml.conversion import InterpretedLayer, from_qnn
 from hybridopt.qiskit_ml.estimator import AerEstimator
-from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
 from hybridopt.qiskit_ml.sampler import AerSampler
 
 if TYPE_CHECKING:

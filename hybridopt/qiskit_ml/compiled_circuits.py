@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -79,12 +80,8 @@ class CompiledCircuit:
         """Return the readout of observables, made once for the same terms in the same order."""
         terms = [(op.paulis.z, op.paulis.x, op.coeffs) for op in observables]
         key = (with_variances, *(tuple(part.tobytes() for part in parts) for parts in terms))
-
-        def build() -> PlacedReadout:
-            readout = Expectations(observables, with_variances=with_variances)
-            return place_readout(self.physical, readout, sampled=self.executor.shots is not None)
-
-        return self._readout(key, build)
+        place = partial(place_readout, self.physical, sampled=self.executor.shots is not None)
+        return self._readout(key, lambda: place(Expectations(observables, with_variances)))
 
     def probabilities(self, qubits: Sequence[int]) -> PlacedReadout:
         """Return the readout of these physical qubits, made once."""

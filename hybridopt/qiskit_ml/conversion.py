@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 from qiskit import ClassicalRegister, QuantumCircuit
+from qiskit.circuit import Parameter
 from torch import Tensor
 
 from hybridopt.circuits.instructions import without_measurements
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
-from hybridopt.execution import Executor
+from hybridopt.execution import Executor, Probabilities
 from hybridopt.gradients import GradientRule
 from hybridopt.nn import CircuitLayer
-from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
 from hybridopt.qiskit_ml.observables import as_pauli_sum
 from hybridopt.qiskit_ml.outcomes import outcomes_of, output_index
 
@@ -134,3 +135,54 @@ def _measured(circuit: QuantumCircuit) -> QuantumCircuit:
     measured.add_register(register)
     measured.measure(places, register)
     return measured
+
+
+class InterpretedLayer(CircuitLayer):
+    """Measured outcomes, interpreted: what a SamplerQNN returns.
+
+    Output k is the probability of all outcomes that the interpret function takes to k. The
+    function itself is not kept, so that the layer can be pickled whatever it was.
+
+    All other arguments are those of `CircuitLayer`.
+
+    Args:
+        circuit: Circuit, which may have measurements at its end.
+        qubits: Qubits that are read, the first the least significant bit of the outcome. If the
+            circuit has measurements, the classical bits that are read.
+        index: Output that each outcome counts for, -1 for none.
+        output_shape: Shape of one output; the layer returns ``(..., *output_shape)``.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> from qiskit.circuit.library import real_amplitudes, zz_feature_map
+        >>> from qiskit_machine_learning.neural_networks import SamplerQNN
+        >>> features, ansatz = zz_feature_map(2), real_amplitudes(2)
+        >>> qnn = SamplerQNN(
+        ...     circuit=features.compose(ansatz), input_params=features.parameters,
+        ...     weight_params=ansatz.parameters, interpret=lambda k: k % 2, output_shape=2,
+        ... )
+        >>> layer = ho.from_qnn(qnn)
+        >>> type(layer).__name__, layer.output_shape, layer(torch.rand(5, 2)).shape
+        ('InterpretedLayer', (2,), torch.Size([5, 2]))
+    """
+
+    output_shape: tuple[int, ...]
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        input_parameters: Sequence[Parameter],
+        weight_parameters: Sequence[Parameter],
+        qubits: tuple[int, ...],
+        index: Int64[np.ndarray, " outcomes"],
+        output_shape: tuple[int, ...],
+        executor: Executor | None = None,
+        gradient: str | GradientRule = "parameter-shift",
+        initial: Tensor | Sequence[float] | None = None,
+    ) -> None:
+        self.output_shape = output_shape
+        readout = Probabilities(qubits)
+        given = circuit, input_parameters, weight_parameters, readout, executor, gradient, initial
+        super().__init__(*given)
+        places = np.where(index < 0, self.out_features, index)
+        self.register_buffer("outcome_index", torch.from_numpy(places), persistent=False)

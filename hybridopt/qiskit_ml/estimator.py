@@ -37,10 +37,6 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
     Args:
         executor: What runs the circuits; None is `AerExecutor()`, which is exact.
 
-    Attributes:
-        executor: As given.
-        options: Shots, to read.
-
     Raises:
         ArgumentTypeError: If executor is something else.
 
@@ -140,13 +136,13 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
             return
         if precision == 0:
             raise ArgumentError(
-                f"precision=0 takes an executor without shots, but it has shots={shots}. Use "
-                "AerEstimator(AerExecutor())."
+                f"`precision` must be greater than 0 for an executor with shots={shots} (got 0). "
+                "Use `AerEstimator(AerExecutor())`, which is exact."
             )
         needed = math.ceil((1 - ROUNDING) / precision**2)
         if shots < needed:
             raise ArgumentError(
-                f"precision={precision:g} takes {needed} shots a setting, but the executor has "
-                f"shots={shots}. Use AerExecutor(shots={needed}), an executor without shots, or a "
-                f"precision of {1 / math.sqrt(shots):.3g} (EstimatorQNN: `default_precision`)."
+                f"`precision` must be at least {1 / math.sqrt(shots):.3g} for an executor with "
+                f"shots={shots} (got {precision:g}, which needs {needed} shots per setting). Use "
+                f"`AerExecutor(shots={needed})`, or `default_precision` of the EstimatorQNN."
             )

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from jaxtyping import Float64, Int64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Parameter, ParameterExpression
 from qiskit.providers import Options
 from qiskit.quantum_info.operators.base_operator import BaseOperator
 from qiskit_machine_learning.algorithm_job import AlgorithmJob
@@ -18,15 +19,17 @@ from qiskit_machine_learning.gradients import (
     EstimatorGradientResult,
     SamplerGradientResult,
 )
+from torch import Tensor
+from torch.func import vmap
 
 from hybridopt.circuits import lower
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, Probabilities, check_executor
 from hybridopt.execution.placed_readout import PlacedReadout
-from hybridopt.gradients import GradientRule, create
-from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits
+from hybridopt.gradients import Adjoint, GradientRule, create
+from hybridopt.nn.evaluation import CircuitEvaluation
+from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits, as_tensor
 from hybridopt.qiskit_ml.estimator import AerEstimator
-from hybridopt.qiskit_ml.jacobian import jacobian
 from hybridopt.qiskit_ml.observables import as_pauli_sum
 from hybridopt.qiskit_ml.outcomes import DROPPED, Outcomes, outcomes_of, refuse_gaps
 from hybridopt.qiskit_ml.requests import by_circuit, tables_of
@@ -91,7 +94,7 @@ class _Plugin:
             rows = [values[number] for number in numbers]
             for table in tables_of(rows, outputs, exact=exact):
                 readout = place(table.outputs)
-                slopes = jacobian(compiled, readout, self.gradient, columns, table.values)
+                slopes = _jacobian(compiled, readout, self.gradient, columns, table.values)
                 for request, row, output in table.requests.tolist():
                     gradients[numbers[request]] = pick(slopes[row], output)
         shots = self.executor.shots
@@ -110,10 +113,6 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
             its noise are those of the gradient.
         gradient: ``"parameter-shift"``, ``"adjoint"`` (one run back for each observable),
             ``"spsa"``, or an instance.
-
-    Attributes:
-        executor: As given.
-        gradient: The rule.
 
     Raises:
         ArgumentTypeError: If executor or gradient are something else.
@@ -189,10 +188,6 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
             each: worth it for a few measured qubits and many weights. (`from_qnn` has no such
             limit.)
 
-    Attributes:
-        executor: As given.
-        gradient: The rule.
-
     Raises:
         ArgumentTypeError: If executor or gradient are something else.
         UnknownNameError: If there is no such rule.
@@ -264,3 +259,87 @@ def _by_key(
     kept = distinct != DROPPED
     names = distinct[kept].tolist()
     return [dict(zip(names, column, strict=True)) for column in sums[kept].T.tolist()]
+
+
+def _jacobian(
+    compiled: CompiledCircuit,
+    placed: PlacedReadout,
+    rule: GradientRule,
+    wanted: Sequence[int],
+    values: Float64[np.ndarray, "N P"],
+) -> Float64[np.ndarray, "N K W"]:
+    """Return derivatives of K outputs by W wanted columns of a table of parameter values.
+
+    The shift rules and SPSA go forward: one table of shifts serves all samples, all outputs and
+    all columns. The adjoint rule goes back once for each output.
+    """
+    backward = isinstance(rule, Adjoint)
+    executor, readout = compiled.executor, placed.readout
+    lowered = compiled.lowered(values, placed.qubits, wanted if backward else ())
+    executor.check(lowered.program, readout)
+    rule.check(lowered.program, readout, executor)
+    evaluation = CircuitEvaluation(lowered.program, readout, executor, rule)
+    table = as_tensor(values)
+    with torch.enable_grad():
+        step = table.new_zeros(len(table), len(wanted), requires_grad=True)
+        moved = table.index_add(1, torch.tensor(wanted, dtype=torch.long), step)
+        asked = {compiled.parameters[column] for column in wanted}
+        by_rows = _slopes(lowered.rows, moved, step, lowered.program.row_expressions, asked)
+        by_shared = _slopes(lowered.shared, moved, step, lowered.program.shared_expressions, asked)
+        if by_rows is None and by_shared is None:
+            outputs = readout.num_outputs(lowered.program)
+            return np.zeros((len(values), outputs, len(wanted)))
+        rows, shared = lowered.rows(table), lowered.shared(table)
+        if backward:
+            assert by_rows is not None
+            return _backward(evaluation, rows, shared, by_rows).numpy()
+        slopes = by_rows, None if by_shared is None else by_shared[:1]
+        along = vmap(
+            lambda *tangents: rule.jvp(evaluation, rows, shared, tangents),
+            in_dims=tuple(None if slope is None else -1 for slope in slopes),
+            out_dims=-1,
+        )
+        return along(*slopes)[0].numpy()  # one row of shared angles
+
+
+def _slopes(
+    angles_of: Callable[[Tensor], Tensor],
+    moved: Float64[Tensor, "N P"],
+    step: Float64[Tensor, "N W"],
+    expressions: Sequence[ParameterExpression],
+    wanted: set[Parameter],
+) -> Float64[Tensor, "N A W"] | None:
+    """Derivatives of the angles by the wanted columns; None if no angle depends on them."""
+    if all(expression.parameters.isdisjoint(wanted) for expression in expressions):
+        return None
+    angles = angles_of(moved)
+    # an angle depends on its own row of steps only: one product with a vector serves all rows
+    each = torch.eye(angles.shape[1], dtype=torch.float64)[:, None, :].expand(-1, len(angles), -1)
+    (found,) = torch.autograd.grad(angles, step, each, retain_graph=True, is_grads_batched=True)
+    slopes: Tensor = found.movedim(0, 1)
+    if not torch.isfinite(slopes).all():
+        number = int((~torch.isfinite(slopes)).any(-1).any(0).nonzero()[0])
+        raise ArgumentError(
+            f"The derivative of angle `{expressions[number]}` is not finite at the given parameter "
+            "values. Move them away from that point."
+        )
+    return slopes
+
+
+def _backward(
+    evaluation: CircuitEvaluation,
+    rows: Float64[Tensor, "N R"],
+    shared: Float64[Tensor, "1 O"],
+    by_rows: Float64[Tensor, "N R W"],
+) -> Float64[Tensor, "N K W"]:
+    needs = (True, False)
+    memory = evaluation.rule.memory(evaluation, needs)
+    outputs = evaluation.numbers(rows, shared, memory).shape[-1]
+    result = torch.empty(len(rows), outputs, by_rows.shape[-1], dtype=torch.float64)
+    for output in range(outputs):
+        cotangent = torch.zeros(1, len(rows), outputs, dtype=torch.float64)
+        cotangent[..., output] = 1
+        slopes, _ = evaluation.rule.vjp(evaluation, rows, shared, cotangent, needs, memory)
+        assert slopes is not None
+        result[:, output] = torch.einsum("nr,nrw->nw", slopes, by_rows)
+    return result

@@ -116,14 +116,8 @@ def _table(bits: list[int], sources: list[int | None], num_virtual_qubits: int) 
     place = {qubit: number for number, qubit in enumerate(first)}
     outcomes = np.arange(1 << len(first))
     keys = np.zeros_like(outcomes)
-    beyond = np.zeros(len(outcomes), dtype=bool)
     for bit, qubit in enumerate(sources):
-        if qubit is None:
-            continue
-        ones = (outcomes >> place[qubit]) & 1
-        if bit < num_virtual_qubits:
-            keys |= ones << bit
-        else:
-            beyond |= ones == 1
-    keys[beyond] = DROPPED
+        if qubit is not None:
+            keys |= ((outcomes >> place[qubit]) & 1) << min(bit, num_virtual_qubits)
+    keys[keys >= 1 << num_virtual_qubits] = DROPPED
     return Outcomes(tuple(first.values()), keys)

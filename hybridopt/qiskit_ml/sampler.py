@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -36,10 +37,6 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
 
     Args:
         executor: What runs the circuits; None is `AerExecutor()`, which is exact.
-
-    Attributes:
-        executor: As given.
-        options: Shots, to read.
 
     Raises:
         ArgumentTypeError: If executor is something else.
@@ -78,8 +75,8 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         for wanted in (shots, *map(_shots_of, given)):
             if wanted is not None and wanted != own:
                 raise ArgumentError(
-                    f"shots={wanted} were asked for, but the executor has shots={own}. Use "
-                    f"AerSampler(AerExecutor(shots={wanted})), or name no shots."
+                    f"`shots` must be those of the executor, {own} (got {wanted}). Use "
+                    f"`AerSampler(AerExecutor(shots={wanted}))`, or leave `shots` out."
                 )
         coerced = [SamplerPub.coerce(pub, own or 1) for pub in given]
         for circuit in (pub.circuit for pub in coerced):
@@ -129,20 +126,14 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         return SamplerPubResult(Registers(**bits, shape=pub.shape), metadata=metadata)
 
 
+@dataclass(frozen=True, eq=False)
 class Distributions:
-    """Exact probabilities of a register in place of a `BitArray`, for an array of parameter sets.
+    """Exact probabilities of a register for an array of parameter sets, as a `BitArray` has."""
 
-    They are kept as those of all outcomes of a run (``joint``); ``sources`` has for each bit of
-    the register, the least significant first, that of the outcome; None reads 0.
-    """
-
-    num_shots = None  # no shots: the probabilities are exact
-
-    def __init__(
-        self, joint: Float64[np.ndarray, "*shape outcomes"], sources: tuple[int | None, ...]
-    ) -> None:
-        self.joint = joint
-        self.sources = sources
+    joint: Float64[np.ndarray, "*shape outcomes"]  # probabilities of all outcomes of a run
+    # bit of the outcome that each bit of the register takes, the least significant first; None: 0
+    sources: tuple[int | None, ...]
+    num_shots: ClassVar[None] = None  # no shots: the probabilities are exact
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -165,9 +156,7 @@ class Distributions:
             found[name] = found.get(name, 0.0) + float(mean[outcome])
         return found
 
-    def get_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """Return the same: counts relative to their total."""
-        return self.get_probabilities(loc)
+    get_counts = get_probabilities  # counts relative to their total
 
     @staticmethod
     def concatenate_bits(registers: Sequence[Distributions]) -> Distributions:
@@ -179,16 +168,11 @@ class Distributions:
         chosen = index if isinstance(index, tuple) else (index,)
         return Distributions(self.joint[(*chosen, ..., slice(None))], self.sources)
 
-    def __repr__(self) -> str:
-        return f"Distributions(<shape={self.shape}, num_bits={self.num_bits}>)"
-
 
 class Registers(DataBin):  # type: ignore[misc]
-    """The registers of one circuit, which a SamplerQNN can also read together, sample by sample.
+    """Registers of one circuit, which a SamplerQNN reads together, sample by sample."""
 
-    Without it, a SamplerQNN whose register is not named ``meas`` gives the mean over the batch to
-    every sample.
-    """
+    # without it, a SamplerQNN whose register is not named ``meas`` gives every sample the mean
 
     def get_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
         """Return those of the register ``meas`` if there is one, else of all joined."""
