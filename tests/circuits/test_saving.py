@@ -72,7 +72,15 @@ def composites() -> QuantumCircuit:
     return circuit
 
 
+def names() -> QuantumCircuit:
+    circuit = QuantumCircuit(QuantumRegister(2, "w0"), QuantumRegister(1, "x0"))
+    circuit.append(lib.XXPlusYYGate(Parameter("x1"), 0), [0, 2])
+    circuit.ry(Parameter("x0"), 2)
+    return circuit
+
+
 CIRCUITS = {
+    "names": names,
     "expressions": expressions,
     "gates": gates,
     "composites": composites,
@@ -89,6 +97,8 @@ def test_round_trip(name, tmp_path):
     path = save_circuit(tmp_path / "a.qasm", circuit, inputs, weights, observables)
     loaded = load_circuit(path)
     assert unitary(circuit, inputs, weights).equiv(unitary(*loaded[:3]))
+    if name != "gates":  # some of these are written as their parts
+        assert lower(*loaded[:3]).shifts == lower(circuit, inputs, weights).shifts
     assert [p.name for p in loaded.input_parameters] == ["x0"]
     assert [p.name for p in loaded.weight_parameters] == [f"w{i}" for i in range(len(weights))]
     assert list(loaded.observables) == observables
@@ -105,15 +115,6 @@ def test_numbers_are_saved_exactly(tmp_path):
     assert [item.operation.params[0] for item in loaded.data] == angles
 
 
-def test_parameter_names_may_be_exchanged(tmp_path):
-    x0, x1 = Parameter("x0"), Parameter("x1")
-    circuit = QuantumCircuit(QuantumRegister(2, "w0"), QuantumRegister(1, "x0"))
-    circuit.rx(x1, 0)
-    circuit.ry(x0, 2)
-    loaded = load_circuit(save_circuit(tmp_path / "a.qasm", circuit, [x1, x0]))
-    assert unitary(circuit, [x1, x0], []).equiv(unitary(*loaded[:3]))
-
-
 def test_unused_inputs_keep_their_numbers(tmp_path):
     text = (
         'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float x0; input float x1; input float w5;\n'
@@ -124,13 +125,6 @@ def test_unused_inputs_keep_their_numbers(tmp_path):
     assert [p.name for p in again.input_parameters] == ["x0", "x1"]
     assert [p.name for p in again.weight_parameters] == ["w0"]
     assert lower(*again[:3]).num_row_angles == 1
-
-
-def test_exchange_gates_keep_their_shift_rules(tmp_path):
-    circuit = QuantumCircuit(3)
-    circuit.append(lib.XXPlusYYGate(T[0], 0), [0, 2])
-    loaded = load_circuit(save_circuit(tmp_path / "a.qasm", circuit, [], [T[0]]))
-    assert lower(*loaded[:3]).shifts == lower(circuit, [], [T[0]]).shifts
 
 
 def test_evolutions_are_saved_as_product_formulas(tmp_path):

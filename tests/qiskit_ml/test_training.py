@@ -9,11 +9,7 @@ import numpy as np
 import pytest
 import torch
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
-from qiskit_machine_learning.algorithms import (
-    VQC,
-    NeuralNetworkClassifier,
-    NeuralNetworkRegressor,
-)
+from qiskit_machine_learning.algorithms import VQC
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_machine_learning.optimizers import SLSQP
@@ -83,20 +79,6 @@ def test_torch_programs_have_the_same_losses(kind, keywords):
 def fit(model, x, y):
     model.fit(x, y)
     return model.fit_result.x, model.fit_result.fun
-
-
-@pytest.mark.slow
-def test_classifiers_and_regressors_have_the_same_weights():
-    _, x, w = trained()
-    y = np.sign(x[:, 0] * x[:, 1])
-    for model in (NeuralNetworkClassifier, NeuralNetworkRegressor):
-        options = {"optimizer": SLSQP(maxiter=2), "initial_point": w}
-        (theirs, before), (ours, after) = (
-            fit(model(network(EstimatorQNN, ours=plugged), **options), x, y)
-            for plugged in (False, True)
-        )
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
-        assert after == pytest.approx(before, abs=1e-6)
 
 
 @pytest.mark.slow
