@@ -1,4 +1,4 @@
-"""Depth and gate counts of circuits, as they stand or on a device."""
+"""Depth and gate counts of circuits, as given or on a device."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from qiskit.providers import BackendV2
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, MissingExtraError, ResourceError
 
-# gates; for 127 qubits, Qiskit took 10 s for so many of a memory's chain, 105 s for random pairs
+# For 127 qubits, Qiskit took 10 s for this number of gates of a memory, 105 s for random pairs.
 MOST_TRANSPILED = 50_000
-LEVEL, SEED = 1, 0  # of the transpiler: what is counted twice is the same
+LEVEL, SEED = 1, 0  # of the transpiler: counts are reproducible
 
 
 @dataclass(frozen=True)
 class GateCount:
-    """Number of gates on the longest path of a circuit, and of gates on two qubits."""
+    """Number of gates on the longest path of a circuit, and number of two-qubit gates."""
 
     depth: int
     two_qubit: int
 
 
 def count_gates(circuit: QuantumCircuit, backend: BackendV2 | None = None) -> GateCount:
-    """Depth and two-qubit gates, transpiled for a backend (level 1, seed 0), or as they stand.
+    """Return depth and two-qubit gates, as given or transpiled for a backend (level 1, seed 0).
 
-    Gates on more qubits are taken apart, barriers count nothing; parameters may be free.
+    Gates on more qubits are decomposed. Barriers do not count. Parameters may be free.
     """
     if backend is not None:
         if backend.num_qubits is not None and circuit.num_qubits > backend.num_qubits:
@@ -45,16 +45,16 @@ def count_gates(circuit: QuantumCircuit, backend: BackendV2 | None = None) -> Ga
 
 
 def check_transpilable(size: int) -> None:
-    """Refuse a circuit of so many gates that it would be transpiled for minutes."""
+    """Raise ResourceError if it would take minutes to transpile this number of gates."""
     if size > MOST_TRANSPILED:
         raise ResourceError(
-            f"The circuit must have at most {MOST_TRANSPILED:,} gates (got {size:,}): to transpile "
+            f"The circuit must have at most {MOST_TRANSPILED:,} gates (got {size:,}). To transpile "
             "it would take minutes. Use no backend to count its own gates."
         )
 
 
 def find_backend(backend: object) -> BackendV2 | None:
-    """A backend by itself or by the name of one of qiskit-ibm-runtime's fakes."""
+    """Return a backend, given as an instance or by the name of a fake of qiskit-ibm-runtime."""
     if backend is None or isinstance(backend, BackendV2):
         return backend
     expected = "a qiskit BackendV2, the name of a fake backend such as 'fake_brisbane', or None"
@@ -66,7 +66,7 @@ def find_backend(backend: object) -> BackendV2 | None:
             f"Backend {name!r} needs qiskit-ibm-runtime, which is not installed. Install the extra "
             "`hybridopt-qiskit[ibm]`, or use a BackendV2."
         ) from error
-    with warnings.catch_warnings():  # some fakes warn of their own error rates when they are made
+    with warnings.catch_warnings():  # some fake backends warn about their error rates
         warnings.simplefilter("ignore")
         known = {backend.name: backend for backend in FakeProviderForBackendV2().backends()}
     if name not in known:

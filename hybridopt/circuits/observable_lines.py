@@ -1,4 +1,4 @@
-"""Observables in a circuit file: comment lines ``// observable: 0.5 * ZIII - 0.25 * IXXI``."""
+"""Observables in circuit files: comments such as ``// observable: 0.5 * ZIII - 0.25 * IXXI``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TERM = re.compile(
 
 
 def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePauliOp, ...] | None:
-    """What the comments of a circuit file ask for, on lines of their own or behind code."""
+    """Return the observables that the comments of a file define; None for probabilities."""
     observables: list[SparsePauliOp] = []
     probabilities = False
     for content, place in _requests(text, source):
@@ -34,7 +34,8 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
         else:
             observables.append(_sum_of_paulis(content, source, place, num_qubits))
         if probabilities and observables:
-            raise error_at(source, place, "read either probabilities or observables, not both.")
+            message = "a file must have either observables or probabilities, not both."
+            raise error_at(source, place, message)
     if probabilities:
         return None
     return tuple(observables) or tuple(
@@ -44,7 +45,7 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
 
 
 def observable_lines(observables: object, num_qubits: int) -> list[str]:
-    """The comment lines that `read_observables` reads."""
+    """Return the comment lines that `read_observables` reads."""
     if observables is None:
         return [f"// observables: {PROBABILITIES}"]
     if isinstance(observables, SparsePauliOp | Pauli | str):
@@ -59,7 +60,7 @@ def observable_lines(observables: object, num_qubits: int) -> list[str]:
 
 
 def format_observable(observable: SparsePauliOp) -> str:
-    """A sum of Pauli strings, the rightmost letter on qubit 0.
+    """Return a sum of Pauli strings as text; the rightmost letter acts on qubit 0.
 
     Example:
         >>> format_observable(SparsePauliOp(["ZII", "IXX"], [1, -0.25]))
@@ -76,12 +77,12 @@ def format_observable(observable: SparsePauliOp) -> str:
 
 
 def _requests(text: str, source: str) -> Iterator[tuple[str, Position]]:
-    """What stands behind ``// observable:``, and where."""
+    """Yield the text after each ``// observable:`` and its position."""
     for comment in _COMMENT.finditer(text):
         if comment[0].startswith("/*"):
             lost = _IN_BLOCK.search(comment[0])
             if lost is not None:
-                message = f"an observable in a block comment is not read. Write {EXAMPLE}."
+                message = f"a block comment must not have an observable. Write {EXAMPLE}."
                 raise error_at(source, _place(text, comment.start() + lost.start(1)), message)
         elif match := _LINE.fullmatch(comment[0]):
             yield match[1], _place(text, comment.start() + match.start(1))
@@ -102,8 +103,8 @@ def _sum_of_paulis(content: str, source: str, place: Position, num_qubits: int) 
         if term is None or (terms and not term["sign"]):
             raise error(
                 start,
-                f"cannot read the observable `{content}`. Write a sum of Pauli strings such as "
-                f"{EXAMPLE}, or `// observables: {PROBABILITIES}`.",
+                f"cannot read the observable `{content}`. Write a sum of Pauli strings, such as "
+                f"{EXAMPLE}, or write `// observables: {PROBABILITIES}`.",
             )
         pauli = term["pauli"]
         if len(pauli) != num_qubits:
@@ -128,15 +129,15 @@ def _checked(place: int, item: object, num_qubits: int) -> SparsePauliOp:
     observable = SparsePauliOp(item)
     if observable.num_qubits != num_qubits:
         raise ArgumentError(
-            f"Observable {place} acts on {observable.num_qubits} qubits, but the circuit has "
-            f"{num_qubits}. Pad its Pauli strings with I."
+            f"Observable {place} must act on the {num_qubits} qubits of the circuit (got "
+            f"{observable.num_qubits}). Use I for the other qubits."
         )
     if not all(
         isinstance(value, complex) and not value.imag and math.isfinite(value.real)
         for value in observable.coeffs.tolist()
     ):
         raise ArgumentError(
-            f"Observable {place} must have real, finite coefficients (got "
-            f"{observable.coeffs.tolist()}). Otherwise it is not Hermitian."
+            f"Observable {place} must have real, finite coefficients to be Hermitian (got "
+            f"{observable.coeffs.tolist()})."
         )
     return observable

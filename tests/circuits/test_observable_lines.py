@@ -131,7 +131,7 @@ def with_coefficient(value: object) -> SparsePauliOp:
         (3, ArgumentTypeError, "`observables`"),
         ([3], ArgumentTypeError, "int"),
         ([], ArgumentError, "`observables`"),
-        (["ZZ"], ArgumentError, "Observable 0 .* 2 .* 3"),
+        (["ZZ"], ArgumentError, "Observable 0 .* 3 .*2"),
         (["ZZA"], ArgumentError, "'ZZA'"),
         ([""], ArgumentError, "''"),
         ([with_coefficient(1j)], ArgumentError, "Observable 0 .*1j"),

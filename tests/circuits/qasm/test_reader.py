@@ -55,7 +55,7 @@ def test_place_of_an_error(body, place, message, capfd):
         ('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];', "line 1, column 1: .*2"),
         ("// old\nOPENQASM 2.0;\nqreg q[2];", "line 2, column 1: .*2.*qasm2.load"),
         ("h q;", "stdgates.inc"),
-        (f"{HEAD}rz({'(' * 3000}1{')' * 3000}) q[0];", "nests"),
+        (f"{HEAD}rz({'(' * 3000}1{')' * 3000}) q[0];", "nested"),
         ("\x00\x01\x02", "line 1, column 1"),
     ],
     ids=["empty", "comment", "no-qubits", "qasm2", "qasm2-later", "no-include", "deep", "binary"],
