@@ -59,6 +59,12 @@ def observable_lines(observables: object, num_qubits: int) -> list[str]:
     ]
 
 
+def check_letters(label: str, letters: str = "IXYZ") -> None:
+    """Raise ArgumentError if a Pauli string is empty or has other letters."""
+    if not label or set(label) - set(letters):
+        raise ArgumentError(f"Observable {label!r} must be a string of the letters I, X, Y and Z.")
+
+
 def format_observable(observable: SparsePauliOp) -> str:
     """Return a sum of Pauli strings as text; the rightmost letter acts on qubit 0.
 
@@ -124,8 +130,8 @@ def _sum_of_paulis(content: str, source: str, place: Position, num_qubits: int) 
 def _checked(place: int, item: object, num_qubits: int) -> SparsePauliOp:
     expected = "a list of SparsePauliOp, Pauli or strings such as 'ZIX', or None for probabilities"
     _validation.instance("observables", item, SparsePauliOp | Pauli | str, expected)
-    if isinstance(item, str) and (not item or set(item) - set("IXYZ")):
-        raise ArgumentError(f"Observable {item!r} must be a string of the letters I, X, Y and Z.")
+    if isinstance(item, str):
+        check_letters(item)
     observable = SparsePauliOp(item)
     if observable.num_qubits != num_qubits:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Programs written for qiskit-machine-learning, run by executors of ours."""
+"""Programs of qiskit-machine-learning on executors of hybridopt."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:  # the gradients import much of qiskit-machine-learning
+def __getattr__(name: str) -> object:  # gradients import much of qiskit-machine-learning
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.gradients"), name)

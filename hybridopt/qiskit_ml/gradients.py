@@ -37,14 +37,14 @@ from hybridopt.qiskit_ml.sampler import AerSampler
 
 Rows: TypeAlias = Any  # values of parameters: sequences or arrays, of sequences or arrays
 Slopes: TypeAlias = Float64[np.ndarray, "K W"]
-# number of the output of each request, readout of some outputs, and what a request is given
+# output of each request, function for the readout of some outputs, result of a request
 Questions: TypeAlias = tuple[
     list[int], Callable[[tuple[int, ...]], PlacedReadout], Callable[[Slopes, int], Any]
 ]
 
 
 class _Plugin:
-    """An executor, a gradient rule, and requests for one circuit answered together."""
+    """Executor and gradient rule that answer all requests for one circuit together."""
 
     _primitive: type[AerEstimator | AerSampler]
 
@@ -63,12 +63,12 @@ class _Plugin:
         options: Mapping[str, object],
         check: Callable[[QuantumCircuit], object] = lambda _: None,
     ) -> None:
-        """Refuse what cannot run before the job starts; options at run time would be ignored."""
+        """Check and lower the circuits before the job starts."""
         if options:
             owner = type(self).__name__
             raise ArgumentError(
-                f"{owner} takes no options for a run, but was given {', '.join(options)}. Shots, "
-                f"seed and noise are the executor's: `{owner}(executor=AerExecutor(shots=...))`."
+                f"{owner}.run must have no options (got {', '.join(options)}). Set shots, seed and "
+                f"noise in the executor: `{owner}(executor=AerExecutor(shots=...))`."
             )
         given = [circuits] if isinstance(circuits, QuantumCircuit) else circuits
         for circuit in {id(circuit): circuit for circuit in given}.values():
@@ -105,19 +105,19 @@ class _Plugin:
 class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
     r"""Gradients of expectation values, all samples and observables of a batch as one job.
 
-    It plugs into ``EstimatorQNN(gradient=AerEstimatorGradient())``. Any circuit that
-    `CircuitLayer` takes will do, controlled rotations and products of parameters included.
+    Use it as ``EstimatorQNN(gradient=AerEstimatorGradient())``. It supports every circuit of
+    `CircuitLayer`, also controlled rotations and products of parameters.
 
     Args:
-        executor: What runs the circuits; None is `AerExecutor()`, which is exact. Its shots and
-            its noise are those of the gradient.
-        gradient: ``"parameter-shift"``, ``"adjoint"`` (one run back for each observable),
+        executor: Executor of the circuits with the shots and the noise of the gradient; None for
+            `AerExecutor()`, which is exact.
+        gradient: ``"parameter-shift"``, ``"adjoint"`` (one backward run per observable),
             ``"spsa"``, or an instance.
 
     Raises:
-        ArgumentTypeError: If executor or gradient are something else.
-        UnknownNameError: If there is no such rule.
-        UnsupportedError: If gradient and executor do not go together.
+        ArgumentTypeError: If ``executor`` or ``gradient`` is of another type.
+        UnknownNameError: If no rule has the name ``gradient``.
+        UnsupportedError: If the executor does not support the gradient.
 
     Example:
         >>> from hybridopt.qiskit_ml import AerEstimatorGradient
@@ -127,8 +127,8 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
         >>> qnn = EstimatorQNN(
         ...     circuit=ansatz, weight_params=ansatz.parameters, gradient=AerEstimatorGradient()
         ... )
-        >>> _, by_weights = qnn.backward(None, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-        >>> by_weights.shape
+        >>> _, gradient = qnn.backward(None, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+        >>> gradient.shape
         (1, 1, 6)
     """
 
@@ -146,8 +146,8 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
 
         Raises:
             CircuitError: If a circuit cannot be lowered.
-            ArgumentError: If options are given; shots and seed are the executor's.
-            ValueError: If the arguments do not fit together.
+            ArgumentError: If there are options; shots and seed are those of the executor.
+            ValueError: If the arguments have different lengths.
         """
         self._compile(circuits, options)
         return super().run(circuits, observables, parameter_values, parameters)
@@ -177,21 +177,20 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
 class AerSamplerGradient(_Plugin, BaseSamplerGradient):
     """Gradients of probabilities, all samples of a batch as one job.
 
-    It plugs into ``SamplerQNN(gradient=AerSamplerGradient())``, and into a `VQC` by
+    Use it as ``SamplerQNN(gradient=AerSamplerGradient())``, or in a `VQC` as
     ``vqc.neural_network.gradient = AerSamplerGradient()``.
 
     Args:
-        executor: What runs the circuits; None is `AerExecutor()`, which is exact. Its shots and
-            its noise are those of the gradient.
-        gradient: ``"parameter-shift"``, ``"spsa"``, ``"adjoint"``, or an instance. The network
-            asks for the derivative of every outcome, so that ``"adjoint"`` takes one run back for
-            each: worth it for a few measured qubits and many weights. (`from_qnn` has no such
-            limit.)
+        executor: Executor of the circuits with the shots and the noise of the gradient; None for
+            `AerExecutor()`, which is exact.
+        gradient: ``"parameter-shift"``, ``"spsa"``, ``"adjoint"``, or an instance. ``"adjoint"``
+            needs one backward run per outcome. Use it for few measured qubits and many weights, or
+            use `from_qnn`, which does not have this limit.
 
     Raises:
-        ArgumentTypeError: If executor or gradient are something else.
-        UnknownNameError: If there is no such rule.
-        UnsupportedError: If gradient and executor do not go together.
+        ArgumentTypeError: If ``executor`` or ``gradient`` is of another type.
+        UnknownNameError: If no rule has the name ``gradient``.
+        UnsupportedError: If the executor does not support the gradient.
 
     Example:
         >>> from hybridopt.qiskit_ml import AerSamplerGradient
@@ -201,8 +200,8 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
         >>> qnn = SamplerQNN(
         ...     circuit=ansatz, weight_params=ansatz.parameters, gradient=AerSamplerGradient()
         ... )
-        >>> _, by_weights = qnn.backward(None, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-        >>> by_weights.shape
+        >>> _, gradient = qnn.backward(None, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+        >>> gradient.shape
         (1, 8, 6)
     """
 
@@ -218,10 +217,10 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
         """Start the job; the arguments are those of `BaseSamplerGradient.run`.
 
         Raises:
-            CircuitError: If a circuit cannot be lowered, measures nothing, or measures in its
-                middle.
-            ArgumentError: If options are given; shots and seed are the executor's.
-            ValueError: If the arguments do not fit together.
+            CircuitError: If a circuit cannot be lowered, measures nothing, or has mid-circuit
+                measurements.
+            ArgumentError: If there are options; shots and seed are those of the executor.
+            ValueError: If the arguments have different lengths.
         """
         self._compile(circuits, options, _outcomes)
         return super().run(circuits, list(parameter_values), parameters)
@@ -252,7 +251,7 @@ def _outcomes(circuit: QuantumCircuit) -> Outcomes:
 def _by_key(
     keys: Int64[np.ndarray, " outcomes"], slopes: Float64[np.ndarray, "outcomes W"]
 ) -> list[dict[int, float]]:
-    """For each parameter the derivative of the probability of each integer."""
+    """Return the derivatives of the probability of each integer, one dict per parameter."""
     distinct, place = np.unique(keys, return_inverse=True)
     sums = np.zeros((len(distinct), slopes.shape[1]))
     np.add.at(sums, place, slopes)
@@ -268,11 +267,9 @@ def _jacobian(
     wanted: Sequence[int],
     values: Float64[np.ndarray, "N P"],
 ) -> Float64[np.ndarray, "N K W"]:
-    """Return derivatives of K outputs by W wanted columns of a table of parameter values.
-
-    The shift rules and SPSA go forward: one table of shifts serves all samples, all outputs and
-    all columns. The adjoint rule goes back once for each output.
-    """
+    """Return derivatives of K outputs with respect to W columns of a table of parameter values."""
+    # Shift rules and SPSA are forward rules: one table of shifts is enough for all samples,
+    # outputs and columns. The adjoint rule needs one backward run per output.
     backward = isinstance(rule, Adjoint)
     executor, readout = compiled.executor, placed.readout
     lowered = compiled.lowered(values, placed.qubits, wanted if backward else ())
@@ -309,19 +306,19 @@ def _slopes(
     expressions: Sequence[ParameterExpression],
     wanted: set[Parameter],
 ) -> Float64[Tensor, "N A W"] | None:
-    """Derivatives of the angles by the wanted columns; None if no angle depends on them."""
+    """Return derivatives of the angles with respect to the wanted columns; None if all are 0."""
     if all(expression.parameters.isdisjoint(wanted) for expression in expressions):
         return None
     angles = angles_of(moved)
-    # an angle depends on its own row of steps only: one product with a vector serves all rows
+    # an angle depends only on its own row of steps: one vector product is enough for all rows
     each = torch.eye(angles.shape[1], dtype=torch.float64)[:, None, :].expand(-1, len(angles), -1)
     (found,) = torch.autograd.grad(angles, step, each, retain_graph=True, is_grads_batched=True)
     slopes: Tensor = found.movedim(0, 1)
     if not torch.isfinite(slopes).all():
         number = int((~torch.isfinite(slopes)).any(-1).any(0).nonzero()[0])
         raise ArgumentError(
-            f"The derivative of angle `{expressions[number]}` is not finite at the given parameter "
-            "values. Move them away from that point."
+            f"The derivative of angle `{expressions[number]}` must be finite at the parameter "
+            "values (got inf or nan). Use other values."
         )
     return slopes
 

@@ -1,4 +1,4 @@
-"""Qiskit's sampler primitive on an executor of ours."""
+"""Qiskit's sampler primitive on an executor of hybridopt."""
 
 from __future__ import annotations
 
@@ -21,25 +21,23 @@ from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, CircuitError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuits, table_of
-from hybridopt.qiskit_ml.outcomes import MAX_BITS
+from hybridopt.qiskit_ml.outcomes import NOT_MEASURED, check_width
 from hybridopt.qiskit_ml.requests import PubLike, start_job
 
 
 class AerSampler(BaseSamplerV2):  # type: ignore[misc]
-    """Measured outcomes, all parameter sets of a circuit as one job.
+    """Sampler that runs all parameter sets of a circuit as one job.
 
-    With it the forward pass of ``SamplerQNN(sampler=AerSampler())`` and of ``VQC(sampler=...)``
-    runs a whole batch at once.
-
-    Without shots, ``get_counts`` and ``get_probabilities`` return exact probabilities, as with
-    `QMLSampler`. With shots, results hold a `BitArray` as those of every sampler do; shots come
-    in the order of their outcomes. Bits that nothing is measured into read 0.
+    The forward pass of ``SamplerQNN(sampler=AerSampler())`` and of ``VQC(sampler=...)`` is one job
+    per batch. Without shots, ``get_counts`` and ``get_probabilities`` return exact probabilities,
+    as with `QMLSampler`. With shots, results hold a `BitArray`, sorted by outcome. Unmeasured bits
+    are 0.
 
     Args:
-        executor: What runs the circuits; None is `AerExecutor()`, which is exact.
+        executor: Executor of the circuits; None for `AerExecutor()`, which is exact.
 
     Raises:
-        ArgumentTypeError: If executor is something else.
+        ArgumentTypeError: If ``executor`` is of another type.
 
     Example:
         >>> from hybridopt.qiskit_ml import AerSampler
@@ -63,12 +61,12 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
 
         Args:
             pubs: Circuits and parameter values.
-            shots: None, or the executor's.
+            shots: Number of shots of the executor, or None.
 
         Raises:
-            CircuitError: If a circuit cannot be lowered, measures nothing, or measures in its
-                middle.
-            ArgumentError: If other shots than the executor's are asked for.
+            CircuitError: If a circuit cannot be lowered, measures nothing, or has mid-circuit
+                measurements.
+            ArgumentError: If ``shots`` is not the number of shots of the executor.
         """
         _validation.optional_integer("shots", shots, minimum=1)
         given, own = list(pubs), self.executor.shots
@@ -81,12 +79,8 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         coerced = [SamplerPub.coerce(pub, own or 1) for pub in given]
         for circuit in (pub.circuit for pub in coerced):
             if without_measurements(circuit)[1].keys().isdisjoint(_bits(circuit, *circuit.cregs)):
-                raise CircuitError(
-                    "The circuit measures into no classical register, so that there is nothing to "
-                    "sample. Use `circuit.measure_all()`."
-                )
-            if len(_read_qubits(self._circuits.of(circuit, self.executor).physical)) > MAX_BITS:
-                raise CircuitError(f"The circuit measures more than {MAX_BITS} qubits. Read fewer.")
+                raise CircuitError(NOT_MEASURED)
+            check_width(len(_read_qubits(self._circuits.of(circuit, self.executor).physical)))
         return start_job(coerced, self._same_circuit)
 
     def _same_circuit(self, pubs: Sequence[SamplerPub]) -> list[SamplerPubResult]:
@@ -99,7 +93,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
             probabilities = compiled.run(compiled.probabilities(qubits), values)
         ends = np.cumsum([math.prod(pub.shape) for pub in pubs])[:-1]
         place: dict[int | None, int] = {qubit: number for number, qubit in enumerate(qubits)}
-        sources = {  # for each bit of a register that of the outcome; None reads 0
+        sources = {  # bit of the outcome for each bit of a register; None for 0
             register.name: tuple(
                 place.get(compiled.physical.measured.get(bit)) for bit in _bits(circuit, register)
             )
@@ -128,12 +122,12 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
 
 @dataclass(frozen=True, eq=False)
 class Distributions:
-    """Exact probabilities of a register for an array of parameter sets, as a `BitArray` has."""
+    """Exact probabilities of a register for an array of parameter sets, in place of `BitArray`."""
 
     joint: Float64[np.ndarray, "*shape outcomes"]  # probabilities of all outcomes of a run
-    # bit of the outcome that each bit of the register takes, the least significant first; None: 0
+    # bit of the outcome for each bit of the register, least significant first; None for 0
     sources: tuple[int | None, ...]
-    num_shots: ClassVar[None] = None  # no shots: the probabilities are exact
+    num_shots: ClassVar[None] = None  # the probabilities are exact
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -146,7 +140,7 @@ class Distributions:
         return len(self.sources)
 
     def get_probabilities(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """Return the probability of every bit string that occurs; None averages over all sets."""
+        """Return the probability of every possible bit string, as a mean over sets without loc."""
         chosen = self.joint if loc is None or not self.shape else self.joint[loc]
         mean = chosen.reshape(-1, self.joint.shape[-1]).mean(axis=0)
         found: dict[str, float] = {}
@@ -170,12 +164,12 @@ class Distributions:
 
 
 class Registers(DataBin):  # type: ignore[misc]
-    """Registers of one circuit, which a SamplerQNN reads together, sample by sample."""
+    """Registers of one circuit, also as one register for a SamplerQNN."""
 
-    # without it, a SamplerQNN whose register is not named ``meas`` gives every sample the mean
+    # otherwise a SamplerQNN whose register is not named ``meas`` averages over the batch
 
     def get_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """Return those of the register ``meas`` if there is one, else of all joined."""
+        """Return the counts of the register ``meas`` if it exists, else of all registers joined."""
         registers = dict(self.items())
         chosen = [registers["meas"]] if "meas" in registers else list(registers.values())
         counts: dict[str, float] = type(chosen[0]).concatenate_bits(chosen).get_counts(loc)
@@ -183,7 +177,7 @@ class Registers(DataBin):  # type: ignore[misc]
 
 
 class ExactResult(SamplerPubResult):  # type: ignore[misc]
-    """The result for one circuit, without shots."""
+    """Result of one circuit without shots."""
 
     def join_data(self, names: Iterable[str] | None = None) -> Distributions:
         """Join the registers, the first the least significant.
@@ -195,9 +189,7 @@ class ExactResult(SamplerPubResult):  # type: ignore[misc]
         chosen = list(registers if names is None else names)
         unknown = ", ".join(name for name in chosen if name not in registers)
         if unknown or not chosen:
-            raise ArgumentError(
-                f"There is no register {unknown}. There are {', '.join(registers)}."
-            )
+            raise ArgumentError(f"Unknown register {unknown}. Available: {', '.join(registers)}.")
         return Distributions.concatenate_bits([registers[name] for name in chosen])
 
 
@@ -212,7 +204,7 @@ def _bits(circuit: QuantumCircuit, *registers: ClassicalRegister) -> list[int]:
 
 
 def _read_qubits(physical: PhysicalCircuit) -> tuple[int, ...]:
-    """Measured qubits; without noise an idle one surely reads 0, and is not simulated."""
+    """Return the measured qubits; without noise, idle ones are 0 and not simulated."""
     found = set(physical.measured.values())
     if physical.on_device and physical.native is None:
         found &= physical.used
@@ -224,5 +216,5 @@ def _bit_array(
 ) -> BitArray:
     zero = np.zeros_like(outcomes)
     columns = [zero if source is None else (outcomes >> source) & 1 for source in sources]
-    bits = np.stack(columns[::-1], axis=-1).astype(bool)  # the least significant bit comes last
+    bits = np.stack(columns[::-1], axis=-1).astype(bool)  # the least significant bit is last
     return BitArray.from_bool_array(bits.reshape(*shape, *bits.shape[1:]))

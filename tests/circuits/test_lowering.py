@@ -217,6 +217,8 @@ REFUSED = [  # name, qubits, part of the reason
         "Qiskit",
     ),
     (one_gate(defined_by_itself(), A), "`ouroboros` on qubit 0", "itself"),
+    (one_gate(lib.RXGate(np.inf), A), "`rx` on qubit 0", "inf"),
+    (one_gate(lib.UGate(0.1, np.nan, 0.2), A), "`u` on qubit 0", "nan"),
 ]
 
 

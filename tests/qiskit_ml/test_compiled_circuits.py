@@ -15,11 +15,7 @@ from torch import Tensor
 from hybridopt.circuits import CircuitProgram
 from hybridopt.execution import AerExecutor, Expectations, Job
 from hybridopt.qiskit_ml import AerEstimator, AerEstimatorGradient, compiled_circuits
-from hybridopt.qiskit_ml.compiled_circuits import (
-    CIRCUITS_KEPT,
-    CompiledCircuit,
-    CompiledCircuits,
-)
+from hybridopt.qiskit_ml.compiled_circuits import CIRCUITS_KEPT, CompiledCircuit, CompiledCircuits
 from tests.qiskit_ml.networks import OBSERVABLES, feature_map_and_ansatz, trained, uploaded_twice
 
 

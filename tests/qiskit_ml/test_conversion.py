@@ -20,12 +20,7 @@ from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_machine_learning.primitives import QMLSampler
 
 from hybridopt import AerExecutor, CircuitLayer, from_qnn
-from hybridopt.errors import (
-    ArgumentError,
-    ArgumentTypeError,
-    CircuitError,
-    UnsupportedError,
-)
+from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError, UnsupportedError
 from tests.qiskit_ml.networks import (
     EXAMPLES,
     OBSERVABLES,
@@ -304,7 +299,7 @@ def test_interpret_must_return_an_index_into_the_output_shape(interpret, shape, 
 @pytest.mark.parametrize(
     ("observable", "error", "message"),
     [
-        (SparsePauliOp("ZZ"), ArgumentError, "2 .*3"),
+        (SparsePauliOp("ZZ"), ArgumentError, "Observable 0 .*3 .*2"),
         (SparsePauliOp("ZZZ", 1j), ArgumentError, "Hermitian"),
         ("ZAZ", ArgumentError, "'ZAZ'"),
         (3, ArgumentTypeError, "int"),

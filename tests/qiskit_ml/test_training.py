@@ -16,12 +16,7 @@ from qiskit_machine_learning.optimizers import SLSQP
 from torch import nn
 
 from hybridopt import from_qnn
-from hybridopt.qiskit_ml import (
-    AerEstimator,
-    AerEstimatorGradient,
-    AerSampler,
-    AerSamplerGradient,
-)
+from hybridopt.qiskit_ml import AerEstimator, AerEstimatorGradient, AerSampler, AerSamplerGradient
 from tests.qiskit_ml.networks import OBSERVABLES, feature_map_and_ansatz, parity, trained
 
 PLUG_INS = {
