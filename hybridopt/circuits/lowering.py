@@ -177,7 +177,7 @@ class _Lowering:
     ) -> Iterator[LocalGate]:
         """Yield fixed gates and rotations, from the outermost definition inwards."""
         if isinstance(gate, Delay) and is_stretch(gate):
-            return  # there is no noise: `refuse_stretches` checks noisy runs before
+            return  # only without noise: `refuse_stretches` checks noisy runs before
         label = getattr(gate, "label", None)
         if label is not None and self.native is None:
             self.rewritten.add(label)  # the simulator does not receive the label

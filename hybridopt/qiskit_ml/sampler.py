@@ -183,7 +183,7 @@ class ExactResult(SamplerPubResult):  # type: ignore[misc]
         """Join the registers, the first the least significant.
 
         Raises:
-            ArgumentError: If there is no register of a name.
+            ArgumentError: If a name is unknown.
         """
         registers = dict(self.data.items())
         chosen = list(registers if names is None else names)
