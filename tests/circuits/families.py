@@ -21,7 +21,7 @@ W = ParameterVector("w", 4)
 
 
 def _start(num_qubits: int = 3) -> QuantumCircuit:
-    """Entangled, with complex amplitudes that are all different."""
+    """Return a circuit for an entangled state with different complex amplitudes."""
     circuit = QuantumCircuit(num_qubits)
     for qubit in range(num_qubits):
         circuit.u(0.4 + 0.5 * qubit, 0.3 * qubit - 0.2, 0.1, qubit)
@@ -323,7 +323,7 @@ class CircuitFamily:
     observables: tuple[SparsePauliOp, ...]  # no two commute qubit by qubit
 
     def samples(self, batch: int = 3, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs, shape ``(batch, I)``, and weights, shape ``(P,)``, positive and all different."""
+        """Return inputs, ``(batch, I)``, and weights, ``(P,)``, positive and different."""
         generator = np.random.default_rng(seed)
         return (
             generator.uniform(0.2, 2.5, (batch, len(self.inputs))),
@@ -331,18 +331,18 @@ class CircuitFamily:
         )
 
     def values(self, row: np.ndarray, weights: np.ndarray) -> dict[Parameter, float]:
-        """Numbers for all parameters of the circuit."""
+        """Return numbers for all parameters of the circuit."""
         numbers = [*row.tolist(), *weights.tolist()]
         return dict(zip([*self.inputs, *self.weights], numbers, strict=True))
 
     def state(self, row: np.ndarray, weights: np.ndarray) -> Statevector:
-        """State of the circuit by dense matrices."""
-        with warnings.catch_warnings():  # of scipy, for evolutions
+        """Return the state of the circuit by dense matrices."""
+        with warnings.catch_warnings():  # scipy warns about evolutions
             warnings.simplefilter("ignore")
             return Statevector(self.circuit.assign_parameters(self.values(row, weights)))
 
     def expectations(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Dense twin of a layer, shape ``(batch, K)``."""
+        """Return the expectation values by dense matrices, ``(batch, K)``."""
         states = [self.state(row, weights) for row in rows]
         return np.array(
             [[state.expectation_value(o).real for o in self.observables] for state in states]
@@ -351,7 +351,7 @@ class CircuitFamily:
     def slopes(
         self, rows: np.ndarray, weights: np.ndarray, step: float = 1e-4
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Derivatives with respect to inputs, ``(batch, K, I)``, and weights, ``(batch, K, P)``."""
+        """Return the slopes in inputs, ``(batch, K, I)``, and in weights, ``(batch, K, P)``."""
         first, units = len(self.inputs), np.eye(len(self.inputs) + len(self.weights))
         result = np.zeros((len(rows), len(self.observables), len(units)))
         for place, unit in enumerate(units):

@@ -1,7 +1,7 @@
 """Every gate of Qiskit's library, at a random place of a circuit, against a dense matrix.
 
-Random parameters, further controls with any state, labels, inverses and powers: the value by each
-method and strategy, and both exact gradients, are those of Qiskit's own matrices.
+Gates have random parameters, controls, labels, inverses and powers. The tests compare the values of
+each method and strategy, and both exact gradients, with Qiskit's matrices.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ NAMES = sorted([*STANDARD, *MADE])
 
 
 def _varied(gate: Gate, generator: np.random.Generator) -> Gate:
-    """With further controls, a label, inverted, or raised to a power."""
+    """Return the gate with more controls, a label, inverted, or raised to a power."""
     free = any(getattr(value, "parameters", ()) for value in gate.params)
     extra = int(generator.integers(0, min(2, 5 - gate.num_qubits) + 1)) if gate.num_qubits else 0
     kind = generator.integers(0, 4)
@@ -68,13 +68,13 @@ def _varied(gate: Gate, generator: np.random.Generator) -> Gate:
         state = int(generator.integers(0, 1 << extra))
         try:
             gate = gate.control(extra, ctrl_state=state, annotated=False)
-        except (QiskitError, TypeError):  # some with free angles cannot be controlled further
+        except (QiskitError, TypeError):  # some gates with free angles take no more controls
             gate = gate.control(extra, ctrl_state=state, annotated=True)
     return gate
 
 
 def _with_free_angle(gate: Gate, weight: Parameter, generator: np.random.Generator) -> Gate:
-    """One of its numbers replaced by an expression, where Qiskit can hold one."""
+    """Replace one number of the gate by an expression, if Qiskit supports it."""
     places = [
         place
         for place, value in enumerate(gate.params)
@@ -150,7 +150,7 @@ def test_values_and_gradients_match_dense_matrices(name, place):
 
 
 def test_every_class_of_standard_gates_is_tested():
-    """Others are X or a phase with many controls, written in other ways."""
+    """Other classes are X or a phase with many controls."""
     classes = {
         kind
         for _, kind in inspect.getmembers(lib, inspect.isclass)

@@ -45,8 +45,8 @@ def test_own_file(own):
     assert [p.name for p in weights] == ["w0"]
     assert observables[0].to_list() == [("ZII", 0.5), ("XXI", -1)]
     layer = ho.CircuitLayer(*loaded, initial=[2.0])
-    x = torch.tensor([[0.3, -0.7, 99.0]], dtype=torch.float64)  # x10 turns nothing
-    expected = 0.5 * np.cos(-1.4) - np.sin(-1.4)  # <ZII> = <IZI>; XX turns |00>, |11> over
+    x = torch.tensor([[0.3, -0.7, 99.0]], dtype=torch.float64)  # no gate uses x10
+    expected = 0.5 * np.cos(-1.4) - np.sin(-1.4)  # <ZII> = <IZI>; XX exchanges |00> and |11>
     assert layer(x).item() == pytest.approx(expected, abs=1e-7)
 
 

@@ -29,7 +29,7 @@ A, B = Parameter("a"), Parameter("b")
 
 
 def angles_of(program: CircuitProgram, values: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers for the rows and the shared angles."""
+    """Return the row angles and the shared angles."""
 
     def numbers(expressions):
         bound = [e.bind({p: values[p] for p in e.parameters}) for e in expressions]
@@ -39,13 +39,13 @@ def angles_of(program: CircuitProgram, values: dict) -> tuple[np.ndarray, np.nda
 
 
 def assert_same_state(program: CircuitProgram, values: dict, expected: Statevector) -> None:
-    """Up to a global phase."""
+    """Compare the states up to a global phase."""
     state = Statevector(program.bind(*angles_of(program, values)))
     assert abs(state.inner(expected)) == pytest.approx(1, abs=1e-12)
 
 
 def one_gate(gate, *more: Parameter, num_qubits: int = 3) -> QuantumCircuit:
-    """A gate after others that make its phases visible."""
+    """Return a circuit with a gate after others that make its phases visible."""
     circuit = QuantumCircuit(num_qubits)
     for qubit in range(num_qubits):
         circuit.ry(0.4 + 0.3 * qubit, qubit)
@@ -79,7 +79,7 @@ def test_lowered_circuits_of_each_family(family):
     assert settings[0] <= settings[1]
 
 
-SHIFTS = [  # settings for the derivative: whole, and in the gates of hardware
+SHIFTS = [  # settings of the derivative: of the whole gate, of its decomposition
     (lib.RXGate(A), 2, 2),
     (lib.RXXGate(A), 2, 2),
     (lib.MCPhaseGate(A, 2), 2, 14),

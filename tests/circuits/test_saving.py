@@ -58,7 +58,7 @@ def gates() -> QuantumCircuit:
 
 
 def composites() -> QuantumCircuit:
-    """The exporter of Qiskit 2.6 writes the second block with the angles of the first."""
+    """Qiskit 2.6 exports the second block with the angles of the first one."""
     circuit = QuantumCircuit(3)
     circuit.append(block(T[0], T[1]).to_gate(), [0, 1])
     circuit.append(block(T[1] * T[2], T[0]).to_gate(), [1, 2])
@@ -97,7 +97,7 @@ def test_round_trip(name, tmp_path):
     path = save_circuit(tmp_path / "a.qasm", circuit, inputs, weights, observables)
     loaded = load_circuit(path)
     assert unitary(circuit, inputs, weights).equiv(unitary(*loaded[:3]))
-    if name != "gates":  # some of these are written as their parts
+    if name != "gates":  # some of its gates are decomposed
         assert lower(*loaded[:3]).shifts == lower(circuit, inputs, weights).shifts
     assert [p.name for p in loaded.input_parameters] == ["x0"]
     assert [p.name for p in loaded.weight_parameters] == [f"w{i}" for i in range(len(weights))]

@@ -19,7 +19,7 @@ X, Y, W = Parameter("x"), Parameter("y"), Parameter("w")
 
 
 def circuit_of(*gates) -> QuantumCircuit:
-    """Gates with their qubits, among fixed ones that let every frequency through."""
+    """Return a circuit of gates between random fixed ones, so that no frequency cancels."""
     circuit = QuantumCircuit(3)
     circuit.unitary(random_unitary(8, seed=1), [0, 1, 2])
     for number, (gate, qubits) in enumerate(gates):
@@ -36,7 +36,7 @@ def found(circuit: QuantumCircuit, inputs=(X,), *, whole: bool = True) -> list[t
 
 
 def frequencies(circuit: QuantumCircuit, period: float = 4 * math.pi) -> list[float]:
-    """Those in which an observable really moves with x, by a transform of dense states."""
+    """Return the frequencies of an observable in x, by a transform of dense states."""
     points = np.arange(64) * period / 64
     observable = SparsePauliOp(["XYZ", "ZIX", "IYY"], [0.7, -1.1, 0.4])
     values = [

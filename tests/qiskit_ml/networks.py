@@ -24,19 +24,19 @@ OBSERVABLES = (
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A circuit without measurements, and its parameters in the order of the network."""
+    """Circuit without measurements, and its parameters in the order of the network."""
 
     circuit: QuantumCircuit
     inputs: list[Parameter]
     weights: list[Parameter]
 
     def network(self, kind: type[Network], **keywords) -> Network:
-        """A network of qiskit-machine-learning; keywords may replace the circuit."""
+        """Return a network of qiskit-machine-learning; keywords may replace the circuit."""
         given = {"circuit": self.circuit, "input_params": self.inputs}
         return kind(**{**given, "weight_params": self.weights, **keywords})
 
     def values(self, batch: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs of a batch, and weights."""
+        """Return inputs of a batch, and weights."""
         generator = np.random.default_rng(seed)
         x = generator.uniform(-1.5, 1.5, (batch, len(self.inputs)))
         return x, generator.uniform(-3, 3, len(self.weights))
@@ -60,7 +60,7 @@ def feature_map_and_ansatz() -> Example:
 
 
 def uploaded_twice() -> Example:
-    """Products of inputs and weights, controlled rotations, repeated parameters."""
+    """Return products of inputs and weights, controlled rotations, repeated parameters."""
     x, w = ParameterVector("z", 2), ParameterVector("a", 5)  # weights sort before inputs
     circuit = QuantumCircuit(3)
     for layer in range(2):
@@ -94,13 +94,13 @@ TRAINED = {name: example for name, example in EXAMPLES.items() if name != "witho
 def trained(
     build: Callable[[], Example] = feature_map_and_ansatz, batch: int = 4, seed: int = 0
 ) -> tuple[Example, np.ndarray, np.ndarray]:
-    """An example, inputs of a batch and weights."""
+    """Return an example, inputs of a batch and weights."""
     example = build()
     return example, *example.values(batch, seed)
 
 
 def measured(circuit: QuantumCircuit, registers: dict[str, list[int | None]]) -> QuantumCircuit:
-    """The circuit with qubits measured into the bits of registers; None is an unused bit."""
+    """Return the circuit with qubits measured into registers; None is an unused bit."""
     result = circuit.copy()
     for name, qubits in registers.items():
         register = ClassicalRegister(len(qubits), name)
@@ -116,7 +116,7 @@ def parity(outcome: int) -> int:
 
 
 def central_difference(function, at: np.ndarray, step: float = 1e-5) -> np.ndarray:
-    """Derivatives along the last axis; the error is of order step^2 and 1e-16/step."""
+    """Return derivatives along the last axis; the error is of order step^2 and 1e-16/step."""
     columns = []
     for place in range(at.size):
         moved = np.zeros_like(at)

@@ -106,7 +106,9 @@ def test_gradients_with_respect_to_weights_and_inputs(gradient):
 def test_measured_qubits_are_read_in_the_order_of_their_bits(registers, qubits):
     example, x, w = trained()
     qnn = example.network(SamplerQNN, circuit=measured(example.circuit, registers))
-    expected = np.concatenate([qnn.forward(sample, w) for sample in x])  # it mixes batches
+    expected = np.concatenate(
+        [qnn.forward(sample, w) for sample in x]
+    )  # it mixes the samples of a batch
     actual = outputs(from_qnn(qnn, initial=w), x)
     np.testing.assert_allclose(actual, expected, atol=QML)
     if qubits is not None:
@@ -130,7 +132,7 @@ def test_unmeasured_bits_are_read_as_the_sampler_reads_them(sampler, reads):
 
 @pytest.fixture(scope="module")
 def placed():
-    """Pass manager that places three qubits far apart on a device of nine."""
+    """Return a pass manager that places three qubits far apart on a device of nine."""
     backend = GenericBackendV2(9, seed=1)
     return generate_preset_pass_manager(
         1, backend=backend, initial_layout=[7, 2, 5], seed_transpiler=0
@@ -166,7 +168,7 @@ def test_transpiled_sampler_networks(placed, measure_first):
     assert layer.num_qubits == 3
     expected = example.network(SamplerQNN).forward(x, w)
     np.testing.assert_allclose(outputs(layer, x), expected, atol=QML)
-    # of bits that were measured first, the SamplerQNN itself takes those with the layout's numbers
+    # the SamplerQNN itself takes the bits of the layout, also if they were measured before
     assert np.allclose(qnn.forward(x, w), expected, atol=QML) is not measure_first
 
 

@@ -1,4 +1,4 @@
-"""Gradients of networks against the library's own gradients and finite differences."""
+"""Gradients of networks against those of the library and finite differences."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def network(example: Example, kind=EstimatorQNN, **keywords):
 
 
 def slopes(example: Example, x, w, gradient=None) -> np.ndarray:
-    """Derivatives of expectation values with respect to weights."""
+    """Return derivatives of expectation values with respect to weights."""
     return network(example, gradient=gradient or AerEstimatorGradient()).backward(x, w)[1]
 
 
@@ -79,7 +79,7 @@ def test_derivatives_match_the_gradient_of_the_library(name, input_gradients, ki
 @KINDS
 @BOTH_RULES
 def test_derivatives_match_differences_of_matrix_products(rule, kind):
-    """This reference is ours: the library decomposes controlled rotations."""
+    """A second reference, as the library decomposes controlled rotations."""
     example, x, w = trained(uploaded_twice)
     value = example.expectations if kind is EstimatorQNN else example.probabilities
     gradient = GRADIENTS[kind](gradient=rule)
@@ -179,7 +179,7 @@ def test_sampled_gradients_are_near_the_exact_ones(kind):
         network(example, kind, gradient=GRADIENTS[kind](executor), **keywords).backward(x, w)[1]
         for executor in (AerExecutor(), AerExecutor(shots=shots, seed=3))
     )
-    # two settings, halved: variance at most 2 (1/2)^2 / shots for a Pauli, a quarter for a bit
+    # two settings with factor 1/2: variance <= 2 (1/2)^2 / shots for a Pauli, 1/4 of it for a bit
     scale = 0.5 if keywords else max(np.abs(op.coeffs).sum() for op in OBSERVABLES)
     assert 0 < abs(sampled - exact).max() < 5 * scale / np.sqrt(2 * shots)
     gradient, circuit = GRADIENTS[kind](AerExecutor(shots=shots)), example.circuit.copy()

@@ -13,7 +13,7 @@ from hybridopt.errors import CircuitError
 
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 RYY = "gate ryy(t) a, b { sxdg a; sxdg b; cx a, b; rz(t) b; cx a, b; sx a; sx b; }\n"
-SXDG = "gate sxdg a { s a; h a; s a; }\n"  # but for a global phase
+SXDG = "gate sxdg a { s a; h a; s a; }\n"  # equal to SXDG up to a global phase
 A, B, C = 0.3, -1.1, 2.2
 
 
@@ -68,7 +68,7 @@ def test_gate_different_from_that_of_qiskit_is_renamed(name):
 
 
 def test_phase_of_a_gate_matters_under_control():
-    """SXDG of the file is sqrt(X)^dagger times a phase; controlled, that is a phase gate."""
+    """SXDG of the file has another global phase; with a control, it becomes a phase gate."""
     base = QuantumCircuit(1)
     base.s(0)
     base.h(0)

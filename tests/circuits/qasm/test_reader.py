@@ -25,7 +25,7 @@ def test_order_of_parameters():
     circuit, inputs, weights = read_openqasm(f"{HEAD}{declared} rz(x9*w0) q[1];", "test")
     assert [p.name for p in inputs] == ["_x_2_", "x9", "x10"]
     assert [p.name for p in weights] == ["w0", "w3"]
-    assert set(circuit.parameters) == {*inputs, *weights}  # the unused ones, too
+    assert set(circuit.parameters) == {*inputs, *weights}  # also the unused ones
 
 
 @pytest.mark.parametrize(
