@@ -33,8 +33,8 @@ def count_gates(circuit: QuantumCircuit, backend: BackendV2 | None = None) -> Ga
     if backend is not None:
         if backend.num_qubits is not None and circuit.num_qubits > backend.num_qubits:
             raise ArgumentError(
-                f"The circuit must have at most {backend.num_qubits} qubits, as backend "
-                f"`{backend.name}` has (got {circuit.num_qubits}). Use a larger backend, or None."
+                f"The circuit must fit on the {backend.num_qubits} qubits of backend "
+                f"`{backend.name}` (got {circuit.num_qubits} qubits). Use another backend."
             )
         check_transpilable(circuit.size())
         circuit = transpile(circuit, backend, optimization_level=LEVEL, seed_transpiler=SEED)

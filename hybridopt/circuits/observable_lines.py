@@ -34,8 +34,9 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
         else:
             observables.append(_sum_of_paulis(content, source, place, num_qubits))
         if probabilities and observables:
-            message = "a file must have either observables or probabilities, not both."
-            raise error_at(source, place, message)
+            raise error_at(
+                source, place, "a file must have observables or probabilities, not both."
+            )
     if probabilities:
         return None
     return tuple(observables) or tuple(
@@ -57,6 +58,13 @@ def observable_lines(observables: object, num_qubits: int) -> list[str]:
         f"// observable: {format_observable(_checked(place, item, num_qubits))}"
         for place, item in enumerate(given)
     ]
+
+
+def width_error(what: str, allowed: str, num_qubits: int) -> ArgumentError:
+    """Return the error for an observable on another number of qubits."""
+    return ArgumentError(
+        f"{what} must act on {allowed} of the circuit (got {num_qubits}). Use I for idle qubits."
+    )
 
 
 def check_letters(label: str, letters: str = "IXYZ") -> None:
@@ -88,8 +96,8 @@ def _requests(text: str, source: str) -> Iterator[tuple[str, Position]]:
         if comment[0].startswith("/*"):
             lost = _IN_BLOCK.search(comment[0])
             if lost is not None:
-                message = f"a block comment must not have an observable. Write {EXAMPLE}."
-                raise error_at(source, _place(text, comment.start() + lost.start(1)), message)
+                place = _place(text, comment.start() + lost.start(1))
+                raise error_at(source, place, f"an observable must be a comment such as {EXAMPLE}.")
         elif match := _LINE.fullmatch(comment[0]):
             yield match[1], _place(text, comment.start() + match.start(1))
 
@@ -134,10 +142,7 @@ def _checked(place: int, item: object, num_qubits: int) -> SparsePauliOp:
         check_letters(item)
     observable = SparsePauliOp(item)
     if observable.num_qubits != num_qubits:
-        raise ArgumentError(
-            f"Observable {place} must act on the {num_qubits} qubits of the circuit (got "
-            f"{observable.num_qubits}). Use I for the other qubits."
-        )
+        raise width_error(f"Observable {place}", f"the {num_qubits} qubits", observable.num_qubits)
     if not all(
         isinstance(value, complex) and not value.imag and math.isfinite(value.real)
         for value in observable.coeffs.tolist()

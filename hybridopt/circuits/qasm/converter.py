@@ -83,7 +83,7 @@ class Converter(ConvertVisitor):
         name = node.identifier.name
         place = parameter_number(name)
         if place is None or not isinstance(node.type, ast.FloatType | ast.AngleType):
-            raise_from_node(node, f"`{name}` must be `float x...` or `float w...`. {CONVENTION}")
+            raise_from_node(node, f"`{name}` must be a float with a known name. {CONVENTION}")
         super().visit_IODeclaration(node, context)
         if place in self.parameters:
             other = self.parameters[place].name
@@ -104,7 +104,7 @@ class Converter(ConvertVisitor):
         """Declare a constant."""
         value, kind = self._resolve_generic(node.init_expression, context, strict=False)
         if not isinstance(kind, types.Int | types.Uint | types.Float) or not kind.const:
-            raise_from_node(node, "a constant must be a number without inputs.")
+            raise_from_node(node, "a constant must be a number that does not depend on inputs.")
         if isinstance(node.type, ast.FloatType | ast.AngleType):
             value, kind = float(value), types.Float(const=True)
         name = node.identifier.name
@@ -117,11 +117,8 @@ class Converter(ConvertVisitor):
         name = node.name.name
         symbol = context.symbol_table.get(name, node)
         if symbol is None:
-            raise_from_node(
-                node,
-                f"Gate `{name}` is not defined. Define it with `gate` before its first use. Only "
-                'the gates of `include "stdgates.inc";` need no definition.',
-            )
+            advice = 'Define it with `gate` before, or add `include "stdgates.inc";`.'
+            raise_from_node(node, f"Gate `{name}` is not defined. {advice}")
         if isinstance(symbol.type, types.Gate):
             self._check_counts(node, symbol.type, context)
         alias = f"{ALIAS}{name}"

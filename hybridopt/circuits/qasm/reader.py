@@ -23,8 +23,8 @@ _VERSION = re.compile(r"^\s*OPENQASM\s+([0-9]+)", re.MULTILINE)
 _OF_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
 _OF_CONVERTER = re.compile(r"(\d+),(\d+): (.*)", re.DOTALL)
 CONVENTION = (
-    "Declare inputs as `input float x0;` and weights as `input float w0;`. They are sorted by "
-    "their numbers. `hybridopt.save_circuit` writes any circuit in this form."
+    "Declare inputs as `input float x0;` and weights as `input float w0;`. The numbers determine "
+    "their order. `hybridopt.save_circuit` writes any circuit in this form."
 )
 # `x[3]` of a Qiskit ParameterVector becomes `_x_3_` in qiskit.qasm3.dumps
 _NAME = re.compile(r"([xw])_?([0-9]+)|_([xw])_([0-9]+)_")
@@ -56,11 +56,8 @@ def read_openqasm(text: str, source: str) -> ParsedCircuit:
     version = _VERSION.search(text)
     if version is not None and version[1] != "3":
         place = _place(text, text[: version.start(1)].count("\n") + 1, 0)
-        message = (
-            f"the version must be OpenQASM 3 (got {version[1]}). Convert the file with "
-            "`qiskit.qasm3.dumps(qiskit.qasm2.load(path))`, and write w0, w1, ... for angles."
-        )
-        raise error_at(source, place, message)
+        advice = "Convert the file with `qiskit.qasm3.dumps(qiskit.qasm2.load(path))`."
+        raise error_at(source, place, f"the version must be 3 (got {version[1]}). {advice}")
     tree = _parsed(text, source)
     converter = Converter()
     try:
