@@ -1,7 +1,7 @@
 r"""Frequencies of the outputs of a circuit in its inputs.
 
-A rotation by the angle :math:`k x + c` multiplies amplitudes by :math:`e^{-i (k x + c) \lambda}`,
-where :math:`\lambda` are the eigenvalues of its generator. An output is a sum of products of
+A rotation by the angle :math:`k x + c` multiplies amplitudes by :math:`e^{-i (k x + c) \lambda}`.
+Here :math:`\lambda` are the eigenvalues of its generator. An output is a sum of products of
 amplitudes and conjugated amplitudes. One rotation has the frequencies :math:`k (\lambda -
 \lambda')`; several rotations have the sums of their frequencies.
 

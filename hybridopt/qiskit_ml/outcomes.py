@@ -37,9 +37,9 @@ def outcomes_of(circuit: QuantumCircuit, num_virtual_qubits: int, *, squeezed: b
 
     A register named ``meas`` is read alone. Otherwise all registers are joined, the first the least
     significant. If all qubits of a device are measured after transpilation, each into the bit of
-    its number, the bits are those of the layout. (A SamplerQNN takes the layout for any transpiled
-    circuit, and so permutes the bits of a circuit measured before, qiskit-machine-learning issue
-    1040.) Unmeasured classical bits are 0, or left out (``squeezed``), as by `QMLSampler`.
+    its number, the bits are those of the layout. A SamplerQNN uses the layout of any transpiled
+    circuit. It permutes the bits of a circuit that was measured before (qiskit-machine-learning
+    issue 1040). Unmeasured classical bits are 0, or left out (``squeezed``) as by `QMLSampler`.
     """
     measured = without_measurements(circuit)[1]
     bits = [bit for bit in joined_bits(circuit) if not squeezed or bit in measured]

@@ -47,8 +47,8 @@ class Converter(ConvertVisitor):
     """Importer of qiskit-qasm3-import with changes.
 
     - Gates of the file take their angles in the order of their declaration, not of their names.
-    - A gate of the file with the name of a gate of Qiskit becomes that gate if both are equal up
-      to a global phase. Otherwise it gets another name, as simulators identify gates by name.
+    - A gate of the file that equals Qiskit's gate of that name, up to a global phase, becomes it.
+      A different gate gets another name, as simulators identify gates by name.
     - Powers, functions and constants are supported. A quotient of integers must be an integer.
     - Every error has a line and a column.
 
