@@ -94,7 +94,7 @@ def test_standard_errors_are_those_of_the_sum(terms):
     operator = SparsePauliOp.from_list(terms.items())
     data = estimator.run([(circuit, [operator] * repetitions)]).result()[0].data
     expected, exact = np.sqrt(variance / shots), state.expectation_value(operator).real
-    assert np.mean(data.stds) == pytest.approx(expected, rel=0.05)
+    assert np.mean(data.stds) == pytest.approx(expected, rel=0.02)
     assert abs(np.mean(data.evs) - exact) < 5 * expected / np.sqrt(repetitions)
     # the standard deviation of n values has the relative error 1 / sqrt(2 n)
     assert np.std(data.evs) == pytest.approx(expected, rel=5 / np.sqrt(2 * repetitions))
