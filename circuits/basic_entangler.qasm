@@ -1,4 +1,4 @@
-// Basic entangler layers: one RX a qubit and a ring of CX.
+// Basic entangler layers: one RX per qubit and a ring of CX.
 // Source: PennyLane's BasicEntanglerLayers; Schuld et al., arXiv:1804.00633.
 // observable: IIIZ
 // observable: IIZI

@@ -1,4 +1,4 @@
-// Data re-uploading: the inputs enter every layer anew, scaled and shifted by trained numbers.
+// Data re-uploading: each layer encodes the inputs again, with trained scales and offsets.
 // Source: Perez-Salinas et al., Quantum 4, 226 (2020), arXiv:1907.02085.
 // observable: IIZ
 // observable: IZI
@@ -13,7 +13,7 @@ input float w16; input float w17; input float w18; input float w19;
 input float w20; input float w21; input float w22; input float w23;
 input float w24; input float w25; input float w26;
 qubit[3] q;
-// layer 1: every angle is weight times input plus weight
+// layer 1: each angle is weight * input + weight
 ry(w0*x0 + w1) q[0];
 ry(w2*x1 + w3) q[1];
 ry(w4*x2 + w5) q[2];
@@ -23,7 +23,7 @@ rz(w10*x2 + w11) q[2];
 cz q[0], q[1];
 cz q[1], q[2];
 cz q[2], q[0];
-// layer 2: every angle is weight times input plus weight
+// layer 2: each angle is weight * input + weight
 ry(w12*x0 + w13) q[0];
 ry(w14*x1 + w15) q[1];
 ry(w16*x2 + w17) q[2];

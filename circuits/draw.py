@@ -1,6 +1,6 @@
-"""Draws every circuit of this folder, and writes the table and the pictures into the README.
+"""Draw every circuit of this folder, and write the table and the pictures into the README.
 
-Run `python circuits/draw.py` after a file was added or changed.
+Run `python circuits/draw.py` after you add or change a file.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ FOLDER = Path(__file__).parent
 PICTURES = FOLDER / "pictures"
 README = FOLDER / "README.md"
 BEGIN, END = "<!-- begin: written by draw.py -->", "<!-- end: written by draw.py -->"
-FOLD = 20  # columns of gates in a line
-COLORS = 64  # of a picture: few enough for a small file, enough for smooth letters
+FOLD = 20  # columns of gates per line
+COLORS = 64  # per picture: a small file with smooth letters
 
 
 def table_row(name: str) -> str:
-    """The line of a circuit in the table."""
+    """Return the row of a circuit in the table."""
     circuit, inputs, weights, observables = load_circuit(name)
     file = circuit_text(name)
     read = (
@@ -55,9 +55,9 @@ def draw(name: str) -> Path:
 
 
 def generated_part(names: list[str]) -> str:
-    """The table of all circuits, and their pictures."""
+    """Return the table of all circuits, and their pictures, as Markdown."""
     head = (
-        "| file | qubits | inputs | weights | observables | what it is | source |",
+        "| file | qubits | inputs | weights | observables | description | source |",
         "|---|---|---|---|---|---|---|",
     )
     pictures = (f"### {name}\n\n![The circuit {name}](pictures/{name}.png)" for name in names)
@@ -65,7 +65,7 @@ def generated_part(names: list[str]) -> str:
 
 
 def main() -> None:
-    """Draw all, and rewrite the README between its marks."""
+    """Draw all circuits, and rewrite the README between its marks."""
     mpl.use("Agg")
     names = circuit_names()
     for name in names:

@@ -1,5 +1,5 @@
-// The circuit within a dressed quantum network: it stands between two linear layers, the first
-// followed by tanh times pi/2.
+// Circuit of a dressed quantum network, between two linear layers; tanh times pi/2 follows the
+// first one.
 // Source: Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278.
 // observable: IIIZ
 // observable: IIZI

@@ -1,5 +1,5 @@
-// Excitation-preserving ansatz: particles hop between neighbouring sites and gather phases;
-// their number stays two.
+// Excitation-preserving ansatz: two particles hop between neighbouring sites and acquire phases;
+// their number is constant.
 // Source: Barkoutsos et al., Phys. Rev. A 98, 022322 (2018), arXiv:1805.04340; Qiskit's
 // excitation_preserving.
 // observable: 0.5 * IIXX + 0.5 * IIYY

@@ -1,4 +1,4 @@
-// Matrix product state: one block after another along a chain; its end is read.
+// Matrix product state: one block after another along a chain; the output is Z of its end.
 // Source: Huggins et al., Quantum Sci. Technol. 4, 024001 (2019), arXiv:1803.11537.
 // observable: ZIIII
 OPENQASM 3.0;

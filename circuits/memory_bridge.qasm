@@ -1,5 +1,5 @@
-// The memory bridge of a network with eight weights: index qubits in superposition, a data qubit
-// that holds weight k where the index reads k.
+// Memory bridge of a network with eight weights: index qubits in superposition, and a data qubit
+// with weight k for index k.
 // Source: Mottonen et al., Phys. Rev. Lett. 93, 130502 (2004), arXiv:quant-ph/0404089.
 // observables: probabilities
 OPENQASM 3.0;

@@ -1,5 +1,5 @@
-// The memory bridge of a trained network: a linear classifier of iris flowers (4 features,
-// 3 classes), carried into the memory circuit in full form. Nothing is left to train.
+// Memory bridge of a trained network: a linear classifier of iris flowers (4 features, 3 classes)
+// in full form. It has no trained weights.
 // Source: Mottonen et al., Phys. Rev. Lett. 93, 130502 (2004), arXiv:quant-ph/0404089; Camps and
 // Van Beeumen, arXiv:2205.00081.
 // observables: probabilities

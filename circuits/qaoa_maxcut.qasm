@@ -1,5 +1,5 @@
-// QAOA for the largest cut of a square with one diagonal: each weight turns all edges, or all
-// vertices, at once. The observable is the size of the cut.
+// QAOA for the largest cut of a square with one diagonal: each weight is the angle of all edges
+// or of all vertices. The observable is the size of the cut.
 // Source: Farhi, Goldstone and Gutmann (2014), arXiv:1411.4028.
 // observable: 2.5 * IIII - 0.5 * IIZZ - 0.5 * IZZI - 0.5 * ZZII - 0.5 * ZIIZ - 0.5 * IZIZ
 OPENQASM 3.0;

@@ -1,5 +1,5 @@
-// Quantum convolutional network: convolutions and pooling with weights shared within a layer;
-// the last qubit is read.
+// Quantum convolutional network: convolutions and pooling with shared weights in each layer; the
+// output is Z of the last qubit.
 // Source: Cong, Choi and Lukin, Nat. Phys. 15, 1273 (2019), arXiv:1810.03994; the tutorial of
 // qiskit-machine-learning.
 // observable: ZIIIIIII

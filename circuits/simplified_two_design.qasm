@@ -1,5 +1,5 @@
-// Simplified two-design: RY and CZ between neighbours; gradients of a global observable vanish,
-// those of a local one do not.
+// Simplified two-design: RY and CZ between neighbours. Gradients of a global observable vanish
+// with the number of qubits, gradients of a local observable do not.
 // Source: Cerezo et al., Nat. Commun. 12, 1791 (2021), arXiv:2001.00550; PennyLane's
 // SimplifiedTwoDesign, weights in its order.
 // observable: IIZZ

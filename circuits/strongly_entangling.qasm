@@ -1,4 +1,4 @@
-// Strongly entangling layers: a general rotation of every qubit, then CX over growing distances.
+// Strongly entangling layers: a general rotation of every qubit, then CX over larger distances.
 // Source: Schuld et al., Phys. Rev. A 101, 032308 (2020), arXiv:1804.00633; PennyLane's
 // StronglyEntanglingLayers, weights in its order.
 // observable: IIIZ

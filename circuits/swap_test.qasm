@@ -1,4 +1,5 @@
-// Swap test: Z of qubit 0 reads the squared overlap of two states of two qubits, one of the sample and one trained.
+// Swap test: Z of qubit 0 is the squared overlap of two states of two qubits, the state of the
+// sample and a trained state.
 // Source: Buhrman et al., Phys. Rev. Lett. 87, 167902 (2001), arXiv:quant-ph/0102001.
 // observable: IIIIZ
 OPENQASM 3.0;

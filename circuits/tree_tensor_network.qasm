@@ -1,4 +1,4 @@
-// Tree tensor network: pairs of qubits are merged level by level; the root is read.
+// Tree tensor network: each level combines pairs of qubits; the output is Z of the root.
 // Source: Grant et al., npj Quantum Inf. 4, 65 (2018), arXiv:1804.03680; Huggins et al.,
 // Quantum Sci. Technol. 4, 024001 (2019), arXiv:1803.11537.
 // observable: ZIIIIIII

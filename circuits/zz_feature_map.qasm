@@ -1,4 +1,4 @@
-// Classifier with a ZZ feature map, whose phases are products of inputs, and real amplitudes.
+// Classifier with real amplitudes after a ZZ feature map, whose phases are products of inputs.
 // Source: Havlicek et al., Nature 567, 209 (2019), arXiv:1804.11326; Qiskit's zz_feature_map and
 // real_amplitudes.
 // observable: ZZZ

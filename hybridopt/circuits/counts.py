@@ -1,4 +1,4 @@
-"""Depth and gate counts of circuits, as they stand or on a device."""
+"""Depth and gate counts of circuits, as given or on a device."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from qiskit.providers import BackendV2
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, MissingExtraError, ResourceError
 
-# gates; for 127 qubits, Qiskit took 10 s for so many of a memory's chain, 105 s for random pairs
+# For 127 qubits, Qiskit took 10 s for this number of gates of a memory, 105 s for random pairs.
 MOST_TRANSPILED = 50_000
-LEVEL, SEED = 1, 0  # of the transpiler: what is counted twice is the same
+LEVEL, SEED = 1, 0  # of the transpiler: counts are reproducible
 
 
 @dataclass(frozen=True)
 class GateCount:
-    """Number of gates on the longest path of a circuit, and of gates on two qubits."""
+    """Number of gates on the longest path of a circuit, and number of two-qubit gates."""
 
     depth: int
     two_qubit: int
 
 
 def count_gates(circuit: QuantumCircuit, backend: BackendV2 | None = None) -> GateCount:
-    """Depth and two-qubit gates, transpiled for a backend (level 1, seed 0), or as they stand.
+    """Return depth and two-qubit gates, as given or transpiled for a backend (level 1, seed 0).
 
-    Gates on more qubits are taken apart, barriers count nothing; parameters may be free.
+    Gates on more qubits are decomposed. Barriers do not count. Parameters may be free.
     """
     if backend is not None:
         if backend.num_qubits is not None and circuit.num_qubits > backend.num_qubits:
             raise ArgumentError(
-                f"The circuit has {circuit.num_qubits} qubits, but the backend {backend.name} has "
-                f"{backend.num_qubits}. Name a larger one, or none."
+                f"The circuit must fit on the {backend.num_qubits} qubits of backend "
+                f"`{backend.name}` (got {circuit.num_qubits} qubits). Use another backend."
             )
         check_transpilable(circuit.size())
         circuit = transpile(circuit, backend, optimization_level=LEVEL, seed_transpiler=SEED)
@@ -45,16 +45,16 @@ def count_gates(circuit: QuantumCircuit, backend: BackendV2 | None = None) -> Ga
 
 
 def check_transpilable(size: int) -> None:
-    """Refuse a circuit of so many gates that it would be transpiled for minutes."""
+    """Raise ResourceError if it would take minutes to transpile this number of gates."""
     if size > MOST_TRANSPILED:
         raise ResourceError(
-            f"A circuit of {size:,} gates would be transpiled for minutes; at most "
-            f"{MOST_TRANSPILED:,} are taken. Name no backend to see its own gates."
+            f"The circuit must have at most {MOST_TRANSPILED:,} gates (got {size:,}). To transpile "
+            "it would take minutes. Use no backend to count its own gates."
         )
 
 
 def find_backend(backend: object) -> BackendV2 | None:
-    """A backend by itself or by the name of one of qiskit-ibm-runtime's fakes."""
+    """Return a backend, given as an instance or by the name of a fake of qiskit-ibm-runtime."""
     if backend is None or isinstance(backend, BackendV2):
         return backend
     expected = "a qiskit BackendV2, the name of a fake backend such as 'fake_brisbane', or None"
@@ -63,15 +63,15 @@ def find_backend(backend: object) -> BackendV2 | None:
         from qiskit_ibm_runtime.fake_provider import FakeProviderForBackendV2
     except ImportError as error:
         raise MissingExtraError(
-            f"Backend {name!r} is a fake of qiskit-ibm-runtime, which is not installed. Install "
-            "hybridopt with the extra `ibm`, or give a BackendV2."
+            f"Backend {name!r} needs qiskit-ibm-runtime, which is not installed. Install the extra "
+            "`hybridopt-qiskit[ibm]`, or use a BackendV2."
         ) from error
-    with warnings.catch_warnings():  # some fakes warn of their own error rates when they are made
+    with warnings.catch_warnings():  # some fake backends warn about their error rates
         warnings.simplefilter("ignore")
         known = {backend.name: backend for backend in FakeProviderForBackendV2().backends()}
     if name not in known:
         raise ArgumentError(
-            f"There is no fake backend {name!r}. Known: {', '.join(sorted(known))}. Or give a "
+            f"Unknown fake backend {name!r}. Available: {', '.join(sorted(known))}. Or use a "
             "BackendV2, such as GenericBackendV2(num_qubits=5)."
         )
     return known[name]

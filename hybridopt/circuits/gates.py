@@ -1,20 +1,17 @@
-r"""Gates: rotations of known spectrum, shift rules of angles, gates that stay as they are.
+r"""Gates: rotation families, shift rules of angles, and gates that are not decomposed.
 
-Every family of rotations is
+Every rotation family has the form
 
 .. math::
     U(\theta) = V \, e^{-i \theta D} \, V^\dagger
 
 with a fixed change of frame :math:`V` and a real diagonal :math:`D`. The gaps between the entries
-of :math:`D` decide the shift rule, and in its frame the rotation only multiplies amplitudes by
-phases.
+of :math:`D` determine the shift rule.
 
-Each angle of a standard gate that stays whole, as a device or a noise model has it, enters its
-matrix through a trigonometric polynomial. The frequencies of an expectation value in that angle
-decide the rule: 1 alone takes two terms, 1/2 and 1 (a controlled rotation) or 1 and 2 (an axis in
-the equator) take four. Noise before and behind the gate changes the coefficients of the
-polynomial, never its frequencies, so that the rules are exact with any noise that does not depend
-on the angle.
+A native gate keeps all its angles. An expectation value is a trigonometric polynomial in each of
+them, and the frequencies determine the shift rule. The frequency 1 needs two terms. The frequencies
+1/2 and 1 (controlled rotations), or 1 and 2 (angle of the axis of ``r``), need four. Noise that
+does not depend on the angle changes only coefficients, so the rules stay exact.
 """
 
 from __future__ import annotations
@@ -32,7 +29,7 @@ from qiskit.circuit import library as lib
 
 Angle: TypeAlias = float | ParameterExpression
 ShiftRule = tuple[tuple[float, float], ...]  # pairs (coefficient, shift [rad])
-LocalGate = tuple[Gate, tuple[int, ...]]  # a gate and its qubits, counted within the rotation
+LocalGate = tuple[Gate, tuple[int, ...]]  # a gate and its qubits, numbered within the rotation
 
 # gaps 1; Schuld et al., arXiv:1811.11184
 TWO_TERM: ShiftRule = ((0.5, math.pi / 2), (-0.5, -math.pi / 2))
@@ -47,7 +44,7 @@ _POINTS = tuple((2 * number + 1) * math.pi / 4 for number in range(4))
 TWO_FREQUENCIES: ShiftRule = tuple(  # 1 and 2; Wierichs et al., arXiv:2107.12390, (11), R = 2
     ((-1) ** number / (8 * math.sin(point / 2) ** 2), point) for number, point in enumerate(_POINTS)
 )
-_FRAMES: dict[str, tuple[tuple[Gate, ...], tuple[Gate, ...]]] = {  # into and out of it
+_FRAMES: dict[str, tuple[tuple[Gate, ...], tuple[Gate, ...]]] = {  # into the frame, out of it
     "X": ((lib.HGate(),), (lib.HGate(),)),
     "Y": ((lib.RXGate(math.pi / 2),), (lib.RXGate(-math.pi / 2),)),
     "Z": ((), ()),
@@ -55,18 +52,17 @@ _FRAMES: dict[str, tuple[tuple[Gate, ...], tuple[Gate, ...]]] = {  # into and ou
 
 
 class ControlledRotation(Gate):  # type: ignore[misc]
-    """A rotation or phase with closed controls, by the name under which Aer binds its angle.
+    """Rotation or phase with closed controls, under a name whose angle Aer can bind."""
 
-    Aer's table of angles leaves out ``cp``, ``crx``, ``cry`` and ``crz`` without a word (0.18.2),
-    but not ``mcp``, ``mcrx``, ``mcry`` and ``mcrz``, which are the same for one control.
-    """
+    # Aer (0.18.2) does not bind angles of cp, crx, cry and crz; it binds those of mcp, mcrx, mcry
+    # and mcrz, which are the same gates for one control
 
     def __init__(self, base: str, num_ctrl_qubits: int, angle: Angle) -> None:
         super().__init__(f"mc{base}", num_ctrl_qubits + 1, [angle])
         self._base = base
 
     def inverse(self, annotated: bool = False) -> ControlledRotation:
-        """The same by the opposite angle."""
+        """Return the gate with the opposite angle."""
         return ControlledRotation(self._base, self.num_qubits - 1, -self.params[0])
 
     def _define(self) -> None:
@@ -76,26 +72,21 @@ class ControlledRotation(Gate):  # type: ignore[misc]
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """A kind of rotation; rotations side by side with the same frames commute."""
+    """Kind of rotation; rotations with equal frames on common qubits commute."""
 
-    name: str  # as Qiskit spells the gate
-    frames: tuple[str, ...]  # of each qubit
-    into_frame: tuple[LocalGate, ...]  # takes the eigenvectors of the generator to basis states
+    name: str  # of Qiskit's gate
+    frames: tuple[str, ...]  # one per qubit
+    into_frame: tuple[LocalGate, ...]  # maps the eigenvectors of the generator to basis states
     out_of_frame: tuple[LocalGate, ...]
     eigenvalues: Float64[np.ndarray, " states"]  # diagonal of D, qubit 0 least significant
     phases: Callable[[Angle], LocalGate]  # the rotation in its frame, a diagonal gate
-    gates: Callable[[Angle], tuple[LocalGate, ...]]  # the rotation, as gates that simulators know
-    made_by: tuple[Callable[..., Family], tuple[object, ...]]  # it travels as these
-    rule: ShiftRule | None = None  # of the readouts it is made for; None: of its eigenvalues
-
-    @property
-    def num_qubits(self) -> int:
-        """Qubits that the rotation acts on."""
-        return len(self.frames)
+    gates: Callable[[Angle], tuple[LocalGate, ...]]  # the rotation, as gates of simulators
+    made_by: tuple[Callable[..., Family], tuple[object, ...]]  # function and arguments to pickle
+    rule: ShiftRule | None = None  # valid for some readouts only; None: from the eigenvalues
 
     @property
     def shifts(self) -> ShiftRule:
-        """Pairs (coefficient, shift [rad]): f'(theta) = sum of coefficient f(theta + shift)."""
+        """Pairs (coefficient, shift [rad]): f'(theta) = sum of coefficient * f(theta + shift)."""
         if self.rule is not None:
             return self.rule
         gaps = np.abs(np.subtract.outer(self.eigenvalues, self.eigenvalues))
@@ -112,7 +103,7 @@ class Family:
 
 
 def family_of(gate: Instruction, *, whole: bool = True) -> Family | None:
-    """The family of a gate with one angle, or None if the gate has to be taken apart."""
+    """Return the family of a gate with one angle, or None if the gate must be decomposed."""
     controls = gate.num_ctrl_qubits if isinstance(gate, ControlledGate) else 0
     base = gate.base_gate if controls else gate
     if gate.num_qubits != controls + base.num_qubits:  # several targets, as in `MCMTGate`
@@ -121,7 +112,7 @@ def family_of(gate: Instruction, *, whole: bool = True) -> Family | None:
         base = lib.PhaseGate(*base.params)
     kind, letters = _PAULI_ROTATIONS.get(base.name, (None, ""))
     in_one_piece = not controls or (whole and len(letters) == 1)
-    if kind is not None and isinstance(base, kind) and in_one_piece:  # and no namesake
+    if kind is not None and isinstance(base, kind) and in_one_piece:  # the name is not enough
         return _in_pauli_frames(base.name, controls)
     if isinstance(gate, lib.XXPlusYYGate | lib.XXMinusYYGate) and whole:
         return _exchange(gate.name)
@@ -142,7 +133,7 @@ _PAULI_ROTATIONS: dict[str, tuple[type[Gate], str]] = {
 
 @cache
 def _in_pauli_frames(base: str, controls: int) -> Family:
-    """A Pauli rotation or a phase, behind closed controls on the first qubits."""
+    """Return the family of a Pauli rotation or a phase, with controls on the first qubits."""
     letters = _PAULI_ROTATIONS[base][1]
     frames = (*"Z" * controls, *letters)
     every = tuple(range(len(frames)))
@@ -150,7 +141,7 @@ def _in_pauli_frames(base: str, controls: int) -> Family:
     if base != "p":
         local = reduce(np.kron, [np.array([1.0, -1.0])] * len(letters)) / 2
     eigenvalues = np.zeros(local.size << controls)
-    eigenvalues[(1 << controls) - 1 :: 1 << controls] = local  # where all controls are 1
+    eigenvalues[(1 << controls) - 1 :: 1 << controls] = local  # all controls are 1
     diagonal = base if base == "p" else {1: "rz", 2: "rzz"}[len(letters)]
 
     def gate(name: str, angle: Angle) -> LocalGate:
@@ -172,23 +163,18 @@ def _in_pauli_frames(base: str, controls: int) -> Family:
 
 @cache
 def _exchange(name: str) -> Family:
-    """XXPlusYY and XXMinusYY at beta = 0: a rotation by X between two of the four basis states.
-
-    CX writes the parity of the qubits into the second, H on the first (if the parity is right)
-    turns the sum and difference of the two states into basis states: a controlled RZ is left.
-    """
+    """Return the family of XXPlusYY or XXMinusYY at beta = 0."""
+    # It rotates by X between two of the four basis states. CX writes the parity of the qubits
+    # into the second one. A controlled H makes basis states of the sum and difference of the two
+    # states. A controlled RZ is left.
+    flip: tuple[LocalGate, ...] = ((lib.XGate(), (0,)),) if name == "xx_minus_yy" else ()
+    entangle: LocalGate = (lib.CXGate(), (0, 1))
+    turn: LocalGate = (lib.UnitaryGate(lib.CHGate()), (1, 0))  # simulators do not have `ch`
+    into_frame, out_of_frame = (*flip, entangle, turn), (turn, entangle, *flip)
 
     def phases(angle: Angle) -> LocalGate:
         return ControlledRotation("rz", 1, angle), (1, 0)
 
-    flip: tuple[LocalGate, ...] = ((lib.XGate(), (0,)),) if name == "xx_minus_yy" else ()
-    controlled_h = np.kron([[1, 0], [0, 0]], np.eye(2)) + np.kron(
-        [[0, 0], [0, 1]], np.array([[1, 1], [1, -1]]) / math.sqrt(2)
-    )
-    entangle: LocalGate = (lib.CXGate(), (0, 1))
-    turn: LocalGate = (lib.UnitaryGate(controlled_h), (0, 1))
-    into_frame = (*flip, entangle, turn)
-    out_of_frame = (turn, entangle, *flip)
     return Family(
         name=name,
         frames=(name, f"{name} partner"),
@@ -205,7 +191,7 @@ def _exchange(name: str) -> Family:
 class AngleRule:
     """Dependence of an expectation value on one angle of a gate."""
 
-    shifts: ShiftRule  # the derivative is the sum of coefficient times the value so shifted
+    shifts: ShiftRule  # the derivative is the sum of coefficient * value at the shifted angle
     frequencies: frozenset[int]  # of the value in the angle, both signs, in units of 1/2
 
 
@@ -213,24 +199,23 @@ ROTATION = AngleRule(TWO_TERM, frozenset({-2, 0, 2}))
 CONTROLLED = AngleRule(FOUR_TERM, frozenset({-2, -1, 0, 1, 2}))
 AXIS = AngleRule(TWO_FREQUENCIES, frozenset({-4, -2, 0, 2, 4}))
 
-_SPECIAL_RULES = {  # all other angles of standard gates enter as those of a rotation
-    "crx": (CONTROLLED,),
-    "cry": (CONTROLLED,),
-    "crz": (CONTROLLED,),
-    "cu": (CONTROLLED, ROTATION, ROTATION, ROTATION),
-    "cu3": (CONTROLLED, ROTATION, ROTATION),
-    "r": (ROTATION, AXIS),
-}
-_ONE_TO_THREE_ROTATIONS = ("cp cu1 p rx rxx ry ryy rz rzx rzz u1", "u2", "u u3")
-_RULES = _SPECIAL_RULES | {
-    name: (ROTATION,) * count
-    for count, names in enumerate(_ONE_TO_THREE_ROTATIONS, 1)
+_RULES = {
+    name: rules
+    for names, rules in (
+        ("cp cu1 p rx rxx ry ryy rz rzx rzz u1", (ROTATION,)),
+        ("u2", (ROTATION,) * 2),
+        ("u u3", (ROTATION,) * 3),
+        ("crx cry crz", (CONTROLLED,)),
+        ("cu", (CONTROLLED, ROTATION, ROTATION, ROTATION)),
+        ("cu3", (CONTROLLED, ROTATION, ROTATION)),
+        ("r", (ROTATION, AXIS)),
+    )
     for name in names.split()
 }
 
 
 def angle_rules(gate: Instruction) -> tuple[AngleRule, ...] | None:
-    """Rules of all angles in the order of ``gate.params``; None for namesakes and open controls."""
+    """Return the rules of all angles of a gate of Qiskit; None for other gates, open controls."""
     rules = _RULES.get(gate.name)
     if rules is None or not isinstance(gate, _STANDARD[gate.name]):
         return None
@@ -238,7 +223,7 @@ def angle_rules(gate: Instruction) -> tuple[AngleRule, ...] | None:
     return rules if not controls or gate.ctrl_state == (1 << controls) - 1 else None
 
 
-# By class: a gate made from a circuit may have any name, and Aer goes by names.
+# Classes, because a gate made from a circuit may have any name, and Aer identifies gates by name.
 _STANDARD = {name: gate.base_class for name, gate in lib.get_standard_gate_name_mapping().items()}
 _PLAIN = (
     "ccx ccz cp crx cry crz cswap csx cx cy cz ecr h id p r rx rxx ry ryy rz rzx rzz s sdg swap "
@@ -253,28 +238,26 @@ _KEPT: dict[str, type[Instruction]] = {
     "pauli": lib.PauliGate,
     "unitary": lib.UnitaryGate,
 } | {name: _STANDARD[name] for name in _PLAIN.split()}
-KEPT_GATES = frozenset(_KEPT)  # taken as they are where they have no free angle
+KEPT_GATES = frozenset(_KEPT)  # not decomposed if they have no free angle
 
 
 def is_kept(gate: Instruction) -> bool:
-    """Whether a gate is one of `KEPT_GATES` and no namesake of it."""
-    known = _KEPT.get(gate.name)
-    return known is not None and isinstance(gate, known)
+    """Return whether a gate is one of `KEPT_GATES`, by its name and its class."""
+    return isinstance(gate, _KEPT.get(gate.name, ()))
 
 
 def is_standard(gate: Instruction) -> bool:
-    """Whether a gate is what Qiskit, and with it Aer, means by its name."""
-    known = _STANDARD.get(gate.name)
-    return is_kept(gate) or (known is not None and isinstance(gate, known))
+    """Return whether a gate is the gate that Qiskit and Aer identify by its name."""
+    return is_kept(gate) or isinstance(gate, _STANDARD.get(gate.name, ()))
 
 
 class AerDiagonal(Instruction):  # type: ignore[misc]
-    """A diagonal of phases; `DiagonalGate` checks each in Python, longer than the simulation."""
+    """Diagonal gate without the checks of `DiagonalGate`, which take longer than a simulation."""
 
     def __init__(self, phases: list[complex]) -> None:
         super().__init__("diagonal", (len(phases) - 1).bit_length(), 0, [])
         self._params = phases
 
     def set_first_phases(self, phases: list[complex]) -> None:
-        """Other phases in the first places."""
+        """Replace the first phases."""
         self._params[: len(phases)] = phases

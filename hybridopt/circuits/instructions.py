@@ -1,4 +1,4 @@
-"""Instructions other than gates: measurements at the end, boxes, delays and stretches."""
+"""Instructions other than gates: final measurements, boxes, delays and stretches."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from qiskit.circuit import BoxOp, CircuitInstruction, Delay, ParameterExpression
 
 from hybridopt.errors import CircuitError
 
-NOT_GATES = frozenset({"barrier", "delay"})  # may stand after a measurement, and on idle qubits
+NOT_GATES = frozenset({"barrier", "delay"})  # allowed after a measurement and on idle qubits
 
 
 def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, dict[int, int]]:
-    """Take out the measurements at the end; also return the qubit that each bit takes."""
+    """Remove the final measurements; also return the measured qubit of each classical bit."""
     measured: dict[int, int] = {}
     later: dict[int, str] = {}
     for item in reversed(circuit.data):
@@ -21,8 +21,9 @@ def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, dict[
         if name == "measure":
             if qubits[0] in later:
                 raise CircuitError(
-                    f"Instruction `measure` on qubit {qubits[0]} is a mid-circuit measurement: "
-                    f"`{later[qubits[0]]}` follows it. It has no gradient; measure at the end."
+                    f"Instruction `measure` on qubit {qubits[0]} must be at the end of the circuit "
+                    f"(got `{later[qubits[0]]}` after it). A mid-circuit measurement has no "
+                    "gradient."
                 )
             bit = circuit.find_bit(item.clbits[0]).index
             measured.setdefault(bit, qubits[0])  # an earlier value of the bit is overwritten
@@ -36,12 +37,12 @@ def without_measurements(circuit: QuantumCircuit) -> tuple[QuantumCircuit, dict[
 
 
 def qubits_of(circuit: QuantumCircuit, item: CircuitInstruction) -> tuple[int, ...]:
-    """Numbers of the qubits of an instruction."""
+    """Return the indices of the qubits of an instruction."""
     return tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
 
 
 def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
-    """Replace boxes by their contents between barriers, over which nothing is moved."""
+    """Replace boxes by their contents between barriers."""
     if not any(isinstance(item.operation, BoxOp) for item in circuit.data):
         return circuit
     flat = circuit.copy_empty_like()
@@ -52,8 +53,8 @@ def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
             continue
         if box.duration is not None:
             raise CircuitError(
-                f"A `box` has the duration {box.duration} {box.unit}, which a noisy run would have "
-                "to fill with delays. Schedule the circuit first, or leave the duration out."
+                f"A `box` must have no duration (got {box.duration} {box.unit}). A noisy run "
+                "would need delays to fill it. Schedule the circuit first."
             )
         flat.barrier(item.qubits)
         block = without_boxes(box.blocks[0])
@@ -63,16 +64,16 @@ def without_boxes(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def refuse_stretches(circuit: QuantumCircuit) -> None:
-    """Refuse delays of unknown duration, which matter where there is noise."""
+    """Raise CircuitError for a delay of unknown duration, which matters with noise."""
     for item in circuit.data:
         if isinstance(item.operation, Delay) and is_stretch(item.operation):
             (qubit,) = qubits_of(circuit, item)
             raise CircuitError(
-                f"The `delay` on qubit {qubit} has a stretch as its duration, which is known only "
-                "once the circuit is scheduled. Give it a number, or simulate without noise."
+                f"The `delay` on qubit {qubit} must have a number as its duration (got a stretch). "
+                "Schedule the circuit first, or simulate without noise."
             )
 
 
 def is_stretch(delay: Delay) -> bool:
-    """Whether the duration of a delay is known only once the circuit is scheduled."""
+    """Return whether the duration of a delay is unknown before the circuit is scheduled."""
     return not isinstance(delay.params[0], int | float | np.number | ParameterExpression)

@@ -1,4 +1,4 @@
-"""Circuits from files: the gallery by name, the user's own by path."""
+"""Circuits from files: from the gallery by name, from other files by path."""
 
 from __future__ import annotations
 
@@ -19,57 +19,49 @@ from hybridopt.circuits.qasm.reader import read_openqasm
 from hybridopt.errors import CircuitError, UnknownNameError
 
 SUFFIX = ".qasm"
-QPY_MAGIC = b"QISKIT"
 
 
 class LoadedCircuit(NamedTuple):
-    """What `CircuitLayer` takes, in its order: ``CircuitLayer(*load_circuit(name))``.
+    """Arguments of `CircuitLayer` in its order: ``CircuitLayer(*load_circuit(name))``."""
 
-    Attributes:
-        circuit: The circuit, named as its file.
-        input_parameters: x0, x1, ... in the order of their numbers.
-        weight_parameters: w0, w1, ... in the order of their numbers.
-        observables: As the file says; None for the probabilities of all outcomes.
-    """
-
-    circuit: QuantumCircuit
-    input_parameters: Sequence[Parameter]
-    weight_parameters: Sequence[Parameter]
-    observables: Sequence[SparsePauliOp] | None
+    circuit: QuantumCircuit  # named as its file
+    input_parameters: Sequence[Parameter]  # x0, x1, ... in the order of their numbers
+    weight_parameters: Sequence[Parameter]  # w0, w1, ... in the order of their numbers
+    observables: Sequence[SparsePauliOp] | None  # None: the probabilities of all outcomes
 
 
 class CircuitText(NamedTuple):
-    """A circuit file, with what the comment at its head says that it is, and of which source."""
+    """Text of a circuit file, and its description and source from the comment at its head."""
 
-    name: str  # without its ending
-    source: str  # what errors call it
+    name: str  # of the file, without its ending
+    source: str  # name of the file in error messages
     text: str
     what: str
     origin: str
 
 
 def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:
-    """Read a circuit of the gallery, or an OpenQASM 3 file of your own.
+    """Read a circuit of the gallery or an OpenQASM 3 file.
 
-    Inputs of the file are ``input float x0;`` and so on for what samples bring, ``input float
-    w0;`` and so on for what is trained; both are taken in the order of their numbers, which may
-    have gaps. ``x[0]`` of a Qiskit ParameterVector, which Qiskit writes ``_x_0_``, counts as x0.
-    Comment lines such as ``// observable: 0.5 * ZII - XXI`` say what is read (the rightmost
-    letter is qubit 0); ``// observables: probabilities`` reads all outcomes; without such a line
-    <Z> of every qubit is read, qubit 0 first.
+    In the file, ``input float x0;`` declares an input and ``input float w0;`` a weight. Both are
+    sorted by their numbers, which may have gaps. ``x[0]`` of a Qiskit ParameterVector, which
+    Qiskit writes as ``_x_0_``, is x0. Comments such as ``// observable: 0.5 * ZII - XXI`` define
+    the observables; the rightmost letter acts on qubit 0. With ``// observables: probabilities``
+    the outputs are the probabilities of all outcomes. The default is <Z> of every qubit, qubit 0
+    first.
 
     Args:
-        name_or_path: A name of `hybridopt.circuits.circuit_names()`; or a path, which is a
-            `pathlib.Path` or has a folder or an ending, such as ``"mine.qasm"``.
+        name_or_path: Name of the gallery (`hybridopt.circuits.circuit_names()`) or path of a file.
+            A string is a path if it has a folder or an ending, such as ``"mine.qasm"``.
 
     Returns:
         Circuit, input parameters, weight parameters and observables.
 
     Raises:
         UnknownNameError: If the gallery has no circuit of this name.
-        CircuitError: If the file cannot be read, or is not OpenQASM 3 (with line and column), or
-            has statements without a unitary, such as a measurement.
-        ArgumentTypeError: If it is neither a string nor a path.
+        CircuitError: If the file cannot be read, is not OpenQASM 3 (with line and column), or has
+            statements without a unitary, such as a measurement.
+        ArgumentTypeError: If ``name_or_path`` is neither a string nor a path.
 
     Example:
         >>> from hybridopt import load_circuit
@@ -85,7 +77,7 @@ def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:
 
 
 def circuit_names() -> list[str]:
-    """Names of the circuits in the gallery, sorted.
+    """Return the sorted names of the circuits in the gallery.
 
     Example:
         >>> "basic_entangler" in circuit_names()
@@ -95,50 +87,35 @@ def circuit_names() -> list[str]:
 
 
 def gallery_folder() -> Path:
-    """Where the gallery stands: beside this module once installed, else in the checkout."""
+    """Return the folder of the gallery: in the installed package, or in the checkout."""
     installed = Path(__file__).parent / "gallery"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "circuits"
 
 
 def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
-    """The text of a circuit of the gallery, or of a file."""
+    """Return the text of a circuit of the gallery, or of a file."""
     path = _validation.path("name_or_path", name_or_path)
-    if (
-        isinstance(name_or_path, str)
-        and Path(name_or_path).name == name_or_path
-        and not path.suffix
-    ):
+    if isinstance(name_or_path, str) and path.name == name_or_path and not path.suffix:
         try:
             name = _validation.choice("circuit", name_or_path, circuit_names())
         except UnknownNameError as error:
             raise UnknownNameError(
-                f"{error} A file of your own is given with its ending, such as "
-                f"'{name_or_path}{SUFFIX}'."
+                f"{error} For a file of your own, add its ending: '{name_or_path}{SUFFIX}'."
             ) from None
         path = gallery_folder() / f"{name}{SUFFIX}"
-    text = _read(path)
+    try:
+        text = path.read_text("utf-8-sig")  # with universal newlines
+    except UnicodeDecodeError as error:
+        raise CircuitError(
+            f"{path} is not text, so it is not OpenQASM 3. If it is QPY, read it with "
+            "`qiskit.qpy.load` and pass the circuit to `CircuitLayer`."
+        ) from error
+    except (OSError, ValueError) as error:
+        known = not path.exists() and path.stem in circuit_names()
+        hint = f" The gallery has a circuit {path.stem!r}." if known else ""
+        raise CircuitError(f"Cannot read {path}: {error}.{hint}") from error
     lines = takewhile(lambda line: line.startswith("//"), text.split("\n"))
     words = " ".join(line.removeprefix("//").strip() for line in lines)
     before = re.split(r"\bobservables?:", words, maxsplit=1)[0]
     what, _, origin = before.partition("Source:")
     return CircuitText(path.stem, str(path), text, what.strip(), origin.strip())
-
-
-def _read(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        known = path.stem in circuit_names()
-        hint = f" The gallery has it by the name {path.stem!r}." if known else ""
-        raise CircuitError(f"There is no file {path}.{hint}") from error
-    except (OSError, ValueError) as error:
-        raise CircuitError(f"Cannot read {path}: {error}.") from error
-    if data.startswith(QPY_MAGIC):
-        raise CircuitError(
-            f"{path} holds circuits as QPY, not OpenQASM 3. Read it by `qiskit.qpy.load`, and give "
-            "the circuit to CircuitLayer."
-        )
-    try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError as error:
-        raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error

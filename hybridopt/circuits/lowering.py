@@ -1,10 +1,10 @@
-"""Lowering: any circuit as fixed gates and rotations of known spectrum, one angle each."""
+"""Lowering: from any circuit to fixed gates and rotations of known spectrum."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
@@ -43,14 +43,14 @@ from hybridopt.errors import CircuitError
 LocalGate = tuple[Instruction, tuple[int, ...]]
 
 EXCHANGES = (XXPlusYYGate, XXMinusYYGate)
-MAX_DEPTH = 50  # of definitions within definitions; a gate defined by itself would never end
+MAX_DEPTH = 50  # of nested definitions; a gate defined by itself would never end
 NOT_UNITARY = (Measure, Reset, Initialize, Store)
 WAYS_OUT = {
-    "measure": "Take it out (`circuit.remove_final_measurements()`); `observables` say what is "
-    "read. Mid-circuit measurements have no gradient.",
+    "measure": "Remove it with `circuit.remove_final_measurements()`. Use `observables` to select "
+    "the outputs. Mid-circuit measurements have no gradient.",
     "reset": "Use a fresh qubit.",
-    "initialize": "It starts with a reset: use `circuit.prepare_state(...)` on fresh qubits.",
-    "store": "It sets a classical variable, which has no part in a program of angles. Remove it.",
+    "initialize": "It starts with a reset. Use `circuit.prepare_state(...)` on fresh qubits.",
+    "store": "It sets a classical variable. Remove it.",
 }
 
 
@@ -61,22 +61,21 @@ def lower(
     *,
     whole: bool = True,
 ) -> CircuitProgram:
-    """Rewrite a circuit so that every angle enters through one rotation of known spectrum.
+    """Lower a circuit to fixed gates and rotations with one angle each.
 
-    Controlled rotations, phases with any controls, XXPlusYY and XXMinusYY stay in one piece: two
-    or four settings for their derivative, never more than their parts need. Everything else with
-    an angle is replaced by its definition down to such gates, expressions kept (a
-    `PauliEvolutionGate` by its own synthesis, one Trotter step unless it says otherwise). A
-    parameter that occurs several times has several angles.
+    Controlled rotations, phases with any number of controls, XXPlusYY and XXMinusYY are not
+    decomposed: their derivative needs two or four settings, never more than that of their parts.
+    Any other gate with an angle is replaced by its definition. A `PauliEvolutionGate` uses its own
+    synthesis. A parameter that occurs several times has several angles.
 
     Args:
-        circuit: Without measurements.
-        input_parameters: Angles that contain one differ from sample to sample.
+        circuit: Circuit without measurements.
+        input_parameters: Parameters that differ from sample to sample.
         weight_parameters: All other parameters of the circuit.
-        whole: False takes controlled gates apart, as hardware does.
+        whole: Whether controlled gates are kept. If False, they are decomposed as on hardware.
 
     Raises:
-        CircuitError: If an instruction has no unitary, or a gate no shift rule, or the parameters
+        CircuitError: If an instruction has no unitary, a gate has no shift rule, or the parameters
             are not those of the circuit.
     """
     check_parameters(circuit, input_parameters, weight_parameters)
@@ -86,27 +85,27 @@ def lower(
 def check_parameters(
     circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
 ) -> None:
-    """Refuse parameters that are not those of the circuit."""
+    """Raise CircuitError for parameters that are not those of the circuit."""
     given, known = [*inputs, *weights], list(circuit.parameters)
-    twice = sorted(p.name for p, count in Counter(given).items() if count > 1)
-    if twice:
+    if twice := [parameter for parameter, count in Counter(given).items() if count > 1]:
         raise CircuitError(
-            f"Parameters given twice: {', '.join(twice)}. Each is either an input or a weight."
+            f"Parameters given twice: {_names(twice)}. Each must be either an input or a weight."
         )
-    missing = sorted(p.name for p in set(given).difference(known))
-    if missing:
+    if missing := set(given).difference(known):
         raise CircuitError(
-            f"Parameters that the circuit does not have: {', '.join(missing)}. It has "
-            f"{', '.join(p.name for p in known) or 'none'}. (Two parameters of the "
-            "same name are different unless they are one object.)"
+            f"Parameters that the circuit does not have: {_names(missing)}. It has "
+            f"{_names(known)}. Two parameters are equal only if they are the same object; their "
+            "names do not matter."
         )
-    unbound = [p.name for p in known if p not in set(given)]
-    if unbound:
+    if unbound := set(known).difference(given):
         raise CircuitError(
-            f"Parameters of the circuit that are neither inputs nor weights: {', '.join(unbound)}. "
-            "Name them in one of the lists, or bind them. Given: "
-            f"{', '.join(p.name for p in given) or 'none'}."
+            f"Parameters that are neither inputs nor weights: {_names(unbound)}. Add them to one "
+            f"of the lists, or bind them. The lists have: {_names(given)}."
         )
+
+
+def _names(parameters: Iterable[Parameter]) -> str:
+    return ", ".join(sorted(parameter.name for parameter in parameters)) or "none"
 
 
 def lower_gates(
@@ -118,7 +117,7 @@ def lower_gates(
     device_qubits: tuple[int, ...] | None = None,
     lost: frozenset[str] = frozenset(),
 ) -> CircuitProgram:
-    """Lower a circuit to rotations, or to ``native`` gates as a device runs them with noise."""
+    """Lower a circuit to rotations, or to ``native`` gates of a device or a noise model."""
     inputs, rewritten = set(input_parameters), set(lost)
     tables: dict[bool, list[Expression]] = {True: [], False: []}
 
@@ -132,9 +131,9 @@ def lower_gates(
     tables[True] += start.expressions
     steps: list[Step] = []
     index = {qubit: number for number, qubit in enumerate(circuit.qubits)}
-    kept = _Kept(native, whole)
+    lowering = _Lowering(native, whole, rewritten)
     parts = (
-        _parts(item.operation, tuple(index[q] for q in item.qubits), kept, rewritten=rewritten)
+        lowering.parts(item.operation, tuple(index[q] for q in item.qubits))
         for item in circuit.data
     )
     for gate, qubits in chain.from_iterable(parts):
@@ -153,73 +152,70 @@ def lower_gates(
                 if _is_free(value)
             )
             steps.append(NativeGate(gate, qubits, free))
-    rows, shared = tuple(tables[True]), tuple(tables[False])
+    tuples = tuple(steps), tuple(tables[True]), tuple(tables[False])
     names = frozenset(rewritten)
-    return CircuitProgram(
-        circuit.num_qubits, tuple(steps), rows, shared, names, device_qubits, amplitudes
-    )
+    return CircuitProgram(circuit.num_qubits, *tuples, names, device_qubits, amplitudes)
+
+
+def decompose(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[LocalGate]:
+    """Return a gate without free angles as gates of `KEPT_GATES`."""
+    return _Lowering().parts(gate, qubits)
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """Gates that stay in one piece: for exact simulation, or those that a device has."""
+class _Lowering:
+    """Gates that are not decomposed, and the names of the replaced ones."""
 
-    native: frozenset[str] | None = None  # names of the device's; None for exact simulation,
-    whole: bool = True  # in which controlled gates may stay in one piece
+    native: frozenset[str] | None = None  # names of native gates; None for exact simulation
+    whole: bool = True  # whether exact simulation keeps controlled gates
+    rewritten: set[str] = field(default_factory=set)
 
-    def takes(self, gate: Instruction) -> bool:
+    def keeps(self, gate: Instruction) -> bool:
         if self.native is None:
             return _rotation(gate, self.whole) is not None if _angles(gate) else is_kept(gate)
         if gate.name not in self.native or not is_standard(gate):
             return False
         return not _angles(gate) or angle_rules(gate) is not None
 
-
-def decompose(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[LocalGate]:
-    """A gate without free angles as gates of `KEPT_GATES`."""
-    yield from _parts(gate, qubits, _Kept(), rewritten=set())
-
-
-def _parts(
-    gate: Operation, qubits: tuple[int, ...], kept: _Kept, *, rewritten: set[str], depth: int = 0
-) -> Iterator[LocalGate]:
-    """Fixed gates and rotations, from the outermost definition inwards."""
-    if isinstance(gate, Delay) and is_stretch(gate):
-        return  # without noise; `refuse_stretches` has seen it before a noisy run
-    label = getattr(gate, "label", None)
-    if label is not None and kept.native is None:
-        rewritten.add(label)  # it does not reach the simulator
-    if isinstance(gate, Instruction) and kept.takes(gate):
-        family = _rotation(gate, kept.whole) if kept.native is None else None
-        if family is not None and family.name != gate.name:
-            rewritten.add(gate.name)
-        _check_finite(gate, qubits)
-        yield gate, qubits
-        return
-    rewritten.update({gate.name, label} - {None})
-    definition = _definition_or_refusal(gate, qubits, kept.whole, depth)
-    inner = {qubit: qubits[place] for place, qubit in enumerate(definition.qubits)}
-    for item in definition.data:
-        places = tuple(inner[qubit] for qubit in item.qubits)
-        yield from _parts(item.operation, places, kept, rewritten=rewritten, depth=depth + 1)
+    def parts(
+        self, gate: Operation, qubits: tuple[int, ...], depth: int = 0
+    ) -> Iterator[LocalGate]:
+        """Yield fixed gates and rotations, from the outermost definition inwards."""
+        if isinstance(gate, Delay) and is_stretch(gate):
+            return  # only without noise: `refuse_stretches` checks noisy runs before
+        label = getattr(gate, "label", None)
+        if label is not None and self.native is None:
+            self.rewritten.add(label)  # the simulator does not receive the label
+        if isinstance(gate, Instruction) and self.keeps(gate):
+            family = _rotation(gate, self.whole) if self.native is None else None
+            if family is not None and family.name != gate.name:
+                self.rewritten.add(gate.name)
+            _check_finite(gate, qubits)
+            yield gate, qubits
+            return
+        self.rewritten.update({gate.name, label} - {None})
+        definition = _checked_definition(gate, qubits, self.whole, depth)
+        inner = {qubit: qubits[place] for place, qubit in enumerate(definition.qubits)}
+        for item in definition.data:
+            places = tuple(inner[qubit] for qubit in item.qubits)
+            yield from self.parts(item.operation, places, depth + 1)
 
 
 def _check_finite(gate: Instruction, qubits: tuple[int, ...]) -> None:
-    """Constants of gates are checked like angles that are bound later."""
+    """Check the constants of a gate as angles are checked that are bound later."""
     for value in gate.params:
         if _is_free(value) or isinstance(value, str):
             continue
         numbers = np.asarray(value.numeric() if isinstance(value, Expression) else value)
         if numbers.dtype.kind in "fciu" and not np.isfinite(numbers).all():
-            shown = "entries that are" if numbers.ndim else f"the angle {numbers} that is"
             raise CircuitError(
-                f"{_where(gate, qubits)} has {shown} not finite. Look for a division by zero where "
-                "the circuit was made."
+                f"{_where(gate, qubits)} must have finite parameters (got {value}). Look for a "
+                "division by zero in the code that builds the circuit."
             )
 
 
 def _rotation(gate: Instruction, whole: bool) -> Family | None:
-    """Family, if the gate is a rotation by an angle that is not a number."""
+    """Return the family of a gate that is a rotation by one free angle, else None."""
     is_open = isinstance(gate, ControlledGate) and gate.ctrl_state != 2**gate.num_ctrl_qubits - 1
     turned = isinstance(gate, EXCHANGES) and _is_nonzero(gate.params[1])
     known = len(_angles(gate)) == 1 and not is_open and not turned
@@ -227,7 +223,7 @@ def _rotation(gate: Instruction, whole: bool) -> Family | None:
 
 
 def _definition(gate: Operation, num_qubits: int, whole: bool) -> QuantumCircuit | None:
-    """What a gate consists of, up to a global phase, which cannot be observed."""
+    """Return the definition of a gate, up to a global phase, which cannot be observed."""
     definition = QuantumCircuit(num_qubits)
     if isinstance(gate, BoxOp):
         return gate.blocks[0]
@@ -240,7 +236,7 @@ def _definition(gate: Operation, num_qubits: int, whole: bool) -> QuantumCircuit
         definition.ry(theta, 0)
         definition.rz(phi, 0)
     elif isinstance(gate, EXCHANGES) and whole and _is_nonzero(gate.params[1]):
-        # XXPlusYY(theta, beta) is RZ(-beta) XXPlusYY(theta, 0) RZ(beta); XXMinusYY likewise
+        # XXPlusYY(theta, beta) = RZ(-beta) XXPlusYY(theta, 0) RZ(beta); XXMinusYY is similar
         theta, beta = gate.params
         turned, beta = (0, beta) if isinstance(gate, XXPlusYYGate) else (1, -beta)
         definition.rz(beta, turned)
@@ -266,7 +262,7 @@ def _is_free(value: object) -> bool:
     return isinstance(value, Expression) and bool(value.parameters)
 
 
-def _definition_or_refusal(
+def _checked_definition(
     gate: Operation, qubits: tuple[int, ...], whole: bool, depth: int
 ) -> QuantumCircuit:
     where = _where(gate, qubits)
@@ -274,23 +270,22 @@ def _definition_or_refusal(
         raise CircuitError(f"{where} has no unitary. {WAYS_OUT[gate.name]}")
     if isinstance(gate, ControlFlowOp) and not isinstance(gate, BoxOp):
         raise CircuitError(f"{where} is classical control, which has no unitary. Unroll it.")
-    angles = ", ".join(f"`{angle}`" for angle in _angles(gate))
     if depth > MAX_DEPTH:
-        raise CircuitError(f"{where} is defined by itself. Write it as other gates.")
+        raise CircuitError(f"{where} is defined by itself. Define it by other gates.")
     try:
         definition = _definition(gate, len(qubits), whole)
     except (QiskitError, TypeError) as error:
         raise CircuitError(
-            f"{where} cannot be taken apart by Qiskit: {error}. Write it as gates."
+            f"{where} cannot be decomposed by Qiskit: {error}. Replace it by other gates."
         ) from error
-    if definition is not None:
-        return definition
-    if angles:
+    if definition is None and (angles := ", ".join(f"`{angle}`" for angle in _angles(gate))):
         raise CircuitError(
-            f"{where} depends on {angles} but has no shift rule. Write it as rotations, such as "
-            "rx, ry, rz, rzz, p and their controlled forms."
+            f"{where} depends on {angles}, but it has no shift rule. Use rotations such as rx, ry, "
+            "rz, rzz, p, or their controlled forms."
         )
-    raise CircuitError(f"{where} has neither a definition nor a matrix. Define it by gates.")
+    if definition is None:
+        raise CircuitError(f"{where} has neither a definition nor a matrix. Define it by gates.")
+    return definition
 
 
 def _where(gate: Operation, qubits: tuple[int, ...]) -> str:

@@ -1,16 +1,16 @@
-"""Observables in a circuit file: comment lines ``// observable: 0.5 * ZIII - 0.25 * IXXI``."""
+"""Observables in circuit files: comments such as ``// observable: 0.5 * ZIII - 0.25 * IXXI``."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from hybridopt import _validation
 from hybridopt.circuits.qasm.reader import Position, error_at
-from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
+from hybridopt.errors import ArgumentError, CircuitError
 
 PROBABILITIES = "probabilities"
 EXAMPLE = "`// observable: 0.5 * ZIII - 0.25 * IXXI`"
@@ -25,7 +25,7 @@ _TERM = re.compile(
 
 
 def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePauliOp, ...] | None:
-    """What the comments of a circuit file ask for, on lines of their own or behind code."""
+    """Return the observables that the comments of a file define; None for probabilities."""
     observables: list[SparsePauliOp] = []
     probabilities = False
     for content, place in _requests(text, source):
@@ -34,7 +34,9 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
         else:
             observables.append(_sum_of_paulis(content, source, place, num_qubits))
         if probabilities and observables:
-            raise error_at(source, place, "read either probabilities or observables, not both.")
+            raise error_at(
+                source, place, "a file must have observables or probabilities, not both."
+            )
     if probabilities:
         return None
     return tuple(observables) or tuple(
@@ -44,23 +46,35 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
 
 
 def observable_lines(observables: object, num_qubits: int) -> list[str]:
-    """The comment lines that `read_observables` reads."""
+    """Return the comment lines that `read_observables` reads."""
     if observables is None:
         return [f"// observables: {PROBABILITIES}"]
     if isinstance(observables, SparsePauliOp | Pauli | str):
         observables = [observables]
-    expected = "a list of SparsePauliOp, or None for probabilities"
-    given = _validation.instance("observables", observables, Sequence, expected)
+    given = _validation.items("observables", observables)
     if not given:
-        raise ArgumentError("Give one observable or more, or None for probabilities.")
+        raise ArgumentError("`observables` must not be empty. Use None for probabilities.")
     return [
         f"// observable: {format_observable(_checked(place, item, num_qubits))}"
         for place, item in enumerate(given)
     ]
 
 
+def width_error(what: str, allowed: str, num_qubits: int) -> ArgumentError:
+    """Return the error for an observable on another number of qubits."""
+    return ArgumentError(
+        f"{what} must act on {allowed} of the circuit (got {num_qubits}). Use I for idle qubits."
+    )
+
+
+def check_letters(label: str, letters: str = "IXYZ") -> None:
+    """Raise ArgumentError if a Pauli string is empty or has other letters."""
+    if not label or set(label) - set(letters):
+        raise ArgumentError(f"Observable {label!r} must be a string of the letters I, X, Y and Z.")
+
+
 def format_observable(observable: SparsePauliOp) -> str:
-    """A sum of Pauli strings, the rightmost letter on qubit 0.
+    """Return a sum of Pauli strings as text; the rightmost letter acts on qubit 0.
 
     Example:
         >>> format_observable(SparsePauliOp(["ZII", "IXX"], [1, -0.25]))
@@ -77,13 +91,13 @@ def format_observable(observable: SparsePauliOp) -> str:
 
 
 def _requests(text: str, source: str) -> Iterator[tuple[str, Position]]:
-    """What stands behind ``// observable:``, and where."""
+    """Yield the text after each ``// observable:`` and its position."""
     for comment in _COMMENT.finditer(text):
         if comment[0].startswith("/*"):
             lost = _IN_BLOCK.search(comment[0])
             if lost is not None:
-                message = f"an observable in a block comment is not read. Write {EXAMPLE}."
-                raise error_at(source, _place(text, comment.start() + lost.start(1)), message)
+                place = _place(text, comment.start() + lost.start(1))
+                raise error_at(source, place, f"an observable must be a comment such as {EXAMPLE}.")
         elif match := _LINE.fullmatch(comment[0]):
             yield match[1], _place(text, comment.start() + match.start(1))
 
@@ -103,43 +117,38 @@ def _sum_of_paulis(content: str, source: str, place: Position, num_qubits: int) 
         if term is None or (terms and not term["sign"]):
             raise error(
                 start,
-                f"cannot read the observable `{content}`. Write a sum of Pauli strings such as "
-                f"{EXAMPLE}, or `// observables: {PROBABILITIES}`.",
+                f"cannot read the observable `{content}`. Write a sum of Pauli strings, such as "
+                f"{EXAMPLE}, or write `// observables: {PROBABILITIES}`.",
             )
         pauli = term["pauli"]
         if len(pauli) != num_qubits:
             raise error(
                 term.start("pauli"),
-                f"observable {pauli} has {len(pauli)} letters, but the circuit has {num_qubits} "
-                "qubits. The rightmost letter stands for qubit 0; fill up with I.",
+                f"an observable must have {num_qubits} letters, one per qubit (got `{pauli}`). The "
+                "rightmost letter acts on qubit 0. Use I for the other qubits.",
             )
         value = float(term["number"] or 1.0)
         if not math.isfinite(value):
-            raise error(start, f"the factor {term['number']} is not finite.")
+            raise error(start, f"the factor must be finite (got `{term['number']}`).")
         terms.append((pauli, -value if term["sign"] == "-" else value))
         start = term.end()
     return SparsePauliOp.from_list(terms)
 
 
 def _checked(place: int, item: object, num_qubits: int) -> SparsePauliOp:
-    if isinstance(item, str) and (not item or set(item) - set("IXYZ")):
-        raise ArgumentError(f"Observable {item!r} must be a string of the letters I, X, Y and Z.")
-    if isinstance(item, str | Pauli):
-        item = SparsePauliOp(item)
-    if not isinstance(item, SparsePauliOp):
-        raise ArgumentTypeError(
-            f"An observable must be a SparsePauliOp, a Pauli or a string such as 'ZIX', but is of "
-            f"type {type(item).__name__}."
-        )
-    if item.num_qubits != num_qubits:
+    expected = "a list of SparsePauliOp, Pauli or strings such as 'ZIX', or None for probabilities"
+    _validation.instance("observables", item, SparsePauliOp | Pauli | str, expected)
+    if isinstance(item, str):
+        check_letters(item)
+    observable = SparsePauliOp(item)
+    if observable.num_qubits != num_qubits:
+        raise width_error(f"Observable {place}", f"the {num_qubits} qubits", observable.num_qubits)
+    if not all(
+        isinstance(value, complex) and not value.imag and math.isfinite(value.real)
+        for value in observable.coeffs.tolist()
+    ):
         raise ArgumentError(
-            f"Observable {place} acts on {item.num_qubits} qubits, but the circuit has "
-            f"{num_qubits}. Pad its Pauli strings with I."
+            f"Observable {place} must have real, finite coefficients to be Hermitian (got "
+            f"{observable.coeffs.tolist()})."
         )
-    if item.coeffs.dtype == object:
-        raise ArgumentError(f"Observable {place} has coefficients that are no numbers.")
-    if any(value.imag or not math.isfinite(value.real) for value in item.coeffs.tolist()):
-        raise ArgumentError(
-            f"Observable {place} is not Hermitian, or not finite. Its coefficients must be real."
-        )
-    return item
+    return observable

@@ -1,4 +1,4 @@
-"""Physical circuits: on which qubits of a device a circuit stands, and what it measures there."""
+"""Physical circuits: circuits on the qubits of a device, and their measured qubits."""
 
 from __future__ import annotations
 
@@ -11,39 +11,35 @@ from qiskit.circuit import Parameter
 
 from hybridopt.circuits.instructions import qubits_of, without_measurements
 from hybridopt.circuits.lowering import check_parameters, lower, lower_gates
+from hybridopt.circuits.observable_lines import width_error
 from hybridopt.circuits.program import CircuitProgram
-from hybridopt.errors import ArgumentError
 
 
 @dataclass(frozen=True, eq=False)
 class PhysicalCircuit:
-    """A circuit, the device qubits that it uses, and the gates that it has there.
-
-    ``virtual_qubits`` are the qubits of ``circuit`` on which those of the circuit before
-    transpilation end.
-    """
+    """Circuit, the device qubits that it uses, and its native gates."""
 
     given: QuantumCircuit  # with its measurements
-    circuit: QuantumCircuit  # on all qubits of the device, if there is one; without measurements
-    virtual_qubits: tuple[int, ...]
-    measured: dict[int, int]  # qubit of ``circuit`` that each classical bit takes at the end
-    on_device: bool  # qubits without gates are then left out of simulations
-    native: frozenset[str] | None = None  # names of the gates that stay whole, with their noise
-    whole: bool = True  # whether controlled gates stay in one piece where there are none such
+    circuit: QuantumCircuit  # on all qubits of the device, if any; without measurements
+    virtual_qubits: tuple[int, ...]  # final qubit in ``circuit`` of each qubit before transpilation
+    measured: dict[int, int]  # qubit of ``circuit`` that is measured into each classical bit
+    on_device: bool  # if True, simulations leave out qubits without gates
+    native: frozenset[str] | None = None  # names of gates that a noisy run does not decompose
+    whole: bool = True  # whether an exact run keeps controlled gates
 
     @property
     def is_isa(self) -> bool:
-        """Whether the circuit was given transpiled."""
+        """Whether the given circuit was transpiled before."""
         return self.given.layout is not None
 
     @property
     def takes_device_observables(self) -> bool:
-        """Whether observables name qubits of the device although the layout could be applied."""
+        """Whether observables act on device qubits, as the circuit uses all of the device."""
         return self.is_isa and len(self.virtual_qubits) == self.circuit.num_qubits
 
     @cached_property
     def used(self) -> frozenset[int]:
-        """Qubits that gates act on; with noise delays count, too."""
+        """Qubits that gates act on; with noise, delays are gates."""
         idle = {"barrier"} if self.native is not None else {"barrier", "delay"}
         return frozenset(
             qubit
@@ -53,7 +49,7 @@ class PhysicalCircuit:
         )
 
     def qubits_for(self, reads: Iterable[int]) -> tuple[int, ...]:
-        """Qubits of ``circuit`` that a simulation holds, ascending; those read may be idle."""
+        """Return the qubits of ``circuit`` to simulate, ascending; ``reads`` may be idle qubits."""
         if not self.on_device:
             return tuple(range(self.circuit.num_qubits))
         return tuple(sorted(self.used.union(reads))) or (0,)
@@ -61,21 +57,21 @@ class PhysicalCircuit:
     def lower(
         self, inputs: Sequence[Parameter], weights: Sequence[Parameter], qubits: tuple[int, ...]
     ) -> CircuitProgram:
-        """The program on `qubits_for`, which the executor that placed the circuit runs as it is."""
+        """Return the program on `qubits_for`."""
         check_parameters(self.given, inputs, weights)
         compact = self.on(qubits)
-        present = set(compact.parameters)  # transpilers drop angles that change nothing
+        present = set(compact.parameters)  # transpilers remove angles without effect
         inputs = [parameter for parameter in inputs if parameter in present]
         weights = [parameter for parameter in weights if parameter in present]
         if self.native is None:
             return lower(compact, inputs, weights, whole=self.whole)
-        lost = names_of(self.given) - names_of(compact) - {"measure"}
-        if self.on_device:  # its transpiler may merge gates, as it would for hardware
-            lost = frozenset()
+        lost: frozenset[str] = frozenset()
+        if not self.on_device:  # the transpiler of a device may merge gates, as for hardware
+            lost = names_of(self.given) - names_of(compact) - {"measure"}
         return lower_gates(compact, inputs, native=self.native, device_qubits=qubits, lost=lost)
 
     def on(self, qubits: tuple[int, ...]) -> QuantumCircuit:
-        """The circuit on some of its qubits, which must hold all that are used."""
+        """Return the circuit on some of its qubits, among them all that are used."""
         if len(qubits) == self.circuit.num_qubits:
             return self.circuit
         place = {qubit: number for number, qubit in enumerate(qubits)}
@@ -91,7 +87,7 @@ class PhysicalCircuit:
 
 
 def names_of(circuit: QuantumCircuit) -> frozenset[str]:
-    """Names and labels of all instructions."""
+    """Return names and labels of all instructions."""
     return frozenset(
         name
         for item in circuit.data
@@ -107,7 +103,7 @@ def physical_circuit(
     native: frozenset[str] | None = None,
     whole: bool = True,
 ) -> PhysicalCircuit:
-    """A circuit as it stands on a device, or on none."""
+    """Return a circuit as placed on a device, or as given without one."""
     circuit = given if placed is None else placed
     bare, measured = without_measurements(circuit)
     measured = measured if without_measurements(given)[1] else {}
@@ -118,13 +114,14 @@ def physical_circuit(
 
 
 def layout_applies(physical: PhysicalCircuit, what: str, num_qubits: int) -> bool:
-    """Whether something on so many qubits names virtual qubits, to which the layout applies."""
+    """Return whether an observable of this width acts on virtual qubits, so the layout applies."""
     if physical.is_isa and num_qubits == physical.circuit.num_qubits:
         return False
     if num_qubits == len(physical.virtual_qubits):
         return True
-    width, virtual = physical.circuit.num_qubits, len(physical.virtual_qubits)
-    has = f"has {virtual}"
+    allowed = f"the {len(physical.virtual_qubits)} qubits"
     if physical.is_isa:
-        has = f"was transpiled from {virtual} qubits to the {width} of a device"
-    raise ArgumentError(f"{what} acts on {num_qubits} qubits, but the circuit {has}.")
+        allowed = (
+            f"{allowed} before transpilation or the {physical.circuit.num_qubits} device qubits"
+        )
+    raise width_error(what, allowed, num_qubits)

@@ -1,4 +1,4 @@
-"""A lowered circuit: fixed gates and rotations, and the layers in which they stand."""
+"""Lowered circuit: fixed gates and rotations in order, and grouped into layers."""
 
 from __future__ import annotations
 
@@ -21,40 +21,35 @@ Derived = TypeVar("Derived")
 Kind = TypeVar("Kind", "FixedGate", "Rotation")
 Row = Float64[np.ndarray, " R"]  # angles of one sample [rad]
 SharedRow = Float64[np.ndarray, " O"]  # angles that all samples share [rad]
-BYTES_PER_STATE_AMPLITUDE = 64  # the state, a saved copy, numpy's copy and its probabilities
+BYTES_PER_STATE_AMPLITUDE = 64  # state, saved copy, numpy's copy, probabilities
 
 
 class Program(ABC):
-    """Family of circuits whose angles are given later; it holds no data and imports no torch.
+    """Family of circuits that take their angles later; it holds no data and imports no torch.
 
-    ``row`` angles differ from sample to sample, ``shared`` angles are the same for all samples. Any
-    class with these members counts as one, whatever its bases. A program with an attribute
-    ``needs_statevector`` that is False also runs on other methods of a simulator.
-
-    Attributes:
-        num_qubits: Number of qubits of every circuit of the family.
-        num_row_angles: Number of angles R that each sample brings.
-        num_shared_angles: Number of angles O that all samples share.
+    Row angles differ from sample to sample. Shared angles are the same for all samples. A class
+    with these members is a program; it need not inherit from this class. A program with the
+    attribute ``needs_statevector = False`` also runs on other methods of a simulator.
     """
 
-    num_qubits: int
+    num_qubits: int  # of every circuit of the family
 
     @classmethod
     def __subclasshook__(cls, other: type) -> Any:
         if cls is not Program:
             return NotImplemented
-        methods = "bind", "simulator_circuit", "working_memory"  # the numbers may be of instances
+        methods = "bind", "simulator_circuit", "working_memory"  # instances may have the numbers
         return all(callable(getattr(other, name, None)) for name in methods)
 
     @property
     @abstractmethod
     def num_row_angles(self) -> int:
-        """Number of angles R that each sample brings."""
+        """Number of row angles R."""
 
     @property
     @abstractmethod
     def num_shared_angles(self) -> int:
-        """Number of angles O that all samples share."""
+        """Number of shared angles O."""
 
     @abstractmethod
     def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
@@ -62,16 +57,16 @@ class Program(ABC):
 
     @abstractmethod
     def simulator_circuit(self, row: Row, shared: SharedRow) -> QuantumCircuit:
-        """Return the same unitary in the instructions that a simulator takes fastest."""
+        """Return the same unitary in the instructions that a simulator runs fastest."""
 
     @abstractmethod
     def working_memory(self) -> int:
-        """Return an upper bound of the bytes to build and simulate one circuit of the family."""
+        """Return an upper bound of the memory for one circuit, in bytes."""
 
 
 @dataclass(frozen=True, eq=False)
 class FixedGate:
-    """A gate without a free angle, and its qubits."""
+    """Gate without a free angle, and its qubits."""
 
     gate: Instruction
     qubits: tuple[int, ...]
@@ -79,16 +74,16 @@ class FixedGate:
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """A rotation by one angle of its own."""
+    """Rotation by one angle that no other gate has."""
 
     family: Family
-    qubits: tuple[int, ...]  # as the family counts them
-    angle: int  # index among the angles of its table
-    per_sample: bool  # True for the table ``rows``, False for ``shared``
+    qubits: tuple[int, ...]  # in the order of the family
+    angle: int  # index in its table
+    per_sample: bool  # True for the table of row angles, False for shared angles
 
     @property
     def frames(self) -> dict[int, object]:
-        """Frame of each qubit; rotations that agree where they meet commute."""
+        """Frame of each qubit; rotations commute if they have equal frames on common qubits."""
         names = self.family.frames
         pauli = set(names) <= {"X", "Y", "Z"}
         return {
@@ -101,7 +96,7 @@ class Rotation:
         return self.placed(self.family.gates(angle))
 
     def phases(self, angle: Angle) -> FixedGate:
-        """Return the rotation in its frame, where it is diagonal."""
+        """Return the rotation in its frame, as a diagonal gate."""
         return self.placed((self.family.phases(angle),))[0]
 
     def placed(self, local: tuple[LocalGate, ...]) -> list[FixedGate]:
@@ -111,24 +106,24 @@ class Rotation:
 
 @dataclass(frozen=True, eq=False)
 class FreeAngle:
-    """One free angle of a gate that stays whole."""
+    """Free angle of a native gate."""
 
     position: int  # in ``gate.params``
-    angle: int  # as of a `Rotation`
+    angle: int  # index in its table, as in `Rotation`
     per_sample: bool
     rule: AngleRule
 
 
 @dataclass(frozen=True, eq=False)
 class NativeGate:
-    """Qiskit's gate with free angles that stays whole, as noise and hardware know it."""
+    """Gate of Qiskit with free angles that is not decomposed, for noise models and hardware."""
 
     gate: Instruction
     qubits: tuple[int, ...]
     free_angles: tuple[FreeAngle, ...]
 
     def at(self, row: list[Angle], shared: list[Angle]) -> FixedGate:
-        """The gate at these angles [rad]."""
+        """Return the gate at these angles [rad]."""
         params = list(self.gate.params)
         for free in self.free_angles:
             params[free.position] = (row if free.per_sample else shared)[free.angle]
@@ -142,14 +137,14 @@ Step = FixedGate | Rotation | NativeGate
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """Fixed gates in order, then rotations that all commute, each diagonal in its own frame."""
+    """Fixed gates in order, then rotations that commute, each diagonal in its frame."""
 
     fixed: tuple[FixedGate, ...]
     rotations: tuple[Rotation, ...]
 
 
 def frame_changes(rotations: Iterable[Rotation]) -> tuple[list[FixedGate], list[FixedGate]]:
-    """Gates into the frames of rotations of one layer, each qubit once, and out again."""
+    """Return the gates into the frames of the rotations of a layer, and the gates out of them."""
     into: list[FixedGate] = []
     out: list[FixedGate] = []
     framed: set[int] = set()
@@ -166,24 +161,15 @@ def frame_changes(rotations: Iterable[Rotation]) -> tuple[list[FixedGate], list[
 
 @dataclass(frozen=True, eq=False)
 class CircuitProgram(Program):
-    """The family of circuits that one parameterized circuit stands for.
-
-    Attributes:
-        num_qubits: Of the circuit.
-        steps: In order.
-        row_expressions: Angles that differ from sample to sample, in inputs and weights.
-        shared_expressions: Angles that are the same for all samples, in weights.
-        rewritten: Names and labels of gates of the user that did not come through as themselves:
-            errors that a noise model has for them would not act.
-        device_qubits: Of a physical circuit, which an executor runs as it is, the device qubit of
-            each of its qubits. None: the executor may place the circuit.
-    """
+    """Family of circuits that one parameterized circuit defines."""
 
     num_qubits: int
     steps: tuple[Step, ...]
-    row_expressions: tuple[ParameterExpression, ...]
-    shared_expressions: tuple[ParameterExpression, ...]
+    row_expressions: tuple[ParameterExpression, ...]  # contain inputs, perhaps weights
+    shared_expressions: tuple[ParameterExpression, ...]  # contain weights only
+    # names and labels of the user's gates that were replaced: noise on them has no effect
     rewritten: frozenset[str] = frozenset()
+    # device qubit of each qubit of a physical circuit; None: the executor may place the circuit
     device_qubits: tuple[int, ...] | None = None
     amplitudes: AmplitudeInput | None = None  # the first angles of a row, if any
 
@@ -194,12 +180,12 @@ class CircuitProgram(Program):
 
     @property
     def num_row_angles(self) -> int:
-        """R."""
+        """Number of row angles R."""
         return len(self.row_expressions)
 
     @property
     def num_shared_angles(self) -> int:
-        """O."""
+        """Number of shared angles O."""
         return len(self.shared_expressions)
 
     @cached_property
@@ -209,7 +195,7 @@ class CircuitProgram(Program):
 
     @cached_property
     def native_gates(self) -> tuple[NativeGate, ...]:
-        """Gates with free angles that stay whole; only a run of gate by gate takes them."""
+        """Gates with free angles that are not decomposed; they run gate by gate only."""
         return tuple(step for step in self.steps if isinstance(step, NativeGate))
 
     @cached_property
@@ -219,43 +205,38 @@ class CircuitProgram(Program):
 
     @cached_property
     def shifts(self) -> tuple[tuple[ShiftRule, ...], tuple[ShiftRule, ...]]:
-        """Shift rules (coefficient, shift) of the row angles and of the shared angles."""
-        rows = tuple(rule.shifts for per_sample, rule in self._rules if per_sample)
+        """Shift rules, pairs (coefficient, shift), of the row angles and of the shared angles."""
+        rows = tuple(rule.shifts for rule in self._rules(per_sample=True))
         rows = ((),) * self.num_amplitudes + rows  # amplitudes have a rule of their own
-        return rows, tuple(rule.shifts for per_sample, rule in self._rules if not per_sample)
+        return rows, tuple(rule.shifts for rule in self._rules(per_sample=False))
 
     @cached_property
     def row_frequencies(self) -> tuple[frozenset[int], ...]:
-        """Frequencies of outputs in each row angle, in units of 1/2."""
-        return tuple(rule.frequencies for per_sample, rule in self._rules if per_sample)
+        """Frequencies of the outputs in each row angle, in units of 1/2."""
+        return tuple(rule.frequencies for rule in self._rules(per_sample=True))
 
-    @property
-    def _rules(self) -> Iterator[tuple[bool, Family | AngleRule]]:
-        """Rule of every angle, and whether it is one of the rows, in the order of the steps."""
+    def _rules(self, *, per_sample: bool) -> Iterator[Family | AngleRule]:
+        """Yield the rules of the angles of one table, in the order of the steps."""
         for step in self.steps:
-            if isinstance(step, Rotation):
-                yield step.per_sample, step.family
+            if isinstance(step, Rotation) and step.per_sample is per_sample:
+                yield step.family
             elif isinstance(step, NativeGate):
-                yield from ((angle.per_sample, angle.rule) for angle in step.free_angles)
+                yield from (a.rule for a in step.free_angles if a.per_sample is per_sample)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """The steps regrouped, without barriers and delays; the last may lack rotations."""
+        """Steps grouped into layers, without barriers and delays."""
         assert not self.native_gates
-        steps: list[Step] = [
-            step
-            for step in self.steps
-            if isinstance(step, Rotation) or step.gate.name not in NOT_GATES
-        ]
+        steps = [s for s in self.steps if isinstance(s, Rotation) or s.gate.name not in NOT_GATES]
         layers = []
-        while steps:  # in turn, all fixed gates and all rotations that nothing stands before
+        while steps:  # in turn, fixed gates and rotations that can move to the front
             fixed, steps = _take(steps, FixedGate)
             rotations, steps = _take(steps, Rotation)
             layers.append(Layer(tuple(fixed), tuple(rotations)))
         return tuple(layers)
 
     def derived(self, key: Hashable, build: Callable[[], Derived]) -> Derived:
-        """What somebody made from the program, made once and kept as long as it lives."""
+        """Return a value made from the program; it is made once and cached."""
         kept: dict[Hashable, object] = self.__dict__.setdefault("_derived", {})
         if key not in kept:
             kept[key] = build()
@@ -263,13 +244,13 @@ class CircuitProgram(Program):
 
     @cached_property
     def template(self) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
-        """The circuit with a parameter for each angle, those of the rows, and the shared ones."""
+        """Circuit with one parameter per angle, its row parameters and its shared parameters."""
         rows = ParameterVector("row", self.num_row_angles)
         shared = ParameterVector("shared", self.num_shared_angles)
         return self._circuit(list(rows), list(shared)), rows, shared
 
     def bind(self, row: Row, shared: SharedRow) -> QuantumCircuit:
-        """The circuit at these angles [rad]."""
+        """Return the circuit at these angles [rad]."""
         circuit = self._circuit(row.tolist(), shared.tolist())
         if self.amplitudes is None:
             return circuit
@@ -278,16 +259,14 @@ class CircuitProgram(Program):
         start.append(preparation, self.amplitudes.qubits)
         return start.compose(circuit)
 
-    def simulator_circuit(self, row: Row, shared: SharedRow) -> QuantumCircuit:
-        """The same circuit; lowering left only gates that simulators know."""
-        return self.bind(row, shared)
+    simulator_circuit = bind  # lowered gates are gates of simulators
 
     def working_memory(self) -> int:
-        """Bytes for one sample."""
+        """Return the memory for one sample, in bytes."""
         return BYTES_PER_STATE_AMPLITUDE << self.num_qubits
 
     def __getstate__(self) -> dict[str, object]:
-        # what was derived is made again on the other side
+        # cached values are made again after unpickling
         return {field.name: self.__dict__[field.name] for field in fields(self)}
 
     def _circuit(self, row: list[Angle], shared: list[Angle]) -> QuantumCircuit:
@@ -303,7 +282,7 @@ class CircuitProgram(Program):
 
 
 def _take(steps: list[Step], kind: type[Kind]) -> tuple[list[Kind], list[Step]]:
-    """Steps of a kind that nothing stands before, rotations in one frame a qubit; and the rest."""
+    """Split off the steps of a kind that can move to the front; rotations must share frames."""
     taken: list[Kind] = []
     left: list[Step] = []
     blocked: set[int] = set()

@@ -1,4 +1,4 @@
-"""Circuits to files that `load_circuit` reads."""
+"""Circuits saved as files that `load_circuit` reads."""
 
 from __future__ import annotations
 
@@ -34,29 +34,28 @@ def save_circuit(
     weight_parameters: Sequence[Parameter] = (),
     observables: Sequence[SparsePauliOp | Pauli | str] | SparsePauliOp | None = None,
 ) -> Path:
-    """Write what a `CircuitLayer` takes as an OpenQASM 3 file that `load_circuit` reads.
+    """Write the arguments of a `CircuitLayer` as an OpenQASM 3 file that `load_circuit` reads.
 
-    Whatever the parameters are called, in the file they are x0, x1, ... and w0, w1, ... in the
-    given order. Gates that Qiskit has no class for are written as their parts, and the global
-    phase, which cannot be observed, is left out. The text is read again before it is written, and
-    up to 8 qubits the unitary of what was read is compared with that of the circuit.
+    In the file the parameters are x0, x1, ... and w0, w1, ... in the given order. Gates without a
+    class in Qiskit are decomposed. The global phase, which cannot be observed, is left out. Before
+    the text is written, it is read again; up to 8 qubits, the two unitaries are compared.
 
     Args:
-        path: Ends in ``.qasm``.
-        circuit: Any circuit that a `CircuitLayer` takes.
-        input_parameters: What samples bring.
-        weight_parameters: What is trained.
-        observables: As `CircuitLayer` takes them; None is the probabilities of all outcomes.
+        path: Path of the file, with the ending ``.qasm``.
+        circuit: Circuit that a `CircuitLayer` takes.
+        input_parameters: Parameters that differ from sample to sample.
+        weight_parameters: Trained parameters.
+        observables: Observables of the `CircuitLayer`; None for the probabilities of all outcomes.
 
     Returns:
-        The path.
+        Path of the file.
 
     Raises:
         CircuitError: If the circuit cannot be differentiated, the parameters are not its own, or
-            it cannot be written in OpenQASM 3.
-        ArgumentError: If the path has another ending, or an observable is not Hermitian or on
+            it has no OpenQASM 3 form.
+        ArgumentError: If the path has another ending, or an observable is not Hermitian or acts on
             another number of qubits.
-        OutputError: If the file cannot be written; nothing is left behind.
+        OutputError: If the file cannot be written; no part of it is left.
 
     Example:
         >>> from hybridopt import save_circuit
@@ -78,17 +77,16 @@ def save_circuit(
     lines = observable_lines(observables, circuit.num_qubits)
     check_writable(target)
     program = _as_in_the_file(circuit, inputs, weights)
-    text = _text(program, lines)
     try:
+        text = _text(program, lines)
         read = read_openqasm(text, "the text")
-    except CircuitError as error:
+    except (qasm3.QASM3ExporterError, CircuitError) as error:
+        raise CircuitError(f"The circuit has no OpenQASM 3 form: {error}") from error
+    wide = circuit.num_qubits > WIDEST_COMPARED
+    if not (wide or _operator(read).equiv(_operator(program))):  # up to a global phase
         raise CircuitError(
-            f"The circuit has no OpenQASM 3 form that can be read: {error}"
-        ) from error
-    if not _have_one_unitary(read, program):
-        raise CircuitError(
-            "Qiskit's OpenQASM 3 exporter writes another circuit. Take composite gates apart "
-            "(`circuit.decompose()`), or transpile to rx, ry, rz and cx, and save that."
+            "Qiskit's OpenQASM 3 exporter writes another circuit. Decompose composite gates "
+            "(`circuit.decompose()`), or transpile to rx, ry, rz and cx, before you save."
         )
     return write_text(target, text)
 
@@ -96,8 +94,8 @@ def save_circuit(
 def _as_in_the_file(
     circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
 ) -> ParsedCircuit:
-    """The same gates on one register q, with parameters x0, ..., w0, ..."""
-    # first to names that nobody uses: x1 may have to become x0 while x0 becomes x1
+    """Return the same gates on one register q, with parameters x0, ..., w0, ..."""
+    # first unused names: x1 may have to become x0 while x0 becomes x1
     between = {p: Parameter(f"#{i}") for i, p in enumerate((*inputs, *weights))}
     xs = [Parameter(f"x{i}") for i in range(len(inputs))]
     ws = [Parameter(f"w{i}") for i in range(len(weights))]
@@ -108,52 +106,43 @@ def _as_in_the_file(
     index = {qubit: place for place, qubit in enumerate(renamed.qubits)}
     result = QuantumCircuit(QuantumRegister(circuit.num_qubits, "q"))
     for item in renamed.data:
-        for gate, qubits in _parts(item.operation, tuple(index[q] for q in item.qubits)):
+        for gate, qubits in _parts(item.operation, [index[qubit] for qubit in item.qubits]):
             result.append(gate, qubits)
     return ParsedCircuit(result, xs, ws)
 
 
-def _parts(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[tuple[Instruction, list[int]]]:
-    """Gates that Qiskit has a class for.
-
-    Qiskit's exporter defines any other kind of gate once, with the parameters of its first use,
-    and writes later uses with other parameters as if they were the first.
-    """
+def _parts(gate: Instruction, qubits: list[int]) -> Iterator[tuple[Instruction, list[int]]]:
+    """Yield the gate, or its parts, as gates that have a class in Qiskit."""
+    # Qiskit's exporter defines any other gate once, with the parameters of its first use, and
+    # ignores the parameters of later uses
     standard = get_standard_gate_name_mapping().get(gate.name)
     known = standard is not None and gate.base_class is standard.base_class
     if known or gate.name == "barrier":
-        yield gate, list(qubits)
+        yield gate, qubits
         return
     definition = gate.definition
     if definition is None:
         definition = UnitaryGate(gate.to_matrix()).definition
     for item in definition.data:
-        places = (definition.find_bit(qubit).index for qubit in item.qubits)
-        yield from _parts(item.operation, tuple(qubits[place] for place in places))
+        places = [qubits[definition.find_bit(qubit).index] for qubit in item.qubits]
+        yield from _parts(item.operation, places)
 
 
 def _text(program: ParsedCircuit, lines: Sequence[str]) -> str:
     circuit, inputs, weights = program
-    try:
-        # constants such as pi/2 would be put for every number within 1e-9 of them
-        dumped = qasm3.dumps(circuit, disable_constants=True)
-    except qasm3.QASM3ExporterError as error:
-        raise CircuitError(f"The circuit cannot be written in OpenQASM 3: {error}") from error
+    # otherwise numbers within 1e-9 of pi/2 and other constants are replaced by these
+    dumped = qasm3.dumps(circuit, disable_constants=True)
     head = _HEAD.match(dumped)
     assert head is not None
     counts = f"{circuit.num_qubits} qubits, {len(inputs)} inputs, {len(weights)} weights"
     comments = [f"// A circuit of {counts}, saved by hybridopt.", *lines]
-    declared = [f"input float {p.name};" for p in (*inputs, *weights)]  # those of no gate, too
+    declared = [f"input float {p.name};" for p in (*inputs, *weights)]  # unused ones, too
     return "\n".join([*comments, head[1].rstrip("\n"), *declared, dumped[head.end() :]])
 
 
-def _have_one_unitary(first: ParsedCircuit, second: ParsedCircuit) -> bool:
-    """At one set of angles, up to the global phase."""
-    if first.circuit.num_qubits > WIDEST_COMPARED:
-        return True
-    values = np.random.default_rng(0).uniform(0.1, 0.9, len(second.inputs) + len(second.weights))
-    operators = []
-    for circuit, inputs, weights in (first, second):
-        angles = dict(zip((*inputs, *weights), values, strict=True))
-        operators.append(Operator(circuit.assign_parameters(angles, strict=False)))
-    return bool(operators[0].equiv(operators[1]))
+def _operator(program: ParsedCircuit) -> Operator:
+    """Return the unitary at one set of angles."""
+    parameters = (*program.inputs, *program.weights)
+    values = np.random.default_rng(0).uniform(0.1, 0.9, len(parameters))
+    angles = dict(zip(parameters, values, strict=True))
+    return Operator(program.circuit.assign_parameters(angles, strict=False))

@@ -1,9 +1,9 @@
-r"""Which frequencies the outputs of a circuit have in its inputs.
+r"""Frequencies of the outputs of a circuit in its inputs.
 
-A rotation by the angle :math:`k x + c` multiplies amplitudes by :math:`e^{-i (k x + c) \lambda}`,
-with the eigenvalues :math:`\lambda` of its generator. An output is a sum of products of amplitudes
-and conjugates of others, so a rotation brings the frequencies :math:`k (\lambda - \lambda')`,
-and several bring the sums of theirs.
+A rotation by the angle :math:`k x + c` multiplies amplitudes by :math:`e^{-i (k x + c) \lambda}`.
+Here :math:`\lambda` are the eigenvalues of its generator. An output is a sum of products of
+amplitudes and conjugated amplitudes. One rotation has the frequencies :math:`k (\lambda -
+\lambda')`; several rotations have the sums of their frequencies.
 
 References:
     Schuld, Sweke and Meyer, Phys. Rev. A 103, 032430 (2021), arXiv:2008.08605.
@@ -22,27 +22,27 @@ from qiskit.circuit import Parameter, ParameterExpression
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import ConversionError
 
-PARTS = 16  # gates that are taken apart, one within another, turn by a half, a quarter, ... of x
+PARTS = 16  # nested decomposed gates rotate by x / 2, x / 4, ...
 ROUNDING = 1e-12  # of a factor such as 3 * (1 / 3), relative
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The frequencies 0, step, 2 step, ..., order * step of one input."""
+    """Frequencies 0, step, 2 step, ..., order * step of one input."""
 
-    step: float  # the largest number of which all are multiples; 1 if there is none but 0
+    step: float  # greatest common divisor of the frequencies; 1 if all are 0
     order: int  # R; 0 if no output depends on the input
 
     @property
     def size(self) -> int:
-        """2 R + 1, a constant and a sine and a cosine each."""
+        """Number of Fourier coefficients, 2 R + 1: a constant, sines and cosines."""
         return 2 * self.order + 1
 
 
 def spectra(
     circuit: QuantumCircuit, program: CircuitProgram, inputs: Sequence[Parameter]
 ) -> tuple[Spectrum, ...]:
-    """The spectrum of every input."""
+    """Return the spectrum of every input."""
     if program.amplitudes is not None:
         raise ConversionError(
             "A circuit with amplitudes as inputs has no Fourier series. Use angles as inputs."
@@ -61,7 +61,7 @@ def spectra(
             known = frequencies[parameter]
             frequencies[parameter] = {old + shift for old in known for shift in shifts}
     result = []
-    for units in frequencies.values():  # of 1 / (2 PARTS)
+    for units in frequencies.values():  # in units of 1 / (2 PARTS)
         step = math.gcd(*units)
         order = max(units) // step if step else 0
         result.append(Spectrum(step / (2 * PARTS) if step else 1.0, order))
@@ -71,28 +71,26 @@ def spectra(
 def _multiples(
     angles: Iterable[ParameterExpression], inputs: Sequence[Parameter], parts: int
 ) -> Iterator[tuple[Parameter, int]]:
-    """The inputs in some angles, and their factors there in units of 1 / parts."""
+    """Yield the inputs in some angles and their factors in units of 1 / parts."""
     for angle, parameter in itertools.product(angles, inputs):
         if parameter not in angle.parameters:
             continue
-        where = f"angle `{angle}` contains input `{parameter.name}`"
+        where = f"Input `{parameter.name}` of angle `{angle}` must have a fixed integer factor"
         factor = fixed_slope(angle, parameter)
         if factor is None or isinstance(factor, complex):
             raise ConversionError(
-                f"{where} in another way than times a fixed integer, so its frequencies are not "
-                "fixed. Multiply and transform inputs in torch, in front of the layer."
+                f"{where} (got another function). Transform inputs in torch, before the layer."
             )
         multiple = round(factor * parts)
         if abs(factor * parts - multiple) > ROUNDING * max(1, abs(multiple)):
             raise ConversionError(
-                f"{where} times {factor:.6g}, which is no integer. Scale inputs in torch, in front "
-                "of the layer."
+                f"{where} (got {factor:.6g}). Scale inputs in torch, before the layer."
             )
         yield parameter, multiple
 
 
 def fixed_slope(angle: ParameterExpression, parameter: Parameter) -> float | complex | None:
-    """The derivative of an angle by a parameter if it is a number, else None."""
+    """Return the derivative of an angle with respect to a parameter if it is a number."""
     try:
         slope = angle.gradient(parameter)
     except RuntimeError:  # Qiskit does not differentiate `sign`

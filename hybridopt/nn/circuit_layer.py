@@ -125,7 +125,9 @@ class CircuitLayer(nn.Module, RunsCircuits):
         super().__init__()
         kind = "a qiskit.QuantumCircuit (`hybridopt.load_circuit` reads files)"
         _validation.instance("circuit", circuit, QuantumCircuit, kind)
-        self.circuit = with_encodings(circuit.copy())  # what becomes of the user's own is none of ours
+        self.circuit = with_encodings(
+            circuit.copy()
+        )  # what becomes of the user's own is none of ours
         self.input_parameters = _parameters("input_parameters", input_parameters)
         self.in_features = len(self.input_parameters)
         self.weight_parameters = _parameters("weight_parameters", weight_parameters)

@@ -1,11 +1,10 @@
-"""Programs written for qiskit-machine-learning, run by executors of ours."""
+"""Programs of qiskit-machine-learning on executors of hybridopt."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from hybridopt.qiskit_ml.conversion import from_qnn
+from hybridopt.qiskit_ml.conversion import InterpretedLayer, from_qnn
 from hybridopt.qiskit_ml.estimator import AerEstimator
-from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
 from hybridopt.qiskit_ml.sampler import AerSampler
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:  # the gradients import much of qiskit-machine-learning
+def __getattr__(name: str) -> object:  # gradients import much of qiskit-machine-learning
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.gradients"), name)

@@ -1,10 +1,11 @@
-"""Lowered circuits for tables of parameter values, each lowered once and kept for a while."""
+"""Cache of lowered circuits for tables of parameter values."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,13 +29,13 @@ from hybridopt.execution.placed_readout import (
 )
 from hybridopt.nn.parameter_map import AngleMap
 
-CIRCUITS_KEPT = 32  # a program trains one or two; more only costs memory
-READOUTS_KEPT = 64  # of one circuit
+CIRCUITS_KEPT = 32  # a training run needs one or two
+READOUTS_KEPT = 64  # per circuit
 
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """A program, and how a table of parameter values becomes its angles."""
+    """Program with the map from a table of parameter values to its angles."""
 
     program: CircuitProgram
     angles: AngleMap
@@ -42,21 +43,19 @@ class Lowered:
     constant: list[int]  # the other columns
 
     def rows(self, values: Float64[Tensor, "N P"]) -> Float64[Tensor, "N R"]:
-        """Angles that differ from row to row [rad]."""
+        """Return the angles that differ from row to row [rad]."""
         return self.angles.rows(values[:, self.varying], values[:, self.constant])
 
     def shared(self, values: Float64[Tensor, "N P"]) -> Float64[Tensor, "1 O"]:
-        """Angles that all rows have in common [rad]."""
+        """Return the angles that all rows share [rad]."""
         return self.angles.shared(values[0, self.constant])
 
 
 class CompiledCircuit:
-    """One circuit, placed for an executor, ready for any table of values of its parameters.
+    """Circuit placed for an executor, for any table of values of its parameters."""
 
-    A column that once differed within a table is taken to differ from then on, so that a training
-    run lowers its circuit once or twice whatever its batches hold. Unless the circuit is read by
-    its own measurements (``measured``), these are taken out before it is placed.
-    """
+    # Columns that once differed within a table stay row angles: a training run lowers its circuit
+    # once or twice. Unless the outputs are its measurements (``measured``), these are removed.
 
     def __init__(
         self, circuit: QuantumCircuit, executor: Executor, *, measured: bool, normalize: bool
@@ -73,7 +72,7 @@ class CompiledCircuit:
         self.lowered(np.zeros((1, len(self.parameters))), self.physical.qubits_for(()))
 
     def is_of(self, circuit: QuantumCircuit, executor: Executor) -> bool:
-        """Return whether circuit and executor are still those that were compiled."""
+        """Return whether circuit and executor are those that were compiled."""
         given, same = self.given, executor is self.executor and circuit.layout is self.given.layout
         same = same and circuit.cregs == given.cregs
         return bool(same and with_encodings(circuit).data == given.data)
@@ -81,22 +80,18 @@ class CompiledCircuit:
     def expectations(
         self, observables: tuple[SparsePauliOp, ...], *, with_variances: bool = False
     ) -> PlacedReadout:
-        """Return the readout of observables, made once for the same terms in the same order."""
+        """Return the readout of observables, cached by their terms."""
         terms = [(op.paulis.z, op.paulis.x, op.coeffs) for op in observables]
         key = (with_variances, *(tuple(part.tobytes() for part in parts) for parts in terms))
-
-        def build() -> PlacedReadout:
-            readout = Expectations(observables, with_variances=with_variances)
-            return place_readout(self.physical, readout, sampled=self.executor.shots is not None)
-
-        return self._readout(key, build)
+        place = partial(place_readout, self.physical, sampled=self.executor.shots is not None)
+        return self._readout(key, lambda: place(Expectations(observables, with_variances)))
 
     def probabilities(self, qubits: Sequence[int]) -> PlacedReadout:
-        """Return the readout of these physical qubits, made once."""
+        """Return the readout of physical qubits, cached by their indices."""
         return self._readout(tuple(qubits), lambda: place_probabilities(self.physical, qubits))
 
     def _readout(self, key: Hashable, build: Callable[[], PlacedReadout]) -> PlacedReadout:
-        """Programs keep what they derive from a readout, so they go when too many have come."""
+        """Return a cached readout; a full cache is cleared with the programs that refer to it."""
         if key not in self._readouts:
             if len(self._readouts) >= READOUTS_KEPT:
                 self._readouts.clear()
@@ -119,10 +114,10 @@ class CompiledCircuit:
         qubits: tuple[int, ...],
         each: Iterable[int] = (),
     ) -> Lowered:
-        """Return the program for a table of values, with ``each`` column taken as differing."""
+        """Return the program for a table of values; the columns ``each`` are row angles, too."""
         self._varied.update(np.flatnonzero((values != values[:1]).any(axis=0)).tolist())
         key = frozenset(self._varied.union(each)), qubits
-        if key not in self._lowered:  # those of fewer columns are not asked for again
+        if key not in self._lowered:  # programs with fewer row angles are no longer needed
             self._lowered = {k: v for k, v in self._lowered.items() if k[0] >= self._varied}
             varying, places = sorted(key[0]), range(len(self.parameters))
             constant = [place for place in places if place not in key[0]]
@@ -134,36 +129,32 @@ class CompiledCircuit:
 
 
 class CompiledCircuits:
-    """The circuits that were used last, compiled.
-
-    Circuits are found by identity and compared with what was compiled, so that one that was
-    changed in place is compiled again.
-    """
+    """Cache of the last compiled circuits, by identity; a changed circuit is compiled again."""
 
     def __init__(self, *, measured: bool = False, normalize: bool = False) -> None:
         self._options = {"measured": measured, "normalize": normalize}
         self._kept: dict[int, CompiledCircuit] = {}
 
     def of(self, circuit: QuantumCircuit, executor: Executor) -> CompiledCircuit:
-        """Return the circuit, compiled now or before."""
+        """Return the compiled circuit, from the cache if it is unchanged."""
         compiled = self._kept.pop(id(circuit), None)
         if compiled is None or not compiled.is_of(circuit, executor):
             compiled = CompiledCircuit(circuit, executor, **self._options)
-        self._kept[id(circuit)] = compiled  # the last used comes last
+        self._kept[id(circuit)] = compiled  # the last used circuit is the last item
         if len(self._kept) > CIRCUITS_KEPT:
             del self._kept[next(iter(self._kept))]
         return compiled
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_options": self._options, "_kept": {}}  # identities mean nothing elsewhere
+        return {"_options": self._options, "_kept": {}}  # identities are not valid elsewhere
 
 
 def table_of(bindings: BindingsArray, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:
-    """Return values of all parameters, one row for each set, in the circuit's order."""
+    """Return the values of all parameters in the circuit's order, one row per set."""
     values = np.asarray(bindings.as_array(circuit.parameters), dtype=np.float64)
     return values.reshape(math.prod(bindings.shape), circuit.num_parameters)
 
 
 def as_tensor(values: Float64[np.ndarray, "N P"]) -> Float64[Tensor, "N P"]:
-    """Return the values as a tensor of its own memory."""
+    """Return a copy of the values as a tensor."""
     return torch.from_numpy(np.array(values, dtype=np.float64))

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 from qiskit import ClassicalRegister, QuantumCircuit
+from qiskit.circuit import Parameter
 from torch import Tensor
 
 from hybridopt.circuits.instructions import without_measurements
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
-from hybridopt.execution import Executor
+from hybridopt.execution import Executor, Probabilities
 from hybridopt.gradients import GradientRule
 from hybridopt.nn import CircuitLayer
-from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
 from hybridopt.qiskit_ml.observables import as_pauli_sum
 from hybridopt.qiskit_ml.outcomes import outcomes_of, output_index
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from qiskit_machine_learning.connectors import TorchConnector
     from qiskit_machine_learning.neural_networks import NeuralNetwork
 else:
-    NeuralNetwork = TorchConnector = Any  # annotations may name them, and the package still waits
+    NeuralNetwork = TorchConnector = Any  # annotations need the names; the package loads later
 
 
 def from_qnn(
@@ -37,35 +38,34 @@ def from_qnn(
 ) -> CircuitLayer:
     """Return the network as a `CircuitLayer` with the same inputs, weights and outputs, in order.
 
-    The primitive of the network, its precision and its shots are left behind: the executor
-    governs forward and gradient alike, and by default it is exact. Gradients by inputs flow
-    whenever the input requires them, whatever ``input_gradients`` says.
+    The layer does not use the primitive, the precision and the shots of the network. The executor
+    runs forward and backward pass; the default is exact. Gradients with respect to inputs are
+    computed if the input requires them.
 
-    An EstimatorQNN gives one output for each observable. A SamplerQNN gives the interpreted
-    probabilities of what its circuit measures at the end, shaped ``(..., *output_shape)``; where
-    a register has another name than ``meas``, it gives every sample its own outputs (the SamplerQNN
-    mixes the samples of a batch). Of a circuit that was measured and then transpiled, the outputs
-    follow the order of the classical bits, as before transpiling; the SamplerQNN itself takes the
-    bits of the layout instead and mixes them up (qiskit-machine-learning issue 1040).
+    An EstimatorQNN has one output per observable. The outputs of a SamplerQNN are interpreted
+    probabilities of its final measurements, shape ``(..., *output_shape)``. The layer differs from
+    a SamplerQNN in two ways. Each sample has its own outputs, even if the register is not named
+    ``meas``. If a measured circuit was transpiled, the classical bits keep their order; the
+    SamplerQNN permutes them (qiskit-machine-learning issue 1040).
 
     Args:
-        qnn: An EstimatorQNN or SamplerQNN, or a TorchConnector with the network and its weights.
-        executor: What runs the circuits, forward and for gradients; None is `AerExecutor()`.
+        qnn: EstimatorQNN, SamplerQNN, or TorchConnector with a network and its weights.
+        executor: Executor of the circuits, forward and backward; None for `AerExecutor()`.
         gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
-        initial: Weights to start with, shape ``(num_weights,)``; None takes those of a
-            TorchConnector, and else draws them as `CircuitLayer` does.
-        normalize: As for `CircuitLayer`: True divides amplitudes by their norm.
-        pad_with: As for `CircuitLayer`: value of amplitudes that the input lacks.
+        initial: Initial weights, shape ``(num_weights,)``. If None, those of the TorchConnector, or
+            random weights as in `CircuitLayer`.
+        normalize: True divides amplitudes by their norm; False refuses another norm than 1.
+        pad_with: Value of amplitudes that the input lacks; None refuses such inputs.
 
     Returns:
-        A layer that takes ``(..., num_inputs)``.
+        Layer for inputs of shape ``(..., num_inputs)``.
 
     Raises:
-        ArgumentTypeError: If it is something else.
-        CircuitError: If the circuit cannot be differentiated, or measures in its middle.
-        ArgumentError: If an interpret function leaves the output shape, or an observable is not
-            Hermitian or on other qubits.
-        UnsupportedError: If the network is sparse, or gradient and executor do not go together.
+        ArgumentTypeError: If ``qnn`` is of another type.
+        CircuitError: If the circuit cannot be differentiated, or has mid-circuit measurements.
+        ArgumentError: If ``interpret`` returns no index into the output shape, or an observable is
+            not Hermitian or acts on other qubits.
+        UnsupportedError: If the network is sparse, or the executor does not support the gradient.
 
     Example:
         >>> from hybridopt import from_qnn
@@ -108,8 +108,8 @@ def from_qnn(
         return _from_sampler(qnn, options)
     hint = " Pass its `neural_network`." if hasattr(qnn, "neural_network") else ""
     raise ArgumentTypeError(
-        "Argument `qnn` must be an EstimatorQNN, a SamplerQNN or a TorchConnector of "
-        f"qiskit-machine-learning, but is of type {type(qnn).__name__}.{hint}"
+        "`qnn` must be an EstimatorQNN, a SamplerQNN or a TorchConnector of "
+        f"qiskit-machine-learning (got {type(qnn).__name__}).{hint}"
     )
 
 
@@ -118,11 +118,11 @@ def _from_sampler(qnn: Any, options: dict[str, Any]) -> InterpretedLayer:
 
     if qnn.sparse:
         raise UnsupportedError(
-            "The SamplerQNN has sparse=True, but a CircuitLayer returns dense tensors. Build it "
-            "with sparse=False."
+            "The SamplerQNN must be dense, as a CircuitLayer returns dense tensors (got "
+            "sparse=True). Create it with `sparse=False`."
         )
     circuit, shape = _measured(qnn.circuit), tuple(qnn.output_shape)
-    # without shots, QMLSampler leaves classical bits out that nothing is measured into
+    # without shots, QMLSampler leaves out unmeasured classical bits
     squeezed = isinstance(qnn.sampler, QMLSampler) and qnn.sampler.options.default_shots is None
     outcomes = outcomes_of(circuit, qnn.num_virtual_qubits, squeezed=squeezed)
     index = output_index(outcomes.keys, qnn.interpret or int, shape)
@@ -131,7 +131,7 @@ def _from_sampler(qnn: Any, options: dict[str, Any]) -> InterpretedLayer:
 
 
 def _measured(circuit: QuantumCircuit) -> QuantumCircuit:
-    """Return the circuit with all qubits measured, as before a transpiler placed them."""
+    """Return the circuit with all qubits measured in the order before transpilation."""
     if circuit.clbits:
         return circuit
     if circuit.layout is None:
@@ -142,3 +142,55 @@ def _measured(circuit: QuantumCircuit) -> QuantumCircuit:
     measured.add_register(register)
     measured.measure(places, register)
     return measured
+
+
+class InterpretedLayer(CircuitLayer):
+    """Circuit layer whose outputs are sums of probabilities, as those of a SamplerQNN.
+
+    Output k is the probability of all outcomes with ``interpret(outcome) == k``. The layer does not
+    keep the function, so it can be pickled. All other arguments are those of `CircuitLayer`.
+
+    Args:
+        circuit: Circuit, which may have final measurements.
+        qubits: Qubits to read, or classical bits if the circuit has measurements; the first is the
+            least significant bit of the outcome.
+        index: Output of each outcome, -1 for none.
+        output_shape: Shape of one output; the layer returns ``(..., *output_shape)``.
+
+    Example:
+        >>> import torch, hybridopt as ho
+        >>> from qiskit.circuit.library import real_amplitudes, zz_feature_map
+        >>> from qiskit_machine_learning.neural_networks import SamplerQNN
+        >>> features, ansatz = zz_feature_map(2), real_amplitudes(2)
+        >>> qnn = SamplerQNN(
+        ...     circuit=features.compose(ansatz), input_params=features.parameters,
+        ...     weight_params=ansatz.parameters, interpret=lambda k: k % 2, output_shape=2,
+        ... )
+        >>> layer = ho.from_qnn(qnn)
+        >>> type(layer).__name__, layer.output_shape, layer(torch.rand(5, 2)).shape
+        ('InterpretedLayer', (2,), torch.Size([5, 2]))
+    """
+
+    output_shape: tuple[int, ...]
+
+    def __init__(
+        self,
+        circuit: QuantumCircuit,
+        input_parameters: Sequence[Parameter],
+        weight_parameters: Sequence[Parameter],
+        qubits: tuple[int, ...],
+        index: Int64[np.ndarray, " outcomes"],
+        output_shape: tuple[int, ...],
+        executor: Executor | None = None,
+        gradient: str | GradientRule = "parameter-shift",
+        initial: Tensor | Sequence[float] | None = None,
+        *,
+        normalize: bool = False,
+        pad_with: float | None = None,
+    ) -> None:
+        self.output_shape = output_shape
+        readout = Probabilities(qubits)
+        given = circuit, input_parameters, weight_parameters, readout, executor, gradient, initial
+        super().__init__(*given, normalize=normalize, pad_with=pad_with)
+        places = np.where(index < 0, self.out_features, index)
+        self.register_buffer("outcome_index", torch.from_numpy(places), persistent=False)

@@ -1,4 +1,4 @@
-"""Qiskit's estimator primitive on an executor of ours."""
+"""Qiskit's estimator primitive on an executor of hybridopt."""
 
 from __future__ import annotations
 
@@ -19,30 +19,24 @@ from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircu
 from hybridopt.qiskit_ml.observables import as_pauli_sum, with_layout
 from hybridopt.qiskit_ml.requests import PubLike, start_job, tables_of
 
-ROUNDING = 1e-9  # precision = 1 / sqrt(shots) takes just these shots
+ROUNDING = 1e-9  # the precision 1 / sqrt(shots) needs exactly these shots
 
 
 class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
-    r"""Expectation values, all parameter sets and observables of a circuit as one job.
+    r"""Estimator that runs all parameter sets and observables of a circuit as one job.
 
-    With it the forward pass of ``EstimatorQNN(estimator=AerEstimator())`` runs a whole batch at
-    once, where Qiskit's reference estimators simulate sample by sample.
-
-    Without shots values are exact, standard errors 0, and a precision that is asked for is always
-    reached. With shots, the executor's shots are spent on every setting; observables at the same
-    parameter values are read from the same shots, as in `CircuitLayer`. The standard error is that
-    of the sum of Pauli strings: strings of one measurement basis share their shots, so their
-    covariances count. (Qiskit's `BackendEstimatorV2` adds the errors of all strings.)
+    The forward pass of ``EstimatorQNN(estimator=AerEstimator())`` is one job per batch; Qiskit's
+    reference estimators simulate sample by sample. Without shots, values are exact and standard
+    errors are 0. With shots, each setting takes the shots of the executor, and observables at the
+    same parameter values share them, as in `CircuitLayer`. The standard error is that of the sum
+    of Pauli strings: it includes the covariances of strings in one measurement basis. (Qiskit's
+    `BackendEstimatorV2` adds the errors of all strings.)
 
     Args:
-        executor: What runs the circuits; None is `AerExecutor()`, which is exact.
-
-    Attributes:
-        executor: As given.
-        options: Shots, to read.
+        executor: Executor of the circuits; None for `AerExecutor()`, which is exact.
 
     Raises:
-        ArgumentTypeError: If executor is something else.
+        ArgumentTypeError: If ``executor`` is of another type.
 
     Example:
         >>> from hybridopt.qiskit_ml import AerEstimator
@@ -67,11 +61,11 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
 
         Args:
             pubs: Circuits, observables and parameter values.
-            precision: Of pubs that name none; None asks for what the executor's shots reach.
+            precision: Precision of pubs without one; None for the precision of the shots.
 
         Raises:
             CircuitError: If a circuit cannot be lowered.
-            ArgumentError: If a precision takes more shots than the executor has, 1 / precision^2.
+            ArgumentError: If a precision needs more shots, 1 / precision^2, than the executor has.
         """
         _validation.optional_real("precision", precision, minimum=0)
         coerced = [EstimatorPub.coerce(with_layout(pub), precision) for pub in pubs]
@@ -121,7 +115,7 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         rows: Sequence[np.ndarray],
         outputs: Sequence[int],
     ) -> tuple[Float64[np.ndarray, " requests"], Float64[np.ndarray, " requests"]]:
-        """Expectation values and their standard errors."""
+        """Return expectation values and their standard errors."""
         values, errors = np.empty(len(rows)), np.zeros(len(rows))
         shots = self.executor.shots
         for table in tables_of(rows, outputs, exact=shots is None):
@@ -141,13 +135,13 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
             return
         if precision == 0:
             raise ArgumentError(
-                f"precision=0 takes an executor without shots, but it has shots={shots}. Use "
-                "AerEstimator(AerExecutor())."
+                f"`precision` must be greater than 0 for an executor with shots={shots} (got 0). "
+                "Use `AerEstimator(AerExecutor())`, which is exact."
             )
         needed = math.ceil((1 - ROUNDING) / precision**2)
         if shots < needed:
             raise ArgumentError(
-                f"precision={precision:g} takes {needed} shots a setting, but the executor has "
-                f"shots={shots}. Use AerExecutor(shots={needed}), an executor without shots, or a "
-                f"precision of {1 / math.sqrt(shots):.3g} (EstimatorQNN: `default_precision`)."
+                f"`precision` must be at least {1 / math.sqrt(shots):.3g} for an executor with "
+                f"shots={shots} (got {precision:g}, which needs {needed} shots per setting). Use "
+                f"`AerExecutor(shots={needed})`, or `default_precision` of the EstimatorQNN."
             )

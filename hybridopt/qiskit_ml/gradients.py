@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from jaxtyping import Float64, Int64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Parameter, ParameterExpression
 from qiskit.providers import Options
 from qiskit.quantum_info.operators.base_operator import BaseOperator
 from qiskit_machine_learning.algorithm_job import AlgorithmJob
@@ -18,16 +19,18 @@ from qiskit_machine_learning.gradients import (
     EstimatorGradientResult,
     SamplerGradientResult,
 )
+from torch import Tensor
+from torch.func import vmap
 
 from hybridopt import _validation
 from hybridopt.circuits import lower
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, Probabilities, check_executor
 from hybridopt.execution.placed_readout import PlacedReadout
-from hybridopt.gradients import GradientRule, create
-from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits
+from hybridopt.gradients import Adjoint, GradientRule, create
+from hybridopt.nn.evaluation import CircuitEvaluation
+from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits, as_tensor
 from hybridopt.qiskit_ml.estimator import AerEstimator
-from hybridopt.qiskit_ml.jacobian import jacobian
 from hybridopt.qiskit_ml.observables import as_pauli_sum
 from hybridopt.qiskit_ml.outcomes import DROPPED, Outcomes, outcomes_of, refuse_gaps
 from hybridopt.qiskit_ml.requests import by_circuit, tables_of
@@ -35,14 +38,14 @@ from hybridopt.qiskit_ml.sampler import AerSampler
 
 Rows: TypeAlias = Any  # values of parameters: sequences or arrays, of sequences or arrays
 Slopes: TypeAlias = Float64[np.ndarray, "K W"]
-# number of the output of each request, readout of some outputs, and what a request is given
+# output of each request, function for the readout of some outputs, result of a request
 Questions: TypeAlias = tuple[
     list[int], Callable[[tuple[int, ...]], PlacedReadout], Callable[[Slopes, int], Any]
 ]
 
 
 class _Plugin:
-    """An executor, a gradient rule, and requests for one circuit answered together."""
+    """Executor and gradient rule that answer all requests for one circuit together."""
 
     _primitive: type[AerEstimator | AerSampler]
 
@@ -67,12 +70,12 @@ class _Plugin:
         options: Mapping[str, object],
         check: Callable[[QuantumCircuit], object] = lambda _: None,
     ) -> None:
-        """Refuse what cannot run before the job starts; options at run time would be ignored."""
+        """Check and lower the circuits before the job starts."""
         if options:
             owner = type(self).__name__
             raise ArgumentError(
-                f"{owner} takes no options for a run, but was given {', '.join(options)}. Shots, "
-                f"seed and noise are the executor's: `{owner}(executor=AerExecutor(shots=...))`."
+                f"{owner}.run must have no options (got {', '.join(options)}). Set shots, seed and "
+                f"noise in the executor: `{owner}(executor=AerExecutor(shots=...))`."
             )
         given = [circuits] if isinstance(circuits, QuantumCircuit) else circuits
         for circuit in {id(circuit): circuit for circuit in given}.values():
@@ -98,7 +101,7 @@ class _Plugin:
             rows = [values[number] for number in numbers]
             for table in tables_of(rows, outputs, exact=exact):
                 readout = place(table.outputs)
-                slopes = jacobian(compiled, readout, self.gradient, columns, table.values)
+                slopes = _jacobian(compiled, readout, self.gradient, columns, table.values)
                 for request, row, output in table.requests.tolist():
                     gradients[numbers[request]] = pick(slopes[row], output)
         shots = self.executor.shots
@@ -109,23 +112,19 @@ class _Plugin:
 class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
     r"""Gradients of expectation values, all samples and observables of a batch as one job.
 
-    It plugs into ``EstimatorQNN(gradient=AerEstimatorGradient())``. Any circuit that
-    `CircuitLayer` takes will do, controlled rotations and products of parameters included.
+    Use it as ``EstimatorQNN(gradient=AerEstimatorGradient())``. It supports every circuit of
+    `CircuitLayer`, also controlled rotations and products of parameters.
 
     Args:
-        executor: What runs the circuits; None is `AerExecutor()`, which is exact. Its shots and
-            its noise are those of the gradient.
-        gradient: ``"parameter-shift"``, ``"adjoint"`` (one run back for each observable),
+        executor: Executor of the circuits with the shots and the noise of the gradient; None for
+            `AerExecutor()`, which is exact.
+        gradient: ``"parameter-shift"``, ``"adjoint"`` (one backward run per observable),
             ``"spsa"``, or an instance.
 
-    Attributes:
-        executor: As given.
-        gradient: The rule.
-
     Raises:
-        ArgumentTypeError: If executor or gradient are something else.
-        UnknownNameError: If there is no such rule.
-        UnsupportedError: If gradient and executor do not go together.
+        ArgumentTypeError: If ``executor`` or ``gradient`` is of another type.
+        UnknownNameError: If no rule has the name ``gradient``.
+        UnsupportedError: If the executor does not support the gradient.
 
     Example:
         >>> from hybridopt.qiskit_ml import AerEstimatorGradient
@@ -135,8 +134,8 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
         >>> qnn = EstimatorQNN(
         ...     circuit=ansatz, weight_params=ansatz.parameters, gradient=AerEstimatorGradient()
         ... )
-        >>> _, by_weights = qnn.backward(None, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-        >>> by_weights.shape
+        >>> _, gradient = qnn.backward(None, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+        >>> gradient.shape
         (1, 1, 6)
     """
 
@@ -154,8 +153,8 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
 
         Raises:
             CircuitError: If a circuit cannot be lowered.
-            ArgumentError: If options are given; shots and seed are the executor's.
-            ValueError: If the arguments do not fit together.
+            ArgumentError: If there are options; shots and seed are those of the executor.
+            ValueError: If the arguments have different lengths.
         """
         self._compile(circuits, options)
         return super().run(circuits, observables, parameter_values, parameters)
@@ -185,25 +184,20 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
 class AerSamplerGradient(_Plugin, BaseSamplerGradient):
     """Gradients of probabilities, all samples of a batch as one job.
 
-    It plugs into ``SamplerQNN(gradient=AerSamplerGradient())``, and into a `VQC` by
+    Use it as ``SamplerQNN(gradient=AerSamplerGradient())``, or in a `VQC` as
     ``vqc.neural_network.gradient = AerSamplerGradient()``.
 
     Args:
-        executor: What runs the circuits; None is `AerExecutor()`, which is exact. Its shots and
-            its noise are those of the gradient.
-        gradient: ``"parameter-shift"``, ``"spsa"``, ``"adjoint"``, or an instance. The network
-            asks for the derivative of every outcome, so that ``"adjoint"`` takes one run back for
-            each: worth it for a few measured qubits and many weights. (`from_qnn` has no such
-            limit.)
-
-    Attributes:
-        executor: As given.
-        gradient: The rule.
+        executor: Executor of the circuits with the shots and the noise of the gradient; None for
+            `AerExecutor()`, which is exact.
+        gradient: ``"parameter-shift"``, ``"spsa"``, ``"adjoint"``, or an instance. ``"adjoint"``
+            needs one backward run per outcome. Use it for few measured qubits and many weights, or
+            use `from_qnn`, which does not have this limit.
 
     Raises:
-        ArgumentTypeError: If executor or gradient are something else.
-        UnknownNameError: If there is no such rule.
-        UnsupportedError: If gradient and executor do not go together.
+        ArgumentTypeError: If ``executor`` or ``gradient`` is of another type.
+        UnknownNameError: If no rule has the name ``gradient``.
+        UnsupportedError: If the executor does not support the gradient.
 
     Example:
         >>> from hybridopt.qiskit_ml import AerSamplerGradient
@@ -213,8 +207,8 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
         >>> qnn = SamplerQNN(
         ...     circuit=ansatz, weight_params=ansatz.parameters, gradient=AerSamplerGradient()
         ... )
-        >>> _, by_weights = qnn.backward(None, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-        >>> by_weights.shape
+        >>> _, gradient = qnn.backward(None, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+        >>> gradient.shape
         (1, 8, 6)
     """
 
@@ -230,10 +224,10 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
         """Start the job; the arguments are those of `BaseSamplerGradient.run`.
 
         Raises:
-            CircuitError: If a circuit cannot be lowered, measures nothing, or measures in its
-                middle.
-            ArgumentError: If options are given; shots and seed are the executor's.
-            ValueError: If the arguments do not fit together.
+            CircuitError: If a circuit cannot be lowered, measures nothing, or has mid-circuit
+                measurements.
+            ArgumentError: If there are options; shots and seed are those of the executor.
+            ValueError: If the arguments have different lengths.
         """
         self._compile(circuits, options, _outcomes)
         return super().run(circuits, list(parameter_values), parameters)
@@ -264,10 +258,92 @@ def _outcomes(circuit: QuantumCircuit) -> Outcomes:
 def _by_key(
     keys: Int64[np.ndarray, " outcomes"], slopes: Float64[np.ndarray, "outcomes W"]
 ) -> list[dict[int, float]]:
-    """For each parameter the derivative of the probability of each integer."""
+    """Return the derivatives of the probability of each integer, one dict per parameter."""
     distinct, place = np.unique(keys, return_inverse=True)
     sums = np.zeros((len(distinct), slopes.shape[1]))
     np.add.at(sums, place, slopes)
     kept = distinct != DROPPED
     names = distinct[kept].tolist()
     return [dict(zip(names, column, strict=True)) for column in sums[kept].T.tolist()]
+
+
+def _jacobian(
+    compiled: CompiledCircuit,
+    placed: PlacedReadout,
+    rule: GradientRule,
+    wanted: Sequence[int],
+    values: Float64[np.ndarray, "N P"],
+) -> Float64[np.ndarray, "N K W"]:
+    """Return derivatives of K outputs with respect to W columns of a table of parameter values."""
+    # Shift rules and SPSA are forward rules: one table of shifts is enough for all samples,
+    # outputs and columns. The adjoint rule needs one backward run per output.
+    backward = isinstance(rule, Adjoint)
+    executor, readout = compiled.executor, placed.readout
+    lowered = compiled.lowered(values, placed.qubits, wanted if backward else ())
+    executor.check(lowered.program, readout)
+    rule.check(lowered.program, readout, executor)
+    evaluation = CircuitEvaluation(lowered.program, readout, executor, rule)
+    table = as_tensor(values)
+    with torch.enable_grad():
+        step = table.new_zeros(len(table), len(wanted), requires_grad=True)
+        moved = table.index_add(1, torch.tensor(wanted, dtype=torch.long), step)
+        asked = {compiled.parameters[column] for column in wanted}
+        by_rows = _slopes(lowered.rows, moved, step, lowered.program.row_expressions, asked)
+        by_shared = _slopes(lowered.shared, moved, step, lowered.program.shared_expressions, asked)
+        if by_rows is None and by_shared is None:
+            outputs = readout.num_outputs(lowered.program)
+            return np.zeros((len(values), outputs, len(wanted)))
+        rows, shared = lowered.rows(table), lowered.shared(table)
+        if backward:
+            assert by_rows is not None
+            return _backward(evaluation, rows, shared, by_rows).numpy()
+        slopes = by_rows, None if by_shared is None else by_shared[:1]
+        along = vmap(
+            lambda *tangents: rule.jvp(evaluation, rows, shared, tangents),
+            in_dims=tuple(None if slope is None else -1 for slope in slopes),
+            out_dims=-1,
+        )
+        return along(*slopes)[0].numpy()  # one row of shared angles
+
+
+def _slopes(
+    angles_of: Callable[[Tensor], Tensor],
+    moved: Float64[Tensor, "N P"],
+    step: Float64[Tensor, "N W"],
+    expressions: Sequence[ParameterExpression],
+    wanted: set[Parameter],
+) -> Float64[Tensor, "N A W"] | None:
+    """Return derivatives of the angles with respect to the wanted columns; None if all are 0."""
+    if all(expression.parameters.isdisjoint(wanted) for expression in expressions):
+        return None
+    angles = angles_of(moved)
+    # an angle depends only on its own row of steps: one vector product is enough for all rows
+    each = torch.eye(angles.shape[1], dtype=torch.float64)[:, None, :].expand(-1, len(angles), -1)
+    (found,) = torch.autograd.grad(angles, step, each, retain_graph=True, is_grads_batched=True)
+    slopes: Tensor = found.movedim(0, 1)
+    if not torch.isfinite(slopes).all():
+        number = int((~torch.isfinite(slopes)).any(-1).any(0).nonzero()[0])
+        raise ArgumentError(
+            f"The derivative of angle `{expressions[number]}` must be finite at the parameter "
+            "values (got inf or nan). Use other values."
+        )
+    return slopes
+
+
+def _backward(
+    evaluation: CircuitEvaluation,
+    rows: Float64[Tensor, "N R"],
+    shared: Float64[Tensor, "1 O"],
+    by_rows: Float64[Tensor, "N R W"],
+) -> Float64[Tensor, "N K W"]:
+    needs = (True, False)
+    memory = evaluation.rule.memory(evaluation, needs)
+    outputs = evaluation.numbers(rows, shared, memory).shape[-1]
+    result = torch.empty(len(rows), outputs, by_rows.shape[-1], dtype=torch.float64)
+    for output in range(outputs):
+        cotangent = torch.zeros(1, len(rows), outputs, dtype=torch.float64)
+        cotangent[..., output] = 1
+        slopes, _ = evaluation.rule.vjp(evaluation, rows, shared, cotangent, needs, memory)
+        assert slopes is not None
+        result[:, output] = torch.einsum("nr,nrw->nw", slopes, by_rows)
+    return result

@@ -1,4 +1,4 @@
-"""Observables in the forms that qiskit's estimators take, as `SparsePauliOp`."""
+"""Observables in all forms that Qiskit's estimators take, as `SparsePauliOp`."""
 
 from __future__ import annotations
 
@@ -11,28 +11,22 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 
+from hybridopt import _validation
 from hybridopt.circuits.instructions import without_measurements
+from hybridopt.circuits.observable_lines import check_letters
 from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
-from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 
 def as_pauli_sum(observable: object) -> SparsePauliOp:
     """Return the observable as a weighted sum of Pauli strings."""
-    for kind, converted in CONVERSIONS.items():
-        if isinstance(observable, kind):
-            return converted(observable)
-    raise ArgumentTypeError(
-        "An observable must be a SparsePauliOp, a Pauli, an Operator, a SparseObservable or a "
-        f"string such as 'ZIX', but is of type {type(observable).__name__}."
-    )
+    expected = "a SparsePauliOp, Pauli, Operator, SparseObservable or a string such as 'ZIX'"
+    _validation.instance("observable", observable, tuple(CONVERSIONS), expected)
+    kind = next(kind for kind in CONVERSIONS if isinstance(observable, kind))
+    return CONVERSIONS[kind](observable)
 
 
 def with_layout(pub: Any) -> Any:
-    """Return a pub whose observables act on the qubits of its circuit.
-
-    Observables of a transpiled circuit may act on as many qubits as it had before; those of the
-    device take the place of these.
-    """
+    """Return a pub whose observables act on the qubits of its circuit, with the layout applied."""
     if isinstance(pub, EstimatorPub) or not isinstance(pub, tuple | list) or len(pub) < 2:
         return pub
     circuit, observables, *rest = pub
@@ -59,14 +53,11 @@ def _placed(physical: PhysicalCircuit, label: str) -> str:
 
 def _from_labels(labels: Mapping[str, float]) -> SparsePauliOp:
     for label in labels:
-        if set(label) - set("IXYZ01+-rl"):
-            raise ArgumentError(
-                f"Observable {label!r} must be a string of the letters I, X, Y and Z."
-            )
+        check_letters(label, "IXYZ01+-rl")
     terms = [(label, complex(factor)) for label, factor in labels.items()]
     if set().union(*labels) <= set("IXYZ"):
         return SparsePauliOp.from_list(terms)
-    # projectors, as `SparseObservable` writes them
+    # labels with projectors are those of `SparseObservable`
     return SparsePauliOp.from_sparse_observable(SparseObservable.from_list(terms))
 
 

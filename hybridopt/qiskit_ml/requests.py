@@ -1,4 +1,4 @@
-"""Many single requests: those for one circuit together, and those for the same values as tables."""
+"""Requests grouped by circuit, and joined to tables of parameter values."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from qiskit.primitives import PrimitiveJob, PrimitiveResult, PubResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
-PubLike: TypeAlias = Any  # Qiskit's own alias leaves out arrays of values, which it takes
+PubLike: TypeAlias = Any  # Qiskit's own alias does not include arrays of values
 Pub = TypeVar("Pub", EstimatorPub, SamplerPub)
 
 
 @dataclass(frozen=True, eq=False)
 class ValueTable:
-    """Rows of parameter values that are all asked for the same outputs."""
+    """Rows of parameter values for which the same outputs are requested."""
 
     values: Float64[np.ndarray, "N P"]
     outputs: tuple[int, ...]
-    requests: Int64[np.ndarray, "requests 3"]  # number, row, and place of its output in `outputs`
+    requests: Int64[np.ndarray, "requests 3"]  # request, row, index of its output in `outputs`
 
 
 def by_circuit(
     circuits: Sequence[QuantumCircuit], parameters: Sequence[Iterable[Parameter]]
 ) -> list[list[int]]:
-    """Return the numbers of requests for one circuit object and the same parameters together."""
+    """Group the indices of requests by circuit object and parameters."""
     groups: dict[tuple[int, tuple[Parameter, ...]], list[int]] = defaultdict(list)
     for number, (circuit, wanted) in enumerate(zip(circuits, parameters, strict=True)):
         groups[id(circuit), tuple(wanted)].append(number)
@@ -41,7 +41,7 @@ def by_circuit(
 def start_job(
     pubs: Sequence[Pub], run: Callable[[Sequence[Pub]], Sequence[PubResult]]
 ) -> PrimitiveJob[PrimitiveResult[PubResult]]:
-    """Start a job that runs pubs which share a circuit together; results are in their order."""
+    """Start a job that runs pubs of one circuit together; results have the order of the pubs."""
 
     def results(pubs: Sequence[Pub]) -> PrimitiveResult[PubResult]:
         found: list[PubResult | None] = [None] * len(pubs)
@@ -52,18 +52,15 @@ def start_job(
         return PrimitiveResult(found, metadata={"version": 2})
 
     job = PrimitiveJob(results, pubs)
-    job._submit()  # as every primitive of Qiskit starts its job
+    job._submit()  # as the primitives of Qiskit do
     return job
 
 
 def tables_of(
     values: Sequence[Float64[np.ndarray, " P"]], outputs: Iterable[int], *, exact: bool
 ) -> list[ValueTable]:
-    """Join requests for the same values, so that each row runs once for all its outputs.
-
-    With shots, a repeated request for one output at the same values gets a row of its own: it
-    must not return the same noise.
-    """
+    """Join requests for the same values, so that each row runs once for all its outputs."""
+    # with shots, a repeated request for the same output and values has its own row and noise
     slots: dict[Any, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     times: dict[tuple[bytes, int], int] = defaultdict(int)
     for number, (row, output) in enumerate(zip(values, outputs, strict=True)):
@@ -71,11 +68,11 @@ def tables_of(
         turn = 0 if exact else times[content, output]
         times[content, output] += 1
         slots[content, turn][output].append(number)
-    alike: dict[tuple[int, ...], list[dict[int, list[int]]]] = defaultdict(list)
+    groups: dict[tuple[int, ...], list[dict[int, list[int]]]] = defaultdict(list)
     for slot in slots.values():
-        alike[tuple(sorted(slot))].append(slot)
+        groups[tuple(sorted(slot))].append(slot)
     tables = []
-    for asked, found in alike.items():
+    for asked, found in groups.items():
         requests = [
             (number, row, place)
             for row, slot in enumerate(found)

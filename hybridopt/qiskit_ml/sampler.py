@@ -1,10 +1,11 @@
-"""Qiskit's sampler primitive on an executor of ours."""
+"""Qiskit's sampler primitive on an executor of hybridopt."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -20,29 +21,23 @@ from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, CircuitError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuits, table_of
-from hybridopt.qiskit_ml.outcomes import MAX_BITS
+from hybridopt.qiskit_ml.outcomes import NOT_MEASURED, check_width
 from hybridopt.qiskit_ml.requests import PubLike, start_job
 
 
 class AerSampler(BaseSamplerV2):  # type: ignore[misc]
-    """Measured outcomes, all parameter sets of a circuit as one job.
+    """Sampler that runs all parameter sets of a circuit as one job.
 
-    With it the forward pass of ``SamplerQNN(sampler=AerSampler())`` and of ``VQC(sampler=...)``
-    runs a whole batch at once.
-
-    Without shots, ``get_counts`` and ``get_probabilities`` return exact probabilities, as with
-    `QMLSampler`. With shots, results hold a `BitArray` as those of every sampler do; shots come
-    in the order of their outcomes. Bits that nothing is measured into read 0.
+    The forward pass of ``SamplerQNN(sampler=AerSampler())`` and of ``VQC(sampler=...)`` is one job
+    per batch. Without shots, ``get_counts`` and ``get_probabilities`` return exact probabilities,
+    as with `QMLSampler`. With shots, results hold a `BitArray`, sorted by outcome. Unmeasured bits
+    are 0.
 
     Args:
-        executor: What runs the circuits; None is `AerExecutor()`, which is exact.
-
-    Attributes:
-        executor: As given.
-        options: Shots, to read.
+        executor: Executor of the circuits; None for `AerExecutor()`, which is exact.
 
     Raises:
-        ArgumentTypeError: If executor is something else.
+        ArgumentTypeError: If ``executor`` is of another type.
 
     Example:
         >>> from hybridopt.qiskit_ml import AerSampler
@@ -67,30 +62,26 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
 
         Args:
             pubs: Circuits and parameter values.
-            shots: None, or the executor's.
+            shots: Number of shots of the executor, or None.
 
         Raises:
-            CircuitError: If a circuit cannot be lowered, measures nothing, or measures in its
-                middle.
-            ArgumentError: If other shots than the executor's are asked for.
+            CircuitError: If a circuit cannot be lowered, measures nothing, or has mid-circuit
+                measurements.
+            ArgumentError: If ``shots`` is not the number of shots of the executor.
         """
         _validation.optional_integer("shots", shots, minimum=1)
         given, own = list(pubs), self.executor.shots
         for wanted in (shots, *map(_shots_of, given)):
             if wanted is not None and wanted != own:
                 raise ArgumentError(
-                    f"shots={wanted} were asked for, but the executor has shots={own}. Use "
-                    f"AerSampler(AerExecutor(shots={wanted})), or name no shots."
+                    f"`shots` must equal the shots of the executor, {own} (got {wanted}). Use "
+                    f"`AerSampler(AerExecutor(shots={wanted}))`, or omit `shots`."
                 )
         coerced = [SamplerPub.coerce(pub, own or 1) for pub in given]
         for circuit in (pub.circuit for pub in coerced):
             if without_measurements(circuit)[1].keys().isdisjoint(_bits(circuit, *circuit.cregs)):
-                raise CircuitError(
-                    "The circuit measures into no classical register, so that there is nothing to "
-                    "sample. Use `circuit.measure_all()`."
-                )
-            if len(_read_qubits(self._circuits.of(circuit, self.executor).physical)) > MAX_BITS:
-                raise CircuitError(f"The circuit measures more than {MAX_BITS} qubits. Read fewer.")
+                raise CircuitError(NOT_MEASURED)
+            check_width(len(_read_qubits(self._circuits.of(circuit, self.executor).physical)))
         return start_job(coerced, self._same_circuit)
 
     def _same_circuit(self, pubs: Sequence[SamplerPub]) -> list[SamplerPubResult]:
@@ -103,7 +94,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
             probabilities = compiled.run(compiled.probabilities(qubits), values)
         ends = np.cumsum([math.prod(pub.shape) for pub in pubs])[:-1]
         place: dict[int | None, int] = {qubit: number for number, qubit in enumerate(qubits)}
-        sources = {  # for each bit of a register that of the outcome; None reads 0
+        sources = {  # bit of the outcome for each bit of a register; None for 0
             register.name: tuple(
                 place.get(compiled.physical.measured.get(bit)) for bit in _bits(circuit, register)
             )
@@ -130,20 +121,14 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         return SamplerPubResult(Registers(**bits, shape=pub.shape), metadata=metadata)
 
 
+@dataclass(frozen=True, eq=False)
 class Distributions:
-    """Exact probabilities of a register in place of a `BitArray`, for an array of parameter sets.
+    """Exact probabilities of a register for an array of parameter sets, in place of `BitArray`."""
 
-    They are kept as those of all outcomes of a run (``joint``); ``sources`` has for each bit of
-    the register, the least significant first, that of the outcome; None reads 0.
-    """
-
-    num_shots = None  # no shots: the probabilities are exact
-
-    def __init__(
-        self, joint: Float64[np.ndarray, "*shape outcomes"], sources: tuple[int | None, ...]
-    ) -> None:
-        self.joint = joint
-        self.sources = sources
+    joint: Float64[np.ndarray, "*shape outcomes"]  # probabilities of all outcomes of a run
+    # bit of the outcome for each bit of the register, least significant first; None for 0
+    sources: tuple[int | None, ...]
+    num_shots: ClassVar[None] = None  # the probabilities are exact
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -156,7 +141,7 @@ class Distributions:
         return len(self.sources)
 
     def get_probabilities(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """Return the probability of every bit string that occurs; None averages over all sets."""
+        """Return the probability of every possible bit string, as a mean over sets without loc."""
         chosen = self.joint if loc is None or not self.shape else self.joint[loc]
         mean = chosen.reshape(-1, self.joint.shape[-1]).mean(axis=0)
         found: dict[str, float] = {}
@@ -166,9 +151,7 @@ class Distributions:
             found[name] = found.get(name, 0.0) + float(mean[outcome])
         return found
 
-    def get_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """Return the same: counts relative to their total."""
-        return self.get_probabilities(loc)
+    get_counts = get_probabilities  # counts relative to their total
 
     @staticmethod
     def concatenate_bits(registers: Sequence[Distributions]) -> Distributions:
@@ -180,19 +163,14 @@ class Distributions:
         chosen = index if isinstance(index, tuple) else (index,)
         return Distributions(self.joint[(*chosen, ..., slice(None))], self.sources)
 
-    def __repr__(self) -> str:
-        return f"Distributions(<shape={self.shape}, num_bits={self.num_bits}>)"
-
 
 class Registers(DataBin):  # type: ignore[misc]
-    """The registers of one circuit, which a SamplerQNN can also read together, sample by sample.
+    """Registers of one circuit, also as one register for a SamplerQNN."""
 
-    Without it, a SamplerQNN whose register is not named ``meas`` gives the mean over the batch to
-    every sample.
-    """
+    # otherwise a SamplerQNN whose register is not named ``meas`` averages over the batch
 
     def get_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """Return those of the register ``meas`` if there is one, else of all joined."""
+        """Return the counts of the register ``meas`` if it exists, else of all registers joined."""
         registers = dict(self.items())
         chosen = [registers["meas"]] if "meas" in registers else list(registers.values())
         counts: dict[str, float] = type(chosen[0]).concatenate_bits(chosen).get_counts(loc)
@@ -200,21 +178,19 @@ class Registers(DataBin):  # type: ignore[misc]
 
 
 class ExactResult(SamplerPubResult):  # type: ignore[misc]
-    """The result for one circuit, without shots."""
+    """Result of one circuit without shots."""
 
     def join_data(self, names: Iterable[str] | None = None) -> Distributions:
         """Join the registers, the first the least significant.
 
         Raises:
-            ArgumentError: If there is no register of a name.
+            ArgumentError: If a name is unknown.
         """
         registers = dict(self.data.items())
         chosen = list(registers if names is None else names)
         unknown = ", ".join(name for name in chosen if name not in registers)
         if unknown or not chosen:
-            raise ArgumentError(
-                f"There is no register {unknown}. There are {', '.join(registers)}."
-            )
+            raise ArgumentError(f"Unknown register {unknown}. Available: {', '.join(registers)}.")
         return Distributions.concatenate_bits([registers[name] for name in chosen])
 
 
@@ -229,7 +205,7 @@ def _bits(circuit: QuantumCircuit, *registers: ClassicalRegister) -> list[int]:
 
 
 def _read_qubits(physical: PhysicalCircuit) -> tuple[int, ...]:
-    """Measured qubits; without noise an idle one surely reads 0, and is not simulated."""
+    """Return the measured qubits; without noise, idle ones are 0 and not simulated."""
     found = set(physical.measured.values())
     if physical.on_device and physical.native is None:
         found &= physical.used
@@ -241,5 +217,5 @@ def _bit_array(
 ) -> BitArray:
     zero = np.zeros_like(outcomes)
     columns = [zero if source is None else (outcomes >> source) & 1 for source in sources]
-    bits = np.stack(columns[::-1], axis=-1).astype(bool)  # the least significant bit comes last
+    bits = np.stack(columns[::-1], axis=-1).astype(bool)  # the least significant bit is last
     return BitArray.from_bool_array(bits.reshape(*shape, *bits.shape[1:]))

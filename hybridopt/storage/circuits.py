@@ -18,7 +18,7 @@ from hybridopt.bridges import QuantumNetwork, WeightNetwork
 from hybridopt.errors import CheckpointError, ConversionError
 from hybridopt.execution import Executor, Expectations, Probabilities, Readout
 from hybridopt.nn import CircuitLayer
-from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
+from hybridopt.qiskit_ml.conversion import InterpretedLayer
 from hybridopt.storage.json_codec import named_from_plain, named_to_plain
 
 KNOWN_LAYERS = (CircuitLayer, InterpretedLayer)

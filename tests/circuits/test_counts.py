@@ -1,3 +1,5 @@
+"""Depth and gate counts, with and without a backend."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -30,13 +32,13 @@ def test_counts_by_hand():
     assert count_gates(QuantumCircuit(2)) == GateCount(0, 0)
 
 
-def test_wide_gates_are_taken_apart():
+def test_wide_gates_are_decomposed():
     circuit = QuantumCircuit(3)
     circuit.ccx(0, 1, 2)
     assert count_gates(circuit).two_qubit == 6  # the textbook's Toffoli gate
 
 
-def test_a_backend_is_transpiled_for_and_seeds_are_fixed():
+def test_counts_for_a_backend_are_reproducible():
     circuit = QuantumCircuit(4)
     for low, high in [(0, 3), (1, 2), (3, 1), (0, 2)]:
         circuit.cx(low, high)
@@ -47,7 +49,7 @@ def test_a_backend_is_transpiled_for_and_seeds_are_fixed():
 
 
 @pytest.mark.parametrize("columns", [None, 1, 5, 13])
-def test_the_chain_of_a_memory_is_counted_without_making_it(columns):
+def test_chain_of_a_memory_is_counted_without_its_circuit(columns):
     m = 4
     chosen = None if columns is None else tuple(walsh_columns(columns, 16).tolist())
     program = MemoryProgram(m, "gates", chosen)
@@ -57,28 +59,20 @@ def test_the_chain_of_a_memory_is_counted_without_making_it(columns):
     assert count_gates(circuit).depth == circuit.depth()
 
 
-def test_names_and_instances_of_backends():
+def test_backends_by_name_and_by_instance():
     pytest.importorskip("qiskit_ibm_runtime")
     assert find_backend(None) is None
     assert find_backend(LINE) is LINE
     assert find_backend("fake_manila").num_qubits == 5
-    with pytest.raises(ArgumentError, match=r"no fake backend .*Known: .*fake_manila"):
+    with pytest.raises(ArgumentError, match=r"'fake_manilla'.*fake_manila"):
         find_backend("fake_manilla")
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "message"),
-    [
-        (lambda: find_backend(3), ArgumentTypeError, "`backend` must be a qiskit BackendV2"),
-        (lambda: count_gates(QuantumCircuit(6), LINE), ArgumentError, "6 qubits, but .* has 5"),
-    ],
-)
-def test_bad_backends_are_refused(call, error, message):
-    with pytest.raises(error, match=message):
-        call()
-
-
-def test_long_circuits_are_not_transpiled(monkeypatch):
+def test_bad_backends(monkeypatch):
+    with pytest.raises(ArgumentTypeError, match="`backend`"):
+        find_backend(3)
+    with pytest.raises(ArgumentError, match=r"5 .*`.*6"):
+        count_gates(QuantumCircuit(6), LINE)
     monkeypatch.setattr(counts, "MOST_TRANSPILED", 3)
-    with pytest.raises(ResourceError, match="4 gates would be transpiled for minutes; at most 3"):
+    with pytest.raises(ResourceError, match=r"3 .*4"):
         count_gates(small(), LINE)

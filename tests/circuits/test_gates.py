@@ -1,4 +1,4 @@
-"""Every family is what Qiskit's gate does, diagonal in its frame, with the shifts of its gaps."""
+"""Gate families against the matrices of Qiskit, and shift rules against finite differences."""
 
 from __future__ import annotations
 
@@ -9,26 +9,6 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Gate
 from qiskit.circuit import library as lib
-from qiskit.circuit.library import (
-    CPhaseGate,
-    CRXGate,
-    CRYGate,
-    CRZGate,
-    DiagonalGate,
-    MCPhaseGate,
-    PhaseGate,
-    RXGate,
-    RXXGate,
-    RYGate,
-    RYYGate,
-    RZGate,
-    RZXGate,
-    RZZGate,
-    U1Gate,
-    UGate,
-    XXMinusYYGate,
-    XXPlusYYGate,
-)
 from qiskit.quantum_info import DensityMatrix, Kraus, Operator, SparsePauliOp
 from qiskit_aer import AerSimulator
 
@@ -43,27 +23,20 @@ from hybridopt.circuits.gates import (
 )
 
 ANGLE = 0.83
-MAKE = {
-    "rx": RXGate,
-    "ry": RYGate,
-    "rz": RZGate,
-    "p": PhaseGate,
-    "u1": U1Gate,
-    "rxx": RXXGate,
-    "ryy": RYYGate,
-    "rzz": RZZGate,
-    "rzx": RZXGate,
-    "cp": CPhaseGate,
-    "mcp": lambda angle: MCPhaseGate(angle, 3),
-    "crx": CRXGate,
-    "cry": CRYGate,
-    "crz": CRZGate,
-    "ccrx": lambda angle: RXGate(angle).control(2, annotated=False),
-    "cccry": lambda angle: RYGate(angle).control(3, annotated=False),
-    "xx_plus_yy": XXPlusYYGate,
-    "xx_minus_yy": XXMinusYYGate,
+TWO_TERM = {
+    "mcp": lambda angle: lib.MCPhaseGate(angle, 3),
+    **{name: _STANDARD[name] for name in ("rx", "ry", "rz", "p", "u1", "cp")},
+    **{name: _STANDARD[name] for name in ("rxx", "ryy", "rzz", "rzx")},
 }
-TWO_TERM = {"rx", "ry", "rz", "p", "u1", "rxx", "ryy", "rzz", "rzx", "cp", "mcp"}
+MAKE = TWO_TERM | {
+    "crx": lib.CRXGate,
+    "cry": lib.CRYGate,
+    "crz": lib.CRZGate,
+    "ccrx": lambda angle: lib.RXGate(angle).control(2, annotated=False),
+    "cccry": lambda angle: lib.RYGate(angle).control(3, annotated=False),
+    "xx_plus_yy": lib.XXPlusYYGate,
+    "xx_minus_yy": lib.XXMinusYYGate,
+}
 
 
 def family(name: str) -> Family:
@@ -80,27 +53,22 @@ def matrix(num_qubits: int, gates) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", MAKE)
-def test_gates_are_qiskits_gate(name):
+def test_rotation_is_a_diagonal_between_changes_of_frame(name):
     one, expected = family(name), Operator(MAKE[name](ANGLE)).data
-    actual = matrix(one.num_qubits, one.gates(ANGLE))
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", MAKE)
-def test_a_rotation_is_phases_between_changes_of_frame(name):
-    one = family(name)
     phases = np.diag(np.exp(-1j * ANGLE * one.eigenvalues))
-    into, out = (matrix(one.num_qubits, gates) for gates in (one.into_frame, one.out_of_frame))
-    expected = Operator(MAKE[name](ANGLE)).data
+    whole, into, out, in_frame = (
+        matrix(len(one.frames), gates)
+        for gates in (one.gates(ANGLE), one.into_frame, one.out_of_frame, [one.phases(ANGLE)])
+    )
+    np.testing.assert_allclose(whole, expected, rtol=0, atol=1e-12)
     np.testing.assert_allclose(out @ phases @ into, expected, rtol=0, atol=1e-12)
-    in_frame = matrix(one.num_qubits, [one.phases(ANGLE)])
     np.testing.assert_allclose(in_frame, phases, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", MAKE)
-def test_shifts_differentiate_any_expectation_value(name):
+def test_shift_rule_matches_a_finite_difference(name):
     one, generator = family(name), np.random.default_rng(3)
-    size = 1 << one.num_qubits
+    size = 1 << len(one.frames)
     state = generator.normal(size=size) + 1j * generator.normal(size=size)
     state /= np.linalg.norm(state)
     observable = generator.normal(size=(size, size)) + 1j * generator.normal(size=(size, size))
@@ -117,32 +85,25 @@ def test_shifts_differentiate_any_expectation_value(name):
     assert len(one.shifts) == (2 if name in TWO_TERM else 4)
 
 
-def test_four_terms_have_the_published_factors():
+def test_four_term_rule_has_the_published_coefficients():
     (plus, first), _, (minus, third), _ = family("crx").shifts
     assert (first, third) == (math.pi / 2, 3 * math.pi / 2)
     assert plus == pytest.approx((math.sqrt(2) + 1) / (4 * math.sqrt(2)))
     assert minus == pytest.approx(-(math.sqrt(2) - 1) / (4 * math.sqrt(2)))
 
 
-@pytest.mark.parametrize("name", ["cp", "mcp", "crx", "ccrx", "xx_plus_yy", "xx_minus_yy"])
-def test_hardware_takes_them_apart(name):
-    assert family_of(MAKE[name](ANGLE), whole=False) is None
-
-
-@pytest.mark.parametrize("name", ["rx", "rzz", "p"])
-def test_hardware_has_them_whole(name):
-    assert family_of(MAKE[name](ANGLE), whole=False) is family(name)
-
-
-def test_other_gates_have_no_family():
-    assert family_of(UGate(0.1, 0.2, 0.3)) is None
+def test_families_of_hardware_gates():
+    for name in ("cp", "mcp", "crx", "ccrx", "xx_plus_yy", "xx_minus_yy"):
+        assert family_of(MAKE[name](ANGLE), whole=False) is None
+    for name in ("rx", "rzz", "p"):
+        assert family_of(MAKE[name](ANGLE), whole=False) is family(name)
+    assert family_of(lib.UGate(0.1, 0.2, 0.3)) is None
 
 
 @pytest.mark.parametrize(("base", "controls"), [("p", 1), ("rx", 2), ("ry", 1), ("rz", 3)])
-def test_controlled_rotation_is_its_definition_and_turns_back(base, controls):
+def test_controlled_rotation_and_its_inverse(base, controls):
     gate = ControlledRotation(base, controls, ANGLE)
-    plain = {"p": PhaseGate, "rx": RXGate, "ry": RYGate, "rz": RZGate}[base](ANGLE)
-    expected = Operator(plain.control(controls, annotated=False)).data
+    expected = Operator(_STANDARD[base](ANGLE).control(controls, annotated=False)).data
     np.testing.assert_allclose(Operator(gate).data, expected, rtol=0, atol=1e-12)
     both = Operator(gate.inverse()).data @ expected
     np.testing.assert_allclose(both, np.eye(len(expected)), rtol=0, atol=1e-12)
@@ -155,7 +116,7 @@ PLACES = [(name, place) for name, rules in _RULES.items() for place in range(len
 
 
 def value(kind: type[Gate], angles: list[float]) -> float:
-    """The gate in a circuit of three qubits, with damping before and behind it."""
+    """Expectation value of a gate on three qubits with damping before and after it."""
     state = DensityMatrix.from_label("000")
     before, behind = QuantumCircuit(3), QuantumCircuit(3)
     for qubit in range(3):
@@ -169,7 +130,7 @@ def value(kind: type[Gate], angles: list[float]) -> float:
 
 
 @pytest.mark.parametrize(("name", "place"), PLACES)
-def test_each_angle_has_its_rule_and_its_frequencies(name, place):
+def test_rule_and_frequencies_of_each_angle_with_noise(name, place):
     kind, rules = _STANDARD[name], _RULES[name]
     angles = [0.7, -1.2, 0.4, 1.9][: len(rules)]
 
@@ -184,34 +145,25 @@ def test_each_angle_has_its_rule_and_its_frequencies(name, place):
     assert present <= rules[place].frequencies
 
 
-def test_namesakes_and_open_controls_have_no_rule():
-    angle = 0.3
-    assert angle_rules(lib.CRXGate(angle)) is not None
-    assert angle_rules(lib.CRXGate(angle, ctrl_state=0)) is None
-    assert angle_rules(Gate("rx", 1, [angle])) is None
-    assert angle_rules(lib.XXPlusYYGate(angle)) is None
+def test_other_gates_with_a_known_name_have_no_rule():
+    assert angle_rules(lib.CRXGate(ANGLE)) is not None
+    for gate in (lib.CRXGate(ANGLE, ctrl_state=0), Gate("rx", 1, [ANGLE]), lib.XXPlusYYGate(ANGLE)):
+        assert angle_rules(gate) is None
 
 
-def state_after(diagonal) -> np.ndarray:
-    circuit = QuantumCircuit(4)
-    circuit.h(range(4))
-    circuit.append(diagonal, [2, 0, 3])
-    circuit.save_statevector()
-    simulator = AerSimulator(method="statevector")
-    return np.asarray(simulator.run(circuit).result().get_statevector(circuit))
+def test_aer_runs_diagonals_and_replaced_phases():
+    def state(diagonal) -> np.ndarray:
+        circuit = QuantumCircuit(4)
+        circuit.h(range(4))
+        circuit.append(diagonal, [2, 0, 3])
+        circuit.save_statevector()
+        simulator = AerSimulator(method="statevector")
+        return np.asarray(simulator.run(circuit).result().get_statevector(circuit))
 
-
-def phases(seed: int) -> list[complex]:
-    return np.exp(1j * np.random.default_rng(seed).uniform(-3, 3, 8)).tolist()
-
-
-def test_aer_runs_it():
-    expected = state_after(DiagonalGate(phases(0)))
-    np.testing.assert_allclose(state_after(AerDiagonal(phases(0))), expected, rtol=0, atol=1e-12)
-
-
-def test_first_phases_are_replaced_and_the_rest_stays():
-    diagonal = AerDiagonal(phases(0))
-    diagonal.set_first_phases(phases(1)[:5])
-    expected = state_after(DiagonalGate([*phases(1)[:5], *phases(0)[5:]]))
-    np.testing.assert_allclose(state_after(diagonal), expected, rtol=0, atol=1e-12)
+    first, second = np.exp(1j * np.random.default_rng(0).uniform(-3, 3, (2, 8))).tolist()
+    diagonal = AerDiagonal(list(first))
+    expected = state(lib.DiagonalGate(first))
+    np.testing.assert_allclose(state(diagonal), expected, rtol=0, atol=1e-12)
+    diagonal.set_first_phases(second[:5])
+    expected = state(lib.DiagonalGate([*second[:5], *first[5:]]))
+    np.testing.assert_allclose(state(diagonal), expected, rtol=0, atol=1e-12)

@@ -1,4 +1,4 @@
-"""Measurements at the end are taken out, and their bits are known."""
+"""Removal of the measurements at the end of a circuit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def three_qubits() -> QuantumCircuit:
     return circuit
 
 
-def test_a_bit_holds_its_last_measurement():
+def test_bit_holds_its_last_measurement():
     circuit = three_qubits()
     circuit.measure([0, 1], [0, 1])
     circuit.barrier()
@@ -33,15 +33,10 @@ def test_a_bit_holds_its_last_measurement():
 
 def test_gates_on_other_qubits_may_follow_a_measurement():
     circuit = three_qubits()
+    assert without_measurements(circuit)[0] is circuit
     circuit.measure(0, 1)
     circuit.rx(0.3, 2)
     assert without_measurements(circuit)[1] == {1: 0}
     circuit.rz(0.3, 0)
-    with pytest.raises(CircuitError, match="on qubit 0 is a mid-circuit measurement: `rz` follows"):
+    with pytest.raises(CircuitError, match=r"`measure` on qubit 0.*`rz`"):
         without_measurements(circuit)
-
-
-def test_a_circuit_without_measurements_is_itself():
-    circuit = three_qubits()
-    assert without_measurements(circuit) == (circuit, {})
-    assert without_measurements(circuit)[0] is circuit

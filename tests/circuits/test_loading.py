@@ -1,5 +1,8 @@
+"""Circuits of the gallery and of the user's files."""
+
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +45,8 @@ def test_own_file(own):
     assert [p.name for p in weights] == ["w0"]
     assert observables[0].to_list() == [("ZII", 0.5), ("XXI", -1)]
     layer = ho.CircuitLayer(*loaded, initial=[2.0])
-    x = torch.tensor([[0.3, -0.7, 99.0]], dtype=torch.float64)  # x10 turns nothing
-    expected = 0.5 * np.cos(-1.4) - np.sin(-1.4)  # <ZII> = <IZI>; XX turns |00>, |11> over
+    x = torch.tensor([[0.3, -0.7, 99.0]], dtype=torch.float64)  # no gate uses x10
+    expected = 0.5 * np.cos(-1.4) - np.sin(-1.4)  # <ZII> = <IZI>; XX exchanges |00> and |11>
     assert layer(x).item() == pytest.approx(expected, abs=1e-7)
 
 
@@ -53,17 +56,17 @@ def test_a_string_with_an_ending_or_a_folder_is_a_path(own, monkeypatch):
         assert load_circuit(path).circuit.name == "mine"
     (own.parent / "plain").write_text(OWN, "utf-8")
     assert load_circuit("./plain").circuit.num_qubits == 3
-    with pytest.raises(UnknownNameError, match=r"such as 'plain\.qasm'"):
+    with pytest.raises(UnknownNameError, match=r"'plain\.qasm'"):
         load_circuit("plain")
 
 
-def test_line_ends_and_marks_of_other_systems(own):
+def test_line_ends_and_byte_order_marks(own):
     own.write_bytes(b"\xef\xbb\xbf" + OWN.replace("\n", "\r\n").encode())
     assert load_circuit(own).observables[0].to_list() == [("ZII", 0.5), ("XXI", -1)]
 
 
-def test_what_qiskit_exports(tmp_path):
-    """Parameters of vectors are `_x_0_` there."""
+def test_file_from_the_exporter_of_qiskit(tmp_path):
+    """The exporter writes parameters of vectors as `_x_0_`."""
     feature_map = zz_feature_map(3, reps=1)
     weights = ParameterVector("w", 11)
     circuit = QuantumCircuit(3)
@@ -74,17 +77,18 @@ def test_what_qiskit_exports(tmp_path):
     path.write_text(qasm3.dumps(circuit), "utf-8")
     loaded = load_circuit(path)
     values = np.random.default_rng(1).uniform(-2, 2, 14)
-    first = circuit.assign_parameters(
-        dict(zip((*feature_map.parameters, *weights), values, strict=True))
+    first, second = (
+        Operator(circuit.assign_parameters(dict(zip(parameters, values, strict=True))))
+        for circuit, parameters in (
+            (circuit, (*feature_map.parameters, *weights)),
+            (loaded.circuit, (*loaded.input_parameters, *loaded.weight_parameters)),
+        )
     )
-    second = loaded.circuit.assign_parameters(
-        dict(zip((*loaded.input_parameters, *loaded.weight_parameters), values, strict=True))
-    )
-    assert Operator(first).equiv(Operator(second))
+    assert first.equiv(second)
     assert len(loaded.observables) == 3
 
 
-def test_gallery_names():
+def test_names_of_the_gallery():
     names = circuit_names()
     assert names == sorted(names)
     assert len(names) >= 12
@@ -92,7 +96,7 @@ def test_gallery_names():
     assert load_circuit(names[0]).circuit.name == names[0]
 
 
-def test_head(own):
+def test_comment_at_the_head_of_a_file(own):
     file = circuit_text(own)
     assert (file.what, file.origin) == ("My circuit.", "me.")
     assert circuit_text("qcnn").what.startswith("Quantum convolutional network")
@@ -104,44 +108,41 @@ def test_head(own):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("strongly_entangeling", UnknownNameError, "Did you mean .*'strongly_entangling'.*Known: "),
-        ("QCNN", UnknownNameError, "Did you mean 'qcnn'"),
-        ("", UnknownNameError, "Unknown circuit ''"),
-        ("qcnn.qasm", CircuitError, "no file qcnn.qasm. The gallery has it by the name 'qcnn'"),
-        ("nowhere/at_all.qasm", CircuitError, "There is no file nowhere/at_all.qasm.$"),
-        ("~/nowhere/at_all.qasm", CircuitError, "There is no file /"),
-        ("./", CircuitError, "Cannot read .*irectory"),
-        ("a\0b.qasm", CircuitError, "Cannot read"),
-        (3, ArgumentTypeError, "`name_or_path` must be a path"),
-        (None, ArgumentTypeError, "`name_or_path` must be a path"),
+        ("strongly_entangeling", UnknownNameError, "strongly_entangeling.*'strongly_entangling'"),
+        ("QCNN", UnknownNameError, "'QCNN'.*'qcnn'"),
+        ("", UnknownNameError, "circuit ''"),
+        ("qcnn.qasm", CircuitError, "qcnn.qasm: .*'qcnn'"),
+        ("nowhere/at_all.qasm", CircuitError, "nowhere/at_all.qasm"),
+        ("~/nowhere/at_all.qasm", CircuitError, " /.*nowhere/at_all.qasm"),
+        ("./", CircuitError, "irectory"),
+        ("a\0b.qasm", CircuitError, "a\0b.qasm"),
+        (3, ArgumentTypeError, "`name_or_path`"),
+        (None, ArgumentTypeError, "`name_or_path`"),
     ],
-)  # fmt: skip
-def test_refused(name, error, message):
+)
+def test_bad_names_and_paths(name, error, message):
     with pytest.raises(error, match=message):
         load_circuit(name)
+
+
+QPY = io.BytesIO()
+qpy.dump(QuantumCircuit(3), QPY)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"\x7fELF\xff\xfe\x00", "is not text"),
-        (b"", "has no statements"),
-        (OWN.replace("cx q[1]", "cx q[1").encode(), r"mine.qasm, line 8, column \d+: unexpected"),
-        (OWN.replace("ZII", "ZZ").encode(), "line 3, column 22: observable ZZ has 2 letters"),
+        (QPY.getvalue(), "qpy.load"),
+        (b"", "statements"),
+        (OWN.replace("cx q[1]", "cx q[1").encode(), r"line 8, column \d+: "),
+        (OWN.replace("ZII", "ZZ").encode(), "line 3, column 22: .*`ZZ`"),
         (OWN.encode() + b"bit[3] c; c = measure q;", "line 9, column 11: `measure`"),
         (OWN.encode() + b"reset q[0]; h q[0];", "line 9, column 1: `reset`"),
     ],
-    ids=["binary", "empty", "syntax", "observable", "measure", "reset"],
+    ids=["binary", "qpy", "empty", "syntax", "observable", "measure", "reset"],
 )
 def test_bad_files(own, content, message):
     own.write_bytes(content)
-    with pytest.raises(CircuitError, match=message):
+    with pytest.raises(CircuitError, match=f"mine.qasm.*{message}"):
         load_circuit(own)
-
-
-def test_qpy_is_told_from_openqasm(tmp_path):
-    path = tmp_path / "circuit.qpy"
-    with path.open("wb") as file:
-        qpy.dump(QuantumCircuit(3), file)
-    with pytest.raises(CircuitError, match=r"holds circuits as QPY, not OpenQASM 3\. Read it by"):
-        load_circuit(path)

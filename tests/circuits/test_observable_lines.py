@@ -1,7 +1,10 @@
+"""Observables in the comments of circuit files: read, written, rejected."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from qiskit.circuit import Parameter
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from hybridopt.circuits.observable_lines import (
@@ -23,7 +26,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
         ("// observable: + 2. * III - 2 * III", [("III", 2), ("III", -2)]),
     ],
 )  # fmt: skip
-def test_lines(line, expected):
+def test_terms_of_a_line(line, expected):
     (observable,) = read_observables(f"first\n{line}\nlast", "test", 3)
     assert observable == SparsePauliOp.from_list(expected)
 
@@ -39,21 +42,21 @@ def test_order_and_default():
 @pytest.mark.parametrize(
     ("content", "column", "message"),
     [
-        ("ZI", 16, "observable ZI has 2 letters, but the circuit has 3 qubits"),
-        ("ZII + XXXX", 22, "observable XXXX has 4 letters"),
-        ("", 16, "cannot read the observable ``. Write a sum"),
-        ("ZQI", 16, "letters|cannot read"),
-        ("0.5 * ZII 0.5 * IXX", 26, "cannot read the observable"),
-        ("zii", 16, "cannot read"),
-        ("2j * ZII", 16, "cannot read"),
-        ("ZII +", 20, "cannot read"),
-        ("nan * ZII", 16, "cannot read"),
-        ("1e999 * ZII", 16, "the factor 1e999 is not finite"),
-        ("probabilities of all", 16, "cannot read"),
+        ("ZI", 16, "3 .*`ZI`"),
+        ("ZII + XXXX", 22, "3 .*`XXXX`"),
+        ("", 16, "``"),
+        ("ZQI", 16, "`Z`"),
+        ("0.5 * ZII 0.5 * IXX", 26, "`0.5 "),
+        ("zii", 16, "`zii`"),
+        ("2j * ZII", 16, "`2j "),
+        ("ZII +", 20, "`ZII "),
+        ("nan * ZII", 16, "`nan "),
+        ("1e999 * ZII", 16, "`1e999`"),
+        ("probabilities of all", 16, "`prob"),
     ],
 )
-def test_refused(content, column, message):
-    with pytest.raises(CircuitError, match=f"^mine.qasm, line 2, column {column}: .*({message})"):
+def test_bad_lines(content, column, message):
+    with pytest.raises(CircuitError, match=f"^mine.qasm, line 2, column {column}: .*{message}"):
         read_observables(f"// head\n// observable: {content}", "mine.qasm", 3)
 
 
@@ -65,9 +68,8 @@ def test_refused(content, column, message):
         ("/*\n// observable: XII\n*/", 2, 4),
     ],
 )
-def test_observables_in_block_comments_are_refused(text, line, column):
-    message = f"line {line}, column {column}: an observable in a block comment is not read"
-    with pytest.raises(CircuitError, match=message):
+def test_block_comments_must_not_hold_observables(text, line, column):
+    with pytest.raises(CircuitError, match=f"line {line}, column {column}: "):
         read_observables(text, "test", 3)
 
 
@@ -80,24 +82,24 @@ def test_observables_in_block_comments_are_refused(text, line, column):
         "// a comment that opens /* and\n// closes */ no block",
     ],
 )
-def test_what_is_no_request(text):
+def test_other_comments_are_ignored(text):
     (observable,) = read_observables(f"{text}\n// observable: ZII // it's\n"[:-9], "test", 3)
     assert observable == SparsePauliOp("ZII")
 
 
-def test_places_behind_code_are_counted_from_the_start_of_the_line():
-    with pytest.raises(CircuitError, match=r"^mine\.qasm, line 2, column 24: observable ZI"):
+def test_columns_are_counted_from_the_start_of_the_line():
+    with pytest.raises(CircuitError, match=r"^mine\.qasm, line 2, column 24: .*`ZI`"):
         read_observables("qubit[3] q;\nh q[0]; // observable: ZI", "mine.qasm", 3)
 
 
 @pytest.mark.parametrize("first", ["ZII", "probabilities"])
-def test_not_both(first):
+def test_observables_and_probabilities_exclude_each_other(first):
     second = "probabilities" if first == "ZII" else "ZII"
-    with pytest.raises(CircuitError, match="line 2, column 16: read either"):
+    with pytest.raises(CircuitError, match="line 2, column 16: "):
         read_observables(f"// observable: {first}\n// observable: {second}", "test", 3)
 
 
-def test_written_lines_are_read_as_they_were():
+def test_round_trip_of_written_lines():
     draw = np.random.default_rng(2)
     paulis = ["ZIX", "YYI", "III"]
     observables = [SparsePauliOp(paulis, draw.normal(size=3)) for _ in range(3)]
@@ -107,7 +109,7 @@ def test_written_lines_are_read_as_they_were():
     assert read_observables("\n".join(observable_lines(None, 3)), "test", 3) is None
 
 
-def test_given_as_circuit_layer_takes_them():
+def test_forms_that_circuit_layer_takes():
     assert observable_lines("ZII", 3) == ["// observable: ZII"]
     assert observable_lines([Pauli("XYZ"), "IIZ"], 3) == [
         "// observable: XYZ",
@@ -117,33 +119,26 @@ def test_given_as_circuit_layer_takes_them():
     assert format_observable(SparsePauliOp(["ZII", "IXX"], [2, -1])) == "2.0 * ZII - IXX"
 
 
-def infinite() -> SparsePauliOp:
+def with_coefficient(value: object) -> SparsePauliOp:
     observable = SparsePauliOp("ZZZ")
-    observable.coeffs = np.array([np.inf])
+    observable._coeffs = np.array([value])
     return observable
 
 
 @pytest.mark.parametrize(
     ("observables", "error", "message"),
     [
-        (3, ArgumentTypeError, "must be a list of SparsePauliOp, or None"),
-        ([3], ArgumentTypeError, "is of type int"),
-        ([], ArgumentError, "one observable or more"),
-        (["ZZ"], ArgumentError, "Observable 0 acts on 2 qubits, but the circuit has 3"),
-        (["ZZA"], ArgumentError, "letters I, X, Y and Z"),
-        ([""], ArgumentError, "letters I, X, Y and Z"),
-        ([SparsePauliOp("ZZZ", 1j)], ArgumentError, "Observable 0 is not Hermitian"),
-        ([infinite()], ArgumentError, "not finite"),
+        (3, ArgumentTypeError, "`observables`"),
+        ([3], ArgumentTypeError, "int"),
+        ([], ArgumentError, "`observables`"),
+        (["ZZ"], ArgumentError, "Observable 0 .* 3 .*2"),
+        (["ZZA"], ArgumentError, "'ZZA'"),
+        ([""], ArgumentError, "''"),
+        ([with_coefficient(1j)], ArgumentError, "Observable 0 .*1j"),
+        ([with_coefficient(np.inf)], ArgumentError, "Observable 0 .*inf"),
+        ([with_coefficient(Parameter("a"))], ArgumentError, "Observable 0 .*a"),
     ],
 )
 def test_bad_observables(observables, error, message):
     with pytest.raises(error, match=message):
         observable_lines(observables, 3)
-
-
-def test_coefficients_that_are_parameters():
-    from qiskit.circuit import Parameter
-
-    symbolic = SparsePauliOp("ZZZ", np.array([Parameter("a")], dtype=object))
-    with pytest.raises(ArgumentError, match="coefficients that are no numbers"):
-        observable_lines([symbolic], 3)

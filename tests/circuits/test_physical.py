@@ -1,4 +1,4 @@
-"""On which qubits of a device a circuit stands."""
+"""Circuits on the qubits of a device: placement, idle qubits, native gates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp, Statevector
 
-from hybridopt.circuits import CircuitProgram
 from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
 from hybridopt.errors import ArgumentError, CircuitError
 
@@ -30,20 +29,11 @@ def three_qubits(*, measured: bool = False) -> QuantumCircuit:
 
 
 def transpiled(circuit: QuantumCircuit, layout: list[int]) -> QuantumCircuit:
-    return transpile(
-        circuit,
-        coupling_map=LINE,
-        basis_gates=["rz", "sx", "cx"],
-        initial_layout=layout,
-        seed_transpiler=0,
-    )
+    options = {"basis_gates": ["rz", "sx", "cx"], "initial_layout": layout, "seed_transpiler": 0}
+    return transpile(circuit, coupling_map=LINE, **options)
 
 
-def bind(program: CircuitProgram, value: float) -> QuantumCircuit:
-    return program.bind(np.zeros(0), np.full(program.num_shared_angles, value))
-
-
-def test_a_virtual_circuit_stands_where_it_is():
+def test_virtual_circuit_keeps_its_qubits():
     circuit = three_qubits()
     physical = physical_circuit(circuit)
     assert (physical.is_isa, physical.on_device) == (False, False)
@@ -64,8 +54,8 @@ def test_idle_qubits_of_a_device_are_left_out(layout):
     assert set(places) <= set(qubits)
     assert len(qubits) < 6
     program = physical.lower([], [ANGLE], qubits)
-    (slope, offset) = (1.0, program.shared_expressions[0].bind({ANGLE: 0.0}))
-    state = Statevector(bind(program, 0.4 * slope + float(offset)))
+    shared = [float(angle.bind({ANGLE: 0.4})) for angle in program.shared_expressions]
+    state = Statevector(program.bind(np.zeros(0), np.array(shared)))
     observable = SparsePauliOp("ZIX").apply_layout([qubits.index(p) for p in places], len(qubits))
     virtual = three_qubits().assign_parameters([0.4])
     virtual.remove_final_measurements()
@@ -74,7 +64,7 @@ def test_idle_qubits_of_a_device_are_left_out(layout):
     assert state.expectation_value(observable) == pytest.approx(expected, abs=1e-12)
 
 
-def test_delays_use_a_qubit_only_where_there_is_noise():
+def test_delays_use_a_qubit_only_with_noise():
     circuit = QuantumCircuit(3)
     circuit.delay(100, 2)
     circuit.x(0)
@@ -85,16 +75,12 @@ def test_delays_use_a_qubit_only_where_there_is_noise():
     assert noisy.qubits_for(()) == (2, 4)
     assert noisy.qubits_for([5]) == (2, 4, 5)
     names = [item.operation.name for item in noisy.on((2, 4)).data]
-    assert "delay" in names
-    assert "barrier" in names
+    assert {"delay", "barrier"} <= set(names)
+    empty = transpile(QuantumCircuit(3), coupling_map=LINE, initial_layout=[3, 1, 2])
+    assert physical_circuit(empty).qubits_for(()) == (0,)
 
 
-def test_a_device_on_which_nothing_happens_keeps_one_qubit():
-    placed = transpile(QuantumCircuit(3), coupling_map=LINE, initial_layout=[3, 1, 2])
-    assert physical_circuit(placed).qubits_for(()) == (0,)
-
-
-def test_whole_gates_have_their_angles_barriers_and_delays():
+def test_native_gates_keep_their_angles_barriers_and_delays():
     circuit = QuantumCircuit(3)
     circuit.u(ANGLE, 0.3, 2 * ANGLE, 0)
     circuit.delay(10, 1)
@@ -108,44 +94,41 @@ def test_whole_gates_have_their_angles_barriers_and_delays():
     bound = program.bind(np.zeros(0), np.array([0.7, 1.4, 0.49]))
     assert [item.operation.name for item in bound.data] == ["u", "delay", "barrier", "rzz"]
     assert bound.data[0].operation.params == [0.7, 0.3, 1.4]
-    assert circuit.data[0].operation.params[0] == ANGLE  # the user's own is left alone
+    assert circuit.data[0].operation.params[0] == ANGLE  # the given circuit is unchanged
 
 
-def test_gates_that_do_not_stay_are_named():
+def test_replaced_gates_are_listed():
     circuit = QuantumCircuit(3)
     circuit.cry(ANGLE, 0, 1)
     circuit.swap(1, 2)
     native = frozenset({"ry", "cx", "rz", "sx"})
-    program = PhysicalCircuit(circuit, circuit, (0, 1, 2), {}, False, native).lower(
-        [], [ANGLE], (0, 1, 2)
-    )
+    physical = PhysicalCircuit(circuit, circuit, (0, 1, 2), {}, False, native)
+    program = physical.lower([], [ANGLE], (0, 1, 2))
     assert {"cry", "swap"} <= program.rewritten
     assert {step.gate.name for step in program.steps} == {"ry", "cx"}
 
 
-def test_parameters_are_those_of_the_circuit_as_it_was_given():
+def test_parameters_are_those_of_the_given_circuit():
     circuit = QuantumCircuit(3)
     circuit.ry(ANGLE, 0)
     circuit.rz(0 * UNUSED + 0.2, 1)
     isa = transpiled(circuit, [0, 1, 2])
     physical = physical_circuit(isa)
-    with pytest.raises(CircuitError, match="neither inputs nor weights: angle"):
+    with pytest.raises(CircuitError, match=r"neither .*: angle"):
         physical.lower([], [UNUSED], (0, 1, 2))
-    with pytest.raises(CircuitError, match="that the circuit does not have: other"):
+    with pytest.raises(CircuitError, match="does not have: other"):
         physical.lower([], [ANGLE, UNUSED, Parameter("other")], (0, 1, 2))
 
 
-def test_widths_are_those_of_the_virtual_or_the_physical_circuit():
-    virtual, isa = (
-        physical_circuit(three_qubits()),
-        physical_circuit(transpiled(three_qubits(), [4, 1, 5])),
-    )
+def test_layout_applies_to_observables_of_the_virtual_width():
+    virtual = physical_circuit(three_qubits())
+    isa = physical_circuit(transpiled(three_qubits(), [4, 1, 5]))
     assert layout_applies(virtual, "Observable 0", 3)
     assert layout_applies(isa, "Observable 0", 3)
     assert not layout_applies(isa, "Observable 0", 6)
-    with pytest.raises(ArgumentError, match="acts on 4 qubits, but the circuit has 3"):
+    with pytest.raises(ArgumentError, match=r"Observable 0.* 3 .*4"):
         layout_applies(virtual, "Observable 0", 4)
-    with pytest.raises(ArgumentError, match=r"acts on 4 qubits, but .* from 3 qubits to the 6"):
+    with pytest.raises(ArgumentError, match=r"Observable 0.* 3 .* 6 .*4"):
         layout_applies(isa, "Observable 0", 4)
     full = physical_circuit(transpiled(QuantumCircuit(6), [5, 4, 3, 2, 1, 0]))
     assert full.takes_device_observables

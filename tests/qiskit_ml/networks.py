@@ -1,14 +1,19 @@
-"""Circuits and networks of three qubits, and their numbers by matrix products."""
+"""Circuits and networks of three qubits, and their outputs by matrix products."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
 from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit_machine_learning.neural_networks import NeuralNetwork
+
+Network = TypeVar("Network", bound=NeuralNetwork)
 
 OBSERVABLES = (
     SparsePauliOp(["ZZI", "XIX", "III"], [0.7, -0.3, 0.2]),
@@ -19,22 +24,19 @@ OBSERVABLES = (
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A circuit without measurements, and its parameters in the order of the network."""
+    """Circuit without measurements, and its parameters in the order of the network."""
 
     circuit: QuantumCircuit
     inputs: list[Parameter]
     weights: list[Parameter]
 
-    @property
-    def keywords(self) -> dict[str, object]:
-        return {
-            "circuit": self.circuit,
-            "input_params": self.inputs,
-            "weight_params": self.weights,
-        }
+    def network(self, kind: type[Network], **keywords) -> Network:
+        """Return a network of qiskit-machine-learning; keywords may replace the circuit."""
+        given = {"circuit": self.circuit, "input_params": self.inputs}
+        return kind(**{**given, "weight_params": self.weights, **keywords})
 
     def values(self, batch: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs of a batch, and weights."""
+        """Return inputs of a batch, and weights."""
         generator = np.random.default_rng(seed)
         x = generator.uniform(-1.5, 1.5, (batch, len(self.inputs)))
         return x, generator.uniform(-3, 3, len(self.weights))
@@ -44,12 +46,8 @@ class Example:
         return Statevector(self.circuit.assign_parameters(values))
 
     def expectations(self, x: np.ndarray, w: np.ndarray, observables=OBSERVABLES) -> np.ndarray:
-        return np.array(
-            [
-                [self.state(sample, w).expectation_value(op).real for op in observables]
-                for sample in x
-            ]
-        )
+        states = [self.state(sample, w) for sample in x]
+        return np.array([[s.expectation_value(op).real for op in observables] for s in states])
 
     def probabilities(self, x: np.ndarray, w: np.ndarray, qubits=None) -> np.ndarray:
         return np.array([self.state(sample, w).probabilities(qubits) for sample in x])
@@ -62,7 +60,7 @@ def feature_map_and_ansatz() -> Example:
 
 
 def uploaded_twice() -> Example:
-    """Products of inputs and weights, controlled rotations, parameters that come back."""
+    """Return products of inputs and weights, controlled rotations, repeated parameters."""
     x, w = ParameterVector("z", 2), ParameterVector("a", 5)  # weights sort before inputs
     circuit = QuantumCircuit(3)
     for layer in range(2):
@@ -93,8 +91,16 @@ EXAMPLES = {
 TRAINED = {name: example for name, example in EXAMPLES.items() if name != "without_weights"}
 
 
+def trained(
+    build: Callable[[], Example] = feature_map_and_ansatz, batch: int = 4, seed: int = 0
+) -> tuple[Example, np.ndarray, np.ndarray]:
+    """Return an example, inputs of a batch and weights."""
+    example = build()
+    return example, *example.values(batch, seed)
+
+
 def measured(circuit: QuantumCircuit, registers: dict[str, list[int | None]]) -> QuantumCircuit:
-    """With each qubit measured into the bit at which it stands; None is a bit without one."""
+    """Return the circuit with qubits measured into registers; None is an unused bit."""
     result = circuit.copy()
     for name, qubits in registers.items():
         register = ClassicalRegister(len(qubits), name)
@@ -110,7 +116,7 @@ def parity(outcome: int) -> int:
 
 
 def central_difference(function, at: np.ndarray, step: float = 1e-5) -> np.ndarray:
-    """Derivatives by every component, last axis; the error is of order step^2 and 1e-16/step."""
+    """Return derivatives along the last axis; the error is of order step^2 and 1e-16/step."""
     columns = []
     for place in range(at.size):
         moved = np.zeros_like(at)

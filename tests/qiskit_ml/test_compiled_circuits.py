@@ -1,3 +1,5 @@
+"""Cache of compiled circuits."""
+
 from __future__ import annotations
 
 import gc
@@ -13,15 +15,11 @@ from torch import Tensor
 from hybridopt.circuits import CircuitProgram
 from hybridopt.execution import AerExecutor, Expectations, Job
 from hybridopt.qiskit_ml import AerEstimator, AerEstimatorGradient, compiled_circuits
-from hybridopt.qiskit_ml.compiled_circuits import (
-    CIRCUITS_KEPT,
-    CompiledCircuit,
-    CompiledCircuits,
-)
-from tests.qiskit_ml.networks import OBSERVABLES, feature_map_and_ansatz, uploaded_twice
+from hybridopt.qiskit_ml.compiled_circuits import CIRCUITS_KEPT, CompiledCircuit, CompiledCircuits
+from tests.qiskit_ml.networks import OBSERVABLES, feature_map_and_ansatz, trained, uploaded_twice
 
 
-def test_columns_that_differ_are_rows_from_then_on():
+def test_columns_that_differed_stay_row_angles():
     example = uploaded_twice()
     compiled = CompiledCircuit(example.circuit, AerExecutor(), measured=False)
     held = (0, 1, 2)
@@ -35,10 +33,10 @@ def test_columns_that_differ_are_rows_from_then_on():
     assert compiled.lowered(values[:1], held, [4]).varying == [0, 1, 4]
     values[3, 5] += 1
     assert compiled.lowered(values, held).varying == [0, 1, 5]
-    assert len(compiled._lowered) == 1  # the others will not be asked for again
+    assert len(compiled._lowered) == 1  # the others are no longer needed
 
 
-def test_only_the_last_circuits_are_kept():
+def test_cache_holds_the_last_circuits():
     circuits = CompiledCircuits()
     executor = AerExecutor()
     ansatz = [real_amplitudes(3, reps=1) for _ in range(CIRCUITS_KEPT + 3)]
@@ -52,9 +50,8 @@ def test_only_the_last_circuits_are_kept():
     assert circuits.of(ansatz[0], executor) is not first
 
 
-def test_many_different_observables_are_not_all_kept(monkeypatch):
-    example = feature_map_and_ansatz()
-    x, w = example.values(batch=2)
+def test_cache_of_readouts_is_limited(monkeypatch):
+    example, x, w = trained(batch=2)
     gradient, estimator = AerEstimatorGradient(gradient="adjoint"), AerEstimator()
     values = [[*sample, *w] for sample in x]
     generator = np.random.default_rng(0)
@@ -63,9 +60,8 @@ def test_many_different_observables_are_not_all_kept(monkeypatch):
         observable = SparsePauliOp(["ZZI", "IXY"], generator.normal(size=2))
         result = gradient.run([example.circuit] * 2, [observable] * 2, values).result()
         data = estimator.run([(example.circuit, observable, values)]).result()[0].data
-        np.testing.assert_allclose(
-            data.evs, example.expectations(x, w, [observable])[:, 0], atol=1e-12
-        )
+        expected = example.expectations(x, w, [observable])[:, 0]
+        np.testing.assert_allclose(data.evs, expected, atol=1e-12)
     (compiled,) = gradient._circuits._kept.values()
     assert len(compiled._readouts) == 2
     expected = AerEstimatorGradient().run([example.circuit] * 2, [observable] * 2, values)
@@ -73,7 +69,7 @@ def test_many_different_observables_are_not_all_kept(monkeypatch):
 
 
 @pytest.mark.parametrize("rule", ["parameter-shift", "adjoint"])
-def test_training_keeps_nothing_of_its_steps(rule):
+def test_training_steps_leave_no_objects(rule):
     example = feature_map_and_ansatz()
     gradient, estimator = AerEstimatorGradient(gradient=rule), AerEstimator()
     generator = np.random.default_rng(0)
@@ -94,5 +90,5 @@ def test_training_keeps_nothing_of_its_steps(rule):
     train(3)
     before = alive()
     train(8)
-    grown = alive() - before  # what other tests left may vanish meanwhile
+    grown = alive() - before  # objects of other tests may be freed meanwhile
     assert all(number < 8 for number in grown.values()), grown

@@ -1,3 +1,5 @@
+"""Tables of requests for the same parameter values."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -23,18 +25,11 @@ def test_every_request_is_answered_once_with_its_own_values(exact):
         assert len({entry[1:] for entry in answered}) == 40
 
 
-def test_a_batch_with_all_outputs_is_one_table_of_a_row_a_sample():
+def test_rows_are_shared_by_outputs_and_without_shots_by_repeated_requests():
     values = np.arange(12.0).reshape(4, 3)
-    rows = [row for _ in range(2) for row in values]
     for exact in (True, False):
-        (table,) = tables_of(rows, [0] * 4 + [1] * 4, exact=exact)
+        (table,) = tables_of([*values, *values], [0] * 4 + [1] * 4, exact=exact)
         np.testing.assert_array_equal(table.values, values)
         assert table.outputs == (0, 1)
-
-
-def test_repeated_requests_share_a_row_only_without_shots():
-    rows = [np.ones(2)] * 3
-    (table,) = tables_of(rows, [0, 0, 0], exact=True)
-    assert len(table.values) == 1
-    (table,) = tables_of(rows, [0, 0, 0], exact=False)
-    assert len(table.values) == 3
+        (table,) = tables_of([np.ones(2)] * 3, [0, 0, 0], exact=exact)
+        assert len(table.values) == (1 if exact else 3)

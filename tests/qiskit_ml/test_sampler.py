@@ -1,3 +1,5 @@
+"""Sampler on an executor: probabilities, shots, registers, rejected pubs."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,14 +17,13 @@ from qiskit_machine_learning.primitives import QMLSampler
 from hybridopt import AerExecutor, from_qnn
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
 from hybridopt.qiskit_ml import AerSampler, AerSamplerGradient
-from tests.qiskit_ml.networks import feature_map_and_ansatz, measured, parity, without_inputs
+from tests.qiskit_ml.networks import measured, parity, trained, without_inputs
 
 REGISTERS = {"b": [2], "a": [1, None, 0]}
 
 
-def test_exact_results_by_register_and_joined():
-    example = without_inputs()
-    _, w = example.values()
+def test_exact_results_of_registers_and_of_joined_registers():
+    example, _, w = trained(without_inputs)
     circuit = measured(example.circuit, REGISTERS)
     (result,) = AerSampler().run([(circuit, w)]).result()
     joint = example.state([], w).probabilities([2, 1, 0])
@@ -37,8 +38,7 @@ def test_exact_results_by_register_and_joined():
     assert (result.data.a.num_bits, result.data.a.shape, result.data.a.num_shots) == (3, (), None)
     swapped = result.join_data(["a", "b"])
     assert swapped.num_bits == 4
-    assert "num_bits=4" in repr(swapped)
-    with pytest.raises(ArgumentError, match=r"no register c\. There are b, a"):
+    with pytest.raises(ArgumentError, match=r"register.*c.*b, a"):
         result.join_data(["c"])
 
 
@@ -60,9 +60,8 @@ def test_arrays_of_parameter_sets():
     assert mean["000"] == pytest.approx(np.mean(single))
 
 
-def test_shots_come_as_bits():
-    example = without_inputs()
-    _, w = example.values()
+def test_shots_are_returned_as_bits():
+    example, _, w = trained(without_inputs)
     circuit = measured(example.circuit, REGISTERS)
     shots = 2000
     (ours,) = AerSampler(AerExecutor(shots=shots, seed=1)).run([(circuit, [w, w])]).result()
@@ -80,11 +79,9 @@ def test_shots_come_as_bits():
     assert ours.data.get_counts(1) == ours.join_data().get_counts(1)
 
 
-def test_a_batch_of_a_network_is_one_job(aer_calls):
-    example = feature_map_and_ansatz()
-    x, w = example.values(batch=7)
-    keywords = {**example.keywords, "interpret": parity, "output_shape": 2}
-    qnn = SamplerQNN(**keywords, sampler=AerSampler())
+def test_batch_of_a_network_is_one_job(aer_calls):
+    example, x, w = trained(batch=7)
+    qnn = example.network(SamplerQNN, interpret=parity, output_shape=2, sampler=AerSampler())
     rows = example.probabilities(x, w)
     odd = rows[:, [parity(outcome) == 1 for outcome in range(8)]].sum(1)
     np.testing.assert_allclose(qnn.forward(x, w)[:, 1], odd, atol=1e-12)
@@ -92,15 +89,11 @@ def test_a_batch_of_a_network_is_one_job(aer_calls):
 
 
 @pytest.mark.parametrize("shots", [None, 3000])
-def test_samples_stay_apart_whatever_the_register_is_called(shots):
-    example = feature_map_and_ansatz()
-    x, w = example.values()
-    qnn = SamplerQNN(
-        circuit=measured(example.circuit, {"c": [2, 0]}),
-        input_params=example.inputs,
-        weight_params=example.weights,
-        sampler=AerSampler(AerExecutor(shots=shots, seed=1)),
-    )
+def test_samples_of_a_batch_are_separate_for_any_register_name(shots):
+    example, x, w = trained()
+    sampler = AerSampler(AerExecutor(shots=shots, seed=1))
+    circuit = measured(example.circuit, {"c": [2, 0]})
+    qnn = example.network(SamplerQNN, circuit=circuit, sampler=sampler)
     expected = example.probabilities(x, w, [2, 0])
     tolerance = 1e-12 if shots is None else 5 * np.sqrt(0.25 / shots)
     np.testing.assert_allclose(qnn.forward(x, w)[:, :4], expected, atol=tolerance)
@@ -114,59 +107,53 @@ def test_networks_without_parameters():
     np.testing.assert_allclose(qnn.forward(None, None)[0], expected, atol=1e-12)
 
 
-def test_the_library_s_own_gradient_becomes_one_job(aer_calls):
-    example = feature_map_and_ansatz()
-    x, w = example.values(batch=3)
-    values = [[*sample, *w] for sample in x]
-    circuits = [example.circuit.measure_all(inplace=False)] * 3
-    ours = ParamShiftSamplerGradient(AerSampler()).run(circuits, values).result()
+def test_gradient_of_the_library_is_one_job(aer_calls):
+    example, x, w = trained(batch=3)
+    given = [example.circuit.measure_all(inplace=False)] * 3, [[*sample, *w] for sample in x]
+    ours = ParamShiftSamplerGradient(AerSampler()).run(*given).result()
     assert len(aer_calls) == 1
-    theirs = ParamShiftSamplerGradient(QMLSampler()).run(circuits, values).result()
+    theirs = ParamShiftSamplerGradient(QMLSampler()).run(*given).result()
     for actual, expected in zip(ours.gradients, theirs.gradients, strict=True):
         for a, e in zip(actual, expected, strict=True):
             assert a == pytest.approx(e, abs=1e-9)
 
 
-def test_pubs_that_are_made_already():
+def test_instances_of_pubs():
     circuit = measured(QuantumCircuit(3), {"c": [0, 1]})
     circuit.measure_all()
     pub = SamplerPub.coerce(circuit, shots=10)
     (result,) = AerSampler(AerExecutor(shots=10)).run([pub]).result()
     assert result.data.meas.get_counts() == {"000": 10}
-    with pytest.raises(ArgumentError, match="shots=10 were asked for"):
-        AerSampler().run([pub])
 
 
 @pytest.mark.wrong_types
-def test_bad_arguments_are_refused(aer_calls):
+def test_bad_arguments(aer_calls):
     circuit = measured(QuantumCircuit(3), {"c": [0, 1]})
-    with pytest.raises(ArgumentError, match=r"shots=100 were asked for, .* has shots=None"):
+    with pytest.raises(ArgumentError, match=r"`shots`.*None.*100"):
         AerSampler().run([circuit], shots=100)
-    with pytest.raises(ArgumentError, match=r"Use AerSampler\(AerExecutor\(shots=20\)\)"):
+    with pytest.raises(ArgumentError, match=r"`shots`.*10.*20"):
         AerSampler(AerExecutor(shots=10)).run([(circuit, None, 20)])
-    with pytest.raises(CircuitError, match="measures into no classical register"):
+    with pytest.raises(ArgumentError, match=r"`shots`.*10"):
+        AerSampler().run([SamplerPub.coerce(circuit, shots=10)])
+    with pytest.raises(CircuitError, match="register"):
         AerSampler().run([QuantumCircuit(3)])
-    with pytest.raises(ArgumentTypeError, match="must be an executor"):
+    with pytest.raises(ArgumentTypeError, match="executor"):
         AerSampler("aer")
     assert aer_calls == []
     AerSampler(AerExecutor(shots=10)).run([(circuit, None, 10)], shots=10).result()
     assert AerSampler(AerExecutor(shots=7)).options.shots == 7
 
 
-def test_idle_qubits_of_a_large_device_are_measured_without_being_simulated():
-    example = feature_map_and_ansatz()
-    x, w = example.values(batch=2)
+def test_measured_idle_qubits_of_a_large_device_are_not_simulated():
+    example, x, w = trained(batch=2)
     circuit = transpile(example.circuit, FakeBrisbane(), seed_transpiler=0)
-    keywords = {"input_params": example.inputs, "weight_params": example.weights}
-    qnn = SamplerQNN(
-        circuit=circuit, sampler=AerSampler(), gradient=AerSamplerGradient(), **keywords
-    )
-    expected = SamplerQNN(circuit=example.circuit, sampler=AerSampler(), **keywords).forward(x, w)
+    plug_ins = {"sampler": AerSampler(), "gradient": AerSamplerGradient()}
+    qnn = example.network(SamplerQNN, circuit=circuit, **plug_ins)
+    expected = example.network(SamplerQNN, sampler=AerSampler()).forward(x, w)
     np.testing.assert_allclose(qnn.forward(x, w), expected, rtol=0, atol=1e-12)
     layer = from_qnn(qnn, initial=torch.from_numpy(w))
     found = layer(torch.from_numpy(x))
     assert layer.num_qubits == 3
     np.testing.assert_allclose(found.detach().numpy(), expected, rtol=0, atol=1e-12)
     (slopes,) = torch.autograd.grad(found[0, 5], layer.weight)
-    _, by_weights = qnn.backward(x, w)
-    np.testing.assert_allclose(by_weights[0, 5], slopes, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(qnn.backward(x, w)[1][0, 5], slopes, rtol=0, atol=1e-12)

@@ -1,4 +1,4 @@
-"""Programs written for qiskit-machine-learning train the same with our plug-ins, only faster."""
+"""Training programs of qiskit-machine-learning have the same results with our plug-ins."""
 
 from __future__ import annotations
 
@@ -9,36 +9,25 @@ import numpy as np
 import pytest
 import torch
 from qiskit.circuit.library import real_amplitudes, zz_feature_map
-from qiskit_machine_learning.algorithms import (
-    VQC,
-    NeuralNetworkClassifier,
-    NeuralNetworkRegressor,
-)
+from qiskit_machine_learning.algorithms import VQC
 from qiskit_machine_learning.connectors import TorchConnector
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 from qiskit_machine_learning.optimizers import SLSQP
 from torch import nn
 
 from hybridopt import from_qnn
-from hybridopt.qiskit_ml import (
-    AerEstimator,
-    AerEstimatorGradient,
-    AerSampler,
-    AerSamplerGradient,
-)
-from tests.qiskit_ml.networks import OBSERVABLES, feature_map_and_ansatz, parity
+from hybridopt.qiskit_ml import AerEstimator, AerEstimatorGradient, AerSampler, AerSamplerGradient
+from tests.qiskit_ml.networks import OBSERVABLES, feature_map_and_ansatz, parity, trained
 
-ESTIMATOR = (EstimatorQNN, {"observables": OBSERVABLES[:2]})
-SAMPLER = (SamplerQNN, {"interpret": parity, "output_shape": 2})
 PLUG_INS = {
     EstimatorQNN: (("estimator", AerEstimator), ("gradient", AerEstimatorGradient)),
     SamplerQNN: (("sampler", AerSampler), ("gradient", AerSamplerGradient)),
 }
 
 
-def network(kind, keywords, *, ours: bool, **more):
+def network(kind, *, ours: bool, **keywords):
     plugged = {name: make() for name, make in PLUG_INS[kind]} if ours else {}
-    return kind(**feature_map_and_ansatz().keywords, **keywords, **plugged, **more)
+    return feature_map_and_ansatz().network(kind, **keywords, **plugged)
 
 
 def losses(module: nn.Module, x: torch.Tensor, y: torch.Tensor, steps: int = 2) -> list[float]:
@@ -54,23 +43,29 @@ def losses(module: nn.Module, x: torch.Tensor, y: torch.Tensor, steps: int = 2) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "keywords"), [ESTIMATOR, SAMPLER], ids=["estimator", "sampler"])
-def test_torch_programs_follow_the_same_losses(kind, keywords):
-    """A layer in front learns too: gradients by inputs count."""
+@pytest.mark.parametrize(
+    ("kind", "keywords"),
+    [
+        (EstimatorQNN, {"observables": OBSERVABLES[:2]}),
+        (SamplerQNN, {"interpret": parity, "output_shape": 2}),
+    ],
+)
+def test_torch_programs_have_the_same_losses(kind, keywords):
+    """The linear layer before the network needs gradients with respect to inputs."""
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(3, 2, generator=generator), torch.rand(3, 2, generator=generator)
-    _, w = feature_map_and_ansatz().values()
+    _, _, w = trained()
 
     def program(body: nn.Module) -> list[float]:
         torch.manual_seed(1)
         return losses(nn.Sequential(nn.Linear(2, 3), body), x, y)
 
     connected = [
-        TorchConnector(network(kind, keywords, ours=ours, input_gradients=True), w)
+        TorchConnector(network(kind, ours=ours, input_gradients=True, **keywords), w)
         for ours in (False, True)
     ]
     before, plugged = map(program, connected)
-    layer = from_qnn(network(kind, keywords, ours=False), initial=torch.from_numpy(w).float())
+    layer = from_qnn(network(kind, ours=False, **keywords), initial=torch.from_numpy(w).float())
     np.testing.assert_allclose(plugged, before, rtol=0, atol=1e-6)
     np.testing.assert_allclose(program(layer), before, rtol=0, atol=1e-6)
     assert before[-1] < before[0]
@@ -82,54 +77,33 @@ def fit(model, x, y):
 
 
 @pytest.mark.slow
-def test_classifiers_and_regressors_end_at_the_same_weights():
-    example = feature_map_and_ansatz()
-    x, w = example.values(batch=4)
-    y = np.sign(x[:, 0] * x[:, 1])
-    for model in (NeuralNetworkClassifier, NeuralNetworkRegressor):
-        options = {"optimizer": SLSQP(maxiter=2), "initial_point": w}
-        (theirs, before), (ours, after) = (
-            fit(model(network(EstimatorQNN, {}, ours=plugged), **options), x, y)
-            for plugged in (False, True)
-        )
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
-        assert after == pytest.approx(before, abs=1e-6)
-
-
-@pytest.mark.slow
-def test_a_vqc_ends_at_the_same_weights():
+def test_vqc_has_the_same_weights():
     feature_map, ansatz = zz_feature_map(3), real_amplitudes(3, reps=1)
-    x, w = feature_map_and_ansatz().values(batch=4)
+    _, x, w = trained()
     y = np.eye(2)[(x[:, 0] > 0).astype(int)]
 
+    options = {"optimizer": SLSQP(maxiter=2), "initial_point": w}
+
     def vqc(**keywords):
-        return VQC(
-            feature_map=feature_map,
-            ansatz=ansatz,
-            optimizer=SLSQP(maxiter=2),
-            initial_point=w,
-            **keywords,
-        )
+        return VQC(feature_map=feature_map, ansatz=ansatz, **options, **keywords)
 
     theirs, before = fit(vqc(), x, y)
-    with_sampler, after = fit(vqc(sampler=AerSampler()), x, y)
-    np.testing.assert_allclose(with_sampler, theirs, atol=1e-5)
-    assert after == pytest.approx(before, abs=1e-6)
-    model = vqc(sampler=AerSampler())
-    model.neural_network.gradient = AerSamplerGradient()
-    with_both, after = fit(model, x, y)
-    np.testing.assert_allclose(with_both, theirs, atol=1e-5)
-    assert after == pytest.approx(before, abs=1e-6)
-    layer = from_qnn(model.neural_network, initial=with_both)
+    for plug_ins in ({}, {"gradient": AerSamplerGradient()}):
+        model = vqc(sampler=AerSampler())
+        for name, plug_in in plug_ins.items():
+            setattr(model.neural_network, name, plug_in)
+        ours, after = fit(model, x, y)
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        assert after == pytest.approx(before, abs=1e-6)
+    layer = from_qnn(model.neural_network, initial=ours)
     values = layer(torch.from_numpy(x)).detach().numpy()
     assert (values.argmax(1) == model.predict(x).argmax(1)).all()
 
 
-def test_networks_travel_with_their_plug_ins():
-    example = feature_map_and_ansatz()
-    x, w = example.values()
-    for kind, keywords in ((EstimatorQNN, {}), (SamplerQNN, {})):
-        qnn = network(kind, keywords, ours=True)
+def test_networks_are_copied_and_pickled_with_their_plug_ins():
+    _, x, w = trained()
+    for kind in PLUG_INS:
+        qnn = network(kind, ours=True)
         values, slopes = qnn.forward(x, w), qnn.backward(x, w)[1]
         for twin in (copy.deepcopy(qnn), dill.loads(dill.dumps(qnn))):
             np.testing.assert_allclose(twin.forward(x, w), values, atol=1e-12)

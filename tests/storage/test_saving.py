@@ -15,7 +15,7 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.errors import ArgumentTypeError, CheckpointError, ConversionError, OutputError
-from hybridopt.qiskit_ml.interpreted_layer import InterpretedLayer
+from hybridopt.qiskit_ml.conversion import InterpretedLayer
 from tests.bridges.networks import BRIDGES, RECIPES, snapshot
 from tests.storage.examples import entangler, mixed, saved
 

@@ -1,1 +1,1 @@
-"""OpenQASM 2 and 3: read, convert and write circuits."""
+"""OpenQASM 3: read and convert circuits."""

@@ -1,4 +1,4 @@
-"""OpenQASM 3 to Qiskit: Qiskit's importer, made to refuse what it would read wrongly."""
+"""OpenQASM 3 to Qiskit: the importer of Qiskit with stricter checks."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from hybridopt.circuits.lowering import WAYS_OUT
 from hybridopt.circuits.qasm.expressions import AngleResolver, Value
 from hybridopt.circuits.qasm.reader import CONVENTION, parameter_number
 
-TRIAL_ANGLES = (0.7, -1.9, 2.3, 0.4)  # at which a gate of the file is compared with Qiskit's
-MOST_QUBITS = 1024  # far more than a simulator holds, and a typing error is soon refused
+TRIAL_ANGLES = (0.7, -1.9, 2.3, 0.4)  # to compare a gate of the file with that of Qiskit
+MOST_QUBITS = 1024  # more than any simulator has; a larger number is a typing error
 CONTROLS = frozenset({ast.GateModifierName.ctrl, ast.GateModifierName.negctrl})
-ALIAS = "#"  # before names of our own, as no name in OpenQASM begins so
+ALIAS = "#"  # prefix of our own names; no name in OpenQASM has it
 MEASURED = (
-    "`measure` has no unitary. Delete the line; `// observable:` lines say what is read. "
+    "`measure` has no unitary. Delete the line, and define the outputs by `// observable:` lines. "
     "Mid-circuit measurements have no gradient."
 )
-CLASSICAL = "is classical control, which has no unitary. Write it out."
+CLASSICAL = "is classical control, which has no unitary. Unroll it."
 REFUSED = {
-    "Box": "`box` has no unitary of its own. Take its content out.",
+    "Box": "`box` is not supported. Write its content without the box.",
     "BranchingStatement": f"`if` {CLASSICAL}",
     "ForInLoop": f"`for` {CLASSICAL}",
     "QuantumMeasurement": MEASURED,
@@ -44,17 +44,16 @@ REFUSED = {
 
 
 class Converter(ConvertVisitor):
-    """The importer of qiskit-qasm3-import, which hybridopt trusts with these changes.
+    """Importer of qiskit-qasm3-import with changes.
 
-    - Gates of the file take their angles in the order in which they are declared; the importer
-      takes them in the order of their names.
-    - A gate of the file is Qiskit's of the same name if it is the same but for a global phase,
-      and goes by another name if it is not, because simulators and shift rules go by names.
-    - Powers, functions and constants; whole numbers are not divided in silence.
-    - Every complaint says where.
+    - Gates of the file take their angles in the order of their declaration, not of their names.
+    - A gate of the file that equals Qiskit's gate of that name, up to a global phase, becomes it.
+      A different gate gets another name, as simulators identify gates by name.
+    - Powers, functions and constants are supported. A quotient of integers must be an integer.
+    - Every error has a line and a column.
 
     Attributes:
-        parameters: The inputs of the file by their place.
+        parameters: Inputs of the file by letter and number.
     """
 
     def __init__(self) -> None:
@@ -62,50 +61,50 @@ class Converter(ConvertVisitor):
         self.parameters: dict[tuple[str, int], Parameter] = {}
 
     def visit(self, node: ast.QASMNode, context: State | None = None) -> Any:
-        """Any node; refuses what has no unitary."""
-        if type(node).__name__ in REFUSED:
-            raise_from_node(node, REFUSED[type(node).__name__])
+        """Visit a node; reject instructions without a unitary."""
+        for part in (node, getattr(node, "init_expression", None)):
+            if type(part).__name__ in REFUSED:
+                raise_from_node(node, REFUSED[type(part).__name__])
         return super().visit(node, context)
 
     def visit_Program(self, node: ast.Program, context: State) -> State:  # noqa: N802
-        """All statements."""
+        """Visit all statements."""
         for statement in node.statements:
             try:
                 self.visit(statement, context)
             except ConversionError:
                 raise
-            except Exception as error:  # noqa: BLE001  # whatever it is: here is where
-                raise_from_node(statement, _in_words(error))
+            except Exception as error:  # noqa: BLE001  # any error gets its position
+                raise_from_node(statement, str(error).strip("'\"") or type(error).__name__)
         return context
 
     def visit_IODeclaration(self, node: ast.IODeclaration, context: State) -> State:  # noqa: N802
-        """An input."""
+        """Declare an input."""
         name = node.identifier.name
         place = parameter_number(name)
         if place is None or not isinstance(node.type, ast.FloatType | ast.AngleType):
-            raise_from_node(node, f"Input `{name}` is not of the convention. {CONVENTION}")
+            raise_from_node(node, f"`{name}` must be a float with a known name. {CONVENTION}")
         super().visit_IODeclaration(node, context)
         if place in self.parameters:
-            raise_from_node(
-                node, f"Inputs `{self.parameters[place].name}` and `{name}` have one number."
-            )
+            other = self.parameters[place].name
+            raise_from_node(node, f"`{other}` and `{name}` must have different numbers.")
         self.parameters[place] = context.symbol_table.get(name).data
         return context
 
     def visit_QubitDeclaration(self, node: ast.QubitDeclaration, context: State) -> State:  # noqa: N802
-        """A register."""
+        """Declare a register."""
         size = 1 if node.size is None else self._resolve_constant_int(node.size, context)
         if not 1 <= size <= MOST_QUBITS:
-            raise_from_node(node, f"a register has 1 to {MOST_QUBITS} qubits, not {size}.")
+            raise_from_node(node, f"a register must have 1 to {MOST_QUBITS} qubits (got {size}).")
         return super().visit_QubitDeclaration(node, context)
 
     def visit_ConstantDeclaration(  # noqa: N802
         self, node: ast.ConstantDeclaration, context: State
     ) -> State:
-        """A number with a name."""
+        """Declare a constant."""
         value, kind = self._resolve_generic(node.init_expression, context, strict=False)
         if not isinstance(kind, types.Int | types.Uint | types.Float) or not kind.const:
-            raise_from_node(node, "required a number that does not depend on inputs")
+            raise_from_node(node, "a constant must be a number that does not depend on inputs.")
         if isinstance(node.type, ast.FloatType | ast.AngleType):
             value, kind = float(value), types.Float(const=True)
         name = node.identifier.name
@@ -113,53 +112,43 @@ class Converter(ConvertVisitor):
         symbols.insert(Symbol(name, value, kind, Scope.GLOBAL, node))
         return context
 
-    def visit_ClassicalDeclaration(  # noqa: N802
-        self, node: ast.ClassicalDeclaration, context: State
-    ) -> State:
-        """Bits."""
-        if isinstance(node.init_expression, ast.QuantumMeasurement):
-            raise_from_node(node, MEASURED)
-        return super().visit_ClassicalDeclaration(node, context)
-
     def visit_QuantumGate(self, node: ast.QuantumGate, context: State) -> State:  # noqa: N802
-        """A gate, if it is given as many angles and qubits as it takes."""
+        """Apply a gate with the right numbers of angles and qubits."""
         name = node.name.name
         symbol = context.symbol_table.get(name, node)
         if symbol is None:
-            raise_from_node(node, f"Gate `{name}` is not defined.{_way_to_define(name)}")
+            advice = 'Define it with `gate` before, or add `include "stdgates.inc";`.'
+            raise_from_node(node, f"Gate `{name}` is not defined. {advice}")
         if isinstance(symbol.type, types.Gate):
             self._check_counts(node, symbol.type, context)
         alias = f"{ALIAS}{name}"
         if context.scope is Scope.GLOBAL and not node.modifiers and alias in context.symbol_table:
-            node.name.name = alias  # here, where nothing can control it, its phase is no matter
+            node.name.name = alias  # a global phase has no effect, as no control can be added
         return super().visit_QuantumGate(node, context)
 
     def _apply_gate_modifier(
         self, modifier: ast.QuantumGateModifier, gate: Gate, context: State
     ) -> Gate:
-        if modifier.modifier not in CONTROLS:
-            return super()._apply_gate_modifier(modifier, gate, context)
         controls = self._num_controls(modifier, context)
-        closed = modifier.modifier is ast.GateModifierName.ctrl
-        state = (1 << controls) - 1 if closed else 0
+        if not controls:
+            return super()._apply_gate_modifier(modifier, gate, context)
+        state = None if modifier.modifier is ast.GateModifierName.ctrl else 0
         return gate.control(controls, ctrl_state=state, annotated=False)
 
     def _num_controls(self, modifier: ast.QuantumGateModifier, context: State) -> int:
         if modifier.modifier not in CONTROLS:
             return 0
-        if modifier.argument is None:
-            return 1
-        return self._resolve_constant_int(modifier.argument, context)
+        argument = modifier.argument
+        return 1 if argument is None else self._resolve_constant_int(argument, context)
 
     def _check_counts(self, node: ast.QuantumGate, kind: types.Gate, context: State) -> None:
         controls = sum(self._num_controls(item, context) for item in node.modifiers)
-        wanted = _count(kind.n_classical), _count(kind.n_quantum) + controls
-        given = len(node.arguments), len(node.qubits)
-        if given != wanted:
+        angles, qubits = _count(kind.n_classical), _count(kind.n_quantum) + controls
+        if (len(node.arguments), len(node.qubits)) != (angles, qubits):
             raise_from_node(
                 node,
-                f"Gate `{node.name.name}` takes {_counted(wanted)}, but is given "
-                f"{_counted(given)}.",
+                f"Gate `{node.name.name}` must have {angles} angles and {qubits} qubits (got "
+                f"{len(node.arguments)} and {len(node.qubits)}).",
             )
 
     def _resolve_generic(self, node: ast.QASMNode, context: State, strict: bool) -> Value:
@@ -186,15 +175,15 @@ class Converter(ConvertVisitor):
 
 
 def _builder(name: str, body: QuantumCircuit, declared: Sequence[str]) -> GateBuilder:
-    """What makes the gate from its angles, in the declared order."""
+    """Return a function of the angles, in their declared order, that makes the gate."""
     formal = {argument: Parameter(f"{ALIAS}{argument}") for argument in declared}
     body = body.assign_parameters({p: formal[p.name] for p in body.parameters})
-    taken = name in _names_with_a_meaning()
+    taken = name in _reserved_names()
     return GateBuilder(f"{name}_of_the_file" if taken else name, body, list(formal.values()))
 
 
 def _standard_gate(name: str, own: GateBuilder, num_angles: int) -> type[Gate] | None:
-    """Qiskit's class of this name, if it is the same but for a global phase."""
+    """Return Qiskit's class of this name if its gate is equal up to a global phase."""
     standard = get_standard_gate_name_mapping().get(name)
     if not isinstance(standard, Gate) or len(standard.params) != num_angles:
         return None
@@ -206,30 +195,9 @@ def _standard_gate(name: str, own: GateBuilder, num_angles: int) -> type[Gate] |
 
 
 @cache
-def _names_with_a_meaning() -> frozenset[str]:
+def _reserved_names() -> frozenset[str]:
     return KEPT_GATES | set(WAYS_OUT) | set(get_standard_gate_name_mapping())
 
 
 def _count(given: int | Sequence[object]) -> int:
     return given if isinstance(given, int) else len(given)  # the built-in U has lists
-
-
-def _counted(counts: tuple[int, int]) -> str:
-    """The numbers of angles and qubits in words."""
-    words = zip(counts, ("angle", "qubit"), strict=True)
-    return " and ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in words)
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, IndexError):
-        return "an index lies beyond the end of its register."
-    return str(error).strip("'\"") or type(error).__name__
-
-
-def _way_to_define(name: str) -> str:
-    if name in _names_with_a_meaning():
-        return (
-            ' `include "stdgates.inc";` defines the standard gates of OpenQASM; others, such as '
-            "`rzz`, the file itself: `gate rzz(t) a, b { cx a, b; rz(t) b; cx a, b; }`."
-        )
-    return " Define it by `gate` before it is used."

@@ -1,11 +1,11 @@
-"""Angles as OpenQASM 3 writes them: arithmetic, powers and functions of numbers and parameters."""
+"""Angles in OpenQASM 3: arithmetic, powers and functions of numbers and parameters."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
 from openqasm3 import ast
 from qiskit.circuit import ClassicalRegister, ParameterExpression, QuantumRegister
 from qiskit_qasm3_import import types
@@ -14,41 +14,32 @@ from qiskit_qasm3_import.expression import ValueResolver
 
 Register: TypeAlias = QuantumRegister | ClassicalRegister | list[Any] | tuple[Any, ...]
 Number: TypeAlias = float | ParameterExpression
-Value: TypeAlias = tuple[Any, types.Type]  # a number, qubits, a gate, ... and its kind
+Value: TypeAlias = tuple[Any, types.Type]  # a number, qubits, a gate, ... and its type
 LARGEST_WHOLE_POWER = 64
 
-# Qiskit's methods by the names of OpenQASM, which spells arcsin, and of Qiskit's exporter, asin
+# methods of Qiskit by the names in OpenQASM (arcsin) and in Qiskit's exporter (asin)
 _METHODS = {name: name for name in ("abs", "cos", "exp", "log", "sign", "sin", "tan")} | {
     f"{short}{name}": f"arc{name}" for name in ("cos", "sin", "tan") for short in ("a", "arc")
 }
 
 
-def _of_number(method: str, value: float) -> float:
-    if method == "abs":
-        return abs(value)
-    if method == "sign":
-        return math.copysign(1.0, value) if value else 0.0
-    return float(getattr(math, method.replace("arc", "a"))(value))
-
-
 class AngleResolver(ValueResolver):
-    """Qiskit's reading of OpenQASM expressions, with powers, functions and checked ranges.
+    """Resolver of OpenQASM expressions with powers, functions and checked ranges."""
 
-    Angles count as floats, so that ``x0 * w0`` may be an angle too. ``1 / 2``, which OpenQASM
-    takes for a division of whole numbers, is refused: nobody who writes it means 0.
-    """
+    # Angles are floats, so that ``x0 * w0`` may be an angle. OpenQASM divides 1 / 2 as integers;
+    # it is rejected because the author does not mean 0.
 
     __slots__ = ()
 
     def visit_Identifier(self, node: ast.Identifier) -> Value:  # noqa: N802
-        """A name."""
+        """Return the value and the type of a name."""
         value, kind = super().visit_Identifier(node)
         if isinstance(kind, types.Angle):
             kind = types.Float(kind.const, kind.size)
         return value, kind
 
     def visit_BinaryExpression(self, node: ast.BinaryExpression) -> Value:  # noqa: N802
-        """A sum, product, quotient or power."""
+        """Return a sum, product, quotient or power."""
         if node.op.name == "/":
             return self._quotient(node)
         if node.op.name == "**":
@@ -57,20 +48,22 @@ class AngleResolver(ValueResolver):
         return result
 
     def visit_FunctionCall(self, node: ast.FunctionCall) -> Value:  # noqa: N802
-        """A function of one number."""
+        """Return a function of one number."""
         name = node.name.name
         if name == "sqrt" and len(node.arguments) == 1:
             return self._power(node, node.arguments[0], ast.FloatLiteral(0.5))
         if name not in _METHODS or len(node.arguments) != 1:
             known = ", ".join(sorted({*_METHODS, "sqrt"}))
             raise_from_node(
-                node, f"no function '{name}' of {len(node.arguments)} numbers. Known: {known}."
+                node,
+                f"unknown function '{name}' of {len(node.arguments)} numbers. Available: {known}.",
             )
-        method = _METHODS[name]
         value, const = self._number(node.arguments[0])
         if isinstance(value, ParameterExpression):
-            return getattr(value, method)(), types.Float(const)
-        return _computed(node, lambda: _of_number(method, value)), types.Float(const)
+            return getattr(value, _METHODS[name])(), types.Float(const)
+        function = getattr(np, _METHODS[name])
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            return _computed(node, lambda: float(function(float(value)))), types.Float(const)
 
     def _index_collection(
         self,
@@ -89,7 +82,7 @@ class AngleResolver(ValueResolver):
         return result
 
     def _chosen(self, register: Register, node: ast.RangeDefinition) -> list[object]:
-        """Qubits of a range such as ``q[0:-1]``, whose end counts and may be counted backwards."""
+        """Return the qubits of a range such as ``q[0:-1]``, which includes its end."""
         size = len(register)
         step = 1 if node.step is None else self._whole(node.step)
         first = 0 if node.start is None else self._whole(node.start)
@@ -97,13 +90,13 @@ class AngleResolver(ValueResolver):
         first, last = (place + size if place < 0 else place for place in (first, last))
         chosen = range(first, last + (1 if step > 0 else -1), step) if step else range(0)
         if not chosen or not (0 <= first < size and 0 <= last < size):
-            raise_from_node(node, f"the range does not lie within the {size} qubits")
+            raise_from_node(node, f"a range must be within the {size} qubits.")
         return [register[place] for place in chosen]
 
     def _whole(self, node: ast.Expression) -> int:
         value, _ = self._number(node)
         if not isinstance(value, int):
-            raise_from_node(node, "required a whole number")
+            raise_from_node(node, f"an index must be an integer (got {value}).")
         return value
 
     def _quotient(self, node: ast.BinaryExpression) -> Value:
@@ -113,8 +106,8 @@ class AngleResolver(ValueResolver):
             if above % below:
                 raise_from_node(
                     node,
-                    f"{above}/{below} divides whole numbers and is {above // below} in OpenQASM. "
-                    f"Write {above}.0/{below}.",
+                    f"{above}/{below} is the integer {above // below} in OpenQASM. Write "
+                    f"{above}.0/{below}.",
                 )
             return above // below, types.Int(const)
         return _computed(node, lambda: above / below), types.Float(const)
@@ -125,13 +118,13 @@ class AngleResolver(ValueResolver):
         if isinstance(value, int) and isinstance(power, int) and 0 <= power <= LARGEST_WHOLE_POWER:
             return value**power, types.Int(const)
         if isinstance(value, int):
-            value = float(value)  # whole numbers could grow without end
+            value = float(value)  # integers could become too large
         return _computed(node, lambda: value**power), types.Float(const)
 
     def _number(self, node: ast.Expression) -> tuple[Number, bool]:
         value, kind = self.visit(node)
         if not isinstance(kind, types.Int | types.Uint | types.Float):
-            raise_from_node(node, f"required a number, not '{kind.pretty()}'")
+            raise_from_node(node, f"an operand must be a number (got '{kind.pretty()}').")
         return value, kind.const
 
 
@@ -139,7 +132,7 @@ def _computed(node: ast.QASMNode, compute: Callable[[], Number]) -> Number:
     try:
         value = compute()
     except (ArithmeticError, ValueError) as error:
-        raise_from_node(node, f"has no value: {error}")
+        raise_from_node(node, f"the expression has no value: {error}.")
     if isinstance(value, complex):
-        raise_from_node(node, f"is {value}, but an angle must be real")
+        raise_from_node(node, f"an angle must be real (got {value}).")
     return value

@@ -1,4 +1,4 @@
-"""Angles: against numpy, and what is refused."""
+"""Angles against numpy; rejected expressions and ranges."""
 
 from __future__ import annotations
 
@@ -44,24 +44,24 @@ def test_values(expression, expected):
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("1/2*x0", r"column 4: 1/2 divides whole numbers and is 0 in OpenQASM. Write 1.0/2."),
-        ("1/0", "has no value: .*zero"),
-        ("1.0/0", "has no value: .*zero"),
-        ("arcsin(2)", "has no value"),
-        ("sqrt(-1)", "must be real"),
-        ("9**9**9", "has no value"),
-        ("floor(x0)", "no function 'floor' of 1 numbers. Known: abs, .*tan"),
-        ("sin(x0, w0)", "no function 'sin' of 2 numbers"),
-        ("q", "required an angle"),
+        ("1/2*x0", "1.0/2"),
+        ("1/0", "zero"),
+        ("1.0/0", "zero"),
+        ("arcsin(2)", "invalid"),
+        ("log(0)", "zero"),
+        ("sqrt(-1)", "real"),
+        ("9**9**9", "value"),
+        ("floor(x0)", "floor.*abs, .*tan"),
+        ("sin(x0, w0)", "sin.* 2 "),
+        ("q", "angle"),
         ("q*2", "type error"),
-        ("q/2", "required a number, not 'qubit"),
-        ("x7", "Undefined symbol 'x7'"),
+        ("q/2", "'qubit"),
+        ("x7", "'x7'"),
     ],
 )
-def test_refused(expression, message):
-    with pytest.raises(CircuitError, match=message) as caught:
+def test_bad_expressions(expression, message):
+    with pytest.raises(CircuitError, match=rf"^test, line 6, column \d+: .*{message}"):
         angle(expression)
-    caught.match(r"^test, line 6, column \d+: ")
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,6 @@ def test_ranges(chosen, qubits):
 @pytest.mark.parametrize(
     "chosen", ["q[1:5]", "q[2:1]", "q[3:3]", "q[0:0:2]", "q[x0:2]", "q[0:1.5]"]
 )
-def test_ranges_refused(chosen):
-    with pytest.raises(CircuitError, match=r"line 6, column \d+: .*(range|whole|step|float|error)"):
+def test_bad_ranges(chosen):
+    with pytest.raises(CircuitError, match=r"line 6, column \d+: .*(range|integer|error)"):
         read_openqasm(f"{HEAD}h {chosen};", "test")

@@ -1,4 +1,4 @@
-"""Where an error stands, and that nothing else comes out."""
+"""Places of errors, and parameters in the order of their numbers."""
 
 from __future__ import annotations
 
@@ -25,25 +25,21 @@ def test_order_of_parameters():
     circuit, inputs, weights = read_openqasm(f"{HEAD}{declared} rz(x9*w0) q[1];", "test")
     assert [p.name for p in inputs] == ["_x_2_", "x9", "x10"]
     assert [p.name for p in weights] == ["w0", "w3"]
-    assert set(circuit.parameters) == {*inputs, *weights}  # the unused ones, too
+    assert set(circuit.parameters) == {*inputs, *weights}  # also the unused ones
 
 
 @pytest.mark.parametrize(
     ("body", "place", "message"),
     [
-        (
-            "h q[0]\ncx q[0], q[1];",
-            "line 5, column 1",
-            "unexpected `cx`.*line before lacks its `;`",
-        ),
-        ("h q[0]; rz(pi q[0];", "line 4, column 15", "unexpected `q`.$"),
-        ("  h q[0", "line 4, column 8", "ends within a statement"),
+        ("h q[0]\ncx q[0], q[1];", "line 5, column 1", "`cx`.*`;`"),
+        ("h q[0]; rz(pi q[0];", "line 4, column 15", "`q`.$"),
+        ("  h q[0", "line 4, column 8", "ends"),
         ("h q[0];\n  # no comment", "line 5, column 3", "token"),
-        ("h q[0];\n\n  h r[1];", "line 6, column 5", "Undefined symbol 'r'"),
-        ("/* two\nlines */ foo q;", "line 5, column 10", "`foo` is not defined"),
+        ("h q[0];\n\n  h r[1];", "line 6, column 5", "'r'"),
+        ("/* two\nlines */ foo q;", "line 5, column 10", "`foo`"),
     ],
 )
-def test_place(body, place, message, capfd):
+def test_place_of_an_error(body, place, message, capfd):
     with pytest.raises(CircuitError, match=f"^mine.qasm, {place}: .*{message}") as caught:
         read_openqasm(HEAD + body, "mine.qasm")
     assert caught.value.__suppress_context__  # no trace of the parser
@@ -53,24 +49,23 @@ def test_place(body, place, message, capfd):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no statements"),
-        (" \n// nothing\n", "no statements"),
-        ("OPENQASM 3.0;", "has no qubits"),
-        ('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];', "line 1, column 1: OpenQASM 2"),
-        ("// old\nOPENQASM 2.0;\nqreg q[2];", "line 2, column 1: OpenQASM 2.*qasm2.load"),
+        ("", "statements"),
+        (" \n// nothing\n", "statements"),
+        ("OPENQASM 3.0;", "qubits"),
+        ('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];', "line 1, column 1: .*2"),
+        ("// old\nOPENQASM 2.0;\nqreg q[2];", "line 2, column 1: .*2.*qasm2.load"),
         ("h q;", "stdgates.inc"),
-        (f"{HEAD}rz({'(' * 3000}1{')' * 3000}) q[0];", "nests"),
+        (f"{HEAD}rz({'(' * 3000}1{')' * 3000}) q[0];", "nested"),
         ("\x00\x01\x02", "line 1, column 1"),
     ],
     ids=["empty", "comment", "no-qubits", "qasm2", "qasm2-later", "no-include", "deep", "binary"],
 )
-def test_refused(text, message):
+def test_bad_texts(text, message):
     with pytest.raises(CircuitError, match=message):
         read_openqasm(text, "test")
 
 
-def test_damaged_files_are_read_or_refused(capfd):
-    """Three hundred files with letters lost and added: never an error of somebody else."""
+def test_damaged_files_raise_no_other_error(capfd):
     dice = random.Random(5)
     refused = 0
     texts = [path.read_text("utf-8") for path in GALLERY]
@@ -90,17 +85,8 @@ def test_damaged_files_are_read_or_refused(capfd):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("x0", ("x", 0)), ("w12", ("w", 12)), ("x_3", ("x", 3)), ("_x_10_", ("x", 10)),
-     ("_w_2_", ("w", 2)), ("x007", ("x", 7))],
+     ("_w_2_", ("w", 2)), ("x007", ("x", 7)),
+     *((name, None) for name in ("theta", "x", "X0", "w-1", "x0_", "_x_0", "xw0", "y0", "x٣", ""))],
 )  # fmt: skip
-def test_places(name, expected):
+def test_numbers_of_parameter_names(name, expected):
     assert parameter_number(name) == expected
-
-
-@pytest.mark.parametrize("name", ["theta", "x", "X0", "w-1", "x0_", "_x_0", "xw0", "y0", "x٣", ""])
-def test_other_names(name):
-    assert parameter_number(name) is None
-
-
-def test_numbers_count_not_letters():
-    names = ["x10", "x9", "x0", "x100"]
-    assert sorted(names, key=parameter_number) == ["x0", "x9", "x10", "x100"]

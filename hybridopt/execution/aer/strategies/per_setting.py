@@ -150,7 +150,11 @@ class Measured(_Translated):
             values = {parameter: column[0] for parameter, column in binds.items()}
             counts = [
                 self._counts(
-                    template, place, values, sampler.seed(s, b, number), _starts(program, job.rows[rows])
+                    template,
+                    place,
+                    values,
+                    sampler.seed(s, b, number),
+                    _starts(program, job.rows[rows]),
                 )
                 for number, (template, place) in enumerate(circuits)
             ]
