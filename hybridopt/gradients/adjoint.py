@@ -131,30 +131,26 @@ class _Vjp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> tuple[Tensor | None, ...]:
         rows, shared, weights = ctx.saved_tensors
-        shift = ParameterShift()
+        shift, evaluation, needs = ParameterShift(), ctx.evaluation, ctx.needs_input_grad[:2]
         directions = (
             cotangents[0] if ctx.needs[0] else None,
             cotangents[1] if ctx.needs[1] else None,
         )
-        by_weights = shift.jvp(ctx.evaluation, rows, shared, directions)
-        by_rows, by_shared = _second_derivative(
-            ctx.evaluation, rows, shared, weights, directions, ctx.needs_input_grad[:2]
-        )
-        return by_rows, by_shared, by_weights, None, None, None, None
+        by_angles = shift.vjp_of_jvp(evaluation, (rows, shared), weights, directions, needs)
+        by_weights = shift.jvp(evaluation, rows, shared, directions)
+        return *by_angles, by_weights, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor]:
         def derivative(rows: Tensor, shared: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-            by_rows, by_shared = torch.zeros_like(rows), torch.zeros_like(shared)
-            parts = [
-                _second_derivative(ctx.evaluation, rows, shared, weights, tangents[:2], ctx.needs)
-            ]
+            shift, evaluation, angles = ParameterShift(), ctx.evaluation, (rows, shared)
+            parts = [shift.vjp_of_jvp(evaluation, angles, weights, tangents[:2], ctx.needs)]
             if tangents[2] is not None:
-                shift = ParameterShift()
-                parts.append(shift.vjp(ctx.evaluation, rows, shared, tangents[2], ctx.needs))
-            for of_rows, of_shared in parts:
-                by_rows = by_rows if of_rows is None else by_rows + of_rows
-                by_shared = by_shared if of_shared is None else by_shared + of_shared
+                parts.append(shift.vjp(evaluation, rows, shared, tangents[2], ctx.needs))
+            by_rows, by_shared = (
+                sum((part for part in found if part is not None), torch.zeros_like(table))
+                for table, found in zip(angles, zip(*parts, strict=True), strict=True)
+            )
             return by_rows, by_shared
 
         return differentiable_jvp(derivative, *ctx.saved_tensors)
@@ -170,23 +166,3 @@ class _Vjp(torch.autograd.Function):
         ]
         by_rows, by_shared = zip(*results, strict=True)
         return (torch.stack(by_rows), torch.stack(by_shared)), (0, 0)
-
-
-def _second_derivative(
-    evaluation: Evaluation,
-    rows: Tensor,
-    shared: Tensor,
-    weights: Tensor,
-    directions: tuple[Tensor | None, ...],
-    needs: tuple[bool, bool],
-) -> Vjp:
-    """Derivatives of the jvp along ``directions``, its outputs weighted, by rows and shared."""
-    shift = ParameterShift()
-    totals: list[Tensor | None] = [None, None]
-    for position, direction in enumerate(directions):
-        if direction is None:
-            continue
-        part = shift.vjp_of_jvp(evaluation, (rows, shared), weights, direction, position, needs)
-        totals = [t if p is None else p if t is None else t + p
-                  for t, p in zip(totals, part, strict=True)]  # fmt: skip
-    return totals[0], totals[1]

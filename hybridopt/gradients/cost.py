@@ -10,7 +10,6 @@ from hybridopt.execution import Cost
 from hybridopt.gradients.adjoint import Adjoint
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared
 from hybridopt.gradients.parameter_shift import ParameterShift
-from hybridopt.gradients.spsa import Spsa
 
 
 class _Count(Evaluation):
@@ -53,8 +52,6 @@ def gradient_evaluations(
     if isinstance(rule, ParameterShift):
         kinds = zip(needs, program.shifts, strict=True)
         return sum(len(terms) for wanted, angles in kinds if wanted for terms in angles)
-    if isinstance(rule, Spsa):
-        return 2 * rule.directions
     count = _Count(evaluation)
     rows = torch.zeros(1, program.num_row_angles, dtype=torch.float64)
     shared = torch.zeros(1, program.num_shared_angles, dtype=torch.float64)
@@ -82,9 +79,5 @@ def times(factor: int, cost: Cost) -> Cost:
 
 def total_cost(costs: Iterable[Cost | None]) -> Cost | None:
     """Return the sum of costs; None if one of them is not known."""
-    total = Cost()
-    for cost in costs:
-        if cost is None:
-            return None
-        total = total + cost
-    return total
+    known = list(costs)
+    return None if None in known else sum(filter(None, known), Cost())

@@ -115,31 +115,24 @@ class ParameterShift(GradientRule):
         evaluation: Evaluation,
         angles: tuple[Tensor, Tensor],
         cotangent: Outputs,
-        direction: Float64[Tensor, "N A"],
-        along: int,
+        directions: Tangents,
         needs: tuple[bool, bool],
     ) -> Vjp:
-        """Return derivatives of the sum of ``cotangent * jvp`` by rows and by shared angles.
-
-        The jvp is along a ``direction`` in the rows (``along = 0``) or the shared angles (1).
-        """
+        """Return derivatives of the sum of ``cotangent * jvp`` by rows and by shared angles."""
         totals = [torch.zeros_like(table) for table in angles]
-        for terms in _terms(evaluation, angles, along):
-            moved = list(angles)
-            table = terms.table(angles[along])
-            moved[along] = table.flatten(0, 1)
-            weighed = terms.weigh(direction)[(..., *(None,) * (1 + along))]  # (B T 1), (S T 1 1)
-            shape = [*cotangent.shape]
-            shape[1 - along] = len(moved[along])
-            weights = (cotangent.unsqueeze(2 - along) * weighed).reshape(shape)
-            parts = list(self.vjp(evaluation, moved[0], moved[1], weights, needs))
-            whole = parts[along]
-            if whole is not None:
-                parts[along] = whole.reshape(table.shape).sum(1)
-            totals = [
-                total if part is None else total + part
-                for total, part in zip(totals, parts, strict=True)
-            ]
+        for along, direction in enumerate(directions):
+            if direction is None:
+                continue
+            for terms in _terms(evaluation, angles, along):
+                moved, table = terms.move(angles, along)
+                weighed = terms.weigh(direction)[(..., *(None,) * (1 + along))]  # (B T 1) (S T 1 1)
+                shape = [*cotangent.shape]
+                shape[1 - along] = len(moved[along])
+                weights = (cotangent.unsqueeze(2 - along) * weighed).reshape(shape)
+                for place, part in enumerate(self.vjp(evaluation, *moved, weights, needs)):
+                    if part is not None:
+                        summed = part.reshape(table.shape).sum(1) if place == along else part
+                        totals[place] = totals[place] + summed
         return (totals[0] if needs[0] else None, totals[1] if needs[1] else None)
 
     def explain(self, program: CircuitProgram) -> str:
@@ -169,9 +162,7 @@ def _along(
 ) -> Iterator[tuple[Tensor, ShiftTerms]]:
     """Values ``(S, B, T, K)`` at shifted rows (``along = 0``), ``(S, T, B, K)`` at shared (1)."""
     for terms in _terms(evaluation, angles, along):
-        table = terms.table(angles[along])
-        moved = list(angles)
-        moved[along] = table.flatten(0, 1)
+        moved, table = terms.move(angles, along)
         yield torch.unflatten(evaluation(*moved), 1 - along, table.shape[:2]), terms
 
 
@@ -203,9 +194,13 @@ class ShiftTerms:
     coefficients: Float64[Tensor, " T"]  # of each term in the derivative by its angle
     angles: Int64[Tensor, " T"]  # that each term moves
 
-    def table(self, angles: Float64[Tensor, "N A"]) -> Float64[Tensor, "N T A"]:
-        """Every row of angles with every shift."""
-        return angles.unsqueeze(-2) + self.shifts
+    def move(
+        self, angles: tuple[Tensor, Tensor], along: int
+    ) -> tuple[tuple[Tensor, Tensor], Float64[Tensor, "N T A"]]:
+        """Return the angles with every shift of one of both, and the table of the shifted ones."""
+        table = angles[along].unsqueeze(-2) + self.shifts
+        rows = table.flatten(0, 1)
+        return ((angles[0], rows) if along else (rows, angles[1])), table
 
     def sum_up(self, sums: Float64[Tensor, "N T"]) -> Float64[Tensor, "N A"]:
         """Derivatives by the angles."""
@@ -220,11 +215,9 @@ class ShiftTerms:
 def _terms(
     evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
 ) -> Iterator[ShiftTerms]:
-    """The terms of rows (``along = 0``) or shared angles (1), so many that a table fits.
-
-    The size is fixed, not a share of the executor's memory: with shots, each piece is a call with
-    noise of its own, and the same seed shall give the same numbers on every machine.
-    """
+    """Yield the terms of rows (``along = 0``) or shared angles (1), cut into tables that fit."""
+    # The size is fixed: with shots each piece draws its own noise, and the numbers of a seed must
+    # not depend on the memory of the machine.
     moved, other = angles[along], angles[1 - along]
     outputs = evaluation.readout.num_outputs(evaluation.program)
     a_term = 8 * len(moved) * (moved.shape[1] + len(other) * outputs)

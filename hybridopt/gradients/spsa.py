@@ -78,15 +78,12 @@ class Spsa(GradientRule):
         memory: ForwardRecord | None = None,
     ) -> Vjp:
         """Averaged over the directions."""
-        by_rows = torch.zeros_like(rows) if needs[0] else None
-        by_shared = torch.zeros_like(shared) if needs[1] else None
+        by_rows, by_shared = torch.zeros_like(rows), torch.zeros_like(shared)
         for delta, slope in self._directions(evaluation, (rows, shared), needs):
             weighted = (cotangent * slope).sum(-1) / self.directions
-            if by_rows is not None and delta[0] is not None:
-                by_rows = by_rows + weighted.sum(0)[:, None] * delta[0]
-            if by_shared is not None and delta[1] is not None:
-                by_shared = by_shared + weighted.sum(1)[:, None] * delta[1]
-        return by_rows, by_shared
+            by_rows = by_rows + weighted.sum(0)[:, None] * delta[0]
+            by_shared = by_shared + weighted.sum(1)[:, None] * delta[1]
+        return (by_rows if needs[0] else None, by_shared if needs[1] else None)
 
     def jvp(
         self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
@@ -95,9 +92,9 @@ class Spsa(GradientRule):
         needs = (tangents[0] is not None, tangents[1] is not None)
         result = torch.zeros(())
         for delta, slope in self._directions(evaluation, (rows, shared), needs):
-            if tangents[0] is not None and delta[0] is not None:
+            if tangents[0] is not None:
                 result = result + (tangents[0] * delta[0]).sum(-1)[None, :, None] * slope
-            if tangents[1] is not None and delta[1] is not None:
+            if tangents[1] is not None:
                 result = result + (tangents[1] * delta[1]).sum(-1)[:, None, None] * slope
         return result / self.directions
 
@@ -108,37 +105,26 @@ class Spsa(GradientRule):
             "with noise of its own"
         )
 
-    def _slope(
-        self, evaluation: Evaluation, angles: tuple[Tensor, Tensor], delta: Tangents
-    ) -> Outputs:
-        exact = evaluation.executor.shots is None
-        c = self.perturbation or (EXACT_PERTURBATION if exact else SHOTS_PERTURBATION)
-        rows, shared = angles
-        if delta[0] is None:  # one table serves both signs
-            assert delta[1] is not None
-            step = c * delta[1]
-            above, below = evaluation(rows, torch.cat([shared + step, shared - step])).chunk(2)
-        else:
-            step_rows = c * delta[0]
-            step_shared = torch.zeros_like(shared) if delta[1] is None else c * delta[1]
-            above = evaluation(rows + step_rows, shared + step_shared)
-            below = evaluation(rows - step_rows, shared - step_shared)
-        return (above - below) / (2 * c)
-
     def _directions(
         self, evaluation: Evaluation, angles: tuple[Tensor, Tensor], needs: tuple[bool, bool]
-    ) -> Iterator[tuple[Tangents, Outputs]]:
+    ) -> Iterator[tuple[tuple[Tensor, Tensor], Outputs]]:
         """Yield directions in rows and shared angles, with the slopes along them."""
         position = evaluation.executor.state_dict()
         entropy = int(position["entropy"], 16) if self.seed is None else self.seed
         sequence = np.random.SeedSequence(entropy, spawn_key=(STREAM, int(position["calls"])))
         generator = np.random.default_rng(sequence)
-
-        def signs(like: Tensor) -> Tensor:
-            drawn = 2.0 * generator.integers(0, 2, tuple(like.shape)) - 1.0
-            return torch.from_numpy(drawn).to(like.device)
-
+        exact = evaluation.executor.shots is None
+        c = self.perturbation or (EXACT_PERTURBATION if exact else SHOTS_PERTURBATION)
+        rows, shared = angles
         for _ in range(self.directions):
-            by_rows = signs(angles[0]) if needs[0] else None
-            delta = by_rows, signs(angles[1]) if needs[1] else None
-            yield delta, self._slope(evaluation, angles, delta)
+            delta = [torch.zeros_like(table) for table in angles]
+            for place in np.flatnonzero(needs):
+                signs = 2.0 * generator.integers(0, 2, tuple(delta[place].shape)) - 1.0
+                delta[place] = torch.from_numpy(signs).to(rows.device)
+            by_rows, by_shared = c * delta[0], c * delta[1]
+            above, below = shared + by_shared, shared - by_shared
+            if needs[0]:
+                high, low = evaluation(rows + by_rows, above), evaluation(rows - by_rows, below)
+            else:  # one table serves both signs
+                high, low = evaluation(rows, torch.cat([above, below])).chunk(2)
+            yield (delta[0], delta[1]), (high - low) / (2 * c)
