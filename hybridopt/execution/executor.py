@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
@@ -37,8 +37,7 @@ class Cost:
         return Cost(settings, shots, self.runs + other.runs)
 
     def __sub__(self, other: Cost) -> Cost:
-        settings, shots = self.settings - other.settings, self.shots - other.shots
-        return Cost(settings, shots, self.runs - other.runs)
+        return self + Cost(-other.settings, -other.shots, -other.runs)
 
 
 class Metered(ABC):
@@ -119,18 +118,10 @@ class StateExecutor(Executor):
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
     ) -> ForwardRecord:
-        """Return an evaluation by state vectors, whose derivative is a run back.
-
-        ``needs`` says whether derivatives with respect to rows, and to shared angles, are taken.
-        """
+        """Return an evaluation whose derivatives by (rows, shared angles) are taken if needed."""
 
 
 def check_executor(executor: object) -> Executor:
-    """Return the executor if it is one.
-
-    Raises:
-        ArgumentTypeError: With the type that was given.
-    """
+    """Return the executor; raise ArgumentTypeError if it is not one."""
     known = "an executor such as AerExecutor()"
-    checked: Executor = _validation.instance("executor", executor, Executor, known)
-    return checked
+    return cast(Executor, _validation.instance("executor", executor, Executor, known))

@@ -66,11 +66,6 @@ class Job:
         if self.stream is not None:
             _validation.instance("stream", self.stream, Stream, "a Stream or None")
 
-    @property
-    def num_outputs(self) -> int:
-        """K."""
-        return self.readout.num_outputs(self.program)
-
     def check(self) -> None:
         """Refuse tables that are not made for the program, before anything runs.
 

@@ -139,14 +139,12 @@ class Noise:
         return frozenset(of_model if self.device is None else self.device.operation_names)
 
     def _check_width(self, num_qubits: int) -> None:
-        if self.device is None:
-            return
-        if num_qubits > self.device.num_qubits:
+        if self.device is not None and num_qubits > self.device.num_qubits:
             raise UnsupportedError(
                 f"The circuit has {num_qubits} qubits, but {self} has "
                 f"{self.device.num_qubits}. Use fewer qubits, or the noise of a larger device."
             )
-        layout = self.options.layout
+        layout = self.options.layout  # only with a device
         if layout is not None and len(layout) != num_qubits:
             raise UnsupportedError(
                 f"`layout` of the executor has {len(layout)} device qubits, but the circuit has "
@@ -243,7 +241,7 @@ def model_noise(model: NoiseModel, qubits: Qubits, gates: Gates) -> NoiseModel:
 
 
 def _on_device(function: Any, qubits: Qubits, gate: Instruction, places: Sequence[int]) -> Any:
-    """The function of a noise pass, told the qubits of the device."""
+    """Call the function of a noise pass with the qubits of the device."""
     return function(gate, [qubits[place] for place in places])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,21 +26,14 @@ class PauliGroup:
 
     def expectations(self, distribution: Distribution) -> Values:
         """What the group adds to each observable, from probabilities or frequencies."""
-        if self._fits:
-            return _cell_by_cell(distribution, self._outcome_weights)
-        values = [_cell_by_cell(distribution, self._signs(mask)[:, None]) for mask in self.masks]
-        return _cell_by_cell(np.concatenate(values, axis=-1), self.weights.T)
+        parts = [_cell_by_cell(distribution, table) for table in self._tables()]
+        return np.concatenate(parts, axis=-1)
 
     def variances(self, distribution: Distribution) -> Values:
         """Variance of what the group adds to each observable in one shot."""
         columns = []
-        for k, weights in enumerate(self.weights):
-            if self._fits:
-                values = self._outcome_weights[:, k]
-            else:
-                values = sum(w * self._signs(m) for m, w in zip(self.masks, weights, strict=True))
-            mean = _cell_by_cell(distribution, values[:, None])
-            deviations = (values - mean) ** 2
+        for values in (column for table in self._tables() for column in table.T):
+            deviations = (values - _cell_by_cell(distribution, values[:, None])) ** 2
             columns.append((distribution * deviations).sum(-1))
         return np.stack(columns, axis=-1)
 
@@ -55,30 +48,33 @@ class PauliGroup:
         mean = frequencies @ values
         return mean, frequencies @ (values - mean) ** 2
 
-    @property
-    def _fits(self) -> bool:
-        return len(self.weights) << len(self.qubits) <= MAX_TABLE
+    def _tables(self) -> Iterable[Float64[np.ndarray, "outcomes _"]]:
+        """Values of the observables for every outcome: in one table, or one by one."""
+        if len(self.weights) << len(self.qubits) <= MAX_TABLE:
+            return (self._table,)
+        return (self._values(weights[:, None]) for weights in self.weights)
 
     @cached_property
-    def _outcome_weights(self) -> Float64[np.ndarray, "outcomes K"]:
-        result = np.zeros((1 << len(self.qubits), len(self.weights)))
-        for mask, column in zip(self.masks, self.weights.T, strict=True):
-            result += np.outer(self._signs(mask), column)
-        return result
+    def _table(self) -> Float64[np.ndarray, "outcomes K"]:
+        return self._values(self.weights.T)
 
-    def _signs(self, mask: int) -> Float64[np.ndarray, " outcomes"]:
-        """(-1)^(parity of the masked bits) for every outcome."""
-        ones = np.bitwise_count(np.arange(1 << len(self.qubits), dtype=np.uint64) & np.uint64(mask))
-        return np.asarray(1.0 - 2.0 * (ones & 1))
+    def _values(
+        self, weights: Float64[np.ndarray, "strings n"]
+    ) -> Float64[np.ndarray, "outcomes n"]:
+        """Return weighted sums of the strings, (-1)^(parity of the masked bits) each."""
+        outcomes = np.arange(1 << len(self.qubits), dtype=np.uint64)
+        result = np.zeros((len(outcomes), weights.shape[1]))
+        for mask, of_string in zip(self.masks, weights, strict=True):
+            if of_string.any():
+                signs = 1.0 - 2.0 * (np.bitwise_count(outcomes & np.uint64(mask)) & 1)
+                result += np.outer(signs, of_string)
+        return result
 
 
 def _cell_by_cell(
     table: Float64[np.ndarray, "*cells n"], matrix: Float64[np.ndarray, "n K"]
 ) -> Float64[np.ndarray, "*cells K"]:
-    """The product by a matrix, summed in the same order however many cells there are.
-
-    One product of matrices rounds a cell otherwise in a table of another length.
-    """
+    """Return the product by a matrix, rounded alike however many cells the table has."""
     return np.asarray(np.matmul(table[..., None, :], matrix)[..., 0, :])
 
 

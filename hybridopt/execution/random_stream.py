@@ -13,14 +13,11 @@ from hybridopt import _validation
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.job import Stream
 
-_HEXADECIMAL = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
-
 
 class RandomStream:
     """A seed and the number of calls that have drawn from it: each call has numbers of its own.
 
-    Copies are the thing itself, so that copies of a network never draw the same noise twice.
-    Without a seed, fresh entropy is drawn.
+    A copy is the stream itself, so that copies of a network never draw the same noise twice.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -34,18 +31,16 @@ class RandomStream:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on sampling where `state_dict` was taken."""
-        _validation.instance("state", state, Mapping, "the dict that `state_dict` gives")
+        _validation.instance("state", state, Mapping, "the dict that `state_dict` returns")
         for key in ("entropy", "calls"):
             if key not in state:
                 raise ArgumentError(
-                    f"The state of the executor has no key `{key}`. Give what `state_dict` gave."
+                    f"`state` has no key `{key}`. Give a dict that `state_dict` returned."
                 )
-        entropy, calls = state["entropy"], _validation.integer("calls", state["calls"], minimum=0)
-        _validation.instance("entropy", entropy, str, "a str")
-        if _HEXADECIMAL.fullmatch(entropy) is None:
-            raise ArgumentError(
-                f"Key `entropy` of the state must be a number such as '0x2a', but is {entropy!r}."
-            )
+        entropy = _validation.instance("entropy", state["entropy"], str, "a str")
+        calls = _validation.integer("calls", state["calls"], minimum=0)
+        if re.fullmatch(r"0[xX][0-9a-fA-F]+", entropy) is None:
+            raise ArgumentError(f"`entropy` must be a number such as '0x2a' (got {entropy!r}).")
         self._entropy, self._calls = int(entropy, 16), calls
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RandomStream:
@@ -58,8 +53,8 @@ class RandomStream:
 
     def _next_generator(self) -> np.random.Generator:
         """A generator for a call that draws now."""
-        sequence = np.random.SeedSequence(self._entropy, spawn_key=(self._next_call(),))
-        return np.random.default_rng(sequence)
+        key = (self._next_call(),)
+        return np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=key))
 
 
 class Sampler:

@@ -50,17 +50,13 @@ class Probabilities:
             object.__setattr__(self, "qubits", _integers("qubits", self.qubits))
         pairs = _validation.items("given", self.given)
         object.__setattr__(self, "given", tuple(_integers("given", pair) for pair in pairs))
-        if any(len(pair) != 2 for pair in self.given):
-            raise ArgumentError(
-                f"Argument `given` must hold pairs (qubit, 0 or 1), but is {self.given}."
-            )
+        if any(len(pair) != 2 or pair[1] not in {0, 1} for pair in self.given):
+            raise ArgumentError(f"`given` must hold pairs (qubit, 0 or 1) (got {self.given}).")
         named = [*(self.qubits or ()), *(qubit for qubit, _ in self.given)]
         if len(set(named)) != len(named) or self.qubits == ():
             raise ArgumentError(
-                f"Probabilities must read one qubit or more, each once, but read {named}."
+                f"`qubits` and `given` must name at least one qubit, each once (got {named})."
             )
-        if any(value not in {0, 1} for _, value in self.given):
-            raise ArgumentError(f"Post-selected values must be 0 or 1, but are {self.given}.")
 
     @property
     def is_linear(self) -> bool:
@@ -134,18 +130,12 @@ class Expectations:
 
     def __post_init__(self) -> None:
         if not self.observables:
-            raise ArgumentError("Give one observable or more, or None for probabilities.")
+            raise ArgumentError("`observables` must not be empty. Give None for probabilities.")
         checked = tuple(_checked(place, one) for place, one in enumerate(self.observables))
+        _check_widths(checked, checked[0].num_qubits)
+        for name, value in zip(("groups", "constants"), grouped(checked), strict=True):
+            object.__setattr__(self, name, value)
         object.__setattr__(self, "observables", checked)
-        for place, observable in enumerate(checked):
-            if observable.num_qubits != self.observables[0].num_qubits:
-                raise ArgumentError(
-                    f"Observable {place} acts on {observable.num_qubits} qubits, but observable 0 "
-                    f"on {self.observables[0].num_qubits}. All must have those of the circuit."
-                )
-        groups, constants = grouped(self.observables)
-        object.__setattr__(self, "groups", groups)
-        object.__setattr__(self, "constants", constants)
 
     def num_outputs(self, program: Program) -> int:
         """K, one for each observable, or 2 K with variances."""
@@ -153,12 +143,7 @@ class Expectations:
 
     def check(self, program: Program) -> None:
         """Raise ArgumentError for an observable on another number of qubits."""
-        for place, observable in enumerate(self.observables):
-            if observable.num_qubits != program.num_qubits:
-                raise ArgumentError(
-                    f"Observable {place} acts on {observable.num_qubits} qubits, but the circuit "
-                    f"has {program.num_qubits}."
-                )
+        _check_widths(self.observables, program.num_qubits)
 
     def parts(self, size: int) -> list[Expectations]:
         """Readouts of at most ``size`` settings each, whose outputs add up to this one's."""
@@ -209,28 +194,35 @@ def check_qubits(qubits: Sequence[int], num_qubits: int) -> None:
             )
 
 
+def _check_widths(observables: Sequence[SparsePauliOp], num_qubits: int) -> None:
+    for place, observable in enumerate(observables):
+        if observable.num_qubits != num_qubits:
+            raise ArgumentError(
+                f"Observable {place} must act on {num_qubits} qubits, all of the circuit "
+                f"(got {observable.num_qubits})."
+            )
+
+
 def _integers(name: str, value: object) -> tuple[int, ...]:
     return tuple(_validation.integer(name, item) for item in _validation.items(name, value))
 
 
 def _checked(place: int, observable: SparsePauliOp) -> SparsePauliOp:
     """Return a Hermitian observable with complex coefficients, also of bound expressions."""
-    coefficients = observable.coeffs
-    if coefficients.dtype == object:
-        try:
-            coefficients = np.array([complex(value) for value in coefficients])
-        except (TypeError, ValueError) as error:
-            raise ArgumentError(
-                f"Observable {place} has coefficients that are no finite numbers: {error} Bind "
-                "the parameters of its coefficients first."
-            ) from error
-        observable = SparsePauliOp(observable.paulis, coefficients)
+    try:
+        coefficients = np.array([complex(value) for value in observable.coeffs])
+    except TypeError:  # free parameters
+        coefficients = np.array([np.nan])
     if not np.isfinite(coefficients).all():
-        raise ArgumentError(f"Observable {place} has coefficients that are no finite numbers.")
+        given = ", ".join(map(str, observable.coeffs))
+        raise ArgumentError(
+            f"Observable {place} must have finite coefficients (got {given}). Bind its parameters."
+        )
+    observable = SparsePauliOp(observable.paulis, coefficients)
     imaginary = np.abs(observable.simplify(atol=0, rtol=0).coeffs.imag).max(initial=0)
     if imaginary > 1e-12 * max(1.0, np.abs(coefficients).max(initial=0)):
         raise ArgumentError(
-            f"Observable {place} is not Hermitian: a coefficient has the imaginary part "
-            f"{imaginary:.3g}. Real coefficients give real expectation values."
+            f"Observable {place} must be Hermitian, with real coefficients (got the imaginary part "
+            f"{imaginary:.3g})."
         )
     return observable

@@ -27,7 +27,7 @@ from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import ArgumentTypeError, ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Probabilities
 from hybridopt.execution.aer.strategies.per_setting import bindings
-from hybridopt.execution.aer.translation import WithNoise
+from hybridopt.execution.aer.translation import Translation
 from hybridopt.execution.noise import noise_of
 
 X, W = ParameterVector("x", 2), ParameterVector("w", 4)
@@ -236,7 +236,7 @@ def test_device_gives_what_the_simulator_of_it_measures(name):
     layer = layer_with(executor)
     outputs = layer(torch.tensor(ROWS[:1])).detach().numpy()[0]
     settings = layer.program_readout.settings(layer.program)
-    placed = WithNoise(noise_of(backend), "density_matrix").of(layer.program, settings)
+    placed = Translation("density_matrix", noise_of(backend)).of(layer.program, settings)
     numbers = bindings(layer.program, *angles_of(layer.program))
     simulator = AerSimulator.from_backend(backend)
     for value, label, translated in zip(outputs, LABELS, placed, strict=True):

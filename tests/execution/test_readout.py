@@ -97,30 +97,25 @@ def test_what_was_never_found_has_probability_zero():
 
 
 REFUSED = [
-    (lambda: Probabilities(qubits=()), ArgumentError, "must read one qubit or more, each once"),
-    (lambda: Probabilities(qubits=(1, 1)), ArgumentError, "each once, but read [1, 1]"),
-    (lambda: Probabilities(qubits=(1,), given=((1, 0),)), ArgumentError, "each once"),
-    (lambda: Probabilities(given=((1, 2),)), ArgumentError, "must be 0 or 1"),
-    (lambda: Probabilities(given=((1, 0, 1),)), ArgumentError, "pairs (qubit, 0 or 1)"),
-    (lambda: Probabilities(given=(1, 0)), ArgumentTypeError, "`given` must be a list"),
-    (lambda: Probabilities(qubits=2), ArgumentTypeError, "`qubits` must be a list"),
-    (lambda: Probabilities(qubits="01"), ArgumentTypeError, "`qubits` must be a list or a tuple"),
-    (lambda: Probabilities(qubits={0, 1}), ArgumentTypeError, "`qubits` must be a list or a tuple"),
-    (lambda: Probabilities(qubits=(0.5,)), ArgumentTypeError, "`qubits` must be an int, but is"),
-    (lambda: Probabilities(qubits=(True,)), ArgumentTypeError, "`qubits` must be an int"),
-    (lambda: Expectations(()), ArgumentError, "Give one observable or more"),
+    (lambda: Probabilities(qubits=()), ArgumentError, "`qubits`"),
+    (lambda: Probabilities(qubits=(1,), given=((1, 0),)), ArgumentError, r"`qubits` .*\[1, 1\]"),
+    (lambda: Probabilities(given=((1, 2),)), ArgumentError, "`given` .*2"),
+    (lambda: Probabilities(given=((1, 0, 1),)), ArgumentError, "`given` .*1, 0, 1"),
+    (lambda: Probabilities(given=(1, 0)), ArgumentTypeError, "`given`"),
+    (lambda: Probabilities(qubits="01"), ArgumentTypeError, "`qubits` .*'01'"),
+    (lambda: Probabilities(qubits=(0.5,)), ArgumentTypeError, "`qubits` .*0.5"),
+    (lambda: Expectations(()), ArgumentError, "`observables`"),
     (lambda: Expectations((SparsePauliOp("Z"), SparsePauliOp("ZZ"))), ArgumentError,
-     "Observable 1 acts on 2 qubits, but observable 0 on 1"),
-    (lambda: Expectations((SparsePauliOp("Z", 1e-7j),)), ArgumentError, "is not Hermitian"),
+     "Observable 1 .*1 qubit.*2"),
+    (lambda: Expectations((SparsePauliOp("Z", 1e-7j),)), ArgumentError, "Observable 0 .*1e-07"),
 ]  # fmt: skip
 
 
 @pytest.mark.wrong_types
-@pytest.mark.parametrize(("build", "error", "message"), REFUSED, ids=range(len(REFUSED)))
-def test_what_cannot_be_read_is_refused(build, error, message):
-    with pytest.raises(error) as caught:
+@pytest.mark.parametrize(("build", "error", "named"), REFUSED, ids=range(len(REFUSED)))
+def test_what_cannot_be_read_is_refused(build, error, named):
+    with pytest.raises(error, match=named):
         build()
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("qubit", [4, -1])
@@ -131,7 +126,7 @@ def test_qubits_that_the_circuit_does_not_have_are_refused(qubit):
 
 
 def test_observables_of_another_width_are_refused():
-    with pytest.raises(ArgumentError, match="acts on 3 qubits, but the circuit has 4"):
+    with pytest.raises(ArgumentError, match=r"Observable 0 .*4 qubits.*3"):
         Expectations((SparsePauliOp("ZZZ"),)).check(PROGRAM)
 
 
@@ -157,9 +152,7 @@ def test_coefficients_may_be_python_objects_that_are_numbers():
     assert numeric.coeffs.dtype == np.complex128
     assert numeric.coeffs.tolist() == [1, 0.5]
     free = SparsePauliOp(["ZIX"], np.array([Parameter("c")], dtype=object))
-    with pytest.raises(
-        ArgumentError, match="Observable 0 has coefficients that are no finite numbers"
-    ):
+    with pytest.raises(ArgumentError, match=r"Observable 0 .*got c\)"):
         Expectations((free,))
 
 

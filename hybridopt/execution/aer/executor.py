@@ -118,7 +118,7 @@ class AerExecutor(RandomStream, StateExecutor):
         backend = None if noise is None else noise.device
         options = _placement(backend, layout, optimization_level, seed_transpiler)
         self.noise = None if noise is None else replace(noise, options=options)
-        self._refuse_what_does_not_go_together()
+        self._check_combination()
         simulated = self.method, self.device, self.precision, self.shots, self.noise
         self._strategies = Strategies(*simulated, Limits(self.max_memory), self.strategy)
         super().__init__(self.seed)
@@ -187,7 +187,7 @@ class AerExecutor(RandomStream, StateExecutor):
             ExecutionError: If Aer reports a failure.
         """
         self._check_job(job)
-        shape = (len(job.shared), len(job.rows), job.num_outputs)
+        shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
         needed = 8 * math.prod(map(float, shape))
         if needed > self.max_memory:
             raise ResourceError(
@@ -212,11 +212,7 @@ class AerExecutor(RandomStream, StateExecutor):
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
     ) -> AdjointState:
-        """Return an evaluation by state vectors, whose derivative is a run back.
-
-        Raises:
-            UnsupportedError: If this executor holds no exact states.
-        """
+        """Return an evaluation by state vectors; UnsupportedError with shots or noise."""
         if not self.holds_states:
             raise UnsupportedError(f"{self!r} has no exact state vectors.")
         # one run for each core; a GPU takes one at a time
@@ -228,12 +224,10 @@ class AerExecutor(RandomStream, StateExecutor):
         with self._lock:
             requests = []
             for run in runs:
-                run.stack.fill(run.rows, run.shared[None], run.state)
-                binds = run.stack.binds(run.rows, run.shared[None])
-                requests.append(RunRequest(run.stack.circuit, run.settings, binds or None))
-            largest = max(run.stack.num_qubits for run in runs)
-            options = side_by_side(largest, len(runs))
-            saved = self._strategies.statevector.submit(requests, **options)
+                binds = run.stack.fill(run.rows, run.shared[None], run.state)
+                requests.append(RunRequest(run.stack.circuit, run.settings, binds))
+            options = side_by_side(max(run.stack.num_qubits for run in runs), len(runs))
+            saved = self._strategies.simulator("statevector").submit(requests, **options)
         return [{label: as_double(values) for label, values in one.items()} for (one,) in saved]
 
     def __repr__(self) -> str:
@@ -271,24 +265,18 @@ class AerExecutor(RandomStream, StateExecutor):
                 values = job.readout.read(job.program, tables)
             result[np.ix_(part.shared, part.rows)] += values
 
-    def _refuse_what_does_not_go_together(self) -> None:
-        stacks = self.strategy in {"stacked", "checkpoints"}
-        if stacks and self.method not in {"automatic", "statevector"}:
+    def _check_combination(self) -> None:
+        states = self.noise is None and self.method in {"automatic", "statevector"}
+        if self.strategy in {"stacked", "checkpoints"} and not states:
             raise UnsupportedError(
-                f'strategy="{self.strategy}" needs exact state vectors, but method is '
-                f'"{self.method}". Leave one of them "automatic".'
+                f"`strategy` must be 'automatic' or 'table' with noise or with a method other than "
+                f"'statevector' (got {self.strategy!r}, which needs exact state vectors)."
             )
-        if self.noise is None:
-            return
-        if self.method not in {"automatic", "density_matrix"} and self.shots is None:
+        by_shots = self.method in {"statevector", "matrix_product_state"}
+        if self.noise is not None and by_shots and self.shots is None:
             raise UnsupportedError(
-                f'method="{self.method}" holds noise only shot by shot. Give `shots`, or use '
-                'method="density_matrix", which is exact with noise.'
-            )
-        if self.strategy not in {"automatic", "table"}:
-            raise UnsupportedError(
-                f'strategy="{self.strategy}" needs exact state vectors. With noise, leave it '
-                '"automatic".'
+                f"`method` must be 'density_matrix' or 'automatic' for exact noise (got "
+                f"{self.method!r}). Give `shots` to simulate noise with this method."
             )
 
 
@@ -299,21 +287,19 @@ def _placement(
     seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
     if layout is None:
         return PlacementOptions(None, level, seed)
-    given = _validation.items("layout", layout)
-    qubits = tuple(_validation.integer("layout", qubit, minimum=0) for qubit in given)
-    if len(set(qubits)) != len(qubits) or not qubits:
-        raise ArgumentError(
-            f"Argument `layout` must name one device qubit or more, each once, but is {layout}."
-        )
     if device is None:
         raise ArgumentError(
-            "Argument `layout` places circuits on a device, but `noise_model` is not a device. "
-            "Give the device, as in AerExecutor(noise_model=backend, layout=[...])."
+            "`layout` must be None where `noise_model` is not a device. Give the device, as in "
+            "AerExecutor(noise_model=backend, layout=[...])."
         )
-    if max(qubits) >= device.num_qubits:
+    last = device.num_qubits - 1
+    qubits = tuple(
+        _validation.integer("layout", qubit, minimum=0, maximum=last)
+        for qubit in _validation.items("layout", layout)
+    )
+    if len(set(qubits)) != len(qubits) or not qubits:
         raise ArgumentError(
-            f"Argument `layout` names qubit {max(qubits)}, but {device.name} has qubits 0 to "
-            f"{device.num_qubits - 1}."
+            f"`layout` must name one device qubit or more, each once (got {layout})."
         )
     return PlacementOptions(qubits, level, seed)
 

@@ -75,7 +75,7 @@ class Stack:
         self.labels: list[str] = []
         self._diagonals: list[_Diagonal] = []
         self._bound: dict[Parameter, tuple[Rotation, int, float]] = {}  # sign, offset
-        self._start = _StartState(self.num_qubits) if from_state else None
+        self._start = _StartState("set_statevector", self.num_qubits, 0, []) if from_state else None
         if self._start is not None:
             self.circuit.append(self._start, self.circuit.qubits, copy=False)
         elif self.index:
@@ -138,16 +138,12 @@ class Stack:
 
     def fill(
         self, rows: Rows, shared: Shared, state: Complex128[np.ndarray, " amplitudes"] | None = None
-    ) -> None:
-        """Set the angles of the lowest blocks that differ in a run [rad], and the first state."""
+    ) -> dict[Parameter, list[float]]:
+        """Set the first state and the angles [rad] that differ within a run; return the others."""
         for diagonal in self._diagonals:
             diagonal.fill(rows if diagonal.per_sample else shared)
         if self._start is not None:
-            assert state is not None
-            self._start.set_state(state)
-
-    def binds(self, rows: Rows, shared: Shared) -> dict[Parameter, list[float]]:
-        """Values of the circuit's parameters, one run for each row of shared angles."""
+            self._start._params = [state]
         binds = {}
         for parameter, (rotation, sign, offset) in self._bound.items():
             angle, per_sample = rotation.angle, rotation.per_sample
@@ -183,9 +179,3 @@ class _StartState(Instruction):  # type: ignore[misc]
     """Aer's instruction to start from a state; `SetStatevector` checks, and holds just one."""
 
     _directive = True
-
-    def __init__(self, num_qubits: int) -> None:
-        super().__init__("set_statevector", num_qubits, 0, [])
-
-    def set_state(self, state: Complex128[np.ndarray, " amplitudes"]) -> None:
-        self._params = [state]

@@ -22,12 +22,7 @@ from hybridopt.execution.aer.strategies.per_setting import (
     SavedExpectations,
 )
 from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
-from hybridopt.execution.aer.translation import (
-    ForMethod,
-    Translation,
-    WithNoise,
-    runnable_with_noise,
-)
+from hybridopt.execution.aer.translation import Translation, runnable_with_noise
 from hybridopt.execution.executor import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.memory_budget import Limits
@@ -63,11 +58,6 @@ class Strategies:
     def usage(self) -> Cost:
         """What all simulators have run."""
         return sum((simulator.usage for simulator in self._simulators.values()), Cost())
-
-    @property
-    def statevector(self) -> Simulator:
-        """The simulator of state vectors."""
-        return self._simulator("statevector")
 
     def of(self, job: Job) -> Strategy:
         """The strategy for a job."""
@@ -163,25 +153,24 @@ class Strategies:
         program = job.program
         if not isinstance(program, CircuitProgram):
             method = "statevector" if self.method == "automatic" else self.method
-            strategy = OneByOne(self._simulator(method), self.limits)
+            strategy = OneByOne(self.simulator(method), self.limits)
             return strategy, method, "the program builds its own circuits"
         method = self._method_for(program.num_qubits)
         if method != "statevector" or self.noise is not None or program.native_gates:
             return self._without_stacks(job, method)
         if self.strategy == "table":
             return self._table(method), method, "asked for"
-        checkpoints = Checkpoints(self.statevector, self.limits)
-        stacked = Stacked(self.statevector, self.limits)
-        if self.strategy != "automatic":
-            asked_for = checkpoints if self.strategy == "checkpoints" else stacked
-            return asked_for, method, "asked for"
-        gates = len(job.shared) * len(job.rows) * len(program.steps)
-        if len(job.shared) > 1 and gates << program.num_qubits > WORK_WORTH_CHECKPOINTS:
-            return checkpoints, method, "the rows of the table have a long beginning in common"
-        return stacked, method, "the work is small, or there is one row of shared angles"
+        kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
+        kind, reason = self.strategy, "asked for"
+        if kind == "automatic":
+            gates = len(job.shared) * len(job.rows) * len(program.steps)
+            kind, reason = "stacked", "the work is small, or there is one row of shared angles"
+            if len(job.shared) > 1 and gates << program.num_qubits > WORK_WORTH_CHECKPOINTS:
+                kind, reason = "checkpoints", "the rows of the table have a long common beginning"
+        return kinds[kind](self.simulator(method), self.limits), method, reason
 
     def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:
-        parts = self._simulator(method), self.limits, self._translation(method)
+        parts = self.simulator(method), self.limits, self._translation(method)
         if self.noise is not None and method != "density_matrix":
             return Measured(*parts), method, "the density matrix does not fit, or was not asked for"
         settings = job.readout.settings(job.program)
@@ -195,7 +184,7 @@ class Strategies:
         return self._table(method), method, "stacks and checkpoints need state vectors"
 
     def _table(self, method: str) -> AngleTable:
-        return AngleTable(self._simulator(method), self.limits, self._translation(method))
+        return AngleTable(self.simulator(method), self.limits, self._translation(method))
 
     def _method_for(self, num_qubits: int) -> str:
         if self.method != "automatic":
@@ -231,7 +220,8 @@ class Strategies:
             )
         self._check_width(program, readout, method)
 
-    def _simulator(self, method: str) -> Simulator:
+    def simulator(self, method: str) -> Simulator:
+        """Return the simulator of a method of Aer."""
         new = Simulator(method, self.device, self.precision, self.shots)
         return self._simulators.setdefault(method, new)
 
@@ -243,18 +233,14 @@ class Strategies:
         refuse_stretches(flat)
         if circuit.layout is None:
             method = self._method_for(circuit.num_qubits)
-            return WithNoise(self.noise, method).place(flat)
+            return self._translation(method).place(flat, self.noise)
         self.noise.check_isa(flat)
         narrow = physical_circuit(flat, native=frozenset())
         method = self._method_for(len(narrow.used))
         return replace(narrow, native=runnable_with_noise(method))
 
     def _translation(self, method: str) -> Translation:
-        if method not in self._translations:
-            self._translations[method] = (
-                ForMethod(method) if self.noise is None else WithNoise(self.noise, method)
-            )
-        return self._translations[method]
+        return self._translations.setdefault(method, Translation(method, self.noise))
 
 
 def _qubits(number: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import pickle
 from dataclasses import replace
@@ -35,13 +34,6 @@ def memory_job(num_index_qubits: int, num_shared: int = 1) -> Job:
     theta = np.random.default_rng(1).uniform(-3, 3, (num_shared, 1 << num_index_qubits))
     program = MemoryProgram(num_index_qubits)
     return Job(program, Probabilities(), np.zeros((1, 0)), theta)
-
-
-def test_exact_run_is_qiskits_own_simulation():
-    job = rotations_job(2, 3)
-    numbers = AerExecutor().run(job)
-    assert numbers.shape == (2, 3, 8)
-    np.testing.assert_allclose(numbers, exact_table(job), rtol=0, atol=1e-12)
 
 
 def test_many_settings_go_in_few_calls(aer_calls):
@@ -95,24 +87,14 @@ def test_rows_and_calls_never_share_their_noise():
     assert len(np.unique(draws, axis=0)) == 8
 
 
-def test_without_a_seed_entropy_is_fresh():
-    job = rotations_job()
-    first, second = (AerExecutor(shots=50).run(job) for _ in range(2))
-    assert not np.array_equal(first, second)
-
-
 def test_calls_are_numbered_from_zero():
     executor = AerExecutor(shots=50, seed=5)
     numbered = [executor.run(rotations_job()) for _ in range(2)]
     for call, numbers in enumerate(numbered):
         again = AerExecutor(shots=50, seed=5).run(rotations_job(stream=Stream(call)))
         np.testing.assert_array_equal(numbers, again)
-
-
-def test_a_given_stream_does_not_advance_the_executors():
-    executor = AerExecutor(shots=50, seed=5)
-    executor.run(rotations_job(stream=Stream(9)))
-    assert executor.state_dict()["calls"] == 0
+    executor.run(rotations_job(stream=Stream(9)))  # a stream given by the caller is not counted
+    assert executor.state_dict()["calls"] == 2
 
 
 def test_state_dict_resumes_the_stream():
@@ -131,11 +113,6 @@ def test_pickle_keeps_stream_and_usage():
     copied = pickle.loads(pickle.dumps(executor))
     assert copied.usage == executor.usage
     np.testing.assert_array_equal(copied.run(job), executor.run(job))
-
-
-def test_copies_are_the_same_executor():
-    executor = AerExecutor()
-    assert copy.deepcopy({"executor": executor})["executor"] is executor
 
 
 def test_usage_is_counted_where_jobs_reach_aer(aer_calls):
@@ -201,114 +178,56 @@ def test_device_is_spelled_in_any_case():
 
 @pytest.mark.skipif(HAS_GPU, reason="this build of Aer has a GPU")
 def test_gpu_without_one_is_refused():
-    with pytest.raises(
-        DeviceError, match=r'finds no GPU\. Use device="CPU", or replace qiskit-aer'
-    ):
-        AerExecutor(device="GPU")
-
-
-@pytest.mark.parametrize("method", ["automatic", "statevector"])
-def test_methods_that_are_there(method):
-    job = rotations_job()
-    numbers = AerExecutor(method=method).run(job)
-    np.testing.assert_allclose(numbers, exact_table(job), rtol=0, atol=1e-12)
+    with pytest.raises(DeviceError, match="pip install qiskit-aer-gpu"):
+        AerExecutor("gpu")
 
 
 REFUSED = [
-    ({"shots": 0}, ArgumentError, "Argument `shots` must be 1 or more, but is 0"),
-    ({"shots": -1}, ArgumentError, "Argument `shots` must be 1 or more, but is -1"),
-    (
-        {"shots": 1.5},
-        ArgumentTypeError,
-        "Argument `shots` must be an int, but is 1.5 of type float",
-    ),
-    ({"shots": 1e3}, ArgumentTypeError, "Argument `shots` must be an int, but is 1000.0"),
-    (
-        {"shots": True},
-        ArgumentTypeError,
-        "Argument `shots` must be an int, but is True of type bool",
-    ),
-    ({"shots": 2**63}, ArgumentError, "Argument `shots` must be "),
-    ({"seed": 1.5}, ArgumentTypeError, "Argument `seed` must be an int, but is 1.5"),
-    ({"seed": True}, ArgumentTypeError, "Argument `seed` must be an int, but is True"),
-    ({"seed": "a"}, ArgumentTypeError, "Argument `seed` must be an int, but is 'a' of type str"),
-    ({"seed": -1}, ArgumentError, "Argument `seed` must be 0 or more, but is -1"),
-    ({"device": "CUP"}, UnknownNameError, "Unknown device 'CUP'. Did you mean 'CPU'"),
-    ({"device": 3}, ArgumentTypeError, "device must be given by name, but is 3 of type int"),
-    ({"method": "statevectr"}, UnknownNameError, "Did you mean 'statevector'"),
-    ({"strategy": "stack"}, UnknownNameError, "Did you mean 'stacked'"),
-    (
-        {"strategy": "checkpoints", "method": "density_matrix"},
-        UnsupportedError,
-        'strategy="checkpoints" needs exact state vectors',
-    ),
-    (
-        {"method": "statevector", "noise_model": NoiseModel()},
-        UnsupportedError,
-        'method="statevector" holds noise only shot by shot. Give `shots`',
-    ),
-    (
-        {"strategy": "stacked", "noise_model": NoiseModel()},
-        UnsupportedError,
-        'strategy="stacked" needs exact state vectors',
-    ),
-    ({"precision": "dubble"}, UnknownNameError, "Did you mean 'double'"),
-    ({"noise_model": object()}, ArgumentTypeError, "`noise_model` must be a qiskit_aer.noise"),
-    ({"max_memory": 0}, ArgumentError, "Argument `max_memory` must be 1 or more, but is 0"),
-    ({"max_memory": 1e9}, ArgumentTypeError, "Argument `max_memory` must be an int"),
+    ({"shots": 0}, ArgumentError, "`shots`"),
+    ({"shots": 1e3}, ArgumentTypeError, "`shots`"),
+    ({"shots": 2**63}, ArgumentError, "`shots`"),
+    ({"seed": True}, ArgumentTypeError, "`seed`"),
+    ({"seed": -1}, ArgumentError, "`seed`"),
+    ({"device": "CUP"}, UnknownNameError, "'CPU'"),
+    ({"device": 3}, ArgumentTypeError, "device"),
+    ({"method": "statevectr"}, UnknownNameError, "'statevector'"),
+    ({"strategy": "stack"}, UnknownNameError, "'stacked'"),
+    ({"strategy": "stacked", "method": "density_matrix"}, UnsupportedError, "`strategy`"),
+    ({"strategy": "checkpoints", "noise_model": NoiseModel()}, UnsupportedError, "`strategy`"),
+    ({"method": "statevector", "noise_model": NoiseModel()}, UnsupportedError, "`method`"),
+    ({"precision": "dubble"}, UnknownNameError, "'double'"),
+    ({"noise_model": object()}, ArgumentTypeError, "`noise_model`"),
+    ({"max_memory": 0}, ArgumentError, "`max_memory`"),
 ]
 
 
 @pytest.mark.wrong_types
-@pytest.mark.parametrize(("arguments", "error", "message"), REFUSED, ids=lambda a: str(a)[:30])
-def test_unusable_arguments_are_refused(arguments, error, message, aer_calls):
-    with pytest.raises(error) as caught:
+@pytest.mark.parametrize(("arguments", "error", "name"), REFUSED, ids=lambda a: str(a)[:30])
+def test_unusable_arguments_are_refused(arguments, error, name, aer_calls):
+    with pytest.raises(error, match=name):
         AerExecutor(**arguments)
-    assert message in str(caught.value)
     assert aer_calls == []
+
+
+def without_angles(num_qubits: int) -> Job:
+    nothing = np.zeros((1, 0))
+    return Job(lower(QuantumCircuit(num_qubits)), Probabilities(), nothing, nothing)
+
+
+REFUSED_JOBS = [
+    (lambda: QuantumCircuit(2), ArgumentTypeError, "`job` .*QuantumCircuit"),
+    (lambda: replace(rotations_job(), program=QuantumCircuit(2)), ArgumentTypeError, "`program`"),
+    (lambda: replace(rotations_job(), readout=["ZII"]), ArgumentTypeError, "`readout`"),
+    (lambda: replace(rotations_job(), readout=Probabilities((4,))), ArgumentError, "4"),
+    (lambda: without_angles(0), ArgumentError, "no qubits"),
+    (lambda: without_angles(40), ResourceError, "40 qubits"),
+]
 
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize("verb", ["run", "explain"])
-@pytest.mark.parametrize("options", [{}, {"method": "density_matrix"}, {"shots": 9}])
-@pytest.mark.parametrize(
-    ("job", "error", "message"),
-    [
-        (lambda: QuantumCircuit(2), ArgumentTypeError, "`job` must be a Job.* QuantumCircuit"),
-        (lambda: None, ArgumentTypeError, "`job` must be a Job.* NoneType"),
-        (
-            lambda: replace(rotations_job(), program=QuantumCircuit(2)),
-            ArgumentTypeError,
-            "`program` must be a lowered circuit.* but is of type QuantumCircuit",
-        ),
-        (
-            lambda: replace(rotations_job(), readout=["ZII"]),
-            ArgumentTypeError,
-            "`readout` must be Expectations.* but is of type list",
-        ),
-        (
-            lambda: replace(rotations_job(), readout=Probabilities((4,))),
-            ArgumentError,
-            "Probabilities of qubit 4 were asked for",
-        ),
-        (
-            lambda: Job(
-                lower(QuantumCircuit(0)), Probabilities(), np.zeros((1, 0)), np.zeros((1, 0))
-            ),
-            ArgumentError,
-            "circuit has no qubits",
-        ),
-        (
-            lambda: Job(
-                lower(QuantumCircuit(40)), Probabilities(), np.zeros((1, 0)), np.zeros((1, 0))
-            ),
-            ResourceError,
-            "circuit has 40 qubits, but",
-        ),
-    ],
-    ids=range(7),
-)
-def test_jobs_that_cannot_be_run_are_refused_by_name(verb, options, job, error, message, aer_calls):
-    with pytest.raises(error, match=message):
-        getattr(AerExecutor(**options), verb)(job())
+@pytest.mark.parametrize(("job", "error", "named"), REFUSED_JOBS, ids=range(len(REFUSED_JOBS)))
+def test_jobs_that_cannot_be_run_are_refused(verb, job, error, named, aer_calls):
+    with pytest.raises(error, match=named):
+        getattr(AerExecutor(), verb)(job())
     assert aer_calls == []

@@ -74,7 +74,6 @@ def test_explanations(options, shape, text, aer_calls):
 def test_long_tables_of_large_circuits_share_their_beginning():
     large = wide_job(14, num_shared=60)
     assert "Strategy checkpoints" in AerExecutor().explain(large)
-    assert "long beginning in common" in AerExecutor().explain(large)
     assert "Strategy stacked" in AerExecutor().explain(wide_job(14, num_shared=1))
     assert "Strategy stacked" in AerExecutor().explain(wide_job(4, num_shared=60))
 

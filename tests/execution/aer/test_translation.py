@@ -13,7 +13,7 @@ from qiskit_aer.noise import NoiseModel
 
 from hybridopt.circuits import CircuitProgram
 from hybridopt.execution import AerExecutor
-from hybridopt.execution.aer.translation import ForMethod, Translated, WithNoise
+from hybridopt.execution.aer.translation import Translated, Translation
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.readout import Setting
 from tests.circuits.families import FAMILIES
@@ -48,7 +48,7 @@ def distribution(state: Statevector, setting: Setting) -> np.ndarray:
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
 def test_one_circuit_of_a_method_serves_all_settings(family, method):
     program, _ = lowered(family.name)
-    (translated,) = ForMethod(method).of(program, SETTINGS)
+    (translated,) = Translation(method).of(program, SETTINGS)
     circuit, state = bound(program, translated.circuit)
     assert abs(Statevector(circuit).inner(state)) == pytest.approx(1, abs=1e-10)
     assert translated.settings == SETTINGS
@@ -66,7 +66,7 @@ def check_each_setting(placed: list[Translated], program: CircuitProgram) -> Non
 def test_noise_has_a_circuit_for_each_setting_in_its_gates(name):
     program, _ = lowered(name, whole=False)
     model = NoiseModel(basis_gates=["u3", "cx", "id"])
-    placed = WithNoise(noise_of(model), "density_matrix").of(program, SETTINGS)
+    placed = Translation("density_matrix", noise_of(model)).of(program, SETTINGS)
     check_each_setting(placed, program)
     for translated in placed:
         assert set(translated.circuit.count_ops()) <= {"u3", "cx", "id", "delay", "barrier"}
@@ -76,7 +76,7 @@ def test_noise_has_a_circuit_for_each_setting_in_its_gates(name):
 def test_devices_have_their_gates_and_couplings(name):
     backend = GenericBackendV2(5, coupling_map=[[0, 1], [1, 2], [2, 3], [3, 4]], seed=1)
     program, _ = lowered(name, whole=False)
-    placed = WithNoise(noise_of(backend), "density_matrix").of(program, SETTINGS)
+    placed = Translation("density_matrix", noise_of(backend)).of(program, SETTINGS)
     check_each_setting(placed, program)
     for translated in placed:
         assert translated.circuit.num_qubits == len(translated.device_qubits)
@@ -91,7 +91,7 @@ def test_devices_have_their_gates_and_couplings(name):
 
 def test_measurements_stand_where_the_setting_says():
     program, _ = lowered("euler_angles")
-    (translated,) = ForMethod("statevector").of(program, SETTINGS)
+    (translated,) = Translation("statevector").of(program, SETTINGS)
     measured = translated.measuring(1)
     places = [
         measured.find_bit(item.qubits[0]).index
@@ -102,14 +102,14 @@ def test_measurements_stand_where_the_setting_says():
     assert measured.count_ops()["measure"] == measured.num_clbits == 2
 
 
-class Counted(ForMethod):
+class Counted(Translation):
     """A translation that counts how often it translates."""
 
     calls = 0
 
-    def _translate(self, program, settings):
+    def _exact(self, program, settings):
         self.calls += 1
-        return super()._translate(program, settings)
+        return super()._exact(program, settings)
 
 
 def test_circuits_are_translated_once_for_program_and_settings():

@@ -108,7 +108,7 @@ class AngleTable(_Translated):
             requests = [RunRequest(circuit.assign_parameters(row), settings) for row in rows]
             runs = [run for (run,) in self.simulator.submit(requests, **options)]
         else:
-            request = RunRequest(circuit, settings * (1 if mine else cells), mine or None)
+            request = RunRequest(circuit, settings * (1 if mine else cells), mine)
             if model is not None:
                 options["runtime_parameter_bind_enable"] = False  # measured: slower with noise
             (runs,) = self.simulator.submit([request], **options)
@@ -178,7 +178,7 @@ class SavedExpectations(_Translated):
             circuit.save_expectation_value(observable.simplify(), circuit.qubits, label=label)
         for shared, rows in grid(job, ROWS_PER_CALL):
             cells = shared.size * rows.size
-            binds = bindings(program, job.rows[rows], job.shared[shared]) or None
+            binds = bindings(program, job.rows[rows], job.shared[shared])
             request = RunRequest(circuit, len(settings) * (1 if binds else cells), binds)
             (runs,) = self.simulator.submit([request])
             values = np.array([[as_double(run[label]) for label in labels] for run in runs])

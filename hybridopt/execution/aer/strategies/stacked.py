@@ -101,11 +101,10 @@ def run_stack(
     state: Complex128[np.ndarray, " amplitudes"] | None = None,
 ) -> list[Float64[np.ndarray, "S B _"]]:
     """Fill a stack and run it, as a table of angles if it does not hold all rows at once."""
-    stack.fill(rows, shared, state)
-    binds = stack.binds(rows, shared)
+    binds = stack.fill(rows, shared, state)
     if stack.table_bits or not binds:  # one run serves all rows
         one = {parameter: values[:1] for parameter, values in binds.items()}
-        request = RunRequest(stack.circuit, len(shared) * len(rows) * len(settings), one or None)
+        request = RunRequest(stack.circuit, len(shared) * len(rows) * len(settings), one)
         ((saved,),) = simulator.submit([request], **small_or_large(stack.num_qubits))
         held = len(shared) if stack.table_bits else 1
         tables = [stack.split(as_double(saved[label]), len(rows), held) for label in stack.labels]
@@ -156,8 +155,7 @@ class Checkpoints(Strategy):
             some = tuple(starts[number : number + at_once])
             read = () if number or not unchanged.size else settings
             stack = layered_stack(program, (bits, 0), read, saves=some)
-            stack.fill(samples, common[None])
-            binds = stack.binds(samples, common[None]) or None
+            binds = stack.fill(samples, common[None])
             count = len(samples) * len(stack.labels) * unchanged.size
             request = RunRequest(stack.circuit, count, binds)
             ((saved,),) = self.simulator.submit([request], **small_or_large(stack.num_qubits))
