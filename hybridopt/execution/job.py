@@ -67,37 +67,31 @@ class Job:
             _validation.instance("stream", self.stream, Stream, "a Stream or None")
 
     def check(self) -> None:
-        """Refuse tables that are not made for the program, before anything runs.
-
-        Raises:
-            ArgumentError: If a table has the wrong width, or holds NaN or infinite angles, or if
-                the readout does not fit.
-        """
+        """Raise ArgumentError if the readout or a table does not fit the program."""
         self.readout.check(self.program)
-        widths = self.program.num_row_angles, self.program.num_shared_angles
-        for name, table, width in zip(
-            ("rows", "shared"), (self.rows, self.shared), widths, strict=True
+        for name, width in (
+            ("rows", self.program.num_row_angles),
+            ("shared", self.program.num_shared_angles),
         ):
+            table = getattr(self, name)
             if table.shape[1] != width:
                 raise ArgumentError(
-                    f"Table `{name}` must have {width} angles in a row, as the program has, but "
-                    f"has {table.shape[1]}."
+                    f"`{name}` must have {width} columns, one per angle of the program "
+                    f"(got {table.shape[1]})."
                 )
             if not np.isfinite(table).all():
                 raise ArgumentError(_not_finite(self.program, name, table))
 
 
 def _table(name: str, value: object) -> Float64[np.ndarray, "N A"]:
-    kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+        kind = getattr(value, "dtype", type(value).__name__)
         raise ArgumentTypeError(
-            f"Table `{name}` must be a numpy array of real numbers, but is of type {kind}. Make "
-            "one by `numpy.array(angles, dtype=float)`, one line a row."
+            f"`{name}` must be a numpy array of real numbers (got {kind}). Convert the angles with "
+            "`numpy.array(angles, dtype=float)`."
         )
     if value.ndim != 2:
-        raise ArgumentError(
-            f"Table `{name}` must have 2 dimensions, rows and angles, but has shape {value.shape}."
-        )
+        raise ArgumentError(f"`{name}` must have 2 dimensions (got shape {value.shape}).")
     return within_period(np.asarray(value, dtype=np.float64))
 
 
@@ -116,11 +110,10 @@ def _not_finite(program: Program, name: str, table: Float64[np.ndarray, "N A"]) 
     row, column = np.argwhere(~np.isfinite(table))[0].tolist()
     angle = str(column)
     if isinstance(program, CircuitProgram):
-        of_rows = name == "rows"
-        angle = f"`{(program.row_expressions if of_rows else program.shared_expressions)[column]}`"
+        kinds = {"rows": program.row_expressions, "shared": program.shared_expressions}
+        angle = f"`{kinds[name][column]}`"
     sample = f" of sample {row}" if name == "rows" else ""
     return (
-        f"Angle {angle}{sample} is {table[row, column]} (in table `{name}`). Look for angles that "
-        "are NaN or infinite in inputs and weights, and lower the learning rate if they came by "
-        "training."
+        f"Angle {angle}{sample} must be finite (got {table[row, column]} in `{name}`). Check the "
+        "inputs and the weights. If the weights are not finite, lower the learning rate."
     )

@@ -31,15 +31,10 @@ def place_circuit(executor: Executor, circuit: QuantumCircuit) -> PhysicalCircui
 
 
 def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool) -> PlacedReadout:
-    """Return a readout as the user gave it, on the qubits that a simulation holds.
-
-    Observables of a transpiled circuit act on its virtual qubits, to which the layout is
-    applied, or on all qubits of the device. `Probabilities` without qubits reads the virtual
-    qubits in their order, with qubits those of the device.
-
-    An idle qubit is in state 0. Without noise, what is read of it needs no simulation; with noise
-    it is simulated, as its readout goes wrong too.
-    """
+    """Return a readout as the user gave it, on the qubits that a simulation holds."""
+    # Observables act on the virtual qubits, to which the layout is applied, or on the whole device.
+    # `Probabilities` names qubits of the device; without names it reads the virtual qubits.
+    # An idle qubit is in state 0: it is simulated only with noise, for its readout errors.
     width, layout = physical.circuit.num_qubits, list(physical.virtual_qubits)
     own = PlacedReadout(readout, tuple(range(width)))
     if isinstance(readout, Probabilities):

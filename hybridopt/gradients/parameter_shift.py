@@ -147,12 +147,9 @@ class ParameterShift(GradientRule):
     def common_shift(
         self, theta: Float64[np.ndarray, " N"], order: int
     ) -> Float64[np.ndarray, " N"]:
-        r"""Angles whose readout is the derivative of the given order, up to the sign (-1)^order.
+        r"""Return angles [rad] at which cos reads its derivative of that order times (-1)^order.
 
-        Args:
-            theta: Angles of a uniformly controlled rotation [rad], shape ``(N,)``.
-            order: 0 reads cos(theta); each order more shifts by another -pi/2, because
-                d cos(theta)/d theta = -cos(theta - pi/2).
+        Each order shifts by -pi/2, because d cos(theta)/d theta = -cos(theta - pi/2).
         """
         return theta - order * SHIFT
 

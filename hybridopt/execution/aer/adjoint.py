@@ -39,11 +39,7 @@ class _ForwardStates:
 
 @dataclass(eq=False)
 class AdjointState(ForwardRecord):
-    """An evaluation by state vectors, with the states that its derivative will need.
-
-    The states before each layer are kept if they fit into half of the executor's memory;
-    otherwise the run back carries both states along, in one stack of twice the size.
-    """
+    """An evaluation by state vectors, which keeps the states before each layer if they fit."""
 
     program: CircuitProgram
     readout: Readout
@@ -71,20 +67,22 @@ class AdjointState(ForwardRecord):
         self._angles = (rows.copy(), shared.copy())
         outputs = self.readout.num_outputs(self.program)
         result = np.empty((len(shared), len(rows), outputs))
-        remember = self._fits(len(rows) * len(shared))
-        settings = self.readout.settings(self.program)
-        limits = Limits(self.executor.max_memory)
-        read = len(settings) <= limits.settings_at_once(self.program.num_qubits)
+        states = 2 * len(rows) * len(shared) * (len(self._circuits.wanted) + 1)  # stacks are padded
+        needed = BYTES_PER_COMPLEX * states << self.program.num_qubits
+        remember = needed <= self.executor.max_memory // 2
+        at_once = Limits(self.executor.max_memory).settings_at_once(self.program.num_qubits)
+        read = len(self.readout.settings(self.program)) <= at_once
         if not read:  # too many to read from the run whose states are remembered
             result[:] = self.executor.run(Job(self.program, self.readout, rows, shared))
             if not remember:
                 return result
         for s, parts in self._calls(rows, shared):
             samples = [rows[part] for part in parts]
-            states, values = self._forward(samples, shared[s], remember=remember, read=read)
-            for part, state in zip(parts, states, strict=True):
-                if remember:
-                    self._kept[s, part.start] = state
+            kept, values = self._forward(samples, shared[s], remember=remember, read=read)
+            if remember:
+                self._kept |= {
+                    (s, part.start): state for part, state in zip(parts, kept, strict=True)
+                }
             for part, outputs_of_part in zip(parts, values, strict=False):
                 result[s, part] = outputs_of_part
         return result
@@ -136,7 +134,7 @@ class AdjointState(ForwardRecord):
     def _back(
         self, samples: Arrays, shared: np.ndarray, states: list[_ForwardStates], weights: Arrays
     ) -> Iterator[Derivative]:
-        """From the states that were remembered and those of one run back."""
+        """Yield derivatives from the kept states phi and those of lambda, run back."""
 
         def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
             stack = self._circuits.backward(bits, together=False, lane=lane)
@@ -159,7 +157,7 @@ class AdjointState(ForwardRecord):
     def _back_together(
         self, samples: Arrays, shared: np.ndarray, states: list[_ForwardStates], weights: Arrays
     ) -> Iterator[Derivative]:
-        """From one run back of (phi - i lambda)/2 and (phi + i lambda)/2, side by side."""
+        """Yield the same without kept states: (phi -+ i lambda)/2 are run back side by side."""
 
         def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
             rows, final = samples[place], states[place].final
@@ -211,25 +209,13 @@ class AdjointState(ForwardRecord):
                 parts = range(start, start + count, length)
                 yield s, [slice(first, min(first + length, start + count)) for first in parts]
 
-    def _fits(self, evaluations: int) -> bool:
-        """Whether all states of all samples may be kept."""
-        count = 2 * evaluations * (len(self._circuits.wanted) + 1)  # stacks are padded
-        return (
-            count * BYTES_PER_COMPLEX << self.program.num_qubits
-        ) <= self.executor.max_memory // 2
-
 
 def _marginal(
     product: Float64[np.ndarray, "blocks dim"], qubits: tuple[int, ...]
 ) -> Float64[np.ndarray, "blocks states"]:
-    """Sums over all qubits but some, the first of which becomes the least significant."""
-    ascending = sorted(qubits)
-    shape = [len(product)]
-    above = int(math.log2(product.shape[1]))
-    for qubit in reversed(ascending):
-        shape += [1 << (above - qubit - 1), 2]
-        above = qubit
-    shape.append(1 << above)
-    summed = product.reshape(shape).sum(axis=tuple(range(1, len(shape), 2)))
-    order = [1 + ascending[::-1].index(qubit) for qubit in reversed(qubits)]
+    """Return sums over all other qubits; the first of ``qubits`` becomes the least significant."""
+    width = int(math.log2(product.shape[1]))
+    kept = [width - qubit for qubit in sorted(qubits, reverse=True)]  # axis 0 counts the blocks
+    summed = product.reshape(-1, *(2,) * width).sum(axis=tuple({*range(1, width + 1)} - {*kept}))
+    order = [1 + kept.index(width - qubit) for qubit in reversed(qubits)]
     return np.asarray(summed.transpose(0, *order).reshape(len(product), -1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import cached_property
 
 from qiskit.circuit.library import UGate
 
@@ -31,15 +30,6 @@ class FramedLayer:
         self._diagonal = [r for r in layer.rotations if r not in self._merged]
         self._merged_qubits = {rotation.qubits[0] for rotation in self._merged}
 
-    @cached_property
-    def inverse_fixed(self) -> list[FixedGate]:
-        """The fixed gates undone, last first."""
-        return [
-            FixedGate(gate, qubits)
-            for item in reversed(self.layer.fixed)
-            for gate, qubits in decompose(item.gate.inverse(), item.qubits)
-        ]
-
     def add_rotations(self, stack: Stack, sign: int = 1) -> None:
         """From the frame through the rotations back to the circuit, or (-1) the inverse."""
         if sign < 0:
@@ -58,10 +48,8 @@ class FramedLayer:
         return [item for item in items if not self._merged_qubits.issuperset(item.qubits)]
 
     def _can_merge(self, rotation: Rotation) -> bool:
-        (first, *others) = rotation.qubits
-        alone = sum(first in other.qubits for other in self.layer.rotations) == 1
-        own = not others and not rotation.per_sample
-        return alone and own and rotation.family.frames in _MERGED
+        same = sum(rotation.qubits[0] in other.qubits for other in self.layer.rotations)
+        return same == 1 and not rotation.per_sample and rotation.family.frames in _MERGED
 
 
 class AdjointCircuits:
@@ -117,7 +105,9 @@ class AdjointCircuits:
                     )
                 if place > first:
                     stack.add(framed.out_of_frame)
-                    stack.add(framed.inverse_fixed)
+                    for item in reversed(framed.layer.fixed):
+                        undone = decompose(item.gate.inverse(), item.qubits)
+                        stack.add([FixedGate(gate, qubits) for gate, qubits in undone])
             return stack
 
         key = ("adjoint backward", self._needs, index_bits, together, lane)

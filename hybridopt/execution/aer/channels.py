@@ -1,8 +1,4 @@
-"""Errors of gates as instructions, for density matrices.
-
-A noise model is handed over to Aer in each call, which takes longer than simulating a few qubits
-with it; a map behind each gate is handed over with the circuit.
-"""
+"""Gate errors as instructions: handing Aer a noise model in each call takes longer than a run."""
 
 from __future__ import annotations
 
@@ -58,11 +54,8 @@ def add_errors_of_measurement(
 
 
 def channel(error: QuantumError) -> Instruction:
-    """An error as an instruction of Aer's density matrices.
-
-    As Kraus operators, into which Qiskit writes a `SuperOp`, it would be exact to 1e-8 only. Terms
-    that Aer leaves out of a noise model are left out here, too.
-    """
+    """Return an error as an instruction for density matrices."""
+    # Qiskit converts a `SuperOp` to Kraus operators, which are exact to 1e-8 only.
     count = error.num_qubits
     local = np.zeros((4,) * (2 * count), dtype=np.complex128)  # rows and columns, qubit by qubit
     whole = np.zeros((4**count, 4**count), dtype=np.complex128)

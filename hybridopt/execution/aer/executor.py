@@ -34,10 +34,6 @@ DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
 MAX_SHOTS = 2**63 - 1  # numpy counts to there
-GPU_HINT = (
-    'Use device="CPU", or replace qiskit-aer by its GPU build: `pip uninstall qiskit-aer`, then '
-    "`pip install qiskit-aer-gpu` (the two packages hold the same files)."
-)
 
 
 def available_devices() -> tuple[str, ...]:
@@ -253,7 +249,7 @@ class AerExecutor(RandomStream, StateExecutor):
     def _add(self, job: Job, result: Outputs) -> None:
         assert job.stream is not None
         sampler = None if self.shots is None else Sampler(self._entropy, job.stream)
-        for part in self._strategies.of(job).parts(job, sampler):
+        for part in self._strategies.choose(job)[0].parts(job, sampler):
             values, tables = part.values, part.distributions
             if values is None:
                 assert tables is not None
@@ -307,11 +303,11 @@ def _placement(
 def _checked_device(device: object) -> str:
     names = {name.lower(): name for name in DEVICES}
     known = _validation.choice("device", names.get(str(device).lower(), device), DEVICES)
-    if known == "CPU":
-        return known
-    has_gpu = "GPU" in available_devices()
-    if known == "auto":
-        return "GPU" if has_gpu else "CPU"
-    if not has_gpu:
-        raise DeviceError(f'device="GPU", but this build of Aer finds no GPU. {GPU_HINT}')
-    return known
+    if known == "CPU" or "GPU" in available_devices():
+        return "CPU" if known == "CPU" else "GPU"
+    if known == "GPU":
+        raise DeviceError(
+            "`device` must be 'CPU' or 'auto', as this build of Aer finds no GPU (got 'GPU'). For "
+            "its GPU build run `pip uninstall qiskit-aer`, then `pip install qiskit-aer-gpu`."
+        )
+    return "CPU"

@@ -60,9 +60,8 @@ class Simulator:
             options["parameter_binds"] = [dict(request.binds or {}) for request in requests]
             options.setdefault("runtime_parameter_bind_enable", True)
         if self.backend is None:
-            self.backend = AerSimulator(
-                method=self.method, device=self.device, precision=self.precision
-            )
+            of = {"method": self.method, "device": self.device, "precision": self.precision}
+            self.backend = AerSimulator(**of)
         try:
             result = self.backend.run(circuits, **options).result()
         except RuntimeError as error:  # of Aer's own, such as a failed decomposition of Kraus maps

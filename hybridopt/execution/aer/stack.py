@@ -1,13 +1,11 @@
-r"""Stacking: samples that share their other angles as blocks of one larger state.
+r"""Stacking: samples, and rows of shared angles, as blocks of one larger state.
 
-Index qubits on top of the circuit's own, in uniform superposition, tell the samples apart; a gate
-on the low qubits acts on all samples at once. A rotation whose angle differs from sample to sample
-is, in its frame, one diagonal on its qubits and the index: entry :math:`e^{-i \theta_b d_k}` for
-sample b. One run of a wider circuit takes the place of one run for each sample. Rows of a table
-of shared angles can be stacked in the same way, above the samples.
+Index qubits above those of the circuit, in uniform superposition, number the samples. A gate on
+the low qubits acts on all samples. A rotation whose angle differs between samples is, in its frame,
+one diagonal on its qubits and the index, with entry :math:`e^{-i \theta_b d_k}` for sample b.
 
-A stack is built once for a program and filled with angles before each run: building a circuit and
-handing it to Aer takes longer than simulating a small one.
+A stack is built once and filled with angles before each run: building a circuit takes longer than
+simulating a small one.
 """
 
 from __future__ import annotations

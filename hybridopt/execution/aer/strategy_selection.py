@@ -59,14 +59,10 @@ class Strategies:
         """What all simulators have run."""
         return sum((simulator.usage for simulator in self._simulators.values()), Cost())
 
-    def of(self, job: Job) -> Strategy:
-        """The strategy for a job."""
-        return self._choose(job)[0]
-
     def parts(self, job: Job) -> list[Job]:
         """The job cut by settings where their probabilities would not fit; the results add up."""
         readouts = job.readout.parts(self.limits.settings_at_once(job.program.num_qubits))
-        if len(readouts) == 1 or self.of(job).name in {"measured", "saved-expectations"}:
+        if len(readouts) == 1 or self.choose(job)[0].name in {"measured", "saved-expectations"}:
             return [job]  # these hold no probabilities
         jobs, first = [], 0
         for readout in readouts:
@@ -77,17 +73,15 @@ class Strategies:
 
     def explain(self, job: Job) -> str:
         """The strategy for a job, what it does, and why it was chosen."""
-        strategy, method, reason = self._choose(job)
+        strategy, method, reason = self.choose(job)
         settings = len(job.readout.settings(job.program))
         count = len(job.shared) * len(job.rows) * settings
-        sampling = "exact" if self.shots is None else f"{self.shots} shots a setting"
-        sampling = "1 shot a setting" if self.shots == 1 else sampling
+        sampling = "exact" if self.shots is None else f"{_count(self.shots, 'shot')} per setting"
         noise = "" if self.noise is None else f", noise of {self.noise}{self._where(job, method)}"
         return (
-            f"{count} {'setting' if count == 1 else 'settings'} of "
-            f"{_qubits(job.program.num_qubits)} on Aer {method} ({self.device}, "
-            f"{self.precision} precision), {sampling}{noise}. Strategy {strategy.name}: "
-            f"{strategy.explain(job)}. Why: {reason}."
+            f"{_count(count, 'setting')} of {_count(job.program.num_qubits, 'qubit')} on Aer "
+            f"{method} ({self.device}, {self.precision} precision), {sampling}{noise}. Strategy "
+            f"{strategy.name}: {strategy.explain(job)}. Why: {reason}."
         )
 
     def _where(self, job: Job, method: str) -> str:
@@ -104,7 +98,7 @@ class Strategies:
         )
         every = ", ".join(f"{count} {where}" for where, count in sorted(counts.items()))
         qubits = ", ".join(map(str, placed.device_qubits))
-        total = f"{counts.total()} two-qubit gates" if counts.total() != 1 else "1 two-qubit gate"
+        total = _count(counts.total(), "two-qubit gate")
         return f" on device qubits {qubits}, {total}{f' ({every})' if every else ''}"
 
     def check(self, program: Program, readout: Readout) -> None:
@@ -131,14 +125,16 @@ class Strategies:
                 if method == "density_matrix" and self.method == "automatic"
                 else "Raise `max_memory`, or use fewer qubits."
             )
-            self._refuse(f"The circuit has {_qubits(program.num_qubits)}", method, fits, way_out)
+            self._refuse(
+                f"The circuit has {_count(program.num_qubits, 'qubit')}", method, fits, way_out
+            )
         if isinstance(readout, Probabilities) and method == "matrix_product_state":
             # such a state is as large as its entanglement; its probabilities are not
             read = len(readout.settings(program)[0].qubits)
             fits = self._largest(2, BYTES_PER_OUTCOME)
             if read > fits:
                 given = f", {len(readout.given)} of them given" if readout.given else ""
-                what = f"Probabilities of {_qubits(read)} are read at once{given}"
+                what = f"Probabilities of {_count(read, 'qubit')} are read at once{given}"
                 self._refuse(what, method, fits, "Raise `max_memory`, or read fewer qubits.")
 
     def _refuse(self, what: str, method: str, fits: float, way_out: str) -> NoReturn:
@@ -148,7 +144,7 @@ class Strategies:
             f"{self.limits.max_memory / 1e9:.3g} GB {number}. {way_out}"
         )
 
-    def _choose(self, job: Job) -> tuple[Strategy, str, str]:
+    def choose(self, job: Job) -> tuple[Strategy, str, str]:
         """Return the strategy, the method of Aer, and the reason."""
         program = job.program
         if not isinstance(program, CircuitProgram):
@@ -203,8 +199,7 @@ class Strategies:
         if self.noise is not None:
             raise UnsupportedError(
                 "Noise acts on gates by name, and this program builds circuits of its own. Use "
-                'synthesis="gates" for the memory bridge, and for a job of your own '
-                "`hybridopt.bridges.memory.circuit.chain_program`."
+                'synthesis="gates" for the memory bridge, or `chain_program` for your own job.'
             )
         method = "statevector" if self.method == "automatic" else self.method
         if method != "statevector" and getattr(program, "needs_statevector", True):
@@ -243,5 +238,5 @@ class Strategies:
         return self._translations.setdefault(method, Translation(method, self.noise))
 
 
-def _qubits(number: int) -> str:
-    return "1 qubit" if number == 1 else f"{number} qubits"
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

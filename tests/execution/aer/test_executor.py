@@ -156,7 +156,7 @@ def test_explain_tells_the_strategy_and_runs_nothing(aer_calls):
     executor = AerExecutor(shots=9, seed=1, max_memory=2000)
     text = executor.explain(rotations_job(2, 3))
     assert text.startswith("6 settings of 3 qubits on Aer statevector (CPU, double precision)")
-    assert "9 shots a setting" in text
+    assert "9 shots per setting" in text
     assert "2 or fewer a call" in text
     assert ", exact. Strategy one-by-one" in AerExecutor().explain(rotations_job())
     assert aer_calls == []

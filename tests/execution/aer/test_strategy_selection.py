@@ -46,7 +46,7 @@ CASES = [
     ({"strategy": "checkpoints"}, (3, 2), "Strategy checkpoints: .* Why: asked for"),
     ({"method": "density_matrix"}, (3, 2), "Aer density_matrix .* Strategy table"),
     ({"method": "matrix_product_state"}, (3, 2), "Aer matrix_product_state .* Strategy table"),
-    ({"shots": 20}, (3, 2), "20 shots a setting"),
+    ({"shots": 20}, (3, 2), "20 shots per setting"),
     ({"precision": "single"}, (3, 2), "single precision"),
     (
         {"noise_model": noisy()},
@@ -190,7 +190,7 @@ def test_explanations_count_in_the_singular():
     job = Job(product(1)[0], Probabilities(), np.zeros((1, 0)), np.zeros((1, 0)))
     told = AerExecutor(shots=1).explain(job)
     assert told.startswith("1 setting of 1 qubit on Aer statevector")
-    assert "1 shot a setting. Strategy stacked: 1 sample in a run" in told
+    assert "1 shot per setting. Strategy stacked: 1 sample in a run" in told
     assert "checkpoints: 1 sample in a run" in AerExecutor(strategy="checkpoints").explain(job)
 
 

@@ -9,8 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float64
-from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.circuit import Parameter
 
 from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram
 from hybridopt.errors import ResourceError
@@ -103,7 +102,8 @@ class AngleTable(_Translated):
         model, settings = template.noise_model, len(template.settings)
         # with noise: the same sum of channels whatever is read
         options: dict[str, object] = {} if model is None else {"enable_truncation": False}
-        if mine and _has_angles_that_aer_does_not_bind(circuit):
+        used = (item.operation for item in circuit.data)
+        if any(gate.name in NOT_BOUND_BY_AER and gate.is_parameterized() for gate in used):
             rows = [dict(zip(mine, row, strict=True)) for row in zip(*mine.values(), strict=True)]
             requests = [RunRequest(circuit.assign_parameters(row), settings) for row in rows]
             runs = [run for (run,) in self.simulator.submit(requests, **options)]
@@ -186,14 +186,6 @@ class SavedExpectations(_Translated):
                 values = np.repeat(values, cells, axis=0)
             values = values.reshape(shared.size, rows.size, -1)
             yield PartialResult(shared, rows, values=values)
-
-
-def _has_angles_that_aer_does_not_bind(circuit: QuantumCircuit) -> bool:
-    return any(
-        item.operation.name in NOT_BOUND_BY_AER
-        and any(isinstance(value, ParameterExpression) for value in item.operation.params)
-        for item in circuit.data
-    )
 
 
 def bindings(

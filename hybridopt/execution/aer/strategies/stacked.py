@@ -44,7 +44,7 @@ class Stacked(Strategy):
     def explain(self, job: Job) -> str:
         """Return how many samples go into one circuit."""
         size = self.stack_size(job)
-        text = f"{side_by_side(size)}, sharing every gate without a sample's angle"
+        text = f"{_stack_in_words(size)}, sharing every gate without a sample's angle"
         rows = 1 << self._table_bits(job, Stack.bits_for(size))
         return f"{text}, and {min(rows, len(job.shared))} rows of the table" if rows > 1 else text
 
@@ -57,7 +57,7 @@ class Stacked(Strategy):
         return min(Stack.bits_for(len(job.shared)), room)
 
 
-def side_by_side(size: int) -> str:
+def _stack_in_words(size: int) -> str:
     """Return the size of a stack in words."""
     return f"{'1 sample' if size == 1 else f'{size} samples side by side'} in a run"
 
@@ -69,10 +69,7 @@ def layered_stack(
     start: int | None = None,
     saves: tuple[int, ...] = (),
 ) -> Stack:
-    """Return the stack from the rotations of ``start`` on, with states saved before ``saves``.
-
-    It is built once, and ends at the last save if no settings are read.
-    """
+    """Return the stack from the rotations of ``start`` on, with states saved before ``saves``."""
 
     def build() -> Stack:
         stack = Stack(program, *bits, from_state=start is not None)
@@ -83,7 +80,7 @@ def layered_stack(
                 stack.add(layer.fixed)
             if place in saves:
                 stack.circuit.save_statevector(label=f"layer {place}")
-            if not settings and place == saves[-1]:
+            if not settings and place == saves[-1]:  # nothing is read after the last save
                 return stack
             stack.add_rotations(layer)
         stack.add_readout(settings)
@@ -121,10 +118,7 @@ States = Mapping[int, object]  # as saved, by layer
 
 
 class Checkpoints(Strategy):
-    """The common row is run once and its state saved before each layer; others start from there.
-
-    For the table of a shift rule, in which each row moves one angle, that is half of the work.
-    """
+    """One run of the common row saves its state before each layer; other rows start from there."""
 
     name = "checkpoints"
 
@@ -136,10 +130,8 @@ class Checkpoints(Strategy):
 
     def explain(self, job: Job) -> str:
         """Return how many samples go into one circuit."""
-        return (
-            f"{side_by_side(self.stack_size(job))}; the state before each layer is saved once, and "
-            "rows of the table start from the first layer in which they differ"
-        )
+        size = _stack_in_words(self.stack_size(job))
+        return f"{size}; rows of the table start from the saved state before they first differ"
 
     def _stack_parts(
         self, job: Job, common: SharedRow, first: Int[np.ndarray, " S"], rows: Int[np.ndarray, " b"]
