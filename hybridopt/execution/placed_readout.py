@@ -43,11 +43,8 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
             return place_probabilities(physical, measured)
         if not physical.on_device:
             return own
-        named: Sequence[int] = physical.virtual_qubits
-        if readout.qubits is not None:
-            named = [_physical_qubit(physical, qubit) for qubit in readout.qubits]
-        elif physical.takes_device_observables:
-            named = range(width)
+        every = range(width) if physical.takes_device_observables else physical.virtual_qubits
+        named = [_physical_qubit(physical, qubit) for qubit in readout.qubits or ()] or every
         return place_probabilities(physical, named, readout.given)
     virtual = [
         layout_applies(physical, f"Observable {place}", observable.num_qubits)

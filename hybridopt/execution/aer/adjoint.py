@@ -22,11 +22,9 @@ from hybridopt.execution.readout import Readout
 AMPLITUDES_PER_CALL = 1 << 20
 AMPLITUDES_PER_RUN = 1 << 14  # smaller runs are not worth the handing over of their gates
 
-Arrays = list[np.ndarray]  # one a run of a call
-# makes the run back of a place from the bits of its stack, its lane and lambda
-RunBack = Callable[[int, int, int, np.ndarray], StackRun]
-# place among the runs of a call, rotation, and its derivative for each sample of the run
-Derivative = tuple[int, Rotation, Float64[np.ndarray, " b"]]
+Arrays = list[np.ndarray]  # one per run of a call
+Saved = dict[str, np.ndarray]  # results of one run, by label
+Slopes = Float64[np.ndarray, " b"]  # derivatives for each sample of a run
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +42,7 @@ class AdjointState(ForwardRecord):
     program: CircuitProgram
     readout: Readout
     executor: StateExecutor
-    evolve: Callable[[Sequence[StackRun]], list[dict[str, np.ndarray]]]
+    evolve: Callable[[Sequence[StackRun]], list[Saved]]
     parallel_runs: int
     needs: tuple[bool, bool]
 
@@ -97,12 +95,12 @@ class AdjointState(ForwardRecord):
             samples = [rows[part] for part in parts]
             states = [self._kept.get((s, part.start)) if known else None for part in parts]
             found = [state for state in states if state is not None]
-            way_back = self._back
-            if len(found) < len(parts):
+            together = len(found) < len(parts)
+            if together:
                 found, _ = self._forward(samples, shared[s], remember=False, read=False)
-                way_back = self._back_together
             weights = [cotangent[s, part] for part in parts]
-            for place, rotation, by_sample in way_back(samples, shared[s], found, weights):
+            slopes = self._back(samples, shared[s], found, weights, together=together)
+            for place, rotation, by_sample in slopes:
                 if rotation.per_sample:
                     by_rows[parts[place], rotation.angle] += by_sample
                 else:
@@ -132,69 +130,64 @@ class AdjointState(ForwardRecord):
         return states, values
 
     def _back(
-        self, samples: Arrays, shared: np.ndarray, states: list[_ForwardStates], weights: Arrays
-    ) -> Iterator[Derivative]:
-        """Yield derivatives from the kept states phi and those of lambda, run back."""
-
-        def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
-            stack = self._circuits.backward(bits, together=False, lane=lane)
-            return StackRun(stack, samples[place], shared, lam)
-
-        for place, length, run, saved in self._evolved(states, weights, run_back):
-            blocks = 1 << run.stack.sample_bits
-            scale = 2 * length * math.sqrt(blocks)
-            for layer, rotations in self._circuits.wanted.items():
-                lam, phi = saved[label(layer)], states[place].layers[layer]
-                product = lam.real * phi.imag  # becomes Im(conj(lambda) phi)
-                product -= lam.imag * phi.real
-                product = product.reshape(blocks, -1)[: len(run.rows)]
-                if not any(rotation.per_sample for rotation in rotations):
-                    product = product.sum(axis=0, keepdims=True)
-                for rotation in rotations:
-                    marginal = _marginal(product, rotation.qubits)
-                    yield place, rotation, scale * (marginal @ rotation.family.eigenvalues)
-
-    def _back_together(
-        self, samples: Arrays, shared: np.ndarray, states: list[_ForwardStates], weights: Arrays
-    ) -> Iterator[Derivative]:
-        """Yield the same without kept states: (phi -+ i lambda)/2 are run back side by side."""
-
-        def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
-            rows, final = samples[place], states[place].final
-            phi = np.zeros_like(lam)
-            phi[: final.size] = final.ravel() / math.sqrt(len(rows))
-            padding = np.zeros(((1 << bits) - len(rows), rows.shape[1]))
-            return StackRun(
-                self._circuits.backward(bits + 1, together=True, lane=lane),
-                np.concatenate([rows, padding, rows]),
-                shared,
-                np.concatenate([phi - 1j * lam, phi + 1j * lam]) / 2,
-            )
-
-        for place, length, _, saved in self._evolved(states, weights, run_back):
-            count = len(samples[place])
-            for layer, rotations in self._circuits.wanted.items():
-                for number, rotation in enumerate(rotations):
-                    both = saved[label(layer, number)]
-                    below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)
-                    by_sample = (above - below) @ rotation.family.eigenvalues
-                    yield place, rotation, 2 * length * math.sqrt(count) * by_sample[:count]
-
-    def _evolved(
-        self, states: list[_ForwardStates], weights: Arrays, run_back: RunBack
-    ) -> Iterator[tuple[int, float, StackRun, dict[str, np.ndarray]]]:
-        """Runs back and what they saved, by their place, where the weighted states are not zero."""
+        self,
+        samples: Arrays,
+        shared: np.ndarray,
+        states: list[_ForwardStates],
+        weights: Arrays,
+        *,
+        together: bool,
+    ) -> Iterator[tuple[int, Rotation, Slopes]]:
+        """Run lambda back, or (phi -+ i lambda)/2 together; yield slopes by run and rotation."""
         runs: list[tuple[int, float, StackRun]] = []
-        for place, state in enumerate(states):
-            bits = Stack.bits_for(len(state.final))
+        for place, (rows, state) in enumerate(zip(samples, states, strict=True)):
+            bits = Stack.bits_for(len(rows))
             lam = np.zeros((1 << bits, state.final.shape[1]), dtype=np.complex128)
-            lam[: len(state.final)] = self._act(weights[place], state.final)
+            lam[: len(rows)] = self._act(weights[place], state.final)
             length = float(np.linalg.norm(lam))
-            if length > 0:
-                run = run_back(place, bits, len(runs), lam.ravel() / length)
-                runs.append((place, length, run))
+            if length == 0:
+                continue
+            stack = self._circuits.backward(bits + together, together=together, lane=len(runs))
+            run = StackRun(stack, rows, shared, lam.ravel() / length)
+            if together:
+                phi = np.zeros_like(lam)
+                phi[: len(rows)] = state.final / math.sqrt(len(rows))
+                padding = np.zeros(((1 << bits) - len(rows), rows.shape[1]))
+                table = np.concatenate([rows, padding, rows])
+                both = np.concatenate([phi - 1j * lam / length, phi + 1j * lam / length]) / 2
+                run = StackRun(stack, table, shared, both.ravel())
+            runs.append((place, 2 * length, run))
         saved = self.evolve([run for *_, run in runs]) if runs else []
-        yield from ((*run, data) for run, data in zip(runs, saved, strict=True))
+        read = self._slopes_together if together else self._slopes
+        for (place, scale, _), data in zip(runs, saved, strict=True):
+            for rotation, slopes in read(states[place], data):
+                yield place, rotation, scale * slopes
+
+    def _slopes(self, state: _ForwardStates, saved: Saved) -> Iterator[tuple[Rotation, Slopes]]:
+        """Yield Im <lambda|D|phi> from the kept states phi and those of lambda."""
+        count = len(state.final)
+        blocks = 1 << Stack.bits_for(count)
+        for layer, rotations in self._circuits.wanted.items():
+            lam, phi = saved[label(layer)], state.layers[layer]
+            product = lam.real * phi.imag  # becomes Im(conj(lambda) phi)
+            product -= lam.imag * phi.real
+            product = product.reshape(blocks, -1)[:count]
+            if not any(rotation.per_sample for rotation in rotations):
+                product = product.sum(axis=0, keepdims=True)
+            for rotation in rotations:
+                marginal = math.sqrt(blocks) * _marginal(product, rotation.qubits)
+                yield rotation, marginal @ rotation.family.eigenvalues
+
+    def _slopes_together(
+        self, state: _ForwardStates, saved: Saved
+    ) -> Iterator[tuple[Rotation, Slopes]]:
+        """Yield the same from the probabilities of (phi -+ i lambda)/2."""
+        count = len(state.final)
+        for layer, rotations in self._circuits.wanted.items():
+            for number, rotation in enumerate(rotations):
+                both = saved[label(layer, number)]
+                below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)[:, :count]
+                yield rotation, (above - below) @ rotation.family.eigenvalues * math.sqrt(count)
 
     def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
         """For each row of shared angles the samples of a call, cut into runs side by side."""

@@ -137,28 +137,21 @@ class AerExecutor(RandomStream, StateExecutor):
         return exact and self.method in {"automatic", "statevector"}
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """The circuit on the qubits, and in the gates, in which it is run; nothing is run.
-
-        Args:
-            circuit: With its parameters; measurements at its end may stay.
+        """Return the circuit on the qubits, and in the gates, in which it is run; run nothing.
 
         Raises:
-            CircuitError: If it cannot be written in the gates of the noise, or measures in its
-                middle.
-            UnsupportedError: If it is wider than the device or the layout, was transpiled for
-                another device, or has a gate whose errors the noise model leaves out.
+            CircuitError: If the gates of the noise cannot express it, or it measures in its middle.
+            UnsupportedError: If the device or the layout does not fit, or the noise would not act.
         """
         return self._strategies.place(circuit)
 
     def check(self, program: Program, readout: Readout) -> None:
-        """Refuse what does not fit together or into `max_memory`; nothing is run.
+        """Raise an error if the parts do not fit together or into `max_memory`; run nothing.
 
         Raises:
-            ArgumentTypeError: If they are no program and no readout.
-            ArgumentError: If the circuit has no qubits, or the readout names qubits that it does
-                not have.
-            UnsupportedError: If the device that the noise is of has fewer qubits, or the noise has
-                errors that would not act on the circuit as it is run.
+            ArgumentTypeError: If ``program`` is not a program, or ``readout`` not a readout.
+            ArgumentError: If the circuit has no qubits, or the readout does not fit to them.
+            UnsupportedError: If the device has too few qubits, or the noise would not act.
             ResourceError: With the number of qubits that fit.
         """
         lowered = "a lowered circuit, as by hybridopt.circuits.lower(circuit)"
@@ -177,9 +170,9 @@ class AerExecutor(RandomStream, StateExecutor):
             Shape ``(S, B, K)``: exact, or estimated from the shots.
 
         Raises:
-            ArgumentTypeError: If this is no job, or one of other things.
-            ResourceError: If one circuit, or the result, does not fit into `max_memory`.
+            ArgumentTypeError: If ``job`` is not a `Job`.
             ArgumentError: If the tables have the wrong width, or an angle is not finite.
+            ResourceError: If one circuit, or the result, does not fit into `max_memory`.
             ExecutionError: If Aer reports a failure.
         """
         self._check_job(job)

@@ -19,8 +19,6 @@ from hybridopt.execution.readout import Setting
 # Measured: fused matrices cost more than our gates, and waking threads more than a small call.
 # Threads that share one run wait for each other after every gate: on a busy machine that takes
 # longer than the gate itself up to about 2^17 amplitudes.
-LARGE_RUN: Mapping[str, object] = {"fusion_enable": False}
-SMALL_RUN: Mapping[str, object] = {"fusion_enable": False, "max_parallel_threads": 1}
 AMPLITUDES_OF_SMALL_TABLES = 1 << 13
 AMPLITUDES_OF_SMALL_RUNS = 1 << 16
 QUBITS_WORTH_FUSING = 15  # on three qubits or more, measured
@@ -98,7 +96,8 @@ def side_by_side(num_qubits: int, runs: int) -> Mapping[str, object]:
 def small_or_large(num_qubits: int, runs: int = 1) -> Mapping[str, object]:
     """Return options for a call of some runs of gates that are not worth fusing."""
     small = AMPLITUDES_OF_SMALL_RUNS if runs == 1 else AMPLITUDES_OF_SMALL_TABLES
-    return SMALL_RUN if runs << num_qubits <= small else LARGE_RUN
+    one_thread = {"max_parallel_threads": 1} if runs << num_qubits <= small else {}
+    return {"fusion_enable": False, **one_thread}
 
 
 def save_settings(

@@ -45,7 +45,7 @@ class _Diagonal:
         self.eigenvalues = np.array(rows)
 
     def fill(self, table: Float64[np.ndarray, "N A"]) -> None:
-        """Rows of the table fill the lowest places of the index; the rest stays as it is."""
+        """Set the lowest places of the index to the rows of a table."""
         phases = np.exp(-1j * (table[:, self.angles] @ self.eigenvalues))
         self.instruction.set_first_phases(phases.ravel().tolist())
 
