@@ -10,8 +10,7 @@ import pytest
 from hybridopt.bridges.memory.circuit import MemoryProgram
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import AerExecutor, Job, Probabilities, Stream
-
-from .programs import rotations_job
+from tests.execution.jobs import rotations_job
 
 
 def test_job_is_picklable():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.quantum_info import SparsePauliOp, random_statevector
 
 from hybridopt.execution import pauli_groups
-from hybridopt.execution.pauli_groups import PauliGroup, grouped
+from hybridopt.execution.pauli_groups import grouped
+from tests.execution.jobs import distribution
 
 OBSERVABLES = [
     SparsePauliOp(["ZZI", "IZZ", "III"], [0.5, -1.5, 2.0]),
@@ -18,27 +18,15 @@ OBSERVABLES = [
 ]
 
 
-def state() -> Statevector:
-    generator = np.random.default_rng(5)
-    amplitudes = generator.normal(size=8) + 1j * generator.normal(size=8)
-    return Statevector(amplitudes / np.linalg.norm(amplitudes))
-
-
-def distribution(group: PauliGroup) -> np.ndarray:
-    into_basis = QuantumCircuit(3)
-    for qubit, letter in group.basis:
-        if letter == "Y":
-            into_basis.sdg(qubit)
-        into_basis.h(qubit)
-    return state().evolve(into_basis).probabilities(group.qubits)
+STATE = random_statevector(8, seed=5)
 
 
 @pytest.mark.parametrize("largest", [1 << 22, 0], ids=["one table", "parity by parity"])
 def test_groups_add_up_to_the_expectation_values(monkeypatch, largest):
     monkeypatch.setattr(pauli_groups, "MAX_TABLE", largest)
     groups, constants = grouped(OBSERVABLES)
-    total = constants + sum(group.expectations(distribution(group)) for group in groups)
-    expected = [state().expectation_value(one).real for one in OBSERVABLES]
+    total = constants + sum(group.expectations(distribution(STATE, group)) for group in groups)
+    expected = [STATE.expectation_value(one).real for one in OBSERVABLES]
     np.testing.assert_allclose(total, expected, rtol=0, atol=1e-12)
 
 

@@ -11,7 +11,7 @@ from qiskit.quantum_info import SparsePauliOp, random_statevector
 from hybridopt.circuits import lower
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import Expectations, Probabilities
-from tests.execution.jobs import conditional
+from tests.execution.jobs import conditional, distribution
 
 PROGRAM = lower(QuantumCircuit(4))
 STATE = random_statevector(16, seed=3)
@@ -23,16 +23,6 @@ OBSERVABLES = (
 )
 
 
-def distribution(setting) -> np.ndarray:
-    """Of a setting, by rotating the state."""
-    circuit = QuantumCircuit(4)
-    for qubit, letter in setting.basis:
-        if letter == "Y":
-            circuit.sdg(qubit)
-        circuit.h(qubit)
-    return STATE.evolve(circuit).probabilities(list(setting.qubits))
-
-
 def counts(probabilities: np.ndarray, shots: int = 10**6) -> dict[int, int]:
     rounded = np.round(probabilities * shots).astype(int)
     return {outcome: int(n) for outcome, n in enumerate(rounded) if n}
@@ -42,9 +32,9 @@ def test_expectations_are_qiskits():
     readout = Expectations(OBSERVABLES)
     settings = readout.settings(PROGRAM)
     expected = [STATE.expectation_value(o).real for o in OBSERVABLES]
-    exact = readout.read(PROGRAM, [distribution(s) for s in settings])
+    exact = readout.read(PROGRAM, [distribution(STATE, s) for s in settings])
     np.testing.assert_allclose(exact, expected, rtol=0, atol=1e-12)
-    measured = readout.read_counts(PROGRAM, [counts(distribution(s)) for s in settings])
+    measured = readout.read_counts(PROGRAM, [counts(distribution(STATE, s)) for s in settings])
     np.testing.assert_allclose(measured, expected, rtol=0, atol=1e-4)
     assert readout.num_outputs(PROGRAM) == 4
 
@@ -60,14 +50,6 @@ def test_strings_that_commute_qubit_by_qubit_share_a_setting():
     assert Expectations((SparsePauliOp("IIII"),)).settings(PROGRAM) == ()
 
 
-def test_many_cells_are_read_at_once():
-    readout = Expectations(OBSERVABLES)
-    tables = [np.stack([distribution(s)] * 6).reshape(2, 3, -1) for s in readout.settings(PROGRAM)]
-    values = readout.read(PROGRAM, tables)
-    assert values.shape == (2, 3, 4)
-    np.testing.assert_array_equal(values[1, 2], values[0, 0])
-
-
 PROBABILITIES = [
     Probabilities(),
     Probabilities(qubits=(3, 1)),
@@ -81,9 +63,9 @@ def test_probabilities_are_qiskits(readout):
     qubits = readout.qubits or (0, 1, 2, 3)
     expected = conditional(STATE.probabilities_dict(), qubits, readout.given)
     (setting,) = readout.settings(PROGRAM)
-    exact = readout.read(PROGRAM, [distribution(setting)])
+    exact = readout.read(PROGRAM, [distribution(STATE, setting)])
     np.testing.assert_allclose(exact, expected, rtol=0, atol=1e-12)
-    measured = readout.read_counts(PROGRAM, [counts(distribution(setting))])
+    measured = readout.read_counts(PROGRAM, [counts(distribution(STATE, setting))])
     np.testing.assert_allclose(measured, expected, rtol=0, atol=1e-4)
     assert readout.num_outputs(PROGRAM) == 1 << len(qubits)
     assert readout.is_linear is not bool(readout.given)
@@ -141,7 +123,7 @@ def test_imaginary_parts_that_are_rounding_are_forgiven():
     readout = Expectations((SparsePauliOp(["ZIII", "XIII"], [1e6, 1 + 1e-8j]),))
     assert len(readout.settings(PROGRAM)) == 2
     cancelled = Expectations((SparsePauliOp(["ZIII", "ZIII"], [1 + 1j, 1 - 1j]),))
-    values = cancelled.read(PROGRAM, [distribution(cancelled.settings(PROGRAM)[0])])
+    values = cancelled.read(PROGRAM, [distribution(STATE, cancelled.settings(PROGRAM)[0])])
     expected = 2 * STATE.expectation_value(SparsePauliOp("ZIII")).real
     assert values.tolist() == pytest.approx([expected])
 

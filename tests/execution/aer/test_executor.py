@@ -25,7 +25,7 @@ from hybridopt.errors import (
     UnsupportedError,
 )
 from hybridopt.execution import AerExecutor, Cost, Job, Probabilities, Stream, available_devices
-from tests.execution.programs import exact_table, rotations_job
+from tests.execution.jobs import dense, rotations_job
 
 HAS_GPU = "GPU" in available_devices()
 
@@ -40,7 +40,7 @@ def test_many_settings_go_in_few_calls(aer_calls):
     job = rotations_job(9, 8)
     numbers = AerExecutor().run(job)
     assert aer_calls == [64, 8]
-    np.testing.assert_allclose(numbers, exact_table(job), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(numbers, dense(job), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("shots", [None, 7])
@@ -148,7 +148,7 @@ def test_numbers_come_from_aer(monkeypatch):
 
     monkeypatch.setattr(qiskit_aer.AerSimulator, "run", flipped)
     job = rotations_job()
-    expected = exact_table(job)[..., np.arange(8) ^ 1]
+    expected = dense(job)[..., np.arange(8) ^ 1]
     np.testing.assert_allclose(AerExecutor().run(job), expected, rtol=0, atol=1e-12)
 
 

@@ -17,7 +17,7 @@ from hybridopt.execution.aer.translation import Translated, Translation
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.readout import Setting
 from tests.circuits.families import FAMILIES
-from tests.execution.jobs import job_of, lowered
+from tests.execution.jobs import distribution, job_of, lowered
 
 SETTINGS = (Setting(((0, "Y"),), (0, 2)), Setting(((1, "X"), (2, "Y")), (2, 1)))
 
@@ -33,15 +33,6 @@ def bound(program: CircuitProgram, circuit: QuantumCircuit) -> tuple[QuantumCirc
     }
     known = {p: v for p, v in values.items() if p in circuit.parameters}
     return circuit.assign_parameters(known), Statevector(program.bind(*angles))
-
-
-def distribution(state: Statevector, setting: Setting) -> np.ndarray:
-    circuit = QuantumCircuit(state.num_qubits)
-    for qubit, letter in setting.basis:
-        if letter == "Y":
-            circuit.sdg(qubit)
-        circuit.h(qubit)
-    return state.evolve(circuit).probabilities(list(setting.qubits))
 
 
 @pytest.mark.parametrize("method", ["statevector", "density_matrix", "matrix_product_state"])
