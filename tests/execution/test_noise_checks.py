@@ -7,6 +7,8 @@ import pytest
 import torch
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
+from qiskit.circuit.library import CSwapGate, UnitaryGate
+from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
 from qiskit_aer import AerSimulator
@@ -42,11 +44,32 @@ def layer_of(circuit, observables=("ZZZ",), **options) -> CircuitLayer:
 def test_gates_on_pairs_without_errors_are_refused(pair, aer_calls):
     model = NoiseModel()
     model.add_quantum_error(depolarizing_error(0.1, 2), "cx", pair)
-    with pytest.raises(
-        UnsupportedError, match=r"errors of `cx` on .*, but none on \((1|0), "
-    ) as no:
+    with pytest.raises(UnsupportedError, match=r"`cx` .*\((1|0), "):
         layer_of(three_qubits(), noise_model=model)
-    assert "Give the device" in str(no.value)
+    assert aer_calls == []
+
+
+@pytest.mark.parametrize(
+    ("name", "gate", "qubits"),
+    [
+        ("marked", UnitaryGate(np.eye(2), label="marked"), [1]),
+        ("unitary", UnitaryGate(np.eye(2), label="marked"), [1]),
+        ("cswap", CSwapGate(), [0, 1, 2]),
+    ],
+)
+def test_errors_that_would_not_act_are_refused(name, gate, qubits, aer_calls):
+    model, circuit = NoiseModel(), three_qubits()
+    model.add_all_qubit_quantum_error(depolarizing_error(0.1, len(qubits)), name)
+    circuit.append(gate, qubits)
+    with pytest.raises(UnsupportedError, match=f"`{name}`"):
+        layer_of(circuit, noise_model=model)
+    assert aer_calls == []
+
+
+def test_gates_in_which_nothing_can_be_written_are_refused(aer_calls):
+    backend = GenericBackendV2(3, basis_gates=["cx"], seed=1)
+    with pytest.raises(CircuitError, match="cannot be written in the gates"):
+        layer_of(three_qubits(), noise_model=backend)
     assert aer_calls == []
 
 
@@ -60,7 +83,7 @@ def test_errors_of_all_pairs_and_of_single_qubits_need_no_couplings():
 def test_readout_errors_of_several_qubits_are_refused(aer_calls):
     model = NoiseModel()
     model.add_readout_error(ReadoutError(np.full((4, 4), 0.25)), [0, 1])
-    with pytest.raises(UnsupportedError, match=r"readout error of the qubits \(0, 1\) together"):
+    with pytest.raises(UnsupportedError, match=r"\(0, 1\)"):
         layer_of(three_qubits(), noise_model=model)
     assert aer_calls == []
     assert layer_of(three_qubits(), ["ZII"], noise_model=model)(NOTHING).abs() <= 1
@@ -70,12 +93,12 @@ def test_a_layout_places_each_circuit_qubit():
     layer = layer_of(three_qubits(), noise_model=MANILA, layout=[4, 3, 2])
     assert layer.program.device_qubits == (2, 3, 4)
     text = layer.explain()
-    assert "on device qubits 2, 3, 4, 2 two-qubit gates (1 cx on 3-2, 1 cx on 4-3)" in text
+    assert "noise of fake_manila on device qubits 2, 3, 4, 2 two-qubit gates (1 cx on 3-2" in text
     assert "circuit qubits end on device qubits 0 on 4, 1 on 3, 2 on 2" in text
-    with pytest.raises(UnsupportedError, match="has 2 device qubits, but the circuit has 3 qubits"):
+    with pytest.raises(UnsupportedError, match=r"`layout` .*2.*3"):
         layer_of(three_qubits(), noise_model=MANILA, layout=[4, 3])
     isa = transpile(three_qubits(), MANILA, initial_layout=[0, 1, 2])
-    with pytest.raises(UnsupportedError, match="transpiled already"):
+    with pytest.raises(UnsupportedError, match="`layout`"):
         layer_of(isa, noise_model=MANILA, layout=[4, 3, 2])
 
 
@@ -140,7 +163,7 @@ def test_a_circuit_is_transpiled_once_for_all_bases_and_steps(monkeypatch):
 
 def test_circuits_of_another_device_are_refused(aer_calls):
     isa = transpile(three_qubits(), FakeBrisbane(), initial_layout=[0, 1, 2])
-    with pytest.raises(UnsupportedError, match=r"`(ecr|sx|rz)` on qubits? .* does not have"):
+    with pytest.raises(UnsupportedError, match=r"`(ecr|sx|rz)` on qubit"):
         layer_of(isa, ["III" + "Z"], noise_model=MANILA)
     assert aer_calls == []
 
@@ -181,7 +204,7 @@ def test_equally_many_qubits_are_those_of_the_device():
     layer = layer_of(isa, ["IZIII", "ZIIII"])
     np.testing.assert_allclose(layer(NOTHING)[0].tolist(), [np.cos(0.4), -1], atol=1e-12)
     assert "taken as given, on the device's qubits" in layer.explain()
-    with pytest.raises(ArgumentError, match=r"acts on 3 qubits, but .* from 5 qubits to the 5"):
+    with pytest.raises(ArgumentError, match=r"Observable 0 .*3 qubits.*5"):
         layer_of(isa, ["ZZZ"])
 
 

@@ -102,8 +102,7 @@ class AngleTable(_Translated):
         model, settings = template.noise_model, len(template.settings)
         # with noise: the same sum of channels whatever is read
         options: dict[str, object] = {} if model is None else {"enable_truncation": False}
-        used = (item.operation for item in circuit.data)
-        if any(gate.name in NOT_BOUND_BY_AER and gate.is_parameterized() for gate in used):
+        if any(one.name in NOT_BOUND_BY_AER and one.is_parameterized() for one in circuit.data):
             rows = [dict(zip(mine, row, strict=True)) for row in zip(*mine.values(), strict=True)]
             requests = [RunRequest(circuit.assign_parameters(row), settings) for row in rows]
             runs = [run for (run,) in self.simulator.submit(requests, **options)]
