@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit import ParameterVector
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 import hybridopt as ho
@@ -76,12 +76,5 @@ def test_a_rotation_takes_two_and_a_controlled_one_four():
     assert layer.step_cost(1, input_gradient=False).settings == 1 + 10
     assert layer.step_cost(10).settings == 10 * (1 + 10 + 6)
     assert layer.step_cost(0).settings == 0
-
-
-def test_batches_are_checked():
-    theta = Parameter("t")
-    made = QuantumCircuit(3)
-    made.ry(theta, 0)
-    layer = ho.CircuitLayer(made, [], [theta], ["IIZ"])
-    with pytest.raises(ho.errors.ArgumentError, match="`batch_size` must be 0 or more"):
+    with pytest.raises(ho.errors.ArgumentError, match="`batch_size`"):
         layer.step_cost(-1)

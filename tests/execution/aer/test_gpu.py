@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from hybridopt import CircuitLayer
-from hybridopt.errors import DeviceError
 from hybridopt.execution import AerExecutor, Probabilities, available_devices
 from tests.circuits.families import FAMILIES
 from tests.execution.jobs import job_of
@@ -60,14 +59,3 @@ def test_shots_of_the_cpu():
     job = job_of(NAMES[0])
     draws = [AerExecutor(device, shots=100, seed=3).run(job) for device in ("GPU", "CPU")]
     np.testing.assert_allclose(*draws, rtol=0, atol=1e-12)
-
-
-def test_auto_takes_the_gpu_where_there_is_one():
-    assert AerExecutor("auto").device == ("GPU" if HAS_GPU else "CPU")
-
-
-@pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there_is_refused(aer_calls):
-    with pytest.raises(DeviceError, match="pip install qiskit-aer-gpu"):
-        AerExecutor("GPU")
-    assert aer_calls == []

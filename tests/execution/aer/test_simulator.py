@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,12 +20,12 @@ from hybridopt.execution.aer.simulator import (
     RunRequest,
     Simulator,
     as_double,
-    into_basis,
     save_settings,
     side_by_side,
     small_or_large,
 )
 from hybridopt.execution.readout import Setting
+from tests.execution.jobs import distribution
 
 ANGLE = Parameter("angle")
 
@@ -63,12 +64,23 @@ def test_settings_shots_and_runs_are_counted(shots, aer_calls):
     assert aer_calls == [1, 1]
 
 
-def test_missing_results_are_no_results(monkeypatch):
-    short = SimpleNamespace(success=True, results=[object()], status="COMPLETED")
-    job = SimpleNamespace(result=lambda: short)
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (SimpleNamespace(success=True, results=[object()], status="DONE"), "1 circuits .*2"),
+        (
+            SimpleNamespace(success=False, results=[], status="ERROR: out of qubits"),
+            "out of qubits",
+        ),
+    ],
+)
+def test_failures_are_raised_and_not_counted(result, reason, monkeypatch):
+    job = SimpleNamespace(result=lambda: result)
     monkeypatch.setattr(qiskit_aer.AerSimulator, "run", lambda *args, **kwargs: job)
-    with pytest.raises(ExecutionError, match="Aer ran 1 circuits where 2 were given"):
-        simulator().submit([RunRequest(rotated(), 1, {ANGLE: [0.1, 0.7]})])
+    one = simulator()
+    with pytest.raises(ExecutionError, match=reason):
+        one.submit([RunRequest(rotated(), 1, {ANGLE: [0.1, 0.7]})])
+    assert one.usage == Cost()
 
 
 def test_it_travels_without_its_backend():
@@ -105,48 +117,18 @@ SETTINGS = (
 )
 
 
-def prepared(num_qubits: int = 3) -> QuantumCircuit:
-    circuit = QuantumCircuit(num_qubits)
-    for qubit, angle in enumerate([0.3, 1.1, -0.7, 0.9][:num_qubits]):
+@pytest.mark.parametrize("index", [(), (3,)])
+def test_every_setting_is_read_alone_with_the_index_above(index):
+    circuit = QuantumCircuit(4)
+    for qubit, angle in enumerate([0.3, 1.1, -0.7, 0.9]):
         circuit.rx(angle, qubit)
         circuit.ry(0.5 + angle, qubit)
-    for qubit in range(num_qubits - 1):
+    for qubit in range(3):
         circuit.cx(qubit, qubit + 1)
-    return circuit
-
-
-def alone(setting: Setting, circuit: QuantumCircuit, extra: tuple[int, ...] = ()) -> np.ndarray:
-    turned = circuit.copy()
-    into_basis(turned, setting)
-    return Statevector(turned).probabilities([*setting.qubits, *extra])
-
-
-def saved(circuit: QuantumCircuit, labels: list[str]) -> list[np.ndarray]:
+    state = Statevector(circuit)
+    labels = save_settings(circuit, SETTINGS, index)
     data = AerSimulator(method="statevector").run(circuit).result().data(0)
-    return [np.asarray(data[label]) for label in labels]
-
-
-def test_every_setting_is_read_as_if_alone():
-    circuit = prepared()
-    labels = save_settings(circuit, SETTINGS, ())
     assert len(set(labels)) == 3
-    for setting, actual in zip(SETTINGS, saved(circuit, labels), strict=True):
-        np.testing.assert_allclose(actual, alone(setting, prepared()), rtol=0, atol=1e-12)
-
-
-def test_index_qubits_are_read_above_the_others():
-    circuit = prepared(4)
-    labels = save_settings(circuit, SETTINGS, (3,))
-    for setting, actual in zip(SETTINGS, saved(circuit, labels), strict=True):
-        np.testing.assert_allclose(actual, alone(setting, prepared(4), (3,)), rtol=0, atol=1e-12)
-
-
-def test_x_and_y_become_z():
-    for letter, gate in (("X", "h"), ("Y", "sdg")):
-        circuit = QuantumCircuit(1)
-        circuit.h(0)
-        if letter == "Y":
-            circuit.s(0)  # the state of eigenvalue +1
-        into_basis(circuit, Setting(((0, letter),), (0,)))
-        np.testing.assert_allclose(Statevector(circuit).probabilities(), [1, 0], atol=1e-12)
-        assert gate in circuit.count_ops()
+    for setting, label in zip(SETTINGS, labels, strict=True):
+        expected = distribution(state, replace(setting, qubits=(*setting.qubits, *index)))
+        np.testing.assert_allclose(data[label], expected, rtol=0, atol=1e-12)

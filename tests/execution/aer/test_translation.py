@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -12,12 +10,11 @@ from qiskit.quantum_info import Statevector
 from qiskit_aer.noise import NoiseModel
 
 from hybridopt.circuits import CircuitProgram
-from hybridopt.execution import AerExecutor
 from hybridopt.execution.aer.translation import Translated, Translation
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.readout import Setting
 from tests.circuits.families import FAMILIES
-from tests.execution.jobs import distribution, job_of, lowered
+from tests.execution.jobs import distribution, lowered
 
 SETTINGS = (Setting(((0, "Y"),), (0, 2)), Setting(((1, "X"), (2, "Y")), (2, 1)))
 
@@ -112,9 +109,3 @@ def test_circuits_are_translated_once_for_program_and_settings():
     other, _ = lowered("euler_angles")
     counted.of(other, SETTINGS)
     assert counted.calls == 3
-
-
-def test_executors_are_sent_without_their_translations():
-    job, executor = job_of("euler_angles"), AerExecutor(strategy="table")
-    expected = executor.run(job)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(executor)).run(job), expected)
