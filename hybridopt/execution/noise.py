@@ -208,9 +208,8 @@ def device_noise(target: Target, qubits: Qubits, gates: Gates) -> NoiseModel:
         }
         if held_properties:
             part.add_instruction(operation, held_properties, name=name)
-    with warnings.catch_warnings():  # a device without relaxation times: told by Aer each time
+    with warnings.catch_warnings():  # Aer warns of each device without relaxation times
         warnings.filterwarnings("ignore", message=".*has no QubitProperties")
-        # the attributes of a device that Aer asks for
         names = list(part.operation_names)
         device = SimpleNamespace(version=2, target=part, operation_names=names, dt=part.dt)
         return NoiseModel.from_backend(device)

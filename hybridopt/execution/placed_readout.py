@@ -59,10 +59,9 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
     reads: set[int] = set()  # qubits that must be simulated because they are read
     for observable in wide:
         x, z = observable.paulis.x, observable.paulis.z
-        if physical.native is not None:
-            reads.update(np.flatnonzero((x | z).any(axis=0)).tolist())
-        elif sampled:  # X and Y of an idle qubit are a coin; Z is certain
-            reads.update(np.flatnonzero(x.any(axis=0)).tolist())
+        # without noise, only X and Y of an idle qubit are random
+        acts = x | z if physical.native is not None else x & sampled
+        reads.update(np.flatnonzero(acts.any(axis=0)).tolist())
     qubits = physical.qubits_for(reads)
     observables = tuple(_restricted(one, qubits) for one in wide)
     return PlacedReadout(replace(readout, observables=observables), qubits)

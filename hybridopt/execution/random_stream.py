@@ -15,10 +15,7 @@ from hybridopt.execution.job import Stream
 
 
 class RandomStream:
-    """A seed and the number of calls that have drawn from it: each call has numbers of its own.
-
-    A copy is the stream itself, so that copies of a network never draw the same noise twice.
-    """
+    """Seed and number of calls; a copy is the stream itself, so that copies never share noise."""
 
     def __init__(self, seed: int | None = None) -> None:
         given = _validation.optional_integer("seed", seed, minimum=0)

@@ -95,8 +95,7 @@ class Probabilities:
         """The same from how often each outcome was measured, for each setting."""
         (setting,) = self.settings(program)
         frequencies = np.zeros(1 << len(setting.qubits))
-        for outcome, count in counts[0].items():
-            frequencies[outcome] = count
+        frequencies[list(counts[0])] = list(counts[0].values())
         return self.read(program, [frequencies / frequencies.sum()])
 
     def _read_qubits(self, program: Program) -> tuple[int, ...]:

@@ -33,12 +33,9 @@ def forward_cost(evaluation: Evaluation) -> Cost:
 
 
 def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:
-    """Return the cost of one derivative by (row, shared) angles for one sample.
-
-    A rule that keeps the forward run, as the adjoint rule does, takes one more run and no setting.
-    """
+    """Return the cost of one derivative with respect to (row, shared) angles for one sample."""
     if any(needs) and _keeps_forward_run(evaluation, rule, needs):
-        return Cost(runs=1)
+        return Cost(runs=1)  # a run back is not a setting
     return times(gradient_evaluations(evaluation, rule, needs), forward_cost(evaluation))
 
 

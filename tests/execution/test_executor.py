@@ -29,11 +29,6 @@ def test_methods_take_what_the_contract_says():
         assert list(inspect.signature(getattr(AerExecutor, name)).parameters) == promised
 
 
-def test_a_new_executor_is_exact_and_unused():
-    assert AerExecutor().shots is None
-    assert AerExecutor().usage == Cost()
-
-
 class Relay(Executor):
     """An executor of somebody else, with what the contract asks for and no more."""
 

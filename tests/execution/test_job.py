@@ -25,10 +25,6 @@ def test_job_is_picklable():
     np.testing.assert_array_equal(copied.shared, job.shared)
 
 
-def test_stream_starts_at_the_first_row():
-    assert Stream(3) == Stream(call=3, first_shared=0, first_row=0)
-
-
 @pytest.mark.parametrize("num_index_qubits", [1, 3, 4])
 def test_probabilities_read_every_outcome(num_index_qubits):
     outputs = Probabilities().num_outputs(MemoryProgram(num_index_qubits))

@@ -123,7 +123,9 @@ def measured_circuit(label: str, row=ROWS[0]) -> QuantumCircuit:
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_exact_values_are_those_of_the_density_matrix(name):
-    outputs = layer_with(AerExecutor(noise_model=MODELS[name]))(torch.tensor(ROWS)).detach()
+    executor = AerExecutor(noise_model=MODELS[name])
+    outputs = layer_with(executor)(torch.tensor(ROWS)).detach()
+    assert executor.usage == Cost(settings=6, shots=0, runs=6)
     expected = [[direct(MODELS[name], label, row) for label in LABELS] for row in ROWS]
     np.testing.assert_allclose(outputs.numpy(), expected, rtol=0, atol=1e-10)
 
@@ -250,13 +252,6 @@ def test_simulator_of_a_device_brings_its_noise():
     assert plain.model is not None
     assert plain.device is None
     assert plain.model.is_ideal()
-
-
-def test_every_basis_is_a_setting_and_a_run(aer_calls):
-    executor = AerExecutor(noise_model=MODELS["depolarizing"])
-    layer_with(executor)(torch.tensor(ROWS))
-    assert executor.usage == Cost(settings=6, shots=0, runs=6)
-    assert len(aer_calls) == 3
 
 
 def test_more_qubits_than_the_device_has_are_refused(aer_calls):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -129,21 +131,16 @@ def test_bad_placements_are_refused(options, error, message):
         AerExecutor(**options)
 
 
-def test_levels_and_seeds_are_those_of_the_transpiler():
+@pytest.mark.parametrize(("level", "seed"), [(0, 3), (2, 1), (3, 5)])
+def test_levels_and_seeds_are_those_of_the_transpiler(level, seed):
     circuit = three_qubits()
     circuit.cx(0, 2)
-    for level, seed in ((0, 3), (2, 1), (3, 5)):
-        layer = layer_of(
-            circuit, noise_model=MANILA, optimization_level=level, seed_transpiler=seed
-        )
-        manager = generate_preset_pass_manager(level, backend=MANILA, seed_transpiler=seed)
-        placed = manager.run(circuit.measure_all(inplace=False))
-        expected = {k: n for k, n in placed.count_ops().items() if k not in {"measure", "barrier"}}
-        found: dict[str, int] = {}
-        for step in layer.program.steps:
-            if step.gate.name != "barrier":
-                found[step.gate.name] = found.get(step.gate.name, 0) + 1
-        assert found == expected
+    layer = layer_of(circuit, noise_model=MANILA, optimization_level=level, seed_transpiler=seed)
+    manager = generate_preset_pass_manager(level, backend=MANILA, seed_transpiler=seed)
+    placed = manager.run(circuit.measure_all(inplace=False))
+    expected = {k: n for k, n in placed.count_ops().items() if k not in {"measure", "barrier"}}
+    found = Counter(step.gate.name for step in layer.program.steps if step.gate.name != "barrier")
+    assert found == expected
 
 
 def test_a_circuit_is_transpiled_once_for_all_bases_and_steps(monkeypatch):

@@ -103,17 +103,14 @@ def small_or_large(num_qubits: int, runs: int = 1) -> Mapping[str, object]:
 def save_settings(
     circuit: QuantumCircuit, settings: Sequence[Setting], index: Sequence[int]
 ) -> list[str]:
-    """Save the probabilities of each setting, ``index`` above its own qubits; return the labels.
-
-    Between two settings the basis change is undone: on a simulator, reading does not disturb.
-    """
+    """Save the probabilities of each setting, ``index`` above its own qubits; return the labels."""
     labels = [f"setting {place}" for place in range(len(settings))]
     for label, setting in zip(labels, settings, strict=True):
         into_basis(circuit, setting)
         qubits = [*setting.qubits, *index]
         whole = qubits == list(range(circuit.num_qubits))
         circuit.save_probabilities(None if whole else qubits, label=label)
-        if label != labels[-1]:
+        if label != labels[-1]:  # undo the change of basis: saving does not disturb the state
             for qubit, letter in setting.basis:
                 circuit.h(qubit)
                 if letter == "Y":

@@ -74,8 +74,7 @@ class Strategies:
     def explain(self, job: Job) -> str:
         """The strategy for a job, what it does, and why it was chosen."""
         strategy, method, reason = self.choose(job)
-        settings = len(job.readout.settings(job.program))
-        count = len(job.shared) * len(job.rows) * settings
+        count = len(job.shared) * len(job.rows) * len(job.readout.settings(job.program))
         sampling = "exact" if self.shots is None else f"{_count(self.shots, 'shot')} per setting"
         noise = "" if self.noise is None else f", noise of {self.noise}{self._where(job, method)}"
         return (

@@ -17,7 +17,7 @@ from hybridopt.bridges.memory.circuit import MemoryProgram
 from hybridopt.circuits import CircuitProgram, lower
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Expectations, Job, Probabilities
-from tests.execution.jobs import dense, job_of
+from tests.execution.jobs import job_of
 
 
 def wide_job(num_qubits: int, num_rows: int = 1, num_shared: int = 2) -> Job:
@@ -41,33 +41,25 @@ def noisy() -> NoiseModel:
 
 
 CASES = [
-    ({}, (3, 1), "Strategy stacked: 3 samples side by side"),
-    ({"strategy": "table"}, (3, 2), "Strategy table: a run for each sample .* Why: asked for"),
-    ({"strategy": "checkpoints"}, (3, 2), "Strategy checkpoints: .* Why: asked for"),
-    ({"method": "density_matrix"}, (3, 2), "Aer density_matrix .* Strategy table"),
-    ({"method": "matrix_product_state"}, (3, 2), "Aer matrix_product_state .* Strategy table"),
-    ({"shots": 20}, (3, 2), "20 shots per setting"),
-    ({"precision": "single"}, (3, 2), "single precision"),
-    (
-        {"noise_model": noisy()},
-        (3, 2),
-        "noise of NoiseModel on device qubits 0, 1, 2, .* two-qubit gates .*Strategy table",
-    ),
-    (
-        {"noise_model": noisy(), "shots": 9, "method": "statevector"},
-        (3, 2),
-        "Strategy measured: one call a setting, in which Aer draws every shot",
-    ),
+    ({}, "Strategy stacked: 3 samples side by side"),
+    ({"strategy": "table"}, "Strategy table: .* Why: asked for"),
+    ({"strategy": "checkpoints"}, "Strategy checkpoints: .* Why: asked for"),
+    ({"method": "density_matrix"}, "Aer density_matrix .* Strategy table"),
+    ({"method": "matrix_product_state"}, "Aer matrix_product_state .* Strategy table"),
+    ({"shots": 20}, "20 shots per setting"),
+    ({"precision": "single"}, "single precision"),
+    ({"noise_model": noisy()}, "NoiseModel on device qubits 0, 1, 2, .* gates .*Strategy table"),
+    ({"noise_model": noisy(), "shots": 9, "method": "statevector"}, "Strategy measured"),
 ]
 
 
-@pytest.mark.parametrize(("options", "shape", "text"), CASES, ids=range(len(CASES)))
-def test_explanations(options, shape, text, aer_calls):
-    job = job_of("controlled_rotations", *shape, whole="noise_model" not in options)
-    told = AerExecutor(**options).explain(job)
-    assert re.search(text, told), told
-    settings = shape[0] * shape[1] * len(job.readout.settings(job.program))
-    assert told.startswith(f"{settings} settings of 3 qubits on Aer")
+@pytest.mark.parametrize(("options", "text"), CASES, ids=range(len(CASES)))
+def test_explanations(options, text, aer_calls):
+    job = job_of("controlled_rotations", whole="noise_model" not in options)
+    found = AerExecutor(**options).explain(job)
+    assert re.search(text, found), found
+    settings = 3 * 2 * len(job.readout.settings(job.program))
+    assert found.startswith(f"{settings} settings of 3 qubits on Aer")
     assert aer_calls == []
 
 
@@ -86,7 +78,7 @@ def test_programs_that_build_their_own_circuits_run_one_by_one():
 @pytest.mark.parametrize("synthesis", ["diagonal", "gates"])
 def test_noise_does_not_see_programs_that_build_their_own_circuits(synthesis, aer_calls):
     executor = AerExecutor(noise_model=NoiseModel())
-    with pytest.raises(UnsupportedError, match=r'Noise acts on gates by name, .*"gates" for the'):
+    with pytest.raises(UnsupportedError, match="synthesis"):
         executor.check(MemoryProgram(3, synthesis), Probabilities())
     assert aer_calls == []
 
@@ -94,8 +86,7 @@ def test_noise_does_not_see_programs_that_build_their_own_circuits(synthesis, ae
 @pytest.mark.parametrize("method", ["density_matrix", "matrix_product_state"])
 def test_a_diagonal_needs_state_vectors_and_gates_need_not(method, aer_calls):
     executor = AerExecutor(method=method)
-    message = f'one instruction for state vectors, but method is "{method}". Use synthesis="gates"'
-    with pytest.raises(UnsupportedError, match=re.escape(message)):
+    with pytest.raises(UnsupportedError, match=f"{method}.*synthesis"):
         executor.check(MemoryProgram(3), Probabilities())
     theta = np.random.default_rng(1).uniform(-np.pi, np.pi, (2, 8))
     job = Job(MemoryProgram(3, "gates"), Probabilities(), np.zeros((1, 0)), theta)
@@ -107,7 +98,7 @@ def test_a_diagonal_needs_state_vectors_and_gates_need_not(method, aer_calls):
 
 def test_a_chain_whose_density_matrix_does_not_fit_is_refused():
     executor = AerExecutor(method="density_matrix", max_memory=100_000)
-    with pytest.raises(ResourceError, match="The circuit has 7 qubits, but with method density"):
+    with pytest.raises(ResourceError, match=r"7 qubits.* density_matrix"):
         executor.check(MemoryProgram(6, "gates"), Probabilities())
 
 
@@ -196,7 +187,7 @@ def test_explanations_count_in_the_singular():
 
 def test_a_memory_without_room_for_a_qubit_is_told_so():
     job = Job(product(1)[0], Probabilities(), np.zeros((1, 0)), np.zeros((1, 0)))
-    with pytest.raises(ResourceError, match=r"has 1 qubit, .* not even one fits\. Raise"):
+    with pytest.raises(ResourceError, match=r"1 qubit,.* `max_memory`"):
         AerExecutor(max_memory=1).run(job)
 
 
@@ -247,14 +238,6 @@ def test_probabilities_of_very_wide_registers_are_refused(aer_calls):
 
 def test_long_lists_of_probabilities_are_refused_before_a_run(aer_calls):
     job = job_of("pauli_rotations", 50, 50, readout=Probabilities())
-    with pytest.raises(ResourceError, match=r"result of shape \(50, 50, 8\) needs 0.00016 GB, but"):
+    with pytest.raises(ResourceError, match=r"\(50, 50, 8\).*`max_memory`"):
         AerExecutor(max_memory=10_000).run(job)
     assert aer_calls == []
-
-
-def test_checkpoints_of_a_wide_circuit_are_those_of_a_dense_twin():
-    job = wide_job(10, num_rows=1, num_shared=8)
-    job.shared[:] = job.shared[0]
-    job.shared[np.arange(1, 8), np.arange(1, 8)] += 0.7
-    result = AerExecutor(strategy="checkpoints").run(job)
-    np.testing.assert_allclose(result, dense(job), rtol=0, atol=1e-11)

@@ -19,16 +19,10 @@ STEP = 1e-4  # of central differences: their error is about STEP^2
 
 @dataclass(frozen=True)
 class Cell:
-    """Where a circuit stands.
-
-    Attributes:
-        source: Name of the noise.
-        placement: ``"virtual"``, or the number of a layout.
-        circuit: Name of the circuit.
-    """
+    """One source of noise, one placement and one circuit, by their names."""
 
     source: str
-    placement: str | int
+    placement: str | int  # ``"virtual"``, or the number of a layout
     circuit: str
 
     def __str__(self) -> str:

@@ -30,21 +30,13 @@ LINE = [pair for k in range(4) for pair in ([k, k + 1], [k + 1, k])]
 
 @dataclass(frozen=True)
 class Source:
-    """A source of noise.
-
-    Attributes:
-        name: Of the cell.
-        noise: What `AerExecutor` is given.
-        model: Aer's noise model of the whole device, made by Aer alone.
-        device: What circuits are transpiled for; None has gates but no couplings of its own.
-        layouts: Three places for five qubits.
-    """
+    """Source of noise."""
 
     name: str
-    noise: object
-    model: NoiseModel
-    device: BackendV2 | None
-    layouts: tuple[tuple[int, ...], ...]
+    noise: object  # argument of `AerExecutor`
+    model: NoiseModel  # of the whole device, made by Aer alone
+    device: BackendV2 | None  # target of the transpiler; None has gates but no couplings
+    layouts: tuple[tuple[int, ...], ...]  # three places for five qubits
 
     def transpiled(
         self, circuit: QuantumCircuit, layout: Sequence[int] | None = None, seed: int = 0

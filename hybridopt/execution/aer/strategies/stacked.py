@@ -34,9 +34,8 @@ class Stacked(Strategy):
             sample_bits = Stack.bits_for(len(samples))
             table_bits = self._table_bits(job, sample_bits)
             stack = layered_stack(program, (sample_bits, table_bits), settings)
-            size = 1 << table_bits
-            if not table_bits:
-                size = self.limits.runs_per_call(stack.num_qubits, len(settings))
+            per_call = self.limits.runs_per_call(stack.num_qubits, len(settings))
+            size = 1 << table_bits if table_bits else per_call
             for part in chunks(len(job.shared), size):
                 tables = run_stack(self.simulator, stack, samples, job.shared[part], settings)
                 yield PartialResult(part, rows, tables)
