@@ -1,4 +1,4 @@
-"""Counts of a training step before anything runs: what a circuit and a gradient rule take."""
+"""Cost of circuits and gradient rules in a training step, computed before a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hybridopt.gradients.parameter_shift import ParameterShift
 
 
 class _Count(Evaluation):
-    """An evaluation that counts what it is asked for, and answers 0."""
+    """Evaluation that counts the requested circuits and returns zeros."""
 
     def __init__(self, evaluation: Evaluation) -> None:
         self.program = evaluation.program
@@ -35,14 +35,14 @@ def forward_cost(evaluation: Evaluation) -> Cost:
 def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:
     """Return the cost of one derivative with respect to (row, shared) angles for one sample."""
     if any(needs) and _keeps_forward_run(evaluation, rule, needs):
-        return Cost(runs=1)  # a run back is not a setting
+        return Cost(runs=1)  # a backward run is not a setting
     return times(gradient_evaluations(evaluation, rule, needs), forward_cost(evaluation))
 
 
 def gradient_evaluations(
     evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]
 ) -> int:
-    """Return how many circuits at other angles one derivative for one sample takes."""
+    """Return the number of circuits at other angles for one derivative of one sample."""
     if not any(needs) or _keeps_forward_run(evaluation, rule, needs):
         return 0
     program = evaluation.program
@@ -65,16 +65,16 @@ def _keeps_forward_run(
 
 
 def cost_of(settings: int, shots: int | None) -> Cost:
-    """Return the cost of some settings, each counted as one run; the simulator may join some."""
+    """Return the cost of some settings, counting one run per setting."""
     return Cost(settings, settings * (shots or 0), settings)
 
 
 def times(factor: int, cost: Cost) -> Cost:
-    """Return a cost several times."""
+    """Return the cost multiplied by a factor."""
     return Cost(factor * cost.settings, factor * cost.shots, factor * cost.runs)
 
 
 def total_cost(costs: Iterable[Cost | None]) -> Cost | None:
-    """Return the sum of costs; None if one of them is not known."""
+    """Return the sum of costs; None if one of them is unknown."""
     known = list(costs)
     return None if None in known else sum(filter(None, known), Cost())
