@@ -1,4 +1,4 @@
-"""A table of circuits to run and what to read from each."""
+"""Jobs: tables of angles for a family of circuits, and the readout of each circuit."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from hybridopt.execution.readout import Readout
 
 Rows = Float64[np.ndarray, "B R"]  # angles of B samples [rad]
 Shared = Float64[np.ndarray, "S O"]  # S rows of angles that all samples share [rad]
-Outputs = Float64[np.ndarray, "S B K"]  # K numbers for each of both
+Outputs = Float64[np.ndarray, "S B K"]  # K outputs per shared row and sample
 
-PERIOD = 4 * math.pi  # [rad], of every rotation, signs of amplitudes included
+PERIOD = 4 * math.pi  # [rad]; rotations by 2 pi change the sign of amplitudes
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Where a job stands in the sampling stream, so that its pieces draw what the whole would.
+    """Position of a job in the random stream, so that parts of it draw the same shots.
 
     Attributes:
-        call: Number of the call of the executor.
-        first_shared: Index of the first row of ``shared`` in the uncut job.
-        first_row: Index of the first row of ``rows`` in the uncut job.
-        first_setting: Index of the first setting of the readout in the uncut job.
+        call: Index of the call of the executor.
+        first_shared: Index of the first row of ``shared`` in the whole job.
+        first_row: Index of the first row of ``rows`` in the whole job.
+        first_setting: Index of the first setting of the readout in the whole job.
     """
 
     call: int
@@ -39,19 +39,18 @@ class Stream:
 
 @dataclass(frozen=True)
 class Job:
-    """Every combination of ``shared`` and ``rows`` is one setting a basis; picklable and cuttable.
+    """Table of circuits: each row of ``shared`` with each of ``rows``, in each measurement basis.
 
     Attributes:
-        program: The family of circuits.
-        readout: What to read.
-        rows: Angles of the samples, shape ``(B, R)`` [rad]; those beyond a period, 4 pi, are held
-            within it.
-        shared: Angles that all samples share, shape ``(S, O)`` [rad], likewise.
-        stream: None lets the executor number the call.
+        program: Family of circuits.
+        readout: Readout of each circuit.
+        rows: Angles of the samples, shape ``(B, R)`` [rad], reduced to one period of 4 pi.
+        shared: Angles that all samples share, shape ``(S, O)`` [rad], reduced in the same way.
+        stream: Position in the random stream; None for the next call of the executor.
 
     Raises:
-        ArgumentTypeError: If a table is no numpy array of real numbers (integers are converted).
-        ArgumentError: If a table has other than 2 dimensions.
+        ArgumentTypeError: If a table is not a numpy array of real numbers.
+        ArgumentError: If a table does not have 2 dimensions.
     """
 
     program: Program
@@ -96,7 +95,7 @@ def _table(name: str, value: object) -> Float64[np.ndarray, "N A"]:
 
 
 def within_period(angles: Float64[np.ndarray, "N A"]) -> Float64[np.ndarray, "N A"]:
-    """The same rotations by angles of at most one period [rad], so that sums of them are exact."""
+    """Return the angles [rad] reduced to one period, so that sums of them stay exact."""
     beyond = np.isfinite(angles) & (np.abs(angles) > PERIOD)
     if not beyond.any():
         return angles

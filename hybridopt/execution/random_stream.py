@@ -1,4 +1,4 @@
-"""Random numbers of an executor: its seed and position, and the shots that it draws."""
+"""Random numbers of an executor: seed, position in the stream, and drawn shots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hybridopt.execution.job import Stream
 
 
 class RandomStream:
-    """Seed and number of calls; a copy is the stream itself, so that copies never share noise."""
+    """Seed and number of calls; copies are the same object, so that no noise is drawn twice."""
 
     def __init__(self, seed: int | None = None) -> None:
         given = _validation.optional_integer("seed", seed, minimum=0)
@@ -23,12 +23,12 @@ class RandomStream:
         self._calls = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Position in the sampling stream; plain types only."""
+        """Return the position in the random stream, as plain types."""
         return {"entropy": hex(self._entropy), "calls": self._calls}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on sampling where `state_dict` was taken."""
-        _validation.instance("state", state, Mapping, "the dict that `state_dict` returns")
+        """Continue at the position that `state_dict` returned."""
+        _validation.instance("state", state, Mapping, "the dict that `state_dict` returned")
         for key in ("entropy", "calls"):
             if key not in state:
                 raise ArgumentError(
@@ -44,21 +44,21 @@ class RandomStream:
         return self
 
     def _next_call(self) -> int:
-        """The number of a call that draws now."""
+        """Return the index of the next call."""
         self._calls += 1
         return self._calls - 1
 
     def _next_generator(self) -> np.random.Generator:
-        """A generator for a call that draws now."""
+        """Return the generator of the next call."""
         key = (self._next_call(),)
         return np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=key))
 
 
 class Sampler:
-    """Shots of one call without noise: multinomial, every setting from a stream of its own.
+    """Shots of one call: multinomial samples, with a separate stream for each setting.
 
-    The streams are counters of one Philox generator (Salmon et al., SC 2011): setting (s, b, g)
-    starts at counter (0, g, s, b), so a job may be cut anywhere without changing a number.
+    The streams are counters of one Philox generator (Salmon et al., SC 2011). Setting (s, b, g)
+    starts at counter (0, g, s, b), so that the parts of a job draw the same numbers.
     """
 
     def __init__(self, entropy: int, stream: Stream) -> None:
@@ -66,7 +66,7 @@ class Sampler:
         self._stream = stream
         self._bits = np.random.Philox(key=sequence.generate_state(2, np.uint64))
         self._generator = np.random.Generator(self._bits)
-        self._start = self._bits.state  # nothing drawn, nothing left over
+        self._start = self._bits.state  # before the first draw
         self._counter = np.zeros(4, dtype=np.uint64)
         self._start["state"]["counter"] = self._counter
 
@@ -90,7 +90,7 @@ class Sampler:
         return np.asarray(counts / shots)
 
     def seed(self, shared: int, row: int, setting: int) -> int:
-        """Return a seed for a simulator that draws the shots of this setting itself."""
+        """Return a seed for the setting, for a simulator that draws the shots itself."""
         self._go_to(shared, row, setting)
         return int(self._generator.integers(2**31))
 

@@ -1,4 +1,4 @@
-"""Readouts: which numbers are taken from a run, and in which settings."""
+"""Readouts: outputs of a circuit, and the measurement bases that they need."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution.pauli_groups import PauliGroup, grouped
 
 Distributions = Sequence[Float64[np.ndarray, "*cells _"]]  # one per setting
-Counts = Sequence[Mapping[int, int]]  # of each outcome, likewise
+Counts = Sequence[Mapping[int, int]]  # number of shots per outcome, for each setting
 Values = Float64[np.ndarray, "*cells K"]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One measurement basis."""
+    """Measurement basis of some qubits."""
 
-    basis: tuple[tuple[int, str], ...]  # qubits not measured in Z, each with ``"X"`` or ``"Y"``
-    qubits: tuple[int, ...]  # measured, the first the least significant bit of the outcome
+    basis: tuple[tuple[int, str], ...]  # qubits that are measured in X or Y
+    qubits: tuple[int, ...]  # measured; the first is the least significant bit of the outcome
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Probabilities:
     """Readout of the probability of every outcome.
 
     Attributes:
-        qubits: Which are read, the first the least significant; None reads all.
-        given: Post-selection, pairs (qubit, 0 or 1): probabilities given that these qubits were
-            found so. Where they never were, every probability is 0.
+        qubits: Qubits of the outcome, the least significant first; None for all.
+        given: Post-selection as pairs (qubit, 0 or 1). Probabilities are conditional on these
+            values, and 0 if the values never occur.
 
     Raises:
-        ArgumentTypeError: If a qubit is no int.
+        ArgumentTypeError: If a qubit is not an int.
         ArgumentError: If a qubit is named twice, or a value is neither 0 nor 1.
     """
 
@@ -60,11 +60,11 @@ class Probabilities:
 
     @property
     def is_linear(self) -> bool:
-        """Whether the outputs are expectation values, as shift rules need."""
+        """Whether the outputs are expectation values, which shift rules require."""
         return not self.given
 
     def num_outputs(self, program: Program) -> int:
-        """K, two to the number of qubits that are read."""
+        """Return K, the number of outcomes."""
         return 1 << len(self._read_qubits(program))
 
     def check(self, program: Program) -> None:
@@ -72,16 +72,16 @@ class Probabilities:
         check_qubits(self.settings(program)[0].qubits, program.num_qubits)
 
     def parts(self, size: int) -> list[Probabilities]:
-        """Itself: there is one setting."""
+        """Return the readout itself, as it has one setting."""
         return [self]
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
-        """One, in Z."""
+        """Return one setting, in Z."""
         given = tuple(qubit for qubit, _ in self.given)
         return (Setting((), (*self._read_qubits(program), *given)),)
 
     def read(self, program: Program, distributions: Distributions) -> Values:
-        """Marginal, or conditional, probabilities."""
+        """Return marginal or conditional probabilities."""
         (joint,) = distributions
         if not self.given:
             return joint
@@ -92,7 +92,7 @@ class Probabilities:
         return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0))
 
     def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
-        """The same from how often each outcome was measured, for each setting."""
+        """Return the outputs from the counts of outcomes of each setting."""
         (setting,) = self.settings(program)
         frequencies = np.zeros(1 << len(setting.qubits))
         frequencies[list(counts[0])] = list(counts[0].values())
@@ -106,15 +106,15 @@ class Probabilities:
 class Expectations:
     """Readout of expectation values of observables.
 
-    Paulis that commute qubit by qubit are read in one setting.
+    Pauli strings that commute on each qubit are read in one setting.
 
     Attributes:
-        observables: Hermitian, each on all qubits of the program.
-        with_variances: Whether the expectation values are followed by their variances of one shot
-            per setting: divided by the shots, the squares of the standard errors.
+        observables: Hermitian observables on all qubits of the program.
+        with_variances: If True, the variances per shot follow the expectation values. The variance
+            divided by the shots per setting is the squared standard error.
 
     Raises:
-        ArgumentError: If there are none, or one is not Hermitian or not finite.
+        ArgumentError: If ``observables`` is empty, or one is not Hermitian or not finite.
     """
 
     observables: tuple[SparsePauliOp, ...]
@@ -124,7 +124,7 @@ class Expectations:
 
     @property
     def is_linear(self) -> bool:
-        """Whether all outputs are expectation values, as shift rules need."""
+        """Whether all outputs are expectation values, which shift rules require."""
         return not self.with_variances
 
     def __post_init__(self) -> None:
@@ -137,7 +137,7 @@ class Expectations:
         object.__setattr__(self, "observables", checked)
 
     def num_outputs(self, program: Program) -> int:
-        """K, one for each observable, or 2 K with variances."""
+        """Return K, one per observable, or two with variances."""
         return len(self.observables) * (2 if self.with_variances else 1)
 
     def check(self, program: Program) -> None:
@@ -145,7 +145,7 @@ class Expectations:
         _check_widths(self.observables, program.num_qubits)
 
     def parts(self, size: int) -> list[Expectations]:
-        """Readouts of at most ``size`` settings each, whose outputs add up to this one's."""
+        """Return readouts of at most ``size`` settings; the sum of their outputs is the output."""
         if len(self.groups) <= size:
             return [self]
         parts = [copy.copy(self) for _ in range(0, len(self.groups), size)]
@@ -156,11 +156,11 @@ class Expectations:
         return parts
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
-        """One for each group of Paulis; none if all observables are multiples of the identity."""
+        """Return one setting per group of Pauli strings; none for multiples of the identity."""
         return tuple(Setting(group.basis, group.qubits) for group in self.groups)
 
     def read(self, program: Program, distributions: Distributions) -> Values:
-        """Weighted sums of parities."""
+        """Return weighted sums of parities."""
         pairs = list(zip(self.groups, distributions, strict=True))
         values: Values = self.constants
         for group, distribution in pairs:
@@ -171,7 +171,7 @@ class Expectations:
         return np.concatenate([values, variances], axis=-1)
 
     def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
-        """The same from how often each outcome was measured, for each setting."""
+        """Return the outputs from the counts of outcomes of each setting."""
         values = self.constants
         variances = np.zeros_like(values)
         for group, measured in zip(self.groups, counts, strict=True):
@@ -184,12 +184,12 @@ Readout = Probabilities | Expectations
 
 
 def check_qubits(qubits: Sequence[int], num_qubits: int) -> None:
-    """Refuse to read a qubit that there is not."""
+    """Raise ArgumentError for a qubit that the circuit does not have."""
     for qubit in qubits:
         if not 0 <= qubit < num_qubits:
             raise ArgumentError(
-                f"Probabilities of qubit {qubit} were asked for, but the circuit has qubits 0 "
-                f"to {num_qubits - 1}."
+                f"Probabilities must name qubits of the circuit, 0 to {num_qubits - 1} "
+                f"(got qubit {qubit})."
             )
 
 
