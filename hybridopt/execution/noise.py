@@ -140,7 +140,7 @@ class Noise:
     def _check_width(self, num_qubits: int) -> None:
         if self.device is not None and num_qubits > self.device.num_qubits:
             raise UnsupportedError(
-                f"The circuit must have at most {self.device.num_qubits} qubits, as {self} has "
+                f"The circuit must have at most {self.device.num_qubits} qubits on {self} "
                 f"(got {num_qubits}). Use fewer qubits, or a larger device."
             )
         layout = self.options.layout  # only with a device

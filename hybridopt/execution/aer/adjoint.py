@@ -1,4 +1,4 @@
-"""Runs of the adjoint rule, in numpy: forward with the states kept, and back."""
+"""Forward and backward runs of the adjoint rule, in numpy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hybridopt.execution.memory_budget import BYTES_PER_ADJOINT_AMPLITUDE, BYTES
 from hybridopt.execution.readout import Readout
 
 AMPLITUDES_PER_CALL = 1 << 20
-AMPLITUDES_PER_RUN = 1 << 14  # smaller runs are not worth the handing over of their gates
+AMPLITUDES_PER_RUN = 1 << 14  # smaller runs take less time than the transfer of their gates to Aer
 
 Arrays = list[np.ndarray]  # one per run of a call
 Saved = dict[str, np.ndarray]  # results of one run, by label
@@ -29,15 +29,15 @@ Slopes = Float64[np.ndarray, " b"]  # derivatives for each sample of a run
 
 @dataclass(frozen=True, eq=False)
 class _ForwardStates:
-    """States that one forward run leaves for the run back."""
+    """States of one forward run that the backward run needs."""
 
     final: Complex128[np.ndarray, "B dim"]  # each of norm 1
-    layers: dict[int, Complex128[np.ndarray, " amplitudes"]]  # before its rotations, in frame
+    layers: dict[int, Complex128[np.ndarray, " amplitudes"]]  # before the rotations of each layer
 
 
 @dataclass(eq=False)
 class AdjointState(ForwardRecord):
-    """An evaluation by state vectors, which keeps the states before each layer if they fit."""
+    """Evaluation by state vectors; the states before each layer are kept if they fit."""
 
     program: CircuitProgram
     readout: Readout
@@ -54,14 +54,14 @@ class AdjointState(ForwardRecord):
         actions: WeakKeyDictionary[Readout, ObservableAction] = program.derived(
             "observable actions", WeakKeyDictionary
         )
-        if self.readout not in actions:  # made once, and forgotten with the readout
+        if self.readout not in actions:  # computed once per readout
             actions[self.readout] = ObservableAction(self.readout, program)
         self._act = actions[self.readout]
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._kept: dict[tuple[int, int], _ForwardStates] = {}
 
     def values(self, rows: Rows, shared: Shared) -> Outputs:
-        """Outputs; what `vjp` at the same angles will need is remembered if it fits."""
+        """Return the outputs, and keep the states for `vjp` at the same angles if they fit."""
         self._angles = (rows.copy(), shared.copy())
         outputs = self.readout.num_outputs(self.program)
         result = np.empty((len(shared), len(rows), outputs))
@@ -70,7 +70,7 @@ class AdjointState(ForwardRecord):
         remember = needed <= self.executor.max_memory // 2
         at_once = Limits(self.executor.max_memory).settings_at_once(self.program.num_qubits)
         read = len(self.readout.settings(self.program)) <= at_once
-        if not read:  # too many to read from the run whose states are remembered
+        if not read:  # too many settings for the run that keeps its states
             result[:] = self.executor.run(Job(self.program, self.readout, rows, shared))
             if not remember:
                 return result
@@ -86,7 +86,7 @@ class AdjointState(ForwardRecord):
         return result
 
     def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
-        """Derivatives by rows and shared angles; zeros where they are not needed."""
+        """Return derivatives with respect to rows and shared angles; zeros if not needed."""
         by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
         known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
         for s, parts in self._calls(rows, shared):
@@ -125,7 +125,7 @@ class AdjointState(ForwardRecord):
             if read:
                 tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]
                 outputs = self.readout.read(self.program, tables)
-                # multiples of the identity are read from no table, so they have no axis of rows
+                # multiples of the identity need no table, and have no axis of rows
                 values.append(np.broadcast_to(outputs, (len(run.rows), outputs.shape[-1])))
         return states, values
 
@@ -138,7 +138,7 @@ class AdjointState(ForwardRecord):
         *,
         together: bool,
     ) -> Iterator[tuple[int, Rotation, Slopes]]:
-        """Run lambda back, or (phi -+ i lambda)/2 together; yield slopes by run and rotation."""
+        """Run lambda, or both (phi -+ i lambda)/2, back; yield run, rotation and derivatives."""
         runs: list[tuple[int, float, StackRun]] = []
         for place, (rows, state) in enumerate(zip(samples, states, strict=True)):
             bits = Stack.bits_for(len(rows))
@@ -164,7 +164,7 @@ class AdjointState(ForwardRecord):
                 yield place, rotation, scale * slopes
 
     def _slopes(self, state: _ForwardStates, saved: Saved) -> Iterator[tuple[Rotation, Slopes]]:
-        """Yield Im <lambda|D|phi> from the kept states phi and those of lambda."""
+        """Yield Im <lambda|D|phi> from the kept states phi and the saved states lambda."""
         count = len(state.final)
         blocks = 1 << Stack.bits_for(count)
         for layer, rotations in self._circuits.wanted.items():
@@ -190,7 +190,7 @@ class AdjointState(ForwardRecord):
                 yield rotation, (above - below) @ rotation.family.eigenvalues * math.sqrt(count)
 
     def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
-        """For each row of shared angles the samples of a call, cut into runs side by side."""
+        """Yield, per row of shared angles and call, the samples of its parallel runs."""
         fits = min(AMPLITUDES_PER_CALL, self.executor.max_memory // BYTES_PER_ADJOINT_AMPLITUDE)
         size = 1 << max(0, (fits >> self.program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
@@ -206,7 +206,7 @@ class AdjointState(ForwardRecord):
 def _marginal(
     product: Float64[np.ndarray, "blocks dim"], qubits: tuple[int, ...]
 ) -> Float64[np.ndarray, "blocks states"]:
-    """Return sums over all other qubits; the first of ``qubits`` becomes the least significant."""
+    """Return sums over all other qubits; the first of ``qubits`` is the least significant."""
     width = int(math.log2(product.shape[1]))
     kept = [width - qubit for qubit in sorted(qubits, reverse=True)]  # axis 0 counts the blocks
     summed = product.reshape(-1, *(2,) * width).sum(axis=tuple({*range(1, width + 1)} - {*kept}))

@@ -1,4 +1,4 @@
-"""The circuits of the adjoint rule: forward and backward, saving where derivatives are taken."""
+"""Forward and backward circuits of the adjoint rule, with the saved states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MERGED: dict[tuple[str, ...], tuple[float, float, float]] = {
 
 
 class FramedLayer:
-    """A layer of diagonals between changes of frame, merged on qubits that have one rotation."""
+    """Layer of diagonals between changes of frame, merged on qubits with one rotation."""
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
@@ -31,7 +31,7 @@ class FramedLayer:
         self._merged_qubits = {rotation.qubits[0] for rotation in self._merged}
 
     def add_rotations(self, stack: Stack, sign: int = 1) -> None:
-        """From the frame through the rotations back to the circuit, or (-1) the inverse."""
+        """Append the rotations and the change out of their frame, or (-1) the inverse."""
         if sign < 0:
             stack.add(self._not_merged(self.into_frame))
         for rotation in self.layer.rotations:
@@ -53,7 +53,7 @@ class FramedLayer:
 
 
 class AdjointCircuits:
-    """Runs of a program for derivatives by the angles of samples, and by the shared ones."""
+    """Circuits of a program for derivatives with respect to (rows, shared angles)."""
 
     def __init__(self, program: CircuitProgram, needs: tuple[bool, bool]) -> None:
         self._program = program
@@ -68,7 +68,7 @@ class AdjointCircuits:
     def forward(
         self, index_bits: int, settings: tuple[Setting, ...], *, remember: bool, lane: int = 0
     ) -> Stack:
-        """Saves the final state, what the settings read, and, to remember, states by layer."""
+        """Return the stack that saves the final state, the readout and, if wanted, layer states."""
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits)
@@ -80,7 +80,7 @@ class AdjointCircuits:
                 stack.add(framed.into_frame)
                 if place in self.wanted:
                     stack.circuit.save_statevector(label=label(place))
-                framed.add_rotations(stack)  # as on the way back: with the phase of merged gates
+                framed.add_rotations(stack)  # merged gates have the phase of the backward run
             stack.circuit.save_statevector(label=FINAL)
             stack.add_readout(settings)
             return stack
@@ -89,7 +89,7 @@ class AdjointCircuits:
         return self._program.derived(key, build)
 
     def backward(self, index_bits: int, *, together: bool, lane: int = 0) -> Stack:
-        """From a final state back to the first layer that is wanted."""
+        """Return the stack from a final state back to the first layer with derivatives."""
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits, from_state=True)
@@ -115,5 +115,5 @@ class AdjointCircuits:
 
 
 def label(place: int, rotation: int | None = None) -> str:
-    """Under which the state of a layer, or the probabilities of one of its rotations, is saved."""
+    """Return the label of the saved state of a layer, or probabilities of a rotation."""
     return f"layer {place} rotation {rotation}"

@@ -1,4 +1,4 @@
-r"""Start of the adjoint rule: :math:`\lambda = \sum_k g_k O_k \phi` for every sample."""
+r"""Weighted observables of the adjoint rule: :math:`\lambda = \sum_k g_k O_k \phi`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BYTES_KEPT = 1 << 28  # larger tables are computed in each call
 
 
 class ObservableAction:
-    r"""Applies a weighted sum of the observables of a readout to states.
+    r"""Weighted sum of the observables of a readout, applied to states.
 
     Pauli strings are :math:`i^{|x \wedge z|} X^x Z^z`; those with the same x act by one
     permutation of the amplitudes. Probabilities are without post-selection.
@@ -40,7 +40,7 @@ class ObservableAction:
                 ]
         else:
             qubits = readout.qubits or range(program.num_qubits)
-            index = np.arange(self._dim)  # of basis states; each is counted under an outcome
+            index = np.arange(self._dim)  # of basis states, each of which has an outcome
             self._outcome = sum(((index >> q) & 1) << place for place, q in enumerate(qubits))
 
     def __call__(self, weights: Float64[np.ndarray, "B K"], states: States) -> States:
@@ -54,14 +54,14 @@ class ObservableAction:
         return result
 
     def _terms(self) -> Iterator[Term]:
-        """Yield the terms one at a time, if they are too many to keep."""
+        """Yield the terms one at a time if they are too large to keep."""
         for flip, by_observable in self._strings.items():
             for k, strings in by_observable.items():
                 yield flip, [k], _entry(flip, strings, self._dim)[None]
 
 
 def _strings(observables: tuple[SparsePauliOp, ...]) -> Strings:
-    """For each x, for each observable that has it: z and the factor of each such string."""
+    """Return z and the factor of each string, by its x and by the observable."""
     strings: Strings = defaultdict(lambda: defaultdict(list))
     for k, observable in enumerate(observables):
         for pauli, coefficient in zip(observable.paulis, observable.coeffs, strict=True):
@@ -72,7 +72,7 @@ def _strings(observables: tuple[SparsePauliOp, ...]) -> Strings:
 
 
 def _entry(flip: int, strings: list[tuple[int, complex]], dim: int) -> np.ndarray:
-    """What the strings with this x do to every amplitude that they move there."""
+    """Return the factor of each amplitude under the strings with the same x."""
     source = np.arange(dim, dtype=np.uint64) ^ np.uint64(flip)
     entry = np.zeros(dim, dtype=np.complex128)
     for z, factor in strings:

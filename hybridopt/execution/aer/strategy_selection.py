@@ -1,4 +1,4 @@
-"""Which strategy runs a job, and why."""
+"""Selection of the strategy that runs a job, with the reason."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
 
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
-# gates times amplitudes; below, stacked rows took less CPU time
+# gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
-WIDEST_DISTRIBUTION = 20  # qubits read at once from a matrix product state as probabilities
-BYTES_PER_OUTCOME = 208  # measured: a list of probabilities of a matrix product state, with copies
-WIDEST_REGISTER = 63  # qubits of whose outcomes there are probabilities; Aer counts in 64 bits
+WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
+BYTES_PER_OUTCOME = 208  # measured: probabilities of a matrix product state, with copies
+WIDEST_REGISTER = 63  # qubits of outcomes, which Aer stores in 64 bits
 
 
 @dataclass
 class Strategies:
-    """All strategies of one executor, with its settings, and the rule by which one is chosen."""
+    """Strategies of one executor, its options, and the rule that selects a strategy."""
 
     method: str
     device: str
@@ -52,18 +52,18 @@ class Strategies:
     _translations: dict[str, Translation] = field(init=False, default_factory=dict)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_translations": {}}  # made again on the other side
+        return {**self.__dict__, "_translations": {}}  # computed again after unpickling
 
     @property
     def usage(self) -> Cost:
-        """What all simulators have run."""
+        """Cost of all simulators."""
         return sum((simulator.usage for simulator in self._simulators.values()), Cost())
 
     def parts(self, job: Job) -> list[Job]:
-        """The job cut by settings where their probabilities would not fit; the results add up."""
+        """Return the job in parts whose probabilities fit into memory; their results add up."""
         readouts = job.readout.parts(self.limits.settings_at_once(job.program.num_qubits))
         if len(readouts) == 1 or self.choose(job)[0].name in {"measured", "saved-expectations"}:
-            return [job]  # these hold no probabilities
+            return [job]  # these strategies keep no probabilities
         jobs, first = [], 0
         for readout in readouts:
             stream = job.stream and replace(job.stream, first_setting=first)
@@ -72,7 +72,7 @@ class Strategies:
         return jobs
 
     def explain(self, job: Job) -> str:
-        """The strategy for a job, what it does, and why it was chosen."""
+        """Return the strategy of a job, its runs and the reason in words."""
         strategy, method, reason = self.choose(job)
         count = len(job.shared) * len(job.rows) * len(job.readout.settings(job.program))
         sampling = "exact" if self.shots is None else f"{_count(self.shots, 'shot')} per setting"
@@ -80,11 +80,11 @@ class Strategies:
         return (
             f"{_count(count, 'setting')} of {_count(job.program.num_qubits, 'qubit')} on Aer "
             f"{method} ({self.device}, {self.precision} precision), {sampling}{noise}. Strategy "
-            f"{strategy.name}: {strategy.explain(job)}. Why: {reason}."
+            f"{strategy.name}: {strategy.explain(job)}. Reason: {reason}."
         )
 
     def _where(self, job: Job, method: str) -> str:
-        """On which device qubits the circuit stands, and its gates between two of them."""
+        """Return the device qubits of the circuit and its two-qubit gates in words."""
         settings = job.readout.settings(job.program)
         if not isinstance(job.program, CircuitProgram) or not settings:
             return ""
@@ -101,7 +101,7 @@ class Strategies:
         return f" on device qubits {qubits}, {total}{f' ({every})' if every else ''}"
 
     def check(self, program: Program, readout: Readout) -> None:
-        """Raise if no strategy can run the program within the memory."""
+        """Raise an error if no strategy can run the program within the memory."""
         if not isinstance(program, CircuitProgram):
             self._check_bound_program(program, readout)
             return
@@ -128,19 +128,19 @@ class Strategies:
                 f"The circuit has {_count(program.num_qubits, 'qubit')}", method, fits, way_out
             )
         if isinstance(readout, Probabilities) and method == "matrix_product_state":
-            # such a state is as large as its entanglement; its probabilities are not
+            # its size depends on the entanglement, that of its probabilities does not
             read = len(readout.settings(program)[0].qubits)
             fits = self._largest(2, BYTES_PER_OUTCOME)
             if read > fits:
                 given = f", {len(readout.given)} of them given" if readout.given else ""
-                what = f"Probabilities of {_count(read, 'qubit')} are read at once{given}"
+                what = f"The readout has probabilities of {_count(read, 'qubit')}{given}"
                 self._refuse(what, method, fits, "Raise `max_memory`, or read fewer qubits.")
 
     def _refuse(self, what: str, method: str, fits: float, way_out: str) -> NoReturn:
         number = f"at most {fits} fit" if fits else "not even one fits"
         raise ResourceError(
-            f"{what}, but with method {method} and `max_memory` "
-            f"{self.limits.max_memory / 1e9:.3g} GB {number}. {way_out}"
+            f"{what}, but with method {method} and `max_memory` of "
+            f"{self.limits.max_memory / 1e9:.3g} GB, {number}. {way_out}"
         )
 
     def choose(self, job: Job) -> tuple[Strategy, str, str]:
@@ -154,9 +154,9 @@ class Strategies:
         if method != "statevector" or self.noise is not None or program.native_gates:
             return self._without_stacks(job, method)
         if self.strategy == "table":
-            return self._table(method), method, "asked for"
+            return self._table(method), method, "given by `strategy`"
         kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
-        kind, reason = self.strategy, "asked for"
+        kind, reason = self.strategy, "given by `strategy`"
         if kind == "automatic":
             gates = len(job.shared) * len(job.rows) * len(program.steps)
             kind, reason = "stacked", "the work is small, or there is one row of shared angles"
@@ -167,11 +167,15 @@ class Strategies:
     def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:
         parts = self.simulator(method), self.limits, self._translation(method)
         if self.noise is not None and method != "density_matrix":
-            return Measured(*parts), method, "the density matrix does not fit, or was not asked for"
+            return (
+                Measured(*parts),
+                method,
+                "the density matrix does not fit, or another method is given",
+            )
         settings = job.readout.settings(job.program)
         widest = max((len(setting.qubits) for setting in settings), default=0)
         if method == "matrix_product_state" and widest > WIDEST_DISTRIBUTION:
-            reason = f"{widest} qubits are read at once, too many for a list of probabilities"
+            reason = f"the probabilities of {widest} qubits are too many"
             if self.shots is not None:
                 return Measured(*parts), method, reason
             if isinstance(job.readout, Expectations):
@@ -190,27 +194,27 @@ class Strategies:
         return "density_matrix" if fits or self.shots is None else "statevector"
 
     def _largest(self, base: int, bytes_each: int = BYTES_PER_STATE_AMPLITUDE) -> int:
-        """Qubits whose ``base ** n`` amplitudes fit."""
+        """Return the largest n for which ``base ** n`` amplitudes fit."""
         amplitudes = max(1, self.limits.max_memory // bytes_each)
         return (amplitudes.bit_length() - 1) // (base.bit_length() - 1)
 
     def _check_bound_program(self, program: Program, readout: Readout) -> None:
         if self.noise is not None:
             raise UnsupportedError(
-                "Noise acts on gates by name, and this program builds circuits of its own. Use "
-                'synthesis="gates" for the memory bridge, or `chain_program` for your own job.'
+                "Noise cannot act on this program, which builds its own circuits. Use "
+                '`synthesis="gates"` for the memory bridge, or `chain_program` for your own job.'
             )
         method = "statevector" if self.method == "automatic" else self.method
         if method != "statevector" and getattr(program, "needs_statevector", True):
             raise UnsupportedError(
-                f'The program is one instruction for state vectors, but method is "{method}". Use '
-                'synthesis="gates" for the memory bridge, or AerExecutor(method="statevector").'
+                "`method` must be 'statevector' for this program, which is one instruction (got "
+                f'{method!r}). For the memory bridge, `synthesis="gates"` allows other methods.'
             )
         needed = program.working_memory()
         if needed > self.limits.max_memory:
             raise ResourceError(
-                f"A circuit of {program.num_qubits} qubits needs about {needed / 1e9:.3g} GB, but "
-                f"`max_memory` allows {self.limits.max_memory / 1e9:.3g} GB. Raise it."
+                f"`max_memory` must be at least {needed / 1e9:.3g} GB for a circuit of "
+                f"{program.num_qubits} qubits (got {self.limits.max_memory / 1e9:.3g} GB)."
             )
         self._check_width(program, readout, method)
 
@@ -220,7 +224,7 @@ class Strategies:
         return self._simulators.setdefault(method, new)
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """The circuit on the qubits, and in the gates, in which it is run."""
+        """Return the circuit on the qubits and in the gates of its runs."""
         if self.noise is None:
             return physical_circuit(circuit)
         flat = without_boxes(circuit)

@@ -1,4 +1,4 @@
-"""Circuits in the gates that a method of Aer, or a device with its noise, knows."""
+"""Circuits in the gates of a method of Aer, or of a device with its noise."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from hybridopt.execution.transpilation import write_in_basis
 
 Settings = tuple[Setting, ...]
 NOT_STANDARD = frozenset({"diagonal", "mcphase", "mcx", "pauli", "unitary"})
-# Gates whose angles Aer does not bind in a table (0.18.2), some of them without a word.
+# Gates whose angles Aer (0.18.2) does not bind in a table, for some without an error.
 NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz", "cu1", "cu3"})
 
 
 @dataclass(frozen=True, eq=False)
 class Translated:
-    """A circuit with parameters, ready to run."""
+    """Circuit with parameters in the gates of the simulator."""
 
     circuit: QuantumCircuit  # without instructions that save or measure
-    settings: tuple[Setting, ...]  # what can be read from one run of it
-    places: tuple[int, ...]  # for each qubit of the program its qubit in ``circuit``
+    settings: tuple[Setting, ...]  # settings of one run
+    places: tuple[int, ...]  # per qubit of the program, the qubit of ``circuit``
     noise_model: NoiseModel | None = None  # of the qubits of ``circuit``
-    device_qubits: tuple[int, ...] = ()  # of each qubit of ``circuit``, if there is noise
-    channels: dict[int, Instruction] = field(default_factory=dict)  # shared by settings
+    device_qubits: tuple[int, ...] = ()  # per qubit of ``circuit``, with noise only
+    channels: dict[int, Instruction] = field(default_factory=dict)  # shared by all settings
 
     @cached_property
     def saving(self) -> tuple[QuantumCircuit, list[str]]:
-        """The circuit with instructions that save probabilities, and their labels."""
+        """Circuit with instructions that save probabilities, and their labels."""
         placed = [Setting(s.basis, self.places_of(s)) for s in self.settings]
         if self.noise_model is None:
             circuit = self.circuit.copy()
-        else:  # of one setting, in Z
+        else:  # one setting, in Z
             circuit = with_channels(self.circuit, self.noise_model, self.channels)
             add_errors_of_measurement(circuit, self.noise_model, placed[0].qubits)
         return circuit, save_settings(circuit, placed, ())
 
     def measuring(self, place: int) -> QuantumCircuit:
-        """The circuit with the measurements of one of its settings."""
+        """Return the circuit with the measurements of one setting."""
         setting = self.settings[place]
         bits = range(len(setting.qubits))
         circuit = QuantumCircuit(self.circuit.num_qubits, len(bits))
@@ -61,22 +61,24 @@ class Translated:
         return circuit
 
     def places_of(self, setting: Setting) -> tuple[int, ...]:
-        """The measured qubits, as the circuit counts them."""
+        """Return the measured qubits of the circuit."""
         return tuple(self.places[qubit] for qubit in setting.qubits)
 
 
 class Translation:
-    """Circuits in the gates of a method, or as a device would run them; kept with their program."""
+    """Translation of programs to the gates of a method or of the noise, with a cache."""
 
     def __init__(self, method: str, noise: Noise | None = None) -> None:
         self._noise = noise
         self._native = runnable_with_noise(method)
-        self._known = self._native - NOT_STANDARD  # in which Qiskit can write others
+        self._known = (
+            self._native - NOT_STANDARD
+        )  # gates that Qiskit's transpiler accepts as a basis
         self._placed = WeakKeyDictionary[CircuitProgram, PhysicalCircuit]()
         self._kept = WeakKeyDictionary[CircuitProgram, dict[Settings, list[Translated]]]()
 
     def of(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
-        """Return circuits that together serve all settings, in order."""
+        """Return circuits that cover all settings in order."""
         known = self._kept.setdefault(program, {})
         if settings not in known:
             noise = self._noise
@@ -88,7 +90,7 @@ class Translation:
         return known[settings]
 
     def _exact(self, program: CircuitProgram, settings: Settings) -> Translated:
-        """Return one circuit, without barriers and delays, which do nothing to an exact state."""
+        """Return one circuit without barriers and delays, which do not change an exact state."""
         circuit = program.template[0].copy()
         circuit.data = [item for item in circuit.data if item.operation.name not in NOT_GATES]
         basis = (KEPT_GATES & self._known) - NOT_BOUND_BY_AER - NOT_GATES
@@ -96,7 +98,7 @@ class Translation:
         return Translated(done, settings, tuple(range(circuit.num_qubits)))
 
     def _noisy(self, program: CircuitProgram, settings: Settings, noise: Noise) -> list[Translated]:
-        """Return one circuit per setting, as each basis change is noisy, too."""
+        """Return one circuit per setting, because changes of basis are noisy, too."""
         circuit, _, _ = program.template
         if program.device_qubits is not None:
             qubits, places = program.device_qubits, tuple(range(program.num_qubits))
@@ -132,7 +134,7 @@ class Translation:
 
 @cache
 def runnable_with_noise(method: str) -> frozenset[str]:
-    """All gates that a method can run by name, ``u3`` and the like included."""
+    """Return the names of all gates that a method can run, also old ones such as ``u3``."""
     of_aer = AerSimulator(method=method).configuration().basis_gates
     standard = KEPT_GATES.union(get_standard_gate_name_mapping())
     return standard.intersection(of_aer) | {"barrier"}

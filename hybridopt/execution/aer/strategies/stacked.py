@@ -1,4 +1,4 @@
-"""Many samples in one circuit; rows of a table that begin alike share their beginning."""
+"""Strategies with many samples per run, and with shared beginnings of circuits."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from hybridopt.execution.job import Job, Rows, Shared
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Setting
 
-# With a table, Aer spends about 2 us on each gate of each row; below so many amplitudes that is
-# more than the gate itself, and rows side by side in one run are cheaper.
+# With a table, Aer spends about 2 us on each gate of each row. In smaller runs, this is longer than
+# the gate itself, and rows side by side in one run are faster.
 QUBITS_OF_A_TINY_RUN = 10
 
 
 class Stacked(Strategy):
-    """Samples side by side in one state; several rows of shared angles as Aer's table."""
+    """Strategy with samples side by side in one state, and rows of shared angles in a table."""
 
     name = "stacked"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run stack by stack, table by table."""
+        """Run stack by stack and table by table."""
         program = circuit_program(job)
         settings = job.readout.settings(program)
         for rows in chunks(len(job.rows), self.stack_size(job)):
@@ -41,14 +41,14 @@ class Stacked(Strategy):
                 yield PartialResult(part, rows, tables)
 
     def explain(self, job: Job) -> str:
-        """Return how many samples go into one circuit."""
+        """Return the size of a stack in words."""
         size = self.stack_size(job)
-        text = f"{_stack_in_words(size)}, sharing every gate without a sample's angle"
+        text = f"{_stack_in_words(size)}, with common gates for common angles"
         rows = 1 << self._table_bits(job, Stack.bits_for(size))
         return f"{text}, and {min(rows, len(job.shared))} rows of the table" if rows > 1 else text
 
     def _table_bits(self, job: Job, sample_bits: int) -> int:
-        """Return the index qubits for shared rows: none unless each would make a tiny run."""
+        """Return the number of index qubits for shared rows; 0 if a row is large enough alone."""
         row = job.program.num_qubits + sample_bits
         if len(job.shared) == 1 or row > QUBITS_OF_A_TINY_RUN:
             return 0
@@ -58,7 +58,7 @@ class Stacked(Strategy):
 
 def _stack_in_words(size: int) -> str:
     """Return the size of a stack in words."""
-    return f"{'1 sample' if size == 1 else f'{size} samples side by side'} in a run"
+    return f"{'1 sample' if size == 1 else f'{size} samples side by side'} per run"
 
 
 def layered_stack(
@@ -68,7 +68,7 @@ def layered_stack(
     start: int | None = None,
     saves: tuple[int, ...] = (),
 ) -> Stack:
-    """Return the stack from the rotations of ``start`` on, with states saved before ``saves``."""
+    """Return the stack from layer ``start``, with the states before the ``saves`` saved."""
 
     def build() -> Stack:
         stack = Stack(program, *bits, from_state=start is not None)
@@ -96,7 +96,7 @@ def run_stack(
     settings: tuple[Setting, ...],
     state: Complex128[np.ndarray, " amplitudes"] | None = None,
 ) -> list[Float64[np.ndarray, "S B _"]]:
-    """Fill a stack and run it, as a table of angles if it does not hold all rows at once."""
+    """Fill a stack and run it, with a table of angles if it does not hold all rows."""
     binds = stack.fill(rows, shared, state)
     if stack.table_bits or not binds:  # one run serves all rows
         one = {parameter: values[:1] for parameter, values in binds.items()}
@@ -117,20 +117,20 @@ States = Mapping[int, object]  # as saved, by layer
 
 
 class Checkpoints(Strategy):
-    """One run of the common row saves its state before each layer; other rows start from there."""
+    """Strategy that saves the states of a common row, from which other rows start."""
 
     name = "checkpoints"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run stack by stack; in each the common row first, then layer by layer."""
+        """Run stack by stack: first the common row, then the others by their first layer."""
         common, first = common_row(circuit_program(job), job.shared)
         for rows in chunks(len(job.rows), self.stack_size(job)):
             yield from self._stack_parts(job, common, first, rows)
 
     def explain(self, job: Job) -> str:
-        """Return how many samples go into one circuit."""
+        """Return the size of a stack in words."""
         size = _stack_in_words(self.stack_size(job))
-        return f"{size}; rows of the table start from the saved state before they first differ"
+        return f"{size}; rows start from the saved state before their first different layer"
 
     def _stack_parts(
         self, job: Job, common: SharedRow, first: Int[np.ndarray, " S"], rows: Int[np.ndarray, " b"]
@@ -159,7 +159,7 @@ class Checkpoints(Strategy):
     def _tails(
         self, job: Job, first: Int[np.ndarray, " S"], rows: Int[np.ndarray, " b"], kept: States
     ) -> Iterator[PartialResult]:
-        """Run from the saved states on."""
+        """Run the rest of the circuits from the saved states."""
         program = circuit_program(job)
         settings = job.readout.settings(program)
         samples = job.rows[rows]
@@ -176,7 +176,7 @@ class Checkpoints(Strategy):
 
 
 def common_row(program: CircuitProgram, table: Shared) -> tuple[SharedRow, Int[np.ndarray, " S"]]:
-    """Return the most frequent angles of each layer, and in which layer each row leaves them."""
+    """Return the most frequent angles of each layer, and the first other layer of each row."""
     common = table[0].copy()
     first = np.full(len(table), len(program.layers))
     for place in reversed(range(len(program.layers))):
