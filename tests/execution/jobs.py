@@ -1,4 +1,4 @@
-"""Jobs of the shared families of circuits, and their numbers by Qiskit's matrices."""
+"""Jobs of the shared families of circuits, and their outputs by Qiskit's matrices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.circuits.families import FAMILIES
 
 
 def lowered(name: str, *, whole: bool = True) -> tuple[CircuitProgram, Expectations]:
-    """The program of a family, and the readout of its observables."""
+    """Return the program of a family, and the readout of its observables."""
     family = next(f for f in FAMILIES if f.name == name)
     program = lower(family.circuit, family.inputs, family.weights, whole=whole)
     return program, Expectations(family.observables)
@@ -46,7 +46,7 @@ def job_of(
 
 @dataclass(frozen=True)
 class Rotations:
-    """RY of the sample, a chain of CX, RX of the shared angles, on three qubits."""
+    """Program on three qubits: RY of the sample, a chain of CX, RX of the shared angles."""
 
     num_qubits: int = 3
     num_row_angles: int = 3
@@ -76,7 +76,7 @@ def rotations_job(num_shared=2, num_rows=3, *, stream: Stream | None = None, see
 
 
 def dense(job: Job) -> np.ndarray:
-    """What the job should give, shape ``(S, B, K)``."""
+    """Return the expected outputs of the job, shape ``(S, B, K)``."""
     states = [
         [Statevector(job.program.bind(row, shared)) for row in job.rows] for shared in job.shared
     ]
@@ -102,7 +102,7 @@ def distribution(state: Statevector, setting: Setting) -> np.ndarray:
 
 
 def conditional(distribution: dict[str, float], qubits, given) -> np.ndarray:
-    """Probabilities of outcomes of some qubits, given those of others, by going through all."""
+    """Return conditional probabilities of some qubits from a sum over all outcomes."""
     result = np.zeros(1 << len(qubits))
     for outcome, probability in distribution.items():
         bits = [int(letter) for letter in reversed(outcome)]

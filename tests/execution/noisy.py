@@ -1,4 +1,4 @@
-"""Expectation values of noisy circuits by density matrices of Aer alone."""
+"""Expectation values of noisy circuits from density matrices of Aer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qiskit_aer.noise import NoiseModel
 
 
 def rotate_into(circuit: QuantumCircuit, label: str) -> None:
-    """Append the gates after which Z is read in place of each letter of a Pauli string."""
+    """Append the gates that change from the basis of each letter to Z."""
     for qubit, letter in enumerate(reversed(label)):
         if letter == "Y":
             circuit.sdg(qubit)

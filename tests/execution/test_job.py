@@ -1,4 +1,4 @@
-"""Jobs travel whole; a readout knows how many numbers it takes."""
+"""Jobs: pickling, outputs, and checks of their tables."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_probabilities_read_every_outcome(num_index_qubits):
         (np.zeros((1, 0)), np.full((1, 4), np.nan), "Angle 0 .*nan in `shared`"),
     ],
 )
-def test_tables_that_do_not_fit_are_refused(rows, shared, named, aer_calls):
+def test_tables_that_do_not_fit_the_program_raise(rows, shared, named, aer_calls):
     job = Job(MemoryProgram(2), Probabilities(), rows, shared)
     with pytest.raises(ArgumentError, match=named):
         AerExecutor().run(job)
@@ -58,14 +58,14 @@ def test_tables_that_do_not_fit_are_refused(rows, shared, named, aer_calls):
         (np.array([[True]]), ArgumentTypeError, "bool"),
     ],
 )
-def test_tables_of_other_types_are_refused(name, table, error, value):
+def test_tables_of_other_types_raise(name, table, error, value):
     tables = {"rows": np.zeros((1, 3)), "shared": np.zeros((1, 3)), name: table}
     with pytest.raises(error, match=f"`{name}` .*{value}"):
         Job(rotations_job().program, Probabilities(), **tables)
 
 
 @pytest.mark.wrong_types
-def test_tables_of_other_real_numbers_are_converted():
+def test_tables_of_other_real_types_are_converted():
     job = Job(rotations_job().program, Probabilities(), np.arange(3)[None], np.float32([[0, 1, 2]]))
     assert job.rows.dtype == job.shared.dtype == np.float64
     same = Job(job.program, Probabilities(), np.float64([[0, 1, 2]]), np.float64([[0, 1, 2]]))
@@ -73,6 +73,6 @@ def test_tables_of_other_real_numbers_are_converted():
 
 
 @pytest.mark.wrong_types
-def test_a_stream_is_a_stream():
+def test_other_streams_raise():
     with pytest.raises(ArgumentTypeError, match=r"`stream` .*int"):
         Job(MemoryProgram(2), Probabilities(), np.zeros((1, 0)), np.zeros((1, 4)), 3)

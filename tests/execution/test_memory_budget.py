@@ -1,4 +1,4 @@
-"""Pieces fit, are powers of two, and are never nothing."""
+"""Parts of jobs fit into memory and hold at least one sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hybridopt.execution.memory_budget import (
 PLENTY = 1 << 40
 
 
-def test_stacks_fill_what_a_run_may_have():
+def test_stacks_fill_a_run():
     limits = Limits(PLENTY)
     assert limits.stack_size(4, table=False) << 4 == AMPLITUDES_PER_RUN
     assert limits.stack_size(4, table=True) << 4 == AMPLITUDES_PER_ROW_OF_A_TABLE
@@ -30,7 +30,7 @@ def test_stacks_fit_into_memory_or_hold_one_sample(memory, qubits):
     assert size == 1 or (size * BYTES_PER_STATE_AMPLITUDE << qubits) <= memory
 
 
-def test_results_held_together_fit():
+def test_results_of_a_call_fit():
     limits = Limits(1 << 20)
     assert limits.runs_per_call(10) * (BYTES_PER_STATE_AMPLITUDE << 10) <= 1 << 20
     assert limits.runs_per_call(10) > 1

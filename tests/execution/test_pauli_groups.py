@@ -1,4 +1,4 @@
-"""What one basis tells of observables, against Qiskit's own expectation values."""
+"""Expectation values of groups of Pauli strings, compared with Qiskit."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_tables_are_read_cell_by_cell():
         np.testing.assert_allclose(whole[s, b], group.expectations(cells[s, b]), rtol=0, atol=1e-14)
 
 
-def test_counts_tell_the_same_as_their_frequencies():
+def test_moments_of_counts_equal_those_of_frequencies():
     (group,), _ = grouped([SparsePauliOp(["XIX", "XII"], [0.5, -1.0])])
     assert (group.basis, group.qubits) == (((0, "X"), (2, "X")), (0, 2))
     counts = {0: 5, 1: 7, 2: 3, 3: 1}
@@ -53,12 +53,12 @@ def test_counts_tell_the_same_as_their_frequencies():
     assert variance == pytest.approx(shots.var(), abs=1e-14)
 
 
-def test_strings_that_commute_qubit_by_qubit_share_a_basis():
+def test_commuting_strings_share_a_basis():
     groups, _ = grouped([SparsePauliOp(["ZIZ", "IZI", "ZZZ", "XXI"], np.ones(4))])
     assert sorted(len(group.masks) for group in groups) == [1, 3]
 
 
-def test_identity_needs_no_basis():
+def test_identity_has_no_basis():
     groups, constants = grouped([SparsePauliOp(["III"], [4.0]), SparsePauliOp(["III"], [0.5])])
     assert groups == ()
     np.testing.assert_array_equal(constants, [4.0, 0.5])

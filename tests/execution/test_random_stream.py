@@ -1,4 +1,4 @@
-"""What every executor, and every sampler that stands in for one, does with its seed."""
+"""Random streams of executors and of samplers with closed forms."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ KINDS = (AerExecutor, ClosedFormSampler, LadderSampler, ClosedFormMesh)
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def test_each_call_has_the_numbers_of_its_place():
-    """As numpy spawns them."""
+def test_generators_are_spawned_as_in_numpy():
     position = RandomStream(7)
     state = position.state_dict()
     expected = [
@@ -34,7 +33,7 @@ def test_each_call_has_the_numbers_of_its_place():
 
 
 @every_kind
-def test_copies_share_the_stream_and_no_seed_is_fresh_entropy(kind):
+def test_copies_share_the_stream_and_default_seeds_differ(kind):
     executor = kind(shots=5)
     assert copy.deepcopy(executor) is executor
     assert executor.state_dict() != kind(shots=5).state_dict()
@@ -43,7 +42,7 @@ def test_copies_share_the_stream_and_no_seed_is_fresh_entropy(kind):
 
 @pytest.mark.wrong_types
 @every_kind
-def test_negative_seeds_are_refused_by_name(kind):
+def test_negative_seeds_raise(kind):
     with pytest.raises(ArgumentError, match="`seed`"):
         kind(shots=5, seed=-1)
 
@@ -63,7 +62,7 @@ def test_negative_seeds_are_refused_by_name(kind):
     ],
 )
 @every_kind
-def test_states_of_nothing_are_refused_and_change_nothing(kind, state, error, named):
+def test_wrong_states_raise_and_change_nothing(kind, state, error, named):
     executor = kind(shots=5, seed=3)
     before = executor.state_dict()
     with pytest.raises(error, match=named):
@@ -107,13 +106,13 @@ def test_mean_and_covariance_are_multinomial():
     "change",
     [{"entropy": 2}, {"call": 1}, {"place": (1, 0, 0)}, {"place": (0, 1, 0)}, {"place": (0, 0, 1)}],
 )
-def test_numbers_depend_on_seed_call_and_place_alone(change):
+def test_shots_depend_on_seed_call_and_position(change):
     first, again = (frequencies(10_000) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, frequencies(10_000, **change))
 
 
-def test_a_piece_draws_what_the_whole_draws():
+def test_a_part_draws_the_shots_of_the_whole_job():
     whole = frequencies(999, place=(5, 7, 1))
     np.testing.assert_array_equal(frequencies(999, first=(3, 4), place=(2, 3, 1)), whole)
 
@@ -128,7 +127,7 @@ def test_a_table_is_drawn_cell_by_cell():
         np.testing.assert_array_equal(whole[i, j], cell)
 
 
-def test_streams_do_not_overlap():
+def test_streams_of_settings_differ():
     sampler = Sampler(0, Stream(0))
     rows = [one(sampler, 10**6, s, b, g) for s, b, g in np.ndindex(4, 4, 4)]
     assert len(np.unique(rows, axis=0)) == 64
@@ -140,6 +139,6 @@ def test_seeds_of_settings_differ_and_repeat():
     assert seeds[17] == Sampler(0, Stream(1)).seed(1, 3, 1)
 
 
-def test_rounding_below_zero_and_above_one_is_forgiven():
+def test_rounding_errors_of_probabilities_are_clipped():
     rounded = np.array([1 + 1e-12, -1e-17, 0.0])
     np.testing.assert_array_equal(frequencies(9, of=rounded), [1.0, 0.0, 0.0])

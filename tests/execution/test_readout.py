@@ -1,4 +1,4 @@
-"""What is read from distributions and counts, against Qiskit's own numbers."""
+"""Outputs from distributions and counts, compared with Qiskit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def counts(probabilities: np.ndarray, shots: int = 10**6) -> dict[int, int]:
     return {outcome: int(n) for outcome, n in enumerate(rounded) if n}
 
 
-def test_expectations_are_qiskits():
+def test_expectation_values_equal_those_of_qiskit():
     readout = Expectations(OBSERVABLES)
     settings = readout.settings(PROGRAM)
     expected = [STATE.expectation_value(o).real for o in OBSERVABLES]
@@ -39,9 +39,9 @@ def test_expectations_are_qiskits():
     assert readout.num_outputs(PROGRAM) == 4
 
 
-def test_strings_that_commute_qubit_by_qubit_share_a_setting():
+def test_commuting_strings_share_a_setting():
     readout = Expectations(OBSERVABLES)
-    # ZIIZ, IIIZ, ZZII together; XXII with IYYI not; XYZX alone or with none of the others
+    # ZIIZ, IIIZ and ZZII commute; XXII and IYYI do not; XYZX commutes with none of them
     assert 3 <= len(readout.settings(PROGRAM)) <= 4
     diagonal = Expectations(tuple(SparsePauliOp(label) for label in ("ZIII", "IZZI", "ZZZZ")))
     (setting,) = diagonal.settings(PROGRAM)
@@ -59,7 +59,7 @@ PROBABILITIES = [
 
 
 @pytest.mark.parametrize("readout", PROBABILITIES, ids=str)
-def test_probabilities_are_qiskits(readout):
+def test_probabilities_equal_those_of_qiskit(readout):
     qubits = readout.qubits or (0, 1, 2, 3)
     expected = conditional(STATE.probabilities_dict(), qubits, readout.given)
     (setting,) = readout.settings(PROGRAM)
@@ -71,7 +71,7 @@ def test_probabilities_are_qiskits(readout):
     assert readout.is_linear is not bool(readout.given)
 
 
-def test_what_was_never_found_has_probability_zero():
+def test_probabilities_are_zero_for_impossible_conditions():
     readout = Probabilities(qubits=(0, 1), given=((2, 1),))
     joint = np.zeros((3, 8))
     joint[:, :4] = 0.25  # qubit 2 is never 1
@@ -95,31 +95,31 @@ REFUSED = [
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(("build", "error", "named"), REFUSED, ids=range(len(REFUSED)))
-def test_what_cannot_be_read_is_refused(build, error, named):
+def test_wrong_readouts_raise(build, error, named):
     with pytest.raises(error, match=named):
         build()
 
 
 @pytest.mark.parametrize("qubit", [4, -1])
-def test_qubits_that_the_circuit_does_not_have_are_refused(qubit):
+def test_missing_qubits_raise(qubit):
     for readout in (Probabilities(qubits=(qubit,)), Probabilities((0,), given=((qubit, 1),))):
-        with pytest.raises(ArgumentError, match=f"Probabilities of qubit {qubit} .* qubits 0 to 3"):
+        with pytest.raises(ArgumentError, match=f"0 to 3 .*qubit {qubit}"):
             readout.check(PROGRAM)
 
 
-def test_observables_of_another_width_are_refused():
+def test_observables_on_other_numbers_of_qubits_raise():
     with pytest.raises(ArgumentError, match=r"Observable 0 .*4 qubits.*3"):
         Expectations((SparsePauliOp("ZZZ"),)).check(PROGRAM)
 
 
 @pytest.mark.wrong_types
-def test_lists_are_taken_as_tuples():
+def test_lists_become_tuples():
     assert Probabilities(qubits=[2, 0]) == Probabilities(qubits=(2, 0))
     assert Probabilities(qubits=(np.int64(2),)).qubits == (2,)
     assert hash(Probabilities(qubits=[1], given=[[0, 1]])) == hash(Probabilities((1,), ((0, 1),)))
 
 
-def test_imaginary_parts_that_are_rounding_are_forgiven():
+def test_rounding_errors_in_imaginary_parts_are_ignored():
     readout = Expectations((SparsePauliOp(["ZIII", "XIII"], [1e6, 1 + 1e-8j]),))
     assert len(readout.settings(PROGRAM)) == 2
     cancelled = Expectations((SparsePauliOp(["ZIII", "ZIII"], [1 + 1j, 1 - 1j]),))
@@ -128,7 +128,7 @@ def test_imaginary_parts_that_are_rounding_are_forgiven():
     assert values.tolist() == pytest.approx([expected])
 
 
-def test_coefficients_may_be_python_objects_that_are_numbers():
+def test_coefficients_may_be_python_objects():
     observable = SparsePauliOp(["ZIX", "IYI"], np.array([1, 0.5], dtype=object))
     (numeric,) = Expectations((observable,)).observables
     assert numeric.coeffs.dtype == np.complex128

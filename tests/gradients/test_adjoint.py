@@ -1,4 +1,4 @@
-"""The adjoint rule in pieces of any size, and what it costs."""
+"""Adjoint rule: parts of any size, precision, and cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hybridopt.errors import UnsupportedError
 from tests.circuits.families import FAMILIES
 from tests.nn.layers import layer_of, tensors
 
-MEMORIES = (None, 64 << 6, 64 << 8, 64 << 11)  # all at once, no state kept, in between
+MEMORIES = (None, 64 << 6, 64 << 8, 64 << 11)  # one part, no kept states, and between
 
 
 def slopes(layer, name: str, cotangent: torch.Tensor) -> list[torch.Tensor]:
@@ -32,7 +32,7 @@ def check_slopes(layer, name: str, cotangent: torch.Tensor, margin: float = 1e-1
 
 
 @pytest.mark.parametrize("name", [f.name for f in FAMILIES if f.inputs or f.weights])
-def test_pieces_of_any_size_give_the_same_derivatives(name):
+def test_parts_of_any_size_give_the_same_derivatives(name):
     for memory in MEMORIES:
         layer = layer_of(name, gradient="adjoint", executor=AerExecutor(max_memory=memory))
         check_slopes(layer, name, torch.linspace(-1, 2, 15, dtype=torch.float64).reshape(5, 3))
@@ -57,7 +57,7 @@ def test_samples_without_weight_have_no_derivative():
         assert by_weight.any()
 
 
-def test_single_precision_is_as_exact_as_it_can_be():
+def test_single_precision():
     name = "controlled_rotations"
     single = layer_of(name, gradient="adjoint", executor=AerExecutor(precision="single"))
     check_slopes(single, name, torch.ones(3, 3, dtype=torch.float64), 5e-5)
@@ -72,7 +72,7 @@ def test_a_step_costs_two_runs_and_the_settings_of_the_forward_pass(aer_calls):
     assert executor.usage.runs == sum(aer_calls) == 2
 
 
-def test_backward_passes_do_not_disturb_one_another():
+def test_backward_passes_are_independent():
     name = "controlled_rotations"
     layer = layer_of(name, gradient="adjoint")
     x, _ = tensors(name, 2)
@@ -85,7 +85,7 @@ def test_backward_passes_do_not_disturb_one_another():
     assert torch.equal(later, fresh)
 
 
-def test_executors_that_hold_no_states_are_refused_when_exchanged(aer_calls):
+def test_new_executors_without_states_raise(aer_calls):
     layer = layer_of("controlled_rotations", gradient="adjoint")
     layer.executor = AerExecutor(shots=10)
     with pytest.raises(UnsupportedError, match="AerExecutor"):

@@ -13,7 +13,7 @@ def test_every_name_gives_its_rule(name):
     assert create(name).name == name
 
 
-def test_an_instance_is_taken_as_it_is():
+def test_an_instance_is_returned_unchanged():
     rule = ParameterShift()
     assert create(rule) is rule
 
@@ -26,6 +26,6 @@ def test_an_instance_is_taken_as_it_is():
         (ParameterShift, ArgumentTypeError, "`gradient` .*ParameterShift"),
     ],
 )
-def test_other_names_and_types_are_refused(given, error, named):
+def test_other_names_and_types_raise(given, error, named):
     with pytest.raises(error, match=named):
         create(given)

@@ -1,4 +1,4 @@
-"""Simultaneous perturbation: its mean, its cost, its stream of directions."""
+"""Simultaneous perturbation: mean, cost, and stream of directions."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def test_mean_is_the_gradient(name):
 
 def test_mean_with_shots_is_the_gradient():
     layer = layer_of(NAMES[0], gradient="spsa", executor=AerExecutor(shots=100, seed=2))
-    # the bias is of second order in the perturbation, with third derivatives of about 10
+    # the bias is of second order in the perturbation; third derivatives are about 10
     check_mean(layer, NAMES[0], bias=0.2**2 / 2 * 10)
 
 
-def test_one_angle_alone_is_a_central_difference():
+def test_one_angle_gives_a_central_difference():
     known = family("global_phase")
     x = torch.tensor([[0.4, 0.1]], dtype=torch.float64)
     found, expected = (
@@ -58,7 +58,7 @@ def test_one_angle_alone_is_a_central_difference():
 
 
 @pytest.mark.parametrize("directions", [1, 3])
-def test_two_settings_a_direction_whatever_the_number_of_angles(directions):
+def test_each_direction_takes_two_settings(directions):
     executor = AerExecutor()
     layer = layer_of("two_qubit_rotations", gradient=Spsa(directions=directions), executor=executor)
     outputs = layer(tensors("two_qubit_rotations", 4)[0])
@@ -68,7 +68,7 @@ def test_two_settings_a_direction_whatever_the_number_of_angles(directions):
     assert (executor.usage - before).settings == 2 * directions * 4 * settings
 
 
-def test_directions_follow_from_the_seed_and_the_position_in_the_stream():
+def test_directions_depend_on_seed_and_position():
     def draw(seed, rule_seed=None, steps=2):
         layer = layer_of(
             "controlled_rotations", gradient=Spsa(seed=rule_seed), executor=AerExecutor(seed=seed)
@@ -82,7 +82,7 @@ def test_directions_follow_from_the_seed_and_the_position_in_the_stream():
     assert torch.equal(draw(1, rule_seed=5)[0], draw(2, rule_seed=5)[0])
 
 
-def test_more_directions_scatter_less():
+def test_more_directions_reduce_the_spread():
     def spread(directions):
         layer = layer_of(
             "two_qubit_rotations",
@@ -95,7 +95,7 @@ def test_more_directions_scatter_less():
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
-def test_forward_mode_is_the_same_estimate():
+def test_forward_mode_gives_the_same_estimate():
     name = "controlled_rotations"
     layer = layer_of(name, gradient=Spsa(seed=3, directions=60, perturbation=1e-3))
     x, _ = tensors(name, 2)
@@ -144,6 +144,6 @@ REFUSED = [
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(("arguments", "error", "name"), REFUSED, ids=range(len(REFUSED)))
-def test_unusable_settings_are_refused(arguments, error, name):
+def test_wrong_options_raise(arguments, error, name):
     with pytest.raises(error, match=name):
         Spsa(**arguments)

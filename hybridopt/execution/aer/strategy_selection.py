@@ -80,7 +80,7 @@ class Strategies:
         return (
             f"{_count(count, 'setting')} of {_count(job.program.num_qubits, 'qubit')} on Aer "
             f"{method} ({self.device}, {self.precision} precision), {sampling}{noise}. Strategy "
-            f"{strategy.name}: {strategy.explain(job)}. Reason: {reason}."
+            f"{strategy.name}: {strategy.explain(job)}. Why: {reason}."
         )
 
     def _where(self, job: Job, method: str) -> str:

@@ -1,4 +1,4 @@
-"""Loads reach Aer as they are, are counted once, and fail in words of ours."""
+"""Requests to Aer: tables, counts, failures, options and saved probabilities."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def simulator(shots: int | None = None) -> Simulator:
     return Simulator("statevector", "CPU", "double", shots)
 
 
-def test_a_table_is_one_run_for_each_value():
+def test_a_table_has_one_run_per_value():
     angles = [0.1, 0.7, 2.0]
     (runs,) = simulator().submit([RunRequest(rotated(), 4, {ANGLE: angles})])
     ones = [run["one"][1] for run in runs]
     np.testing.assert_allclose(ones, np.sin(np.array(angles) / 2) ** 2, rtol=0, atol=1e-12)
 
 
-def test_loads_without_tables_run_once_each():
+def test_requests_without_tables_run_once():
     circuits = [rotated().assign_parameters({ANGLE: angle}) for angle in (0.4, 1.3)]
     results = simulator().submit([RunRequest(circuit, 1) for circuit in circuits])
     assert [len(runs) for runs in results] == [1, 1]
@@ -67,14 +67,14 @@ def test_settings_shots_and_runs_are_counted(shots, aer_calls):
 @pytest.mark.parametrize(
     ("result", "reason"),
     [
-        (SimpleNamespace(success=True, results=[object()], status="DONE"), "1 circuits .*2"),
+        (SimpleNamespace(success=True, results=[object()], status="DONE"), "1 results .*2"),
         (
             SimpleNamespace(success=False, results=[], status="ERROR: out of qubits"),
             "out of qubits",
         ),
     ],
 )
-def test_failures_are_raised_and_not_counted(result, reason, monkeypatch):
+def test_failures_raise_and_are_not_counted(result, reason, monkeypatch):
     job = SimpleNamespace(result=lambda: result)
     monkeypatch.setattr(qiskit_aer.AerSimulator, "run", lambda *args, **kwargs: job)
     one = simulator()
@@ -83,7 +83,7 @@ def test_failures_are_raised_and_not_counted(result, reason, monkeypatch):
     assert one.usage == Cost()
 
 
-def test_it_travels_without_its_backend():
+def test_pickles_have_no_backend():
     one = simulator()
     one.submit([RunRequest(rotated(), 1, {ANGLE: [0.1]})])
     copied = pickle.loads(pickle.dumps(one))
@@ -97,14 +97,14 @@ def test_single_precision_becomes_double():
     assert as_double(np.ones(2, np.complex64)).dtype == np.complex128
 
 
-def test_small_calls_have_one_thread_and_large_ones_all():
+def test_small_calls_use_one_thread():
     assert small_or_large(16)["max_parallel_threads"] == 1
     assert "max_parallel_threads" not in small_or_large(17)
     assert "max_parallel_threads" not in small_or_large(12, runs=16)
     assert small_or_large(8, runs=4)["max_parallel_threads"] == 1
 
 
-def test_runs_side_by_side_have_a_thread_each_and_fuse_where_it_pays():
+def test_parallel_runs_have_one_thread_each_and_fuse_when_large():
     small, large = side_by_side(10, 2), side_by_side(17, 3)
     assert (small["max_parallel_experiments"], small["fusion_enable"]) == (2, False)
     assert (large["max_parallel_threads"], large["fusion_enable"]) == (3, True)
@@ -118,7 +118,7 @@ SETTINGS = (
 
 
 @pytest.mark.parametrize("index", [(), (3,)])
-def test_every_setting_is_read_alone_with_the_index_above(index):
+def test_settings_are_saved_independently(index):
     circuit = QuantumCircuit(4)
     for qubit, angle in enumerate([0.3, 1.1, -0.7, 0.9]):
         circuit.rx(angle, qubit)

@@ -1,4 +1,4 @@
-"""Translated circuits do what the circuit did, in the gates they may have."""
+"""Translated circuits keep their state and have the gates of the method or the noise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS = (Setting(((0, "Y"),), (0, 2)), Setting(((1, "X"), (2, "Y")), (2, 1)))
 
 
 def bound(program: CircuitProgram, circuit: QuantumCircuit) -> tuple[QuantumCircuit, Statevector]:
-    """A translated circuit at some angles, and the state of the program at the same."""
+    """Return a translated circuit and the state of the program at the same angles."""
     _, rows, shared = program.template
     generator = np.random.default_rng(1)
     angles = generator.uniform(-3, 3, len(rows)), generator.uniform(-3, 3, len(shared))
@@ -34,7 +34,7 @@ def bound(program: CircuitProgram, circuit: QuantumCircuit) -> tuple[QuantumCirc
 
 @pytest.mark.parametrize("method", ["statevector", "density_matrix", "matrix_product_state"])
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
-def test_one_circuit_of_a_method_serves_all_settings(family, method):
+def test_one_circuit_covers_all_settings(family, method):
     program, _ = lowered(family.name)
     (translated,) = Translation(method).of(program, SETTINGS)
     circuit, state = bound(program, translated.circuit)
@@ -51,7 +51,7 @@ def check_each_setting(placed: list[Translated], program: CircuitProgram) -> Non
 
 
 @pytest.mark.parametrize("name", ["euler_angles", "fixed_gates", "controlled_u", "phases"])
-def test_noise_has_a_circuit_for_each_setting_in_its_gates(name):
+def test_noise_has_one_circuit_per_setting_in_its_gates(name):
     program, _ = lowered(name, whole=False)
     model = NoiseModel(basis_gates=["u3", "cx", "id"])
     placed = Translation("density_matrix", noise_of(model)).of(program, SETTINGS)
@@ -61,7 +61,7 @@ def test_noise_has_a_circuit_for_each_setting_in_its_gates(name):
 
 
 @pytest.mark.parametrize("name", ["euler_angles", "controlled_rotations", "repeated_parameters"])
-def test_devices_have_their_gates_and_couplings(name):
+def test_devices_keep_their_gates_and_couplings(name):
     backend = GenericBackendV2(5, coupling_map=[[0, 1], [1, 2], [2, 3], [3, 4]], seed=1)
     program, _ = lowered(name, whole=False)
     placed = Translation("density_matrix", noise_of(backend)).of(program, SETTINGS)
@@ -77,7 +77,7 @@ def test_devices_have_their_gates_and_couplings(name):
                 assert backend.target.instruction_supported(item.operation.name, places)
 
 
-def test_measurements_stand_where_the_setting_says():
+def test_measured_qubits_are_those_of_the_setting():
     program, _ = lowered("euler_angles")
     (translated,) = Translation("statevector").of(program, SETTINGS)
     measured = translated.measuring(1)
@@ -91,7 +91,7 @@ def test_measurements_stand_where_the_setting_says():
 
 
 class Counted(Translation):
-    """A translation that counts how often it translates."""
+    """Translation that counts its calls."""
 
     calls = 0
 
@@ -100,7 +100,7 @@ class Counted(Translation):
         return super()._exact(program, settings)
 
 
-def test_circuits_are_translated_once_for_program_and_settings():
+def test_translations_are_cached():
     counted = Counted("statevector")
     program, _ = lowered("euler_angles")
     assert counted.of(program, SETTINGS) is counted.of(program, SETTINGS)
