@@ -68,8 +68,8 @@ class Noise:
         """Raise UnsupportedError for a transpiled circuit that the device cannot run."""
         if self.options.layout is not None:
             raise UnsupportedError(
-                "`layout` of the executor must be None for a transpiled circuit, whose "
-                f"`circuit.layout` is set (got {self.options.layout}). Or give it untranspiled."
+                "`layout` of the executor must be None for a transpiled circuit, which has its own "
+                f"layout (got {self.options.layout}). Set it to None, or do not transpile."
             )
         if self.device is None:
             return
@@ -80,7 +80,7 @@ class Noise:
             raise UnsupportedError(
                 f"The transpiled circuit has `{name}` on qubit{'s' if len(qubits) > 1 else ''} "
                 f"{', '.join(map(str, qubits))}, which {self} cannot run. Transpile the circuit "
-                f"for {self}, or give it untranspiled."
+                f"for {self}, or do not transpile it."
             )
 
     def check(self, program: CircuitProgram, known: frozenset[str]) -> None:
@@ -90,16 +90,12 @@ class Noise:
             if self.device is not None:  # circuits are rewritten in its gates
                 return
         noisy = self._gates if self.model is None else frozenset(self.model.noise_instructions)
-        for name in sorted(noisy & program.rewritten):
+        without_effect = noisy & program.rewritten | (noisy & program.fixed_names) - known
+        if without_effect:
             raise UnsupportedError(
-                f"The errors of `{name}` in the noise model would not act, because this gate is "
-                "decomposed into other gates, or the name is a label. Add errors to rx, ry, rz, "
-                "rxx, ryy, rzz, rzx, p or cx, and write the circuit in these gates."
-            )
-        for name in sorted((noisy & program.fixed_names) - known):
-            raise UnsupportedError(
-                f"The errors of `{name}` in the noise model would not act, because Aer cannot run "
-                "this gate with this method. Decompose the gate, and add errors to its parts."
+                f"The errors of `{min(without_effect)}` in the noise model would not act, because "
+                "Aer runs no such gate here. Write the circuit in gates such as rx, ry, rz, rxx, "
+                "ryy, rzz, rzx, p and cx, and add errors to these gates."
             )
 
     def check_couplings(self, circuit: QuantumCircuit) -> None:
@@ -127,8 +123,8 @@ class Noise:
         for where in () if self.model is None else self.model._local_readout_errors:
             if len(where) > 1 and read.intersection(where):
                 raise UnsupportedError(
-                    f"The noise model must have a readout error per qubit (got one for {where}). "
-                    "Qubits are measured one by one, so that a common error would not act."
+                    "The noise model must have one readout error per qubit (got an error of the "
+                    f"qubits {where}). Qubits are measured separately, so that it would not act."
                 )
 
     @property
@@ -246,7 +242,7 @@ def _on_device(function: Any, qubits: Qubits, gate: Instruction, places: Sequenc
 def _moved(noise_pass: object, qubits: Qubits) -> LocalNoisePass:
     if not isinstance(noise_pass, LocalNoisePass) or type(noise_pass).run is not LocalNoisePass.run:
         raise UnsupportedError(
-            "Custom passes of the noise model must be a LocalNoisePass, because only the qubits in "
+            "Each custom pass of the noise model must be a LocalNoisePass, as only the qubits in "
             f"use are simulated (got {type(noise_pass).__name__})."
         )
     function = partial(_on_device, noise_pass._func, qubits)

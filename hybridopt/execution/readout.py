@@ -197,8 +197,8 @@ def _check_widths(observables: Sequence[SparsePauliOp], num_qubits: int) -> None
     for place, observable in enumerate(observables):
         if observable.num_qubits != num_qubits:
             raise ArgumentError(
-                f"Observable {place} must act on {num_qubits} qubits, all of the circuit "
-                f"(got {observable.num_qubits})."
+                f"Observable {place} must act on {num_qubits} qubits, as many as the circuit and "
+                f"all other observables have (got {observable.num_qubits})."
             )
 
 
@@ -210,7 +210,7 @@ def _checked(place: int, observable: SparsePauliOp) -> SparsePauliOp:
     """Return a Hermitian observable with complex coefficients, also of bound expressions."""
     try:
         coefficients = np.array([complex(value) for value in observable.coeffs])
-    except TypeError:  # free parameters
+    except (TypeError, ValueError):  # free parameters
         coefficients = np.array([np.nan])
     if not np.isfinite(coefficients).all():
         given = ", ".join(map(str, observable.coeffs))

@@ -30,9 +30,8 @@ def place_on_device(
 ) -> QuantumCircuit:
     """Return the parameterized circuit on the device, with all qubits measured."""
     names = {item.operation.name for item in circuit.data}
-    measured = circuit
-    if "measure" not in names:  # measurements count for the choice of the layout
-        measured = circuit.measure_all(inplace=False)
+    # measurements count for the choice of the layout
+    measured = circuit if "measure" in names else circuit.measure_all(inplace=False)
     manager = generate_preset_pass_manager(
         optimization_level=options.optimization_level,
         backend=device,
@@ -45,7 +44,7 @@ def place_on_device(
         if "delay" in names:
             target = device.target
             raise CircuitError(
-                f"Delays of the circuit must be multiples of "
+                "Delays of the circuit must be multiples of "
                 f"{max(target.pulse_alignment, target.granularity)} dt on {device.name}, with "
                 f"dt = {target.dt} s. Qiskit reports: {error}"
             ) from error

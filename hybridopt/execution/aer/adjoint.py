@@ -51,9 +51,7 @@ class AdjointState(ForwardRecord):
         self._circuits = program.derived(
             ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
         )
-        actions: WeakKeyDictionary[Readout, ObservableAction] = program.derived(
-            "observable actions", WeakKeyDictionary
-        )
+        actions = program.derived("observables", WeakKeyDictionary[Readout, ObservableAction])
         if self.readout not in actions:  # computed once per readout
             actions[self.readout] = ObservableAction(self.readout, program)
         self._act = actions[self.readout]
@@ -67,17 +65,17 @@ class AdjointState(ForwardRecord):
         result = np.empty((len(shared), len(rows), outputs))
         states = 2 * len(rows) * len(shared) * (len(self._circuits.wanted) + 1)  # stacks are padded
         needed = BYTES_PER_COMPLEX * states << self.program.num_qubits
-        remember = needed <= self.executor.max_memory // 2
+        keep = needed <= self.executor.max_memory // 2
         at_once = Limits(self.executor.max_memory).settings_at_once(self.program.num_qubits)
         read = len(self.readout.settings(self.program)) <= at_once
         if not read:  # too many settings for the run that keeps its states
             result[:] = self.executor.run(Job(self.program, self.readout, rows, shared))
-            if not remember:
+            if not keep:
                 return result
         for s, parts in self._calls(rows, shared):
             samples = [rows[part] for part in parts]
-            kept, values = self._forward(samples, shared[s], remember=remember, read=read)
-            if remember:
+            kept, values = self._forward(samples, shared[s], keep=keep, read=read)
+            if keep:
                 self._kept |= {
                     (s, part.start): state for part, state in zip(parts, kept, strict=True)
                 }
@@ -97,7 +95,7 @@ class AdjointState(ForwardRecord):
             found = [state for state in states if state is not None]
             together = len(found) < len(parts)
             if together:
-                found, _ = self._forward(samples, shared[s], remember=False, read=False)
+                found, _ = self._forward(samples, shared[s], keep=False, read=False)
             weights = [cotangent[s, part] for part in parts]
             slopes = self._back(samples, shared[s], found, weights, together=together)
             for place, rotation, by_sample in slopes:
@@ -108,19 +106,19 @@ class AdjointState(ForwardRecord):
         return by_rows, by_shared
 
     def _forward(
-        self, samples: Arrays, shared: np.ndarray, *, remember: bool, read: bool
+        self, samples: Arrays, shared: np.ndarray, *, keep: bool, read: bool
     ) -> tuple[list[_ForwardStates], list[Float64[np.ndarray, "b K"]]]:
         settings = self.readout.settings(self.program) if read else ()
         runs = []
         for lane, rows in enumerate(samples):
             bits = Stack.bits_for(len(rows))
-            stack = self._circuits.forward(bits, settings, remember=remember, lane=lane)
+            stack = self._circuits.forward(bits, settings, keep=keep, lane=lane)
             runs.append(StackRun(stack, rows, shared, settings=len(rows) * len(settings)))
         states, values = [], []
         for run, saved in zip(runs, self.evolve(runs), strict=True):
             blocks = 1 << run.stack.sample_bits
             final = math.sqrt(blocks) * saved[FINAL].reshape(blocks, -1)[: len(run.rows)]
-            layers = {place: saved[label(place)] for place in self._circuits.wanted if remember}
+            layers = {place: saved[label(place)] for place in self._circuits.wanted if keep}
             states.append(_ForwardStates(final, layers))
             if read:
                 tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]

@@ -66,7 +66,7 @@ class AdjointCircuits:
         }
 
     def forward(
-        self, index_bits: int, settings: tuple[Setting, ...], *, remember: bool, lane: int = 0
+        self, index_bits: int, settings: tuple[Setting, ...], *, keep: bool, lane: int = 0
     ) -> Stack:
         """Return the stack that saves the final state, the readout and, if wanted, layer states."""
 
@@ -74,7 +74,7 @@ class AdjointCircuits:
             stack = Stack(self._program, index_bits)
             for place, framed in enumerate(self.layers):
                 stack.add(framed.layer.fixed)
-                if not remember:
+                if not keep:
                     stack.add_rotations(framed.layer)
                     continue
                 stack.add(framed.into_frame)
@@ -85,7 +85,7 @@ class AdjointCircuits:
             stack.add_readout(settings)
             return stack
 
-        key = ("adjoint forward", self._needs, index_bits, settings, remember, lane)
+        key = ("adjoint forward", self._needs, index_bits, settings, keep, lane)
         return self._program.derived(key, build)
 
     def backward(self, index_bits: int, *, together: bool, lane: int = 0) -> Stack:

@@ -45,8 +45,8 @@ class AerExecutor(RandomStream, StateExecutor):
     """Executor on Aer, exact, with shots or with noise, on the CPU or the GPU.
 
     Without noise, or with a density matrix that fits into memory, shots are drawn from the exact
-    probabilities. This multinomial distribution is that of measurements shot by shot. A copy
-    (`copy.deepcopy`) is the same executor, so that all copies share one cost and one random stream.
+    probabilities. Their distribution is the same as for single measurements. A copy
+    (`copy.deepcopy`) is the same executor: all copies share one cost and one random stream.
 
     Args:
         device: ``"CPU"``, ``"GPU"``, or ``"auto"`` for the GPU if available.
@@ -139,8 +139,7 @@ class AerExecutor(RandomStream, StateExecutor):
         """Return the circuit on the qubits and in the gates of its runs; run nothing.
 
         Raises:
-            CircuitError: If the gates of the noise cannot express it, or a gate follows a
-                measurement.
+            CircuitError: If the noise lacks gates for it, or a gate follows a measurement.
             UnsupportedError: If the device or the layout does not fit, or the noise would not act.
         """
         return self._strategies.place(circuit)
@@ -260,7 +259,7 @@ class AerExecutor(RandomStream, StateExecutor):
         states = self.noise is None and self.method in {"automatic", "statevector"}
         if self.strategy in {"stacked", "checkpoints"} and not states:
             raise UnsupportedError(
-                f"`strategy` must be 'automatic' or 'table' with noise or with another method than "
+                "`strategy` must be 'automatic' or 'table' with noise or with another method than "
                 f"'statevector' (got {self.strategy!r}, which needs exact state vectors)."
             )
         by_shots = self.method in {"statevector", "matrix_product_state"}
@@ -298,11 +297,10 @@ def _placement(
 def _checked_device(device: object) -> str:
     names = {name.lower(): name for name in DEVICES}
     known = _validation.choice("device", names.get(str(device).lower(), device), DEVICES)
-    if known == "CPU" or "GPU" in available_devices():
-        return "CPU" if known == "CPU" else "GPU"
-    if known == "GPU":
+    has_gpu = known != "CPU" and "GPU" in available_devices()
+    if known == "GPU" and not has_gpu:
         raise DeviceError(
             "`device` must be 'CPU' or 'auto', as this build of Aer finds no GPU (got 'GPU'). For "
             "its GPU build run `pip uninstall qiskit-aer`, then `pip install qiskit-aer-gpu`."
         )
-    return "CPU"
+    return "GPU" if has_gpu else "CPU"

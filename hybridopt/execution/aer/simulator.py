@@ -91,9 +91,8 @@ def as_double(array: object) -> np.ndarray:
 
 def side_by_side(num_qubits: int, runs: int) -> Mapping[str, object]:
     """Return options for a call of parallel runs, one per core, with many small gates."""
-    fusion: dict[str, object] = {"fusion_enable": False}
-    if num_qubits >= QUBITS_WORTH_FUSING:
-        fusion = {"fusion_enable": True, "fusion_max_qubit": 3, "fusion_threshold": 1}
+    fuse = num_qubits >= QUBITS_WORTH_FUSING
+    fusion = {"fusion_enable": fuse, "fusion_max_qubit": 3, "fusion_threshold": 1}
     return {**fusion, "max_parallel_experiments": runs, "max_parallel_threads": runs}
 
 

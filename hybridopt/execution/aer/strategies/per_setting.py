@@ -108,10 +108,8 @@ class AngleTable(_Translated):
             runs = [run for (run,) in self.simulator.submit(requests, **options)]
         else:
             request = RunRequest(circuit, settings * (1 if mine else cells), mine)
-            if model is not None:
-                options["runtime_parameter_bind_enable"] = (
-                    False  # measured: binding at run time is slower with noise
-                )
+            if model is not None:  # measured: binding at run time is slower with noise
+                options["runtime_parameter_bind_enable"] = False
             (runs,) = self.simulator.submit([request], **options)
         tables = [np.stack([as_double(run[label]) for run in runs]) for label in labels]
         if not mine:
