@@ -58,8 +58,8 @@ class Adjoint(GradientRule):
         ParameterShift().check(program, readout, executor)
         if not isinstance(executor, StateExecutor) or not executor.holds_states:
             raise UnsupportedError(
-                f"`gradient` must be 'parameter-shift' or 'spsa' for {executor!r} (got 'adjoint', "
-                "which needs exact state vectors). Or use an executor with method 'statevector', "
+                f'`gradient="adjoint"` needs exact state vectors (got {executor!r}). Use '
+                '`gradient="parameter-shift"`, or an executor with method "statevector" and '
                 "without shots and noise."
             )
 

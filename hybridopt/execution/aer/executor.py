@@ -158,7 +158,7 @@ class AerExecutor(RandomStream, StateExecutor):
         kinds = "Expectations((observable, ...)) or Probabilities()"
         _validation.instance("readout", readout, Readout, kinds)
         if program.num_qubits == 0:
-            raise ArgumentError("`program` must have at least 1 qubit (got 0).")
+            raise ArgumentError("The circuit must have at least 1 qubit (got 0).")
         readout.check(program)
         self._strategies.check(program, readout)
 

@@ -200,7 +200,7 @@ REFUSED_JOBS = [
     (lambda: replace(rotations_job(), program=QuantumCircuit(2)), ArgumentTypeError, "`program`"),
     (lambda: replace(rotations_job(), readout=["ZII"]), ArgumentTypeError, "`readout`"),
     (lambda: replace(rotations_job(), readout=Probabilities((4,))), ArgumentError, "4"),
-    (lambda: without_angles(0), ArgumentError, "`program` .*0"),
+    (lambda: without_angles(0), ArgumentError, "1 qubit .*0"),
     (lambda: without_angles(40), ResourceError, "40 qubits"),
 ]
 

@@ -204,7 +204,7 @@ def test_spsa_has_the_gradient_as_its_mean(source):
 
 def test_adjoint_raises_with_noise(aer_calls):
     cell = Cell("device", 0, "barriers")
-    with pytest.raises(UnsupportedError, match="adjoint"):
+    with pytest.raises(UnsupportedError, match='gradient="adjoint"'):
         layer_of(cell, AerExecutor(noise_model=cell.noise.noise), gradient="adjoint")
     assert aer_calls == []
 
