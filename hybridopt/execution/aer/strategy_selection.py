@@ -128,7 +128,7 @@ class Strategies:
                 f"The circuit has {_count(program.num_qubits, 'qubit')}", method, fits, way_out
             )
         if isinstance(readout, Probabilities) and method == "matrix_product_state":
-            # its size depends on the entanglement, that of its probabilities does not
+            # entanglement limits the size of the state, but not that of its probabilities
             read = len(readout.settings(program)[0].qubits)
             fits = self._largest(2, BYTES_PER_OUTCOME)
             if read > fits:
@@ -167,11 +167,8 @@ class Strategies:
     def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:
         parts = self.simulator(method), self.limits, self._translation(method)
         if self.noise is not None and method != "density_matrix":
-            return (
-                Measured(*parts),
-                method,
-                "the density matrix does not fit, or another method is given",
-            )
+            reason = "the density matrix does not fit, or another method is given"
+            return Measured(*parts), method, reason
         settings = job.readout.settings(job.program)
         widest = max((len(setting.qubits) for setting in settings), default=0)
         if method == "matrix_product_state" and widest > WIDEST_DISTRIBUTION:
