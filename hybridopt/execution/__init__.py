@@ -1,4 +1,4 @@
-"""Executors: what runs circuits, and what it costs. Numpy at the border, no autograd."""
+"""Executors run circuits and count their cost, with numpy arrays and without autograd."""
 
 from hybridopt.execution.aer.executor import AerExecutor, available_devices
 from hybridopt.execution.executor import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Program
@@ -14,13 +14,13 @@ from hybridopt.execution.readout import Readout
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of a computation: counts that can be added and subtracted.
+    """Cost of a computation; costs can be added and subtracted.
 
     Attributes:
-        settings: Circuits that hardware would have to run: one circuit, one set of angles, one
-            input sample, one measurement basis.
-        shots: Measurements, settings times shots per setting; 0 in exact simulation.
-        runs: Circuits that the simulator executed.
+        settings: Number of circuits with bound angles and one measurement basis, as hardware
+            would run them.
+        shots: Number of shots, settings times shots per setting; 0 in exact simulation.
+        runs: Number of circuits that the simulator executed.
 
     Example:
         >>> from hybridopt import Cost
@@ -37,15 +37,14 @@ class Cost:
         return Cost(settings, shots, self.runs + other.runs)
 
     def __sub__(self, other: Cost) -> Cost:
-        settings, shots = self.settings - other.settings, self.shots - other.shots
-        return Cost(settings, shots, self.runs - other.runs)
+        return self + Cost(-other.settings, -other.shots, -other.runs)
 
 
 class Metered(ABC):
-    """Something that counts what it spends and draws from a random stream that can be resumed.
+    """Base class of everything that counts its cost and draws from a resumable random stream.
 
     Attributes:
-        shots: Number of shots per setting; None for exact results.
+        shots: Number of shots per setting; None for exact simulation.
     """
 
     shots: int | None
@@ -53,22 +52,22 @@ class Metered(ABC):
     @property
     @abstractmethod
     def usage(self) -> Cost:
-        """Settings, shots and runs since construction."""
+        """Cost since construction."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Return the position in the sampling stream; ``"calls"`` counts the draws."""
+        """Return the position in the random stream; ``"calls"`` counts the draws."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a position in the sampling stream."""
+        """Continue the random stream at a position from `state_dict`."""
 
 
 class Executor(Metered):
-    """Base class of everything that runs jobs; it serves the forward pass and the gradient alike.
+    """Base class of executors, which run the jobs of forward passes and of gradients.
 
-    An executor may also have a method ``place(circuit)``, which returns the `PhysicalCircuit` that
-    it runs for a circuit. Without it, circuits stay on the qubits that they name.
+    An executor may have a method ``place(circuit)``, which returns the `PhysicalCircuit` that it
+    runs for a circuit. Without this method, circuits keep their qubits.
     """
 
     @property
@@ -82,19 +81,19 @@ class Executor(Metered):
 
     @abstractmethod
     def run(self, job: Job) -> Outputs:
-        """Return the readout of every combination of shared angles (S) and rows (B)."""
+        """Return the outputs of every combination of shared angles (S) and rows (B)."""
 
     @abstractmethod
     def explain(self, job: Job) -> str:
-        """Return the strategy that would run the job, and the reason for it."""
+        """Return the strategy that would run the job, and the reason."""
 
 
 class ForwardRecord(ABC):
-    """An evaluation that keeps what its derivative will need."""
+    """Evaluation that keeps the states for its derivative."""
 
     @abstractmethod
     def values(self, rows: Rows, shared: Shared) -> Outputs:
-        """Return the outputs at these angles [rad], and keep what `vjp` there will need."""
+        """Return the outputs at these angles [rad], and keep the states for `vjp`."""
 
     @abstractmethod
     def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
@@ -102,10 +101,10 @@ class ForwardRecord(ABC):
 
 
 class StateExecutor(Executor):
-    """A simulator with state vectors, which differentiates circuits by running them backwards.
+    """Base class of state-vector simulators, which differentiate circuits by a backward run.
 
     Attributes:
-        max_memory: Bytes that states may take at one time.
+        max_memory: Largest memory of states at one time [bytes].
     """
 
     max_memory: int
@@ -113,24 +112,16 @@ class StateExecutor(Executor):
     @property
     @abstractmethod
     def holds_states(self) -> bool:
-        """Whether the states are exact: no shots, no noise."""
+        """Whether the states are exact, without shots and noise."""
 
     @abstractmethod
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
     ) -> ForwardRecord:
-        """Return an evaluation by state vectors, whose derivative is a run back.
-
-        ``needs`` says whether derivatives with respect to rows, and to shared angles, are taken.
-        """
+        """Return an evaluation with derivatives for (rows, shared angles), where needed."""
 
 
 def check_executor(executor: object) -> Executor:
-    """Return the executor if it is one.
-
-    Raises:
-        ArgumentTypeError: With the type that was given.
-    """
+    """Return the executor; raise ArgumentTypeError if it is not one."""
     known = "an executor such as AerExecutor()"
-    checked: Executor = _validation.instance("executor", executor, Executor, known)
-    return checked
+    return cast(Executor, _validation.instance("executor", executor, Executor, known))

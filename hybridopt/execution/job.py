@@ -1,4 +1,4 @@
-"""A table of circuits to run and what to read from each."""
+"""Jobs: tables of angles for a family of circuits, and the readout of each circuit."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from hybridopt.execution.readout import Readout
 
 Rows = Float64[np.ndarray, "B R"]  # angles of B samples [rad]
 Shared = Float64[np.ndarray, "S O"]  # S rows of angles that all samples share [rad]
-Outputs = Float64[np.ndarray, "S B K"]  # K numbers for each of both
+Outputs = Float64[np.ndarray, "S B K"]  # K outputs per shared row and sample
 
-PERIOD = 4 * math.pi  # [rad], of every rotation, signs of amplitudes included
+PERIOD = 4 * math.pi  # [rad]; rotations by 2 pi change the sign of amplitudes
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Where a job stands in the sampling stream, so that its pieces draw what the whole would.
+    """Position of a job in the random stream, so that parts of it draw the same shots.
 
     Attributes:
-        call: Number of the call of the executor.
-        first_shared: Index of the first row of ``shared`` in the uncut job.
-        first_row: Index of the first row of ``rows`` in the uncut job.
-        first_setting: Index of the first setting of the readout in the uncut job.
+        call: Index of the call of the executor.
+        first_shared: Index of the first row of ``shared`` in the whole job.
+        first_row: Index of the first row of ``rows`` in the whole job.
+        first_setting: Index of the first setting of the readout in the whole job.
     """
 
     call: int
@@ -39,19 +39,18 @@ class Stream:
 
 @dataclass(frozen=True)
 class Job:
-    """Every combination of ``shared`` and ``rows`` is one setting a basis; picklable and cuttable.
+    """Table of circuits: each row of ``shared`` with each of ``rows``, in each measurement basis.
 
     Attributes:
-        program: The family of circuits.
-        readout: What to read.
-        rows: Angles of the samples, shape ``(B, R)`` [rad]; those beyond a period, 4 pi, are held
-            within it.
-        shared: Angles that all samples share, shape ``(S, O)`` [rad], likewise.
-        stream: None lets the executor number the call.
+        program: Family of circuits.
+        readout: Readout of each circuit.
+        rows: Angles of the samples, shape ``(B, R)`` [rad], reduced to one period of 4 pi.
+        shared: Angles that all samples share, shape ``(S, O)`` [rad], reduced in the same way.
+        stream: Position in the random stream; None for the next call of the executor.
 
     Raises:
-        ArgumentTypeError: If a table is no numpy array of real numbers (integers are converted).
-        ArgumentError: If a table has other than 2 dimensions.
+        ArgumentTypeError: If a table is not a numpy array of real numbers.
+        ArgumentError: If a table does not have 2 dimensions.
     """
 
     program: Program
@@ -66,48 +65,37 @@ class Job:
         if self.stream is not None:
             _validation.instance("stream", self.stream, Stream, "a Stream or None")
 
-    @property
-    def num_outputs(self) -> int:
-        """K."""
-        return self.readout.num_outputs(self.program)
-
     def check(self) -> None:
-        """Refuse tables that are not made for the program, before anything runs.
-
-        Raises:
-            ArgumentError: If a table has the wrong width, or holds NaN or infinite angles, or if
-                the readout does not fit.
-        """
+        """Raise ArgumentError if the readout or a table does not fit the program."""
         self.readout.check(self.program)
-        widths = self.program.num_row_angles, self.program.num_shared_angles
-        for name, table, width in zip(
-            ("rows", "shared"), (self.rows, self.shared), widths, strict=True
+        for name, width in (
+            ("rows", self.program.num_row_angles),
+            ("shared", self.program.num_shared_angles),
         ):
+            table = getattr(self, name)
             if table.shape[1] != width:
                 raise ArgumentError(
-                    f"Table `{name}` must have {width} angles in a row, as the program has, but "
-                    f"has {table.shape[1]}."
+                    f"`{name}` must have {width} columns, one per angle of the program "
+                    f"(got {table.shape[1]})."
                 )
             if not np.isfinite(table).all():
                 raise ArgumentError(_not_finite(self.program, name, table))
 
 
 def _table(name: str, value: object) -> Float64[np.ndarray, "N A"]:
-    kind = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu":
+        kind = getattr(value, "dtype", type(value).__name__)
         raise ArgumentTypeError(
-            f"Table `{name}` must be a numpy array of real numbers, but is of type {kind}. Make "
-            "one by `numpy.array(angles, dtype=float)`, one line a row."
+            f"`{name}` must be a numpy array of real numbers (got {kind}). Convert the angles with "
+            "`numpy.array(angles, dtype=float)`."
         )
     if value.ndim != 2:
-        raise ArgumentError(
-            f"Table `{name}` must have 2 dimensions, rows and angles, but has shape {value.shape}."
-        )
+        raise ArgumentError(f"`{name}` must have 2 dimensions (got shape {value.shape}).")
     return within_period(np.asarray(value, dtype=np.float64))
 
 
 def within_period(angles: Float64[np.ndarray, "N A"]) -> Float64[np.ndarray, "N A"]:
-    """The same rotations by angles of at most one period [rad], so that sums of them are exact."""
+    """Return the angles [rad] reduced to one period, so that sums of them stay exact."""
     beyond = np.isfinite(angles) & (np.abs(angles) > PERIOD)
     if not beyond.any():
         return angles
@@ -121,11 +109,10 @@ def _not_finite(program: Program, name: str, table: Float64[np.ndarray, "N A"]) 
     row, column = np.argwhere(~np.isfinite(table))[0].tolist()
     angle = str(column)
     if isinstance(program, CircuitProgram):
-        of_rows = name == "rows"
-        angle = f"`{(program.row_expressions if of_rows else program.shared_expressions)[column]}`"
+        kinds = {"rows": program.row_expressions, "shared": program.shared_expressions}
+        angle = f"`{kinds[name][column]}`"
     sample = f" of sample {row}" if name == "rows" else ""
     return (
-        f"Angle {angle}{sample} is {table[row, column]} (in table `{name}`). Look for angles that "
-        "are NaN or infinite in inputs and weights, and lower the learning rate if they came by "
-        "training."
+        f"Angle {angle}{sample} must be finite (got {table[row, column]} in `{name}`). Check the "
+        "inputs and the weights. If the weights are not finite, lower the learning rate."
     )

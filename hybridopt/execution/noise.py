@@ -1,4 +1,4 @@
-"""Noise: gate errors by name, errors of the readout, and the device that they are of."""
+"""Noise: gate errors by name, readout errors, and the device that they belong to."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ from hybridopt.execution.transpilation import (
 
 Distribution = Float64[np.ndarray, "*cells outcomes"]
 Qubits = tuple[int, ...]
-Gates = frozenset[tuple[str, Qubits]]  # names and labels, with the qubits they are on
+Gates = frozenset[tuple[str, Qubits]]  # names and labels of gates, with their qubits
 
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """A noise model, or a device, whose noise is built for the qubits in use."""
+    """Noise model or device, reduced to the noise of the qubits in use."""
 
-    model: NoiseModel | None  # None takes that of the device
-    device: BackendV2 | None = None  # on whose qubits circuits are placed and routed, if any
+    model: NoiseModel | None  # None for the model of the device
+    device: BackendV2 | None = None  # circuits are placed and routed on it
     options: PlacementOptions = field(default_factory=PlacementOptions)
 
     def __repr__(self) -> str:
         return "NoiseModel" if self.device is None else str(self.device.name)
 
     def place(self, circuit: QuantumCircuit, known: frozenset[str]) -> QuantumCircuit:
-        """Return the circuit in those ``known`` gates that have noise, or placed on the device."""
+        """Return the circuit in the ``known`` gates of the noise, or placed on the device."""
         if self.device is None:
             return write_in_basis(circuit, known & self._gates, str(self))
         self._check_width(circuit.num_qubits)
         return place_on_device(circuit, self.device, self.options)
 
     def basis_change(self, letter: str, qubit: int, known: frozenset[str]) -> Sequence[Instruction]:
-        """Return gates of one device qubit after which measuring Z is measuring X or Y."""
+        """Return the gates of a device qubit before a measurement of X or Y."""
         return basis_change_for(letter, qubit, self.device, known & self._gates, str(self))
 
     def of(self, circuits: Sequence[QuantumCircuit], qubits: Qubits) -> NoiseModel:
-        """Return the noise of circuits on these qubits of the device, counted from 0."""
+        """Return the noise of circuits on these device qubits, numbered from 0."""
         gates = gates_of(circuits)
         if self.model is not None:
             return model_noise(self.model, qubits, gates)
@@ -65,11 +65,11 @@ class Noise:
         return device_noise(self.device.target, qubits, gates)
 
     def check_isa(self, circuit: QuantumCircuit) -> None:
-        """Refuse a transpiled circuit that the device cannot run as it is."""
+        """Raise UnsupportedError for a transpiled circuit that the device cannot run."""
         if self.options.layout is not None:
             raise UnsupportedError(
-                "The circuit is transpiled already (`circuit.layout` is set), so `layout` of the "
-                "executor cannot place it. Leave out `layout`, or give the circuit untranspiled."
+                "`layout` of the executor must be None for a transpiled circuit, which has its own "
+                f"layout (got {self.options.layout}). Set it to None, or do not transpile."
             )
         if self.device is None:
             return
@@ -79,31 +79,27 @@ class Noise:
                 continue
             raise UnsupportedError(
                 f"The transpiled circuit has `{name}` on qubit{'s' if len(qubits) > 1 else ''} "
-                f"{', '.join(map(str, qubits))}, which {self} does not have. Transpile it for "
-                f"{self}, or give the circuit untranspiled."
+                f"{', '.join(map(str, qubits))}, which {self} cannot run. Transpile the circuit "
+                f"for {self}, or do not transpile it."
             )
 
     def check(self, program: CircuitProgram, known: frozenset[str]) -> None:
-        """Refuse circuits wider than the device, and errors of gates not run as ``known``."""
+        """Raise UnsupportedError for too many qubits, and for gate errors that would not act."""
         if program.device_qubits is None:
             self._check_width(program.num_qubits)
-            if self.device is not None:  # its gates are those that circuits are rewritten in
+            if self.device is not None:  # circuits are rewritten in its gates
                 return
         noisy = self._gates if self.model is None else frozenset(self.model.noise_instructions)
-        for name in sorted(noisy & program.rewritten):
+        without_effect = noisy & program.rewritten | (noisy & program.fixed_names) - known
+        if without_effect:
             raise UnsupportedError(
-                f"The noise model has errors for `{name}`, but that gate of the circuit is "
-                "rewritten in other gates (or the name is a label), so they would not act. Give "
-                "them to its parts (rx, ry, rz, rxx, ryy, rzz, rzx, p, cx), or write it in those."
-            )
-        for name in sorted((noisy & program.fixed_names) - known):
-            raise UnsupportedError(
-                f"The noise model has errors for `{name}`, which Aer cannot run as one gate with "
-                "this method. Give them to the gates it consists of, and write it in those."
+                f"The errors of `{min(without_effect)}` in the noise model would not act, because "
+                "the circuit does not run a gate of this name. Write the circuit in gates such as "
+                "rx, ry, rz, rxx, ryy, rzz, rzx, p and cx, and add errors to these gates."
             )
 
     def check_couplings(self, circuit: QuantumCircuit) -> None:
-        """Refuse gates on qubits for which a model has no errors, where it has some for others."""
+        """Raise UnsupportedError for gates on pairs without errors, if other pairs have some."""
         if self.device is not None or self.model is None:
             return
         local = self.model._local_quantum_errors
@@ -118,18 +114,17 @@ class Noise:
                 raise UnsupportedError(
                     f"The noise model has errors of `{name}` on {', '.join(map(str, known[:6]))}"
                     f"{more}, but none on {qubits}, where the circuit has it. Give the device, as "
-                    "in AerExecutor(noise_model=backend), so that the circuit is routed, or add "
-                    "errors there."
+                    "in AerExecutor(noise_model=backend), to route the circuit, or add errors."
                 )
 
     def check_readout(self, qubits: Iterable[int]) -> None:
-        """Refuse errors of several qubits at once, which Aer leaves out where each is measured."""
+        """Raise UnsupportedError for correlated readout errors, which would not act."""
         read = set(qubits)
         for where in () if self.model is None else self.model._local_readout_errors:
             if len(where) > 1 and read.intersection(where):
                 raise UnsupportedError(
-                    f"The noise model has a readout error of the qubits {where} together, but they "
-                    "are measured one by one. Give each qubit a readout error of its own."
+                    "The noise model must have one readout error per qubit (got an error of the "
+                    f"qubits {where}). Qubits are measured separately, so that it would not act."
                 )
 
     @property
@@ -139,23 +134,21 @@ class Noise:
         return frozenset(of_model if self.device is None else self.device.operation_names)
 
     def _check_width(self, num_qubits: int) -> None:
-        if self.device is None:
-            return
-        if num_qubits > self.device.num_qubits:
+        if self.device is not None and num_qubits > self.device.num_qubits:
             raise UnsupportedError(
-                f"The circuit has {num_qubits} qubits, but {self} has "
-                f"{self.device.num_qubits}. Use fewer qubits, or the noise of a larger device."
+                f"The circuit must have at most {self.device.num_qubits} qubits on {self} "
+                f"(got {num_qubits}). Use fewer qubits, or a larger device."
             )
-        layout = self.options.layout
+        layout = self.options.layout  # only with a device
         if layout is not None and len(layout) != num_qubits:
             raise UnsupportedError(
-                f"`layout` of the executor has {len(layout)} device qubits, but the circuit has "
-                f"{num_qubits} qubits. Give one device qubit per circuit qubit."
+                f"`layout` of the executor must name {num_qubits} device qubits, one per qubit of "
+                f"the circuit (got {len(layout)})."
             )
 
 
 def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]) -> Distribution:
-    """Return probabilities of the reported outcomes of some qubits, from those of the true ones."""
+    """Return the probabilities of reported outcomes, from those of the true outcomes."""
     cells = distribution.shape[:-1]
     tensor = distribution.reshape(*cells, *(2 for _ in qubits))
     for place, qubit in enumerate(qubits):
@@ -169,19 +162,19 @@ def misread(distribution: Distribution, model: NoiseModel, qubits: Sequence[int]
 
 
 def noise_of(value: object) -> Noise | None:
-    """Return the noise of a `NoiseModel` or a `BackendV2`; None is none."""
+    """Return the noise of a `NoiseModel` or a `BackendV2`; None for None."""
     if value is None:
         return None
-    expected = "a qiskit_aer.noise.NoiseModel, a BackendV2 such as IBM's fakes, or None"
+    expected = "a qiskit_aer.noise.NoiseModel, a BackendV2 such as FakeManilaV2(), or None"
     given: Any = _validation.instance("noise_model", value, NoiseModel | BackendV2, expected)
-    if isinstance(given, AerSimulator):  # with couplings it is a device with a model of its own
+    if isinstance(given, AerSimulator):  # with couplings it is a device
         device = None if given.coupling_map is None else given
         return Noise(given.options.noise_model or NoiseModel(), device)
     return Noise(given) if isinstance(given, NoiseModel) else Noise(None, given)
 
 
 def gates_of(circuits: Iterable[QuantumCircuit]) -> Gates:
-    """Names and labels of the gates of some circuits, each with its qubits."""
+    """Return names and labels of the gates of some circuits, each with its qubits."""
     return frozenset(
         (name, qubits_of(circuit, item))
         for circuit in circuits
@@ -192,7 +185,7 @@ def gates_of(circuits: Iterable[QuantumCircuit]) -> Gates:
 
 
 def device_noise(target: Target, qubits: Qubits, gates: Gates) -> NoiseModel:
-    """The model that Aer makes of a device, for a few of its qubits: the whole takes seconds."""
+    """Return Aer's noise model of a few qubits of a device; the whole device takes seconds."""
     known = target.qubit_properties
     properties = known and [known[qubit] for qubit in qubits]
     part = Target(num_qubits=len(qubits), dt=target.dt, qubit_properties=properties)
@@ -200,7 +193,7 @@ def device_noise(target: Target, qubits: Qubits, gates: Gates) -> NoiseModel:
     for name in target.operation_names:
         operation = target.operation_from_name(name)
         if isinstance(operation, type) or target[name] is None:
-            continue  # control flow, and instructions that are ideal everywhere
+            continue  # control flow, and ideal instructions
         held_properties = {
             held: value
             for where, value in target[name].items()
@@ -210,16 +203,15 @@ def device_noise(target: Target, qubits: Qubits, gates: Gates) -> NoiseModel:
         }
         if held_properties:
             part.add_instruction(operation, held_properties, name=name)
-    with warnings.catch_warnings():  # a device without relaxation times: told by Aer each time
+    with warnings.catch_warnings():  # Aer warns of each device without relaxation times
         warnings.filterwarnings("ignore", message=".*has no QubitProperties")
-        # the attributes of a device that Aer asks for
         names = list(part.operation_names)
         device = SimpleNamespace(version=2, target=part, operation_names=names, dt=part.dt)
         return NoiseModel.from_backend(device)
 
 
 def model_noise(model: NoiseModel, qubits: Qubits, gates: Gates) -> NoiseModel:
-    """A noise model for some of its qubits and gates; the qubits are then counted from 0."""
+    """Return the noise model of some qubits, numbered from 0, and of some gates."""
     place = {qubit: number for number, qubit in enumerate(qubits)}
     part = NoiseModel(basis_gates=model.basis_gates)
     names = {name for name, _ in gates} | {"measure"}
@@ -243,15 +235,15 @@ def model_noise(model: NoiseModel, qubits: Qubits, gates: Gates) -> NoiseModel:
 
 
 def _on_device(function: Any, qubits: Qubits, gate: Instruction, places: Sequence[int]) -> Any:
-    """The function of a noise pass, told the qubits of the device."""
+    """Call the function of a noise pass with the qubits of the device."""
     return function(gate, [qubits[place] for place in places])
 
 
 def _moved(noise_pass: object, qubits: Qubits) -> LocalNoisePass:
     if not isinstance(noise_pass, LocalNoisePass) or type(noise_pass).run is not LocalNoisePass.run:
         raise UnsupportedError(
-            f"The noise model has the custom pass {type(noise_pass).__name__}, which acts on a "
-            "circuit of all qubits, but only those in use are simulated. Use a LocalNoisePass."
+            "Each custom pass of the noise model must be a LocalNoisePass, as only the qubits in "
+            f"use are simulated (got {type(noise_pass).__name__})."
         )
     function = partial(_on_device, noise_pass._func, qubits)
     return LocalNoisePass(function, noise_pass._ops or None, noise_pass._method)

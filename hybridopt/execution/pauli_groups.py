@@ -1,8 +1,8 @@
-"""Pauli strings that one measurement basis serves, and their expectation values from it."""
+"""Groups of Pauli strings with one measurement basis, and their expectation values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,42 +12,35 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 
 Distribution = Float64[np.ndarray, "*cells outcomes"]
 Values = Float64[np.ndarray, "*cells K"]
-MAX_TABLE = 1 << 22  # weights kept for all outcomes at once; beyond, parities are made one by one
+MAX_TABLE = 1 << 22  # entries kept for all outcomes; larger tables are computed one by one
 
 
 @dataclass(frozen=True, eq=False)
 class PauliGroup:
-    """Pauli strings that commute qubit by qubit."""
+    """Pauli strings that commute on each qubit."""
 
     basis: tuple[tuple[int, str], ...]  # qubits measured in X or Y
-    qubits: tuple[int, ...]  # on which one of the strings acts, ascending
-    masks: tuple[int, ...]  # for each string the bits of the outcome whose parity it is
+    qubits: tuple[int, ...]  # measured qubits, ascending
+    masks: tuple[int, ...]  # per string, the bits of the outcome that give its parity
     weights: Float64[np.ndarray, "K strings"]  # coefficients of the strings in the observables
 
     def expectations(self, distribution: Distribution) -> Values:
-        """What the group adds to each observable, from probabilities or frequencies."""
-        if self._fits:
-            return _cell_by_cell(distribution, self._outcome_weights)
-        values = [_cell_by_cell(distribution, self._signs(mask)[:, None]) for mask in self.masks]
-        return _cell_by_cell(np.concatenate(values, axis=-1), self.weights.T)
+        """Return the part of each observable in this group, from probabilities or frequencies."""
+        parts = [_cell_by_cell(distribution, table) for table in self._tables()]
+        return np.concatenate(parts, axis=-1)
 
     def variances(self, distribution: Distribution) -> Values:
-        """Variance of what the group adds to each observable in one shot."""
+        """Return the variance per shot of the part of each observable in this group."""
         columns = []
-        for k, weights in enumerate(self.weights):
-            if self._fits:
-                values = self._outcome_weights[:, k]
-            else:
-                values = sum(w * self._signs(m) for m, w in zip(self.masks, weights, strict=True))
-            mean = _cell_by_cell(distribution, values[:, None])
-            deviations = (values - mean) ** 2
+        for values in (column for table in self._tables() for column in table.T):
+            deviations = (values - _cell_by_cell(distribution, values[:, None])) ** 2
             columns.append((distribution * deviations).sum(-1))
         return np.stack(columns, axis=-1)
 
     def moments_of_counts(
         self, counts: Mapping[int, int]
     ) -> tuple[Float64[np.ndarray, " K"], Float64[np.ndarray, " K"]]:
-        """Mean and variance from how often each outcome was measured; any number of qubits."""
+        """Return mean and variance from the counts of outcomes, for any number of qubits."""
         frequencies = np.array(list(counts.values()), dtype=np.float64) / sum(counts.values())
         parities = [[(outcome & mask).bit_count() % 2 for mask in self.masks] for outcome in counts]
         signs = 1 - 2 * np.array(parities)
@@ -55,41 +48,44 @@ class PauliGroup:
         mean = frequencies @ values
         return mean, frequencies @ (values - mean) ** 2
 
-    @property
-    def _fits(self) -> bool:
-        return len(self.weights) << len(self.qubits) <= MAX_TABLE
+    def _tables(self) -> Iterable[Float64[np.ndarray, "outcomes _"]]:
+        """Return the values of the observables for every outcome, as one table or one by one."""
+        if len(self.weights) << len(self.qubits) <= MAX_TABLE:
+            return (self._table,)
+        return (self._values(weights[:, None]) for weights in self.weights)
 
     @cached_property
-    def _outcome_weights(self) -> Float64[np.ndarray, "outcomes K"]:
-        result = np.zeros((1 << len(self.qubits), len(self.weights)))
-        for mask, column in zip(self.masks, self.weights.T, strict=True):
-            result += np.outer(self._signs(mask), column)
-        return result
+    def _table(self) -> Float64[np.ndarray, "outcomes K"]:
+        return self._values(self.weights.T)
 
-    def _signs(self, mask: int) -> Float64[np.ndarray, " outcomes"]:
-        """(-1)^(parity of the masked bits) for every outcome."""
-        ones = np.bitwise_count(np.arange(1 << len(self.qubits), dtype=np.uint64) & np.uint64(mask))
-        return np.asarray(1.0 - 2.0 * (ones & 1))
+    def _values(
+        self, weights: Float64[np.ndarray, "strings n"]
+    ) -> Float64[np.ndarray, "outcomes n"]:
+        """Return weighted sums of strings; a string is (-1)^(parity of the masked bits)."""
+        outcomes = np.arange(1 << len(self.qubits), dtype=np.uint64)
+        result = np.zeros((len(outcomes), weights.shape[1]))
+        for mask, of_string in zip(self.masks, weights, strict=True):
+            if of_string.any():
+                signs = 1.0 - 2.0 * (np.bitwise_count(outcomes & np.uint64(mask)) & 1)
+                result += np.outer(signs, of_string)
+        return result
 
 
 def _cell_by_cell(
     table: Float64[np.ndarray, "*cells n"], matrix: Float64[np.ndarray, "n K"]
 ) -> Float64[np.ndarray, "*cells K"]:
-    """The product by a matrix, summed in the same order however many cells there are.
-
-    One product of matrices rounds a cell otherwise in a table of another length.
-    """
+    """Return the product with a matrix; rounding does not depend on the number of cells."""
     return np.asarray(np.matmul(table[..., None, :], matrix)[..., 0, :])
 
 
 def grouped(
     observables: Sequence[SparsePauliOp],
 ) -> tuple[tuple[PauliGroup, ...], Float64[np.ndarray, " K"]]:
-    """Return groups for all strings of all observables, and the multiples of the identity."""
+    """Return the groups of all strings, and the multiple of the identity per observable."""
     weights: dict[str, Float64[np.ndarray, " K"]] = {}  # of each string in all observables
     constants = np.zeros(len(observables))
     for k, observable in enumerate(observables):
-        for label, coefficient in observable.simplify(atol=0, rtol=0).to_list():  # however small
+        for label, coefficient in observable.simplify(atol=0, rtol=0).to_list():  # keep small terms
             if set(label) == {"I"}:
                 constants[k] += coefficient.real
             else:
@@ -98,7 +94,7 @@ def grouped(
         return (), constants
     groups = []
     for members in PauliList(list(weights)).group_qubit_wise_commuting():
-        some_x, some_z = members.x.any(axis=0), members.z.any(axis=0)  # alike where a string acts
+        some_x, some_z = members.x.any(axis=0), members.z.any(axis=0)  # equal where strings act
         qubits = tuple(np.flatnonzero(some_x | some_z).tolist())
         masks = tuple(
             sum(1 << place for place, qubit in enumerate(qubits) if x[qubit] or z[qubit])

@@ -1,4 +1,4 @@
-"""Readouts of physical circuits: from the qubits that a user names to those that are simulated."""
+"""Readouts of physical circuits: from the qubits of the user to the simulated qubits."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from hybridopt.execution.readout import Probabilities, Readout, check_qubits
 
 
 class PlacedReadout(NamedTuple):
-    """A readout of a program lowered on some qubits of a physical circuit, ascending."""
+    """Readout of a program that is lowered on some qubits of a physical circuit, ascending."""
 
     readout: Readout
     qubits: tuple[int, ...]
 
 
 def place_circuit(executor: Executor, circuit: QuantumCircuit) -> PhysicalCircuit:
-    """Return the circuit as an executor places it; without ``place`` it keeps its own qubits."""
+    """Return the circuit as the executor places it; without ``place`` it keeps its qubits."""
     place = getattr(executor, "place", None)
     if place is None:
         return physical_circuit(circuit, whole=not executor.has_noise)
@@ -31,28 +31,20 @@ def place_circuit(executor: Executor, circuit: QuantumCircuit) -> PhysicalCircui
 
 
 def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool) -> PlacedReadout:
-    """Return a readout as the user gave it, on the qubits that a simulation holds.
-
-    Observables of a transpiled circuit act on its virtual qubits, to which the layout is
-    applied, or on all qubits of the device. `Probabilities` without qubits reads the virtual
-    qubits in their order, with qubits those of the device.
-
-    An idle qubit is in state 0. Without noise, what is read of it needs no simulation; with noise
-    it is simulated, as its readout goes wrong too.
-    """
+    """Return the readout of the user on the qubits that are simulated."""
+    # Observables act on virtual qubits, to which the layout is applied, or on the whole device.
+    # `Probabilities` names qubits of the device; without names it reads the virtual qubits.
+    # An idle qubit is in state 0; it is simulated only with noise, because of readout errors.
     width, layout = physical.circuit.num_qubits, list(physical.virtual_qubits)
     own = PlacedReadout(readout, tuple(range(width)))
     if isinstance(readout, Probabilities):
-        if physical.measured:  # then the readout names classical bits
+        if physical.measured:  # the readout then names classical bits
             measured = [physical.measured[bit] for bit in readout.qubits or ()]
             return place_probabilities(physical, measured)
         if not physical.on_device:
             return own
-        named: Sequence[int] = physical.virtual_qubits
-        if readout.qubits is not None:
-            named = [_physical_qubit(physical, qubit) for qubit in readout.qubits]
-        elif physical.takes_device_observables:
-            named = range(width)
+        every = range(width) if physical.takes_device_observables else physical.virtual_qubits
+        named = [_physical_qubit(physical, qubit) for qubit in readout.qubits or ()] or every
         return place_probabilities(physical, named, readout.given)
     virtual = [
         layout_applies(physical, f"Observable {place}", observable.num_qubits)
@@ -64,13 +56,12 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
         observable.apply_layout(layout, width) if applies else observable
         for applies, observable in zip(virtual, readout.observables, strict=True)
     ]
-    reads: set[int] = set()  # qubits that must be simulated because they are read
+    reads: set[int] = set()  # idle qubits that must be simulated
     for observable in wide:
         x, z = observable.paulis.x, observable.paulis.z
-        if physical.native is not None:
-            reads.update(np.flatnonzero((x | z).any(axis=0)).tolist())
-        elif sampled:  # X and Y of an idle qubit are a coin; Z is certain
-            reads.update(np.flatnonzero(x.any(axis=0)).tolist())
+        # without noise, only X and Y of an idle qubit are random
+        acts = x | z if physical.native is not None else x & sampled
+        reads.update(np.flatnonzero(acts.any(axis=0)).tolist())
     qubits = physical.qubits_for(reads)
     observables = tuple(_restricted(one, qubits) for one in wide)
     return PlacedReadout(replace(readout, observables=observables), qubits)
@@ -79,7 +70,7 @@ def place_readout(physical: PhysicalCircuit, readout: Readout, *, sampled: bool)
 def place_probabilities(
     physical: PhysicalCircuit, qubits: Sequence[int], given: Sequence[tuple[int, int]] = ()
 ) -> PlacedReadout:
-    """Probabilities of qubits of the physical circuit."""
+    """Return the readout of probabilities of qubits of the physical circuit."""
     conditions = [(_physical_qubit(physical, qubit), value) for qubit, value in given]
     named = [*qubits, *(qubit for qubit, _ in conditions)]
     check_qubits(named, physical.circuit.num_qubits)
@@ -93,7 +84,7 @@ def place_probabilities(
 
 
 def _physical_qubit(physical: PhysicalCircuit, qubit: int) -> int:
-    """A transpiled circuit has qubits of the device; those of others are placed."""
+    """Return the device qubit of a qubit that the user named."""
     if physical.is_isa:
         return qubit
     check_qubits([qubit], len(physical.virtual_qubits))
@@ -101,7 +92,7 @@ def _physical_qubit(physical: PhysicalCircuit, qubit: int) -> int:
 
 
 def _restricted(observable: SparsePauliOp, qubits: tuple[int, ...]) -> SparsePauliOp:
-    """The same expectation value on some qubits, if all others are in state 0."""
+    """Return the observable on some qubits, if all others are in state 0."""
     if len(qubits) == observable.num_qubits:
         return observable
     kept = np.array(qubits)

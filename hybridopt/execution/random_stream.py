@@ -1,4 +1,4 @@
-"""Random numbers of an executor: its seed and position, and the shots that it draws."""
+"""Random numbers of an executor: seed, position in the stream, and drawn shots."""
 
 from __future__ import annotations
 
@@ -13,15 +13,9 @@ from hybridopt import _validation
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.job import Stream
 
-_HEXADECIMAL = re.compile(r"0x[0-9a-f]+", re.IGNORECASE)
-
 
 class RandomStream:
-    """A seed and the number of calls that have drawn from it: each call has numbers of its own.
-
-    Copies are the thing itself, so that copies of a network never draw the same noise twice.
-    Without a seed, fresh entropy is drawn.
-    """
+    """Seed and number of calls; copies are the same object, so that no noise is drawn twice."""
 
     def __init__(self, seed: int | None = None) -> None:
         given = _validation.optional_integer("seed", seed, minimum=0)
@@ -29,44 +23,42 @@ class RandomStream:
         self._calls = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Position in the sampling stream; plain types only."""
+        """Return the position in the random stream, as plain types."""
         return {"entropy": hex(self._entropy), "calls": self._calls}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on sampling where `state_dict` was taken."""
-        _validation.instance("state", state, Mapping, "the dict that `state_dict` gives")
+        """Continue at the position that `state_dict` returned."""
+        _validation.instance("state", state, Mapping, "the dict that `state_dict` returned")
         for key in ("entropy", "calls"):
             if key not in state:
                 raise ArgumentError(
-                    f"The state of the executor has no key `{key}`. Give what `state_dict` gave."
+                    f"`state` has no key `{key}`. Give a dict that `state_dict` returned."
                 )
-        entropy, calls = state["entropy"], _validation.integer("calls", state["calls"], minimum=0)
-        _validation.instance("entropy", entropy, str, "a str")
-        if _HEXADECIMAL.fullmatch(entropy) is None:
-            raise ArgumentError(
-                f"Key `entropy` of the state must be a number such as '0x2a', but is {entropy!r}."
-            )
+        entropy = _validation.instance("entropy", state["entropy"], str, "a str")
+        calls = _validation.integer("calls", state["calls"], minimum=0)
+        if re.fullmatch(r"0[xX][0-9a-fA-F]+", entropy) is None:
+            raise ArgumentError(f"`entropy` must be a number such as '0x2a' (got {entropy!r}).")
         self._entropy, self._calls = int(entropy, 16), calls
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RandomStream:
         return self
 
     def _next_call(self) -> int:
-        """The number of a call that draws now."""
+        """Return the index of the next call."""
         self._calls += 1
         return self._calls - 1
 
     def _next_generator(self) -> np.random.Generator:
-        """A generator for a call that draws now."""
-        sequence = np.random.SeedSequence(self._entropy, spawn_key=(self._next_call(),))
-        return np.random.default_rng(sequence)
+        """Return the generator of the next call."""
+        key = (self._next_call(),)
+        return np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=key))
 
 
 class Sampler:
-    """Shots of one call without noise: multinomial, every setting from a stream of its own.
+    """Shots of one call: multinomial samples, with a separate stream for each setting.
 
-    The streams are counters of one Philox generator (Salmon et al., SC 2011): setting (s, b, g)
-    starts at counter (0, g, s, b), so a job may be cut anywhere without changing a number.
+    The streams are counters of one Philox generator (Salmon et al., SC 2011). Setting (s, b, g)
+    starts at counter (0, g, s, b), so that the parts of a job draw the same numbers.
     """
 
     def __init__(self, entropy: int, stream: Stream) -> None:
@@ -74,7 +66,7 @@ class Sampler:
         self._stream = stream
         self._bits = np.random.Philox(key=sequence.generate_state(2, np.uint64))
         self._generator = np.random.Generator(self._bits)
-        self._start = self._bits.state  # nothing drawn, nothing left over
+        self._start = self._bits.state  # before the first draw
         self._counter = np.zeros(4, dtype=np.uint64)
         self._start["state"]["counter"] = self._counter
 
@@ -98,7 +90,7 @@ class Sampler:
         return np.asarray(counts / shots)
 
     def seed(self, shared: int, row: int, setting: int) -> int:
-        """Return a seed for a simulator that draws the shots of this setting itself."""
+        """Return a seed for the setting, for a simulator that draws the shots itself."""
         self._go_to(shared, row, setting)
         return int(self._generator.integers(2**31))
 

@@ -1,4 +1,4 @@
-"""Readouts: which numbers are taken from a run, and in which settings."""
+"""Readouts: outputs of a circuit, and the measurement bases that they need."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution.pauli_groups import PauliGroup, grouped
 
 Distributions = Sequence[Float64[np.ndarray, "*cells _"]]  # one per setting
-Counts = Sequence[Mapping[int, int]]  # of each outcome, likewise
+Counts = Sequence[Mapping[int, int]]  # number of shots per outcome, for each setting
 Values = Float64[np.ndarray, "*cells K"]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One measurement basis."""
+    """Measurement basis of some qubits."""
 
-    basis: tuple[tuple[int, str], ...]  # qubits not measured in Z, each with ``"X"`` or ``"Y"``
-    qubits: tuple[int, ...]  # measured, the first the least significant bit of the outcome
+    basis: tuple[tuple[int, str], ...]  # qubits that are measured in X or Y
+    qubits: tuple[int, ...]  # measured; the first is the least significant bit of the outcome
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Probabilities:
     """Readout of the probability of every outcome.
 
     Attributes:
-        qubits: Which are read, the first the least significant; None reads all.
-        given: Post-selection, pairs (qubit, 0 or 1): probabilities given that these qubits were
-            found so. Where they never were, every probability is 0.
+        qubits: Qubits of the outcome, the least significant first; None for all.
+        given: Post-selection as pairs (qubit, 0 or 1). Probabilities are conditional on these
+            values, and 0 if the values never occur.
 
     Raises:
-        ArgumentTypeError: If a qubit is no int.
+        ArgumentTypeError: If a qubit is not an int.
         ArgumentError: If a qubit is named twice, or a value is neither 0 nor 1.
     """
 
@@ -50,25 +50,21 @@ class Probabilities:
             object.__setattr__(self, "qubits", _integers("qubits", self.qubits))
         pairs = _validation.items("given", self.given)
         object.__setattr__(self, "given", tuple(_integers("given", pair) for pair in pairs))
-        if any(len(pair) != 2 for pair in self.given):
-            raise ArgumentError(
-                f"Argument `given` must hold pairs (qubit, 0 or 1), but is {self.given}."
-            )
+        if any(len(pair) != 2 or pair[1] not in {0, 1} for pair in self.given):
+            raise ArgumentError(f"`given` must hold pairs (qubit, 0 or 1) (got {self.given}).")
         named = [*(self.qubits or ()), *(qubit for qubit, _ in self.given)]
         if len(set(named)) != len(named) or self.qubits == ():
             raise ArgumentError(
-                f"Probabilities must read one qubit or more, each once, but read {named}."
+                f"`qubits` and `given` must name at least one qubit, each once (got {named})."
             )
-        if any(value not in {0, 1} for _, value in self.given):
-            raise ArgumentError(f"Post-selected values must be 0 or 1, but are {self.given}.")
 
     @property
     def is_linear(self) -> bool:
-        """Whether the outputs are expectation values, as shift rules need."""
+        """Whether the outputs are expectation values, which shift rules require."""
         return not self.given
 
     def num_outputs(self, program: Program) -> int:
-        """K, two to the number of qubits that are read."""
+        """Return K, the number of outcomes."""
         return 1 << len(self._read_qubits(program))
 
     def check(self, program: Program) -> None:
@@ -76,16 +72,16 @@ class Probabilities:
         check_qubits(self.settings(program)[0].qubits, program.num_qubits)
 
     def parts(self, size: int) -> list[Probabilities]:
-        """Itself: there is one setting."""
+        """Return the readout itself, as it has one setting."""
         return [self]
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
-        """One, in Z."""
+        """Return one setting, in Z."""
         given = tuple(qubit for qubit, _ in self.given)
         return (Setting((), (*self._read_qubits(program), *given)),)
 
     def read(self, program: Program, distributions: Distributions) -> Values:
-        """Marginal, or conditional, probabilities."""
+        """Return marginal or conditional probabilities."""
         (joint,) = distributions
         if not self.given:
             return joint
@@ -96,11 +92,10 @@ class Probabilities:
         return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0))
 
     def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
-        """The same from how often each outcome was measured, for each setting."""
+        """Return the outputs from the counts of outcomes of each setting."""
         (setting,) = self.settings(program)
         frequencies = np.zeros(1 << len(setting.qubits))
-        for outcome, count in counts[0].items():
-            frequencies[outcome] = count
+        frequencies[list(counts[0])] = list(counts[0].values())
         return self.read(program, [frequencies / frequencies.sum()])
 
     def _read_qubits(self, program: Program) -> tuple[int, ...]:
@@ -111,15 +106,15 @@ class Probabilities:
 class Expectations:
     """Readout of expectation values of observables.
 
-    Paulis that commute qubit by qubit are read in one setting.
+    Pauli strings that commute on each qubit are read in one setting.
 
     Attributes:
-        observables: Hermitian, each on all qubits of the program.
-        with_variances: Whether the expectation values are followed by their variances of one shot
-            per setting: divided by the shots, the squares of the standard errors.
+        observables: Hermitian observables on all qubits of the program.
+        with_variances: If True, the variances per shot follow the expectation values. The variance
+            divided by the shots per setting is the squared standard error.
 
     Raises:
-        ArgumentError: If there are none, or one is not Hermitian or not finite.
+        ArgumentError: If ``observables`` is empty, or one is not Hermitian or not finite.
     """
 
     observables: tuple[SparsePauliOp, ...]
@@ -129,39 +124,28 @@ class Expectations:
 
     @property
     def is_linear(self) -> bool:
-        """Whether all outputs are expectation values, as shift rules need."""
+        """Whether all outputs are expectation values, which shift rules require."""
         return not self.with_variances
 
     def __post_init__(self) -> None:
         if not self.observables:
-            raise ArgumentError("Give one observable or more, or None for probabilities.")
+            raise ArgumentError("`observables` must not be empty. Give None for probabilities.")
         checked = tuple(_checked(place, one) for place, one in enumerate(self.observables))
+        _check_widths(checked, checked[0].num_qubits)
+        for name, value in zip(("groups", "constants"), grouped(checked), strict=True):
+            object.__setattr__(self, name, value)
         object.__setattr__(self, "observables", checked)
-        for place, observable in enumerate(checked):
-            if observable.num_qubits != self.observables[0].num_qubits:
-                raise ArgumentError(
-                    f"Observable {place} acts on {observable.num_qubits} qubits, but observable 0 "
-                    f"on {self.observables[0].num_qubits}. All must have those of the circuit."
-                )
-        groups, constants = grouped(self.observables)
-        object.__setattr__(self, "groups", groups)
-        object.__setattr__(self, "constants", constants)
 
     def num_outputs(self, program: Program) -> int:
-        """K, one for each observable, or 2 K with variances."""
+        """Return K, one per observable, or two with variances."""
         return len(self.observables) * (2 if self.with_variances else 1)
 
     def check(self, program: Program) -> None:
         """Raise ArgumentError for an observable on another number of qubits."""
-        for place, observable in enumerate(self.observables):
-            if observable.num_qubits != program.num_qubits:
-                raise ArgumentError(
-                    f"Observable {place} acts on {observable.num_qubits} qubits, but the circuit "
-                    f"has {program.num_qubits}."
-                )
+        _check_widths(self.observables, program.num_qubits)
 
     def parts(self, size: int) -> list[Expectations]:
-        """Readouts of at most ``size`` settings each, whose outputs add up to this one's."""
+        """Return readouts of at most ``size`` settings; the sum of their outputs is the output."""
         if len(self.groups) <= size:
             return [self]
         parts = [copy.copy(self) for _ in range(0, len(self.groups), size)]
@@ -172,11 +156,11 @@ class Expectations:
         return parts
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
-        """One for each group of Paulis; none if all observables are multiples of the identity."""
+        """Return one setting per group of Pauli strings; none for multiples of the identity."""
         return tuple(Setting(group.basis, group.qubits) for group in self.groups)
 
     def read(self, program: Program, distributions: Distributions) -> Values:
-        """Weighted sums of parities."""
+        """Return weighted sums of parities."""
         pairs = list(zip(self.groups, distributions, strict=True))
         values: Values = self.constants
         for group, distribution in pairs:
@@ -187,7 +171,7 @@ class Expectations:
         return np.concatenate([values, variances], axis=-1)
 
     def read_counts(self, program: Program, counts: Counts) -> Float64[np.ndarray, " K"]:
-        """The same from how often each outcome was measured, for each setting."""
+        """Return the outputs from the counts of outcomes of each setting."""
         values = self.constants
         variances = np.zeros_like(values)
         for group, measured in zip(self.groups, counts, strict=True):
@@ -200,12 +184,21 @@ Readout = Probabilities | Expectations
 
 
 def check_qubits(qubits: Sequence[int], num_qubits: int) -> None:
-    """Refuse to read a qubit that there is not."""
+    """Raise ArgumentError for a qubit that the circuit does not have."""
     for qubit in qubits:
         if not 0 <= qubit < num_qubits:
             raise ArgumentError(
-                f"Probabilities of qubit {qubit} were asked for, but the circuit has qubits 0 "
-                f"to {num_qubits - 1}."
+                f"Probabilities must name qubits of the circuit, 0 to {num_qubits - 1} "
+                f"(got qubit {qubit})."
+            )
+
+
+def _check_widths(observables: Sequence[SparsePauliOp], num_qubits: int) -> None:
+    for place, observable in enumerate(observables):
+        if observable.num_qubits != num_qubits:
+            raise ArgumentError(
+                f"Observable {place} must act on {num_qubits} qubits, as many as the circuit and "
+                f"all other observables have (got {observable.num_qubits})."
             )
 
 
@@ -215,22 +208,20 @@ def _integers(name: str, value: object) -> tuple[int, ...]:
 
 def _checked(place: int, observable: SparsePauliOp) -> SparsePauliOp:
     """Return a Hermitian observable with complex coefficients, also of bound expressions."""
-    coefficients = observable.coeffs
-    if coefficients.dtype == object:
-        try:
-            coefficients = np.array([complex(value) for value in coefficients])
-        except (TypeError, ValueError) as error:
-            raise ArgumentError(
-                f"Observable {place} has coefficients that are no finite numbers: {error} Bind "
-                "the parameters of its coefficients first."
-            ) from error
-        observable = SparsePauliOp(observable.paulis, coefficients)
+    try:
+        coefficients = np.array([complex(value) for value in observable.coeffs])
+    except (TypeError, ValueError):  # free parameters
+        coefficients = np.array([np.nan])
     if not np.isfinite(coefficients).all():
-        raise ArgumentError(f"Observable {place} has coefficients that are no finite numbers.")
+        given = ", ".join(map(str, observable.coeffs))
+        raise ArgumentError(
+            f"Observable {place} must have finite coefficients (got {given}). Bind its parameters."
+        )
+    observable = SparsePauliOp(observable.paulis, coefficients)
     imaginary = np.abs(observable.simplify(atol=0, rtol=0).coeffs.imag).max(initial=0)
     if imaginary > 1e-12 * max(1.0, np.abs(coefficients).max(initial=0)):
         raise ArgumentError(
-            f"Observable {place} is not Hermitian: a coefficient has the imaginary part "
-            f"{imaginary:.3g}. Real coefficients give real expectation values."
+            f"Observable {place} must be Hermitian, with real coefficients (got the imaginary part "
+            f"{imaginary:.3g})."
         )
     return observable

@@ -1,4 +1,4 @@
-"""Circuits in the gates of a noise model, or on the qubits of a device, by Qiskit's transpiler."""
+"""Qiskit's transpiler: circuits in the gates of a noise model, or on a device."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ class PlacementOptions:
 def place_on_device(
     circuit: QuantumCircuit, device: BackendV2, options: PlacementOptions
 ) -> QuantumCircuit:
-    """Return the parameterized circuit by Qiskit's preset pass manager, all qubits measured."""
+    """Return the parameterized circuit on the device, with all qubits measured."""
     names = {item.operation.name for item in circuit.data}
-    measured = circuit
-    if "measure" not in names:  # they will be: whoever runs the circuit takes these out again
-        measured = circuit.measure_all(inplace=False)
+    # measurements count for the choice of the layout
+    measured = circuit if "measure" in names else circuit.measure_all(inplace=False)
     manager = generate_preset_pass_manager(
         optimization_level=options.optimization_level,
         backend=device,
@@ -45,17 +44,17 @@ def place_on_device(
         if "delay" in names:
             target = device.target
             raise CircuitError(
-                f"Qiskit cannot place the delays of the circuit on {device.name}: {error}. They "
-                f"must be whole multiples of {max(target.pulse_alignment, target.granularity)} dt, "
-                f"with dt = {target.dt} s."
+                "Delays of the circuit must be multiples of "
+                f"{max(target.pulse_alignment, target.granularity)} dt on {device.name}, with "
+                f"dt = {target.dt} s. Qiskit reports: {error}"
             ) from error
         raise _cannot_be_written(str(device.name), error) from error
 
 
 def write_in_basis(circuit: QuantumCircuit, basis: Collection[str], name: str) -> QuantumCircuit:
-    """The same circuit on the same qubits, in the gates of a noise model."""
+    """Return the circuit on the same qubits, in the gates of a noise model."""
     manager = generate_preset_pass_manager(0, basis_gates=sorted(basis))
-    manager.scheduling = None  # delays keep their units: each is told its own relaxation
+    manager.scheduling = None  # delays keep their units, which the relaxation noise uses
     try:
         return manager.run(circuit)
     except QiskitError as error:
@@ -66,7 +65,7 @@ def write_in_basis(circuit: QuantumCircuit, basis: Collection[str], name: str) -
 def basis_change_for(
     letter: str, qubit: int, device: BackendV2 | None, basis: frozenset[str], name: str
 ) -> tuple[Instruction, ...]:
-    """Gates, apart from the circuit, after which a measurement of a qubit in Z is one in X or Y."""
+    """Return the gates before a measurement of X or Y, which then measures Z."""
     circuit = QuantumCircuit(1 if device is None else device.num_qubits)
     place = 0 if device is None else qubit
     if letter == "Y":
@@ -88,6 +87,6 @@ def basis_change_for(
 
 def _cannot_be_written(name: str, error: object) -> CircuitError:
     return CircuitError(
-        f"The circuit cannot be written in the gates of {name}: {error}. Use noise "
-        "on a set of gates in which every circuit can be written, such as rz, sx, x and cx."
+        f"The circuit cannot be written in the gates of {name}: {error}. Use noise on a universal "
+        "set of gates, such as rz, sx, x and cx."
     )

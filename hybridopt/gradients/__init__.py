@@ -18,11 +18,11 @@ GRADIENTS: Mapping[str, Callable[[], GradientRule]] = {
 
 
 def create(gradient: str | GradientRule) -> GradientRule:
-    """Return the gradient rule of this name; an instance is returned as it is.
+    """Return the gradient rule with this name; an instance is returned unchanged.
 
     Raises:
-        UnknownNameError: With the nearest names.
-        ArgumentTypeError: If it is neither a name nor a rule.
+        UnknownNameError: If the name is unknown; the message suggests similar names.
+        ArgumentTypeError: If ``gradient`` is neither a name nor a rule.
 
     Example:
         >>> from hybridopt.gradients import create

@@ -1,4 +1,4 @@
-r"""The adjoint rule: a vector-Jacobian product of a batch in two runs of the simulator."""
+"""Adjoint rule: vector-Jacobian products of a batch in two runs of the simulator."""
 
 from __future__ import annotations
 
@@ -27,18 +27,17 @@ from hybridopt.gradients.parameter_shift import ParameterShift
 
 @dataclass(frozen=True)
 class Adjoint(GradientRule):
-    r"""Exact first derivatives by running the circuit backwards; exact simulation only.
+    r"""Exact first derivatives in exact simulation, from a backward run of the circuit.
 
-    With :math:`|\phi\rangle` the final state and :math:`|\lambda\rangle = \sum_k g_k O_k
-    |\phi\rangle`, both taken back through the circuit to the rotation
-    :math:`V e^{-i \theta_j D_j} V^\dagger`,
+    Let :math:`|\phi\rangle` be the final state and :math:`|\lambda\rangle = \sum_k g_k O_k
+    |\phi\rangle`. Both are run back to the rotation :math:`V e^{-i \theta_j D_j} V^\dagger`. Then
 
     .. math::
         \partial_j \sum_k g_k \langle O_k \rangle
             = 2 \, \mathrm{Im} \langle \lambda | V D_j V^\dagger | \phi \rangle .
 
-    The cost does not grow with the number of angles. Its runs are no settings: no hardware could
-    do them. The derivative of the derivative is taken by parameter shift.
+    The cost does not grow with the number of angles. A backward run is not a setting, because
+    hardware cannot run it. Second derivatives are computed with the parameter-shift rule.
 
     References:
         Jones and Gacon, arXiv:2009.02823.
@@ -48,24 +47,24 @@ class Adjoint(GradientRule):
         >>> import torch, hybridopt as ho
         >>> layer = ho.CircuitLayer(*ho.load_circuit("strongly_entangling"), gradient=Adjoint())
         >>> layer(torch.rand(8, layer.in_features)).sum().backward()
-        >>> layer.executor.usage.runs  # there and back
+        >>> layer.executor.usage.runs  # forward and back
         2
     """
 
     name: ClassVar[str] = "adjoint"
 
     def check(self, program: CircuitProgram, readout: Readout, executor: Executor) -> None:
-        """Refuse shots, noise, and executors without state vectors."""
+        """Raise UnsupportedError for executors without exact state vectors."""
         ParameterShift().check(program, readout, executor)
         if not isinstance(executor, StateExecutor) or not executor.holds_states:
             raise UnsupportedError(
-                'gradient="adjoint" needs exact state vectors, which shots, noise and methods '
-                f"other than statevector do not have; the executor is {executor!r}. Use "
-                'gradient="parameter-shift", or an executor without them.'
+                f'`gradient="adjoint"` needs exact state vectors (got {executor!r}). Use '
+                '`gradient="parameter-shift"`, or an executor with method "statevector" and '
+                "without shots and noise."
             )
 
     def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> ForwardRecord:
-        """An evaluation that remembers what its derivative needs."""
+        """Return an evaluation that keeps its states for the derivative."""
         executor = evaluation.executor
         assert isinstance(executor, StateExecutor)
         return executor.adjoint(evaluation.program, evaluation.readout, needs)
@@ -79,10 +78,10 @@ class Adjoint(GradientRule):
         needs: tuple[bool, bool],
         memory: ForwardRecord | None = None,
     ) -> Vjp:
-        """One run back, and one there if ``memory`` has not made it at these angles."""
+        """Run back once, and forward first unless ``memory`` has run at these angles."""
         differentiated_again = evaluation.program.num_amplitudes and torch.is_grad_enabled()
         if differentiated_again or torch._C._functorch.is_legacy_batchedtensor(cotangent):
-            # rows of a Hessian at once: shifts do not depend on the row, a run back would
+            # all rows of a Hessian share the shifted runs, but not the backward run
             return ParameterShift().vjp(evaluation, rows, shared, cotangent, needs)
         by_rows, by_shared = _Vjp.apply(  # type: ignore[no-untyped-call]
             rows, shared, cotangent, evaluation, self, needs, memory
@@ -92,19 +91,19 @@ class Adjoint(GradientRule):
     def jvp(
         self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
     ) -> Outputs:
-        """By parameter shift: the adjoint rule has no forward mode."""
+        """Return the derivative by parameter shift, as the adjoint rule has no forward mode."""
         return ParameterShift().jvp(evaluation, rows, shared, tangents)
 
     def explain(self, program: CircuitProgram) -> str:
-        """What is run."""
+        """Return the number of runs in words."""
         return (
-            f"adjoint: one run forward and one back for all {program.num_shared_angles} shared "
+            f"adjoint: one forward and one backward run for all {program.num_shared_angles} shared "
             "angles; second derivatives by parameter shift"
         )
 
 
 class _Vjp(torch.autograd.Function):
-    """The vector-Jacobian product by angles and cotangent; its derivatives are parameter shifts."""
+    """Vector-Jacobian product whose own derivatives are computed by parameter shift."""
 
     @staticmethod
     def forward(
@@ -132,30 +131,26 @@ class _Vjp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> tuple[Tensor | None, ...]:
         rows, shared, weights = ctx.saved_tensors
-        shift = ParameterShift()
+        shift, evaluation, needs = ParameterShift(), ctx.evaluation, ctx.needs_input_grad[:2]
         directions = (
             cotangents[0] if ctx.needs[0] else None,
             cotangents[1] if ctx.needs[1] else None,
         )
-        by_weights = shift.jvp(ctx.evaluation, rows, shared, directions)
-        by_rows, by_shared = _second_derivative(
-            ctx.evaluation, rows, shared, weights, directions, ctx.needs_input_grad[:2]
-        )
-        return by_rows, by_shared, by_weights, None, None, None, None
+        by_angles = shift.vjp_of_jvp(evaluation, (rows, shared), weights, directions, needs)
+        by_weights = shift.jvp(evaluation, rows, shared, directions)
+        return *by_angles, by_weights, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor, Tensor]:
         def derivative(rows: Tensor, shared: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-            by_rows, by_shared = torch.zeros_like(rows), torch.zeros_like(shared)
-            parts = [
-                _second_derivative(ctx.evaluation, rows, shared, weights, tangents[:2], ctx.needs)
-            ]
+            shift, evaluation, angles = ParameterShift(), ctx.evaluation, (rows, shared)
+            parts = [shift.vjp_of_jvp(evaluation, angles, weights, tangents[:2], ctx.needs)]
             if tangents[2] is not None:
-                shift = ParameterShift()
-                parts.append(shift.vjp(ctx.evaluation, rows, shared, tangents[2], ctx.needs))
-            for of_rows, of_shared in parts:
-                by_rows = by_rows if of_rows is None else by_rows + of_rows
-                by_shared = by_shared if of_shared is None else by_shared + of_shared
+                parts.append(shift.vjp(evaluation, rows, shared, tangents[2], ctx.needs))
+            by_rows, by_shared = (
+                sum((part for part in found if part is not None), torch.zeros_like(table))
+                for table, found in zip(angles, zip(*parts, strict=True), strict=True)
+            )
             return by_rows, by_shared
 
         return differentiable_jvp(derivative, *ctx.saved_tensors)
@@ -171,23 +166,3 @@ class _Vjp(torch.autograd.Function):
         ]
         by_rows, by_shared = zip(*results, strict=True)
         return (torch.stack(by_rows), torch.stack(by_shared)), (0, 0)
-
-
-def _second_derivative(
-    evaluation: Evaluation,
-    rows: Tensor,
-    shared: Tensor,
-    weights: Tensor,
-    directions: tuple[Tensor | None, ...],
-    needs: tuple[bool, bool],
-) -> Vjp:
-    """Derivatives of the jvp along ``directions``, its outputs weighted, by rows and shared."""
-    shift = ParameterShift()
-    totals: list[Tensor | None] = [None, None]
-    for position, direction in enumerate(directions):
-        if direction is None:
-            continue
-        part = shift.vjp_of_jvp(evaluation, (rows, shared), weights, direction, position, needs)
-        totals = [t if p is None else p if t is None else t + p
-                  for t, p in zip(totals, part, strict=True)]  # fmt: skip
-    return totals[0], totals[1]

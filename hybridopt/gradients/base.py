@@ -1,4 +1,4 @@
-"""Base classes of gradient rules, and of what they differentiate."""
+"""Base classes of gradient rules and of the circuits that they differentiate."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from hybridopt.execution import Executor, ForwardRecord, Readout
 
 Rows = Float64[Tensor, "B R"]  # angles of B samples [rad]
 Shared = Float64[Tensor, "S O"]  # S rows of angles that all samples share [rad]
-Outputs = Float64[Tensor, "S B K"]  # K numbers for each of both
-Tangents = tuple[Tensor | None, Tensor | None]  # of rows and shared angles; None is no direction
+Outputs = Float64[Tensor, "S B K"]  # K outputs per shared row and sample
+Tangents = tuple[Tensor | None, Tensor | None]  # directions in rows and shared angles, or None
 Vjp = tuple[Tensor | None, Tensor | None]
 
 
 class Evaluation(ABC):
     """A circuit as a differentiable function of its angles.
 
-    With B samples, S tables of shared angles, R + O angles and K outputs it takes rows ``(B, R)``
-    and shared ``(S, O)`` [rad] to values ``(S, B, K)``.
+    It maps the angles ``(B, R)`` of B samples and S rows ``(S, O)`` of shared angles [rad] to K
+    outputs each, shape ``(S, B, K)``.
 
     Attributes:
-        program: The family of circuits.
-        readout: What is read.
-        executor: Runs the circuits.
+        program: Family of circuits.
+        readout: Readout of each circuit.
+        executor: Executor that runs the circuits.
     """
 
     program: CircuitProgram
@@ -38,14 +38,14 @@ class Evaluation(ABC):
 
     @abstractmethod
     def __call__(self, rows: Rows, shared: Shared) -> Outputs:
-        """Run the circuits; differentiable any number of times."""
+        """Run the circuits; the result can be differentiated any number of times."""
 
 
 class GradientRule(ABC):
-    """Rule by which derivatives of a circuit are found.
+    """Rule that computes derivatives of a circuit.
 
     Attributes:
-        name: By which it is asked for.
+        name: Name of the rule, as in ``gradient="adjoint"``.
 
     Example:
         >>> import hybridopt as ho
@@ -57,11 +57,11 @@ class GradientRule(ABC):
 
     @abstractmethod
     def check(self, program: CircuitProgram, readout: Readout, executor: Executor) -> None:
-        """Raise if the rule cannot be used; run nothing."""
+        """Raise an error if the rule cannot be used; run nothing."""
 
     @abstractmethod
     def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> ForwardRecord | None:
-        """Return what runs an evaluation to be differentiated; None runs it like any other."""
+        """Return a record for a forward run that will be differentiated, or None."""
 
     @abstractmethod
     def vjp(
@@ -73,32 +73,32 @@ class GradientRule(ABC):
         needs: tuple[bool, bool],
         memory: ForwardRecord | None = None,
     ) -> Vjp:
-        """Return derivatives of the sum of ``cotangent * values`` by rows and by shared angles.
+        """Return derivatives of ``(cotangent * values).sum()`` for rows and for shared angles.
 
         Args:
             evaluation: Differentiated function.
             rows: Angles of the samples [rad].
-            shared: Angles that samples share [rad].
+            shared: Angles that all samples share [rad].
             cotangent: Weights of the outputs.
-            needs: Whether each of the two is wanted; None stands for what is not.
-            memory: What ran the evaluation.
+            needs: Two flags: derivative needed for rows, for shared angles. Others are None.
+            memory: Record of the forward run, from `memory`.
         """
 
     @abstractmethod
     def jvp(
         self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
     ) -> Outputs:
-        """Return the derivative along a direction in the angles; None is no direction."""
+        """Return the derivative along directions in rows and in shared angles, or None."""
 
     @abstractmethod
     def explain(self, program: CircuitProgram) -> str:
-        """Return what a gradient by the shared angles takes."""
+        """Return the cost of a gradient in words."""
 
 
 def batch_entries(
     info: Any, in_dims: Sequence[int | None], *tensors: Tensor | None
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the tensors of every entry of a batch, as the `vmap` of a function is given it."""
+    """Yield the tensors of each entry of a batch, from the arguments of a `vmap` method."""
     for i in range(info.batch_size):
         pairs = zip(tensors, in_dims, strict=True)
         yield tuple(t if t is None or dim is None else t.select(dim, i) for t, dim in pairs)
@@ -108,13 +108,9 @@ Result = TypeVar("Result")
 
 
 def differentiable_jvp(function: Callable[..., Result], *saved: Tensor) -> Result:
-    """Call a function of saved tensors so that outer forward modes see what it does.
-
-    Torch (2.13) runs the `jvp` of a `torch.autograd.Function` with all forward modes off: inside
-    another, as in ``jacfwd(jacfwd(f))``, derivatives of the `jvp` would be zero without a word.
-    Here they are on, and the tangents of the innermost mode, which `jvp` was given, are taken off
-    the saved tensors.
-    """
+    """Call a function of saved tensors so that outer forward modes differentiate it, too."""
+    # Torch (2.13) runs the `jvp` of a `Function` with all forward modes off. Its derivative, as in
+    # ``jacfwd(jacfwd(f))``, would be zero. The tangents of the innermost mode are removed here.
     with forward_ad._set_fwd_grad_enabled(True):
         duals = [forward_ad.unpack_dual(tensor, level=0) for tensor in saved]  # type: ignore[no-untyped-call]
         return function(*(dual.primal for dual in duals))

@@ -1,4 +1,4 @@
-"""Counts of a training step before anything runs: what a circuit and a gradient rule take."""
+"""Cost of circuits and gradient rules in a training step, computed before a run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from hybridopt.execution import Cost
 from hybridopt.gradients.adjoint import Adjoint
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared
 from hybridopt.gradients.parameter_shift import ParameterShift
-from hybridopt.gradients.spsa import Spsa
 
 
 class _Count(Evaluation):
-    """An evaluation that counts what it is asked for, and answers 0."""
+    """Evaluation that counts the requested circuits and returns zeros."""
 
     def __init__(self, evaluation: Evaluation) -> None:
         self.program = evaluation.program
@@ -34,19 +33,16 @@ def forward_cost(evaluation: Evaluation) -> Cost:
 
 
 def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:
-    """Return the cost of one derivative by (row, shared) angles for one sample.
-
-    A rule that keeps the forward run, as the adjoint rule does, takes one more run and no setting.
-    """
+    """Return the cost of one derivative with respect to (row, shared) angles for one sample."""
     if any(needs) and _keeps_forward_run(evaluation, rule, needs):
-        return Cost(runs=1)
+        return Cost(runs=1)  # a backward run is not a setting
     return times(gradient_evaluations(evaluation, rule, needs), forward_cost(evaluation))
 
 
 def gradient_evaluations(
     evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]
 ) -> int:
-    """Return how many circuits at other angles one derivative for one sample takes."""
+    """Return the number of circuits at other angles for one derivative of one sample."""
     if not any(needs) or _keeps_forward_run(evaluation, rule, needs):
         return 0
     program = evaluation.program
@@ -54,8 +50,6 @@ def gradient_evaluations(
         kinds = zip(needs, program.shifts, strict=True)
         shifts = sum(len(terms) for wanted, angles in kinds if wanted for terms in angles)
         return shifts + 2 * program.num_amplitudes * needs[0]
-    if isinstance(rule, Spsa):
-        return 2 * rule.directions
     count = _Count(evaluation)
     rows = torch.zeros(1, program.num_row_angles, dtype=torch.float64)
     shared = torch.zeros(1, program.num_shared_angles, dtype=torch.float64)
@@ -72,20 +66,16 @@ def _keeps_forward_run(
 
 
 def cost_of(settings: int, shots: int | None) -> Cost:
-    """Return the cost of some settings, each counted as one run; the simulator may join some."""
+    """Return the cost of some settings, counting one run per setting."""
     return Cost(settings, settings * (shots or 0), settings)
 
 
 def times(factor: int, cost: Cost) -> Cost:
-    """Return a cost several times."""
+    """Return the cost multiplied by a factor."""
     return Cost(factor * cost.settings, factor * cost.shots, factor * cost.runs)
 
 
 def total_cost(costs: Iterable[Cost | None]) -> Cost | None:
-    """Return the sum of costs; None if one of them is not known."""
-    total = Cost()
-    for cost in costs:
-        if cost is None:
-            return None
-        total = total + cost
-    return total
+    """Return the sum of costs; None if one of them is unknown."""
+    known = list(costs)
+    return None if None in known else sum(filter(None, known), Cost())

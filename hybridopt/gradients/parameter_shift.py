@@ -1,4 +1,4 @@
-r"""The parameter-shift rule: derivatives of circuits from the same circuits at other angles."""
+"""Parameter-shift rule: derivatives of circuits from the same circuits at other angles."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from hybridopt.execution import Executor, ForwardRecord, Readout
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared, Tangents, Vjp
 
 SHIFT = math.pi / 2  # [rad], for generators with eigenvalues +-1/2
-VANISHING = 1e-12  # length of amplitudes that are 0 up to rounding
-BYTES_PER_TABLE = 1 << 28  # of angles and their outputs; longer tables are run in pieces
+VANISHING = 1e-12  # norm of amplitudes that are 0 up to rounding
+BYTES_PER_TABLE = 1 << 28  # size of shifted angles and their outputs; longer tables run in pieces
 
 
 @dataclass(frozen=True)
 class ParameterShift(GradientRule):
-    r"""Exact derivatives from shifted settings; works on simulators and hardware alike.
+    r"""Exact derivatives from shifted settings, on simulators and on hardware.
 
     For a rotation :math:`e^{-i\theta P/2}` with :math:`P^2 = I`, or a phase,
 
@@ -38,14 +38,13 @@ class ParameterShift(GradientRule):
             - c_- [f(\theta + \tfrac{3\pi}2) - f(\theta - \tfrac{3\pi}2)] , \quad
         c_\pm = \frac{\sqrt2 \pm 1}{4 \sqrt2} .
 
-    All shifts of all samples reach the executor as one table, or, beyond 256 MB, as a few. The
-    table does not depend on what the outputs are weighted with, and its values are evaluations
-    themselves: derivatives of any order follow, and the rows of a Hessian share their evaluations.
+    All shifts of all samples reach the executor as one table, or as several beyond 256 MB. The
+    table does not depend on the weights of the outputs. Its values are evaluations, too, so that
+    derivatives of any order are possible, and the rows of a Hessian share their evaluations.
 
-    Where all rotations turn the same qubit under different values of an index (a uniformly
-    controlled rotation read out per index), the generators commute, one common shift moves every
-    angle at once, and :math:`f(\theta + \pi/2) = -f(\theta - \pi/2)`: one setting,
-    `common_shift`, gives the derivative with respect to each of the N angles.
+    A uniformly controlled rotation, read out per value of its index, has commuting generators.
+    One common shift then moves all N angles, and :math:`f(\theta + \pi/2) = -f(\theta - \pi/2)`.
+    One setting, at `common_shift`, gives the derivatives with respect to all angles.
 
     References:
         Schuld et al., Phys. Rev. A 99, 032331 (2019), arXiv:1811.11184;
@@ -65,15 +64,15 @@ class ParameterShift(GradientRule):
     name: ClassVar[str] = "parameter-shift"
 
     def check(self, program: CircuitProgram, readout: Readout, executor: Executor) -> None:
-        """Refuse readouts that are not expectation values."""
+        """Raise UnsupportedError for outputs that are not expectation values."""
         if not readout.is_linear:
             raise UnsupportedError(
-                "Post-selected probabilities are ratios, which no shift rule differentiates. Read "
-                "the joint probabilities and divide them in torch."
+                "Post-selected probabilities are ratios, which shift rules cannot differentiate. "
+                "Read the joint probabilities, and divide them in torch."
             )
 
     def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> None:
-        """None: a shift needs nothing of the forward run."""
+        """Return None, as a shift does not use the forward run."""
 
     def vjp(
         self,
@@ -84,7 +83,7 @@ class ParameterShift(GradientRule):
         needs: tuple[bool, bool],
         memory: ForwardRecord | None = None,
     ) -> Vjp:
-        """One evaluation of the table of shifts for each of rows and shared angles."""
+        """Evaluate one table of shifts for rows and one for shared angles."""
         by_rows = by_shared = None
         if needs[0]:
             by_rows = torch.zeros_like(rows)
@@ -92,9 +91,8 @@ class ParameterShift(GradientRule):
                 by_rows = by_rows + terms.sum_up(_contract(values, cotangent, 2).sum(0))
             for slopes, place in amplitude_slopes(evaluation, rows, shared):
                 weighed = (slopes * cotangent.unsqueeze(2)).sum((0, 3))
-                by_rows = by_rows + torch.nn.functional.pad(
-                    weighed, (place, rows.shape[1] - place - weighed.shape[1])
-                )
+                behind = rows.shape[1] - place - weighed.shape[1]
+                by_rows = by_rows + torch.nn.functional.pad(weighed, (place, behind))
         if needs[1]:
             by_shared = torch.zeros_like(shared)
             for values, terms in _along(evaluation, (rows, shared), 1):
@@ -104,7 +102,7 @@ class ParameterShift(GradientRule):
     def jvp(
         self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
     ) -> Outputs:
-        """The same tables, weighted by the direction."""
+        """Return the same tables, weighted by the direction."""
         outputs = evaluation.readout.num_outputs(evaluation.program)
         result = rows.new_zeros((len(shared), len(rows), outputs))
         if tangents[0] is not None:
@@ -124,52 +122,42 @@ class ParameterShift(GradientRule):
         evaluation: Evaluation,
         angles: tuple[Tensor, Tensor],
         cotangent: Outputs,
-        direction: Float64[Tensor, "N A"],
-        along: int,
+        directions: Tangents,
         needs: tuple[bool, bool],
     ) -> Vjp:
-        """Return derivatives of the sum of ``cotangent * jvp`` by rows and by shared angles.
-
-        The jvp is along a ``direction`` in the rows (``along = 0``) or the shared angles (1).
-        """
+        """Return derivatives of ``(cotangent * jvp).sum()`` for rows and for shared angles."""
         totals = [torch.zeros_like(table) for table in angles]
-        for terms in _terms(evaluation, angles, along):
-            moved = list(angles)
-            table = terms.table(angles[along])
-            moved[along] = table.flatten(0, 1)
-            weighed = terms.weigh(direction)[(..., *(None,) * (1 + along))]  # (B T 1), (S T 1 1)
-            shape = [*cotangent.shape]
-            shape[1 - along] = len(moved[along])
-            weights = (cotangent.unsqueeze(2 - along) * weighed).reshape(shape)
-            parts = list(self.vjp(evaluation, moved[0], moved[1], weights, needs))
-            whole = parts[along]
-            if whole is not None:
-                parts[along] = whole.reshape(table.shape).sum(1)
-            totals = [
-                total if part is None else total + part
-                for total, part in zip(totals, parts, strict=True)
-            ]
+        for along, direction in enumerate(directions):
+            if direction is None:
+                continue
+            for terms in _terms(evaluation, angles, along):
+                moved, table = terms.move(angles, along)
+                weighed = terms.weigh(direction)[(..., *(None,) * (1 + along))]  # (B T 1) (S T 1 1)
+                shape = [*cotangent.shape]
+                shape[1 - along] = len(moved[along])
+                weights = (cotangent.unsqueeze(2 - along) * weighed).reshape(shape)
+                for place, part in enumerate(self.vjp(evaluation, *moved, weights, needs)):
+                    if part is not None:
+                        summed = part.reshape(table.shape).sum(1) if place == along else part
+                        totals[place] = totals[place] + summed
         return (totals[0] if needs[0] else None, totals[1] if needs[1] else None)
 
     def explain(self, program: CircuitProgram) -> str:
-        """How many settings a sample."""
+        """Return the number of shifts in words."""
         of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
         return (
             f"parameter-shift: {of_shared} shifts for {program.num_shared_angles} shared angles "
             f"and {of_rows} for {program.num_row_angles - program.num_amplitudes} angles of each "
-            f"sample{_amplitudes_in_words(program)}, each kind as one "
-            "table; exact without shots, and differentiable again"
+            f"sample{_amplitudes_in_words(program)}, one table for each kind; "
+            "exact without shots, and differentiable again"
         )
 
     def common_shift(
         self, theta: Float64[np.ndarray, " N"], order: int
     ) -> Float64[np.ndarray, " N"]:
-        r"""Angles whose readout is the derivative of the given order, up to the sign (-1)^order.
+        r"""Return angles [rad] at which cos reads its derivative of that order times (-1)^order.
 
-        Args:
-            theta: Angles of a uniformly controlled rotation [rad], shape ``(N,)``.
-            order: 0 reads cos(theta); each order more shifts by another -pi/2, because
-                d cos(theta)/d theta = -cos(theta - pi/2).
+        Each order shifts by -pi/2, because d cos(theta)/d theta = -cos(theta - pi/2).
         """
         return theta - order * SHIFT
 
@@ -177,11 +165,11 @@ class ParameterShift(GradientRule):
 def amplitude_slopes(
     evaluation: Evaluation, rows: Rows, shared: Shared
 ) -> Iterator[tuple[Float64[Tensor, "S B N K"], int]]:
-    r"""Yield derivatives by the amplitudes of the start state, and the place of the first of them.
+    r"""Yield derivatives with respect to amplitudes, and the place of the first of them.
 
     An output is a quadratic form of the amplitudes, :math:`Q(a) = |a|^2 f(a / |a|)`, so that
-    :math:`\partial_k Q(a) = \tfrac12 [Q(a + e_k) - Q(a - e_k)]` holds exactly. The rows must be
-    normalised by the caller; the part of the derivative along a itself is then of no effect.
+    :math:`\partial_k Q(a) = \tfrac12 [Q(a + e_k) - Q(a - e_k)]` is exact. The rows must be
+    normalized in torch before: the part of the derivative along a has no effect then.
     """
     count = evaluation.program.num_amplitudes
     outputs = evaluation.readout.num_outputs(evaluation.program)
@@ -192,7 +180,7 @@ def amplitude_slopes(
         steps = torch.eye(count, dtype=rows.dtype, device=rows.device)[first : first + size]
         moved = amplitudes.unsqueeze(1) + torch.cat([steps, -steps])
         lengths = torch.linalg.vector_norm(moved, dim=-1, keepdim=True)
-        gone = lengths < VANISHING  # Q is 0 there, whatever the state
+        gone = lengths < VANISHING  # Q is 0 there, for any state
         moved = torch.where(gone, steps[:1], moved) / torch.where(gone, 1.0, lengths)
         others = angles.unsqueeze(1).expand(-1, moved.shape[1], -1)
         table = torch.cat([moved, others], dim=-1)
@@ -204,19 +192,17 @@ def amplitude_slopes(
 def _along(
     evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
 ) -> Iterator[tuple[Tensor, ShiftTerms]]:
-    """Values ``(S, B, T, K)`` at shifted rows (``along = 0``), ``(S, T, B, K)`` at shared (1)."""
+    """Yield values ``(S, B, T, K)`` at shifted rows (0), or ``(S, T, B, K)`` at shared (1)."""
     for terms in _terms(evaluation, angles, along):
-        table = terms.table(angles[along])
-        moved = list(angles)
-        moved[along] = table.flatten(0, 1)
+        moved, table = terms.move(angles, along)
         yield torch.unflatten(evaluation(*moved), 1 - along, table.shape[:2]), terms
 
 
-# Products of matrices, as torch batches no `einsum` where it takes the rows of a Hessian at once.
+# `bmm` instead of `einsum`, which torch cannot batch over the rows of a Hessian.
 
 
 def _contract(values: Tensor, cotangent: Tensor, axes: int) -> Tensor:
-    """Sum over what stands behind the first axes and the terms, (axes, T, rest) (axes, rest)."""
+    """Return sums over the last axes, (axes, T, rest) times (axes, rest)."""
     shape = values.shape[: axes + 1]
     matrices = values.reshape(math.prod(shape[:-1]), shape[-1], math.prod(values.shape[axes + 1 :]))
     vectors = cotangent.reshape(len(matrices), matrices.shape[-1], 1)
@@ -224,7 +210,7 @@ def _contract(values: Tensor, cotangent: Tensor, axes: int) -> Tensor:
 
 
 def _combine(weights: Tensor, values: Tensor) -> Tensor:
-    """Sum over the terms, (axes, T) (axes, T, rest)."""
+    """Return sums over the terms, (axes, T) times (axes, T, rest)."""
     axes, terms = weights.shape[:-1], weights.shape[-1]
     rest = values.shape[len(axes) + 1 :]
     vectors = weights.reshape(math.prod(axes), 1, terms)
@@ -234,34 +220,36 @@ def _combine(weights: Tensor, values: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class ShiftTerms:
-    """The terms of the shift rules of A angles, T in all."""
+    """T terms of the shift rules of A angles."""
 
     shifts: Float64[Tensor, "T A"]  # row t moves one angle [rad]
-    coefficients: Float64[Tensor, " T"]  # of each term in the derivative by its angle
-    angles: Int64[Tensor, " T"]  # that each term moves
+    coefficients: Float64[Tensor, " T"]  # factors in the derivative
+    angles: Int64[Tensor, " T"]  # moved by each term
 
-    def table(self, angles: Float64[Tensor, "N A"]) -> Float64[Tensor, "N T A"]:
-        """Every row of angles with every shift."""
-        return angles.unsqueeze(-2) + self.shifts
+    def move(
+        self, angles: tuple[Tensor, Tensor], along: int
+    ) -> tuple[tuple[Tensor, Tensor], Float64[Tensor, "N T A"]]:
+        """Return both kinds of angles with one kind shifted, and the table of shifted angles."""
+        table = angles[along].unsqueeze(-2) + self.shifts
+        rows = table.flatten(0, 1)
+        return ((angles[0], rows) if along else (rows, angles[1])), table
 
     def sum_up(self, sums: Float64[Tensor, "N T"]) -> Float64[Tensor, "N A"]:
-        """Derivatives by the angles."""
+        """Return derivatives with respect to the angles."""
         empty = sums.new_zeros((len(sums), self.shifts.shape[1]))
         return empty.index_add(-1, self.angles, sums * self.coefficients)
 
     def weigh(self, tangents: Float64[Tensor, "N A"]) -> Float64[Tensor, "N T"]:
-        """Factors of the terms in the derivative along a direction."""
+        """Return factors of the terms in the derivative along a direction."""
         return tangents.index_select(-1, self.angles) * self.coefficients
 
 
 def _terms(
     evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
 ) -> Iterator[ShiftTerms]:
-    """The terms of rows (``along = 0``) or shared angles (1), so many that a table fits.
-
-    The size is fixed, not a share of the executor's memory: with shots, each piece is a call with
-    noise of its own, and the same seed shall give the same numbers on every machine.
-    """
+    """Yield the terms of rows (``along = 0``) or shared angles (1), cut into tables that fit."""
+    # The size is fixed: with shots, each piece draws its own noise, and a seed must give the same
+    # numbers on machines with different memory.
     moved, other = angles[along], angles[1 - along]
     outputs = evaluation.readout.num_outputs(evaluation.program)
     a_term = 8 * len(moved) * (moved.shape[1] + len(other) * outputs)

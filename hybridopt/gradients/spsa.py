@@ -1,4 +1,4 @@
-"""Simultaneous perturbation: an estimate of the whole gradient from two settings."""
+"""Simultaneous perturbation (SPSA): estimate of the whole gradient from two settings."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hybridopt.execution import Executor, ForwardRecord, Readout
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared, Tangents, Vjp
 
 EXACT_PERTURBATION = 0.01  # [rad]; the bias is of second order in it
-SHOTS_PERTURBATION = 0.2  # [rad]; smaller ones drown in shot noise, as 1 / perturbation
-STREAM = 0x5B5A  # keeps the directions apart from the shots, which draw from the same seed
+SHOTS_PERTURBATION = 0.2  # [rad]; shot noise of the estimate grows as 1 / perturbation
+STREAM = 0x5B5A  # separates the directions from the shots, which use the same seed
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class Spsa(GradientRule):
         \partial_j f \approx \Delta_j \,
             \frac{f(\theta + c \Delta) - f(\theta - c \Delta)}{2 c}
 
-    Two settings a sample and direction, whatever the number of angles. Its mean is the gradient
-    up to a bias of order :math:`c^2`; the standard deviation of one component is about the norm
-    of all others. The directions follow from the seed and the executor's position in its stream:
-    a resumed run draws them again, two steps never share them.
+    An estimate costs two settings per sample and direction for any number of angles. Its mean is
+    the gradient with a bias of order :math:`c^2`. The standard deviation of one component is about
+    the norm of all others. The directions depend on the seed and on the executor's position in its
+    random stream: a resumed run draws the same directions again, and no two steps share them.
 
     Attributes:
-        perturbation: c [rad]; None is 0.01 in exact execution, 0.2 with shots.
-        directions: Averaged over.
-        seed: None takes the executor's.
+        perturbation: Step c [rad]; None for 0.01 in exact simulation and 0.2 with shots.
+        directions: Number of random directions in the average.
+        seed: Seed of the directions; None for the seed of the executor.
 
     References:
         Spall, IEEE Trans. Autom. Control 37, 332 (1992).
@@ -47,7 +47,7 @@ class Spsa(GradientRule):
         >>> rule = Spsa(directions=3, seed=0)
         >>> layer = ho.CircuitLayer(*ho.load_circuit("strongly_entangling"), gradient=rule)
         >>> layer(torch.rand(1, layer.in_features)).sum().backward()
-        >>> layer.executor.usage.settings  # one, and two a direction
+        >>> layer.executor.usage.settings  # one, and two per direction
         7
     """
 
@@ -63,10 +63,10 @@ class Spsa(GradientRule):
         _validation.optional_integer("seed", self.seed, minimum=0)
 
     def check(self, program: CircuitProgram, readout: Readout, executor: Executor) -> None:
-        """Every circuit and readout will do."""
+        """Accept every circuit, readout and executor."""
 
     def memory(self, evaluation: Evaluation, needs: tuple[bool, bool]) -> None:
-        """None: a perturbation needs nothing of the forward run."""
+        """Return None, as a perturbation does not use the forward run."""
 
     def vjp(
         self,
@@ -77,68 +77,54 @@ class Spsa(GradientRule):
         needs: tuple[bool, bool],
         memory: ForwardRecord | None = None,
     ) -> Vjp:
-        """Averaged over the directions."""
-        by_rows = torch.zeros_like(rows) if needs[0] else None
-        by_shared = torch.zeros_like(shared) if needs[1] else None
+        """Return the average over the directions."""
+        by_rows, by_shared = torch.zeros_like(rows), torch.zeros_like(shared)
         for delta, slope in self._directions(evaluation, (rows, shared), needs):
             weighted = (cotangent * slope).sum(-1) / self.directions
-            if by_rows is not None and delta[0] is not None:
-                by_rows = by_rows + weighted.sum(0)[:, None] * delta[0]
-            if by_shared is not None and delta[1] is not None:
-                by_shared = by_shared + weighted.sum(1)[:, None] * delta[1]
-        return by_rows, by_shared
+            by_rows = by_rows + weighted.sum(0)[:, None] * delta[0]
+            by_shared = by_shared + weighted.sum(1)[:, None] * delta[1]
+        return (by_rows if needs[0] else None, by_shared if needs[1] else None)
 
     def jvp(
         self, evaluation: Evaluation, rows: Rows, shared: Shared, tangents: Tangents
     ) -> Outputs:
-        """The same estimate of the gradient, along a direction."""
+        """Return the same estimate of the gradient along a direction."""
         needs = (tangents[0] is not None, tangents[1] is not None)
         result = torch.zeros(())
         for delta, slope in self._directions(evaluation, (rows, shared), needs):
-            if tangents[0] is not None and delta[0] is not None:
+            if tangents[0] is not None:
                 result = result + (tangents[0] * delta[0]).sum(-1)[None, :, None] * slope
-            if tangents[1] is not None and delta[1] is not None:
+            if tangents[1] is not None:
                 result = result + (tangents[1] * delta[1]).sum(-1)[:, None, None] * slope
         return result / self.directions
 
     def explain(self, program: CircuitProgram) -> str:
-        """How many settings a sample."""
+        """Return the number of settings in words."""
         return (
-            f"spsa: {2 * self.directions} settings a sample for any number of angles; an estimate "
-            "with noise of its own"
+            f"spsa: {2 * self.directions} settings per sample for any number of angles; a random "
+            "estimate"
         )
-
-    def _slope(
-        self, evaluation: Evaluation, angles: tuple[Tensor, Tensor], delta: Tangents
-    ) -> Outputs:
-        exact = evaluation.executor.shots is None
-        c = self.perturbation or (EXACT_PERTURBATION if exact else SHOTS_PERTURBATION)
-        rows, shared = angles
-        if delta[0] is None:  # one table serves both signs
-            assert delta[1] is not None
-            step = c * delta[1]
-            above, below = evaluation(rows, torch.cat([shared + step, shared - step])).chunk(2)
-        else:
-            step_rows = c * delta[0]
-            step_shared = torch.zeros_like(shared) if delta[1] is None else c * delta[1]
-            above = evaluation(rows + step_rows, shared + step_shared)
-            below = evaluation(rows - step_rows, shared - step_shared)
-        return (above - below) / (2 * c)
 
     def _directions(
         self, evaluation: Evaluation, angles: tuple[Tensor, Tensor], needs: tuple[bool, bool]
-    ) -> Iterator[tuple[Tangents, Outputs]]:
-        """Yield directions in rows and shared angles, with the slopes along them."""
+    ) -> Iterator[tuple[tuple[Tensor, Tensor], Outputs]]:
+        """Yield directions in rows and shared angles, and the derivatives along them."""
         position = evaluation.executor.state_dict()
         entropy = int(position["entropy"], 16) if self.seed is None else self.seed
         sequence = np.random.SeedSequence(entropy, spawn_key=(STREAM, int(position["calls"])))
         generator = np.random.default_rng(sequence)
-
-        def signs(like: Tensor) -> Tensor:
-            drawn = 2.0 * generator.integers(0, 2, tuple(like.shape)) - 1.0
-            return torch.from_numpy(drawn).to(like.device)
-
+        exact = evaluation.executor.shots is None
+        c = self.perturbation or (EXACT_PERTURBATION if exact else SHOTS_PERTURBATION)
+        rows, shared = angles
         for _ in range(self.directions):
-            by_rows = signs(angles[0]) if needs[0] else None
-            delta = by_rows, signs(angles[1]) if needs[1] else None
-            yield delta, self._slope(evaluation, angles, delta)
+            delta = [torch.zeros_like(table) for table in angles]
+            for place in np.flatnonzero(needs):
+                signs = 2.0 * generator.integers(0, 2, tuple(delta[place].shape)) - 1.0
+                delta[place] = torch.from_numpy(signs).to(rows.device)
+            by_rows, by_shared = c * delta[0], c * delta[1]
+            above, below = shared + by_shared, shared - by_shared
+            if needs[0]:
+                high, low = evaluation(rows + by_rows, above), evaluation(rows - by_rows, below)
+            else:  # one table serves both signs
+                high, low = evaluation(rows, torch.cat([above, below])).chunk(2)
+            yield (delta[0], delta[1]), (high - low) / (2 * c)

@@ -231,8 +231,8 @@ class CircuitLayer(nn.Module, RunsCircuits):
         input_gradient = self._last_pass[1] if input_gradient is None else input_gradient
         angles = self._compiled().angles
         with torch.enable_grad():
-            weight = self.weight.double()
-            x = weight.new_zeros((1, self.in_features), requires_grad=input_gradient)
+            weight = self.weight.double().to("meta")
+            x = weight.new_empty((1, self.in_features), requires_grad=input_gradient)
             needs = angles.rows(x, weight).requires_grad, angles.shared(weight).requires_grad
         evaluation = self._evaluation()
         cost = forward_cost(evaluation) + gradient_cost(evaluation, self.gradient, needs)

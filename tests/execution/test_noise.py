@@ -1,4 +1,4 @@
-"""Noise against direct simulations of the transpiled circuits on Aer."""
+"""Noise compared with direct simulations of transpiled circuits on Aer."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from qiskit import QuantumCircuit, transpile
+from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.circuit.library import CPhaseGate, U1Gate, UGate
 from qiskit.providers.fake_provider import GenericBackendV2
-from qiskit.quantum_info import DensityMatrix, SparsePauliOp
+from qiskit.quantum_info import DensityMatrix
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import (
     NoiseModel,
@@ -26,9 +27,8 @@ from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.errors import ArgumentTypeError, ResourceError, UnsupportedError
 from hybridopt.execution import Cost, Probabilities
-from hybridopt.execution.aer.strategies.per_setting import bindings
-from hybridopt.execution.aer.translation import WithNoise
 from hybridopt.execution.noise import noise_of
+from tests.execution.noisy import noisy_expectation, rotate_into
 
 X, W = ParameterVector("x", 2), ParameterVector("w", 4)
 ROWS = np.array([[0.3, 0.9], [-0.7, 0.4]])
@@ -39,7 +39,7 @@ DEVICE = GenericBackendV2(5, seed=1)
 
 
 def circuit() -> QuantumCircuit:
-    """Gates that stay as they are in every basis of the models below."""
+    """Return a circuit whose gates are in the basis of every model below."""
     result = QuantumCircuit(3)
     result.sx([0, 1, 2])
     result.rz(X[0], 0)
@@ -100,18 +100,7 @@ MODELS = {
 
 
 def direct(model: NoiseModel, label: str, row, weights=WEIGHTS) -> float:
-    """The expectation value of Z strings after the basis change, in the noisy final state."""
-    rotated = bound(row, weights)
-    for qubit, letter in enumerate(reversed(label)):
-        if letter == "Y":
-            rotated.sdg(qubit)
-        if letter in "XY":
-            rotated.h(qubit)
-    rotated.save_density_matrix()
-    simulator = AerSimulator(method="density_matrix", noise_model=model)
-    state = simulator.run(rotated).result().data()["density_matrix"]
-    in_z = "".join("I" if letter == "I" else "Z" for letter in label)
-    return DensityMatrix(state).expectation_value(SparsePauliOp(in_z)).real
+    return noisy_expectation(model, bound(row, weights), label)
 
 
 def direct_counts(simulator: AerSimulator, transpiled: QuantumCircuit, shots: int) -> dict:
@@ -127,18 +116,16 @@ def measured_circuit(label: str, row=ROWS[0]) -> QuantumCircuit:
     acting = [k for k, letter in enumerate(reversed(label)) if letter != "I"]
     result = QuantumCircuit(3, len(acting))
     result.compose(bound(row, WEIGHTS), inplace=True)
-    for place, qubit in enumerate(acting):
-        if label[-1 - qubit] == "Y":
-            result.sdg(qubit)
-        if label[-1 - qubit] in "XY":
-            result.h(qubit)
-        result.measure(qubit, place)
+    rotate_into(result, label)
+    result.measure(acting, range(len(acting)))
     return result
 
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_exact_values_are_those_of_the_density_matrix(name):
-    outputs = layer_with(AerExecutor(noise_model=MODELS[name]))(torch.tensor(ROWS)).detach()
+    executor = AerExecutor(noise_model=MODELS[name])
+    outputs = layer_with(executor)(torch.tensor(ROWS)).detach()
+    assert executor.usage == Cost(settings=6, shots=0, runs=6)
     expected = [[direct(MODELS[name], label, row) for label in LABELS] for row in ROWS]
     np.testing.assert_allclose(outputs.numpy(), expected, rtol=0, atol=1e-10)
 
@@ -158,15 +145,8 @@ def test_parameter_shift_is_exact_with_noise(name):
         assert by_x[0, place].item() == pytest.approx((up - down) / 2e-4, abs=1e-6)
 
 
-SAMPLED = [
-    ("automatic", "density_matrix"),
-    ("statevector", "statevector"),
-    ("matrix_product_state", "matrix_product_state"),
-]
-
-
-@pytest.mark.parametrize(("method", "used"), SAMPLED)
-def test_shots_have_the_noisy_mean(method, used, aer_calls):
+@pytest.mark.parametrize("method", ["automatic", "statevector", "matrix_product_state"])
+def test_shots_have_the_noisy_mean(method, aer_calls):
     shots = 2000
     model = MODELS["depolarizing"]
     executor = AerExecutor(noise_model=model, method=method, shots=shots, seed=4)
@@ -201,7 +181,7 @@ READOUTS["by qubit"].add_readout_error(ReadoutError([[0.7, 0.3], [0.05, 0.95]]),
 
 @pytest.mark.parametrize("shots", [None, 4000])
 @pytest.mark.parametrize("name", list(READOUTS))
-def test_errors_of_the_readout(name, shots):
+def test_readout_errors(name, shots):
     reference_shots = 40_000
     model = READOUTS[name]
     executor = AerExecutor(noise_model=model, shots=shots, seed=2)
@@ -213,7 +193,7 @@ def test_errors_of_the_readout(name, shots):
         assert abs(value - expected) <= 5 * math.sqrt(variance)
 
 
-def test_probabilities_of_some_qubits_are_misread_each_by_its_own_error():
+def test_each_qubit_has_its_own_readout_error():
     model = READOUTS["by qubit"]
     layer = layer_with(AerExecutor(noise_model=model), Probabilities(qubits=(2, 0, 1)))
     outputs = layer(torch.tensor(ROWS[:1])).detach().numpy()[0]
@@ -225,73 +205,43 @@ def test_probabilities_of_some_qubits_are_misread_each_by_its_own_error():
     np.testing.assert_allclose(outputs, confusion @ ideal, rtol=0, atol=1e-12)
 
 
-BACKENDS = {"fake": FakeManilaV2, "generic": lambda: DEVICE}
+A = ParameterVector("a", 2)
+FREE = {
+    "cp": (CPhaseGate(A[1]), [0, 1]),
+    "u": (UGate(A[0], 0.1, A[1]), [2]),
+    "u1": (U1Gate(A[1]), [1]),  # runs as p
+}
 
 
-@pytest.mark.parametrize("name", list(BACKENDS))
-def test_device_gives_what_the_simulator_of_it_measures(name):
-    shots = 40_000
-    backend = BACKENDS[name]()
-    executor = AerExecutor(noise_model=backend)
-    layer = layer_with(executor)
-    outputs = layer(torch.tensor(ROWS[:1])).detach().numpy()[0]
-    settings = layer.program_readout.settings(layer.program)
-    placed = WithNoise(noise_of(backend), "density_matrix").of(layer.program, settings)
-    numbers = bindings(layer.program, *angles_of(layer.program))
-    simulator = AerSimulator.from_backend(backend)
-    for value, label, translated in zip(outputs, LABELS, placed, strict=True):
-        narrow = translated.measuring(0)
-        measured = QuantumCircuit(backend.num_qubits, narrow.num_clbits)
-        measured.compose(narrow, translated.device_qubits, inplace=True)
-        for item in measured.data:
-            places = tuple(measured.find_bit(qubit).index for qubit in item.qubits)
-            name = item.operation.name
-            assert name == "barrier" or backend.target.instruction_supported(name, places)
-        measured = measured.assign_parameters(
-            {p: v[0] for p, v in numbers.items() if p in measured.parameters}
-        )
-        expected = parity(direct_counts(simulator, measured, shots))
-        assert abs(value - expected) <= 5 / math.sqrt(shots)
-        ideal = DensityMatrix(bound(ROWS[0], WEIGHTS)).expectation_value(SparsePauliOp(label)).real
-        assert abs(value) < abs(ideal)
-
-
-def angles_of(program) -> tuple[np.ndarray, np.ndarray]:
-    values = {**dict(zip(X, ROWS[0])), **dict(zip(W, WEIGHTS))}  # noqa: B905
-    tables = [
-        [float(e.bind({p: values[p] for p in e.parameters})) for e in expressions]
-        for expressions in (program.row_expressions, program.shared_expressions)
-    ]
-    return np.array(tables[0])[None], np.array(tables[1])[None]
-
-
-@pytest.mark.parametrize("gate", ["u3", "u2", "u", "rx", "ry", "r"])
-def test_noise_acts_on_any_gate_that_aer_knows(gate):
+@pytest.mark.parametrize("name", ["u3", "u2", "rx", "ry", "r", *FREE])
+def test_noise_acts_on_all_gates_of_aer(name):
     model = NoiseModel()
-    model.add_all_qubit_quantum_error(depolarizing_error(0.2, 1), gate)
+    model.add_all_qubit_quantum_error(depolarizing_error(0.2, 2 if name == "cp" else 1), name)
     turned = QuantumCircuit(3)
-    turned.ry(W[0], 0)
+    turned.ry(A[0], 0)
     turned.h(1)
-    initial = torch.tensor([0.4], dtype=torch.float64)
-    layer = CircuitLayer(
-        turned, (), [W[0]], ["IIZ", "IXI"], AerExecutor(noise_model=model), initial=initial
+    turned.ry(A[1], 2)
+    if name in FREE:
+        turned.append(*FREE[name])
+    weights, labels = np.array([0.4, 1.1]), ["IXX", "YII"]
+    executor = AerExecutor(noise_model=model)
+    layer = CircuitLayer(turned, [], list(A), labels, executor, initial=weights)
+    outputs = layer(torch.zeros(1, 0, dtype=torch.float64))[0]
+
+    def by_hand(values: np.ndarray) -> np.ndarray:
+        numbers = turned.assign_parameters(dict(zip(A, values, strict=True)))
+        return np.array([noisy_expectation(model, numbers, label) for label in labels])
+
+    np.testing.assert_allclose(outputs.detach().numpy(), by_hand(weights), rtol=0, atol=1e-10)
+    slopes = torch.stack(
+        [torch.autograd.grad(one, layer.weight, retain_graph=True)[0] for one in outputs]
     )
-    outputs = layer(torch.zeros(1, 0, dtype=torch.float64))[0].tolist()
-    numbers = turned.assign_parameters([0.4])
-    expected = []
-    for label, qubit in (("IIZ", 0), ("IXI", 1)):
-        rotated = numbers.copy()
-        if label == "IXI":
-            rotated.h(qubit)
-        rotated = transpile(rotated, basis_gates=model.basis_gates, optimization_level=0)
-        rotated.save_density_matrix()
-        simulator = AerSimulator(method="density_matrix", noise_model=model)
-        state = DensityMatrix(simulator.run(rotated).result().data()["density_matrix"])
-        expected.append(state.expectation_value(SparsePauliOp("IIZ" if qubit == 0 else "IZI")).real)
-    assert outputs == pytest.approx(expected, abs=1e-10)
+    steps = 1e-4 * np.eye(2)
+    expected = [(by_hand(weights + step) - by_hand(weights - step)) / 2e-4 for step in steps]
+    np.testing.assert_allclose(slopes.T.numpy(), expected, rtol=0, atol=1e-7)
 
 
-def test_simulator_of_a_device_brings_its_noise():
+def test_simulator_of_a_device_keeps_its_noise():
     simulator = AerSimulator.from_backend(DEVICE)
     noise = noise_of(simulator)
     assert noise is not None
@@ -304,28 +254,20 @@ def test_simulator_of_a_device_brings_its_noise():
     assert plain.model.is_ideal()
 
 
-def test_every_basis_is_a_setting_and_a_run(aer_calls):
-    executor = AerExecutor(noise_model=MODELS["depolarizing"])
-    layer_with(executor)(torch.tensor(ROWS))
-    assert executor.usage == Cost(settings=6, shots=0, runs=6)
-    assert len(aer_calls) == 3
-
-
-def test_more_qubits_than_the_device_has_are_refused(aer_calls):
+def test_too_many_qubits_for_the_device_raise(aer_calls):
     wide = QuantumCircuit(6)
     wide.ry(W[0], range(6))
-    with pytest.raises(UnsupportedError, match=r"has 6 qubits, but fake_manila has 5\. Use fewer"):
+    with pytest.raises(UnsupportedError, match=r"at most 5 qubits .*6"):
         CircuitLayer(wide, (), [W[0]], executor=AerExecutor(noise_model=FakeManilaV2()))
     assert aer_calls == []
 
 
-def test_more_qubits_than_a_density_matrix_holds_are_refused(aer_calls):
+def test_too_many_qubits_for_a_density_matrix_raise(aer_calls):
     wide = QuantumCircuit(12)
     wide.ry(W[0], range(12))
     model = MODELS["depolarizing"]
     small = {"noise_model": model, "max_memory": 64 * 4**8}
-    message = "12 qubits, but with method density_matrix .* at most 8 fit. Give `shots`"
-    with pytest.raises(ResourceError, match=message):
+    with pytest.raises(ResourceError, match=r"12 qubits.*density_matrix.*`shots`"):
         CircuitLayer(wide, (), [W[0]], executor=AerExecutor(**small))
     assert aer_calls == []
     sampled = CircuitLayer(wide, (), [W[0]], ["Z" * 12], AerExecutor(**small, shots=5, seed=1))
@@ -334,13 +276,7 @@ def test_more_qubits_than_a_density_matrix_holds_are_refused(aer_calls):
     assert "the density matrix does not fit" in sampled.explain()
 
 
-@pytest.mark.parametrize("value", ["depolarizing", 0.1, depolarizing_error(0.1, 1), NoiseModel])
-def test_what_is_no_noise_is_refused(value):
-    with pytest.raises(ArgumentTypeError, match="Argument `noise_model` must be"):
+@pytest.mark.parametrize("value", ["depolarizing", depolarizing_error(0.1, 1), NoiseModel])
+def test_other_types_of_noise_raise(value):
+    with pytest.raises(ArgumentTypeError, match="`noise_model`"):
         AerExecutor(noise_model=value)
-
-
-def test_noise_is_told_in_explanations():
-    text = layer_with(AerExecutor(noise_model=DEVICE)).explain()
-    assert f"noise of {DEVICE.name}" in text
-    assert "Strategy table" in text

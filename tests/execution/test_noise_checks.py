@@ -1,12 +1,16 @@
-"""What noise and circuits must agree on is checked before anything runs."""
+"""Checks of noise, devices and layouts before a run."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
+from qiskit.circuit.library import CSwapGate, UnitaryGate
+from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
 from qiskit_aer import AerSimulator
@@ -39,28 +43,49 @@ def layer_of(circuit, observables=("ZZZ",), **options) -> CircuitLayer:
 
 
 @pytest.mark.parametrize("pair", [[0, 1], [1, 0]])
-def test_gates_on_pairs_without_errors_are_refused(pair, aer_calls):
+def test_gates_on_pairs_without_errors_raise(pair, aer_calls):
     model = NoiseModel()
     model.add_quantum_error(depolarizing_error(0.1, 2), "cx", pair)
-    with pytest.raises(
-        UnsupportedError, match=r"errors of `cx` on .*, but none on \((1|0), "
-    ) as no:
+    with pytest.raises(UnsupportedError, match=r"`cx` .*\((1|0), "):
         layer_of(three_qubits(), noise_model=model)
-    assert "Give the device" in str(no.value)
     assert aer_calls == []
 
 
-def test_errors_of_all_pairs_and_of_single_qubits_need_no_couplings():
+@pytest.mark.parametrize(
+    ("name", "gate", "qubits"),
+    [
+        ("marked", UnitaryGate(np.eye(2), label="marked"), [1]),
+        ("unitary", UnitaryGate(np.eye(2), label="marked"), [1]),
+        ("cswap", CSwapGate(), [0, 1, 2]),
+    ],
+)
+def test_errors_that_would_not_act_raise(name, gate, qubits, aer_calls):
+    model, circuit = NoiseModel(), three_qubits()
+    model.add_all_qubit_quantum_error(depolarizing_error(0.1, len(qubits)), name)
+    circuit.append(gate, qubits)
+    with pytest.raises(UnsupportedError, match=f"`{name}`"):
+        layer_of(circuit, noise_model=model)
+    assert aer_calls == []
+
+
+def test_gates_that_are_not_universal_raise(aer_calls):
+    backend = GenericBackendV2(3, basis_gates=["cx"], seed=1)
+    with pytest.raises(CircuitError, match=str(backend.name)):
+        layer_of(three_qubits(), noise_model=backend)
+    assert aer_calls == []
+
+
+def test_errors_of_all_pairs_need_no_couplings():
     model = NoiseModel()
     model.add_all_qubit_quantum_error(depolarizing_error(0.1, 2), "cx")
     model.add_quantum_error(depolarizing_error(0.1, 1), "sx", [2])
     assert layer_of(three_qubits(), noise_model=model)(NOTHING).abs() < 1
 
 
-def test_readout_errors_of_several_qubits_are_refused(aer_calls):
+def test_correlated_readout_errors_raise(aer_calls):
     model = NoiseModel()
     model.add_readout_error(ReadoutError(np.full((4, 4), 0.25)), [0, 1])
-    with pytest.raises(UnsupportedError, match=r"readout error of the qubits \(0, 1\) together"):
+    with pytest.raises(UnsupportedError, match=r"\(0, 1\)"):
         layer_of(three_qubits(), noise_model=model)
     assert aer_calls == []
     assert layer_of(three_qubits(), ["ZII"], noise_model=model)(NOTHING).abs() <= 1
@@ -70,53 +95,52 @@ def test_a_layout_places_each_circuit_qubit():
     layer = layer_of(three_qubits(), noise_model=MANILA, layout=[4, 3, 2])
     assert layer.program.device_qubits == (2, 3, 4)
     text = layer.explain()
-    assert "on device qubits 2, 3, 4, 2 two-qubit gates (1 cx on 3-2, 1 cx on 4-3)" in text
+    assert "noise of fake_manila on device qubits 2, 3, 4, 2 two-qubit gates (1 cx on 3-2" in text
     assert "circuit qubits end on device qubits 0 on 4, 1 on 3, 2 on 2" in text
-    with pytest.raises(UnsupportedError, match="has 2 device qubits, but the circuit has 3 qubits"):
+    with pytest.raises(UnsupportedError, match=r"`layout` .*3.*2"):
         layer_of(three_qubits(), noise_model=MANILA, layout=[4, 3])
     isa = transpile(three_qubits(), MANILA, initial_layout=[0, 1, 2])
-    with pytest.raises(UnsupportedError, match="transpiled already"):
+    with pytest.raises(UnsupportedError, match=r"`layout` .*4, 3, 2"):
         layer_of(isa, noise_model=MANILA, layout=[4, 3, 2])
 
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
-    ("options", "error", "message"),
+    ("options", "error", "named"),
     [
-        ({"layout": [0, 1]}, ArgumentError, "`noise_model` is not a device"),
-        ({"layout": [0, 1], "noise_model": NoiseModel()}, ArgumentError, "not a device"),
-        ({"layout": [0, 1], "noise_model": AerSimulator()}, ArgumentError, "not a device"),
-        ({"layout": [0, 0], "noise_model": MANILA}, ArgumentError, "each once"),
-        ({"layout": [], "noise_model": MANILA}, ArgumentError, "one device qubit or more"),
-        ({"layout": [5], "noise_model": MANILA}, ArgumentError, "names qubit 5, but fake_manila"),
-        ({"layout": [-1], "noise_model": MANILA}, ArgumentError, "layout"),
-        ({"layout": [0.5], "noise_model": MANILA}, ArgumentTypeError, "layout"),
-        ({"layout": "01", "noise_model": MANILA}, ArgumentTypeError, "layout"),
-        ({"optimization_level": 4}, ArgumentError, "optimization_level"),
-        ({"optimization_level": "high"}, ArgumentTypeError, "optimization_level"),
-        ({"seed_transpiler": -1}, ArgumentError, "seed_transpiler"),
+        ({"layout": [0, 1]}, ArgumentError, "`layout` .*`noise_model`"),
+        (
+            {"layout": [0, 1], "noise_model": NoiseModel()},
+            ArgumentError,
+            "`layout` .*`noise_model`",
+        ),
+        ({"layout": [0, 1], "noise_model": AerSimulator()}, ArgumentError, "`layout` .*`noise_mod"),
+        ({"layout": [0, 0], "noise_model": MANILA}, ArgumentError, r"`layout` .*\[0, 0\]"),
+        ({"layout": [], "noise_model": MANILA}, ArgumentError, r"`layout` .*\[\]"),
+        ({"layout": [5], "noise_model": MANILA}, ArgumentError, "`layout` .*5"),
+        ({"layout": [-1], "noise_model": MANILA}, ArgumentError, "`layout` .*-1"),
+        ({"layout": [0.5], "noise_model": MANILA}, ArgumentTypeError, "`layout`"),
+        ({"layout": "01", "noise_model": MANILA}, ArgumentTypeError, "`layout`"),
+        ({"optimization_level": 4}, ArgumentError, "`optimization_level`"),
+        ({"optimization_level": "high"}, ArgumentTypeError, "`optimization_level`"),
+        ({"seed_transpiler": -1}, ArgumentError, "`seed_transpiler`"),
     ],
 )
-def test_bad_placements_are_refused(options, error, message):
-    with pytest.raises(error, match=message):
+def test_wrong_placements_raise(options, error, named):
+    with pytest.raises(error, match=named):
         AerExecutor(**options)
 
 
-def test_levels_and_seeds_are_those_of_the_transpiler():
+@pytest.mark.parametrize(("level", "seed"), [(0, 3), (2, 1), (3, 5)])
+def test_placement_equals_that_of_qiskit(level, seed):
     circuit = three_qubits()
     circuit.cx(0, 2)
-    for level, seed in ((0, 3), (2, 1), (3, 5)):
-        layer = layer_of(
-            circuit, noise_model=MANILA, optimization_level=level, seed_transpiler=seed
-        )
-        manager = generate_preset_pass_manager(level, backend=MANILA, seed_transpiler=seed)
-        placed = manager.run(circuit.measure_all(inplace=False))
-        expected = {k: n for k, n in placed.count_ops().items() if k not in {"measure", "barrier"}}
-        found: dict[str, int] = {}
-        for step in layer.program.steps:
-            if step.gate.name != "barrier":
-                found[step.gate.name] = found.get(step.gate.name, 0) + 1
-        assert found == expected
+    layer = layer_of(circuit, noise_model=MANILA, optimization_level=level, seed_transpiler=seed)
+    manager = generate_preset_pass_manager(level, backend=MANILA, seed_transpiler=seed)
+    placed = manager.run(circuit.measure_all(inplace=False))
+    expected = {k: n for k, n in placed.count_ops().items() if k not in {"measure", "barrier"}}
+    found = Counter(step.gate.name for step in layer.program.steps if step.gate.name != "barrier")
+    assert found == expected
 
 
 def test_a_circuit_is_transpiled_once_for_all_bases_and_steps(monkeypatch):
@@ -134,14 +158,14 @@ def test_a_circuit_is_transpiled_once_for_all_bases_and_steps(monkeypatch):
     assert len(calls) == 1
 
 
-def test_circuits_of_another_device_are_refused(aer_calls):
+def test_circuits_for_another_device_raise(aer_calls):
     isa = transpile(three_qubits(), FakeBrisbane(), initial_layout=[0, 1, 2])
-    with pytest.raises(UnsupportedError, match=r"`(ecr|sx|rz)` on qubits? .* does not have"):
+    with pytest.raises(UnsupportedError, match=r"`(ecr|sx|rz)` on qubit"):
         layer_of(isa, ["III" + "Z"], noise_model=MANILA)
     assert aer_calls == []
 
 
-def test_a_large_device_runs_as_the_qubits_in_use():
+def test_only_qubits_in_use_of_a_large_device_are_simulated():
     device = FakeBrisbane()
     isa = transpile(three_qubits(), device, initial_layout=[62, 61, 60], seed_transpiler=0)
     virtual = layer_of(three_qubits(), ["ZIZ"])(NOTHING).item()
@@ -161,7 +185,7 @@ def test_a_large_device_runs_as_the_qubits_in_use():
     np.testing.assert_allclose(pair, [1 - one, one, 0, 0], rtol=0, atol=1e-12)
 
 
-def test_idle_qubits_are_coins_in_x_where_shots_are_drawn():
+def test_idle_qubits_are_random_in_x_with_shots():
     isa = transpile(three_qubits(), MANILA, initial_layout=[0, 1, 2])
     drawn = layer_of(isa, ["XIIII", "ZIIII"], shots=50, seed=1)(NOTHING)[0]
     assert abs(drawn[0].item()) < 5 / np.sqrt(50)
@@ -169,7 +193,7 @@ def test_idle_qubits_are_coins_in_x_where_shots_are_drawn():
     assert layer_of(isa, ["XIIII", "ZIIII"])(NOTHING)[0].tolist() == [0, 1]
 
 
-def test_equally_many_qubits_are_those_of_the_device():
+def test_observables_as_wide_as_the_device_act_on_its_qubits():
     circuit = QuantumCircuit(5)
     circuit.ry(W, 0)
     circuit.x(1)
@@ -177,11 +201,11 @@ def test_equally_many_qubits_are_those_of_the_device():
     layer = layer_of(isa, ["IZIII", "ZIIII"])
     np.testing.assert_allclose(layer(NOTHING)[0].tolist(), [np.cos(0.4), -1], atol=1e-12)
     assert "taken as given, on the device's qubits" in layer.explain()
-    with pytest.raises(ArgumentError, match=r"acts on 3 qubits, but .* from 5 qubits to the 5"):
+    with pytest.raises(ArgumentError, match=r"Observable 0 .*3 qubits.*5"):
         layer_of(isa, ["ZZZ"])
 
 
-def test_the_noise_of_a_few_qubits_is_that_of_the_whole_device():
+def test_noise_of_a_few_qubits_equals_that_of_the_device():
     whole = NoiseModel.from_backend(MANILA)
     circuit = QuantumCircuit(3)
     circuit.sx([0, 1])
@@ -198,41 +222,41 @@ def test_the_noise_of_a_few_qubits_is_that_of_the_whole_device():
     assert relaxation._t1s[0] == whole._custom_noise_passes[0]._t1s[3]
 
 
-def test_custom_passes_are_told_the_qubits_of_the_device():
-    told = []
+def test_custom_passes_get_the_qubits_of_the_device():
+    received = []
 
     def nothing(instruction, qubits):
-        told.append(tuple(qubits))
+        received.append(tuple(qubits))
 
     model = NoiseModel(basis_gates=["rz", "sx", "x", "cx", "delay"])
     model._custom_noise_passes.append(LocalNoisePass(nothing))
     isa = transpile(three_qubits(), MANILA, initial_layout=[4, 3, 2], optimization_level=0)
     layer_of(isa, noise_model=model)(NOTHING)
-    assert told == []  # Aer applies noise passes to circuits with delays only
+    assert received == []  # Aer applies noise passes only to circuits with delays
     delayed = three_qubits()
     delayed.delay(160, 2)
     isa = transpile(delayed, MANILA, initial_layout=[4, 3, 2], optimization_level=0)
     layer_of(isa, noise_model=model)(NOTHING)
-    assert {(4, 3), (3, 2)} <= set(told)
-    assert {qubit for qubits in told for qubit in qubits} == {2, 3, 4}
+    assert {(4, 3), (3, 2)} <= set(received)
+    assert {qubit for qubits in received for qubit in qubits} == {2, 3, 4}
 
 
-def test_delays_that_a_device_cannot_time_are_refused_with_its_step():
+def test_delays_between_the_time_steps_of_a_device_raise():
     circuit = three_qubits()
     circuit.delay(100, 0, unit="ns")
-    with pytest.raises(CircuitError, match="whole multiples of 16 dt"):
+    with pytest.raises(CircuitError, match="16 dt"):
         layer_of(circuit, noise_model=MANILA)
 
 
-def test_stretches_run_without_noise_only():
+def test_stretches_raise_with_noise():
     circuit = three_qubits()
     circuit.delay(circuit.add_stretch("s"), 0)
     assert layer_of(circuit, ["IIZ"])(NOTHING).item() == pytest.approx(np.cos(0.4), abs=1e-12)
-    with pytest.raises(CircuitError, match="`delay` on qubit 0 has a stretch"):
+    with pytest.raises(CircuitError, match="`delay`"):
         layer_of(circuit, noise_model=MANILA)
 
 
-def test_boxes_are_run_and_those_with_a_duration_refused_where_it_counts():
+def test_boxes_run_and_timed_boxes_raise_with_noise():
     circuit, timed = QuantumCircuit(3), QuantumCircuit(3)
     with circuit.box():
         circuit.ry(W, 0)
@@ -248,5 +272,5 @@ def test_boxes_are_run_and_those_with_a_duration_refused_where_it_counts():
         found = layer_of(circuit, ["IZX", "IZZ"], **options)(NOTHING)
         assert torch.equal(found, layer_of(flat, ["IZX", "IZZ"], **options)(NOTHING))
     assert layer_of(timed, ["IIZ"])(NOTHING).item() == pytest.approx(np.cos(0.4), abs=1e-12)
-    with pytest.raises(CircuitError, match="duration 1000 dt"):
+    with pytest.raises(CircuitError, match="1000"):
         layer_of(timed, noise_model=MANILA)

@@ -1,14 +1,14 @@
-"""What one basis tells of observables, against Qiskit's own expectation values."""
+"""Expectation values of groups of Pauli strings, compared with Qiskit."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit
-from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.quantum_info import SparsePauliOp, random_statevector
 
 from hybridopt.execution import pauli_groups
-from hybridopt.execution.pauli_groups import PauliGroup, grouped
+from hybridopt.execution.pauli_groups import grouped
+from tests.execution.jobs import distribution
 
 OBSERVABLES = [
     SparsePauliOp(["ZZI", "IZZ", "III"], [0.5, -1.5, 2.0]),
@@ -18,27 +18,15 @@ OBSERVABLES = [
 ]
 
 
-def state() -> Statevector:
-    generator = np.random.default_rng(5)
-    amplitudes = generator.normal(size=8) + 1j * generator.normal(size=8)
-    return Statevector(amplitudes / np.linalg.norm(amplitudes))
-
-
-def distribution(group: PauliGroup) -> np.ndarray:
-    into_basis = QuantumCircuit(3)
-    for qubit, letter in group.basis:
-        if letter == "Y":
-            into_basis.sdg(qubit)
-        into_basis.h(qubit)
-    return state().evolve(into_basis).probabilities(group.qubits)
+STATE = random_statevector(8, seed=5)
 
 
 @pytest.mark.parametrize("largest", [1 << 22, 0], ids=["one table", "parity by parity"])
 def test_groups_add_up_to_the_expectation_values(monkeypatch, largest):
     monkeypatch.setattr(pauli_groups, "MAX_TABLE", largest)
     groups, constants = grouped(OBSERVABLES)
-    total = constants + sum(group.expectations(distribution(group)) for group in groups)
-    expected = [state().expectation_value(one).real for one in OBSERVABLES]
+    total = constants + sum(group.expectations(distribution(STATE, group)) for group in groups)
+    expected = [STATE.expectation_value(one).real for one in OBSERVABLES]
     np.testing.assert_allclose(total, expected, rtol=0, atol=1e-12)
 
 
@@ -51,7 +39,7 @@ def test_tables_are_read_cell_by_cell():
         np.testing.assert_allclose(whole[s, b], group.expectations(cells[s, b]), rtol=0, atol=1e-14)
 
 
-def test_counts_tell_the_same_as_their_frequencies():
+def test_moments_of_counts_equal_those_of_frequencies():
     (group,), _ = grouped([SparsePauliOp(["XIX", "XII"], [0.5, -1.0])])
     assert (group.basis, group.qubits) == (((0, "X"), (2, "X")), (0, 2))
     counts = {0: 5, 1: 7, 2: 3, 3: 1}
@@ -65,12 +53,12 @@ def test_counts_tell_the_same_as_their_frequencies():
     assert variance == pytest.approx(shots.var(), abs=1e-14)
 
 
-def test_strings_that_commute_qubit_by_qubit_share_a_basis():
+def test_commuting_strings_share_a_basis():
     groups, _ = grouped([SparsePauliOp(["ZIZ", "IZI", "ZZZ", "XXI"], np.ones(4))])
     assert sorted(len(group.masks) for group in groups) == [1, 3]
 
 
-def test_identity_needs_no_basis():
+def test_identity_has_no_basis():
     groups, constants = grouped([SparsePauliOp(["III"], [4.0]), SparsePauliOp(["III"], [0.5])])
     assert groups == ()
     np.testing.assert_array_equal(constants, [4.0, 0.5])

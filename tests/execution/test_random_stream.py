@@ -1,4 +1,4 @@
-"""What every executor, and every sampler that stands in for one, does with its seed."""
+"""Random streams of executors and of samplers with closed forms."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ KINDS = (AerExecutor, ClosedFormSampler, LadderSampler, ClosedFormMesh)
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def test_each_call_has_the_numbers_of_its_place():
-    """As numpy spawns them."""
+def test_generators_are_spawned_as_in_numpy():
     position = RandomStream(7)
     state = position.state_dict()
     expected = [
@@ -34,7 +33,7 @@ def test_each_call_has_the_numbers_of_its_place():
 
 
 @every_kind
-def test_copies_share_the_stream_and_no_seed_is_fresh_entropy(kind):
+def test_copies_share_the_stream_and_default_seeds_differ(kind):
     executor = kind(shots=5)
     assert copy.deepcopy(executor) is executor
     assert executor.state_dict() != kind(shots=5).state_dict()
@@ -43,32 +42,30 @@ def test_copies_share_the_stream_and_no_seed_is_fresh_entropy(kind):
 
 @pytest.mark.wrong_types
 @every_kind
-def test_negative_seeds_are_refused_by_name(kind):
-    with pytest.raises(ArgumentError, match="`seed` must be 0 or more"):
+def test_negative_seeds_raise(kind):
+    with pytest.raises(ArgumentError, match="`seed`"):
         kind(shots=5, seed=-1)
-    with pytest.raises(ArgumentTypeError, match="`seed` must be an int"):
-        RandomStream(1.5)
 
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
-    ("state", "error", "message"),
+    ("state", "error", "named"),
     [
-        ({}, ArgumentError, "has no key `entropy`"),
-        ({"entropy": "0x1"}, ArgumentError, "has no key `calls`"),
-        (None, ArgumentTypeError, "must be the dict .* type NoneType"),
-        ({"entropy": 1, "calls": 1}, ArgumentTypeError, "`entropy` must be a str"),
-        ({"entropy": "spam", "calls": 1}, ArgumentError, "`entropy` .* is 'spam'"),
-        ({"entropy": "-0x1", "calls": 1}, ArgumentError, "`entropy` .* is '-0x1'"),
-        ({"entropy": "0x1", "calls": "1"}, ArgumentTypeError, "`calls` must be an int"),
-        ({"entropy": "0x1", "calls": -1}, ArgumentError, "`calls` must be 0 or more"),
+        ({}, ArgumentError, "`state` .*`entropy`"),
+        ({"entropy": "0x1"}, ArgumentError, "`state` .*`calls`"),
+        (None, ArgumentTypeError, "`state` .*NoneType"),
+        ({"entropy": 1, "calls": 1}, ArgumentTypeError, "`entropy`"),
+        ({"entropy": "spam", "calls": 1}, ArgumentError, "`entropy` .*'spam'"),
+        ({"entropy": "-0x1", "calls": 1}, ArgumentError, "`entropy` .*'-0x1'"),
+        ({"entropy": "0x1", "calls": "1"}, ArgumentTypeError, "`calls`"),
+        ({"entropy": "0x1", "calls": -1}, ArgumentError, "`calls` .*-1"),
     ],
 )
 @every_kind
-def test_states_of_nothing_are_refused_and_change_nothing(kind, state, error, message):
+def test_wrong_states_raise_and_change_nothing(kind, state, error, named):
     executor = kind(shots=5, seed=3)
     before = executor.state_dict()
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=named):
         executor.load_state_dict(state)
     assert executor.state_dict() == before
 
@@ -86,14 +83,16 @@ def frequencies(shots: int, *, entropy=1, call=0, first=(0, 0), place=(0, 0, 0),
 
 
 def draws(shots: int, repetitions: int) -> np.ndarray:
-    table = np.broadcast_to(PROBABILITIES, (repetitions, 1, PROBABILITIES.size))
+    table = np.tile(PROBABILITIES, (repetitions, 1, 1))
     rows = np.arange(repetitions), np.arange(1)
-    return Sampler(1, Stream(0)).frequencies(table.copy(), shots, *rows, 0)[:, 0]
+    return Sampler(1, Stream(0)).frequencies(table, shots, *rows, 0)[:, 0]
 
 
 def test_mean_and_covariance_are_multinomial():
     shots, repetitions = 4, 10_000
     sample = draws(shots, repetitions)
+    np.testing.assert_allclose(shots * sample, np.round(shots * sample), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(sample.sum(1), 1, rtol=0, atol=1e-12)
     covariance = (np.diag(PROBABILITIES) - np.outer(PROBABILITIES, PROBABILITIES)) / shots
     error = np.abs(sample.mean(0) - PROBABILITIES)
     assert np.all(error <= 5 * np.sqrt(np.diag(covariance) / repetitions))
@@ -103,30 +102,17 @@ def test_mean_and_covariance_are_multinomial():
     assert np.all(np.abs(products.mean(0) - covariance) <= 5 * spread)
 
 
-def test_frequencies_are_counts_over_shots():
-    counts = 7 * draws(7, 50)
-    np.testing.assert_allclose(counts, np.round(counts), rtol=0, atol=1e-12)
-    np.testing.assert_allclose(counts.sum(1), 7, rtol=0, atol=1e-12)
-
-
 @pytest.mark.parametrize(
     "change",
     [{"entropy": 2}, {"call": 1}, {"place": (1, 0, 0)}, {"place": (0, 1, 0)}, {"place": (0, 0, 1)}],
 )
-def test_numbers_depend_on_seed_call_and_place_alone(change):
+def test_shots_depend_on_seed_call_and_position(change):
     first, again = (frequencies(10_000) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, frequencies(10_000, **change))
 
 
-def test_the_order_of_drawing_changes_nothing():
-    sampler = Sampler(3, Stream(2))
-    forward = [one(sampler, 999, s, 4, 0) for s in range(5)]
-    backward = [one(sampler, 999, s, 4, 0) for s in reversed(range(5))]
-    np.testing.assert_array_equal(forward, backward[::-1])
-
-
-def test_a_piece_draws_what_the_whole_draws():
+def test_a_part_draws_the_shots_of_the_whole_job():
     whole = frequencies(999, place=(5, 7, 1))
     np.testing.assert_array_equal(frequencies(999, first=(3, 4), place=(2, 3, 1)), whole)
 
@@ -141,7 +127,7 @@ def test_a_table_is_drawn_cell_by_cell():
         np.testing.assert_array_equal(whole[i, j], cell)
 
 
-def test_streams_do_not_overlap():
+def test_streams_of_settings_differ():
     sampler = Sampler(0, Stream(0))
     rows = [one(sampler, 10**6, s, b, g) for s, b, g in np.ndindex(4, 4, 4)]
     assert len(np.unique(rows, axis=0)) == 64
@@ -153,6 +139,6 @@ def test_seeds_of_settings_differ_and_repeat():
     assert seeds[17] == Sampler(0, Stream(1)).seed(1, 3, 1)
 
 
-def test_rounding_below_zero_and_above_one_is_forgiven():
+def test_rounding_errors_of_probabilities_are_clipped():
     rounded = np.array([1 + 1e-12, -1e-17, 0.0])
     np.testing.assert_array_equal(frequencies(9, of=rounded), [1.0, 0.0, 0.0])

@@ -1,4 +1,4 @@
-"""What is read from distributions and counts, against Qiskit's own numbers."""
+"""Outputs from distributions and counts, compared with Qiskit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qiskit.quantum_info import SparsePauliOp, random_statevector
 from hybridopt.circuits import lower
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import Expectations, Probabilities
-from tests.execution.jobs import conditional
+from tests.execution.jobs import conditional, distribution
 
 PROGRAM = lower(QuantumCircuit(4))
 STATE = random_statevector(16, seed=3)
@@ -23,49 +23,31 @@ OBSERVABLES = (
 )
 
 
-def distribution(setting) -> np.ndarray:
-    """Of a setting, by rotating the state."""
-    circuit = QuantumCircuit(4)
-    for qubit, letter in setting.basis:
-        if letter == "Y":
-            circuit.sdg(qubit)
-        circuit.h(qubit)
-    return STATE.evolve(circuit).probabilities(list(setting.qubits))
-
-
 def counts(probabilities: np.ndarray, shots: int = 10**6) -> dict[int, int]:
     rounded = np.round(probabilities * shots).astype(int)
     return {outcome: int(n) for outcome, n in enumerate(rounded) if n}
 
 
-def test_expectations_are_qiskits():
+def test_expectation_values_equal_those_of_qiskit():
     readout = Expectations(OBSERVABLES)
     settings = readout.settings(PROGRAM)
     expected = [STATE.expectation_value(o).real for o in OBSERVABLES]
-    exact = readout.read(PROGRAM, [distribution(s) for s in settings])
+    exact = readout.read(PROGRAM, [distribution(STATE, s) for s in settings])
     np.testing.assert_allclose(exact, expected, rtol=0, atol=1e-12)
-    measured = readout.read_counts(PROGRAM, [counts(distribution(s)) for s in settings])
+    measured = readout.read_counts(PROGRAM, [counts(distribution(STATE, s)) for s in settings])
     np.testing.assert_allclose(measured, expected, rtol=0, atol=1e-4)
     assert readout.num_outputs(PROGRAM) == 4
 
 
-def test_strings_that_commute_qubit_by_qubit_share_a_setting():
+def test_commuting_strings_share_a_setting():
     readout = Expectations(OBSERVABLES)
-    # ZIIZ, IIIZ, ZZII together; XXII with IYYI not; XYZX alone or with none of the others
+    # ZIIZ, IIIZ and ZZII commute; XXII and IYYI do not; XYZX commutes with none of them
     assert 3 <= len(readout.settings(PROGRAM)) <= 4
     diagonal = Expectations(tuple(SparsePauliOp(label) for label in ("ZIII", "IZZI", "ZZZZ")))
     (setting,) = diagonal.settings(PROGRAM)
     assert setting.basis == ()
     assert setting.qubits == (0, 1, 2, 3)
     assert Expectations((SparsePauliOp("IIII"),)).settings(PROGRAM) == ()
-
-
-def test_many_cells_are_read_at_once():
-    readout = Expectations(OBSERVABLES)
-    tables = [np.stack([distribution(s)] * 6).reshape(2, 3, -1) for s in readout.settings(PROGRAM)]
-    values = readout.read(PROGRAM, tables)
-    assert values.shape == (2, 3, 4)
-    np.testing.assert_array_equal(values[1, 2], values[0, 0])
 
 
 PROBABILITIES = [
@@ -77,19 +59,19 @@ PROBABILITIES = [
 
 
 @pytest.mark.parametrize("readout", PROBABILITIES, ids=str)
-def test_probabilities_are_qiskits(readout):
+def test_probabilities_equal_those_of_qiskit(readout):
     qubits = readout.qubits or (0, 1, 2, 3)
     expected = conditional(STATE.probabilities_dict(), qubits, readout.given)
     (setting,) = readout.settings(PROGRAM)
-    exact = readout.read(PROGRAM, [distribution(setting)])
+    exact = readout.read(PROGRAM, [distribution(STATE, setting)])
     np.testing.assert_allclose(exact, expected, rtol=0, atol=1e-12)
-    measured = readout.read_counts(PROGRAM, [counts(distribution(setting))])
+    measured = readout.read_counts(PROGRAM, [counts(distribution(STATE, setting))])
     np.testing.assert_allclose(measured, expected, rtol=0, atol=1e-4)
     assert readout.num_outputs(PROGRAM) == 1 << len(qubits)
     assert readout.is_linear is not bool(readout.given)
 
 
-def test_what_was_never_found_has_probability_zero():
+def test_probabilities_are_zero_for_impossible_conditions():
     readout = Probabilities(qubits=(0, 1), given=((2, 1),))
     joint = np.zeros((3, 8))
     joint[:, :4] = 0.25  # qubit 2 is never 1
@@ -97,69 +79,62 @@ def test_what_was_never_found_has_probability_zero():
 
 
 REFUSED = [
-    (lambda: Probabilities(qubits=()), ArgumentError, "must read one qubit or more, each once"),
-    (lambda: Probabilities(qubits=(1, 1)), ArgumentError, "each once, but read [1, 1]"),
-    (lambda: Probabilities(qubits=(1,), given=((1, 0),)), ArgumentError, "each once"),
-    (lambda: Probabilities(given=((1, 2),)), ArgumentError, "must be 0 or 1"),
-    (lambda: Probabilities(given=((1, 0, 1),)), ArgumentError, "pairs (qubit, 0 or 1)"),
-    (lambda: Probabilities(given=(1, 0)), ArgumentTypeError, "`given` must be a list"),
-    (lambda: Probabilities(qubits=2), ArgumentTypeError, "`qubits` must be a list"),
-    (lambda: Probabilities(qubits="01"), ArgumentTypeError, "`qubits` must be a list or a tuple"),
-    (lambda: Probabilities(qubits={0, 1}), ArgumentTypeError, "`qubits` must be a list or a tuple"),
-    (lambda: Probabilities(qubits=(0.5,)), ArgumentTypeError, "`qubits` must be an int, but is"),
-    (lambda: Probabilities(qubits=(True,)), ArgumentTypeError, "`qubits` must be an int"),
-    (lambda: Expectations(()), ArgumentError, "Give one observable or more"),
+    (lambda: Probabilities(qubits=()), ArgumentError, "`qubits`"),
+    (lambda: Probabilities(qubits=(1,), given=((1, 0),)), ArgumentError, r"`qubits` .*\[1, 1\]"),
+    (lambda: Probabilities(given=((1, 2),)), ArgumentError, "`given` .*2"),
+    (lambda: Probabilities(given=((1, 0, 1),)), ArgumentError, "`given` .*1, 0, 1"),
+    (lambda: Probabilities(given=(1, 0)), ArgumentTypeError, "`given`"),
+    (lambda: Probabilities(qubits="01"), ArgumentTypeError, "`qubits` .*'01'"),
+    (lambda: Probabilities(qubits=(0.5,)), ArgumentTypeError, "`qubits` .*0.5"),
+    (lambda: Expectations(()), ArgumentError, "`observables`"),
     (lambda: Expectations((SparsePauliOp("Z"), SparsePauliOp("ZZ"))), ArgumentError,
-     "Observable 1 acts on 2 qubits, but observable 0 on 1"),
-    (lambda: Expectations((SparsePauliOp("Z", 1e-7j),)), ArgumentError, "is not Hermitian"),
+     "Observable 1 .*1 qubit.*2"),
+    (lambda: Expectations((SparsePauliOp("Z", 1e-7j),)), ArgumentError, "Observable 0 .*1e-07"),
 ]  # fmt: skip
 
 
 @pytest.mark.wrong_types
-@pytest.mark.parametrize(("build", "error", "message"), REFUSED, ids=range(len(REFUSED)))
-def test_what_cannot_be_read_is_refused(build, error, message):
-    with pytest.raises(error) as caught:
+@pytest.mark.parametrize(("build", "error", "named"), REFUSED, ids=range(len(REFUSED)))
+def test_wrong_readouts_raise(build, error, named):
+    with pytest.raises(error, match=named):
         build()
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("qubit", [4, -1])
-def test_qubits_that_the_circuit_does_not_have_are_refused(qubit):
+def test_missing_qubits_raise(qubit):
     for readout in (Probabilities(qubits=(qubit,)), Probabilities((0,), given=((qubit, 1),))):
-        with pytest.raises(ArgumentError, match=f"Probabilities of qubit {qubit} .* qubits 0 to 3"):
+        with pytest.raises(ArgumentError, match=f"0 to 3 .*qubit {qubit}"):
             readout.check(PROGRAM)
 
 
-def test_observables_of_another_width_are_refused():
-    with pytest.raises(ArgumentError, match="acts on 3 qubits, but the circuit has 4"):
+def test_observables_on_other_numbers_of_qubits_raise():
+    with pytest.raises(ArgumentError, match=r"Observable 0 .*4 qubits.*3"):
         Expectations((SparsePauliOp("ZZZ"),)).check(PROGRAM)
 
 
 @pytest.mark.wrong_types
-def test_lists_are_taken_as_tuples():
+def test_lists_become_tuples():
     assert Probabilities(qubits=[2, 0]) == Probabilities(qubits=(2, 0))
     assert Probabilities(qubits=(np.int64(2),)).qubits == (2,)
     assert hash(Probabilities(qubits=[1], given=[[0, 1]])) == hash(Probabilities((1,), ((0, 1),)))
 
 
-def test_imaginary_parts_that_are_rounding_are_forgiven():
+def test_rounding_errors_in_imaginary_parts_are_ignored():
     readout = Expectations((SparsePauliOp(["ZIII", "XIII"], [1e6, 1 + 1e-8j]),))
     assert len(readout.settings(PROGRAM)) == 2
     cancelled = Expectations((SparsePauliOp(["ZIII", "ZIII"], [1 + 1j, 1 - 1j]),))
-    values = cancelled.read(PROGRAM, [distribution(cancelled.settings(PROGRAM)[0])])
+    values = cancelled.read(PROGRAM, [distribution(STATE, cancelled.settings(PROGRAM)[0])])
     expected = 2 * STATE.expectation_value(SparsePauliOp("ZIII")).real
     assert values.tolist() == pytest.approx([expected])
 
 
-def test_coefficients_may_be_python_objects_that_are_numbers():
+def test_coefficients_may_be_python_objects():
     observable = SparsePauliOp(["ZIX", "IYI"], np.array([1, 0.5], dtype=object))
     (numeric,) = Expectations((observable,)).observables
     assert numeric.coeffs.dtype == np.complex128
     assert numeric.coeffs.tolist() == [1, 0.5]
     free = SparsePauliOp(["ZIX"], np.array([Parameter("c")], dtype=object))
-    with pytest.raises(
-        ArgumentError, match="Observable 0 has coefficients that are no finite numbers"
-    ):
+    with pytest.raises(ArgumentError, match=r"Observable 0 .*got c\)"):
         Expectations((free,))
 
 

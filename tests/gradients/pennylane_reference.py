@@ -1,4 +1,4 @@
-"""Values and derivatives by PennyLane, which shares no line with what is tested."""
+"""Values and derivatives from PennyLane, as an independent reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAULIS = {"X": qml.PauliX, "Y": qml.PauliY, "Z": qml.PauliZ}
 
 
 def observable(operator):
-    """Of PennyLane; wire k is qubit k."""
+    """Return the observable in PennyLane; wire k is qubit k."""
     terms = []
     for label, coefficient in operator.to_list():
         letters = [(k, c) for k, c in enumerate(reversed(label)) if c != "I"]
@@ -24,11 +24,7 @@ def observable(operator):
 
 
 class PennyLaneReference:
-    """A circuit in the gates U and CX, by PennyLane's own backpropagation through its states.
-
-    Args:
-        family: The circuit; Qiskit's transpiler rewrites it with its parameters.
-    """
+    """Circuit of a family in the gates U and CX, with PennyLane's own backpropagation."""
 
     def __init__(self, family: CircuitFamily) -> None:
         self.family = family
@@ -41,7 +37,7 @@ class PennyLaneReference:
         ]  # fmt: skip
 
     def slopes(self, row: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Expectation values, shape ``(K,)``, and derivatives by all parameters, ``(K, I + P)``."""
+        """Return expectation values ``(K,)``, and derivatives ``(K, I + P)`` for all parameters."""
         numbers = self.family.values(row, weights)
         angles = torch.from_numpy(np.array([_number(angle, numbers) for angle in self.angles]))
         values = self._run(angles)

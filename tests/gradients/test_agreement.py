@@ -1,4 +1,4 @@
-"""Every exact rule on every family of circuits: a dense twin, PennyLane, finite differences."""
+"""Exact rules on every family, compared with a dense twin, PennyLane and differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARAMETERIZED = [f for f in FAMILIES if f.inputs or f.weights]
 
 
 def slopes_of(layer, rows: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Jacobians by inputs, shape (batch, K, I), and by weights, shape (batch, K, P)."""
+    """Return Jacobians for inputs, shape (batch, K, I), and for weights, (batch, K, P)."""
     function = function_of(layer)
     x, weight = torch.tensor(rows), torch.tensor(weights)
     by_x, by_weight = torch.autograd.functional.jacobian(function, (x, weight))
@@ -26,7 +26,7 @@ def slopes_of(layer, rows: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray,
 
 @pytest.mark.parametrize("rule", EXACT_RULES)
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
-def test_values_are_those_of_the_dense_twin(family, rule):
+def test_values_equal_those_of_the_dense_twin(family, rule):
     rows, weights = family.samples()
     outputs = layer_of(family, gradient=rule)(torch.tensor(rows))
     expected = family.expectations(rows, weights)
@@ -52,7 +52,7 @@ def test_rules_and_pennylane_and_finite_differences_agree(family):
 @pytest.mark.parametrize("frozen", ["inputs", "weights"])
 @pytest.mark.parametrize("rule", EXACT_RULES)
 @pytest.mark.parametrize("name", ["controlled_rotations", "expressions", "repeated_parameters"])
-def test_what_is_frozen_changes_no_other_derivative(name, rule, frozen):
+def test_freezing_keeps_other_derivatives(name, rule, frozen):
     layer = layer_of(name, gradient=rule)
     family = next(f for f in FAMILIES if f.name == name)
     rows = family.samples()[0]
@@ -67,7 +67,7 @@ def test_what_is_frozen_changes_no_other_derivative(name, rule, frozen):
 
 
 @pytest.mark.parametrize("rule", EXACT_RULES)
-def test_readout_of_probabilities_is_differentiated(rule):
+def test_gradients_of_probabilities(rule):
     family = next(f for f in FAMILIES if f.name == "exchanges")
     rows, weights = family.samples(batch=2)
     for readout, qubits in ((None, [0, 1, 2]), (Probabilities(qubits=(2, 0)), [2, 0])):

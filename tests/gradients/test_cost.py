@@ -1,11 +1,11 @@
-"""What a step of a circuit layer is said to take is what its executor then counts."""
+"""Step cost of circuit layers, compared with the usage of the executor."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit import ParameterVector
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 import hybridopt as ho
@@ -16,7 +16,7 @@ X, W = ParameterVector("x", 3), ParameterVector("w", 4)
 
 
 def circuit(*, mixed=False, inputs=True):
-    """Three qubits; a controlled rotation takes four shifts, the others two."""
+    """Return a circuit on three qubits; a controlled rotation takes four shifts, others two."""
     made = QuantumCircuit(3)
     for qubit in range(3):
         made.ry(X[qubit] * (W[3] if mixed and qubit == 1 else 1) if inputs else 0.2 * qubit, qubit)
@@ -52,36 +52,29 @@ CASES = {
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("input_gradient", [False, True])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_step_costs_what_is_said(case, input_gradient, frozen, aer_calls):
+def test_step_cost_equals_usage(case, input_gradient, frozen, aer_calls):
     options = {"executor": ho.AerExecutor, "observables": ["IIZ", "ZII"], **case}
     shape = {key: options.pop(key) for key in ("mixed", "inputs") if key in options}
     made, inputs = circuit(**shape), X if shape.get("inputs", True) else []
     executor = options.pop("executor")()
     layer = ho.CircuitLayer(made, inputs, W, executor=executor, **options)
     layer.weight.requires_grad_(not frozen)
-    said = layer.step_cost(5, input_gradient=input_gradient)
+    cost = layer.step_cost(5, input_gradient=input_gradient)
     assert aer_calls == []
     assert executor.usage == Cost()
     x = torch.rand(5, len(inputs), dtype=torch.float64, requires_grad=input_gradient)
     outputs = layer(x)
     if outputs.requires_grad:
         outputs.sum().backward()
-    assert (said.settings, said.shots) == (executor.usage.settings, executor.usage.shots)
+    assert (cost.settings, cost.shots) == (executor.usage.settings, executor.usage.shots)
     assert bool(aer_calls) == bool(executor.usage.runs)
 
 
-def test_a_rotation_takes_two_and_a_controlled_one_four():
+def test_rotations_take_two_settings_and_controlled_ones_four():
     layer = ho.CircuitLayer(circuit(), X, W, ["IIZ"])
-    # forward 1; shared angles 4 + 2 + 2 + 2 shifts, the sample's own 3 * 2
+    # 1 forward; 4 + 2 + 2 + 2 shifts of shared angles; 3 * 2 of the angles of the sample
     assert layer.step_cost(1, input_gradient=False).settings == 1 + 10
     assert layer.step_cost(10).settings == 10 * (1 + 10 + 6)
     assert layer.step_cost(0).settings == 0
-
-
-def test_batches_are_checked():
-    theta = Parameter("t")
-    made = QuantumCircuit(3)
-    made.ry(theta, 0)
-    layer = ho.CircuitLayer(made, [], [theta], ["IIZ"])
-    with pytest.raises(ho.errors.ArgumentError, match="`batch_size` must be 0 or more"):
+    with pytest.raises(ho.errors.ArgumentError, match="`batch_size`"):
         layer.step_cost(-1)

@@ -1,4 +1,4 @@
-"""Runs of the adjoint rule, in numpy: forward with the states kept, and back."""
+"""Forward and backward runs of the adjoint rule, in numpy."""
 
 from __future__ import annotations
 
@@ -20,36 +20,29 @@ from hybridopt.execution.memory_budget import BYTES_PER_ADJOINT_AMPLITUDE, BYTES
 from hybridopt.execution.readout import Readout
 
 AMPLITUDES_PER_CALL = 1 << 20
-AMPLITUDES_PER_RUN = 1 << 14  # smaller runs are not worth the handing over of their gates
+AMPLITUDES_PER_RUN = 1 << 14  # smaller runs take less time than the transfer of their gates to Aer
 
-Arrays = list[np.ndarray]  # one a run of a call
-# makes the run back of a place from the bits of its stack, its lane and lambda
-RunBack = Callable[[int, int, int, np.ndarray], StackRun]
-# place among the runs of a call, rotation, and its derivative for each sample of the run; None
-# for the rotation means the amplitudes of the start state, with an axis for them
-Derivative = tuple[int, Rotation | None, Float64[np.ndarray, "b ..."]]
+Arrays = list[np.ndarray]  # one per run of a call
+Saved = dict[str, np.ndarray]  # results of one run, by label
+Slopes = Float64[np.ndarray, "b ..."]  # derivatives for each sample of a run
 
 
 @dataclass(frozen=True, eq=False)
 class _ForwardStates:
-    """States that one forward run leaves for the run back."""
+    """States of one forward run that the backward run needs."""
 
     final: Complex128[np.ndarray, "B dim"]  # each of norm 1
-    layers: dict[int, Complex128[np.ndarray, " amplitudes"]]  # before its rotations, in frame
+    layers: dict[int, Complex128[np.ndarray, " amplitudes"]]  # before the rotations of each layer
 
 
 @dataclass(eq=False)
 class AdjointState(ForwardRecord):
-    """An evaluation by state vectors, with the states that its derivative will need.
-
-    The states before each layer are kept if they fit into half of the executor's memory;
-    otherwise the run back carries both states along, in one stack of twice the size.
-    """
+    """Evaluation by state vectors; the states before each layer are kept if they fit."""
 
     program: CircuitProgram
     readout: Readout
     executor: StateExecutor
-    evolve: Callable[[Sequence[StackRun]], list[dict[str, np.ndarray]]]
+    evolve: Callable[[Sequence[StackRun]], list[Saved]]
     parallel_runs: int
     needs: tuple[bool, bool]
 
@@ -58,40 +51,40 @@ class AdjointState(ForwardRecord):
         self._circuits = program.derived(
             ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
         )
-        actions: WeakKeyDictionary[Readout, ObservableAction] = program.derived(
-            "observable actions", WeakKeyDictionary
-        )
-        if self.readout not in actions:  # made once, and forgotten with the readout
+        actions = program.derived("observables", WeakKeyDictionary[Readout, ObservableAction])
+        if self.readout not in actions:  # computed once per readout
             actions[self.readout] = ObservableAction(self.readout, program)
         self._act = actions[self.readout]
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._kept: dict[tuple[int, int], _ForwardStates] = {}
 
     def values(self, rows: Rows, shared: Shared) -> Outputs:
-        """Outputs; what `vjp` at the same angles will need is remembered if it fits."""
+        """Return the outputs, and keep the states for `vjp` at the same angles if they fit."""
         self._angles = (rows.copy(), shared.copy())
         outputs = self.readout.num_outputs(self.program)
         result = np.empty((len(shared), len(rows), outputs))
-        remember = self._fits(len(rows) * len(shared))
-        settings = self.readout.settings(self.program)
-        limits = Limits(self.executor.max_memory)
-        read = len(settings) <= limits.settings_at_once(self.program.num_qubits)
-        if not read:  # too many to read from the run whose states are remembered
+        states = 2 * len(rows) * len(shared) * (len(self._circuits.wanted) + 1)  # stacks are padded
+        needed = BYTES_PER_COMPLEX * states << self.program.num_qubits
+        keep = needed <= self.executor.max_memory // 2
+        at_once = Limits(self.executor.max_memory).settings_at_once(self.program.num_qubits)
+        read = len(self.readout.settings(self.program)) <= at_once
+        if not read:  # too many settings for the run that keeps its states
             result[:] = self.executor.run(Job(self.program, self.readout, rows, shared))
-            if not remember:
+            if not keep:
                 return result
         for s, parts in self._calls(rows, shared):
             samples = [rows[part] for part in parts]
-            states, values = self._forward(samples, shared[s], remember=remember, read=read)
-            for part, state in zip(parts, states, strict=True):
-                if remember:
-                    self._kept[s, part.start] = state
+            kept, values = self._forward(samples, shared[s], keep=keep, read=read)
+            if keep:
+                self._kept |= {
+                    (s, part.start): state for part, state in zip(parts, kept, strict=True)
+                }
             for part, outputs_of_part in zip(parts, values, strict=False):
                 result[s, part] = outputs_of_part
         return result
 
     def vjp(self, rows: Rows, shared: Shared, cotangent: Outputs) -> tuple[Rows, Shared]:
-        """Derivatives by rows and shared angles; zeros where they are not needed."""
+        """Return derivatives with respect to rows and shared angles; zeros if not needed."""
         by_rows, by_shared = np.zeros_like(rows), np.zeros_like(shared)
         known = self._angles is not None and all(map(np.array_equal, self._angles, (rows, shared)))
         for s, parts in self._calls(rows, shared):
@@ -100,12 +93,12 @@ class AdjointState(ForwardRecord):
             samples = [rows[part] for part in parts]
             states = [self._kept.get((s, part.start)) if known else None for part in parts]
             found = [state for state in states if state is not None]
-            way_back = self._back
-            if len(found) < len(parts):
-                found, _ = self._forward(samples, shared[s], remember=False, read=False)
-                way_back = self._back_together
+            together = len(found) < len(parts)
+            if together:
+                found, _ = self._forward(samples, shared[s], keep=False, read=False)
             weights = [cotangent[s, part] for part in parts]
-            for place, rotation, by_sample in way_back(samples, shared[s], found, weights):
+            slopes = self._back(samples, shared[s], found, weights, together=together)
+            for place, rotation, by_sample in slopes:
                 if rotation is None:
                     by_rows[parts[place], : self.program.num_amplitudes] += by_sample
                 elif rotation.per_sample:
@@ -115,127 +108,122 @@ class AdjointState(ForwardRecord):
         return by_rows, by_shared
 
     def _forward(
-        self, samples: Arrays, shared: np.ndarray, *, remember: bool, read: bool
+        self, samples: Arrays, shared: np.ndarray, *, keep: bool, read: bool
     ) -> tuple[list[_ForwardStates], list[Float64[np.ndarray, "b K"]]]:
         settings = self.readout.settings(self.program) if read else ()
         runs = []
         for lane, rows in enumerate(samples):
             bits = Stack.bits_for(len(rows))
-            stack = self._circuits.forward(bits, settings, remember=remember, lane=lane)
+            stack = self._circuits.forward(bits, settings, keep=keep, lane=lane)
             runs.append(StackRun(stack, rows, shared, settings=len(rows) * len(settings)))
         states, values = [], []
         for run, saved in zip(runs, self.evolve(runs), strict=True):
             blocks = 1 << run.stack.sample_bits
             final = math.sqrt(blocks) * saved[FINAL].reshape(blocks, -1)[: len(run.rows)]
-            layers = {place: saved[label(place)] for place in self._circuits.wanted if remember}
+            layers = {place: saved[label(place)] for place in self._circuits.wanted if keep}
             states.append(_ForwardStates(final, layers))
             if read:
                 tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]
                 outputs = self.readout.read(self.program, tables)
-                # multiples of the identity are read from no table, so they have no axis of rows
+                # multiples of the identity need no table, and have no axis of rows
                 values.append(np.broadcast_to(outputs, (len(run.rows), outputs.shape[-1])))
         return states, values
 
     def _back(
-        self, samples: Arrays, shared: np.ndarray, states: list[_ForwardStates], weights: Arrays
-    ) -> Iterator[Derivative]:
-        """From the states that were remembered and those of one run back."""
-
-        def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
-            stack = self._circuits.backward(bits, together=False, lane=lane)
-            return StackRun(stack, samples[place], shared, lam)
-
-        for place, length, run, saved in self._evolved(states, weights, run_back):
-            blocks = 1 << run.stack.sample_bits
-            if self._circuits.to_start:
-                first = saved[START].reshape(blocks, -1)[: len(run.rows)]
-                yield place, None, 2 * length * self._amplitudes_of(first, samples, shared, states)
-            scale = 2 * length * math.sqrt(blocks)
-            for layer, rotations in self._circuits.wanted.items():
-                lam, phi = saved[label(layer)], states[place].layers[layer]
-                product = lam.real * phi.imag  # becomes Im(conj(lambda) phi)
-                product -= lam.imag * phi.real
-                product = product.reshape(blocks, -1)[: len(run.rows)]
-                if not any(rotation.per_sample for rotation in rotations):
-                    product = product.sum(axis=0, keepdims=True)
-                for rotation in rotations:
-                    marginal = _marginal(product, rotation.qubits)
-                    yield place, rotation, scale * (marginal @ rotation.family.eigenvalues)
-
-    def _back_together(
-        self, samples: Arrays, shared: np.ndarray, states: list[_ForwardStates], weights: Arrays
-    ) -> Iterator[Derivative]:
-        """From one run back of (phi - i lambda)/2 and (phi + i lambda)/2, side by side."""
-
-        def run_back(place: int, bits: int, lane: int, lam: np.ndarray) -> StackRun:
-            rows, final = samples[place], states[place].final
-            phi = np.zeros_like(lam)
-            phi[: final.size] = final.ravel() / math.sqrt(len(rows))
-            padding = np.zeros(((1 << bits) - len(rows), rows.shape[1]))
-            return StackRun(
-                self._circuits.backward(bits + 1, together=True, lane=lane),
-                np.concatenate([rows, padding, rows]),
-                shared,
-                np.concatenate([phi - 1j * lam, phi + 1j * lam]) / 2,
-            )
-
-        for place, length, _, saved in self._evolved(states, weights, run_back):
-            count = len(samples[place])
-            if self._circuits.to_start:
-                both = saved[START].reshape(2, 1 << Stack.bits_for(count), -1)[:, :count]
-                first = (both[1] - both[0]) / 1j
-                yield place, None, 2 * length * self._amplitudes_of(first, samples, shared, states)
-            for layer, rotations in self._circuits.wanted.items():
-                for number, rotation in enumerate(rotations):
-                    both = saved[label(layer, number)]
-                    below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)
-                    by_sample = (above - below) @ rotation.family.eigenvalues
-                    yield place, rotation, 2 * length * math.sqrt(count) * by_sample[:count]
-
-    def _amplitudes_of(
         self,
-        first: Complex128[np.ndarray, "b dim"],
         samples: Arrays,
         shared: np.ndarray,
         states: list[_ForwardStates],
-    ) -> Float64[np.ndarray, "b amplitudes"]:
-        """Return the real amplitudes of states that were taken back to the start.
+        weights: Arrays,
+        *,
+        together: bool,
+    ) -> Iterator[tuple[int, Rotation | None, Slopes]]:
+        """Run lambda, or both (phi -+ i lambda)/2, back; yield run, rotation and derivatives.
 
-        The way back undoes fixed gates up to a global phase, which is the same for all states. It
-        is read once from a final state, whose start is known.
+        None in place of the rotation stands for the amplitudes of the first state.
         """
-        start = self.program.amplitudes
-        assert start is not None
-
-        def phase() -> complex:
-            row, final = samples[0][:1], states[0].final[0]
-            stack = self._circuits.backward(0, together=False, lane=len(samples))
-            (saved,) = self.evolve([StackRun(stack, row, shared, final)])
-            known = start.states(row, self.program.num_qubits)[0]
-            overlap = complex(np.vdot(known, saved[START]))
-            return overlap / abs(overlap)
-
-        turned = self.program.derived(("adjoint phase", self.needs), phase)
-        return np.asarray((first[:, start.places()] / turned).real)
-
-    def _evolved(
-        self, states: list[_ForwardStates], weights: Arrays, run_back: RunBack
-    ) -> Iterator[tuple[int, float, StackRun, dict[str, np.ndarray]]]:
-        """Runs back and what they saved, by their place, where the weighted states are not zero."""
         runs: list[tuple[int, float, StackRun]] = []
-        for place, state in enumerate(states):
-            bits = Stack.bits_for(len(state.final))
+        for place, (rows, state) in enumerate(zip(samples, states, strict=True)):
+            bits = Stack.bits_for(len(rows))
             lam = np.zeros((1 << bits, state.final.shape[1]), dtype=np.complex128)
-            lam[: len(state.final)] = self._act(weights[place], state.final)
+            lam[: len(rows)] = self._act(weights[place], state.final)
             length = float(np.linalg.norm(lam))
-            if length > 0:
-                run = run_back(place, bits, len(runs), lam.ravel() / length)
-                runs.append((place, length, run))
+            if length == 0:
+                continue
+            stack = self._circuits.backward(bits + together, together=together, lane=len(runs))
+            run = StackRun(stack, rows, shared, lam.ravel() / length)
+            if together:
+                phi = np.zeros_like(lam)
+                phi[: len(rows)] = state.final / math.sqrt(len(rows))
+                padding = np.zeros(((1 << bits) - len(rows), rows.shape[1]))
+                table = np.concatenate([rows, padding, rows])
+                both = np.concatenate([phi - 1j * lam / length, phi + 1j * lam / length]) / 2
+                run = StackRun(stack, table, shared, both.ravel())
+            runs.append((place, 2 * length, run))
         saved = self.evolve([run for *_, run in runs]) if runs else []
-        yield from ((*run, data) for run, data in zip(runs, saved, strict=True))
+        read = self._slopes_together if together else self._slopes
+        for (place, scale, _), data in zip(runs, saved, strict=True):
+            for rotation, slopes in read(states[place], data):
+                yield place, rotation, scale * slopes
+            if self._circuits.to_start:
+                rows, both = samples[place], data[START]
+                if together:
+                    both = both.reshape(2, -1)
+                    first, turned = (both[1] - both[0]) / 1j, self._phase(rows, both.sum(0))
+                else:
+                    first, turned = both, self._fixed_phase(rows, shared, states[place])
+                yield place, None, scale * self._amplitudes_of(first / turned, len(rows))
+
+    def _slopes(self, state: _ForwardStates, saved: Saved) -> Iterator[tuple[Rotation, Slopes]]:
+        """Yield Im <lambda|D|phi> from the kept states phi and the saved states lambda."""
+        count = len(state.final)
+        blocks = 1 << Stack.bits_for(count)
+        for layer, rotations in self._circuits.wanted.items():
+            lam, phi = saved[label(layer)], state.layers[layer]
+            product = lam.real * phi.imag  # becomes Im(conj(lambda) phi)
+            product -= lam.imag * phi.real
+            product = product.reshape(blocks, -1)[:count]
+            if not any(rotation.per_sample for rotation in rotations):
+                product = product.sum(axis=0, keepdims=True)
+            for rotation in rotations:
+                marginal = math.sqrt(blocks) * _marginal(product, rotation.qubits)
+                yield rotation, marginal @ rotation.family.eigenvalues
+
+    def _slopes_together(
+        self, state: _ForwardStates, saved: Saved
+    ) -> Iterator[tuple[Rotation, Slopes]]:
+        """Yield the same from the probabilities of (phi -+ i lambda)/2."""
+        count = len(state.final)
+        for layer, rotations in self._circuits.wanted.items():
+            for number, rotation in enumerate(rotations):
+                both = saved[label(layer, number)]
+                below, above = both.reshape(2, 1 << Stack.bits_for(count), -1)[:, :count]
+                yield rotation, (above - below) @ rotation.family.eigenvalues * math.sqrt(count)
+
+    def _amplitudes_of(self, states: np.ndarray, count: int) -> Slopes:
+        assert self.program.amplitudes is not None
+        blocks = states.reshape(1 << Stack.bits_for(count), -1)[:count]
+        return np.asarray(blocks[:, self.program.amplitudes.places()].real)
+
+    def _phase(self, rows: Rows, states: np.ndarray) -> complex:
+        """Return the global phase of states that were taken back to the start."""
+        assert self.program.amplitudes is not None
+        known = self.program.amplitudes.states(rows, self.program.num_qubits)
+        overlap = complex(np.vdot(known, states[: known.size]))
+        return overlap / abs(overlap)
+
+    def _fixed_phase(self, rows: Rows, shared: np.ndarray, state: _ForwardStates) -> complex:
+        """Return the phase of a backward run from a kept state; it is the same at all angles."""
+
+        def measured() -> complex:
+            stack = self._circuits.backward(0, together=False, lane=-1)
+            (saved,) = self.evolve([StackRun(stack, rows[:1], shared, state.final[0])])
+            return self._phase(rows[:1], saved[START])
+
+        return self.program.derived(("adjoint phase", self.needs), measured)
 
     def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
-        """For each row of shared angles the samples of a call, cut into runs side by side."""
+        """Yield, per row of shared angles and call, the samples of its parallel runs."""
         fits = min(AMPLITUDES_PER_CALL, self.executor.max_memory // BYTES_PER_ADJOINT_AMPLITUDE)
         size = 1 << max(0, (fits >> self.program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
@@ -247,25 +235,13 @@ class AdjointState(ForwardRecord):
                 parts = range(start, start + count, length)
                 yield s, [slice(first, min(first + length, start + count)) for first in parts]
 
-    def _fits(self, evaluations: int) -> bool:
-        """Whether all states of all samples may be kept."""
-        count = 2 * evaluations * (len(self._circuits.wanted) + 1)  # stacks are padded
-        return (
-            count * BYTES_PER_COMPLEX << self.program.num_qubits
-        ) <= self.executor.max_memory // 2
-
 
 def _marginal(
     product: Float64[np.ndarray, "blocks dim"], qubits: tuple[int, ...]
 ) -> Float64[np.ndarray, "blocks states"]:
-    """Sums over all qubits but some, the first of which becomes the least significant."""
-    ascending = sorted(qubits)
-    shape = [len(product)]
-    above = int(math.log2(product.shape[1]))
-    for qubit in reversed(ascending):
-        shape += [1 << (above - qubit - 1), 2]
-        above = qubit
-    shape.append(1 << above)
-    summed = product.reshape(shape).sum(axis=tuple(range(1, len(shape), 2)))
-    order = [1 + ascending[::-1].index(qubit) for qubit in reversed(qubits)]
+    """Return sums over all other qubits; the first of ``qubits`` is the least significant."""
+    width = int(math.log2(product.shape[1]))
+    kept = [width - qubit for qubit in sorted(qubits, reverse=True)]  # axis 0 counts the blocks
+    summed = product.reshape(-1, *(2,) * width).sum(axis=tuple({*range(1, width + 1)} - {*kept}))
+    order = [1 + kept.index(width - qubit) for qubit in reversed(qubits)]
     return np.asarray(summed.transpose(0, *order).reshape(len(product), -1))

@@ -1,10 +1,9 @@
-"""The circuits of the adjoint rule: forward and backward, saving where derivatives are taken."""
+"""Forward and backward circuits of the adjoint rule, with the saved states."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import cached_property
 
 from qiskit.circuit.library import UGate
 
@@ -22,7 +21,7 @@ _MERGED: dict[tuple[str, ...], tuple[float, float, float]] = {
 
 
 class FramedLayer:
-    """A layer of diagonals between changes of frame, merged on qubits that have one rotation."""
+    """Layer of diagonals between changes of frame, merged on qubits with one rotation."""
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
@@ -31,17 +30,8 @@ class FramedLayer:
         self._diagonal = [r for r in layer.rotations if r not in self._merged]
         self._merged_qubits = {rotation.qubits[0] for rotation in self._merged}
 
-    @cached_property
-    def inverse_fixed(self) -> list[FixedGate]:
-        """The fixed gates undone, last first."""
-        return [
-            FixedGate(gate, qubits)
-            for item in reversed(self.layer.fixed)
-            for gate, qubits in decompose(item.gate.inverse(), item.qubits)
-        ]
-
     def add_rotations(self, stack: Stack, sign: int = 1) -> None:
-        """From the frame through the rotations back to the circuit, or (-1) the inverse."""
+        """Append the rotations and the change out of their frame, or (-1) the inverse."""
         if sign < 0:
             stack.add(self._not_merged(self.into_frame))
         for rotation in self.layer.rotations:
@@ -58,14 +48,12 @@ class FramedLayer:
         return [item for item in items if not self._merged_qubits.issuperset(item.qubits)]
 
     def _can_merge(self, rotation: Rotation) -> bool:
-        (first, *others) = rotation.qubits
-        alone = sum(first in other.qubits for other in self.layer.rotations) == 1
-        own = not others and not rotation.per_sample
-        return alone and own and rotation.family.frames in _MERGED
+        same = sum(rotation.qubits[0] in other.qubits for other in self.layer.rotations)
+        return same == 1 and not rotation.per_sample and rotation.family.frames in _MERGED
 
 
 class AdjointCircuits:
-    """Runs of a program for derivatives by the angles of samples, and by the shared ones."""
+    """Circuits of a program for derivatives with respect to (rows, shared angles)."""
 
     def __init__(self, program: CircuitProgram, needs: tuple[bool, bool]) -> None:
         self._program = program
@@ -79,30 +67,30 @@ class AdjointCircuits:
         self.to_start = needs[0] and program.amplitudes is not None
 
     def forward(
-        self, index_bits: int, settings: tuple[Setting, ...], *, remember: bool, lane: int = 0
+        self, index_bits: int, settings: tuple[Setting, ...], *, keep: bool, lane: int = 0
     ) -> Stack:
-        """Saves the final state, what the settings read, and, to remember, states by layer."""
+        """Return the stack that saves the final state, the readout and, if wanted, layer states."""
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits)
             for place, framed in enumerate(self.layers):
                 stack.add(framed.layer.fixed)
-                if not remember:
+                if not keep:
                     stack.add_rotations(framed.layer)
                     continue
                 stack.add(framed.into_frame)
                 if place in self.wanted:
                     stack.circuit.save_statevector(label=label(place))
-                framed.add_rotations(stack)  # as on the way back: with the phase of merged gates
+                framed.add_rotations(stack)  # merged gates have the phase of the backward run
             stack.circuit.save_statevector(label=FINAL)
             stack.add_readout(settings)
             return stack
 
-        key = ("adjoint forward", self._needs, index_bits, settings, remember, lane)
+        key = ("adjoint forward", self._needs, index_bits, settings, keep, lane)
         return self._program.derived(key, build)
 
     def backward(self, index_bits: int, *, together: bool, lane: int = 0) -> Stack:
-        """From a final state back to the first layer that is wanted."""
+        """Return the stack from a final state back to the first layer with derivatives."""
 
         def build() -> Stack:
             stack = Stack(self._program, index_bits, from_state=True)
@@ -118,7 +106,9 @@ class AdjointCircuits:
                     )
                 if place > first or self.to_start:
                     stack.add(framed.out_of_frame)
-                    stack.add(framed.inverse_fixed)
+                    for item in reversed(framed.layer.fixed):
+                        undone = decompose(item.gate.inverse(), item.qubits)
+                        stack.add([FixedGate(gate, qubits) for gate, qubits in undone])
             if self.to_start:
                 stack.circuit.save_statevector(label=START)
             return stack
@@ -128,5 +118,5 @@ class AdjointCircuits:
 
 
 def label(place: int, rotation: int | None = None) -> str:
-    """Under which the state of a layer, or the probabilities of one of its rotations, is saved."""
+    """Return the label of the saved state of a layer, or probabilities of a rotation."""
     return f"layer {place} rotation {rotation}"

@@ -1,8 +1,4 @@
-"""Errors of gates as instructions, for density matrices.
-
-A noise model is handed over to Aer in each call, which takes longer than simulating a few qubits
-with it; a map behind each gate is handed over with the circuit.
-"""
+"""Gate errors as instructions, because Aer converts a noise model slowly in each call."""
 
 from __future__ import annotations
 
@@ -22,14 +18,14 @@ from hybridopt.circuits.gates import is_standard
 from hybridopt.circuits.instructions import qubits_of
 
 _IDENTITY = np.eye(4, dtype=np.complex128)
-SMALLEST_PROBABILITY = 1e-10  # of a term of an error that Aer (0.18.2) does not leave out
+SMALLEST_PROBABILITY = 1e-10  # terms up to this size are left out by Aer (0.18.2)
 
 
 def with_channels(
     circuit: QuantumCircuit, model: NoiseModel, channels: dict[int, Instruction]
 ) -> QuantumCircuit:
-    """The circuit with the maps that Aer itself would put behind each gate as instructions."""
-    if "delay" in circuit.count_ops():  # Aer applies noise passes to circuits with delays only
+    """Return the circuit with the error of each gate as an instruction behind the gate."""
+    if "delay" in circuit.count_ops():  # Aer applies noise passes only to circuits with delays
         for noise_pass in model._custom_noise_passes:
             circuit = noise_pass(circuit)
     noisy = circuit.copy_empty_like()
@@ -50,7 +46,7 @@ def with_channels(
 def add_errors_of_measurement(
     circuit: QuantumCircuit, model: NoiseModel, qubits: Iterable[int]
 ) -> None:
-    """Append the errors of ``measure``, which Aer leaves out where it saves probabilities."""
+    """Append the errors of ``measure``, which Aer omits when it saves probabilities."""
     for qubit in qubits:
         error = _error_of(("measure",), (qubit,), model)
         if error is not None:
@@ -58,11 +54,8 @@ def add_errors_of_measurement(
 
 
 def channel(error: QuantumError) -> Instruction:
-    """An error as an instruction of Aer's density matrices.
-
-    As Kraus operators, into which Qiskit writes a `SuperOp`, it would be exact to 1e-8 only. Terms
-    that Aer leaves out of a noise model are left out here, too.
-    """
+    """Return an error as an instruction for density matrices."""
+    # Qiskit converts a `SuperOp` to Kraus operators, which are exact to 1e-8 only.
     count = error.num_qubits
     local = np.zeros((4,) * (2 * count), dtype=np.complex128)  # rows and columns, qubit by qubit
     whole = np.zeros((4**count, 4**count), dtype=np.complex128)
@@ -95,7 +88,7 @@ def _gate_map(name: str) -> Complex128[np.ndarray, "4 4"]:
 
 
 def _bras_first(local: Complex128[np.ndarray, "*qubits"]) -> Complex128[np.ndarray, "n n"]:
-    """From rows and columns of each qubit to a SuperOp: all bras, then all kets, in each."""
+    """Return a SuperOp, all bras before all kets, from rows and columns of each qubit."""
     count = local.ndim // 2
     rows = [*range(0, 4 * count, 4), *range(1, 4 * count, 4)]
     axes = [*rows, *(axis + 2 for axis in rows)]
@@ -106,7 +99,7 @@ def _bras_first(local: Complex128[np.ndarray, "*qubits"]) -> Complex128[np.ndarr
 def _error_of(
     names: Iterable[str | None], qubits: tuple[int, ...], model: NoiseModel
 ) -> QuantumError | None:
-    """The error of a label comes before that of a name, that of the qubits before that of all."""
+    """Return the error of the first name that has one, for these qubits or for all."""
     for name in names:
         local = model._local_quantum_errors.get(name, {})
         error = local.get(qubits, model._default_quantum_errors.get(name))

@@ -1,4 +1,4 @@
-"""Execution on the Qiskit Aer simulator."""
+"""Executor on the Qiskit Aer simulator."""
 
 from __future__ import annotations
 
@@ -33,53 +33,48 @@ from hybridopt.execution.transpilation import PlacementOptions
 DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
-MAX_SHOTS = 2**63 - 1  # numpy counts to there
-GPU_HINT = (
-    'Use device="CPU", or replace qiskit-aer by its GPU build: `pip uninstall qiskit-aer`, then '
-    "`pip install qiskit-aer-gpu` (the two packages hold the same files)."
-)
+MAX_SHOTS = 2**63 - 1  # largest number that numpy samples
 
 
 def available_devices() -> tuple[str, ...]:
-    """The devices that the installed build of Aer can use on this machine."""
+    """Return the devices that the installed build of Aer can use on this machine."""
     return tuple(AerSimulator().available_devices())
 
 
 class AerExecutor(RandomStream, StateExecutor):
-    """Runs circuits on Aer: exact, with shots, with noise; on the CPU or the GPU.
+    """Executor on Aer, exact, with shots or with noise, on the CPU or the GPU.
 
-    Shots of a circuit without noise, and of one whose density matrix fits into memory, are drawn
-    from the exact probabilities by a multinomial law: the distribution of measuring shot by shot.
-    Copies (`copy.deepcopy`) are the same executor, as it stands for one simulator with one
-    account.
+    Without noise, or with a density matrix that fits into memory, shots are drawn from the exact
+    probabilities. Their distribution is the same as for single measurements. A copy
+    (`copy.deepcopy`) is the same executor: all copies share one cost and one random stream.
 
     Args:
-        device: ``"CPU"``, ``"GPU"``, or ``"auto"`` (the GPU where there is one).
-        shots: Shots a setting; None is exact.
-        noise_model: A `qiskit_aer.noise.NoiseModel`, or a `BackendV2` whose noise, couplings and
-            gates are taken. A circuit that is transpiled already runs as it is, with the noise of
-            the device qubits that it names. Any other is transpiled once, with its parameters free,
-            for the device, or written in the gates of the noise model.
+        device: ``"CPU"``, ``"GPU"``, or ``"auto"`` for the GPU if available.
+        shots: Number of shots per setting; None for exact simulation.
+        noise_model: A `qiskit_aer.noise.NoiseModel`, or a `BackendV2` for its noise, couplings and
+            gates. A transpiled circuit runs unchanged, with the noise of its device qubits. Any
+            other circuit is transpiled once, with free parameters, for the device or for the gates
+            of the noise model.
         method: ``"statevector"``, ``"density_matrix"``, ``"matrix_product_state"``, or
-            ``"automatic"``: statevector without noise, density matrix with noise while it fits,
-            beyond that trajectories, which need shots.
-        precision: ``"double"`` or ``"single"``, of the simulated amplitudes.
-        seed: Of the sampling streams; None draws fresh entropy. The stream of a setting follows
-            from (seed, number of the call, row), so no two calls share their noise.
-        max_memory: Bytes that circuits and states may take at one time; None is half of the
-            machine's memory.
-        strategy: How jobs are run, to compare: ``"automatic"``, ``"stacked"``, ``"checkpoints"``
-            or ``"table"``. The numbers are the same.
-        layout: Device qubit of each circuit qubit, for the noise of a device; None lets Qiskit's
-            transpiler choose.
+            ``"automatic"``. Automatic is statevector without noise and density matrix with noise.
+            If that does not fit into memory and ``shots`` is given, it simulates trajectories.
+        precision: Precision of the amplitudes, ``"double"`` or ``"single"``.
+        seed: Seed for shot sampling; None for a random seed. The stream of a setting depends on
+            the seed, the call and the row, so that no two calls share their noise.
+        max_memory: Largest memory of circuits and states at one time [bytes]; None for half of the
+            memory of the machine.
+        strategy: Way to run jobs, for comparisons: ``"automatic"``, ``"stacked"``,
+            ``"checkpoints"`` or ``"table"``. The results are the same.
+        layout: Device qubit of each circuit qubit, for the noise of a device; None for a layout
+            from Qiskit's transpiler.
         optimization_level: Level of the transpiler that places circuits on the device, 0 to 3.
-        seed_transpiler: Seed of that transpiler.
+        seed_transpiler: Seed of the transpiler.
 
     Raises:
-        ArgumentTypeError: If an argument has the wrong type (``shots=True`` and ``1e3`` have).
-        ArgumentError: If a number is out of range or a name unknown.
-        DeviceError: If the GPU was asked for and is not there.
-        UnsupportedError: If the method cannot hold the noise, or the strategy the method.
+        ArgumentTypeError: If an argument has the wrong type, such as ``shots=1e3``.
+        ArgumentError: If a number is out of range or a name is unknown.
+        DeviceError: If ``device`` is ``"GPU"`` and Aer finds no GPU.
+        UnsupportedError: If the method cannot simulate the noise or run the strategy.
 
     Example:
         >>> from hybridopt import AerExecutor
@@ -118,7 +113,7 @@ class AerExecutor(RandomStream, StateExecutor):
         backend = None if noise is None else noise.device
         options = _placement(backend, layout, optimization_level, seed_transpiler)
         self.noise = None if noise is None else replace(noise, options=options)
-        self._refuse_what_does_not_go_together()
+        self._check_combination()
         simulated = self.method, self.device, self.precision, self.shots, self.noise
         self._strategies = Strategies(*simulated, Limits(self.max_memory), self.strategy)
         super().__init__(self.seed)
@@ -126,51 +121,44 @@ class AerExecutor(RandomStream, StateExecutor):
 
     @property
     def usage(self) -> Cost:
-        """Settings, shots and runs since construction, counted where jobs reach Aer."""
+        """Cost since construction, counted when circuits reach Aer."""
         return self._strategies.usage
 
     @property
     def has_noise(self) -> bool:
-        """Whether gates go wrong: circuits are then lowered to the gates of hardware."""
+        """Whether gate noise is simulated; circuits are then decomposed to hardware gates."""
         return self.noise is not None
 
     @property
     def holds_states(self) -> bool:
-        """Whether exact state vectors can be asked for, as the adjoint rule does."""
+        """Whether exact state vectors are available, as the adjoint rule requires."""
         exact = self.shots is None and self.noise is None
         return exact and self.method in {"automatic", "statevector"}
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """The circuit on the qubits, and in the gates, in which it is run; nothing is run.
-
-        Args:
-            circuit: With its parameters; measurements at its end may stay.
+        """Return the circuit on the qubits and in the gates of its runs; run nothing.
 
         Raises:
-            CircuitError: If it cannot be written in the gates of the noise, or measures in its
-                middle.
-            UnsupportedError: If it is wider than the device or the layout, was transpiled for
-                another device, or has a gate whose errors the noise model leaves out.
+            CircuitError: If the noise lacks gates for it, or a gate follows a measurement.
+            UnsupportedError: If the device or the layout does not fit, or the noise would not act.
         """
         return self._strategies.place(circuit)
 
     def check(self, program: Program, readout: Readout) -> None:
-        """Refuse what does not fit together or into `max_memory`; nothing is run.
+        """Raise an error if the program or the readout cannot be run; run nothing.
 
         Raises:
-            ArgumentTypeError: If they are no program and no readout.
-            ArgumentError: If the circuit has no qubits, or the readout names qubits that it does
-                not have.
-            UnsupportedError: If the device that the noise is of has fewer qubits, or the noise has
-                errors that would not act on the circuit as it is run.
-            ResourceError: With the number of qubits that fit.
+            ArgumentTypeError: If ``program`` is not a program, or ``readout`` not a readout.
+            ArgumentError: If the circuit has no qubits, or the readout names other qubits.
+            UnsupportedError: If the device has too few qubits, or the noise would not act.
+            ResourceError: If `max_memory` is too small; the message gives the number of qubits.
         """
-        lowered = "a lowered circuit, as by hybridopt.circuits.lower(circuit)"
+        lowered = "a program, such as hybridopt.circuits.lower(circuit)"
         _validation.instance("program", program, Program, lowered)
         kinds = "Expectations((observable, ...)) or Probabilities()"
         _validation.instance("readout", readout, Readout, kinds)
         if program.num_qubits == 0:
-            raise ArgumentError("The circuit has no qubits, so there is nothing to read.")
+            raise ArgumentError("The circuit must have at least 1 qubit (got 0).")
         readout.check(program)
         self._strategies.check(program, readout)
 
@@ -178,62 +166,58 @@ class AerExecutor(RandomStream, StateExecutor):
         """Run every combination of shared angles and rows.
 
         Returns:
-            Shape ``(S, B, K)``: exact, or estimated from the shots.
+            Outputs of shape ``(S, B, K)``, exact or estimated from the shots.
 
         Raises:
-            ArgumentTypeError: If this is no job, or one of other things.
-            ResourceError: If one circuit, or the result, does not fit into `max_memory`.
+            ArgumentTypeError: If ``job`` is not a `Job`.
             ArgumentError: If the tables have the wrong width, or an angle is not finite.
+            ResourceError: If one circuit, or the result, does not fit into `max_memory`.
             ExecutionError: If Aer reports a failure.
         """
         self._check_job(job)
-        shape = (len(job.shared), len(job.rows), job.num_outputs)
+        shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
         needed = 8 * math.prod(map(float, shape))
         if needed > self.max_memory:
             raise ResourceError(
-                f"The result of shape {shape} needs {needed / 1e9:.3g} GB, but `max_memory` allows "
-                f"{self.max_memory / 1e9:.3g} GB. Use smaller batches, or read fewer qubits."
+                f"`max_memory` must be at least {needed / 1e9:.3g} GB for outputs of shape {shape} "
+                f"(got {self.max_memory / 1e9:.3g} GB). Use smaller batches, or read fewer qubits."
             )
         stream = job.stream or Stream(self._next_call())
-        if not job.readout.settings(job.program):  # multiples of the identity: nothing to run
+        if not job.readout.settings(job.program):  # only multiples of the identity
             return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
         result = np.zeros(shape)
         if result.size:
-            with self._lock:  # stacks are filled with the angles of one run at a time
+            with self._lock:  # stacks hold the angles of one run at a time
                 for part in self._strategies.parts(replace(job, stream=stream)):
                     self._add(part, result)
         return result
 
     def explain(self, job: Job) -> str:
-        """Which strategy runs the job, and why; refuses what `run` refuses, and runs nothing."""
+        """Return the strategy and its reason; raise the errors of `run`, but run nothing."""
         self._check_job(job)
         return self._strategies.explain(job)
 
     def adjoint(
         self, program: CircuitProgram, readout: Readout, needs: tuple[bool, bool]
     ) -> AdjointState:
-        """Return an evaluation by state vectors, whose derivative is a run back.
-
-        Raises:
-            UnsupportedError: If this executor holds no exact states.
-        """
+        """Return an evaluation by state vectors; raise UnsupportedError with shots or noise."""
         if not self.holds_states:
-            raise UnsupportedError(f"{self!r} has no exact state vectors.")
-        # one run for each core; a GPU takes one at a time
+            raise UnsupportedError(
+                f"{self!r} must have exact state vectors, without shots or noise."
+            )
+        # one run per core; a GPU runs one at a time
         parallel_runs = 1 if self.device == "GPU" else os.cpu_count() or 1
         return AdjointState(program, readout, self, self._evolve, parallel_runs, needs)
 
     def _evolve(self, runs: Sequence[StackRun]) -> list[dict[str, np.ndarray]]:
-        """Run stacks of about one size in one call; return what each saved, by label."""
+        """Run stacks of similar size in one call; return the saved data of each by label."""
         with self._lock:
             requests = []
             for run in runs:
-                run.stack.fill(run.rows, run.shared[None], run.state)
-                binds = run.stack.binds(run.rows, run.shared[None])
-                requests.append(RunRequest(run.stack.circuit, run.settings, binds or None))
-            largest = max(run.stack.num_qubits for run in runs)
-            options = side_by_side(largest, len(runs))
-            saved = self._strategies.statevector.submit(requests, **options)
+                binds = run.stack.fill(run.rows, run.shared[None], run.state)
+                requests.append(RunRequest(run.stack.circuit, run.settings, binds))
+            options = side_by_side(max(run.stack.num_qubits for run in runs), len(runs))
+            saved = self._strategies.simulator("statevector").submit(requests, **options)
         return [{label: as_double(values) for label, values in one.items()} for (one,) in saved]
 
     def __repr__(self) -> str:
@@ -251,7 +235,7 @@ class AerExecutor(RandomStream, StateExecutor):
 
     def _check_job(self, job: object) -> None:
         checked = _validation.instance(
-            "job", job, Job, "a Job, as by Job(lower(circuit), Probabilities(), rows, shared)"
+            "job", job, Job, "a Job, such as Job(lower(circuit), Probabilities(), rows, shared)"
         )
         self.check(checked.program, checked.readout)
         checked.check()
@@ -259,7 +243,7 @@ class AerExecutor(RandomStream, StateExecutor):
     def _add(self, job: Job, result: Outputs) -> None:
         assert job.stream is not None
         sampler = None if self.shots is None else Sampler(self._entropy, job.stream)
-        for part in self._strategies.of(job).parts(job, sampler):
+        for part in self._strategies.choose(job)[0].parts(job, sampler):
             values, tables = part.values, part.distributions
             if values is None:
                 assert tables is not None
@@ -271,24 +255,18 @@ class AerExecutor(RandomStream, StateExecutor):
                 values = job.readout.read(job.program, tables)
             result[np.ix_(part.shared, part.rows)] += values
 
-    def _refuse_what_does_not_go_together(self) -> None:
-        stacks = self.strategy in {"stacked", "checkpoints"}
-        if stacks and self.method not in {"automatic", "statevector"}:
+    def _check_combination(self) -> None:
+        states = self.noise is None and self.method in {"automatic", "statevector"}
+        if self.strategy in {"stacked", "checkpoints"} and not states:
             raise UnsupportedError(
-                f'strategy="{self.strategy}" needs exact state vectors, but method is '
-                f'"{self.method}". Leave one of them "automatic".'
+                "`strategy` must be 'automatic' or 'table' with noise or with another method than "
+                f"'statevector' (got {self.strategy!r}, which needs exact state vectors)."
             )
-        if self.noise is None:
-            return
-        if self.method not in {"automatic", "density_matrix"} and self.shots is None:
+        by_shots = self.method in {"statevector", "matrix_product_state"}
+        if self.noise is not None and by_shots and self.shots is None:
             raise UnsupportedError(
-                f'method="{self.method}" holds noise only shot by shot. Give `shots`, or use '
-                'method="density_matrix", which is exact with noise.'
-            )
-        if self.strategy not in {"automatic", "table"}:
-            raise UnsupportedError(
-                f'strategy="{self.strategy}" needs exact state vectors. With noise, leave it '
-                '"automatic".'
+                f"`method` must be 'density_matrix' or 'automatic' for exact noise (got "
+                f"{self.method!r}). Give `shots` to simulate noise with this method."
             )
 
 
@@ -299,21 +277,19 @@ def _placement(
     seed = _validation.integer("seed_transpiler", seed_transpiler, minimum=0)
     if layout is None:
         return PlacementOptions(None, level, seed)
-    given = _validation.items("layout", layout)
-    qubits = tuple(_validation.integer("layout", qubit, minimum=0) for qubit in given)
-    if len(set(qubits)) != len(qubits) or not qubits:
-        raise ArgumentError(
-            f"Argument `layout` must name one device qubit or more, each once, but is {layout}."
-        )
     if device is None:
         raise ArgumentError(
-            "Argument `layout` places circuits on a device, but `noise_model` is not a device. "
-            "Give the device, as in AerExecutor(noise_model=backend, layout=[...])."
+            f"`layout` must be None if `noise_model` is not a device (got {layout}). Give the "
+            "device, as in AerExecutor(noise_model=backend, layout=[...])."
         )
-    if max(qubits) >= device.num_qubits:
+    last = device.num_qubits - 1
+    qubits = tuple(
+        _validation.integer("layout", qubit, minimum=0, maximum=last)
+        for qubit in _validation.items("layout", layout)
+    )
+    if len(set(qubits)) != len(qubits) or not qubits:
         raise ArgumentError(
-            f"Argument `layout` names qubit {max(qubits)}, but {device.name} has qubits 0 to "
-            f"{device.num_qubits - 1}."
+            f"`layout` must name at least one device qubit, each once (got {layout})."
         )
     return PlacementOptions(qubits, level, seed)
 
@@ -321,11 +297,10 @@ def _placement(
 def _checked_device(device: object) -> str:
     names = {name.lower(): name for name in DEVICES}
     known = _validation.choice("device", names.get(str(device).lower(), device), DEVICES)
-    if known == "CPU":
-        return known
-    has_gpu = "GPU" in available_devices()
-    if known == "auto":
-        return "GPU" if has_gpu else "CPU"
-    if not has_gpu:
-        raise DeviceError(f'device="GPU", but this build of Aer finds no GPU. {GPU_HINT}')
-    return known
+    has_gpu = known != "CPU" and "GPU" in available_devices()
+    if known == "GPU" and not has_gpu:
+        raise DeviceError(
+            "`device` must be 'CPU' or 'auto', as this build of Aer finds no GPU (got 'GPU'). For "
+            "its GPU build run `pip uninstall qiskit-aer`, then `pip install qiskit-aer-gpu`."
+        )
+    return "GPU" if has_gpu else "CPU"

@@ -1,8 +1,9 @@
-r"""Start of the adjoint rule: :math:`\lambda = \sum_k g_k O_k \phi` for every sample."""
+r"""Weighted observables of the adjoint rule: :math:`\lambda = \sum_k g_k O_k \phi`."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Complex128, Float64
@@ -14,11 +15,12 @@ from hybridopt.execution.readout import Expectations, Readout
 
 States = Complex128[np.ndarray, "B dim"]
 Strings = dict[int, dict[int, list[tuple[int, complex]]]]
-BYTES_KEPT = 1 << 28  # more is made anew each time
+Term = tuple[int, list[int], np.ndarray]  # flipped bits, observables, and a row for each
+BYTES_KEPT = 1 << 28  # larger tables are computed in each call
 
 
 class ObservableAction:
-    r"""Applies a weighted sum of the observables of a readout to states.
+    r"""Weighted sum of the observables of a readout, applied to states.
 
     Pauli strings are :math:`i^{|x \wedge z|} X^x Z^z`; those with the same x act by one
     permutation of the amplitudes. Probabilities are without post-selection.
@@ -26,39 +28,40 @@ class ObservableAction:
 
     def __init__(self, readout: Readout, program: CircuitProgram) -> None:
         self._dim = 1 << program.num_qubits
-        self._diagonals: dict[int, tuple[np.ndarray, list[int]]] = {}
         self._strings: Strings = {}
+        self._kept: list[Term] = []
         if isinstance(readout, Expectations):
             self._strings = _strings(readout.observables)
             entries = sum(map(len, self._strings.values()))
             if entries * self._dim * BYTES_PER_COMPLEX <= BYTES_KEPT:
-                self._diagonals = {
-                    flip: (np.stack([_entry(flip, of, self._dim) for of in by.values()]), list(by))
+                self._kept = [
+                    (flip, list(by), np.stack([_entry(flip, of, self._dim) for of in by.values()]))
                     for flip, by in self._strings.items()
-                }
+                ]
         else:
             qubits = readout.qubits or range(program.num_qubits)
-            index = np.arange(self._dim)  # of basis states; each is counted under an outcome
+            index = np.arange(self._dim)  # of basis states, each of which has an outcome
             self._outcome = sum(((index >> q) & 1) << place for place, q in enumerate(qubits))
 
     def __call__(self, weights: Float64[np.ndarray, "B K"], states: States) -> States:
-        """Lambda for every sample."""
+        """Return lambda for every sample."""
         if not self._strings:
             return np.asarray(weights[:, self._outcome] * states)
         result = np.zeros_like(states)
-        for flip, by_observable in self._strings.items():
+        for flip, which, factors in self._kept or self._terms():
             moved = states if flip == 0 else states[:, np.arange(self._dim) ^ flip]
-            if self._diagonals:
-                factors, which = self._diagonals[flip]
-                result += (weights[:, which] @ factors) * moved
-                continue
-            for k, strings in by_observable.items():  # too many to keep: one at a time
-                result += weights[:, [k]] * _entry(flip, strings, self._dim) * moved
+            result += (weights[:, which] @ factors) * moved
         return result
+
+    def _terms(self) -> Iterator[Term]:
+        """Yield the terms one at a time if they are too large to keep."""
+        for flip, by_observable in self._strings.items():
+            for k, strings in by_observable.items():
+                yield flip, [k], _entry(flip, strings, self._dim)[None]
 
 
 def _strings(observables: tuple[SparsePauliOp, ...]) -> Strings:
-    """For each x, for each observable that has it: z and the factor of each such string."""
+    """Return z and the factor of each string, by its x and by the observable."""
     strings: Strings = defaultdict(lambda: defaultdict(list))
     for k, observable in enumerate(observables):
         for pauli, coefficient in zip(observable.paulis, observable.coeffs, strict=True):
@@ -69,7 +72,7 @@ def _strings(observables: tuple[SparsePauliOp, ...]) -> Strings:
 
 
 def _entry(flip: int, strings: list[tuple[int, complex]], dim: int) -> np.ndarray:
-    """What the strings with this x do to every amplitude that they move there."""
+    """Return the factor of each amplitude under the strings with the same x."""
     source = np.arange(dim, dtype=np.uint64) ^ np.uint64(flip)
     entry = np.zeros(dim, dtype=np.complex128)
     for z, factor in strings:

@@ -1,13 +1,11 @@
-r"""Stacking: samples that share their other angles as blocks of one larger state.
+r"""Stacking: samples, and rows of shared angles, as blocks of one larger state.
 
-Index qubits on top of the circuit's own, in uniform superposition, tell the samples apart; a gate
-on the low qubits acts on all samples at once. A rotation whose angle differs from sample to sample
-is, in its frame, one diagonal on its qubits and the index: entry :math:`e^{-i \theta_b d_k}` for
-sample b. One run of a wider circuit takes the place of one run for each sample. Rows of a table
-of shared angles can be stacked in the same way, above the samples.
+Index qubits above those of the circuit, in uniform superposition, number the samples. A gate on
+the low qubits acts on all samples. A rotation whose angle differs between samples is, in its frame,
+one diagonal on its qubits and the index, with entry :math:`e^{-i \theta_b d_k}` for sample b.
 
-A stack is built once for a program and filled with angles before each run: building a circuit and
-handing it to Aer takes longer than simulating a small one.
+A stack is built once and filled with angles before each run, because building a small circuit takes
+longer than simulating it.
 """
 
 from __future__ import annotations
@@ -26,12 +24,12 @@ from hybridopt.execution.aer.simulator import save_settings
 from hybridopt.execution.job import Rows, Shared
 from hybridopt.execution.readout import Setting
 
-# Entries are Python numbers, 60 ns each; a gate costs 10 us to hand over, and its simulation.
+# An entry, a Python number, takes 60 ns; a gate takes 10 us to transfer to Aer, and its simulation.
 QUBITS_OF_A_DIAGONAL = 10
 
 
 class _Diagonal:
-    """Rotations in their frames whose angles differ over an index, as one instruction."""
+    """Instruction for rotations, in their frames, whose angles depend on the index."""
 
     def __init__(self, rotations: list[Rotation], index_bits: int, sign: int) -> None:
         self.qubits = _union(rotations)
@@ -47,7 +45,7 @@ class _Diagonal:
         self.eigenvalues = np.array(rows)
 
     def fill(self, table: Float64[np.ndarray, "N A"]) -> None:
-        """Rows of the table fill the lowest places of the index; the rest stays as it is."""
+        """Set the angles of the lowest index values to the rows of a table."""
         phases = np.exp(-1j * (table[:, self.angles] @ self.eigenvalues))
         self.instruction.set_first_phases(phases.ravel().tolist())
 
@@ -57,7 +55,7 @@ def _union(rotations: Sequence[Rotation]) -> list[int]:
 
 
 class Stack:
-    """A circuit for ``2**sample_bits`` samples and ``2**table_bits`` rows of shared angles."""
+    """Circuit for ``2**sample_bits`` samples and ``2**table_bits`` rows of shared angles."""
 
     def __init__(
         self,
@@ -76,7 +74,7 @@ class Stack:
         self._diagonals: list[_Diagonal] = []
         self._bound: dict[Parameter, tuple[Rotation, int, float]] = {}  # sign, offset
         from_state = from_state or program.amplitudes is not None
-        self._start = _StartState(self.num_qubits) if from_state else None
+        self._start = _StartState("set_statevector", self.num_qubits, 0, []) if from_state else None
         if self._start is not None:
             self.circuit.append(self._start, self.circuit.qubits, copy=False)
         elif self.index:
@@ -84,16 +82,16 @@ class Stack:
 
     @staticmethod
     def bits_for(count: int) -> int:
-        """Index qubits for a number of samples, or of rows."""
+        """Return the number of index qubits for a number of samples or rows."""
         return (count - 1).bit_length()
 
     @property
     def index(self) -> range:
-        """The index qubits, those of the samples first."""
+        """Index qubits, those of the samples first."""
         return range(self.program.num_qubits, self.num_qubits)
 
     def add(self, gates: Sequence[FixedGate]) -> None:
-        """Append gates that act on all samples alike."""
+        """Append gates that are the same for all samples."""
         for item in gates:
             self.circuit.append(item.gate, item.qubits, copy=False)
 
@@ -128,26 +126,32 @@ class Stack:
                 self.circuit.append(diagonal.instruction, qubits, copy=False)
 
     def parameter(self, rotation: Rotation, sign: int = 1, offset: float = 0.0) -> Parameter:
-        """A parameter of the circuit that `binds` will give the rotation's angle [rad]."""
+        """Return a new parameter of the circuit for the angle of a rotation [rad]."""
         parameter = Parameter(f"angle {len(self._bound)}")
         self._bound[parameter] = rotation, sign, offset
         return parameter
 
     def add_readout(self, settings: Sequence[Setting]) -> None:
-        """Append what saves the probabilities of every sample, under `labels`."""
+        """Append instructions that save the probabilities of every sample, under `labels`."""
         self.labels = save_settings(self.circuit, settings, self.index)
 
     def fill(
         self, rows: Rows, shared: Shared, state: Complex128[np.ndarray, " amplitudes"] | None = None
-    ) -> None:
-        """Set the angles of the lowest blocks that differ in a run [rad], and the first state."""
+    ) -> dict[Parameter, list[float]]:
+        """Set the first state and the angles [rad] that differ within a run; return all others."""
         for diagonal in self._diagonals:
             diagonal.fill(rows if diagonal.per_sample else shared)
         if self._start is not None:
-            self._start.set_state(self._first_state(rows) if state is None else state)
+            self._start._params = [self._first_state(rows) if state is None else state]
+        binds = {}
+        for parameter, (rotation, sign, offset) in self._bound.items():
+            angle, per_sample = rotation.angle, rotation.per_sample
+            column = np.full(len(shared), rows[0, angle]) if per_sample else shared[:, angle]
+            binds[parameter] = (sign * column + offset).tolist()
+        return binds
 
     def _first_state(self, rows: Rows) -> Complex128[np.ndarray, " amplitudes"]:
-        """Return the start states of the samples as blocks of one state."""
+        """Return the amplitudes that samples bring, as blocks of one state."""
         program = self.program
         assert program.amplitudes is not None
         blocks = np.zeros((1 << self.sample_bits, 1 << program.num_qubits), dtype=np.complex128)
@@ -156,46 +160,31 @@ class Stack:
         state = np.tile(blocks.ravel(), 1 << self.table_bits)
         return np.asarray(state / np.sqrt(1 << len(self.index)))
 
-    def binds(self, rows: Rows, shared: Shared) -> dict[Parameter, list[float]]:
-        """Values of the circuit's parameters, one run for each row of shared angles."""
-        binds = {}
-        for parameter, (rotation, sign, offset) in self._bound.items():
-            angle, per_sample = rotation.angle, rotation.per_sample
-            column = np.full(len(shared), rows[0, angle]) if per_sample else shared[:, angle]
-            binds[parameter] = (sign * column + offset).tolist()
-        return binds
-
     def split(
         self, saved: Float64[np.ndarray, " outcomes"], samples: int, tables: int = 1
     ) -> Float64[np.ndarray, "S B ..."]:
-        """Probabilities of each row and sample, of what was saved for the stack."""
+        """Return the probabilities of each row and sample from those of the stack."""
         blocks = (1 << self.table_bits, 1 << self.sample_bits)
         return np.asarray(blocks[0] * blocks[1] * saved.reshape(*blocks, -1)[:tables, :samples])
 
     def _index_of(self, rotation: Rotation) -> range:
-        """The index qubits over which the angle of a rotation differs."""
+        """Return the index qubits on which the angle of a rotation depends."""
         bits = self.sample_bits
         return self.index[:bits] if rotation.per_sample else self.index[bits:]
 
 
 @dataclass(frozen=True, eq=False)
 class StackRun:
-    """A stack, in no other run of the same call, and what it is filled with."""
+    """Run of a stack, with its angles; each run of a call needs a different stack."""
 
     stack: Stack
     rows: Rows
     shared: Float64[np.ndarray, " O"]
-    state: Complex128[np.ndarray, " amplitudes"] | None = None  # normalised start, if any
-    settings: int = 0  # for which the run stands in the account
+    state: Complex128[np.ndarray, " amplitudes"] | None = None  # normalized first state, if any
+    settings: int = 0  # settings of the run, for the cost
 
 
 class _StartState(Instruction):  # type: ignore[misc]
-    """Aer's instruction to start from a state; `SetStatevector` checks, and holds just one."""
+    """Aer's instruction to set a state, without the checks of `SetStatevector`."""
 
     _directive = True
-
-    def __init__(self, num_qubits: int) -> None:
-        super().__init__("set_statevector", num_qubits, 0, [])
-
-    def set_state(self, state: Complex128[np.ndarray, " amplitudes"]) -> None:
-        self._params = [state]

@@ -1,4 +1,4 @@
-"""Which strategy runs a job, and why."""
+"""Selection of the strategy that runs a job, with the reason."""
 
 from __future__ import annotations
 
@@ -23,12 +23,7 @@ from hybridopt.execution.aer.strategies.per_setting import (
     SavedExpectations,
 )
 from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
-from hybridopt.execution.aer.translation import (
-    ForMethod,
-    Translation,
-    WithNoise,
-    runnable_with_noise,
-)
+from hybridopt.execution.aer.translation import Translation, runnable_with_noise
 from hybridopt.execution.executor import Cost
 from hybridopt.execution.job import Job
 from hybridopt.execution.memory_budget import Limits
@@ -36,16 +31,16 @@ from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
 
 STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
-# gates times amplitudes; below, stacked rows took less CPU time
+# gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
-WIDEST_DISTRIBUTION = 20  # qubits read at once from a matrix product state as probabilities
-BYTES_PER_OUTCOME = 208  # measured: a list of probabilities of a matrix product state, with copies
-WIDEST_REGISTER = 63  # qubits of whose outcomes there are probabilities; Aer counts in 64 bits
+WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
+BYTES_PER_OUTCOME = 208  # measured: probabilities of a matrix product state, with copies
+WIDEST_REGISTER = 63  # qubits of outcomes, which Aer stores in 64 bits
 
 
 @dataclass
 class Strategies:
-    """All strategies of one executor, with its settings, and the rule by which one is chosen."""
+    """Strategies of one executor, its options, and the rule that selects a strategy."""
 
     method: str
     device: str
@@ -58,27 +53,18 @@ class Strategies:
     _translations: dict[str, Translation] = field(init=False, default_factory=dict)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_translations": {}}  # made again on the other side
+        return {**self.__dict__, "_translations": {}}  # computed again after unpickling
 
     @property
     def usage(self) -> Cost:
-        """What all simulators have run."""
+        """Cost of all simulators."""
         return sum((simulator.usage for simulator in self._simulators.values()), Cost())
 
-    @property
-    def statevector(self) -> Simulator:
-        """The simulator of state vectors."""
-        return self._simulator("statevector")
-
-    def of(self, job: Job) -> Strategy:
-        """The strategy for a job."""
-        return self._choose(job)[0]
-
     def parts(self, job: Job) -> list[Job]:
-        """The job cut by settings where their probabilities would not fit; the results add up."""
+        """Return the job in parts whose probabilities fit into memory; their results add up."""
         readouts = job.readout.parts(self.limits.settings_at_once(job.program.num_qubits))
-        if len(readouts) == 1 or self.of(job).name in {"measured", "saved-expectations"}:
-            return [job]  # these hold no probabilities
+        if len(readouts) == 1 or self.choose(job)[0].name in {"measured", "saved-expectations"}:
+            return [job]  # these strategies keep no probabilities
         jobs, first = [], 0
         for readout in readouts:
             stream = job.stream and replace(job.stream, first_setting=first)
@@ -87,22 +73,19 @@ class Strategies:
         return jobs
 
     def explain(self, job: Job) -> str:
-        """The strategy for a job, what it does, and why it was chosen."""
-        strategy, method, reason = self._choose(job)
-        settings = len(job.readout.settings(job.program))
-        count = len(job.shared) * len(job.rows) * settings
-        sampling = "exact" if self.shots is None else f"{self.shots} shots a setting"
-        sampling = "1 shot a setting" if self.shots == 1 else sampling
+        """Return the strategy of a job, its runs and the reason in words."""
+        strategy, method, reason = self.choose(job)
+        count = len(job.shared) * len(job.rows) * len(job.readout.settings(job.program))
+        sampling = "exact" if self.shots is None else f"{_count(self.shots, 'shot')} per setting"
         noise = "" if self.noise is None else f", noise of {self.noise}{self._where(job, method)}"
         return (
-            f"{count} {'setting' if count == 1 else 'settings'} of "
-            f"{_qubits(job.program.num_qubits)} on Aer {method} ({self.device}, "
-            f"{self.precision} precision), {sampling}{noise}. Strategy {strategy.name}: "
-            f"{strategy.explain(job)}. Why: {reason}."
+            f"{_count(count, 'setting')} of {_count(job.program.num_qubits, 'qubit')} on Aer "
+            f"{method} ({self.device}, {self.precision} precision), {sampling}{noise}. Strategy "
+            f"{strategy.name}: {strategy.explain(job)}. Why: {reason}."
         )
 
     def _where(self, job: Job, method: str) -> str:
-        """On which device qubits the circuit stands, and its gates between two of them."""
+        """Return the device qubits of the circuit and its two-qubit gates in words."""
         settings = job.readout.settings(job.program)
         if not isinstance(job.program, CircuitProgram) or not settings:
             return ""
@@ -115,11 +98,11 @@ class Strategies:
         )
         every = ", ".join(f"{count} {where}" for where, count in sorted(counts.items()))
         qubits = ", ".join(map(str, placed.device_qubits))
-        total = f"{counts.total()} two-qubit gates" if counts.total() != 1 else "1 two-qubit gate"
+        total = _count(counts.total(), "two-qubit gate")
         return f" on device qubits {qubits}, {total}{f' ({every})' if every else ''}"
 
     def check(self, program: Program, readout: Readout) -> None:
-        """Raise if no strategy can run the program within the memory."""
+        """Raise an error if no strategy can run the program within the memory."""
         if not isinstance(program, CircuitProgram):
             self._check_bound_program(program, readout)
             return
@@ -142,53 +125,55 @@ class Strategies:
                 if method == "density_matrix" and self.method == "automatic"
                 else "Raise `max_memory`, or use fewer qubits."
             )
-            self._refuse(f"The circuit has {_qubits(program.num_qubits)}", method, fits, way_out)
+            self._refuse(
+                f"The circuit has {_count(program.num_qubits, 'qubit')}", method, fits, way_out
+            )
         if isinstance(readout, Probabilities) and method == "matrix_product_state":
-            # such a state is as large as its entanglement; its probabilities are not
+            # entanglement limits the size of the state, but not that of its probabilities
             read = len(readout.settings(program)[0].qubits)
             fits = self._largest(2, BYTES_PER_OUTCOME)
             if read > fits:
                 given = f", {len(readout.given)} of them given" if readout.given else ""
-                what = f"Probabilities of {_qubits(read)} are read at once{given}"
+                what = f"The readout has probabilities of {_count(read, 'qubit')}{given}"
                 self._refuse(what, method, fits, "Raise `max_memory`, or read fewer qubits.")
 
     def _refuse(self, what: str, method: str, fits: float, way_out: str) -> NoReturn:
         number = f"at most {fits} fit" if fits else "not even one fits"
         raise ResourceError(
-            f"{what}, but with method {method} and `max_memory` "
-            f"{self.limits.max_memory / 1e9:.3g} GB {number}. {way_out}"
+            f"{what}, but with method {method} and `max_memory` of "
+            f"{self.limits.max_memory / 1e9:.3g} GB, {number}. {way_out}"
         )
 
-    def _choose(self, job: Job) -> tuple[Strategy, str, str]:
+    def choose(self, job: Job) -> tuple[Strategy, str, str]:
         """Return the strategy, the method of Aer, and the reason."""
         program = job.program
         if not isinstance(program, CircuitProgram):
             method = "statevector" if self.method == "automatic" else self.method
-            strategy = OneByOne(self._simulator(method), self.limits)
+            strategy = OneByOne(self.simulator(method), self.limits)
             return strategy, method, "the program builds its own circuits"
         method = self._method_for(program.num_qubits)
         if method != "statevector" or self.noise is not None or program.native_gates:
             return self._without_stacks(job, method)
         if self.strategy == "table":
-            return self._table(method), method, "asked for"
-        checkpoints = Checkpoints(self.statevector, self.limits)
-        stacked = Stacked(self.statevector, self.limits)
-        if self.strategy != "automatic":
-            asked_for = checkpoints if self.strategy == "checkpoints" else stacked
-            return asked_for, method, "asked for"
-        gates = len(job.shared) * len(job.rows) * len(program.steps)
-        if len(job.shared) > 1 and gates << program.num_qubits > WORK_WORTH_CHECKPOINTS:
-            return checkpoints, method, "the rows of the table have a long beginning in common"
-        return stacked, method, "the work is small, or there is one row of shared angles"
+            return self._table(method), method, "given by `strategy`"
+        kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
+        kind, reason = self.strategy, "given by `strategy`"
+        if kind == "automatic":
+            gates = len(job.shared) * len(job.rows) * len(program.steps)
+            kind, reason = "stacked", "the work is small, or there is one row of shared angles"
+            if len(job.shared) > 1 and gates << program.num_qubits > WORK_WORTH_CHECKPOINTS:
+                kind, reason = "checkpoints", "the rows of the table have a long common beginning"
+        return kinds[kind](self.simulator(method), self.limits), method, reason
 
     def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:
-        parts = self._simulator(method), self.limits, self._translation(method)
+        parts = self.simulator(method), self.limits, self._translation(method)
         if self.noise is not None and method != "density_matrix":
-            return Measured(*parts), method, "the density matrix does not fit, or was not asked for"
+            reason = "the density matrix does not fit, or another method is given"
+            return Measured(*parts), method, reason
         settings = job.readout.settings(job.program)
         widest = max((len(setting.qubits) for setting in settings), default=0)
         if method == "matrix_product_state" and widest > WIDEST_DISTRIBUTION:
-            reason = f"{widest} qubits are read at once, too many for a list of probabilities"
+            reason = f"the probabilities of {widest} qubits are too many"
             if self.shots is not None:
                 return Measured(*parts), method, reason
             if isinstance(job.readout, Expectations):
@@ -196,7 +181,7 @@ class Strategies:
         return self._table(method), method, "stacks and checkpoints need state vectors"
 
     def _table(self, method: str) -> AngleTable:
-        return AngleTable(self._simulator(method), self.limits, self._translation(method))
+        return AngleTable(self.simulator(method), self.limits, self._translation(method))
 
     def _method_for(self, num_qubits: int) -> str:
         if self.method != "automatic":
@@ -207,37 +192,37 @@ class Strategies:
         return "density_matrix" if fits or self.shots is None else "statevector"
 
     def _largest(self, base: int, bytes_each: int = BYTES_PER_STATE_AMPLITUDE) -> int:
-        """Qubits whose ``base ** n`` amplitudes fit."""
+        """Return the largest n for which ``base ** n`` amplitudes fit."""
         amplitudes = max(1, self.limits.max_memory // bytes_each)
         return (amplitudes.bit_length() - 1) // (base.bit_length() - 1)
 
     def _check_bound_program(self, program: Program, readout: Readout) -> None:
         if self.noise is not None:
             raise UnsupportedError(
-                "Noise acts on gates by name, and this program builds circuits of its own. Use "
-                'synthesis="gates" for the memory bridge, and for a job of your own '
-                "`hybridopt.bridges.memory.circuit.chain_program`."
+                "Noise cannot act on this program, which builds its own circuits. Use "
+                '`synthesis="gates"` for the memory bridge, or `chain_program` for your own job.'
             )
         method = "statevector" if self.method == "automatic" else self.method
         if method != "statevector" and getattr(program, "needs_statevector", True):
             raise UnsupportedError(
-                f'The program is one instruction for state vectors, but method is "{method}". Use '
-                'synthesis="gates" for the memory bridge, or AerExecutor(method="statevector").'
+                "`method` must be 'statevector' for this program, which is one instruction (got "
+                f'{method!r}). For the memory bridge, `synthesis="gates"` allows other methods.'
             )
         needed = program.working_memory()
         if needed > self.limits.max_memory:
             raise ResourceError(
-                f"A circuit of {program.num_qubits} qubits needs about {needed / 1e9:.3g} GB, but "
-                f"`max_memory` allows {self.limits.max_memory / 1e9:.3g} GB. Raise it."
+                f"`max_memory` must be at least {needed / 1e9:.3g} GB for a circuit of "
+                f"{program.num_qubits} qubits (got {self.limits.max_memory / 1e9:.3g} GB)."
             )
         self._check_width(program, readout, method)
 
-    def _simulator(self, method: str) -> Simulator:
+    def simulator(self, method: str) -> Simulator:
+        """Return the simulator of a method of Aer."""
         new = Simulator(method, self.device, self.precision, self.shots)
         return self._simulators.setdefault(method, new)
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
-        """The circuit on the qubits, and in the gates, in which it is run."""
+        """Return the circuit on the qubits and in the gates of its runs."""
         if self.noise is None:
             return physical_circuit(circuit)
         start = fresh_start(circuit)
@@ -250,19 +235,15 @@ class Strategies:
         refuse_stretches(flat)
         if circuit.layout is None:
             method = self._method_for(circuit.num_qubits)
-            return WithNoise(self.noise, method).place(flat)
+            return self._translation(method).place(flat, self.noise)
         self.noise.check_isa(flat)
         narrow = physical_circuit(flat, native=frozenset())
         method = self._method_for(len(narrow.used))
         return replace(narrow, native=runnable_with_noise(method))
 
     def _translation(self, method: str) -> Translation:
-        if method not in self._translations:
-            self._translations[method] = (
-                ForMethod(method) if self.noise is None else WithNoise(self.noise, method)
-            )
-        return self._translations[method]
+        return self._translations.setdefault(method, Translation(method, self.noise))
 
 
-def _qubits(number: int) -> str:
-    return "1 qubit" if number == 1 else f"{number} qubits"
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

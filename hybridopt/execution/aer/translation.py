@@ -1,8 +1,7 @@
-"""Circuits in the gates that a method of Aer, or a device with its noise, knows."""
+"""Circuits in the gates of a method of Aer, or of a device with its noise."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from weakref import WeakKeyDictionary
@@ -25,34 +24,34 @@ from hybridopt.execution.transpilation import write_in_basis
 
 Settings = tuple[Setting, ...]
 NOT_STANDARD = frozenset({"diagonal", "mcphase", "mcx", "pauli", "unitary"})
-# Gates whose angles Aer does not bind in a table (0.18.2), some of them without a word.
+# Gates whose angles Aer (0.18.2) does not bind in a table, for some without an error.
 NOT_BOUND_BY_AER = frozenset({"cp", "crx", "cry", "crz", "cu1", "cu3"})
 
 
 @dataclass(frozen=True, eq=False)
 class Translated:
-    """A circuit with parameters, ready to run."""
+    """Circuit with parameters in the gates of the simulator."""
 
     circuit: QuantumCircuit  # without instructions that save or measure
-    settings: tuple[Setting, ...]  # what can be read from one run of it
-    places: tuple[int, ...]  # for each qubit of the program its qubit in ``circuit``
+    settings: tuple[Setting, ...]  # settings of one run
+    places: tuple[int, ...]  # per qubit of the program, the qubit of ``circuit``
     noise_model: NoiseModel | None = None  # of the qubits of ``circuit``
-    device_qubits: tuple[int, ...] = ()  # of each qubit of ``circuit``, if there is noise
-    channels: dict[int, Instruction] = field(default_factory=dict)  # shared by settings
+    device_qubits: tuple[int, ...] = ()  # per qubit of ``circuit``, with noise only
+    channels: dict[int, Instruction] = field(default_factory=dict)  # shared by all settings
 
     @cached_property
     def saving(self) -> tuple[QuantumCircuit, list[str]]:
-        """The circuit with instructions that save probabilities, and their labels."""
+        """Circuit with instructions that save probabilities, and their labels."""
         placed = [Setting(s.basis, self.places_of(s)) for s in self.settings]
         if self.noise_model is None:
             circuit = self.circuit.copy()
-        else:  # of one setting, in Z
+        else:  # one setting, in Z
             circuit = with_channels(self.circuit, self.noise_model, self.channels)
             add_errors_of_measurement(circuit, self.noise_model, placed[0].qubits)
         return circuit, save_settings(circuit, placed, ())
 
     def measuring(self, place: int) -> QuantumCircuit:
-        """The circuit with the measurements of one of its settings."""
+        """Return the circuit with the measurements of one setting."""
         setting = self.settings[place]
         bits = range(len(setting.qubits))
         circuit = QuantumCircuit(self.circuit.num_qubits, len(bits))
@@ -62,91 +61,80 @@ class Translated:
         return circuit
 
     def places_of(self, setting: Setting) -> tuple[int, ...]:
-        """The measured qubits, as the circuit counts them."""
+        """Return the measured qubits of the circuit."""
         return tuple(self.places[qubit] for qubit in setting.qubits)
 
 
-class Translation(ABC):
-    """A way to rewrite circuits; what it made is kept as long as its program lives."""
+class Translation:
+    """Translation of programs to the gates of a method or of the noise, with a cache."""
 
-    def __init__(self) -> None:
+    def __init__(self, method: str, noise: Noise | None = None) -> None:
+        self._noise = noise
+        self._native = runnable_with_noise(method)
+        self._known = (
+            self._native - NOT_STANDARD
+        )  # gates that Qiskit's transpiler accepts as a basis
+        self._placed = WeakKeyDictionary[CircuitProgram, PhysicalCircuit]()
         self._kept = WeakKeyDictionary[CircuitProgram, dict[Settings, list[Translated]]]()
 
     def of(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
-        """Return circuits that together serve all settings, in order."""
+        """Return circuits that cover all settings in order."""
         known = self._kept.setdefault(program, {})
         if settings not in known:
-            known[settings] = self._translate(program, settings)
+            noise = self._noise
+            known[settings] = (
+                [self._exact(program, settings)]
+                if noise is None
+                else self._noisy(program, settings, noise)
+            )
         return known[settings]
 
-    @abstractmethod
-    def _translate(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
-        """Make the circuits."""
-
-
-class ForMethod(Translation):
-    """Without noise: into the gates of a method of Aer; all settings are read from one run."""
-
-    def __init__(self, method: str) -> None:
-        super().__init__()
-        known = AerSimulator(method=method).configuration().basis_gates
-        self._basis = KEPT_GATES.intersection(known) - NOT_STANDARD - NOT_BOUND_BY_AER
-
-    def _translate(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
-        """One circuit, without barriers and delays, which do nothing to an exact state."""
+    def _exact(self, program: CircuitProgram, settings: Settings) -> Translated:
+        """Return one circuit without barriers and delays, which do not change an exact state."""
         circuit = program.template[0].copy()
         circuit.data = [item for item in circuit.data if item.operation.name not in NOT_GATES]
-        done = write_in_basis(circuit, self._basis, "the method")
-        return [Translated(done, settings, tuple(range(circuit.num_qubits)))]
+        basis = (KEPT_GATES & self._known) - NOT_BOUND_BY_AER - NOT_GATES
+        done = write_in_basis(circuit, basis, "the method")
+        return Translated(done, settings, tuple(range(circuit.num_qubits)))
 
-
-class WithNoise(Translation):
-    """As a device would run it; each basis change is noisy too, so one circuit per setting."""
-
-    def __init__(self, noise: Noise, method: str) -> None:
-        super().__init__()
-        self._noise = noise
-        self._native = runnable_with_noise(method)
-        self._known = self._native - NOT_STANDARD  # in which Qiskit can write others
-        self._placed = WeakKeyDictionary[CircuitProgram, PhysicalCircuit]()
-
-    def _translate(self, program: CircuitProgram, settings: Settings) -> list[Translated]:
+    def _noisy(self, program: CircuitProgram, settings: Settings, noise: Noise) -> list[Translated]:
+        """Return one circuit per setting, because changes of basis are noisy, too."""
         circuit, _, _ = program.template
         if program.device_qubits is not None:
             qubits, places = program.device_qubits, tuple(range(program.num_qubits))
         else:
             if program not in self._placed:
-                self._placed[program] = self.place(circuit)
+                self._placed[program] = self.place(circuit, noise)
             physical = self._placed[program]
             qubits = physical.qubits_for(physical.virtual_qubits)
             circuit = physical.on(qubits)
             places = tuple(qubits.index(qubit) for qubit in physical.virtual_qubits)
-        self._noise.check_readout(
+        noise.check_readout(
             qubits[places[qubit]] for setting in settings for qubit in setting.qubits
         )
         rotated = [circuit.copy() for _ in settings]
         for one, setting in zip(rotated, settings, strict=True):
             for qubit, letter in setting.basis:
                 place = places[qubit]
-                for gate in self._noise.basis_change(letter, qubits[place], self._known):
+                for gate in noise.basis_change(letter, qubits[place], self._known):
                     one.append(gate, [place])
-        model = self._noise.of(rotated, qubits)
+        model = noise.of(rotated, qubits)
         channels: dict[int, Instruction] = {}
         return [
             Translated(one, (Setting((), setting.qubits),), places, model, qubits, channels)
             for one, setting in zip(rotated, settings, strict=True)
         ]
 
-    def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
+    def place(self, circuit: QuantumCircuit, noise: Noise) -> PhysicalCircuit:
         """Return a virtual circuit on the qubits of the noise."""
-        placed = self._noise.place(circuit, self._known)
-        self._noise.check_couplings(placed)
+        placed = noise.place(circuit, self._known)
+        noise.check_couplings(placed)
         return physical_circuit(circuit, placed, native=self._native)
 
 
 @cache
 def runnable_with_noise(method: str) -> frozenset[str]:
-    """All gates that a method can run by name, ``u3`` and the like included."""
+    """Return the names of all gates that a method can run, also old ones such as ``u3``."""
     of_aer = AerSimulator(method=method).configuration().basis_gates
     standard = KEPT_GATES.union(get_standard_gate_name_mapping())
     return standard.intersection(of_aer) | {"barrier"}

@@ -1,4 +1,4 @@
-"""The GPU gives the numbers of the CPU; these tests need a GPU build of Aer and a GPU."""
+"""Comparison of GPU and CPU; these tests need a GPU and a GPU build of Aer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from hybridopt import CircuitLayer
-from hybridopt.errors import DeviceError
 from hybridopt.execution import AerExecutor, Probabilities, available_devices
 from tests.circuits.families import FAMILIES
 from tests.execution.jobs import job_of
@@ -23,7 +22,7 @@ TOLERANCE = {"double": 1e-10, "single": 1e-6}
 @pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize("strategy", ["automatic", "stacked", "checkpoints", "table"])
 @pytest.mark.parametrize("name", NAMES)
-def test_numbers_of_the_cpu(name, strategy, precision):
+def test_outputs_equal_those_of_the_cpu(name, strategy, precision):
     for readout in (None, Probabilities()):
         job = job_of(name, 3, 4, readout=readout)
         on_gpu = AerExecutor("GPU", precision=precision, strategy=strategy).run(job)
@@ -35,7 +34,7 @@ def test_numbers_of_the_cpu(name, strategy, precision):
 @pytest.mark.gpu
 @pytest.mark.parametrize("rule", ["parameter-shift", "adjoint"])
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_of_the_cpu(name, rule):
+def test_gradients_equal_those_of_the_cpu(name, rule):
     family = next(family for family in FAMILIES if family.name == name)
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(3, len(family.inputs), dtype=torch.float64, generator=generator)
@@ -56,18 +55,7 @@ def test_gradients_of_the_cpu(name, rule):
 
 @needs_gpu
 @pytest.mark.gpu
-def test_shots_of_the_cpu():
+def test_shots_equal_those_of_the_cpu():
     job = job_of(NAMES[0])
     draws = [AerExecutor(device, shots=100, seed=3).run(job) for device in ("GPU", "CPU")]
     np.testing.assert_allclose(*draws, rtol=0, atol=1e-12)
-
-
-def test_auto_takes_the_gpu_where_there_is_one():
-    assert AerExecutor("auto").device == ("GPU" if HAS_GPU else "CPU")
-
-
-@pytest.mark.skipif(HAS_GPU, reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there_is_refused(aer_calls):
-    with pytest.raises(DeviceError, match="pip install qiskit-aer-gpu"):
-        AerExecutor("GPU")
-    assert aer_calls == []

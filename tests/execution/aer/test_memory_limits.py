@@ -1,4 +1,4 @@
-"""Pieces that `max_memory` forces: the same numbers, to the last bit of the shots."""
+"""Jobs in parts because of `max_memory`, with the same results and shots."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def job() -> Job:
 
 
 def memory_for(settings: int) -> int:
-    """So many settings of four qubits at once."""
+    """Return the memory for a number of settings of four qubits."""
     return next(m for m in range(1, 1 << 20) if Limits(m).settings_at_once(4) == settings + 1) - 1
 
 
@@ -68,7 +68,7 @@ def test_parts_of_a_readout_add_up():
     np.testing.assert_array_equal(sum(part.constants for part in parts), readout.constants)
 
 
-def test_checkpoints_save_as_many_states_as_fit():
+def test_checkpoints_save_all_states_that_fit():
     tight = AerExecutor(strategy="checkpoints", max_memory=1 << 11)
     assert Limits(1 << 11).states_at_once(4) < 3  # of three layers
     np.testing.assert_allclose(tight.run(job()), dense(job()), rtol=0, atol=1e-12)

@@ -1,4 +1,4 @@
-"""Weighted observables applied to states, against matrices."""
+"""Weighted observables applied to states, compared with matrices."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Loads reach Aer as they are, are counted once, and fail in words of ours."""
+"""Requests to Aer: tables, counts, failures, options and saved probabilities."""
 
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,12 +20,12 @@ from hybridopt.execution.aer.simulator import (
     RunRequest,
     Simulator,
     as_double,
-    into_basis,
     save_settings,
     side_by_side,
     small_or_large,
 )
 from hybridopt.execution.readout import Setting
+from tests.execution.jobs import distribution
 
 ANGLE = Parameter("angle")
 
@@ -40,14 +41,14 @@ def simulator(shots: int | None = None) -> Simulator:
     return Simulator("statevector", "CPU", "double", shots)
 
 
-def test_a_table_is_one_run_for_each_value():
+def test_a_table_has_one_run_per_value():
     angles = [0.1, 0.7, 2.0]
     (runs,) = simulator().submit([RunRequest(rotated(), 4, {ANGLE: angles})])
     ones = [run["one"][1] for run in runs]
     np.testing.assert_allclose(ones, np.sin(np.array(angles) / 2) ** 2, rtol=0, atol=1e-12)
 
 
-def test_loads_without_tables_run_once_each():
+def test_requests_without_tables_run_once():
     circuits = [rotated().assign_parameters({ANGLE: angle}) for angle in (0.4, 1.3)]
     results = simulator().submit([RunRequest(circuit, 1) for circuit in circuits])
     assert [len(runs) for runs in results] == [1, 1]
@@ -63,15 +64,26 @@ def test_settings_shots_and_runs_are_counted(shots, aer_calls):
     assert aer_calls == [1, 1]
 
 
-def test_missing_results_are_no_results(monkeypatch):
-    short = SimpleNamespace(success=True, results=[object()], status="COMPLETED")
-    job = SimpleNamespace(result=lambda: short)
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (SimpleNamespace(success=True, results=[object()], status="DONE"), "1 results .*2"),
+        (
+            SimpleNamespace(success=False, results=[], status="ERROR: out of qubits"),
+            "out of qubits",
+        ),
+    ],
+)
+def test_failures_raise_and_are_not_counted(result, reason, monkeypatch):
+    job = SimpleNamespace(result=lambda: result)
     monkeypatch.setattr(qiskit_aer.AerSimulator, "run", lambda *args, **kwargs: job)
-    with pytest.raises(ExecutionError, match="Aer ran 1 circuits where 2 were given"):
-        simulator().submit([RunRequest(rotated(), 1, {ANGLE: [0.1, 0.7]})])
+    one = simulator()
+    with pytest.raises(ExecutionError, match=reason):
+        one.submit([RunRequest(rotated(), 1, {ANGLE: [0.1, 0.7]})])
+    assert one.usage == Cost()
 
 
-def test_it_travels_without_its_backend():
+def test_pickles_have_no_backend():
     one = simulator()
     one.submit([RunRequest(rotated(), 1, {ANGLE: [0.1]})])
     copied = pickle.loads(pickle.dumps(one))
@@ -85,14 +97,14 @@ def test_single_precision_becomes_double():
     assert as_double(np.ones(2, np.complex64)).dtype == np.complex128
 
 
-def test_small_calls_have_one_thread_and_large_ones_all():
+def test_small_calls_use_one_thread():
     assert small_or_large(16)["max_parallel_threads"] == 1
     assert "max_parallel_threads" not in small_or_large(17)
     assert "max_parallel_threads" not in small_or_large(12, runs=16)
     assert small_or_large(8, runs=4)["max_parallel_threads"] == 1
 
 
-def test_runs_side_by_side_have_a_thread_each_and_fuse_where_it_pays():
+def test_parallel_runs_have_one_thread_each_and_fuse_when_large():
     small, large = side_by_side(10, 2), side_by_side(17, 3)
     assert (small["max_parallel_experiments"], small["fusion_enable"]) == (2, False)
     assert (large["max_parallel_threads"], large["fusion_enable"]) == (3, True)
@@ -105,48 +117,18 @@ SETTINGS = (
 )
 
 
-def prepared(num_qubits: int = 3) -> QuantumCircuit:
-    circuit = QuantumCircuit(num_qubits)
-    for qubit, angle in enumerate([0.3, 1.1, -0.7, 0.9][:num_qubits]):
+@pytest.mark.parametrize("index", [(), (3,)])
+def test_settings_are_saved_independently(index):
+    circuit = QuantumCircuit(4)
+    for qubit, angle in enumerate([0.3, 1.1, -0.7, 0.9]):
         circuit.rx(angle, qubit)
         circuit.ry(0.5 + angle, qubit)
-    for qubit in range(num_qubits - 1):
+    for qubit in range(3):
         circuit.cx(qubit, qubit + 1)
-    return circuit
-
-
-def alone(setting: Setting, circuit: QuantumCircuit, extra: tuple[int, ...] = ()) -> np.ndarray:
-    turned = circuit.copy()
-    into_basis(turned, setting)
-    return Statevector(turned).probabilities([*setting.qubits, *extra])
-
-
-def saved(circuit: QuantumCircuit, labels: list[str]) -> list[np.ndarray]:
+    state = Statevector(circuit)
+    labels = save_settings(circuit, SETTINGS, index)
     data = AerSimulator(method="statevector").run(circuit).result().data(0)
-    return [np.asarray(data[label]) for label in labels]
-
-
-def test_every_setting_is_read_as_if_alone():
-    circuit = prepared()
-    labels = save_settings(circuit, SETTINGS, ())
     assert len(set(labels)) == 3
-    for setting, actual in zip(SETTINGS, saved(circuit, labels), strict=True):
-        np.testing.assert_allclose(actual, alone(setting, prepared()), rtol=0, atol=1e-12)
-
-
-def test_index_qubits_are_read_above_the_others():
-    circuit = prepared(4)
-    labels = save_settings(circuit, SETTINGS, (3,))
-    for setting, actual in zip(SETTINGS, saved(circuit, labels), strict=True):
-        np.testing.assert_allclose(actual, alone(setting, prepared(4), (3,)), rtol=0, atol=1e-12)
-
-
-def test_x_and_y_become_z():
-    for letter, gate in (("X", "h"), ("Y", "sdg")):
-        circuit = QuantumCircuit(1)
-        circuit.h(0)
-        if letter == "Y":
-            circuit.s(0)  # the state of eigenvalue +1
-        into_basis(circuit, Setting(((0, letter),), (0,)))
-        np.testing.assert_allclose(Statevector(circuit).probabilities(), [1, 0], atol=1e-12)
-        assert gate in circuit.count_ops()
+    for setting, label in zip(SETTINGS, labels, strict=True):
+        expected = distribution(state, replace(setting, qubits=(*setting.qubits, *index)))
+        np.testing.assert_allclose(data[label], expected, rtol=0, atol=1e-12)

@@ -1,8 +1,6 @@
-"""Translated circuits do what the circuit did, in the gates they may have."""
+"""Translated circuits keep their state and have the gates of the method or the noise."""
 
 from __future__ import annotations
-
-import pickle
 
 import numpy as np
 import pytest
@@ -12,18 +10,17 @@ from qiskit.quantum_info import Statevector
 from qiskit_aer.noise import NoiseModel
 
 from hybridopt.circuits import CircuitProgram
-from hybridopt.execution import AerExecutor
-from hybridopt.execution.aer.translation import ForMethod, Translated, WithNoise
+from hybridopt.execution.aer.translation import Translated, Translation
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.readout import Setting
 from tests.circuits.families import FAMILIES
-from tests.execution.jobs import job_of, lowered
+from tests.execution.jobs import distribution, lowered
 
 SETTINGS = (Setting(((0, "Y"),), (0, 2)), Setting(((1, "X"), (2, "Y")), (2, 1)))
 
 
 def bound(program: CircuitProgram, circuit: QuantumCircuit) -> tuple[QuantumCircuit, Statevector]:
-    """A translated circuit at some angles, and the state of the program at the same."""
+    """Return a translated circuit and the state of the program at the same angles."""
     _, rows, shared = program.template
     generator = np.random.default_rng(1)
     angles = generator.uniform(-3, 3, len(rows)), generator.uniform(-3, 3, len(shared))
@@ -35,20 +32,11 @@ def bound(program: CircuitProgram, circuit: QuantumCircuit) -> tuple[QuantumCirc
     return circuit.assign_parameters(known), Statevector(program.bind(*angles))
 
 
-def distribution(state: Statevector, setting: Setting) -> np.ndarray:
-    circuit = QuantumCircuit(state.num_qubits)
-    for qubit, letter in setting.basis:
-        if letter == "Y":
-            circuit.sdg(qubit)
-        circuit.h(qubit)
-    return state.evolve(circuit).probabilities(list(setting.qubits))
-
-
 @pytest.mark.parametrize("method", ["statevector", "density_matrix", "matrix_product_state"])
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
-def test_one_circuit_of_a_method_serves_all_settings(family, method):
+def test_one_circuit_covers_all_settings(family, method):
     program, _ = lowered(family.name)
-    (translated,) = ForMethod(method).of(program, SETTINGS)
+    (translated,) = Translation(method).of(program, SETTINGS)
     circuit, state = bound(program, translated.circuit)
     assert abs(Statevector(circuit).inner(state)) == pytest.approx(1, abs=1e-10)
     assert translated.settings == SETTINGS
@@ -63,20 +51,20 @@ def check_each_setting(placed: list[Translated], program: CircuitProgram) -> Non
 
 
 @pytest.mark.parametrize("name", ["euler_angles", "fixed_gates", "controlled_u", "phases"])
-def test_noise_has_a_circuit_for_each_setting_in_its_gates(name):
+def test_noise_has_one_circuit_per_setting_in_its_gates(name):
     program, _ = lowered(name, whole=False)
     model = NoiseModel(basis_gates=["u3", "cx", "id"])
-    placed = WithNoise(noise_of(model), "density_matrix").of(program, SETTINGS)
+    placed = Translation("density_matrix", noise_of(model)).of(program, SETTINGS)
     check_each_setting(placed, program)
     for translated in placed:
         assert set(translated.circuit.count_ops()) <= {"u3", "cx", "id", "delay", "barrier"}
 
 
 @pytest.mark.parametrize("name", ["euler_angles", "controlled_rotations", "repeated_parameters"])
-def test_devices_have_their_gates_and_couplings(name):
+def test_devices_keep_their_gates_and_couplings(name):
     backend = GenericBackendV2(5, coupling_map=[[0, 1], [1, 2], [2, 3], [3, 4]], seed=1)
     program, _ = lowered(name, whole=False)
-    placed = WithNoise(noise_of(backend), "density_matrix").of(program, SETTINGS)
+    placed = Translation("density_matrix", noise_of(backend)).of(program, SETTINGS)
     check_each_setting(placed, program)
     for translated in placed:
         assert translated.circuit.num_qubits == len(translated.device_qubits)
@@ -89,9 +77,9 @@ def test_devices_have_their_gates_and_couplings(name):
                 assert backend.target.instruction_supported(item.operation.name, places)
 
 
-def test_measurements_stand_where_the_setting_says():
+def test_measured_qubits_are_those_of_the_setting():
     program, _ = lowered("euler_angles")
-    (translated,) = ForMethod("statevector").of(program, SETTINGS)
+    (translated,) = Translation("statevector").of(program, SETTINGS)
     measured = translated.measuring(1)
     places = [
         measured.find_bit(item.qubits[0]).index
@@ -102,17 +90,17 @@ def test_measurements_stand_where_the_setting_says():
     assert measured.count_ops()["measure"] == measured.num_clbits == 2
 
 
-class Counted(ForMethod):
-    """A translation that counts how often it translates."""
+class Counted(Translation):
+    """Translation that counts its calls."""
 
     calls = 0
 
-    def _translate(self, program, settings):
+    def _exact(self, program, settings):
         self.calls += 1
-        return super()._translate(program, settings)
+        return super()._exact(program, settings)
 
 
-def test_circuits_are_translated_once_for_program_and_settings():
+def test_translations_are_cached():
     counted = Counted("statevector")
     program, _ = lowered("euler_angles")
     assert counted.of(program, SETTINGS) is counted.of(program, SETTINGS)
@@ -121,9 +109,3 @@ def test_circuits_are_translated_once_for_program_and_settings():
     other, _ = lowered("euler_angles")
     counted.of(other, SETTINGS)
     assert counted.calls == 3
-
-
-def test_executors_are_sent_without_their_translations():
-    job, executor = job_of("euler_angles"), AerExecutor(strategy="table")
-    expected = executor.run(job)
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(executor)).run(job), expected)

@@ -1,4 +1,4 @@
-"""Noisy circuits assembled by hand and run as density matrices of Aer on the whole device."""
+"""Reference values: density matrices of Aer on the whole device, built by hand."""
 
 from __future__ import annotations
 
@@ -14,21 +14,15 @@ from qiskit_aer import AerSimulator
 from tests.execution.devices.circuits import CIRCUITS, OBSERVABLES, VALUES, W, X
 from tests.execution.devices.sources import Source, source
 
-STEP = 1e-4  # of central differences: their error is about STEP^2
+STEP = 1e-4  # of central differences, whose error is about STEP^2
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Where a circuit stands.
-
-    Attributes:
-        source: Name of the noise.
-        placement: ``"virtual"``, or the number of a layout.
-        circuit: Name of the circuit.
-    """
+    """Source of noise, placement and circuit, by their names."""
 
     source: str
-    placement: str | int
+    placement: str | int  # ``"virtual"``, or the number of a layout
     circuit: str
 
     def __str__(self) -> str:
@@ -36,21 +30,21 @@ class Cell:
 
     @property
     def noise(self) -> Source:
-        """The source of noise."""
+        """Source of noise."""
         return source(self.source)
 
     @property
     def virtual(self) -> QuantumCircuit:
-        """The circuit before it is transpiled."""
+        """Virtual circuit, before transpilation."""
         return CIRCUITS[self.circuit]()
 
     @property
     def layout(self) -> tuple[int, ...] | None:
-        """Given to the transpiler."""
+        """Layout for the transpiler; None for its own choice."""
         return None if self.placement == "virtual" else self.noise.layouts[int(self.placement)]
 
     def given(self, *, measured: bool = False) -> QuantumCircuit:
-        """What hybridopt is given: the virtual circuit, or one that was transpiled."""
+        """Return the circuit for hybridopt, virtual or transpiled."""
         return _given(self, measured)
 
 
@@ -64,16 +58,16 @@ def _given(cell: Cell, measured: bool) -> QuantumCircuit:
 
 @dataclass(frozen=True)
 class Reference:
-    """Values at the base angles, and their derivatives."""
+    """Expected values at the base angles, and their derivatives."""
 
-    values: np.ndarray  # observables
+    values: np.ndarray  # shape (observables,)
     slopes: np.ndarray  # (observables, x w0 w1)
     probabilities: np.ndarray  # of all qubits of the virtual circuit
 
 
 @cache
 def reference(cell: Cell) -> Reference:
-    """Shared between the cells of all consumers."""
+    """Return the expected values of a cell, computed once for all tests."""
     placed = _as_qiskit_places_it(cell, measured=False)
     labels = OBSERVABLES[cell.circuit]
     points = [dict(VALUES)]
@@ -107,7 +101,7 @@ def _run(
     placed: QuantumCircuit,
     jobs: Sequence[tuple[Mapping[Parameter, float], Sequence[tuple[int, str]]]],
 ) -> list[np.ndarray]:
-    """Probabilities of what the readout reports, of the named qubits in the named bases."""
+    """Return the probabilities of reported outcomes, for each job of angles and basis."""
     layout = placed.layout
     places = list(range(placed.num_qubits))
     if layout is not None:
@@ -128,7 +122,7 @@ def _run(
     simulator = AerSimulator(
         method="density_matrix",
         noise_model=cell.noise.model_of(used, names),
-        # else errors of gates that nothing is read of are left out, whose trace is 1 to 1e-9 only
+        # truncation would omit errors of qubits that are not read, whose trace is 1 to 1e-9 only
         enable_truncation=cell.virtual.num_qubits < placed.num_qubits,
     )
     result = simulator.run(circuits).result()

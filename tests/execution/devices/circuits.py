@@ -1,4 +1,4 @@
-"""Circuits, each with what goes wrong easily where circuits meet devices."""
+"""Circuits with features that are difficult for devices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VALUES = {X: 0.6, W[0]: 0.9, W[1]: -0.7}
 
 
 def with_barriers() -> QuantumCircuit:
-    """Folded gates, which a transpiler would cancel without barriers."""
+    """Return folded gates, which a transpiler would cancel without barriers."""
     circuit = QuantumCircuit(3)
     circuit.ry(X, 0)
     circuit.rx(W[0], 1)
@@ -28,10 +28,8 @@ def with_barriers() -> QuantumCircuit:
 
 
 def with_delays() -> QuantumCircuit:
-    """In units of the device and of seconds, also on a qubit without gates.
-
-    Seconds are whole numbers of the steps to which devices align delays.
-    """
+    """Return delays in units of dt and ns, also on a qubit without gates."""
+    # the delays in ns are multiples of the time steps of the devices
     circuit = QuantumCircuit(4)
     circuit.ry(X, 0)
     circuit.rx(W[0], 1)
@@ -45,7 +43,7 @@ def with_delays() -> QuantumCircuit:
 
 
 def with_uncoupled_pairs() -> QuantumCircuit:
-    """Every qubit with every other."""
+    """Return gates between every pair of qubits."""
     circuit = QuantumCircuit(4)
     circuit.ry(X, 0)
     circuit.ry(W[0], 2)
@@ -57,7 +55,7 @@ def with_uncoupled_pairs() -> QuantumCircuit:
 
 
 def with_reversed_pairs() -> QuantumCircuit:
-    """Against the direction that a device has."""
+    """Return gates on pairs in the reverse direction of the couplings."""
     circuit = QuantumCircuit(3)
     circuit.ry(X, 1)
     circuit.sx([0, 2])
@@ -71,7 +69,7 @@ def with_reversed_pairs() -> QuantumCircuit:
 
 
 def with_idle_qubits() -> QuantumCircuit:
-    """Qubits 2 and 3 have no gates, and are read."""
+    """Return a circuit whose qubits 2 and 3 have no gates and are read."""
     circuit = QuantumCircuit(5)
     circuit.ry(X, 0)
     circuit.rx(W[0], 1)
@@ -87,7 +85,7 @@ CIRCUITS = {
     "reversed": with_reversed_pairs,
     "idle": with_idle_qubits,
 }
-# Strings of one basis, of two, and on idle qubits; the rightmost letter is qubit 0.
+# Strings in one basis, in two, and on idle qubits; the rightmost letter is qubit 0.
 OBSERVABLES = {
     "barriers": ("ZIZ", "IYX"),
     "delays": ("ZIZZ", "IIXY"),

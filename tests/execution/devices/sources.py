@@ -1,4 +1,4 @@
-"""Where noise comes from: noise models, devices, and simulators of devices."""
+"""Sources of noise: noise models, devices, and simulators of devices."""
 
 from __future__ import annotations
 
@@ -30,26 +30,18 @@ LINE = [pair for k in range(4) for pair in ([k, k + 1], [k + 1, k])]
 
 @dataclass(frozen=True)
 class Source:
-    """A source of noise.
-
-    Attributes:
-        name: Of the cell.
-        noise: What `AerExecutor` is given.
-        model: Aer's noise model of the whole device, made by Aer alone.
-        device: What circuits are transpiled for; None has gates but no couplings of its own.
-        layouts: Three places for five qubits.
-    """
+    """Source of noise."""
 
     name: str
-    noise: object
-    model: NoiseModel
-    device: BackendV2 | None
-    layouts: tuple[tuple[int, ...], ...]
+    noise: object  # argument of `AerExecutor`
+    model: NoiseModel  # of the whole device, from Aer
+    device: BackendV2 | None  # target of the transpiler; None has gates but no couplings
+    layouts: tuple[tuple[int, ...], ...]  # three places for five qubits
 
     def transpiled(
         self, circuit: QuantumCircuit, layout: Sequence[int] | None = None, seed: int = 0
     ) -> QuantumCircuit:
-        """The circuit as Qiskit places it by itself, or on a layout."""
+        """Return the circuit from Qiskit's transpiler, on its own layout or a given one."""
         where = None if layout is None else list(layout[: circuit.num_qubits])
         if self.device is not None:
             manager = generate_preset_pass_manager(
@@ -66,7 +58,7 @@ class Source:
         return manager.run(circuit)
 
     def basis_change(self, letter: str, qubit: int, width: int) -> QuantumCircuit:
-        """As Qiskit's `BackendEstimatorV2` makes it."""
+        """Return the change of basis of Qiskit's `BackendEstimatorV2`."""
         circuit = QuantumCircuit(width)
         if letter == "Y":
             circuit.sdg(qubit)
@@ -79,13 +71,13 @@ class Source:
         return PassManager([rules]).run(circuit)
 
     def confusion(self, qubit: int) -> np.ndarray:
-        """Probabilities (true, read) of the readout."""
+        """Return the probabilities (true, read) of the readout."""
         errors = self.model._local_readout_errors
         error = errors.get((qubit,), self.model._default_readout_error)
         return np.eye(2) if error is None else np.asarray(error.probabilities)
 
     def model_of(self, qubits: set[int], names: set[str]) -> NoiseModel:
-        """The errors of some qubits under their own numbers, as Aer takes a second for all."""
+        """Return the errors of some qubits, because Aer takes a second for all qubits."""
         part = NoiseModel(self.model.basis_gates)
         for name in names & self.model._local_quantum_errors.keys():
             errors = self.model._local_quantum_errors[name]
@@ -97,7 +89,7 @@ class Source:
 
 
 def _model() -> NoiseModel:
-    """Different on every qubit and in both directions of every pair."""
+    """Return a model with different errors on each qubit and each direction of a pair."""
     model = NoiseModel(basis_gates=[*NATIVE, "id"])
     for k in range(5):
         relaxation = thermal_relaxation_error(50e3, 40e3, 500 * (k + 1))
@@ -133,7 +125,7 @@ SOURCES = ("model", "device", "simulator", "rzz", "ecr", "cp")
 
 @cache
 def source(name: str) -> Source:
-    """Made once for all cells."""
+    """Return the source of noise with this name, created once."""
     if name == "model":
         return Source(name, _model(), _model(), None, SMALL)
     with warnings.catch_warnings():

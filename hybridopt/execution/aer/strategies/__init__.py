@@ -1,1 +1,1 @@
-"""Strategies to run a job on Aer; all give the same numbers."""
+"""Strategies to run a job on Aer, with equal results."""

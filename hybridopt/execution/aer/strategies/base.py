@@ -1,4 +1,4 @@
-"""Base class of strategies, which cut a job into parts and run each."""
+"""Base class of strategies, which run a job in parts."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from hybridopt.execution.random_stream import Sampler
 
 @dataclass(frozen=True, eq=False)
 class PartialResult:
-    """Results of some settings of a job: distributions for each basis, or values."""
+    """Results of a part of a job: distributions per basis, or values."""
 
-    shared: Int[np.ndarray, " s"]  # which rows of ``job.shared``
+    shared: Int[np.ndarray, " s"]  # indices of rows of ``job.shared``
     rows: Int[np.ndarray, " b"]
     distributions: list[Float64[np.ndarray, "s b _"]] | None = None
-    values: Float64[np.ndarray, "s b K"] | None = None  # where Aer did the reading itself
+    values: Float64[np.ndarray, "s b K"] | None = None  # outputs that Aer computed itself
 
 
 @dataclass(frozen=True, eq=False)
 class Strategy(ABC):
-    """A way to run jobs in parts of limited size."""
+    """Strategy to run jobs in parts of limited size."""
 
     name: ClassVar[str]
     simulator: Simulator
@@ -37,33 +37,33 @@ class Strategy(ABC):
 
     @abstractmethod
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run the job; the parts cover every setting once."""
+        """Run the job; yield parts that cover every setting once."""
 
     @abstractmethod
     def explain(self, job: Job) -> str:
-        """Return what would be run."""
+        """Return the runs of the job in words."""
 
     def stack_size(self, job: Job) -> int:
-        """Return how many samples stand side by side."""
+        """Return the number of samples per run."""
         settings, table = len(job.readout.settings(job.program)), len(job.shared) > 1
         size = self.limits.stack_size(job.program.num_qubits, table=table, settings=settings)
         return min(size, len(job.rows))
 
 
 def circuit_program(job: Job) -> CircuitProgram:
-    """Return the program of a job that is known to have a circuit."""
+    """Return the program of a job, which must have a circuit."""
     assert isinstance(job.program, CircuitProgram)
     return job.program
 
 
 def chunks(count: int, size: int) -> Iterator[Int[np.ndarray, " chunk"]]:
-    """Yield 0 .. count - 1 in runs of at most ``size``."""
+    """Yield the indices below ``count`` in parts of at most ``size``."""
     for start in range(0, count, size):
         yield np.arange(start, min(start + size, count))
 
 
 def grid(job: Job, size: int) -> Iterator[tuple[Int[np.ndarray, " s"], Int[np.ndarray, " b"]]]:
-    """Yield rectangles of the job of at most ``size`` settings, or single rows of them."""
+    """Yield rectangles of the job with at most ``size`` circuits, or one circuit each."""
     width = max(1, min(len(job.rows), size))
     for shared in chunks(len(job.shared), max(1, size // width)):
         for rows in chunks(len(job.rows), width):

@@ -1,4 +1,4 @@
-"""Strategies that run every setting by itself: for all methods of Aer, noise, own circuits."""
+"""Strategies with one run per circuit, for all methods of Aer, noise, and own circuits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float64
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.circuit import Parameter
 
 from hybridopt.circuits.amplitudes import AmplitudeInput
 from hybridopt.circuits.lowering import decompose
@@ -19,23 +19,23 @@ from hybridopt.errors import ResourceError
 from hybridopt.execution.aer.simulator import RunRequest, as_double, save_settings
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, circuit_program, grid
 from hybridopt.execution.aer.translation import NOT_BOUND_BY_AER, Translated, Translation
-from hybridopt.execution.job import Job
+from hybridopt.execution.job import Job, Rows
 from hybridopt.execution.memory_budget import ROWS_PER_CALL
 from hybridopt.execution.noise import misread
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Expectations
 
 Starts = tuple[AmplitudeInput, Float64[np.ndarray, "cells amplitudes"]] | None
-MAX_CIRCUITS_PER_CALL = 64  # more in one call gain nothing once the call overhead is shared
+MAX_CIRCUITS_PER_CALL = 64  # more circuits do not reduce the overhead further
 
 
 class OneByOne(Strategy):
-    """Every setting is a circuit of its own: for programs that build their own."""
+    """Strategy with one circuit per run, for programs that build their own circuits."""
 
     name = "one-by-one"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run as many settings in a call as fit."""
+        """Run as many circuits per call as fit."""
         settings = job.readout.settings(job.program)
         for shared, rows in grid(job, self._circuits_per_call(job)):
             requests = []
@@ -49,8 +49,8 @@ class OneByOne(Strategy):
             yield PartialResult(shared, rows, [table.reshape(cells) for table in tables])
 
     def explain(self, job: Job) -> str:
-        """Return the number of circuits."""
-        return f"one circuit a setting, {self._circuits_per_call(job)} or fewer a call"
+        """Return the number of circuits in words."""
+        return f"one circuit per run, {self._circuits_per_call(job)} or fewer per call"
 
     def _circuits_per_call(self, job: Job) -> int:
         fit = self.limits.max_memory // job.program.working_memory()
@@ -59,24 +59,24 @@ class OneByOne(Strategy):
 
 @dataclass(frozen=True, eq=False)
 class _Translated(Strategy):
-    """Strategy for circuits in the gates of the method, or those that the noise acts on."""
+    """Strategy for circuits in the gates of the method or of the noise."""
 
-    what: ClassVar[str]  # is run
+    what: ClassVar[str]  # runs of the strategy in words
     translation: Translation
 
     def explain(self, job: Job) -> str:
-        """Return what is run."""
+        """Return the runs in words."""
         return self.what
 
 
 class AngleTable(_Translated):
-    """Every sample and every row of shared angles is a run of its own, in one table of angles."""
+    """Strategy with one run per sample and row of shared angles, in one table of angles."""
 
     name = "table"
-    what = "a run for each sample and each row of angles, many in one call"
+    what = "one run per sample and row of angles, many per call"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run as many settings in a call as fit."""
+        """Run as many circuits per call as fit."""
         program = circuit_program(job)
         settings = job.readout.settings(program)
         translated = self.translation.of(program, settings)
@@ -85,9 +85,9 @@ class AngleTable(_Translated):
             num_qubits *= 2
             if BYTES_PER_STATE_AMPLITUDE << num_qubits > self.limits.max_memory:
                 raise ResourceError(
-                    f"Routed on the device, the circuit takes {num_qubits // 2} qubits, whose "
-                    f"density matrix exceeds `max_memory`, {self.limits.max_memory / 1e9:.3g} GB. "
-                    'Raise it, or give `shots` and method="statevector".'
+                    f"`max_memory` must hold a density matrix of {num_qubits // 2} qubits, after "
+                    f"routing on the device (got {self.limits.max_memory / 1e9:.3g} GB). Increase "
+                    'it, or give `shots` and method="statevector".'
                 )
         for shared, rows in grid(job, self.limits.runs_per_call(num_qubits, len(settings))):
             binds = bindings(program, job.rows[rows], job.shared[shared])
@@ -104,21 +104,22 @@ class AngleTable(_Translated):
         template: Translated,
         binds: dict[Parameter, list[float]],
         cells: int,
-        starts: Starts = None,
+        starts: Starts,
     ) -> list[Float64[np.ndarray, "cells _"]]:
         circuit, labels = template.saving
         mine = {key: values for key, values in binds.items() if key in circuit.parameters}
         model, settings = template.noise_model, len(template.settings)
-        # with noise: the same sum of channels whatever is read
+        # truncation would make the noise depend on the measured qubits
         options: dict[str, object] = {} if model is None else {"enable_truncation": False}
-        if starts is not None or (mine and _has_angles_that_aer_does_not_bind(circuit)):
-            bound = _bound(circuit, mine, starts, cells)
+        unbound = any(i.name in NOT_BOUND_BY_AER and i.is_parameterized() for i in circuit.data)
+        if unbound or starts is not None:
+            bound = _bound(circuit, mine, cells, starts)
             requests = [RunRequest(one, settings) for one in bound]
             runs = [run for (run,) in self.simulator.submit(requests, **options)]
         else:
-            request = RunRequest(circuit, settings * (1 if mine else cells), mine or None)
-            if model is not None:
-                options["runtime_parameter_bind_enable"] = False  # measured: slower with noise
+            request = RunRequest(circuit, settings * (1 if mine else cells), mine)
+            if model is not None:  # measured: binding at run time is slower with noise
+                options["runtime_parameter_bind_enable"] = False
             (runs,) = self.simulator.submit([request], **options)
         tables = [np.stack([as_double(run[label]) for run in runs]) for label in labels]
         if not mine and starts is None:
@@ -130,10 +131,10 @@ class AngleTable(_Translated):
 
 
 class Measured(_Translated):
-    """Shots that Aer draws itself: noise by trajectories, registers too wide for probabilities."""
+    """Strategy with shots drawn by Aer, for trajectories and for too many measured qubits."""
 
     name = "measured"
-    what = "one call a setting, in which Aer draws every shot"
+    what = "one call per setting, in which Aer draws every shot"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run setting by setting."""
@@ -147,15 +148,9 @@ class Measured(_Translated):
         for s, b in np.ndindex(len(job.shared), len(job.rows)):
             shared, rows = np.array([s]), np.array([b])
             binds = bindings(program, job.rows[rows], job.shared[shared])
-            values = {parameter: column[0] for parameter, column in binds.items()}
+            starts = _starts(program, job.rows[rows], 1)
             counts = [
-                self._counts(
-                    template,
-                    place,
-                    values,
-                    sampler.seed(s, b, number),
-                    _starts(program, job.rows[rows]),
-                )
+                self._counts(template, place, binds, sampler.seed(s, b, number), starts)
                 for number, (template, place) in enumerate(circuits)
             ]
             outputs = job.readout.read_counts(program, counts)
@@ -165,13 +160,13 @@ class Measured(_Translated):
         self,
         template: Translated,
         place: int,
-        values: Mapping[Parameter, float],
+        binds: Mapping[Parameter, list[float]],
         seed: int,
-        starts: Starts = None,
+        starts: Starts,
     ) -> dict[int, int]:
         circuit = template.measuring(place)
-        mine = {key: [value] for key, value in values.items() if key in circuit.parameters}
-        (circuit,) = _bound(circuit, mine, starts, 1)
+        mine = {key: values for key, values in binds.items() if key in circuit.parameters}
+        (circuit,) = _bound(circuit, mine, 1, starts)
         options: dict[str, object] = {"shots": self.simulator.shots, "seed_simulator": seed}
         if template.noise_model is not None:
             options["noise_model"] = template.noise_model
@@ -180,13 +175,13 @@ class Measured(_Translated):
 
 
 class SavedExpectations(_Translated):
-    """Expectation values computed inside Aer: for registers too wide for probabilities."""
+    """Strategy with expectation values computed by Aer, for too many measured qubits."""
 
     name = "saved-expectations"
-    what = "a run for each sample and each row of angles, expectation values taken inside Aer"
+    what = "one run per sample and row of angles, with expectation values from Aer"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run as many settings in a call as a table has rows."""
+        """Run as many circuits per call as fit into a table."""
         program, readout = circuit_program(job), job.readout
         assert isinstance(readout, Expectations)
         settings = readout.settings(program)
@@ -197,10 +192,10 @@ class SavedExpectations(_Translated):
             circuit.save_expectation_value(observable.simplify(), circuit.qubits, label=label)
         for shared, rows in grid(job, ROWS_PER_CALL):
             cells = shared.size * rows.size
-            binds = bindings(program, job.rows[rows], job.shared[shared]) or None
+            binds = bindings(program, job.rows[rows], job.shared[shared])
             starts = _starts(program, job.rows[rows], shared.size)
             if starts is not None:
-                bound = _bound(circuit, binds or {}, starts, cells)
+                bound = _bound(circuit, binds, cells, starts)
                 requests = [RunRequest(one, len(settings)) for one in bound]
                 runs = [run for (run,) in self.simulator.submit(requests)]
             else:
@@ -213,26 +208,26 @@ class SavedExpectations(_Translated):
             yield PartialResult(shared, rows, values=values)
 
 
-def _starts(program: CircuitProgram, rows: np.ndarray, tables: int = 1) -> Starts:
-    """Return qubits and amplitudes of the start state of each cell, if samples bring them."""
+def _starts(program: CircuitProgram, rows: Rows, tables: int) -> Starts:
+    """Return the amplitudes of each cell, if samples bring any."""
     if program.amplitudes is None:
         return None
     return program.amplitudes, np.tile(program.amplitudes.starts(rows), (tables, 1))
 
 
 def _bound(
-    circuit: QuantumCircuit, binds: Mapping[Parameter, list[float]], starts: Starts, cells: int
+    circuit: QuantumCircuit, binds: Mapping[Parameter, list[float]], cells: int, starts: Starts
 ) -> list[QuantumCircuit]:
-    """Return the circuit of each cell, with its angles and its start state."""
-    names = list(binds)
-    rows = list(zip(*binds.values(), strict=True)) or [()] * cells
-    bound = [circuit.assign_parameters(dict(zip(names, row, strict=True))) for row in rows]
+    """Return the circuit of each cell, with its angles and its first state."""
+    columns = list(zip(*binds.values(), strict=True)) or [()] * cells
+    rows = [dict(zip(binds, row, strict=True)) for row in columns]
+    bound = [circuit.assign_parameters(row) for row in rows]
     if starts is None:
         return bound
     started = []
     for one, amplitudes in zip(bound, starts[1], strict=True):
         start = one.copy_empty_like()
-        # in gates, as Aer's `initialize` is wrong for matrix product states (0.18.2)
+        # in gates, because Aer's `initialize` is wrong for matrix product states (0.18.2)
         for gate, qubits in decompose(starts[0].preparation(amplitudes), starts[0].qubits):
             start.append(gate, qubits)
         start.data.extend(one.data)
@@ -240,18 +235,10 @@ def _bound(
     return started
 
 
-def _has_angles_that_aer_does_not_bind(circuit: QuantumCircuit) -> bool:
-    return any(
-        item.operation.name in NOT_BOUND_BY_AER
-        and any(isinstance(value, ParameterExpression) for value in item.operation.params)
-        for item in circuit.data
-    )
-
-
 def bindings(
     program: CircuitProgram, rows: Float64[np.ndarray, "b R"], shared: Float64[np.ndarray, "s O"]
 ) -> dict[Parameter, list[float]]:
-    """Return values of every parameter of the template, by shared row, then by sample."""
+    """Return the values of each parameter, for all samples of each shared row in turn."""
     _, row_parameters, shared_parameters = program.template
     row_parameters = row_parameters[program.num_amplitudes :]
     rows = rows[:, program.num_amplitudes :]

@@ -1,4 +1,4 @@
-"""Many samples in one circuit; rows of a table that begin alike share their beginning."""
+"""Strategies with many samples per run, and with shared beginnings of circuits."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from hybridopt.execution.job import Job, Rows, Shared
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Setting
 
-# With a table, Aer spends about 2 us on each gate of each row; below so many amplitudes that is
-# more than the gate itself, and rows side by side in one run are cheaper.
+# With a table, Aer spends about 2 us on each gate of each row. In smaller runs, this is longer than
+# the gate itself, and rows side by side in one run are faster.
 QUBITS_OF_A_TINY_RUN = 10
 
 
 class Stacked(Strategy):
-    """Samples side by side in one state; several rows of shared angles as Aer's table."""
+    """Strategy with samples side by side in one state, and rows of shared angles in a table."""
 
     name = "stacked"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run stack by stack, table by table."""
+        """Run stack by stack and table by table."""
         program = circuit_program(job)
         settings = job.readout.settings(program)
         for rows in chunks(len(job.rows), self.stack_size(job)):
@@ -34,22 +34,21 @@ class Stacked(Strategy):
             sample_bits = Stack.bits_for(len(samples))
             table_bits = self._table_bits(job, sample_bits)
             stack = layered_stack(program, (sample_bits, table_bits), settings)
-            size = 1 << table_bits
-            if not table_bits:
-                size = self.limits.runs_per_call(stack.num_qubits, len(settings))
+            per_call = self.limits.runs_per_call(stack.num_qubits, len(settings))
+            size = 1 << table_bits if table_bits else per_call
             for part in chunks(len(job.shared), size):
                 tables = run_stack(self.simulator, stack, samples, job.shared[part], settings)
                 yield PartialResult(part, rows, tables)
 
     def explain(self, job: Job) -> str:
-        """Return how many samples go into one circuit."""
+        """Return the size of a stack in words."""
         size = self.stack_size(job)
-        text = f"{side_by_side(size)}, sharing every gate without a sample's angle"
+        text = f"{_stack_in_words(size)}, with common gates for common angles"
         rows = 1 << self._table_bits(job, Stack.bits_for(size))
         return f"{text}, and {min(rows, len(job.shared))} rows of the table" if rows > 1 else text
 
     def _table_bits(self, job: Job, sample_bits: int) -> int:
-        """Return the index qubits for shared rows: none unless each would make a tiny run."""
+        """Return the number of index qubits for shared rows; 0 if a row is large enough alone."""
         row = job.program.num_qubits + sample_bits
         if len(job.shared) == 1 or row > QUBITS_OF_A_TINY_RUN:
             return 0
@@ -57,9 +56,9 @@ class Stacked(Strategy):
         return min(Stack.bits_for(len(job.shared)), room)
 
 
-def side_by_side(size: int) -> str:
+def _stack_in_words(size: int) -> str:
     """Return the size of a stack in words."""
-    return f"{'1 sample' if size == 1 else f'{size} samples side by side'} in a run"
+    return f"{'1 sample' if size == 1 else f'{size} samples side by side'} per run"
 
 
 def layered_stack(
@@ -69,10 +68,7 @@ def layered_stack(
     start: int | None = None,
     saves: tuple[int, ...] = (),
 ) -> Stack:
-    """Return the stack from the rotations of ``start`` on, with states saved before ``saves``.
-
-    It is built once, and ends at the last save if no settings are read.
-    """
+    """Return the stack from layer ``start``, with the states before the ``saves`` saved."""
 
     def build() -> Stack:
         stack = Stack(program, *bits, from_state=start is not None)
@@ -83,7 +79,7 @@ def layered_stack(
                 stack.add(layer.fixed)
             if place in saves:
                 stack.circuit.save_statevector(label=f"layer {place}")
-            if not settings and place == saves[-1]:
+            if not settings and place == saves[-1]:  # nothing is read after the last save
                 return stack
             stack.add_rotations(layer)
         stack.add_readout(settings)
@@ -100,12 +96,11 @@ def run_stack(
     settings: tuple[Setting, ...],
     state: Complex128[np.ndarray, " amplitudes"] | None = None,
 ) -> list[Float64[np.ndarray, "S B _"]]:
-    """Fill a stack and run it, as a table of angles if it does not hold all rows at once."""
-    stack.fill(rows, shared, state)
-    binds = stack.binds(rows, shared)
+    """Fill a stack and run it, with a table of angles if it does not hold all rows."""
+    binds = stack.fill(rows, shared, state)
     if stack.table_bits or not binds:  # one run serves all rows
         one = {parameter: values[:1] for parameter, values in binds.items()}
-        request = RunRequest(stack.circuit, len(shared) * len(rows) * len(settings), one or None)
+        request = RunRequest(stack.circuit, len(shared) * len(rows) * len(settings), one)
         ((saved,),) = simulator.submit([request], **small_or_large(stack.num_qubits))
         held = len(shared) if stack.table_bits else 1
         tables = [stack.split(as_double(saved[label]), len(rows), held) for label in stack.labels]
@@ -122,25 +117,20 @@ States = Mapping[int, object]  # as saved, by layer
 
 
 class Checkpoints(Strategy):
-    """The common row is run once and its state saved before each layer; others start from there.
-
-    For the table of a shift rule, in which each row moves one angle, that is half of the work.
-    """
+    """Strategy that saves the states of a common row, from which other rows start."""
 
     name = "checkpoints"
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
-        """Run stack by stack; in each the common row first, then layer by layer."""
+        """Run stack by stack: first the common row, then the others by their first layer."""
         common, first = common_row(circuit_program(job), job.shared)
         for rows in chunks(len(job.rows), self.stack_size(job)):
             yield from self._stack_parts(job, common, first, rows)
 
     def explain(self, job: Job) -> str:
-        """Return how many samples go into one circuit."""
-        return (
-            f"{side_by_side(self.stack_size(job))}; the state before each layer is saved once, and "
-            "rows of the table start from the first layer in which they differ"
-        )
+        """Return the size of a stack in words."""
+        size = _stack_in_words(self.stack_size(job))
+        return f"{size}; rows start from the saved state before their first different layer"
 
     def _stack_parts(
         self, job: Job, common: SharedRow, first: Int[np.ndarray, " S"], rows: Int[np.ndarray, " b"]
@@ -156,8 +146,7 @@ class Checkpoints(Strategy):
             some = tuple(starts[number : number + at_once])
             read = () if number or not unchanged.size else settings
             stack = layered_stack(program, (bits, 0), read, saves=some)
-            stack.fill(samples, common[None])
-            binds = stack.binds(samples, common[None]) or None
+            binds = stack.fill(samples, common[None])
             count = len(samples) * len(stack.labels) * unchanged.size
             request = RunRequest(stack.circuit, count, binds)
             ((saved,),) = self.simulator.submit([request], **small_or_large(stack.num_qubits))
@@ -170,7 +159,7 @@ class Checkpoints(Strategy):
     def _tails(
         self, job: Job, first: Int[np.ndarray, " S"], rows: Int[np.ndarray, " b"], kept: States
     ) -> Iterator[PartialResult]:
-        """Run from the saved states on."""
+        """Run the rest of the circuits from the saved states."""
         program = circuit_program(job)
         settings = job.readout.settings(program)
         samples = job.rows[rows]
@@ -187,7 +176,7 @@ class Checkpoints(Strategy):
 
 
 def common_row(program: CircuitProgram, table: Shared) -> tuple[SharedRow, Int[np.ndarray, " S"]]:
-    """Return the most frequent angles of each layer, and in which layer each row leaves them."""
+    """Return the most frequent angles of each layer, and the first other layer of each row."""
     common = table[0].copy()
     first = np.full(len(table), len(program.layers))
     for place in reversed(range(len(program.layers))):

@@ -1,4 +1,4 @@
-"""Every way to run a job against a dense twin, on every family of circuits."""
+"""Every strategy and method compared with a dense twin, on every family of circuits."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ WAYS = {
     "density matrix": {"method": "density_matrix"},
     "matrix product state": {"method": "matrix_product_state"},
 }
-EXACT = dict.fromkeys(WAYS, 1e-11) | {"matrix product state": 1e-8}  # it cuts small amplitudes
+EXACT = dict.fromkeys(WAYS, 1e-11) | {"matrix product state": 1e-8}  # it drops small amplitudes
 SHAPES = [(1, 1), (3, 1), (1, 5), (3, 4), (5, 6)]  # samples, rows of shared angles
-TINY = 64 * 2**5  # two states of four qubits: everything else goes in pieces
+TINY = 64 * 2**5  # two states of four qubits; larger jobs run in parts
 
 
 def settings_of(job: Job) -> int:
@@ -41,7 +41,7 @@ def test_expectation_values(family, way):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("way", list(WAYS))
-def test_tables_of_any_shape_in_pieces_of_any_size(way, shape):
+def test_tables_of_any_shape_in_parts_of_any_size(way, shape):
     for name, like_a_shift in (("repeated_parameters", True), ("exchanges", False)):
         job = job_of(name, *shape, like_a_shift=like_a_shift)
         expected = dense(job)
@@ -77,7 +77,7 @@ def test_single_precision(way):
 
 
 @pytest.mark.parametrize("way", list(WAYS))
-def test_shots_do_not_depend_on_the_pieces(way):
+def test_shots_do_not_depend_on_the_parts(way):
     job = job_of("controlled_rotations", 5, 6)
     matrix = 2 if way == "density matrix" else 1
     options = {**WAYS[way], "shots": 200, "seed": 3}
@@ -88,16 +88,16 @@ def test_shots_do_not_depend_on_the_pieces(way):
 
 
 @pytest.mark.parametrize("way", [w for w in WAYS if w != "automatic"])
-def test_every_way_draws_the_same_shots(way):
+def test_all_strategies_draw_the_same_shots(way):
     job = job_of("pauli_rotations", 3, 4, readout=Probabilities())
     default = AerExecutor(shots=500, seed=8).run(job)
     other = AerExecutor(**WAYS[way], shots=500, seed=8).run(job)
-    # a rounding error in a probability may move a shot in a million
+    # a rounding error of a probability may change a single shot
     assert np.abs(default - other).max() <= 2 / 500
 
 
 @pytest.mark.parametrize("way", list(WAYS))
-def test_parts_of_a_job_draw_what_the_whole_draws(way):
+def test_parts_of_a_job_draw_the_same_shots(way):
     whole_job = job_of("exchanges", 4, 5, stream=Stream(call=2))
     options = {**WAYS[way], "shots": 100, "seed": 5}
     whole = AerExecutor(**options).run(whole_job)
@@ -108,7 +108,7 @@ def test_parts_of_a_job_draw_what_the_whole_draws(way):
         whole_job.shared[2:5],
         Stream(2, first_shared=2, first_row=1),
     )
-    # stacks of other sizes round otherwise: equal but for a shot that falls on a border
+    # stacks of other sizes have other rounding errors, which may change a single shot
     difference = np.abs(AerExecutor(**options).run(part) - whole[2:5, 1:3])
     assert np.count_nonzero(difference > 1e-9) <= 1
 
