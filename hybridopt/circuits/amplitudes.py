@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Complex128, Float64
@@ -63,8 +64,10 @@ class AmplitudeInput:
 
     def places(self) -> np.ndarray:
         """Return the index of each amplitude in a state of the whole circuit."""
-        index = np.arange(self.size)
-        return sum(((index >> bit) & 1) << qubit for bit, qubit in enumerate(self.qubits))
+        index, places = np.arange(self.size), np.zeros(self.size, dtype=np.int64)
+        for bit, qubit in enumerate(self.qubits):
+            places |= ((index >> bit) & 1) << qubit
+        return places
 
     def starts(self, rows: Float64[np.ndarray, "B R"]) -> Float64[np.ndarray, "B amplitudes"]:
         """Return the normalised amplitudes of each sample."""
@@ -135,9 +138,9 @@ def _expression(value: object) -> ParameterExpression:
     return value if isinstance(value, ParameterExpression) else ParameterExpression({}, str(value))
 
 
-def _numbers(params: Sequence[object]) -> object:
+def _numbers(params: Sequence[Any]) -> object:
     """Return what `StatePreparation` takes: letters, an integer, or normalised amplitudes."""
     if any(isinstance(value, str) for value in params):
         return "".join(map(str, params))
-    numbers = np.array([complex(value) for value in params])  # type: ignore[arg-type]
+    numbers = np.array([complex(value) for value in params])
     return numbers if len(numbers) == 1 else numbers / np.linalg.norm(numbers)

@@ -92,9 +92,13 @@ def from_qnn(
 
     if isinstance(qnn, TorchConnector):
         weights = qnn.weight if initial is None else initial
-        network, amplitudes = qnn.neural_network, {"normalize": normalize, "pad_with": pad_with}
         return from_qnn(
-            network, executor=executor, gradient=gradient, initial=weights, **amplitudes
+            qnn.neural_network,
+            executor=executor,
+            gradient=gradient,
+            initial=weights,
+            normalize=normalize,
+            pad_with=pad_with,
         )
     start = None if initial is None else torch.as_tensor(initial)
     options: dict[str, Any] = {"executor": executor, "gradient": gradient, "initial": start}

@@ -171,6 +171,7 @@ def test_inverse_of_a_kept_gate_is_decomposed():
 def refused(kind: str) -> QuantumCircuit:
     circuit = QuantumCircuit(3, 1)
     if kind == "initialize":
+        circuit.h(1)
         circuit.initialize([0, 1], 1)
     circuit.rx(A, 1)
     if kind == "measure":
@@ -183,6 +184,7 @@ def refused(kind: str) -> QuantumCircuit:
     elif kind == "delay":
         circuit.delay(A, 1)
     elif kind == "reset":
+        circuit.h(2)
         circuit.reset(2)
     return circuit
 
