@@ -10,13 +10,13 @@ from torch import nn
 
 from hybridopt import _validation, gradients
 from hybridopt._modules import copy_module
-from hybridopt.bridges.base import Bridge, QuantumNetwork
+from hybridopt.bridges.base import Bridge, QuantumNetwork, check_no_options
 from hybridopt.bridges.generator.network import Generator
 from hybridopt.bridges.memory.network import Memory
 from hybridopt.bridges.mesh.network import Mesh
 from hybridopt.bridges.subspaces import RandomSubspace, WalshSubspace
 from hybridopt.bridges.twin import Twin
-from hybridopt.errors import ArgumentError, ConversionError
+from hybridopt.errors import ConversionError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.nn.surrogate import check_surrogate, surrogate
@@ -134,11 +134,7 @@ def without_quantum_networks(network: nn.Module) -> nn.Module:
 def create_bridge(bridge: str | Bridge, options: Mapping[str, Any]) -> Bridge:
     """Return a bridge given by name with its options, or an instance as it is."""
     if isinstance(bridge, Bridge):
-        if options:
-            raise ArgumentError(
-                f"Options {', '.join(options)} were given beside an instance of a bridge. Set them "
-                f"on the instance: {type(bridge).__name__}(...)."
-            )
+        check_no_options(bridge, options)
         return bridge
     kind = BRIDGES[_validation.choice("bridge", bridge, BRIDGES)]
     if kind is not Twin:  # which takes the options of another bridge
@@ -147,12 +143,12 @@ def create_bridge(bridge: str | Bridge, options: Mapping[str, Any]) -> Bridge:
 
 
 def _outermost(network: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
-    """Quantum networks and circuit layers by name, the outermost of each."""
+    """Return quantum networks and circuit layers by name, without those inside another one."""
     if isinstance(network, QuantumNetwork | CircuitLayer) or type(network) is DressedCircuit:
-        return {prefix: network}
+        return {prefix.removesuffix("."): network}
     found = {}
     for name, child in network.named_children():
-        found.update(_outermost(child, f"{prefix}.{name}" if prefix else name))
+        found |= _outermost(child, f"{prefix}{name}.")
     return found
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hybridopt import _validation
 from hybridopt._modules import check_has_values, check_module
-from hybridopt.errors import ConversionError, UnsupportedError
+from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Executor, Job
 from hybridopt.execution.random_stream import RandomStream
 from hybridopt.gradients import GradientRule, ParameterShift
@@ -333,4 +333,13 @@ def _check_parameter(name: str, parameter: nn.Parameter) -> None:
         raise ConversionError(
             f"Parameter `{name}` has {count} values that are NaN or infinite. Train or initialise "
             "the network again before converting it."
+        )
+
+
+def check_no_options(bridge: Bridge, options: Mapping[str, Any]) -> None:
+    """Refuse options beside an instance, which has its own."""
+    if options:
+        names = ", ".join(f"`{name}`" for name in options)
+        raise ArgumentError(
+            f"{names} must be set on the instance of the bridge. Use {type(bridge).__name__}(...)."
         )

@@ -105,39 +105,43 @@ class ParameterLayout:
             _refresh_recurrent(empty)  # its own list of weights would keep the graph alive
 
 
-def check_scale(scale: object) -> str | float | dict[str, float]:
-    """The scale as plain floats; refused unless it is ``"auto"`` or positive numbers."""
+Scale = str | float | Mapping[str, float]
+
+
+def check_scale(scale: Scale) -> None:
+    """Refuse a scale that is neither ``"auto"`` nor positive numbers."""
     if isinstance(scale, str):
-        return _validation.choice("scale", scale, ("auto",))
-    if isinstance(scale, Mapping):
-        return {
-            name: _validation.real(f"scale[{name!r}]", value, minimum=0, strict=True)
-            for name, value in scale.items()
-        }
-    return _validation.real("scale", scale, minimum=0, strict=True)
+        _validation.choice("scale", scale, ("auto",))
+    elif isinstance(scale, Mapping):
+        for name, value in scale.items():
+            _validation.real(f"scale[{name!r}]", value, minimum=0, strict=True)
+    else:
+        _validation.real("scale", scale, minimum=0, strict=True)
 
 
 def tensor_scales(
-    layout: ParameterLayout, tensors: list[Tensor], scale: object, *, full: bool = False
+    layout: ParameterLayout, tensors: list[Tensor], scale: Scale, *, full: bool = False
 ) -> list[float]:
-    """One scale per weight tensor; in full form it bounds the weights, not their moves."""
-    scale = check_scale(scale)
-    given = scale if isinstance(scale, dict) else {}
+    """Return one scale per weight tensor; in full form it bounds the weights, not their moves."""
     known = [name for slot in layout.slots for name in slot.names]
+    given = scale if isinstance(scale, Mapping) else {}
     for name in given:
         _validation.choice("weight tensor in `scale`", name, known)
+    if not isinstance(scale, str | Mapping):
+        given = dict.fromkeys(known, scale)
     scales = []
     for slot, tensor in zip(layout.slots, tensors, strict=True):
-        largest, natural = _largest_and_natural(tensor)
-        automatic = max(FULL_MARGIN * largest, natural) if full else natural
-        named = [given[name] for name in slot.names if name in given]
-        fixed = named if isinstance(scale, str | dict) else [scale]
-        if fixed and full and fixed[0] < largest:
+        largest, automatic = _largest_and_natural(tensor)
+        if full:
+            automatic = max(FULL_MARGIN * largest, automatic)
+        named = (float(given[name]) for name in slot.names if name in given)
+        chosen = next(named, min(automatic, sys.float_info.max))
+        if full and chosen < largest:
             raise ConversionError(
-                f"The scale of `{slot.name}` is {fixed[0]:g}, smaller than its largest weight "
-                f'{largest:g}, which the full form cannot hold. Raise it, or use scale="auto".'
+                f"`scale` of tensor `{slot.name}` must be at least its largest weight, "
+                f'{largest:g}, in full form (got {chosen:g}). Raise it, or use scale="auto".'
             )
-        scales.append(fixed[0] if fixed else min(automatic, sys.float_info.max))
+        scales.append(chosen)
     return scales
 
 

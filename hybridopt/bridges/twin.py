@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from torch import nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import Bridge, HasTwin, QuantumNetwork
+from hybridopt.bridges.base import Bridge, HasTwin, QuantumNetwork, check_no_options
 from hybridopt.bridges.generator.network import Generator
 from hybridopt.bridges.memory.network import Memory
 from hybridopt.bridges.mesh.network import Mesh
-from hybridopt.errors import ArgumentError, UnsupportedError
+from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 
@@ -62,18 +62,13 @@ class Twin(Bridge):
                     f"The bridge {of.name!r} has no twin. Bridges that have one: "
                     f"{', '.join(WITH_TWINS)}."
                 )
-            given = [name for name, value in options.items() if value is not None]
-            if given:
-                raise ArgumentError(
-                    f"Options {', '.join(given)} were given beside an instance of a bridge. Set "
-                    f"them on the instance: Twin(of={type(of).__name__}(...))."
-                )
-            object.__setattr__(self, "of", of)
-            return
-        kind = WITH_TWINS[_validation.choice("bridge of a twin", of, WITH_TWINS)]
-        known = [one.name for one in fields(kind) if one.name not in kind.circuit_options]
-        _validation.keywords('bridge="twin"', options, [*known, "of"])
-        object.__setattr__(self, "of", kind(**options))
+            check_no_options(of, options)
+        else:
+            kind = WITH_TWINS[_validation.choice("bridge of a twin", of, WITH_TWINS)]
+            known = [one.name for one in fields(kind) if one.name not in kind.circuit_options]
+            _validation.keywords('bridge="twin"', options, [*known, "of"])
+            of = kind(**options)
+        object.__setattr__(self, "of", of)
 
     def check(self, network: nn.Module) -> None:
         """Refuse what the bridge cannot carry."""

@@ -15,7 +15,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -108,10 +108,11 @@ class MemoryProgram(Program):
     num_index_qubits: int  # m
     synthesis: Synthesis = "diagonal"
     columns: tuple[int, ...] | None = None  # sparse: theta are sums of these, and a constant
-    num_qubits: int = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "num_qubits", self.num_index_qubits + 1)
+    @property
+    def num_qubits(self) -> int:  # type: ignore[override]
+        """Number of qubits, m + 1."""
+        return self.num_index_qubits + 1
 
     @property
     def needs_statevector(self) -> bool:
@@ -152,7 +153,9 @@ class MemoryProgram(Program):
         circuit.h(range(data))
         circuit.sdg(data)
         circuit.h(data)
-        circuit.append(diagonal(_phases(theta)), circuit.qubits)
+        where_zero = np.exp(-0.5j * theta)
+        phases: list[complex] = np.concatenate([where_zero, where_zero.conj()]).tolist()
+        circuit.append(diagonal(phases), circuit.qubits)
         circuit.h(data)
         circuit.s(data)
         return circuit
@@ -172,16 +175,7 @@ def _chain(
     return circuit
 
 
-def _phases(theta: Theta) -> list[complex]:
-    """Entries exp(-i theta_k / 2) where the data qubit is 0 and exp(+i theta_k / 2) where 1."""
-    lower = np.exp(-0.5j * theta)
-    phases: list[complex] = np.concatenate([lower, lower.conj()]).tolist()
-    return phases
-
-
-def split_probabilities(
-    probabilities: Float64[np.ndarray, " outcomes"],
-) -> Theta:
+def split_probabilities(probabilities: Float64[np.ndarray, " outcomes"]) -> Theta:
     r"""Estimates :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})` of cos(theta_k), 0 if unmeasured.
 
     With S shots and :math:`p_0 = (1 - 1/N)^S` the mean is :math:`(1 - p_0) \cos\theta_k`, the

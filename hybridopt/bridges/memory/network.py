@@ -232,7 +232,7 @@ class MemoryCircuit(CosineSource):
         """cos(theta) as it is read."""
         deltas = self.deltas(angles)
         if self.chain is None:
-            return read_cosines(deltas, self.reader, known)
+            return read_cosines(deltas, self.reader.read, known)
         return self.chain.cosines(self.chain.probabilities(deltas, known))
 
     def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit:
@@ -280,4 +280,4 @@ class MemoryFormula(CosineSource, FormulaSource):
         """-sin(delta) by torch, or a sample of what shots would say."""
         if self.executor.shots is None:
             return self.exact_values(angles)
-        return read_cosines(self.deltas(angles), self.executor, known)
+        return read_cosines(self.deltas(angles), self.executor.read, known)

@@ -34,7 +34,7 @@ LINEAR_RULE = ((0.25, math.pi), (-0.25, -math.pi))
 
 
 @cache
-def mode_rotation(*, native: bool = False, linear: bool = False) -> Family:
+def mode_rotation(native: bool, linear: bool) -> Family:
     """The family of rotations by phi between qubits (0, 1) = (a, b).
 
     If ``native``, in H, CZ and RY, as noise models know them; else in three gates that are faster
@@ -50,13 +50,9 @@ def mode_rotation(*, native: bool = False, linear: bool = False) -> Family:
         eigenvalues=np.array([0.0, 0.5, 0.0, -0.5]),
         phases=lambda angle: (ControlledRotation("rz", 1, angle), (0, 1)),
         gates=_native if native else _fast,
-        made_by=(_made, (native, linear)),
+        made_by=(mode_rotation, (native, linear)),
         rule=LINEAR_RULE if linear else None,
     )
-
-
-def _made(native: bool, linear: bool) -> Family:
-    return mode_rotation(native=native, linear=linear)
 
 
 def _fast(angle: Angle) -> tuple[LocalGate, ...]:
@@ -92,7 +88,7 @@ def mesh_program(
     ``2 a_k``. ``"basis"`` has a row angle for each of n inputs, pi/2 for the one that is excited
     and 0 for all others. A number excites that input. The rest is as in `mode_rotation`.
     """
-    turn = mode_rotation(native=native, linear=linear)
+    turn = mode_rotation(native, linear)
     loader = [Rotation(turn, (k, k + 1), k, True) for k in range(mesh.num_inputs - 1)]
     if isinstance(feed, int):
         start: list[Step] = [FixedGate(HGate(), (feed,))]
@@ -104,8 +100,7 @@ def mesh_program(
         start = [FixedGate(HGate(), (0,)), *loader]
     else:
         start = [*_references(mesh, turn), *loader]
-    mesh_steps = (Rotation(turn, pair, number, False) for number, pair in enumerate(mesh.pairs))
-    steps = [*start, *mesh_steps]
+    steps = start + [Rotation(turn, pair, number, False) for number, pair in enumerate(mesh.pairs)]
     if feed == "reference":
         for k in range(mesh.num_outputs):
             steps += _fixed(turn, (reference_mode(mesh, k), k), -math.pi / 2)

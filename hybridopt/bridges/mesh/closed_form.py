@@ -50,7 +50,8 @@ class ClosedFormMesh(FormulaStream, Executor):
         job.check()
         generator = self._next_generator()
         mesh = program.mesh
-        modes = mesh.propagate(-job.shared / 2, _loaded(program, job.rows))
+        inputs = torch.from_numpy(_loaded(program, job.rows))
+        modes = propagate(mesh, torch.from_numpy(-job.shared / 2), inputs).numpy()
         if program.feed != "reference":
             outputs = modes[..., : mesh.num_outputs]
             if self.shots is None:
@@ -120,17 +121,22 @@ def _compared(
 
 
 def mesh_matrices(mesh: MeshShape, angles: Float64[Tensor, "S P"]) -> Float64[Tensor, "S m n"]:
-    """W / alpha at S rows of angles t [rad], differentiable, as by `MeshShape.propagate`."""
-    eye = torch.eye(mesh.num_modes, mesh.num_inputs, dtype=torch.float64, device=angles.device)
-    states = eye.expand(len(angles), -1, -1)  # rows are modes
+    """Return W / alpha at S rows of angles t [rad], differentiable."""
+    inputs = torch.eye(mesh.num_inputs, mesh.num_modes, dtype=torch.float64, device=angles.device)
+    return propagate(mesh, angles, inputs)[..., : mesh.num_outputs].mT
+
+
+def propagate(
+    mesh: MeshShape, angles: Float64[Tensor, "S P"], inputs: Float64[Tensor, "B modes"]
+) -> Float64[Tensor, "S B modes"]:
+    """Return the amplitudes of all modes after the mesh, per row of angles t [rad] and input."""
+    states = inputs.T.expand(len(angles), -1, -1)  # rows are modes: whole rows are mixed
     cosines, sines = torch.cos(angles)[..., None], torch.sin(angles)[..., None]
     for group in mesh.sweeps:
         numbers = list(group)
-        a = [mesh.pairs[number][0] for number in group]
-        b = [mesh.pairs[number][1] for number in group]
+        a, b = torch.tensor([mesh.pairs[number] for number in group], device=angles.device).T
         above, below = states[:, a], states[:, b]
         c, s = cosines[:, numbers], sines[:, numbers]
-        turned = torch.cat([c * above + s * below, c * below - s * above], dim=1)
-        where = torch.tensor(a + b, device=angles.device)
-        states = states.index_copy(1, where, turned)
-    return states[:, : mesh.num_outputs]
+        rotated = torch.cat([c * above + s * below, c * below - s * above], dim=1)
+        states = states.index_copy(1, torch.cat([a, b]), rotated)
+    return states.mT

@@ -85,20 +85,6 @@ class MeshShape:
         kept = np.clip(signs_last * singular * signs_first, -1, 1)
         return np.concatenate([first, np.arccos(kept), -last[::-1]])
 
-    def propagate(
-        self, angles: Float64[np.ndarray, "S P"], inputs: Float64[np.ndarray, "B modes"]
-    ) -> Float64[np.ndarray, "S B modes"]:
-        """Amplitudes of all modes after the mesh, by row of angles t [rad] and by input."""
-        states = np.repeat(inputs[None], len(angles), axis=0)
-        for group in self.sweeps:
-            a, b = np.array([self.pairs[number] for number in group]).T
-            cosines = np.cos(angles[:, None, group])
-            sines = np.sin(angles[:, None, group])
-            above, below = states[..., a], states[..., b]
-            states[..., a] = cosines * above + sines * below
-            states[..., b] = cosines * below - sines * above
-        return states
-
     def _steps(self, length: int) -> list[Pair]:
         """Pairs (row, mode) of the elimination of r rows of a length."""
         return [(i, c) for i in range(self.rank) for c in range(length - 2, i - 1, -1)]

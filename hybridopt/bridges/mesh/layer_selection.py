@@ -72,18 +72,16 @@ def _refuse(name: str, module: nn.Module, why: str) -> None:
 
 
 def _refuse_ties(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
-    owners: dict[int, dict[int, str]] = {}
+    owners: dict[nn.Parameter, list[str]] = {}
     for name, module in network.named_modules():
-        for parameter_name, parameter in module._parameters.items():
-            if parameter is not None:
-                full = f"{name}.{parameter_name}" if name else parameter_name
-                owners.setdefault(id(parameter), {})[id(module)] = full
+        for parameter in module.parameters(recurse=False):
+            owners.setdefault(parameter, []).append(name)
     for name, module in chosen.items():
         for parameter in module.parameters(recurse=False):
-            others = [full for at, full in owners[id(parameter)].items() if at != id(module)]
+            others = [other for other in owners[parameter] if other != name]
             if others and parameter.requires_grad:
-                mine = owners[id(parameter)][id(module)]
                 raise ConversionError(
-                    f"`{mine}` is tied to `{others[0]}`, but a mesh has angles of its own. Untie "
-                    f"them, pass `keep_classical=['{name}']`, or use bridge=\"memory\"."
+                    f"Layer `{name}` must own its weights (tied to layer `{others[0]}`), because a "
+                    f"mesh has its own angles. Untie them, pass `keep_classical=['{name}']`, or "
+                    'use bridge="memory".'
                 )

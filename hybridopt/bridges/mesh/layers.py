@@ -136,10 +136,14 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:
         """The circuit at the present angles under the name ``""``, or ``"[g]"`` of each group."""
-        names = [""] if self.groups == 1 else [f"[{group}]" for group in range(self.groups)]
+        return {name: self.circuit(group=group) for group, name in enumerate(self.circuit_names)}
+
+    @property
+    def circuit_names(self) -> list[str]:
+        """Names of the circuits, one per group: ``""`` if there is only one; none for a control."""
         if not self.in_circuit:
-            return {}
-        return {name: self.circuit(group=group) for group, name in enumerate(names)}
+            return []
+        return [""] if self.groups == 1 else [f"[{group}]" for group in range(self.groups)]
 
     @property
     def in_circuit(self) -> bool:
@@ -293,7 +297,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         return self._scaled(self.reader.matrices(self._rows(), known))
 
     def _reading(self) -> Reading | None:
-        """In eval mode, matrices are read once per change of the angles."""
+        """Return the readout of all matrices in eval mode, made once per change of the angles."""
         if self.training or not is_own(self.angles):
             self._cache.forget()
             return None
@@ -302,9 +306,8 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         )
 
     def _known(self) -> Reading | None:
-        if self.training or not is_own(self.angles):
-            return None
-        return self._cache.recall(self.executor, self.angles)
+        reuses = not self.training and is_own(self.angles)
+        return self._cache.recall(self.executor, self.angles) if reuses else None
 
     def _split(self, matrices: Float64[Tensor, "groups m n"]) -> tuple[Tensor, Tensor | None]:
         """Weight and bias in the dtype and shape of the layer."""

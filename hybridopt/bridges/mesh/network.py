@@ -264,10 +264,9 @@ class MeshNetwork(QuantumNetwork):
 
     def _by_group(self) -> dict[str, tuple[MeshLayer, int]]:
         return {
-            name if layer.groups == 1 else f"{name}[{group}]": (layer, group)
+            f"{name}{suffix}": (layer, group)
             for name, layer in self.layers.items()
-            for group in range(layer.groups)
-            if self._in_circuits
+            for group, suffix in enumerate(layer.circuit_names)
         }
 
     def _passes(self, batch_size: int | None) -> dict[str, list[Pass] | None]:

@@ -6,9 +6,10 @@ All numbers here are in units of alpha: a mesh stands for ``W / alpha``.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float64
@@ -18,13 +19,14 @@ from torch import Tensor
 from hybridopt.bridges.mesh.circuit import MeshProgram, mesh_program, num_qubits_of, reference_mode
 from hybridopt.bridges.mesh.closed_form import is_formula, mesh_matrices
 from hybridopt.bridges.mesh.decomposition import MeshShape
-from hybridopt.bridges.mesh.linear_map_grad import with_linear_grad
 from hybridopt.execution import Executor, Expectations, Probabilities, Readout
 from hybridopt.gradients import GradientRule
+from hybridopt.gradients.base import batch_entries, differentiable_jvp
 from hybridopt.nn.evaluation import CircuitEvaluation
 
 Feed = str | int
 Reading = Mapping[Feed, tuple[Tensor, Tensor]]  # shared angles, and the values there
+Matrix = Callable[[Tensor], Tensor]  # takes angles to W, differentiable
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,3 +163,65 @@ def mode_amplitudes(mesh: MeshShape) -> Expectations:
             for k in range(mesh.num_outputs)
         )
     )
+
+
+def with_linear_grad(
+    x: Float64[Tensor, "B n"],
+    angles: Float64[Tensor, " P"],
+    outputs: Float64[Tensor, "B m"],
+    matrix: Matrix,
+) -> Float64[Tensor, "B m"]:
+    """Return outputs ``x @ matrix(angles).T``, made without autograd, with their derivatives.
+
+    Angles of the loader are singular where coordinates vanish, but the derivative with respect to x
+    is W. It is read only if a backward pass needs it.
+    """
+    return cast(Tensor, _WithLinearGrad.apply(x, angles, outputs, matrix))  # type: ignore[no-untyped-call]
+
+
+class _WithLinearGrad(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor, angles: Tensor, outputs: Tensor, matrix: Matrix) -> Tensor:
+        return outputs.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, angles, _, ctx.matrix = inputs
+        ctx.save_for_backward(x, angles)
+        ctx.save_for_forward(x, angles)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        x, angles = ctx.saved_tensors
+        needs_x, needs_angles, needs_outputs, _ = ctx.needs_input_grad
+        by_x = by_angles = None
+        if needs_x:
+            w = ctx.matrix(angles)
+            by_x = cotangents[0] @ w
+            if needs_angles and torch.is_grad_enabled():
+                # 0, but not so its derivative by x: outputs know x as a constant
+                nothing = cotangents[0].T @ (x - x.detach())
+                (by_angles,) = torch.autograd.grad(w, angles, nothing, create_graph=True)
+        return by_x, by_angles, cotangents[0] if needs_outputs else None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        def derivative(x: Tensor, angles: Tensor) -> Tensor:
+            along = torch.zeros((), dtype=x.dtype, device=x.device)
+            if tangents[0] is not None:
+                along = along + tangents[0] @ ctx.matrix(angles).T
+            return along if tangents[2] is None else along + tangents[2]
+
+        return differentiable_jvp(derivative, *ctx.saved_tensors)
+
+    @staticmethod
+    def vmap(
+        info: Any,
+        in_dims: tuple[int | None, ...],
+        x: Tensor,
+        angles: Tensor,
+        outputs: Tensor,
+        matrix: Matrix,
+    ) -> tuple[Tensor, int]:
+        entries = batch_entries(info, in_dims[:3], x, angles, outputs)
+        return torch.stack([with_linear_grad(a, b, c, matrix) for a, b, c in entries]), 0
