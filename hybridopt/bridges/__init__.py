@@ -1,4 +1,4 @@
-"""Bridges: rules that carry a network into circuits and back, and their controls."""
+"""Bridges: rules that convert networks to circuits and back, and their controls."""
 
 from hybridopt.bridges.api import BRIDGES, to_classical, to_quantum
 from hybridopt.bridges.base import Bridge, QuantumNetwork

@@ -1,13 +1,12 @@
-"""The trainable weights of a network as one vector, and a network without them."""
+"""Layout of the trainable weights of a network as one vector, and networks without them."""
 
 from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from jaxtyping import Float64
@@ -17,32 +16,32 @@ from hybridopt import _validation
 from hybridopt._modules import copy_module
 from hybridopt.errors import ConversionError
 
-FULL_MARGIN = 1.5  # full form: the largest weight starts at sin(delta) = 2/3, away from the turn
-LEAST_SCALE = 0.1  # a tensor of zeros (a new bias) shall be able to move, too
+FULL_MARGIN = 1.5  # full form: sin(delta) starts at 2/3 at most, away from its maximum
+LEAST_SCALE = 0.1  # weights of a tensor of zeros (a new bias) must be able to move
 
 
 @dataclass(frozen=True)
 class ParameterSlot:
-    """One weight tensor's place in the vector."""
+    """Place of one weight tensor in the vector."""
 
-    names: tuple[str, ...]  # tied weights have several
+    names: tuple[str, ...]  # several for tied weights
     shape: torch.Size
     dtype: torch.dtype
-    start: int  # its first position
+    start: int  # first position
 
     @property
     def name(self) -> str:
-        """The first name, as `named_parameters` gives it."""
+        """First name, as in `named_parameters`."""
         return self.names[0]
 
     @property
     def stop(self) -> int:
-        """One past its last position in the vector."""
+        """Position after the last one."""
         return self.start + self.shape.numel()
 
 
 class ParameterLayout:
-    """Places of the trainable weights in `parameters_to_vector` order; tied ones have one."""
+    """Slots of the trainable weights in `parameters_to_vector` order; tied weights share one."""
 
     def __init__(self, network: nn.Module) -> None:
         names: dict[nn.Parameter, list[str]] = {}
@@ -58,58 +57,57 @@ class ParameterLayout:
 
     @property
     def layers(self) -> frozenset[str]:
-        """Names of the layers whose weights are in the vector."""
+        """Names of the layers with weights in the vector."""
         return frozenset(name.rpartition(".")[0] for slot in self.slots for name in slot.names)
 
     def tensors(self, network: nn.Module) -> list[Tensor]:
-        """The weight tensors of a network with this layout, detached, one per slot."""
+        """Return the weight tensors of a network with this layout, detached, one per slot."""
         return [network.get_parameter(slot.name).detach() for slot in self.slots]
 
     def split(self, flat: Float64[Tensor, " M"]) -> list[Float64[Tensor, ...]]:
-        """The pieces of a vector in the shapes of the weight tensors."""
+        """Return the parts of a vector in the shapes of the weight tensors."""
         return [flat[slot.start : slot.stop].view(slot.shape) for slot in self.slots]
 
     def join(self, tensors: list[Tensor]) -> Float64[Tensor, " M"]:
-        """The vector of all weights, in double precision."""
+        """Return the vector of all weights in double precision."""
         return torch.cat([tensor.reshape(-1).double() for tensor in tensors])
 
     def without_parameters(self, network: nn.Module) -> nn.Module:
-        """A copy of the network whose trainable weights are empty places."""
+        """Return a copy of the network with None in place of each trainable weight."""
         copied = copy_module(network)
-        for slot in self.slots:
-            _put(_places(copied, slot), None)
-        _refresh_recurrent(copied)
+        self._fill(copied, [None] * len(self.slots))
         return copied
 
     def with_parameters(self, empty: nn.Module, tensors: list[Tensor]) -> nn.Module:
-        """A copy of a network without parameters that has these weights: a plain network again."""
+        """Return a copy of a network without parameters that has these weights."""
         network = copy.deepcopy(empty)
-        for slot, tensor in zip(self.slots, tensors, strict=True):
-            parameter = nn.Parameter(tensor.detach().clone())
-            for module, attribute in _places(network, slot):
-                setattr(module, attribute, parameter)
+        self._fill(network, [nn.Parameter(tensor.detach().clone()) for tensor in tensors])
         return network
 
     @contextmanager
     def swapped_parameters(self, empty: nn.Module, tensors: list[Tensor]) -> Iterator[nn.Module]:
-        """A network with these tensors in its empty places, for a while; they get gradients."""
-        places = [_places(empty, slot) for slot in self.slots]
-        for owners, tensor in zip(places, tensors, strict=True):
-            _put(owners, tensor)
-        _refresh_recurrent(empty)
+        """Give a network without parameters these tensors during a block; they get gradients."""
+        self._fill(empty, tensors)
         try:
             yield empty
         finally:
-            for owners in places:
-                _put(owners, None)
-            _refresh_recurrent(empty)  # its own list of weights would keep the graph alive
+            self._fill(empty, [None] * len(self.slots))
+
+    def _fill(self, network: nn.Module, tensors: Sequence[Tensor | None]) -> None:
+        for slot, tensor in zip(self.slots, tensors, strict=True):
+            for name in slot.names:
+                owner, _, attribute = name.rpartition(".")
+                network.get_submodule(owner)._parameters[attribute] = tensor  # type: ignore[assignment]
+        for module in network.modules():
+            if isinstance(module, nn.RNNBase):  # it keeps its own list of weights
+                module._init_flat_weights()
 
 
 Scale = str | float | Mapping[str, float]
 
 
 def check_scale(scale: Scale) -> None:
-    """Refuse a scale that is neither ``"auto"`` nor positive numbers."""
+    """Raise unless the scale is ``"auto"`` or has positive numbers."""
     if isinstance(scale, str):
         _validation.choice("scale", scale, ("auto",))
     elif isinstance(scale, Mapping):
@@ -146,26 +144,9 @@ def tensor_scales(
 
 
 def _largest_and_natural(tensor: Tensor) -> tuple[float, float]:
-    """Largest absolute weight, and root mean square but at least `LEAST_SCALE`; never overflows."""
+    """Return the largest absolute weight and the scale, a root mean square without overflow."""
     largest = float(tensor.double().abs().max()) if tensor.numel() else 0.0
     if largest == 0.0:
         return 0.0, LEAST_SCALE
     rms = largest * float((tensor.double() / largest).square().mean().sqrt())
     return largest, max(LEAST_SCALE, rms)
-
-
-def _places(network: nn.Module, slot: ParameterSlot) -> list[tuple[nn.Module, str]]:
-    split = (name.rpartition(".") for name in slot.names)
-    return [(network.get_submodule(owner), attribute) for owner, _, attribute in split]
-
-
-def _put(places: list[tuple[nn.Module, str]], tensor: Tensor | None) -> None:
-    for module, attribute in places:
-        module._parameters[attribute] = cast(nn.Parameter | None, tensor)
-
-
-def _refresh_recurrent(network: nn.Module) -> None:
-    """Tell recurrent layers, which keep a list of their weights, that these are others now."""
-    for module in network.modules():
-        if isinstance(module, nn.RNNBase):
-            module._init_flat_weights()

@@ -1,4 +1,4 @@
-"""The generator bridge: the weights of any network from a small circuit with few angles."""
+"""Generator bridge: the weights of any network from a small circuit with few angles."""
 
 from hybridopt.bridges.generator.network import Generator
 

@@ -1,4 +1,4 @@
-"""The memory bridge: the weights of any network as cosines of the angles of one circuit."""
+"""Memory bridge: the weights of any network as cosines of the angles of one circuit."""
 
 from hybridopt.bridges.memory.network import Memory
 

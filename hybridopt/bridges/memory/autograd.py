@@ -1,4 +1,4 @@
-"""Cosines of angles as a torch function whose every derivative is read from circuits."""
+"""Cosines of angles as a torch function with all derivatives read from circuits."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from torch import Tensor
 
 from hybridopt.gradients.base import batch_entries, differentiable_jvp
 
-
-# takes angles theta (M,) [rad] and an order to estimates of cos(theta - order pi/2), shape (M,)
+# maps theta (M,) [rad] and an order to estimates of cos(theta - order pi/2), shape (M,)
 Read = Callable[[Float64[np.ndarray, " M"], int], Float64[np.ndarray, " M"]]
+RADIX = 32  # values per step: few calls for small sizes, little work for large ones
 
 
 def read_cosines(
     delta: Float64[Tensor, " M"], read: Read, known: Float64[Tensor, " M"] | None = None
 ) -> Float64[Tensor, " M"]:
-    r"""The values -sin(delta_k) = cos(pi/2 + delta_k), differentiable any number of times.
+    r"""Return -sin(delta_k) = cos(pi/2 + delta_k), differentiable any number of times.
 
     The derivative of a readout is a readout at shifted angles,
-    :math:`d\cos\theta/d\theta = -\cos(\theta - \pi/2)`. It is taken when the backward pass asks
-    for it, once for all cotangents: forward costs one setting, backward one more, and a whole
-    Hessian, its rows in one batched backward pass, four in all. Values ``known`` at the same angles
-    save the forward setting; on torch's meta device shapes alone come back.
+    :math:`d\cos\theta/d\theta = -\cos(\theta - \pi/2)`. It is read in the backward pass, once for
+    all cotangents. Costs in settings: one forward, one backward, four in all for a Hessian with its
+    rows in one batched backward pass. Values ``known`` at the same angles save the forward setting.
+    On torch's meta device only shapes are returned.
     """
     return _read(delta, read, 0, known)
 
@@ -77,11 +77,8 @@ class _Cosines(torch.autograd.Function):
         return torch.stack([_read(one, read, order, at) for one, at in entries]), 0
 
 
-RADIX = 32  # values per step: few calls for small sizes, little work for large ones
-
-
 def walsh_transform(values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
-    r"""Sums :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l`, without an N x N matrix."""
+    r"""Return :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l`, without an N x N matrix."""
     size, width = len(values), 1
     result = values
     while width < size:
@@ -96,7 +93,7 @@ def walsh_transform(values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
 def walsh_sum(
     coefficients: Float64[Tensor, " K"], columns: Int64[Tensor, " K"], size: int
 ) -> Float64[Tensor, " N"]:
-    r"""Sum of K Walsh columns of N entries, :math:`\frac1{\sqrt K} \sum_j z_j H_{k c_j}`."""
+    r"""Return a sum of K Walsh columns, :math:`\frac1{\sqrt K} \sum_j z_j H_{k c_j}`."""
     spread = coefficients.new_zeros(size).index_put((columns,), coefficients)
     return walsh_transform(spread) / math.sqrt(len(columns))
 
@@ -104,6 +101,6 @@ def walsh_sum(
 def walsh_coefficients(
     sums: Float64[Tensor, " M"], columns: Int64[Tensor, " K"], size: int
 ) -> Float64[Tensor, " K"]:
-    """The coefficients whose `walsh_sum` is nearest to the vector, filled with zeros up to N."""
+    """Return the coefficients with the `walsh_sum` nearest to the vector, padded with zeros."""
     padded = torch.cat([sums, sums.new_zeros(size - len(sums))])
     return walsh_transform(padded)[columns] * (math.sqrt(len(columns)) / size)

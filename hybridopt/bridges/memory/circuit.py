@@ -1,6 +1,6 @@
-r"""The memory circuit: N numbers, cosines of angles, held by log2(N) + 1 qubits.
+r"""Memory circuit: N cosines of angles in log2(N) + 1 qubits.
 
-``m`` index qubits in uniform superposition select which rotation the data qubit receives:
+``m`` index qubits in uniform superposition select the rotation of the data qubit:
 
 .. math::
     \frac{1}{\sqrt N} \sum_{k=0}^{N-1} |k\rangle \, R_Y(\theta_k) |0\rangle
@@ -35,28 +35,28 @@ Theta = Float64[np.ndarray, " N"]  # [rad]
 Synthesis = Literal["gates", "diagonal"]
 SYNTHESES: tuple[Synthesis, ...] = ("diagonal", "gates")
 
-# Python's complex numbers and list slots, Aer's copy, the state and numpy's copies of it, measured
-# at 2^18 to 2^21 amplitudes and rounded up.
+# Python's complex numbers in a list, Aer's copy, the state and numpy's copies of it; measured at
+# 2^18 to 2^21 amplitudes and rounded up.
 BYTES_PER_AMPLITUDE = 400
 
 
 def index_qubits(num_values: int) -> int:
-    """m, the index qubits that hold ``num_values`` numbers: the smallest with 2^m >= max(M, 2)."""
+    """Return the number m of index qubits: the smallest with 2^m >= max(num_values, 2)."""
     return max(1, (num_values - 1).bit_length())
 
 
 def walsh_angles(theta: Theta) -> Theta:
-    r"""Angles of the gate chain, :math:`\hat\theta = H \theta / N`."""
+    r"""Return the angles of the gate chain, :math:`\hat\theta = H \theta / N`."""
     return walsh_hadamard(theta) / theta.size
 
 
 def chain_steps(
     num_index_qubits: int, columns: Iterable[int] | None = None
 ) -> list[tuple[int, list[int]]]:
-    """The gate chain: which angle turns the data qubit, and which index qubits flip it then.
+    """Return the gate chain: numbers of the angles, and the index qubits of the CX after each.
 
-    Between two rotations the flips take one Walsh column to the next, in the order of the Gray
-    code: one flip where all angles are there. Angle 0 comes always; no ``columns`` are all.
+    The CX lead from one Walsh column to the next in the order of the Gray code, one CX per step if
+    ``columns`` is None (all). Angle 0 is always included.
     """
     size = 1 << num_index_qubits
     order = [gray_code(position) for position in range(size)]
@@ -70,13 +70,13 @@ def chain_steps(
     ]
 
 
-@lru_cache(maxsize=4)  # executors keep what they made of a program as long as it lives
+@lru_cache(maxsize=4)  # executors cache per program, so programs must be reused
 def chain_program(
     num_index_qubits: int, columns: tuple[int, ...] | None = None
 ) -> tuple[CircuitProgram, tuple[int, ...]]:
-    """The gate chain as a circuit of free angles, and the Walsh column of each, for noise.
+    """Return the gate chain with free angles, and the Walsh column of each.
 
-    Angle 0 is pi/2 where it is not among the free columns, and all others are zero.
+    Angle 0 is pi/2 if it is not free; all other angles that are not free are zero.
     """
     order = [column for column, _ in chain_steps(num_index_qubits, columns)]
     wanted = set(order if columns is None else columns)
@@ -86,7 +86,7 @@ def chain_program(
 
 
 def chain_count(num_index_qubits: int, columns: tuple[int, ...] | None = None) -> GateCount:
-    """Depth and CX of the chain, without making it: all but the first H is on one qubit."""
+    """Return depth and CX of the chain; all gates but the first H act on the data qubit."""
     if columns is None:
         return GateCount(2 << num_index_qubits, 1 << num_index_qubits)
     steps = chain_steps(num_index_qubits, columns)
@@ -96,18 +96,17 @@ def chain_count(num_index_qubits: int, columns: tuple[int, ...] | None = None) -
 
 @dataclass(frozen=True)
 class MemoryProgram(Program):
-    """The family of memory circuits over ``2**num_index_qubits`` angles.
+    """Family of memory circuits with ``2**num_index_qubits`` angles.
 
-    Qubits ``0 .. m - 1`` are the index (qubit 0 the least significant bit of ``k``), qubit ``m``
-    holds the data.
-    The synthesis ``"gates"`` is the chain of ``2^m`` RY and ``2^m`` CX that hardware would run;
-    ``"diagonal"`` is the same unitary as one diagonal between basis changes, far faster to
-    simulate. Said plainly: it hands the simulator ``exp(i theta)`` and reads ``cos(theta)`` back.
+    Qubits ``0 .. m - 1`` are the index (qubit 0 the least significant bit of ``k``). Qubit ``m`` is
+    the data qubit. The synthesis ``"gates"`` is the chain of ``2^m`` RY and ``2^m`` CX of hardware.
+    ``"diagonal"`` is the same unitary as one diagonal between basis changes, which is much faster
+    to simulate: the simulator receives ``exp(i theta)`` and returns ``cos(theta)``.
     """
 
     num_index_qubits: int  # m
     synthesis: Synthesis = "diagonal"
-    columns: tuple[int, ...] | None = None  # sparse: theta are sums of these, and a constant
+    columns: tuple[int, ...] | None = None  # sparse form: Walsh columns of the free angles
 
     @property
     def num_qubits(self) -> int:  # type: ignore[override]
@@ -116,29 +115,29 @@ class MemoryProgram(Program):
 
     @property
     def needs_statevector(self) -> bool:
-        """Whether it is handed over as one diagonal."""
+        """Whether a statevector method is needed, as for one diagonal."""
         return self.synthesis == "diagonal"
 
     @property
     def num_row_angles(self) -> int:
-        """0: no sample enters the circuit."""
+        """Number of row angles; 0, as no sample enters the circuit."""
         return 0
 
     @property
     def num_shared_angles(self) -> int:
-        """N = 2^m."""
+        """Number of angles, N = 2^m."""
         return 1 << self.num_index_qubits
 
     def bind(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
-        """The circuit at the angles ``shared`` [rad]; it can be drawn, transpiled and exported."""
+        """Return the circuit at the angles ``shared`` [rad], to draw, transpile or export."""
         return self._circuit(shared, DiagonalGate)
 
     def simulator_circuit(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
-        """Like `bind`, with a diagonal that Aer takes without a check of every entry."""
+        """Return the same circuit with a diagonal that skips the check of every entry."""
         return self._circuit(shared, AerDiagonal)
 
     def working_memory(self) -> int:
-        """Bytes for one circuit: lists of Python numbers outweigh the state itself."""
+        """Return the bytes for one circuit; lists of Python numbers need more than the state."""
         return BYTES_PER_AMPLITUDE << self.num_qubits
 
     def _circuit(
@@ -164,7 +163,7 @@ class MemoryProgram(Program):
 def _chain(
     num_index_qubits: int, columns: Iterable[int] | None, angle: Callable[[int], float | Parameter]
 ) -> QuantumCircuit:
-    """The steps of `chain_steps` as gates, the angle of each asked for by its column."""
+    """Return the circuit of `chain_steps`; ``angle`` maps a column to its angle."""
     data = num_index_qubits
     circuit = QuantumCircuit(data + 1, name="memory")
     circuit.h(range(data))
@@ -176,10 +175,11 @@ def _chain(
 
 
 def split_probabilities(probabilities: Float64[np.ndarray, " outcomes"]) -> Theta:
-    r"""Estimates :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})` of cos(theta_k), 0 if unmeasured.
+    r"""Return estimates :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})`, 0 if unmeasured.
 
-    With S shots and :math:`p_0 = (1 - 1/N)^S` the mean is :math:`(1 - p_0) \cos\theta_k`, the
-    variance :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
+    They estimate :math:`\cos\theta_k`. With S shots and :math:`p_0 = (1 - 1/N)^S`, the mean is
+    :math:`(1 - p_0) \cos\theta_k` and the variance
+    :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
     """
     zero, one = probabilities.reshape(2, -1)
     total = zero + one

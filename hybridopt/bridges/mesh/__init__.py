@@ -1,4 +1,4 @@
-"""The mesh bridge: the data pass through circuits that stand for Linear and Conv2d layers."""
+"""Mesh bridge: data pass through circuits in place of Linear and Conv2d layers."""
 
 from hybridopt.bridges.mesh.network import Mesh, MeshNetwork
 

@@ -1,4 +1,4 @@
-"""Which layers of a network become meshes, which stay classical, and which are in the way."""
+"""Selection of the layers that become meshes, and checks of the others."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hybridopt import _validation
 from hybridopt.errors import ConversionError
 
 CARRIED = (nn.Linear, nn.Conv2d)
-# products with matrices that have no circuit form here; what has none stays classical as it is
+# layers with matrix products that have no circuit form here; other layers stay classical
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 REFUSED = (*RECURRENT, nn.MultiheadAttention, nn.Conv1d, nn.Conv3d, _ConvTransposeNd, nn.Bilinear)
 
 
 def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[str, nn.Module]:
-    """The layers that become meshes, each once, by their first name."""
+    """Return the layers that become meshes by their first name."""
     kept = _kept(network, keep_classical)
     chosen = {
         name: module
@@ -26,15 +26,15 @@ def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[s
     }
     if not chosen:
         raise ConversionError(
-            f"The network {type(network).__name__} has no Linear or Conv2d layer with trainable "
-            'weights that is not kept classical. Use bridge="memory" or bridge="generator".'
+            "`network` must have a trainable Linear or Conv2d layer that is not kept classical "
+            f'(got a {type(network).__name__}). Use bridge="memory" or bridge="generator".'
         )
-    _refuse_ties(network, chosen)
+    _check_ties(network, chosen)
     return chosen
 
 
 def _kept(network: nn.Module, names: Iterable[str]) -> set[int]:
-    """Modules that stay as they are: the named ones, all in them, and all in frozen ones."""
+    """Return ids of the modules that stay classical: named and frozen ones, with their parts."""
     known = {name: module for name, module in network.named_modules(remove_duplicate=False) if name}
     kept = [known[_validation.choice("layer in `keep_classical`", name, known)] for name in names]
     for module in network.modules():
@@ -44,34 +44,33 @@ def _kept(network: nn.Module, names: Iterable[str]) -> set[int]:
 
 
 def _is_carried(name: str, module: nn.Module) -> bool:
-    """Whether it becomes a mesh; refused if it cannot and would have to."""
+    """Return True if the layer becomes a mesh; raise if it would have to but cannot."""
     if isinstance(module, REFUSED):
-        _refuse(name, module, "has no circuit form in the mesh bridge, which takes Linear, Conv2d")
+        raise _no_circuit_form(name, module)
     if not isinstance(module, CARRIED):
         return False
     weight = module._parameters.get("weight")
-    if weight is None or not _has_the_plain_forward(module):
-        _refuse(name, module, "computes something else than a plain Linear or Conv2d does")
-    assert weight is not None
+    if weight is None or not _has_plain_forward(module):
+        raise _no_circuit_form(name, module)
     return weight.requires_grad and weight.numel() > 0
 
 
-def _has_the_plain_forward(module: nn.Module) -> bool:
+def _has_plain_forward(module: nn.Module) -> bool:
     plain = nn.Linear if isinstance(module, nn.Linear) else nn.Conv2d
     names = ("forward", "_conv_forward")
     return all(getattr(type(module), n, None) is getattr(plain, n, None) for n in names)
 
 
-def _refuse(name: str, module: nn.Module, why: str) -> None:
-    what = f"Layer `{name}`" if name else "The network"
-    way_out = f", or pass `keep_classical=['{name}']`" if name else ""
-    raise ConversionError(
-        f"{what} is of type {type(module).__name__}, which {why}. Use a bridge that takes any "
-        f'layer, such as bridge="memory" or bridge="generator"{way_out}.'
+def _no_circuit_form(name: str, module: nn.Module) -> ConversionError:
+    layer = f"Layer `{name}`" if name else "The network"
+    keep = f", or pass `keep_classical=['{name}']`" if name else ""
+    return ConversionError(
+        f"{layer} must be a plain Linear or Conv2d to become a mesh (got "
+        f'{type(module).__name__}). Use bridge="memory" or bridge="generator"{keep}.'
     )
 
 
-def _refuse_ties(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
+def _check_ties(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
     owners: dict[nn.Parameter, list[str]] = {}
     for name, module in network.named_modules():
         for parameter in module.parameters(recurse=False):
@@ -81,7 +80,7 @@ def _refuse_ties(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
             others = [other for other in owners[parameter] if other != name]
             if others and parameter.requires_grad:
                 raise ConversionError(
-                    f"Layer `{name}` must own its weights (tied to layer `{others[0]}`), because a "
+                    f"Layer `{name}` must not share a parameter with `{others[0]}`, because each "
                     f"mesh has its own angles. Untie them, pass `keep_classical=['{name}']`, or "
                     'use bridge="memory".'
                 )

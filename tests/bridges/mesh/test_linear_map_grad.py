@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hybridopt.bridges.mesh.linear_map_grad import with_linear_grad
+from hybridopt.bridges.mesh.readout import with_linear_grad
 
 
 def matrix(angles: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from hybridopt import AerExecutor
 from hybridopt.bridges.mesh.closed_form import mesh_matrices
 from hybridopt.bridges.mesh.decomposition import MeshShape
-from hybridopt.bridges.mesh.readout import MeshReader, loader_turns
+from hybridopt.bridges.mesh.readout import MeshReader, loader_angles
 from hybridopt.execution import Cost
 from hybridopt.gradients import Spsa, create
 
@@ -181,7 +181,7 @@ def test_references_lower_the_error_under_noise(size):
 def test_loader_angles_hold_direction_and_sign():
     rows = [[1.0, -2, 3, -4], [0, 0, 0, 0], [0, 0, 0, -2], [1e200, 0, 1e200, 0]]
     x = torch.tensor(rows, dtype=torch.float64)
-    turns, lengths = loader_turns(x)
+    turns, lengths = loader_angles(x)
     assert turns.isfinite().all()
     torch.testing.assert_close(
         lengths, torch.tensor([math.sqrt(30), 0, 2, math.sqrt(2) * 1e200], dtype=torch.float64)
@@ -189,5 +189,5 @@ def test_loader_angles_hold_direction_and_sign():
     c, s = torch.cos(turns[0] / 2), torch.sin(turns[0] / 2)
     loaded = torch.stack([c[0], s[0] * c[1], s[0] * s[1] * c[2], s[0] * s[1] * s[2]])
     torch.testing.assert_close(loaded * lengths[0], x[0], rtol=0, atol=1e-14)
-    single, length = loader_turns(torch.tensor([[-3.0]]).double())
+    single, length = loader_angles(torch.tensor([[-3.0]]).double())
     assert (single.shape, length.item()) == ((1, 0), -3.0)
