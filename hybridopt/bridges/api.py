@@ -114,13 +114,12 @@ def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
     """
     _validation.choice("readout", readout, ("angles", "circuit"))
     _validation.instance("network", network, nn.Module, "a quantum network")
-    found = _outermost(network)
-    if not found:
+    if not _outermost(network):
         raise ConversionError(
             f"`network` must contain a circuit (got a classical {type(network).__name__}). Make a "
             "quantum network with `to_quantum` first."
         )
-    return _decoded(network, found, readout)
+    return _decoded(network, readout)
 
 
 def without_quantum_networks(network: nn.Module) -> nn.Module:
@@ -150,19 +149,18 @@ def _outermost(network: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
     return found
 
 
-def _decoded(network: nn.Module, found: Mapping[str, nn.Module], readout: str) -> nn.Module:
+def _decoded(network: nn.Module, readout: str) -> nn.Module:
     """Return a copy without circuits; all layers are checked before a circuit is run."""
+    found = _outermost(network)
     for name, module in found.items():
         if not isinstance(module, QuantumNetwork):
             kind = type(module).__name__
             owner = f"Layer `{name}`, a {kind}," if name else f"The {kind}"
             check_surrogate(module, owner, sampled=readout == "circuit")
-    return copy_module(network, {id(one): _plain(one, readout) for one in found.values()})
-
-
-def _plain(module: nn.Module, readout: str) -> nn.Module:
-    if not isinstance(module, QuantumNetwork):
-        return surrogate(module)
-    decoded = module.decode(readout=readout)
-    inner = _outermost(decoded)
-    return _decoded(decoded, inner, readout) if inner else decoded
+    memo = {
+        id(module): _decoded(module.decode(readout=readout), readout)
+        if isinstance(module, QuantumNetwork)
+        else surrogate(module)
+        for module in found.values()
+    }
+    return copy_module(network, memo) if found else network

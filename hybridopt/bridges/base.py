@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self
 
 import torch
 from qiskit import QuantumCircuit
@@ -252,9 +252,6 @@ class HasTwin(Bridge):
         """Make the same network from a formula; only the executor's shots and seed are used."""
 
 
-Formula = TypeVar("Formula", bound="FormulaStream")
-
-
 class FormulaStream(RandomStream):
     """Random stream of a formula in place of a circuit; it counts no settings, shots or runs."""
 
@@ -269,15 +266,15 @@ class FormulaStream(RandomStream):
         """Return the statement that nothing is run."""
         return "by the closed form, without a run"
 
-
-def formula_like(kind: type[Formula], executor: Executor) -> Formula:
-    """Return a formula with the executor's shots and seed; raise if the executor has noise."""
-    if executor.has_noise:
-        raise UnsupportedError(
-            "`executor` must be without noise, because a twin has no formula for gate noise. "
-            "Leave out `noise_model`."
-        )
-    return kind(executor.shots, executor.seed if isinstance(executor, AerExecutor) else None)
+    @classmethod
+    def like(cls, executor: Executor) -> Self:
+        """Return a formula with the executor's shots and seed; raise if the executor has noise."""
+        if executor.has_noise:
+            raise UnsupportedError(
+                "`executor` must be without noise, because a twin has no formula for gate noise. "
+                "Leave out `noise_model`."
+            )
+        return cls(executor.shots, executor.seed if isinstance(executor, AerExecutor) else None)
 
 
 def check_no_options(bridge: Bridge, options: Mapping[str, Any]) -> None:

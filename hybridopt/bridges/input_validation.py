@@ -20,11 +20,7 @@ UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, Attrib
 
 
 class InputValidation:
-    """Record of the kinds of inputs that a network accepts: dtypes, and all lengths but the first.
-
-    Each new kind costs one forward pass of a plain copy with circuit layers that return 0; torch's
-    meta device checks neither dtypes nor token numbers. No random number is drawn.
-    """
+    """Record of accepted kinds of inputs: dtypes, and all lengths but the first."""
 
     def __init__(self) -> None:
         self._accepted: set[object] = set()
@@ -43,7 +39,7 @@ class InputValidation:
             self._accepted.add(kind)
 
 
-@torch.no_grad()
+@torch.no_grad()  # not on torch's meta device, which checks neither dtypes nor token numbers
 def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     for layer in network.modules():
         if isinstance(layer, CircuitLayer):

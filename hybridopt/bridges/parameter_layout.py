@@ -26,7 +26,6 @@ class ParameterSlot:
 
     names: tuple[str, ...]  # several for tied weights
     shape: torch.Size
-    dtype: torch.dtype
     start: int  # first position
 
     @property
@@ -51,7 +50,7 @@ class ParameterLayout:
         slots: list[ParameterSlot] = []
         for parameter, all_names in names.items():
             start = slots[-1].stop if slots else 0
-            slots.append(ParameterSlot(tuple(all_names), parameter.shape, parameter.dtype, start))
+            slots.append(ParameterSlot(tuple(all_names), parameter.shape, start))
         self.slots = tuple(slots)
         self.num_weights = slots[-1].stop if slots else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -27,24 +28,9 @@ class ReadoutCache:
         holds = by is executor and at.device == angles.device and torch.equal(at, angles)
         return read if holds else None
 
-    @torch.no_grad()
-    def recall_or(
-        self, executor: Metered | None, angles: Tensor, read: Callable[[], Reading]
-    ) -> Reading:
-        """Return the last readout if it is valid; otherwise read again and keep the result."""
-        known = self.recall(executor, angles)
-        if known is None:
-            known = read()
-            self.keep(executor, angles, known)
-        return known
-
     def keep(self, executor: Metered | None, angles: Tensor, read: Reading) -> None:
         """Store a readout of this executor at these angles."""
         self._held = (executor, angles.detach().clone(), read)
-
-    def forget(self) -> None:
-        """Delete the stored readout."""
-        self._held = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_held": None}
@@ -55,11 +41,16 @@ def is_own(angles: Tensor) -> bool:
     return isinstance(angles, nn.Parameter) and not angles.is_meta
 
 
-class HasReadoutCache:
+class HasReadoutCache(ABC):
     """Module with a cached readout; files store it, because shots cannot be repeated."""
 
     angles: Tensor
     _cache: ReadoutCache
+
+    @property
+    @abstractmethod
+    def _reuses_readout(self) -> bool:
+        """Whether a readout stays valid until the angles change, as in eval mode."""
 
     def cached_readout(self) -> Reading:
         """Return the cached readout by tensor name; empty if it is not valid."""
@@ -68,3 +59,13 @@ class HasReadoutCache:
     def restore_readout(self, read: Reading) -> None:
         """Store a readout as that of the present executor at the present angles."""
         self._cache.keep(getattr(self, "executor", None), self.angles, read)
+
+    @torch.no_grad()
+    def _read_once(self, read: Callable[[], Reading]) -> Reading | None:
+        """Return the cached readout, read now if it is not valid; None if it is not reused."""
+        if not self._reuses_readout:
+            self._cache = ReadoutCache()
+            return None
+        known = self.cached_readout() or read()
+        self.restore_readout(known)
+        return known

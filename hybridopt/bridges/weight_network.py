@@ -31,10 +31,7 @@ Values = Float64[Tensor, " values"]  # at least one per weight
 
 
 class WeightSource(nn.Module, ABC):
-    """Circuit or formula that maps trained angles to one number per weight.
-
-    It has no parameters. Its buffers stay float64 if the network is cast.
-    """
+    """Circuit or formula that maps trained angles to one number per weight."""
 
     bridge_name: ClassVar[str]  # of the bridge or the control
     syntheses: ClassVar[tuple[str, ...]] = ()  # available forms of the circuit
@@ -215,16 +212,8 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
 
     def moves(self) -> Float64[Tensor, " M"]:
         """Return the move of each weight in units of its scale, read or from the cache."""
-        known = None
-        if self._reuses_readout:
-            known = self._cache.recall_or(
-                self.source.executor,
-                self.angles,
-                lambda: {"values": self.source.look(self.angles)},
-            )["values"]
-        else:
-            self._cache.forget()
-        return self._mapped(self.source.values(self.angles, known))
+        known = self._read_once(lambda: {"values": self.source.look(self.angles)}) or {}
+        return self._mapped(self.source.values(self.angles, known.get("values")))
 
     def exact_moves(self) -> Float64[Tensor, " M"]:
         """Return the moves from the closed form, without a run and without shot noise."""

@@ -25,7 +25,7 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, formula_like
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
 from hybridopt.bridges.generator.circuit import ry_ladder
 from hybridopt.bridges.generator.statevector import LadderSampler, ladder_probabilities
 from hybridopt.bridges.memory.circuit import index_qubits
@@ -127,7 +127,7 @@ class Generator(AnyNetworkBridge, HasTwin):
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
         """Convert a network to dense linear algebra; with shots, of the same distribution."""
-        sampler = formula_like(LadderSampler, executor)
+        sampler = LadderSampler.like(executor)
         return self._network(network, lambda m, p: GeneratorFormula(m, p, sampler))
 
     def _network(
@@ -283,10 +283,8 @@ class WeightMapping(nn.Module):
     r"""Map from weight ``k`` and its probability to its move, or to the weight itself.
 
     The inputs are the bits of ``k`` as -1 and +1, the least significant first, and
-    :math:`z_k = (N p_k - 1) / \sigma`. The mean of :math:`N p` is 1. :math:`\sigma` is its
-    standard deviation at the initial angles, a constant, so shot noise passes linearly. The map
-    is affine, or a hidden layer of tanh and an affine map. Numbers start uniformly in
-    :math:`\pm 1 / \sqrt{\text{inputs}}`; those of the last layer may start at zero.
+    :math:`z_k = (N p_k - 1) / \sigma` with :math:`\sigma` the initial standard deviation of
+    :math:`N p`, whose mean is 1. :math:`\sigma` is constant, so shot noise passes linearly.
     """
 
     deviation: Tensor

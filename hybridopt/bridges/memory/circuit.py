@@ -74,10 +74,7 @@ def chain_steps(
 def chain_program(
     num_index_qubits: int, columns: tuple[int, ...] | None = None
 ) -> tuple[CircuitProgram, tuple[int, ...]]:
-    """Return the gate chain with free angles, and the Walsh column of each.
-
-    Angle 0 is pi/2 if it is not free; all other angles that are not free are zero.
-    """
+    """Return the gate chain with free angles (others are 0, angle 0 pi/2), and their columns."""
     order = [column for column, _ in chain_steps(num_index_qubits, columns)]
     wanted = set(order if columns is None else columns)
     free = {column: Parameter(f"angle {column}") for column in order if column in wanted}

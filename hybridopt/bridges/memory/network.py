@@ -26,7 +26,7 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, formula_like
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
 from hybridopt.bridges.memory.autograd import read_cosines, walsh_coefficients, walsh_sum
 from hybridopt.bridges.memory.circuit import SYNTHESES, MemoryProgram, chain_count, index_qubits
 from hybridopt.bridges.memory.readout import ChainReader, CircuitReader, ClosedFormSampler
@@ -124,7 +124,7 @@ class Memory(AnyNetworkBridge, HasTwin):
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
         """Convert a network to the closed form; only the executor's shots and seed are used."""
-        sampler, layout = formula_like(ClosedFormSampler, executor), ParameterLayout(network)
+        sampler, layout = ClosedFormSampler.like(executor), ParameterLayout(network)
         return self._network(network, layout, MemoryFormula(layout, self, sampler))
 
     def _network(

@@ -1,13 +1,11 @@
 r"""Readout of cosines from the memory circuit, from its gate chain with noise, or from the formula.
 
 Without noise, a shift of one angle by :math:`-\pi/2` shifts every :math:`\theta_k`, and place k
-depends on :math:`\theta_k` only. Noise between the gates breaks both. A Pauli error in the chain
-flips the signs of the later rotations. A damped or flipped index qubit moves them to another place.
-Place k then reads a mixture of :math:`\cos(\sum_j \sigma_j \hat\theta_j)`, whose signs
-:math:`\sigma` are not a Walsh row, and depends on all :math:`\theta`. Only errors that destroy the
-data qubit, such as joint depolarizing of a gate's qubits, leave :math:`\eta \cos\theta_k`. Each
-angle of the chain still enters one RY, so shifting one angle at a time is exact for all noise that
-does not depend on the angles.
+depends on :math:`\theta_k` only. Gate noise breaks both. A Pauli error flips the signs of the later
+rotations, and a damped index qubit moves them to another place. Place k then reads a mixture of
+:math:`\cos(\sum_j \sigma_j \hat\theta_j)` with signs that are not a Walsh row. (Only errors that
+destroy the data qubit, as in joint depolarizing, leave :math:`\eta \cos\theta_k`.) Each angle of
+the chain enters one RY, so a shift of one angle at a time is exact for noise independent of them.
 """
 
 from __future__ import annotations

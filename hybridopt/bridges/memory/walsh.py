@@ -34,15 +34,13 @@ def gray_code(index: int) -> int:
 def walsh_columns(
     num_columns: int, num_rows: int, name: str = "num_angles"
 ) -> Int64[np.ndarray, " K"]:
-    r"""Return K random Walsh columns that are independent on the first M rows.
+    r"""Return K random Walsh columns, independent on the first M rows; ``name`` is the option K.
 
-    The first K columns in a usual order would tie weights: if K is a power of two, all weights with
-    equal bits in their places would move together. The columns here keep the full rank min(K, M).
-    With :math:`2^{m-1} < M \le 2^m`, columns with different low m - 1 bits are independent on the
-    first :math:`2^{m-1}` rows. Each further column differs from one of them in the top bit only.
-    The difference of both is zero on these rows. Up to a factor, it is a column of the matrix of
-    the other :math:`M - 2^{m-1}` rows, so the same rule chooses the pairs. Column 0 moves all
-    weights equally and is taken only if needed (always for K = N). ``name`` is the option for K.
+    The first K columns in a usual order would tie weights with equal bits in their places. With
+    :math:`2^{m-1} < M \le 2^m`, columns with different low m - 1 bits are independent on the first
+    :math:`2^{m-1}` rows. Each further column differs from one of them in the top bit only. The
+    difference of both is zero on these rows and, up to a factor, a column of the matrix of the
+    other rows, so the same rule chooses the pairs. Column 0, a move common to all weights, is last.
     """
     num_places = max(2, 1 << (num_rows - 1).bit_length())
     if num_columns > num_places:

@@ -38,9 +38,8 @@ PROGRAMS_KEPT = 256
 def mode_rotation(native: bool, linear: bool) -> Family:
     """Return the family of rotations by phi between qubits (0, 1) = (a, b).
 
-    ``native`` uses H, CZ and RY, the gates of noise models; otherwise three gates are faster to
-    simulate. Readouts ``linear`` in the amplitude of the excitation need a two-term shift rule.
-    Other readouts need four terms, because two RY by +-phi/2 give the frequencies 1/2 and 1.
+    ``native`` uses the gates of noise models. A readout ``linear`` in the amplitude of the
+    excitation needs two shift terms; others need four, as RY by +-phi/2 has frequencies 1/2 and 1.
     """
     entangle: LocalGate = (CXGate(), (1, 0))  # qubit 0 is 1 for exactly one excitation
     return Family(
@@ -82,12 +81,9 @@ def mesh_program(
 ) -> MeshProgram:
     """Return the circuits for all matrices of one shape; shared angles are ``-2 t``, in order.
 
-    ``native`` and ``linear`` are as in `mode_rotation`. The feed is one of:
-
-    - ``"data"``: a vector is loaded; row angles are ``2 a_k``.
-    - ``"reference"``: a vector is loaded next to the reference modes; row angles are ``2 a_k``.
-    - ``"basis"``: one row angle per input, pi/2 for the excited one and 0 for the others.
-    - a number: this input is excited; no row angles.
+    The feeds ``"data"`` and ``"reference"`` load a vector by row angles ``2 a_k``. ``"basis"`` has
+    one row angle per input, pi/2 for the excited one and 0 for the others. A number excites that
+    input. ``native`` and ``linear`` are as in `mode_rotation`.
     """
     family = mode_rotation(native, linear)
     loader = [Rotation(family, (k, k + 1), k, True) for k in range(mesh.num_inputs - 1)]

@@ -26,10 +26,7 @@ Pair = tuple[int, int]  # modes (a, b) of a rotation
 
 @dataclass(frozen=True)
 class MeshShape:
-    """Modes of the rotations, for all matrices of one shape.
-
-    Modes 0 to ``max(m, n) - 1`` are those of inputs and outputs, followed by r loss modes.
-    """
+    """Modes of the rotations for all matrices of one shape; the last r are loss modes."""
 
     num_outputs: int  # m
     num_inputs: int  # n
@@ -40,14 +37,9 @@ class MeshShape:
         return min(self.num_outputs, self.num_inputs)
 
     @property
-    def num_carrying(self) -> int:
-        """Number of modes for inputs or outputs."""
-        return max(self.num_outputs, self.num_inputs)
-
-    @property
     def num_modes(self) -> int:
         """Number of all modes, including loss modes."""
-        return self.num_carrying + self.rank
+        return self.num_outputs + self.num_inputs
 
     @property
     def num_angles(self) -> int:
@@ -57,7 +49,7 @@ class MeshShape:
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Modes of each rotation, in the order in which they act."""
-        losses = [(k, self.num_carrying + k) for k in range(self.rank)]
+        losses = [(k, self.num_modes - self.rank + k) for k in range(self.rank)]
         first, last = self._steps(self.num_inputs), self._steps(self.num_outputs)
         pairs = [(c, c + 1) for _, c in first]
         return (*pairs, *losses, *((c, c + 1) for _, c in reversed(last)))

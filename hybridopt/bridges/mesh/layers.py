@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,21 +12,13 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hybridopt import _validation
 from hybridopt._modules import keep_dtype
 from hybridopt.bridges.mesh.circuit import mesh_program, num_qubits_of
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, mesh_matrices
 from hybridopt.bridges.mesh.decomposition import MeshShape
-from hybridopt.bridges.mesh.linear_form import (
-    arranged,
-    classical,
-    groups_of,
-    has_trainable_bias,
-    matrices_of,
-    shape_of,
-    vectors_of,
-)
 from hybridopt.bridges.mesh.readout import MeshReader, loader_angles
 from hybridopt.bridges.mesh.readout_selection import Pass, choose, cost
 from hybridopt.bridges.readout_cache import HasReadoutCache, Reading, ReadoutCache, is_own
@@ -40,26 +31,22 @@ from hybridopt.nn.summary import SummaryRow
 NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros must be able to grow
 ROOM = 3.0  # automatic scale: ratio of alpha to the norm
 LEAST_NORM = 2.0  # automatic scale: smaller norms count as this one
+Plain = nn.Linear | nn.Conv2d
 AUTOCAST = frozenset({torch.float16, torch.bfloat16, torch.float32})  # dtypes that torch casts
 HOOKS = [name for name in vars(nn.Module()) if "hook" in name and "state_dict" not in name]
 
 
 class MeshLayer(nn.Module, HasReadoutCache):
-    r"""Layer ``W x + b`` as one mesh per group, with a trainable bias as a column.
+    """Layer ``W x + b`` as one mesh per group, with a trainable bias as a column."""
 
-    ``plain`` is the layer without its weight; a frozen bias stays in it. ``angles`` t [rad] are in
-    the order of `MeshShape.pairs`, group by group, one per weight. ``alphas`` are the largest
-    spectral norms that training can reach.
-    """
-
-    plain: nn.Linear | nn.Conv2d
-    angles: nn.Parameter
-    alphas: Tensor
-    like: Tensor
+    plain: Plain  # without its weight; a frozen bias stays in it
+    angles: nn.Parameter  # t [rad], group by group in the order of `MeshShape.pairs`
+    alphas: Tensor  # largest spectral norms that training can reach
+    like: Tensor  # an empty tensor with dtype and device of the weights
 
     def __init__(
         self,
-        plain: nn.Linear | nn.Conv2d,
+        plain: Plain,
         *,
         scale: str | float,
         readout: str,
@@ -81,7 +68,8 @@ class MeshLayer(nn.Module, HasReadoutCache):
         self.angles = nn.Parameter(torch.from_numpy(angles).to(weight.device))
         plain._parameters["weight"] = None
         if self.holds_bias:
-            plain._parameters["bias"] = None
+            del plain._parameters["bias"]
+            plain.__dict__["bias"] = True  # its repr shows that there is one
         self.plain = plain
         self.training = plain.training
         for name in HOOKS:
@@ -103,7 +91,8 @@ class MeshLayer(nn.Module, HasReadoutCache):
             return classical(self.plain, x, *self._split(self._matrices(None)))
         chosen = choose(self.reader, self.readout, task)
         if chosen == "process":
-            return classical(self.plain, x, *self._split(self._matrices(self._reading())))
+            known = self._read_once(lambda: self.reader.read(self._rows()))
+            return classical(self.plain, x, *self._split(self._matrices(known)))
         outputs = self._through(vectors_of(self.plain, x), chosen)
         return arranged(self.plain, outputs, shape).to(self.like.dtype)
 
@@ -112,12 +101,6 @@ class MeshLayer(nn.Module, HasReadoutCache):
         if not self.in_circuit:
             return Cost()
         return cost(self.reader, choose(self.reader, self.readout, task), task)
-
-    def first_pass(self, samples: int, *, input_grad: bool) -> Pass | None:
-        """Return a training step with one vector per sample; None for an unseen convolution."""
-        if isinstance(self.plain, nn.Conv2d) and self.readout != "process":
-            return None
-        return Pass(samples, self.groups, self.angles.requires_grad, input_grad)
 
     @property
     def circuit_names(self) -> list[str]:
@@ -158,21 +141,6 @@ class MeshLayer(nn.Module, HasReadoutCache):
             f"{self.groups} mesh{'es' if self.groups > 1 else ''} of {self.mesh.num_outputs} by "
             f"{self.mesh.num_inputs}, num_qubits={self.num_qubits}, readout={self.readout!r}"
         )
-
-    def __repr__(self) -> str:
-        with self._plain_with_bias():
-            return super().__repr__()
-
-    @contextmanager
-    def _plain_with_bias(self) -> Iterator[nn.Module]:
-        """Give the plain layer its bias during a block, so that its repr is correct."""
-        if self.holds_bias:
-            self.plain._parameters["bias"] = nn.Parameter(self.like)
-        try:
-            yield self.plain
-        finally:
-            if self.holds_bias:
-                self.plain._parameters["bias"] = None
 
     def summary_row(self, device: BackendV2 | None, name: str, cost: Cost | None) -> SummaryRow:
         """Return the row of a summary; all groups of a convolution have circuits of one shape."""
@@ -215,11 +183,10 @@ class MeshLayer(nn.Module, HasReadoutCache):
             with torch.no_grad():
                 return classical(self.plain, x.detach().to("meta"), weight, None).shape
         except (RuntimeError, IndexError) as error:
-            with self._plain_with_bias() as plain:
-                raise ArgumentError(
-                    f"`x` must fit the layer {plain} (got shape {tuple(x.shape)}). "
-                    f"{_validation.first_line(error)}"
-                ) from error
+            raise ArgumentError(
+                f"`x` must fit the layer {self.plain} (got shape {tuple(x.shape)}). "
+                f"{_validation.first_line(error)}"
+            ) from error
 
     def _casts(self, x: Tensor) -> bool:
         """Return True if torch's autocast converts x and the weights to one dtype."""
@@ -248,15 +215,6 @@ class MeshLayer(nn.Module, HasReadoutCache):
     @property
     def _reuses_readout(self) -> bool:
         return not self.training and is_own(self.angles)
-
-    def _reading(self) -> Reading | None:
-        """Return the readout of eval mode, made once per change of the angles."""
-        if not self._reuses_readout:
-            self._cache.forget()
-            return None
-        return self._cache.recall_or(
-            self.executor, self.angles, lambda: self.reader.read(self._rows())
-        )
 
     def _split(self, matrices: Float64[Tensor, "groups m n"]) -> tuple[Tensor, Tensor | None]:
         """Return weight and bias in the dtype and shape of the layer."""
@@ -295,3 +253,61 @@ def _encoded(
         alphas = scale * np.where(norms > NEARLY_ZERO, norms, 1.0)
     angles = [mesh.decompose(w, float(alpha)) for w, alpha in zip(matrices, alphas, strict=True)]
     return alphas, np.concatenate(angles)
+
+
+def groups_of(plain: Plain) -> int:
+    """Return the number of matrices, one per group of a convolution."""
+    return plain.groups if isinstance(plain, nn.Conv2d) else 1
+
+
+def shape_of(plain: Plain) -> MeshShape:
+    """Return the shape of each matrix, with a column for a trainable bias."""
+    rows = len(plain.weight) // groups_of(plain)
+    return MeshShape(rows, plain.weight[0].numel() + has_trainable_bias(plain))
+
+
+def has_trainable_bias(plain: Plain) -> bool:
+    """Return True if the bias is a column of the matrix."""
+    bias: Tensor | None = plain.bias
+    return bias is not None and bias.requires_grad
+
+
+def matrices_of(plain: Plain) -> Float64[Tensor, "groups m n"]:
+    """Return the matrices ``[W b]``, or ``W`` without a trainable bias."""
+    weight, groups = plain.weight.detach(), groups_of(plain)
+    matrices = weight.reshape(groups, len(weight) // groups, -1).double().cpu()
+    if not has_trainable_bias(plain):
+        return matrices
+    assert plain.bias is not None
+    column = plain.bias.detach().double().cpu().reshape(groups, -1, 1)
+    return torch.cat([matrices, column], dim=2)
+
+
+def classical(plain: Plain, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return the outputs of the layer with other tensors, computed by torch."""
+    if isinstance(plain, nn.Conv2d):
+        return cast(Tensor, plain._conv_forward(x, weight, bias))
+    return functional.linear(x, weight, bias)
+
+
+def vectors_of(plain: Plain, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
+    """Return the input vectors of each matrix, without the 1 for the bias; patches of images."""
+    if isinstance(plain, nn.Linear):
+        return x.reshape(1, math.prod(x.shape[:-1]), plain.in_features).double()
+    images = (x if x.ndim == 4 else x[None]).double()
+    mode = "constant" if plain.padding_mode == "zeros" else plain.padding_mode
+    images = functional.pad(images, list(plain._reversed_padding_repeated_twice), mode=mode)
+    patches = functional.unfold(images, plain.kernel_size, plain.dilation, 0, plain.stride)
+    grouped = torch.unflatten(patches, 1, (plain.groups, -1))  # (N, groups, inputs, L)
+    return grouped.permute(1, 0, 3, 2).flatten(1, 2)
+
+
+def arranged(
+    plain: Plain, outputs: Float64[Tensor, "groups B m"], shape: torch.Size
+) -> Float64[Tensor, ...]:
+    """Return the outputs of all matrices in the shape of the layer's outputs."""
+    if isinstance(plain, nn.Linear):
+        return outputs.reshape(shape)
+    groups, _, channels = outputs.shape
+    by_image = outputs.reshape(groups, -1, math.prod(shape[-2:]), channels)
+    return by_image.permute(1, 0, 3, 2).reshape(shape)

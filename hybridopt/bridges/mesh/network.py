@@ -23,11 +23,10 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._modules import copy_module
-from hybridopt.bridges.base import BridgeRows, HasTwin, QuantumNetwork, check_network, formula_like
+from hybridopt.bridges.base import BridgeRows, HasTwin, QuantumNetwork, check_network
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.bridges.mesh.layer_selection import layers_to_carry
-from hybridopt.bridges.mesh.layers import MeshLayer
-from hybridopt.bridges.mesh.linear_form import shape_of
+from hybridopt.bridges.mesh.layers import MeshLayer, shape_of
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.bridges.mesh.readout_selection import READOUTS, Pass, reason
 from hybridopt.errors import ArgumentError, ConversionError, ResourceError
@@ -75,8 +74,6 @@ class Mesh(HasTwin):
 
     def __post_init__(self) -> None:
         names = _validation.items("keep_classical", self.keep_classical)
-        for name in names:
-            _validation.instance("keep_classical", name, str, "names of layers")
         object.__setattr__(self, "keep_classical", names)
         _validation.choice("readout", self.readout, READOUTS)
         if isinstance(self.scale, str):
@@ -107,7 +104,7 @@ class Mesh(HasTwin):
 
     def twin(self, network: nn.Module, *, executor: Executor) -> MeshNetwork:
         """Convert a network to the same angles in torch; with shots, of the same distribution."""
-        formula = formula_like(ClosedFormMesh, executor)
+        formula = ClosedFormMesh.like(executor)
         return MeshNetwork(network, self, formula, ParameterShift())
 
 
@@ -282,8 +279,9 @@ class MeshNetwork(QuantumNetwork):
                 )
                 for task in layer.passes
             ]
-            first = layer.first_pass(batch_size or 1, input_grad=place > 0)
-            tasks[name] = seen or (None if first is None else places.count(layer) * [first])
+            once = Pass(batch_size or 1, layer.groups, trains, place > 0)  # one vector per sample
+            known = isinstance(layer.plain, nn.Linear) or layer.readout == "process"
+            tasks[name] = seen or (places.count(layer) * [once] if known else None)
         return tasks
 
     def _costs(self, batch_size: int | None) -> dict[str, Cost | None]:
@@ -304,10 +302,9 @@ class MeshNetwork(QuantumNetwork):
     def _explain_bridge(self, batch_size: int | None) -> str:
         lines = []
         for name, tasks in self._passes(batch_size).items():
-            layer = self.layers[name]
             why = "the number of patches is known after the first forward pass."
             if tasks:
-                why = reason(layer.reader, layer.readout, tasks[-1])
+                why = reason(self.layers[name].reader, self.options.readout, tasks[-1])
             lines.append(f"{name}: {why}" if name else why)
         return "\n".join(lines)
 

@@ -1,7 +1,4 @@
-r"""Readout of a mesh from circuits, as a torch function.
-
-All numbers here are in units of alpha: a mesh represents ``W / alpha``.
-"""
+"""Readout of a mesh from circuits as a torch function, in units of alpha."""
 
 from __future__ import annotations
 
@@ -144,12 +141,8 @@ class MeshReader:
 def loader_angles(
     x: Float64[Tensor, "B n"],
 ) -> tuple[Float64[Tensor, "B R"], Float64[Tensor, " B"]]:
-    """Return row angles ``2 a_k`` [rad] of the loader, R = n - 1, and the lengths |x|.
-
-    A single mode has no rotation for the sign, so its length is signed. Zeros are loaded as the
-    first unit vector, of length 0.
-    """
-    if x.shape[1] == 1:
+    """Return row angles ``2 a_k`` [rad] of the loader, R = n - 1, and the lengths |x|."""
+    if x.shape[1] == 1:  # no rotation for the sign, so the length is signed
         return x.new_zeros((len(x), 0)), x[:, 0]
     largest = x.abs().amax(dim=1, keepdim=True)
     scaled = x / torch.where(largest > 0, largest, 1.0)
@@ -175,10 +168,9 @@ def with_linear_grad(
     outputs: Float64[Tensor, "B m"],
     matrix: Matrix,
 ) -> Float64[Tensor, "B m"]:
-    """Return ``outputs`` as a function of x with the derivative W, ``matrix(angles)``.
+    """Return ``outputs`` with the derivative ``matrix(angles)`` with respect to x, read if needed.
 
-    They equal ``x @ matrix(angles).T`` but were computed without autograd, because the loader's
-    angles are singular at zeros of x. W is read only if a derivative with respect to x is needed.
+    The outputs were computed without autograd, as the loader's angles are singular at zeros of x.
     """
     return cast(Tensor, _WithLinearGrad.apply(x, angles, outputs, matrix))  # type: ignore[no-untyped-call]
 
