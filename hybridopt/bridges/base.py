@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from qiskit import QuantumCircuit
@@ -267,7 +267,7 @@ class FormulaStream(RandomStream):
         return "by the closed form, without a run"
 
     @classmethod
-    def like(cls, executor: Executor) -> Self:
+    def like(cls, executor: Executor) -> Any:
         """Return a formula with the executor's shots and seed; raise if the executor has noise."""
         if executor.has_noise:
             raise UnsupportedError(
