@@ -296,7 +296,7 @@ def check_network(network: nn.Module) -> None:
     parameters = dict(network.named_parameters())
     if not parameters:
         raise ConversionError(
-            f"`network` must have parameters to convert (got a {type(network).__name__} without)."
+            f"`network` must have trainable weights (got a {type(network).__name__} without any)."
         )
     check_has_values(network, ConversionError)
     for name, parameter in parameters.items():

@@ -22,7 +22,7 @@ def subspace_mlp(bridge: str, **options) -> ho.QuantumNetwork:
     return ho.to_quantum(RECIPES["mlp-double"]().network, bridge, **options)
 
 
-def travelled(quantum: ho.QuantumNetwork) -> torch.Tensor:
+def total_moves(quantum: ho.QuantumNetwork) -> torch.Tensor:
     """Return the moves of all weights from those of "mlp-double", shape ``(M,)``."""
     start, now = RECIPES["mlp-double"]().network, ho.to_classical(quantum)
     return (
@@ -42,7 +42,7 @@ def matrix_of(quantum: ho.QuantumNetwork) -> torch.Tensor:
 def test_weights_move_by_the_linear_map(bridge):
     quantum = moved(subspace_mlp(bridge, num_parameters=5, scale=0.5))
     expected = 0.5 * matrix_of(quantum) @ quantum.angles.detach()
-    torch.testing.assert_close(travelled(quantum), expected, rtol=0, atol=1e-14)
+    torch.testing.assert_close(total_moves(quantum), expected, rtol=0, atol=1e-14)
 
 
 @both_subspaces
@@ -64,7 +64,7 @@ def test_training_stays_in_the_subspace(bridge):
         optimizer.zero_grad()
         case.loss(quantum).backward()
         optimizer.step()
-        moves.append(travelled(quantum))
+        moves.append(total_moves(quantum))
     moves, matrix = torch.stack(moves), matrix_of(quantum)
     assert torch.linalg.matrix_rank(moves, atol=1e-12) == 5
     solution = torch.linalg.lstsq(matrix, moves.T).solution
@@ -111,7 +111,7 @@ def test_sparse_memory_has_the_opposite_first_order():
         quantum.angles.data *= 1e-3 / quantum.angles.detach().abs().max()
     largest = walsh.scales.max().item()
     torch.testing.assert_close(
-        travelled(walsh), -travelled(memory), rtol=0, atol=largest * (3e-3) ** 3 / 6
+        total_moves(walsh), -total_moves(memory), rtol=0, atol=largest * (3e-3) ** 3 / 6
     )
 
 

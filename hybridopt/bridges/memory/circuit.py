@@ -53,7 +53,7 @@ def walsh_angles(theta: Theta) -> Theta:
 def chain_steps(
     num_index_qubits: int, columns: Iterable[int] | None = None
 ) -> list[tuple[int, list[int]]]:
-    """Return the gate chain: numbers of the angles, and the index qubits of the CX after each.
+    """Return the gate chain: the number of each angle, and the controls of the CX after it.
 
     The CX lead from one Walsh column to the next in the order of the Gray code, one CX per step if
     ``columns`` is None (all). Angle 0 is always included.
@@ -74,7 +74,7 @@ def chain_steps(
 def chain_program(
     num_index_qubits: int, columns: tuple[int, ...] | None = None
 ) -> tuple[CircuitProgram, tuple[int, ...]]:
-    """Return the gate chain with free angles (others are 0, angle 0 pi/2), and their columns."""
+    """Return the gate chain and the Walsh columns of its free angles; angle 0 is free or pi/2."""
     order = [column for column, _ in chain_steps(num_index_qubits, columns)]
     wanted = set(order if columns is None else columns)
     free = {column: Parameter(f"angle {column}") for column in order if column in wanted}
@@ -96,7 +96,7 @@ class MemoryProgram(Program):
     """Family of memory circuits with ``2**num_index_qubits`` angles.
 
     Qubits ``0 .. m - 1`` are the index (qubit 0 the least significant bit of ``k``). Qubit ``m`` is
-    the data qubit. The synthesis ``"gates"`` is the chain of ``2^m`` RY and ``2^m`` CX of hardware.
+    the data qubit. The synthesis ``"gates"`` is a chain of ``2^m`` RY and ``2^m`` CX for hardware.
     ``"diagonal"`` is the same unitary as one diagonal between basis changes, which is much faster
     to simulate: the simulator receives ``exp(i theta)`` and returns ``cos(theta)``.
     """

@@ -7,9 +7,9 @@ not 0 in floating point: :math:`w = w^0 - \rho\sin\delta`.
 
 In the sparse form K angles z move all weights, :math:`\delta = H_K z`. ``H_K`` has K columns of the
 N x N Walsh matrix divided by :math:`\sqrt K`. The gate chain has N rotations by
-:math:`\hat\theta = H\theta/N`. Only K of them are not zero, and the one common to all
-:math:`\theta`, which holds :math:`\pi/2`. The others are left out, together with most CX between
-them. A common shift of all :math:`\theta_k` gives the gradient
+:math:`\hat\theta = H\theta/N`. It keeps K of them, and one by :math:`\pi/2` for all
+:math:`\theta`. The other rotations are zero and left out, together with most CX. A common shift of
+all :math:`\theta_k` gives the gradient
 :math:`\partial L/\partial z = H_K^T\,\partial L/\partial\delta`: two settings per step.
 """
 
@@ -64,7 +64,7 @@ class Memory(AnyNetworkBridge, HasTwin):
             that moves are not bounded; None for no merge.
         num_angles: Number K of trained angles in the sparse form, from 1 to N = 2^m; None for the
             dense form, one per weight. The full form requires None or N.
-        frozen: False; a frozen memory would have nothing to train.
+        frozen: Whether angles are frozen; always False, because a memory trains only angles.
 
     Raises:
         ArgumentError: If ``num_angles`` is below 1 or ``frozen`` is True.
@@ -159,7 +159,7 @@ class Memory(AnyNetworkBridge, HasTwin):
 
 
 class CosineSource(WeightSource):
-    """Deltas of all weights; in sparse form from K angles."""
+    """Source of one cosine per weight; in sparse form from K angles."""
 
     columns: Tensor | None  # Walsh columns of the sparse form
 

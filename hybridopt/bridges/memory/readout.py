@@ -5,7 +5,7 @@ depends on :math:`\theta_k` only. Gate noise breaks both. A Pauli error flips th
 rotations, and a damped index qubit moves them to another place. Place k then reads a mixture of
 :math:`\cos(\sum_j \sigma_j \hat\theta_j)` with signs that are not a Walsh row. (Only errors that
 destroy the data qubit, as in joint depolarizing, leave :math:`\eta \cos\theta_k`.) Each angle of
-the chain enters one RY, so a shift of one angle at a time is exact for noise independent of them.
+the chain enters one RY, so a shift of one angle at a time is exact if noise does not depend on it.
 """
 
 from __future__ import annotations

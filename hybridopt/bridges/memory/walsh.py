@@ -34,13 +34,13 @@ def gray_code(index: int) -> int:
 def walsh_columns(
     num_columns: int, num_rows: int, name: str = "num_angles"
 ) -> Int64[np.ndarray, " K"]:
-    r"""Return K random Walsh columns, independent on the first M rows; ``name`` is the option K.
+    r"""Return K random Walsh columns, independent on the first M rows; ``name`` is K in errors.
 
     The first K columns in a usual order would tie weights with equal bits in their places. With
     :math:`2^{m-1} < M \le 2^m`, columns with different low m - 1 bits are independent on the first
     :math:`2^{m-1}` rows. Each further column differs from one of them in the top bit only. The
     difference of both is zero on these rows and, up to a factor, a column of the matrix of the
-    other rows, so the same rule chooses the pairs. Column 0, a move common to all weights, is last.
+    other rows, so the same rule chooses the pairs. Column 0, a common move, is chosen last.
     """
     num_places = max(2, 1 << (num_rows - 1).bit_length())
     if num_columns > num_places:

@@ -10,19 +10,27 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from hybridopt import _validation
 from hybridopt.errors import ConversionError
 
-CARRIED = (nn.Linear, nn.Conv2d)
+CONVERTED = (nn.Linear, nn.Conv2d)
 # layers with matrix products that have no circuit form here; other layers stay classical
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-REFUSED = (*RECURRENT, nn.MultiheadAttention, nn.Conv1d, nn.Conv3d, _ConvTransposeNd, nn.Bilinear)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv3d, _ConvTransposeNd)
+UNSUPPORTED = (
+    *RECURRENT,
+    nn.MultiheadAttention,
+    nn.Conv1d,
+    nn.Conv3d,
+    _ConvTransposeNd,
+    nn.Bilinear,
+)
 
 
-def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[str, nn.Module]:
+def layers_to_convert(network: nn.Module, keep_classical: Iterable[str]) -> dict[str, nn.Module]:
     """Return the layers that become meshes by their first name."""
     kept = _kept(network, keep_classical)
     chosen = {
         name: module
         for name, module in network.named_modules()
-        if id(module) not in kept and _is_carried(name, module)
+        if id(module) not in kept and _is_converted(name, module)
     }
     if not chosen:
         raise ConversionError(
@@ -43,11 +51,11 @@ def _kept(network: nn.Module, names: Iterable[str]) -> set[int]:
     return {id(module) for container in kept for module in container.modules()}
 
 
-def _is_carried(name: str, module: nn.Module) -> bool:
-    """Return True if the layer becomes a mesh; raise if it would have to but cannot."""
-    if isinstance(module, REFUSED):
+def _is_converted(name: str, module: nn.Module) -> bool:
+    """Return True if the layer becomes a mesh; raise if it is unsupported."""
+    if isinstance(module, UNSUPPORTED):
         raise _no_circuit_form(name, module)
-    if not isinstance(module, CARRIED):
+    if not isinstance(module, CONVERTED):
         return False
     weight = module._parameters.get("weight")
     if weight is None or not _has_plain_forward(module):
@@ -65,8 +73,8 @@ def _no_circuit_form(name: str, module: nn.Module) -> ConversionError:
     layer = f"Layer `{name}`" if name else "The network"
     keep = f", or pass `keep_classical=['{name}']`" if name else ""
     return ConversionError(
-        f"{layer} must be a plain Linear or Conv2d to become a mesh (got "
-        f'{type(module).__name__}). Use bridge="memory" or bridge="generator"{keep}.'
+        f"{layer} is a {type(module).__name__}, which has no mesh. Supported layers: plain Linear, "
+        f'plain Conv2d. Use bridge="memory" or bridge="generator"{keep}.'
     )
 
 

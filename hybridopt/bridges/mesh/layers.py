@@ -162,7 +162,7 @@ class MeshLayer(nn.Module, HasReadoutCache):
                 raise
         if name == "weight" or (name == "bias" and self.holds_bias):
             raise LayerAttributeError(
-                f"`{name}` of a {type(plain).__name__} in a circuit must not be used, because the "
+                f"`{name}` of a {type(plain).__name__} in a circuit is not available, because the "
                 "layer has angles instead. Pass `keep_classical=[name]`, or use `to_classical`."
             )
         return getattr(plain, name)

@@ -25,7 +25,7 @@ from hybridopt import _validation
 from hybridopt._modules import copy_module
 from hybridopt.bridges.base import BridgeRows, HasTwin, QuantumNetwork, check_network
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
-from hybridopt.bridges.mesh.layer_selection import layers_to_carry
+from hybridopt.bridges.mesh.layer_selection import layers_to_convert
 from hybridopt.bridges.mesh.layers import MeshLayer, shape_of
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.bridges.mesh.readout_selection import READOUTS, Pass, reason
@@ -87,9 +87,9 @@ class Mesh(HasTwin):
                 )
 
     def check(self, network: nn.Module) -> None:
-        """Raise if the network has no layer with a circuit form, or a layer that must have one."""
+        """Raise if no layer can become a mesh, or an unsupported layer is not kept classical."""
         check_network(network)
-        layers_to_carry(network, self.keep_classical)
+        layers_to_convert(network, self.keep_classical)
 
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
@@ -135,7 +135,7 @@ class MeshNetwork(QuantumNetwork):
         self.options = options
         self.num_weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
         memo: dict[int, Any] = {}  # one for all layers, so that shared parts stay shared
-        for name, layer in layers_to_carry(network, options.keep_classical).items():
+        for name, layer in layers_to_convert(network, options.keep_classical).items():
             assert isinstance(layer, nn.Linear | nn.Conv2d)
             _check_fits(name, MeshReader(shape_of(layer), executor, gradient), options.readout)
             plain = copy_module(layer, memo)

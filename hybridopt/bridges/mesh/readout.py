@@ -28,7 +28,7 @@ Matrix = Callable[[Tensor], Tensor]  # maps angles to W, differentiable
 
 @dataclass(frozen=True, eq=False)
 class MeshReader:
-    """Readout of a mesh by an executor; the closed form without shots is left to autograd."""
+    """Readout of a mesh by an executor; autograd differentiates a closed form without shots."""
 
     mesh: MeshShape
     executor: Executor

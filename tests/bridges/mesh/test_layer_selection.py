@@ -12,11 +12,11 @@ from hybridopt.bridges import Mesh
 from hybridopt.errors import ConversionError, ResourceError
 from tests.bridges.networks import RECIPES
 
-CARRIED = ["linear", "mlp", "mlp-double", "mlp-eval", "convolution", "convolution-eval", "twice",
+CONVERTED = ["linear", "mlp", "mlp-double", "mlp-eval", "convolution", "convolution-eval", "twice",
            "frozen"]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CARRIED)
+@pytest.mark.parametrize("name", CONVERTED)
 def test_outputs_and_gradients_are_those_of_the_network(name):
     case = RECIPES[name]()
     kept = ["4"] if "convolution" in name else []  # a head of 17 columns would be slow
