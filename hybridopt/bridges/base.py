@@ -20,7 +20,7 @@ from hybridopt._modules import check_has_values, check_module
 from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Executor, Job
 from hybridopt.execution.random_stream import RandomStream
-from hybridopt.gradients import GradientRule, ParameterShift
+from hybridopt.gradients import GradientRule
 from hybridopt.gradients.cost import total_cost
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow, layer_rows
@@ -84,9 +84,9 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         """Number of angles of all circuits; 0 for a control."""
 
     @property
+    @abstractmethod
     def gradient(self) -> GradientRule:
         """Gradient rule of the circuits; unused where autograd differentiates."""
-        return ParameterShift()
 
     @property
     def num_trainable(self) -> int:
@@ -126,10 +126,11 @@ class QuantumNetwork(nn.Module, RunsCircuits):
     def explain(self, batch_size: int | None = None) -> str:
         """Return a description of how a batch would be run, and why; see `RunsCircuits`."""
         _validation.optional_integer("batch_size", batch_size, minimum=1)
-        lines = [self._explain_bridge(batch_size)]
-        for name, layer, calls in self._inner(batch_size):
-            lines.append(f"{name}: {layer.explain(sum(count for count, _ in calls))}")
-        return "\n".join(lines)
+        inner = [
+            f"{name}: {layer.explain(sum(count for count, _ in calls))}"
+            for name, layer, calls in self._inner(batch_size)
+        ]
+        return "\n".join([self._explain_bridge(batch_size), *inner])
 
     def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         control = self.num_qubits == 0

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float64
@@ -17,6 +18,7 @@ from hybridopt._modules import copy_module
 from hybridopt.errors import ConversionError
 
 FULL_MARGIN = 1.5  # full form: sin(delta) starts at 2/3 at most, away from its maximum
+Owners = list[list[tuple[dict[str, Any], str]]]  # per slot: parameters of modules, and names
 LEAST_SCALE = 0.1  # weights of a tensor of zeros (a new bias) must be able to move
 
 
@@ -53,6 +55,7 @@ class ParameterLayout:
             slots.append(ParameterSlot(tuple(all_names), parameter.shape, start))
         self.slots = tuple(slots)
         self.num_weights = slots[-1].stop if slots else 0
+        self._recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
 
     @property
     def layers(self) -> frozenset[str]:
@@ -67,37 +70,38 @@ class ParameterLayout:
         """Return the parts of a vector in the shapes of the weight tensors."""
         return [flat[slot.start : slot.stop].view(slot.shape) for slot in self.slots]
 
-    def join(self, tensors: list[Tensor]) -> Float64[Tensor, " M"]:
-        """Return the vector of all weights in double precision."""
-        return torch.cat([tensor.reshape(-1).double() for tensor in tensors])
-
     def without_parameters(self, network: nn.Module) -> nn.Module:
         """Return a copy of the network with None in place of each trainable weight."""
         copied = copy_module(network)
-        self._fill(copied, [None] * len(self.slots))
+        self._fill(copied, self._owners(copied), [None] * len(self.slots))
         return copied
 
     def with_parameters(self, empty: nn.Module, tensors: list[Tensor]) -> nn.Module:
         """Return a copy of a network without parameters that has these weights."""
         network = copy.deepcopy(empty)
-        self._fill(network, [nn.Parameter(tensor.detach().clone()) for tensor in tensors])
+        parameters = [nn.Parameter(tensor.detach().clone()) for tensor in tensors]
+        self._fill(network, self._owners(network), parameters)
         return network
 
     @contextmanager
     def swapped_parameters(self, empty: nn.Module, tensors: list[Tensor]) -> Iterator[nn.Module]:
         """Give a network without parameters these tensors during a block; they get gradients."""
-        self._fill(empty, tensors)
+        owners = self._owners(empty)
+        self._fill(empty, owners, tensors)
         try:
             yield empty
         finally:
-            self._fill(empty, [None] * len(self.slots))
+            self._fill(empty, owners, [None] * len(owners))
 
-    def _fill(self, network: nn.Module, tensors: Sequence[Tensor | None]) -> None:
-        for slot, tensor in zip(self.slots, tensors, strict=True):
-            for name in slot.names:
-                owner, _, attribute = name.rpartition(".")
-                network.get_submodule(owner)._parameters[attribute] = tensor  # type: ignore[assignment]
-        for module in network.modules():
+    def _owners(self, network: nn.Module) -> Owners:
+        split = ([name.rpartition(".") for name in slot.names] for slot in self.slots)
+        return [[(network.get_submodule(n)._parameters, a) for n, _, a in names] for names in split]
+
+    def _fill(self, network: nn.Module, owners: Owners, tensors: Sequence[Tensor | None]) -> None:
+        for places, tensor in zip(owners, tensors, strict=True):
+            for parameters, attribute in places:
+                parameters[attribute] = tensor
+        for module in network.modules() if self._recurrent else ():
             if isinstance(module, nn.RNNBase):  # it keeps its own list of weights
                 module._init_flat_weights()
 

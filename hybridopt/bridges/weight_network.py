@@ -172,7 +172,9 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
     def executor(self) -> Metered:
         """Executor that reads the weights; missing for controls that read nothing."""
         if self.source.executor is None:
-            raise AttributeError(f"A {self.bridge_name} network has no `executor`: it runs none.")
+            raise AttributeError(
+                f"`executor` is not available: a {self.bridge_name} network reads nothing."
+            )
         return self.source.executor
 
     @executor.setter

@@ -25,7 +25,7 @@ def circuit_layer(**options) -> ho.CircuitLayer:
 
 
 class Repeated(nn.Module):
-    """Network that calls a circuit layer twice, with several vectors per sample."""
+    """Network with a circuit layer that is called twice, on several vectors per sample."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ def test_circuit_layers_and_dressed_circuits_predict_their_cost(rule):
 
 
 class NoDecode(ho.QuantumNetwork):
-    bridge_name = compute_dtype = num_weights = num_qubits = num_angles = None
+    bridge_name = compute_dtype = num_weights = num_qubits = num_angles = gradient = None
 
     def circuit(self):
         return None

@@ -88,8 +88,8 @@ NETWORKS = {
         ConversionError,
         "`0` .*sparse",
     ),
-    "lazy": (lambda: nn.Sequential(nn.LazyLinear(2)), ConversionError, "`0.weight` has no shape"),
-    "meta": (lambda: nn.Linear(3, 2, device="meta"), ConversionError, "`weight` .*meta device"),
+    "lazy": (lambda: nn.Sequential(nn.LazyLinear(2)), ConversionError, "`0.weight`"),
+    "meta": (lambda: nn.Linear(3, 2, device="meta"), ConversionError, "`weight` .*meta"),
     "not copyable": (with_lock, ConversionError, "Linear .*_thread.lock"),
     "quantum": (lambda: ho.to_quantum(linear()), ConversionError, "`network` .*`to_classical`"),
     "quantum inside": (
@@ -273,7 +273,7 @@ def test_projections_larger_than_memory(aer_calls):
 
 @pytest.mark.parametrize("bridge", ["memory", "generator"])
 def test_circuits_larger_than_memory(bridge, aer_calls):
-    with pytest.raises(ResourceError, match="GB"):
+    with pytest.raises(ResourceError, match="qubits"):
         ho.to_quantum(nn.Linear(100, 3), bridge, executor=ho.AerExecutor(max_memory=10_000))
     assert aer_calls == []
 

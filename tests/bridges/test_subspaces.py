@@ -43,6 +43,7 @@ def test_weights_move_by_the_linear_map(bridge):
     quantum = moved(subspace_mlp(bridge, num_parameters=5, scale=0.5))
     expected = 0.5 * matrix_of(quantum) @ quantum.angles.detach()
     torch.testing.assert_close(total_moves(quantum), expected, rtol=0, atol=1e-14)
+    assert not hasattr(quantum, "executor")
 
 
 @both_subspaces

@@ -25,15 +25,15 @@ def table(text: str) -> dict[str, dict[str, str]]:
     first = header.index("qubits") - 1
     rows = {}
     for line in lines:
-        if line.startswith(("settings", "depth", "(counted")):
-            break
-        cells = {"kind": line[start:first].strip()}
+        name, cells = line[:start].strip(), {"kind": line[start:first].strip()}
         previous = ends["qubits"] - 7
-        for name, end in ends.items():
-            cells[name] = line[previous:end].strip()
+        for column, end in ends.items():
+            cells[column] = line[previous:end].strip()
             previous = end
-        rows[line[:start].strip()] = cells
-    return rows
+        rows[name] = cells
+        if name == "total":
+            return rows
+    raise AssertionError(text)
 
 
 def made(bridge, network, shots=100):
@@ -103,7 +103,7 @@ def test_backend_changes_the_gates():
     backend = GenericBackendV2(7, coupling_map=[[i, i + 1] for i in range(6)], seed=1)
     quantum = made("memory", nn.Linear(7, 4))
     text = quantum.summary(backend)
-    assert f"transpiled for {backend.name} (level 1, seed 0)" in text
+    assert backend.name in text
     assert text == quantum.summary(backend)
     assert int(table(text)["(all)"]["2-qubit"]) > 32
 

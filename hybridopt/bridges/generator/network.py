@@ -65,9 +65,9 @@ class Generator(AnyNetworkBridge, HasTwin):
         mapping: ``"affine"``, one affine map of the bits and the probability, ``m + 2`` numbers;
             ``"tanh"``, a hidden layer before it, ``width * (m + 3) + 1`` numbers.
         width: Number of units of the hidden layer of ``"tanh"``; None for 8.
-        residual: True starts exactly at the given weights: the mapping's last layer starts at
-            zero, so the angles have a gradient from the second step on. False makes all weights
-            from scratch, as published: ``w = rho f``. The network's own weights are not used.
+        residual: Whether to start exactly at the given weights. The mapping's last layer is then
+            zero at first, so the angles have a gradient from the second step on. If False, the
+            weights are ``w = rho f``, as published, and the given weights are not used.
         frozen: Whether only the mapping is trained, a control for the trained angles.
         scale: Unit rho of the mapping's output: one number, numbers by tensor name, or ``"auto"``,
             the root mean square of each tensor, at least 0.1.

@@ -45,11 +45,6 @@ def index_qubits(num_values: int) -> int:
     return max(1, (num_values - 1).bit_length())
 
 
-def walsh_angles(theta: Theta) -> Theta:
-    r"""Return the angles of the gate chain, :math:`\hat\theta = H \theta / N`."""
-    return walsh_hadamard(theta) / theta.size
-
-
 def chain_steps(
     num_index_qubits: int, columns: Iterable[int] | None = None
 ) -> list[tuple[int, list[int]]]:
@@ -142,7 +137,7 @@ class MemoryProgram(Program):
     ) -> QuantumCircuit:
         data = self.num_index_qubits
         if self.synthesis == "gates":
-            angles = walsh_angles(theta)
+            angles = walsh_hadamard(theta) / theta.size
             return _chain(data, self.columns, lambda column: float(angles[column]))
         # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
         circuit = QuantumCircuit(data + 1, name="memory")

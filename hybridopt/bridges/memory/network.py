@@ -135,8 +135,9 @@ class Memory(AnyNetworkBridge, HasTwin):
         scales = tensor_scales(layout, tensors, self.scale, full=full)
         angles = torch.zeros(layout.num_weights, dtype=torch.float64)  # delta, which starts at 0
         if full:
-            ratios = [t.double() / scale for t, scale in zip(tensors, scales, strict=True)]
-            angles = -torch.arcsin(layout.join(ratios).clamp(-1, 1))
+            pairs = zip(tensors, scales, strict=True)
+            ratios = torch.cat([t.double().reshape(-1) / scale for t, scale in pairs])
+            angles = -torch.arcsin(ratios.clamp(-1, 1))
         if columns is not None:
             places = 1 << index_qubits(layout.num_weights)
             if full and len(columns) < places:

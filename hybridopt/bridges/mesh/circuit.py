@@ -31,7 +31,6 @@ from hybridopt.circuits.program import CircuitProgram, FixedGate, Rotation, Step
 
 # With one excitation and the vacuum, outputs linear in the amplitude depend on phi/2 only.
 LINEAR_RULE = ((0.25, math.pi), (-0.25, -math.pi))
-PROGRAMS_KEPT = 256
 
 
 @cache
@@ -75,7 +74,7 @@ class MeshProgram(CircuitProgram):
     feed: str | int = field(kw_only=True)
 
 
-@lru_cache(maxsize=PROGRAMS_KEPT)
+@lru_cache(maxsize=256)
 def mesh_program(
     mesh: MeshShape, feed: str | int, *, native: bool = False, linear: bool = False
 ) -> MeshProgram:

@@ -134,10 +134,10 @@ def propagate(
     states = inputs.T.expand(len(angles), -1, -1)  # rows are modes: whole rows are mixed
     cosines, sines = torch.cos(angles)[..., None], torch.sin(angles)[..., None]
     for group in mesh.sweeps:
-        numbers = list(group)
-        a, b = torch.tensor([mesh.pairs[number] for number in group], device=angles.device).T
-        above, below = states[:, a], states[:, b]
-        c, s = cosines[:, numbers], sines[:, numbers]
+        first, second = zip(*(mesh.pairs[number] for number in group), strict=True)
+        modes = torch.tensor(first + second, device=angles.device)
+        above, below = states[:, modes].chunk(2, dim=1)
+        c, s = cosines[:, group], sines[:, group]
         rotated = torch.cat([c * above + s * below, c * below - s * above], dim=1)
-        states = states.index_copy(1, torch.cat([a, b]), rotated)
+        states = states.index_copy(1, modes, rotated)
     return states.mT

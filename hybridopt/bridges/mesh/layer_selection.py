@@ -14,14 +14,7 @@ CONVERTED = (nn.Linear, nn.Conv2d)
 # layers with matrix products that have no circuit form here; other layers stay classical
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv3d, _ConvTransposeNd)
-UNSUPPORTED = (
-    *RECURRENT,
-    nn.MultiheadAttention,
-    nn.Conv1d,
-    nn.Conv3d,
-    _ConvTransposeNd,
-    nn.Bilinear,
-)
+UNSUPPORTED = (*RECURRENT, *CONVOLUTIONS, nn.MultiheadAttention, nn.Bilinear)
 
 
 def layers_to_convert(network: nn.Module, keep_classical: Iterable[str]) -> dict[str, nn.Module]:

@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
 
-from hybridopt.bridges.mesh.circuit import MeshProgram, mesh_program, num_qubits_of, reference_mode
+from hybridopt.bridges.mesh.circuit import MeshProgram, mesh_program, num_qubits_of
 from hybridopt.bridges.mesh.closed_form import is_formula, mesh_matrices
 from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.bridges.readout_cache import Reading
@@ -89,21 +89,18 @@ class MeshReader:
             self.executor.check(evaluation.program, evaluation.readout)
             self.rule.check(evaluation.program, evaluation.readout, self.executor)
 
-    def program(self, feed: Feed) -> MeshProgram:
-        """Return the circuits for a feed; for ``"process"``, those of its first feed."""
+    def evaluation(
+        self, feed: Feed, known: tuple[Tensor, Tensor] | None = None
+    ) -> CircuitEvaluation:
+        """Return the circuits for a feed (``"process"`` for its first) as a differentiable map."""
         if feed == "process":
             feed = self._process_feeds()[0]
         noisy = self.executor.has_noise
         chain = getattr(self.executor, "method", None) == "matrix_product_state"
         linear = feed != "reference" and not noisy
-        return mesh_program(self.mesh, feed, native=noisy or chain, linear=linear)
-
-    def evaluation(
-        self, feed: Feed, known: tuple[Tensor, Tensor] | None = None
-    ) -> CircuitEvaluation:
-        """Return the circuits for a feed, as in `program`, as a function of their angles."""
+        program = mesh_program(self.mesh, feed, native=noisy or chain, linear=linear)
         readout = Probabilities() if feed == "reference" else mode_amplitudes(self.mesh)
-        return CircuitEvaluation(self.program(feed), readout, self.executor, self.rule, known)
+        return CircuitEvaluation(program, readout, self.executor, self.rule, known)
 
     def _unit_outputs(
         self,
@@ -119,12 +116,10 @@ class MeshReader:
     def _compared(self, probabilities: Float64[Tensor, "S B K"]) -> Float64[Tensor, "S B m"]:
         """Return references minus outputs, given one excitation; 0 if it was never measured."""
         mesh = self.mesh
-        qubits = range(num_qubits_of(mesh, "reference"))
-        one = probabilities[..., [1 << qubit for qubit in qubits]]
+        one = probabilities[..., [1 << k for k in range(num_qubits_of(mesh, "reference"))]]
         weight = one.sum(-1, keepdim=True)
         kept = one / torch.where(weight > 0, weight, 1.0)
-        first = reference_mode(mesh, 0)
-        references, outputs = kept[..., first:], kept[..., : mesh.num_outputs]
+        references, outputs = kept[..., mesh.num_modes :], kept[..., : mesh.num_outputs]
         return math.sqrt(mesh.num_outputs) * (references - outputs)
 
     def _process_feeds(self) -> tuple[Feed, ...]:

@@ -17,7 +17,7 @@ def rotation(angle: float) -> np.ndarray:
 
 
 def ladder(num_qubits: int) -> np.ndarray:
-    """Reangle the ladder: bit j of the result is the parity of the bits 0 to j."""
+    """Return the ladder: bit j of the result is the parity of the bits 0 to j."""
     matrix = np.zeros((1 << num_qubits, 1 << num_qubits))
     for b in range(1 << num_qubits):
         parities = [(b & ((2 << j) - 1)).bit_count() % 2 for j in range(num_qubits)]

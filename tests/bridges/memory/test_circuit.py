@@ -17,8 +17,8 @@ from hybridopt.bridges.memory.circuit import (
     chain_program,
     index_qubits,
     split_probabilities,
-    walsh_angles,
 )
+from hybridopt.bridges.memory.walsh import walsh_hadamard
 
 NO_ROW = np.zeros(0)
 both_syntheses = pytest.mark.parametrize("synthesis", SYNTHESES)
@@ -26,6 +26,10 @@ both_syntheses = pytest.mark.parametrize("synthesis", SYNTHESES)
 
 def angles(num_index_qubits: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-np.pi, np.pi, 1 << num_index_qubits)
+
+
+def walsh_angles(theta: np.ndarray) -> np.ndarray:
+    return walsh_hadamard(theta) / len(theta)
 
 
 def rotation(theta: float) -> np.ndarray:

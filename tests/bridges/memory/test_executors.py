@@ -59,6 +59,7 @@ def test_gradient_with_noise_is_that_of_the_noisy_loss(num_angles, aer_calls):
     quantum = small(executor, num_angles=num_angles)
     loss_of(quantum).backward()
     settings = 1 + 2 * (num_angles or 8)
+    assert "gate by gate" in quantum.explain()
     assert executor.usage == quantum.step_cost() == ho.Cost(settings, runs=settings)
     assert len(aer_calls) == 2
     for place, slope in enumerate(quantum.angles.grad.tolist()):

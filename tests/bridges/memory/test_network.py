@@ -192,6 +192,7 @@ def test_backward_uses_the_result_of_aer(monkeypatch):
 def test_circuit_holds_the_weights(synthesis):
     quantum = quantum_mlp(form="full")
     circuit = quantum.circuit(synthesis=synthesis)
+    assert list(quantum.circuits()) == [""]
     assert (circuit.num_qubits, quantum.num_qubits, quantum.num_angles) == (6, 6, NUM_PLACES)
     expected = np.zeros(NUM_PLACES)
     expected[:NUM_WEIGHTS] = -torch.sin(quantum.angles.detach()).numpy()
@@ -209,7 +210,7 @@ def test_places_without_a_weight_read_zero():
 
 def test_large_networks_are_rejected_before_a_run(aer_calls):
     executor = ho.AerExecutor(max_memory=2000)
-    with pytest.raises(ResourceError, match=r"6 qubits .* 2\.56e-05 GB"):
+    with pytest.raises(ResourceError, match="6 qubits"):
         ho.to_quantum(RECIPES["mlp"]().network, executor=executor)
     assert aer_calls == []
 

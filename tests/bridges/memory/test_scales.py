@@ -87,10 +87,18 @@ def test_merge_keeps_the_parameter():
     assert angles.requires_grad
 
 
-@pytest.mark.parametrize("bridge", ["memory", "twin"])
-def test_full_form_cannot_be_merged(bridge):
-    with pytest.raises(ConversionError, match='form="residual"'):
-        ho.to_quantum(network(), bridge, form="full").merge()
+@pytest.mark.parametrize(
+    ("bridge", "options", "message"),
+    [
+        ("memory", {"form": "full"}, 'form="residual"'),
+        ("twin", {"form": "full"}, 'form="residual"'),
+        ("generator", {}, 'generator.*bridge="memory"'),
+        ("generator", {"residual": False}, "w0"),
+    ],
+)
+def test_weights_without_moves_cannot_be_merged(bridge, options, message):
+    with pytest.raises(ConversionError, match=message):
+        ho.to_quantum(network(), bridge, **options).merge()
 
 
 @pytest.mark.parametrize("bridge", ["memory", "twin"])

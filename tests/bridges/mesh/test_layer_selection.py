@@ -123,7 +123,7 @@ def test_transformers_are_converted_around_their_attention(mode):
 
 def test_wide_layers_are_named_before_a_run(aer_calls):
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 4000))
-    with pytest.raises(ResourceError, match=r"`1`.* 4003 qubits.*keep_classical=\['1'\]"):
+    with pytest.raises(ResourceError, match=r"`1`.* 4003 .*keep_classical=\['1'\]"):
         ho.to_quantum(network, "mesh")
     assert ho.to_quantum(network, "mesh", keep_classical=["1"]).num_qubits == 5
     assert aer_calls == []
