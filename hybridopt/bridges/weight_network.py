@@ -43,12 +43,12 @@ class WeightSource(nn.Module, ABC):
     num_angles: int = 0
 
     @abstractmethod
-    def look(self, angles: Angles) -> Tensor:
+    def read(self, angles: Angles) -> Tensor:
         """Read the numbers from which `values` can be computed without another forward run."""
 
     @abstractmethod
     def values(self, angles: Angles, known: Tensor | None = None) -> Values:
-        """Return one number per weight, differentiable; ``known`` is a result of `look`."""
+        """Return one number per weight, differentiable; ``known`` is a result of `read`."""
 
     @abstractmethod
     def exact_values(self, angles: Angles) -> Values:
@@ -84,7 +84,7 @@ class FormulaSource(WeightSource):
         """Return zero."""
         return Cost()
 
-    def look(self, angles: Angles) -> Tensor:
+    def read(self, angles: Angles) -> Tensor:
         """Return the values, or a sample of them."""
         return self.values(angles)
 
@@ -192,7 +192,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         Raises:
             DataError: If the network cannot take these inputs; no circuit is run for them.
         """
-        self._inputs.check(self._stand_in, args, kwargs)
+        self._inputs.check(self._plain_copy, args, kwargs)
         weights = self.weights(self.moves())
         with (
             self.layout.swapped_parameters(self.network, weights) as network,
@@ -214,7 +214,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
 
     def moves(self) -> Float64[Tensor, " M"]:
         """Return the move of each weight in units of its scale, read or from the cache."""
-        known = self._read_once(lambda: {"values": self.source.look(self.angles)}) or {}
+        known = self._read_once(lambda: {"values": self.source.read(self.angles)}) or {}
         return self._mapped(self.source.values(self.angles, known.get("values")))
 
     def exact_moves(self) -> Float64[Tensor, " M"]:
@@ -296,7 +296,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
     def _mapped(self, values: Float64[Tensor, " values"]) -> Float64[Tensor, " M"]:
         return values[: self.num_weights] if self.mapping is None else self.mapping(values)
 
-    def _stand_in(self) -> nn.Module:
+    def _plain_copy(self) -> nn.Module:
         """Return a plain copy with weights of the right shapes and arbitrary values."""
         return self.layout.with_parameters(self.network, list(self.origin.buffers()))
 

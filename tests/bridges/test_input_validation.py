@@ -90,8 +90,8 @@ def test_keyword_inputs_are_checked(aer_calls):
 def test_each_kind_is_tried_once_without_a_change():
     quantum = ho.to_quantum(mlp())
     tried = []
-    stand_in = quantum._stand_in
-    quantum._stand_in = lambda: tried.append(1) or stand_in()
+    plain_copy = quantum._plain_copy
+    quantum._plain_copy = lambda: tried.append(1) or plain_copy()
     torch.manual_seed(3)
     expected = torch.rand(1)
     before = quantum.network[1].running_mean.clone()
@@ -113,8 +113,8 @@ def test_copies_try_inputs_again(copied, monkeypatch):
     quantum = ho.to_quantum(nn.Linear(4, 3))
     x = torch.rand(2, 4)
     expected = quantum(x)
-    tried, plain = [], WeightNetwork._stand_in
-    monkeypatch.setattr(WeightNetwork, "_stand_in", lambda q: tried.append(1) or plain(q))
+    tried, plain = [], WeightNetwork._plain_copy
+    monkeypatch.setattr(WeightNetwork, "_plain_copy", lambda q: tried.append(1) or plain(q))
     again = copied(quantum)
     assert torch.equal(again(x), expected)
     assert tried == [1]

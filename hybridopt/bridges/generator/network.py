@@ -210,7 +210,7 @@ class GeneratorCircuit(LadderSource):
         """Lowered circuit for the present executor."""
         return _lowered(*self.sizes, whole=not self.executor.has_noise)
 
-    def look(self, angles: Angles) -> Values:
+    def read(self, angles: Angles) -> Values:
         """Return the probabilities."""
         return self.values(angles)
 

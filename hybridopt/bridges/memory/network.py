@@ -219,7 +219,7 @@ class MemoryCircuit(CosineSource):
         m, columns = self.program.num_index_qubits, self.program.columns
         return ChainReader(m, columns, self.executor, self.gradient)
 
-    def look(self, angles: Angles) -> Tensor:
+    def read(self, angles: Angles) -> Tensor:
         """Return cosines, or with noise the probabilities of all outcomes."""
         if self.chain is None:
             return self.values(angles)
