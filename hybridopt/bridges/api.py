@@ -1,4 +1,4 @@
-"""From network to circuit and back: `to_quantum` and `to_classical`."""
+"""Conversion of networks to circuits and back: `to_quantum` and `to_classical`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import nn
 
 from hybridopt import _validation, gradients
 from hybridopt._modules import copy_module
-from hybridopt.bridges.base import Bridge, QuantumNetwork
+from hybridopt.bridges.base import Bridge, QuantumNetwork, check_no_options
 from hybridopt.bridges.generator.network import Generator
 from hybridopt.bridges.memory.network import Memory
 from hybridopt.bridges.mesh.network import Mesh
 from hybridopt.bridges.subspaces import RandomSubspace, WalshSubspace
 from hybridopt.bridges.twin import Twin
-from hybridopt.errors import ArgumentError, ConversionError
+from hybridopt.errors import ConversionError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.nn.surrogate import check_surrogate, surrogate
@@ -34,28 +34,28 @@ def to_quantum(
     gradient: str | gradients.GradientRule = "parameter-shift",
     **options: Any,
 ) -> QuantumNetwork:
-    """Carry a network into a circuit.
+    """Convert a network to a quantum network.
 
     Args:
-        network: Any torch module with trainable floating-point weights. It is copied and left as
-            it is; train or eval mode is kept.
+        network: Torch module with trainable floating-point weights. It is copied and not changed;
+            train or eval mode is kept.
         bridge: ``"memory"``, ``"mesh"``, ``"generator"``, a control (``"twin"``,
             ``"random-subspace"``, ``"walsh-subspace"``), or an instance such as
             ``ho.bridges.Memory(form="full")``.
-        executor: What runs the circuits; None is `AerExecutor()`.
-        gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"`` where the bridge takes them, or
-            an instance of a gradient rule.
-        **options: Of the bridge, if it is given by name.
+        executor: Executor of the circuits; None for `AerExecutor()`.
+        gradient: ``"parameter-shift"``, ``"adjoint"`` or ``"spsa"`` where the bridge supports it,
+            or an instance of a gradient rule.
+        **options: Options of a bridge given by name.
 
     Returns:
-        A module with the network's forward signature. Its parameters are the trainable angles and
-        what stays classical.
+        Module with the network's forward signature. Its parameters are the trainable angles and
+        the parameters that stay classical.
 
     Raises:
-        ArgumentTypeError: If the network is no module.
-        ConversionError: If the network has nothing that can be trained as a circuit: no
-            parameters, all frozen, integer, complex, or not finite.
-        UnknownNameError: For an unknown bridge, gradient rule or option.
+        ArgumentTypeError: If the network is not a module.
+        ConversionError: If the network has no weights that a circuit can train: no parameters, or
+            only frozen, integer, complex or non-finite ones.
+        UnknownNameError: If the bridge, gradient rule or option is unknown.
         ResourceError: If the circuit does not fit into the executor's memory.
 
     Example:
@@ -78,30 +78,28 @@ def to_quantum(
 
 
 def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
-    r"""Carry a quantum network, or any module with circuits in it, back into plain torch.
+    r"""Convert a quantum network, or any module that contains circuits, to plain torch.
 
-    A `CircuitLayer` whose inputs enter rotations with integer factors is a finite Fourier series in
-    them. It comes back as that series, a torch module of :math:`\prod_i (2 R_i + 1)` numbers an
-    output, where :math:`R_i` is the highest frequency of input i (1 for an input that enters one
-    rotation once). As many settings of its executor determine them; nothing is fitted, and from
-    there on no circuit is needed. A `DressedCircuit` comes back as linear layer, series, linear
-    layer: without shots, it *is* that classical network.
+    A `CircuitLayer` with inputs that enter rotations by integer factors is a finite Fourier series
+    of its inputs. It becomes that series, a torch module of :math:`\prod_i (2 R_i + 1)` numbers per
+    output. :math:`R_i` is the highest frequency of input i: 1 for an input that enters one rotation
+    once. The same number of settings determines the series exactly, without a fit. A
+    `DressedCircuit` becomes linear layer, series, linear layer.
 
     Args:
-        network: A quantum network, a circuit layer, or a module that contains some. It is left as
-            it is.
-        readout: ``"angles"`` computes the weights of quantum networks from the angles, without a
-            run and exactly; ``"circuit"`` reads them with the executor, shot noise included. Series
-            come from circuits either way, with ``"angles"`` from exact executors only (noise
-            without shots is exact).
+        network: Quantum network, circuit layer, or module that contains them; it is not changed.
+        readout: ``"angles"`` computes the weights of quantum networks exactly from the angles,
+            without a run; ``"circuit"`` reads them with the executor, shot noise included. Series
+            are always read from circuits. With ``"angles"`` this requires an executor without
+            shots; gate noise is allowed.
 
     Returns:
-        For a quantum network the original class with the same state_dict keys, dtypes, buffers and
-        requires_grad; for circuit layers `hybridopt.nn.FourierSeries`, which can be trained on.
+        For a quantum network, the original class with the same state_dict keys, dtypes, buffers and
+        requires_grad; for a circuit layer, a trainable `hybridopt.nn.FourierSeries`.
 
     Raises:
-        ConversionError: If there is no circuit in it, or a layer has no exact torch form: a factor
-            that is no integer, or is trained; products of inputs; post-selection; shots.
+        ConversionError: If the network contains no circuit, or a layer has no exact torch form: a
+            factor that is trained or not an integer, products of inputs, post-selection, or shots.
         ResourceError: If a series would have more than four million coefficients.
 
     Example:
@@ -116,59 +114,53 @@ def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
     """
     _validation.choice("readout", readout, ("angles", "circuit"))
     _validation.instance("network", network, nn.Module, "a quantum network")
-    found = _outermost(network)
-    if not found:
+    if not _outermost(network):
         raise ConversionError(
-            f"The network {type(network).__name__} contains no circuit, so it is classical "
-            "already. Make a quantum network with `to_quantum` first."
+            f"`network` must contain a circuit (got a classical {type(network).__name__}). Make a "
+            "quantum network with `to_quantum` first."
         )
-    return _carried_back(network, found, readout)
+    return _decoded(network, readout)
 
 
 def without_quantum_networks(network: nn.Module) -> nn.Module:
-    """Return a copy whose quantum networks are decoded from their angles; no circuit runs."""
+    """Return a copy with quantum networks decoded from their angles; no circuit is run."""
     networks = [m for m in _outermost(network).values() if isinstance(m, QuantumNetwork)]
     return copy_module(network, {id(module): module.decode() for module in networks})
 
 
 def create_bridge(bridge: str | Bridge, options: Mapping[str, Any]) -> Bridge:
-    """Return a bridge given by name with its options, or an instance as it is."""
+    """Return a bridge given by name with its options, or an instance unchanged."""
     if isinstance(bridge, Bridge):
-        if options:
-            raise ArgumentError(
-                f"Options {', '.join(options)} were given beside an instance of a bridge. Set them "
-                f"on the instance: {type(bridge).__name__}(...)."
-            )
+        check_no_options(bridge, options)
         return bridge
     kind = BRIDGES[_validation.choice("bridge", bridge, BRIDGES)]
-    if kind is not Twin:  # which takes the options of another bridge
+    if kind is not Twin:  # a twin takes the options of another bridge
         _validation.keywords(f'bridge="{kind.name}"', options, [one.name for one in fields(kind)])
     return kind(**options)
 
 
 def _outermost(network: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
-    """Quantum networks and circuit layers by name, the outermost of each."""
+    """Return quantum networks and circuit layers by name, without those inside others."""
     if isinstance(network, QuantumNetwork | CircuitLayer) or type(network) is DressedCircuit:
-        return {prefix: network}
-    found = {}
+        return {prefix.removesuffix("."): network}
+    found: dict[str, nn.Module] = {}
     for name, child in network.named_children():
-        found.update(_outermost(child, f"{prefix}.{name}" if prefix else name))
+        found |= _outermost(child, f"{prefix}{name}.")
     return found
 
 
-def _carried_back(network: nn.Module, found: Mapping[str, nn.Module], readout: str) -> nn.Module:
-    """A copy without circuits; every layer is checked before any runs, one at two places is one."""
+def _decoded(network: nn.Module, readout: str) -> nn.Module:
+    """Return a copy without circuits; all layers are checked before a circuit is run."""
+    found = _outermost(network)
     for name, module in found.items():
         if not isinstance(module, QuantumNetwork):
             kind = type(module).__name__
             owner = f"Layer `{name}`, a {kind}," if name else f"The {kind}"
             check_surrogate(module, owner, sampled=readout == "circuit")
-    return copy_module(network, {id(one): _plain(one, readout) for one in found.values()})
-
-
-def _plain(module: nn.Module, readout: str) -> nn.Module:
-    if not isinstance(module, QuantumNetwork):
-        return surrogate(module)
-    decoded = module.decode(readout=readout)
-    inner = _outermost(decoded)
-    return _carried_back(decoded, inner, readout) if inner else decoded
+    memo = {
+        id(module): _decoded(module.decode(readout=readout), readout)
+        if isinstance(module, QuantumNetwork)
+        else surrogate(module)
+        for module in found.values()
+    }
+    return copy_module(network, memo) if found else network

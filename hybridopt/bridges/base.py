@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, TypeVar
+from functools import partial
+from typing import Any, ClassVar
 
 import torch
 from qiskit import QuantumCircuit
@@ -16,27 +17,25 @@ from torch import Tensor, nn
 
 from hybridopt import _validation
 from hybridopt._modules import check_has_values, check_module
-from hybridopt.errors import ConversionError, UnsupportedError
+from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Executor, Job
 from hybridopt.execution.random_stream import RandomStream
-from hybridopt.gradients import GradientRule, ParameterShift
+from hybridopt.gradients import GradientRule
 from hybridopt.gradients.cost import total_cost
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow, layer_rows
 
 REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 BridgeRows = tuple[dict[str, SummaryRow], frozenset[str], Sequence[str]]
-Calls = list[tuple[int, bool | None]]  # of a layer: samples, and whether x needs gradients
-
-
-WHOLE = "(all)"  # stands for the whole network in a summary
+Calls = list[tuple[int, bool | None]]  # per call of a layer: samples, and whether x needs gradients
+WHOLE = "(all)"  # name of a circuit for all layers in a summary
 
 
 class QuantumNetwork(nn.Module, RunsCircuits):
-    """A network with the forward signature of the one it was made from.
+    """Network with the forward signature of the plain network it was made from.
 
-    Its weights, or some of its layers, live in circuits; its parameters are the trainable angles
-    and what stays classical. A control is one without circuits. An abstract base class.
+    Its weights, or some of its layers, are in circuits. Its parameters are the trainable angles and
+    the parameters that stay classical. A control has no circuit. This is an abstract base class.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -45,7 +44,7 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         (torch.Size([5, 2]), 6, 8)
     """
 
-    bridge: Bridge | None = None  # that `to_quantum` made it by, for files
+    bridge: Bridge | None = None  # set by `to_quantum`; written to files
     merge_every_epoch = False
     network: nn.Module
 
@@ -53,88 +52,85 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         super().__init__()
         self.training = training
         self._calls: dict[str, Calls] = {}  # of circuit layers in the last forward pass
-        self._batch: int | None = None  # samples in it
+        self._batch: int | None = None  # samples in the last forward pass
 
     @abstractmethod
     def decode(self, *, readout: str = "angles") -> nn.Module:
-        """The plain network: from the angles, or with ``readout="circuit"`` as the circuit says."""
+        """Return the plain network, from the angles or with ``readout="circuit"`` from a run."""
 
     @property
     @abstractmethod
     def bridge_name(self) -> str:
-        """Name of the bridge, or of the control."""
+        """Name of the bridge or of the control."""
 
     @property
     @abstractmethod
     def compute_dtype(self) -> torch.dtype:
-        """Dtype that the network computes in; the dtype of the angles does not tell."""
+        """Dtype of the computation; the dtype of the angles is always float64."""
 
     @property
     @abstractmethod
     def num_weights(self) -> int:
-        """M, the trainable weights of the network that was carried over."""
+        """Number M of trainable weights of the plain network."""
 
     @property
     @abstractmethod
     def num_qubits(self) -> int:
-        """Qubits of the widest circuit; 0 for a control."""
+        """Number of qubits of the widest circuit; 0 for a control."""
 
     @property
     @abstractmethod
     def num_angles(self) -> int:
-        """Angles of all circuits; 0 for a control."""
+        """Number of angles of all circuits; 0 for a control."""
 
     @property
+    @abstractmethod
     def gradient(self) -> GradientRule:
-        """Rule that finds derivatives by the angles, where autograd does not."""
-        return ParameterShift()
+        """Gradient rule of the circuits; unused where autograd differentiates."""
 
     @property
     def num_trainable(self) -> int:
-        """Trainable numbers, what stays classical included."""
+        """Number of trainable numbers, including those that stay classical."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
     @abstractmethod
     def circuit(self) -> QuantumCircuit | None:
-        """The (widest) circuit at the present angles; None for a control."""
+        """Return the (widest) circuit at the present angles; None for a control."""
 
     @abstractmethod
     def _bridge_cost(self, batch_size: int | None) -> Cost | None:
-        """Cost of the bridge's own circuits."""
+        """Return the cost of the bridge's own circuits."""
 
     @abstractmethod
     def _bridge_rows(self, device: BackendV2 | None, batch_size: int | None) -> BridgeRows:
-        """Rows of circuits by layer (`WHOLE`: of all), layers whose weights are made, and notes."""
+        """Return summary rows by layer (or `WHOLE`), layers with computed weights, and notes."""
 
     @abstractmethod
     def _explain_bridge(self, batch_size: int | None) -> str:
-        """Explanation of the bridge's own circuits."""
+        """Return the explanation of the bridge's own circuits."""
 
     @abstractmethod
     def _with_weights(self) -> AbstractContextManager[nn.Module]:
-        """The inner network with trainable tensors in the places of its weights, for a while."""
+        """Return a context in which the inner network has trainable tensors as weights."""
 
     def step_cost(self, batch_size: int | None = None) -> Cost | None:
-        """Settings, shots and runs of one forward and backward; None where that is not known.
+        """Return settings, shots and runs of one forward and backward; None if not known.
 
-        Circuit layers that the network had before are in it. How many samples reach a layer is
-        known from the last forward pass; before it, every layer is taken to see each sample once.
-        See `RunsCircuits`.
+        Circuit layers of the plain network are included. The number of samples per layer comes from
+        the last forward pass; before it, each layer counts every sample once. See `RunsCircuits`.
         """
         _validation.optional_integer("batch_size", batch_size, minimum=1)
-        with self._with_weights() as network:
-            costs = [_calls_cost(*both) for both in self._inner(network, batch_size)]
+        costs = [_calls_cost(layer, calls) for _, layer, calls in self._inner(batch_size)]
         return total_cost([self._bridge_cost(batch_size), *costs])
 
     def explain(self, batch_size: int | None = None) -> str:
-        """How a batch would be run, and why; see `RunsCircuits`."""
+        """Return a description of how a batch would be run, and why; see `RunsCircuits`."""
         _validation.optional_integer("batch_size", batch_size, minimum=1)
-        lines = [self._explain_bridge(batch_size)]
-        with self._with_weights() as network:
-            names = {module: name for name, module in network.named_modules()}
-            for layer, calls in self._inner(network, batch_size):
-                lines.append(f"{names[layer]}: {layer.explain(sum(count for count, _ in calls))}")
-        return "\n".join(lines)
+        inner = [
+            f"{name}: {layer.explain(sum(count for count, _ in calls))}"
+            for name, layer, calls in self._inner(batch_size)
+        ]
+        return "\n".join([self._explain_bridge(batch_size), *inner])
 
     def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
         control = self.num_qubits == 0
@@ -143,24 +139,21 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         rows, made, notes = self._bridge_rows(device, batch_size)
         whole = [rows.pop(WHOLE)] if WHOLE in rows else []
         words = f"weights by {'a formula' if control else 'the circuit'}"
-        with self._with_weights() as network:
-            names = {module: name for name, module in network.named_modules()}
-            for layer, calls in self._inner(network, batch_size):
-                name = names[layer]
-                row = layer.summary_row(device, name, _calls_cost(layer, calls))
-                if name in made:
-                    row = replace(row, kind=f"{row.kind}, {words}", trainable=0)
-                rows[name] = row
+        for name, layer, calls in self._inner(batch_size):
+            row = layer.summary_row(device, name, _calls_cost(layer, calls))
+            if name in made:
+                row = replace(row, kind=f"{row.kind}, {words}", trainable=0)
+            rows[name] = row
         return title, [*whole, *layer_rows(self.network, rows, made, words)], notes
 
     @contextmanager
     def _recording(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[None]:
-        """Note for `step_cost` what reaches the circuit layers in the network."""
+        """Record for `step_cost` the inputs of circuit layers in the network."""
         inputs = (v for v in (*args, *kwargs.values()) if isinstance(v, Tensor) and v.ndim)
         self._batch = next((len(x) for x in inputs), 1)
         self._calls = {}
         handles = [
-            module.register_forward_pre_hook(_note_in(self._calls.setdefault(name, [])))
+            module.register_forward_pre_hook(partial(_record, self._calls.setdefault(name, [])))
             for name, module in self.network.named_modules()
             if isinstance(module, CircuitLayer)
         ]
@@ -171,50 +164,47 @@ class QuantumNetwork(nn.Module, RunsCircuits):
                 handle.remove()
 
     def _scaled(self, count: int, batch_size: int | None) -> int:
-        """A count of the last forward pass for another number of samples."""
+        """Return a count of the last forward pass for another number of samples."""
         samples = self._batch if batch_size is None else batch_size
         return math.ceil(count * (samples or 0) / max(1, self._batch or 1))
 
-    def _inner(
-        self, network: nn.Module, batch_size: int | None
-    ) -> list[tuple[CircuitLayer, Calls]]:
-        """Circuit layers, and the calls that one step makes of each."""
-        places = [module for _, module in network.named_modules(remove_duplicate=False)]
-        found: list[tuple[CircuitLayer, Calls]] = []
-        trained_before = False
-        for name, module in network.named_modules():
-            if isinstance(module, CircuitLayer):
-                calls: Calls = [
-                    (self._scaled(count, batch_size), trained_before if asked is None else asked)
-                    for count, asked in self._calls.get(name, ())
-                ]
-                once: Calls = [(batch_size or 1, trained_before)]
-                found.append((module, calls or places.count(module) * once))
-            tensors = module._parameters.values()
-            trained_before |= any(p is not None and p.requires_grad for p in tensors)
-        return found
+    def _inner(self, batch_size: int | None) -> Iterator[tuple[str, CircuitLayer, Calls]]:
+        """Yield names of circuit layers, the layers with weights, and their calls in one step."""
+        with self._with_weights() as network:
+            places = [module for _, module in network.named_modules(remove_duplicate=False)]
+            trained_before = False
+            for name, module in network.named_modules():
+                if isinstance(module, CircuitLayer):
+                    calls: Calls = [
+                        (
+                            self._scaled(count, batch_size),
+                            trained_before if asked is None else asked,
+                        )
+                        for count, asked in self._calls.get(name, ())
+                    ]
+                    once: Calls = [(batch_size or 1, trained_before)]
+                    yield name, module, calls or places.count(module) * once
+                tensors = module._parameters.values()
+                trained_before |= any(p is not None and p.requires_grad for p in tensors)
 
 
 def _calls_cost(layer: CircuitLayer, calls: Calls) -> Cost | None:
     return total_cost(layer.step_cost(n, input_gradient=asked) for n, asked in calls)
 
 
-def _note_in(calls: Calls) -> Callable[..., None]:
-    def note(_layer: CircuitLayer, inputs: tuple[Any, ...]) -> None:
-        x = inputs[0] if inputs else None
-        if isinstance(x, Tensor) and x.ndim:
-            asked = x.requires_grad if torch.is_grad_enabled() else None
-            calls.append((math.prod(x.shape[:-1]), asked))
-
-    return note
+def _record(calls: Calls, _layer: CircuitLayer, inputs: tuple[Any, ...]) -> None:
+    x = inputs[0] if inputs else None
+    if isinstance(x, Tensor) and x.ndim:
+        asked = x.requires_grad if torch.is_grad_enabled() else None
+        calls.append((math.prod(x.shape[:-1]), asked))
 
 
 @dataclass(frozen=True)
 class Bridge(ABC):
-    """A rule that carries a network into circuits and back; its fields are its options.
+    """Rule that converts a network to circuits and back; its fields are its options.
 
-    Options are plain numbers, texts and mappings of them, so that they can be stored. A control is
-    a bridge whose networks have no circuit.
+    Options are numbers, strings and mappings of them, so that files can store them. A control is a
+    bridge whose networks have no circuit.
 
     Example:
         >>> import hybridopt as ho
@@ -227,47 +217,44 @@ class Bridge(ABC):
 
     @abstractmethod
     def check(self, network: nn.Module) -> None:
-        """Refuse a network that this bridge cannot carry; nothing is run.
+        """Raise if this bridge cannot convert the network; run nothing.
 
         Raises:
-            ArgumentTypeError: If it is no torch module.
-            ConversionError: With the name of the layer or parameter that is in the way.
+            ArgumentTypeError: If it is not a torch module.
+            ConversionError: If a layer or parameter, named in the message, cannot be converted.
         """
 
     @abstractmethod
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> QuantumNetwork:
-        """Carry a network over; the network is left as it is."""
+        """Convert a network; the network is not changed."""
 
     def decode(self, quantum: QuantumNetwork, *, readout: str = "angles") -> nn.Module:
-        """The plain network again, as `hybridopt.to_classical` gives it."""
+        """Return the plain network, as `hybridopt.to_classical` does."""
         return quantum.decode(readout=readout)
 
 
 class AnyNetworkBridge(Bridge):
-    """A bridge that carries every network that has trainable real weights."""
+    """Bridge for every network with trainable real weights."""
 
     def check(self, network: nn.Module) -> None:
-        """Refuse a network that no bridge can carry."""
+        """Raise if no bridge can convert the network."""
         check_network(network)
 
 
 class HasTwin(Bridge):
-    """A bridge whose networks are a formula in torch as well."""
+    """Bridge with a twin: the same networks as a formula in torch."""
 
-    circuit_options: ClassVar[tuple[str, ...]] = ()  # without a meaning for the formula
+    circuit_options: ClassVar[tuple[str, ...]] = ()  # options without a meaning for the twin
 
     @abstractmethod
     def twin(self, network: nn.Module, *, executor: Executor) -> QuantumNetwork:
-        """Make the same network by a formula; of the executor, shots and seed alone are taken."""
-
-
-Formula = TypeVar("Formula", bound="FormulaStream")
+        """Make the same network from a formula; only the executor's shots and seed are used."""
 
 
 class FormulaStream(RandomStream):
-    """Random stream of a formula that stands for a circuit; no setting, shot or run is counted."""
+    """Random stream of a formula in place of a circuit; it counts no settings, shots or runs."""
 
     usage = Cost()
     has_noise = False
@@ -277,60 +264,71 @@ class FormulaStream(RandomStream):
         super().__init__(seed)
 
     def explain(self, job: Job) -> str:
-        """That nothing is run."""
+        """Return the statement that nothing is run."""
         return "by the closed form, without a run"
 
+    @classmethod
+    def like(cls, executor: Executor) -> Any:
+        """Return a formula with the executor's shots and seed; raise if the executor has noise."""
+        if executor.has_noise:
+            raise UnsupportedError(
+                "`executor` must be without noise, because a twin has no formula for gate noise. "
+                "Leave out `noise_model`."
+            )
+        return cls(executor.shots, executor.seed if isinstance(executor, AerExecutor) else None)
 
-def formula_like(kind: type[Formula], executor: Executor) -> Formula:
-    """Return a formula with the executor's shots and seed; noise on gates has no formula."""
-    if executor.has_noise:
-        raise UnsupportedError(
-            "A twin has no formula for noise on gates. Give an executor without `noise_model`."
+
+def check_no_options(bridge: Bridge, options: Mapping[str, Any]) -> None:
+    """Raise if options are given together with an instance, which has its own."""
+    if options:
+        names = ", ".join(f"`{name}`" for name in options)
+        raise ArgumentError(
+            f"{names} must be set on the instance of the bridge. Use {type(bridge).__name__}(...)."
         )
-    return kind(executor.shots, executor.seed if isinstance(executor, AerExecutor) else None)
 
 
 def check_network(network: nn.Module) -> None:
-    """Refuse what no bridge can carry, by the name of the parameter; nothing is run."""
+    """Raise if no bridge can convert the network, with the parameter's name; run nothing."""
     check_module(network)
     if any(isinstance(module, QuantumNetwork) for module in network.modules()):
         raise ConversionError(
-            "The network contains a circuit already. Carry it back with `to_classical` first."
+            "`network` must not contain a quantum network. Convert it with `to_classical` first."
         )
     parameters = dict(network.named_parameters())
     if not parameters:
         raise ConversionError(
-            f"The network {type(network).__name__} has no parameters, so there is nothing to carry "
-            "into a circuit."
+            f"`network` must have trainable weights (got a {type(network).__name__} without any)."
         )
     check_has_values(network, ConversionError)
     for name, parameter in parameters.items():
         _check_parameter(name, parameter)
     for name, buffer in network.named_buffers():
         if buffer.is_floating_point() and bool(buffer.isnan().any()):  # a mask may hold -inf
-            raise ConversionError(f"Buffer `{name}` holds NaN. Initialise the network again.")
+            raise ConversionError(
+                f"Buffer `{name}` must not hold NaN. Initialise the network again."
+            )
     for name, module in network.named_modules():
         if getattr(module, "sparse", False) is True:
             raise ConversionError(
-                f"Layer `{name}` asks for sparse gradients, which angles cannot have. Make it with "
-                "sparse=False."
+                f"Layer `{name}` must not use sparse gradients, because angles have none. Make it "
+                "with sparse=False."
             )
     if not any(p.requires_grad and p.numel() for p in parameters.values()):
         raise ConversionError(
-            "All parameters of the network are frozen (requires_grad=False), so no angle could be "
-            "trained. Unfreeze some with `parameter.requires_grad_(True)`."
+            "`network` must have a trainable parameter (got requires_grad=False for all). Unfreeze "
+            "one with `parameter.requires_grad_(True)`."
         )
 
 
 def _check_parameter(name: str, parameter: nn.Parameter) -> None:
     if parameter.dtype not in REAL_DTYPES:
         raise ConversionError(
-            f"Parameter `{name}` is {parameter.dtype}, but the weights in a circuit must be real "
-            "floating-point numbers of 16 bits or more. Convert it, or keep it as a buffer."
+            f"Parameter `{name}` must be real with at least 16 bits (got {parameter.dtype}). "
+            "Convert it, or register it as a buffer."
         )
     count = int((~torch.isfinite(parameter.detach())).sum())
     if count:
         raise ConversionError(
-            f"Parameter `{name}` has {count} values that are NaN or infinite. Train or initialise "
-            "the network again before converting it."
+            f"Parameter `{name}` must be finite (got {count} NaN or infinite values). Train or "
+            "initialise the network again."
         )

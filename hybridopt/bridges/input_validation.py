@@ -1,4 +1,4 @@
-"""Inputs of a new kind are tried on the plain network before a circuit runs for them."""
+"""Trial of new kinds of inputs on the plain network, before a circuit runs for them."""
 
 from __future__ import annotations
 
@@ -20,51 +20,45 @@ UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, Attrib
 
 
 class InputValidation:
-    """Remembers what kinds of inputs a network takes: dtypes, and all lengths but the first.
-
-    A kind costs one forward pass of a plain copy (the meta device minds no dtypes and no range of
-    tokens), in which circuit layers answer 0. Nothing of the network changes, no random number is
-    drawn, and no circuit runs.
-    """
+    """Record of accepted kinds of inputs: dtypes, and all lengths but the first."""
 
     def __init__(self) -> None:
-        self._taken: set[object] = set()
+        self._accepted: set[object] = set()
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_taken": set()}  # kinds may hold types that have no name
+        return {"_accepted": set()}  # kinds may hold local types, which cannot be pickled
 
     def check(
         self, plain: Callable[[], nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
-        """Refuse by a DataError inputs that the network, copied by `plain`, cannot take."""
+        """Raise a DataError if the network, copied by `plain`, cannot take the inputs."""
         kind = _kind((args, dict(kwargs)))
         on_meta = (isinstance(v, Tensor) and v.is_meta for v in (*args, *kwargs.values()))
-        if kind in self._taken or any(on_meta):
-            return
-        _try(plain(), args, kwargs)
-        self._taken.add(kind)
+        if kind not in self._accepted and not any(on_meta):
+            _try(plain(), args, kwargs)
+            self._accepted.add(kind)
 
 
-@torch.no_grad()
+@torch.no_grad()  # not on torch's meta device, which checks neither dtypes nor token numbers
 def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     for layer in network.modules():
         if isinstance(layer, CircuitLayer):
             layer.forward = partial(_zeros, copy.deepcopy(layer))  # type: ignore[method-assign]
-    with isolated(0):
-        try:
+    try:
+        with isolated(0):
             network(*args, **kwargs)
-        except HybridOptError:
-            raise
-        except UNFIT as error:
-            given = ", ".join(_words(value) for value in (*args, *kwargs.values())) or "no input"
-            raise DataError(
-                f"The network {type(network).__name__} cannot take {given}: "
-                f"{_validation.first_line(error)} Give it what the plain network takes."
-            ) from error
+    except HybridOptError:
+        raise
+    except UNFIT as error:
+        given = ", ".join(_words(value) for value in (*args, *kwargs.values())) or "no input"
+        raise DataError(
+            f"Inputs of {type(network).__name__} must fit the plain network (got {given}). "
+            f"{_validation.first_line(error)}"
+        ) from error
 
 
 def _zeros(layer: CircuitLayer, x: Tensor) -> Tensor:
-    """In the place of a circuit layer's `forward`: its shapes and its refusals, but no run."""
+    """Return zeros in the shape of a circuit layer's outputs, after its checks."""
     outputs = run_on_meta(layer, x)
     assert isinstance(outputs, Tensor)
     return torch.zeros(outputs.shape, dtype=outputs.dtype, device=x.device)

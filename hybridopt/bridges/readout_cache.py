@@ -4,63 +4,68 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from hybridopt.execution import Metered
 
-Read = TypeVar("Read")
+Reading = dict[str, Tensor]  # tensors of one readout by name, as files store them
 
 
-class ReadoutCache(Generic[Read]):
-    """One readout, with executor and angles, until either changes; copies and pickles are empty."""
+class ReadoutCache:
+    """Cache of one readout with its executor and angles; copies and pickles are empty."""
 
     def __init__(self) -> None:
-        self._held: tuple[Metered | None, Tensor, Read] | None = None
+        self._held: tuple[Metered | None, Tensor, Reading] | None = None
 
-    def recall(self, executor: Metered | None, angles: Tensor) -> Read | None:
-        """Return what this executor read at these angles; None if that was not the last readout."""
+    def recall(self, executor: Metered | None, angles: Tensor) -> Reading | None:
+        """Return the last readout; None if it had another executor or other angles."""
         if self._held is None:
             return None
         by, at, read = self._held
         holds = by is executor and at.device == angles.device and torch.equal(at, angles)
         return read if holds else None
 
-    @torch.no_grad()
-    def recall_or(self, executor: Metered | None, angles: Tensor, read: Callable[[], Read]) -> Read:
-        """Return the same, or where there is none, what is read now and kept."""
-        known = self.recall(executor, angles)
-        if known is None:
-            known = read()
-            self.keep(executor, angles, known)
-        return known
-
-    def keep(self, executor: Metered | None, angles: Tensor, read: Read) -> None:
-        """Take this for what the executor read at these angles."""
+    def keep(self, executor: Metered | None, angles: Tensor, read: Reading) -> None:
+        """Store a readout of this executor at these angles."""
         self._held = (executor, angles.detach().clone(), read)
-
-    def forget(self) -> None:
-        """Keep nothing."""
-        self._held = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_held": None}
 
 
 def is_own(angles: Tensor) -> bool:
-    """Whether angles are a module's parameter, not put in its place, and on a real device."""
+    """Return True if angles are a module's own parameter on a real device."""
     return isinstance(angles, nn.Parameter) and not angles.is_meta
 
 
 class HasReadoutCache(ABC):
-    """A module that keeps a readout; files keep it, too, as shots cannot be drawn again."""
+    """Module with a cached readout; files store it, because shots cannot be repeated."""
 
-    @abstractmethod
-    def cached_readout(self) -> dict[str, Tensor]:
-        """Return what was read and still holds, by names; nothing if there is nothing."""
+    angles: Tensor
+    _cache: ReadoutCache
 
+    @property
     @abstractmethod
-    def restore_readout(self, read: dict[str, Tensor]) -> None:
-        """Take this for what was read at the present angles by the present executor."""
+    def _reuses_readout(self) -> bool:
+        """Whether a readout stays valid until the angles change, as in eval mode."""
+
+    def cached_readout(self) -> Reading:
+        """Return the cached readout by tensor name; empty if it is not valid."""
+        return self._cache.recall(getattr(self, "executor", None), self.angles) or {}
+
+    def restore_readout(self, read: Reading) -> None:
+        """Store a readout as that of the present executor at the present angles."""
+        self._cache.keep(getattr(self, "executor", None), self.angles, read)
+
+    @torch.no_grad()
+    def _read_once(self, read: Callable[[], Reading]) -> Reading | None:
+        """Return the cached readout, read now if it is not valid; None if it is not reused."""
+        if not self._reuses_readout:
+            self._cache = ReadoutCache()
+            return None
+        known = self.cached_readout() or read()
+        self.restore_readout(known)
+        return known

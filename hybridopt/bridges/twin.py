@@ -1,4 +1,4 @@
-"""The twin: the formula of a bridge in torch, without a circuit. A control."""
+"""Twin of a bridge: its formula in torch, without a circuit."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from torch import nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import Bridge, HasTwin, QuantumNetwork
+from hybridopt.bridges.base import Bridge, HasTwin, QuantumNetwork, check_no_options
 from hybridopt.bridges.generator.network import Generator
 from hybridopt.bridges.memory.network import Memory
 from hybridopt.bridges.mesh.network import Mesh
-from hybridopt.errors import ArgumentError, UnsupportedError
+from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Executor
 from hybridopt.gradients import GradientRule
 
@@ -24,23 +24,22 @@ WITH_TWINS: Mapping[str, type[HasTwin]] = {
 
 @dataclass(frozen=True, init=False)
 class Twin(Bridge):
-    """The twin of a bridge, with that bridge's options.
+    """Twin of a bridge, a control with that bridge's options.
 
-    The same numbers come out: equal to 1e-10 without shots; with shots, numbers of the same
+    It computes the same numbers: within 1e-10 without shots; with shots, numbers of the same
     distribution.
 
     Args:
-        of: Name of the bridge, with its options as further keywords, or an instance, as in
-            ``Twin(of=Memory(form="full"))``.
-        **options: Options of the bridge, where it is given by name; none that choose its circuit.
+        of: Name of the bridge, or an instance, as in ``Twin(of=Memory(form="full"))``.
+        **options: Options of a bridge given by name, except those that choose its circuit.
 
     Attributes:
-        of: The bridge, an instance.
+        of: Instance of the bridge.
 
     Raises:
-        ArgumentError: If options are given beside an instance.
-        UnknownNameError: If there is no such bridge or option.
-        UnsupportedError: If the bridge has no formula in torch.
+        ArgumentError: If options are given together with an instance.
+        UnknownNameError: If the bridge or option is unknown.
+        UnsupportedError: If the bridge has no twin.
 
     Example:
         >>> from hybridopt.bridges import Twin
@@ -59,28 +58,23 @@ class Twin(Bridge):
         if isinstance(of, Bridge):
             if not isinstance(of, HasTwin):
                 raise UnsupportedError(
-                    f"The bridge {of.name!r} has no twin. Bridges that have one: "
+                    f"`of` must be a bridge with a twin (got {of.name!r}). Available: "
                     f"{', '.join(WITH_TWINS)}."
                 )
-            given = [name for name, value in options.items() if value is not None]
-            if given:
-                raise ArgumentError(
-                    f"Options {', '.join(given)} were given beside an instance of a bridge. Set "
-                    f"them on the instance: Twin(of={type(of).__name__}(...))."
-                )
-            object.__setattr__(self, "of", of)
-            return
-        kind = WITH_TWINS[_validation.choice("bridge of a twin", of, WITH_TWINS)]
-        known = [one.name for one in fields(kind) if one.name not in kind.circuit_options]
-        _validation.keywords('bridge="twin"', options, [*known, "of"])
-        object.__setattr__(self, "of", kind(**options))
+            check_no_options(of, options)
+        else:
+            kind = WITH_TWINS[_validation.choice("bridge of a twin", of, WITH_TWINS)]
+            known = [one.name for one in fields(kind) if one.name not in kind.circuit_options]
+            _validation.keywords('bridge="twin"', options, [*known, "of"])
+            of = kind(**options)
+        object.__setattr__(self, "of", of)
 
     def check(self, network: nn.Module) -> None:
-        """Refuse what the bridge cannot carry."""
+        """Raise if the bridge cannot convert the network."""
         self.of.check(network)
 
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> QuantumNetwork:
-        """Carry a network into the formula; of the executor, shots and seed alone are taken."""
+        """Convert a network to the formula; only the executor's shots and seed are used."""
         return self.of.twin(network, executor=executor)

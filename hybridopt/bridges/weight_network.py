@@ -1,4 +1,4 @@
-"""Quantum networks whose weights are made or moved by what a circuit, or a formula, says."""
+"""Quantum networks with weights computed by a circuit or by a formula."""
 
 from __future__ import annotations
 
@@ -26,37 +26,33 @@ from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.nn.parameter_map import is_transformed
 from hybridopt.nn.summary import SummaryRow
 
-Angles = Float64[Tensor, " P"]  # the trained numbers
-Values = Float64[Tensor, " values"]  # one per weight, or more
+Angles = Float64[Tensor, " P"]  # trained numbers
+Values = Float64[Tensor, " values"]  # at least one per weight
 
 
 class WeightSource(nn.Module, ABC):
-    """What takes the trained angles of a `WeightNetwork` to one number per weight.
+    """Circuit or formula that maps trained angles to one number per weight."""
 
-    A circuit, or a formula. It holds no parameters; its buffers stay float64 whatever the network
-    is cast to.
-    """
-
-    bridge_name: ClassVar[str]  # or the name of the control
-    syntheses: ClassVar[tuple[str, ...]] = ()  # ways in which the circuit can be written
+    bridge_name: ClassVar[str]  # of the bridge or the control
+    syntheses: ClassVar[tuple[str, ...]] = ()  # available forms of the circuit
     notes: tuple[str, ...] = ()  # lines below a summary
-    caches: bool = True  # a readout is worth keeping while the angles stay
+    caches: bool = True  # False if a cached readout saves nothing
     executor: Metered | None = None  # None if nothing is read
-    gradient: GradientRule = ParameterShift()  # no matter where autograd differentiates
+    gradient: GradientRule = ParameterShift()  # unused where autograd differentiates
     num_qubits: int = 0
     num_angles: int = 0
 
     @abstractmethod
-    def look(self, angles: Angles) -> Tensor:
-        """Read what `values` can be computed from without another forward run."""
+    def read(self, angles: Angles) -> Tensor:
+        """Read the numbers from which `values` can be computed without another forward run."""
 
     @abstractmethod
     def values(self, angles: Angles, known: Tensor | None = None) -> Values:
-        """Return one number per weight, differentiable; what `look` gave saves the forward run."""
+        """Return one number per weight, differentiable; ``known`` is a result of `read`."""
 
     @abstractmethod
     def exact_values(self, angles: Angles) -> Values:
-        """Return the same from the closed form, without a run and without shot noise."""
+        """Return the same numbers from the closed form, without a run and without shot noise."""
 
     @abstractmethod
     def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit | None:
@@ -64,62 +60,61 @@ class WeightSource(nn.Module, ABC):
 
     @abstractmethod
     def gate_count(self, angles: Angles, device: BackendV2 | None) -> GateCount | None:
-        """Return the gates of the circuit; None for a formula."""
+        """Return the gate count of the circuit; None for a formula."""
 
     @abstractmethod
     def cost(self, *, forward: bool, backward: bool) -> Cost:
-        """Return the cost of reading, and of the derivative by the angles."""
+        """Return the cost of the readout and of its derivative with respect to the angles."""
 
     @abstractmethod
     def explain(self) -> str:
-        """Return how it is read."""
+        """Return a description of the readout."""
 
 
 class FormulaSource(WeightSource):
-    """A source without a circuit: a control."""
+    """Source of a control, without a circuit."""
 
     def circuit(self, angles: Angles, synthesis: str | None = None) -> None:
-        """None."""
+        """Return None."""
 
     def gate_count(self, angles: Angles, device: BackendV2 | None) -> None:
-        """None."""
+        """Return None."""
 
     def cost(self, *, forward: bool, backward: bool) -> Cost:
-        """Nothing."""
+        """Return zero."""
         return Cost()
 
-    def look(self, angles: Angles) -> Tensor:
-        """The values, or a sample of them."""
+    def read(self, angles: Angles) -> Tensor:
+        """Return the values, or a sample of them."""
         return self.values(angles)
 
     def explain(self) -> str:
-        """That nothing is run."""
+        """Return the statement that no circuit is run."""
         return "a formula in torch; no circuit is run."
 
 
 class WeightNetwork(QuantumNetwork, HasReadoutCache):
-    """A network with weights ``w0 + scale * move``, the moves read from a circuit or a formula.
+    """Network with weights ``w0 + scale * move``, the moves computed from trained angles.
 
-    Its weights are the originals ``w0`` (buffers) moved by what the source computes from the
-    trained angles, or are made by it altogether. What was frozen in the network, and its buffers,
-    stay classical. With shots, the loss is that of noisy weights, and so is its gradient. In
-    `eval()` mode the weights are read once per change of the angles.
+    ``w0`` are the original weights, kept as buffers; without them, the moves are the weights.
+    Frozen weights and buffers of the network stay classical. With shots, the loss and its gradient
+    are those of noisy weights. In `eval()` mode the weights are read once per change of the angles.
 
     Args:
-        network: The plain network. It is copied, never changed.
-        source: Takes angles to one number per weight.
-        options: The bridge.
+        network: Plain network; it is copied and not changed.
+        source: Map from angles to one number per weight.
+        options: Bridge that made the network.
         layout: Layout of the network's weights.
-        angles: Start of the angles.
+        angles: Initial angles [rad].
         scales: One positive number per weight tensor.
-        keep_origin: Whether weights are moves away from ``w0``; without, ``w0`` is zero.
-        mapping: Takes the source's numbers to the moves; None takes them as they are.
-        frozen: Whether the angles stay as they are.
+        keep_origin: Whether weights are moves away from ``w0``; if False, ``w0`` is zero.
+        mapping: Map from the source's numbers to the moves; None for the identity.
+        frozen: Whether the angles are not trained.
 
     Attributes:
-        angles: The trained angles [rad]; a buffer if they are frozen.
-        source: As given.
-        layout: As given.
+        angles: Trained angles [rad]; a buffer if they are frozen.
+        source: Map from angles to one number per weight.
+        layout: Layout of the network's weights.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -171,13 +166,15 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
             if part is not None:
                 part.train(network.training)
         self._inputs = InputValidation()
-        self._cache: ReadoutCache[Tensor] = ReadoutCache()
+        self._cache = ReadoutCache()
 
     @property
     def executor(self) -> Metered:
-        """What reads the weights; controls that read nothing have none."""
+        """Executor that reads the weights; missing for controls that read nothing."""
         if self.source.executor is None:
-            raise AttributeError(f"A {self.bridge_name} network reads nothing with an executor.")
+            raise AttributeError(
+                f"`executor` is not available: a {self.bridge_name} network reads nothing."
+            )
         return self.source.executor
 
     @executor.setter
@@ -186,16 +183,16 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
 
     @property
     def gradient(self) -> GradientRule:
-        """Rule that finds derivatives by the angles, where autograd does not."""
+        """Gradient rule of the circuit; unused where autograd differentiates."""
         return self.source.gradient
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the network returns, at the weights that are read now.
+        """Return the network's outputs at the present weights.
 
         Raises:
-            DataError: If it cannot take such inputs; no circuit was run for them.
+            DataError: If the network cannot take these inputs; no circuit is run for them.
         """
-        self._inputs.check(self._stand_in, args, kwargs)
+        self._inputs.check(self._plain_copy, args, kwargs)
         weights = self.weights(self.moves())
         with (
             self.layout.swapped_parameters(self.network, weights) as network,
@@ -204,33 +201,28 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
             return network(*args, **kwargs)
 
     def __repr__(self) -> str:
-        weights = list(self.origin.buffers())  # or layers would say that they have no bias
+        weights = list(self.origin.buffers())  # without a tensor, layers print bias=False
         with self.layout.swapped_parameters(self.network, weights):
             return super().__repr__()
 
     def extra_repr(self) -> str:
-        """Bridge and sizes."""
+        """Return the bridge and the sizes."""
         return (
             f"bridge={self.bridge_name!r}, num_weights={self.num_weights}, "
             f"num_qubits={self.num_qubits}, num_angles={self.num_angles}"
         )
 
     def moves(self) -> Float64[Tensor, " M"]:
-        """The move of each weight in units of its scale: read, or known from the last readout."""
-        if self._reuses_readout:
-            known = self._cache.recall_or(
-                self.source.executor, self.angles, lambda: self.source.look(self.angles)
-            )
-            return self._mapped(self.source.values(self.angles, known))
-        self._cache.forget()
-        return self._mapped(self.source.values(self.angles))
+        """Return the move of each weight in units of its scale, read or from the cache."""
+        known = self._read_once(lambda: {"values": self.source.read(self.angles)}) or {}
+        return self._mapped(self.source.values(self.angles, known.get("values")))
 
     def exact_moves(self) -> Float64[Tensor, " M"]:
-        """The same from the closed form, without a run and without shot noise."""
+        """Return the moves from the closed form, without a run and without shot noise."""
         return self._mapped(self.source.exact_values(self.angles))
 
     def weights(self, moves: Float64[Tensor, " M"]) -> list[Tensor]:
-        """The weight tensors, in their own dtypes: ``w0 + scale * move``."""
+        """Return the weight tensors ``w0 + scale * move`` in their own dtypes."""
         return [
             (origin.double() + scale * move).to(origin.dtype)
             for origin, scale, move in zip(
@@ -240,25 +232,25 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
 
     @torch.no_grad()
     def decode(self, *, readout: str = "angles") -> nn.Module:
-        """The plain network: from the angles, or with ``readout="circuit"`` as the circuit says."""
+        """Return the plain network, from the angles or with ``readout="circuit"`` from a run."""
         moves = self.exact_moves() if readout == "angles" else self.moves()
         return self.layout.with_parameters(self.network, self.weights(moves))
 
     @torch.no_grad()
     def merge(self) -> None:
-        """Move the trained weights into ``w0`` and set every angle back to its start.
+        """Add the trained moves to ``w0`` and set every angle back to zero.
 
         Raises:
             ConversionError: If the weights have no ``w0``, or a mapping makes the moves.
         """
         if not self.keeps_origin:
             raise ConversionError(
-                'The full form has no w0 to merge into. Use form="residual" to merge weights.'
+                'Weights in full form have no w0 to merge into. Use form="residual".'
             )
         if self.mapping is not None:
             raise ConversionError(
-                f"The weights of a {self.bridge_name} are made by a trained mapping, so no angles "
-                'leave them where they are. Use bridge="memory" to merge weights.'
+                f"Weights of a {self.bridge_name} cannot be merged, because no angles of a trained "
+                'mapping give zero moves. Use bridge="memory".'
             )
         for origin, tensor in zip(
             self.origin.buffers(), self.weights(self.exact_moves()), strict=True
@@ -267,17 +259,20 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         self.angles.zero_()
 
     def circuit(self, *, synthesis: str | None = None) -> QuantumCircuit | None:
-        """The circuit at the present angles, to look at, transpile or export; None for a control.
+        """Return the circuit at the present angles, to draw, transpile or export.
 
         Args:
-            synthesis: ``"gates"``, or ``"diagonal"`` of a memory; None is the one that is executed.
+            synthesis: ``"gates"`` or, for a memory, ``"diagonal"``; None for the executed one.
+
+        Returns:
+            Circuit without measurements; None for a control.
         """
         if synthesis is not None:
             _validation.choice("synthesis", synthesis, self.source.syntheses)
         return self.source.circuit(self.angles.detach(), synthesis)
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:
-        """The circuit at the present angles under the name ``""``; none for a control."""
+        """Return the circuit at the present angles under the name ``""``; none for a control."""
         circuit = self.circuit()
         return {} if circuit is None else {"": circuit}
 
@@ -286,22 +281,12 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         """Dtype of the first weight tensor."""
         return next(self.origin.buffers()).dtype
 
-    def cached_readout(self) -> dict[str, Tensor]:
-        """What was read once, if it still holds."""
-        known = self._cache.recall(self.source.executor, self.angles)
-        return {} if known is None else {"values": known}
-
-    def restore_readout(self, read: dict[str, Tensor]) -> None:
-        """Take this for what was read at the present angles."""
-        self._cache.keep(self.source.executor, self.angles, read["values"])
-
     @property
     def _fixed_angles(self) -> bool:
         return "angles" in self._buffers
 
     @property
     def _reuses_readout(self) -> bool:
-        """Whether what was read once may serve again."""
         if self._fixed_angles:
             own = not (is_transformed(self.angles) or self.angles.is_meta)
         else:
@@ -311,8 +296,8 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
     def _mapped(self, values: Float64[Tensor, " values"]) -> Float64[Tensor, " M"]:
         return values[: self.num_weights] if self.mapping is None else self.mapping(values)
 
-    def _stand_in(self) -> nn.Module:
-        """A plain copy with weights of the right shapes; their values mean nothing."""
+    def _plain_copy(self) -> nn.Module:
+        """Return a plain copy with weights of the right shapes and arbitrary values."""
         return self.layout.with_parameters(self.network, list(self.origin.buffers()))
 
     @contextmanager

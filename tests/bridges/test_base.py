@@ -1,4 +1,4 @@
-"""The base class, and what networks say of themselves when circuit layers were in them before."""
+"""Base classes, and costs and summaries of networks that contain circuit layers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def circuit_layer(**options) -> ho.CircuitLayer:
 
 
 class Repeated(nn.Module):
-    """A circuit layer that is called twice, on several vectors a sample."""
+    """Network with a circuit layer that is called twice, on several vectors per sample."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,17 +56,17 @@ def spent(network: nn.Module) -> Cost:
 
 @pytest.mark.parametrize("bridge", MADE, ids=repr)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_circuit_layers_of_the_network_are_in_its_cost(name, bridge):
+def test_step_cost_includes_circuit_layers(name, bridge):
     make, (batch, *shape) = NETWORKS[name]
     quantum = ho.to_quantum(make(), bridge, executor=ho.AerExecutor(shots=3, seed=1))
     quantum(torch.rand(1, *shape)).sum().backward()
     for size in (batch, 2):
-        said, before = quantum.step_cost(size), spent(quantum)
+        expected, before = quantum.step_cost(size), spent(quantum)
         quantum(torch.rand(size, *shape)).sum().backward()
         cost = spent(quantum) - before
-        assert (cost.settings, cost.shots) == (said.settings, said.shots)
-        assert cost.runs <= said.runs
-        assert said.settings > 0
+        assert (cost.settings, cost.shots) == (expected.settings, expected.shots)
+        assert cost.runs <= expected.runs
+        assert expected.settings > 0
     assert quantum.step_cost() == quantum.step_cost(2)
 
 
@@ -75,11 +75,11 @@ def test_circuit_layers_of_the_network_are_in_its_cost(name, bridge):
 def test_cost_is_known_before_the_first_pass(name, bridge, aer_calls):
     make, (batch, *shape) = NETWORKS[name]
     quantum = ho.to_quantum(make(), bridge, executor=ho.AerExecutor())
-    said = quantum.step_cost(batch)
+    expected = quantum.step_cost(batch)
     assert "Forward: " in quantum.explain(batch)
     assert aer_calls == []
     quantum(torch.rand(batch, *shape)).sum().backward()
-    assert spent(quantum).settings == said.settings
+    assert spent(quantum).settings == expected.settings
 
 
 @pytest.mark.parametrize("bridge", MADE, ids=repr)
@@ -99,31 +99,31 @@ def test_rows_of_a_summary_add_up(name, bridge):
 
 
 @pytest.mark.parametrize("rule", ["parameter-shift", "adjoint", "spsa"])
-def test_circuit_layers_and_dressed_circuits_say_the_same_of_themselves(rule):
+def test_circuit_layers_and_dressed_circuits_predict_their_cost(rule):
     for module in (circuit_layer(gradient=rule),
                    ho.DressedCircuit(3, 2, num_qubits=3, depth=2, gradient=rule)):  # fmt: skip
-        said = module.step_cost(5)
+        expected = module.step_cost(5)
         module(torch.rand(5, 3, requires_grad=True)).sum().backward()
         cost = spent(module)
-        assert (cost.settings, cost.shots) == (said.settings, said.shots)
-        assert 0 < cost.runs <= said.runs
-        assert module.step_cost() == said
+        assert (cost.settings, cost.shots) == (expected.settings, expected.shots)
+        assert 0 < cost.runs <= expected.runs
+        assert module.step_cost() == expected
         (circuit,) = module.circuits().values()
         assert circuit.num_parameters == 3
         total = table(module.summary(batch_size=5))["total"]
         trainable = sum(parameter.numel() for parameter in module.parameters())
-        assert (total["settings"], total["trainable"]) == (str(said.settings), str(trainable))
+        assert (total["settings"], total["trainable"]) == (str(expected.settings), str(trainable))
         assert "Forward: " in module.explain(5)
 
 
 class NoDecode(ho.QuantumNetwork):
-    bridge_name = compute_dtype = num_weights = num_qubits = num_angles = None
+    bridge_name = compute_dtype = num_weights = num_qubits = num_angles = gradient = None
 
     def circuit(self):
         return None
 
 
-def test_base_classes_cannot_be_made():
+def test_base_classes_are_abstract():
     with pytest.raises(TypeError, match="abstract"):
         ho.QuantumNetwork()
     with pytest.raises(TypeError, match="decode"):
@@ -133,7 +133,7 @@ def test_base_classes_cannot_be_made():
 
 
 @pytest.mark.parametrize("bridge", BRIDGES)
-def test_reprs_show_the_layers_as_they_were(bridge):
+def test_repr_shows_the_plain_layers(bridge):
     network = nn.Sequential(nn.Conv2d(1, 2, 2), nn.Flatten(), nn.Linear(8, 3, bias=False),
                             nn.Linear(3, 3))  # fmt: skip
     quantum = ho.to_quantum(network, bridge)

@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import nn
 from torch.func import functional_call
+from torch.nn.utils.parametrize import is_parametrized
 
 import hybridopt as ho
 from hybridopt.bridges import Generator, Mesh, MeshNetwork, RandomSubspace, Twin, WalshSubspace
 from hybridopt.errors import ConversionError
 
-from .networks import BRIDGES, RECIPES, original, pairs, snapshot
+from .networks import BRIDGES, RECIPES, bits, original, pairs, snapshot
 
 every_pair = pytest.mark.parametrize(("recipe", "bridge"), pairs())
 FEW = ("mlp", "twice", "frozen", "lstm")
@@ -24,7 +25,7 @@ every_bridge = pytest.mark.parametrize("bridge", BRIDGES)
 
 
 def to_quantum(network: nn.Module, bridge, **arguments) -> ho.QuantumNetwork:
-    """Meshes with the rule that takes least time: laws do not depend on it."""
+    """Convert a network; meshes use the fastest rule, because the laws hold for every rule."""
     rule = "adjoint" if isinstance(bridge, Mesh) else "parameter-shift"
     return ho.to_quantum(network, bridge, gradient=rule, **arguments)
 
@@ -37,42 +38,31 @@ def train(case, quantum, steps: int = 1) -> None:
         optimizer.step()
 
 
-def is_exact(bridge) -> bool:
-    made = original(bridge)
-    return getattr(made, "form", "residual") == "residual" and not is_mesh(bridge)
-
-
 def is_mesh(bridge) -> bool:
     return isinstance(original(bridge), Mesh)
 
 
-def generator_of(bridge) -> Generator | None:
+def is_exact(bridge) -> bool:
+    return getattr(original(bridge), "form", "residual") == "residual" and not is_mesh(bridge)
+
+
+def expected_sizes(bridge, num_weights: int) -> tuple[int, int]:
+    """Return the numbers of trained angles and of trained numbers in the mapping."""
     made = original(bridge)
-    return made if isinstance(made, Generator) else None
-
-
-def trained_angles(bridge, num_weights: int) -> int:
-    generator = generator_of(bridge)
-    if generator is not None:
-        return 0 if generator.frozen else generator.num_angles
-    return 4 if is_sparse(bridge) else num_weights
-
-
-def mapping_size(bridge, num_weights: int) -> int:
-    generator = generator_of(bridge)
-    if generator is None:
-        return 0
-    inputs = max(1, math.ceil(math.log2(num_weights))) + 1
-    return inputs + 1 if generator.mapping == "affine" else generator.width * (inputs + 2) + 1
+    if isinstance(made, Generator):
+        inputs = max(1, math.ceil(math.log2(num_weights))) + 1
+        mapping = inputs + 1 if made.mapping == "affine" else made.width * (inputs + 2) + 1
+        return 0 if made.frozen else made.num_angles, mapping
+    sizes = [getattr(made, name, None) for name in ("num_angles", "num_parameters")]
+    return next((size for size in sizes if size), num_weights), 0
 
 
 def first_trained(quantum) -> tuple[str, nn.Parameter]:
-    """The angles, where they are trained."""
     return next((n, p) for n, p in quantum.named_parameters() if p.requires_grad)
 
 
 def exact_tensors(quantum) -> dict[str, torch.Tensor]:
-    """Angles, scales and what makes moves of them by name; a mesh has them in its layers."""
+    """Return the tensors that stay float64: angles, scales, mapping and projection."""
     tensors = [*quantum.named_parameters(), *quantum.named_buffers()]
     made = {n: t for n, t in tensors if n.startswith(("mapping.", "source.projection"))}
     exact = {"angles", "alphas" if isinstance(quantum, MeshNetwork) else "scales"}
@@ -81,13 +71,12 @@ def exact_tensors(quantum) -> dict[str, torch.Tensor]:
     return found | made
 
 
-def is_sparse(bridge) -> bool:
-    sizes = [getattr(bridge, name, None) for name in ("num_angles", "num_parameters")]
-    return any(size is not None for size in sizes)
+def weights_of(network: nn.Module, *, trained: bool = True) -> int:
+    return sum(p.numel() for p in network.parameters() if p.requires_grad is trained)
 
 
 @some_pairs
-def test_the_given_network_is_left_as_it_is(recipe, bridge):
+def test_given_network_is_not_changed(recipe, bridge):
     case = recipe()
     before = snapshot(case.network)
     quantum = to_quantum(case.network, bridge)
@@ -97,7 +86,7 @@ def test_the_given_network_is_left_as_it_is(recipe, bridge):
 
 
 @every_pair
-def test_carrying_over_and_back_gives_the_same_network(recipe, bridge):
+def test_round_trip_gives_the_same_network(recipe, bridge):
     case = recipe()
     classical = ho.to_classical(to_quantum(case.network, bridge))
     before, after = snapshot(case.network), snapshot(classical)
@@ -112,6 +101,19 @@ def test_carrying_over_and_back_gives_the_same_network(recipe, bridge):
     assert not {id(p) for p in classical.parameters()} & {id(p) for p in case.network.parameters()}
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("bridge", [b for b in BRIDGES if is_exact(b.values[0])])
+def test_start_changes_no_bit(bridge, dtype):
+    network = nn.Linear(7, 3).to(dtype)
+    finfo = torch.finfo(dtype)
+    special = [-0.0, 0.0, finfo.tiny, -finfo.smallest_normal / 2, 1 + finfo.eps, -3e4, 1e-3]
+    network.weight.data[0] = torch.tensor(special, dtype=torch.float64).to(dtype)
+    network.bias.data.fill_(-0.0)
+    classical = ho.to_classical(to_quantum(network, bridge))
+    assert bits(classical.weight) == bits(network.weight)
+    assert bits(classical.bias) == bits(network.bias)
+
+
 @every_pair
 def test_outputs_are_those_of_the_network(recipe, bridge):
     case = recipe()
@@ -121,51 +123,35 @@ def test_outputs_are_those_of_the_network(recipe, bridge):
 
 
 @pytest.mark.parametrize(("recipe", "bridge"), pairs(carried=False))
-def test_what_a_bridge_does_not_carry_it_refuses_by_name(recipe, bridge, aer_calls):
+def test_other_networks_are_rejected_with_the_layer(recipe, bridge, aer_calls):
     with pytest.raises(ConversionError, match=recipe.no_mesh):
         to_quantum(recipe().network, bridge)
     assert aer_calls == []
 
 
-def weights_of(network: nn.Module, *, trained: bool = True) -> int:
-    return sum(p.numel() for p in network.parameters() if p.requires_grad is trained)
-
-
 @every_pair
-def test_every_weight_is_trained_by_an_angle_or_stays_as_it_is(recipe, bridge):
+def test_every_weight_is_trained_by_an_angle_or_stays_classical(recipe, bridge):
     case = recipe()
     quantum = to_quantum(case.network, bridge)
     weights = weights_of(case.network)
+    angles, mapping = expected_sizes(bridge, weights)
     assert quantum.num_weights == weights
-    assert quantum.num_trainable == trained_angles(bridge, weights) + mapping_size(bridge, weights)
-    assert weights_of(quantum) == quantum.num_trainable
+    assert quantum.num_trainable == weights_of(quantum) == angles + mapping
     assert weights_of(quantum, trained=False) == weights_of(case.network, trained=False)
     assert {t.dtype for t in exact_tensors(quantum).values()} == {torch.float64}
     assert quantum.training is case.network.training
-
-
-@pytest.mark.parametrize(
-    ("recipe", "bridge"), [pair for pair in pairs() if not is_mesh(pair.values[1])]
-)
-def test_parameters_are_angles_and_what_stays_classical(recipe, bridge):
-    case = recipe()
-    quantum = to_quantum(case.network, bridge)
-    parameters = dict(quantum.named_parameters())
-    weights = weights_of(case.network)
-    trained = {name: p for name, p in parameters.items() if not name.startswith("network.")}
-    assert all(p.dtype is torch.float64 and p.requires_grad for p in trained.values())
-    mapping = sum(p.numel() for n, p in trained.items() if n.startswith("mapping."))
-    assert mapping == mapping_size(bridge, weights)
-    angles = trained_angles(bridge, weights)
-    assert [p.shape for n, p in trained.items() if n == "angles"] == ([(angles,)] if angles else [])
-    parameters = {name: p for name, p in parameters.items() if name not in trained}
-    stays = {f"network.{n}" for n, p in case.network.named_parameters() if not p.requires_grad}
-    assert set(parameters) == stays
-    assert not any(p.requires_grad for p in parameters.values())
+    if not is_mesh(bridge):
+        parameters = dict(quantum.named_parameters())
+        classical = {n: p for n, p in parameters.items() if n.startswith("network.")}
+        stays = {f"network.{n}" for n, p in case.network.named_parameters() if not p.requires_grad}
+        assert set(classical) == stays
+        assert not any(p.requires_grad for p in classical.values())
+        shapes = [p.shape for n, p in parameters.items() if n == "angles"]
+        assert shapes == ([(angles,)] if angles else [])
 
 
 @every_pair
-def test_trained_network_comes_back_as_it_computes(recipe, bridge):
+def test_trained_network_computes_the_same_in_torch(recipe, bridge):
     case = recipe()
     quantum = to_quantum(case.network, bridge)
     train(case, quantum, steps=2)
@@ -182,35 +168,28 @@ def test_trained_network_comes_back_as_it_computes(recipe, bridge):
 
 
 @every_pair
-def test_state_dict_and_deepcopy_carry_everything(recipe, bridge):
+def test_state_dict_deepcopy_and_pickle_are_complete(recipe, bridge):
     case = recipe()
     quantum = to_quantum(case.network, bridge)
     train(case, quantum)
     fresh = to_quantum(copy.deepcopy(case.network), bridge)
     fresh.load_state_dict(quantum.state_dict())
-    expected = snapshot(ho.to_classical(quantum))
-    assert snapshot(ho.to_classical(fresh)) == expected
     copied = copy.deepcopy(quantum)
-    assert snapshot(ho.to_classical(copied)) == expected
+    expected = snapshot(ho.to_classical(quantum))
+    others = [fresh, copied]
+    if not any(is_parametrized(m) for m in case.network.modules()):  # torch cannot pickle these
+        others.append(pickle.loads(pickle.dumps(quantum)))
+    for other in others:
+        assert snapshot(ho.to_classical(other)) == expected
     train(case, copied)
     assert snapshot(ho.to_classical(quantum)) == expected
-
-
-@pytest.mark.parametrize(("recipe", "bridge"), pairs(only=(*FEW, "tied", "convolution")))
-def test_pickle_carries_everything(recipe, bridge):
-    case = recipe()
-    quantum = to_quantum(case.network, bridge)
-    train(case, quantum)
-    copied = pickle.loads(pickle.dumps(quantum))
-    assert snapshot(ho.to_classical(copied)) == snapshot(ho.to_classical(quantum))
-    torch.testing.assert_close(case.loss(copied), case.loss(quantum), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("recipe", "bridge"),
     pairs(only=("convolution", "convolution-eval", "convolution-partly-eval")),
 )
-def test_statistics_of_batches_are_learned_and_come_back(recipe, bridge):
+def test_batch_statistics_are_updated_and_returned(recipe, bridge):
     case = recipe()
     quantum = to_quantum(case.network, bridge)
     case.outputs(quantum)
@@ -224,7 +203,7 @@ def test_statistics_of_batches_are_learned_and_come_back(recipe, bridge):
 
 
 @some_pairs
-def test_forward_leaves_no_weights_behind(recipe, bridge):
+def test_forward_keeps_no_weights(recipe, bridge):
     case = recipe()
     quantum = to_quantum(case.network, bridge)
     before = {name: (id(p), p.requires_grad) for name, p in quantum.named_parameters()}
@@ -237,42 +216,24 @@ def test_forward_leaves_no_weights_behind(recipe, bridge):
 
 
 @every_bridge
-def test_angles_stay_double_in_a_network_of_any_precision(bridge):
-    case = RECIPES["mlp"]()
-    quantum = to_quantum(case.network, bridge)
-    train(case, quantum)
-    before = {name: tensor.detach().clone() for name, tensor in exact_tensors(quantum).items()}
-    for cast in (quantum.double, quantum.float, quantum.half, quantum.bfloat16, quantum.double):
-        cast()
-        assert {t.dtype for t in exact_tensors(quantum).values()} == {torch.float64}
-    for name, tensor in exact_tensors(quantum).items():
-        assert torch.equal(tensor, before[name])
-
-
-@every_bridge
-def test_gradients_have_the_dtype_of_the_angles_after_a_cast(bridge):
-    case = RECIPES["mlp"]()
-    quantum = to_quantum(case.network, bridge)
-    case.loss(quantum).backward()
-    _, angles = first_trained(quantum)
-    expected = angles.grad.clone()
-    quantum.half().float()
-    _, angles = first_trained(quantum)
-    assert angles.grad.dtype is torch.float64
-    assert torch.equal(angles.grad, expected)
-
-
-@every_bridge
-def test_casting_up_and_down_changes_no_output(bridge):
+def test_angles_stay_double_in_every_precision(bridge):
     case = RECIPES["mlp"]()
     quantum = to_quantum(case.network, bridge)
     train(case, quantum, steps=3)
-    expected = snapshot(ho.to_classical(quantum))["state"]
-    assert snapshot(ho.to_classical(quantum.double().float()))["state"] == expected
+    before = {name: tensor.detach().clone() for name, tensor in exact_tensors(quantum).items()}
+    state = snapshot(ho.to_classical(quantum))["state"]
+    gradient = first_trained(quantum)[1].grad.clone()
+    assert snapshot(ho.to_classical(quantum.double().float()))["state"] == state
+    for cast in (quantum.half, quantum.bfloat16, quantum.float):
+        cast()
+        for name, tensor in exact_tensors(quantum).items():
+            assert tensor.dtype is torch.float64
+            assert torch.equal(tensor, before[name])
+    assert torch.equal(first_trained(quantum)[1].grad, gradient)
 
 
 @pytest.mark.parametrize(("recipe", "bridge"), pairs(only=("convolution", "frozen", "lstm")))
-def test_double_computes_in_double_and_comes_back_double(recipe, bridge):
+def test_double_network_computes_in_double(recipe, bridge):
     case = recipe()
     quantum = to_quantum(case.network, bridge).double()
     case.x = case.x.double()
@@ -280,11 +241,10 @@ def test_double_computes_in_double_and_comes_back_double(recipe, bridge):
     classical = ho.to_classical(quantum)
     dtypes = {t.dtype for t in classical.state_dict().values() if t.is_floating_point()}
     assert dtypes == {torch.float64}
-    assert case.outputs(classical).dtype is torch.float64
 
 
 @some_pairs
-def test_modes_are_switched_inside(recipe, bridge):
+def test_modes_reach_the_inner_network(recipe, bridge):
     quantum = to_quantum(recipe().network, bridge)
     for mode in (True, False):
         quantum.train(mode)
@@ -301,7 +261,7 @@ def test_training_with_adam_lowers_the_loss(bridge):
 
 
 @every_bridge
-def test_meta_device_gives_shapes_and_runs_nothing(bridge, aer_calls):
+def test_meta_device_gives_shapes_without_a_run(bridge, aer_calls):
     case = RECIPES["mlp"]()
     for network in (case.network, case.network.eval()):
         quantum = to_quantum(network, bridge).to("meta")
@@ -313,10 +273,10 @@ def test_meta_device_gives_shapes_and_runs_nothing(bridge, aer_calls):
 
 
 @every_bridge
-def test_parameters_can_be_given_from_outside(bridge):
+def test_functional_call_differentiates_given_angles(bridge):
     case = RECIPES["mlp-double"]()
     quantum = to_quantum(case.network, bridge)
-    train(case, quantum)  # at its start a generator has no gradient by the angles
+    train(case, quantum)  # at its start, a generator has no gradient of the angles
     quantum.zero_grad()
     name, angles = first_trained(quantum)
     values = torch.linspace(-1, 1, angles.numel(), dtype=torch.float64).view(angles.shape)

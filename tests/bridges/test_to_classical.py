@@ -1,4 +1,4 @@
-"""Networks with circuits in them, back in torch."""
+"""Conversion of networks with circuit layers to torch."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def has_circuits(network: nn.Module) -> bool:
 
 
 class Branches(nn.Module):
-    """Layers in a list, one of them twice, and a reference outside of torch's own."""
+    """Network with layers in a list, one of them twice, and one in a plain Python list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Branches(nn.Module):
         return self.head(torch.cat([branch(x) for branch in self.branches], dim=-1))
 
 
-def test_several_circuits_come_back_and_can_be_trained_on():
+def test_converted_circuits_can_be_trained():
     torch.manual_seed(0)
     network = Branches().double()
     before = copy.deepcopy(network.state_dict())
@@ -72,13 +72,13 @@ def test_several_circuits_come_back_and_can_be_trained_on():
     assert history.train_loss[-1] < history.train_loss[0]
 
 
-def test_a_layer_that_is_the_whole_network():
+def test_layer_can_be_the_whole_network():
     layer = layer_of()
     assert type(ho.to_classical(layer)) is FourierSeries
     assert type(ho.to_classical(nn.Sequential(layer))[0]) is FourierSeries
 
 
-def test_together_with_quantum_networks():
+def test_layers_next_to_quantum_networks():
     torch.manual_seed(1)
     body = ho.to_quantum(nn.Linear(4, 3))
     network = nn.Sequential(body, layer_of(), nn.Linear(3, 2))
@@ -88,7 +88,7 @@ def test_together_with_quantum_networks():
     torch.testing.assert_close(classical(x), network(x), rtol=0, atol=1e-5)
 
 
-def test_a_class_of_the_user_keeps_its_forward():
+def test_subclass_keeps_its_forward():
     class Doubled(DressedCircuit):
         def forward(self, x):
             return 2 * super().forward(x)
@@ -110,7 +110,7 @@ def qnn_circuit() -> tuple[QuantumCircuit, list[Parameter], list[Parameter]]:
 
 
 @pytest.mark.parametrize("kind", ["estimator", "sampler", "interpreted"])
-def test_networks_of_qiskit_machine_learning(kind):
+def test_qnn_of_qiskit_machine_learning(kind):
     circuit, inputs, weights = qnn_circuit()
     given = {"circuit": circuit, "input_params": inputs, "weight_params": weights}
     if kind == "estimator":
@@ -128,34 +128,34 @@ def test_networks_of_qiskit_machine_learning(kind):
     torch.testing.assert_close(classical(x).detach(), layer(x).detach(), rtol=0, atol=1e-12)
 
 
-def test_every_layer_is_checked_before_any_circuit_runs(aer_calls):
+def test_every_layer_is_checked_before_a_run(aer_calls):
     network = nn.Sequential(layer_of(), nn.Sequential(nn.Linear(3, 3), layer_of(factor=2.5)))
-    with pytest.raises(ConversionError, match=r"Layer `1\.1`, a CircuitLayer, has no exact torch"):
+    with pytest.raises(ConversionError, match=r"`1\.1`"):
         ho.to_classical(network)
     network = nn.Sequential(layer_of(), layer_of(executor=AerExecutor(shots=100)))
-    with pytest.raises(ConversionError, match="Layer `1`, a CircuitLayer, runs with 100 shots"):
+    with pytest.raises(ConversionError, match=r"`1`.* 100"):
         ho.to_classical(network)
-    with pytest.raises(ConversionError, match="The CircuitLayer has no exact torch form: angle"):
+    with pytest.raises(ConversionError, match="CircuitLayer"):
         ho.to_classical(layer_of(factor=0.5))
     assert not aer_calls
 
 
-def test_shots_are_taken_where_the_circuit_is_asked():
+def test_readout_by_circuit_uses_shots():
     executor = AerExecutor(shots=50, seed=1)
     classical = ho.to_classical(layer_of(executor=executor), readout="circuit")
     assert type(classical) is FourierSeries
     assert executor.usage.shots == 27 * 50
 
 
-def test_a_trial_copy_leaves_circuit_layers_alone(aer_calls):
+def test_copy_without_quantum_networks_keeps_circuit_layers(aer_calls):
     network = nn.Sequential(ho.to_quantum(nn.Linear(4, 3)), layer_of(factor=2.5))
-    trial = without_quantum_networks(network)
-    assert [type(m) for m in trial] == [nn.Linear, CircuitLayer]
-    assert trial[1] is not network[1]
+    copied = without_quantum_networks(network)
+    assert [type(m) for m in copied] == [nn.Linear, CircuitLayer]
+    assert copied[1] is not network[1]
     assert not aer_calls
 
 
-def test_fit_tries_shapes_without_a_run_for_coefficients():
+def test_fit_does_not_read_coefficients_to_check_shapes():
     executor = AerExecutor()
     network = nn.Sequential(nn.Embedding(5, 3), layer_of(executor=executor), nn.Flatten(0, 1))
     ho.fit(network, (torch.tensor([[0], [3]]), torch.zeros(2, 3)), epochs=0)

@@ -1,5 +1,1 @@
-"""The generator bridge: the weights of any network from a small circuit with few angles."""
-
-from hybridopt.bridges.generator.network import Generator
-
-__all__ = ["Generator"]
+"""Generator bridge: the weights of any network from a small circuit with few angles."""

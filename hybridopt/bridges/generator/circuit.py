@@ -1,4 +1,4 @@
-"""The generator's ansatz: layers of RY, a ladder of CX after each."""
+"""Ansatz of the generator: layers of RY, each followed by a ladder of CX."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from qiskit.circuit import ParameterVector
 
 
 def ry_ladder(num_qubits: int, num_angles: int) -> QuantumCircuit:
-    r"""Layers of RY on all qubits, each followed by CX from qubit 0 to 1, 1 to 2, and so on.
+    r"""Return layers of RY on all qubits, each followed by CX from qubit 0 to 1, 1 to 2, etc.
 
-    Angle ``j`` turns qubit ``j mod num_qubits`` in layer ``j // num_qubits``; the last layer may be
-    partial. The ladder takes :math:`|b\rangle` to :math:`|b'\rangle` with
+    Angle ``j`` rotates qubit ``j mod num_qubits`` in layer ``j // num_qubits``; the last layer may
+    be partial. The ladder maps :math:`|b\rangle` to :math:`|b'\rangle` with
     :math:`b'_j = b_0 \oplus \dots \oplus b_j`. All amplitudes are real.
 
     References:

@@ -1,13 +1,13 @@
-r"""The generator bridge: all weights of a network from a small circuit with few angles.
+r"""Generator bridge: all weights of a network from a small circuit with few angles.
 
-A circuit of ``m`` qubits, ``N = 2^m >= M``, has one outcome for each weight. Weight ``k`` is
+A circuit of ``m`` qubits, ``N = 2^m >= M``, has at least one outcome per weight. Weight ``k`` is
 
 .. math::
     w_k = w^0_k + \rho f(b(k), N p_k),
 
-with the bits ``b`` of ``k``, the probability ``p_k`` of outcome ``k`` in the state of the angles,
-and a small mapping ``f`` that is trained too. The state is simulated classically without effort at
-these sizes: this is a hyper-network, and `Generator.twin` is the same one without a circuit.
+with the bits ``b`` of ``k``, the probability ``p_k`` of outcome ``k``, and a small trained mapping
+``f``. At these sizes the state is easy to simulate classically: this is a hyper-network, and
+`Generator.twin` is the same one without a circuit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, formula_like
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
 from hybridopt.bridges.generator.circuit import ry_ladder
 from hybridopt.bridges.generator.statevector import LadderSampler, ladder_probabilities
 from hybridopt.bridges.memory.circuit import index_qubits
@@ -47,9 +47,9 @@ from hybridopt.nn.evaluation import CircuitEvaluation
 
 MAPPINGS = ("affine", "tanh")
 DEFAULT_WIDTH = 8
-LEAST_DEVIATION = 0.1  # probabilities that start almost equal shall not be blown up
+LEAST_DEVIATION = 0.1  # limits the amplification of nearly equal initial probabilities
 DEFAULT_DEPTH = 4
-MOST_ANGLES = 1 << 16  # a gate each, and Aer takes 10 us to be handed one
+MOST_ANGLES = 1 << 16  # one gate each; Aer needs 10 us to receive one
 MOST_NUMBERS = 1 << 27  # of a mapping; 1 GB
 
 
@@ -58,23 +58,22 @@ class Generator(AnyNetworkBridge, HasTwin):
     """Options of the generator bridge.
 
     Attributes:
-        depth: Layers of RY on all m qubits, a ladder of CX after each: ``P = depth * m`` angles.
-            None is 4, unless `num_angles` is given.
-        num_angles: P, any number from 1 on; the last layer may be partial. Not beside `depth`.
+        depth: Number of layers of RY on all m qubits, each followed by a ladder of CX, so that
+            ``P = depth * m``. None is 4, unless `num_angles` is given.
+        num_angles: Number P of angles, at least 1; the last layer may be partial. It excludes
+            `depth`.
         mapping: ``"affine"``, one affine map of the bits and the probability, ``m + 2`` numbers;
             ``"tanh"``, a hidden layer before it, ``width * (m + 3) + 1`` numbers.
-        width: Units of the hidden layer; None is 8. Of ``"tanh"`` alone.
-        residual: True starts exactly at the given weights: the mapping's last layer starts at
-            zero, so the angles get a gradient from the second step on. False makes all weights
-            anew, as published: ``w = rho f``, and what the network held is not used.
-        frozen: Whether the angles stay as they are drawn and the mapping alone is trained: the
-            control of the angles.
-        scale: rho, the unit of the mapping's output: one number, a number for some tensors by
-            name, or ``"auto"``: the root mean square of each tensor, at least 0.1.
-        seed: Of the angles, uniform in [-pi, pi), and of what the mapping starts with.
+        width: Number of units of the hidden layer of ``"tanh"``; None for 8.
+        residual: Whether to start exactly at the given weights. The mapping's last layer is then
+            zero at first, so the angles have a gradient from the second step on. If False, the
+            weights are ``w = rho f``, as published, and the given weights are not used.
+        frozen: Whether only the mapping is trained, a control for the trained angles.
+        scale: Unit rho of the mapping's output: one number, numbers by tensor name, or ``"auto"``,
+            the root mean square of each tensor, at least 0.1.
+        seed: Seed for the angles, uniform in [-pi, pi), and for the mapping's initial numbers.
 
-    The published mapping is a chain of linear layers without activation between them, which is
-    one affine map.
+    The published mapping is a chain of linear layers without activation, which is one affine map.
 
     References:
         Liu et al., Quantum-Train, arXiv:2405.11304.
@@ -103,15 +102,15 @@ class Generator(AnyNetworkBridge, HasTwin):
         _validation.optional_integer("num_angles", self.num_angles, minimum=1)
         if self.depth is not None and self.num_angles is not None:
             raise ArgumentError(
-                f"Both depth={self.depth} and num_angles={self.num_angles} were given. Give one: a "
-                "layer has as many angles as the circuit has qubits."
+                f"`depth` must be None if `num_angles` is given (got {self.depth} and "
+                f"{self.num_angles}). Each layer has one angle per qubit."
             )
         _validation.choice("mapping", self.mapping, MAPPINGS)
         _validation.optional_integer("width", self.width, minimum=1)
         if self.width is not None and self.mapping != "tanh":
             raise ArgumentError(
-                f"width={self.width} is the size of a hidden layer, which the mapping "
-                f'{self.mapping!r} does not have. Use mapping="tanh", or leave it out.'
+                f"`width` must be None for the mapping {self.mapping!r}, which has no hidden layer "
+                f'(got {self.width}). Use mapping="tanh".'
             )
         _validation.boolean("residual", self.residual)
         _validation.boolean("frozen", self.frozen)
@@ -121,29 +120,29 @@ class Generator(AnyNetworkBridge, HasTwin):
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> WeightNetwork:
-        """Carry a network into the generator; the network is left as it is."""
-        trained = not self.frozen
+        """Convert a network to a generator; the network is not changed."""
         return self._network(
-            network, lambda m, p: GeneratorCircuit(m, p, executor, gradient, trained)
+            network, lambda m, p: GeneratorCircuit(m, p, executor, gradient, not self.frozen)
         )
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
-        """The same by dense algebra in torch: equal without shots, of the same law with shots."""
-        sampler = formula_like(LadderSampler, executor)
+        """Convert a network to dense linear algebra; with shots, of the same distribution."""
+        sampler = LadderSampler.like(executor)
         return self._network(network, lambda m, p: GeneratorFormula(m, p, sampler))
 
     def _network(
         self, network: nn.Module, source_of: Callable[[int, int], WeightSource]
     ) -> WeightNetwork:
         layout = ParameterLayout(network)
-        num_angles, width = self._sizes(layout.num_weights)
-        source = source_of(index_qubits(layout.num_weights), num_angles)
+        num_qubits = index_qubits(layout.num_weights)
+        num_angles, width = self._sizes(num_qubits)
+        source = source_of(num_qubits, num_angles)
         generator = torch.Generator().manual_seed(self.seed)
-        turns = 2 * torch.rand(num_angles, generator=generator, dtype=torch.float64) - 1
-        angles = (math.pi * turns).to(next(network.parameters()).device)
+        uniform = 2 * torch.rand(num_angles, generator=generator, dtype=torch.float64) - 1
+        angles = (math.pi * uniform).to(next(network.parameters()).device)
         mapping = WeightMapping(
             layout.num_weights,
-            ladder_probabilities(angles[None], index_qubits(layout.num_weights))[0],
+            ladder_probabilities(angles[None], num_qubits)[0],
             width=width,
             zero=self.residual,
             generator=generator,
@@ -160,37 +159,46 @@ class Generator(AnyNetworkBridge, HasTwin):
             frozen=self.frozen,
         )
 
-    def _sizes(self, num_weights: int) -> tuple[int, int]:
-        """P and the units of the mapping's hidden layer (0 without one), for M weights."""
-        depth = DEFAULT_DEPTH if self.depth is None else self.depth
-        width = DEFAULT_WIDTH if self.width is None else self.width
-        qubits = index_qubits(num_weights)
-        num_angles = self.num_angles or depth * qubits
+    def _sizes(self, num_qubits: int) -> tuple[int, int]:
+        """Return P and the units of the mapping's hidden layer (0 without one)."""
+        num_angles = self.num_angles or (self.depth or DEFAULT_DEPTH) * num_qubits
         if num_angles > MOST_ANGLES:
             raise ResourceError(
-                f"The generator would have {num_angles:,} angles on {qubits} qubits, but a circuit "
-                f"of more than {MOST_ANGLES:,} is too long to run. Lower `depth` or `num_angles`."
+                f"The generator must have at most {MOST_ANGLES:,} angles (got {num_angles:,} on "
+                f"{num_qubits} qubits). Lower `depth` or `num_angles`."
             )
-        if width * (qubits + 3) > MOST_NUMBERS:
+        width = self.width or DEFAULT_WIDTH
+        if width * (num_qubits + 3) > MOST_NUMBERS:
             raise ResourceError(
-                f"A mapping of width {width:,} would have {width * (qubits + 3) + 1:,} numbers, "
-                f"more than {MOST_NUMBERS:,}. Lower `width`."
+                f"The mapping must have at most {MOST_NUMBERS:,} numbers (got "
+                f"{width * (num_qubits + 3) + 1:,}). Lower `width`."
             )
         return num_angles, width if self.mapping == "tanh" else 0
 
 
-class GeneratorCircuit(WeightSource):
-    """Probabilities of all outcomes, from one reading of a circuit at every forward pass."""
+class LadderSource(WeightSource):
+    """Probabilities of all outcomes of `ry_ladder`."""
+
+    def __init__(self, num_index_qubits: int, num_angles: int) -> None:
+        super().__init__()
+        self.sizes = num_index_qubits, num_angles
+
+    def exact_values(self, angles: Angles) -> Values:
+        """Return the probabilities from dense linear algebra."""
+        return ladder_probabilities(angles[None], self.sizes[0])[0]
+
+
+class GeneratorCircuit(LadderSource):
+    """Probabilities of all outcomes, read once per forward pass."""
 
     bridge_name = Generator.name
     syntheses = ("gates",)
     executor: Executor
-    gradient: GradientRule
 
     def __init__(
         self, m: int, p: int, executor: Executor, rule: GradientRule, trained: bool
     ) -> None:
-        super().__init__()
+        super().__init__(m, p)
         self.num_qubits, self.num_angles = m, p
         self.executor, self.gradient = executor, rule
         executor.check(self.program, Probabilities())
@@ -199,37 +207,32 @@ class GeneratorCircuit(WeightSource):
 
     @property
     def program(self) -> CircuitProgram:
-        """The lowered circuit, for the executor that the network has now."""
-        return _lowered(self.num_qubits, self.num_angles, whole=not self.executor.has_noise)
+        """Lowered circuit for the present executor."""
+        return _lowered(*self.sizes, whole=not self.executor.has_noise)
 
-    def look(self, angles: Angles) -> Values:
-        """One setting."""
+    def read(self, angles: Angles) -> Values:
+        """Return the probabilities."""
         return self.values(angles)
 
     def values(self, angles: Angles, known: Tensor | None = None) -> Values:
-        """Probabilities as they are read."""
+        """Return the probabilities as they are read."""
         return _read(self._evaluation, angles, known)
 
-    def exact_values(self, angles: Angles) -> Values:
-        """Probabilities by dense algebra."""
-        return ladder_probabilities(angles[None], self.num_qubits)[0]
-
     def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit:
-        """The circuit at these angles."""
-        ansatz = ry_ladder(self.num_qubits, self.num_angles)
-        return ansatz.assign_parameters(angles.cpu().numpy())
+        """Return the circuit at these angles."""
+        return ry_ladder(*self.sizes).assign_parameters(angles.cpu().numpy())
 
     def gate_count(self, angles: Angles, device: BackendV2 | None) -> GateCount:
-        """The gates of the circuit."""
+        """Return the gate count of the circuit."""
         return count_gates(self.circuit(angles), device)
 
     def cost(self, *, forward: bool, backward: bool) -> Cost:
-        """One setting forward, and what the gradient rule takes."""
+        """Return one setting forward, and the cost of the gradient rule."""
         cost = gradient_cost(self._evaluation, self.gradient, (False, backward))
         return cost + forward_cost(self._evaluation) if forward else cost
 
     def explain(self) -> str:
-        """How the circuit is read, and why."""
+        """Return a description of the readout and of the rule."""
         rule = self.gradient.explain(self.program)
         return f"the generator circuit is read in one setting for all weights. Rule {rule}."
 
@@ -238,40 +241,38 @@ class GeneratorCircuit(WeightSource):
         return CircuitEvaluation(self.program, Probabilities(), self.executor, self.gradient)
 
 
-class GeneratorFormula(FormulaSource):
-    """The same probabilities by dense algebra; with shots a sample of what they would say."""
+class GeneratorFormula(LadderSource, FormulaSource):
+    """Probabilities from dense linear algebra, or samples of them."""
 
     bridge_name = "twin"
     executor: LadderSampler
 
     def __init__(self, num_index_qubits: int, num_angles: int, executor: LadderSampler) -> None:
-        super().__init__()
+        super().__init__(num_index_qubits, num_angles)
         self.executor = executor
-        self._sizes = num_index_qubits, num_angles
 
     def values(self, angles: Angles, known: Tensor | None = None) -> Values:
-        """By autograd, or a sample of what shots would say."""
-        if self.executor.shots is None:
-            wanted = torch.is_grad_enabled() and angles.requires_grad
-            return self.exact_values(angles) if known is None or wanted else known
-        program = _lowered(*self._sizes, whole=True)
+        """Return the probabilities, differentiated by autograd, or a sample of them."""
+        if self.executor.shots is None and (known is None or _needs_grad(angles)):
+            return self.exact_values(angles)
+        program = _lowered(*self.sizes, whole=True)
         evaluation = CircuitEvaluation(program, Probabilities(), self.executor, self.gradient)
         return _read(evaluation, angles, known)
 
-    def exact_values(self, angles: Angles) -> Values:
-        """Probabilities by dense algebra."""
-        return ladder_probabilities(angles[None], self._sizes[0])[0]
 
-
-@lru_cache(maxsize=4)  # executors keep what they made of a program as long as it lives
+@lru_cache(maxsize=4)  # executors cache per program, so programs must be reused
 def _lowered(num_qubits: int, num_angles: int, *, whole: bool) -> CircuitProgram:
     ansatz = ry_ladder(num_qubits, num_angles)
     return lower(ansatz, (), tuple(ansatz.parameters), whole=whole)
 
 
+def _needs_grad(angles: Tensor) -> bool:
+    return torch.is_grad_enabled() and angles.requires_grad
+
+
 def _read(evaluation: CircuitEvaluation, angles: Tensor, known: Tensor | None) -> Tensor:
-    """Probabilities; where they are known already, only derivatives are run."""
-    if known is not None and not (torch.is_grad_enabled() and angles.requires_grad):
+    """Return the probabilities; if they are known, only derivatives are run."""
+    if known is not None and not _needs_grad(angles):
         return known
     if known is not None:
         evaluation = replace(evaluation, known=(angles.detach()[None], known[None, None]))
@@ -279,13 +280,11 @@ def _read(evaluation: CircuitEvaluation, angles: Tensor, known: Tensor | None) -
 
 
 class WeightMapping(nn.Module):
-    r"""Takes weight ``k`` and its probability to the number that moves or makes the weight.
+    r"""Map from weight ``k`` and its probability to its move, or to the weight itself.
 
     The inputs are the bits of ``k`` as -1 and +1, the least significant first, and
-    :math:`z_k = (N p_k - 1) / \sigma`. The mean of :math:`N p` is 1; :math:`\sigma` is its
-    deviation at the angles of the start and stays, so that shot noise passes linearly. Then
-    either one affine map, or a hidden layer of tanh, of a width, and an affine map, which may start
-    at zero. The generator draws the numbers, uniformly in :math:`\pm 1 / \sqrt{\text{inputs}}`.
+    :math:`z_k = (N p_k - 1) / \sigma` with :math:`\sigma` the initial standard deviation of
+    :math:`N p`, whose mean is 1. :math:`\sigma` is constant, so shot noise passes linearly.
     """
 
     deviation: Tensor
@@ -316,7 +315,7 @@ class WeightMapping(nn.Module):
             nn.init.zeros_(self.last.bias)
 
     def forward(self, probabilities: Float64[Tensor, " N"]) -> Float64[Tensor, " M"]:
-        """One number a weight; outputs of zero are -0.0, which alone leaves -0.0 as it is."""
+        """Return one number per weight; zeros are -0.0, so that a weight of -0.0 keeps its sign."""
         excess = len(probabilities) * probabilities[: len(self.bits)] - 1.0
         features = torch.cat([self.bits, (excess / self.deviation)[:, None]], dim=1)
         if self.hidden is not None:
@@ -326,7 +325,7 @@ class WeightMapping(nn.Module):
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A layer as torch draws it, from a generator of its own."""
+    """Return a layer with torch's initial distribution, drawn from this generator."""
     layer = nn.Linear(inputs, outputs, dtype=torch.float64, device="meta").to_empty(device="cpu")
     for parameter in layer.parameters():
         nn.init.uniform_(parameter, -(inputs**-0.5), inputs**-0.5, generator=generator)

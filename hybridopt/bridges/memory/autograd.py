@@ -1,9 +1,10 @@
-"""Cosines of angles as a torch function whose every derivative is read from circuits."""
+"""Cosines of angles as a torch function with all derivatives read from circuits."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol, cast, runtime_checkable
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,60 +13,54 @@ from torch import Tensor
 
 from hybridopt.gradients.base import batch_entries, differentiable_jvp
 
-
-@runtime_checkable
-class CosineReader(Protocol):
-    """Estimates derivatives of cos(theta), exactly or from shots."""
-
-    def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
-        """Estimates of cos(theta - order pi/2), shape ``(M,)``."""
-        ...
+# maps theta (M,) [rad] and an order to estimates of cos(theta - order pi/2), shape (M,)
+Read = Callable[[Float64[np.ndarray, " M"], int], Float64[np.ndarray, " M"]]
+RADIX = 32  # values per step: few calls for small sizes, little work for large ones
 
 
 def read_cosines(
-    delta: Float64[Tensor, " M"], reader: CosineReader, known: Float64[Tensor, " M"] | None = None
+    delta: Float64[Tensor, " M"], read: Read, known: Float64[Tensor, " M"] | None = None
 ) -> Float64[Tensor, " M"]:
-    r"""The values -sin(delta_k) = cos(pi/2 + delta_k), differentiable any number of times.
+    r"""Return -sin(delta_k) = cos(pi/2 + delta_k), differentiable any number of times.
 
     The derivative of a readout is a readout at shifted angles,
-    :math:`d\cos\theta/d\theta = -\cos(\theta - \pi/2)`. It is taken when the backward pass asks
-    for it, once for all cotangents: forward costs one setting, backward one more, and a whole
-    Hessian, its rows in one batched backward pass, four in all. Values ``known`` at the same angles
-    save the forward setting; on torch's meta device shapes alone come back.
+    :math:`d\cos\theta/d\theta = -\cos(\theta - \pi/2)`. It is read in the backward pass, once for
+    all cotangents. Costs in settings: one forward, one backward, four in all for a Hessian with its
+    rows in one batched backward pass. Values ``known`` at the same angles save the forward setting.
+    On torch's meta device only shapes are returned.
     """
-    return _read(delta, reader, 0, known)
+    return _read(delta, read, 0, known)
 
 
-def _read(delta: Tensor, reader: CosineReader, order: int, known: Tensor | None = None) -> Tensor:
-    return cast(Tensor, _Cosines.apply(delta, reader, order, known))  # type: ignore[no-untyped-call]
+def _read(delta: Tensor, read: Read, order: int, known: Tensor | None = None) -> Tensor:
+    return cast(Tensor, _Cosines.apply(delta, read, order, known))  # type: ignore[no-untyped-call]
 
 
 class _Cosines(torch.autograd.Function):
     @staticmethod
-    def forward(delta: Tensor, reader: CosineReader, order: int, known: Tensor | None) -> Tensor:
+    def forward(delta: Tensor, read: Read, order: int, known: Tensor | None) -> Tensor:
         if known is not None:
             return known.clone()
         if delta.is_meta:
             return torch.empty_like(delta)
         theta = np.pi / 2 + delta.detach().cpu().numpy()
-        return torch.from_numpy(reader.read(theta, order)).to(delta.device)
+        return torch.from_numpy(read(theta, order)).to(delta.device)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        delta, ctx.reader, ctx.order, _ = inputs
+        delta, ctx.read, ctx.order, _ = inputs
         ctx.save_for_backward(delta)
         ctx.save_for_forward(delta)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         (delta,) = ctx.saved_tensors
-        shifted = _read(delta, ctx.reader, ctx.order + 1)
-        return -cotangents[0] * shifted, None, None, None
+        return -cotangents[0] * _read(delta, ctx.read, ctx.order + 1), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
         def derivative(delta: Tensor) -> Tensor:
-            return cast(Tensor, -tangents[0] * _read(delta, ctx.reader, ctx.order + 1))
+            return cast(Tensor, -tangents[0] * _read(delta, ctx.read, ctx.order + 1))
 
         return differentiable_jvp(derivative, *ctx.saved_tensors)
 
@@ -74,19 +69,16 @@ class _Cosines(torch.autograd.Function):
         info: Any,
         in_dims: tuple[int | None, ...],
         delta: Tensor,
-        reader: CosineReader,
+        read: Read,
         order: int,
         known: Tensor | None,
     ) -> tuple[Tensor, int]:
         entries = batch_entries(info, (in_dims[0], in_dims[3]), delta, known)
-        return torch.stack([_read(one, reader, order, at) for one, at in entries]), 0
-
-
-RADIX = 32  # a step on 32 values at once: few calls for small sizes, little work for large ones
+        return torch.stack([_read(one, read, order, at) for one, at in entries]), 0
 
 
 def walsh_transform(values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
-    r"""Sums :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l`, without an N x N matrix."""
+    r"""Return :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l`, without an N x N matrix."""
     size, width = len(values), 1
     result = values
     while width < size:
@@ -101,7 +93,7 @@ def walsh_transform(values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
 def walsh_sum(
     coefficients: Float64[Tensor, " K"], columns: Int64[Tensor, " K"], size: int
 ) -> Float64[Tensor, " N"]:
-    r"""Sum of K Walsh columns of N entries, :math:`\frac1{\sqrt K} \sum_j z_j H_{k c_j}`."""
+    r"""Return a sum of K Walsh columns, :math:`\frac1{\sqrt K} \sum_j z_j H_{k c_j}`."""
     spread = coefficients.new_zeros(size).index_put((columns,), coefficients)
     return walsh_transform(spread) / math.sqrt(len(columns))
 
@@ -109,6 +101,6 @@ def walsh_sum(
 def walsh_coefficients(
     sums: Float64[Tensor, " M"], columns: Int64[Tensor, " K"], size: int
 ) -> Float64[Tensor, " K"]:
-    """The coefficients whose `walsh_sum` is nearest to the vector, filled with zeros up to N."""
+    """Return the coefficients with the `walsh_sum` nearest to the vector, padded with zeros."""
     padded = torch.cat([sums, sums.new_zeros(size - len(sums))])
     return walsh_transform(padded)[columns] * (math.sqrt(len(columns)) / size)

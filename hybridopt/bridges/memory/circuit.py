@@ -1,6 +1,6 @@
-r"""The memory circuit: N numbers, cosines of angles, held by log2(N) + 1 qubits.
+r"""Memory circuit: N cosines of angles in log2(N) + 1 qubits.
 
-``m`` index qubits in uniform superposition select which rotation the data qubit receives:
+``m`` index qubits in uniform superposition select the rotation of the data qubit:
 
 .. math::
     \frac{1}{\sqrt N} \sum_{k=0}^{N-1} |k\rangle \, R_Y(\theta_k) |0\rangle
@@ -15,7 +15,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -35,28 +35,23 @@ Theta = Float64[np.ndarray, " N"]  # [rad]
 Synthesis = Literal["gates", "diagonal"]
 SYNTHESES: tuple[Synthesis, ...] = ("diagonal", "gates")
 
-# Python's complex numbers and list slots, Aer's copy, the state and numpy's copies of it, measured
-# at 2^18 to 2^21 amplitudes and rounded up.
+# Python's complex numbers in a list, Aer's copy, the state and numpy's copies of it; measured at
+# 2^18 to 2^21 amplitudes and rounded up.
 BYTES_PER_AMPLITUDE = 400
 
 
 def index_qubits(num_values: int) -> int:
-    """m, the index qubits that hold ``num_values`` numbers: the smallest with 2^m >= max(M, 2)."""
+    """Return the number m of index qubits: the smallest with 2^m >= max(num_values, 2)."""
     return max(1, (num_values - 1).bit_length())
-
-
-def walsh_angles(theta: Theta) -> Theta:
-    r"""Angles of the gate chain, :math:`\hat\theta = H \theta / N`."""
-    return walsh_hadamard(theta) / theta.size
 
 
 def chain_steps(
     num_index_qubits: int, columns: Iterable[int] | None = None
 ) -> list[tuple[int, list[int]]]:
-    """The gate chain: which angle turns the data qubit, and which index qubits flip it then.
+    """Return the gate chain: the number of each angle, and the controls of the CX after it.
 
-    Between two rotations the flips take one Walsh column to the next, in the order of the Gray
-    code: one flip where all angles are there. Angle 0 comes always; no ``columns`` are all.
+    The CX lead from one Walsh column to the next in the order of the Gray code, one CX per step if
+    ``columns`` is None (all). Angle 0 is always included.
     """
     size = 1 << num_index_qubits
     order = [gray_code(position) for position in range(size)]
@@ -70,14 +65,11 @@ def chain_steps(
     ]
 
 
-@lru_cache(maxsize=4)  # executors keep what they made of a program as long as it lives
+@lru_cache(maxsize=4)  # executors cache per program, so programs must be reused
 def chain_program(
     num_index_qubits: int, columns: tuple[int, ...] | None = None
 ) -> tuple[CircuitProgram, tuple[int, ...]]:
-    """The gate chain as a circuit of free angles, and the Walsh column of each, for noise.
-
-    Angle 0 is pi/2 where it is not among the free columns, and all others are zero.
-    """
+    """Return the gate chain and the Walsh columns of its free angles; angle 0 is free or pi/2."""
     order = [column for column, _ in chain_steps(num_index_qubits, columns)]
     wanted = set(order if columns is None else columns)
     free = {column: Parameter(f"angle {column}") for column in order if column in wanted}
@@ -86,7 +78,7 @@ def chain_program(
 
 
 def chain_count(num_index_qubits: int, columns: tuple[int, ...] | None = None) -> GateCount:
-    """Depth and CX of the chain, without making it: all but the first H is on one qubit."""
+    """Return depth and CX of the chain; all gates but the first H act on the data qubit."""
     if columns is None:
         return GateCount(2 << num_index_qubits, 1 << num_index_qubits)
     steps = chain_steps(num_index_qubits, columns)
@@ -96,48 +88,48 @@ def chain_count(num_index_qubits: int, columns: tuple[int, ...] | None = None) -
 
 @dataclass(frozen=True)
 class MemoryProgram(Program):
-    """The family of memory circuits over ``2**num_index_qubits`` angles.
+    """Family of memory circuits with ``2**num_index_qubits`` angles.
 
-    Qubits ``0 .. m - 1`` are the index (qubit 0 the least significant bit of ``k``), qubit ``m``
-    holds the data.
-    The synthesis ``"gates"`` is the chain of ``2^m`` RY and ``2^m`` CX that hardware would run;
-    ``"diagonal"`` is the same unitary as one diagonal between basis changes, far faster to
-    simulate. Said plainly: it hands the simulator ``exp(i theta)`` and reads ``cos(theta)`` back.
+    Qubits ``0 .. m - 1`` are the index (qubit 0 the least significant bit of ``k``). Qubit ``m`` is
+    the data qubit. The synthesis ``"gates"`` is a chain of ``2^m`` RY and ``2^m`` CX for hardware.
+    ``"diagonal"`` is the same unitary as one diagonal between basis changes, which is much faster
+    to simulate: the simulator receives ``exp(i theta)`` and returns ``cos(theta)``.
     """
 
     num_index_qubits: int  # m
     synthesis: Synthesis = "diagonal"
-    columns: tuple[int, ...] | None = None  # sparse: theta are sums of these, and a constant
-    num_qubits: int = field(init=False, repr=False, compare=False)
+    columns: tuple[int, ...] | None = None  # sparse form: Walsh columns of the free angles
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "num_qubits", self.num_index_qubits + 1)
+    @property
+    def num_qubits(self) -> int:  # type: ignore[override]
+        """Number of qubits, m + 1."""
+        return self.num_index_qubits + 1
 
     @property
     def needs_statevector(self) -> bool:
-        """Whether it is handed over as one diagonal."""
+        """Whether a statevector method is needed, as for one diagonal."""
         return self.synthesis == "diagonal"
 
     @property
     def num_row_angles(self) -> int:
-        """0: no sample enters the circuit."""
+        """Number of row angles; 0, as no sample enters the circuit."""
         return 0
 
     @property
     def num_shared_angles(self) -> int:
-        """N = 2^m."""
+        """Number of angles, N = 2^m."""
         return 1 << self.num_index_qubits
 
     def bind(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
-        """The circuit at the angles ``shared`` [rad]; it can be drawn, transpiled and exported."""
+        """Return the circuit at the angles ``shared`` [rad], to draw, transpile or export."""
         return self._circuit(shared, DiagonalGate)
 
     def simulator_circuit(self, row: Float64[np.ndarray, " R"], shared: Theta) -> QuantumCircuit:
-        """Like `bind`, with a diagonal that Aer takes without a check of every entry."""
+        """Return the same circuit with a diagonal that skips the check of every entry."""
         return self._circuit(shared, AerDiagonal)
 
     def working_memory(self) -> int:
-        """Bytes for one circuit: lists of Python numbers outweigh the state itself."""
+        """Return the bytes for one circuit; lists of Python numbers need more than the state."""
         return BYTES_PER_AMPLITUDE << self.num_qubits
 
     def _circuit(
@@ -145,14 +137,16 @@ class MemoryProgram(Program):
     ) -> QuantumCircuit:
         data = self.num_index_qubits
         if self.synthesis == "gates":
-            angles = walsh_angles(theta)
+            angles = walsh_hadamard(theta) / theta.size
             return _chain(data, self.columns, lambda column: float(angles[column]))
         # RY(t) = S H RZ(t) H S^dagger on the data qubit, RZ(theta_k) selected by the index
         circuit = QuantumCircuit(data + 1, name="memory")
         circuit.h(range(data))
         circuit.sdg(data)
         circuit.h(data)
-        circuit.append(diagonal(_phases(theta)), circuit.qubits)
+        where_zero = np.exp(-0.5j * theta)
+        phases: list[complex] = np.concatenate([where_zero, where_zero.conj()]).tolist()
+        circuit.append(diagonal(phases), circuit.qubits)
         circuit.h(data)
         circuit.s(data)
         return circuit
@@ -161,7 +155,7 @@ class MemoryProgram(Program):
 def _chain(
     num_index_qubits: int, columns: Iterable[int] | None, angle: Callable[[int], float | Parameter]
 ) -> QuantumCircuit:
-    """The steps of `chain_steps` as gates, the angle of each asked for by its column."""
+    """Return the circuit of `chain_steps`; ``angle`` maps a column to its angle."""
     data = num_index_qubits
     circuit = QuantumCircuit(data + 1, name="memory")
     circuit.h(range(data))
@@ -172,20 +166,12 @@ def _chain(
     return circuit
 
 
-def _phases(theta: Theta) -> list[complex]:
-    """Entries exp(-i theta_k / 2) where the data qubit is 0 and exp(+i theta_k / 2) where 1."""
-    lower = np.exp(-0.5j * theta)
-    phases: list[complex] = np.concatenate([lower, lower.conj()]).tolist()
-    return phases
+def split_probabilities(probabilities: Float64[np.ndarray, " outcomes"]) -> Theta:
+    r"""Return estimates :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})`, 0 if unmeasured.
 
-
-def split_probabilities(
-    probabilities: Float64[np.ndarray, " outcomes"],
-) -> Theta:
-    r"""Estimates :math:`(p_{k0} - p_{k1}) / (p_{k0} + p_{k1})` of cos(theta_k), 0 if unmeasured.
-
-    With S shots and :math:`p_0 = (1 - 1/N)^S` the mean is :math:`(1 - p_0) \cos\theta_k`, the
-    variance :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
+    They estimate :math:`\cos\theta_k`. With S shots and :math:`p_0 = (1 - 1/N)^S`, the mean is
+    :math:`(1 - p_0) \cos\theta_k` and the variance
+    :math:`\sin^2\theta_k E[1/n; n > 0] + \cos^2\theta_k \, p_0 (1 - p_0)`, ``n`` binomial.
     """
     zero, one = probabilities.reshape(2, -1)
     total = zero + one

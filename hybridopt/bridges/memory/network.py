@@ -1,16 +1,16 @@
-r"""The memory bridge: any network's weights as cosines of the angles of one circuit.
+r"""Memory bridge: the weights of any network as cosines of the angles of one circuit.
 
 Weight ``k`` is :math:`w_k = w^0_k + \rho \cos\theta_k`, read from the memory circuit
 (`hybridopt.bridges.memory.circuit`) with ``m + 1`` qubits for ``M <= 2^m`` weights. The module
-stores :math:`\delta = \theta - \pi/2`, never :math:`\theta`, because :math:`\cos(\pi/2)` is not 0
-in floating point: :math:`w = w^0 - \rho\sin\delta`.
+stores :math:`\delta = \theta - \pi/2` instead of :math:`\theta`, because :math:`\cos(\pi/2)` is
+not 0 in floating point: :math:`w = w^0 - \rho\sin\delta`.
 
-In the sparse form K angles z move all weights, :math:`\delta = H_K z`, ``H_K`` being K columns of
-the N x N Walsh matrix divided by :math:`\sqrt K`. These are angles of the circuit: its chain of
-gates has N rotations, by :math:`\hat\theta = H\theta/N`, of which K are then not zero (and the
-one that all :math:`\theta` have in common, which holds :math:`\pi/2`); the others are left out, and
-so are most of the CX between them. The same shift of all :math:`\theta_k` gives the slopes
-:math:`\partial L/\partial z = H_K^T\,\partial L/\partial\delta`: two settings a step.
+In the sparse form K angles z move all weights, :math:`\delta = H_K z`. ``H_K`` has K columns of the
+N x N Walsh matrix divided by :math:`\sqrt K`. The gate chain has N rotations by
+:math:`\hat\theta = H\theta/N`. It keeps K of them, and one by :math:`\pi/2` for all
+:math:`\theta`. The other rotations are zero and left out, together with most CX. A common shift of
+all :math:`\theta_k` gives the gradient
+:math:`\partial L/\partial z = H_K^T\,\partial L/\partial\delta`: two settings per step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt.bridges.base import AnyNetworkBridge, HasTwin, formula_like
+from hybridopt.bridges.base import AnyNetworkBridge, HasTwin
 from hybridopt.bridges.memory.autograd import read_cosines, walsh_coefficients, walsh_sum
 from hybridopt.bridges.memory.circuit import SYNTHESES, MemoryProgram, chain_count, index_qubits
 from hybridopt.bridges.memory.readout import ChainReader, CircuitReader, ClosedFormSampler
@@ -53,18 +53,18 @@ class Memory(AnyNetworkBridge, HasTwin):
     """Options of the memory bridge.
 
     Attributes:
-        form: ``"residual"`` moves away from the given weights ``w0`` and starts exactly there;
-            ``"full"`` holds the weights themselves, to about 1e-16 of the scale.
-        synthesis: ``"diagonal"`` for fast simulation by state vectors, ``"gates"`` for what
-            hardware would run: with noise models, and with any method of the executor.
-        scale: How far a weight can move (residual), or the largest weight that can be held (full):
-            one number, a number for some tensors by name, or ``"auto"``: the root mean square of
-            each tensor, at least 0.1; in full form at least 1.5 times its largest weight.
-        merge: ``"epoch"`` lets `fit` merge the trained weights into ``w0`` after every epoch, so
-            that they can go anywhere; None leaves that to the caller.
-        num_angles: K, the trained angles of the sparse form, from 1 to N = 2^m; None is the dense
-            form, an angle a weight. The full form takes None or N only.
-        frozen: Only False: a frozen memory trains nothing.
+        form: ``"residual"`` for moves away from the given weights ``w0``, with an exact start;
+            ``"full"`` for the weights themselves, to about 1e-16 of the scale.
+        synthesis: ``"diagonal"`` for fast simulation by state vectors; ``"gates"`` for the gates of
+            hardware, with noise models and with any method of the executor.
+        scale: Largest move of a weight (residual), or largest weight (full): one number, numbers by
+            tensor name, or ``"auto"``. Automatic is the root mean square of each tensor, at least
+            0.1; in full form at least 1.5 times its largest weight.
+        merge: ``"epoch"`` to merge the trained weights into ``w0`` after every epoch of `fit`, so
+            that moves are not bounded; None for no merge.
+        num_angles: Number K of trained angles in the sparse form, from 1 to N = 2^m; None for the
+            dense form, one per weight. The full form requires None or N.
+        frozen: Whether angles are frozen; always False, because a memory trains only angles.
 
     Raises:
         ArgumentError: If ``num_angles`` is below 1 or ``frozen`` is True.
@@ -93,12 +93,12 @@ class Memory(AnyNetworkBridge, HasTwin):
             _validation.choice("merge", self.merge, ("epoch",))
             if self.form == "full":
                 raise ConversionError(
-                    'merge="epoch" needs form="residual": the full form has no w0 to merge into.'
+                    '`merge` must be None for form="full", which has no w0. Use form="residual".'
                 )
         _validation.optional_integer("num_angles", self.num_angles, minimum=1)
         if _validation.boolean("frozen", self.frozen):
             raise ArgumentError(
-                "frozen=True leaves nothing to train: angles are all that a memory has. Use "
+                "`frozen` must be False for a memory, which has only angles to train. Use "
                 'bridge="generator" or DressedCircuit.'
             )
         _validation.choice("synthesis", self.synthesis, SYNTHESES)
@@ -107,24 +107,24 @@ class Memory(AnyNetworkBridge, HasTwin):
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> WeightNetwork:
-        """Carry a network into the memory circuit; the network is left as it is.
+        """Convert a network to a memory circuit; the network is not changed.
 
         Raises:
             ArgumentError: If there are more angles than places in the circuit.
-            ConversionError: If the form is full and has fewer.
-            UnsupportedError: If the gradient rule is another than the parameter shift.
+            ConversionError: If the full form has fewer angles than places.
+            UnsupportedError: If the gradient rule is not the parameter shift.
         """
         if not isinstance(gradient, ParameterShift):
             raise UnsupportedError(
-                f"The memory bridge reads all derivatives from one shifted setting; it takes "
-                f'gradient="parameter-shift" only, but was given "{gradient.name}".'
+                '`gradient` must be "parameter-shift" for a memory, which reads all derivatives '
+                f'from one shifted setting (got "{gradient.name}").'
             )
         layout = ParameterLayout(network)
         return self._network(network, layout, MemoryCircuit(layout, self, executor, gradient))
 
     def twin(self, network: nn.Module, *, executor: Executor) -> WeightNetwork:
-        """The closed form; of the executor, shots and seed alone are taken."""
-        sampler, layout = formula_like(ClosedFormSampler, executor), ParameterLayout(network)
+        """Convert a network to the closed form; only the executor's shots and seed are used."""
+        sampler, layout = ClosedFormSampler.like(executor), ParameterLayout(network)
         return self._network(network, layout, MemoryFormula(layout, self, sampler))
 
     def _network(
@@ -133,16 +133,17 @@ class Memory(AnyNetworkBridge, HasTwin):
         columns = source.columns
         tensors, full = layout.tensors(network), self.form == "full"
         scales = tensor_scales(layout, tensors, self.scale, full=full)
-        angles = torch.zeros(layout.num_weights, dtype=torch.float64)  # delta: 0 is the start
+        angles = torch.zeros(layout.num_weights, dtype=torch.float64)  # delta, which starts at 0
         if full:
-            ratios = [t.double() / scale for t, scale in zip(tensors, scales, strict=True)]
-            angles = -torch.arcsin(layout.join(ratios).clamp(-1, 1))
+            pairs = zip(tensors, scales, strict=True)
+            ratios = torch.cat([t.double().reshape(-1) / scale for t, scale in pairs])
+            angles = -torch.arcsin(ratios.clamp(-1, 1))
         if columns is not None:
             places = 1 << index_qubits(layout.num_weights)
             if full and len(columns) < places:
                 raise ConversionError(
-                    f"num_angles is {len(columns)}, but the full form needs all N = {places} "
-                    'angles to hold any given weights. Use form="residual", or num_angles=None.'
+                    f"`num_angles` must be None or N = {places} for the full form (got "
+                    f'{len(columns)}). Use form="residual", or num_angles=None.'
                 )
             angles = walsh_coefficients(angles, columns.to(angles.device), places)
         quantum = WeightNetwork(
@@ -159,7 +160,7 @@ class Memory(AnyNetworkBridge, HasTwin):
 
 
 class CosineSource(WeightSource):
-    """The deltas of all weights, in sparse form from K angles."""
+    """Source of one cosine per weight; in sparse form from K angles."""
 
     columns: Tensor | None  # Walsh columns of the sparse form
 
@@ -172,22 +173,18 @@ class CosineSource(WeightSource):
         self.register_buffer("columns", columns, persistent=False)
 
     def deltas(self, angles: Angles) -> Float64[Tensor, " places"]:
-        """The delta [rad] of each weight; in sparse form of all N places, weights first."""
+        """Return the delta [rad] of each weight; in sparse form of all N places, weights first."""
         if self.columns is None:
             return angles
         return walsh_sum(angles, self.columns, 1 << index_qubits(self.num_weights))
 
     def exact_values(self, angles: Angles) -> Values:
-        """-sin(delta), 0 exactly where delta is."""
+        """Return -sin(delta), exactly 0 where delta is 0."""
         return -torch.sin(self.deltas(angles))
 
 
 class MemoryCircuit(CosineSource):
-    """Cosines of the angles, read from the memory circuit at every forward pass.
-
-    With noise the chain of gates is run, and its angles are shifted one by one: one common shift is
-    exact only where all ``theta`` stay apart (`hybridopt.bridges.memory.readout`).
-    """
+    """Cosines of the angles, read from the memory circuit, or with noise from its gate chain."""
 
     bridge_name = Memory.name
     syntheses = SYNTHESES
@@ -205,45 +202,45 @@ class MemoryCircuit(CosineSource):
         self.num_angles = self.program.num_shared_angles if numbers is None else len(numbers)
         if options.synthesis == "diagonal":
             self.notes = (
-                "(that of the gates that hardware would run; the simulator is given one diagonal)",
+                "(counted for the gates of hardware; the simulator receives one diagonal)",
             )
         executor.check(self.program if self.chain is None else self.chain.program, Probabilities())
 
     @property
     def reader(self) -> CircuitReader:
-        """Reads from the circuit."""
+        """Reader of the circuit."""
         return CircuitReader(self.program, self.executor, self.gradient)
 
     @property
     def chain(self) -> ChainReader | None:
-        """Reads gate by gate, where gates go wrong; None without noise."""
+        """Reader of the gate chain with noise; None without noise."""
         if not self.executor.has_noise or self.program.synthesis != "gates":
             return None
         m, columns = self.program.num_index_qubits, self.program.columns
         return ChainReader(m, columns, self.executor, self.gradient)
 
-    def look(self, angles: Angles) -> Tensor:
-        """Cosines, or with noise probabilities of all outcomes."""
+    def read(self, angles: Angles) -> Tensor:
+        """Return cosines, or with noise the probabilities of all outcomes."""
         if self.chain is None:
             return self.values(angles)
         return self.chain.probabilities(self.deltas(angles))
 
     def values(self, angles: Angles, known: Tensor | None = None) -> Values:
-        """cos(theta) as it is read."""
+        """Return cos(theta) as it is read."""
         deltas = self.deltas(angles)
         if self.chain is None:
-            return read_cosines(deltas, self.reader, known)
+            return read_cosines(deltas, self.reader.read, known)
         return self.chain.cosines(self.chain.probabilities(deltas, known))
 
     def circuit(self, angles: Angles, synthesis: str | None = None) -> QuantumCircuit:
-        """The memory circuit in one of its syntheses; None is the one that is executed."""
+        """Return the memory circuit in a synthesis; None for the executed one."""
         program = replace(self.program, synthesis=synthesis or self.program.synthesis)  # type: ignore[arg-type]
         deltas = self.deltas(angles)
         padded = self.reader.padded(torch.pi / 2 + deltas.cpu().numpy())
         return program.bind(padded[:0], padded)
 
     def gate_count(self, angles: Angles, device: BackendV2 | None) -> GateCount:
-        """The gates of the chain, which hardware would run."""
+        """Return the gate count of the chain, the form for hardware."""
         counted = chain_count(self.program.num_index_qubits, self.program.columns)
         if device is None:
             return counted
@@ -251,21 +248,21 @@ class MemoryCircuit(CosineSource):
         return count_gates(self.circuit(angles, "gates"), device)
 
     def cost(self, *, forward: bool, backward: bool) -> Cost:
-        """One setting forward and one backward; with noise two backward per angle."""
+        """Return one setting forward and one backward; with noise two backward per angle."""
         back = 1 if self.chain is None else 2 * self.chain.program.num_shared_angles
         return cost_of(forward + backward * back, self.executor.shots)
 
     def explain(self) -> str:
-        """How the circuit is read, and why."""
+        """Return a description of the readout."""
         if self.chain is not None:
-            how = "gate by gate, as noise acts on gates; backward two settings per angle"
+            how = "gate by gate, because gates have noise; backward two settings per angle"
         else:
-            how = "in one setting for all weights; backward one more, as one shift moves all angles"
+            how = "in one setting for all weights; backward one more, one shift for all angles"
         return f"the memory circuit ({self.program.synthesis}) is read {how}."
 
 
 class MemoryFormula(CosineSource, FormulaSource):
-    """Cosines of the angles in torch, or samples of what shots would say."""
+    """Cosines of the angles in torch, or samples of them."""
 
     bridge_name = "twin"
     executor: ClosedFormSampler
@@ -277,7 +274,7 @@ class MemoryFormula(CosineSource, FormulaSource):
         self.executor, self.caches = executor, executor.shots is not None
 
     def values(self, angles: Angles, known: Tensor | None = None) -> Values:
-        """-sin(delta) by torch, or a sample of what shots would say."""
+        """Return -sin(delta), or a sample if shots are given."""
         if self.executor.shots is None:
             return self.exact_values(angles)
-        return read_cosines(self.deltas(angles), self.executor, known)
+        return read_cosines(self.deltas(angles), self.executor.read, known)

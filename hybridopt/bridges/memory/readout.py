@@ -1,14 +1,11 @@
-r"""Reading cosines from the memory circuit, gate by gate where gates go wrong, or by formula.
+r"""Readout of cosines from the memory circuit, from its gate chain with noise, or from the formula.
 
-Without noise, one angle shifted by :math:`-\pi/2` shifts every :math:`\theta_k`, and the reading of
-place k depends on :math:`\theta_k` alone. Noise between the gates breaks both. A Pauli error in the
-middle of the chain turns the signs of the rotations behind it, a damped or flipped index qubit
-sends them to another place: the reading of place k becomes a mixture of
-:math:`\cos(\sum_j \sigma_j \hat\theta_j)` with signs :math:`\sigma` that are no Walsh row, and it
-depends on all :math:`\theta`. (Errors that destroy the data qubit altogether, as depolarizing a
-gate's qubits together does, leave :math:`\eta \cos\theta_k`; errors of readout and damping do not.)
-Each angle of the chain still enters one RY, whatever stands between the gates, so that shifting
-each in turn is exact for all noise that does not depend on the angles.
+Without noise, a shift of one angle by :math:`-\pi/2` shifts every :math:`\theta_k`, and place k
+depends on :math:`\theta_k` only. Gate noise breaks both. A Pauli error flips the signs of the later
+rotations, and a damped index qubit moves them to another place. Place k then reads a mixture of
+:math:`\cos(\sum_j \sigma_j \hat\theta_j)` with signs that are not a Walsh row. (Only errors that
+destroy the data qubit, as in joint depolarizing, leave :math:`\eta \cos\theta_k`.) Each angle of
+the chain enters one RY, so a shift of one angle at a time is exact if noise does not depend on it.
 """
 
 from __future__ import annotations
@@ -37,32 +34,32 @@ from hybridopt.nn.evaluation import CircuitEvaluation
 
 @dataclass(frozen=True, eq=False)
 class CircuitReader:
-    """Reads M cosines from one run of the memory circuit; unused places hold the angle pi/2."""
+    """Readout of M cosines from one run of the memory circuit."""
 
     program: MemoryProgram
     executor: Executor
     gradient: ParameterShift
 
     def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
-        """One setting: cos(theta - order pi/2), with the executor's shots."""
+        """Return cos(theta - order pi/2) from one setting, with the executor's shots."""
         padded = self.padded(theta)
         shared = self.gradient.common_shift(padded, order)[None, :]
         job = Job(self.program, Probabilities(), np.zeros((1, 0)), shared)
         return split_probabilities(self.executor.run(job)[0, 0])[: theta.size]
 
     def padded(self, theta: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " N"]:
-        """All N angles of the circuit."""
+        """Return all N angles of the circuit; unused ones are pi/2."""
         padded = np.full(self.program.num_shared_angles, np.pi / 2)
         padded[: theta.size] = theta
         return padded
 
 
 class ClosedFormSampler(FormulaStream, Metered):
-    """The law of `CircuitReader` without a circuit: what the twin reads."""
+    """Readout with the distribution of `CircuitReader`, without a circuit, for the twin."""
 
     def read(self, theta: Float64[np.ndarray, " M"], order: int) -> Float64[np.ndarray, " M"]:
-        """cos(theta - order pi/2), or an estimate with the distribution of the circuit's."""
-        # -sin(delta), not cos(pi/2 + delta): exact zeros stay exact
+        """Return cos(theta - order pi/2), or with shots an estimate as from the circuit."""
+        # -sin(delta), not cos(pi/2 + delta), so that exact zeros stay exact
         delta = theta - np.pi / 2
         cosines = (-np.sin(delta), np.cos(delta), np.sin(delta), -np.cos(delta))[order % 4]
         if self.shots is None:
@@ -79,37 +76,32 @@ class ClosedFormSampler(FormulaStream, Metered):
 
 @dataclass(frozen=True)
 class ChainReader:
-    """Reads cosines from the gate chain; derivatives take two settings for each of its angles."""
+    """Readout of cosines from the gate chain; derivatives take two settings per angle."""
 
     num_index_qubits: int  # m; the chain holds N = 2^m cosines
-    columns: tuple[int, ...] | None  # angles that are free, in the sparse form; None is all N
+    columns: tuple[int, ...] | None  # free angles of the sparse form; None for all N
     executor: Executor
     gradient: ParameterShift
 
     @property
     def program(self) -> CircuitProgram:
-        """The chain."""
+        """Gate chain."""
         return chain_program(self.num_index_qubits, self.columns)[0]
 
     def probabilities(
         self, delta: Float64[Tensor, " places"], known: Float64[Tensor, "S B K"] | None = None
     ) -> Float64[Tensor, "S B K"]:
-        """Probabilities of all outcomes; those ``known`` at the same angles are not run again."""
+        """Return the probabilities of all outcomes; ``known`` ones save the forward run."""
         program, order = chain_program(self.num_index_qubits, self.columns)
         places = 1 << self.num_index_qubits
         theta = math.pi / 2 + torch.cat([delta, delta.new_zeros(places - len(delta))])
         angles = (walsh_transform(theta) / places)[list(order)]
-        evaluation = CircuitEvaluation(
-            program,
-            Probabilities(),
-            self.executor,
-            self.gradient,
-            known=None if known is None else (angles[None].detach(), known),
-        )
-        return evaluation(angles.new_zeros(1, 0), angles[None])
+        pair = None if known is None else (angles[None].detach(), known)
+        run = CircuitEvaluation(program, Probabilities(), self.executor, self.gradient, pair)
+        return run(angles.new_zeros(1, 0), angles[None])
 
     def cosines(self, probabilities: Float64[Tensor, "S B K"]) -> Float64[Tensor, " N"]:
-        """The excess of 0 over 1 of the data qubit at each place; 0 where none was measured."""
+        """Return p(0) - p(1) of the data qubit at each place; 0 where none was measured."""
         zero, one = probabilities.reshape(2, -1)
         total = zero + one
         measured = total > 0

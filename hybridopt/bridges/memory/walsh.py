@@ -1,4 +1,4 @@
-"""Walsh-Hadamard transform and Gray code: the algebra of uniformly controlled rotations."""
+"""Walsh-Hadamard transform, Gray code, and choice of Walsh columns."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from jaxtyping import Float64, Int64
 
 from hybridopt.errors import ArgumentError
 
-SEED_OF_THE_COLUMNS = 0  # the same columns for the bridge, its twin and its linear control
+SEED_OF_COLUMNS = 0  # one seed, so that bridge, twin and linear control share the columns
 
 
 def walsh_hadamard(values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    r"""Transform :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l` in ``n log2 n`` additions.
+    r"""Return :math:`y_k = \sum_l (-1)^{popcount(k \& l)} x_l` in ``n log2 n`` additions.
 
     References:
         Fino and Algazi, IEEE Trans. Comput. C-25, 1142 (1976).
@@ -27,34 +27,29 @@ def walsh_hadamard(values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n
 
 
 def gray_code(index: int) -> int:
-    """The reflected binary code of ``index``: neighbours differ in one bit (cyclically too)."""
+    """Return the reflected binary code of ``index``; cyclic neighbours differ in one bit."""
     return index ^ (index >> 1)
 
 
 def walsh_columns(
     num_columns: int, num_rows: int, name: str = "num_angles"
 ) -> Int64[np.ndarray, " K"]:
-    r"""Which K columns of the Walsh matrix a sparse form takes: random, and independent.
+    r"""Return K random Walsh columns, independent on the first M rows; ``name`` is K in errors.
 
-    The first K columns in any of the usual orders tie weights: where K is a power of two, all
-    weights whose places agree in some bits would move alike, whole rows of a layer among them.
-    Random columns have no such pattern. These are drawn so that the first M rows keep the full
-    rank min(K, M), always. With :math:`2^{m-1} < M \le 2^m`, columns that all differ in their low
-    m - 1 bits are independent on the first :math:`2^{m-1}` rows already. Beyond that number, each
-    further column differs from one of them in the top bit alone; the difference of two such
-    columns vanishes on these rows and is, but for a factor, a column of the matrix of the other
-    :math:`M - 2^{m-1}` rows, so the same rule chooses the pairs. Column 0, which moves all weights
-    alike, is taken only where the rule cannot do without it (always if K is N). More than N are
-    refused, as the option ``name``.
+    The first K columns in a usual order would tie weights with equal bits in their places. With
+    :math:`2^{m-1} < M \le 2^m`, columns with different low m - 1 bits are independent on the first
+    :math:`2^{m-1}` rows. Each further column differs from one of them in the top bit only. The
+    difference of both is zero on these rows and, up to a factor, a column of the matrix of the
+    other rows, so the same rule chooses the pairs. Column 0, a common move, is chosen last.
     """
     num_places = max(2, 1 << (num_rows - 1).bit_length())
     if num_columns > num_places:
         raise ArgumentError(
-            f"{name} is {num_columns}, but {num_rows} weights have N = {num_places} Walsh columns. "
-            f"Give 1 to {num_places}, or None for as many as there are weights."
+            f"`{name}` must be at most {num_places}, the number of Walsh columns for {num_rows} "
+            f"weights (got {num_columns}). Use None for one per weight."
         )
-    # not default_rng, whose numbers may change with numpy: trained angles belong to their columns
-    generator = np.random.RandomState(SEED_OF_THE_COLUMNS)
+    # not default_rng, whose numbers may change with numpy: files store angles without columns
+    generator = np.random.RandomState(SEED_OF_COLUMNS)
     bits = num_places.bit_length() - 1
     chosen = _independent_columns(min(num_columns, num_rows), num_rows, bits, generator)
     others = np.setdiff1d(np.arange(1, num_places), chosen)
@@ -65,7 +60,7 @@ def walsh_columns(
 def _independent_columns(
     num_columns: int, num_rows: int, num_bits: int, generator: np.random.RandomState
 ) -> Int64[np.ndarray, " K"]:
-    """Columns of ``num_bits`` bits that are independent on the first rows; K <= M."""
+    """Return columns of ``num_bits`` bits that are independent on the first rows; K <= M."""
     low_bits = max(0, (num_rows - 1).bit_length() - 1)
     half = 1 << low_bits
     low = generator.permutation(half)[:num_columns]

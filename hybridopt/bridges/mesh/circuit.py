@@ -1,18 +1,18 @@
-r"""Circuits that take a vector through a mesh, and what they are fed with.
+r"""Circuits that send a vector through a mesh, and their inputs.
 
 The loader spreads one excitation over the input modes,
 :math:`|0\rangle \to |x\rangle = \sum_k x_k e_k / |x|`, by rotations :math:`R(-a_k)` of modes
-``k, k + 1``, with :math:`a_k = \mathrm{atan2}(|x_{k+1:}|, x_k)` and the last
-:math:`a_{n-2} = \mathrm{atan2}(x_{n-1}, x_{n-2})`. It starts with H on mode 0, so that the vacuum
-stays as a reference of the sign: :math:`(|0\rangle + |x\rangle)/\sqrt2` becomes
-:math:`(|0\rangle + |W x/\alpha\rangle)/\sqrt2`, and
-:math:`\langle X_k \rangle = (W x)_k / (\alpha |x|)`, all k in one setting.
+``k, k + 1``. Here :math:`a_k = \mathrm{atan2}(|x_{k+1:}|, x_k)`, and the last angle is
+:math:`a_{n-2} = \mathrm{atan2}(x_{n-1}, x_{n-2})`. The loader starts with H on mode 0, so that the
+vacuum remains as a phase reference: :math:`(|0\rangle + |x\rangle)/\sqrt2` becomes
+:math:`(|0\rangle + |W x/\alpha\rangle)/\sqrt2`. One setting gives
+:math:`\langle X_k \rangle = (W x)_k / (\alpha |x|)` for all k.
 
-Noise leaks out of these two sectors unseen. The ``reference`` circuit has one reference mode for
-each output instead of the vacuum, :math:`(\sum_j |r_j\rangle/\sqrt m + |x\rangle)/\sqrt2`, and
-ends with :math:`R(\pi/4)` on each pair :math:`(r_k, k)`, after which
-:math:`(W x)_k/(\alpha |x| \sqrt m) = p(r_k) - p(k)`: measured in Z, where an outcome without
-exactly one excitation betrays an error.
+With noise, leakage out of these two sectors is not detected. The ``reference`` circuit therefore
+has one reference mode per output instead of the vacuum,
+:math:`(\sum_j |r_j\rangle/\sqrt m + |x\rangle)/\sqrt2`, and ends with :math:`R(\pi/4)` on each pair
+:math:`(r_k, k)`. Then :math:`(W x)_k/(\alpha |x| \sqrt m) = p(r_k) - p(k)`, measured in Z. An
+outcome without exactly one excitation is an error and is discarded.
 """
 
 from __future__ import annotations
@@ -29,19 +29,18 @@ from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.circuits.gates import Angle, ControlledRotation, Family, LocalGate, family_of
 from hybridopt.circuits.program import CircuitProgram, FixedGate, Rotation, Step
 
-# One excitation beside the vacuum: outputs that are linear in the amplitude go with phi/2 only.
+# With one excitation and the vacuum, outputs linear in the amplitude depend on phi/2 only.
 LINEAR_RULE = ((0.25, math.pi), (-0.25, -math.pi))
 
 
 @cache
-def mode_rotation(*, native: bool = False, linear: bool = False) -> Family:
-    """The family of rotations by phi between qubits (0, 1) = (a, b).
+def mode_rotation(native: bool, linear: bool) -> Family:
+    """Return the family of rotations by phi between qubits (0, 1) = (a, b).
 
-    If ``native``, in H, CZ and RY, as noise models know them; else in three gates that are faster
-    to simulate. A readout that is ``linear`` in the amplitude of the excitation takes a shift rule
-    of two terms, every other one of four: two RY by +-phi/2 give the frequencies 1/2 and 1.
+    ``native`` uses the gates of noise models. A readout ``linear`` in the amplitude of the
+    excitation needs two shift terms; others need four, as RY by +-phi/2 has frequencies 1/2 and 1.
     """
-    entangle: LocalGate = (CXGate(), (1, 0))  # qubit 0 tells one excitation from none and two
+    entangle: LocalGate = (CXGate(), (1, 0))  # qubit 0 is 1 for exactly one excitation
     return Family(
         name="mode",
         frames=("mode", "mode partner"),
@@ -50,13 +49,9 @@ def mode_rotation(*, native: bool = False, linear: bool = False) -> Family:
         eigenvalues=np.array([0.0, 0.5, 0.0, -0.5]),
         phases=lambda angle: (ControlledRotation("rz", 1, angle), (0, 1)),
         gates=_native if native else _fast,
-        made_by=(_made, (native, linear)),
+        made_by=(mode_rotation, (native, linear)),
         rule=LINEAR_RULE if linear else None,
     )
-
-
-def _made(native: bool, linear: bool) -> Family:
-    return mode_rotation(native=native, linear=linear)
 
 
 def _fast(angle: Angle) -> tuple[LocalGate, ...]:
@@ -66,34 +61,31 @@ def _fast(angle: Angle) -> tuple[LocalGate, ...]:
 
 def _native(angle: Angle) -> tuple[LocalGate, ...]:
     around: tuple[LocalGate, ...] = ((HGate(), (0,)), (HGate(), (1,)))
-    turn: tuple[LocalGate, ...] = ((RYGate(angle / 2), (0,)), (RYGate(-angle / 2), (1,)))
+    rotate: tuple[LocalGate, ...] = ((RYGate(angle / 2), (0,)), (RYGate(-angle / 2), (1,)))
     entangle: LocalGate = (CZGate(), (0, 1))
-    return (*around, entangle, *turn, entangle, *around)
-
-
-PROGRAMS_KEPT = 256  # they hold what was derived from them, and are made anew when asked for
+    return (*around, entangle, *rotate, entangle, *around)
 
 
 @dataclass(frozen=True, eq=False)
 class MeshProgram(CircuitProgram):
-    """The circuits of all matrices of one shape, with a feed as in `mesh_program`."""
+    """Circuits for all matrices of one shape, with a feed as in `mesh_program`."""
 
     mesh: MeshShape = field(kw_only=True)
     feed: str | int = field(kw_only=True)
 
 
-@lru_cache(maxsize=PROGRAMS_KEPT)
+@lru_cache(maxsize=256)
 def mesh_program(
     mesh: MeshShape, feed: str | int, *, native: bool = False, linear: bool = False
 ) -> MeshProgram:
-    """The circuits of all matrices of one shape; shared angles are ``-2 t``, in order.
+    """Return the circuits for all matrices of one shape; shared angles are ``-2 t``, in order.
 
-    The feed ``"data"`` loads a vector, ``"reference"`` one beside reference modes: row angles are
-    ``2 a_k``. ``"basis"`` has a row angle for each of n inputs, pi/2 for the one that is excited
-    and 0 for all others. A number excites that input. The rest is as in `mode_rotation`.
+    The feeds ``"data"`` and ``"reference"`` load a vector by row angles ``2 a_k``. ``"basis"`` has
+    one row angle per input, pi/2 for the excited one and 0 for the others. A number excites that
+    input. ``native`` and ``linear`` are as in `mode_rotation`.
     """
-    turn = mode_rotation(native=native, linear=linear)
-    loader = [Rotation(turn, (k, k + 1), k, True) for k in range(mesh.num_inputs - 1)]
+    family = mode_rotation(native, linear)
+    loader = [Rotation(family, (k, k + 1), k, True) for k in range(mesh.num_inputs - 1)]
     if isinstance(feed, int):
         start: list[Step] = [FixedGate(HGate(), (feed,))]
     elif feed == "basis":
@@ -103,42 +95,41 @@ def mesh_program(
     elif feed == "data":
         start = [FixedGate(HGate(), (0,)), *loader]
     else:
-        start = [*_references(mesh, turn), *loader]
-    mesh_steps = (Rotation(turn, pair, number, False) for number, pair in enumerate(mesh.pairs))
-    steps = [*start, *mesh_steps]
+        start = [*_references(mesh, family), *loader]
+    num_rows = sum(isinstance(step, Rotation) for step in start)
+    steps = start + [Rotation(family, pair, k, False) for k, pair in enumerate(mesh.pairs)]
     if feed == "reference":
         for k in range(mesh.num_outputs):
-            steps += _fixed(turn, (reference_mode(mesh, k), k), -math.pi / 2)
-    rows = sum(isinstance(step, Rotation) and step.per_sample for step in steps)
+            steps += _fixed(family, (reference_mode(mesh, k), k), -math.pi / 2)
     return MeshProgram(
         mesh=mesh,
         feed=feed,
         num_qubits=num_qubits_of(mesh, feed),
         steps=tuple(steps),
-        row_expressions=tuple(ParameterVector("input", rows)),
+        row_expressions=tuple(ParameterVector("input", num_rows)),
         shared_expressions=tuple(ParameterVector("angle", mesh.num_angles)),
     )
 
 
 def num_qubits_of(mesh: MeshShape, feed: str | int) -> int:
-    """Modes, and reference modes if there are some."""
+    """Return the number of modes, including reference modes."""
     return mesh.num_modes + (mesh.num_outputs if feed == "reference" else 0)
 
 
 def reference_mode(mesh: MeshShape, output: int) -> int:
-    """The qubit that an output is compared with in the ``reference`` circuit."""
+    """Return the reference qubit of an output in the ``reference`` circuit."""
     return mesh.num_modes + output
 
 
-def _references(mesh: MeshShape, turn: Family) -> list[FixedGate]:
-    """One excitation, half of it on mode 0, the rest spread evenly over the references."""
+def _references(mesh: MeshShape, family: Family) -> list[FixedGate]:
+    """Return gates that put half an excitation on mode 0, and the rest on all references."""
     gates = [FixedGate(XGate(), (0,))]
-    gates += _fixed(turn, (0, reference_mode(mesh, 0)), math.pi / 2)
+    gates += _fixed(family, (0, reference_mode(mesh, 0)), math.pi / 2)
     for k in range(mesh.num_outputs - 1):
         angle = 2 * math.acos(1 / math.sqrt(mesh.num_outputs - k))
-        gates += _fixed(turn, (reference_mode(mesh, k), reference_mode(mesh, k + 1)), angle)
+        gates += _fixed(family, (reference_mode(mesh, k), reference_mode(mesh, k + 1)), angle)
     return gates
 
 
-def _fixed(turn: Family, pair: tuple[int, int], angle: float) -> list[FixedGate]:
-    return [FixedGate(gate, tuple(pair[at] for at in places)) for gate, places in turn.gates(angle)]
+def _fixed(family: Family, pair: tuple[int, int], angle: float) -> list[FixedGate]:
+    return [FixedGate(gate, tuple(pair[q] for q in qubits)) for gate, qubits in family.gates(angle)]

@@ -1,13 +1,13 @@
-r"""A mesh by its formula, where at most one mode is excited: what the twin runs instead of Aer.
+r"""Closed form of a mesh with at most one excited mode, for the twin.
 
-With y the amplitudes of the outputs, the outcomes :math:`s_k = \pm 1` of X on all of them have the
-joint law
+With y the amplitudes of the outputs, the outcomes :math:`s_k = \pm 1` of X on the first j modes
+have the joint distribution
 
 .. math::
     p(s_1 \dots s_j) = 2^{-j} \Bigl[ 1 + \sum_{i \le j} s_i y_i
-        + \sum_{i < l \le j} s_i s_l \, y_i y_l \Bigr]
+        + \sum_{i < l \le j} s_i s_l \, y_i y_l \Bigr].
 
-for the first j of them, whatever the others are: outcomes can be drawn one mode after the other.
+It does not depend on the other modes, so outcomes can be sampled one mode after the other.
 """
 
 from __future__ import annotations
@@ -26,31 +26,34 @@ from hybridopt.circuits.program import Program
 from hybridopt.errors import ResourceError, UnsupportedError
 from hybridopt.execution import Executor, Job, Readout
 
-WIDEST_DISTRIBUTION = 24  # qubits; 128 MB for each vector
+WIDEST_DISTRIBUTION = 24  # qubits; 128 MB per vector
 
 
 class ClosedFormMesh(FormulaStream, Executor):
-    """An executor of meshes that runs no circuit: the same numbers, or numbers of the same law."""
+    """Executor that computes meshes without a circuit: the same numbers or distribution."""
 
     def check(self, program: Program, readout: Readout) -> None:
-        """Refuse everything that is no mesh, and too many outcomes."""
+        """Raise if the program is not a mesh, or has too many outcomes."""
         if not isinstance(program, MeshProgram):
-            raise UnsupportedError("The closed form of a mesh is that of no other circuit.")
+            raise UnsupportedError(
+                f"`program` must be a mesh for the closed form (got a {type(program).__name__})."
+            )
         if program.feed == "reference" and program.num_qubits > WIDEST_DISTRIBUTION:
             raise ResourceError(
-                f"The probabilities of {program.num_qubits} qubits are too many; at most "
-                f'{WIDEST_DISTRIBUTION} fit. Use another readout, such as "auto".'
+                f'A twin with `readout="reference"` must have at most {WIDEST_DISTRIBUTION} qubits '
+                f'(got {program.num_qubits}). Use another readout, such as "auto".'
             )
 
     def run(self, job: Job) -> Float64[np.ndarray, "S B K"]:
-        """What the circuits would say."""
+        """Return the readout of the circuits."""
         self.check(job.program, job.readout)
         program = job.program
         assert isinstance(program, MeshProgram)
         job.check()
         generator = self._next_generator()
         mesh = program.mesh
-        modes = mesh.propagate(-job.shared / 2, _loaded(program, job.rows))
+        inputs = torch.from_numpy(_loaded(program, job.rows))
+        modes = propagate(mesh, torch.from_numpy(-job.shared / 2), inputs).numpy()
         if program.feed != "reference":
             outputs = modes[..., : mesh.num_outputs]
             if self.shots is None:
@@ -60,57 +63,56 @@ class ClosedFormMesh(FormulaStream, Executor):
             return np.array(drawn).reshape(outputs.shape)
         one = _compared(mesh, modes / math.sqrt(2)) ** 2
         if self.shots is not None:
-            law = one / one.sum(-1, keepdims=True)
-            one = generator.multinomial(self.shots, law) / self.shots
+            distribution = one / one.sum(-1, keepdims=True)
+            one = generator.multinomial(self.shots, distribution) / self.shots
         result = np.zeros((*one.shape[:-1], 1 << program.num_qubits))
         result[..., [1 << mode for mode in range(program.num_qubits)]] = one
         return result
 
 
 def is_formula(executor: Executor) -> bool:
-    """Whether the executor is the closed form without shots, which autograd differentiates."""
+    """Return True for the closed form without shots, which autograd differentiates."""
     return isinstance(executor, ClosedFormMesh) and executor.shots is None
 
 
 def sampled_amplitudes(
     y: Float64[np.ndarray, " m"], shots: int, generator: np.random.Generator
 ) -> Float64[np.ndarray, " m"]:
-    """Estimates of all <X_k> from one setting; shots with the same outcomes are drawn together."""
+    """Return estimates of all <X_k> from one setting; shots with equal outcomes are grouped."""
     counts = np.array([shots])
     sums, products = np.zeros(1), np.zeros(1)  # of s_i y_i, and of pairs of them
     estimates = np.empty_like(y)
     for k, amplitude in enumerate(y):
-        lean = amplitude * (1 + sums) / (1 + sums + products)
-        ups = generator.binomial(counts, np.clip((1 + lean) / 2, 0, 1))
+        mean = amplitude * (1 + sums) / (1 + sums + products)
+        ups = generator.binomial(counts, np.clip((1 + mean) / 2, 0, 1))
         estimates[k] = (2 * ups.sum() - shots) / shots
         products = np.concatenate([products + amplitude * sums, products - amplitude * sums])
         sums = np.concatenate([sums + amplitude, sums - amplitude])
         counts = np.concatenate([ups, counts - ups])
-        met = counts > 0
-        counts, sums, products = counts[met], sums[met], products[met]
+        seen = counts > 0
+        counts, sums, products = counts[seen], sums[seen], products[seen]
     return estimates
 
 
 def _loaded(
     program: MeshProgram, rows: Float64[np.ndarray, "B R"]
 ) -> Float64[np.ndarray, "B modes"]:
-    """Amplitudes that the mesh is given: those of the loader, or one excited input."""
+    """Return the input amplitudes of the mesh, from the loader or one excited input."""
     mesh = program.mesh
     inputs = np.zeros((len(rows), mesh.num_modes))
     if program.feed == "basis":
         inputs[:, : mesh.num_inputs] = np.sin(rows / 2) * math.sqrt(2)
         return inputs
-    cosines, sines = np.cos(rows / 2), np.sin(rows / 2)
-    passed = np.cumprod(np.concatenate([np.ones((len(rows), 1)), sines], axis=1), axis=1)
-    inputs[:, : mesh.num_inputs] = passed
-    inputs[:, : mesh.num_inputs - 1] *= cosines
+    ones = np.ones((len(rows), 1))
+    passed = np.cumprod(np.hstack([ones, np.sin(rows / 2)]), axis=1)
+    inputs[:, : mesh.num_inputs] = passed * np.hstack([np.cos(rows / 2), ones])
     return inputs
 
 
 def _compared(
     mesh: MeshShape, modes: Float64[np.ndarray, "S B modes"]
 ) -> Float64[np.ndarray, "S B qubits"]:
-    """Amplitudes of all modes and references after each reference has met its output."""
+    """Return the amplitudes of all modes and references after the final rotations."""
     references = np.full((*modes.shape[:-1], mesh.num_outputs), 1 / math.sqrt(2 * mesh.num_outputs))
     whole = np.concatenate([modes, references], axis=-1)
     outputs = modes[..., : mesh.num_outputs]
@@ -120,17 +122,22 @@ def _compared(
 
 
 def mesh_matrices(mesh: MeshShape, angles: Float64[Tensor, "S P"]) -> Float64[Tensor, "S m n"]:
-    """W / alpha at S rows of angles t [rad], differentiable, as by `MeshShape.propagate`."""
-    eye = torch.eye(mesh.num_modes, mesh.num_inputs, dtype=torch.float64, device=angles.device)
-    states = eye.expand(len(angles), -1, -1)  # rows are modes
+    """Return W / alpha at S rows of angles t [rad], differentiable."""
+    inputs = torch.eye(mesh.num_inputs, mesh.num_modes, dtype=torch.float64, device=angles.device)
+    return propagate(mesh, angles, inputs)[..., : mesh.num_outputs].mT
+
+
+def propagate(
+    mesh: MeshShape, angles: Float64[Tensor, "S P"], inputs: Float64[Tensor, "B modes"]
+) -> Float64[Tensor, "S B modes"]:
+    """Return the amplitudes of all modes after the mesh, per row of angles t [rad] and input."""
+    states = inputs.T.expand(len(angles), -1, -1)  # rows are modes: whole rows are mixed
     cosines, sines = torch.cos(angles)[..., None], torch.sin(angles)[..., None]
     for group in mesh.sweeps:
-        numbers = list(group)
-        a = [mesh.pairs[number][0] for number in group]
-        b = [mesh.pairs[number][1] for number in group]
-        above, below = states[:, a], states[:, b]
-        c, s = cosines[:, numbers], sines[:, numbers]
-        turned = torch.cat([c * above + s * below, c * below - s * above], dim=1)
-        where = torch.tensor(a + b, device=angles.device)
-        states = states.index_copy(1, where, turned)
-    return states[:, : mesh.num_outputs]
+        first, second = zip(*(mesh.pairs[number] for number in group), strict=True)
+        modes = torch.tensor(first + second, device=angles.device)
+        above, below = states[:, modes].chunk(2, dim=1)
+        c, s = cosines[:, group], sines[:, group]
+        rotated = torch.cat([c * above + s * below, c * below - s * above], dim=1)
+        states = states.index_copy(1, modes, rotated)
+    return states.mT

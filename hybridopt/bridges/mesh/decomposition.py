@@ -1,13 +1,13 @@
-r"""A real matrix as a mesh of rotations between neighbouring modes, one angle an entry.
+r"""Decomposition of a real matrix into rotations of neighbouring modes, one angle per entry.
 
-A mesh stands for :math:`W = \alpha U S V^\top`, ``(m, n)``, of rank at most :math:`r = \min(m, n)`
-and spectral norm at most :math:`\alpha`. With :math:`R(t) = [[\cos t, \sin t], [-\sin t, \cos t]]`
-on modes ``c, c + 1``, the r rows of :math:`A = V^\top` are brought to :math:`[D \; 0]`,
+A mesh represents :math:`W = \alpha U S V^\top`, ``(m, n)``, of rank at most :math:`r = \min(m, n)`
+and spectral norm at most :math:`\alpha`. Let :math:`R(t) = [[\cos t, \sin t], [-\sin t, \cos t]]`
+act on modes ``c, c + 1``. The r rows of :math:`A = V^\top` are reduced to :math:`[D \; 0]`,
 :math:`D_{ii} = \pm 1`, by :math:`A \leftarrow A R(t)^\top`: for ``i = 0 .. r-1``, for
-``c = n-2 .. i``: ``t = atan2(A[i, c+1], A[i, c])``. The rows of :math:`U^\top` likewise; their
-rotations are run in reverse order by ``-t``. Between the two, mode k loses to a mode of its own, by
-a rotation by :math:`\arccos(d^U_k s_k d^V_k)`, all but :math:`s_k` of its amplitude. That makes
-``r (n + m - r) = m n`` angles.
+``c = n-2 .. i``: ``t = atan2(A[i, c+1], A[i, c])``. The rows of :math:`U^\top` are reduced in the
+same way; their rotations act in reverse order by ``-t``. Between both, a rotation by
+:math:`\arccos(d^U_k s_k d^V_k)` leaves :math:`s_k` of the amplitude of mode k and moves the rest to
+a loss mode. The number of angles is ``r (n + m - r) = m n``.
 
 References:
     Reck et al., Phys. Rev. Lett. 73, 58 (1994); Kerenidis, Landman and Mathur, arXiv:2106.07198.
@@ -21,51 +21,43 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float64
 
-Pair = tuple[int, int]  # modes (a, b) that a rotation turns
+Pair = tuple[int, int]  # modes (a, b) of a rotation
 
 
 @dataclass(frozen=True)
 class MeshShape:
-    """The places of the rotations, for all matrices of one shape.
-
-    Modes 0 to ``max(m, n) - 1`` carry inputs and outputs, the r after them what is lost.
-    """
+    """Modes of the rotations for all matrices of one shape; the last r are loss modes."""
 
     num_outputs: int  # m
     num_inputs: int  # n
 
     @property
     def rank(self) -> int:
-        """The rank r that angles are there for."""
+        """Largest rank r of the matrix, and number of loss modes."""
         return min(self.num_outputs, self.num_inputs)
 
     @property
-    def num_carrying(self) -> int:
-        """Modes that inputs or outputs are on."""
-        return max(self.num_outputs, self.num_inputs)
-
-    @property
     def num_modes(self) -> int:
-        """Those and the ones that lost amplitude goes to."""
-        return self.num_carrying + self.rank
+        """Number of all modes, including loss modes."""
+        return self.num_outputs + self.num_inputs
 
     @property
     def num_angles(self) -> int:
-        """P = m n."""
+        """Number of angles, P = m n."""
         return self.num_outputs * self.num_inputs
 
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
-        """Modes that each rotation turns, in the order in which they act."""
-        losses = [(k, self.num_carrying + k) for k in range(self.rank)]
+        """Modes of each rotation, in the order in which they act."""
+        losses = [(k, self.num_modes - self.rank + k) for k in range(self.rank)]
         first, last = self._steps(self.num_inputs), self._steps(self.num_outputs)
         pairs = [(c, c + 1) for _, c in first]
         return (*pairs, *losses, *((c, c + 1) for _, c in reversed(last)))
 
     @cached_property
     def sweeps(self) -> tuple[tuple[int, ...], ...]:
-        """The rotations, by number, in as few groups as turn different modes."""
-        free = [0] * self.num_modes  # the first group that a mode can still be turned in
+        """Numbers of the rotations in few groups; rotations of a group act on different modes."""
+        free = [0] * self.num_modes  # first group in which a mode is free
         groups: list[list[int]] = []
         for number, (a, b) in enumerate(self.pairs):
             place = max(free[a], free[b])
@@ -78,36 +70,22 @@ class MeshShape:
     def decompose(
         self, matrix: Float64[np.ndarray, "m n"], alpha: float
     ) -> Float64[np.ndarray, " P"]:
-        """The angles t [rad] of W / alpha in the order of `pairs`; alpha is at least its norm."""
+        """Return the angles t [rad] of W / alpha in the order of `pairs`; alpha >= norm of W."""
         left, singular, right = np.linalg.svd(matrix / alpha, full_matrices=False)
         first, signs_first = _eliminate(right, self._steps(self.num_inputs))
         last, signs_last = _eliminate(left.T, self._steps(self.num_outputs))
         kept = np.clip(signs_last * singular * signs_first, -1, 1)
         return np.concatenate([first, np.arccos(kept), -last[::-1]])
 
-    def propagate(
-        self, angles: Float64[np.ndarray, "S P"], inputs: Float64[np.ndarray, "B modes"]
-    ) -> Float64[np.ndarray, "S B modes"]:
-        """Amplitudes of all modes after the mesh, by row of angles t [rad] and by input."""
-        states = np.repeat(inputs[None], len(angles), axis=0)
-        for group in self.sweeps:
-            a, b = np.array([self.pairs[number] for number in group]).T
-            cosines = np.cos(angles[:, None, group])
-            sines = np.sin(angles[:, None, group])
-            above, below = states[..., a], states[..., b]
-            states[..., a] = cosines * above + sines * below
-            states[..., b] = cosines * below - sines * above
-        return states
-
     def _steps(self, length: int) -> list[Pair]:
-        """Pairs (row, mode) of the elimination of r rows of a length."""
+        """Return the pairs (row, mode) of the elimination of r rows of this length."""
         return [(i, c) for i in range(self.rank) for c in range(length - 2, i - 1, -1)]
 
 
 def _eliminate(
     rows: Float64[np.ndarray, "r length"], steps: list[Pair]
 ) -> tuple[Float64[np.ndarray, " rotations"], Float64[np.ndarray, " r"]]:
-    """Angles that bring orthonormal rows to a diagonal of signs, and the signs."""
+    """Return the angles that reduce orthonormal rows to a diagonal of signs, and the signs."""
     matrix = rows.copy()
     angles = np.empty(len(steps))
     for place, (i, c) in enumerate(steps):

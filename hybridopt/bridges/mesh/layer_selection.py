@@ -1,4 +1,4 @@
-"""Which layers of a network become meshes, which stay classical, and which are in the way."""
+"""Selection of the layers that become meshes, and checks of the others."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from hybridopt import _validation
 from hybridopt.errors import ConversionError
 
-CARRIED = (nn.Linear, nn.Conv2d)
-# products with matrices that have no circuit form here; what has none stays classical as it is
+CONVERTED = (nn.Linear, nn.Conv2d)
+# layers with matrix products that have no circuit form here; other layers stay classical
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-REFUSED = (*RECURRENT, nn.MultiheadAttention, nn.Conv1d, nn.Conv3d, _ConvTransposeNd, nn.Bilinear)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv3d, _ConvTransposeNd)
+UNSUPPORTED = (*RECURRENT, *CONVOLUTIONS, nn.MultiheadAttention, nn.Bilinear)
 
 
-def layers_to_carry(network: nn.Module, keep_classical: Iterable[str]) -> dict[str, nn.Module]:
-    """The layers that become meshes, each once, by their first name."""
+def layers_to_convert(network: nn.Module, keep_classical: Iterable[str]) -> dict[str, nn.Module]:
+    """Return the layers that become meshes by their first name."""
     kept = _kept(network, keep_classical)
     chosen = {
         name: module
         for name, module in network.named_modules()
-        if id(module) not in kept and _is_carried(name, module)
+        if id(module) not in kept and _is_converted(name, module)
     }
     if not chosen:
         raise ConversionError(
-            f"The network {type(network).__name__} has no Linear or Conv2d layer with trainable "
-            'weights that is not kept classical. Use bridge="memory" or bridge="generator".'
+            "`network` must have a trainable Linear or Conv2d layer that is not kept classical "
+            f'(got a {type(network).__name__}). Use bridge="memory" or bridge="generator".'
         )
-    _refuse_ties(network, chosen)
+    _check_ties(network, chosen)
     return chosen
 
 
 def _kept(network: nn.Module, names: Iterable[str]) -> set[int]:
-    """Modules that stay as they are: the named ones, all in them, and all in frozen ones."""
+    """Return ids of the modules that stay classical: named and frozen ones, with their parts."""
     known = {name: module for name, module in network.named_modules(remove_duplicate=False) if name}
     kept = [known[_validation.choice("layer in `keep_classical`", name, known)] for name in names]
     for module in network.modules():
@@ -43,47 +44,44 @@ def _kept(network: nn.Module, names: Iterable[str]) -> set[int]:
     return {id(module) for container in kept for module in container.modules()}
 
 
-def _is_carried(name: str, module: nn.Module) -> bool:
-    """Whether it becomes a mesh; refused if it cannot and would have to."""
-    if isinstance(module, REFUSED):
-        _refuse(name, module, "has no circuit form in the mesh bridge, which takes Linear, Conv2d")
-    if not isinstance(module, CARRIED):
+def _is_converted(name: str, module: nn.Module) -> bool:
+    """Return True if the layer becomes a mesh; raise if it is unsupported."""
+    if isinstance(module, UNSUPPORTED):
+        raise _no_circuit_form(name, module)
+    if not isinstance(module, CONVERTED):
         return False
     weight = module._parameters.get("weight")
-    if weight is None or not _has_the_plain_forward(module):
-        _refuse(name, module, "computes something else than a plain Linear or Conv2d does")
-    assert weight is not None
+    if weight is None or not _has_plain_forward(module):
+        raise _no_circuit_form(name, module)
     return weight.requires_grad and weight.numel() > 0
 
 
-def _has_the_plain_forward(module: nn.Module) -> bool:
+def _has_plain_forward(module: nn.Module) -> bool:
     plain = nn.Linear if isinstance(module, nn.Linear) else nn.Conv2d
     names = ("forward", "_conv_forward")
     return all(getattr(type(module), n, None) is getattr(plain, n, None) for n in names)
 
 
-def _refuse(name: str, module: nn.Module, why: str) -> None:
-    what = f"Layer `{name}`" if name else "The network"
-    way_out = f", or pass `keep_classical=['{name}']`" if name else ""
-    raise ConversionError(
-        f"{what} is of type {type(module).__name__}, which {why}. Use a bridge that takes any "
-        f'layer, such as bridge="memory" or bridge="generator"{way_out}.'
+def _no_circuit_form(name: str, module: nn.Module) -> ConversionError:
+    layer = f"Layer `{name}`" if name else "The network"
+    keep = f", or pass `keep_classical=['{name}']`" if name else ""
+    return ConversionError(
+        f"{layer} is a {type(module).__name__}, which has no mesh. Supported layers: plain Linear, "
+        f'plain Conv2d. Use bridge="memory" or bridge="generator"{keep}.'
     )
 
 
-def _refuse_ties(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
-    owners: dict[int, dict[int, str]] = {}
+def _check_ties(network: nn.Module, chosen: dict[str, nn.Module]) -> None:
+    owners: dict[nn.Parameter, list[str]] = {}
     for name, module in network.named_modules():
-        for parameter_name, parameter in module._parameters.items():
-            if parameter is not None:
-                full = f"{name}.{parameter_name}" if name else parameter_name
-                owners.setdefault(id(parameter), {})[id(module)] = full
+        for parameter in module.parameters(recurse=False):
+            owners.setdefault(parameter, []).append(name)
     for name, module in chosen.items():
         for parameter in module.parameters(recurse=False):
-            others = [full for at, full in owners[id(parameter)].items() if at != id(module)]
+            others = [other for other in owners[parameter] if other != name]
             if others and parameter.requires_grad:
-                mine = owners[id(parameter)][id(module)]
                 raise ConversionError(
-                    f"`{mine}` is tied to `{others[0]}`, but a mesh has angles of its own. Untie "
-                    f"them, pass `keep_classical=['{name}']`, or use bridge=\"memory\"."
+                    f"Layer `{name}` must not share a parameter with `{others[0]}`, because each "
+                    f"mesh has its own angles. Untie them, pass `keep_classical=['{name}']`, or "
+                    'use bridge="memory".'
                 )

@@ -1,12 +1,10 @@
-"""Linear and convolutional layers through whose circuits the data pass."""
+"""Linear and convolutional layers as circuits that the data pass through."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,54 +12,41 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hybridopt import _validation
 from hybridopt._modules import keep_dtype
 from hybridopt.bridges.mesh.circuit import mesh_program, num_qubits_of
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, mesh_matrices
 from hybridopt.bridges.mesh.decomposition import MeshShape
-from hybridopt.bridges.mesh.linear_form import (
-    arranged,
-    classical,
-    groups_of,
-    has_trainable_bias,
-    matrices_of,
-    shape_of,
-    vectors_of,
-)
-from hybridopt.bridges.mesh.readout import MeshReader, Reading, loader_turns
-from hybridopt.bridges.mesh.readout_selection import Pass, choose, cost, reason
-from hybridopt.bridges.readout_cache import HasReadoutCache, ReadoutCache, is_own
+from hybridopt.bridges.mesh.readout import MeshReader, loader_angles
+from hybridopt.bridges.mesh.readout_selection import Pass, choose, cost
+from hybridopt.bridges.readout_cache import HasReadoutCache, Reading, ReadoutCache, is_own
 from hybridopt.circuits.counts import count_gates
 from hybridopt.errors import ArgumentError, ArgumentTypeError, LayerAttributeError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
-from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow
+from hybridopt.nn.summary import SummaryRow
 
-NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros shall be able to grow, too
-ROOM = 3.0  # automatic scale: how often the norm fits into alpha
-LEAST_NORM = 2.0  # automatic scale: what a smaller norm counts as
-AUTOCAST = frozenset({torch.float16, torch.bfloat16, torch.float32})  # it leaves others alone
+NEARLY_ZERO = 1e-3  # spectral norm; a layer of (almost) zeros must be able to grow
+ROOM = 3.0  # automatic scale: ratio of alpha to the norm
+LEAST_NORM = 2.0  # automatic scale: smaller norms count as this one
+Plain = nn.Linear | nn.Conv2d
+AUTOCAST = frozenset({torch.float16, torch.bfloat16, torch.float32})  # dtypes that torch casts
 HOOKS = [name for name in vars(nn.Module()) if "hook" in name and "state_dict" not in name]
-UNSEEN = "the number of patches is known after the first forward pass."
 
 
-class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
-    r"""A layer ``W x + b`` as one mesh for each of its groups, trainable biases in it as a column.
+class MeshLayer(nn.Module, HasReadoutCache):
+    """Layer ``W x + b`` as one mesh per group, with a trainable bias as a column."""
 
-    The plain layer is taken over and loses its weight; a frozen bias stays in it. The ``angles`` t
-    [rad] are in the order of `MeshShape.pairs`, group by group, one for each weight. The ``alphas``
-    are the largest spectral norms that training can reach.
-    """
-
-    plain: nn.Linear | nn.Conv2d
-    angles: nn.Parameter
-    alphas: Tensor
-    like: Tensor
+    plain: Plain  # without its weight; a frozen bias stays in it
+    angles: nn.Parameter  # t [rad], group by group in the order of `MeshShape.pairs`
+    alphas: Tensor  # largest spectral norms that training can reach
+    like: Tensor  # an empty tensor with dtype and device of the weights
 
     def __init__(
         self,
-        plain: nn.Linear | nn.Conv2d,
+        plain: Plain,
         *,
         scale: str | float,
         readout: str,
@@ -83,114 +68,82 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         self.angles = nn.Parameter(torch.from_numpy(angles).to(weight.device))
         plain._parameters["weight"] = None
         if self.holds_bias:
-            plain._parameters["bias"] = None
+            del plain._parameters["bias"]
+            plain.__dict__["bias"] = True  # its repr shows that there is one
         self.plain = plain
         self.training = plain.training
         for name in HOOKS:
             setattr(self, name, getattr(plain, name))
         self.passes: list[Pass] = []  # of the last forward pass of the network
-        self._samples = 1  # in the last of them
-        self._cache: ReadoutCache[Reading] = ReadoutCache()
+        self._cache = ReadoutCache()
 
     @property
     def reader(self) -> MeshReader:
-        """Reads from circuits, with the executor and the rule that the layer has now."""
+        """Reader with the present executor and gradient rule."""
         return MeshReader(self.mesh, self.executor, self.gradient)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the layer returns, in its dtype; shapes alone on torch's meta device."""
-        shape = self._output_shape(x)  # refuses what the plain layer refuses, before a circuit runs
+        """Return the layer's outputs in its dtype; only shapes on torch's meta device."""
+        shape = self._output_shape(x)  # raises like the plain layer, before a circuit is run
         task = self._pass(x, shape)
         self.passes.append(task)
-        self._samples = len(x) if x.ndim > (3 if isinstance(self.plain, nn.Conv2d) else 1) else 1
         if x.is_meta or self.angles.is_meta:
             return classical(self.plain, x, *self._split(self._matrices(None)))
         chosen = choose(self.reader, self.readout, task)
         if chosen == "process":
-            weight, bias = self._split(self._matrices(self._reading()))
-            return classical(self.plain, x, weight, bias)
+            known = self._read_once(lambda: self.reader.read(self._rows()))
+            return classical(self.plain, x, *self._split(self._matrices(known)))
         outputs = self._through(vectors_of(self.plain, x), chosen)
         return arranged(self.plain, outputs, shape).to(self.like.dtype)
 
-    def explain(self, batch_size: int | None = None) -> str:
-        """How a batch would be read, and why; see `RunsCircuits`."""
-        task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
-        return UNSEEN if task is None else reason(self.reader, self.readout, task)
-
-    def step_cost(self, batch_size: int | None = None) -> Cost | None:
-        """Cost of one forward and backward; None of a convolution that has seen no input."""
-        task = self._task(_validation.optional_integer("batch_size", batch_size, minimum=0))
-        return None if task is None else self.pass_cost(task)
-
     def pass_cost(self, task: Pass) -> Cost:
-        """Settings, shots and runs of a pass; nothing for the formula."""
+        """Return settings, shots and runs of a pass; zero for a control."""
         if not self.in_circuit:
             return Cost()
         return cost(self.reader, choose(self.reader, self.readout, task), task)
 
-    def first_pass(self, samples: int, *, input_grad: bool) -> Pass | None:
-        """A training step on samples of unseen shape, one vector each; None of a convolution."""
-        if isinstance(self.plain, nn.Conv2d) and self.readout != "process":
-            return None
-        return Pass(samples, self.groups, self.angles.requires_grad, input_grad)
-
-    def circuits(self) -> Mapping[str, QuantumCircuit]:
-        """The circuit at the present angles under the name ``""``, or ``"[g]"`` of each group."""
-        names = [""] if self.groups == 1 else [f"[{group}]" for group in range(self.groups)]
+    @property
+    def circuit_names(self) -> list[str]:
+        """Name suffixes of the circuits, one per group; none for a control."""
         if not self.in_circuit:
-            return {}
-        return {name: self.circuit(group=group) for group, name in enumerate(names)}
+            return []
+        return [""] if self.groups == 1 else [f"[{group}]" for group in range(self.groups)]
 
     @property
     def in_circuit(self) -> bool:
-        """Whether circuits are run, not their formula."""
+        """Whether circuits are run; False for a control."""
         return not isinstance(self.executor, ClosedFormMesh)
 
     @torch.no_grad()
     def decoded(self, readout: str = "angles") -> tuple[Tensor, Tensor | None]:
-        """Weight and bias: from the angles, or as the circuits say; a frozen bias as it is."""
+        """Return weight and bias, from the angles or with ``"circuit"`` from a run."""
         if readout == "circuit":
             return self._split(self._matrices(None))
         return self._split(self._scaled(mesh_matrices(self.mesh, self._rows())))
 
     def circuit(self, x: Float64[np.ndarray, " n"] | None = None, group: int = 0) -> QuantumCircuit:
-        """The circuit that takes a vector, the 1 of the bias included, through the mesh."""
+        """Return the circuit for a vector that includes the 1 for the bias."""
         vector = np.ones(self.mesh.num_inputs) if x is None else x
-        turns, _ = loader_turns(torch.from_numpy(vector)[None])
+        row_angles, _ = loader_angles(torch.from_numpy(vector)[None])
         feed = "reference" if self.readout == "reference" else "data"
         program = mesh_program(self.mesh, feed, native=True)
         angles = self._rows().detach().cpu().numpy()
-        return program.bind(turns[0].numpy(), -2 * angles[group])
+        return program.bind(row_angles[0].numpy(), -2 * angles[group])
 
     @property
     def num_qubits(self) -> int:
-        """Modes, and reference modes if there are some."""
+        """Number of modes, including reference modes."""
         return num_qubits_of(self.mesh, self.readout)
 
     def extra_repr(self) -> str:
-        """Sizes and readout."""
+        """Return the sizes and the readout."""
         return (
             f"{self.groups} mesh{'es' if self.groups > 1 else ''} of {self.mesh.num_outputs} by "
             f"{self.mesh.num_inputs}, num_qubits={self.num_qubits}, readout={self.readout!r}"
         )
 
-    def __repr__(self) -> str:
-        with self._plain_with_bias():
-            return super().__repr__()
-
-    @contextmanager
-    def _plain_with_bias(self) -> Iterator[nn.Module]:
-        """The plain layer with a bias if it had one, so that its repr is true."""
-        if self.holds_bias:
-            self.plain._parameters["bias"] = nn.Parameter(self.like)
-        try:
-            yield self.plain
-        finally:
-            if self.holds_bias:
-                self.plain._parameters["bias"] = None
-
     def summary_row(self, device: BackendV2 | None, name: str, cost: Cost | None) -> SummaryRow:
-        """One row; the groups of a convolution have circuits of one shape."""
+        """Return the row of a summary; all groups of a convolution have circuits of one shape."""
         trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
         if not self.in_circuit:
             return SummaryRow(name, f"{type(self.plain).__name__}, weights by a formula", trainable)
@@ -199,37 +152,8 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         gates, angles = count_gates(self.circuit(), device), self.angles.numel()
         return SummaryRow(name, kind, trainable, self.num_qubits, angles, cost, gates)
 
-    def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
-        row = self.summary_row(device, "", self.step_cost(batch_size))
-        return f"mesh of {type(self.plain).__name__}", [row], ()
-
-    def _task(self, samples: int | None) -> Pass | None:
-        """A training step like the last pass, or the first one."""
-        if not self.passes:
-            return self.first_pass(1 if samples is None else samples, input_grad=False)
-        last, before = self.passes[-1], max(1, self._samples)
-        rows = math.ceil(last.rows * (before if samples is None else samples) / before)
-        return replace(last, rows=rows, trains=self.angles.requires_grad, known=False)
-
-    def cached_readout(self) -> dict[str, Tensor]:
-        """What `eval` mode read, if it still holds: shared angles and the values there."""
-        known = self._known() or {}
-        return {
-            f"{feed}/{number}": tensor
-            for feed, pair in known.items()
-            for number, tensor in enumerate(pair)
-        }
-
-    def restore_readout(self, read: dict[str, Tensor]) -> None:
-        """Take this for what was read at the present angles."""
-        known: dict[str | int, tuple[Tensor, Tensor]] = {}
-        for feed in dict.fromkeys(key.rpartition("/")[0] for key in read):
-            number = int(feed) if feed.isdecimal() else feed  # of a mode
-            known[number] = (read[f"{feed}/0"], read[f"{feed}/1"])
-        self._cache.keep(self.executor, self.angles, known)
-
     def __getattr__(self, name: str) -> Any:
-        """What the plain layer says of itself (``in_features``, ``kernel_size``, ...)."""
+        """Return an attribute of the plain layer (``in_features``, ``kernel_size``, ...)."""
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -238,22 +162,20 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
                 raise
         if name == "weight" or (name == "bias" and self.holds_bias):
             raise LayerAttributeError(
-                f"The layer {type(plain).__name__} is in a circuit and holds angles, no `{name}`. "
-                "A network that reads the tensor itself must keep the layer classical: "
-                "`keep_classical=[name]`; `to_classical` gives the tensors back."
+                f"`{name}` of a {type(plain).__name__} in a circuit is not available, because the "
+                "layer has angles instead. Pass `keep_classical=[name]`, or use `to_classical`."
             )
         return getattr(plain, name)
 
     def _output_shape(self, x: Tensor) -> torch.Size:
-        """Of what the layer returns for x; refuses x before a circuit runs."""
+        """Return the shape of the outputs; raise for unfit x before a circuit is run."""
         if not isinstance(x, Tensor):
             raise ArgumentTypeError(
-                f"The input of a layer must be a tensor, but is of type {type(x).__name__}. "
-                "Convert it: `torch.as_tensor(x)`."
+                f"`x` must be a tensor (got a {type(x).__name__}). Use `torch.as_tensor(x)`."
             )
         if x.dtype != self.like.dtype and not self._casts(x):
             raise ArgumentTypeError(
-                f"The weights of this mesh are {self.like.dtype}, but its input is {x.dtype}. "
+                f"`x` must have the dtype of the weights, {self.like.dtype} (got {x.dtype}). "
                 "Convert the input by `x.to(dtype)`, or the network by `network.to(dtype)`."
             )
         weight = torch.empty(self.weight_shape, dtype=x.dtype, device="meta")
@@ -261,26 +183,24 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
             with torch.no_grad():
                 return classical(self.plain, x.detach().to("meta"), weight, None).shape
         except (RuntimeError, IndexError) as error:
-            with self._plain_with_bias() as plain:
-                raise ArgumentError(
-                    f"The layer {plain} cannot take an input of shape {tuple(x.shape)}: "
-                    f"{_validation.first_line(error)}"
-                ) from error
+            raise ArgumentError(
+                f"`x` must fit the layer {self.plain} (got shape {tuple(x.shape)}). "
+                f"{_validation.first_line(error)}"
+            ) from error
 
     def _casts(self, x: Tensor) -> bool:
-        """Whether torch's autocast brings x and the weights to one dtype."""
-        on = not x.is_meta and torch.is_autocast_enabled(x.device.type)  # meta: torch cannot say
+        """Return True if torch's autocast converts x and the weights to one dtype."""
+        on = not x.is_meta and torch.is_autocast_enabled(x.device.type)  # no meta autocast in torch
         return on and {x.dtype, self.like.dtype} <= AUTOCAST
 
     def _pass(self, x: Tensor, shape: torch.Size) -> Pass:
-        """What is to be read for x, whose outputs have this shape."""
         grad = torch.is_grad_enabled()
         return Pass(
             rows=math.prod(shape) // max(1, self.weight_shape[0]),
             groups=self.groups,
             trains=grad and self.angles.requires_grad,
             input_grad=grad and x.requires_grad,
-            known=self._known() is not None,
+            known=self._reuses_readout and bool(self.cached_readout()),
         )
 
     def _rows(self) -> Float64[Tensor, "groups P"]:
@@ -292,22 +212,12 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
     def _matrices(self, known: Reading | None) -> Float64[Tensor, "groups m n"]:
         return self._scaled(self.reader.matrices(self._rows(), known))
 
-    def _reading(self) -> Reading | None:
-        """In eval mode, matrices are read once per change of the angles."""
-        if self.training or not is_own(self.angles):
-            self._cache.forget()
-            return None
-        return self._cache.recall_or(
-            self.executor, self.angles, lambda: self.reader.read(self._rows())
-        )
-
-    def _known(self) -> Reading | None:
-        if self.training or not is_own(self.angles):
-            return None
-        return self._cache.recall(self.executor, self.angles)
+    @property
+    def _reuses_readout(self) -> bool:
+        return not self.training and is_own(self.angles)
 
     def _split(self, matrices: Float64[Tensor, "groups m n"]) -> tuple[Tensor, Tensor | None]:
-        """Weight and bias in the dtype and shape of the layer."""
+        """Return weight and bias in the dtype and shape of the layer."""
         matrices = matrices.to(self.like.dtype)
         if not self.holds_bias:
             return matrices.reshape(self.weight_shape), self.plain.bias
@@ -322,7 +232,7 @@ class MeshLayer(nn.Module, RunsCircuits, HasReadoutCache):
         outputs = torch.stack(
             [self.reader.outputs(vectors[g], rows[g], feed) for g in range(self.groups)]
         )
-        outputs = self.alphas[:, None, None] * outputs
+        outputs = self._scaled(outputs)
         if self.holds_bias or self.plain.bias is None:
             return outputs
         return outputs + self.plain.bias.double().reshape(self.groups, 1, -1)
@@ -343,3 +253,61 @@ def _encoded(
         alphas = scale * np.where(norms > NEARLY_ZERO, norms, 1.0)
     angles = [mesh.decompose(w, float(alpha)) for w, alpha in zip(matrices, alphas, strict=True)]
     return alphas, np.concatenate(angles)
+
+
+def groups_of(plain: Plain) -> int:
+    """Return the number of matrices, one per group of a convolution."""
+    return plain.groups if isinstance(plain, nn.Conv2d) else 1
+
+
+def shape_of(plain: Plain) -> MeshShape:
+    """Return the shape of each matrix, with a column for a trainable bias."""
+    rows = len(plain.weight) // groups_of(plain)
+    return MeshShape(rows, plain.weight[0].numel() + has_trainable_bias(plain))
+
+
+def has_trainable_bias(plain: Plain) -> bool:
+    """Return True if the bias is a column of the matrix."""
+    bias: Tensor | None = plain.bias
+    return bias is not None and bias.requires_grad
+
+
+def matrices_of(plain: Plain) -> Float64[Tensor, "groups m n"]:
+    """Return the matrices ``[W b]``, or ``W`` without a trainable bias."""
+    weight, groups = plain.weight.detach(), groups_of(plain)
+    matrices = weight.reshape(groups, len(weight) // groups, -1).double().cpu()
+    if not has_trainable_bias(plain):
+        return matrices
+    assert plain.bias is not None
+    column = plain.bias.detach().double().cpu().reshape(groups, -1, 1)
+    return torch.cat([matrices, column], dim=2)
+
+
+def classical(plain: Plain, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return the outputs of the layer with other tensors, computed by torch."""
+    if isinstance(plain, nn.Conv2d):
+        return cast(Tensor, plain._conv_forward(x, weight, bias))
+    return functional.linear(x, weight, bias)
+
+
+def vectors_of(plain: Plain, x: Tensor) -> Float64[Tensor, "groups B inputs"]:
+    """Return the input vectors of each matrix, without the 1 for the bias; patches of images."""
+    if isinstance(plain, nn.Linear):
+        return x.reshape(1, math.prod(x.shape[:-1]), plain.in_features).double()
+    images = (x if x.ndim == 4 else x[None]).double()
+    mode = "constant" if plain.padding_mode == "zeros" else plain.padding_mode
+    images = functional.pad(images, list(plain._reversed_padding_repeated_twice), mode=mode)
+    patches = functional.unfold(images, plain.kernel_size, plain.dilation, 0, plain.stride)
+    grouped = torch.unflatten(patches, 1, (plain.groups, -1))  # (N, groups, inputs, L)
+    return grouped.permute(1, 0, 3, 2).flatten(1, 2)
+
+
+def arranged(
+    plain: Plain, outputs: Float64[Tensor, "groups B m"], shape: torch.Size
+) -> Float64[Tensor, ...]:
+    """Return the outputs of all matrices in the shape of the layer's outputs."""
+    if isinstance(plain, nn.Linear):
+        return outputs.reshape(shape)
+    groups, _, channels = outputs.shape
+    by_image = outputs.reshape(groups, -1, math.prod(shape[-2:]), channels)
+    return by_image.permute(1, 0, 3, 2).reshape(shape)

@@ -1,8 +1,9 @@
-r"""The mesh bridge: the data pass through circuits that stand for Linear and Conv2d layers.
+r"""Mesh bridge: data pass through circuits in place of Linear and Conv2d layers.
 
-Each layer is ``W' = [W b]`` on ``x' = (x, 1)``, and :math:`W'/\alpha` a mesh of rotations between
-neighbouring modes with exactly one angle a weight (`hybridopt.bridges.mesh.decomposition`), on
-``max(m, n) + min(m, n)`` qubits for a matrix ``(m, n)``.
+Each layer is ``W' = [W b]`` applied to ``x' = (x, 1)``. :math:`W'/\alpha` is a mesh of rotations
+between neighbouring modes with exactly one angle per weight
+(`hybridopt.bridges.mesh.decomposition`), on ``max(m, n) + min(m, n)`` qubits for a matrix
+``(m, n)``.
 """
 
 from __future__ import annotations
@@ -22,11 +23,10 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._modules import copy_module
-from hybridopt.bridges.base import BridgeRows, HasTwin, QuantumNetwork, check_network, formula_like
+from hybridopt.bridges.base import BridgeRows, HasTwin, QuantumNetwork, check_network
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
-from hybridopt.bridges.mesh.layer_selection import layers_to_carry
-from hybridopt.bridges.mesh.layers import UNSEEN, MeshLayer
-from hybridopt.bridges.mesh.linear_form import shape_of
+from hybridopt.bridges.mesh.layer_selection import layers_to_convert
+from hybridopt.bridges.mesh.layers import MeshLayer, shape_of
 from hybridopt.bridges.mesh.readout import MeshReader
 from hybridopt.bridges.mesh.readout_selection import READOUTS, Pass, reason
 from hybridopt.errors import ArgumentError, ConversionError, ResourceError
@@ -34,28 +34,28 @@ from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.gradients.cost import total_cost
 
-LARGEST_SCALE = 1e4  # W comes back to about 1e-16 of scale times its norm
+LARGEST_SCALE = 1e4  # the rounding error of W is about 1e-16 times scale and norm
 
 
 @dataclass(frozen=True)
 class Mesh(HasTwin):
     r"""Options of the mesh bridge.
 
-    Every `Linear` and `Conv2d` becomes a mesh, other layers stay classical. Layers that multiply by
-    a matrix and have no circuit form here (recurrent ones, attention, other convolutions) are
-    refused unless they are kept classical; so are frozen ones, by themselves.
+    Every `Linear` and `Conv2d` becomes a mesh; other layers stay classical. Layers with a matrix
+    product but no circuit form here (recurrent layers, attention, other convolutions) must be kept
+    classical. Frozen layers stay classical automatically.
 
     Attributes:
-        keep_classical: Names of layers, as `named_modules` gives them, that stay classical with all
-            that is in them.
-        readout: ``"process"`` reads the columns of each matrix, n settings whatever the batch;
-            ``"data"`` sends every vector through, one setting each; ``"auto"`` takes what costs
-            fewer settings for the batch that comes. ``"reference"`` is data readout beside
-            reference modes that betray errors, for executors with noise.
-        scale: alpha in units of the spectral norm of W', so that the matrix can grow; 1 to 10,000
-            (a layer of zeros takes 1 for its norm). ``"auto"`` is 3, of a norm of at least 2:
-            training has to get from a fresh layer of small weights to outputs of several units.
-            With shots, the error of an output is about :math:`\alpha |x'| / \sqrt{shots}`.
+        keep_classical: Names of layers, as in `named_modules`, that stay classical with all their
+            parts.
+        readout: ``"process"`` reads the columns of each matrix, n settings for any batch;
+            ``"data"`` loads every vector, one setting each; ``"auto"`` takes the one with fewer
+            settings for the present batch. ``"reference"`` is data readout next to reference modes
+            that detect errors, for executors with noise.
+        scale: Ratio of alpha to the spectral norm of W', from 1 to 10,000; the matrix can grow up
+            to alpha. A layer of zeros counts as norm 1. ``"auto"`` is 3, with a norm of at least 2,
+            so that a new layer of small weights can reach outputs of several units. With shots, the
+            error of an output is about :math:`\alpha |x'| / \sqrt{shots}`.
 
     Example:
         >>> from hybridopt.bridges import Mesh
@@ -74,8 +74,6 @@ class Mesh(HasTwin):
 
     def __post_init__(self) -> None:
         names = _validation.items("keep_classical", self.keep_classical)
-        for name in names:
-            _validation.instance("keep_classical", name, str, "names of layers")
         object.__setattr__(self, "keep_classical", names)
         _validation.choice("readout", self.readout, READOUTS)
         if isinstance(self.scale, str):
@@ -84,42 +82,42 @@ class Mesh(HasTwin):
             object.__setattr__(self, "scale", _validation.real("scale", self.scale, minimum=1))
             if self.scale > LARGEST_SCALE:
                 raise ArgumentError(
-                    f"Argument `scale` must be {LARGEST_SCALE:g} or less, but is {self.scale:g}: "
-                    "rounding errors grow with it. 2 to 10 leave room to grow."
+                    f"`scale` must be at most {LARGEST_SCALE:g}, because rounding errors grow with "
+                    f"it (got {self.scale:g}). Use 2 to 10."
                 )
 
     def check(self, network: nn.Module) -> None:
-        """Refuse a network with layers that have no circuit form, or with none that has one."""
+        """Raise if no layer can become a mesh, or an unsupported layer is not kept classical."""
         check_network(network)
-        layers_to_carry(network, self.keep_classical)
+        layers_to_convert(network, self.keep_classical)
 
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> MeshNetwork:
-        """Carry the layers of a network into circuits; the network is left as it is.
+        """Convert the layers of a network to circuits; the network is not changed.
 
         Raises:
-            ResourceError: If a mesh does not fit into the executor's memory, with its name.
-            UnsupportedError: If gradient rule and executor do not go together.
+            ResourceError: If a mesh, named in the message, does not fit into the memory.
+            UnsupportedError: If the executor does not support the gradient rule.
         """
         return MeshNetwork(network, self, executor, gradient)
 
     def twin(self, network: nn.Module, *, executor: Executor) -> MeshNetwork:
-        """The same angles in torch: exact, or with shots numbers of the same law."""
-        formula = formula_like(ClosedFormMesh, executor)
+        """Convert a network to the same angles in torch; with shots, of the same distribution."""
+        formula = ClosedFormMesh.like(executor)
         return MeshNetwork(network, self, formula, ParameterShift())
 
 
 class MeshNetwork(QuantumNetwork):
-    """A network through whose linear and convolutional layers the data pass as circuits.
+    """Network with meshes in place of its linear and convolutional layers.
 
-    With a `ClosedFormMesh` for executor it is a control: the same angles by their formula.
+    With a `ClosedFormMesh` as executor it is a control: the same angles in a formula.
 
     Args:
-        network: The plain network. It is copied, never changed.
-        options: The bridge.
-        executor: Runs the circuits.
-        gradient: Finds derivatives.
+        network: Plain network; it is copied and not changed.
+        options: Bridge that made the network.
+        executor: Executor of the circuits.
+        gradient: Gradient rule.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -136,8 +134,8 @@ class MeshNetwork(QuantumNetwork):
         super().__init__(network.training)
         self.options = options
         self.num_weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
-        memo: dict[int, Any] = {}  # one, so that what layers share stays shared
-        for name, layer in layers_to_carry(network, options.keep_classical).items():
+        memo: dict[int, Any] = {}  # one for all layers, so that shared parts stay shared
+        for name, layer in layers_to_convert(network, options.keep_classical).items():
             assert isinstance(layer, nn.Linear | nn.Conv2d)
             _check_fits(name, MeshReader(shape_of(layer), executor, gradient), options.readout)
             plain = copy_module(layer, memo)
@@ -154,13 +152,13 @@ class MeshNetwork(QuantumNetwork):
 
     @property
     def bridge_name(self) -> str:
-        """``"mesh"``, or ``"twin"``."""
-        return Mesh.name if self._in_circuits else "twin"
+        """``"mesh"`` or ``"twin"``."""
+        return Mesh.name if self._first.in_circuit else "twin"
 
     @property
     def executor(self) -> Executor:
-        """What runs the circuits; setting it sets that of all meshes."""
-        return next(iter(self.layers.values())).executor
+        """Executor of the circuits; setting it sets that of all meshes."""
+        return self._first.executor
 
     @executor.setter
     def executor(self, executor: Executor) -> None:
@@ -169,20 +167,24 @@ class MeshNetwork(QuantumNetwork):
 
     @property
     def gradient(self) -> GradientRule:
-        """What finds derivatives."""
-        return next(iter(self.layers.values())).gradient
+        """Gradient rule of the circuits."""
+        return self._first.gradient
 
     @property
     def layers(self) -> dict[str, MeshLayer]:
-        """The meshes, each once, by the names of the layers that they stand for."""
+        """Meshes by the first name of the layer that they replace."""
         return {
             name: module
             for name, module in self.network.named_modules()
             if isinstance(module, MeshLayer)
         }
 
+    @property
+    def _first(self) -> MeshLayer:
+        return next(iter(self.layers.values()))
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the network returns, its meshes run by the executor."""
+        """Return the network's outputs; the executor runs its meshes."""
         for layer in self.layers.values():
             layer.passes.clear()
         with self._recording(args, kwargs):
@@ -190,7 +192,7 @@ class MeshNetwork(QuantumNetwork):
 
     @torch.no_grad()
     def decode(self, *, readout: str = "angles") -> nn.Module:
-        """The plain network: from the angles, or with ``readout="circuit"`` as the circuits say."""
+        """Return the plain network, from the angles or with ``readout="circuit"`` from a run."""
         memo: dict[int, Any] = {}
         for layer in self.layers.values():
             weight, bias = layer.decoded(readout)
@@ -207,32 +209,30 @@ class MeshNetwork(QuantumNetwork):
     @property
     def compute_dtype(self) -> torch.dtype:
         """Dtype of the first mesh's outputs."""
-        return next(iter(self.layers.values())).like.dtype
+        return self._first.like.dtype
 
     @property
     def num_qubits(self) -> int:
-        """Qubits of the widest mesh; 0 for a control."""
+        """Number of qubits of the widest mesh; 0 for a control."""
         return max((layer.num_qubits for layer, _ in self._by_group().values()), default=0)
 
     @property
     def num_angles(self) -> int:
-        """Angles of all meshes, one for each weight in them; 0 for a control."""
-        if not self._in_circuits:
-            return 0
-        return sum(layer.angles.numel() for layer in self.layers.values())
+        """Number of angles of all meshes, one per weight in them; 0 for a control."""
+        return sum(layer.angles.numel() for layer in self.layers.values() if layer.in_circuit)
 
     def circuit(
         self, layer: str | None = None, x: Float64[np.ndarray, " n"] | None = None
     ) -> QuantumCircuit | None:
-        """The circuit of one layer at the present angles, in gates that hardware runs.
+        """Return the circuit of one layer at the present angles, in hardware gates.
 
         Args:
-            layer: Its name, as in `circuits`; None takes the widest.
-            x: The vector that is loaded, shape ``(n,)``, the 1 that brings the bias included; None
-                loads equal numbers.
+            layer: Name of the circuit, as in `circuits`; None for the widest.
+            x: Vector to load, shape ``(n,)``, including the 1 for a trainable bias; None for equal
+                numbers.
 
         Returns:
-            The circuit; None for a control.
+            Circuit without measurements; None for a control.
 
         Raises:
             UnknownNameError: If no mesh has this name.
@@ -247,31 +247,24 @@ class MeshNetwork(QuantumNetwork):
             x = np.asarray(x, dtype=np.float64)
             if x.shape != (mesh.mesh.num_inputs,):
                 raise ConversionError(
-                    f"The vector for layer `{layer}` must have shape ({mesh.mesh.num_inputs},), "
-                    f"but has shape {x.shape}."
+                    f"`x` must have shape ({mesh.mesh.num_inputs},) for layer `{layer}` "
+                    f"(got {x.shape})."
                 )
         return mesh.circuit(x, group)
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:
-        """All circuits as `circuit` gives them; group g of a convolution is ``"name[g]"``."""
-        return {
-            name: layer.circuit(group=group) for name, (layer, group) in self._by_group().items()
-        }
-
-    @property
-    def _in_circuits(self) -> bool:
-        return not isinstance(self.executor, ClosedFormMesh)
+        """Return all circuits as in `circuit`; group g of a convolution is ``"name[g]"``."""
+        return {name: layer.circuit(None, g) for name, (layer, g) in self._by_group().items()}
 
     def _by_group(self) -> dict[str, tuple[MeshLayer, int]]:
         return {
-            name if layer.groups == 1 else f"{name}[{group}]": (layer, group)
+            f"{name}{suffix}": (layer, group)
             for name, layer in self.layers.items()
-            for group in range(layer.groups)
-            if self._in_circuits
+            for group, suffix in enumerate(layer.circuit_names)
         }
 
     def _passes(self, batch_size: int | None) -> dict[str, list[Pass] | None]:
-        """What a training step asks of each mesh, as the last forward pass; None if not known."""
+        """Return the passes of a training step per mesh, as in the last forward pass."""
         places = [module for _, module in self.network.named_modules(remove_duplicate=False)]
         tasks: dict[str, list[Pass] | None] = {}
         for place, (name, layer) in enumerate(self.layers.items()):
@@ -286,8 +279,9 @@ class MeshNetwork(QuantumNetwork):
                 )
                 for task in layer.passes
             ]
-            first = layer.first_pass(batch_size or 1, input_grad=place > 0)
-            tasks[name] = seen or (None if first is None else places.count(layer) * [first])
+            once = Pass(batch_size or 1, layer.groups, trains, place > 0)  # one vector per sample
+            known = isinstance(layer.plain, nn.Linear) or layer.readout == "process"
+            tasks[name] = seen or (places.count(layer) * [once] if known else None)
         return tasks
 
     def _costs(self, batch_size: int | None) -> dict[str, Cost | None]:
@@ -297,7 +291,7 @@ class MeshNetwork(QuantumNetwork):
         }
 
     def _bridge_cost(self, batch_size: int | None) -> Cost | None:
-        return total_cost(self._costs(batch_size).values()) if self._in_circuits else Cost()
+        return total_cost(self._costs(batch_size).values()) if self._first.in_circuit else Cost()
 
     def _bridge_rows(self, device: BackendV2 | None, batch_size: int | None) -> BridgeRows:
         costs = self._costs(batch_size)
@@ -308,8 +302,9 @@ class MeshNetwork(QuantumNetwork):
     def _explain_bridge(self, batch_size: int | None) -> str:
         lines = []
         for name, tasks in self._passes(batch_size).items():
-            layer = self.layers[name]
-            why = reason(layer.reader, layer.readout, tasks[-1]) if tasks else UNSEEN
+            why = "the number of patches is known after the first forward pass."
+            if tasks:
+                why = reason(self.layers[name].reader, self.options.readout, tasks[-1])
             lines.append(f"{name}: {why}" if name else why)
         return "\n".join(lines)
 
@@ -326,15 +321,15 @@ def _check_fits(name: str, reader: MeshReader, readout: str) -> None:
             reader.check(feed)
     except ResourceError as error:
         where = f"Layer `{name}`" if name else "The network"
-        keep = f", or keep the layer classical: keep_classical=['{name}']" if name else ""
+        keep = f", or pass `keep_classical=['{name}']`" if name else ""
         raise ResourceError(
-            f"{where}, a mesh of {mesh.num_outputs} by {mesh.num_inputs}: {error} Another way: "
-            f'AerExecutor(method="matrix_product_state"){keep}.'
+            f"{where}, a mesh of {mesh.num_outputs} by {mesh.num_inputs}, must fit into memory: "
+            f'{error} Or use AerExecutor(method="matrix_product_state"){keep}.'
         ) from error
 
 
 def _leave_fast_paths(network: nn.Module) -> dict[str, Any]:
-    """Transformers in eval mode take weights past their layers; this flag of theirs says no."""
+    """Switch off fast paths of transformers in eval mode, which would bypass the meshes."""
     left = {}
     for name, module in network.named_modules():
         meshes = (isinstance(part, MeshLayer) for part in module.modules())

@@ -1,4 +1,4 @@
-"""Which readout of a mesh takes fewer settings for a batch, and what each takes."""
+"""Choice of the mesh readout with fewer settings for a batch, and costs of the readouts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ READOUTS = ("auto", "process", "data", "reference")
 
 @dataclass(frozen=True)
 class Pass:
-    """What a layer is asked for in one forward pass, and the backward pass after it."""
+    """One forward pass of a mesh layer, and the backward pass after it."""
 
-    rows: int  # vectors that go through each mesh; for a convolution, patches
+    rows: int  # vectors per mesh; patches for a convolution
     groups: int = 1  # meshes
-    trains: bool = True  # derivatives by the angles will be taken
-    input_grad: bool = False  # derivatives by the inputs will be taken
-    known: bool = False  # the matrices at these angles were read before
+    trains: bool = True  # derivatives with respect to the angles follow
+    input_grad: bool = False  # derivatives with respect to the inputs follow
+    known: bool = False  # the matrices at these angles are cached
 
 
 def cost(reader: MeshReader, readout: str, task: Pass) -> Cost:
-    """Cost of one pass, forward and backward; each setting counts as one run."""
+    """Return the cost of one pass, forward and backward; each setting counts as one run."""
     evaluation, inputs = reader.evaluation(readout), reader.mesh.num_inputs
     back = gradient_evaluations(evaluation, reader.rule, (False, task.trains))
     if readout == "process":
@@ -31,13 +31,13 @@ def cost(reader: MeshReader, readout: str, task: Pass) -> Cost:
     else:
         number = task.groups * (task.rows * (1 + back) + (inputs if task.input_grad else 0))
     total = cost_of(number, reader.executor.shots)
-    if task.trains and not back:  # the run back of the adjoint rule
+    if task.trains and not back:  # backward run of the adjoint rule
         total += Cost(runs=task.groups * (inputs if readout == "process" else task.rows))
     return total
 
 
 def choose(reader: MeshReader, readout: str, task: Pass) -> str:
-    """``"process"``, ``"data"`` or ``"reference"``."""
+    """Return ``"process"``, ``"data"`` or ``"reference"``."""
     if readout != "auto":
         return readout
     data, process = (cost(reader, one, task).settings for one in ("data", "process"))
@@ -45,20 +45,18 @@ def choose(reader: MeshReader, readout: str, task: Pass) -> str:
 
 
 def reason(reader: MeshReader, readout: str, task: Pass) -> str:
-    """The choice and why, in a sentence."""
+    """Return the choice and its reason in a sentence."""
     chosen = choose(reader, readout, task)
     passes = "forward and backward" if task.trains else "forward"
     kinds = ["process", "data"] if readout == "auto" else [chosen]
     counts = ", ".join(
         f"{kind} takes {cost(reader, kind, task).settings:,} settings {passes}" for kind in kinds
     )
+    columns = f"the {reader.mesh.num_inputs} columns of the matrix are read for any batch"
     meaning = {
-        "process": f"the {reader.mesh.num_inputs} columns of the matrix are read, whatever the "
-        "batch",
-        "data": "every vector is loaded and passes through",
-        "reference": "every vector passes through beside reference modes, and outcomes that betray "
-        "an error are dropped",
+        "process": columns + " (cached at these angles)" * task.known,
+        "data": "every vector is loaded and sent through",
+        "reference": "every vector is sent through next to reference modes that detect errors",
     }[chosen]
-    why = "fewer settings" if readout == "auto" else "asked for"
-    known = " (read before at these angles)" if task.known and chosen == "process" else ""
-    return f"readout {chosen}: {meaning}{known}. Why: {why}; {counts} for {task.rows:,} vectors."
+    why = "fewer settings" if readout == "auto" else "set by the option"
+    return f"readout {chosen}: {meaning}. Why: {why}; {counts} for {task.rows:,} vectors."

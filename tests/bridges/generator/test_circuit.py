@@ -1,4 +1,4 @@
-"""The generator's ansatz against products of dense matrices."""
+"""Ansatz of the generator, compared with products of dense matrices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def rotation(angle: float) -> np.ndarray:
 
 
 def ladder(num_qubits: int) -> np.ndarray:
-    """Bit j of the result is the parity of the bits 0 to j."""
+    """Return the ladder: bit j of the result is the parity of the bits 0 to j."""
     matrix = np.zeros((1 << num_qubits, 1 << num_qubits))
     for b in range(1 << num_qubits):
         parities = [(b & ((2 << j) - 1)).bit_count() % 2 for j in range(num_qubits)]
@@ -32,17 +32,17 @@ def test_circuit_is_the_product_of_its_layers(num_qubits, num_angles):
     padded = np.zeros(layers * num_qubits)
     padded[:num_angles] = angles
     expected = np.eye(1 << num_qubits)
-    for turns in padded.reshape(layers, num_qubits):
-        layer = reduce(lambda low, turn: np.kron(rotation(turn), low), turns, np.eye(1))
+    for rotated in padded.reshape(layers, num_qubits):
+        layer = reduce(lambda low, angle: np.kron(rotation(angle), low), rotated, np.eye(1))
         expected = ladder(num_qubits) @ layer @ expected
     circuit = ry_ladder(num_qubits, num_angles).assign_parameters(angles)
-    # each of the products adds a rounding or two
+    # each product adds one or two roundings
     np.testing.assert_allclose(Operator(circuit).data, expected, atol=1e-14)
 
 
 def test_parameters_are_in_the_order_of_the_gates():
     circuit = ry_ladder(3, 7)
-    turns = [(i.operation.params[0].index, circuit.find_bit(i.qubits[0]).index)
+    rotated = [(i.operation.params[0].index, circuit.find_bit(i.qubits[0]).index)
              for i in circuit.data if i.operation.name == "ry"]  # fmt: skip
-    assert turns == [(j, j % 3) for j in range(7)]
+    assert rotated == [(j, j % 3) for j in range(7)]
     assert circuit.count_ops() == {"ry": 7, "cx": 6}

@@ -1,4 +1,4 @@
-"""The mapping against its formula, weight by weight."""
+"""Mapping compared with its formula, weight by weight."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from torch import Tensor
 
 from hybridopt.bridges.generator.network import LEAST_DEVIATION, WeightMapping
 
+START = torch.tensor([0.3, 0.05, 0.1, 0.25, 0.02, 0.08, 0.15, 0.05], dtype=torch.float64)
 
-def make(width: int, zero: bool = False, start: Tensor | None = None, seed: int = 2):
-    if start is None:
-        start = torch.tensor([0.3, 0.05, 0.1, 0.25, 0.02, 0.08, 0.15, 0.05], dtype=torch.float64)
+
+def make(width: int, zero: bool = False, start: Tensor = START, seed: int = 2) -> WeightMapping:
     generator = torch.Generator().manual_seed(seed)
     return WeightMapping(6, start, width=width, zero=zero, generator=generator)
 
 
 def inputs(k: int, probabilities: Tensor, deviation: float) -> list[float]:
-    """The three bits of k and the standardised probability."""
+    """Return the three bits of k and the standardised probability."""
     bits = [1.0 if k >> j & 1 else -1.0 for j in range(3)]
     return [*bits, (8 * float(probabilities[k]) - 1) / deviation]
 
@@ -27,9 +27,8 @@ def inputs(k: int, probabilities: Tensor, deviation: float) -> list[float]:
 @pytest.mark.parametrize("width", [0, 5])
 def test_outputs_are_the_formula_weight_by_weight(width):
     mapping = make(width)
-    start = torch.tensor([0.3, 0.05, 0.1, 0.25, 0.02, 0.08, 0.15, 0.05], dtype=torch.float64)
-    deviation = math.sqrt(sum((8 * p - 1) ** 2 for p in start.tolist()) / 8)
-    now = start.flip(0)
+    deviation = math.sqrt(sum((8 * p - 1) ** 2 for p in START.tolist()) / 8)
+    now = START.flip(0)
     outputs = mapping(now)
     assert outputs.shape == (6,)
     for k in range(6):
@@ -46,13 +45,13 @@ def test_outputs_are_the_formula_weight_by_weight(width):
 
 
 @pytest.mark.parametrize("width", [0, 5])
-def test_last_layer_of_zeros_moves_nothing_not_even_a_sign(width):
+def test_last_layer_of_zeros_gives_negative_zeros(width):
     outputs = make(width, zero=True)(torch.full((8,), 1 / 8, dtype=torch.float64))
     assert torch.equal(outputs, torch.zeros(6, dtype=torch.float64))
     assert torch.signbit(outputs).all()
 
 
-def test_start_is_drawn_by_its_own_generator():
+def test_start_depends_on_the_given_generator_only():
     torch.manual_seed(0)
     before = torch.get_rng_state()
     first, again, other = make(5), make(5), make(5, seed=3)
@@ -63,6 +62,6 @@ def test_start_is_drawn_by_its_own_generator():
     assert first.last.weight.abs().max() <= 5**-0.5
 
 
-def test_equal_probabilities_at_the_start_are_not_blown_up():
+def test_equal_initial_probabilities_are_not_amplified():
     mapping = make(0, start=torch.full((8,), 1 / 8, dtype=torch.float64))
     assert mapping.deviation.item() == LEAST_DEVIATION

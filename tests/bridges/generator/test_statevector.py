@@ -1,4 +1,4 @@
-"""Dense algebra of the generator's circuit against Qiskit's own, and samples against Aer's."""
+"""Dense simulation of the generator's circuit, compared with Qiskit, and samples with Aer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_derivatives_are_those_of_finite_differences():
     assert torch.autograd.gradgradcheck(lambda a: ladder_probabilities(a, 3), angles)
 
 
-def test_one_layer_has_the_product_law():
+def test_one_layer_has_a_product_distribution():
     """Before the ladder the bits are independent, each 1 with probability sin^2(theta / 2)."""
     (theta,) = draw(1, 3)
     ones = torch.sin(theta / 2).square()
@@ -68,7 +68,7 @@ def job(rows: int) -> Job:
 @pytest.mark.parametrize("shots", [None, 1000])
 def test_numbers_are_those_of_the_executor(shots, aer_calls):
     executor, sampler = ho.AerExecutor(shots=shots, seed=4), LadderSampler(shots, seed=4)
-    for _ in range(2):  # the second call draws anew, from the same stream
+    for _ in range(2):  # the second call continues the random stream
         actual = sampler.run(job(5))
         before = len(aer_calls)
         expected = executor.run(job(5))
@@ -78,13 +78,13 @@ def test_numbers_are_those_of_the_executor(shots, aer_calls):
     assert sampler.state_dict()["calls"] == executor.state_dict()["calls"]
 
 
-def test_pieces_change_no_number(monkeypatch):
+def test_blocks_change_no_number(monkeypatch):
     whole = LadderSampler(50, seed=1).run(job(6))
     monkeypatch.setattr(statevector, "BYTES_AT_ONCE", 1)
     assert np.array_equal(LadderSampler(50, seed=1).run(job(6)), whole)
 
 
-def test_position_in_the_stream_can_be_kept():
+def test_state_dict_resumes_the_random_stream():
     sampler = LadderSampler(50, seed=None)
     position = sampler.state_dict()
     first = sampler.run(job(2))
@@ -96,6 +96,6 @@ def test_position_in_the_stream_can_be_kept():
     assert "without a run" in sampler.explain(job(2))
 
 
-def test_shots_are_counted_from_one():
-    with pytest.raises(ArgumentError, match="`shots` must be 1 or more"):
+def test_shots_must_be_positive():
+    with pytest.raises(ArgumentError, match="`shots`"):
         LadderSampler(0)

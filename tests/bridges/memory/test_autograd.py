@@ -1,4 +1,4 @@
-"""The torch function against the cosine itself: derivatives of every kind, and what each reads."""
+"""Torch function of cosines: derivatives of every kind, and the readouts they need."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ WEIGHTS = torch.tensor([1.0, -0.5, 2.0, 0.7, 0.2], dtype=torch.float64)
 
 
 class Recorder:
-    """cos(theta - order pi/2) by numpy; remembers the orders that were asked for."""
+    """Function for cos(theta - order pi/2) that records the orders."""
 
     def __init__(self) -> None:
         self.orders: list[int] = []
 
-    def read(self, theta, order):
+    def __call__(self, theta, order):
         self.orders.append(order)
         return np.cos(theta - order * np.pi / 2)
 
 
 @pytest.fixture(params=["formula", "circuit"])
 def reader(request):
-    """The formula, and the circuit on Aer."""
+    """Return the formula, or the circuit on Aer."""
     if request.param == "formula":
         return Recorder()
-    return CircuitReader(MemoryProgram(3), AerExecutor(), ParameterShift())
+    return CircuitReader(MemoryProgram(3), AerExecutor(), ParameterShift()).read
 
 
 def delta() -> torch.Tensor:
@@ -41,7 +41,7 @@ def delta() -> torch.Tensor:
 
 
 def loss_of(cosines: torch.Tensor) -> torch.Tensor:
-    """Every value meets its neighbour, so that the Hessian is not diagonal."""
+    """Return a loss with products of neighbours, so that the Hessian is not diagonal."""
     return (WEIGHTS * cosines * cosines.roll(1)).sum() + (cosines**3).sum()
 
 
@@ -77,7 +77,7 @@ def test_third_derivative(reader):
     close(value, torch.cos(DELTA))
 
 
-# torch itself warns so where it first prepares forward-mode rules
+# torch warns about this when it first prepares forward-mode rules
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("transform", [grad, hessian, jacrev, jacfwd], ids=lambda t: t.__name__)
 def test_torch_func(transform, reader):
@@ -107,7 +107,7 @@ def test_vmap_over_angles_with_known_values(known_dim):
     assert recorder.orders == []
 
 
-def test_forward_reads_once_and_backward_once():
+def test_forward_and_backward_take_one_readout_each():
     recorder, point = Recorder(), delta()
     values = read_cosines(point, recorder)
     assert recorder.orders == [0]
@@ -115,7 +115,7 @@ def test_forward_reads_once_and_backward_once():
     assert recorder.orders == [0, 1]
 
 
-def test_nothing_is_shifted_without_a_gradient():
+def test_no_gradient_takes_no_shifted_readout():
     recorder = Recorder()
     with torch.no_grad():
         read_cosines(delta(), recorder)
@@ -123,7 +123,7 @@ def test_nothing_is_shifted_without_a_gradient():
     assert not read_cosines(DELTA, recorder).requires_grad
 
 
-def test_rows_of_a_hessian_share_their_settings():
+def test_rows_of_a_hessian_share_readouts():
     recorder, point = Recorder(), delta()
     (gradient,) = torch.autograd.grad(
         loss_of(read_cosines(point, recorder)), point, create_graph=True
@@ -133,7 +133,7 @@ def test_rows_of_a_hessian_share_their_settings():
     assert len(recorder.orders) <= 4
 
 
-def test_known_values_save_the_forward_setting():
+def test_known_values_save_the_forward_readout():
     recorder, point = Recorder(), delta()
     known = -torch.sin(DELTA)
     values = read_cosines(point, recorder, known)
@@ -145,7 +145,7 @@ def test_known_values_save_the_forward_setting():
     close(known, -torch.sin(DELTA))
 
 
-def test_meta_device_gives_shapes_and_reads_nothing():
+def test_meta_device_gives_shapes():
     recorder = Recorder()
     values = read_cosines(torch.empty(5, dtype=torch.float64, device="meta"), recorder)
     assert (values.shape, values.dtype, values.is_meta) == ((5,), torch.float64, True)

@@ -1,4 +1,4 @@
-"""Second derivatives of the memory circuit, and what torch.func makes of it."""
+"""Second derivatives of the memory circuit, dense and sparse, and transforms of torch.func."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import hybridopt as ho
 from tests.bridges.memories import closed_form_loss, hessian_by_rows, moved, quantum_mlp
 from tests.bridges.networks import RECIPES
 
-both_forms = pytest.mark.parametrize("form", ["residual", "full"])
+both_modes = pytest.mark.parametrize("training", [True, False])
+every_form = pytest.mark.parametrize(
+    "options", [{}, {"num_angles": 7}, {"num_angles": 7, "bridge": "twin"}], ids=str
+)
 
 
-@both_forms
+@pytest.mark.parametrize("form", ["residual", "full"])
 def test_twice_differentiable(form):
     network = nn.Sequential(nn.Linear(3, 1), nn.Tanh()).double()
     quantum, x = moved(ho.to_quantum(network, form=form)), torch.randn(2, 3).double()
@@ -27,58 +30,46 @@ def test_twice_differentiable(form):
     assert torch.autograd.gradgradcheck(outputs, angles)
 
 
-def quantum_loss(case, quantum):
-    return lambda a: (functional_call(quantum, {"angles": a}, (case.x,)) - 0.5).square().mean()
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_hessian_of_four_settings(training, aer_calls):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp().train(training)
-    rows = hessian_by_rows(case, quantum)
-    assert sum(aer_calls) == 4
-    expected = torch.autograd.functional.hessian(
-        lambda a: closed_form_loss(case, quantum, a), quantum.angles.detach()
-    )
-    torch.testing.assert_close(rows, expected, rtol=0, atol=1e-10)
-
-
-# torch itself warns so where it first prepares forward-mode rules
+@both_modes
+@every_form
+# torch warns about this when it first prepares forward-mode rules
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
-@pytest.mark.parametrize("training", [True, False])
-def test_torch_func_takes_hessians(training):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp().train(training)
+def test_hessian_is_that_of_the_closed_form(options, training, aer_calls):
+    case, quantum = RECIPES["mlp-double"](), quantum_mlp(**options).train(training)
+    rows = hessian_by_rows(case, quantum)
+    assert sum(aer_calls) == (0 if "bridge" in options else 4)
     angles = quantum.angles.detach().clone()
     expected = torch.autograd.functional.hessian(
         lambda a: closed_form_loss(case, quantum, a), angles
     )
+    torch.testing.assert_close(rows, expected, rtol=0, atol=1e-10)
     actual = torch.func.hessian(quantum_loss(case, quantum))(angles)
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_torch_func_maps_over_angles(training):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp().train(training)
-    table = torch.stack([quantum.angles.detach(), -quantum.angles.detach()])
-    gradients = torch.func.vmap(torch.func.grad(quantum_loss(case, quantum)))(table)
-    for angles, gradient in zip(table, gradients, strict=True):
-        point = angles.clone().requires_grad_()
-        closed_form_loss(case, quantum, point).backward()
-        torch.testing.assert_close(gradient, point.grad, rtol=0, atol=1e-10)
+def quantum_loss(case, quantum):
+    return lambda a: (functional_call(quantum, {"angles": a}, (case.x,)) - 0.5).square().mean()
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_torch_func_mapping_leaves_nothing_behind(training):
-    case, quantum = RECIPES["mlp-double"](), quantum_mlp().train(training)
-    table = torch.stack([quantum.angles.detach(), -quantum.angles.detach()])
+@both_modes
+@every_form
+def test_vmap_over_angles(options, training):
+    case, quantum = RECIPES["mlp-double"](), quantum_mlp(**options).train(training)
     before = case.outputs(quantum)
-    for _ in range(2):
-        losses = torch.func.vmap(quantum_loss(case, quantum))(table)
-        expected = torch.stack([closed_form_loss(case, quantum, angles) for angles in table])
-        torch.testing.assert_close(losses, expected, rtol=0, atol=1e-10)
+    table = torch.stack([quantum.angles.detach(), -quantum.angles.detach()])
+    gradients, losses = torch.func.vmap(torch.func.grad_and_value(quantum_loss(case, quantum)))(
+        table
+    )
+    for angles, gradient, loss in zip(table, gradients, losses, strict=True):
+        point = angles.clone().requires_grad_()
+        expected = closed_form_loss(case, quantum, point)
+        expected.backward()
+        torch.testing.assert_close(loss, expected.detach(), rtol=0, atol=1e-10)
+        torch.testing.assert_close(gradient, point.grad, rtol=0, atol=1e-10)
     torch.testing.assert_close(case.outputs(quantum), before, rtol=0, atol=1e-12)
 
 
-def test_torch_func_maps_over_samples_with_one_reading(aer_calls):
+def test_vmap_over_samples_takes_one_readout(aer_calls):
     case, quantum = RECIPES["mlp-double"](), quantum_mlp()
     rows = torch.func.vmap(quantum)(case.x)
     assert aer_calls == [1]

@@ -1,4 +1,4 @@
-"""The gate chain under noise: against density matrices by hand, and derivatives of every angle."""
+"""Gate chain with noise, compared with density matrices and central differences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def model_of(**errors) -> NoiseModel:
     return model
 
 
-def misread() -> NoiseModel:
+def readout_errors() -> NoiseModel:
     model = NoiseModel()
     model.add_all_qubit_readout_error(ReadoutError([[0.95, 0.05], [0.1, 0.9]]))
     return model
@@ -47,10 +47,10 @@ MODELS = {
     "flips": model_of(ry=FLIP),
     "local depolarizing": model_of(cx=LOCAL.tensor(LOCAL)),
     "joint depolarizing": model_of(ry=LOCAL, cx=depolarizing_error(0.03, 2)),
-    "turns of the data qubit": model_of(ry=pauli_error([("Y", 0.03), ("I", 0.97)])),
-    "readout": misread(),
+    "flips of the data qubit": model_of(ry=pauli_error([("Y", 0.03), ("I", 0.97)])),
+    "readout": readout_errors(),
 }
-APART = ("joint depolarizing", "turns of the data qubit")  # every theta stays by itself
+APART = ("joint depolarizing", "flips of the data qubit")  # place k depends on theta_k only
 
 
 def reader(model: NoiseModel, columns: tuple[int, ...] | None = None, **options) -> ChainReader:
@@ -63,7 +63,7 @@ def cosines(chain: ChainReader, delta: torch.Tensor) -> torch.Tensor:
 
 
 def evolved(model: NoiseModel, theta: np.ndarray) -> np.ndarray:
-    """Cosines from a density matrix to which each gate and its error are applied in turn."""
+    """Return cosines from a density matrix; each gate is followed by its error."""
     errors = model._default_quantum_errors
     state = DensityMatrix.from_label("0" * (QUBITS + 1))
     circuit = MemoryProgram(QUBITS, "gates").bind(np.zeros(0), theta)
@@ -81,12 +81,12 @@ def test_noise_acts_on_every_gate_of_the_chain(name):
     expected = evolved(MODELS[name], math.pi / 2 + DELTA.numpy())
     actual = cosines(reader(MODELS[name]), DELTA)
     np.testing.assert_allclose(actual.numpy(), expected, rtol=0, atol=1e-12)
-    assert np.abs(expected + np.sin(DELTA.numpy())).max() > 0.01  # and is not to be overlooked
+    assert np.abs(expected + np.sin(DELTA.numpy())).max() > 0.01  # the noise is visible
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_derivative_is_exact_under_any_noise(name):
-    """Against central differences: truncation h^2/6, rounding 1e-15/h."""
+    """Compare with central differences; truncation h^2/6, rounding 1e-15/h."""
     chain, step = reader(MODELS[name]), 1e-5
     jacobian = torch.func.jacrev(lambda delta: cosines(chain, delta))(DELTA)
     for place in range(PLACES):
@@ -97,7 +97,7 @@ def test_derivative_is_exact_under_any_noise(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_one_common_shift_would_be_exact_only_where_every_theta_stays_apart(name):
+def test_common_shift_is_exact_for_independent_places_only(name):
     chain = reader(MODELS[name])
     jacobian = torch.func.jacrev(lambda delta: cosines(chain, delta))(DELTA)
     by_common_shift = torch.diag(-cosines(chain, DELTA - math.pi / 2))
@@ -123,7 +123,7 @@ def test_second_derivatives_are_those_of_the_first():
     torch.testing.assert_close(row, difference.detach(), rtol=0, atol=1e-7)
 
 
-def test_without_errors_it_reads_the_closed_form():
+def test_empty_noise_model_gives_the_closed_form():
     torch.testing.assert_close(
         cosines(reader(NoiseModel()), DELTA), -torch.sin(DELTA), rtol=0, atol=1e-12
     )
@@ -135,7 +135,7 @@ def test_places_without_an_angle_read_zero():
 
 
 @pytest.mark.parametrize("columns", [(1, 3, 6), (0, 5), (7,)])
-def test_sparse_chain_takes_two_settings_an_angle(columns):
+def test_sparse_chain_takes_two_settings_per_angle(columns):
     chain = reader(MODELS["damping"], columns)
     assert chain_program(QUBITS, columns)[0].num_shared_angles == len(columns)
     matrix = torch.from_numpy(hadamard(PLACES)[:, list(columns)].astype(float))
@@ -152,8 +152,8 @@ def test_sparse_chain_takes_two_settings_an_angle(columns):
         assert z.grad[place].item() == pytest.approx((ends[0] - ends[1]).item() / 2e-5, abs=1e-7)
 
 
-def test_shots_and_trajectories_have_the_mean_of_the_density_matrix():
-    """Standard error of a cosine at most sqrt(N / shots), relative spread of n_k neglected."""
+def test_shots_have_the_mean_of_the_density_matrix():
+    """The standard error of a cosine is at most sqrt(N / shots), without the spread of n_k."""
     shots = 40_000
     exact = cosines(reader(MODELS["damping"]), DELTA)
     for method in ("automatic", "statevector"):
@@ -162,7 +162,7 @@ def test_shots_and_trajectories_have_the_mean_of_the_density_matrix():
         assert (cosines(chain, DELTA) - exact).abs().max() < bound
 
 
-def test_a_place_that_was_never_measured_reads_zero_and_has_no_slope():
+def test_unmeasured_place_reads_zero_without_a_gradient():
     probabilities = torch.zeros(1, 1, 2 * PLACES, dtype=torch.float64)
     probabilities[0, 0, 3], probabilities[0, 0, PLACES + 3] = 0.75, 0.25
     probabilities.requires_grad_()

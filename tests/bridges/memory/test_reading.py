@@ -1,4 +1,4 @@
-"""When the memory circuit is read: once per change of the angles in eval mode, else afresh."""
+"""Readouts of the memory circuit: in eval mode one per change of the angles."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from tests.bridges.memories import closed_form_loss, quantum_mlp
 from tests.bridges.networks import RECIPES
 
 
+@pytest.mark.parametrize("num_angles", [None, 7])
 @pytest.mark.parametrize("shots", [None, 50])
-def test_evaluation_reads_once_per_change_of_the_angles(shots, aer_calls):
-    case = RECIPES["mlp-double"]()
-    quantum = quantum_mlp(executor=ho.AerExecutor(shots=shots, seed=1)).eval()
+def test_evaluation_reads_once_per_change_of_the_angles(shots, num_angles, aer_calls):
+    case, executor = RECIPES["mlp-double"](), ho.AerExecutor(shots=shots, seed=1)
+    quantum = quantum_mlp(executor=executor, num_angles=num_angles).eval()
     first = case.outputs(quantum)
     assert torch.equal(case.outputs(quantum), first)
     assert aer_calls == [1]
@@ -28,12 +29,12 @@ def test_evaluation_reads_once_per_change_of_the_angles(shots, aer_calls):
     case.outputs(quantum)
     case.outputs(quantum)
     assert aer_calls == [1, 1, 1]
-    quantum.load_state_dict(quantum_mlp().state_dict())
+    quantum.load_state_dict(quantum_mlp(num_angles=num_angles).state_dict())
     case.outputs(quantum)
     assert aer_calls == [1, 1, 1, 1]
 
 
-def test_a_copy_reads_for_itself(aer_calls):
+def test_copies_read_again(aer_calls):
     case, quantum = RECIPES["mlp-double"](), quantum_mlp().eval()
     expected = case.outputs(quantum)
     for copied in (copy.deepcopy(quantum), pickle.loads(pickle.dumps(quantum))):
@@ -41,7 +42,7 @@ def test_a_copy_reads_for_itself(aer_calls):
     assert aer_calls == [1, 1, 1]
 
 
-def test_evaluation_reads_with_the_executor_of_now(aer_calls):
+def test_new_executor_reads_again(aer_calls):
     case, quantum = RECIPES["mlp-double"](), quantum_mlp(executor=ho.AerExecutor(shots=9, seed=1))
     sampled = case.outputs(quantum.eval())
     quantum.executor = ho.AerExecutor()
@@ -49,7 +50,7 @@ def test_evaluation_reads_with_the_executor_of_now(aer_calls):
     assert aer_calls == [1, 1]
 
 
-def test_training_reads_afresh_each_time(aer_calls):
+def test_training_reads_in_every_step(aer_calls):
     case, quantum = RECIPES["mlp-double"](), quantum_mlp(executor=ho.AerExecutor(shots=50, seed=1))
     first, second = case.outputs(quantum), case.outputs(quantum)
     assert not torch.equal(first, second)
@@ -63,7 +64,7 @@ def test_training_reads_afresh_each_time(aer_calls):
     assert sum(aer_calls) == 5
 
 
-def test_evaluation_mode_has_gradients_too(aer_calls):
+def test_evaluation_mode_has_gradients(aer_calls):
     case, quantum = RECIPES["mlp-double"](), quantum_mlp().eval()
     case.outputs(quantum)
     case.loss(quantum).backward()

@@ -1,4 +1,4 @@
-"""The transform against scipy's matrix, the Gray code against its definition."""
+"""Walsh transform compared with scipy's matrix, Gray code, and choice of columns."""
 
 from __future__ import annotations
 
@@ -35,18 +35,14 @@ def test_twice_the_transform_is_a_multiple_of_the_identity():
     np.testing.assert_allclose(twice / 64, values, rtol=0, atol=64 * EPS * np.abs(values).sum())
 
 
-def test_transform_leaves_its_input_alone():
+def test_transform_does_not_change_its_input():
     values = np.arange(8.0)
     walsh_hadamard(values)
     np.testing.assert_array_equal(values, np.arange(8.0))
 
 
-def test_gray_code_of_three_bits():
-    assert [gray_code(i) for i in range(8)] == [0, 1, 3, 2, 6, 7, 5, 4]
-
-
 @pytest.mark.parametrize("num_bits", [1, 2, 3, 6])
-def test_gray_code_visits_every_number_in_steps_of_one_bit(num_bits):
+def test_gray_code_changes_one_bit_per_step(num_bits):
     size = 1 << num_bits
     codes = [gray_code(i) for i in range(size)]
     assert sorted(codes) == list(range(size))
@@ -55,7 +51,7 @@ def test_gray_code_visits_every_number_in_steps_of_one_bit(num_bits):
 
 
 @pytest.mark.parametrize("num_rows", [1, 2, 3, 5, 8, 13, 21, 32, 33, 47])
-def test_columns_are_independent_on_the_rows_of_the_weights(num_rows):
+def test_columns_are_independent_on_the_first_rows(num_rows):
     size = max(2, 1 << (num_rows - 1).bit_length())
     for number in range(1, size + 1):
         columns = walsh_columns(number, num_rows)
@@ -66,22 +62,22 @@ def test_columns_are_independent_on_the_rows_of_the_weights(num_rows):
 
 
 @pytest.mark.parametrize("number", [1, 2, 100, 1023, 1024])
-def test_the_column_that_moves_all_alike_is_left_out_where_it_can_be(number):
+def test_common_move_is_left_out_if_possible(number):
     assert 0 not in walsh_columns(number, 1510)
 
 
 def test_columns_tie_no_weights():
-    """The first 64 columns would move weights 64 apart, a neuron's after a neuron's, alike."""
+    """The first 64 columns would give weights 64 places apart equal moves."""
     rows = hadamard(2048)[:1510]
     assert len(np.unique(rows[:, :64], axis=0)) == 64
     assert len(np.unique(rows[:, walsh_columns(64, 1510)], axis=0)) == 1510
 
 
-def test_columns_are_these_for_good():
-    """Stored angles belong to their columns."""
+def test_columns_never_change():
+    """Files store angles without their columns."""
     np.testing.assert_array_equal(walsh_columns(6, 30), [4, 6, 13, 17, 24, 25])
 
 
-def test_more_columns_than_there_are_are_refused():
-    with pytest.raises(ArgumentError, match=r"num_angles is 33, but 20 weights have N = 32"):
+def test_number_of_columns_is_limited():
+    with pytest.raises(ArgumentError, match=r"`num_angles`.* 33"):
         walsh_columns(33, 20)

@@ -1,4 +1,4 @@
-"""Circuits of meshes, against state vectors of Qiskit."""
+"""Circuits of meshes, compared with state vectors of Qiskit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import pickle
 
 import numpy as np
 import pytest
-from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit import QuantumCircuit
+from qiskit.circuit.library import XXPlusYYGate
+from qiskit.quantum_info import Operator, SparsePauliOp, Statevector, random_statevector
 
-from hybridopt.bridges.mesh.circuit import mesh_program, reference_mode
+from hybridopt.bridges.mesh.circuit import mesh_program, mode_rotation, reference_mode
 from hybridopt.bridges.mesh.decomposition import MeshShape
 
 SHAPES = [(1, 1), (1, 3), (3, 1), (2, 2), (3, 2), (2, 4)]
@@ -25,7 +27,7 @@ def problem(m: int, n: int):
 
 
 def loader(x: np.ndarray) -> np.ndarray:
-    """2 a_k, one after the other; a single mode cannot hold its sign."""
+    """Return the angles 2 a_k; a single mode cannot hold its sign."""
     angles = [math.atan2(np.linalg.norm(x[k + 1 :]), x[k]) for k in range(len(x) - 2)]
     return 2 * np.array([*angles, *([math.atan2(x[-1], x[-2])] if len(x) > 1 else [])])
 
@@ -38,7 +40,7 @@ def amplitudes(state: Statevector, count: int) -> np.ndarray:
 
 @every_shape
 @BOTH
-def test_a_loaded_vector_comes_out_multiplied(m, n, native):
+def test_loaded_vector_is_multiplied(m, n, native):
     mesh, matrix, shared, x = problem(m, n)
     program = mesh_program(mesh, "data", native=native)
     state = Statevector(program.bind(loader(x), shared))
@@ -61,7 +63,7 @@ def test_basis_inputs_give_the_columns(m, n):
 
 @every_shape
 @BOTH
-def test_references_show_the_same_in_z_with_one_excitation(m, n, native):
+def test_references_give_the_product_in_z(m, n, native):
     mesh, matrix, shared, x = problem(m, n)
     program = mesh_program(mesh, "reference", native=native)
     assert program.num_qubits == mesh.num_modes + m
@@ -73,7 +75,7 @@ def test_references_show_the_same_in_z_with_one_excitation(m, n, native):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-13)
 
 
-def test_circuits_start_with_h_on_the_vacuum_and_have_two_terms_a_weight():
+def test_hardware_circuit_has_two_shift_terms_per_weight():
     program = mesh_program(MeshShape(2, 3), "data", native=True, linear=True)
     circuit = program.bind(np.ones(2), np.ones(6))
     assert circuit.data[0].operation.name == "h"
@@ -81,9 +83,81 @@ def test_circuits_start_with_h_on_the_vacuum_and_have_two_terms_a_weight():
     assert [len(rule) for rule in program.shifts[1]] == [2] * 6
 
 
-def test_programs_travel():
+def test_programs_can_be_pickled():
     program = mesh_program(MeshShape(2, 3), "basis", linear=True)
     copied = pickle.loads(pickle.dumps(program))
     assert (copied.mesh, copied.feed, copied.shifts) == (MeshShape(2, 3), "basis", program.shifts)
     rows, shared = np.arange(3.0), np.arange(6.0)
     assert copied.bind(rows, shared) == program.bind(rows, shared)
+
+
+def matrix(gates, num_qubits: int = 2) -> np.ndarray:
+    circuit = QuantumCircuit(num_qubits)
+    for gate, qubits in gates:
+        circuit.append(gate, qubits)
+    return Operator(circuit).data
+
+
+@BOTH
+def test_rotation_acts_on_one_excitation_only(native):
+    phi = 0.74
+    c, s = math.cos(phi / 2), math.sin(phi / 2)
+    expected = np.eye(4)
+    expected[1:3, 1:3] = [[c, -s], [s, c]]  # e_a = |01>, e_b = |10>
+    actual = matrix(mode_rotation(native, False).gates(phi))
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-15)
+    qiskit = Operator(XXPlusYYGate(-phi, -math.pi / 2)).data
+    np.testing.assert_allclose(actual, qiskit, rtol=0, atol=1e-15)
+
+
+def test_native_rotation_has_h_cz_and_ry():
+    names = [gate.name for gate, _ in mode_rotation(True, False).gates(0.3)]
+    assert sorted(names) == ["cz"] * 2 + ["h"] * 4 + ["ry"] * 2
+
+
+@BOTH
+def test_rotation_is_diagonal_in_its_frame(native):
+    family, phi = mode_rotation(native, False), -1.3
+    gates = (*family.into_frame, family.phases(phi), *family.out_of_frame)
+    np.testing.assert_allclose(matrix(gates), matrix(family.gates(phi)), rtol=0, atol=1e-15)
+    diagonal = np.exp(-1j * phi * family.eigenvalues)
+    np.testing.assert_allclose(matrix([family.phases(phi)]), np.diag(diagonal), atol=1e-15)
+
+
+def derivative(family, state, observable, phi: float) -> float:
+    return sum(c * value(family, state, observable, phi + shift) for c, shift in family.shifts)
+
+
+def value(family, state, observable, phi: float) -> float:
+    circuit = QuantumCircuit(3)
+    for gate, qubits in family.gates(phi):
+        circuit.append(gate, [(2, 0)[q] for q in qubits])
+    return state.evolve(circuit).expectation_value(observable).real
+
+
+def check_derivative(family, state, letters: str, num_terms: int) -> None:
+    """Compare the shift rule with a central difference; truncation h^2/6, rounding 1e-16/h."""
+    observable, phi, h = SparsePauliOp(letters), 0.4, 1e-5
+    slope = value(family, state, observable, phi + h) - value(family, state, observable, phi - h)
+    assert len(family.shifts) == num_terms
+    assert derivative(family, state, observable, phi) == pytest.approx(slope / (2 * h), abs=1e-9)
+
+
+@BOTH
+@pytest.mark.parametrize("letters", ["ZII", "XXI", "YZX"])
+def test_four_terms_are_exact_for_every_state(native, letters):
+    family = mode_rotation(native, False)
+    check_derivative(family, random_statevector(8, seed=3), letters, 4)
+
+
+@pytest.mark.parametrize("letters", ["IIX", "XII", "IXI"])
+def test_two_terms_are_exact_for_at_most_one_excitation(letters):
+    amplitudes = np.zeros(8)
+    amplitudes[[0, 1, 2, 4]] = [0.7, 0.3, -0.5, math.sqrt(1 - 0.49 - 0.09 - 0.25)]
+    check_derivative(mode_rotation(False, True), Statevector(amplitudes), letters, 2)
+
+
+@BOTH
+def test_pickled_rotation_is_the_same_object(native):
+    family = mode_rotation(native, True)
+    assert pickle.loads(pickle.dumps(family)) is family

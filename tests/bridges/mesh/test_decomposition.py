@@ -1,4 +1,4 @@
-"""Matrices as meshes of rotations."""
+"""Decomposition of matrices into rotations, compared with products of dense matrices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def random_matrix(m: int, n: int) -> np.ndarray:
 
 
 def dense(mesh: MeshShape, angles: np.ndarray) -> np.ndarray:
-    """The product of all rotations, one after the other."""
+    """Return the product of all rotations."""
     whole = np.eye(mesh.num_modes)
     for (a, b), t in zip(mesh.pairs, angles, strict=True):
         rotation = np.eye(mesh.num_modes)
@@ -25,7 +25,7 @@ def dense(mesh: MeshShape, angles: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("m", "n"), SHAPES)
-def test_one_angle_an_entry_holds_the_matrix(m, n):
+def test_one_angle_per_entry_holds_the_matrix(m, n):
     matrix, mesh = random_matrix(m, n), MeshShape(m, n)
     alpha = 2.5 * np.linalg.norm(matrix, 2)
     angles = mesh.decompose(matrix, alpha)
@@ -45,21 +45,14 @@ def test_matrices_of_any_rank_are_held(m, n, rank):
     np.testing.assert_allclose(20 * dense(mesh, angles)[:m, :n], matrix, rtol=0, atol=1e-13)
 
 
-def test_the_spectral_norm_itself_is_held():
+def test_alpha_can_equal_the_spectral_norm():
     matrix, mesh = np.diag([3.0, -2.0, 0.5]), MeshShape(3, 3)
     actual = 3 * dense(mesh, mesh.decompose(matrix, 3.0))[:3, :3]
     np.testing.assert_allclose(actual, matrix, rtol=0, atol=1e-14)
 
 
-def test_propagation_is_the_product_of_the_rotations():
-    mesh, rng = MeshShape(3, 4), np.random.default_rng(0)
-    angles, inputs = rng.normal(size=(2, 12)), rng.normal(size=(5, mesh.num_modes))
-    expected = np.stack([inputs @ dense(mesh, row).T for row in angles])
-    np.testing.assert_allclose(mesh.propagate(angles, inputs), expected, rtol=0, atol=1e-14)
-
-
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 7), (7, 2), (6, 6)])
-def test_sweeps_hold_every_rotation_once_and_no_mode_twice(m, n):
+def test_sweeps_contain_each_rotation_once_and_no_mode_twice(m, n):
     mesh = MeshShape(m, n)
     assert sorted(k for group in mesh.sweeps for k in group) == list(range(m * n))
     for group in mesh.sweeps:

@@ -1,4 +1,4 @@
-"""Which readout takes fewer settings."""
+"""Costs of the readouts, and the choice of the cheaper one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_costs_and_choice(task, process, data):
     assert choose(SHIFT, "reference", task) == "reference"
 
 
-def test_rules_cost_what_they_cost():
+def test_cost_depends_on_the_rule():
     task = Pass(2)
     adjoint, spsa = (
         MeshReader(MeshShape(2, 3), AerExecutor(), rule) for rule in (create("adjoint"), Spsa())
@@ -42,9 +42,9 @@ def test_rules_cost_what_they_cost():
     assert cost(SHIFT, "reference", task).settings == 2 * (1 + 4 * 6)
 
 
-def test_reasons_are_told():
-    told = reason(SHIFT, "auto", Pass(5))
-    assert told.startswith("readout process: the 3 columns of the matrix are read")
-    assert "fewer settings; process takes 39 settings forward and backward, data takes 65" in told
-    assert "asked for" in reason(SHIFT, "data", Pass(5))
-    assert "read before" in reason(SHIFT, "process", Pass(5, trains=False, known=True))
+def test_reason_names_the_choice_and_the_costs():
+    text = reason(SHIFT, "auto", Pass(5))
+    assert text.startswith("readout process: the 3 columns")
+    assert "fewer settings; process takes 39 settings forward and backward, data takes 65" in text
+    assert "option" in reason(SHIFT, "data", Pass(5))
+    assert "cached" in reason(SHIFT, "process", Pass(5, trains=False, known=True))
