@@ -58,7 +58,12 @@ class CompiledCircuit:
     # once or twice. Unless the outputs are its measurements (``measured``), these are removed.
 
     def __init__(
-        self, circuit: QuantumCircuit, executor: Executor, *, measured: bool, normalize: bool = False
+        self,
+        circuit: QuantumCircuit,
+        executor: Executor,
+        *,
+        measured: bool,
+        normalize: bool = False,
     ) -> None:
         self._normalize = normalize
         self.parameters: tuple[Parameter, ...] = tuple(circuit.parameters)

@@ -22,7 +22,16 @@ REGISTRIES: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "bridge": (BRIDGES, "Store the network's `state_dict` by `torch.save`."),
     "gradient rule": (GRADIENTS, "Use one of these before saving."),
 }
-SETTINGS = ("device", "shots", "method", "precision", "seed", "strategy")
+SETTINGS = (
+    "device",
+    "shots",
+    "method",
+    "precision",
+    "seed",
+    "strategy",
+    "max_bond_dimension",
+    "truncation",
+)
 WAY_OUT = "Pass `executor=` to `load`, which takes the place of the stored settings."
 
 

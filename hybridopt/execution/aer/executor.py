@@ -33,6 +33,7 @@ from hybridopt.execution.transpilation import PlacementOptions
 DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
+TRUNCATION = 1e-16  # default of Aer
 MAX_SHOTS = 2**63 - 1  # largest number that numpy samples
 
 
@@ -63,6 +64,9 @@ class AerExecutor(RandomStream, StateExecutor):
             the seed, the call and the row, so that no two calls share their noise.
         max_memory: Largest memory of circuits and states at one time [bytes]; None for half of the
             memory of the machine.
+        max_bond_dimension: Largest bond dimension of a matrix product state; None for no limit.
+        truncation: Largest sum of squared Schmidt coefficients that a matrix product state drops
+            per gate.
         strategy: Way to run jobs, for comparisons: ``"automatic"``, ``"stacked"``,
             ``"checkpoints"`` or ``"table"``. The results are the same.
         layout: Device qubit of each circuit qubit, for the noise of a device; None for a layout
@@ -97,6 +101,8 @@ class AerExecutor(RandomStream, StateExecutor):
         seed: int | None = None,
         max_memory: int | None = None,
         strategy: str = "automatic",
+        max_bond_dimension: int | None = None,
+        truncation: float = TRUNCATION,
         layout: Sequence[int] | None = None,
         optimization_level: int = 1,
         seed_transpiler: int = 0,
@@ -107,6 +113,10 @@ class AerExecutor(RandomStream, StateExecutor):
         self.precision = _validation.choice("precision", precision, PRECISIONS)
         self.seed = _validation.optional_integer("seed", seed, minimum=0)
         self.strategy = _validation.choice("strategy", strategy, STRATEGIES)
+        self.max_bond_dimension = _validation.optional_integer(
+            "max_bond_dimension", max_bond_dimension, minimum=1
+        )
+        self.truncation = _validation.real("truncation", truncation, minimum=0.0, below=1.0)
         limit = _validation.optional_integer("max_memory", max_memory, minimum=1)
         self.max_memory = physical_memory() // 2 if limit is None else limit
         noise = noise_of(noise_model)
@@ -115,7 +125,8 @@ class AerExecutor(RandomStream, StateExecutor):
         self.noise = None if noise is None else replace(noise, options=options)
         self._check_combination()
         simulated = self.method, self.device, self.precision, self.shots, self.noise
-        self._strategies = Strategies(*simulated, Limits(self.max_memory), self.strategy)
+        limits = Limits(self.max_memory)
+        self._strategies = Strategies(*simulated, limits, self.strategy, self._truncation())
         super().__init__(self.seed)
         self._lock = Lock()
 
@@ -123,6 +134,16 @@ class AerExecutor(RandomStream, StateExecutor):
     def usage(self) -> Cost:
         """Cost since construction, counted when circuits reach Aer."""
         return self._strategies.usage
+
+    @property
+    def discarded_weight(self) -> float | None:
+        """Sum of the squared Schmidt coefficients that the last call dropped.
+
+        None if the last call used no matrix product state. The property runs the circuits of that
+        call once more, without counting them, because Aer's log of truncations grows in every run.
+        """
+        with self._lock:
+            return self._strategies.discarded_weight
 
     @property
     def has_noise(self) -> bool:
@@ -188,6 +209,7 @@ class AerExecutor(RandomStream, StateExecutor):
         result = np.zeros(shape)
         if result.size:
             with self._lock:  # stacks hold the angles of one run at a time
+                self._strategies.start_call()
                 for part in self._strategies.parts(replace(job, stream=stream)):
                     self._add(part, result)
         return result
@@ -254,6 +276,21 @@ class AerExecutor(RandomStream, StateExecutor):
                     ]
                 values = job.readout.read(job.program, tables)
             result[np.ix_(part.shared, part.rows)] += values
+
+    def _truncation(self) -> dict[str, object]:
+        """Return the options of Aer for matrix product states, if they are not the defaults."""
+        options = {
+            "matrix_product_state_max_bond_dimension": self.max_bond_dimension,
+            "matrix_product_state_truncation_threshold": self.truncation,
+        }
+        if self.max_bond_dimension is None and self.truncation == TRUNCATION:
+            return {}
+        if self.method != "matrix_product_state":
+            raise UnsupportedError(
+                "`max_bond_dimension` and `truncation` need "
+                f'`method="matrix_product_state"` (got {self.method!r}).'
+            )
+        return dict(options)
 
     def _check_combination(self) -> None:
         states = self.noise is None and self.method in {"automatic", "statevector"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +24,8 @@ from hybridopt.execution.readout import Setting
 AMPLITUDES_OF_SMALL_TABLES = 1 << 13
 AMPLITUDES_OF_SMALL_RUNS = 1 << 16
 QUBITS_WORTH_FUSING = 15  # measured: from here on, fusion to three qubits is faster
+
+DISCARDED = re.compile(r"discarded_value=([0-9.eE+-]+)")
 
 Data = dict[str, Any]  # saved data of one run, by label
 
@@ -48,8 +52,10 @@ class Simulator:
     device: str
     precision: str
     shots: int | None  # per setting, for the cost
+    options: Mapping[str, object] = field(default_factory=dict)  # further options of Aer
     usage: Cost = field(default_factory=Cost)
     backend: AerBackend | None = None
+    last: list[RunRequest] = field(default_factory=list)  # of the last call, if it may truncate
 
     def submit(self, requests: Sequence[RunRequest], **options: object) -> list[list[Data]]:
         """Return the saved data of each run per request; all requests have tables, or none."""
@@ -59,7 +65,7 @@ class Simulator:
             options.setdefault("runtime_parameter_bind_enable", True)
         if self.backend is None:
             of = {"method": self.method, "device": self.device, "precision": self.precision}
-            self.backend = AerSimulator(**of)
+            self.backend = AerSimulator(**of, **self.options)
         try:
             result = self.backend.run(circuits, **options).result()
         except RuntimeError as error:  # such as a failed decomposition of Kraus maps
@@ -69,14 +75,41 @@ class Simulator:
         runs = sum(request.runs for request in requests)
         if len(result.results) != runs:
             raise _failure(f"{len(result.results)} results for {runs} runs.")
+        if self.method == "matrix_product_state":
+            self.last += requests
         settings = sum(request.settings * request.runs for request in requests)
         self.usage += Cost(settings, settings * (self.shots or 0), runs)
         every = iter(range(runs))
         return [[result.data(next(every)) for _ in range(request.runs)] for request in requests]
 
+    def discarded_weight(self) -> float | None:
+        """Return the truncated weight of the requests since ``last`` was cleared.
+
+        The requests run once more with Aer's log, which is not kept in training: it grows in
+        every run of the process. These runs are not counted.
+        """
+        if not self.last:
+            return None
+        pair = QuantumCircuit(2)
+        pair.cx(0, 1)
+        pair.save_probabilities()
+        before = self._logged(RunRequest(pair, 0))
+        return self._logged(*self.last) - before
+
+    def _logged(self, *requests: RunRequest) -> float:
+        log = ""
+        for request in requests:
+            binds = [dict(request.binds)] if request.binds else None
+            of = {"method": self.method, "precision": self.precision, **self.options}
+            simulator = AerSimulator(**of, mps_log_data=True, max_parallel_experiments=1)
+            result = simulator.run(request.circuit, parameter_binds=binds, shots=1).result()
+            logs = (one.metadata.get("MPS_log_data", "") for one in result.results)
+            log = max([log, *logs], key=len)
+        return math.fsum(map(float, DISCARDED.findall(log)))
+
     def __getstate__(self) -> dict[str, Any]:
         # the backend is large to pickle and fast to create
-        return {**self.__dict__, "backend": None}
+        return {**self.__dict__, "backend": None, "last": []}
 
 
 def _failure(reason: object) -> ExecutionError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -49,6 +50,7 @@ class Strategies:
     noise: Noise | None
     limits: Limits
     strategy: str
+    options: Mapping[str, object] = field(default_factory=dict)  # further options of Aer
     _simulators: dict[str, Simulator] = field(init=False, default_factory=dict)
     _translations: dict[str, Translation] = field(init=False, default_factory=dict)
 
@@ -59,6 +61,18 @@ class Strategies:
     def usage(self) -> Cost:
         """Cost of all simulators."""
         return sum((simulator.usage for simulator in self._simulators.values()), Cost())
+
+    def start_call(self) -> None:
+        """Forget the requests of the last call."""
+        for simulator in self._simulators.values():
+            simulator.last = []
+
+    @property
+    def discarded_weight(self) -> float | None:
+        """Truncated weight of the last call; None if nothing can have been truncated."""
+        weights = [simulator.discarded_weight() for simulator in self._simulators.values()]
+        known = [weight for weight in weights if weight is not None]
+        return sum(known) if known else None
 
     def parts(self, job: Job) -> list[Job]:
         """Return the job in parts whose probabilities fit into memory; their results add up."""
@@ -218,7 +232,7 @@ class Strategies:
 
     def simulator(self, method: str) -> Simulator:
         """Return the simulator of a method of Aer."""
-        new = Simulator(method, self.device, self.precision, self.shots)
+        new = Simulator(method, self.device, self.precision, self.shots, self.options)
         return self._simulators.setdefault(method, new)
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
