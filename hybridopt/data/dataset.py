@@ -145,9 +145,8 @@ class Dataset:
             )
         for label, part in self.parts():
             _check_targets(f"{label}.y", part.y, self.task)
-        if self.test is not None:
-            _check_same_shape("x", self.train.x, self.test.x)
-            _check_same_shape("y", self.train.y, self.test.y)
+            _check_same_shape("x", self.train.x, part.x)
+            _check_same_shape("y", self.train.y, part.y)
 
     def parts(self) -> tuple[tuple[str, Part], ...]:
         """The parts that are there, each with its name."""

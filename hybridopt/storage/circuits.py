@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,13 +35,6 @@ def circuits_of(quantum: QuantumNetwork) -> Mapping[str, QuantumCircuit]:
 def circuit_to_bytes(circuit: QuantumCircuit, *, verify: bool = False) -> bytes:
     """A circuit as QPY; `ConversionError` if it has no form, or (``verify``) one that differs."""
     raw, refused = io.BytesIO(), f"The circuit {circuit.name!r} cannot be stored"
-    try:
-        json.dumps(circuit.metadata)
-    except (TypeError, ValueError) as error:
-        raise ConversionError(
-            f"{refused}, as its metadata has no JSON form ({error}). Set `circuit.metadata` to a "
-            "dict of plain values, or to {}, before it is made into a layer."
-        ) from error
     widest = max((len(item.operation.params) for item in circuit.data), default=0)
     if widest > MOST_PARAMETERS:
         raise ConversionError(
@@ -54,7 +46,7 @@ def circuit_to_bytes(circuit: QuantumCircuit, *, verify: bool = False) -> bytes:
     except Exception as error:  # whatever Qiskit raises, the circuit is the user's own
         raise ConversionError(
             f"{refused}: Qiskit cannot write it as QPY ({type(error).__name__}: {error}). Write it "
-            "in gates of Qiskit's library."
+            "in gates of Qiskit's library, with metadata of plain values."
         ) from error
     if verify and _gist(circuit_from_bytes(raw.getvalue())) != _gist(circuit):
         raise ConversionError(

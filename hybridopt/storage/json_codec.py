@@ -26,12 +26,8 @@ SETTINGS = ("device", "shots", "method", "precision", "seed", "strategy")
 WAY_OUT = "Pass `executor=` to `load`, which takes the place of the stored settings."
 
 
-class NotPlainError(ConversionError):
-    """A value that is no plain data, so that it cannot be stored without code."""
-
-
 def to_plain(value: object) -> Any:
-    """A value as JSON; `NotPlainError` if it is no number, text, list, tuple, mapping, bridge."""
+    """A value as JSON; `ConversionError` if it is no number, text, list, tuple, mapping, bridge."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, Real):
@@ -43,7 +39,7 @@ def to_plain(value: object) -> Any:
         return {"mapping": [[to_plain(k), to_plain(v)] for k, v in value.items()]}
     if isinstance(value, Bridge):
         return {"bridge": named_to_plain("bridge", value)}
-    raise NotPlainError(f"{value!r} of type {type(value).__name__} is no plain data")
+    raise ConversionError(f"{value!r} of type {type(value).__name__} is no plain data")
 
 
 def from_plain(value: Any) -> Any:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
-from qiskit import qpy
 from torch import nn
 
 from hybridopt import _validation
@@ -73,7 +71,7 @@ def load(
     members = read_archive(path)
     try:
         meta = json.loads(members[FIRST])
-        _check_versions(path, meta)
+        check_schema(path, meta["schema"], meta["versions"][PACKAGES[0]], SCHEMA)
         return _Loading(path, meta, members, executor).module(network)
     except HybridOptError:
         raise
@@ -82,15 +80,6 @@ def load(
             f"{path} is whole, but is not what `hybridopt.save` writes ({type(error).__name__}: "
             f"{error}). Save the network again, or load it with the version that wrote the file."
         ) from error
-
-
-def _check_versions(path: str, meta: dict[str, Any]) -> None:
-    check_schema(path, meta["schema"], meta["versions"][PACKAGES[0]], SCHEMA)
-    if meta["qpy"] > qpy.QPY_VERSION:
-        raise CheckpointError(
-            f"{path} was written with qiskit {meta['versions']['qiskit']}, whose circuits (QPY "
-            f"{meta['qpy']}) the installed qiskit {version('qiskit')} cannot read. Update qiskit."
-        )
 
 
 class _Loading:
