@@ -20,6 +20,7 @@ from hybridopt.gradients.base import (
     batch_entries,
     differentiable_jvp,
 )
+from hybridopt.nn.parameter_map import is_transformed
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,8 @@ class CircuitEvaluation(Evaluation):
         memory = None
         needs = (rows.requires_grad, shared.requires_grad)
         if torch.is_grad_enabled() and any(needs):
+            if is_transformed(rows) or is_transformed(shared):
+                needs = (True, True)  # an outer transform may differentiate the other one
             memory = self.rule.memory(self, needs)
         return cast(
             Tensor,
