@@ -66,7 +66,7 @@ def test_methods_of_public_classes_are_documented(thing):
 
 @pytest.mark.parametrize(
     "function",
-    [hybridopt.fit, hybridopt.load_dataset, hybridopt.to_quantum, hybridopt.to_classical],
+    [thing for thing in PUBLIC if inspect.isfunction(thing)],
     ids=lambda function: function.__name__,
 )
 def test_every_argument_stands_in_the_docstring(function):
