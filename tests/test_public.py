@@ -40,15 +40,6 @@ def test_public_name_is_documented(name):
     assert not doc.startswith(f"{name}(")  # the default of a dataclass
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
-def test_members_of_family_are_documented(family):
-    names = getattr(family, "__all__", [n for n in vars(family) if not n.startswith("_")])
-    for name in names:
-        member = getattr(family, name)
-        if inspect.isclass(member) or inspect.isfunction(member):
-            assert inspect.getdoc(member), name
-
-
 @pytest.mark.parametrize(
     "thing", [t for t in PUBLIC if inspect.isclass(t)], ids=lambda thing: thing.__name__
 )
@@ -110,6 +101,7 @@ def test_example_of_public_name_runs_alone(name):
 @pytest.mark.parametrize("name", [n for n in dir(hybridopt.errors) if n.endswith("Error")])
 def test_error_is_ours_and_built_in(name):
     error = getattr(hybridopt.errors, name)
+    assert error.__doc__
     assert issubclass(error, hybridopt.errors.HybridOptError)
     if name != "HybridOptError":
         builtin = [base for base in error.__mro__ if base.__module__ == "builtins"]

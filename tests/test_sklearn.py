@@ -223,6 +223,10 @@ def test_callbacks_are_called_per_epoch():
     assert epochs == [1, 2]
 
 
+def memory(**options):
+    return {"bridge": "memory", **options}
+
+
 def broken(num_features, num_outputs):
     raise ZeroDivisionError("on purpose")
 
@@ -245,22 +249,14 @@ def broken(num_features, num_outputs):
         ({"gradient": "adjoint"}, ArgumentError, "`gradient`"),
         ({"bridge_options": {}}, ArgumentError, "`bridge_options`"),
         ({"bridge": "memroy"}, UnknownNameError, "'memory'"),
-        ({"bridge": "memory", "bridge_options": {"fom": 1}}, UnknownNameError, "'fom'"),
-        ({"bridge": "memory", "bridge_options": 3}, ArgumentTypeError, "`bridge_options`.* 3"),
-        ({"bridge": "memory", "bridge_options": {3: 1}}, ArgumentTypeError, "`bridge_options`"),
-        (
-            {"bridge": "memory", "bridge_options": {"executor": 1}},
-            ArgumentError,
-            "`bridge_options`.*'executor'.*`executor=",
-        ),
-        ({"bridge": "memory", "shots": 0}, ArgumentError, "`shots`.* 0"),
-        (
-            {"bridge": "memory", "shots": 1, "executor": ho.AerExecutor()},
-            ArgumentError,
-            "`shots`.*`executor`",
-        ),
-        ({"bridge": "memory", "executor": 0}, ArgumentTypeError, "`executor`"),
-        ({"bridge": "memory", "gradient": ""}, UnknownNameError, "gradient.*''"),
+        (memory(bridge_options={"fom": 1}), UnknownNameError, "'fom'"),
+        (memory(bridge_options=3), ArgumentTypeError, "`bridge_options`.* 3"),
+        (memory(bridge_options={3: 1}), ArgumentTypeError, "`bridge_options`"),
+        (memory(bridge_options={"executor": 1}), ArgumentError, "`bridge_opt.*'exec.*`executor="),
+        (memory(shots=0), ArgumentError, "`shots`.* 0"),
+        (memory(shots=1, executor=ho.AerExecutor()), ArgumentError, "`shots`.*`executor`"),
+        (memory(executor=0), ArgumentTypeError, "`executor`"),
+        (memory(gradient=""), UnknownNameError, "gradient.*''"),
         ({"optimizer_options": {"lr": 0.1}}, ArgumentError, "`optimizer_options`.*'lr'.*`lr="),
         ({"optimizer_options": {"seed": 1}}, ArgumentError, "'seed'.*`random_state="),
         ({"optimizer_options": {"device": "cpu"}}, ArgumentError, "'device'"),

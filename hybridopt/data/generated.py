@@ -177,10 +177,9 @@ def parity(
         Minsky and Papert, Perceptrons, MIT Press (1969).
     """
     num_bits = _validation.integer("num_bits", num_bits, minimum=2, maximum=MAX_PARITY_BITS)
-    count = 2**num_bits
-    if num_samples is not None:
-        count = _validation.integer("num_samples", num_samples, minimum=2, maximum=2**num_bits)
-    bits = _bits(rng.choice(2**num_bits, size=count, replace=False), num_bits)
+    total = 2**num_bits
+    count = _validation.optional_integer("num_samples", num_samples, minimum=2, maximum=total)
+    bits = _bits(rng.choice(total, size=count or total, replace=False), num_bits)
     y = bits.sum(axis=1) % 2
     return Samples(bits.astype(np.float64), y, _numbered("bit", num_bits), ("even", "odd"))
 

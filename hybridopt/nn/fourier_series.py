@@ -52,7 +52,11 @@ class FourierSeries(nn.Module):
         # integers, which no cast of the module rounds
         orders = torch.arange(1 + max((one.order for one in spectra), default=0))
         self.register_buffer("orders", orders, persistent=False)
-        self._first = _split([one.size for one in spectra], self.out_features)
+        sizes = [one.size for one in spectra]
+        self._first = min(  # inputs in the first row: the shortest rows together
+            range(len(sizes) + 1),
+            key=lambda k: math.prod(sizes[:k]) + math.prod(sizes[k:]) * self.out_features,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs of every sample.
@@ -115,13 +119,6 @@ def grid_points(spectra: Sequence[Spectrum], numbers: Tensor) -> Float64[Tensor,
         points[:, place] = (numbers % one.size).double() * (2 * math.pi / (one.step * one.size))
         numbers = numbers // one.size
     return points
-
-
-def _split(sizes: Sequence[int], width: int) -> int:
-    """How many inputs come first, so that the two rows of a sample are shortest together."""
-    return min(
-        range(len(sizes) + 1), key=lambda k: math.prod(sizes[:k]) + math.prod(sizes[k:]) * width
-    )
 
 
 def _products(

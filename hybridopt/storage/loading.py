@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -82,16 +83,16 @@ def load(
         ) from error
 
 
+@dataclass
 class _Loading:
     """Puts a module together from the members of a file."""
 
-    def __init__(
-        self, path: str, meta: Any, members: Mapping[str, bytes], executor: Executor | None
-    ) -> None:
-        self.path, self.meta, self.members = path, meta, members
-        self.given = executor
-        self._executors: dict[int, Executor] = {}
-        self._samplers: dict[int, Metered] = {}
+    path: str
+    meta: Any
+    members: Mapping[str, bytes]
+    given: Executor | None
+    executors: dict[int, Executor] = field(default_factory=dict)
+    samplers: dict[int, Metered] = field(default_factory=dict)
 
     def module(self, template: nn.Module | None) -> nn.Module:
         """The module as it was saved."""
@@ -178,13 +179,13 @@ class _Loading:
         sampler = None if self.given or number is None else self.meta["executors"][number]
         if sampler and sampler["kind"] == "sampler":  # a control's own; it goes on where it stood
             control: Any = network
-            control.executor = self._samplers.setdefault(number, control.executor)
+            control.executor = self.samplers.setdefault(number, control.executor)
             control.executor.load_state_dict(sampler["state"])
         return network
 
     def _executor(self, number: int) -> Executor:
         if self.given is not None:
             return self.given
-        if number not in self._executors:
-            self._executors[number] = executor_from_plain(self.meta["executors"][number])
-        return self._executors[number]
+        if number not in self.executors:
+            self.executors[number] = executor_from_plain(self.meta["executors"][number])
+        return self.executors[number]

@@ -115,11 +115,13 @@ class _Members:
         return {FIRST: json.dumps(meta, indent=1).encode(), **self._blobs}
 
     def _layer(self, layer: CircuitLayer, number: int) -> dict[str, Any]:
-        content = circuits.circuit_to_bytes(circuits.in_gates(layer.circuit), verify=True)
+        file = f"circuits/layer-{number}.qpy"
+        circuit = circuits.in_gates(layer.circuit)
+        self._blobs[file] = circuits.circuit_to_bytes(circuit, verify=True)
         return {
             **circuits.layer_to_plain(layer),
             "path": _path(self._plain, layer),
-            "circuit": self._blob(f"circuits/layer-{number}.qpy", content),
+            "circuit": file,
             "executor": self._executor(layer.executor, runs_circuits=True),
         }
 
@@ -134,8 +136,8 @@ class _Members:
         executor, runs = getattr(network, "executor", None), network.num_qubits > 0
         files = {}
         for name, circuit in circuits.circuits_of(network).items():
-            file = f"circuits/{'-'.join(filter(None, [str(number), name]))}.qpy"
-            files[name] = self._blob(file, circuits.circuit_to_bytes(circuit))
+            files[name] = f"circuits/{'-'.join(filter(None, [str(number), name]))}.qpy"
+            self._blobs[files[name]] = circuits.circuit_to_bytes(circuit)
         return {
             "path": _path(self._module, network),
             "bridge": named_to_plain("bridge", bridge),
@@ -146,10 +148,6 @@ class _Members:
             "num_weights": network.num_weights,
             "circuits": files,
         }
-
-    def _blob(self, name: str, content: bytes) -> str:
-        self._blobs[name] = content
-        return name
 
     def _executor(self, executor: Metered, *, runs_circuits: bool) -> int:
         self._executors.setdefault(id(executor), (executor, runs_circuits))
@@ -164,5 +162,4 @@ def _outermost(module: nn.Module) -> list[QuantumNetwork]:
 
 
 def _path(module: nn.Module, child: nn.Module) -> str:
-    paths: dict[nn.Module, str] = {one: path for path, one in module.named_modules()}
-    return paths[child]
+    return next(path for path, one in module.named_modules() if one is child)

@@ -69,8 +69,8 @@ def test_default_weights_are_uniform_draws_of_torch():
     for _ in range(2):
         torch.manual_seed(3)
         draws.append(CircuitLayer(circuit, (), w).weight.detach())
-    first, again = draws
-    assert torch.equal(first, again)
+    first, second = draws
+    assert torch.equal(first, second)
     assert first.abs().max() <= math.pi
     assert first.mean().abs() < 5 * math.pi / math.sqrt(3 * 300)
     assert first.min() < -3
@@ -91,15 +91,11 @@ def test_inputs_need_not_be_contiguous():
 def test_parameter_order_is_the_order_of_columns_and_weights():
     known = family(NAME)
     rows, weights = known.samples()
-    straight = layer_of(NAME)(torch.tensor(rows))
-    permuted = CircuitLayer(
-        known.circuit,
-        known.inputs[::-1],
-        [known.weights[i] for i in (2, 0, 1)],
-        list(known.observables),
-        initial=torch.tensor(weights[[2, 0, 1]]),
-    )
-    torch.testing.assert_close(permuted(torch.tensor(rows[:, ::-1].copy())), straight)
+    order = [2, 0, 1]
+    given = known.circuit, known.inputs[::-1], [known.weights[i] for i in order]
+    permuted = CircuitLayer(*given, list(known.observables), initial=weights[order])
+    expected = layer_of(NAME)(torch.tensor(rows))
+    torch.testing.assert_close(permuted(torch.tensor(rows[:, ::-1].copy())), expected)
 
 
 @pytest.mark.parametrize("executor", [AerExecutor(), AerExecutor(shots=50, seed=1)])

@@ -39,7 +39,9 @@ def by_qiskit(module: DressedCircuit, x: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("rule", ["parameter-shift", "adjoint"])
 def test_matches_its_definition(rule):
-    module, x = head(gradient=rule), double(5, 3)
+    start = torch.linspace(-1, 1, 6, dtype=torch.float64)
+    module, x = head(gradient=rule, initial=start), double(5, 3)
+    assert torch.equal(module.layer.weight, start)
     outputs = module(x)
     torch.testing.assert_close(outputs, by_qiskit(module, x), rtol=0, atol=1e-13)
     assert (module.in_features, module.out_features) == (3, 2)
@@ -103,11 +105,6 @@ def test_fit_trains_it_as_the_head_of_a_network():
     network = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), head(gradient="adjoint")).double()
     history = ho.fit(network, (x, y), optimizer="adam", lr=0.05, epochs=8, batch_size=8)
     assert history.train_loss[-1] < history.train_loss[0]
-
-
-def test_initial_angles_are_used():
-    start = torch.linspace(-1, 1, 6, dtype=torch.float64)
-    assert torch.equal(head(initial=start).layer.weight, start)
 
 
 @pytest.mark.wrong_types

@@ -159,11 +159,6 @@ class Squared(CircuitLayer):
         return super().forward(x) ** 2
 
 
-class Scaled(CircuitLayer):
-    def forward(self, x):
-        return 3 * super().forward(2 * x) - 1
-
-
 def many_inputs(count: int) -> QuantumCircuit:
     circuit = QuantumCircuit(count)
     for qubit in range(count):
@@ -171,11 +166,10 @@ def many_inputs(count: int) -> QuantumCircuit:
     return circuit
 
 
-@pytest.mark.parametrize("kind", [Squared, Scaled])
-def test_subclass_with_other_outputs_is_refused(kind):
+def test_subclass_with_its_own_forward_is_refused():
     circuit = many_inputs(1)
-    with pytest.raises(ConversionError, match=kind.__name__):
-        plain(kind(circuit, circuit.parameters, (), ["Z"]))
+    with pytest.raises(ConversionError, match=r"The layer .*Squared.*`forward`"):
+        plain(Squared(circuit, circuit.parameters, (), ["Z"]))
 
 
 def test_too_many_coefficients_are_refused(aer_calls):
