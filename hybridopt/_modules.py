@@ -11,14 +11,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, HybridOptError
 
 
 def check_module(module: object, name: str = "network") -> nn.Module:
     """Return the module; `ArgumentTypeError` if it is none."""
-    checked: nn.Module = _validation.instance(name, module, nn.Module, "a torch.nn.Module")
-    return checked
+    if isinstance(module, nn.Module):
+        return module
+    shown = f"of type {type(module).__name__}"
+    if isinstance(module, type):
+        shown = f"the class {module.__name__} itself. Make one of it: {module.__name__}(...)"
+    raise ArgumentTypeError(f"Argument `{name}` must be a torch.nn.Module, but is {shown}.")
 
 
 def check_samples(x: object, width: int, owner: str, column: str) -> None:

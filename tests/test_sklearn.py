@@ -184,7 +184,7 @@ def test_cross_validation_of_a_pipeline():
 def test_grid_search_over_networks_and_bridges():
     bridges = [None, ho.bridges.Memory(form="full")]
     grid = {"network": [(4,), nn.Linear(3, 3)], "bridge": bridges}
-    search = GridSearchCV(HybridClassifier(epochs=3, random_state=0), grid, cv=2)
+    search = GridSearchCV(HybridClassifier(lr=0.1, epochs=3, random_state=0), grid, cv=2)
     search.fit(X, LABELS)
     assert len(search.cv_results_["params"]) == 4
     assert not np.isnan(search.cv_results_["mean_test_score"]).any()

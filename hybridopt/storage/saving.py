@@ -162,4 +162,5 @@ def _outermost(module: nn.Module) -> list[QuantumNetwork]:
 
 
 def _path(module: nn.Module, child: nn.Module) -> str:
-    return next(path for path, one in module.named_modules() if one is child)
+    paths: dict[nn.Module, str] = {one: path for path, one in module.named_modules()}
+    return paths[child]
