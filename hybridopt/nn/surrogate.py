@@ -1,7 +1,7 @@
-r"""Circuit layers as torch modules without a circuit, exactly.
+"""Exact torch forms of circuit layers.
 
-The outputs of a circuit whose inputs enter rotations with integer factors are finite Fourier series
-in these inputs. As many runs as there are coefficients determine them; nothing is fitted.
+If inputs enter rotations with integer factors, the outputs are finite Fourier series in the inputs.
+One run per coefficient determines them without a fit.
 
 References:
     Schreiber, Eisert and Meyer, Phys. Rev. Lett. 131, 100803 (2023), arXiv:2206.11740.
@@ -23,48 +23,48 @@ from hybridopt.nn.circuit_layer import CircuitLayer
 from hybridopt.nn.dressed import DressedCircuit, DressedSurrogate
 from hybridopt.nn.fourier_series import FourierSeries, grid_points, interpolate
 
-MAX_COEFFICIENTS = 1 << 22  # 32 MiB, and as much again for each of gradient and moments
+MAX_COEFFICIENTS = 1 << 22  # 32 MiB, and the same for the gradient and for each moment
 POINTS_PER_CALL = 1 << 16
 
 
 def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
-    """Refuse a layer without exact torch form; ``sampled`` coefficients may have shot noise."""
+    """Check that a layer has an exact torch form; ``sampled`` accepts shot noise."""
     layer = _circuit_layer(module)
     if type(layer).forward is not CircuitLayer.forward:
         raise ConversionError(
-            f"{owner} is a {type(layer).__name__} with its own `forward`, which may compute more "
-            "than the outputs of its circuit. Use torch layers around a CircuitLayer instead."
+            f"{owner} is a {type(layer).__name__} with its own `forward`, which may differ from "
+            "the outputs of its circuit. Use torch layers around a CircuitLayer instead."
         )
     if not layer.readout.is_linear:
         raise ConversionError(
-            f"{owner} reads post-selected probabilities, which are ratios and no finite Fourier "
-            "series. Read Probabilities without `given`, and divide in torch."
+            f"{owner} reads post-selected probabilities, which are not a finite Fourier series. "
+            "Use Probabilities without `given`, and divide in torch."
         )
     if layer.executor.shots is not None and not sampled:
         raise ConversionError(
-            f"{owner} runs with {layer.executor.shots} shots, so its coefficients would be noisy. "
-            'Give it an exact executor, or pass readout="circuit" to have the shot noise in them.'
+            f"{owner} must run without shots (got {layer.executor.shots} shots). Use an exact "
+            'executor, or pass readout="circuit" for coefficients with shot noise.'
         )
     weights = layer.weight.detach()
     if weights.is_meta:
-        raise ConversionError(f"{owner} is on the meta device, so its weights have no values.")
+        raise ConversionError(f"{owner} must have weights with values (got the meta device).")
     if not bool(torch.isfinite(weights).all()):
-        raise ConversionError(f"{owner} has weights that are NaN or infinite. Train it again.")
+        raise ConversionError(f"{owner} must have finite weights (got NaN or infinite numbers).")
     sizes = [one.size for one in _spectra(layer, owner)]
     count = math.prod(sizes) * layer.out_features
     if count > MAX_COEFFICIENTS:
         raise ResourceError(
-            f"{owner} would have {count:,} coefficients ({' x '.join(map(str, sizes))} for each of "
-            f"{layer.out_features} outputs), but at most {MAX_COEFFICIENTS:,} are taken. Use fewer "
-            "inputs, or let each enter fewer rotations."
+            f"{owner} needs {count:,} coefficients ({' x '.join(map(str, sizes))} for each of "
+            f"{layer.out_features} outputs), but at most {MAX_COEFFICIENTS:,} are allowed. Use "
+            "fewer inputs, or fewer rotations per input."
         )
 
 
 def surrogate(module: nn.Module) -> nn.Module:
-    """The torch form of a layer that `check_surrogate` let pass: a `FourierSeries`, or with one.
+    """Return the torch form of a layer that passed `check_surrogate`.
 
-    Coefficients are float64, as a layer computes in float64, but those of a dressed circuit have
-    the dtype of its linear layers. They can be trained unless the layer's weights are frozen.
+    Coefficients are float64, or have the dtype of the linear layers of a dressed circuit. They are
+    trainable unless the weights of the layer are frozen.
     """
     series = _series(_circuit_layer(module))
     result: nn.Module = series
@@ -101,7 +101,7 @@ def _series(layer: CircuitLayer) -> FourierSeries:
 def _values_on_grid(
     layer: CircuitLayer, found: Sequence[Spectrum]
 ) -> Float64[Tensor, " N *outputs"]:
-    """By the layer's own executor."""
+    """Return the outputs of the layer at all grid points."""
     points = torch.arange(math.prod(one.size for one in found))
     pieces = torch.split(points, POINTS_PER_CALL)
     return torch.cat([layer(grid_points(found, n).to(layer.weight.device)) for n in pieces])
