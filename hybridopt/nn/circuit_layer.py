@@ -166,7 +166,8 @@ class CircuitLayer(nn.Module, RunsCircuits):
             ArgumentError: If x has another width, or an angle is NaN or infinite.
             ArgumentTypeError: If x is not a tensor of real floating point numbers.
         """
-        self._check(x)
+        check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
+        _check_weights("weight", self.weight, len(self.weight_parameters))
         angles = self._compiled().angles
         weight = self.weight.double()
         samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).double()
@@ -206,8 +207,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
         Args:
             batch_size: Number of samples; default that of the last forward pass, or 1.
-            input_gradient: True if the inputs require gradients, for instance after trained layers;
-                default as in the last forward pass, or True.
+            input_gradient: True if inputs require gradients; default as in the last forward pass.
         """
         samples = self._samples(batch_size)
         input_gradient = self._last_pass[1] if input_gradient is None else input_gradient
@@ -261,7 +261,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
             if item.operation.name == "measure":
                 (qubit,) = qubits_of(self.circuit, item)
                 raise CircuitError(
-                    f"Instruction `measure` on qubit {qubit} is not unitary. {WAYS_OUT['measure']}"
+                    f"Instruction `measure` on qubit {qubit} has no unitary. {WAYS_OUT['measure']}"
                 )
 
     def _compiled(self) -> _Compiled:
@@ -283,10 +283,6 @@ class CircuitLayer(nn.Module, RunsCircuits):
         """Return True if one run serves all samples: no angles per sample and no shots."""
         angles = self._compiled().program.num_row_angles
         return angles == 0 and self.executor.shots is None and samples > 1
-
-    def _check(self, x: Tensor) -> None:
-        check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
-        _check_weights("weight", self.weight, len(self.weight_parameters))
 
     def _explain_job(self, samples: int, tables: int) -> str:
         compiled = self._compiled()

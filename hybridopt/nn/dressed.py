@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.circuit.library import real_amplitudes
 from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
@@ -167,12 +168,6 @@ def dressed(num_qubits: int, depth: int) -> tuple[QuantumCircuit, ParameterVecto
     weights = ParameterVector("w", num_qubits * depth)
     circuit = QuantumCircuit(num_qubits)
     circuit.h(range(num_qubits))
-    for qubit, angle in enumerate(inputs):
-        circuit.ry(angle, qubit)
-    for layer in range(depth):
-        for first in (0, 1):
-            for control in range(first, num_qubits - 1, 2):
-                circuit.cx(control, control + 1)
-        for qubit in range(num_qubits):
-            circuit.ry(weights[layer * num_qubits + qubit], qubit)
+    layers = real_amplitudes(num_qubits, "pairwise", reps=depth)
+    circuit.compose(layers.assign_parameters([*inputs, *weights]), inplace=True)
     return circuit, inputs, weights

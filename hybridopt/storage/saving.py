@@ -71,9 +71,7 @@ class _Members:
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._plain = without_quantum_networks(module)
-        self._executors: dict[
-            int, tuple[Metered, bool]
-        ] = {}  # by id, in the order of their numbers
+        self._executors: dict[int, tuple[Metered, bool]] = {}  # by id, in order of numbers
         self._blobs: dict[str, bytes] = {}
 
     def by_name(self) -> dict[str, bytes]:
