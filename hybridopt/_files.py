@@ -50,17 +50,12 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 
 def _nameless(folder: Path) -> int | None:
     """Return the descriptor of a file without a name on the disk of a folder, or None."""
-    flag = getattr(os, "O_TMPFILE", None)
-    if flag is None:
+    if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").exists():  # see `os.link` above
         return None
     try:
-        descriptor = os.open(folder, flag | os.O_RDWR, 0o666)
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
     except OSError:  # not supported by every file system; other errors occur again later
         return None
-    if Path(f"/proc/self/fd/{descriptor}").exists():  # needed to give it a name
-        return descriptor
-    os.close(descriptor)
-    return None
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

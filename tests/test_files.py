@@ -124,9 +124,6 @@ def test_output_folder_is_created_empty(tmp_path):
     assert folder.is_dir()
     assert list(folder.iterdir()) == []
     assert output_folder(folder) == folder
-
-
-def test_output_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match=r"folder .*/file"):
         output_folder(tmp_path / "file")

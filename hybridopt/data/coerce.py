@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from hybridopt import _validation
-from hybridopt.data.dataset import Dataset, Part, check_equal_length
+from hybridopt.data.dataset import Dataset, Part, check_equal_length, check_rows
 from hybridopt.errors import ArgumentError, DataError
 
 REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -168,8 +168,7 @@ def _tensor(name: str, values: object) -> Tensor:
         raise DataError(f"`{name}` must be a dense tensor with values (got {got}): `.to_dense()`.")
     if tensor.dtype not in (*REAL_DTYPES, *INTEGER_DTYPES, torch.bool):
         raise DataError(_dtype_message(name, str(tensor.dtype), complex_=tensor.is_complex()))
-    if tensor.ndim == 0:
-        raise DataError(f"`{name}` must have one row per sample (got one number).")
+    check_rows(name, tensor)
     if len(tensor) == 0:
         raise DataError(f"`{name}` must hold at least one sample (got an empty tensor).")
     return tensor

@@ -81,8 +81,7 @@ class Part:
     def __post_init__(self) -> None:
         for name, value in (("x", self.x), ("y", self.y)):
             _validation.instance(name, value, Tensor, "a tensor (see `as_dataset((x, y))`)")
-            if value.ndim == 0:
-                raise DataError(f"`{name}` of a Part must have one row per sample (got a number).")
+            check_rows(name, value)
         check_equal_length(len(self.x), len(self.y))
 
     def __len__(self) -> int:
@@ -165,6 +164,12 @@ class Dataset:
         features = f"{self.num_features} feature{'s' * (self.num_features != 1)}"
         samples = f"{len(self.train)} training and {len(self.test or ())} test samples"
         return f"Dataset({self.name!r}, {self.task}, {features}, {outputs}, {samples})"
+
+
+def check_rows(name: str, values: Tensor) -> None:
+    """Check that a tensor has one row per sample."""
+    if values.ndim == 0:
+        raise DataError(f"`{name}` must have one row per sample (got one number).")
 
 
 def check_equal_length(num_x: int, num_y: int, *, prefix: str = "") -> None:

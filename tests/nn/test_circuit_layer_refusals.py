@@ -23,12 +23,9 @@ GIVEN = (family(NAME).circuit, family(NAME).inputs, family(NAME).weights, ["ZZZ"
 A = Parameter("a")
 WRONG_TYPES = [
     ("circuit", "file.qasm"),
-    ("input_parameters", None),
     ("input_parameters", A),
     ("weight_parameters", {A}),
-    ("weight_parameters", "w"),
     ("weight_parameters", ["w"]),
-    ("observables", 3),
     ("observables", [3]),
     ("observables", np.eye(8)),
     ("observables", {"ZZZ"}),
@@ -37,7 +34,6 @@ WRONG_TYPES = [
     ("executor", AerExecutor),
     ("gradient", None),
     ("gradient", Spsa),
-    ("initial", ["a", "b", "c"]),
     ("initial", [1, None, 2]),
     ("initial", {0: 1.0}),
     ("initial", [1j, 0, 0]),

@@ -34,14 +34,6 @@ class Own(nn.Module):
         return self.head(self.body(x))
 
 
-def unchanged(network: nn.Module) -> None:
-    """Leave all but the head frozen."""
-
-
-def unfrozen(network: nn.Module) -> None:
-    unfreeze(network)
-
-
 def unfrozen_in_part(network: nn.Module) -> None:
     first = next(name for name, _ in network.named_modules() if name.endswith("1"))
     unfreeze(network, [first])
@@ -53,7 +45,7 @@ def frozen_by_hand(network: nn.Module) -> None:
     next(network.parameters()).requires_grad_(False)
 
 
-STATES = (unchanged, unfrozen, unfrozen_in_part, frozen_by_hand)
+STATES = (lambda network: None, unfreeze, unfrozen_in_part, frozen_by_hand)
 
 
 def facts(network: nn.Module) -> dict[str, object]:
@@ -95,14 +87,13 @@ def transferred(head: str) -> nn.Module:
     return ho.transfer(Own(), num_outputs=3, head=head)
 
 
-def unfrozen_before(head: str) -> nn.Module:
+def unfrozen(head: str) -> nn.Module:
     return ho.transfer(Own(), num_outputs=3, head=head, freeze="none").eval()
 
 
-def without_marks(head: str) -> nn.Module:
-    """Return a network of the same structure."""
+def without_marks(_: str) -> nn.Module:
     network = Own()
-    network.head = ho.DressedCircuit(4, 3) if head == "dressed" else nn.Linear(4, 3)
+    network.head = ho.DressedCircuit(4, 3)
     return network
 
 
@@ -110,7 +101,7 @@ def without_marks(head: str) -> nn.Module:
     ("head", "template", "change"),
     [
         *(("memory", transferred, change) for change in STATES[::2]),
-        ("dressed", unfrozen_before, STATES[0]),
+        ("dressed", unfrozen, STATES[0]),
         *(("dressed", without_marks, change) for change in STATES[1::2]),
     ],
 )
@@ -126,7 +117,7 @@ def test_user_class_needs_a_network_of_the_same_structure(head, template, change
 
 @pytest.mark.parametrize(
     ("bridge", "change"),
-    [*((bridge, unfrozen_in_part) for bridge in BRIDGES), ("mesh", unfrozen)],
+    [*((bridge, unfrozen_in_part) for bridge in BRIDGES), ("mesh", unfreeze)],
 )
 def test_converted_transfer_is_restored(bridge, change, tmp_path):
     network = ho.to_quantum(ho.transfer(layers(), num_outputs=3), bridge).train()
