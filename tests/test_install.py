@@ -89,15 +89,8 @@ def target(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Path:
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    return folder
-
-
-def test_wheel_and_its_command(target, elsewhere):
-    found = use(sys.executable, elsewhere, {"PYTHONPATH": str(target)})
+def test_wheel_and_its_command(target, tmp_path):
+    found = use(sys.executable, tmp_path, {"PYTHONPATH": str(target)})
     check(found)
     assert Path(str(found["file"])).is_relative_to(target)
     assert found["gallery"]
@@ -107,10 +100,10 @@ def test_wheel_and_its_command(target, elsewhere):
     assert names - {"bin"} == {"hybridopt", "hybridopt_qiskit-0.2.0.dist-info"}
     environment = {**os.environ, "PYTHONPATH": str(target)}
     command = target / "bin" / "hybridopt"
-    assert call(command, "--version", cwd=elsewhere, env=environment) == "hybridopt 0.2.0\n"
+    assert call(command, "--version", cwd=tmp_path, env=environment) == "hybridopt 0.2.0\n"
 
 
-def test_editable(tmp_path, elsewhere):
+def test_editable(tmp_path):
     venv = tmp_path / "venv"
     call(sys.executable, "-m", "venv", "--without-pip", venv)
     python = venv / "bin" / "python"
@@ -121,11 +114,11 @@ def test_editable(tmp_path, elsewhere):
     (site / "borrowed.pth").write_text("\n".join(sorted(borrowed)) + "\n")
     missing = [python, "-c", "from hybridopt import fit"]
     with pytest.raises(subprocess.CalledProcessError):
-        subprocess.run(missing, check=True, cwd=elsewhere, capture_output=True, timeout=60)
+        subprocess.run(missing, check=True, cwd=tmp_path, capture_output=True, timeout=60)
     call(
         sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
-        "--no-build-isolation", "--no-index", "--editable", CHECKOUT, cwd=elsewhere,
+        "--no-build-isolation", "--no-index", "--editable", CHECKOUT, cwd=tmp_path,
     )  # fmt: skip
-    found = use(python, elsewhere, {})
+    found = use(python, tmp_path, {})
     check(found)
     assert Path(str(found["file"])) == CHECKOUT / "hybridopt" / "__init__.py"

@@ -44,7 +44,7 @@ def as_dataset(data: object, *, dtype: torch.dtype | None = None) -> Dataset:
     """
     if dtype is not None and dtype not in REAL_DTYPES:
         raise ArgumentError(f"`dtype` must be a real torch dtype (got {dtype}).")
-    dataset = _checked(data) if isinstance(data, Dataset) else _from_pair(*_pair(data))
+    dataset = _checked(data) if isinstance(data, Dataset) else _from_pair(data)
     return dataset if dtype is None else _cast(dataset, dtype)
 
 
@@ -58,25 +58,18 @@ def check_batch(
     return inputs, targets
 
 
-def _pair(data: object) -> tuple[object, object]:
-    if isinstance(data, Part):
-        return data.x, data.y
+def _from_pair(data: object) -> Dataset:
     expected = "a Dataset, a pair (x, y) of tensors or arrays, or a TensorDataset"
-    pair = _validation.instance("data", data, TensorDataset | tuple | list, expected)
+    pair = _validation.instance("data", data, Part | TensorDataset | tuple | list, expected)
+    if isinstance(pair, Part):
+        pair = pair.x, pair.y
     pair = pair.tensors if isinstance(pair, TensorDataset) else pair
     if len(pair) != 2:
         raise DataError(
             f"`data` must be a pair (x, y) (got a {type(data).__name__} with {len(pair)} members)."
         )
-    return pair[0], pair[1]
-
-
-def _from_pair(x: object, y: object) -> Dataset:
-    inputs, targets = check_batch(x, y)
-    # arrays were copied when they were converted
-    part = Part(
-        *(t.clone() if isinstance(v, Tensor) else t for t, v in ((inputs, x), (targets, y)))
-    )
+    inputs, targets = check_batch(*pair)
+    part = Part(inputs.clone(), targets.clone())
     if targets.dtype != torch.int64:
         return Dataset("data", "regression", part)
     num_classes = max(2, int(targets.max()) + 1)  # at least two classes if all labels are 0

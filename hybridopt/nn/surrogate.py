@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float64
-from torch import Tensor, nn
+from torch import nn
 
-from hybridopt.circuits.spectrum import Spectrum, spectra
+from hybridopt.circuits.spectrum import spectra
 from hybridopt.errors import ConversionError, ResourceError
 from hybridopt.nn.circuit_layer import CircuitLayer
 from hybridopt.nn.dressed import DressedCircuit, DressedSurrogate
@@ -50,7 +48,11 @@ def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
         raise ConversionError(f"{owner} must have weights with values (got the meta device).")
     if not bool(torch.isfinite(weights).all()):
         raise ConversionError(f"{owner} must have finite weights (got NaN or infinite numbers).")
-    sizes = [one.size for one in _spectra(layer, owner)]
+    try:
+        found = spectra(layer.circuit, layer.program, layer.input_parameters)
+    except ConversionError as error:
+        raise ConversionError(f"{owner} has no exact torch form: {error}") from error
+    sizes = [one.size for one in found]
     count = math.prod(sizes) * layer.out_features
     if count > MAX_COEFFICIENTS:
         raise ResourceError(
@@ -60,13 +62,21 @@ def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
         )
 
 
+@torch.no_grad()
 def surrogate(module: nn.Module) -> nn.Module:
     """Return the torch form of a layer that passed `check_surrogate`.
 
     Coefficients are float64, or have the dtype of the linear layers of a dressed circuit. They are
     trainable unless the weights of the layer are frozen.
     """
-    series = _series(_circuit_layer(module))
+    layer = _circuit_layer(module)
+    found = spectra(layer.circuit, layer.program, layer.input_parameters)
+    points = torch.arange(math.prod(one.size for one in found))
+    pieces = torch.split(points, POINTS_PER_CALL)
+    values = [layer(grid_points(found, n).to(layer.weight.device)) for n in pieces]
+    series = FourierSeries(interpolate(torch.cat(values), found), found).to(layer.weight.device)
+    frozen = layer.weight.numel() > 0 and not layer.weight.requires_grad
+    series.coefficients.requires_grad_(not frozen)
     result: nn.Module = series
     if isinstance(module, DressedCircuit):
         series.to(module.post.weight.dtype)
@@ -78,30 +88,3 @@ def _circuit_layer(module: nn.Module) -> CircuitLayer:
     layer = module.layer if isinstance(module, DressedCircuit) else module
     assert isinstance(layer, CircuitLayer)
     return layer
-
-
-def _spectra(layer: CircuitLayer, owner: str) -> tuple[Spectrum, ...]:
-    try:
-        return spectra(layer.circuit, layer.program, layer.input_parameters)
-    except ConversionError as error:
-        raise ConversionError(f"{owner} has no exact torch form: {error}") from error
-
-
-@torch.no_grad()
-def _series(layer: CircuitLayer) -> FourierSeries:
-    found = _spectra(layer, type(layer).__name__)
-    values = _values_on_grid(layer, found)
-    series = FourierSeries(interpolate(values, found), found)
-    series.to(layer.weight.device)
-    frozen = layer.weight.numel() > 0 and not layer.weight.requires_grad
-    series.coefficients.requires_grad_(not frozen)
-    return series
-
-
-def _values_on_grid(
-    layer: CircuitLayer, found: Sequence[Spectrum]
-) -> Float64[Tensor, " N *outputs"]:
-    """Return the outputs of the layer at all grid points."""
-    points = torch.arange(math.prod(one.size for one in found))
-    pieces = torch.split(points, POINTS_PER_CALL)
-    return torch.cat([layer(grid_points(found, n).to(layer.weight.device)) for n in pieces])

@@ -100,11 +100,7 @@ def readings_of(module: nn.Module) -> dict[str, Tensor]:
 
 def put_readings(module: nn.Module, stored: dict[str, Tensor]) -> None:
     """Restore the cached readouts of `readings_of`."""
-    by_path: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in stored.items():
-        path, _, name = key.rpartition(":")
-        by_path.setdefault(path, {})[name] = tensor
-    for path, read in by_path.items():
-        part = module.get_submodule(path)
-        assert isinstance(part, HasReadoutCache)
-        part.restore_readout(read)
+    for path, part in module.named_modules():
+        keys = [key for key in stored if key.rpartition(":")[0] == path]
+        if keys and isinstance(part, HasReadoutCache):
+            part.restore_readout({key.rpartition(":")[2]: stored[key] for key in keys})

@@ -95,15 +95,12 @@ def test_read_only_array_gives_no_warning():
         as_dataset((x, LABELS))
 
 
-def test_samples_are_detached():
+def test_samples_are_detached_and_batches_not_copied():
     leaf = X.clone().requires_grad_()
     assert not as_dataset((leaf * 2, LABELS)).train.x.requires_grad
-    assert not check_batch(leaf, LABELS)[0].requires_grad
-
-
-def test_batches_are_not_copied():
-    x, y = check_batch(X, LABELS)
-    assert (x.data_ptr(), y.data_ptr()) == (X.data_ptr(), LABELS.data_ptr())
+    x, y = check_batch(leaf, LABELS)
+    assert not x.requires_grad
+    assert (x.data_ptr(), y.data_ptr()) == (leaf.data_ptr(), LABELS.data_ptr())
 
 
 def with_value(row: int, value: float) -> torch.Tensor:
@@ -176,9 +173,6 @@ def test_values_of_a_dataset_are_checked():
         as_dataset(Dataset("mine", "classification", good, bad, num_classes=3))
     with pytest.raises(DataError, match=r"`train\.y` .*row 0.* 2"):
         as_dataset(Dataset("mine", "classification", good, num_classes=2))
-
-
-def test_prefix_is_part_of_the_names():
     with pytest.raises(DataError, match=r"`batch\.x` and `batch\.y` .*4.*2"):
         check_batch(X, LABELS[:2], prefix="batch.")
 

@@ -82,8 +82,6 @@ def test_inputs_need_not_be_contiguous():
     x = double(2, 5).T
     assert not x.is_contiguous()
     torch.testing.assert_close(layer(x), layer(x.contiguous()), rtol=0, atol=0)
-    wide = double(3, 4)[:, ::2]
-    torch.testing.assert_close(layer(wide), layer(wide.clone()), rtol=0, atol=0)
     one = double(1, 2)
     torch.testing.assert_close(layer(one.expand(4, 2)), layer(one).expand(4, 3))
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt.errors import CheckpointError, OutputError
+from hybridopt.errors import CheckpointError
 from tests.storage.examples import saved
 
 
@@ -34,20 +34,6 @@ def test_changed_byte_is_refused(tmp_path):
     for place in [0, 8, 35, len(whole) - 1, *random.Random(2).sample(range(len(whole)), 60)]:
         assert_refused(path, whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
     assert_refused(path, whole + b"\0")
-
-
-def test_interrupted_save_keeps_the_older_file(tmp_path, monkeypatch):
-    path = saved(tmp_path)
-    whole = path.read_bytes()
-
-    def full(_descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OutputError, match=r"network\.ho"):
-        ho.save(ho.to_quantum(nn.Linear(2, 2)), path)
-    assert path.read_bytes() == whole
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", ["missing.ho", "", "weights.pt", "a\0b"])
