@@ -52,6 +52,8 @@ def test_weights_are_float32_by_default_and_can_be_cast():
     known = family(NAME)
     layer = CircuitLayer(known.circuit, known.inputs, known.weights, ["ZZZ"])
     assert layer.weight.dtype == torch.float32
+    given = CircuitLayer(known.circuit, known.inputs, known.weights, ["ZZZ"], initial=[1, 2, 3])
+    assert given.weight.dtype == torch.float32
     weights = layer.weight.detach().clone()
     layer.double()
     assert layer.weight.dtype == torch.float64
