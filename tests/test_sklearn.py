@@ -116,7 +116,7 @@ def test_executor_is_copied():
 
 
 @pytest.mark.parametrize("seed", [1, None])
-def test_fits_with_an_executor_of_ones_own_repeat(seed):
+def test_repeated_fits_with_an_executor_are_equal(seed):
     executor = ho.AerExecutor(shots=32, seed=seed)
     model = HybridClassifier((), bridge="memory", executor=executor, epochs=2, random_state=0)
     first = model.fit(X, LABELS).predict_proba(X)

@@ -103,7 +103,7 @@ def bars_and_stripes(
     r"""Return square images, alternately of bars (columns, 0) and of stripes (rows, 1).
 
     All pixels of a column or row are +1 or all are -1. All patterns are equally likely, except the
-    two of one colour, which are bars and stripes. Then :math:`\mathrm{noise} \cdot
+    two of one color, which are bars and stripes. Then :math:`\mathrm{noise} \cdot
     \mathcal N(0, 1)` is added to each pixel.
 
     Images have ``size`` pixels per side, from 2 to 62. Without noise there are only
@@ -111,7 +111,7 @@ def bars_and_stripes(
 
     References:
         The classification task of Bowles, Ahmed and Schuld, arXiv:2403.07059; images of one
-        colour are left out here.
+        color are left out here.
     """
     num_samples = _validation.integer("num_samples", num_samples, minimum=2)
     size = _validation.integer("size", size, minimum=2, maximum=62)
