@@ -1,12 +1,15 @@
 """Generated data: each function has one formula, its noise and its source.
 
 All functions draw ``num_samples`` (at least 2) rows ``x`` from ``rng``. Labels are 0 and 1, except
-in `linear_regression`.
+in `linear_regression`. `load_dataset` checks the options.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -14,7 +17,16 @@ from jaxtyping import Int64
 from hybridopt import _validation
 from hybridopt.data.dataset import Samples
 
-MAX_PARITY_BITS = 20  # one million rows; each further bit doubles them
+CHECKS: Mapping[str, Callable[[str, object], Any]] = {
+    "num_samples": partial(_validation.optional_integer, minimum=2),
+    "num_features": partial(_validation.integer, minimum=1),
+    "manifold_dimension": partial(_validation.integer, minimum=1),
+    "num_bits": partial(_validation.integer, minimum=2, maximum=20),  # 20 bits: one million rows
+    "size": partial(_validation.integer, minimum=2, maximum=62),
+    "noise": partial(_validation.real, minimum=0),
+    "turns": partial(_validation.real, minimum=0, strict=True),
+    "factor": partial(_validation.real, minimum=0, below=1),
+}
 
 
 def linear_regression(
@@ -28,9 +40,6 @@ def linear_regression(
 
     For one feature, the weight is 2 and the bias 1; ``num_features`` is :math:`d`.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    num_features = _validation.integer("num_features", num_features, minimum=1)
-    noise = _validation.real("noise", noise, minimum=0)
     x = rng.standard_normal((num_samples, num_features))
     weights = 2 / np.arange(1, num_features + 1)
     y = x @ weights + 1 + noise * rng.standard_normal(num_samples)
@@ -56,9 +65,6 @@ def spirals(
         Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278; formula and defaults from the
         notebook ``dressed_circuit`` in github.com/XanaduAI/quantum-transfer-learning.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    turns = _validation.real("turns", turns, minimum=0, strict=True)
-    noise = _validation.real("noise", noise, minimum=0)
     y = np.arange(num_samples, dtype=np.int64) % 2
     radius = 2 * math.pi * turns * np.sqrt(rng.random(num_samples))
     curve = np.stack([-radius * np.cos(radius), radius * np.sin(radius)], axis=1)
@@ -72,8 +78,6 @@ def moons(rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.
     Class 0 is on ``(cos t, sin t)``, class 1 on ``(1 - cos t, 1/2 - sin t)``, with ``t`` in
     [0, pi]. Normal noise in both directions has the standard deviation ``noise``.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    noise = _validation.real("noise", noise, minimum=0)
     from sklearn.datasets import make_moons
 
     x, y = make_moons(num_samples, noise=noise, random_state=_legacy_seed(rng))
@@ -88,9 +92,6 @@ def circles(
     Normal noise in both directions has the standard deviation ``noise``, as in
     ``sklearn.datasets.make_circles``.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    noise = _validation.real("noise", noise, minimum=0)
-    factor = _validation.real("factor", factor, minimum=0, below=1)
     from sklearn.datasets import make_circles
 
     x, y = make_circles(num_samples, noise=noise, factor=factor, random_state=_legacy_seed(rng))
@@ -113,9 +114,6 @@ def bars_and_stripes(
         The classification task of Bowles, Ahmed and Schuld, arXiv:2403.07059; images of one
         color are left out here.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    size = _validation.integer("size", size, minimum=2, maximum=62)
-    noise = _validation.real("noise", noise, minimum=0)
     y = np.arange(num_samples, dtype=np.int64) % 2
     pattern = rng.integers(1, 2**size - 1, size=num_samples)
     lines = 2.0 * _bits(pattern, size) - 1
@@ -149,9 +147,7 @@ def hidden_manifold(
         Goldt et al., Phys. Rev. X 10, 041044 (2020), arXiv:1909.11500; these distributions:
         Bowles, Ahmed and Schuld, arXiv:2403.07059.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    num_features = _validation.integer("num_features", num_features, minimum=1)
-    dimension = _validation.integer("manifold_dimension", manifold_dimension, minimum=1)
+    dimension = manifold_dimension
     coordinates = rng.standard_normal((num_samples, dimension))
     embedding = rng.standard_normal((dimension, num_features))
     biases = rng.uniform(-1, 1, num_features)
@@ -175,7 +171,6 @@ def parity(
     References:
         Minsky and Papert, Perceptrons, MIT Press (1969).
     """
-    num_bits = _validation.integer("num_bits", num_bits, minimum=2, maximum=MAX_PARITY_BITS)
     total = 2**num_bits
     count = _validation.optional_integer("num_samples", num_samples, minimum=2, maximum=total)
     bits = _bits(rng.choice(total, size=count or total, replace=False), num_bits)

@@ -152,9 +152,10 @@ def load_dataset(
     test_size = _validation.real("test_size", test_size, minimum=0, below=1)
     _validation.boolean("standardize", standardize)
     _validation.keywords(f"load_dataset({name!r})", options, source.options)
+    checked = {key: generated.CHECKS[key](key, value) for key, value in options.items()}
 
     data_seed, split_seed = np.random.SeedSequence(seed).spawn(2)
-    samples = source.make(np.random.default_rng(data_seed), **options)
+    samples = source.make(np.random.default_rng(data_seed), **checked)
     classes = samples.y if source.task == "classification" else None
     train_rows, test_rows = _split(len(samples.x), classes, test_size, split_seed)
     x_scaling = y_scaling = None

@@ -95,16 +95,9 @@ class _Evaluate(torch.autograd.Function):
         return differentiable_jvp(derivative, *ctx.saved_tensors)
 
     @staticmethod
-    def vmap(
-        info: Any,
-        in_dims: tuple[int | None, ...],
-        rows: Tensor,
-        shared: Tensor,
-        evaluation: CircuitEvaluation,
-        memory: ForwardRecord | None,
-    ) -> tuple[Tensor, int]:
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
         """Join the rows of a batched argument, or loop if both are batched."""
-        angles, dims = [rows, shared], in_dims[:2]
+        angles, dims, evaluation = list(args[:2]), in_dims[:2], args[2]
         if None not in dims:
             entries = batch_entries(info, dims, *angles)
             return torch.stack([evaluation(*entry) for entry in entries]), 0

@@ -108,7 +108,7 @@ def executor_from_plain(stored: dict[str, Any]) -> Executor:
         raise CheckpointError(f"The file has no executor, because {stored['reason']}. {WAY_OUT}")
     if kind == "sampler":  # a control uses the shots only
         return AerExecutor(shots=stored["shots"], seed=0)
-    noise = None if stored["noise"] is None else _noise_from_plain(stored["noise"])
+    noise = stored["noise"] and _noise_from_plain(stored["noise"])
     if stored["noise"] is not None and noise is None:
         raise CheckpointError(f"The installed Aer cannot read the stored noise model. {WAY_OUT}")
     try:

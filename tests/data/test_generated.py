@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from hybridopt.data import generated
+from hybridopt.data import generated, load_dataset
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 CLASSIFIERS = [
@@ -125,27 +125,22 @@ def test_parity_labels_count_ones():
 
 
 @pytest.mark.parametrize(
-    ("make", "options", "message"),
+    ("name", "options", "message"),
     [
-        (generated.linear_regression, {"num_samples": 1}, "`num_samples`.* 1"),
-        (generated.linear_regression, {"num_features": 0}, "`num_features`.* 0"),
-        (generated.linear_regression, {"noise": -0.1}, r"`noise`.* -0\.1"),
-        (generated.spirals, {"turns": 0}, "`turns`.* 0"),
-        (generated.moons, {"noise": math.nan}, "`noise`.* nan"),
-        (generated.circles, {"factor": 1.0}, "`factor`.* 1"),
-        (generated.bars_and_stripes, {"size": 1}, "`size`.* 1"),
-        (generated.bars_and_stripes, {"size": 63}, "`size`.* 63"),
-        (generated.hidden_manifold, {"manifold_dimension": 0}, "`manifold_dimension`.* 0"),
-        (generated.parity, {"num_bits": 21}, "`num_bits`.* 21"),
-        (generated.parity, {"num_bits": 3, "num_samples": 9}, "`num_samples`.* 9"),
+        ("linear-regression", {"num_samples": 1}, "`num_samples`.* 1"),
+        ("linear-regression", {"num_features": 0}, "`num_features`.* 0"),
+        ("linear-regression", {"noise": -0.1}, r"`noise`.* -0\.1"),
+        ("spirals", {"turns": 0}, "`turns`.* 0"),
+        ("moons", {"noise": math.nan}, "`noise`.* nan"),
+        ("moons", {"num_samples": 2.5}, r"`num_samples`.* 2\.5"),
+        ("circles", {"factor": 1.0}, "`factor`.* 1"),
+        ("bars-and-stripes", {"size": 1}, "`size`.* 1"),
+        ("bars-and-stripes", {"size": 63}, "`size`.* 63"),
+        ("hidden-manifold", {"manifold_dimension": 0}, "`manifold_dimension`.* 0"),
+        ("parity", {"num_bits": 21}, "`num_bits`.* 21"),
+        ("parity", {"num_bits": 3, "num_samples": 9}, "`num_samples`.* 9"),
     ],
 )
-def test_option_out_of_range_is_refused(make, options, message):
-    with pytest.raises(ArgumentError, match=message):
-        make(rng(), **options)
-
-
-@pytest.mark.wrong_types
-def test_option_of_the_wrong_type_is_refused():
-    with pytest.raises(ArgumentTypeError, match="`num_samples`"):
-        generated.moons(rng(), num_samples=2.5)
+def test_option_out_of_range_is_refused(name, options, message):
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=message):
+        load_dataset(name, **options)
