@@ -1,7 +1,7 @@
 """Quantum-classical training of neural networks on Qiskit Aer and torch.
 
-Importing it prints, logs, seeds and configures nothing. Public names are loaded on first use
-(PEP 562), so that ``import hybridopt`` imports neither torch nor Qiskit.
+The import prints, logs, seeds and configures nothing. Public names are loaded on first use
+(PEP 562), so ``import hybridopt`` imports neither torch nor Qiskit.
 """
 
 from __future__ import annotations
@@ -84,10 +84,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 class _Package(ModuleType):
-    """The package, in which ``compare`` and ``transfer`` are functions and not the subpackages.
-
-    Importing a subpackage binds its name here; for these two the function of that name is bound.
-    """
+    """Package type that keeps ``compare`` and ``transfer`` functions when subpackages load."""
 
     def __setattr__(self, name: str, value: object) -> None:
         if isinstance(value, ModuleType) and name in _HOME_OF:

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from hybridopt.errors import OutputError
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:
-    """Write a file so that readers see all of it or the old one.
+    """Write a file that replaces the old one only when it is complete.
 
-    It gets its name when it is whole. Where the system has files without a name (Linux), a process
-    that is killed while it writes leaves nothing behind; elsewhere it may leave a hidden file. A
-    missing folder is made. `OutputError` says that the file cannot be written; nothing is left.
+    A killed process leaves nothing on Linux, which has files without a name, and may leave a
+    hidden file elsewhere. Missing folders are created.
+
+    Raises:
+        OutputError: If the file cannot be written; nothing is left.
     """
     target = _named(path)
     try:
@@ -35,37 +37,32 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
                 stream.flush()
                 os.fsync(stream.fileno())
                 if descriptor is not None:
-                    # a link cannot replace a file, a renaming can; only with a folder's descriptor
-                    # does Python follow the link in /proc
+                    # link, then rename, because a link cannot replace a file; Python follows the
+                    # link in /proc only with the argument `src_dir_fd`
                     os.link(f"/proc/self/fd/{descriptor}", temporary, src_dir_fd=descriptor)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"Cannot write {target}: {error}. Choose another place.") from error
+        raise OutputError(f"Cannot write {target}: {error}. Choose another path.") from error
     return target
 
 
 def _nameless(folder: Path) -> int | None:
-    """A file in no folder, on this one's disk; None where there are none."""
-    flag = getattr(os, "O_TMPFILE", None)
-    if flag is None:
+    """Return the descriptor of a file without a name on the disk of a folder, or None."""
+    if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").exists():  # see `os.link` above
         return None
     try:
-        descriptor = os.open(folder, flag | os.O_RDWR, 0o666)
-    except OSError:  # not every file system has them; what else is wrong will show again
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
+    except OSError:  # not supported by every file system; other errors occur again later
         return None
-    if Path(f"/proc/self/fd/{descriptor}").exists():  # the way to give it a name
-        return descriptor
-    os.close(descriptor)
-    return None
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Refuse a file that `write_whole` could not write; nothing is left behind but its folder."""
+    """Raise an error if `write_whole` could not write a file; its folder is created."""
     target = _named(path)
     if target.is_dir():
-        raise OutputError(f"Cannot write {target}: it is a folder. Name a file in it.")
+        raise OutputError(f"Cannot write {target}: it is a folder. Choose a file in it.")
     output_folder(target.parent)
 
 
@@ -80,7 +77,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
 
 
 def output_folder(path: str | os.PathLike[str]) -> Path:
-    """Make a folder for results, and prove before hours of work that files can be written there."""
+    """Create a folder for results, and check that files can be written there."""
     folder = _named(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,10 +90,10 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def _named(path: str | os.PathLike[str]) -> Path:
-    """The path, if a file can have such a name."""
+    """Return the path if a file can have such a name."""
     target = Path(path)
     try:
-        with contextlib.suppress(OSError):  # whatever stands there, or does not, comes later
+        with contextlib.suppress(OSError):  # other checks follow later
             target.lstat()
     except ValueError as error:  # a NUL, or half of a surrogate pair
         raise OutputError(f"Cannot write {str(target)!r}: {error}. Choose another name.") from error

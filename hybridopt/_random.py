@@ -1,4 +1,4 @@
-"""Random state: ours is seeded, the caller's is left as it was."""
+"""Random generators: blocks with a seed that leave the global state unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 def global_state() -> dict[str, Any]:
-    """The state of the global generators of torch (CPU), numpy and Python, of plain types only."""
+    """Return the state of the generators of torch (CPU), numpy and Python as plain types."""
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
     version, internal, gauss = random.getstate()
     return {
@@ -23,7 +23,7 @@ def global_state() -> dict[str, Any]:
 
 
 def restore_global_state(state: dict[str, Any]) -> None:
-    """Undo everything drawn since `global_state` gave ``state``."""
+    """Restore a state of `global_state`."""
     torch.set_rng_state(state["torch"])
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state(  # noqa: NPY002
@@ -35,7 +35,7 @@ def restore_global_state(state: dict[str, Any]) -> None:
 
 @contextmanager
 def isolated(seed: int | None) -> Iterator[None]:
-    """Run a block on global generators of one seed (None: fresh), then give the state back."""
+    """Seed the global generators for a block (None: randomly), then restore their state."""
     before = global_state()
     devices = list(range(torch.cuda.device_count()))
     with torch.random.fork_rng(devices=devices):

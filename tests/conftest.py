@@ -1,8 +1,8 @@
-"""Options of the suite, and a spy where circuits reach Aer.
+"""Options of the suite, and a record of the calls of Aer.
 
 The suite runs in two sessions (see ``make test``). With ``--shapes``, annotations of the whole
-package are checked at run time. Tests that hand over wrong types on purpose are marked
-``wrong_types``: they must meet our errors, not those of the checker, so they run without it.
+package are checked at run time. Tests of wrong types are marked ``wrong_types`` and run without
+this check, because it would raise its own errors instead of ours.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ import torch
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.parametertable import ParameterView
 
-# an int is a float here as it is for mypy
+# an int is accepted as a float, as in mypy
 TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 
 
-def _give_beartype_its_own_dice() -> None:
-    """It looks at one random item of each list, and would draw from the caller's generator."""
+def _isolate_beartype() -> None:
+    """Give beartype, which checks one random item per list, its own random generator."""
     with mock.patch.object(random, "getrandbits", random.Random(0).getrandbits):
         import_module("beartype._check.code.codemain")
 
 
 def _leaf_modules(package: str, folder: Path) -> Iterator[str]:
-    """Names of all modules of a package that are no packages; nothing is imported."""
+    """Yield the names of all modules of a package without importing them."""
     for info in pkgutil.iter_modules([str(folder)], prefix=f"{package}."):
         if info.ispkg:
             yield from _leaf_modules(info.name, folder / info.name.rpartition(".")[2])
@@ -46,8 +46,8 @@ def _check_shapes_at_run_time() -> None:
     spec = find_spec("hybridopt")
     assert spec is not None
     assert spec.origin is not None
-    _give_beartype_its_own_dice()
-    for kind in (ParameterVector, ParameterView):  # sequences, though Qiskit does not say so
+    _isolate_beartype()
+    for kind in (ParameterVector, ParameterView):  # not registered as sequences by Qiskit
         Sequence.register(kind)
     modules = list(_leaf_modules("hybridopt", Path(spec.origin).parent))
     jaxtyping.install_import_hook(modules, TYPE_CHECKER)
@@ -57,13 +57,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--shapes",
         action="store_true",
-        help="check shapes and types at run time in the whole package; leaves out wrong_types",
+        help="check shapes and types at run time in the whole package; skip wrong_types",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("shapes"):
-        assert "hybridopt" not in sys.modules, "the check must come before the package"
+        assert "hybridopt" not in sys.modules, "import hook must precede the import"
         _check_shapes_at_run_time()
 
 
@@ -75,18 +75,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if not item.get_closest_marker("wrong_types")]
 
 
-torch.set_num_threads(1)  # tensors are tiny here: threads cost more than they give
+torch.set_num_threads(1)  # threads are slower than one thread for such small tensors
 
 
 @pytest.fixture(scope="session")
 def shapes_are_checked(request: pytest.FixtureRequest) -> bool:
-    """Whether annotations are checked at run time in this session."""
+    """Return True if annotations are checked at run time in this session."""
     return bool(request.config.getoption("shapes"))
 
 
 @pytest.fixture
 def aer_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many circuits each call of Aer was given so far."""
+    """Return a list that records the number of circuits per call of Aer."""
     calls: list[int] = []
     run = qiskit_aer.AerSimulator.run
 

@@ -1,3 +1,5 @@
+"""Versions and machine in results."""
+
 from __future__ import annotations
 
 import sys
@@ -7,7 +9,7 @@ import torch
 from hybridopt._environment import made_with, versions
 
 
-def test_versions_are_those_that_run():
+def test_versions_are_the_imported_ones():
     found = made_with()
     torch_version = found["versions"]["torch"]
     assert torch_version.partition("+")[0] == torch.__version__.partition("+")[0]

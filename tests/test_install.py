@@ -1,4 +1,4 @@
-"""The package is installed both ways and used from another folder, as a stranger would."""
+"""The package works after both kinds of installation, from another folder."""
 
 from __future__ import annotations
 
@@ -47,20 +47,14 @@ json.dump({
 
 
 def call(*command: object, **options) -> str:
-    done = subprocess.run(
-        [str(part) for part in command],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        **options,
-    )
+    options = {"capture_output": True, "text": True, "timeout": 300, **options}
+    done = subprocess.run([str(part) for part in command], check=False, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def use(python: object, folder: Path, environment: dict[str, str]) -> dict[str, object]:
-    """What a script in ``folder`` finds, with nothing of the checkout on its path."""
+    """Run the script in ``folder`` without the checkout on its path, and return its output."""
     clean = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME"}}
     return json.loads(call(python, "-c", USE, cwd=folder, env={**clean, **environment}))
 
@@ -86,7 +80,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def target(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the wheel installs, and nothing else."""
+    """Return a folder with the installed files of the wheel only."""
     folder = tmp_path_factory.mktemp("target")
     call(
         sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
@@ -95,51 +89,36 @@ def target(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Path:
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    return folder
-
-
-def test_wheel(target, elsewhere):
-    found = use(sys.executable, elsewhere, {"PYTHONPATH": str(target)})
+def test_wheel_and_its_command(target, tmp_path):
+    found = use(sys.executable, tmp_path, {"PYTHONPATH": str(target)})
     check(found)
     assert Path(str(found["file"])).is_relative_to(target)
     assert found["gallery"]
     shipped = {path.suffix for path in (target / "hybridopt/circuits/gallery").iterdir()}
-    assert shipped == {".qasm", ".md"}  # no pictures, no script
+    assert shipped == {".qasm", ".md"}  # neither pictures nor scripts
     names = {path.name for path in target.iterdir()}
     assert names - {"bin"} == {"hybridopt", "hybridopt_qiskit-0.2.0.dist-info"}
-
-
-def test_command_of_the_wheel(target, elsewhere):
     environment = {**os.environ, "PYTHONPATH": str(target)}
     command = target / "bin" / "hybridopt"
-    assert call(command, "--version", cwd=elsewhere, env=environment) == "hybridopt 0.2.0\n"
+    assert call(command, "--version", cwd=tmp_path, env=environment) == "hybridopt 0.2.0\n"
 
 
-def test_editable(tmp_path, elsewhere):
+def test_editable(tmp_path):
     venv = tmp_path / "venv"
     call(sys.executable, "-m", "venv", "--without-pip", venv)
     python = venv / "bin" / "python"
-    # dependencies are borrowed from the running interpreter's site-packages: as a plain path
-    # entry, which reads no .pth file there, so that its own editable hybridopt is not found
+    # dependencies come from the site-packages of this interpreter as a plain path entry: its .pth
+    # files are not read, so that its own editable hybridopt is not found
     (site,) = venv.glob("lib/python*/site-packages")
     borrowed = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (site / "borrowed.pth").write_text("\n".join(sorted(borrowed)) + "\n")
-    missing = subprocess.run(
-        [python, "-c", "from hybridopt import fit"],
-        check=False,
-        cwd=elsewhere,
-        capture_output=True,
-        timeout=60,
-    )
-    assert missing.returncode != 0
+    missing = [python, "-c", "from hybridopt import fit"]
+    with pytest.raises(subprocess.CalledProcessError):
+        subprocess.run(missing, check=True, cwd=tmp_path, capture_output=True, timeout=60)
     call(
         sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
-        "--no-build-isolation", "--no-index", "--editable", CHECKOUT, cwd=elsewhere,
+        "--no-build-isolation", "--no-index", "--editable", CHECKOUT, cwd=tmp_path,
     )  # fmt: skip
-    found = use(python, elsewhere, {})
+    found = use(python, tmp_path, {})
     check(found)
     assert Path(str(found["file"])) == CHECKOUT / "hybridopt" / "__init__.py"

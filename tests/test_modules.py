@@ -1,4 +1,4 @@
-"""Checks, copies, modes, precision and meta passes of modules."""
+"""Checks, copies, modes and meta passes of modules."""
 
 from __future__ import annotations
 
@@ -26,19 +26,15 @@ DOORS = {
 @pytest.mark.wrong_types
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
 @pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ("mlp", "Argument `network` must be a torch.nn.Module, but is of type str"),
-        (nn.Tanh, r"but is the class Tanh itself. Make one of it: Tanh\(...\)"),
-    ],
+    ("given", "message"), [("mlp", "`network` .*str"), (nn.Tanh, r"`network` .*Tanh\(")]
 )
-def test_refused(door, given, message, aer_calls):
+def test_other_types_are_refused(door, given, message, aer_calls):
     with pytest.raises(ArgumentTypeError, match=message):
         door(given)
     assert aer_calls == []
 
 
-def test_evaluation_mode_gives_each_module_its_own_mode_back():
+def test_evaluation_mode_restores_every_mode():
     network = nn.Sequential(nn.Dropout(), nn.Sequential(nn.BatchNorm1d(2), nn.Tanh()))
     network[1][0].eval()
     before = [module.training for module in network.modules()]
@@ -49,37 +45,30 @@ def test_evaluation_mode_gives_each_module_its_own_mode_back():
 
 
 def twice() -> nn.Module:
-    """One layer at two places, and two layers with one weight."""
+    """Return a network with a repeated layer and a shared weight."""
     layer, first, second = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3)
     second.weight = first.weight
     return nn.Sequential(layer, nn.BatchNorm1d(3), layer, first, second)
 
 
-def test_shape_and_dtype_are_those_of_a_real_pass():
+def test_meta_pass_has_the_shape_and_dtype_of_a_real_pass():
     network, x = twice().double(), torch.randn(4, 3, dtype=torch.float64)
-    tried, real = run_on_meta(network, x), network(x)
-    assert tried.is_meta
-    assert (tried.shape, tried.dtype) == (real.shape, real.dtype)
-    assert tried.requires_grad
+    before = copy.deepcopy(network.state_dict())
+    meta = run_on_meta(network, x)
+    assert meta.is_meta
+    assert meta.requires_grad
     with torch.no_grad():
         assert not run_on_meta(network, x).requires_grad
-
-
-def test_nothing_of_the_network_changes():
-    network = twice()
-    before = copy.deepcopy(network.state_dict())
-    run_on_meta(network, torch.randn(4, 3))
+    with pytest.raises(RuntimeError):
+        run_on_meta(network, torch.randn(4, 5))
     assert network[0] is network[2]
     assert network[3].weight is network[4].weight
     torch.testing.assert_close(network.state_dict(), before, rtol=0, atol=0)
+    real = network(x)
+    assert (meta.shape, meta.dtype) == (real.shape, real.dtype)
 
 
-def test_shapes_that_do_not_fit_are_torchs_to_complain_of():
-    with pytest.raises(RuntimeError):
-        run_on_meta(twice(), torch.randn(4, 5))
-
-
-def test_copies_hold_replacements_wherever_a_part_is_referred_to():
+def test_copy_replaces_all_references():
     network, other = twice(), nn.Tanh()
     network.register_module("alias", network[0])
     copied = copy_module(network, {id(network[0]): other})
@@ -87,5 +76,5 @@ def test_copies_hold_replacements_wherever_a_part_is_referred_to():
     assert copied[3].weight is copied[4].weight is not network[3].weight
     assert isinstance(network[0], nn.Linear)
     network.computed = network[3].weight * 2
-    with pytest.raises(ConversionError, match=r"Sequential cannot be copied .* A bridge works on"):
+    with pytest.raises(ConversionError, match="Sequential"):
         copy_module(network)

@@ -1,3 +1,5 @@
+"""Public names: documentation, running examples, a light and quiet import."""
+
 from __future__ import annotations
 
 import doctest
@@ -20,43 +22,28 @@ PUBLIC = [getattr(hybridopt, name) for name in hybridopt.__all__]
 FAMILIES = [thing for thing in PUBLIC if isinstance(thing, types.ModuleType)]
 
 
-@pytest.mark.parametrize("name", ["compare", "transfer"])
-def test_subpackages_leave_functions_of_their_name_in_place(name):
-    importlib.import_module(f"hybridopt.{name}")
-    assert inspect.isfunction(getattr(hybridopt, name))
-
-
-def test_unknown_names_are_refused():
-    with pytest.raises(AttributeError, match="no attribute 'to_quantom'"):
+def test_names_are_unique_and_subpackages_do_not_hide_functions():
+    for name in ("compare", "transfer"):
+        importlib.import_module(f"hybridopt.{name}")
+        assert inspect.isfunction(getattr(hybridopt, name))
+    with pytest.raises(AttributeError, match="'to_quantom'"):
         hybridopt.to_quantom  # noqa: B018
-
-
-def test_names_are_listed_once():
     assert len(set(hybridopt.__all__)) == len(hybridopt.__all__)
 
 
 @pytest.mark.parametrize("name", hybridopt.__all__)
-def test_listed_names_exist_and_are_documented(name):
+def test_public_name_is_documented(name):
     thing = getattr(hybridopt, name)
     doc = inspect.getdoc(thing)
     assert doc
     assert doc != inspect.getdoc(type(thing))
-    assert not doc.startswith(f"{name}(")  # what a dataclass makes up for itself
-
-
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
-def test_members_of_a_family_are_documented(family):
-    names = getattr(family, "__all__", [n for n in vars(family) if not n.startswith("_")])
-    for name in names:
-        member = getattr(family, name)
-        if inspect.isclass(member) or inspect.isfunction(member):
-            assert inspect.getdoc(member), name
+    assert not doc.startswith(f"{name}(")  # the default of a dataclass
 
 
 @pytest.mark.parametrize(
     "thing", [t for t in PUBLIC if inspect.isclass(t)], ids=lambda thing: thing.__name__
 )
-def test_methods_of_public_classes_are_documented(thing):
+def test_methods_of_public_class_are_documented(thing):
     for name, member in vars(thing).items():
         if not name.startswith("_") and (
             inspect.isfunction(member) or isinstance(member, property)
@@ -66,10 +53,10 @@ def test_methods_of_public_classes_are_documented(thing):
 
 @pytest.mark.parametrize(
     "function",
-    [hybridopt.fit, hybridopt.load_dataset, hybridopt.to_quantum, hybridopt.to_classical],
+    [thing for thing in PUBLIC if inspect.isfunction(thing)],
     ids=lambda function: function.__name__,
 )
-def test_every_argument_stands_in_the_docstring(function):
+def test_every_argument_is_documented(function):
     doc = inspect.getdoc(function)
     for name in inspect.signature(function).parameters:
         assert f"{name}:" in doc, name
@@ -84,7 +71,7 @@ def test_examples_in_docstrings_run(name):
 
 
 def public_names():
-    """Every public class and function by its name, those of families and subpackages included."""
+    """Return all public classes and functions by name, with those of subpackages."""
     further = map(importlib.import_module, ("hybridopt.transfer", "hybridopt.sklearn"))
     families = [family for family in FAMILIES if family is not hybridopt.errors]
     things = {}
@@ -97,13 +84,13 @@ def public_names():
 
 
 NAMES = public_names()
-# what the authors of gradient rules are given
+# used by authors of gradient rules only
 PROTOCOLS = {"hybridopt.gradients.Evaluation"}
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - PROTOCOLS))
-def test_the_example_of_every_public_name_stands_alone(name):
-    """Pasted into an empty interpreter, it runs."""
+def test_example_of_public_name_runs_alone(name):
+    """Run the example in an empty namespace."""
     doc = inspect.getdoc(NAMES[name])
     example = doctest.DocTestParser().get_doctest(doc, {}, name, None, None)
     assert example.examples
@@ -111,15 +98,10 @@ def test_the_example_of_every_public_name_stands_alone(name):
     assert doctest.DocTestRunner(optionflags=flags).run(example).failed == 0
 
 
-def test_there_are_examples():
-    finder = doctest.DocTestFinder(exclude_empty=True)
-    for thing in (hybridopt.fit, hybridopt.to_quantum):
-        assert any(test.examples for test in finder.find(thing))
-
-
 @pytest.mark.parametrize("name", [n for n in dir(hybridopt.errors) if n.endswith("Error")])
-def test_our_errors_are_also_what_a_caller_would_catch(name):
+def test_error_is_ours_and_built_in(name):
     error = getattr(hybridopt.errors, name)
+    assert error.__doc__
     assert issubclass(error, hybridopt.errors.HybridOptError)
     if name != "HybridOptError":
         builtin = [base for base in error.__mro__ if base.__module__ == "builtins"]
@@ -167,7 +149,7 @@ assert not heavy & (set(sys.modules) - before), heavy & (set(sys.modules) - befo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [QUIET, LIGHT], ids=["quiet", "light"])
-def test_importing_prints_seeds_and_configures_nothing(script, tmp_path):
+def test_import_prints_seeds_and_configures_nothing(script, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", script],
         check=False,

@@ -1,4 +1,4 @@
-"""Blocks draw what their seed says, and the caller's generators do not notice."""
+"""Blocks with a seed draw fixed numbers and leave the global generators unchanged."""
 
 from __future__ import annotations
 
@@ -17,63 +17,40 @@ def draw() -> tuple[float, ...]:
     return (*gauss, torch.rand(()).item(), numpy.uniform(), random.random())
 
 
-def test_restored_state_draws_the_same_numbers():
+def draw_in_block(seed: int | None) -> tuple[float, ...]:
+    with isolated(seed):
+        return draw()
+
+
+def test_restored_state_draws_the_same_numbers(tmp_path):
     draw()  # leaves a cached second normal in numpy and in random
-    state = global_state()
-    first = draw()
-    restore_global_state(state)
-    assert draw() == first
-
-
-def test_state_is_saved_by_torch_with_weights_only(tmp_path):
     state = global_state()
     torch.save(state, tmp_path / "state")
     first = draw()
-    restore_global_state(torch.load(tmp_path / "state", weights_only=True))
-    assert draw() == first
+    for saved in (state, torch.load(tmp_path / "state", weights_only=True)):
+        restore_global_state(saved)
+        assert draw() == first
 
 
-def test_same_seed_same_numbers():
-    with isolated(3):
-        first = draw()
-    with isolated(3):
-        again = draw()
-    with isolated(4):
-        other = draw()
-    assert first == again
-    assert not set(first) & set(other)
-
-
-def test_without_a_seed_entropy_is_fresh():
-    with isolated(None):
-        first = draw()
-    with isolated(None):
-        assert not set(first) & set(draw())
+def test_seed_fixes_the_numbers():
+    assert draw_in_block(3) == draw_in_block(3)
+    assert not set(draw_in_block(3)) & set(draw_in_block(4))
+    assert not set(draw_in_block(None)) & set(draw_in_block(None))
 
 
 @pytest.mark.parametrize("seed", [0, None])
-def test_the_callers_state_is_left_as_it_was(seed):
+def test_global_state_is_restored_also_after_an_error(seed):
     state = global_state()
     expected = draw()
     restore_global_state(state)
-    with isolated(seed):
-        draw()
-    assert draw() == expected
-
-
-def test_the_callers_state_comes_back_after_an_error():
-    state = global_state()
-    expected = draw()
-    restore_global_state(state)
-    with pytest.raises(ZeroDivisionError), isolated(1):
+    draw_in_block(seed)
+    with pytest.raises(ZeroDivisionError), isolated(seed):
         _ = draw()[0] / 0
     assert draw() == expected
 
 
-def test_blocks_can_stand_in_each_other():
+def test_blocks_can_be_nested():
     with isolated(1):
-        expected = draw()
-    with isolated(1):
-        with isolated(2):
-            draw()
-        assert draw() == expected
+        draw_in_block(2)
+        inner = draw()
+    assert inner == draw_in_block(1)

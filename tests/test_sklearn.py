@@ -1,3 +1,5 @@
+"""The scikit-learn estimators against scikit-learn and against `fit`."""
+
 from __future__ import annotations
 
 import pickle
@@ -33,19 +35,19 @@ TARGETS = np.column_stack([X @ [1.0, -0.5, 0.2] + 0.3, X @ [0.0, 0.7, -1.0]])
 
 @pytest.mark.wrong_types
 @parametrize_with_checks([HybridClassifier(), HybridRegressor()])
-def test_scikit_learns_own_checks(estimator, check):
+def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 
-# few steps with a large rate: each takes some milliseconds in a circuit
+# few steps with a large rate: a step in a circuit takes some milliseconds
 @pytest.mark.wrong_types
 @pytest.mark.slow
 @parametrize_with_checks([HybridClassifier((), bridge="memory", lr=1.0, epochs=5, batch_size=None)])
-def test_scikit_learns_own_checks_in_a_circuit(estimator, check):
+def test_checks_of_scikit_learn_in_a_circuit(estimator, check):
     check(estimator)
 
 
-def test_a_linear_classifier_is_logistic_regression():
+def test_linear_classifier_is_logistic_regression():
     rng = np.random.default_rng(1)
     labels = np.where(rng.random(len(X)) < 0.25, rng.choice(LABELS, len(X)), LABELS)  # overlap
     exact = {"tolerance_grad": 1e-10, "tolerance_change": 1e-15}
@@ -58,7 +60,7 @@ def test_a_linear_classifier_is_logistic_regression():
 
 
 @pytest.mark.parametrize("targets", [TARGETS, TARGETS[:, :1], TARGETS[:, 0]])
-def test_a_linear_regressor_is_least_squares(targets):
+def test_linear_regressor_is_least_squares(targets):
     noisy = targets + 0.1 * np.random.default_rng(2).normal(size=targets.shape)
     ours = HybridRegressor((), optimizer="newton", epochs=2, random_state=0).fit(X, noisy)
     theirs = LinearRegression().fit(X, noisy)
@@ -66,7 +68,7 @@ def test_a_linear_regressor_is_least_squares(targets):
     assert ours.predict(X).shape == noisy.shape
 
 
-def test_is_fit_on_the_same_network():
+def test_equals_fit_of_the_same_network():
     seed = int(np.random.RandomState(5).randint(2**31 - 1))
     with isolated(seed):
         network = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3)).double()
@@ -85,7 +87,7 @@ def test_is_fit_on_the_same_network():
 
 
 @pytest.mark.parametrize("shots", [None, 4096])
-def test_in_a_circuit(shots, aer_calls):
+def test_classifier_in_a_circuit(shots, aer_calls):
     model = HybridClassifier(
         (4,), bridge="memory", bridge_options={"scale": 1.0}, shots=shots, lr=0.1, epochs=15,
         batch_size=None, random_state=0,
@@ -103,18 +105,18 @@ def test_in_a_circuit(shots, aer_calls):
         )
 
 
-def test_an_executor_of_ones_own():
+def test_executor_is_copied():
     executor = ho.AerExecutor(shots=256, seed=1)
     model = HybridRegressor((), bridge="memory", executor=executor, epochs=2, random_state=0)
     model.fit(X, TARGETS)
     own = model.network_.executor
     assert own.usage.shots == model.history_.cost.shots > 0
     assert (own.shots, own.seed) == (256, 1)
-    assert executor.state_dict()["calls"] == executor.usage.shots == 0  # only its settings serve
+    assert executor.state_dict()["calls"] == executor.usage.shots == 0
 
 
 @pytest.mark.parametrize("seed", [1, None])
-def test_fits_with_an_executor_of_ones_own_repeat(seed):
+def test_repeated_fits_with_an_executor_are_equal(seed):
     executor = ho.AerExecutor(shots=32, seed=seed)
     model = HybridClassifier((), bridge="memory", executor=executor, epochs=2, random_state=0)
     first = model.fit(X, LABELS).predict_proba(X)
@@ -129,7 +131,7 @@ def test_fits_with_an_executor_of_ones_own_repeat(seed):
 
 
 @pytest.mark.parametrize("seed", [1, None])
-def test_a_network_with_shots_of_its_own(seed):
+def test_network_with_its_own_executor(seed):
     executor = ho.AerExecutor(shots=32, seed=seed)
     head = ho.DressedCircuit(3, 3, num_qubits=3, depth=1, executor=executor)
     model = HybridClassifier(head, epochs=1, batch_size=None, random_state=0)
@@ -140,7 +142,7 @@ def test_a_network_with_shots_of_its_own(seed):
     assert executor.usage.shots == 0
 
 
-def test_an_executor_with_a_connection():
+def test_executor_with_a_connection():
     class Own(ho.AerExecutor):
         connection = property(lambda self: self._connection)
 
@@ -156,15 +158,7 @@ def test_an_executor_with_a_connection():
     np.testing.assert_array_equal(model.fit(X, LABELS).predict_proba(X), first)
 
 
-def test_a_bridge_and_a_gradient_as_instances():
-    bridge, gradient = ho.bridges.Memory(form="full"), ho.gradients.ParameterShift()
-    model = HybridClassifier((), bridge=bridge, gradient=gradient, epochs=1, random_state=0)
-    model = clone(model).fit(X, LABELS)
-    assert model.network_.bridge == bridge
-    assert type(model.network_.gradient) is type(gradient)
-
-
-def test_outputs_belong_together():
+def test_outputs_are_consistent():
     model = HybridClassifier(epochs=3, random_state=0).fit(X, LABELS)
     probabilities, scores = model.predict_proba(X), model.decision_function(X)
     np.testing.assert_allclose(probabilities.sum(1), 1.0, rtol=0, atol=1e-12)
@@ -180,7 +174,7 @@ def test_outputs_belong_together():
     np.testing.assert_allclose(odds, expected[:, 1] - expected[:, 0], rtol=0, atol=1e-12)
 
 
-def test_pipeline_and_cross_validation():
+def test_cross_validation_of_a_pipeline():
     x, y = load_iris(return_X_y=True)
     model = make_pipeline(StandardScaler(), HybridClassifier(lr=0.05, random_state=0))
     scores = cross_val_score(model, x, y, cv=3)
@@ -188,16 +182,17 @@ def test_pipeline_and_cross_validation():
 
 
 def test_grid_search_over_networks_and_bridges():
-    grid = {"network": [(4,), nn.Linear(3, 3)], "bridge": [None, "twin"], "lr": [0.1, "auto"]}
-    search = GridSearchCV(HybridClassifier(epochs=3, random_state=0), grid, cv=2)
+    bridges = [None, ho.bridges.Memory(form="full")]
+    grid = {"network": [(4,), nn.Linear(3, 3)], "bridge": bridges}
+    search = GridSearchCV(HybridClassifier(lr=0.1, epochs=3, random_state=0), grid, cv=2)
     search.fit(X, LABELS)
-    assert len(search.cv_results_["params"]) == 8
+    assert len(search.cv_results_["params"]) == 4
     assert not np.isnan(search.cv_results_["mean_test_score"]).any()
     assert search.best_estimator_.score(X, LABELS) > 0.5
 
 
-@pytest.mark.parametrize("bridge", [None, "memory", "twin"])
-def test_pickle(bridge):
+@pytest.mark.parametrize("bridge", [None, "memory"])
+def test_pickled_model_predicts_the_same(bridge):
     model = HybridClassifier(bridge=bridge, epochs=2, random_state=0).fit(X, LABELS)
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
@@ -212,7 +207,7 @@ def conv(num_features, num_outputs):
 
 
 @pytest.mark.parametrize("network", [conv, nn.Linear, nn.Linear(3, 3), [5, 4], np.array([5])])
-def test_networks_of_ones_own(network):
+def test_network_of_the_user(network):
     before = network.weight.clone() if isinstance(network, nn.Module) else None
     model = HybridClassifier(network, epochs=2, random_state=0).fit(X, LABELS)
     assert model.predict_proba(X).shape == (45, 3)
@@ -221,12 +216,15 @@ def test_networks_of_ones_own(network):
         assert torch.equal(network.weight, before)
 
 
-def test_callbacks_see_the_training():
-    seen = []
-    HybridRegressor(epochs=2, callbacks=[lambda record, network: seen.append(record.epoch)]).fit(
-        X, TARGETS
-    )
-    assert seen == [1, 2]
+def test_callbacks_are_called_per_epoch():
+    epochs = []
+    callbacks = [lambda record, network: epochs.append(record.epoch)]
+    HybridRegressor(epochs=2, callbacks=callbacks).fit(X, TARGETS)
+    assert epochs == [1, 2]
+
+
+def memory(**options):
+    return {"bridge": "memory", **options}
 
 
 def broken(num_features, num_outputs):
@@ -237,68 +235,63 @@ def broken(num_features, num_outputs):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"network": "mlp"}, ArgumentTypeError, "`network` must be the widths of the hidden"),
-        ({"network": 16}, ArgumentTypeError, "`network` must be the widths .* but is 16"),
-        ({"network": (4, 0)}, ArgumentError, "`network` must be 1 or more, but is 0"),
-        ({"network": (4.5,)}, ArgumentTypeError, "`network` must be an int"),
-        ({"network": broken}, ArgumentError, "'broken' gave no network of 3 features and 3 outp"),
-        ({"network": lambda i, o: None}, ArgumentTypeError, "must be a torch.nn.Module.*None"),
-        ({"network": nn.Linear(3, 5)}, DataError, r"return 3 numbers .* but returns \(5,\)"),
-        ({"network": nn.Linear(2, 3)}, DataError, r"cannot take x of shape \(2, 3\)"),
-        ({"network": nn.LSTM(3, 3)}, DataError, "but returns tuple"),
-        ({"network": nn.Tanh()}, ArgumentError, "no parameters"),
-        ({"shots": 100}, ArgumentError, "`shots` is for a network in a circuit"),
-        ({"gradient": "adjoint"}, ArgumentError, "`gradient` is for a network in a circuit"),
-        ({"bridge_options": {}}, ArgumentError, "`bridge_options` is for a network in a circ"),
-        ({"bridge": "memroy"}, UnknownNameError, "Did you mean 'memory'"),
-        ({"bridge": "memory", "bridge_options": {"fom": 1}}, UnknownNameError, "'fom'"),
-        ({"bridge": "memory", "bridge_options": 3}, ArgumentTypeError, "must be a dict or None"),
-        ({"bridge": "memory", "shots": 0}, ArgumentError, "`shots` must be 1 or more"),
-        ({"bridge": "memory", "shots": 1, "executor": ho.AerExecutor()}, ArgumentError,
-         "`shots` cannot be given beside `executor`"),
-        ({"bridge": "memory", "bridge_options": {"executor": 1}}, ArgumentError,
-         "`bridge_options` holds 'executor', which is a parameter .* Pass `executor="),
-        ({"bridge": "memory", "bridge_options": {3: 1}}, ArgumentTypeError, "as keys, but is {3"),
-        ({"bridge": "memory", "executor": 0}, ArgumentTypeError, "`executor` must .* of type int"),
-        ({"bridge": "memory", "executor": ho.AerExecutor}, ArgumentTypeError, "`executor` must"),
-        ({"bridge": "memory", "gradient": ""}, UnknownNameError, "Unknown gradient.*''"),
-        ({"optimizer_options": {"lr": 0.1}}, ArgumentError,
-         "`optimizer_options` holds 'lr', which is a parameter .* Pass `lr="),
-        ({"optimizer_options": {"seed": 1}}, ArgumentError, "holds 'seed'.*Pass `random_state="),
-        ({"optimizer_options": {"device": "cpu"}}, ArgumentError, "'device', which is none of"),
-        ({"optimizer_options": {1: 1}}, ArgumentTypeError, "as keys, but is {1"),
-        ({"optimizer": "adma"}, UnknownNameError, "Did you mean .*'adam'"),
+        ({"network": "mlp"}, ArgumentTypeError, "`network`.*'mlp'"),
+        ({"network": 16}, ArgumentTypeError, "`network`.* 16"),
+        ({"network": (4, 0)}, ArgumentError, "`network`.* 0"),
+        ({"network": (4.5,)}, ArgumentTypeError, r"`network`.* 4\.5"),
+        ({"network": broken}, ArgumentError, "'broken'.* 3 .* 3 "),
+        ({"network": lambda i, o: None}, ArgumentTypeError, "NoneType"),
+        ({"network": nn.Linear(3, 5)}, DataError, r"3 numbers .*\(5,\)"),
+        ({"network": nn.Linear(2, 3)}, DataError, r"\(2, 3\)"),
+        ({"network": nn.LSTM(3, 3)}, DataError, "tuple"),
+        ({"network": nn.Tanh()}, ArgumentError, "parameters"),
+        ({"shots": 100}, ArgumentError, "`shots`"),
+        ({"gradient": "adjoint"}, ArgumentError, "`gradient`"),
+        ({"bridge_options": {}}, ArgumentError, "`bridge_options`"),
+        ({"bridge": "memroy"}, UnknownNameError, "'memory'"),
+        (memory(bridge_options={"fom": 1}), UnknownNameError, "'fom'"),
+        (memory(bridge_options=3), ArgumentTypeError, "`bridge_options`.* 3"),
+        (memory(bridge_options={3: 1}), ArgumentTypeError, "`bridge_options`"),
+        (memory(bridge_options={"executor": 1}), ArgumentError, "`bridge_opt.*'exec.*`executor="),
+        (memory(shots=0), ArgumentError, "`shots`.* 0"),
+        (memory(shots=1, executor=ho.AerExecutor()), ArgumentError, "`shots`.*`executor`"),
+        (memory(executor=0), ArgumentTypeError, "`executor`"),
+        (memory(gradient=""), UnknownNameError, "gradient.*''"),
+        ({"optimizer_options": {"lr": 0.1}}, ArgumentError, "`optimizer_options`.*'lr'.*`lr="),
+        ({"optimizer_options": {"seed": 1}}, ArgumentError, "'seed'.*`random_state="),
+        ({"optimizer_options": {"device": "cpu"}}, ArgumentError, "'device'"),
         ({"optimizer_options": {"momentum": 1}}, UnknownNameError, "momentum"),
-        ({"optimizer_options": [1]}, ArgumentTypeError, "must be a dict or None"),
-        ({"epochs": -1}, ArgumentError, "`epochs` must be 0 or more"),
-        ({"lr": -1.0}, ArgumentError, "`lr` must be more than 0"),
-        ({"scheduler": "cosin"}, UnknownNameError, "Did you mean 'cosine'"),
-        ({"random_state": "a"}, ValueError, "cannot be used to seed"),
+        ({"optimizer_options": [1]}, ArgumentTypeError, "`optimizer_options`"),
+        ({"optimizer": "adma"}, UnknownNameError, "'adam'"),
+        ({"epochs": -1}, ArgumentError, "`epochs`"),
+        ({"lr": -1.0}, ArgumentError, "`lr`"),
+        ({"scheduler": "cosin"}, UnknownNameError, "'cosine'"),
+        ({"random_state": "a"}, ValueError, "'a'"),
     ],
-)  # fmt: skip
-def test_refused_in_fit(options, error, message, aer_calls):
+)
+def test_unusable_argument_is_refused_in_fit(options, error, message, aer_calls):
     with pytest.raises(error, match=message):
         HybridClassifier(**options).fit(X, LABELS)
     assert aer_calls == []
 
 
-def test_no_gradients(aer_calls):
-    with torch.no_grad(), pytest.raises(TrainingError, match=r"outside of `torch.no_grad\(\)`"):
+def test_no_grad_is_refused(aer_calls):
+    with torch.no_grad(), pytest.raises(TrainingError, match=r"`torch.no_grad\(\)`"):
         HybridClassifier(bridge="memory").fit(X, LABELS)
     assert aer_calls == []
 
 
-def test_labels_and_targets_of_other_types():
+def test_labels_and_targets_of_other_types_are_refused():
     mixed = np.array(["a", None, "b"] * 15, dtype=object)
-    with pytest.raises(DataError, match=r"can be sorted, but are of NoneType, str. Drop samples"):
+    with pytest.raises(DataError, match="NoneType, str"):
         HybridClassifier().fit(X, mixed)
     for targets in (LABELS, np.full(45, "2020-01-01", dtype="M8[D]")):
-        with pytest.raises(DataError, match="must be real numbers, but are of dtype"):
+        with pytest.raises(DataError, match="dtype"):
             HybridRegressor().fit(X, targets)
 
 
-def test_class_weights_of_another_dtype():
+def test_class_weights_of_another_dtype_are_refused():
     loss = nn.CrossEntropyLoss(weight=torch.ones(3))
-    with pytest.raises(DataError, match=r"`weight` of torch.float32, but .* torch.float64"):
+    with pytest.raises(DataError, match=r"`weight`.*torch.float32.*torch.float64"):
         HybridClassifier(loss=loss).fit(X, LABELS)
     HybridClassifier(loss=loss.double(), epochs=1).fit(X, LABELS)

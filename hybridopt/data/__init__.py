@@ -1,4 +1,4 @@
-"""Datasets: by name, or from the user's own tensors and arrays."""
+"""Datasets by name, or from tensors and arrays of the user."""
 
 from __future__ import annotations
 

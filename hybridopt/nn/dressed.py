@@ -1,4 +1,4 @@
-r"""A circuit dressed in two linear layers, and the same without a circuit."""
+"""A circuit between two linear layers, and its torch form."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
+from qiskit.circuit.library import real_amplitudes
 from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
 from hybridopt._modules import check_samples
-from hybridopt.errors import ArgumentTypeError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.circuit_layer import CircuitLayer
@@ -21,13 +21,7 @@ from hybridopt.nn.summary import RunsCircuits, SummaryParts, layer_rows
 
 
 class DressedModule(nn.Module):
-    r"""Linear, a squashing into angles, n angles to n numbers, Linear.
-
-    .. math::
-        f(x) = W_2 \, q\left(\tfrac{\pi}{2} \tanh(W_1 x + b_1)\right) + b_2
-
-    with W_1 and b_1 in ``pre``, q in ``layer``, W_2 and b_2 in ``post``.
-    """
+    """Linear layer ``pre``, tanh to angles, ``layer``, linear layer ``post``."""
 
     def __init__(self, pre: nn.Linear, layer: nn.Module, post: nn.Linear) -> None:
         super().__init__()
@@ -35,72 +29,61 @@ class DressedModule(nn.Module):
 
     @property
     def in_features(self) -> int:
-        """Of the first linear layer."""
+        """Number of inputs."""
         return self.pre.in_features
 
     @property
     def out_features(self) -> int:
-        """Of the last linear layer."""
+        """Number of outputs."""
         return self.post.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs ``(..., out_features)`` of x ``(..., in_features)``, in the layers' dtype.
+        """Return outputs ``(..., out_features)`` of x ``(..., in_features)``.
 
         Raises:
             ArgumentError: If x has another width.
-            ArgumentTypeError: If x is no tensor of real floating point numbers of that dtype.
+            ArgumentTypeError: If x is not a tensor of real floating point numbers.
         """
         check_samples(x, self.in_features, f"a {type(self).__name__}", "feature")
-        self._check_dtype(x)
         angles = torch.tanh(self.pre(x)) * (math.pi / 2)
         outputs: Tensor = self.post(self.layer(angles))
         return outputs
 
-    def _check_dtype(self, x: Tensor) -> None:
-        weight = getattr(self.pre, "weight", None)  # none where a bridge made the layer a circuit
-        if weight is None or x.is_meta or torch.is_autocast_enabled(x.device.type):
-            return
-        own = weight.dtype
-        if x.dtype != own:
-            raise ArgumentTypeError(
-                f"The input of a {type(self).__name__} must be of its own {own}, but is of "
-                f"{x.dtype}. Convert one of them, as by x.to({own})."
-            )
-
 
 class DressedCircuit(DressedModule, RunsCircuits):
-    r"""A variational circuit between two linear layers, as a network or as the head of one.
+    r"""A variational circuit between two linear layers, as a network or as a head.
 
     .. math::
         f(x) = W_2 \, \langle Z_q \rangle_{q}\!\left(\tfrac{\pi}{2} \tanh(W_1 x + b_1)\right) + b_2
 
-    with the expectation values of the Z of each of n qubits after H and RY of the angles, and
-    ``depth`` layers of CX on the even pairs, CX on the odd pairs, and RY by a weight a qubit.
+    with the expectation value of Z on each of n qubits. The circuit applies H and RY(angle) to
+    every qubit. Each of ``depth`` layers applies CX to even pairs, CX to odd pairs, and RY(weight)
+    to every qubit.
 
-    Without shots it *is* the torch module of 3^n numbers a qubit that `hybridopt.to_classical`
-    makes of it: each angle enters one rotation, so that the expectation values are a finite Fourier
-    series.
+    Each angle enters one rotation, so expectation values are a finite Fourier series. Without
+    shots the module therefore equals its form from `hybridopt.to_classical`, which has 3^n
+    coefficients per qubit.
 
     Args:
-        in_features: Width of the input.
-        out_features: Width of the output.
-        num_qubits: n.
-        depth: Layers of the circuit.
-        executor: What runs the circuit, forward and for gradients; None is `AerExecutor()`.
+        in_features: Number of inputs.
+        out_features: Number of outputs.
+        num_qubits: Number of qubits n.
+        depth: Number of layers of the circuit.
+        executor: Executor of all circuits, forward and for gradients; default `AerExecutor()`.
         gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
-        frozen: Keep the circuit's angles as they are drawn; only the linear layers are trained. The
-            control that tells what the circuit's angles are good for.
-        initial: Angles to start with, ``depth * n`` numbers, layer by layer; None draws them
-            uniformly from [-pi, pi) by torch's generator. (The source starts near 0.)
+        frozen: True to train only the linear layers. This is the control that shows the effect of
+            trained angles.
+        initial: Initial angles, ``depth * n`` numbers, layer by layer; None draws them uniformly
+            from [-pi, pi) with the torch generator. (The source starts near 0.)
 
     Attributes:
-        pre: The first linear layer.
-        layer: The `CircuitLayer`; ``layer.weight`` are its angles [rad].
-        post: The last linear layer.
+        pre: First linear layer.
+        layer: The `CircuitLayer`; ``layer.weight`` holds its angles [rad].
+        post: Last linear layer.
 
     Raises:
-        ArgumentError: If a size is below 1, or `initial` does not fit.
-        UnsupportedError: If gradient and executor do not go together.
+        ArgumentError: If a size is below 1, or `initial` has another shape.
+        UnsupportedError: If the gradient rule does not support the executor.
         ResourceError: If the circuit does not fit into memory.
 
     References:
@@ -142,24 +125,24 @@ class DressedCircuit(DressedModule, RunsCircuits):
 
     @property
     def num_qubits(self) -> int:
-        """Of the circuit."""
+        """Number of qubits."""
         return self.layer.num_qubits
 
     def explain(self, batch_size: int | None = None) -> str:
-        """How the circuits of a batch would be run, and what their gradient takes."""
+        """Return the plan for the circuits of a batch; see `RunsCircuits.explain`."""
         return self.layer.explain(batch_size)
 
     def step_cost(self, batch_size: int | None = None) -> Cost:
-        """Settings, shots and runs of one forward and backward, as of its `CircuitLayer`."""
+        """Return the cost of one forward and backward pass; see `RunsCircuits.step_cost`."""
         trained = any(parameter.requires_grad for parameter in self.pre.parameters())
         return self.layer.step_cost(batch_size, input_gradient=trained or None)
 
     def circuits(self) -> Mapping[str, QuantumCircuit]:
-        """The circuit at the present angles under the name ``"layer"``; its inputs are free."""
+        """Return the circuit with its current angles and free inputs as ``"layer"``."""
         return {"layer": self.layer.circuits()[""]}
 
     def extra_repr(self) -> str:
-        """Sizes, and whether the angles are frozen."""
+        """Return sizes and ``frozen``."""
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"num_qubits={self.num_qubits}, depth={self.depth}, frozen="
@@ -167,31 +150,24 @@ class DressedCircuit(DressedModule, RunsCircuits):
         )
 
     def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
-        title = f"DressedCircuit of {self.in_features} inputs, {self.out_features} outputs"
+        title = f"DressedCircuit with {self.in_features} inputs, {self.out_features} outputs"
         row = self.layer.summary_row(device, "layer", self.step_cost(batch_size))
         return title, layer_rows(self, {"layer": row}), ()
 
 
 class DressedSurrogate(DressedModule):
-    """What `hybridopt.to_classical` makes of a `DressedCircuit`: torch alone, the same numbers."""
+    """Exact torch form of a `DressedCircuit`, made by `hybridopt.to_classical`."""
 
 
 def dressed(num_qubits: int, depth: int) -> tuple[QuantumCircuit, ParameterVector, ParameterVector]:
-    """H and RY(input) on every qubit, then layers of CX and RY(weight).
+    """Return the dressed circuit, its inputs ``x`` and its weights ``w``, layer by layer.
 
-    A layer entangles the pairs (0, 1), (2, 3), ..., then (1, 2), (3, 4), ..., and turns every
-    qubit by a weight of its own. Returns circuit, inputs ``x`` and weights ``w``, layer by layer.
+    A layer entangles the pairs (0, 1), (2, 3), ..., then (1, 2), (3, 4), ...
     """
     inputs = ParameterVector("x", num_qubits)
     weights = ParameterVector("w", num_qubits * depth)
     circuit = QuantumCircuit(num_qubits)
     circuit.h(range(num_qubits))
-    for qubit, angle in enumerate(inputs):
-        circuit.ry(angle, qubit)
-    for layer in range(depth):
-        for first in (0, 1):
-            for control in range(first, num_qubits - 1, 2):
-                circuit.cx(control, control + 1)
-        for qubit in range(num_qubits):
-            circuit.ry(weights[layer * num_qubits + qubit], qubit)
+    layers = real_amplitudes(num_qubits, "pairwise", reps=depth)
+    circuit.compose(layers.assign_parameters([*inputs, *weights]), inplace=True)
     return circuit, inputs, weights

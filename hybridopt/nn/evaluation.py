@@ -1,4 +1,4 @@
-"""A circuit as a torch function of its angles, differentiable any number of times."""
+"""A circuit as a torch function of its angles, with derivatives of any order."""
 
 from __future__ import annotations
 
@@ -20,23 +20,26 @@ from hybridopt.gradients.base import (
     batch_entries,
     differentiable_jvp,
 )
+from hybridopt.nn.parameter_map import is_transformed
 
 
 @dataclass(frozen=True, eq=False)
 class CircuitEvaluation(Evaluation):
-    """Takes angles to outputs by running circuits."""
+    """A function from angles to outputs that runs circuits."""
 
     program: CircuitProgram
     readout: Readout
     executor: Executor
     rule: GradientRule
-    known: tuple[Tensor, Tensor] | None = None  # shared angles, and outputs (S, B, K) read there
+    known: tuple[Tensor, Tensor] | None = None  # shared angles and their outputs (S, B, K)
 
     def __call__(self, rows: Rows, shared: Shared) -> Outputs:
-        """Outputs of every sample at every row of shared angles [rad]; on meta, shapes alone."""
+        """Return the outputs per row of shared angles and sample; on meta, shapes only."""
         memory = None
         needs = (rows.requires_grad, shared.requires_grad)
         if torch.is_grad_enabled() and any(needs):
+            if is_transformed(rows) or is_transformed(shared):
+                needs = (True, True)  # an outer transform may differentiate the other one
             memory = self.rule.memory(self, needs)
         return cast(
             Tensor,
@@ -44,7 +47,7 @@ class CircuitEvaluation(Evaluation):
         )
 
     def numbers(self, rows: Tensor, shared: Tensor, memory: ForwardRecord | None) -> Tensor:
-        """The same without autograd."""
+        """Return the outputs without autograd."""
         if self.known is not None and torch.equal(self.known[0], shared):
             return self.known[1].detach().clone()
         tables = rows.detach().cpu().numpy(), shared.detach().cpu().numpy()
@@ -92,16 +95,9 @@ class _Evaluate(torch.autograd.Function):
         return differentiable_jvp(derivative, *ctx.saved_tensors)
 
     @staticmethod
-    def vmap(
-        info: Any,
-        in_dims: tuple[int | None, ...],
-        rows: Tensor,
-        shared: Tensor,
-        evaluation: CircuitEvaluation,
-        memory: ForwardRecord | None,
-    ) -> tuple[Tensor, int]:
-        """Many tables are one longer table, unless both differ."""
-        angles, dims = [rows, shared], in_dims[:2]
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
+        """Join the rows of a batched argument, or loop if both are batched."""
+        angles, dims, evaluation = list(args[:2]), in_dims[:2], args[2]
         if None not in dims:
             entries = batch_entries(info, dims, *angles)
             return torch.stack([evaluation(*entry) for entry in entries]), 0
@@ -111,5 +107,5 @@ class _Evaluate(torch.autograd.Function):
         return torch.unflatten(evaluation(*angles), 1 - place, tables.shape[:2]), 1 - place
 
 
-# torch looks the signature up anew in each call, which took 19 microseconds, and takes 3 from here
+# torch reads the signature in every call: 3 microseconds from this attribute instead of 19
 _Evaluate.forward.__signature__ = inspect.signature(_Evaluate.forward)  # type: ignore[attr-defined]

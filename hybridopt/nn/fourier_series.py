@@ -1,4 +1,4 @@
-r"""A Fourier series in several variables with trained coefficients."""
+"""A Fourier series in several variables with trained coefficients."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from hybridopt.circuits.spectrum import Spectrum
 
 
 class FourierSeries(nn.Module):
-    r"""Sums of products of sines and cosines: what a circuit of rotations computes, in torch.
+    r"""Sum of products of sines and cosines: the function of a circuit of rotations.
 
-    With the functions :math:`\phi_0, \phi_1, \phi_2, \ldots = 1, \sin s x, \cos s x, \sin 2 s x,
-    \ldots` of each input, up to its own order R and with its own step s,
+    Each input has a step s, an order R and the functions :math:`\phi_0, \phi_1, \phi_2, \ldots =
+    1, \sin s x, \cos s x, \sin 2 s x, \ldots` The outputs are
 
     .. math::
         f_k(x) = \sum_{j_1 \ldots j_I}
                  C_{j_1 \ldots j_I k} \, \phi_{j_1}(x_1) \cdots \phi_{j_I}(x_I) .
 
-    The functions of the first inputs are multiplied to one row, those of the others to another;
-    what stands between is one product of matrices, so a sample takes about as many multiplications
-    as there are coefficients.
+    The inputs are split into two groups, and C becomes a matrix between their products. A sample
+    needs about one multiplication per coefficient.
 
     Args:
-        coefficients: Shape ``(N, *outputs)``, N the product of all 2 R + 1, the last input's
-            functions next to each other.
+        coefficients: Coefficients, shape ``(N, *outputs)``, with N the product of all 2 R + 1; the
+            functions of the last input vary fastest.
         spectra: Step s and order R of every input.
 
     Attributes:
-        coefficients: The trained parameter, ``(N, K)``, K the number of outputs.
-        in_features: I.
-        out_features: K.
+        coefficients: Trained parameter, shape ``(N, K)``.
+        in_features: Number of inputs I.
+        out_features: Number of outputs K.
     """
 
     coefficients: nn.Parameter
@@ -49,24 +48,28 @@ class FourierSeries(nn.Module):
         self.output_shape = tuple(coefficients.shape[1:])
         self.in_features, self.out_features = len(self.spectra), math.prod(self.output_shape)
         self.coefficients = nn.Parameter(coefficients.reshape(len(coefficients), self.out_features))
-        # integers, which no cast of the module rounds
+        # integers, because a cast of the module would round floats
         orders = torch.arange(1 + max((one.order for one in spectra), default=0))
         self.register_buffer("orders", orders, persistent=False)
-        self._first = _split([one.size for one in spectra], self.out_features)
+        sizes = [one.size for one in spectra]
+        self._first = min(  # number of inputs in the first group, for the shortest products
+            range(len(sizes) + 1),
+            key=lambda k: math.prod(sizes[:k]) + math.prod(sizes[k:]) * self.out_features,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Outputs of every sample.
+        """Return the outputs of every sample.
 
         Args:
-            x: Shape ``(..., I)``, real floating point.
+            x: Samples, shape ``(..., I)``, real floating point.
 
         Returns:
-            Shape ``(..., *outputs)``, in the dtype of x; computed in that of the coefficients where
-            it is the finer one.
+            Outputs, shape ``(..., *outputs)``, in the dtype of x; computed in the finer dtype of x
+            and coefficients.
 
         Raises:
             ArgumentError: If x has another width.
-            ArgumentTypeError: If x is no tensor of real floating point numbers.
+            ArgumentTypeError: If x is not a tensor of real floating point numbers.
         """
         check_samples(x, self.in_features, "a FourierSeries", "input")
         dtype = torch.promote_types(x.dtype, self.coefficients.dtype)
@@ -84,7 +87,7 @@ class FourierSeries(nn.Module):
         return values.reshape(*x.shape[:-1], *self.output_shape).to(x.dtype)
 
     def extra_repr(self) -> str:
-        """Sizes."""
+        """Return sizes."""
         orders = [one.order for one in self.spectra]
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, orders={orders}, "
@@ -95,20 +98,20 @@ class FourierSeries(nn.Module):
 def interpolate(
     values: Float64[Tensor, " N *outputs"], spectra: Sequence[Spectrum]
 ) -> Float64[Tensor, " N *outputs"]:
-    """Coefficients of the series that has these values on the grid of `grid_points`, by Fourier."""
+    """Return the coefficients of the series with these values at `grid_points`, by FFT."""
     coefficients, shape, before = values, values.shape, 1
     for one in spectra:
         rows = coefficients.reshape(before, one.size, -1)
         waves = torch.fft.rfft(rows, dim=1) / one.size
         pairs = torch.stack([-2 * waves.imag, 2 * waves.real], dim=2).flatten(1, 2)
-        pairs[:, 1] /= 2  # the constant is no pair
+        pairs[:, 1] /= 2  # the constant has no sine
         coefficients = pairs[:, 1:]
         before *= one.size
     return coefficients.reshape(shape)
 
 
 def grid_points(spectra: Sequence[Spectrum], numbers: Tensor) -> Float64[Tensor, "points inputs"]:
-    r"""Points :math:`2 \pi m / (s (2 R + 1))` of the grid, the last input varying first."""
+    r"""Return grid points :math:`2 \pi m / (s (2 R + 1))`; the last input varies fastest."""
     points = numbers.new_zeros((len(numbers), len(spectra)), dtype=torch.float64)
     for place in reversed(range(len(spectra))):
         one = spectra[place]
@@ -117,17 +120,10 @@ def grid_points(spectra: Sequence[Spectrum], numbers: Tensor) -> Float64[Tensor,
     return points
 
 
-def _split(sizes: Sequence[int], width: int) -> int:
-    """How many inputs come first, so that the two rows of a sample are shortest together."""
-    return min(
-        range(len(sizes) + 1), key=lambda k: math.prod(sizes[:k]) + math.prod(sizes[k:]) * width
-    )
-
-
 def _products(
     samples: Float[Tensor, "B I"], factors: Sequence[Float[Tensor, "B _"]]
 ) -> Float[Tensor, "B products"]:
-    """All products of one number of each factor, the last factor's next to each other."""
+    """Return all products of one number per factor; the last factor varies fastest."""
     result = samples.new_ones((len(samples), 1))
     for factor in factors:
         result = (result[:, :, None] * factor[:, None, :]).flatten(1)

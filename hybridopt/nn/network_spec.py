@@ -1,4 +1,4 @@
-"""Networks by a short text: ``mlp:64-20-10``, or ``file.py:function`` for the user's own."""
+"""Networks from a short text: ``mlp:64-20-10``, or ``file.py:function`` of the user."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from hybridopt._random import isolated
 from hybridopt.data import Dataset
 from hybridopt.errors import ArgumentError
 
-HIDDEN = 20  # of the network that is made when none is named
+HIDDEN = 20  # width of the hidden layer of `auto`
 
 
 def build_network(spec: str, data: Dataset | None, *, seed: int) -> nn.Module:
-    """Make the network that a text describes, with weights drawn from a seed, to fit the data.
+    """Build a network from a text, with weights drawn from a seed.
 
-    ``"mlp:64-20-10"`` are linear layers of these widths with tanh between, ``"file.py:function"``
-    is what a function without arguments returns, ``"auto"`` an MLP with 20 hidden units.
+    ``"mlp:64-20-10"`` has linear layers of these widths with tanh between them.
+    ``"file.py:function"`` is the result of a function without arguments. ``"auto"`` is an MLP with
+    20 hidden units for the data.
     """
     if spec == "auto":
         if data is None:
-            raise ArgumentError("The network `auto` needs data. Write `mlp:64-20-10` instead.")
+            raise ArgumentError("The network 'auto' needs data. Use `mlp:64-20-10` instead.")
         spec = f"mlp:{data.num_features}-{HIDDEN}-{data.num_outputs}"
     kind, separator, rest = spec.rpartition(":")
     if not separator or not kind:
         raise ArgumentError(
-            f"The network {spec!r} is not understood. Write `mlp:64-20-10` or `file.py:function`."
+            f"The network must be `mlp:64-20-10` or `file.py:function` (got {spec!r})."
         )
     with isolated(seed):
         return _mlp(spec, rest, data) if kind == "mlp" else _from_file(Path(kind), rest)
 
 
 def network_file(spec: str | None) -> Path | None:
-    """The Python file that such a text names; None if it names none."""
+    """Return the Python file in such a text, or None."""
     kind, separator, _ = (spec or "").rpartition(":")
     return Path(kind) if separator and kind not in {"", "mlp"} else None
 
@@ -45,12 +46,13 @@ def _mlp(spec: str, text: str, data: Dataset | None) -> nn.Module:
     widths = [int(width) if width.isdecimal() else 0 for width in text.split("-")]
     if len(widths) < 2 or min(widths) < 1:
         raise ArgumentError(
-            f"The network {spec!r} must name two or more widths of 1 or more, as `mlp:64-20-10`."
+            f"The network must have at least two widths of at least 1, as in `mlp:64-20-10` "
+            f"(got {spec!r})."
         )
     if data is not None and (widths[0], widths[-1]) != (data.num_features, data.num_outputs):
         raise ArgumentError(
-            f"The network {spec!r} takes {widths[0]} features and gives {widths[-1]} outputs, but "
-            f"the data {data.name!r} needs `mlp:{data.num_features}-...-{data.num_outputs}`."
+            f"The network {spec!r} has {widths[0]} inputs and {widths[-1]} outputs, but the data "
+            f"{data.name!r} needs `mlp:{data.num_features}-...-{data.num_outputs}`."
         )
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
@@ -61,19 +63,18 @@ def _mlp(spec: str, text: str, data: Dataset | None) -> nn.Module:
 def _from_file(path: Path, function: str) -> nn.Module:
     module_spec = importlib.util.spec_from_file_location(f"hybridopt_user_{path.stem}", path)
     if not path.is_file() or module_spec is None or module_spec.loader is None:
-        raise ArgumentError(f"There is no file {path} that Python could import a network from.")
+        raise ArgumentError(f"The network must be in a Python file that exists (got {path}).")
     module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_spec.name] = module  # dataclasses and pickle look there
+    sys.modules[module_spec.name] = module  # needed by dataclasses and pickle
     try:
         module_spec.loader.exec_module(module)
         network = getattr(module, function)()
     except Exception as error:
         raise ArgumentError(
-            f"{path}:{function} gave no network: {type(error).__name__}: {error}"
+            f"{path}:{function} raised an error ({type(error).__name__}: {error})."
         ) from error
     if not isinstance(network, nn.Module):
         raise ArgumentError(
-            f"{path}:{function} must return a torch.nn.Module, but returned "
-            f"{type(network).__name__}."
+            f"{path}:{function} must return a torch.nn.Module (got {type(network).__name__})."
         )
     return network

@@ -34,9 +34,9 @@ class _AngleFunction:
 
     angle: int
     function: Function
-    variables: tuple[int, ...]  # their places
-    text: str  # the expression
-    names: tuple[str, ...]  # of the variables
+    variables: tuple[int, ...]  # columns of the variables
+    text: str  # text of the expression
+    names: tuple[str, ...]  # names of the variables
 
     def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, " N"]:
         picked = [values.select(-1, place) for place in self.variables]
@@ -51,13 +51,13 @@ class _AngleFunction:
             return
         if not torch.isfinite(slope).all():
             raise ArgumentError(
-                f"The derivative of angle `{self.text}` with respect to `{name}` is not finite. "
-                "Move the values away from there, or transform them in front of the layer."
+                f"The derivative of angle `{self.text}` with respect to `{name}` must be finite "
+                "(got NaN or infinity). Use other values, or transform them before the layer."
             )
 
 
 def is_transformed(tensor: Tensor) -> bool:
-    """Whether a transformation of torch holds the tensor, so that its values are out of sight."""
+    """Return True if a torch transform wraps the tensor, so that its values cannot be read."""
     functorch = torch._C._functorch
     return bool(
         functorch.is_functorch_wrapped_tensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
@@ -65,10 +65,7 @@ def is_transformed(tensor: Tensor) -> bool:
 
 
 def within_period(angles: Float64[Tensor, "N angles"]) -> Float64[Tensor, "N angles"]:
-    """The same rotations by angles of at most one period [rad].
-
-    A shift by pi/2 is lost in the rounding of a large angle, as is its sum with another one.
-    """
+    """Reduce angles to at most one period [rad], because large ones would round off shifts."""
     if angles.is_meta or not angles.numel():
         return angles
     if not is_transformed(angles) and bool((angles.detach().abs() <= PERIOD).all()):
@@ -79,11 +76,7 @@ def within_period(angles: Float64[Tensor, "N angles"]) -> Float64[Tensor, "N ang
 
 
 class _Expressions:
-    """Expressions in the same variables: sums of linear terms, and functions for the others.
-
-    The sums are no matrix product: most angles are one variable, and a product of small matrices
-    wakes the threads of torch, which then compete with those of the simulator.
-    """
+    """Expressions in the same variables: sums of linear terms, and functions for the others."""
 
     def __init__(
         self, expressions: Sequence[ParameterExpression], variables: Sequence[Parameter]
@@ -103,11 +96,12 @@ class _Expressions:
             terms += [(place[parameter], slope, angle) for parameter, slope in slopes.items()]
             constant[angle] = float(expression.bind(dict.fromkeys(slopes, 0.0)))
         columns = np.array(terms, dtype=np.float64).reshape(-1, 3).T
-        self.variables = torch.from_numpy(columns[0].astype(np.int64))  # of each linear term
+        # terms, not a matrix: a small matrix product starts threads that slow the simulator down
+        self.variables = torch.from_numpy(columns[0].astype(np.int64))  # column per term
         self.slopes = torch.from_numpy(columns[1].copy())
-        self.angles = torch.from_numpy(columns[2].astype(np.int64))  # to which the term belongs
+        self.angles = torch.from_numpy(columns[2].astype(np.int64))  # angle per term
         self.constant = torch.from_numpy(constant)  # [rad]
-        self.functions = tuple(functions)  # those that are not linear
+        self.functions = tuple(functions)  # angles that are not linear
 
     def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, "N angles"]:
         where = values.device
@@ -123,7 +117,7 @@ class _Expressions:
 
 
 class AngleMap:
-    """The angles of a program, from parameters that samples bring (inputs) and weights."""
+    """Map from inputs and weights to the angles of a program."""
 
     def __init__(
         self,
@@ -135,7 +129,7 @@ class AngleMap:
     ) -> None:
         self._normalize = normalize  # whether amplitudes of another norm than 1 are accepted
         used = {parameter for row in program.row_expressions for parameter in row.parameters}
-        # weights that no sample's angle contains stay out, or their gradient would be asked for
+        # unused weights are left out, so that no gradient is computed for them
         self._with_weights = not used.isdisjoint(weights)
         variables = [*inputs, *weights] if self._with_weights else inputs
         self._num_amplitudes = program.num_amplitudes
@@ -145,7 +139,7 @@ class AngleMap:
     def rows(
         self, x: Float64[Tensor, "B I"], weight: Float64[Tensor, " P"] | Float64[Tensor, "B P"]
     ) -> Float64[Tensor, "B R"]:
-        """Angles that differ from sample to sample [rad]; weights may be given for each sample."""
+        """Return the angles per sample [rad]; weights may be given per sample."""
         values = torch.cat([x, weight.expand(len(x), -1)], dim=-1) if self._with_weights else x
         rows = self._rows(values)
         if not self._num_amplitudes:
@@ -157,7 +151,7 @@ class AngleMap:
         return torch.cat([amplitudes / lengths, within_period(angles)], dim=-1)
 
     def shared(self, weight: Float64[Tensor, " P"]) -> Float64[Tensor, "1 O"]:
-        """Angles that all samples share [rad]."""
+        """Return the angles shared by all samples [rad]."""
         return within_period(self._shared(weight[None, :]))
 
 
@@ -180,7 +174,7 @@ def _check_lengths(lengths: Float64[Tensor, " N"], *, normalize: bool) -> None:
 
 
 def _slopes(expression: ParameterExpression) -> dict[Parameter, float] | None:
-    """Derivatives by every parameter if all are numbers, else None."""
+    """Return the derivatives with respect to all parameters, or None if one is not constant."""
     if isinstance(expression, Parameter):
         return {expression: 1.0}
     slopes = {}
@@ -189,26 +183,27 @@ def _slopes(expression: ParameterExpression) -> dict[Parameter, float] | None:
         if slope is None:
             return None
         if isinstance(slope, complex):
-            raise CircuitError(f"Angle `{expression}` is complex. Angles must be real.")
+            raise _complex_angle(expression)
         slopes[parameter] = slope
     return slopes
 
 
 def _function(expression: ParameterExpression, variables: Sequence[Parameter]) -> Function:
-    """The expression as a torch function of its variables."""
-    import sympy  # importing it changes the warning filters; few circuits need it
+    """Return the expression as a torch function of its variables."""
+    import sympy  # changes the warning filters when imported; few circuits need it
 
     stand_ins = [sympy.Symbol(f"v{number}", real=True) for number in range(len(variables))]
     formula = _formula(expression, dict(zip(variables, stand_ins, strict=True))).evalf(17)
     if formula.has(sympy.I):
-        raise CircuitError(f"Angle `{expression}` is complex. Angles must be real.")
+        raise _complex_angle(expression)
     unknown = {str(f.func) for f in formula.atoms(sympy.Function)} - set(TORCH_FUNCTIONS)
     if unknown:
         raise CircuitError(
-            f"Angle `{expression}` has functions that torch does not know: "
-            f"{', '.join(sorted(unknown))}."
+            f"Angle `{expression}` must use functions of torch (got {', '.join(sorted(unknown))})."
         )
-    formula = formula.replace(sympy.sign, sympy.Function("sign"))  # or it is written for floats
+    formula = formula.replace(
+        sympy.sign, sympy.Function("sign")
+    )  # otherwise lambdify writes code for floats
     function: Function = sympy.lambdify(stand_ins, formula, modules=[TORCH_FUNCTIONS])
     if formula.free_symbols:
         return function
@@ -216,7 +211,7 @@ def _function(expression: ParameterExpression, variables: Sequence[Parameter]) -
 
 
 def _formula(expression: ParameterExpression, stand_ins: dict[Parameter, Any]) -> Any:
-    """The expression as sympy's, in other symbols."""
+    """Return the expression in sympy with other symbols."""
     import sympy
 
     try:
@@ -225,10 +220,14 @@ def _formula(expression: ParameterExpression, stand_ins: dict[Parameter, Any]) -
         formula = None
     if isinstance(formula, sympy.Expr):
         return formula.subs({p.sympify(): symbol for p, symbol in stand_ins.items()})
-    # Qiskit (2.6.2) cannot hand a number to the power of a parameter to sympy, but can write it
+    # Qiskit (2.6.2) cannot convert a number to the power of a parameter, so its text is parsed
     named = expression.subs({p: Parameter(str(symbol)) for p, symbol in stand_ins.items()})
     names = {"conj": sympy.conjugate, **{str(symbol): symbol for symbol in stand_ins.values()}}
     try:
         return sympy.parse_expr(str(named), local_dict=names)
     except SyntaxError as error:  # 1i
-        raise CircuitError(f"Angle `{expression}` is complex. Angles must be real.") from error
+        raise _complex_angle(expression) from error
+
+
+def _complex_angle(expression: ParameterExpression) -> CircuitError:
+    return CircuitError(f"Angle `{expression}` must be real (got a complex expression).")

@@ -1,4 +1,4 @@
-"""Tables of circuits and layers in plain text, for everything that runs circuits."""
+"""Plain-text tables of circuits and layers for all modules that run circuits."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from hybridopt.execution import Cost
 from hybridopt.gradients.cost import total_cost
 
 COLUMNS = 100
-ROOT = "(itself)"  # the network, where it is a single layer
+ROOT = "(itself)"  # name of a network that is a single layer
 HEADER = ("layer", "kind", "qubits", "angles", "trainable", "settings", "shots", "depth", "2-qubit")
 UNKNOWN = "?"
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """A circuit, or a layer that stays classical."""
+    """A row about a circuit or a classical layer."""
 
-    layer: str  # its name in the network
+    layer: str  # name in the network
     kind: str
-    trainable: int  # number of its own trainable numbers
+    trainable: int  # number of trainable parameters
     qubits: int = 0
     angles: int = 0
-    cost: Cost | None = None  # of one training step; None where it is not known
-    gates: GateCount | None = None  # None where there is no circuit
+    cost: Cost | None = None  # cost of one training step; None if not known
+    gates: GateCount | None = None  # None without a circuit
 
     def cells(self) -> list[str]:
-        """The row as texts; classical layers show what they train, and nothing else."""
+        """Return the row as texts; classical layers have a number of parameters only."""
         name = [self.layer or ROOT, self.kind]
         if self.gates is None:
             return [*name, "", "", f"{self.trainable:,}", "", "", "", ""]
         return [*name, *self.numbers(), f"{self.gates.depth:,}", f"{self.gates.two_qubit:,}"]
 
     def numbers(self) -> list[str]:
-        """The columns that add up."""
+        """Return the columns of the last line."""
         cost = self.cost
         spent = [UNKNOWN] * 2 if cost is None else [f"{cost.settings:,}", f"{cost.shots:,}"]
         return [*(f"{n:,}" for n in (self.qubits, self.angles, self.trainable)), *spent]
@@ -52,48 +52,45 @@ SummaryParts = tuple[str, list[SummaryRow], Sequence[str]]  # title, rows and no
 
 
 class RunsCircuits(ABC):
-    """A module that runs circuits: what it says of them before they run."""
+    """Base class of modules that run circuits: circuits, cost and plan before a run."""
 
     @abstractmethod
     def circuits(self) -> Mapping[str, QuantumCircuit]:
-        """Return all circuits at the present angles, by the layer they stand for.
-
-        The circuit of the whole module has the name ``""``.
-        """
+        """Return all circuits with current angles by layer; ``""`` is the whole module."""
 
     @abstractmethod
     def step_cost(self, batch_size: int | None = None) -> Cost | None:
-        """Return settings, shots and runs of one forward and backward; None if not known.
+        """Return the cost of one forward and backward pass; None if not known.
 
-        Each setting counts as one run; the simulator may take several in one.
+        Each setting counts as one run, although the simulator may join several in one run.
 
         Args:
-            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
+            batch_size: Number of samples; default that of the last forward pass, or 1.
         """
 
     @abstractmethod
     def explain(self, batch_size: int | None = None) -> str:
-        """Return how a batch would be run, and why.
+        """Return the plan for the runs of a batch, with the reasons.
 
         Args:
-            batch_size: Number of samples; None is as many as in the last forward pass, 1 before it.
+            batch_size: Number of samples; default that of the last forward pass, or 1.
         """
 
     @abstractmethod
     def _summary_parts(self, device: BackendV2 | None, batch_size: int | None) -> SummaryParts:
-        """Title, rows of circuits and classical layers, and notes of the summary."""
+        """Return title, rows of circuits and classical layers, and notes of the summary."""
 
     def summary(self, backend: BackendV2 | str | None = None, batch_size: int | None = None) -> str:
-        """Return a table of the circuits, and of the layers that stay classical.
+        """Return a table of circuits and classical layers.
 
         Args:
-            backend: Depth and two-qubit gates are those of the circuits transpiled for it: a
-                `BackendV2`, or the name of one of qiskit-ibm-runtime's fakes such as
-                ``"fake_brisbane"``. None counts the circuits as they stand.
-            batch_size: Samples of the training step whose settings and shots are shown.
+            backend: Backend for which circuits are transpiled before gates are counted: a
+                `BackendV2`, or the name of a fake backend of qiskit-ibm-runtime such as
+                ``"fake_brisbane"``. None counts the gates without transpilation.
+            batch_size: Number of samples of the training step whose cost is shown.
 
         Returns:
-            Plain text of at most 100 columns; the last row is the sum of the others.
+            Plain text with at most 100 columns; the last row has the sums of the others.
 
         Raises:
             ArgumentError: If the backend is not known or has too few qubits.
@@ -104,20 +101,20 @@ class RunsCircuits(ABC):
         title, rows, others = self._summary_parts(device, batch_size)
         circuits = [row for row in rows if row.gates is not None]
         samples = "" if batch_size is None else f" of {batch_size:,} samples"
-        how = (
-            "as it stands" if device is None else f"transpiled for {device.name} (level 1, seed 0)"
-        )
+        form = "not transpiled"
+        if device is not None:
+            form = f"transpiled for {device.name} (level 1, seed 0)"
         unknown = f"; {UNKNOWN}: known after the first forward pass"
         notes = [
-            f"settings and shots: of one training step{samples}, forward and backward"
+            f"settings and shots: one training step{samples}, forward and backward"
             + unknown * any(row.cost is None for row in circuits),
-            f"depth and two-qubit gates: of the circuit, {how}",
+            f"depth and two-qubit gates: {form}",
         ]
         return summary_table(title, rows, [*(notes if circuits else ()), *others])
 
 
 def summary_table(title: str, rows: Sequence[SummaryRow], notes: Sequence[str]) -> str:
-    """The table of all rows, and a last line with their sums (of qubits the largest number)."""
+    """Return the table of all rows, and a last line with sums and the largest qubit number."""
     total = SummaryRow(
         "total",
         "",
@@ -137,7 +134,7 @@ def summary_table(title: str, rows: Sequence[SummaryRow], notes: Sequence[str]) 
     for cells in (*(row.cells() for row in rows), ["total", "", *total.numbers(), "", ""]):
         table.add_row(*map(Text, cells))
     stream = io.StringIO()
-    # in Jupyter rich would show the text and leave the stream empty
+    # in Jupyter rich would display the text and leave the stream empty
     console = Console(file=stream, width=COLUMNS, color_system=None, force_jupyter=False)
     for part in (Text(title), table, *map(Text, notes)):
         console.print(part)
@@ -150,9 +147,9 @@ def layer_rows(
     made: Collection[str] = (),
     words: str = "",
 ) -> list[SummaryRow]:
-    """Rows of all layers in order, each once; given ``circuits`` stand for all that is in them.
+    """Return one row per layer; ``circuits`` replace all layers inside them.
 
-    Of layers whose weights are ``made`` elsewhere the ``words`` are said.
+    Layers whose weights are ``made`` elsewhere are marked with ``words``.
     """
     rows: list[SummaryRow] = []
     counted: set[nn.Parameter] = set()

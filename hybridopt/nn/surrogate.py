@@ -1,7 +1,7 @@
-r"""Circuit layers as torch modules without a circuit, exactly.
+"""Exact torch forms of circuit layers.
 
-The outputs of a circuit whose inputs enter rotations with integer factors are finite Fourier series
-in these inputs. As many runs as there are coefficients determine them; nothing is fitted.
+If inputs enter rotations with integer factors, the outputs are finite Fourier series in the inputs.
+One run per coefficient determines them without a fit.
 
 References:
     Schreiber, Eisert and Meyer, Phys. Rev. Lett. 131, 100803 (2023), arXiv:2206.11740.
@@ -11,58 +11,72 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float64
-from torch import Tensor, nn
+from torch import nn
 
-from hybridopt.circuits.spectrum import Spectrum, spectra
+from hybridopt.circuits.spectrum import spectra
 from hybridopt.errors import ConversionError, ResourceError
 from hybridopt.nn.circuit_layer import CircuitLayer
 from hybridopt.nn.dressed import DressedCircuit, DressedSurrogate
 from hybridopt.nn.fourier_series import FourierSeries, grid_points, interpolate
 
-MAX_COEFFICIENTS = 1 << 22  # 32 MiB, and as much again for each of gradient and moments
+MAX_COEFFICIENTS = 1 << 22  # 32 MiB, and the same for the gradient and for each moment
 POINTS_PER_CALL = 1 << 16
-TOLERANCES = {"double": 1e-6, "single": 1e-3}  # of a layer that claims to be a circuit
 
 
 def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
-    """Refuse a layer without exact torch form; ``sampled`` coefficients may have shot noise."""
+    """Check that a layer has an exact torch form; ``sampled`` accepts shot noise."""
     layer = _circuit_layer(module)
+    if type(layer).forward is not CircuitLayer.forward:
+        raise ConversionError(
+            f"{owner} is a {type(layer).__name__} with its own `forward`, which may differ from "
+            "the outputs of its circuit. Use torch layers around a CircuitLayer instead."
+        )
     if not layer.readout.is_linear:
         raise ConversionError(
-            f"{owner} reads post-selected probabilities, which are ratios and no finite Fourier "
-            "series. Read Probabilities without `given`, and divide in torch."
+            f"{owner} reads post-selected probabilities, which are not a finite Fourier series. "
+            "Use Probabilities without `given`, and divide in torch."
         )
     if layer.executor.shots is not None and not sampled:
         raise ConversionError(
-            f"{owner} runs with {layer.executor.shots} shots, so its coefficients would be noisy. "
-            'Give it an exact executor, or pass readout="circuit" to have the shot noise in them.'
+            f"{owner} must run without shots (got {layer.executor.shots} shots). Use an exact "
+            'executor, or pass readout="circuit" for coefficients with shot noise.'
         )
     weights = layer.weight.detach()
     if weights.is_meta:
-        raise ConversionError(f"{owner} is on the meta device, so its weights have no values.")
+        raise ConversionError(f"{owner} must have weights with values (got the meta device).")
     if not bool(torch.isfinite(weights).all()):
-        raise ConversionError(f"{owner} has weights that are NaN or infinite. Train it again.")
-    sizes = [one.size for one in _spectra(layer, owner)]
+        raise ConversionError(f"{owner} must have finite weights (got NaN or infinite numbers).")
+    try:
+        found = spectra(layer.circuit, layer.program, layer.input_parameters)
+    except ConversionError as error:
+        raise ConversionError(f"{owner} has no exact torch form: {error}") from error
+    sizes = [one.size for one in found]
     count = math.prod(sizes) * layer.out_features
     if count > MAX_COEFFICIENTS:
         raise ResourceError(
-            f"{owner} would have {count:,} coefficients ({' x '.join(map(str, sizes))} for each of "
-            f"{layer.out_features} outputs), but at most {MAX_COEFFICIENTS:,} are taken. Use fewer "
-            "inputs, or let each enter fewer rotations."
+            f"{owner} needs {count:,} coefficients ({' x '.join(map(str, sizes))} for each of "
+            f"{layer.out_features} outputs), but at most {MAX_COEFFICIENTS:,} are allowed. Use "
+            "fewer inputs, or fewer rotations per input."
         )
 
 
+@torch.no_grad()
 def surrogate(module: nn.Module) -> nn.Module:
-    """The torch form of a layer that `check_surrogate` let pass: a `FourierSeries`, or with one.
+    """Return the torch form of a layer that passed `check_surrogate`.
 
-    Coefficients are float64, as a layer computes in float64, but those of a dressed circuit have
-    the dtype of its linear layers. They can be trained unless the layer's weights are frozen.
+    Coefficients are float64, or have the dtype of the linear layers of a dressed circuit. They are
+    trainable unless the weights of the layer are frozen.
     """
-    series = _series(_circuit_layer(module))
+    layer = _circuit_layer(module)
+    found = spectra(layer.circuit, layer.program, layer.input_parameters)
+    points = torch.arange(math.prod(one.size for one in found))
+    pieces = torch.split(points, POINTS_PER_CALL)
+    values = [layer(grid_points(found, n).to(layer.weight.device)) for n in pieces]
+    series = FourierSeries(interpolate(torch.cat(values), found), found).to(layer.weight.device)
+    frozen = layer.weight.numel() > 0 and not layer.weight.requires_grad
+    series.coefficients.requires_grad_(not frozen)
     result: nn.Module = series
     if isinstance(module, DressedCircuit):
         series.to(module.post.weight.dtype)
@@ -74,50 +88,3 @@ def _circuit_layer(module: nn.Module) -> CircuitLayer:
     layer = module.layer if isinstance(module, DressedCircuit) else module
     assert isinstance(layer, CircuitLayer)
     return layer
-
-
-def _spectra(layer: CircuitLayer, owner: str) -> tuple[Spectrum, ...]:
-    try:
-        return spectra(layer.circuit, layer.program, layer.input_parameters)
-    except ConversionError as error:
-        raise ConversionError(f"{owner} has no exact torch form: {error}") from error
-
-
-@torch.no_grad()
-def _series(layer: CircuitLayer) -> FourierSeries:
-    found = _spectra(layer, type(layer).__name__)
-    values = _values_on_grid(layer, found)
-    series = FourierSeries(interpolate(values, found), found)
-    series.to(layer.weight.device)
-    if type(layer).forward is not CircuitLayer.forward and layer.executor.shots is None:
-        _check_agreement(layer, series)
-    frozen = layer.weight.numel() > 0 and not layer.weight.requires_grad
-    series.coefficients.requires_grad_(not frozen)
-    return series
-
-
-def _values_on_grid(
-    layer: CircuitLayer, found: Sequence[Spectrum]
-) -> Float64[Tensor, " N *outputs"]:
-    """By the layer's own executor."""
-    size = math.prod(one.size for one in found)
-    parts = []
-    for start in range(0, size, POINTS_PER_CALL):
-        numbers = torch.arange(start, min(size, start + POINTS_PER_CALL))
-        parts.append(layer(grid_points(found, numbers).to(layer.weight.device)))
-    return torch.cat(parts)
-
-
-def _check_agreement(layer: CircuitLayer, series: FourierSeries) -> None:
-    """A class of the user may do more than run its circuit; three points would tell."""
-    generator = torch.Generator().manual_seed(0)
-    x = 6 * torch.rand(3, layer.in_features, dtype=torch.float64, generator=generator) - 3
-    x = x.to(layer.weight.device)
-    expected = layer(x)
-    apart = float((series(x) - expected).abs().max()) if expected.numel() else 0.0
-    allowed = TOLERANCES[getattr(layer.executor, "precision", "double")]
-    if not apart <= allowed * max(1.0, float(expected.abs().max())):
-        raise ConversionError(
-            f"{type(layer).__name__} computes something else than the outputs of its circuit "
-            f"({apart:.2g} off). Do in torch what its `forward` adds, around a CircuitLayer."
-        )

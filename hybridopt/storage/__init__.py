@@ -1,4 +1,4 @@
-"""Quantum networks in files: `save` and `load`."""
+"""Files of quantum networks: `save` and `load`."""
 
 from hybridopt.storage.loading import load
 from hybridopt.storage.saving import save

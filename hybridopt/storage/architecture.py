@@ -1,4 +1,4 @@
-"""How to make a module again: names of classes of a white list, and their arguments, as JSON."""
+"""Recipes of modules as JSON: classes of torch.nn and hybridopt with their arguments."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import nn
 
 from hybridopt._random import isolated
 from hybridopt.bridges.base import QuantumNetwork
-from hybridopt.errors import CheckpointError
+from hybridopt.errors import CheckpointError, ConversionError
 from hybridopt.nn import CircuitLayer, DressedCircuit
 from hybridopt.nn.frozen_state import is_mark
 from hybridopt.storage.circuits import KNOWN_LAYERS
-from hybridopt.storage.json_codec import NotPlainError, from_plain, to_plain
+from hybridopt.storage.json_codec import from_plain, to_plain
 
 OWN: Mapping[str, type[nn.Module]] = {"DressedCircuit": DressedCircuit}
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-# what tensors, stored beside the recipe, say themselves; and old names of arguments
+# arguments that follow from the stored tensors, and deprecated arguments
 SKIPPED = frozenset(
     {"device", "dtype", "_weight", "_freeze", "min_value", "max_value", "size_average", "reduce"}
     | {"executor", "gradient", "frozen", "initial"}
 )
-RECURRENT = (  # their constructors hide the names
+RECURRENT = (  # not in the signatures of the constructors
     *("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout"),
     "bidirectional",
 )
@@ -32,18 +32,18 @@ RECURRENT_EXTRA = {nn.RNN: ("nonlinearity",), nn.LSTM: ("proj_size",)}
 
 
 class NotBuiltInError(CheckpointError):
-    """A module that is not made of torch.nn and hybridopt alone; the message is the reason."""
+    """A module with other classes than those of torch.nn and hybridopt."""
 
 
 def recipe_of(module: nn.Module, layers: Mapping[CircuitLayer, int]) -> dict[str, Any]:
-    """A recipe of a module, tried; ``layers`` are the numbers of circuit layers stored beside."""
+    """Return a tested recipe of a module; ``layers`` are the numbers of its circuit layers."""
     recipe = _recipe("", module, layers, {})
     _compare(module, made(recipe, {number: layer for layer, number in layers.items()}))
     return recipe
 
 
 def made(recipe: dict[str, Any], layers: Mapping[int, CircuitLayer]) -> nn.Module:
-    """The module of a recipe, with tensors that hold nothing of meaning and are not tied."""
+    """Return the module of a recipe, with arbitrary values and untied weights."""
     with isolated(0):
         return _made(recipe, layers, {})
 
@@ -62,13 +62,13 @@ def _recipe(
         name = f"hybridopt.{kind.__name__}"
     else:
         raise NotBuiltInError(
-            f"{_where(path)} is a `{kind.__name__}`, which is none of torch.nn and hybridopt"
+            f"{_where(path)} is a `{kind.__name__}`, not a class of torch.nn or hybridopt"
         )
     if not isinstance(module, CONTAINERS):
         return {"path": path, "class": name, "arguments": _arguments(path, module)}
     children = [
         [key, _recipe(f"{path}.{key}".lstrip("."), child, layers, seen)]
-        for key, child in module._modules.items()  # named_children leaves out what is used twice
+        for key, child in module._modules.items()  # named_children omits repeated modules
         if child is not None
     ]
     return {"path": path, "class": name, "children": children}
@@ -86,8 +86,8 @@ def _made(
         kind = OWN.get(name) if package == "hybridopt" else getattr(nn, name, None)
         if not (inspect.isclass(kind) and issubclass(kind, nn.Module)):
             raise CheckpointError(
-                f"The file needs the class {package}.{name}, which the installed version does not "
-                f"have. Update {package.partition('.')[0]}."
+                f"The file needs the class {package}.{name}, which is not installed. Update "
+                f"{package.partition('.')[0]}."
             )
         module = kind(**{key: from_plain(v) for key, v in recipe.get("arguments", {}).items()})
     seen[recipe["path"]] = module
@@ -101,22 +101,18 @@ def _where(path: str) -> str:
 
 
 def _arguments(path: str, module: nn.Module) -> dict[str, Any]:
-    """The arguments of a constructor, from the attributes of the same names."""
+    """Return the arguments of a constructor from the attributes of the same names."""
+    given = inspect.signature(type(module)).parameters.values()
+    names = {p.name for p in given if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}}
     if isinstance(module, nn.RNNBase):
-        names = [*RECURRENT, *RECURRENT_EXTRA.get(type(module), ())]
-    else:
-        given = inspect.signature(type(module)).parameters.values()
-        names = [p.name for p in given if p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}]
+        names = {*RECURRENT, *RECURRENT_EXTRA.get(type(module), ())}
     arguments = {}
-    for name in names:
-        if name in SKIPPED:
-            continue
+    for name in sorted(names - SKIPPED):
         try:
             arguments[name] = to_plain(_argument(module, name))
-        except NotPlainError as error:
+        except ConversionError as error:
             raise NotBuiltInError(
-                f"{_where(path)}, a `{type(module).__name__}`, does not tell with which `{name}` "
-                "it was made"
+                f"{_where(path)}, a `{type(module).__name__}`, has no plain attribute `{name}`"
             ) from error
     return arguments
 
@@ -130,22 +126,22 @@ def _argument(module: nn.Module, name: str) -> object:
     return value
 
 
-def _compare(module: nn.Module, again: nn.Module) -> None:
-    """Refuse a recipe that makes something else."""
-    owns, others = (dict(m.named_modules(remove_duplicate=False)) for m in (module, again))
+def _compare(module: nn.Module, copy: nn.Module) -> None:
+    """Raise an error if a recipe makes another module."""
+    owns, others = (dict(m.named_modules(remove_duplicate=False)) for m in (module, copy))
     if list(owns) != list(others):
-        raise NotBuiltInError("its layers are not those that their constructors make")
+        raise NotBuiltInError("its layers differ from those of the constructors")
     for name, own in owns.items():
-        if isinstance(own, CircuitLayer):  # stored by itself
+        if isinstance(own, CircuitLayer):  # stored separately
             continue
         if type(own) is not type(others[name]) or _parts(own) != _parts(others[name]):
             raise NotBuiltInError(
-                f"{_where(name)}, a `{type(own).__name__}`, was changed after it was made"
+                f"{_where(name)}, a `{type(own).__name__}`, was changed after construction"
             )
 
 
 def _parts(module: nn.Module) -> dict[str, object]:
-    """All that a constructor gives a module, but for values of tensors, mode and marks."""
+    """Return the attributes of a module without values of tensors, mode and marks."""
     parts: dict[str, object] = {}
     for name, value in vars(module).items():
         if name in {"_modules", "training"} or is_mark(name, value):
@@ -161,7 +157,7 @@ def _parts(module: nn.Module) -> dict[str, object]:
 
 
 def describe(network: nn.Module, *, dtypes: bool = True) -> dict[str, str]:
-    """Classes of all modules, and name, shape and dtype of all tensors: tells networks apart."""
+    """Return the classes of all modules, and name, shape and dtype of all tensors."""
     described = {
         name: f"{str(tensor.dtype).removeprefix('torch.') if dtypes else ''}{tuple(tensor.shape)}"
         for name, tensor in network.state_dict().items()
@@ -177,9 +173,9 @@ def describe(network: nn.Module, *, dtypes: bool = True) -> dict[str, str]:
 
 
 def difference(saved: dict[str, str], wanted: dict[str, str]) -> str:
-    """The first thing in which two descriptions differ, in words."""
+    """Return the first difference of two descriptions as a text."""
     for name in sorted({*saved, *wanted}):
         there, here = saved.get(name, "missing"), wanted.get(name, "missing")
         if there != here:
-            return f"`{name}` is {there} there and {here} here"
-    return "its entries have another order"
+            return f"`{name}` is {there} in the file and {here} in the network"
+    return "the entries have another order"

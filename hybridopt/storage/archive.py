@@ -1,4 +1,4 @@
-"""The file: an ordinary zip archive whose last bytes prove that it is whole."""
+"""The file: a zip archive that ends with a digest of its content."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from hybridopt._files import write_bytes
 from hybridopt.errors import CheckpointError
 
-FIRST = "hybridopt.json"  # the name of the first member, which the head of the file shows
-MARK = b"sha256 "  # the archive's comment: this, and a digest of all that stands before it
-DIGEST = 64  # characters
-HEAD = slice(30, 30 + len(FIRST))  # the first name, after the fixed part of a member's header
-DATE = (1980, 1, 1, 0, 0, 0)  # one content is one file, whenever it is written
+FIRST = "hybridopt.json"  # name of the first member, readable at the start of the file
+MARK = b"sha256 "  # comment of the archive: this and the digest of all bytes before the digest
+DIGEST = 64  # number of characters
+HEAD = slice(30, 30 + len(FIRST))  # the first name, after the fixed part of a header
+DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal content gives equal files
 Path_ = str | os.PathLike[str]
 
 
 def write_archive(path: Path_, members: Mapping[str, bytes]) -> Path:
-    """Write members by name, `FIRST` before all others, into one file, whole or not at all."""
+    """Write members by name into one file, completely or not at all; `FIRST` comes first."""
     raw = io.BytesIO()
     with zipfile.ZipFile(raw, "w") as archive:
         for name in sorted(members, key=FIRST.__ne__):
@@ -33,22 +33,20 @@ def write_archive(path: Path_, members: Mapping[str, bytes]) -> Path:
 
 
 def read_archive(path: Path_) -> dict[str, bytes]:
-    """All members of a file, if each byte is as `write_archive` wrote it."""
+    """Return all members of a file if every byte is unchanged."""
     try:
         data = Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise CheckpointError(f"There is no file {path}.") from error
     except (OSError, ValueError) as error:
         raise CheckpointError(f"Cannot read {path}: {error}.") from error
     if data[HEAD] != FIRST.encode():
         raise CheckpointError(
-            f"{path} is no file of `hybridopt.save`, or its head is damaged. A state_dict is read "
-            "by `torch.load(path, weights_only=True)`."
+            f"{path} must be a file of `hybridopt.save` (got other first bytes). Read a "
+            "state_dict with `torch.load(path, weights_only=True)`."
         )
     content, digest = data[:-DIGEST], data[-DIGEST:]
     if not content.endswith(MARK) or hashlib.sha256(content).hexdigest().encode() != digest:
         raise CheckpointError(
-            f"{path} is damaged. It was cut short or changed after it was written. Take another "
+            f"{path} is damaged: it is truncated or was changed after it was written. Use another "
             "copy, or save it again."
         )
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -56,7 +54,7 @@ def read_archive(path: Path_) -> dict[str, bytes]:
 
 
 def is_archive(path: Path_) -> bool:
-    """Whether the head of a file is that of ours; False if there is none."""
+    """Return True if a file exists and starts like a file of `hybridopt.save`."""
     try:
         with Path(path).open("rb") as stream:
             return stream.read(HEAD.stop)[HEAD] == FIRST.encode()
@@ -65,10 +63,10 @@ def is_archive(path: Path_) -> bool:
 
 
 def check_schema(path: Path_, schema: int, version: str, known: int) -> None:
-    """Refuse a file of another schema than the known one, with the version that wrote it."""
+    """Raise an error with the version of a file if its schema is not the known one."""
     if schema != known:
-        advice = f"Make it again with this version, or read it with hybridopt {version}."
+        advice = f"Create it again with this version, or read it with hybridopt {version}."
         raise CheckpointError(
-            f"{path} has schema {schema}, written by hybridopt {version}; this version reads "
+            f"{path} has schema {schema}, written by hybridopt {version}, but this version reads "
             f"schema {known}. {'Update hybridopt.' if schema > known else advice}"
         )

@@ -1,9 +1,8 @@
-"""Circuits as QPY, and circuit layers as JSON that refers to them."""
+"""Circuits as QPY, and circuit layers as JSON."""
 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,11 +21,11 @@ from hybridopt.qiskit_ml.conversion import InterpretedLayer
 from hybridopt.storage.json_codec import named_from_plain, named_to_plain
 
 KNOWN_LAYERS = (CircuitLayer, InterpretedLayer)
-MOST_PARAMETERS = (1 << 16) - 1  # of one gate: QPY counts them with 16 bits, and does not say so
+MOST_PARAMETERS = (1 << 16) - 1  # per gate; QPY counts with 16 bits and does not check
 
 
 def circuits_of(quantum: QuantumNetwork) -> Mapping[str, QuantumCircuit]:
-    """The circuits of a quantum network as executed; diagonals too wide for QPY as gates."""
+    """Return the executed circuits of a quantum network; too wide diagonals become gates."""
     if isinstance(quantum, WeightNetwork) and 1 << quantum.num_qubits > MOST_PARAMETERS:
         circuit = quantum.circuit(synthesis="gates")
         return {} if circuit is None else {"": circuit}
@@ -34,57 +33,50 @@ def circuits_of(quantum: QuantumNetwork) -> Mapping[str, QuantumCircuit]:
 
 
 def circuit_to_bytes(circuit: QuantumCircuit, *, verify: bool = False) -> bytes:
-    """A circuit as QPY; `ConversionError` if it has no form, or (``verify``) one that differs."""
-    raw, refused = io.BytesIO(), f"The circuit {circuit.name!r} cannot be stored"
-    try:
-        json.dumps(circuit.metadata)
-    except (TypeError, ValueError) as error:
-        raise ConversionError(
-            f"{refused}, as its metadata has no JSON form ({error}). Set `circuit.metadata` to a "
-            "dict of plain values, or to {}, before it is made into a layer."
-        ) from error
+    """Return a circuit as QPY; ``verify`` compares the circuit that QPY holds."""
+    raw = io.BytesIO()
     widest = max((len(item.operation.params) for item in circuit.data), default=0)
     if widest > MOST_PARAMETERS:
         raise ConversionError(
-            f"A gate with {widest:,} parameters cannot be stored, as QPY counts to "
-            f"{MOST_PARAMETERS:,}. Take it apart: `circuit.decompose()`."
+            f"A stored gate must have at most {MOST_PARAMETERS:,} parameters (got {widest:,} "
+            f"parameters in {circuit.name!r}). Decompose it: `circuit.decompose()`."
         )
     try:
         qpy.dump(circuit, raw)
-    except Exception as error:  # whatever Qiskit raises, the circuit is the user's own
+    except Exception as error:  # the circuit comes from the user: any error of Qiskit is possible
         raise ConversionError(
-            f"{refused}: Qiskit cannot write it as QPY ({type(error).__name__}: {error}). Write it "
-            "in gates of Qiskit's library."
+            f"Qiskit cannot write the circuit {circuit.name!r} as QPY ({type(error).__name__}: "
+            f"{error}). Use gates of Qiskit and metadata of plain values."
         ) from error
-    if verify and _gist(circuit_from_bytes(raw.getvalue())) != _gist(circuit):
+    if verify and _summary(circuit_from_bytes(raw.getvalue())) != _summary(circuit):
         raise ConversionError(
-            f"{refused}: Qiskit writes another circuit as QPY. Write it in gates of Qiskit's own."
+            f"Qiskit writes another circuit than {circuit.name!r} as QPY. Use gates of Qiskit."
         )
     return raw.getvalue()
 
 
 def in_gates(circuit: QuantumCircuit) -> QuantumCircuit:
-    """The same with operations that QPY has no form of, such as Cliffords, as gates."""
+    """Return the circuit with gates for operations without QPY form, such as Cliffords."""
     if all(isinstance(item.operation, Instruction) for item in circuit.data):
         return circuit
     return PassManager([HighLevelSynthesis()]).run(circuit)
 
 
 def circuit_from_bytes(content: bytes) -> QuantumCircuit:
-    """The circuit again; `CheckpointError` if this version of Qiskit cannot read it."""
+    """Return the circuit of QPY bytes."""
     try:
         (circuit,) = qpy.load(io.BytesIO(content))
     except Exception as error:
         raise CheckpointError(
-            f"This version of Qiskit cannot read the stored circuit ({type(error).__name__}). "
-            "Update qiskit."
+            f"The installed Qiskit cannot read the stored circuit ({type(error).__name__}: "
+            f"{error}). Update qiskit."
         ) from error
     assert isinstance(circuit, QuantumCircuit)
     return circuit
 
 
 def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
-    """All of a circuit layer but its circuit, its executor and its tensors."""
+    """Return a circuit layer as JSON, without its circuit, executor and tensors."""
     stored: dict[str, Any] = {
         "class": type(layer).__name__ if type(layer) in KNOWN_LAYERS else None,
         "inputs": [parameter.name for parameter in layer.input_parameters],
@@ -104,7 +96,7 @@ def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
 def layer_from_plain(
     stored: dict[str, Any], circuit: QuantumCircuit, executor: Executor
 ) -> CircuitLayer:
-    """The layer again, with weights of zero until its tensors are put in."""
+    """Return the layer with weights of zero."""
     by_name = {parameter.name: parameter for parameter in circuit.parameters}
     inputs, weights = ([by_name[n] for n in stored[key]] for key in ("inputs", "weights"))
     readout = _readout_from_plain(stored["readout"])
@@ -121,8 +113,8 @@ def layer_from_plain(
     return CircuitLayer(circuit, inputs, weights, readout, executor, rule, initial, **amplitudes)
 
 
-def _gist(circuit: QuantumCircuit) -> tuple[int, dict[str, int], set[str]]:
-    """Number of qubits, counts of gates, and names of parameters."""
+def _summary(circuit: QuantumCircuit) -> tuple[int, dict[str, int], set[str]]:
+    """Return the number of qubits, the counts of gates and the names of parameters."""
     names = {parameter.name for parameter in circuit.parameters}
     return circuit.num_qubits, dict(circuit.count_ops()), names
 

@@ -1,4 +1,4 @@
-"""Options and executors as JSON: plain values, bridges, gradient rules, noise models."""
+"""Plain values, bridges, gradient rules, executors and noise models as JSON."""
 
 from __future__ import annotations
 
@@ -19,28 +19,16 @@ from hybridopt.execution.memory_budget import physical_memory
 from hybridopt.gradients import GRADIENTS
 
 REGISTRIES: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    "bridge": (BRIDGES, "Store the network's `state_dict` by `torch.save`."),
-    "gradient rule": (GRADIENTS, "Use one of these before saving."),
+    "bridge": (BRIDGES, "Store the `state_dict` of the network with `torch.save`."),
+    "gradient rule": (GRADIENTS, "Use one of these before you save."),
 }
-SETTINGS = (
-    "device",
-    "shots",
-    "method",
-    "precision",
-    "seed",
-    "strategy",
-    "max_bond_dimension",
-    "truncation",
-)
-WAY_OUT = "Pass `executor=` to `load`, which takes the place of the stored settings."
-
-
-class NotPlainError(ConversionError):
-    """A value that is no plain data, so that it cannot be stored without code."""
+SIMULATION = ("device", "shots", "method", "precision", "seed", "strategy")
+SETTINGS = (*SIMULATION, "max_bond_dimension", "truncation")
+WAY_OUT = "Pass `executor=` to `load` to replace the stored settings."
 
 
 def to_plain(value: object) -> Any:
-    """A value as JSON; `NotPlainError` if it is no number, text, list, tuple, mapping, bridge."""
+    """Return a number, text, list, tuple, mapping or bridge as JSON."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, Real):
@@ -52,11 +40,11 @@ def to_plain(value: object) -> Any:
         return {"mapping": [[to_plain(k), to_plain(v)] for k, v in value.items()]}
     if isinstance(value, Bridge):
         return {"bridge": named_to_plain("bridge", value)}
-    raise NotPlainError(f"{value!r} of type {type(value).__name__} is no plain data")
+    raise ConversionError(f"{value!r} of type {type(value).__name__} is not plain data.")
 
 
 def from_plain(value: Any) -> Any:
-    """The value that `to_plain` was given."""
+    """Return the value of which `to_plain` made the JSON."""
     if isinstance(value, list):
         return [from_plain(item) for item in value]
     if not isinstance(value, dict):
@@ -70,74 +58,72 @@ def from_plain(value: Any) -> Any:
 
 
 def named_to_plain(kind: str, thing: Any) -> dict[str, Any]:
-    """Name and options of a bridge or gradient rule; `ConversionError` if it is not ours."""
+    """Return name and options of a bridge or gradient rule of hybridopt."""
     known, way_out = REGISTRIES[kind]
     if known.get(thing.name) is not type(thing):
         raise ConversionError(
-            f"The {kind} {type(thing).__name__} cannot be stored, as it is none of hybridopt's "
-            f"({', '.join(known)}). {way_out}"
+            f"A stored {kind} must be one of {', '.join(known)} (got {type(thing).__name__}). "
+            f"{way_out}"
         )
     options = {f.name: to_plain(getattr(thing, f.name)) for f in fields(thing) if f.init}
     return {"name": thing.name, "options": options}
 
 
 def named_from_plain(kind: str, stored: dict[str, Any]) -> Any:
-    """The bridge or gradient rule again; `CheckpointError` if this version cannot make it."""
+    """Return the bridge or gradient rule of a name and options."""
     (known, _), name = REGISTRIES[kind], stored["name"]
     if name not in known:
         raise CheckpointError(
-            f"The file needs the {kind} {name!r}, which this version of hybridopt does not have. "
-            "Update hybridopt."
+            f"The file needs the {kind} {name!r}, which this version does not have. Update "
+            "hybridopt."
         )
     try:
         return known[name](**{key: from_plain(v) for key, v in stored["options"].items()})
     except (HybridOptError, TypeError) as error:
         raise CheckpointError(
-            f"The file sets options of the {kind} {name!r} that this version of hybridopt does "
-            f"not have ({error}). Update hybridopt."
+            f"The file needs options of the {kind} {name!r} that this version does not have "
+            f"({error}). Update hybridopt."
         ) from error
 
 
 def executor_to_plain(executor: Metered, *, runs_circuits: bool) -> dict[str, Any]:
-    """Kind, settings and position of an executor, or the reason why it cannot be stored."""
-    if not runs_circuits:  # draws samples of a formula for a control
+    """Return settings and stream position of an executor, or why it cannot be stored."""
+    if not runs_circuits:  # samples the formula of a control
         return {"kind": "sampler", "shots": executor.shots, "state": executor.state_dict()}
     if type(executor) is not AerExecutor:
-        reason = f"its executor is a {type(executor).__name__}, which cannot be stored"
+        reason = f"an executor of class {type(executor).__name__} cannot be stored"
         return {"kind": "other", "reason": reason}
     settings: dict[str, Any] = {name: getattr(executor, name) for name in SETTINGS}
-    if executor.max_memory != physical_memory() // 2:  # else that of the machine it is loaded on
+    if executor.max_memory != physical_memory() // 2:  # the default depends on the machine
         settings["max_memory"] = executor.max_memory
     noise = executor.noise and _noise_to_plain(executor.noise)
     if executor.noise is not None and noise is None:
-        return {"kind": "other", "reason": f"its noise ({executor.noise}) cannot be stored"}
+        return {"kind": "other", "reason": f"the noise {executor.noise} cannot be stored"}
     return {"kind": "aer", "settings": settings, "noise": noise, "state": executor.state_dict()}
 
 
 def executor_from_plain(stored: dict[str, Any]) -> Executor:
-    """The executor again, at its position in the sampling stream."""
+    """Return the executor at its stored position in the sampling stream."""
     kind = stored["kind"]
     if kind == "other":
-        raise CheckpointError(
-            f"The network was saved without an executor: {stored['reason']}. {WAY_OUT}"
-        )
-    if kind == "sampler":  # shots are what a control takes of it
+        raise CheckpointError(f"The file has no executor, because {stored['reason']}. {WAY_OUT}")
+    if kind == "sampler":  # a control uses the shots only
         return AerExecutor(shots=stored["shots"], seed=0)
-    noise = None if stored["noise"] is None else _noise_from_plain(stored["noise"])
+    noise = stored["noise"] and _noise_from_plain(stored["noise"])
     if stored["noise"] is not None and noise is None:
-        raise CheckpointError(f"This version of Aer cannot read the stored noise model. {WAY_OUT}")
+        raise CheckpointError(f"The installed Aer cannot read the stored noise model. {WAY_OUT}")
     try:
         executor = AerExecutor(**stored["settings"], noise_model=noise)
         executor.load_state_dict(stored["state"])
     except (HybridOptError, TypeError) as error:
         raise CheckpointError(
-            f"The stored executor cannot be made here: {error} {WAY_OUT}"
+            f"The stored executor cannot be created here: {error} {WAY_OUT}"
         ) from error
     return executor
 
 
 def _noise_to_plain(noise: Any) -> dict[str, Any] | None:
-    """A noise model as JSON; None unless it comes back as it was, or for that of a device."""
+    """Return a noise model as JSON; None for a device or if JSON changes the model."""
     model = noise.model
     if model is None or noise.device is not None:
         return None
@@ -150,8 +136,8 @@ def _noise_to_plain(noise: Any) -> dict[str, Any] | None:
 
 def _noise_from_plain(stored: dict[str, Any]) -> NoiseModel | None:
     try:
-        with warnings.catch_warnings():  # deprecated by Aer 0.15 without a successor
+        with warnings.catch_warnings():  # deprecated in Aer 0.15 without replacement
             warnings.simplefilter("ignore", DeprecationWarning)
             return NoiseModel.from_dict(stored)
-    except Exception:  # noqa: BLE001  whatever Aer raises: the reader is told what to do
+    except Exception:  # noqa: BLE001  Aer raises many kinds; the caller raises our error
         return None

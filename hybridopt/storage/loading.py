@@ -1,14 +1,13 @@
-"""`load`: a module put together again from what was written about it."""
+"""`load`: modules from files."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from typing import Any
 
-from qiskit import qpy
 from torch import nn
 
 from hybridopt import _validation
@@ -34,26 +33,23 @@ def load(
     *,
     executor: Executor | None = None,
 ) -> nn.Module:
-    """Read what `save` wrote; outputs are the same to the last bit, and training goes on.
+    """Load a module from a file of `save`, with bit-equal outputs, ready for more training.
 
     Args:
-        path: Of the file.
-        network: A network of the same class and shapes, made in the same way (by `transfer`, if
-            the saved one was), with its circuits or as it was before `to_quantum`. It is needed
-            where the file holds a class of your own, as there is no code in files; networks of
-            torch.nn and hybridopt alone are built in. It is copied and left as it is; neither its
-            weights nor what is frozen in it matter.
-        executor: Takes the place of the stored settings, as on a machine with another device;
-            needed where the settings could not be stored.
+        path: Path of the file.
+        network: Network of the same class and shapes, with circuits or as before `to_quantum`. It
+            is needed if the file holds a class of the user, because files contain no code. It is
+            copied and not changed; its weights and frozen parts do not matter.
+        executor: Executor that replaces the stored one, for instance on another device; needed if
+            the settings could not be stored.
 
     Returns:
-        The module, on the CPU, in the modes in which it was saved. With shots it goes on in the
-        sampling stream where `save` found it, and uses again what had been read to be used again.
+        Module on the CPU, with the saved train and eval modes. With shots it continues the saved
+        sampling stream and uses the cached readouts again.
 
     Raises:
-        CheckpointError: If there is no such file, it is damaged or of another kind, versions do
-            not fit, or ``network`` is missing or of another class or shape; the message says
-            which, and what to do.
+        CheckpointError: If the file is missing, damaged, of another kind or of another version, or
+            if ``network`` is missing or has another class or shape.
         ArgumentTypeError: If an argument has the wrong type.
 
     Example:
@@ -73,46 +69,37 @@ def load(
     members = read_archive(path)
     try:
         meta = json.loads(members[FIRST])
-        _check_versions(path, meta)
+        check_schema(path, meta["schema"], meta["versions"][PACKAGES[0]], SCHEMA)
         return _Loading(path, meta, members, executor).module(network)
     except HybridOptError:
         raise
-    except Exception as error:  # a digest that fits does not make the content ours
+    except Exception as error:  # the digest can be right although `save` did not write the file
         raise CheckpointError(
-            f"{path} is whole, but is not what `hybridopt.save` writes ({type(error).__name__}: "
-            f"{error}). Save the network again, or load it with the version that wrote the file."
+            f"{path} must have the content of `hybridopt.save` ({type(error).__name__}: {error}). "
+            "Save the network again, or load it with the version that wrote the file."
         ) from error
 
 
-def _check_versions(path: str, meta: dict[str, Any]) -> None:
-    check_schema(path, meta["schema"], meta["versions"][PACKAGES[0]], SCHEMA)
-    if meta["qpy"] > qpy.QPY_VERSION:
-        raise CheckpointError(
-            f"{path} was written with qiskit {meta['versions']['qiskit']}, whose circuits (QPY "
-            f"{meta['qpy']}) the installed qiskit {version('qiskit')} cannot read. Update qiskit."
-        )
-
-
+@dataclass
 class _Loading:
-    """Puts a module together from the members of a file."""
+    """Builder of a module from the members of a file."""
 
-    def __init__(
-        self, path: str, meta: Any, members: Mapping[str, bytes], executor: Executor | None
-    ) -> None:
-        self.path, self.meta, self.members = path, meta, members
-        self.given = executor
-        self._executors: dict[int, Executor] = {}
-        self._samplers: dict[int, Metered] = {}
+    path: str
+    meta: Any
+    members: Mapping[str, bytes]
+    given: Executor | None
+    executors: dict[int, Executor] = field(default_factory=dict)
+    samplers: dict[int, Metered] = field(default_factory=dict)
 
     def module(self, template: nn.Module | None) -> nn.Module:
-        """The module as it was saved."""
+        """Return the saved module."""
         stored_layers = self.meta["layers"]
         layers = {n: self._layer(one) for n, one in enumerate(stored_layers) if one["class"]}
         plain = self._made(layers) if template is None else self._matched(template)
         places = {plain.get_submodule(stored_layers[n]["path"]): one for n, one in layers.items()}
         plain = copy_module(plain, {id(old): new for old, new in places.items()})
         for stored in stored_layers:
-            if not stored["class"]:  # of the user's own class, which made its circuit
+            if not stored["class"]:  # the class of the user made its circuit
                 layer = plain.get_submodule(stored["path"])
                 assert isinstance(layer, CircuitLayer)
                 layer.executor = self._executor(stored["executor"])
@@ -131,31 +118,27 @@ class _Loading:
     def _made(self, layers: Mapping[int, CircuitLayer]) -> nn.Module:
         if self.meta["recipe"] is None:
             raise CheckpointError(
-                f"{self.path} holds a `{self.meta['class']}` that is not built in: "
-                f"{self.meta['reason']}. There is no code in the file, so pass `network=`, a "
-                f"`{self.meta['class']}` made in the same way, with its circuits or without. Its "
-                "weights do not matter."
+                f"{self.path} needs `network=`, because files contain no code: "
+                f"{self.meta['reason']}. Pass a `{self.meta['class']}` made with the same "
+                "arguments, with or without circuits. Its weights do not matter."
             )
         module = made(self.meta["recipe"], layers)
         tensors.tie(module, self.meta["ties"])
         return module
 
     def _matched(self, template: nn.Module) -> nn.Module:
-        """A copy of the given network, without its circuits; refused if it is another."""
+        """Return a copy of the given network without circuits, if it matches the saved one."""
         plain = without_quantum_networks(template)
         saved, own = self.meta["description"], describe(plain, dtypes=False)
+        saved["shared weights"] = str(self.meta["ties"])
+        own["shared weights"] = str(tensors.ties_in(plain))
         if saved != own:
             marks = self.meta["plain"]["marks"].values()
             transferred = any(mark["head"] is not None for mark in marks)
             raise CheckpointError(
-                f"{self.path} holds another network than was given: {difference(saved, own)}. Pass "
-                f"a `{self.meta['class']}` made with the same arguments"
-                f"{', and by the same `transfer`' if transferred else ''}."
-            )
-        if self.meta["ties"] != tensors.ties_in(plain):
-            raise CheckpointError(
-                f"{self.path} holds a network with other shared weights than was given: "
-                f"{self.meta['ties'] or 'none'} there, {tensors.ties_in(plain) or 'none'} here."
+                f"`network` must match {self.path}: {difference(saved, own)}. Pass a "
+                f"`{self.meta['class']}` made with the same arguments"
+                f"{' and the same `transfer`' if transferred else ''}."
             )
         return plain
 
@@ -168,34 +151,34 @@ class _Loading:
         rule = named_from_plain("gradient rule", stored["gradient"])
         number = stored["executor"]
         executor = AerExecutor() if number is None else self._executor(number)
-        # what stayed a weight beside the circuit was frozen then; the state of the whole, which is
-        # put in afterwards, says whether it is now
+        # weights beside the circuit were frozen at the conversion; the state of the whole module
+        # sets them afterwards
         beside = self.meta["whole"]["trainable"]
         for name, parameter in plain.named_parameters(remove_duplicate=False):
             if f"{stored['path']}.network.{name}".lstrip(".") in beside:
                 parameter.requires_grad_(False)
-        with isolated(0):  # what it draws is overwritten
+        with isolated(0):  # random values are overwritten
             network: QuantumNetwork = bridge.encode(plain, executor=executor, gradient=rule)
         network.bridge = bridge
         if isinstance(network, MeshNetwork):
-            network.num_weights = stored["num_weights"]  # those that trained beside it count, too
+            network.num_weights = stored["num_weights"]  # includes weights beside the circuit
         for name in ("num_qubits", "num_angles"):
             if getattr(network, name) != stored[name]:
                 raise CheckpointError(
-                    f"{self.path} was written with a circuit of {name}={stored[name]}, but this "
-                    f"version makes one of {getattr(network, name)}. Load it with hybridopt "
+                    f"{self.path} has a circuit with {name}={stored[name]}, but this version makes "
+                    f"one with {name}={getattr(network, name)}. Load it with hybridopt "
                     f"{self.meta['versions'][PACKAGES[0]]}."
                 )
         sampler = None if self.given or number is None else self.meta["executors"][number]
-        if sampler and sampler["kind"] == "sampler":  # a control's own; it goes on where it stood
+        if sampler and sampler["kind"] == "sampler":  # of a control
             control: Any = network
-            control.executor = self._samplers.setdefault(number, control.executor)
+            control.executor = self.samplers.setdefault(number, control.executor)
             control.executor.load_state_dict(sampler["state"])
         return network
 
     def _executor(self, number: int) -> Executor:
         if self.given is not None:
             return self.given
-        if number not in self._executors:
-            self._executors[number] = executor_from_plain(self.meta["executors"][number])
-        return self._executors[number]
+        if number not in self.executors:
+            self.executors[number] = executor_from_plain(self.meta["executors"][number])
+        return self.executors[number]

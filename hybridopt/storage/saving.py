@@ -1,4 +1,4 @@
-"""`save`: what is written about a module that contains circuits."""
+"""`save`: files of modules that contain circuits."""
 
 from __future__ import annotations
 
@@ -29,25 +29,24 @@ PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch")
 
 
 def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
-    """Write a quantum network, or a module that contains circuits, into one file.
+    """Save a quantum network, or a module that contains circuits, in one file.
 
-    The file holds the angles and all other tensors, the weights of the plain network, the circuits
-    (QPY), bridge and options, the executor's settings and its position in the sampling stream, the
-    gradient rule, train and eval modes, what is frozen and where a new head is, and the versions of
-    the packages. It is an ordinary zip archive, and there is no code in it. It is written whole or
-    not at all.
+    The file is a zip archive without code, written completely or not at all. It holds all tensors,
+    the weights of the plain network, the circuits (QPY), the bridge and the gradient rule with
+    their options. It also holds settings and stream position of the executor, train and eval
+    modes, frozen parts, the place of a new head, and the versions of the packages.
 
     Args:
-        module: A quantum network of any bridge or control; a `CircuitLayer`; or a module that
-            contains some.
-        path: Where the file shall stand; any ending will do. An older file is replaced.
+        module: Quantum network of any bridge or control, `CircuitLayer`, or module that contains
+            one.
+        path: Path of the file, with any suffix. An older file is replaced.
 
     Returns:
-        The path.
+        Path of the file.
 
     Raises:
-        ConversionError: If there is no circuit in it, or something of it has no stored form.
-        ArgumentTypeError: If it is no module, or ``path`` is no path.
+        ConversionError: If the module has no circuit, or a part without stored form.
+        ArgumentTypeError: If ``module`` is not a module, or ``path`` not a path.
         OutputError: If the file cannot be written.
 
     Example:
@@ -67,23 +66,23 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
 
 
 class _Members:
-    """Gathers the members of the file."""
+    """Builder of the members of the file."""
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._plain = without_quantum_networks(module)
-        self._executors: dict[int, tuple[Metered, bool]] = {}  # by id, in the order of numbers
+        self._executors: dict[int, tuple[Metered, bool]] = {}  # by id, in order of numbers
         self._blobs: dict[str, bytes] = {}
 
     def by_name(self) -> dict[str, bytes]:
-        """Contents by name."""
+        """Return the contents by name."""
         module, plain = self._module, self._plain
         layers = [layer for layer in plain.modules() if isinstance(layer, CircuitLayer)]
         quantum = _outermost(module)
         if not layers and not quantum:
             raise ConversionError(
-                f"The network {type(module).__name__} contains no circuit. Save its state_dict "
-                "with `torch.save`, or carry it over by `to_quantum` first."
+                f"`module` must contain a circuit (got {type(module).__name__}). Convert it with "
+                "`to_quantum`, or save its state_dict with `torch.save`."
             )
         recipe, reason = None, None
         try:
@@ -115,11 +114,13 @@ class _Members:
         return {FIRST: json.dumps(meta, indent=1).encode(), **self._blobs}
 
     def _layer(self, layer: CircuitLayer, number: int) -> dict[str, Any]:
-        content = circuits.circuit_to_bytes(circuits.in_gates(layer.circuit), verify=True)
+        file = f"circuits/layer-{number}.qpy"
+        circuit = circuits.in_gates(layer.circuit)
+        self._blobs[file] = circuits.circuit_to_bytes(circuit, verify=True)
         return {
             **circuits.layer_to_plain(layer),
             "path": _path(self._plain, layer),
-            "circuit": self._blob(f"circuits/layer-{number}.qpy", content),
+            "circuit": file,
             "executor": self._executor(layer.executor, runs_circuits=True),
         }
 
@@ -127,15 +128,15 @@ class _Members:
         bridge = network.bridge or getattr(network, "options", None)
         if not isinstance(bridge, Bridge):
             raise ConversionError(
-                f"A {type(network).__name__} that was not made by `to_quantum` cannot be stored, "
-                "as its bridge is not known."
+                f"{type(network).__name__} must be made by `to_quantum` to be stored (its bridge "
+                "is not known)."
             )
         rule = network.gradient
         executor, runs = getattr(network, "executor", None), network.num_qubits > 0
         files = {}
         for name, circuit in circuits.circuits_of(network).items():
-            file = f"circuits/{'-'.join(filter(None, [str(number), name]))}.qpy"
-            files[name] = self._blob(file, circuits.circuit_to_bytes(circuit))
+            files[name] = f"circuits/{'-'.join(filter(None, [str(number), name]))}.qpy"
+            self._blobs[files[name]] = circuits.circuit_to_bytes(circuit)
         return {
             "path": _path(self._module, network),
             "bridge": named_to_plain("bridge", bridge),
@@ -147,17 +148,13 @@ class _Members:
             "circuits": files,
         }
 
-    def _blob(self, name: str, content: bytes) -> str:
-        self._blobs[name] = content
-        return name
-
     def _executor(self, executor: Metered, *, runs_circuits: bool) -> int:
         self._executors.setdefault(id(executor), (executor, runs_circuits))
         return list(self._executors).index(id(executor))
 
 
 def _outermost(module: nn.Module) -> list[QuantumNetwork]:
-    """Quantum networks, each once; those inside of others belong to these."""
+    """Return the quantum networks that are not inside others, each once."""
     if isinstance(module, QuantumNetwork):
         return [module]
     return list(dict.fromkeys(one for child in module.children() for one in _outermost(child)))

@@ -1,4 +1,4 @@
-"""All tensors of a module by name: out of it, into bytes, and back bit by bit."""
+"""All tensors of a module by name, their bytes, and the state of the module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hybridopt.nn.frozen_state import marks_of, put_marks
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers under all their names, those that no state_dict shows included."""
+    """Return parameters and buffers by all their names, also those outside the state_dict."""
     return {
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers(remove_duplicate=False)),
@@ -22,7 +22,7 @@ def tensors_of(module: nn.Module) -> dict[str, Tensor]:
 
 
 def to_bytes(tensors: dict[str, Tensor]) -> bytes:
-    """Tensors as `torch.load(weights_only=True)` reads them; what is shared is written once."""
+    """Return bytes for `torch.load(weights_only=True)`; shared tensors are written once."""
     copies = {
         key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for key, tensor in {id(tensor): tensor for tensor in tensors.values()}.items()
@@ -33,16 +33,16 @@ def to_bytes(tensors: dict[str, Tensor]) -> bytes:
 
 
 def from_bytes(content: bytes) -> dict[str, Tensor]:
-    """The tensors again, without running any code in them."""
+    """Return the tensors without running code from the file."""
     try:
         tensors: dict[str, Tensor] = torch.load(io.BytesIO(content), weights_only=True)
-    except Exception as error:  # torch's own words advise to run what stands in the file
-        raise ValueError(f"its tensors cannot be read, a {type(error).__name__}") from error
+    except Exception as error:  # the message of torch advises to run code from the file
+        raise ValueError(f"torch cannot read the tensors: {type(error).__name__}") from error
     return tensors
 
 
 def ties_in(module: nn.Module) -> list[list[str]]:
-    """Names that share one parameter, where there are several."""
+    """Return groups of names that share one parameter."""
     names: dict[nn.Parameter, list[str]] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         names.setdefault(parameter, []).append(name)
@@ -50,7 +50,7 @@ def ties_in(module: nn.Module) -> list[list[str]]:
 
 
 def tie(module: nn.Module, groups: list[list[str]]) -> None:
-    """Let each group of names share its first parameter."""
+    """Make each group of names share its first parameter."""
     for first, *others in groups:
         parameter = module.get_parameter(first)
         for name in others:
@@ -59,7 +59,7 @@ def tie(module: nn.Module, groups: list[list[str]]) -> None:
 
 
 def state_of(module: nn.Module) -> dict[str, Any]:
-    """What `put_state` takes beside the tensors."""
+    """Return trainable parameters, modes and marks for `put_state`."""
     named = module.named_parameters(remove_duplicate=False)
     return {
         "trainable": {name: parameter.requires_grad for name, parameter in named},
@@ -69,17 +69,17 @@ def state_of(module: nn.Module) -> dict[str, Any]:
 
 
 def put_state(module: nn.Module, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Give a module of the same tensors those stored, precision included, marks and modes."""
+    """Set tensors with their dtypes, trainable parameters, modes and marks of a module."""
     own = tensors_of(module)
     for name in sorted({*own, *tensors}):
         shapes = [tuple(t[name].shape) if name in t else "missing" for t in (tensors, own)]
         if shapes[0] != shapes[1]:
             raise CheckpointError(
-                f"`{name}` is {shapes[0]} in the file and {shapes[1]} in the network made from it. "
-                "The file was written by another version; load it with that one."
+                f"`{name}` must have shape {shapes[1]} (the file has {shapes[0]}). Load the file "
+                "with the version that wrote it."
             )
     for name, tensor in own.items():
-        tensor.data = tensors[name]  # what is shared stays shared
+        tensor.data = tensors[name]  # keeps shared tensors shared
     put_marks(module, stored["marks"])
     for name, parameter in module.named_parameters(remove_duplicate=False):
         parameter.requires_grad_(stored["trainable"][name])
@@ -88,7 +88,7 @@ def put_state(module: nn.Module, stored: dict[str, Any], tensors: dict[str, Tens
 
 
 def readings_of(module: nn.Module) -> dict[str, Tensor]:
-    """What modules read with shots and use again, by module and name: no run gives it again."""
+    """Return cached readouts with shots by module and name, because they cannot be repeated."""
     return {
         f"{path}:{name}": tensor
         for path, part in module.named_modules()
@@ -99,12 +99,8 @@ def readings_of(module: nn.Module) -> dict[str, Tensor]:
 
 
 def put_readings(module: nn.Module, stored: dict[str, Tensor]) -> None:
-    """Let modules remember what `readings_of` found."""
-    by_path: dict[str, dict[str, Tensor]] = {}
-    for key, tensor in stored.items():
-        path, _, name = key.rpartition(":")
-        by_path.setdefault(path, {})[name] = tensor
-    for path, read in by_path.items():
-        part = module.get_submodule(path)
-        assert isinstance(part, HasReadoutCache)
-        part.restore_readout(read)
+    """Restore the cached readouts of `readings_of`."""
+    for path, part in module.named_modules():
+        keys = [key for key in stored if key.rpartition(":")[0] == path]
+        if keys and isinstance(part, HasReadoutCache):
+            part.restore_readout({key.rpartition(":")[2]: stored[key] for key in keys})

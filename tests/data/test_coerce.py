@@ -1,3 +1,5 @@
+"""Conversion of tensors, arrays and lists to a Dataset, and refusals of bad samples."""
+
 from __future__ import annotations
 
 import warnings
@@ -31,14 +33,14 @@ NAN, INF = float("nan"), float("inf")
         Dataset("mine", "classification", Part(X, LABELS), num_classes=3),
     ],
 )
-def test_every_form_of_the_same_samples(data):
+def test_all_forms_of_the_same_samples_are_equal(data):
     dataset = as_dataset(data)
     assert (dataset.task, dataset.num_classes, dataset.test) == ("classification", 3, None)
     torch.testing.assert_close(dataset.train.x, X, rtol=0, atol=0)
     torch.testing.assert_close(dataset.train.y, LABELS, rtol=0, atol=0)
 
 
-def test_named_datasets_pass():
+def test_named_dataset_passes():
     data = load_dataset("wine")
     checked = as_dataset(data)
     assert repr(checked) == repr(data)
@@ -60,23 +62,17 @@ def test_boolean_targets_are_classes():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_precision_is_kept_unless_another_is_asked_for(dtype):
+def test_precision_is_kept_unless_a_dtype_is_given(dtype):
     assert as_dataset((X.to(dtype), X.to(dtype))).train.x.dtype == dtype
     cast = as_dataset((X.double(), X.half()), dtype=dtype).train
     assert (cast.x.dtype, cast.y.dtype) == (dtype, dtype)
-
-
-def test_lists_have_the_precision_of_python():
     assert as_dataset(([[0.1], [0.2]], [1.0, 2.0])).train.x.dtype == torch.float64
 
 
-def test_tokens_stay_integers():
+def test_tokens_stay_integers_and_booleans_become_real():
     tokens = np.array([[3, 1], [0, 2]], dtype=np.int32)
     assert as_dataset((tokens, [0, 1]), dtype=torch.float64).train.x.dtype == torch.int64
     assert as_dataset((torch.tensor([3, 1]), [0, 1])).train.x.tolist() == [3, 1]
-
-
-def test_boolean_features_are_real():
     x = as_dataset((X > 4, LABELS)).train.x
     torch.testing.assert_close(x, (X > 4).float(), rtol=0, atol=0)
 
@@ -91,7 +87,7 @@ def test_caller_and_dataset_share_no_memory(as_array):
     assert (x == 9).all()
 
 
-def test_read_only_arrays_pass_without_warning():
+def test_read_only_array_gives_no_warning():
     x = X.numpy().copy()
     x.setflags(write=False)
     with warnings.catch_warnings():
@@ -99,15 +95,12 @@ def test_read_only_arrays_pass_without_warning():
         as_dataset((x, LABELS))
 
 
-def test_no_graph_is_kept():
+def test_samples_are_detached_and_batches_not_copied():
     leaf = X.clone().requires_grad_()
     assert not as_dataset((leaf * 2, LABELS)).train.x.requires_grad
-    assert not check_batch(leaf, LABELS)[0].requires_grad
-
-
-def test_batches_are_not_copied():
-    x, y = check_batch(X, LABELS)
-    assert (x.data_ptr(), y.data_ptr()) == (X.data_ptr(), LABELS.data_ptr())
+    x, y = check_batch(leaf, LABELS)
+    assert not x.requires_grad
+    assert (x.data_ptr(), y.data_ptr()) == (leaf.data_ptr(), LABELS.data_ptr())
 
 
 def with_value(row: int, value: float) -> torch.Tensor:
@@ -119,33 +112,31 @@ def with_value(row: int, value: float) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        (with_value(2, NAN), LABELS, r"`x` must be finite, but holds 1 NaN .* value, .* row 2. Dr"),
-        (torch.full((4, 3), INF), LABELS, r"`x` .* holds 12 NaN or infinite values, .* row 0"),
-        (with_value(3, -INF).numpy(), LABELS, r"`x` must be finite, .* the first in row 3"),
-        (X, [0.0, NAN, 1.0, INF], r"`y` must be finite, but holds 2 NaN .* the first in row 1"),
-        (X, LABELS[:3], r"`x` and `y` must be of equal length, but have 4 and 3 rows"),
-        (X[:0], LABELS[:0], "`x` must hold at least one sample, but is empty"),
-        ([], [], "`x` must hold at least one sample, but is empty"),
-        (X, LABELS[:0], "`y` must hold at least one sample, but is empty"),
-        (X, torch.zeros(4, 0), r"`y` must hold targets, but has shape \(4, 0\)"),
-        (X[:, 0], LABELS, r"`x` must have shape \(samples, features\), .*`x.reshape\(-1, 1\)`"),
-        (X, torch.tensor(1.0), "`y` must have one row for each sample, but is one number"),
-        (X + 0j, LABELS, "`x` must hold real numbers .* dtype torch.complex64. Pass real and imag"),
-        (X.numpy() + 0j, LABELS, r"`x` .* has dtype complex64. .* `abs\(x\)`"),
-        (X.numpy().astype(object), LABELS, "`x` .* has dtype object. Convert it to float32"),
-        (X, ["cat", "dog", "cat", "cow"], "`y` .* has dtype <U3. Encode labels as integers 0, 1"),
-        (X, [None, 1, 2, 3], "`y` .* has dtype object. Encode labels"),
-        ([[1.0, 2.0], [3.0]], [0, 1], "`x` must be a regular table of numbers"),
-        ([X[0], X.clone().requires_grad_()[1]], [0, 1], "`x` must be a regular table of numbers"),
-        (X.to_sparse(), LABELS, r"`x` must be a dense tensor, but is sparse .* `.to_dense\(\)`"),
-        (X.to("meta"), LABELS, r"`x` must be a dense tensor, but holds no values \(meta device\)"),
-        (np.ma.masked_less(X.numpy(), 2), LABELS, "`x` must hold all its values, but 2 are masked"),
-        (X, [0, 1, -1, -3], "`y` must hold labels of 0 or more, but row 3 holds -3. Encode"),
-        (X, np.uint64([0, 1, 2, 2**63]), f"`y` must fit int64, but holds {2**63}"),
-        (X, torch.eye(4).long(), r"`y` must hold one class label .* shape \(4, 4\). Pass `y.argm"),
+        (with_value(2, NAN), LABELS, "`x` .*1 NaN.*row 2"),
+        (torch.full((4, 3), INF), LABELS, "`x` .*12 NaN.*row 0"),
+        (with_value(3, -INF).numpy(), LABELS, "`x` .*1 NaN.*row 3"),
+        (X, [0.0, NAN, 1.0, INF], "`y` .*2 NaN.*row 1"),
+        (X, LABELS[:3], "`x` and `y` .*4.*3"),
+        ([], [], "`x` .*one sample"),
+        (X, LABELS[:0], "`y` .*one sample"),
+        (X, torch.zeros(4, 0), r"`y` .*\(4, 0\)"),
+        (X[:, 0], LABELS, r"`x` .*`x.reshape\(-1, 1\)`"),
+        (X, torch.tensor(1.0), "`y` .*one row"),
+        (X + 0j, LABELS, "`x` .*torch.complex64"),
+        (X.numpy() + 0j, LABELS, r"`x` .*complex64.*`abs\(x\)`"),
+        (X.numpy().astype(object), LABELS, "`x` .*object"),
+        (X, ["cat", "dog", "cat", "cow"], "`y` .*<U3"),
+        ([[1.0, 2.0], [3.0]], [0, 1], "`x` .*numpy"),
+        ([X[0], X.clone().requires_grad_()[1]], [0, 1], "`x` .*numpy"),
+        (X.to_sparse(), LABELS, r"`x` .*`.to_dense\(\)`"),
+        (X.to("meta"), LABELS, "`x` .*meta device"),
+        (np.ma.masked_less(X.numpy(), 2), LABELS, "`x` .*2.* masked"),
+        (X, [0, 1, -1, -3], "`y` .*row 3.* -3"),
+        (X, np.uint64([0, 1, 2, 2**63]), f"`y` .*{2**63}"),
+        (X, torch.eye(4).long(), r"`y` .*\(4, 4\).*`y.argmax"),
     ],
 )
-def test_data_that_cannot_be_trained_on(x, y, message):
+def test_unusable_samples_are_refused(x, y, message):
     with pytest.raises(DataError, match=message):
         as_dataset((x, y))
     with pytest.raises(DataError):
@@ -153,54 +144,46 @@ def test_data_that_cannot_be_trained_on(x, y, message):
 
 
 @pytest.mark.skipif(np.longdouble(0).itemsize == 8, reason="longdouble is float64 here")
-def test_more_precision_than_torch_has_is_not_cut_off():
-    with pytest.raises(DataError, match=r"`x` .* has dtype float\d+. Convert it to float32"):
+def test_precision_beyond_float64_is_refused():
+    with pytest.raises(DataError, match=r"`x` .*float\d+"):
         as_dataset((X.numpy().astype(np.longdouble), LABELS))
 
 
-@pytest.mark.parametrize("data", [X, X.numpy(), None, "iris", {"x": X}, iter([X, LABELS])])
-def test_things_that_are_no_data(data):
-    message = rf"`data` must be a Dataset, a pair .* but is of type {type(data).__name__}\."
-    with pytest.raises(ArgumentTypeError, match=message):
+@pytest.mark.parametrize("data", [X, None, "iris", {"x": X}, iter([X, LABELS])])
+def test_data_of_another_type_is_refused(data):
+    with pytest.raises(ArgumentTypeError, match=f"`data` .*{type(data).__name__}"):
         as_dataset(data)
 
 
 @pytest.mark.parametrize("x", [None, "text", {1.0}, 3])
-def test_things_that_are_no_samples(x):
-    message = rf"`x` must be a tensor, an array or a list .* but is of type {type(x).__name__}\."
-    with pytest.raises(ArgumentTypeError, match=message):
+def test_samples_of_another_type_are_refused(x):
+    with pytest.raises(ArgumentTypeError, match=f"`x` .*{type(x).__name__}"):
         as_dataset((x, LABELS))
 
 
-def test_pairs_of_another_length():
-    with pytest.raises(
-        DataError, match=r"A pair \(x, y\) must have two members, but the tuple has 3"
-    ):
-        as_dataset((X, LABELS, X))
-    with pytest.raises(DataError, match=r"two members, but the TensorDataset has 1"):
-        as_dataset(TensorDataset(X))
+@pytest.mark.parametrize("data", [(X, LABELS, X), TensorDataset(X)])
+def test_pair_must_have_two_members(data):
+    with pytest.raises(DataError, match=rf"\(x, y\).*{type(data).__name__}"):
+        as_dataset(data)
 
 
 def test_values_of_a_dataset_are_checked():
     good, bad = Part(X, LABELS), Part(with_value(1, NAN), LABELS)
-    with pytest.raises(DataError, match=r"`test.x` must be finite, .* the first in row 1"):
+    with pytest.raises(DataError, match=r"`test\.x` .*row 1"):
         as_dataset(Dataset("mine", "classification", good, bad, num_classes=3))
-    with pytest.raises(DataError, match=r"`train.y` must hold labels 0 to 1, but row 0 holds 2"):
+    with pytest.raises(DataError, match=r"`train\.y` .*row 0.* 2"):
         as_dataset(Dataset("mine", "classification", good, num_classes=2))
-
-
-def test_prefix_names_the_batch():
-    with pytest.raises(DataError, match=r"`batch.x` and `batch.y` must be .* have 4 and 2 rows"):
+    with pytest.raises(DataError, match=r"`batch\.x` and `batch\.y` .*4.*2"):
         check_batch(X, LABELS[:2], prefix="batch.")
 
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize("dtype", [torch.int64, torch.complex64, "float32"])
-def test_unusable_dtype(dtype):
-    with pytest.raises(ArgumentError, match=f"`dtype` must be a real torch dtype, but is {dtype}"):
+def test_unusable_dtype_is_refused(dtype):
+    with pytest.raises(ArgumentError, match=f"`dtype` .*{dtype}"):
         as_dataset((X, LABELS), dtype=dtype)
 
 
-def test_overflow_of_a_smaller_dtype():
-    with pytest.raises(DataError, match=r"`train.x` must be finite, .* overflow torch.float16"):
+def test_overflow_of_the_dtype_is_refused():
+    with pytest.raises(DataError, match=r"`train\.x` .*torch\.float16"):
         as_dataset((X * 1e6, LABELS), dtype=torch.float16)

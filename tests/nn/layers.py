@@ -1,4 +1,4 @@
-"""Layers made of the shared families of circuits."""
+"""Circuit layers made of the shared families of circuits."""
 
 from __future__ import annotations
 
@@ -9,35 +9,30 @@ from hybridopt import CircuitLayer
 from tests.circuits.families import FAMILIES, CircuitFamily
 
 EXACT_RULES = ("parameter-shift", "adjoint")
+NAME = "controlled_rotations"  # two inputs, three weights, three observables
 
 
 def family(name: str) -> CircuitFamily:
-    """By its name."""
+    """Return the family of a name."""
     return next(one for one in FAMILIES if one.name == name)
 
 
 def layer_of(circuits: CircuitFamily | str, weights=None, **arguments) -> CircuitLayer:
-    """A layer in double precision that reads all observables of a family."""
+    """Return a float64 layer with all observables of a family."""
     known = family(circuits) if isinstance(circuits, str) else circuits
-    initial = known.samples()[1] if weights is None else weights
-    return CircuitLayer(
-        known.circuit,
-        known.inputs,
-        known.weights,
-        list(known.observables),
-        initial=torch.as_tensor(initial).double(),
-        **arguments,
-    )
+    initial = torch.as_tensor(known.samples()[1] if weights is None else weights).double()
+    given = known.circuit, known.inputs, known.weights, list(known.observables)
+    return CircuitLayer(*given, initial=initial, **arguments)
 
 
 def tensors(name: str, batch: int = 3) -> tuple[Tensor, Tensor]:
-    """Inputs and weights of a family, both requiring a gradient."""
+    """Return inputs and weights of a family, both with ``requires_grad``."""
     rows, weights = family(name).samples(batch)
     return torch.tensor(rows, requires_grad=True), torch.tensor(weights, requires_grad=True)
 
 
 def function_of(layer: CircuitLayer):
-    """The layer as a function of inputs and weights."""
+    """Return the layer as a function of inputs and weights."""
 
     def function(x: Tensor, weight: Tensor) -> Tensor:
         return torch.func.functional_call(layer, {"weight": weight}, (x,))

@@ -1,4 +1,4 @@
-"""A layer as torch and its users meet it: shapes, dtypes, copies, readouts."""
+"""A circuit layer as a torch module: shapes, dtypes, copies, readouts."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ import pytest
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
-from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer.noise import NoiseModel
 
 from hybridopt import AerExecutor, CircuitLayer
 from hybridopt.execution import Cost, Expectations, Probabilities
-from tests.nn.layers import EXACT_RULES, family, layer_of, tensors
-
-NAME = "controlled_rotations"  # two inputs, three weights, three observables
+from tests.nn.layers import EXACT_RULES, NAME, family, layer_of, tensors
 
 
 def double(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (4,), (2, 3), (2, 1, 3), (0,), (2, 0, 3)], ids=str)
+@pytest.mark.parametrize("shape", [(), (2,), (2, 1, 3), (0,), (2, 0, 3)], ids=str)
 @pytest.mark.parametrize("rule", EXACT_RULES)
-def test_any_batch_shape(shape, rule):
+def test_any_batch_shape_works(shape, rule):
     layer = layer_of(NAME, gradient=rule)
     x = double(*shape, 2).requires_grad_()
     outputs = layer(x)
@@ -40,7 +38,7 @@ def test_any_batch_shape(shape, rule):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_outputs_have_the_dtype_of_the_input(dtype):
+def test_output_has_the_dtype_of_the_input(dtype):
     layer = layer_of(NAME)
     x = double(4, 2).to(dtype)
     outputs = layer(x)
@@ -50,10 +48,12 @@ def test_outputs_have_the_dtype_of_the_input(dtype):
     np.testing.assert_allclose(outputs.detach().double(), expected, rtol=0, atol=tolerance)
 
 
-def test_weights_are_float32_unless_said_otherwise_and_can_be_cast():
+def test_weights_are_float32_by_default_and_can_be_cast():
     known = family(NAME)
     layer = CircuitLayer(known.circuit, known.inputs, known.weights, ["ZZZ"])
     assert layer.weight.dtype == torch.float32
+    given = CircuitLayer(known.circuit, known.inputs, known.weights, ["ZZZ"], initial=[1, 2, 3])
+    assert given.weight.dtype == torch.float32
     weights = layer.weight.detach().clone()
     layer.double()
     assert layer.weight.dtype == torch.float64
@@ -62,45 +62,40 @@ def test_weights_are_float32_unless_said_otherwise_and_can_be_cast():
     assert layer.to(torch.float32).weight.dtype == torch.float32
 
 
-def test_weights_are_drawn_uniformly_by_torchs_generator():
+def test_default_weights_are_uniform_draws_of_torch():
     w = ParameterVector("w", 300)
     circuit = QuantumCircuit(2)
     for angle in w:
         circuit.rx(angle, 0)
-    torch.manual_seed(3)
-    first = CircuitLayer(circuit, (), w).weight.detach()
-    torch.manual_seed(3)
-    again = CircuitLayer(circuit, (), w).weight.detach()
-    assert torch.equal(first, again)
+    draws = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        draws.append(CircuitLayer(circuit, (), w).weight.detach())
+    first, second = draws
+    assert torch.equal(first, second)
     assert first.abs().max() <= math.pi
     assert first.mean().abs() < 5 * math.pi / math.sqrt(3 * 300)
     assert first.min() < -3
     assert first.max() > 3
 
 
-def test_inputs_that_are_not_contiguous():
+def test_inputs_need_not_be_contiguous():
     layer = layer_of(NAME)
     x = double(2, 5).T
     assert not x.is_contiguous()
     torch.testing.assert_close(layer(x), layer(x.contiguous()), rtol=0, atol=0)
-    wide = double(3, 4)[:, ::2]
-    torch.testing.assert_close(layer(wide), layer(wide.clone()), rtol=0, atol=0)
     one = double(1, 2)
     torch.testing.assert_close(layer(one.expand(4, 2)), layer(one).expand(4, 3))
 
 
-def test_order_of_parameters_is_that_of_columns_and_weights():
+def test_parameter_order_is_the_order_of_columns_and_weights():
     known = family(NAME)
     rows, weights = known.samples()
-    straight = layer_of(NAME)(torch.tensor(rows))
-    turned = CircuitLayer(
-        known.circuit,
-        known.inputs[::-1],
-        [known.weights[i] for i in (2, 0, 1)],
-        list(known.observables),
-        initial=torch.tensor(weights[[2, 0, 1]]),
-    )
-    torch.testing.assert_close(turned(torch.tensor(rows[:, ::-1].copy())), straight)
+    order = [2, 0, 1]
+    given = known.circuit, known.inputs[::-1], [known.weights[i] for i in order]
+    permuted = CircuitLayer(*given, list(known.observables), initial=weights[order])
+    expected = layer_of(NAME)(torch.tensor(rows))
+    torch.testing.assert_close(permuted(torch.tensor(rows[:, ::-1].copy())), expected)
 
 
 @pytest.mark.parametrize("executor", [AerExecutor(), AerExecutor(shots=50, seed=1)])
@@ -113,11 +108,11 @@ def test_without_gradients_no_shifted_circuit_runs(rule, executor):
         assert not layer(x).requires_grad
     forward = executor.usage - before
     assert forward.settings == 4 * len(layer.readout.settings(layer.program))
-    layer(x)  # a graph that is never used costs no more
+    layer(x)  # an unused graph has no further cost
     assert (executor.usage - before).settings == 2 * forward.settings
 
 
-def test_adjoint_keeps_nothing_without_gradients(aer_calls):
+def test_adjoint_runs_forward_only_without_gradients(aer_calls):
     layer = layer_of(NAME, gradient="adjoint")
     with torch.no_grad():
         layer(double(4, 2))
@@ -127,7 +122,7 @@ def test_adjoint_keeps_nothing_without_gradients(aer_calls):
     assert len(aer_calls) - before == before
 
 
-def test_settings_of_a_step_are_those_of_the_shift_rule():
+def test_step_uses_the_settings_of_the_shift_rule():
     executor = AerExecutor()
     layer = layer_of(NAME, executor=executor)
     x = double(5, 2).requires_grad_()
@@ -136,7 +131,7 @@ def test_settings_of_a_step_are_those_of_the_shift_rule():
     layer(x).sum().backward()
     assert executor.usage.settings == 5 * settings * (1 + of_rows + of_shared)
     before = executor.usage
-    layer(x.detach()).sum().backward()  # inputs without gradient are not shifted
+    layer(x.detach()).sum().backward()  # no shifts of the inputs
     assert (executor.usage - before).settings == 5 * settings * (1 + of_shared)
     layer.weight.requires_grad_(False)
     before = executor.usage
@@ -145,7 +140,7 @@ def test_settings_of_a_step_are_those_of_the_shift_rule():
 
 
 @pytest.mark.parametrize("rule", EXACT_RULES)
-def test_copies_and_pickles_are_layers_of_their_own(rule):
+def test_copies_and_pickles_are_independent(rule):
     layer = layer_of(NAME, gradient=rule)
     x, _ = tensors(NAME)
     outputs = layer(x)
@@ -160,17 +155,12 @@ def test_copies_and_pickles_are_layers_of_their_own(rule):
             other.weight += 1
     torch.testing.assert_close(layer(x), outputs, rtol=0, atol=0)
     assert copy.deepcopy(layer).executor is layer.executor
-
-
-def test_state_dict_holds_the_weights_alone():
-    layer, other = layer_of(NAME), layer_of(NAME, weights=[0.0, 0.0, 0.0])
     assert list(layer.state_dict()) == ["weight"]
     other.load_state_dict(layer.state_dict())
-    x, _ = tensors(NAME)
-    torch.testing.assert_close(other(x), layer(x), rtol=0, atol=0)
+    torch.testing.assert_close(other(x), outputs, rtol=0, atol=0)
 
 
-def test_what_becomes_of_the_users_circuit_is_none_of_the_layers():
+def test_later_changes_of_the_circuit_have_no_effect():
     known = family(NAME)
     circuit = known.circuit.copy()
     layer = CircuitLayer(circuit, known.inputs, known.weights, ["ZZZ"])
@@ -181,13 +171,16 @@ def test_what_becomes_of_the_users_circuit_is_none_of_the_layers():
     torch.testing.assert_close(copy.deepcopy(layer)(x), outputs, rtol=0, atol=0)
 
 
-def test_the_executor_may_be_exchanged():
+def test_executor_can_be_replaced():
     layer = layer_of(NAME)
     x, _ = tensors(NAME)
     exact = layer(x)
     layer.executor = AerExecutor(shots=4000, seed=3)
     assert (layer(x) - exact).abs().max() < 5 * 2 / math.sqrt(4000)
     assert not torch.equal(layer(x), exact)
+    layer.executor = AerExecutor(noise_model=NoiseModel())  # the circuit is lowered again
+    torch.testing.assert_close(layer(x), exact)
+    assert layer.executor.usage != Cost()
 
 
 def test_probabilities_of_all_and_of_some_qubits():
@@ -203,22 +196,21 @@ def test_probabilities_of_all_and_of_some_qubits():
 
 
 @pytest.mark.wrong_types
-def test_observables_may_be_spelled_in_many_ways():
+def test_all_spellings_of_an_observable_are_equal():
     known = family(NAME)
     x, _ = tensors(NAME)
-    operator = SparsePauliOp("ZIX")
+    op = SparsePauliOp("ZIX")
     weights = torch.tensor([0.1, 0.2, 0.3])
     outputs = [
         CircuitLayer(known.circuit, known.inputs, known.weights, given, initial=weights)(x)
-        for given in ("ZIX", ["ZIX"], operator, [operator], operator.paulis[0], ("ZIX",),
-                      Expectations((operator,)))
-    ]  # fmt: skip
+        for given in ("ZIX", ["ZIX"], op, [op], op.paulis[0], ("ZIX",), Expectations((op,)))
+    ]
     for other in outputs:
         torch.testing.assert_close(other, outputs[0], rtol=0, atol=0)
         assert other.shape == (3, 1)
 
 
-def test_identities_and_small_coefficients_are_read_too():
+def test_identities_and_small_coefficients_count():
     known = family(NAME)
     rows, weights = known.samples()
     observables = [
@@ -234,7 +226,7 @@ def test_identities_and_small_coefficients_are_read_too():
         assert output[1:].tolist() == [2.5, 0.0]
 
 
-def test_multiples_of_the_identity_run_nothing(aer_calls):
+def test_multiple_of_the_identity_runs_no_circuit(aer_calls):
     known = family(NAME)
     layer = CircuitLayer(known.circuit, known.inputs, known.weights, [SparsePauliOp("III", 2.0)])
     outputs = layer(double(4, 2))
@@ -244,17 +236,17 @@ def test_multiples_of_the_identity_run_nothing(aer_calls):
     assert aer_calls == []
 
 
-def test_samples_that_are_all_alike_run_once():
+def test_equal_samples_run_once_without_shots():
     executor = AerExecutor()
     layer = layer_of("no_inputs", executor=executor)
     outputs = layer(torch.zeros(6, 0, dtype=torch.float64))
     assert outputs.shape == (6, 3)
     assert executor.usage.settings == len(layer.readout.settings(layer.program))
     sampled = layer_of("no_inputs", executor=AerExecutor(shots=30, seed=1))
-    assert len(torch.unique(sampled(torch.zeros(6, 0)), dim=0)) > 1  # each has shots of its own
+    assert len(torch.unique(sampled(torch.zeros(6, 0)), dim=0)) > 1  # each sample has its own shots
 
 
-def test_global_phase_is_no_outcome_and_has_no_slope():
+def test_global_phase_has_zero_slope():
     layer = layer_of("global_phase")
     x, _ = tensors("global_phase")
     layer(x).sum().backward()
@@ -264,29 +256,16 @@ def test_global_phase_is_no_outcome_and_has_no_slope():
     assert x.grad[:, 0].all()
 
 
-def test_sizes_and_text():
+def test_sizes_and_repr():
     layer = layer_of(NAME, executor=AerExecutor(seed=3))
     assert (layer.in_features, layer.out_features, layer.num_qubits) == (2, 3, 3)
     assert "in_features=2, out_features=3, num_qubits=3, weights=3" in repr(layer)
     assert "seed=3" in repr(layer)
 
 
-def test_explain_runs_nothing(aer_calls):
+def test_explain_runs_no_circuit(aer_calls):
     for rule in (*EXACT_RULES, "spsa"):
         text = layer_of(NAME, gradient=rule).explain(batch_size=6)
         assert text.startswith("Forward: ")
         assert f"Rule {rule}" in text
     assert aer_calls == []
-
-
-def test_an_executor_with_other_noise_lowers_again():
-    known = family(NAME)
-    rows, weights = known.samples()
-    layer = layer_of(NAME)
-    exact = layer(torch.tensor(rows))
-    layer.executor = AerExecutor(noise_model=NoiseModel())
-    torch.testing.assert_close(layer(torch.tensor(rows)), exact)
-    assert layer.executor.usage != Cost()
-    state = Statevector(known.circuit.assign_parameters(known.values(rows[0], weights)))
-    expected = state.expectation_value(known.observables[0]).real
-    assert layer(torch.tensor(rows))[0, 0].item() == pytest.approx(expected, abs=1e-12)

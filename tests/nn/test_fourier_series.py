@@ -1,4 +1,4 @@
-"""The series against sums written out, and as torch meets it."""
+"""The Fourier series against explicit sums, and as a torch module."""
 
 from __future__ import annotations
 
@@ -28,41 +28,34 @@ def series(*outputs: int) -> FourierSeries:
 
 
 def wave(j: int, angle: float) -> float:
-    """1, sin, cos, sin 2, ..."""
+    """Return function j of 1, sin, cos, sin 2, ..."""
     order = (j + 1) // 2
     return math.sin(order * angle) if j % 2 else math.cos(order * angle)
 
 
-def written_out(module: FourierSeries, x: torch.Tensor) -> torch.Tensor:
+def explicit_sum(module: FourierSeries, x: torch.Tensor) -> torch.Tensor:
     rows = []
     for row in x.tolist():
         total = torch.zeros(module.out_features, dtype=torch.float64)
         indices = itertools.product(*(range(one.size) for one in SPECTRA))
         for number, places in enumerate(indices):
-            factors = [
-                wave(j, one.step * value)
-                for j, one, value in zip(places, SPECTRA, row, strict=True)
-            ]
+            terms = zip(places, SPECTRA, row, strict=True)
+            factors = [wave(j, one.step * value) for j, one, value in terms]
             total += math.prod(factors) * module.coefficients[number].detach()
         rows.append(total)
     return torch.stack(rows)
 
 
-def test_is_the_sum_of_products():
-    module, x = series(), 5 * double(4, 4, seed=1)
+@pytest.mark.parametrize("outputs", [(1,), (2,), (2, 3), (50,)], ids=str)
+def test_matches_explicit_sum(outputs):
+    module, x = series(*outputs), 5 * double(3, 4, seed=1)
+    expected = explicit_sum(module, x).reshape(3, *outputs)
     # 105 terms of size 1
-    torch.testing.assert_close(module(x).detach(), written_out(module, x), rtol=0, atol=1e-12)
-    assert (module.in_features, module.out_features) == (4, 2)
-
-
-@pytest.mark.parametrize("outputs", [(1,), (2, 3), (50,)], ids=str)
-def test_any_shape_of_outputs_splits_alike(outputs):
-    module, x = series(*outputs), double(3, 4, seed=1)
-    expected = written_out(module, x).reshape(3, *outputs)
     torch.testing.assert_close(module(x).detach(), expected, rtol=0, atol=1e-12)
+    assert (module.in_features, module.out_features) == (4, math.prod(outputs))
 
 
-def test_interpolation_gives_the_series_with_these_values():
+def test_interpolation_recovers_the_coefficients():
     module = series(2, 2)
     x = grid_points(SPECTRA, torch.arange(SIZE))
     assert len(x.unique(dim=0)) == SIZE
@@ -73,7 +66,7 @@ def test_interpolation_gives_the_series_with_these_values():
     assert torch.equal(some, x[[3, 17, 104]])
 
 
-def test_without_inputs_it_is_a_constant():
+def test_constant_without_inputs():
     module = FourierSeries(double(1, 3), ())
     outputs = module(torch.empty(4, 0))
     torch.testing.assert_close(outputs, double(1, 3).float().expand(4, 3))
@@ -98,13 +91,13 @@ def test_computes_in_the_finer_dtype(cast, dtype):
     assert outputs.dtype == dtype
     exact = copy.deepcopy(module).double()(x.double())
     used = torch.promote_types(torch.promote_types(dtype, cast), torch.float32)
-    # the output is rounded to its dtype, terms of size 1 to that in which was computed
+    # the output is rounded to its dtype; terms of size 1 are rounded to the computing dtype
     eps = {"rtol": torch.finfo(dtype).eps, "atol": SIZE * torch.finfo(used).eps}
     torch.testing.assert_close(outputs.double(), exact, **eps)
 
 
-def test_high_orders_are_not_rounded_by_a_cast():
-    order = 301  # bfloat16 has 300 and 302
+def test_cast_does_not_round_high_orders():
+    order = 301  # bfloat16 can represent 300 and 302 only
     coefficients = torch.zeros(2 * order + 1, 1)
     coefficients[2 * order - 1] = 1
     module = FourierSeries(coefficients, [Spectrum(0.5, order)]).to(torch.bfloat16)
@@ -112,7 +105,7 @@ def test_high_orders_are_not_rounded_by_a_cast():
     torch.testing.assert_close(module(x).detach(), (order / 2 * x).sin(), rtol=0, atol=1e-13)
 
 
-def test_derivatives_of_both_orders():
+def test_first_and_second_derivatives():
     module, x = series(), double(2, 4, seed=1).requires_grad_()
     tensors = (x, module.coefficients.detach().requires_grad_())
 
@@ -139,10 +132,10 @@ def test_copies_pickles_and_state_dicts_give_the_same_numbers():
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
-        (torch.rand(3, 5), ArgumentError, r"shape \(\.\.\., 4\), one column for each input, but"),
-        (torch.ones(3, 4, dtype=torch.int64), ArgumentTypeError, "of a FourierSeries must be"),
+        (torch.rand(3, 5), ArgumentError, r"\(\.\.\., 4\).*\(3, 5\)"),
+        (torch.ones(3, 4, dtype=torch.int64), ArgumentTypeError, "FourierSeries.*int64"),
     ],
 )
-def test_refuses_inputs_by_name(x, error, message):
+def test_unusable_input_is_refused(x, error, message):
     with pytest.raises(error, match=message):
         series()(x)

@@ -1,4 +1,4 @@
-"""Marks are told from a module's own attributes, and come back from JSON as they were."""
+"""Marks of frozen modules: recognition, JSON round trip, locked evaluation mode."""
 
 from __future__ import annotations
 
@@ -27,22 +27,12 @@ def layers() -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2))
 
 
-def target() -> nn.Sequential:
-    """All but the head is frozen, the normalisation but for its bias."""
+def test_marks_survive_json_and_replace_others():
     network = ho.transfer(layers(), num_outputs=3)
     unfreeze(network, ["1.bias"])
-    return network
-
-
-def test_marks_come_back_from_json_and_replace_others():
-    network = target()
     stored = json.loads(json.dumps(marks_of(network)))
-    assert stored["1"] == {
-        "head": None,
-        "parameters": ["weight"],
-        "whole": False,
-        "eval_locked": False,
-    }
+    expected = {"head": None, "parameters": ["weight"], "whole": False, "eval_locked": False}
+    assert stored["1"] == expected
     assert stored[""]["head"] == "3"
     for other in (ho.transfer(layers(), num_outputs=3), layers()):
         put_marks(other, stored)
@@ -57,10 +47,9 @@ def test_marks_come_back_from_json_and_replace_others():
         assert vars(other[1]).keys() == vars(layers()[1]).keys()
 
 
-def test_a_module_whose_statistics_are_kept_is_locked_in_its_copies_too():
-    network = ho.transfer(layers())
+def test_lock_holds_in_copies_until_unlocked():
     other = layers()
-    put_marks(other, marks_of(network))
+    put_marks(other, marks_of(ho.transfer(layers())))
     for module in (other, copy.deepcopy(other)):
         module.train()
         assert [eval_locked(child) for child in module] == [False, True, False, False]
@@ -69,7 +58,7 @@ def test_a_module_whose_statistics_are_kept_is_locked_in_its_copies_too():
         assert module.train()[1].training
 
 
-def test_what_has_no_buffers_has_nothing_to_keep():
+def test_module_without_buffers_is_not_locked():
     layer = nn.Dropout()
     lock_eval(layer)
     unlock_eval(layer, mode=False)
@@ -77,10 +66,8 @@ def test_what_has_no_buffers_has_nothing_to_keep():
     assert not eval_locked(layer)
 
 
-def test_what_is_a_mark():
-    network = ho.transfer(layers())
-    assert {name for name, value in vars(network[1]).items() if is_mark(name, value)} == {
-        "_frozen", "train",
-    }  # fmt: skip
-    assert not is_mark("train", lambda mode=True: None)  # of the owner's own
+def test_only_our_attributes_are_marks():
+    module = ho.transfer(layers())[1]
+    assert {n for n, value in vars(module).items() if is_mark(n, value)} == {"_frozen", "train"}
+    assert not is_mark("train", lambda mode=True: None)  # a method set by the user
     assert not is_mark("weight", torch.ones(1))

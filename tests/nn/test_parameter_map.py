@@ -1,4 +1,4 @@
-"""Expressions as torch functions against Qiskit's own numbers and derivatives."""
+"""Angle expressions as torch functions against the values and derivatives of Qiskit."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CURVED = {
 
 
 def angle_map(expression) -> tuple[AngleMap, bool]:
-    """Of one angle, x the input; and whether the angle is one of the rows."""
+    """Return the map of one angle with input x, and True if the angle varies per sample."""
     circuit = QuantumCircuit(1)
     circuit.rx(expression, 0)
     inputs, weights = split(expression)
@@ -60,7 +60,7 @@ def split(expression) -> tuple[list[Parameter], list[Parameter]]:
 
 
 def angle_of(expression):
-    """The angle as a function of all parameters, inputs first."""
+    """Return the angle as a function of all parameters, inputs first."""
     angles, per_sample = angle_map(expression)
     num_inputs = len(split(expression)[0])
 
@@ -71,46 +71,38 @@ def angle_of(expression):
     return function
 
 
+def values_of(expression) -> torch.Tensor:
+    return torch.tensor(
+        [VALUES[p] for part in split(expression) for p in part], dtype=torch.float64
+    )
+
+
 def number(expression) -> float:
+    if not hasattr(expression, "bind"):
+        return expression
     return float(expression.bind({p: VALUES[p] for p in expression.parameters}))
 
 
 @pytest.mark.parametrize("name", [*LINEAR, *CURVED])
-def test_value_and_derivatives_are_those_of_qiskit(name):
+def test_value_and_derivatives_match_qiskit(name):
     expression = {**LINEAR, **CURVED}[name]
     parameters = [p for part in split(expression) for p in part]
-    values = torch.tensor([VALUES[p] for p in parameters], dtype=torch.float64)
-    function = angle_of(expression)
+    values, function = values_of(expression), angle_of(expression)
     assert function(values).item() == pytest.approx(number(expression), abs=1e-14)
     gradient = torch.autograd.functional.jacobian(function, values)
     for parameter, slope in zip(parameters, gradient.tolist(), strict=True):
-        expected = expression.gradient(parameter)
-        expected = number(expected) if hasattr(expected, "bind") else expected
-        assert slope == pytest.approx(expected, abs=1e-13)
+        assert slope == pytest.approx(number(expression.gradient(parameter)), abs=1e-13)
 
 
 @pytest.mark.parametrize("name", [n for n in CURVED if n not in {"absolute", "ratio of itself"}])
-def test_second_derivatives_are_exact(name):
-    expression = CURVED[name]
-    values = torch.tensor(
-        [VALUES[p] for part in split(expression) for p in part], dtype=torch.float64
-    )
-    assert torch.autograd.gradgradcheck(angle_of(expression), values.requires_grad_())
+def test_second_derivatives_match_differences(name):
+    values = values_of(CURVED[name]).requires_grad_()
+    assert torch.autograd.gradgradcheck(angle_of(CURVED[name]), values)
 
 
-def test_sign_has_its_value_and_no_slope():
-    function = angle_of(X.sign() + 2 * W)
-    values = torch.tensor([-0.7, 1.3], dtype=torch.float64)
-    assert function(values).item() == pytest.approx(1.6)
-    gradient = torch.autograd.functional.jacobian(function, values)
-    torch.testing.assert_close(gradient, torch.tensor([0.0, 2.0], dtype=torch.float64))
-
-
-@pytest.mark.parametrize("expression", [X * W / (W * X), W * W / W**2], ids=["rows", "shared"])
-def test_parameters_that_cancel_have_no_slope(expression):
-    parameters = [p for part in split(expression) for p in part]
-    values = torch.tensor([VALUES[p] for p in parameters], dtype=torch.float64)
-    function = angle_of(expression)
+@pytest.mark.parametrize("expression", [X * W / (W * X), W * W / W**2, X.sign()], ids=str)
+def test_constant_expression_has_zero_slope(expression):
+    values, function = values_of(expression), angle_of(expression)
     assert function(values).item() == pytest.approx(1)
     assert not torch.autograd.functional.jacobian(function, values).any()
 
@@ -119,7 +111,7 @@ def test_parameters_that_cancel_have_no_slope(expression):
     "names",
     [("I", "E"), ("v1", "v0"), ("gamma", "lambda"), ("x[0]", "sin"), ("pi", "θ"), ("S", "")],
 )
-def test_a_parameter_may_have_any_name(names):
+def test_any_parameter_name_works(names):
     first, second = map(Parameter, names)
     circuit = QuantumCircuit(1)
     circuit.rx(first * second**2 + first.sin(), 0)
@@ -129,7 +121,7 @@ def test_a_parameter_may_have_any_name(names):
     torch.testing.assert_close(angles.rows(*values), expected, rtol=0, atol=1e-14)
 
 
-def test_every_angle_finds_its_columns():
+def test_angles_use_their_own_columns():
     x, w = ParameterVector("x", 3), ParameterVector("w", 2)
     circuit = QuantumCircuit(3)
     circuit.rx(x[2] * w[1], 0)
@@ -156,20 +148,15 @@ def test_every_angle_finds_its_columns():
     ids=["linear", "function", "product", "power", "number to a power"],
 )
 def test_complex_angles_are_refused(expression):
-    with pytest.raises(CircuitError, match=r"Angle `.*` is complex\. Angles must be real"):
+    with pytest.raises(CircuitError, match=r"Angle `.*complex"):
         angle_map(expression)
 
 
-def test_angles_without_samples():
-    angles, _ = angle_map(X * W)
-    assert angles.rows(torch.zeros(0, 1).double(), torch.ones(1).double()).shape == (0, 1)
-
-
-def test_angles_beyond_a_period_are_reduced_exactly():
+def test_reduction_to_one_period_is_exact():
     angles = torch.tensor([[1e12, -3e9, 20.0, 1.0, 12.5]], dtype=torch.float64)
     reduced = within_period(angles)
     assert reduced[0, :3].abs().max() <= 2 * math.pi
-    assert torch.equal(reduced[0, 3:], angles[0, 3:])  # nothing is done within the period
+    assert torch.equal(reduced[0, 3:], angles[0, 3:])  # unchanged within the period
     for function in (torch.sin, torch.cos):
         torch.testing.assert_close(function(reduced / 2), function(angles / 2), rtol=0, atol=1e-15)
     assert torch.func.vmap(within_period)(angles[None]).squeeze(0).equal(reduced)
@@ -180,7 +167,7 @@ def test_angles_beyond_a_period_are_reduced_exactly():
 
 @pytest.mark.parametrize("strategy", ["table", "checkpoints", "stacked"])
 @pytest.mark.parametrize("rule", ["parameter-shift", "adjoint"])
-def test_large_angles_give_the_numbers_of_qiskit(rule, strategy):
+def test_large_angles_match_qiskit(rule, strategy):
     x, w = Parameter("x"), Parameter("w")
     circuit = QuantumCircuit(3)
     circuit.rx(x, 0)
@@ -203,7 +190,7 @@ def test_large_angles_give_the_numbers_of_qiskit(rule, strategy):
     torch.testing.assert_close(slope, expected, rtol=0, atol=1e-12)
 
 
-def test_slopes_that_are_not_finite_are_refused_with_their_angle():
+def test_slope_that_is_not_finite_is_refused():
     w = Parameter("w")
     circuit = QuantumCircuit(3)
     circuit.rx(w**0.5, 0)
@@ -211,9 +198,9 @@ def test_slopes_that_are_not_finite_are_refused_with_their_angle():
     layer = CircuitLayer(circuit, [], [w], ["IIZ"], initial=[0.0])
     value = layer(torch.zeros(1, 0))
     assert value.item() == 1  # the value itself is exact
-    with pytest.raises(ArgumentError, match=r"derivative of angle `w\*\*0.5` with respect to `w`"):
+    with pytest.raises(ArgumentError, match=r"angle `w\*\*0.5`.*`w`"):
         value.sum().backward()
     gradient = AerEstimatorGradient()
     job = gradient.run([circuit], [SparsePauliOp("IIZ")], [[0.0]])
-    with pytest.raises(ArgumentError, match=r"derivative of angle `w\*\*0.5` is not finite"):
+    with pytest.raises(ArgumentError, match=r"angle `w\*\*0.5`"):
         job.result()

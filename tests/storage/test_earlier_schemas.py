@@ -1,4 +1,4 @@
-"""Files that hybridopt 0.1.0 wrote with schema 1 are refused by name, with that version.
+"""Files that hybridopt 0.1.0 wrote with schema 1 are refused with that version.
 
 ``tests/schemas`` holds one small file of each kind, made at commit 68a8ce7 from an
 ``nn.Linear(2, 1)`` and 20 samples: a memory bridge, a checkpoint of `fit`, a study.
@@ -27,12 +27,9 @@ READERS = {
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_file_of_schema_1_is_refused_with_the_version_that_wrote_it(name, tmp_path):
+def test_file_of_schema_1_is_refused_with_its_version(name, tmp_path):
     path = Path(shutil.copy(FOLDER / name, tmp_path))
     before = path.read_bytes()
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(CheckpointError, match=rf"{name}.*schema 1.*hybridopt 0\.1\.0.*schema 2"):
         READERS[name](path)
-    says = f"{path} has schema 1, written by hybridopt 0.1.0; this version reads schema 2. "
-    assert str(caught.value).startswith(says)
-    assert str(caught.value) != says  # and what to do
     assert path.read_bytes() == before

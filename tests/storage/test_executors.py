@@ -1,4 +1,4 @@
-"""Executors come back with their noise, or have to be given."""
+"""Executors are stored with their noise, or must be given again."""
 
 from __future__ import annotations
 
@@ -19,46 +19,35 @@ def noisy() -> NoiseModel:
     return model
 
 
-def test_noise_comes_back(tmp_path):
+def test_noise_is_stored(tmp_path, monkeypatch):
     executor = ho.AerExecutor(noise_model=noisy(), max_memory=10**9, shots=50, seed=4)
     layer = entangler(executor=executor)
-    loaded = ho.load(ho.save(layer, tmp_path / "layer.ho"))
+    path = ho.save(layer, tmp_path / "layer.ho")
+    loaded = ho.load(path)
     assert loaded.executor.noise.model == noisy()
     assert (loaded.executor.max_memory, loaded.executor.shots) == (10**9, 50)
     x = torch.rand(2, 4)
     assert torch.equal(loaded(x), layer(x))
-
-
-def test_the_noise_of_a_device_has_to_be_given_again(tmp_path):
-    device = GenericBackendV2(4, seed=1)
-    layer = entangler(executor=ho.AerExecutor(noise_model=device, shots=20, seed=1))
-    path = ho.save(layer, tmp_path / "layer.ho")
-    with pytest.raises(CheckpointError, match=r"its noise .* cannot be stored. Pass `executor=`"):
-        ho.load(path)
-    assert ho.load(path, executor=layer.executor).executor is layer.executor
-
-
-def test_noise_that_aer_cannot_read_is_told(tmp_path, monkeypatch):
-    path = ho.save(entangler(executor=ho.AerExecutor(noise_model=noisy())), tmp_path / "layer.ho")
-    monkeypatch.delattr(NoiseModel, "from_dict")
-    with pytest.raises(CheckpointError, match="This version of Aer cannot read the stored noise"):
+    monkeypatch.delattr(NoiseModel, "from_dict")  # an Aer that cannot read the noise model
+    with pytest.raises(CheckpointError, match=r"noise.*`executor=`"):
         ho.load(path)
 
 
 class Foreign(ho.AerExecutor):
-    """An executor that no file can hold."""
+    """An executor that cannot be stored."""
 
 
-def test_an_executor_that_cannot_be_stored_has_to_be_given(tmp_path):
-    layer = entangler(executor=Foreign(shots=10))
-    path = ho.save(layer, tmp_path / "layer.ho")
-    with pytest.raises(CheckpointError, match=r"executor is a Foreign.*Pass `executor=`"):
+@pytest.mark.parametrize("kind", [ho.AerExecutor, Foreign])
+def test_executor_that_cannot_be_stored_must_be_given(kind, tmp_path):
+    noise = {"noise_model": GenericBackendV2(4, seed=1)} if kind is ho.AerExecutor else {}
+    path = ho.save(entangler(executor=kind(shots=20, seed=1, **noise)), tmp_path / "layer.ho")
+    with pytest.raises(CheckpointError, match=r"noise.*`executor=`" if noise else "Foreign"):
         ho.load(path)
     given = ho.AerExecutor(shots=20, seed=1)
     assert ho.load(path, executor=given).executor is given
 
 
-def test_a_given_executor_takes_the_place_of_the_stored_one(tmp_path):
+def test_given_executor_replaces_the_stored_one(tmp_path):
     given = ho.AerExecutor(shots=20, seed=1)
     loaded = ho.load(ho.save(mixed(), tmp_path / "module.ho"), executor=given)
     assert loaded[3].executor is loaded[4].executor is given

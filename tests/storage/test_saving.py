@@ -1,15 +1,13 @@
-"""Networks come back from files to the last bit, or the reader is told why not."""
+"""Networks are loaded from files bit by bit, or refused with the reason."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import zipfile
 
 import pytest
 import torch
-from qiskit import QuantumCircuit, qpy
-from qiskit.circuit import Parameter
+from qiskit import qpy
 from qiskit.quantum_info import Operator
 from torch import nn
 
@@ -20,23 +18,21 @@ from tests.bridges.networks import BRIDGES, RECIPES, snapshot
 from tests.storage.examples import entangler, mixed, saved
 
 every_bridge = pytest.mark.parametrize("bridge", BRIDGES)
-# every bridge with one network, and every network with bridges that carry it in different ways
+# every bridge with one network, and every network with bridges of different kinds
 BUILT_IN = [
-    *(
-        pytest.param("mlp-double", bridge.values[0], id=f"mlp-double-{bridge.id}")
-        for bridge in BRIDGES
-    ),
-    *(("mlp", bridge) for bridge in ("memory", "mesh")),
-    ("convolution-partly-eval", "generator"),
+    *(pytest.param("mlp-double", bridge.values[0], id=f"mlp-{bridge.id}") for bridge in BRIDGES),
+    ("mlp", "mesh"),
     ("convolution-partly-eval", "twin"),
     ("embedding", "memory"),
 ]
-OF_ONE_S_OWN = [
-    *(("lstm", bridge) for bridge in ("memory", "generator")),
-    *(("tied", bridge) for bridge in ("memory", "twin")),
-    *(("twice", bridge) for bridge in ("mesh", "walsh-subspace")),
-    *(("frozen", bridge) for bridge in ("mesh", "memory")),
-    *(("weight-norm", bridge) for bridge in ("generator", "random-subspace")),
+USER_CLASSES = [
+    ("lstm", "generator"),
+    ("tied", "memory"),
+    ("twice", "mesh"),
+    ("twice", "walsh-subspace"),
+    ("frozen", "mesh"),
+    ("frozen", "memory"),
+    ("weight-norm", "random-subspace"),
     ("keywords", "memory"),
 ]
 
@@ -48,15 +44,15 @@ def step(case, network) -> None:
     network.zero_grad()
 
 
-def carried(recipe, bridge, **arguments):
-    case = recipe()
-    quantum = ho.to_quantum(case.network, bridge, **arguments)
+def converted(name, bridge):
+    case = RECIPES[name]()
+    quantum = ho.to_quantum(case.network, bridge)
     step(case, quantum)
     return case, quantum
 
 
 def facts(network) -> dict:
-    """A snapshot; a parametrised layer has a class that torch makes for it alone."""
+    """Return a snapshot with class names: torch makes a class per parametrized layer."""
     taken = snapshot(network)
     return {**taken, "classes": [kind.__qualname__ for kind in taken["classes"]]}
 
@@ -66,55 +62,55 @@ def assert_same(case, loaded, saved) -> None:
     assert [loaded.bridge, loaded.gradient] == [saved.bridge, saved.gradient]
     assert facts(loaded) == facts(saved)
     assert facts(ho.to_classical(loaded)) == facts(ho.to_classical(saved))
-    step(case, loaded)  # training goes on alike
+    step(case, loaded)
     step(case, saved)
     assert snapshot(loaded)["state"] == snapshot(saved)["state"]
     assert torch.equal(case.outputs(loaded), case.outputs(saved))
 
 
 @pytest.mark.parametrize(("name", "bridge"), BUILT_IN)
-def test_built_in_networks_come_back_from_the_file_alone(name, bridge, tmp_path):
-    case, quantum = carried(RECIPES[name], bridge)
+def test_built_in_network_needs_the_file_only(name, bridge, tmp_path):
+    case, quantum = converted(name, bridge)
     before = torch.get_rng_state()
     loaded = ho.load(ho.save(quantum, tmp_path / "network.ho"))
     assert torch.equal(torch.get_rng_state(), before)
     assert_same(case, loaded, quantum)
 
 
-@pytest.mark.parametrize(("name", "bridge"), OF_ONE_S_OWN)
-def test_others_come_back_with_an_instance_of_their_class(name, bridge, tmp_path):
-    case, quantum = carried(RECIPES[name], bridge)
+@pytest.mark.parametrize(("name", "bridge"), USER_CLASSES)
+def test_other_network_needs_an_instance_of_its_class(name, bridge, tmp_path):
+    case, quantum = converted(name, bridge)
     path = ho.save(quantum, tmp_path / "network.ho")
     template = RECIPES[name]().network
-    for parameter in template.parameters():  # neither values nor dtypes nor flags matter
+    for parameter in template.parameters():  # values, dtypes and flags do not matter
         parameter.requires_grad_(True).data.normal_()
     before = snapshot(template)
     loaded = ho.load(path, template)
     assert snapshot(template) == before
     assert_same(case, loaded, quantum)
-    with pytest.raises(CheckpointError, match=r"is not built in: .*pass `network=`"):
+    with pytest.raises(CheckpointError, match="`network=`"):
         ho.load(path)
 
 
-def test_a_quantum_network_will_do_as_the_instance(tmp_path):
-    case, quantum = carried(RECIPES["tied"], ho.bridges.Memory())
+def test_instance_may_be_a_quantum_network(tmp_path):
+    case, quantum = converted("tied", ho.bridges.Memory())
     path = ho.save(quantum, tmp_path / "network.ho")
     other = ho.to_quantum(RECIPES["tied"]().network, "twin")
     assert_same(case, ho.load(path, other), quantum)
 
 
 @every_bridge
-def test_shots_go_on_where_they_stood(bridge, tmp_path):
+def test_sampling_stream_continues(bridge, tmp_path):
     case = RECIPES["mlp-double"]()
     quantum = ho.to_quantum(case.network, bridge, executor=ho.AerExecutor(shots=200, seed=None))
-    quantum.decode(readout="circuit")  # the stream is somewhere; what was read is not remembered
+    quantum.decode(readout="circuit")  # advances the stream and caches no readout
     loaded = ho.load(ho.save(quantum, tmp_path / "network.ho"))
     for _ in range(2):
         assert torch.equal(case.outputs(loaded), case.outputs(quantum))
 
 
 @every_bridge
-def test_what_was_drawn_to_be_used_again_is_used_again(bridge, tmp_path, aer_calls):
+def test_cached_readout_is_stored(bridge, tmp_path, aer_calls):
     case = RECIPES["mlp-double"]()
     quantum = ho.to_quantum(case.network, bridge, executor=ho.AerExecutor(shots=50, seed=2))
     step(case, quantum)
@@ -124,11 +120,11 @@ def test_what_was_drawn_to_be_used_again_is_used_again(bridge, tmp_path, aer_cal
     aer_calls.clear()
     assert torch.equal(case.outputs(ho.load(path)), drawn)
     assert aer_calls == []
-    other = ho.load(path, executor=ho.AerExecutor(shots=50, seed=9))  # has not read anything
+    other = ho.load(path, executor=ho.AerExecutor(shots=50, seed=9))  # without cached readout
     assert torch.equal(case.outputs(other), drawn) != hasattr(quantum, "executor")
 
 
-def test_exact_readings_are_made_again(tmp_path, aer_calls):
+def test_exact_readout_is_repeated(tmp_path, aer_calls):
     quantum = ho.to_quantum(nn.Linear(3, 2), "memory").eval()
     expected = quantum(torch.ones(3))
     path = ho.save(quantum, tmp_path / "network.ho")
@@ -138,7 +134,7 @@ def test_exact_readings_are_made_again(tmp_path, aer_calls):
 
 
 class Hybrid(nn.Module):
-    """Refers to its circuit at two places, one of which no list of modules shows."""
+    """A module with a second reference to its circuit, in a plain list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,18 +148,16 @@ class Hybrid(nn.Module):
 
 
 PARTS = {
-    "layer": (entangler, 4),
     "adjoint": (lambda: entangler(gradient=ho.gradients.Adjoint()), 4),
     "probabilities": (lambda: ho.CircuitLayer(*ho.load_circuit("born_machine")), 0),
     "several": (lambda: ho.CircuitLayer(*ho.load_circuit("zz_feature_map")), None),
-    "dressed": (lambda: ho.DressedCircuit(3, 2, num_qubits=3, depth=2), 3),
     "frozen": (lambda: ho.DressedCircuit(3, 2, frozen=True).double(), 3),
     "mixed": (mixed, 3),
 }
 
 
 @pytest.mark.parametrize(("make", "width"), PARTS.values(), ids=PARTS)
-def test_modules_with_circuits_come_back(make, width, tmp_path):
+def test_module_with_circuits_is_restored(make, width, tmp_path):
     module = make()
     width = module.in_features if width is None else width
     loaded = ho.load(ho.save(module, tmp_path / "module.ho"))
@@ -177,23 +171,19 @@ def test_modules_with_circuits_come_back(make, width, tmp_path):
     torch.testing.assert_close(grads[0], grads[1], rtol=0, atol=0)
 
 
-def test_what_is_shared_stays_shared(tmp_path):
+def test_shared_modules_and_weights_stay_shared(tmp_path):
     loaded = ho.load(ho.save(mixed(), tmp_path / "module.ho"))
     assert loaded[1] is loaded[5]
     assert loaded[4] is loaded[6]
     assert loaded[3].executor is loaded[4].executor
-
-
-def test_tied_weights_of_built_in_layers_stay_tied(tmp_path):
     network = nn.Sequential(nn.Embedding(5, 3), nn.Tanh(), nn.Linear(3, 5))
     network[2].weight = network[0].weight
-    quantum = ho.to_quantum(network, "memory")
-    loaded = ho.load(ho.save(quantum, tmp_path / "network.ho"))
+    loaded = ho.load(ho.save(ho.to_quantum(network, "memory"), tmp_path / "network.ho"))
     back = ho.to_classical(loaded)
     assert back[2].weight is back[0].weight
 
 
-def test_layers_of_qiskit_machine_learning_come_back(tmp_path):
+def test_layer_of_qiskit_machine_learning_is_restored(tmp_path):
     circuit, inputs, weights, _ = ho.load_circuit("basic_entangler")
     index = torch.arange(16).remainder(3).sub(1).numpy()
     module = InterpretedLayer(circuit, inputs, weights, (2, 0, 1, 3), index, (2,))
@@ -203,7 +193,7 @@ def test_layers_of_qiskit_machine_learning_come_back(tmp_path):
     assert torch.equal(loaded(x), module(x))
 
 
-def test_a_module_of_one_s_own_is_filled_wherever_it_refers_to_its_circuit(tmp_path):
+def test_all_references_of_a_user_module_are_filled(tmp_path):
     module, template = Hybrid(), Hybrid()
     path = ho.save(module, tmp_path / "module.ho")
     loaded = ho.load(path, template)
@@ -217,19 +207,19 @@ class OwnLayer(ho.CircuitLayer):
     """A layer of the user's own class."""
 
 
-def test_a_circuit_layer_of_one_s_own_class_needs_an_instance(tmp_path):
+def test_circuit_layer_of_a_user_class_needs_an_instance(tmp_path):
     executor = ho.AerExecutor(shots=30, seed=1)
     module = nn.Sequential(OwnLayer(*ho.load_circuit("basic_entangler"), executor=executor))
     path = ho.save(module, tmp_path / "module.ho")
-    with pytest.raises(CheckpointError, match="layer `0` is a `OwnLayer`"):
+    with pytest.raises(CheckpointError, match=r"`0`.*`OwnLayer`"):
         ho.load(path)
     loaded = ho.load(path, nn.Sequential(OwnLayer(*ho.load_circuit("basic_entangler"))))
     x = torch.rand(2, 4)
     assert torch.equal(loaded(x), module(x))
 
 
-def test_the_file_holds_circuits_and_weights_that_others_can_read(tmp_path):
-    _, quantum = carried(RECIPES["mlp"], ho.bridges.Memory(synthesis="gates"))
+def test_file_is_readable_by_zip_qpy_and_torch(tmp_path):
+    _, quantum = converted("mlp", ho.bridges.Memory(synthesis="gates"))
     path = ho.save(quantum, tmp_path / "network.ho")
     with zipfile.ZipFile(path) as file:
         meta = json.loads(file.read("hybridopt.json"))
@@ -243,32 +233,25 @@ def test_the_file_holds_circuits_and_weights_that_others_can_read(tmp_path):
     assert meta["quantum"][0]["bridge"]["options"]["synthesis"] == "gates"
 
 
-class Odd(ho.bridges.Memory):
-    """A bridge of the user's own."""
-
-
-def layer_of_own_rule():
-    angle = Parameter("a")
-    circuit = QuantumCircuit(1)
-    circuit.ry(angle, 0)
-    return ho.CircuitLayer(circuit, [], [angle], ["Z"], gradient=OwnRule())
+class OwnBridge(ho.bridges.Memory):
+    """A bridge of the user."""
 
 
 class OwnRule(ho.gradients.ParameterShift):
-    """A rule of the user's own."""
+    """A gradient rule of the user."""
 
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: nn.Linear(2, 2), ConversionError, "contains no circuit. Save its state_dict"),
-        (lambda: "network", ArgumentTypeError, "`module` must be a torch.nn.Module"),
-        (lambda: ho.to_quantum(nn.Linear(2, 2), Odd()), ConversionError, "bridge Odd cannot"),
-        (layer_of_own_rule, ConversionError, "gradient rule OwnRule cannot be stored"),
+        (lambda: nn.Linear(2, 2), ConversionError, "Linear"),
+        (lambda: "network", ArgumentTypeError, "`module`"),
+        (lambda: ho.to_quantum(nn.Linear(2, 2), OwnBridge()), ConversionError, "OwnBridge"),
+        (lambda: entangler(gradient=OwnRule()), ConversionError, "OwnRule"),
     ],
 )
-def test_what_has_no_stored_form_is_refused_at_once(make, error, message, tmp_path):
+def test_module_without_stored_form_is_refused(make, error, message, tmp_path):
     with pytest.raises(error, match=message):
         ho.save(make(), tmp_path / "x.ho")
     assert list(tmp_path.iterdir()) == []
@@ -278,22 +261,14 @@ def test_what_has_no_stored_form_is_refused_at_once(make, error, message, tmp_pa
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda folder: ho.save(entangler(), folder), OutputError, "Cannot write .* is a folder"),
-        (lambda _: ho.save(entangler(), 3), ArgumentTypeError, "`path` must be a path"),
-        (lambda _: ho.save(entangler(), "a\0b"), OutputError, r"Cannot write 'a\\x00b'"),
-        (lambda _: ho.load(3), ArgumentTypeError, "`path` must be a path"),
-        (lambda folder: ho.load(saved(folder), "network"), ArgumentTypeError,
-         "`network` must be a torch.nn.Module"),
-        (lambda folder: ho.load(saved(folder), executor="CPU"), ArgumentTypeError,
-         "`executor` must be an executor"),
+        (lambda folder: ho.save(entangler(), folder), OutputError, "folder"),
+        (lambda _: ho.save(entangler(), 3), ArgumentTypeError, "`path`"),
+        (lambda _: ho.save(entangler(), "a\0b"), OutputError, r"'a\\x00b'"),
+        (lambda _: ho.load(3), ArgumentTypeError, "`path`"),
+        (lambda folder: ho.load(saved(folder), "mlp"), ArgumentTypeError, "`network`"),
+        (lambda folder: ho.load(saved(folder), executor="CPU"), ArgumentTypeError, "`executor`"),
     ],
-)  # fmt: skip
-def test_wrong_arguments_are_refused(call, error, message, tmp_path):
+)
+def test_unusable_argument_is_refused(call, error, message, tmp_path):
     with pytest.raises(error, match=message):
         call(tmp_path)
-
-
-@pytest.mark.parametrize("function", [ho.save, ho.load])
-def test_every_argument_stands_in_the_docstring(function):
-    for name in inspect.signature(function).parameters:
-        assert f"    {name}: " in function.__doc__
