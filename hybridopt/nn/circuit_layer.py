@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.providers import BackendV2
-from qiskit.quantum_info import Pauli, SparsePauliOp
+from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 from torch import Tensor, nn
 
 from hybridopt import _validation
@@ -22,6 +22,7 @@ from hybridopt.circuits.amplitudes import with_encodings
 from hybridopt.circuits.counts import count_gates
 from hybridopt.circuits.instructions import qubits_of
 from hybridopt.circuits.lowering import WAYS_OUT, check_parameters
+from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
 from hybridopt.execution import (
@@ -40,6 +41,8 @@ from hybridopt.gradients.cost import forward_cost, gradient_cost, times
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.nn.parameter_map import AngleMap
 from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow
+
+Observable: TypeAlias = SparsePauliOp | SparseObservable | Operator | Pauli | str
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +74,8 @@ class CircuitLayer(nn.Module, RunsCircuits):
             expressions such as ``2 * x * w + 0.3``.
         input_parameters: I parameters set by the samples.
         weight_parameters: P trained parameters.
-        observables: K Hermitian `SparsePauliOp` or Pauli strings on all qubits; the rightmost
+        observables: K Hermitian observables on all qubits: `SparsePauliOp`, `SparseObservable`,
+            `Pauli`, `Operator` (up to 10 qubits), or Pauli strings, whose rightmost
             letter acts on qubit 0. None gives the probabilities of all outcomes, and a readout
             such as `Probabilities(qubits=(2, 0))` those of some qubits.
         executor: Executor of all circuits, forward and for gradients; default `AerExecutor()`.
@@ -113,7 +117,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         circuit: QuantumCircuit,
         input_parameters: Sequence[Parameter] = (),
         weight_parameters: Sequence[Parameter] = (),
-        observables: Sequence[SparsePauliOp | Pauli | str] | SparsePauliOp | Readout | None = None,
+        observables: Sequence[Observable] | Observable | Readout | None = None,
         executor: Executor | None = None,
         gradient: str | GradientRule = "parameter-shift",
         initial: Tensor | Sequence[float] | np.ndarray | None = None,
@@ -347,17 +351,10 @@ def _readout(observables: object) -> Readout:
         return Probabilities()
     if isinstance(observables, Readout):
         return observables
-    if isinstance(observables, SparsePauliOp | Pauli | str):
+    if isinstance(observables, Observable):
         observables = [observables]
-    return Expectations(tuple(map(_observable, _validation.items("observables", observables))))
-
-
-def _observable(item: object) -> SparsePauliOp:
-    kind = "a list of SparsePauliOp, Pauli or strings such as 'ZIX', or None for probabilities"
-    _validation.instance("observables", item, SparsePauliOp | Pauli | str, kind)
-    if isinstance(item, str) and (not item or set(item) - set("IXYZ")):
-        raise ArgumentError(f"`observables` must hold strings of I, X, Y and Z (got {item!r}).")
-    return item if isinstance(item, SparsePauliOp) else SparsePauliOp(item)
+    items = _validation.items("observables", observables)
+    return Expectations(tuple(as_pauli_sum(item, "observables") for item in items))
 
 
 def _initial(initial: object, size: int) -> Tensor:

@@ -13,11 +13,11 @@ from qiskit.circuit import Parameter
 from torch import Tensor
 
 from hybridopt.circuits.instructions import without_measurements
+from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.errors import ArgumentTypeError, UnsupportedError
 from hybridopt.execution import Executor, Probabilities
 from hybridopt.gradients import GradientRule
 from hybridopt.nn import CircuitLayer
-from hybridopt.qiskit_ml.observables import as_pauli_sum
 from hybridopt.qiskit_ml.outcomes import outcomes_of, output_index
 
 if TYPE_CHECKING:

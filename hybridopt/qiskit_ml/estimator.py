@@ -13,10 +13,11 @@ from qiskit.providers import Options
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
+from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits, table_of
-from hybridopt.qiskit_ml.observables import as_pauli_sum, with_layout
+from hybridopt.qiskit_ml.observables import with_layout
 from hybridopt.qiskit_ml.requests import PubLike, start_job, tables_of
 
 ROUNDING = 1e-9  # the precision 1 / sqrt(shots) needs exactly these shots

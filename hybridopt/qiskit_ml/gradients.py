@@ -24,6 +24,7 @@ from torch.func import vmap
 
 from hybridopt import _validation
 from hybridopt.circuits import lower
+from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, Probabilities, check_executor
 from hybridopt.execution.placed_readout import PlacedReadout
@@ -31,7 +32,6 @@ from hybridopt.gradients import Adjoint, GradientRule, create
 from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits, as_tensor
 from hybridopt.qiskit_ml.estimator import AerEstimator
-from hybridopt.qiskit_ml.observables import as_pauli_sum
 from hybridopt.qiskit_ml.outcomes import DROPPED, Outcomes, outcomes_of, refuse_gaps
 from hybridopt.qiskit_ml.requests import by_circuit, tables_of
 from hybridopt.qiskit_ml.sampler import AerSampler
