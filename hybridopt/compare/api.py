@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -112,7 +111,7 @@ def compare(
         ArgumentError, ArgumentTypeError: If an argument is unusable, a method doubled, the control
             not among the methods, or a budget one that a method never spends.
         DataError: If the samples cannot be trained on or do not fit the network.
-        ConversionError: If a bridge cannot carry the network.
+        ConversionError: If a bridge cannot carry the network, or the network cannot be copied.
         CheckpointError: If a stored run is damaged or of an earlier schema, or ``output`` belongs
             to another comparison.
         TrainingError: Where gradients are switched off (``no_grad``).
@@ -145,20 +144,18 @@ def compare(
     numbers, reference = _seeds(seeds), _control(control, chosen)
     confidence = _validation.real("confidence", confidence, minimum=0, below=1, strict=True)
     reach = _validation.optional_real("reach", reach)
-    _validation.optional_integer("workers", workers, minimum=1)
+    workers = _validation.optional_integer("workers", workers, minimum=1) or default_workers()
     _validation.boolean("progress", progress)
     if resume not in (True, False, "force"):
         raise ArgumentError(f"Argument `resume` must be True, False or 'force', but is {resume!r}.")
     store = None
     if output is not None:
-        output = _validation.path("output", output)
-        store = RunStore(Path(output))
+        store = RunStore(_validation.path("output", output))
         for name in ("study.json", "report.html"):
             check_writable(store.folder / name)
     with _streams_left_alone(experiment):
         sample, budgets = check_experiment(experiment, chosen, numbers[0])
-        count = default_workers() if workers is None else workers
-        runs = all_runs(experiment, chosen, numbers, store, resume, count, show=progress)
+        runs = all_runs(experiment, chosen, numbers, store, resume, workers, show=progress)
     assert sample.test is not None
     study = Study(
         data=sample.name,
@@ -227,17 +224,12 @@ def _budget(budget: object, methods: Sequence[Method]) -> Budget:
 
 def _seeds(seeds: object) -> list[int]:
     listed = isinstance(seeds, Sequence | np.ndarray) and not isinstance(seeds, str)
-    count = len(seeds) if listed else _validation.integer("seeds", seeds, minimum=0)  # type: ignore[arg-type]
-    if count > MOST_SEEDS:
-        raise ArgumentError(f"Argument `seeds` must be {MOST_SEEDS:,} or fewer, but is {count:,}.")
+    count: Any = len(seeds) if listed else seeds  # type: ignore[arg-type]
+    _validation.integer("seeds", count, minimum=2, maximum=MOST_SEEDS)
     given: Any = seeds if listed else range(count)
     numbers = [_validation.integer("seeds", seed, minimum=0) for seed in given]
     if len(set(numbers)) < len(numbers):
         raise ArgumentError(f"Argument `seeds` holds a seed twice: {numbers}.")
-    if count < 2:
-        raise ArgumentError(
-            f"Argument `seeds` must be 2 or more, but is {count}: a single seed has no spread."
-        )
     return numbers
 
 

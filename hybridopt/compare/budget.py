@@ -119,19 +119,20 @@ class Budget:
             return [self]
         cut: list[dict[str, float]] = [{} for _ in shares]
         for unit, value in self.limits().items():
-            spent = (spending or {}).get(unit, shares)
-            stages = [stage for stage in range(len(shares)) if spent[stage]]
-            if not stages:
-                continue
+            stages = [k for k, spent in enumerate((spending or {}).get(unit, shares)) if spent]
             total = sum(shares[stage] for stage in stages)
             exact = [value * shares[stage] / total for stage in stages]
-            parts = exact if unit == "seconds" else _whole(unit, int(value), exact)
+            parts = exact if unit == "seconds" or not exact else _whole(unit, int(value), exact)
             for stage, part in zip(stages, parts, strict=True):
                 cut[stage][unit] = part
         return [Budget(**part) if part else self for part in cut]  # type: ignore[arg-type]
 
     def __str__(self) -> str:
-        return ", ".join(_in_words(value, unit) for unit, value in self.limits().items())
+        words = []
+        for unit, value in self.limits().items():
+            number = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+            words.append(f"{number} {unit.removesuffix('s') if value == 1 else unit}")
+        return ", ".join(words)
 
 
 def _read(text: str) -> dict[str, float]:
@@ -166,18 +167,8 @@ def _whole(unit: str, total: int, exact: list[float]) -> list[float]:
     return [*cut]
 
 
-def _in_words(value: float, unit: str) -> str:
-    number = f"{value:,}" if isinstance(value, int) else f"{value:g}"
-    return f"{number} {unit.removesuffix('s') if value == 1 else unit}"
-
-
 class MeteredBatches(IterableDataset[Batch]):
-    """The batches of one epoch after the other; none comes once the stage's budget is spent.
-
-    The training loop asks for a batch when the step before is whole, so no step is cut. A step is
-    expected to cost what is foretold, or what the largest so far did. A batch that is only looked
-    at, to try its shape, is drawn again.
-    """
+    """The batches of one epoch after the other; none comes once the stage's budget is spent."""
 
     def __init__(
         self,
@@ -192,7 +183,7 @@ class MeteredBatches(IterableDataset[Batch]):
         self._batches = TensorBatches(part, batch_size, self._generator)
         self._limits, self._executors = budget.limits(), executors
         self._largest = foretold or Cost()
-        self._unused: Tensor | None = None  # state before an order that no step has used
+        self._unused: Tensor | None = None  # state before an order that no step has used: repeat it
         self._started: float | None = None
         self.steps, self.epochs, self.seconds, self.cost = 0, 0, 0.0, Cost()
 
@@ -220,7 +211,7 @@ class MeteredBatches(IterableDataset[Batch]):
         return self.exceeded()
 
     def exceeded(self) -> bool:
-        """Whether another step would be too much: but for time, it must fit in whole."""
+        """Return whether a step like the largest so far would exceed the budget."""
         running = 0.0 if self._started is None else time.perf_counter() - self._started
         limits, after = self._limits, self.cost + self._largest
         return (
@@ -262,10 +253,7 @@ def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Te
 
 
 def step_cost(network: nn.Module, x: Tensor) -> Cost:
-    """Settings and shots of a training step on samples; nothing is run.
-
-    Layers and bridges that do not know their cost count as one setting.
-    """
+    """Settings and shots of a training step; a layer or bridge of unknown cost counts as one."""
     networks = [module for module in network.modules() if isinstance(module, QuantumNetwork)]
     inside = {part for one in networks for part in one.modules()}  # these count them themselves
     others = [module for module in network.modules() if module not in inside]

@@ -1,29 +1,12 @@
 """`recommend`: a first choice without a study, from size, data and hardware, by written rules.
 
-The rules, of which the first that fits is taken:
-
-====================================  ===========  ==========================================
-network and data                      method       why
-====================================  ===========  ==========================================
-circuits inside, with shots           adam         gradients are noisy: line searches and
-                                                   curvature would follow the noise
-circuits inside, exact                adam         a step is dear, minibatches make it cheap
-linear, squared error,                newton       the loss is a quadratic: one step
-M <= 2,000 weights
-linear, cross entropy,                newton       the loss is convex: a few steps, damped
-M <= 2,000 weights
-regression, M <= 10,000 weights,      lbfgs        all samples at once are cheap, and
-n <= 10,000 samples                                curvature pays
-all others                            adam         robust over a wide range of rates
-====================================  ===========  ==========================================
-
-No rule ever takes a bridge: without shots each bridge equals a formula in torch, so it costs
-simulation and gains nothing in speed. The text says what the memory bridge would cost.
+`RULES` holds the methods with their reasons and sources, `_rule` the order and conditions. No rule
+takes a bridge: without shots each bridge equals a formula in torch, so it costs simulation and
+gains nothing in speed.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
@@ -79,7 +62,6 @@ class ProblemFacts:
     linear: bool  # whether the outputs are an affine function of the weights
     circuits: bool = False  # in the network
     shots: bool = False  # that measure them
-    cores: int = 1
     gpu: bool = False
 
 
@@ -129,17 +111,13 @@ def facts_of(network: nn.Module, data: Dataset) -> ProblemFacts:
         linear=is_linear(network),
         circuits=bool(executors),
         shots=any(executor.shots is not None for executor in executors),
-        cores=os.cpu_count() or 1,
         gpu=torch.cuda.is_available(),
     )
 
 
 def is_linear(network: nn.Module) -> bool:
-    """Whether it is one affine layer: the only module with weights, nothing non-linear beside it.
-
-    A class derived from these may do anything. Two layers in a row are linear in the inputs, not
-    in their weights.
-    """
+    """Return whether the network is one affine layer with nothing non-linear beside it."""
+    # a derived class may do anything; two layers in a row are not linear in their weights
     passing = (nn.Sequential, nn.Flatten, nn.Identity)
     for m in network.modules():
         if "forward" in vars(m) or m._forward_hooks or m._forward_pre_hooks:
@@ -170,7 +148,7 @@ def _hardware(s: ProblemFacts) -> str:
         return 'torch finds a GPU, which pays at this size: fit(..., device="cuda"). '
     if s.gpu:
         return "torch finds a GPU, but at this size the way to it costs more than it saves. "
-    return f"{s.cores} CPU core{'s' if s.cores > 1 else ''}, no GPU. "
+    return ""
 
 
 def _bridges(s: ProblemFacts) -> str:

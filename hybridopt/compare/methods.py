@@ -10,6 +10,7 @@ import copy
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
@@ -126,11 +127,12 @@ class Method:
             _validation.choice("scheduler", scheduler, SCHEDULERS)
         if batch_size != "auto":
             batch_size = _validation.optional_integer("batch_size", batch_size, minimum=1)
-        options = optimizer_options or {}
+        options, more = optimizer_options or {}, bridge_options or {}
         given = Stage("", bridge, None, None, options, gradient, batch_size, scheduler)
-        rates = zip(pieces, _rates(text, lr, len(pieces)), strict=True)
-        more = bridge_options or {}
-        self.stages = tuple(_stage(text, one, replace(given, lr=rate), more) for one, rate in rates)
+        self.stages = tuple(
+            _stage(text, piece, replace(given, lr=rate), more)
+            for piece, rate in zip(pieces, _rates(text, lr, len(pieces)), strict=True)
+        )
         if bridge_options and (bridge is not None or not self.uses_bridge):
             raise ArgumentError(
                 f"The method {text!r} names no bridge that bridge_options could be for. Name it, "
@@ -169,11 +171,10 @@ class Method:
     def with_batch_size(self, size: int | None) -> Method:
         """The method with this batch size in the stages that have none of their own."""
         changed = copy.copy(self)
+        free = [stage.batch_size == "auto" and stage.step_samples for stage in self.stages]
         changed.stages = tuple(
-            replace(stage, batch_size=size)
-            if stage.batch_size == "auto" and stage.step_samples
-            else stage
-            for stage in self.stages
+            replace(stage, batch_size=size) if is_free else stage
+            for stage, is_free in zip(self.stages, free, strict=True)
         )
         return changed
 
@@ -211,27 +212,24 @@ def _stage(text: str, piece: str, given: Stage, bridge_options: Mapping[str, Any
     )
 
 
-def _rates(text: str, lr: object, stages: int) -> Sequence[Any]:
-    if not isinstance(lr, Sequence) or isinstance(lr, str):
-        return [_validation.optional_real("lr", lr, minimum=0, strict=True)] * stages
-    if len(lr) != stages:
-        raise ArgumentError(f"The method {text!r} has {stages} stages, but `lr` has {len(lr)}.")
-    return [_validation.real("lr", rate, minimum=0, strict=True) for rate in lr]
+def _rates(text: str, lr: object, stages: int) -> list[Any]:
+    rates = list(lr) if isinstance(lr, list | tuple) else [lr] * stages
+    if len(rates) != stages:
+        raise ArgumentError(f"The method {text!r} has {stages} stages, but `lr` has {len(rates)}.")
+    return rates
 
 
 def _share(text: str, piece: str) -> tuple[str, float | None]:
     body, *numbers = _split(piece, ":")
-    if not numbers:
-        return body, None
-    try:
+    with suppress(ValueError):
+        if not numbers:
+            return body, None
         (share,) = map(float, numbers)
-    except ValueError:
-        share = -1.0
-    if not 0 < share < float("inf"):
-        raise ArgumentError(
-            f"In the method {text!r}, {piece!r} must end in `:` and a positive number, as `adam:3`."
-        )
-    return body, share
+        if 0 < share < float("inf"):
+            return body, share
+    raise ArgumentError(
+        f"In the method {text!r}, {piece!r} must end in `:` and a positive number, as `adam:3`."
+    )
 
 
 def _term(text: str, piece: str) -> Term:
@@ -263,7 +261,7 @@ def _split(text: str, mark: str) -> list[str]:
 
 
 def _roles(text: str, terms: list[Term]) -> tuple[Term | None, Term]:
-    """Which term is the bridge and which the optimizer."""
+    """Return the terms of bridge and optimizer."""
     if len(terms) > 2:
         raise ArgumentError(f"The method {text!r} joins more than a bridge and an optimizer.")
     first, *rest = terms

@@ -16,31 +16,19 @@ WIDE = 30  # ratio of ends from which an axis is logarithmic
 LABEL, LEGEND = 28, 40  # letters of a name in one line
 
 
-def curves_figure(results: Results, *, columns: int = 3) -> Figure:
-    """Test metric and training loss against steps, seconds and settings: small multiples.
+def curves_figure(results: Results) -> Figure:
+    """Test metric and training loss against steps, seconds and settings: means and ranges.
 
-    Lines are means over the seeds, bands their range. Methods without circuits have no settings
-    and no line there; the column is left out if no method has any.
+    Methods without circuits have no settings; the column is left out if no method has any.
     """
     counted = any(run.settings for run in results.runs if run.done)
     kinds = [kind for kind in AXES if kind != "settings" or counted]
-    wide = min(columns, len(kinds))
-    bands = -(-len(kinds) // wide)
-    size = 3.5 * wide + 0.4, 4.6 * bands + 0.5
-    figure, grid = subplots(*size, 2 * bands, wide, squeeze=False)
-    for place in range(wide * bands):
-        upper, lower = grid[2 * (place // wide) : 2 * (place // wide) + 2, place % wide]
-        if place >= len(kinds):
-            upper.set_axis_off()
-            lower.set_axis_off()
-            continue
-        first = place % wide == 0
-        label = f"test {results.label}" if first else ""
-        _draw(upper, results, kinds[place], "test_metric", label)
-        _draw(lower, results, kinds[place], "train_loss", "training loss" if first else "")
+    figure, grid = subplots(3.5 * len(kinds) + 0.4, 5.1, 2, len(kinds), squeeze=False)
+    for kind, (upper, lower), first in zip(kinds, grid.T, (True, False, False), strict=False):
+        _draw(upper, results, kind, "test_metric", f"test {results.label}" if first else "")
+        _draw(lower, results, kind, "train_loss", "training loss" if first else "")
         lower.set_yscale("log")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    legend(figure, handles, labels, loc="outside lower center", ncols=1 if wide == 1 else 3)
+    legend(figure, *grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 

@@ -10,11 +10,12 @@ pairs of the same seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from hybridopt.compare.results import Results
-from hybridopt.compare.statistics import Interval, mean_and_deviation, paired_ratio, percent
+from hybridopt.compare.statistics import Interval, paired_ratio, percent
 from hybridopt.compare.table import counted, listed
 from hybridopt.errors import ArgumentError
 
@@ -62,7 +63,7 @@ def recommendation(results: Results, goal: str, at_least: float | None) -> Recom
 def _most_accurate(
     results: Results, ranked: Sequence[str], at_least: float | None
 ) -> Recommendation:
-    best, leads = _best(results, ranked)
+    best, leads, near = _best(results, ranked)
     seeds = counted(len(results.runs_of(best)), "seed")
     text = f"mean test {results.label} {_metric(results, best)} over {seeds}"
     if at_least is not None and results.spread(best, "test_metric")[0] < at_least:
@@ -70,7 +71,6 @@ def _most_accurate(
         return Recommendation(None, f"{miss} {best}, {text}.", candidates=(best,))
     if not leads:
         return Recommendation(best, f"{text}; there is no other method to compare with.")
-    near = _within_noise(leads)
     known = {other: one.low for other, one in leads.items() if one is not None}
     first = near[0] if near else min(known, key=lambda other: known[other])
     found, level = leads[first], _level(results, len(leads))
@@ -92,25 +92,21 @@ def _most_accurate(
     )
 
 
-def _best(results: Results, ranked: Sequence[str]) -> tuple[str, dict[str, Interval | None]]:
-    """The first method that none is surely better than on the seeds they share, and its leads.
-
-    Where runs failed, a mean over the seeds that are left may be the best while others are better
-    on each of these seeds. If each is worse than another, the first is taken.
-    """
+def _best(
+    results: Results, ranked: Sequence[str]
+) -> tuple[str, dict[str, Interval | None], list[str]]:
+    """The first method that no other surely beats, its leads, and the others within noise."""
+    # with failed runs, a mean over easier seeds may lead though others win on each shared seed
     count = max(1, len(ranked) - 1)
     table = {
         one: {m: results.difference(one, m, comparisons=count) for m in ranked if m != one}
         for one in ranked
     }
-    for best, leads in table.items():
-        if not any(one is not None and one.high < 0 for one in leads.values()):
-            return best, leads
-    return ranked[0], table[ranked[0]]
-
-
-def _within_noise(leads: Mapping[str, Interval | None]) -> list[str]:
-    return [other for other, one in leads.items() if one is None or one.low <= 0]
+    unbeaten = (
+        one for one in ranked if all(lead is None or lead.high >= 0 for lead in table[one].values())
+    )
+    leads = table[best := next(unbeaten, ranked[0])]
+    return best, leads, [other for other, one in leads.items() if one is None or one.low <= 0]
 
 
 @dataclass(frozen=True)
@@ -125,15 +121,15 @@ class _Cheapest:
     def recommendation(self) -> Recommendation:
         """The cheapest of the methods that are good enough."""
         results, at_least, unit = self.results, self.at_least, self.unit
-        spending = [m for m in self.ranked if _mean(_spent(results, m, unit, None)) > 0]
+        spending = [m for m in self.ranked if any(_spent(results, m, unit, None).values())]
         if unit == "shots" and not spending:
             raise ArgumentError(
                 "No method of the study takes shots. Compare bridges with an executor that has "
                 "some, as `ho.AerExecutor(shots=1000)`, or choose another goal."
             )
         if at_least is None:
-            best, leads = _best(results, self.ranked)
-            good = [m for m in (best, *_within_noise(leads)) if m in spending]
+            best, _, near = _best(results, self.ranked)
+            good = [m for m in (best, *near) if m in spending]
             standard = f"comes within noise of the best test {results.label}"
         else:
             good = [m for m in spending if self._reaching(m) == len(results.seeds)]
@@ -142,7 +138,7 @@ class _Cheapest:
         if not good:
             return self._nobody(f"no {kind} {standard}", (spending or self.ranked)[0])
         spent = {m: _spent(results, m, unit, at_least) for m in good}
-        costs = {m: _mean(spent[m]) for m in good}
+        costs = {m: fmean(spent[m].values()) for m in good}
         best, *others = sorted(good, key=lambda m: costs[m])
         text = f"it {standard} and takes {_amount(costs[best])} {unit} of training to do so"
         end = f"{self._not_kept(best)}{self._without_shots()}"
@@ -195,7 +191,7 @@ class _Cheapest:
         """Honesty: methods that take no shot at all."""
         results, seeds = self.results, len(self.results.seeds)
         for method in self.ranked if self.unit == "shots" else ():
-            free = not _mean(_spent(results, method, "shots", None))
+            free = not any(_spent(results, method, "shots", None).values())
             if free and (self.at_least is None or self._reaching(method) == seeds):
                 mean, _ = results.spread(method, "test_metric")
                 return f" Without any shot, {method} has a mean test {results.label} of {mean:.3f}."
@@ -209,10 +205,6 @@ def _spent(results: Results, method: str, unit: str, target: float | None) -> di
         for run in results.runs_of(method)
     }
     return {s: float(getattr(point, unit)) for s, point in points.items() if point is not None}
-
-
-def _mean(spent: Mapping[int, float]) -> float:
-    return mean_and_deviation(list(spent.values()))[0]
 
 
 def _metric(results: Results, method: str) -> str:

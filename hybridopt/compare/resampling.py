@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hybridopt import _validation
-from hybridopt._modules import evaluation_mode
+from hybridopt._modules import check_has_values, copy_module, evaluation_mode
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.compare.budget import Budget
 from hybridopt.compare.tuning import Tuning
 from hybridopt.data import Dataset, Part, as_dataset, load_dataset
 from hybridopt.data.dataset import Scaling
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
+from hybridopt.errors import ArgumentError, DataError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import build_network
@@ -58,7 +58,7 @@ class Experiment:
         network = draw_network(self.network, data, seed)
         if self.executor is None or not executors_of(network):
             return network
-        own = copy_of(network)
+        own = copy_module(network, user="`compare`")
         _set_executor(own, self.make_executor(seed))
         return own
 
@@ -68,34 +68,19 @@ class Experiment:
             return AerExecutor()
         if isinstance(self.executor, Executor):
             return self.executor
-        try:
-            made: object = self.executor(seed)
-        except Exception as error:
-            raise ArgumentError(
-                f"The function given as `executor` failed for seed {seed}: {type(error).__name__}: "
-                f"{error}. It must take a seed and return an executor such as AerExecutor()."
-            ) from error
-        if not isinstance(made, Executor):
-            kind = type(made).__name__
-            raise ArgumentTypeError(f"`executor` must return an executor, but returned {kind}.")
+        made: Executor = _made("executor", self.executor, seed, takes="a seed", kind=Executor)
         return made
 
 
 def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
-    """The data of one seed, in two parts; without ``redraw``, those of seed 0 or of a Dataset.
-
-    The parts of a Dataset are pooled and split anew in their old sizes, classes in their shares.
-    What was standardised is so again, on the new training part.
-    """
+    """The data of one seed, in two parts; without ``redraw``, those of seed 0 or of a Dataset."""
     if isinstance(source, str):
         return load_dataset(source, seed=seed if redraw else 0)
     if not redraw and source.test is not None:
         return source
-    x, y = source.train.x, source.train.y
-    size = max(1, round(TEST_FRACTION * len(x)))
-    if source.test is not None:
-        x, y = torch.cat([x, source.test.x]), torch.cat([y, source.test.y])
-        size = len(source.test)
+    parts = [part for _, part in source.parts()]
+    x, y = (torch.cat([getattr(part, axis) for part in parts]) for axis in "xy")
+    size = len(source.test or ()) or max(1, round(TEST_FRACTION * len(x)))
     train, test = split_rows(y, size, source.task, [seed if redraw else 0])
     x, x_scaling = _standardized_again(x, source.x_scaling, train)
     y, y_scaling = _standardized_again(y, source.y_scaling, train)
@@ -104,7 +89,7 @@ def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
 
 
 def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
-    """The training part alone in two: one to train on, and one, as ``test``, to judge trials by."""
+    """The training part split in two; the ``test`` part is for the validation of trials."""
     x, y = data.train.x, data.train.y
     size = max(1, round(fraction * len(x)))
     train, validation = split_rows(y, size, data.task, [seed, VALIDATION_STREAM])
@@ -121,12 +106,9 @@ def split_rows(
         have = "1 sample is" if len(y) == 1 else f"{len(y)} samples are"
         raise DataError(f"{have} too few to train on some and keep {size} apart. Give more.")
     state = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-    classes = None
-    if task == "classification":
-        counts = np.unique(y.numpy(), return_counts=True)[1]
-        if int(counts.min()) >= 2 and min(size, len(y) - size) >= len(counts):
-            classes = y.numpy()
-    rows = np.arange(len(y), dtype=np.int64)
+    counts = np.unique(y.numpy(), return_counts=True)[1] if task == "classification" else [0]
+    can_share = min(counts) >= 2 and min(size, len(y) - size) >= len(counts)
+    rows, classes = np.arange(len(y), dtype=np.int64), y.numpy() if can_share else None
     train, rest = train_test_split(rows, test_size=size, stratify=classes, random_state=state)
     return train, rest
 
@@ -160,48 +142,37 @@ def check_network(source: object) -> None:
 
 
 def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
-    """The network of one seed, with fresh starting weights.
-
-    Of a network a copy is taken and every layer's ``reset_parameters`` called (a CircuitLayer's
-    weights are drawn from [-pi, pi)). Frozen parameters and layers are kept.
-    """
+    """The network of one seed, with fresh starting weights, except for frozen ones."""
     if isinstance(source, nn.Module):
-        network = copy_of(source)
-        with isolated(seed):
-            _materialize(network, data)
-            _reset(network)
-        return network
-    if isinstance(source, str):
-        made: object = build_network(source, data, seed=seed)
+        network = copy_module(source, user="`compare`")
+    elif isinstance(source, str):
+        network = build_network(source, data, seed=seed)
     else:
-        try:
-            with isolated(seed):
-                made = source()
-        except HybridOptError:
-            raise
-        except Exception as error:
-            raise ArgumentError(
-                f"The function given as `network` failed: {type(error).__name__}: {error}. It must "
-                "take no arguments (bind them by functools.partial) and return a torch.nn.Module."
-            ) from error
-    if not isinstance(made, nn.Module):
-        kind = type(made).__name__
-        raise ArgumentTypeError(f"`network` must return a torch.nn.Module, but returned {kind}.")
-    _refuse_quantum(made)
+        takes = "no arguments (bind them with functools.partial)"
+        with isolated(seed):
+            network = _made("network", source, takes=takes, kind=nn.Module)
+    _refuse_quantum(network)
     with isolated(seed):
-        _materialize(made, data)
-    return made
+        _materialize(network, data)
+        if isinstance(source, nn.Module):
+            _reset(network)
+    return network
 
 
-def copy_of(network: nn.Module) -> nn.Module:
-    """A network of its own; refuses one that cannot be copied."""
+def _made(
+    name: str, function: Callable[..., object], *given: int, takes: str, kind: type[Any]
+) -> Any:
+    """Call a function of the user, and check the object that it returns."""
     try:
-        return copy.deepcopy(network)
+        made = function(*given)
+    except HybridOptError:
+        raise
     except Exception as error:
         raise ArgumentError(
-            f"The network {type(network).__name__} cannot be copied ({type(error).__name__}: "
-            f"{error}), but each run needs a copy. Make `copy.deepcopy(network)` work."
+            f"The function `{name}` failed: {type(error).__name__}: {error}. "
+            f"It must take {takes} and return a {kind.__name__}."
         ) from error
+    return _validation.instance(name, made, kind, f"a function that returns a {kind.__name__}")
 
 
 def _set_executor(network: nn.Module, executor: Executor) -> None:
@@ -229,11 +200,7 @@ def _where(name: str) -> str:
 
 def _materialize(network: nn.Module, data: Dataset) -> None:
     """Let lazy layers take their shapes, and draw their weights, before anything looks at them."""
-
-    def has_lazy() -> bool:
-        return any(map(is_lazy, (*network.parameters(), *network.buffers())))
-
-    if not has_lazy():
+    if not any(map(is_lazy, (*network.parameters(), *network.buffers()))):
         return
     # no sample runs no circuit; but not every layer takes none
     x = data.train.x[: 0 if executors_of(network) else 2]
@@ -246,25 +213,18 @@ def _materialize(network: nn.Module, data: Dataset) -> None:
             f"The network has lazy layers, and their shapes do not follow from the data: "
             f"{type(error).__name__}: {error}. Give its layers their sizes."
         ) from error
-    if has_lazy():
-        raise ArgumentError("The network has lazy layers that it does not call. Leave them out.")
+    check_has_values(network, ArgumentError)
 
 
 @torch.no_grad()
 def _reset(network: nn.Module) -> None:
-    for name, module in network.named_modules():
+    for module in network.modules():
         reset = _resetter(module)
         own = list(module.parameters(recurse=False))
         frozen = [(p, p.clone()) for p in own if not p.requires_grad]
         if reset is None or (own and len(frozen) == len(own)):
             continue
-        try:
-            reset()
-        except Exception as error:
-            raise ArgumentError(
-                f"{_where(name)} ({type(module).__name__}) could not be drawn anew: its "
-                f"`reset_parameters` failed with {type(error).__name__}: {error}."
-            ) from error
+        reset()
         for parameter, value in frozen:
             parameter.copy_(value)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -85,36 +85,24 @@ class Run:
         return {**content, **dict.fromkeys(unknown)}
 
 
-def failed(method: str, seed: int, error: str, trials: tuple[Trial, ...] = ()) -> Run:
-    """A run that did not come to its end."""
-    return Run(method, seed, "failed", error, trials=trials)
-
-
 @dataclass(frozen=True)
 class Summary:
-    """One method over all seeds: means and standard deviations of the runs that came to their end.
-
-    ``reached`` counts the runs that reached the target, with the mean steps, seconds, settings and
-    shots to it; None without a target.
-    """
+    """One method over all seeds: means and standard deviations of its finished runs."""
 
     method: str
     values: Mapping[str, tuple[float, float | None]]  # deviation None for a single run
     done: int
     failed: int
-    reached: Mapping[str, float] | None = None
+    reached: Mapping[str, float] | None = None  # count, mean steps, seconds ... to the target
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A method's test metric minus the control's, in pairs of the same seed.
-
-    None where fewer than two seeds came to their end in both.
-    """
+    """A method's test metric minus the control's, in pairs of the same seed."""
 
     method: str
     control: str
-    interval: Interval | None  # Bonferroni-corrected for the number of methods
+    interval: Interval | None  # Bonferroni-corrected; None for fewer than two finished pairs
     p_value: float | None  # corrected by Holm's rule
 
 
@@ -181,7 +169,12 @@ class Results:
         runs = self.runs_of(method)
         values = {name: self.spread(method, name) for name in QUANTITIES}
         failures = sum(run.method == method for run in self.failures)
-        return Summary(method, values, len(runs), failures, _reached(runs, self.target(reach)))
+        reached, target = None, self.target(reach)
+        if target is not None:
+            points = list(filter(None, (run.first_reaching(target) for run in runs)))
+            means = {k: mean_and_deviation([getattr(p, k) for p in points])[0] for k in REACHING}
+            reached = {"count": len(points), **means}
+        return Summary(method, values, len(runs), failures, reached)
 
     def target(self, reach: float | None = None) -> float | None:
         """The test metric for "to reach": the given one, the study's, or one that the control has.
@@ -204,9 +197,8 @@ class Results:
         shared = [seed for seed in self.seeds if seed in ours and seed in theirs]
         values = [getattr(ours[s], quantity) - getattr(theirs[s], quantity) for s in shared]
         stepped = quantity == "test_metric" and self.metric_name == "accuracy" and shared
-        resolution = 1 / ours[shared[0]].num_test if stepped else 0.0
-        rule = {"confidence": self.confidence, "resolution": resolution}
-        return interval(values, comparisons=comparisons, **rule)
+        rule = {"resolution": 1 / ours[shared[0]].num_test if stepped else 0.0}
+        return interval(values, confidence=self.confidence, comparisons=comparisons, **rule)
 
     def differences(self) -> list[Difference]:
         """Every other method against the control; see `hybridopt.compare.statistics`."""
@@ -230,11 +222,3 @@ class Results:
         """
         means = {m: self.spread(m, "test_metric")[0] for m in self.methods if self.runs_of(m)}
         return sorted(means, key=lambda method: (not self.is_whole(method), -means[method]))
-
-
-def _reached(runs: Sequence[Run], target: float | None) -> Mapping[str, float] | None:
-    if target is None:
-        return None
-    points = list(filter(None, (run.first_reaching(target) for run in runs)))
-    means = {name: mean_and_deviation([getattr(p, name) for p in points])[0] for name in REACHING}
-    return {"count": len(points), **means}

@@ -22,7 +22,7 @@ from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
 from hybridopt.compare.budget import COUNTED, Budget, MeteredBatches, check_budget, step_cost
 from hybridopt.compare.methods import Method, Stage
 from hybridopt.compare.resampling import Experiment, validation_split
-from hybridopt.compare.results import Point, Run, Trial, failed
+from hybridopt.compare.results import Point, Run, Trial
 from hybridopt.compare.tuning import best
 from hybridopt.data import Dataset, Part
 from hybridopt.errors import ArgumentError, DataError, HybridOptError, TrainingError
@@ -40,10 +40,7 @@ MAX_EPOCHS = 10**9  # where only seconds, settings or shots are bounded
 def check_experiment(
     experiment: Experiment, methods: Sequence[Method], seed: int
 ) -> tuple[Dataset, dict[str, list[Budget]]]:
-    """Refuse what cannot work, by data and network of one seed; nothing trains or runs.
-
-    Returns the data, and the budgets of the stages by method.
-    """
+    """Refuse what cannot work with one seed; return the data and the stages' budgets by method."""
     data, network = experiment.draw(seed)
     assert data.test is not None
     validation_split(data, experiment.tuning.validation_fraction, seed)
@@ -91,7 +88,8 @@ def make_run(experiment: Experiment, method: Method, seed: int) -> Run:
         try:
             return _tuned_run(experiment, method, seed, trials)
         except Exception as error:  # noqa: BLE001  # a failure is a result, and reported
-            return failed(method.name, seed, f"{type(error).__name__}: {error}", tuple(trials))
+            reason = f"{type(error).__name__}: {error}"
+            return Run(method.name, seed, "failed", reason, trials=tuple(trials))
 
 
 def _tuned_run(experiment: Experiment, method: Method, seed: int, trials: list[Trial]) -> Run:
@@ -155,11 +153,7 @@ def train(
     experiment: Experiment, network: nn.Module, data: Dataset, method: Method, seed: int,
     factor: float = 1.0, *, watch: bool = True,
 ) -> Trained:  # fmt: skip
-    """Train a network, which is changed, through all stages of a method.
-
-    The learning rates are multiplied by ``factor``. The network is evaluated on ``data.test`` after
-    every epoch, or, without ``watch``, once at the end; that costs neither time nor settings here.
-    """
+    """Train a network in place through all stages; evaluate it every epoch or at the end."""
     x, last, loss = data.train.x, len(method.stages) - 1, experiment.loss
     executor = experiment.make_executor(seed)
     limits = stage_budgets(network, method, experiment.budget, executor, x, seed)
@@ -244,12 +238,11 @@ def wrap_network(network: nn.Module, stage: Stage, executor: Executor, seed: int
     return to_quantum(network, bridge, executor=executor, gradient=stage.gradient)
 
 
-def _seeded(bridge: Bridge, seed: int) -> Bridge:
+def _seeded(bridge: Any, seed: int) -> Any:
     """A bridge with this seed; a twin named after a bridge draws what that bridge does."""
     if isinstance(bridge, Twin):
         return Twin(of=_seeded(bridge.of, seed))
-    options: dict[str, Any] = {"seed": seed} if hasattr(bridge, "seed") else {}
-    return replace(bridge, **options)
+    return replace(bridge, seed=seed) if hasattr(bridge, "seed") else bridge
 
 
 def stage_budgets(

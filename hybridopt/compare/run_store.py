@@ -12,7 +12,7 @@ import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -26,14 +26,13 @@ from hybridopt._files import output_folder, write_text
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import LABELS, Results, Run
+from hybridopt.compare.tuning import Tuning
 from hybridopt.errors import CheckpointError
 from hybridopt.execution import Executor
 from hybridopt.nn.network_spec import network_file
 
 SCHEMA = 2  # of studies, runs and the record of a comparison
 PACKAGE = "hybridopt-qiskit"
-UNKNOWN = ("test_metric", "training_seconds", "inference_seconds")  # of a failed run
-TUNING = {"trials": int, "validation_fraction": float, "step": float}
 WAY_OUT = "use a new folder or resume='force'"
 SHOWN = 3  # differences that are told; one often brings others
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -48,11 +47,7 @@ class RunStore:
         self._runs = output_folder(folder / "runs")
 
     def open(self, settings: Mapping[str, Any], resume: bool | str) -> dict[tuple[str, int], Run]:
-        """Give the finished runs by method and seed, and claim the folder for a comparison.
-
-        ``resume``: True takes runs of the same settings alone, ``"force"`` those of any; False
-        refuses any. A CheckpointError says what differs or is damaged.
-        """
+        """Give the finished runs by method and seed, and claim the folder for a comparison."""
         settings = json.loads(_ADDRESS.sub("", json.dumps(settings)))
         record = self.folder / "comparison.json"
         stored = [self._load(path) for path in sorted(self._runs.glob("[!.]*.json"))]
@@ -101,7 +96,7 @@ def read_content(path: Path, kind: str) -> Mapping[str, Any]:
     with damage_told(path, kind):
         content = json.loads(path.read_text("utf-8"))
     if not isinstance(content, dict) or content.get("kind") != f"hybridopt {kind}":
-        raise CheckpointError(f"{path} is no {kind}. Delete it, or choose another file.")
+        raise CheckpointError(f"{path} is not a {kind}. Delete it, or choose another file.")
     schema = content.get("schema", 1)  # runs of the first schema did not say so
     if schema != SCHEMA:
         version = content.get("version", "0.1.0" if schema == 1 else "of another version")
@@ -120,8 +115,8 @@ def damage_told(path: Path, kind: str) -> Iterator[None]:
     except CheckpointError:
         raise
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        words = f"damaged or no {kind} ({type(error).__name__}: {error})"
-        raise CheckpointError(f"{path} is {words}. Delete it, and compare again.") from error
+        words = f"damaged or not a {kind} ({type(error).__name__}: {error})"
+        raise CheckpointError(f"{path} is {words}. Delete it and compare again.") from error
 
 
 def settings_of(
@@ -231,22 +226,18 @@ def _code(experiment: Experiment, network: nn.Module, executor: Executor) -> dic
 
 def run_of(content: object) -> Run:
     """A run from plain types, as `Run.to_dict` gives them; or a ValueError or TypeError."""
-    known = dict(_mapping("the run", content))
-    finished = known.get("status", "done") == "done"
-    unknown = [name for name in UNKNOWN if not finished and known.get(name, 0) is None]
-    run: Run = _value("the run", {**known, **dict.fromkeys(unknown, math.nan)}, Run)
-    if finished and not run.curve:
-        raise ValueError("`curve` is empty")
-    if finished and not math.isfinite(run.test_metric):
-        raise ValueError("`test_metric` is no finite number")
+    given = _checked("run", content, dict)
+    run: Run = _value("run", {name: one for name, one in given.items() if one is not None}, Run)
+    if run.done and not (run.curve and math.isfinite(run.test_metric)):
+        raise ValueError("a finished run needs a `curve` and a finite `test_metric`")
     return run
 
 
 def results_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a study's attributes from plain types; or a ValueError or TypeError."""
     given = {one.name: content[one.name] for one in fields(Results) if one.name in content}
-    runs = [run_of(run) for run in _list("runs", given.get("runs", []))]
-    values = vars(_value("the study", {**given, **({"runs": runs} if runs else {})}, Results))
+    runs = [run_of(run) for run in _checked("runs", given.get("runs", []), list)]
+    values = dict(vars(_value("study", {**given, **({"runs": runs} if runs else {})}, Results)))
     pairs = [(method, seed) for method in values["methods"] for seed in values["seeds"]]
     for name, fits in {
         "metric_name": values["metric_name"] in LABELS,
@@ -256,28 +247,21 @@ def results_of(content: Mapping[str, Any]) -> dict[str, Any]:
     }.items():
         if not fits:
             raise ValueError(f"`{name}` does not fit the study: {values[name]!r:.80}")
-    for name, kind in TUNING.items():
-        _value(name, values["tuning"].get(name), kind)
-    details = values["details"]
-    for stages in _mapping("stages", details.get("stages", {})).values():
-        for stage in _list("stages", stages):
-            _value("budget", _mapping("a stage", stage).get("budget"), str)
-    samples = _mapping("samples", details.get("samples", {}))
-    for part in ("train", "test") if samples else ():
-        _value(part, samples.get(part), int)
-    _mapping("versions", details.get("versions", {}))
-    return dict(values)
+    return {**values, "tuning": asdict(_value("tuning", values["tuning"], Tuning))}
 
 
 def _value(name: str, value: object, hint: Any) -> Any:
     """The value, if it is of the annotated kind; mappings become dataclasses, lists tuples."""
     if isinstance(hint, type) and is_dataclass(hint):
-        return value if isinstance(value, hint) else _record(hint, _mapping(name, value))
+        if isinstance(value, hint):
+            return value
+        hints, given = get_type_hints(hint), _checked(name, value, dict)
+        # the constructor's TypeError names entries that are missing or unknown
+        return hint(**{key: _value(key, one, hints.get(key, object)) for key, one in given.items()})
     if get_origin(hint) is tuple:
-        kind, _ = get_args(hint)
-        return tuple(_value(f"a part of {name}", one, kind) for one in _list(name, value))
+        return tuple(_value(name, one, get_args(hint)[0]) for one in _checked(name, value, list))
     if get_origin(hint) is dict:
-        return dict(_mapping(name, value))
+        return _checked(name, value, dict)
     if get_origin(hint) is Literal:
         fits = isinstance(value, str) and value in get_args(hint)
     else:
@@ -289,24 +273,7 @@ def _value(name: str, value: object, hint: Any) -> Any:
     return value
 
 
-def _record(kind: type[Any], given: Mapping[str, Any]) -> Any:
-    hints, known = get_type_hints(kind), fields(kind)
-    if unknown := sorted(given.keys() - {one.name for one in known}):
-        raise ValueError(f"it has an unknown `{unknown[0]}`")
-    for one in known:
-        required = one.default is MISSING and one.default_factory is MISSING
-        if required and one.name not in given:
-            raise ValueError(f"`{one.name}` is missing")
-    return kind(**{key: _value(key, value, hints[key]) for key, value in given.items()})
-
-
-def _mapping(name: str, value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} is no mapping, but {value!r:.80}")
-    return value
-
-
-def _list(name: str, value: object) -> list[Any] | tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise TypeError(f"`{name}` is no list, but {value!r:.80}")
+def _checked(name: str, value: object, kind: type[Any]) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"`{name}` must be a {kind.__name__} (got {value!r:.80})")
     return value

@@ -21,7 +21,7 @@ import torch
 
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
-from hybridopt.compare.results import Run, failed
+from hybridopt.compare.results import Run
 from hybridopt.compare.run import make_run
 from hybridopt.compare.run_store import RunStore, settings_of
 from hybridopt.errors import ArgumentError, ExecutionError
@@ -129,14 +129,11 @@ class _Worker(ProcessPoolExecutor):
         self.shutdown()
         if isinstance(error, BrokenProcessPool):
             code = self._process.exitcode or 0
-            how = (
-                f"signal {-code} ({signal.Signals(-code).name})"
-                if code < 0
-                else f"exit code {code}"
-            )
+            signalled = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else ""
+            how = signalled or f"exit code {code}"
             reason = f"The process of the run ended with {how}."
         if self._task is not None:
-            return failed(self._task[0].name, self._task[1], reason)
+            return Run(self._task[0].name, self._task[1], "failed", reason)
         if not isinstance(error, BrokenProcessPool):
             raise _not_sent(error) from error
         raise ExecutionError(
@@ -191,11 +188,7 @@ def all_runs(
     experiment: Experiment, methods: Sequence[Method], seeds: Sequence[int],
     store: RunStore | None, resume: bool | str, workers: int, *, show: bool,
 ) -> tuple[Run, ...]:  # fmt: skip
-    """The runs of all methods with all seeds, method by method.
-
-    Finished runs are taken from the store, as ``resume`` says, and the others written there, each
-    as soon as it ends. One worker is this process.
-    """
+    """The runs of all methods and seeds in order; the store holds the finished ones."""
     runs = {} if store is None else store.open(settings_of(experiment, methods, seeds), resume)
     tasks = [(method, seed) for method in methods for seed in seeds]
     missing = [(method, seed) for method, seed in tasks if (method.name, seed) not in runs]

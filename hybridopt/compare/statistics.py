@@ -112,10 +112,7 @@ def paired_ratio(
 def band(
     curves: Sequence[Float64[np.ndarray, "2 _"]],
 ) -> tuple[Float64[np.ndarray, " points"], ...]:
-    """Return places, and mean, least and largest value of several curves (places, values) there.
-
-    Curves that do not stand at the same places are taken between their points, where all have some.
-    """
+    """Return places, and mean, least and largest value of curves (places, values) there."""
     places, values = curves[0]
     if not all(np.array_equal(x, places) for x, _ in curves):
         low, high = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)

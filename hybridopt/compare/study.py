@@ -81,11 +81,10 @@ class Study(Results):
         Raises:
             OutputError: If the file cannot be written.
         """
-        if path is not None:
-            path = _validation.path("path", path)
+        target = None if path is None else _validation.path("path", path)
         figure = curves_figure(self)
-        if path is not None:
-            write_bytes(path, png(figure))
+        if target is not None:
+            write_bytes(target, png(figure))
         return figure
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
@@ -97,14 +96,11 @@ class Study(Results):
         path = _validation.path("path", path)
         goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
         advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
-        figures = {
-            "curves": curves_figure(self), "tall": curves_figure(self, columns=1),
-            "differences": differences_figure(self),
-        }  # fmt: skip
+        figures = {"curves": curves_figure(self), "differences": differences_figure(self)}
         page = render(
             files("hybridopt.compare").joinpath("templates/study.html").read_text("utf-8"),
             results=self, table=self.table(), recommendations=advice, label=self.label,
-            pictures=inlined({f"{name}.png": png(figure) for name, figure in figures.items()}),
+            pictures=inlined({name: png(figure) for name, figure in figures.items()}),
             rates=_rates(self), details=self.details, confidence=percent(self.confidence),
             fraction=percent(self.tuning["validation_fraction"]), counted=counted,
             target=self.target(), quantum=any(run.settings for run in self.runs),
@@ -162,8 +158,7 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         >>> same.methods
         ('adam', 'gd')
     """
-    path = _validation.path("path", path)
-    file = Path(path)
+    file = _validation.path("path", path)
     with run_store.damage_told(file, "study"):
         file = file / "study.json" if file.is_dir() else file
         if not file.is_file():

@@ -60,11 +60,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Result:
-    """Measurements of one stage or one control.
-
-    ``conversion_change`` is the largest change of a weight by the conversion that led here, with
-    the weights as the circuit reads them (shot noise included); None if there was none.
-    """
+    """Measurements of one stage or one control."""
 
     name: str  # as in results.json
     history: History
@@ -72,7 +68,7 @@ class Result:
     inference_seconds: float  # wall time for the test part; a circuit is read once for it
     trainable: int  # parameters
     steps: int  # of the optimizer
-    conversion_change: float | None = None
+    conversion_change: float | None = None  # largest of a weight, as the circuit reads it
     test_metric_before_fine_tuning: float | None = None  # of a control in the circuit's place
 
     @property
@@ -121,11 +117,9 @@ def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome
     quantum = job.converted("memory", network)
     on_circuit = job.stage("quantum", quantum, settings.epochs, ANGLE_LR, before=network)
     back = to_classical(quantum)
-    reread = to_classical(quantum, readout="circuit")
     carried_back = copy.deepcopy(back)
-    tuned = job.stage(
-        "fine-tuned", back, settings.fine_tuning_epochs, FINE_TUNING_LR, before=reread
-    )
+    reread, epochs = to_classical(quantum, readout="circuit"), settings.fine_tuning_epochs
+    tuned = job.stage("fine-tuned", back, epochs, FINE_TUNING_LR, before=reread)
     replaced = [job.substitute(bridge, network) for bridge in ("random-subspace", "twin")]
     controls = [job.classical(untrained), *replaced]
     full = to_quantum(carried_back, Memory(form="full", synthesis="gates"))
@@ -167,10 +161,9 @@ class _Job:
 
     def classical(self, network: nn.Module) -> Result:
         """Train the untrained network for as many steps as all stages together, without circuit."""
-        epochs = self.settings.start_epochs, self.settings.epochs, self.settings.fine_tuning_epochs
-        rates = CLASSICAL_LR, MOVING_LR, FINE_TUNING_LR
-        plan = zip(epochs, rates, strict=True)
-        parts = [self.fit("control: classical", network, number, lr) for number, lr in plan]
+        plan = {CLASSICAL_LR: self.settings.start_epochs, MOVING_LR: self.settings.epochs}
+        plan[FINE_TUNING_LR] = self.settings.fine_tuning_epochs
+        parts = [self.fit("control: classical", network, count, lr) for lr, count in plan.items()]
         return self.result("classical", network, *parts)
 
     def substitute(self, bridge: str, start: nn.Module) -> Result:

@@ -32,10 +32,8 @@ SHOWN_INSTRUCTIONS = 44  # of a circuit that may have thousands
 def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
     """Write report.html, pictures, results.json, network.pt, circuit.qpy and circuit.qasm.
 
-    All of it is made in memory first, so that an interruption leaves the folder as it was; then
-    each file is written whole.
-
-    The folder is made if it is missing; other files in it are left alone.
+    All content is made in memory first, then each file is written whole. A missing folder is made,
+    other files in it are left alone.
 
     Returns:
         The path of report.html.
@@ -50,7 +48,13 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
     }  # fmt: skip
     pictures = {f"{name}.png": _plots.png(figure) for name, figure in figures.items()}
     results = results_dict(outcome)
-    page = _page(outcome, results, pictures)
+    header, rows = table_rows(outcome)
+    page = render(
+        files("hybridopt.demo").joinpath("templates/report.html").read_text("utf-8"),
+        outcome=outcome, results=results, header=header, rows=rows,
+        command=command(outcome.settings), num_stages=len(outcome.stages),
+        metric=_metric_label(outcome), pictures=inlined(pictures),
+    )  # fmt: skip
     gates = qasm3.dumps(outcome.circuit)
     for name, content in pictures.items():
         write_bytes(target / name, content)
@@ -95,20 +99,12 @@ def table_rows(outcome: RunOutcome) -> tuple[list[str], list[list[str]]]:
         "change",
     ]  # fmt: skip
     rows = []
-    for result in (*outcome.stages, *outcome.controls):
-        change = result.conversion_change
-        rows.append(
-            [
-                result.name,
-                f"{result.test_metric:.3f}",
-                f"{result.training_seconds:.2f}",
-                f"{1e3 * result.inference_seconds:.1f}",
-                f"{result.cost.settings:,}",
-                f"{result.cost.shots:,}",
-                f"{result.trainable:,}",
-                "" if change is None else f"{change:.1e}" if change else "0",
-            ]
-        )
+    for one in (*outcome.stages, *outcome.controls):
+        change = one.conversion_change
+        times = f"{one.training_seconds:.2f}", f"{1e3 * one.inference_seconds:.1f}"
+        counts = (f"{count:,}" for count in (one.cost.settings, one.cost.shots, one.trainable))
+        shown = "" if change is None else f"{change:.1e}" if change else "0"
+        rows.append([one.name, f"{one.test_metric:.3f}", *times, *counts, shown])
     return header, rows
 
 
@@ -223,18 +219,3 @@ def _result_dict(result: Result, metric: str) -> dict[str, Any]:
     if result.test_metric_before_fine_tuning is not None:
         content[f"{metric}_before_fine_tuning"] = result.test_metric_before_fine_tuning
     return content
-
-
-def _page(outcome: RunOutcome, results: dict[str, Any], pictures: dict[str, bytes]) -> str:
-    header, rows = table_rows(outcome)
-    return render(
-        files("hybridopt.demo").joinpath("templates/report.html").read_text("utf-8"),
-        outcome=outcome,
-        results=results,
-        header=header,
-        rows=rows,
-        command=command(outcome.settings),
-        num_stages=len(outcome.stages),
-        metric=_metric_label(outcome),
-        pictures=inlined(pictures),
-    )
