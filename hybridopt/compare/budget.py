@@ -177,12 +177,12 @@ class MeteredBatches(IterableDataset[Batch]):
         seed: int,
         budget: Budget,
         executors: Sequence[Metered] = (),
-        foretold: Cost | None = None,
+        expected: Cost | None = None,
     ) -> None:
         self._generator = torch.Generator().manual_seed(seed)
         self._batches = TensorBatches(part, batch_size, self._generator)
         self._limits, self._executors = budget.limits(), executors
-        self._largest = foretold or Cost()
+        self._largest = expected or Cost()
         self._unused: Tensor | None = None  # state before an order that no step has used: repeat it
         self._started: float | None = None
         self.steps, self.epochs, self.seconds, self.cost = 0, 0, 0.0, Cost()

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from hybridopt import optim
 from hybridopt._environment import torch_threads
 from hybridopt._modules import evaluation_mode
-from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
+from hybridopt.bridges import Twin, to_classical, to_quantum
 from hybridopt.compare.budget import COUNTED, Budget, MeteredBatches, check_budget, step_cost
 from hybridopt.compare.methods import Method, Stage
 from hybridopt.compare.resampling import Experiment, validation_split
@@ -167,10 +167,10 @@ def train(
         if watch and not number:
             done.curve.append(_evaluated(spent, network, data, loss, "before"))
         size = stage.step_samples
-        foretold = step_cost(network, x[:size]) if part.counts_circuits else None
+        expected = step_cost(network, x[:size]) if part.counts_circuits else None
         # of the order of the samples: the run's own for a first stage, so all methods share it
         order = int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) if number else seed
-        batches = MeteredBatches(data.train, size, order, part, executors, foretold)
+        batches = MeteredBatches(data.train, size, order, part, executors, expected)
         recorder = _Recorder(batches, spent, number, data, loss, watch, number == last)
         history = fit(
             network,
