@@ -6,7 +6,8 @@ import pytest
 from hybridopt._plots import COLORS, INK, legend, png, rendered, subplots
 
 
-def test_figures_have_the_style_and_leave_settings_alone():
+def test_the_style_of_figures():
+    assert len(set(COLORS)) == len(COLORS)
     before = dict(mpl.rcParams)
     figure, (left, right) = subplots(4, 3, columns=2, grid="x", sharey=True)
     left.plot([0, 1], label="a line")
@@ -26,13 +27,9 @@ def test_figures_have_the_style_and_leave_settings_alone():
 @pytest.mark.parametrize(
     ("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
 )
-def test_one_picture_is_one_file(kind, start):
+def test_files_are_reproducible(kind, start):
     figure, axes = subplots(2, 2)
     axes.plot([1, 2, 0])
     assert rendered(figure, kind).startswith(start)
     assert rendered(figure, kind) == rendered(figure, kind)
     assert png(figure) == png(figure)
-
-
-def test_colours_differ():
-    assert len(set(COLORS)) == len(COLORS)

@@ -33,15 +33,15 @@ TARGETS = np.column_stack([X @ [1.0, -0.5, 0.2] + 0.3, X @ [0.0, 0.7, -1.0]])
 
 @pytest.mark.wrong_types
 @parametrize_with_checks([HybridClassifier(), HybridRegressor()])
-def test_scikit_learns_own_checks(estimator, check):
+def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 
-# few steps with a large rate: each takes some milliseconds in a circuit
+# few steps with a large rate: each step takes some milliseconds in a circuit
 @pytest.mark.wrong_types
 @pytest.mark.slow
 @parametrize_with_checks([HybridClassifier((), bridge="memory", lr=1.0, epochs=5, batch_size=None)])
-def test_scikit_learns_own_checks_in_a_circuit(estimator, check):
+def test_checks_of_scikit_learn_in_a_circuit(estimator, check):
     check(estimator)
 
 
@@ -66,15 +66,12 @@ def test_a_linear_regressor_is_least_squares(targets):
     assert ours.predict(X).shape == noisy.shape
 
 
-def test_is_fit_on_the_same_network():
+def test_fit_is_that_of_hybridopt():
     seed = int(np.random.RandomState(5).randint(2**31 - 1))
     with isolated(seed):
-        network = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+        double = {"dtype": torch.float64}
+        network = nn.Sequential(nn.Linear(3, 8, **double), nn.Tanh(), nn.Linear(8, 3, **double))
     classes, numbers = np.unique(LABELS, return_inverse=True)
-    with isolated(seed):  # drawn in double precision
-        for layer in (network[0], network[2]):
-            drawn = nn.Linear(layer.in_features, layer.out_features, dtype=torch.float64)
-            layer.load_state_dict(drawn.state_dict())
     history = ho.fit(network, (X, numbers), epochs=4, lr=0.05, seed=seed, scheduler="cosine")
     model = HybridClassifier((8,), epochs=4, lr=0.05, scheduler="cosine", random_state=5)
     model.fit(X, LABELS)
@@ -103,33 +100,39 @@ def test_in_a_circuit(shots, aer_calls):
         )
 
 
-def test_an_executor_of_ones_own():
-    executor = ho.AerExecutor(shots=256, seed=1)
-    model = HybridRegressor((), bridge="memory", executor=executor, epochs=2, random_state=0)
-    model.fit(X, TARGETS)
-    own = model.network_.executor
-    assert own.usage.shots == model.history_.cost.shots > 0
-    assert (own.shots, own.seed) == (256, 1)
-    assert executor.state_dict()["calls"] == executor.usage.shots == 0  # only its settings serve
+class Connected(ho.AerExecutor):
+    """An executor that cannot be copied deeply."""
+
+    connection = property(lambda self: self._connection)
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self._connection = Lock()
 
 
+@pytest.mark.parametrize("kind", [ho.AerExecutor, Connected])
 @pytest.mark.parametrize("seed", [1, None])
-def test_fits_with_an_executor_of_ones_own_repeat(seed):
-    executor = ho.AerExecutor(shots=32, seed=seed)
+def test_fits_with_a_given_executor_repeat(seed, kind):
+    executor = kind(shots=32, seed=seed)
     model = HybridClassifier((), bridge="memory", executor=executor, epochs=2, random_state=0)
     first = model.fit(X, LABELS).predict_proba(X)
-    other = clone(model)
-    for again in (other.fit(X, LABELS), model.fit(X, LABELS)):
+    own = model.network_.executor
+    assert own.usage.shots == model.history_.cost.shots > 0
+    assert (own.shots, own.seed) == (32, seed)
+    assert executor.state_dict()["calls"] == 0  # a copy runs
+    if kind is Connected:
+        assert own.connection is executor.connection
+    else:
+        assert executor.usage.shots == 0
+    for again in (clone(model).fit(X, LABELS), model.fit(X, LABELS)):
         np.testing.assert_array_equal(again.predict_proba(X), first)
     assert (model.classes_[first.argmax(1)] == model.predict(X)).all()
-    changed = HybridClassifier(
-        (), bridge="memory", executor=ho.AerExecutor(shots=32, seed=2), epochs=2, random_state=0
-    ).fit(X, LABELS)
-    assert not np.array_equal(changed.predict_proba(X), first)
+    model.set_params(executor=kind(shots=32, seed=2)).fit(X, LABELS)
+    assert not np.array_equal(model.predict_proba(X), first)
 
 
 @pytest.mark.parametrize("seed", [1, None])
-def test_a_network_with_shots_of_its_own(seed):
+def test_a_network_with_its_own_shots(seed):
     executor = ho.AerExecutor(shots=32, seed=seed)
     head = ho.DressedCircuit(3, 3, num_qubits=3, depth=1, executor=executor)
     model = HybridClassifier(head, epochs=1, batch_size=None, random_state=0)
@@ -140,22 +143,6 @@ def test_a_network_with_shots_of_its_own(seed):
     assert executor.usage.shots == 0
 
 
-def test_an_executor_with_a_connection():
-    class Own(ho.AerExecutor):
-        connection = property(lambda self: self._connection)
-
-        def __init__(self, **options):
-            super().__init__(**options)
-            self._connection = Lock()
-
-    executor = Own(shots=32, seed=1)
-    model = HybridClassifier((), bridge="memory", executor=executor, epochs=1, random_state=0)
-    first = model.fit(X, LABELS).predict_proba(X)
-    assert model.network_.executor is not executor
-    assert model.network_.executor.connection is executor.connection
-    np.testing.assert_array_equal(model.fit(X, LABELS).predict_proba(X), first)
-
-
 def test_a_bridge_and_a_gradient_as_instances():
     bridge, gradient = ho.bridges.Memory(form="full"), ho.gradients.ParameterShift()
     model = HybridClassifier((), bridge=bridge, gradient=gradient, epochs=1, random_state=0)
@@ -164,18 +151,16 @@ def test_a_bridge_and_a_gradient_as_instances():
     assert type(model.network_.gradient) is type(gradient)
 
 
-def test_outputs_belong_together():
+def test_outputs_are_consistent():
     model = HybridClassifier(epochs=3, random_state=0).fit(X, LABELS)
     probabilities, scores = model.predict_proba(X), model.decision_function(X)
     np.testing.assert_allclose(probabilities.sum(1), 1.0, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(
-        model.predict_log_proba(X), np.log(probabilities), rtol=0, atol=1e-12
-    )
+    logarithms = model.predict_log_proba(X)
+    np.testing.assert_allclose(logarithms, np.log(probabilities), rtol=0, atol=1e-12)
     assert (scores.argmax(1) == probabilities.argmax(1)).all()
     two = LABELS != "cat"
     model.fit(X[two], LABELS[two])
     odds = model.decision_function(X)
-    assert odds.shape == (len(X),)
     expected = model.predict_log_proba(X)
     np.testing.assert_allclose(odds, expected[:, 1] - expected[:, 0], rtol=0, atol=1e-12)
 
@@ -212,7 +197,7 @@ def conv(num_features, num_outputs):
 
 
 @pytest.mark.parametrize("network", [conv, nn.Linear, nn.Linear(3, 3), [5, 4], np.array([5])])
-def test_networks_of_ones_own(network):
+def test_own_networks(network):
     before = network.weight.clone() if isinstance(network, nn.Module) else None
     model = HybridClassifier(network, epochs=2, random_state=0).fit(X, LABELS)
     assert model.predict_proba(X).shape == (45, 3)
@@ -221,11 +206,10 @@ def test_networks_of_ones_own(network):
         assert torch.equal(network.weight, before)
 
 
-def test_callbacks_see_the_training():
+def test_callbacks():
     seen = []
-    HybridRegressor(epochs=2, callbacks=[lambda record, network: seen.append(record.epoch)]).fit(
-        X, TARGETS
-    )
+    callbacks = [lambda record, network: seen.append(record.epoch)]
+    HybridRegressor(epochs=2, callbacks=callbacks).fit(X, TARGETS)
     assert seen == [1, 2]
 
 
@@ -237,68 +221,66 @@ def broken(num_features, num_outputs):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"network": "mlp"}, ArgumentTypeError, "`network` must be the widths of the hidden"),
-        ({"network": 16}, ArgumentTypeError, "`network` must be the widths .* but is 16"),
-        ({"network": (4, 0)}, ArgumentError, "`network` must be 1 or more, but is 0"),
-        ({"network": (4.5,)}, ArgumentTypeError, "`network` must be an int"),
-        ({"network": broken}, ArgumentError, "'broken' gave no network of 3 features and 3 outp"),
-        ({"network": lambda i, o: None}, ArgumentTypeError, "must be a torch.nn.Module.*None"),
-        ({"network": nn.Linear(3, 5)}, DataError, r"return 3 numbers .* but returns \(5,\)"),
-        ({"network": nn.Linear(2, 3)}, DataError, r"cannot take x of shape \(2, 3\)"),
-        ({"network": nn.LSTM(3, 3)}, DataError, "but returns tuple"),
+        ({"network": "mlp"}, ArgumentTypeError, "`network`.*'mlp'"),
+        ({"network": 16}, ArgumentTypeError, "`network`.*16"),
+        ({"network": (4, 0)}, ArgumentError, "`network`.*0"),
+        ({"network": (4.5,)}, ArgumentTypeError, "`network`.*4.5"),
+        ({"network": broken}, ArgumentError, "'broken'.*3 features.*3 outputs.*on purpose"),
+        ({"network": lambda i, o: None}, ArgumentTypeError, "None"),
+        ({"network": nn.Linear(3, 5)}, DataError, r"network.* 3 .*\(5,\)"),
+        ({"network": nn.Linear(2, 3)}, DataError, r"shape \(2, 3\)"),
+        ({"network": nn.LSTM(3, 3)}, DataError, "tuple"),
         ({"network": nn.Tanh()}, ArgumentError, "no parameters"),
-        ({"shots": 100}, ArgumentError, "`shots` is for a network in a circuit"),
-        ({"gradient": "adjoint"}, ArgumentError, "`gradient` is for a network in a circuit"),
-        ({"bridge_options": {}}, ArgumentError, "`bridge_options` is for a network in a circ"),
-        ({"bridge": "memroy"}, UnknownNameError, "Did you mean 'memory'"),
+        ({"shots": 100}, ArgumentError, "`shots`.*`bridge`"),
+        ({"gradient": "adjoint"}, ArgumentError, "`gradient`.*`bridge`"),
+        ({"bridge_options": {}}, ArgumentError, "`bridge_options`.*`bridge`"),
+        ({"bridge": "memroy"}, UnknownNameError, "'memroy'"),
         ({"bridge": "memory", "bridge_options": {"fom": 1}}, UnknownNameError, "'fom'"),
-        ({"bridge": "memory", "bridge_options": 3}, ArgumentTypeError, "must be a dict or None"),
-        ({"bridge": "memory", "shots": 0}, ArgumentError, "`shots` must be 1 or more"),
+        ({"bridge": "memory", "bridge_options": 3}, ArgumentTypeError, "`bridge_options`.*3"),
+        ({"bridge": "memory", "shots": 0}, ArgumentError, "`shots`.*0"),
         ({"bridge": "memory", "shots": 1, "executor": ho.AerExecutor()}, ArgumentError,
-         "`shots` cannot be given beside `executor`"),
+         "`shots`.*`executor`"),
         ({"bridge": "memory", "bridge_options": {"executor": 1}}, ArgumentError,
-         "`bridge_options` holds 'executor', which is a parameter .* Pass `executor="),
-        ({"bridge": "memory", "bridge_options": {3: 1}}, ArgumentTypeError, "as keys, but is {3"),
-        ({"bridge": "memory", "executor": 0}, ArgumentTypeError, "`executor` must .* of type int"),
-        ({"bridge": "memory", "executor": ho.AerExecutor}, ArgumentTypeError, "`executor` must"),
-        ({"bridge": "memory", "gradient": ""}, UnknownNameError, "Unknown gradient.*''"),
-        ({"optimizer_options": {"lr": 0.1}}, ArgumentError,
-         "`optimizer_options` holds 'lr', which is a parameter .* Pass `lr="),
-        ({"optimizer_options": {"seed": 1}}, ArgumentError, "holds 'seed'.*Pass `random_state="),
-        ({"optimizer_options": {"device": "cpu"}}, ArgumentError, "'device', which is none of"),
-        ({"optimizer_options": {1: 1}}, ArgumentTypeError, "as keys, but is {1"),
-        ({"optimizer": "adma"}, UnknownNameError, "Did you mean .*'adam'"),
-        ({"optimizer_options": {"momentum": 1}}, UnknownNameError, "momentum"),
-        ({"optimizer_options": [1]}, ArgumentTypeError, "must be a dict or None"),
-        ({"epochs": -1}, ArgumentError, "`epochs` must be 0 or more"),
-        ({"lr": -1.0}, ArgumentError, "`lr` must be more than 0"),
-        ({"scheduler": "cosin"}, UnknownNameError, "Did you mean 'cosine'"),
+         "`bridge_options`.*'executor'.*`executor="),
+        ({"bridge": "memory", "bridge_options": {3: 1}}, ArgumentTypeError, "{3"),
+        ({"bridge": "memory", "executor": 0}, ArgumentTypeError, "`executor`.*int"),
+        ({"bridge": "memory", "executor": ho.AerExecutor}, ArgumentTypeError, "`executor`"),
+        ({"bridge": "memory", "gradient": ""}, UnknownNameError, "gradient.*''"),
+        ({"optimizer_options": {"lr": 0.1}}, ArgumentError, "`optimizer_options`.*'lr'.*`lr="),
+        ({"optimizer_options": {"seed": 1}}, ArgumentError, "'seed'.*`random_state="),
+        ({"optimizer_options": {"device": "cpu"}}, ArgumentError, "'device'"),
+        ({"optimizer": "adma"}, UnknownNameError, "'adma'"),
+        ({"optimizer_options": {"momentum": 1}}, UnknownNameError, "'momentum'"),
+        ({"optimizer_options": [1]}, ArgumentTypeError, "`optimizer_options`"),
+        ({"epochs": -1}, ArgumentError, "`epochs`"),
+        ({"lr": -1.0}, ArgumentError, "`lr`"),
+        ({"scheduler": "cosin"}, UnknownNameError, "'cosin'"),
         ({"random_state": "a"}, ValueError, "cannot be used to seed"),
     ],
 )  # fmt: skip
-def test_refused_in_fit(options, error, message, aer_calls):
+def test_invalid_parameters(options, error, message, aer_calls):
     with pytest.raises(error, match=message):
         HybridClassifier(**options).fit(X, LABELS)
     assert aer_calls == []
 
 
 def test_no_gradients(aer_calls):
-    with torch.no_grad(), pytest.raises(TrainingError, match=r"outside of `torch.no_grad\(\)`"):
+    with torch.no_grad(), pytest.raises(TrainingError, match="no_grad"):
         HybridClassifier(bridge="memory").fit(X, LABELS)
     assert aer_calls == []
 
 
-def test_labels_and_targets_of_other_types():
+def test_invalid_labels_and_targets():
     mixed = np.array(["a", None, "b"] * 15, dtype=object)
-    with pytest.raises(DataError, match=r"can be sorted, but are of NoneType, str. Drop samples"):
+    with pytest.raises(DataError, match=r"(?i)labels.*NoneType, str"):
         HybridClassifier().fit(X, mixed)
     for targets in (LABELS, np.full(45, "2020-01-01", dtype="M8[D]")):
-        with pytest.raises(DataError, match="must be real numbers, but are of dtype"):
+        with pytest.raises(DataError, match=r"(?i)targets.*dtype"):
             HybridRegressor().fit(X, targets)
 
 
 def test_class_weights_of_another_dtype():
     loss = nn.CrossEntropyLoss(weight=torch.ones(3))
-    with pytest.raises(DataError, match=r"`weight` of torch.float32, but .* torch.float64"):
+    with pytest.raises(DataError, match=r"`weight`.*float32.*float64"):
         HybridClassifier(loss=loss).fit(X, LABELS)
     HybridClassifier(loss=loss.double(), epochs=1).fit(X, LABELS)
