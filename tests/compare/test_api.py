@@ -23,7 +23,7 @@ from hybridopt.errors import (
     OutputError,
     TrainingError,
     UnknownNameError,
-)
+)  # fmt: skip
 
 from .conftest import METHODS, quick
 
@@ -46,26 +46,18 @@ def test_methods_share_split_weights_and_order(study):
     assert all(len(losses) == 1 for losses in starts.values())
     assert len(set.union(*starts.values())) == 3
     # the twin is the circuit's formula: the same up to the rounding of 16 steps in float32
-    for seed in range(3):
-        circuit, twin = (
-            next(r for r in study.runs if (r.method, r.seed) == (name, seed))
-            for name in ("memory+adam", "twin+adam")
-        )
+    pairs = zip(study.runs_of("memory+adam"), study.runs_of("twin+adam"), strict=True)
+    for circuit, twin in pairs:
         assert circuit.lr_factor == twin.lr_factor
         np.testing.assert_allclose(circuit.test_loss, twin.test_loss, rtol=1e-5)
 
 
 def test_costs_and_metrics(study):
-    memory = study.summary("memory+adam").values
-    assert memory["steps"] == (8.0, 0.0)
-    assert memory["settings"] == (16.0, 0.0)
-    assert memory["trainable"] == (15.0, 0.0)
-    assert study.summary("newton").values["steps"] == (2.0, 0.0)
-    assert study.summary("adam").values["settings"] == (0.0, 0.0)
+    memory, newton, adam = (study.summary(m).values for m in ("memory+adam", "newton", "adam"))
+    assert [memory[key][0] for key in ("steps", "settings", "trainable")] == [8, 16, 15]
+    assert (newton["steps"], adam["settings"]) == ((2.0, 0.0), (0.0, 0.0))
     scores = [run.test_metric for run in study.runs_of("newton")]
-    assert study.summary("newton").values["test_metric"] == pytest.approx(
-        (np.mean(scores), np.std(scores, ddof=1))
-    )
+    assert newton["test_metric"] == pytest.approx((np.mean(scores), np.std(scores, ddof=1)))
     assert all(run.inference_seconds > 0 and run.training_seconds > 0 for run in study.runs)
 
 
@@ -73,13 +65,8 @@ def test_shuffled_test_labels_change_no_choice():
     data = ho.load_dataset("iris", seed=0)
     order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
     shuffled = replace(data, test=Part(data.test.x, data.test.y[order]))
-    first, second = (
-        ho.compare(
-            "mlp:4-3", one, methods=["adam", "twin+adam", "newton"], budget=2, seeds=2, tuning=3,
-            redraw_split=False,
-        )
-        for one in (data, shuffled)
-    )  # fmt: skip
+    options = {"methods": ["adam", "twin+adam", "newton"], "budget": 2, "tuning": 3}
+    first, second = (quick(data=one, redraw_split=False, **options) for one in (data, shuffled))
     for before, after in zip(first.runs, second.runs, strict=True):
         assert (before.lr_factor, before.rates) == (after.lr_factor, after.rates)
         for one, other in zip(before.trials, after.trials, strict=True):
@@ -106,7 +93,7 @@ def test_base_rates_batch_sizes_and_threads(monkeypatch):
     assert (set(seen), torch.get_num_threads()) == ({2}, before)
 
 
-def test_the_arguments_of_the_caller_are_unchanged():
+def test_the_arguments_of_the_caller_are_unchanged(aer_calls):
     executor = ho.AerExecutor(shots=10, seed=4)
     network = nn.Linear(4, 3)
     weight, before = network.weight.detach().clone(), executor.state_dict()
@@ -115,15 +102,9 @@ def test_the_arguments_of_the_caller_are_unchanged():
     assert executor.state_dict() == before
     assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(network.weight, weight)
-    # 4 steps of 2 settings of 10 shots; beside them what evaluation and timing read
-    assert [run.shots for run in study.runs] == [80, 80]
-    assert executor.usage.settings == 2 * (8 + 2 + 5)
-
-
-def test_the_number_of_circuit_runs(aer_calls):
-    study = quick(methods=["memory+adam", "adam"])
-    assert sum(run.simulator_runs for run in study.runs) == 2 * 8
-    assert sum(aer_calls) == 2 * (8 + 2 + 5)  # training, two evaluations, five timings
+    # 4 steps of 2 settings of 10 shots; two evaluations and five timings are not counted
+    assert [(run.shots, run.simulator_runs) for run in study.runs] == [(80, 8)] * 2
+    assert executor.usage.settings == sum(aer_calls) == 2 * (8 + 2 + 5)
 
 
 def test_executors_made_by_a_function():
@@ -200,10 +181,6 @@ def without_seed():
     return ho.AerExecutor()
 
 
-def raising(*_):
-    raise RuntimeError("out of order")
-
-
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("change", "error", "message"),
@@ -212,51 +189,36 @@ def raising(*_):
         ({"methods": "adam"}, ArgumentTypeError, "`methods`"),
         ({"methods": ["twin", "twin+adam"]}, ArgumentError, "'twin\\+adam'.*twice"),
         ({"methods": ["adam", ho.Method("adam", name="b")]}, ArgumentError, "'adam' and 'b'"),
-        ({"methods": ["adma"]}, UnknownNameError, "'adma'"),
         ({"control": "sgd"}, ArgumentError, "'sgd'.*adam, memory\\+adam"),
         ({"control": "nothing"}, UnknownNameError, "'nothing'"),
         ({"seeds": 1}, ArgumentError, "`seeds`.*2"),
         ({"seeds": 10**12}, ArgumentError, "`seeds`.*10000"),
-        ({"seeds": range(10**12)}, ArgumentError, "`seeds`.*10000"),
-        ({"seeds": [3]}, ArgumentError, "`seeds`.*2"),
         ({"seeds": [3, 3]}, ArgumentError, "`seeds`.*3, 3"),
         ({"seeds": [-1, 2]}, ArgumentError, "`seeds`.*-1"),
         ({"seeds": "many"}, ArgumentTypeError, "`seeds`.*'many'"),
         ({"budget": "100 shots"}, ArgumentError, "'adam': .*circuit"),
         ({"methods": ["memory+adam"], "budget": "100 shots"}, ArgumentError,
          "'memory\\+adam': .*executor"),
-        ({"methods": ["memory+adam"], "budget": "1 setting"}, ArgumentError, "2 settings.* 1"),
         ({"methods": ["adam > memory+adam"], "budget": "9 settings"}, ArgumentError, "settings"),
         ({"methods": ["adam:3"], "budget": 5}, ArgumentError, "'adam:3'.*3 epochs"),
-        ({"methods": ["adam:2 > sgd:2"], "budget": 1}, ArgumentError, "1 epoch.*2 stages"),
         ({"methods": [ho.Method("adam", scheduler="cosine")], "budget": "1 s"}, ArgumentError,
          "'cosine'.*1 second"),
         ({"methods": [ho.Method("gd", batch_size=8)]}, ArgumentError, "\"gd\".* 8"),
         ({"methods": ["random-subspace(num_parameters=99)+adam"]}, ArgumentError,
          "num_parameters.*99.*15"),
-        ({"network": "mlp:5-3"}, ArgumentError, "mlp:4-...-3"),
         ({"network": lambda: nn.Linear(5, 3)}, DataError, "shape"),
-        ({"network": lambda: nn.LSTM(4, 3)}, DataError, "tensor"),
-        ({"network": 3}, ArgumentTypeError, "`network`"),
         ({"network": lambda: nn.Linear(4, 3).requires_grad_(False), "methods": ["memory+adam"]},
          ConversionError, "frozen"),
-        ({"network": raising}, ArgumentError, "`network`.*RuntimeError: out of order"),
         ({"network": Uncopyable(4, 3)}, ConversionError, "Uncopyable.*never copied"),
         ({"network": Uncalled}, ArgumentError, "`unused.weight`"),
         ({"network": lambda: nn.Sequential(nn.Unflatten(1, (3, 3)), nn.LazyConv1d(2, 1))},
          ArgumentError, "lazy"),
-        ({"network": lambda: ho.to_quantum(nn.Linear(4, 3), "memory")}, ArgumentError,
-         "to_classical"),
-        ({"data": "irsi"}, UnknownNameError, "'irsi'"),
         ({"data": 3}, ArgumentTypeError, "`data`"),
         ({"data": (torch.randn(1, 4), torch.tensor([0]))}, DataError, "1 sample"),
-        ({"tuning": -1}, ArgumentError, "`tuning`"),
         ({"confidence": 1.0}, ArgumentError, "`confidence`.*1"),
-        ({"confidence": 0}, ArgumentError, "`confidence`.*0"),
         ({"reach": "high"}, ArgumentTypeError, "`reach`"),
         ({"threads": 0}, ArgumentError, "`threads`"),
         ({"executor": without_seed}, ArgumentError, "`executor`.*TypeError"),
-        ({"executor": raising}, ArgumentError, "`executor`.*RuntimeError"),
         ({"executor": "CPU"}, ArgumentTypeError, "`executor`"),
         ({"output": 5}, ArgumentTypeError, "`output`.*int"),
         ({"output": "x" * 5000}, OutputError, "x" * 5000),

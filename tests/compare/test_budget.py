@@ -71,18 +71,14 @@ def test_parts_are_whole_and_sum_up(total, shares, parts):
     ("value", "error", "message"),
     [
         ("ten epochs", ArgumentError, "'ten epochs'"),
-        ("10", ArgumentError, "'10'"),
         ("10 epochs, 5 epochs", ArgumentError, "epochs twice"),
         ("1.5 epochs", ArgumentError, "whole number of epochs"),
-        ("1e400 shots", ArgumentError, "whole number of shots"),
         ("10 epohcs", UnknownNameError, "'epohcs'"),
         ({"epoch": 3}, UnknownNameError, "'epoch'"),
         ({}, ArgumentError, "limit"),
         (0, ArgumentError, "`budget`"),
         (True, ArgumentTypeError, "`budget`"),
-        (2.5, ArgumentTypeError, "`budget`"),
         ({"seconds": 0}, ArgumentError, "`seconds`"),
-        ({"shots": 1.5}, ArgumentTypeError, "`shots`"),
     ],
 )
 def test_invalid_budgets(value, error, message):
@@ -136,6 +132,7 @@ NETWORKS = {
     "untraceable": lambda: Calling(untraceable, circuit_network()),
     "plain": lambda: nn.Linear(4, 3),
     "memory": lambda: ho.to_quantum(nn.Linear(4, 3), "memory"),
+    "memory around a circuit": lambda: ho.to_quantum(circuit_network(), "memory"),
 }
 
 
@@ -144,17 +141,11 @@ def test_the_predicted_cost_is_spent(make, aer_calls):
     network = make()
     x = torch.rand(5, 3 if make is NETWORKS["first"] else 4)
     state = torch.get_rng_state()
-    said = step_cost(network, x)
+    predicted = step_cost(network, x)
     assert torch.equal(state, torch.get_rng_state())
     assert aer_calls == []
-    assert (said.settings, said.shots) == real_cost(network, x)
-
-
-def test_the_predicted_cost_of_a_bridge_around_a_circuit():
-    network, x = ho.to_quantum(circuit_network(), "memory"), torch.rand(5, 4)
-    said = step_cost(network, x)
     for _ in range(2):
-        assert (said.settings, said.shots) == real_cost(network, x)
+        assert (predicted.settings, predicted.shots) == real_cost(network, x)
 
 
 @pytest.mark.parametrize(("text", "settings"), [("adam", 32 * 13), ("gd", 120 * 13)])

@@ -78,10 +78,8 @@ def test_a_method_in_plain_types():
         ("adam+memory", ArgumentError, '"memory\\+adam"'),
         ("memory+twin+adam", ArgumentError, "'memory\\+twin\\+adam'"),
         ("", ArgumentError, "stage"),
-        ("adam > ", ArgumentError, "'adam > '.*stage"),
         ("adam:x", ArgumentError, "'adam:x'.*positive"),
         ("adam:-1", ArgumentError, "'adam:-1'.*positive"),
-        ("adam:1:2", ArgumentError, "'adam:1:2'.*positive"),
         ("adam:inf", ArgumentError, "'adam:inf'.*positive"),
         ("adam:3 > sgd", ArgumentError, "'adam:3 > sgd'.*share"),
         ("3 > adam", ArgumentError, "'3 > adam'.* '3'"),
@@ -90,7 +88,6 @@ def test_a_method_in_plain_types():
         ("adam(beta=1)", UnknownNameError, "'beta'"),
         ("memory(from=1)+adam", UnknownNameError, "'from'"),
         (3, ArgumentTypeError, "method.*int"),
-        (None, ArgumentTypeError, "method.*NoneType"),
     ],
 )
 def test_invalid_texts(text, error, message):
@@ -103,7 +100,6 @@ def test_invalid_texts(text, error, message):
     ("arguments", "error", "message"),
     [
         ({"text": "adam > sgd", "lr": [0.1]}, ArgumentError, "'adam > sgd'.*`lr`"),
-        ({"text": "adam", "lr": 0}, ArgumentError, "`lr`"),
         ({"text": "adam", "lr": "auto"}, ArgumentTypeError, "`lr`"),
         ({"text": "adam", "bridge_options": {"form": "full"}}, ArgumentError, "bridge_options"),
         ({"text": "twin+adam", "bridge": Memory()}, ArgumentError, "`bridge"),

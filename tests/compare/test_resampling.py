@@ -14,7 +14,7 @@ from hybridopt.compare.resampling import (
     draw_network,
     split_rows,
     validation_split,
-)
+)  # fmt: skip
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
 
 from .conftest import quick
