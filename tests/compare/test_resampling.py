@@ -107,16 +107,12 @@ def test_weights_are_drawn_in_a_copy():
     for changed in (one[0].weight, one[2].in_proj_weight):
         assert not any(changed.equal(value) for value in before.values())
     assert not torch.equal(one[0].weight, other[0].weight)
-
-
-def test_frozen_weights_are_kept():
-    network = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3))
-    network[0].requires_grad_(False)
-    network[1].bias.requires_grad_(False)
-    drawn = draw_network(network, IRIS, 3)
-    assert torch.equal(drawn[0].weight, network[0].weight)
-    assert torch.equal(drawn[1].bias, network[1].bias)
-    assert not torch.equal(drawn[1].weight, network[1].weight)
+    network[0].bias.requires_grad_(False)
+    network[2].requires_grad_(False)
+    frozen = draw_network(network, IRIS, 3)  # keeps frozen weights
+    assert torch.equal(frozen[0].bias, network[0].bias)
+    assert torch.equal(frozen[2].in_proj_weight, network[2].in_proj_weight)
+    assert not torch.equal(frozen[0].weight, network[0].weight)
 
 
 def test_functions_texts_and_circuit_layers():

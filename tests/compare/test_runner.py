@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import subprocess
 import sys
 import time
@@ -97,11 +98,6 @@ ho.compare(deadly.{network}, "iris", methods=["adam"], budget=1, seeds=2, tuning
 """
 
 
-def children_of(process: int) -> set[str]:
-    tasks = Path(f"/proc/{process}/task").glob("*/children")
-    return {child for task in tasks for child in task.read_text().split()}
-
-
 def is_alive(process: str) -> bool:
     status = Path(f"/proc/{process}/stat")
     return status.exists() and ") Z" not in status.read_text()
@@ -109,8 +105,8 @@ def is_alive(process: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
-@pytest.mark.parametrize("signal", ["SIGINT", "SIGKILL"])
-def test_no_process_remains(signal, deadly, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_remains(number, deadly, tmp_path):
     guarded = SCRIPT.format(network="waits").replace("\nho.", '\nif __name__ == "__main__": ho.')
     (tmp_path / "main.py").write_text(guarded)
     process = subprocess.Popen([sys.executable, "main.py"], cwd=tmp_path, stderr=subprocess.DEVNULL)
@@ -118,8 +114,9 @@ def test_no_process_remains(signal, deadly, tmp_path):
     while len(workers) < 3:  # two, and the resource tracker of multiprocessing
         assert process.poll() is None
         time.sleep(0.2)
-        workers = children_of(process.pid)
-    process.send_signal(getattr(__import__("signal"), signal))
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+        workers = {child for task in tasks for child in task.read_text().split()}
+    process.send_signal(number)
     assert process.wait(60) != 0
     deadline = time.monotonic() + 120  # on a busy machine, imports take time
     while any(is_alive(worker) for worker in workers):
