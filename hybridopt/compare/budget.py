@@ -171,14 +171,9 @@ class MeteredBatches(IterableDataset[Batch]):
     """The batches of one epoch after the other; none comes once the stage's budget is spent."""
 
     def __init__(
-        self,
-        part: Part,
-        batch_size: int | None,
-        seed: int,
-        budget: Budget,
-        executors: Sequence[Metered] = (),
-        expected: Cost | None = None,
-    ) -> None:
+        self, part: Part, batch_size: int | None, seed: int, budget: Budget,
+        executors: Sequence[Metered] = (), expected: Cost | None = None,
+    ) -> None:  # fmt: skip
         self._generator = torch.Generator().manual_seed(seed)
         self._batches = TensorBatches(part, batch_size, self._generator)
         self._limits, self._executors = budget.limits(), executors

@@ -24,7 +24,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 from jaxtyping import Float64
@@ -53,13 +52,8 @@ class Interval:
 
 
 def percent(share: float) -> str:
-    """A share with all its digits.
-
-    Example:
-        >>> percent(0.95), percent(0.995)
-        ('95%', '99.5%')
-    """
-    return f"{(Decimal(repr(float(share))) * 100).normalize():f}%"
+    """Return a fraction in percent, such as 99.5%."""
+    return f"{100 * share:g}%"
 
 
 def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float | None]:
