@@ -1,4 +1,4 @@
-"""What a seed draws, the same for all methods: the split and the starting weights."""
+"""Split and starting weights of a seed, the same for all methods."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import build_network
 from hybridopt.training.loop import executors_of
 
-TEST_FRACTION = 0.2  # of data that come without a test part
-VALIDATION_STREAM = 1  # tells the draw of the validation part from that of the test part
+TEST_FRACTION = 0.2  # for data without a test part
+VALIDATION_STREAM = 1  # separates the random stream of the validation part
 NetworkSource = nn.Module | str | Callable[[], nn.Module]
 ExecutorSource = Executor | Callable[[int], Executor] | None
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that runs have in common, as `compare` takes it."""
+    """Settings that all runs share; see `compare`."""
 
     network: NetworkSource
     data: str | Dataset
-    redraw: bool  # whether each seed draws a new split
+    redraw: bool  # True if each seed draws a new split
     budget: Budget
     tuning: Tuning
     executor: ExecutorSource
     loss: object
-    threads: int = 1  # of torch's, for each run
+    threads: int = 1  # torch threads per run
 
     def draw(self, seed: int) -> tuple[Dataset, nn.Module]:
-        """Data and untrained network of a seed, in one dtype."""
+        """Return data and untrained network of a seed, in one dtype."""
         data = draw_data(self.data, seed, redraw=self.redraw)
         network = self.draw_network(data, seed)
         kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
         return as_dataset(data, dtype=kinds[0] if kinds else None), network
 
     def draw_network(self, data: Dataset, seed: int) -> nn.Module:
-        """The untrained network of a seed; the executor runs the circuits that it brings, too."""
+        """Return the untrained network of a seed, with the executor of the experiment."""
         network = draw_network(self.network, data, seed)
         if self.executor is None or not executors_of(network):
             return network
@@ -63,7 +63,7 @@ class Experiment:
         return own
 
     def make_executor(self, seed: int) -> Executor:
-        """The executor of a run; its random stream is set by the run."""
+        """Return the executor of a run; the run sets its random stream."""
         if self.executor is None:
             return AerExecutor()
         if isinstance(self.executor, Executor):
@@ -73,7 +73,7 @@ class Experiment:
 
 
 def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
-    """The data of one seed, in two parts; without ``redraw``, those of seed 0 or of a Dataset."""
+    """Return the data of a seed with two parts; without ``redraw``, the parts do not change."""
     if isinstance(source, str):
         return load_dataset(source, seed=seed if redraw else 0)
     if not redraw and source.test is not None:
@@ -89,7 +89,7 @@ def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
 
 
 def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
-    """The training part split in two; the ``test`` part is for the validation of trials."""
+    """Split the training part; the new ``test`` part is for the validation of trials."""
     x, y = data.train.x, data.train.y
     size = max(1, round(fraction * len(x)))
     train, validation = split_rows(y, size, data.task, [seed, VALIDATION_STREAM])
@@ -99,12 +99,11 @@ def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
 def split_rows(
     y: Tensor, size: int, task: str, entropy: list[int]
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]:
-    """Rows to train on and ``size`` others; classes keep their shares where that is possible."""
+    """Return rows to train on and ``size`` others, stratified by classes if possible."""
     from sklearn.model_selection import train_test_split
 
     if size >= len(y):
-        have = "1 sample is" if len(y) == 1 else f"{len(y)} samples are"
-        raise DataError(f"{have} too few to train on some and keep {size} apart. Give more.")
+        raise DataError(f"`data` must have at least {size + 1} samples (got {len(y)}).")
     state = int(np.random.SeedSequence(entropy).generate_state(1)[0])
     counts = np.unique(y.numpy(), return_counts=True)[1] if task == "classification" else [0]
     can_share = min(counts) >= 2 and min(size, len(y) - size) >= len(counts)
@@ -125,10 +124,10 @@ def _standardized_again(
 
 
 def check_network(source: object) -> None:
-    """Refuse what cannot be drawn anew, naming the layer; draws nothing."""
+    """Reject sources of other types, and networks with layers that cannot be initialized again."""
     if not isinstance(source, nn.Module):
         if not callable(source):
-            expected = "a torch.nn.Module, a function that makes one, or a text as `mlp:64-20-10`"
+            expected = 'a torch.nn.Module, a function that makes one, or a text like "mlp:64-20-10"'
             _validation.instance("network", source, str, expected)
         return
     _refuse_quantum(source)
@@ -136,13 +135,13 @@ def check_network(source: object) -> None:
         own = [p for p in module.parameters(recurse=False) if p.requires_grad]
         if own and _resetter(module) is None:
             raise ArgumentError(
-                f"{_where(name)} ({type(module).__name__}) has weights of its own and no "
-                "`reset_parameters`. Add it, or give a function that makes the network."
+                f"{_where(name)} ({type(module).__name__}) has weights, but no method "
+                "`reset_parameters`. Add it, or pass a function that makes the network."
             )
 
 
 def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
-    """The network of one seed, with fresh starting weights, except for frozen ones."""
+    """Return the network of a seed with new starting weights; frozen weights are kept."""
     if isinstance(source, nn.Module):
         network = copy_module(source, user="`compare`")
     elif isinstance(source, str):
@@ -162,21 +161,21 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
 def _made(
     name: str, function: Callable[..., object], *given: int, takes: str, kind: type[Any]
 ) -> Any:
-    """Call a function of the user, and check the object that it returns."""
+    """Call a function of the user and check the type of its result."""
     try:
         made = function(*given)
     except HybridOptError:
         raise
     except Exception as error:
         raise ArgumentError(
-            f"The function `{name}` failed: {type(error).__name__}: {error}. "
-            f"It must take {takes} and return a {kind.__name__}."
+            f"Function `{name}` must take {takes} and return a {kind.__name__} "
+            f"(got {type(error).__name__}: {error})."
         ) from error
     return _validation.instance(name, made, kind, f"a function that returns a {kind.__name__}")
 
 
 def _set_executor(network: nn.Module, executor: Executor) -> None:
-    """Let an executor run all circuits, where the layers' gradient rules go with it."""
+    """Set the executor of all circuits and check the gradient rules."""
     for module in network.modules():
         if isinstance(getattr(module, "executor", None), Executor):
             module.executor = executor  # type: ignore[assignment]
@@ -189,8 +188,8 @@ def _refuse_quantum(network: nn.Module) -> None:
     for name, module in network.named_modules():
         if isinstance(module, QuantumNetwork):
             raise ArgumentError(
-                f"{_where(name)} is a quantum network already. Give `compare` the plain network "
-                '(`hybridopt.to_classical`), and the bridge in a method, as "memory+adam".'
+                f"{_where(name)} must not be a quantum network. Pass the plain network "
+                '(`to_classical(network)`), and name the bridge in a method ("memory+adam").'
             )
 
 
@@ -199,10 +198,10 @@ def _where(name: str) -> str:
 
 
 def _materialize(network: nn.Module, data: Dataset) -> None:
-    """Let lazy layers take their shapes, and draw their weights, before anything looks at them."""
+    """Run lazy layers once, which sets their shapes and weights."""
     if not any(map(is_lazy, (*network.parameters(), *network.buffers()))):
         return
-    # no sample runs no circuit; but not every layer takes none
+    # an empty batch does not run a circuit, but some layers do not support it
     x = data.train.x[: 0 if executors_of(network) else 2]
     kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
     try:
@@ -210,8 +209,8 @@ def _materialize(network: nn.Module, data: Dataset) -> None:
             network(x.to(kinds[0]) if kinds and x.is_floating_point() else x)
     except Exception as error:
         raise ArgumentError(
-            f"The network has lazy layers, and their shapes do not follow from the data: "
-            f"{type(error).__name__}: {error}. Give its layers their sizes."
+            "Lazy layers must get their shapes from the data "
+            f"(got {type(error).__name__}: {error}). Set the sizes of the layers."
         ) from error
     check_has_values(network, ArgumentError)
 

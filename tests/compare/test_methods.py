@@ -75,7 +75,7 @@ def test_a_method_in_plain_types():
         ("adma", UnknownNameError, "optimizer or bridge 'adma'"),
         ("memroy+adam", UnknownNameError, "bridge 'memroy'"),
         ("memory+adma", UnknownNameError, "optimizer 'adma'"),
-        ("adam+memory", ArgumentError, '"memory\\+adam"'),
+        ("adam+memory", ArgumentError, "`memory\\+adam`"),
         ("memory+twin+adam", ArgumentError, "'memory\\+twin\\+adam'"),
         ("", ArgumentError, "stage"),
         ("adam:x", ArgumentError, "'adam:x'.*positive"),
