@@ -117,8 +117,10 @@ def damage_reported(path: Path, kind: str) -> Iterator[None]:
     except CheckpointError:
         raise
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        words = f"damaged or not a {kind} ({type(error).__name__}: {error})"
-        raise CheckpointError(f"{path} is {words}. Delete it and compare again.") from error
+        raise CheckpointError(
+            f"{path} is damaged or not a {kind} ({type(error).__name__}: {error}). Delete it and "
+            "compare again."
+        ) from error
 
 
 def settings_of(

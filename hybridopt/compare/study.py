@@ -115,8 +115,9 @@ class Study(Results):
         try:
             import pandas as pd
         except ImportError as error:
-            message = "`Study.to_frame()` needs pandas. Install it with `pip install pandas`."
-            raise MissingExtraError(message) from error
+            raise MissingExtraError(
+                "`Study.to_frame()` needs pandas. Install it with `pip install pandas`."
+            ) from error
         rows = [run.to_dict() for run in self.runs]
         kept = [name for name in rows[0] if name not in {"curve", "trials", "rates"}]
         return pd.DataFrame([{name: row[name] for name in kept} for row in rows])

@@ -1,4 +1,4 @@
-"""Estimators for scikit-learn: networks, classical or in circuits, in pipelines and searches."""
+"""Estimators for scikit-learn: classical networks and circuits in pipelines and searches."""
 
 from hybridopt.sklearn.estimators import HybridClassifier, HybridRegressor
 

@@ -1,4 +1,4 @@
-"""Classifier and regressor for scikit-learn, and their common base."""
+"""Classifier and regressor for scikit-learn with their base class."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NetworkSpec = Sequence[int] | np.ndarray | nn.Module | Callable[[int, int], nn.M
 
 @dataclass(eq=False, repr=False)  # scikit-learn reads the parameters of the constructor
 class HybridEstimator(BaseEstimator):  # type: ignore[misc]
-    """A network, the way into circuits, and `fit`, for classifier and regressor."""
+    """Base class of classifier and regressor: network, bridge and training."""
 
     network: NetworkSpec = (16,)
     _: KW_ONLY
@@ -80,8 +80,8 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
         shape = tuple(outputs.shape[1:]) if isinstance(outputs, Tensor) else type(outputs).__name__
         if shape != (num_outputs,):
             raise DataError(
-                f"The network must return {num_outputs} numbers for each sample, one a class or "
-                f"target, but returns {shape}. Pass a function of (features, outputs) as `network`."
+                f"`network` must return {num_outputs} outputs per sample, one per class or target "
+                f"(got {shape}). Pass a function of (features, outputs) as `network`."
             )
         handed_on = {name: getattr(self, name) for name in OF_FIT} | {"seed": seed}
         self.history_ = fit(network, (samples, y), **handed_on, **(self.optimizer_options or {}))
@@ -93,36 +93,34 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
         for name in ("bridge_options", "executor", "shots", "gradient"):
             if self.bridge is None and getattr(self, name) is not None:
                 raise ArgumentError(
-                    f"Argument `{name}` is for a network in a circuit, but `bridge` is None. "
-                    'Pass for instance bridge="memory".'
+                    f'`{name}` must be None without a `bridge`. Pass for example `bridge="memory"`.'
                 )
         if self.executor is not None and self.shots is not None:
             raise ArgumentError(
-                "Argument `shots` cannot be given beside `executor`, which has its own: "
-                "AerExecutor(shots=...)."
+                "`shots` must be None with an `executor`. Pass `executor=AerExecutor(shots=...)`."
             )
 
     def _check_keywords(self, name: str, taker: Callable[..., Any]) -> None:
-        """Refuse options that the function they are handed on to is given by the estimator."""
+        """Reject options that are parameters of the estimator or set by it."""
         options = getattr(self, name)
         if options is None:
             return
         if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
             raise ArgumentTypeError(
-                f"Argument `{name}` must be a dict or None, with names as keys, but is {options!r}."
+                f"`{name}` must be a dict with texts as keys, or None (got {options!r})."
             )
         for key in options:
             parameter = "random_state" if (key, taker) == ("seed", fit) else key
             if parameter in self.get_params(deep=False):
                 raise ArgumentError(
-                    f"Argument `{name}` holds {key!r}, which is a parameter of the estimator. Pass "
-                    f"`{parameter}=...` instead."
+                    f"`{name}` must not have the key {key!r}, a parameter of the estimator. Pass "
+                    f"`{parameter}=...` to the estimator."
                 )
             if key in inspect.signature(taker).parameters:
-                raise ArgumentError(f"Argument `{name}` holds {key!r}, which is none of them.")
+                raise ArgumentError(f"`{name}` must not have the key {key!r}. Remove it.")
 
     def _built(self, num_features: int, num_outputs: int, seed: int) -> nn.Module:
-        if isinstance(self.network, nn.Module):  # an estimator leaves what it was given
+        if isinstance(self.network, nn.Module):  # an estimator must not change its parameters
             own = {id(one): _restarted(one, seed) for one in executors_of(self.network)}
             return copy.deepcopy(self.network, own)
         if callable(self.network):
@@ -133,15 +131,14 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
             except Exception as error:
                 name = getattr(self.network, "__name__", repr(self.network))
                 raise ArgumentError(
-                    f"The network function {name!r} gave no network of {num_features} features and "
-                    f"{num_outputs} outputs: {type(error).__name__}: {error}"
+                    f"Function {name!r} must return a network with {num_features} features and "
+                    f"{num_outputs} outputs (got {type(error).__name__}: {error})."
                 ) from error
         widths: object = self.network
         if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
             raise ArgumentTypeError(
-                "Argument `network` must be the widths of the hidden layers, a torch.nn.Module, or "
-                "a function of (number of features, number of outputs) that returns one, but is "
-                f"{self.network!r}."
+                "`network` must be the widths of the hidden layers, a torch.nn.Module, or a "
+                f"function of (features, outputs) that returns one (got {self.network!r})."
             )
         hidden = [_validation.integer("network", width, minimum=1) for width in widths]
         layers: list[nn.Module] = []
@@ -159,46 +156,45 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
 
 
 class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
-    """A classifier for scikit-learn: a torch network, trained as it is or in a circuit.
+    """Classifier for scikit-learn: a torch network, trained classically or as a circuit.
 
-    Features should be standardised, with a ``StandardScaler`` in a pipeline for instance.
+    Standardize the features, for example with a ``StandardScaler`` in a pipeline.
 
-    With shots, a network in a bridge is read once after `fit`: `predict` and `predict_proba` agree.
-    A `CircuitLayer` in a network of your own draws fresh shots in every call of either. There is
-    no ``sample_weight`` (where batches are drawn, a weight of two is not a sample given twice), no
-    ``class_weight`` (pass ``loss=torch.nn.CrossEntropyLoss(weight=...)``), and no ``partial_fit``.
+    With shots, a network with a bridge is evaluated once after `fit`, so `predict` and
+    `predict_proba` agree. A `CircuitLayer` in your own network draws new shots in each call. There
+    is no ``sample_weight``, no ``partial_fit`` and no ``class_weight`` (pass
+    ``loss=torch.nn.CrossEntropyLoss(weight=...)``).
 
     Args:
         network: Widths of the hidden layers of an MLP with tanh in float64; or a
             ``torch.nn.Module``, which is copied with its executors; or a function of (number of
-            features, number of classes) that returns one. It returns a score for each class.
-        bridge: None trains the network in torch; ``"memory"`` and others, or an instance such as
-            ``ho.bridges.Memory(form="full")``, carry it into a circuit (`hybridopt.to_quantum`).
-        bridge_options: Of the bridge, if it is given by name.
-        gradient: Of the circuit, a name or an instance; None is ``"parameter-shift"``.
-        executor: What runs the circuit. Each `fit` runs a copy from the beginning of its stream, in
-            ``network_.executor``; without a seed of its own it takes that of ``random_state``.
-            None is an ``AerExecutor`` with ``shots``, seeded by ``random_state``.
-        shots: Shots a setting; None is exact.
-        optimizer: By name.
-        optimizer_options: Of the optimizer.
-        lr: Learning rate; None is the optimizer's default, ``"auto"`` finds one.
-        scheduler: Of the learning rate, by name, or a function of the optimizer.
-        epochs: Passes through the data.
-        batch_size: ``"auto"``, None (all samples) or a number.
-        loss: None is cross entropy.
-        tol: Stop when the training loss changes by no more than this in an epoch.
-        patience: Stop after so many epochs without an improvement of the training loss.
-        callbacks: As of `hybridopt.fit`.
-        progress: Show a bar; a string is its label.
-        random_state: Seeds weights, order of samples and shots: an int gives the same result again.
+            features, number of classes) that returns one. The network returns one score per class.
+        bridge: Bridge that encodes the network in a circuit, by name (``"memory"``) or instance
+            (``ho.bridges.Memory(form="full")``); None trains the network in torch.
+        bridge_options: Options of a bridge that is given by name.
+        gradient: Gradient rule of the circuit, a name or an instance; None is parameter shift.
+        executor: Executor of the circuit. Each `fit` uses a copy at the start of its random stream,
+            ``network_.executor``; an executor without a seed gets that of ``random_state``. None
+            is an ``AerExecutor`` with ``shots`` and the seed of ``random_state``.
+        shots: Number of shots per setting; None is exact.
+        optimizer: Name of the optimizer.
+        optimizer_options: Options of the optimizer.
+        lr: Learning rate; None is the optimizer's default, ``"auto"`` searches one.
+        scheduler: Learning-rate schedule, a name or a function of the optimizer.
+        epochs: Number of passes through the data.
+        batch_size: Number of samples per step, ``"auto"``, or None for all samples.
+        loss: Loss function; None is the cross entropy.
+        tol: Largest change of the training loss per epoch that stops the training; None disables.
+        patience: Number of epochs without improvement that stops the training; None disables.
+        callbacks: Callbacks of `hybridopt.fit`.
+        progress: True shows a progress bar; a text is its label.
+        random_state: Seed of weights, order of samples and shots; an int gives equal results.
 
     Attributes:
-        classes_: The labels, sorted.
-        n_features_in_: Features seen in `fit`.
-        network_: The trained network, in eval mode; `hybridopt.to_classical` takes it out of its
-            circuit.
-        history_: The `hybridopt.History` of the training.
+        classes_: Sorted labels.
+        n_features_in_: Number of features in `fit`.
+        network_: Trained network in evaluation mode; `hybridopt.to_classical` decodes it.
+        history_: `hybridopt.History` of the training.
 
     Example:
         >>> from hybridopt.sklearn import HybridClassifier
@@ -215,7 +211,7 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
         """Train a new network on samples and their labels.
 
         Args:
-            X: Shape ``(samples, features)``.
+            X: Features, shape ``(samples, features)``.
             y: Labels of any type, shape ``(samples,)``.
         """
         samples, labels = validate_data(self, X, y, dtype=[np.float64, np.float32])
@@ -225,41 +221,41 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
         except TypeError as error:
             kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
             raise DataError(
-                f"Labels must be of one type that can be sorted, but are of {kinds}. Drop samples "
-                "without a label, and make the others all strings or all numbers."
+                f"Labels must have one type that can be sorted (got {kinds}). Remove samples "
+                "without a label, and convert the labels to texts or to numbers."
             ) from error
         self._train(samples, torch.tensor(numbers, dtype=torch.int64), len(self.classes_))
         return self
 
     def predict(self, X: object) -> np.ndarray:  # noqa: N803
-        """The most probable label of each sample, shape ``(samples,)``."""
+        """Return the most probable label of each sample, shape ``(samples,)``."""
         chosen = self._outputs(X).argmax(axis=1)
         return np.asarray(self.classes_[chosen])
 
     def predict_proba(self, X: object) -> np.ndarray:  # noqa: N803
-        """The softmax of the network's scores, shape ``(samples, classes)``."""
+        """Return the softmax of the network's scores, shape ``(samples, classes)``."""
         return np.asarray(torch.from_numpy(self._outputs(X)).softmax(1).numpy())
 
     def predict_log_proba(self, X: object) -> np.ndarray:  # noqa: N803
-        """The logarithm of `predict_proba`."""
+        """Return the logarithm of `predict_proba`."""
         return np.asarray(torch.from_numpy(self._outputs(X)).log_softmax(1).numpy())
 
     def decision_function(self, X: object) -> np.ndarray:  # noqa: N803
-        """The network's scores, shape ``(samples, classes)``.
+        """Return the network's scores, shape ``(samples, classes)``.
 
-        With two classes their difference, the log odds of the second class, shape ``(samples,)``.
+        For two classes, return the log odds of the second class, shape ``(samples,)``.
         """
         scores = self._outputs(X)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
 
 class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
-    """A regressor for scikit-learn: a torch network, trained as it is or in a circuit.
+    """Regressor for scikit-learn: a torch network, trained classically or as a circuit.
 
-    Features should be standardised, and so should targets far from the range of -1 to 1
-    (``sklearn.compose.TransformedTargetRegressor``). The parameters and attributes are those of
-    `HybridClassifier`, without ``classes_``; ``loss=None`` is the mean squared error, and the
-    network returns a value for each target.
+    Standardize the features, and targets far from the range -1 to 1
+    (``sklearn.compose.TransformedTargetRegressor``). Parameters and attributes are those of
+    `HybridClassifier`, without ``classes_``. ``loss=None`` is the mean squared error, and the
+    network returns one value per target.
 
     Example:
         >>> from hybridopt.sklearn import HybridRegressor
@@ -274,16 +270,16 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         """Train a new network on samples and their targets.
 
         Args:
-            X: Shape ``(samples, features)``.
-            y: Shape ``(samples,)`` or ``(samples, targets)``.
+            X: Features, shape ``(samples, features)``.
+            y: Targets, shape ``(samples,)`` or ``(samples, targets)``.
         """
         samples, targets = validate_data(
             self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
         )
         if targets.dtype.kind not in "buif":
             raise DataError(
-                f"Targets must be real numbers, but are of dtype {targets.dtype}. Convert them, as "
-                "by y.astype(float), or use HybridClassifier for labels."
+                f"Targets must be real numbers (got dtype {targets.dtype}). Convert them with "
+                "`y.astype(float)`, or use `HybridClassifier` for labels."
             )
         self._is_flat = targets.ndim == 1
         table = torch.tensor(targets, dtype=torch.float64).reshape(len(targets), -1)
@@ -291,7 +287,7 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: object) -> np.ndarray:  # noqa: N803
-        """The network's values, of the shape that targets had in `fit`."""
+        """Return the predicted values, in the shape of the targets in `fit`."""
         values = self._outputs(X)
         return values[:, 0] if self._is_flat else values
 
@@ -302,12 +298,12 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
 
 
 def _restarted(executor: Metered, seed: int) -> Any:
-    """A copy at the beginning of its stream; ``seed`` serves where it has none of its own."""
-    # copy.deepcopy of an executor gives the thing itself, as networks share theirs
+    """Return a copy at the start of its random stream; ``seed`` replaces a missing seed."""
+    # copy.deepcopy of an executor returns the executor itself, which networks share
     own = copy.copy(executor)
     try:
         state = copy.deepcopy(executor.__getstate__())
-    except TypeError:  # it holds a connection, say, which both have to use
+    except TypeError:  # the state has for example a connection, which both executors share
         state = None
     if isinstance(state, dict):
         vars(own).update(state)

@@ -187,23 +187,23 @@ def without_seed():
     [
         ({"methods": []}, ArgumentError, "`methods`"),
         ({"methods": "adam"}, ArgumentTypeError, "`methods`"),
-        ({"methods": ["twin", "twin+adam"]}, ArgumentError, "'twin\\+adam'.*twice"),
+        ({"methods": ["twin", "twin+adam"]}, ArgumentError, "`methods`.*'twin\\+adam'"),
         ({"methods": ["adam", ho.Method("adam", name="b")]}, ArgumentError, "'adam' and 'b'"),
-        ({"control": "sgd"}, ArgumentError, "'sgd'.*adam, memory\\+adam"),
-        ({"control": "nothing"}, UnknownNameError, "'nothing'"),
+        ({"control": "sgd"}, ArgumentError, "`control`.*'sgd'"),
+        ({"control": "nothing"}, UnknownNameError, "`control`.*'nothing'"),
         ({"seeds": 1}, ArgumentError, "`seeds`.*2"),
         ({"seeds": 10**12}, ArgumentError, "`seeds`.*10000"),
         ({"seeds": [3, 3]}, ArgumentError, "`seeds`.*3, 3"),
         ({"seeds": [-1, 2]}, ArgumentError, "`seeds`.*-1"),
         ({"seeds": "many"}, ArgumentTypeError, "`seeds`.*'many'"),
-        ({"budget": "100 shots"}, ArgumentError, "'adam': .*circuit"),
+        ({"budget": "100 shots"}, ArgumentError, "'adam': `budget`.*shots"),
         ({"methods": ["memory+adam"], "budget": "100 shots"}, ArgumentError,
-         "'memory\\+adam': .*executor"),
+         "'memory\\+adam': `budget`.*shots"),
         ({"methods": ["adam > memory+adam"], "budget": "9 settings"}, ArgumentError, "settings"),
-        ({"methods": ["adam:3"], "budget": 5}, ArgumentError, "'adam:3'.*3 epochs"),
+        ({"methods": ["adam:3"], "budget": 5}, ArgumentError, "'adam:3'.*`budget`"),
         ({"methods": [ho.Method("adam", scheduler="cosine")], "budget": "1 s"}, ArgumentError,
-         "'cosine'.*1 second"),
-        ({"methods": [ho.Method("gd", batch_size=8)]}, ArgumentError, "\"gd\".* 8"),
+         "`budget`.*'cosine'"),
+        ({"methods": [ho.Method("gd", batch_size=8)]}, ArgumentError, "`batch_size`.*8"),
         ({"methods": ["random-subspace(num_parameters=99)+adam"]}, ArgumentError,
          "num_parameters.*99.*15"),
         ({"network": lambda: nn.Linear(5, 3)}, DataError, "shape"),
@@ -212,9 +212,9 @@ def without_seed():
         ({"network": Uncopyable(4, 3)}, ConversionError, "Uncopyable.*never copied"),
         ({"network": Uncalled}, ArgumentError, "`unused.weight`"),
         ({"network": lambda: nn.Sequential(nn.Unflatten(1, (3, 3)), nn.LazyConv1d(2, 1))},
-         ArgumentError, "lazy"),
+         ArgumentError, "Lazy"),
         ({"data": 3}, ArgumentTypeError, "`data`"),
-        ({"data": (torch.randn(1, 4), torch.tensor([0]))}, DataError, "1 sample"),
+        ({"data": (torch.randn(1, 4), torch.tensor([0]))}, DataError, "`data`"),
         ({"confidence": 1.0}, ArgumentError, "`confidence`.*1"),
         ({"reach": "high"}, ArgumentTypeError, "`reach`"),
         ({"threads": 0}, ArgumentError, "`threads`"),
@@ -277,7 +277,7 @@ def test_a_failed_trial_does_not_stop_the_run():
 def test_a_loss_that_is_nan_from_the_start():
     study = quick(loss=lambda outputs, y: outputs.sum() * float("nan"))
     assert len(study.failures) == 4
-    assert all("nan before training" in run.error for run in study.failures)
+    assert all("nan" in run.error for run in study.failures)
 
 
 @pytest.mark.wrong_types

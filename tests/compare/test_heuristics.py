@@ -17,8 +17,8 @@ SMALL = ProblemFacts(100, 200, "regression", linear=False)
     [
         ({"linear": True}, "newton", "one step"),
         ({"linear": True, "task": "classification"}, "newton", "convex"),
-        ({"linear": True, "weights": 10_000}, "lbfgs", "curvature pays"),
-        ({}, "lbfgs", "curvature pays"),
+        ({"linear": True, "weights": 10_000}, "lbfgs", "curvature saves"),
+        ({}, "lbfgs", "curvature saves"),
         ({"samples": 20_000}, "adam", "minibatches"),
         ({"weights": 20_000}, "adam", "minibatches"),
         ({"task": "classification"}, "adam", "minibatches"),

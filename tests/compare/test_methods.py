@@ -87,7 +87,7 @@ def test_a_method_in_plain_types():
         ("adam(lr=-1)", ArgumentError, "`lr`"),
         ("adam(beta=1)", UnknownNameError, "'beta'"),
         ("memory(from=1)+adam", UnknownNameError, "'from'"),
-        (3, ArgumentTypeError, "method.*int"),
+        (3, ArgumentTypeError, "`text`.*int"),
     ],
 )
 def test_invalid_texts(text, error, message):
@@ -99,12 +99,12 @@ def test_invalid_texts(text, error, message):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"text": "adam > sgd", "lr": [0.1]}, ArgumentError, "'adam > sgd'.*`lr`"),
+        ({"text": "adam > sgd", "lr": [0.1]}, ArgumentError, "`lr`.*'adam > sgd'"),
         ({"text": "adam", "lr": "auto"}, ArgumentTypeError, "`lr`"),
-        ({"text": "adam", "bridge_options": {"form": "full"}}, ArgumentError, "bridge_options"),
+        ({"text": "adam", "bridge_options": {"form": "full"}}, ArgumentError, "`bridge_options`"),
         ({"text": "twin+adam", "bridge": Memory()}, ArgumentError, "`bridge"),
         ({"text": "adam", "bridge": "memory"}, ArgumentTypeError, "`bridge`"),
-        ({"text": "adam", "name": " "}, ArgumentTypeError, "name.*' '"),
+        ({"text": "adam", "name": " "}, ArgumentTypeError, "`name`.*' '"),
         ({"text": "adam", "batch_size": 0}, ArgumentError, "`batch_size`"),
         ({"text": "adam", "gradient": "shift"}, UnknownNameError, "'shift'"),
         ({"text": "adam", "scheduler": "cosinus"}, UnknownNameError, "'cosinus'"),

@@ -80,7 +80,7 @@ def test_rare_classes_are_not_stratified():
     y = torch.tensor([0, 0, 0, 0, 1])  # one sample cannot be in both parts
     train, test = split_rows(y, 2, "classification", [0])
     assert sorted([*train, *test]) == [0, 1, 2, 3, 4]
-    with pytest.raises(DataError, match="5 samples"):
+    with pytest.raises(DataError, match="`data`"):
         split_rows(y, 5, "classification", [0])
 
 

@@ -29,7 +29,7 @@ def test_saved_and_loaded(study, folder, tmp_path):
         ("{", "is damaged"),
         ("[]", "is not a study"),
         ('{"kind": "hybridopt run"}', "is not a study"),
-        ('{"kind": "hybridopt study", "schema": 99}', "schema 99"),
+        ('{"kind": "hybridopt study", "schema": 99}', "99"),
         ('{"kind": "hybridopt study", "schema": 2}', "is damaged"),
     ],
 )
