@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     Axes = axes.Axes
     Figure = figure.Figure
 else:
-    Axes = Figure = Any  # for annotations without an import of matplotlib
+    Axes = Figure = Any  # annotations do not import matplotlib
 
 INK, SOFT, GRID, LINES = "#1f2933", "#52606d", "#e4e7eb", "#cbd2d9"  # text, notes, grid, guides
 VIOLET, BLUE, TEAL, GRAY = "#6d28d9", "#2563eb", "#0f766e", "#7b8794"

@@ -17,7 +17,7 @@ from hybridopt import _validation
 from hybridopt._environment import made_with
 from hybridopt._files import check_writable
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
-from hybridopt.compare.methods import FORMS, Method
+from hybridopt.compare.methods import EXAMPLES, Method
 from hybridopt.compare.resampling import ExecutorSource, Experiment, NetworkSource, check_network
 from hybridopt.compare.run import check_experiment
 from hybridopt.compare.run_store import RunStore
@@ -58,8 +58,8 @@ def compare(
     """Compare methods to train a network: same data, same budget, same tuning, several seeds.
 
     Each seed draws a new split, new starting weights and a new order of samples, the same for all
-    methods. The learning rate is tuned for each method and seed, with equally many trials on a
-    validation part of the training data. The test part is never used for a choice. A failed run is
+    methods. The learning rate is tuned for each method and seed with the same number of trials on a
+    validation part of the training data. No choice depends on the test part. A failed run is
     reported in the study, and the others continue. All arguments are checked before training.
 
     Args:
@@ -85,14 +85,14 @@ def compare(
         loss: Loss function, see `hybridopt.fit`.
         executor: Executor of all circuits, or a function of a seed that makes one. It replaces the
             executors in copies of the network. None is exact for bridges and keeps the executors
-            of the network. Each run sets the random stream; it is restored at the end.
+            of the network. Each run sets its random stream, which is restored at the end.
         redraw_split: False keeps the split of a Dataset for all seeds.
         output: Folder for finished runs, study.json and report.html. It belongs to one comparison,
             which continues from its finished runs after an interruption.
-        resume: True rejects a folder of another comparison, with other methods, seeds, budget,
-            data, starting weights, versions of Python and packages, or other code of your
-            functions. ``"force"`` still uses finished runs of the same method and seed. False
-            rejects a folder with runs.
+        resume: True rejects a folder of another comparison. Methods, seeds, budget, data, starting
+            weights, versions of Python and packages, and the code of your functions must be equal.
+            ``"force"`` uses finished runs of the same methods and seeds anyway. False rejects each
+            folder with runs.
         workers: Number of processes; 1 is this process, None is one per core. Other processes
             need picklable data, network and executor. When you use them in a script, guard the
             call with ``if __name__ == "__main__":``. Parallel runs disturb each other's times.
@@ -112,7 +112,7 @@ def compare(
         CheckpointError: If a stored run is damaged or has an earlier schema, or ``output`` belongs
             to another comparison.
         TrainingError: If gradients are disabled (``no_grad``).
-        KeyboardInterrupt: On Ctrl-C; finished runs are in ``output``.
+        KeyboardInterrupt: If you press Ctrl-C; finished runs are in ``output``.
 
     Example:
         >>> import hybridopt as ho
@@ -188,9 +188,9 @@ def compare(
 
 def _methods(methods: object, batch_size: object) -> list[Method]:
     if isinstance(methods, str | Method) or not isinstance(methods, Sequence):
-        raise ArgumentTypeError(f"`methods` must be a list of {FORMS} (got {methods!r}).")
+        raise ArgumentTypeError(f"`methods` must be a list such as [{EXAMPLES}] (got {methods!r}).")
     if not methods:
-        raise ArgumentError(f"`methods` must not be empty. Pass a list of {FORMS}.")
+        raise ArgumentError(f"`methods` must not be empty. Pass for example [{EXAMPLES}].")
     chosen = [Method.parse(method) for method in methods]
     if batch_size != "auto":
         size = _validation.optional_integer("batch_size", batch_size, minimum=1)
@@ -203,7 +203,7 @@ def _methods(methods: object, batch_size: object) -> list[Method]:
             )
         if one.to_dict() == other.to_dict():
             raise ArgumentError(
-                f"`methods` must be different: {one.name!r} and {other.name!r} are equal."
+                f"`methods` must be different (got equal {one.name!r} and {other.name!r})."
             )
     return chosen
 
@@ -216,8 +216,8 @@ def _budget(budget: object, methods: Sequence[Method]) -> Budget:
     for method in methods:
         if len(method.stages) == 1 and method.epochs not in (None, chosen.epochs):
             raise ArgumentError(
-                f"Method {method.name!r} has {method.epochs} epochs, but `budget` is {chosen}. "
-                "Remove the number from the method."
+                f"`budget` must be {method.epochs} epochs for method {method.name!r} (got "
+                f"{chosen}). Remove the number from the method."
             )
     return chosen
 
@@ -229,7 +229,7 @@ def _seeds(seeds: object) -> list[int]:
     given: Any = seeds if listed else range(count)
     numbers = [_validation.integer("seeds", seed, minimum=0) for seed in given]
     if len(set(numbers)) < len(numbers):
-        raise ArgumentError(f"`seeds` must be different (got {numbers}).")
+        raise ArgumentError(f"`seeds` must be different from each other (got {numbers}).")
     return numbers
 
 
@@ -239,7 +239,7 @@ def _control(control: object, methods: Sequence[Method]) -> str:
         return next((method.name for method in methods if not method.uses_bridge), names[0])
     if control not in names:
         with suppress(HybridOptError):
-            control = Method.parse(control).name  # another spelling of its name
+            control = Method.parse(control).name  # normalizes the spelling
     if control not in names:
         known = ", ".join(names)
         raise UnknownNameError(f"`control` must be one of the methods {known} (got {control!r}).")

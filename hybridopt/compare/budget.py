@@ -108,8 +108,7 @@ class Budget:
     ) -> list[Budget]:
         """Split the budget among the stages of a chain in proportion to their shares.
 
-        Integers are rounded by largest remainders. A unit in ``spending`` is split among the stages
-        that are marked as spending it.
+        Integers are rounded by largest remainders. ``spending`` marks the stages that share a unit.
 
         Raises:
             ArgumentError: If a stage gets less than 1 epoch, setting or shot.

@@ -26,7 +26,7 @@ from hybridopt.training.sanity_check import check_fit
 NEWTON_WEIGHTS = 2_000  # the Hessian of M weights has M^2 entries: 32 MB in double precision
 LBFGS_WEIGHTS = 10_000
 LBFGS_SAMPLES = 10_000
-GPU_WEIGHTS = 1_000_000  # with fewer, the transfer to a GPU takes longer than a step
+GPU_WEIGHTS = 1_000_000  # below it, the transfer to a GPU takes longer than a step
 
 KINGMA = "Kingma and Ba, Adam, arXiv:1412.6980"
 NOCEDAL = "Nocedal and Wright, Numerical Optimization (2006), sections 3.3 and 7.2"
@@ -39,8 +39,8 @@ RULES = {
     "shots": ("adam", "the circuits of the network are measured with shots, so gradients are "
               "noisy, which disturbs line searches and estimates of the curvature.",
               (SHOTS, KINGMA)),
-    "circuits": ("adam", "a step with circuits is expensive, so many steps on minibatches are "
-                 "better than few steps on all samples. In exact simulation, "
+    "circuits": ("adam", "steps with circuits are expensive, and steps on minibatches make more "
+                 "progress than steps on all samples. In exact simulation, "
                  'gradient="adjoint" is the cheapest.', (ADJOINT, KINGMA)),
     "quadratic": ("newton", "the squared error of a linear network is quadratic, so Newton's "
                   "method needs one step.", (NOCEDAL,)),

@@ -27,7 +27,7 @@ from hybridopt.training.schedulers import SCHEDULERS
 
 Term = tuple[str, dict[str, Any]]  # a name and its options
 DEFAULT_OPTIMIZER = "adam"
-FORMS = '"adam", "memory+adam", or a chain such as "adam:3 > memory+adam:5 > adam:10"'
+EXAMPLES = '"adam", "memory+adam", "adam:3 > memory+adam:5 > adam:10"'
 _TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
@@ -115,13 +115,14 @@ class Method:
     ) -> None:
         if not isinstance(text, str):
             raise ArgumentTypeError(
-                f"`text` of a method must be {FORMS} (got {text!r} of type {type(text).__name__})."
+                f"`text` must be a method such as {EXAMPLES} (got {text!r} of type "
+                f"{type(text).__name__})."
             )
         if bridge is not None:
             _validation.instance("bridge", bridge, Bridge, "an instance of a bridge, or None")
         pieces = [piece.strip() for piece in _split(text, ">")]
         if not all(pieces):
-            raise ArgumentError(f"Method {text!r} has an empty stage. Write {FORMS}.")
+            raise ArgumentError(f"Method {text!r} has an empty stage. Examples: {EXAMPLES}.")
         gradients.create(gradient)
         if scheduler is not None:
             _validation.choice("scheduler", scheduler, SCHEDULERS)
@@ -237,7 +238,9 @@ def _share(text: str, piece: str) -> tuple[str, float | None]:
 def _term(text: str, piece: str) -> Term:
     match = _TERM.fullmatch(piece)
     if match is None:
-        raise ArgumentError(f"Method {text!r} has an invalid name {piece.strip()!r}. Use {FORMS}.")
+        raise ArgumentError(
+            f"Method {text!r} has an invalid name {piece.strip()!r}. Examples: {EXAMPLES}."
+        )
     options: dict[str, Any] = {}
     for item in filter(str.strip, _split(match[2] or "", ",")):
         key, separator, value = map(str.strip, item.partition("="))

@@ -95,7 +95,7 @@ def _best(
     results: Results, ranked: Sequence[str]
 ) -> tuple[str, dict[str, Interval | None], list[str]]:
     """Return the best method, its leads over all others, and the others within noise."""
-    # after failed runs, the best mean may be over easy seeds; no other may be clearly better
+    # after failed runs, the best mean may cover only easy seeds: compare with all others
     count = max(1, len(ranked) - 1)
     table = {
         one: {m: results.difference(one, m, comparisons=count) for m in ranked if m != one}
@@ -236,7 +236,7 @@ def _failures(results: Results, judged: Sequence[str]) -> str:
         done, runs = len(results.runs_of(method)), len(results.seeds)
         if done == runs:
             continue
-        text += f" Of {method}, {runs - done} of {counted(runs, 'run')} failed"
+        text += f" {runs - done} of {counted(runs, 'run')} of {method} failed"
         if not done:
             text += "."
         elif method in judged:

@@ -27,7 +27,7 @@ from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import build_network
 from hybridopt.training.loop import executors_of
 
-TEST_FRACTION = 0.2  # for data without a test part
+TEST_FRACTION = 0.2  # test fraction if the data have no test part
 VALIDATION_STREAM = 1  # separates the random stream of the validation part
 NetworkSource = nn.Module | str | Callable[[], nn.Module]
 ExecutorSource = Executor | Callable[[int], Executor] | None
@@ -201,7 +201,7 @@ def _materialize(network: nn.Module, data: Dataset) -> None:
     """Run lazy layers once, which sets their shapes and weights."""
     if not any(map(is_lazy, (*network.parameters(), *network.buffers()))):
         return
-    # an empty batch does not run a circuit, but some layers do not support it
+    # circuits are not executed for an empty batch, which some classical layers do not support
     x = data.train.x[: 0 if executors_of(network) else 2]
     kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
     try:

@@ -26,9 +26,9 @@ class Point:
     epochs: int  # the budget may end during the last one
     steps: int
     seconds: float  # wall time of the training steps
-    settings: int  # in training steps
-    shots: int  # in training steps
-    train_loss: float | None  # mean of the epoch; None before the first epoch
+    settings: int  # settings of the training steps
+    shots: int  # shots of the training steps
+    train_loss: float | None  # mean over the epoch; None before the first epoch
     test_loss: float | None
     test_metric: float
 
@@ -37,9 +37,9 @@ class Point:
 class Trial:
     """Trial of a learning rate with its costs."""
 
-    factor: float  # of the base learning rates
-    metric: float | None = None  # on the validation part; None if training failed
-    loss: float | None = None  # on the validation part
+    factor: float  # factor of the base learning rates
+    metric: float | None = None  # validation metric; None if training failed
+    loss: float | None = None  # validation loss
     seconds: float = 0.0
     settings: int = 0
     shots: int = 0
@@ -51,16 +51,16 @@ class Run:
     """Results of one method with one seed."""
 
     method: str
-    seed: int  # of split, starting weights and order of samples
+    seed: int  # seed of split, starting weights and order of samples
     status: Literal["done", "failed"] = "done"
     error: str | None = None  # error message of a failed run
     test_metric: float = math.nan  # final accuracy or R^2 on the test part
     test_loss: float | None = None
-    training_seconds: float = math.nan  # of the training steps, without evaluation and tuning
-    inference_seconds: float = math.nan  # for the test part, without cached weights
+    training_seconds: float = math.nan  # time of training steps, without evaluation and tuning
+    inference_seconds: float = math.nan  # time for the test part, without cached weights
     steps: int = 0  # optimizer steps in training
-    settings: int = 0  # in training
-    shots: int = 0  # in training
+    settings: int = 0  # settings of training
+    shots: int = 0  # shots of training
     simulator_runs: int = 0  # circuit executions of the simulator in training
     trainable: int = 0  # largest number of trained parameters of a stage
     num_test: int = 0  # test samples

@@ -34,7 +34,7 @@ from hybridopt.training.sanity_check import check_fit
 
 INFERENCE_REPETITIONS = 5
 INFERENCE_SECONDS = 2.0  # no further repetition after this time
-MAX_EPOCHS = 10**9  # for budgets without a limit of epochs
+MAX_EPOCHS = 10**9  # used if a budget does not limit epochs
 
 
 def check_experiment(
@@ -56,7 +56,7 @@ def check_experiment(
         try:
             budgets[method.name] = _check_method(experiment, method, data, network, seed)
         except HybridOptError as error:
-            raise type(error)(f"Method {method.name!r}: {error}") from error  # adds the method
+            raise type(error)(f"Method {method.name!r}: {error}") from error
     return data, budgets
 
 

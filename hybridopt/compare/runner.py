@@ -125,7 +125,7 @@ class _Worker(ProcessPoolExecutor):
         error = future.exception()
         if error is None:
             return future.result()
-        reason = f"{type(error).__name__}: {error}"  # of pickling the run, or a SystemExit
+        reason = f"{type(error).__name__}: {error}"  # a pickling error or SystemExit
         self.shutdown()
         if isinstance(error, BrokenProcessPool):
             code = self._process.exitcode or 0
@@ -170,7 +170,7 @@ def _end_with_parent() -> None:
 @functools.cache
 def _experiment(file: Path) -> Experiment:
     experiment, dtype = pickle.loads(file.read_bytes())  # noqa: S301  # written by the parent
-    torch.set_default_dtype(dtype)  # for networks that are made here
+    torch.set_default_dtype(dtype)  # networks are made with it
     return experiment  # type: ignore[no-any-return]
 
 

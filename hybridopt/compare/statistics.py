@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-BAND_POINTS = 60  # of curves with different abscissas
+BAND_POINTS = 60  # points of a band if the curves have different abscissas
 NEGLIGIBLE = 1e-12  # spread of differences that are equal but for rounding
 
 

@@ -29,7 +29,7 @@ CLASSICAL_LR = 0.01
 # A step changes a weight by about scale * lr. With a scale of 0.1 this is half of CLASSICAL_LR.
 ANGLE_LR = 0.05
 FINE_TUNING_LR = 0.003
-MOVING_LR = 0.005  # for controls without angles: SCALE * ANGLE_LR, the same step of a weight
+MOVING_LR = 0.005  # controls without angles: SCALE * ANGLE_LR, the same step of a weight
 SCALE = 0.1
 
 
@@ -69,7 +69,7 @@ class Result:
     trainable: int  # number of trained parameters
     steps: int  # number of optimizer steps
     conversion_change: float | None = None  # largest change of a weight read from the circuit
-    test_metric_before_fine_tuning: float | None = None  # for controls that replace the circuit
+    test_metric_before_fine_tuning: float | None = None  # only controls that replace the circuit
 
     @property
     def training_seconds(self) -> float:

@@ -26,7 +26,7 @@ COLORS = {
     "classical-start": _plots.GRAY, "quantum": _plots.VIOLET, "fine-tuned": _plots.TEAL,
     "classical": _plots.AMBER, "random-subspace": _plots.PINK, "twin": _plots.BLUE,
 }  # fmt: skip
-SHOWN_INSTRUCTIONS = 44  # of possibly thousands
+SHOWN_INSTRUCTIONS = 44  # the circuit may have thousands
 
 
 def write_report(outcome: RunOutcome, folder: str | Path) -> Path:

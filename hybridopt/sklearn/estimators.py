@@ -161,14 +161,14 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
     Standardize the features, for example with a ``StandardScaler`` in a pipeline.
 
     With shots, a network with a bridge is evaluated once after `fit`, so `predict` and
-    `predict_proba` agree. A `CircuitLayer` in your own network draws new shots in each call. There
-    is no ``sample_weight``, no ``partial_fit`` and no ``class_weight`` (pass
-    ``loss=torch.nn.CrossEntropyLoss(weight=...)``).
+    `predict_proba` agree. A `CircuitLayer` in your own network draws new shots in each call.
+    ``sample_weight``, ``partial_fit`` and ``class_weight`` are not supported; for the last one, use
+    ``loss=torch.nn.CrossEntropyLoss(weight=...)``.
 
     Args:
-        network: Widths of the hidden layers of an MLP with tanh in float64; or a
-            ``torch.nn.Module``, which is copied with its executors; or a function of (number of
-            features, number of classes) that returns one. The network returns one score per class.
+        network: Widths of the hidden layers of an MLP with tanh in float64, a
+            ``torch.nn.Module``, or a function of (number of features, number of classes) that
+            returns one. It has one output per class. A module is copied with its executors.
         bridge: Bridge that encodes the network in a circuit, by name (``"memory"``) or instance
             (``ho.bridges.Memory(form="full")``); None trains the network in torch.
         bridge_options: Options of a bridge that is given by name.

@@ -72,5 +72,5 @@ def study(folder: Path) -> Study:
 
 @pytest.fixture
 def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip the page, which takes longer than a small comparison; test_report checks it."""
+    """Skip the page, which takes longer than a small comparison; test_plots checks it."""
     monkeypatch.setattr(Study, "to_html", lambda study, path: path)

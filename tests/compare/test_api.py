@@ -162,7 +162,7 @@ def test_ctrl_c_during_training(monkeypatch):
 
 
 class Uncalled(nn.Module):
-    """Holds a lazy layer that it never uses."""
+    """A network with an unused lazy layer."""
 
     def __init__(self):
         super().__init__()
@@ -200,7 +200,7 @@ def without_seed():
         ({"methods": ["memory+adam"], "budget": "100 shots"}, ArgumentError,
          "'memory\\+adam': `budget`.*shots"),
         ({"methods": ["adam > memory+adam"], "budget": "9 settings"}, ArgumentError, "settings"),
-        ({"methods": ["adam:3"], "budget": 5}, ArgumentError, "'adam:3'.*`budget`"),
+        ({"methods": ["adam:3"], "budget": 5}, ArgumentError, "`budget`.*'adam:3'"),
         ({"methods": [ho.Method("adam", scheduler="cosine")], "budget": "1 s"}, ArgumentError,
          "`budget`.*'cosine'"),
         ({"methods": [ho.Method("gd", batch_size=8)]}, ArgumentError, "`batch_size`.*8"),

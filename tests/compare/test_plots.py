@@ -49,7 +49,7 @@ def test_long_names_and_special_letters(tmp_path):
     )
     page = study.to_html(tmp_path / "page.html").read_text("utf-8")
     assert "99.5%" in page
-    assert "1 of 2 runs failed" in page
+    assert "1 of 2 runs of" in page
     assert "99.5%" in str(study.table())
     figure = study.plot(tmp_path / "curves.png")  # a dollar sign does not start a formula
     assert figure.axes[0].get_legend_handles_labels()[1][0] == r"\foo{\$"

@@ -107,7 +107,7 @@ def test_failed_seeds_are_left_out_of_pairs():
     assert found.method == "b"
     assert "4 seeds" in found.reason
     for name in "ab":
-        assert f"Of {name}, 1 of 5 runs failed" in found.reason
+        assert f"1 of 5 runs of {name} failed" in found.reason
     assert study.recommend("time", at_least=0.85).method is None  # not reached with every seed
 
 
@@ -120,7 +120,7 @@ def test_methods_without_failed_runs_come_first(goal):
     study = made_up(steady + fragile)
     found = study.recommend(**goal)
     assert (found.method, found.candidates[:1]) in {("steady", ("steady",)), ("steady", ())}
-    assert "Of fragile, 3 of 5 runs failed" in found.reason
+    assert "3 of 5 runs of fragile failed" in found.reason
     assert "0.950" in found.reason
     assert study.ranked() == ["steady", "fragile"]
 
@@ -135,12 +135,12 @@ def test_a_mean_over_easier_seeds_is_not_a_lead(goal):
     (found[5],) = failed("a", 5)  # now each method has failed runs
     recommended = made_up(found).recommend(goal)
     assert (recommended.method, recommended.decided) == ("a", True)
-    assert "Of c, 3 of 6 runs failed" in recommended.reason
+    assert "3 of 6 runs of c failed" in recommended.reason
 
 
 def test_a_method_without_finished_runs_is_named():
     study = made_up(runs("a", [0.8] * 2) + failed("b", 0, 1))
-    assert study.recommend().reason.endswith("Of b, 2 of 2 runs failed.")
+    assert study.recommend().reason.endswith("2 of 2 runs of b failed.")
     assert "over 2 seeds;" in study.recommend().reason
     assert "over 1 seed;" in made_up([run("a", 0, 0.8), *failed("a", 1)]).recommend().reason
 
@@ -162,7 +162,7 @@ def test_fewer_than_two_shared_seeds_decide_nothing(goal):
     found = [run("a", 0, 0.5), *failed("a", 1), run("a", 2, 0.5)]
     found += [*failed("b", 0), run("b", 1, 0.9), run("b", 2, 0.9)]
     assert made_up(found).recommend(**goal).method is None
-    # without seconds there is no ratio
+    # a ratio needs positive seconds
     found = [run("a", 0, 0.9), run("a", 1, 0.9, seconds=0), run("b", 0, 0.9, seconds=0)]
     found = made_up([*found, run("b", 1, 0.9)]).recommend("time", at_least=0.5)
     assert (found.method, found.interval) == (None, None)

@@ -17,7 +17,7 @@ from hybridopt.data import Part
 from hybridopt.errors import DataError
 from hybridopt.execution import AerExecutor, Cost
 
-IRIS = ho.load_dataset("iris", seed=0)  # 120 samples to train on: 4 steps an epoch
+IRIS = ho.load_dataset("iris", seed=0)  # 120 samples to train on: 4 steps per epoch
 
 
 def network():
@@ -90,7 +90,7 @@ def test_a_chain_is_conversions_between_calls_of_fit():
 def test_random_numbers_depend_on_the_seed_only():
     shared = AerExecutor(shots=50, seed=9)
     first = trained("memory+adam", "1 epoch", shared)
-    second = trained("memory+adam", "1 epoch", shared)  # its stream has moved on
+    second = trained("memory+adam", "1 epoch", shared)  # its random stream has advanced
     fresh = trained("memory+adam", "1 epoch", AerExecutor(shots=50, seed=9))
     other = trained("memory+adam", "1 epoch", AerExecutor(shots=50, seed=10))
     assert [p.train_loss for p in first.curve] == [p.train_loss for p in second.curve]
