@@ -64,7 +64,7 @@ class Budget:
         seconds = _validation.optional_real("seconds", self.seconds, minimum=0, strict=True)
         object.__setattr__(self, "seconds", seconds)
         if not self.limits():
-            raise ArgumentError('A budget must have a limit. Pass for example "10 epochs".')
+            raise ArgumentError('`budget` must have a limit. Pass for example "10 epochs".')
 
     @classmethod
     def parse(cls, value: object) -> Budget:
@@ -139,17 +139,17 @@ def _read(text: str) -> dict[str, float]:
         match = _AMOUNT.fullmatch(piece)
         if match is None:
             raise ArgumentError(
-                f'Budget {text!r} is invalid. Write for example "10 epochs" or "30 s, 1e6 shots".'
+                f'`budget` must be a text such as "10 epochs" or "30 s, 1e6 shots" (got {text!r}).'
             )
         word = match[2].lower()
         unit = "seconds" if word == "s" else word if word in UNITS else f"{word}s"
         if unit not in UNITS:
             _validation.choice("unit of a budget", word, UNITS)
         if unit in limits:
-            raise ArgumentError(f"Budget {text!r} must have {unit} once, not twice.")
+            raise ArgumentError(f"`budget` must have {unit} only once (got {text!r}).")
         amount = float(match[1].replace("_", ""))
         if unit != "seconds" and not amount.is_integer():
-            raise ArgumentError(f"Budget {text!r} must have a whole number of {unit}.")
+            raise ArgumentError(f"`budget` must have a whole number of {unit} (got {text!r}).")
         limits[unit] = amount if unit == "seconds" else int(amount)
     return limits
 

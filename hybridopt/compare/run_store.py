@@ -52,13 +52,13 @@ class RunStore:
         stored = [self._load(path) for path in sorted(self._runs.glob("[!.]*.json"))]
         if stored and not resume:
             raise CheckpointError(
-                f"Folder {self.folder} must not have runs with resume=False. Use a new folder."
+                f"`output` must have no runs if resume=False (got {self.folder}). Use a new folder."
             )
         if stored and resume != "force":
             before = read_content(record, "comparison") if record.exists() else {}
             if before.get("settings") != settings:
                 raise CheckpointError(
-                    f"Folder {self.folder} has runs of another comparison: "
+                    f"`output` {self.folder} has runs of another comparison: "
                     f"{_differences(before.get('settings', {}), settings)}. Use a new folder or "
                     "resume='force'."
                 )

@@ -71,11 +71,11 @@ def test_parts_are_whole_and_sum_up(total, shares, parts):
     ("value", "error", "message"),
     [
         ("ten epochs", ArgumentError, "'ten epochs'"),
-        ("10 epochs, 5 epochs", ArgumentError, "epochs once"),
+        ("10 epochs, 5 epochs", ArgumentError, "epochs only once"),
         ("1.5 epochs", ArgumentError, "whole number of epochs"),
         ("10 epohcs", UnknownNameError, "'epohcs'"),
         ({"epoch": 3}, UnknownNameError, "'epoch'"),
-        ({}, ArgumentError, "limit"),
+        ({}, ArgumentError, "`budget`.*limit"),
         (0, ArgumentError, "`budget`"),
         (True, ArgumentTypeError, "`budget`"),
         ({"seconds": 0}, ArgumentError, "`seconds`"),

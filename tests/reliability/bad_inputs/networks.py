@@ -144,7 +144,7 @@ NETWORKS: dict[str, tuple[Call, str]] = {
     "load_study: no file": (lambda folder: ho.load_study(folder / "none"), "There is no study at"),
     "load_study: damaged": (
         lambda folder: ho.load_study(written(folder, "{")),
-        "is damaged or not a study",
+        "is damaged or no study",
     ),
     "recommend: no network": (lambda _: ho.recommend(None, (X, Y)), "network"),
 }
