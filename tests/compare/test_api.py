@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -142,10 +143,8 @@ def test_a_failed_run_is_reported_and_the_others_go_on(monkeypatch):
 
 
 def test_diverged_training_is_a_failed_run():
-    study = ho.compare(
-        "mlp:1-3-1", "linear-regression", methods=["adam", ho.Method("gd", lr=1e30)], budget=3,
-        seeds=2, tuning=2,
-    )  # fmt: skip
+    task = {"network": "mlp:1-3-1", "data": "linear-regression", "budget": 3, "tuning": 2}
+    study = quick(**task, methods=["adam", ho.Method("gd", lr=1e30)])
     assert {run.method for run in study.failures} == {"gd"}
     for run in study.failures:
         assert len(run.trials) == 2
@@ -161,15 +160,10 @@ def test_ctrl_c_during_training(monkeypatch):
         quick(methods=["adam"])
 
 
-class Uncalled(nn.Module):
-    """A network with an unused lazy layer."""
-
-    def __init__(self):
-        super().__init__()
-        self.used, self.unused = nn.Linear(4, 3), nn.LazyLinear(3)
-
-    def forward(self, x):
-        return self.used(x)
+def uncalled():
+    network = nn.Linear(4, 3)
+    network.unused = nn.LazyLinear(3)
+    return network
 
 
 class Uncopyable(nn.Linear):
@@ -210,7 +204,7 @@ def without_seed():
         ({"network": lambda: nn.Linear(4, 3).requires_grad_(False), "methods": ["memory+adam"]},
          ConversionError, "frozen"),
         ({"network": Uncopyable(4, 3)}, ConversionError, "Uncopyable.*never copied"),
-        ({"network": Uncalled}, ArgumentError, "`unused.weight`"),
+        ({"network": uncalled}, ArgumentError, "`unused.weight`"),
         ({"network": lambda: nn.Sequential(nn.Unflatten(1, (3, 3)), nn.LazyConv1d(2, 1))},
          ArgumentError, "Lazy"),
         ({"data": 3}, ArgumentTypeError, "`data`"),
@@ -240,10 +234,8 @@ def test_regression_and_pairs():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(40, 2, generator=generator, dtype=torch.float64)
     y = x @ torch.tensor([[1.0], [-2.0]], dtype=torch.float64) + 0.5
-    study = ho.compare(
-        lambda: nn.Linear(2, 1, dtype=torch.float64), (x, y), methods=["newton", "gd"], budget=1,
-        seeds=[4, 9], tuning=None,
-    )  # fmt: skip
+    network = functools.partial(nn.Linear, 2, 1, dtype=torch.float64)
+    study = quick(network=network, data=(x, y), methods=["newton", "gd"], seeds=[4, 9])
     assert (study.metric_name, study.seeds) == ("r2", (4, 9))
     assert [run.test_metric for run in study.runs_of("newton")] == pytest.approx([1.0, 1.0])
     assert study.recommend("time", at_least=0.99).method == "newton"

@@ -29,21 +29,18 @@ pytestmark = pytest.mark.usefixtures("no_page")
         ("1 epoch", Budget(epochs=1)),
         ("2.5 s", Budget(seconds=2.5)),
         ("1e6 shots", Budget(shots=1_000_000)),
-        ("3 epochs, 1_000 settings", Budget(epochs=3, settings=1000)),
+        ("3 epochs,1_000 settings", Budget(epochs=3, settings=1000)),
         ({"seconds": 3}, Budget(seconds=3)),
         (Budget(shots=5), Budget(shots=5)),
     ],
 )
 def test_spellings(value, expected):
-    assert Budget.parse(value) == expected
+    assert Budget.parse(value) == Budget.parse(str(expected)) == expected
 
 
-def test_text_round_trip():
-    budget = Budget(epochs=3, seconds=0.5, settings=12_345, shots=1_000_000)
-    assert str(budget) == "3 epochs, 0.5 seconds, 12,345 settings, 1,000,000 shots"
-    assert Budget.parse(str(budget)) == budget
-    assert Budget.parse("10 epochs,100 shots") == Budget(epochs=10, shots=100)
-    assert str(Budget(epochs=1)) == "1 epoch"
+def test_text():
+    budget = Budget(epochs=1, seconds=0.5, settings=12_345, shots=1_000_000)
+    assert str(budget) == "1 epoch, 0.5 seconds, 12,345 settings, 1,000,000 shots"
 
 
 @pytest.mark.parametrize(

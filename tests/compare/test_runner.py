@@ -93,8 +93,8 @@ def test_a_killed_worker_is_one_failed_run(deadly):
 
 SCRIPT = """
 import deadly, hybridopt as ho
-ho.compare(deadly.{network}, "iris", methods=["adam"], budget=1, seeds=2, tuning=None,
-           workers=2, output="out")
+if __name__ == "__main__":
+    ho.compare(deadly.waits, "iris", methods=["adam"], budget=1, seeds=2, workers=2, output="out")
 """
 
 
@@ -107,8 +107,7 @@ def is_alive(process: str) -> bool:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_remains(number, deadly, tmp_path):
-    guarded = SCRIPT.format(network="waits").replace("\nho.", '\nif __name__ == "__main__": ho.')
-    (tmp_path / "main.py").write_text(guarded)
+    (tmp_path / "main.py").write_text(SCRIPT)
     process = subprocess.Popen([sys.executable, "main.py"], cwd=tmp_path, stderr=subprocess.DEVNULL)
     workers = set()
     while len(workers) < 3:  # two, and the resource tracker of multiprocessing
