@@ -115,7 +115,7 @@ def test_executors_made_by_a_function():
         made.append(seed)
         return ho.AerExecutor(shots=20)
 
-    study = quick(methods=["memory+adam"], executor=executor)
+    study = quick(methods=["memory+adam:1"], budget=None, executor=executor)
     assert set(made) == {0, 1}
     assert all(run.shots == 160 for run in study.runs)
     with pytest.raises(ArgumentTypeError, match=r"`executor`.*int"):
@@ -235,8 +235,9 @@ def test_regression_and_pairs():
     x = torch.randn(40, 2, generator=generator, dtype=torch.float64)
     y = x @ torch.tensor([[1.0], [-2.0]], dtype=torch.float64) + 0.5
     network = functools.partial(nn.Linear, 2, 1, dtype=torch.float64)
-    study = quick(network=network, data=(x, y), methods=["newton", "gd"], seeds=[4, 9])
-    assert (study.metric_name, study.seeds) == ("r2", (4, 9))
+    task = {"data": (x, y), "methods": ["newton", "gd"], "control": " gd", "seeds": [4, 9]}
+    study = quick(network=network, **task)
+    assert (study.metric_name, study.seeds, study.control) == ("r2", (4, 9), "gd")
     assert [run.test_metric for run in study.runs_of("newton")] == pytest.approx([1.0, 1.0])
     assert study.recommend("time", at_least=0.99).method == "newton"
     assert "R²" in study.table().header[1]

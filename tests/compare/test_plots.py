@@ -74,7 +74,8 @@ def test_pictures(study, tmp_path):
         ticks = [*axes.xaxis.get_major_ticks(), *axes.yaxis.get_major_ticks()]
         ticks += axes.yaxis.get_minor_ticks()
         assert {tick.label1.get_size() for tick in ticks} == {8.0}
-    plain = made_up(runs("a", [0.8] * 2)).plot()
-    assert [axes.get_xlabel() for axes in plain.axes[:2]] == ["steps", "training seconds"]
+    plain = made_up(runs("a", [0.8] * 2, reached_at=0.01)).plot()
+    shown = [(axes.get_xlabel(), axes.get_xscale()) for axes in plain.axes[:2]]
+    assert shown == [("steps", "linear"), ("training seconds", "log")]
     with pytest.raises(OutputError, match=tmp_path.name):
         study.plot(tmp_path)

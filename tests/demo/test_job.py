@@ -6,7 +6,7 @@ import torch
 
 from hybridopt.demo import RunSettings, run_main_job
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, UnknownNameError
-from hybridopt.execution import AerExecutor, Cost
+from hybridopt.execution import Cost
 
 STEPS = 4  # 120 training samples of iris in batches of 32
 SMALL = {"data": "iris", "epochs": 2, "fine_tuning_epochs": 1}
@@ -100,10 +100,10 @@ def test_the_job_runs_in_one_thread(monkeypatch):
 
 
 def test_an_interruption_ends_the_job(monkeypatch):
-    def interrupted(executor, job):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(AerExecutor, "run", interrupted)
+    monkeypatch.setattr(torch.optim.Adam, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_main_job(RunSettings(**SMALL))
 
