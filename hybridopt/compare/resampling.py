@@ -27,7 +27,7 @@ from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import build_network
 from hybridopt.training.loop import executors_of
 
-TEST_FRACTION = 0.2  # test fraction if the data have no test part
+TEST_FRACTION = 0.2  # used if the data have no test part
 VALIDATION_STREAM = 1  # separates the random stream of the validation part
 NetworkSource = nn.Module | str | Callable[[], nn.Module]
 ExecutorSource = Executor | Callable[[int], Executor] | None
@@ -118,8 +118,8 @@ def _standardized_again(
     if scaling is None:
         return values, None
     raw = scaling.restore(values)
-    alike = all(bool((one == one[0]).all()) for one in (scaling.scale, scaling.mean))
-    new = Scaling.from_rows(raw[train].numpy(), shared=alike and raw.shape[1] > 1)
+    equal = all(bool((one == one[0]).all()) for one in (scaling.scale, scaling.mean))
+    new = Scaling.from_rows(raw[train].numpy(), shared=equal and raw.shape[1] > 1)
     return new.standardize(raw).to(values.dtype), new
 
 
@@ -130,7 +130,7 @@ def check_network(source: object) -> None:
             expected = 'a torch.nn.Module, a function that makes one, or a text like "mlp:64-20-10"'
             _validation.instance("network", source, str, expected)
         return
-    _refuse_quantum(source)
+    _reject_quantum(source)
     for name, module in source.named_modules():
         own = [p for p in module.parameters(recurse=False) if p.requires_grad]
         if own and _resetter(module) is None:
@@ -150,7 +150,7 @@ def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
         takes = "no arguments (bind them with functools.partial)"
         with isolated(seed):
             network = _made("network", source, takes=takes, kind=nn.Module)
-    _refuse_quantum(network)
+    _reject_quantum(network)
     with isolated(seed):
         _materialize(network, data)
         if isinstance(source, nn.Module):
@@ -168,10 +168,11 @@ def _made(
         raise
     except Exception as error:
         raise ArgumentError(
-            f"Function `{name}` must take {takes} and return a {kind.__name__} "
+            f"Function `{name}` must take {takes} and return an instance of {kind.__name__} "
             f"(got {type(error).__name__}: {error})."
         ) from error
-    return _validation.instance(name, made, kind, f"a function that returns a {kind.__name__}")
+    expected = f"a function that returns an instance of {kind.__name__}"
+    return _validation.instance(name, made, kind, expected)
 
 
 def _set_executor(network: nn.Module, executor: Executor) -> None:
@@ -184,7 +185,7 @@ def _set_executor(network: nn.Module, executor: Executor) -> None:
             module.gradient.check(module.program, module.program_readout, executor)
 
 
-def _refuse_quantum(network: nn.Module) -> None:
+def _reject_quantum(network: nn.Module) -> None:
     for name, module in network.named_modules():
         if isinstance(module, QuantumNetwork):
             raise ArgumentError(
