@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     Axes = axes.Axes
     Figure = figure.Figure
 else:
-    Axes = Figure = Any  # annotations may name them, and matplotlib still waits
+    Axes = Figure = Any  # annotations do not import matplotlib
 
-INK, SOFT, GRID, LINES = "#1f2933", "#52606d", "#e4e7eb", "#cbd2d9"  # text, asides, grid, guides
+INK, SOFT, GRID, LINES = "#1f2933", "#52606d", "#e4e7eb", "#cbd2d9"  # text, notes, grid, guides
 VIOLET, BLUE, TEAL, GRAY = "#6d28d9", "#2563eb", "#0f766e", "#7b8794"
 AMBER, PINK = "#b45309", "#be185d"
-PALE_VIOLET, PALE_BLUE, PALE_GRAY = "#ede9fe", "#eff6ff", "#f5f7fa"  # faces of boxes
+PALE_VIOLET, PALE_BLUE, PALE_GRAY = "#ede9fe", "#eff6ff", "#f5f7fa"  # fill colours
 COLORS = (
     AMBER, VIOLET, BLUE, PINK, TEAL, "#4d7c0f", GRAY, "#0891b2", "#a16207", "#9333ea",
 )  # fmt: skip
-# Okabe and Ito's colours, told apart by colour-blind readers
+# colours of Okabe and Ito, distinguishable by colour-blind readers
 COLOR_BLIND = ("#0072b2", "#56b4e9", "#d55e00", "#e69f00", "#009e73", "#cc79a7")
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
@@ -33,15 +33,15 @@ STYLE: dict[Any, Any] = {
     **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "axes.titlecolor"), INK),
     **dict.fromkeys(("text.color", "xtick.color", "ytick.color"), INK),
 }
-DATE = {"svg": "Date", "pdf": "CreationDate"}  # in the metadata of a file
+DATE = {"svg": "Date", "pdf": "CreationDate"}  # keys in the metadata of a file
 
 
 def subplots(
     width: float, height: float, rows: int = 1, columns: int = 1, *, grid: str = "", **options: Any
 ) -> tuple[Figure, Any]:
-    """Return a figure that belongs to no window, and its axes (one, or an array), in our style.
+    """Return a figure without a window and its axes, one object or an array, in the common style.
 
-    Sizes are in inches; grid lines run across the axis ``grid``: "x", "y", "both" or "" (none).
+    Sizes are in inches. ``grid`` is the axis with grid lines: "x", "y", "both" or "" (none).
     """
     import matplotlib as mpl  # slow to import
     from matplotlib.figure import Figure
@@ -58,12 +58,12 @@ def legend(owner: Axes | Figure, *entries: Any, **options: Any) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """Return the figure as a PNG file, without margins."""
+    """Return the figure as a PNG file without margins."""
     return rendered(figure, "png", dpi=160, bbox_inches="tight")
 
 
 def rendered(figure: Figure, kind: str, **options: Any) -> bytes:
-    """Return the figure as a png, svg or pdf file; one picture always gives the same bytes."""
+    """Return the figure as a png, svg or pdf file; equal figures give equal bytes."""
     import matplotlib as mpl  # slow to import
 
     raw = io.BytesIO()

@@ -1,5 +1,3 @@
-"""The common style of all figures."""
-
 from __future__ import annotations
 
 import matplotlib as mpl
@@ -8,7 +6,8 @@ import pytest
 from hybridopt._plots import COLORS, INK, legend, png, rendered, subplots
 
 
-def test_style_leaves_matplotlib_settings_unchanged():
+def test_the_style_of_figures():
+    assert len(set(COLORS)) == len(COLORS)
     before = dict(mpl.rcParams)
     figure, (left, right) = subplots(4, 3, columns=2, grid="x", sharey=True)
     left.plot([0, 1], label="a line")
@@ -28,10 +27,9 @@ def test_style_leaves_matplotlib_settings_unchanged():
 @pytest.mark.parametrize(
     ("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
 )
-def test_rendering_is_deterministic(kind, start):
+def test_files_are_reproducible(kind, start):
     figure, axes = subplots(2, 2)
     axes.plot([1, 2, 0])
     assert rendered(figure, kind).startswith(start)
     assert rendered(figure, kind) == rendered(figure, kind)
     assert png(figure) == png(figure)
-    assert len(set(COLORS)) == len(COLORS)

@@ -1,5 +1,3 @@
-"""The scikit-learn estimators against scikit-learn and against `fit`."""
-
 from __future__ import annotations
 
 import pickle
@@ -9,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -25,7 +22,7 @@ from hybridopt.errors import (
     DataError,
     TrainingError,
     UnknownNameError,
-)
+)  # fmt: skip
 from hybridopt.sklearn import HybridClassifier, HybridRegressor
 
 X = np.random.default_rng(3).normal(size=(45, 3))
@@ -39,7 +36,7 @@ def test_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 
-# few steps with a large rate: a step in a circuit takes some milliseconds
+# few steps with a large rate: each step takes some milliseconds in a circuit
 @pytest.mark.wrong_types
 @pytest.mark.slow
 @parametrize_with_checks([HybridClassifier((), bridge="memory", lr=1.0, epochs=5, batch_size=None)])
@@ -47,7 +44,7 @@ def test_checks_of_scikit_learn_in_a_circuit(estimator, check):
     check(estimator)
 
 
-def test_linear_classifier_is_logistic_regression():
+def test_a_linear_classifier_is_logistic_regression():
     rng = np.random.default_rng(1)
     labels = np.where(rng.random(len(X)) < 0.25, rng.choice(LABELS, len(X)), LABELS)  # overlap
     exact = {"tolerance_grad": 1e-10, "tolerance_change": 1e-15}
@@ -60,7 +57,7 @@ def test_linear_classifier_is_logistic_regression():
 
 
 @pytest.mark.parametrize("targets", [TARGETS, TARGETS[:, :1], TARGETS[:, 0]])
-def test_linear_regressor_is_least_squares(targets):
+def test_a_linear_regressor_is_least_squares(targets):
     noisy = targets + 0.1 * np.random.default_rng(2).normal(size=targets.shape)
     ours = HybridRegressor((), optimizer="newton", epochs=2, random_state=0).fit(X, noisy)
     theirs = LinearRegression().fit(X, noisy)
@@ -68,70 +65,78 @@ def test_linear_regressor_is_least_squares(targets):
     assert ours.predict(X).shape == noisy.shape
 
 
-def test_equals_fit_of_the_same_network():
+def test_fit_is_that_of_hybridopt():
     seed = int(np.random.RandomState(5).randint(2**31 - 1))
     with isolated(seed):
-        network = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+        double = {"dtype": torch.float64}
+        network = nn.Sequential(nn.Linear(3, 8, **double), nn.Tanh(), nn.Linear(8, 3, **double))
     classes, numbers = np.unique(LABELS, return_inverse=True)
-    with isolated(seed):  # drawn in double precision
-        for layer in (network[0], network[2]):
-            drawn = nn.Linear(layer.in_features, layer.out_features, dtype=torch.float64)
-            layer.load_state_dict(drawn.state_dict())
     history = ho.fit(network, (X, numbers), epochs=4, lr=0.05, seed=seed, scheduler="cosine")
-    model = HybridClassifier((8,), epochs=4, lr=0.05, scheduler="cosine", random_state=5)
-    model.fit(X, LABELS)
+    seen, options = [], {"epochs": 4, "lr": 0.05, "scheduler": "cosine", "random_state": 5}
+    callbacks = [lambda record, network: seen.append(record.epoch)]
+    model = HybridClassifier((8,), callbacks=callbacks, **options).fit(X, LABELS)
+    assert seen == [1, 2, 3, 4]
     assert model.history_.train_loss == history.train_loss
     expected = torch.softmax(network(torch.from_numpy(X)), 1).detach().numpy()
     np.testing.assert_array_equal(model.predict_proba(X), expected)
     assert model.predict(X).tolist() == classes[expected.argmax(1)].tolist()
 
 
-@pytest.mark.parametrize("shots", [None, 4096])
-def test_classifier_in_a_circuit(shots, aer_calls):
+MEMORY = ho.bridges.Memory(scale=1.0)
+BY_NAME = {"bridge": "memory", "bridge_options": {"scale": 1.0}}
+INSTANCES = {"bridge": MEMORY, "gradient": ho.gradients.ParameterShift()}
+
+
+@pytest.mark.parametrize(("shots", "options"), [(None, BY_NAME), (4096, INSTANCES)])
+def test_in_a_circuit(shots, options, aer_calls):
     model = HybridClassifier(
-        (4,), bridge="memory", bridge_options={"scale": 1.0}, shots=shots, lr=0.1, epochs=15,
-        batch_size=None, random_state=0,
-    ).fit(X, LABELS)  # fmt: skip
-    assert isinstance(model.network_, ho.QuantumNetwork)
+        (4,), **options, shots=shots, lr=0.1, epochs=15, batch_size=None, random_state=0
+    ).fit(X, LABELS)
+    assert model.network_.bridge == MEMORY
+    assert isinstance(model.network_.gradient, ho.gradients.ParameterShift)
     assert sum(aer_calls) >= sum(model.history_.runs) > 0
     assert model.network_.executor.shots == shots
     assert model.score(X, LABELS) > 0.8
     again = clone(model).fit(X, LABELS)
     np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
     if shots is None:
-        back = ho.to_classical(model.network_)(torch.from_numpy(X)).detach()
-        np.testing.assert_allclose(
-            model.predict_proba(X), torch.softmax(back, 1).numpy(), rtol=0, atol=1e-12
-        )
+        back = ho.to_classical(model.network_)(torch.from_numpy(X)).detach().softmax(1).numpy()
+        np.testing.assert_allclose(model.predict_proba(X), back, rtol=0, atol=1e-12)
 
 
-def test_executor_is_copied():
-    executor = ho.AerExecutor(shots=256, seed=1)
-    model = HybridRegressor((), bridge="memory", executor=executor, epochs=2, random_state=0)
-    model.fit(X, TARGETS)
-    own = model.network_.executor
-    assert own.usage.shots == model.history_.cost.shots > 0
-    assert (own.shots, own.seed) == (256, 1)
-    assert executor.state_dict()["calls"] == executor.usage.shots == 0
+class Connected(ho.AerExecutor):
+    """An executor that cannot be copied deeply."""
+
+    connection = property(lambda self: self._connection)
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self._connection = Lock()
 
 
+@pytest.mark.parametrize("kind", [ho.AerExecutor, Connected])
 @pytest.mark.parametrize("seed", [1, None])
-def test_repeated_fits_with_an_executor_are_equal(seed):
-    executor = ho.AerExecutor(shots=32, seed=seed)
+def test_fits_with_a_given_executor_repeat(seed, kind):
+    executor = kind(shots=32, seed=seed)
     model = HybridClassifier((), bridge="memory", executor=executor, epochs=2, random_state=0)
     first = model.fit(X, LABELS).predict_proba(X)
-    other = clone(model)
-    for again in (other.fit(X, LABELS), model.fit(X, LABELS)):
+    own = model.network_.executor
+    assert own.usage.shots == model.history_.cost.shots > 0
+    assert (own.shots, own.seed) == (32, seed)
+    assert executor.state_dict()["calls"] == 0  # a copy runs
+    if kind is Connected:
+        assert own.connection is executor.connection
+    else:
+        assert executor.usage.shots == 0
+    for again in (clone(model).fit(X, LABELS), model.fit(X, LABELS)):
         np.testing.assert_array_equal(again.predict_proba(X), first)
     assert (model.classes_[first.argmax(1)] == model.predict(X)).all()
-    changed = HybridClassifier(
-        (), bridge="memory", executor=ho.AerExecutor(shots=32, seed=2), epochs=2, random_state=0
-    ).fit(X, LABELS)
-    assert not np.array_equal(changed.predict_proba(X), first)
+    model.set_params(executor=kind(shots=32, seed=2)).fit(X, LABELS)
+    assert not np.array_equal(model.predict_proba(X), first)
 
 
 @pytest.mark.parametrize("seed", [1, None])
-def test_network_with_its_own_executor(seed):
+def test_a_network_with_its_own_shots(seed):
     executor = ho.AerExecutor(shots=32, seed=seed)
     head = ho.DressedCircuit(3, 3, num_qubits=3, depth=1, executor=executor)
     model = HybridClassifier(head, epochs=1, batch_size=None, random_state=0)
@@ -142,57 +147,32 @@ def test_network_with_its_own_executor(seed):
     assert executor.usage.shots == 0
 
 
-def test_executor_with_a_connection():
-    class Own(ho.AerExecutor):
-        connection = property(lambda self: self._connection)
-
-        def __init__(self, **options):
-            super().__init__(**options)
-            self._connection = Lock()
-
-    executor = Own(shots=32, seed=1)
-    model = HybridClassifier((), bridge="memory", executor=executor, epochs=1, random_state=0)
-    first = model.fit(X, LABELS).predict_proba(X)
-    assert model.network_.executor is not executor
-    assert model.network_.executor.connection is executor.connection
-    np.testing.assert_array_equal(model.fit(X, LABELS).predict_proba(X), first)
-
-
 def test_outputs_are_consistent():
     model = HybridClassifier(epochs=3, random_state=0).fit(X, LABELS)
     probabilities, scores = model.predict_proba(X), model.decision_function(X)
     np.testing.assert_allclose(probabilities.sum(1), 1.0, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(
-        model.predict_log_proba(X), np.log(probabilities), rtol=0, atol=1e-12
-    )
+    logarithms = model.predict_log_proba(X)
+    np.testing.assert_allclose(logarithms, np.log(probabilities), rtol=0, atol=1e-12)
     assert (scores.argmax(1) == probabilities.argmax(1)).all()
     two = LABELS != "cat"
     model.fit(X[two], LABELS[two])
     odds = model.decision_function(X)
-    assert odds.shape == (len(X),)
     expected = model.predict_log_proba(X)
     np.testing.assert_allclose(odds, expected[:, 1] - expected[:, 0], rtol=0, atol=1e-12)
 
 
-def test_cross_validation_of_a_pipeline():
-    x, y = load_iris(return_X_y=True)
-    model = make_pipeline(StandardScaler(), HybridClassifier(lr=0.05, random_state=0))
-    scores = cross_val_score(model, x, y, cv=3)
-    assert scores.mean() > 0.93  # a linear classifier reaches 0.95
-
-
 def test_grid_search_over_networks_and_bridges():
-    bridges = [None, ho.bridges.Memory(form="full")]
-    grid = {"network": [(4,), nn.Linear(3, 3)], "bridge": bridges}
-    search = GridSearchCV(HybridClassifier(lr=0.1, epochs=3, random_state=0), grid, cv=2)
-    search.fit(X, LABELS)
-    assert len(search.cv_results_["params"]) == 4
+    grid = {"network": [(4,), nn.Linear(3, 3)], "bridge": [None, "twin"], "lr": [0.1, "auto"]}
+    model = make_pipeline(StandardScaler(), HybridClassifier(epochs=3, random_state=0))
+    grid = {f"hybridclassifier__{name}": values for name, values in grid.items()}
+    search = GridSearchCV(model, grid, cv=2).fit(X, LABELS)
+    assert len(search.cv_results_["params"]) == 8
     assert not np.isnan(search.cv_results_["mean_test_score"]).any()
     assert search.best_estimator_.score(X, LABELS) > 0.5
 
 
-@pytest.mark.parametrize("bridge", [None, "memory"])
-def test_pickled_model_predicts_the_same(bridge):
+@pytest.mark.parametrize("bridge", [None, "memory", "twin"])
+def test_pickle(bridge):
     model = HybridClassifier(bridge=bridge, epochs=2, random_state=0).fit(X, LABELS)
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
@@ -207,24 +187,13 @@ def conv(num_features, num_outputs):
 
 
 @pytest.mark.parametrize("network", [conv, nn.Linear, nn.Linear(3, 3), [5, 4], np.array([5])])
-def test_network_of_the_user(network):
+def test_own_networks(network):
     before = network.weight.clone() if isinstance(network, nn.Module) else None
     model = HybridClassifier(network, epochs=2, random_state=0).fit(X, LABELS)
     assert model.predict_proba(X).shape == (45, 3)
     assert model.predict(X.astype(np.float32)).shape == (45,)
     if before is not None:
         assert torch.equal(network.weight, before)
-
-
-def test_callbacks_are_called_per_epoch():
-    epochs = []
-    callbacks = [lambda record, network: epochs.append(record.epoch)]
-    HybridRegressor(epochs=2, callbacks=callbacks).fit(X, TARGETS)
-    assert epochs == [1, 2]
-
-
-def memory(**options):
-    return {"bridge": "memory", **options}
 
 
 def broken(num_features, num_outputs):
@@ -236,62 +205,57 @@ def broken(num_features, num_outputs):
     ("options", "error", "message"),
     [
         ({"network": "mlp"}, ArgumentTypeError, "`network`.*'mlp'"),
-        ({"network": 16}, ArgumentTypeError, "`network`.* 16"),
-        ({"network": (4, 0)}, ArgumentError, "`network`.* 0"),
-        ({"network": (4.5,)}, ArgumentTypeError, r"`network`.* 4\.5"),
-        ({"network": broken}, ArgumentError, "'broken'.* 3 .* 3 "),
-        ({"network": lambda i, o: None}, ArgumentTypeError, "NoneType"),
-        ({"network": nn.Linear(3, 5)}, DataError, r"3 numbers .*\(5,\)"),
-        ({"network": nn.Linear(2, 3)}, DataError, r"\(2, 3\)"),
+        ({"network": (4, 0)}, ArgumentError, "`network`.*0"),
+        ({"network": (4.5,)}, ArgumentTypeError, "`network`.*4.5"),
+        ({"network": broken}, ArgumentError, "'broken'.*3 features.*3 outputs.*on purpose"),
+        ({"network": lambda i, o: None}, ArgumentTypeError, "None"),
+        ({"network": nn.Linear(3, 5)}, DataError, r"network.* 3 .*\(5,\)"),
+        ({"network": nn.Linear(2, 3)}, DataError, r"shape \(2, 3\)"),
         ({"network": nn.LSTM(3, 3)}, DataError, "tuple"),
-        ({"network": nn.Tanh()}, ArgumentError, "parameters"),
-        ({"shots": 100}, ArgumentError, "`shots`"),
-        ({"gradient": "adjoint"}, ArgumentError, "`gradient`"),
-        ({"bridge_options": {}}, ArgumentError, "`bridge_options`"),
-        ({"bridge": "memroy"}, UnknownNameError, "'memory'"),
-        (memory(bridge_options={"fom": 1}), UnknownNameError, "'fom'"),
-        (memory(bridge_options=3), ArgumentTypeError, "`bridge_options`.* 3"),
-        (memory(bridge_options={3: 1}), ArgumentTypeError, "`bridge_options`"),
-        (memory(bridge_options={"executor": 1}), ArgumentError, "`bridge_opt.*'exec.*`executor="),
-        (memory(shots=0), ArgumentError, "`shots`.* 0"),
-        (memory(shots=1, executor=ho.AerExecutor()), ArgumentError, "`shots`.*`executor`"),
-        (memory(executor=0), ArgumentTypeError, "`executor`"),
-        (memory(gradient=""), UnknownNameError, "gradient.*''"),
+        ({"network": nn.Tanh()}, ArgumentError, "no parameters"),
+        ({"shots": 100}, ArgumentError, "`shots`.*`bridge`"),
+        ({"bridge_options": {}}, ArgumentError, "`bridge_options`.*`bridge`"),
+        ({"bridge": "memroy"}, UnknownNameError, "'memroy'"),
+        ({"bridge": "memory", "bridge_options": {"fom": 1}}, UnknownNameError, "'fom'"),
+        ({"bridge": "memory", "bridge_options": 3}, ArgumentTypeError, "`bridge_options`.*3"),
+        ({"bridge": "memory", "shots": 1, "executor": ho.AerExecutor()}, ArgumentError,
+         "`shots`.*`executor`"),
+        ({"bridge": "memory", "bridge_options": {"executor": 1}}, ArgumentError,
+         "`bridge_options`.*'executor'.*`executor="),
+        ({"bridge": "memory", "bridge_options": {3: 1}}, ArgumentTypeError, "{3"),
+        ({"bridge": "memory", "executor": 0}, ArgumentTypeError, "`executor`.*int"),
+        ({"bridge": "memory", "executor": ho.AerExecutor}, ArgumentTypeError, "`executor`"),
         ({"optimizer_options": {"lr": 0.1}}, ArgumentError, "`optimizer_options`.*'lr'.*`lr="),
         ({"optimizer_options": {"seed": 1}}, ArgumentError, "'seed'.*`random_state="),
         ({"optimizer_options": {"device": "cpu"}}, ArgumentError, "'device'"),
-        ({"optimizer_options": {"momentum": 1}}, UnknownNameError, "momentum"),
-        ({"optimizer_options": [1]}, ArgumentTypeError, "`optimizer_options`"),
-        ({"optimizer": "adma"}, UnknownNameError, "'adam'"),
+        ({"optimizer_options": {"momentum": 1}}, UnknownNameError, "'momentum'"),
         ({"epochs": -1}, ArgumentError, "`epochs`"),
-        ({"lr": -1.0}, ArgumentError, "`lr`"),
-        ({"scheduler": "cosin"}, UnknownNameError, "'cosine'"),
-        ({"random_state": "a"}, ValueError, "'a'"),
+        ({"random_state": "a"}, ValueError, "cannot be used to seed"),
     ],
-)
-def test_unusable_argument_is_refused_in_fit(options, error, message, aer_calls):
+)  # fmt: skip
+def test_invalid_parameters(options, error, message, aer_calls):
     with pytest.raises(error, match=message):
         HybridClassifier(**options).fit(X, LABELS)
     assert aer_calls == []
 
 
-def test_no_grad_is_refused(aer_calls):
-    with torch.no_grad(), pytest.raises(TrainingError, match=r"`torch.no_grad\(\)`"):
+def test_no_gradients(aer_calls):
+    with torch.no_grad(), pytest.raises(TrainingError, match="no_grad"):
         HybridClassifier(bridge="memory").fit(X, LABELS)
     assert aer_calls == []
 
 
-def test_labels_and_targets_of_other_types_are_refused():
+def test_invalid_labels_and_targets():
     mixed = np.array(["a", None, "b"] * 15, dtype=object)
-    with pytest.raises(DataError, match="NoneType, str"):
+    with pytest.raises(DataError, match=r"(?i)labels.*NoneType, str"):
         HybridClassifier().fit(X, mixed)
     for targets in (LABELS, np.full(45, "2020-01-01", dtype="M8[D]")):
-        with pytest.raises(DataError, match="dtype"):
+        with pytest.raises(DataError, match=r"(?i)targets.*dtype"):
             HybridRegressor().fit(X, targets)
 
 
-def test_class_weights_of_another_dtype_are_refused():
+def test_class_weights_of_another_dtype():
     loss = nn.CrossEntropyLoss(weight=torch.ones(3))
-    with pytest.raises(DataError, match=r"`weight`.*torch.float32.*torch.float64"):
+    with pytest.raises(DataError, match=r"`weight`.*float32.*float64"):
         HybridClassifier(loss=loss).fit(X, LABELS)
     HybridClassifier(loss=loss.double(), epochs=1).fit(X, LABELS)

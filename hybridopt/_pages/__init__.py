@@ -1,4 +1,4 @@
-"""Pages that stand alone: one style, pictures inside."""
+"""Self-contained HTML pages with one style and embedded pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import files
 
 
 def inlined(pictures: Mapping[str, bytes]) -> dict[str, str]:
-    """PNG files as base64 text, by their names without the ending."""
+    """Encode PNG files as base64 texts, by their names without suffix."""
     return {
         name.removesuffix(".png"): base64.b64encode(content).decode()
         for name, content in pictures.items()
@@ -16,7 +16,7 @@ def inlined(pictures: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def render(template: str, **content: object) -> str:
-    """Fill a page, everything escaped, with ``style`` as the style of the house.
+    """Render a page from a template, with escaped content and the common ``style``.
 
     Example:
         >>> render("<p>{{ text }}</p>", text="a < b")

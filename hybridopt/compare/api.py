@@ -1,4 +1,4 @@
-"""`compare`: methods side by side on the same data and budgets, over several seeds."""
+"""The function `compare`: train with several methods on equal data and budgets, over seeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +17,7 @@ from hybridopt import _validation
 from hybridopt._environment import made_with
 from hybridopt._files import check_writable
 from hybridopt.compare.budget import DEFAULT_EPOCHS, Budget
-from hybridopt.compare.methods import FORMS, Method
+from hybridopt.compare.methods import EXAMPLES, Method
 from hybridopt.compare.resampling import ExecutorSource, Experiment, NetworkSource, check_network
 from hybridopt.compare.run import check_experiment
 from hybridopt.compare.run_store import RunStore
@@ -56,67 +55,64 @@ def compare(
     threads: int = 1,
     progress: bool = False,
 ) -> Study:
-    """Compare ways to train a network: same data, same budget, same tuning, several seeds.
+    """Compare methods to train a network: same data, same budget, same tuning, several seeds.
 
-    Each seed draws split, starting weights and order of the samples anew, the same for all
-    methods. The learning rate of every method is chosen by as many trials on a validation part of
-    the training part, for each seed apart; the test part never chooses anything. A run that fails
-    is reported in the study, and the others go on. Everything is checked before anything trains.
+    Each seed draws a new split, new starting weights and a new order of samples, the same for all
+    methods. The learning rate is tuned for each method and seed with the same number of trials on a
+    validation part of the training data. No choice depends on the test part. A failed run is
+    reported in the study, and the others continue. All arguments are checked before training.
 
     Args:
-        network: A function without arguments that makes a network; a network, whose layers are
-            drawn anew by their ``reset_parameters``; or a text such as ``"mlp:64-20-10"``.
-        data: Name of a dataset; or what `hybridopt.fit` takes: a Dataset, a pair ``(x, y)``, a
-            ``TensorDataset``. A fifth is kept for testing where the data bring no test part.
-        methods: Texts as `Method` reads them, or Methods: an optimizer, a bridge or control with
-            an optimizer, or a chain such as ``"adam:3 > memory+adam:5 > adam:10"``, whose numbers
-            share the budget out.
-        budget: What each method may spend, as `Budget.parse` reads it: a number of epochs,
-            ``"10 epochs"``, ``"30 seconds"``, ``"5000 settings"``, ``"1e6 shots"``, or several.
-            None is the sum of the numbers in the (longest) chain, or 5 epochs.
-        seeds: How many, from 0 on; or a list of them. At least 2.
-        tuning: Trials of the learning rate for every method and seed, or a Tuning; None or 1
-            tries nothing and takes the base rates.
-        control: What the others are compared with; None is the first method without a bridge, or
-            else the first.
-        reach: Test metric for "steps to reach"; None is 95 % of the mean of the control.
-        confidence: Of all intervals together.
-        batch_size: ``"auto"`` is 32, and all samples for gd, newton and lbfgs; a number or None
-            (all samples) is for the optimizers that take batches.
-        loss: As `hybridopt.fit` takes it.
-        executor: What runs the circuits, those of the bridges and those that the network brings
-            (whose own executors it replaces, in copies); or a function of a seed that makes it.
-            None is exact for bridges, and leaves the network's circuits what they have. Its random
-            stream is set anew for each run, and left as it was.
+        network: Function without arguments that makes a network; a network, whose layers are
+            initialized with their ``reset_parameters``; or a text such as ``"mlp:64-20-10"``.
+        data: Name of a dataset, a Dataset, a pair ``(x, y)`` or a ``TensorDataset``. Without a
+            test part, a fifth of the samples becomes one.
+        methods: Methods or their texts: an optimizer, a bridge or control with an optimizer, or a
+            chain such as ``"adam:3 > memory+adam:5 > adam:10"``, whose numbers are the shares of
+            the budget. See `Method`.
+        budget: Limit per method, see `Budget.parse`: a number of epochs, ``"10 epochs"``,
+            ``"30 seconds"``, ``"5000 settings"``, ``"1e6 shots"``, or several. None is the sum of
+            the numbers in the longest chain, or 5 epochs.
+        seeds: Number of seeds, counted from 0, or a list of seeds; at least 2.
+        tuning: Number of trials of the learning rate per method and seed, or a Tuning. None or 1
+            uses the base rates.
+        control: Name of the method that the others are compared with. None is the first method
+            without a bridge, or else the first method.
+        reach: Test metric for "steps to reach"; None is 95 % of the control's mean.
+        confidence: Simultaneous confidence level of all intervals.
+        batch_size: ``"auto"`` for 32 (gd, newton and lbfgs: all samples); or, for optimizers that
+            use batches, a number or None for all samples.
+        loss: Loss function, see `hybridopt.fit`.
+        executor: Executor of all circuits, or a function of a seed that makes one. It replaces the
+            executors in copies of the network. None is exact for bridges and keeps the executors
+            of the network. Each run sets its random stream, which is restored at the end.
         redraw_split: False keeps the split of a Dataset for all seeds.
-        output: Folder for finished runs, study.json and report.html. It belongs to one
-            comparison, which goes on from its finished runs after an interruption.
-        resume: True refuses a folder of another comparison: with other methods, seeds, budget,
-            data, starting weights, versions of Python and packages, or another text of your
-            functions. ``"force"`` takes over the finished runs nevertheless, by method and seed.
-            False refuses a folder that holds any run.
-        workers: Processes; None is one for each core. With 1, runs follow each other in this
-            process. Other processes need a network, data and
-            executor that can be pickled, and in scripts the guard
-            ``if __name__ == "__main__":``; runs that share a machine also disturb each other's
-            times.
-        threads: Of torch's, for each run, wherever it is made. Small tensors gain nothing from
-            more, and on a busy machine threads that wait for each other spoil the times.
-        progress: Show a bar.
+        output: Folder for finished runs, study.json and report.html. It belongs to one comparison,
+            which continues from its finished runs after an interruption.
+        resume: True rejects a folder of another comparison. Methods, seeds, budget, data, starting
+            weights, versions of Python and packages, and the code of your functions must be equal.
+            ``"force"`` uses finished runs of the same methods and seeds anyway. False rejects each
+            folder with runs.
+        workers: Number of processes; 1 is this process, None is one per core. Other processes
+            need picklable data, network and executor. When you use them in a script, guard the
+            call with ``if __name__ == "__main__":``. Parallel runs disturb each other's times.
+        threads: Number of torch threads per run. Small tensors do not gain from more threads.
+        progress: True shows a progress bar.
 
     Returns:
-        The `Study`.
+        The study of all runs.
 
     Raises:
-        UnknownNameError: For unknown optimizers, bridges, options and datasets.
-        ArgumentError, ArgumentTypeError: If an argument is unusable, a method doubled, the control
-            not among the methods, or a budget one that a method never spends.
-        DataError: If the samples cannot be trained on or do not fit the network.
-        ConversionError: If a bridge cannot carry the network.
-        CheckpointError: If a stored run is damaged or of an earlier schema, or ``output`` belongs
+        UnknownNameError: If an optimizer, bridge, option or dataset is unknown, or the control is
+            not one of the methods.
+        ArgumentError, ArgumentTypeError: If an argument is invalid, two methods are equal, or a
+            method cannot use up its budget.
+        DataError: If the samples are too few or do not fit the network.
+        ConversionError: If a bridge does not support the network, or it cannot be copied.
+        CheckpointError: If a stored run is damaged or has an earlier schema, or ``output`` belongs
             to another comparison.
-        TrainingError: Where gradients are switched off (``no_grad``).
-        KeyboardInterrupt: On Ctrl-C; finished runs are in ``output``.
+        TrainingError: If gradients are disabled (``no_grad``).
+        KeyboardInterrupt: If you press Ctrl-C; finished runs are in ``output``.
 
     Example:
         >>> import hybridopt as ho
@@ -130,7 +126,7 @@ def compare(
     chosen = _methods(methods, batch_size)
     check_network(network)
     if executor is not None and not callable(executor):
-        expected = "an executor such as AerExecutor(), a function of a seed that makes one, or None"
+        expected = "an executor, such as AerExecutor(), or a function of a seed that returns one"
         _validation.instance("executor", executor, Executor, expected)
     experiment = Experiment(
         network=network,
@@ -145,20 +141,18 @@ def compare(
     numbers, reference = _seeds(seeds), _control(control, chosen)
     confidence = _validation.real("confidence", confidence, minimum=0, below=1, strict=True)
     reach = _validation.optional_real("reach", reach)
-    _validation.optional_integer("workers", workers, minimum=1)
+    workers = _validation.optional_integer("workers", workers, minimum=1) or default_workers()
     _validation.boolean("progress", progress)
     if resume not in (True, False, "force"):
-        raise ArgumentError(f"Argument `resume` must be True, False or 'force', but is {resume!r}.")
+        raise ArgumentError(f"`resume` must be True, False or 'force' (got {resume!r}).")
     store = None
     if output is not None:
-        output = _validation.path("output", output)
-        store = RunStore(Path(output))
+        store = RunStore(_validation.path("output", output))
         for name in ("study.json", "report.html"):
             check_writable(store.folder / name)
-    with _streams_left_alone(experiment):
+    with _random_streams_restored(experiment):
         sample, budgets = check_experiment(experiment, chosen, numbers[0])
-        count = default_workers() if workers is None else workers
-        runs = all_runs(experiment, chosen, numbers, store, resume, count, show=progress)
+        runs = all_runs(experiment, chosen, numbers, store, resume, workers, show=progress)
     assert sample.test is not None
     study = Study(
         data=sample.name,
@@ -194,20 +188,23 @@ def compare(
 
 def _methods(methods: object, batch_size: object) -> list[Method]:
     if isinstance(methods, str | Method) or not isinstance(methods, Sequence):
-        raise ArgumentTypeError(
-            f"Argument `methods` must be a list of methods such as {FORMS}, but is {methods!r}."
-        )
+        raise ArgumentTypeError(f"`methods` must be a list such as [{EXAMPLES}] (got {methods!r}).")
     if not methods:
-        raise ArgumentError(f"Argument `methods` is empty. Give one or more, such as {FORMS}.")
+        raise ArgumentError(f"`methods` must not be empty. Pass for example [{EXAMPLES}].")
     chosen = [Method.parse(method) for method in methods]
     if batch_size != "auto":
         size = _validation.optional_integer("batch_size", batch_size, minimum=1)
         chosen = [method.with_batch_size(size) for method in chosen]
     for one, other in combinations(chosen, 2):
         if one.name == other.name:
-            raise ArgumentError(f"The method {one.name!r} is given twice. Give a Method a `name`.")
+            raise ArgumentError(
+                f"`methods` must have different names (got {one.name!r} twice). Pass "
+                "`Method(..., name=...)` to rename one."
+            )
         if one.to_dict() == other.to_dict():
-            raise ArgumentError(f"The methods {one.name!r} and {other.name!r} are the same.")
+            raise ArgumentError(
+                f"`methods` must be different (got equal {one.name!r} and {other.name!r})."
+            )
     return chosen
 
 
@@ -219,25 +216,20 @@ def _budget(budget: object, methods: Sequence[Method]) -> Budget:
     for method in methods:
         if len(method.stages) == 1 and method.epochs not in (None, chosen.epochs):
             raise ArgumentError(
-                f"The method {method.name!r} asks for {method.epochs} epochs, but the budget of "
-                f"every method is {chosen}. Leave the number out."
+                f"`budget` must be {method.epochs} epochs for method {method.name!r} (got "
+                f"{chosen}). Remove the number from the method."
             )
     return chosen
 
 
 def _seeds(seeds: object) -> list[int]:
     listed = isinstance(seeds, Sequence | np.ndarray) and not isinstance(seeds, str)
-    count = len(seeds) if listed else _validation.integer("seeds", seeds, minimum=0)  # type: ignore[arg-type]
-    if count > MOST_SEEDS:
-        raise ArgumentError(f"Argument `seeds` must be {MOST_SEEDS:,} or fewer, but is {count:,}.")
+    count: Any = len(seeds) if listed else seeds  # type: ignore[arg-type]
+    _validation.integer("seeds", count, minimum=2, maximum=MOST_SEEDS)
     given: Any = seeds if listed else range(count)
     numbers = [_validation.integer("seeds", seed, minimum=0) for seed in given]
     if len(set(numbers)) < len(numbers):
-        raise ArgumentError(f"Argument `seeds` holds a seed twice: {numbers}.")
-    if count < 2:
-        raise ArgumentError(
-            f"Argument `seeds` must be 2 or more, but is {count}: a single seed has no spread."
-        )
+        raise ArgumentError(f"`seeds` must be different from each other (got {numbers}).")
     return numbers
 
 
@@ -247,16 +239,16 @@ def _control(control: object, methods: Sequence[Method]) -> str:
         return next((method.name for method in methods if not method.uses_bridge), names[0])
     if control not in names:
         with suppress(HybridOptError):
-            control = Method.parse(control).name  # another spelling of a method
+            control = Method.parse(control).name  # normalizes the spelling
     if control not in names:
         known = ", ".join(names)
-        raise UnknownNameError(f"The control {control!r} is not among the methods: {known}.")
+        raise UnknownNameError(f"`control` must be one of the methods {known} (got {control!r}).")
     return str(control)
 
 
 @contextmanager
-def _streams_left_alone(experiment: Experiment) -> Iterator[None]:
-    """Give executors of the caller's their places in their random streams back."""
+def _random_streams_restored(experiment: Experiment) -> Iterator[None]:
+    """Restore the random streams of the caller's executors at the end."""
     network, executor = experiment.network, experiment.executor
     executors = executors_of(network) if isinstance(network, nn.Module) else []
     if isinstance(executor, Executor):

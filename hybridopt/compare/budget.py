@@ -1,4 +1,4 @@
-"""Budgets in epochs, seconds, settings or shots, and batches that end where a budget does."""
+"""Budgets in epochs, seconds, settings or shots, and batches that end with the budget."""
 
 from __future__ import annotations
 
@@ -27,25 +27,24 @@ from hybridopt.training.batches import Batch, TensorBatches
 UNITS = ("epochs", "seconds", "settings", "shots")
 COUNTED = ("settings", "shots")
 _AMOUNT = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]*)?(?:e\+?[0-9]+)?)\s*([A-Za-z]+)\s*")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # commas within a number, as `str` writes them
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")  # commas within a number
 DEFAULT_EPOCHS = 5
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What every method of a comparison may spend; of several limits the first to be met stops.
+    """Limits per method of a comparison; the first limit that is reached ends the training.
 
-    Epochs are passes through the training part. Seconds are those of the training steps, without
-    evaluation; training stops at the first step that ends after them. Settings and shots are those
-    of training; training stops before a step that would exceed them. They cannot be kept by lbfgs
-    and newton on circuits, whose steps evaluate the loss as often as they need: `compare` refuses
-    that.
+    Seconds are the wall time of the training steps, without evaluation; training stops after the
+    first step that exceeds them. Settings and shots are those of training; training stops before a
+    step that would exceed them. lbfgs and newton evaluate a circuit an unknown number of times per
+    step, so `compare` rejects such budgets for them.
 
     Attributes:
-        epochs: Passes, at least 1.
-        seconds: More than 0.
-        settings: At least 1.
-        shots: At least 1.
+        epochs: Number of passes through the training part, at least 1.
+        seconds: Training time in seconds, greater than 0.
+        settings: Number of settings, at least 1.
+        shots: Number of shots, at least 1.
 
     Example:
         >>> from hybridopt import Budget
@@ -65,20 +64,20 @@ class Budget:
         seconds = _validation.optional_real("seconds", self.seconds, minimum=0, strict=True)
         object.__setattr__(self, "seconds", seconds)
         if not self.limits():
-            raise ArgumentError('The budget has no limit. Give one or more, as "10 epochs".')
+            raise ArgumentError('`budget` must have a limit. Pass for example "10 epochs".')
 
     @classmethod
     def parse(cls, value: object) -> Budget:
-        """Read a budget.
+        """Make a budget from a number, text or mapping.
 
         Args:
-            value: A Budget; an int, which means epochs; a text such as ``"10 epochs"`` or
+            value: A Budget; a number of epochs; a text such as ``"10 epochs"`` or
                 ``"30 seconds, 2000 settings"``; or a mapping such as ``{"shots": 100_000}``.
 
         Raises:
-            ArgumentTypeError: If it is something else.
-            ArgumentError: If the text is not understood or a number is out of range.
-            UnknownNameError: If the unit is not known.
+            ArgumentTypeError: If the value has another type.
+            ArgumentError: If the text is invalid or a number is out of range.
+            UnknownNameError: If a unit is unknown.
         """
         if isinstance(value, Budget):
             return value
@@ -90,48 +89,48 @@ class Budget:
             return cls(**value)
         if isinstance(value, bool) or not isinstance(value, Integral):
             raise ArgumentTypeError(
-                f'Argument `budget` must be a number of epochs, a text such as "10 epochs", a '
-                f"mapping or a Budget, but is {value!r} of type {type(value).__name__}."
+                f'`budget` must be a number of epochs, a text such as "10 epochs", a mapping or a '
+                f"Budget (got {value!r} of type {type(value).__name__})."
             )
         return cls(epochs=_validation.integer("budget", value, minimum=1))
 
     def limits(self) -> dict[str, float]:
-        """The limits that are set, by unit."""
+        """Return the limits by unit, without those that are None."""
         return {unit: value for unit, value in asdict(self).items() if value is not None}
 
     @property
     def counts_circuits(self) -> bool:
-        """Whether settings or shots are bounded."""
+        """Whether settings or shots are limited."""
         return bool(self.limits().keys() & set(COUNTED))
 
     def parts(
         self, shares: Sequence[float], spending: Mapping[str, Sequence[bool]] | None = None
     ) -> list[Budget]:
-        """Cut the budget for the stages of a chain, in proportion to their shares.
+        """Split the budget among the stages of a chain in proportion to their shares.
 
-        Whole numbers are cut by the largest remainders, at least 1 for each stage. ``spending``
-        tells by unit which stages spend any of it; the others are bounded by other units alone.
+        Integers are rounded by largest remainders. ``spending`` marks the stages that share a unit.
 
         Raises:
-            ArgumentError: If there is less than 1 epoch, setting or shot for a stage.
+            ArgumentError: If a stage gets less than 1 epoch, setting or shot.
         """
         if len(shares) == 1:
             return [self]
         cut: list[dict[str, float]] = [{} for _ in shares]
         for unit, value in self.limits().items():
-            spent = (spending or {}).get(unit, shares)
-            stages = [stage for stage in range(len(shares)) if spent[stage]]
-            if not stages:
-                continue
+            stages = [k for k, spent in enumerate((spending or {}).get(unit, shares)) if spent]
             total = sum(shares[stage] for stage in stages)
             exact = [value * shares[stage] / total for stage in stages]
-            parts = exact if unit == "seconds" else _whole(unit, int(value), exact)
+            parts = exact if unit == "seconds" or not exact else _whole(unit, int(value), exact)
             for stage, part in zip(stages, parts, strict=True):
                 cut[stage][unit] = part
         return [Budget(**part) if part else self for part in cut]  # type: ignore[arg-type]
 
     def __str__(self) -> str:
-        return ", ".join(_in_words(value, unit) for unit, value in self.limits().items())
+        words = []
+        for unit, value in self.limits().items():
+            number = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+            words.append(f"{number} {unit.removesuffix('s') if value == 1 else unit}")
+        return ", ".join(words)
 
 
 def _read(text: str) -> dict[str, float]:
@@ -139,60 +138,47 @@ def _read(text: str) -> dict[str, float]:
     for piece in _THOUSANDS.sub("", text).split(","):
         match = _AMOUNT.fullmatch(piece)
         if match is None:
-            form = '"10 epochs" or "30 seconds, 1e6 shots"'
-            raise ArgumentError(f"The budget {text!r} is not understood. Write as {form}.")
+            raise ArgumentError(
+                f'`budget` must be a text such as "10 epochs" or "30 s, 1e6 shots" (got {text!r}).'
+            )
         word = match[2].lower()
         unit = "seconds" if word == "s" else word if word in UNITS else f"{word}s"
         if unit not in UNITS:
             _validation.choice("unit of a budget", word, UNITS)
         if unit in limits:
-            raise ArgumentError(f"The budget {text!r} gives {unit} twice.")
+            raise ArgumentError(f"`budget` must have {unit} only once (got {text!r}).")
         amount = float(match[1].replace("_", ""))
         if unit != "seconds" and not amount.is_integer():
-            raise ArgumentError(f"The budget {text!r} must hold a whole number of {unit}.")
+            raise ArgumentError(f"`budget` must have a whole number of {unit} (got {text!r}).")
         limits[unit] = amount if unit == "seconds" else int(amount)
     return limits
 
 
 def _whole(unit: str, total: int, exact: list[float]) -> list[float]:
     if total < len(exact):
-        words = f"less than one for each of the {len(exact)} stages of a chain"
-        raise ArgumentError(f"A budget of {total} {unit} is {words}. Raise it.")
+        raise ArgumentError(
+            f"`budget` must have at least {len(exact)} {unit}, one per stage (got {total})."
+        )
     cut = [max(1, math.floor(value)) for value in exact]
-    while sum(cut) > total:  # stages that were raised to 1 are paid by the largest
+    while sum(cut) > total:  # the largest parts pay for parts that were raised to 1
         cut[max(range(len(cut)), key=lambda k: cut[k] - exact[k] if cut[k] > 1 else -math.inf)] -= 1
     while sum(cut) < total:
         cut[max(range(len(cut)), key=lambda k: exact[k] - cut[k])] += 1
     return [*cut]
 
 
-def _in_words(value: float, unit: str) -> str:
-    number = f"{value:,}" if isinstance(value, int) else f"{value:g}"
-    return f"{number} {unit.removesuffix('s') if value == 1 else unit}"
-
-
 class MeteredBatches(IterableDataset[Batch]):
-    """The batches of one epoch after the other; none comes once the stage's budget is spent.
-
-    The training loop asks for a batch when the step before is whole, so no step is cut. A step is
-    expected to cost what is foretold, or what the largest so far did. A batch that is only looked
-    at, to try its shape, is drawn again.
-    """
+    """Batches of consecutive epochs; iteration ends when the budget of the stage is spent."""
 
     def __init__(
-        self,
-        part: Part,
-        batch_size: int | None,
-        seed: int,
-        budget: Budget,
-        executors: Sequence[Metered] = (),
-        foretold: Cost | None = None,
-    ) -> None:
+        self, part: Part, batch_size: int | None, seed: int, budget: Budget,
+        executors: Sequence[Metered] = (), expected: Cost | None = None,
+    ) -> None:  # fmt: skip
         self._generator = torch.Generator().manual_seed(seed)
         self._batches = TensorBatches(part, batch_size, self._generator)
         self._limits, self._executors = budget.limits(), executors
-        self._largest = foretold or Cost()
-        self._unused: Tensor | None = None  # state before an order that no step has used
+        self._largest = expected or Cost()
+        self._unused: Tensor | None = None  # random state before an order without a step
         self._started: float | None = None
         self.steps, self.epochs, self.seconds, self.cost = 0, 0, 0.0, Cost()
 
@@ -215,12 +201,12 @@ class MeteredBatches(IterableDataset[Batch]):
                 return
 
     def end_epoch(self, seconds: float) -> bool:
-        """Count an epoch, whole or cut short, by the time `fit` took; True if it was the last."""
+        """Count a whole or partial epoch with its time; return True if it is the last."""
         self.epochs, self.seconds, self._started = self.epochs + 1, self.seconds + seconds, None
         return self.exceeded()
 
     def exceeded(self) -> bool:
-        """Whether another step would be too much: but for time, it must fit in whole."""
+        """Return whether a step like the largest so far would exceed the budget."""
         running = 0.0 if self._started is None else time.perf_counter() - self._started
         limits, after = self._limits, self.cost + self._largest
         return (
@@ -234,7 +220,7 @@ class MeteredBatches(IterableDataset[Batch]):
 
 
 def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Tensor) -> None:
-    """Refuse a budget that is never used up, is less than a step on ``x``, or cannot be kept."""
+    """Reject a budget that is never used up, too small for a step on ``x``, or unpredictable."""
     if not budget.counts_circuits:
         return
     limits, step = budget.limits(), step_cost(network, x)
@@ -242,32 +228,25 @@ def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Te
         needed = getattr(step, unit)
         if needed and isinstance(optimizer, Newton | LBFGS):
             raise ArgumentError(
-                f"{type(optimizer).__name__} evaluates circuits as often as it needs within a "
-                f"step, so a budget of {unit} cannot be kept. Take one such as adam."
+                f"`budget` of {unit} is not supported for {type(optimizer).__name__}, which runs "
+                "circuits an unknown number of times per step. Use another optimizer, such as adam."
             )
         if needed > limits[unit]:
             raise ArgumentError(
-                f"one step takes {needed:,} {unit}, but the budget is {limits[unit]:,.0f}."
+                f"`budget` must have at least {needed:,} {unit}, the cost of one step "
+                f"(got {limits[unit]:,.0f})."
             )
         if not needed and not limits.keys() & {"epochs", "seconds"}:
-            reason = (
-                "simulates exactly, so it takes no shots: give an executor with shots"
-                if step.settings
-                else f"runs no circuit, so it would spend no {unit} for ever"
-            )
             raise ArgumentError(
-                f"it {reason}. Give a second limit, as "
-                f'"{limits[unit]:.0f} {unit}, 10 epochs"; the first to be met stops.'
+                f"`budget` of {limits[unit]:.0f} {unit} is never used up: no step has {unit}. "
+                "Pass an `executor` with shots, or add a limit of epochs or seconds."
             )
 
 
 def step_cost(network: nn.Module, x: Tensor) -> Cost:
-    """Settings and shots of a training step on samples; nothing is run.
-
-    Layers and bridges that do not know their cost count as one setting.
-    """
+    """Return settings and shots of a step; a layer or bridge of unknown cost counts as one."""
     networks = [module for module in network.modules() if isinstance(module, QuantumNetwork)]
-    inside = {part for one in networks for part in one.modules()}  # these count them themselves
+    inside = {part for one in networks for part in one.modules()}  # included in their costs
     others = [module for module in network.modules() if module not in inside]
     layers = [module for module in others if isinstance(module, CircuitLayer)]
     costs = [one.step_cost(len(x)) or Cost(1, 1, 1) for one in networks]
@@ -277,7 +256,7 @@ def step_cost(network: nn.Module, x: Tensor) -> Cost:
 
 
 def _costs_of_layers(network: nn.Module, layers: Sequence[CircuitLayer], x: Tensor) -> list[Cost]:
-    """Call by call, where the network can be traced on the meta device; else one for each layer."""
+    """Return one cost per call if the network runs on the meta device, otherwise one per layer."""
     calls: list[Cost] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -290,7 +269,7 @@ def _costs_of_layers(network: nn.Module, layers: Sequence[CircuitLayer], x: Tens
     try:
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             run_on_meta(network, x)
-    except Exception:  # noqa: BLE001  # not every operation has a meta form
+    except Exception:  # noqa: BLE001  # some operations do not support the meta device
         return [layer.step_cost(len(x)) for layer in layers]
     finally:
         for hook in hooks:

@@ -1,29 +1,12 @@
-"""`recommend`: a first choice without a study, from size, data and hardware, by written rules.
+"""The function `recommend`: rules for a method without a study.
 
-The rules, of which the first that fits is taken:
-
-====================================  ===========  ==========================================
-network and data                      method       why
-====================================  ===========  ==========================================
-circuits inside, with shots           adam         gradients are noisy: line searches and
-                                                   curvature would follow the noise
-circuits inside, exact                adam         a step is dear, minibatches make it cheap
-linear, squared error,                newton       the loss is a quadratic: one step
-M <= 2,000 weights
-linear, cross entropy,                newton       the loss is convex: a few steps, damped
-M <= 2,000 weights
-regression, M <= 10,000 weights,      lbfgs        all samples at once are cheap, and
-n <= 10,000 samples                                curvature pays
-all others                            adam         robust over a wide range of rates
-====================================  ===========  ==========================================
-
-No rule ever takes a bridge: without shots each bridge equals a formula in torch, so it costs
-simulation and gains nothing in speed. The text says what the memory bridge would cost.
+`RULES` has the methods with reasons and references, `_rule` has the order and conditions. No rule
+recommends a bridge: without shots, a bridge equals a formula in torch, so its simulation only costs
+time.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
@@ -40,10 +23,10 @@ from hybridopt.training.loop import executors_of
 from hybridopt.training.objective import choose_loss
 from hybridopt.training.sanity_check import check_fit
 
-NEWTON_WEIGHTS = 2_000  # the Hessian of M weights has M^2 numbers: 32 MB in double precision
+NEWTON_WEIGHTS = 2_000  # the Hessian of M weights has M^2 entries: 32 MB in double precision
 LBFGS_WEIGHTS = 10_000
 LBFGS_SAMPLES = 10_000
-GPU_WEIGHTS = 1_000_000  # below, a step is too short for the way to a GPU
+GPU_WEIGHTS = 1_000_000  # below it, the transfer to a GPU takes longer than a step
 
 KINGMA = "Kingma and Ba, Adam, arXiv:1412.6980"
 NOCEDAL = "Nocedal and Wright, Numerical Optimization (2006), sections 3.3 and 7.2"
@@ -53,50 +36,49 @@ SHOTS = "Sweke et al., Quantum 4, 314 (2020), arXiv:1910.01155"
 ADJOINT = "Jones and Gacon, arXiv:2009.02823"
 
 RULES = {
-    "shots": ("adam", "the circuits in the network are measured by shots, so gradients are noisy, "
-              "and line searches and curvature would follow the noise.", (SHOTS, KINGMA)),
-    "circuits": ("adam", "a step through circuits is dear, so many steps on batches are better "
-                 "than few on all samples. In exact simulation, "
-                 'gradient="adjoint" makes them cheapest.', (ADJOINT, KINGMA)),
-    "quadratic": ("newton", "the squared error of a linear network is a quadratic, which Newton's "
-                  "method solves in one step.", (NOCEDAL,)),
-    "convex": ("newton", "the cross entropy of a linear network is convex, and its Hessian is "
-               "small: a few damped steps.", (NOCEDAL,)),
-    "small": ("lbfgs", "a small smooth regression: a step on all samples is cheap, and curvature "
-              "pays.", (SKLEARN, NOCEDAL)),
-    "other": ("adam", "minibatches learn more for each pass than whole passes do, and Adam's "
-              "default rate is robust.", (KINGMA, BOTTOU)),
+    "shots": ("adam", "the circuits of the network are measured with shots, so gradients are "
+              "noisy, which disturbs line searches and estimates of the curvature.",
+              (SHOTS, KINGMA)),
+    "circuits": ("adam", "steps with circuits are expensive, and steps on minibatches make more "
+                 "progress than steps on all samples. In exact simulation, "
+                 'gradient="adjoint" is the cheapest.', (ADJOINT, KINGMA)),
+    "quadratic": ("newton", "the squared error of a linear network is quadratic, so Newton's "
+                  "method needs one step.", (NOCEDAL,)),
+    "convex": ("newton", "the cross entropy of a linear network is convex and its Hessian is "
+               "small, so Newton's method needs a few damped steps.", (NOCEDAL,)),
+    "small": ("lbfgs", "for a small smooth regression, steps on all samples are cheap, and the "
+              "curvature saves steps.", (SKLEARN, NOCEDAL)),
+    "other": ("adam", "steps on minibatches train faster than steps on all samples, and Adam's "
+              "default learning rate is robust.", (KINGMA, BOTTOU)),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ProblemFacts:
-    """The facts that the rules look at."""
+    """Properties of the problem that the rules use."""
 
-    weights: int  # M, trainable numbers
-    samples: int  # n, of the training part
+    weights: int  # number of trainable parameters, M
+    samples: int  # number of training samples, n
     task: str
-    linear: bool  # whether the outputs are an affine function of the weights
-    circuits: bool = False  # in the network
-    shots: bool = False  # that measure them
-    cores: int = 1
+    linear: bool  # True if the outputs are an affine function of the weights
+    circuits: bool = False  # True for a network with circuits
+    shots: bool = False  # True if the circuits are measured with shots
     gpu: bool = False
 
 
 def recommend(network: NetworkSource, data: object) -> Recommendation:
-    """A first choice of a method, by rules; `Study.recommend` decides by runs.
+    """Recommend a method by rules; `Study.recommend` uses runs instead.
 
     Args:
-        network: A network, a function without arguments that makes one, or a text such as
+        network: Network, function without arguments that makes one, or text such as
             ``"mlp:64-20-10"``.
-        data: Name of a dataset, or what `hybridopt.fit` takes but a DataLoader.
+        data: Name of a dataset, a Dataset, a pair ``(x, y)`` or a ``TensorDataset``.
 
     Returns:
-        The method, the reason and the sources of the rule. Never a bridge: see
-        `hybridopt.compare.heuristics` for the rules.
+        Method, reason and references. See `hybridopt.compare.heuristics` for the rules.
 
     Raises:
-        ArgumentError: If the network has nothing to train.
+        ArgumentError: If the network has no trainable parameter.
         DataError: If the data do not fit the network.
 
     Example:
@@ -113,10 +95,10 @@ def recommend(network: NetworkSource, data: object) -> Recommendation:
 
 
 def facts_of(network: nn.Module, data: Dataset) -> ProblemFacts:
-    """Look at network, data and machine; nothing is trained or run."""
+    """Return the properties of network, data and machine."""
     trained = [p for p in network.parameters() if p.requires_grad]
     if not trained:
-        raise ArgumentError("The network has nothing to train: no parameters, or all are frozen.")
+        raise ArgumentError("`network` must have parameters that are not frozen.")
     typed = as_dataset(data, dtype=next((p.dtype for p in trained if p.is_floating_point()), None))
     x, y = typed.train.x[:32], typed.train.y[:32]
     largest = int(typed.train.y.max()) if typed.task == "classification" else None
@@ -129,17 +111,13 @@ def facts_of(network: nn.Module, data: Dataset) -> ProblemFacts:
         linear=is_linear(network),
         circuits=bool(executors),
         shots=any(executor.shots is not None for executor in executors),
-        cores=os.cpu_count() or 1,
         gpu=torch.cuda.is_available(),
     )
 
 
 def is_linear(network: nn.Module) -> bool:
-    """Whether it is one affine layer: the only module with weights, nothing non-linear beside it.
-
-    A class derived from these may do anything. Two layers in a row are linear in the inputs, not
-    in their weights.
-    """
+    """Return whether the network is one affine layer with nothing non-linear beside it."""
+    # derived classes may be non-linear; two linear layers are not linear in their weights
     passing = (nn.Sequential, nn.Flatten, nn.Identity)
     for m in network.modules():
         if "forward" in vars(m) or m._forward_hooks or m._forward_pre_hooks:
@@ -149,9 +127,9 @@ def is_linear(network: nn.Module) -> bool:
 
 
 def first_choice(facts: ProblemFacts) -> Recommendation:
-    """Apply the rules."""
+    """Apply the rules to a problem."""
     method, why, sources = RULES[_rule(facts)]
-    size = f"{facts.weights:,} trainable numbers, {facts.samples:,} samples"
+    size = f"{facts.weights:,} parameters, {facts.samples:,} samples"
     reason = f"{size}: {why} {_hardware(facts)}{_bridges(facts)}"
     return Recommendation(method, reason.strip(), candidates=(method,), sources=sources)
 
@@ -167,18 +145,18 @@ def _rule(s: ProblemFacts) -> str:
 
 def _hardware(s: ProblemFacts) -> str:
     if s.gpu and s.weights >= GPU_WEIGHTS and not s.circuits:
-        return 'torch finds a GPU, which pays at this size: fit(..., device="cuda"). '
+        return 'A GPU is available and saves time at this size: fit(..., device="cuda"). '
     if s.gpu:
-        return "torch finds a GPU, but at this size the way to it costs more than it saves. "
-    return f"{s.cores} CPU core{'s' if s.cores > 1 else ''}, no GPU. "
+        return "A GPU is available, but the transfer costs more than it saves at this size. "
+    return ""
 
 
 def _bridges(s: ProblemFacts) -> str:
     if s.circuits:
-        return "`compare` it with a classical network of the same size before you trust a gain."
+        return "Use `compare` with a classical network of the same size to check for an advantage."
     qubits = index_qubits(s.weights) + 1
     return (
-        "No bridge is recommended for speed or accuracy: without shots each equals a formula in "
-        f'torch. To study one, "memory+adam" takes {qubits} qubits and two settings a step here; '
+        "No bridge is recommended for speed or accuracy: without shots, it equals a formula in "
+        f'torch. For a study, "memory+adam" needs {qubits} qubits and two settings per step; '
         'compare it with its control "twin+adam".'
     )

@@ -1,6 +1,7 @@
 """Methods of a comparison: an optimizer, a bridge with an optimizer, or a chain of such stages.
 
-A text has `>` between stages, `+` behind a bridge, `:` before a share, `(...)` around options.
+In a text, `>` separates stages, `+` follows a bridge, `:` precedes a share of the budget, and
+`(...)` encloses options.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import copy
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
@@ -23,40 +25,40 @@ from hybridopt.optim import OPTIMIZERS
 from hybridopt.training.batches import MINIBATCH
 from hybridopt.training.schedulers import SCHEDULERS
 
-Term = tuple[str, dict[str, Any]]  # a name, and the options in its brackets
+Term = tuple[str, dict[str, Any]]  # a name and its options
 DEFAULT_OPTIMIZER = "adam"
-FORMS = '"adam", "memory+adam", or a chain such as "adam:3 > memory+adam:5 > adam:10"'
+EXAMPLES = '"adam", "memory+adam", "adam:3 > memory+adam:5 > adam:10"'
 _TERM = re.compile(r"\s*([A-Za-z][\w-]*)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One part of a method: the network is carried into a bridge (or not) and trained."""
+    """One part of a method: the network is encoded with a bridge, if there is one, and trained."""
 
     optimizer: str
     bridge: Bridge | None = None  # None trains the plain network
-    share: float | None = None  # of the method's budget; epochs where that is in epochs
-    lr: float | None = None  # base rate, which tuning multiplies; None is the optimizer's default
-    options: Mapping[str, Any] = field(default_factory=dict)  # of the optimizer
+    share: float | None = None  # share of the method's budget; the epochs of a budget in epochs
+    lr: float | None = None  # base learning rate; None is the optimizer's default
+    options: Mapping[str, Any] = field(default_factory=dict)  # options of the optimizer
     gradient: str = "parameter-shift"
     batch_size: int | str | None = "auto"  # None is all samples
     scheduler: str | None = None
-    seeded: bool = False  # whether the user fixed the bridge's own random numbers
+    seeded: bool = False  # True if the user set the seed of the bridge
 
     @property
     def base_lr(self) -> float:
-        """Learning rate that tuning multiplies."""
+        """Base learning rate; tuning multiplies it by a factor."""
         return OPTIMIZERS[self.optimizer].default_lr if self.lr is None else self.lr
 
     @property
     def step_samples(self) -> int | None:
-        """Samples a step; None is all of them."""
+        """Number of samples per step; None is all samples."""
         if isinstance(self.batch_size, str):  # "auto"
             return None if OPTIMIZERS[self.optimizer].full_batch else MINIBATCH
         return self.batch_size
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types only; everything that changes the numbers."""
+        """Return all settings that change the results, in plain types."""
         content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "seeded"}
         return {
             **content,
@@ -68,28 +70,28 @@ class Stage:
 
 
 class Method:
-    """A way to train a network, as `hybridopt.compare` takes it.
+    """A method of `hybridopt.compare` to train a network.
 
     Args:
         text: An optimizer (``"adam"``), a bridge or control with an optimizer (``"memory+adam"``,
-            ``"twin+adam"``; a bridge alone takes adam), or a chain of such stages, each with its
-            share of the budget (``"adam:3 > memory+adam:5 > adam:10"``). Between stages a circuit
-            is carried back into the plain network. Options stand in brackets:
+            ``"twin+adam"``; the default optimizer is adam), or a chain of such stages with their
+            shares of the budget (``"adam:3 > memory+adam:5 > adam:10"``). Between stages, the
+            network is decoded. Options are in parentheses:
             ``"memory(num_angles=64)+adam(lr=0.05)"``.
-        name: In tables; None is the text.
-        lr: Base learning rate of every stage, or one for each; tuning multiplies it. None is the
-            optimizer's default.
-        bridge: An instance of a bridge, for a text that names only an optimizer.
-        bridge_options: Options of every bridge in the text.
-        optimizer_options: Options of every optimizer.
+        name: Name in tables; None is the text.
+        lr: Base learning rate of all stages, or a list with one per stage; tuning multiplies it.
+            None is the optimizer's default.
+        bridge: Instance of a bridge, for a text that names only an optimizer.
+        bridge_options: Options of all bridges in the text.
+        optimizer_options: Options of all optimizers.
         gradient: Name of the gradient rule of the circuits.
-        batch_size: ``"auto"``, None for all samples, or a number.
-        scheduler: Name of a learning-rate schedule, as `hybridopt.fit` takes it; it runs over the
-            epochs of each stage, so the budget must have some.
+        batch_size: Number of samples per step, ``"auto"``, or None for all samples.
+        scheduler: Name of a learning-rate schedule of `hybridopt.fit`. It covers the epochs of
+            each stage, so the budget must limit epochs.
 
     Raises:
-        UnknownNameError: For an unknown optimizer, bridge or option; the nearest are listed.
-        ArgumentError, ArgumentTypeError: If the text is not understood or an option unusable.
+        UnknownNameError: If an optimizer, bridge or option is unknown.
+        ArgumentError, ArgumentTypeError: If the text or an option is invalid.
 
     Example:
         >>> from hybridopt import Method
@@ -113,72 +115,72 @@ class Method:
     ) -> None:
         if not isinstance(text, str):
             raise ArgumentTypeError(
-                f"A method must be a text such as {FORMS}, or a Method, but is {text!r} of type "
-                f"{type(text).__name__}."
+                f"`text` must be a method such as {EXAMPLES} (got {text!r} of type "
+                f"{type(text).__name__})."
             )
         if bridge is not None:
             _validation.instance("bridge", bridge, Bridge, "an instance of a bridge, or None")
         pieces = [piece.strip() for piece in _split(text, ">")]
         if not all(pieces):
-            raise ArgumentError(f"The method {text!r} has an empty stage. Write {FORMS}.")
+            raise ArgumentError(f"Method {text!r} has an empty stage. Examples: {EXAMPLES}.")
         gradients.create(gradient)
         if scheduler is not None:
             _validation.choice("scheduler", scheduler, SCHEDULERS)
         if batch_size != "auto":
             batch_size = _validation.optional_integer("batch_size", batch_size, minimum=1)
-        options = optimizer_options or {}
+        options, more = optimizer_options or {}, bridge_options or {}
         given = Stage("", bridge, None, None, options, gradient, batch_size, scheduler)
-        rates = zip(pieces, _rates(text, lr, len(pieces)), strict=True)
-        more = bridge_options or {}
-        self.stages = tuple(_stage(text, one, replace(given, lr=rate), more) for one, rate in rates)
+        self.stages = tuple(
+            _stage(text, piece, replace(given, lr=rate), more)
+            for piece, rate in zip(pieces, _rates(text, lr, len(pieces)), strict=True)
+        )
         if bridge_options and (bridge is not None or not self.uses_bridge):
             raise ArgumentError(
-                f"The method {text!r} names no bridge that bridge_options could be for. Name it, "
-                'as "memory+adam", or set the options on the instance.'
+                f"`bridge_options` need a bridge in the text of the method (got {text!r}). Write "
+                'for example "memory+adam", or set the options of the instance `bridge`.'
             )
         if len({stage.share is None for stage in self.stages}) > 1:
-            raise ArgumentError(f"The method {text!r} gives a share to some stages only.")
+            raise ArgumentError(f"Method {text!r} must have a share for all stages or for none.")
         if name is None:
             self.name = ("" if bridge is None else f"{bridge.name}+") + _canonical(pieces)
         elif isinstance(name, str) and name.strip():
             self.name = " ".join(name.split())
         else:
-            raise ArgumentTypeError(f"The name of a method must be a text, but is {name!r}.")
+            raise ArgumentTypeError(f"`name` of a method must be a text (got {name!r}).")
 
     @classmethod
     def parse(cls, value: object) -> Method:
-        """A Method as it is, or one from its text."""
+        """Return a Method unchanged, or make one from its text."""
         return value if isinstance(value, Method) else cls(value)  # type: ignore[arg-type]
 
     @property
     def shares(self) -> list[float]:
-        """What each stage gets of the budget."""
+        """Shares of the stages in the budget."""
         return [1.0 if stage.share is None else stage.share for stage in self.stages]
 
     @property
     def epochs(self) -> int | None:
-        """The shares, read as epochs, in all; None where the text gives none."""
+        """Sum of the shares as a number of epochs; None without shares."""
         shares = [stage.share for stage in self.stages if stage.share is not None]
         return round(sum(shares)) if shares else None
 
     @property
     def uses_bridge(self) -> bool:
-        """Whether any stage carries the network into a bridge."""
+        """Whether any stage has a bridge."""
         return any(stage.bridge is not None for stage in self.stages)
 
     def with_batch_size(self, size: int | None) -> Method:
-        """The method with this batch size in the stages that have none of their own."""
+        """Return a copy with this batch size in stages with minibatches of the default size."""
         changed = copy.copy(self)
+        free = [stage.batch_size == "auto" and stage.step_samples for stage in self.stages]
         changed.stages = tuple(
-            replace(stage, batch_size=size)
-            if stage.batch_size == "auto" and stage.step_samples
-            else stage
-            for stage in self.stages
+            replace(stage, batch_size=size) if is_free else stage
+            for stage, is_free in zip(self.stages, free, strict=True)
         )
         return changed
 
     def to_dict(self) -> list[dict[str, Any]]:
-        """The stages in plain types: everything that changes the numbers, and not the name."""
+        """Return the stages in plain types, without the name of the method."""
         return [stage.to_dict() for stage in self.stages]
 
     def __repr__(self) -> str:
@@ -189,7 +191,7 @@ def _stage(text: str, piece: str, given: Stage, bridge_options: Mapping[str, Any
     body, share = _share(text, piece)
     bridge_term, (optimizer, own) = _roles(text, [_term(text, part) for part in _split(body, "+")])
     if given.bridge is not None and bridge_term is not None:
-        raise ArgumentError(f"The method {text!r} names a bridge; leave out `bridge=`.")
+        raise ArgumentError(f"`bridge` must be None, because method {text!r} names a bridge.")
     options = {**given.options, **own}
     rate = options.pop("lr", given.lr)
     known = [p for p in inspect.signature(OPTIMIZERS[optimizer].build).parameters if p != "params"]
@@ -211,38 +213,41 @@ def _stage(text: str, piece: str, given: Stage, bridge_options: Mapping[str, Any
     )
 
 
-def _rates(text: str, lr: object, stages: int) -> Sequence[Any]:
-    if not isinstance(lr, Sequence) or isinstance(lr, str):
-        return [_validation.optional_real("lr", lr, minimum=0, strict=True)] * stages
-    if len(lr) != stages:
-        raise ArgumentError(f"The method {text!r} has {stages} stages, but `lr` has {len(lr)}.")
-    return [_validation.real("lr", rate, minimum=0, strict=True) for rate in lr]
+def _rates(text: str, lr: object, stages: int) -> list[Any]:
+    rates = list(lr) if isinstance(lr, list | tuple) else [lr] * stages
+    if len(rates) != stages:
+        raise ArgumentError(
+            f"`lr` must have {stages} items, one per stage of method {text!r} (got {len(rates)})."
+        )
+    return rates
 
 
 def _share(text: str, piece: str) -> tuple[str, float | None]:
     body, *numbers = _split(piece, ":")
-    if not numbers:
-        return body, None
-    try:
+    with suppress(ValueError):
+        if not numbers:
+            return body, None
         (share,) = map(float, numbers)
-    except ValueError:
-        share = -1.0
-    if not 0 < share < float("inf"):
-        raise ArgumentError(
-            f"In the method {text!r}, {piece!r} must end in `:` and a positive number, as `adam:3`."
-        )
-    return body, share
+        if 0 < share < float("inf"):
+            return body, share
+    raise ArgumentError(
+        f"The share in {piece!r} of method {text!r} must be one positive number, as in `adam:3`."
+    )
 
 
 def _term(text: str, piece: str) -> Term:
     match = _TERM.fullmatch(piece)
     if match is None:
-        raise ArgumentError(f"In the method {text!r}, {piece.strip()!r} is no name. Write {FORMS}.")
+        raise ArgumentError(
+            f"Method {text!r} has an invalid name {piece.strip()!r}. Examples: {EXAMPLES}."
+        )
     options: dict[str, Any] = {}
     for item in filter(str.strip, _split(match[2] or "", ",")):
         key, separator, value = map(str.strip, item.partition("="))
         if not separator or not key.isidentifier():
-            raise ArgumentError(f"In {text!r}, {item.strip()!r} must be written `name=value`.")
+            raise ArgumentError(
+                f"Option {item.strip()!r} of method {text!r} must have the form `name=value`."
+            )
         try:
             options[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -251,7 +256,7 @@ def _term(text: str, piece: str) -> Term:
 
 
 def _split(text: str, mark: str) -> list[str]:
-    """Cut at a mark outside brackets."""
+    """Split a text at a mark outside of brackets."""
     pieces, depth = [""], 0
     for letter in text:
         depth += (letter in "([{") - (letter in ")]}")
@@ -263,22 +268,24 @@ def _split(text: str, mark: str) -> list[str]:
 
 
 def _roles(text: str, terms: list[Term]) -> tuple[Term | None, Term]:
-    """Which term is the bridge and which the optimizer."""
+    """Return the terms of bridge and optimizer."""
     if len(terms) > 2:
-        raise ArgumentError(f"The method {text!r} joins more than a bridge and an optimizer.")
+        raise ArgumentError(f"Stages of method {text!r} must have the form `bridge+optimizer`.")
     first, *rest = terms
     if not rest:
         _validation.choice("optimizer or bridge", first[0], [*OPTIMIZERS, *BRIDGES])
         return (None, first) if first[0] in OPTIMIZERS else (first, (DEFAULT_OPTIMIZER, {}))
     if first[0] in OPTIMIZERS and rest[0][0] in BRIDGES:
-        raise ArgumentError(f'In {text!r}, write "{rest[0][0]}+{first[0]}": first the bridge.')
+        raise ArgumentError(
+            f"The bridge must come first in method {text!r}. Write `{rest[0][0]}+{first[0]}`."
+        )
     _validation.choice("bridge", first[0], BRIDGES)
     _validation.choice("optimizer", rest[0][0], OPTIMIZERS)
     return first, rest[0]
 
 
 def _canonical(pieces: list[str]) -> str:
-    """The text with one spelling of spaces, and the optimizer of a bridge that stands alone."""
+    """Return the text with normalized spaces and the default optimizers."""
     words = []
     for piece in pieces:
         body, *share = _split(piece, ":")
@@ -290,7 +297,7 @@ def _canonical(pieces: list[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Plain types: bridges become mappings, NumPy's numbers Python's, and all else its text."""
+    """Convert to plain types: bridges to mappings, NumPy numbers to Python's, others to text."""
     if isinstance(value, Bridge):
         assert is_dataclass(value)
         options = {one.name: _plain(getattr(value, one.name)) for one in fields(value)}

@@ -1,4 +1,4 @@
-"""Pictures of a study; each function returns a matplotlib figure that belongs to no window."""
+"""Pictures of a study as matplotlib figures without windows."""
 
 from __future__ import annotations
 
@@ -12,40 +12,25 @@ from hybridopt.compare.results import Results, Run
 from hybridopt.compare.statistics import band, percent
 
 AXES = {"steps": "steps", "seconds": "training seconds", "settings": "settings"}
-WIDE = 30  # ratio of ends from which an axis is logarithmic
-LABEL, LEGEND = 28, 40  # letters of a name in one line
+WIDE = 30  # an axis with a larger ratio of its ends is logarithmic
+LABEL, LEGEND = 28, 40  # letters per line of a name
 
 
-def curves_figure(results: Results, *, columns: int = 3) -> Figure:
-    """Test metric and training loss against steps, seconds and settings: small multiples.
-
-    Lines are means over the seeds, bands their range. Methods without circuits have no settings
-    and no line there; the column is left out if no method has any.
-    """
+def curves_figure(results: Results) -> Figure:
+    """Plot mean and range of test metric and training loss against steps, seconds and settings."""
     counted = any(run.settings for run in results.runs if run.done)
     kinds = [kind for kind in AXES if kind != "settings" or counted]
-    wide = min(columns, len(kinds))
-    bands = -(-len(kinds) // wide)
-    size = 3.5 * wide + 0.4, 4.6 * bands + 0.5
-    figure, grid = subplots(*size, 2 * bands, wide, squeeze=False)
-    for place in range(wide * bands):
-        upper, lower = grid[2 * (place // wide) : 2 * (place // wide) + 2, place % wide]
-        if place >= len(kinds):
-            upper.set_axis_off()
-            lower.set_axis_off()
-            continue
-        first = place % wide == 0
-        label = f"test {results.label}" if first else ""
-        _draw(upper, results, kinds[place], "test_metric", label)
-        _draw(lower, results, kinds[place], "train_loss", "training loss" if first else "")
+    figure, grid = subplots(3.5 * len(kinds) + 0.4, 5.1, 2, len(kinds), squeeze=False)
+    for kind, (upper, lower), first in zip(kinds, grid.T, (True, False, False), strict=False):
+        _draw(upper, results, kind, "test_metric", f"test {results.label}" if first else "")
+        _draw(lower, results, kind, "train_loss", "training loss" if first else "")
         lower.set_yscale("log")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    legend(figure, handles, labels, loc="outside lower center", ncols=1 if wide == 1 else 3)
+    legend(figure, *grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
 def differences_figure(results: Results) -> Figure:
-    """Each method's test metric seed by seed, and its difference to the control with interval."""
+    """Plot the test metrics of all seeds, and the differences to the control with intervals."""
     methods = results.methods
     lines = sum(max(1, len(wrap(name, LABEL))) for name in methods)
     height = 0.42 * len(methods) + 0.15 * (lines - len(methods)) + 1.4
@@ -55,7 +40,7 @@ def differences_figure(results: Results) -> Figure:
         color = COLORS[methods.index(method) % len(COLORS)]
         values = [run.test_metric for run in results.runs_of(method)]
         left.plot(values, [position] * len(values), "o", color=color, alpha=0.45, markersize=5)
-        mean = results.spread(method, "test_metric")[0]  # nan, which draws nothing, without values
+        mean = results.spread(method, "test_metric")[0]  # nan without values, which is not drawn
         left.plot(mean, position, "|", color=color, markersize=18, mew=2.5)
         interval = found.get(method)
         if interval is not None:
@@ -63,10 +48,11 @@ def differences_figure(results: Results) -> Figure:
             right.plot(interval.mean, position, "o", color=color, markersize=7)
     left.set_yticks(range(len(methods)), [_shown(name, LABEL) for name in reversed(methods)])
     left.set_ylim(-0.6, len(methods) - 0.4)
-    left.set_xlabel(f"test {results.label}: seeds, and their mean")
+    left.set_xlabel(f"test {results.label}: seeds and their mean")
     right.axvline(0, color=INK, lw=1)
     right.set_xlabel(
-        f"minus {_shown(results.control, LABEL)}:\n{percent(results.confidence)} intervals together"
+        f"minus {_shown(results.control, LABEL)}:\n"
+        f"simultaneous {percent(results.confidence)} intervals"
     )
     for axes in (left, right):
         axes.locator_params(axis="x", nbins=5)
@@ -89,13 +75,13 @@ def _draw(axes: Axes, results: Results, kind: str, value: str, label: str) -> No
     axes.set_ylabel(label)
     ends = [np.asarray(line.get_xdata(), dtype=np.float64) for line in axes.get_lines()]
     wide = ends and max(x.max() for x in ends) > WIDE * min(x.min() for x in ends)
-    if kind != "steps" and wide:  # over less, the ticks of a log axis would be crowded
+    if kind != "steps" and wide:  # the ticks of a short logarithmic axis are crowded
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter("")
 
 
 def _curve(run: Run, kind: str, value: str) -> Float64[np.ndarray, "2 points"]:
-    """Where points stand, and their values; but for steps, the axis may be logarithmic."""
+    """Return abscissas and values of a curve; abscissas of a logarithmic axis are positive."""
     start = -1 if kind == "steps" else 0
     points = [p for p in run.curve if getattr(p, value) is not None and getattr(p, kind) > start]
     rows = [[getattr(p, name) for p in points] for name in (kind, value)]
@@ -103,5 +89,5 @@ def _curve(run: Run, kind: str, value: str) -> Float64[np.ndarray, "2 points"]:
 
 
 def _shown(name: str, width: int) -> str:
-    """A name in lines of a width; its dollar signs are letters, and no formula."""
+    """Return a name in lines of a width, with dollar signs escaped."""
     return "\n".join(wrap(name, width)).replace("$", r"\$")

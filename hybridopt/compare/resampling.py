@@ -1,11 +1,11 @@
-"""What a seed draws, the same for all methods: the split and the starting weights."""
+"""Split and starting weights of a seed, the same for all methods."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,88 +14,73 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hybridopt import _validation
-from hybridopt._modules import evaluation_mode
+from hybridopt._modules import check_has_values, copy_module, evaluation_mode
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.compare.budget import Budget
 from hybridopt.compare.tuning import Tuning
 from hybridopt.data import Dataset, Part, as_dataset, load_dataset
 from hybridopt.data.dataset import Scaling
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
+from hybridopt.errors import ArgumentError, DataError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor
 from hybridopt.nn import CircuitLayer
 from hybridopt.nn.network_spec import build_network
 from hybridopt.training.loop import executors_of
 
-TEST_FRACTION = 0.2  # of data that come without a test part
-VALIDATION_STREAM = 1  # tells the draw of the validation part from that of the test part
+TEST_FRACTION = 0.2  # used if the data have no test part
+VALIDATION_STREAM = 1  # separates the random stream of the validation part
 NetworkSource = nn.Module | str | Callable[[], nn.Module]
 ExecutorSource = Executor | Callable[[int], Executor] | None
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that runs have in common, as `compare` takes it."""
+    """Settings that all runs share; see `compare`."""
 
     network: NetworkSource
     data: str | Dataset
-    redraw: bool  # whether each seed draws a new split
+    redraw: bool  # True if each seed draws a new split
     budget: Budget
     tuning: Tuning
     executor: ExecutorSource
     loss: object
-    threads: int = 1  # of torch's, for each run
+    threads: int = 1  # torch threads per run
 
     def draw(self, seed: int) -> tuple[Dataset, nn.Module]:
-        """Data and untrained network of a seed, in one dtype."""
+        """Return data and untrained network of a seed, in one dtype."""
         data = draw_data(self.data, seed, redraw=self.redraw)
         network = self.draw_network(data, seed)
         kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
         return as_dataset(data, dtype=kinds[0] if kinds else None), network
 
     def draw_network(self, data: Dataset, seed: int) -> nn.Module:
-        """The untrained network of a seed; the executor runs the circuits that it brings, too."""
+        """Return the untrained network of a seed, with the executor of the experiment."""
         network = draw_network(self.network, data, seed)
         if self.executor is None or not executors_of(network):
             return network
-        own = copy_of(network)
+        own = copy_module(network, user="`compare`")
         _set_executor(own, self.make_executor(seed))
         return own
 
     def make_executor(self, seed: int) -> Executor:
-        """The executor of a run; its random stream is set by the run."""
+        """Return the executor of a run; the run sets its random stream."""
         if self.executor is None:
             return AerExecutor()
         if isinstance(self.executor, Executor):
             return self.executor
-        try:
-            made: object = self.executor(seed)
-        except Exception as error:
-            raise ArgumentError(
-                f"The function given as `executor` failed for seed {seed}: {type(error).__name__}: "
-                f"{error}. It must take a seed and return an executor such as AerExecutor()."
-            ) from error
-        if not isinstance(made, Executor):
-            kind = type(made).__name__
-            raise ArgumentTypeError(f"`executor` must return an executor, but returned {kind}.")
+        made: Executor = _made("executor", self.executor, seed, takes="a seed", kind=Executor)
         return made
 
 
 def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
-    """The data of one seed, in two parts; without ``redraw``, those of seed 0 or of a Dataset.
-
-    The parts of a Dataset are pooled and split anew in their old sizes, classes in their shares.
-    What was standardised is so again, on the new training part.
-    """
+    """Return the data of a seed with two parts; without ``redraw``, the parts do not change."""
     if isinstance(source, str):
         return load_dataset(source, seed=seed if redraw else 0)
     if not redraw and source.test is not None:
         return source
-    x, y = source.train.x, source.train.y
-    size = max(1, round(TEST_FRACTION * len(x)))
-    if source.test is not None:
-        x, y = torch.cat([x, source.test.x]), torch.cat([y, source.test.y])
-        size = len(source.test)
+    parts = [part for _, part in source.parts()]
+    x, y = (torch.cat([getattr(part, axis) for part in parts]) for axis in "xy")
+    size = len(source.test or ()) or max(1, round(TEST_FRACTION * len(x)))
     train, test = split_rows(y, size, source.task, [seed if redraw else 0])
     x, x_scaling = _standardized_again(x, source.x_scaling, train)
     y, y_scaling = _standardized_again(y, source.y_scaling, train)
@@ -104,7 +89,7 @@ def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
 
 
 def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
-    """The training part alone in two: one to train on, and one, as ``test``, to judge trials by."""
+    """Split the training part; the new ``test`` part is for the validation of trials."""
     x, y = data.train.x, data.train.y
     size = max(1, round(fraction * len(x)))
     train, validation = split_rows(y, size, data.task, [seed, VALIDATION_STREAM])
@@ -114,19 +99,15 @@ def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
 def split_rows(
     y: Tensor, size: int, task: str, entropy: list[int]
 ) -> tuple[Int64[np.ndarray, " train"], Int64[np.ndarray, " test"]]:
-    """Rows to train on and ``size`` others; classes keep their shares where that is possible."""
+    """Return rows to train on and ``size`` others, stratified by classes if possible."""
     from sklearn.model_selection import train_test_split
 
     if size >= len(y):
-        have = "1 sample is" if len(y) == 1 else f"{len(y)} samples are"
-        raise DataError(f"{have} too few to train on some and keep {size} apart. Give more.")
+        raise DataError(f"`data` must have at least {size + 1} samples (got {len(y)}).")
     state = int(np.random.SeedSequence(entropy).generate_state(1)[0])
-    classes = None
-    if task == "classification":
-        counts = np.unique(y.numpy(), return_counts=True)[1]
-        if int(counts.min()) >= 2 and min(size, len(y) - size) >= len(counts):
-            classes = y.numpy()
-    rows = np.arange(len(y), dtype=np.int64)
+    counts = np.unique(y.numpy(), return_counts=True)[1] if task == "classification" else [0]
+    can_share = min(counts) >= 2 and min(size, len(y) - size) >= len(counts)
+    rows, classes = np.arange(len(y), dtype=np.int64), y.numpy() if can_share else None
     train, rest = train_test_split(rows, test_size=size, stratify=classes, random_state=state)
     return train, rest
 
@@ -137,75 +118,65 @@ def _standardized_again(
     if scaling is None:
         return values, None
     raw = scaling.restore(values)
-    alike = all(bool((one == one[0]).all()) for one in (scaling.scale, scaling.mean))
-    new = Scaling.from_rows(raw[train].numpy(), shared=alike and raw.shape[1] > 1)
+    equal = all(bool((one == one[0]).all()) for one in (scaling.scale, scaling.mean))
+    new = Scaling.from_rows(raw[train].numpy(), shared=equal and raw.shape[1] > 1)
     return new.standardize(raw).to(values.dtype), new
 
 
 def check_network(source: object) -> None:
-    """Refuse what cannot be drawn anew, naming the layer; draws nothing."""
+    """Reject sources of other types, and networks with layers that cannot be initialized again."""
     if not isinstance(source, nn.Module):
         if not callable(source):
-            expected = "a torch.nn.Module, a function that makes one, or a text as `mlp:64-20-10`"
+            expected = 'a torch.nn.Module, a function that makes one, or a text like "mlp:64-20-10"'
             _validation.instance("network", source, str, expected)
         return
-    _refuse_quantum(source)
+    _reject_quantum(source)
     for name, module in source.named_modules():
         own = [p for p in module.parameters(recurse=False) if p.requires_grad]
         if own and _resetter(module) is None:
             raise ArgumentError(
-                f"{_where(name)} ({type(module).__name__}) has weights of its own and no "
-                "`reset_parameters`. Add it, or give a function that makes the network."
+                f"{_where(name)} ({type(module).__name__}) has weights, but no method "
+                "`reset_parameters`. Add it, or pass a function that makes the network."
             )
 
 
 def draw_network(source: NetworkSource, data: Dataset, seed: int) -> nn.Module:
-    """The network of one seed, with fresh starting weights.
-
-    Of a network a copy is taken and every layer's ``reset_parameters`` called (a CircuitLayer's
-    weights are drawn from [-pi, pi)). Frozen parameters and layers are kept.
-    """
+    """Return the network of a seed with new starting weights; frozen weights are kept."""
     if isinstance(source, nn.Module):
-        network = copy_of(source)
-        with isolated(seed):
-            _materialize(network, data)
-            _reset(network)
-        return network
-    if isinstance(source, str):
-        made: object = build_network(source, data, seed=seed)
+        network = copy_module(source, user="`compare`")
+    elif isinstance(source, str):
+        network = build_network(source, data, seed=seed)
     else:
-        try:
-            with isolated(seed):
-                made = source()
-        except HybridOptError:
-            raise
-        except Exception as error:
-            raise ArgumentError(
-                f"The function given as `network` failed: {type(error).__name__}: {error}. It must "
-                "take no arguments (bind them by functools.partial) and return a torch.nn.Module."
-            ) from error
-    if not isinstance(made, nn.Module):
-        kind = type(made).__name__
-        raise ArgumentTypeError(f"`network` must return a torch.nn.Module, but returned {kind}.")
-    _refuse_quantum(made)
+        takes = "no arguments (bind them with functools.partial)"
+        with isolated(seed):
+            network = _made("network", source, takes=takes, kind=nn.Module)
+    _reject_quantum(network)
     with isolated(seed):
-        _materialize(made, data)
-    return made
+        _materialize(network, data)
+        if isinstance(source, nn.Module):
+            _reset(network)
+    return network
 
 
-def copy_of(network: nn.Module) -> nn.Module:
-    """A network of its own; refuses one that cannot be copied."""
+def _made(
+    name: str, function: Callable[..., object], *given: int, takes: str, kind: type[Any]
+) -> Any:
+    """Call a function of the user and check the type of its result."""
     try:
-        return copy.deepcopy(network)
+        made = function(*given)
+    except HybridOptError:
+        raise
     except Exception as error:
         raise ArgumentError(
-            f"The network {type(network).__name__} cannot be copied ({type(error).__name__}: "
-            f"{error}), but each run needs a copy. Make `copy.deepcopy(network)` work."
+            f"Function `{name}` must take {takes} and return an instance of {kind.__name__} "
+            f"(got {type(error).__name__}: {error})."
         ) from error
+    expected = f"a function that returns an instance of {kind.__name__}"
+    return _validation.instance(name, made, kind, expected)
 
 
 def _set_executor(network: nn.Module, executor: Executor) -> None:
-    """Let an executor run all circuits, where the layers' gradient rules go with it."""
+    """Set the executor of all circuits and check the gradient rules."""
     for module in network.modules():
         if isinstance(getattr(module, "executor", None), Executor):
             module.executor = executor  # type: ignore[assignment]
@@ -214,12 +185,12 @@ def _set_executor(network: nn.Module, executor: Executor) -> None:
             module.gradient.check(module.program, module.program_readout, executor)
 
 
-def _refuse_quantum(network: nn.Module) -> None:
+def _reject_quantum(network: nn.Module) -> None:
     for name, module in network.named_modules():
         if isinstance(module, QuantumNetwork):
             raise ArgumentError(
-                f"{_where(name)} is a quantum network already. Give `compare` the plain network "
-                '(`hybridopt.to_classical`), and the bridge in a method, as "memory+adam".'
+                f"{_where(name)} must not be a quantum network. Pass the plain network "
+                '(`to_classical(network)`), and name the bridge in a method ("memory+adam").'
             )
 
 
@@ -228,14 +199,10 @@ def _where(name: str) -> str:
 
 
 def _materialize(network: nn.Module, data: Dataset) -> None:
-    """Let lazy layers take their shapes, and draw their weights, before anything looks at them."""
-
-    def has_lazy() -> bool:
-        return any(map(is_lazy, (*network.parameters(), *network.buffers())))
-
-    if not has_lazy():
+    """Run lazy layers once, which sets their shapes and weights."""
+    if not any(map(is_lazy, (*network.parameters(), *network.buffers()))):
         return
-    # no sample runs no circuit; but not every layer takes none
+    # circuits are not executed for an empty batch, which some classical layers do not support
     x = data.train.x[: 0 if executors_of(network) else 2]
     kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
     try:
@@ -243,28 +210,21 @@ def _materialize(network: nn.Module, data: Dataset) -> None:
             network(x.to(kinds[0]) if kinds and x.is_floating_point() else x)
     except Exception as error:
         raise ArgumentError(
-            f"The network has lazy layers, and their shapes do not follow from the data: "
-            f"{type(error).__name__}: {error}. Give its layers their sizes."
+            "Lazy layers must get their shapes from the data "
+            f"(got {type(error).__name__}: {error}). Set the sizes of the layers."
         ) from error
-    if has_lazy():
-        raise ArgumentError("The network has lazy layers that it does not call. Leave them out.")
+    check_has_values(network, ArgumentError)
 
 
 @torch.no_grad()
 def _reset(network: nn.Module) -> None:
-    for name, module in network.named_modules():
+    for module in network.modules():
         reset = _resetter(module)
         own = list(module.parameters(recurse=False))
         frozen = [(p, p.clone()) for p in own if not p.requires_grad]
         if reset is None or (own and len(frozen) == len(own)):
             continue
-        try:
-            reset()
-        except Exception as error:
-            raise ArgumentError(
-                f"{_where(name)} ({type(module).__name__}) could not be drawn anew: its "
-                f"`reset_parameters` failed with {type(error).__name__}: {error}."
-            ) from error
+        reset()
         for parameter, value in frozen:
             parameter.copy_(value)
 

@@ -1,9 +1,9 @@
-"""The runs of a comparison in numbers: means, spreads, differences."""
+"""Results of a comparison: runs, means, standard deviations and differences."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -20,26 +20,26 @@ QUANTITIES = (
 
 @dataclass(frozen=True)
 class Point:
-    """A method's state after an epoch, or where its budget ended; sums over all stages so far."""
+    """State after an epoch or at the end of the budget; costs are sums over all stages so far."""
 
-    stage: int  # from 0
-    epochs: int  # a last one may be cut short by the budget
+    stage: int  # counted from 0
+    epochs: int  # the budget may end during the last one
     steps: int
-    seconds: float  # wall time of the training steps; settings and shots are theirs, too
-    settings: int
-    shots: int
-    train_loss: float | None  # mean of the epoch; None before the first
+    seconds: float  # wall time of the training steps
+    settings: int  # settings of the training steps
+    shots: int  # shots of the training steps
+    train_loss: float | None  # mean over the epoch; None before the first epoch
     test_loss: float | None
     test_metric: float
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of a learning rate, and what its training spent."""
+    """Trial of a learning rate with its costs."""
 
-    factor: float  # of the base learning rates
-    metric: float | None = None  # on the validation part, as `loss`; None if training failed
-    loss: float | None = None
+    factor: float  # factor of the base learning rates
+    metric: float | None = None  # validation metric; None if training failed
+    loss: float | None = None  # validation loss
     seconds: float = 0.0
     settings: int = 0
     shots: int = 0
@@ -48,95 +48,82 @@ class Trial:
 
 @dataclass(frozen=True)
 class Run:
-    """One method with one seed."""
+    """Results of one method with one seed."""
 
     method: str
-    seed: int  # of split, starting weights and order
+    seed: int  # seed of split, starting weights and order of samples
     status: Literal["done", "failed"] = "done"
-    error: str | None = None  # why it failed
-    test_metric: float = math.nan  # accuracy or R^2 on the test part at the end
+    error: str | None = None  # error message of a failed run
+    test_metric: float = math.nan  # final accuracy or R^2 on the test part
     test_loss: float | None = None
-    training_seconds: float = math.nan  # of the training steps, without evaluation and tuning
-    inference_seconds: float = math.nan  # for the test part, by a copy that has read no weight yet
-    steps: int = 0  # of the optimizer; settings and shots are those of training, too
-    settings: int = 0
-    shots: int = 0
-    simulator_runs: int = 0  # circuits that the simulator executed in training
-    trainable: int = 0  # numbers, of the stage with the most
-    num_test: int = 0
-    lr_factor: float = 1.0  # of the base learning rates, which tuning chose
-    rates: tuple[float, ...] = ()  # of each stage
+    training_seconds: float = math.nan  # time of training steps, without evaluation and tuning
+    inference_seconds: float = math.nan  # time for the test part, without cached weights
+    steps: int = 0  # optimizer steps in training
+    settings: int = 0  # settings of training
+    shots: int = 0  # shots of training
+    simulator_runs: int = 0  # circuit executions of the simulator in training
+    trainable: int = 0  # largest number of trained parameters of a stage
+    num_test: int = 0  # test samples
+    lr_factor: float = 1.0  # factor of the base learning rates from tuning
+    rates: tuple[float, ...] = ()  # learning rates of the stages
     trials: tuple[Trial, ...] = ()
     curve: tuple[Point, ...] = field(default=(), repr=False)
 
     @property
     def done(self) -> bool:
-        """Whether it came to its end."""
+        """Whether the run finished without an error."""
         return self.status == "done"
 
     def first_reaching(self, target: float) -> Point | None:
-        """The first point whose test metric is at least the target; None if there is none."""
+        """Return the first point with at least this test metric; None if there is none."""
         return next((point for point in self.curve if point.test_metric >= target), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types only, for JSON; what is not known is None."""
+        """Return the run in plain types; nan becomes None."""
         content = asdict(self)
         unknown = [k for k, v in content.items() if isinstance(v, float) and math.isnan(v)]
         return {**content, **dict.fromkeys(unknown)}
 
 
-def failed(method: str, seed: int, error: str, trials: tuple[Trial, ...] = ()) -> Run:
-    """A run that did not come to its end."""
-    return Run(method, seed, "failed", error, trials=trials)
-
-
 @dataclass(frozen=True)
 class Summary:
-    """One method over all seeds: means and standard deviations of the runs that came to their end.
-
-    ``reached`` counts the runs that reached the target, with the mean steps, seconds, settings and
-    shots to it; None without a target.
-    """
+    """Means and standard deviations of the finished runs of a method."""
 
     method: str
     values: Mapping[str, tuple[float, float | None]]  # deviation None for a single run
     done: int
     failed: int
-    reached: Mapping[str, float] | None = None
+    reached: Mapping[str, float] | None = None  # number of runs, and mean costs to the target
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A method's test metric minus the control's, in pairs of the same seed.
-
-    None where fewer than two seeds came to their end in both.
-    """
+    """Paired difference of the test metric of a method and the control."""
 
     method: str
     control: str
-    interval: Interval | None  # Bonferroni-corrected for the number of methods
+    interval: Interval | None  # Bonferroni-corrected; None for fewer than two finished pairs
     p_value: float | None  # corrected by Holm's rule
 
 
 @dataclass
 class Results:
-    """What a comparison found, without the ways to show it.
+    """Results of a comparison, without tables and pictures.
 
     Attributes:
         data: Name of the data.
         task: ``"classification"`` or ``"regression"``.
         metric_name: ``"accuracy"`` or ``"r2"``.
-        methods: Names, in order.
+        methods: Names of the methods.
         control: Name of the method that the others are compared with.
-        seeds: In order.
-        budget: In words.
-        tuning: Trials of the learning rate for each method and seed, fraction for validation, and
-            ratio of neighbouring rates.
-        runs: One a method and seed, in that order.
-        confidence: Of all intervals together.
-        reach: Test metric that "to reach" means unless another is given.
+        seeds: Seeds of the runs.
+        budget: Budget per method as text.
+        tuning: Attributes of the `Tuning` by name.
+        runs: Runs of the first method with all seeds, then of the second method, and so on.
+        confidence: Simultaneous confidence level of all intervals.
+        reach: Default test metric for the costs "to reach".
         details: Stages of the methods, sizes, machine and versions.
-        seconds: Wall time of the comparison, what was resumed not counted.
+        seconds: Wall time of the comparison, without runs from an earlier call.
     """
 
     data: str
@@ -155,38 +142,43 @@ class Results:
 
     @property
     def label(self) -> str:
-        """The metric, as tables and pictures call it."""
+        """Name of the metric in tables and pictures."""
         return LABELS[self.metric_name]
 
     @property
     def failures(self) -> list[Run]:
-        """The runs that did not come to their end, each with its ``error``."""
+        """Failed runs; each has an ``error``."""
         return [run for run in self.runs if not run.done]
 
     def runs_of(self, method: str) -> list[Run]:
-        """The runs of a method that came to their end.
+        """Return the finished runs of a method.
 
         Raises:
-            UnknownNameError: If there is no such method.
+            UnknownNameError: If the method is unknown.
         """
         _validation.choice("method of the study", method, self.methods)
         return [run for run in self.runs if run.method == method and run.done]
 
     def spread(self, method: str, quantity: str) -> tuple[float, float | None]:
-        """Mean and standard deviation of a quantity of a method's finished runs."""
+        """Return mean and standard deviation of a quantity over the finished runs of a method."""
         return mean_and_deviation([getattr(run, quantity) for run in self.runs_of(method)])
 
     def summary(self, method: str, *, reach: float | None = None) -> Summary:
-        """Means and spreads of a method over the seeds; ``reach`` as in `target`."""
+        """Return means and standard deviations of a method; ``reach`` is that of `target`."""
         runs = self.runs_of(method)
         values = {name: self.spread(method, name) for name in QUANTITIES}
         failures = sum(run.method == method for run in self.failures)
-        return Summary(method, values, len(runs), failures, _reached(runs, self.target(reach)))
+        reached, target = None, self.target(reach)
+        if target is not None:
+            points = list(filter(None, (run.first_reaching(target) for run in runs)))
+            means = {k: mean_and_deviation([getattr(p, k) for p in points])[0] for k in REACHING}
+            reached = {"count": len(points), **means}
+        return Summary(method, values, len(runs), failures, reached)
 
     def target(self, reach: float | None = None) -> float | None:
-        """The test metric for "to reach": the given one, the study's, or one that the control has.
+        """Return the test metric for "to reach": the given one, that of the study, or a default.
 
-        The last is 95 % of the control's mean, rounded down to two places.
+        The default is 95 % of the control's mean, rounded down to two decimals.
         """
         if reach is not None:
             return _validation.real("reach", reach)
@@ -198,18 +190,17 @@ class Results:
     def difference(
         self, method: str, other: str, *, comparisons: int = 1, quantity: str = "test_metric"
     ) -> Interval | None:
-        """Interval of ``method`` minus ``other``, over the seeds that both finished."""
+        """Return the interval of ``method`` minus ``other``, paired by the seeds of both."""
         ours = {run.seed: run for run in self.runs_of(method)}
         theirs = {run.seed: run for run in self.runs_of(other)}
         shared = [seed for seed in self.seeds if seed in ours and seed in theirs]
         values = [getattr(ours[s], quantity) - getattr(theirs[s], quantity) for s in shared]
         stepped = quantity == "test_metric" and self.metric_name == "accuracy" and shared
-        resolution = 1 / ours[shared[0]].num_test if stepped else 0.0
-        rule = {"confidence": self.confidence, "resolution": resolution}
-        return interval(values, comparisons=comparisons, **rule)
+        rule = {"resolution": 1 / ours[shared[0]].num_test if stepped else 0.0}
+        return interval(values, confidence=self.confidence, comparisons=comparisons, **rule)
 
     def differences(self) -> list[Difference]:
-        """Every other method against the control; see `hybridopt.compare.statistics`."""
+        """Return the differences of all other methods to the control, corrected together."""
         others = [method for method in self.methods if method != self.control]
         found = [self.difference(m, self.control, comparisons=len(others)) for m in others]
         corrected = iter(holm([one.p_value for one in found if one is not None]))
@@ -219,22 +210,13 @@ class Results:
         ]
 
     def is_whole(self, method: str) -> bool:
-        """Whether all runs of a method came to their end."""
+        """Return whether all runs of a method finished."""
         return len(self.runs_of(method)) == len(self.seeds)
 
     def ranked(self) -> list[str]:
-        """The methods with a finished run, best mean test metric first.
+        """Return the methods with a finished run, best mean test metric first.
 
-        Those with a failed run stand behind all others: their mean is over other seeds, of which
-        the hard ones may be missing.
+        Methods with a failed run come last, because their means cover fewer seeds.
         """
         means = {m: self.spread(m, "test_metric")[0] for m in self.methods if self.runs_of(m)}
         return sorted(means, key=lambda method: (not self.is_whole(method), -means[method]))
-
-
-def _reached(runs: Sequence[Run], target: float | None) -> Mapping[str, float] | None:
-    if target is None:
-        return None
-    points = list(filter(None, (run.first_reaching(target) for run in runs)))
-    means = {name: mean_and_deviation([getattr(p, name) for p in points])[0] for name in REACHING}
-    return {"count": len(points), **means}

@@ -1,4 +1,4 @@
-"""One run: a method with a seed, checked before anything trains, tuned and trained."""
+"""One run of a method with a seed: check, tune, train and evaluate."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from torch.utils.data import DataLoader
 from hybridopt import optim
 from hybridopt._environment import torch_threads
 from hybridopt._modules import evaluation_mode
-from hybridopt.bridges import Bridge, Twin, to_classical, to_quantum
+from hybridopt.bridges import Twin, to_classical, to_quantum
 from hybridopt.compare.budget import COUNTED, Budget, MeteredBatches, check_budget, step_cost
 from hybridopt.compare.methods import Method, Stage
 from hybridopt.compare.resampling import Experiment, validation_split
-from hybridopt.compare.results import Point, Run, Trial, failed
+from hybridopt.compare.results import Point, Run, Trial
 from hybridopt.compare.tuning import best
 from hybridopt.data import Dataset, Part
 from hybridopt.errors import ArgumentError, DataError, HybridOptError, TrainingError
@@ -33,17 +33,14 @@ from hybridopt.training.objective import as_scalar, choose_loss, metric
 from hybridopt.training.sanity_check import check_fit
 
 INFERENCE_REPETITIONS = 5
-INFERENCE_SECONDS = 2.0  # no further repetition after these
-MAX_EPOCHS = 10**9  # where only seconds, settings or shots are bounded
+INFERENCE_SECONDS = 2.0  # no further repetition after this time
+MAX_EPOCHS = 10**9  # used if a budget does not limit epochs
 
 
 def check_experiment(
     experiment: Experiment, methods: Sequence[Method], seed: int
 ) -> tuple[Dataset, dict[str, list[Budget]]]:
-    """Refuse what cannot work, by data and network of one seed; nothing trains or runs.
-
-    Returns the data, and the budgets of the stages by method.
-    """
+    """Check data, network and methods with one seed; return data and budgets of the stages."""
     data, network = experiment.draw(seed)
     assert data.test is not None
     validation_split(data, experiment.tuning.validation_fraction, seed)
@@ -74,24 +71,25 @@ def _check_method(
         optimizer = optim.create(stage.optimizer, trained, lr=stage.base_lr, **stage.options)
         if stage.optimizer == "gd" and stage.step_samples is not None:
             size = stage.step_samples
-            raise ArgumentError(f'"gd" uses all samples, but the batch size is {size}. Use "sgd".')
+            raise ArgumentError(f'`batch_size` of "gd" must be None (got {size}). Use "sgd".')
         if stage.scheduler is not None and part.epochs is None:
             raise ArgumentError(
-                f"scheduler {stage.scheduler!r} runs over the epochs of the budget, but "
-                f"{experiment.budget} has none. Add some; the first limit to be met stops."
+                f"`budget` must limit epochs for scheduler {stage.scheduler!r} "
+                f"(got {experiment.budget}). Add for example 10 epochs."
             )
         check_budget(wrapped, optimizer, part, x[: stage.step_samples])
     return limits
 
 
 def make_run(experiment: Experiment, method: Method, seed: int) -> Run:
-    """Tune and train one method with one seed; where training breaks, the run has failed."""
+    """Tune and train one method with one seed; return a failed run if there is an error."""
     trials: list[Trial] = []
     with torch_threads(experiment.threads):
         try:
             return _tuned_run(experiment, method, seed, trials)
-        except Exception as error:  # noqa: BLE001  # a failure is a result, and reported
-            return failed(method.name, seed, f"{type(error).__name__}: {error}", tuple(trials))
+        except Exception as error:  # noqa: BLE001  # a failed run is a result
+            reason = f"{type(error).__name__}: {error}"
+            return Run(method.name, seed, "failed", reason, trials=tuple(trials))
 
 
 def _tuned_run(experiment: Experiment, method: Method, seed: int, trials: list[Trial]) -> Run:
@@ -104,7 +102,7 @@ def _tuned_run(experiment: Experiment, method: Method, seed: int, trials: list[T
             trials.append(_trial(experiment, apart, method, seed, tuning.next_factor(trials)))
         chosen = best(trials)
         if chosen is None:
-            raise DataError(f"All trials of tuning failed, the last with: {trials[-1].error}")
+            raise DataError(f"All trials of the tuning failed. Last error: {trials[-1].error}")
         factor = chosen.factor
     trained = train(experiment, network, data, method, seed, factor)
     end = trained.curve[-1]
@@ -134,7 +132,7 @@ def _trial(
     try:
         network = experiment.draw_network(apart, seed)
         trained = train(experiment, network, apart, method, seed, factor, watch=False)
-    except Exception as error:  # noqa: BLE001  # the user's network may refuse large weights
+    except Exception as error:  # noqa: BLE001  # a network may reject large weights
         ours = isinstance(error, HybridOptError)
         return Trial(factor, error=str(error) if ours else f"{type(error).__name__}: {error}")
     end = trained.curve[-1]
@@ -143,7 +141,7 @@ def _trial(
 
 @dataclass
 class Trained:
-    """The network of the last stage, the curve, the most trainable numbers, and the cost."""
+    """Network after the last stage, curve, largest number of trained parameters, and cost."""
 
     network: nn.Module
     curve: list[Point] = field(default_factory=list)
@@ -155,11 +153,7 @@ def train(
     experiment: Experiment, network: nn.Module, data: Dataset, method: Method, seed: int,
     factor: float = 1.0, *, watch: bool = True,
 ) -> Trained:  # fmt: skip
-    """Train a network, which is changed, through all stages of a method.
-
-    The learning rates are multiplied by ``factor``. The network is evaluated on ``data.test`` after
-    every epoch, or, without ``watch``, once at the end; that costs neither time nor settings here.
-    """
+    """Train a network in place through all stages; evaluate it every epoch or at the end."""
     x, last, loss = data.train.x, len(method.stages) - 1, experiment.loss
     executor = experiment.make_executor(seed)
     limits = stage_budgets(network, method, experiment.budget, executor, x, seed)
@@ -173,10 +167,10 @@ def train(
         if watch and not number:
             done.curve.append(_evaluated(spent, network, data, loss, "before"))
         size = stage.step_samples
-        foretold = step_cost(network, x[:size]) if part.counts_circuits else None
-        # of the order of the samples: the run's own for a first stage, so all methods share it
+        expected = step_cost(network, x[:size]) if part.counts_circuits else None
+        # seed of the order of samples: all methods share that of the first stage
         order = int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) if number else seed
-        batches = MeteredBatches(data.train, size, order, part, executors, foretold)
+        batches = MeteredBatches(data.train, size, order, part, executors, expected)
         recorder = _Recorder(batches, spent, number, data, loss, watch, number == last)
         history = fit(
             network,
@@ -201,9 +195,9 @@ def train(
 
 @dataclass
 class _Recorder:
-    """The points of one stage, noted after epochs; it ends the stage where its budget ends."""
+    """Callback that records a point per epoch and stops a stage when its budget is spent."""
 
-    batches: Any  # MeteredBatches, whose base class in torch the run-time check cannot read
+    batches: Any  # MeteredBatches; the run-time check does not support its base class
     before: Point
     stage: int
     data: Dataset
@@ -220,7 +214,7 @@ class _Recorder:
         return ended
 
     def spent(self) -> Point:
-        """Up to now, in all stages."""
+        """Return the costs of all stages until now."""
         one = self.batches
         now = {"epochs": one.epochs, "steps": one.steps, "seconds": one.seconds}
         now |= {"settings": one.cost.settings, "shots": one.cost.shots}
@@ -232,30 +226,31 @@ def _evaluated(point: Point, network: nn.Module, data: Dataset, loss: object, wh
     assert data.test is not None
     value, score = evaluate(network, data.test, loss, data.task)
     if not math.isfinite(value) or not math.isfinite(score):
-        raise TrainingError(f"The loss on the samples kept apart is {value} {when} training.")
+        raise TrainingError(
+            f"Test loss and metric must be finite (got {value} and {score} {when} training)."
+        )
     return replace(point, test_loss=value, test_metric=score)
 
 
 def wrap_network(network: nn.Module, stage: Stage, executor: Executor, seed: int) -> nn.Module:
-    """The plain network, or that one in the stage's bridge, whose seed is the run's by default."""
+    """Encode the network with the bridge of the stage, if it has one."""
     if stage.bridge is None:
         return network
     bridge = stage.bridge if stage.seeded else _seeded(stage.bridge, seed)
     return to_quantum(network, bridge, executor=executor, gradient=stage.gradient)
 
 
-def _seeded(bridge: Bridge, seed: int) -> Bridge:
-    """A bridge with this seed; a twin named after a bridge draws what that bridge does."""
+def _seeded(bridge: Any, seed: int) -> Any:
+    """Return the bridge with this seed; a twin gets the seed of its bridge."""
     if isinstance(bridge, Twin):
         return Twin(of=_seeded(bridge.of, seed))
-    options: dict[str, Any] = {"seed": seed} if hasattr(bridge, "seed") else {}
-    return replace(bridge, **options)
+    return replace(bridge, seed=seed) if hasattr(bridge, "seed") else bridge
 
 
 def stage_budgets(
     network: nn.Module, method: Method, budget: Budget, executor: Executor, x: Tensor, seed: int
 ) -> list[Budget]:
-    """The parts of a budget, settings and shots cut among the stages that spend them."""
+    """Return the budgets of the stages; stages with circuits share settings and shots."""
     if len(method.stages) == 1 or not budget.counts_circuits:
         return budget.parts(method.shares)
     steps = [
@@ -267,7 +262,7 @@ def stage_budgets(
 
 
 def reseed(executors: Sequence[Metered], seed: int, stage: int) -> None:
-    """Let executors draw what this run alone draws, whatever ran before it."""
+    """Set the random streams of a run, independent of earlier runs."""
     for number, executor in enumerate(executors):
         own = getattr(executor, "seed", None) or 0
         words = np.random.SeedSequence([own, seed, stage, number]).generate_state(4)
@@ -277,7 +272,7 @@ def reseed(executors: Sequence[Metered], seed: int, stage: int) -> None:
 
 @torch.no_grad()
 def evaluate(network: nn.Module, part: Part, loss: object, task: str) -> tuple[float, float]:
-    """Loss and metric on samples, in evaluation mode."""
+    """Return loss and metric on samples, in evaluation mode."""
     with evaluation_mode(network):
         outputs = torch.cat([network(x) for x in torch.split(part.x, EVALUATION_BATCH)])
     function = choose_loss(loss, task)
@@ -285,14 +280,14 @@ def evaluate(network: nn.Module, part: Part, loss: object, task: str) -> tuple[f
     if score is None:
         raise DataError(
             f"Outputs of shape {tuple(outputs.shape)} and targets of shape {tuple(part.y.shape)} "
-            "have neither accuracy nor R^2 (are the targets constant?)."
+            "must have an accuracy or R^2. Check that the targets are not constant."
         )
     return as_scalar(function(outputs, part.y)).item(), score
 
 
 @torch.no_grad()
 def inference_seconds(network: nn.Module, part: Part) -> float:
-    """Median time for all samples of a part, by a copy that has not read its weights yet."""
+    """Return the median time for all samples, measured with copies without cached weights."""
     seconds: list[float] = []
     while len(seconds) < INFERENCE_REPETITIONS and sum(seconds) < INFERENCE_SECONDS:
         fresh = copy.deepcopy(network).eval()

@@ -1,4 +1,4 @@
-"""Runs and studies on disk: JSON that is checked as it is read, and whose folder it is."""
+"""Runs and studies in JSON files, and the comparison that an output folder belongs to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -26,50 +26,47 @@ from hybridopt._files import output_folder, write_text
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import LABELS, Results, Run
+from hybridopt.compare.tuning import Tuning
 from hybridopt.errors import CheckpointError
 from hybridopt.execution import Executor
 from hybridopt.nn.network_spec import network_file
 
-SCHEMA = 2  # of studies, runs and the record of a comparison
+SCHEMA = 2  # schema of studies, runs and the settings of a comparison
 PACKAGE = "hybridopt-qiskit"
-UNKNOWN = ("test_metric", "training_seconds", "inference_seconds")  # of a failed run
-TUNING = {"trials": int, "validation_fraction": float, "step": float}
-WAY_OUT = "use a new folder or resume='force'"
-SHOWN = 3  # differences that are told; one often brings others
+SHOWN = 3  # largest number of differences in a message; one often causes others
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _NO_NAME = re.compile(r"[^A-Za-z0-9]+")
 
 
 class RunStore:
-    """The runs of one comparison in a folder, one file each, written whole."""
+    """Runs of one comparison in a folder, one file per run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._runs = output_folder(folder / "runs")
 
     def open(self, settings: Mapping[str, Any], resume: bool | str) -> dict[tuple[str, int], Run]:
-        """Give the finished runs by method and seed, and claim the folder for a comparison.
-
-        ``resume``: True takes runs of the same settings alone, ``"force"`` those of any; False
-        refuses any. A CheckpointError says what differs or is damaged.
-        """
+        """Return finished runs by method and seed, and assign the folder to the comparison."""
         settings = json.loads(_ADDRESS.sub("", json.dumps(settings)))
         record = self.folder / "comparison.json"
         stored = [self._load(path) for path in sorted(self._runs.glob("[!.]*.json"))]
         if stored and not resume:
-            raise CheckpointError(f"{self.folder} holds runs already. Use a new one, or resume.")
+            raise CheckpointError(
+                f"`output` must have no runs if resume=False (got {self.folder}). Use a new folder."
+            )
         if stored and resume != "force":
             before = read_content(record, "comparison") if record.exists() else {}
             if before.get("settings") != settings:
                 raise CheckpointError(
-                    f"{self.folder} holds runs of another comparison: "
-                    f"{_differences(before.get('settings', {}), settings)}: {WAY_OUT}."
+                    f"`output` {self.folder} has runs of another comparison: "
+                    f"{_differences(before.get('settings', {}), settings)}. Use a new folder or "
+                    "resume='force'."
                 )
         write_content(record, "comparison", {"settings": settings})
         return {(run.method, run.seed): run for run in stored if run.done}
 
     def save(self, run: Run) -> Path:
-        """Write a run."""
+        """Write a run to its file."""
         return write_content(self._path(run), "run", {"run": run.to_dict()})
 
     def _path(self, run: Run) -> Path:
@@ -77,57 +74,59 @@ class RunStore:
         return self._runs / f"{words}-seed{run.seed}-{_digest(run.method)[:8]}.json"
 
     def _load(self, path: Path) -> Run:
-        with damage_told(path, "run"):
+        with damage_reported(path, "run"):
             run = run_of(read_content(path, "run").get("run"))
             if self._path(run) != path:
-                raise ValueError("it holds a run of another name")
+                raise ValueError("method or seed do not match the name of the file")
         return run
 
 
 def write_content(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any]) -> Path:
-    """Write JSON, whole or not at all, with its kind, schema and the version that writes it."""
+    """Write JSON with kind, schema and version in one atomic step."""
     path = _validation.path("path", path)
     return write_text(path, json.dumps({**head(kind), **content}, indent=1) + "\n")
 
 
 def head(kind: str) -> dict[str, Any]:
-    """Entries that each file begins with."""
+    """Return the first entries of each file."""
     version = made_with()["versions"][PACKAGE]
     return {"kind": f"hybridopt {kind}", "schema": SCHEMA, "version": version}
 
 
 def read_content(path: Path, kind: str) -> Mapping[str, Any]:
-    """Read what `write_content` wrote, and refuse other kinds and schemas."""
-    with damage_told(path, kind):
+    """Read a file of `write_content`; reject other kinds and schemas."""
+    with damage_reported(path, kind):
         content = json.loads(path.read_text("utf-8"))
     if not isinstance(content, dict) or content.get("kind") != f"hybridopt {kind}":
-        raise CheckpointError(f"{path} is no {kind}. Delete it, or choose another file.")
-    schema = content.get("schema", 1)  # runs of the first schema did not say so
+        raise CheckpointError(f"{path} is not a {kind}. Delete it, or choose another file.")
+    schema = content.get("schema", 1)  # missing in runs of the first schema
     if schema != SCHEMA:
-        version = content.get("version", "0.1.0" if schema == 1 else "of another version")
+        version = content.get("version", "0.1.0" if schema == 1 else "of unknown version")
         raise CheckpointError(
-            f"{path} has schema {schema}, written by hybridopt {version}; this version reads "
-            f"schema {SCHEMA}. Run the comparison again."
+            f"{path} must have schema {SCHEMA} (got {schema}, written by hybridopt {version}). "
+            "Run the comparison again."
         )
     return content
 
 
 @contextmanager
-def damage_told(path: Path, kind: str) -> Iterator[None]:
-    """Say which file is damaged, by a CheckpointError in place of what reading it raises."""
+def damage_reported(path: Path, kind: str) -> Iterator[None]:
+    """Turn errors of reading a file into a CheckpointError with its name."""
     try:
         yield
     except CheckpointError:
         raise
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        words = f"damaged or no {kind} ({type(error).__name__}: {error})"
-        raise CheckpointError(f"{path} is {words}. Delete it, and compare again.") from error
+        raise CheckpointError(
+            f"{path} is damaged or not a {kind} ({type(error).__name__}: {error}). Delete it and "
+            "compare again."
+        ) from error
 
 
 def settings_of(
     experiment: Experiment, methods: Sequence[Method], seeds: Sequence[int]
 ) -> dict[str, Any]:
-    """Everything that runs follow from, in plain types, by names that an error can tell."""
+    """Return all settings that the runs depend on, by names for error messages."""
     settings: dict[str, Any] = {"seeds": list(seeds), "budget": str(experiment.budget)}
     settings |= {f"method {method.name}": method.to_dict() for method in methods}
     settings |= {"tuning": asdict(experiment.tuning), "threads": experiment.threads}
@@ -150,20 +149,20 @@ def settings_of(
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    told = []
+    changes = []
     for name in [name for name in names if name != "code"][:SHOWN]:
         old, new = (repr(content.get(name)) for content in (before, now))
         short = len(old) + len(new) < 80
-        told.append(f"{name} was {old} and is {new}" if short else f"{name} changed")
+        changes.append(f"{name} was {old} and is {new}" if short else f"{name} changed")
     if "code" in names:
         old, new = before.get("code", {}), now["code"]
         changed = sorted(name for name in {**old, **new} if old.get(name) != new.get(name))
-        told.append(f"in {', '.join(changed)}, code changed")
-    return "; ".join(told)
+        changes.append(f"in {', '.join(changed)}, code changed")
+    return "; ".join(changes)
 
 
 def _digest(content: object) -> str:
-    """Sixteen hexadecimal digits of plain types and tensors."""
+    """Return a hash of plain types and tensors, 16 hexadecimal digits."""
     text = json.dumps(content, skipkeys=True, default=_digest_of_tensor)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -177,21 +176,21 @@ def _digest_of_tensor(tensor: object) -> str:
 
 
 def _options(value: object) -> Any:
-    """Class and plain attributes of a module (and all within), a function or another object."""
+    """Return class and plain attributes of an object, and of all modules in a module."""
     if isinstance(value, nn.Module):
         parts = [[type(one).__qualname__, _plain(vars(one))] for one in value.modules()]
         return [*parts, _digest(dict(value.named_buffers()))]
     if isinstance(value, functools.partial):
         return [_options(value.func), _plain(value.keywords), _plain(dict(enumerate(value.args)))]
     if inspect.isfunction(value):
-        with suppress(ValueError):  # a cell that is not filled yet
+        with suppress(ValueError):  # an empty cell
             return [value.__qualname__, _plain(inspect.getclosurevars(value).nonlocals)]
     name = getattr(value, "__qualname__", type(value).__qualname__)
     return [name, _plain(getattr(value, "__dict__", {}))]
 
 
 def _plain(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Numbers, texts, tensors, and the readouts of circuit layers; nothing private."""
+    """Return public numbers, texts, tensors, and readouts of circuit layers."""
     return {
         str(key): _digest(one) if isinstance(one, torch.Tensor) else repr(one)
         for key, one in values.items()
@@ -206,12 +205,12 @@ def _noise(executor: Executor) -> str | None:
         return None
     content = noise.model.to_dict(serializable=True)
     for error in content["errors"]:
-        error.pop("id", None)  # drawn anew for each model
+        error.pop("id", None)  # random for each model
     return _digest(content)
 
 
 def _code(experiment: Experiment, network: nn.Module, executor: Executor) -> dict[str, str]:
-    """Digests of the texts of the user's functions and classes, where there are texts."""
+    """Return hashes of the source code of the user's functions and classes."""
     parts = [network, experiment.loss]
     modules = [one for part in parts if isinstance(part, nn.Module) for one in part.modules()]
     found = {}
@@ -230,23 +229,19 @@ def _code(experiment: Experiment, network: nn.Module, executor: Executor) -> dic
 
 
 def run_of(content: object) -> Run:
-    """A run from plain types, as `Run.to_dict` gives them; or a ValueError or TypeError."""
-    known = dict(_mapping("the run", content))
-    finished = known.get("status", "done") == "done"
-    unknown = [name for name in UNKNOWN if not finished and known.get(name, 0) is None]
-    run: Run = _value("the run", {**known, **dict.fromkeys(unknown, math.nan)}, Run)
-    if finished and not run.curve:
-        raise ValueError("`curve` is empty")
-    if finished and not math.isfinite(run.test_metric):
-        raise ValueError("`test_metric` is no finite number")
+    """Make a run from plain types; raise ValueError or TypeError if they are invalid."""
+    given = _checked("run", content, dict)
+    run: Run = _value("run", {name: one for name, one in given.items() if one is not None}, Run)
+    if run.done and not (run.curve and math.isfinite(run.test_metric)):
+        raise ValueError("a finished run must have a `curve` and a finite `test_metric`")
     return run
 
 
 def results_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a study's attributes from plain types; or a ValueError or TypeError."""
+    """Make the attributes of a study from plain types; raise ValueError or TypeError."""
     given = {one.name: content[one.name] for one in fields(Results) if one.name in content}
-    runs = [run_of(run) for run in _list("runs", given.get("runs", []))]
-    values = vars(_value("the study", {**given, **({"runs": runs} if runs else {})}, Results))
+    runs = [run_of(run) for run in _checked("runs", given.get("runs", []), list)]
+    values = dict(vars(_value("study", {**given, **({"runs": runs} if runs else {})}, Results)))
     pairs = [(method, seed) for method in values["methods"] for seed in values["seeds"]]
     for name, fits in {
         "metric_name": values["metric_name"] in LABELS,
@@ -255,29 +250,22 @@ def results_of(content: Mapping[str, Any]) -> dict[str, Any]:
         "confidence": 0 < values["confidence"] < 1,
     }.items():
         if not fits:
-            raise ValueError(f"`{name}` does not fit the study: {values[name]!r:.80}")
-    for name, kind in TUNING.items():
-        _value(name, values["tuning"].get(name), kind)
-    details = values["details"]
-    for stages in _mapping("stages", details.get("stages", {})).values():
-        for stage in _list("stages", stages):
-            _value("budget", _mapping("a stage", stage).get("budget"), str)
-    samples = _mapping("samples", details.get("samples", {}))
-    for part in ("train", "test") if samples else ():
-        _value(part, samples.get(part), int)
-    _mapping("versions", details.get("versions", {}))
-    return dict(values)
+            raise ValueError(f"`{name}` must match the study (got {values[name]!r:.80})")
+    return {**values, "tuning": asdict(_value("tuning", values["tuning"], Tuning))}
 
 
 def _value(name: str, value: object, hint: Any) -> Any:
-    """The value, if it is of the annotated kind; mappings become dataclasses, lists tuples."""
+    """Check a value against its annotation; dicts become dataclasses, lists become tuples."""
     if isinstance(hint, type) and is_dataclass(hint):
-        return value if isinstance(value, hint) else _record(hint, _mapping(name, value))
+        if isinstance(value, hint):
+            return value
+        hints, given = get_type_hints(hint), _checked(name, value, dict)
+        # missing and unknown entries raise the constructor's TypeError
+        return hint(**{key: _value(key, one, hints.get(key, object)) for key, one in given.items()})
     if get_origin(hint) is tuple:
-        kind, _ = get_args(hint)
-        return tuple(_value(f"a part of {name}", one, kind) for one in _list(name, value))
+        return tuple(_value(name, one, get_args(hint)[0]) for one in _checked(name, value, list))
     if get_origin(hint) is dict:
-        return dict(_mapping(name, value))
+        return _checked(name, value, dict)
     if get_origin(hint) is Literal:
         fits = isinstance(value, str) and value in get_args(hint)
     else:
@@ -285,28 +273,11 @@ def _value(name: str, value: object, hint: Any) -> Any:
         kinds += (int,) if float in kinds else ()
         fits = isinstance(value, kinds) and not isinstance(value, bool)
     if not fits:
-        raise ValueError(f"`{name}` is {value!r:.80}")
+        raise ValueError(f"`{name}` has the invalid value {value!r:.80}")
     return value
 
 
-def _record(kind: type[Any], given: Mapping[str, Any]) -> Any:
-    hints, known = get_type_hints(kind), fields(kind)
-    if unknown := sorted(given.keys() - {one.name for one in known}):
-        raise ValueError(f"it has an unknown `{unknown[0]}`")
-    for one in known:
-        required = one.default is MISSING and one.default_factory is MISSING
-        if required and one.name not in given:
-            raise ValueError(f"`{one.name}` is missing")
-    return kind(**{key: _value(key, value, hints[key]) for key, value in given.items()})
-
-
-def _mapping(name: str, value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} is no mapping, but {value!r:.80}")
-    return value
-
-
-def _list(name: str, value: object) -> list[Any] | tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise TypeError(f"`{name}` is no list, but {value!r:.80}")
+def _checked(name: str, value: object, kind: type[Any]) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"`{name}` must be a {kind.__name__} (got {value!r:.80})")
     return value

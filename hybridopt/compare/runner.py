@@ -1,4 +1,4 @@
-"""All runs of a comparison, made by an engine: in this process, or in others that may die."""
+"""All runs of a comparison, made by an engine in this process or in other processes."""
 
 from __future__ import annotations
 
@@ -21,54 +21,54 @@ import torch
 
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
-from hybridopt.compare.results import Run, failed
+from hybridopt.compare.results import Run
 from hybridopt.compare.run import make_run
 from hybridopt.compare.run_store import RunStore, settings_of
 from hybridopt.errors import ArgumentError, ExecutionError
 
 Task = tuple[Method, int]
-Tell = Callable[[str, int], None]  # what runs now, and how many have ended since
+Report = Callable[[str, int], None]  # description of the current run, number of finished runs
 THREADS = "OMP_NUM_THREADS"
 
 
 class Engine(ABC):
-    """A place where runs are made."""
+    """Interface of engines, which make runs."""
 
     @abstractmethod
-    def run(self, experiment: Experiment, tasks: Sequence[Task], tell: Tell) -> Iterator[Run]:
-        """Make a run for each task, a method and a seed; none depends on another.
+    def run(self, experiment: Experiment, tasks: Sequence[Task], report: Report) -> Iterator[Run]:
+        """Make a run for each task, a method with a seed; tasks are independent.
 
-        ``tell`` takes what runs now, for the progress bar. Runs are yielded in the order in which
-        they end; one that broke has failed. A generator that is closed leaves nothing running.
+        Runs are yielded as they finish; an error gives a failed run. Closing the generator ends all
+        processes. ``report`` updates the progress bar.
         """
 
 
 class InProcess(Engine):
-    """One run after the other, in this process."""
+    """Engine that makes one run after the other in this process."""
 
-    def run(self, experiment: Experiment, tasks: Sequence[Task], tell: Tell) -> Iterator[Run]:
+    def run(self, experiment: Experiment, tasks: Sequence[Task], report: Report) -> Iterator[Run]:
         """Make a run for each task, in their order."""
         for method, seed in tasks:
-            tell(f"{method.name}, seed {seed}", 0)
+            report(f"{method.name}, seed {seed}", 0)
             yield make_run(experiment, method, seed)
 
 
 class ProcessPools(Engine):
-    """So many fresh processes at a time, each alone in its pool: one that breaks names its run."""
+    """Engine with several processes, each in its own pool, so that a crash affects one run."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def run(self, experiment: Experiment, tasks: Sequence[Task], tell: Tell) -> Iterator[Run]:
-        """Make a run for each task; one whose process died has failed."""
+    def run(self, experiment: Experiment, tasks: Sequence[Task], report: Report) -> Iterator[Run]:
+        """Make a run for each task; a crash of its process gives a failed run."""
         count = min(self._workers, len(tasks))
-        tell(f"{count} processes", 0)
+        report(f"{count} processes", 0)
         waiting, busy = deque(tasks), dict[Future[Run | None], _Worker]()
         try:
             pickle.dumps(tasks)
             content = pickle.dumps((experiment, torch.get_default_dtype()))
-        except Exception as error:  # what the user's own classes raise, too
-            raise _not_sent(error) from error
+        except Exception as error:  # including errors of the user's classes
+            raise _not_picklable(error) from error
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "experiment.pickle"
             file.write_bytes(content)
@@ -96,24 +96,24 @@ class ProcessPools(Engine):
 
 
 class _Worker(ProcessPoolExecutor):
-    """A pool of one process, and the task that it is at."""
+    """Pool of one process with its current task."""
 
     def __init__(self, file: Path, threads: int) -> None:
         super().__init__(1, multiprocessing.get_context("spawn"), initializer=_prepare)
         self._file = file
         self._task: Task | None = None
         before = os.environ.get(THREADS)
-        os.environ[THREADS] = str(threads)  # which OpenMP reads as a process starts
-        try:  # what cannot be read is told before any run
+        os.environ[THREADS] = str(threads)  # OpenMP reads it when a process starts
+        try:  # errors of unpickling are raised before the first run
             self.started: Future[Run | None] = self.submit(_run, file, None)
         finally:
             del os.environ[THREADS]
             if before is not None:
                 os.environ[THREADS] = before
-        (self._process,) = self._processes.values()  # the pool forgets it when it dies
+        (self._process,) = self._processes.values()  # the pool removes a process that ended
 
     def give(self, task: Task) -> Future[Run | None] | None:
-        """Let it make a run; None if its process is gone."""
+        """Submit a run; return None if the process has ended."""
         self._task = task
         try:
             return self.submit(_run, self._file, task)
@@ -121,45 +121,42 @@ class _Worker(ProcessPoolExecutor):
             return None
 
     def run_of(self, future: Future[Run | None]) -> Run | None:
-        """The run that ended, or failed as its process died; None if it was the start."""
+        """Return the finished or failed run; None after the start of the process."""
         error = future.exception()
         if error is None:
             return future.result()
-        reason = f"{type(error).__name__}: {error}"  # it cannot be sent back, or is a SystemExit
+        reason = f"{type(error).__name__}: {error}"  # a pickling error or SystemExit
         self.shutdown()
         if isinstance(error, BrokenProcessPool):
             code = self._process.exitcode or 0
-            how = (
-                f"signal {-code} ({signal.Signals(-code).name})"
-                if code < 0
-                else f"exit code {code}"
-            )
+            signalled = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else ""
+            how = signalled or f"exit code {code}"
             reason = f"The process of the run ended with {how}."
         if self._task is not None:
-            return failed(self._task[0].name, self._task[1], reason)
+            return Run(self._task[0].name, self._task[1], "failed", reason)
         if not isinstance(error, BrokenProcessPool):
-            raise _not_sent(error) from error
+            raise _not_picklable(error) from error
         raise ExecutionError(
-            f"A process for runs ended with {how} before it could begin. In a script, compare "
-            'under `if __name__ == "__main__":`, or use `workers=1`.'
+            f"A process for runs ended with {how} before its first run. In a script, guard the "
+            'call with `if __name__ == "__main__":`, or use `workers=1`.'
         ) from error
 
     def kill(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process immediately."""
         self._process.kill()
         self.shutdown()
 
 
-def _not_sent(error: BaseException) -> ArgumentError:
+def _not_picklable(error: BaseException) -> ArgumentError:
     return ArgumentError(
-        f"The comparison cannot be sent to other processes: {type(error).__name__}: {error}. "
-        "Define network, data, loss and executor at the top level of a file that can be imported, "
-        "or use `workers=1`."
+        "Network, data, loss and executor must be picklable for several processes (got "
+        f"{type(error).__name__}: {error}). Define them at the top level of a module, or use "
+        "`workers=1`."
     )
 
 
 def _prepare() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -172,8 +169,8 @@ def _end_with_parent() -> None:
 
 @functools.cache
 def _experiment(file: Path) -> Experiment:
-    experiment, dtype = pickle.loads(file.read_bytes())  # noqa: S301  # from our own parent
-    torch.set_default_dtype(dtype)  # of networks and weights that the run makes
+    experiment, dtype = pickle.loads(file.read_bytes())  # noqa: S301  # written by the parent
+    torch.set_default_dtype(dtype)  # networks are made with it
     return experiment  # type: ignore[no-any-return]
 
 
@@ -183,7 +180,7 @@ def _run(file: Path, task: Task | None) -> Run | None:
 
 
 def default_workers() -> int:
-    """One for each core that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -191,26 +188,22 @@ def all_runs(
     experiment: Experiment, methods: Sequence[Method], seeds: Sequence[int],
     store: RunStore | None, resume: bool | str, workers: int, *, show: bool,
 ) -> tuple[Run, ...]:  # fmt: skip
-    """The runs of all methods with all seeds, method by method.
-
-    Finished runs are taken from the store, as ``resume`` says, and the others written there, each
-    as soon as it ends. One worker is this process.
-    """
+    """Return the runs of all methods and seeds in order; the store has the finished ones."""
     runs = {} if store is None else store.open(settings_of(experiment, methods, seeds), resume)
     tasks = [(method, seed) for method in methods for seed in seeds]
     missing = [(method, seed) for method, seed in tasks if (method.name, seed) not in runs]
     engine = InProcess() if workers == 1 or not missing else ProcessPools(workers)
-    with _bar(len(tasks), len(tasks) - len(missing), shown=show) as tell:
-        for run in engine.run(experiment, missing, tell):
+    with _bar(len(tasks), len(tasks) - len(missing), shown=show) as report:
+        for run in engine.run(experiment, missing, report):
             if store is not None:
                 store.save(run)
             runs[run.method, run.seed] = run
-            tell("", 1)
+            report("", 1)
     return tuple(runs[method.name, seed] for method, seed in tasks)
 
 
 @contextmanager
-def _bar(total: int, done: int, *, shown: bool) -> Iterator[Tell]:
+def _bar(total: int, done: int, *, shown: bool) -> Iterator[Report]:
     from rich import progress as rich
 
     columns = rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()

@@ -1,18 +1,17 @@
-r"""Means over seeds, and differences in pairs: what is a difference, and what is noise.
+r"""Means over seeds, and confidence intervals of paired differences.
 
-Methods share split, starting weights and order within a seed, so they are compared seed by seed:
-of the differences :math:`d_i`, ``n`` of them with mean :math:`\bar d` and standard deviation
-:math:`s`, the interval is
+Methods share split, starting weights and order of samples for each seed, so differences are paired
+by seed. For ``n`` differences with mean :math:`\bar d` and standard deviation :math:`s`, the
+confidence interval is Student's with Bonferroni's correction for ``m`` comparisons,
 
 .. math::
-    \bar d \pm t_{n-1}(1 - \tfrac{\alpha}{2m}) \, s / \sqrt n,
+    \bar d \pm t_{n-1}(1 - \tfrac{\alpha}{2m}) \, s / \sqrt n.
 
-Student's, with Bonferroni's correction for ``m`` comparisons: all ``m`` intervals together hold
-their true means with probability at least :math:`1 - \alpha`. The p values beside them are
-corrected by Holm's rule, which is never weaker.
+All ``m`` intervals together contain their true means with probability at least :math:`1 - \alpha`.
+The p values are corrected by Holm's method, which is at least as powerful.
 
-The true means are those over new draws of split, weights and order of these data. Splits of the
-same samples overlap, so the intervals say less about data that were never seen.
+The true means are over new splits, weights and orders of the same data. The splits overlap, so the
+intervals do not cover new data.
 
 References:
     Student, Biometrika 6, 1 (1908); Holm, Scand. J. Stat. 6, 65 (1979); on overlapping splits
@@ -24,18 +23,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 from jaxtyping import Float64
 
-BAND_POINTS = 60  # of curves against what differs from seed to seed
+BAND_POINTS = 60  # points of a band if the curves have different abscissas
 NEGLIGIBLE = 1e-12  # spread of differences that are equal but for rounding
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean of ``count`` values, where it may lie, and the uncorrected p value of its being 0."""
+    """Mean of ``count`` values, its confidence interval, and the uncorrected p value of mean 0."""
 
     mean: float
     low: float
@@ -45,7 +43,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the difference is more than noise."""
+        """Whether 0 is outside of the interval."""
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:
@@ -53,17 +51,12 @@ class Interval:
 
 
 def percent(share: float) -> str:
-    """A share with all its digits.
-
-    Example:
-        >>> percent(0.95), percent(0.995)
-        ('95%', '99.5%')
-    """
-    return f"{(Decimal(repr(float(share))) * 100).normalize():f}%"
+    """Return a fraction in percent, such as 99.5%."""
+    return f"{100 * share:g}%"
 
 
 def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float | None]:
-    """Mean, and standard deviation with ``n - 1`` in the denominator; None for a single value."""
+    """Return mean and sample standard deviation (``n - 1``), which is None for a single value."""
     if not values:
         return math.nan, None
     array = np.asarray(values, dtype=np.float64)
@@ -73,11 +66,11 @@ def mean_and_deviation(values: Sequence[float | None]) -> tuple[float, float | N
 def interval(
     values: Sequence[float], *, confidence: float, comparisons: int = 1, resolution: float = 0.0
 ) -> Interval | None:
-    """Student's interval of the mean, corrected for several comparisons; None for one value.
+    """Return Student's confidence interval of the mean; None for one value.
 
-    ``resolution`` is the step in which a value can change, as ``1 / num_test`` for an accuracy. It
-    matters only where all values are equal, which does not prove that there is no spread: their
-    deviation is then that of the rounding of two values, ``resolution / sqrt(6)``.
+    ``resolution`` is the smallest change of a value, such as ``1 / num_test`` for an accuracy. If
+    all values are equal, their deviation is ``resolution / sqrt(6)``, as for the difference of two
+    rounded numbers.
 
     Example:
         >>> found = interval([0.02, 0.04, 0.03], confidence=0.95)
@@ -112,14 +105,11 @@ def paired_ratio(
 def band(
     curves: Sequence[Float64[np.ndarray, "2 _"]],
 ) -> tuple[Float64[np.ndarray, " points"], ...]:
-    """Return places, and mean, least and largest value of several curves (places, values) there.
-
-    Curves that do not stand at the same places are taken between their points, where all have some.
-    """
+    """Return abscissas, and mean, minimum and maximum of curves ``(abscissas, values)`` there."""
     places, values = curves[0]
     if not all(np.array_equal(x, places) for x, _ in curves):
         low, high = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
-        if low >= high:  # they do not overlap: the first alone rather than what never was
+        if low >= high:  # no overlap: the first curve alone
             return places, values, values, values
         places = np.geomspace(low, high, BAND_POINTS)
     lines = np.stack([np.interp(places, x, y) for x, y in curves])
@@ -127,7 +117,7 @@ def band(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's corrected p values, in the order given.
+    """Return the p values with Holm's correction, in the given order.
 
     Example:
         >>> holm([0.04, 0.01, 0.03])

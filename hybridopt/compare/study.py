@@ -1,4 +1,4 @@
-"""A study: what a comparison found, and every way to show and keep it."""
+"""Studies: results of a comparison with tables, pictures, recommendations and files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GOALS = ("accuracy", "time", "shots")
 
 
 class Study(Results):
-    """What `hybridopt.compare` found, in numbers, tables, pictures and words.
+    """Results of `hybridopt.compare` with tables, pictures, recommendations and files.
 
     Example:
         >>> import hybridopt as ho
@@ -35,61 +35,59 @@ class Study(Results):
     """
 
     def table(self, *, reach: float | None = None) -> Table:
-        """Everything that is reported, a row a method: mean and standard deviation over seeds.
+        """Return a table with one row per method: means and standard deviations over seeds.
 
         Args:
             reach: Test metric for the column "steps to"; None is that of the study.
 
         Returns:
-            A table; `str` gives text, ``to_csv`` and ``to_markdown`` other forms.
+            Table with ``to_csv`` and ``to_markdown``; ``str(table)`` is plain text.
         """
         return study_table(self, reach)
 
     def recommend(self, goal: str = "accuracy", *, at_least: float | None = None) -> Recommendation:
-        """Which method to take, and why, in words.
+        """Recommend a method, with the reason.
 
         Args:
-            goal: ``"accuracy"`` is the best test metric; ``"time"`` the least training time and
-                ``"shots"`` the fewest shots (of the methods that take any), among the methods that
-                reach ``at_least``, or, without it, among those that the runs do not tell apart
-                from the best.
-            at_least: Test metric that must be reached, with every seed; time and shots are then
-                counted up to there. For ``"accuracy"``, the mean must reach it.
+            goal: ``"accuracy"`` for the best test metric, ``"time"`` for the shortest training, or
+                ``"shots"`` for the fewest shots among the methods with shots. Time and shots
+                compare methods that reach ``at_least``; without it, methods whose difference to
+                the best one is noise.
+            at_least: Test metric that each seed must reach; time and shots are those until then.
+                For ``"accuracy"``, the mean must reach it.
 
         Returns:
-            The recommendation. Methods with failed runs are named, and left aside as long as there
-            are others without. It is undecided where the paired interval of the difference,
-            corrected for the number of methods, holds 0: that difference is noise.
+            Method and reason. Methods with failed runs are considered only if all methods have
+            some. The result is undecided if the corrected interval of the difference contains 0.
 
         Raises:
-            UnknownNameError: For an unknown goal.
-            ArgumentError: If no run came to its end, or none takes shots and shots are the goal.
+            UnknownNameError: If the goal is unknown.
+            ArgumentError: If no run finished, or the goal is shots and no method has any.
         """
         _validation.choice("goal", goal, GOALS)
         _validation.optional_real("at_least", at_least)
         return recommendation(self, goal, at_least)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
-        """Test metric and training loss against steps, seconds and settings.
+        """Plot test metric and training loss against steps, seconds and settings.
 
         Args:
-            path: PNG file that is written, whole; None writes none.
+            path: PNG file to write; None writes no file.
 
         Returns:
-            A matplotlib figure that belongs to no window.
+            Matplotlib figure without a window.
 
         Raises:
             OutputError: If the file cannot be written.
         """
-        if path is not None:
-            path = _validation.path("path", path)
+        target = None if path is None else _validation.path("path", path)
         figure = curves_figure(self)
-        if path is not None:
-            write_bytes(path, png(figure))
+        if target is not None:
+            write_bytes(target, png(figure))
         return figure
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
-        """Write the study as one page that stands alone, with its recommendations.
+        """Write the study with its recommendations to one self-contained HTML file.
 
         Raises:
             OutputError: If the file cannot be written.
@@ -97,14 +95,11 @@ class Study(Results):
         path = _validation.path("path", path)
         goals = [goal for goal in GOALS if goal != "shots" or any(run.shots for run in self.runs)]
         advice = {goal: self.recommend(goal) for goal in goals} if self.ranked() else {}
-        figures = {
-            "curves": curves_figure(self), "tall": curves_figure(self, columns=1),
-            "differences": differences_figure(self),
-        }  # fmt: skip
+        figures = {"curves": curves_figure(self), "differences": differences_figure(self)}
         page = render(
             files("hybridopt.compare").joinpath("templates/study.html").read_text("utf-8"),
             results=self, table=self.table(), recommendations=advice, label=self.label,
-            pictures=inlined({f"{name}.png": png(figure) for name, figure in figures.items()}),
+            pictures=inlined({name: png(figure) for name, figure in figures.items()}),
             rates=_rates(self), details=self.details, confidence=percent(self.confidence),
             fraction=percent(self.tuning["validation_fraction"]), counted=counted,
             target=self.target(), quantum=any(run.settings for run in self.runs),
@@ -112,7 +107,7 @@ class Study(Results):
         return write_text(path, page)
 
     def to_frame(self) -> Any:
-        """The runs as a pandas ``DataFrame``, a row each, without their curves and trials.
+        """Return the runs as a pandas ``DataFrame`` without curves and trials.
 
         Raises:
             MissingExtraError: If pandas is not installed.
@@ -120,18 +115,20 @@ class Study(Results):
         try:
             import pandas as pd
         except ImportError as error:
-            raise MissingExtraError("Study.to_frame() needs pandas: pip install pandas") from error
+            raise MissingExtraError(
+                "`Study.to_frame()` needs pandas. Install it with `pip install pandas`."
+            ) from error
         rows = [run.to_dict() for run in self.runs]
         kept = [name for name in rows[0] if name not in {"curve", "trials", "rates"}]
         return pd.DataFrame([{name: row[name] for name in kept} for row in rows])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types only."""
+        """Return the study in plain types."""
         content = {one.name: getattr(self, one.name) for one in fields(self)}
         return {**run_store.head("study"), **content, "runs": [run.to_dict() for run in self.runs]}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the study as JSON, whole or not at all; `hybridopt.load_study` reads it.
+        """Write the study to a JSON file; `hybridopt.load_study` reads it.
 
         Raises:
             OutputError: If the file cannot be written.
@@ -143,14 +140,14 @@ class Study(Results):
 
 
 def load_study(path: str | os.PathLike[str]) -> Study:
-    """Read a study that `Study.save` wrote; no code in it is run.
+    """Read a study from a file of `Study.save`; no code is executed.
 
     Args:
-        path: The file, or the folder that was the ``output`` of `hybridopt.compare`.
+        path: File, or ``output`` folder of `hybridopt.compare`.
 
     Raises:
-        ArgumentTypeError: If the path is none.
-        CheckpointError: If the file is missing, damaged, or of another kind or version.
+        ArgumentTypeError: If the path has another type.
+        CheckpointError: If the file is missing or damaged, or has another kind or schema.
 
     Example:
         >>> from hybridopt import load_study
@@ -162,17 +159,16 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         >>> same.methods
         ('adam', 'gd')
     """
-    path = _validation.path("path", path)
-    file = Path(path)
-    with run_store.damage_told(file, "study"):
+    file = _validation.path("path", path)
+    with run_store.damage_reported(file, "study"):
         file = file / "study.json" if file.is_dir() else file
         if not file.is_file():
-            raise CheckpointError(f"There is no study at {file}. `Study.save(path)` writes one.")
+            raise CheckpointError(f"Study {file} does not exist. Write it with `Study.save(path)`.")
         return Study(**run_store.results_of(run_store.read_content(file, "study")))
 
 
 def _rates(study: Study) -> list[dict[str, Any]]:
-    """The learning rates that tuning chose, seed by seed."""
+    """Return the rows of the page's table of budgets and learning rates."""
     rows, stages = [], study.details.get("stages", {})
     for method in study.methods:
         chosen = [", ".join(f"{rate:.3g}" for rate in run.rates) for run in study.runs_of(method)]

@@ -1,4 +1,4 @@
-"""The table of a study, a row for each method, and the numbers of a study in words."""
+"""Table of a study with one row per method, and numbers as text."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NOT_KNOWN = "-"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a header; `str` of it is plain text in columns.
+    """Table of texts; ``str(table)`` is plain text in columns.
 
     Attributes:
-        header: One name a column.
-        rows: One text a column.
-        notes: How to read it.
+        header: Names of the columns.
+        rows: Texts of the rows, one per column.
+        notes: Lines below the plain text.
 
     Example:
         >>> print(Table(("method", "steps"), (("adam", "10"),)))
@@ -39,17 +39,17 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def to_markdown(self) -> str:
-        """As a table of GitHub's Markdown."""
+        """Return the table in GitHub's Markdown."""
         marks = ("---", *("---:" for _ in self.header[1:]))
         lines = (self.header, marks, *self.rows)
         escaped = ((cell.replace("|", "\\|") for cell in line) for line in lines)
         return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
 
     def to_csv(self, path: str | os.PathLike[str] | None = None) -> str | Path:
-        """As comma-separated values.
+        """Return or write the table as comma-separated values.
 
         Args:
-            path: File that is written, whole; None returns the text.
+            path: File to write; None returns the text.
 
         Raises:
             OutputError: If the file cannot be written.
@@ -77,7 +77,7 @@ class Table:
 
 
 def study_table(results: Results, reach: float | None = None) -> Table:
-    """Everything that is reported of the methods, as mean ± standard deviation over seeds."""
+    """Return the table of a study: means ± standard deviations over seeds."""
     target = results.target(reach)
     header = [
         "method", f"test {results.label}", f"minus {results.control}", "train s", "infer ms",
@@ -98,7 +98,7 @@ def study_table(results: Results, reach: float | None = None) -> Table:
         ]
         for name in ("steps", "settings", "shots", "trainable"):
             mean, deviation = summary.values[name]
-            row.append(_spread(mean, deviation or None, ",.0f"))  # most are the same in all seeds
+            row.append(_spread(mean, deviation or None, ",.0f"))  # often equal for all seeds
         if target is not None:
             row.append(_reached(summary))
         if results.failures:
@@ -108,17 +108,16 @@ def study_table(results: Results, reach: float | None = None) -> Table:
 
 
 def _notes(results: Results) -> list[str]:
-    """How to read the table, in sentences."""
+    """Return the notes below the table."""
     others, trials = len(results.methods) - 1, results.tuning["trials"]
-    how = f"tuned by {trials} trials each on a validation part of the training part"
+    how = f"tuned with {trials} trials on a validation part of the training data"
     tuned = f"learning rates {how if trials > 1 else 'not tuned'}"
     seeds = counted(len(results.seeds), "seed")
-    lines = [f"{results.data}, {seeds}, {results.budget} for each method; {tuned}."]
+    lines = [f"{results.data}, {seeds}, {results.budget} per method; {tuned}."]
     if others:
         lines.append(
-            f"Mean ± standard deviation over seeds; the difference in pairs, with "
-            f"{percent(results.confidence)} t intervals that hold together "
-            f"(Bonferroni, {others} of them)."
+            "Mean ± standard deviation over seeds; paired differences with simultaneous "
+            f"{percent(results.confidence)} t intervals (Bonferroni, {others} comparisons)."
         )
     failed = [f"Failed: {one.method}, seed {one.seed}: {one.error}" for one in results.failures]
     return lines + failed
@@ -131,7 +130,7 @@ def _spread(mean: float, deviation: float | None, form: str) -> str:
         form = ",.0f"
     if deviation is None:
         return f"{mean:{form}}"
-    digits = form.replace("2g", "1g")  # a deviation over few seeds has one digit at most
+    digits = form.replace("2g", "1g")  # deviations over few seeds are accurate to one digit
     return f"{mean:{form}} ± {deviation:{digits}}"
 
 
@@ -144,10 +143,10 @@ def _reached(summary: Summary) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things, in the singular where it is 1."""
+    """Return a number with a noun in singular or plural."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a row."""
+    """Return names as a list in English."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

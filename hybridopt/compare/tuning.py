@@ -1,4 +1,4 @@
-"""The same search for a learning rate for every method; the test part is never shown to it."""
+"""Search for a learning rate, the same for all methods, without the test part."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ DEFAULT_TRIALS = 3
 
 @dataclass(frozen=True)
 class Tuning:
-    """How hard every method is tuned.
+    """Tuning of the learning rates of a method.
 
-    Each trial trains with the whole budget on the training part without its validation part, with
-    the base learning rates of all stages times one factor. The first factor is 1. The next ones
-    climb: beyond the best factor as long as it is the largest or smallest tried, else between it
-    and its neighbours. At last the factor with the best validation metric is taken (of equals the
-    one with the lower validation loss, then the one nearer to 1) and the method is trained again
-    on the whole training part.
+    Each trial trains with the whole budget on the training part without its validation part. The
+    base learning rates of all stages are multiplied by one factor, in the first trial by 1. If the
+    best factor is the largest or smallest so far, the next one is beyond it. Otherwise it is
+    between the best factor and a neighbour. The factor with the best validation metric then trains
+    on the whole training part. Lower loss, then distance of the factor from 1, decide ties.
 
     Attributes:
-        trials: Trials for every method and seed; 1 takes the base learning rates untried.
-        validation_fraction: Fraction of the training part that is kept for validation.
-        step: Ratio of neighbouring factors.
+        trials: Number of trials per method and seed; 1 uses the base learning rates.
+        validation_fraction: Fraction of the training part for validation.
+        step: Ratio of neighbouring factors, greater than 1.
 
     Example:
         >>> from hybridopt import Tuning
@@ -43,26 +42,26 @@ class Tuning:
         name, fraction = "validation_fraction", self.validation_fraction
         fraction = _validation.real(name, fraction, minimum=0, below=1, strict=True)
         step = _validation.real("step", self.step, minimum=1, strict=True)
-        vars(self).update(trials=trials, validation_fraction=fraction, step=step)  # Python's types
+        vars(self).update(trials=trials, validation_fraction=fraction, step=step)  # Python types
 
     @classmethod
     def parse(cls, value: object) -> Tuning:
-        """A Tuning, or one from a number of trials; None and 0 are no tuning.
+        """Return a Tuning unchanged, or make one from a number of trials; None and 0 do not tune.
 
         Raises:
-            ArgumentTypeError: If it is something else.
+            ArgumentTypeError: If the value has another type.
         """
         if isinstance(value, Tuning):
             return value
         return cls(trials=max(1, _validation.optional_integer("tuning", value, minimum=0) or 1))
 
     def next_factor(self, trials: Sequence[Trial]) -> float:
-        """What to try after these trials; failed ones count as worse than all others."""
+        """Return the next factor after these trials; failed trials are worse than all others."""
         if not trials:
             return 1.0
         tried = sorted(trial.factor for trial in trials)
         found = best(trials)
-        if found is None:  # nothing trained: the rates are too large
+        if found is None:  # all trials failed: the rates are too large
             return tried[0] / self.step
         if found.factor == tried[-1]:
             return found.factor * self.step
@@ -75,7 +74,7 @@ class Tuning:
 
 
 def best(trials: Sequence[Trial]) -> Trial | None:
-    """The trial that is taken; None if all failed."""
+    """Return the best trial; None if all failed."""
     ranked = [
         (-one.metric, one.loss, abs(math.log(one.factor)), one.factor, number)
         for number, one in enumerate(trials)

@@ -1,4 +1,4 @@
-"""The main job: one network trained classically, as a circuit and fine-tuned, with its report."""
+"""Main job: one network trained classically, as a circuit and fine-tuned, with a report."""
 
 from hybridopt.demo.job import Result, RunOutcome, RunSettings, run_main_job
 from hybridopt.demo.report import write_report

@@ -1,4 +1,4 @@
-"""The main job: a network trained, in a circuit, and tuned, and beside it controls."""
+"""Main job: train a network classically, as a circuit, and again classically; run controls."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from hybridopt.training.batches import MINIBATCH
 
 INFERENCE_REPETITIONS = 5
 CLASSICAL_LR = 0.01
-# A weight moves by about scale * lr a step. With a scale of 0.1 this is half of CLASSICAL_LR.
+# A step changes a weight by about scale * lr. With a scale of 0.1 this is half of CLASSICAL_LR.
 ANGLE_LR = 0.05
 FINE_TUNING_LR = 0.003
-MOVING_LR = 0.005  # controls without angles: as far a step as the angles move a weight
+MOVING_LR = 0.005  # controls without angles: SCALE * ANGLE_LR, the same step of a weight
 SCALE = 0.1
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What `hybridopt run` is asked to do."""
+    """Settings of `hybridopt run`."""
 
     data: str = "digits"  # name of a dataset
-    network: str = "auto"  # as `build_network` reads it
-    optimizer: str = "adam"  # of every stage
-    start_epochs: int = 1  # classical, before the circuit
-    epochs: int = 5  # on the circuit
-    fine_tuning_epochs: int = 5  # classical, after it
-    shots: int | None = None  # per setting; None is exact
-    shots_per_weight: int | None = None  # in multiples of the number of places in the circuit
-    seed: int = 0  # of everything
+    network: str = "auto"  # text for `build_network`
+    optimizer: str = "adam"  # optimizer of all stages
+    start_epochs: int = 1  # classical epochs before the circuit
+    epochs: int = 5  # epochs on the circuit
+    fine_tuning_epochs: int = 5  # classical epochs after the circuit
+    shots: int | None = None  # shots per setting; None is exact
+    shots_per_weight: int | None = None  # shots in multiples of the basis states of the index
+    seed: int = 0  # seed of all random numbers
 
     def __post_init__(self) -> None:
         _validation.choice("optimizer", self.optimizer, OPTIMIZERS)
@@ -53,27 +53,23 @@ class RunSettings:
             _validation.integer(name, getattr(self, name), minimum=1)
         for name in ("shots", "shots_per_weight"):
             _validation.optional_integer(name, getattr(self, name), minimum=1)
-        _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)  # what torch takes
+        _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)  # the limit of torch
         if self.shots is not None and self.shots_per_weight is not None:
-            raise ArgumentError("Give `shots` or `shots_per_weight`, not both.")
+            raise ArgumentError("`shots` or `shots_per_weight` must be None. Pass one of them.")
 
 
 @dataclass(frozen=True)
 class Result:
-    """Measurements of one stage or one control.
+    """Results of one stage or one control."""
 
-    ``conversion_change`` is the largest change of a weight by the conversion that led here, with
-    the weights as the circuit reads them (shot noise included); None if there was none.
-    """
-
-    name: str  # as in results.json
+    name: str  # name in results.json
     history: History
     test_metric: float  # accuracy or R^2 on the test part
-    inference_seconds: float  # wall time for the test part; a circuit is read once for it
-    trainable: int  # parameters
-    steps: int  # of the optimizer
-    conversion_change: float | None = None
-    test_metric_before_fine_tuning: float | None = None  # of a control in the circuit's place
+    inference_seconds: float  # wall time for the test part; a circuit is evaluated once
+    trainable: int  # number of trained parameters
+    steps: int  # number of optimizer steps
+    conversion_change: float | None = None  # largest change of a weight read from the circuit
+    test_metric_before_fine_tuning: float | None = None  # only controls that replace the circuit
 
     @property
     def training_seconds(self) -> float:
@@ -82,50 +78,48 @@ class Result:
 
     @property
     def cost(self) -> Cost:
-        """Settings, shots and runs of training and evaluation."""
+        """Number of settings, shots and runs of training and evaluation."""
         return self.history.cost
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """Everything that the report tells."""
+    """Results of a main job, for its report."""
 
     settings: RunSettings
     data: Dataset
     metric_name: str  # "accuracy" or "r2"
     stages: list[Result]  # classical-start, quantum, fine-tuned
     controls: list[Result]  # classical, random-subspace, twin
-    weights: dict[str, torch.Tensor]  # vectors after each stage, by name
-    network: nn.Module  # the fine-tuned one
-    circuit: QuantumCircuit  # the weights after the quantum stage in full form, as the gate chain
-    circuit_scales: dict[str, float]  # of each weight tensor in that circuit
-    summary: str  # of the quantum network
+    weights: dict[str, torch.Tensor]  # weight vectors after the stages, by name
+    network: nn.Module  # fine-tuned network
+    circuit: QuantumCircuit  # gates of the full form, with the weights after the quantum stage
+    circuit_scales: dict[str, float]  # scales of the weight tensors in the circuit
+    summary: str  # summary of the quantum network
     seconds: float  # wall time of the whole job
 
 
 @torch_threads(1)
 def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome:
-    """Run the stages and the controls; nothing is written. ``progress`` shows a bar per part.
+    """Run the stages and the controls without writing files; ``progress`` shows progress bars.
 
     Raises:
         KeyboardInterrupt: On Ctrl-C.
-        HybridOptError: If data, network or settings do not fit each other.
+        HybridOptError: If data, network and settings do not match.
     """
     began = time.perf_counter()
     data = load_dataset(settings.data, seed=settings.seed)
     network = build_network(settings.network, data, seed=settings.seed)
     untrained = copy.deepcopy(network)
     job = _Job(settings, data, progress)
-    job.executor(network)  # refuses more shots than can be drawn before anything trains
+    job.executor(network)  # checks the number of shots before training
     start = job.stage("classical-start", network, settings.start_epochs, CLASSICAL_LR)
     quantum = job.converted("memory", network)
     on_circuit = job.stage("quantum", quantum, settings.epochs, ANGLE_LR, before=network)
     back = to_classical(quantum)
-    reread = to_classical(quantum, readout="circuit")
     carried_back = copy.deepcopy(back)
-    tuned = job.stage(
-        "fine-tuned", back, settings.fine_tuning_epochs, FINE_TUNING_LR, before=reread
-    )
+    reread, epochs = to_classical(quantum, readout="circuit"), settings.fine_tuning_epochs
+    tuned = job.stage("fine-tuned", back, epochs, FINE_TUNING_LR, before=reread)
     replaced = [job.substitute(bridge, network) for bridge in ("random-subspace", "twin")]
     controls = [job.classical(untrained), *replaced]
     full = to_quantum(carried_back, Memory(form="full", synthesis="gates"))
@@ -151,7 +145,7 @@ def run_main_job(settings: RunSettings, *, progress: bool = False) -> RunOutcome
 
 @dataclass(frozen=True)
 class _Job:
-    """The parts of the main job that stages and controls share."""
+    """Settings and functions that stages and controls share."""
 
     settings: RunSettings
     data: Dataset
@@ -160,21 +154,20 @@ class _Job:
     def stage(
         self, name: str, network: nn.Module, epochs: int, lr: float, before: nn.Module | None = None
     ) -> Result:
-        """Train for some epochs and measure; ``before`` is what the network was converted from."""
+        """Train a network, which was converted from ``before``, and return its results."""
         change = None if before is None else _largest_change(before, network)
         history = self.fit(name, network, epochs, lr)
         return self.result(name, network, history, conversion_change=change)
 
     def classical(self, network: nn.Module) -> Result:
-        """Train the untrained network for as many steps as all stages together, without circuit."""
-        epochs = self.settings.start_epochs, self.settings.epochs, self.settings.fine_tuning_epochs
-        rates = CLASSICAL_LR, MOVING_LR, FINE_TUNING_LR
-        plan = zip(epochs, rates, strict=True)
-        parts = [self.fit("control: classical", network, number, lr) for number, lr in plan]
+        """Train the untrained network classically, with the steps of all stages."""
+        plan = {CLASSICAL_LR: self.settings.start_epochs, MOVING_LR: self.settings.epochs}
+        plan[FINE_TUNING_LR] = self.settings.fine_tuning_epochs
+        parts = [self.fit("control: classical", network, count, lr) for lr, count in plan.items()]
         return self.result("classical", network, *parts)
 
     def substitute(self, bridge: str, start: nn.Module) -> Result:
-        """Put a control in the circuit's place, then fine-tune as the circuit's network was."""
+        """Train a control instead of the circuit, then fine-tune in the same way."""
         control, label = self.converted(bridge, start), f"control: {bridge}"
         lr = MOVING_LR if bridge == "random-subspace" else ANGLE_LR
         first = self.fit(label, control, self.settings.epochs, lr)
@@ -184,7 +177,7 @@ class _Job:
         return replace(found, test_metric_before_fine_tuning=first.metric[-1])
 
     def executor(self, network: nn.Module) -> AerExecutor:
-        """With the shots that were asked for."""
+        """Return an executor with the shots of the settings."""
         shots = self.settings.shots
         if self.settings.shots_per_weight is not None:
             weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
@@ -202,7 +195,7 @@ class _Job:
             network,
             self.data,
             optimizer=self.settings.optimizer,
-            lr=lr if self.settings.optimizer == "adam" else None,  # ours are Adam's; else defaults
+            lr=lr if self.settings.optimizer == "adam" else None,  # the constants are for adam
             epochs=epochs,
             seed=self.settings.seed,
             progress=label if self.progress else False,
@@ -227,7 +220,7 @@ class _Job:
         assert self.data.test is not None
         seconds = []
         for _ in range(INFERENCE_REPETITIONS):
-            fresh = copy.deepcopy(network).eval()  # a copy has not read its weights yet
+            fresh = copy.deepcopy(network).eval()  # a copy has no cached weights
             began = time.perf_counter()
             fresh(self.data.test.x)
             seconds.append(time.perf_counter() - began)
@@ -240,6 +233,6 @@ def _vector(network: nn.Module) -> torch.Tensor:
 
 
 def _largest_change(before: nn.Module, after: nn.Module) -> float:
-    """Return the largest difference of a weight, as the circuit reads the weights."""
+    """Return the largest difference of weights; those of a circuit are read from it."""
     plain = to_classical(after, readout="circuit") if isinstance(after, QuantumNetwork) else after
     return float((_vector(before) - _vector(plain)).abs().max())

@@ -1,4 +1,4 @@
-"""What the main job leaves behind: a page, pictures, numbers, the network and the circuit."""
+"""Report of a main job: page, pictures, results, network and circuit."""
 
 from __future__ import annotations
 
@@ -26,19 +26,17 @@ COLORS = {
     "classical-start": _plots.GRAY, "quantum": _plots.VIOLET, "fine-tuned": _plots.TEAL,
     "classical": _plots.AMBER, "random-subspace": _plots.PINK, "twin": _plots.BLUE,
 }  # fmt: skip
-SHOWN_INSTRUCTIONS = 44  # of a circuit that may have thousands
+SHOWN_INSTRUCTIONS = 44  # the circuit may have thousands
 
 
 def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
     """Write report.html, pictures, results.json, network.pt, circuit.qpy and circuit.qasm.
 
-    All of it is made in memory first, so that an interruption leaves the folder as it was; then
-    each file is written whole.
-
-    The folder is made if it is missing; other files in it are left alone.
+    An interruption before the first file leaves the folder unchanged. A missing folder is created;
+    other files are kept.
 
     Returns:
-        The path of report.html.
+        Path of report.html.
 
     Raises:
         OutputError: If the folder cannot be written.
@@ -50,7 +48,13 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
     }  # fmt: skip
     pictures = {f"{name}.png": _plots.png(figure) for name, figure in figures.items()}
     results = results_dict(outcome)
-    page = _page(outcome, results, pictures)
+    header, rows = table_rows(outcome)
+    page = render(
+        files("hybridopt.demo").joinpath("templates/report.html").read_text("utf-8"),
+        outcome=outcome, results=results, header=header, rows=rows,
+        command=command(outcome.settings), num_stages=len(outcome.stages),
+        metric=_metric_label(outcome), pictures=inlined(pictures),
+    )  # fmt: skip
     gates = qasm3.dumps(outcome.circuit)
     for name, content in pictures.items():
         write_bytes(target / name, content)
@@ -79,7 +83,7 @@ def results_dict(outcome: RunOutcome) -> dict[str, Any]:
 
 
 def command(settings: RunSettings) -> str:
-    """Return the command line that asks for these settings, without those at their default."""
+    """Return the command line for these settings, without default values."""
     words = ["hybridopt", "run"]
     for option in fields(settings):
         value = getattr(settings, option.name)
@@ -89,31 +93,23 @@ def command(settings: RunSettings) -> str:
 
 
 def table_rows(outcome: RunOutcome) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of the table that terminal and page show."""
+    """Return header and rows of the table on the terminal and the page."""
     header = [
         "stage", _metric_label(outcome), "train s", "infer ms", "settings", "shots", "parameters",
         "change",
     ]  # fmt: skip
     rows = []
-    for result in (*outcome.stages, *outcome.controls):
-        change = result.conversion_change
-        rows.append(
-            [
-                result.name,
-                f"{result.test_metric:.3f}",
-                f"{result.training_seconds:.2f}",
-                f"{1e3 * result.inference_seconds:.1f}",
-                f"{result.cost.settings:,}",
-                f"{result.cost.shots:,}",
-                f"{result.trainable:,}",
-                "" if change is None else f"{change:.1e}" if change else "0",
-            ]
-        )
+    for one in (*outcome.stages, *outcome.controls):
+        change = one.conversion_change
+        times = f"{one.training_seconds:.2f}", f"{1e3 * one.inference_seconds:.1f}"
+        counts = (f"{count:,}" for count in (one.cost.settings, one.cost.shots, one.trainable))
+        shown = "" if change is None else f"{change:.1e}" if change else "0"
+        rows.append([one.name, f"{one.test_metric:.3f}", *times, *counts, shown])
     return header, rows
 
 
 def training_figure(outcome: RunOutcome) -> Figure:
-    """Return test metric and training loss against epochs: stages in a row, controls beside."""
+    """Plot test metric and training loss of consecutive stages, and of controls, over epochs."""
     figure, both = _plots.subplots(9, 3.8, columns=2)
     score, loss = both
     epoch, first = 0, len(outcome.stages[0].history)
@@ -121,7 +117,7 @@ def training_figure(outcome: RunOutcome) -> Figure:
     for stage in outcome.stages:
         points = [*joint, *_curve(stage, epoch)]
         style = {"color": COLORS[stage.name], "marker": "o", "markersize": 5, "linewidth": 2}
-        style["markevery"] = range(len(joint), len(points))  # the joint has its own color
+        style["markevery"] = range(len(joint), len(points))  # no marker on the last stage's end
         _draw(both, points, label=stage.name, **style)
         joint, epoch = points[-1:], points[-1][0]
     for control in outcome.controls:
@@ -144,7 +140,7 @@ def training_figure(outcome: RunOutcome) -> Figure:
 
 
 def comparison_figure(outcome: RunOutcome) -> Figure:
-    """Return the final test metric of stages and controls, one dot each."""
+    """Plot the final test metrics of stages and controls."""
     results = [*outcome.stages, *outcome.controls][::-1]
     figure, axes = _plots.subplots(9, 0.42 * len(results) + 1.1, grid="x")
     for position, result in enumerate(results):
@@ -165,7 +161,7 @@ def comparison_figure(outcome: RunOutcome) -> Figure:
 
 
 def weights_figure(outcome: RunOutcome) -> Figure:
-    """Return the distribution of the weights after each stage, and their moves on the circuit."""
+    """Plot the distribution of weights after each stage, and their changes on the circuit."""
     figure, (histogram, moves) = _plots.subplots(9, 3.4, columns=2)
     vectors = [weights.numpy() for weights in outcome.weights.values()]
     low, high = min(one.min() for one in vectors), max(one.max() for one in vectors)
@@ -181,7 +177,7 @@ def weights_figure(outcome: RunOutcome) -> Figure:
 
 
 def circuit_figure(circuit: QuantumCircuit) -> Figure:
-    """Return the first gates of the circuit, as Qiskit draws them."""
+    """Draw the first gates of the circuit with Qiskit."""
     head = circuit.copy_empty_like()
     for instruction in circuit.data[:SHOWN_INSTRUCTIONS]:
         head.append(instruction)
@@ -223,18 +219,3 @@ def _result_dict(result: Result, metric: str) -> dict[str, Any]:
     if result.test_metric_before_fine_tuning is not None:
         content[f"{metric}_before_fine_tuning"] = result.test_metric_before_fine_tuning
     return content
-
-
-def _page(outcome: RunOutcome, results: dict[str, Any], pictures: dict[str, bytes]) -> str:
-    header, rows = table_rows(outcome)
-    return render(
-        files("hybridopt.demo").joinpath("templates/report.html").read_text("utf-8"),
-        outcome=outcome,
-        results=results,
-        header=header,
-        rows=rows,
-        command=command(outcome.settings),
-        num_stages=len(outcome.stages),
-        metric=_metric_label(outcome),
-        pictures=inlined(pictures),
-    )

@@ -1,6 +1,5 @@
-"""Estimators for scikit-learn: networks, classical or in circuits, in pipelines and searches."""
+"""Estimators for scikit-learn: classical networks and circuits in pipelines and searches."""
 
-from hybridopt.sklearn.classifier import HybridClassifier
-from hybridopt.sklearn.regressor import HybridRegressor
+from hybridopt.sklearn.estimators import HybridClassifier, HybridRegressor
 
 __all__ = ["HybridClassifier", "HybridRegressor"]

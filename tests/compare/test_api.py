@@ -1,7 +1,8 @@
-"""The comparison as a whole: fairness, refusals before anything trains, failures, resuming."""
+"""The whole comparison: fairness, invalid arguments, failed runs."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -23,12 +24,11 @@ from hybridopt.errors import (
     OutputError,
     TrainingError,
     UnknownNameError,
-)
+)  # fmt: skip
 
-from .conftest import METHODS, QUICK, quick
+from .conftest import METHODS, quick
 
 pytestmark = pytest.mark.usefixtures("no_page")
-LONG = "x" * 5000
 
 
 def test_a_run_for_each_method_and_seed(study):
@@ -47,26 +47,18 @@ def test_methods_share_split_weights_and_order(study):
     assert all(len(losses) == 1 for losses in starts.values())
     assert len(set.union(*starts.values())) == 3
     # the twin is the circuit's formula: the same up to the rounding of 16 steps in float32
-    for seed in range(3):
-        circuit, twin = (
-            next(r for r in study.runs if (r.method, r.seed) == (name, seed))
-            for name in ("memory+adam", "twin+adam")
-        )
+    pairs = zip(study.runs_of("memory+adam"), study.runs_of("twin+adam"), strict=True)
+    for circuit, twin in pairs:
         assert circuit.lr_factor == twin.lr_factor
         np.testing.assert_allclose(circuit.test_loss, twin.test_loss, rtol=1e-5)
 
 
-def test_what_is_reported(study):
-    memory = study.summary("memory+adam").values
-    assert memory["steps"] == (8.0, 0.0)
-    assert memory["settings"] == (16.0, 0.0)
-    assert memory["trainable"] == (15.0, 0.0)
-    assert study.summary("newton").values["steps"] == (2.0, 0.0)
-    assert study.summary("adam").values["settings"] == (0.0, 0.0)
+def test_costs_and_metrics(study):
+    memory, newton, adam = (study.summary(m).values for m in ("memory+adam", "newton", "adam"))
+    assert [memory[key][0] for key in ("steps", "settings", "trainable")] == [8, 16, 15]
+    assert (newton["steps"], adam["settings"]) == ((2.0, 0.0), (0.0, 0.0))
     scores = [run.test_metric for run in study.runs_of("newton")]
-    assert study.summary("newton").values["test_metric"] == pytest.approx(
-        (np.mean(scores), np.std(scores, ddof=1))
-    )
+    assert newton["test_metric"] == pytest.approx((np.mean(scores), np.std(scores, ddof=1)))
     assert all(run.inference_seconds > 0 and run.training_seconds > 0 for run in study.runs)
 
 
@@ -74,13 +66,8 @@ def test_shuffled_test_labels_change_no_choice():
     data = ho.load_dataset("iris", seed=0)
     order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
     shuffled = replace(data, test=Part(data.test.x, data.test.y[order]))
-    first, second = (
-        ho.compare(
-            "mlp:4-3", one, methods=["adam", "twin+adam", "newton"], budget=2, seeds=2, tuning=3,
-            redraw_split=False,
-        )
-        for one in (data, shuffled)
-    )  # fmt: skip
+    options = {"methods": ["adam", "twin+adam", "newton"], "budget": 2, "tuning": 3}
+    first, second = (quick(data=one, redraw_split=False, **options) for one in (data, shuffled))
     for before, after in zip(first.runs, second.runs, strict=True):
         assert (before.lr_factor, before.rates) == (after.lr_factor, after.rates)
         for one, other in zip(before.trials, after.trials, strict=True):
@@ -89,30 +76,36 @@ def test_shuffled_test_labels_change_no_choice():
     assert [r.test_metric for r in first.runs] != [r.test_metric for r in second.runs]
 
 
-def test_without_tuning_rates_are_the_base():
-    study = ho.compare(methods=["adam", ho.Method("sgd", lr=0.3)], **QUICK)
-    assert {run.rates for run in study.runs} == {(0.01,), (0.3,)}
+def test_base_rates_batch_sizes_and_threads(monkeypatch):
+    seen, train = [], runs.train
+
+    def watched(*arguments, **options):
+        seen.append(torch.get_num_threads())
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(runs, "train", watched)
+    before = torch.get_num_threads()
+    methods = ["adam", ho.Method("sgd", lr=0.3), "newton"]
+    study = quick(methods=methods, batch_size=60, threads=2)
+    assert [run.rates for run in study.runs[:4]] == [(0.01,), (0.01,), (0.3,), (0.3,)]
     assert all(run.trials == () for run in study.runs)
+    # full-batch methods keep their batches
+    assert [run.steps for run in study.runs] == [2, 2, 2, 2, 1, 1]
+    assert (set(seen), torch.get_num_threads()) == ({2}, before)
 
 
-def test_the_caller_is_left_alone():
+def test_the_arguments_of_the_caller_are_unchanged(aer_calls):
     executor = ho.AerExecutor(shots=10, seed=4)
     network = nn.Linear(4, 3)
     weight, before = network.weight.detach().clone(), executor.state_dict()
     state = torch.get_rng_state()
-    study = ho.compare(**{**QUICK, "network": network}, methods=["memory+adam"], executor=executor)
+    study = quick(network=network, methods=["memory+adam"], executor=executor)
     assert executor.state_dict() == before
     assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(network.weight, weight)
-    # 4 steps of 2 settings of 10 shots; beside them what evaluation and timing read
-    assert [run.shots for run in study.runs] == [80, 80]
-    assert executor.usage.settings == 2 * (8 + 2 + 5)
-
-
-def test_circuits_run_as_often_as_is_said(aer_calls):
-    study = ho.compare(methods=["memory+adam", "adam"], **QUICK)
-    assert sum(run.simulator_runs for run in study.runs) == 2 * 8
-    assert sum(aer_calls) == 2 * (8 + 2 + 5)  # training, two evaluations, five timings
+    # 4 steps of 2 settings of 10 shots; two evaluations and five timings are not counted
+    assert [(run.shots, run.simulator_runs) for run in study.runs] == [(80, 8)] * 2
+    assert executor.usage.settings == sum(aer_calls) == 2 * (8 + 2 + 5)
 
 
 def test_executors_made_by_a_function():
@@ -122,14 +115,14 @@ def test_executors_made_by_a_function():
         made.append(seed)
         return ho.AerExecutor(shots=20)
 
-    study = ho.compare(methods=["memory+adam"], executor=executor, **QUICK)
+    study = quick(methods=["memory+adam:1"], budget=None, executor=executor)
     assert set(made) == {0, 1}
     assert all(run.shots == 160 for run in study.runs)
-    with pytest.raises(ArgumentTypeError, match="must return an executor"):
-        ho.compare(methods=["memory+adam"], executor=lambda seed: seed, **QUICK)
+    with pytest.raises(ArgumentTypeError, match=r"`executor`.*int"):
+        quick(methods=["memory+adam"], executor=lambda seed: seed)
 
 
-def test_a_failing_run_is_reported_and_the_others_go_on(monkeypatch):
+def test_a_failed_run_is_reported_and_the_others_go_on(monkeypatch):
     train = runs.train
 
     def break_one(experiment, network, data, method, seed, factor):
@@ -138,7 +131,7 @@ def test_a_failing_run_is_reported_and_the_others_go_on(monkeypatch):
         return train(experiment, network, data, method, seed, factor)
 
     monkeypatch.setattr(runs, "train", break_one)
-    study = ho.compare(methods=["adam", "sgd"], **QUICK)
+    study = quick()
     (failure,) = study.failures
     assert (failure.method, failure.seed) == ("sgd", 1)
     assert "RuntimeError: the disk is full of sand" in failure.error
@@ -149,40 +142,28 @@ def test_a_failing_run_is_reported_and_the_others_go_on(monkeypatch):
     assert (difference.interval, difference.p_value) == (None, None)
 
 
-def test_training_that_diverges_is_a_failed_run_and_a_lost_trial():
-    study = ho.compare(
-        "mlp:1-3-1", "linear-regression", methods=["adam", ho.Method("gd", lr=1e30)], budget=3,
-        seeds=2, tuning=2,
-    )  # fmt: skip
+def test_diverged_training_is_a_failed_run():
+    task = {"network": "mlp:1-3-1", "data": "linear-regression", "budget": 3, "tuning": 2}
+    study = quick(**task, methods=["adam", ho.Method("gd", lr=1e30)])
     assert {run.method for run in study.failures} == {"gd"}
     for run in study.failures:
-        assert "All trials of tuning failed" in run.error
         assert len(run.trials) == 2
         assert all(trial.metric is None and trial.error for trial in run.trials)
 
 
-def test_ctrl_c_in_the_midst_of_training_is_no_result(monkeypatch):
+def test_ctrl_c_during_training(monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch.optim.Adam, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        ho.compare(methods=["adam"], **QUICK)
+        quick(methods=["adam"])
 
 
-def lstm():
-    return nn.LSTM(4, 3)
-
-
-class Uncalled(nn.Module):
-    """Holds a lazy layer that it never uses."""
-
-    def __init__(self):
-        super().__init__()
-        self.used, self.unused = nn.Linear(4, 3), nn.LazyLinear(3)
-
-    def forward(self, x):
-        return self.used(x)
+def uncalled():
+    network = nn.Linear(4, 3)
+    network.unused = nn.LazyLinear(3)
+    return network
 
 
 class Uncopyable(nn.Linear):
@@ -190,150 +171,86 @@ class Uncopyable(nn.Linear):
         raise RuntimeError("never copied")
 
 
-class Unpicklable(nn.Linear):
-    def __reduce__(self):
-        raise RuntimeError("never pickled")
-
-
-class Undrawable(nn.Linear):
-    def reset_parameters(self):
-        if hasattr(self, "made"):
-            raise RuntimeError("drawn but once")
-        self.made = True
-        super().reset_parameters()
-
-
 def without_seed():
     return ho.AerExecutor()
-
-
-def raising(*_):
-    raise RuntimeError("out of order")
 
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"methods": []}, ArgumentError, "`methods` is empty"),
-        ({"methods": "adam"}, ArgumentTypeError, "must be a list of methods"),
-        ({"methods": ["adam", "adam"]}, ArgumentError, "'adam' is given twice"),
-        ({"methods": ["twin", "twin+adam"]}, ArgumentError, "'twin\\+adam' is given twice"),
-        ({"methods": ["adam", ho.Method("adam", name="b")]}, ArgumentError, "are the same"),
-        ({"methods": ["adma"]}, UnknownNameError, "Did you mean .*'adam'"),
-        ({"control": "sgd"}, ArgumentError, "'sgd' is not among the methods: adam, memory\\+adam"),
-        ({"control": "nothing"}, UnknownNameError, "'nothing' is not among the methods: adam, mem"),
-        ({"seeds": 1}, ArgumentError, "`seeds` must be 2 or more"),
-        ({"seeds": 10**12}, ArgumentError, "`seeds` must be 10,000 or fewer"),
-        ({"seeds": range(10**12)}, ArgumentError, "`seeds` must be 10,000 or fewer"),
-        ({"seeds": [3]}, ArgumentError, "`seeds` must be 2 or more"),
-        ({"seeds": [3, 3]}, ArgumentError, "holds a seed twice"),
-        ({"seeds": [-1, 2]}, ArgumentError, "`seeds` must be 0 or more"),
-        ({"seeds": "many"}, ArgumentTypeError, "`seeds` must be an int"),
-        ({"budget": "100 shots"}, ArgumentError, "'adam': it runs no circuit"),
+        ({"methods": []}, ArgumentError, "`methods`"),
+        ({"methods": "adam"}, ArgumentTypeError, "`methods`"),
+        ({"methods": ["twin", "twin+adam"]}, ArgumentError, "`methods`.*'twin\\+adam'"),
+        ({"methods": ["adam", ho.Method("adam", name="b")]}, ArgumentError, "'adam' and 'b'"),
+        ({"control": "sgd"}, ArgumentError, "`control`.*'sgd'"),
+        ({"control": "nothing"}, UnknownNameError, "`control`.*'nothing'"),
+        ({"seeds": 1}, ArgumentError, "`seeds`.*2"),
+        ({"seeds": 10**12}, ArgumentError, "`seeds`.*10000"),
+        ({"seeds": [3, 3]}, ArgumentError, "`seeds`.*3, 3"),
+        ({"seeds": [-1, 2]}, ArgumentError, "`seeds`.*-1"),
+        ({"seeds": "many"}, ArgumentTypeError, "`seeds`.*'many'"),
+        ({"budget": "100 shots"}, ArgumentError, "'adam': `budget`.*shots"),
         ({"methods": ["memory+adam"], "budget": "100 shots"}, ArgumentError,
-         "'memory\\+adam': it simulates exactly, so it takes no shots: give an executor"),
-        ({"methods": ["memory+adam"], "budget": "1 setting"}, ArgumentError,
-         "one step takes 2 settings, but the budget is 1"),
-        ({"methods": ["adam > memory+adam"], "budget": "9 settings"}, ArgumentError,
-         "it runs no circuit, so it would spend no settings for ever"),
-        ({"methods": ["adam:3"], "budget": 5}, ArgumentError, "asks for 3 epochs"),
-        ({"methods": ["adam:2 > sgd:2"], "budget": 1}, ArgumentError, "less than one for each"),
+         "'memory\\+adam': `budget`.*shots"),
+        ({"methods": ["adam > memory+adam"], "budget": "9 settings"}, ArgumentError, "settings"),
+        ({"methods": ["adam:3"], "budget": 5}, ArgumentError, "`budget`.*'adam:3'"),
         ({"methods": [ho.Method("adam", scheduler="cosine")], "budget": "1 s"}, ArgumentError,
-         "runs over the epochs"),
-        ({"methods": [ho.Method("gd", batch_size=8)]}, ArgumentError, "uses all samples"),
+         "`budget`.*'cosine'"),
+        ({"methods": [ho.Method("gd", batch_size=8)]}, ArgumentError, "`batch_size`.*8"),
         ({"methods": ["random-subspace(num_parameters=99)+adam"]}, ArgumentError,
-         "num_parameters is 99, but the network has 15"),
-        ({"network": "mlp:5-3"}, ArgumentError, "needs `mlp:4-...-3`"),
-        ({"network": lambda: nn.Linear(5, 3)}, DataError, "cannot take x of shape"),
-        ({"network": lstm}, DataError, "must return one tensor"),
-        ({"network": 3}, ArgumentTypeError, "`network` must be a torch.nn.Module"),
+         "num_parameters.*99.*15"),
+        ({"network": lambda: nn.Linear(5, 3)}, DataError, "shape"),
         ({"network": lambda: nn.Linear(4, 3).requires_grad_(False), "methods": ["memory+adam"]},
          ConversionError, "frozen"),
-        ({"data": "irsi"}, UnknownNameError, "Did you mean 'iris'"),
-        ({"data": 3}, ArgumentTypeError, "`data` must be a Dataset"),
-        ({"data": (torch.randn(1, 4), torch.tensor([0]))}, DataError, "too few"),
-        ({"tuning": -1}, ArgumentError, "`tuning` must be 0 or more"),
-        ({"confidence": 1.0}, ArgumentError, "`confidence` must be less than 1"),
-        ({"confidence": 0}, ArgumentError, "`confidence` must be more than 0"),
-        ({"reach": "high"}, ArgumentTypeError, "`reach` must be a number"),
-        ({"threads": 0}, ArgumentError, "`threads` must be 1 or more"),
-        ({"network": raising}, ArgumentError, "as `network` failed: RuntimeError: out of order"),
-        ({"network": Uncopyable(4, 3)}, ArgumentError, "cannot be copied.*never copied"),
-        ({"network": nn.Sequential(nn.LazyLinear(5), nn.LazyBatchNorm1d())}, ArgumentError,
-         "cannot be copied"),
-        ({"network": Unpicklable(4, 3), "workers": 2}, ArgumentError, "never pickled"),
-        ({"network": nn.Sequential(Undrawable(4, 3))}, ArgumentError,
-         "Layer `0` .Undrawable. could not be drawn anew.*drawn but once"),
-        ({"network": Uncalled}, ArgumentError, "lazy layers that it does not call"),
+        ({"network": Uncopyable(4, 3)}, ConversionError, "Uncopyable.*never copied"),
+        ({"network": uncalled}, ArgumentError, "`unused.weight`"),
         ({"network": lambda: nn.Sequential(nn.Unflatten(1, (3, 3)), nn.LazyConv1d(2, 1))},
-         ArgumentError, "lazy layers, and their shapes do not follow"),
-        ({"network": lambda: ho.to_quantum(nn.Linear(4, 3), "memory")}, ArgumentError,
-         "is a quantum network already"),
-        ({"executor": without_seed, "methods": ["memory+adam"]}, ArgumentError,
-         "as `executor` failed for seed 0: TypeError.*must take a seed"),
-        ({"executor": raising}, ArgumentError, "as `executor` failed for seed 0: RuntimeError"),
-        ({"output": 5}, ArgumentTypeError, "`output` must be a path.*but is of type int"),
-        ({"output": b"x"}, ArgumentTypeError, "`output` must be a path"),
-        ({"output": LONG}, OutputError, "Cannot write"),
-        ({"workers": 0}, ArgumentError, "`workers` must be 1 or more"),
-        ({"batch_size": 0}, ArgumentError, "`batch_size` must be 1 or more"),
-        ({"executor": "CPU"}, ArgumentTypeError, "`executor` must be an executor"),
-        ({"redraw_split": 1}, ArgumentTypeError, "`redraw_split` must be True or False"),
-        ({"loss": "mse"}, ArgumentTypeError, "`loss` must be a torch loss module"),
+         ArgumentError, "Lazy"),
+        ({"data": 3}, ArgumentTypeError, "`data`"),
+        ({"data": (torch.randn(1, 4), torch.tensor([0]))}, DataError, "`data`"),
+        ({"confidence": 1.0}, ArgumentError, "`confidence`.*1"),
+        ({"reach": "high"}, ArgumentTypeError, "`reach`"),
+        ({"threads": 0}, ArgumentError, "`threads`"),
+        ({"executor": without_seed}, ArgumentError, "`executor`.*TypeError"),
+        ({"executor": "CPU"}, ArgumentTypeError, "`executor`"),
+        ({"output": 5}, ArgumentTypeError, "`output`.*int"),
+        ({"output": "x" * 5000}, OutputError, "x" * 5000),
+        ({"workers": 0}, ArgumentError, "`workers`"),
+        ({"batch_size": 0}, ArgumentError, "`batch_size`"),
+        ({"redraw_split": 1}, ArgumentTypeError, "`redraw_split`"),
+        ({"loss": "mse"}, ArgumentTypeError, "`loss`"),
     ],
 )  # fmt: skip
-def test_what_is_refused_before_anything_trains(change, error, message, monkeypatch, aer_calls):
-    def forbidden(*arguments, **options):
-        raise AssertionError("nothing shall be trained")
-
-    monkeypatch.setattr(runner, "make_run", forbidden)
+def test_invalid_arguments(change, error, message, monkeypatch, aer_calls):
+    monkeypatch.setattr(runner, "make_run", None)  # nothing may be trained
     with pytest.raises(error, match=message) as caught:
-        ho.compare(**{**QUICK, "methods": ["adam", "memory+adam"], **change})
+        quick(**{"methods": ["adam", "memory+adam"], **change})
     assert isinstance(caught.value, HybridOptError)
     assert aer_calls == []
-
-
-def test_each_run_has_its_threads(monkeypatch):
-    seen, train = [], runs.train
-
-    def watched(*arguments, **options):
-        seen.append(torch.get_num_threads())
-        return train(*arguments, **options)
-
-    monkeypatch.setattr(runs, "train", watched)
-    before = torch.get_num_threads()
-    ho.compare(methods=["adam"], threads=2, **QUICK)
-    assert (seen, torch.get_num_threads()) == ([2, 2], before)
-
-
-def test_batches_of_a_size():
-    study = ho.compare(methods=["adam", "newton"], batch_size=60, **QUICK)
-    assert [run.steps for run in study.runs] == [2, 2, 1, 1]  # full-batch methods keep theirs
 
 
 def test_regression_and_pairs():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(40, 2, generator=generator, dtype=torch.float64)
     y = x @ torch.tensor([[1.0], [-2.0]], dtype=torch.float64) + 0.5
-    study = ho.compare(
-        lambda: nn.Linear(2, 1, dtype=torch.float64), (x, y), methods=["newton", "gd"], budget=1,
-        seeds=[4, 9], tuning=None,
-    )  # fmt: skip
-    assert (study.metric_name, study.seeds) == ("r2", (4, 9))
+    network = functools.partial(nn.Linear, 2, 1, dtype=torch.float64)
+    task = {"data": (x, y), "methods": ["newton", "gd"], "control": " gd", "seeds": [4, 9]}
+    study = quick(network=network, **task)
+    assert (study.metric_name, study.seeds, study.control) == ("r2", (4, 9), "gd")
     assert [run.test_metric for run in study.runs_of("newton")] == pytest.approx([1.0, 1.0])
     assert study.recommend("time", at_least=0.99).method == "newton"
     assert "R²" in study.table().header[1]
 
 
-def test_without_gradients_nothing_is_compared(aer_calls):
-    with torch.no_grad(), pytest.raises(TrainingError, match="Training needs gradients"):
-        ho.compare(**QUICK, methods=["adam", "memory+adam"])
+def test_without_gradients(aer_calls):
+    with torch.no_grad(), pytest.raises(TrainingError, match="no_grad"):
+        quick(methods=["adam", "memory+adam"])
     assert aer_calls == []
 
 
 class Touchy(nn.Linear):
-    """Refuses large weights, as networks of users do."""
+    """A layer that rejects large weights."""
 
     def forward(self, x):
         if self.weight.abs().max() > 1.5:
@@ -341,7 +258,7 @@ class Touchy(nn.Linear):
         return super().forward(x)
 
 
-def test_a_trial_in_which_the_network_raises_is_lost_and_the_run_goes_on():
+def test_a_failed_trial_does_not_stop_the_run():
     study = quick(
         network=lambda: Touchy(4, 3), methods=[ho.Method("sgd", lr=1.0)], budget=5, tuning=4
     )
@@ -350,15 +267,14 @@ def test_a_trial_in_which_the_network_raises_is_lost_and_the_run_goes_on():
     assert errors == {None, "ValueError: weights too large"}
 
 
-def test_a_loss_that_is_nan_from_the_start_is_said_to_be_so():
+def test_a_loss_that_is_nan_from_the_start():
     study = quick(loss=lambda outputs, y: outputs.sum() * float("nan"))
-    assert {run.error.split(": ")[1] for run in study.failures} == {
-        "The loss on the samples kept apart is nan before training."
-    }
+    assert len(study.failures) == 4
+    assert all("nan" in run.error for run in study.failures)
 
 
 @pytest.mark.wrong_types
-def test_numbers_of_numpy_are_numbers(tmp_path):
+def test_numpy_numbers(tmp_path):
     study = quick(
         methods=["adam", ho.Method("adam", bridge=Memory(num_angles=np.int64(4)))],
         budget=np.int64(1), seeds=np.arange(2), tuning=Tuning(np.int64(2), np.float32(0.25)),

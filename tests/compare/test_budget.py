@@ -1,4 +1,4 @@
-"""Budgets in words and parts, and what a step spends foretold, so that none is exceeded."""
+"""Budgets as text and in parts, and the predicted cost of a step."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hybridopt.compare.run import stage_budgets
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError, UnsupportedError
 from hybridopt.execution import Cost
 from hybridopt.optim import create
+from hybridopt.training.loop import executors_of, usage_of
 
 QUICK = {"data": "iris", "seeds": 2, "tuning": None}
 pytestmark = pytest.mark.usefixtures("no_page")
@@ -28,21 +29,18 @@ pytestmark = pytest.mark.usefixtures("no_page")
         ("1 epoch", Budget(epochs=1)),
         ("2.5 s", Budget(seconds=2.5)),
         ("1e6 shots", Budget(shots=1_000_000)),
-        ("3 epochs, 1_000 settings", Budget(epochs=3, settings=1000)),
+        ("3 epochs,1_000 settings", Budget(epochs=3, settings=1000)),
         ({"seconds": 3}, Budget(seconds=3)),
         (Budget(shots=5), Budget(shots=5)),
     ],
 )
 def test_spellings(value, expected):
-    assert Budget.parse(value) == expected
+    assert Budget.parse(value) == Budget.parse(str(expected)) == expected
 
 
-def test_in_words_and_back():
-    budget = Budget(epochs=3, seconds=0.5, settings=12_345, shots=1_000_000)
-    assert str(budget) == "3 epochs, 0.5 seconds, 12,345 settings, 1,000,000 shots"
-    assert Budget.parse(str(budget)) == budget
-    assert Budget.parse("10 epochs,100 shots") == Budget(epochs=10, shots=100)
-    assert str(Budget(epochs=1)) == "1 epoch"
+def test_text():
+    budget = Budget(epochs=1, seconds=0.5, settings=12_345, shots=1_000_000)
+    assert str(budget) == "1 epoch, 0.5 seconds, 12,345 settings, 1,000,000 shots"
 
 
 @pytest.mark.parametrize(
@@ -59,136 +57,106 @@ def test_parts_are_whole_and_sum_up(total, shares, parts):
     cut = Budget(epochs=total).parts(shares)
     assert sum(part.epochs for part in cut) == total
     assert [part.epochs for part in cut] == parts
-
-
-def test_seconds_are_cut_in_proportion():
-    cut = Budget(seconds=9.0, settings=10).parts([1, 2])
-    assert [part.seconds for part in cut] == [3.0, 6.0]
-    assert [part.settings for part in cut] == [3, 7]
+    seconds = [part.seconds for part in Budget(seconds=9.0).parts(shares)]
+    assert seconds == pytest.approx([9.0 * share / sum(shares) for share in shares])
+    with pytest.raises(ArgumentError, match=r"`budget`.*3 epochs"):
+        Budget(epochs=2).parts([1, 1, 1])
 
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        ("ten epochs", ArgumentError, "is not understood"),
-        ("10", ArgumentError, "is not understood"),
-        ("10 epochs, 5 epochs", ArgumentError, "gives epochs twice"),
+        ("ten epochs", ArgumentError, "'ten epochs'"),
+        ("10 epochs, 5 epochs", ArgumentError, "epochs only once"),
         ("1.5 epochs", ArgumentError, "whole number of epochs"),
-        ("1e400 shots", ArgumentError, "whole number of shots"),
-        ("10 epohcs", UnknownNameError, "Did you mean 'epochs'"),
-        ({"epoch": 3}, UnknownNameError, "Did you mean 'epochs'"),
-        ({}, ArgumentError, "has no limit"),
-        (0, ArgumentError, "`budget` must be 1 or more"),
-        (True, ArgumentTypeError, "must be a number of epochs"),
-        (2.5, ArgumentTypeError, "must be a number of epochs"),
-        ({"seconds": 0}, ArgumentError, "`seconds` must be more than 0"),
-        ({"shots": 1.5}, ArgumentTypeError, "`shots` must be an int"),
+        ("10 epohcs", UnknownNameError, "'epohcs'"),
+        ({"epoch": 3}, UnknownNameError, "'epoch'"),
+        ({}, ArgumentError, "`budget`.*limit"),
+        (0, ArgumentError, "`budget`"),
+        (True, ArgumentTypeError, "`budget`"),
+        ({"seconds": 0}, ArgumentError, "`seconds`"),
     ],
 )
-def test_what_is_no_budget(value, error, message):
+def test_invalid_budgets(value, error, message):
     with pytest.raises(error, match=message):
         Budget.parse(value)
 
 
-def test_less_than_one_for_each_stage():
-    with pytest.raises(ArgumentError, match="2 epochs is less than one for each of the 3 stages"):
-        Budget(epochs=2).parts([1, 1, 1])
-
-
 def circuit_network(**options):
-    """Three qubits between linear layers: 1 + 2 * 3 + 2 * 3 settings a sample."""
+    """Three qubits between linear layers: 1 + 2 * 3 + 2 * 3 settings per sample."""
     head = ho.DressedCircuit(4, 3, num_qubits=3, depth=1, **options)
     return nn.Sequential(nn.Linear(4, 4), head)
 
 
 def real_cost(network, x):
-    """Settings and shots of a step, as the executors count them."""
-    executors = {id(m.executor): m.executor for m in network.modules() if hasattr(m, "executor")}
-    before = sum((one.usage for one in executors.values()), Cost())
+    """Return settings and shots of a step, counted by the executors."""
+    executors = executors_of(network)
+    before = usage_of(executors)
     network(x).square().mean().backward()
-    spent = sum((one.usage for one in executors.values()), Cost()) - before
+    spent = usage_of(executors) - before
     return spent.settings, spent.shots
 
 
-class Twice(nn.Module):
-    """Calls its circuit twice, once behind no trained layer."""
+class Calling(nn.Module):
+    """A network with its own forward pass around a network with a circuit."""
 
-    def __init__(self):
+    def __init__(self, forward, inner):
         super().__init__()
-        self.circuit = circuit_network()[1].layer
+        self.inner, self.call = inner, forward
 
     def forward(self, x):
-        return self.circuit(self.circuit(x[:, :3]))
+        return self.call(self.inner, x)
 
 
-class Patches(nn.Module):
-    """Sends three vectors a sample."""
-
-    def __init__(self):
-        super().__init__()
-        self.circuit = circuit_network()[1].layer
-
-    def forward(self, x):
-        return self.circuit(x.unfold(1, 3, 1)[:, [0, 1, 0]]).sum(1)
+def layer():
+    return circuit_network()[1].layer
 
 
-class Untraceable(nn.Module):
-    """Looks at numbers, which torch's meta device does not have."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner = circuit_network()
-
-    def forward(self, x):
-        return self.inner(x) if float(x.sum()) < 1e9 else x
+def untraceable(inner, x):  # the meta device has no numbers
+    return inner(x) if float(x.sum()) < 1e9 else x
 
 
 NETWORKS = {
     "dressed": circuit_network,
     "shots": lambda: circuit_network(executor=ho.AerExecutor(shots=9, seed=1)),
-    "first": lambda: nn.Sequential(circuit_network()[1].layer),
+    "first": lambda: nn.Sequential(layer()),
     "spsa": lambda: circuit_network(gradient="spsa"),
     "adjoint": lambda: circuit_network(gradient="adjoint"),
     "frozen": lambda: circuit_network(frozen=True),
-    "twice": Twice,
-    "patches": Patches,
-    "untraceable": Untraceable,
+    "twice": lambda: Calling(lambda inner, x: inner(inner(x[:, :3])), layer()),
+    "patches": lambda: Calling(lambda inner, x: inner(x.unfold(1, 3, 1)[:, [0, 1, 0]]), layer()),
+    "untraceable": lambda: Calling(untraceable, circuit_network()),
     "plain": lambda: nn.Linear(4, 3),
     "memory": lambda: ho.to_quantum(nn.Linear(4, 3), "memory"),
+    "memory around a circuit": lambda: ho.to_quantum(circuit_network(), "memory"),
 }
 
 
 @pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
-def test_what_is_foretold_is_spent(make, aer_calls):
+def test_the_predicted_cost_is_spent(make, aer_calls):
     network = make()
     x = torch.rand(5, 3 if make is NETWORKS["first"] else 4)
     state = torch.get_rng_state()
-    said = step_cost(network, x)
+    predicted = step_cost(network, x)
     assert torch.equal(state, torch.get_rng_state())
     assert aer_calls == []
-    assert (said.settings, said.shots) == real_cost(network, x)
-
-
-def test_a_bridge_around_a_circuit_spends_nothing_on_new_shapes():
-    network, x = ho.to_quantum(circuit_network(), "memory"), torch.rand(5, 4)
-    said = step_cost(network, x)
     for _ in range(2):
-        assert (said.settings, said.shots) == real_cost(network, x)
+        assert (predicted.settings, predicted.shots) == real_cost(network, x)
 
 
 @pytest.mark.parametrize(("text", "settings"), [("adam", 32 * 13), ("gd", 120 * 13)])
 def test_budgets_hold_for_circuits_in_the_network(text, settings):
     compare = functools.partial(ho.compare, circuit_network, methods=[text], **QUICK)
-    with pytest.raises(ArgumentError, match=f"one step takes {settings:,} settings"):
+    with pytest.raises(ArgumentError, match=f"{settings:,} settings"):
         compare(budget=f"{settings - 1} settings")
     for run in compare(budget=f"{2 * settings + 5} settings").runs:
         assert (run.steps, run.settings) == (2, 2 * settings)
 
 
 @pytest.mark.parametrize("text", ["memory+lbfgs", "memory+newton"])
-def test_steps_that_cannot_be_foretold_take_no_budget_of_settings(text, aer_calls):
-    with pytest.raises(ArgumentError, match=r"as often as it needs within a step.*such as adam"):
+def test_optimizers_without_a_predicted_cost(text, aer_calls):
+    with pytest.raises(ArgumentError, match=r"`budget`.*(LBFGS|Newton)"):
         ho.compare("mlp:4-3", methods=[text], budget="1000 settings", **QUICK)
     assert aer_calls == []
     optimizer = create("newton", list(nn.Linear(4, 3).parameters()))
@@ -198,7 +166,7 @@ def test_steps_that_cannot_be_foretold_take_no_budget_of_settings(text, aer_call
 CHAIN = "adam:1 > memory+adam:1 > memory+sgd:2"
 
 
-def test_a_chain_leaves_no_shots_to_stages_that_take_none():
+def test_only_stages_with_shots_share_the_shots():
     study = ho.compare(
         "mlp:4-3", methods=[CHAIN], budget="900 shots, 100 epochs",
         executor=ho.AerExecutor(shots=50), **QUICK,
@@ -209,16 +177,16 @@ def test_a_chain_leaves_no_shots_to_stages_that_take_none():
     ]  # fmt: skip
 
 
-def test_settings_are_shared_by_all_with_circuits():
+def test_all_stages_with_circuits_share_the_settings():
     network, executor, x = circuit_network(), ho.AerExecutor(), torch.rand(40, 4)
     method = Method("adam:1 > twin+adam:1 > memory+adam:2")
     parts = stage_budgets(network, method, Budget.parse("4000 settings"), executor, x, 0)
     assert [part.settings for part in parts] == [1000, 1000, 2000]
     parts = stage_budgets(nn.Linear(4, 3), method, Budget.parse("8 settings"), executor, x, 0)
-    assert [part.settings for part in parts] == [8, 8, 8]  # the first two are refused as they are
+    assert [part.settings for part in parts] == [8, 8, 8]  # the first two stages are rejected later
 
 
-def test_the_executor_runs_the_circuits_that_the_network_brings():
+def test_the_executor_runs_the_circuits_of_the_network():
     mine = ho.AerExecutor()
     network = circuit_network(executor=mine)
     for source in (network, lambda: network):
@@ -239,7 +207,7 @@ def test_the_executor_runs_the_circuits_that_the_network_brings():
     ("budget", "step", "exceeded"),
     [("5 settings", Cost(5), False), ("5 settings", Cost(6), True), ("5 shots", Cost(1, 6), True)],
 )
-def test_a_meter_knows_beforehand_what_a_step_costs(budget, step, exceeded):
+def test_a_step_must_fit_into_the_budget(budget, step, exceeded):
     part = ho.load_dataset("iris").train
-    batches = MeteredBatches(part, None, 0, Budget.parse(budget), foretold=step)
+    batches = MeteredBatches(part, None, 0, Budget.parse(budget), expected=step)
     assert batches.exceeded() is exceeded

@@ -40,7 +40,7 @@ def test_options_in_brackets():
     assert (stage.lr, stage.options, stage.share) == (1.0, {"betas": (0.5, 0.9)}, 4.0)
 
 
-def test_options_by_argument_are_the_same_as_in_the_text():
+def test_options_as_arguments_and_in_the_text():
     text = Method("random-subspace(num_parameters=7)+sgd(lr=0.2,momentum=0.9)")
     arguments = Method(
         "random-subspace+sgd", lr=0.2, bridge_options={"num_parameters": 7},
@@ -53,18 +53,14 @@ def test_options_by_argument_are_the_same_as_in_the_text():
     assert instance.name == "random-subspace+sgd"
 
 
-def test_one_rate_for_each_stage():
-    method = Method("adam > memory+adam", lr=[0.1, 0.2])
+def test_options_of_a_chain():
+    method = Method("adam > memory+adam", lr=[0.1, 0.2], bridge_options={"form": "full"})
     assert [stage.base_lr for stage in method.stages] == [0.1, 0.2]
+    assert [stage.bridge for stage in method.stages] == [None, Memory(form="full")]
     assert [stage.base_lr for stage in Method("adam > sgd", lr=0.3).stages] == [0.3, 0.3]
 
 
-def test_bridge_options_reach_the_bridges_of_a_chain():
-    first, second = Method("adam > memory+adam", bridge_options={"form": "full"}).stages
-    assert (first.bridge, second.bridge) == (None, Memory(form="full"))
-
-
-def test_in_plain_types():
+def test_a_method_in_plain_types():
     method = Method("memory+adam(betas=(0.5, 0.9))", name="mine", gradient="parameter-shift")
     assert json.loads(json.dumps(method.to_dict())) == method.to_dict()
     assert method.name == "mine"
@@ -76,28 +72,25 @@ def test_in_plain_types():
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("adma", UnknownNameError, "Unknown optimizer or bridge 'adma'. Did you mean .*'adam'"),
-        ("memroy+adam", UnknownNameError, "Unknown bridge 'memroy'. Did you mean 'memory'"),
-        ("memory+adma", UnknownNameError, "Unknown optimizer 'adma'"),
-        ("adam+memory", ArgumentError, 'write "memory\\+adam"'),
-        ("memory+twin+adam", ArgumentError, "joins more than"),
-        ("", ArgumentError, "has an empty stage"),
-        ("adam > ", ArgumentError, "has an empty stage"),
-        ("adam:x", ArgumentError, "must end in `:` and a positive number"),
-        ("adam:-1", ArgumentError, "must end in `:`"),
-        ("adam:1:2", ArgumentError, "must end in `:`"),
-        ("adam:inf", ArgumentError, "must end in `:`"),
-        ("adam:3 > sgd", ArgumentError, "to some stages only"),
-        ("3 > adam", ArgumentError, "'3' is no name"),
-        ("adam(lr)", ArgumentError, "must be written `name=value`"),
-        ("adam(lr=-1)", ArgumentError, "`lr` must be more than 0"),
-        ("adam(beta=1)", UnknownNameError, "no keyword argument 'beta'. Did you mean 'betas'"),
-        ("memory(from=1)+adam", UnknownNameError, "argument 'from'. Did you mean 'form'"),
-        (3, ArgumentTypeError, "must be a text such as"),
-        (None, ArgumentTypeError, "must be a text such as"),
+        ("adma", UnknownNameError, "optimizer or bridge 'adma'"),
+        ("memroy+adam", UnknownNameError, "bridge 'memroy'"),
+        ("memory+adma", UnknownNameError, "optimizer 'adma'"),
+        ("adam+memory", ArgumentError, "`memory\\+adam`"),
+        ("memory+twin+adam", ArgumentError, "'memory\\+twin\\+adam'"),
+        ("", ArgumentError, "stage"),
+        ("adam:x", ArgumentError, "'adam:x'.*positive"),
+        ("adam:-1", ArgumentError, "'adam:-1'.*positive"),
+        ("adam:inf", ArgumentError, "'adam:inf'.*positive"),
+        ("adam:3 > sgd", ArgumentError, "'adam:3 > sgd'.*share"),
+        ("3 > adam", ArgumentError, "'3 > adam'.* '3'"),
+        ("adam(lr)", ArgumentError, "'lr'.*`name=value`"),
+        ("adam(lr=-1)", ArgumentError, "`lr`"),
+        ("adam(beta=1)", UnknownNameError, "'beta'"),
+        ("memory(from=1)+adam", UnknownNameError, "'from'"),
+        (3, ArgumentTypeError, "`text`.*int"),
     ],
 )
-def test_what_is_no_method(text, error, message):
+def test_invalid_texts(text, error, message):
     with pytest.raises(error, match=message):
         Method.parse(text)
 
@@ -106,18 +99,17 @@ def test_what_is_no_method(text, error, message):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"text": "adam > sgd", "lr": [0.1]}, ArgumentError, "2 stages, but `lr` has 1"),
-        ({"text": "adam", "lr": 0}, ArgumentError, "`lr` must be more than 0"),
-        ({"text": "adam", "lr": "auto"}, ArgumentTypeError, "`lr` must be a number"),
-        ({"text": "adam", "bridge_options": {"form": "full"}}, ArgumentError, "names no bridge"),
-        ({"text": "twin+adam", "bridge": Memory()}, ArgumentError, "leave out `bridge=`"),
-        ({"text": "adam", "bridge": "memory"}, ArgumentTypeError, "must be an instance"),
-        ({"text": "adam", "name": " "}, ArgumentTypeError, "name of a method"),
-        ({"text": "adam", "batch_size": 0}, ArgumentError, "`batch_size` must be 1 or more"),
-        ({"text": "adam", "gradient": "shift"}, UnknownNameError, "parameter-shift"),
-        ({"text": "adam", "scheduler": "cosinus"}, UnknownNameError, "Did you mean 'cosine'"),
+        ({"text": "adam > sgd", "lr": [0.1]}, ArgumentError, "`lr`.*'adam > sgd'"),
+        ({"text": "adam", "lr": "auto"}, ArgumentTypeError, "`lr`"),
+        ({"text": "adam", "bridge_options": {"form": "full"}}, ArgumentError, "`bridge_options`"),
+        ({"text": "twin+adam", "bridge": Memory()}, ArgumentError, "`bridge"),
+        ({"text": "adam", "bridge": "memory"}, ArgumentTypeError, "`bridge`"),
+        ({"text": "adam", "name": " "}, ArgumentTypeError, "`name`.*' '"),
+        ({"text": "adam", "batch_size": 0}, ArgumentError, "`batch_size`"),
+        ({"text": "adam", "gradient": "shift"}, UnknownNameError, "'shift'"),
+        ({"text": "adam", "scheduler": "cosinus"}, UnknownNameError, "'cosinus'"),
     ],
 )
-def test_what_a_method_refuses(arguments, error, message):
+def test_invalid_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         Method(**arguments)

@@ -1,16 +1,60 @@
-"""Pictures of a study."""
+"""The pictures and the page of a study."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from hybridopt.compare.plots import differences_figure
 from hybridopt.errors import OutputError
 
-from .conftest import METHODS
-from .test_recommendation import made_up, run
+from .conftest import METHODS, failed, made_up, run, runs
+
+DETAILS = {
+    "stages": {"a": [{"budget": "2 epochs"}]}, "samples": {"train": 1, "test": 1},
+    "redraw_split": False, "versions": {}, "machine": "none",
+}  # fmt: skip
+
+
+def test_the_page_is_complete(study, tmp_path):
+    page = study.to_html(tmp_path / "page.html").read_text("utf-8")
+    sources = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", page)
+    assert len(sources) == 2
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert not re.search(r"https?://|@import|url\(|\{\{|\{%", page)
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in page
+    for name in METHODS:
+        assert name.replace(">", "&gt;") in page
+    for words in ("speed-up", "best test accuracy"):
+        assert words in page
+    assert "fewest shots" not in page
+
+
+def test_a_page_of_failures(tmp_path):
+    study = made_up(failed("a", 0, 1), details=DETAILS)
+    page = study.to_html(tmp_path / "page.html").read_text("utf-8")
+    assert 'a, seed 1: <span class="soft">gone &lt;b&gt;' in page
+    for absent in ("speed-up", "data:image"):  # no circuit and no picture
+        assert absent not in page
+
+
+def test_long_names_and_special_letters(tmp_path):
+    name = r"\foo{$"
+    study = made_up(
+        [*runs(name, [0.8, 0.81]), run("b" * 90, 0, 0.5), *failed("b" * 90, 1)], confidence=0.995
+    )
+    page = study.to_html(tmp_path / "page.html").read_text("utf-8")
+    assert "99.5%" in page
+    assert "1 of 2 runs of" in page
+    assert "99.5%" in str(study.table())
+    figure = study.plot(tmp_path / "curves.png")  # a dollar sign does not start a formula
+    assert figure.axes[0].get_legend_handles_labels()[1][0] == r"\foo{\$"
+    names = [text.get_text() for text in differences_figure(study).axes[0].get_yticklabels()]
+    assert max(len(line) for name in names for line in name.split("\n")) <= 28
 
 
 def test_pictures(study, tmp_path):
@@ -26,15 +70,12 @@ def test_pictures(study, tmp_path):
     np.testing.assert_allclose(line.get_ydata(), expected)
     assert list(line.get_xdata()) == [0, 1, 2]
     assert {one.get_label() for one in upper[2].get_lines()} == {METHODS[1], METHODS[3]}
-    plain = made_up([run("a", s, 0.8) for s in range(2)], ["a"]).plot()
-    assert [axes.get_xlabel() for axes in plain.axes[:2]] == ["steps", "training seconds"]
-    with pytest.raises(OutputError):
+    for axes in figure.axes:
+        ticks = [*axes.xaxis.get_major_ticks(), *axes.yaxis.get_major_ticks()]
+        ticks += axes.yaxis.get_minor_ticks()
+        assert {tick.label1.get_size() for tick in ticks} == {8.0}
+    plain = made_up(runs("a", [0.8] * 2, reached_at=0.01)).plot()
+    shown = [(axes.get_xlabel(), axes.get_xscale()) for axes in plain.axes[:2]]
+    assert shown == [("steps", "linear"), ("training seconds", "log")]
+    with pytest.raises(OutputError, match=tmp_path.name):
         study.plot(tmp_path)
-
-
-def test_ticks_of_all_sizes_have_one_size_of_letters(study):
-    for axes in study.plot().axes:
-        for minor in (False, True):
-            assert {t.label1.get_size() for t in axes.xaxis.get_major_ticks()} <= {8.0}
-            ticks = axes.yaxis.get_minor_ticks() if minor else axes.yaxis.get_major_ticks()
-            assert {tick.label1.get_size() for tick in ticks} <= {8.0}

@@ -14,17 +14,20 @@ from hybridopt.compare.resampling import (
     draw_network,
     split_rows,
     validation_split,
-)
+)  # fmt: skip
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
 
 from .conftest import quick
+
+IRIS = ho.load_dataset("iris")
+OWN = nn.ParameterList([torch.ones(4, 3)])  # weights without `reset_parameters`
 
 
 def rows_of(*parts):
     return sorted(map(tuple, torch.cat([part.x for part in parts]).double().numpy().round(5)))
 
 
-def test_a_name_is_loaded_with_the_seed():
+def test_a_named_dataset_is_loaded_with_the_seed():
     drawn, loaded = draw_data("iris", 3, redraw=True), ho.load_dataset("iris", seed=3)
     assert torch.equal(drawn.train.x, loaded.train.x)
     assert torch.equal(drawn.test.y, loaded.test.y)
@@ -51,13 +54,9 @@ def test_a_dataset_is_pooled_and_split_in_its_sizes():
 def test_features_are_standardized_on_the_new_training_part(name):
     data = ho.load_dataset(name, seed=1)
     drawn = draw_data(data, 7, redraw=True)
-    # float32 numbers of size 1 to 3
-    torch.testing.assert_close(
-        drawn.train.x.mean(0), torch.zeros(data.num_features), rtol=0, atol=1e-5
-    )
-    torch.testing.assert_close(
-        drawn.train.x.std(0, correction=0), torch.ones(data.num_features), rtol=0, atol=1e-5
-    )
+    moments = torch.stack([drawn.train.x.mean(0), drawn.train.x.std(0, correction=0)])
+    expected = torch.tensor([[0.0], [1.0]]).expand(2, data.num_features)
+    torch.testing.assert_close(moments, expected, rtol=0, atol=1e-5)  # float32, up to size 3
     raw = ho.load_dataset(name, seed=1, standardize=False)
     back = drawn.x_scaling.restore(torch.cat([drawn.train.x, drawn.test.x]))
     old = torch.cat([raw.train.x, raw.test.x]).double()
@@ -68,99 +67,70 @@ def test_features_are_standardized_on_the_new_training_part(name):
         torch.testing.assert_close(drawn.train.y.mean(), torch.tensor(0.0), rtol=0, atol=1e-5)
 
 
-def test_a_pair_gives_a_fifth_for_testing():
+def test_sizes_of_test_and_validation_parts():
     x, y = torch.randn(50, 3), torch.randn(50, 2)
     drawn = draw_data(ho.data.as_dataset((x, y)), 0, redraw=False)
-    assert (len(drawn.train), len(drawn.test)) == (40, 10)
-
-
-def test_validation_comes_from_the_training_part_alone():
+    assert (len(drawn.train), len(drawn.test)) == (40, 10)  # a fifth for testing
     data = ho.load_dataset("iris", seed=2)
     apart = validation_split(data, 0.25, 2)
     assert (len(apart.train), len(apart.test)) == (90, 30)
     assert rows_of(apart.train, apart.test) == rows_of(data.train)
 
 
-def test_rare_classes_are_split_without_their_shares():
-    y = torch.tensor([0, 0, 0, 0, 1])  # a class of one has no share in two parts
+def test_rare_classes_are_not_stratified():
+    y = torch.tensor([0, 0, 0, 0, 1])  # one sample cannot be in both parts
     train, test = split_rows(y, 2, "classification", [0])
     assert sorted([*train, *test]) == [0, 1, 2, 3, 4]
-    with pytest.raises(DataError, match="5 samples are too few to train on some and keep 5"):
+    with pytest.raises(DataError, match="`data`"):
         split_rows(y, 5, "classification", [0])
 
 
-class Own(nn.Module):
-    """Weights of its own, and nothing to draw them anew by."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(4, 3))
-
-    def forward(self, x):
-        return x @ self.weight
-
-
-def test_a_network_is_drawn_anew_and_left_alone():
+def test_weights_are_drawn_in_a_copy():
     network = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.MultiheadAttention(5, 1))
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    iris = ho.load_dataset("iris")
-    one, again, other = (draw_network(network, iris, seed) for seed in (1, 1, 2))
+    state = torch.get_rng_state()
+    one, again, other = (draw_network(network, IRIS, seed) for seed in (1, 1, 2))
+    assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert torch.equal(one[0].weight, again[0].weight)
     assert torch.equal(one[2].in_proj_weight, again[2].in_proj_weight)
     for changed in (one[0].weight, one[2].in_proj_weight):
         assert not any(changed.equal(value) for value in before.values())
     assert not torch.equal(one[0].weight, other[0].weight)
-
-
-def test_frozen_weights_are_kept():
-    network = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3))
-    network[0].requires_grad_(False)
-    network[1].bias.requires_grad_(False)
-    drawn = draw_network(network, ho.load_dataset("iris"), 3)
-    assert torch.equal(drawn[0].weight, network[0].weight)
-    assert torch.equal(drawn[1].bias, network[1].bias)
-    assert not torch.equal(drawn[1].weight, network[1].weight)
+    network[0].bias.requires_grad_(False)
+    network[2].requires_grad_(False)
+    frozen = draw_network(network, IRIS, 3)  # keeps frozen weights
+    assert torch.equal(frozen[0].bias, network[0].bias)
+    assert torch.equal(frozen[2].in_proj_weight, network[2].in_proj_weight)
+    assert not torch.equal(frozen[0].weight, network[0].weight)
 
 
 def test_functions_texts_and_circuit_layers():
-    iris = ho.load_dataset("iris")
     made = functools.partial(nn.Linear, 4, 3)
-    first, second = draw_network(made, iris, 1), draw_network(made, iris, 1)
+    first, second = draw_network(made, IRIS, 1), draw_network(made, IRIS, 1)
     assert torch.equal(first.weight, second.weight)
-    assert draw_network("mlp:4-3", iris, 1)[0].weight.shape == (3, 4)
+    assert draw_network("mlp:4-3", IRIS, 1)[0].weight.shape == (3, 4)
     layer = ho.CircuitLayer(*ho.load_circuit("hardware_efficient"))
-    one, other = draw_network(layer, iris, 1), draw_network(layer, iris, 2)
+    one, other = draw_network(layer, IRIS, 1), draw_network(layer, IRIS, 2)
     assert not torch.equal(one.weight, other.weight)
     assert one.weight.abs().max() <= torch.pi
-
-
-def test_drawing_leaves_the_global_random_state():
-    network, iris = nn.Linear(4, 3), ho.load_dataset("iris")
-    state = torch.get_rng_state()
-    draw_network(network, iris, 1)
-    assert torch.equal(state, torch.get_rng_state())
-
-
-def needs(width):
-    return nn.Linear(width, 3)
 
 
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        (nn.Sequential(Own()), ArgumentError, "Layer `0` \\(Own\\) has weights of its own"),
-        (Own(), ArgumentError, "The network \\(Own\\) has weights of its own"),
-        (ho.to_quantum(nn.Linear(4, 3)), ArgumentError, "is a quantum network already"),
-        (needs, ArgumentError, "TypeError.*width.*must take no arguments"),
-        (lambda: 3, ArgumentTypeError, "must return a torch.nn.Module, but returned int"),
-        (3, ArgumentTypeError, "must be a torch.nn.Module, a function"),
+        (nn.Sequential(OWN), ArgumentError, "Layer `0` .*ParameterList.*`reset_parameters`"),
+        (OWN, ArgumentError, "network .*ParameterList.*`reset_parameters`"),
+        (ho.to_quantum(nn.Linear(4, 3)), ArgumentError, "to_classical"),
+        (lambda width: nn.Linear(width, 3), ArgumentError, "`network`.*TypeError.*width"),
+        (lambda: 3, ArgumentTypeError, "`network`.*int"),
+        (3, ArgumentTypeError, "`network`.*int"),
     ],
 )
-def test_what_cannot_be_drawn(source, error, message):
-    with pytest.raises(error, match=message):  # noqa: PT012  # both doors, one after the other
+def test_invalid_networks(source, error, message):
+    with pytest.raises(error, match=message):  # noqa: PT012  # one of the two checks raises
         check_network(source)
-        draw_network(source, ho.load_dataset("iris"), 0)
+        draw_network(source, IRIS, 0)
 
 
 def lazy():
@@ -175,13 +145,9 @@ def lazy_network():
 @pytest.mark.usefixtures("no_page")
 @pytest.mark.parametrize("source", [lazy, lazy_network()], ids=["function", "network"])
 def test_lazy_layers_start_from_the_seed(source):
-    first, second = (
-        draw_network(source, ho.load_dataset("iris"), 3).state_dict() for _ in range(2)
-    )
+    first, second, other = (draw_network(source, IRIS, seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(first[key], second[key]) for key in first)
-    assert not torch.equal(
-        first["0.weight"], draw_network(source, ho.load_dataset("iris"), 4)[0].weight
-    )
+    assert not torch.equal(first["0.weight"], other["0.weight"])
     assert first["1.num_batches_tracked"] == 0
     study = quick(network=source)
     for seed in range(2):
@@ -189,10 +155,10 @@ def test_lazy_layers_start_from_the_seed(source):
     assert ho.recommend(source, "iris").method == "adam"
 
 
-def test_lazy_layers_around_a_circuit_run_none(aer_calls):
+def test_lazy_layers_around_a_circuit_do_not_run_it(aer_calls):
     def network():
         circuit = ho.DressedCircuit(4, 3, num_qubits=3, depth=1).layer
         return nn.Sequential(nn.LazyLinear(3), circuit, nn.LazyLinear(3))
 
-    assert draw_network(network, ho.load_dataset("iris"), 0)[2].weight.shape == (3, 3)
+    assert draw_network(network, IRIS, 0)[2].weight.shape == (3, 3)
     assert aer_calls == []

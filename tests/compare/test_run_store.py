@@ -1,4 +1,4 @@
-"""A folder belongs to one comparison: what is taken up again, refused, damaged or too old."""
+"""Output folders: resumed, of another comparison, damaged, or of an earlier schema."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 import hybridopt as ho
 from hybridopt.compare import api, runner
-from hybridopt.compare.results import failed
+from hybridopt.compare.results import Run
 from hybridopt.data import Part
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, OutputError
 
@@ -47,7 +47,7 @@ def nothing_runs(monkeypatch):
 
 
 @pytest.mark.usefixtures("nothing_runs")
-def test_resumed_it_reads_what_is_stored(study, folder):
+def test_finished_runs_are_read(study, folder):
     again = ho.compare(
         "mlp:4-3", "iris", methods=METHODS, budget="2 epochs", seeds=3, tuning=2, output=folder
     )
@@ -60,37 +60,30 @@ def moved():
 
 
 CHANGES = {
-    "budget": ({"budget": 2}, "budget was '1 epoch' and is '2 epochs'"),
-    "methods": ({"methods": ["adam", "gd"]}, "method sgd changed; method gd changed"),
-    "options": ({"methods": ["adam", "sgd(momentum=0.9)"]}, r"method sgd\(momentum=0.9\) changed"),
-    "batches": ({"batch_size": 7}, "method adam changed"),
-    "seeds": ({"seeds": 3}, r"seeds was \[0, 1\] and is \[0, 1, 2\]"),
-    "tuning": ({"tuning": 2}, "tuning changed"),
-    "threads": ({"threads": 2}, "threads was 1 and is 2"),
-    "network": ({"network": "mlp:4-2-3"}, "starting weights of seed 0 .*network changed"),
-    "data": ({"data": moved()}, "data of seed 0 was '.*' and is"),
-    "loss": ({"loss": nn.MultiMarginLoss()}, "loss changed"),
-    "executor": ({"executor": ho.AerExecutor(shots=5)}, "executor changed"),
+    "budget": ({"budget": 2}, "budget .*'1 epoch'.*'2 epochs'"),
+    "methods": ({"methods": ["adam", "gd"]}, "method sgd .*method gd"),
+    "options": ({"methods": ["adam", "sgd(momentum=0.9)"]}, r"method sgd\(momentum=0.9\)"),
+    "batches": ({"batch_size": 7}, "method adam"),
+    "seeds": ({"seeds": 3}, r"seeds .*\[0, 1\].*\[0, 1, 2\]"),
+    "tuning": ({"tuning": 2}, "tuning"),
+    "threads": ({"threads": 2}, "threads"),
+    "network": ({"network": "mlp:4-2-3"}, "starting weights of seed 0 .*network"),
+    "data": ({"data": moved()}, "data of seed 0"),
+    "loss": ({"loss": nn.MultiMarginLoss()}, "loss"),
+    "executor": ({"executor": ho.AerExecutor(shots=5)}, "executor"),
 }
 
 
 @pytest.mark.usefixtures("nothing_runs")
 @pytest.mark.parametrize(("change", "message"), CHANGES.values(), ids=CHANGES)
-def test_another_comparison_is_refused_and_says_what_differs(change, message, stored):
+def test_a_folder_of_another_comparison(change, message, stored):
     before = sorted(stored.rglob("*"))
-    with pytest.raises(CheckpointError, match=f"{message}.*: use a new folder or resume='force'"):
+    with pytest.raises(CheckpointError, match=f"another comparison: .*{message}.*resume='force'"):
         quick(output=stored, **change)
     assert sorted(stored.rglob("*")) == before
 
 
-def test_versions_count(copied):
-    record = copied / "comparison.json"
-    record.write_text(record.read_text().replace(torch.__version__, "0.4"))
-    with pytest.raises(CheckpointError, match=r"version of torch was '0\.4' and is"):
-        quick(output=copied)
-
-
-def test_by_force_finished_runs_are_taken_by_method_and_seed(copied):
+def test_force_takes_finished_runs_by_method_and_seed(copied):
     before = ho.load_study(copied)
     study = quick(output=copied, resume="force", methods=["sgd", "gd"], seeds=3)
     assert [run for run in study.runs if run in before.runs] == before.runs_of("sgd")
@@ -99,15 +92,19 @@ def test_by_force_finished_runs_are_taken_by_method_and_seed(copied):
 
 
 @pytest.mark.wrong_types
-def test_resume_is_one_of_three(copied):
-    with pytest.raises(CheckpointError, match="holds runs already"):
+def test_resume_and_versions(copied):
+    with pytest.raises(CheckpointError, match=copied.name):
         quick(output=copied, resume=False)
-    with pytest.raises(ArgumentError, match="`resume` must be True, False or 'force'"):
+    record = copied / "comparison.json"
+    record.write_text(record.read_text().replace(torch.__version__, "0.4"))
+    with pytest.raises(CheckpointError, match=r"version of torch .*'0\.4'"):
+        quick(output=copied)
+    with pytest.raises(ArgumentError, match="`resume`"):
         quick(output=copied, resume="yes")
 
 
 def not_made(experiment, method, seed):
-    return failed(method.name, seed, "not made")
+    return Run(method.name, seed, "failed", "not made")
 
 
 MODULE = """
@@ -123,7 +120,7 @@ def loss(outputs, y):
 
 
 @pytest.mark.parametrize("kind", ["file", "network", "instance", "loss"])
-def test_the_text_of_the_users_code_counts(kind, tmp_path, monkeypatch):
+def test_the_code_of_the_user_counts(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "make_run", not_made)
     monkeypatch.syspath_prepend(tmp_path)
     file = tmp_path / f"users_{kind}.py"
@@ -142,7 +139,7 @@ def test_the_text_of_the_users_code_counts(kind, tmp_path, monkeypatch):
 
     again("")
     again("")
-    with pytest.raises(CheckpointError, match="code changed: use a new folder or resume='force'"):
+    with pytest.raises(CheckpointError, match="code changed"):
         again(" * 10 ")
 
 
@@ -150,8 +147,8 @@ def make_loss(factor):
     return lambda outputs, y: factor * functional.cross_entropy(outputs, y)
 
 
-class Twice(nn.Module):
-    """A loss around another."""
+class Wrapped(nn.Module):
+    """A loss around another loss."""
 
     def __init__(self, inner):
         super().__init__()
@@ -175,7 +172,7 @@ def circuit(observable):
     [
         lambda value: {"loss": nn.CrossEntropyLoss(label_smoothing=value)},
         lambda value: {"loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, value, 1.0]))},
-        lambda value: {"loss": Twice(nn.HuberLoss(delta=value))},
+        lambda value: {"loss": Wrapped(nn.HuberLoss(delta=value))},
         lambda value: {"loss": functools.partial(functional.cross_entropy, label_smoothing=value)},
         lambda value: {"loss": make_loss(value)},
         lambda value: {"executor": noisy(value)},
@@ -192,48 +189,41 @@ def test_options_of_loss_network_and_executor_count(make, tmp_path, monkeypatch)
     monkeypatch.setattr(ho.Study, "save", lambda study, path: path)
     for value in (0.1, 0.1):
         quick(methods=["adam"], output=tmp_path, **make(value))
-    with pytest.raises(CheckpointError, match="changed: use a new folder"):
+    with pytest.raises(CheckpointError, match="changed"):
         quick(methods=["adam"], output=tmp_path, **make(0.3))
 
 
-def test_failed_runs_are_made_again(tmp_path, monkeypatch):
+def test_failed_runs_are_repeated(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(runner, "make_run", not_made)
         assert len(quick(methods=["adam"], output=tmp_path).failures) == 2
     assert quick(methods=["adam"], output=tmp_path).failures == []
 
 
-# -- files that are damaged, too old, or no files
-
-
-def damages():
-    def change(**values):
-        return lambda content: content["run"].update(values)
-
-    yield from [change(curve=[]), change(curve=[3]), change(curve=None), change(extra=1)]
-    yield from [change(test_metric="a"), change(test_metric=None), change(status="dne")]
-    yield from [change(seed=99), change(seed="0"), change(rates=["x"]), change(trials=[{}])]
-    yield from [change(shots=True), lambda content: content.update(run=None)]
-    yield lambda content: content["run"].pop("method")
-
-
 @pytest.mark.usefixtures("nothing_runs")
-@pytest.mark.parametrize("damage", list(damages()))
-def test_a_damaged_run_is_told(damage, copied):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"curve": []}, {"curve": [3]}, {"extra": 1}, {"test_metric": "a"}, {"test_metric": None},
+        {"status": "dne"}, {"seed": 99}, {"rates": ["x"]}, {"trials": [{}]}, {"shots": True},
+        {"method": None},
+    ],
+)  # fmt: skip
+def test_a_damaged_run(damage, copied):
     path = min((copied / "runs").iterdir())
     content = json.loads(path.read_text())
-    damage(content)
+    content["run"].update(damage)
     path.write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match=f"{path.name} is damaged or no run .* Delete it"):
+    with pytest.raises(CheckpointError, match=f"{path.name} is damaged"):
         quick(output=copied)
 
 
 @pytest.mark.usefixtures("nothing_runs")
-def test_what_is_no_json_is_told(copied):
+def test_a_run_that_is_not_json(copied):
     path = min((copied / "runs").iterdir())
     for text in ("{", "[]", "{}", "[" * 100_000):
         path.write_text(text)
-        with pytest.raises(CheckpointError, match=f"{path.name} is (damaged or )?no run"):
+        with pytest.raises(CheckpointError, match=path.name):
             quick(output=copied)
     path.unlink()
     path.mkdir()
@@ -243,8 +233,8 @@ def test_what_is_no_json_is_told(copied):
 
 @pytest.mark.usefixtures("nothing_runs")
 @pytest.mark.parametrize("resume", [True, "force"])
-def test_files_of_an_earlier_schema_are_refused_by_name(resume, tmp_path):
-    words = "has schema 1, written by hybridopt 0.1.0; this version reads schema 2. Run the compar"
+def test_files_of_an_earlier_schema(resume, tmp_path):
+    words = "must have schema 2 .*1, written by hybridopt 0.1.0"
     with pytest.raises(CheckpointError, match=f"study.json {words}"):
         ho.load_study(EARLIER)
     (tmp_path / "runs").mkdir()
@@ -257,14 +247,13 @@ def test_files_of_an_earlier_schema_are_refused_by_name(resume, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"tuning": 3}, {"tuning": {"trials": 3}}, {"metric_name": "beauty"}, {"details": []},
-        {"confidence": 2}, {"confidence": "a"}, {"methods": "adam"}, {"methods": [3]},
-        {"control": "other"}, {"seeds": [0]}, {"seeds": [0, "1"]}, {"reach": "x"}, {"budget": 5},
-        {"runs": []}, {"runs": {}}, {"details": {"stages": {"adam": 3}}},
-        {"details": {"samples": {"train": 3}}}, {"details": {"versions": 3}},
+        {"tuning": 3}, {"metric_name": "beauty"}, {"details": []}, {"confidence": 2},
+        {"confidence": "a"}, {"methods": "adam"}, {"methods": [3]}, {"control": "other"},
+        {"seeds": [0]}, {"seeds": [0, "1"]}, {"reach": "x"}, {"budget": 5}, {"runs": []},
+        {"runs": {}}, {"runs": ["ab"]},
     ],
 )  # fmt: skip
-def test_a_damaged_study_is_told(change, stored, tmp_path):
+def test_a_damaged_study(change, stored, tmp_path):
     content = json.loads((stored / "study.json").read_text())
     (tmp_path / "study.json").write_text(json.dumps({**content, **change}))
     with pytest.raises(CheckpointError, match="is damaged"):
@@ -275,31 +264,31 @@ def test_a_damaged_study_is_told(change, stored, tmp_path):
     if name in {"confidence", "reach", "details"}:
         assert ho.load_study(tmp_path).control == "adam"
     else:
-        with pytest.raises(CheckpointError, match=f"`{name}` is missing"):
+        with pytest.raises(CheckpointError, match=f"missing.*'{name}'"):
             ho.load_study(tmp_path)
 
 
 @pytest.mark.usefixtures("nothing_runs")
-def test_places_that_cannot_be_written_are_refused_at_once(tmp_path):
+def test_folders_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="Cannot write to the output folder"):
+    with pytest.raises(OutputError, match="file"):
         quick(output=tmp_path / "file")
     for name in ("study.json", "report.html"):
         (tmp_path / name).mkdir()
-        with pytest.raises(OutputError, match=f"{name}: it is a folder"):
+        with pytest.raises(OutputError, match=name):
             quick(output=tmp_path)
         (tmp_path / name).rmdir()
 
 
 @pytest.mark.wrong_types
-def test_paths_that_are_none(stored):
+def test_invalid_paths(stored):
     study = ho.load_study(stored)
     for call in (study.save, ho.load_study, study.plot, study.table().to_csv):
         for path in (5, b"x"):
-            with pytest.raises(ArgumentTypeError, match="`path` must be a path"):
+            with pytest.raises(ArgumentTypeError, match="`path`"):
                 call(path)
     for call in (study.save, study.plot, study.table().to_csv):
-        with pytest.raises(OutputError, match="Cannot write"):
+        with pytest.raises(OutputError, match="x" * 5000):
             call("x" * 5000)
-    with pytest.raises(CheckpointError, match="is damaged or no study"):
+    with pytest.raises(CheckpointError, match="x" * 5000):
         ho.load_study("x" * 5000)

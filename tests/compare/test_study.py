@@ -1,8 +1,8 @@
-"""What a study shows, keeps and says."""
+"""Saved studies, their differences and frames."""
 
 from __future__ import annotations
 
-import json
+import sys
 
 import numpy as np
 import pytest
@@ -20,62 +20,43 @@ def test_saved_and_loaded(study, folder, tmp_path):
         assert found.runs == study.runs
         assert {**found.to_dict(), "seconds": 0} == {**study.to_dict(), "seconds": 0}
         assert str(found.table()) == str(study.table())
-    assert (folder / "study.json").is_file()
     assert (folder / "report.html").is_file()
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is damaged or no study"),
-        ("[]", "is no study"),
-        ('{"kind": "hybridopt run"}', "is no study"),
-        (
-            '{"kind": "hybridopt study", "schema": 99}',
-            "has schema 99, written by hybridopt of another version; this version reads schema 2",
-        ),
+        ("{", "is damaged"),
+        ("[]", "is not a study"),
+        ('{"kind": "hybridopt run"}', "is not a study"),
+        ('{"kind": "hybridopt study", "schema": 99}', "99"),
         ('{"kind": "hybridopt study", "schema": 2}', "is damaged"),
     ],
 )
-def test_files_that_hold_no_study(content, message, tmp_path):
+def test_files_without_a_study(content, message, tmp_path):
     (tmp_path / "study.json").write_text(content)
     with pytest.raises(CheckpointError, match=message):
         ho.load_study(tmp_path)
-    with pytest.raises(CheckpointError, match="There is no study at"):
+    with pytest.raises(CheckpointError, match=r"nothing\.json"):
         ho.load_study(tmp_path / "nothing.json")
-
-
-def test_a_damaged_run_in_a_study(study, tmp_path):
-    content = study.to_dict()
-    del content["runs"][3]["curve"]
-    for runs, reason in ((content["runs"], "curve"), (["ab"], "is no mapping")):
-        (tmp_path / "study.json").write_text(json.dumps({**content, "runs": runs}))
-        with pytest.raises(CheckpointError, match=f"is damaged or no study .*{reason}"):
-            ho.load_study(tmp_path)
 
 
 def test_differences_are_paired_with_the_control(study):
     found = {one.method: one for one in study.differences()}
     assert list(found) == METHODS[1:]
-    ours = np.array([one.test_metric for one in study.runs_of("newton")])
-    theirs = np.array([one.test_metric for one in study.runs_of("adam")])
-    expected = stats.ttest_rel(ours, theirs).confidence_interval(1 - 0.05 / 4)
-    one = found["newton"]
-    np.testing.assert_allclose(
-        [one.interval.low, one.interval.high], [expected.low, expected.high], rtol=1e-10
-    )
-    assert one.p_value >= one.interval.p_value
+    pairs = ([run.test_metric for run in study.runs_of(name)] for name in ("newton", "adam"))
+    expected = stats.ttest_rel(*pairs).confidence_interval(1 - 0.05 / 4)
+    one = found["newton"].interval
+    np.testing.assert_allclose([one.low, one.high], [expected.low, expected.high], rtol=1e-10)
+    assert found["newton"].p_value >= one.p_value
 
 
-def test_as_a_frame(study):
+def test_a_frame_and_without_pandas(study, monkeypatch):
     pandas = pytest.importorskip("pandas")
     frame = study.to_frame()
     assert isinstance(frame, pandas.DataFrame)
     assert len(frame) == len(study.runs)
     assert frame.groupby("method").settings.first()["memory+adam"] == 16
-
-
-def test_without_pandas(study, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
-    with pytest.raises(ho.errors.MissingExtraError, match="needs pandas"):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ho.errors.MissingExtraError, match="pandas"):
         study.to_frame()
