@@ -11,6 +11,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from hybridopt.errors import no_attribute
+
 if TYPE_CHECKING:
     from hybridopt import bridges, errors, gradients, optim, qiskit_ml, training
     from hybridopt.bridges import QuantumNetwork, to_classical, to_quantum
@@ -101,7 +103,7 @@ def __getattr__(name: str) -> object:
     elif name in __all__:
         value = import_module(f"{__name__}.{name}")
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise no_attribute(__name__, name)
     globals()[name] = value
     return value
 

@@ -11,17 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, HybridOptError
 
 
 def check_module(module: object, name: str = "network") -> nn.Module:
     """Return the module; raise `ArgumentTypeError` for other types."""
-    if isinstance(module, nn.Module):
-        return module
-    got = f"type {type(module).__name__}"
-    if isinstance(module, type):
-        got = f"the class itself; create an instance: {module.__name__}(...)"
-    raise ArgumentTypeError(f"`{name}` must be a torch.nn.Module (got {got}).")
+    checked: nn.Module = _validation.instance(name, module, nn.Module, "a torch.nn.Module")
+    return checked
 
 
 def check_samples(x: object, width: int, owner: str, column: str) -> None:

@@ -1,67 +1,72 @@
-"""Our errors: each is a `HybridOptError` and the built-in that a caller would catch."""
+"""Errors of hybridopt; each is a `HybridOptError` and a built-in error."""
 
 from __future__ import annotations
 
 
 class HybridOptError(Exception):
-    """Base class of everything that hybridopt raises on purpose."""
+    """Base class of all errors of hybridopt."""
 
 
 class ArgumentError(HybridOptError, ValueError):
-    """An argument has the right type and an unusable value."""
+    """Error for an argument of the right type with an invalid value."""
 
 
 class ArgumentTypeError(HybridOptError, TypeError):
-    """An argument has the wrong type."""
+    """Error for an argument of the wrong type."""
 
 
 class UnknownNameError(ArgumentError):
-    """A name is not in its registry; the message lists the nearest ones."""
+    """Error for an unknown name; the message lists similar names."""
 
 
 class DataError(HybridOptError, ValueError):
-    """Samples or labels that no network can be trained on."""
+    """Error for samples or labels that no network can be trained on."""
 
 
 class ConversionError(HybridOptError, ValueError):
-    """A network has no circuit form, or a circuit no torch form."""
+    """Error for a network without a circuit form, or a circuit without a torch form."""
 
 
 class LayerAttributeError(HybridOptError, AttributeError):
-    """A layer in a circuit is asked for the weights that it no longer holds."""
+    """Error for access to the weights of a layer whose weights are in a circuit."""
 
 
 class CircuitError(HybridOptError, ValueError):
-    """A circuit that cannot be run or differentiated as it is."""
+    """Error for a circuit that cannot be run or differentiated."""
 
 
 class DeviceError(HybridOptError, RuntimeError):
-    """A device that was asked for is not there."""
+    """Error for a device that is not available."""
 
 
 class UnsupportedError(HybridOptError, NotImplementedError):
-    """A combination of settings that this version cannot run."""
+    """Error for a combination of options that this version does not support."""
 
 
 class ExecutionError(HybridOptError, RuntimeError):
-    """The simulator reported a failure."""
+    """Error for a failure that the simulator reports."""
 
 
 class ResourceError(HybridOptError, MemoryError):
-    """A circuit or a table needs more memory than is allowed."""
+    """Error for a circuit or a table that exceeds the memory limit."""
 
 
 class TrainingError(HybridOptError, ArithmeticError):
-    """Training cannot go on, for instance because the loss is no longer finite."""
+    """Error for training that cannot continue, such as a loss that is not finite."""
 
 
 class CheckpointError(HybridOptError, ValueError):
-    """A checkpoint is damaged or belongs to another training run."""
+    """Error for a file that is damaged or belongs to another training run."""
 
 
 class OutputError(HybridOptError, OSError):
-    """A file or folder cannot be written."""
+    """Error for a file or folder that cannot be written."""
 
 
 class MissingExtraError(HybridOptError, ImportError):
-    """An optional package is not installed; the message says which extra brings it."""
+    """Error for a missing optional package; the message names the install command."""
+
+
+def no_attribute(module: str, name: str) -> AttributeError:
+    """Return Python's error for a name that a module does not have."""
+    return AttributeError(f"module {module!r} has no attribute {name!r}")

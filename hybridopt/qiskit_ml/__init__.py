@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from hybridopt.errors import no_attribute
 from hybridopt.qiskit_ml.conversion import InterpretedLayer, from_qnn
 from hybridopt.qiskit_ml.estimator import AerEstimator
 from hybridopt.qiskit_ml.sampler import AerSampler
@@ -24,5 +25,5 @@ __all__ = [
 
 def __getattr__(name: str) -> object:  # gradients import much of qiskit-machine-learning
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise no_attribute(__name__, name)
     return getattr(import_module(f"{__name__}.gradients"), name)
