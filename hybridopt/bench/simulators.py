@@ -18,7 +18,6 @@ from hybridopt.bench.problem import Problem, parse_problem, z_of_each
 from hybridopt.bench.row import Finding, Row, evaluate
 from hybridopt.circuits import load_circuit
 from hybridopt.errors import HybridOptError, MissingExtraError, ResourceError, UnsupportedError
-from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
 MAIN = ("ladder:4-16-16", "ladder:8-32-16", "ladder:10-60-32", "ladder:14-84-32")
@@ -77,18 +76,8 @@ class SimulatorSettings:
     quick: bool = False
 
     def __post_init__(self) -> None:
-        for name, values, known in (
-            ("gradient", self.gradients, GRADIENTS),
-            ("method", self.methods, METHODS),
-            ("precision", self.precisions, PRECISIONS),
-            ("peer", self.peer, peer_names()),
-        ):
-            for value in values:
-                _validation.choice(name, value, known)
-        for batch in self.batches:
-            _validation.integer("batch", batch, minimum=1)
-        for shots in self.shots:
-            _validation.optional_integer("shots", shots, minimum=1)
+        for peer in self.peer:
+            _validation.choice("peer", peer, peer_names())
         _validation.optional_integer("repetitions", self.repetitions, minimum=1)
         _validation.integer("seed", self.seed, minimum=0)
         _validation.optional_real("max_seconds", self.max_seconds, minimum=0, strict=True)

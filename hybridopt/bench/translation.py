@@ -109,41 +109,10 @@ def angle_function(
     if not isinstance(value, ParameterExpression) or not value.parameters:
         number = float(value)
         return lambda _x, _w: number
+    import sympy  # importing it changes the warning filters; few programs need it
+
     places = {parameter: place for place, parameter in enumerate((*inputs, *weights))}
     variables = sorted(value.parameters, key=lambda parameter: parameter.name)
-    slopes = {variable: _number(value.gradient(variable)) for variable in variables}
-
-    def entry(variable: Parameter, x: Array, w: Array) -> Array:
-        place = places[variable]
-        return x[..., place] if place < len(inputs) else w[place - len(inputs)]
-
-    if None in slopes.values():
-        function = _nonlinear(value, variables, functions)
-        return lambda x, w: function(*(entry(variable, x, w) for variable in variables))
-    offset = float(value.bind(dict.fromkeys(variables, 0.0)))
-
-    def linear(x: Array, w: Array) -> Array:
-        terms = [offset] if offset else []
-        for variable, slope in slopes.items():
-            if slope:
-                terms.append(entry(variable, x, w) if slope == 1 else slope * entry(variable, x, w))
-        return sum(terms[1:], terms[0]) if terms else 0.0
-
-    return linear
-
-
-def angle_functions(part: PlacedGate, problem: Problem, library: Any) -> list[Angle]:
-    """Return all parameters of a gate as functions, in numpy, torch or jax.numpy."""
-    given = problem.inputs, problem.weights, array_functions(library)
-    return [angle_function(value, *given) for value in part.gate.params]
-
-
-def _nonlinear(
-    value: ParameterExpression, variables: Sequence[Parameter], functions: Mapping[str, object]
-) -> Callable[..., Array]:
-    """The formula as a function of the values of its variables."""
-    import sympy  # importing it changes the warning filters; few circuits need it
-
     stand_ins = [sympy.Symbol(f"v{number}", real=True) for number in range(len(variables))]
     symbols = [variable.sympify() for variable in variables]
     formula = value.sympify().subs(dict(zip(symbols, stand_ins, strict=True))).evalf()
@@ -154,14 +123,16 @@ def _nonlinear(
         raise CircuitError(
             f"Angle `{value}` has functions that are not translated: {', '.join(sorted(unknown))}."
         )
-    return sympy.lambdify(stand_ins, formula, modules=[dict(functions)])  # type: ignore[no-any-return]
+    function = sympy.lambdify(stand_ins, formula, modules=[dict(functions)])
+
+    def entry(variable: Parameter, x: Array, w: Array) -> Array:
+        place = places[variable]
+        return x[..., place] if place < len(inputs) else w[place - len(inputs)]
+
+    return lambda x, w: function(*(entry(variable, x, w) for variable in variables))
 
 
-def _number(value: Any) -> float | None:
-    """The value as a real number; None if it is none but a formula."""
-    if getattr(value, "parameters", ()):
-        return None
-    number = complex(value)
-    if number.imag:
-        raise CircuitError("An angle is complex. Angles must be real.")
-    return number.real
+def angle_functions(part: PlacedGate, problem: Problem, library: Any) -> list[Angle]:
+    """Return all parameters of a gate as functions, in numpy, torch or jax.numpy."""
+    given = problem.inputs, problem.weights, array_functions(library)
+    return [angle_function(value, *given) for value in part.gate.params]

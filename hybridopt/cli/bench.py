@@ -123,30 +123,21 @@ def _show(outcome: bench.BenchOutcome, console: Console) -> None:
                 console.print(Text(reason, style="dim"))
             console.print()
         if findings := tables.goal_rows(outcome.simulators.findings):
-            console.print(_filled("goals", tables.GOAL_HEADER, findings))
+            every = range(len(tables.GOAL_HEADER))
+            console.print(plain_table(tables.GOAL_HEADER, findings, title="goals", left=every))
         for note in (*outcome.simulators.notes, *tables.left_out(rows)):
             console.print(Text(note, style="dim"))
     if outcome.training is not None:
+        title = "training and the memory bridge"
         header, training = training_rows(outcome.training)
-        console.print(_filled("training and the memory bridge", header, training))
+        console.print(plain_table(header, training, title=title, left=range(len(header))))
 
 
 def _shown(table: tables.ProblemTable, width: int) -> Table:
     columns = range(len(tables.HEADER)) if width >= tables.WIDE else tables.NARROW
-    shown = plain_table(table.problem)
-    for column in columns:
-        name = tables.HEADER[column]
-        shown.add_column(name, justify="left" if column < 2 else "right", no_wrap=column > 1)
-    for row, ours, best in zip(table.rows, table.ours, table.best, strict=True):
-        style = "bold magenta" if ours else "bold" if best else None
-        shown.add_row(*(Text(row[column]) for column in columns), style=style)
-    return shown
-
-
-def _filled(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    shown = plain_table(title)
-    for name in header:
-        shown.add_column(name)
-    for row in rows:
-        shown.add_row(*map(Text, row))
-    return shown
+    header, *rows = ([row[n] for n in columns] for row in (tables.HEADER, *table.rows))
+    pairs = zip(table.ours, table.best, strict=True)
+    styles = ["bold magenta" if ours else "bold" if best else None for ours, best in pairs]
+    return plain_table(
+        header, rows, title=table.problem, left=(0, 1), no_wrap=range(2, len(header)), styles=styles
+    )

@@ -38,21 +38,16 @@ def command(
     if as_json:
         print_json(content)
     elif isinstance(content, list):
-        table = plain_table("The gallery of circuits")
-        table.add_column("name", no_wrap=True)
-        for header in ("qubits", "inputs", "weights"):
-            table.add_column(header, justify="right")
-        table.add_column("what it is")
-        for row in content:
-            table.add_row(*(Text(str(value)) for value in row.values()))
-        Console().print(table)
+        header = ("name", "qubits", "inputs", "weights", "what it is")
+        cells = (map(str, row.values()) for row in content)
+        title = "The gallery of circuits"
+        Console().print(plain_table(header, cells, title=title, left=(0, 4), no_wrap=(0,)))
     else:
-        table = plain_table(content["name"], header=False)
         words = {name: ", ".join(content[name]) or "none" for name in ("inputs", "weights")}
         words["observables"] = "\n".join(content["observables"])
-        for word, form in FACTS.items():
-            if value := form.format(**{**content, **words}):
-                table.add_row(Text(word, style="dim"), Text(value))
+        facts = [(word, form.format(**{**content, **words})) for word, form in FACTS.items()]
+        table = plain_table(("", ""), filter(all, facts), title=content["name"], left=(0, 1))
+        table.show_header, table.columns[0].style = False, "dim"
         Console().print(table)
         Console().print(Text(content["drawing"]), soft_wrap=True)
 

@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from hybridopt.cli import options
 from hybridopt.cli.options import opt
-from hybridopt.cli.output import INTERRUPTED, print_json
+from hybridopt.cli.output import INTERRUPTED, plain_table, print_json
 from hybridopt.compare import Study, Table, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
 from hybridopt.compare.table import counted
@@ -87,15 +86,9 @@ def _show(study: Study, output: Path) -> None:
     table = study.table()
     console.print(Text(f"{study.data}: {study.budget} for each method", style="bold"))
     for columns in _parts(table, console.width):
-        shown = RichTable(box=None, padding=(0, 1, 0, 0))
-        for position in columns:
-            shown.add_column(
-                table.header[position], justify="right" if position else "left", overflow="fold"
-            )
-        for row in table.rows:
-            style = "bold" if row[0] == study.control else None
-            shown.add_row(*(Text(row[position]) for position in columns), style=style)
-        console.print(shown)
+        header, *rows = ([row[n] for n in columns] for row in (table.header, *table.rows))
+        styles = ["bold" if row[0] == study.control else None for row in rows]
+        console.print(plain_table(header, rows, styles=styles))
     for note in table.notes:
         console.print(Text(note, style="dim"), soft_wrap=True)
     if study.ranked():

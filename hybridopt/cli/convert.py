@@ -185,12 +185,9 @@ def _show(outcome: Mapping[str, Any]) -> None:
     console.print(Text("{source} {direction} ({bridge})".format(**outcome)), soft_wrap=True)
     counts = "{num_weights:,} weights, {num_angles:,} angles, {num_qubits} qubits"
     console.print(counts.format(**outcome))
-    table = plain_table(gap=2)
-    table.add_column("largest change of")
-    table.add_column("a weight", justify="right")
-    table.add_column("an output", justify="right")
+    rows = []
     for name in ("conversion", "round_trip"):
         shown = ("" if v is None else f"{v:.1e}" if v else "0" for v in outcome[name].values())
-        table.add_row(f"the {name.replace('_', ' ')}", *shown)
-    console.print(table)
+        rows.append([f"the {name.replace('_', ' ')}", *shown])
+    console.print(plain_table(("largest change of", "a weight", "an output"), rows))
     print_files(outcome["files"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 
 import typer
 from rich.console import Console
@@ -26,10 +27,19 @@ def print_files(files: Iterable[object]) -> None:
         Console().print(Text(f"Written: {file}"), soft_wrap=True)
 
 
-def plain_table(title: str = "", *, gap: int = 1, header: bool = True) -> Table:
-    """Return an empty table without lines; its title is text, and no markup."""
-    words, sides = Text(title) if title else None, (0, gap, 0, 0)
-    return Table(title=words, title_justify="left", box=None, padding=sides, show_header=header)
+def plain_table(
+    header: Iterable[str], rows: Iterable[Iterable[str]], *, title: str = "",
+    left: Container[int] = (0,), no_wrap: Container[int] = (), styles: Iterable[str | None] = (),
+) -> Table:  # fmt: skip
+    """Return a table without lines, its columns right-aligned but for those named; no markup."""
+    words, sides = Text(title) if title else None, (0, 1, 0, 0)
+    table = Table(title=words, title_justify="left", box=None, padding=sides)
+    for n, name in enumerate(header):
+        side = "left" if n in left else "right"
+        table.add_column(name, justify=side, no_wrap=n in no_wrap, overflow="fold")  # type: ignore[arg-type]
+    for row, style in zip_longest(rows, styles):
+        table.add_row(*map(Text, row), style=style)
+    return table
 
 
 @contextmanager

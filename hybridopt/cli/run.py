@@ -47,16 +47,11 @@ def command(
 
 def _show(outcome: RunOutcome, page: Path) -> None:
     header, rows = table_rows(outcome)
-    table = plain_table(f"{outcome.data.name}: a network into a circuit and back")
-    for position, name in enumerate(header):
-        table.add_column(name, justify="right" if position else "left", no_wrap=position == 0)
     stages = len(outcome.stages)
-    for position, row in enumerate(rows):
-        if position == stages:
-            table.add_row()
-            table.add_row("controls", style="italic dim")
-        table.add_row(*row, style="bold" if position == stages - 1 else None)
+    styles = [*[None] * (stages - 1), "bold", None, "italic dim"]
+    rows = [*rows[:stages], [], ["controls"], *rows[stages:]]
+    title = f"{outcome.data.name}: a network into a circuit and back"
     console = Console()
-    console.print(table)
+    console.print(plain_table(header, rows, title=title, no_wrap=(0,), styles=styles))
     console.print(NOTE, style="dim")
     console.print(f"{outcome.seconds:.0f} s in all. Report: {page}", soft_wrap=True)

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from torch import nn
 
-from hybridopt import _validation
 from hybridopt._environment import made_with
 from hybridopt._files import output_folder, write_bytes, write_text, write_whole
 from hybridopt._plots import png
@@ -26,7 +25,6 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor
 from hybridopt.gradients import GRADIENTS
 from hybridopt.nn.network_spec import build_network
-from hybridopt.optim import OPTIMIZERS
 from hybridopt.storage import load, save
 from hybridopt.storage.archive import is_archive
 from hybridopt.training import History, fit
@@ -90,14 +88,7 @@ def command(
 
 def _check(settings: Settings) -> None:
     """Refuse at once what does not go together."""
-    _validation.choice("optimizer", settings.optimizer, OPTIMIZERS)
-    _validation.optional_integer("shots", settings.shots, minimum=1)
-    _validation.integer("seed", settings.seed, minimum=0)
     parsed_options(settings.options)
-    if settings.bridge is not None:
-        _validation.choice("bridge", settings.bridge, BRIDGES)
-    if settings.gradient is not None:
-        _validation.choice("gradient", settings.gradient, GRADIENTS)
     in_circuits = settings.start is not None and is_archive(settings.start)
     if in_circuits and settings.bridge is not None:
         raise ArgumentError(
@@ -172,19 +163,18 @@ def _write(
 
 def _show(name: str, history: History, files: list[Path]) -> None:
     metric = "accuracy" if history.metric_name == "accuracy" else "R^2"
-    table = plain_table(name)
     columns = {
         "epoch": ("epoch", ""), "training loss": ("train_loss", ".4f"),
         "test loss": ("test_loss", ".4f"), f"test {metric}": ("metric", ".3f"),
         "settings": ("settings", ","), "shots": ("shots", ","), "s": ("seconds", ".2f"),
     }  # fmt: skip
-    for column in columns:
-        table.add_column(column, justify="right")
-    for record in history.records[-MOST_ROWS:]:
-        values = [(getattr(record, name), form) for name, form in columns.values()]
-        table.add_row(*("" if value is None else format(value, form) for value, form in values))
+    rows = [
+        ["" if (value := getattr(record, name)) is None else format(value, form)
+         for name, form in columns.values()]
+        for record in history.records[-MOST_ROWS:]
+    ]  # fmt: skip
     console = Console()
-    console.print(table)
+    console.print(plain_table(columns, rows, title=name, left=()))
     if len(history) > MOST_ROWS:
         console.print(f"The last {MOST_ROWS} of {len(history)} epochs.", style="dim")
     found = "" if history.range_test is None else f" Learning rate {history.range_test.lr:.2g}."
