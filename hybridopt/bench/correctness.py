@@ -111,7 +111,7 @@ def _step(
         by_weights = np.zeros((len(x), len(w)))
         for j, weight in enumerate(problem.weights):
             if weight in value.parameters:
-                slope = angle_function(value.gradient(weight), *given, NUMPY)
+                slope = angle_function(value, *given, NUMPY, weight)
                 by_weights[:, j] = slope(x, w)
         if not value.parameters.isdisjoint(problem.weights):
             derivatives.append((_derivative(part, angles, place), by_weights))
@@ -120,14 +120,10 @@ def _step(
 
 def _derivative(part: PlacedGate, angles: Sequence[Any], place: int) -> Matrices:
     def shifted(step: float) -> Matrices:
-        moved = list(angles)
-        moved[place] = angles[place] + step
-        return _matrices(part, moved)
+        return _matrices(part, [*angles[:place], angles[place] + step, *angles[place + 1 :]])
 
-    total = np.zeros_like(shifted(0.0))
-    for count, factor in WEIGHTS:
-        total += factor / STEP * (shifted(count * STEP) - shifted(-count * STEP))
-    return total
+    pairs = (f / STEP * (shifted(n * STEP) - shifted(-n * STEP)) for n, f in WEIGHTS)
+    return sum(pairs, start=np.zeros(1, complex))
 
 
 def _matrices(part: PlacedGate, angles: Sequence[Any]) -> Matrices:
@@ -198,8 +194,5 @@ def _standard_errors(problem: Problem, twin: Reference, *, random: bool) -> np.n
     batch, count = len(twin.values), problem.shots or math.inf
     root = np.sqrt((twin.slopes**2).sum(0))
     shots: np.ndarray = problem.scale / (batch * math.sqrt(2 * count)) * root
-    if not random:
-        return shots
-    directions = math.sqrt(3) * (twin.steepness[:, None] * twin.slopes).sum(0) / batch
-    total: np.ndarray = directions + shots * math.sqrt(3) / SHOTS_PERTURBATION
-    return total
+    directions = (twin.steepness[:, None] * twin.slopes).sum(0) / batch
+    return math.sqrt(3) * (directions + shots / SHOTS_PERTURBATION) if random else shots

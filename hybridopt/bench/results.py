@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -51,10 +51,11 @@ def machine() -> dict[str, object]:
 def commit() -> str | None:
     """Return the commit of the checkout that hybridopt was imported from, or None."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    options: dict[str, Any] = {"cwd": Path(__file__).parent, "text": True, "timeout": 10}
     with suppress(OSError, subprocess.SubprocessError):
-        found = subprocess.check_output(command, stderr=subprocess.DEVNULL, **options)  # noqa: S603
-        return str(found).strip() or None
+        return subprocess.run(  # noqa: S603
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10,
+            check=True,
+        ).stdout.strip()  # fmt: skip
     return None
 
 
@@ -95,15 +96,13 @@ class BenchOutcome:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of bench.json; a suite that was not run has no key."""
-        suites = {"simulators": self.simulators, "training": self.training}
-        return {
-            "schema": SCHEMA,
-            "date": self.date,
-            "commit": self.commit,
-            "versions": self.versions,
-            "machine": self.machine,
-            **{name: suite.as_dict() for name, suite in suites.items() if suite is not None},
-        }
+        names = ("date", "commit", "versions", "machine")
+        content = {"schema": SCHEMA, **{name: getattr(self, name) for name in names}}
+        if self.simulators is not None:
+            content["simulators"] = self.simulators.as_dict()
+        if self.training is not None:
+            content["training"] = asdict(self.training)
+        return content
 
 
 def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:

@@ -51,20 +51,11 @@ class Row:
         """Return a row with nothing measured yet."""
         ours = ("method", "device", "precision") if isinstance(competitor, Hybridopt) else ()
         return Row(
-            problem=problem.name,
-            family=problem.family,
-            qubits=problem.num_qubits,
-            weights=len(problem.weights),
-            inputs=len(problem.inputs),
-            outputs=len(problem.observables),
-            batch=problem.batch,
-            shots=problem.shots,
-            library=competitor.library,
-            competitor=competitor.name,
-            rule=competitor.rule,
-            kind=competitor.kind,
+            problem.name, problem.family, problem.num_qubits, len(problem.weights),
+            len(problem.inputs), len(problem.observables), problem.batch, problem.shots,
+            competitor.library, competitor.name, competitor.rule, competitor.kind,
             **{name: getattr(competitor, name) for name in ours},
-        )
+        )  # fmt: skip
 
     @property
     def label(self) -> str:
@@ -120,6 +111,7 @@ QNN = (
     f"EstimatorQNN on StatevectorEstimator, {SHIFT}",
     f"EstimatorQNN on Aer EstimatorV2, {SHIFT}",
 )
+SAMPLER = (f"SamplerQNN on Aer SamplerV2, {SHIFT}",)
 _SHIFT = (SHIFT, PENNYLANE, "PennyLane's best parameter shift")
 _ESTIMATOR = (SHIFT, QNN, "EstimatorQNN")
 _EXACT = (EXACT, PENNYLANE_EXACT, "PennyLane's best exact rule")
@@ -134,13 +126,7 @@ GOALS = (
     Goal("ladder:10-60-32", *_EXACT, 1),
     Goal("ladder:14-84-32", *_EXACT, LEVEL),
     Goal("ladder:4-16-16, 1024 shots", SHIFT, PENNYLANE, "PennyLane", 10),
-    Goal(
-        "ladder:4-16-16, 1024 shots",
-        SHIFT,
-        (f"SamplerQNN on Aer SamplerV2, {SHIFT}",),
-        "SamplerQNN",
-        100,
-    ),
+    Goal("ladder:4-16-16, 1024 shots", SHIFT, SAMPLER, "SamplerQNN", 100),
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hybridopt import _validation
 from hybridopt.bench.measure import measure
-from hybridopt.bench.peers import PEERS, peer_names
+from hybridopt.bench.peers import PEER_NAMES, PEERS
 from hybridopt.bench.peers.competitor import Competitor, Hybridopt
 from hybridopt.bench.problem import Problem, parse_problem, z_of_each
 from hybridopt.bench.row import Finding, Row, evaluate
@@ -77,7 +77,7 @@ class SimulatorSettings:
 
     def __post_init__(self) -> None:
         for peer in self.peer:
-            _validation.choice("peer", peer, peer_names())
+            _validation.choice("peer", peer, PEER_NAMES)
         _validation.optional_integer("repetitions", self.repetitions, minimum=1)
         _validation.integer("seed", self.seed, minimum=0)
         _validation.optional_real("max_seconds", self.max_seconds, minimum=0, strict=True)

@@ -66,11 +66,9 @@ def goal_rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
 
 def markdown(rows: Iterable[Row], findings: Iterable[Finding], notes: Iterable[str]) -> str:
     """Return all of it as a Markdown file."""
-    members = list(rows)
+    members, found = list(rows), goal_rows(findings)
     lines = ["# hybridopt bench", ""]
-    found = goal_rows(findings)
-    if found:
-        lines += [*_markdown_table(GOAL_HEADER, found), ""]
+    lines += [*_markdown_table(GOAL_HEADER, found), ""] if found else []
     for group in problem_tables(members):
         lines += [f"## {group.problem}", "", *_markdown_table(HEADER, group.rows), ""]
         lines += [f"- {reason}" for reason in group.reasons] + [""] * bool(group.reasons)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import copy
 import resource
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
-from typing import Any
+from timeit import timeit
 
 import torch
 from torch import nn
@@ -28,6 +28,7 @@ FIT_TARGET = 1.2  # fit may take so many times as long as the plain loop
 SIZES = (1_510, 6_690, 100_000, 1_000_000)
 QUICK_SIZES = SIZES[:3]
 SYNTHESIS_TARGET = 20.0  # the diagonal shall be so many times faster at 1,510 weights
+stopwatch = partial(timeit, number=1)  # wall seconds of one call
 
 
 @dataclass(frozen=True)
@@ -59,19 +60,15 @@ class TrainingOutcome:
     syntheses: Comparison  # gate chain against diagonal at 1,510 weights
     bridge: list[BridgeTimes]  # by number of weights
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain types for bench.json."""
-        return asdict(self)
-
 
 def run_training(
     *, quick: bool = False, report: Callable[[str], object] = lambda _: None
 ) -> TrainingOutcome:
-    """Measure; ``quick`` ends within a minute.
+    """Measure and return all figures.
 
     Args:
-        quick: Fewer repetitions, up to 100,000 weights.
-        report: Told what is measured next.
+        quick: Fewer repetitions, up to 100,000 weights; within a minute.
+        report: Receives the name of each measurement before it begins.
     """
     repetitions = 3 if quick else 9
     report("fit against a plain torch loop")
@@ -163,18 +160,11 @@ def syntheses(*, weights: int = 1_510, repetitions: int = 5) -> Comparison:
         network = nn.Linear(weights // 10, 10, bias=False)
     sample = torch.ones(1, weights // 10)
 
-    def step(synthesis: str) -> None:
-        networks[synthesis](sample).sum().backward()
-
-    networks = {name: to_quantum(network, Memory(synthesis=name)) for name in ("gates", "diagonal")}
-    return compare(lambda: step("gates"), lambda: step("diagonal"), repetitions=repetitions)
-
-
-def stopwatch(action: Callable[[], object]) -> float:
-    """Wall seconds of one call."""
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
+    gates, diagonal = (to_quantum(network, Memory(synthesis=n)) for n in ("gates", "diagonal"))
+    return compare(
+        lambda: gates(sample).sum().backward(), lambda: diagonal(sample).sum().backward(),
+        repetitions=repetitions,
+    )  # fmt: skip
 
 
 def compare(

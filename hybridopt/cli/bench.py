@@ -14,7 +14,7 @@ from rich.text import Text
 from hybridopt import _validation, bench
 from hybridopt._files import output_folder
 from hybridopt.bench import tables
-from hybridopt.bench.peers import peer_names
+from hybridopt.bench.peers import PEER_NAMES
 from hybridopt.bench.problem import BUILDERS
 from hybridopt.bench.training_suite import training_rows
 from hybridopt.cli import options
@@ -44,7 +44,7 @@ def command(
     repetitions: Annotated[int | None, opt("Timed turns a row: 7, or 3 with --quick.")] = None,
     seed: Annotated[int, opt("Of angles, inputs and shots.")] = 0,
     peers: Annotated[bool, opt("Compare with all peers that are installed.", "--peers")] = False,
-    peer: Annotated[Words, opt(f"Compare with {', '.join(peer_names())}.")] = None,
+    peer: Annotated[Words, opt(f"Compare with {', '.join(PEER_NAMES)}.")] = None,
     max_seconds: Annotated[
         float | None,
         opt(

@@ -84,10 +84,10 @@ def summarize(name_or_path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def gallery_dicts() -> list[dict[str, Any]]:
     """Return the gallery for machines, one dict per circuit."""
-    result = []
+    columns = ("name", "num_qubits", "num_inputs", "num_weights", "what")
+    rows = []
     for name in circuit_names():
         circuit, inputs, weights, _ = load_circuit(name)
-        counts = {"num_inputs": len(inputs), "num_weights": len(weights)}
-        row = {"name": name, "num_qubits": circuit.num_qubits, **counts}
-        result.append({**row, "what": circuit_text(name).what})
-    return result
+        row = name, circuit.num_qubits, len(inputs), len(weights), circuit_text(name).what
+        rows.append(dict(zip(columns, row, strict=True)))
+    return rows

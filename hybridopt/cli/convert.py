@@ -15,9 +15,8 @@ from rich.console import Console
 from rich.text import Text
 from torch import Tensor, nn
 
-from hybridopt import _validation
 from hybridopt._files import check_writable, write_bytes, write_whole
-from hybridopt.bridges import BRIDGES, Bridge, QuantumNetwork, to_classical, to_quantum
+from hybridopt.bridges import Bridge, QuantumNetwork, to_classical, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import example_inputs, gate_circuits, parsed_options
 from hybridopt.cli.options import opt
@@ -51,8 +50,6 @@ def command(
     overwritten.
     """
     to_circuit = not is_archive(source)
-    if to_circuit:
-        _validation.choice("bridge", bridge, BRIDGES)
     _check_targets(source, network, [path for path in (to, qpy, qasm) if path is not None])
     bridge_options = parsed_options(option or ())
     plain, quantum = _read(source, network, seed)
@@ -128,21 +125,14 @@ def circuits_to_write(
 
 
 def _check_targets(source: Path, network: str | None, targets: Sequence[Path]) -> None:
-    kept = {"the source": source, "the file of your network": network_file(network)}
-    for place, target in enumerate(targets):
-        for words, path in kept.items():
-            if path is not None and _same(target, path):
-                raise ArgumentError(f"{target} is {words}, which is never overwritten.")
-        if any(_same(target, other) for other in targets[:place]):
-            raise ArgumentError(f"{target} is named twice as a file to write.")
+    taken = {source.resolve(): "the source, which is never overwritten"}
+    if (code := network_file(network)) is not None:
+        taken[code.resolve()] = "the file of your network, which is never overwritten"
+    for target in targets:
+        if words := taken.get(target.resolve()):
+            raise ArgumentError(f"{target} is {words}.")
         check_writable(target)
-
-
-def _same(first: Path, second: Path) -> bool:
-    try:
-        return first.samefile(second)
-    except OSError:  # one of them is not there yet
-        return first.resolve() == second.resolve()
+        taken[target.resolve()] = "named twice as a file to write"
 
 
 @torch.no_grad()

@@ -32,17 +32,11 @@ from hybridopt.storage import load
 from hybridopt.storage.archive import is_archive
 
 KINDS = ("png", "svg", "pdf")
-COLORS = {  # edge and face
-    "circuit": (_plots.VIOLET, _plots.PALE_VIOLET),
-    "made": (_plots.VIOLET, "white"),
-    "formula": (_plots.BLUE, "white"),
-    "classical": (_plots.GRAY, _plots.PALE_GRAY),
-}
-WORDS = {
-    "circuit": "runs as a circuit",
-    "made": "weights read from the circuit",
-    "formula": "weights by a formula, no circuit",
-    "classical": "classical",
+LOOKS = {  # edge, face, and words of the legend
+    "circuit": (_plots.VIOLET, _plots.PALE_VIOLET, "runs as a circuit"),
+    "made": (_plots.VIOLET, "white", "weights read from the circuit"),
+    "formula": (_plots.BLUE, "white", "weights by a formula, no circuit"),
+    "classical": (_plots.GRAY, _plots.PALE_GRAY, "classical"),
 }
 DASHED = {"made", "formula"}  # whose weights come from the bar above
 WIDTH, EDGE = 11.0, 0.35  # [inch]
@@ -74,16 +68,15 @@ def command(
     check_writable(output)
     module: nn.Module
     if is_archive(what):
-        template = None if network is None else build_network(network, None, seed=seed)
-        module = load(what, template)
+        module = load(what, build_network(network, None, seed=seed) if network else None)
     elif network is not None:
         raise ArgumentError(
             f"--network says the class of a file's network, but {what!r} is no file of "
             "`hybridopt convert`. Name the network itself: `hybridopt draw mlp:4-3`."
         )
     elif ":" in what:
-        plain = build_network(what, None, seed=seed)
-        module = to_quantum(plain, bridge, **parsed_options(option or ()))
+        own = build_network(what, None, seed=seed)
+        module = to_quantum(own, bridge, **parsed_options(option or ()))
     else:
         module = CircuitLayer(*load_circuit(what))
     write_bytes(output, _plots.rendered(draw_picture(network_path(module)), kind))
@@ -93,9 +86,8 @@ def command(
 def draw_picture(path: NetworkPath) -> Figure:
     """Return the picture; it belongs to no window."""
     lines = math.ceil((len(path.steps) + 1) / PER_LINE)
-    above, width, below, caption, note = 0.75 + LINE * lines, 0.0, 0.0, 0.1, ""
-    above += BAR if path.source else 0.0
-    shown = path.circuit
+    above = 0.75 + LINE * lines + (BAR if path.source else 0.0)
+    shown, below, caption = path.circuit, 0.0, 0.1
     if shown is not None:
         shown, note = excerpt(shown, columns=COLUMNS, qubits=LINES)
         if note:
@@ -159,8 +151,7 @@ def _draw_path(axes: Axes, path: NetworkPath, height: float) -> None:
 
 def _draw_step(axes: Axes, step: Step, place: Point) -> None:
     x, y = place
-    edge, face = COLORS[step.where]
-    _box(axes, place, (BOX, TALL), edge, face, dashed=step.where in DASHED)
+    _box(axes, place, (BOX, TALL), *LOOKS[step.where][:2], dashed=step.where in DASHED)
     name = step.name if len(step.name) <= 16 else f"...{step.name[-13:]}"
     kind = step.kind if len(step.kind) <= 17 else f"{step.kind[:15]}..."
     lines = filter(None, [f"layer {name}" if name else "", *step.facts])
@@ -189,18 +180,17 @@ def _draw_source(axes: Axes, path: NetworkPath, made: Sequence[Point], y: float)
     edge, face = (_plots.VIOLET, _plots.PALE_VIOLET) if circuit else (_plots.BLUE, _plots.PALE_BLUE)
     _box(axes, (WIDTH / 2, y), (WIDTH - 2 * EDGE, 0.42), edge, face)
     _write(axes, (WIDTH / 2, y), path.source or "", 10)
-    top = max((place[1] for place in made), default=0.0)
     for x, height in made:
-        if height == top:
+        if height == made[0][1]:
             _arrow(axes, (x, y - 0.22), (x, height + TALL / 2), color=edge, linestyle="--")
 
 
 def _draw_legend(axes: Axes, steps: Sequence[Step], y: float) -> None:
     x = WIDTH - EDGE
-    for where in reversed([w for w in COLORS if any(step.where == w for step in steps)]):
-        x -= 0.072 * len(WORDS[where])
-        _write(axes, (x, y), WORDS[where], 8.5, color=_plots.SOFT, ha="left")
-        edge, face = COLORS[where]
+    for where in reversed([w for w in LOOKS if any(step.where == w for step in steps)]):
+        edge, face, words = LOOKS[where]
+        x -= 0.072 * len(words)
+        _write(axes, (x, y), words, 8.5, color=_plots.SOFT, ha="left")
         size = (0.16, 0.14)
         _box(axes, (x - 0.18, y), size, edge, face, dashed=where in DASHED, pad=0.02, linewidth=1)
         x -= 0.42

@@ -88,7 +88,6 @@ def command(
 
 def _check(settings: Settings) -> None:
     """Refuse at once what does not go together."""
-    parsed_options(settings.options)
     in_circuits = settings.start is not None and is_archive(settings.start)
     if in_circuits and settings.bridge is not None:
         raise ArgumentError(

@@ -14,7 +14,7 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt._plots import rendered
-from hybridopt.cli.draw import COLORS, draw_picture, excerpt
+from hybridopt.cli.draw import LOOKS, draw_picture, excerpt
 from hybridopt.cli.network_diagram import network_path
 
 from .command import entry_point
@@ -81,7 +81,7 @@ def test_only_layers_whose_weights_come_from_the_bar_hang_on_it(bridge):
     assert len(hanging) == 1
     assert min(end[0] for end in ends) < hanging[0][0] < sorted(end[0] for end in ends)[2]
     bar = next(p for p in axes.patches if isinstance(p, FancyBboxPatch) and p.get_width() > 9)
-    edge = COLORS["circuit" if bridge == "generator" else "formula"][0]
+    edge = LOOKS["circuit" if bridge == "generator" else "formula"][0]
     assert to_hex(bar.get_edgecolor()) == edge
 
 

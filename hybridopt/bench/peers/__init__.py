@@ -20,8 +20,4 @@ PEERS: tuple[Competitor, ...] = (
     PyQTorch("autodiff"),
     PyQTorch("adjoint"),
 )
-
-
-def peer_names() -> list[str]:
-    """Return the names by which ``--peer`` asks for them."""
-    return list(dict.fromkeys(peer.key for peer in PEERS))
+PEER_NAMES = tuple(dict.fromkeys(peer.key for peer in PEERS))  # for ``--peer``

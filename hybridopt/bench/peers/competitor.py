@@ -52,13 +52,13 @@ class Competitor(ABC):
     modules: tuple[str, ...] = ()  # packages that it imports
     extra: str = "peers-all"  # of our package, which installs them
 
-    def unavailable(self) -> str | None:
-        """Return why it cannot be used here, with the way out, or None."""
+    def unavailable(self) -> str:
+        """Return why it cannot be used here, with the way out; empty if it can."""
         absent = ", ".join(module for module in self.modules if find_spec(module) is None)
-        how = f'`pip install "hybridopt-qiskit[{self.extra}]"`'
-        checkout = f'`pip install ".[{self.extra}]"`'
-        why = f"{absent} is not installed. Install it by {how}, or in a checkout {checkout}."
-        return why if absent else None
+        return absent and (
+            f'{absent} is not installed. Install it by `pip install "hybridopt-qiskit'
+            f'[{self.extra}]"`, or in a checkout `pip install ".[{self.extra}]"`.'
+        )
 
     @abstractmethod
     def prepare(self, problem: Problem) -> PreparedProblem:
@@ -92,13 +92,14 @@ class Hybridopt(Competitor):
 
     def layer(self, problem: Problem) -> CircuitLayer:
         """Return the layer; refuses what does not go together and runs nothing."""
-        options: dict[str, Any] = {"method": self.method, "precision": self.precision}
-        executor = AerExecutor(self.device, shots=problem.shots, seed=self.seed, **options)
-        parameters = problem.inputs, problem.weights
-        initial = torch.zeros(len(problem.weights), dtype=torch.float64)
+        executor = AerExecutor(
+            self.device, shots=problem.shots, seed=self.seed, method=self.method,
+            precision=self.precision,
+        )  # fmt: skip
         return CircuitLayer(
-            problem.circuit, *parameters, problem.observables, executor, self.rule, initial
-        )
+            problem.circuit, problem.inputs, problem.weights, problem.observables, executor,
+            self.rule, torch.zeros(len(problem.weights), dtype=torch.float64),
+        )  # fmt: skip
 
     def prepare(self, problem: Problem) -> PreparedProblem:
         """Make a layer of 64 bits."""
