@@ -33,15 +33,16 @@ PACKAGES = (
 
 def machine() -> dict[str, object]:
     """Return processor, cores, load of the last minute, threads, memory, system and Python."""
-    pages = _system("sysconf", "SC_PHYS_PAGES")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "usable_cores": len(_system("sched_getaffinity", 0) or ()) or os.cpu_count(),
-        "load_average": (_system("getloadavg") or [None])[0],
+        "usable_cores": usable,
+        "load_average": os.getloadavg()[0],
         "torch_threads": torch.get_num_threads(),
         "omp": {name: value for name, value in os.environ.items() if name.startswith("OMP_")},
-        "memory_gigabytes": pages and round(pages * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
+        "memory_gigabytes": round(memory / 1e9, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "accelerator": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
@@ -65,13 +66,6 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _system(name: str, *arguments: object) -> Any:
-    """The answer of a function of `os`, None where the system has no such function or answer."""
-    with suppress(AttributeError, OSError, ValueError):
-        return getattr(os, name)(*arguments)
-    return None
 
 
 @dataclass(frozen=True)

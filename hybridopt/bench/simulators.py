@@ -216,13 +216,12 @@ def _ours(
 def _peers(settings: SimulatorSettings, notes: list[str]) -> list[Competitor]:
     kinds = settings.gradients or tuple(GRADIENTS)
     named = [one for key in settings.peer for one in PEERS if one.key == key]
-    for one in named:
-        if reason := one.unavailable():
-            raise MissingExtraError(f"Peer {one.key!r} cannot be measured: {reason}")
     chosen = []
     for one in PEERS if settings.peers else named:
-        if reason := one.unavailable():
-            notes.append(f"Without {one.library}: {reason}")
-        elif one.kind in kinds:
+        if not (reason := one.unavailable()):
             chosen.append(one)
-    return chosen
+        elif one in named:
+            raise MissingExtraError(f"Peer {one.key!r} cannot be measured: {reason}")
+        else:
+            notes.append(f"Without {one.library}: {reason}")
+    return [one for one in chosen if one.kind in kinds]

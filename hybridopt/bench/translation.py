@@ -44,23 +44,20 @@ class PlacedGate:
         return {n: v for n, v in given if isinstance(v, ParameterExpression) and v.parameters}
 
 
-def flatten(circuit: QuantumCircuit, known: Callable[[PlacedGate], bool]) -> list[PlacedGate]:
-    """Return all gates in order; what ``known`` refuses is replaced by its definition."""
+def flatten(
+    circuit: QuantumCircuit, known: Callable[[PlacedGate], bool], qubits: Sequence[int] = ()
+) -> list[PlacedGate]:
+    """Return all gates in order, on given qubits; unknown ones as their definitions."""
     if any(not isinstance(item.operation, Instruction) for item in circuit.data):
         circuit = PassManager([HighLevelSynthesis()]).run(circuit)  # annotated gates, Cliffords
-    return list(_flatten(circuit, tuple(range(circuit.num_qubits)), known))
-
-
-def _flatten(
-    circuit: QuantumCircuit, qubits: tuple[int, ...], known: Callable[[PlacedGate], bool]
-) -> Iterator[PlacedGate]:
-    place = dict(zip(circuit.qubits, qubits, strict=True))
+    place = dict(zip(circuit.qubits, qubits or range(circuit.num_qubits), strict=True))
+    gates: list[PlacedGate] = []
     for item in circuit.data:
         part = PlacedGate(item.operation, tuple(place[qubit] for qubit in item.qubits))
         if part.name in WITHOUT_EFFECT:
             continue
         if known(part):
-            yield part
+            gates.append(part)
             continue
         definition = _euler(part.gate) if part.name == "u" else part.gate.definition
         if definition is None:
@@ -68,7 +65,8 @@ def _flatten(
                 f"Gate `{part.name}` on qubits {', '.join(map(str, part.qubits))} has no "
                 "translation and no definition."
             )
-        yield from _flatten(definition, part.qubits, known)
+        gates += flatten(definition, known, part.qubits)
+    return gates
 
 
 def _euler(gate: Instruction) -> QuantumCircuit:

@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
 from hybridopt.cli import options
 from hybridopt.cli.options import opt
-from hybridopt.cli.output import INTERRUPTED, plain_table, print_json
+from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.compare import Study, Table, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
 from hybridopt.compare.table import counted
@@ -62,7 +61,12 @@ def command(
     folder belongs to one comparison.
     """
     executor = None if shots is None else AerExecutor(shots=shots)
-    try:
+
+    def kept() -> str:
+        runs = counted(len(list((output / "runs").glob("[!.]*.json"))), "finished run")
+        return f"{output} holds {runs}; the same command goes on there."
+
+    with interruptible(kept):
         study = compare(
             network, data, methods=method, budget=budget,
             seeds=range(seed, seed + max(0, seeds)), tuning=tuning, control=control, reach=reach,
@@ -70,11 +74,6 @@ def command(
             resume=True if resume is None else resume,  # type: ignore[arg-type]
             workers=workers, progress=not as_json,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        kept = len(list((output / "runs").glob("[!.]*.json")))
-        words = f"{output} holds {counted(kept, 'finished run')}; the same command goes on there."
-        Console(stderr=True).print(f"Interrupted. {words}", soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json(study.to_dict())
     else:

@@ -70,18 +70,17 @@ def _marks(module: nn.Module) -> Marks:
     """Where layers live, and the facts of their circuits, by name."""
     marks: Marks = {}
     for path, part in module.named_modules():
-        prefix = f"{path}." if path else ""
         facts: dict[str, tuple[str, ...]] = {}
         if isinstance(part, WeightNetwork):
             where, facts = "made", dict.fromkeys(part.layout.layers, ())
         elif isinstance(part, QuantumNetwork):
-            where, layers = "circuit", getattr(part, "layers", {})
-            for name, one in layers.items():
-                qubits = (f"{one.num_qubits} qubits",) if part.num_qubits else ()
-                facts[name] = (*qubits, f"{one.angles.numel():,} angles")
+            where = "circuit"
+            for name, layer in getattr(part, "layers", {}).items():
+                qubits = (f"{layer.num_qubits} qubits",) if part.num_qubits else ()
+                facts[name] = (*qubits, f"{layer.angles.numel():,} angles")
         for name, words in facts.items():
             place = where if getattr(part, "num_qubits", 0) else "formula"
-            marks[f"{prefix}{name}".rstrip(".")] = (place, words)
+            marks[".".join(filter(None, (path, name)))] = (place, words)
     return marks
 
 

@@ -64,26 +64,21 @@ def example_inputs(
     It is the test part of a dataset; or normally distributed numbers of a ``shape`` such as
     ``"1x8x8"`` or what the first layer tells (samples, *shape), integers for an embedding.
     """
-    inputs = _inputs(network, data, shape, seed)
-    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), inputs.dtype)
-    return inputs.to(dtype) if inputs.is_floating_point() else inputs
-
-
-def _inputs(network: nn.Module, data: str | None, shape: str | None, seed: int) -> Tensor:
+    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
     if data is not None:
         part = load_dataset(data, seed=seed).test
         assert part is not None
-        return part.x
+        return part.x.to(dtype)
     generator = torch.Generator().manual_seed(seed)
     if shape is not None:
         parts = shape.lower().split("x")
         if not all(part.isdecimal() and int(part) for part in parts):
             words = "must be numbers of 1 or more such as 64 or 1x8x8"
             raise ArgumentError(f"The shape of an input {words}, but is {shape!r}.")
-        return torch.randn(SAMPLES, *map(int, parts), generator=generator)
+        return torch.randn(SAMPLES, *map(int, parts), generator=generator).to(dtype)
     for module in network.modules():
         if isinstance(module, nn.Linear | CircuitLayer | DressedCircuit):
-            return torch.randn(SAMPLES, module.in_features, generator=generator)
+            return torch.randn(SAMPLES, module.in_features, generator=generator).to(dtype)
         if isinstance(module, nn.Embedding):
             size = (SAMPLES, TOKENS)
             return torch.randint(module.num_embeddings, size, generator=generator)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
 
@@ -43,10 +43,10 @@ def plain_table(
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """End with the shell's code on Ctrl-C during the work, before anything is written."""
+def interruptible(kept: Callable[[], str] = lambda: "nothing was written.") -> Iterator[None]:
+    """End with the shell's code on Ctrl-C, and print which results are kept."""
     try:
         yield
     except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted; nothing was written.")
+        Console(stderr=True).print(f"Interrupted; {kept()}", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None

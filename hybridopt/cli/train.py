@@ -73,7 +73,13 @@ def command(
     )  # fmt: skip
     _check(settings)
     output_folder(output)
-    trained_on, trained, history = _train(settings, progress=not as_json)
+    trained_on = load_dataset(data, seed=seed)
+    trained = _start(settings, trained_on)
+    label = (bridge or "training") if not as_json else False
+    history = fit(
+        trained, trained_on, optimizer=optimizer, lr=rate, epochs=epochs, batch_size=size,
+        scheduler=scheduler, checkpoint=checkpoint, seed=seed, progress=label,
+    )  # fmt: skip
     content = _content(settings, trained_on, trained, history)
     files = _write(output, content, trained, history)
     if as_json:
@@ -99,15 +105,6 @@ def _check(settings: Settings) -> None:
     for option, value in needs.items():
         if value and settings.bridge is None:
             raise ArgumentError(f"{option} is for circuits: say which by --bridge.")
-
-
-def _train(settings: Settings, *, progress: bool) -> tuple[Dataset, nn.Module, History]:
-    data = load_dataset(settings.data, seed=settings.seed)
-    network = _start(settings, data)
-    names = ("optimizer", "lr", "epochs", "batch_size", "scheduler", "checkpoint", "seed")
-    chosen: dict[str, Any] = {name: getattr(settings, name) for name in names}
-    label = (settings.bridge or "training") if progress else False
-    return data, network, fit(network, data, progress=label, **chosen)
 
 
 def _start(settings: Settings, data: Dataset) -> nn.Module:
@@ -152,12 +149,12 @@ def _write(
     picture = png(history.plot())
     plain = network.decode() if isinstance(network, QuantumNetwork) else network
     state = plain.state_dict()
-    written = [write_whole(target / "network.pt", lambda stream: torch.save(state, stream))]
-    if isinstance(network, QuantumNetwork):
-        written.append(save(network, target / "network.ho"))
-    written.append(write_text(target / "history.json", json.dumps(content, indent=2) + "\n"))
-    written.append(write_bytes(target / "training.png", picture))
-    return written
+    return [
+        write_whole(target / "network.pt", lambda stream: torch.save(state, stream)),
+        *([save(network, target / "network.ho")] if isinstance(network, QuantumNetwork) else ()),
+        write_text(target / "history.json", json.dumps(content, indent=2) + "\n"),
+        write_bytes(target / "training.png", picture),
+    ]
 
 
 def _show(name: str, history: History, files: list[Path]) -> None:
