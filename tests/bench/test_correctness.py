@@ -39,10 +39,9 @@ def test_values_and_gradient_are_those_of_whole_circuits():
         assert abs(twin.gradient[j] - slope) < 5e-7
 
 
-def test_slopes_sum_over_the_places_of_a_weight():
-    problem = reuploading(3, 24, 4)
-    x, w = problem.angles(np.random.default_rng(1))
-    twin = reference(problem, x, w)
+def test_slopes_sum_over_the_places_of_a_weight(solved):
+    problem, twin = solved
+    x, _ = problem.angles(np.random.default_rng(0))
     np.testing.assert_allclose(twin.slopes[:, 0], np.abs(x[:, 0]), atol=1e-15)  # w0 x0 + w1
     np.testing.assert_allclose(twin.slopes[:, 1], 1)
     assert twin.steepness.shape == (4,)
@@ -78,17 +77,13 @@ def test_exact_numbers_agree_to_the_precision_of_the_competitor(solved):
         assert (found.agrees, found.unit) == (agrees, "relative")
 
 
-def test_a_wrong_value_is_seen_too(solved):
+def test_wrong_values_wrong_shapes_and_nan_never_agree(solved):
     problem, twin = solved
     values = twin.values.copy()
     values[1, 2] += 1e-3
     assert not deviation_from_twin(SHIFT, problem, twin, values, twin.gradient).agrees
-
-
-@pytest.mark.parametrize("broken", [np.zeros(3), np.full(24, np.nan)])
-def test_wrong_shapes_and_nan_never_agree(solved, broken):
-    problem, twin = solved
-    assert not deviation_from_twin(SHIFT, problem, twin, twin.values, broken).agrees
+    for broken in (np.zeros(3), np.full(24, np.nan)):
+        assert not deviation_from_twin(SHIFT, problem, twin, twin.values, broken).agrees
 
 
 def test_shots_are_judged_by_their_standard_error():

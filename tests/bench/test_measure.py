@@ -53,8 +53,9 @@ class Scripted(Competitor):
 
 
 def run(*competitors, **options):
+    problem = options.pop("problem", PROBLEM)
     given = {"repetitions": 3, "max_seconds": 60.0, "seed": 0, **options}
-    return measure(options.pop("problem", PROBLEM), competitors, **given)
+    return measure(problem, competitors, **given)
 
 
 def test_rows_are_complete_and_circuits_really_run(aer_calls):
@@ -100,27 +101,20 @@ def test_a_turn_repeats_short_calls_and_notes_their_mean(monkeypatch):
 
 def test_what_deviates_is_never_timed():
     wrong = Scripted(error=1e-6)
-    (row,) = run(wrong)
+    row, nan = run(wrong, Scripted(error=float("nan")))
     assert (row.status, row.seconds, len(wrong.seen)) == (WRONG, [], 1)
     assert row.deviation == pytest.approx(1e-6)
     assert row.reason == "deviates from the dense twin by 1.0e-06 (relative); 1e-09 is allowed"
+    assert (nan.status, nan.deviation) == (WRONG, None)
+    assert "by nan" in nan.reason
+    json.dumps(nan.as_dict(), allow_nan=False)
 
 
-def test_numbers_that_are_none_are_wrong_and_leave_json_whole():
-    (row,) = run(Scripted(error=float("nan")))
-    assert (row.status, row.deviation) == (WRONG, None)
-    assert "by nan" in row.reason
-    json.dumps(row.as_dict(), allow_nan=False)
-
-
-def test_a_peer_that_fails_says_why_and_the_others_go_on():
-    failed, fine = run(Scripted(fails=True), Scripted())
+def test_a_peer_that_fails_or_is_too_slow_says_why_and_the_others_go_on():
+    failed, slow, fine = run(
+        Scripted(fails=True), Scripted("slow", seconds=30), Scripted(), max_seconds=0.5
+    )
     assert (failed.status, failed.reason) == (NOT_RUN, "UnsupportedError: no such gate")
-    assert fine.status == TIMED
-
-
-def test_a_slow_first_call_is_stopped_and_reported():
-    slow, fine = run(Scripted("slow", seconds=30), Scripted(), max_seconds=0.5)
     assert (slow.status, slow.seconds, slow.first_seconds) == (SLOW, [], 0.5)
     assert slow.reason == "the first call was stopped after 0.5 s"
     assert fine.status == TIMED
@@ -161,14 +155,10 @@ def test_one_sample_tells_what_a_batch_would_take():
 def test_who_was_too_slow_for_an_easier_problem_is_not_run():
     (slow,) = run(Scripted(seconds=30), max_seconds=0.3)
     again = Scripted(seconds=30)
-    (row,) = measure(
-        ladder(4, 8, 4), [again], repetitions=3, max_seconds=0.3, seed=0, earlier=[slow]
-    )
+    (row,) = run(again, problem=ladder(4, 8, 4), max_seconds=0.3, earlier=[slow])
     assert (row.status, again.seen) == (NOT_RUN, [])
     assert row.reason.startswith("already ladder:3-6-4 took more than 0.3 s")
-    (easier,) = measure(
-        ladder(2, 2, 4), [Scripted()], repetitions=1, max_seconds=9, seed=0, earlier=[slow]
-    )
+    (easier,) = run(Scripted(), problem=ladder(2, 2, 4), earlier=[slow])
     assert easier.status == TIMED
 
 

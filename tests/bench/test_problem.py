@@ -65,7 +65,6 @@ def test_a_circuit_without_observables_is_read_by_z_of_every_qubit():
     ("text", "error", "message"),
     [
         ("laddr:4-16", UnknownNameError, "Unknown problem 'laddr'. Did you mean 'ladder'?"),
-        ("ladder", ArgumentError, "must be written family:qubits-weights-batch, such as"),
         ("ladder:4", ArgumentError, "must be written family:qubits-weights-batch"),
         ("ladder:4-6", ArgumentError, "`weights` must be a multiple of 4, but is 6"),
         ("reuploading:4-8", ArgumentError, "`weights` must be a multiple of 16, but is 8"),

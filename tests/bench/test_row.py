@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from hybridopt.bench.peers import PennyLane
 from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import ladder
@@ -30,10 +28,10 @@ def test_the_fastest_opponent_counts_round_by_round():
     assert finding.reached
 
 
-@pytest.mark.parametrize(("theirs", "reached"), [(14.9, False), (15.0, True)])
-def test_reached_or_not(theirs, reached):
-    (finding,) = evaluate([row(OURS, [1.0]), row(DEFAULT, [theirs])])
-    assert (finding.factor, finding.reached) == (15, reached)
+def test_reached_or_not():
+    for theirs, reached in ((14.9, False), (15.0, True)):
+        (finding,) = evaluate([row(OURS, [1.0]), row(DEFAULT, [theirs])])
+        assert (finding.factor, finding.reached) == (15, reached)
 
 
 def test_nothing_is_found_without_both_sides():
@@ -47,6 +45,4 @@ def test_nothing_is_found_without_both_sides():
 def test_every_goal_names_rows_that_can_be():
     labels = {Row.of(one, ladder(4, 16, 16)).label for one in (OURS, DEFAULT, LIGHTNING)}
     assert labels <= {"hybridopt, parameter-shift", *GOALS[0].against}
-    assert "level with PennyLane's best exact rule" in {
-        g.text.partition("adjoint ")[2] for g in GOALS
-    }
+    assert any(goal.text.endswith("level with PennyLane's best exact rule") for goal in GOALS)

@@ -69,7 +69,7 @@ def test_files_and_gallery(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"gradients": ("adjiont",)}, UnknownNameError, "Unknown gradient 'adjiont'. Did you mean"),
+        ({"gradients": ("adjiont",)}, UnknownNameError, "Unknown gradient 'adjiont'"),
         ({"methods": ("statevectr",)}, UnknownNameError, "Unknown method 'statevectr'"),
         ({"precisions": ("half",)}, UnknownNameError, "Unknown precision 'half'"),
         ({"devices": ("TPU",)}, UnknownNameError, "Unknown device 'TPU'"),

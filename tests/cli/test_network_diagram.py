@@ -9,13 +9,7 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.cli.network_diagram import network_path
 
-
-def conv() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
-
-
-def mlp() -> nn.Module:
-    return nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
+from .conftest import mlp
 
 
 def test_the_path_of_a_memory(aer_calls):
@@ -24,19 +18,20 @@ def test_the_path_of_a_memory(aer_calls):
     assert path.title == "Sequential in the bridge memory"
     assert path.input_shape == (4,)
     assert [(s.name, s.kind, s.shape, s.where) for s in path.steps] == [
-        ("0", "Linear", (3,), "made"),
-        ("1", "Tanh", (3,), "classical"),
-        ("2", "Linear", (2,), "made"),
+        ("0", "Linear", (5,), "made"),
+        ("1", "Tanh", (5,), "classical"),
+        ("2", "Linear", (3,), "made"),
     ]
     assert path.source == (
-        "memory circuit: 6 qubits, 32 angles, 2 settings a training step, 50 shots each"
+        "memory circuit: 7 qubits, 64 angles, 2 settings a training step, 50 shots each"
     )
     assert path.circuit == quantum.circuit(synthesis="gates")
     assert aer_calls == []
 
 
 def test_the_path_of_a_mesh():
-    path = network_path(ho.to_quantum(conv(), ho.bridges.Mesh(keep_classical=("3",))))
+    conv = nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    path = network_path(ho.to_quantum(conv, ho.bridges.Mesh(keep_classical=("3",))))
     assert [s.where for s in path.steps] == ["circuit", "classical", "classical", "classical"]
     assert path.steps[0].facts == ("7 qubits", "10 angles")
     assert path.input_shape is None  # the size of the image cannot be told

@@ -10,9 +10,7 @@ import hybridopt as ho
 from hybridopt.cli.networks import example_inputs, parsed_options
 from hybridopt.errors import ArgumentError
 
-
-def mlp() -> nn.Module:
-    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+from .conftest import mlp
 
 
 def test_values_of_options():

@@ -6,13 +6,12 @@ import json
 
 import pytest
 import torch
-from torch import nn
 
 import hybridopt as ho
 from hybridopt.nn.network_spec import build_network
 from hybridopt.training.loop import Training
 
-from .command import entry_point
+from .conftest import mlp
 
 SMALL = ["train", "--data", "iris", "--network", "mlp:4-5-3", "--epochs", "2"]
 INTERRUPTED = 130
@@ -23,13 +22,8 @@ def accuracy(network, seed=0):
     return float((network(test.x).argmax(1) == test.y).double().mean())
 
 
-def mlp() -> nn.Module:
-    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
-
-
-def test_on_torch_it_is_fit(tmp_path, monkeypatch, capsys, aer_calls):
-    code, out, err = entry_point(
-        monkeypatch, capsys, *SMALL, "--optimizer", "sgd", "--lr", 0.3, "--batch-size", 10,
+def test_on_torch_it_is_fit(tmp_path, call, aer_calls):
+    code, out, err = call(*SMALL, "--optimizer", "sgd", "--lr", 0.3, "--batch-size", 10,
         "--scheduler", "linear", "--seed", 4, "--output", tmp_path, "--json",
     )  # fmt: skip
     assert (code, err, aer_calls) == (0, "", [])
@@ -52,10 +46,10 @@ def test_on_torch_it_is_fit(tmp_path, monkeypatch, capsys, aer_calls):
     ]  # fmt: skip
 
 
-def test_into_circuits_and_on_from_their_file(tmp_path, monkeypatch, capsys, aer_calls):
+def test_into_circuits_and_on_from_their_file(tmp_path, call, aer_calls):
     first, second = tmp_path / "first", tmp_path / "second"
     bridge = ["--bridge", "memory", "--option", "scale=0.3", "--shots", "500", "--lr", "0.1"]
-    code, out, _ = entry_point(monkeypatch, capsys, *SMALL, *bridge, "--output", first, "--json")
+    code, out, _ = call(*SMALL, *bridge, "--output", first, "--json")
     assert code == 0
     assert len(aer_calls) > 0
     spent = json.loads(out)["history"]["records"][-1]
@@ -65,29 +59,27 @@ def test_into_circuits_and_on_from_their_file(tmp_path, monkeypatch, capsys, aer
     plain = torch.load(first / "network.pt", weights_only=True)
     torch.testing.assert_close(dict(ho.to_classical(quantum).state_dict()), dict(plain))
     start = ["--network", "auto", "--start", first / "network.ho", "--shots", "70"]
-    code, out, _ = entry_point(monkeypatch, capsys, *SMALL, *start, "--output", second, "--json")
+    code, out, _ = call(*SMALL, *start, "--output", second, "--json")
     assert code == 0
     trained = ho.load(second / "network.ho")
     assert trained.executor.shots == 70
     assert not torch.equal(trained.angles, quantum.angles)
 
 
-def test_from_weights_it_starts_there(tmp_path, monkeypatch, capsys):
+def test_from_weights_it_starts_there(tmp_path, call):
     network = mlp()
     torch.save(network.state_dict(), tmp_path / "start.pt")
     arguments = ["--start", tmp_path / "start.pt", "--epochs", "0", "--bridge", "mesh"]
-    code, _, err = entry_point(
-        monkeypatch, capsys, *SMALL, *arguments, "--gradient", "adjoint", "--output", tmp_path
-    )
+    code, _, err = call(*SMALL, *arguments, "--gradient", "adjoint", "--output", tmp_path)
     assert (code, err) == (0, "")
     found = torch.load(tmp_path / "network.pt", weights_only=True)
     torch.testing.assert_close(dict(found), dict(network.state_dict()), rtol=0, atol=1e-6)
     assert ho.load(tmp_path / "network.ho").bridge_name == "mesh"
 
 
-def test_people_see_a_table_and_the_files(tmp_path, monkeypatch, capsys):
+def test_people_see_a_table_and_the_files(tmp_path, call):
     arguments = ["--epochs", "15", "--lr", "auto", "--output", tmp_path]
-    code, out, err = entry_point(monkeypatch, capsys, *SMALL, *arguments)
+    code, out, err = call(*SMALL, *arguments)
     assert (code, err) == (0, "")
     for words in ("test accuracy", "The last 12 of 15 epochs", "Ended: all epochs are done",
                   "Learning rate", f"Written: {tmp_path / 'network.pt'}"):  # fmt: skip
@@ -96,10 +88,10 @@ def test_people_see_a_table_and_the_files(tmp_path, monkeypatch, capsys):
     assert "\n    4 " in out
 
 
-def test_a_checkpoint_goes_on(tmp_path, monkeypatch, capsys):
+def test_a_checkpoint_goes_on(tmp_path, call):
     def train(epochs, folder, *more):
         arguments = [*SMALL[:-1], epochs, "--output", tmp_path / folder, "--json", *more]
-        return json.loads(entry_point(monkeypatch, capsys, *arguments)[1])["history"]["records"]
+        return json.loads(call(*arguments)[1])["history"]["records"]
 
     whole = train(4, "whole")
     checkpoint = ["--checkpoint", tmp_path / "run.ckpt"]
@@ -108,7 +100,7 @@ def test_a_checkpoint_goes_on(tmp_path, monkeypatch, capsys):
     assert [r["train_loss"] for r in resumed] == [r["train_loss"] for r in whole]
 
 
-def test_ctrl_c_keeps_what_was_trained(tmp_path, monkeypatch, capsys):
+def test_ctrl_c_keeps_what_was_trained(tmp_path, call, monkeypatch):
     epoch = Training._epoch
 
     def interrupted(self, *arguments):
@@ -117,7 +109,7 @@ def test_ctrl_c_keeps_what_was_trained(tmp_path, monkeypatch, capsys):
         return epoch(self, *arguments)
 
     monkeypatch.setattr(Training, "_epoch", interrupted)
-    code, out, err = entry_point(monkeypatch, capsys, *SMALL, "--output", tmp_path, "--json")
+    code, out, err = call(*SMALL, "--output", tmp_path, "--json")
     assert code == INTERRUPTED
     assert f"epochs that were finished: 1. What was trained is in {tmp_path}" in " ".join(
         err.split()
@@ -159,13 +151,7 @@ def circuit_file(tmp_path):
         (["--start", "{circuit}", "--gradient", "spsa"], "--gradient is for circuits"),
     ],
 )  # fmt: skip
-def test_our_errors_are_one_line(
-    options, message, circuit_file, tmp_path, monkeypatch, capsys, aer_calls
-):
+def test_our_errors_are_one_line(options, message, circuit_file, tmp_path, refused):
     given = [option.replace("{circuit}", str(circuit_file)) for option in options]
-    arguments = [*SMALL, *given, "--output", tmp_path / "out"]
-    code, out, err = entry_point(monkeypatch, capsys, *arguments)
-    assert (code, out, aer_calls, err.count("\n")) == (2, "", [], 1)
-    assert err.startswith("Error: ")
-    assert message in err
+    refused(message, *SMALL, *given, "--output", tmp_path / "out")
     assert not (tmp_path / "out" / "network.pt").exists()

@@ -51,39 +51,27 @@ def solve(one, problem):
 @pytest.mark.parametrize("one", EXACT, ids=label)
 def test_gates_of_every_kind(one):
     need(one)
+    problem = mixed()
     if label(one) == "pyqtorch-adjoint":
         with pytest.raises(UnsupportedError, match="wrong for gates whose control comes after"):
-            one.prepare(mixed())
-        return
-    found = solve(one, mixed())
-    assert found.agrees, found
-
-
-@pytest.mark.parametrize("one", [PyQTorch("adjoint"), TensorCircuit(), EXACT[0]], ids=label)
-def test_reuploading(one):
-    need(one)
-    found = solve(one, reuploading(3, 12, 2))
+            one.prepare(problem)
+        problem = reuploading(3, 12, 2)
+    found = solve(one, problem)
     assert found.agrees, found
 
 
 @pytest.mark.parametrize("one", SAMPLING, ids=label)
 @pytest.mark.parametrize(
-    "problem",
+    "observables",
     [
-        ladder(3, 6, 3),
-        replace(
-            ladder(3, 6, 2),
-            observables=(
-                SparsePauliOp(["XIY", "IZI", "III"], [0.5, 1.5, 0.2]),
-                SparsePauliOp("XII"),
-            ),
-        ),
+        (SparsePauliOp("ZZZ"),),
+        (SparsePauliOp(["XIY", "IZI", "III"], [0.5, 1.5, 0.2]), SparsePauliOp("XII")),
     ],
     ids=["parity", "sums"],
 )
-def test_shots(one, problem):
+def test_shots(one, observables):
     need(one)
-    found = solve(one, replace(problem, shots=1000))
+    found = solve(one, replace(ladder(3, 6, 3), observables=observables, shots=1000))
     assert found.agrees, found
     assert found.size > 1e-3  # really drawn
 
@@ -121,21 +109,18 @@ def test_names():
     assert lightning == ["adjoint", "parameter-shift"]
 
 
-def test_what_is_missing_and_how_to_get_it():
-    one = PennyLane("default.qubit", "backprop")
-    one.modules = ("no_such_module", "numpy")
-    reason = one.unavailable()
-    assert reason.startswith("no_such_module is not installed.")
-    assert 'pip install "hybridopt-qiskit[peers]"' in reason
-    one.modules = ("numpy",)
+@pytest.mark.parametrize(
+    ("module", "extra", "one"),
+    [
+        ("pennylane", "peers", PennyLane("default.qubit", "backprop")),
+        ("tensorcircuit", "peers-all", TensorCircuit()),
+        ("pyqtorch", "peers-all", PyQTorch("autodiff")),
+    ],
+)
+def test_what_is_missing_and_how_to_get_it(module, extra, one, monkeypatch):
+    find = "hybridopt.bench.peers.competitor.find_spec"
+    monkeypatch.setattr(find, lambda name: None if name == module else name)
+    assert one.unavailable().startswith(f"{module} is not installed.")
+    assert f'pip install "hybridopt-qiskit[{extra}]"' in one.unavailable()
+    monkeypatch.setattr(find, lambda name: name)
     assert not one.unavailable()
-
-
-@pytest.mark.parametrize(("module", "one"), [("tensorcircuit", TensorCircuit()),
-                                             ("pyqtorch", PyQTorch("autodiff"))])  # fmt: skip
-def test_optional_peers_say_whether_they_are_there(module, one, monkeypatch):
-    monkeypatch.setattr(
-        "hybridopt.bench.peers.competitor.find_spec", lambda name: None if name == module else name
-    )
-    assert f"{module} is not installed" in one.unavailable()
-    assert "peers-all" in one.unavailable()
