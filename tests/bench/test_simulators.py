@@ -70,13 +70,9 @@ def test_files_and_gallery(tmp_path):
     ("options", "error", "message"),
     [
         ({"gradients": ("adjiont",)}, UnknownNameError, "Unknown gradient 'adjiont'"),
-        ({"methods": ("statevectr",)}, UnknownNameError, "Unknown method 'statevectr'"),
-        ({"precisions": ("half",)}, UnknownNameError, "Unknown precision 'half'"),
         ({"devices": ("TPU",)}, UnknownNameError, "Unknown device 'TPU'"),
         ({"peer": ("penylane-default",)}, UnknownNameError, "Did you mean 'pennylane-default'"),
-        ({"problems": ("laddr:4-16",)}, UnknownNameError, "Unknown problem 'laddr'"),
         ({"circuits": ("no_such_circuit",)}, UnknownNameError, "no_such_circuit"),
-        ({"batches": (0,)}, ArgumentError, "`batch` must be 1 or more, but is 0"),
         ({"shots": (0,)}, ArgumentError, "`shots` must be 1 or more, but is 0"),
         ({"repetitions": 0}, ArgumentError, "`repetitions` must be 1 or more"),
         ({"max_seconds": 0.0}, ArgumentError, "`max_seconds` must be more than 0"),

@@ -118,13 +118,10 @@ def test_quick(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["--suite", "simulator"], "Unknown suite 'simulator'. Did you mean 'simulators'"),
-        (["--gradient", "adjiont"], "Unknown gradient 'adjiont'. Did you mean 'adjoint'"),
         (["--gradient", "adjoint,,spsa"], "An empty item in 'adjoint,,spsa'"),
         (["--shots", "many"], "Argument `shots` must be a whole number, or `exact`, but is 'many'"),
         (["--batch", "1.5"], "Argument `batch` must be a whole number, but is '1.5'"),
-        (["--circuit", "no_such.qasm"], "no_such.qasm"),
         (["--peer", "pennylane"], "Did you mean 'pennylane-"),
-        (["--gradient", "adjoint", "--shots", "10"], "gradient adjoint with shots"),
     ],
 )
 def test_errors_are_one_line_before_anything_runs(arguments, message, tmp_path, refused):

@@ -7,11 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 import hybridopt as ho
 from hybridopt.circuits import circuit_names
-from hybridopt.cli import app
 from hybridopt.cli.circuits import gallery_dicts, summarize
 
 OWN = """// My circuit, with a product.
@@ -30,10 +28,6 @@ def own(tmp_path):
     path = tmp_path / "mine.qasm"
     path.write_text(OWN, "utf-8")
     return path
-
-
-def invoke(*arguments: object):
-    return CliRunner().invoke(app, ["circuits", *map(str, arguments)], env={"COLUMNS": "120"})
 
 
 def test_summary(own):
@@ -57,27 +51,26 @@ def test_settings_are_those_that_reach_aer(name):
     assert executor.usage.settings == summary.settings + summary.gradient_settings
 
 
-def test_gallery_is_listed():
+def test_gallery_is_listed(call):
     assert [row["name"] for row in gallery_dicts()] == circuit_names()
-    result = invoke()
-    assert result.exit_code == 0
-    assert all(name in result.output for name in circuit_names())
-    listed = json.loads(invoke("--json").stdout)
+    code, out, _ = call("circuits")
+    assert code == 0
+    assert all(name in out for name in circuit_names())
+    listed = json.loads(call("circuits", "--json")[1])
     assert listed == gallery_dicts()
     (row,) = [row for row in listed if row["name"] == "zz_feature_map"]
     assert (row["num_qubits"], row["num_inputs"], row["num_weights"]) == (3, 3, 9)
 
 
-def test_one_circuit_is_shown(own):
-    result = invoke(own)
-    assert result.exit_code == 0
+def test_one_circuit_is_shown(own, call):
+    code, out, _ = call("circuits", own)
+    assert code == 0
     shown = ("My circuit", "0.5 * ZII + XXI", "1 of each sample, 2 shared", "Forward:", "q_2:")
-    assert all(words in result.output for words in shown)
-    content = json.loads(invoke("qcnn", "--json").stdout)
+    assert all(words in out for words in shown)
+    content = json.loads(call("circuits", "qcnn", "--json")[1])
     assert (content["num_qubits"], len(content["weights"])) == (8, 18)
     assert content["observables"] == ["ZIIIIIII"]
-    read = json.loads(invoke("memory_bridge_iris", "--json").stdout)["observables"]
-    assert read == ["probabilities"]
+    assert summarize("memory_bridge_iris")["observables"] == ("probabilities",)
 
 
 @pytest.mark.parametrize(

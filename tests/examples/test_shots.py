@@ -35,9 +35,8 @@ def test_a_reading_is_taken_anew_each_time(example):
     quantum = ho.to_quantum(network, executor=executor, scale=example.SCALE).eval()
     read = example.read_accuracy(quantum, data)
     assert executor.usage.settings == example.READINGS
-    assert read * example.READINGS * len(data.test.y) == pytest.approx(
-        round(read * example.READINGS * len(data.test.y))
-    )
+    correct = read * example.READINGS * len(data.test.y)
+    assert correct == pytest.approx(round(correct))
 
 
 def test_a_quick_run_writes_table_rows_and_picture(example, tmp_path, capsys):

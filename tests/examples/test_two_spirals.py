@@ -16,16 +16,9 @@ def trainable(network: nn.Module) -> int:
 
 
 def test_networks_have_the_sizes_that_are_compared(example):
-    sizes = {method.name: trainable(method.build()) for method in example.METHODS}
-    linear = (2 * 5 + 5) + (5 * 2 + 2)
-    assert list(sizes.values()) == [
-        linear + 25,
-        linear,
-        linear + 3**5 * 5,
-        linear + 5 * 5 + 5,
-        linear + 25,
-        (2 * 32 + 32) + (32 * 32 + 32) + (32 * 2 + 2),
-    ]
+    linear, mlp = (2 * 5 + 5) + (5 * 2 + 2), (2 * 32 + 32) + (32 * 32 + 32) + (32 * 2 + 2)
+    between = [linear + 25, linear, linear + 3**5 * 5, linear + 5 * 5 + 5, linear + 25]
+    assert [trainable(method.build()) for method in example.METHODS] == [*between, mlp]
 
 
 def test_the_random_series_has_outputs_of_the_size_of_expectation_values(example):
@@ -67,11 +60,8 @@ def test_a_quick_run_writes_table_rows_and_picture(example, tmp_path, capsys):
     assert table in out
     with (folder / "runs.csv").open() as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
-    assert list(rows) == [
-        example.METHODS[0].name,
-        example.CARRIED_BACK,
-        *(method.name for method in example.METHODS[1:]),
-    ]
+    first, *others = (method.name for method in example.METHODS)
+    assert list(rows) == [first, example.CARRIED_BACK, *others]
     circuit, torch_form = rows["dressed circuit"], rows[example.CARRIED_BACK]
     assert circuit["accuracy"] == torch_form["accuracy"]
     assert int(torch_form["runs"]) == 0
