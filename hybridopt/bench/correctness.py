@@ -35,12 +35,11 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from hybridopt.bench.peers.competitor import RANDOM, Competitor
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import PlacedGate, angle_function, array_functions, flatten
+from hybridopt.bench.translation import PlacedGate, angle_function, flatten
 from hybridopt.gradients.spsa import SHOTS_PERTURBATION
 
 MAX_STANDARD_ERRORS = 5.0
 EXACT_UNIT, SHOTS_UNIT = "relative", "standard errors"
-NUMPY = array_functions(np)
 STANDARD = frozenset(get_standard_gate_name_mapping())
 States = Complex128[np.ndarray, "B dim"]
 Matrices = Complex128[np.ndarray, "_ d d"]
@@ -103,16 +102,14 @@ def _step(
     part: PlacedGate, problem: Problem, x: np.ndarray, w: np.ndarray
 ) -> tuple[tuple[int, ...], Matrices, list[tuple[Matrices, np.ndarray]]]:
     """Qubits and matrix of a gate, and derivatives by its angles with those of its angles."""
-    given = problem.inputs, problem.weights
     angles, derivatives = list(part.gate.params), []
     for place, value in part.free.items():
-        angles[place] = np.atleast_1d(angle_function(value, *given, NUMPY)(x, w))
+        angles[place] = np.atleast_1d(angle_function(value, problem, np)(x, w))
     for place, value in part.free.items():
         by_weights = np.zeros((len(x), len(w)))
         for j, weight in enumerate(problem.weights):
             if weight in value.parameters:
-                slope = angle_function(value, *given, NUMPY, weight)
-                by_weights[:, j] = slope(x, w)
+                by_weights[:, j] = angle_function(value, problem, np, weight)(x, w)
         if not value.parameters.isdisjoint(problem.weights):
             derivatives.append((_derivative(part, angles, place), by_weights))
     return part.qubits, _matrices(part, angles), derivatives

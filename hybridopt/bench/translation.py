@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,8 +19,8 @@ from hybridopt.errors import CircuitError
 Array: TypeAlias = Any  # a torch tensor, a jax array, a numpy array
 Angle: TypeAlias = Callable[[Array, Array], Array]  # of inputs (..., I) and weights (P,)
 WITHOUT_EFFECT = frozenset({"barrier", "id", "delay", "global_phase"})
-SAME_NAME = ("abs", "cos", "exp", "log", "sign", "sin", "sqrt", "tan")
-OTHER_NAMES = {
+FUNCTIONS = {  # names in sympy: those in numpy, torch and jax.numpy
+    **{name: name for name in ("abs", "cos", "exp", "log", "sign", "sin", "sqrt", "tan")},
     "Abs": "abs", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "conjugate": "conj",
 }  # fmt: skip
 
@@ -87,31 +87,25 @@ def pauli_terms(observable: SparsePauliOp) -> Iterator[tuple[dict[int, str], flo
         yield {qubit: one for qubit, one in enumerate(label[::-1]) if one != "I"}, coefficient
 
 
-def array_functions(library: Any) -> dict[str, object]:
-    """Return the functions of numpy, torch or jax.numpy by their names in sympy."""
-    names = {**dict(zip(SAME_NAME, SAME_NAME, strict=True)), **OTHER_NAMES}
-    return {"pi": math.pi, **{name: getattr(library, own) for name, own in names.items()}}
-
-
 def angle_function(
     value: float | ParameterExpression,
-    inputs: Sequence[Parameter],
-    weights: Sequence[Parameter],
-    functions: Mapping[str, object],
+    problem: Problem,
+    library: Any,
     derivative: Parameter | None = None,
 ) -> Angle:
     """Return a gate's parameter as a function of inputs ``(..., I)`` and weights ``(P,)``.
 
     Its shape is that of the samples where an input is involved, else a scalar; numbers stay
-    numbers. The library's functions are those of `array_functions`. With a parameter of the
-    formula as ``derivative``, its derivative with respect to this parameter is returned.
+    numbers. The library is numpy, torch or jax.numpy. With a parameter of the formula as
+    ``derivative``, its derivative with respect to this parameter is returned.
     """
     if not isinstance(value, ParameterExpression) or not value.parameters:
         number = float(value)
         return lambda _x, _w: number
     import sympy  # importing it changes the warning filters; few programs need it
 
-    places = {parameter: place for place, parameter in enumerate((*inputs, *weights))}
+    num_inputs = len(problem.inputs)
+    places = {one: place for place, one in enumerate((*problem.inputs, *problem.weights))}
     variables = sorted(value.parameters, key=lambda parameter: parameter.name)
     stand_ins = [sympy.Symbol(f"v{number}", real=True) for number in range(len(variables))]
     symbols = [variable.sympify() for variable in variables]
@@ -120,16 +114,16 @@ def angle_function(
         raise CircuitError(f"Angle `{value}` is complex. Angles must be real.")
     if derivative is not None:  # Qiskit's own derivative may become another formula in sympy (2.6)
         formula = formula.diff(stand_ins[variables.index(derivative)])
-    function = sympy.lambdify(stand_ins, formula, modules=[dict(functions)])
+    functions = {name: getattr(library, own) for name, own in FUNCTIONS.items()}
+    function = sympy.lambdify(stand_ins, formula, modules=[{"pi": math.pi, **functions}])
 
     def entry(variable: Parameter, x: Array, w: Array) -> Array:
         place = places[variable]
-        return x[..., place] if place < len(inputs) else w[place - len(inputs)]
+        return x[..., place] if place < num_inputs else w[place - num_inputs]
 
     return lambda x, w: function(*(entry(variable, x, w) for variable in variables))
 
 
 def angle_functions(part: PlacedGate, problem: Problem, library: Any) -> list[Angle]:
     """Return all parameters of a gate as functions, in numpy, torch or jax.numpy."""
-    given = problem.inputs, problem.weights, array_functions(library)
-    return [angle_function(value, *given) for value in part.gate.params]
+    return [angle_function(value, problem, library) for value in part.gate.params]

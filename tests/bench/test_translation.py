@@ -8,12 +8,13 @@ from qiskit.circuit import AnnotatedOperation, Gate, InverseModifier, Parameter,
 from qiskit.circuit.library import RXGate
 from qiskit.quantum_info import Operator, SparsePauliOp
 
-from hybridopt.bench.translation import angle_function, array_functions, flatten, pauli_terms
+from hybridopt.bench.problem import Problem
+from hybridopt.bench.translation import angle_function, flatten, pauli_terms
 from hybridopt.errors import CircuitError
 from tests.bench.circuits import mixed
 
-NUMPY = array_functions(np)
 X, W = ParameterVector("x", 2), ParameterVector("w", 3)
+PROBLEM = Problem("none", QuantumCircuit(1), tuple(X), tuple(W), (SparsePauliOp("Z"),))
 EXPRESSIONS = [
     W[1],
     2 * X[0] - W[2] / 3 + 0.4,
@@ -29,8 +30,7 @@ EXPRESSIONS = [
 def test_numbers_are_those_of_qiskit(expression, library):
     generator = np.random.default_rng(3)
     x, w = generator.uniform(-1, 1, (4, 2)), generator.uniform(-1, 1, 3)
-    functions = NUMPY if library == "numpy" else array_functions(torch)
-    angle = angle_function(expression, list(X), list(W), functions)
+    angle = angle_function(expression, PROBLEM, np if library == "numpy" else torch)
     given = (x, w) if library == "numpy" else (torch.tensor(x), torch.tensor(w))
     found = np.broadcast_to(np.asarray(angle(*given)), 4)
     for sample, value in zip(x, found, strict=True):
@@ -40,16 +40,16 @@ def test_numbers_are_those_of_qiskit(expression, library):
 
 
 def test_without_inputs_an_angle_is_one_number():
-    angle = angle_function(2 * W[1], list(X), list(W), NUMPY)
+    angle = angle_function(2 * W[1], PROBLEM, np)
     assert np.shape(angle(np.zeros((4, 2)), np.ones(3))) == ()
-    assert angle_function(0.7, [], [], NUMPY)(None, None) == 0.7
-    cancelled = angle_function(W[0] - W[0] + 0.2, [], list(W), NUMPY)
+    assert angle_function(0.7, PROBLEM, np)(None, None) == 0.7
+    cancelled = angle_function(W[0] - W[0] + 0.2, PROBLEM, np)
     assert cancelled(np.zeros((1, 0)), np.ones(3)) == pytest.approx(0.2)
 
 
 def test_complex_angles_are_refused():
     with pytest.raises(CircuitError, match="complex"):
-        angle_function(1j * W[0], [], list(W), NUMPY)
+        angle_function(1j * W[0], PROBLEM, np)
 
 
 PLAIN = {"rx", "ry", "rz", "cx", "h", "p", "u1", "sx"}

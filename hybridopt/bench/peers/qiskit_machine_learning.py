@@ -11,7 +11,7 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2, SamplerV2
 
-from hybridopt.bench.peers.competitor import SHIFT, Competitor, PreparedProblem
+from hybridopt.bench.peers.competitor import SHIFT, Competitor, Gradient, PreparedProblem
 from hybridopt.bench.problem import Problem
 from hybridopt.bench.translation import flatten
 from hybridopt.errors import UnsupportedError
@@ -51,12 +51,7 @@ class EstimatorNetwork(Competitor):
             gradient=ParamShiftEstimatorGradient(estimator),
             default_precision=0.0,
         )
-
-        def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            values: Any = network.forward(x, w)
-            by_weights: Any = network.backward(x, w)[1]
-            return values, by_weights.sum(1).mean(0)
-
+        gradient = _gradient(network, np.eye(len(problem.observables)))
         return PreparedProblem(gradient, note="one job for all samples, observables and shifts")
 
 
@@ -94,14 +89,18 @@ class SamplerNetwork(Competitor):
             weight_params=list(problem.weights),
             **options,
         )
-
-        def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            values: Any = network.forward(x, w)
-            by_weights: Any = network.backward(x, w)[1]
-            return values @ diagonals, np.einsum("bop,ok->p", by_weights, diagonals) / len(x)
-
         note = "outcomes read as a parity" if single else "all outcomes read"
-        return PreparedProblem(gradient, note=note)
+        return PreparedProblem(_gradient(network, diagonals), note=note)
+
+
+def _gradient(network: Any, readout: np.ndarray) -> Gradient:
+    """Return a network's gradient; its outputs are read by a matrix (outputs, observables)."""
+
+    def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, by_weights = network.forward(x, w), network.backward(x, w)[1]
+        return values @ readout, np.einsum("bop,ok->p", by_weights, readout) / len(x)
+
+    return gradient
 
 
 def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
