@@ -74,9 +74,17 @@ def command(
         max_seconds=max_seconds, quick=quick,
     )  # fmt: skip
     output_folder(output)
-    console = Console(stderr=as_json)
+    started, console = time.perf_counter(), Console(stderr=as_json)
+    _validation.choice("suite", suite, SUITES)
+    simulators = training = None
     with interruptible(), console.status("measuring") as status:
-        outcome = _run(suite, settings, status.update)
+        if suite != "training":
+            simulators = bench.run_simulators(
+                settings, bench.make_plan(settings), report=status.update, started=started
+            )
+        if suite != "simulators":
+            training = bench.run_training(quick=quick, report=status.update)
+    outcome = bench.BenchOutcome(simulators, training)
     page = bench.write_outcome(outcome, output)
     if as_json:
         print_json(outcome.as_dict())
@@ -96,21 +104,6 @@ def split(
                 raise ArgumentError(f"An empty item in {text!r}. Write items between commas.")
             parts[part.strip()] = None
     return tuple(parts)
-
-
-def _run(
-    suite: str, settings: bench.SimulatorSettings, report: Callable[[str], object]
-) -> bench.BenchOutcome:
-    """Measure; what cannot be measured is refused before anything runs."""
-    started = time.perf_counter()
-    _validation.choice("suite", suite, SUITES)
-    simulators = training = None
-    if suite != "training":
-        plan = bench.make_plan(settings)
-        simulators = bench.run_simulators(settings, plan, report=report, started=started)
-    if suite != "simulators":
-        training = bench.run_training(quick=settings.quick, report=report)
-    return bench.BenchOutcome(simulators, training)
 
 
 def _show(outcome: bench.BenchOutcome, console: Console) -> None:

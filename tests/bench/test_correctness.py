@@ -46,9 +46,6 @@ def test_slopes_sum_over_the_places_of_a_weight(solved):
     np.testing.assert_allclose(twin.slopes[:, 1], 1)
     assert twin.steepness.shape == (4,)
     assert (twin.steepness > 0).all()
-
-
-def test_weight_in_two_gates():
     problem = mixed()
     x, w = problem.angles(np.random.default_rng(2))
     twin = reference(problem, x, w)

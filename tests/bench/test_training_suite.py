@@ -9,12 +9,7 @@ import torch
 from typer.testing import CliRunner
 
 from hybridopt.bench import training_suite
-from hybridopt.bench.training_suite import (
-    bridge_times,
-    compare,
-    plain_loop,
-    syntheses,
-)
+from hybridopt.bench.training_suite import bridge_times, compare, plain_loop, syntheses
 from hybridopt.cli import app
 from hybridopt.data import load_dataset
 from hybridopt.training import fit

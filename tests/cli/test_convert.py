@@ -162,14 +162,11 @@ def test_bad_files_are_refused(content, message, tmp_path, refused):
 
 
 def test_networks_that_return_other_things_are_refused(tmp_path, refused):
-    source = tmp_path / "net.py"
-    source.write_text(
-        "from torch import nn\n\n\nclass Net(nn.Linear):\n    def __init__(self):\n"
-        "        super().__init__(4, 2)\n\n    def forward(self, x):\n        return {'y': x}\n"
-    )
-    torch.save(nn.Linear(4, 2).state_dict(), tmp_path / "w.pt")
-    words = ["convert", tmp_path / "w.pt", "--to", tmp_path / "c.ho", "--network", f"{source}:Net"]
-    refused("must return one tensor to be compared, but returns dict", *words)
+    (tmp_path / "net.py").write_text("from torch import nn\nmake = lambda: nn.LSTM(4, 2)\n")
+    torch.save(nn.LSTM(4, 2).state_dict(), tmp_path / "w.pt")
+    words = ["--network", f"{tmp_path}/net.py:make", "--input", "3x4", "--to", tmp_path / "c.ho"]
+    text = "must return one tensor to be compared, but returns tuple"
+    refused(text, "convert", tmp_path / "w.pt", *words)
 
 
 @pytest.mark.parametrize("option", ["--to", "--qpy", "--qasm"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -24,3 +25,21 @@ def example(request) -> Iterator[ModuleType]:
         patch.syspath_prepend(FOLDER)
         spec.loader.exec_module(module)
         yield module
+
+
+@pytest.fixture
+def quick_run(example, tmp_path, capsys) -> Callable[..., tuple[list[dict[str, str]], str]]:
+    """A quick run of the example, whose rows and table are returned once its files are checked."""
+
+    def run(*options: str) -> tuple[list[dict[str, str]], str]:
+        folder = tmp_path / "out"
+        example.main(["--quick", *options, "--output", str(folder)])
+        (picture,) = folder.glob("*.png")
+        assert picture.read_bytes()[1:4] == b"PNG"
+        assert {path.name for path in folder.iterdir()} == {"table.md", "runs.csv", picture.name}
+        table = (folder / "table.md").read_text()
+        assert table in capsys.readouterr().out
+        with (folder / "runs.csv").open() as file:
+            return list(csv.DictReader(file)), table
+
+    return run

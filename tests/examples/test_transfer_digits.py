@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from types import ModuleType
 
@@ -77,19 +76,11 @@ def test_the_circuit_of_the_mesh_and_its_twin_agree(example):
 
 
 @pytest.mark.slow
-def test_a_quick_run_writes_tables_and_picture(example, tmp_path, capsys):
-    folder = tmp_path / "transfer"
-    example.main(["--quick", "--task", "a", "--workers", "1", "--output", str(folder)])
-    names = {path.name for path in folder.iterdir()}
-    assert names == {"table.md", "runs.csv", "transfer_digits.png"}
-    table = (folder / "table.md").read_text()
-    assert table in capsys.readouterr().out
+def test_a_quick_run_writes_tables_and_picture(example, quick_run):
+    rows, table = quick_run("--task", "a", "--workers", "1")
     assert all(f"| {method.label} |" in table for method in example.METHODS.values())
-    with (folder / "runs.csv").open() as file:
-        rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows] == list(example.METHODS)
     assert all(int(row["labelled"]) == 20 for row in rows)
-    assert (folder / "transfer_digits.png").read_bytes()[1:4] == b"PNG"
 
 
 def test_says_what_is_missing_without_mnist(example, monkeypatch, capsys, tmp_path):
