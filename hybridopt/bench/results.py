@@ -1,4 +1,4 @@
-"""All that one run of the benchmark found, and the files it leaves."""
+"""Results of one run of the benchmark, and their files."""
 
 from __future__ import annotations
 
@@ -70,15 +70,15 @@ def _processor() -> str:
 
 @dataclass(frozen=True)
 class BenchOutcome:
-    """The suites that were run, and where.
+    """Results of one run, and the machine and versions that it used.
 
     Attributes:
-        simulators: Simulators on circuits, or None.
-        training: `fit` and the memory bridge, or None.
-        versions: Of the packages.
-        machine: Processor, cores, memory, system, Python.
-        commit: Of the checkout, or None.
-        date: When it ended, UTC.
+        simulators: Results of the suite of simulators, or None.
+        training: Results of the suite of training, or None.
+        versions: Versions of the packages.
+        machine: Processor, cores, memory, system and Python.
+        commit: Commit of the checkout, or None.
+        date: Date and time of the end in UTC.
     """
 
     simulators: SimulatorOutcome | None = None
@@ -103,14 +103,14 @@ def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
     """Write bench.json, bench.html, pictures, and table.md for simulators.
 
     Args:
-        outcome: Of one run.
-        folder: Is made if it is missing; other files in it are left alone.
+        outcome: Results of one run.
+        folder: Folder for the files; it is created if it is missing.
 
     Returns:
-        The path of bench.html.
+        Path of bench.html.
 
     Raises:
-        OutputError: If the folder cannot be written.
+        OutputError: If the folder is not writable.
     """
     target, found = output_folder(folder), outcome.simulators
     rows = found.rows if found else ()

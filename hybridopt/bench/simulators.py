@@ -1,4 +1,4 @@
-"""The simulators suite: problems times competitors, planned first and then measured in turn."""
+"""Suite of simulators: every problem with every competitor, planned first, then measured."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ from hybridopt.gradients import GRADIENTS
 MAIN = ("ladder:4-16-16", "ladder:8-32-16", "ladder:10-60-32", "ladder:14-84-32")
 FULL = (
     *MAIN, "reuploading:4-32-16",
-    "ladder:2-8-16", "ladder:6-24-16", "ladder:10-40-16", "ladder:12-48-16",  # by qubits
-    "ladder:8-8-16", "ladder:8-16-16", "ladder:8-64-16", "ladder:8-128-16",  # by weights
+    "ladder:2-8-16", "ladder:6-24-16", "ladder:10-40-16", "ladder:12-48-16",  # sweep of qubits
+    "ladder:8-8-16", "ladder:8-16-16", "ladder:8-64-16", "ladder:8-128-16",  # sweep of weights
 )  # fmt: skip
 WITH_SHOTS = (("ladder:4-16-16", 1024),)
 QUICK = (
     "ladder:4-16-16", "ladder:4-4-16", "ladder:2-8-16", "ladder:6-24-16", "ladder:4-64-16",
     "reuploading:4-32-16",
 )  # fmt: skip
-QUICK_SECONDS = 40.0  # nothing new begins later, so that start and page fit into the minute
+QUICK_SECONDS = 40.0  # start of the last measurement, so that all ends within a minute
 
 MEASURED = (
-    "forward values and the gradient by all weights of the mean over the batch of the summed "
-    "outputs, from angles and inputs that are new in every repetition, float64"
+    "the outputs of all samples, and the gradient of their sum, averaged over the batch, with "
+    "respect to all weights; in float64, with new angles and inputs in every repetition"
 )
 
 
 @dataclass(frozen=True)
 class SimulatorSettings:
-    """What the user asks for; None is the default.
+    """Settings of the suite of simulators.
 
     Attributes:
-        problems: Such as ``ladder:4-16-16``; None with no circuits is the default suite.
-        circuits: Names of the gallery or files.
-        gradients: Rules of ours; peers run the rules of the same kind.
-        methods: Of Aer.
-        devices: ``"CPU"``, ``"GPU"``, ``"auto"``.
-        precisions: ``"double"``, ``"single"``.
-        batches: Instead of the problems' own.
-        shots: Instead of the suite's own; None among them is exact.
-        repetitions: Timed turns; None is 7, quick 3.
-        seed: Of angles and shots.
-        peers: Whether all peers that are installed take part.
-        peer: Peers that have to.
-        max_seconds: Of timed calls a row; None is 10, quick 1.5.
-        quick: End within a minute.
+        problems: Names such as ``ladder:4-16-16``; the default suite if all are empty.
+        circuits: Names of circuits in the gallery, or files.
+        gradients: Gradient rules of hybridopt, all by default; peers run the equivalent rules.
+        methods: Simulation methods of Aer.
+        devices: ``"CPU"``, ``"GPU"`` or ``"auto"``.
+        precisions: ``"double"`` or ``"single"``.
+        batches: Numbers of samples that replace those of the problems.
+        shots: Numbers of shots per setting, None for exact, that replace those of the suite.
+        repetitions: Number of timed turns per row; None for 7, or 3 if ``quick``.
+        seed: Seed for angles and shots.
+        peers: True to compare with all installed peers.
+        peer: Names of peers that must take part.
+        max_seconds: Limit for the timed calls of a row [s]; None for 10, or 1.5 if ``quick``.
+        quick: True to end within a minute.
     """
 
     problems: tuple[str, ...] = ()
@@ -84,33 +84,33 @@ class SimulatorSettings:
 
     @property
     def rounds(self) -> int:
-        """Repetitions."""
+        """Number of timed turns per row."""
         return self.repetitions or (3 if self.quick else 7)
 
     @property
     def limit(self) -> float:
-        """Seconds a row."""
+        """Limit for the timed calls of a row [s]."""
         return self.max_seconds or (1.5 if self.quick else 10.0)
 
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """Problems with those who take part, and notes on what was left out."""
+    """Problems with their competitors, and notes on omitted ones."""
 
     entries: tuple[tuple[Problem, tuple[Competitor, ...]], ...]
     notes: tuple[str, ...]
 
 
 def make_plan(settings: SimulatorSettings) -> BenchPlan:
-    """Return problems and competitors; nothing is run.
+    """Return problems and competitors without running a circuit.
 
     Raises:
         UnknownNameError: If a problem or circuit is unknown.
         CircuitError: If a circuit cannot be read or differentiated.
-        DeviceError: If the device is not there.
-        MissingExtraError: If a peer that was named is not installed.
-        UnsupportedError: If something that was named goes with nothing else.
-        ResourceError: If a method that was named fits no problem into memory.
+        DeviceError: If the device is not available.
+        MissingExtraError: If a peer in ``settings.peer`` is not installed.
+        UnsupportedError: If a chosen gradient or method supports none of the problems.
+        ResourceError: If no problem fits into memory with a chosen method.
     """
     notes: list[str] = []
     peers = _peers(settings, notes)
@@ -131,16 +131,16 @@ def make_plan(settings: SimulatorSettings) -> BenchPlan:
 
 @dataclass(frozen=True)
 class SimulatorOutcome:
-    """All rows of one run, one per problem and competitor, and the goals that they decide."""
+    """Rows of one run, one per problem and competitor, and the goals compared with them."""
 
     settings: SimulatorSettings
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
-    notes: tuple[str, ...]  # what was left out
-    seconds: float  # wall time of the whole
+    notes: tuple[str, ...]  # omitted competitors
+    seconds: float  # wall time of the run
 
     def as_dict(self) -> dict[str, Any]:
-        """For bench.json."""
+        """Return the content for bench.json."""
         return {
             "measured": MEASURED,
             "settings": asdict(self.settings),
@@ -162,9 +162,9 @@ def run_simulators(
 
     Args:
         settings: Repetitions, limits and seed.
-        plan: Of these settings.
-        report: Told what is measured next.
-        started: When a quick run began, on the clock of `time.perf_counter`; None is now.
+        plan: Plan of these settings.
+        report: Callback that receives the name of each measurement before it begins.
+        started: Start of a quick run on the clock of `time.perf_counter` [s]; None for now.
     """
     began = time.perf_counter()
     ends = QUICK_SECONDS + (began if started is None else started) if settings.quick else math.inf
@@ -201,13 +201,15 @@ def _ours(
     for rule, method, device, precision in product(*axes):
         one = Hybridopt(rule, method, device, precision, settings.seed)
         if problem.shots is not None and not one.samples:
-            reason = f"gradient {rule} with shots: it needs the exact state."
-            refused[rule] = UnsupportedError(reason)
+            refused[rule] = UnsupportedError(
+                f"`shots` must be None with gradient {rule} (got {problem.shots}): it needs the "
+                "exact state. Choose another gradient, or exact simulation."
+            )
             continue
         try:
             one.layer(problem)
         except (UnsupportedError, ResourceError) as error:
-            reason = f"{problem.name}, gradient {rule} by method {method}: {error}"
+            reason = f"Problem {problem.name}, gradient {rule}, method {method}: {error}"
             refused[rule] = refused[method] = type(error)(reason)
             continue
         yield one
@@ -221,7 +223,7 @@ def _peers(settings: SimulatorSettings, notes: list[str]) -> list[Competitor]:
         if not (reason := one.unavailable()):
             chosen.append(one)
         elif one in named:
-            raise MissingExtraError(f"Peer {one.key!r} cannot be measured: {reason}")
+            raise MissingExtraError(f"`peer` {one.key!r} cannot be measured: {reason}")
         else:
-            notes.append(f"Without {one.library}: {reason}")
+            notes.append(f"Left out: {one.library}: {reason}")
     return [one for one in chosen if one.kind in kinds]

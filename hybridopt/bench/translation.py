@@ -1,4 +1,4 @@
-"""Circuits for other simulators: gates that they know, and angles in any library of arrays."""
+"""Translation of circuits for other simulators: supported gates, and angles as functions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hybridopt.bench.problem import Problem
 from hybridopt.errors import CircuitError
 
 Array: TypeAlias = Any  # a torch tensor, a jax array, a numpy array
-Angle: TypeAlias = Callable[[Array, Array], Array]  # of inputs (..., I) and weights (P,)
+Angle: TypeAlias = Callable[[Array, Array], Array]  # inputs (..., I), weights (P,) -> radians
 WITHOUT_EFFECT = frozenset({"barrier", "id", "delay", "global_phase"})
-FUNCTIONS = {  # names in sympy: those in numpy, torch and jax.numpy
+FUNCTIONS = {  # name in sympy: name in numpy, torch and jax.numpy
     **{name: name for name in ("abs", "cos", "exp", "log", "sign", "sin", "sqrt", "tan")},
     "Abs": "abs", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "conjugate": "conj",
 }  # fmt: skip
@@ -27,19 +27,19 @@ FUNCTIONS = {  # names in sympy: those in numpy, torch and jax.numpy
 
 @dataclass(frozen=True, eq=False)
 class PlacedGate:
-    """One gate of a circuit."""
+    """Gate of a circuit, and its qubits."""
 
     gate: Instruction  # with numbers and expressions as parameters
-    qubits: tuple[int, ...]  # as the gate counts them, the first least significant in its matrix
+    qubits: tuple[int, ...]  # in the order of the gate: the first is its least significant
 
     @property
     def name(self) -> str:
-        """Name of the gate, as Qiskit spells it."""
+        """Name of the gate in Qiskit."""
         return str(self.gate.name)
 
     @property
     def free(self) -> dict[int, ParameterExpression]:
-        """Angles that depend on inputs or weights, by their place."""
+        """Angles that depend on inputs or weights, by their position in the gate."""
         given = enumerate(self.gate.params)
         return {n: v for n, v in given if isinstance(v, ParameterExpression) and v.parameters}
 
@@ -47,7 +47,7 @@ class PlacedGate:
 def flatten(
     circuit: QuantumCircuit, known: Callable[[PlacedGate], bool], qubits: Sequence[int] = ()
 ) -> list[PlacedGate]:
-    """Return all gates in order, on given qubits; unknown ones as their definitions."""
+    """Return all gates in order; each unknown gate is replaced by its definition."""
     if any(not isinstance(item.operation, Instruction) for item in circuit.data):
         circuit = PassManager([HighLevelSynthesis()]).run(circuit)  # annotated gates, Cliffords
     place = dict(zip(circuit.qubits, qubits or range(circuit.num_qubits), strict=True))
@@ -62,15 +62,15 @@ def flatten(
         definition = _euler(part.gate) if part.name == "u" else part.gate.definition
         if definition is None:
             raise CircuitError(
-                f"Gate `{part.name}` on qubits {', '.join(map(str, part.qubits))} has no "
-                "translation and no definition."
+                f"Gate `{part.name}` on qubits {', '.join(map(str, part.qubits))} must have a "
+                "translation or a definition. Replace it, or define it by other gates."
             )
         gates += flatten(definition, known, part.qubits)
     return gates
 
 
 def _euler(gate: Instruction) -> QuantumCircuit:
-    """U by rotations; the global phase that is left out cannot be observed."""
+    """Return U as rotations, without its global phase, which cannot be observed."""
     theta, phi, lam = gate.params
     circuit = QuantumCircuit(1)
     circuit.rz(lam, 0)
@@ -80,7 +80,7 @@ def _euler(gate: Instruction) -> QuantumCircuit:
 
 
 def pauli_terms(observable: SparsePauliOp) -> Iterator[tuple[dict[int, str], float]]:
-    """Yield each Pauli string, as letters by qubit without identities, with its coefficient."""
+    """Yield each Pauli string as ``{qubit: letter}`` without identities, and its coefficient."""
     for label, coefficient in zip(
         observable.paulis.to_labels(), observable.coeffs.real.tolist(), strict=True
     ):
@@ -93,16 +93,16 @@ def angle_function(
     library: Any,
     derivative: Parameter | None = None,
 ) -> Angle:
-    """Return a gate's parameter as a function of inputs ``(..., I)`` and weights ``(P,)``.
+    """Return an angle as a function of inputs ``(..., I)`` and weights ``(P,)``.
 
-    Its shape is that of the samples where an input is involved, else a scalar; numbers stay
-    numbers. The library is numpy, torch or jax.numpy. With a parameter of the formula as
-    ``derivative``, its derivative with respect to this parameter is returned.
+    The function returns one angle per sample if the angle depends on an input, otherwise a scalar.
+    The library is numpy, torch or jax.numpy. If ``derivative`` is a parameter of the angle, return
+    the derivative with respect to it instead.
     """
     if not isinstance(value, ParameterExpression) or not value.parameters:
         number = float(value)
         return lambda _x, _w: number
-    import sympy  # importing it changes the warning filters; few programs need it
+    import sympy  # the import changes the warning filters, and few programs need it
 
     num_inputs = len(problem.inputs)
     places = {one: place for place, one in enumerate((*problem.inputs, *problem.weights))}
@@ -111,8 +111,8 @@ def angle_function(
     symbols = [variable.sympify() for variable in variables]
     formula = value.sympify().subs(dict(zip(symbols, stand_ins, strict=True))).evalf()
     if formula.has(sympy.I):
-        raise CircuitError(f"Angle `{value}` is complex. Angles must be real.")
-    if derivative is not None:  # Qiskit's own derivative may become another formula in sympy (2.6)
+        raise CircuitError(f"Angle `{value}` must be real (got a complex formula).")
+    if derivative is not None:  # sympify() of Qiskit's own derivative can be wrong (2.6.2)
         formula = formula.diff(stand_ins[variables.index(derivative)])
     functions = {name: getattr(library, own) for name, own in FUNCTIONS.items()}
     function = sympy.lambdify(stand_ins, formula, modules=[{"pi": math.pi, **functions}])
@@ -125,5 +125,5 @@ def angle_function(
 
 
 def angle_functions(part: PlacedGate, problem: Problem, library: Any) -> list[Angle]:
-    """Return all parameters of a gate as functions, in numpy, torch or jax.numpy."""
+    """Return all angles of a gate as functions in numpy, torch or jax.numpy."""
     return [angle_function(value, problem, library) for value in part.gate.params]

@@ -1,4 +1,4 @@
-"""A circuit with gates of every kind, for all translations."""
+"""Circuit with gates of every kind, for the tests of all translations."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ X, W = ParameterVector("x", 3), ParameterVector("w", 9)
 
 
 def mixed(shots: int | None = None) -> Problem:
-    """Inputs and weights in one angle, functions, gates of every kind, open controls."""
+    """Return a problem with mixed angles, functions, gates of every kind and open controls."""
     c = QuantumCircuit(4, name="mixed")
     for qubit in range(4):
         c.h(qubit)
-    rotations_of_one(c)
+    one_qubit_rotations(c)
     fixed_gates(c)
     c.crx(W[5], 0, 1)
     c.cry(W[6] ** 2, 1, 3)
@@ -39,7 +39,7 @@ def mixed(shots: int | None = None) -> Problem:
     return Problem("mixed", c, tuple(X), tuple(W), observables, 3, shots)
 
 
-def rotations_of_one(c: QuantumCircuit) -> None:
+def one_qubit_rotations(c: QuantumCircuit) -> None:
     c.ry(X[0], 0)
     c.rx(2 * X[1] + W[0], 1)
     c.p(W[1], 2)

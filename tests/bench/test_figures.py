@@ -45,7 +45,7 @@ def test_a_sweep_changes_one_size_only(rows):
     assert series(with_shots, "qubits") == []
 
 
-def test_lines_show_medians_and_bars_reach_from_min_to_max(rows):
+def test_lines_show_medians_and_bars_show_the_range(rows):
     figure = time_figure(series(rows, "qubits"), "qubits")
     shift, exact = figure.axes
     assert [axes.get_xscale() for axes in figure.axes] == ["log", "log"]

@@ -1,4 +1,4 @@
-"""pyqtorch: differentiable state vectors in torch, by autodiff or its adjoint rule."""
+"""pyqtorch: differentiable state vectors in torch, with autodiff or its adjoint rule."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SYMMETRIC = frozenset({"cp", "cz", "swap"})
 
 
 class PyQTorch(Competitor):
-    """One of its two rules, ``"autodiff"`` or ``"adjoint"``."""
+    """State vectors of pyqtorch with one rule, ``"autodiff"`` or ``"adjoint"``."""
 
     key = name = library = "pyqtorch"
     modules = ("pyqtorch",)
@@ -34,15 +34,15 @@ class PyQTorch(Competitor):
         self.rule = rule
 
     def prepare(self, problem: Problem) -> PreparedProblem:
-        """Make a circuit whose angles are named and computed by torch."""
-        import pyqtorch as pyq  # an extra
+        """Create a circuit with named angles, which torch computes."""
+        import pyqtorch as pyq  # optional
 
         parts, adjoint = flatten(problem.circuit, _is_known), self.rule == "adjoint"
         for part in parts if adjoint else ():
             if list(part.qubits) != sorted(part.qubits) and part.name not in SYMMETRIC:
-                raise UnsupportedError(  # it undoes gates on sorted qubits
-                    "pyqtorch's adjoint rule (1.7.8) is wrong for gates whose control comes after "
-                    f"the target, such as `{part.name}` on qubits {part.qubits}."
+                raise UnsupportedError(  # it inverts gates on sorted qubits
+                    "The adjoint rule of pyqtorch (1.7.8) gives wrong gradients if a control "
+                    f"follows its target (got `{part.name}` on qubits {part.qubits})."
                 )
         names = {f"a{number}": part for number, part in enumerate(parts)}
         angles = {

@@ -1,4 +1,4 @@
-"""qiskit-machine-learning: EstimatorQNN on two estimators, and SamplerQNN with shots."""
+"""qiskit-machine-learning: EstimatorQNN with two estimators, and SamplerQNN with shots."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hybridopt.bench.problem import Problem
 from hybridopt.bench.translation import flatten
 from hybridopt.errors import UnsupportedError
 
-# Aer's table of angles leaves cp, crx, cry and crz out without a word (0.18.2)
+# Aer (0.18.2) ignores tables of angles for cp, crx, cry and crz without a warning
 BOUND = frozenset({"p", "r", "rx", "rxx", "ry", "ryy", "rz", "rzx", "rzz", "u", "u1", "u2", "u3"})
 
 
 class EstimatorNetwork(Competitor):
-    """EstimatorQNN with its own parameter-shift gradient, without the noise it adds by default."""
+    """EstimatorQNN with its parameter-shift gradient, without the noise that it adds by default."""
 
     library = "qiskit-machine-learning"
     rule = kind = SHIFT
@@ -33,7 +33,7 @@ class EstimatorNetwork(Competitor):
         self.name = f"EstimatorQNN on {'Aer EstimatorV2' if aer else 'StatevectorEstimator'}"
 
     def prepare(self, problem: Problem) -> PreparedProblem:
-        """Make a network of the circuit; what Aer does not know is replaced by its definition."""
+        """Create a network; gates that Aer does not support are replaced by their definitions."""
         from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
         from qiskit_machine_learning.neural_networks import EstimatorQNN
 
@@ -56,10 +56,10 @@ class EstimatorNetwork(Competitor):
 
 
 class SamplerNetwork(Competitor):
-    """SamplerQNN on Aer's SamplerV2, its outcomes read as the observables.
+    """SamplerQNN with Aer's SamplerV2; observables are computed from its outcomes.
 
-    Observables that are not diagonal are turned by gates at the end of the circuit; a single Pauli
-    string is read as a parity, which is the shortest way.
+    Gates at the end of the circuit make all observables diagonal. A single Pauli string is
+    computed as a parity, which is fastest.
     """
 
     key, name = "qiskit-sampler", "SamplerQNN on Aer SamplerV2"
@@ -68,7 +68,7 @@ class SamplerNetwork(Competitor):
     exact, samples, one_by_one = False, True, True
 
     def prepare(self, problem: Problem) -> PreparedProblem:
-        """Make a network of the circuit, turned to its observables."""
+        """Create a network of the circuit in the basis of its observables."""
         from qiskit_machine_learning.neural_networks import SamplerQNN
 
         circuit, operators = _in_z_basis(problem)
@@ -94,7 +94,7 @@ class SamplerNetwork(Competitor):
 
 
 def _gradient(network: Any, readout: np.ndarray) -> Gradient:
-    """Return a network's gradient; its outputs are read by a matrix (outputs, observables)."""
+    """Return the gradient of a network; ``readout`` is a matrix (outputs, observables)."""
 
     def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values, by_weights = network.forward(x, w), network.backward(x, w)[1]
@@ -104,7 +104,7 @@ def _gradient(network: Any, readout: np.ndarray) -> Gradient:
 
 
 def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
-    """The circuit in gates that Aer knows, and whose angles it binds."""
+    """Return the circuit in gates that Aer supports and whose angles it can bind."""
     names = set(AerSimulator().configuration().basis_gates)
     result = QuantumCircuit(circuit.num_qubits)
     for part in flatten(circuit, lambda part: part.name in (BOUND if part.free else names)):
@@ -113,7 +113,7 @@ def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[SparsePauliOp]]:
-    """Return the circuit, turned so that every observable is diagonal, and the observables."""
+    """Return the circuit in a basis in which all observables are diagonal, and these."""
     paulis = PauliList([pauli for op in problem.observables for pauli in op.paulis])
     circuit = problem.circuit.copy()
     for qubit in range(problem.num_qubits):
@@ -121,7 +121,7 @@ def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[SparsePauliOp]]:
         letters = {(bool(a), bool(b)) for a, b in zip(has_x, has_z, strict=True) if a or b}
         if len(letters) > 1:
             raise UnsupportedError(
-                f"SamplerQNN measures in one basis, but observables need several on qubit {qubit}."
+                f"Observables for SamplerQNN must share one basis (got several on qubit {qubit})."
             )
         for letter_has_x, letter_has_z in letters:
             if letter_has_x and letter_has_z:

@@ -1,4 +1,4 @@
-"""Every peer finds the dense twin's values and gradient on a circuit with gates of every kind."""
+"""Tests of every peer against the dense twin, on a circuit with gates of every kind."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def need(one) -> None:
 
 def solve(one, problem):
     x, w = problem.angles(np.random.default_rng(0))
-    w = np.abs(w)  # a square root of them may be taken
+    w = np.abs(w)  # as an argument of a square root
     with warnings.catch_warnings():
-        # torch, of complex modules, which pyqtorch makes
+        # pyqtorch creates complex modules
         warnings.filterwarnings("ignore", "Complex modules are a new feature", UserWarning)
         values, gradient = one.prepare(problem).gradient(x, w)
     return deviation_from_twin(one, problem, reference(problem, x, w), values, gradient)
@@ -53,7 +53,7 @@ def test_gates_of_every_kind(one):
     need(one)
     problem = mixed()
     if label(one) == "pyqtorch-adjoint":
-        with pytest.raises(UnsupportedError, match="wrong for gates whose control comes after"):
+        with pytest.raises(UnsupportedError, match="adjoint rule of pyqtorch"):
             one.prepare(problem)
         problem = reuploading(3, 12, 2)
     found = solve(one, problem)
@@ -73,10 +73,10 @@ def test_shots(one, observables):
     need(one)
     found = solve(one, replace(ladder(3, 6, 3), observables=observables, shots=1000))
     assert found.agrees, found
-    assert found.size > 1e-3  # really drawn
+    assert found.size > 1e-3  # sampled, not exact
 
 
-def test_sampler_reads_the_parity_of_some_qubits():
+def test_sampler_computes_a_parity_of_some_qubits():
     problem = replace(ladder(3, 6, 3), shots=1000, observables=(2 * SparsePauliOp("ZIX"),))
     prepared = SamplerNetwork().prepare(problem)
     assert prepared.note == "outcomes read as a parity"
@@ -85,7 +85,7 @@ def test_sampler_reads_the_parity_of_some_qubits():
 
 def test_sampler_refuses_observables_in_several_bases():
     problem = replace(ladder(3, 6), shots=10, observables=(SparsePauliOp(["XII", "ZII"]),))
-    with pytest.raises(UnsupportedError, match=r"measures in one basis, .* several on qubit 2"):
+    with pytest.raises(UnsupportedError, match="several on qubit 2"):
         SamplerNetwork().prepare(problem)
 
 
@@ -117,7 +117,7 @@ def test_names():
         ("pyqtorch", "peers-all", PyQTorch("autodiff")),
     ],
 )
-def test_what_is_missing_and_how_to_get_it(module, extra, one, monkeypatch):
+def test_missing_packages_are_listed_with_their_installation(module, extra, one, monkeypatch):
     find = "hybridopt.bench.peers.competitor.find_spec"
     monkeypatch.setattr(find, lambda name: None if name == module else name)
     assert one.unavailable().startswith(f"{module} is not installed.")
