@@ -1,4 +1,4 @@
-"""What results were made with, for those who want to make them again."""
+"""Versions and machine of a result, and the number of torch threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch", "numpy")
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of those packages that are installed."""
+    """Return the versions of the installed ones among the packages."""
     found = {}
     for package in packages:
         with suppress(PackageNotFoundError):
@@ -23,7 +23,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def made_with() -> dict[str, Any]:
-    """Return ``versions`` of the packages that matter, and the ``machine`` in words."""
+    """Return ``versions`` of the main packages, and a description of the ``machine``."""
     return {
         "versions": versions(PACKAGES),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
@@ -32,10 +32,9 @@ def made_with() -> dict[str, Any]:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Give torch so many threads, and the caller's number back afterwards.
+    """Set the number of torch threads in the block.
 
-    Small tensors gain nothing from more than one, and on a busy machine threads that wait for each
-    other spoil the times.
+    Small tensors gain nothing from several threads, which wait for each other on a busy machine.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)

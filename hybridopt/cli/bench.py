@@ -1,4 +1,4 @@
-"""The command `hybridopt bench`: lists with commas or repeated options, as settings."""
+"""Command `hybridopt bench`."""
 
 from __future__ import annotations
 
@@ -30,36 +30,33 @@ Words = list[str] | None
 
 
 def command(
-    suite: Annotated[str, opt(f"{', '.join(SUITES)}.")] = "simulators",
+    suite: Annotated[str, opt(f"Suite to run: {', '.join(SUITES)}.")] = "simulators",
     problem: Annotated[
-        Words, opt(f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, as ladder:4-16-16.")
+        Words, opt(f"Problem such as ladder:4-16-16; families: {', '.join(BUILDERS)}.")
     ] = None,
-    circuit: Annotated[Words, opt("Of the gallery, or an OpenQASM 3 file.")] = None,
-    gradient: Annotated[Words, opt(f"{', '.join(GRADIENTS)}; all by default.")] = None,
-    method: Annotated[Words, opt(f"Of Aer: {', '.join(METHODS)}.")] = None,
-    device: Annotated[Words, opt("CPU, GPU or auto.")] = None,
-    precision: Annotated[Words, opt(f"{' or '.join(PRECISIONS)}.")] = None,
-    batch: Annotated[Words, opt("Samples, instead of the problems' own.")] = None,
-    shots: Annotated[Words, opt(f"A setting; or `{EXACT}`.")] = None,
-    repetitions: Annotated[int | None, opt("Timed turns a row: 7, or 3 with --quick.")] = None,
-    seed: Annotated[int, opt("Of angles, inputs and shots.")] = 0,
-    peers: Annotated[bool, opt("Compare with all peers that are installed.", "--peers")] = False,
-    peer: Annotated[Words, opt(f"Compare with {', '.join(PEER_NAMES)}.")] = None,
+    circuit: Annotated[Words, opt("Circuit of the gallery, or an OpenQASM 3 file.")] = None,
+    gradient: Annotated[Words, opt(f"Gradient rule: {', '.join(GRADIENTS)}.")] = None,
+    method: Annotated[Words, opt(f"Method of Aer: {', '.join(METHODS)}.")] = None,
+    device: Annotated[Words, opt("Device: CPU, GPU or auto.")] = None,
+    precision: Annotated[Words, opt(f"Precision: {', '.join(PRECISIONS)}.")] = None,
+    batch: Annotated[Words, opt("Number of samples, in place of the problem's.")] = None,
+    shots: Annotated[Words, opt(f"Number of shots per setting, or `{EXACT}`.")] = None,
+    repetitions: Annotated[int | None, opt("Timed turns per row: 7, or 3 with --quick.")] = None,
+    seed: Annotated[int, opt("Seed for angles, inputs and shots.")] = 0,
+    peers: Annotated[bool, opt("Compare with all installed peers.", "--peers")] = False,
+    peer: Annotated[Words, opt(f"Compare with a peer: {', '.join(PEER_NAMES)}.")] = None,
     max_seconds: Annotated[
         float | None,
-        opt(
-            "Of timed calls a row; 10 by default, 1.5 with --quick. Who needs more for the "
-            "first call is reported so and not timed."
-        ),
+        opt("Limit for the first call, and for the timed calls per row: 10, or 1.5 with --quick."),
     ] = None,
     quick: Annotated[bool, opt("End within a minute.", "--quick")] = False,
-    output: Annotated[Path, opt("Folder for figures.")] = Path("results/bench"),
+    output: Annotated[Path, opt("Folder for the results.")] = Path("results/bench"),
     as_json: options.Json = False,
 ) -> None:
     """Measure simulators: gradient rule x method x device x problem x batch x shots.
 
-    Lists are written with commas, or options repeated. With --peers the same circuits run in other
-    libraries, each checked first and timed in turn.
+    Several values are separated by commas, or the option is repeated. With --peers, other libraries
+    run the same circuits; each result is checked before it is timed.
     """
     settings = bench.SimulatorSettings(
         problems=split(problem), circuits=split(circuit, keep=lambda text: Path(text).exists()),
@@ -96,18 +93,18 @@ def command(
 def split(
     texts: Iterable[str] | None, keep: Callable[[str], bool] = lambda _: False
 ) -> tuple[str, ...]:
-    """Return the parts between commas of all texts, without doubles; ``keep`` leaves some whole."""
+    """Return the different items between commas; texts for which ``keep`` is true stay whole."""
     parts: dict[str, None] = {}
     for text in texts or ():
         for part in [text] if keep(text) else text.split(","):
             if not part.strip():
-                raise ArgumentError(f"An empty item in {text!r}. Write items between commas.")
+                raise ArgumentError(f"Items between commas must not be empty (got {text!r}).")
             parts[part.strip()] = None
     return tuple(parts)
 
 
 def _show(outcome: bench.BenchOutcome, console: Console) -> None:
-    """Print tables, goals and what was left out."""
+    """Print tables, goals and notes."""
     if outcome.simulators is not None:
         rows = outcome.simulators.rows
         for table in tables.problem_tables(rows):

@@ -1,4 +1,4 @@
-"""The command `hybridopt compare`."""
+"""Command `hybridopt compare`."""
 
 from __future__ import annotations
 
@@ -23,48 +23,43 @@ from hybridopt.execution import AerExecutor
 def command(
     method: Annotated[
         list[str],
-        opt(
-            '"adam", "memory+adam", "twin+adam", or a chain such as '
-            '"adam:3 > memory+adam:5 > adam:10"; once for each method.'
-        ),
+        opt('"adam", "memory+adam" or a chain "adam:3 > memory+adam:5 > adam:10"; repeatable.'),
     ],
     data: options.Data = "digits",
     network: options.Network = "auto",
     budget: Annotated[
         str | None,
         opt(
-            'Of each method: "10 epochs", "30 seconds", "5000 settings", "1e6 shots", or '
-            f'several: "10 epochs, 1e6 shots". Without, that of the chains, or {DEFAULT_EPOCHS} '
-            "epochs."
+            'Limits per method: epochs, seconds, settings or shots, as "10 epochs, 1e6 shots"; '
+            f"by default those of the chains, or {DEFAULT_EPOCHS} epochs."
         ),
     ] = None,
-    seeds: Annotated[int, opt("How many, at least 2.")] = 5,
-    seed: Annotated[int, opt("The first of them.")] = 0,
-    tuning: Annotated[int, opt("Trials of the rate, per method and seed.")] = DEFAULT_TRIALS,
-    control: Annotated[str | None, opt("Method that the others are compared with.")] = None,
-    reach: Annotated[float | None, opt('Test metric of the column "steps to".')] = None,
+    seeds: Annotated[int, opt("Number of seeds, at least 2.")] = 5,
+    seed: Annotated[int, opt("First seed.")] = 0,
+    tuning: Annotated[
+        int, opt("Number of learning rates tried per method and seed.")
+    ] = DEFAULT_TRIALS,
+    control: Annotated[str | None, opt("Method that is compared with all others.")] = None,
+    reach: Annotated[float | None, opt('Test metric for the column "steps to".')] = None,
     shots: options.Shots = None,
-    workers: Annotated[int | None, opt("Processes; without, one for each core.")] = None,
-    output: Annotated[Path, opt("For runs, study and report.")] = Path("results/compare"),
+    workers: Annotated[int | None, opt("Number of processes; one per core by default.")] = None,
+    output: Annotated[Path, opt("Folder for runs, study and report.")] = Path("results/compare"),
     resume: Annotated[
         str | None,
-        opt(
-            '"force" takes over finished runs in the folder though settings, versions or code '
-            "have changed."
-        ),
+        opt('"force" to reuse finished runs in spite of other settings, versions or code.'),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Compare ways to train a network: same data, budget and tuning, over several seeds.
+    """Compare ways to train a network, with equal data, budget and tuning.
 
-    Finished runs are kept in the folder, so the same command goes on where it was interrupted. A
-    folder belongs to one comparison.
+    Finished runs are kept in the folder, so that the same command continues an interrupted
+    comparison. A folder belongs to one comparison.
     """
     executor = None if shots is None else AerExecutor(shots=shots)
 
     def kept() -> str:
         runs = counted(len(list((output / "runs").glob("[!.]*.json"))), "finished run")
-        return f"{output} holds {runs}; the same command goes on there."
+        return f"{output} contains {runs}. Run the same command again to continue."
 
     with interruptible(kept):
         study = compare(
@@ -83,7 +78,7 @@ def command(
 def _show(study: Study, output: Path) -> None:
     console = Console()
     table = study.table()
-    console.print(Text(f"{study.data}: {study.budget} for each method", style="bold"))
+    console.print(Text(f"{study.data}: {study.budget} per method", style="bold"))
     for columns in _parts(table, console.width):
         header, *rows = ([row[n] for n in columns] for row in (table.header, *table.rows))
         styles = ["bold" if row[0] == study.control else None for row in rows]
@@ -96,7 +91,7 @@ def _show(study: Study, output: Path) -> None:
 
 
 def _parts(table: Table, width: int) -> list[list[int]]:
-    """Columns that stand side by side; where the terminal is narrow, what is spent comes below."""
+    """Return groups of columns: one, or two for a narrow terminal, costs in the second."""
     everything = list(range(len(table.header)))
     if max(map(len, str(replace(table, notes=())).splitlines())) <= width:
         return [everything]

@@ -1,4 +1,4 @@
-"""What commands print: JSON, tables, files, and how they end on Ctrl-C."""
+"""Output of commands: JSON, tables, names of files, and the end on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-INTERRUPTED = 130  # the shell's code for Ctrl-C
+INTERRUPTED = 130  # exit code of a shell after Ctrl-C
 
 
 def print_json(content: object) -> None:
-    """Print JSON for machines."""
+    """Print a result as JSON."""
     sys.stdout.write(json.dumps(content, indent=2) + "\n")
 
 
 def print_files(files: Iterable[object]) -> None:
-    """Name the files that were written, one per line."""
+    """Print the names of written files, one per line."""
     for file in files:
         Console().print(Text(f"Written: {file}"), soft_wrap=True)
 
@@ -31,7 +31,7 @@ def plain_table(
     header: Iterable[str], rows: Iterable[Iterable[str]], *, title: str = "",
     left: Container[int] = (0,), no_wrap: Container[int] = (), styles: Iterable[str | None] = (),
 ) -> Table:  # fmt: skip
-    """Return a table without lines, its columns right-aligned but for those named; no markup."""
+    """Return a table without lines; columns outside of ``left`` are right-aligned."""
     words, sides = Text(title) if title else None, (0, 1, 0, 0)
     table = Table(title=words, title_justify="left", box=None, padding=sides)
     for n, name in enumerate(header):
@@ -44,7 +44,7 @@ def plain_table(
 
 @contextmanager
 def interruptible(kept: Callable[[], str] = lambda: "nothing was written.") -> Iterator[None]:
-    """End with the shell's code on Ctrl-C, and print which results are kept."""
+    """On Ctrl-C, print which results are kept, and exit with the code of a shell."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The command `hybridopt train`: one network, as it is or in circuits, from a start to files."""
+"""Command `hybridopt train`: one network, on torch or in circuits."""
 
 from __future__ import annotations
 
@@ -31,36 +31,37 @@ from hybridopt.training import History, fit
 from hybridopt.training.schedulers import SCHEDULERS
 from hybridopt.transfer.pretrained import load_weights
 
-MOST_ROWS = 12  # of epochs in the terminal; history.json has all
+MOST_ROWS = 12  # last epochs that are printed; history.json contains all
 
 
 def command(
     data: options.Data = "digits",
     network: options.Network = "auto",
-    start: Annotated[Path | None, opt("State_dict, or file of `convert`, to start from.")] = None,
-    bridge: Annotated[str | None, opt(f"Train in circuits: {', '.join(BRIDGES)}.")] = None,
+    start: Annotated[Path | None, opt("Initial state_dict, or file of `convert`.")] = None,
+    bridge: Annotated[str | None, opt(f"Bridge to circuits: {', '.join(BRIDGES)}.")] = None,
     option: options.BridgeOptions = None,
-    gradient: Annotated[str | None, opt(f"Of the circuits: {', '.join(GRADIENTS)}.")] = None,
+    gradient: Annotated[str | None, opt(f"Gradient rule: {', '.join(GRADIENTS)}.")] = None,
     shots: options.Shots = None,
     optimizer: options.OptimizerName = "adam",
     lr: Annotated[
-        str | None, opt("Rate, or `auto` for a range test; without, the optimizer's.")
+        str | None,
+        opt("Learning rate, or `auto` for a range test; set by the optimizer if absent."),
     ] = None,
-    epochs: Annotated[int, opt("Passes through the training part.")] = 5,
+    epochs: Annotated[int, opt("Number of passes through the training part.")] = 5,
     batch_size: Annotated[
-        str, opt("Samples a batch, `all`, or `auto` (all for gd, newton, lbfgs).")
+        str, opt("Samples per batch, `all`, or `auto` (all for gd, newton, lbfgs).")
     ] = "auto",
-    scheduler: Annotated[str | None, opt(f"Of the learning rate: {', '.join(SCHEDULERS)}.")] = None,
+    scheduler: Annotated[str | None, opt(f"Scheduler: {', '.join(SCHEDULERS)}.")] = None,
     checkpoint: Annotated[
-        Path | None, opt("File to write after each epoch; the same command goes on from it.")
+        Path | None, opt("File that is written after each epoch, and read to continue.")
     ] = None,
     seed: options.Seed = 0,
-    output: Annotated[Path, opt("For network, history, picture.")] = Path("results/train"),
+    output: Annotated[Path, opt("Folder for the results.")] = Path("results/train"),
     as_json: options.Json = False,
 ) -> None:
-    """Train one network on torch, or in circuits with --bridge, and keep it.
+    """Train one network on torch, or in circuits with --bridge, and save it.
 
-    Ctrl-C ends training early; what was trained until then is written all the same.
+    Ctrl-C ends the training early; the network trained so far is saved.
     """
     size: Any = None if batch_size == "all" else batch_size
     if size not in {None, "auto"}:
@@ -87,32 +88,34 @@ def command(
     else:
         _show(trained_on.name, history, files)
     if history.status == "interrupted":
-        words = f"epochs that were finished: {len(history)}. What was trained is in {output}."
-        Console(stderr=True).print(f"Interrupted; {words}", soft_wrap=True)
+        words = f"Interrupted after epoch {len(history)}. The trained network is in {output}."
+        Console(stderr=True).print(words, soft_wrap=True)
         raise typer.Exit(INTERRUPTED)
 
 
 def _check(settings: Settings) -> None:
-    """Refuse at once what does not go together."""
+    """Refuse options that exclude each other, before anything is loaded."""
     in_circuits = settings.start is not None and is_archive(settings.start)
     if in_circuits and settings.bridge is not None:
         raise ArgumentError(
-            f"{settings.start} holds a network in its circuits already. Leave out --bridge, or "
-            "carry it back first: `hybridopt convert`."
+            f"`bridge` must not be given with {settings.start}, which contains a quantum network. "
+            "Omit --bridge, or convert the file with `hybridopt convert` first."
         )
     shots = None if in_circuits else settings.shots
     needs = {"--option": settings.options, "--gradient": settings.gradient, "--shots": shots}
     for option, value in needs.items():
         if value and settings.bridge is None:
-            raise ArgumentError(f"{option} is for circuits: say which by --bridge.")
+            raise ArgumentError(
+                f"`bridge` must be given with {option}. Pass, say, --bridge memory."
+            )
 
 
 def _start(settings: Settings, data: Dataset) -> nn.Module:
     start, executor = settings.start, None
-    if settings.shots is not None:  # else as a file or the default says
+    if settings.shots is not None:  # otherwise that of the file, or exact
         executor = AerExecutor(shots=settings.shots, seed=settings.seed)
     if start is not None and is_archive(start):
-        auto = settings.network == "auto"  # networks of torch.nn alone need no template
+        auto = settings.network == "auto"  # a network of torch.nn needs no template
         template = None if auto else build_network(settings.network, data, seed=settings.seed)
         return load(start, template, executor=executor)
     network = build_network(settings.network, data, seed=settings.seed)
@@ -172,9 +175,10 @@ def _show(name: str, history: History, files: list[Path]) -> None:
     console = Console()
     console.print(plain_table(columns, rows, title=name, left=()))
     if len(history) > MOST_ROWS:
-        console.print(f"The last {MOST_ROWS} of {len(history)} epochs.", style="dim")
+        console.print(f"Last {MOST_ROWS} of {len(history)} epochs.", style="dim")
     found = "" if history.range_test is None else f" Learning rate {history.range_test.lr:.2g}."
     console.print(
-        f"Ended: {history.reason}.{found} {sum(history.seconds):.1f} s of training.", soft_wrap=True
+        f"End: {history.reason}.{found} Training time: {sum(history.seconds):.1f} s.",
+        soft_wrap=True,
     )
     print_files(files)

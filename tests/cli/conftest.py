@@ -1,4 +1,4 @@
-"""The installed command, called in this process, and a small network for it."""
+"""Fixtures that call the command in this process, and a small network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def mlp() -> nn.Module:
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """A function of words that returns exit code, standard output and standard error."""
+    """Function that runs a command line and returns exit code, output and error output."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["hybridopt", *map(str, arguments)])
@@ -32,7 +32,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.fixture
 def refused(call: Call, aer_calls: list[int]) -> Callable[..., None]:
-    """A check that words are refused in one line, which holds a text, before anything runs."""
+    """Function that checks for one line of error, which contains a text, before anything runs."""
 
     def check(text: str, *arguments: object) -> None:
         code, out, err = call(*arguments)

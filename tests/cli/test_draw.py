@@ -1,4 +1,4 @@
-"""`hybridopt draw`: what is drawn, and that it is drawn."""
+"""Tests of `hybridopt draw`."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from hybridopt.cli.network_diagram import network_path
 from .conftest import mlp
 
 
-def test_an_excerpt_is_the_beginning_and_says_so():
+def test_an_excerpt_is_the_beginning_with_a_note():
     circuit = QuantumCircuit(4)
     for _ in range(3):
         circuit.h(range(4))
-        circuit.cx(0, 2)  # nothing else stands between its lines
+        circuit.cx(0, 2)  # no other gate between its lines
         circuit.x(1)
     whole = excerpt(circuit, columns=9, qubits=4)
     assert whole == (circuit, "")
     part, note = excerpt(circuit, columns=3, qubits=4)
     assert dict(part.count_ops()) == {"h": 8, "cx": 1, "x": 1}
-    assert note == "its first 10 of 18 gates"
+    assert note == "first 10 of 18 gates"
     _, note = excerpt(circuit, columns=9, qubits=2)
-    assert note == "its first 9 of 18 gates on the first 2 of its qubits"
+    assert note == "first 9 of 18 gates on the first 2 qubits"
 
 
-@pytest.mark.parametrize("repetitions", [1, 5])  # in one line, and in two
-def test_everything_stands_inside_the_picture(repetitions):
+@pytest.mark.parametrize("repetitions", [1, 5])  # one line, and two
+def test_everything_is_inside_the_picture(repetitions):
     layers = (layer for _ in range(repetitions) for layer in (nn.Linear(3, 3), nn.Tanh()))
     figure = draw_picture(network_path(ho.to_quantum(nn.Sequential(*layers), "memory")))
     width, height = figure.get_size_inches()
@@ -51,14 +51,14 @@ def test_everything_stands_inside_the_picture(repetitions):
 
 
 @pytest.mark.parametrize("bridge", ["generator", "twin"])
-def test_only_layers_whose_weights_come_from_the_bar_hang_on_it(bridge):
+def test_the_bar_has_arrows_to_its_layers_only(bridge):
     module = nn.Sequential(ho.to_quantum(nn.Linear(6, 4), bridge), ho.DressedCircuit(4, 2))
     axes = draw_picture(network_path(module)).axes[0]
     starts = [text.xyann for text in axes.texts if isinstance(text, Annotation)]
     ends = [text.xy for text in axes.texts if isinstance(text, Annotation)]
-    hanging = [end for start, end in zip(starts, ends, strict=True) if start[0] == end[0]]
-    assert len(hanging) == 1
-    assert min(end[0] for end in ends) < hanging[0][0] < sorted(end[0] for end in ends)[2]
+    vertical = [end for start, end in zip(starts, ends, strict=True) if start[0] == end[0]]
+    assert len(vertical) == 1
+    assert min(end[0] for end in ends) < vertical[0][0] < sorted(end[0] for end in ends)[2]
     bar = next(p for p in axes.patches if isinstance(p, FancyBboxPatch) and p.get_width() > 9)
     edge = LOOKS["circuit" if bridge == "generator" else "formula"][0]
     assert to_hex(bar.get_edgecolor()) == edge
@@ -67,7 +67,7 @@ def test_only_layers_whose_weights_come_from_the_bar_hang_on_it(bridge):
 def test_a_long_circuit_is_drawn_as_its_beginning():
     figure = draw_picture(network_path(ho.to_quantum(nn.Linear(64, 2), "memory")))
     (text,) = figure.texts
-    assert "shown: its first" in text.get_text()
+    assert "shown: first" in text.get_text()
     assert "of 520 gates" in text.get_text()
 
 
@@ -95,13 +95,13 @@ def test_the_command_writes_pictures(what, options, kind, tmp_path, call, monkey
     ("arguments", "message"),
     [
         (["mlp:4-3", "--output", "x.jpg"], "Unknown kind of picture 'jpg'"),
-        (["mlp:4", "--output", "x.png"], "must name two or more widths"),
+        (["mlp:4", "--output", "x.png"], "mlp:4"),
         (["entangler", "--output", "x.png"], "Unknown circuit 'entangler'"),
-        (["mlp:4-3", "--network", "mlp:4-3", "--output", "x.png"], "--network says the class"),
-        (["damaged.ho", "--output", "x.png"], "is damaged"),
+        (["mlp:4-3", "--network", "mlp:4-3", "--output", "x.png"], "`network`"),
+        (["damaged.ho", "--output", "x.png"], "damaged.ho"),
     ],
 )
-def test_bad_input_is_one_line(arguments, message, tmp_path, refused, monkeypatch):
+def test_bad_input_is_refused(arguments, message, tmp_path, refused, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = ho.save(ho.to_quantum(mlp(), "memory"), "damaged.ho")
     path.write_bytes(path.read_bytes()[:-9])
