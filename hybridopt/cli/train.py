@@ -106,7 +106,7 @@ def _check(settings: Settings) -> None:
     for option, value in needs.items():
         if value and settings.bridge is None:
             raise ArgumentError(
-                f"`bridge` must be given with {option}. Pass, say, --bridge memory."
+                f"`bridge` must be given with {option}. Pass, for example, `--bridge memory`."
             )
 
 
