@@ -14,7 +14,7 @@ PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch", "numpy")
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of the installed ones among the packages."""
+    """Return the versions of those packages that are installed."""
     found = {}
     for package in packages:
         with suppress(PackageNotFoundError):

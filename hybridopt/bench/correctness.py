@@ -39,7 +39,7 @@ from hybridopt.bench.problem import Problem
 from hybridopt.bench.translation import PlacedGate, angle_function, flatten
 from hybridopt.gradients.spsa import SHOTS_PERTURBATION
 
-MAX_STANDARD_ERRORS = 5.0
+MAX_STANDARD_ERRORS = 5.0  # largest deviation of a sampled result that passes
 EXACT_UNIT, SHOTS_UNIT = "relative", "standard errors"
 STANDARD = frozenset(get_standard_gate_name_mapping())
 States = Complex128[np.ndarray, "B dim"]
@@ -54,7 +54,7 @@ class Reference:
     """Values and derivatives that a simulator should return."""
 
     values: Float64[np.ndarray, "B K"]  # outputs of every sample
-    gradient: Float64[np.ndarray, " P"]  # sum of the outputs, averaged over the samples
+    gradient: Float64[np.ndarray, " P"]  # of the sum of outputs, averaged over the samples
     slopes: Float64[np.ndarray, "B P"]  # norm of d(angles)/d(weight), per sample and weight
     steepness: Float64[np.ndarray, " B"]  # norm of d(outputs)/d(angles), per sample
 
@@ -190,7 +190,7 @@ def deviation_from_twin(
 
 def _standard_errors(problem: Problem, twin: Reference, *, random: bool) -> np.ndarray:
     batch, count = len(twin.values), problem.shots or math.inf
-    root = np.sqrt((twin.slopes**2).sum(0))
-    shots: np.ndarray = problem.scale / (batch * math.sqrt(2 * count)) * root
+    root: np.ndarray = np.sqrt((twin.slopes**2).sum(0))
+    shots = problem.scale / (batch * math.sqrt(2 * count)) * root
     directions = (twin.steepness[:, None] * twin.slopes).sum(0) / batch
     return math.sqrt(3) * (directions + shots / SHOTS_PERTURBATION) if random else shots

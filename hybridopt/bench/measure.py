@@ -24,10 +24,11 @@ MIN_REPETITIONS = 2  # even if they exceed the limit of a row
 TURN_SECONDS = 0.05  # shorter calls are repeated: the first one of a turn runs with cold caches
 TURN_CALLS = 16  # largest number of calls per turn, each with other angles
 OUT_OF_TIME = "the time limit of the whole benchmark was reached"
-PROBES = 3
+PROBES = 3  # calls with one sample
 COMPILE_SECONDS = 60.0  # limit for a first call that compiles
 MARGIN = 2.0  # a batch can take less than the sum of its samples: skip clear cases only
 Angles = tuple[np.ndarray, np.ndarray]
+Report = Callable[[str], object]  # receives the name of each measurement before it begins
 
 
 class OvertimeError(BaseException):
@@ -61,7 +62,7 @@ def measure(
     seed: int,
     ends: float = math.inf,
     earlier: Sequence[Row] = (),
-    report: Callable[[str], object] = lambda _: None,
+    report: Report = lambda _: None,
 ) -> list[Row]:
     """Compare every competitor with the dense twin, then time them in rounds.
 
@@ -182,12 +183,8 @@ def _turn(lane: Lane, angles: list[Angles]) -> None:
 
 @contextmanager
 def timeout(seconds: float) -> Iterator[None]:
-    """Raise `OvertimeError` in the block after a time limit, between steps of Python.
-
-    Without POSIX timers, or outside of the main thread, the block runs without a limit.
-    """
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or not hasattr(signal, "setitimer"):
+    """Raise `OvertimeError` in the block after a time limit; without effect in other threads."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
 

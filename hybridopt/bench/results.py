@@ -53,10 +53,9 @@ def commit() -> str | None:
     """Return the commit of the checkout that hybridopt was imported from, or None."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     with suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(  # noqa: S603
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10,
-            check=True,
-        ).stdout.strip()  # fmt: skip
+        return subprocess.check_output(  # noqa: S603
+            command, cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, text=True, timeout=10
+        ).strip()
     return None
 
 

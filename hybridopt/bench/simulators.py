@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hybridopt import _validation
-from hybridopt.bench.measure import measure
+from hybridopt.bench.measure import Report, measure
 from hybridopt.bench.peers import PEER_NAMES, PEERS
 from hybridopt.bench.peers.competitor import Competitor, Hybridopt
 from hybridopt.bench.problem import Problem, parse_problem, z_of_each
@@ -76,10 +76,7 @@ class SimulatorSettings:
     quick: bool = False
 
     def __post_init__(self) -> None:
-        for peer in self.peer:
-            _validation.choice("peer", peer, PEER_NAMES)
         _validation.optional_integer("repetitions", self.repetitions, minimum=1)
-        _validation.integer("seed", self.seed, minimum=0)
         _validation.optional_real("max_seconds", self.max_seconds, minimum=0, strict=True)
 
     @property
@@ -152,11 +149,7 @@ class SimulatorOutcome:
 
 
 def run_simulators(
-    settings: SimulatorSettings,
-    plan: BenchPlan,
-    *,
-    report: Callable[[str], object] = lambda _: None,
-    started: float | None = None,
+    settings: SimulatorSettings, plan: BenchPlan, *, report: Report = lambda _: None
 ) -> SimulatorOutcome:
     """Measure a plan.
 
@@ -164,10 +157,9 @@ def run_simulators(
         settings: Repetitions, limits and seed.
         plan: Plan of these settings.
         report: Callback that receives the name of each measurement before it begins.
-        started: Start of a quick run on the clock of `time.perf_counter` [s]; None for now.
     """
     began = time.perf_counter()
-    ends = QUICK_SECONDS + (began if started is None else started) if settings.quick else math.inf
+    ends = began + QUICK_SECONDS if settings.quick else math.inf
     rows: list[Row] = []
     for problem, competitors in plan.entries:
         rows += measure(
@@ -202,14 +194,14 @@ def _ours(
         one = Hybridopt(rule, method, device, precision, settings.seed)
         if problem.shots is not None and not one.samples:
             refused[rule] = UnsupportedError(
-                f"`shots` must be None with gradient {rule} (got {problem.shots}): it needs the "
-                "exact state. Choose another gradient, or exact simulation."
+                f"Gradient {rule} must run without shots (got {problem.shots}): it needs the exact "
+                "state. Choose another gradient."
             )
             continue
         try:
             one.layer(problem)
         except (UnsupportedError, ResourceError) as error:
-            reason = f"Problem {problem.name}, gradient {rule}, method {method}: {error}"
+            reason = f"Gradient {rule}, method {method}, problem {problem.name}: {error}"
             refused[rule] = refused[method] = type(error)(reason)
             continue
         yield one
@@ -217,7 +209,8 @@ def _ours(
 
 def _peers(settings: SimulatorSettings, notes: list[str]) -> list[Competitor]:
     kinds = settings.gradients or tuple(GRADIENTS)
-    named = [one for key in settings.peer for one in PEERS if one.key == key]
+    keys = [_validation.choice("peer", name, PEER_NAMES) for name in settings.peer]
+    named = [one for one in PEERS if one.key in keys]
     chosen = []
     for one in PEERS if settings.peers else named:
         if not (reason := one.unavailable()):

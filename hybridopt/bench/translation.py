@@ -88,16 +88,13 @@ def pauli_terms(observable: SparsePauliOp) -> Iterator[tuple[dict[int, str], flo
 
 
 def angle_function(
-    value: float | ParameterExpression,
-    problem: Problem,
-    library: Any,
-    derivative: Parameter | None = None,
+    value: float | ParameterExpression, problem: Problem, library: Any, wrt: Parameter | None = None
 ) -> Angle:
     """Return an angle as a function of inputs ``(..., I)`` and weights ``(P,)``.
 
     The function returns one angle per sample if the angle depends on an input, otherwise a scalar.
-    The library is numpy, torch or jax.numpy. If ``derivative`` is a parameter of the angle, return
-    the derivative with respect to it instead.
+    The library is numpy, torch or jax.numpy. With ``wrt``, a parameter of the angle, return the
+    derivative with respect to it instead.
     """
     if not isinstance(value, ParameterExpression) or not value.parameters:
         number = float(value)
@@ -112,8 +109,8 @@ def angle_function(
     formula = value.sympify().subs(dict(zip(symbols, stand_ins, strict=True))).evalf()
     if formula.has(sympy.I):
         raise CircuitError(f"Angle `{value}` must be real (got a complex formula).")
-    if derivative is not None:  # sympify() of Qiskit's own derivative can be wrong (2.6.2)
-        formula = formula.diff(stand_ins[variables.index(derivative)])
+    if wrt is not None:  # sympify() of Qiskit's own derivative can be wrong (2.6.2)
+        formula = formula.diff(stand_ins[variables.index(wrt)])
     functions = {name: getattr(library, own) for name, own in FUNCTIONS.items()}
     function = sympy.lambdify(stand_ins, formula, modules=[{"pi": math.pi, **functions}])
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from hybridopt import _validation, bench
@@ -31,9 +29,7 @@ Words = list[str] | None
 
 def command(
     suite: Annotated[str, opt(f"Suite to run: {', '.join(SUITES)}.")] = "simulators",
-    problem: Annotated[
-        Words, opt(f"Problem such as ladder:4-16-16; families: {', '.join(BUILDERS)}.")
-    ] = None,
+    problem: Annotated[Words, opt(f"Problem as ladder:4-16-16; {' or '.join(BUILDERS)}.")] = None,
     circuit: Annotated[Words, opt("Circuit of the gallery, or an OpenQASM 3 file.")] = None,
     gradient: Annotated[Words, opt(f"Gradient rule: {', '.join(GRADIENTS)}.")] = None,
     method: Annotated[Words, opt(f"Method of Aer: {', '.join(METHODS)}.")] = None,
@@ -45,10 +41,7 @@ def command(
     seed: Annotated[int, opt("Seed for angles, inputs and shots.")] = 0,
     peers: Annotated[bool, opt("Compare with all installed peers.", "--peers")] = False,
     peer: Annotated[Words, opt(f"Compare with a peer: {', '.join(PEER_NAMES)}.")] = None,
-    max_seconds: Annotated[
-        float | None,
-        opt("Limit for the first call, and for the timed calls per row: 10, or 1.5 with --quick."),
-    ] = None,
+    max_seconds: Annotated[float | None, opt("Limit per row: 10, or 1.5 with --quick.")] = None,
     quick: Annotated[bool, opt("End within a minute.", "--quick")] = False,
     output: Annotated[Path, opt("Folder for the results.")] = Path("results/bench"),
     as_json: options.Json = False,
@@ -71,14 +64,13 @@ def command(
         max_seconds=max_seconds, quick=quick,
     )  # fmt: skip
     output_folder(output)
-    started, console = time.perf_counter(), Console(stderr=as_json)
+    console = Console(stderr=as_json)
     _validation.choice("suite", suite, SUITES)
     simulators = training = None
     with interruptible(), console.status("measuring") as status:
         if suite != "training":
-            simulators = bench.run_simulators(
-                settings, bench.make_plan(settings), report=status.update, started=started
-            )
+            plan = bench.make_plan(settings)
+            simulators = bench.run_simulators(settings, plan, report=status.update)
         if suite != "simulators":
             training = bench.run_training(quick=quick, report=status.update)
     outcome = bench.BenchOutcome(simulators, training)
@@ -108,7 +100,15 @@ def _show(outcome: bench.BenchOutcome, console: Console) -> None:
     if outcome.simulators is not None:
         rows = outcome.simulators.rows
         for table in tables.problem_tables(rows):
-            console.print(_shown(table, console.width))
+            columns = range(len(tables.HEADER)) if console.width >= tables.WIDE else tables.NARROW
+            header, *cells = ([row[n] for n in columns] for row in (tables.HEADER, *table.rows))
+            pairs = zip(table.ours, table.best, strict=True)
+            styles = ["bold magenta" if ours else "bold" if best else None for ours, best in pairs]
+            numeric = range(2, len(header))
+            shown = plain_table(
+                header, cells, title=table.problem, left=(0, 1), no_wrap=numeric, styles=styles
+            )
+            console.print(shown)
             for reason in table.reasons:
                 console.print(Text(reason, style="dim"))
             console.print()
@@ -121,13 +121,3 @@ def _show(outcome: bench.BenchOutcome, console: Console) -> None:
         title = "training and the memory bridge"
         header, training = training_rows(outcome.training)
         console.print(plain_table(header, training, title=title, left=range(len(header))))
-
-
-def _shown(table: tables.ProblemTable, width: int) -> Table:
-    columns = range(len(tables.HEADER)) if width >= tables.WIDE else tables.NARROW
-    header, *rows = ([row[n] for n in columns] for row in (tables.HEADER, *table.rows))
-    pairs = zip(table.ours, table.best, strict=True)
-    styles = ["bold magenta" if ours else "bold" if best else None for ours, best in pairs]
-    return plain_table(
-        header, rows, title=table.problem, left=(0, 1), no_wrap=range(2, len(header)), styles=styles
-    )

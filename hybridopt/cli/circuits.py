@@ -40,7 +40,7 @@ def command(
     elif isinstance(content, list):
         header = ("name", "qubits", "inputs", "weights", "description")
         cells = (map(str, row.values()) for row in content)
-        title = "The gallery of circuits"
+        title = "Gallery of circuits"
         Console().print(plain_table(header, cells, title=title, left=(0, 4), no_wrap=(0,)))
     else:
         words = {name: ", ".join(content[name]) or "none" for name in ("inputs", "weights")}

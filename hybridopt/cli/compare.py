@@ -13,7 +13,7 @@ from rich.text import Text
 from hybridopt.cli import options
 from hybridopt.cli.options import opt
 from hybridopt.cli.output import interruptible, plain_table, print_json
-from hybridopt.compare import Study, Table, compare
+from hybridopt.compare import Study, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
 from hybridopt.compare.table import counted
 from hybridopt.compare.tuning import DEFAULT_TRIALS
@@ -29,25 +29,17 @@ def command(
     network: options.Network = "auto",
     budget: Annotated[
         str | None,
-        opt(
-            'Limits per method: epochs, seconds, settings or shots, as "10 epochs, 1e6 shots"; '
-            f"by default those of the chains, or {DEFAULT_EPOCHS} epochs."
-        ),
+        opt(f'Limits per method, as "10 epochs, 1e6 shots"; default: {DEFAULT_EPOCHS} epochs.'),
     ] = None,
     seeds: Annotated[int, opt("Number of seeds, at least 2.")] = 5,
     seed: Annotated[int, opt("First seed.")] = 0,
-    tuning: Annotated[
-        int, opt("Number of learning rates tried per method and seed.")
-    ] = DEFAULT_TRIALS,
+    tuning: Annotated[int, opt("Trials of the rate per method and seed.")] = DEFAULT_TRIALS,
     control: Annotated[str | None, opt("Method that is compared with all others.")] = None,
     reach: Annotated[float | None, opt('Test metric for the column "steps to".')] = None,
     shots: options.Shots = None,
     workers: Annotated[int | None, opt("Number of processes; one per core by default.")] = None,
     output: Annotated[Path, opt("Folder for runs, study and report.")] = Path("results/compare"),
-    resume: Annotated[
-        str | None,
-        opt('"force" to reuse finished runs in spite of other settings, versions or code.'),
-    ] = None,
+    resume: Annotated[str | None, opt('"force" to reuse runs in spite of changes.')] = None,
     as_json: options.Json = False,
 ) -> None:
     """Compare ways to train a network, with equal data, budget and tuning.
@@ -64,7 +56,7 @@ def command(
     with interruptible(kept):
         study = compare(
             network, data, methods=method, budget=budget,
-            seeds=range(seed, seed + max(0, seeds)), tuning=tuning, control=control, reach=reach,
+            seeds=range(seed, seed + seeds), tuning=tuning, control=control, reach=reach,
             executor=executor, output=output,
             resume=True if resume is None else resume,  # type: ignore[arg-type]
             workers=workers, progress=not as_json,
@@ -79,7 +71,9 @@ def _show(study: Study, output: Path) -> None:
     console = Console()
     table = study.table()
     console.print(Text(f"{study.data}: {study.budget} per method", style="bold"))
-    for columns in _parts(table, console.width):
+    every = list(range(len(table.header)))
+    fits = max(map(len, str(replace(table, notes=())).splitlines())) <= console.width
+    for columns in [every] if fits else [every[:3], [0, *every[3:]]]:
         header, *rows = ([row[n] for n in columns] for row in (table.header, *table.rows))
         styles = ["bold" if row[0] == study.control else None for row in rows]
         console.print(plain_table(header, rows, styles=styles))
@@ -88,11 +82,3 @@ def _show(study: Study, output: Path) -> None:
     if study.ranked():
         console.print(Text(f"For accuracy, {study.recommend()}"), soft_wrap=True)
     console.print(f"Report: {shlex.quote(str(output / 'report.html'))}", soft_wrap=True)
-
-
-def _parts(table: Table, width: int) -> list[list[int]]:
-    """Return groups of columns: one, or two for a narrow terminal, costs in the second."""
-    everything = list(range(len(table.header)))
-    if max(map(len, str(replace(table, notes=())).splitlines())) <= width:
-        return [everything]
-    return [everything[:3], [0, *everything[3:]]]

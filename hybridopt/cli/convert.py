@@ -33,15 +33,15 @@ def command(
     source: Annotated[
         Path, typer.Argument(help="State_dict written by torch.save, or a file of this command.")
     ],
-    to: Annotated[Path, opt("File to write: a circuit file, or a state_dict of one.")],
+    to: Annotated[Path, opt("File to write: a circuit file or a state_dict.")],
     network: Annotated[str | None, opt("Network: `mlp:64-20-10` or `file.py:function`.")] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
-    data: Annotated[str | None, opt(f"Dataset for outputs: {', '.join(dataset_names())}.")] = None,
+    data: Annotated[str | None, opt(f"Dataset of inputs: {', '.join(dataset_names())}.")] = None,
     input_shape: Annotated[str | None, opt("Shape of an input: 64 or 1x8x8.", "--input")] = None,
-    seed: Annotated[int, opt("Seed for random inputs, without data.")] = 0,
-    qpy: Annotated[Path | None, opt("QPY file of the circuit to write, too.")] = None,
-    qasm: Annotated[Path | None, opt("OpenQASM 3 file to write, too.")] = None,
+    seed: Annotated[int, opt("Seed for random inputs.")] = 0,
+    qpy: Annotated[Path | None, opt("Additional QPY file to write.")] = None,
+    qasm: Annotated[Path | None, opt("Additional OpenQASM 3 file to write.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Convert a saved network to a circuit file or back, and report the changes.
@@ -107,11 +107,11 @@ def circuits_to_write(
     A QPY file contains all circuits; an OpenQASM file contains one, whose name is in its path.
     """
     contents: dict[Path, bytes] = {}
-    if qpy_path is None and qasm_path is None:
+    if not (qpy_path or qasm_path):
         return contents
     circuits = gate_circuits(module)
     if not circuits:
-        raise ArgumentError("`qpy` and `qasm` need a network with a circuit (got a control).")
+        raise ArgumentError("`qpy` and `qasm` must be omitted for a control, which has no circuit.")
     if qpy_path is not None:
         raw = io.BytesIO()
         qpy.dump(list(circuits.values()), raw)
@@ -125,13 +125,12 @@ def circuits_to_write(
 
 
 def _check_targets(source: Path, network: str | None, targets: Sequence[Path]) -> None:
-    inputs = [path.resolve() for path in (source, network_file(network)) if path is not None]
-    for place, target in enumerate(targets):
-        if target.resolve() in inputs:
-            raise ArgumentError(f"Output {target} must not be an input of the command.")
-        if target.resolve() in [other.resolve() for other in targets[:place]]:
-            raise ArgumentError(f"Output {target} must not be given twice.")
+    taken = {path.resolve() for path in (source, network_file(network)) if path is not None}
+    for target in targets:
+        if target.resolve() in taken:
+            raise ArgumentError(f"Output {target} must not be an input or another output.")
         check_writable(target)
+        taken.add(target.resolve())
 
 
 @torch.no_grad()

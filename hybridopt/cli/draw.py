@@ -58,7 +58,7 @@ def command(
         ),
     ],
     output: Annotated[Path, opt("Picture to write: .png, .svg or .pdf.")],
-    network: Annotated[str | None, opt("Network of the file, if it has an own class.")] = None,
+    network: Annotated[str | None, opt("Network of the file, if user-defined.")] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
     seed: Annotated[int, opt("Seed for the weights of a new network.")] = 0,
@@ -71,7 +71,7 @@ def command(
         module = load(what, build_network(network, None, seed=seed) if network else None)
     elif network is not None:
         raise ArgumentError(
-            f"`network` must be given with a file of `hybridopt convert` only (got {what!r}). "
+            f"`network` must be omitted without a file of `hybridopt convert` (got {what!r}). "
             "Write the network in place of the file: `hybridopt draw mlp:4-3`."
         )
     elif ":" in what:

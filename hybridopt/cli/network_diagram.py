@@ -135,8 +135,7 @@ def _shapes(plain: nn.Module) -> tuple[tuple[int, ...] | None, dict[str, tuple[i
 
 def _source(network: WeightNetwork) -> str:
     if not network.num_qubits:
-        words = f"{network.bridge_name}: formula with {network.num_trainable:,} parameters"
-        return f"{words}, no circuit"
+        return f"{network.bridge_name}: formula with {network.num_trainable:,} parameters"
     cost = network.step_cost(32)
     settings = "?" if cost is None else f"{cost.settings:,}"
     shots = getattr(getattr(network, "executor", None), "shots", None)

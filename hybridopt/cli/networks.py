@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -26,15 +27,14 @@ def parsed_options(options: Sequence[str]) -> dict[str, Any]:
         >>> parsed_options(["form=full", "num_angles=30", 'keep_classical=["0"]'])
         {'form': 'full', 'num_angles': 30, 'keep_classical': ['0']}
     """
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for option in options:
         key, separator, value = option.partition("=")
         if not separator or not key.isidentifier():
             raise ArgumentError(f"`option` must have the form key=value (got {option!r}).")
-        try:
+        parsed[key] = value
+        with suppress(json.JSONDecodeError):
             parsed[key] = json.loads(value)
-        except json.JSONDecodeError:
-            parsed[key] = value
     return parsed
 
 

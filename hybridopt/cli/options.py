@@ -29,9 +29,7 @@ Data = Annotated[str, opt(f"Name of a dataset: {', '.join(dataset_names())}.")]
 Network = Annotated[str, opt("`mlp:64-20-10`, `file.py:function`, or `auto` (20 hidden units).")]
 OptimizerName = Annotated[str, opt(f"Name of an optimizer: {', '.join(OPTIMIZERS)}.")]
 BridgeName = Annotated[str, opt(f"Name of a bridge: {', '.join(BRIDGES)}.")]
-BridgeOptions = Annotated[
-    list[str] | None, opt("Option of the bridge, `key=value`; can be repeated.")
-]
+BridgeOptions = Annotated[list[str] | None, opt("Bridge option `key=value`; can be repeated.")]
 Shots = Annotated[int | None, opt("Number of shots per setting; exact by default.")]
 Seed = Annotated[int, opt("Seed for data, weights, order and shots.")]
 Json = Annotated[bool, opt("Print the result as JSON, and nothing else.", "--json")]

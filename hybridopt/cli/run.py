@@ -50,7 +50,7 @@ def _show(outcome: RunOutcome, page: Path) -> None:
     stages = len(outcome.stages)
     styles = [*[None] * (stages - 1), "bold", None, "italic dim"]
     rows = [*rows[:stages], [], ["controls"], *rows[stages:]]
-    title = f"{outcome.data.name}: a network as a circuit and back"
+    title = f"{outcome.data.name}: conversion to a circuit and back"
     console = Console()
     console.print(plain_table(header, rows, title=title, no_wrap=(0,), styles=styles))
     console.print(NOTE, style="dim")

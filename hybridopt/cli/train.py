@@ -43,18 +43,13 @@ def command(
     gradient: Annotated[str | None, opt(f"Gradient rule: {', '.join(GRADIENTS)}.")] = None,
     shots: options.Shots = None,
     optimizer: options.OptimizerName = "adam",
-    lr: Annotated[
-        str | None,
-        opt("Learning rate, or `auto` for a range test; set by the optimizer if absent."),
-    ] = None,
+    lr: Annotated[str | None, opt("Learning rate, or `auto` (range test); optional.")] = None,
     epochs: Annotated[int, opt("Number of passes through the training part.")] = 5,
     batch_size: Annotated[
         str, opt("Samples per batch, `all`, or `auto` (all for gd, newton, lbfgs).")
     ] = "auto",
     scheduler: Annotated[str | None, opt(f"Scheduler: {', '.join(SCHEDULERS)}.")] = None,
-    checkpoint: Annotated[
-        Path | None, opt("File that is written after each epoch, and read to continue.")
-    ] = None,
+    checkpoint: Annotated[Path | None, opt("File to save each epoch and continue from.")] = None,
     seed: options.Seed = 0,
     output: Annotated[Path, opt("Folder for the results.")] = Path("results/train"),
     as_json: options.Json = False,
@@ -81,7 +76,14 @@ def command(
         trained, trained_on, optimizer=optimizer, lr=rate, epochs=epochs, batch_size=size,
         scheduler=scheduler, checkpoint=checkpoint, seed=seed, progress=label,
     )  # fmt: skip
-    content = _content(settings, trained_on, trained, history)
+    content = {
+        "data": trained_on.name,
+        "task": trained_on.task,
+        "settings": {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items()},
+        "num_trainable": sum(p.numel() for p in trained.parameters() if p.requires_grad),
+        "history": history.to_dict(),
+        **made_with(),
+    }
     files = _write(output, content, trained, history)
     if as_json:
         print_json(content)
@@ -128,21 +130,6 @@ def _start(settings: Settings, data: Dataset) -> nn.Module:
     return to_quantum(
         network, settings.bridge, executor=executor, **rule, **parsed_options(settings.options)
     )
-
-
-def _content(
-    settings: Settings, data: Dataset, network: nn.Module, history: History
-) -> dict[str, Any]:
-    """Return the content of history.json."""
-    plain = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items()}
-    return {
-        "data": data.name,
-        "task": data.task,
-        "settings": plain,
-        "num_trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        "history": history.to_dict(),
-        **made_with(),
-    }
 
 
 def _write(

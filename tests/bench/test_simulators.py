@@ -27,7 +27,7 @@ def test_default_suite(aer_calls):
     sampled = dict(zip(found, plan.entries, strict=True))["ladder:4-16-16, 1024 shots"][1]
     assert [one.rule for one in sampled] == ["parameter-shift", "spsa"]
     (note,) = plan.notes
-    assert "gradient adjoint" in note
+    assert "Gradient adjoint" in note
     assert aer_calls == []
 
 
@@ -79,9 +79,9 @@ def test_a_file_without_observables(tmp_path):
         ({"max_seconds": 0.0}, ArgumentError, "`max_seconds`"),
         ({"seed": -1}, ArgumentError, "`seed`"),
         ({"gradients": ("adjoint",), "shots": (10,)}, UnsupportedError,
-         "`shots` .* gradient adjoint"),
+         "Gradient adjoint"),
         ({"gradients": ("adjoint",), "methods": ("density_matrix",)}, UnsupportedError,
-         "gradient adjoint, method density_matrix"),
+         "Gradient adjoint, method density_matrix"),
     ],
 )  # fmt: skip
 def test_refused_before_anything_runs(options, error, message, aer_calls):
@@ -96,7 +96,7 @@ def test_problems_beyond_the_memory_are_left_out_with_a_note():
     )
     assert names(plan) == ["ladder:3-6-16"]
     assert any("ladder:40-40-16" in note for note in plan.notes)
-    with pytest.raises(ResourceError, match="gradient spsa, method density_matrix"):
+    with pytest.raises(ResourceError, match="Gradient spsa, method density_matrix"):
         make_plan(SimulatorSettings(problems=("ladder:40-40",), methods=("density_matrix",),
                                     gradients=("spsa",)))  # fmt: skip
 

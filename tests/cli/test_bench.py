@@ -50,7 +50,7 @@ def test_json_is_complete(folder):
         assert row["deviation"] <= row["allowed"]
         assert (row["runs"] is not None) == (row["library"] == "hybridopt")
     (note,) = simulators["notes"]
-    assert "gradient adjoint" in note
+    assert "Gradient adjoint" in note
 
 
 def test_page_is_self_contained(folder):

@@ -64,7 +64,7 @@ class PennyLane(Competitor):
                 step(x, w)
             return [qml.expval(operator) for operator in operators]
 
-        mixed = self.rule == "parameter-shift" and any(_is_mixed(p, problem) for p in parts)
+        mixed = self.rule == SHIFT and any(_is_mixed(p, problem) for p in parts)
         node = qml.QNode(
             circuit,
             qml.device(self.device, wires=problem.num_qubits),
@@ -77,12 +77,12 @@ class PennyLane(Competitor):
         if mixed:
             node = qml.transforms.broadcast_expand(node)
         note = "one tape per sample" if mixed or self.one_by_one else "inputs broadcast in one tape"
-        return PreparedProblem(torch_gradient(lambda x, w: _stacked(node(x, w), len(x))), note=note)
 
+        def forward(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+            # an observable that depends on no input has one value for all samples
+            return torch.stack([value.expand(len(x)) for value in node(x, w)], dim=-1)
 
-def _stacked(values: list[torch.Tensor], batch: int) -> torch.Tensor:
-    # an observable that depends on no input has one value for all samples
-    return torch.stack([value.expand(batch) for value in values], dim=-1)
+        return PreparedProblem(torch_gradient(forward), note=note)
 
 
 def _is_known(part: PlacedGate) -> bool:

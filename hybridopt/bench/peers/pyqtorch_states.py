@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -80,12 +80,10 @@ def _gate(part: PlacedGate, name: str) -> Any:
     from pyqtorch.primitives import Primitive
 
     if part.name in FIXED:
-        build: Callable[..., Any] = getattr(pyq, FIXED[part.name])
-        return build(*part.qubits)
+        return getattr(pyq, FIXED[part.name])(*part.qubits)
     if part.free:
         return getattr(pyq, ROTATIONS[part.name])(*part.qubits, name)
-    matrix = torch.tensor(part.gate.to_matrix(), dtype=torch.complex128)
-    return Primitive(matrix, part.qubits)
+    return Primitive(torch.tensor(part.gate.to_matrix(), dtype=torch.complex128), part.qubits)
 
 
 def _observable(observable: SparsePauliOp) -> Any:

@@ -114,20 +114,18 @@ def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
 
 def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[SparsePauliOp]]:
     """Return the circuit in a basis in which all observables are diagonal, and these."""
-    paulis = PauliList([pauli for op in problem.observables for pauli in op.paulis])
+    labels = [label[::-1] for op in problem.observables for label in op.paulis.to_labels()]
     circuit = problem.circuit.copy()
-    for qubit in range(problem.num_qubits):
-        has_x, has_z = paulis.x[:, qubit], paulis.z[:, qubit]
-        letters = {(bool(a), bool(b)) for a, b in zip(has_x, has_z, strict=True) if a or b}
+    for qubit, letters in enumerate(map(set, zip(*labels, strict=True))):
+        letters.discard("I")
         if len(letters) > 1:
             raise UnsupportedError(
                 f"Observables for SamplerQNN must share one basis (got several on qubit {qubit})."
             )
-        for letter_has_x, letter_has_z in letters:
-            if letter_has_x and letter_has_z:
-                circuit.sdg(qubit)
-            if letter_has_x:
-                circuit.h(qubit)
+        if "Y" in letters:
+            circuit.sdg(qubit)
+        if letters & {"X", "Y"}:
+            circuit.h(qubit)
     touched = [op.paulis.x | op.paulis.z for op in problem.observables]
     return circuit, [
         SparsePauliOp(PauliList.from_symplectic(z, np.zeros_like(z)), op.coeffs)
