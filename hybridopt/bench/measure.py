@@ -100,8 +100,7 @@ def _first_call(
     lane: Lane, twin: Reference, angles: Angles, max_seconds: float, earlier: Sequence[Row]
 ) -> None:
     row = lane.row
-    slower = _too_slow_before(row, earlier, max_seconds)
-    if slower:
+    if slower := _too_slow_before(row, earlier, max_seconds):
         row.stop(NOT_RUN, slower)
         return
     limit = max(max_seconds, COMPILE_SECONDS) if lane.competitor.compiles else max_seconds

@@ -58,11 +58,10 @@ def network_path(module: nn.Module) -> NetworkPath:
     steps = tuple(_step(name, one, shapes.get(name), marks) for name, one in leaves.items())
     sources = [m for m in module.modules() if isinstance(m, WeightNetwork)]
     circuit, caption = _widest(gate_circuits(module))
-    kind = ""
+    title = type(plain).__name__
     if isinstance(module, QuantumNetwork):
-        kind = f" in the {'bridge' if module.num_qubits else 'control'} {module.bridge_name}"
+        title += f" in the {'bridge' if module.num_qubits else 'control'} {module.bridge_name}"
     source = " / ".join(map(_source, sources)) or None
-    title = f"{type(plain).__name__}{kind}"
     return NetworkPath(title, input_shape, steps, source, circuit, caption)
 
 

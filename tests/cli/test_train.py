@@ -23,9 +23,8 @@ def accuracy(network, seed=0):
 
 
 def test_training_on_torch_equals_fit(tmp_path, call, aer_calls):
-    code, out, err = call(*SMALL, "--optimizer", "sgd", "--lr", 0.3, "--batch-size", 10,
-        "--scheduler", "linear", "--seed", 4, "--output", tmp_path, "--json",
-    )  # fmt: skip
+    options = ["--optimizer", "sgd", "--lr", 0.3, "--batch-size", 10, "--scheduler", "linear"]
+    code, out, err = call(*SMALL, *options, "--seed", 4, "--output", tmp_path, "--json")
     assert (code, err, aer_calls) == (0, "", [])
     content = json.loads(out)
     assert content == json.loads((tmp_path / "history.json").read_text("utf-8"))
