@@ -32,10 +32,7 @@ def made_with() -> dict[str, Any]:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Set the number of torch threads in the block.
-
-    Small tensors gain nothing from several threads, which wait for each other on a busy machine.
-    """
+    """Set the number of torch threads in the block; one thread is fastest for small tensors."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -119,8 +119,3 @@ def angle_function(
         return x[..., place] if place < num_inputs else w[place - num_inputs]
 
     return lambda x, w: function(*(entry(variable, x, w) for variable in variables))
-
-
-def angle_functions(part: PlacedGate, problem: Problem, library: Any) -> list[Angle]:
-    """Return all angles of a gate as functions in numpy, torch or jax.numpy."""
-    return [angle_function(value, problem, library) for value in part.gate.params]

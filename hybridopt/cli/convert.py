@@ -146,8 +146,7 @@ def _outputs(network: nn.Module, inputs: Tensor) -> Tensor:
             f"{tuple(inputs.shape[1:])}: {error}). Pass another `--input` or `--data`."
         ) from error
     if not isinstance(outputs, Tensor):
-        kind = type(outputs).__name__
-        raise ArgumentError(f"The network must return one tensor to be compared (got {kind}).")
+        raise ArgumentError(f"The network must return one tensor (got {type(outputs).__name__}).")
     return outputs
 
 

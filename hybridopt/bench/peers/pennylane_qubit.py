@@ -21,7 +21,7 @@ from hybridopt.bench.peers.competitor import (
     torch_gradient,
 )
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import PlacedGate, angle_functions, flatten, pauli_terms
+from hybridopt.bench.translation import PlacedGate, angle_function, flatten, pauli_terms
 
 NAMES: Mapping[str, str] = {
     "ccx": "Toffoli", "ccz": "CCZ", "ch": "CH", "cp": "ControlledPhaseShift", "crx": "CRX",
@@ -110,7 +110,7 @@ def _step(part: PlacedGate, problem: Problem) -> Callable[[torch.Tensor, torch.T
     if part.name in INVERSES:
         fixed = getattr(qml, INVERSES[part.name])
         return lambda _x, _w: qml.adjoint(fixed(part.qubits))
-    angles = angle_functions(part, problem, torch)
+    angles = [angle_function(value, problem, torch) for value in part.gate.params]
     if part.name == "xx_plus_yy":
         return lambda x, w: qml.IsingXY(-angles[0](x, w), part.qubits)
     gate = getattr(qml, NAMES[part.name])

@@ -10,7 +10,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.bench.peers.competitor import Competitor, PreparedProblem, torch_gradient
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import PlacedGate, angle_functions, flatten, pauli_terms
+from hybridopt.bench.translation import PlacedGate, angle_function, flatten, pauli_terms
 from hybridopt.errors import UnsupportedError
 
 FIXED: Mapping[str, str] = {
@@ -46,7 +46,7 @@ class PyQTorch(Competitor):
                 )
         names = {f"a{number}": part for number, part in enumerate(parts)}
         angles = {
-            n: angle_functions(part, problem, torch)[0] for n, part in names.items() if part.free
+            n: angle_function(p.gate.params[0], problem, torch) for n, p in names.items() if p.free
         }
         gates = [_gate(part, name) for name, part in names.items()]
         circuit = pyq.QuantumCircuit(problem.num_qubits, gates).to(dtype=torch.complex128)

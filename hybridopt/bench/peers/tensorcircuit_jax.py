@@ -10,7 +10,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import PlacedGate, angle_functions, flatten, pauli_terms
+from hybridopt.bench.translation import PlacedGate, angle_function, flatten, pauli_terms
 
 # tdg is missing because TensorCircuit (1.10.0) stores it in 32 bits; its matrix is used instead
 FIXED: Mapping[str, str] = {
@@ -80,7 +80,8 @@ def _step(part: PlacedGate, problem: Problem) -> Callable[[Any, Any, Any], objec
     if not part.free:
         matrix = part.gate.to_matrix()  # Qiskit: first qubit least significant
         return lambda circuit, _x, _w: circuit.unitary(*qubits[::-1], unitary=matrix)
-    name, angles = ROTATIONS[part.name], angle_functions(part, problem, jnp)
+    name = ROTATIONS[part.name]
+    angles = [angle_function(value, problem, jnp) for value in part.gate.params]
 
     def step(circuit: Any, x: Any, w: Any) -> object:
         values = {key: angle(x, w) for key, angle in zip(ANGLE_NAMES, angles, strict=False)}
