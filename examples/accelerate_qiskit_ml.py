@@ -1,7 +1,7 @@
-"""A program for qiskit-machine-learning before and after: same losses, less time.
+"""Acceleration of a program for qiskit-machine-learning: the same losses in less time.
 
-The program trains an EstimatorQNN in a TorchConnector to tell two kinds of iris apart. It is run
-as it is, with one line changed, with two lines changed, and as a layer made by `from_qnn`.
+The program trains an EstimatorQNN in a TorchConnector to distinguish two species of iris. It runs
+unchanged, with one changed line, with two changed lines, and as a layer from `from_qnn`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LEARNING_RATE = 0.1
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training run came to."""
+    """Result of a training run."""
 
     losses: list[float]
     weights: Tensor
@@ -38,7 +38,7 @@ class Outcome:
 
 
 def make_data() -> tuple[Tensor, Tensor]:
-    """Four features in [0, 1], and +1 or -1 for the two kinds of iris that are hard to tell."""
+    """Return four features in [0, 1], and +1 or -1 for the two species that overlap."""
     features, kinds = load_iris(return_X_y=True)
     x = torch.tensor(features[kinds > 0], dtype=torch.float32)
     x = (x - x.amin(0)) / (x.amax(0) - x.amin(0))
@@ -46,7 +46,7 @@ def make_data() -> tuple[Tensor, Tensor]:
 
 
 def make_network(depth: int = 3, **plug_ins: object) -> EstimatorQNN:
-    """Four qubits, 4 (depth + 1) weights."""
+    """Return a network with four qubits and 4 (depth + 1) weights."""
     circuit, inputs, weights = qnn_circuit(
         feature_map=zz_feature_map(4), ansatz=real_amplitudes(4, reps=depth)
     )
@@ -54,7 +54,7 @@ def make_network(depth: int = 3, **plug_ins: object) -> EstimatorQNN:
 
 
 def train(module: nn.Module, x: Tensor, y: Tensor, *, steps: int, seed: int = 0) -> Outcome:
-    """The user's loop: Adam on random batches."""
+    """Train with Adam on random batches."""
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE)
     losses = []
@@ -71,14 +71,14 @@ def train(module: nn.Module, x: Tensor, y: Tensor, *, steps: int, seed: int = 0)
 
 
 def race(steps: int, depth: int = 3) -> dict[str, Outcome]:
-    """All forms of the program, from the same weights on the same batches."""
+    """Train all forms of the program from equal weights on equal batches."""
     x, y = make_data()
     generator = torch.Generator().manual_seed(1)
     start = (torch.rand(4 * (depth + 1), generator=generator) - 0.5).numpy()
     gradient = {"gradient": AerEstimatorGradient()}
     both = {**gradient, "estimator": AerEstimator()}
     forms = {
-        "as it is": TorchConnector(make_network(depth), start),
+        "unchanged": TorchConnector(make_network(depth), start),
         "one line": TorchConnector(make_network(depth, **gradient), start),
         "two lines": TorchConnector(make_network(depth, **both), start),
         "from_qnn": from_qnn(make_network(depth), initial=start),
@@ -92,9 +92,9 @@ def race(steps: int, depth: int = 3) -> dict[str, Outcome]:
 
 
 def show(outcomes: dict[str, Outcome], steps: int) -> None:
-    """Times, and how far the runs are apart."""
+    """Print the times, and the differences between the runs."""
     first = next(iter(outcomes.values()))
-    table = Table("program", "ms a step", "times faster", "last loss", "losses apart", "weights")
+    table = Table("program", "ms per step", "speed-up", "last loss", "loss difference", "weights")
     for name, outcome in outcomes.items():
         apart = max(abs(a - b) for a, b in zip(outcome.losses, first.losses, strict=True))
         table.add_row(
@@ -109,16 +109,20 @@ def show(outcomes: dict[str, Outcome], steps: int) -> None:
     table.caption = (
         "one line: EstimatorQNN(gradient=AerEstimatorGradient()); two lines: and "
         "estimator=AerEstimator(); from_qnn: from_qnn(qnn); adjoint: from_qnn(qnn, "
-        'gradient="adjoint"). Last columns: largest distance from the first program, which '
-        "computes in single precision."
+        'gradient="adjoint"). Last columns: largest difference from the first program, which '
+        "uses single precision."
     )
     Console().print(table)
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=20, help="of training (default: 20)")
-    parser.add_argument("--depth", type=int, default=3, help="layers of weights (default: 3)")
+    parser.add_argument(
+        "--steps", type=int, default=20, help="number of training steps (default: 20)"
+    )
+    parser.add_argument(
+        "--depth", type=int, default=3, help="number of layers of weights (default: 3)"
+    )
     given = parser.parse_args(arguments)
     show(race(given.steps, given.depth), given.steps)
 

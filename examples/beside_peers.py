@@ -1,16 +1,16 @@
-"""What hybridopt, PennyLane and qiskit-machine-learning can do with one circuit, tried out.
+"""Capabilities of hybridopt, PennyLane and qiskit-machine-learning, tested with one circuit.
 
-Prints a table. Every cell is the outcome of code that runs here, by the installed versions: a
-`CircuitLayer`, a `TorchLayer` and an `EstimatorQNN` in a `TorchConnector` of the same circuit on
-three qubits. "yes" stands beside what was measured, mostly the largest difference from a dense
-matrix differentiated by torch. Where the defaults fail and a documented option helps, the cell
-names the option, and what happens without.
+The script prints a table. Every cell is the result of code that runs with the installed versions.
+The layers are a `CircuitLayer`, a `TorchLayer`, and an `EstimatorQNN` in a `TorchConnector`, with
+the same circuit on three qubits. A "yes" is followed by a measured value, usually the largest
+difference from a dense matrix that torch differentiates. If the defaults fail and a documented
+option helps, the cell contains the option, and the result of the defaults.
 
-"none found" means that no line of the library's installed sources, or no name of its objects,
-matches the words of the search at the row. Nor did we find it in documentation and threads on
-GitHub of PennyLane 0.45 and qiskit-machine-learning 0.9.
+"none found" means that a search in the installed sources of the library, or in the names of its
+objects, has no result. We did not find the capability in documentation and GitHub threads of
+PennyLane 0.45 and qiskit-machine-learning 0.9 either.
 
-About 20 seconds on two cores. PennyLane is an extra: pip install ".[peers]"
+The script takes about 20 seconds on two cores. PennyLane is optional: pip install ".[peers]"
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from qiskit_aer.primitives import EstimatorV2
 
 from hybridopt import AerExecutor
 
-Attempts = Mapping[str, Callable[[], str]]  # probes by the option that they take, "" for none
-PRECISION = SHOTS**-0.5  # what Qiskit's estimators call it
+Attempts = Mapping[str, Callable[[], str]]  # option: probe; "" for the defaults
+PRECISION = SHOTS**-0.5  # `precision` of estimators in Qiskit
 
 
 @dataclass(frozen=True)
 class Row:
-    """A capability, and what is tried for it in each library, in order."""
+    """Capability, and the attempts to use it in each library, in order."""
 
     capability: str
     ours: Attempts
@@ -53,14 +53,14 @@ def row(
     of_pennylane: Mapping[str, Make] | None = None,
     of_qnn: Mapping[str, Make] | None = None,
 ) -> Row:
-    """One probe for layers of all libraries, by default as they come."""
+    """Return a row with one probe for layers of all libraries."""
     makes = (of_ours or {"": ours}, of_pennylane or {"": pennylane}, of_qnn or {"": qnn})
     tries = [{option: partial(probe, make) for option, make in m.items()} for m in makes]
     return Row(capability, *tries)
 
 
 def derivatives() -> list[Row]:
-    """Values, gradients, and what torch makes of them."""
+    """Return the rows on values, gradients and their use in torch."""
     inputs = {"": qnn, "input_gradients=True": partial(qnn, input_gradients=True)}
     expand = {"": shift, "broadcast_expand": partial(shift, expand=True)}
     twice = {"": shift, "max_diff=2": partial(shift, max_diff=2)}
@@ -74,7 +74,7 @@ def derivatives() -> list[Row]:
         of_pennylane={"": shift},
     )
     return [
-        row("values and weight gradient as a dense matrix", probes.agreement),
+        row("values and weight gradient agree with a dense matrix", probes.agreement),
         row("gradient reaches a layer before it, default rule", probes.layer_before, of_qnn=inputs),
         row(
             "the same by parameter shift, in a batch",
@@ -92,13 +92,13 @@ def derivatives() -> list[Row]:
 
 
 def shots() -> list[Row]:
-    """Sampling, and its cost."""
+    """Return the rows on sampling and its cost."""
     normal = StatevectorEstimator(default_precision=PRECISION, seed=np.random.default_rng(1))
     backend = BackendEstimatorV2(backend=AerSimulator(), options={"default_precision": PRECISION})
     options = {"default_precision": PRECISION, "observables": ("IZZ",)}
     return [
         row(
-            f"gradient from {SHOTS} shots scatters as measurements do",
+            f"gradient from {SHOTS} shots has the noise of measurements",
             probes.shot_noise,
             of_ours={"": partial(ours, executor=AerExecutor(shots=SHOTS, seed=1))},
             of_pennylane={"": partial(pennylane, shots=SHOTS)},
@@ -118,17 +118,17 @@ def shots() -> list[Row]:
 
 
 def conversions() -> list[Row]:
-    """Between circuits and plain torch."""
+    """Return the rows on conversions between circuits and plain torch."""
     no_bridge, no_series, no_metric = (
         partial(probes.sources_with, pattern=pattern)
         for pattern in (
-            "named_(parameters|modules|children)",  # every way through any network
+            "named_(parameters|modules|children)",  # every way to traverse a network
             "(?i)fourier|surrogate",
             "(?i)metric_?tensor|natural.?grad|fisher",
         )
     )
     exact = partial(probes.agreement, measured=True)
-    # 5 deviations: derivatives of two values, of 1 / sqrt(2 * 64**2) at most each
+    # 5 standard deviations of two derivatives, each at most 1 / sqrt(2 * 64**2)
     sampled = partial(exact, batch=1, tolerance=5 / 64)
     options = {"run_options": {"shots": 64**2, "seed_simulator": 1}}
     aer = {"measured": True, "estimator": EstimatorV2(options=options)}
@@ -140,7 +140,7 @@ def conversions() -> list[Row]:
             {"": partial(no_series, "qiskit_machine_learning")},
         ),
         Row(
-            "convolutions, LSTM, transformer layer into a circuit and back: change of a weight",
+            "convolutions, LSTM, transformer layer to a circuit and back: change of a weight",
             {"to_quantum, to_classical": probes.there_and_back},
             {"": partial(no_bridge, "pennylane")},
             {"": partial(no_bridge, "qiskit_machine_learning")},
@@ -164,7 +164,7 @@ def conversions() -> list[Row]:
 
 
 def tried(attempts: Attempts) -> str:
-    """The first attempt that succeeds, and what became of those before it."""
+    """Return the first successful attempt, and the results of earlier ones."""
     findings = []
     for option, probe in attempts.items():
         name = f"with {option}" if option else "default"
@@ -172,7 +172,7 @@ def tried(attempts: Attempts) -> str:
             measured = probe()
         except probes.Missed as missed:
             findings.append(f"{name}: {missed}")
-        except Exception as error:  # noqa: BLE001  # whatever a library raises is the finding
+        except Exception as error:  # noqa: BLE001  # any error of a library is a result
             findings.append(f"{name}: {type(error).__name__}")
         else:
             taken = f"yes {name}" if option else "yes"
@@ -184,9 +184,9 @@ def tried(attempts: Attempts) -> str:
 
 def main() -> None:
     if qml is None:
-        sys.exit('PennyLane is missing. Install it: pip install ".[peers]"')
+        sys.exit('PennyLane is not installed. Run: pip install ".[peers]"')
     heads = (
-        "tried",
+        "capability",
         "hybridopt",
         f"PennyLane {version('pennylane')}, TorchLayer",
         f"qiskit-machine-learning {version('qiskit-machine-learning')}, EstimatorQNN",

@@ -1,4 +1,4 @@
-"""The layers that `beside_peers.py` compares: one circuit in three libraries, and as matrices."""
+"""Layers of `beside_peers.py`: one circuit in three libraries, and as dense matrices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hybridopt import CircuitLayer
 
 try:
     import pennylane as qml
-except ImportError:  # an extra
+except ImportError:  # optional
     qml = None
 
 WEIGHT = torch.tensor([0.3, -0.5, 0.7, 1.2, -0.9, 0.4], dtype=torch.float64)
@@ -26,7 +26,7 @@ OBSERVABLES = ("IZZ", "ZII")
 
 
 def qiskit_circuit(*, measured: bool = False) -> tuple[QuantumCircuit, list[Any], list[Any]]:
-    """RY of inputs, layers of RX and of RY with CX ladders; qubit 0 measured between or not."""
+    """Return RY of inputs, RX and RY with CX ladders, and optionally a measurement between."""
     x, w = list(ParameterVector("x", 3)), list(ParameterVector("w", 6))
     circuit = QuantumCircuit(3, 1 if measured else 0)
     for qubit in range(3):
@@ -76,13 +76,13 @@ PAULIS = {
 
 
 def on(qubit: int, matrix: Tensor) -> Tensor:
-    """A matrix of one qubit as one of three, qubit 0 rightmost."""
+    """Return a matrix of one qubit as a matrix of three qubits, qubit 0 rightmost."""
     left, right = (torch.eye(2**n, dtype=torch.complex128) for n in (2 - qubit, qubit))
     return torch.kron(torch.kron(left, matrix), right)
 
 
 def dense_states(x: Tensor, w: Tensor, *, measured: bool = False) -> Tensor:
-    """States by matrix products, one for each outcome of the measurement, not normalized."""
+    """Return unnormalized states, one per outcome of the measurement, by matrix products."""
     one = torch.eye(8, dtype=torch.complex128)
     z = on(0, PAULIS["Z"])
     ladder = one
@@ -103,7 +103,7 @@ def dense_states(x: Tensor, w: Tensor, *, measured: bool = False) -> Tensor:
 
 
 def dense(x: Tensor, w: Tensor, *, measured: bool = False) -> Tensor:
-    """Both expectation values of every sample, shape (batch, 2)."""
+    """Return both expectation values of every sample, shape (batch, 2)."""
     z = [on(qubit, PAULIS["Z"]) for qubit in range(3)]
     rows = []
     for sample in x:

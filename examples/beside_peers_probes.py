@@ -1,4 +1,4 @@
-"""The probes of `beside_peers.py`: each returns what it measured, or raises what it found."""
+"""Probes of `beside_peers.py`: each returns a measured value, or raises `Missed`."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from torch.func import functional_call, grad, vmap
 import hybridopt as ho
 
 SAMPLES = 2 * torch.rand(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 1
-TOLERANCE = 1e-5  # numbers of order one, in single precision
+TOLERANCE = 1e-5  # values of order one in single precision
 SHOTS, REPETITIONS = 1024, 16
 
 Make = Callable[[], nn.Module]
 
 
-class Missed(Exception):  # noqa: N818  # a finding rather than an error
-    """What was found where the capability was looked for."""
+class Missed(Exception):  # noqa: N818  # a result, not an error
+    """Capability not found; the message is the result of the search."""
 
 
 def close(found: Tensor | None, expected: Tensor, tolerance: float = TOLERANCE) -> float:
-    """Largest difference of two results."""
+    """Return the largest difference of two results; raise `Missed` if it is too large."""
     if found is None:
         raise Missed("no gradient")
     difference = (found.detach().double() - expected.detach().double()).abs().max().item()
@@ -86,7 +86,7 @@ def per_sample(function: Callable[[Tensor, Tensor], Tensor]) -> str:
     def of_one(w: Tensor, x: Tensor) -> Tensor:
         return function(w, x).sum()
 
-    weight = WEIGHT + 0.5  # not the layer's own
+    weight = WEIGHT + 0.5  # not the weights of the layer
     found = vmap(grad(of_one), in_dims=(None, 0))(weight, SAMPLES)
     expected = torch.autograd.functional.jacobian(lambda w: dense(SAMPLES, w).sum(1), weight)
     return f"{close(found, expected):.0g}"
@@ -104,7 +104,7 @@ def pennylane_functional(**options: str) -> str:
 
 
 def shot_noise(make: Make) -> str:
-    """Gradients of a parity are multiples of 1 / SHOTS, and scatter as the binomial law says."""
+    """Check that gradients of a parity are multiples of 1 / SHOTS with binomial noise."""
     layer = make()
     (weight,) = layer.parameters()
     rows = [torch.autograd.grad(layer(SAMPLES[:1])[0, 0], weight)[0] for _ in range(REPETITIONS)]
@@ -155,7 +155,7 @@ def qnn_count() -> str:
 
 
 def sources_with(package: str, pattern: str) -> str:
-    """Always misses, with the files in a package's sources that match a pattern."""
+    """Raise `Missed` with the source files of a package that match a pattern."""
     folder = Path(str(find_spec(package).origin)).parent  # type: ignore[union-attr]
     hits = [f.name for f in folder.rglob("*.py") if re.search(pattern, f.read_text("utf-8"))]
     raise Missed(f"see {', '.join(hits)}" if hits else "none found")
@@ -172,7 +172,7 @@ def our_series() -> str:
 
 
 def pennylane_series() -> str:
-    """`qml.fourier.coefficients` of one output; the sum over them is written here."""
+    """Compute the coefficients of one output with `qml.fourier`, and sum the series."""
     layer = pennylane()
     output = lambda x: layer(torch.as_tensor(x))[0].detach().numpy()  # noqa: E731
     c = torch.tensor(np.array(qml.fourier.coefficients(output, 3, 1)))
@@ -180,11 +180,11 @@ def pennylane_series() -> str:
     waves = [torch.exp(1j * orders * SAMPLES[:, i : i + 1]) for i in range(3)]
     found = torch.einsum("abc,na,nb,nc->n", c, *waves).real
     difference = close(found, layer(SAMPLES)[:, 0])
-    raise Missed(f"no module; qml.fourier.coefficients has its numbers, {difference:.0g}")
+    raise Missed(f"no module; qml.fourier.coefficients agrees, {difference:.0g}")
 
 
 def there_and_back() -> str:
-    """Weights read from the circuit: as it is made, and once more after its angles have moved."""
+    """Compare weights read from a circuit with the network, before and after its angles change."""
     torch.manual_seed(0)
     attention = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     convolution = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 4))
@@ -211,12 +211,12 @@ def dtypes(make: Make) -> str:
 
 def copies(make: Make) -> str:
     layer = make()
-    twins = (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)))  # noqa: S301  # our own
+    twins = (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)))  # noqa: S301  # own data
     return f"{max(close(twin(SAMPLES), layer(SAMPLES)) for twin in twins):.0g}"
 
 
 def dense_metric() -> Tensor:
-    """Fubini-Study metric of the weights at the first sample."""
+    """Return the Fubini-Study metric of the weights at the first sample."""
     of = lambda w: torch.view_as_real(dense_states(SAMPLES[0], w)[:, 0])  # noqa: E731
     slopes = torch.view_as_complex(
         torch.autograd.functional.jacobian(of, WEIGHT).transpose(1, 2).contiguous()

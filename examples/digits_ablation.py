@@ -1,15 +1,15 @@
-"""What do few trainable numbers buy? Every bridge and every control on digits, at four sizes.
+"""Accuracy with few trainable parameters: every bridge and every control on digits, at four sizes.
 
-All train the weights of one network, 64-20-10 (1,510 weights), on the same samples with Adam; the
-learning rate of each method at each size comes from the same trials on a validation part. Seeds
-redraw starting weights, order of samples, random subspaces and angles; the split stays, so that
-no test sample ever chooses a learning rate.
+All methods train the weights of one network, 64-20-10 (1,510 weights), on the same samples with
+Adam. The learning rate of each method at each size comes from the same trials on a validation part.
+A seed defines initial weights, order of samples, random subspaces and angles. The split is fixed,
+so that no test sample influences a learning rate.
 
-The memory bridge is trained on Aer and merged after every epoch; without merging, the sine holds
-each weight within its scale of where it started, and 25 epochs end between .83 and .91. The
-generator is trained by its twin, which is the same function to 1e-10: its first steps are done on
-Aer, too, and compared, and what is tested at the end are the weights that are read from its
-circuit. `--generator-on aer` trains it on Aer throughout, which takes about four times as long.
+The memory bridge is trained on Aer and merged after every epoch. Without merging, the sine limits
+the change of a weight to its scale, and 25 epochs reach between .83 and .91. The generator is
+trained by its twin, which is the same function to 1e-10. Its first steps also run on Aer, for a
+comparison, and the test uses weights that are read from its circuit. `--generator-on aer` runs all
+steps on Aer, which takes about four times longer.
 
     python examples/digits_ablation.py                    # 7 to 10 minutes on two cores
     python examples/digits_ablation.py --data mnist5k     # 784-20-10, some hours
@@ -35,15 +35,15 @@ from hybridopt.bridges import Bridge, Generator, Memory, RandomSubspace, Twin, W
 HIDDEN = 20
 SIZES = (307, 505, 769, 1297)
 LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
-CHECKED_STEPS = 5  # of a generator, on Aer and by the twin
+CHECKED_STEPS = 5  # steps of a generator that are compared with its twin
 VALIDATION = 0.2
-PUBLISHED = {307: 0.457, 505: 0.892, 769: 0.939, 1297: 0.946}  # Quantum-Train, an earlier run
+PUBLISHED = {307: 0.457, 505: 0.892, 769: 0.939, 1297: 0.946}  # Quantum-Train, earlier run
 INK, MUTED = "#1f2933", "#7b8794"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared, and how hard each method is tuned."""
+    """Sizes, budget and tuning of the comparison."""
 
     data: str = "digits"
     sizes: tuple[int, ...] = SIZES
@@ -57,7 +57,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Task:
-    """One training; without a seed on the validation part."""
+    """One training run; without a seed, it is tested on the validation part."""
 
     plan: Plan
     method: str
@@ -68,7 +68,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Row:
-    """What came of it."""
+    """Result of a training run."""
 
     method: str
     trainable: int
@@ -83,7 +83,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Case:
-    """A network, the trainable numbers it may have, and the seed of all that is drawn."""
+    """Network, number of trainable parameters, and seed."""
 
     network: nn.Sequential
     size: int
@@ -91,13 +91,13 @@ class Case:
 
     @property
     def num_qubits(self) -> int:
-        """Of the generator, which has one outcome for each weight."""
+        """Number of qubits of the generator, which has one outcome per weight."""
         return (sum(p.numel() for p in self.network.parameters()) - 1).bit_length()
 
 
 @dataclass(frozen=True)
 class Method:
-    """One line of the comparison: what is trained at a number of trainable numbers."""
+    """Line of the comparison: a bridge or a network for each size."""
 
     label: str
     color: str
@@ -107,30 +107,30 @@ class Method:
 
 
 def generator(case: Case, *, residual: bool = True) -> Generator:
-    """The mapping takes m + 2 of the numbers, the angles the rest."""
+    """Return a generator; its mapping has m + 2 of the parameters, the angles are the rest."""
     angles = case.size - case.num_qubits - 2
     return Generator(num_angles=angles, residual=residual, seed=case.seed)
 
 
 def frozen_generator(case: Case) -> Generator:
-    """The angles stay, and a hidden layer takes their numbers."""
+    """Return a generator with frozen angles and a hidden layer of as many parameters."""
     angles, width = case.size - case.num_qubits - 2, (case.size - 1) // (case.num_qubits + 3)
     return Generator(num_angles=angles, frozen=True, mapping="tanh", width=width, seed=case.seed)
 
 
 def random_subspace(case: Case) -> RandomSubspace:
-    """Redrawn by every seed."""
+    """Return a random subspace for each seed."""
     return RandomSubspace(num_parameters=case.size, seed=case.seed)
 
 
 def narrow(case: Case) -> nn.Module:
-    """A plain network of as many numbers: fewer hidden units."""
+    """Return a plain network with as many parameters, that is, fewer hidden units."""
     inputs, outputs = case.network[0].in_features, case.network[2].out_features
     return mlp(inputs, hidden_units(case.size, inputs, outputs), outputs, case.seed)
 
 
 def hidden_units(size: int, inputs: int, outputs: int) -> int:
-    """Of a plain network of about so many numbers; 0 if there is none so small."""
+    """Return the hidden units of a plain network with about ``size`` parameters, or 0."""
     return round((size - outputs) / (inputs + 1 + outputs))
 
 
@@ -146,7 +146,7 @@ METHODS = {
         "memory, all weights", "#6d28d9", lambda _: Memory(merge="epoch"), sized=False
     ),
     "memory-twin": Method(
-        "twin of the memory",
+        "memory twin",
         "#a78bfa",
         lambda case: Twin(num_angles=case.size, merge="epoch"),
         is_control=True,
@@ -165,14 +165,14 @@ METHODS = {
 
 
 def mlp(inputs: int, hidden: int, outputs: int, seed: int) -> nn.Sequential:
-    """A network with one hidden layer, drawn by the seed."""
+    """Return a network with one hidden layer and random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, outputs))
 
 
 def load(plan: Plan, *, tuning: bool) -> ho.Dataset:
-    """Training and test part; for tuning, two parts of the training part."""
+    """Return training and test part; for tuning, two parts of the training part."""
     data = ho.load_dataset(plan.data, seed=0)
     x, y = data.train.x, data.train.y
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[: plan.samples]
@@ -184,14 +184,14 @@ def load(plan: Plan, *, tuning: bool) -> ho.Dataset:
     return replace(data, train=next(parts), test=next(parts))
 
 
-def carry(
+def prepare(
     plan: Plan, made: Bridge | nn.Module, network: nn.Module, *, tuning: bool
 ) -> tuple[nn.Module, str]:
-    """What is trained, and on what."""
+    """Return the network to train, and the name of its simulator."""
     if isinstance(made, nn.Module):
         return made, "torch"
     is_generator = isinstance(made, Generator)
-    if is_generator and made.frozen:  # its one reading costs nothing
+    if is_generator and made.frozen:  # its single reading is fast
         return ho.to_quantum(network, made), "Aer"
     if (is_generator and plan.generator_on == "twin") or (tuning and isinstance(made, Memory)):
         return ho.to_quantum(network, Twin(of=made)), "twin"
@@ -201,17 +201,17 @@ def carry(
 
 
 def run(task: Task) -> Row:
-    """Train, and test what comes back as a plain network."""
+    """Train a method, convert it to a plain network, and test it."""
     torch.set_num_threads(1)
     tuning, seed, plan = task.seed is None, task.seed or 0, task.plan
     data = load(plan, tuning=tuning)
     network = mlp(data.num_features, HIDDEN, data.num_outputs, seed)
     made = METHODS[task.method].make(Case(network, task.size or 0, seed))
-    trained, where = carry(plan, made, network, tuning=tuning)
+    trained, where = prepare(plan, made, network, tuning=tuning)
     numbers = sum(p.numel() for p in trained.parameters() if p.requires_grad)
     before = getattr(getattr(trained, "executor", None), "usage", ho.Cost())
     options = {"lr": task.rate, "epochs": plan.epochs, "batch_size": plan.batch_size, "seed": seed}
-    history = ho.fit(trained, data, **options)  # by Adam
+    history = ho.fit(trained, data, **options)  # Adam
     spent = getattr(getattr(trained, "executor", None), "usage", ho.Cost()) - before
     gap = None
     if isinstance(made, Generator) and where == "twin" and not tuning:
@@ -237,7 +237,7 @@ def run(task: Task) -> Row:
 
 
 def on_circuit(made: Generator, network: nn.Module, twin: nn.Module) -> ho.QuantumNetwork:
-    """The circuit with the twin's angles and mapping."""
+    """Return the circuit with the angles and the mapping of its twin."""
     circuit = ho.to_quantum(network, made, gradient="adjoint")
     circuit.load_state_dict(twin.state_dict())
     return circuit
@@ -246,7 +246,7 @@ def on_circuit(made: Generator, network: nn.Module, twin: nn.Module) -> ho.Quant
 def gap_of_first_steps(
     made: Generator, network: nn.Module, data: ho.Dataset, options: dict[str, object]
 ) -> float:
-    """Largest difference of a weight after some steps on Aer and by the twin."""
+    """Return the largest difference of a weight after some steps on Aer and of the twin."""
     few = slice(0, CHECKED_STEPS * int(str(options["batch_size"])))
     part = replace(data, train=ho.data.Part(data.train.x[few], data.train.y[few]))
     pair = ho.to_quantum(network, made, gradient="adjoint"), ho.to_quantum(network, Twin(of=made))
@@ -256,7 +256,7 @@ def gap_of_first_steps(
 
 
 def largest_difference(first: nn.Module, second: nn.Module) -> float:
-    """Of a weight."""
+    """Return the largest difference of a weight."""
     vectors = [
         parameters_to_vector(ho.to_classical(q).parameters()).detach() for q in (first, second)
     ]
@@ -265,13 +265,13 @@ def largest_difference(first: nn.Module, second: nn.Module) -> float:
 
 @torch.no_grad()
 def accuracy(network: nn.Module, data: ho.Dataset) -> float:
-    """On the test part."""
+    """Return the accuracy on the test part."""
     assert data.test is not None
     return float((network(data.test.x).argmax(1) == data.test.y).double().mean())
 
 
 def compare(plan: Plan, workers: int) -> list[Row]:
-    """Tune every method at every size by the same trials, then train it with every seed."""
+    """Tune every method at every size by equal trials, then train it with every seed."""
     data = load(plan, tuning=True)
     every = [
         (name, size)
@@ -296,7 +296,7 @@ def compare(plan: Plan, workers: int) -> list[Row]:
 
 
 def grouped(rows: Sequence[Row]) -> dict[str, dict[int, list[Row]]]:
-    """By method and trainable numbers."""
+    """Return rows by method and number of trainable parameters."""
     groups: dict[str, dict[int, list[Row]]] = {name: {} for name in METHODS}
     for row in rows:
         groups[row.method].setdefault(row.trainable, []).append(row)
@@ -305,12 +305,12 @@ def grouped(rows: Sequence[Row]) -> dict[str, dict[int, list[Row]]]:
 
 HEADER = (
     "method", "trainable", "test accuracy", "learning rate", "trained on", "seconds", "settings",
-    "largest gap to the twin",
+    "largest difference from the twin",
 )  # fmt: skip
 
 
 def table_of(rows: Sequence[Row]) -> str:
-    """Means over seeds."""
+    """Return a table of means over seeds."""
     lines = []
     for name, sizes in grouped(rows).items():
         control = "control: " if METHODS[name].is_control else ""
@@ -331,7 +331,7 @@ def table_of(rows: Sequence[Row]) -> str:
 
 
 def lines_of(rows: Sequence[Row], plan: Plan) -> list[Line]:
-    """What the picture shows: every method, and what was published where it compares."""
+    """Return the lines of the picture: every method, and published results for digits."""
     lines = []
     for name, sizes in grouped(rows).items():
         method = METHODS[name]
@@ -355,9 +355,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("results/digits_ablation"))
     parser.add_argument("--epochs", type=int, default=Plan.epochs)
     parser.add_argument("--seeds", type=int, default=Plan.seeds)
-    parser.add_argument("--workers", type=int, default=2, help="processes, one core each")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="number of processes with one core each"
+    )
     parser.add_argument("--generator-on", choices=("twin", "aer"), default="twin")
-    parser.add_argument("--quick", action="store_true", help="one epoch, to see that all runs")
+    parser.add_argument("--quick", action="store_true", help="one epoch, as a test of the script")
     given = parser.parse_args(arguments)
     plan = Plan(
         data=given.data, epochs=given.epochs, seeds=given.seeds, generator_on=given.generator_on

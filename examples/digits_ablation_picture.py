@@ -1,4 +1,4 @@
-"""The picture of digits_ablation.py: accuracy against trainable numbers, names at the lines."""
+"""Picture of digits_ablation.py: accuracy against the number of trainable parameters."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 TICKS = (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98)
-LABEL_GAP = 0.05  # of the height of the picture
+LABEL_GAP = 0.05  # distance of labels, as a fraction of the height of the picture
 LEADER = {"arrowstyle": "-", "linewidth": 0.5, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 5}
 STYLES: dict[str, dict[str, Any]] = {
     "solid": {"marker": "o", "markersize": 5, "linestyle": "-"},
     "dashed": {"marker": "o", "markersize": 5, "linestyle": "--"},
-    "level": {"marker": "o", "markersize": 5, "linestyle": "none"},  # a line across, too
+    "level": {"marker": "o", "markersize": 5, "linestyle": "none"},  # with a horizontal line
     "rings": {"marker": "o", "markersize": 10, "linestyle": "none", "fillstyle": "none"},
     "crosses": {"marker": "x", "markersize": 6, "linestyle": ":", "capsize": 0},
 }
@@ -24,7 +24,7 @@ STYLES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Line:
-    """Mean and deviation of the accuracy at some numbers of trainable numbers."""
+    """Mean and deviation of the accuracy at several numbers of trainable parameters."""
 
     label: str
     color: str
@@ -35,7 +35,7 @@ class Line:
 
 
 def draw(lines: Sequence[Line], title: str) -> Figure:
-    """All lines; as far from .90 to .95 as from .80 to .90, logarithmic in 1 - accuracy."""
+    """Plot all lines on an axis that is logarithmic in 1 - accuracy."""
     figure = Figure(figsize=(9, 5.4))
     axes = figure.subplots()
     figure.subplots_adjust(left=0.075, right=0.71, bottom=0.1, top=0.93)
@@ -51,7 +51,7 @@ def draw(lines: Sequence[Line], title: str) -> Figure:
     )
     _limit(axes, lines)
     axes.set_xticks(sorted({*lines[0].numbers, *_single(lines)}))
-    axes.set_xlabel("trainable numbers")
+    axes.set_xlabel("trainable parameters")
     axes.set_ylabel("test accuracy")
     axes.set_title(title, loc="left", fontsize=10)
     axes.grid(axis="y", color="#e4e7eb")
@@ -62,7 +62,7 @@ def draw(lines: Sequence[Line], title: str) -> Figure:
 
 
 def _limit(axes: Axes, lines: Sequence[Line]) -> None:
-    """Show all of every line, its spread included."""
+    """Set limits that include every line and its deviation."""
     spread = [(m - d, m + d) for x in lines for m, d in zip(x.means, x.deviations, strict=True)]
     low, high = min(low for low, _ in spread), max(high for _, high in spread)
     ticks = [tick for tick in TICKS if tick > low - 0.1]
@@ -71,12 +71,12 @@ def _limit(axes: Axes, lines: Sequence[Line]) -> None:
 
 
 def _single(lines: Sequence[Line]) -> set[int]:
-    """Where lines of one point stand."""
+    """Return the sizes of lines that have one point."""
     return {line.numbers[0] for line in lines if len(line.numbers) == 1}
 
 
 def _label(axes: Axes, lines: Sequence[Line]) -> None:
-    """Names at the right, in the order of the last points, each with a thread to its own."""
+    """Write names at the right, in the order of the last points, and connect them."""
     to_axes = axes.transData + axes.transAxes.inverted()
     placed = sorted(
         ((float(to_axes.transform((x.numbers[-1], x.means[-1]))[1]), x) for x in lines),
@@ -84,7 +84,9 @@ def _label(axes: Axes, lines: Sequence[Line]) -> None:
     )
     gap = LABEL_GAP * np.arange(len(placed))
     heights = np.maximum.accumulate([height for height, _ in placed] - gap) + gap
-    heights = np.minimum(heights, 0.99 - gap[::-1])  # none nearer than the gap, none outside
+    heights = np.minimum(
+        heights, 0.99 - gap[::-1]
+    )  # inside of the picture, with a distance of at least one gap
     for height, (_, line) in zip(heights, placed, strict=True):
         axes.annotate(
             line.label, (line.numbers[-1], line.means[-1]), (1.05, height), va="center",

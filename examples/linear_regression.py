@@ -1,7 +1,7 @@
-"""Linear regression: gradient descent step by step, then every optimizer side by side.
+"""Linear regression: gradient descent step by step, then a comparison of all optimizers.
 
-The loss is a parabola in one weight and a bias, so everything can be checked by hand: gradient
-descent follows a closed form, and Newton's method needs a single step.
+The loss is a quadratic function of one weight and one bias. All results can be checked by hand:
+gradient descent follows a closed form, and Newton's method needs a single step.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch.nn.functional import mse_loss
 from hybridopt import optim
 
 NUM_POINTS = 100
-BATCH_SIZE = 10  # what stochastic gradient descent sees of them in a step
-CLOSE = 1e-6  # to the least-squares loss, relative
+BATCH_SIZE = 10  # points per step of stochastic gradient descent
+CLOSE = 1e-6  # relative difference from the least-squares loss
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far an optimizer came."""
+    """Result of an optimizer."""
 
     steps: int
     calls: int
@@ -33,7 +33,7 @@ class Outcome:
 
 
 def make_data(seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Points around the line y = 2 x + 1."""
+    """Return points around the line y = 2 x + 1."""
     generator = torch.Generator().manual_seed(seed)
     x = 2 * torch.rand(NUM_POINTS, 1, generator=generator, dtype=torch.float64) - 1
     noise = 0.1 * torch.randn(NUM_POINTS, 1, generator=generator, dtype=torch.float64)
@@ -41,7 +41,7 @@ def make_data(seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def make_line() -> nn.Linear:
-    """The line y = 0, to start from."""
+    """Return the initial line y = 0."""
     line = nn.Linear(1, 1, dtype=torch.float64)
     nn.init.zeros_(line.weight)
     nn.init.zeros_(line.bias)
@@ -49,14 +49,14 @@ def make_line() -> nn.Linear:
 
 
 def least_squares(x: Tensor, y: Tensor) -> tuple[Tensor, float]:
-    """The best weight and bias, and the loss that no line can beat."""
+    """Return the best weight and bias, and the smallest loss of a line."""
     design = torch.cat([x, torch.ones_like(x)], dim=1)
     best = torch.linalg.lstsq(design, y).solution
     return best[:, 0], mse_loss(design @ best, y).item()
 
 
 def gradient_descent(x: Tensor, y: Tensor, *, steps: int = 1000, lr: float = 0.01) -> Tensor:
-    """Weight and bias after 0, 1, ..., ``steps`` steps, with the loss printed every 100."""
+    """Return weight and bias after 0 to ``steps`` steps; print the loss every 100 steps."""
     line = make_line()
     optimizer = optim.create("gd", line.parameters(), lr=lr)
     path = [torch.zeros(2, dtype=torch.float64)]
@@ -72,7 +72,7 @@ def gradient_descent(x: Tensor, y: Tensor, *, steps: int = 1000, lr: float = 0.0
 
 
 def race(name: str, x: Tensor, y: Tensor, *, max_steps: int = 5000, seed: int = 0) -> Outcome:
-    """Run one optimizer, at its default learning rate, until it is `CLOSE` to the optimum."""
+    """Run an optimizer with its default learning rate until it is `CLOSE` to the optimum."""
     line, generator, calls = make_line(), torch.Generator().manual_seed(seed), 0
     optimizer = optim.create(name, line.parameters())
     _, best = least_squares(x, y)
@@ -82,7 +82,7 @@ def race(name: str, x: Tensor, y: Tensor, *, max_steps: int = 5000, seed: int = 
         nonlocal calls
         calls += 1
         loss = mse_loss(line(x[batch]), y[batch])
-        if name != "newton":  # Newton takes first and second derivatives itself
+        if name != "newton":  # Newton computes first and second derivatives itself
             optimizer.zero_grad()
             loss.backward()
         return loss
@@ -119,7 +119,7 @@ def main() -> None:
             f"{max(outcome.gap, 0):.0e}",
         )
     table.title = f"Steps to the optimum, within {CLOSE:g}"
-    table.caption = f"sgd sees {BATCH_SIZE} points a step: at a fixed lr their noise stays."
+    table.caption = f"sgd uses {BATCH_SIZE} points per step: with a fixed lr, their noise remains."
     Console().print(table)
 
 

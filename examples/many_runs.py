@@ -1,4 +1,4 @@
-"""What the longer examples share: many trainings at a time, and the tables of them."""
+"""Functions of the longer examples: parallel training runs, and tables of their results."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from hybridopt.compare import Table
 
 @contextmanager
 def many(workers: int, chunk: int = 1) -> Iterator[Callable[..., list[Any]]]:
-    """Gives ``each(run, tasks, name)``: the results in order, with a bar of that name.
+    """Yield ``each(run, tasks, name)``, which returns the results in order and shows a bar.
 
     Args:
-        workers: Processes with one core each; 1 is none but this.
-        chunk: Tasks that a process takes at a time; neighbours share what is cached there.
+        workers: Number of processes with one core each; 1 for this process only.
+        chunk: Number of tasks that a process receives at a time; they share its cache.
     """
     columns = (TextColumn("{task.description:<7}"), BarColumn(), MofNCompleteColumn())
     with _map(workers, chunk) as results, Progress(*columns, TimeElapsedColumn()) as bar:
@@ -41,29 +41,29 @@ def _map(workers: int, chunk: int) -> Iterator[Callable[..., Iterable[Any]]]:
     if workers == 1:
         yield map
         return
-    os.environ["OMP_NUM_THREADS"] = "1"  # the processes have one core each
+    os.environ["OMP_NUM_THREADS"] = "1"  # one core per process
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         yield partial(pool.map, chunksize=chunk)
 
 
 def spread(values: Iterable[float]) -> tuple[float, float]:
-    """Mean and standard deviation; that of one number is 0."""
+    """Return mean and standard deviation, which is 0 for one value."""
     numbers = list(values)
     return statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else 0.0
 
 
 def with_spread(values: Iterable[float]) -> str:
-    """Mean and standard deviation for a table."""
+    """Return mean and standard deviation as text for a table."""
     return "{:.3f} ± {:.3f}".format(*spread(values))
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts with its names in the first column."""
+    """Return a Markdown table with names in the first column."""
     return Table(tuple(header), tuple(map(tuple, rows))).to_markdown() + "\n"
 
 
 def write(rows: Sequence[Any], table: str, folder: Path) -> None:
-    """Every run, a dataclass, to ``runs.csv``; what is told of them to ``table.md``."""
+    """Write the runs, which are dataclasses, to ``runs.csv``, and the table to ``table.md``."""
     with (folder / "runs.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(asdict(rows[0])))
         writer.writeheader()

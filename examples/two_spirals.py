@@ -1,11 +1,11 @@
-"""Two spirals: a dressed quantum circuit against classical heads, small and large.
+"""Two spirals: a dressed quantum circuit and classical networks of several sizes.
 
-Mari et al. (Quantum 4, 340, arXiv:1912.08278) compare a dressed circuit of five qubits with the
-network in which a layer of five tanh units stands in its place, and publish accuracies of .970 and
-.855. Here the same data, batches and number of steps meet more controls: the circuit with frozen
-angles, the Fourier series that the circuit is, trained from random coefficients, and classical
-networks of other shapes. Learning rates are tuned alike, on draws of the data that are not used
-again. Everything runs on a simulator; nothing here is faster for the circuit.
+Mari et al. (Quantum 4, 340, arXiv:1912.08278) compare a dressed circuit of five qubits with a
+network that has a layer of five tanh units in its place. They publish accuracies of .970 and .855.
+This example uses the same data, batches and number of steps, and has more controls. They are the
+circuit with frozen angles, its Fourier series trained from random coefficients, and classical
+networks of other sizes. All learning rates are tuned in the same way, on data that is not used
+again. Everything runs on a simulator; the circuit gives no speed-up.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ import hybridopt as ho
 NUM_QUBITS = DEPTH = 5
 BATCH_SIZE = 10
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
-FIRST_TUNING_SEED = 1000  # far from those that are reported
+FIRST_TUNING_SEED = 1000  # larger than the seeds of the final runs
 SPIRALS = ("#2563eb", "#d97706")
 INK, GREY = "#1f2933", "#7b8794"
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much every method gets.
+    """Budget of every method.
 
-    The defaults are the source's: 2,000 points, batches of 10, 1,000 steps. (It tests on 200.)
+    The defaults are those of the paper: 2,000 points, batches of 10, 1,000 steps. The paper tests
+    on 200 points.
     """
 
     train: int = 2000
@@ -55,13 +56,13 @@ QUICK = Budget(train=60, test=40, epochs=1, rates=(0.03,), tuning_seeds=1, seeds
 
 @dataclass(frozen=True)
 class Method:
-    """A network to train.
+    """Network to train.
 
     Attributes:
-        name: In the tables.
-        build: Draws its weights by torch's generator.
-        color: In the picture.
-        published: Accuracy in the source.
+        name: Name in the tables.
+        build: Function that returns the network, with weights from the generator of torch.
+        color: Colour in the picture.
+        published: Accuracy in the paper; None if there is none.
     """
 
     name: str
@@ -72,7 +73,7 @@ class Method:
 
 @dataclass
 class Row:
-    """One training run."""
+    """Result of a training run."""
 
     method: str
     seed: int
@@ -88,7 +89,7 @@ class Row:
 
 @dataclass
 class Run:
-    """A row with what the picture needs."""
+    """Row, with network and data for the picture."""
 
     row: Row
     network: nn.Module
@@ -96,12 +97,12 @@ class Run:
 
 
 def dressed(*, frozen: bool = False) -> nn.Module:
-    """The circuit of the source between two linear layers."""
+    """Return the circuit of the paper between two linear layers."""
     return ho.DressedCircuit(2, 2, NUM_QUBITS, DEPTH, gradient="adjoint", frozen=frozen)
 
 
 def random_series() -> nn.Module:
-    """The torch module that a dressed circuit is, with coefficients drawn at random."""
+    """Return a dressed circuit as a Fourier series in torch, with random coefficients."""
     network = ho.to_classical(dressed())
     coefficients = network.layer.coefficients
     nn.init.normal_(coefficients, std=len(coefficients) ** -0.5)
@@ -109,7 +110,7 @@ def random_series() -> nn.Module:
 
 
 def tanh_network(*widths: int) -> nn.Module:
-    """Linear layers with tanh between them."""
+    """Return linear layers with tanh between them."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.Tanh()]
@@ -119,22 +120,22 @@ def tanh_network(*widths: int) -> nn.Module:
 METHODS = (
     Method("dressed circuit", dressed, "#6d28d9", published=0.970),
     Method("dressed, angles frozen", lambda: dressed(frozen=True), "#c084fc"),
-    Method("its Fourier series, from random", random_series, "#0f766e"),
-    Method("classical 2-5-5-2 (source)", lambda: tanh_network(2, 5, 5, 2), "#b45309", 0.855),
+    Method("Fourier series, random start", random_series, "#0f766e"),
+    Method("classical 2-5-5-2 (paper)", lambda: tanh_network(2, 5, 5, 2), "#b45309", 0.855),
     Method("classical 2-10-2", lambda: tanh_network(2, 10, 2), "#be185d"),
     Method("classical 2-32-32-2", lambda: tanh_network(2, 32, 32, 2), "#374151"),
 )
-CARRIED_BACK = "dressed circuit, as torch"
+CONVERTED = "dressed circuit, as torch"
 
 
 def spirals(budget: Budget, seed: int) -> ho.Dataset:
-    """New points for each seed, standardised as in the source."""
+    """Return new points for each seed, standardised as in the paper."""
     total = budget.train + budget.test
     return ho.load_dataset("spirals", seed=seed, num_samples=total, test_size=budget.test / total)
 
 
 def train(method: Method, budget: Budget, *, lr: float, seed: int) -> Run:
-    """One run of Adam from weights, data and order that the seed draws."""
+    """Train with Adam; the seed defines weights, data and order."""
     torch.manual_seed(seed)
     data, network = spirals(budget, seed), method.build()
     history = ho.fit(
@@ -163,13 +164,13 @@ def train(method: Method, budget: Budget, *, lr: float, seed: int) -> Run:
 
 @torch.no_grad()
 def accuracy(network: nn.Module, data: ho.Dataset) -> float:
-    """On the test part."""
+    """Return the accuracy on the test part."""
     return float((network(data.test.x).argmax(-1) == data.test.y).float().mean())
 
 
 @torch.no_grad()
 def milliseconds(network: nn.Module, x: Tensor) -> float:
-    """To classify these points, the fastest of three times."""
+    """Return the shortest of three times to classify the points [ms]."""
     times = []
     for _ in range(3):
         started = time.perf_counter()
@@ -179,7 +180,7 @@ def milliseconds(network: nn.Module, x: Tensor) -> float:
 
 
 def best_rate(method: Method, budget: Budget) -> float:
-    """The learning rate with the best mean accuracy on draws that are not used again."""
+    """Return the learning rate with the best mean accuracy on data that is not used again."""
     if len(budget.rates) == 1:
         return budget.rates[0]
     seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + budget.tuning_seeds)
@@ -190,11 +191,11 @@ def best_rate(method: Method, budget: Budget) -> float:
     return max(scores, key=lambda lr: scores[lr])
 
 
-def carried_back(run: Run) -> Row:
-    """The trained circuit as torch: nothing is trained, and no circuit runs any more."""
+def converted(run: Run) -> Row:
+    """Return the row of the trained circuit as a torch module, without further training."""
     network = ho.to_classical(run.network)
     values = asdict(run.row) | {
-        "method": CARRIED_BACK,
+        "method": CONVERTED,
         "trainable": sum(p.numel() for p in network.parameters()),
         "accuracy": accuracy(network, run.data),
         "train_seconds": 0.0,
@@ -206,7 +207,7 @@ def carried_back(run: Run) -> Row:
 
 
 def experiment(budget: Budget) -> tuple[dict[str, list[Run]], list[Row]]:
-    """All runs by method, and the rows of all, those of the circuit carried back included."""
+    """Return all runs by method, and all rows, including those of the converted circuit."""
     runs: dict[str, list[Run]] = {}
     rows: list[Row] = []
     for method in METHODS:
@@ -217,7 +218,7 @@ def experiment(budget: Budget) -> tuple[dict[str, list[Run]], list[Row]]:
         ]
         rows += [run.row for run in runs[method.name]]
         if method is METHODS[0]:
-            rows += [carried_back(run) for run in runs[method.name]]
+            rows += [converted(run) for run in runs[method.name]]
         mean = statistics.fmean(run.row.accuracy for run in runs[method.name])
         seconds = time.perf_counter() - started
         print(f"{method.name}: {mean:.3f} at lr {lr:g}, {seconds:.0f} s", flush=True)
@@ -230,7 +231,7 @@ HEADER = (
 
 
 def table_of(rows: Sequence[Row]) -> str:
-    """A line for each method."""
+    """Return a table with a line per method."""
     published = {method.name: method.published for method in METHODS}
     lines = []
     for name in dict.fromkeys(row.method for row in rows):
@@ -254,7 +255,7 @@ def table_of(rows: Sequence[Row]) -> str:
 
 
 def picture(runs: dict[str, list[Run]]) -> Figure:
-    """Decision regions of the median run of five methods, and all accuracies."""
+    """Plot decision regions of the median runs of five methods, and all accuracies."""
     figure = Figure(figsize=(11, 7.4), layout="constrained")
     panels = figure.subplots(2, 3).ravel()
     shown = [method for method in METHODS if method.name != "classical 2-10-2"]
@@ -267,7 +268,7 @@ def picture(runs: dict[str, list[Run]]) -> Figure:
 
 @torch.no_grad()
 def regions(axes: Axes, method: Method, run: Run) -> None:
-    """Which spiral the network takes each point for, with the test points."""
+    """Draw the class that the network assigns to each point, and the test points."""
     side = torch.linspace(-2.3, 2.3, 81)
     x, y = torch.meshgrid(side, side, indexing="xy")
     scores = run.network(torch.stack([x, y], dim=-1).reshape(-1, 2)).softmax(-1)[:, 1]
@@ -275,7 +276,7 @@ def regions(axes: Axes, method: Method, run: Run) -> None:
     test = run.data.test
     axes.scatter(*test.x.T, c=test.y, cmap=ListedColormap(SPIRALS), s=5, linewidths=0, alpha=0.9)
     axes.set_title(
-        f"{method.name}\n{run.row.trainable:,} numbers, accuracy {run.row.accuracy:.3f}",
+        f"{method.name}\n{run.row.trainable:,} parameters, accuracy {run.row.accuracy:.3f}",
         fontsize=10,
         color=INK,
     )
@@ -286,7 +287,7 @@ def regions(axes: Axes, method: Method, run: Run) -> None:
 
 
 def accuracies(axes: Axes, runs: dict[str, list[Run]]) -> None:
-    """One dot a seed, a bar at the mean, an open diamond at what was published."""
+    """Draw a dot per seed, a bar at the mean, and a diamond at the published accuracy."""
     for place, method in enumerate(METHODS):
         scores = [run.row.accuracy for run in runs[method.name]]
         axes.scatter(scores, [place] * len(scores), s=22, color=method.color, alpha=0.75, zorder=3)
@@ -307,7 +308,7 @@ def accuracies(axes: Axes, runs: dict[str, list[Run]]) -> None:
             )  # fmt: skip
     axes.set_ylim(len(METHODS) - 0.5, -0.7)
     axes.set_yticks([])
-    axes.set_xlabel("test accuracy, one dot a seed, bar at the mean", fontsize=9)
+    axes.set_xlabel("test accuracy, one dot per seed, bar at the mean", fontsize=9)
     axes.legend(frameon=False, fontsize=8.5, loc="lower left")
     axes.grid(axis="x", color="#e4e7eb")
     axes.set_axisbelow(True)
@@ -318,15 +319,15 @@ def accuracies(axes: Axes, runs: dict[str, list[Run]]) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, help="runs of each method (default: 5)")
-    parser.add_argument("--quick", action="store_true", help="a trial of a few seconds")
+    parser.add_argument("--seeds", type=int, help="number of runs per method (default: 5)")
+    parser.add_argument("--quick", action="store_true", help="a test of a few seconds")
     parser.add_argument(
-        "--output", type=Path, default=Path("results/two_spirals"), help="folder to write to"
+        "--output", type=Path, default=Path("results/two_spirals"), help="folder for the results"
     )
     given = parser.parse_args(arguments)
-    torch.set_num_threads(1)  # tensors are tiny here: threads cost more than they give
+    torch.set_num_threads(1)  # threads cost more time than they save for small tensors
     if given.seeds is not None and given.seeds < 1:
-        parser.error("--seeds must be 1 or more")
+        parser.error(f"--seeds must be at least 1 (got {given.seeds})")
     default = QUICK if given.quick else Budget()
     budget = Budget(**asdict(default) | {"seeds": given.seeds or default.seeds})
     runs, rows = experiment(budget)

@@ -1,4 +1,4 @@
-"""The command line, as ``python -m hybridopt``."""
+"""Command line for ``python -m hybridopt``."""
 
 from hybridopt.cli import main
 

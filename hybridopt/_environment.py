@@ -1,4 +1,4 @@
-"""What results were made with, for those who want to make them again."""
+"""Versions and machine of a result, and the number of torch threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def made_with() -> dict[str, Any]:
-    """Return ``versions`` of the packages that matter, and the ``machine`` in words."""
+    """Return ``versions`` of the main packages, and a description of the ``machine``."""
     return {
         "versions": versions(PACKAGES),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
@@ -32,11 +32,7 @@ def made_with() -> dict[str, Any]:
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Give torch so many threads, and the caller's number back afterwards.
-
-    Small tensors gain nothing from more than one, and on a busy machine threads that wait for each
-    other spoil the times.
-    """
+    """Set the number of torch threads in the block; one thread is fastest for small tensors."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,4 +1,4 @@
-"""Benchmarks: ratios measured in one run."""
+"""Benchmarks of simulators and of training, as ratios measured in one run."""
 
 from hybridopt.bench.problem import Problem, ladder, reuploading
 from hybridopt.bench.results import BenchOutcome, write_outcome

@@ -1,25 +1,26 @@
-r"""The dense twin, and the comparison of simulators with it before they are timed.
+r"""Dense twin of a problem, and the comparison of simulators with it before they are timed.
 
-The twin is values and gradient of a problem by numpy alone. It shares no gate, rule or angle
-formula with what it checks: gates are Qiskit's matrices, their derivatives finite differences of
-these matrices (exact to about 1e-13), and states are carried forth and back by matrix products.
+The twin computes values and gradient in numpy. Gates are the matrices of Qiskit, and their
+derivatives are finite differences of these matrices, exact to about 1e-13. No gate and no gradient
+rule of a simulator is used.
 
-Exact results are compared with the dense twin; the deviation is that of the worst number, relative
-to the largest value that the sum of the outputs can take.
+The deviation of an exact result is its largest error, relative to the largest possible value of
+the sum of the outputs.
 
-Of results with N shots, the deviation is counted in standard errors that are never exceeded: a
-value of one sample has at most :math:`c / \sqrt N` (c its largest value), the derivative by weight
-j at most
+The deviation of a result with N shots is given in units of an upper bound of its standard error.
+The bound is :math:`c / \sqrt N` for a value of one sample, where c is its largest possible value.
+For the derivative with respect to weight j it is
 
 .. math::
-    \frac{c}{B \sqrt{2 N}} \sqrt{\sum_b s_{bj}^2},
+    \frac{c}{B \sqrt{2 N}} \sqrt{\sum_b s_{bj}^2}.
 
-where :math:`s_{bj}^2` sums the squared slopes of sample b's angles by weight j: a shift rule
-weighs its settings by coefficients whose squares sum to one half at most.
+Here :math:`s_{bj}^2` is the sum of the squared derivatives of the angles of sample b with respect
+to weight j. A shift rule multiplies its settings by coefficients whose squares sum to at most 1/2.
 
-SPSA's estimate varies by random directions too: by at most :math:`\sqrt 3 \sum_b |v_b| s_{bj}`,
-with :math:`v_b` the gradient of sample b's share by its angles (a fourth moment of random signs is
-at most 3), and its shots count :math:`\sqrt 3 / c` times as much for a perturbation of c.
+SPSA has an error due to its random directions, too. It is at most
+:math:`\sqrt 3 \sum_b |v_b| s_{bj}`, where :math:`v_b` is the gradient of sample b with respect to
+its angles; the fourth moment of random signs is at most 3. With a perturbation of size c, the
+error due to shots is :math:`\sqrt 3 / c` times larger.
 """
 
 from __future__ import annotations
@@ -35,12 +36,11 @@ from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from hybridopt.bench.peers.competitor import RANDOM, Competitor
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import PlacedGate, angle_function, array_functions, flatten
+from hybridopt.bench.translation import PlacedGate, angle_function, flatten
 from hybridopt.gradients.spsa import SHOTS_PERTURBATION
 
-MAX_STANDARD_ERRORS = 5.0
+MAX_STANDARD_ERRORS = 5.0  # largest deviation of a sampled result that passes
 EXACT_UNIT, SHOTS_UNIT = "relative", "standard errors"
-NUMPY = array_functions(np)
 STANDARD = frozenset(get_standard_gate_name_mapping())
 States = Complex128[np.ndarray, "B dim"]
 Matrices = Complex128[np.ndarray, "_ d d"]
@@ -51,23 +51,23 @@ WEIGHTS = ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))  # central difference of sixth
 
 @dataclass(frozen=True)
 class Reference:
-    """The values and derivatives that a simulator has to find."""
+    """Values and derivatives that a simulator should return."""
 
     values: Float64[np.ndarray, "B K"]  # outputs of every sample
-    gradient: Float64[np.ndarray, " P"]  # of the mean over the samples of the sum of the outputs
-    slopes: Float64[np.ndarray, "B P"]  # norm of one sample's angles, differentiated by a weight
-    steepness: Float64[np.ndarray, " B"]  # norm of one sample's gradient by its angles
+    gradient: Float64[np.ndarray, " P"]  # of the sum of outputs, averaged over the samples
+    slopes: Float64[np.ndarray, "B P"]  # norm of d(angles)/d(weight), per sample and weight
+    steepness: Float64[np.ndarray, " B"]  # norm of d(outputs)/d(angles), per sample
 
 
 def reference(
     problem: Problem, x: Float64[np.ndarray, "B I"], w: Float64[np.ndarray, " P"]
 ) -> Reference:
-    """Return values and gradient at inputs x and weights w.
+    """Return values and gradient at inputs x and weights w, both in radians.
 
     Example:
         >>> from hybridopt.bench.problem import ladder
         >>> twin = reference(ladder(2, 2), np.zeros((1, 2)), np.array([0.3, 0.5]))
-        >>> bool(np.isclose(twin.values[0, 0], np.cos(0.5)))  # ZZ after CX is Z of qubit 1 before
+        >>> bool(np.isclose(twin.values[0, 0], np.cos(0.5)))  # CX maps ZZ to Z of qubit 1
         True
     """
     steps = [_step(part, problem, x, w) for part in flatten(problem.circuit, _has_matrix)]
@@ -102,17 +102,15 @@ def _has_matrix(part: PlacedGate) -> bool:
 def _step(
     part: PlacedGate, problem: Problem, x: np.ndarray, w: np.ndarray
 ) -> tuple[tuple[int, ...], Matrices, list[tuple[Matrices, np.ndarray]]]:
-    """Qubits and matrix of a gate, and derivatives by its angles with those of its angles."""
-    given = problem.inputs, problem.weights
+    """Return qubits, matrices, and pairs of d(matrix)/d(angle) and d(angle)/d(weights)."""
     angles, derivatives = list(part.gate.params), []
     for place, value in part.free.items():
-        angles[place] = np.atleast_1d(angle_function(value, *given, NUMPY)(x, w))
+        angles[place] = np.atleast_1d(angle_function(value, problem, np)(x, w))
     for place, value in part.free.items():
         by_weights = np.zeros((len(x), len(w)))
         for j, weight in enumerate(problem.weights):
             if weight in value.parameters:
-                slope = angle_function(value.gradient(weight), *given, NUMPY)
-                by_weights[:, j] = slope(x, w)
+                by_weights[:, j] = angle_function(value, problem, np, weight)(x, w)
         if not value.parameters.isdisjoint(problem.weights):
             derivatives.append((_derivative(part, angles, place), by_weights))
     return part.qubits, _matrices(part, angles), derivatives
@@ -120,18 +118,14 @@ def _step(
 
 def _derivative(part: PlacedGate, angles: Sequence[Any], place: int) -> Matrices:
     def shifted(step: float) -> Matrices:
-        moved = list(angles)
-        moved[place] = angles[place] + step
-        return _matrices(part, moved)
+        return _matrices(part, [*angles[:place], angles[place] + step, *angles[place + 1 :]])
 
-    total = np.zeros_like(shifted(0.0))
-    for count, factor in WEIGHTS:
-        total += factor / STEP * (shifted(count * STEP) - shifted(-count * STEP))
-    return total
+    pairs = (f / STEP * (shifted(n * STEP) - shifted(-n * STEP)) for n, f in WEIGHTS)
+    return sum(pairs, start=np.zeros(1, complex))
 
 
 def _matrices(part: PlacedGate, angles: Sequence[Any]) -> Matrices:
-    """The gate's matrix for every sample, or one for all."""
+    """Return the matrix of a gate for every sample, or one for all samples."""
     if not part.free:
         return np.asarray(part.gate.to_matrix(), dtype=complex)[None]
     gate, matrices = part.gate.to_mutable(), []
@@ -142,7 +136,7 @@ def _matrices(part: PlacedGate, angles: Sequence[Any]) -> Matrices:
 
 
 def _apply(states: States, matrices: Matrices, qubits: tuple[int, ...]) -> States:
-    """Matrices on some qubits of all states; axis n - q of the unfolded states is qubit q."""
+    """Apply matrices to qubits; axis n - q of the reshaped states belongs to qubit q."""
     size = states.shape[1].bit_length() - 1
     axes = [size - qubit for qubit in reversed(qubits)]
     front = list(range(1, len(qubits) + 1))
@@ -154,15 +148,15 @@ def _apply(states: States, matrices: Matrices, qubits: tuple[int, ...]) -> State
 
 @dataclass(frozen=True)
 class Deviation:
-    """The deviation of a result, and the deviation that passes."""
+    """Deviation of a result from the dense twin, and the largest deviation that passes."""
 
     size: float  # in `unit`
-    allowed: float  # likewise
+    allowed: float  # in `unit`
     unit: str  # EXACT_UNIT or SHOTS_UNIT
 
     @property
     def agrees(self) -> bool:
-        """Whether the result may be timed; NaN may not."""
+        """Whether the result may be timed; False for NaN."""
         return self.size <= self.allowed
 
 
@@ -173,7 +167,7 @@ def deviation_from_twin(
     values: np.ndarray,
     gradient: np.ndarray,
 ) -> Deviation:
-    """Compare a result with the dense twin's; a wrong shape deviates without bound."""
+    """Compare a result with the dense twin; the deviation of a wrong shape is infinite."""
     random = competitor.kind == RANDOM
     sampled = problem.shots is not None
     unit = SHOTS_UNIT if sampled or random else EXACT_UNIT
@@ -186,7 +180,7 @@ def deviation_from_twin(
         gradient_error = _standard_errors(problem, twin, random=random)
         if not sampled:
             value_error = competitor.tolerance * problem.scale / MAX_STANDARD_ERRORS
-    # an angle without influence has no error at all: rounding is allowed for
+    # the bound is zero for an angle without influence, but rounding errors remain
     gradient_error = np.maximum(gradient_error, competitor.tolerance * problem.scale)
     by_value = np.abs(values - twin.values) / value_error
     by_gradient = np.abs(gradient - twin.gradient) / gradient_error
@@ -196,10 +190,7 @@ def deviation_from_twin(
 
 def _standard_errors(problem: Problem, twin: Reference, *, random: bool) -> np.ndarray:
     batch, count = len(twin.values), problem.shots or math.inf
-    root = np.sqrt((twin.slopes**2).sum(0))
-    shots: np.ndarray = problem.scale / (batch * math.sqrt(2 * count)) * root
-    if not random:
-        return shots
-    directions = math.sqrt(3) * (twin.steepness[:, None] * twin.slopes).sum(0) / batch
-    total: np.ndarray = directions + shots * math.sqrt(3) / SHOTS_PERTURBATION
-    return total
+    root: np.ndarray = np.sqrt((twin.slopes**2).sum(0))
+    shots = problem.scale / (batch * math.sqrt(2 * count)) * root
+    directions = (twin.steepness[:, None] * twin.slopes).sum(0) / batch
+    return math.sqrt(3) * (directions + shots / SHOTS_PERTURBATION) if random else shots

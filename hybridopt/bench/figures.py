@@ -14,7 +14,7 @@ from hybridopt.bench.training_suite import BridgeTimes
 
 OURS = VIOLET
 BLUE, SKY, RED, ORANGE, GREEN, PURPLE = COLOR_BLIND
-STYLES = {  # markers repeat what colours say
+STYLES = {  # markers distinguish the lines without colour
     "PennyLane default.qubit": (BLUE, "s"),
     "PennyLane lightning.qubit": (SKY, "^"),
     "EstimatorQNN on StatevectorEstimator": (RED, "D"),
@@ -24,21 +24,21 @@ STYLES = {  # markers repeat what colours say
     "pyqtorch": (PURPLE, "h"),
 }
 PANELS = (
-    (SHIFT, "parameter shift: what hardware can run"),
-    (EXACT, "exact: what only a simulator can"),
+    (SHIFT, "parameter shift: possible on hardware"),
+    (EXACT, "exact: possible in a simulator only"),
 )
 SHORT = {
     " on StatevectorEstimator": "", " on Aer EstimatorV2": " on Aer", " on jax": "",
     "PennyLane ": "PennyLane\u00a0", "autodiff, compiled": "compiled",
 }  # fmt: skip
-LABEL_GAP = 0.055  # of the height of the axes, between two labels
+LABEL_GAP = 0.055  # distance of two labels, as a fraction of the height of the axes
 
 
 def series(rows: Iterable[Row], axis: str) -> list[Row]:
-    """Return the exact rows of the longest sweep along ``"qubits"`` or ``"weights"``, or none.
+    """Return the exact rows of the longest sweep of ``"qubits"`` or ``"weights"``, or none.
 
-    Along qubits the layers stay the same (weights grow with them), along weights the qubits; family
-    and batch always do.
+    A sweep of qubits has a fixed number of layers, a sweep of weights a fixed number of qubits.
+    Family and batch are fixed, too.
     """
 
     def fixed(row: Row) -> tuple[object, ...]:
@@ -52,12 +52,12 @@ def series(rows: Iterable[Row], axis: str) -> list[Row]:
 
 
 def time_figure(rows: Sequence[Row], axis: str) -> Figure:
-    """Return time against size for rows of `series`, a panel per kind of rule."""
+    """Return a plot of time against size for the rows of `series`, a panel per kind of rule."""
     figure, panels = subplots(10.5, 4.6, columns=2, grid="both", sharey=True)
     ticks = _sizes(rows, axis)
     for axes, (kind, title) in zip(panels, PANELS, strict=True):
         members = [row for row in rows if row.kind == kind]
-        members.sort(key=lambda row: (row.is_ours, getattr(row, axis)))  # ours on top
+        members.sort(key=lambda row: (row.is_ours, getattr(row, axis)))  # hybridopt on top
         lines = grouped(members, lambda row: row.label)
         for label, members in lines.items():
             _draw(axes, members, axis, label)
@@ -77,7 +77,7 @@ def time_figure(rows: Sequence[Row], axis: str) -> Figure:
 
 
 def bridge_figure(times: Sequence[BridgeTimes]) -> Figure:
-    """Return times of the memory bridge against weights, log axes."""
+    """Return a log-log plot of the times of the memory bridge against its weights."""
     figure, axes = subplots(6, 3.8, grid="both")
     for part in ("encode", "step", "decode"):
         seconds = [getattr(one, part) for one in times]
@@ -109,7 +109,7 @@ def _draw(axes: Axes, rows: Sequence[Row], axis: str, label: str) -> None:
 
 
 def _label_ends(axes: Axes, ends: Iterable[Row]) -> None:
-    """Names to the right of the lines, pushed apart where they would overlap."""
+    """Write names to the right of the lines, moved apart if they would overlap."""
     low, high = (math.log10(limit) for limit in axes.get_ylim())
     ordered = sorted(ends, key=lambda row: row.median or 0)
     heights = [(math.log10(1e3 * (row.median or 1e-3)) - low) / (high - low) for row in ordered]

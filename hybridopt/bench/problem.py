@@ -1,4 +1,4 @@
-"""What simulators are given: one circuit with its inputs, weights, observables, batch and shots."""
+"""Problems of the benchmark: a circuit with inputs, weights, observables, batch and shots."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from qiskit.quantum_info import SparsePauliOp
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, CircuitError
 
-BATCH = 16  # where a problem does not say
+BATCH = 16  # default number of samples
 SHAPE = re.compile(r"(\d+)-(\d+)(?:-(\d+))?")
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One circuit to be differentiated by its weights.
+    """Circuit to be differentiated with respect to its weights.
 
-    Every simulator is asked for the same: from angles it has not seen, the outputs of all samples
-    and the gradient by all weights of the mean over the samples of the sum of the outputs.
+    Every simulator computes the outputs of all samples from new angles. It also computes the
+    gradient of their sum, averaged over the samples, with respect to all weights.
 
     Attributes:
-        family: Problems of one family differ in size only.
-        circuit: Without measurements.
-        inputs: I parameters that samples bring.
-        weights: P parameters that are trained.
-        observables: K Hermitian observables on all qubits.
-        batch: Samples, B.
-        shots: A setting; None is exact.
+        family: Name that problems of different sizes share.
+        circuit: Circuit without measurements.
+        inputs: Parameters whose values come from the samples; their number is I.
+        weights: Parameters that are trained; their number is P.
+        observables: Hermitian observables on all qubits; their number is K.
+        batch: Number of samples, B.
+        shots: Number of shots per setting; None for exact simulation.
     """
 
     family: str
@@ -47,11 +47,9 @@ class Problem:
         _validation.integer("batch", self.batch, minimum=1)
         _validation.optional_integer("shots", self.shots, minimum=1)
         if not self.weights:
-            raise CircuitError(
-                f"The circuit of {self.family} has no weights, so there is no gradient to measure."
-            )
+            raise CircuitError(f"`weights` of problem {self.family} must not be empty.")
         if not self.observables:
-            raise CircuitError(f"The circuit of {self.family} has no observables to read.")
+            raise CircuitError(f"`observables` of problem {self.family} must not be empty.")
 
     @property
     def num_qubits(self) -> int:
@@ -60,37 +58,37 @@ class Problem:
 
     @property
     def name(self) -> str:
-        """Family, qubits, weights and batch; shots where there are any."""
+        """Name of family, qubits, weights, batch, and shots if there are any."""
         shots = "" if self.shots is None else f", {self.shots} shots"
         return f"{self.family}:{self.num_qubits}-{len(self.weights)}-{self.batch}{shots}"
 
     @property
     def scale(self) -> float:
-        """The largest value that the sum of the outputs can take."""
+        """Largest possible value of the sum of the outputs."""
         return float(sum(np.abs(operator.coeffs).sum() for operator in self.observables))
 
     def angles(
         self, generator: np.random.Generator
     ) -> tuple[Float64[np.ndarray, "B I"], Float64[np.ndarray, " P"]]:
-        """Draw inputs and weights, uniform in [-pi, pi)."""
+        """Draw inputs and weights, uniform in [-pi, pi) radians."""
         x = generator.uniform(-np.pi, np.pi, (self.batch, len(self.inputs)))
         return x, generator.uniform(-np.pi, np.pi, len(self.weights))
 
     def resized(self, *, batch: int | None, shots: int | None) -> Problem:
-        """Return the same circuit for another batch (None keeps it) and shots (None is exact)."""
+        """Return a copy with another batch (None keeps it) and shots (None for exact)."""
         return replace(self, batch=self.batch if batch is None else batch, shots=shots)
 
 
 def ladder(num_qubits: int, num_weights: int, batch: int = BATCH) -> Problem:
-    """Return RY encoding, then layers of RY on every qubit and a ladder of CX, observable Z...Z.
+    """Return RY encoding, then layers of RY on every qubit and a ladder of CX; observable Z...Z.
 
     Args:
-        num_qubits: Two or more.
-        num_weights: Whole layers: a multiple of ``num_qubits``.
-        batch: Samples.
+        num_qubits: Number of qubits, at least 2.
+        num_weights: Number of weights, a multiple of ``num_qubits``.
+        batch: Number of samples.
 
     Raises:
-        ArgumentError: If the numbers do not make whole layers.
+        ArgumentError: If a number is too small or ``num_weights`` is not such a multiple.
 
     Example:
         >>> ladder(4, 16).circuit.count_ops()["cx"]
@@ -111,18 +109,20 @@ def ladder(num_qubits: int, num_weights: int, batch: int = BATCH) -> Problem:
 
 
 def reuploading(num_qubits: int, num_weights: int, batch: int = BATCH) -> Problem:
-    """Return layers of RZ(w x + w'), RY(w''), RZ(w''') and a ring of CZ, one Z per qubit.
+    """Return layers of RZ(w x + w'), RY(w''), RZ(w''') and a ring of CZ; observables Z.
 
-    The inputs enter every layer anew, each by a weight of its own
-    (Perez-Salinas et al., Quantum 4, 226 (2020), arXiv:1907.02085).
+    Every layer encodes all inputs again, each scaled by its own weight.
 
     Args:
-        num_qubits: Two or more.
-        num_weights: A multiple of four times ``num_qubits``.
-        batch: Samples.
+        num_qubits: Number of qubits, at least 2; there is one observable per qubit.
+        num_weights: Number of weights, a multiple of ``4 * num_qubits``.
+        batch: Number of samples.
 
     Raises:
-        ArgumentError: If the numbers do not make whole layers.
+        ArgumentError: If a number is too small or ``num_weights`` is not such a multiple.
+
+    References:
+        Perez-Salinas et al., Quantum 4, 226 (2020), arXiv:1907.02085.
 
     Example:
         >>> reuploading(4, 32).circuit.count_ops()["rz"]
@@ -146,7 +146,7 @@ BUILDERS = {"ladder": ladder, "reuploading": reuploading}
 
 
 def parse_problem(text: str) -> Problem:
-    """Return a problem by its name, such as ``ladder:4-16-16``: family, qubits, weights and batch.
+    """Return the problem of a name ``family:qubits-weights-batch``, such as ``ladder:4-16-16``.
 
     Example:
         >>> parse_problem("ladder:4-16").name
@@ -156,14 +156,16 @@ def parse_problem(text: str) -> Problem:
     builder = BUILDERS[_validation.choice("problem", family, BUILDERS)]
     found = SHAPE.fullmatch(shape)
     if found is None:
-        example = f"family:qubits-weights-batch, such as {family}:4-16-16"
-        raise ArgumentError(f"Problem {text!r} must be written {example}.")
+        raise ArgumentError(
+            f"`problem` must have the form family:qubits-weights-batch (got {text!r}). "
+            f"Write, for example, {family}:4-16-16."
+        )
     qubits, weights, batch = found.groups(default=str(BATCH))
     return builder(int(qubits), int(weights), int(batch))
 
 
 def z_of_each(num_qubits: int) -> tuple[SparsePauliOp, ...]:
-    """Return the observable Z of every qubit."""
+    """Return one observable Z per qubit."""
     single = ([("Z", [qubit], 1)] for qubit in range(num_qubits))
     return tuple(SparsePauliOp.from_sparse_list(terms, num_qubits) for terms in single)
 
@@ -174,7 +176,7 @@ def _layers(family: str, num_qubits: int, num_weights: int, per_layer: int) -> i
     layers, rest = divmod(num_weights, per_layer)
     if rest:
         raise ArgumentError(
-            f"Problem {family} on {num_qubits} qubits has {per_layer} weights a layer, so "
-            f"`weights` must be a multiple of {per_layer}, but is {num_weights}."
+            f"`weights` of problem {family} on {num_qubits} qubits must be a multiple of "
+            f"{per_layer}, the number of weights per layer (got {num_weights})."
         )
     return layers

@@ -1,4 +1,4 @@
-"""All that one run of the benchmark found, and the files it leaves."""
+"""Results of one run of the benchmark, and their files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -33,15 +33,16 @@ PACKAGES = (
 
 def machine() -> dict[str, object]:
     """Return processor, cores, load of the last minute, threads, memory, system and Python."""
-    pages = _system("sysconf", "SC_PHYS_PAGES")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "usable_cores": len(_system("sched_getaffinity", 0) or ()) or os.cpu_count(),
-        "load_average": (_system("getloadavg") or [None])[0],
+        "usable_cores": usable,
+        "load_average": os.getloadavg()[0],
         "torch_threads": torch.get_num_threads(),
         "omp": {name: value for name, value in os.environ.items() if name.startswith("OMP_")},
-        "memory_gigabytes": pages and round(pages * os.sysconf("SC_PAGE_SIZE") / 1e9, 1),
+        "memory_gigabytes": round(memory / 1e9, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "accelerator": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
@@ -51,10 +52,10 @@ def machine() -> dict[str, object]:
 def commit() -> str | None:
     """Return the commit of the checkout that hybridopt was imported from, or None."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    options: dict[str, Any] = {"cwd": Path(__file__).parent, "text": True, "timeout": 10}
     with suppress(OSError, subprocess.SubprocessError):
-        found = subprocess.check_output(command, stderr=subprocess.DEVNULL, **options)  # noqa: S603
-        return str(found).strip() or None
+        return subprocess.check_output(  # noqa: S603
+            command, cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, text=True, timeout=10
+        ).strip()
     return None
 
 
@@ -66,24 +67,17 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _system(name: str, *arguments: object) -> Any:
-    """The answer of a function of `os`, None where the system has no such function or answer."""
-    with suppress(AttributeError, OSError, ValueError):
-        return getattr(os, name)(*arguments)
-    return None
-
-
 @dataclass(frozen=True)
 class BenchOutcome:
-    """The suites that were run, and where.
+    """Results of one run, and the machine and versions that it used.
 
     Attributes:
-        simulators: Simulators on circuits, or None.
-        training: `fit` and the memory bridge, or None.
-        versions: Of the packages.
-        machine: Processor, cores, memory, system, Python.
-        commit: Of the checkout, or None.
-        date: When it ended, UTC.
+        simulators: Results of the suite of simulators, or None.
+        training: Results of the suite of training, or None.
+        versions: Versions of the packages.
+        machine: Processor, cores, memory, system and Python.
+        commit: Commit of the checkout, or None.
+        date: Date and time of the end in UTC.
     """
 
     simulators: SimulatorOutcome | None = None
@@ -95,29 +89,27 @@ class BenchOutcome:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of bench.json; a suite that was not run has no key."""
-        suites = {"simulators": self.simulators, "training": self.training}
-        return {
-            "schema": SCHEMA,
-            "date": self.date,
-            "commit": self.commit,
-            "versions": self.versions,
-            "machine": self.machine,
-            **{name: suite.as_dict() for name, suite in suites.items() if suite is not None},
-        }
+        names = ("date", "commit", "versions", "machine")
+        content = {"schema": SCHEMA, **{name: getattr(self, name) for name in names}}
+        if self.simulators is not None:
+            content["simulators"] = self.simulators.as_dict()
+        if self.training is not None:
+            content["training"] = asdict(self.training)
+        return content
 
 
 def write_outcome(outcome: BenchOutcome, folder: str | Path) -> Path:
     """Write bench.json, bench.html, pictures, and table.md for simulators.
 
     Args:
-        outcome: Of one run.
-        folder: Is made if it is missing; other files in it are left alone.
+        outcome: Results of one run.
+        folder: Folder for the files; it is created if it is missing.
 
     Returns:
-        The path of bench.html.
+        Path of bench.html.
 
     Raises:
-        OutputError: If the folder cannot be written.
+        OutputError: If the folder is not writable.
     """
     target, found = output_folder(folder), outcome.simulators
     rows = found.rows if found else ()

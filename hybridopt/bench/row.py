@@ -1,4 +1,4 @@
-"""One measured row of the table, and the goals that rows decide."""
+"""Measured rows of the table, and the goals that they are compared with."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hybridopt.bench.peers.competitor import EXACT, SHIFT, Competitor, Hybridopt
 from hybridopt.bench.problem import Problem
 
 TIMED, WRONG, SLOW, NOT_RUN = "timed", "wrong", "slow", "not run"
-LEVEL = 0.9  # so many times as fast counts as level: medians of few calls scatter by a tenth
+LEVEL = 0.9  # ratio that counts as equally fast: medians of few calls vary by a tenth
 
 
 @dataclass
 class Row:
-    """A competitor on a problem; filled while it is measured."""
+    """Competitor on a problem; its fields are filled during the measurement."""
 
-    problem: str  # its name
+    problem: str
     family: str
     qubits: int
     weights: int  # P
@@ -25,68 +25,59 @@ class Row:
     outputs: int  # K
     batch: int  # B
     shots: int | None  # per setting
-    library: str  # of the competitor
+    library: str
     competitor: str
-    rule: str  # as its library calls it
-    kind: str  # our rule that does the same
-    method: str | None = None  # of Aer, for ours, as are device and precision
+    rule: str  # name of the gradient rule in that library
+    kind: str  # equivalent rule of hybridopt
+    method: str | None = None  # in Aer; like device and precision, for hybridopt only
     device: str | None = None
     precision: str | None = None
-    status: str = NOT_RUN  # WRONG is never timed, of SLOW only the first call
-    reason: str = ""  # why it was not timed
-    note: str = ""  # how it is run
-    deviation: float | None = None  # from the dense twin; None where it has no bound
-    allowed: float | None = None  # deviation that passes
+    status: str = NOT_RUN  # WRONG is never timed; SLOW has the time of its first call only
+    reason: str = ""  # for a status other than TIMED
+    note: str = ""  # description of the execution
+    deviation: float | None = None  # from the dense twin; None if unbounded
+    allowed: float | None = None  # largest deviation that passes
     deviation_unit: str | None = None
-    prepare_seconds: float | None = None  # to translate the problem
-    first_seconds: float | None = None  # of the first call, compilation included
-    seconds: list[float] = field(default_factory=list)  # per call, mean of every turn, in order
-    calls: int = 0  # timed in all turns together
-    settings: int | None = None  # circuits of hardware that one gradient of ours takes
-    spent_shots: int | None = None  # measurements, likewise
-    runs: int | None = None  # circuits in the simulator, likewise
+    prepare_seconds: float | None = None  # translation of the problem
+    first_seconds: float | None = None  # first call, compilation included
+    seconds: list[float] = field(default_factory=list)  # mean per call of each turn, in order
+    calls: int = 0  # timed calls in all turns
+    settings: int | None = None  # per gradient; like shots and runs, for hybridopt only
+    spent_shots: int | None = None  # per gradient
+    runs: int | None = None  # per gradient
 
     @staticmethod
     def of(competitor: Competitor, problem: Problem) -> Row:
-        """Return a row with nothing measured yet."""
+        """Return a row without measurements."""
         ours = ("method", "device", "precision") if isinstance(competitor, Hybridopt) else ()
         return Row(
-            problem=problem.name,
-            family=problem.family,
-            qubits=problem.num_qubits,
-            weights=len(problem.weights),
-            inputs=len(problem.inputs),
-            outputs=len(problem.observables),
-            batch=problem.batch,
-            shots=problem.shots,
-            library=competitor.library,
-            competitor=competitor.name,
-            rule=competitor.rule,
-            kind=competitor.kind,
+            problem.name, problem.family, problem.num_qubits, len(problem.weights),
+            len(problem.inputs), len(problem.observables), problem.batch, problem.shots,
+            competitor.library, competitor.name, competitor.rule, competitor.kind,
             **{name: getattr(competitor, name) for name in ours},
-        )
+        )  # fmt: skip
 
     @property
     def label(self) -> str:
-        """Competitor and rule."""
+        """Names of competitor and rule."""
         return f"{self.competitor}, {self.rule}"
 
     @property
     def median(self) -> float | None:
-        """Median of the seconds."""
+        """Median of the seconds; None if nothing was timed."""
         return median(self.seconds) if self.seconds else None
 
     @property
     def is_ours(self) -> bool:
-        """Whether hybridopt ran it."""
+        """Whether the competitor is hybridopt."""
         return self.library == "hybridopt"
 
     def stop(self, status: str, reason: str) -> None:
-        """Note that it is not to be timed, or no longer."""
+        """Set a status that ends the timing, and its reason."""
         self.status, self.reason = status, " ".join(reason.split())
 
     def as_dict(self) -> dict[str, object]:
-        """Return all fields, and what follows from them, for bench.json."""
+        """Return all fields and the statistics of the times, for bench.json."""
         return {
             **self.__dict__,
             "median_seconds": self.median,
@@ -98,17 +89,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Goal:
-    """So many times faster than the best of some others."""
+    """Ratio of the fastest opponent's time to ours that should be reached."""
 
-    problem: str  # its name
-    rule: str  # of ours, with the default method, device and precision
+    problem: str
+    rule: str  # ours, with the default method, device and precision
     against: tuple[str, ...]  # labels of rows; the fastest of them counts
-    opponent: str  # their name together
-    factor: float  # to reach
+    opponent: str  # common name of these rows
+    factor: float  # ratio to reach
 
     @property
     def text(self) -> str:
-        """The goal as a sentence."""
+        """Goal as a sentence."""
         words = f"{self.factor:g} times faster than"
         words = {LEVEL: "level with", 1: "faster than"}.get(self.factor, words)
         return f"{self.problem}: {self.rule} {words} {self.opponent}"
@@ -120,6 +111,7 @@ QNN = (
     f"EstimatorQNN on StatevectorEstimator, {SHIFT}",
     f"EstimatorQNN on Aer EstimatorV2, {SHIFT}",
 )
+SAMPLER = (f"SamplerQNN on Aer SamplerV2, {SHIFT}",)
 _SHIFT = (SHIFT, PENNYLANE, "PennyLane's best parameter shift")
 _ESTIMATOR = (SHIFT, QNN, "EstimatorQNN")
 _EXACT = (EXACT, PENNYLANE_EXACT, "PennyLane's best exact rule")
@@ -134,29 +126,23 @@ GOALS = (
     Goal("ladder:10-60-32", *_EXACT, 1),
     Goal("ladder:14-84-32", *_EXACT, LEVEL),
     Goal("ladder:4-16-16, 1024 shots", SHIFT, PENNYLANE, "PennyLane", 10),
-    Goal(
-        "ladder:4-16-16, 1024 shots",
-        SHIFT,
-        (f"SamplerQNN on Aer SamplerV2, {SHIFT}",),
-        "SamplerQNN",
-        100,
-    ),
+    Goal("ladder:4-16-16, 1024 shots", SHIFT, SAMPLER, "SamplerQNN", 100),
 )
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A goal and what was measured."""
+    """Measured ratio beside its goal."""
 
-    text: str  # the goal as a sentence
-    factor: float  # to reach
-    measured: float  # median over the rounds of theirs / ours
+    text: str  # goal as a sentence
+    factor: float  # ratio to reach
+    measured: float  # median over the rounds of the ratio theirs / ours
     opponent: str  # label of the fastest row
     reached: bool
 
 
 def evaluate(rows: Iterable[Row], goals: Iterable[Goal] = GOALS) -> list[Finding]:
-    """Return findings of all goals whose rows were timed, ours and one of theirs at least."""
+    """Return the findings of all goals for which we and at least one opponent were timed."""
     timed = [row for row in rows if row.seconds]
     found = []
     for goal in goals:
@@ -165,7 +151,7 @@ def evaluate(rows: Iterable[Row], goals: Iterable[Goal] = GOALS) -> list[Finding
         theirs = [row for row in members if row.label in goal.against]
         if ours and theirs:
             best = min(theirs, key=lambda row: median(row.seconds))
-            # round by round, so that a slow minute hits both
+            # ratio per round, since a slow moment of the machine affects both times
             measured = median(a / b for a, b in zip(best.seconds, ours[0].seconds, strict=False))
             reached = measured >= goal.factor
             found.append(Finding(goal.text, goal.factor, measured, best.label, reached))

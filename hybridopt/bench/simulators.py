@@ -1,64 +1,63 @@
-"""The simulators suite: problems times competitors, planned first and then measured in turn."""
+"""Suite of simulators: every problem with every competitor, planned first, then measured."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hybridopt import _validation
-from hybridopt.bench.measure import measure
-from hybridopt.bench.peers import PEERS, peer_names
+from hybridopt.bench.measure import Report, measure
+from hybridopt.bench.peers import PEER_NAMES, PEERS
 from hybridopt.bench.peers.competitor import Competitor, Hybridopt
 from hybridopt.bench.problem import Problem, parse_problem, z_of_each
 from hybridopt.bench.row import Finding, Row, evaluate
 from hybridopt.circuits import load_circuit
 from hybridopt.errors import HybridOptError, MissingExtraError, ResourceError, UnsupportedError
-from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
 
 MAIN = ("ladder:4-16-16", "ladder:8-32-16", "ladder:10-60-32", "ladder:14-84-32")
 FULL = (
     *MAIN, "reuploading:4-32-16",
-    "ladder:2-8-16", "ladder:6-24-16", "ladder:10-40-16", "ladder:12-48-16",  # by qubits
-    "ladder:8-8-16", "ladder:8-16-16", "ladder:8-64-16", "ladder:8-128-16",  # by weights
+    "ladder:2-8-16", "ladder:6-24-16", "ladder:10-40-16", "ladder:12-48-16",  # sweep of qubits
+    "ladder:8-8-16", "ladder:8-16-16", "ladder:8-64-16", "ladder:8-128-16",  # sweep of weights
 )  # fmt: skip
 WITH_SHOTS = (("ladder:4-16-16", 1024),)
 QUICK = (
     "ladder:4-16-16", "ladder:4-4-16", "ladder:2-8-16", "ladder:6-24-16", "ladder:4-64-16",
     "reuploading:4-32-16",
 )  # fmt: skip
-QUICK_SECONDS = 40.0  # nothing new begins later, so that start and page fit into the minute
+QUICK_SECONDS = 40.0  # start of the last measurement, so that all ends within a minute
 
 MEASURED = (
-    "forward values and the gradient by all weights of the mean over the batch of the summed "
-    "outputs, from angles and inputs that are new in every repetition, float64"
+    "the outputs of all samples, and the gradient of their sum, averaged over the batch, with "
+    "respect to all weights; in float64, with new angles and inputs in every repetition"
 )
 
 
 @dataclass(frozen=True)
 class SimulatorSettings:
-    """What the user asks for; None is the default.
+    """Settings of the suite of simulators.
 
     Attributes:
-        problems: Such as ``ladder:4-16-16``; None with no circuits is the default suite.
-        circuits: Names of the gallery or files.
-        gradients: Rules of ours; peers run the rules of the same kind.
-        methods: Of Aer.
-        devices: ``"CPU"``, ``"GPU"``, ``"auto"``.
-        precisions: ``"double"``, ``"single"``.
-        batches: Instead of the problems' own.
-        shots: Instead of the suite's own; None among them is exact.
-        repetitions: Timed turns; None is 7, quick 3.
-        seed: Of angles and shots.
-        peers: Whether all peers that are installed take part.
-        peer: Peers that have to.
-        max_seconds: Of timed calls a row; None is 10, quick 1.5.
-        quick: End within a minute.
+        problems: Names such as ``ladder:4-16-16``; the default suite if all are empty.
+        circuits: Names of circuits in the gallery, or files.
+        gradients: Gradient rules of hybridopt, all by default; peers run the equivalent rules.
+        methods: Simulation methods of Aer.
+        devices: ``"CPU"``, ``"GPU"`` or ``"auto"``.
+        precisions: ``"double"`` or ``"single"``.
+        batches: Numbers of samples that replace those of the problems.
+        shots: Numbers of shots per setting, None for exact, that replace those of the suite.
+        repetitions: Number of timed turns per row; None for 7, or 3 if ``quick``.
+        seed: Seed for angles and shots.
+        peers: True to compare with all installed peers.
+        peer: Names of peers that must take part.
+        max_seconds: Limit for the timed calls of a row [s]; None for 10, or 1.5 if ``quick``.
+        quick: True to end within a minute.
     """
 
     problems: tuple[str, ...] = ()
@@ -77,51 +76,38 @@ class SimulatorSettings:
     quick: bool = False
 
     def __post_init__(self) -> None:
-        for name, values, known in (
-            ("gradient", self.gradients, GRADIENTS),
-            ("method", self.methods, METHODS),
-            ("precision", self.precisions, PRECISIONS),
-            ("peer", self.peer, peer_names()),
-        ):
-            for value in values:
-                _validation.choice(name, value, known)
-        for batch in self.batches:
-            _validation.integer("batch", batch, minimum=1)
-        for shots in self.shots:
-            _validation.optional_integer("shots", shots, minimum=1)
         _validation.optional_integer("repetitions", self.repetitions, minimum=1)
-        _validation.integer("seed", self.seed, minimum=0)
         _validation.optional_real("max_seconds", self.max_seconds, minimum=0, strict=True)
 
     @property
     def rounds(self) -> int:
-        """Repetitions."""
+        """Number of timed turns per row."""
         return self.repetitions or (3 if self.quick else 7)
 
     @property
     def limit(self) -> float:
-        """Seconds a row."""
+        """Limit for the timed calls of a row [s]."""
         return self.max_seconds or (1.5 if self.quick else 10.0)
 
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """Problems with those who take part, and notes on what was left out."""
+    """Problems with their competitors, and notes on omitted ones."""
 
     entries: tuple[tuple[Problem, tuple[Competitor, ...]], ...]
     notes: tuple[str, ...]
 
 
 def make_plan(settings: SimulatorSettings) -> BenchPlan:
-    """Return problems and competitors; nothing is run.
+    """Return problems and competitors without running a circuit.
 
     Raises:
         UnknownNameError: If a problem or circuit is unknown.
         CircuitError: If a circuit cannot be read or differentiated.
-        DeviceError: If the device is not there.
-        MissingExtraError: If a peer that was named is not installed.
-        UnsupportedError: If something that was named goes with nothing else.
-        ResourceError: If a method that was named fits no problem into memory.
+        DeviceError: If the device is not available.
+        MissingExtraError: If a peer in ``settings.peer`` is not installed.
+        UnsupportedError: If a chosen gradient or method supports none of the problems.
+        ResourceError: If no problem fits into memory with a chosen method.
     """
     notes: list[str] = []
     peers = _peers(settings, notes)
@@ -142,16 +128,16 @@ def make_plan(settings: SimulatorSettings) -> BenchPlan:
 
 @dataclass(frozen=True)
 class SimulatorOutcome:
-    """All rows of one run, one per problem and competitor, and the goals that they decide."""
+    """Rows of one run, one per problem and competitor, and the goals compared with them."""
 
     settings: SimulatorSettings
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
-    notes: tuple[str, ...]  # what was left out
-    seconds: float  # wall time of the whole
+    notes: tuple[str, ...]  # omitted competitors
+    seconds: float  # wall time of the run
 
     def as_dict(self) -> dict[str, Any]:
-        """For bench.json."""
+        """Return the content for bench.json."""
         return {
             "measured": MEASURED,
             "settings": asdict(self.settings),
@@ -163,22 +149,17 @@ class SimulatorOutcome:
 
 
 def run_simulators(
-    settings: SimulatorSettings,
-    plan: BenchPlan,
-    *,
-    report: Callable[[str], object] = lambda _: None,
-    started: float | None = None,
+    settings: SimulatorSettings, plan: BenchPlan, *, report: Report = lambda _: None
 ) -> SimulatorOutcome:
     """Measure a plan.
 
     Args:
         settings: Repetitions, limits and seed.
-        plan: Of these settings.
-        report: Told what is measured next.
-        started: When a quick run began, on the clock of `time.perf_counter`; None is now.
+        plan: Plan of these settings.
+        report: Callback that receives the name of each measurement before it begins.
     """
     began = time.perf_counter()
-    ends = QUICK_SECONDS + (began if started is None else started) if settings.quick else math.inf
+    ends = began + QUICK_SECONDS if settings.quick else math.inf
     rows: list[Row] = []
     for problem, competitors in plan.entries:
         rows += measure(
@@ -212,13 +193,15 @@ def _ours(
     for rule, method, device, precision in product(*axes):
         one = Hybridopt(rule, method, device, precision, settings.seed)
         if problem.shots is not None and not one.samples:
-            reason = f"gradient {rule} with shots: it needs the exact state."
-            refused[rule] = UnsupportedError(reason)
+            refused[rule] = UnsupportedError(
+                f"Gradient {rule} must run without shots (got {problem.shots}): it needs the exact "
+                "state. Choose another gradient."
+            )
             continue
         try:
             one.layer(problem)
         except (UnsupportedError, ResourceError) as error:
-            reason = f"{problem.name}, gradient {rule} by method {method}: {error}"
+            reason = f"Gradient {rule}, method {method}, problem {problem.name}: {error}"
             refused[rule] = refused[method] = type(error)(reason)
             continue
         yield one
@@ -226,14 +209,14 @@ def _ours(
 
 def _peers(settings: SimulatorSettings, notes: list[str]) -> list[Competitor]:
     kinds = settings.gradients or tuple(GRADIENTS)
-    named = [one for key in settings.peer for one in PEERS if one.key == key]
-    for one in named:
-        if reason := one.unavailable():
-            raise MissingExtraError(f"Peer {one.key!r} cannot be measured: {reason}")
+    keys = [_validation.choice("peer", name, PEER_NAMES) for name in settings.peer]
+    named = [one for one in PEERS if one.key in keys]
     chosen = []
     for one in PEERS if settings.peers else named:
-        if reason := one.unavailable():
-            notes.append(f"Without {one.library}: {reason}")
-        elif one.kind in kinds:
+        if not (reason := one.unavailable()):
             chosen.append(one)
-    return chosen
+        elif one in named:
+            raise MissingExtraError(f"`peer` {one.key!r} cannot be measured: {reason}")
+        else:
+            notes.append(f"Left out: {one.library}: {reason}")
+    return [one for one in chosen if one.kind in kinds]

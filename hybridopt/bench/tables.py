@@ -1,4 +1,4 @@
-"""Rows and findings as text."""
+"""Tables of rows and findings as text."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ HEADER = (
     "simulator", "rule", "ms", "min to max", "calls", "x ours", "first s", "deviation", "settings",
     "shots", "runs",
 )  # fmt: skip
-NARROW = (0, 1, 2, 5, 7)  # columns for terminals that are not wide
-WIDE = 140  # characters
+NARROW = (0, 1, 2, 5, 7)  # columns for narrow terminals
+WIDE = 140  # characters that all columns need
 GOAL_HEADER = ("goal", "to reach", "measured", "reached")
 Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class ProblemTable:
-    """The rows of one problem."""
+    """Rows of one problem."""
 
     problem: str
     rows: list[tuple[str, ...]]  # cells under HEADER
-    ours: list[bool]  # whether a row is hybridopt's
-    best: list[bool]  # whether a row is the fastest of its kind of rule
-    reasons: list[str]  # why rows were not timed, one line each
+    ours: list[bool]  # True for a row of hybridopt
+    best: list[bool]  # True for the fastest row of its kind of rule
+    reasons: list[str]  # for each row that was not timed
 
 
 def problem_tables(rows: Iterable[Row]) -> list[ProblemTable]:
-    """Return rows that ran, by problem, in the order of measurement."""
+    """Return the rows that ran, grouped by problem, in the order of measurement."""
     ran = [row for row in rows if row.status != NOT_RUN]
     return [
         ProblemTable(
@@ -46,7 +46,7 @@ def problem_tables(rows: Iterable[Row]) -> list[ProblemTable]:
 
 
 def left_out(rows: Iterable[Row]) -> list[str]:
-    """Return one line for all rows that were not run for the same reason."""
+    """Return one line per reason why rows were not run."""
     lines = []
     not_run = [row for row in rows if row.status == NOT_RUN]
     for reason, members in grouped(not_run, lambda row: row.reason).items():
@@ -65,12 +65,10 @@ def goal_rows(findings: Iterable[Finding]) -> list[tuple[str, ...]]:
 
 
 def markdown(rows: Iterable[Row], findings: Iterable[Finding], notes: Iterable[str]) -> str:
-    """Return all of it as a Markdown file."""
-    members = list(rows)
+    """Return goals, rows and notes as a Markdown page."""
+    members, found = list(rows), goal_rows(findings)
     lines = ["# hybridopt bench", ""]
-    found = goal_rows(findings)
-    if found:
-        lines += [*_markdown_table(GOAL_HEADER, found), ""]
+    lines += [*_markdown_table(GOAL_HEADER, found), ""] if found else []
     for group in problem_tables(members):
         lines += [f"## {group.problem}", "", *_markdown_table(HEADER, group.rows), ""]
         lines += [f"- {reason}" for reason in group.reasons] + [""] * bool(group.reasons)
@@ -79,7 +77,7 @@ def markdown(rows: Iterable[Row], findings: Iterable[Finding], notes: Iterable[s
 
 
 def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
-    """Return rows of one key together, in their order."""
+    """Return the rows grouped by a key, in their order."""
     groups: dict[Key, list[Row]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
@@ -93,7 +91,7 @@ def _cells(row: Row, members: Sequence[Row]) -> tuple[str, ...]:
         f"{1e3 * seconds:,.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
         for seconds in (min(row.seconds), row.median, max(row.seconds))
     )
-    # beside our own row of the same kind of rule, the first one
+    # compared with our first row of the same kind of rule
     ours = next((one for one in members if one.is_ours and one.kind == row.kind), row)
     return (
         row.competitor,

@@ -1,6 +1,6 @@
-"""The training suite: `fit` beside a plain loop, and the memory bridge by number of weights.
+"""Suite of training: `fit` against a plain loop, and times of the memory bridge.
 
-Alternatives are timed in turn, as medians and ratios, which survives a shared machine.
+Alternatives are timed in turn. Medians and ratios are reliable on a shared machine, too.
 """
 
 from __future__ import annotations
@@ -8,70 +8,66 @@ from __future__ import annotations
 import copy
 import resource
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
-from typing import Any
+from timeit import timeit
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from hybridopt._random import isolated
+from hybridopt.bench.measure import Report
 from hybridopt.bridges import Memory, to_classical, to_quantum
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.training import fit
 
 BATCH_SIZE = 32
-FIT_TARGET = 1.2  # fit may take so many times as long as the plain loop
+FIT_TARGET = 1.2  # largest acceptable ratio of the times of fit and of the plain loop
 SIZES = (1_510, 6_690, 100_000, 1_000_000)
 QUICK_SIZES = SIZES[:3]
-SYNTHESIS_TARGET = 20.0  # the diagonal shall be so many times faster at 1,510 weights
+SYNTHESIS_TARGET = 20.0  # smallest acceptable ratio of gates to diagonal at 1,510 weights
+stopwatch = partial(timeit, number=1)  # wall time of one call [s]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Medians of two ways to do the same, timed in turn."""
+    """Median times of two alternatives, timed in turn."""
 
     seconds: float
     reference_seconds: float
-    ratio: float  # median of first / second, pair by pair, so that a slow minute hits both
-    repetitions: int  # pairs
+    ratio: float  # median ratio of pairs, since a slow moment affects both times of a pair
+    repetitions: int  # number of pairs
 
 
 @dataclass(frozen=True)
 class BridgeTimes:
-    """Wall seconds of the bridge for one number of weights."""
+    """Wall times of the memory bridge for one number of weights, in seconds."""
 
     weights: int
     encode: float  # to_quantum
     step: float  # forward and backward pass on one sample
     decode: float  # to_classical
-    peak_gigabytes: float  # largest memory of the process so far, everything included
+    peak_gigabytes: float  # peak memory of the process so far
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """All figures of one run on one machine."""
+    """Results of the suite of training."""
 
-    fit: Comparison  # against a plain loop
-    syntheses: Comparison  # gate chain against diagonal at 1,510 weights
-    bridge: list[BridgeTimes]  # by number of weights
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain types for bench.json."""
-        return asdict(self)
+    fit: Comparison  # with a plain loop
+    syntheses: Comparison  # of gates with a diagonal, at 1,510 weights
+    bridge: list[BridgeTimes]  # one per number of weights
 
 
-def run_training(
-    *, quick: bool = False, report: Callable[[str], object] = lambda _: None
-) -> TrainingOutcome:
-    """Measure; ``quick`` ends within a minute.
+def run_training(*, quick: bool = False, report: Report = lambda _: None) -> TrainingOutcome:
+    """Run all measurements of the suite.
 
     Args:
-        quick: Fewer repetitions, up to 100,000 weights.
-        report: Told what is measured next.
+        quick: True to end within a minute: fewer repetitions, up to 100,000 weights.
+        report: Callback that receives the name of each measurement before it begins.
     """
     repetitions = 3 if quick else 9
     report("fit against a plain torch loop")
@@ -86,14 +82,14 @@ def run_training(
 
 
 def training_rows(outcome: TrainingOutcome) -> tuple[list[str], list[list[str]]]:
-    """Header and rows."""
-    header = ["what", "time", "reference", "ratio", "to reach"]
+    """Return header and rows of the table."""
+    header = ["measurement", "time", "reference", "ratio", "to reach"]
     fit, chain = outcome.fit, outcome.syntheses
     rows = [
         ["fit, digits MLP, 5 epochs / plain torch loop", _ms(fit.seconds),
          _ms(fit.reference_seconds), f"{fit.ratio:.2f}", f"at most {FIT_TARGET}"],
         ["memory bridge, step at 1,510 weights: gates / diagonal", _ms(chain.seconds),
-         _ms(chain.reference_seconds), f"{chain.ratio:.1f}", f"{SYNTHESIS_TARGET:.0f} or more"],
+         _ms(chain.reference_seconds), f"{chain.ratio:.1f}", f"at least {SYNTHESIS_TARGET:.0f}"],
     ]  # fmt: skip
     for times in outcome.bridge:
         parts = f"encode {_ms(times.encode)}, step {_ms(times.step)}, decode {_ms(times.decode)}"
@@ -116,7 +112,7 @@ def fit_overhead(*, repetitions: int = 7, epochs: int = 5) -> Comparison:
 
 
 def plain_loop(network: nn.Module, data: Dataset, *, epochs: int) -> list[float]:
-    """What a user writes by hand: shuffle, step, keep the loss, evaluate after each epoch."""
+    """Train by a plain loop: shuffle, step, record the loss, evaluate after each epoch."""
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     test = data.test
     assert test is not None
@@ -138,7 +134,7 @@ def plain_loop(network: nn.Module, data: Dataset, *, epochs: int) -> list[float]
 
 
 def bridge_times(weights: int, *, repetitions: int = 5) -> BridgeTimes:
-    """Time the three parts of the bridge with a linear layer of that many weights."""
+    """Time the three parts of the bridge with a linear layer of given size."""
     with isolated(0):
         network = nn.Linear(weights // 10, 10, bias=False)
     quantum = to_quantum(network)
@@ -149,7 +145,7 @@ def bridge_times(weights: int, *, repetitions: int = 5) -> BridgeTimes:
         quantum.zero_grad()
         quantum(sample).sum().backward()
 
-    step()  # the first does not count
+    step()  # the first one is not timed
     times = [stopwatch(step) for _ in range(repetitions if weights < 500_000 else 1)]
     decode = stopwatch(lambda: to_classical(quantum))
     unit = 1e9 if sys.platform == "darwin" else 1e6  # bytes, kilobytes
@@ -158,29 +154,22 @@ def bridge_times(weights: int, *, repetitions: int = 5) -> BridgeTimes:
 
 
 def syntheses(*, weights: int = 1_510, repetitions: int = 5) -> Comparison:
-    """Time a gradient step through the gate chain against one through the diagonal."""
+    """Time a gradient step through gates against a step through a diagonal."""
     with isolated(0):
         network = nn.Linear(weights // 10, 10, bias=False)
     sample = torch.ones(1, weights // 10)
 
-    def step(synthesis: str) -> None:
-        networks[synthesis](sample).sum().backward()
-
-    networks = {name: to_quantum(network, Memory(synthesis=name)) for name in ("gates", "diagonal")}
-    return compare(lambda: step("gates"), lambda: step("diagonal"), repetitions=repetitions)
-
-
-def stopwatch(action: Callable[[], object]) -> float:
-    """Wall seconds of one call."""
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
+    gates, diagonal = (to_quantum(network, Memory(synthesis=n)) for n in ("gates", "diagonal"))
+    return compare(
+        lambda: gates(sample).sum().backward(), lambda: diagonal(sample).sum().backward(),
+        repetitions=repetitions,
+    )  # fmt: skip
 
 
 def compare(
     action: Callable[[], object], reference: Callable[[], object], *, repetitions: int
 ) -> Comparison:
-    """Time two actions in turn, after one call of each that does not count."""
+    """Time two actions in turn, after one call of each that is not timed."""
     action()
     reference()
     pairs = [(stopwatch(action), stopwatch(reference)) for _ in range(repetitions)]

@@ -1,9 +1,9 @@
-"""Circuits for other simulators: gates that they know, and angles in any library of arrays."""
+"""Translation of circuits for other simulators: supported gates, and angles as functions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,62 +17,60 @@ from hybridopt.bench.problem import Problem
 from hybridopt.errors import CircuitError
 
 Array: TypeAlias = Any  # a torch tensor, a jax array, a numpy array
-Angle: TypeAlias = Callable[[Array, Array], Array]  # of inputs (..., I) and weights (P,)
+Angle: TypeAlias = Callable[[Array, Array], Array]  # inputs (..., I), weights (P,) -> radians
 WITHOUT_EFFECT = frozenset({"barrier", "id", "delay", "global_phase"})
-SAME_NAME = ("abs", "cos", "exp", "log", "sign", "sin", "sqrt", "tan")
-OTHER_NAMES = {
+FUNCTIONS = {  # name in sympy: name in numpy, torch and jax.numpy
+    **{name: name for name in ("abs", "cos", "exp", "log", "sign", "sin", "sqrt", "tan")},
     "Abs": "abs", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "conjugate": "conj",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedGate:
-    """One gate of a circuit."""
+    """Gate of a circuit, and its qubits."""
 
     gate: Instruction  # with numbers and expressions as parameters
-    qubits: tuple[int, ...]  # as the gate counts them, the first least significant in its matrix
+    qubits: tuple[int, ...]  # in the order of the gate: the first is its least significant
 
     @property
     def name(self) -> str:
-        """Name of the gate, as Qiskit spells it."""
+        """Name of the gate in Qiskit."""
         return str(self.gate.name)
 
     @property
     def free(self) -> dict[int, ParameterExpression]:
-        """Angles that depend on inputs or weights, by their place."""
+        """Angles that depend on inputs or weights, by their position in the gate."""
         given = enumerate(self.gate.params)
         return {n: v for n, v in given if isinstance(v, ParameterExpression) and v.parameters}
 
 
-def flatten(circuit: QuantumCircuit, known: Callable[[PlacedGate], bool]) -> list[PlacedGate]:
-    """Return all gates in order; what ``known`` refuses is replaced by its definition."""
+def flatten(
+    circuit: QuantumCircuit, known: Callable[[PlacedGate], bool], qubits: Sequence[int] = ()
+) -> list[PlacedGate]:
+    """Return all gates in order; each unknown gate is replaced by its definition."""
     if any(not isinstance(item.operation, Instruction) for item in circuit.data):
         circuit = PassManager([HighLevelSynthesis()]).run(circuit)  # annotated gates, Cliffords
-    return list(_flatten(circuit, tuple(range(circuit.num_qubits)), known))
-
-
-def _flatten(
-    circuit: QuantumCircuit, qubits: tuple[int, ...], known: Callable[[PlacedGate], bool]
-) -> Iterator[PlacedGate]:
-    place = dict(zip(circuit.qubits, qubits, strict=True))
+    place = dict(zip(circuit.qubits, qubits or range(circuit.num_qubits), strict=True))
+    gates: list[PlacedGate] = []
     for item in circuit.data:
         part = PlacedGate(item.operation, tuple(place[qubit] for qubit in item.qubits))
         if part.name in WITHOUT_EFFECT:
             continue
         if known(part):
-            yield part
+            gates.append(part)
             continue
         definition = _euler(part.gate) if part.name == "u" else part.gate.definition
         if definition is None:
             raise CircuitError(
-                f"Gate `{part.name}` on qubits {', '.join(map(str, part.qubits))} has no "
-                "translation and no definition."
+                f"Gate `{part.name}` on qubits {', '.join(map(str, part.qubits))} must have a "
+                "translation or a definition. Replace it, or define it by other gates."
             )
-        yield from _flatten(definition, part.qubits, known)
+        gates += flatten(definition, known, part.qubits)
+    return gates
 
 
 def _euler(gate: Instruction) -> QuantumCircuit:
-    """U by rotations; the global phase that is left out cannot be observed."""
+    """Return U as rotations, without its global phase, which cannot be observed."""
     theta, phi, lam = gate.params
     circuit = QuantumCircuit(1)
     circuit.rz(lam, 0)
@@ -82,86 +80,42 @@ def _euler(gate: Instruction) -> QuantumCircuit:
 
 
 def pauli_terms(observable: SparsePauliOp) -> Iterator[tuple[dict[int, str], float]]:
-    """Yield each Pauli string, as letters by qubit without identities, with its coefficient."""
+    """Yield each Pauli string as ``{qubit: letter}`` without identities, and its coefficient."""
     for label, coefficient in zip(
         observable.paulis.to_labels(), observable.coeffs.real.tolist(), strict=True
     ):
         yield {qubit: one for qubit, one in enumerate(label[::-1]) if one != "I"}, coefficient
 
 
-def array_functions(library: Any) -> dict[str, object]:
-    """Return the functions of numpy, torch or jax.numpy by their names in sympy."""
-    names = {**dict(zip(SAME_NAME, SAME_NAME, strict=True)), **OTHER_NAMES}
-    return {"pi": math.pi, **{name: getattr(library, own) for name, own in names.items()}}
-
-
 def angle_function(
-    value: float | ParameterExpression,
-    inputs: Sequence[Parameter],
-    weights: Sequence[Parameter],
-    functions: Mapping[str, object],
+    value: float | ParameterExpression, problem: Problem, library: Any, wrt: Parameter | None = None
 ) -> Angle:
-    """Return a gate's parameter as a function of inputs ``(..., I)`` and weights ``(P,)``.
+    """Return an angle as a function of inputs ``(..., I)`` and weights ``(P,)``.
 
-    Its shape is that of the samples where an input is involved, else a scalar; numbers stay
-    numbers. The library's functions are those of `array_functions`.
+    The function returns one angle per sample if the angle depends on an input, otherwise a scalar.
+    The library is numpy, torch or jax.numpy. With ``wrt``, a parameter of the angle, return the
+    derivative with respect to it instead.
     """
     if not isinstance(value, ParameterExpression) or not value.parameters:
         number = float(value)
         return lambda _x, _w: number
-    places = {parameter: place for place, parameter in enumerate((*inputs, *weights))}
+    import sympy  # the import changes the warning filters, and few programs need it
+
+    num_inputs = len(problem.inputs)
+    places = {one: place for place, one in enumerate((*problem.inputs, *problem.weights))}
     variables = sorted(value.parameters, key=lambda parameter: parameter.name)
-    slopes = {variable: _number(value.gradient(variable)) for variable in variables}
-
-    def entry(variable: Parameter, x: Array, w: Array) -> Array:
-        place = places[variable]
-        return x[..., place] if place < len(inputs) else w[place - len(inputs)]
-
-    if None in slopes.values():
-        function = _nonlinear(value, variables, functions)
-        return lambda x, w: function(*(entry(variable, x, w) for variable in variables))
-    offset = float(value.bind(dict.fromkeys(variables, 0.0)))
-
-    def linear(x: Array, w: Array) -> Array:
-        terms = [offset] if offset else []
-        for variable, slope in slopes.items():
-            if slope:
-                terms.append(entry(variable, x, w) if slope == 1 else slope * entry(variable, x, w))
-        return sum(terms[1:], terms[0]) if terms else 0.0
-
-    return linear
-
-
-def angle_functions(part: PlacedGate, problem: Problem, library: Any) -> list[Angle]:
-    """Return all parameters of a gate as functions, in numpy, torch or jax.numpy."""
-    given = problem.inputs, problem.weights, array_functions(library)
-    return [angle_function(value, *given) for value in part.gate.params]
-
-
-def _nonlinear(
-    value: ParameterExpression, variables: Sequence[Parameter], functions: Mapping[str, object]
-) -> Callable[..., Array]:
-    """The formula as a function of the values of its variables."""
-    import sympy  # importing it changes the warning filters; few circuits need it
-
     stand_ins = [sympy.Symbol(f"v{number}", real=True) for number in range(len(variables))]
     symbols = [variable.sympify() for variable in variables]
     formula = value.sympify().subs(dict(zip(symbols, stand_ins, strict=True))).evalf()
     if formula.has(sympy.I):
-        raise CircuitError(f"Angle `{value}` is complex. Angles must be real.")
-    unknown = {str(f.func) for f in formula.atoms(sympy.Function)} - set(functions)
-    if unknown:
-        raise CircuitError(
-            f"Angle `{value}` has functions that are not translated: {', '.join(sorted(unknown))}."
-        )
-    return sympy.lambdify(stand_ins, formula, modules=[dict(functions)])  # type: ignore[no-any-return]
+        raise CircuitError(f"Angle `{value}` must be real (got a complex formula).")
+    if wrt is not None:  # sympify() of Qiskit's own derivative can be wrong (2.6.2)
+        formula = formula.diff(stand_ins[variables.index(wrt)])
+    functions = {name: getattr(library, own) for name, own in FUNCTIONS.items()}
+    function = sympy.lambdify(stand_ins, formula, modules=[{"pi": math.pi, **functions}])
 
+    def entry(variable: Parameter, x: Array, w: Array) -> Array:
+        place = places[variable]
+        return x[..., place] if place < num_inputs else w[place - num_inputs]
 
-def _number(value: Any) -> float | None:
-    """The value as a real number; None if it is none but a formula."""
-    if getattr(value, "parameters", ()):
-        return None
-    number = complex(value)
-    if number.imag:
-        raise CircuitError("An angle is complex. Angles must be real.")
-    return number.real
+    return lambda x, w: function(*(entry(variable, x, w) for variable in variables))

@@ -1,4 +1,4 @@
-"""The command line: a command a file; `main` is the program."""
+"""Command line: one module per command; `main` is the program."""
 
 from hybridopt.cli.entry import app, main
 

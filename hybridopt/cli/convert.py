@@ -1,4 +1,4 @@
-"""The command `hybridopt convert`: saved networks into circuit files and back."""
+"""Command `hybridopt convert`: saved networks to circuit files and back."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from rich.console import Console
 from rich.text import Text
 from torch import Tensor, nn
 
-from hybridopt import _validation
 from hybridopt._files import check_writable, write_bytes, write_whole
-from hybridopt.bridges import BRIDGES, Bridge, QuantumNetwork, to_classical, to_quantum
+from hybridopt.bridges import Bridge, QuantumNetwork, to_classical, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import example_inputs, gate_circuits, parsed_options
 from hybridopt.cli.options import opt
@@ -32,27 +31,25 @@ from hybridopt.transfer.pretrained import load_weights
 
 def command(
     source: Annotated[
-        Path, typer.Argument(help="A state_dict that torch.save wrote; or a file of this command.")
+        Path, typer.Argument(help="State_dict written by torch.save, or a file of this command.")
     ],
-    to: Annotated[Path, opt("File to write: of circuits, or a state_dict from one.")],
-    network: Annotated[str | None, opt("Whose it is: `mlp:64-20-10`, `file.py:function`.")] = None,
+    to: Annotated[Path, opt("File to write: a circuit file or a state_dict.")],
+    network: Annotated[str | None, opt("Network: `mlp:64-20-10` or `file.py:function`.")] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
-    data: Annotated[str | None, opt(f"Compare outputs on: {', '.join(dataset_names())}.")] = None,
-    input_shape: Annotated[str | None, opt("Shape of an input, as 64 or 1x8x8.", "--input")] = None,
-    seed: Annotated[int, opt("Of the inputs that are drawn without data.")] = 0,
-    qpy: Annotated[Path | None, opt("Write the circuit as QPY, too.")] = None,
-    qasm: Annotated[Path | None, opt("Write it as OpenQASM 3, too.")] = None,
+    data: Annotated[str | None, opt(f"Dataset of inputs: {', '.join(dataset_names())}.")] = None,
+    input_shape: Annotated[str | None, opt("Shape of an input: 64 or 1x8x8.", "--input")] = None,
+    seed: Annotated[int, opt("Seed for random inputs.")] = 0,
+    qpy: Annotated[Path | None, opt("Additional QPY file to write.")] = None,
+    qasm: Annotated[Path | None, opt("Additional OpenQASM 3 file to write.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Carry a saved network into a circuit file, or back, and say what that changed.
+    """Convert a saved network to a circuit file or back, and report the changes.
 
-    A new circuit runs without shots, that of a file as it was saved. The source is never
-    overwritten.
+    A new circuit runs without shots; the circuit of a file runs with its saved settings. The source
+    is never overwritten.
     """
     to_circuit = not is_archive(source)
-    if to_circuit:
-        _validation.choice("bridge", bridge, BRIDGES)
     _check_targets(source, network, [path for path in (to, qpy, qasm) if path is not None])
     bridge_options = parsed_options(option or ())
     plain, quantum = _read(source, network, seed)
@@ -78,7 +75,7 @@ def command(
         "num_weights": sum(part.num_weights for part in parts),
         "num_qubits": max((part.num_qubits for part in parts), default=0),
         "num_angles": sum(part.num_angles for part in parts),
-        "conversion": conversion,  # the circuit against the network, weights as it reads them
+        "conversion": conversion,  # weights and outputs read from the circuit
         "round_trip": _change(plain, again, again, inputs),
     }
     if as_json:
@@ -88,15 +85,15 @@ def command(
 
 
 def _read(source: Path, network: str | None, seed: int) -> tuple[nn.Module, nn.Module | None]:
-    """Return the plain network of a file, and the one in circuits if the file holds it."""
+    """Return the plain network of a file, and the quantum network if the file contains it."""
     template = None if network is None else build_network(network, None, seed=seed)
     if is_archive(source):
         quantum = load(source, template)
         return to_classical(quantum), quantum
     if template is None:
         raise ArgumentError(
-            f"{source} is no file of `hybridopt.save`. To convert a state_dict, say of which "
-            "network: `--network mlp:64-20-10` or `--network file.py:function`."
+            f"`network` must be given for a state_dict (got {source}, which is not a file of "
+            "`hybridopt.save`). Pass `--network mlp:64-20-10` or `--network file.py:function`."
         )
     load_weights(template, source)
     return template, None
@@ -105,16 +102,16 @@ def _read(source: Path, network: str | None, seed: int) -> tuple[nn.Module, nn.M
 def circuits_to_write(
     module: nn.Module, qpy_path: Path | None, qasm_path: Path | None
 ) -> dict[Path, bytes]:
-    """Return the contents of the circuit files that were asked for; nothing is written.
+    """Return the contents of circuit files by path, without writing them.
 
-    Several circuits are one QPY file, and an OpenQASM file each, with their names.
+    A QPY file contains all circuits; an OpenQASM file contains one, whose name is in its path.
     """
     contents: dict[Path, bytes] = {}
-    if qpy_path is None and qasm_path is None:
+    if not (qpy_path or qasm_path):
         return contents
     circuits = gate_circuits(module)
     if not circuits:
-        raise ArgumentError("The network has no circuit that could be written: it is a control.")
+        raise ArgumentError("`qpy` and `qasm` must be omitted for a control, which has no circuit.")
     if qpy_path is not None:
         raw = io.BytesIO()
         qpy.dump(list(circuits.values()), raw)
@@ -128,47 +125,35 @@ def circuits_to_write(
 
 
 def _check_targets(source: Path, network: str | None, targets: Sequence[Path]) -> None:
-    kept = {"the source": source, "the file of your network": network_file(network)}
-    for place, target in enumerate(targets):
-        for words, path in kept.items():
-            if path is not None and _same(target, path):
-                raise ArgumentError(f"{target} is {words}, which is never overwritten.")
-        if any(_same(target, other) for other in targets[:place]):
-            raise ArgumentError(f"{target} is named twice as a file to write.")
+    taken = {path.resolve() for path in (source, network_file(network)) if path is not None}
+    for target in targets:
+        if target.resolve() in taken:
+            raise ArgumentError(f"Output {target} must not be an input or another output.")
         check_writable(target)
-
-
-def _same(first: Path, second: Path) -> bool:
-    try:
-        return first.samefile(second)
-    except OSError:  # one of them is not there yet
-        return first.resolve() == second.resolve()
+        taken.add(target.resolve())
 
 
 @torch.no_grad()
 def _outputs(network: nn.Module, inputs: Tensor) -> Tensor:
-    """Return outputs in eval mode, or say in words of ours that the inputs do not fit."""
+    """Return outputs in eval mode; raise our error if the inputs do not fit."""
     try:
         outputs = copy.deepcopy(network).eval()(inputs)
     except HybridOptError:
         raise
     except Exception as error:
         raise ArgumentError(
-            f"The network {type(network).__name__} does not take inputs of shape "
-            f"{tuple(inputs.shape[1:])} ({error}). Give theirs by `--input`, or `--data`."
+            f"`input` must fit the network {type(network).__name__} (got shape "
+            f"{tuple(inputs.shape[1:])}: {error}). Pass another `--input` or `--data`."
         ) from error
     if not isinstance(outputs, Tensor):
-        kind = type(outputs).__name__
-        raise ArgumentError(
-            f"The network must return one tensor to be compared, but returns {kind}."
-        )
+        raise ArgumentError(f"The network must return one tensor (got {type(outputs).__name__}).")
     return outputs
 
 
 def _change(
     before: nn.Module, weights: nn.Module | None, outputs: nn.Module | None, inputs: Tensor
 ) -> dict[str, float | None]:
-    """Return the largest changes; None where there is nothing to compare."""
+    """Return the largest changes of a weight and of an output; None without a network."""
     if weights is None or outputs is None:
         return {"weight": None, "output": None}
     output = _largest({"": _outputs(before, inputs)}, {"": _outputs(outputs, inputs)})
@@ -185,12 +170,9 @@ def _show(outcome: Mapping[str, Any]) -> None:
     console.print(Text("{source} {direction} ({bridge})".format(**outcome)), soft_wrap=True)
     counts = "{num_weights:,} weights, {num_angles:,} angles, {num_qubits} qubits"
     console.print(counts.format(**outcome))
-    table = plain_table(gap=2)
-    table.add_column("largest change of")
-    table.add_column("a weight", justify="right")
-    table.add_column("an output", justify="right")
+    rows = []
     for name in ("conversion", "round_trip"):
         shown = ("" if v is None else f"{v:.1e}" if v else "0" for v in outcome[name].values())
-        table.add_row(f"the {name.replace('_', ' ')}", *shown)
-    console.print(table)
+        rows.append([name.replace("_", " "), *shown])
+    console.print(plain_table(("largest change", "weight", "output"), rows))
     print_files(outcome["files"])

@@ -1,4 +1,4 @@
-"""The command `hybridopt devices`."""
+"""Command `hybridopt devices`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hybridopt.execution import available_devices
 
 
 def command(as_json: options.Json = False) -> None:
-    """Show which devices this build of Aer can use, and how to change the build."""
+    """Show the devices that this build of Aer can use, and how to change the build."""
     names = available_devices()
     if as_json:
         print_json({"devices": list(names), "gpu": "GPU" in names})
@@ -19,6 +19,6 @@ def command(as_json: options.Json = False) -> None:
     console.print(f"Aer devices: {', '.join(names)}")
     if "GPU" not in names:
         console.print(
-            "For the GPU (Linux, CUDA), replace the package: `pip uninstall qiskit-aer`, then "
-            "`pip install qiskit-aer-gpu`. Both hold the same files, so only one may be there."
+            "To use a GPU (Linux, CUDA), replace the package: run `pip uninstall qiskit-aer`, then "
+            "`pip install qiskit-aer-gpu`. Do not install both: they contain the same files."
         )

@@ -1,4 +1,4 @@
-"""The command `hybridopt draw`: a network's layers from left to right, and its circuit below."""
+"""Command `hybridopt draw`: the layers of a network from left to right, and its circuit below."""
 
 from __future__ import annotations
 
@@ -32,26 +32,20 @@ from hybridopt.storage import load
 from hybridopt.storage.archive import is_archive
 
 KINDS = ("png", "svg", "pdf")
-COLORS = {  # edge and face
-    "circuit": (_plots.VIOLET, _plots.PALE_VIOLET),
-    "made": (_plots.VIOLET, "white"),
-    "formula": (_plots.BLUE, "white"),
-    "classical": (_plots.GRAY, _plots.PALE_GRAY),
+LOOKS = {  # edge, face, text in the legend
+    "circuit": (_plots.VIOLET, _plots.PALE_VIOLET, "runs as a circuit"),
+    "made": (_plots.VIOLET, "white", "weights read from the circuit"),
+    "formula": (_plots.BLUE, "white", "weights by a formula, no circuit"),
+    "classical": (_plots.GRAY, _plots.PALE_GRAY, "classical"),
 }
-WORDS = {
-    "circuit": "runs as a circuit",
-    "made": "weights read from the circuit",
-    "formula": "weights by a formula, no circuit",
-    "classical": "classical",
-}
-DASHED = {"made", "formula"}  # whose weights come from the bar above
+DASHED = {"made", "formula"}  # layers whose weights come from the bar above
 WIDTH, EDGE = 11.0, 0.35  # [inch]
-PER_LINE = 6  # boxes
+PER_LINE = 6  # boxes per line
 BOX, GAP, TALL, LINE, BAR = 1.36, 0.37, 1.02, 1.62, 0.75  # [inch]
-COLUMNS, LINES = 88, 40  # of a circuit that is shown whole
-BEGINNING = 17  # columns of one that is longer: a line
-FOLD = 22  # columns in a line
-UNIT = 0.36  # [inch] of one line or column of a circuit, before it is fitted to the width
+COLUMNS, LINES = 88, 40  # largest size of a circuit that is drawn completely
+BEGINNING = 17  # columns that are drawn of a longer circuit
+FOLD = 22  # columns per line
+UNIT = 0.36  # [inch] height of a line of a circuit, before it is scaled to the width
 Point = tuple[float, float]
 
 
@@ -59,31 +53,30 @@ def command(
     what: Annotated[
         str,
         typer.Argument(
-            help="A file of `hybridopt convert`; `mlp:4-3` or `file.py:function`, carried over by "
-            "--bridge; or a circuit of the gallery or an OpenQASM 3 file."
+            help="File of `hybridopt convert`; network `mlp:4-3` or `file.py:function`, which "
+            "--bridge converts; circuit of the gallery; or OpenQASM 3 file."
         ),
     ],
     output: Annotated[Path, opt("Picture to write: .png, .svg or .pdf.")],
-    network: Annotated[str | None, opt("Class of a file's network, if not built in.")] = None,
+    network: Annotated[str | None, opt("Network of the file, if user-defined.")] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
-    seed: Annotated[int, opt("Of the network's weights.")] = 0,
+    seed: Annotated[int, opt("Seed for the weights of a new network.")] = 0,
 ) -> None:
-    """Draw a network's way through layers and circuits, and its circuit."""
+    """Draw the layers of a network, and its circuit."""
     kind = _validation.choice("kind of picture", output.suffix.removeprefix("."), KINDS)
     check_writable(output)
     module: nn.Module
     if is_archive(what):
-        template = None if network is None else build_network(network, None, seed=seed)
-        module = load(what, template)
+        module = load(what, build_network(network, None, seed=seed) if network else None)
     elif network is not None:
         raise ArgumentError(
-            f"--network says the class of a file's network, but {what!r} is no file of "
-            "`hybridopt convert`. Name the network itself: `hybridopt draw mlp:4-3`."
+            f"`network` must be omitted without a file of `hybridopt convert` (got {what!r}). "
+            "Write the network in place of the file: `hybridopt draw mlp:4-3`."
         )
     elif ":" in what:
-        plain = build_network(what, None, seed=seed)
-        module = to_quantum(plain, bridge, **parsed_options(option or ()))
+        own = build_network(what, None, seed=seed)
+        module = to_quantum(own, bridge, **parsed_options(option or ()))
     else:
         module = CircuitLayer(*load_circuit(what))
     write_bytes(output, _plots.rendered(draw_picture(network_path(module)), kind))
@@ -91,11 +84,10 @@ def command(
 
 
 def draw_picture(path: NetworkPath) -> Figure:
-    """Return the picture; it belongs to no window."""
+    """Return the picture as a figure without a window."""
     lines = math.ceil((len(path.steps) + 1) / PER_LINE)
-    above, width, below, caption, note = 0.75 + LINE * lines, 0.0, 0.0, 0.1, ""
-    above += BAR if path.source else 0.0
-    shown = path.circuit
+    above = 0.75 + LINE * lines + (BAR if path.source else 0.0)
+    shown, below, caption = path.circuit, 0.0, 0.1
     if shown is not None:
         shown, note = excerpt(shown, columns=COLUMNS, qubits=LINES)
         if note:
@@ -119,13 +111,13 @@ def draw_picture(path: NetworkPath) -> Figure:
 
 
 def excerpt(circuit: QuantumCircuit, *, columns: int, qubits: int) -> tuple[QuantumCircuit, str]:
-    """Return the gates in the first columns and lines, and in words what is left out, if any."""
+    """Return the first columns and lines of a circuit, and a note if anything is omitted."""
     kept = min(qubits, circuit.num_qubits)
     shown = QuantumCircuit(kept, name=circuit.name)
     reached = [0] * circuit.num_qubits
     for item in circuit.data:
         places = [circuit.find_bit(qubit).index for qubit in item.qubits]
-        # a drawing lets no other gate stand between the lines of a gate
+        # in a drawing, a gate occupies all lines between its qubits
         span = slice(min(places, default=0), max(places, default=-1) + 1)
         column = 1 + max(reached[span], default=0)
         reached[span] = [column] * len(reached[span])
@@ -134,8 +126,8 @@ def excerpt(circuit: QuantumCircuit, *, columns: int, qubits: int) -> tuple[Quan
     total = len(circuit.data)
     if len(shown.data) == total and kept == circuit.num_qubits:
         return circuit, ""
-    lines = "" if kept == circuit.num_qubits else f" on the first {kept} of its qubits"
-    return shown, f"its first {len(shown.data):,} of {total:,} gates{lines}"
+    lines = "" if kept == circuit.num_qubits else f" on the first {kept} qubits"
+    return shown, f"first {len(shown.data):,} of {total:,} gates{lines}"
 
 
 def _draw_path(axes: Axes, path: NetworkPath, height: float) -> None:
@@ -159,8 +151,7 @@ def _draw_path(axes: Axes, path: NetworkPath, height: float) -> None:
 
 def _draw_step(axes: Axes, step: Step, place: Point) -> None:
     x, y = place
-    edge, face = COLORS[step.where]
-    _box(axes, place, (BOX, TALL), edge, face, dashed=step.where in DASHED)
+    _box(axes, place, (BOX, TALL), *LOOKS[step.where][:2], dashed=step.where in DASHED)
     name = step.name if len(step.name) <= 16 else f"...{step.name[-13:]}"
     kind = step.kind if len(step.kind) <= 17 else f"{step.kind[:15]}..."
     lines = filter(None, [f"layer {name}" if name else "", *step.facts])
@@ -171,36 +162,35 @@ def _draw_step(axes: Axes, step: Step, place: Point) -> None:
 
 
 def _draw_way(axes: Axes, before: Point, here: Point, half: float) -> None:
-    """From the end of one box, ``half`` of its width from its middle, to the next."""
+    """Draw an arrow from the end of a box, ``half`` its width from its centre, to the next."""
     left = here[0] - BOX / 2
     if before[1] == here[1]:
         _arrow(axes, (before[0] + half, before[1]), (left, here[1]))
         return
     right = before[0] + BOX / 2
-    middle = (before[1] + here[1]) / 2 - 0.16  # round the end of the line, below the shapes
+    middle = (before[1] + here[1]) / 2 - 0.16  # around the end of the line, below the shapes
     xs = [right, right + 0.12, right + 0.12, left - 0.12, left - 0.12]
     axes.plot(xs, [before[1], before[1], middle, middle, here[1]], color=_plots.SOFT, linewidth=1.2)
     _arrow(axes, (left - 0.12, here[1]), (left + 0.02, here[1]))
 
 
 def _draw_source(axes: Axes, path: NetworkPath, made: Sequence[Point], y: float) -> None:
-    """The bar of what makes weights, with arrows to the layers of the first line."""
+    """Draw the bar of the circuit that defines weights, and arrows to the first line."""
     circuit = any(step.where == "made" for step in path.steps)
     edge, face = (_plots.VIOLET, _plots.PALE_VIOLET) if circuit else (_plots.BLUE, _plots.PALE_BLUE)
     _box(axes, (WIDTH / 2, y), (WIDTH - 2 * EDGE, 0.42), edge, face)
     _write(axes, (WIDTH / 2, y), path.source or "", 10)
-    top = max((place[1] for place in made), default=0.0)
     for x, height in made:
-        if height == top:
+        if height == made[0][1]:
             _arrow(axes, (x, y - 0.22), (x, height + TALL / 2), color=edge, linestyle="--")
 
 
 def _draw_legend(axes: Axes, steps: Sequence[Step], y: float) -> None:
     x = WIDTH - EDGE
-    for where in reversed([w for w in COLORS if any(step.where == w for step in steps)]):
-        x -= 0.072 * len(WORDS[where])
-        _write(axes, (x, y), WORDS[where], 8.5, color=_plots.SOFT, ha="left")
-        edge, face = COLORS[where]
+    for where in reversed([w for w in LOOKS if any(step.where == w for step in steps)]):
+        edge, face, words = LOOKS[where]
+        x -= 0.072 * len(words)
+        _write(axes, (x, y), words, 8.5, color=_plots.SOFT, ha="left")
         size = (0.16, 0.14)
         _box(axes, (x - 0.18, y), size, edge, face, dashed=where in DASHED, pad=0.02, linewidth=1)
         x -= 0.42
@@ -231,7 +221,7 @@ def _write(axes: Axes, place: Point, text: str, size: float, **style: Any) -> No
 
 
 def _circuit_size(circuit: QuantumCircuit) -> tuple[float, float]:
-    """Width and height of its drawing [inch], fitted to the width of the picture."""
+    """Return width and height of the drawing [inch], scaled to the width of the picture."""
     probe = Figure()
     FigureCanvasAgg(probe)
     axes = probe.add_axes((0, 0, 1, 1))

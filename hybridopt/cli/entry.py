@@ -1,4 +1,4 @@
-"""The program `hybridopt`: its commands, which are imported when called, and our errors there."""
+"""Program `hybridopt`: its commands, which are imported when called, and its error output."""
 
 from __future__ import annotations
 
@@ -14,26 +14,24 @@ from typer.core import TyperCommand, TyperGroup
 import hybridopt
 from hybridopt.errors import HybridOptError
 
-# module of this folder: the first line of the docstring of its function `command`
+# module of this folder: first line of the docstring of its function `command`
 COMMANDS = {
-    "run": "Train a network, carry it into a circuit, train it there, carry it back and fine-tune "
-    "it.",
-    "train": "Train one network on torch, or in circuits with --bridge, and keep it.",
-    "compare": "Compare ways to train a network: same data, budget and tuning, over several seeds.",
-    "convert": "Carry a saved network into a circuit file, or back, and say what that changed.",
-    "draw": "Draw a network's way through layers and circuits, and its circuit.",
-    "circuits": "List the gallery of circuits; or show one of them, or a file of yours, and how it "
-    "is run.",
+    "run": "Train a network, convert it to a circuit, train it there, convert it back, fine-tune.",
+    "train": "Train one network on torch, or in circuits with --bridge, and save it.",
+    "compare": "Compare ways to train a network, with equal data, budget and tuning.",
+    "convert": "Convert a saved network to a circuit file or back, and report the changes.",
+    "draw": "Draw the layers of a network, and its circuit.",
+    "circuits": "List the circuits of the gallery, or show one circuit and its execution.",
     "bench": "Measure simulators: gradient rule x method x device x problem x batch x shots.",
-    "devices": "Show which devices this build of Aer can use, and how to change the build.",
+    "devices": "Show the devices that this build of Aer can use, and how to change the build.",
 }
 
 
 class LazyCommand(TyperCommand):
-    """A command by its name; its module is imported when it is called, so help needs no torch."""
+    """Command whose module is imported when it is called, so that help needs no torch."""
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> Any:
-        """Hand the words of the command line on to the real command."""
+        """Pass the arguments to the command of the module."""
         assert self.name is not None
         single = typer.Typer(add_completion=False)
         single.command(self.name)(import_module(f"hybridopt.cli.{self.name}").command)
@@ -41,7 +39,7 @@ class LazyCommand(TyperCommand):
 
 
 class LazyGroup(TyperGroup):
-    """The commands of the table above."""
+    """Group of all commands."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -66,11 +64,11 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Train networks on torch and as quantum circuits on Qiskit Aer, and compare fairly."""
+    """Train networks on torch and as quantum circuits on Qiskit Aer, and compare them."""
 
 
 def main() -> None:
-    """Run the program; errors of ours become one line, for people and for scripts."""
+    """Run the program; print errors of hybridopt in one line, and exit with code 2."""
     try:
         app()
     except HybridOptError as error:

@@ -1,4 +1,4 @@
-"""The way of data through a network, layer by layer, and which layers are circuits."""
+"""Layers of a network in their order, and the role of circuits in each of them."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ Marks = dict[str, tuple[str, tuple[str, ...]]]
 class Step:
     """One layer.
 
-    ``where`` is ``"circuit"`` if the data pass through one, ``"made"`` if its weights are read from
-    one, ``"formula"`` if a control computes these, and else ``"classical"``.
+    ``where`` is ``"circuit"`` if the layer runs as a circuit, ``"made"`` if its weights are read
+    from a circuit, ``"formula"`` if a control computes them, and otherwise ``"classical"``.
     """
 
     name: str
-    kind: str  # its class
-    shape: tuple[int, ...] | None  # of what comes out for one sample; None if unknown
+    kind: str  # class
+    shape: tuple[int, ...] | None  # output for one sample; None if unknown
     where: str
-    facts: tuple[str, ...] = ()  # of its circuit, in words
+    facts: tuple[str, ...] = ()  # sizes of its circuit as text
 
 
 @dataclass(frozen=True)
 class NetworkPath:
-    """All layers in the order in which they are listed; None where something cannot be told."""
+    """All layers in their order, and the circuits; None for unknown parts."""
 
     title: str
-    input_shape: tuple[int, ...] | None  # of one sample
+    input_shape: tuple[int, ...] | None  # one sample
     steps: tuple[Step, ...]
-    source: str | None  # what makes the weights of layers, in words
-    circuit: QuantumCircuit | None  # the widest
+    source: str | None  # text on the circuit or formula that defines the weights of layers
+    circuit: QuantumCircuit | None  # with the most qubits
     caption: str
 
 
 def network_path(module: nn.Module) -> NetworkPath:
-    """Return the path of a quantum network, a circuit layer, or a module that contains some.
+    """Return the path of a quantum network, a circuit layer, or a module that contains them.
 
-    Shapes are tried on torch's meta device; no circuit is run.
+    Shapes are computed on the meta device of torch; no circuit is run.
     """
     plain = without_quantum_networks(module)
     marks = _marks(module)
@@ -58,35 +58,33 @@ def network_path(module: nn.Module) -> NetworkPath:
     steps = tuple(_step(name, one, shapes.get(name), marks) for name, one in leaves.items())
     sources = [m for m in module.modules() if isinstance(m, WeightNetwork)]
     circuit, caption = _widest(gate_circuits(module))
-    kind = ""
+    title = type(plain).__name__
     if isinstance(module, QuantumNetwork):
-        kind = f" in the {'bridge' if module.num_qubits else 'control'} {module.bridge_name}"
+        title += f" in the {'bridge' if module.num_qubits else 'control'} {module.bridge_name}"
     source = " / ".join(map(_source, sources)) or None
-    title = f"{type(plain).__name__}{kind}"
     return NetworkPath(title, input_shape, steps, source, circuit, caption)
 
 
 def _marks(module: nn.Module) -> Marks:
-    """Where layers live, and the facts of their circuits, by name."""
+    """Return the role of circuits and their sizes for each layer that uses one."""
     marks: Marks = {}
     for path, part in module.named_modules():
-        prefix = f"{path}." if path else ""
         facts: dict[str, tuple[str, ...]] = {}
         if isinstance(part, WeightNetwork):
             where, facts = "made", dict.fromkeys(part.layout.layers, ())
         elif isinstance(part, QuantumNetwork):
-            where, layers = "circuit", getattr(part, "layers", {})
-            for name, one in layers.items():
-                qubits = (f"{one.num_qubits} qubits",) if part.num_qubits else ()
-                facts[name] = (*qubits, f"{one.angles.numel():,} angles")
+            where = "circuit"
+            for name, layer in getattr(part, "layers", {}).items():
+                qubits = (f"{layer.num_qubits} qubits",) if part.num_qubits else ()
+                facts[name] = (*qubits, f"{layer.angles.numel():,} angles")
         for name, words in facts.items():
             place = where if getattr(part, "num_qubits", 0) else "formula"
-            marks[f"{prefix}{name}".rstrip(".")] = (place, words)
+            marks[".".join(filter(None, (path, name)))] = (place, words)
     return marks
 
 
 def _leaves(plain: nn.Module, marks: Mapping[str, object]) -> dict[str, nn.Module]:
-    """Layers that are shown: those with no parts, with weights of their own, or with a circuit."""
+    """Return the layers to draw: without children, with own weights, or with a circuit."""
     found: dict[str, nn.Module] = {}
     for name, layer in plain.named_modules(remove_duplicate=False):
         inside = any(not done or name.startswith(f"{done}.") for done in found)
@@ -104,7 +102,7 @@ def _step(name: str, layer: nn.Module, shape: tuple[int, ...] | None, marks: Mar
         facts = (
             f"{layer.num_qubits} qubits",
             f"{len(layer.weight_parameters)} weights",
-            f"{settings} setting{'s' * (settings != 1)} a sample",
+            f"{settings} setting{'s' * (settings != 1)} per sample",
         )
     elif where == "classical":
         under = [n for n in marks if n.startswith(f"{name}.")]
@@ -113,7 +111,7 @@ def _step(name: str, layer: nn.Module, shape: tuple[int, ...] | None, marks: Mar
 
 
 def _shapes(plain: nn.Module) -> tuple[tuple[int, ...] | None, dict[str, tuple[int, ...]]]:
-    """Of the input and of all layers' outputs, where they can be told."""
+    """Return the shapes of the input and of the outputs of layers, if they are known."""
     shapes: dict[str, tuple[int, ...]] = {}
     names = {layer: name for name, layer in plain.named_modules()}
 
@@ -127,7 +125,7 @@ def _shapes(plain: nn.Module) -> tuple[tuple[int, ...] | None, dict[str, tuple[i
         with torch.no_grad():
             plain.to("meta")(inputs.to("meta"))
     except (HybridOptError, RuntimeError, TypeError, ValueError, IndexError):
-        return None, shapes  # a picture without shapes is a picture
+        return None, shapes  # the picture is useful without shapes, too
     finally:
         for handle in handles:
             handle.remove()
@@ -136,15 +134,14 @@ def _shapes(plain: nn.Module) -> tuple[tuple[int, ...] | None, dict[str, tuple[i
 
 def _source(network: WeightNetwork) -> str:
     if not network.num_qubits:
-        words = f"{network.bridge_name}: a formula of {network.num_trainable:,} trained numbers"
-        return f"{words}, no circuit"
+        return f"{network.bridge_name}: formula with {network.num_trainable:,} parameters"
     cost = network.step_cost(32)
     settings = "?" if cost is None else f"{cost.settings:,}"
     shots = getattr(getattr(network, "executor", None), "shots", None)
     noise = "exact" if shots is None else f"{shots:,} shots each"
     return (
         f"{network.bridge_name} circuit: {network.num_qubits} qubits, {network.num_angles:,} "
-        f"angles, {settings} settings a training step, {noise}"
+        f"angles, {settings} settings per training step, {noise}"
     )
 
 
@@ -153,5 +150,5 @@ def _widest(circuits: Mapping[str, QuantumCircuit]) -> tuple[QuantumCircuit | No
         return None, "no circuit"
     name, circuit = max(circuits.items(), key=lambda item: item[1].num_qubits)
     of_layer = f" of layer {name}" if name else ""
-    among = f", the widest of {len(circuits)}" if len(circuits) > 1 else ""
-    return circuit, f"The circuit{of_layer}{among}: {circuit.num_qubits} qubits"
+    among = f", largest of {len(circuits)}" if len(circuits) > 1 else ""
+    return circuit, f"Circuit{of_layer}{among}: {circuit.num_qubits} qubits"

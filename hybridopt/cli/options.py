@@ -1,4 +1,4 @@
-"""Options that several commands share, and a short way to write those of one."""
+"""Options that several commands share, and functions to define and parse options."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from hybridopt.optim import OPTIMIZERS
 
 
 def opt(text: str, *names: str) -> Any:
-    """Return an option with its help, for `Annotated`."""
+    """Return an option with a help text, for `Annotated`."""
     return typer.Option(*names, help=text)
 
 
 def number(name: str, text: str, kind: type[float], expected: str) -> Any:
-    """Return the number that an option's text is, or say what was ``expected``."""
+    """Return the text of an option as a number; the message names the ``expected`` values."""
     try:
         return kind(text)
     except ValueError:
-        raise ArgumentError(f"Argument `{name}` must be {expected}, but is {text!r}.") from None
+        raise ArgumentError(f"`{name}` must be {expected} (got {text!r}).") from None
 
 
-Data = Annotated[str, opt(f"Dataset: {', '.join(dataset_names())}.")]
+Data = Annotated[str, opt(f"Name of a dataset: {', '.join(dataset_names())}.")]
 Network = Annotated[str, opt("`mlp:64-20-10`, `file.py:function`, or `auto` (20 hidden units).")]
-OptimizerName = Annotated[str, opt(f"{', '.join(OPTIMIZERS)}.")]
-BridgeName = Annotated[str, opt(f"{', '.join(BRIDGES)}.")]
-BridgeOptions = Annotated[list[str] | None, opt("Of the bridge, `key=value`; once for each.")]
-Shots = Annotated[int | None, opt("Shots a setting; without, exact simulation.")]
-Seed = Annotated[int, opt("Of data, weights, order and shots.")]
-Json = Annotated[bool, opt("Print JSON for machines, and nothing else.", "--json")]
+OptimizerName = Annotated[str, opt(f"Name of an optimizer: {', '.join(OPTIMIZERS)}.")]
+BridgeName = Annotated[str, opt(f"Name of a bridge: {', '.join(BRIDGES)}.")]
+BridgeOptions = Annotated[list[str] | None, opt("Bridge option `key=value`; can be repeated.")]
+Shots = Annotated[int | None, opt("Number of shots per setting; exact by default.")]
+Seed = Annotated[int, opt("Seed for data, weights, order and shots.")]
+Json = Annotated[bool, opt("Print the result as JSON, and nothing else.", "--json")]

@@ -1,4 +1,4 @@
-"""The command `hybridopt run`."""
+"""Command `hybridopt run`."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.demo import RunOutcome, RunSettings, run_main_job, write_report
 from hybridopt.demo.report import results_dict, table_rows
 
-NOTE = """On the test part, one seed. parameters: what is trained. change: the largest change of a \
-weight at the conversion, as the circuit reads it.
-No quantum speed-up: without shots the circuit equals the formula of the twin."""
+NOTE = """Test part, one seed. parameters: number of trained parameters. change: largest change of a
+weight by the conversion, read from the circuit.
+No quantum speed-up: without shots, the circuit and its twin compute the same function."""
 
 
 def command(
     data: options.Data = "digits",
     network: options.Network = "auto",
     optimizer: options.OptimizerName = "adam",
-    start_epochs: Annotated[int, opt("Classical epochs before the circuit.")] = 1,
-    epochs: Annotated[int, opt("Epochs on the circuit.")] = 5,
-    fine_tuning_epochs: Annotated[int, opt("Classical epochs after it.")] = 5,
+    start_epochs: Annotated[int, opt("Number of classical epochs before the circuit.")] = 1,
+    epochs: Annotated[int, opt("Number of epochs on the circuit.")] = 5,
+    fine_tuning_epochs: Annotated[int, opt("Number of classical epochs after it.")] = 5,
     shots: options.Shots = None,
-    shots_per_weight: Annotated[int | None, opt("As multiples of the weights' places.")] = None,
+    shots_per_weight: Annotated[int | None, opt("Shots per setting and basis state.")] = None,
     seed: options.Seed = 0,
     output: Annotated[Path, opt("Folder for the report.")] = Path("results/run"),
     as_json: options.Json = False,
 ) -> None:
-    """Train a network, carry it into a circuit, train it there, carry it back and fine-tune it."""
+    """Train a network, convert it to a circuit, train it there, convert it back, fine-tune."""
     epochs_of = start_epochs, epochs, fine_tuning_epochs
     settings = RunSettings(data, network, optimizer, *epochs_of, shots, shots_per_weight, seed)
     output_folder(output)
@@ -47,16 +47,11 @@ def command(
 
 def _show(outcome: RunOutcome, page: Path) -> None:
     header, rows = table_rows(outcome)
-    table = plain_table(f"{outcome.data.name}: a network into a circuit and back")
-    for position, name in enumerate(header):
-        table.add_column(name, justify="right" if position else "left", no_wrap=position == 0)
     stages = len(outcome.stages)
-    for position, row in enumerate(rows):
-        if position == stages:
-            table.add_row()
-            table.add_row("controls", style="italic dim")
-        table.add_row(*row, style="bold" if position == stages - 1 else None)
+    styles = [*[None] * (stages - 1), "bold", None, "italic dim"]
+    rows = [*rows[:stages], [], ["controls"], *rows[stages:]]
+    title = f"{outcome.data.name}: conversion to a circuit and back"
     console = Console()
-    console.print(table)
+    console.print(plain_table(header, rows, title=title, no_wrap=(0,), styles=styles))
     console.print(NOTE, style="dim")
-    console.print(f"{outcome.seconds:.0f} s in all. Report: {page}", soft_wrap=True)
+    console.print(f"Total time: {outcome.seconds:.0f} s. Report: {page}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The command `hybridopt train`: one network, as it is or in circuits, from a start to files."""
+"""Command `hybridopt train`: one network, on torch or in circuits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from torch import nn
 
-from hybridopt import _validation
 from hybridopt._environment import made_with
 from hybridopt._files import output_folder, write_bytes, write_text, write_whole
 from hybridopt._plots import png
@@ -26,43 +25,38 @@ from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor
 from hybridopt.gradients import GRADIENTS
 from hybridopt.nn.network_spec import build_network
-from hybridopt.optim import OPTIMIZERS
 from hybridopt.storage import load, save
 from hybridopt.storage.archive import is_archive
 from hybridopt.training import History, fit
 from hybridopt.training.schedulers import SCHEDULERS
 from hybridopt.transfer.pretrained import load_weights
 
-MOST_ROWS = 12  # of epochs in the terminal; history.json has all
+MOST_ROWS = 12  # last epochs that are printed; history.json contains all
 
 
 def command(
     data: options.Data = "digits",
     network: options.Network = "auto",
-    start: Annotated[Path | None, opt("State_dict, or file of `convert`, to start from.")] = None,
-    bridge: Annotated[str | None, opt(f"Train in circuits: {', '.join(BRIDGES)}.")] = None,
+    start: Annotated[Path | None, opt("Initial state_dict, or file of `convert`.")] = None,
+    bridge: Annotated[str | None, opt(f"Bridge to circuits: {', '.join(BRIDGES)}.")] = None,
     option: options.BridgeOptions = None,
-    gradient: Annotated[str | None, opt(f"Of the circuits: {', '.join(GRADIENTS)}.")] = None,
+    gradient: Annotated[str | None, opt(f"Gradient rule: {', '.join(GRADIENTS)}.")] = None,
     shots: options.Shots = None,
     optimizer: options.OptimizerName = "adam",
-    lr: Annotated[
-        str | None, opt("Rate, or `auto` for a range test; without, the optimizer's.")
-    ] = None,
-    epochs: Annotated[int, opt("Passes through the training part.")] = 5,
+    lr: Annotated[str | None, opt("Learning rate, or `auto` (range test); optional.")] = None,
+    epochs: Annotated[int, opt("Number of passes through the training part.")] = 5,
     batch_size: Annotated[
-        str, opt("Samples a batch, `all`, or `auto` (all for gd, newton, lbfgs).")
+        str, opt("Samples per batch, `all`, or `auto` (all for gd, newton, lbfgs).")
     ] = "auto",
-    scheduler: Annotated[str | None, opt(f"Of the learning rate: {', '.join(SCHEDULERS)}.")] = None,
-    checkpoint: Annotated[
-        Path | None, opt("File to write after each epoch; the same command goes on from it.")
-    ] = None,
+    scheduler: Annotated[str | None, opt(f"Scheduler: {', '.join(SCHEDULERS)}.")] = None,
+    checkpoint: Annotated[Path | None, opt("File to save each epoch and continue from.")] = None,
     seed: options.Seed = 0,
-    output: Annotated[Path, opt("For network, history, picture.")] = Path("results/train"),
+    output: Annotated[Path, opt("Folder for the results.")] = Path("results/train"),
     as_json: options.Json = False,
 ) -> None:
-    """Train one network on torch, or in circuits with --bridge, and keep it.
+    """Train one network on torch, or in circuits with --bridge, and save it.
 
-    Ctrl-C ends training early; what was trained until then is written all the same.
+    Ctrl-C ends the training early; the network trained so far is saved.
     """
     size: Any = None if batch_size == "all" else batch_size
     if size not in {None, "auto"}:
@@ -75,57 +69,55 @@ def command(
     )  # fmt: skip
     _check(settings)
     output_folder(output)
-    trained_on, trained, history = _train(settings, progress=not as_json)
-    content = _content(settings, trained_on, trained, history)
+    trained_on = load_dataset(data, seed=seed)
+    trained = _start(settings, trained_on)
+    label = (bridge or "training") if not as_json else False
+    history = fit(
+        trained, trained_on, optimizer=optimizer, lr=rate, epochs=epochs, batch_size=size,
+        scheduler=scheduler, checkpoint=checkpoint, seed=seed, progress=label,
+    )  # fmt: skip
+    content = {
+        "data": trained_on.name,
+        "task": trained_on.task,
+        "settings": {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items()},
+        "num_trainable": sum(p.numel() for p in trained.parameters() if p.requires_grad),
+        "history": history.to_dict(),
+        **made_with(),
+    }
     files = _write(output, content, trained, history)
     if as_json:
         print_json(content)
     else:
         _show(trained_on.name, history, files)
     if history.status == "interrupted":
-        words = f"epochs that were finished: {len(history)}. What was trained is in {output}."
-        Console(stderr=True).print(f"Interrupted; {words}", soft_wrap=True)
+        words = f"Interrupted after epoch {len(history)}. The trained network is in {output}."
+        Console(stderr=True).print(words, soft_wrap=True)
         raise typer.Exit(INTERRUPTED)
 
 
 def _check(settings: Settings) -> None:
-    """Refuse at once what does not go together."""
-    _validation.choice("optimizer", settings.optimizer, OPTIMIZERS)
-    _validation.optional_integer("shots", settings.shots, minimum=1)
-    _validation.integer("seed", settings.seed, minimum=0)
-    parsed_options(settings.options)
-    if settings.bridge is not None:
-        _validation.choice("bridge", settings.bridge, BRIDGES)
-    if settings.gradient is not None:
-        _validation.choice("gradient", settings.gradient, GRADIENTS)
+    """Refuse options that exclude each other, before anything is loaded."""
     in_circuits = settings.start is not None and is_archive(settings.start)
     if in_circuits and settings.bridge is not None:
         raise ArgumentError(
-            f"{settings.start} holds a network in its circuits already. Leave out --bridge, or "
-            "carry it back first: `hybridopt convert`."
+            f"`bridge` must not be given with {settings.start}, which contains a quantum network. "
+            "Omit --bridge, or convert the file with `hybridopt convert` first."
         )
     shots = None if in_circuits else settings.shots
     needs = {"--option": settings.options, "--gradient": settings.gradient, "--shots": shots}
     for option, value in needs.items():
         if value and settings.bridge is None:
-            raise ArgumentError(f"{option} is for circuits: say which by --bridge.")
-
-
-def _train(settings: Settings, *, progress: bool) -> tuple[Dataset, nn.Module, History]:
-    data = load_dataset(settings.data, seed=settings.seed)
-    network = _start(settings, data)
-    names = ("optimizer", "lr", "epochs", "batch_size", "scheduler", "checkpoint", "seed")
-    chosen: dict[str, Any] = {name: getattr(settings, name) for name in names}
-    label = (settings.bridge or "training") if progress else False
-    return data, network, fit(network, data, progress=label, **chosen)
+            raise ArgumentError(
+                f"`bridge` must be given with {option}. Pass, for example, `--bridge memory`."
+            )
 
 
 def _start(settings: Settings, data: Dataset) -> nn.Module:
     start, executor = settings.start, None
-    if settings.shots is not None:  # else as a file or the default says
+    if settings.shots is not None:  # otherwise that of the file, or exact
         executor = AerExecutor(shots=settings.shots, seed=settings.seed)
     if start is not None and is_archive(start):
-        auto = settings.network == "auto"  # networks of torch.nn alone need no template
+        auto = settings.network == "auto"  # a network of torch.nn needs no template
         template = None if auto else build_network(settings.network, data, seed=settings.seed)
         return load(start, template, executor=executor)
     network = build_network(settings.network, data, seed=settings.seed)
@@ -140,21 +132,6 @@ def _start(settings: Settings, data: Dataset) -> nn.Module:
     )
 
 
-def _content(
-    settings: Settings, data: Dataset, network: nn.Module, history: History
-) -> dict[str, Any]:
-    """Return the content of history.json."""
-    plain = {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items()}
-    return {
-        "data": data.name,
-        "task": data.task,
-        "settings": plain,
-        "num_trainable": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        "history": history.to_dict(),
-        **made_with(),
-    }
-
-
 def _write(
     target: Path, content: dict[str, Any], network: nn.Module, history: History
 ) -> list[Path]:
@@ -162,33 +139,33 @@ def _write(
     picture = png(history.plot())
     plain = network.decode() if isinstance(network, QuantumNetwork) else network
     state = plain.state_dict()
-    written = [write_whole(target / "network.pt", lambda stream: torch.save(state, stream))]
-    if isinstance(network, QuantumNetwork):
-        written.append(save(network, target / "network.ho"))
-    written.append(write_text(target / "history.json", json.dumps(content, indent=2) + "\n"))
-    written.append(write_bytes(target / "training.png", picture))
-    return written
+    return [
+        write_whole(target / "network.pt", lambda stream: torch.save(state, stream)),
+        *([save(network, target / "network.ho")] if isinstance(network, QuantumNetwork) else ()),
+        write_text(target / "history.json", json.dumps(content, indent=2) + "\n"),
+        write_bytes(target / "training.png", picture),
+    ]
 
 
 def _show(name: str, history: History, files: list[Path]) -> None:
     metric = "accuracy" if history.metric_name == "accuracy" else "R^2"
-    table = plain_table(name)
     columns = {
         "epoch": ("epoch", ""), "training loss": ("train_loss", ".4f"),
         "test loss": ("test_loss", ".4f"), f"test {metric}": ("metric", ".3f"),
         "settings": ("settings", ","), "shots": ("shots", ","), "s": ("seconds", ".2f"),
     }  # fmt: skip
-    for column in columns:
-        table.add_column(column, justify="right")
-    for record in history.records[-MOST_ROWS:]:
-        values = [(getattr(record, name), form) for name, form in columns.values()]
-        table.add_row(*("" if value is None else format(value, form) for value, form in values))
+    rows = [
+        ["" if (value := getattr(record, name)) is None else format(value, form)
+         for name, form in columns.values()]
+        for record in history.records[-MOST_ROWS:]
+    ]  # fmt: skip
     console = Console()
-    console.print(table)
+    console.print(plain_table(columns, rows, title=name, left=()))
     if len(history) > MOST_ROWS:
-        console.print(f"The last {MOST_ROWS} of {len(history)} epochs.", style="dim")
+        console.print(f"Last {MOST_ROWS} of {len(history)} epochs.", style="dim")
     found = "" if history.range_test is None else f" Learning rate {history.range_test.lr:.2g}."
     console.print(
-        f"Ended: {history.reason}.{found} {sum(history.seconds):.1f} s of training.", soft_wrap=True
+        f"End: {history.reason}.{found} Training time: {sum(history.seconds):.1f} s.",
+        soft_wrap=True,
     )
     print_files(files)

@@ -1,4 +1,4 @@
-"""The dense twin against Qiskit's own states and finite differences, and what agrees with it."""
+"""Tests of the dense twin against states of Qiskit, and of the comparison with it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def outputs(problem: Problem, x: np.ndarray, w: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
-def test_values_and_gradient_are_those_of_whole_circuits():
+def test_values_and_gradient_match_states_of_qiskit():
     problem = mixed()
     x, w = problem.angles(np.random.default_rng(0))
     twin = reference(problem, x, w)
     np.testing.assert_allclose(twin.values, outputs(problem, x, w), atol=1e-12)
-    step = 1e-4  # the error is a sixth of its square
+    step = 1e-4  # the error is at most step^2 / 6 times a third derivative
     for j in range(len(w)):
         shift = np.zeros_like(w)
         shift[j] = step
@@ -39,22 +39,18 @@ def test_values_and_gradient_are_those_of_whole_circuits():
         assert abs(twin.gradient[j] - slope) < 5e-7
 
 
-def test_slopes_sum_over_the_places_of_a_weight():
-    problem = reuploading(3, 24, 4)
-    x, w = problem.angles(np.random.default_rng(1))
-    twin = reference(problem, x, w)
+def test_slopes_sum_over_all_gates_of_a_weight(solved):
+    problem, twin = solved
+    x, _ = problem.angles(np.random.default_rng(0))
     np.testing.assert_allclose(twin.slopes[:, 0], np.abs(x[:, 0]), atol=1e-15)  # w0 x0 + w1
     np.testing.assert_allclose(twin.slopes[:, 1], 1)
     assert twin.steepness.shape == (4,)
     assert (twin.steepness > 0).all()
-
-
-def test_weight_in_two_gates():
     problem = mixed()
     x, w = problem.angles(np.random.default_rng(2))
     twin = reference(problem, x, w)
-    np.testing.assert_allclose(twin.slopes[:, 0], np.sqrt(2))  # w0 in rx with factor 1, and in rxx
-    np.testing.assert_allclose(twin.slopes[:, 2], np.sqrt(1 + 0.25))  # in u, and half of it in rzz
+    np.testing.assert_allclose(twin.slopes[:, 0], np.sqrt(2))  # w0 in rx and in rxx
+    np.testing.assert_allclose(twin.slopes[:, 2], np.sqrt(1 + 0.25))  # w2 in u, w2 / 2 in rzz
     np.testing.assert_allclose(twin.slopes[:, 4], np.sqrt(np.cos(w[4]) ** 2 + 1))
 
 
@@ -68,33 +64,29 @@ def solved():
     return problem, reference(problem, x, w)
 
 
-def test_exact_numbers_agree_to_the_precision_of_the_competitor(solved):
+def test_exact_results_agree_within_the_tolerance_of_the_competitor(solved):
     problem, twin = solved
     off = twin.gradient.copy()
-    off[5] += 3e-8  # the scale is 3: three observables
+    off[5] += 3e-8  # the scale is 3, for three observables
     for competitor, agrees in [(SHIFT, False), (PennyLane("lightning.qubit", "adjoint"), True)]:
         found = deviation_from_twin(competitor, problem, twin, twin.values, off)
         assert found.size == pytest.approx(1e-8, rel=1e-6)
         assert (found.agrees, found.unit) == (agrees, "relative")
 
 
-def test_a_wrong_value_is_seen_too(solved):
+def test_wrong_values_wrong_shapes_and_nan_never_agree(solved):
     problem, twin = solved
     values = twin.values.copy()
     values[1, 2] += 1e-3
     assert not deviation_from_twin(SHIFT, problem, twin, values, twin.gradient).agrees
+    for broken in (np.zeros(3), np.full(24, np.nan)):
+        assert not deviation_from_twin(SHIFT, problem, twin, twin.values, broken).agrees
 
 
-@pytest.mark.parametrize("broken", [np.zeros(3), np.full(24, np.nan)])
-def test_wrong_shapes_and_nan_never_agree(solved, broken):
-    problem, twin = solved
-    assert not deviation_from_twin(SHIFT, problem, twin, twin.values, broken).agrees
-
-
-def test_shots_are_judged_by_their_standard_error():
+def test_sampled_results_are_compared_by_their_standard_error():
     problem = ladder(3, 6, 8).resized(batch=None, shots=400)
     twin = reference(problem, *problem.angles(np.random.default_rng(0)))
-    error = 1 / math.sqrt(2 * 400 * 8)  # every weight stands in one gate with factor one
+    error = 1 / math.sqrt(2 * 400 * 8)  # every weight is the angle of one gate
     for times in (4.9, 5.1):
         off = twin.gradient.copy()
         off[2] += times * error
@@ -104,7 +96,7 @@ def test_shots_are_judged_by_their_standard_error():
         assert found.unit == "standard errors"
 
 
-def test_bounds_hold_for_what_is_really_drawn():
+def test_bounds_hold_for_sampled_results():
     problem = reuploading(3, 24, 4).resized(batch=None, shots=50)
     x, w = problem.angles(np.random.default_rng(0))
     twin = reference(problem, x, w)
@@ -115,10 +107,10 @@ def test_bounds_hold_for_what_is_really_drawn():
             found = deviation_from_twin(one, problem, twin, *one.prepare(problem).gradient(x, w))
             deviations.append(found.size)
     assert max(deviations) < 5
-    assert max(deviations) > 0.5  # not so loose that anything would pass
+    assert max(deviations) > 0.5  # the bound is not too loose
 
 
-def test_spsa_without_shots_must_still_have_exact_values(solved):
+def test_spsa_without_shots_needs_exact_values(solved):
     problem, twin = solved
     one = Hybridopt("spsa")
     assert deviation_from_twin(one, problem, twin, twin.values, twin.gradient).agrees

@@ -36,19 +36,16 @@ def rows() -> list[Row]:
 
 
 def test_a_sweep_changes_one_size_only(rows):
-    assert {(row.qubits, row.weights) for row in series(rows, "qubits")} == {
-        (2, 8),
-        (4, 16),
-        (8, 32),
-    }
-    assert {(row.qubits, row.weights) for row in series(rows, "weights")} == {(8, 32), (8, 8)}
+    sizes = {"qubits": {(2, 8), (4, 16), (8, 32)}, "weights": {(8, 32), (8, 8)}}
+    for axis, expected in sizes.items():
+        assert {(row.qubits, row.weights) for row in series(rows, axis)} == expected
     assert series(rows[:5], "qubits") == []
     assert series([], "weights") == []
     with_shots = [timed(COMPETITORS[0], ladder(n, n).resized(batch=2, shots=9), 1) for n in (2, 3)]
     assert series(with_shots, "qubits") == []
 
 
-def test_lines_show_medians_and_bars_reach_from_min_to_max(rows):
+def test_lines_show_medians_and_bars_show_the_range(rows):
     figure = time_figure(series(rows, "qubits"), "qubits")
     shift, exact = figure.axes
     assert [axes.get_xscale() for axes in figure.axes] == ["log", "log"]

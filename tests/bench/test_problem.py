@@ -10,7 +10,7 @@ from hybridopt.bench.problem import Problem, ladder, parse_problem, z_of_each
 from hybridopt.errors import ArgumentError, CircuitError, UnknownNameError
 
 
-def test_ladder_is_that_of_the_published_times():
+def test_ladder_matches_its_definition():
     problem = ladder(3, 6, 5)
     assert problem.circuit.count_ops() == {"ry": 9, "cx": 4}
     assert (problem.name, problem.batch, problem.scale) == ("ladder:3-6-5", 5, 1.0)
@@ -18,7 +18,7 @@ def test_ladder_is_that_of_the_published_times():
     bound = problem.circuit.assign_parameters(
         dict(zip([*problem.inputs, *problem.weights], [*x, *w], strict=True))
     )
-    # the second ladder takes ZZZ to IZZ... by CX: ZZZ -> Z on qubits 0 and 2, then both by hand
+    # the second layer has zero angles, so both ladders of CX follow the first rotations
     value = Statevector(bound).expectation_value(problem.observables[0]).real
     angles = x + w[:3]
     once = QuantumCircuit(3)
@@ -40,7 +40,7 @@ def test_reuploading_has_inputs_and_weights_in_one_angle():
     assert set(problem.circuit.parameters) == {*problem.inputs, *problem.weights}
 
 
-def test_angles_are_new_every_time_and_repeat_with_the_seed():
+def test_angles_are_new_in_each_draw_and_repeat_with_the_seed():
     problem = ladder(3, 6, 5)
     first, second = (problem.angles(np.random.default_rng(4)) for _ in range(2))
     assert first[0].shape == (5, 3)
@@ -57,31 +57,30 @@ def test_batch_and_shots_replace_the_problems_own():
     assert ladder(3, 6, 5).resized(batch=None, shots=None).batch == 5
 
 
-def test_a_circuit_without_observables_is_read_by_z_of_every_qubit():
+def test_the_default_observables_are_z_of_each_qubit():
     assert [str(op.paulis[0]) for op in z_of_each(3)] == ["IIZ", "IZI", "ZII"]
 
 
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("laddr:4-16", UnknownNameError, "Unknown problem 'laddr'. Did you mean 'ladder'?"),
-        ("ladder", ArgumentError, "must be written family:qubits-weights-batch, such as"),
-        ("ladder:4", ArgumentError, "must be written family:qubits-weights-batch"),
-        ("ladder:4-6", ArgumentError, "`weights` must be a multiple of 4, but is 6"),
-        ("reuploading:4-8", ArgumentError, "`weights` must be a multiple of 16, but is 8"),
-        ("ladder:1-4", ArgumentError, "`qubits` must be 2 or more, but is 1"),
-        ("ladder:4-0", ArgumentError, "`weights` must be 1 or more, but is 0"),
-        ("ladder:4-16-0", ArgumentError, "`batch` must be 1 or more, but is 0"),
+        ("laddr:4-16", UnknownNameError, "Unknown problem 'laddr'"),
+        ("ladder:4", ArgumentError, "`problem` must have the form"),
+        ("ladder:4-6", ArgumentError, r"`weights` .* a multiple of 4, .*got 6"),
+        ("reuploading:4-8", ArgumentError, r"`weights` .* a multiple of 16, .*got 8"),
+        ("ladder:1-4", ArgumentError, "`qubits`"),
+        ("ladder:4-0", ArgumentError, "`weights`"),
+        ("ladder:4-16-0", ArgumentError, "`batch`"),
     ],
 )
-def test_names_that_are_none(text, error, message):
-    with pytest.raises(error, match=message.replace("(", r"\(")):
+def test_bad_names_are_refused(text, error, message):
+    with pytest.raises(error, match=message):
         parse_problem(text)
 
 
-def test_nothing_to_differentiate_or_to_read():
+def test_problems_need_weights_and_observables():
     circuit = QuantumCircuit(2)
-    with pytest.raises(CircuitError, match="has no weights, so there is no gradient"):
+    with pytest.raises(CircuitError, match="`weights`"):
         Problem("empty", circuit, (), (), (SparsePauliOp("ZZ"),))
-    with pytest.raises(CircuitError, match="has no observables"):
+    with pytest.raises(CircuitError, match="`observables`"):
         Problem("empty", circuit, (), (Parameter("w"),), ())

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from hybridopt.bench.peers import PennyLane
 from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import ladder
@@ -21,22 +19,22 @@ def row(competitor, seconds, problem=None) -> Row:
     return made
 
 
-def test_the_fastest_opponent_counts_round_by_round():
-    rows = [row(OURS, [1, 10, 1]), row(DEFAULT, [20, 200, 14]), row(LIGHTNING, [50, 50, 50])]
+def test_ratios_are_taken_per_round_with_the_fastest_opponent():
+    rows = [row(OURS, [1, 10, 1]), row(DEFAULT, [30, 200, 15]), row(LIGHTNING, [50, 50, 50])]
     (finding,) = evaluate(rows)
     assert finding.text.startswith("ladder:4-16-16: parameter-shift 15 times faster than PennyLane")
-    assert finding.measured == 20  # not the ratio of the medians, which differ by the slow round
+    assert finding.measured == 20  # the ratio of the medians is 30
     assert finding.opponent == "PennyLane default.qubit, parameter-shift"
     assert finding.reached
 
 
-@pytest.mark.parametrize(("theirs", "reached"), [(14.9, False), (15.0, True)])
-def test_reached_or_not(theirs, reached):
-    (finding,) = evaluate([row(OURS, [1.0]), row(DEFAULT, [theirs])])
-    assert (finding.factor, finding.reached) == (15, reached)
+def test_a_goal_is_reached_at_its_factor():
+    for theirs, reached in ((14.9, False), (15.0, True)):
+        (finding,) = evaluate([row(OURS, [1.0]), row(DEFAULT, [theirs])])
+        assert (finding.factor, finding.reached) == (15, reached)
 
 
-def test_nothing_is_found_without_both_sides():
+def test_a_finding_needs_both_sides():
     other = row(Hybridopt("parameter-shift", precision="single"), [1.0])
     assert evaluate([row(DEFAULT, [1.0]), other]) == []
     assert evaluate([row(OURS, [1.0]), row(DEFAULT, [])]) == []
@@ -44,9 +42,7 @@ def test_nothing_is_found_without_both_sides():
     assert evaluate([row(OURS, [1.0], elsewhere), row(DEFAULT, [9.0], elsewhere)]) == []
 
 
-def test_every_goal_names_rows_that_can_be():
+def test_goals_name_existing_labels():
     labels = {Row.of(one, ladder(4, 16, 16)).label for one in (OURS, DEFAULT, LIGHTNING)}
     assert labels <= {"hybridopt, parameter-shift", *GOALS[0].against}
-    assert "level with PennyLane's best exact rule" in {
-        g.text.partition("adjoint ")[2] for g in GOALS
-    }
+    assert any(goal.text.endswith("level with PennyLane's best exact rule") for goal in GOALS)

@@ -1,4 +1,4 @@
-"""The benchmark measures what it says; nothing here depends on how fast this machine is."""
+"""Tests of the training suite that do not depend on the speed of the machine."""
 
 from __future__ import annotations
 
@@ -9,18 +9,13 @@ import torch
 from typer.testing import CliRunner
 
 from hybridopt.bench import training_suite
-from hybridopt.bench.training_suite import (
-    bridge_times,
-    compare,
-    plain_loop,
-    syntheses,
-)
+from hybridopt.bench.training_suite import bridge_times, compare, plain_loop, syntheses
 from hybridopt.cli import app
 from hybridopt.data import load_dataset
 from hybridopt.training import fit
 
 
-def test_pairs_are_run_in_turn_after_one_of_each_that_does_not_count():
+def test_pairs_are_timed_in_turn_after_one_untimed_call():
     order: list[str] = []
     result = compare(lambda: order.append("a"), lambda: order.append("b"), repetitions=3)
     assert order == ["a", "b"] * 4
@@ -28,14 +23,14 @@ def test_pairs_are_run_in_turn_after_one_of_each_that_does_not_count():
     assert result.ratio > 0
 
 
-def test_plain_loop_does_the_work_of_fit():
+def test_plain_loop_trains_like_fit():
     data = load_dataset("digits", seed=0)
     torch.manual_seed(0)
     first, second = torch.nn.Linear(64, 10), torch.nn.Linear(64, 10)
     second.load_state_dict(first.state_dict())
     by_hand = plain_loop(first, data, epochs=2)
     ours = fit(second, data, epochs=2).train_loss
-    assert by_hand == pytest.approx(ours, rel=0.1)  # the same work in another order of samples
+    assert by_hand == pytest.approx(ours, rel=0.1)  # another order of samples
 
 
 def test_steps_reach_aer(aer_calls):

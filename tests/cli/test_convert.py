@@ -1,4 +1,4 @@
-"""`hybridopt convert`: saved networks into circuit files and back."""
+"""Tests of `hybridopt convert`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.cli.convert import circuits_to_write
 
-from .command import entry_point
-
-
-def mlp() -> nn.Module:
-    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+from .conftest import mlp
 
 
 @pytest.fixture
@@ -26,10 +22,7 @@ def weights(tmp_path):
     return tmp_path / "network.pt"
 
 
-def convert(monkeypatch, capsys, *arguments):
-    return entry_point(monkeypatch, capsys, "convert", *arguments)
-
-
+SPEC = ["--network", "mlp:4-5-3"]
 OPTIONS = {
     "memory": [],
     "full": ["--option", "form=full"],
@@ -40,26 +33,23 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_weights_into_a_circuit_and_back(options, weights, monkeypatch, capsys):
+def test_weights_to_a_circuit_and_back(options, weights, call):
     target, back = weights.with_name("circuit.ho"), weights.with_name("back.pt")
-    spec = ["--network", "mlp:4-5-3"]
-    code, out, err = convert(
-        monkeypatch, capsys, weights, "--to", target, *spec, *options, "--json"
-    )
+    code, out, err = call("convert", weights, "--to", target, *SPEC, *options, "--json")
     assert (code, err) == (0, "")
     outcome = json.loads(out)
     assert outcome["direction"] == "to circuit"
     assert outcome["num_weights"] == 43
     for change in (outcome["conversion"], outcome["round_trip"]):
         assert 0 <= change["weight"] < 1e-6
-        assert 0 <= change["output"] < 1e-6  # float32 with weights and inputs of order 1
-    code, out, _ = convert(monkeypatch, capsys, target, "--to", back, "--json", "--data", "iris")
+        assert 0 <= change["output"] < 1e-6  # float32, weights and inputs of order 1
+    code, out, _ = call("convert", target, "--to", back, "--json", "--data", "iris")
     assert (code, json.loads(out)["direction"]) == (0, "to weights")
     given, found = torch.load(weights, weights_only=True), torch.load(back, weights_only=True)
     torch.testing.assert_close(found, given, rtol=0, atol=1e-6)
 
 
-def test_changes_are_those_of_trained_angles(tmp_path, monkeypatch, capsys):
+def test_changes_match_trained_angles(tmp_path, call):
     quantum = ho.to_quantum(mlp(), "memory", executor=ho.AerExecutor(shots=500, seed=1))
     with torch.no_grad():
         quantum.angles.uniform_(-1, 1)
@@ -67,21 +57,19 @@ def test_changes_are_those_of_trained_angles(tmp_path, monkeypatch, capsys):
     read = ho.to_classical(ho.load(path), readout="circuit").state_dict()
     exact = ho.to_classical(quantum).state_dict()
     expected = max(float((read[name] - exact[name]).abs().max()) for name in exact)
-    _, out, _ = convert(monkeypatch, capsys, path, "--to", tmp_path / "back.pt", "--json")
+    _, out, _ = call("convert", path, "--to", tmp_path / "back.pt", "--json")
     outcome = json.loads(out)
     assert outcome["conversion"]["weight"] == pytest.approx(expected, rel=1e-6)
     assert outcome["conversion"]["output"] > 1e-3
     assert outcome["round_trip"] == {"weight": 0.0, "output": 0.0}
 
 
-def test_circuits_of_other_tools_and_a_table(weights, monkeypatch, capsys):
+def test_qpy_and_qasm_files_and_the_table(weights, call):
     folder = weights.parent
-    code, out, _ = convert(
-        monkeypatch, capsys, weights, "--to", folder / "c.ho", "--network", "mlp:4-5-3",
-        "--bridge", "mesh", "--qpy", folder / "c.qpy", "--qasm", folder / "c.qasm",
-    )  # fmt: skip
+    targets = ["--to", folder / "c.ho", "--qpy", folder / "c.qpy", "--qasm", folder / "c.qasm"]
+    code, out, _ = call("convert", weights, *targets, *SPEC, "--bridge", "mesh")
     assert code == 0
-    for word in ("43 weights, 43 angles", "the conversion", "the round trip", "Written:"):
+    for word in ("43 weights, 43 angles", "conversion", "round trip", "Written:"):
         assert word in out
     with (folder / "c.qpy").open("rb") as stream:
         first, second = qpy.load(stream)
@@ -91,7 +79,7 @@ def test_circuits_of_other_tools_and_a_table(weights, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("bridge", ["memory", "twin"])
-def test_circuit_layers_are_written_beside_the_circuits_of_bridges(bridge, tmp_path):
+def test_circuit_layers_are_written_with_the_circuits_of_bridges(bridge, tmp_path):
     module = nn.Sequential(ho.to_quantum(nn.Linear(4, 3), bridge), ho.DressedCircuit(3, 2))
     contents = circuits_to_write(module, tmp_path / "c.qpy", tmp_path / "c.qasm")
     found = qpy.load(io.BytesIO(contents[tmp_path / "c.qpy"]))
@@ -106,7 +94,7 @@ def test_circuit_layers_are_written_beside_the_circuits_of_bridges(bridge, tmp_p
         assert qasm3.loads(text).num_parameters == own.num_parameters
 
 
-def test_a_network_of_one_s_own(tmp_path, monkeypatch, capsys):
+def test_a_user_defined_network(tmp_path, call, refused):
     source = tmp_path / "net.py"
     source.write_text(
         "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
@@ -116,100 +104,76 @@ def test_a_network_of_one_s_own(tmp_path, monkeypatch, capsys):
     torch.save(nn.ModuleDict({"body": nn.Conv2d(1, 2, 3)}).state_dict(), tmp_path / "w.pt")
     target = tmp_path / "c.ho"
     spec = ["--network", f"{source}:Net"]
-    code, _, err = convert(monkeypatch, capsys, tmp_path / "w.pt", "--to", target, *spec)
-    assert code == 2
-    assert "Give it by `--input 1x8x8`" in err
+    refused("`input`", "convert", tmp_path / "w.pt", "--to", target, *spec)
     assert not target.exists()
-    code, _, _ = convert(
-        monkeypatch, capsys, tmp_path / "w.pt", "--to", target, *spec, "--input", "1x4x4"
-    )
+    code, _, _ = call("convert", tmp_path / "w.pt", "--to", target, *spec, "--input", "1x4x4")
     assert code == 0
     back = tmp_path / "back.pt"
-    code, _, err = convert(monkeypatch, capsys, target, "--to", back, "--input", "1x4x4")
+    code, _, err = call("convert", target, "--to", back, "--input", "1x4x4")
     assert code == 2
-    assert "pass `network=`" in err
-    code, _, _ = convert(monkeypatch, capsys, target, "--to", back, *spec, "--input", "1x4x4")
+    assert "`network=`" in err
+    code, _, _ = call("convert", target, "--to", back, *spec, "--input", "1x4x4")
     assert code == 0
     first, second = (torch.load(p, weights_only=True) for p in (tmp_path / "w.pt", back))
     assert torch.equal(first["body.weight"], second["body.weight"])
 
 
-SPEC = ["--network", "mlp:4-5-3"]
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "no file of `hybridopt.save`. To convert a state_dict, say of which network"),
-        (["--network", "auto"], "The network `auto` needs data"),
-        (["--network", "mlp:4-6-3"], "does not fit the network Sequential"),
-        ([*SPEC, "--bridge", "memroy"], "Unknown bridge 'memroy'. Did you mean 'memory'"),
-        ([*SPEC, "--option", "form"], "Option 'form' is not understood"),
-        ([*SPEC, "--option", "forms=full"], "takes no keyword argument 'forms'"),
-        ([*SPEC, "--option", "form=half"], "Unknown form 'half'"),
-        ([*SPEC, "--input", "5"], "does not take inputs of shape (5,)"),
-        ([*SPEC, "--input", "1xa"], "must be numbers of 1 or more"),
+        ([], "`network`"),
+        (["--network", "auto"], "auto"),
+        (["--network", "mlp:4-6-3"], "Sequential"),
+        ([*SPEC, "--bridge", "memroy"], "Unknown bridge 'memroy'"),
+        ([*SPEC, "--option", "form"], "`option` must have the form key=value"),
+        ([*SPEC, "--option", "forms=full"], "'forms'"),
+        ([*SPEC, "--input", "5"], "(5,)"),
+        ([*SPEC, "--input", "1xa"], "'1xa'"),
         ([*SPEC, "--data", "irsi"], "Unknown dataset 'irsi'"),
-        ([*SPEC, "--data", "wine"], "does not take inputs of shape (13,)"),
-        ([*SPEC, "--bridge", "twin", "--qpy", "c.qpy"], "no circuit that could be written"),
-        ([*SPEC, "--to", "network.pt"], "is the source, which is never overwritten"),
-        ([*SPEC, "--qpy", "./network.pt"], "is the source, which is never overwritten"),
-        ([*SPEC, "--qpy", "c.ho"], "is named twice"),
-        ([*SPEC, "--to", "."], "it is a folder"),
+        ([*SPEC, "--bridge", "twin", "--qpy", "c.qpy"], "`qpy`"),
+        ([*SPEC, "--to", "network.pt"], "network.pt must not be"),
+        ([*SPEC, "--qpy", "c.ho"], "c.ho must not be"),
+        ([*SPEC, "--to", "."], "folder"),
     ],
 )
-def test_bad_options_are_one_line_and_write_nothing(options, message, weights, monkeypatch, capsys):
+def test_bad_options_are_one_line_and_write_nothing(
+    options, message, weights, refused, monkeypatch
+):
     monkeypatch.chdir(weights.parent)
     before = weights.read_bytes()
     target = [] if "--to" in options else ["--to", "c.ho"]
-    code, out, err = convert(monkeypatch, capsys, "network.pt", *target, *options)
-    assert (code, out) == (2, "")
-    assert err.count("\n") == 1
-    assert message in err
+    refused(message, "convert", "network.pt", *target, *options)
     assert list(weights.parent.iterdir()) == [weights]
     assert weights.read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "holds no state_dict"), (b"PK", "holds no state_dict"), (None, "There is no file")],
+    [(b"", "bad.pt"), (b"PK", "bad.pt"), (None, "bad.pt")],
 )
-def test_bad_files_are_refused(content, message, tmp_path, monkeypatch, capsys):
+def test_bad_files_are_refused(content, message, tmp_path, refused):
     source = tmp_path / "bad.pt"
     if content is not None:
         source.write_bytes(content)
-    code, _, err = convert(monkeypatch, capsys, source, "--to", tmp_path / "c.ho", *SPEC)
-    assert code == 2
-    assert message in err
+    refused(message, "convert", source, "--to", tmp_path / "c.ho", *SPEC)
 
 
-def test_networks_that_return_other_things_are_refused(tmp_path, monkeypatch, capsys):
-    source = tmp_path / "net.py"
-    source.write_text(
-        "from torch import nn\n\n\nclass Net(nn.Linear):\n    def __init__(self):\n"
-        "        super().__init__(4, 2)\n\n    def forward(self, x):\n        return {'y': x}\n"
-    )
-    torch.save(nn.Linear(4, 2).state_dict(), tmp_path / "w.pt")
-    code, _, err = convert(
-        monkeypatch, capsys, tmp_path / "w.pt", "--to", tmp_path / "c.ho", "--network",
-        f"{source}:Net",
-    )  # fmt: skip
-    assert code == 2
-    assert "must return one tensor to be compared, but returns dict" in err
+def test_networks_that_return_other_things_are_refused(tmp_path, refused):
+    (tmp_path / "net.py").write_text("from torch import nn\nmake = lambda: nn.LSTM(4, 2)\n")
+    torch.save(nn.LSTM(4, 2).state_dict(), tmp_path / "w.pt")
+    words = ["--network", f"{tmp_path}/net.py:make", "--input", "3x4", "--to", tmp_path / "c.ho"]
+    refused("got tuple", "convert", tmp_path / "w.pt", *words)
 
 
 @pytest.mark.parametrize("option", ["--to", "--qpy", "--qasm"])
-def test_the_file_of_the_network_is_never_overwritten(option, tmp_path, monkeypatch, capsys):
+def test_the_file_of_the_network_is_never_overwritten(option, tmp_path, refused):
     code = tmp_path / "net.py"
     code.write_text("from torch import nn\nmake = lambda: nn.Linear(4, 3)\n")
     torch.save(nn.Linear(4, 3).state_dict(), tmp_path / "weights.pt")
     before = code.read_text()
     targets = {"--to": tmp_path / "circuit.ho", option: code}
     arguments = [word for pair in targets.items() for word in pair]
-    status, out, err = convert(
-        monkeypatch, capsys, tmp_path / "weights.pt", "--network", f"{code}:make", *arguments
-    )
-    assert (status, out) == (2, "")
-    assert "is the file of your network, which is never overwritten" in err
+    words = ["convert", tmp_path / "weights.pt", "--network", f"{code}:make", *arguments]
+    refused(f"{code} must not be", *words)
     assert code.read_text() == before
     assert not (tmp_path / "circuit.ho").exists()

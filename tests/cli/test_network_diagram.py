@@ -1,4 +1,4 @@
-"""The way of data through a network, as it is told before it is drawn."""
+"""Tests of the layers of a network before they are drawn."""
 
 from __future__ import annotations
 
@@ -9,13 +9,7 @@ from torch import nn
 import hybridopt as ho
 from hybridopt.cli.network_diagram import network_path
 
-
-def conv() -> nn.Module:
-    return nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
-
-
-def mlp() -> nn.Module:
-    return nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
+from .conftest import mlp
 
 
 def test_the_path_of_a_memory(aer_calls):
@@ -24,24 +18,25 @@ def test_the_path_of_a_memory(aer_calls):
     assert path.title == "Sequential in the bridge memory"
     assert path.input_shape == (4,)
     assert [(s.name, s.kind, s.shape, s.where) for s in path.steps] == [
-        ("0", "Linear", (3,), "made"),
-        ("1", "Tanh", (3,), "classical"),
-        ("2", "Linear", (2,), "made"),
+        ("0", "Linear", (5,), "made"),
+        ("1", "Tanh", (5,), "classical"),
+        ("2", "Linear", (3,), "made"),
     ]
     assert path.source == (
-        "memory circuit: 6 qubits, 32 angles, 2 settings a training step, 50 shots each"
+        "memory circuit: 7 qubits, 64 angles, 2 settings per training step, 50 shots each"
     )
     assert path.circuit == quantum.circuit(synthesis="gates")
     assert aer_calls == []
 
 
 def test_the_path_of_a_mesh():
-    path = network_path(ho.to_quantum(conv(), ho.bridges.Mesh(keep_classical=("3",))))
+    conv = nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    path = network_path(ho.to_quantum(conv, ho.bridges.Mesh(keep_classical=("3",))))
     assert [s.where for s in path.steps] == ["circuit", "classical", "classical", "classical"]
     assert path.steps[0].facts == ("7 qubits", "10 angles")
-    assert path.input_shape is None  # the size of the image cannot be told
+    assert path.input_shape is None  # the size of the image is unknown
     assert path.source is None
-    assert path.caption == "The circuit of layer 0: 7 qubits"
+    assert path.caption == "Circuit of layer 0: 7 qubits"
 
 
 def test_the_path_of_a_module_with_circuits():
@@ -51,8 +46,8 @@ def test_the_path_of_a_module_with_circuits():
     assert [(s.name, s.where) for s in path.steps] == list(
         zip(names, ["made", "classical", "circuit", "classical"], strict=True)
     )
-    assert path.steps[2].facts == ("4 qubits", "12 weights", "1 setting a sample")
-    assert "the widest of 2" in path.caption
+    assert path.steps[2].facts == ("4 qubits", "12 weights", "1 setting per sample")
+    assert "largest of 2" in path.caption
 
 
 @pytest.mark.parametrize("bridge", ["twin", "random-subspace", "mesh-twin"])
@@ -64,7 +59,7 @@ def test_the_path_of_a_control(bridge):
     assert path.title.startswith("Sequential in the control")
 
 
-def test_layers_of_one_s_own_and_single_layers_are_shown():
+def test_user_defined_and_single_layers_are_shown():
     class Head(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""Options and inputs of networks that commands are given."""
+"""Tests of options and example inputs of networks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import hybridopt as ho
 from hybridopt.cli.networks import example_inputs, parsed_options
 from hybridopt.errors import ArgumentError
 
-
-def mlp() -> nn.Module:
-    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+from .conftest import mlp
 
 
 def test_values_of_options():
@@ -22,7 +20,7 @@ def test_values_of_options():
     }  # fmt: skip
 
 
-def test_inputs_are_told_from_the_first_layer():
+def test_inputs_are_inferred_from_the_first_layer():
     assert example_inputs(mlp()).shape == (64, 4)
     assert torch.equal(example_inputs(mlp(), seed=3), example_inputs(mlp(), seed=3))
     words = example_inputs(nn.Sequential(nn.Embedding(7, 2)))
@@ -31,5 +29,5 @@ def test_inputs_are_told_from_the_first_layer():
     assert example_inputs(mlp().double()).dtype is torch.float64
     assert example_inputs(ho.DressedCircuit(3, 2)).shape == (64, 3)
     assert example_inputs(nn.Identity(), shape="2x3").shape == (64, 2, 3)
-    with pytest.raises(ArgumentError, match="cannot be told from the network's first layer"):
+    with pytest.raises(ArgumentError, match="`input`"):
         example_inputs(nn.Sequential(nn.Conv2d(1, 1, 2), nn.Flatten(), nn.Linear(4, 2)))

@@ -1,4 +1,4 @@
-"""The example of a program for qiskit-machine-learning, with fewer steps and weights."""
+"""Tests of the example for qiskit-machine-learning, with fewer steps and weights."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 
-def test_the_data_are_two_balanced_kinds(example):
+def test_the_data_have_two_balanced_classes(example):
     x, y = example.make_data()
     assert (x.shape, y.shape) == ((100, 4), (100, 1))
     assert (x.min().item(), x.max().item(), y.sum().item()) == (0, 1, 0)
 
 
 @pytest.mark.slow
-def test_all_forms_of_the_program_train_alike(example, monkeypatch, capsys):
+def test_all_forms_of_the_program_train_equally(example, monkeypatch, capsys):
     race, runs = example.race, []
 
     def noted(*arguments):

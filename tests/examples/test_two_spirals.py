@@ -1,8 +1,6 @@
-"""The two spirals: what the example claims about its networks, and that it writes what it says."""
+"""Tests of the two spirals: sizes of networks, tuning and output files."""
 
 from __future__ import annotations
-
-import csv
 
 import pytest
 import torch
@@ -15,27 +13,20 @@ def trainable(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
-def test_networks_have_the_sizes_that_are_compared(example):
-    sizes = {method.name: trainable(method.build()) for method in example.METHODS}
-    linear = (2 * 5 + 5) + (5 * 2 + 2)
-    assert list(sizes.values()) == [
-        linear + 25,
-        linear,
-        linear + 3**5 * 5,
-        linear + 5 * 5 + 5,
-        linear + 25,
-        (2 * 32 + 32) + (32 * 32 + 32) + (32 * 2 + 2),
-    ]
+def test_networks_have_the_expected_sizes(example):
+    linear, mlp = (2 * 5 + 5) + (5 * 2 + 2), (2 * 32 + 32) + (32 * 32 + 32) + (32 * 2 + 2)
+    between = [linear + 25, linear, linear + 3**5 * 5, linear + 5 * 5 + 5, linear + 25]
+    assert [trainable(method.build()) for method in example.METHODS] == [*between, mlp]
 
 
-def test_the_random_series_has_outputs_of_the_size_of_expectation_values(example):
+def test_outputs_of_the_random_series_have_the_size_of_expectation_values(example):
     torch.manual_seed(0)
     outputs = example.random_series().layer(6 * torch.rand(2000, 5) - 3)
-    # products of five of (1, sin, cos), of mean square 2 each, times a variance of 3^-5
+    # products of five factors with mean square 2, times a variance of 3^-5
     assert outputs.detach().square().mean().sqrt() == pytest.approx((2 / 3) ** 2.5, rel=0.3)
 
 
-def test_the_defaults_are_the_sources(example):
+def test_the_defaults_match_the_paper(example):
     budget = example.Budget()
     data = example.spirals(budget, 0)
     assert len(data.train.x) == 2000
@@ -45,7 +36,7 @@ def test_the_defaults_are_the_sources(example):
     assert budget.seeds < example.FIRST_TUNING_SEED
 
 
-def test_the_rate_is_chosen_on_other_draws(example, monkeypatch):
+def test_the_rate_is_chosen_on_other_data(example, monkeypatch):
     seen = []
 
     def fake(method, budget, *, lr, seed):
@@ -58,36 +49,26 @@ def test_the_rate_is_chosen_on_other_draws(example, monkeypatch):
     assert sorted(seen) == [(lr, seed) for lr in example.RATES for seed in (1000, 1001)]
 
 
-def test_a_quick_run_writes_table_rows_and_picture(example, tmp_path, capsys):
-    example.main(["--quick", "--seeds", "1", "--output", str(tmp_path / "spirals")])
-    out = capsys.readouterr().out
-    folder = tmp_path / "spirals"
-    assert {path.name for path in folder.iterdir()} == {"table.md", "runs.csv", "two_spirals.png"}
-    table = (folder / "table.md").read_text()
-    assert table in out
-    with (folder / "runs.csv").open() as file:
-        rows = {row["method"]: row for row in csv.DictReader(file)}
-    assert list(rows) == [
-        example.METHODS[0].name,
-        example.CARRIED_BACK,
-        *(method.name for method in example.METHODS[1:]),
-    ]
-    circuit, torch_form = rows["dressed circuit"], rows[example.CARRIED_BACK]
+def test_a_quick_run_writes_table_rows_and_picture(example, quick_run):
+    found, table = quick_run("--seeds", "1")
+    rows = {row["method"]: row for row in found}
+    first, *others = (method.name for method in example.METHODS)
+    assert list(rows) == [first, example.CONVERTED, *others]
+    circuit, torch_form = rows["dressed circuit"], rows[example.CONVERTED]
     assert circuit["accuracy"] == torch_form["accuracy"]
     assert int(torch_form["runs"]) == 0
     assert int(circuit["runs"]) > 0
     assert int(rows["classical 2-10-2"]["settings"]) == 0
     assert len(table.splitlines()) == 2 + len(rows)
-    assert (folder / "two_spirals.png").read_bytes()[1:4] == b"PNG"
 
 
-def test_the_circuit_carried_back_gives_the_same_outputs(example):
+def test_the_converted_circuit_has_equal_outputs(example):
     run = example.train(example.METHODS[0], example.QUICK, lr=0.03, seed=0)
     classical, x = ho.to_classical(run.network), run.data.test.x
     torch.testing.assert_close(classical(x), run.network(x), rtol=0, atol=1e-5)
 
 
-def test_refuses_no_seeds(example, capsys):
+def test_zero_seeds_are_refused(example, capsys):
     with pytest.raises(SystemExit):
         example.main(["--seeds", "0"])
-    assert "--seeds must be 1 or more" in capsys.readouterr().err
+    assert "--seeds must be at least 1" in capsys.readouterr().err

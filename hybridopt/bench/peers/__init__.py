@@ -1,4 +1,4 @@
-"""The simulators that are compared, one library a file, all with the same face."""
+"""Simulators that are compared: one library per file, all with the interface `Competitor`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,4 @@ PEERS: tuple[Competitor, ...] = (
     PyQTorch("autodiff"),
     PyQTorch("adjoint"),
 )
-
-
-def peer_names() -> list[str]:
-    """Return the names by which ``--peer`` asks for them."""
-    return list(dict.fromkeys(peer.key for peer in PEERS))
+PEER_NAMES = tuple(dict.fromkeys(peer.key for peer in PEERS))  # values of ``--peer``

@@ -1,4 +1,4 @@
-"""What every simulator in the benchmark is asked for, and hybridopt itself."""
+"""Interface of all simulators in the benchmark, and its implementation for hybridopt."""
 
 from __future__ import annotations
 
@@ -15,58 +15,58 @@ from hybridopt.bench.problem import Problem
 from hybridopt.execution import AerExecutor, Cost
 from hybridopt.nn import CircuitLayer
 
-Numbers: TypeAlias = Any  # numpy float64; their shapes are checked where they are compared
+Numbers: TypeAlias = Any  # numpy float64; their shapes are checked when they are compared
 Gradient: TypeAlias = Callable[[Numbers, Numbers], tuple[Numbers, Numbers]]
 
-DOUBLE = 1e-9  # allowed deviation, relative to the largest value that the outputs can take
-SINGLE = 1e-6  # numbers that pass through 32 bits once
-SINGLE_STATES = 1e-5  # amplitudes of 32 bits, rounded by every one of some hundred gates
-SHIFT, EXACT, RANDOM = "parameter-shift", "adjoint", "spsa"  # kinds of rules, named as ours are
-ONE_BY_ONE = ("density_matrix", "matrix_product_state")  # state vectors are stacked, these are not
+DOUBLE = 1e-9  # allowed deviation, relative to the largest possible value of the outputs
+SINGLE = 1e-6  # the same for numbers that are rounded to 32 bits once
+SINGLE_STATES = 1e-5  # the same for 32-bit amplitudes, rounded after each of some hundred gates
+SHIFT, EXACT, RANDOM = "parameter-shift", "adjoint", "spsa"  # kinds of rules, by our names
+ONE_BY_ONE = ("density_matrix", "matrix_product_state")  # methods that stack no samples
 
 
 @dataclass(frozen=True)
 class PreparedProblem:
-    """A problem in a competitor's own form."""
+    """Problem, translated for a competitor."""
 
-    # takes inputs (B, I) and weights (P,) to the outputs (B, K) and the gradient (P,) of the mean
-    # over the samples of their sum
+    # inputs (B, I) and weights (P,) -> outputs (B, K) and the gradient (P,) of their sum,
+    # averaged over the samples
     gradient: Gradient
-    usage: Callable[[], Cost] | None = None  # what was spent so far, where it is counted
-    note: str = ""  # how it is run
+    usage: Callable[[], Cost] | None = None  # total cost so far, if it is counted
+    note: str = ""  # description of the execution
 
 
 class Competitor(ABC):
-    """One simulator with one gradient rule."""
+    """Simulator with one gradient rule."""
 
-    key: str  # by which `--peer` asks for it; several rules of one simulator share it
-    name: str  # as tables show it
+    key: str  # value of `--peer`; several rules of one simulator share it
+    name: str  # name in tables
     library: str
-    rule: str  # as its library calls it
-    kind: str = EXACT  # our rule that does the same
-    exact: bool = True  # it runs problems without shots
-    samples: bool = False  # it runs problems with shots
-    tolerance: float = DOUBLE  # deviation that its floating point numbers explain, without shots
-    one_by_one: bool = False  # it takes samples one by one: the time of one tells that of a batch
-    compiles: bool = False  # the first call compiles, so that it tells nothing of the others
+    rule: str  # name of the gradient rule in that library
+    kind: str = EXACT  # equivalent rule of hybridopt
+    exact: bool = True  # True if it runs problems without shots
+    samples: bool = False  # True if it runs problems with shots
+    tolerance: float = DOUBLE  # deviation due to floating-point rounding, without shots
+    one_by_one: bool = False  # True if its time is proportional to the number of samples
+    compiles: bool = False  # True if the first call compiles and is therefore slower
     modules: tuple[str, ...] = ()  # packages that it imports
-    extra: str = "peers-all"  # of our package, which installs them
+    extra: str = "peers-all"  # extra of our package that installs them
 
-    def unavailable(self) -> str | None:
-        """Return why it cannot be used here, with the way out, or None."""
+    def unavailable(self) -> str:
+        """Return the missing packages and how to install them; empty if none is missing."""
         absent = ", ".join(module for module in self.modules if find_spec(module) is None)
-        how = f'`pip install "hybridopt-qiskit[{self.extra}]"`'
-        checkout = f'`pip install ".[{self.extra}]"`'
-        why = f"{absent} is not installed. Install it by {how}, or in a checkout {checkout}."
-        return why if absent else None
+        return absent and (
+            f'{absent} is not installed. Run `pip install "hybridopt-qiskit[{self.extra}]"`, '
+            f'or in a checkout `pip install ".[{self.extra}]"`.'
+        )
 
     @abstractmethod
     def prepare(self, problem: Problem) -> PreparedProblem:
-        """Translate a problem, without running its circuit."""
+        """Translate a problem without running its circuit."""
 
 
 class Hybridopt(Competitor):
-    """A CircuitLayer; method, device and precision are Aer's."""
+    """`CircuitLayer` with a method, a device and a precision of Aer."""
 
     key = library = "hybridopt"
 
@@ -83,25 +83,26 @@ class Hybridopt(Competitor):
         usual = {"automatic", "CPU", "double"}
         options = [option for option in (method, device, precision) if option not in usual]
         self.name = " ".join(["hybridopt", *options])
-        self.samples = rule != EXACT  # which needs the states themselves
+        self.samples = rule != EXACT  # the adjoint rule needs the state
         self.one_by_one = method in ONE_BY_ONE
         if precision == "single":
             self.tolerance = SINGLE_STATES
-        elif method == "matrix_product_state":  # Aer cuts them off at small amplitudes
+        elif method == "matrix_product_state":  # Aer truncates small amplitudes
             self.tolerance = SINGLE
 
     def layer(self, problem: Problem) -> CircuitLayer:
-        """Return the layer; refuses what does not go together and runs nothing."""
-        options: dict[str, Any] = {"method": self.method, "precision": self.precision}
-        executor = AerExecutor(self.device, shots=problem.shots, seed=self.seed, **options)
-        parameters = problem.inputs, problem.weights
-        initial = torch.zeros(len(problem.weights), dtype=torch.float64)
+        """Return the layer of a problem; it checks all options and runs no circuit."""
+        executor = AerExecutor(
+            self.device, shots=problem.shots, seed=self.seed, method=self.method,
+            precision=self.precision,
+        )  # fmt: skip
         return CircuitLayer(
-            problem.circuit, *parameters, problem.observables, executor, self.rule, initial
-        )
+            problem.circuit, problem.inputs, problem.weights, problem.observables, executor,
+            self.rule, torch.zeros(len(problem.weights), dtype=torch.float64),
+        )  # fmt: skip
 
     def prepare(self, problem: Problem) -> PreparedProblem:
-        """Make a layer of 64 bits."""
+        """Create a layer with 64-bit weights."""
         layer = self.layer(problem)
 
         def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +118,7 @@ class Hybridopt(Competitor):
 
 
 def torch_gradient(forward: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> Gradient:
-    """Return values and gradient of a torch function, by its backward pass."""
+    """Return a function for values and gradient of a torch function, by a backward pass."""
 
     def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         weights = torch.tensor(w, requires_grad=True)

@@ -1,8 +1,8 @@
-"""pyqtorch: differentiable state vectors in torch, by autodiff or its adjoint rule."""
+"""pyqtorch: differentiable state vectors in torch, with autodiff or its adjoint rule."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.bench.peers.competitor import Competitor, PreparedProblem, torch_gradient
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import PlacedGate, angle_functions, flatten, pauli_terms
+from hybridopt.bench.translation import PlacedGate, angle_function, flatten, pauli_terms
 from hybridopt.errors import UnsupportedError
 
 FIXED: Mapping[str, str] = {
@@ -25,7 +25,7 @@ SYMMETRIC = frozenset({"cp", "cz", "swap"})
 
 
 class PyQTorch(Competitor):
-    """One of its two rules, ``"autodiff"`` or ``"adjoint"``."""
+    """State vectors of pyqtorch with one rule, ``"autodiff"`` or ``"adjoint"``."""
 
     key = name = library = "pyqtorch"
     modules = ("pyqtorch",)
@@ -34,19 +34,19 @@ class PyQTorch(Competitor):
         self.rule = rule
 
     def prepare(self, problem: Problem) -> PreparedProblem:
-        """Make a circuit whose angles are named and computed by torch."""
-        import pyqtorch as pyq  # an extra
+        """Create a circuit with named angles, which torch computes."""
+        import pyqtorch as pyq  # optional
 
         parts, adjoint = flatten(problem.circuit, _is_known), self.rule == "adjoint"
         for part in parts if adjoint else ():
             if list(part.qubits) != sorted(part.qubits) and part.name not in SYMMETRIC:
-                raise UnsupportedError(  # it undoes gates on sorted qubits
-                    "pyqtorch's adjoint rule (1.7.8) is wrong for gates whose control comes after "
-                    f"the target, such as `{part.name}` on qubits {part.qubits}."
+                raise UnsupportedError(  # it inverts gates on sorted qubits
+                    "The adjoint rule of pyqtorch (1.7.8) gives wrong gradients if a control "
+                    f"follows its target (got `{part.name}` on qubits {part.qubits})."
                 )
         names = {f"a{number}": part for number, part in enumerate(parts)}
         angles = {
-            n: angle_functions(part, problem, torch)[0] for n, part in names.items() if part.free
+            n: angle_function(p.gate.params[0], problem, torch) for n, p in names.items() if p.free
         }
         gates = [_gate(part, name) for name, part in names.items()]
         circuit = pyq.QuantumCircuit(problem.num_qubits, gates).to(dtype=torch.complex128)
@@ -80,12 +80,10 @@ def _gate(part: PlacedGate, name: str) -> Any:
     from pyqtorch.primitives import Primitive
 
     if part.name in FIXED:
-        build: Callable[..., Any] = getattr(pyq, FIXED[part.name])
-        return build(*part.qubits)
+        return getattr(pyq, FIXED[part.name])(*part.qubits)
     if part.free:
         return getattr(pyq, ROTATIONS[part.name])(*part.qubits, name)
-    matrix = torch.tensor(part.gate.to_matrix(), dtype=torch.complex128)
-    return Primitive(matrix, part.qubits)
+    return Primitive(torch.tensor(part.gate.to_matrix(), dtype=torch.complex128), part.qubits)
 
 
 def _observable(observable: SparsePauliOp) -> Any:

@@ -1,4 +1,4 @@
-"""qiskit-machine-learning: EstimatorQNN on two estimators, and SamplerQNN with shots."""
+"""qiskit-machine-learning: EstimatorQNN with two estimators, and SamplerQNN with shots."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from qiskit.quantum_info import PauliList, SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2, SamplerV2
 
-from hybridopt.bench.peers.competitor import SHIFT, Competitor, PreparedProblem
+from hybridopt.bench.peers.competitor import SHIFT, Competitor, Gradient, PreparedProblem
 from hybridopt.bench.problem import Problem
 from hybridopt.bench.translation import flatten
 from hybridopt.errors import UnsupportedError
 
-# Aer's table of angles leaves cp, crx, cry and crz out without a word (0.18.2)
+# Aer (0.18.2) ignores tables of angles for cp, crx, cry and crz without a warning
 BOUND = frozenset({"p", "r", "rx", "rxx", "ry", "ryy", "rz", "rzx", "rzz", "u", "u1", "u2", "u3"})
 
 
 class EstimatorNetwork(Competitor):
-    """EstimatorQNN with its own parameter-shift gradient, without the noise it adds by default."""
+    """EstimatorQNN with its parameter-shift gradient, without the noise that it adds by default."""
 
     library = "qiskit-machine-learning"
     rule = kind = SHIFT
@@ -33,7 +33,7 @@ class EstimatorNetwork(Competitor):
         self.name = f"EstimatorQNN on {'Aer EstimatorV2' if aer else 'StatevectorEstimator'}"
 
     def prepare(self, problem: Problem) -> PreparedProblem:
-        """Make a network of the circuit; what Aer does not know is replaced by its definition."""
+        """Create a network; gates that Aer does not support are replaced by their definitions."""
         from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
         from qiskit_machine_learning.neural_networks import EstimatorQNN
 
@@ -51,20 +51,15 @@ class EstimatorNetwork(Competitor):
             gradient=ParamShiftEstimatorGradient(estimator),
             default_precision=0.0,
         )
-
-        def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            values: Any = network.forward(x, w)
-            by_weights: Any = network.backward(x, w)[1]
-            return values, by_weights.sum(1).mean(0)
-
+        gradient = _gradient(network, np.eye(len(problem.observables)))
         return PreparedProblem(gradient, note="one job for all samples, observables and shifts")
 
 
 class SamplerNetwork(Competitor):
-    """SamplerQNN on Aer's SamplerV2, its outcomes read as the observables.
+    """SamplerQNN with Aer's SamplerV2; observables are computed from its outcomes.
 
-    Observables that are not diagonal are turned by gates at the end of the circuit; a single Pauli
-    string is read as a parity, which is the shortest way.
+    Gates at the end of the circuit make all observables diagonal. A single Pauli string is
+    computed as a parity, which is fastest.
     """
 
     key, name = "qiskit-sampler", "SamplerQNN on Aer SamplerV2"
@@ -73,7 +68,7 @@ class SamplerNetwork(Competitor):
     exact, samples, one_by_one = False, True, True
 
     def prepare(self, problem: Problem) -> PreparedProblem:
-        """Make a network of the circuit, turned to its observables."""
+        """Create a network of the circuit in the basis of its observables."""
         from qiskit_machine_learning.neural_networks import SamplerQNN
 
         circuit, operators = _in_z_basis(problem)
@@ -94,18 +89,22 @@ class SamplerNetwork(Competitor):
             weight_params=list(problem.weights),
             **options,
         )
-
-        def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            values: Any = network.forward(x, w)
-            by_weights: Any = network.backward(x, w)[1]
-            return values @ diagonals, np.einsum("bop,ok->p", by_weights, diagonals) / len(x)
-
         note = "outcomes read as a parity" if single else "all outcomes read"
-        return PreparedProblem(gradient, note=note)
+        return PreparedProblem(_gradient(network, diagonals), note=note)
+
+
+def _gradient(network: Any, readout: np.ndarray) -> Gradient:
+    """Return the gradient of a network; ``readout`` is a matrix (outputs, observables)."""
+
+    def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, by_weights = network.forward(x, w), network.backward(x, w)[1]
+        return values @ readout, np.einsum("bop,ok->p", by_weights, readout) / len(x)
+
+    return gradient
 
 
 def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
-    """The circuit in gates that Aer knows, and whose angles it binds."""
+    """Return the circuit in gates that Aer supports and whose angles it can bind."""
     names = set(AerSimulator().configuration().basis_gates)
     result = QuantumCircuit(circuit.num_qubits)
     for part in flatten(circuit, lambda part: part.name in (BOUND if part.free else names)):
@@ -114,21 +113,19 @@ def _for_aer(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def _in_z_basis(problem: Problem) -> tuple[QuantumCircuit, list[SparsePauliOp]]:
-    """Return the circuit, turned so that every observable is diagonal, and the observables."""
-    paulis = PauliList([pauli for op in problem.observables for pauli in op.paulis])
+    """Return the circuit in a basis in which all observables are diagonal, and these."""
+    labels = [label[::-1] for op in problem.observables for label in op.paulis.to_labels()]
     circuit = problem.circuit.copy()
-    for qubit in range(problem.num_qubits):
-        has_x, has_z = paulis.x[:, qubit], paulis.z[:, qubit]
-        letters = {(bool(a), bool(b)) for a, b in zip(has_x, has_z, strict=True) if a or b}
+    for qubit, letters in enumerate(map(set, zip(*labels, strict=True))):
+        letters.discard("I")
         if len(letters) > 1:
             raise UnsupportedError(
-                f"SamplerQNN measures in one basis, but observables need several on qubit {qubit}."
+                f"Observables for SamplerQNN must share one basis (got several on qubit {qubit})."
             )
-        for letter_has_x, letter_has_z in letters:
-            if letter_has_x and letter_has_z:
-                circuit.sdg(qubit)
-            if letter_has_x:
-                circuit.h(qubit)
+        if "Y" in letters:
+            circuit.sdg(qubit)
+        if letters & {"X", "Y"}:
+            circuit.h(qubit)
     touched = [op.paulis.x | op.paulis.z for op in problem.observables]
     return circuit, [
         SparsePauliOp(PauliList.from_symplectic(z, np.zeros_like(z)), op.coeffs)

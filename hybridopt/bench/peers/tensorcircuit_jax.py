@@ -1,4 +1,4 @@
-"""TensorCircuit-NG on jax: compiled as a whole, samples by vmap, gradient by jax."""
+"""TensorCircuit-NG on jax: one compiled function, with vmap over samples and jax gradients."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.bench.peers.competitor import Competitor, PreparedProblem
 from hybridopt.bench.problem import Problem
-from hybridopt.bench.translation import PlacedGate, angle_functions, flatten, pauli_terms
+from hybridopt.bench.translation import PlacedGate, angle_function, flatten, pauli_terms
 
-# without tdg, which it holds in 32 bits (1.10.0): a matrix stands in for it
+# tdg is missing because TensorCircuit (1.10.0) stores it in 32 bits; its matrix is used instead
 FIXED: Mapping[str, str] = {
     "ccx": "toffoli", "cswap": "fredkin", "cx": "cnot", "cy": "cy", "cz": "cz", "h": "h", "s": "s",
     "sdg": "sd", "swap": "swap", "t": "t", "x": "x", "y": "y", "z": "z",
@@ -26,15 +26,15 @@ LARGEST_UNITARY = 4  # qubits
 
 
 class TensorCircuit(Competitor):
-    """Its first call compiles, which the column of first calls shows."""
+    """TensorCircuit-NG on jax; the first call includes the compilation."""
 
     key, name, library = "tensorcircuit", "TensorCircuit-NG on jax", "TensorCircuit-NG"
     rule, compiles = "autodiff, compiled", True
     modules = ("tensorcircuit", "jax")
 
     def prepare(self, problem: Problem) -> PreparedProblem:
-        """Compile a function in complex128; the global settings stay as they were."""
-        import jax  # an extra, and slow to import
+        """Create a function in complex128, and leave the global settings unchanged."""
+        import jax  # optional, and slow to import
         import tensorcircuit as tc
 
         steps = [_step(part, problem) for part in flatten(problem.circuit, _is_known)]
@@ -56,7 +56,7 @@ class TensorCircuit(Competitor):
         def gradient(x: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             with jax.enable_x64(True):
                 given = jax.numpy.asarray(x), jax.numpy.asarray(w)
-                if x.shape not in compiled:  # to switch the library costs more than a gradient
+                if x.shape not in compiled:  # switching the backend costs more than a gradient
                     with tc.runtime_backend("jax"), tc.runtime_dtype("complex128"):
                         compiled[x.shape] = function.lower(*given).compile()
                 (_, values), by_weights = compiled[x.shape](*given)
@@ -78,9 +78,10 @@ def _step(part: PlacedGate, problem: Problem) -> Callable[[Any, Any, Any], objec
     if part.name in FIXED:
         return lambda circuit, _x, _w: getattr(circuit, FIXED[part.name])(*qubits)
     if not part.free:
-        matrix = part.gate.to_matrix()  # its first qubit is the least significant, theirs the most
+        matrix = part.gate.to_matrix()  # Qiskit: first qubit least significant
         return lambda circuit, _x, _w: circuit.unitary(*qubits[::-1], unitary=matrix)
-    name, angles = ROTATIONS[part.name], angle_functions(part, problem, jnp)
+    name = ROTATIONS[part.name]
+    angles = [angle_function(value, problem, jnp) for value in part.gate.params]
 
     def step(circuit: Any, x: Any, w: Any) -> object:
         values = {key: angle(x, w) for key, angle in zip(ANGLE_NAMES, angles, strict=False)}

@@ -1,4 +1,4 @@
-"""Every peer finds the dense twin's values and gradient on a circuit with gates of every kind."""
+"""Tests of every peer against the dense twin, on a circuit with gates of every kind."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt.bench.correctness import deviation_from_twin, reference
 from hybridopt.bench.peers import (
+    PEER_NAMES,
     PEERS,
     PennyLane,
     PyQTorch,
     SamplerNetwork,
     TensorCircuit,
-    peer_names,
 )
 from hybridopt.bench.peers.competitor import Hybridopt
 from hybridopt.bench.problem import Problem, ladder, reuploading
@@ -40,9 +40,9 @@ def need(one) -> None:
 
 def solve(one, problem):
     x, w = problem.angles(np.random.default_rng(0))
-    w = np.abs(w)  # a square root of them may be taken
+    w = np.abs(w)  # as an argument of a square root
     with warnings.catch_warnings():
-        # torch, of complex modules, which pyqtorch makes
+        # pyqtorch creates complex modules
         warnings.filterwarnings("ignore", "Complex modules are a new feature", UserWarning)
         values, gradient = one.prepare(problem).gradient(x, w)
     return deviation_from_twin(one, problem, reference(problem, x, w), values, gradient)
@@ -51,44 +51,32 @@ def solve(one, problem):
 @pytest.mark.parametrize("one", EXACT, ids=label)
 def test_gates_of_every_kind(one):
     need(one)
+    problem = mixed()
     if label(one) == "pyqtorch-adjoint":
-        with pytest.raises(UnsupportedError, match="wrong for gates whose control comes after"):
-            one.prepare(mixed())
-        return
-    found = solve(one, mixed())
-    assert found.agrees, found
-
-
-@pytest.mark.parametrize("one", [PyQTorch("adjoint"), TensorCircuit(), EXACT[0]], ids=label)
-def test_reuploading(one):
-    need(one)
-    found = solve(one, reuploading(3, 12, 2))
+        with pytest.raises(UnsupportedError, match="adjoint rule of pyqtorch"):
+            one.prepare(problem)
+        problem = reuploading(3, 12, 2)
+    found = solve(one, problem)
     assert found.agrees, found
 
 
 @pytest.mark.parametrize("one", SAMPLING, ids=label)
 @pytest.mark.parametrize(
-    "problem",
+    "observables",
     [
-        ladder(3, 6, 3),
-        replace(
-            ladder(3, 6, 2),
-            observables=(
-                SparsePauliOp(["XIY", "IZI", "III"], [0.5, 1.5, 0.2]),
-                SparsePauliOp("XII"),
-            ),
-        ),
+        (SparsePauliOp("ZZZ"),),
+        (SparsePauliOp(["XIY", "IZI", "III"], [0.5, 1.5, 0.2]), SparsePauliOp("XII")),
     ],
     ids=["parity", "sums"],
 )
-def test_shots(one, problem):
+def test_shots(one, observables):
     need(one)
-    found = solve(one, replace(problem, shots=1000))
+    found = solve(one, replace(ladder(3, 6, 3), observables=observables, shots=1000))
     assert found.agrees, found
-    assert found.size > 1e-3  # really drawn
+    assert found.size > 1e-3  # sampled, not exact
 
 
-def test_sampler_reads_the_parity_of_some_qubits():
+def test_sampler_computes_a_parity_of_some_qubits():
     problem = replace(ladder(3, 6, 3), shots=1000, observables=(2 * SparsePauliOp("ZIX"),))
     prepared = SamplerNetwork().prepare(problem)
     assert prepared.note == "outcomes read as a parity"
@@ -97,7 +85,7 @@ def test_sampler_reads_the_parity_of_some_qubits():
 
 def test_sampler_refuses_observables_in_several_bases():
     problem = replace(ladder(3, 6), shots=10, observables=(SparsePauliOp(["XII", "ZII"]),))
-    with pytest.raises(UnsupportedError, match=r"measures in one basis, .* several on qubit 2"):
+    with pytest.raises(UnsupportedError, match="several on qubit 2"):
         SamplerNetwork().prepare(problem)
 
 
@@ -110,33 +98,29 @@ def test_a_circuit_without_inputs():
     circuit.cx(1, 2)
     problem = Problem("free", circuit, (), tuple(w), (SparsePauliOp("ZZI"),), 2)
     for one in EXACT:
-        if one.unavailable() is None and one.key != "qiskit-estimator-aer":
+        if not one.unavailable() and one.key != "qiskit-estimator-aer":
             assert solve(one, problem).agrees, label(one)
 
 
 def test_names():
     assert {"pennylane-default", "pennylane-lightning", "qiskit-estimator", "qiskit-estimator-aer",
-            "qiskit-sampler", "tensorcircuit", "pyqtorch"} == set(peer_names())  # fmt: skip
+            "qiskit-sampler", "tensorcircuit", "pyqtorch"} == set(PEER_NAMES)  # fmt: skip
     lightning = [one.rule for one in PEERS if one.key == "pennylane-lightning"]
     assert lightning == ["adjoint", "parameter-shift"]
 
 
-def test_what_is_missing_and_how_to_get_it():
-    one = PennyLane("default.qubit", "backprop")
-    one.modules = ("no_such_module", "numpy")
-    reason = one.unavailable()
-    assert reason is not None
-    assert reason.startswith("no_such_module is not installed.")
-    assert 'pip install "hybridopt-qiskit[peers]"' in reason
-    one.modules = ("numpy",)
-    assert one.unavailable() is None
-
-
-@pytest.mark.parametrize(("module", "one"), [("tensorcircuit", TensorCircuit()),
-                                             ("pyqtorch", PyQTorch("autodiff"))])  # fmt: skip
-def test_optional_peers_say_whether_they_are_there(module, one, monkeypatch):
-    monkeypatch.setattr(
-        "hybridopt.bench.peers.competitor.find_spec", lambda name: None if name == module else name
-    )
-    assert f"{module} is not installed" in (one.unavailable() or "")
-    assert "peers-all" in (one.unavailable() or "")
+@pytest.mark.parametrize(
+    ("module", "extra", "one"),
+    [
+        ("pennylane", "peers", PennyLane("default.qubit", "backprop")),
+        ("tensorcircuit", "peers-all", TensorCircuit()),
+        ("pyqtorch", "peers-all", PyQTorch("autodiff")),
+    ],
+)
+def test_missing_packages_are_listed_with_their_installation(module, extra, one, monkeypatch):
+    find = "hybridopt.bench.peers.competitor.find_spec"
+    monkeypatch.setattr(find, lambda name: None if name == module else name)
+    assert one.unavailable().startswith(f"{module} is not installed.")
+    assert f'pip install "hybridopt-qiskit[{extra}]"' in one.unavailable()
+    monkeypatch.setattr(find, lambda name: name)
+    assert not one.unavailable()

@@ -1,0 +1,43 @@
+"""Fixtures that call the command in this process, and a small network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+from torch import nn
+
+from hybridopt.cli import main
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Function that runs a command line and returns exit code, output and error output."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hybridopt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        return caught.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def refused(call: Call, aer_calls: list[int]) -> Callable[..., None]:
+    """Function that checks for one line of error, which contains a text, before anything runs."""
+
+    def check(text: str, *arguments: object) -> None:
+        code, out, err = call(*arguments)
+        assert (code, out, err.count("\n"), aer_calls) == (2, "", 1, [])
+        assert err.startswith("Error: ")
+        assert text in err
+
+    return check
