@@ -127,7 +127,7 @@ def fit(
         number = None if isinstance(rate, str) else rate
         return optim.create(optimizer, parameters, lr=number, **options)
 
-    to_come = {id(parameter) for parameter in hooks.parameters_to_come(network)}
+    to_come = {id(p) for hook in hooks for p in hook.parameters_to_come(network)}
     built = build([p for p in network.parameters() if p.requires_grad or id(p) in to_come], lr)
     if epochs:
         check_gradients(built)
@@ -135,8 +135,10 @@ def fit(
         prepared, chosen = _prepared(network, data, optimizer, batch_size, loss, seed)
         file = Checkpoint(checkpoint, seed=seed, auto_lr=lr == "auto")
         history = History(metric_name(prepared.task, loss))
-        training = Training(network, prepared, built, chosen, rule, hooks, history, to_come)
         steps = len(prepared.batches)
+        bar = [_ProgressBar(progress, steps, epochs)] if progress is not False else []
+        hooks = [*bar, *hooks]
+        training = Training(network, prepared, built, chosen, rule, hooks, history, to_come)
         if lr == "auto":
             trained = [p for group in built.param_groups for p in group["params"]]
             create_schedule(scheduler, build(trained, None), epochs=epochs, steps=steps)
@@ -145,8 +147,7 @@ def fit(
         training.schedule = create_schedule(scheduler, built, epochs=epochs, steps=steps)
         with isolated(seed):
             file.open(training)
-            with _progress_bar(progress, training, epochs) as after_step:
-                training.run(epochs, after_step, lambda: file.save(training))
+            training.run(epochs, lambda: file.save(training))
     return history
 
 
@@ -236,29 +237,31 @@ def _training_mode(network: nn.Module) -> Iterator[None]:
             module.training = not eval_locked(module) and (modes[network] if unfrozen else mode)
 
 
-@contextmanager
-def _progress_bar(
-    progress: bool | str, training: Training, epochs: int
-) -> Iterator[Callable[[], object]]:
-    """A bar, if one is wanted; gives what is to be called after each step."""
-    if progress is False:
-        yield lambda: None
-        return
-    from rich import progress as rich
+class _ProgressBar(Callback):
+    """Progress bar with one tick per step and the loss of the last epoch."""
 
-    steps = len(training.data.batches)
-    description, loss = (rich.TextColumn(f"{{task.{x}}}") for x in ("description", "fields[loss]"))
-    columns = (description, rich.BarColumn(), rich.MofNCompleteColumn(), loss)
-    with rich.Progress(*columns, rich.TimeElapsedColumn()) as bar:
-        task = bar.add_task(
-            progress if isinstance(progress, str) else type(training.network).__name__,
-            total=epochs * steps or None,
-            completed=len(training.history) * steps,
+    def __init__(self, progress: bool | str, steps: int, epochs: int) -> None:
+        self._label, self._steps, self._epochs = progress, steps, epochs
+
+    def on_fit_begin(self, network: nn.Module, history: History) -> None:
+        from rich import progress as rich
+
+        text, loss = (rich.TextColumn(f"{{task.{x}}}") for x in ("description", "fields[loss]"))
+        columns = (text, rich.BarColumn(), rich.MofNCompleteColumn(), loss)
+        self._bar = rich.Progress(*columns, rich.TimeElapsedColumn())
+        self._history = history
+        self._task = self._bar.add_task(
+            self._label if isinstance(self._label, str) else type(network).__name__,
+            total=self._epochs * self._steps or None,
+            completed=len(history) * self._steps,
             loss="",
         )
+        self._bar.start()
 
-        def after_step() -> None:
-            losses = training.history.train_loss
-            bar.update(task, advance=1, loss=f"loss {losses[-1]:.4f}" if losses else "")
+    def on_step_end(self, loss: float, network: nn.Module) -> None:
+        losses = self._history.train_loss
+        shown = f"loss {losses[-1]:.4f}" if losses else ""
+        self._bar.update(self._task, advance=1, loss=shown)
 
-        yield after_step
+    def on_fit_end(self, network: nn.Module, history: History) -> None:
+        self._bar.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from hybridopt.errors import TrainingError
 from hybridopt.execution import Cost, Metered
 from hybridopt.optim import Newton
 from hybridopt.training.batches import TrainingData
-from hybridopt.training.callbacks import Callbacks
+from hybridopt.training.callbacks import Callback
 from hybridopt.training.history import EpochRecord, History, Status
 from hybridopt.training.objective import Loss, as_scalar, metric
 from hybridopt.training.schedulers import Schedule
@@ -105,7 +106,7 @@ class Training:
     optimizer: Optimizer
     loss: Loss
     rule: StoppingRule
-    callbacks: Callbacks
+    callbacks: Sequence[Callback]
     history: History
     to_come: set[int] = field(default_factory=set)  # ids of what callbacks will unfreeze
     schedule: Schedule | None = None
@@ -116,28 +117,27 @@ class Training:
         self.executors = executors_of(self.network)
         self.good = WeightSnapshot(self.network)
 
-    def run(
-        self, epochs: int, after_step: Callable[[], object], after_epoch: Callable[[], object]
-    ) -> None:
+    def run(self, epochs: int, after_epoch: Callable[[], object]) -> None:
         """Train until ``epochs`` are in the history or a rule says stop; Ctrl-C ends it, too."""
         self.history.status = "failed"  # until it is known to have ended otherwise
         stopped = self.rule.status(self.history) if len(self.history) else None
-        try:
-            self.callbacks.fit_begin(self.network, self.history)
-            while stopped is None and len(self.history) < epochs:
-                stopped = self._epoch(after_step)
-                after_epoch()
-            self.history.status = stopped or "epochs"
-        except KeyboardInterrupt:
-            self.good.restore(whole=True)  # the step that was cut short must not count by half
-            self.history.status = "interrupted"
-        finally:
-            self.callbacks.fit_end(self.network, self.history)
+        with ExitStack() as ends:
+            try:
+                for callback in self.callbacks:
+                    callback.on_fit_begin(self.network, self.history)
+                    ends.callback(callback.on_fit_end, self.network, self.history)
+                while stopped is None and len(self.history) < epochs:
+                    stopped = self._epoch()
+                    after_epoch()
+                self.history.status = stopped or "epochs"
+            except KeyboardInterrupt:
+                self.good.restore(whole=True)  # the step that was cut short must not count by half
+                self.history.status = "interrupted"
 
-    def _epoch(self, after_step: Callable[[], object]) -> Status | None:
+    def _epoch(self) -> Status | None:
         before, started = usage_of(self.executors), time.perf_counter()
         rate = float(self.optimizer.param_groups[0]["lr"])
-        train_loss, stopped = self._steps(after_step)
+        train_loss, stopped = self._steps()
         self._merge()
         self.good.keep()
         seconds = time.perf_counter() - started
@@ -151,7 +151,8 @@ class Training:
         self.history.records.append(record)
         if self.schedule is not None:
             self.schedule.after_epoch(train_loss)
-        stopped = self.callbacks.epoch_end(record, self.network) or stopped
+        answers = [callback.on_epoch_end(record, self.network) for callback in self.callbacks]
+        stopped = any(answers) or stopped
         if not self.good.all_finite():
             self.good.restore()
             raise TrainingError(
@@ -161,7 +162,7 @@ class Training:
         self.good.keep()  # a callback may change weights
         return "callback" if stopped else self.rule.status(self.history)
 
-    def _steps(self, after_step: Callable[[], object]) -> tuple[float, bool]:
+    def _steps(self) -> tuple[float, bool]:
         """The steps of an epoch; their mean loss, and whether a callback asked to stop."""
         total, seen = 0.0, 0
         step = self._closure_step if isinstance(self.optimizer, Newton | LBFGS) else self._step
@@ -171,10 +172,10 @@ class Training:
             self.good.keep()
             if self.schedule is not None:
                 self.schedule.after_step()
-            after_step()
             if number == 1:
                 self._check_unfrozen()
-            if self.callbacks.step_end(loss, self.network):
+            answers = [callback.on_step_end(loss, self.network) for callback in self.callbacks]
+            if any(answers):
                 return total / seen, True
         return total / seen, False
 

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
 import hybridopt as ho
 from hybridopt.errors import ArgumentTypeError, TrainingError
 from hybridopt.training import Callback
-from hybridopt.training.callbacks import Callbacks
 
 
 class Diary(Callback):
@@ -56,8 +54,9 @@ def test_looking_on_changes_nothing(data, make_network, equal_states):
 
 
 def test_an_epoch_can_be_the_last(data, make_network):
-    diary = Diary(stop_at=("epoch", 2))
-    history = ho.fit(make_network(), data, epochs=5, callbacks=[diary])
+    diary, other = Diary(stop_at=("epoch", 2)), Diary()
+    history = ho.fit(make_network(), data, epochs=5, callbacks=[diary, other])
+    assert other.entries == diary.entries  # the others hear of it as well
     assert (history.status, len(history)) == ("callback", 2)
     assert diary.entries[-1] == ("end", 2, "callback")
 
@@ -79,13 +78,6 @@ def test_a_step_can_be_the_last(data, make_network, equal_states):
     equal_states(stopped, by_hand)
     assert (history.status, history.train_loss) == ("callback", [pytest.approx(sum(losses) / 2)])
     assert [entry[0] for entry in diary.entries] == ["begin", "step", "step", "epoch", "end"]
-
-
-def test_all_hear_of_a_moment_even_if_the_first_wants_to_stop():
-    first, second = Diary(stop_at=("step", 0)), Diary()
-    calls = Callbacks([first, second, lambda record, network: True])
-    assert calls.step_end(0.5, torch.nn.Tanh())
-    assert first.entries == second.entries == [("step", 0)]
 
 
 def fail(loss, at):
@@ -150,28 +142,16 @@ def changed(**moments):
         (Diary(), "must be a list of functions of"),
         ("diary", "must be a list of functions of"),
         ([None], "holds None"),
-        (
-            [lambda record: None],
-            r"function '.*<lambda>' .*called with \(record, network\), but takes "
-            r"\(record\): too many positional",
-        ),
-        ([WrongEpoch()], r"method WrongEpoch.on_epoch_end .*\(record, network\), but takes \(\)"),
+        ([lambda record: None], r"function '.*<lambda>' .*\(record, network\), but is \(record\)"),
+        ([WrongEpoch()], r"method WrongEpoch.on_epoch_end .*\(record, network\), but is \(\)"),
         ([WrongEnd()], r"method WrongEnd.on_fit_end .*\(network, history\), .*'third'"),
-        ([changed(on_step_end=3)], r"Callback.on_step_end in `callbacks` must be callable.*3"),
+        ([changed(on_step_end=3)], r"Callback.on_step_end in `callbacks` .* but is 3"),
     ],
 )
 def test_refused(callbacks, message, data, make_quantum, aer_calls):
     with pytest.raises(ArgumentTypeError, match=message):
         ho.fit(make_quantum(), data, callbacks=callbacks)
     assert aer_calls == []
-
-
-@pytest.mark.parametrize("answer", [np.ones(2), torch.ones(2), np.zeros((2, 2)) > 1])
-def test_answers_that_are_neither_true_nor_false(answer, data, make_network):
-    for callback in (lambda *_: answer, changed(on_step_end=lambda *_: answer)):
-        with pytest.raises(ArgumentTypeError, match=r"<lambda>' must return a true value to end"):
-            ho.fit(make_network(), data, callbacks=[callback])
-    assert ho.fit(make_network(), data, callbacks=[lambda *_: np.bool_(True)]).status == "callback"
 
 
 def test_a_moment_of_the_object_alone_is_heard(data, make_network):
