@@ -17,7 +17,6 @@ from hybridopt._files import check_writable
 from hybridopt._random import isolated
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.nn.frozen_state import eval_locked
-from hybridopt.training.arguments import check_gradients, check_network, checked_device
 from hybridopt.training.batches import TrainingData, training_data
 from hybridopt.training.callbacks import Callback, EpochFunction, check_callbacks
 from hybridopt.training.checkpoint import Checkpoint
@@ -25,7 +24,12 @@ from hybridopt.training.history import History
 from hybridopt.training.loop import StoppingRule, Training
 from hybridopt.training.lr_range_test import run_range_test
 from hybridopt.training.objective import Loss, choose_loss, metric_name
-from hybridopt.training.sanity_check import check_fit
+from hybridopt.training.sanity_check import (
+    check_fit,
+    check_gradients,
+    check_network,
+    checked_device,
+)
 from hybridopt.training.schedulers import check_scheduler, create_schedule
 
 

@@ -32,18 +32,16 @@ References:
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Sequence
 from itertools import chain, pairwise, repeat
-from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from hybridopt.errors import ArgumentError, TrainingError
+from hybridopt._modules import copy_module
+from hybridopt.errors import TrainingError
 from hybridopt.execution import Metered
 from hybridopt.training.batches import LoaderBatches, TensorBatches
 from hybridopt.training.history import RangeTest
@@ -69,16 +67,14 @@ def run_range_test(
     build: Callable[[list[nn.Parameter], float | None], Optimizer],
     executors: Sequence[Metered],
 ) -> RangeTest:
-    """Try growing rates on a copy of the network, and leave samples and streams where they were.
-
-    Settings, shots and runs stay counted, for they were run. The caller keeps the global random
-    state. ``build`` makes the optimizer of some parameters with a learning rate; None is its own.
-    """
+    """Try growing rates on a copy; ``build`` makes an optimizer, with None at its default rate."""
     before, started = usage_of(executors), time.perf_counter()
     positions = [executor.state_dict() for executor in executors]
     order = batches.generator.get_state()
+    # an executor is a resource: a copy of its own would spend settings that nobody counts
+    trial = copy_module(network, {id(one): one for one in executors}, user='lr="auto"')
     try:
-        rates, losses = _losses(_copy(network, executors), batches, loss, build)
+        rates, losses = _losses(trial, batches, loss, build)
     finally:
         batches.generator.set_state(order)
         for executor, position in zip(executors, positions, strict=True):
@@ -93,10 +89,7 @@ def run_range_test(
 
 
 def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """Half of the rate at which the smoothed loss was halfway down to its least.
-
-    None if the loss fell by no more than its noise. The last loss may be no longer finite.
-    """
+    """Return half of the rate at half of the smoothed fall; None for a fall within the noise."""
     finite = [loss for loss in losses if math.isfinite(loss)]
     if not finite or min(finite) >= finite[0]:
         raise TrainingError(
@@ -161,16 +154,3 @@ def _losses(
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return RATES[: len(losses)], losses
-
-
-def _copy(network: nn.Module, executors: Sequence[Metered]) -> nn.Module:
-    # an executor is a resource: a copy of its own would spend settings that nobody counts
-    shared: dict[int, Any] = {id(executor): executor for executor in executors}
-    try:
-        with torch.no_grad():
-            return copy.deepcopy(network, shared)
-    except Exception as error:
-        raise ArgumentError(
-            f'lr="auto" needs a copy of the network, but {type(network).__name__} cannot be '
-            f"copied: {error} Pass a number as `lr`."
-        ) from error

@@ -1,18 +1,70 @@
-"""A trial of shapes before training: no circuit runs and no weight is touched."""
+"""Checks before training: network, device and shapes; no circuit runs, no weight changes."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
 
 from hybridopt import _validation
-from hybridopt._modules import run_on_meta
+from hybridopt._modules import check_has_values, check_module, run_on_meta
 from hybridopt.bridges.api import without_quantum_networks
-from hybridopt.errors import DataError, HybridOptError
+from hybridopt.errors import ArgumentError, DataError, DeviceError, HybridOptError, TrainingError
+from hybridopt.optim import Newton
 from hybridopt.training.objective import OF_LABELS, OF_VALUES, Loss, as_scalar, is_among
 
 SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+
+
+def check_network(network: object) -> None:
+    """Refuse what is no module, has nothing to train, or weights without finite values."""
+    network = check_module(network)
+    parameters = dict(network.named_parameters())
+    if not any(parameter.requires_grad for parameter in parameters.values()):
+        what = "has frozen parameters only" if parameters else "has no parameters"
+        raise ArgumentError(
+            f"The network {type(network).__name__} {what}, so there is nothing to train."
+        )
+    check_has_values(network, ArgumentError)
+    for name, parameter in parameters.items():
+        if not bool(parameter.isfinite().all()):
+            raise ArgumentError(
+                f"Parameter `{name}` of the network is NaN or infinite before training. "
+                "Initialise it again."
+            )
+    if not any(parameter.is_floating_point() for parameter in parameters.values()):
+        raise ArgumentError(
+            "The network has no real floating-point parameter, only integer or complex ones."
+        )
+
+
+def check_gradients(optimizer: Optimizer | None = None) -> None:
+    """Refuse to train where torch takes no gradients; Newton and L-BFGS ask for theirs."""
+    asks = isinstance(optimizer, Newton | LBFGS)
+    if torch.is_inference_mode_enabled() or not (asks or torch.is_grad_enabled()):
+        raise TrainingError(
+            "Training needs gradients, but torch takes none here. Train outside of "
+            "`torch.no_grad()` and `torch.inference_mode()`, and after "
+            "`torch.set_grad_enabled(False)` call `torch.set_grad_enabled(True)`."
+        )
+
+
+def checked_device(device: object) -> torch.device | None:
+    """The device, None where none was named; `DeviceError` if torch does not find it here."""
+    if device is None:
+        return None
+    text = str(device).lower().replace("gpu", "cuda")
+    kind = _validation.choice("device", text.partition(":")[0], ("cpu", "cuda", "mps"))
+    with suppress(RuntimeError):  # an index that is no number
+        if (torch.backends.mps if kind == "mps" else getattr(torch, kind)).is_available():
+            return torch.device(text)
+    raise DeviceError(
+        f'device="{device}", but torch finds no such device here. Write "cpu", "cuda" or "cuda:0", '
+        "or install a torch build for it."
+    )
 
 
 def check_fit(
@@ -40,10 +92,7 @@ def check_fit(
 
 
 def trial_outputs(network: nn.Module, x: Tensor) -> object:
-    """What the network returns for these samples: on torch's meta device, which computes nothing.
-
-    If an operation has no meta form, a classical copy of the network takes the real samples.
-    """
+    """Return the outputs on the meta device, or those of a classical copy without a meta form."""
     if x.is_floating_point():  # meta tensors know neither all other dtypes nor ranges of tokens
         try:
             with torch.no_grad():
@@ -80,16 +129,12 @@ def _check_labels(outputs: Tensor, y: Tensor, largest: int | None) -> None:
 
 
 def _check_class_weights(outputs: Tensor, weight: Tensor, classes: int) -> None:
-    if weight.dtype != outputs.dtype:  # on the meta device torch does not mind
-        name = str(outputs.dtype).removeprefix("torch.")
+    if weight.dtype != outputs.dtype or weight.shape != (classes,):
+        # on the meta device, torch accepts another dtype
         raise DataError(
-            f"The loss holds `weight` of {weight.dtype}, but the network computes in "
-            f"{outputs.dtype}. Convert it: loss.to(torch.{name})."
-        )
-    if weight.shape != (classes,):
-        raise DataError(
-            f"The loss holds `weight` of shape {tuple(weight.shape)}, but the network has "
-            f"{classes} outputs. Give it a weight for each class."
+            f"The loss holds {weight.numel()} class weights, `weight` of {weight.dtype}, but the "
+            f"network has {classes} outputs of {outputs.dtype}. Give it one weight per class, "
+            f"and convert it: loss.to({outputs.dtype})."
         )
 
 

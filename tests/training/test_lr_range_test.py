@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import hybridopt as ho
-from hybridopt.errors import ArgumentError, CheckpointError, TrainingError
+from hybridopt.errors import ArgumentError, CheckpointError, ConversionError, TrainingError
 from hybridopt.training.lr_range_test import (
     HIGHEST,
     LOWEST,
@@ -285,7 +285,7 @@ def test_refused(arguments, error, message, data, make_quantum, aer_calls):
 
 
 def test_networks_that_cannot_be_tried(data, make_network):
-    with pytest.raises(ArgumentError, match=r"Uncopyable cannot be copied: I am one of a kind"):
+    with pytest.raises(ConversionError, match=r"Uncopyable cannot be copied .I am one of a kind"):
         ho.fit(Uncopyable(3, 3), data, lr="auto")
     flat = make_network()
     with pytest.raises(TrainingError, match="Pass a number as `lr`"):
