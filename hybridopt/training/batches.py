@@ -132,6 +132,8 @@ def training_data(
         return _from_loader(LoaderBatches(data, dtype, device, own), spec, batch_size)
     dataset = as_dataset(data, dtype=dtype)
     size = _batch_size(spec, batch_size)
+    if size is not None:
+        _check_whole_batch(spec, f"`batch_size` is {size}")
     parts = {name: Part(part.x.to(device), part.y.to(device)) for name, part in dataset.parts()}
     batches = TensorBatches(parts["train"], size, generator)
     evaluation = parts.get("test", parts["train"])
@@ -152,13 +154,15 @@ def _batch_size(spec: OptimizerSpec | None, batch_size: object) -> int | None:
     if isinstance(batch_size, str):
         expected = '"auto", None (all samples) or an int'
         raise ArgumentError(f"Argument `batch_size` must be {expected}, but is {batch_size!r}.")
-    size = _validation.optional_integer("batch_size", batch_size, minimum=1)
-    if size is not None and spec is not None and spec.name == "gd":
+    return _validation.optional_integer("batch_size", batch_size, minimum=1)
+
+
+def _check_whole_batch(spec: OptimizerSpec | None, given: str) -> None:
+    if spec is not None and spec.name == "gd":
         raise ArgumentError(
-            f'optimizer="gd" uses all samples in every step, but `batch_size` is {size}. '
-            'Leave it out, or use optimizer="sgd".'
+            f'optimizer="gd" uses all samples in every step, but {given}. Give one batch of all '
+            'samples, or use optimizer="sgd".'
         )
-    return size
 
 
 def _from_loader(
@@ -166,11 +170,8 @@ def _from_loader(
 ) -> TrainingData:
     if batch_size != "auto":
         raise ArgumentError("Argument `batch_size` must be left out when `data` is a DataLoader.")
-    if spec is not None and spec.name == "gd" and len(batches) != 1:
-        raise ArgumentError(
-            f'optimizer="gd" uses all samples in every step, but the DataLoader has {len(batches)} '
-            'batches. Give it one batch of all samples, or use optimizer="sgd".'
-        )
+    if len(batches) != 1:
+        _check_whole_batch(spec, f"the DataLoader has {len(batches)} batches")
     ((_, y),) = batches.samples()
     task = "regression" if y.is_floating_point() else "classification"
     return TrainingData(batches, None, has_test=False, task=task)

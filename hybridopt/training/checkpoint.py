@@ -105,9 +105,9 @@ class Checkpoint:
             says = f"was written with {key}={there!r}, but this run has {key}={own!r}"
             same = "arguments"
             if key == "network":
-                says = f"belongs to another network: {difference(there or {}, here[key])}"
+                says = f"belongs to another network: {difference(saved[key], here[key])}"
             elif key == "trained":
-                others = _other_parameters(there or [], here[key])
+                others = _other_parameters(saved[key], here[key])
                 says = f"was written by an optimizer of other parameters: {others}"
                 same = "callbacks (`Unfreeze` adds what it will unfreeze), frozen layers and groups"
             raise CheckpointError(
@@ -149,8 +149,7 @@ def _restore(training: Training, state: dict[str, Any]) -> None:
 def _options(optimizer: Optimizer) -> str:
     """The settings of an optimizer as a text, with the rate that a scheduler started from."""
     groups = [
-        {k: group.get("initial_lr", v) if k == "lr" else v for k, v in group.items()}
-        for group in optimizer.param_groups
+        {**group, "lr": group.get("initial_lr", group["lr"])} for group in optimizer.param_groups
     ]
     for group in groups:
         group.pop("params")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from hybridopt import _validation
-from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError
+from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 STEPPED_BY_BATCH = (OneCycleLR, CyclicLR)  # torch documents these as stepped after every batch
 MOVING = (  # what says how far a scheduler is, and not which one it is
@@ -100,16 +101,13 @@ def create_schedule(
     scheduler: object, optimizer: Optimizer, *, epochs: int, steps: int
 ) -> Schedule | None:
     """Make the schedule of a run; ``steps`` is the number of batches per epoch, 0 if unknown."""
-    if scheduler is None:
-        return None
+    made: Any = scheduler
     if isinstance(scheduler, str):
-        return Schedule(_by_name(scheduler, optimizer, max(1, epochs), steps))
-    made = scheduler if isinstance(scheduler, LRScheduler) else _made_by(scheduler, optimizer)
-    if not isinstance(made, LRScheduler):
-        raise ArgumentTypeError(
-            "Argument `scheduler` must be a function that returns a torch LRScheduler, but it "
-            f"returned {type(made).__name__}."
-        )
+        made = _by_name(scheduler, optimizer, max(1, epochs), steps)
+    elif callable(scheduler):
+        made = _made_by(scheduler, optimizer)
+    if made is None:
+        return None
     if getattr(made, "optimizer", None) is not optimizer:
         raise ArgumentError(
             f"The {type(made).__name__} changes the learning rate of another optimizer. Pass the "
@@ -119,20 +117,15 @@ def create_schedule(
 
 
 def _by_name(name: str, optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
-    kinds: dict[str, tuple[Any, dict[str, Any]]] = {
-        "cosine": (CosineAnnealingLR, {"T_max": epochs}),
-        "exponential": (ExponentialLR, {"gamma": 0.9}),
-        "linear": (
-            LinearLR,
-            {"start_factor": 1.0, "end_factor": 0.01, "total_iters": max(1, epochs - 1)},
-        ),
-        "plateau": (ReduceLROnPlateau, {"factor": 0.1, "patience": 2}),
-        "step": (StepLR, {"step_size": -(-epochs // 3), "gamma": 0.1}),
+    kinds: dict[str, Callable[[], LRScheduler]] = {
+        "cosine": lambda: CosineAnnealingLR(optimizer, T_max=epochs),
+        "exponential": lambda: ExponentialLR(optimizer, gamma=0.9),
+        "linear": lambda: LinearLR(optimizer, 1.0, 0.01, total_iters=max(1, epochs - 1)),
+        "plateau": lambda: ReduceLROnPlateau(optimizer, factor=0.1, patience=2),
+        "step": lambda: StepLR(optimizer, step_size=-(-epochs // 3), gamma=0.1),
     }
     if name in kinds:
-        kind, options = kinds[name]
-        scheduler: LRScheduler = kind(optimizer, **options)
-        return scheduler
+        return kinds[name]()
     if not steps:
         raise ArgumentError(
             'scheduler="one-cycle" must know the number of batches beforehand, but the '
@@ -143,14 +136,18 @@ def _by_name(name: str, optimizer: Optimizer, epochs: int, steps: int) -> LRSche
     return OneCycleLR(optimizer, peaks, total_steps=epochs * steps, cycle_momentum=False)
 
 
-def _made_by(factory: Any, optimizer: Optimizer) -> object:
+def _made_by(factory: Callable[[Optimizer], object], optimizer: Optimizer) -> LRScheduler:
     try:
-        return factory(optimizer)
-    except HybridOptError:
-        raise
+        made = factory(optimizer)
     except Exception as error:
         raise ArgumentError(
             f"No scheduler could be made by {getattr(factory, '__name__', factory)!r} from the "
             f"optimizer alone: {type(error).__name__}: {error}. Pass "
             "scheduler=lambda optimizer: ..., with its options."
         ) from error
+    if not isinstance(made, LRScheduler):
+        raise ArgumentTypeError(
+            "Argument `scheduler` must be a function that returns a torch LRScheduler, but it "
+            f"returned {type(made).__name__}."
+        )
+    return made
