@@ -92,13 +92,12 @@ def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> li
 
 def check_names(names: object) -> list[str]:
     """The names as a list; `ArgumentTypeError` if they are no list of strings."""
-    is_list = isinstance(names, Sequence) and not isinstance(names, str | bytes)
-    if not isinstance(names, Sequence) or not is_list or any(type(n) is not str for n in names):
-        raise ArgumentTypeError(
-            'Argument `freeze` must be "body", "none" or a list of names of layers or parameters, '
-            f"but is {names!r}."
-        )
-    return list(names)
+    if isinstance(names, list | tuple) and all(type(name) is str for name in names):
+        return list(names)
+    raise ArgumentTypeError(
+        'Argument `freeze` must be "body", "none" or a list of names of layers or parameters, '
+        f"but is {names!r}."
+    )
 
 
 def selected(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from hybridopt import _validation
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.errors import ArgumentError
 from hybridopt.nn.frozen_state import mark_of
 from hybridopt.training import Callback, EpochRecord, History
 from hybridopt.transfer.freezing import check_names, selected, unfreeze
@@ -45,15 +45,15 @@ class Unfreeze(Callback):
     """
 
     def __init__(self, after: int | Mapping[int, str | Sequence[str] | None]) -> None:
-        if isinstance(after, Mapping):
-            if not after:
-                raise ArgumentError("Argument `after` of Unfreeze is an empty schedule.")
-            self.schedule: dict[int, str | list[str] | None] = {
-                _validation.integer("after", epoch, minimum=1): _names(names)
-                for epoch, names in after.items()
-            }
-        else:
-            self.schedule = {_validation.integer("after", after, minimum=1): None}
+        after = after if isinstance(after, Mapping) else {after: None}
+        if not after:
+            raise ArgumentError("Argument `after` of Unfreeze is an empty schedule.")
+        self.schedule = {
+            _validation.integer("after", epoch, minimum=1): names
+            if names is None or isinstance(names, str)
+            else check_names(names)
+            for epoch, names in after.items()
+        }
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
         """A resumed run takes up what was unfrozen before."""
@@ -75,13 +75,3 @@ class Unfreeze(Callback):
         """Unfreeze what is due."""
         if record.epoch in self.schedule:
             unfreeze(network, self.schedule[record.epoch])
-
-
-def _names(names: object) -> str | list[str] | None:
-    if names is None or names == "body":
-        return "body" if names else None
-    if isinstance(names, str):
-        raise ArgumentTypeError(
-            f"A schedule of Unfreeze must hold lists of names (got {names!r}). Write [{names!r}]."
-        )
-    return check_names(names)

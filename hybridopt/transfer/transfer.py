@@ -107,7 +107,7 @@ def transfer(
         check_executor(executor)
     target, place = _prepared(network, head_layer, wanted, state_dict, strict=strict)
     if not isinstance(names, str):
-        _check_frozen_names(target, names, place.name)
+        _check_frozen_names(names, place.name)
     width = place.width("out") if outputs is None else outputs
     new = make_head(
         head, place, width, executor=executor, gradient=rule, options=options, seed=seed
@@ -129,9 +129,18 @@ def _prepared(
 ) -> tuple[nn.Module, LastLayer]:
     """A classical copy with the pretrained weights, and the layer that is to be replaced."""
     target = copy_module(network, user="A transfer")
+
+    def load(replaced: str | None) -> None:
+        if state_dict is None:
+            return
+        report = load_weights(target, state_dict, strict=strict, replaced=replaced)
+        if not report.fits:
+            text = f"Not all of the state_dict was loaded: {report}."
+            warnings.warn(text, UserWarning, stacklevel=4)
+
     in_circuits = any(isinstance(module, QuantumNetwork) for module in network.modules())
     if in_circuits:
-        _load(target, state_dict, None, strict=strict)
+        load(None)
         target = without_quantum_networks(target)
     place = find_last_layer(target, head_layer, num_outputs=num_outputs)
     if place.guessed:
@@ -142,22 +151,8 @@ def _prepared(
         )
         warnings.warn(text, UserWarning, stacklevel=3)
     if not in_circuits:
-        _load(target, state_dict, place.name, strict=strict)
+        load(place.name)
     return target, place
-
-
-def _load(
-    target: nn.Module,
-    state_dict: str | os.PathLike[str] | Mapping[str, Any] | None,
-    replaced: str | None,
-    *,
-    strict: bool,
-) -> None:
-    if state_dict is None:
-        return
-    report = load_weights(target, state_dict, strict=strict, replaced=replaced)
-    if not report.fits:
-        warnings.warn(f"Not all of the state_dict was loaded: {report}.", UserWarning, stacklevel=4)
 
 
 def _put(network: nn.Module, name: str, head: nn.Module) -> nn.Module:
@@ -174,20 +169,12 @@ def _put(network: nn.Module, name: str, head: nn.Module) -> nn.Module:
     return network
 
 
-def _check_frozen_names(network: nn.Module, names: list[str], replaced: str) -> None:
-    """Names of what there is, outside the layer that is replaced."""
-    modules = dict(network.named_modules(remove_duplicate=False))
-    parameters = dict(network.named_parameters(remove_duplicate=False))
+def _check_frozen_names(names: list[str], replaced: str) -> None:
+    """Refuse names of the layer that is replaced, of its parts, and of parts that hold it."""
     for name in names:
-        if name != "":
-            _validation.choice("layer or parameter", name, [*filter(None, modules), *parameters])
-        if f"{name}.".startswith(f"{replaced}.") or replaced == "":
+        inside = f"{name}.".startswith(f"{replaced}.") or replaced == ""
+        if inside or f"{replaced}.".startswith(f"{name}.") or name == "":
             raise ArgumentError(
-                f"Argument `freeze` names `{name}`, which is replaced by the new head and must be "
-                'trained. Leave it out, or pass freeze="body" for everything else.'
-            )
-        if f"{replaced}.".startswith(f"{name}.") or name == "":
-            raise ArgumentError(
-                f"Argument `freeze` names `{name}`, which holds `{replaced}`, the layer that is "
-                f'replaced. Name the other layers in it, or pass freeze="body".'
+                f"Argument `freeze` names `{name}`, which is or holds the layer that is replaced, "
+                f'`{replaced}`. Name other layers, or pass freeze="body".'
             )

@@ -221,9 +221,9 @@ class Uncopyable(nn.Module):
         (network(), {"freeze": "all"}, ArgumentError, r"but is 'all'. One layer: freeze=\['all'\]"),
         (network(), {"freeze": 3}, ArgumentTypeError, "list of names"),
         (network(), {"freeze": ["5"]}, UnknownNameError, "layer or parameter '5'. Known: 0, 1,"),
-        (network(), {"freeze": ["4"]}, ArgumentError, "names `4`, which is replaced"),
-        (network(), {"freeze": ["4.bias"]}, ArgumentError, "names `4.bias`, which is replaced"),
-        (network(), {"freeze": [""]}, ArgumentError, "holds `4`, the layer that is replaced"),
+        (network(), {"freeze": ["4"]}, ArgumentError, "`freeze` names `4`"),
+        (network(), {"freeze": ["4.bias"]}, ArgumentError, "`freeze` names `4.bias`"),
+        (network(), {"freeze": [""]}, ArgumentError, "`freeze` names ``.* `4`"),
         (network(), {"head_layer": "5"}, UnknownNameError, "layer '5'"),
         (
             network(),
