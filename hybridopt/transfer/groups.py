@@ -60,23 +60,21 @@ def parameter_groups(
             f"The network {type(network).__name__} has no head that `transfer` made. Make the "
             'groups by hand: [{"params": ..., "lr": ...}, ...].'
         )
-    in_head = {id(parameter) for parameter in head.parameters()} | _made_for(head, network)
+    in_head = {*head.parameters(), *_made_for(head, network)}
     frozen_for_now = {
-        id(module.get_parameter(name))
-        for module in network.modules()
-        for name in mark_of(module).parameters
+        m.get_parameter(name) for m in network.modules() for name in mark_of(m).parameters
     }
-    trained = [p for p in network.parameters() if p.requires_grad or id(p) in frozen_for_now]
+    trained = [p for p in network.parameters() if p.requires_grad or p in frozen_for_now]
     body_rate = BODY_SHARE * rate if body_rate is None else body_rate
     groups = [
-        {"params": [p for p in trained if id(p) in in_head], "lr": rate},
-        {"params": [p for p in trained if id(p) not in in_head], "lr": body_rate},
+        {"params": [p for p in trained if p in in_head], "lr": rate},
+        {"params": [p for p in trained if p not in in_head], "lr": body_rate},
     ]
     return [group for group in groups if group["params"]]
 
 
-def _made_for(head: nn.Module, network: nn.Module) -> set[int]:
-    """The parameters of circuits that make weights of the head, by id; they must make no others."""
+def _made_for(head: nn.Module, network: nn.Module) -> set[nn.Parameter]:
+    """The parameters of circuits that make weights of the head; they must make no others."""
     inside, found = set(head.modules()), set()
     for circuit in network.modules():
         if not isinstance(circuit, WeightNetwork) or circuit in inside:
@@ -91,6 +89,5 @@ def _made_for(head: nn.Module, network: nn.Module) -> set[int]:
                 f'alone: transfer(..., head="{circuit.bridge_name}").'
             )
         if any(of_head):
-            shell = {id(parameter) for parameter in circuit.network.parameters()}
-            found |= {id(parameter) for parameter in circuit.parameters()} - shell
+            found |= {*circuit.parameters()} - {*circuit.network.parameters()}
     return found

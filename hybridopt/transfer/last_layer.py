@@ -45,14 +45,7 @@ class LastLayer:
 def find_last_layer(
     network: nn.Module, name: str | None = None, *, num_outputs: int | None = None
 ) -> LastLayer:
-    """The last layer with outputs, in the order in which layers run.
-
-    That order is found by following a symbol through a copy of the network (`torch.fx`). A
-    forward pass that depends on the values of its input cannot be followed; there the order is that
-    in which the layers are registered, and the place is marked as guessed if there is a choice.
-    ``name`` is that of the layer or of a part that holds it. ``num_outputs`` is the width of what
-    shall take its place; one that does not fit what comes behind is refused.
-    """
+    """Return the last layer that runs (`torch.fx`), or the last registered one if not traceable."""
     if name is not None:
         return _named(network, name)
     prefix, inner = "", network
@@ -141,20 +134,14 @@ class _Follower(fx.Tracer):
 
 
 def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
-    """The layer from which the outputs come without another layer with outputs between.
-
-    Beside it, what comes behind and has no parameters, but takes one width alone.
-    """
+    """Return the last layer with outputs, and what follows and has one width, but no weights."""
     found: set[str] = set()
     behind: list[str] = []
     fixed: list[str] = []
-    seen: set[fx.Node] = set()
-    waiting = [node for node in graph.nodes if node.op == "output"]
-    while waiting:
-        node = waiting.pop()
-        if node in seen:
+    waiting = {node for node in graph.nodes if node.op == "output"}
+    for node in reversed(graph.nodes):  # users come before their inputs
+        if node not in waiting:
             continue
-        seen.add(node)
         in_network = node.op in {"call_module", "get_attr"}
         part = _attribute(network, str(node.target)) if in_network else None
         if isinstance(part, nn.Module) and _has_outputs(part):
@@ -163,7 +150,7 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
         text = getattr(node.target, "__name__", str(node.target))
         behind += [text] * _has_weights(part)
         fixed += [text] * (_has_one_width(part) or (text in RESHAPES and _names_a_size(node)))
-        waiting += node.all_input_nodes
+        waiting.update(node.all_input_nodes)
     if len(found) > 1:
         raise ConversionError(
             f"The outputs of {type(network).__name__} come from several layers: "

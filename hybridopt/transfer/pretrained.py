@@ -93,7 +93,10 @@ def load_weights(
     check_has_values(network, ConversionError)
     given = _tensors(_read(state_dict) if isinstance(state_dict, str | os.PathLike) else state_dict)
     wanted = {k: v for k, v in network.state_dict().items() if isinstance(v, Tensor)}
-    excused = {key for key in {*wanted, *given} if _is_under(replaced, key)}
+    excused = set()
+    if replaced is not None:
+        prefix = f"{replaced}." if replaced else ""
+        excused = {key for key in {*wanted, *given} if key.startswith(prefix)}
     report = _compare(given, wanted, excused)
     if (strict and not report.fits) or (wanted and excused.issuperset(report.loaded)):
         raise ConversionError(
@@ -103,32 +106,26 @@ def load_weights(
     for key in report.loaded:
         _check_values(key, given[key], wanted[key].dtype)
     chosen = OrderedDict((key, given[key]) for key in report.loaded)
-    metadata = getattr(state_dict, "_metadata", None)
-    if metadata is not None:
-        chosen._metadata = metadata  # type: ignore[attr-defined]
+    if hasattr(state_dict, "_metadata"):
+        chosen._metadata = state_dict._metadata  # type: ignore[attr-defined]
     network.load_state_dict(chosen, strict=False)
     return report
-
-
-def _is_under(name: str | None, key: str) -> bool:
-    """Whether a key belongs to the layer of a name; None is no layer, ``""`` all of them."""
-    return name is not None and key.startswith(f"{name}." if name else "")
 
 
 def _compare(
     given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], excused: set[str]
 ) -> KeyReport:
-    both = [key for key in wanted if key in given]
+    shapes = {key: (given[key].shape, wanted[key].shape) for key in wanted if key in given}
     # files older than torch 0.4.1 do not count batches, and nothing is computed from it
     old = {key for key in wanted if key.endswith("num_batches_tracked")}
     return KeyReport(
-        loaded=tuple(key for key in both if given[key].shape == wanted[key].shape),
+        loaded=tuple(key for key, (own, other) in shapes.items() if own == other),
         missing=tuple(key for key in wanted if key not in {*given, *excused, *old}),
         unexpected=tuple(key for key in given if key not in {*wanted, *excused}),
         wrong_shape=tuple(
-            (key, tuple(given[key].shape), tuple(wanted[key].shape))
-            for key in both
-            if given[key].shape != wanted[key].shape and key not in excused
+            (key, tuple(own), tuple(other))
+            for key, (own, other) in shapes.items()
+            if own != other and key not in excused
         ),
     )
 
