@@ -20,21 +20,15 @@ BACKWARD_CALLED = (
 
 
 class RepeatedClosure:
-    """Ask a closure for the loss at several weights, as if it were one call.
-
-    Within the block every call draws the same random numbers from torch, so dropout drops the
-    same units and the losses can be compared; after the block torch's generators stand where
-    one call leaves them. Attention runs on its plain kernel, the only one that torch can
-    differentiate twice. With ``with_outputs`` the closure returns the pair ``(loss, outputs)``.
-    """
+    """Context in which each call of a closure draws the same random numbers from torch."""
 
     def __init__(self, closure: Closure, params: Sequence[Tensor], *, with_outputs: bool) -> None:
         self._closure = closure
         self._params = params
         self._with_outputs = with_outputs
-        self._generators = [torch.default_generator]
         indices = {p.device.index for p in params if p.device.type == "cuda"}
-        self._generators += [torch.cuda.default_generators[index] for index in sorted(indices)]
+        on_devices = [torch.cuda.default_generators[index] for index in sorted(indices)]
+        self._generators = [torch.default_generator, *on_devices]
 
     def __enter__(self) -> RepeatedClosure:
         self._before = [generator.get_state() for generator in self._generators]
@@ -68,7 +62,7 @@ class RepeatedClosure:
 
     def _call(self) -> object:
         self._set_random_state(self._before)
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH):  # the only attention kernel with second derivatives
             result = self._closure()
         if self._after is None:
             self._after = [generator.get_state() for generator in self._generators]
@@ -91,9 +85,9 @@ class RepeatedClosure:
 
 def _scalar(loss: object) -> Tensor:
     if not isinstance(loss, Tensor) or loss.numel() != 1:
-        expected = "the loss as a tensor with one element"
         raise ArgumentTypeError(
-            f"The closure must return {expected}, but returned {_describe(loss)}."
+            "The closure must return the loss as a tensor with one element, but returned "
+            f"{_describe(loss)}."
         )
     return loss.reshape(())
 

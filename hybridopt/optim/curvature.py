@@ -128,7 +128,15 @@ class GaussNewton(Curvature):
         self._flat = flat
         self._outputs = outputs
         self.gradient = _detached(_first_gradients(loss, flat, create_graph=False), flat)
-        self._loss_gradient = _gradient_by_outputs(loss, outputs)
+        found = None
+        if outputs.requires_grad:
+            found = grad(loss, outputs, create_graph=True, allow_unused=True)[0]
+        if found is None:
+            raise ArgumentError(
+                "The closure must return (loss, outputs) with the loss computed from these outputs "
+                "of the network, but the loss does not depend on them."
+            )
+        self._loss_gradient = found
         self._cotangent = torch.zeros_like(outputs, requires_grad=True)
         saved = _SavedElements()
         with saved:
@@ -173,29 +181,19 @@ def vjp_rows(
     inputs: Sequence[Tensor],
     cotangents: Sequence[Float[Tensor, "rows ..."]],
 ) -> list[Float[Tensor, "rows ..."]]:
-    """Vector-Jacobian products for a stack of cotangents, in one batched backward pass.
-
-    Where an operation has no batching rule, each row takes its own. The graph is kept.
-    """
+    """Return vector-Jacobian products in one batched backward pass, or row by row if it fails."""
     pairs = zip(tensors, cotangents, strict=True)
     live = [(t, c) for t, c in pairs if t is not None and t.requires_grad]
     num_rows = len(cotangents[0])
     if not live:
         return [x.new_zeros(num_rows, *x.shape) for x in inputs]
     alive, stack = [t for t, _ in live], [c for _, c in live]
-    options: dict[str, bool] = {"retain_graph": True, "materialize_grads": True}
+    options: dict[str, bool] = {"retain_graph": True, "allow_unused": True}
     if num_rows > 1:
         try:
             with warnings.catch_warnings():  # torch's own fall-back is slow, not wrong
                 warnings.filterwarnings("ignore", message="There is a performance drop")
-                found = grad(
-                    alive,
-                    inputs,
-                    stack,
-                    retain_graph=True,
-                    allow_unused=True,
-                    is_grads_batched=True,
-                )
+                found = grad(alive, inputs, stack, is_grads_batched=True, **options)
             return [
                 x.new_zeros(num_rows, *x.shape) if g is None else g
                 for g, x in zip(found, inputs, strict=True)
@@ -204,6 +202,7 @@ def vjp_rows(
             raise
         except RuntimeError:
             pass  # no batching rule, or too little memory: row by row, a real fault shows again
+    options["materialize_grads"] = True
     rows = [grad(alive, inputs, [c[row] for c in stack], **options) for row in range(num_rows)]
     return [torch.stack(column) for column in zip(*rows, strict=True)]
 
@@ -227,25 +226,12 @@ def _first_gradients(
     return gradients
 
 
-def _gradient_by_outputs(loss: Tensor, outputs: Tensor) -> Tensor:
-    found = None
-    if outputs.requires_grad:
-        found = grad(loss, outputs, create_graph=True, allow_unused=True)[0]
-    if found is None:
-        raise ArgumentError(
-            "The closure must return (loss, outputs) with the loss computed from these outputs "
-            "of the network, but the loss does not depend on them."
-        )
-    return found
-
-
 def _detached(
     gradients: Sequence[Tensor | None], flat: FlatParameters
 ) -> Float64[Tensor, " num_parameters"]:
     pairs = zip(gradients, flat.params, strict=True)
-    return flat.join([(torch.zeros_like(p) if g is None else g.detach())[None] for g, p in pairs])[
-        0
-    ]
+    dense = [torch.zeros_like(p) if g is None else g.detach() for g, p in pairs]
+    return flat.join([piece[None] for piece in dense])[0]
 
 
 class _SavedElements(saved_tensors_hooks):

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-import torch
-from torch import Tensor
 from torch.optim import LBFGS, SGD, Adagrad, Adam, Optimizer, RMSprop
 from torch.optim.optimizer import ParamsT
 
@@ -137,24 +135,22 @@ def create(
         raise ArgumentError("The optimizer has nothing to train: `params` is empty.")
     spec = spec_of(optimizer)
     if isinstance(optimizer, Optimizer):
-        _check_instance(optimizer, _tensors(groups), lr=lr, options=options)
+        _check_instance(optimizer, groups, lr=lr, options=options)
         return optimizer
     assert spec is not None
-    known = [
-        name for name in inspect.signature(spec.build).parameters if name not in ("params", "lr")
-    ]
+    known = list(inspect.signature(spec.build).parameters)[2:]  # without params and lr
     _validation.keywords(f"Optimizer {spec.name!r}", options, known)
     rate = spec.default_lr if lr is None else _validation.real("lr", lr, minimum=0, strict=True)
     try:
         return spec.build(groups, lr=rate, **{**spec.defaults, **options})
+    except HybridOptError:
+        raise
     except (ValueError, TypeError) as error:
-        if isinstance(error, HybridOptError):
-            raise
         raise ArgumentError(f"Optimizer {spec.name!r} refuses its options: {error}.") from error
 
 
 def _check_instance(
-    optimizer: Optimizer, params: Iterable[Tensor], *, lr: float | None, options: Mapping[str, Any]
+    optimizer: Optimizer, params: list[Any], *, lr: float | None, options: Mapping[str, Any]
 ) -> None:
     given = [*(["lr"] if lr is not None else []), *options]
     if given:
@@ -162,24 +158,13 @@ def _check_instance(
             f"Argument `{given[0]}` cannot be given beside an optimizer instance, which has its "
             f"own: set it when you make the {type(optimizer).__name__}."
         )
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if held.isdisjoint(id(p) for p in params):
+    own, others = (
+        {p for group in one.param_groups for p in group["params"]}
+        for one in (optimizer, Optimizer(params, {}))  # torch reads all forms of parameters
+    )
+    if own.isdisjoint(others):
         raise ArgumentError(
             f"The {type(optimizer).__name__} optimizes none of the given parameters. It was made "
             "from other ones, for instance from those of the network before its conversion: make "
             "it from the network that is to be trained."
         )
-
-
-def _tensors(params: Iterable[Any]) -> list[Tensor]:
-    """The tensors in ``params``: tensors, pairs of name and tensor, or groups of either."""
-    found: list[Tensor] = []
-    for entry in params:
-        if isinstance(entry, torch.Tensor):
-            found.append(entry)
-        elif isinstance(entry, tuple):
-            found.append(entry[1])
-        else:
-            group = entry["params"]
-            found += [group] if isinstance(group, torch.Tensor) else _tensors(group)
-    return found
