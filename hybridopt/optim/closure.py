@@ -42,10 +42,10 @@ class RepeatedClosure:
     @torch.enable_grad()
     def graph(self) -> tuple[Tensor, Tensor | None]:
         """The loss (and the outputs) with the graph that leads to them."""
-        before = [_grad_version(p) for p in self._params]
+        before = [(p.grad, getattr(p.grad, "_version", 0)) for p in self._params]
         loss, outputs = self._unpack(self._call())
         for p, (gradient, version) in zip(self._params, before, strict=True):
-            kept = p.grad is gradient and _grad_version(p)[1] == version
+            kept = p.grad is gradient and getattr(p.grad, "_version", 0) == version
             if p.grad is not None and not kept and bool(p.grad.any()):  # not merely set to zero
                 raise ArgumentError(BACKWARD_CALLED)
         if not loss.requires_grad:
@@ -96,7 +96,3 @@ def _describe(value: object) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     return f"{value!r} of type {type(value).__name__}"
-
-
-def _grad_version(p: Tensor) -> tuple[Tensor | None, int]:
-    return p.grad, -1 if p.grad is None else p.grad._version

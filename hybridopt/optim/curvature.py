@@ -28,17 +28,10 @@ class FlatParameters:
     def __init__(self, params: Sequence[Tensor]) -> None:
         self.params = list(params)
         self.sizes = [p.numel() for p in self.params]
+        self.size = sum(self.sizes)
         self.device = self.params[0].device
-
-    @property
-    def size(self) -> int:
-        """Number of elements of the vector."""
-        return sum(self.sizes)
-
-    @property
-    def resolution(self) -> float:
-        """Relative rounding error of the least precise parameter."""
-        return max(torch.finfo(p.dtype).eps for p in self.params)
+        # relative rounding error of the least precise parameter
+        self.resolution = max(torch.finfo(p.dtype).eps for p in self.params)
 
     def read(self) -> Float64[Tensor, " num_parameters"]:
         """A copy of the parameters."""

@@ -107,14 +107,7 @@ class TrainingData:
     evaluation: Part | None  # that the metric is taken on; None for a loader
     has_test: bool  # whether that part is a test part
     task: str  # "classification" or "regression"
-
-    @property
-    def largest_label(self) -> int | None:
-        """Of all samples; None for real targets, and for a loader, which is not read for it."""
-        if self.evaluation is None or self.task != "classification":
-            return None
-        assert isinstance(self.batches, TensorBatches)
-        return max(int(self.batches.part.y.max()), int(self.evaluation.y.max()))
+    largest_label: int | None = None  # None for real targets and for a loader
 
 
 def training_data(
@@ -137,7 +130,10 @@ def training_data(
     parts = {name: Part(part.x.to(device), part.y.to(device)) for name, part in dataset.parts()}
     batches = TensorBatches(parts["train"], size, generator)
     evaluation = parts.get("test", parts["train"])
-    return TrainingData(batches, evaluation, "test" in parts, dataset.task)
+    largest = None
+    if dataset.task == "classification":
+        largest = max(int(part.y.max()) for part in parts.values())
+    return TrainingData(batches, evaluation, "test" in parts, dataset.task, largest)
 
 
 def network_dtype(network: nn.Module) -> torch.dtype:

@@ -13,13 +13,6 @@ from hybridopt.errors import ArgumentTypeError
 from hybridopt.training.history import EpochRecord, History
 
 EpochFunction = Callable[[EpochRecord, nn.Module], object]
-MOMENTS = {
-    "parameters_to_come": ("network",),
-    "on_fit_begin": ("network", "history"),
-    "on_step_end": ("loss", "network"),
-    "on_epoch_end": ("record", "network"),
-    "on_fit_end": ("network", "history"),
-}
 
 
 class Callback:
@@ -63,6 +56,13 @@ class Callback:
         """
 
 
+EVENTS = {  # names of the arguments of each method
+    name: list(inspect.signature(method).parameters)[1:]
+    for name, method in vars(Callback).items()
+    if not name.startswith("_")
+}
+
+
 class _EpochCallback(Callback):
     """Callback that calls a function after each epoch."""
 
@@ -81,13 +81,13 @@ def check_callbacks(callbacks: object) -> list[Callback]:
     checked = []
     for entry in callbacks:
         if isinstance(entry, Callback):
-            for name, arguments in MOMENTS.items():
+            for name, arguments in EVENTS.items():
                 what = f"method {type(entry).__name__}.{name}"
                 _check_signature(getattr(entry, name), what, arguments)
             checked.append(entry)
         elif callable(entry) and not isinstance(entry, type):
             name = getattr(entry, "__qualname__", type(entry).__name__)
-            _check_signature(entry, f"function {name!r}", MOMENTS["on_epoch_end"])
+            _check_signature(entry, f"function {name!r}", EVENTS["on_epoch_end"])
             checked.append(_EpochCallback(entry))
         else:
             shown = f"the class {entry.__name__}" if isinstance(entry, type) else repr(entry)

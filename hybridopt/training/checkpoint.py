@@ -15,7 +15,7 @@ from hybridopt._random import global_state, restore_global_state
 from hybridopt.errors import CheckpointError
 from hybridopt.storage.architecture import describe, difference
 from hybridopt.storage.archive import check_schema
-from hybridopt.training.history import History, RangeTest
+from hybridopt.training.history import History
 from hybridopt.training.loop import Training
 
 SCHEMA = 2
@@ -32,16 +32,9 @@ class Checkpoint:
         self._auto_lr = auto_lr
         self._state = None if path is None or not Path(path).exists() else _read(Path(path))
         self._settings: dict[str, Any] = {}
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a run to go on with."""
-        return self._state is not None
-
-    @property
-    def range_test(self) -> RangeTest | None:
-        """Range test of the run in the file."""
-        return None if self._state is None else History.from_dict(self._state["history"]).range_test
+        self.history: History | None = None  # that of the file
+        if self._state is not None:
+            self.history = History.from_dict(self._state["history"])
 
     def open(self, training: Training) -> None:
         """Note what identifies this run, and go on from the file if it is there and of this run."""
@@ -50,9 +43,11 @@ class Checkpoint:
         if training.schedule is not None:
             training.schedule.check_storable()
         self._settings = self._identity(training)
-        if self._state is not None:
+        if self._state is not None and self.history is not None:
             self._check_match(self._state["settings"])
             _restore(training, self._state)
+            training.history.records = self.history.records
+            training.history.range_test = self.history.range_test
 
     def save(self, training: Training) -> None:
         """Write the state after an epoch, for ``torch.load(weights_only=True)``."""
@@ -140,8 +135,6 @@ def _restore(training: Training, state: dict[str, Any]) -> None:
         training.schedule.scheduler.load_state_dict(state["schedule"])
     training.data.batches.generator.set_state(state["order"])
     restore_global_state(state["random"])
-    history = History.from_dict(state["history"])
-    training.history.records, training.history.range_test = history.records, history.range_test
     training.good.keep()
     training.good.approve()
 

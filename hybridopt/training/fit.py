@@ -30,7 +30,7 @@ from hybridopt.training.sanity_check import (
     check_network,
     checked_device,
 )
-from hybridopt.training.schedulers import check_scheduler, create_schedule
+from hybridopt.training.schedulers import create_schedule
 
 
 def fit(
@@ -118,7 +118,6 @@ def fit(
     check_network(network)
     hooks = check_callbacks(callbacks)
     _validation.instance("progress", progress, bool | str, "True, False or a label")
-    check_scheduler(scheduler)
     if checkpoint is not None:
         checkpoint = _validation.path("checkpoint", checkpoint)
         check_writable(checkpoint)
@@ -157,20 +156,18 @@ def fit(
 
 def _check_rate(lr: object, optimizer: str | Optimizer) -> None:
     spec = optim.spec_of(optimizer)
-    if lr is None:
+    if not isinstance(lr, str):
         return
-    if isinstance(lr, str) and lr != "auto":
+    if lr != "auto":
         raise ArgumentTypeError(
             f'Argument `lr` must be a number, but is {lr!r}. The one word it takes is "auto".'
         )
-    if lr != "auto":
-        _validation.real("lr", lr, minimum=0, strict=True)
-    elif isinstance(optimizer, Optimizer):
+    if isinstance(optimizer, Optimizer):
         raise ArgumentError(
             'lr="auto" cannot be given beside an optimizer instance, which has its own. Name the '
             f"optimizer, or set its rate where you make the {type(optimizer).__name__}."
         )
-    elif spec is not None and spec.name in {"newton", "lbfgs"}:
+    if spec is not None and spec.name in {"newton", "lbfgs"}:
         raise ArgumentError(
             f'lr="auto" is for optimizers whose rate sets the length of a step, but {spec.name!r} '
             "finds it by a line search. Leave `lr` out."
@@ -205,8 +202,8 @@ def _choose_rate(
     seed: int | None,
 ) -> bool:
     """Set the rate that a range test finds, or found in the run in the file; False for Ctrl-C."""
-    found = file.range_test
-    if not file.exists and epochs:
+    found = None if file.history is None else file.history.range_test
+    if file.history is None and epochs:
         try:
             with isolated(seed):
                 found = run_range_test(
@@ -225,10 +222,7 @@ def _choose_rate(
 
 @contextmanager
 def _training_mode(network: nn.Module) -> Iterator[None]:
-    """Training mode for a network in eval mode; a network that trains keeps its parts' modes.
-
-    What a callback freezes or unfreezes on the way keeps the mode that this gives it.
-    """
+    """Put a network in eval mode in training mode, and restore the modes of all modules."""
     modes = {module: module.training for module in network.modules()}
     locked = {module for module in modes if eval_locked(module)}
     if not network.training:

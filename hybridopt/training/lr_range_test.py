@@ -23,9 +23,6 @@ valley            5.7        1.6           35 of 60                   14
 default           3.5        1
 ================  =========  ============  =========================  =====
 
-On digits after three epochs of Adam its mean test accuracy over five seeds is 0.959, with the
-default rate 0.964, with a tenth of the least 0.936, with halfway unhalved 0.941.
-
 References:
     Smith, Cyclical learning rates for training neural networks, arXiv:1506.01186.
 """
@@ -73,12 +70,28 @@ def run_range_test(
     order = batches.generator.get_state()
     # an executor is a resource: a copy of its own would spend settings that nobody counts
     trial = copy_module(network, {id(one): one for one in executors}, user='lr="auto"')
+    optimizer = build([p for p in trial.parameters() if p.requires_grad], LOWEST)
+    losses: list[float] = []
     try:
-        rates, losses = _losses(trial, batches, loss, build)
+        for rate, (x, y) in zip(RATES, chain.from_iterable(repeat(batches)), strict=False):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+            value = as_scalar(loss(trial(x), y))
+            losses.append(value.item())
+            means = smoothed(losses)
+            first, least = means[0], min(means)
+            # above the start by as much as makes four times the least, whatever the loss is at best
+            bound = first + (DIVERGED - 1) * max(abs(least), abs(first - least))
+            if not math.isfinite(losses[-1]) or means[-1] > bound:
+                break
+            value.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
     finally:
         batches.generator.set_state(order)
         for executor, position in zip(executors, positions, strict=True):
             executor.load_state_dict(position)
+    rates = RATES[: len(losses)]
     spent = usage_of(executors) - before
     rate, reason = choose_rate(rates, losses), ""
     if rate is None:
@@ -127,30 +140,3 @@ def smoothed(losses: Sequence[float]) -> list[float]:
         weight = SMOOTHING * weight + (1 - SMOOTHING)
         means.append(total / weight)
     return means
-
-
-def _losses(
-    trial: nn.Module,
-    batches: TensorBatches | LoaderBatches,
-    loss: Loss,
-    build: Callable[[list[nn.Parameter], float | None], Optimizer],
-) -> tuple[list[float], list[float]]:
-    """Rates that were tried, and the loss before the step with each."""
-    optimizer = build([p for p in trial.parameters() if p.requires_grad], LOWEST)
-    losses: list[float] = []
-    endless = chain.from_iterable(repeat(batches))
-    for rate, (x, y) in zip(RATES, endless, strict=False):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.zero_grad()
-        value = as_scalar(loss(trial(x), y))
-        losses.append(value.item())
-        means = smoothed(losses)
-        first, least = means[0], min(means)
-        # above the start by as much as makes four times the least, whatever the loss is at best
-        bound = first + (DIVERGED - 1) * max(abs(least), abs(first - least))
-        if not math.isfinite(losses[-1]) or means[-1] > bound:
-            break
-        value.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return RATES[: len(losses)], losses

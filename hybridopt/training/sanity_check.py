@@ -154,8 +154,7 @@ def _check_targets(outputs: Tensor, y: Tensor) -> None:
 
 def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
     trial = outputs.detach().to("meta")
-    if trial.is_floating_point():
-        trial.requires_grad_(True)
+    trial.requires_grad_(trial.is_floating_point())
     try:
         with torch.enable_grad():
             value = loss(trial, y.to("meta"))

@@ -86,28 +86,24 @@ class Schedule:
             ) from error
 
 
-def check_scheduler(scheduler: object) -> None:
-    """Refuse what is no scheduler, before there is an optimizer."""
-    if isinstance(scheduler, str):
-        _validation.choice("scheduler", scheduler, SCHEDULERS)
-    elif not (scheduler is None or isinstance(scheduler, LRScheduler) or callable(scheduler)):
-        raise ArgumentTypeError(
-            "Argument `scheduler` must be a name, a torch LRScheduler, or a function of the "
-            f"optimizer that returns one, but is {scheduler!r}. Names: {', '.join(SCHEDULERS)}."
-        )
-
-
 def create_schedule(
     scheduler: object, optimizer: Optimizer, *, epochs: int, steps: int
 ) -> Schedule | None:
     """Make the schedule of a run; ``steps`` is the number of batches per epoch, 0 if unknown."""
     made: Any = scheduler
     if isinstance(scheduler, str):
+        _validation.choice("scheduler", scheduler, SCHEDULERS)
         made = _by_name(scheduler, optimizer, max(1, epochs), steps)
     elif callable(scheduler):
         made = _made_by(scheduler, optimizer)
-    if made is None:
+    if made is None and scheduler is None:
         return None
+    if not isinstance(made, LRScheduler):
+        raise ArgumentTypeError(
+            "Argument `scheduler` must be a name, a torch LRScheduler, or a function of the "
+            f"optimizer that returns one, but is or returns {made!r}. "
+            f"Names: {', '.join(SCHEDULERS)}."
+        )
     if getattr(made, "optimizer", None) is not optimizer:
         raise ArgumentError(
             f"The {type(made).__name__} changes the learning rate of another optimizer. Pass the "
@@ -136,18 +132,12 @@ def _by_name(name: str, optimizer: Optimizer, epochs: int, steps: int) -> LRSche
     return OneCycleLR(optimizer, peaks, total_steps=epochs * steps, cycle_momentum=False)
 
 
-def _made_by(factory: Callable[[Optimizer], object], optimizer: Optimizer) -> LRScheduler:
+def _made_by(factory: Callable[[Optimizer], object], optimizer: Optimizer) -> object:
     try:
-        made = factory(optimizer)
+        return factory(optimizer)
     except Exception as error:
         raise ArgumentError(
             f"No scheduler could be made by {getattr(factory, '__name__', factory)!r} from the "
             f"optimizer alone: {type(error).__name__}: {error}. Pass "
             "scheduler=lambda optimizer: ..., with its options."
         ) from error
-    if not isinstance(made, LRScheduler):
-        raise ArgumentTypeError(
-            "Argument `scheduler` must be a function that returns a torch LRScheduler, but it "
-            f"returned {type(made).__name__}."
-        )
-    return made

@@ -69,6 +69,4 @@ class TensorBoard(Callback):
 
     def on_fit_end(self, network: nn.Module, history: History) -> None:
         """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        self._writer.close()

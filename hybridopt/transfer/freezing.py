@@ -103,10 +103,7 @@ def check_names(names: object) -> list[str]:
 def selected(
     network: nn.Module, names: str | Sequence[str]
 ) -> Iterator[tuple[nn.Module, list[str], bool]]:
-    """Modules, names of their own parameters that are meant, and whether all of it is meant.
-
-    ``"body"`` in a list is the part of that name, where there is one.
-    """
+    """Yield modules, names of their own selected parameters, and whether all of it is selected."""
     modules = dict(network.named_modules(remove_duplicate=False))
     parameters = dict(network.named_parameters(remove_duplicate=False))
     head = head_of(network)

@@ -80,14 +80,13 @@ def _made_for(head: nn.Module, network: nn.Module) -> set[nn.Parameter]:
         if not isinstance(circuit, WeightNetwork) or circuit in inside:
             continue
         names = [name for slot in circuit.layout.slots for name in slot.names]
-        owners = [circuit.network.get_submodule(name.rpartition(".")[0]) for name in names]
-        of_head = [owner in inside for owner in owners]
-        if any(of_head) and not all(of_head):
+        owners = {circuit.network.get_submodule(name.rpartition(".")[0]) for name in names}
+        if owners <= inside:
+            found |= {*circuit.parameters()} - {*circuit.network.parameters()}
+        elif owners & inside:
             raise ArgumentError(
                 f"The parameters of the {circuit.bridge_name} network make `{names[0]}` and other "
                 "weights of head and body together. Give the optimizer one rate, or carry the head "
                 f'alone: transfer(..., head="{circuit.bridge_name}").'
             )
-        if any(of_head):
-            found |= {*circuit.parameters()} - {*circuit.network.parameters()}
     return found

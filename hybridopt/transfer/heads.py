@@ -52,13 +52,12 @@ def check_outputs(head: str | nn.Module, num_outputs: int | None) -> int | None:
 
 def _outputs_of(module: nn.Module) -> int | None:
     """What a layer, or the last one in a row, says of its outputs."""
-    if isinstance(module, Convolution):
-        return module.out_channels
     if isinstance(module, QuantumNetwork):
         return _outputs_of(module.network)
     if type(module) is nn.Sequential:
         return _outputs_of(module[-1]) if len(module) else None
-    width = getattr(module, "out_features", None)
+    channels = isinstance(module, Convolution)
+    width = getattr(module, "out_channels" if channels else "out_features", None)
     return width if type(width) is int else None
 
 

@@ -226,16 +226,12 @@ def _no_outputs(network: nn.Module) -> ConversionError:
 
 
 def _something_behind(network: nn.Module, name: str, behind: str) -> ConversionError:
-    module = dict(network.named_modules(remove_duplicate=False)).get(behind)
-    what = f"call `{behind}`"
-    if module is not None:
-        what = f"layer `{behind}` ({type(module).__name__})"
-    elif isinstance(_attribute(network, behind), Tensor):
-        what = f"tensor `{behind}`"
+    part = _attribute(network, behind)
+    what = f"`{behind}`" if part is None else f"`{behind}` ({type(part).__name__})"
     return ConversionError(
-        f"In {type(network).__name__}, {what} comes behind the last layer with "
-        f"outputs, `{name}`, and would not fit a head of another width. Pass `head_layer=` "
-        "with the name of a part that holds both, or of the layer to replace."
+        f"In {type(network).__name__}, {what} comes behind the last layer with outputs, `{name}`, "
+        "and would not fit a head of another width. Pass `head_layer=` with the name of a part "
+        "that holds both, or of the layer to replace."
     )
 
 

@@ -10,6 +10,7 @@ from hybridopt.errors import ArgumentTypeError, DataError
 from hybridopt.training.sanity_check import check_fit
 
 X, Y = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
+ATTENTION = nn.TransformerEncoderLayer(4, 2, 5, batch_first=True)
 
 
 class ByValue(nn.Module):
@@ -75,12 +76,7 @@ def test_networks_without_a_meta_form(make, quantum, aer_calls):
     [
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3)), torch.randn(6, 1, 4, 4)),
         (nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 3)), torch.ones(6, 2).long()),
-        (
-            nn.Sequential(
-                nn.TransformerEncoderLayer(4, 2, 5, batch_first=True), nn.Flatten(), nn.Linear(8, 3)
-            ),
-            torch.randn(6, 2, 4),
-        ),
+        (nn.Sequential(ATTENTION, nn.Flatten(), nn.Linear(8, 3)), torch.randn(6, 2, 4)),
     ],
     ids=["convolution", "embedding", "attention"],
 )

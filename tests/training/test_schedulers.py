@@ -134,7 +134,7 @@ class Unstorable(lr_scheduler.LRScheduler):
         (3, ArgumentTypeError, "`scheduler`.* 3"),
         (lr_scheduler.StepLR, ArgumentError, "'StepLR'.*step_size"),
         (lambda optimizer: 1 / 0, ArgumentError, "ZeroDivisionError"),
-        (lambda optimizer: None, ArgumentTypeError, "`scheduler`.*NoneType"),
+        (lambda optimizer: None, ArgumentTypeError, "`scheduler`.* None"),
         (lr_scheduler.ExponentialLR(torch.optim.SGD([torch.zeros(1)]), 0.5), ArgumentError,
          "ExponentialLR.*`optimizer"),
     ],
