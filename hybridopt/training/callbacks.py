@@ -1,4 +1,4 @@
-"""What a user hangs into a training run: objects with a method for each moment, or functions."""
+"""Callbacks of `fit`: objects with one method per event, or functions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from hybridopt import _validation
 from hybridopt.errors import ArgumentTypeError
 from hybridopt.training.history import EpochRecord, History
 
@@ -16,15 +17,15 @@ EpochFunction = Callable[[EpochRecord, nn.Module], object]
 
 
 class Callback:
-    """Looks on while `fit` trains, and may end it; override the moments you want.
+    """Base class for code that `fit` calls during training; override the methods you need.
 
     Example:
         >>> import torch, hybridopt as ho
         >>> class StopAtAccuracy(ho.training.Callback):
-        ...     def __init__(self, wanted):
-        ...         self.wanted = wanted
+        ...     def __init__(self, target):
+        ...         self.target = target
         ...     def on_epoch_end(self, record, network):
-        ...         return record.metric >= self.wanted
+        ...         return record.metric >= self.target
         >>> history = ho.fit(
         ...     torch.nn.Linear(4, 3), ho.load_dataset("iris"), epochs=50, lr=0.05,
         ...     callbacks=[StopAtAccuracy(0.8)],
@@ -34,29 +35,29 @@ class Callback:
     """
 
     def parameters_to_come(self, network: nn.Module) -> Sequence[nn.Parameter]:
-        """Frozen parameters that it will unfreeze: an optimizer by name is made with them, too."""
+        """Return frozen parameters that will be unfrozen; an optimizer by name holds them, too."""
         return ()
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
-        """Before the first step; a resumed run brings the epochs that are done already."""
+        """Run before the first step; in a resumed run, ``history`` has the earlier epochs."""
 
     def on_step_end(self, loss: float, network: nn.Module) -> object:
-        """After each step, with the loss of its batch at the weights before the step.
+        """Run after each step, with the loss of its batch at the weights before the step.
 
-        A true value ends training with this step. The epoch is recorded as far as it went.
+        A true value ends training after this step. The record of the epoch covers its steps so far.
         """
 
     def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> object:
-        """After each epoch; a true value ends training."""
+        """Run after each epoch; a true value ends training."""
 
     def on_fit_end(self, network: nn.Module, history: History) -> None:
-        """When training has ended, whatever ended it: an error and Ctrl-C call it, too.
+        """Run when training has ended, also after an error or Ctrl-C.
 
-        Only where `on_fit_begin` has come to its end, in the reverse order.
+        It is called only if `on_fit_begin` has returned; callbacks end in reverse order.
         """
 
 
-EVENTS = {  # names of the arguments of each method
+EVENTS = {  # argument names of each method
     name: list(inspect.signature(method).parameters)[1:]
     for name, method in vars(Callback).items()
     if not name.startswith("_")
@@ -74,34 +75,33 @@ class _EpochCallback(Callback):
 
 
 def check_callbacks(callbacks: object) -> list[Callback]:
-    """Return callbacks and functions as `Callback` objects; refuse wrong signatures."""
-    must = "Argument `callbacks` must be a list of functions of (record, network) or Callback "
-    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
-        raise ArgumentTypeError(f"{must}objects, but is {callbacks!r}.")
-    checked = []
-    for entry in callbacks:
+    """Return callbacks and functions as `Callback` objects, after a check of their signatures."""
+    checked: list[Callback] = []
+    for entry in _validation.items("callbacks", callbacks):
         if isinstance(entry, Callback):
             for name, arguments in EVENTS.items():
-                what = f"method {type(entry).__name__}.{name}"
-                _check_signature(getattr(entry, name), what, arguments)
+                _check_signature(getattr(entry, name), f"{type(entry).__name__}.{name}", arguments)
             checked.append(entry)
         elif callable(entry) and not isinstance(entry, type):
             name = getattr(entry, "__qualname__", type(entry).__name__)
-            _check_signature(entry, f"function {name!r}", EVENTS["on_epoch_end"])
+            _check_signature(entry, name, EVENTS["on_epoch_end"])
             checked.append(_EpochCallback(entry))
         else:
             shown = f"the class {entry.__name__}" if isinstance(entry, type) else repr(entry)
-            raise ArgumentTypeError(f"{must}objects, but holds {shown}.")
+            raise ArgumentTypeError(
+                "`callbacks` must hold Callback objects or functions of (record, network) "
+                f"(got {shown})."
+            )
     return checked
 
 
-def _check_signature(function: Any, what: str, arguments: Sequence[str]) -> None:
+def _check_signature(function: Any, name: str, arguments: Sequence[str]) -> None:
     with suppress(ValueError):  # some builtins have no signature
         try:
             inspect.signature(function).bind(*arguments)
         except TypeError as error:
             shown = str(inspect.signature(function)) if callable(function) else repr(function)
             raise ArgumentTypeError(
-                f"The {what} in `callbacks` is called with ({', '.join(arguments)}), but is "
-                f"{shown}: {error}."
+                f"`{name}` in `callbacks` must be callable with ({', '.join(arguments)}) "
+                f"(got {shown}: {error})."
             ) from error
