@@ -247,9 +247,9 @@ def test_description_of_a_network():
 @pytest.mark.parametrize(
     ("before", "now", "message"),
     [
-        ([], ["0.bias"], "0.bias"),
-        (["0.weight", "0.bias"], [], "0.weight, 0.bias"),
-        (["0.weight"], ["2.weight"], "2.weight, .*0.weight, "),
+        ([], ["0.bias"], "file 0.bias"),
+        (["0.weight", "0.bias"], [], "run 0.weight, 0.bias"),
+        (["0.weight"], ["2.weight"], r"file 2.weight.*run 0.weight"),
         ("reversed", [], "order"),
     ],
 )

@@ -51,13 +51,13 @@ def refused(aer_calls):
         ((with_value(X, 4, NAN), Y), r"`x`.* row 4"),
         ((with_value(X, 21, -INF), Y), r"`x`.* row 21"),
         ((X, with_value(X, 2, INF)), r"`y`.* row 2"),
-        ((X[:, :2], Y), r"x of shape \(8, 2\)"),
+        ((X[:, :2], Y), r"`x`.*\(8, 2\)"),
         ((X[:, 0], Y), r"`x`.*\(samples, features\)"),
         ((X, Y[:-1]), r"22 and 21"),
-        ((X, with_value(Y, 21, 7)), r"Labels.* 7"),
+        ((X, with_value(Y, 21, 7)), r"`y`.* 7"),
         ((X, with_value(Y, 5, -1)), r"`y`.* -1"),
         (([], []), r"`x`.* empty"),
-        ((X.long(), Y), r"x of shape \(8, 3\).*int64"),
+        ((X.long(), Y), r"`x`.*\(8, 3\).*int64"),
         ((X.to(torch.complex64), Y), r"`x`.*complex64"),
         ((X, Y, Y), r"\(x, y\).* 3"),
         (TensorDataset(X), r"TensorDataset.* 1"),
@@ -73,7 +73,7 @@ def test_labels_outside_the_outputs_in_the_test_part(data, make_quantum, refused
     test = ho.Dataset(
         "tiny", "classification", data.train, type(data.test)(data.test.x, labels), num_classes=4
     )
-    refused(make_quantum(), DataError, r"Labels.* 3", test)
+    refused(make_quantum(), DataError, r"`y`.* 3", test)
 
 
 @pytest.mark.wrong_types
@@ -107,7 +107,7 @@ def test_labels_outside_the_outputs_in_the_test_part(data, make_quantum, refused
         ({"loss": lambda outputs, targets: 0.5}, ArgumentTypeError, "loss.* float"),
         ({"loss": lambda outputs, targets: outputs.detach().sum()}, DataError, "loss.*`detach"),
         ({"device": "cup"}, UnknownNameError, "'cup'.*'cpu'"),
-        ({"device": "cpu:x"}, DeviceError, 'device="cpu:x"'),
+        ({"device": "cpu:x"}, DeviceError, '`device`.*"cpu:x"'),
         ({"checkpoint": 3}, ArgumentTypeError, "`checkpoint`"),
     ],
 )
@@ -122,10 +122,14 @@ def test_arguments(arguments, error, message, make_quantum, refused):
         (lambda x: x, ArgumentTypeError, "`network`.*function"),
         (nn.Linear, ArgumentTypeError, "`network`.*class Linear"),
         (nn.Linear(3, 3, device="meta"), ArgumentError, "`weight`.*meta device"),
-        (nn.Tanh(), ArgumentError, "Tanh.*no parameters"),
-        (nn.Linear(3, 3).requires_grad_(False), ArgumentError, "Linear.*frozen"),
+        (nn.Tanh(), ArgumentError, "`network`.*Tanh with no"),
+        (nn.Linear(3, 3).requires_grad_(False), ArgumentError, "`network`.*Linear with frozen"),
         (nn.LazyLinear(3), ArgumentError, "`weight`.*shape"),
-        (nn.ParameterList([torch.ones(3, dtype=torch.complex64)]), ArgumentError, "complex"),
+        (
+            nn.ParameterList([torch.ones(3, dtype=torch.complex64)]),
+            ArgumentError,
+            "`network`.*complex",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Lazy modules")
@@ -175,23 +179,23 @@ def test_optimizer_of_another_network(make_network, refused):
 @pytest.mark.parametrize(("num_outputs", "num_targets"), [(1, 2), (2, 1)])
 def test_outputs_that_would_broadcast(loss, num_outputs, num_targets, make_quantum, refused):
     network = make_quantum(num_outputs=num_outputs)
-    pattern = rf"\(22, {num_outputs}\).* \(22, {num_targets}\)"
+    pattern = rf"`y`.*\(22, {num_outputs}\).*\(22, {num_targets}\)"
     refused(network, DataError, pattern, (X, X[:, :num_targets]), loss=loss)
 
 
 def test_outputs_without_a_column_would_broadcast(make_network, refused):
     network = nn.Sequential(make_network(1), nn.Flatten(0))
-    refused(ho.to_quantum(network), DataError, r"\(22,\).* \(22, 1\)", (X, X[:, 0]))
+    refused(ho.to_quantum(network), DataError, r"`y`.*\(22,\).*\(22, 1\)", (X, X[:, 0]))
 
 
 @pytest.mark.parametrize("loss", [nn.MSELoss(), nn.L1Loss(), nn.HuberLoss()])
 def test_integer_targets_of_a_regression(loss, make_quantum, refused):
-    refused(make_quantum(num_outputs=1), DataError, "y .*int64", (X, Y), loss=loss)
+    refused(make_quantum(num_outputs=1), DataError, "`y`.*int64", (X, Y), loss=loss)
 
 
 def test_last_batch_too_small_for_a_normalisation(make_network, refused):
     network = ho.to_quantum(make_network(batch_norm=True))
-    refused(network, DataError, r"x of shape \(1, 3\)", batch_size=7)
+    refused(network, DataError, r"`x`.*\(1, 3\)", batch_size=7)
 
 
 def test_network_must_return_a_tensor(refused):
@@ -203,11 +207,11 @@ def test_network_must_return_a_tensor(refused):
     [
         (DataLoader(TensorDataset(X, Y)), {"batch_size": 4}, ArgumentError, "`batch_size`"),
         (DataLoader(TensorDataset(X, Y), batch_size=8), {"optimizer": "gd"}, ArgumentError,
-         "DataLoader has 3"),
+         "DataLoader with 3"),
         (DataLoader(TensorDataset(X)), {}, DataError, "DataLoader.*list"),
         (DataLoader(X), {}, DataError, "DataLoader.*Tensor"),
         (DataLoader(TensorDataset(X[:0], Y[:0])), {}, DataError, "DataLoader.*batch"),
-        (DataLoader(TensorDataset(X[:, :2], Y)), {}, DataError, r"x of shape \(1, 2\)"),
+        (DataLoader(TensorDataset(X[:, :2], Y)), {}, DataError, r"`x`.*\(1, 2\)"),
     ],
 )  # fmt: skip
 def test_loaders(loader, arguments, error, message, make_quantum, refused):

@@ -132,11 +132,11 @@ class Unstorable(lr_scheduler.LRScheduler):
     [
         ("cosin", UnknownNameError, "'cosin'.*'cosine'"),
         (3, ArgumentTypeError, "`scheduler`.* 3"),
-        (lr_scheduler.StepLR, ArgumentError, "'StepLR'.*step_size"),
-        (lambda optimizer: 1 / 0, ArgumentError, "ZeroDivisionError"),
+        (lr_scheduler.StepLR, ArgumentError, "`scheduler`.*'StepLR'.*step_size"),
+        (lambda optimizer: 1 / 0, ArgumentError, "`scheduler`.*ZeroDivisionError"),
         (lambda optimizer: None, ArgumentTypeError, "`scheduler`.* None"),
         (lr_scheduler.ExponentialLR(torch.optim.SGD([torch.zeros(1)]), 0.5), ArgumentError,
-         "ExponentialLR.*`optimizer"),
+         "ExponentialLR.*`scheduler`"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("lr", [None, "auto"])
