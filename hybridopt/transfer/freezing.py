@@ -1,4 +1,4 @@
-"""Parts of a network that keep still while the rest is trained."""
+"""Frozen parts of a network, which training does not change."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from hybridopt.transfer.last_layer import check_not_compiled
 
 
 def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
-    """Keep parts of a network as they are, in place.
+    """Freeze parts of a network, in place.
 
-    Their parameters take no gradient. A frozen module with buffers of its own (statistics of a
-    normalisation, the vectors of a spectral norm) computes as in evaluation, so that they stay what
-    they are; `network.train()` leaves it in evaluation mode. Dropout goes on as the network's mode
-    says, and so does a module that holds the new head.
+    Frozen parameters have no gradient. A frozen module with its own buffers (statistics of a
+    normalisation, vectors of a spectral norm) stays in evaluation mode, also after
+    `network.train()`, so that its buffers do not change. Dropout and modules that contain the new
+    head follow the mode of the network.
 
     Args:
         network: Any module.
-        names: ``"body"`` is everything but the head of a transferred network; else names of layers,
-            parts or parameters, among which ``"body"`` is that, too, unless a part has this name.
+        names: Names of layers, parts or parameters. ``"body"`` is everything except the head of a
+            transferred network; in a list, it is the part of that name if there is one.
 
     Raises:
-        UnknownNameError: If there is nothing of that name.
-        ArgumentError: If ``"body"`` is asked for and the network has no head that `transfer` made.
+        UnknownNameError: If a name does not exist.
+        ArgumentError: If ``"body"`` is given and `transfer` made no head of the network.
 
     Example:
         >>> from hybridopt.transfer import freeze
@@ -54,17 +54,17 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
 
 
 def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> list[str]:
-    """Undo `freeze`, in place, and nothing else: what was frozen before it stays frozen.
+    """Undo `freeze`, in place; parameters that were frozen before `freeze` stay frozen.
 
     Args:
-        network: The network.
-        names: What to unfreeze, as in `freeze`; None is everything.
+        network: Any module.
+        names: Names as in `freeze`; None for everything.
 
     Returns:
-        The names of the parameters that are trained again.
+        Names of the unfrozen parameters.
 
     Raises:
-        UnknownNameError: If there is nothing of that name.
+        UnknownNameError: If a name does not exist.
 
     Example:
         >>> import torch
@@ -91,12 +91,11 @@ def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> li
 
 
 def check_names(names: object) -> list[str]:
-    """The names as a list; `ArgumentTypeError` if they are no list of strings."""
+    """Return names as a list; raise `ArgumentTypeError` unless they are strings in a list."""
     if isinstance(names, list | tuple) and all(type(name) is str for name in names):
         return list(names)
     raise ArgumentTypeError(
-        'Argument `freeze` must be "body", "none" or a list of names of layers or parameters, '
-        f"but is {names!r}."
+        f'`freeze` must be "body" or a list of names of layers or parameters (got {names!r}).'
     )
 
 
@@ -113,8 +112,8 @@ def selected(
         if name == "body" and (names == name or name not in {*modules, *parameters}):
             if head is None:
                 raise ArgumentError(
-                    f"The network {type(network).__name__} has no head that `transfer` made, so "
-                    "what its body is is not known. Name the layers."
+                    f'`network` must have a head of `transfer` for "body" (got '
+                    f"{type(network).__name__}). Use the names of layers."
                 )
             chosen = [module for module in network.modules() if module not in inside]
         elif name in modules:

@@ -1,4 +1,4 @@
-"""Which layer of a network gives its outputs, so that it can be replaced."""
+"""Search for the layer that computes the outputs of a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hybridopt.nn import CircuitLayer
 from hybridopt.nn.dressed import DressedModule
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
-WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)  # of one module, their `module`
+WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)  # each has one `module`
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, *WRAPPERS)
 OF_ONE_WIDTH = ("normalized_shape", "unflattened_size")
 RESHAPES = ("view", "reshape", "unflatten")
@@ -30,14 +30,14 @@ UNTRACEABLE = (
 
 @dataclass(frozen=True)
 class LastLayer:
-    """The layer that a new head takes the place of."""
+    """Layer that a new head replaces."""
 
     name: str  # "" is the network itself
-    pattern: nn.Module  # tells the inputs: the layer, or the first one with outputs in it
-    guessed: bool = False  # whether it could be another one, as registration alone tells
+    pattern: nn.Module  # the layer, or the first one with outputs in it; has the number of inputs
+    guessed: bool = False  # True if the order of registration decided between several layers
 
     def width(self, end: str) -> int:
-        """Width of what comes "in" or "out"; channels, if it is a convolution."""
+        """Return the number of features or channels of the end "in" or "out"."""
         unit = "channels" if isinstance(self.pattern, Convolution) else "features"
         return int(getattr(self.pattern, f"{end}_{unit}"))
 
@@ -45,7 +45,7 @@ class LastLayer:
 def find_last_layer(
     network: nn.Module, name: str | None = None, *, num_outputs: int | None = None
 ) -> LastLayer:
-    """Return the last layer that runs (`torch.fx`), or the last registered one if not traceable."""
+    """Return the last layer of the traced forward pass, or the last registered one."""
     if name is not None:
         return _named(network, name)
     prefix, inner = "", network
@@ -53,7 +53,9 @@ def find_last_layer(
         prefix, inner = _join(prefix, "module"), inner.module
     if _has_outputs(inner):
         return LastLayer(prefix, inner)
-    trial = copy.deepcopy(inner, {id(p): p for p in inner.parameters()})  # a pass may change it
+    trial = copy.deepcopy(
+        inner, {id(p): p for p in inner.parameters()}
+    )  # the forward pass may change it
     try:
         with isolated(0):
             graph = _Follower().trace(trial)
@@ -68,8 +70,8 @@ def find_last_layer(
     names = [name for name, module in modules if module is place.pattern]
     if len(names) > 1:
         raise ConversionError(
-            f"The last layer of {type(network).__name__} has several names: {', '.join(names)}. "
-            f"Say which place is to be taken, for instance head_layer={names[-1]!r}."
+            f"The last layer of {type(network).__name__} must have one name (got "
+            f"{', '.join(names)}). Choose one, for instance head_layer={names[-1]!r}."
         )
     return place
 
@@ -83,18 +85,18 @@ def _named(network: nn.Module, name: str) -> LastLayer:
             continue
         if isinstance(module, Convolution) and inner:
             raise ArgumentError(
-                f"The part `{name}` begins with the convolution `{inner}`, which no single layer "
-                f"can stand for together with what follows. Pass head_layer={_join(name, inner)!r}."
+                f"`head_layer` must not begin with a convolution in a larger part (got `{name}` "
+                f"with `{inner}`). Pass head_layer={_join(name, inner)!r}."
             )
         return LastLayer(name, module)
     raise ArgumentError(
-        f"The layer `{name}` is a {type(network.get_submodule(name)).__name__} without a Linear, "
-        "convolution or circuit in it, so the width of a new head is not known. Name another one."
+        "`head_layer` must contain a Linear, a convolution or a circuit (got "
+        f"`{name}`, a {type(network.get_submodule(name)).__name__}). Choose another layer."
     )
 
 
 def _has_outputs(module: nn.Module) -> bool:
-    """Whether a module maps ``in_features`` to ``out_features``, or channels to channels."""
+    """Return whether a module maps ``in_features`` to ``out_features``, or channels."""
     if isinstance(module, nn.Linear | Convolution | DressedModule | CircuitLayer):
         return True
     widths = (getattr(module, "in_features", None), getattr(module, "out_features", None))
@@ -102,14 +104,14 @@ def _has_outputs(module: nn.Module) -> bool:
 
 
 def _is_whole(module: nn.Module) -> bool:
-    """Whether a module counts as one layer, whatever it is made of."""
+    """Return whether a module counts as one layer."""
     if _has_outputs(module) or isinstance(module, QuantumNetwork):
         return True
     return type(module).__module__.startswith("torch.nn") and not isinstance(module, CONTAINERS)
 
 
 def _units(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The layers of a module by name, in the order in which they are registered."""
+    """Yield the layers of a module with their names, in the order of registration."""
     if _is_whole(module):
         yield prefix, module
         return
@@ -128,18 +130,18 @@ class _Follower(fx.Tracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: dict[str, Any]
     ) -> Any:
-        if isinstance(m, WRAPPERS):  # whose own forward pass looks at devices
+        if isinstance(m, WRAPPERS):  # their forward pass depends on devices
             return m.module(*args, **kwargs)
         return super().call_module(m, forward, args, kwargs)
 
 
 def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
-    """Return the last layer with outputs, and what follows and has one width, but no weights."""
+    """Return the last layer with outputs, and later parts of one width without weights."""
     found: set[str] = set()
     behind: list[str] = []
     fixed: list[str] = []
     waiting = {node for node in graph.nodes if node.op == "output"}
-    for node in reversed(graph.nodes):  # users come before their inputs
+    for node in reversed(graph.nodes):  # from the outputs to the inputs
         if node not in waiting:
             continue
         in_network = node.op in {"call_module", "get_attr"}
@@ -153,9 +155,8 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
         waiting.update(node.all_input_nodes)
     if len(found) > 1:
         raise ConversionError(
-            f"The outputs of {type(network).__name__} come from several layers: "
-            f"{', '.join(sorted(found))}. Say which one is to be replaced, for instance "
-            f"head_layer={min(found)!r}."
+            f"The outputs of {type(network).__name__} must come from one layer (got "
+            f"{', '.join(sorted(found))}). Choose one, for instance head_layer={min(found)!r}."
         )
     if not found:
         raise _no_outputs(network)
@@ -164,8 +165,8 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
         raise _something_behind(network, name, behind[-1])
     if sum(node.op == "call_module" and node.target == name for node in graph.nodes) > 1:
         raise ConversionError(
-            f"The last layer `{name}` of {type(network).__name__} runs several times in one "
-            "forward pass, so a layer with other outputs cannot take its place."
+            f"The last layer `{name}` of {type(network).__name__} must run once per forward pass "
+            "(got several times). Use another network or `head_layer`."
         )
     return name, fixed
 
@@ -176,14 +177,14 @@ def _attribute(network: nn.Module, name: str) -> object:
 
 
 def _has_weights(part: object) -> bool:
-    """Whether a step of the forward pass brings weights; a single number fits any width."""
+    """Return whether a part has weights of a fixed width; a single number fits any width."""
     if isinstance(part, nn.Module):
         return any(True for _ in part.parameters())
     return isinstance(part, nn.Parameter) and part.numel() > 1
 
 
 def _has_one_width(part: object) -> bool:
-    """Whether a module or tensor without weights takes one width alone."""
+    """Return whether a module or tensor without weights accepts only one width."""
     if isinstance(part, nn.Module):
         has_shape = any(getattr(part, name, None) for name in OF_ONE_WIDTH)
         return has_shape or any(buffer.numel() > 1 for buffer in part.buffers())
@@ -196,7 +197,7 @@ def _names_a_size(node: fx.Node) -> bool:
 
 
 def _last_registered(network: nn.Module) -> tuple[str, list[str]]:
-    """What `_last_run` finds, in the order of registration."""
+    """Return the result of `_last_run` for the order of registration."""
     fixed: list[str] = []
     weighty = None
     for name, module in reversed(list(_units(network))):
@@ -211,7 +212,7 @@ def _last_registered(network: nn.Module) -> tuple[str, list[str]]:
 
 
 def _is_guess(network: nn.Module) -> bool:
-    """Whether another order of running would have another last layer, or weights behind it."""
+    """Return whether another order of the layers could give another result."""
     units = [module for _, module in _units(network)]
     inside = {parameter for module in units for parameter in module.parameters()}
     loose = any(p not in inside and p.numel() > 1 for p in network.parameters())
@@ -220,8 +221,8 @@ def _is_guess(network: nn.Module) -> bool:
 
 def _no_outputs(network: nn.Module) -> ConversionError:
     return ConversionError(
-        f"The network {type(network).__name__} ends with no layer that maps features to outputs "
-        "(Linear, convolution, circuit). Name what is replaced by `head_layer=`, or add a Linear."
+        f"{type(network).__name__} must end with a Linear, a convolution or a circuit. Choose a "
+        "layer by `head_layer=`, or add a Linear."
     )
 
 
@@ -229,19 +230,18 @@ def _something_behind(network: nn.Module, name: str, behind: str) -> ConversionE
     part = _attribute(network, behind)
     what = f"`{behind}`" if part is None else f"`{behind}` ({type(part).__name__})"
     return ConversionError(
-        f"In {type(network).__name__}, {what} comes behind the last layer with outputs, `{name}`, "
-        "and would not fit a head of another width. Pass `head_layer=` with the name of a part "
-        "that holds both, or of the layer to replace."
+        f"{what} in {type(network).__name__} comes after the last layer with outputs, `{name}`, "
+        "and does not fit a head of another width. Pass `head_layer=` with the name of a part "
+        "that contains both, or of another layer."
     )
 
 
 def check_not_compiled(network: nn.Module) -> None:
-    """Refuse TorchScript, whose layers are no Python objects."""
+    """Raise an error for TorchScript, whose layers are not Python objects."""
     for name, module in network.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
-            what = f"Layer `{name}`" if name else f"The network {type(network).__name__}"
+            shown = f"layer `{name}`" if name else type(network).__name__
             raise ConversionError(
-                f"{what} was compiled by torch.jit, so that its layers can be neither replaced nor "
-                "frozen. Pass the network that it was made from, and `state_dict=` with "
-                "`compiled.state_dict()`."
+                f"`network` must not be compiled by torch.jit (got {shown}). Pass the original "
+                "network, with `state_dict=compiled.state_dict()`."
             )

@@ -173,7 +173,7 @@ def test_module_that_contains_the_head_keeps_its_mode(names):
         (["9"], UnknownNameError, "layer.*'9'"),
         (3, ArgumentTypeError, "`freeze`.* 3"),
         ([3], ArgumentTypeError, r"`freeze`.* \[3\]"),
-        ("body", ArgumentError, "Sequential.* head"),
+        ("body", ArgumentError, "`network`.*Sequential"),
     ],
 )
 def test_wrong_names(names, error, message):

@@ -63,7 +63,7 @@ def test_head_of_converted_and_nested_networks():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"network": source(), "lr": 0.1}, "Sequential.* head"),
+        ({"network": source(), "lr": 0.1}, "`network`.*Sequential"),
         ({"network": ho.transfer(source()), "lr": 0.0}, "`lr`"),
         ({"network": ho.transfer(source()), "lr": 1, "body_lr": -1}, "`body_lr`"),
     ],

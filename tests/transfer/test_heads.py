@@ -187,7 +187,7 @@ def test_wrong_arguments(arguments, error, message, aer_calls):
 )
 def test_given_head_must_have_the_requested_outputs(head):
     network = nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 2))
-    with pytest.raises(ArgumentError, match=f"`num_outputs`.* 5.*{type(head).__name__}.* 3"):
+    with pytest.raises(ArgumentError, match=f"`num_outputs`.* 3.*{type(head).__name__}.* 5"):
         ho.transfer(network, num_outputs=5, head=head)
     for outputs in (3, None):
         assert ho.transfer(network, num_outputs=outputs, head=head) is not None
