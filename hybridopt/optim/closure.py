@@ -1,4 +1,4 @@
-"""A closure asked several times in one step: same random numbers, no `backward()` of its own."""
+"""Repeated calls of a closure in one step, with the same random numbers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError
 Closure: TypeAlias = Callable[[], Tensor | tuple[Tensor, Tensor]]
 
 BACKWARD_CALLED = (
-    "The closure given to `Newton.step` called `backward()`. Newton takes first and second "
-    "derivatives itself: return the loss and do not call `backward()`."
+    "The closure of `Newton.step` must not call `backward()`. Newton computes all derivatives; "
+    "return the loss only."
 )
 
 
@@ -41,23 +41,23 @@ class RepeatedClosure:
 
     @torch.enable_grad()
     def graph(self) -> tuple[Tensor, Tensor | None]:
-        """The loss (and the outputs) with the graph that leads to them."""
+        """Return the loss and the outputs with their graph."""
         before = [(p.grad, getattr(p.grad, "_version", 0)) for p in self._params]
         loss, outputs = self._unpack(self._call())
         for p, (gradient, version) in zip(self._params, before, strict=True):
             kept = p.grad is gradient and getattr(p.grad, "_version", 0) == version
-            if p.grad is not None and not kept and bool(p.grad.any()):  # not merely set to zero
+            if p.grad is not None and not kept and bool(p.grad.any()):  # zero: only cleared
                 raise ArgumentError(BACKWARD_CALLED)
         if not loss.requires_grad:
             raise ArgumentError(
-                "The loss that the closure returned depends on no trainable parameter. Compute "
-                "it from the network, without `detach()`, `item()` or `torch.no_grad()`."
+                "The loss of the closure must depend on a trainable parameter. Remove `detach()`, "
+                "`item()` and `torch.no_grad()` from the closure."
             )
         return loss, outputs
 
     @torch.no_grad()
     def loss(self) -> float:
-        """The loss alone, at the present weights."""
+        """Return the loss without a graph at the current weights."""
         return self._unpack(self._call())[0].item()
 
     def _call(self) -> object:
@@ -77,8 +77,8 @@ class RepeatedClosure:
             return _scalar(result), None
         if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Tensor)):
             raise ArgumentTypeError(
-                'With curvature="gauss-newton" the closure must return the pair '
-                f"(loss, outputs) of tensors, but returned {_describe(result)}."
+                'The closure must return tensors (loss, outputs) with curvature="gauss-newton" '
+                f"(got {_describe(result)})."
             )
         return _scalar(result[0]), result[1]
 
@@ -86,8 +86,7 @@ class RepeatedClosure:
 def _scalar(loss: object) -> Tensor:
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         raise ArgumentTypeError(
-            "The closure must return the loss as a tensor with one element, but returned "
-            f"{_describe(loss)}."
+            f"The closure must return the loss, a tensor with one element (got {_describe(loss)})."
         )
     return loss.reshape(())
 
