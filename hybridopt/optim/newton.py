@@ -118,8 +118,8 @@ class Newton(Optimizer):
         for name, value in self.defaults.items():
             if name != "lr" and group[name] != value:
                 raise ArgumentError(
-                    f"`{name}` must be {value!r} in all groups (got {group[name]!r}). Only `lr` can "
-                    "differ."
+                    f"`{name}` must be {value!r} in all groups (got {group[name]!r}). Only `lr` "
+                    "can differ."
                 )
         for p in group["params"]:
             if not p.is_floating_point():
@@ -149,13 +149,11 @@ class Newton(Optimizer):
         """
         if closure is None:
             raise ArgumentTypeError(
-                "Newton.step must have a closure that returns the loss (got None)."
+                "`closure` must be a function that returns the loss (got None)."
             )
         params = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
         if not params:
-            raise ArgumentError(
-                "At least one parameter of this optimizer must be trainable (got frozen ones)."
-            )
+            raise ArgumentError("`params` must have a trainable parameter (got only frozen ones).")
         flat = FlatParameters(params)
         with_outputs = self.param_groups[0]["curvature"] == "gauss-newton"
         with RepeatedClosure(closure, flat.params, with_outputs=with_outputs) as repeated:

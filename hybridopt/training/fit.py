@@ -128,10 +128,8 @@ def fit(
         number = None if isinstance(rate, str) else rate
         return optim.create(optimizer, parameters, lr=number, **options)
 
-    will_unfreeze = {id(p) for hook in hooks for p in hook.parameters_to_come(network)}
-    built = build(
-        [p for p in network.parameters() if p.requires_grad or id(p) in will_unfreeze], lr
-    )
+    to_unfreeze = {id(p) for hook in hooks for p in hook.parameters_to_come(network)}
+    built = build([p for p in network.parameters() if p.requires_grad or id(p) in to_unfreeze], lr)
     if epochs:
         check_gradients(built)
     with _training_mode(network):
@@ -141,7 +139,7 @@ def fit(
         steps = len(prepared.batches)
         bar = [_ProgressBar(progress, steps, epochs)] if progress is not False else []
         hooks = [*bar, *hooks]
-        training = Training(network, prepared, built, chosen, rule, hooks, history, will_unfreeze)
+        training = Training(network, prepared, built, chosen, rule, hooks, history, to_unfreeze)
         if lr == "auto":
             trained = [p for group in built.param_groups for p in group["params"]]
             create_schedule(scheduler, build(trained, None), epochs=epochs, steps=steps)

@@ -108,9 +108,7 @@ class Training:
     rule: StoppingRule
     callbacks: Sequence[Callback]
     history: History
-    will_unfreeze: set[int] = field(
-        default_factory=set
-    )  # ids of parameters that callbacks will unfreeze
+    to_unfreeze: set[int] = field(default_factory=set)  # ids of parameters, for callbacks
     schedule: Schedule | None = None
     executors: list[Metered] = field(init=False)
     good: WeightSnapshot = field(init=False)
@@ -187,7 +185,7 @@ class Training:
         missing = [
             name
             for name, p in self.network.named_parameters()
-            if id(p) in self.will_unfreeze - held and p.requires_grad
+            if id(p) in self.to_unfreeze - held and p.requires_grad
             if p.grad is not None and bool(p.grad.any())
         ]
         if missing:

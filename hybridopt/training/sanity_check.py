@@ -52,7 +52,7 @@ def check_gradients(optimizer: Optimizer | None = None) -> None:
 
 
 def checked_device(device: object) -> torch.device | None:
-    """Return the device if torch has it on this machine; None without a name."""
+    """Return the device if it is available to torch; None for None."""
     if device is None:
         return None
     text = str(device).lower().replace("gpu", "cuda")
@@ -105,12 +105,12 @@ def trial_outputs(network: nn.Module, x: Tensor) -> object:
         with torch.no_grad():
             return trial(x)
     except SHAPE_ERRORS as error:
-        way_out = "Integers are tokens for an Embedding; pass features as floats."
+        advice = "Integers are tokens for an Embedding; pass features as floats."
         if x.is_floating_point():
-            way_out = "Check the first layer, and the batch size if it has a normalisation."
+            advice = "Check the first layer, and the batch size if it has a normalisation."
         raise DataError(
             f"`x` must fit the network {type(network).__name__} (got shape {tuple(x.shape)} and "
-            f"{x.dtype}: {_validation.first_line(error)}) {way_out}"
+            f"{x.dtype}: {_validation.first_line(error)}) {advice}"
         ) from error
 
 

@@ -95,8 +95,15 @@ def create_schedule(
         _validation.choice("scheduler", scheduler, SCHEDULERS)
         made = _by_name(scheduler, optimizer, max(1, epochs), steps)
     elif callable(scheduler):
-        made = _made_by(scheduler, optimizer)
-    if made is None and scheduler is None:
+        try:
+            made = scheduler(optimizer)
+        except Exception as error:
+            raise ArgumentError(
+                "`scheduler` must be a function of the optimizer alone (got "
+                f"{getattr(scheduler, '__name__', scheduler)!r}: {type(error).__name__}: {error}). "
+                "Pass scheduler=lambda optimizer: ..., with its options."
+            ) from error
+    elif scheduler is None:
         return None
     if not isinstance(made, LRScheduler):
         raise ArgumentTypeError(
@@ -129,14 +136,3 @@ def _by_name(name: str, optimizer: Optimizer, epochs: int, steps: int) -> LRSche
     peaks = [float(group["lr"]) for group in optimizer.param_groups]
     # momenta are unchanged: only SGD and Adam have them
     return OneCycleLR(optimizer, peaks, total_steps=epochs * steps, cycle_momentum=False)
-
-
-def _made_by(factory: Callable[[Optimizer], object], optimizer: Optimizer) -> object:
-    try:
-        return factory(optimizer)
-    except Exception as error:
-        raise ArgumentError(
-            "`scheduler` must be a function of the optimizer alone (got "
-            f"{getattr(factory, '__name__', factory)!r}: {type(error).__name__}: {error}). Pass "
-            "scheduler=lambda optimizer: ..., with its options."
-        ) from error

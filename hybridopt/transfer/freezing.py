@@ -43,11 +43,13 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
     for module, parameters, whole in selected(network, names):
         own = dict(module.named_parameters(recurse=False))
         before = mark_of(module)
-        moving = [name for name in parameters if own[name].requires_grad]
-        for name in moving:
+        changed = [name for name in parameters if own[name].requires_grad]
+        for name in changed:
             own[name].requires_grad_(False)
-        still = not any(parameter.requires_grad for parameter in own.values())
-        mark = Frozen((*before.parameters, *moving), before.whole or (still and bool(whole or own)))
+        all_frozen = not any(parameter.requires_grad for parameter in own.values())
+        mark = Frozen(
+            (*before.parameters, *changed), before.whole or (all_frozen and bool(whole or own))
+        )
         setattr(module, MARK, mark)
         if mark.whole:
             lock_eval(module)
@@ -79,23 +81,23 @@ def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> li
     unfrozen = []
     for module, parameters, _ in selected(network, [""] if names is None else names):
         mark = mark_of(module)
-        moving = [name for name in mark.parameters if name in parameters]
-        for name in moving:
+        changed = [name for name in mark.parameters if name in parameters]
+        for name in changed:
             module.get_parameter(name).requires_grad_(True)
             unfrozen.append(f"{prefixes[module]}.{name}".strip("."))
-        if moving or (mark.whole and not mark.parameters):
+        if changed or (mark.whole and not mark.parameters):
             unlock_eval(module, network.training)
-            left = tuple(name for name in mark.parameters if name not in moving)
+            left = tuple(name for name in mark.parameters if name not in changed)
             setattr(module, MARK, Frozen(left, whole=False))
     return unfrozen
 
 
-def check_names(names: object) -> list[str]:
-    """Return names as a list; raise `ArgumentTypeError` unless they are strings in a list."""
+def check_names(names: object, argument: str = "names") -> list[str]:
+    """Return names of an argument as a list, if they are strings in a list or a tuple."""
     if isinstance(names, list | tuple) and all(type(name) is str for name in names):
         return list(names)
     raise ArgumentTypeError(
-        f'`freeze` must be "body" or a list of names of layers or parameters (got {names!r}).'
+        f'`{argument}` must be "body" or a list of names of layers or parameters (got {names!r}).'
     )
 
 

@@ -58,11 +58,11 @@ def parameter_groups(
             f"`network` must have a head of `transfer` (got {type(network).__name__}). Create the "
             'groups by hand: [{"params": ..., "lr": ...}, ...].'
         )
-    in_head = {*head.parameters(), *_made_for(head, network)}
-    frozen_for_now = {
+    in_head = {*head.parameters(), *_quantum_parameters(head, network)}
+    frozen_by_transfer = {
         m.get_parameter(name) for m in network.modules() for name in mark_of(m).parameters
     }
-    trained = [p for p in network.parameters() if p.requires_grad or p in frozen_for_now]
+    trained = [p for p in network.parameters() if p.requires_grad or p in frozen_by_transfer]
     body_rate = BODY_SHARE * rate if body_rate is None else body_rate
     groups = [
         {"params": [p for p in trained if p in in_head], "lr": rate},
@@ -71,7 +71,7 @@ def parameter_groups(
     return [group for group in groups if group["params"]]
 
 
-def _made_for(head: nn.Module, network: nn.Module) -> set[nn.Parameter]:
+def _quantum_parameters(head: nn.Module, network: nn.Module) -> set[nn.Parameter]:
     """Return parameters of circuits that determine weights of the head, and no others."""
     inside, found = set(head.modules()), set()
     for circuit in network.modules():

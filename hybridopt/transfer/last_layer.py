@@ -53,19 +53,18 @@ def find_last_layer(
         prefix, inner = _join(prefix, "module"), inner.module
     if _has_outputs(inner):
         return LastLayer(prefix, inner)
-    trial = copy.deepcopy(
-        inner, {id(p): p for p in inner.parameters()}
-    )  # the forward pass may change it
+    # a copy, as the forward pass may change the network
+    trial = copy.deepcopy(inner, {id(p): p for p in inner.parameters()})
     try:
         with isolated(0):
-            graph = _Follower().trace(trial)
+            graph = _Tracer().trace(trial)
     except UNTRACEABLE:
         (found, fixed), guessed = _last_registered(inner), _is_guess(inner)
     else:
         (found, fixed), guessed = _last_run(inner, graph), False
     place = LastLayer(_join(prefix, found), inner.get_submodule(found), guessed)
     if fixed and num_outputs not in (None, place.width("out")):
-        raise _something_behind(inner, found, fixed[-1])
+        raise _part_behind(inner, found, fixed[-1])
     modules = network.named_modules(remove_duplicate=False)
     names = [name for name, module in modules if module is place.pattern]
     if len(names) > 1:
@@ -123,7 +122,7 @@ def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}".strip(".")
 
 
-class _Follower(fx.Tracer):
+class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return _is_whole(m)
 
@@ -159,10 +158,10 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
             f"{', '.join(sorted(found))}). Choose one, for instance head_layer={min(found)!r}."
         )
     if not found:
-        raise _no_outputs(network)
+        raise _missing_outputs(network)
     (name,) = found
     if behind:
-        raise _something_behind(network, name, behind[-1])
+        raise _part_behind(network, name, behind[-1])
     if sum(node.op == "call_module" and node.target == name for node in graph.nodes) > 1:
         raise ConversionError(
             f"The last layer `{name}` of {type(network).__name__} must run once per forward pass "
@@ -199,16 +198,16 @@ def _names_a_size(node: fx.Node) -> bool:
 def _last_registered(network: nn.Module) -> tuple[str, list[str]]:
     """Return the result of `_last_run` for the order of registration."""
     fixed: list[str] = []
-    weighty = None
+    last_weights = None
     for name, module in reversed(list(_units(network))):
         if _has_weights(module):
-            weighty = weighty or name
+            last_weights = last_weights or name
             if _has_outputs(module):
-                if weighty != name:
-                    raise _something_behind(network, name, weighty)
+                if last_weights != name:
+                    raise _part_behind(network, name, last_weights)
                 return name, fixed[::-1]
         fixed += [name] * _has_one_width(module)
-    raise _no_outputs(network)
+    raise _missing_outputs(network)
 
 
 def _is_guess(network: nn.Module) -> bool:
@@ -219,14 +218,14 @@ def _is_guess(network: nn.Module) -> bool:
     return loose or sum(map(_has_outputs, units)) > 1
 
 
-def _no_outputs(network: nn.Module) -> ConversionError:
+def _missing_outputs(network: nn.Module) -> ConversionError:
     return ConversionError(
         f"{type(network).__name__} must end with a Linear, a convolution or a circuit. Choose a "
         "layer by `head_layer=`, or add a Linear."
     )
 
 
-def _something_behind(network: nn.Module, name: str, behind: str) -> ConversionError:
+def _part_behind(network: nn.Module, name: str, behind: str) -> ConversionError:
     part = _attribute(network, behind)
     what = f"`{behind}`" if part is None else f"`{behind}` ({type(part).__name__})"
     return ConversionError(

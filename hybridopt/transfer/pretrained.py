@@ -100,7 +100,7 @@ def load_weights(
     if (strict and not report.fits) or (wanted and excused.issuperset(report.loaded)):
         raise ConversionError(
             f"`state_dict` must fit the network {type(network).__name__} (got {report}). "
-            f"{_way_out(given, wanted, report)}"
+            f"{_advice(given, wanted, report)}"
         )
     for key in report.loaded:
         _check_values(key, given[key], wanted[key].dtype)
@@ -149,16 +149,16 @@ def _tensors(given: Any) -> dict[str, Tensor]:
         _validation.instance("state_dict", key, str, "a mapping with names as keys")
         kind = None
         if isinstance(value, Mapping) and any(isinstance(v, Tensor) for v in value.values()):
-            kind, way_out = "state_dict", f"Pass state_dict=torch.load(path)[{key!r}]"
+            kind, advice = "state_dict", f"Pass state_dict=torch.load(path)[{key!r}]"
         elif isinstance(value, np.ndarray):
-            kind, way_out = "numpy array", "Use torch.as_tensor(...)"
+            kind, advice = "numpy array", "Use torch.as_tensor(...)"
         elif isinstance(value, Tensor) and value.is_quantized:
-            kind, way_out = "quantized tensor", "Use .dequantize()"
+            kind, advice = "quantized tensor", "Use .dequantize()"
         elif isinstance(value, Tensor) and value.layout is not torch.strided:
-            kind, way_out = "sparse tensor", "Use .to_dense()"
+            kind, advice = "sparse tensor", "Use .to_dense()"
         if kind is not None:
             raise ArgumentTypeError(
-                f"`{key}` of `state_dict` must be a dense tensor (got a {kind}). {way_out}."
+                f"`{key}` of `state_dict` must be a dense tensor (got a {kind}). {advice}."
             )
         if isinstance(value, Tensor) and value.is_meta:
             raise ArgumentError(
@@ -186,7 +186,7 @@ def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
         )
 
 
-def _way_out(given: Iterable[str], wanted: Iterable[str], report: KeyReport) -> str:
+def _advice(given: Iterable[str], wanted: Iterable[str], report: KeyReport) -> str:
     # prefixes of wrappers such as DataParallel
     prefixes = {key.removesuffix(own) for key in given for own in wanted if key.endswith(f".{own}")}
     for prefix in sorted(prefixes):

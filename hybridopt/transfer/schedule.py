@@ -51,7 +51,7 @@ class Unfreeze(Callback):
         self.schedule = {
             _validation.integer("after", epoch, minimum=1): names
             if names is None or isinstance(names, str)
-            else check_names(names)
+            else check_names(names, "after")
             for epoch, names in after.items()
         }
 

@@ -98,7 +98,7 @@ def transfer(
             f"`freeze` must be a list if it has names of layers (got {freeze!r}). Use "
             f'freeze=[{freeze!r}], "body" or "none".'
         )
-    names = freeze if isinstance(freeze, str) else check_names(freeze)
+    names = freeze if isinstance(freeze, str) else check_names(freeze, "freeze")
     rule = gradients.create(gradient)
     if executor is not None:
         check_executor(executor)
@@ -132,8 +132,7 @@ def _prepared(
             return
         report = load_weights(target, state_dict, strict=strict, replaced=replaced)
         if not report.fits:
-            text = f"`state_dict` was loaded in part: {report}."
-            warnings.warn(text, UserWarning, stacklevel=4)
+            warnings.warn(f"`state_dict` was loaded in part: {report}.", UserWarning, stacklevel=4)
 
     in_circuits = any(isinstance(module, QuantumNetwork) for module in network.modules())
     if in_circuits:
@@ -141,12 +140,13 @@ def _prepared(
         target = without_quantum_networks(target)
     place = find_last_layer(target, head_layer, num_outputs=num_outputs)
     if place.guessed:
-        text = (
+        warnings.warn(
             f"The forward pass of {type(target).__name__} cannot be traced, so `{place.name}`, the "
             f"layer registered last, is replaced. Confirm it by head_layer={place.name!r}, or "
-            "choose another layer."
+            "choose another layer.",
+            UserWarning,
+            stacklevel=3,
         )
-        warnings.warn(text, UserWarning, stacklevel=3)
     if not in_circuits:
         load(place.name)
     return target, place

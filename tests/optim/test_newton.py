@@ -341,8 +341,8 @@ def test_wrong_parameter_groups():
 
 def test_step_without_closure_or_parameters(tanh_case):
     newton = Newton(tanh_case.network.parameters())
-    with pytest.raises(ArgumentTypeError, match="closure"):
+    with pytest.raises(ArgumentTypeError, match="`closure`"):
         newton.step()
     tanh_case.network.requires_grad_(False)
-    with pytest.raises(ArgumentError, match="frozen"):
+    with pytest.raises(ArgumentError, match=r"`params`.*frozen"):
         newton.step(tanh_case.closure)

@@ -171,8 +171,8 @@ def test_module_that_contains_the_head_keeps_its_mode(names):
     [
         (["1.wieght"], UnknownNameError, r"'1\.weight'"),
         (["9"], UnknownNameError, "layer.*'9'"),
-        (3, ArgumentTypeError, "`freeze`.* 3"),
-        ([3], ArgumentTypeError, r"`freeze`.* \[3\]"),
+        (3, ArgumentTypeError, "`names`.* 3"),
+        ([3], ArgumentTypeError, r"`names`.* \[3\]"),
         ("body", ArgumentError, "`network`.*Sequential"),
     ],
 )

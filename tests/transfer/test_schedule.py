@@ -99,7 +99,7 @@ def test_parameters_frozen_before_transfer_stay_frozen():
         (1.5, ArgumentTypeError, "`after`.* 1.5"),
         ({}, ArgumentError, "`after`"),
         ({0: None}, ArgumentError, "`after`.* 0"),
-        ({1: 3}, ArgumentTypeError, "names.* 3"),
+        ({1: 3}, ArgumentTypeError, "`after`.* 3"),
     ],
 )
 def test_wrong_schedules(after, error, message):
