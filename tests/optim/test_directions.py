@@ -98,7 +98,7 @@ def test_matches_dense_solution(damping):
     expected = -torch.linalg.solve(damped, model.gradient)
     torch.testing.assert_close(direction, expected, rtol=1e-5, atol=0)  # tolerance: sqrt(7e-12)
     assert kept == damping
-    assert len(model.products_taken) == 5  # as many as distinct eigenvalues
+    assert len(model.products_taken) == 5  # number of distinct eigenvalues
 
 
 def test_stops_after_max_steps_on_a_descent_direction():

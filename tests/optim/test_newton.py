@@ -58,7 +58,7 @@ def test_linear_regression_takes_one_step(curvature, dtype):
     returned = newton.step(call)
 
     found = torch.cat([network.weight, network.bias[:, None]], dim=1).detach().double()
-    error = 100 * torch.finfo(dtype).eps * torch.linalg.cond(design).item()  # 100 terms a sum
+    error = 100 * torch.finfo(dtype).eps * torch.linalg.cond(design).item()  # 100 terms per sum
     torch.testing.assert_close(found, expected, rtol=0, atol=error)
     assert len(losses) == 2  # the loss with its graph, and the full step
     assert returned.item() == losses[0]
@@ -162,7 +162,7 @@ def test_groups_scale_their_part_of_the_direction():
 
 
 def test_ascent_by_unequal_rates_is_damped():
-    a, b = parameter(1.0), parameter(1.0)  # the direction (-3.01, 0.99) times (1e-3, 1) climbs
+    a, b = parameter(1.0), parameter(1.0)  # direction (-3.01, 0.99) times (1e-3, 1): ascent
     groups = [{"params": [a], "lr": 1e-3}, {"params": [b]}]
     newton = Newton(groups)
     call, losses = recorded(lambda: torch.sum((a**2 + b**2) / 2 + 0.99 * a * b + 0.04 * a))

@@ -105,16 +105,6 @@ def test_resumed_run_has_its_earlier_epochs(data, make_network, tmp_path):
     assert ("epoch", 3) in recorder.entries
 
 
-class WrongEpoch(Callback):
-    def on_epoch_end(self):
-        pass
-
-
-class WrongEnd(Callback):
-    def on_fit_end(self, network, history, third):
-        pass
-
-
 def changed(**methods):
     callback = Callback()
     vars(callback).update(methods)
@@ -130,8 +120,8 @@ def changed(**methods):
         ("recorder", "`callbacks`"),
         ([None], "`callbacks`.*None"),
         ([lambda record: None], r"<lambda>.*`callbacks`.*\(record\)"),
-        ([WrongEpoch()], r"WrongEpoch.on_epoch_end.*`callbacks`"),
-        ([WrongEnd()], r"WrongEnd.on_fit_end.*`callbacks`.*'third'"),
+        ([changed(on_epoch_end=lambda: None)], r"Callback.on_epoch_end.*`callbacks`.*\(\)"),
+        ([changed(on_fit_end=lambda a, b, third: None)], r"on_fit_end.*`callbacks`.*'third'"),
         ([changed(on_step_end=3)], r"Callback.on_step_end.*`callbacks`.*3"),
     ],
 )

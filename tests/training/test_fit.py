@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from torch.utils.data import DataLoader, TensorDataset
 
 import hybridopt as ho
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DeviceError
+from hybridopt.errors import ArgumentTypeError, DeviceError
 from hybridopt.optim import OPTIMIZERS, Newton
 
 NAMES = tuple(OPTIMIZERS)
@@ -109,7 +109,7 @@ def test_every_optimizer_trains_every_kind_of_network(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_twin_takes_the_path_of_the_circuit(name, regression, make_quantum):
+def test_twin_matches_the_circuit(name, regression, make_quantum):
     # exact execution: both compute the same formula, rounded differently in the last digits
     paths = {}
     for bridge in ("memory", "twin"):
@@ -217,10 +217,3 @@ def test_progress_bar(progress, label, data, make_network, capsys):
     assert "loss " in out
     with pytest.raises(ArgumentTypeError, match="`progress`"):
         ho.fit(make_network(), data, progress=1)
-
-
-def test_options_beside_an_instance(data, make_network):
-    network = make_network()
-    instance = torch.optim.Adam(network.parameters())
-    with pytest.raises(ArgumentError, match="`betas`"):
-        ho.fit(network, data, optimizer=instance, betas=(0.5, 0.9))

@@ -96,7 +96,7 @@ def test_compared_with_the_default_rate():
 
 
 class Parabola(nn.Module):
-    """Maps x to x w; with loss a / 2 times its square, gradient descent is stable for lr < 2 / a"""
+    """Map from x to x w; with loss a / 2 (x w)^2, gradient descent is stable for lr < 2 / a."""
 
     def __init__(self):
         super().__init__()
