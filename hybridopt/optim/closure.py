@@ -14,8 +14,8 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError
 Closure: TypeAlias = Callable[[], Tensor | tuple[Tensor, Tensor]]
 
 BACKWARD_CALLED = (
-    "The closure of `Newton.step` must not call `backward()`. Newton computes all derivatives; "
-    "return the loss only."
+    "`closure` must not call `backward()`, as Newton computes all derivatives. Return only the loss "
+    "or (loss, outputs)."
 )
 
 
@@ -50,8 +50,8 @@ class RepeatedClosure:
                 raise ArgumentError(BACKWARD_CALLED)
         if not loss.requires_grad:
             raise ArgumentError(
-                "The loss of the closure must depend on a trainable parameter. Remove `detach()`, "
-                "`item()` and `torch.no_grad()` from the closure."
+                "The loss of `closure` must depend on a trainable parameter. Remove `detach()`, "
+                "`item()` and `torch.no_grad()`."
             )
         return loss, outputs
 
@@ -77,7 +77,7 @@ class RepeatedClosure:
             return _scalar(result), None
         if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Tensor)):
             raise ArgumentTypeError(
-                'The closure must return tensors (loss, outputs) with curvature="gauss-newton" '
+                '`closure` must return tensors (loss, outputs) with curvature="gauss-newton" '
                 f"(got {_describe(result)})."
             )
         return _scalar(result[0]), result[1]
@@ -86,7 +86,7 @@ class RepeatedClosure:
 def _scalar(loss: object) -> Tensor:
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         raise ArgumentTypeError(
-            f"The closure must return the loss, a tensor with one element (got {_describe(loss)})."
+            f"`closure` must return the loss, a tensor with one element (got {_describe(loss)})."
         )
     return loss.reshape(())
 

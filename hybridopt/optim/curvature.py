@@ -126,8 +126,8 @@ class GaussNewton(Curvature):
             found = grad(loss, outputs, create_graph=True, allow_unused=True)[0]
         if found is None:
             raise ArgumentError(
-                "The loss of the closure must depend on the outputs in (loss, outputs). Compute "
-                "it from these outputs."
+                "The loss of `closure` must depend on the outputs in (loss, outputs). Compute it "
+                "from these outputs."
             )
         self._loss_gradient = found
         self._cotangent = torch.zeros_like(outputs, requires_grad=True)
@@ -212,7 +212,7 @@ def _first_gradients(
         raise
     if all(g is None for g in gradients):
         raise ArgumentError(
-            "The loss of the closure must depend on a parameter of this optimizer. Create the "
+            "The loss of `closure` must depend on a parameter of this optimizer. Create the "
             "optimizer from the trained network, after its conversion."
         )
     return gradients

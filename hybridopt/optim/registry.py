@@ -163,6 +163,6 @@ def _check_instance(
     )
     if own.isdisjoint(others):
         raise ArgumentError(
-            f"The {type(optimizer).__name__} must have parameters in common with `params`. Create "
-            "it from the trained network, after its conversion."
+            f"`optimizer` must have some of `params` (got {type(optimizer).__name__} with others). "
+            "Create it from the trained network, after its conversion."
         )

@@ -79,13 +79,13 @@ class LoaderBatches:
         for batch in self.loader:
             if not isinstance(batch, list | tuple) or len(batch) != 2:
                 raise DataError(
-                    f"The DataLoader must yield pairs (x, y) (got {type(batch).__name__}). Wrap "
-                    "the data in a TensorDataset(x, y)."
+                    f"The DataLoader `data` must yield pairs (x, y) (got {type(batch).__name__}). "
+                    "Wrap the data in a TensorDataset(x, y)."
                 )
             x, y = check_batch(*batch)
             yield self._moved(x), self._moved(y)
         if batch is None:
-            raise DataError("The DataLoader must yield at least one batch per epoch (got 0).")
+            raise DataError("The DataLoader `data` must yield a batch in each epoch (got none).")
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)

@@ -203,8 +203,8 @@ class Training:
         first = number == 1 and not len(self.history)
         if first and all(p.grad is None for group in groups for p in group["params"]):
             raise TrainingError(
-                "The loss must depend on a trained parameter. Register all weights as parameters "
-                "of modules; weights in a list are not registered."
+                "`loss` must depend on a trained parameter. Register all weights as parameters of "
+                "modules; weights in a list are not registered."
             )
         self.optimizer.step()
         return value

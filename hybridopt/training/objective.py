@@ -67,8 +67,8 @@ def as_scalar(value: object) -> Tensor:
     if not isinstance(value, Tensor) or value.numel() != 1:
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise ArgumentTypeError(
-            f"The loss function must return a tensor with one element (got {got}). Average over "
-            'the samples (`reduction="mean"`).'
+            f"`loss` must return a tensor with one element (got {got}). Average over the samples "
+            '(`reduction="mean"`).'
         )
     return value
 

@@ -77,8 +77,8 @@ def check_fit(
     outputs = trial_outputs(network, x)
     if not isinstance(outputs, Tensor):
         raise DataError(
-            f"{type(network).__name__} must return one tensor (got {type(outputs).__name__}). "
-            "Wrap it in a module that returns one tensor."
+            f"`network` must return one tensor (got {type(outputs).__name__} from "
+            f"{type(network).__name__}). Wrap it in a module that returns one tensor."
         )
     classes = outputs.shape[min(1, outputs.ndim - 1)]
     if is_among(loss, OF_LABELS) and isinstance(weight := getattr(loss, "weight", None), Tensor):
@@ -130,7 +130,7 @@ def _check_class_weights(outputs: Tensor, weight: Tensor, classes: int) -> None:
     if weight.dtype != outputs.dtype or weight.shape != (classes,):
         # torch accepts another dtype on the meta device
         raise DataError(
-            f"`weight` of the loss must have {classes} values of {outputs.dtype}, one per output "
+            f"`weight` of `loss` must have {classes} values of {outputs.dtype}, one per output "
             f"(got {weight.numel()} of {weight.dtype}). Convert it: loss.to({outputs.dtype})."
         )
 
@@ -139,7 +139,7 @@ def _check_targets(outputs: Tensor, y: Tensor) -> None:
     # torch would broadcast (samples, 1) and (samples, targets) without an error
     if not y.is_floating_point():
         raise DataError(
-            f"`y` must have real numbers for this loss (got {y.dtype}). Integers are class "
+            f"`y` must have real numbers for this `loss` (got {y.dtype}). Integers are class "
             "labels; pass regression targets as floats."
         )
     if y.shape != outputs.shape:
@@ -162,12 +162,12 @@ def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
         if no_meta or "meta" in str(error):
             return  # an error of the loss appears in the first step
         raise DataError(
-            f"The loss must accept outputs of shape {tuple(outputs.shape)} and `y` of shape "
+            f"`loss` must accept outputs of shape {tuple(outputs.shape)} and `y` of shape "
             f"{tuple(y.shape)} and {y.dtype} (got {_validation.first_line(error)})"
         ) from error
     scalar = as_scalar(value)
     if trial.requires_grad and not scalar.requires_grad:
         raise DataError(
-            "The loss must be differentiable with respect to the outputs. Remove `detach()`, "
+            "`loss` must be differentiable with respect to the outputs. Remove `detach()`, "
             "`item()` and `argmax` from it."
         )

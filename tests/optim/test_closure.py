@@ -68,7 +68,7 @@ def test_closure_must_not_call_backward(network, zeroed, retain):
         loss.backward(retain_graph=retain)
         return loss
 
-    with pytest.raises(ArgumentError, match=r"closure.*`backward\(\)`"):
+    with pytest.raises(ArgumentError, match=r"`closure`.*`backward\(\)`"):
         loss_and_outputs(closure, network)
 
 
@@ -86,12 +86,12 @@ def test_closure_may_clear_old_gradients(network, set_to_none):
 @pytest.mark.parametrize(
     ("result", "with_outputs", "message"),
     [
-        (1.5, False, "loss.* 1.5 of type float"),
-        (torch.ones(2, 3), False, r"loss.* \(2, 3\)"),
-        ((torch.ones(()), torch.ones(2)), False, "loss.* tuple"),
-        (torch.ones(()), True, r"\(loss, outputs\)"),
-        ((torch.ones(()),), True, r"\(loss, outputs\)"),
-        ((torch.ones(()), 2), True, r"\(loss, outputs\)"),
+        (1.5, False, "`closure`.* 1.5 of type float"),
+        (torch.ones(2, 3), False, r"`closure`.* \(2, 3\)"),
+        ((torch.ones(()), torch.ones(2)), False, "`closure`.* tuple"),
+        (torch.ones(()), True, r"`closure`.*\(loss, outputs\)"),
+        ((torch.ones(()),), True, r"`closure`.*\(loss, outputs\)"),
+        ((torch.ones(()), 2), True, r"`closure`.*\(loss, outputs\)"),
     ],
 )
 def test_wrong_return_values(network, result, with_outputs, message):
@@ -100,5 +100,5 @@ def test_wrong_return_values(network, result, with_outputs, message):
 
 
 def test_detached_loss(network):
-    with pytest.raises(ArgumentError, match=r"loss.*`detach"):
+    with pytest.raises(ArgumentError, match=r"`closure`.*`detach"):
         loss_and_outputs(lambda: network(torch.ones(3)).sum().detach(), network)

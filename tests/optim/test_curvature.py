@@ -131,7 +131,7 @@ def test_infinite_second_derivative():
 def test_loss_must_depend_on_the_outputs(tanh_case):
     flat = FlatParameters(list(tanh_case.network.parameters()))
     for outputs in (tanh_case.network(tanh_case.x), torch.ones(3)):
-        with pytest.raises(ArgumentError, match=r"\(loss, outputs\)"):
+        with pytest.raises(ArgumentError, match=r"`closure`.*\(loss, outputs\)"):
             GaussNewton(tanh_case.closure(), outputs, flat)
 
 

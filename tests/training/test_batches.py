@@ -89,7 +89,7 @@ class Stream(IterableDataset):
 def test_streams_without_a_length():
     history = ho.fit(nn.Linear(2, 10), DataLoader(Stream(), 5), epochs=2, progress=True)
     assert len(history) == 2
-    with pytest.raises(DataError, match="DataLoader"):
+    with pytest.raises(DataError, match="`data`"):
         ho.fit(nn.Linear(2, 10), DataLoader(Stream(once=True), 5), epochs=3)
 
 

@@ -262,7 +262,7 @@ class Unregistered(nn.Module):
 
 
 def test_loss_without_trained_parameters(data):
-    with pytest.raises(TrainingError, match="trained parameter"):
+    with pytest.raises(TrainingError, match=r"`loss`.*parameter"):
         ho.fit(ho.to_quantum(Unregistered()), data, epochs=1)
 
 

@@ -66,6 +66,6 @@ def test_metric_is_none_for_other_shapes(outputs, targets):
 
 @pytest.mark.parametrize("value", [torch.ones(3), 0.5, None, (torch.ones(()), VALUES)])
 def test_loss_is_one_number(value):
-    with pytest.raises(ArgumentTypeError, match="loss function"):
+    with pytest.raises(ArgumentTypeError, match="`loss`"):
         as_scalar(value)
     assert as_scalar(torch.ones(1)) == 1

@@ -103,9 +103,9 @@ def test_labels_outside_the_outputs_in_the_test_part(data, make_quantum, refused
         ({"patience": 0}, ArgumentError, "`patience`.* 0"),
         ({"loss": "mse"}, ArgumentTypeError, "`loss`.*mse"),
         ({"loss": nn.MSELoss}, ArgumentTypeError, "`loss`.*MSELoss"),
-        ({"loss": nn.CrossEntropyLoss(reduction="none")}, ArgumentTypeError, r"loss.* \(22,\)"),
-        ({"loss": lambda outputs, targets: 0.5}, ArgumentTypeError, "loss.* float"),
-        ({"loss": lambda outputs, targets: outputs.detach().sum()}, DataError, "loss.*`detach"),
+        ({"loss": nn.CrossEntropyLoss(reduction="none")}, ArgumentTypeError, r"`loss`.* \(22,\)"),
+        ({"loss": lambda outputs, targets: 0.5}, ArgumentTypeError, "`loss`.* float"),
+        ({"loss": lambda outputs, targets: outputs.detach().sum()}, DataError, "`loss`.*`detach"),
         ({"device": "cup"}, UnknownNameError, "'cup'.*'cpu'"),
         ({"device": "cpu:x"}, DeviceError, '`device`.*"cpu:x"'),
         ({"checkpoint": 3}, ArgumentTypeError, "`checkpoint`"),
@@ -172,7 +172,7 @@ def test_optimizer_of_another_network(make_network, refused):
     network = make_network()
     before_conversion = torch.optim.Adam(network.parameters())
     quantum = ho.to_quantum(network)
-    refused(quantum, ArgumentError, "Adam.*conversion", optimizer=before_conversion)
+    refused(quantum, ArgumentError, "`optimizer`.*Adam", optimizer=before_conversion)
 
 
 @pytest.mark.parametrize("loss", [None, nn.MSELoss(), nn.L1Loss()])
@@ -199,7 +199,7 @@ def test_last_batch_too_small_for_a_normalisation(make_network, refused):
 
 
 def test_network_must_return_a_tensor(refused):
-    refused(ho.to_quantum(nn.LSTM(3, 3)), DataError, "WeightNetwork.*tuple")
+    refused(ho.to_quantum(nn.LSTM(3, 3)), DataError, "`network`.*tuple.*WeightNetwork")
 
 
 @pytest.mark.parametrize(
@@ -208,9 +208,9 @@ def test_network_must_return_a_tensor(refused):
         (DataLoader(TensorDataset(X, Y)), {"batch_size": 4}, ArgumentError, "`batch_size`"),
         (DataLoader(TensorDataset(X, Y), batch_size=8), {"optimizer": "gd"}, ArgumentError,
          "DataLoader with 3"),
-        (DataLoader(TensorDataset(X)), {}, DataError, "DataLoader.*list"),
-        (DataLoader(X), {}, DataError, "DataLoader.*Tensor"),
-        (DataLoader(TensorDataset(X[:0], Y[:0])), {}, DataError, "DataLoader.*batch"),
+        (DataLoader(TensorDataset(X)), {}, DataError, "`data`.*list"),
+        (DataLoader(X), {}, DataError, "`data`.*Tensor"),
+        (DataLoader(TensorDataset(X[:0], Y[:0])), {}, DataError, "`data`.*batch"),
         (DataLoader(TensorDataset(X[:, :2], Y)), {}, DataError, r"`x`.*\(1, 2\)"),
     ],
 )  # fmt: skip

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 import hybridopt as ho
-from hybridopt.errors import ArgumentTypeError, DataError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
 from hybridopt.training.sanity_check import check_fit
 
 X, Y = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
@@ -99,8 +99,8 @@ def test_tokens_outside_the_vocabulary(aer_calls):
         (nn.Linear(3, 2), Y, cross_entropy, "`y`.* 2 outputs"),
         (nn.Linear(3, 1), X, mse_loss, r"`y`.*\(6, 1\).*\(6, 3\)"),
         (nn.Linear(3, 3), X[:, :1], mse_loss, r"`y`.*\(6, 3\).*\(6, 1\)"),
-        (nn.Linear(3, 3), X[:, :2], cross_entropy, r"loss.* \(6, 3\)"),
-        (nn.LSTM(3, 3), Y, cross_entropy, "LSTM.*tuple"),
+        (nn.Linear(3, 3), X[:, :2], cross_entropy, r"`loss`.* \(6, 3\)"),
+        (nn.LSTM(3, 3), Y, cross_entropy, "`network`.*tuple.*LSTM"),
     ],
 )
 def test_outputs_and_targets_that_do_not_fit(network, y, loss, message):
@@ -131,3 +131,5 @@ def test_our_errors_are_not_wrapped():
 
     with pytest.raises(ArgumentTypeError, match="our message"):
         check_fit(nn.Linear(3, 3), (X, Y), refusing)
+    with pytest.raises(ArgumentError, match=r"input.* 3"):
+        check_fit(ho.DressedCircuit(4, 3, 2, 1), (X, Y), cross_entropy)
