@@ -14,8 +14,8 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError
 Closure: TypeAlias = Callable[[], Tensor | tuple[Tensor, Tensor]]
 
 BACKWARD_CALLED = (
-    "`closure` must not call `backward()`, as Newton computes all derivatives. Return only the loss "
-    "or (loss, outputs)."
+    "`closure` must not call `backward()`, as Newton computes all derivatives. Return only the "
+    "loss or (loss, outputs)."
 )
 
 

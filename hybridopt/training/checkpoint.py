@@ -99,9 +99,9 @@ class Checkpoint:
                 continue
             shown, same = f"{key}={there!r}, this run has {key}={own!r}", "arguments"
             if key == "network":
-                shown = f"another network: {difference(there or {}, own)}"
+                shown = f"another network: {difference(there or {}, here[key])}"
             elif key == "trained":
-                shown = f"other parameters: {_other_parameters(there or [], own)}"
+                shown = f"other parameters: {_other_parameters(there or [], here[key])}"
                 same = "frozen layers, groups and callbacks (`Unfreeze` adds parameters)"
             raise CheckpointError(
                 f"{self._path} must belong to this run (got {shown}). Resume with the same {same}, "
