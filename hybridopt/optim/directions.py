@@ -21,7 +21,7 @@ class CholeskyDirections:
 
     The cost per damping is one Cholesky factorization in float64, :math:`n^3/3` multiplications. A
     factor is accepted only if its smallest squared pivot is above the relative rounding error
-    ``resolution`` of :math:`H`. Otherwise a singular matrix would be divided by noise.
+    ``resolution`` of :math:`H`. Otherwise the solution for a singular matrix would be noise.
 
     References:
         Levenberg, Quart. Appl. Math. 2, 164 (1944); Marquardt, J. SIAM 11, 431 (1963);

@@ -130,7 +130,7 @@ class Newton(Optimizer):
     @property
     def damping(self) -> float:
         """Damping at the start of the next step, in units of the Hessian."""
-        return float(self._memory.get("damping", 0.0))
+        return float(self._step_state.get("damping", 0.0))
 
     def step(self, closure: Closure | None = None) -> Float[Tensor, ""]:  # type: ignore[override]
         """Take one step.
@@ -184,7 +184,7 @@ class Newton(Optimizer):
         else:
             before = max(self.damping, smallest)
             damping = max(damping, GROWTH * before if length is None else before / length)
-        self._memory["damping"] = damping if damping >= smallest else 0.0
+        self._step_state["damping"] = damping if damping >= smallest else 0.0
 
     def _search(
         self,
@@ -231,14 +231,14 @@ class Newton(Optimizer):
         return torch.cat(rates)
 
     @property
-    def _memory(self) -> dict[str, Any]:
+    def _step_state(self) -> dict[str, Any]:
         """State between steps, stored with the first parameter for `state_dict`."""
-        memory: dict[str, Any] = self.state[self.param_groups[0]["params"][0]]
-        return memory
+        state: dict[str, Any] = self.state[self.param_groups[0]["params"][0]]
+        return state
 
 
 def check_params(params: object) -> list[Any]:
-    """Return parameters or groups of them as a list, unless there are none."""
+    """Return parameters or groups of them as a list; raise an error if it is empty."""
     expected = "parameters or groups of them, such as network.parameters()"
     groups = list(_validation.instance("params", params, Iterable, expected))
     if not groups:

@@ -35,7 +35,7 @@ class Callback:
     """
 
     def parameters_to_come(self, network: nn.Module) -> Sequence[nn.Parameter]:
-        """Return frozen parameters that will be unfrozen; an optimizer by name holds them, too."""
+        """Return parameters that will be unfrozen; an optimizer by name contains them, too."""
         return ()
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
@@ -89,7 +89,7 @@ def check_callbacks(callbacks: object) -> list[Callback]:
         else:
             shown = f"the class {entry.__name__}" if isinstance(entry, type) else repr(entry)
             raise ArgumentTypeError(
-                "`callbacks` must hold Callback objects or functions of (record, network) "
+                "`callbacks` must contain Callback objects or functions of (record, network) "
                 f"(got {shown})."
             )
     return checked

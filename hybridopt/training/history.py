@@ -32,8 +32,8 @@ class EpochRecord:
         epoch: Number of the epoch, from 1.
         train_loss: Mean loss over the samples, each at the weights of its step.
         test_loss: Loss on the test part after the epoch; None without a test part.
-        metric: Accuracy or R^2 on the test part, without one on the training part; None if it is
-            not defined for the shapes of outputs and targets.
+        metric: Accuracy or R^2 on the test part (training part without one); None if undefined
+            for the shapes of outputs and targets.
         seconds: Wall time of the training steps, without evaluation.
         settings: Number of settings of training and evaluation.
         shots: Number of shots of training and evaluation.
@@ -135,15 +135,11 @@ class History:
     train_loss: ClassVar[list[float]] = _column("train_loss", "Training loss of each epoch.")
     test_loss: ClassVar[list[float | None]] = _column("test_loss", "Test loss after each epoch.")
     metric: ClassVar[list[float | None]] = _column("metric", "Accuracy or R^2 after each epoch.")
-    seconds: ClassVar[list[float]] = _column(
-        "seconds", "Wall time of the training steps of each epoch."
-    )
+    seconds: ClassVar[list[float]] = _column("seconds", "Training time of each epoch, in seconds.")
     settings: ClassVar[list[int]] = _column("settings", "Settings of each epoch.")
     shots: ClassVar[list[int]] = _column("shots", "Shots of each epoch.")
     runs: ClassVar[list[int]] = _column("runs", "Runs of each epoch.")
-    lr: ClassVar[list[float | None]] = _column(
-        "lr", "Learning rate of the first step of each epoch."
-    )
+    lr: ClassVar[list[float | None]] = _column("lr", "First learning rate of each epoch.")
 
     @property
     def cost(self) -> Cost:

@@ -45,34 +45,34 @@ class StoppingRule:
 
 
 class WeightSnapshot:
-    """Weights and buffers after the last whole step, and the last with a finite loss."""
+    """Copies of weights and buffers: after the last complete step, and at the last finite loss."""
 
     def __init__(self, network: nn.Module) -> None:
         self._live: list[Tensor] = [*network.parameters(), *network.buffers()]
         self._sets = [[tensor.detach().clone() for tensor in self._live] for _ in range(2)]
-        self._whole = self._good = 0
+        self._complete = self._good = 0
 
     @torch.no_grad()
     def keep(self) -> None:
-        """Store the current values after a whole step."""
-        self._whole = 1 - self._good
-        for kept, tensor in zip(self._sets[self._whole], self._live, strict=True):
+        """Store the current values after a complete step."""
+        self._complete = 1 - self._good
+        for kept, tensor in zip(self._sets[self._complete], self._live, strict=True):
             kept.copy_(tensor)
 
     def approve(self) -> None:
-        """Mark the values after the last whole step as values with a finite loss."""
-        self._good = self._whole
+        """Mark the values after the last complete step as values with a finite loss."""
+        self._good = self._complete
 
     @torch.no_grad()
-    def restore(self, *, whole: bool = False) -> None:
-        """Restore the last values with a finite loss, or those after the last whole step."""
+    def restore(self, *, complete: bool = False) -> None:
+        """Restore the values at the last finite loss, or those after the last complete step."""
         for kept, tensor in zip(
-            self._sets[self._whole if whole else self._good], self._live, strict=True
+            self._sets[self._complete if complete else self._good], self._live, strict=True
         ):
             tensor.copy_(kept)
 
     def all_finite(self) -> bool:
-        """Return whether all values are finite that were finite with the last finite loss."""
+        """Return False if a value has become NaN or inf since the last finite loss."""
         pairs = zip(self._sets[self._good], self._live, strict=True)
         return not any(bool((kept.isfinite() & ~live.isfinite()).any()) for kept, live in pairs)
 
@@ -131,7 +131,7 @@ class Training:
                     after_epoch()
                 self.history.status = stopped or "epochs"
             except KeyboardInterrupt:
-                self.good.restore(whole=True)  # the last step may be incomplete
+                self.good.restore(complete=True)  # the last step may be incomplete
                 self.history.status = "interrupted"
 
     def _epoch(self) -> Status | None:

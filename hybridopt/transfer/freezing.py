@@ -104,7 +104,7 @@ def check_names(names: object, argument: str = "names") -> list[str]:
 def selected(
     network: nn.Module, names: str | Sequence[str]
 ) -> Iterator[tuple[nn.Module, list[str], bool]]:
-    """Yield modules, names of their own selected parameters, and whether all of it is selected."""
+    """Yield modules, names of their selected parameters, and whether the module is selected."""
     modules = dict(network.named_modules(remove_duplicate=False))
     parameters = dict(network.named_parameters(remove_duplicate=False))
     head = head_of(network)

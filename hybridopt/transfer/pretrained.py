@@ -168,7 +168,7 @@ def _tensors(given: Any) -> dict[str, Tensor]:
 
 
 def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
-    """Raise an error for values that the dtype of the network cannot hold."""
+    """Raise an error for NaN and for values that the dtype of the network cannot represent."""
     if not (value.is_floating_point() or value.is_complex()):
         return
     if bool(value.isnan().any()):
@@ -197,4 +197,4 @@ def _advice(given: Iterable[str], wanted: Iterable[str], report: KeyReport) -> s
             )
     if not report.loaded:
         return "Use a state_dict of this network."
-    return "Pass its own network, or strict=False to load only fitting keys."
+    return "Pass the original network, or strict=False to load only fitting keys."
