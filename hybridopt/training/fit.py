@@ -55,7 +55,7 @@ def fit(
     """Train a network in place.
 
     The same seed gives the same result. The global random state of the caller is unchanged.
-    Ctrl-C ends training with the status ``"interrupted"`` and the weights of the last complete step.
+    Ctrl-C ends training with status ``"interrupted"`` and the weights of the last complete step.
 
     Args:
         network: Any module with one input and one output tensor; quantum networks are modules.

@@ -176,5 +176,5 @@ def test_infinite_and_large_values_that_fit_are_loaded():
 
 
 def test_network_without_values():
-    with pytest.raises(ConversionError, match=r"Parameter `.*`.*meta"):
+    with pytest.raises(ConversionError, match=r"weight`.*meta"):
         load_weights(network().to("meta"), trained().state_dict())
