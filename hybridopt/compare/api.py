@@ -27,9 +27,9 @@ from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning
 from hybridopt.data import as_dataset
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError, UnknownNameError
 from hybridopt.execution import Executor
-from hybridopt.training.arguments import check_gradients
 from hybridopt.training.loop import executors_of
 from hybridopt.training.objective import metric_name
+from hybridopt.training.sanity_check import check_gradients
 
 MOST_SEEDS = 10_000
 

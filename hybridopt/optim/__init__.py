@@ -1,4 +1,4 @@
-"""Optimizers: torch's own by name, and Newton's method."""
+"""Optimizers of torch by name, and Newton's method."""
 
 from hybridopt.optim.newton import Newton
 from hybridopt.optim.registry import OPTIMIZERS, OptimizerSpec, create, spec_of

@@ -1,4 +1,4 @@
-"""A closure asked several times in one step: same random numbers, no `backward()` of its own."""
+"""Repeated calls of a closure in one step, with the same random numbers."""
 
 from __future__ import annotations
 
@@ -14,27 +14,21 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError
 Closure: TypeAlias = Callable[[], Tensor | tuple[Tensor, Tensor]]
 
 BACKWARD_CALLED = (
-    "The closure given to `Newton.step` called `backward()`. Newton takes first and second "
-    "derivatives itself: return the loss and do not call `backward()`."
+    "`closure` must not call `backward()`, as Newton computes all derivatives. Return only the "
+    "loss or (loss, outputs)."
 )
 
 
 class RepeatedClosure:
-    """Ask a closure for the loss at several weights, as if it were one call.
-
-    Within the block every call draws the same random numbers from torch, so dropout drops the
-    same units and the losses can be compared; after the block torch's generators stand where
-    one call leaves them. Attention runs on its plain kernel, the only one that torch can
-    differentiate twice. With ``with_outputs`` the closure returns the pair ``(loss, outputs)``.
-    """
+    """Context in which each call of a closure draws the same random numbers from torch."""
 
     def __init__(self, closure: Closure, params: Sequence[Tensor], *, with_outputs: bool) -> None:
         self._closure = closure
         self._params = params
         self._with_outputs = with_outputs
-        self._generators = [torch.default_generator]
         indices = {p.device.index for p in params if p.device.type == "cuda"}
-        self._generators += [torch.cuda.default_generators[index] for index in sorted(indices)]
+        on_devices = [torch.cuda.default_generators[index] for index in sorted(indices)]
+        self._generators = [torch.default_generator, *on_devices]
 
     def __enter__(self) -> RepeatedClosure:
         self._before = [generator.get_state() for generator in self._generators]
@@ -47,28 +41,28 @@ class RepeatedClosure:
 
     @torch.enable_grad()
     def graph(self) -> tuple[Tensor, Tensor | None]:
-        """The loss (and the outputs) with the graph that leads to them."""
-        before = [_grad_version(p) for p in self._params]
+        """Return the loss and the outputs with their graph."""
+        before = [(p.grad, getattr(p.grad, "_version", 0)) for p in self._params]
         loss, outputs = self._unpack(self._call())
         for p, (gradient, version) in zip(self._params, before, strict=True):
-            kept = p.grad is gradient and _grad_version(p)[1] == version
-            if p.grad is not None and not kept and bool(p.grad.any()):  # not merely set to zero
+            kept = p.grad is gradient and getattr(p.grad, "_version", 0) == version
+            if p.grad is not None and not kept and bool(p.grad.any()):  # zero: only cleared
                 raise ArgumentError(BACKWARD_CALLED)
         if not loss.requires_grad:
             raise ArgumentError(
-                "The loss that the closure returned depends on no trainable parameter. Compute "
-                "it from the network, without `detach()`, `item()` or `torch.no_grad()`."
+                "The loss of `closure` must depend on a trainable parameter. Remove `detach()`, "
+                "`item()` and `torch.no_grad()`."
             )
         return loss, outputs
 
     @torch.no_grad()
     def loss(self) -> float:
-        """The loss alone, at the present weights."""
+        """Return the loss without a graph at the current weights."""
         return self._unpack(self._call())[0].item()
 
     def _call(self) -> object:
         self._set_random_state(self._before)
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH):  # the only attention kernel with second derivatives
             result = self._closure()
         if self._after is None:
             self._after = [generator.get_state() for generator in self._generators]
@@ -83,17 +77,16 @@ class RepeatedClosure:
             return _scalar(result), None
         if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Tensor)):
             raise ArgumentTypeError(
-                'With curvature="gauss-newton" the closure must return the pair '
-                f"(loss, outputs) of tensors, but returned {_describe(result)}."
+                '`closure` must return tensors (loss, outputs) with curvature="gauss-newton" '
+                f"(got {_describe(result)})."
             )
         return _scalar(result[0]), result[1]
 
 
 def _scalar(loss: object) -> Tensor:
     if not isinstance(loss, Tensor) or loss.numel() != 1:
-        expected = "the loss as a tensor with one element"
         raise ArgumentTypeError(
-            f"The closure must return {expected}, but returned {_describe(loss)}."
+            f"`closure` must return the loss, a tensor with one element (got {_describe(loss)})."
         )
     return loss.reshape(())
 
@@ -102,7 +95,3 @@ def _describe(value: object) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of shape {tuple(value.shape)}"
     return f"{value!r} of type {type(value).__name__}"
-
-
-def _grad_version(p: Tensor) -> tuple[Tensor | None, int]:
-    return p.grad, -1 if p.grad is None else p.grad._version

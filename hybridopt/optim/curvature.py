@@ -1,7 +1,7 @@
-"""Products of the Hessian or the Gauss-Newton matrix with vectors, by automatic differentiation.
+"""Products of the Hessian or the Gauss-Newton matrix with vectors.
 
-Neither matrix is formed here: a product costs a few backward passes, and a stack of vectors
-shares them.
+They are computed by automatic differentiation without the matrix. A product costs a few backward
+passes, and a stack of vectors shares them.
 """
 
 from __future__ import annotations
@@ -23,25 +23,18 @@ MAX_ELEMENTS = 2**25  # of one stack of backward passes: 256 MiB in float64
 
 
 class FlatParameters:
-    """Parameters seen as one float64 vector: their equations lose half of the digits."""
+    """Parameters as one float64 vector; solving equations loses half of the digits."""
 
     def __init__(self, params: Sequence[Tensor]) -> None:
         self.params = list(params)
         self.sizes = [p.numel() for p in self.params]
+        self.size = sum(self.sizes)
         self.device = self.params[0].device
-
-    @property
-    def size(self) -> int:
-        """Number of elements of the vector."""
-        return sum(self.sizes)
-
-    @property
-    def resolution(self) -> float:
-        """Relative rounding error of the least precise parameter."""
-        return max(torch.finfo(p.dtype).eps for p in self.params)
+        # relative rounding error of the least precise parameter
+        self.resolution = max(torch.finfo(p.dtype).eps for p in self.params)
 
     def read(self) -> Float64[Tensor, " num_parameters"]:
-        """A copy of the parameters."""
+        """Return a copy of the parameters."""
         return self.join([p.detach()[None] for p in self.params])[0]
 
     @torch.no_grad()
@@ -53,7 +46,7 @@ class FlatParameters:
     def join(
         self, pieces: Sequence[Float[Tensor, "rows ..."]]
     ) -> Float64[Tensor, "rows num_parameters"]:
-        """Lay tensors of the parameters' shapes, each behind an axis of rows, side by side."""
+        """Concatenate tensors with the shapes of the parameters and a first axis of rows."""
         flattened = [
             piece.reshape(len(piece), size).to(self.device, torch.float64)
             for piece, size in zip(pieces, self.sizes, strict=True)
@@ -63,7 +56,7 @@ class FlatParameters:
     def split(
         self, vectors: Float64[Tensor, "rows num_parameters"]
     ) -> list[Float[Tensor, "rows ..."]]:
-        """Undo `join`: pieces of the parameters' shapes, precisions and devices."""
+        """Undo `join`: return tensors with shapes, precisions and devices of the parameters."""
         pieces = torch.split(vectors, self.sizes, dim=1)
         return [
             piece.reshape(len(vectors), *p.shape).to(p.device, p.dtype)
@@ -72,10 +65,10 @@ class FlatParameters:
 
 
 class Curvature(ABC):
-    """Gradient and curvature of a loss at the present weights."""
+    """Gradient and curvature of a loss at the current weights."""
 
-    gradient: Float64[Tensor, " num_parameters"]  # of the loss
-    rows_at_once: int  # number of vectors that memory allows in one stack
+    gradient: Float64[Tensor, " num_parameters"]  # gradient of the loss
+    rows_at_once: int  # largest number of vectors in one stack
 
     @abstractmethod
     def products(
@@ -87,7 +80,7 @@ class Curvature(ABC):
 class Hessian(Curvature):
     r"""Products with the Hessian, :math:`H v = \nabla (v^\top \nabla L)`.
 
-    Costs one backward pass at construction, and one through its graph for each stack of vectors.
+    The cost is one backward pass at construction and one per stack of vectors.
 
     References:
         Pearlmutter, Neural Computation 6, 147 (1994).
@@ -104,7 +97,7 @@ class Hessian(Curvature):
     def products(
         self, vectors: Float64[Tensor, "rows num_parameters"]
     ) -> Float64[Tensor, "rows num_parameters"]:
-        """The Hessian times each of the ``vectors``."""
+        """Return the Hessian times each of the ``vectors``."""
         flat = self._flat
         return flat.join(vjp_rows(self._gradients, flat.params, flat.split(vectors)))
 
@@ -112,11 +105,11 @@ class Hessian(Curvature):
 class GaussNewton(Curvature):
     r"""Products with the generalized Gauss-Newton matrix, :math:`G v = J^\top H_L J v`.
 
-    :math:`J` is the Jacobian of the network's outputs by the parameters and :math:`H_L` the
-    Hessian of the loss by the outputs, so :math:`G` is positive semi-definite for every convex
-    loss. :math:`J v` is the derivative of :math:`u \mapsto J^\top u`, which is linear, so two
-    backward passes stand in for a forward-mode one and every network that can be differentiated
-    twice will do. Costs two backward passes at construction, and two for each stack of vectors.
+    :math:`J` is the Jacobian of the outputs with respect to the parameters, and :math:`H_L` is the
+    Hessian of the loss with respect to the outputs. Therefore :math:`G` is positive semi-definite
+    for every convex loss. :math:`J v` is the derivative of the linear map
+    :math:`u \mapsto J^\top u`. Two backward passes compute it for every network with second
+    derivatives. The cost is two backward passes at construction and two per stack of vectors.
 
     References:
         Schraudolph, Neural Computation 14, 1723 (2002).
@@ -128,7 +121,15 @@ class GaussNewton(Curvature):
         self._flat = flat
         self._outputs = outputs
         self.gradient = _detached(_first_gradients(loss, flat, create_graph=False), flat)
-        self._loss_gradient = _gradient_by_outputs(loss, outputs)
+        found = None
+        if outputs.requires_grad:
+            found = grad(loss, outputs, create_graph=True, allow_unused=True)[0]
+        if found is None:
+            raise ArgumentError(
+                "The loss of `closure` must depend on the outputs in (loss, outputs). Compute it "
+                "from these outputs."
+            )
+        self._loss_gradient = found
         self._cotangent = torch.zeros_like(outputs, requires_grad=True)
         saved = _SavedElements()
         with saved:
@@ -140,7 +141,7 @@ class GaussNewton(Curvature):
     def products(
         self, vectors: Float64[Tensor, "rows num_parameters"]
     ) -> Float64[Tensor, "rows num_parameters"]:
-        """The Gauss-Newton matrix times each of the ``vectors``."""
+        """Return the Gauss-Newton matrix times each of the ``vectors``."""
         flat = self._flat
         tangents = vjp_rows(self._pulled_back, [self._cotangent], flat.split(vectors))
         cotangents = vjp_rows([self._loss_gradient], [self._outputs], tangents)
@@ -148,7 +149,7 @@ class GaussNewton(Curvature):
 
 
 def matrix(curvature: Curvature) -> Float64[Tensor, "num_parameters num_parameters"]:
-    """The whole curvature matrix, made symmetric, in as few stacked passes as memory allows."""
+    """Return the symmetrised curvature matrix, in as few passes as memory allows."""
     chunks = torch.split(torch.diag(torch.ones_like(curvature.gradient)), curvature.rows_at_once)
     rows = torch.cat([finite_products(curvature, chunk) for chunk in chunks])
     return (rows + rows.T) / 2
@@ -157,13 +158,12 @@ def matrix(curvature: Curvature) -> Float64[Tensor, "num_parameters num_paramete
 def finite_products(
     curvature: Curvature, vectors: Float64[Tensor, "rows num_parameters"]
 ) -> Float64[Tensor, "rows num_parameters"]:
-    """Like ``curvature.products``, and refuses infinite and undefined second derivatives."""
+    """Return ``curvature.products``; raise an error for infinite second derivatives."""
     images = curvature.products(vectors)
     if not bool(images.isfinite().all()):
         raise TrainingError(
-            "The loss and its gradient are finite, but its second derivatives are not (a root "
-            "or a norm at zero, for instance), so Newton cannot take a step. The weights are "
-            "unchanged."
+            "The second derivatives of the loss must be finite for a step of Newton. The weights "
+            "are unchanged. Remove roots and norms at zero from the loss."
         )
     return images
 
@@ -173,29 +173,19 @@ def vjp_rows(
     inputs: Sequence[Tensor],
     cotangents: Sequence[Float[Tensor, "rows ..."]],
 ) -> list[Float[Tensor, "rows ..."]]:
-    """Vector-Jacobian products for a stack of cotangents, in one batched backward pass.
-
-    Where an operation has no batching rule, each row takes its own. The graph is kept.
-    """
+    """Return vector-Jacobian products in one batched backward pass, or else row by row."""
     pairs = zip(tensors, cotangents, strict=True)
     live = [(t, c) for t, c in pairs if t is not None and t.requires_grad]
     num_rows = len(cotangents[0])
     if not live:
         return [x.new_zeros(num_rows, *x.shape) for x in inputs]
     alive, stack = [t for t, _ in live], [c for _, c in live]
-    options: dict[str, bool] = {"retain_graph": True, "materialize_grads": True}
+    options: dict[str, bool] = {"retain_graph": True, "allow_unused": True}
     if num_rows > 1:
         try:
-            with warnings.catch_warnings():  # torch's own fall-back is slow, not wrong
+            with warnings.catch_warnings():  # the fallback of torch is slow, but correct
                 warnings.filterwarnings("ignore", message="There is a performance drop")
-                found = grad(
-                    alive,
-                    inputs,
-                    stack,
-                    retain_graph=True,
-                    allow_unused=True,
-                    is_grads_batched=True,
-                )
+                found = grad(alive, inputs, stack, is_grads_batched=True, **options)
             return [
                 x.new_zeros(num_rows, *x.shape) if g is None else g
                 for g, x in zip(found, inputs, strict=True)
@@ -203,7 +193,8 @@ def vjp_rows(
         except HybridOptError:
             raise
         except RuntimeError:
-            pass  # no batching rule, or too little memory: row by row, a real fault shows again
+            pass  # no batching rule or too little memory; other errors appear again below
+    options["materialize_grads"] = True
     rows = [grad(alive, inputs, [c[row] for c in stack], **options) for row in range(num_rows)]
     return [torch.stack(column) for column in zip(*rows, strict=True)]
 
@@ -221,35 +212,22 @@ def _first_gradients(
         raise
     if all(g is None for g in gradients):
         raise ArgumentError(
-            "The loss that the closure returned depends on no parameter of this optimizer. Was "
-            "the optimizer made from another network, or from this one before a conversion?"
+            "The loss of `closure` must depend on a parameter of this optimizer. Create the "
+            "optimizer from the trained network, after its conversion."
         )
     return gradients
-
-
-def _gradient_by_outputs(loss: Tensor, outputs: Tensor) -> Tensor:
-    found = None
-    if outputs.requires_grad:
-        found = grad(loss, outputs, create_graph=True, allow_unused=True)[0]
-    if found is None:
-        raise ArgumentError(
-            "The closure must return (loss, outputs) with the loss computed from these outputs "
-            "of the network, but the loss does not depend on them."
-        )
-    return found
 
 
 def _detached(
     gradients: Sequence[Tensor | None], flat: FlatParameters
 ) -> Float64[Tensor, " num_parameters"]:
     pairs = zip(gradients, flat.params, strict=True)
-    return flat.join([(torch.zeros_like(p) if g is None else g.detach())[None] for g, p in pairs])[
-        0
-    ]
+    dense = [torch.zeros_like(p) if g is None else g.detach() for g, p in pairs]
+    return flat.join([piece[None] for piece in dense])[0]
 
 
 class _SavedElements(saved_tensors_hooks):
-    """Count the elements that a pass keeps for the next one through its graph."""
+    """Counter of the elements that a pass stores for a pass through its graph."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""Newton directions: from the whole curvature matrix, or from products with it."""
+"""Newton directions from the curvature matrix or from products with it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from torch import Tensor
 
 from hybridopt.optim.curvature import Curvature, finite_products
 
-SMALLEST_DAMPING = 1e-6  # of the largest diagonal element: below it, damping is 0
-GROWTH = 2.0  # between one damping and the next; 4 and 10 overshoot and slow networks down
-MAX_GROWTHS = 100  # from 1e-6 to 1e24 of the scale: by then a direction is the gradient's
+SMALLEST_DAMPING = 1e-6  # relative to the largest diagonal element; smaller damping is 0
+GROWTH = 2.0  # factor between dampings; 4 and 10 are too large and slow down training
+MAX_GROWTHS = 100  # from 1e-6 to 1e24 of the scale, where the direction is the gradient
 
 
 class CholeskyDirections:
     r"""Solutions of :math:`(H + \lambda I)\, d = -g` for growing damping :math:`\lambda`.
 
-    Costs one Cholesky factorization in float64, :math:`n^3/3` multiplications, for each damping
-    that is tried. A factor counts only if its smallest squared pivot stands clear of the
-    rounding error in :math:`H` (relative: ``resolution``), so that a singular matrix is damped and
-    not divided by noise.
+    The cost per damping is one Cholesky factorization in float64, :math:`n^3/3` multiplications. A
+    factor is accepted only if its smallest squared pivot is above the relative rounding error
+    ``resolution`` of :math:`H`. Otherwise the solution for a singular matrix would be noise.
 
     References:
         Levenberg, Quart. Appl. Math. 2, 164 (1944); Marquardt, J. SIAM 11, 431 (1963);
@@ -45,7 +44,7 @@ class CholeskyDirections:
     def directions(
         self, damping: float
     ) -> Iterator[tuple[Float64[Tensor, " num_parameters"], float]]:
-        """Yield directions, each with its damping, from ``damping`` upwards."""
+        """Yield directions with their dampings, from ``damping`` upwards."""
         for _ in range(MAX_GROWTHS):
             damped = self._matrix.clone()
             damped.diagonal().add_(damping)
@@ -59,11 +58,11 @@ class CholeskyDirections:
 class ConjugateGradientDirections:
     r"""Approximate solutions of :math:`(H + \lambda I)\, d = -g` without forming :math:`H`.
 
-    The iteration starts at 0 and stops when the residual is below
-    :math:`\min(1/2, \sqrt{\lVert g \rVert})\, \lVert g \rVert`, after ``max_steps`` products, or
-    on a search direction without positive curvature. Then it returns the iterate so far, which
-    descends (the gradient step, if it is the first), and asks for more damping from the next
-    step on. Costs one product for each iteration. ``resolution`` is its relative rounding error.
+    The iteration starts at 0. It stops when the residual is below
+    :math:`\min(1/2, \sqrt{\lVert g \rVert})\, \lVert g \rVert`, or after ``max_steps`` products. It
+    also stops at a search direction without positive curvature. Then the result is the current
+    iterate (the gradient step in the first iteration), and the next step has more damping. The
+    cost is one product per iteration. ``resolution`` is the relative rounding error of a product.
 
     References:
         Dembo & Steihaug, Math. Programming 26, 190 (1983); Nocedal & Wright, Numerical
@@ -81,7 +80,7 @@ class ConjugateGradientDirections:
     def directions(
         self, damping: float
     ) -> Iterator[tuple[Float64[Tensor, " num_parameters"], float]]:
-        """Yield the truncated solution, then the step along the gradient, with their dampings."""
+        """Yield the truncated solution, then the gradient step, with their dampings."""
         direction, missing = self._solve(damping)
         grown = max(GROWTH * damping, missing, self.smallest_damping)
         yield direction, grown if missing else damping
@@ -89,7 +88,7 @@ class ConjugateGradientDirections:
         yield -self._gradient / (curvature if curvature > 0 else 1.0), grown
 
     def _solve(self, damping: float) -> tuple[Float64[Tensor, " num_parameters"], float]:
-        """Return the iterate, and the damping that had kept all curvature positive, or 0."""
+        """Return the iterate and the damping that makes all curvature positive, or 0."""
         solution = torch.zeros_like(self._gradient)
         residual = -self._gradient
         search = residual

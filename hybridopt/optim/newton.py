@@ -1,9 +1,9 @@
-"""Newton's method for networks, as an optimizer like torch's own."""
+"""Newton's method as a torch optimizer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Literal
 
@@ -20,10 +20,10 @@ from hybridopt.optim.directions import GROWTH, CholeskyDirections, ConjugateGrad
 
 CURVATURES = ("hessian", "gauss-newton")
 SOLVERS = ("auto", "exact", "cg")
-MAX_LINE_SEARCHES = 4  # directions a step tries before it leaves the weights as they are
-LOSS_ROUNDING = 4  # units in the last place that a mean over a batch may be wrong by
-SUFFICIENT = 1e-4  # share of the predicted decrease that is asked for (Nocedal & Wright, p. 33)
-SHORTEST, LONGEST = 0.1, 0.5  # of the previous length: bounds on the interpolated one
+MAX_LINE_SEARCHES = 4  # number of directions per step; then the weights are unchanged
+LOSS_ROUNDING = 4  # rounding error of a mean over a batch, in units in the last place
+SUFFICIENT = 1e-4  # required fraction of the predicted decrease (Nocedal & Wright, p. 33)
+SHORTEST, LONGEST = 0.1, 0.5  # bounds of an interpolated length, relative to the previous one
 
 Directions = CholeskyDirections | ConjugateGradientDirections
 
@@ -37,36 +37,32 @@ class Newton(Optimizer):
         \theta - t\, D\, (H + \lambda I)^{-1} \nabla L(\theta),
 
     where :math:`H` is the Hessian of the loss or its Gauss-Newton matrix
-    :math:`J^\top H_L J`, and :math:`D` holds each group's ``lr``. The damping :math:`\lambda`
-    starts at 0; it doubles while :math:`H + \lambda I` is not positive definite or the
-    direction does not lower the loss; after a step of length :math:`t < 1` it is divided by
-    :math:`t`, and after a full one it halves, in the end to 0.
-    The line search halves :math:`t = 1` or more until the loss has decreased enough. So a
-    quadratic loss (linear regression) is minimized in one step, no step increases the loss, and
-    where no decrease is found the weights stay bitwise as they were.
+    :math:`J^\top H_L J`, and :math:`D` contains the ``lr`` of each group. The damping
+    :math:`\lambda` starts at 0. It doubles while :math:`H + \lambda I` is not positive definite or
+    the direction does not lower the loss. A step of length :math:`t < 1` divides it by :math:`t`; a
+    full step halves it, down to 0. The line search reduces :math:`t = 1` by a factor of 2 or more
+    until the loss has decreased enough. Therefore a quadratic loss is minimized in one step, and
+    no step increases the loss. Without a decrease, the weights are bitwise unchanged.
 
-    The closure returns the loss and does *not* call `backward()`. Within a step it is called
-    once with a graph and once, without, for each length tried; all calls draw the same random
-    numbers from torch. Buffers that a network changes in its forward pass, such as the running
-    statistics of BatchNorm, see every one of these calls.
+    The closure returns the loss and does *not* call `backward()`. In a step, it is called once with
+    a graph and once without a graph per length. All calls draw the same random numbers from torch.
+    Each call updates buffers of the forward pass, such as the running statistics of BatchNorm.
 
-    Cost of a step with ``n`` trainable numbers: one backward pass for the gradient; then with
-    the exact solver ``n`` Hessian rows, batched into as few backward passes as memory allows,
-    ``n**2`` numbers in float64 and ``n**3 / 3`` multiplications for each damping tried; with
-    conjugate gradients at most ``max_cg`` backward passes. Gauss-Newton doubles the backward
-    passes.
+    A step with ``n`` trainable numbers costs one backward pass for the gradient. The exact solver
+    computes ``n`` rows of the Hessian in as few backward passes as memory allows. It stores
+    ``n**2`` numbers in float64 and costs ``n**3 / 3`` multiplications per damping. Conjugate
+    gradients need at most ``max_cg`` backward passes. Gauss-Newton doubles the number of passes.
 
     Args:
-        params: Parameters, or groups of them, each with its own ``lr`` if it likes; shapes and
-            floating-point precisions are free, and frozen ones are skipped.
-        lr: Scales the step; 1 is Newton's own.
-        curvature: ``"hessian"``, or ``"gauss-newton"``, positive semi-definite for every convex
-            loss, for which the closure returns ``(loss, outputs)``.
-        solver: ``"exact"`` factorizes the whole matrix, ``"cg"`` uses truncated conjugate
-            gradients on products with it, ``"auto"`` is exact up to ``max_exact`` numbers.
-        max_exact: The largest ``n`` that ``"auto"`` solves exactly.
-        max_cg: The most conjugate gradient iterations in a step.
-        max_line_search: The most lengths tried along a direction.
+        params: Parameters, or groups of them with an optional ``lr``; frozen ones are skipped.
+        lr: Factor of the step; 1 for the Newton step.
+        curvature: ``"hessian"``, or ``"gauss-newton"``, which is positive semi-definite for every
+            convex loss; then the closure returns ``(loss, outputs)``.
+        solver: ``"exact"`` for a factorization of the matrix, ``"cg"`` for truncated conjugate
+            gradients, ``"auto"`` for the exact solver up to ``max_exact`` numbers.
+        max_exact: Largest ``n`` for the exact solver with ``"auto"``.
+        max_cg: Maximum number of conjugate-gradient iterations per step.
+        max_line_search: Maximum number of lengths per direction.
 
     Raises:
         ArgumentError: If a setting is out of range.
@@ -108,16 +104,13 @@ class Newton(Optimizer):
             "max_cg": _validation.integer("max_cg", max_cg, minimum=1),
             "max_line_search": _validation.integer("max_line_search", max_line_search, minimum=1),
         }
-        groups: list[Any] = list(params)
-        if not groups:
-            raise ArgumentError("Newton has nothing to train: `params` is empty.")
-        super().__init__(groups, defaults)
+        super().__init__(check_params(params), defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters with an ``lr`` of their own; all other settings are shared.
+        """Add parameters with their own ``lr``; all other settings are shared.
 
         Raises:
-            ArgumentError: If the group has other settings, or parameters that are not real.
+            ArgumentError: If the group has other settings or parameters that are not real.
         """
         super().add_param_group(param_group)
         group = self.param_groups[-1]
@@ -125,88 +118,88 @@ class Newton(Optimizer):
         for name, value in self.defaults.items():
             if name != "lr" and group[name] != value:
                 raise ArgumentError(
-                    f"Argument `{name}` must be the same for all parameter groups, but is "
-                    f"{group[name]!r} in one and {value!r} for the optimizer. Only `lr` can differ."
+                    f"`{name}` must be {value!r} in all groups (got {group[name]!r}). Only `lr` "
+                    "can differ."
                 )
         for p in group["params"]:
             if not p.is_floating_point():
                 raise ArgumentError(
-                    f"Newton needs real floating-point parameters, but one has dtype {p.dtype}."
+                    f"`params` must have real floating-point dtypes for Newton (got {p.dtype})."
                 )
 
     @property
     def damping(self) -> float:
-        """The damping that the next step starts with, in the units of the Hessian."""
-        return float(self._memory.get("damping", 0.0))
+        """Damping at the start of the next step, in units of the Hessian."""
+        return float(self._step_state.get("damping", 0.0))
 
     def step(self, closure: Closure | None = None) -> Float[Tensor, ""]:  # type: ignore[override]
         """Take one step.
 
         Args:
-            closure: Returns the loss, or ``(loss, outputs)`` with ``curvature="gauss-newton"``,
-                as tensors with their graph; does not call `backward()`.
+            closure: Function that returns the loss, or ``(loss, outputs)`` with
+                ``curvature="gauss-newton"``, as tensors with their graph, without `backward()`.
 
         Returns:
-            The loss before the step.
+            Loss before the step.
 
         Raises:
             TrainingError: If the loss or a derivative is not finite; the weights are unchanged.
             ArgumentError: If the closure calls `backward()`, or its loss depends on no parameter.
-            ArgumentTypeError: If the closure does not return what it should.
+            ArgumentTypeError: If the closure returns a wrong type.
         """
         if closure is None:
             raise ArgumentTypeError(
-                "Newton.step needs a closure that returns the loss, but none was given."
+                "`closure` must be a function that returns the loss (got None)."
             )
         params = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
         if not params:
-            raise ArgumentError("All parameters of this optimizer are frozen: nothing to train.")
+            raise ArgumentError("`params` must have a trainable parameter (got only frozen ones).")
         flat = FlatParameters(params)
         with_outputs = self.param_groups[0]["curvature"] == "gauss-newton"
-        with RepeatedClosure(closure, flat.params, with_outputs=with_outputs) as question:
-            loss, outputs = question.graph()
+        with RepeatedClosure(closure, flat.params, with_outputs=with_outputs) as repeated:
+            loss, outputs = repeated.graph()
             _require_finite("loss", loss)
             model = Hessian(loss, flat) if outputs is None else GaussNewton(loss, outputs, flat)
             _require_finite("gradient of the loss", model.gradient)
             if bool(model.gradient.any()):
-                self._descend(question, loss.detach(), model, flat)
+                self._descend(repeated, loss.detach(), model, flat)
         return loss.detach()
 
     def _descend(
-        self, question: RepeatedClosure, loss: Tensor, model: Curvature, flat: FlatParameters
+        self, repeated: RepeatedClosure, loss: Tensor, model: Curvature, flat: FlatParameters
     ) -> None:
         scale, gradient, solver = self._learning_rates(), model.gradient, self._solver(model, flat)
         candidates = ((scale * d, damping) for d, damping in solver.directions(self.damping))
         downhill = ((d, damping) for d, damping in candidates if float(gradient @ d) < 0)
         for direction, damping in islice(downhill, MAX_LINE_SEARCHES):
-            length = self._search(question, loss, flat, direction, float(gradient @ direction))
+            length = self._search(repeated, loss, flat, direction, float(gradient @ direction))
             self._adapt(damping, length, smallest=solver.smallest_damping)
             if length is not None:
                 return
 
     def _adapt(self, damping: float, length: float | None, *, smallest: float) -> None:
-        """Set the next damping: less after a full step, more after a shortened or failed one."""
+        """Set the next damping: less after a full step, more after a shorter or failed one."""
         if length == 1.0:
             damping /= GROWTH
         else:
             before = max(self.damping, smallest)
             damping = max(damping, GROWTH * before if length is None else before / length)
-        self._memory["damping"] = damping if damping >= smallest else 0.0
+        self._step_state["damping"] = damping if damping >= smallest else 0.0
 
     def _search(
         self,
-        question: RepeatedClosure,
+        repeated: RepeatedClosure,
         loss: Tensor,
         flat: FlatParameters,
         direction: Float64[Tensor, " num_parameters"],
         slope: float,
     ) -> float | None:
-        """Go along ``direction``; the weights stay at the length that is returned, if one is."""
+        """Move along ``direction``; return the length, or None if the weights are unchanged."""
         start, length = flat.read(), None
 
         def loss_at(length: float) -> float:
             flat.write(start + length * direction)
-            return question.loss() if bool(flat.read().isfinite().all()) else math.inf
+            return repeated.loss() if bool(flat.read().isfinite().all()) else math.inf
 
         try:
             length = backtrack(
@@ -238,18 +231,27 @@ class Newton(Optimizer):
         return torch.cat(rates)
 
     @property
-    def _memory(self) -> dict[str, Any]:
-        """What lasts from step to step; kept with the first parameter, so `state_dict` has it."""
-        memory: dict[str, Any] = self.state[self.param_groups[0]["params"][0]]
-        return memory
+    def _step_state(self) -> dict[str, Any]:
+        """State between steps, stored with the first parameter for `state_dict`."""
+        state: dict[str, Any] = self.state[self.param_groups[0]["params"][0]]
+        return state
 
 
-def _require_finite(what: str, value: Tensor) -> None:
+def check_params(params: object) -> list[Any]:
+    """Return parameters or groups of them as a list; raise an error if it is empty."""
+    expected = "parameters or groups of them, such as network.parameters()"
+    groups = list(_validation.instance("params", params, Iterable, expected))
+    if not groups:
+        raise ArgumentError("`params` must have at least one parameter (got none).")
+    return groups
+
+
+def _require_finite(name: str, value: Tensor) -> None:
     if not bool(value.isfinite().all()):
-        shown = f", but {value.item()}" if value.numel() == 1 else ""
+        shown = value.item() if value.numel() == 1 else "NaN or inf"
         raise TrainingError(
-            f"The {what} is not finite{shown}, so Newton cannot take a step. The weights are "
-            "unchanged: lower the learning rate, or scale the data or the initial weights down."
+            f"The {name} must be finite for a step of Newton (got {shown}). The weights are "
+            "unchanged. Lower the learning rate, or scale down the data or the initial weights."
         )
 
 
@@ -268,20 +270,20 @@ def backtrack(
     .. math::
         L(t) \le L(0) + 10^{-4}\, t\, L'(0).
 
-    Otherwise the next one minimizes the parabola through :math:`L(0), L'(0), L(t)`, within 0.1
-    and 0.5 of :math:`t`. Where the predicted decrease drowns in the loss's rounding error, a
-    length is accepted if the loss does not increase, and none shorter is tried.
+    Otherwise the next one minimizes the parabola through :math:`L(0), L'(0), L(t)`, limited to 0.1
+    to 0.5 times :math:`t`. If the predicted decrease is below the rounding error of the loss, a
+    length is accepted if the loss does not increase, and the search ends.
 
     References:
         Nocedal & Wright, Numerical Optimization, 2nd ed. (2006), algorithm 3.1 and section 3.5.
     """
     length = 1.0
     for _ in range(max_evaluations):
-        drowned = -slope * length <= resolution * abs(loss)
+        rounded = -slope * length <= resolution * abs(loss)
         tried = loss_at(length)
-        if tried <= (loss if drowned else loss + SUFFICIENT * length * slope):
+        if tried <= (loss if rounded else loss + SUFFICIENT * length * slope):
             return length
-        if drowned:
+        if rounded:
             return None
         vertex = -slope * length**2 / (2 * (tried - loss - slope * length))
         if not math.isfinite(tried):

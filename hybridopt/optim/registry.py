@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-import torch
-from torch import Tensor
 from torch.optim import LBFGS, SGD, Adagrad, Adam, Optimizer, RMSprop
 from torch.optim.optimizer import ParamsT
 
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, HybridOptError
-from hybridopt.optim.newton import Newton
+from hybridopt.optim.newton import Newton, check_params
 
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """What an optimizer's name stands for.
+    """Constructor and defaults of an optimizer with a name.
 
     Attributes:
-        name: The name.
-        build: The constructor, ``build(params, lr=..., **options)``.
-        default_lr: The learning rate if none is given.
-        full_batch: Whether a step is meant to see all samples.
-        defaults: Further options, where ours differ from the constructor's.
+        name: Name of the optimizer.
+        build: Constructor, ``build(params, lr=..., **options)``.
+        default_lr: Default learning rate.
+        full_batch: True if a step uses all samples by default.
+        defaults: Options that differ from the defaults of the constructor.
 
     Example:
         >>> from hybridopt.optim import OPTIMIZERS
@@ -42,7 +40,7 @@ class OptimizerSpec:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def describes(self, optimizer: Optimizer) -> bool:
-        """Whether ``optimizer`` is what this name builds; full-batch methods may be subclassed."""
+        """Return whether ``optimizer`` is of this class; full-batch methods may be subclassed."""
         assert isinstance(self.build, type)
         if self.full_batch:
             return isinstance(optimizer, self.build)
@@ -65,21 +63,21 @@ OPTIMIZERS: Mapping[str, OptimizerSpec] = MappingProxyType(
         )
     }
 )
-"""The optimizers by name: gd, sgd, newton, adagrad, rmsprop, adam, lbfgs."""
+"""Optimizers by name: gd, sgd, newton, adagrad, rmsprop, adam, lbfgs."""
 
 
 def spec_of(optimizer: str | Optimizer) -> OptimizerSpec | None:
-    """Look up an optimizer.
+    """Return the entry of an optimizer.
 
     Args:
-        optimizer: A name, or an instance. An instance of torch's SGD counts as ``"sgd"``, for
-            only the batches tell it from ``"gd"``.
+        optimizer: Name or instance. An instance of torch's SGD counts as ``"sgd"``, since only
+            the batches distinguish it from ``"gd"``.
 
     Returns:
-        Its entry in `OPTIMIZERS`; None for an instance of a class that has none.
+        Entry in `OPTIMIZERS`; None for an instance of another class.
 
     Raises:
-        UnknownNameError: If the name is not known.
+        UnknownNameError: If the name is unknown.
 
     Example:
         >>> import torch
@@ -96,10 +94,10 @@ def spec_of(optimizer: str | Optimizer) -> OptimizerSpec | None:
 def create(
     optimizer: str | Optimizer, params: ParamsT, *, lr: float | None = None, **options: Any
 ) -> Optimizer:
-    """Make an optimizer from its name, or check one that is made already.
+    """Create an optimizer from its name, or check an instance.
 
     ======== =============================== ============ =============
-    name     method                          ``lr=None``  samples a step
+    name     method                          ``lr=None``  samples
     ======== =============================== ============ =============
     gd       gradient descent                0.1          all
     sgd      stochastic gradient descent     0.1          a batch
@@ -112,18 +110,18 @@ def create(
     ======== =============================== ============ =============
 
     Args:
-        optimizer: A name from the table, or an instance, which is returned as it is.
-        params: The parameters, or groups of them.
-        lr: Learning rate; None is the default in the table.
+        optimizer: Name from the table, or an instance, which is returned unchanged.
+        params: Parameters or groups of them.
+        lr: Learning rate; None for the default in the table.
         options: Further arguments of the constructor.
 
     Returns:
         The optimizer.
 
     Raises:
-        UnknownNameError: If the name or an option is not known.
-        ArgumentError: If there are no parameters; if ``lr`` is not positive and finite; if an
-            instance comes with ``lr`` or options, or optimizes none of ``params``.
+        UnknownNameError: If the name or an option is unknown.
+        ArgumentError: If ``params`` is empty, if ``lr`` is not positive and finite, or if an
+            instance is given with ``lr``, options or other ``params``.
 
     Example:
         >>> from hybridopt.optim import create
@@ -131,55 +129,40 @@ def create(
         >>> type(create("rmsprop", nn.Linear(3, 2).parameters())).__name__
         'RMSprop'
     """
-    expected = "parameters or groups of them, such as network.parameters()"
-    groups: list[Any] = list(_validation.instance("params", params, Iterable, expected))
-    if not groups:
-        raise ArgumentError("The optimizer has nothing to train: `params` is empty.")
+    groups = check_params(params)
     spec = spec_of(optimizer)
     if isinstance(optimizer, Optimizer):
-        _check_instance(optimizer, _tensors(groups), lr=lr, options=options)
+        _check_instance(optimizer, groups, lr=lr, options=options)
         return optimizer
     assert spec is not None
-    known = [
-        name for name in inspect.signature(spec.build).parameters if name not in ("params", "lr")
-    ]
+    known = list(inspect.signature(spec.build).parameters)[2:]  # without params and lr
     _validation.keywords(f"Optimizer {spec.name!r}", options, known)
     rate = spec.default_lr if lr is None else _validation.real("lr", lr, minimum=0, strict=True)
     try:
         return spec.build(groups, lr=rate, **{**spec.defaults, **options})
+    except HybridOptError:
+        raise
     except (ValueError, TypeError) as error:
-        if isinstance(error, HybridOptError):
-            raise
-        raise ArgumentError(f"Optimizer {spec.name!r} refuses its options: {error}.") from error
+        raise ArgumentError(
+            f"Options of optimizer {spec.name!r} must be valid (got {error})."
+        ) from error
 
 
 def _check_instance(
-    optimizer: Optimizer, params: Iterable[Tensor], *, lr: float | None, options: Mapping[str, Any]
+    optimizer: Optimizer, params: list[Any], *, lr: float | None, options: Mapping[str, Any]
 ) -> None:
     given = [*(["lr"] if lr is not None else []), *options]
     if given:
         raise ArgumentError(
-            f"Argument `{given[0]}` cannot be given beside an optimizer instance, which has its "
-            f"own: set it when you make the {type(optimizer).__name__}."
+            f"`{given[0]}` must be left out with an optimizer instance. Set it when you create the "
+            f"{type(optimizer).__name__}."
         )
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if held.isdisjoint(id(p) for p in params):
+    own, others = (
+        {p for group in one.param_groups for p in group["params"]}
+        for one in (optimizer, Optimizer(params, {}))  # torch accepts all forms of parameters
+    )
+    if own.isdisjoint(others):
         raise ArgumentError(
-            f"The {type(optimizer).__name__} optimizes none of the given parameters. It was made "
-            "from other ones, for instance from those of the network before its conversion: make "
-            "it from the network that is to be trained."
+            f"`optimizer` must have some of `params` (got {type(optimizer).__name__} with others). "
+            "Create it from the trained network, after its conversion."
         )
-
-
-def _tensors(params: Iterable[Any]) -> list[Tensor]:
-    """The tensors in ``params``: tensors, pairs of name and tensor, or groups of either."""
-    found: list[Tensor] = []
-    for entry in params:
-        if isinstance(entry, torch.Tensor):
-            found.append(entry)
-        elif isinstance(entry, tuple):
-            found.append(entry[1])
-        else:
-            group = entry["params"]
-            found += [group] if isinstance(group, torch.Tensor) else _tensors(group)
-    return found

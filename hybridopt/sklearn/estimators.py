@@ -24,10 +24,9 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, Hybrid
 from hybridopt.execution import AerExecutor, Executor, Metered, check_executor
 from hybridopt.gradients import GradientRule
 from hybridopt.training import fit
-from hybridopt.training.arguments import check_network
 from hybridopt.training.batches import network_dtype
 from hybridopt.training.loop import EVALUATION_BATCH, executors_of
-from hybridopt.training.sanity_check import trial_outputs
+from hybridopt.training.sanity_check import check_network, trial_outputs
 
 OF_FIT = (
     "optimizer", "lr", "scheduler", "epochs", "batch_size", "loss", "tol", "patience", "callbacks",

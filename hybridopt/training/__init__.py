@@ -1,4 +1,4 @@
-"""Training: one loop for classical and quantum networks."""
+"""Training loop for classical and quantum networks."""
 
 from hybridopt.training.callbacks import Callback
 from hybridopt.training.fit import fit

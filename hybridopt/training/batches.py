@@ -1,4 +1,4 @@
-"""The samples of a training run, in batches."""
+"""Training samples in batches."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Batch = tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]]
 
 @dataclass
 class TensorBatches:
-    """Samples in memory, shuffled anew each epoch by a generator of their own."""
+    """Batches of samples in memory, shuffled in each epoch by their own generator."""
 
     part: Part
-    batch_size: int | None  # None is all samples, in their own order
+    batch_size: int | None  # None: all samples in their given order
     generator: torch.Generator
 
     def __len__(self) -> int:
@@ -44,14 +44,14 @@ class TensorBatches:
         yield from zip(torch.split(x, size), torch.split(y, size), strict=True)
 
     def samples(self) -> list[Batch]:
-        """Batches for a trial of shapes: a whole one, and the last if it has a single sample."""
+        """Return batches for a check of shapes: the first, and the last if it has one sample."""
         x, y = self.part.x, self.part.y
         size = min(self.batch_size or len(x), len(x))
-        sizes = (size, 1) if size > 1 == len(x) % size else (size,)  # normalisations refuse one
+        sizes = (size, 1) if size > 1 == len(x) % size else (size,)  # an error in normalisations
         return [(x[:size], y[:size]) for size in sizes]
 
     def fingerprint(self) -> str:
-        """Tells whether a resumed run sees the same samples."""
+        """Return a hash that a resumed run compares with its own samples."""
         digest = hashlib.sha256(f"{self.batch_size}".encode())
         for tensor in (self.part.x, self.part.y):
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
@@ -61,17 +61,17 @@ class TensorBatches:
 
 @dataclass
 class LoaderBatches:
-    """The batches of the user's own `DataLoader`, each checked as it comes."""
+    """Batches of the user's `DataLoader`, each checked before use."""
 
     loader: DataLoader[object]
-    dtype: torch.dtype  # of real numbers
+    dtype: torch.dtype  # for real numbers
     device: torch.device
-    generator: torch.Generator  # the loader's own, if it has one; kept in checkpoints
+    generator: torch.Generator  # of the loader, if it has one; stored in checkpoints
 
     def __len__(self) -> int:
         try:
             return len(self.loader)
-        except TypeError:  # an iterable dataset knows no length
+        except TypeError:  # an iterable dataset has no length
             return 0
 
     def __iter__(self) -> Iterator[Batch]:
@@ -79,42 +79,35 @@ class LoaderBatches:
         for batch in self.loader:
             if not isinstance(batch, list | tuple) or len(batch) != 2:
                 raise DataError(
-                    "The DataLoader must yield pairs (x, y), but yielded "
-                    f"{type(batch).__name__}. Wrap the data in a TensorDataset(x, y)."
+                    f"The DataLoader `data` must yield pairs (x, y) (got {type(batch).__name__}). "
+                    "Wrap the data in a TensorDataset(x, y)."
                 )
             x, y = check_batch(*batch)
             yield self._moved(x), self._moved(y)
         if batch is None:
-            raise DataError("The DataLoader yields no batch, which it must do in every epoch.")
+            raise DataError("The DataLoader `data` must yield a batch in each epoch (got none).")
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def samples(self) -> list[Batch]:
-        """The first batch."""
+        """Return the first batch."""
         return [next(iter(self))]
 
     def fingerprint(self) -> str:
-        """A loader's samples are not read for a fingerprint; its length must do."""
+        """Return the number of batches; the samples of a loader are not read."""
         return f"loader of {len(self)} batches"
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What `fit` trains on and evaluates with."""
+    """Batches for training and samples for evaluation."""
 
     batches: TensorBatches | LoaderBatches
-    evaluation: Part | None  # that the metric is taken on; None for a loader
-    has_test: bool  # whether that part is a test part
+    evaluation: Part | None  # samples for the metric; None for a loader
+    has_test: bool  # True if `evaluation` is a test part
     task: str  # "classification" or "regression"
-
-    @property
-    def largest_label(self) -> int | None:
-        """Of all samples; None for real targets, and for a loader, which is not read for it."""
-        if self.evaluation is None or self.task != "classification":
-            return None
-        assert isinstance(self.batches, TensorBatches)
-        return max(int(self.batches.part.y.max()), int(self.evaluation.y.max()))
+    largest_label: int | None = None  # None for real targets and for a loader
 
 
 def training_data(
@@ -124,7 +117,7 @@ def training_data(
     batch_size: object,
     generator: torch.Generator,
 ) -> TrainingData:
-    """Check the data and cut it into batches of the network's dtype on its device."""
+    """Check the data and split it into batches with the dtype and device of the network."""
     example = next(p for p in network.parameters() if p.is_floating_point())
     dtype, device = network_dtype(network), example.device
     if isinstance(data, DataLoader):
@@ -132,14 +125,19 @@ def training_data(
         return _from_loader(LoaderBatches(data, dtype, device, own), spec, batch_size)
     dataset = as_dataset(data, dtype=dtype)
     size = _batch_size(spec, batch_size)
+    if size is not None:
+        _check_whole_batch(spec, f"`batch_size` {size}")
     parts = {name: Part(part.x.to(device), part.y.to(device)) for name, part in dataset.parts()}
     batches = TensorBatches(parts["train"], size, generator)
     evaluation = parts.get("test", parts["train"])
-    return TrainingData(batches, evaluation, "test" in parts, dataset.task)
+    largest = None
+    if dataset.task == "classification":
+        largest = max(int(part.y.max()) for part in parts.values())
+    return TrainingData(batches, evaluation, "test" in parts, dataset.task, largest)
 
 
 def network_dtype(network: nn.Module) -> torch.dtype:
-    """The dtype that the network computes in; a quantum network's angles do not tell."""
+    """Return the dtype of the computation; the angles of a quantum network may have another."""
     for module in network.modules():
         if isinstance(module, QuantumNetwork):
             return module.compute_dtype
@@ -150,27 +148,27 @@ def _batch_size(spec: OptimizerSpec | None, batch_size: object) -> int | None:
     if batch_size == "auto":
         return None if spec is not None and spec.full_batch else MINIBATCH
     if isinstance(batch_size, str):
-        expected = '"auto", None (all samples) or an int'
-        raise ArgumentError(f"Argument `batch_size` must be {expected}, but is {batch_size!r}.")
-    size = _validation.optional_integer("batch_size", batch_size, minimum=1)
-    if size is not None and spec is not None and spec.name == "gd":
+        raise ArgumentError(f'`batch_size` must be "auto", None or an int (got {batch_size!r}).')
+    return _validation.optional_integer("batch_size", batch_size, minimum=1)
+
+
+def _check_whole_batch(spec: OptimizerSpec | None, given: str) -> None:
+    if spec is not None and spec.name == "gd":
         raise ArgumentError(
-            f'optimizer="gd" uses all samples in every step, but `batch_size` is {size}. '
-            'Leave it out, or use optimizer="sgd".'
+            f'optimizer="gd" must have all samples in one batch (got {given}). Use '
+            'optimizer="sgd" for smaller batches.'
         )
-    return size
 
 
 def _from_loader(
     batches: LoaderBatches, spec: OptimizerSpec | None, batch_size: object
 ) -> TrainingData:
     if batch_size != "auto":
-        raise ArgumentError("Argument `batch_size` must be left out when `data` is a DataLoader.")
-    if spec is not None and spec.name == "gd" and len(batches) != 1:
         raise ArgumentError(
-            f'optimizer="gd" uses all samples in every step, but the DataLoader has {len(batches)} '
-            'batches. Give it one batch of all samples, or use optimizer="sgd".'
+            f"`batch_size` must be left out with a DataLoader (got {batch_size!r})."
         )
+    if len(batches) != 1:
+        _check_whole_batch(spec, f"a DataLoader with {len(batches)} batches")
     ((_, y),) = batches.samples()
     task = "regression" if y.is_floating_point() else "classification"
     return TrainingData(batches, None, has_test=False, task=task)

@@ -1,36 +1,31 @@
-"""What a user hangs into a training run: objects with a method for each moment, or functions."""
+"""Callbacks of `fit`: objects with one method per event, or functions."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from torch import nn
 
+from hybridopt import _validation
 from hybridopt.errors import ArgumentTypeError
 from hybridopt.training.history import EpochRecord, History
 
 EpochFunction = Callable[[EpochRecord, nn.Module], object]
-MOMENTS = {
-    "parameters_to_come": ("network",),
-    "on_fit_begin": ("network", "history"),
-    "on_step_end": ("loss", "network"),
-    "on_epoch_end": ("record", "network"),
-    "on_fit_end": ("network", "history"),
-}
 
 
 class Callback:
-    """Looks on while `fit` trains, and may end it; override the moments you want.
+    """Base class for code that `fit` calls during training; override the methods you need.
 
     Example:
         >>> import torch, hybridopt as ho
         >>> class StopAtAccuracy(ho.training.Callback):
-        ...     def __init__(self, wanted):
-        ...         self.wanted = wanted
+        ...     def __init__(self, target):
+        ...         self.target = target
         ...     def on_epoch_end(self, record, network):
-        ...         return record.metric >= self.wanted
+        ...         return record.metric >= self.target
         >>> history = ho.fit(
         ...     torch.nn.Linear(4, 3), ho.load_dataset("iris"), epochs=50, lr=0.05,
         ...     callbacks=[StopAtAccuracy(0.8)],
@@ -40,118 +35,73 @@ class Callback:
     """
 
     def parameters_to_come(self, network: nn.Module) -> Sequence[nn.Parameter]:
-        """Frozen parameters that it will unfreeze: an optimizer by name is made with them, too."""
+        """Return parameters that will be unfrozen; an optimizer by name contains them, too."""
         return ()
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
-        """Before the first step; a resumed run brings the epochs that are done already."""
+        """Run before the first step; in a resumed run, ``history`` has the earlier epochs."""
 
     def on_step_end(self, loss: float, network: nn.Module) -> object:
-        """After each step, with the loss of its batch at the weights before the step.
+        """Run after each step, with the loss of its batch at the weights before the step.
 
-        A true value ends training with this step. The epoch is recorded as far as it went.
+        A true value ends training after this step. The record of the epoch covers its steps so far.
         """
 
     def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> object:
-        """After each epoch; a true value ends training."""
+        """Run after each epoch; a true value ends training."""
 
     def on_fit_end(self, network: nn.Module, history: History) -> None:
-        """When training has ended, whatever ended it: an error and Ctrl-C call it, too.
+        """Run when training has ended, also after an error or Ctrl-C.
 
-        Only where `on_fit_begin` has come to its end. Where several fail, the first error counts.
+        It is called only if `on_fit_begin` has returned; callbacks end in reverse order.
         """
 
 
-class Callbacks:
-    """All callbacks of one run: `Callback` objects, and functions called after each epoch."""
-
-    def __init__(self, callbacks: Sequence[Callback | EpochFunction] = ()) -> None:
-        self._objects = [entry for entry in callbacks if isinstance(entry, Callback)]
-        self._after_step = [entry.on_step_end for entry in self._objects]
-        self._after_epoch = [
-            entry.on_epoch_end if isinstance(entry, Callback) else entry for entry in callbacks
-        ]
-        self._begun: list[Callback] = []
-
-    def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
-        """What any of them will unfreeze."""
-        return [p for entry in self._objects for p in entry.parameters_to_come(network)]
-
-    def fit_begin(self, network: nn.Module, history: History) -> None:
-        """Tell all of them."""
-        for entry in self._objects:
-            entry.on_fit_begin(network, history)
-            self._begun.append(entry)
-
-    def step_end(self, loss: float, network: nn.Module) -> bool:
-        """Tell all of them; return whether one wants to end training."""
-        return _one_stops(self._after_step, loss, network)
-
-    def epoch_end(self, record: EpochRecord, network: nn.Module) -> bool:
-        """Tell all of them; whether one wants to end training."""
-        return _one_stops(self._after_epoch, record, network)
-
-    def fit_end(self, network: nn.Module, history: History) -> None:
-        """Tell all whose `on_fit_begin` has come to its end, then raise the first error."""
-        errors = []
-        for entry in self._begun:
-            try:
-                entry.on_fit_end(network, history)
-            except BaseException as error:  # noqa: BLE001  the first is raised when all were told
-                errors.append(error)
-        if errors:
-            raise errors[0]
+EVENTS = {  # argument names of each method
+    name: list(inspect.signature(method).parameters)[1:]
+    for name, method in vars(Callback).items()
+    if not name.startswith("_")
+}
 
 
-def check_callbacks(callbacks: object) -> Callbacks:
-    """Refuse what is no sequence of callbacks and functions that take the right arguments."""
-    must = "Argument `callbacks` must be a list of functions of (record, network) or Callback "
-    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
-        raise ArgumentTypeError(f"{must}objects, but is {callbacks!r}.")
-    for entry in callbacks:
+class _EpochCallback(Callback):
+    """Callback that calls a function after each epoch."""
+
+    def __init__(self, function: EpochFunction) -> None:
+        self._function = function
+
+    def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> object:
+        return self._function(record, network)
+
+
+def check_callbacks(callbacks: object) -> list[Callback]:
+    """Return callbacks and functions as `Callback` objects, after a check of their signatures."""
+    checked: list[Callback] = []
+    for entry in _validation.items("callbacks", callbacks):
         if isinstance(entry, Callback):
-            for name, arguments in MOMENTS.items():
-                what = f"method {type(entry).__name__}.{name}"
-                _check_signature(getattr(entry, name), what, arguments)
+            for name, arguments in EVENTS.items():
+                _check_signature(getattr(entry, name), f"{type(entry).__name__}.{name}", arguments)
+            checked.append(entry)
         elif callable(entry) and not isinstance(entry, type):
-            _check_signature(entry, f"function {_name(entry)!r}", MOMENTS["on_epoch_end"])
+            name = getattr(entry, "__qualname__", type(entry).__name__)
+            _check_signature(entry, name, EVENTS["on_epoch_end"])
+            checked.append(_EpochCallback(entry))
         else:
             shown = f"the class {entry.__name__}" if isinstance(entry, type) else repr(entry)
-            raise ArgumentTypeError(f"{must}objects, but holds {shown}.")
-    return Callbacks(callbacks)
+            raise ArgumentTypeError(
+                "`callbacks` must contain Callback objects or functions of (record, network) "
+                f"(got {shown})."
+            )
+    return checked
 
 
-def _check_signature(heard: object, what: str, arguments: Sequence[str]) -> None:
-    listed = ", ".join(arguments)
-    if not callable(heard):
-        raise ArgumentTypeError(
-            f"The {what} in `callbacks` must be callable with ({listed}), but is {heard!r}."
-        )
-    with suppress(ValueError):  # builtins may not tell
-        signature = inspect.signature(heard)
+def _check_signature(function: Any, name: str, arguments: Sequence[str]) -> None:
+    with suppress(ValueError):  # some builtins have no signature
         try:
-            signature.bind(*arguments)
+            inspect.signature(function).bind(*arguments)
         except TypeError as error:
+            shown = str(inspect.signature(function)) if callable(function) else repr(function)
             raise ArgumentTypeError(
-                f"The {what} in `callbacks` is called with ({listed}), but takes {signature}: "
-                f"{error}."
+                f"`{name}` in `callbacks` must be callable with ({', '.join(arguments)}) "
+                f"(got {shown}: {error})."
             ) from error
-
-
-def _one_stops(listeners: Sequence[Callable[..., object]], *news: object) -> bool:
-    """Tell all of them; whether one returned a true value."""
-    stops = False
-    for tell in listeners:
-        answer = tell(*news)
-        try:
-            stops = bool(answer) or stops
-        except Exception as error:
-            raise ArgumentTypeError(
-                f"The callback {_name(tell)!r} must return a true value to end training, or a "
-                f"false one or None, but returned {type(answer).__name__}: {error}"
-            ) from error
-    return stops
-
-
-def _name(heard: object) -> str:
-    return str(getattr(heard, "__qualname__", None) or type(heard).__name__)

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a training run needs to go on as if it had never stopped."""
+"""Checkpoints: the complete state of a training run, for an exact continuation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hybridopt._random import global_state, restore_global_state
 from hybridopt.errors import CheckpointError
 from hybridopt.storage.architecture import describe, difference
 from hybridopt.storage.archive import check_schema
-from hybridopt.training.history import History, RangeTest
+from hybridopt.training.history import History
 from hybridopt.training.loop import Training
 
 SCHEMA = 2
 
 
 class Checkpoint:
-    """The file of one call of `fit`, read when it is made; without a path it does nothing."""
+    """Checkpoint file of one call of `fit`; without a path, all methods do nothing."""
 
     def __init__(
         self, path: str | os.PathLike[str] | None, *, seed: int | None, auto_lr: bool
@@ -32,27 +32,22 @@ class Checkpoint:
         self._auto_lr = auto_lr
         self._state = None if path is None or not Path(path).exists() else _read(Path(path))
         self._settings: dict[str, Any] = {}
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a run to go on with."""
-        return self._state is not None
-
-    @property
-    def range_test(self) -> RangeTest | None:
-        """Range test of the run in the file."""
-        return None if self._state is None else History.from_dict(self._state["history"]).range_test
+        self.history: History | None = None  # the history in the file
+        if self._state is not None:
+            self.history = History.from_dict(self._state["history"])
 
     def open(self, training: Training) -> None:
-        """Note what identifies this run, and go on from the file if it is there and of this run."""
+        """Record the settings of this run; if the file exists, compare and restore its state."""
         if self._path is None:
             return
         if training.schedule is not None:
             training.schedule.check_storable()
         self._settings = self._identity(training)
-        if self._state is not None:
+        if self._state is not None and self.history is not None:
             self._check_match(self._state["settings"])
             _restore(training, self._state)
+            training.history.records = self.history.records
+            training.history.range_test = self.history.range_test
 
     def save(self, training: Training) -> None:
         """Write the state after an epoch, for ``torch.load(weights_only=True)``."""
@@ -85,7 +80,7 @@ class Checkpoint:
             "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
             "shots": [getattr(executor, "shots", None) for executor in training.executors],
             "trained": [
-                [names.get(id(p), "one of another network") for p in group["params"]]
+                [names.get(id(p), "a parameter of another network") for p in group["params"]]
                 for group in training.optimizer.param_groups
             ],
         }
@@ -96,37 +91,36 @@ class Checkpoint:
         return settings
 
     def _check_match(self, saved: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another network, other data or another way of training."""
+        """Raise an error if the checkpoint is from another network, other data or settings."""
         here = self._settings
         for key in sorted({*saved, *here}, key=["network", "lr", *here, *saved].index):
             there, own = saved.get(key), here.get(key)
             if there == own:
                 continue
-            says = f"was written with {key}={there!r}, but this run has {key}={own!r}"
-            same = "arguments"
+            shown, same = f"{key}={there!r}, this run has {key}={own!r}", "arguments"
             if key == "network":
-                says = f"belongs to another network: {difference(there or {}, here[key])}"
+                shown = f"another network: {difference(there or {}, here[key])}"
             elif key == "trained":
-                others = _other_parameters(there or [], here[key])
-                says = f"was written by an optimizer of other parameters: {others}"
-                same = "callbacks (`Unfreeze` adds what it will unfreeze), frozen layers and groups"
+                shown = f"other parameters: {_other_parameters(there or [], here[key])}"
+                same = "frozen layers, groups and callbacks (`Unfreeze` adds parameters)"
             raise CheckpointError(
-                f"{self._path} {says}. Resume with the same {same}, or choose another file."
+                f"{self._path} must belong to this run (got {shown}). Resume with the same {same}, "
+                "or choose another file."
             )
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What stands in a checkpoint; no code in it is run."""
+    """Return the content of a checkpoint; no code in it is run."""
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
         raise CheckpointError(
-            f"{path} is damaged or no checkpoint ({type(error).__name__}). Delete it to start "
-            "afresh, or choose another file."
+            f"{path} is damaged or not a checkpoint ({type(error).__name__}). Delete it to start "
+            "again, or choose another file."
         ) from error
     if not isinstance(state, dict) or not {"schema", "settings", "history"} <= state.keys():
-        raise CheckpointError(f"{path} is no checkpoint of a training run. Choose another file.")
-    # files of the first schema, all of one version, do not tell theirs
+        raise CheckpointError(f"{path} is not a checkpoint of a training run. Choose another file.")
+    # files of the first schema have no version
     check_schema(path, state["schema"], state.get("version", "0.1.0"), SCHEMA)
     return state
 
@@ -140,17 +134,14 @@ def _restore(training: Training, state: dict[str, Any]) -> None:
         training.schedule.scheduler.load_state_dict(state["schedule"])
     training.data.batches.generator.set_state(state["order"])
     restore_global_state(state["random"])
-    history = History.from_dict(state["history"])
-    training.history.records, training.history.range_test = history.records, history.range_test
     training.good.keep()
     training.good.approve()
 
 
 def _options(optimizer: Optimizer) -> str:
-    """The settings of an optimizer as a text, with the rate that a scheduler started from."""
+    """Return the settings of an optimizer as a text, with its initial learning rate."""
     groups = [
-        {k: group.get("initial_lr", v) if k == "lr" else v for k, v in group.items()}
-        for group in optimizer.param_groups
+        {**group, "lr": group.get("initial_lr", group["lr"])} for group in optimizer.param_groups
     ]
     for group in groups:
         group.pop("params")
@@ -162,6 +153,6 @@ def _other_parameters(saved: list[list[str]], own: list[list[str]]) -> str:
     there, here = ([name for group in groups for name in group] for groups in (saved, own))
     more = ", ".join(name for name in there if name not in here)
     less = ", ".join(name for name in here if name not in there)
-    parts = [f"it holds {more}, that of this run does not"] if more else []
-    parts += [f"that of this run holds {less}, it does not"] if less else []
-    return "; ".join(parts) or "the same ones, in other groups or in another order"
+    parts = [f"only in the file {more}"] if more else []
+    parts += [f"only in this run {less}"] if less else []
+    return "; ".join(parts) or "the same names in other groups or in another order"

@@ -17,7 +17,6 @@ from hybridopt._files import check_writable
 from hybridopt._random import isolated
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.nn.frozen_state import eval_locked
-from hybridopt.training.arguments import check_gradients, check_network, checked_device
 from hybridopt.training.batches import TrainingData, training_data
 from hybridopt.training.callbacks import Callback, EpochFunction, check_callbacks
 from hybridopt.training.checkpoint import Checkpoint
@@ -25,8 +24,13 @@ from hybridopt.training.history import History
 from hybridopt.training.loop import StoppingRule, Training
 from hybridopt.training.lr_range_test import run_range_test
 from hybridopt.training.objective import Loss, choose_loss, metric_name
-from hybridopt.training.sanity_check import check_fit
-from hybridopt.training.schedulers import check_scheduler, create_schedule
+from hybridopt.training.sanity_check import (
+    check_fit,
+    check_gradients,
+    check_network,
+    checked_device,
+)
+from hybridopt.training.schedulers import create_schedule
 
 
 def fit(
@@ -50,53 +54,51 @@ def fit(
 ) -> History:
     """Train a network in place.
 
-    The same seed gives the same result, and the caller's global random state is left as it was.
-    Ctrl-C ends training with the status ``"interrupted"`` and the weights of the last whole step.
+    The same seed gives the same result. The global random state of the caller is unchanged.
+    Ctrl-C ends training with status ``"interrupted"`` and the weights of the last complete step.
 
     Args:
         network: Any module with one input and one output tensor; quantum networks are modules.
-        data: A Dataset, a pair ``(x, y)`` of tensors or arrays, a ``TensorDataset``, or a
-            ``DataLoader``. Real numbers are cast to the network's dtype.
+        data: Dataset, pair ``(x, y)`` of tensors or arrays, ``TensorDataset`` or ``DataLoader``.
+            Real numbers are cast to the dtype of the network.
         optimizer: ``gd sgd newton adagrad rmsprop adam lbfgs``, or an instance.
-        lr: Learning rate; None is the optimizer's default (`hybridopt.optim.create`); ``"auto"``
-            finds one by a range test on a copy (`hybridopt.training.lr_range_test`), which takes
-            up to 60 steps. They count in ``History.cost``, and training goes on as if the rate
-            that was found had been given. Where the loss falls by no more than its noise the
-            default is taken, and ``History.range_test.reason`` says so.
-        epochs: Passes through the data in all, those in a checkpoint included. 0 trains nothing.
-        batch_size: ``"auto"`` is all samples for gd, newton and lbfgs and 32 otherwise; None is
-            all samples.
-        loss: Module or function of (outputs, targets), averaged over the samples; None is cross
-            entropy for class labels and mean squared error otherwise.
-        seed: Of the order of the samples, dropout, and everything else that draws torch's, numpy's
-            or Python's global random numbers; None draws fresh entropy. Executors have their own.
-        tol: Stop when the training loss changes by no more than this from one epoch to the next.
-        patience: Stop after so many epochs without an improvement of the test loss (of the
-            training loss, if there is no test part). The weights stay those of the last epoch.
-        scheduler: Changes the learning rate on the way: ``cosine exponential linear one-cycle
-            plateau step`` (`hybridopt.training.schedulers.Schedule` has the formulas), torch's
-            scheduler of the optimizer that is passed, or a function of the optimizer that returns
-            one. It is stepped after each epoch (torch's OneCycleLR and CyclicLR after each
-            batch); ``plateau`` watches the training loss.
-        callbacks: `Callback` objects, or functions of (`EpochRecord`, network), called after
-            each epoch; one that returns a true value ends training.
-        progress: Show a progress bar; a string is its label.
-        checkpoint: File that is written, whole or not at all, after each epoch. If it is there
-            already, training goes on from it to the numbers of an uninterrupted run.
-        device: Where torch computes: ``"cpu"``, ``"cuda"``, ``"mps"``. None is where the network
-            is. Circuits run where their executor says.
-        **options: Of the optimizer, if it is given by name.
+        lr: Learning rate; None for the default of the optimizer (`hybridopt.optim.create`).
+            ``"auto"`` runs a range test of up to 60 steps on a copy, which counts in
+            ``History.cost`` (`hybridopt.training.lr_range_test`). If the loss falls by no more
+            than its noise, the default is used, and ``History.range_test.reason`` reports it.
+        epochs: Total number of passes through the data, including those in a checkpoint.
+        batch_size: Number of samples per step; None for all samples. ``"auto"`` is None for gd,
+            newton and lbfgs, otherwise 32.
+        loss: Module or function of (outputs, targets) that returns a mean over samples. None for
+            cross entropy with class labels and mean squared error with real targets.
+        seed: Seed for the order of samples, dropout, and the global generators of torch, numpy and
+            Python. If None, a random seed is used. Executors have their own seeds.
+        tol: Change of the training loss between two epochs; training stops at or below it.
+        patience: Number of epochs without a lower test loss (training loss without a test part)
+            after which training stops. The weights of the last epoch are kept.
+        scheduler: Name of a learning-rate schedule: ``cosine exponential linear one-cycle plateau
+            step`` (`hybridopt.training.schedulers.Schedule` has the formulas). Alternatively,
+            torch's scheduler of the given optimizer, or a function that makes one from an
+            optimizer. OneCycleLR and CyclicLR are stepped after each batch, others per epoch.
+        callbacks: `Callback` objects, or functions of (`EpochRecord`, network) that are called
+            after each epoch. A true return value ends training.
+        progress: True for a progress bar; a string is its label.
+        checkpoint: Path of a file that is replaced after each epoch. If it exists, training
+            continues from it and gives the numbers of an uninterrupted run.
+        device: Device of torch: ``"cpu"``, ``"cuda"``, ``"mps"``; None for that of the network.
+            Circuits run on the device of their executor.
+        **options: Further arguments of an optimizer given by name.
 
     Returns:
-        The `History`. Quantum networks with ``merge="epoch"`` are merged after every epoch; Adam's
-        and RMSprop's moments are kept (they are gradients of the same weights), L-BFGS starts anew.
+        The `History`. Quantum networks with ``merge="epoch"`` are merged after every epoch. Then
+        the moments of Adam and RMSprop are kept, and the state of L-BFGS is cleared.
 
     Raises:
-        DataError: If the samples cannot be trained on or do not fit the network.
+        DataError: If the samples are unusable or do not fit the network.
         ArgumentError, ArgumentTypeError: If another argument is unusable.
-        CheckpointError: If the checkpoint is damaged or of another run.
-        TrainingError: If the loss is no longer finite; names epoch and batch, and leaves the last
-            good weights in the network. Also where gradients are switched off (``no_grad``).
+        CheckpointError: If the checkpoint is damaged or belongs to another run.
+        TrainingError: If the loss is no longer finite. The message contains epoch and batch, and
+            the network has its last weights with a finite loss. Also if gradients are disabled.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -114,7 +116,6 @@ def fit(
     check_network(network)
     hooks = check_callbacks(callbacks)
     _validation.instance("progress", progress, bool | str, "True, False or a label")
-    check_scheduler(scheduler)
     if checkpoint is not None:
         checkpoint = _validation.path("checkpoint", checkpoint)
         check_writable(checkpoint)
@@ -127,16 +128,18 @@ def fit(
         number = None if isinstance(rate, str) else rate
         return optim.create(optimizer, parameters, lr=number, **options)
 
-    to_come = {id(parameter) for parameter in hooks.parameters_to_come(network)}
-    built = build([p for p in network.parameters() if p.requires_grad or id(p) in to_come], lr)
+    to_unfreeze = {id(p) for hook in hooks for p in hook.parameters_to_come(network)}
+    built = build([p for p in network.parameters() if p.requires_grad or id(p) in to_unfreeze], lr)
     if epochs:
         check_gradients(built)
     with _training_mode(network):
         prepared, chosen = _prepared(network, data, optimizer, batch_size, loss, seed)
         file = Checkpoint(checkpoint, seed=seed, auto_lr=lr == "auto")
         history = History(metric_name(prepared.task, loss))
-        training = Training(network, prepared, built, chosen, rule, hooks, history, to_come)
         steps = len(prepared.batches)
+        bar = [_ProgressBar(progress, steps, epochs)] if progress is not False else []
+        hooks = [*bar, *hooks]
+        training = Training(network, prepared, built, chosen, rule, hooks, history, to_unfreeze)
         if lr == "auto":
             trained = [p for group in built.param_groups for p in group["params"]]
             create_schedule(scheduler, build(trained, None), epochs=epochs, steps=steps)
@@ -145,30 +148,25 @@ def fit(
         training.schedule = create_schedule(scheduler, built, epochs=epochs, steps=steps)
         with isolated(seed):
             file.open(training)
-            with _progress_bar(progress, training, epochs) as after_step:
-                training.run(epochs, after_step, lambda: file.save(training))
+            training.run(epochs, lambda: file.save(training))
     return history
 
 
 def _check_rate(lr: object, optimizer: str | Optimizer) -> None:
     spec = optim.spec_of(optimizer)
-    if lr is None:
+    if not isinstance(lr, str):
         return
-    if isinstance(lr, str) and lr != "auto":
-        raise ArgumentTypeError(
-            f'Argument `lr` must be a number, but is {lr!r}. The one word it takes is "auto".'
-        )
     if lr != "auto":
-        _validation.real("lr", lr, minimum=0, strict=True)
-    elif isinstance(optimizer, Optimizer):
+        raise ArgumentTypeError(f'`lr` must be a number, None or "auto" (got {lr!r}).')
+    if isinstance(optimizer, Optimizer):
         raise ArgumentError(
-            'lr="auto" cannot be given beside an optimizer instance, which has its own. Name the '
-            f"optimizer, or set its rate where you make the {type(optimizer).__name__}."
+            'lr="auto" must have an optimizer by name (got an instance of '
+            f"{type(optimizer).__name__}). Name the optimizer, or set `lr` when you create it."
         )
-    elif spec is not None and spec.name in {"newton", "lbfgs"}:
+    if spec is not None and spec.name in {"newton", "lbfgs"}:
         raise ArgumentError(
-            f'lr="auto" is for optimizers whose rate sets the length of a step, but {spec.name!r} '
-            "finds it by a line search. Leave `lr` out."
+            f'lr="auto" must have an optimizer without a line search (got {spec.name!r}). Leave '
+            "`lr` out."
         )
 
 
@@ -180,10 +178,10 @@ def _prepared(
     loss: object,
     seed: int | None,
 ) -> tuple[TrainingData, Loss]:
-    """The samples and the loss, once their shapes were tried."""
+    """Return samples and loss after a check of their shapes."""
     generator = torch.Generator()
     generator.manual_seed(generator.seed() if seed is None else seed % 2**64)
-    with isolated(seed):  # a loader's first batch and a trial of shapes may draw random numbers
+    with isolated(seed):  # a loader and the check of shapes may draw random numbers
         spec = optim.spec_of(optimizer)
         prepared = training_data(data, network, spec, batch_size, generator)
         chosen = choose_loss(loss, prepared.task)
@@ -199,9 +197,9 @@ def _choose_rate(
     epochs: int,
     seed: int | None,
 ) -> bool:
-    """Set the rate that a range test finds, or found in the run in the file; False for Ctrl-C."""
-    found = file.range_test
-    if not file.exists and epochs:
+    """Set the rate of a range test or of the checkpoint; return False after Ctrl-C."""
+    found = None if file.history is None else file.history.range_test
+    if file.history is None and epochs:
         try:
             with isolated(seed):
                 found = run_range_test(
@@ -220,10 +218,7 @@ def _choose_rate(
 
 @contextmanager
 def _training_mode(network: nn.Module) -> Iterator[None]:
-    """Training mode for a network in eval mode; a network that trains keeps its parts' modes.
-
-    What a callback freezes or unfreezes on the way keeps the mode that this gives it.
-    """
+    """Set a network to training mode, and restore the modes of all modules afterwards."""
     modes = {module: module.training for module in network.modules()}
     locked = {module for module in modes if eval_locked(module)}
     if not network.training:
@@ -236,29 +231,31 @@ def _training_mode(network: nn.Module) -> Iterator[None]:
             module.training = not eval_locked(module) and (modes[network] if unfrozen else mode)
 
 
-@contextmanager
-def _progress_bar(
-    progress: bool | str, training: Training, epochs: int
-) -> Iterator[Callable[[], object]]:
-    """A bar, if one is wanted; gives what is to be called after each step."""
-    if progress is False:
-        yield lambda: None
-        return
-    from rich import progress as rich
+class _ProgressBar(Callback):
+    """Progress bar with one tick per step and the loss of the last epoch."""
 
-    steps = len(training.data.batches)
-    description, loss = (rich.TextColumn(f"{{task.{x}}}") for x in ("description", "fields[loss]"))
-    columns = (description, rich.BarColumn(), rich.MofNCompleteColumn(), loss)
-    with rich.Progress(*columns, rich.TimeElapsedColumn()) as bar:
-        task = bar.add_task(
-            progress if isinstance(progress, str) else type(training.network).__name__,
-            total=epochs * steps or None,
-            completed=len(training.history) * steps,
+    def __init__(self, progress: bool | str, steps: int, epochs: int) -> None:
+        self._label, self._steps, self._epochs = progress, steps, epochs
+
+    def on_fit_begin(self, network: nn.Module, history: History) -> None:
+        from rich import progress as rich
+
+        text, loss = (rich.TextColumn(f"{{task.{x}}}") for x in ("description", "fields[loss]"))
+        columns = (text, rich.BarColumn(), rich.MofNCompleteColumn(), loss)
+        self._bar = rich.Progress(*columns, rich.TimeElapsedColumn())
+        self._history = history
+        self._task = self._bar.add_task(
+            self._label if isinstance(self._label, str) else type(network).__name__,
+            total=self._epochs * self._steps or None,
+            completed=len(history) * self._steps,
             loss="",
         )
+        self._bar.start()
 
-        def after_step() -> None:
-            losses = training.history.train_loss
-            bar.update(task, advance=1, loss=f"loss {losses[-1]:.4f}" if losses else "")
+    def on_step_end(self, loss: float, network: nn.Module) -> None:
+        losses = self._history.train_loss
+        shown = f"loss {losses[-1]:.4f}" if losses else ""
+        self._bar.update(self._task, advance=1, loss=shown)
 
-        yield after_step
+    def on_fit_end(self, network: nn.Module, history: History) -> None:
+        self._bar.stop()

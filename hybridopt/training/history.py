@@ -1,4 +1,4 @@
-"""What happened in a training run, epoch by epoch."""
+"""Records of a training run, one per epoch."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ from hybridopt.execution import Cost
 Status = Literal["running", "converged", "patience", "callback", "epochs", "interrupted", "failed"]
 
 REASONS: dict[str, str] = {
-    "running": "training goes on",
+    "running": "training has not ended",
     "converged": "the training loss changed by no more than `tol`",
     "patience": "the loss did not improve for `patience` epochs",
-    "callback": "a callback asked to stop",
+    "callback": "a callback returned a true value",
     "epochs": "all epochs are done",
-    "interrupted": "it was interrupted from the keyboard",
-    "failed": "an error ended it",
+    "interrupted": "training was interrupted from the keyboard",
+    "failed": "an error ended training",
 }
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch.
+    """Record of one epoch.
 
     Attributes:
-        epoch: Its number, from 1.
+        epoch: Number of the epoch, from 1.
         train_loss: Mean loss over the samples, each at the weights of its step.
         test_loss: Loss on the test part after the epoch; None without a test part.
-        metric: Accuracy or R^2 on the test part, or on the training part where there is no
-            other; None if outputs and targets have neither.
-        seconds: Wall time of the training steps; evaluation is not counted.
-        settings: Settings that were run, those of the evaluation included.
-        shots: Shots, likewise.
-        runs: Circuits that the simulator executed, likewise.
-        lr: Learning rate of the epoch's first step, of the optimizer's first parameter group;
-            None where it is not known.
+        metric: Accuracy or R^2 on the test part (training part without one); None if undefined
+            for the shapes of outputs and targets.
+        seconds: Wall time of the training steps, without evaluation.
+        settings: Number of settings of training and evaluation.
+        shots: Number of shots of training and evaluation.
+        runs: Number of runs of training and evaluation.
+        lr: Learning rate of the first step and the first parameter group; None if unknown.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -62,17 +61,17 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What the learning-rate range test of ``lr="auto"`` found.
+    """Result of the learning-rate range test of ``lr="auto"``.
 
     Attributes:
-        lr: The chosen learning rate.
-        rates: Of its steps.
-        losses: Of its batches, each before the step with the rate at the same place.
+        lr: Chosen learning rate.
+        rates: Learning rates of the steps.
+        losses: Losses of the batches, each before the step with the rate at the same index.
         seconds: Wall time.
-        settings: Settings that were run; they are part of what training cost.
-        shots: Shots, likewise.
-        runs: Simulator runs, likewise.
-        reason: Why the rate is the optimizer's default; empty where the test chose it.
+        settings: Number of settings.
+        shots: Number of shots.
+        runs: Number of runs.
+        reason: Reason for the default rate of the optimizer; empty if the test chose the rate.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -100,20 +99,20 @@ class RangeTest:
 
 
 def _column(name: str, doc: str) -> Any:
-    """Return a property of a `History`: the values of one quantity of its records."""
+    """Return a property of a `History` with the values of one field of its records."""
     return property(lambda history: [getattr(one, name) for one in history.records], doc=doc)
 
 
 @dataclass
 class History:
-    """The epochs of a training run, and why it ended.
+    """Records of all epochs and the reason for the end of training.
 
     Attributes:
         metric_name: ``"accuracy"`` or ``"r2"``.
-        records: One `EpochRecord` an epoch.
+        records: One `EpochRecord` per epoch.
         status: ``"converged"``, ``"patience"``, ``"callback"``, ``"epochs"`` or ``"interrupted"``;
-            callbacks may also see ``"running"`` and ``"failed"``.
-        range_test: How ``lr="auto"`` chose the learning rate; None otherwise.
+            in callbacks also ``"running"`` and ``"failed"``.
+        range_test: Range test of ``lr="auto"``; None otherwise.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -136,25 +135,25 @@ class History:
     train_loss: ClassVar[list[float]] = _column("train_loss", "Training loss of each epoch.")
     test_loss: ClassVar[list[float | None]] = _column("test_loss", "Test loss after each epoch.")
     metric: ClassVar[list[float | None]] = _column("metric", "Accuracy or R^2 after each epoch.")
-    seconds: ClassVar[list[float]] = _column("seconds", "Wall time of each epoch's training steps.")
+    seconds: ClassVar[list[float]] = _column("seconds", "Training time of each epoch, in seconds.")
     settings: ClassVar[list[int]] = _column("settings", "Settings of each epoch.")
     shots: ClassVar[list[int]] = _column("shots", "Shots of each epoch.")
-    runs: ClassVar[list[int]] = _column("runs", "Simulator runs of each epoch.")
-    lr: ClassVar[list[float | None]] = _column("lr", "Learning rate of each epoch's first step.")
+    runs: ClassVar[list[int]] = _column("runs", "Runs of each epoch.")
+    lr: ClassVar[list[float | None]] = _column("lr", "First learning rate of each epoch.")
 
     @property
     def cost(self) -> Cost:
-        """Settings, shots and runs of all epochs, and of the range test if there was one."""
+        """Settings, shots and runs of all epochs and of the range test."""
         epochs = Cost(sum(self.settings), sum(self.shots), sum(self.runs))
         return epochs if self.range_test is None else epochs + self.range_test.cost
 
     @property
     def reason(self) -> str:
-        """Why training ended, in words."""
+        """Reason for the end of training."""
         return REASONS[self.status]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types only, for JSON and checkpoints."""
+        """Return plain types for JSON and checkpoints."""
         return {
             "metric_name": self.metric_name,
             "status": self.status,
@@ -170,7 +169,7 @@ class History:
         return cls(state["metric_name"], records, state["status"], found and RangeTest(**found))
 
     def to_frame(self) -> Any:
-        """The epochs as a pandas ``DataFrame``: a row an epoch, by its number, a column a quantity.
+        """Return a pandas ``DataFrame`` with one row per epoch and one column per quantity.
 
         Raises:
             MissingExtraError: If pandas is not installed.
@@ -185,18 +184,18 @@ class History:
             pandas = import_module("pandas")
         except ImportError as error:
             raise MissingExtraError(
-                "History.to_frame() needs pandas, which is not installed. Run: pip install pandas"
+                "pandas must be installed for History.to_frame(). Run: pip install pandas"
             ) from error
         names = list(EpochRecord.__dataclass_fields__)
         frame = pandas.DataFrame(list(map(asdict, self.records)), columns=names).set_index("epoch")
         optional = ("test_loss", "metric", "lr")
-        return frame.astype(dict.fromkeys(optional, float))  # NaN, where all are None, too
+        return frame.astype(dict.fromkeys(optional, float))  # NaN in place of None
 
     def plot(self) -> Figure:
-        """Loss and metric against epochs.
+        """Plot loss and metric against epochs.
 
         Returns:
-            A matplotlib figure that belongs to no window; save it with ``figure.savefig(path)``.
+            A matplotlib figure without a window; save it with ``figure.savefig(path)``.
         """
         figure, (loss, metric) = subplots(9, 3.4, columns=2)
         epochs, dots = [record.epoch for record in self.records], {"marker": "o", "markersize": 3}

@@ -1,10 +1,11 @@
-"""The training loop: batches, steps, evaluation, and what must be undone when a step goes wrong."""
+"""Training loop: steps, evaluation, and restored weights after errors."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from hybridopt.errors import TrainingError
 from hybridopt.execution import Cost, Metered
 from hybridopt.optim import Newton
 from hybridopt.training.batches import TrainingData
-from hybridopt.training.callbacks import Callbacks
+from hybridopt.training.callbacks import Callback
 from hybridopt.training.history import EpochRecord, History, Status
 from hybridopt.training.objective import Loss, as_scalar, metric
 from hybridopt.training.schedulers import Schedule
@@ -27,13 +28,13 @@ EVALUATION_BATCH = 1024
 
 @dataclass(frozen=True)
 class StoppingRule:
-    """When training ends before its last epoch."""
+    """Rules that end training before its last epoch."""
 
-    tol: float | None = None  # change of the training loss between epochs that counts as none
-    patience: int | None = None  # epochs without a lower test loss (training loss, if none)
+    tol: float | None = None  # change of the training loss that counts as zero
+    patience: int | None = None  # epochs without a lower test (or training) loss
 
     def status(self, history: History) -> Status | None:
-        """Why to stop now; None goes on."""
+        """Return the reason to stop; None to continue."""
         losses = history.train_loss
         if self.tol is not None and len(losses) > 1 and abs(losses[-1] - losses[-2]) <= self.tol:
             return "converged"
@@ -44,53 +45,53 @@ class StoppingRule:
 
 
 class WeightSnapshot:
-    """The weights and buffers after the last whole step, and the last with a finite loss."""
+    """Copies of weights and buffers: after the last complete step, and at the last finite loss."""
 
     def __init__(self, network: nn.Module) -> None:
         self._live: list[Tensor] = [*network.parameters(), *network.buffers()]
         self._sets = [[tensor.detach().clone() for tensor in self._live] for _ in range(2)]
-        self._whole = self._good = 0
+        self._complete = self._good = 0
 
     @torch.no_grad()
     def keep(self) -> None:
-        """Remember the present ones: a step is whole."""
-        self._whole = 1 - self._good
-        for kept, tensor in zip(self._sets[self._whole], self._live, strict=True):
+        """Store the current values after a complete step."""
+        self._complete = 1 - self._good
+        for kept, tensor in zip(self._sets[self._complete], self._live, strict=True):
             kept.copy_(tensor)
 
     def approve(self) -> None:
-        """The loss was finite at the ones after the last whole step."""
-        self._good = self._whole
+        """Mark the values after the last complete step as values with a finite loss."""
+        self._good = self._complete
 
     @torch.no_grad()
-    def restore(self, *, whole: bool = False) -> None:
-        """Go back to the last ones with a finite loss, or to those after the last whole step."""
+    def restore(self, *, complete: bool = False) -> None:
+        """Restore the values at the last finite loss, or those after the last complete step."""
         for kept, tensor in zip(
-            self._sets[self._whole if whole else self._good], self._live, strict=True
+            self._sets[self._complete if complete else self._good], self._live, strict=True
         ):
             tensor.copy_(kept)
 
     def all_finite(self) -> bool:
-        """Whether no number became NaN or infinite that was finite when the loss was."""
+        """Return False if a value has become NaN or inf since the last finite loss."""
         pairs = zip(self._sets[self._good], self._live, strict=True)
         return not any(bool((kept.isfinite() & ~live.isfinite()).any()) for kept, live in pairs)
 
 
 class FrozenRandomStream:
-    """One sampling stream within a step, whose evaluations of the loss share their shot noise."""
+    """Random streams of a step in which all evaluations of the loss have the same shot noise."""
 
     def __init__(self, executors: Sequence[Metered]) -> None:
         self._starts = [(executor, executor.state_dict()) for executor in executors]
         self._ends = [int(start["calls"]) for _, start in self._starts]
 
     def rewind(self) -> None:
-        """Go back to where the step began."""
+        """Return to the start of the step."""
         for number, (executor, start) in enumerate(self._starts):
             self._ends[number] = max(self._ends[number], int(executor.state_dict()["calls"]))
             executor.load_state_dict(start)
 
     def release(self) -> None:
-        """Go behind everything that was drawn in the step."""
+        """Continue after all numbers that the step has drawn."""
         self.rewind()
         for (executor, start), end in zip(self._starts, self._ends, strict=True):
             executor.load_state_dict({**start, "calls": end})
@@ -98,16 +99,16 @@ class FrozenRandomStream:
 
 @dataclass
 class Training:
-    """A network on its way."""
+    """State of a training run."""
 
     network: nn.Module
     data: TrainingData
     optimizer: Optimizer
     loss: Loss
     rule: StoppingRule
-    callbacks: Callbacks
+    callbacks: Sequence[Callback]
     history: History
-    to_come: set[int] = field(default_factory=set)  # ids of what callbacks will unfreeze
+    to_unfreeze: set[int] = field(default_factory=set)  # ids of parameters, for callbacks
     schedule: Schedule | None = None
     executors: list[Metered] = field(init=False)
     good: WeightSnapshot = field(init=False)
@@ -116,28 +117,27 @@ class Training:
         self.executors = executors_of(self.network)
         self.good = WeightSnapshot(self.network)
 
-    def run(
-        self, epochs: int, after_step: Callable[[], object], after_epoch: Callable[[], object]
-    ) -> None:
-        """Train until ``epochs`` are in the history or a rule says stop; Ctrl-C ends it, too."""
-        self.history.status = "failed"  # until it is known to have ended otherwise
+    def run(self, epochs: int, after_epoch: Callable[[], object]) -> None:
+        """Train until the history has ``epochs`` records, a rule applies, or Ctrl-C."""
+        self.history.status = "failed"  # replaced at a regular end
         stopped = self.rule.status(self.history) if len(self.history) else None
-        try:
-            self.callbacks.fit_begin(self.network, self.history)
-            while stopped is None and len(self.history) < epochs:
-                stopped = self._epoch(after_step)
-                after_epoch()
-            self.history.status = stopped or "epochs"
-        except KeyboardInterrupt:
-            self.good.restore(whole=True)  # the step that was cut short must not count by half
-            self.history.status = "interrupted"
-        finally:
-            self.callbacks.fit_end(self.network, self.history)
+        with ExitStack() as ends:
+            try:
+                for callback in self.callbacks:
+                    callback.on_fit_begin(self.network, self.history)
+                    ends.callback(callback.on_fit_end, self.network, self.history)
+                while stopped is None and len(self.history) < epochs:
+                    stopped = self._epoch()
+                    after_epoch()
+                self.history.status = stopped or "epochs"
+            except KeyboardInterrupt:
+                self.good.restore(complete=True)  # the last step may be incomplete
+                self.history.status = "interrupted"
 
-    def _epoch(self, after_step: Callable[[], object]) -> Status | None:
+    def _epoch(self) -> Status | None:
         before, started = usage_of(self.executors), time.perf_counter()
         rate = float(self.optimizer.param_groups[0]["lr"])
-        train_loss, stopped = self._steps(after_step)
+        train_loss, stopped = self._steps()
         self._merge()
         self.good.keep()
         seconds = time.perf_counter() - started
@@ -151,18 +151,19 @@ class Training:
         self.history.records.append(record)
         if self.schedule is not None:
             self.schedule.after_epoch(train_loss)
-        stopped = self.callbacks.epoch_end(record, self.network) or stopped
+        answers = [callback.on_epoch_end(record, self.network) for callback in self.callbacks]
+        stopped = any(answers) or stopped
         if not self.good.all_finite():
             self.good.restore()
             raise TrainingError(
-                f"A callback left a weight or buffer not finite after epoch {number}. The network "
-                "holds the last weights with a finite loss."
+                f"Weights and buffers must be finite after the callbacks of epoch {number}. The "
+                "network has its last weights with a finite loss."
             )
-        self.good.keep()  # a callback may change weights
+        self.good.keep()  # callbacks may change weights
         return "callback" if stopped else self.rule.status(self.history)
 
-    def _steps(self, after_step: Callable[[], object]) -> tuple[float, bool]:
-        """The steps of an epoch; their mean loss, and whether a callback asked to stop."""
+    def _steps(self) -> tuple[float, bool]:
+        """Run the steps of an epoch; return the mean loss and whether a callback stops training."""
         total, seen = 0.0, 0
         step = self._closure_step if isinstance(self.optimizer, Newton | LBFGS) else self._step
         for number, (x, y) in enumerate(self.data.batches, start=1):
@@ -171,20 +172,20 @@ class Training:
             self.good.keep()
             if self.schedule is not None:
                 self.schedule.after_step()
-            after_step()
             if number == 1:
                 self._check_unfrozen()
-            if self.callbacks.step_end(loss, self.network):
+            answers = [callback.on_step_end(loss, self.network) for callback in self.callbacks]
+            if any(answers):
                 return total / seen, True
         return total / seen, False
 
     def _check_unfrozen(self) -> None:
-        """Refuse an optimizer without a parameter that a callback has unfrozen and that trains."""
+        """Raise an error if unfrozen parameters with gradients are missing from the optimizer."""
         held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
         missing = [
             name
             for name, p in self.network.named_parameters()
-            if id(p) in self.to_come - held and p.requires_grad
+            if id(p) in self.to_unfreeze - held and p.requires_grad
             if p.grad is not None and bool(p.grad.any())
         ]
         if missing:
@@ -202,8 +203,8 @@ class Training:
         first = number == 1 and not len(self.history)
         if first and all(p.grad is None for group in groups for p in group["params"]):
             raise TrainingError(
-                "The loss depends on no trained parameter, so training would change nothing. Does "
-                "the network keep its weights outside its modules, in a list for instance?"
+                "`loss` must depend on a trained parameter. Register all weights as parameters of "
+                "modules; weights in a list are not registered."
             )
         self.optimizer.step()
         return value
@@ -239,7 +240,7 @@ class Training:
     def _fail(self, what: str) -> None:
         self.good.restore()
         raise TrainingError(
-            f"Training stopped in epoch {len(self.history) + 1}: {what}. The network holds the "
+            f"Training stopped in epoch {len(self.history) + 1}: {what}. The network has its "
             "last weights with a finite loss. Lower the learning rate, or standardise the data."
         )
 
@@ -248,7 +249,7 @@ class Training:
             if getattr(module, "merge_every_epoch", False):
                 module.merge()  # type: ignore[operator]
                 if isinstance(self.optimizer, LBFGS):
-                    self.optimizer.state.clear()  # its pairs of steps are from before the jump
+                    self.optimizer.state.clear()  # its pairs of steps are from before the merge
 
     @torch.no_grad()
     def _evaluate(self) -> tuple[float | None, float | None]:
@@ -267,11 +268,11 @@ class Training:
 
 
 def executors_of(network: nn.Module) -> list[Metered]:
-    """The executors in a network, each once."""
+    """Return the executors in a network without duplicates."""
     found = (getattr(module, "executor", None) for module in network.modules())
     return list({id(one): one for one in found if isinstance(one, Metered)}.values())
 
 
 def usage_of(executors: Iterable[Metered]) -> Cost:
-    """What executors have counted so far."""
+    """Return the total cost of all calls of executors so far."""
     return sum((executor.usage for executor in executors), Cost())

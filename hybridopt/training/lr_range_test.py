@@ -1,20 +1,19 @@
-r"""The learning-rate range test: which rate is large and still stable.
+r"""Learning-rate range test: find a rate that is large and still stable.
 
-A copy of the network is trained while the rate grows from step to step, from 1e-6 to 10 by a
-constant factor. The loss first stays, then falls, then rises. The rate that is chosen is half of
-the one at which the smoothed loss, on its last way down to its least, was halfway there. A fall
-within the noise between batches says nothing: then the optimizer's default is taken, and
-``RangeTest.reason`` says so.
+A copy of the network is trained while the rate grows from 1e-6 to 10 by a constant factor per
+step. The loss is first constant, then falls, then rises. The test looks for the last fall of the
+smoothed loss to its minimum, and the rate at half of this fall. The result is half of this rate.
+A fall within the noise between batches gives no rate; then the default of the optimizer is used.
 
-Smith reads the rate off the plot by eye; finders that do it for him take a tenth of the rate at
-the least loss, or the steepest place (fastai's ``minimum`` and ``steep``, Lightning's
-``suggestion``), or a place amid the longest fall (``valley``). Measured over digits, iris, wine,
-breast_cancer, diabetes, with adam, sgd, rmsprop, adagrad, three seeds each (an MLP of 20 hidden
-units, 3 to 10 epochs; ratios of final training losses, geometric means; the best is that of a
-grid of four rates a decade):
+Smith reads the rate from the plot. Automatic rules take a tenth of the rate at the least loss or
+the steepest point (fastai's ``minimum`` and ``steep``, Lightning's ``suggestion``), or a point
+within the longest fall (``valley``). The table compares them on digits, iris, wine,
+breast_cancer and diabetes with adam, sgd, rmsprop and adagrad, three seeds each. The network is
+an MLP with 20 hidden units, trained for 3 to 10 epochs. Entries are geometric means of ratios of
+final training losses; the best rate is from a grid of four rates per decade.
 
 ================  =========  ============  =========================  =====
-rule              / best's   / default's   over 1.1 times default's   worst
+rule              / best     / default     over 1.1 times default     worst
 ================  =========  ============  =========================  =====
 halfway, halved   2.1        0.60          5 of 60                    1.6
 least, tenth      2.2        0.61          11 of 60                   2.3
@@ -23,27 +22,22 @@ valley            5.7        1.6           35 of 60                   14
 default           3.5        1
 ================  =========  ============  =========================  =====
 
-On digits after three epochs of Adam its mean test accuracy over five seeds is 0.959, with the
-default rate 0.964, with a tenth of the least 0.936, with halfway unhalved 0.941.
-
 References:
     Smith, Cyclical learning rates for training neural networks, arXiv:1506.01186.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Sequence
 from itertools import chain, pairwise, repeat
-from typing import Any
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from hybridopt.errors import ArgumentError, TrainingError
+from hybridopt._modules import copy_module
+from hybridopt.errors import TrainingError
 from hybridopt.execution import Metered
 from hybridopt.training.batches import LoaderBatches, TensorBatches
 from hybridopt.training.history import RangeTest
@@ -53,12 +47,12 @@ from hybridopt.training.objective import Loss, as_scalar
 LOWEST, HIGHEST = 1e-6, 10.0
 STEPS = 60  # 8.4 per decade
 RATES = [LOWEST * ((HIGHEST / LOWEST) ** (1 / (STEPS - 1))) ** step for step in range(STEPS)]
-SMOOTHING = 0.8  # of the running mean, which looks back over about 5 steps
-DIVERGED = 4.0  # times the least loss so far, which ends the test
-MARGIN = 2.0  # measured, see above
-SIGNIFICANT = 3.0  # standard errors; the least of a dozen independent means is at about 2
+SMOOTHING = 0.8  # weight of the past in the running mean, about 5 steps
+DIVERGED = 4.0  # factor above the least loss that ends the test
+MARGIN = 2.0  # divisor of the rate; measured, see above
+SIGNIFICANT = 3.0  # standard errors; the minimum of a dozen independent means is at about 2
 WITHIN_NOISE = (
-    "the loss fell by no more than its noise between batches, so the optimizer's default was taken"
+    "the loss fell by no more than its noise between batches, so the optimizer's default is used"
 )
 
 
@@ -69,20 +63,34 @@ def run_range_test(
     build: Callable[[list[nn.Parameter], float | None], Optimizer],
     executors: Sequence[Metered],
 ) -> RangeTest:
-    """Try growing rates on a copy of the network, and leave samples and streams where they were.
-
-    Settings, shots and runs stay counted, for they were run. The caller keeps the global random
-    state. ``build`` makes the optimizer of some parameters with a learning rate; None is its own.
-    """
+    """Test growing rates on a copy; ``build`` makes an optimizer, with None at its default rate."""
     before, started = usage_of(executors), time.perf_counter()
     positions = [executor.state_dict() for executor in executors]
     order = batches.generator.get_state()
+    # a copied executor would spend settings that are not counted
+    trial = copy_module(network, {id(one): one for one in executors}, user='lr="auto"')
+    optimizer = build([p for p in trial.parameters() if p.requires_grad], LOWEST)
+    losses: list[float] = []
     try:
-        rates, losses = _losses(_copy(network, executors), batches, loss, build)
+        for rate, (x, y) in zip(RATES, chain.from_iterable(repeat(batches)), strict=False):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+            value = as_scalar(loss(trial(x), y))
+            losses.append(value.item())
+            means = smoothed(losses)
+            first, least = means[0], min(means)
+            # four times the least loss, relative to a minimum of the loss that may not be 0
+            bound = first + (DIVERGED - 1) * max(abs(least), abs(first - least))
+            if not math.isfinite(losses[-1]) or means[-1] > bound:
+                break
+            value.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
     finally:
         batches.generator.set_state(order)
         for executor, position in zip(executors, positions, strict=True):
             executor.load_state_dict(position)
+    rates = RATES[: len(losses)]
     spent = usage_of(executors) - before
     rate, reason = choose_rate(rates, losses), ""
     if rate is None:
@@ -93,15 +101,12 @@ def run_range_test(
 
 
 def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """Half of the rate at which the smoothed loss was halfway down to its least.
-
-    None if the loss fell by no more than its noise. The last loss may be no longer finite.
-    """
+    """Return half of the rate at half of the smoothed fall; None for a fall within the noise."""
     finite = [loss for loss in losses if math.isfinite(loss)]
     if not finite or min(finite) >= finite[0]:
         raise TrainingError(
-            f'lr="auto" found no learning rate between {LOWEST:g} and {HIGHEST:g} that lowers the '
-            "loss. Pass a number as `lr`, and see whether the network trains at all."
+            f'lr="auto" must find a rate from {LOWEST:g} to {HIGHEST:g} that lowers the loss (got '
+            "none). Pass a number as `lr`, and check that the loss can decrease."
         )
     means = smoothed(finite)
     least = min(range(len(means)), key=means.__getitem__)
@@ -117,8 +122,8 @@ def choose_rate(rates: Sequence[float], losses: Sequence[float]) -> float | None
 
 
 def _error_of_fall(losses: Sequence[float], least: int, early: int) -> float:
-    """Standard error of a smoothed loss beside the mean of the early ones."""
-    # neighbours differ by noise only, even where the loss already falls
+    """Return the standard error of the difference between a smoothed loss and early losses."""
+    # neighbours differ only by noise, even if the loss falls
     jumps = [b - a for a, b in pairwise(losses[: max(3, least // 2)])]
     variance = sum(jump * jump for jump in jumps) / (2 * len(jumps))
     decay = SMOOTHING ** (least + 1)
@@ -127,50 +132,10 @@ def _error_of_fall(losses: Sequence[float], least: int, early: int) -> float:
 
 
 def smoothed(losses: Sequence[float]) -> list[float]:
-    """Running means with exponential weights that sum to one from the first on."""
+    """Return running means with exponential weights that sum to one at every step."""
     means, total, weight = [], 0.0, 0.0
     for loss in losses:
         total = SMOOTHING * total + (1 - SMOOTHING) * loss
         weight = SMOOTHING * weight + (1 - SMOOTHING)
         means.append(total / weight)
     return means
-
-
-def _losses(
-    trial: nn.Module,
-    batches: TensorBatches | LoaderBatches,
-    loss: Loss,
-    build: Callable[[list[nn.Parameter], float | None], Optimizer],
-) -> tuple[list[float], list[float]]:
-    """Rates that were tried, and the loss before the step with each."""
-    optimizer = build([p for p in trial.parameters() if p.requires_grad], LOWEST)
-    losses: list[float] = []
-    endless = chain.from_iterable(repeat(batches))
-    for rate, (x, y) in zip(RATES, endless, strict=False):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.zero_grad()
-        value = as_scalar(loss(trial(x), y))
-        losses.append(value.item())
-        means = smoothed(losses)
-        first, least = means[0], min(means)
-        # above the start by as much as makes four times the least, whatever the loss is at best
-        bound = first + (DIVERGED - 1) * max(abs(least), abs(first - least))
-        if not math.isfinite(losses[-1]) or means[-1] > bound:
-            break
-        value.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return RATES[: len(losses)], losses
-
-
-def _copy(network: nn.Module, executors: Sequence[Metered]) -> nn.Module:
-    # an executor is a resource: a copy of its own would spend settings that nobody counts
-    shared: dict[int, Any] = {id(executor): executor for executor in executors}
-    try:
-        with torch.no_grad():
-            return copy.deepcopy(network, shared)
-    except Exception as error:
-        raise ArgumentError(
-            f'lr="auto" needs a copy of the network, but {type(network).__name__} cannot be '
-            f"copied: {error} Pass a number as `lr`."
-        ) from error

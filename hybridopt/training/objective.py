@@ -1,4 +1,4 @@
-"""The trained loss and the metric that is reported beside it."""
+"""Trained loss and reported metric."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ OF_VALUES = (
 
 
 def choose_loss(loss: object, task: str) -> Loss:
-    """The loss function: the given one, or cross entropy for labels and else mean squared error."""
+    """Return the given loss; by default cross entropy for labels, else mean squared error."""
     if loss is None:
         return functional.cross_entropy if task == "classification" else functional.mse_loss
     if isinstance(loss, type) or not callable(loss):
         expected = "a torch loss module or a function of (outputs, targets)"
-        raise ArgumentTypeError(f"Argument `loss` must be {expected}, but is {loss!r}.")
+        raise ArgumentTypeError(f"`loss` must be {expected} (got {loss!r}).")
     return loss
 
 
 def metric_name(task: str, loss: object) -> str:
-    """Name of what `metric` computes for this task."""
+    """Return the name of the metric for a task."""
     return "accuracy" if task == "classification" or is_among(loss, BINARY) else "r2"
 
 
 def metric(
     outputs: Shaped[Tensor, "samples ..."], targets: Shaped[Tensor, "samples ..."], loss: object
 ) -> float | None:
-    """Accuracy of scores or of ``BCEWithLogitsLoss``'s logits, or coefficient of determination.
+    """Return the accuracy of scores or binary logits, or the coefficient of determination.
 
-    The share of right classes in [0, 1], or R^2 <= 1, averaged over target columns as scikit-learn
-    does; None where the shapes fit neither, or a column of targets is constant.
+    The accuracy is in [0, 1]. R^2 <= 1 is averaged over target columns, as in scikit-learn. The
+    result is None if the shapes fit neither, or if a column of targets is constant.
     """
     if not targets.is_floating_point():
         if outputs.ndim != 2 or targets.ndim != 1:
@@ -63,16 +63,16 @@ def metric(
 
 
 def as_scalar(value: object) -> Tensor:
-    """The loss as a tensor of one number; `ArgumentTypeError` for something else."""
+    """Return the loss if it is a tensor with one element."""
     if not isinstance(value, Tensor) or value.numel() != 1:
         got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
         raise ArgumentTypeError(
-            f"The loss function must return one number, but returned {got}. "
-            'Average over the samples (`reduction="mean"`).'
+            f"`loss` must return a tensor with one element (got {got}). Average over the samples "
+            '(`reduction="mean"`).'
         )
     return value
 
 
 def is_among(loss: object, known: tuple[object, ...]) -> bool:
-    """Whether a loss is one of some functions, or a module of some classes."""
+    """Return whether a loss is one of the functions or an instance of one of the classes."""
     return loss in known or isinstance(loss, tuple(k for k in known if isinstance(k, type)))

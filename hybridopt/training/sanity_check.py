@@ -1,18 +1,69 @@
-"""A trial of shapes before training: no circuit runs and no weight is touched."""
+"""Checks of network, device and shapes before training, without circuits."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
 
 from hybridopt import _validation
-from hybridopt._modules import run_on_meta
+from hybridopt._modules import check_has_values, check_module, run_on_meta
 from hybridopt.bridges.api import without_quantum_networks
-from hybridopt.errors import DataError, HybridOptError
+from hybridopt.errors import ArgumentError, DataError, DeviceError, HybridOptError, TrainingError
+from hybridopt.optim import Newton
 from hybridopt.training.objective import OF_LABELS, OF_VALUES, Loss, as_scalar, is_among
 
 SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+
+
+def check_network(network: object) -> None:
+    """Raise an error unless the network is a module with trainable, finite parameters."""
+    network = check_module(network)
+    parameters = dict(network.named_parameters())
+    if not any(parameter.requires_grad for parameter in parameters.values()):
+        shown = "frozen parameters only" if parameters else "no parameters"
+        raise ArgumentError(
+            f"`network` must have trainable parameters (got {type(network).__name__} with {shown})."
+        )
+    check_has_values(network, ArgumentError)
+    for name, parameter in parameters.items():
+        if not bool(parameter.isfinite().all()):
+            raise ArgumentError(
+                f"`{name}` of the network must be finite (got NaN or inf). Initialise it again."
+            )
+    if not any(parameter.is_floating_point() for parameter in parameters.values()):
+        raise ArgumentError(
+            "`network` must have a real floating-point parameter (got integer or complex ones)."
+        )
+
+
+def check_gradients(optimizer: Optimizer | None = None) -> None:
+    """Raise an error if torch computes no gradients; Newton and L-BFGS enable them."""
+    enables = isinstance(optimizer, Newton | LBFGS)
+    if torch.is_inference_mode_enabled() or not (enables or torch.is_grad_enabled()):
+        raise TrainingError(
+            "Gradients must be enabled for training. Train outside of `torch.no_grad()` and "
+            "`torch.inference_mode()`, and after `torch.set_grad_enabled(False)` call "
+            "`torch.set_grad_enabled(True)`."
+        )
+
+
+def checked_device(device: object) -> torch.device | None:
+    """Return the device if it is available to torch; None for None."""
+    if device is None:
+        return None
+    text = str(device).lower().replace("gpu", "cuda")
+    kind = _validation.choice("device", text.partition(":")[0], ("cpu", "cuda", "mps"))
+    with suppress(RuntimeError):  # the index is not a number
+        if (torch.backends.mps if kind == "mps" else getattr(torch, kind)).is_available():
+            return torch.device(text)
+    raise DeviceError(
+        f'`device` must be available to torch (got "{device}"). Use "cpu", "cuda" or "cuda:0", or '
+        "install a torch build for it."
+    )
 
 
 def check_fit(
@@ -21,13 +72,13 @@ def check_fit(
     loss: Loss,
     largest_label: int | None = None,
 ) -> None:
-    """Refuse data that the network or the loss cannot take; the caller keeps the random state."""
+    """Raise an error if data, network and loss do not fit; the random state may change."""
     x, y = batch
     outputs = trial_outputs(network, x)
     if not isinstance(outputs, Tensor):
         raise DataError(
-            f"The network must return one tensor, but {type(network).__name__} returned "
-            f"{type(outputs).__name__}. Wrap it in a module that returns the tensor to train."
+            f"`network` must return one tensor (got {type(outputs).__name__} from "
+            f"{type(network).__name__}). Wrap it in a module that returns one tensor."
         )
     classes = outputs.shape[min(1, outputs.ndim - 1)]
     if is_among(loss, OF_LABELS) and isinstance(weight := getattr(loss, "weight", None), Tensor):
@@ -40,11 +91,8 @@ def check_fit(
 
 
 def trial_outputs(network: nn.Module, x: Tensor) -> object:
-    """What the network returns for these samples: on torch's meta device, which computes nothing.
-
-    If an operation has no meta form, a classical copy of the network takes the real samples.
-    """
-    if x.is_floating_point():  # meta tensors know neither all other dtypes nor ranges of tokens
+    """Return the outputs on the meta device, or those of a classical copy without a meta form."""
+    if x.is_floating_point():  # meta tensors have no values of tokens
         try:
             with torch.no_grad():
                 return run_on_meta(network, x)
@@ -57,12 +105,12 @@ def trial_outputs(network: nn.Module, x: Tensor) -> object:
         with torch.no_grad():
             return trial(x)
     except SHAPE_ERRORS as error:
-        way_out = "Integers are meant as tokens for an Embedding; pass features as floats."
+        advice = "Integers are tokens for an Embedding; pass features as floats."
         if x.is_floating_point():
-            way_out = "Give x what the first layer takes (and batches fit for its normalisation)."
+            advice = "Check the first layer, and the batch size if it has a normalisation."
         raise DataError(
-            f"The network {type(network).__name__} cannot take x of shape {tuple(x.shape)} and "
-            f"{x.dtype}: {_validation.first_line(error)} {way_out}"
+            f"`x` must fit the network {type(network).__name__} (got shape {tuple(x.shape)} and "
+            f"{x.dtype}: {_validation.first_line(error)}) {advice}"
         ) from error
 
 
@@ -73,44 +121,37 @@ def _check_labels(outputs: Tensor, y: Tensor, largest: int | None) -> None:
     largest = int(y.max()) if largest is None else largest
     if largest >= classes:
         raise DataError(
-            f"Labels must be 0 to {classes - 1}, as the network has {classes} outputs, but "
-            f"the data hold {largest}. Give the last layer an output for each class; "
-            "pass regression targets as floats."
+            f"Labels in `y` must be at most {classes - 1} for {classes} outputs (got {largest}). "
+            "Give the last layer one output per class; pass regression targets as floats."
         )
 
 
 def _check_class_weights(outputs: Tensor, weight: Tensor, classes: int) -> None:
-    if weight.dtype != outputs.dtype:  # on the meta device torch does not mind
-        name = str(outputs.dtype).removeprefix("torch.")
+    if weight.dtype != outputs.dtype or weight.shape != (classes,):
+        # torch accepts another dtype on the meta device
         raise DataError(
-            f"The loss holds `weight` of {weight.dtype}, but the network computes in "
-            f"{outputs.dtype}. Convert it: loss.to(torch.{name})."
-        )
-    if weight.shape != (classes,):
-        raise DataError(
-            f"The loss holds `weight` of shape {tuple(weight.shape)}, but the network has "
-            f"{classes} outputs. Give it a weight for each class."
+            f"`weight` of `loss` must have {classes} values of {outputs.dtype}, one per output "
+            f"(got {weight.numel()} of {weight.dtype}). Convert it: loss.to({outputs.dtype})."
         )
 
 
 def _check_targets(outputs: Tensor, y: Tensor) -> None:
-    # broadcasting (samples, 1) against (samples, targets) would train on nonsense in silence
+    # torch would broadcast (samples, 1) and (samples, targets) without an error
     if not y.is_floating_point():
         raise DataError(
-            f"The loss compares outputs with targets, but y holds integers ({y.dtype}), which "
-            "are read as class labels. Pass regression targets as floats."
+            f"`y` must have real numbers for this `loss` (got {y.dtype}). Integers are class "
+            "labels; pass regression targets as floats."
         )
     if y.shape != outputs.shape:
         raise DataError(
-            f"The network returns shape {tuple(outputs.shape)}, but the targets have shape "
-            f"{tuple(y.shape)}. Give the last layer one output for each target column."
+            f"`y` must have the shape of the outputs, {tuple(outputs.shape)} (got "
+            f"{tuple(y.shape)}). Give the last layer one output per target column."
         )
 
 
 def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
     trial = outputs.detach().to("meta")
-    if trial.is_floating_point():
-        trial.requires_grad_(True)
+    trial.requires_grad_(trial.is_floating_point())
     try:
         with torch.enable_grad():
             value = loss(trial, y.to("meta"))
@@ -119,14 +160,14 @@ def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
     except SHAPE_ERRORS as error:
         no_meta = isinstance(error, NotImplementedError) or "different devices" in str(error)
         if no_meta or "meta" in str(error):
-            return  # the first step will tell
+            return  # an error of the loss appears in the first step
         raise DataError(
-            f"The loss cannot take outputs of shape {tuple(outputs.shape)} and targets of shape "
-            f"{tuple(y.shape)} and {y.dtype}: {_validation.first_line(error)}"
+            f"`loss` must accept outputs of shape {tuple(outputs.shape)} and `y` of shape "
+            f"{tuple(y.shape)} and {y.dtype} (got {_validation.first_line(error)})"
         ) from error
     scalar = as_scalar(value)
     if trial.requires_grad and not scalar.requires_grad:
         raise DataError(
-            "The loss cannot be differentiated with respect to the outputs. Is there a `detach()`, "
-            "`item()` or `argmax` in it?"
+            "`loss` must be differentiable with respect to the outputs. Remove `detach()`, "
+            "`item()` and `argmax` from it."
         )

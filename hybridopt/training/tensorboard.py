@@ -16,16 +16,16 @@ from hybridopt.training.history import EpochRecord, History
 
 
 class TensorBoard(Callback):
-    """Writes losses, metric, learning rate, seconds, settings and shots of each epoch.
+    """Writer of losses, metric, learning rate, seconds, settings and shots of each epoch.
 
-    Look at them with ``tensorboard --logdir FOLDER``. A resumed run goes on with the curves
-    where its checkpoint stands.
+    Show them with ``tensorboard --logdir FOLDER``. A resumed run continues the curves after the
+    epoch of its checkpoint.
 
     Args:
-        folder: Of one run; made if it is missing.
+        folder: Folder of one run; created if it is missing.
 
     Raises:
-        ArgumentTypeError: If it is no path.
+        ArgumentTypeError: If ``folder`` is not a path.
         MissingExtraError: If the package tensorboard is not installed.
         OutputError: If the folder cannot be written.
 
@@ -41,20 +41,19 @@ class TensorBoard(Callback):
             self._make_writer = import_module("torch.utils.tensorboard").SummaryWriter
         except ImportError as error:
             raise MissingExtraError(
-                "TensorBoard(...) needs the package tensorboard, which is not installed. "
-                "Run: pip install tensorboard"
+                "tensorboard must be installed for TensorBoard(...). Run: pip install tensorboard"
             ) from error
         self.folder = output_folder(folder)
         self._metric_name = ""
         self._writer: Any = None
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
-        """Open the file; epochs behind the checkpoint that is resumed are hidden."""
+        """Open the file; epochs after the checkpoint of a resumed run are hidden."""
         self._metric_name = history.metric_name
         self._writer = self._make_writer(str(self.folder), purge_step=len(history) + 1)
 
     def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> None:
-        """Write a point on every curve that has one."""
+        """Write one point per curve with a value."""
         curves = {
             "loss/train": record.train_loss,
             "loss/test": record.test_loss,
@@ -69,6 +68,4 @@ class TensorBoard(Callback):
 
     def on_fit_end(self, network: nn.Module, history: History) -> None:
         """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        self._writer.close()

@@ -1,4 +1,4 @@
-"""Transfer: carry what a network has learned to another task."""
+"""Transfer learning: reuse a pretrained network for another task."""
 
 from hybridopt.transfer.freezing import freeze, unfreeze
 from hybridopt.transfer.groups import parameter_groups

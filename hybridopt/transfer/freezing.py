@@ -1,4 +1,4 @@
-"""Parts of a network that keep still while the rest is trained."""
+"""Frozen parts of a network, which training does not change."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from hybridopt.transfer.last_layer import check_not_compiled
 
 
 def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
-    """Keep parts of a network as they are, in place.
+    """Freeze parts of a network, in place.
 
-    Their parameters take no gradient. A frozen module with buffers of its own (statistics of a
-    normalisation, the vectors of a spectral norm) computes as in evaluation, so that they stay what
-    they are; `network.train()` leaves it in evaluation mode. Dropout goes on as the network's mode
-    says, and so does a module that holds the new head.
+    Frozen parameters have no gradient. A frozen module with its own buffers (statistics of a
+    normalisation, vectors of a spectral norm) stays in evaluation mode, also after
+    `network.train()`, so that its buffers do not change. Dropout and modules that contain the new
+    head follow the mode of the network.
 
     Args:
         network: Any module.
-        names: ``"body"`` is everything but the head of a transferred network; else names of layers,
-            parts or parameters, among which ``"body"`` is that, too, unless a part has this name.
+        names: Names of layers, parts or parameters. ``"body"`` is everything except the head of a
+            transferred network; in a list, it is the part of that name if there is one.
 
     Raises:
-        UnknownNameError: If there is nothing of that name.
-        ArgumentError: If ``"body"`` is asked for and the network has no head that `transfer` made.
+        UnknownNameError: If a name does not exist.
+        ArgumentError: If ``"body"`` is given and `transfer` made no head of the network.
 
     Example:
         >>> from hybridopt.transfer import freeze
@@ -43,28 +43,30 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
     for module, parameters, whole in selected(network, names):
         own = dict(module.named_parameters(recurse=False))
         before = mark_of(module)
-        moving = [name for name in parameters if own[name].requires_grad]
-        for name in moving:
+        changed = [name for name in parameters if own[name].requires_grad]
+        for name in changed:
             own[name].requires_grad_(False)
-        still = not any(parameter.requires_grad for parameter in own.values())
-        mark = Frozen((*before.parameters, *moving), before.whole or (still and bool(whole or own)))
+        all_frozen = not any(parameter.requires_grad for parameter in own.values())
+        mark = Frozen(
+            (*before.parameters, *changed), before.whole or (all_frozen and bool(whole or own))
+        )
         setattr(module, MARK, mark)
         if mark.whole:
             lock_eval(module)
 
 
 def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> list[str]:
-    """Undo `freeze`, in place, and nothing else: what was frozen before it stays frozen.
+    """Undo `freeze`, in place; parameters that were frozen before `freeze` stay frozen.
 
     Args:
-        network: The network.
-        names: What to unfreeze, as in `freeze`; None is everything.
+        network: Any module.
+        names: Names as in `freeze`; None for everything.
 
     Returns:
-        The names of the parameters that are trained again.
+        Names of the unfrozen parameters.
 
     Raises:
-        UnknownNameError: If there is nothing of that name.
+        UnknownNameError: If a name does not exist.
 
     Example:
         >>> import torch
@@ -79,35 +81,30 @@ def unfreeze(network: nn.Module, names: str | Sequence[str] | None = None) -> li
     unfrozen = []
     for module, parameters, _ in selected(network, [""] if names is None else names):
         mark = mark_of(module)
-        moving = [name for name in mark.parameters if name in parameters]
-        for name in moving:
+        changed = [name for name in mark.parameters if name in parameters]
+        for name in changed:
             module.get_parameter(name).requires_grad_(True)
             unfrozen.append(f"{prefixes[module]}.{name}".strip("."))
-        if moving or (mark.whole and not mark.parameters):
+        if changed or (mark.whole and not mark.parameters):
             unlock_eval(module, network.training)
-            left = tuple(name for name in mark.parameters if name not in moving)
+            left = tuple(name for name in mark.parameters if name not in changed)
             setattr(module, MARK, Frozen(left, whole=False))
     return unfrozen
 
 
-def check_names(names: object) -> list[str]:
-    """The names as a list; `ArgumentTypeError` if they are no list of strings."""
-    is_list = isinstance(names, Sequence) and not isinstance(names, str | bytes)
-    if not isinstance(names, Sequence) or not is_list or any(type(n) is not str for n in names):
-        raise ArgumentTypeError(
-            'Argument `freeze` must be "body", "none" or a list of names of layers or parameters, '
-            f"but is {names!r}."
-        )
-    return list(names)
+def check_names(names: object, argument: str = "names") -> list[str]:
+    """Return names of an argument as a list, if they are strings in a list or a tuple."""
+    if isinstance(names, list | tuple) and all(type(name) is str for name in names):
+        return list(names)
+    raise ArgumentTypeError(
+        f'`{argument}` must be "body" or a list of names of layers or parameters (got {names!r}).'
+    )
 
 
 def selected(
     network: nn.Module, names: str | Sequence[str]
 ) -> Iterator[tuple[nn.Module, list[str], bool]]:
-    """Modules, names of their own parameters that are meant, and whether all of it is meant.
-
-    ``"body"`` in a list is the part of that name, where there is one.
-    """
+    """Yield modules, names of their selected parameters, and whether the module is selected."""
     modules = dict(network.named_modules(remove_duplicate=False))
     parameters = dict(network.named_parameters(remove_duplicate=False))
     head = head_of(network)
@@ -117,8 +114,8 @@ def selected(
         if name == "body" and (names == name or name not in {*modules, *parameters}):
             if head is None:
                 raise ArgumentError(
-                    f"The network {type(network).__name__} has no head that `transfer` made, so "
-                    "what its body is is not known. Name the layers."
+                    f'`network` must have a head of `transfer` for "body" (got '
+                    f"{type(network).__name__}). Use the names of layers."
                 )
             chosen = [module for module in network.modules() if module not in inside]
         elif name in modules:

@@ -1,4 +1,4 @@
-"""Different learning rates for the new head and for what was there before."""
+"""Separate learning rates for the new head and the pretrained body."""
 
 from __future__ import annotations
 
@@ -12,32 +12,30 @@ from hybridopt.bridges.weight_network import WeightNetwork
 from hybridopt.errors import ArgumentError
 from hybridopt.nn.frozen_state import head_of, mark_of
 
-BODY_SHARE = 0.1  # of the head's rate: fine-tuning shall keep what was learned
+BODY_SHARE = 0.1  # of the rate of the head; small changes keep the pretrained features
 
 
 def parameter_groups(
     network: nn.Module, *, lr: float, body_lr: float | None = None
 ) -> list[dict[str, Any]]:
-    """The head's parameters at one learning rate, the body's at another, for any torch optimizer.
+    """Return parameter groups for any torch optimizer: one for the head, one for the body.
 
-    Angles that make weights of the head alone are the head's, as those of a network whose body was
-    frozen when `to_quantum` carried it.
-
-    What is frozen is in the body's group all the same: optimizers pass over parameters without
-    gradient, and train them once they are unfrozen (`Unfreeze`). What was frozen in the network
-    before `transfer` froze anything is left out.
+    The group of the head includes angles that determine only weights of the head. These exist if
+    the body was frozen before `to_quantum`. Frozen parameters are in the group of the body, so
+    that they are trained after `Unfreeze`; optimizers skip parameters without a gradient.
+    Parameters that were frozen before `transfer` are excluded.
 
     Args:
-        network: What `transfer` returned, or a network that holds it.
+        network: Result of `transfer`, or a network that contains one.
         lr: Learning rate of the head.
-        body_lr: Learning rate of everything else; None is a tenth of `lr`.
+        body_lr: Learning rate of the body; None for a tenth of `lr`.
 
     Returns:
-        One or two groups, as constructors of optimizers take them.
+        One or two groups for the constructor of an optimizer.
 
     Raises:
-        ArgumentError: If the network has no head that `transfer` made, angles mix head and body, or
-            a rate is not positive.
+        ArgumentError: If `transfer` made no head of the network, if angles determine weights of
+            head and body, or if a rate is not positive.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -57,40 +55,36 @@ def parameter_groups(
     head = head_of(network)
     if head is None:
         raise ArgumentError(
-            f"The network {type(network).__name__} has no head that `transfer` made. Make the "
+            f"`network` must have a head of `transfer` (got {type(network).__name__}). Create the "
             'groups by hand: [{"params": ..., "lr": ...}, ...].'
         )
-    in_head = {id(parameter) for parameter in head.parameters()} | _made_for(head, network)
-    frozen_for_now = {
-        id(module.get_parameter(name))
-        for module in network.modules()
-        for name in mark_of(module).parameters
+    in_head = {*head.parameters(), *_quantum_parameters(head, network)}
+    frozen_by_transfer = {
+        m.get_parameter(name) for m in network.modules() for name in mark_of(m).parameters
     }
-    trained = [p for p in network.parameters() if p.requires_grad or id(p) in frozen_for_now]
+    trained = [p for p in network.parameters() if p.requires_grad or p in frozen_by_transfer]
     body_rate = BODY_SHARE * rate if body_rate is None else body_rate
     groups = [
-        {"params": [p for p in trained if id(p) in in_head], "lr": rate},
-        {"params": [p for p in trained if id(p) not in in_head], "lr": body_rate},
+        {"params": [p for p in trained if p in in_head], "lr": rate},
+        {"params": [p for p in trained if p not in in_head], "lr": body_rate},
     ]
     return [group for group in groups if group["params"]]
 
 
-def _made_for(head: nn.Module, network: nn.Module) -> set[int]:
-    """The parameters of circuits that make weights of the head, by id; they must make no others."""
+def _quantum_parameters(head: nn.Module, network: nn.Module) -> set[nn.Parameter]:
+    """Return parameters of circuits that determine weights of the head, and no others."""
     inside, found = set(head.modules()), set()
     for circuit in network.modules():
         if not isinstance(circuit, WeightNetwork) or circuit in inside:
             continue
         names = [name for slot in circuit.layout.slots for name in slot.names]
-        owners = [circuit.network.get_submodule(name.rpartition(".")[0]) for name in names]
-        of_head = [owner in inside for owner in owners]
-        if any(of_head) and not all(of_head):
+        owners = {circuit.network.get_submodule(name.rpartition(".")[0]) for name in names}
+        if owners <= inside:
+            found |= {*circuit.parameters()} - {*circuit.network.parameters()}
+        elif owners & inside:
             raise ArgumentError(
-                f"The parameters of the {circuit.bridge_name} network make `{names[0]}` and other "
-                "weights of head and body together. Give the optimizer one rate, or carry the head "
-                f'alone: transfer(..., head="{circuit.bridge_name}").'
+                f"Angles of the {circuit.bridge_name} network must not determine weights of head "
+                f"and body together (got `{names[0]}` and others). Use one rate, or convert only "
+                f'the head: transfer(..., head="{circuit.bridge_name}").'
             )
-        if any(of_head):
-            shell = {id(parameter) for parameter in circuit.network.parameters()}
-            found |= {id(parameter) for parameter in circuit.parameters()} - shell
     return found

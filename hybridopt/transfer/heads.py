@@ -19,46 +19,45 @@ from hybridopt.nn import DressedCircuit
 from hybridopt.transfer.last_layer import Convolution, LastLayer
 
 HEADS = ("linear", "dressed", *BRIDGES)
-"""``"linear"``, ``"dressed"``, and a linear layer carried over by any bridge."""
+"""Names of heads: ``"linear"``, ``"dressed"``, and a linear layer on any bridge."""
 
-ELSEWHERE = ("in_features", "out_features", "executor", "gradient")  # not among `head_options`
+NOT_OPTIONS = ("in_features", "out_features", "executor", "gradient")  # arguments of `transfer`
 
 
 def check_head(head: object, options: object) -> None:
-    """Refuse what names no head, or options beside a head that is there already."""
+    """Raise an error for an unknown head, or for options of a given module."""
     if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
         raise ArgumentTypeError(
-            f"Argument `head_options` must be a mapping of options by name, but is {options!r}."
+            f"`head_options` must be a mapping with names as keys (got {options!r})."
         )
     if not isinstance(head, nn.Module):
         _validation.choice("head", head, HEADS)
     elif options:
         raise ArgumentError(
-            f"Options {', '.join(options)} were given beside a head that is there already. Set "
-            f"them where you make the {type(head).__name__}."
+            f"`head_options` must be empty for a given module (got {', '.join(options)}). Set "
+            f"them when you create the {type(head).__name__}."
         )
 
 
 def check_outputs(head: str | nn.Module, num_outputs: int | None) -> int | None:
-    """The outputs of a new head, as far as they are known; a module must have those asked for."""
+    """Return the number of outputs of a given module, otherwise ``num_outputs``."""
     own = _outputs_of(head) if isinstance(head, nn.Module) else None
     if own is not None and num_outputs not in (None, own):
         raise ArgumentError(
-            f"Argument `num_outputs` is {num_outputs}, but the {type(head).__name__} given as head "
-            f"has {own} outputs. Leave it out, or make the head for it."
+            f"`num_outputs` must be {own}, the outputs of the given {type(head).__name__} (got "
+            f"{num_outputs}). Leave it out, or change the head."
         )
     return num_outputs if own is None else own
 
 
 def _outputs_of(module: nn.Module) -> int | None:
-    """What a layer, or the last one in a row, says of its outputs."""
-    if isinstance(module, Convolution):
-        return module.out_channels
+    """Return the number of outputs of a layer or of the last layer of a Sequential."""
     if isinstance(module, QuantumNetwork):
         return _outputs_of(module.network)
     if type(module) is nn.Sequential:
         return _outputs_of(module[-1]) if len(module) else None
-    width = getattr(module, "out_features", None)
+    channels = isinstance(module, Convolution)
+    width = getattr(module, "out_channels" if channels else "out_features", None)
     return width if type(width) is int else None
 
 
@@ -72,7 +71,7 @@ def make_head(
     options: Mapping[str, Any],
     seed: int | None,
 ) -> nn.Module:
-    """A new head, or a copy of the given one, in dtype and on the device of the layer before."""
+    """Return a new head, or a copy of the given one, with dtype and device of the old layer."""
     if isinstance(head, nn.Module):
         return copy.deepcopy(head)
     rest = dict(options)
@@ -80,12 +79,12 @@ def make_head(
         if head == "dressed":
             if isinstance(place.pattern, Convolution):
                 raise ConversionError(
-                    f"The last layer `{place.name}` is a convolution, but a dressed circuit takes "
-                    'vectors. Take head="linear", "memory" or "mesh", or end the network in a '
-                    "Linear."
+                    f'The last layer `{place.name}` must be a Linear for head="dressed" (got a '
+                    'convolution). Use head="linear", "memory" or "mesh", or end the network '
+                    "with a Linear."
                 )
             parameters = inspect.signature(DressedCircuit).parameters
-            known = [name for name in parameters if name not in ELSEWHERE]
+            known = [name for name in parameters if name not in NOT_OPTIONS]
             _validation.keywords('head="dressed"', options, known)
             new: nn.Module = DressedCircuit(
                 place.width("in"), num_outputs, executor=executor, gradient=gradient, **rest
@@ -104,14 +103,14 @@ def make_head(
 
 
 def _linear(place: LastLayer, outputs: int, *, bias: bool) -> nn.Module:
-    """A Linear, or a convolution like the one that was there with other outputs."""
+    """Return a Linear, or a convolution like the old one with other outputs."""
     pattern = place.pattern
     if not isinstance(pattern, Convolution):
         return nn.Linear(place.width("in"), outputs, bias)
     if outputs % pattern.groups:
         raise ArgumentError(
-            f"Argument `num_outputs` must be a multiple of {pattern.groups}, the groups of the "
-            f"convolution that is replaced, but is {outputs}."
+            f"`num_outputs` must be a multiple of {pattern.groups}, the groups of the replaced "
+            f"convolution (got {outputs})."
         )
     kind: Any = next(k for k in (nn.Conv1d, nn.Conv2d, nn.Conv3d) if isinstance(pattern, k))
     same = ("in_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")

@@ -1,4 +1,4 @@
-"""Which layer of a network gives its outputs, so that it can be replaced."""
+"""Search for the layer that computes the outputs of a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hybridopt.nn import CircuitLayer
 from hybridopt.nn.dressed import DressedModule
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
-WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)  # of one module, their `module`
+WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)  # each has one `module`
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, *WRAPPERS)
 OF_ONE_WIDTH = ("normalized_shape", "unflattened_size")
 RESHAPES = ("view", "reshape", "unflatten")
@@ -30,14 +30,14 @@ UNTRACEABLE = (
 
 @dataclass(frozen=True)
 class LastLayer:
-    """The layer that a new head takes the place of."""
+    """Layer that a new head replaces."""
 
     name: str  # "" is the network itself
-    pattern: nn.Module  # tells the inputs: the layer, or the first one with outputs in it
-    guessed: bool = False  # whether it could be another one, as registration alone tells
+    pattern: nn.Module  # the layer, or the first one with outputs in it; has the number of inputs
+    guessed: bool = False  # True if the order of registration decided between several layers
 
     def width(self, end: str) -> int:
-        """Width of what comes "in" or "out"; channels, if it is a convolution."""
+        """Return the number of features or channels of the end "in" or "out"."""
         unit = "channels" if isinstance(self.pattern, Convolution) else "features"
         return int(getattr(self.pattern, f"{end}_{unit}"))
 
@@ -45,14 +45,7 @@ class LastLayer:
 def find_last_layer(
     network: nn.Module, name: str | None = None, *, num_outputs: int | None = None
 ) -> LastLayer:
-    """The last layer with outputs, in the order in which layers run.
-
-    That order is found by following a symbol through a copy of the network (`torch.fx`). A
-    forward pass that depends on the values of its input cannot be followed; there the order is that
-    in which the layers are registered, and the place is marked as guessed if there is a choice.
-    ``name`` is that of the layer or of a part that holds it. ``num_outputs`` is the width of what
-    shall take its place; one that does not fit what comes behind is refused.
-    """
+    """Return the last layer of the traced forward pass, or the last registered one."""
     if name is not None:
         return _named(network, name)
     prefix, inner = "", network
@@ -60,23 +53,24 @@ def find_last_layer(
         prefix, inner = _join(prefix, "module"), inner.module
     if _has_outputs(inner):
         return LastLayer(prefix, inner)
-    trial = copy.deepcopy(inner, {id(p): p for p in inner.parameters()})  # a pass may change it
+    # a copy, as the forward pass may change the network
+    trial = copy.deepcopy(inner, {id(p): p for p in inner.parameters()})
     try:
         with isolated(0):
-            graph = _Follower().trace(trial)
+            graph = _Tracer().trace(trial)
     except UNTRACEABLE:
         (found, fixed), guessed = _last_registered(inner), _is_guess(inner)
     else:
         (found, fixed), guessed = _last_run(inner, graph), False
     place = LastLayer(_join(prefix, found), inner.get_submodule(found), guessed)
     if fixed and num_outputs not in (None, place.width("out")):
-        raise _something_behind(inner, found, fixed[-1])
+        raise _part_behind(inner, found, fixed[-1])
     modules = network.named_modules(remove_duplicate=False)
     names = [name for name, module in modules if module is place.pattern]
     if len(names) > 1:
         raise ConversionError(
-            f"The last layer of {type(network).__name__} has several names: {', '.join(names)}. "
-            f"Say which place is to be taken, for instance head_layer={names[-1]!r}."
+            f"The last layer of {type(network).__name__} must have one name (got "
+            f"{', '.join(names)}). Choose one, for instance head_layer={names[-1]!r}."
         )
     return place
 
@@ -90,18 +84,18 @@ def _named(network: nn.Module, name: str) -> LastLayer:
             continue
         if isinstance(module, Convolution) and inner:
             raise ArgumentError(
-                f"The part `{name}` begins with the convolution `{inner}`, which no single layer "
-                f"can stand for together with what follows. Pass head_layer={_join(name, inner)!r}."
+                f"`head_layer` must not begin with a convolution in a larger part (got `{name}` "
+                f"with `{inner}`). Pass head_layer={_join(name, inner)!r}."
             )
         return LastLayer(name, module)
     raise ArgumentError(
-        f"The layer `{name}` is a {type(network.get_submodule(name)).__name__} without a Linear, "
-        "convolution or circuit in it, so the width of a new head is not known. Name another one."
+        "`head_layer` must contain a Linear, a convolution or a circuit (got "
+        f"`{name}`, a {type(network.get_submodule(name)).__name__}). Choose another layer."
     )
 
 
 def _has_outputs(module: nn.Module) -> bool:
-    """Whether a module maps ``in_features`` to ``out_features``, or channels to channels."""
+    """Return whether a module maps ``in_features`` to ``out_features``, or channels."""
     if isinstance(module, nn.Linear | Convolution | DressedModule | CircuitLayer):
         return True
     widths = (getattr(module, "in_features", None), getattr(module, "out_features", None))
@@ -109,14 +103,14 @@ def _has_outputs(module: nn.Module) -> bool:
 
 
 def _is_whole(module: nn.Module) -> bool:
-    """Whether a module counts as one layer, whatever it is made of."""
+    """Return whether a module counts as one layer."""
     if _has_outputs(module) or isinstance(module, QuantumNetwork):
         return True
     return type(module).__module__.startswith("torch.nn") and not isinstance(module, CONTAINERS)
 
 
 def _units(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The layers of a module by name, in the order in which they are registered."""
+    """Yield the layers of a module with their names, in the order of registration."""
     if _is_whole(module):
         yield prefix, module
         return
@@ -128,33 +122,27 @@ def _join(prefix: str, name: str) -> str:
     return f"{prefix}.{name}".strip(".")
 
 
-class _Follower(fx.Tracer):
+class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return _is_whole(m)
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: dict[str, Any]
     ) -> Any:
-        if isinstance(m, WRAPPERS):  # whose own forward pass looks at devices
+        if isinstance(m, WRAPPERS):  # their forward pass depends on devices
             return m.module(*args, **kwargs)
         return super().call_module(m, forward, args, kwargs)
 
 
 def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
-    """The layer from which the outputs come without another layer with outputs between.
-
-    Beside it, what comes behind and has no parameters, but takes one width alone.
-    """
+    """Return the last layer with outputs, and later parts of one width without weights."""
     found: set[str] = set()
     behind: list[str] = []
     fixed: list[str] = []
-    seen: set[fx.Node] = set()
-    waiting = [node for node in graph.nodes if node.op == "output"]
-    while waiting:
-        node = waiting.pop()
-        if node in seen:
+    waiting = {node for node in graph.nodes if node.op == "output"}
+    for node in reversed(graph.nodes):  # from the outputs to the inputs
+        if node not in waiting:
             continue
-        seen.add(node)
         in_network = node.op in {"call_module", "get_attr"}
         part = _attribute(network, str(node.target)) if in_network else None
         if isinstance(part, nn.Module) and _has_outputs(part):
@@ -163,22 +151,21 @@ def _last_run(network: nn.Module, graph: fx.Graph) -> tuple[str, list[str]]:
         text = getattr(node.target, "__name__", str(node.target))
         behind += [text] * _has_weights(part)
         fixed += [text] * (_has_one_width(part) or (text in RESHAPES and _names_a_size(node)))
-        waiting += node.all_input_nodes
+        waiting.update(node.all_input_nodes)
     if len(found) > 1:
         raise ConversionError(
-            f"The outputs of {type(network).__name__} come from several layers: "
-            f"{', '.join(sorted(found))}. Say which one is to be replaced, for instance "
-            f"head_layer={min(found)!r}."
+            f"The outputs of {type(network).__name__} must come from one layer (got "
+            f"{', '.join(sorted(found))}). Choose one, for instance head_layer={min(found)!r}."
         )
     if not found:
-        raise _no_outputs(network)
+        raise _missing_outputs(network)
     (name,) = found
     if behind:
-        raise _something_behind(network, name, behind[-1])
+        raise _part_behind(network, name, behind[-1])
     if sum(node.op == "call_module" and node.target == name for node in graph.nodes) > 1:
         raise ConversionError(
-            f"The last layer `{name}` of {type(network).__name__} runs several times in one "
-            "forward pass, so a layer with other outputs cannot take its place."
+            f"The last layer `{name}` of {type(network).__name__} must run once per forward pass "
+            "(got several times). Use another network or `head_layer`."
         )
     return name, fixed
 
@@ -189,14 +176,14 @@ def _attribute(network: nn.Module, name: str) -> object:
 
 
 def _has_weights(part: object) -> bool:
-    """Whether a step of the forward pass brings weights; a single number fits any width."""
+    """Return whether a part has weights of a fixed width; a single number fits any width."""
     if isinstance(part, nn.Module):
         return any(True for _ in part.parameters())
     return isinstance(part, nn.Parameter) and part.numel() > 1
 
 
 def _has_one_width(part: object) -> bool:
-    """Whether a module or tensor without weights takes one width alone."""
+    """Return whether a module or tensor without weights accepts only one width."""
     if isinstance(part, nn.Module):
         has_shape = any(getattr(part, name, None) for name in OF_ONE_WIDTH)
         return has_shape or any(buffer.numel() > 1 for buffer in part.buffers())
@@ -209,56 +196,51 @@ def _names_a_size(node: fx.Node) -> bool:
 
 
 def _last_registered(network: nn.Module) -> tuple[str, list[str]]:
-    """What `_last_run` finds, in the order of registration."""
+    """Return the result of `_last_run` for the order of registration."""
     fixed: list[str] = []
-    weighty = None
+    last_weights = None
     for name, module in reversed(list(_units(network))):
         if _has_weights(module):
-            weighty = weighty or name
+            last_weights = last_weights or name
             if _has_outputs(module):
-                if weighty != name:
-                    raise _something_behind(network, name, weighty)
+                if last_weights != name:
+                    raise _part_behind(network, name, last_weights)
                 return name, fixed[::-1]
         fixed += [name] * _has_one_width(module)
-    raise _no_outputs(network)
+    raise _missing_outputs(network)
 
 
 def _is_guess(network: nn.Module) -> bool:
-    """Whether another order of running would have another last layer, or weights behind it."""
+    """Return whether another order of the layers could give another result."""
     units = [module for _, module in _units(network)]
     inside = {parameter for module in units for parameter in module.parameters()}
     loose = any(p not in inside and p.numel() > 1 for p in network.parameters())
     return loose or sum(map(_has_outputs, units)) > 1
 
 
-def _no_outputs(network: nn.Module) -> ConversionError:
+def _missing_outputs(network: nn.Module) -> ConversionError:
     return ConversionError(
-        f"The network {type(network).__name__} ends with no layer that maps features to outputs "
-        "(Linear, convolution, circuit). Name what is replaced by `head_layer=`, or add a Linear."
+        f"{type(network).__name__} must end with a Linear, a convolution or a circuit. Choose a "
+        "layer by `head_layer=`, or add a Linear."
     )
 
 
-def _something_behind(network: nn.Module, name: str, behind: str) -> ConversionError:
-    module = dict(network.named_modules(remove_duplicate=False)).get(behind)
-    what = f"call `{behind}`"
-    if module is not None:
-        what = f"layer `{behind}` ({type(module).__name__})"
-    elif isinstance(_attribute(network, behind), Tensor):
-        what = f"tensor `{behind}`"
+def _part_behind(network: nn.Module, name: str, behind: str) -> ConversionError:
+    part = _attribute(network, behind)
+    what = f"`{behind}`" if part is None else f"`{behind}` ({type(part).__name__})"
     return ConversionError(
-        f"In {type(network).__name__}, {what} comes behind the last layer with "
-        f"outputs, `{name}`, and would not fit a head of another width. Pass `head_layer=` "
-        "with the name of a part that holds both, or of the layer to replace."
+        f"{what} in {type(network).__name__} comes after the last layer with outputs, `{name}`, "
+        "and does not fit a head of another width. Pass `head_layer=` with the name of a part "
+        "that contains both, or of another layer."
     )
 
 
 def check_not_compiled(network: nn.Module) -> None:
-    """Refuse TorchScript, whose layers are no Python objects."""
+    """Raise an error for TorchScript, whose layers are not Python objects."""
     for name, module in network.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
-            what = f"Layer `{name}`" if name else f"The network {type(network).__name__}"
+            shown = f"layer `{name}`" if name else type(network).__name__
             raise ConversionError(
-                f"{what} was compiled by torch.jit, so that its layers can be neither replaced nor "
-                "frozen. Pass the network that it was made from, and `state_dict=` with "
-                "`compiled.state_dict()`."
+                f"`network` must not be compiled by torch.jit (got {shown}). Pass the original "
+                "network, with `state_dict=compiled.state_dict()`."
             )

@@ -1,4 +1,4 @@
-"""Pretrained weights from a state_dict, and what of it does not fit."""
+"""Pretrained weights from a state_dict."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, 
 
 @dataclass(frozen=True)
 class KeyReport:
-    """Which keys of a state_dict met a network, and which did not.
+    """Keys of a state_dict compared with those of a network.
 
     Attributes:
-        loaded: Keys that were taken over.
-        missing: Keys of the network that the state_dict has not.
-        unexpected: Keys of the state_dict that the network has not.
-        wrong_shape: Keys that both have with different shapes: (key, given, wanted).
+        loaded: Loaded keys.
+        missing: Keys of the network that are missing in the state_dict.
+        unexpected: Keys of the state_dict that are missing in the network.
+        wrong_shape: Keys with different shapes, as (key, given shape, shape in the network).
 
     Example:
         >>> import torch
@@ -44,7 +44,7 @@ class KeyReport:
 
     @property
     def fits(self) -> bool:
-        """Whether every key met its partner."""
+        """Whether all keys fit."""
         return not (self.missing or self.unexpected or self.wrong_shape)
 
     def __str__(self) -> str:
@@ -61,25 +61,24 @@ def load_weights(
     strict: bool = True,
     replaced: str | None = None,
 ) -> KeyReport:
-    """Load a state_dict into a network, in place, and say what did not fit.
+    """Load a state_dict into a network, in place.
 
     Args:
         network: Any module.
-        state_dict: The mapping, or the path of a file that `torch.save` wrote. No code in it
-            is run.
-        strict: Whether every key must fit; without, those are loaded that do.
-        replaced: The name of a layer whose keys need not fit, as it is going to be replaced.
+        state_dict: Mapping, or path of a file of `torch.save`. No code in the file is run.
+        strict: True if all keys must fit; otherwise only fitting keys are loaded.
+        replaced: Name of a layer whose keys need not fit; None for no layer.
 
     Returns:
-        The keys that fit and those that did not.
+        Report of fitting and other keys.
 
     Raises:
-        ConversionError: If keys do not fit (``strict``), or none does; every one is named, and the
-            network is left as it was.
-        ArgumentError: If the file is not there, a tensor holds NaN or has no values, or what it
-            holds has no place in the network's dtype.
-        ArgumentTypeError: If it is neither a path nor a mapping of dense tensors.
-        CheckpointError: If the file is damaged or holds code.
+        ConversionError: If keys do not fit with ``strict``, or if none fits. The message has all
+            keys, and the network is unchanged.
+        ArgumentError: If the file does not exist, or if values are NaN, missing, or too large or
+            complex for the dtype of the network.
+        ArgumentTypeError: If ``state_dict`` is neither a path nor a mapping of dense tensors.
+        CheckpointError: If the file is damaged or contains code.
 
     Example:
         >>> import torch
@@ -93,42 +92,39 @@ def load_weights(
     check_has_values(network, ConversionError)
     given = _tensors(_read(state_dict) if isinstance(state_dict, str | os.PathLike) else state_dict)
     wanted = {k: v for k, v in network.state_dict().items() if isinstance(v, Tensor)}
-    excused = {key for key in {*wanted, *given} if _is_under(replaced, key)}
+    excused = set()
+    if replaced is not None:
+        prefix = f"{replaced}." if replaced else ""
+        excused = {key for key in {*wanted, *given} if key.startswith(prefix)}
     report = _compare(given, wanted, excused)
     if (strict and not report.fits) or (wanted and excused.issuperset(report.loaded)):
         raise ConversionError(
-            f"The state_dict does not fit the network {type(network).__name__}: {report}. "
-            f"{_way_out(given, wanted, report)}"
+            f"`state_dict` must fit the network {type(network).__name__} (got {report}). "
+            f"{_advice(given, wanted, report)}"
         )
     for key in report.loaded:
         _check_values(key, given[key], wanted[key].dtype)
     chosen = OrderedDict((key, given[key]) for key in report.loaded)
-    metadata = getattr(state_dict, "_metadata", None)
-    if metadata is not None:
-        chosen._metadata = metadata  # type: ignore[attr-defined]
+    if hasattr(state_dict, "_metadata"):
+        chosen._metadata = state_dict._metadata  # type: ignore[attr-defined]
     network.load_state_dict(chosen, strict=False)
     return report
-
-
-def _is_under(name: str | None, key: str) -> bool:
-    """Whether a key belongs to the layer of a name; None is no layer, ``""`` all of them."""
-    return name is not None and key.startswith(f"{name}." if name else "")
 
 
 def _compare(
     given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], excused: set[str]
 ) -> KeyReport:
-    both = [key for key in wanted if key in given]
-    # files older than torch 0.4.1 do not count batches, and nothing is computed from it
+    shapes = {key: (given[key].shape, wanted[key].shape) for key in wanted if key in given}
+    # files before torch 0.4.1 have no count of batches, and it has no effect
     old = {key for key in wanted if key.endswith("num_batches_tracked")}
     return KeyReport(
-        loaded=tuple(key for key in both if given[key].shape == wanted[key].shape),
+        loaded=tuple(key for key, (own, other) in shapes.items() if own == other),
         missing=tuple(key for key in wanted if key not in {*given, *excused, *old}),
         unexpected=tuple(key for key in given if key not in {*wanted, *excused}),
         wrong_shape=tuple(
-            (key, tuple(given[key].shape), tuple(wanted[key].shape))
-            for key in both
-            if given[key].shape != wanted[key].shape and key not in excused
+            (key, tuple(own), tuple(other))
+            for key, (own, other) in shapes.items()
+            if own != other and key not in excused
         ),
     )
 
@@ -136,68 +132,69 @@ def _compare(
 def _read(path: str | os.PathLike[str]) -> object:
     file = Path(path)
     if not file.is_file():
-        raise ArgumentError(f"There is no file {file} to read a state_dict from.")
+        raise ArgumentError(f"`state_dict` must be an existing file (got {file}).")
     try:
         return torch.load(file, weights_only=True, map_location="cpu")
     except Exception as error:
         raise CheckpointError(
-            f"{file} holds no state_dict ({type(error).__name__}): it is damaged, or holds a "
-            "pickled module. Write one with torch.save(network.state_dict(), path)."
+            f"{file} is damaged or contains a pickled module instead of a state_dict "
+            f"({type(error).__name__}). Write it with torch.save(network.state_dict(), path)."
         ) from error
 
 
 def _tensors(given: Any) -> dict[str, Tensor]:
-    """The tensors of a mapping, once their kinds are checked; extras pass unloaded."""
+    """Return the tensors of a mapping after a check of their kinds; other values are skipped."""
     given = _validation.instance("state_dict", given, Mapping, "a path or a mapping of tensors")
     for key, value in given.items():
         _validation.instance("state_dict", key, str, "a mapping with names as keys")
         kind = None
         if isinstance(value, Mapping) and any(isinstance(v, Tensor) for v in value.values()):
-            kind, way_out = "state_dict", f"Pass that: state_dict=torch.load(path)[{key!r}]"
+            kind, advice = "state_dict", f"Pass state_dict=torch.load(path)[{key!r}]"
         elif isinstance(value, np.ndarray):
-            kind, way_out = "numpy array", "Take torch.as_tensor(...) of it"
+            kind, advice = "numpy array", "Use torch.as_tensor(...)"
         elif isinstance(value, Tensor) and value.is_quantized:
-            kind, way_out = "quantized tensor", "Take .dequantize() of it"
+            kind, advice = "quantized tensor", "Use .dequantize()"
         elif isinstance(value, Tensor) and value.layout is not torch.strided:
-            kind, way_out = "sparse tensor", "Take .to_dense() of it"
+            kind, advice = "sparse tensor", "Use .to_dense()"
         if kind is not None:
-            raise ArgumentTypeError(f"The `state_dict` holds a {kind} in `{key}`. {way_out}.")
+            raise ArgumentTypeError(
+                f"`{key}` of `state_dict` must be a dense tensor (got a {kind}). {advice}."
+            )
         if isinstance(value, Tensor) and value.is_meta:
             raise ArgumentError(
-                f"The state_dict is on the meta device: `{key}` has a shape, but no values. Take "
-                "that of a network with weights."
+                f"`{key}` of `state_dict` must have values (got a tensor on the meta device)."
             )
     return {key: value for key, value in given.items() if isinstance(value, Tensor)}
 
 
 def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
-    """Refuse numbers that would be others in the network."""
+    """Raise an error for NaN and for values that the dtype of the network cannot represent."""
     if not (value.is_floating_point() or value.is_complex()):
         return
     if bool(value.isnan().any()):
-        raise ArgumentError(f"The state_dict holds NaN in `{key}`. Take an earlier checkpoint.")
+        raise ArgumentError(f"`{key}` of `state_dict` must not be NaN. Use an earlier checkpoint.")
     if value.is_complex() and not dtype.is_complex:
         raise ArgumentError(
-            f"The state_dict holds complex numbers in `{key}`, whose imaginary part a network of "
-            f"{dtype} would lose. Take `.real` of it, if that is meant."
+            f"`{key}` of `state_dict` must be real for {dtype} (got {value.dtype}). Use `.real` if "
+            "the imaginary part is not needed."
         )
     if dtype.is_floating_point and not torch.equal(value.isfinite(), value.to(dtype).isfinite()):
         largest = value[value.isfinite()].abs().max()
         raise ArgumentError(
-            f"The state_dict holds {largest:.3g} in `{key}`, which is more than {dtype} can hold. "
-            "Cast the network first: network.double()."
+            f"`{key}` of `state_dict` must be in the range of {dtype} (got {largest:.3g}). Cast "
+            "the network first: network.double()."
         )
 
 
-def _way_out(given: Iterable[str], wanted: Iterable[str], report: KeyReport) -> str:
-    # what wrappers such as DataParallel put before each key
+def _advice(given: Iterable[str], wanted: Iterable[str], report: KeyReport) -> str:
+    # prefixes of wrappers such as DataParallel
     prefixes = {key.removesuffix(own) for key in given for own in wanted if key.endswith(f".{own}")}
     for prefix in sorted(prefixes):
         if all(key.startswith(prefix) for key in given):
             return (
-                f"Its keys begin with {prefix!r}. Take that away: "
+                f"All keys begin with {prefix!r}. Remove it: "
                 f"{{key.removeprefix({prefix!r}): value for key, value in state_dict.items()}}."
             )
     if not report.loaded:
-        return "It belongs to another network."
-    return "Pass the network that it was saved from, or strict=False to load what fits."
+        return "Use a state_dict of this network."
+    return "Pass the original network, or strict=False to load only fitting keys."

@@ -1,4 +1,4 @@
-"""Unfreezing on the way: first the head alone, then more."""
+"""Gradual unfreezing during training."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from hybridopt import _validation
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.errors import ArgumentError
 from hybridopt.nn.frozen_state import mark_of
 from hybridopt.training import Callback, EpochRecord, History
 from hybridopt.transfer.freezing import check_names, selected, unfreeze
 
 
 class Unfreeze(Callback):
-    """Unfreezes what `transfer` or `freeze` froze, after so many epochs of `fit`.
+    """Callback that unfreezes parameters frozen by `transfer` or `freeze` after some epochs.
 
-    A head that is drawn at random would at first send large gradients into the body; so it is
-    trained alone until it is worth listening to. Give the body a learning rate of its own by
-    `parameter_groups`; with an optimizer by name it gets that of the head.
+    A random head has large gradients at first, which would damage a pretrained body. Therefore
+    the head is trained alone first. Use `parameter_groups` for a separate learning rate of the
+    body; an optimizer by name has one rate.
 
     Args:
-        after: Epochs until everything is unfrozen; or a schedule: epochs to the names of layers,
-            parts or parameters, ``"body"`` for all but the head, None for all that is still frozen.
+        after: Number of epochs until everything is unfrozen, or a schedule. A schedule maps
+            numbers of epochs to names as in `unfreeze`; None for everything.
 
     Raises:
         ArgumentError: If a number of epochs is below 1, or the schedule is empty.
@@ -45,24 +45,24 @@ class Unfreeze(Callback):
     """
 
     def __init__(self, after: int | Mapping[int, str | Sequence[str] | None]) -> None:
-        if isinstance(after, Mapping):
-            if not after:
-                raise ArgumentError("Argument `after` of Unfreeze is an empty schedule.")
-            self.schedule: dict[int, str | list[str] | None] = {
-                _validation.integer("after", epoch, minimum=1): _names(names)
-                for epoch, names in after.items()
-            }
-        else:
-            self.schedule = {_validation.integer("after", after, minimum=1): None}
+        after = after if isinstance(after, Mapping) else {after: None}
+        if not after:
+            raise ArgumentError("`after` must have at least one epoch (got {}).")
+        self.schedule = {
+            _validation.integer("after", epoch, minimum=1): names
+            if names is None or isinstance(names, str)
+            else check_names(names, "after")
+            for epoch, names in after.items()
+        }
 
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
-        """A resumed run takes up what was unfrozen before."""
+        """Unfreeze the parameters of earlier epochs in a resumed run."""
         for epoch in sorted(self.schedule):
             if epoch <= len(history):
                 unfreeze(network, self.schedule[epoch])
 
     def parameters_to_come(self, network: nn.Module) -> list[nn.Parameter]:
-        """What it is going to unfreeze, for the optimizer to hold."""
+        """Return the parameters that will be unfrozen."""
         return [
             module.get_parameter(name)
             for names in self.schedule.values()
@@ -72,16 +72,6 @@ class Unfreeze(Callback):
         ]
 
     def on_epoch_end(self, record: EpochRecord, network: nn.Module) -> None:
-        """Unfreeze what is due."""
+        """Unfreeze the parameters of this epoch."""
         if record.epoch in self.schedule:
             unfreeze(network, self.schedule[record.epoch])
-
-
-def _names(names: object) -> str | list[str] | None:
-    if names is None or names == "body":
-        return "body" if names else None
-    if isinstance(names, str):
-        raise ArgumentTypeError(
-            f"A schedule of Unfreeze must hold lists of names (got {names!r}). Write [{names!r}]."
-        )
-    return check_names(names)

@@ -1,4 +1,4 @@
-"""`transfer`: a pretrained network with a new head, for another task."""
+"""Pretrained networks with a new head for another task."""
 
 from __future__ import annotations
 
@@ -37,45 +37,42 @@ def transfer(
     head_options: Mapping[str, Any] | None = None,
     seed: int | None = 0,
 ) -> nn.Module:
-    """Start another task from a pretrained network: its body, and a new head on it.
+    """Return a copy of a pretrained network with a new head for another task.
 
     Args:
-        network: The pretrained network; it is left as it is. One whose weights or layers live in
-            circuits by `to_quantum` is carried back first (`to_classical`, from the angles). A
-            `CircuitLayer` or `DressedCircuit` in its body stays one.
-        num_outputs: Outputs of the new head; None is as many as before, or those of a head of your
-            own. In the place of a convolution they are channels: a network that flattens them
-            afterwards returns as many numbers for each of its places.
-        freeze: ``"body"`` trains the head alone; ``"none"`` trains all; else names of the layers,
-            parts or parameters that keep still. Frozen normalisations keep their statistics, too,
-            in train mode as in eval mode (`hybridopt.transfer.freeze`).
-        head: ``"linear"``; ``"dressed"``, a circuit between two linear layers (`DressedCircuit`);
-            the name of a bridge, such as ``"memory"`` or ``"mesh"``: a linear layer carried over by
-            it; or a module of your own. In the place of a convolution, linear means a convolution.
-        head_layer: The name of the layer that the head takes the place of, or of a part that holds
-            it; None is the last one with outputs, in the order in which layers run.
-        state_dict: Pretrained weights of `network` to load first: a mapping, or the path of a file.
-            Keys of the layer that is replaced need not fit.
-        strict: Whether all other keys must fit. Without, what fits is loaded, and a warning names
-            the rest (`hybridopt.transfer.load_weights` returns it).
-        executor: What runs the head's circuits; None is `AerExecutor()`. A linear head needs none.
-        gradient: The gradient rule of the head's circuits.
+        network: Pretrained network; it is not changed. A quantum network is converted first
+            (`to_classical`). A `CircuitLayer` or `DressedCircuit` in its body is kept.
+        num_outputs: Number of outputs of the new head; None for the number of the old head or of
+            a given module. A head in the place of a convolution has this number of channels.
+        freeze: ``"body"`` to train only the head, ``"none"`` to train everything, or names of
+            frozen layers, parts or parameters (`hybridopt.transfer.freeze`).
+        head: ``"linear"``, ``"dressed"`` (`DressedCircuit`), a bridge such as ``"memory"`` or
+            ``"mesh"`` for a linear layer converted by `to_quantum`, or a module. The linear layer
+            is a convolution if it replaces one.
+        head_layer: Name of the replaced layer, or of a part that contains it. None for the last
+            layer with outputs in the forward pass.
+        state_dict: Pretrained weights of `network` as a mapping or a path, which are loaded first.
+            Keys of the replaced layer need not fit.
+        strict: True if all other keys must fit. Otherwise fitting keys are loaded, and a warning
+            lists the others (`hybridopt.transfer.load_weights` returns them).
+        executor: Executor of the head's circuits; None for `AerExecutor()`.
+        gradient: Gradient rule of the head's circuits.
         head_options: Further arguments of the head: ``bias`` (linear, bridges), ``num_qubits``,
-            ``depth``, ``frozen`` (dressed), the options of the bridge.
-        seed: Draws the head's weights; None draws fresh entropy.
+            ``depth``, ``frozen`` (dressed), or options of the bridge.
+        seed: Seed for the weights of the head. If None, a random seed is used.
 
     Returns:
-        A network of the class of the classical one, in train or eval mode as that is, for `fit`,
-        `to_quantum`, `to_classical`, ``deepcopy`` and pickle.
+        A network of the class and mode of the classical network, for `fit`, `to_quantum`,
+        `to_classical`, ``deepcopy`` and pickle.
 
     Raises:
-        ConversionError: If the layer to replace is not clear, or keys do not fit; each is named.
-        UnknownNameError: For an unknown head, option or layer.
+        ConversionError: If the replaced layer is ambiguous, or if keys do not fit.
+        UnknownNameError: If a head, an option or a layer is unknown.
         ArgumentError, ArgumentTypeError: If another argument is unusable.
 
     References:
-        Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278: classical or quantum to classical or
-        quantum.
+        Mari et al., Quantum 4, 340 (2020), arXiv:1912.08278: transfer from classical or quantum to
+        classical or quantum networks.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -98,16 +95,16 @@ def transfer(
     wanted = check_outputs(head, outputs)
     if isinstance(freeze, str) and freeze not in ("body", "none"):
         raise ArgumentError(
-            f'Argument `freeze` must be "body", "none" or a list of names, but is {freeze!r}. One '
-            f"layer: freeze=[{freeze!r}]."
+            f"`freeze` must be a list if it has names of layers (got {freeze!r}). Use "
+            f'freeze=[{freeze!r}], "body" or "none".'
         )
-    names = freeze if isinstance(freeze, str) else check_names(freeze)
+    names = freeze if isinstance(freeze, str) else check_names(freeze, "freeze")
     rule = gradients.create(gradient)
     if executor is not None:
         check_executor(executor)
     target, place = _prepared(network, head_layer, wanted, state_dict, strict=strict)
     if not isinstance(names, str):
-        _check_frozen_names(target, names, place.name)
+        _check_frozen_names(names, place.name)
     width = place.width("out") if outputs is None else outputs
     new = make_head(
         head, place, width, executor=executor, gradient=rule, options=options, seed=seed
@@ -127,46 +124,41 @@ def _prepared(
     *,
     strict: bool,
 ) -> tuple[nn.Module, LastLayer]:
-    """A classical copy with the pretrained weights, and the layer that is to be replaced."""
+    """Return a classical copy with the pretrained weights, and the layer to replace."""
     target = copy_module(network, user="A transfer")
+
+    def load(replaced: str | None) -> None:
+        if state_dict is None:
+            return
+        report = load_weights(target, state_dict, strict=strict, replaced=replaced)
+        if not report.fits:
+            warnings.warn(f"`state_dict` was loaded in part: {report}.", UserWarning, stacklevel=4)
+
     in_circuits = any(isinstance(module, QuantumNetwork) for module in network.modules())
     if in_circuits:
-        _load(target, state_dict, None, strict=strict)
+        load(None)
         target = without_quantum_networks(target)
     place = find_last_layer(target, head_layer, num_outputs=num_outputs)
     if place.guessed:
-        text = (
-            f"What runs in {type(target).__name__} depends on values or cannot be followed, so "
-            f"`{place.name}` is taken for its last layer, as it was registered last. Say which one "
-            f"it is: head_layer={place.name!r}."
+        warnings.warn(
+            f"The forward pass of {type(target).__name__} cannot be traced, so `{place.name}`, the "
+            f"layer registered last, is replaced. Confirm it by head_layer={place.name!r}, or "
+            "choose another layer.",
+            UserWarning,
+            stacklevel=3,
         )
-        warnings.warn(text, UserWarning, stacklevel=3)
     if not in_circuits:
-        _load(target, state_dict, place.name, strict=strict)
+        load(place.name)
     return target, place
 
 
-def _load(
-    target: nn.Module,
-    state_dict: str | os.PathLike[str] | Mapping[str, Any] | None,
-    replaced: str | None,
-    *,
-    strict: bool,
-) -> None:
-    if state_dict is None:
-        return
-    report = load_weights(target, state_dict, strict=strict, replaced=replaced)
-    if not report.fits:
-        warnings.warn(f"Not all of the state_dict was loaded: {report}.", UserWarning, stacklevel=4)
-
-
 def _put(network: nn.Module, name: str, head: nn.Module) -> nn.Module:
-    """The network with the head in that place; marked, so that head and body are known later."""
+    """Return the network with the head, and a mark that distinguishes head and body."""
     head.train(network.get_submodule(name).training)
     if name == "":
         setattr(head, HEAD_NAME, "")
         return head
-    for module in network.modules():  # of a transfer before this one
+    for module in network.modules():  # mark of an earlier transfer
         module.__dict__.pop(HEAD_NAME, None)
     owner, _, attribute = name.rpartition(".")
     setattr(network.get_submodule(owner), attribute, head)
@@ -174,20 +166,12 @@ def _put(network: nn.Module, name: str, head: nn.Module) -> nn.Module:
     return network
 
 
-def _check_frozen_names(network: nn.Module, names: list[str], replaced: str) -> None:
-    """Names of what there is, outside the layer that is replaced."""
-    modules = dict(network.named_modules(remove_duplicate=False))
-    parameters = dict(network.named_parameters(remove_duplicate=False))
+def _check_frozen_names(names: list[str], replaced: str) -> None:
+    """Raise an error for names of the replaced layer, its parts, and parts that contain it."""
     for name in names:
-        if name != "":
-            _validation.choice("layer or parameter", name, [*filter(None, modules), *parameters])
-        if f"{name}.".startswith(f"{replaced}.") or replaced == "":
+        inside = f"{name}.".startswith(f"{replaced}.") or replaced == ""
+        if inside or f"{replaced}.".startswith(f"{name}.") or name == "":
             raise ArgumentError(
-                f"Argument `freeze` names `{name}`, which is replaced by the new head and must be "
-                'trained. Leave it out, or pass freeze="body" for everything else.'
-            )
-        if f"{replaced}.".startswith(f"{name}.") or name == "":
-            raise ArgumentError(
-                f"Argument `freeze` names `{name}`, which holds `{replaced}`, the layer that is "
-                f'replaced. Name the other layers in it, or pass freeze="body".'
+                f"`freeze` must not contain the replaced layer `{replaced}` (got `{name}`). Use "
+                'names of other layers, or freeze="body".'
             )

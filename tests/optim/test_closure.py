@@ -1,4 +1,4 @@
-"""One closure asked several times: random numbers, and what it may return."""
+"""Repeated calls of one closure: random numbers and return values."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from torch import nn
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.optim.closure import RepeatedClosure
 
-CALLED = r"called `backward\(\)`.*return the loss and do not call `backward\(\)`"
-
 
 @pytest.fixture
 def network():
     return nn.Linear(3, 2)
 
 
-def ask(closure, network, *, with_outputs=False):
+def loss_and_outputs(closure, network, *, with_outputs=False):
     params = list(network.parameters())
     with RepeatedClosure(closure, params, with_outputs=with_outputs) as question:
         return question.graph()
 
 
-def test_every_call_draws_the_same_numbers_and_one_call_is_left_behind(network):
+def test_every_call_draws_the_same_numbers(network):
     drawn = []
 
     def closure():
@@ -33,7 +31,7 @@ def test_every_call_draws_the_same_numbers_and_one_call_is_left_behind(network):
     torch.manual_seed(3)
     with RepeatedClosure(closure, list(network.parameters()), with_outputs=False) as question:
         loss, _ = question.graph()
-        torch.rand(5)  # what is drawn beside the calls does not matter
+        torch.rand(5)  # numbers drawn between the calls have no effect
         assert question.loss() == loss.item() == question.loss()
         torch.rand(5)
     after = torch.rand(4)
@@ -60,8 +58,8 @@ def test_trial_losses_build_no_graph(network):
 
 @pytest.mark.parametrize("zeroed", [False, True])
 @pytest.mark.parametrize("retain", [False, True])
-def test_closure_that_calls_backward_is_refused(network, zeroed, retain):
-    network(torch.ones(3)).sum().backward()  # a gradient left over from before
+def test_closure_must_not_call_backward(network, zeroed, retain):
+    network(torch.ones(3)).sum().backward()  # an old gradient
 
     def closure():
         if zeroed:
@@ -70,41 +68,37 @@ def test_closure_that_calls_backward_is_refused(network, zeroed, retain):
         loss.backward(retain_graph=retain)
         return loss
 
-    with pytest.raises(ArgumentError, match=CALLED):
-        ask(closure, network)
+    with pytest.raises(ArgumentError, match=r"`closure`.*`backward\(\)`"):
+        loss_and_outputs(closure, network)
 
 
 @pytest.mark.parametrize("set_to_none", [False, True])
-def test_closure_that_only_clears_old_gradients_is_fine(network, set_to_none):
+def test_closure_may_clear_old_gradients(network, set_to_none):
     network(torch.ones(3)).sum().backward()
 
     def closure():
         network.zero_grad(set_to_none=set_to_none)
         return network(torch.ones(3)).sum()
 
-    assert ask(closure, network)[0].requires_grad
+    assert loss_and_outputs(closure, network)[0].requires_grad
 
 
 @pytest.mark.parametrize(
-    ("result", "message"),
+    ("result", "with_outputs", "message"),
     [
-        (1.5, "tensor with one element, but returned 1.5 of type float"),
-        (None, "tensor with one element, but returned None"),
-        (torch.ones(2, 3), r"one element, but returned a tensor of shape \(2, 3\)"),
-        ((torch.ones(()), torch.ones(2)), "one element, but returned .* of type tuple"),
+        (1.5, False, "`closure`.* 1.5 of type float"),
+        (torch.ones(2, 3), False, r"`closure`.* \(2, 3\)"),
+        ((torch.ones(()), torch.ones(2)), False, "`closure`.* tuple"),
+        (torch.ones(()), True, r"`closure`.*\(loss, outputs\)"),
+        ((torch.ones(()),), True, r"`closure`.*\(loss, outputs\)"),
+        ((torch.ones(()), 2), True, r"`closure`.*\(loss, outputs\)"),
     ],
 )
-def test_closure_that_returns_no_loss_is_refused(network, result, message):
+def test_wrong_return_values(network, result, with_outputs, message):
     with pytest.raises(ArgumentTypeError, match=message):
-        ask(lambda: result, network)
+        loss_and_outputs(lambda: result, network, with_outputs=with_outputs)
 
 
-@pytest.mark.parametrize("result", [torch.ones(()), (torch.ones(()),), (torch.ones(()), 2)])
-def test_gauss_newton_asks_for_loss_and_outputs(network, result):
-    with pytest.raises(ArgumentTypeError, match=r"the pair \(loss, outputs\) of tensors, but"):
-        ask(lambda: result, network, with_outputs=True)
-
-
-def test_detached_loss_is_refused(network):
-    with pytest.raises(ArgumentError, match=r"no trainable parameter.*without `detach"):
-        ask(lambda: network(torch.ones(3)).sum().detach(), network)
+def test_detached_loss(network):
+    with pytest.raises(ArgumentError, match=r"`closure`.*`detach"):
+        loss_and_outputs(lambda: network(torch.ones(3)).sum().detach(), network)

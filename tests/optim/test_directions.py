@@ -1,4 +1,4 @@
-"""Damped directions against dense solutions and eigenvalues."""
+"""Damped directions compared with dense solutions and eigenvalues."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_definite_matrix_is_solved_without_damping():
     torch.testing.assert_close(direction, -torch.linalg.solve(matrix, GRADIENT))
 
 
-def test_damping_passes_the_lowest_eigenvalue_and_not_by_far():
+def test_damping_is_just_above_the_lowest_eigenvalue():
     matrix = with_eigenvalues(-2.0, 1.0, 5.0)
     solver = CholeskyDirections(GRADIENT, matrix, resolution=EPS)
     direction, damping = next(solver.directions(0.0))
@@ -41,7 +41,7 @@ def test_damping_passes_the_lowest_eigenvalue_and_not_by_far():
     assert GRADIENT @ direction < 0
 
 
-def test_singular_matrix_is_damped_and_not_divided_by_noise():
+def test_singular_matrix_is_damped():
     matrix = torch.diag(torch.tensor([1e-17, 1.0, 5.0], dtype=torch.float64))  # has a factor
     solver = CholeskyDirections(GRADIENT, matrix, resolution=EPS)
     direction, damping = next(solver.directions(0.0))
@@ -59,7 +59,7 @@ def test_directions_turn_to_the_gradient_as_damping_grows():
     assert found[-1][0].norm() < 1e-9
 
 
-def test_no_curvature_at_all_takes_a_unit_step():
+def test_zero_curvature_gives_a_unit_step():
     zeros = torch.zeros(3, 3, dtype=torch.float64)
     direction, _ = next(CholeskyDirections(GRADIENT, zeros, resolution=EPS).directions(0.0))
     torch.testing.assert_close(direction, -GRADIENT / GRADIENT.norm())
@@ -67,7 +67,7 @@ def test_no_curvature_at_all_takes_a_unit_step():
 
 @dataclass
 class Dense(Curvature):
-    """A curvature given as a matrix, which counts products."""
+    """Curvature given as a matrix; counts products."""
 
     gradient: torch.Tensor
     matrix: torch.Tensor
@@ -80,7 +80,7 @@ class Dense(Curvature):
 
 
 def diagonal(values, scale=1e-12):
-    """The gradient is tiny, so the tolerance, its square root, is tight."""
+    """Return a diagonal model with a tiny gradient, whose square root is the tolerance."""
     diag = torch.tensor(values, dtype=torch.float64)
     return Dense(scale * torch.arange(1, len(values) + 1, dtype=torch.float64), torch.diag(diag))
 
@@ -98,7 +98,7 @@ def test_matches_dense_solution(damping):
     expected = -torch.linalg.solve(damped, model.gradient)
     torch.testing.assert_close(direction, expected, rtol=1e-5, atol=0)  # tolerance: sqrt(7e-12)
     assert kept == damping
-    assert len(model.products_taken) == 5  # as many as distinct eigenvalues
+    assert len(model.products_taken) == 5  # number of distinct eigenvalues
 
 
 def test_stops_after_max_steps_on_a_descent_direction():
@@ -108,14 +108,14 @@ def test_stops_after_max_steps_on_a_descent_direction():
     assert model.gradient @ direction < 0
 
 
-def test_negative_curvature_at_once_gives_the_gradient_and_damping_beyond_it():
+def test_negative_curvature_in_the_first_step():
     model = diagonal([-1.0, -2.0, -3.0])
     _, [(direction, damping), _] = solve(model)
     torch.testing.assert_close(direction, -model.gradient, rtol=0, atol=0)
     assert damping > 2.5  # the curvature along the gradient (1, 2, 3) is -36/14
 
 
-def test_negative_curvature_later_keeps_the_iterate():
+def test_negative_curvature_in_a_later_step():
     model = diagonal([-0.1, 2.0, 3.0])
     solver, [(direction, damping), (along_gradient, more)] = solve(model)
     assert model.gradient @ direction < 0
@@ -124,6 +124,6 @@ def test_negative_curvature_later_keeps_the_iterate():
     torch.testing.assert_close(along_gradient, -model.gradient / curvature)
 
 
-def test_undefined_products_are_named():
-    with pytest.raises(TrainingError, match="second derivatives are not"):
+def test_undefined_products():
+    with pytest.raises(TrainingError, match="second derivatives"):
         solve(diagonal([1.0, float("nan"), 2.0]))

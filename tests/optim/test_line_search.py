@@ -1,4 +1,4 @@
-"""The line search of Newton's method takes lengths that lower the loss, or gives up."""
+"""Armijo backtracking: accepted lengths and the limit of evaluations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def search(loss_at, slope, **options):
     return backtrack(loss_at, loss_at(0.0), slope, **settings)
 
 
-def test_full_step_is_taken_where_it_is_good():
+def test_full_step_that_lowers_the_loss():
     assert search(lambda t: (t - 1) ** 2, -2.0) == 1.0
 
 
@@ -41,7 +41,7 @@ def test_infinite_and_undefined_losses_shorten_the_step():
     assert search(loss_at, -1.0) == pytest.approx(0.01)
 
 
-def test_no_decrease_gives_up_after_the_stated_number_of_evaluations():
+def test_stops_after_max_evaluations():
     lengths = []
 
     def loss_at(t):

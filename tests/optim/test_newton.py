@@ -27,7 +27,7 @@ def closure_of(case, curvature):
 
 
 def recorded(closure):
-    """The closure, and a list of the losses that it returned."""
+    """Return the closure and a list of the losses that it returned."""
     losses = []
 
     def call():
@@ -58,16 +58,22 @@ def test_linear_regression_takes_one_step(curvature, dtype):
     returned = newton.step(call)
 
     found = torch.cat([network.weight, network.bias[:, None]], dim=1).detach().double()
-    error = 100 * torch.finfo(dtype).eps * torch.linalg.cond(design).item()  # 100 terms a sum
+    error = 100 * torch.finfo(dtype).eps * torch.linalg.cond(design).item()  # 100 terms per sum
     torch.testing.assert_close(found, expected, rtol=0, atol=error)
     assert len(losses) == 2  # the loss with its graph, and the full step
     assert returned.item() == losses[0]
     assert newton.damping == 0
 
 
-@pytest.mark.parametrize("curvature", CURVATURES)
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_every_network_descends(case, curvature, solver):
+@pytest.mark.parametrize(
+    ("dtype", "curvature", "solver"),
+    [
+        *((torch.float64, curvature, solver) for curvature in CURVATURES for solver in SOLVERS),
+        (torch.float32, "hessian", "auto"),
+    ],
+)
+def test_every_network_descends(case, dtype, curvature, solver):
+    case.convert(dtype)
     call, losses = recorded(closure_of(case, curvature))
     newton = Newton(case.network.parameters(), curvature=curvature, solver=solver)
     for _ in range(3):
@@ -75,16 +81,6 @@ def test_every_network_descends(case, curvature, solver):
         newton.step(call)
         assert losses[-1] < losses[0]  # the last call is the accepted one
         assert all(p.isfinite().all() for p in case.network.parameters())
-
-
-def test_every_network_descends_in_single_precision(single_case):
-    call, losses = recorded(single_case.closure)
-    newton = Newton(single_case.network.parameters())
-    for _ in range(3):
-        losses.clear()
-        newton.step(call)
-        assert losses[-1] < losses[0]
-        assert all(p.isfinite().all() for p in single_case.network.parameters())
 
 
 @pytest.mark.parametrize("curvature", CURVATURES)
@@ -118,7 +114,7 @@ def test_frozen_and_unused_parameters_stay(tanh_case):
     assert unused.tolist() == [1, 2, 3]
 
 
-def test_saddle_is_left_for_a_minimum():
+def test_moves_from_a_saddle_to_a_minimum():
     p = parameter(1.0, 0.1)  # minima at (0, +-sqrt(2))
     newton = Newton([p])
     for _ in range(40):
@@ -142,7 +138,7 @@ def test_convergence_is_quadratic_near_a_minimum(solver):
         assert errors[2] < errors[1] ** 2
 
 
-def test_undefined_losses_are_stepped_around():
+def test_steps_avoid_undefined_losses():
     p = parameter(3.0)  # p - log p: the full step from 3 lands on -3, where log is undefined
     newton = Newton([p])
     for _ in range(30):
@@ -151,13 +147,13 @@ def test_undefined_losses_are_stepped_around():
     assert p.item() == pytest.approx(1.0, abs=1e-7)
 
 
-def test_overflowing_weights_are_never_kept():
+def test_overflowing_weights_are_rejected():
     p = nn.Parameter(torch.tensor([1.0], dtype=torch.float16))
     Newton([p], lr=1e6).step(lambda: (p.float() * -1e3).sigmoid().sum() - 1e-3 * p.float().sum())
     assert p.isfinite().all()
 
 
-def test_groups_scale_their_share_of_the_direction():
+def test_groups_scale_their_part_of_the_direction():
     a, b = parameter(1.0, -2.0), parameter(3.0, 4.0, 5.0)
     newton = Newton([{"params": [a]}, {"params": [b], "lr": 0.25}])
     newton.step(lambda: 2 * a.square().sum() + 3 * b.square().sum())
@@ -165,8 +161,8 @@ def test_groups_scale_their_share_of_the_direction():
     torch.testing.assert_close(b.detach(), 0.75 * torch.tensor([3.0, 4.0, 5.0]).double())
 
 
-def test_groups_that_would_climb_are_damped():
-    a, b = parameter(1.0), parameter(1.0)  # the direction (-3.01, 0.99) times (1e-3, 1) climbs
+def test_ascent_by_unequal_rates_is_damped():
+    a, b = parameter(1.0), parameter(1.0)  # direction (-3.01, 0.99) times (1e-3, 1): ascent
     groups = [{"params": [a], "lr": 1e-3}, {"params": [b]}]
     newton = Newton(groups)
     call, losses = recorded(lambda: torch.sum((a**2 + b**2) / 2 + 0.99 * a * b + 0.04 * a))
@@ -179,7 +175,7 @@ def test_groups_that_would_climb_are_damped():
 def test_weights_stay_bitwise_where_no_decrease_is_found(tanh_case, solver):
     calls = 0
 
-    def closure():  # every trial looks worse than the start
+    def closure():  # every trial has a higher loss than the start
         nonlocal calls
         calls += 1
         loss = tanh_case.closure()
@@ -194,7 +190,7 @@ def test_weights_stay_bitwise_where_no_decrease_is_found(tanh_case, solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_at_the_minimum_nothing_is_tried(solver):
+def test_no_line_search_at_the_minimum(solver):
     p = parameter(0.0, 0.0, 0.0)
     call, losses = recorded(lambda: p.square().sum())
     Newton([p], solver=solver).step(call)
@@ -202,7 +198,7 @@ def test_at_the_minimum_nothing_is_tried(solver):
     assert p.tolist() == [0, 0, 0]
 
 
-def test_rounding_at_the_minimum_costs_few_calls():
+def test_few_calls_at_rounding_level():
     p = parameter(0.3, -0.2, 0.7)
     newton = Newton([p])
     call, losses = recorded(lambda: 1 + (p - math.pi).square().sum() / 3)
@@ -213,7 +209,7 @@ def test_rounding_at_the_minimum_costs_few_calls():
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyboardInterrupt()])
-def test_weights_come_back_when_a_trial_raises(tanh_case, error):
+def test_weights_are_restored_when_a_trial_raises(tanh_case, error):
     def closure():
         if not torch.is_grad_enabled():
             raise error
@@ -225,7 +221,7 @@ def test_weights_come_back_when_a_trial_raises(tanh_case, error):
     assert all(map(torch.equal, before, tanh_case.network.parameters()))
 
 
-def test_random_numbers_advance_as_by_one_call(dropout_case):
+def test_step_advances_random_numbers_like_one_call(dropout_case):
     torch.manual_seed(11)
     dropout_case.closure()
     expected = torch.rand(3)
@@ -236,7 +232,7 @@ def test_random_numbers_advance_as_by_one_call(dropout_case):
 
 @pytest.mark.parametrize("curvature", CURVATURES)
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_resumed_run_equals_uninterrupted_run_bitwise(tanh_case, curvature, solver):
+def test_resumed_run_equals_an_uninterrupted_one(tanh_case, curvature, solver):
     def steps(case, newton, count):
         for _ in range(count):
             newton.step(closure_of(case, curvature))
@@ -245,26 +241,19 @@ def test_resumed_run_equals_uninterrupted_run_bitwise(tanh_case, curvature, solv
     newton = Newton(tanh_case.network.parameters(), **options)
     steps(tanh_case, newton, 4)
     resumed_case = copy.deepcopy(tanh_case)
+    copied_case, copied = copy.deepcopy((tanh_case, newton))
     resumed = Newton(resumed_case.network.parameters())
     resumed.load_state_dict(pickle.loads(pickle.dumps(newton.state_dict())))
     assert resumed.damping == newton.damping
     if solver == "exact":
-        assert newton.damping > 0  # else the comparison says nothing about it
+        assert newton.damping > 0  # otherwise the comparison does not test it
     steps(tanh_case, newton, 4)
     steps(resumed_case, resumed, 4)
-    pairs = zip(tanh_case.network.parameters(), resumed_case.network.parameters(), strict=True)
-    assert all(torch.equal(p, q) for p, q in pairs)
+    steps(copied_case, copied, 4)
+    for case in (resumed_case, copied_case):
+        pairs = zip(tanh_case.network.parameters(), case.network.parameters(), strict=True)
+        assert all(torch.equal(p, q) for p, q in pairs)
     assert resumed.state_dict() == newton.state_dict()
-
-
-def test_copies_step_alike(tanh_case):
-    newton = Newton(tanh_case.network.parameters())
-    newton.step(tanh_case.closure)
-    case, copied = copy.deepcopy((tanh_case, newton))
-    newton.step(tanh_case.closure)
-    copied.step(case.closure)
-    pairs = zip(tanh_case.network.parameters(), case.network.parameters(), strict=True)
-    assert all(torch.equal(p, q) for p, q in pairs)
 
 
 def test_solver_is_chosen_by_size(tanh_case):
@@ -289,33 +278,22 @@ def test_learning_rate_schedulers_work():
     torch.testing.assert_close(p.detach(), torch.full((3,), 2.0, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_loss_that_is_not_finite_is_named(bad):
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda p: torch.sum(p * math.nan), "loss.* nan"),
+        (lambda p: torch.sum(p * math.inf), "loss.* inf"),
+        (lambda p: (p - 1).sqrt().sum(), "gradient"),
+    ],
+)
+def test_infinite_loss_or_gradient(loss, message):
     p = parameter(1.0, 2.0)
-    with pytest.raises(TrainingError, match=f"The loss is not finite, but {bad}.*unchanged"):
-        Newton([p]).step(lambda: torch.sum(p * bad))
+    with pytest.raises(TrainingError, match=message):
+        Newton([p]).step(lambda: loss(p))
     assert p.tolist() == [1, 2]
 
 
-def test_gradient_that_is_not_finite_is_named():
-    p = parameter(0.0, 2.0)
-    with pytest.raises(TrainingError, match="The gradient of the loss is not finite"):
-        Newton([p]).step(lambda: p.sqrt().sum())
-
-
-def test_closure_that_calls_backward_is_refused(tanh_case):
-    def closure():
-        loss = tanh_case.closure()
-        loss.backward()
-        return loss
-
-    before = [p.clone() for p in tanh_case.network.parameters()]
-    with pytest.raises(ArgumentError, match=r"called `backward\(\)`.*do not call"):
-        Newton(tanh_case.network.parameters()).step(closure)
-    assert all(map(torch.equal, before, tanh_case.network.parameters()))
-
-
-def test_backward_is_noticed_by_its_freed_graph_too(tanh_case):
+def test_backward_is_detected_by_its_freed_graph():
     p = parameter(1.0, 2.0, 3.0)
 
     def closure():
@@ -323,50 +301,48 @@ def test_backward_is_noticed_by_its_freed_graph_too(tanh_case):
         loss.backward()
         return loss
 
-    with pytest.raises(ArgumentError, match=r"called `backward\(\)`"):
+    with pytest.raises(ArgumentError, match=r"`closure`.*`backward\(\)`"):
         Newton([p]).step(closure)
+    assert p.tolist() == [1, 2, 3]
 
 
-def test_loss_of_another_network_is_refused(tanh_case):
-    other = nn.Linear(4, 3)
-    with pytest.raises(ArgumentError, match="no parameter of this optimizer"):
-        Newton(other.parameters()).step(tanh_case.closure)
+def test_loss_of_another_network(tanh_case):
+    with pytest.raises(ArgumentError, match=r"`closure`.*parameter"):
+        Newton(nn.Linear(4, 3).parameters()).step(tanh_case.closure)
 
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"lr": 0.0}, ArgumentError, "`lr` must be more than 0"),
-        ({"lr": math.nan}, ArgumentError, "`lr` must be finite"),
-        ({"curvature": "gaus-newton"}, UnknownNameError, "Did you mean 'gauss-newton'"),
-        ({"solver": "cholesky"}, UnknownNameError, "Unknown solver 'cholesky'"),
-        ({"max_exact": -1}, ArgumentError, "`max_exact` must be 0 or more"),
-        ({"max_cg": 0}, ArgumentError, "`max_cg` must be 1 or more"),
-        ({"max_line_search": 0}, ArgumentError, "`max_line_search` must be 1 or more"),
+        ({"lr": 0.0}, ArgumentError, "`lr`.* 0"),
+        ({"lr": math.nan}, ArgumentError, "`lr`.* nan"),
+        ({"curvature": "gaus-newton"}, UnknownNameError, "curvature.*'gauss-newton'"),
+        ({"solver": "cholesky"}, UnknownNameError, "solver.*'cholesky'"),
+        ({"max_exact": -1}, ArgumentError, "`max_exact`"),
+        ({"max_cg": 0}, ArgumentError, "`max_cg`"),
+        ({"max_line_search": 0}, ArgumentError, "`max_line_search`"),
     ],
 )
-def test_settings_out_of_range_are_refused(options, kind, message):
+def test_wrong_settings(options, kind, message):
     with pytest.raises(kind, match=message):
         Newton([parameter(1.0)], **options)
 
 
-def test_groups_may_differ_in_lr_only():
-    with pytest.raises(ArgumentError, match="`solver` must be the same for all parameter groups"):
+def test_wrong_parameter_groups():
+    with pytest.raises(ArgumentError, match="`solver`"):
         Newton([{"params": [parameter(1.0)]}, {"params": [parameter(2.0)], "solver": "cg"}])
-    with pytest.raises(ArgumentError, match="`lr` must be more than 0"):
+    with pytest.raises(ArgumentError, match=r"`lr`.* -0.5"):
         Newton([{"params": [parameter(1.0)], "lr": -0.5}])
 
-
-def test_complex_parameters_are_refused():
-    with pytest.raises(ArgumentError, match=r"real floating-point.*complex64"):
+    with pytest.raises(ArgumentError, match="complex64"):
         Newton([nn.Parameter(torch.ones(3, dtype=torch.complex64))])
 
 
-def test_step_without_closure_or_parameters_is_refused(tanh_case):
+def test_step_without_closure_or_parameters(tanh_case):
     newton = Newton(tanh_case.network.parameters())
-    with pytest.raises(ArgumentTypeError, match="needs a closure"):
+    with pytest.raises(ArgumentTypeError, match="`closure`"):
         newton.step()
     tanh_case.network.requires_grad_(False)
-    with pytest.raises(ArgumentError, match="All parameters of this optimizer are frozen"):
+    with pytest.raises(ArgumentError, match=r"`params`.*frozen"):
         newton.step(tanh_case.closure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ NAMES = ["gd", "sgd", "newton", "adagrad", "rmsprop", "adam", "lbfgs"]
 
 @dataclass(frozen=True)
 class Problem:
-    """A loss with its minimizer; ``lipschitz`` and ``convexity`` bound its Hessian."""
+    """Loss with its minimizer; ``lipschitz`` and ``convexity`` are bounds of its Hessian."""
 
     loss: Callable[[Tensor], Tensor]
     minimizer: Tensor
@@ -29,7 +29,7 @@ class Problem:
 
 
 def quadratic() -> Problem:
-    """Condition number 20, axes turned against the coordinates."""
+    """Return a quadratic form with condition number 20 and rotated axes."""
     generator = torch.Generator().manual_seed(2)
     axes = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64))[0]
     hessian = axes @ torch.diag(torch.tensor([0.1, 0.7, 2.0], dtype=torch.float64)) @ axes.T
@@ -48,7 +48,7 @@ def linear_regression() -> Problem:
 
 
 def logistic_regression() -> Problem:
-    """With a penalty of 0.1 / 2 times the squared norm; scikit-learn finds the minimizer."""
+    """Return a problem with penalty 0.1 / 2 times the squared norm, solved by scikit-learn."""
     generator = torch.Generator().manual_seed(4)
     x = torch.randn(50, 3, generator=generator, dtype=torch.float64)
     y = (torch.rand(50, generator=generator, dtype=torch.float64) < torch.sigmoid(2 * x[:, 0])) * 1
@@ -58,32 +58,24 @@ def logistic_regression() -> Problem:
     minimizer = torch.tensor(reference.fit(x.numpy(), y.numpy()).coef_[0])
     lipschitz = torch.linalg.eigvalsh(x.T @ x / 50)[-1].item() / 4 + 0.1
     signs = 1 - 2 * y
-    return Problem(
-        lambda p: softplus(signs * (x @ p)).mean() + 0.05 * p.square().sum(),
-        minimizer,
-        lipschitz,
-        0.1,
-    )
+
+    def loss(p: Tensor) -> Tensor:
+        return softplus(signs * (x @ p)).mean() + 0.05 * p.square().sum()
+
+    return Problem(loss, minimizer, lipschitz, 0.1)
 
 
-PROBLEMS = {
-    "quadratic": quadratic,
-    "linear-regression": linear_regression,
-    "logistic-regression": logistic_regression,
-}
-
-
-SETTINGS = {  # options, steps, and by what the rate has shrunk after them
+SETTINGS = {  # options, steps, and the factor of the rate after them
     "newton": ({}, 8, 1.0),
     "lbfgs": ({"tolerance_grad": 1e-12, "tolerance_change": 1e-16}, 4, 1.0),
     "adagrad": ({"lr": 1.0}, 500, 1.0),
-    "rmsprop": ({"lr": 0.1}, 1000, 1e-5),  # takes steps of the size of its rate to the end
+    "rmsprop": ({"lr": 0.1}, 1000, 1e-5),  # the size of its steps is always its rate
     "adam": ({"lr": 0.1}, 600, 1.0),
 }
 
 
 def settings(name: str, problem: Problem) -> tuple[dict[str, float], int, float]:
-    """At rate 1 / L gradient descent contracts the error by 1 - mu / L in each step."""
+    """Return options, steps and decay; at rate 1 / L, a step contracts errors by 1 - mu / L."""
     if name in SETTINGS:
         return SETTINGS[name]
     contraction = 1 - problem.convexity / problem.lipschitz
@@ -106,9 +98,9 @@ def run(optimizer: torch.optim.Optimizer, p: Tensor, loss, steps: int, decay: fl
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("problem_name", PROBLEMS)
-def test_every_optimizer_solves_every_problem(name, problem_name):
-    problem = PROBLEMS[problem_name]()
+@pytest.mark.parametrize("make", [quadratic, linear_regression, logistic_regression])
+def test_every_optimizer_solves_every_problem(name, make):
+    problem = make()
     options, steps, shrunk = settings(name, problem)
     p = nn.Parameter(torch.tensor([0.3, 0.4, -0.6], dtype=torch.float64))
     run(create(name, [p], **options), p, problem.loss, steps, decay=shrunk ** (1 / steps))
@@ -120,35 +112,23 @@ def test_every_optimizer_solves_every_problem(name, problem_name):
 @pytest.mark.parametrize(("name", "steps"), [("newton", 40), ("lbfgs", 10)])
 def test_second_order_methods_solve_rosenbrock(name, steps):
     p = nn.Parameter(torch.tensor([-1.2, 1.0], dtype=torch.float64))
-    options = SETTINGS[name][0]
-    run(
-        create(name, [p], **options),
-        p,
-        lambda p: (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2,
-        steps,
-    )
+    optimizer = create(name, [p], **SETTINGS[name][0])
+    run(optimizer, p, lambda p: (1 - p[0]) ** 2 + 100 * (p[1] - p[0] ** 2) ** 2, steps)
     assert (p.detach() - 1).abs().max() < 1e-6
 
 
 def test_registry_is_read_only_and_complete():
     assert list(OPTIMIZERS) == NAMES
-    assert [name for name, spec in OPTIMIZERS.items() if spec.full_batch] == [
-        "gd",
-        "newton",
-        "lbfgs",
-    ]
+    full_batch = {name for name, spec in OPTIMIZERS.items() if spec.full_batch}
+    assert full_batch == {"gd", "newton", "lbfgs"}
     with pytest.raises(TypeError):
         OPTIMIZERS["mine"] = OPTIMIZERS["gd"]
-    with pytest.raises(FrozenInstanceError):
-        OPTIMIZERS["gd"].default_lr = 1.0
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_default_learning_rate_is_the_documented_one(name):
     optimizer = create(name, [nn.Parameter(torch.ones(3))])
-    documented = next(
-        line for line in create.__doc__.splitlines() if line.strip().startswith(f"{name} ")
-    )
+    (documented,) = (x for x in create.__doc__.splitlines() if x.strip().startswith(f"{name} "))
     assert optimizer.param_groups[0]["lr"] == OPTIMIZERS[name].default_lr
     assert f" {OPTIMIZERS[name].default_lr} " in documented
 
@@ -165,14 +145,14 @@ def test_lr_and_options_reach_the_constructor(name):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "gd"])
-def test_instances_are_recognised_and_returned_as_they_are(name):
+def test_instances_are_recognised_and_returned(name):
     network = nn.Linear(2, 3)
     optimizer = create(name, network.parameters())
     assert spec_of(optimizer) is spec_of(name) is OPTIMIZERS[name]
     assert create(optimizer, network.parameters()) is optimizer
 
 
-def test_foreign_instances_have_no_entry_and_pass():
+def test_instances_of_other_classes():
     network = nn.Linear(2, 3)
     optimizer = torch.optim.AdamW(network.parameters())  # a subclass of Adam
     assert spec_of(optimizer) is None
@@ -192,7 +172,7 @@ def test_foreign_instances_have_no_entry_and_pass():
         lambda n: iter(n.parameters()),
     ],
 )
-def test_params_come_in_all_of_torchs_shapes(shape):
+def test_all_forms_of_params(shape):
     network = nn.Linear(2, 3)
     optimizer = create("adam", shape(network))
     assert {id(p) for g in optimizer.param_groups for p in g["params"]} == {
@@ -201,63 +181,29 @@ def test_params_come_in_all_of_torchs_shapes(shape):
     assert create(optimizer, shape(network)) is optimizer
 
 
-def test_unknown_names_get_the_nearest():
-    params = list(nn.Linear(2, 3).parameters())
-    with pytest.raises(UnknownNameError, match=r"Unknown optimizer 'adm'\. Did you mean .*'adam'"):
-        create("adm", params)
-    with pytest.raises(UnknownNameError, match=r"'sgd' takes no .* 'momentun'.*'momentum'"):
-        create("sgd", params, momentun=0.9)
-
-
+@pytest.mark.wrong_types
 @pytest.mark.parametrize(
-    ("lr", "message"),
+    ("optimizer", "arguments", "error", "message"),
     [
-        (0.0, "more than 0, but is 0"),
-        (-0.1, "more than 0, but is -0.1"),
-        (math.nan, "must be finite, but is nan"),
-        (math.inf, "must be finite, but is inf"),
+        ("adm", {}, UnknownNameError, "'adm'.*'adam'"),
+        (torch.optim.Adam, {}, ArgumentTypeError, "optimizer"),
+        (3, {}, ArgumentTypeError, "optimizer.* 3"),
+        ("sgd", {"momentun": 0.9}, UnknownNameError, "'sgd'.*'momentum'"),
+        ("newton", {"lr": 0.0}, ArgumentError, "`lr`.* 0"),
+        ("newton", {"max_cg": 0}, ArgumentError, "`max_cg`"),
+        ("adam", {"lr": True}, ArgumentTypeError, "`lr`.* True"),
+        ("instance", {"lr": 0.1}, ArgumentError, "`lr`.*Adam"),
+        ("instance", {"betas": (0, 0)}, ArgumentError, "`betas`.*Adam"),
+        ("another", {}, ArgumentError, "`optimizer`.*Adam"),
+        ("adam", {"params": []}, ArgumentError, "`params`"),
+        ("instance", {"params": []}, ArgumentError, "`params`"),
+        ("adam", {"params": None}, ArgumentTypeError, "`params`.*NoneType"),
     ],
 )
-def test_unusable_learning_rates_are_refused(lr, message):
-    with pytest.raises(ArgumentError, match=f"`lr` must be .*{message}|`lr` {message}"):
-        create("newton", nn.Linear(2, 3).parameters(), lr=lr)
-
-
-@pytest.mark.wrong_types
-@pytest.mark.parametrize("lr", [True, "0.1"])
-def test_learning_rates_of_other_types_are_refused(lr):
-    with pytest.raises(ArgumentTypeError, match="`lr` must be a number"):
-        create("adam", nn.Linear(2, 3).parameters(), lr=lr)
-
-
-@pytest.mark.wrong_types
-def test_classes_and_numbers_are_no_optimizers():
-    for optimizer in (torch.optim.Adam, 3):
-        with pytest.raises(ArgumentTypeError, match="optimizer must be given by name"):
-            create(optimizer, nn.Linear(2, 3).parameters())
-
-
-@pytest.mark.parametrize(("given", "name"), [({"lr": 0.1}, "lr"), ({"betas": (0, 0)}, "betas")])
-def test_instances_take_no_further_settings(given, name):
+def test_wrong_arguments(optimizer, arguments, error, message):
     network = nn.Linear(2, 3)
-    optimizer = torch.optim.Adam(network.parameters())
-    with pytest.raises(ArgumentError, match=f"`{name}` cannot be given.*when you make the Adam"):
-        create(optimizer, network.parameters(), **given)
-
-
-def test_instances_of_other_networks_are_refused():
-    optimizer = torch.optim.Adam(nn.Linear(2, 3).parameters())
-    with pytest.raises(ArgumentError, match=r"none of the given parameters.*before its conversion"):
-        create(optimizer, nn.Linear(2, 3).parameters())
-
-
-@pytest.mark.parametrize("optimizer", [*NAMES, torch.optim.Adam([torch.zeros(3)])])
-def test_nothing_to_train_is_refused(optimizer):
-    with pytest.raises(ArgumentError, match="`params` is empty"):
-        create(optimizer, nn.ReLU().parameters())
-
-
-@pytest.mark.wrong_types
-def test_parameters_must_be_some():
-    with pytest.raises(ArgumentTypeError, match=r"such as network.parameters\(\), but is of type"):
-        create("adam", None)
+    owners = {"instance": network, "another": nn.Linear(2, 3)}
+    if optimizer in owners:
+        optimizer = torch.optim.Adam(owners[optimizer].parameters())
+    with pytest.raises(error, match=message):
+        create(optimizer, **{"params": network.parameters(), **arguments})

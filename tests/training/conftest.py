@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 import hybridopt as ho
 from hybridopt.data import Dataset, Part
@@ -21,24 +22,26 @@ def _part(num_samples: int, seed: int, *, regression: bool) -> Part:
     return Part(x, scores[:, :2].tanh() if regression else scores.argmax(1))
 
 
+def _dataset(task: str, num_classes: int | None) -> Dataset:
+    train, test = (_part(n, seed, regression=not num_classes) for n, seed in ((22, 1), (8, 2)))
+    return Dataset("tiny", task, train, test, num_classes=num_classes)
+
+
 @pytest.fixture
 def data() -> Dataset:
-    """Three classes that one linear layer can tell apart; 22 training samples, 8 for testing."""
-    train, test = _part(22, 1, regression=False), _part(8, 2, regression=False)
-    return Dataset("tiny", "classification", train, test, num_classes=3)
+    """Three linearly separable classes; 22 training samples, 8 test samples."""
+    return _dataset("classification", 3)
 
 
 @pytest.fixture
 def regression() -> Dataset:
-    """Two real targets; 22 training samples, 8 for testing."""
-    return Dataset(
-        "tiny", "regression", _part(22, 1, regression=True), _part(8, 2, regression=True)
-    )
+    """Two real targets; 22 training samples, 8 test samples."""
+    return _dataset("regression", None)
 
 
 @pytest.fixture
 def make_network() -> NetworkMaker:
-    """Makes an MLP 3-4-k with weights of its own seed: 31 weights for three outputs."""
+    """Function that makes an MLP 3-4-k; 31 weights for three outputs."""
 
     def make(
         num_outputs: int = 3, *, dropout: float = 0.0, seed: int = 3, batch_norm: bool = False
@@ -56,7 +59,7 @@ def make_network() -> NetworkMaker:
 
 @pytest.fixture
 def make_quantum(make_network: NetworkMaker) -> Callable[..., ho.QuantumNetwork]:
-    """Makes that MLP a quantum network, or one of its controls."""
+    """Function that makes a quantum network, or one of its controls, from that MLP."""
 
     def make(
         bridge: str = "memory",
@@ -76,7 +79,7 @@ def make_quantum(make_network: NetworkMaker) -> Callable[..., ho.QuantumNetwork]
 
 @pytest.fixture
 def equal_states() -> Callable[[nn.Module, nn.Module], None]:
-    """Asserts that two networks hold the same numbers, bitwise."""
+    """Assertion that two networks hold the same numbers, bitwise."""
 
     def check(one: nn.Module, other: nn.Module) -> None:
         first, second = one.state_dict(), other.state_dict()
@@ -85,3 +88,41 @@ def equal_states() -> Callable[[nn.Module, nn.Module], None]:
             assert torch.equal(tensor, second[name]), name
 
     return check
+
+
+@pytest.fixture
+def train_by_hand() -> Callable[..., list[float]]:
+    """Reference training loop; returns the mean loss of each epoch."""
+
+    def train(
+        network: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        optimizer: torch.optim.Optimizer,
+        *,
+        epochs: int = 10,
+        batch_size: int | None = 8,
+        seed: int = 0,
+        max_steps: int = 10**6,
+        after_step: Callable[[], object] = lambda: None,
+        after_epoch: Callable[[], object] = lambda: None,
+    ) -> list[float]:
+        generator, losses, steps = torch.Generator().manual_seed(seed), [], 0
+        for _ in range(epochs):
+            order, total, seen = torch.arange(len(x)), 0.0, 0
+            if batch_size is not None:
+                order = torch.randperm(len(x), generator=generator)
+            for rows in order.split(batch_size or len(x)):
+                if steps == max_steps:
+                    return [*losses, total / seen] if seen else losses
+                optimizer.zero_grad()
+                loss = cross_entropy(network(x[rows]), y[rows])
+                loss.backward()
+                optimizer.step()
+                after_step()
+                total, seen, steps = total + loss.item() * len(rows), seen + len(rows), steps + 1
+            after_epoch()
+            losses.append(total / seen)
+        return losses
+
+    return train

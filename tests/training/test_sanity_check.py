@@ -6,14 +6,15 @@ from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 import hybridopt as ho
-from hybridopt.errors import ArgumentTypeError, DataError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
 from hybridopt.training.sanity_check import check_fit
 
 X, Y = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
+ATTENTION = nn.TransformerEncoderLayer(4, 2, 5, batch_first=True)
 
 
 class ByValue(nn.Module):
-    """Its path depends on the values, so it has no meta form."""
+    """Network without a meta form: its path depends on the values."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -24,7 +25,7 @@ class ByValue(nn.Module):
 
 
 class WithConstant(nn.Module):
-    """Holds a plain tensor, which stays behind when everything else goes to the meta device."""
+    """Network with a plain tensor, which is not moved to the meta device."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ def test_runs_nothing_and_changes_nothing(make_network, aer_calls):
     assert aer_calls == []
 
 
-def test_a_module_at_two_places_and_tied_weights_come_through():
+def test_shared_modules_and_tied_weights():
     shared, tied = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), nn.Linear(3, 3)
     tied.weight = shared[0].weight
     network = nn.Sequential(shared, nn.Tanh(), shared, tied)
@@ -65,7 +66,7 @@ def test_a_module_at_two_places_and_tied_weights_come_through():
 def test_networks_without_a_meta_form(make, quantum, aer_calls):
     network = ho.to_quantum(make()) if quantum else make()
     check_fit(network, (X, Y), cross_entropy)
-    with pytest.raises(DataError, match=r"cannot take x of shape \(6, 2\)"):
+    with pytest.raises(DataError, match=r"`x`.*\(6, 2\)"):
         check_fit(network, (X[:, :2], Y), cross_entropy)
     assert aer_calls == []
 
@@ -75,12 +76,7 @@ def test_networks_without_a_meta_form(make, quantum, aer_calls):
     [
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3)), torch.randn(6, 1, 4, 4)),
         (nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 3)), torch.ones(6, 2).long()),
-        (
-            nn.Sequential(
-                nn.TransformerEncoderLayer(4, 2, 5, batch_first=True), nn.Flatten(), nn.Linear(8, 3)
-            ),
-            torch.randn(6, 2, 4),
-        ),
+        (nn.Sequential(ATTENTION, nn.Flatten(), nn.Linear(8, 3)), torch.randn(6, 2, 4)),
     ],
     ids=["convolution", "embedding", "attention"],
 )
@@ -92,7 +88,7 @@ def test_every_kind_of_network(network, x, quantum, aer_calls):
 
 def test_tokens_outside_the_vocabulary(aer_calls):
     network = ho.to_quantum(nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 3)))
-    with pytest.raises(DataError, match="cannot take x"):
+    with pytest.raises(DataError, match=r"`x`.*\(6, 2\)"):
         check_fit(network, (torch.full((6, 2), 5), Y), cross_entropy)
     assert aer_calls == []
 
@@ -100,12 +96,11 @@ def test_tokens_outside_the_vocabulary(aer_calls):
 @pytest.mark.parametrize(
     ("network", "y", "loss", "message"),
     [
-        (nn.Linear(3, 2), Y, cross_entropy, "Labels must be 0 to 1.*2 outputs"),
-        (nn.Linear(3, 1), Y, cross_entropy, "Labels must be 0 to 0.*1 outputs"),
-        (nn.Linear(3, 1), X, mse_loss, r"returns shape \(6, 1\).*shape \(6, 3\)"),
-        (nn.Linear(3, 3), X[:, :1], mse_loss, r"returns shape \(6, 3\).*shape \(6, 1\)"),
-        (nn.Linear(3, 3), X[:, :2], cross_entropy, r"The loss cannot take outputs of shape \(6, 3"),
-        (nn.LSTM(3, 3), Y, cross_entropy, "LSTM returned tuple. Wrap it in a module"),
+        (nn.Linear(3, 2), Y, cross_entropy, "`y`.* 2 outputs"),
+        (nn.Linear(3, 1), X, mse_loss, r"`y`.*\(6, 1\).*\(6, 3\)"),
+        (nn.Linear(3, 3), X[:, :1], mse_loss, r"`y`.*\(6, 3\).*\(6, 1\)"),
+        (nn.Linear(3, 3), X[:, :2], cross_entropy, r"`loss`.* \(6, 3\)"),
+        (nn.LSTM(3, 3), Y, cross_entropy, "`network`.*tuple.*LSTM"),
     ],
 )
 def test_outputs_and_targets_that_do_not_fit(network, y, loss, message):
@@ -117,27 +112,24 @@ def test_outputs_and_targets_that_do_not_fit(network, y, loss, message):
 def test_class_weights_that_do_not_fit(kind):
     network = nn.Linear(3, 3)
     check_fit(network, (X, Y), kind(weight=torch.ones(3)))
-    with pytest.raises(DataError, match=r"torch.float64, but .*float32. Convert it: loss.to\(tor"):
+    with pytest.raises(DataError, match=r"`weight`.*float32.*float64"):
         check_fit(network, (X, Y), kind(weight=torch.ones(3, dtype=torch.float64)))
-    with pytest.raises(DataError, match=r"of shape \(2,\), but the network has 3 outputs"):
+    with pytest.raises(DataError, match=r"`weight`.* 3 .* 2 "):
         check_fit(network, (X, Y), kind(weight=torch.ones(2)))
 
 
-def test_a_loss_without_a_meta_form_is_left_to_the_first_step():
+def test_loss_without_a_meta_form_is_accepted():
     def by_value(outputs, targets):
         return cross_entropy(outputs, targets) * float(outputs.sum() > -1e9)
 
     check_fit(nn.Linear(3, 3), (X, Y), by_value)
 
 
-def test_a_loss_of_many_numbers():
-    with pytest.raises(ArgumentTypeError, match=r"returned shape \(6,\)"):
-        check_fit(nn.Linear(3, 3), (X, Y), nn.CrossEntropyLoss(reduction="none"))
-
-
-def test_our_own_errors_pass_as_they_are():
+def test_our_errors_are_not_wrapped():
     def refusing(outputs, targets):
-        raise ArgumentTypeError("in words of ours")
+        raise ArgumentTypeError("our message")
 
-    with pytest.raises(ArgumentTypeError, match="in words of ours"):
+    with pytest.raises(ArgumentTypeError, match="our message"):
         check_fit(nn.Linear(3, 3), (X, Y), refusing)
+    with pytest.raises(ArgumentError, match=r"4.*3"):
+        check_fit(ho.DressedCircuit(4, 3, 2, 1), (X, Y), cross_entropy)

@@ -29,20 +29,7 @@ def test_closed_forms(name, data, make_network):
     assert history.lr == pytest.approx(expected, rel=1e-12)  # torch computes them by recursion
 
 
-def test_the_steps_are_made_with_these_rates(data, make_network, equal_states):
-    by_fit, by_hand = make_network(), make_network()
-    ho.fit(by_fit, data, optimizer="gd", lr=0.3, epochs=EPOCHS, scheduler="step")
-    for epoch in range(EPOCHS):
-        by_hand.zero_grad()
-        torch.nn.functional.cross_entropy(by_hand(data.train.x), data.train.y).backward()
-        with torch.no_grad():
-            for weight in by_hand.parameters():
-                weight.sub_(weight.grad, alpha=0.3 * 0.1 ** (epoch // 2))
-    for one, other in zip(by_fit.parameters(), by_hand.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
-
-
-def test_one_cycle_goes_from_batch_to_batch():
+def test_one_cycle_changes_after_every_batch():
     parameter = torch.nn.Parameter(torch.zeros(3))
     optimizer = torch.optim.Adam([parameter], lr=0.5)
     schedule = create_schedule("one-cycle", optimizer, epochs=4, steps=5)
@@ -60,7 +47,7 @@ def test_one_cycle_goes_from_batch_to_batch():
     assert optimizer.param_groups[0]["betas"] == (0.9, 0.999)
 
 
-def test_plateau_watches_the_training_loss(data, make_network):
+def test_plateau_uses_the_training_loss(data, make_network):
     history = ho.fit(
         make_network(), data, optimizer="gd", lr=1.0, epochs=8, scheduler="plateau",
         loss=lambda outputs, targets: outputs.sum() * 0 + 1.0,
@@ -68,39 +55,30 @@ def test_plateau_watches_the_training_loss(data, make_network):
     assert history.lr == pytest.approx([1.0] * 4 + [0.1] * 3 + [0.01])
 
 
-@pytest.mark.parametrize("form", ["instance", "function", "one-cycle"])
-def test_torch_schedulers_do_what_a_loop_by_hand_does(form, data, make_network, equal_states):
+@pytest.mark.parametrize("form", ["instance", "function", "one-cycle", "step"])
+def test_equals_a_loop_by_hand(form, data, make_network, equal_states, train_by_hand):
     def build(optimizer):
         if form == "one-cycle":
             return lr_scheduler.OneCycleLR(optimizer, max_lr=0.2, total_steps=9)
-        return lr_scheduler.MultiStepLR(optimizer, milestones=[1, 2], gamma=0.5)
+        return lr_scheduler.MultiStepLR(optimizer, milestones=[1, 2], gamma=0.1)
+
+    def optimizer_of(network):
+        return torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
 
     by_fit, by_hand = make_network(), make_network()
-    optimizer = torch.optim.SGD(by_fit.parameters(), lr=0.1, momentum=0.9)
-    scheduler = build(optimizer) if form == "instance" else build
+    optimizer = optimizer_of(by_fit)
+    scheduler = {"instance": lambda: build(optimizer), "step": lambda: "step"}.get(
+        form, lambda: build
+    )()
     ho.fit(by_fit, data, optimizer=optimizer, epochs=3, batch_size=8, seed=2, scheduler=scheduler)
-    optimizer = torch.optim.SGD(by_hand.parameters(), lr=0.1, momentum=0.9)
-    scheduler = build(optimizer)
-    generator = torch.Generator().manual_seed(2)
-    for _ in range(3):
-        for rows in torch.randperm(22, generator=generator).split(8):
-            optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(
-                by_hand(data.train.x[rows]), data.train.y[rows]
-            )
-            loss.backward()
-            optimizer.step()
-            if form == "one-cycle":
-                scheduler.step()
-        if form != "one-cycle":
-            scheduler.step()
+    optimizer = optimizer_of(by_hand)
+    after = {"after_step" if form == "one-cycle" else "after_epoch": build(optimizer).step}
+    train_by_hand(by_hand, data.train.x, data.train.y, optimizer, epochs=3, seed=2, **after)
     equal_states(by_fit, by_hand)
 
 
 @pytest.mark.parametrize("name", [*SCHEDULERS, "function"])
-def test_resumes_to_the_numbers_of_an_uninterrupted_run(
-    name, data, make_network, equal_states, tmp_path
-):
+def test_resumed_run_equals_an_uninterrupted_one(name, data, make_network, equal_states, tmp_path):
     scheduler = name if name in SCHEDULERS else lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.2, 3)
     path, calls = tmp_path / "run.pt", []
 
@@ -119,16 +97,19 @@ def test_resumes_to_the_numbers_of_an_uninterrupted_run(
     assert first.train_loss == second.train_loss
 
 
-def test_a_checkpoint_of_another_schedule_is_refused(data, make_network, tmp_path):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "CosineAnnealingLR.*None"),
+        ({"scheduler": "step"}, "CosineAnnealingLR.*StepLR"),
+        ({"scheduler": "cosine", "epochs": 3}, "T_max=1.*T_max=3"),
+    ],
+)
+def test_checkpoint_of_another_schedule(arguments, message, data, make_network, tmp_path):
     path = tmp_path / "run.pt"
     ho.fit(make_network(), data, epochs=1, checkpoint=path, scheduler="cosine")
-    for arguments, message in [
-        ({}, r"scheduler='CosineAnnealingLR\(.*\)', but this run has scheduler=None"),
-        ({"scheduler": "step"}, r"scheduler='CosineAnn.*scheduler='StepLR"),
-        ({"scheduler": "cosine", "epochs": 3}, r"T_max=1.*T_max=3"),
-    ]:
-        with pytest.raises(CheckpointError, match=message):
-            ho.fit(make_network(), data, checkpoint=path, **{"epochs": 2, **arguments})
+    with pytest.raises(CheckpointError, match=message):
+        ho.fit(make_network(), data, checkpoint=path, **{"epochs": 2, **arguments})
 
 
 class Endless(IterableDataset):
@@ -149,16 +130,13 @@ class Unstorable(lr_scheduler.LRScheduler):
 @pytest.mark.parametrize(
     ("scheduler", "error", "message"),
     [
-        ("cosin", UnknownNameError, "'cosin'. Did you mean 'cosine'"),
-        ("onecycle", UnknownNameError, "Did you mean 'one-cycle'"),
-        (3, ArgumentTypeError, "must be a name, a torch LRScheduler, or a function.*but is 3"),
-        (lr_scheduler.StepLR, ArgumentError, "by 'StepLR' from the optimizer alone: .*step_size"),
-        (lambda optimizer: optimizer.there_is_no_such_thing, ArgumentError,
-         "from the optimizer alone: AttributeError: .*there_is_no_such_thing"),
-        (lambda optimizer: 1 / 0, ArgumentError, "ZeroDivisionError: division by zero. Pass"),
-        (lambda optimizer: None, ArgumentTypeError, "returns a torch LRScheduler.*NoneType"),
+        ("cosin", UnknownNameError, "'cosin'.*'cosine'"),
+        (3, ArgumentTypeError, "`scheduler`.* 3"),
+        (lr_scheduler.StepLR, ArgumentError, "`scheduler`.*'StepLR'.*step_size"),
+        (lambda optimizer: 1 / 0, ArgumentError, "`scheduler`.*ZeroDivisionError"),
+        (lambda optimizer: None, ArgumentTypeError, "`scheduler`.* None"),
         (lr_scheduler.ExponentialLR(torch.optim.SGD([torch.zeros(1)]), 0.5), ArgumentError,
-         "ExponentialLR changes the learning rate of another optimizer"),
+         "ExponentialLR.*`scheduler`"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("lr", [None, "auto"])
@@ -168,23 +146,22 @@ def test_refused(lr, scheduler, error, message, data, make_quantum, aer_calls):
     assert aer_calls == []
 
 
-def test_what_does_not_go_together(data, make_network, tmp_path):
+def test_refused_with_other_arguments(data, make_network, tmp_path):
     loader = DataLoader(Endless(), batch_size=2)
-    with pytest.raises(ArgumentError, match='one-cycle" must know the number of batches'):
+    with pytest.raises(ArgumentError, match='scheduler="one-cycle"'):
         ho.fit(make_network(), loader, scheduler="one-cycle")
-    with pytest.raises(ArgumentError, match="state of the scheduler Unstorable holds more"):
+    with pytest.raises(ArgumentError, match="Unstorable"):
         ho.fit(make_network(), data, scheduler=Unstorable, checkpoint=tmp_path / "run.pt")
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_short_runs(name, epochs, data, make_network):
-    history = ho.fit(make_network(), data, epochs=epochs, scheduler=name)
-    assert len(history) == epochs
+    assert len(ho.fit(make_network(), data, epochs=epochs, scheduler=name)) == epochs
 
 
 @pytest.mark.parametrize("name", ["newton", "lbfgs", "adam"])
-def test_on_the_circuit(name, data, make_quantum):
+def test_quantum_network(name, data, make_quantum):
     history = ho.fit(make_quantum(), data, optimizer=name, epochs=3, scheduler="cosine")
     assert history.train_loss[-1] < history.train_loss[0]
     assert history.lr == sorted(history.lr, reverse=True)

@@ -38,7 +38,7 @@ def test_rule(rule, train, test, status):
     assert rule.status(history_of(train, test)) == status
 
 
-def test_gradient_descent_ends_when_the_loss_stands_still(data, make_network):
+def test_gradient_descent_converges(data, make_network):
     history = ho.fit(make_network(), data, optimizer="gd", epochs=500, tol=1e-3)
     changes = [abs(b - a) for a, b in zip(history.train_loss, history.train_loss[1:], strict=False)]
     assert history.status == "converged"
@@ -46,42 +46,13 @@ def test_gradient_descent_ends_when_the_loss_stands_still(data, make_network):
     assert changes[-1] <= 1e-3 < min(changes[:-1])
 
 
-def test_patience_watches_the_test_loss(data, make_network):
-    # learns its 22 samples by heart, so that the loss of the others rises in the end
+def test_patience_uses_the_test_loss(data, make_network):
+    # overfits 22 samples, so that the test loss rises in the end
     history = ho.fit(make_network(), data, lr=0.1, epochs=2000, patience=3)
     assert history.status == "patience"
-    assert min(history.test_loss[-3:]) >= min(history.test_loss)
     assert history.test_loss.index(min(history.test_loss)) == len(history) - 4
 
 
-def test_a_callback_ends_training(data, make_network):
-    seen = []
-
-    def second(record, network):
-        seen.append((record.epoch, network.training))
-        return record.epoch == 2
-
-    history = ho.fit(make_network(), data, epochs=5, callbacks=[second, lambda *_: None])
-    assert (history.status, len(history), seen) == ("callback", 2, [(1, True), (2, True)])
-
-
-def test_every_callback_hears_of_the_last_epoch(data, make_network):
-    seen = []
-    ho.fit(
-        make_network(), data, epochs=3,
-        callbacks=[lambda *_: True, lambda record, _: seen.append(record.epoch)],
-    )  # fmt: skip
-    assert seen == [1]
-
-
-def test_epochs_is_the_status_of_a_run_that_nothing_ended(data, make_network):
+def test_status_after_all_epochs(data, make_network):
     history = ho.fit(make_network(), data, epochs=2, tol=0.0, patience=50)
-    assert (history.status, history.reason) == ("epochs", "all epochs are done")
-
-
-def test_an_error_in_a_callback_is_not_hidden(data, make_network):
-    def broken(record, network):
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        ho.fit(make_network(), data, callbacks=[broken])
+    assert (history.status, len(history)) == ("epochs", 2)

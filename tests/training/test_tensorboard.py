@@ -11,7 +11,7 @@ from hybridopt.training import TensorBoard
 
 
 class Writer:
-    """Stands for torch's writer and keeps what it is told."""
+    """Replacement for torch's writer that stores its points."""
 
     made: list[Writer]
 
@@ -32,7 +32,7 @@ class Writer:
 
 @pytest.fixture
 def writers(monkeypatch):
-    """The writers that were made."""
+    """List of all writers that were made."""
     module = ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = type("SummaryWriter", (Writer,), {"made": []})
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
@@ -59,14 +59,14 @@ def test_every_quantity_has_a_curve(writers, data, make_quantum, tmp_path):
     assert writer.points == {name: [(1, v[0]), (2, v[1])] for name, v in curves.items()}
 
 
-def test_what_is_not_known_has_no_curve(writers, data, make_network, tmp_path):
+def test_missing_values_have_no_curve(writers, data, make_network, tmp_path):
     ho.fit(
         make_network(), (data.train.x, data.train.y), epochs=1, callbacks=[TensorBoard(tmp_path)]
     )
     assert "loss/test" not in writers[0].points
 
 
-def test_a_resumed_run_goes_on_with_its_curves(writers, data, make_network, tmp_path):
+def test_resumed_run_continues_its_curves(writers, data, make_network, tmp_path):
     for epochs in (2, 3):
         ho.fit(
             make_network(), data, epochs=epochs, checkpoint=tmp_path / "run.pt",
@@ -76,7 +76,7 @@ def test_a_resumed_run_goes_on_with_its_curves(writers, data, make_network, tmp_
     assert [step for step, _ in writers[1].points["lr"]] == [3]
 
 
-def test_the_file_is_closed_after_an_error(writers, data, make_network, tmp_path):
+def test_file_is_closed_after_an_error(writers, data, make_network, tmp_path):
     def fail(record, network):
         raise ZeroDivisionError
 
@@ -85,7 +85,7 @@ def test_the_file_is_closed_after_an_error(writers, data, make_network, tmp_path
     assert not writers[0].open
 
 
-def test_torch_writes_it(data, make_network, tmp_path):
+def test_torch_writes_the_file(data, make_network, tmp_path):
     pytest.importorskip("tensorboard")
     ho.fit(make_network(), data, epochs=2, callbacks=[TensorBoard(tmp_path)])
     (file,) = tmp_path.glob("events.out.tfevents.*")
@@ -94,15 +94,15 @@ def test_torch_writes_it(data, make_network, tmp_path):
 
 @pytest.mark.wrong_types
 def test_refused(writers, tmp_path):
-    with pytest.raises(ArgumentTypeError, match="`folder` must be a path, but is of type int"):
+    with pytest.raises(ArgumentTypeError, match="`folder`"):
         TensorBoard(3)
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError):
+    with pytest.raises(OutputError, match="file"):
         TensorBoard(tmp_path / "file")
 
 
 def test_without_the_package(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(MissingExtraError, match="Run: pip install tensorboard"):
+    with pytest.raises(MissingExtraError, match="pip install tensorboard"):
         TensorBoard(tmp_path / "curves")
     assert not (tmp_path / "curves").exists()

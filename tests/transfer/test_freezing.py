@@ -1,4 +1,4 @@
-"""What is frozen keeps still in every mode, and what is unfrozen is what was frozen."""
+"""Frozen parameters and statistics do not change in any mode; `unfreeze` undoes `freeze`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Y = torch.arange(12) % 3
 
 
 def body() -> nn.Sequential:
-    """Everything in it that learns without a gradient."""
+    """Return a network with every kind of layer that changes without a gradient."""
     torch.manual_seed(1)
     first = spectral_norm(nn.Linear(5, 6))
-    vectors = first.parametrizations.weight[0]  # these would be at their fixed point
+    vectors = first.parametrizations.weight[0]  # not at their fixed point
     vectors._u.copy_(torch.eye(6)[1])
     vectors._v.copy_(torch.eye(5)[2])
     return nn.Sequential(
@@ -43,7 +43,7 @@ def buffers(network: nn.Module) -> dict[str, torch.Tensor]:
     return {
         name: buffer.clone()
         for name, buffer in network.named_buffers()
-        if "num_batches" not in name  # an InstanceNorm never counts
+        if "num_batches" not in name  # an InstanceNorm does not count batches
     }
 
 
@@ -55,13 +55,13 @@ def target() -> nn.Module:
     return ho.transfer(body().train(), num_outputs=3)
 
 
-@pytest.mark.parametrize("keep", [lambda n: n, copy.deepcopy], ids=["itself", "copied"])
-def test_statistics_stay_through_train_mode(keep):
-    network = keep(target()).train()
+@pytest.mark.parametrize("copied", [lambda n: n, copy.deepcopy], ids=["itself", "copied"])
+def test_frozen_statistics_in_train_mode(copied):
+    network = copied(target()).train()
     assert not any(network[k].training for k in (1, 3, 4, 6))
     assert network[4].train() is network[4]
     before = buffers(network)
-    assert len(before) == 2 * 5  # or there would be nothing to see
+    assert len(before) == 2 * 5  # the test needs buffers
     features = nn.Sequential(*list(network)[:-1])
     expected = copy.deepcopy(network).eval()(X)
     for _ in range(3):
@@ -71,7 +71,7 @@ def test_statistics_stay_through_train_mode(keep):
     assert unchanged(network, before)
 
 
-def test_a_pickled_network_keeps_still():
+def test_pickled_network_stays_frozen():
     network = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Linear(6, 4))
     network = pickle.loads(pickle.dumps(ho.transfer(network))).train()
     before = buffers(network)
@@ -79,7 +79,7 @@ def test_a_pickled_network_keeps_still():
     assert unchanged(network, before)
 
 
-def test_without_freezing_they_move():
+def test_statistics_change_without_freezing():
     network = ho.transfer(body().train(), num_outputs=3, freeze="none").train()
     before = buffers(network)
     network(X)
@@ -87,7 +87,7 @@ def test_without_freezing_they_move():
         assert not torch.equal(network.get_buffer(name), kept), name
 
 
-def test_fit_changes_the_head_alone():
+def test_fit_changes_only_the_head():
     network = target().eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     ho.fit(network, (X, Y), epochs=3, batch_size=5)
@@ -96,7 +96,7 @@ def test_fit_changes_the_head_alone():
     assert not network.training
 
 
-def test_a_frozen_body_stays_frozen_in_a_circuit():
+def test_frozen_body_of_a_quantum_network():
     network = target()
     quantum = ho.to_quantum(network)
     before = buffers(quantum.network)
@@ -108,18 +108,18 @@ def test_a_frozen_body_stays_frozen_in_a_circuit():
     assert torch.equal(again[1].running_mean, network[1].running_mean)
 
 
-def test_dropout_of_a_frozen_body_goes_on():
+def test_dropout_of_a_frozen_body_is_active():
     network = nn.Sequential(nn.Linear(5, 50), nn.Dropout(0.5), nn.Linear(50, 3))
     network = ho.transfer(network).train()
     assert not torch.equal(network(X), network(X))
 
 
-def test_unfreeze_undoes_freeze_and_nothing_else():
+def test_unfreeze_undoes_freeze():
     network = body()
     network[8].bias.requires_grad_(False)
     before = {name: p.requires_grad for name, p in network.named_parameters()}
     freeze(network, ["0", "3", "4", "8"])
-    freeze(network, ["8", "1.weight"])  # twice is once
+    freeze(network, ["8", "1.weight"])  # freezing twice has no effect
     assert [n for n, p in network.named_parameters() if p.requires_grad] == ["1.bias"]
     unfrozen = unfreeze(network)
     assert {name: p.requires_grad for name, p in network.named_parameters()} == before
@@ -143,20 +143,20 @@ def test_unfreeze_of_a_part():
     assert moved == {"1", "3"}
 
 
-def test_a_single_parameter_leaves_statistics_alone():
+def test_statistics_change_while_a_parameter_is_trained():
     network = nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 2))
     freeze(network, ["0.weight"])
     network.train()(X)
     assert network[0].training
     assert not torch.equal(network[0].running_mean, torch.zeros(5))
-    freeze(network, ["0.bias"])  # now all of it is frozen
+    freeze(network, ["0.bias"])  # now the whole layer is frozen
     before = buffers(network)
     network.train()(X)
     assert unchanged(network, before)
 
 
 @pytest.mark.parametrize("names", ["body", [""]])
-def test_the_module_that_holds_the_head_keeps_its_mode(names):
+def test_module_that_contains_the_head_keeps_its_mode(names):
     network = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 2))
     network.register_buffer("constant", torch.ones(2))
     network = ho.transfer(network, num_outputs=3, freeze="none")
@@ -169,14 +169,14 @@ def test_the_module_that_holds_the_head_keeps_its_mode(names):
 @pytest.mark.parametrize(
     ("names", "error", "message"),
     [
-        (["1.wieght"], UnknownNameError, r"Did you mean '1\.weight'"),
-        (["9"], UnknownNameError, "Unknown layer or parameter '9'"),
-        (3, ArgumentTypeError, "must be .*list of names"),
-        ([3], ArgumentTypeError, "3"),
-        ("body", ArgumentError, "Sequential has no head that `transfer` made"),
+        (["1.wieght"], UnknownNameError, r"'1\.weight'"),
+        (["9"], UnknownNameError, "layer.*'9'"),
+        (3, ArgumentTypeError, "`names`.* 3"),
+        ([3], ArgumentTypeError, r"`names`.* \[3\]"),
+        ("body", ArgumentError, "`network`.*Sequential"),
     ],
 )
-def test_refuses_what_is_not_there(names, error, message):
+def test_wrong_names(names, error, message):
     network = body()
     with pytest.raises(error, match=message):
         freeze(network, names)
@@ -187,13 +187,10 @@ def test_refuses_what_is_not_there(names, error, message):
 @pytest.mark.parametrize(
     "use",
     [
-        freeze,
-        unfreeze,
-        ho.transfer,
-        lambda network: ho.parameter_groups(network, lr=0.1),
+        *(freeze, unfreeze, ho.transfer, lambda network: ho.parameter_groups(network, lr=0.1)),
         lambda network: load_weights(network, {}),
     ],
 )
-def test_what_is_no_module(use):
-    with pytest.raises(ArgumentTypeError, match=r"`network` must be a torch\.nn\.Module.*type int"):
+def test_network_must_be_a_module(use):
+    with pytest.raises(ArgumentTypeError, match=r"`network`.* int"):
         use(3)

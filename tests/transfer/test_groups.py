@@ -1,4 +1,4 @@
-"""Head and body move at rates of their own."""
+"""Separate learning rates of head and body."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 
 import hybridopt as ho
 from hybridopt.bridges import BRIDGES
-from hybridopt.errors import ArgumentError, ArgumentTypeError
+from hybridopt.errors import ArgumentError
 
 X = torch.randn(7, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
 
@@ -20,7 +20,7 @@ def source() -> nn.Sequential:
     ).double()
 
 
-def test_a_step_of_gradient_descent_moves_each_part_by_its_own_rate():
+def test_step_of_gradient_descent_uses_both_rates():
     network = ho.transfer(source(), num_outputs=3, freeze="none")
     start = [p.detach().clone() for p in network.parameters()]
     groups = ho.parameter_groups(network, lr=0.5, body_lr=0.02)
@@ -34,12 +34,13 @@ def test_a_step_of_gradient_descent_moves_each_part_by_its_own_rate():
         torch.testing.assert_close(now.detach(), before - rate * slope, rtol=0, atol=1e-15)
 
 
-def test_a_tenth_unless_told():
+def test_default_rate_of_the_body_and_head_alone():
     groups = ho.parameter_groups(ho.transfer(source(), freeze="none"), lr=0.3)
     assert [group["lr"] for group in groups] == [0.3, pytest.approx(0.03)]
+    assert len(ho.parameter_groups(ho.transfer(nn.Linear(3, 2)), lr=0.1)) == 1
 
 
-def test_holds_what_will_be_unfrozen_and_not_what_was_always_frozen():
+def test_groups_hold_only_parameters_that_transfer_froze():
     network = source()
     network[0].weight.requires_grad_(False)
     target = ho.transfer(network)
@@ -48,7 +49,7 @@ def test_holds_what_will_be_unfrozen_and_not_what_was_always_frozen():
     assert [id(p) for p in body["params"]] == [id(target[0].bias), *map(id, target[2].parameters())]
 
 
-def test_knows_the_head_wherever_the_network_goes():
+def test_head_of_converted_and_nested_networks():
     target = ho.transfer(source(), head="memory", freeze="none")
     for network in (target, ho.to_classical(target), nn.Sequential(target)):
         head, body = ho.parameter_groups(network, lr=0.1)
@@ -59,27 +60,21 @@ def test_knows_the_head_wherever_the_network_goes():
     assert [id(p) for p in head["params"]] == [id(p) for p in again[2].parameters()]
 
 
-def test_a_head_alone_is_one_group():
-    assert len(ho.parameter_groups(ho.transfer(nn.Linear(3, 2)), lr=0.1)) == 1
-
-
-@pytest.mark.wrong_types
 @pytest.mark.parametrize(
-    ("arguments", "error", "message"),
+    ("arguments", "message"),
     [
-        ({"network": source(), "lr": 0.1}, ArgumentError, "no head that `transfer` made.*by hand"),
-        ({"network": 3, "lr": 0.1}, ArgumentTypeError, "torch.nn.Module, but is of type int"),
-        ({"network": ho.transfer(source()), "lr": 0.0}, ArgumentError, "`lr` must be more than 0"),
-        ({"network": ho.transfer(source()), "lr": 1, "body_lr": -1}, ArgumentError, "`body_lr`"),
+        ({"network": source(), "lr": 0.1}, "`network`.*Sequential"),
+        ({"network": ho.transfer(source()), "lr": 0.0}, "`lr`"),
+        ({"network": ho.transfer(source()), "lr": 1, "body_lr": -1}, "`body_lr`"),
     ],
 )
-def test_refusals(arguments, error, message):
-    with pytest.raises(error, match=message):
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ArgumentError, match=message):
         ho.parameter_groups(**arguments)
 
 
 @pytest.mark.parametrize("bridge", BRIDGES)
-def test_angles_that_make_the_head_alone_are_the_heads(bridge):
+def test_angles_of_a_quantum_head(bridge):
     quantum = ho.to_quantum(ho.transfer(source(), num_outputs=3), bridge)
     head, body = ho.parameter_groups(quantum, lr=0.1)
     trained = [id(p) for p in quantum.parameters() if p.requires_grad]
@@ -90,8 +85,7 @@ def test_angles_that_make_the_head_alone_are_the_heads(bridge):
 
 @pytest.mark.parametrize("bridge", [name for name in BRIDGES if name != "mesh"])
 @pytest.mark.parametrize("freeze", ["none", ["0"]])
-def test_angles_that_mix_head_and_body_have_no_rates_of_their_own(bridge, freeze):
+def test_angles_shared_by_head_and_body(bridge, freeze):
     quantum = ho.to_quantum(ho.transfer(source(), num_outputs=3, freeze=freeze), bridge)
-    message = rf"{bridge} network .*one rate, or carry the head alone: .*head=\"{bridge}\""
-    with pytest.raises(ArgumentError, match=message):
+    with pytest.raises(ArgumentError, match=rf'head="{bridge}"'):
         ho.parameter_groups(quantum, lr=0.1)

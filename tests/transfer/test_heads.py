@@ -1,4 +1,4 @@
-"""New heads: drawn from a seed, of the width asked for, and linear ones equal in every carrier."""
+"""New heads: seed, width, dtype, and equal outputs of a linear head on every bridge."""
 
 from __future__ import annotations
 
@@ -24,13 +24,9 @@ def convolutions() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), last, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def test_there_are_heads_for_every_bridge():
-    assert HEADS[:4] == ("linear", "dressed", "memory", "mesh")
-    assert set(HEADS) == {"linear", "dressed", *ho.bridges.BRIDGES}
-
-
-@pytest.mark.parametrize("head", [head for head in HEADS if head not in ("linear", "dressed")])
-def test_carriers_of_a_linear_head_start_as_that_head(head):
+@pytest.mark.parametrize("head", ho.bridges.BRIDGES)
+def test_bridges_start_as_the_linear_head(head):
+    assert head in HEADS
     plain = ho.transfer(source(), num_outputs=3, seed=4)
     carried = ho.transfer(source(), num_outputs=3, head=head, seed=4)
     assert isinstance(carried[2], ho.QuantumNetwork)
@@ -40,20 +36,20 @@ def test_carriers_of_a_linear_head_start_as_that_head(head):
     torch.testing.assert_close(back[2].weight, plain[2].weight, rtol=0, atol=1e-10)
 
 
-def test_a_dressed_head_is_the_dressed_circuit_behind_the_body():
+def test_dressed_head_matches_a_dense_state():
     options = {"num_qubits": 3, "depth": 2}
     target = ho.transfer(source(), num_outputs=3, head="dressed", head_options=options)
     head = target[2]
     assert (head.num_qubits, head.depth) == (3, 2)
     assert (head.pre.weight.shape, head.post.weight.shape) == ((3, 4), (3, 3))
-    # the formula of the docstring by a dense state: H, RY, then CX on neighbours and RY
+    # formula of the docstring with a dense state: H, RY, then CX on neighbours and RY
     angles = (torch.pi / 2) * torch.tanh(head.pre(torch.tanh(source()[0](X))))
     expected = head.post(torch.stack([dense(row, head.layer.weight) for row in angles]))
     torch.testing.assert_close(target(X), expected, rtol=0, atol=1e-10)
 
 
 def dense(inputs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """<Z> of three qubits, each an axis of the state, qubit 0 first."""
+    """Return <Z> of three qubits; each qubit is an axis of the state, qubit 0 first."""
     state = torch.zeros(2, 2, 2, dtype=torch.float64)
     state[0, 0, 0] = 1
     hadamard = torch.tensor([[1.0, 1.0], [1.0, -1.0]], dtype=torch.float64) / 2**0.5
@@ -82,7 +78,7 @@ def on_qubit(gate: torch.Tensor, state: torch.Tensor, q: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("head", ["linear", "dressed", "memory"])
-def test_the_seed_draws_the_head_and_nothing_else(head):
+def test_seed_of_the_head(head):
     network = source()
     state = torch.get_rng_state()
     one, same, other, fresh = (
@@ -98,12 +94,12 @@ def test_the_seed_draws_the_head_and_nothing_else(head):
 
 @pytest.mark.parametrize("head", ["linear", "dressed", "memory"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_computes_in_the_dtype_of_the_layer_before(head, dtype):
+def test_dtype_of_the_head(head, dtype):
     target = ho.transfer(source().to(dtype), num_outputs=3, head=head)
     assert target(X.to(dtype)).dtype == dtype
 
 
-def test_convolutions_are_followed_by_convolutions():
+def test_head_of_a_convolution():
     network = convolutions()
     images = torch.randn(2, 1, 8, 8)
     target = ho.transfer(network, num_outputs=10)
@@ -114,6 +110,12 @@ def test_convolutions_are_followed_by_convolutions():
     assert target(images).shape == (2, 10)
     carried = ho.transfer(network, num_outputs=10, head="memory")
     torch.testing.assert_close(carried(images), target(images))
+    with pytest.raises(ConversionError, match=r"`2`.*convolution"):
+        ho.transfer(network, head="dressed")
+    with pytest.raises(ArgumentError, match=r"`num_outputs`.* 2.* 5"):
+        ho.transfer(network, num_outputs=5)
+    channels = nn.Sequential(*network[:3], nn.Flatten())
+    assert ho.transfer(channels, num_outputs=4)(images).shape == (2, 4 * 3 * 3)
 
 
 def test_options_reach_the_head():
@@ -137,7 +139,7 @@ def test_executor_and_gradient_reach_the_head(aer_calls):
     assert executor.usage.shots == 64 * len(X)
 
 
-def test_a_head_of_your_own_is_copied():
+def test_given_head_is_copied():
     own = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)).double()
     target = ho.transfer(source(), head=own)
     assert target[2] is not own
@@ -148,34 +150,27 @@ def test_a_head_of_your_own_is_copied():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"head": "liner"}, UnknownNameError, "Unknown head 'liner'. Did you mean 'linear'"),
-        ({"head": 3}, ArgumentTypeError, "head must be given by name, but is 3"),
-        ({"head_options": {"depth": 2}}, UnknownNameError, "head=\"linear\" takes no .* 'depth'"),
-        ({"head": "dressed", "head_options": {"dept": 2}}, UnknownNameError, "mean 'depth'"),
+        ({"head": "liner"}, UnknownNameError, "'liner'.*'linear'"),
+        ({"head": 3}, ArgumentTypeError, "head.* 3"),
+        ({"head_options": {"depth": 2}}, UnknownNameError, "head=\"linear\".*'depth'"),
+        ({"head": "dressed", "head_options": {"dept": 2}}, UnknownNameError, "'dept'.*'depth'"),
         ({"head": "dressed", "head_options": {"executor": None}}, UnknownNameError, "'executor'"),
-        ({"head": "dressed", "head_options": {"depth": 0}}, ArgumentError, "`depth` must be 1"),
-        ({"head": "memory", "head_options": {"frm": "full"}}, UnknownNameError, "mean 'form'"),
-        ({"head_options": {"bias": 1}}, ArgumentTypeError, "`bias` must be True or False"),
-        ({"head_options": ["bias"]}, ArgumentTypeError, "mapping of options by name"),
-        ({"head": nn.Linear(4, 2), "head_options": {"bias": True}}, ArgumentError, "there already"),
-        ({"executor": "GPU"}, ArgumentTypeError, "`executor` must be an executor"),
-        ({"gradient": "parametershift"}, UnknownNameError, "Did you mean 'parameter-shift'"),
-        ({"num_outputs": 0}, ArgumentError, "`num_outputs` must be 1 or more"),
-        ({"num_outputs": 2.0}, ArgumentTypeError, "`num_outputs` must be an int"),
-        ({"seed": -1}, ArgumentError, "`seed` must be 0 or more"),
+        ({"head": "dressed", "head_options": {"depth": 0}}, ArgumentError, "`depth`"),
+        ({"head": "memory", "head_options": {"frm": "full"}}, UnknownNameError, "'frm'.*'form'"),
+        ({"head_options": {"bias": 1}}, ArgumentTypeError, "`bias`"),
+        ({"head_options": ["bias"]}, ArgumentTypeError, "`head_options`"),
+        ({"head": nn.Linear(4, 2), "head_options": {"bias": True}}, ArgumentError, "bias.*Linear"),
+        ({"executor": "GPU"}, ArgumentTypeError, "`executor`"),
+        ({"gradient": "parametershift"}, UnknownNameError, "'parameter-shift'"),
+        ({"num_outputs": 0}, ArgumentError, "`num_outputs`.* 0"),
+        ({"num_outputs": 2.0}, ArgumentTypeError, "`num_outputs`.* 2.0"),
+        ({"seed": -1}, ArgumentError, "`seed`"),
     ],
 )
-def test_refusals(arguments, error, message, aer_calls):
+def test_wrong_arguments(arguments, error, message, aer_calls):
     with pytest.raises(error, match=message):
         ho.transfer(source(), **arguments)
     assert aer_calls == []
-
-
-def test_refuses_what_cannot_stand_where_a_convolution_was():
-    with pytest.raises(ConversionError, match="`2` is a convolution, but a dressed circuit takes"):
-        ho.transfer(convolutions(), head="dressed")
-    with pytest.raises(ArgumentError, match="`num_outputs` must be a multiple of 2, the groups"):
-        ho.transfer(convolutions(), num_outputs=5)
 
 
 @pytest.mark.parametrize(
@@ -190,23 +185,17 @@ def test_refuses_what_cannot_stand_where_a_convolution_was():
     ],
     ids=lambda head: type(head).__name__,
 )
-def test_a_head_of_your_own_has_the_outputs_that_are_asked_for(head):
+def test_given_head_must_have_the_requested_outputs(head):
     network = nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 2))
-    message = f"`num_outputs` is 5, but the {type(head).__name__} .* has 3 outputs"
-    with pytest.raises(ArgumentError, match=message):
+    with pytest.raises(ArgumentError, match=f"`num_outputs`.* 3.*{type(head).__name__}.* 5"):
         ho.transfer(network, num_outputs=5, head=head)
     for outputs in (3, None):
         assert ho.transfer(network, num_outputs=outputs, head=head) is not None
 
 
-def test_a_head_of_your_own_must_fit_what_is_behind_it():
+def test_given_head_must_fit_the_layers_behind_it():
     network = nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 2), nn.Unflatten(1, (1, 2)))
-    with pytest.raises(ConversionError, match=r"`2` \(Unflatten\) comes behind"):
+    with pytest.raises(ConversionError, match=r"`2` \(Unflatten\)"):
         ho.transfer(network, head=nn.Linear(4, 3))
-    unknown = nn.Sequential(nn.Linear(4, 4), nn.GLU())  # does not say how many come out
+    unknown = nn.Sequential(nn.Linear(4, 4), nn.GLU())  # has an unknown number of outputs
     assert ho.transfer(network, num_outputs=2, head=unknown)(torch.ones(5, 2)).shape == (5, 1, 2)
-
-
-def test_outputs_of_a_convolution_are_channels():
-    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3), nn.Flatten())
-    assert ho.transfer(network, num_outputs=3)(torch.ones(5, 1, 8, 8)).shape == (5, 3 * 4 * 4)

@@ -1,4 +1,4 @@
-"""The last layer is found in the order in which layers run, or the doubt is put into words."""
+"""Search for the last layer in the order in which layers run; errors name all candidates."""
 
 from __future__ import annotations
 
@@ -13,142 +13,67 @@ from hybridopt.transfer import freeze
 from hybridopt.transfer.last_layer import find_last_layer
 
 
-class Backwards(nn.Module):
-    """Layers are registered in another order than they run."""
+class Network(nn.Module):
+    """Parts in the order of registration, and a function as its forward pass."""
 
-    def __init__(self) -> None:
+    def __init__(self, path, **parts) -> None:
         super().__init__()
-        self.out = nn.Linear(4, 2)
-        self.inner = nn.Linear(3, 4)
+        self.path = path
+        for name, part in parts.items():
+            if type(part) is Tensor:
+                self.register_buffer(name, part)
+            else:
+                setattr(self, name, part)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.inner(x).relu())
+        return self.path(self, x)
 
 
-class Deciding(nn.Module):
-    """What runs depends on the values of the input, which no symbol has."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = nn.Linear(3, 4)
-        self.out = nn.Linear(4, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.inner(x)
-        return self.out(x if bool((x > 0).all()) else -x)
+def inner_out(net: Network, x: Tensor) -> Tensor:
+    return net.out(net.inner(x).relu())
 
 
-class DecidingNormalised(Deciding):
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(2)
+def by_value(net: Network, x: Tensor) -> Tensor:
+    """Branch on values, so that the forward pass cannot be traced."""
+    x = net.inner(x)
+    return net.out(x if bool((x > 0).all()) else -x)
 
 
-class DecidingBackwards(nn.Module):
-    """The order of registration misleads."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.out = nn.Linear(4, 2)
-        self.inner = nn.Linear(3, 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.inner(x)
-        return self.out(x if bool((x > 0).all()) else -x)
+def functional_by_value(net: Network, x: Tensor) -> Tensor:
+    x = net.body(x)
+    return nn.functional.linear(x if bool((x > 0).all()) else -x, net.weight)
 
 
-class Functional(nn.Module):
-    """The weights of its last layer stand in no layer."""
-
-    def __init__(self, *, deciding: bool = False) -> None:
-        super().__init__()
-        self.deciding = deciding
-        self.body = nn.Linear(3, 4)
-        self.weight = nn.Parameter(torch.ones(2, 4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.body(x).tanh()
-        if self.deciding and bool((x > 0).all()):
-            x = -x
-        return nn.functional.linear(x, self.weight)
+def inner(**others) -> dict[str, nn.Module]:
+    return {"inner": nn.Linear(3, 4), "out": nn.Linear(4, 2), **others}
 
 
-class Scaled(nn.Module):
-    """What stands behind the last layer goes with any width, or with one."""
-
-    def __init__(self, *widths: int, buffer: bool = False) -> None:
-        super().__init__()
-        self.out = nn.Linear(3, 2)
-        if buffer:
-            self.register_buffer("scale", torch.ones(widths))
-        else:
-            self.scale = nn.Parameter(torch.ones(widths))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(x) * self.scale
+def backwards() -> dict[str, nn.Module]:
+    return {"out": nn.Linear(4, 2), "inner": nn.Linear(3, 4)}
 
 
-class Reshaping(nn.Module):
-    def __init__(self, *sizes: int) -> None:
-        super().__init__()
-        self.out, self.sizes = nn.Linear(3, 2), sizes
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(x).reshape(self.sizes)
+def functional() -> dict[str, object]:
+    return {"body": nn.Linear(3, 4), "weight": nn.Parameter(torch.ones(2, 4))}
 
 
-class TwoHeads(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner, self.digit, self.place = nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(4, 1)
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        x = self.inner(x)
-        return {"digit": self.digit(x), "place": self.place(x)}
+def scaled(scale: Tensor) -> Network:
+    return Network(lambda net, x: net.out(x) * net.scale, out=nn.Linear(3, 2), scale=scale)
 
 
-class Skipping(nn.Module):
-    """A sum of two layers: neither can be replaced alone."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.short, self.long, self.longer = nn.Linear(3, 2), nn.Linear(3, 4), nn.Linear(4, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.short(x) + self.longer(self.long(x).tanh())
+def reshaped(*sizes: int) -> Network:
+    return Network(lambda net, x: net.out(x).reshape(sizes), out=nn.Linear(3, 2))
 
 
-class Recurring(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.step = nn.Linear(3, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.step(self.step(x).tanh())
-
-
-class TwoNames(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Linear(3, 3)
-        self.second = self.first
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.second(x)
-
-
-class Recurrent(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.LSTM(2, 3, batch_first=True)
-        self.head = nn.Linear(3, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(x)[0][:, -1])
+TWO_HEADS = Network(
+    lambda net, x: {"digit": net.digit(x := net.inner(x)), "place": net.place(x)},
+    inner=nn.Linear(3, 4), digit=nn.Linear(4, 2), place=nn.Linear(4, 1),
+)  # fmt: skip
+SHARED = nn.Linear(3, 3)
+TWO_NAMES = Network(lambda net, x: net.second(x), first=SHARED, second=SHARED)
 
 
 class Counting(nn.Module):
-    """A forward pass that changes its module."""
+    """Network that changes in its forward pass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -163,7 +88,7 @@ class Counting(nn.Module):
 
 
 class OwnLinear(nn.Module):
-    """No layer of torch, but it says what it maps."""
+    """Layer that is not torch's and has ``in_features`` and ``out_features``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,35 +99,18 @@ class OwnLinear(nn.Module):
         return x @ self.matrix
 
 
-class Wide(nn.Module):
-    """A whole network that says what it maps; its last layer is meant all the same."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.in_features, self.out_features = 3, 2
-        self.inner, self.out = nn.Linear(3, 4), nn.Linear(4, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.inner(x))
+def wide() -> Network:
+    """Return a whole network with ``in_features`` and ``out_features``."""
+    network = Network(inner_out, **inner())
+    network.in_features, network.out_features = 3, 2
+    return network
 
 
-def attention() -> nn.Module:
-    return nn.Sequential(nn.TransformerEncoderLayer(4, 2, 5, batch_first=True), nn.Linear(4, 3))
-
-
-def nested() -> nn.Module:
+def named() -> Network:
     features = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten())
     classifier = nn.Sequential(nn.Dropout(), nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 4))
-    return nn.ModuleDict({"features": features, "classifier": classifier})
-
-
-class Named(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts = nested()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.parts["classifier"](self.parts["features"](x))
+    parts = nn.ModuleDict({"features": features, "classifier": classifier})
+    return Network(lambda net, x: net.parts["classifier"](net.parts["features"](x)), parts=parts)
 
 
 @pytest.mark.parametrize(
@@ -210,30 +118,40 @@ class Named(nn.Module):
     [
         (nn.Linear(5, 3), "", (5, 3)),
         (nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2), nn.Softmax(1)), "2", (4, 2)),
-        (Backwards(), "out", (4, 2)),
-        (Recurrent(), "head", (3, 2)),
-        (attention(), "1", (4, 3)),
-        (Named(), "parts.classifier.3", (6, 4)),
+        (Network(inner_out, **backwards()), "out", (4, 2)),
+        (
+            Network(
+                lambda net, x: net.head(net.body(x)[0][:, -1]),
+                body=nn.LSTM(2, 3, batch_first=True), head=nn.Linear(3, 2),
+            ),
+            "head",
+            (3, 2),
+        ),
+        (
+            nn.Sequential(nn.TransformerEncoderLayer(4, 2, 5, batch_first=True), nn.Linear(4, 3)),
+            "1",
+            (4, 3),
+        ),
+        (named(), "parts.classifier.3", (6, 4)),
         (nn.Sequential(nn.Linear(3, 4), OwnLinear()), "1", (4, 2)),
-        (Wide(), "out", (4, 2)),
+        (wide(), "out", (4, 2)),
         (nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 5, 1)), "2", (8, 5)),
         (nn.Sequential(nn.Linear(3, 4), spectral_norm(nn.Linear(4, 2))), "1", (4, 2)),
         (nn.Sequential(nn.Linear(3, 4), ho.DressedCircuit(4, 2, 3, 1)), "1", (4, 2)),
-        (Counting(), "head", (3, 2)),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
-)
-def test_finds_the_layer_that_gives_the_outputs(network, name, widths, aer_calls):
+)  # fmt: skip
+def test_finds_the_last_layer(network, name, widths, aer_calls):
     found = find_last_layer(network)
     assert found.name == name
     assert (found.width("in"), found.width("out")) == widths
     assert aer_calls == []
 
 
-def test_leaves_the_network_and_the_random_numbers_as_they_are():
+def test_search_changes_nothing():
     network = Counting()
     state = torch.get_rng_state()
-    find_last_layer(network)
+    assert find_last_layer(network).name == "head"
     assert (network.calls, float(network.seen)) == (0, 0.0)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -241,24 +159,29 @@ def test_leaves_the_network_and_the_random_numbers_as_they_are():
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (TwoHeads(), r"come from several layers: digit, place\. .*head_layer='digit'"),
-        (Skipping(), r"come from several layers: longer, short"),
-        (Recurring(), r"last layer `step` of Recurring runs several times"),
-        (TwoNames(), r"has several names: first, second\. .*head_layer='second'"),
-        (nn.LSTM(2, 3), r"LSTM ends with no layer that maps features"),
-        (nn.Sequential(nn.Flatten(), nn.ReLU()), r"ends with no layer that maps"),
+        (TWO_HEADS, r"digit, place\).*head_layer='digit'"),
         (
-            nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)),
-            r"layer `1` \(BatchNorm1d\) comes behind",
+            Network(
+                lambda net, x: net.short(x) + net.longer(net.long(x).tanh()),
+                short=nn.Linear(3, 2), long=nn.Linear(3, 4), longer=nn.Linear(4, 2),
+            ),
+            "longer, short",
         ),
-        (Functional(), r"tensor `weight` comes behind .*`body`"),
-        (Scaled(2), r"tensor `scale` comes behind .*`out`"),
-        (DecidingNormalised(), r"layer `norm` \(LayerNorm\) comes behind .*`out`"),
-        (nn.Sequential(nn.Linear(3, 4), nn.GRU(4, 2)), r"`1` \(GRU\) comes behind"),
+        (Network(lambda net, x: net.step(net.step(x)), step=nn.Linear(3, 3)), "`step`.*several"),
+        (TWO_NAMES, r"first, second\).*head_layer='second'"),
+        (nn.LSTM(2, 3), "LSTM"),
+        (nn.Sequential(nn.Flatten(), nn.ReLU()), "Sequential"),
+        (nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)), r"`1` \(BatchNorm1d\).*`0`"),
+        (
+            Network(lambda net, x: nn.functional.linear(net.body(x), net.weight), **functional()),
+            "`weight`.*`body`",
+        ),
+        (scaled(nn.Parameter(torch.ones(2))), "`scale`.*`out`"),
+        (Network(by_value, **inner(norm=nn.LayerNorm(2))), r"`norm` \(LayerNorm\).*`out`"),
+        (nn.Sequential(nn.Linear(3, 4), nn.GRU(4, 2)), r"`1` \(GRU\)"),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
-)
-def test_puts_doubt_into_words(network, message):
+)  # fmt: skip
+def test_ambiguous_networks(network, message):
     with pytest.raises(ConversionError, match=message):
         find_last_layer(network)
 
@@ -266,68 +189,65 @@ def test_puts_doubt_into_words(network, message):
 @pytest.mark.parametrize(
     ("network", "behind"),
     [
-        (nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2, elementwise_affine=False)),
-         r"layer `1` \(LayerNorm\)"),
-        (nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False)),
-         r"layer `1` \(BatchNorm1d\)"),
-        (nn.Sequential(nn.Linear(3, 2), nn.Unflatten(1, (1, 2))), r"layer `1` \(Unflatten\)"),
-        (Scaled(2, buffer=True), r"tensor `scale`"),
-        (Reshaping(-1, 2), r"call `reshape`"),
+        (nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2, elementwise_affine=False)), "`1`"),
+        (nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False)), "`1`"),
+        (nn.Sequential(nn.Linear(3, 2), nn.Unflatten(1, (1, 2))), "`1`"),
+        (scaled(torch.ones(2)), "`scale`"),
+        (reshaped(-1, 2), "`reshape`"),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
-)  # fmt: skip
-def test_what_takes_one_width_alone_is_refused_for_another(network, behind):
+    ids=["layer-norm", "batch-norm", "unflatten", "buffer", "reshape"],
+)
+def test_layers_of_one_width_behind_the_last_layer(network, behind):
     last = "0" if isinstance(network, nn.Sequential) else "out"
     assert find_last_layer(network, num_outputs=2).name == last
     assert ho.transfer(network)(torch.ones(5, 3)).numel() == 10
-    with pytest.raises(ConversionError, match=rf"{behind} comes behind .*`{last}`"):
+    with pytest.raises(ConversionError, match=rf"{behind}.*`{last}`"):
         ho.transfer(network, num_outputs=3)
 
 
 @pytest.mark.parametrize(
     "network",
     [
-        Scaled(),
-        Scaled(1),
-        Scaled(1, 1, buffer=True),
-        Reshaping(-1, 1),
+        scaled(nn.Parameter(torch.ones(()))),
+        scaled(nn.Parameter(torch.ones(1))),
+        scaled(torch.ones(1, 1)),
+        reshaped(-1, 1),
         nn.Sequential(
             nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False, track_running_stats=False), nn.Tanh()
         ),
     ],
 )
-def test_what_takes_any_width_may_come_behind(network):
+def test_layers_of_any_width_behind_the_last_layer(network):
     assert ho.transfer(network, num_outputs=3)(torch.ones(5, 3)).numel() == 15
 
 
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
-    ("network", "name"),
-    [(Deciding(), "out"), (DecidingBackwards(), "inner"), (Functional(deciding=True), "body")],
+    ("path", "parts", "name"),
+    [
+        (by_value, inner(), "out"),
+        (by_value, backwards(), "inner"),
+        (functional_by_value, functional(), "body"),
+    ],
 )
-def test_a_guess_by_the_order_of_registration_is_said_to_be_one(network, name):
-    message = rf"{type(network).__name__} depends on values .*`{name}` .*head_layer='{name}'"
-    with pytest.warns(UserWarning, match=message) as caught:
+def test_warning_for_a_guess_by_the_order_of_registration(path, parts, name):
+    network = Network(path, **parts)
+    with pytest.warns(UserWarning, match=rf"Network.*`{name}`.*head_layer='{name}'") as caught:
         ho.transfer(network)
     assert caught[0].filename == __file__
     assert ho.transfer(network, head_layer=name) is not None
 
 
-def test_a_guess_without_a_choice_and_one_behind():
-    class Single(Deciding):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = nn.Identity()
-
-    assert find_last_layer(Single()).name == "out"
-    network = Single()
+def test_untraceable_network_with_one_candidate():
+    network = Network(by_value, inner=nn.Identity(), out=nn.Linear(4, 2))
+    assert not find_last_layer(network).guessed
     network.shape = nn.Unflatten(1, (1, 2))
     assert find_last_layer(network).name == "out"
-    with pytest.raises(ConversionError, match=r"layer `shape` \(Unflatten\) comes behind"):
+    with pytest.raises(ConversionError, match=r"`shape`.*`out`"):
         find_last_layer(network, num_outputs=3)
 
 
-def test_wrappers_are_looked_through():
+def test_parallel_wrappers():
     inner = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
     for network, name in [
         (nn.DataParallel(inner), "module.2"),
@@ -338,29 +258,28 @@ def test_wrappers_are_looked_through():
         found = find_last_layer(network)
         assert (found.name, found.guessed) == (name, False)
     target = ho.transfer(nn.DataParallel(inner), num_outputs=3)
-    assert [n for n, p in target.named_parameters() if p.requires_grad] == [
-        "module.2.weight", "module.2.bias",
-    ]  # fmt: skip
+    trained = [name for name, p in target.named_parameters() if p.requires_grad]
+    assert trained == ["module.2.weight", "module.2.bias"]
     assert target(torch.ones(5, 3)).shape == (5, 3)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-def test_compiled_networks_are_refused():
+def test_compiled_networks():
     script = torch.jit.script(nn.Sequential(nn.Linear(3, 2)))
     for network, what in [
-        (script, "The network RecursiveScriptModule"),
-        (torch.jit.trace(nn.Linear(3, 2), torch.ones(1, 3)), "The network "),
-        (nn.Sequential(script, nn.Linear(2, 2)), "Layer `0`"),
+        (script, "RecursiveScriptModule"),
+        (torch.jit.trace(nn.Linear(3, 2), torch.ones(1, 3)), "TracedModule"),
+        (nn.Sequential(script, nn.Linear(2, 2)), "`0`"),
     ]:
         for use in (ho.transfer, lambda n: freeze(n, [""])):
-            with pytest.raises(ConversionError, match=rf"{what}.* compiled by torch\.jit"):
+            with pytest.raises(ConversionError, match=rf"`network`.*torch\.jit.*{what}"):
                 use(network)
 
 
-def test_a_name_settles_it():
-    assert find_last_layer(TwoHeads(), "place").width("out") == 1
-    assert find_last_layer(TwoNames(), "second").name == "second"
-    assert find_last_layer(Named(), "parts.classifier").width("in") == 8  # what comes into the part
+def test_layer_by_name():
+    assert find_last_layer(TWO_HEADS, "place").width("out") == 1
+    assert find_last_layer(TWO_NAMES, "second").name == "second"
+    assert find_last_layer(named(), "parts.classifier").width("in") == 8  # inputs of the part
     normalised = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2)))
     assert find_last_layer(normalised, "1").width("in") == 4
 
@@ -368,12 +287,12 @@ def test_a_name_settles_it():
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("parts.clasifier", UnknownNameError, "Did you mean 'parts.classifier'"),
-        ("tail", UnknownNameError, "Unknown layer 'tail'. Known: parts, "),
-        ("parts.features.1", ArgumentError, r"`parts.features.1` is a ReLU without a Linear"),
-        ("parts.features", ArgumentError, r"begins with the convolution `0`.*'parts.features.0'"),
+        ("parts.clasifier", UnknownNameError, "'parts.classifier'"),
+        ("tail", UnknownNameError, "'tail'.* parts, "),
+        ("parts.features.1", ArgumentError, "`parts.features.1`.*ReLU"),
+        ("parts.features", ArgumentError, "`0`.*'parts.features.0'"),
     ],
 )
-def test_refuses_names_that_settle_nothing(name, error, message):
+def test_wrong_names(name, error, message):
     with pytest.raises(error, match=message):
-        find_last_layer(Named(), name)
+        find_last_layer(named(), name)

@@ -1,4 +1,4 @@
-"""What moves in which epoch, also across an interruption."""
+"""Parameters that change in each epoch, with and without an interruption."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hybridopt.transfer import freeze, unfreeze
 
 X = torch.randn(12, 3, generator=torch.Generator().manual_seed(3))
 Y = torch.arange(12) % 4
+ALL = {"0", "1", "3", "5"}
 
 
 def target() -> nn.Module:
@@ -29,7 +30,7 @@ def target() -> nn.Module:
 
 
 def diary(network: nn.Module) -> tuple[list[set[str]], object]:
-    """A callback that notes which layers moved in each epoch."""
+    """Return a list and a callback that appends the layers that changed in each epoch."""
     last = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     pages: list[set[str]] = []
 
@@ -42,24 +43,33 @@ def diary(network: nn.Module) -> tuple[list[set[str]], object]:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "newton", "groups"])
-def test_unfreezes_everything_when_it_is_due(optimizer):
+def test_unfreezes_after_a_number_of_epochs(optimizer):
     network = target()
     pages, note = diary(network)
     if optimizer == "groups":
         optimizer = torch.optim.Adam(ho.parameter_groups(network, lr=0.01))
     ho.fit(network, (X, Y), optimizer=optimizer, epochs=4, callbacks=[ho.Unfreeze(2), note])
-    assert pages == [{"5"}, {"5"}, {"0", "1", "3", "5"}, {"0", "1", "3", "5"}]
+    assert pages == [{"5"}, {"5"}, ALL, ALL]
 
 
-def test_unfreezes_by_and_by():
-    network = target()
-    pages, note = diary(network)
-    unfreeze = ho.Unfreeze({1: ["3"], 3: ["1.weight", "1.bias"], 4: None})
-    ho.fit(network, (X, Y), epochs=5, callbacks=[unfreeze, note])
-    assert pages == [{"5"}, {"3", "5"}, {"3", "5"}, {"1", "3", "5"}, {"0", "1", "3", "5"}]
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ({1: ["3"], 2: ["1.weight", "1.bias"], 3: None}, [{"5"}, {"3", "5"}, {"1", "3", "5"}, ALL]),
+        ({1: "3", 2: ["body"]}, [{"5"}, {"3", "5"}, ALL, ALL]),
+        ({2: "body"}, [{"5"}, {"5"}, ALL, ALL]),
+    ],
+)
+def test_gradual_schedules(schedule, expected):
+    unfreeze = ho.Unfreeze(schedule)
+    for _ in range(2):  # one schedule can be used for several runs
+        network = target()
+        pages, note = diary(network)
+        ho.fit(network, (X, Y), epochs=4, callbacks=[unfreeze, note])
+        assert pages == expected
 
 
-def test_an_interrupted_run_goes_on_to_the_same_numbers(tmp_path):
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path):
     whole = target()
     ho.fit(whole, (X, Y), epochs=6, callbacks=[ho.Unfreeze(2)])
     for stop in (1, 2, 3):
@@ -73,25 +83,7 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(tmp_path):
             assert torch.equal(one, other), stop
 
 
-def test_one_schedule_serves_several_runs():
-    unfreeze = ho.Unfreeze(1)
-    for _ in range(2):
-        network = target()
-        pages, note = diary(network)
-        ho.fit(network, (X, Y), epochs=2, callbacks=[unfreeze, note])
-        assert pages == [{"5"}, {"0", "1", "3", "5"}]
-
-
-def test_an_optimizer_without_the_body_is_found_out():
-    network = target()
-    optimizer = torch.optim.Adam(network[5].parameters())
-    with pytest.raises(
-        TrainingError, match=r"missing from the optimizer.*`hybridopt\.parameter_groups"
-    ):
-        ho.fit(network, (X, Y), optimizer=optimizer, epochs=4, callbacks=[ho.Unfreeze(2)])
-
-
-def test_what_was_always_frozen_stays_so():
+def test_parameters_frozen_before_transfer_stay_frozen():
     network = target()
     network[5].bias.requires_grad_(False)
     before = network[5].bias.clone()
@@ -103,29 +95,28 @@ def test_what_was_always_frozen_stays_so():
 @pytest.mark.parametrize(
     ("after", "error", "message"),
     [
-        (0, ArgumentError, "`after` must be 1 or more, but is 0"),
-        (1.5, ArgumentTypeError, "`after` must be an int"),
-        ({}, ArgumentError, "empty schedule"),
-        ({0: None}, ArgumentError, "1 or more"),
-        ({1: "3"}, ArgumentTypeError, r"lists of names .got '3'.. Write \['3'\]"),
-        ({1: 3}, ArgumentTypeError, "list of names"),
+        (0, ArgumentError, "`after`.* 0"),
+        (1.5, ArgumentTypeError, "`after`.* 1.5"),
+        ({}, ArgumentError, "`after`"),
+        ({0: None}, ArgumentError, "`after`.* 0"),
+        ({1: 3}, ArgumentTypeError, "`after`.* 3"),
     ],
 )
-def test_refuses_schedules(after, error, message):
+def test_wrong_schedules(after, error, message):
     with pytest.raises(error, match=message):
         ho.Unfreeze(after)
 
 
-def test_refuses_names_before_anything_is_trained():
+def test_wrong_names_are_found_before_training():
     network = target()
     before = network[5].weight.clone()
-    with pytest.raises(UnknownNameError, match=r"Unknown layer or parameter '7'\. Known: 0, 1, "):
+    with pytest.raises(UnknownNameError, match=r"layer.*'7'.* 0, 1, "):
         ho.fit(network, (X, Y), callbacks=[ho.Unfreeze({3: ["7"]})])
     assert torch.equal(network[5].weight, before)
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_an_unfrozen_normalisation_has_the_mode_of_its_network_afterwards(training):
+def test_mode_of_an_unfrozen_normalisation(training):
     network = target().train(training)
     ho.fit(network, (X, Y), epochs=3, callbacks=[ho.Unfreeze({1: ["0"], 2: ["1"]})])
     assert network[1].training is training
@@ -134,21 +125,21 @@ def test_an_unfrozen_normalisation_has_the_mode_of_its_network_afterwards(traini
     assert int(network[1].num_batches_tracked) == seen + 1
 
 
-def test_what_a_callback_freezes_stands_still_afterwards():
+def test_layers_frozen_by_a_callback_stay_frozen():
     network = ho.transfer(target(), freeze="none").train()
     ho.fit(network, (X, Y), epochs=2, callbacks=[lambda _, n: freeze(n)])
     assert not network[1].training
 
 
-def test_each_layer_that_the_optimizer_lacks_is_named():
+def test_parameters_missing_from_the_optimizer():
     network = target()
     optimizer = torch.optim.Adam([*network[5].parameters(), *network[3].parameters()])
-    names = r"missing from the optimizer: 0\.weight, 0\.bias, 1\.weight, 1\.bias"
+    names = r"0\.weight, 0\.bias, 1\.weight, 1\.bias.*`hybridopt\.parameter_groups"
     with pytest.raises(TrainingError, match=names):
         ho.fit(network, (X, Y), optimizer=optimizer, epochs=3, callbacks=[ho.Unfreeze(1)])
 
 
-def test_rates_of_zero_and_steps_too_small_are_the_optimizers_affair():
+def test_zero_and_tiny_learning_rates_are_allowed():
     network = target()
     groups = [
         {"params": [*network[5].parameters()], "lr": 0.1},
@@ -163,15 +154,7 @@ def test_rates_of_zero_and_steps_too_small_are_the_optimizers_affair():
     assert pages == [{"5"}, {"1", "5"}, {"1", "5"}]  # 1 has statistics
 
 
-@pytest.mark.parametrize("names", ["body", ["body"]])
-def test_unfreezes_the_body_by_that_name(names):
-    network = target()
-    pages, note = diary(network)
-    ho.fit(network, (X, Y), epochs=3, callbacks=[ho.Unfreeze({2: names}), note])
-    assert pages == [{"5"}, {"5"}, {"0", "1", "3", "5"}]
-
-
-def test_a_part_that_is_called_body_is_meant_by_that_name_in_a_list():
+def test_part_with_the_name_body():
     network = nn.ModuleDict({"stem": nn.Linear(3, 4), "body": nn.Linear(4, 4)})
     network["head"] = nn.Linear(4, 2)
     network = ho.transfer(network, head_layer="head")
@@ -180,9 +163,9 @@ def test_a_part_that_is_called_body_is_meant_by_that_name_in_a_list():
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_an_unfreeze_that_is_added_or_left_out_when_a_run_is_resumed_is_named(before, tmp_path):
+def test_resumed_run_needs_the_same_schedule(before, tmp_path):
     path = tmp_path / "run.pt"
     ways = ([ho.Unfreeze(3)], []) if before else ([], [ho.Unfreeze(3)])
     ho.fit(target(), (X, Y), epochs=1, callbacks=ways[0], checkpoint=path)
-    with pytest.raises(CheckpointError, match=r"holds 0\.weight, 0\.bias, .*`Unfreeze` adds"):
+    with pytest.raises(CheckpointError, match=r"0\.weight, 0\.bias, .*`Unfreeze`"):
         ho.fit(target(), (X, Y), epochs=4, callbacks=ways[1], checkpoint=path)

@@ -1,4 +1,4 @@
-"""Pretrained bodies, new heads: the four ways of Mari et al., and what they leave as it was."""
+"""Pretrained bodies with new heads: the four combinations of Mari et al."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def classical_source() -> nn.Module:
 
 
 def bridged_source() -> nn.Module:
-    """Trained as angles."""
+    """Return a network whose angles were trained."""
     source = ho.to_quantum(network(), "memory")
     ho.fit(source, (X, Y % 2), epochs=2)
     return source
 
 
 def dressed_source() -> nn.Module:
-    """Trained under a circuit as its head."""
+    """Return a network that was trained with a circuit as its head."""
     source = ho.transfer(network(), num_outputs=2, head="dressed", freeze="none")
     ho.fit(source, (X, Y % 2), epochs=2)
     return source
@@ -51,7 +51,7 @@ def body_of(source: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("make", [classical_source, bridged_source, dressed_source])
 @pytest.mark.parametrize("head", ["linear", *QUANTUM_HEADS])
-def test_the_four_ways(make, head, aer_calls):
+def test_four_combinations(make, head, aer_calls):
     source = make()
     before = copy.deepcopy(source).state_dict()
     aer_calls.clear()
@@ -74,7 +74,7 @@ def test_the_four_ways(make, head, aer_calls):
     assert aer_calls == []
 
 
-def test_a_linear_head_by_newton_is_least_squares_on_the_features():
+def test_newton_on_a_linear_head_solves_least_squares():
     targets = torch.randn(30, 3, generator=GENERATOR, dtype=torch.float64)
     target = ho.transfer(network(), num_outputs=3)
     ho.fit(target, (X, targets), optimizer="newton", epochs=1)
@@ -85,7 +85,7 @@ def test_a_linear_head_by_newton_is_least_squares_on_the_features():
 
 
 @pytest.mark.parametrize("head", ["linear", *QUANTUM_HEADS])
-def test_the_result_is_a_module_like_any_other(head):
+def test_copy_pickle_and_state_dict(head):
     target = ho.transfer(network(), num_outputs=3, head=head)
     expected = target(X)
     for other in (copy.deepcopy(target), pickle.loads(pickle.dumps(target))):
@@ -95,7 +95,7 @@ def test_the_result_is_a_module_like_any_other(head):
     torch.testing.assert_close(other(X), expected, rtol=0, atol=0)
 
 
-def test_the_whole_can_become_a_circuit():
+def test_whole_network_can_become_quantum():
     target = ho.transfer(network(), num_outputs=3, freeze="none")
     quantum = ho.to_quantum(target)
     torch.testing.assert_close(quantum(X), target(X), rtol=0, atol=1e-12)
@@ -103,14 +103,11 @@ def test_the_whole_can_become_a_circuit():
     assert again(X).shape == (30, 5)
 
 
-def test_train_and_eval_mode_are_kept():
+def test_mode_and_number_of_outputs():
     assert ho.transfer(network().train())[4].training
-    evaluating = ho.transfer(network().eval(), head="memory")
+    evaluating = ho.transfer(network(outputs=7).eval(), head="memory")
     assert not any(module.training for module in evaluating.modules())
-
-
-def test_as_many_outputs_as_before_unless_told():
-    assert ho.transfer(network(outputs=7)).get_submodule("4").out_features == 7
+    assert evaluating(X).shape == (30, 7)
 
 
 @pytest.mark.parametrize(
@@ -126,19 +123,19 @@ def test_as_many_outputs_as_before_unless_told():
 def test_freeze(freeze, trained):
     target = ho.transfer(network(), freeze=freeze)
     assert [name for name, p in target.named_parameters() if p.requires_grad] == trained
-    # what an earlier transfer froze, the next one decides anew
+    # a second transfer replaces the choice of the first
     again = ho.transfer(ho.transfer(network(), freeze=["0", "2"]), freeze=freeze)
     assert [name for name, p in again.named_parameters() if p.requires_grad] == trained
 
 
-def test_what_the_owner_froze_stays_frozen():
+def test_parameters_frozen_before_stay_frozen():
     source = network()
     source[2].weight.requires_grad_(False)
     target = ho.transfer(source, freeze="none")
     assert [n for n, p in target.named_parameters() if not p.requires_grad] == ["2.weight"]
 
 
-def test_a_tied_layer_is_parted():
+def test_tied_weights_are_separated():
     class Tied(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -155,27 +152,25 @@ def test_a_tied_layer_is_parted():
     assert torch.equal(target.words.weight, source.words.weight)
 
 
-def test_a_network_that_is_one_layer_is_replaced_whole():
+def test_network_of_one_layer_becomes_the_head():
     target = ho.transfer(nn.Linear(5, 2), num_outputs=3, head="dressed")
     assert isinstance(target, ho.DressedCircuit)
     assert all(parameter.requires_grad for parameter in target.parameters())
 
 
-def test_a_circuit_in_the_body_stays_one(aer_calls):
+def test_circuit_in_the_body_is_kept(aer_calls):
     circuit = ho.DressedCircuit(5, 4, 2, 1)
     target = ho.transfer(nn.Sequential(circuit, nn.Tanh(), nn.Linear(4, 2)), num_outputs=3)
     assert isinstance(target[0], ho.DressedCircuit)
     history = ho.fit(target, (X.float(), Y), epochs=1, batch_size=10)
-    assert (
-        history.cost.settings == 30 + 30
-    )  # forward and evaluation: what is frozen has no gradient
+    assert history.cost.settings == 30 + 30  # forward and evaluation; frozen: no gradient
 
 
-def test_pretrained_weights_come_first(tmp_path):
+def test_state_dict_is_loaded_first(tmp_path):
     pretrained = classical_source()
     torch.save(pretrained.state_dict(), tmp_path / "weights.pt")
     torch.manual_seed(7)
-    fresh = network(outputs=9)  # the layer that is replaced need not fit
+    fresh = network(outputs=9)  # the replaced layer need not fit
     with torch.no_grad():
         fresh[0].weight.zero_()
     target = ho.transfer(fresh, num_outputs=3, state_dict=tmp_path / "weights.pt")
@@ -183,19 +178,19 @@ def test_pretrained_weights_come_first(tmp_path):
     assert torch.equal(fresh[0].weight, torch.zeros_like(fresh[0].weight))
 
 
-def test_weights_of_a_quantum_network_come_first():
+def test_state_dict_of_a_quantum_network():
     pretrained = bridged_source()
     target = ho.transfer(ho.to_quantum(network()), state_dict=pretrained.state_dict())
     torch.testing.assert_close(target[:4](X), body_of(pretrained)(X), rtol=0, atol=0)
 
 
 @pytest.mark.wrong_types
-def test_what_does_not_fit_is_named_and_with_strict_false_reported():
+def test_wrong_keys_are_errors_or_with_strict_false_warnings():
     given = network().state_dict()
     given["2.wieght"] = given.pop("2.weight")
     with pytest.raises(ConversionError, match=r"missing: 2\.weight; unexpected: 2\.wieght"):
         ho.transfer(network(), state_dict=given)
-    with pytest.warns(UserWarning, match=r"Not all .* 5 keys fit; missing: 2\.weight") as caught:
+    with pytest.warns(UserWarning, match=r"missing: 2\.weight") as caught:
         ho.transfer(network(), state_dict=given, strict=False)
     assert caught[0].filename == __file__
 
@@ -214,33 +209,27 @@ class Uncopyable(nn.Module):
 @pytest.mark.parametrize(
     ("given", "arguments", "error", "message"),
     [
-        (3, {}, ArgumentTypeError, "`network` must be a torch.nn.Module, but is of type int"),
-        (nn.LazyLinear(3), {}, ConversionError, "has no shape yet"),
-        (nn.Linear(3, 2, device="meta"), {}, ConversionError, "on the meta device"),
-        (Uncopyable(), {}, ConversionError, "Uncopyable cannot be copied"),
-        (network(), {"freeze": "all"}, ArgumentError, r"but is 'all'. One layer: freeze=\['all'\]"),
-        (network(), {"freeze": 3}, ArgumentTypeError, "list of names"),
-        (network(), {"freeze": ["5"]}, UnknownNameError, "layer or parameter '5'. Known: 0, 1,"),
-        (network(), {"freeze": ["4"]}, ArgumentError, "names `4`, which is replaced"),
-        (network(), {"freeze": ["4.bias"]}, ArgumentError, "names `4.bias`, which is replaced"),
-        (network(), {"freeze": [""]}, ArgumentError, "holds `4`, the layer that is replaced"),
+        (nn.LazyLinear(3), {}, ConversionError, "`weight`"),
+        (nn.Linear(3, 2, device="meta"), {}, ConversionError, "`weight`.*meta"),
+        (Uncopyable(), {}, ConversionError, "Uncopyable"),
+        (network(), {"freeze": "all"}, ArgumentError, r"`freeze`.*\['all'\]"),
+        (network(), {"freeze": 3}, ArgumentTypeError, "`freeze`.* 3"),
+        (network(), {"freeze": ["5"]}, UnknownNameError, "layer.*'5'.* 0, 1,"),
+        (network(), {"freeze": ["4"]}, ArgumentError, "`freeze`.*`4`.*`4`"),
+        (network(), {"freeze": ["4.bias"]}, ArgumentError, "`freeze`.*`4`.*`4.bias`"),
+        (network(), {"freeze": [""]}, ArgumentError, "`freeze`.*`4`.*``"),
         (network(), {"head_layer": "5"}, UnknownNameError, "layer '5'"),
-        (
-            network(),
-            {"head_layer": 4},
-            ArgumentTypeError,
-            "must be the name of a layer, but is of type int",
-        ),
-        (network(), {"strict": 1}, ArgumentTypeError, "`strict` must be True or False"),
+        (network(), {"head_layer": 4}, ArgumentTypeError, "`head_layer`.* int"),
+        (network(), {"strict": 1}, ArgumentTypeError, "`strict`"),
     ],
 )
-def test_refusals(given, arguments, error, message, aer_calls):
+def test_wrong_arguments(given, arguments, error, message, aer_calls):
     with pytest.raises(error, match=message):
         ho.transfer(given, **arguments)
     assert aer_calls == []
 
 
-def test_package_and_function_share_their_name():
+def test_function_hides_the_package():
     import importlib
 
     package = importlib.import_module("hybridopt.transfer")
