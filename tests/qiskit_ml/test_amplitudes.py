@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_machine_learning.circuit.library import raw_feature_vector
@@ -73,6 +74,45 @@ def test_sampler_qnn(samples):
         layer.weight.detach(),
     )
     np.testing.assert_allclose(by_weights, by_weight, atol=1e-12)
+
+
+def autoencoder(num_latent, num_trash):
+    """Return the circuit of qiskit-machine-learning's autoencoder tutorial and its weights."""
+    width, ancilla = num_latent + num_trash, num_latent + 2 * num_trash
+    circuit = QuantumCircuit(ancilla + 1, 1)
+    ansatz = real_amplitudes(width, reps=2)
+    circuit.compose(ansatz, range(width), inplace=True)
+    circuit.barrier()
+    circuit.h(ancilla)
+    for place in range(num_trash):
+        circuit.cswap(ancilla, num_latent + place, width + place)
+    circuit.h(ancilla)
+    circuit.measure(ancilla, 0)
+    return circuit, ansatz.parameters
+
+
+def test_autoencoder_trains_on_our_primitives(samples):
+    circuit, parameters = autoencoder(2, 1)
+    features = raw_feature_vector(8)
+    qnn = SamplerQNN(
+        circuit=QuantumCircuit(5, 1).compose(features, range(3)).compose(circuit),
+        input_params=features.parameters,
+        weight_params=parameters,
+        interpret=int,
+        output_shape=2,
+        sampler=AerSampler(),
+        gradient=AerSamplerGradient(gradient="adjoint"),
+    )
+    weights = np.linspace(0.2, 1.1, len(parameters))
+    bare = circuit.remove_final_measurements(inplace=False).assign_parameters(weights)
+    states = [Statevector(np.kron(np.eye(4)[0], sample)).evolve(bare) for sample in samples]
+    expected = [state.probabilities([4]) for state in states]
+    np.testing.assert_allclose(qnn.forward(samples, weights), expected, atol=1e-12)
+    losses = []
+    for _ in range(25):
+        losses.append(qnn.forward(samples, weights)[:, 1].mean())
+        weights = weights - 1.0 * qnn.backward(samples, weights)[1][:, 1].mean(0)
+    assert losses[-1] < 0.8 * losses[0]  # deterministic: .74
 
 
 def test_other_norms_need_normalize(samples):
