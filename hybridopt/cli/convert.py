@@ -128,7 +128,9 @@ def _check_targets(source: Path, network: str | None, targets: Sequence[Path]) -
     taken = {path.resolve() for path in (source, network_file(network)) if path is not None}
     for target in targets:
         if target.resolve() in taken:
-            raise ArgumentError(f"Output {target} must not be an input or another output.")
+            raise ArgumentError(
+                f"Output {target} must not be an input or another output. Choose another name."
+            )
         check_writable(target)
         taken.add(target.resolve())
 

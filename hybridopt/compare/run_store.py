@@ -30,6 +30,7 @@ from hybridopt.compare.tuning import Tuning
 from hybridopt.errors import CheckpointError
 from hybridopt.execution import Executor
 from hybridopt.nn.network_spec import network_file
+from hybridopt.storage.archive import check_schema
 
 SCHEMA = 2  # schema of studies, runs and the settings of a comparison
 PACKAGE = "hybridopt-qiskit"
@@ -100,12 +101,9 @@ def read_content(path: Path, kind: str) -> Mapping[str, Any]:
     if not isinstance(content, dict) or content.get("kind") != f"hybridopt {kind}":
         raise CheckpointError(f"{path} is not a {kind}. Delete it, or choose another file.")
     schema = content.get("schema", 1)  # missing in runs of the first schema
-    if schema != SCHEMA:
-        version = content.get("version", "0.1.0" if schema == 1 else "of unknown version")
-        raise CheckpointError(
-            f"{path} must have schema {SCHEMA} (got {schema}, written by hybridopt {version}). "
-            "Run the comparison again."
-        )
+    version = content.get("version", "0.1.0" if schema == 1 else "of unknown version")
+    with damage_reported(path, kind):
+        check_schema(path, schema, version, SCHEMA)
     return content
 
 

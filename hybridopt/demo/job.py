@@ -55,7 +55,10 @@ class RunSettings:
             _validation.optional_integer(name, getattr(self, name), minimum=1)
         _validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1)  # the limit of torch
         if self.shots is not None and self.shots_per_weight is not None:
-            raise ArgumentError("`shots` or `shots_per_weight` must be None. Pass one of them.")
+            raise ArgumentError(
+                f"`shots` or `shots_per_weight` must be None (got {self.shots} and "
+                f"{self.shots_per_weight}). Pass one of them."
+            )
 
 
 @dataclass(frozen=True)

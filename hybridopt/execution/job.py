@@ -107,12 +107,12 @@ def within_period(angles: Float64[np.ndarray, "N A"]) -> Float64[np.ndarray, "N 
 
 def _not_finite(program: Program, name: str, table: Float64[np.ndarray, "N A"]) -> str:
     row, column = np.argwhere(~np.isfinite(table))[0].tolist()
-    angle = str(column)
+    angle = f"{column} of `{name}`"
     if isinstance(program, CircuitProgram):
         kinds = {"rows": program.row_expressions, "shared": program.shared_expressions}
         angle = f"`{kinds[name][column]}`"
     sample = f" of sample {row}" if name == "rows" else ""
     return (
-        f"Angle {angle}{sample} must be finite (got {table[row, column]} in `{name}`). Check the "
-        "inputs and the weights. If the weights are not finite, lower the learning rate."
+        f"Angle {angle}{sample} must be finite (got {table[row, column]}). Check the inputs and "
+        "the weights. If the weights are not finite, lower the learning rate."
     )

@@ -94,8 +94,8 @@ class Noise:
         if without_effect:
             raise UnsupportedError(
                 f"The errors of `{min(without_effect)}` in the noise model would not act, because "
-                "the circuit does not run a gate of this name. Write the circuit in gates such as "
-                "rx, ry, rz, rxx, ryy, rzz, rzx, p and cx, and add errors to these gates."
+                "the circuit that runs has no such gate. Write the circuit in gates such as rx, "
+                "ry, rz, rxx, ryy, rzz, rzx, p and cx, and add errors to these gates."
             )
 
     def check_couplings(self, circuit: QuantumCircuit) -> None:

@@ -156,7 +156,7 @@ class AngleMap:
 
 
 def _check_lengths(lengths: Float64[Tensor, " N"], *, normalize: bool) -> None:
-    """Refuse amplitudes that are no state: all zero, or, unless asked for, of another norm."""
+    """Refuse amplitudes that do not give a state: all zero or, without normalize, of norm not 1."""
     if not lengths.numel() or not torch.isfinite(lengths).all():
         return  # the executor names the number that is not finite
     sample = int(lengths.argmin())

@@ -144,7 +144,7 @@ def create(
         raise
     except (ValueError, TypeError) as error:
         raise ArgumentError(
-            f"Options of optimizer {spec.name!r} must be valid (got {error})."
+            f"Options of optimizer {spec.name!r} must be valid ({type(error).__name__}: {error})."
         ) from error
 
 
@@ -163,6 +163,6 @@ def _check_instance(
     )
     if own.isdisjoint(others):
         raise ArgumentError(
-            f"`optimizer` must have some of `params` (got {type(optimizer).__name__} with others). "
-            "Create it from the trained network, after its conversion."
+            f"`optimizer` must have parameters of the network (got {type(optimizer).__name__} "
+            "with others). Create it from the trained network, after its conversion."
         )

@@ -92,7 +92,8 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
         for name in ("bridge_options", "executor", "shots", "gradient"):
             if self.bridge is None and getattr(self, name) is not None:
                 raise ArgumentError(
-                    f'`{name}` must be None without a `bridge`. Pass for example `bridge="memory"`.'
+                    f"`{name}` must be None without a `bridge` (got {getattr(self, name)!r}). "
+                    'Pass for example `bridge="memory"`.'
                 )
         if self.executor is not None and self.shots is not None:
             raise ArgumentError(

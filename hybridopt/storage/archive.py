@@ -67,6 +67,6 @@ def check_schema(path: Path_, schema: int, version: str, known: int) -> None:
     if schema != known:
         advice = f"Create it again with this version, or read it with hybridopt {version}."
         raise CheckpointError(
-            f"{path} has schema {schema}, written by hybridopt {version}, but this version reads "
-            f"schema {known}. {'Update hybridopt.' if schema > known else advice}"
+            f"{path} must have schema {known} (got {schema}, written by hybridopt {version}). "
+            f"{'Update hybridopt.' if schema > known else advice}"
         )

@@ -29,7 +29,9 @@ def choose_loss(loss: object, task: str) -> Loss:
         return functional.cross_entropy if task == "classification" else functional.mse_loss
     if isinstance(loss, type) or not callable(loss):
         expected = "a torch loss module or a function of (outputs, targets)"
-        raise ArgumentTypeError(f"`loss` must be {expected} (got {loss!r}).")
+        raise ArgumentTypeError(
+            f"`loss` must be {expected} (got {loss!r}). Pass for example `torch.nn.MSELoss()`."
+        )
     return loss
 
 

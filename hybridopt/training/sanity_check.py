@@ -109,8 +109,8 @@ def trial_outputs(network: nn.Module, x: Tensor) -> object:
         if x.is_floating_point():
             advice = "Check the first layer, and the batch size if it has a normalisation."
         raise DataError(
-            f"`x` must fit the network {type(network).__name__} (got shape {tuple(x.shape)} and "
-            f"{x.dtype}: {_validation.first_line(error)}) {advice}"
+            f"`x` must fit the network {type(network).__name__} (got shape {tuple(x.shape)} "
+            f"of {x.dtype}). {_validation.first_line(error)} {advice}"
         ) from error
 
 
@@ -163,7 +163,7 @@ def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
             return  # an error of the loss appears in the first step
         raise DataError(
             f"`loss` must accept outputs of shape {tuple(outputs.shape)} and `y` of shape "
-            f"{tuple(y.shape)} and {y.dtype} (got {_validation.first_line(error)})"
+            f"{tuple(y.shape)} and {y.dtype}. {_validation.first_line(error)} Pass another loss."
         ) from error
     scalar = as_scalar(value)
     if trial.requires_grad and not scalar.requires_grad:

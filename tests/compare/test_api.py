@@ -202,7 +202,7 @@ def without_seed():
          "num_parameters.*99.*15"),
         ({"network": lambda: nn.Linear(5, 3)}, DataError, "shape"),
         ({"network": lambda: nn.Linear(4, 3).requires_grad_(False), "methods": ["memory+adam"]},
-         ConversionError, "frozen"),
+         ConversionError, "'memory\\+adam': `network` .*requires_grad=False"),
         ({"network": Uncopyable(4, 3)}, ConversionError, "Uncopyable.*never copied"),
         ({"network": uncalled}, ArgumentError, "`unused.weight`"),
         ({"network": lambda: nn.Sequential(nn.Unflatten(1, (3, 3)), nn.LazyConv1d(2, 1))},

@@ -36,7 +36,7 @@ def test_probabilities_read_every_outcome(num_index_qubits):
     [
         (np.zeros((1, 0)), np.zeros((1, 5)), "`shared` .*4.*5"),
         (np.zeros((1, 3)), np.zeros((1, 4)), "`rows` .*0.*3"),
-        (np.zeros((1, 0)), np.full((1, 4), np.nan), "Angle 0 .*nan in `shared`"),
+        (np.zeros((1, 0)), np.full((1, 4), np.nan), "Angle 0 of `shared` .*nan"),
     ],
 )
 def test_tables_that_do_not_fit_the_program_raise(rows, shared, named, aer_calls):

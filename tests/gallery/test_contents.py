@@ -1,4 +1,4 @@
-"""The circuits of the gallery are what they are named by: libraries and closed forms."""
+"""Circuits of the gallery agree with other libraries and with closed forms."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def test_pennylane_has_the_same_layers(name):
     assert Statevector(amplitudes).equiv(state(name, x, weight))
 
 
-def test_ghz_parity_is_its_closed_form():
+def test_ghz_parity_equals_its_closed_form():
     x, (balance, offset) = values("ghz_phase_sensing")
     expected = np.cos(balance) * np.cos(4 * x[0] + offset)
     assert expectations("ghz_phase_sensing", x, [balance, offset]) == pytest.approx([expected])
 
 
-def test_swap_test_reads_the_overlap():
+def test_swap_test_measures_the_overlap():
     x, w = values("swap_test")
     sample, trained = QuantumCircuit(2), QuantumCircuit(2)
     for circuit, angles in ((sample, x), (trained, w)):
@@ -104,7 +104,7 @@ def test_swap_test_reads_the_overlap():
 
 
 def test_memory_bridge_holds_the_walsh_sums():
-    """RY angles add up with the signs of the index bits that stand between: a Walsh transform."""
+    """The CX gates between RY flip their signs, so that the angles are a Walsh transform."""
     _, w = values("memory_bridge")
     p = state("memory_bridge", [], w).probabilities().reshape(2, 8)
     assert p.sum(0) == pytest.approx(np.full(8, 1 / 8))
@@ -113,14 +113,14 @@ def test_memory_bridge_holds_the_walsh_sums():
     assert 8 * (p[0] - p[1]) == pytest.approx(np.cos(signs @ w))
 
 
-def test_particles_stay_two():
+def test_number_of_excitations_stays_two():
     x, w = values("excitation_preserving")
     p = state("excitation_preserving", x, w).probabilities()
     assert p[[k.bit_count() == 2 for k in range(16)]].sum() == pytest.approx(1)
-    assert (p > 1e-3).sum() > 3  # and they move
+    assert (p > 1e-3).sum() > 3  # several states are populated
 
 
-def test_qaoa_reads_the_expected_cut():
+def test_qaoa_measures_the_expected_cut():
     _, w = values("qaoa_maxcut")
     edges = [(0, 1), (1, 2), (2, 3), (3, 0), (0, 2)]
     cuts = [sum((k >> a & 1) != (k >> b & 1) for a, b in edges) for k in range(16)]
@@ -129,22 +129,22 @@ def test_qaoa_reads_the_expected_cut():
 
 
 def test_reuploading_starts_from_weight_times_input_plus_weight():
-    """With only the first layer's RY turned on, <Z> of a qubit is the cosine of that sum."""
+    """If only RY of the first layer is not 0, <Z> of a qubit is the cosine of that sum."""
     x, w = values("data_reuploading")
     w[6:] = 0
     angles = w[0:6:2] * x + w[1:6:2]
     assert expectations("data_reuploading", x, w) == pytest.approx(np.cos(angles[:2]))
 
 
-def test_tree_and_chain_are_read_at_their_ends():
-    """With all weights zero, CX gathers the parity of the inputs at the end."""
+def test_tree_and_chain_measure_their_last_qubit():
+    """If all weights are 0, CX gates compute the parity of the inputs on the last qubit."""
     for name in ("tree_tensor_network", "matrix_product_state"):
         x, w = values(name)
         assert expectations(name, x, 0 * w) == pytest.approx([np.prod(np.cos(x))])
 
 
-def test_dressed_circuit_reads_minus_sines_at_first():
-    """H makes RY(x) turn |+>; without CX between (q_depth 0) <Z> would be -sin x."""
+def test_dressed_circuit_starts_with_hadamards():
+    """H turns RY(x) into RY(pi/2 + x); without CX gates, <Z> would be -sin x."""
     x, w = values("dressed_circuit")
     expected = QuantumCircuit(4)
     for qubit in range(4):

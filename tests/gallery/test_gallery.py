@@ -1,4 +1,4 @@
-"""The circuits that are shipped load, and hold what their page says."""
+"""The packaged circuits load and agree with their page."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FILES = sorted(FOLDER.glob("*.qasm"))
 NAMES = circuit_names()
 README = (FOLDER / "README.md").read_text("utf-8")
 DRAW = runpy.run_path(str(FOLDER / "draw.py"))
-SCALES = (1.6349, 1.1694)  # of weights and biases, as circuits/README.md gives them
+SCALES = (1.6349, 1.1694)  # of weights and biases, from circuits/README.md
 LARGEST_PICTURE = 60_000  # bytes
 
 
 def bound(loaded):
-    """At angles of different sizes."""
+    """Return the circuit with random angles."""
     given = (*loaded.input_parameters, *loaded.weight_parameters)
     values = np.random.default_rng(len(given)).uniform(-np.pi, np.pi, len(given))
     return loaded.circuit.assign_parameters(dict(zip(given, values, strict=True)))
@@ -38,7 +38,7 @@ def test_there_are_circuits():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_stands_on_the_page(name):
+def test_page_describes_the_circuit(name):
     circuit, inputs, weights, _ = ho.load_circuit(name)
     (row,) = [line for line in README.splitlines() if line.startswith(f"| [{name}.qasm]")]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
@@ -54,7 +54,7 @@ def test_stands_on_the_page(name):
         assert min(image.size) > 100
 
 
-def test_the_page_is_what_draw_writes():
+def test_page_is_the_output_of_draw():
     assert DRAW["generated_part"](NAMES) in README
     assert sorted(path.stem for path in (FOLDER / "pictures").iterdir()) == NAMES
 

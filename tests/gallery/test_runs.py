@@ -1,4 +1,4 @@
-"""Every circuit of the gallery runs and is differentiated as a dense twin says."""
+"""Outputs and gradients of all circuits of the gallery agree with a dense twin."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_by_qiskit(name: str):
 
 
 class Twin:
-    """The file read by Qiskit's own importer, its state by Qiskit's own simulator."""
+    """Circuit from Qiskit's importer, simulated with Qiskit's state vectors."""
 
     def __init__(self, name: str) -> None:
         self.circuit = read_by_qiskit(name)
@@ -49,7 +49,7 @@ class Twin:
         return np.array([self.sample(row, weight) for row in x])
 
     def gradients(self, x, weight, cotangent) -> tuple[np.ndarray, np.ndarray]:
-        """Of the sum of cotangent times outputs, by central differences."""
+        """Return gradients of the sum of cotangent times outputs, from central differences."""
         by_x = np.zeros_like(x)
         for b, i in np.ndindex(x.shape):
             shift = STEP * np.eye(x.shape[1])[i]
@@ -63,7 +63,7 @@ class Twin:
 
 
 def problem(name: str, batch: int):
-    """Inputs, weights and cotangents of different sizes and signs."""
+    """Return inputs, weights and cotangents of different sizes and signs."""
     circuit, inputs, weights, observables = LOAD(name)
     outputs = 2**circuit.num_qubits if observables is None else len(observables)
     draw = np.random.default_rng(len(name)).uniform

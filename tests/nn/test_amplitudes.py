@@ -85,7 +85,7 @@ def layer_of(weights, gradient="adjoint", normalize=True, pad_with=None, **execu
 
 
 def gradients_of(layer, samples):
-    """Return gradients of one weighted sum by inputs and weights, at fresh tensors."""
+    """Return outputs, and gradients of their weighted sum with respect to inputs and weights."""
     x = samples.detach().clone().requires_grad_()
     outputs = layer(x)
     cotangent = torch.linspace(0.5, -1.5, outputs.numel(), dtype=torch.float64)

@@ -41,8 +41,8 @@ WRONG_TYPES = [
 SHOTS, DENSITY = AerExecutor(shots=10), AerExecutor(method="density_matrix")
 UNUSABLE = [
     ({"observables": []}, "observable"),
-    ({"observables": ["ZZ"]}, "Observable 0 .* 2 .* 3"),
-    ({"observables": ["ZZZ", "ZZZZ"]}, "Observable 1 .* 4 .* 3"),
+    ({"observables": ["ZZ"]}, r"Observable 0 .* 3 .*\(got 2\)"),
+    ({"observables": ["ZZZ", "ZZZZ"]}, r"Observable 1 .* 3 .*\(got 4\)"),
     ({"observables": ["ABC"]}, "'ABC'"),
     ({"observables": [""]}, "''"),
     ({"observables": [SparsePauliOp("ZZZ", 1j)]}, "Observable 0 .*Hermitian"),

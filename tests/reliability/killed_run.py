@@ -1,7 +1,7 @@
-"""A training run that is killed again and again, in processes of its own.
+"""Training run that is killed ten times, in separate processes.
 
-Run as ``python killed_run.py FOLDER SEED``. One process imports everything and is forked for each
-attempt, so that ten attempts pay for one import. It must not train itself: threads do not
+Run ``python killed_run.py FOLDER SEED``. One process imports everything and is forked for each
+attempt, so that ten attempts share one import. This process must not train: threads do not
 survive a fork.
 """
 
@@ -17,20 +17,20 @@ import traceback
 from pathlib import Path
 
 import torch
-import torch._dynamo  # what the first step would import anew in every attempt
+import torch._dynamo  # otherwise imported by the first step of each attempt
 from torch import nn
 
 import hybridopt as ho
 from hybridopt.data import Dataset, Part
 
-for name in ho.__all__:  # names load late
+for name in ho.__all__:  # names are imported on first use
     getattr(ho, name)
 
 KILLS, EPOCHS = 10, 60
 
 
 def train(checkpoint: Path | None, result: Path) -> None:
-    """Dropout, shots, a schedule, folds: everything that has a state to lose."""
+    """Train with dropout, shots, a schedule and folds: everything that has a state."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(24, 3, generator=generator)
     y = (x @ torch.randn(3, 3, generator=generator)).argmax(1)
@@ -54,7 +54,7 @@ def train(checkpoint: Path | None, result: Path) -> None:
 
 
 def start(checkpoint: Path | None, result: Path) -> int:
-    """Train in a process of its own; returns its number."""
+    """Train in a new process and return its id."""
     process = os.fork()
     if process:
         return process
@@ -69,7 +69,7 @@ def start(checkpoint: Path | None, result: Path) -> int:
 
 
 def wait_for_epochs(checkpoint: Path, epochs: int, process: int) -> bool:
-    """Until the file was written so often; False if the process ended before."""
+    """Wait for ``epochs`` writes of the file; return False if the process ended before."""
     written = None
     while epochs > 0:
         if os.waitpid(process, os.WNOHANG)[0]:
@@ -82,16 +82,16 @@ def wait_for_epochs(checkpoint: Path, epochs: int, process: int) -> bool:
 
 
 def main(folder: Path, seed: int) -> None:
-    """Kill ten attempts, let the last one end, and print what was found on the way."""
+    """Kill ten attempts, let the last one end, and print a report."""
     dice = random.Random(seed)
     checkpoint, found = folder / "killed" / "run.pt", []
     checkpoint.parent.mkdir()
     os.waitpid(start(None, folder / "whole.pt"), 0)
     for _ in range(KILLS):
         process = start(checkpoint, folder / "killed.pt")
-        # the first write that is seen is the one of the attempt before
+        # the first write found is that of the previous attempt
         alive = wait_for_epochs(checkpoint, dice.randrange(1, 4), process)
-        time.sleep(dice.uniform(0, 0.03))  # an epoch takes about as long
+        time.sleep(dice.uniform(0, 0.03))  # about the time of one epoch
         if alive:
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)

@@ -1,7 +1,7 @@
-"""A comparison that is killed again and again, in processes of its own.
+"""Comparison that is killed ten times, in separate processes.
 
-Run as ``python killed_study.py FOLDER SEED``. One process imports everything and is forked for each
-attempt. It must not train itself: threads do not survive a fork.
+Run ``python killed_study.py FOLDER SEED``. One process imports everything and is forked for each
+attempt. This process must not train: threads do not survive a fork.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-# what every attempt would import anew
+# otherwise imported in each attempt
 import matplotlib.figure  # noqa: F401
 import scipy.stats  # noqa: F401
 import sklearn.model_selection  # noqa: F401
@@ -24,7 +24,7 @@ import torch._dynamo  # noqa: F401
 
 import hybridopt as ho
 
-for name in ho.__all__:  # names load late
+for name in ho.__all__:  # names are imported on first use
     getattr(ho, name)
 
 KILLS, SEEDS = 10, 5
@@ -32,7 +32,7 @@ METHODS = ["adam", "memory(merge=epoch)+adam"]
 
 
 def study_in(folder: Path) -> ho.Study:
-    """Shots, tuning and redrawn data: everything that has a state to lose."""
+    """Compare with shots, tuning and resampled data: everything that has a state."""
     return ho.compare(
         "mlp:4-3",
         "iris",
@@ -46,7 +46,7 @@ def study_in(folder: Path) -> ho.Study:
 
 
 def start(folder: Path, result: Path) -> int:
-    """Compare in a process of its own; returns its number."""
+    """Compare in a new process and return its id."""
     process = os.fork()
     if process:
         return process
@@ -61,7 +61,7 @@ def start(folder: Path, result: Path) -> int:
 
 
 def kept(folder: Path) -> dict[str, Any]:
-    """Files that can be read whole, all others, and when each run was written [ns]."""
+    """Return complete files, all other files, and the time of writing of each run [ns]."""
     found: dict[str, Any] = {"whole": [], "other": [], "written": {}}
     for path in folder.glob("runs/*.json"):
         found["written"][path.name] = path.stat().st_mtime_ns
@@ -77,11 +77,11 @@ def kept(folder: Path) -> dict[str, Any]:
 
 
 def main(folder: Path, seed: int) -> None:
-    """Kill ten attempts, let the last one end, and print what was found on the way."""
+    """Kill ten attempts, let the last one end, and print a report."""
     dice, killed, found = random.Random(seed), folder / "killed", []
     began = time.perf_counter()
     os.waitpid(start(folder / "whole", folder / "whole.json"), 0)
-    moments = (time.perf_counter() - began) / 8  # so that ten attempts end about half-way
+    moments = (time.perf_counter() - began) / 8  # ten attempts do about half of the work
     for _ in range(KILLS):
         process = start(killed, folder / "killed.json")
         time.sleep(dice.uniform(0, moments))

@@ -1,8 +1,8 @@
-"""Hundreds of gradient steps in several ways, and what the process holds on the way.
+"""Memory of the process during hundreds of gradient steps of several kinds.
 
-Run as ``python long_training.py``: in a process of its own, without the checks of the tests, whose
-caches grow. It prints, for each way, the number of objects and the resident bytes after each window
-of steps.
+Run ``python long_training.py`` in a separate process, because the shape checks of the tests have
+caches that grow. For each kind, it prints the number of objects and the resident bytes after each
+window of steps.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ Account = tuple[int, int]
 
 
 def account() -> Account:
-    """Objects that the garbage collector knows, and resident memory [bytes]."""
+    """Return the number of objects of the garbage collector and the resident memory [bytes]."""
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what is free goes back, or heaps seem to grow for long
+    ctypes.CDLL(None).malloc_trim(0)  # otherwise free memory counts as resident
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return len(gc.get_objects()), pages * 4096
 
 
 def memory_bridge(**options: object) -> tuple[nn.Module, Tensor]:
-    """165 weights in nine qubits."""
+    """Return a memory of 165 weights in nine qubits, and inputs."""
     network = nn.Sequential(nn.Linear(10, 10), nn.Tanh(), nn.Linear(10, 5))
     executor = ho.AerExecutor(seed=1, **options)
     return ho.to_quantum(network, executor=executor), torch.randn(8, 10)
 
 
-def carried(bridge: str, **options: object) -> tuple[nn.Module, Tensor]:
-    """15 weights in circuits."""
+def converted(bridge: str, **options: object) -> tuple[nn.Module, Tensor]:
+    """Return a layer of 15 weights in circuits, and inputs."""
     executor = ho.AerExecutor(seed=1)
     return ho.to_quantum(nn.Linear(4, 3), bridge, executor=executor, **options), torch.randn(4, 4)
 
 
 def circuit_layer(gradient: str, **options: object) -> tuple[nn.Module, Tensor]:
-    """Six weights on three qubits."""
+    """Return a circuit layer of six weights on three qubits, and inputs."""
     features, ansatz = zz_feature_map(3, reps=1), real_amplitudes(3, reps=1)
     layer = ho.CircuitLayer(
         features.compose(ansatz), features.parameters, ansatz.parameters, ["ZII", "IZI"],
@@ -61,14 +61,14 @@ WAYS: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
     "parameter-shift": lambda: circuit_layer("parameter-shift"),
     "parameter-shift with shots": lambda: circuit_layer("parameter-shift", shots=50),
     "adjoint": lambda: circuit_layer("adjoint"),
-    "mesh": lambda: carried("mesh", gradient="adjoint"),
-    "generator": lambda: carried("generator", depth=2),
+    "mesh": lambda: converted("mesh", gradient="adjoint"),
+    "generator": lambda: converted("generator", depth=2),
     "spsa": lambda: circuit_layer("spsa"),
 }
 
 
 def step_by_step(make: Callable[[], tuple[nn.Module, Tensor]]) -> list[Account]:
-    """A loop of the user's own."""
+    """Train in a loop and return the memory after each window."""
     torch.manual_seed(0)
     network, x = make()
     optimizer, accounts = torch.optim.Adam(network.parameters(), lr=0.01), []
@@ -82,7 +82,7 @@ def step_by_step(make: Callable[[], tuple[nn.Module, Tensor]]) -> list[Account]:
 
 
 def with_fit() -> list[Account]:
-    """8 epochs of 100 steps; each leaves a record in the history."""
+    """Train 8 epochs of 100 steps with `fit`; each adds a record to the history."""
     x, accounts = torch.randn(200, 3), []
 
     def note(record: object, network: nn.Module) -> None:
@@ -95,7 +95,7 @@ def with_fit() -> list[Account]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    gc.freeze()  # what is there before is not looked at again
+    gc.freeze()  # objects of the imports are not scanned again
     chosen = sys.argv[1:] or ["fit", *WAYS]
     found = {way: with_fit() if way == "fit" else step_by_step(WAYS[way]) for way in chosen}
     sys.stdout.write(json.dumps(found))

@@ -1,4 +1,4 @@
-"""Bad input ends in an error of ours, with words that help, before any circuit runs."""
+"""Bad inputs raise our errors with useful messages before any circuit runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .bad_inputs.parts import net
 PACKAGE = Path(hybridopt.__file__).parent
 
 
-def test_there_are_a_hundred():
+def test_at_least_a_hundred_bad_inputs():
     assert len(CALLS) + len(COMMANDS) >= 100
 
 
@@ -28,15 +28,16 @@ def test_there_are_a_hundred():
 @pytest.mark.filterwarnings("ignore:Lazy modules")
 @pytest.mark.parametrize("name", CALLS)
 def test_calls(name, tmp_path, aer_calls):
-    call, says = CALLS[name]
+    call, kind, says = CALLS[name]
     with pytest.raises(HybridOptError) as caught:
         call(tmp_path)
+    assert type(caught.value) is kind
     assert says in str(caught.value)
     assert aer_calls == []
     last = traceback.extract_tb(caught.value.__traceback__)[-1]
-    assert PACKAGE in Path(last.filename).parents  # raised by us, not inside torch or Qiskit
+    assert PACKAGE in Path(last.filename).parents  # raised in hybridopt, not in torch or Qiskit
     builtins = [kind for kind in type(caught.value).__mro__ if kind.__module__ == "builtins"]
-    assert builtins[0] is not Exception  # what a caller would catch without knowing us
+    assert builtins[0] is not Exception  # callers can catch a built-in class
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,4 +1,4 @@
-"""Killing a training run at any moment loses no more than the epoch it was in."""
+"""A training run that is killed at any moment loses only its current epoch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_killed_ten_times_and_resumed_to_the_same_numbers(tmp_path):
     attempts = report["attempts"]
     assert len(attempts) == KILLS
     assert sum(attempt["killed"] for attempt in attempts) == KILLS
-    for attempt in attempts:  # every file is whole, and there is no other
+    for attempt in attempts:  # only the checkpoint exists, and it can be read
         assert set(attempt["epochs"]) <= {"run.pt"}
     epochs = [attempt["epochs"].get("run.pt", 0) for attempt in attempts]
     assert epochs == sorted(epochs)

@@ -1,4 +1,4 @@
-"""Killing a comparison at any moment loses no more than the run it was in."""
+"""A comparison that is killed at any moment loses only its current run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).with_name("killed_study.py")
 
 
 def numbers(path: Path) -> object:
-    """All that a study holds but the times."""
+    """Return the content of a study without its times."""
 
     def without_seconds(value: object) -> object:
         if isinstance(value, dict):
@@ -44,7 +44,7 @@ def test_killed_ten_times_and_resumed_to_the_same_numbers(tmp_path):
     finished = [len(attempt["whole"]) for attempt in attempts]
     assert finished == sorted(finished)
     assert finished[0] + finished[KILLS // 2] > 0
-    for before, after in pairwise(attempts):  # what was done is not done again
+    for before, after in pairwise(attempts):  # finished runs are not repeated
         assert before["written"].items() <= after["written"].items()
     assert len(attempts[-1]["written"]) == SEEDS * len(METHODS)
     assert len(json.loads((tmp_path / "killed.json").read_text())["runs"]) == SEEDS * len(METHODS)

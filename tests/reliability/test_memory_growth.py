@@ -1,4 +1,4 @@
-"""Hundreds of gradient steps take no more memory than the first dozens."""
+"""Memory does not grow during hundreds of gradient steps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pytest
 from .long_training import STEPS, WINDOW
 
 SCRIPT = Path(__file__).with_name("long_training.py")
-CHOSEN = ("fit", "memory", "mesh", "generator", "parameter-shift", "adjoint")  # all: by hand
-OBJECTS = 2  # of a window; fit keeps a record of each of its two epochs
+CHOSEN = ("fit", "memory", "mesh", "generator", "parameter-shift", "adjoint")  # the others: by hand
+OBJECTS = 2  # per window; fit keeps one record per epoch, two per window
 BYTES = WINDOW * 1024  # a table of angles or a state takes more than 1 kB
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_steps_leave_nothing_behind():
+def test_memory_does_not_grow():
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *CHOSEN],
         check=False, capture_output=True, text=True, timeout=400,
@@ -32,7 +32,7 @@ def test_steps_leave_nothing_behind():
     for way, accounts in found.items():
         assert len(accounts) == STEPS // WINDOW
         growths = [np.subtract(after, before) for before, after in pairwise(accounts)]
-        # heaps settle in steps of a megabyte, now and then; a leak grows in every window
+        # a heap grows now and then, by about 1 MB; a leak grows in each window
         objects, resident = np.min(growths, axis=0)
         assert objects <= OBJECTS, way
         assert resident < BYTES, way

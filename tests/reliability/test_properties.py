@@ -1,4 +1,4 @@
-"""Laws that hold for any circuit, network, shape and dtype; hypothesis looks for exceptions."""
+"""Laws for any circuit, network, shape and dtype, tested with hypothesis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 
 import hybridopt as ho
 
-# the same examples in every run; an example takes some tens of milliseconds
+# same examples in each run; one takes about 30 ms
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=15)
 INPUTS, WEIGHTS = ParameterVector("x", 2), ParameterVector("w", 3)
 ONE_ANGLE = {"rx": 1, "ry": 1, "rz": 1, "p": 1, "rzz": 2, "rxx": 2, "crx": 2, "cp": 2}
@@ -29,7 +29,7 @@ DTYPES = st.sampled_from([torch.float32, torch.float64])
 
 @st.composite
 def gates(draw):
-    """A gate, its qubits and its angle."""
+    """Return the name of a gate, its angle and its qubits."""
     name = draw(st.sampled_from([*ONE_ANGLE, *NO_ANGLE]))
     size = {**ONE_ANGLE, **NO_ANGLE}[name]
     qubits = draw(st.permutations(range(3)))[:size]
@@ -39,7 +39,7 @@ def gates(draw):
 
 @st.composite
 def circuits(draw):
-    """Three qubits; every parameter enters, some several times."""
+    """Return a circuit of three qubits that uses each parameter at least once."""
     made = QuantumCircuit(3)
     for qubit, parameter in enumerate([*WEIGHTS, *INPUTS]):
         made.ry(parameter, qubit % 3)
@@ -50,7 +50,7 @@ def circuits(draw):
 
 @st.composite
 def observables(draw):
-    """Some weighted Pauli strings."""
+    """Return a sum of up to three weighted Pauli strings."""
     strings = ["".join(letters) for letters in itertools.product("IXYZ", repeat=3)]
     terms = draw(st.lists(st.sampled_from(strings), min_size=1, max_size=3, unique=True))
     weights = draw(st.lists(st.floats(-2, 2), min_size=len(terms), max_size=len(terms)))
@@ -58,7 +58,7 @@ def observables(draw):
 
 
 def dense(circuit, readouts, row, weights):
-    """The outputs of one sample by Qiskit's own state vectors."""
+    """Return the outputs of one sample from Qiskit's state vectors."""
     values = dict(zip([*INPUTS, *WEIGHTS], [*row, *weights], strict=True))
     state = Statevector(circuit.assign_parameters(values))
     if readouts is None:
@@ -74,7 +74,7 @@ def dense(circuit, readouts, row, weights):
     DTYPES,
     st.integers(0, 2**16),
 )
-def test_a_circuit_layer_is_the_circuit(circuit, readouts, shape, dtype, seed):
+def test_circuit_layer_equals_dense_circuit(circuit, readouts, shape, dtype, seed):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(*shape, 2, generator=generator, dtype=dtype)
     weights = torch.randn(3, generator=generator, dtype=torch.float64)
@@ -92,7 +92,7 @@ def test_a_circuit_layer_is_the_circuit(circuit, readouts, shape, dtype, seed):
 
 @QUICK
 @given(circuits(), observables(), st.integers(0, 2**16))
-def test_the_rules_and_differences_agree(circuit, observable, seed):
+def test_gradient_rules_agree_with_differences(circuit, observable, seed):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(2, 2, generator=generator, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(3, generator=generator, dtype=torch.float64)
@@ -107,7 +107,7 @@ def test_the_rules_and_differences_agree(circuit, observable, seed):
         torch.testing.assert_close(
             one, other, rtol=0, atol=1e-10 * (1 + observable_size(observable))
         )
-    step = 1e-5  # error step^2 times third derivatives, and eps / step: 1e-10 each
+    step = 1e-5  # truncation step^2 * f''', rounding eps / step: about 1e-10 each
     for index in range(3):
         sides = []
         for sign in (1, -1):
@@ -131,7 +131,7 @@ def observable_size(observable):
 
 @st.composite
 def networks(draw):
-    """Linear layers of any widths, with and without biases, some frozen, in either dtype."""
+    """Return a network of linear layers, some frozen or without bias, and inputs."""
     widths = draw(st.lists(st.integers(1, 5), min_size=2, max_size=4))
     dtype = draw(DTYPES)
     torch.manual_seed(draw(st.integers(0, 2**16)))
@@ -146,7 +146,7 @@ def networks(draw):
 
 @QUICK
 @given(networks(), st.sampled_from(["memory", "twin", "random-subspace"]))
-def test_bridges_bring_back_what_they_were_given(made, bridge):
+def test_bridges_return_the_same_network(made, bridge):
     network, x = made
     back = ho.to_classical(ho.to_quantum(network, bridge))
     assert list(back.state_dict()) == list(network.state_dict())
@@ -158,12 +158,12 @@ def test_bridges_bring_back_what_they_were_given(made, bridge):
 
 @QUICK
 @given(networks(), st.sampled_from(["residual", "full"]))
-def test_the_circuit_and_its_formula_take_the_same_step(made, form):
+def test_memory_and_twin_have_equal_gradients(made, form):
     network, x = made
     pair = [ho.to_quantum(network, bridge, form=form) for bridge in ("memory", "twin")]
     outputs = [quantum(x) for quantum in pair]
     eps = torch.finfo(x.dtype).eps
-    # weights are rounded to the dtype after 1e-15 of error; three layers of tanh pass it on
+    # weights with an error of 1e-15 are rounded to the dtype, then pass three layers
     torch.testing.assert_close(*outputs, rtol=0, atol=100 * eps)
     for output in outputs:
         output.sum().backward()
@@ -175,7 +175,7 @@ def test_the_circuit_and_its_formula_take_the_same_step(made, form):
 
 @QUICK
 @given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=4), st.integers(0, 2**16))
-def test_a_training_step_leaves_every_number_finite(scales, seed):
+def test_parameters_stay_finite_in_training(scales, seed):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(6, len(scales), generator=generator) * torch.tensor(scales)
     torch.manual_seed(seed)

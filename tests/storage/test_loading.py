@@ -19,7 +19,7 @@ def recipe(number: int, **changes: object):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda meta: meta.update(schema=3), "schema 3.*Update hybridopt"),
+        (lambda meta: meta.update(schema=3), r"\(got 3, .*Update hybridopt"),
         (lambda meta: meta["quantum"][0]["bridge"].update(name="wormhole"), "'wormhole'"),
         (lambda meta: meta["quantum"][0]["bridge"]["options"].update(speed=1), "'memory'.*speed"),
         (lambda meta: meta["quantum"][0]["bridge"]["options"].update(form="spiral"), "'spiral'"),

@@ -66,8 +66,8 @@ def _no_circuit_form(name: str, module: nn.Module) -> ConversionError:
     layer = f"Layer `{name}`" if name else "The network"
     keep = f", or pass `keep_classical=['{name}']`" if name else ""
     return ConversionError(
-        f"{layer} is a {type(module).__name__}, which has no mesh. Supported layers: plain Linear, "
-        f'plain Conv2d. Use bridge="memory" or bridge="generator"{keep}.'
+        f"{layer} is of class {type(module).__name__}, which has no mesh. Supported layers: plain "
+        f'Linear, plain Conv2d. Use bridge="memory" or bridge="generator"{keep}.'
     )
 
 

@@ -76,9 +76,13 @@ class AngleResolver(ValueResolver):
         if isinstance(collection_type, types.QubitArray) and isinstance(index, ast.RangeDefinition):
             chosen = self._chosen(collection, index)
             return chosen, types.QubitArray(len(chosen))
-        result: tuple[object, types.Type] = super()._index_collection(
-            collection, collection_type, indexer, base
-        )
+        try:
+            result: tuple[object, types.Type] = super()._index_collection(
+                collection, collection_type, indexer, base
+            )
+        except IndexError:
+            got = f" (got {self._whole(index)})" if isinstance(index, ast.Expression) else ""
+            raise_from_node(base, f"an index must be within the {len(collection)} qubits{got}.")
         return result
 
     def _chosen(self, register: Register, node: ast.RangeDefinition) -> list[object]:

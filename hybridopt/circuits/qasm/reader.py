@@ -88,7 +88,7 @@ def _parsed(text: str, source: str) -> ast.Program:
             raise _located(text, source, _OF_PARSER, str(error)) from None
         raise _unexpected(text, source, error) from None
     except AttributeError:  # openqasm3 fails at a text without statements
-        raise CircuitError(f"{source} must have statements of OpenQASM 3.") from None
+        raise CircuitError(f"{source} must have statements of OpenQASM 3 (got none).") from None
     except RecursionError:
         raise CircuitError(f"{source} has too deeply nested expressions.") from None
 

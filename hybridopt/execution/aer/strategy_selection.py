@@ -219,14 +219,15 @@ class Strategies:
         method = "statevector" if self.method == "automatic" else self.method
         if method != "statevector" and getattr(program, "needs_statevector", True):
             raise UnsupportedError(
-                "`method` must be 'statevector' for this program, which is one instruction (got "
+                "`method` must be 'statevector' for a circuit of one instruction (got "
                 f'{method!r}). For the memory bridge, `synthesis="gates"` allows other methods.'
             )
         needed = program.working_memory()
         if needed > self.limits.max_memory:
             raise ResourceError(
                 f"`max_memory` must be at least {needed / 1e9:.3g} GB for a circuit of "
-                f"{program.num_qubits} qubits (got {self.limits.max_memory / 1e9:.3g} GB)."
+                f"{program.num_qubits} qubits (got {self.limits.max_memory / 1e9:.3g} GB). "
+                "Raise it, or use a circuit of fewer qubits."
             )
         self._check_width(program, readout, method)
 

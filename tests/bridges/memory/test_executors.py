@@ -135,8 +135,8 @@ def test_meta_device_gives_shapes_with_noise(aer_calls):
 
 REFUSED = [
     ({"noise_model": noise()}, {}, 'synthesis="gates"'),
-    ({"method": "density_matrix"}, {}, '"density_matrix".*synthesis="gates"'),
-    ({"method": "matrix_product_state"}, {"num_angles": 3}, '"matrix_product_state".*synthesis='),
+    ({"method": "density_matrix"}, {}, "`method` .*'density_matrix'"),
+    ({"method": "matrix_product_state"}, {"num_angles": 3}, "`method` .*'matrix_product_state'"),
 ]
 
 

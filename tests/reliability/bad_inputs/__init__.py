@@ -1,7 +1,7 @@
-"""Bad inputs to the public functions and the command line: what strangers get wrong.
+"""Bad inputs of the public functions and of the command line.
 
-Each entry of `CALLS` is a call and a piece of what the error says; each of `COMMANDS` the words
-after ``hybridopt``, and a piece of what standard error says. The calls get a folder of their own.
+``CALLS`` maps a name to a call, the class of its error and a part of the message. Each call gets
+its own folder. ``COMMANDS`` maps a command line to a part of standard error.
 """
 
 from tests.reliability.bad_inputs.circuits import CIRCUITS
@@ -11,4 +11,9 @@ from tests.reliability.bad_inputs.training import DATA, TRAINING
 
 __all__ = ["CALLS", "COMMANDS"]
 
-CALLS = {**DATA, **TRAINING, **NETWORKS, **CIRCUITS}
+CALLS = {
+    name: (call, kind, says)
+    for table in (DATA, TRAINING, NETWORKS, CIRCUITS)
+    for kind, entries in table.items()
+    for name, (call, says) in entries.items()
+}
