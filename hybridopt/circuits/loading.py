@@ -1,7 +1,8 @@
-"""Circuits from files: the gallery by name, the user's own by path."""
+"""Circuits from files: the gallery by name, other files by path."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Sequence
@@ -9,67 +10,99 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from qiskit import QuantumCircuit
+from qiskit import QuantumCircuit, qpy
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
-from hybridopt.circuits.observable_lines import read_observables
-from hybridopt.circuits.qasm.reader import read_openqasm
+from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.observable_lines import read_observables, z_observables
+from hybridopt.circuits.parameter_roles import Names, angles_as_weights, split_parameters
+from hybridopt.circuits.qasm.reader import SourceText, read_openqasm
 from hybridopt.errors import CircuitError, UnknownNameError
 
 SUFFIX = ".qasm"
 QPY_MAGIC = b"QISKIT"
+TRAINABLE = ("angles",)
 
 
-class LoadedCircuit(NamedTuple):
-    """What `CircuitLayer` takes, in its order: ``CircuitLayer(*load_circuit(name))``.
-
-    Attributes:
-        circuit: The circuit, named as its file.
-        input_parameters: x0, x1, ... in the order of their numbers.
-        weight_parameters: w0, w1, ... in the order of their numbers.
-        observables: As the file says; None for the probabilities of all outcomes.
-    """
-
+class _Parts(NamedTuple):
     circuit: QuantumCircuit
     input_parameters: Sequence[Parameter]
     weight_parameters: Sequence[Parameter]
     observables: Sequence[SparsePauliOp] | None
 
 
+class LoadedCircuit(_Parts):
+    """Arguments of `CircuitLayer`, in its order: ``CircuitLayer(*load_circuit(name))``.
+
+    Attributes:
+        circuit: The circuit, named as its file.
+        input_parameters: Parameters that samples bring.
+        weight_parameters: Parameters that are trained.
+        observables: Observables of the file; None for the probabilities of all outcomes.
+        initial: Start values of the weights in radians, shape ``(num_weights,)``, for
+            ``CircuitLayer(*loaded, initial=loaded.initial)``. None without ``train``.
+        notes: Remarks on parts of the file that were ignored.
+    """
+
+    initial: list[float] | None = None
+    notes: tuple[str, ...] = ()
+
+
 class CircuitText(NamedTuple):
-    """A circuit file, with what the comment at its head says that it is, and of which source."""
+    """Circuit file with the description and the source in the comment at its head."""
 
     name: str  # without its ending
-    source: str  # what errors call it
-    text: str
+    source: str  # name of the file in errors
+    text: str  # empty for QPY
     what: str
     origin: str
+    data: bytes
+    folder: Path
 
 
-def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:
-    """Read a circuit of the gallery, or an OpenQASM 3 file of your own.
+def load_circuit(
+    name_or_path: str | os.PathLike[str],
+    inputs: Names | None = None,
+    weights: Names | None = None,
+    train: str | None = None,
+) -> LoadedCircuit:
+    """Read a circuit of the gallery, an OpenQASM 2 or 3 file, or a QPY file.
 
-    Inputs of the file are ``input float x0;`` and so on for what samples bring, ``input float
-    w0;`` and so on for what is trained; both are taken in the order of their numbers, which may
-    have gaps. ``x[0]`` of a Qiskit ParameterVector, which Qiskit writes ``_x_0_``, counts as x0.
-    Comment lines such as ``// observable: 0.5 * ZII - XXI`` say what is read (the rightmost
-    letter is qubit 0); ``// observables: probabilities`` reads all outcomes; without such a line
-    <Z> of every qubit is read, qubit 0 first.
+    Parameters are the ``input`` declarations of OpenQASM 3 and the parameters of QPY. Without
+    ``inputs`` and ``weights``, x0, x1, ... and x[0], x[1], ... are inputs and all others weights.
+    Inputs and weights are in natural order: x2 comes before x10. Names that Qiskit's exporter
+    writes as ``_x_0_`` may be given as ``x[0]``.
+
+    Final measurements are removed. Comment lines such as ``// observable: 0.5 * ZII - XXI`` give
+    the observables (the rightmost letter is qubit 0), ``// observables: probabilities`` the
+    probabilities of all outcomes. Without such a line, <Z> of each measured qubit is read, in the
+    order of the classical bits; without measurements, <Z> of every qubit, qubit 0 first.
+
+    Classical code of OpenQASM 3 is executed when the file is read, as long as it depends neither
+    on inputs nor on measurements: constants, loops, ``if``, subroutines, arrays.
 
     Args:
-        name_or_path: A name of `hybridopt.circuits.circuit_names()`; or a path, which is a
+        name_or_path: Name in `hybridopt.circuits.circuit_names()`; or a path, which is a
             `pathlib.Path` or has a folder or an ending, such as ``"mine.qasm"``.
+        inputs: Names of the inputs, globs such as ``"x*"``, or a function that returns whether a
+            name is one. By default all parameters that are not weights.
+        weights: Names, globs or a function for the weights. By default all other parameters.
+        train: ``"angles"`` makes the literal angles of the circuit's gates weights ``angle[0]``,
+            ``angle[1]``, ... in the order of appearance, after the weights of the file. Angles
+            inside the definitions of gates stay constant.
 
     Returns:
-        Circuit, input parameters, weight parameters and observables.
+        Circuit, input parameters, weight parameters and observables. With ``train``, the
+        attribute ``initial`` has the start values of the weights: 0 for those of the file.
 
     Raises:
         UnknownNameError: If the gallery has no circuit of this name.
-        CircuitError: If the file cannot be read, or is not OpenQASM 3 (with line and column), or
-            has statements without a unitary, such as a measurement.
-        ArgumentTypeError: If it is neither a string nor a path.
+        CircuitError: If the file cannot be read (with line and column for OpenQASM), or
+            has instructions without a unitary, such as a measurement before a gate.
+        ArgumentError: If a parameter is an input and a weight, or neither, or does not exist.
+        ArgumentTypeError: If the path is neither a string nor a path.
 
     Example:
         >>> from hybridopt import load_circuit
@@ -77,15 +110,34 @@ def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:
         >>> circuit.num_qubits, len(inputs), len(weights), len(observables)
         (4, 4, 12, 4)
     """
-    name, source, text, *_ = circuit_text(name_or_path)
-    circuit, inputs, weights = read_openqasm(text, source)
-    circuit.name = name
-    observables = read_observables(text, source, circuit.num_qubits)
-    return LoadedCircuit(circuit, inputs, weights, observables)
+    if train is not None:
+        _validation.choice("`train`", train, TRAINABLE)
+    file = circuit_text(name_or_path)
+    parameters: Sequence[Parameter]
+    if file.text:
+        text = SourceText(file.text, file.source, file.folder)
+        circuit, parameters, measured, notes = read_openqasm(text, trainable_angles=bool(train))
+        circuit.name = file.name
+    else:
+        loaded = _from_qpy(file)
+        circuit, measured = without_measurements(loaded, file.source)
+        parameters, notes = list(loaded.parameters), []
+    chosen, trained = split_parameters(parameters, inputs, weights, file.source)
+    observables = read_observables(file.text, file.source, circuit.num_qubits)
+    if observables == ():
+        observables = z_observables(circuit, circuit.qubits if measured is None else measured)
+    initial = None
+    if train:
+        circuit, angles, values = angles_as_weights(circuit)
+        initial = [0.0] * len(trained) + values
+        trained = (*trained, *angles)
+    result = LoadedCircuit(circuit, chosen, trained, observables)
+    result.initial, result.notes = initial, tuple(notes)
+    return result
 
 
 def circuit_names() -> list[str]:
-    """Names of the circuits in the gallery, sorted.
+    """Return the names of the circuits in the gallery, sorted.
 
     Example:
         >>> "basic_entangler" in circuit_names()
@@ -95,13 +147,13 @@ def circuit_names() -> list[str]:
 
 
 def gallery_folder() -> Path:
-    """Where the gallery stands: beside this module once installed, else in the checkout."""
+    """Return the folder of the gallery: in the installed package, otherwise in the checkout."""
     installed = Path(__file__).parent / "gallery"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "circuits"
 
 
 def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
-    """The text of a circuit of the gallery, or of a file."""
+    """Return a circuit of the gallery or of a file, not yet parsed."""
     path = _validation.path("name_or_path", name_or_path)
     if (
         isinstance(name_or_path, str)
@@ -112,33 +164,50 @@ def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
             name = _validation.choice("circuit", name_or_path, circuit_names())
         except UnknownNameError as error:
             raise UnknownNameError(
-                f"{error} A file of your own is given with its ending, such as "
-                f"'{name_or_path}{SUFFIX}'."
+                f"{error} To read a file, give its ending, such as '{name_or_path}{SUFFIX}'."
             ) from None
         path = gallery_folder() / f"{name}{SUFFIX}"
-    text = _read(path)
+    data, text = _read(path)
     lines = takewhile(lambda line: line.startswith("//"), text.split("\n"))
     words = " ".join(line.removeprefix("//").strip() for line in lines)
     before = re.split(r"\bobservables?:", words, maxsplit=1)[0]
     what, _, origin = before.partition("Source:")
-    return CircuitText(path.stem, str(path), text, what.strip(), origin.strip())
+    return CircuitText(path.stem, str(path), text, what.strip(), origin.strip(), data, path.parent)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> tuple[bytes, str]:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         known = path.stem in circuit_names()
         hint = f" The gallery has it by the name {path.stem!r}." if known else ""
-        raise CircuitError(f"There is no file {path}.{hint}") from error
+        raise CircuitError(f"The file {path} does not exist.{hint}") from error
     except (OSError, ValueError) as error:
-        raise CircuitError(f"Cannot read {path}: {error}.") from error
+        raise CircuitError(f"The circuit file {path} cannot be read: {error}.") from error
     if data.startswith(QPY_MAGIC):
-        raise CircuitError(
-            f"{path} holds circuits as QPY, not OpenQASM 3. Read it by `qiskit.qpy.load`, and give "
-            "the circuit to CircuitLayer."
-        )
+        return data, ""
     try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise CircuitError(f"{path} is not text, so it is not OpenQASM 3.") from error
+        raise CircuitError(f"{path} must be OpenQASM or QPY (got other bytes).") from error
+    if not text.strip():
+        raise CircuitError(f"{path} has no statements. Give an OpenQASM file.")
+    return data, text
+
+
+def _from_qpy(file: CircuitText) -> QuantumCircuit:
+    try:
+        circuits = qpy.load(io.BytesIO(file.data))
+    except Exception as error:  # whatever Qiskit raises, the file is the user's own
+        raise CircuitError(
+            f"{file.source} cannot be read as QPY: {_validation.first_line(error)}"
+        ) from error
+    if len(circuits) != 1:
+        raise CircuitError(
+            f"{file.source} must contain one circuit (got {len(circuits)}). Save each with "
+            "`qiskit.qpy.dump`."
+        )
+    circuit = circuits[0]
+    if circuit.num_qubits == 0:
+        raise CircuitError(f"{file.source} has no qubits.")
+    return circuit

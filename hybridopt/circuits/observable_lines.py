@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
+from qiskit import QuantumCircuit
+from qiskit.circuit import Qubit
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from hybridopt import _validation
@@ -25,7 +27,7 @@ _TERM = re.compile(
 
 
 def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePauliOp, ...] | None:
-    """What the comments of a circuit file ask for, on lines of their own or behind code."""
+    """Return the observables in the comments of a circuit file; None for probabilities."""
     observables: list[SparsePauliOp] = []
     probabilities = False
     for content, place in _requests(text, source):
@@ -37,9 +39,18 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
             raise error_at(source, place, "read either probabilities or observables, not both.")
     if probabilities:
         return None
-    return tuple(observables) or tuple(
-        SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=num_qubits)
-        for qubit in range(num_qubits)
+    return tuple(observables)
+
+
+def z_observables(
+    circuit: QuantumCircuit, qubits: Sequence[Qubit]
+) -> tuple[SparsePauliOp, ...]:
+    """Return Z on each of some qubits of a circuit."""
+    return tuple(
+        SparsePauliOp.from_sparse_list(
+            [("Z", [circuit.find_bit(qubit).index], 1.0)], num_qubits=circuit.num_qubits
+        )
+        for qubit in qubits
     )
 
 

@@ -20,7 +20,7 @@ from hybridopt._files import check_writable, write_text
 from hybridopt.circuits.loading import SUFFIX
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.observable_lines import observable_lines
-from hybridopt.circuits.qasm.reader import ParsedCircuit, read_openqasm
+from hybridopt.circuits.qasm.reader import SourceText, read_openqasm
 from hybridopt.errors import CircuitError
 
 _HEAD = re.compile(r"(OPENQASM [^\n]*\n(?:include [^\n]*\n)*)((?:input [^\n]*\n)*)")

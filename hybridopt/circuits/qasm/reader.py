@@ -1,128 +1,196 @@
-"""Reading OpenQASM 3: a circuit and its parameters, or an error with line and column."""
+"""Reading of OpenQASM 2 and 3: a circuit and its parameters, or an error with line and column."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
 from contextlib import redirect_stderr
-from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit import QuantumCircuit, qasm2
 
+from hybridopt.circuits.measurements import without_measurements
 from hybridopt.errors import CircuitError
 
-if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text is read
+if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text of OpenQASM 3 is read
     from openqasm3 import ast
     from openqasm3.parser import QASM3ParsingError
 
+    from hybridopt.circuits.qasm.interpreter import ParsedProgram
+
 Position = tuple[int, int]  # line and column, counted from 1
-_VERSION = re.compile(r"^\s*OPENQASM\s+([0-9]+)", re.MULTILINE)
-_OF_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
-_OF_CONVERTER = re.compile(r"(\d+),(\d+): (.*)", re.DOTALL)
-CONVENTION = (
-    "Samples bring `input float x0; input float x1; ...`, and `input float w0; ...` is trained; "
-    "they are taken in the order of their numbers. `hybridopt.save_circuit` writes any circuit "
-    "so, whatever its parameters are called."
-)
-# `x[3]` of a Qiskit ParameterVector becomes `_x_3_` in qiskit.qasm3.dumps
-_NAME = re.compile(r"([xw])_?([0-9]+)|_([xw])_([0-9]+)_")
+LARGEST_INCLUDE = 1 << 20  # bytes
+_COMMENTS = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_VERSION = re.compile(r"\s*OPENQASM\s+([0-9]+)")
+_GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
+_IN_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
+_IN_OPENQASM_2 = re.compile(r".*?:(\d+),(\d+): (.*)", re.DOTALL)
 
 
-class ParsedCircuit(NamedTuple):
-    """Circuit of a text, its parameters x and w, each by number."""
+@dataclass(frozen=True)
+class SourceText:
+    """Text of a circuit file.
 
-    circuit: QuantumCircuit
-    inputs: Sequence[Parameter]
-    weights: Sequence[Parameter]
+    Attributes:
+        text: The text.
+        name: Name of the file in errors.
+        folder: Folder of the files that it may include; None if it must not include any.
+    """
 
+    text: str
+    name: str
+    folder: Path | None = None
 
-def parameter_number(name: str) -> tuple[str, int] | None:
-    """Return ``("x", 10)`` for `x10`, and so on; None if a name is not of the convention."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    kind, number = (part for part in match.groups() if part is not None)
-    return kind, int(number)
+    def parse(self) -> ast.Program:
+        """Return the statements of an OpenQASM 3 text."""
+        import openqasm3
+        from openqasm3.parser import QASM3ParsingError
 
+        try:
+            with redirect_stderr(io.StringIO()):  # the lexer prints the errors that it raises
+                return openqasm3.parse(self.text)
+        except QASM3ParsingError as error:
+            raise self._syntax_error(error) from None
+        except AttributeError:  # openqasm3 has no error for an empty text
+            raise CircuitError(f"{self.name} has no statements. Give an OpenQASM file.") from None
+        except RecursionError:
+            raise CircuitError(f"{self.name} is nested too deeply.") from None
 
-def read_openqasm(text: str, source: str) -> ParsedCircuit:
-    """The circuit of an OpenQASM 3 text."""
-    from qiskit_qasm3_import import ConversionError
+    def error(self, node: ast.QASMNode, message: str) -> CircuitError:
+        """Return the error at the place of a statement or expression."""
+        span = node.span
+        if span is None:
+            return CircuitError(f"{self.name}: {message}")
+        return error_at(self.name, self._place(span.start_line, span.start_column), message)
 
-    from hybridopt.circuits.qasm.converter import Converter
+    def included(self, node: ast.Include, filename: str) -> SourceText:
+        """Return the text of a file in the same folder."""
+        if self.folder is None:
+            raise self.error(node, f"`{filename}` cannot be included, as there is no folder.")
+        path = (self.folder / filename).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            raise self.error(node, f"`{filename}` must be in the folder of the file.")
+        try:
+            with path.open("rb") as file:
+                data = file.read(LARGEST_INCLUDE + 1)
+            text = data.decode("utf-8-sig")
+        except (OSError, ValueError) as error:
+            raise self.error(node, f"`{filename}` cannot be read: {error}.") from None
+        if len(data) > LARGEST_INCLUDE:
+            raise self.error(node, f"`{filename}` must have at most {LARGEST_INCLUDE} bytes.")
+        return SourceText(text, str(path), self.folder)
 
-    version = _VERSION.search(text)
-    if version is not None and version[1] != "3":
-        place = _place(text, text[: version.start(1)].count("\n") + 1, 0)
-        message = (
-            f"OpenQASM {version[1]} is not read, as it has no inputs to be trained. Convert "
-            "it by `qiskit.qasm3.dumps(qiskit.qasm2.load(path))` and write w0, w1, ... for angles."
-        )
-        raise error_at(source, place, message)
-    tree = _parsed(text, source)
-    converter = Converter()
-    try:
-        circuit = converter.convert(tree).circuit
-    except ConversionError as error:
-        raise _located(text, source, _OF_CONVERTER, str(error.message)) from None
-    if circuit.num_qubits == 0:
-        raise CircuitError(f"{source} has no qubits. Declare some, such as `qubit[4] q;`.")
-    named = sorted(converter.parameters.items(), key=itemgetter(0))
-    inputs, weights = ([p for (kind, _), p in named if kind == letter] for letter in "xw")
-    return ParsedCircuit(circuit, tuple(inputs), tuple(weights))
+    def known_gates(self) -> dict[str, ast.QuantumGateDefinition]:
+        """Return the definitions of gates of other tools by name."""
+        return _known_gates()
+
+    def _syntax_error(self, error: QASM3ParsingError) -> CircuitError:
+        match = _IN_PARSER.match(str(error))
+        if match is not None:
+            return error_at(self.name, self._place(int(match[1]), int(match[2])), match[3])
+        cause = error.__cause__
+        recognition = cause.args[0] if cause is not None and cause.args else cause
+        token = getattr(recognition, "offendingToken", None)
+        if token is None:
+            return CircuitError(f"{self.name} is not OpenQASM. {error}".rstrip())
+        place = self._place(token.line, token.column)
+        if token.text == "<EOF>":
+            return error_at(self.name, place, "the text ends within a statement.")
+        before = self.text.split("\n")[place[0] - 1][: place[1] - 1]
+        hint = "" if before.strip() else " Perhaps a `;` is missing in the line before."
+        return error_at(self.name, place, f"unexpected `{token.text}`.{hint}")
+
+    def _place(self, line: int, column: int) -> Position:
+        """Return line and column from 1; openqasm3 counts the columns of some names in the text."""
+        lines = self.text.split("\n")
+        if 1 <= line <= len(lines) and column > len(lines[line - 1]):
+            column -= sum(len(earlier) + 1 for earlier in lines[: line - 1])
+        return line, column + 1
 
 
 def error_at(source: str, place: Position, message: str) -> CircuitError:
-    """The error at this place."""
+    """Return the error at a place of a file."""
     return CircuitError(f"{source}, line {place[0]}, column {place[1]}: {message}")
 
 
-def _parsed(text: str, source: str) -> ast.Program:
-    import openqasm3
-    from openqasm3.parser import QASM3ParsingError
+def read_openqasm(source: SourceText, *, trainable_angles: bool = False) -> ParsedProgram:
+    """Return the circuit of an OpenQASM 2 or 3 text, without its final measurements.
 
+    OpenQASM 2 is read by Qiskit's fast reader. The interpreter of OpenQASM 3 reads it where that
+    reader cannot serve: for gates of the file with trainable angles, for gates of the file that
+    have the name of a standard gate, and for the place of an error.
+
+    Args:
+        source: Text of the file.
+        trainable_angles: Whether angles of gates that the file defines must stay replaceable.
+    """
+    version = _VERSION.match(_COMMENTS.sub("", source.text))
+    if version is None or version[1] != "2":
+        if version is not None and version[1] != "3":
+            place = source.text[: source.text.index("OPENQASM")].count("\n") + 1, 1
+            raise error_at(source.name, place, f"OpenQASM {version[1]} is not supported.")
+        return _checked(source, _interpreted(source, 3))
+    defined = set(_GATE.findall(_COMMENTS.sub("", source.text)))
+    standard = {gate.name for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS}
+    if defined & standard or (defined and trainable_angles):
+        return _checked(source, _interpreted(source, 2))
+    return _checked(source, _read_openqasm_2(source))
+
+
+def _read_openqasm_2(source: SourceText) -> ParsedProgram:
+    from hybridopt.circuits.qasm.interpreter import ParsedProgram
+
+    folders = (source.folder,) if source.folder is not None else ()
     try:
-        with redirect_stderr(io.StringIO()):  # the lexer prints what it also raises
-            return openqasm3.parse(text)
-    except QASM3ParsingError as error:
-        if str(error):
-            raise _located(text, source, _OF_PARSER, str(error)) from None
-        raise _unexpected(text, source, error) from None
-    except AttributeError:  # openqasm3 looks for the end of nothing
-        raise CircuitError(f"{source} has no statements. An OpenQASM 3 file is wanted.") from None
-    except RecursionError:
-        raise CircuitError(f"{source} nests its expressions too deep to be read.") from None
+        circuit: QuantumCircuit = qasm2.loads(
+            source.text,
+            include_path=folders,
+            custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS,
+            custom_classical=qasm2.LEGACY_CUSTOM_CLASSICAL,
+        )
+        bare, measured = without_measurements(circuit, source.name)
+    except qasm2.QASM2ParseError as error:
+        return _second_reading(source, _located(source, error))
+    except CircuitError as error:
+        return _second_reading(source, error)
+    return ParsedProgram(bare, [], measured)
 
 
-def _unexpected(text: str, source: str, error: QASM3ParsingError) -> CircuitError:
-    """The error at the symbol where the parser gave up."""
-    cause = error.__cause__
-    recognition = cause.args[0] if cause is not None and cause.args else cause
-    token = getattr(recognition, "offendingToken", None)
-    if token is None:
-        return CircuitError(f"{source} is not OpenQASM 3.")
-    place = _place(text, token.line, token.column)
-    if token.text == "<EOF>":
-        return error_at(source, place, "the text ends within a statement.")
-    before = text.split("\n")[place[0] - 1][: place[1] - 1]
-    hint = "" if before.strip() else " Perhaps the line before lacks its `;`."
-    return error_at(source, place, f"unexpected `{token.text}`.{hint}")
+def _second_reading(source: SourceText, error: CircuitError) -> ParsedProgram:
+    """Read by the interpreter, for gates that Qiskit's reader lacks or for the place of an error."""
+    try:
+        return _interpreted(source, 2)
+    except CircuitError as placed:
+        if ": unexpected" in str(placed):  # a word that OpenQASM 3 reserves
+            raise error from None
+        raise placed from None
 
 
-def _located(text: str, source: str, pattern: re.Pattern[str], message: str) -> CircuitError:
-    """The error at the place that the message of a library begins with."""
-    match = pattern.match(message)
+def _interpreted(source: SourceText, version: int) -> ParsedProgram:
+    from hybridopt.circuits.qasm.interpreter import Interpreter
+
+    return Interpreter(source, version).run(source.parse())
+
+
+def _checked(source: SourceText, program: ParsedProgram) -> ParsedProgram:
+    if program.circuit.num_qubits == 0:
+        raise CircuitError(f"{source.name} has no qubits. Declare some, such as `qubit[4] q;`.")
+    return program
+
+
+def _located(source: SourceText, error: qasm2.QASM2ParseError) -> CircuitError:
+    match = _IN_OPENQASM_2.match(str(error.message))
     if match is None:
-        return CircuitError(f"{source}: {message}")
-    return error_at(source, _place(text, int(match[1]), int(match[2])), match[3])
+        return CircuitError(f"{source.name}: {error.message}")
+    return error_at(source.name, (int(match[1]), int(match[2]) + 1), match[3])
 
 
-def _place(text: str, line: int, column: int) -> Position:
-    """Counted from 1; the parser counts columns from 0, and those of some names in the text."""
-    lines = text.split("\n")
-    if 1 <= line <= len(lines) and column > len(lines[line - 1]):
-        column -= sum(len(earlier) + 1 for earlier in lines[: line - 1])
-    return line, column + 1
+@cache
+def _known_gates() -> dict[str, ast.QuantumGateDefinition]:
+    from hybridopt.circuits.qasm.gate_library import KNOWN_GATES
+
+    program = SourceText(KNOWN_GATES.read_text("utf-8"), KNOWN_GATES.name).parse()
+    return {node.name.name: node for node in program.statements}  # type: ignore[union-attr]

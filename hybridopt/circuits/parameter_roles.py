@@ -1,0 +1,165 @@
+"""Parameters of a circuit as inputs and weights, and its literal angles as weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+from numbers import Real
+from typing import TypeAlias
+
+from qiskit import QuantumCircuit
+from qiskit.circuit import Gate, Parameter, ParameterVector
+
+from hybridopt import _validation
+from hybridopt.errors import ArgumentError, CircuitError
+
+Names: TypeAlias = str | Iterable[str] | Callable[[str], bool]
+# `x[3]` of a Qiskit ParameterVector becomes `_x_3_` in qiskit.qasm3.dumps
+_ELEMENT = re.compile(r"_(.+)_([0-9]+)_")
+_INPUT = re.compile(r"x_?[0-9]+|x\[[0-9]+\]")
+
+
+def split_parameters(
+    parameters: Sequence[Parameter],
+    inputs: Names | None,
+    weights: Names | None,
+    source: str,
+) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
+    """Return inputs and weights among the parameters of a circuit.
+
+    Names of each pattern are in natural order: x2 comes before x10.
+
+    Args:
+        parameters: Parameters of the circuit.
+        inputs: Names or globs of the inputs, or a function that returns whether a name is one.
+            None for the parameters that are not weights; if ``weights`` is None, too, x0, x1, ...
+            and x[0], x[1], ... are the inputs.
+        weights: Names, globs or a function for the weights; None for all other parameters.
+        source: Name of the circuit in errors.
+
+    Raises:
+        ArgumentError: If a parameter is in both or in neither, or if a name is not found.
+        CircuitError: If two parameters have one name.
+    """
+    ordered = sorted(parameters, key=_natural)
+    for first, second in zip(ordered, ordered[1:], strict=False):
+        if _natural(first) == _natural(second):
+            raise CircuitError(
+                f"{source}: parameters `{first.name}` and `{second.name}` have one name and number."
+            )
+    if inputs is None and weights is None:
+        inputs = _is_input
+    first_chosen = None if inputs is None else _chosen("inputs", inputs, ordered, source)
+    second_chosen = None if weights is None else _chosen("weights", weights, ordered, source)
+    if first_chosen is None:
+        first_chosen = [p for p in ordered if p not in set(second_chosen or ())]
+    if second_chosen is None:
+        second_chosen = [p for p in ordered if p not in set(first_chosen)]
+    for names, word in (
+        ([p.name for p in first_chosen if p in set(second_chosen)], "both `inputs` and `weights`"),
+        (
+            [p.name for p in ordered if p not in {*first_chosen, *second_chosen}],
+            "neither `inputs` nor `weights`",
+        ),
+    ):
+        if names:
+            raise ArgumentError(f"{source}: {', '.join(names)} must be in one of them (in {word}).")
+    return tuple(first_chosen), tuple(second_chosen)
+
+
+def angles_as_weights(circuit: QuantumCircuit) -> tuple[QuantumCircuit, ParameterVector, list[float]]:
+    """Return the circuit with its literal angles as parameters ``angle[0]``, ``angle[1]``, ...
+
+    Angles of the circuit's own gates are replaced, in the order of their appearance; constants
+    inside definitions of gates stay.
+
+    Returns:
+        The circuit, its new parameters, and their values in radians.
+    """
+    values: list[float] = []
+    places: list[tuple[int, list[int]]] = []
+    for place, item in enumerate(circuit.data):
+        chosen = _literal_angles(item.operation)
+        if chosen:
+            values += [float(item.operation.params[index]) for index in chosen]
+            places.append((place, chosen))
+    angles = ParameterVector(_free_name("angle", circuit), len(values))
+    replaced = iter(angles)
+    new = circuit.copy()
+    for place, chosen in places:
+        item = circuit.data[place]
+        params = list(item.operation.params)
+        for index in chosen:
+            params[index] = next(replaced)
+        new.data[place] = item.replace(operation=_with_params(item.operation, params))
+    return new, angles, values
+
+
+def _literal_angles(gate: object) -> list[int]:
+    """Return the places of the angles of a gate that are numbers and can be replaced."""
+    if not isinstance(gate, Gate):
+        return []
+    places = [k for k, p in enumerate(gate.params) if isinstance(p, Real) and not isinstance(p, bool)]
+    if not places:
+        return []
+    trial = [Parameter(f"#{k}") if k in places else p for k, p in enumerate(gate.params)]
+    try:
+        definition = _with_params(gate, trial).definition
+    except Exception:  # noqa: BLE001  # a gate that needs numbers
+        return []
+    free = definition.parameters if definition is not None else set(trial)
+    return places if all(trial[k] in free for k in places) else []
+
+
+def _with_params(gate: Gate, params: Sequence[object]) -> Gate:
+    new: Gate = gate.to_mutable() if not gate.mutable else gate.copy()
+    if type(gate).__name__ != "Gate":
+        new._definition = None
+    new.params = list(params)
+    return new
+
+
+def _free_name(name: str, circuit: QuantumCircuit) -> str:
+    taken = {re.split(r"[\[_]", p.name.lstrip("_"))[0] for p in circuit.parameters}
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _chosen(argument: str, names: Names, ordered: Sequence[Parameter], source: str) -> list[Parameter]:
+    if callable(names):
+        return [p for p in ordered if names(_shown(p.name))]
+    patterns = [names] if isinstance(names, str) else list(_validation.items(argument, names))
+    chosen: dict[Parameter, None] = {}
+    for pattern in patterns:
+        _validation.instance(argument, pattern, str, "names, globs, or a function of the name")
+        exact = [p for p in ordered if pattern in (p.name, _shown(p.name))]
+        found = exact or [
+            p for p in ordered if fnmatchcase(p.name, pattern) or fnmatchcase(_shown(p.name), pattern)
+        ]
+        if not found:
+            known = ", ".join(_shown(p.name) for p in ordered) or "none"
+            raise ArgumentError(
+                f"`{argument}` must name parameters of {source} (got {pattern!r}). "
+                f"Available: {known}."
+            )
+        chosen |= dict.fromkeys(found)
+    return list(chosen)
+
+
+def _is_input(name: str) -> bool:
+    return _INPUT.fullmatch(name) is not None
+
+
+def _shown(name: str) -> str:
+    """Return the name of a parameter as Qiskit shows it: ``x[3]`` for ``_x_3_``."""
+    match = _ELEMENT.fullmatch(name)
+    return f"{match[1]}[{match[2]}]" if match else name
+
+
+def _natural(parameter: Parameter) -> tuple[tuple[str, int], ...]:
+    """Return the key of the natural order; x3, x_3, x[3] and _x_3_ are equal."""
+    name = re.sub(r"_?\[?([0-9]+)\]?$", r"\1", _shown(parameter.name))
+    parts = re.findall(r"([^0-9]*)([0-9]*)", name)
+    return tuple((word, int(number) if number else -1) for word, number in parts if word or number)
