@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from openqasm3 import ast
 from qiskit import QuantumCircuit, QuantumRegister
-from qiskit.circuit import Barrier, ClassicalRegister, Clbit, Delay, Gate, Parameter, Qubit
+from qiskit.circuit import Barrier, Clbit, Delay, Gate, Parameter, Qubit
 from qiskit.circuit.library import GlobalPhaseGate, PhaseGate
 
 from hybridopt.circuits.qasm import gate_library
@@ -102,10 +102,10 @@ class Interpreter:
         self.operations = self.depth = 0
         self.notes: list[str] = []
 
-    def run(self, program: ast.Program) -> ParsedProgram:
+    def run(self, statements: Sequence[ast.Statement]) -> ParsedProgram:
         """Read all statements."""
         try:
-            self.block(program.statements)
+            self.block(statements)
         except _End:
             pass
         except _Jump as jump:
@@ -216,7 +216,7 @@ class Interpreter:
         included = self.text.included(node, node.filename)
         outer, self.text = self.text, included
         with self._in(self.frame, node):
-            self.block(included.parse().statements)
+            self.block(included.parse())
         self.text = outer
 
     def _Pragma(self, node: ast.Pragma) -> None:  # noqa: N802
@@ -266,10 +266,12 @@ class Interpreter:
         size = 1 if kind.size is None else self.evaluator.integer(kind.size)
         if not 0 <= size <= MOST_BITS:
             raise self.error(node, f"a register must have at most {MOST_BITS} bits (got {size}).")
-        bits = Bits(tuple(ClassicalRegister(size, "c")) if size else (), single=kind.size is None)
+        bits = Bits(tuple(Clbit() for _ in range(size)), single=kind.size is None)
         if len(self.frame.scopes) == 1:  # bits of subroutines and loops are no results
             self.clbits += bits.items
         self._declare(name, Constant(bits))
+        if value is None and self.version == 2:
+            value = 0  # OpenQASM 2 starts with zeros
         if value is not None:
             self._set_bits(bits, value, node)
 

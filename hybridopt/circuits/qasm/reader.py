@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import re
-from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,14 +42,14 @@ class SourceText:
     name: str
     folder: Path | None = None
 
-    def parse(self) -> ast.Program:
+    def parse(self) -> list[ast.Statement]:
         """Return the statements of an OpenQASM 3 text."""
-        import openqasm3
         from openqasm3.parser import QASM3ParsingError
 
+        from hybridopt.circuits.qasm.parser import parse
+
         try:
-            with redirect_stderr(io.StringIO()):  # the lexer prints the errors that it raises
-                return openqasm3.parse(self.text)
+            return parse(self.text)
         except QASM3ParsingError as error:
             raise self._syntax_error(error) from None
         except AttributeError:  # openqasm3 has no error for an empty text
@@ -61,10 +59,9 @@ class SourceText:
 
     def error(self, node: ast.QASMNode, message: str) -> CircuitError:
         """Return the error at the place of a statement or expression."""
-        span = node.span
-        if span is None:
+        if node.span is None:
             return CircuitError(f"{self.name}: {message}")
-        return error_at(self.name, self._place(span.start_line, span.start_column), message)
+        return error_at(self.name, (node.span.start_line, node.span.start_column + 1), message)
 
     def included(self, node: ast.Include, filename: str) -> SourceText:
         """Return the text of a file in the same folder."""
@@ -90,25 +87,18 @@ class SourceText:
     def _syntax_error(self, error: QASM3ParsingError) -> CircuitError:
         match = _IN_PARSER.match(str(error))
         if match is not None:
-            return error_at(self.name, self._place(int(match[1]), int(match[2])), match[3])
+            return error_at(self.name, (int(match[1]), int(match[2]) + 1), match[3])
         cause = error.__cause__
         recognition = cause.args[0] if cause is not None and cause.args else cause
         token = getattr(recognition, "offendingToken", None)
         if token is None:
             return CircuitError(f"{self.name} is not OpenQASM. {error}".rstrip())
-        place = self._place(token.line, token.column)
+        place = (token.line, token.column + 1)
         if token.text == "<EOF>":
             return error_at(self.name, place, "the text ends within a statement.")
         before = self.text.split("\n")[place[0] - 1][: place[1] - 1]
         hint = "" if before.strip() else " Perhaps a `;` is missing in the line before."
         return error_at(self.name, place, f"unexpected `{token.text}`.{hint}")
-
-    def _place(self, line: int, column: int) -> Position:
-        """Return line and column from 1; openqasm3 counts the columns of some names in the text."""
-        lines = self.text.split("\n")
-        if 1 <= line <= len(lines) and column > len(lines[line - 1]):
-            column -= sum(len(earlier) + 1 for earlier in lines[: line - 1])
-        return line, column + 1
 
 
 def error_at(source: str, place: Position, message: str) -> CircuitError:
@@ -190,7 +180,11 @@ def _located(source: SourceText, error: qasm2.QASM2ParseError) -> CircuitError:
 
 @cache
 def _known_gates() -> dict[str, ast.QuantumGateDefinition]:
+    from openqasm3 import ast
+
     from hybridopt.circuits.qasm.gate_library import KNOWN_GATES
 
-    program = SourceText(KNOWN_GATES.read_text("utf-8"), KNOWN_GATES.name).parse()
-    return {node.name.name: node for node in program.statements}  # type: ignore[union-attr]
+    statements = SourceText(KNOWN_GATES.read_text("utf-8"), KNOWN_GATES.name).parse()
+    return {
+        node.name.name: node for node in statements if isinstance(node, ast.QuantumGateDefinition)
+    }
