@@ -40,9 +40,10 @@ def without_measurements(
             outcomes[item.clbits[0]] = qubits[0]
             measured.add(qubits[0])
             continue
-        if isinstance(item.operation, ControlFlowOp) or item.clbits:
+        is_conditional = isinstance(item.operation, ControlFlowOp) and kind != "box"
+        if is_conditional or item.clbits:
             raise CircuitError(
-                f"{name}: `{kind}` depends on a classical bit. Such instructions have no gradient."
+                f"{name}: `{kind}` uses classical bits. Such instructions have no gradient."
             )
         if kind == "reset" and qubits[0] not in used | measured:
             continue

@@ -42,9 +42,7 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
     return tuple(observables)
 
 
-def z_observables(
-    circuit: QuantumCircuit, qubits: Sequence[Qubit]
-) -> tuple[SparsePauliOp, ...]:
+def z_observables(circuit: QuantumCircuit, qubits: Sequence[Qubit]) -> tuple[SparsePauliOp, ...]:
     """Return Z on each of some qubits of a circuit."""
     return tuple(
         SparsePauliOp.from_sparse_list(

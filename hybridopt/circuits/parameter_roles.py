@@ -9,7 +9,8 @@ from numbers import Real
 from typing import TypeAlias
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Gate, Parameter, ParameterVector
+from qiskit.circuit import ControlledGate, Gate, Parameter, ParameterVector
+from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, CircuitError
@@ -18,6 +19,7 @@ Names: TypeAlias = str | Iterable[str] | Callable[[str], bool]
 # `x[3]` of a Qiskit ParameterVector becomes `_x_3_` in qiskit.qasm3.dumps
 _ELEMENT = re.compile(r"_(.+)_([0-9]+)_")
 _INPUT = re.compile(r"x_?[0-9]+|x\[[0-9]+\]")
+_STANDARD = frozenset(gate.base_class for gate in get_standard_gate_name_mapping().values())
 
 
 def split_parameters(
@@ -68,7 +70,9 @@ def split_parameters(
     return tuple(first_chosen), tuple(second_chosen)
 
 
-def angles_as_weights(circuit: QuantumCircuit) -> tuple[QuantumCircuit, ParameterVector, list[float]]:
+def angles_as_weights(
+    circuit: QuantumCircuit,
+) -> tuple[QuantumCircuit, ParameterVector, list[float]]:
     """Return the circuit with its literal angles as parameters ``angle[0]``, ``angle[1]``, ...
 
     Angles of the circuit's own gates are replaced, in the order of their appearance; constants
@@ -92,32 +96,36 @@ def angles_as_weights(circuit: QuantumCircuit) -> tuple[QuantumCircuit, Paramete
         params = list(item.operation.params)
         for index in chosen:
             params[index] = next(replaced)
-        new.data[place] = item.replace(operation=_with_params(item.operation, params))
+        new.data[place] = item.replace(operation=with_params(item.operation, params))
     return new, angles, values
+
+
+def with_params(gate: Gate, params: Sequence[object]) -> Gate:
+    """Return a gate of the same kind with other parameters."""
+    if type(gate) is ControlledGate:  # made of a gate that has no controlled class
+        base = with_params(gate.base_gate, params)
+        return base.control(gate.num_ctrl_qubits, ctrl_state=gate.ctrl_state, annotated=False)
+    new: Gate = gate.to_mutable() if not gate.mutable else gate.copy()
+    if type(gate) is not Gate:
+        new._definition = None  # made again with the new parameters
+    new.params = list(params)
+    return new
 
 
 def _literal_angles(gate: object) -> list[int]:
     """Return the places of the angles of a gate that are numbers and can be replaced."""
-    if not isinstance(gate, Gate):
+    if not isinstance(gate, Gate) or gate.num_qubits == 0:
         return []
-    places = [k for k, p in enumerate(gate.params) if isinstance(p, Real) and not isinstance(p, bool)]
-    if not places:
-        return []
+    places = [k for k, angle in enumerate(gate.params) if isinstance(angle, Real)]
+    if not places or gate.base_class in _STANDARD:
+        return places
     trial = [Parameter(f"#{k}") if k in places else p for k, p in enumerate(gate.params)]
     try:
-        definition = _with_params(gate, trial).definition
+        definition = with_params(gate, trial).definition
     except Exception:  # noqa: BLE001  # a gate that needs numbers
         return []
-    free = definition.parameters if definition is not None else set(trial)
+    free = set() if definition is None else definition.parameters
     return places if all(trial[k] in free for k in places) else []
-
-
-def _with_params(gate: Gate, params: Sequence[object]) -> Gate:
-    new: Gate = gate.to_mutable() if not gate.mutable else gate.copy()
-    if type(gate).__name__ != "Gate":
-        new._definition = None
-    new.params = list(params)
-    return new
 
 
 def _free_name(name: str, circuit: QuantumCircuit) -> str:
@@ -127,7 +135,9 @@ def _free_name(name: str, circuit: QuantumCircuit) -> str:
     return name
 
 
-def _chosen(argument: str, names: Names, ordered: Sequence[Parameter], source: str) -> list[Parameter]:
+def _chosen(
+    argument: str, names: Names, ordered: Sequence[Parameter], source: str
+) -> list[Parameter]:
     if callable(names):
         return [p for p in ordered if names(_shown(p.name))]
     patterns = [names] if isinstance(names, str) else list(_validation.items(argument, names))
@@ -136,7 +146,9 @@ def _chosen(argument: str, names: Names, ordered: Sequence[Parameter], source: s
         _validation.instance(argument, pattern, str, "names, globs, or a function of the name")
         exact = [p for p in ordered if pattern in (p.name, _shown(p.name))]
         found = exact or [
-            p for p in ordered if fnmatchcase(p.name, pattern) or fnmatchcase(_shown(p.name), pattern)
+            p
+            for p in ordered
+            if fnmatchcase(p.name, pattern) or fnmatchcase(_shown(p.name), pattern)
         ]
         if not found:
             known = ", ".join(_shown(p.name) for p in ordered) or "none"

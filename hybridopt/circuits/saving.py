@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from qiskit import QuantumCircuit, QuantumRegister, qasm3
@@ -25,6 +26,14 @@ from hybridopt.errors import CircuitError
 
 _HEAD = re.compile(r"(OPENQASM [^\n]*\n(?:include [^\n]*\n)*)((?:input [^\n]*\n)*)")
 WIDEST_COMPARED = 8  # qubits; a unitary of 2^16 entries
+
+
+class _Renamed(NamedTuple):
+    """Circuit on one register q with parameters x0, x1, ... and w0, w1, ..."""
+
+    circuit: QuantumCircuit
+    inputs: list[Parameter]
+    weights: list[Parameter]
 
 
 def save_circuit(
@@ -80,12 +89,16 @@ def save_circuit(
     program = _as_in_the_file(circuit, inputs, weights)
     text = _text(program, lines)
     try:
-        read = read_openqasm(text, "the text")
+        read = read_openqasm(SourceText(text, "the text"))
     except CircuitError as error:
         raise CircuitError(
             f"The circuit has no OpenQASM 3 form that can be read: {error}"
         ) from error
-    if not _have_one_unitary(read, program):
+    named = {parameter.name: parameter for parameter in read.parameters}
+    again = _Renamed(
+        read.circuit, *([named[p.name] for p in part] for part in (program.inputs, program.weights))
+    )
+    if not _have_one_unitary(again, program):
         raise CircuitError(
             "Qiskit's OpenQASM 3 exporter writes another circuit. Take composite gates apart "
             "(`circuit.decompose()`), or transpile to rx, ry, rz and cx, and save that."
@@ -95,7 +108,7 @@ def save_circuit(
 
 def _as_in_the_file(
     circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
-) -> ParsedCircuit:
+) -> _Renamed:
     """The same gates on one register q, with parameters x0, ..., w0, ..."""
     # first to names that nobody uses: x1 may have to become x0 while x0 becomes x1
     between = {p: Parameter(f"#{i}") for i, p in enumerate((*inputs, *weights))}
@@ -110,7 +123,7 @@ def _as_in_the_file(
     for item in renamed.data:
         for gate, qubits in _parts(item.operation, tuple(index[q] for q in item.qubits)):
             result.append(gate, qubits)
-    return ParsedCircuit(result, xs, ws)
+    return _Renamed(result, xs, ws)
 
 
 def _parts(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[tuple[Instruction, list[int]]]:
@@ -132,7 +145,7 @@ def _parts(gate: Instruction, qubits: tuple[int, ...]) -> Iterator[tuple[Instruc
         yield from _parts(item.operation, tuple(qubits[place] for place in places))
 
 
-def _text(program: ParsedCircuit, lines: Sequence[str]) -> str:
+def _text(program: _Renamed, lines: Sequence[str]) -> str:
     circuit, inputs, weights = program
     try:
         # constants such as pi/2 would be put for every number within 1e-9 of them
@@ -147,7 +160,7 @@ def _text(program: ParsedCircuit, lines: Sequence[str]) -> str:
     return "\n".join([*comments, head[1].rstrip("\n"), *declared, dumped[head.end() :]])
 
 
-def _have_one_unitary(first: ParsedCircuit, second: ParsedCircuit) -> bool:
+def _have_one_unitary(first: _Renamed, second: _Renamed) -> bool:
     """At one set of angles, up to the global phase."""
     if first.circuit.num_qubits > WIDEST_COMPARED:
         return True

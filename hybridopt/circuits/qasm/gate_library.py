@@ -17,6 +17,9 @@ from hybridopt.circuits.lowering import WAYS_OUT
 
 KNOWN_GATES = Path(__file__).with_name("known_gates.inc")
 LIBRARIES = frozenset({"stdgates.inc", "qelib1.inc", "hqslib1.inc"})  # defined here, never read
+LARGEST_COMPARED = (
+    1000  # operations in a gate that may have the name of Qiskit's because it equals it
+)
 TRIAL_ANGLES = (0.7, -1.9, 2.3, 0.4)  # at which a gate of a file is compared with Qiskit's
 # names in OpenQASM 2 and 3, Braket and Cirq, and the names in Qiskit
 ALIASES = {
@@ -27,14 +30,17 @@ ALIASES = {
 }  # fmt: skip
 
 
-class FileGate(Gate):
-    """Gate that a circuit file defines; its body is bound to its angles when it is needed.
+class FileGate(Gate):  # type: ignore[misc]
+    """Gate that a circuit file defines, or an integer power of it.
+
+    Its definition is made of the body when it is needed, one level at a time.
 
     Args:
         name: Name of the gate.
         params: Angles in radians, in the order of the file.
         body: Circuit of the gate with formal parameters.
         formal: Formal parameters of the body, in the order of the file.
+        exponent: Number of applications; negative for those of the inverse gate.
     """
 
     def __init__(
@@ -43,19 +49,42 @@ class FileGate(Gate):
         params: Sequence[float | ParameterExpression],
         body: QuantumCircuit,
         formal: Sequence[Parameter],
+        exponent: int = 1,
     ) -> None:
-        super().__init__(name, body.num_qubits, list(params))
-        self._body, self._formal = body, tuple(formal)
+        suffix = {1: "", -1: "_dg"}.get(exponent, f"^{exponent}")
+        super().__init__(f"{name}{suffix}", body.num_qubits, list(params))
+        self._plain_name, self._body, self._formal = name, body, tuple(formal)
+        self._exponent = exponent
 
     def inverse(self, annotated: bool = False) -> FileGate:  # noqa: ARG002
         """Return the inverse gate, with the same angles."""
-        name = self.name.removesuffix("_dg") if self.name.endswith("_dg") else f"{self.name}_dg"
-        return FileGate(name, self.params, self._body.inverse(), self._formal)
+        return self._to_the(-1)
+
+    def power(self, exponent: float, annotated: bool = False) -> Gate:
+        """Return a power; with the same angles if the exponent is an integer."""
+        if int(exponent) == exponent:
+            return self._to_the(int(exponent))
+        return super().power(exponent, annotated)
+
+    def __deepcopy__(self, memo: object = None) -> FileGate:
+        copied = self._to_the(1)  # body and formal parameters are never changed
+        copied.label = self.label
+        return copied
+
+    def _to_the(self, exponent: int) -> FileGate:
+        return FileGate(
+            self._plain_name, self.params, self._body, self._formal, self._exponent * exponent
+        )
 
     def _define(self) -> None:
-        self.definition = self._body.assign_parameters(
+        bound = self._body.assign_parameters(
             dict(zip(self._formal, self.params, strict=True)), strict=False
         )
+        if self._exponent < 0:
+            bound = bound.inverse()
+        self.definition = QuantumCircuit(bound.qubits, global_phase=0)
+        for _ in range(abs(self._exponent)):
+            self.definition.compose(bound, inplace=True)
 
 
 @dataclass(frozen=True)
@@ -66,6 +95,7 @@ class GateKind:
         num_angles: Number of angles.
         num_qubits: Number of qubits.
         make: Returns the gate with given angles.
+        size: Number of operations in the gate, with those within defined gates.
         uncontrolled: Class of Qiskit that differs from the gate by a global phase only, if any; it
             serves where the gate is not controlled, because simulators know it by name.
     """
@@ -74,6 +104,7 @@ class GateKind:
     num_qubits: int
     make: Callable[..., Gate]
     uncontrolled: Callable[..., Gate] | None = None
+    size: int = 1
 
 
 @cache
@@ -89,7 +120,7 @@ def library_gate(name: str) -> GateKind | None:
     return None
 
 
-def file_gate(name: str, body: QuantumCircuit, formal: Sequence[Parameter]) -> GateKind:
+def file_gate(name: str, body: QuantumCircuit, formal: Sequence[Parameter], size: int) -> GateKind:
     """Return a gate that a file defines.
 
     If it equals Qiskit's gate of the same name but for a global phase, uncontrolled gates are
@@ -104,12 +135,13 @@ def file_gate(name: str, body: QuantumCircuit, formal: Sequence[Parameter]) -> G
     standard = get_standard_gate_name_mapping().get(name)
     same = (
         isinstance(standard, Gate)
+        and size <= LARGEST_COMPARED
         and len(standard.params) == len(formal)
         and standard.num_qubits == body.num_qubits
         and _equal(make, standard.base_class, len(formal))
     )
     uncontrolled = standard.base_class if same and standard is not None else None
-    return GateKind(len(formal), body.num_qubits, make, uncontrolled)
+    return GateKind(len(formal), body.num_qubits, make, uncontrolled, size)
 
 
 @cache

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qiskit import QuantumCircuit, qasm2
+from qiskit.circuit import Instruction
 
 from hybridopt.circuits.measurements import without_measurements
+from hybridopt.circuits.qasm.circuit_builder import MOST_OPERATIONS, ParsedProgram
 from hybridopt.errors import CircuitError
 
 if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text of OpenQASM 3 is read
     from openqasm3 import ast
     from openqasm3.parser import QASM3ParsingError
 
-    from hybridopt.circuits.qasm.interpreter import ParsedProgram
-
 Position = tuple[int, int]  # line and column, counted from 1
 LARGEST_INCLUDE = 1 << 20  # bytes
-_COMMENTS = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+# words that OpenQASM 3 reserves and OpenQASM 2 does not
+NEW_WORDS = """angle array bit bool box break cal case complex const continue ctrl def default defcal
+    defcalgrammar delay duration durationof else end extern false float for gphase im in input int
+    inv let mutable negctrl output pow pragma qubit readonly return stretch switch true uint void
+    while""".split()
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _VERSION = re.compile(r"\s*OPENQASM\s+([0-9]+)")
 _GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
+_OPAQUE = re.compile(r"\bopaque\s+([A-Za-z_]\w*)[^;]*;")
+_INCLUDE = re.compile(r"\binclude\s*[\"']([^\"'\n]*)")
+_NEW_WORD = re.compile(rf"\b(?:{'|'.join(NEW_WORDS)})\b")
 _IN_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
-_IN_OPENQASM_2 = re.compile(r".*?:(\d+),(\d+): (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -36,24 +43,33 @@ class SourceText:
         text: The text.
         name: Name of the file in errors.
         folder: Folder of the files that it may include; None if it must not include any.
+        version: Version of the language, 2 or 3.
     """
 
     text: str
     name: str
     folder: Path | None = None
+    version: int = 3
+
+    @cached_property
+    def opaque(self) -> frozenset[str]:
+        """Names of the opaque gates that an OpenQASM 2 text declares."""
+        return frozenset(_OPAQUE.findall(self.text)) if self.version == 2 else frozenset()
 
     def parse(self) -> list[ast.Statement]:
-        """Return the statements of an OpenQASM 3 text."""
+        """Return the statements; those of OpenQASM 2 as OpenQASM 3 writes them."""
         from openqasm3.parser import QASM3ParsingError
 
         from hybridopt.circuits.qasm.parser import parse
 
         try:
-            return parse(self.text)
+            return parse(_as_openqasm_3(self.text) if self.version == 2 else self.text)
         except QASM3ParsingError as error:
             raise self._syntax_error(error) from None
         except AttributeError:  # openqasm3 has no error for an empty text
             raise CircuitError(f"{self.name} has no statements. Give an OpenQASM file.") from None
+        except ValueError as error:  # an integer that Python refuses
+            raise CircuitError(f"{self.name} cannot be read: {error}.") from None
         except RecursionError:
             raise CircuitError(f"{self.name} is nested too deeply.") from None
 
@@ -78,7 +94,7 @@ class SourceText:
             raise self.error(node, f"`{filename}` cannot be read: {error}.") from None
         if len(data) > LARGEST_INCLUDE:
             raise self.error(node, f"`{filename}` must have at most {LARGEST_INCLUDE} bytes.")
-        return SourceText(text, str(path), self.folder)
+        return SourceText(text, str(path), self.folder, self.version)
 
     def known_gates(self) -> dict[str, ast.QuantumGateDefinition]:
         """Return the definitions of gates of other tools by name."""
@@ -110,72 +126,75 @@ def read_openqasm(source: SourceText, *, trainable_angles: bool = False) -> Pars
     """Return the circuit of an OpenQASM 2 or 3 text, without its final measurements.
 
     OpenQASM 2 is read by Qiskit's fast reader. The interpreter of OpenQASM 3 reads it where that
-    reader cannot serve: for gates of the file with trainable angles, for gates of the file that
-    have the name of a standard gate, and for the place of an error.
+    reader cannot serve: for included files, for gates of the file with trainable angles, for gates
+    of the file that have the name of a standard gate, and for the place of an error.
 
     Args:
-        source: Text of the file.
+        source: Text of the file; its version is read from the text.
         trainable_angles: Whether angles of gates that the file defines must stay replaceable.
     """
-    version = _VERSION.match(_COMMENTS.sub("", source.text))
-    if version is None or version[1] != "2":
-        if version is not None and version[1] != "3":
-            place = source.text[: source.text.index("OPENQASM")].count("\n") + 1, 1
-            raise error_at(source.name, place, f"OpenQASM {version[1]} is not supported.")
-        return _checked(source, _interpreted(source, 3))
-    defined = set(_GATE.findall(_COMMENTS.sub("", source.text)))
-    standard = {gate.name for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS}
-    if defined & standard or (defined and trainable_angles):
-        return _checked(source, _interpreted(source, 2))
-    return _checked(source, _read_openqasm_2(source))
-
-
-def _read_openqasm_2(source: SourceText) -> ParsedProgram:
-    from hybridopt.circuits.qasm.interpreter import ParsedProgram
-
-    folders = (source.folder,) if source.folder is not None else ()
-    try:
-        circuit: QuantumCircuit = qasm2.loads(
-            source.text,
-            include_path=folders,
-            custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS,
-            custom_classical=qasm2.LEGACY_CUSTOM_CLASSICAL,
-        )
-        bare, measured = without_measurements(circuit, source.name)
-    except qasm2.QASM2ParseError as error:
-        return _second_reading(source, _located(source, error))
-    except CircuitError as error:
-        return _second_reading(source, error)
-    return ParsedProgram(bare, [], measured)
-
-
-def _second_reading(source: SourceText, error: CircuitError) -> ParsedProgram:
-    """Read by the interpreter, for gates that Qiskit's reader lacks or for the place of an error."""
-    try:
-        return _interpreted(source, 2)
-    except CircuitError as placed:
-        if ": unexpected" in str(placed):  # a word that OpenQASM 3 reserves
-            raise error from None
-        raise placed from None
-
-
-def _interpreted(source: SourceText, version: int) -> ParsedProgram:
-    from hybridopt.circuits.qasm.interpreter import Interpreter
-
-    return Interpreter(source, version).run(source.parse())
-
-
-def _checked(source: SourceText, program: ParsedProgram) -> ParsedProgram:
+    code = _COMMENT.sub(_blank, source.text)
+    version = _VERSION.match(code)
+    if version is not None and version[1] not in {"2", "3"}:
+        place = code[: version.start(1)].count("\n") + 1, 1
+        raise error_at(source.name, place, f"OpenQASM {version[1]} is not supported.")
+    if version is not None and version[1] == "2":
+        program = _openqasm_2(replace(source, version=2), code, trainable_angles=trainable_angles)
+    else:
+        program = _interpreted(source)
     if program.circuit.num_qubits == 0:
         raise CircuitError(f"{source.name} has no qubits. Declare some, such as `qubit[4] q;`.")
     return program
 
 
-def _located(source: SourceText, error: qasm2.QASM2ParseError) -> CircuitError:
-    match = _IN_OPENQASM_2.match(str(error.message))
-    if match is None:
-        return CircuitError(f"{source.name}: {error.message}")
-    return error_at(source.name, (int(match[1]), int(match[2]) + 1), match[3])
+def _openqasm_2(source: SourceText, code: str, *, trainable_angles: bool) -> ParsedProgram:
+    defined = set(_GATE.findall(code))
+    standard = {gate.name for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS}
+    includes = set(_INCLUDE.findall(code)) - {"qelib1.inc"}
+    if includes or defined & standard or (defined and trainable_angles) or "opaque" in code:
+        return _interpreted(source)
+    try:
+        circuit: QuantumCircuit = qasm2.loads(
+            source.text,
+            custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS,
+            custom_classical=qasm2.LEGACY_CUSTOM_CLASSICAL,
+        )
+        bare, measured = without_measurements(circuit, source.name)
+    except (qasm2.QASM2ParseError, CircuitError):
+        return _interpreted(source)  # it knows more gates, and the places of errors
+    if defined and _num_operations(bare) > MOST_OPERATIONS:
+        return _interpreted(source)
+    return ParsedProgram(bare, [], measured)
+
+
+def _interpreted(source: SourceText) -> ParsedProgram:
+    from hybridopt.circuits.qasm.interpreter import Interpreter
+
+    return Interpreter(source).run(source.parse())
+
+
+def _num_operations(circuit: QuantumCircuit) -> int:
+    """Return the number of gates, with those within the gates that the file defines."""
+    known: dict[str, int] = {}
+
+    def size(gate: Instruction) -> int:
+        if not type(gate).__module__.startswith("qiskit.qasm2"):
+            return 1
+        if gate.name not in known:
+            known[gate.name] = sum(size(item.operation) for item in gate.definition.data)
+        return known[gate.name]
+
+    return sum(size(item.operation) for item in circuit.data)
+
+
+def _as_openqasm_3(text: str) -> str:
+    """Return an OpenQASM 2 text without what OpenQASM 3 cannot parse, each word at its place."""
+    text = _OPAQUE.sub(_blank, text)
+    return _NEW_WORD.sub(lambda match: f"{match[0][:-1]}_", text)
+
+
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
 
 
 @cache
