@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from numbers import Real
 from typing import TypeAlias
 
@@ -45,7 +46,7 @@ def split_parameters(
         CircuitError: If two parameters have one name.
     """
     ordered = sorted(parameters, key=_natural)
-    for first, second in zip(ordered, ordered[1:], strict=False):
+    for first, second in pairwise(ordered):
         if _natural(first) == _natural(second):
             raise CircuitError(
                 f"{source}: parameters `{first.name}` and `{second.name}` have one name and number."

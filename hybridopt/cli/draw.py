@@ -60,7 +60,7 @@ def command(
         str,
         typer.Argument(
             help="A file of `hybridopt convert`; `mlp:4-3` or `file.py:function`, carried over by "
-            "--bridge; or a circuit of the gallery or an OpenQASM 3 file."
+            "--bridge; or a circuit of the gallery, or an OpenQASM or QPY file."
         ),
     ],
     output: Annotated[Path, opt("Picture to write: .png, .svg or .pdf.")],

@@ -134,7 +134,7 @@ class CircuitBuilder:
             self.circuit, self.in_gate, self._body_size = outer
 
     def finished(self) -> QuantumCircuit:
-        """Return the circuit; physical qubits follow the registers in the order of their numbers."""
+        """Return the circuit: registers, then physical qubits in the order of their numbers."""
         if not self._physical:
             return self.circuit
         physical = set(self._physical.values())

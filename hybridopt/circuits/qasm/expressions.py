@@ -153,19 +153,21 @@ class Evaluator:
             raise self.context.error(node, f"the index must be below {length} (got {index}).")
         return index % length
 
-    def cast(self, kind: ast.ClassicalType | None, value: Any, node: ast.QASMNode) -> Any:
-        """Return a value as a variable of the declared type holds it."""
+    def cast(self, kind: Any, value: Any, node: ast.QASMNode) -> Any:
+        """Return a value as a variable of the declared type holds it; any value for None."""
         if isinstance(kind, ast.ArrayType):
             return self._array(kind, value, node, 0)
-        if isinstance(kind, ast.ComplexType | ast.StretchType):
-            raise self.context.error(node, "complex numbers and stretches are not supported.")
-        if isinstance(kind, ast.DurationType):
-            if not isinstance(value, Duration):
-                raise self.context.error(node, "a duration such as 100ns is needed here.")
-            return value
+        if isinstance(kind, ast.ComplexType):
+            raise self.context.error(node, "complex numbers are not supported.")
         if kind is None or isinstance(kind, ast.BitType):
             return value
-        number = self._as_number(value, node)
+        if not isinstance(kind, ast.DurationType):
+            return self._cast_number(kind, self._as_number(value, node), node)
+        if not isinstance(value, Duration):
+            raise self.context.error(node, "a duration such as 100ns is needed here.")
+        return value
+
+    def _cast_number(self, kind: Any, number: Number, node: ast.QASMNode) -> Number:
         if isinstance(kind, ast.FloatType | ast.AngleType):
             return number
         if isinstance(number, ParameterExpression):

@@ -56,7 +56,7 @@ class FileGate(Gate):  # type: ignore[misc]
         self._plain_name, self._body, self._formal = name, body, tuple(formal)
         self._exponent = exponent
 
-    def inverse(self, annotated: bool = False) -> FileGate:  # noqa: ARG002
+    def inverse(self, annotated: bool = False) -> FileGate:
         """Return the inverse gate, with the same angles."""
         return self._to_the(-1)
 

@@ -15,7 +15,6 @@ from hybridopt.circuits.qasm.expressions import Evaluator
 from hybridopt.circuits.qasm.gate_library import FileGate, GateKind, library_gate
 from hybridopt.circuits.qasm.values import Bits
 from hybridopt.circuits.qasm.variables import ErrorAt, as_expression
-from hybridopt.errors import CircuitError
 
 MOST_CONTROLS = 32  # of one gate
 LARGEST_MODIFIED = 2000  # operations in a gate that is controlled, or of which a matrix is needed

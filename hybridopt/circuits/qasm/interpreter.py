@@ -267,7 +267,8 @@ class Interpreter:
         raise _Continue
 
     def _ReturnStatement(self, node: ast.ReturnStatement) -> None:  # noqa: N802
-        raise _Return(None if node.expression is None else self.evaluator.value(node.expression))
+        result: Any = node.expression
+        raise _Return(None if result is None else self.evaluator.value(result))
 
     def _BranchingStatement(self, node: ast.BranchingStatement) -> None:  # noqa: N802
         chosen = node.if_block if self.evaluator.truth(node.condition) else node.else_block

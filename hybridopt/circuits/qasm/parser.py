@@ -6,14 +6,12 @@ single qubits; a regular expression reads these, and the reference parser all ot
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import io
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
-from functools import lru_cache
 from typing import TypeVar
 
 import openqasm3
@@ -21,21 +19,35 @@ from openqasm3 import ast
 from openqasm3.parser import QASM3ParsingError
 
 _Node = TypeVar("_Node", bound=ast.QASMNode)
-_BLANK = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
-_OPERAND = r"(?:[A-Za-z_]\w*|\$\d+)(?:\[\d{1,9}\])?"
-_GATE = re.compile(
-    rf"([A-Za-z_]\w*)(?:[ \t]*\(([^()\n]*)\)[ \t]*|[ \t]+)({_OPERAND}(?:\s*,\s*{_OPERAND})*)\s*;"
+KEYWORDS = frozenset(
+    """OPENQASM angle array barrier bit bool box break cal case complex const continue creg ctrl def
+    default defcal defcalgrammar delay duration durationof else end extern false float for gate
+    gphase if im in include input int inv let measure mutable negctrl output pow pragma qreg qubit
+    readonly reset return stretch switch true uint void while""".split()  # noqa: SIM905
 )
-_MARKS = re.compile(r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"|[{};]", re.DOTALL)
-_PARTS = re.compile(r"[^,\s][^,]*")
-_FLOAT = re.compile(r"(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0-9]+)?")
+OF_OPENQASM_2 = {"OPENQASM", "barrier", "creg", "gate", "if", "include", "measure", "qreg", "reset"}
+_BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_OPERAND = rf"(?:\$[0-9]{{1,9}}|{_NAME}(?:\[[0-9]{{1,9}}\])?)"
+_SPACE = r"[ \t\r\n]*"
+_GATE = re.compile(
+    rf"({_NAME})(?:[ \t]*\(([^(){{}};\"'\r\n]+)\)[ \t]*|[ \t]+)"
+    rf"({_OPERAND}(?:{_SPACE},{_SPACE}{_OPERAND})*){_SPACE};"
+)
+_MARKS = re.compile(r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"|'[^'\n]*'|[{};]", re.DOTALL)
+_WHOLE_LINE = re.compile(r"(?:#?pragma\b|@[ \t]*[A-Za-z_])[^\n]*")
+_PARTS = re.compile(r"[^, \t\r\n][^,\r\n]*")
+_WORD = re.compile(_NAME)
+_TOKEN = re.compile(
+    rf"(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0-9]+)?|[0-9]{{1,15}}|{_NAME}|[-+*/]"
+)
 _INTEGER = re.compile(r"[0-9]{1,15}")
-_WORDS = frozenset(
-    """OPENQASM angle array barrier bit bool box break cal case complex const continue creg ctrl
-    def default defcal defcalgrammar delay duration else end extern float for gate gphase if in
-    include input int inv let measure mutable negctrl nop opaque output pow pragma qreg qubit
-    readonly reset return stretch switch uint void while""".split()
-)  # words that begin other statements
+_NEW_WORD = re.compile(rf"\b(?:{'|'.join(sorted(KEYWORDS - OF_OPENQASM_2))})\b")
+
+
+def without_new_words(text: str) -> str:
+    """Return an OpenQASM 2 text with other words for those that only OpenQASM 3 reserves."""
+    return _NEW_WORD.sub(lambda match: f"{match[0][:-1]}_", text)
 
 
 def parse(text: str) -> list[ast.Statement]:
@@ -52,43 +64,55 @@ def parse(text: str) -> list[ast.Statement]:
 
 def _statements(text: str) -> Iterator[ast.Statement]:
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    position, waiting = 0, None
-    while True:
-        position = _BLANK.match(text, position).end()  # type: ignore[union-attr]
+    position, waiting = _after_blanks(text, 0), None
+    first = position
+    while position < len(text):
         match = _GATE.match(text, position)
-        if match is not None and match[1] not in _WORDS:
-            if waiting is not None:
-                yield from _part(text, waiting, position, starts)
-                waiting = None
-            yield _gate(match, starts)
-            position = match.end()
+        gate = None if match is None else _gate(match, starts)
+        if match is None or gate is None:
+            waiting = position if waiting is None else waiting
+            position = _after_blanks(text, _end_of_statement(text, position))
             continue
-        if waiting is None:
-            waiting = position
-        if position >= len(text):
-            yield from _part(text, waiting, position, starts)
-            return
-        position = _end_of_statement(text, position)
+        if waiting is not None:
+            yield from _part(text, waiting, position, starts, is_first=waiting == first)
+            waiting = None
+        yield gate
+        position = _after_blanks(text, match.end())
+    if waiting is not None:
+        yield from _part(text, waiting, position, starts, is_first=waiting == first)
+
+
+def _after_blanks(text: str, position: int) -> int:
+    match = _BLANK.match(text, position)
+    assert match is not None  # it may be empty
+    return match.end()
 
 
 def _end_of_statement(text: str, position: int) -> int:
+    """Return an end of a statement, or an earlier place at which no gate can start."""
+    line = _WHOLE_LINE.match(text, position)
+    if line is not None:  # its end is no mark of anything
+        is_pragma = text[position] != "@"
+        return line.end() if is_pragma else _end_of_statement(text, _after_blanks(text, line.end()))
     depth = 0
     for mark in _MARKS.finditer(text, position):
         if mark[0] == "{":
             depth += 1
         elif mark[0] == "}":
             depth -= 1
-            following = text[_BLANK.match(text, mark.end()).end() :][:1]  # type: ignore[union-attr]
-            if depth == 0 and following not in ("{", ";", ",", ")", "}"):
+            following = _after_blanks(text, mark.end())
+            if depth == 0 and text[following : following + 1] not in set("{;,)}"):
                 return mark.end()
         elif mark[0] == ";" and depth == 0:
             return mark.end()
     return len(text)
 
 
-def _part(text: str, start: int, end: int, starts: list[int]) -> list[ast.Statement]:
-    if not text[start:end].strip():
-        return []
+def _part(
+    text: str, start: int, end: int, starts: list[int], *, is_first: bool
+) -> list[ast.Statement]:
+    if not is_first and text.startswith("OPENQASM", start):
+        raise QASM3ParsingError  # it must be the first statement
     line = bisect_right(starts, start)
     return _reference(text[start:end], line, start - starts[line - 1])
 
@@ -96,15 +120,14 @@ def _part(text: str, start: int, end: int, starts: list[int]) -> list[ast.Statem
 def _reference(text: str, line: int, column: int) -> list[ast.Statement]:
     with redirect_stderr(io.StringIO()):  # the lexer prints the errors that it raises
         statements: list[ast.Statement] = openqasm3.parse(text).statements  # type: ignore[assignment]
-    lengths = [len(content) + 1 for content in text.split("\n")]
-    before = [sum(lengths[:k]) for k in range(len(lengths))] if len(lengths) < 1000 else None
+    starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text) + 1]
     for node in _nodes(statements):
         span = node.span
         if span is not None:
             # the parser counts the columns of some names from the start of the text
             own, row = span.start_column, span.start_line - 1
-            if own >= lengths[row]:
-                own -= sum(lengths[:row]) if before is None else before[row]
+            if own >= starts[row + 1] - starts[row]:
+                own -= starts[row]
             node.span = ast.Span(line + row, own + (column if row == 0 else 0), 0, 0)
     return statements
 
@@ -120,18 +143,32 @@ def _nodes(value: object) -> Iterator[ast.QASMNode]:
             yield from _nodes(item)
 
 
-def _gate(match: re.Match[str], starts: list[int]) -> ast.QuantumGate:
+def _gate(match: re.Match[str], starts: list[int]) -> ast.QuantumGate | None:
+    """Return the statement, or None if the reference parser must read it."""
+    text, (name, angles, operands) = match.string, match.groups()
+    if not KEYWORDS.isdisjoint((name, *_WORD.findall(operands))):
+        return None
+    row = bisect_right(starts, match.start())
+    first = match.start() if row == bisect_right(starts, match.end()) else -1
+
     def span(position: int) -> ast.Span:
-        line = bisect_right(starts, position)
+        line = row if first >= 0 else bisect_right(starts, position)
         return ast.Span(line, position - starts[line - 1], 0, 0)
 
-    arguments = _PARTS.finditer(match.string, match.start(2), match.end(2)) if match[2] else ()
-    operands = _PARTS.finditer(match.string, match.start(3), match.end(3))
+    arguments: list[ast.Expression] = []
+    place = match.start(2)
+    for part in [] if angles is None else angles.split(","):
+        argument = _Sum(part, place, span).read()
+        if argument is None:
+            return None
+        arguments.append(argument)
+        place += len(part) + 1
+    qubits = _PARTS.finditer(text, match.start(3), match.end(3))
     node = ast.QuantumGate(
         [],
-        _at(ast.Identifier(match[1]), span(match.start())),
-        [_expression(part[0].strip(), span(part.start())) for part in arguments],
-        [_operand(part[0].strip(), span(part.start())) for part in operands],
+        _at(ast.Identifier(name), span(match.start())),
+        arguments,
+        [_operand(part[0].strip(), span(part.start())) for part in qubits],
     )
     return _at(node, span(match.start()))
 
@@ -145,27 +182,68 @@ def _operand(text: str, span: ast.Span) -> ast.Identifier | ast.IndexedIdentifie
     return _at(ast.IndexedIdentifier(identifier, [[place]]), span)
 
 
-def _expression(text: str, span: ast.Span) -> ast.Expression:
-    if text.startswith("-") and _FLOAT.fullmatch(text[1:]):
-        inner = _at(ast.FloatLiteral(float(text[1:])), span)
-        return _at(ast.UnaryExpression(ast.UnaryOperator["-"], inner), span)
-    if _FLOAT.fullmatch(text):
-        return _at(ast.FloatLiteral(float(text)), span)
-    if _INTEGER.fullmatch(text):
-        return _at(ast.IntegerLiteral(int(text)), span)
-    node = copy.deepcopy(_parsed_expression(text))
-    for part in _nodes(node):
-        part.span = span
-    return node
+class _Sum:
+    """Sum of products of numbers and names without parentheses, such as ``-3*pi/4 + x0``.
 
+    Args:
+        text: Expression.
+        start: Place of the text in the file.
+        span: Returns the span of a place in the file.
+    """
 
-@lru_cache(maxsize=4096)
-def _parsed_expression(text: str) -> ast.Expression:
-    with redirect_stderr(io.StringIO()):
-        (statement,) = openqasm3.parse(f"rx({text}) q;").statements
-    assert isinstance(statement, ast.QuantumGate)
-    (argument,) = statement.arguments
-    return argument
+    def __init__(self, text: str, start: int, span: Callable[[int], ast.Span]) -> None:
+        self._tokens = list(_TOKEN.finditer(text))
+        self._is_known = "".join(token[0] for token in self._tokens) == "".join(text.split())
+        self._start, self._span, self._next = start, span, 0
+
+    def read(self) -> ast.Expression | None:
+        """Return the expression, or None if the reference parser must read it."""
+        if not self._is_known:
+            return None
+        result = self._joined("+-", lambda: self._joined("*/", self._factor))
+        return result if self._next == len(self._tokens) else None
+
+    def _joined(
+        self, operators: str, part: Callable[[], ast.Expression | None]
+    ) -> ast.Expression | None:
+        left = part()
+        while left is not None and self._peek() and self._peek() in operators:
+            operator = self._take()[0]
+            right = part()
+            if right is None:
+                return None
+            span = left.span
+            left = ast.BinaryExpression(ast.BinaryOperator[operator], left, right)
+            left.span = span
+        return left
+
+    def _factor(self) -> ast.Expression | None:
+        if not self._peek():
+            return None
+        token = self._take()
+        word = token[0]
+        node: ast.Expression
+        if word == "-":
+            inner = self._factor()
+            if inner is None:
+                return None
+            node = ast.UnaryExpression(ast.UnaryOperator["-"], inner)
+        elif word in "+*/" or word in KEYWORDS:
+            return None
+        elif _INTEGER.fullmatch(word):
+            node = ast.IntegerLiteral(int(word))
+        elif word[0].isdigit() or word[0] == ".":
+            node = ast.FloatLiteral(float(word))
+        else:
+            node = ast.Identifier(word)
+        return _at(node, self._span(self._start + token.start()))
+
+    def _peek(self) -> str:
+        return self._tokens[self._next][0] if self._next < len(self._tokens) else ""
+
+    def _take(self) -> re.Match[str]:
+        self._next += 1
+        return self._tokens[self._next - 1]
 
 
 def _at(node: _Node, span: ast.Span) -> _Node:

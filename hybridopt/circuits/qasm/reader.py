@@ -21,17 +21,11 @@ if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text of OpenQA
 
 Position = tuple[int, int]  # line and column, counted from 1
 LARGEST_INCLUDE = 1 << 20  # bytes
-# words that OpenQASM 3 reserves and OpenQASM 2 does not
-NEW_WORDS = """angle array bit bool box break cal case complex const continue ctrl def default defcal
-    defcalgrammar delay duration durationof else end extern false float for gphase im in input int
-    inv let mutable negctrl output pow pragma qubit readonly return stretch switch true uint void
-    while""".split()
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _VERSION = re.compile(r"\s*OPENQASM\s+([0-9]+)")
 _GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
 _OPAQUE = re.compile(r"\bopaque\s+([A-Za-z_]\w*)[^;]*;")
 _INCLUDE = re.compile(r"\binclude\s*[\"']([^\"'\n]*)")
-_NEW_WORD = re.compile(rf"\b(?:{'|'.join(NEW_WORDS)})\b")
 _IN_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
 
 
@@ -60,14 +54,17 @@ class SourceText:
         """Return the statements; those of OpenQASM 2 as OpenQASM 3 writes them."""
         from openqasm3.parser import QASM3ParsingError
 
-        from hybridopt.circuits.qasm.parser import parse
+        from hybridopt.circuits.qasm.parser import parse, without_new_words
 
+        text = self.text
+        if self.version == 2:
+            text = without_new_words(_OPAQUE.sub(_blank, text))
         try:
-            return parse(_as_openqasm_3(self.text) if self.version == 2 else self.text)
+            return parse(text)
         except QASM3ParsingError as error:
             raise self._syntax_error(error) from None
-        except AttributeError:  # openqasm3 has no error for an empty text
-            raise CircuitError(f"{self.name} has no statements. Give an OpenQASM file.") from None
+        except AttributeError:  # openqasm3 has no error for an empty part
+            raise CircuitError(f"{self.name} is not OpenQASM.") from None
         except ValueError as error:  # an integer that Python refuses
             raise CircuitError(f"{self.name} cannot be read: {error}.") from None
         except RecursionError:
@@ -134,6 +131,8 @@ def read_openqasm(source: SourceText, *, trainable_angles: bool = False) -> Pars
         trainable_angles: Whether angles of gates that the file defines must stay replaceable.
     """
     code = _COMMENT.sub(_blank, source.text)
+    if not code.strip():
+        raise CircuitError(f"{source.name} has no statements. Give an OpenQASM file.")
     version = _VERSION.match(code)
     if version is not None and version[1] not in {"2", "3"}:
         place = code[: version.start(1)].count("\n") + 1, 1
@@ -162,7 +161,7 @@ def _openqasm_2(source: SourceText, code: str, *, trainable_angles: bool) -> Par
         bare, measured = without_measurements(circuit, source.name)
     except (qasm2.QASM2ParseError, CircuitError):
         return _interpreted(source)  # it knows more gates, and the places of errors
-    if defined and _num_operations(bare) > MOST_OPERATIONS:
+    if defined and _num_operations(bare, defined) > MOST_OPERATIONS:
         return _interpreted(source)
     return ParsedProgram(bare, [], measured)
 
@@ -173,24 +172,18 @@ def _interpreted(source: SourceText) -> ParsedProgram:
     return Interpreter(source).run(source.parse())
 
 
-def _num_operations(circuit: QuantumCircuit) -> int:
+def _num_operations(circuit: QuantumCircuit, defined: set[str]) -> int:
     """Return the number of gates, with those within the gates that the file defines."""
     known: dict[str, int] = {}
 
     def size(gate: Instruction) -> int:
-        if not type(gate).__module__.startswith("qiskit.qasm2"):
+        if gate.name not in defined:
             return 1
         if gate.name not in known:
             known[gate.name] = sum(size(item.operation) for item in gate.definition.data)
         return known[gate.name]
 
     return sum(size(item.operation) for item in circuit.data)
-
-
-def _as_openqasm_3(text: str) -> str:
-    """Return an OpenQASM 2 text without what OpenQASM 3 cannot parse, each word at its place."""
-    text = _OPAQUE.sub(_blank, text)
-    return _NEW_WORD.sub(lambda match: f"{match[0][:-1]}_", text)
 
 
 def _blank(match: re.Match[str]) -> str:
