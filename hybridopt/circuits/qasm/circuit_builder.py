@@ -155,6 +155,8 @@ class CircuitBuilder:
             if not set(qubits).issubset(self.circuit.qubits):
                 raise self._error(node, f"`{word}` must act on qubits of the defined gate.")
             return
+        if gate.name == "delay":
+            return
         for qubit in qubits:
             if qubit in self.measured:
                 raise self._error(
@@ -162,8 +164,7 @@ class CircuitBuilder:
                     f"`{word}` follows the measurement of `{self._name(qubit)}`. Mid-circuit "
                     "measurements have no gradient; only final measurements are supported.",
                 )
-        if gate.name != "delay":
-            self._used.update(qubits)
+        self._used.update(qubits)
 
     def _name(self, qubit: Qubit) -> str:
         for number, physical in self._physical.items():

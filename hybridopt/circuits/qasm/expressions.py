@@ -169,7 +169,7 @@ class Evaluator:
 
     def _cast_number(self, kind: Any, number: Number, node: ast.QASMNode) -> Number:
         if isinstance(kind, ast.FloatType | ast.AngleType):
-            return number
+            return number if isinstance(number, ParameterExpression) else float(number)
         if isinstance(number, ParameterExpression):
             raise self.context.error(node, "an expression of inputs must be a float or an angle.")
         if isinstance(kind, ast.BoolType):

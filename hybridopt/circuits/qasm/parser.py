@@ -168,18 +168,20 @@ def _gate(match: re.Match[str], starts: list[int]) -> ast.QuantumGate | None:
         [],
         _at(ast.Identifier(name), span(match.start())),
         arguments,
-        [_operand(part[0].strip(), span(part.start())) for part in qubits],
+        [_operand(part[0].strip(), part.start(), span) for part in qubits],
     )
     return _at(node, span(match.start()))
 
 
-def _operand(text: str, span: ast.Span) -> ast.Identifier | ast.IndexedIdentifier:
+def _operand(
+    text: str, start: int, span: Callable[[int], ast.Span]
+) -> ast.Identifier | ast.IndexedIdentifier:
     name, _, index = text.partition("[")
-    identifier = _at(ast.Identifier(name), span)
+    identifier = _at(ast.Identifier(name), span(start))
     if not index:
         return identifier
-    place = _at(ast.IntegerLiteral(int(index[:-1])), span)
-    return _at(ast.IndexedIdentifier(identifier, [[place]]), span)
+    place = _at(ast.IntegerLiteral(int(index[:-1])), span(start + len(name) + 1))
+    return _at(ast.IndexedIdentifier(identifier, [[place]]), span(start))
 
 
 class _Sum:
