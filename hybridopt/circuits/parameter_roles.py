@@ -43,16 +43,17 @@ def split_parameters(
 
     Raises:
         ArgumentError: If a parameter is in both or in neither, or if a name is not found.
-        CircuitError: If two parameters have one name.
+        CircuitError: If two inputs have one number, and neither list is given.
     """
-    ordered = sorted(parameters, key=_natural)
-    for first, second in pairwise(ordered):
-        if _natural(first) == _natural(second):
-            raise CircuitError(
-                f"{source}: parameters `{first.name}` and `{second.name}` have one name and number."
-            )
+    ordered = sorted(parameters, key=lambda p: (_natural(p), p.name))
     if inputs is None and weights is None:
         inputs = _is_input
+        for first, second in pairwise(p for p in ordered if _is_input(_shown(p.name))):
+            if _natural(first) == _natural(second):
+                raise CircuitError(
+                    f"{source}: inputs `{first.name}` and `{second.name}` have one number. Give "
+                    "`inputs` as a list."
+                )
     first_chosen = None if inputs is None else _chosen("inputs", inputs, ordered, source)
     second_chosen = None if weights is None else _chosen("weights", weights, ordered, source)
     if first_chosen is None:

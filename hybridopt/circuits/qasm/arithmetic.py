@@ -31,7 +31,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 _BITWISE: dict[str, Callable[[int, int], int]] = {
     "&": operator.and_, "|": operator.or_, "^": operator.xor,
-    "<<": lambda value, places: value << min(places, WIDTH), ">>": operator.rshift,
+    "<<": lambda value, places: value << min(places, WIDTH + 1), ">>": operator.rshift,
 }  # fmt: skip
 _OF_NUMBERS: dict[str, Callable[..., Number]] = {
     "popcount": int.bit_count, "mod": operator.mod, "ceiling": math.ceil, "floor": math.floor,
@@ -70,14 +70,14 @@ def power(base: Any, exponent: Any) -> Any:
 
 def call(name: str, values: list[Any]) -> Any:
     """Return the value of a function of the language."""
-    if name in {"pow", "power"} and len(values) == 2:
+    if name == "power" and len(values) == 2:
         return power(*values)
     if name == "sqrt" and len(values) == 1:
         return power(values[0], 0.5)
     if name in _OF_NUMBERS:
         return _computed(_OF_NUMBERS[name], *values)
     if name not in _METHODS or len(values) != 1:
-        known = ", ".join(sorted({*_METHODS, *_OF_NUMBERS, "pow", "sqrt"}))
+        known = ", ".join(sorted({*_METHODS, *_OF_NUMBERS, "power", "sqrt"}))
         raise NoValueError(
             f"function `{name}` of {len(values)} arguments is not defined. Available: {known}."
         )

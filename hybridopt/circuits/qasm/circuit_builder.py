@@ -16,7 +16,8 @@ if TYPE_CHECKING:  # imported when a text of OpenQASM 3 is read
     from openqasm3 import ast
 
 MOST_QUBITS = 1024  # of a register; a simulator holds far fewer
-MOST_OPERATIONS = 1_000_000  # gates, those within defined gates included, and passes of loops
+MOST_OPERATIONS = 1_000_000  # gates, with those within defined gates
+MOST_REPEATED = 50_000  # gates and passes of loops, beyond those that a text can list one by one
 
 
 class ParsedProgram(NamedTuple):
@@ -43,10 +44,13 @@ class CircuitBuilder:
 
     Args:
         error: Returns the error at a place.
+        length: Number of characters of the text.
     """
 
-    def __init__(self, error: Callable[[ast.QASMNode, str], CircuitError]) -> None:
+    def __init__(self, error: Callable[[ast.QASMNode, str], CircuitError], length: int) -> None:
         self._error = error
+        self._most_steps = MOST_REPEATED + length // 4  # the shortest statements have 4 characters
+        self._steps = 0
         self.circuit = QuantumCircuit()
         self.measured: dict[Qubit, None] = {}
         self.in_gate = False
@@ -73,7 +77,10 @@ class CircuitBuilder:
         return Bits((self._physical[number],), single=True)
 
     def count(self, node: ast.QASMNode, size: int = 1) -> None:
-        """Count operations, whose number is limited."""
+        """Count a step of the program with a number of operations; both are limited."""
+        self._steps += 1
+        if self._steps > self._most_steps:
+            raise self._error(node, f"loops take more than {MOST_REPEATED:,} steps.")
         self._body_size += size
         self._operations += 1 if self.in_gate else size
         self.check(self._operations, node)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qiskit import QuantumCircuit, qasm2
 from qiskit.circuit import Gate, Parameter, ParameterExpression
-from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.circuit.library import IGate, get_standard_gate_name_mapping
 from qiskit.quantum_info import Operator
 
 from hybridopt.circuits.gates import KEPT_GATES
@@ -23,7 +23,7 @@ LARGEST_COMPARED = (
 TRIAL_ANGLES = (0.7, -1.9, 2.3, 0.4)  # at which a gate of a file is compared with Qiskit's
 # names in OpenQASM 2 and 3, Braket and Cirq, and the names in Qiskit
 ALIASES = {
-    "CX": "cx", "U": "u", "u0": "id", "i": "id", "si": "sdg", "ti": "tdg", "v": "sx", "vi": "sxdg",
+    "CX": "cx", "U": "u", "i": "id", "si": "sdg", "ti": "tdg", "v": "sx", "vi": "sxdg",
     "cv": "csx", "phase": "p", "phaseshift": "p", "cphase": "cp", "cphaseshift": "cp",
     "cnot": "cx", "ccnot": "ccx", "toffoli": "ccx", "fredkin": "cswap", "prx": "r",
     "xx": "rxx", "yy": "ryy", "zz": "rzz",
@@ -110,12 +110,14 @@ class GateKind:
 @cache
 def library_gate(name: str) -> GateKind | None:
     """Return a gate of Qiskit by its name in any of the supported tools, or None."""
+    if name == "u0":  # waits for as many cycles as its angle says
+        return GateKind(1, 1, lambda _: IGate())
     name = ALIASES.get(name, name)
     standard = get_standard_gate_name_mapping().get(name)
     if isinstance(standard, Gate):
         return GateKind(len(standard.params), standard.num_qubits, standard.base_class)
     for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS:
-        if gate.name == name and gate.name not in {"delay", "u0"}:
+        if gate.name == name and gate.name != "delay":
             return GateKind(gate.num_params, gate.num_qubits, gate.constructor)
     return None
 

@@ -47,7 +47,7 @@ class Interpreter:
     def __init__(self, text: SourceText) -> None:
         self.text, self.version = text, text.version
         self.evaluator = Evaluator(self)
-        self.builder = CircuitBuilder(self.error)
+        self.builder = CircuitBuilder(self.error, len(text.text))
         self.variables = Variables(self.evaluator, self.error)
         self.gates = GateStatements(self.evaluator, self.builder, self.error, self._define_known)
         self.subroutines: dict[str, ast.SubroutineDefinition] = {}

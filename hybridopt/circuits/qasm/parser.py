@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
+from itertools import accumulate
 from typing import TypeVar
 
 import openqasm3
@@ -35,6 +36,9 @@ _GATE = re.compile(
     rf"({_OPERAND}(?:{_SPACE},{_SPACE}{_OPERAND})*){_SPACE};"
 )
 _MARKS = re.compile(r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"|'[^'\n]*'|[{};]", re.DOTALL)
+LONGEST_GAP = 10_000  # blanks that the reference parser reads within a statement
+DEEPEST = 200  # parentheses within parentheses
+_LONG_GAP = re.compile(rf"[ \t\r\n]{{{LONGEST_GAP}}}")
 _WHOLE_LINE = re.compile(r"(?:#?pragma\b|@[ \t]*[A-Za-z_])[^\n]*")
 _PARTS = re.compile(r"[^, \t\r\n][^,\r\n]*")
 _WORD = re.compile(_NAME)
@@ -58,8 +62,11 @@ def parse(text: str) -> list[ast.Statement]:
     """
     try:
         return list(_statements(text))
-    except QASM3ParsingError:
-        return _reference(text, 1, 0)  # raises the error at its place in the whole text
+    except _PartError as error:
+        if _LONG_GAP.search(text):
+            raise
+        _reference(text, 1, 0)  # raises the error at its place in the whole text
+        raise error from None
 
 
 def _statements(text: str) -> Iterator[ast.Statement]:
@@ -71,7 +78,11 @@ def _statements(text: str) -> Iterator[ast.Statement]:
         gate = None if match is None else _gate(match, starts)
         if match is None or gate is None:
             waiting = position if waiting is None else waiting
-            position = _after_blanks(text, _end_of_statement(text, position))
+            end = _end_of_statement(text, position)
+            position = _after_blanks(text, end)
+            if position - end >= LONGEST_GAP and not text.startswith("else", position):
+                yield from _part(text, waiting, end, starts, is_first=waiting == first)
+                waiting = None
             continue
         if waiting is not None:
             yield from _part(text, waiting, position, starts, is_first=waiting == first)
@@ -80,6 +91,10 @@ def _statements(text: str) -> Iterator[ast.Statement]:
         position = _after_blanks(text, match.end())
     if waiting is not None:
         yield from _part(text, waiting, position, starts, is_first=waiting == first)
+
+
+class _PartError(QASM3ParsingError):
+    """Raised where a part of a text cannot be parsed."""
 
 
 def _after_blanks(text: str, position: int) -> int:
@@ -111,13 +126,22 @@ def _end_of_statement(text: str, position: int) -> int:
 def _part(
     text: str, start: int, end: int, starts: list[int], *, is_first: bool
 ) -> list[ast.Statement]:
-    if not is_first and text.startswith("OPENQASM", start):
-        raise QASM3ParsingError  # it must be the first statement
     line = bisect_right(starts, start)
-    return _reference(text[start:end], line, start - starts[line - 1])
+    column = start - starts[line - 1]
+    message = f"L{line}:C{column}: the statement is not OpenQASM 3."
+    if not is_first and text.startswith("OPENQASM", start):
+        raise _PartError(message)  # it must be the first statement
+    if _LONG_GAP.search(text, start, end):
+        raise _PartError(message)
+    try:
+        return _reference(text[start:end], line, column)
+    except QASM3ParsingError as error:
+        raise _PartError(message) from error
 
 
 def _reference(text: str, line: int, column: int) -> list[ast.Statement]:
+    if text.count("(") > DEEPEST and _depth(text) > DEEPEST:
+        raise RecursionError  # the parser would need seconds to find that out
     with redirect_stderr(io.StringIO()):  # the lexer prints the errors that it raises
         statements: list[ast.Statement] = openqasm3.parse(text).statements  # type: ignore[assignment]
     starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text) + 1]
@@ -130,6 +154,11 @@ def _reference(text: str, line: int, column: int) -> list[ast.Statement]:
                 own -= starts[row]
             node.span = ast.Span(line + row, own + (column if row == 0 else 0), 0, 0)
     return statements
+
+
+def _depth(text: str) -> int:
+    steps = (1 if mark[0] == "(" else -1 for mark in re.finditer(r"[()]", text))
+    return max(accumulate(steps), default=0)
 
 
 def _nodes(value: object) -> Iterator[ast.QASMNode]:

@@ -13,6 +13,7 @@ from qiskit.circuit import Instruction
 
 from hybridopt.circuits.measurements import without_measurements
 from hybridopt.circuits.qasm.circuit_builder import MOST_OPERATIONS, ParsedProgram
+from hybridopt.circuits.qasm.gate_library import KNOWN_GATES, names_with_a_meaning
 from hybridopt.errors import CircuitError
 
 if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text of OpenQASM 3 is read
@@ -26,6 +27,9 @@ _VERSION = re.compile(r"\s*OPENQASM\s+([0-9]+)")
 _GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
 _OPAQUE = re.compile(r"\bopaque\s+([A-Za-z_]\w*)[^;]*;")
 _INCLUDE = re.compile(r"\binclude\s*[\"']([^\"'\n]*)")
+_HUGE = re.compile(
+    r"(?<![.0-9])[0-9]{16,}(?![.0-9eE])"
+)  # integers at which Qiskit's reader crashes
 _IN_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
 
 
@@ -148,9 +152,10 @@ def read_openqasm(source: SourceText, *, trainable_angles: bool = False) -> Pars
 
 def _openqasm_2(source: SourceText, code: str, *, trainable_angles: bool) -> ParsedProgram:
     defined = set(_GATE.findall(code))
-    standard = {gate.name for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS}
+    standard = {gate.name for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS} | names_with_a_meaning()
     includes = set(_INCLUDE.findall(code)) - {"qelib1.inc"}
-    if includes or defined & standard or (defined and trainable_angles) or "opaque" in code:
+    own_angles = defined and trainable_angles
+    if includes or defined & standard or own_angles or "opaque" in code or _HUGE.search(code):
         return _interpreted(source)
     try:
         circuit: QuantumCircuit = qasm2.loads(
@@ -193,8 +198,6 @@ def _blank(match: re.Match[str]) -> str:
 @cache
 def _known_gates() -> dict[str, ast.QuantumGateDefinition]:
     from openqasm3 import ast
-
-    from hybridopt.circuits.qasm.gate_library import KNOWN_GATES
 
     statements = SourceText(KNOWN_GATES.read_text("utf-8"), KNOWN_GATES.name).parse()
     return {

@@ -104,7 +104,7 @@ class Variables:
         symbol = self.find(name.name)
         if not isinstance(symbol, Variable):
             known = "is not defined" if symbol is None else "is not a variable"
-            raise self._error(node, f"`{name.name}` {known}.")
+            raise self._error(name, f"`{name.name}` {known}.")
         if isinstance(symbol.value, Bits):
             self.set_bits(self._evaluator.value(as_expression(target)), value, node)
         elif isinstance(target, ast.Identifier):

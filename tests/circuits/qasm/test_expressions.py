@@ -35,7 +35,7 @@ def angle(expression: str) -> float:
         ("exp(w0) + log(x0)", np.exp(W) + np.log(X)),
         ("abs(w0)*sign(w0)", W),
         ("sin(1) + sign(-2) + sign(0) + sqrt(4) + abs(-3)", np.sin(1) - 1 + 0 + 2 + 3),
-        ("ceiling(1.2) + floor(-0.5) + mod(7, 4) + popcount(13) + pow(2, 3)", 2 - 1 + 3 + 3 + 8),
+        ("ceiling(1.2) + floor(-0.5) + mod(7, 4) + popcount(13) + power(2, 3)", 2 - 1 + 3 + 3 + 8),
         ("4/2 + 1.0/2 + 2**3", 10.5),
         ("7 % 4 + 1e-3 + .5 + 1E2", 103.501),
         ("0x10 + 0b11 + 0o7 + 1_000", 16 + 3 + 7 + 1000),
@@ -85,7 +85,7 @@ def test_values_of_openqasm_2(expression, expected):
         ("foo(x0)", 4, "`foo` of 1 arguments is not defined. Available: abs"),
         ("sin(x0, w0)", 4, "`sin` of 2 arguments"),
         ("q", 4, "a number is needed here (got the qubits `q`)"),
-        ("2*q", 4, "the qubits"),
+        ("2*q", 6, "the qubits"),
         ("2*x7", 6, "`x7` is not defined"),
         ("~3", 4, "`~` needs bits"),
         ("x0 & 1", 4, "`&` needs integers"),
@@ -96,7 +96,6 @@ def test_values_of_openqasm_2(expression, expected):
         ("durationof({x q[0];})", 4, "`DurationOf`"),
         ("sizeof(x0)", 4, "`sizeof`"),
         ("x0[1]", 4, "an index needs"),
-        ("q ++ 1", 4, "`++`"),
     ],
 )
 def test_refused(expression, column, word):

@@ -76,8 +76,8 @@ def test_places():
     )
     rz, _, measure, rx = parse(text)[1:]
     nodes = {
-        (2, 2): rz, (2, 5): rz.arguments[0], (2, 11): rz.arguments[0].rhs, (2, 16): rz.qubits[0],
-        (2, 18): rz.qubits[0].indices[0][0], (3, 1): rz.qubits[1], (3, 17): measure,
+        (2, 2): rz, (2, 5): rz.arguments[0], (2, 11): rz.arguments[0].rhs, (2, 15): rz.qubits[0],
+        (2, 17): rz.qubits[0].indices[0][0], (3, 1): rz.qubits[1], (3, 17): measure,
         (3, 32): measure.measure.qubit, (3, 38): rx, (3, 45): rx.arguments[0].arguments[0],
     }  # fmt: skip
     for place, node in nodes.items():

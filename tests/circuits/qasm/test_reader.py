@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,7 @@ from qiskit.circuit import library as lib
 
 from hybridopt.errors import CircuitError
 
-from .programs import (
-    HEAD, HEAD_2, assert_refused, bound, is_same, measured_places, read, read_2, read_3,
-)  # fmt: skip
+from .programs import HEAD, HEAD_2, assert_refused, bound, is_same, measured_places, read
 
 GALLERY = sorted((Path(__file__).parents[3] / "circuits").glob("*.qasm"))
 PIECES = [
@@ -188,7 +187,7 @@ def test_what_qiskit_writes_in_openqasm_3():
     circuit = QuantumCircuit(3)
     circuit.compose(lib.zz_feature_map(3, reps=1), inplace=True)
     circuit.compose(lib.efficient_su2(3, reps=1).assign_parameters(w), inplace=True)
-    circuit.append(lib.RXGate(0.3).control(2, ctrl_state=1), [2, 0, 1])
+    circuit.append(lib.RXGate(0.3).control(2, ctrl_state=1, annotated=False), [2, 0, 1])
     circuit.append(lib.QFTGate(3), [2, 0, 1])
     circuit.measure_all()
     program = read(qasm3.dumps(circuit))
@@ -263,14 +262,14 @@ def test_refused_in_openqasm_2(line, column, word):
         (" \n// nothing\n/* OPENQASM 3; */", "no statements"),
         ("OPENQASM 3.0;", "no qubits"),
         ("OPENQASM 2.0;", "no qubits"),
-        ("// OPENQASM 3.0;\nOPENQASM 4.0;\nqubit q;", "test, line 2, column 1: OPENQASM 4".replace("OPENQASM", "OpenQASM")),
+        ("// OPENQASM 3.0;\nOPENQASM 4.0;\nqubit q;", "line 2, column 1: OpenQASM 4"),
         ("OPENQASM 1.0;", "line 1, column 1: OpenQASM 1"),
         (f"{HEAD}qubit q; rz({'(' * 3000}1{')' * 3000}) q;", "nested too deeply"),
         (f"{HEAD}qubit q; rz({'-' * 3000}1) q;", "nested too deeply"),
         ("\x00\x01\x02", "line 1, column 1"),
         ("hello world", "line 1"),
-        (f"{HEAD}qubit q; rz({'9' * 10_000}) q;", ""),
-        (f"{HEAD_2}qreg q[{'9' * 10_000}];", ""),
+        (f"{HEAD}qubit q; rz({'9' * 10_000}) q;", "test cannot be read: "),
+        (f"{HEAD_2}qreg q[{'9' * 10_000}];", "test cannot be read: "),
     ],
 )  # fmt: skip
 def test_refused_texts(text, word):
@@ -293,19 +292,19 @@ def test_gates_need_no_include():
         f"{HEAD}qubit[3] q; ctrl(10000000000000000000000) @ x q[0];",
         f"{HEAD}qubit q; while (true) {{ }}",
         f"{HEAD}qubit q; pow(100000000000) @ x q;",
+        f"{HEAD}qubit[3] q; rx(0.1) {' ' * 10_000_000} q[0]; foo q[1];",
+        f"{HEAD}qubit[20] q; for int i in [0:1000000] {{ h q; }}",
         f"{HEAD}qubit q; pow(1e300) @ x q;",
         f"{HEAD}qubit q; int k = 1; while (true) {{ k *= k + 1; }}",
         HEAD_2 + "".join(f"qreg q{k}[1];" for k in range(5000)) + "x q4999[0];",
         HEAD_2 + "qreg q[3];" + "h q[0];" * 30_000,
     ],
-    ids=range(12),
+    ids=range(14),
 )  # fmt: skip
 def test_strange_texts_are_read_or_refused_in_time(text):
     started = time.process_time()
-    try:
+    with suppress(CircuitError):
         read(text)
-    except CircuitError:
-        pass
     assert time.process_time() - started < 4  # twice the goal, for loaded machines
 
 
