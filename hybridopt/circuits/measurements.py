@@ -47,12 +47,13 @@ def without_measurements(
             )
         if kind == "reset" and qubits[0] not in used | measured:
             continue
-        place = circuit.find_bit(qubits[0]).index if qubits else 0
         if kind == "reset":
+            place = circuit.find_bit(qubits[0]).index
             raise CircuitError(
                 f"{name}: `reset` of qubit {place} after gates has no unitary. Use a fresh qubit."
             )
         if kind not in IDLE and not measured.isdisjoint(qubits):
+            place = next(circuit.find_bit(qubit).index for qubit in qubits if qubit in measured)
             raise CircuitError(
                 f"{name}: `{kind}` follows the measurement of its qubit {place}. Mid-circuit "
                 "measurements have no gradient; only final measurements are supported."

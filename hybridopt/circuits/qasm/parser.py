@@ -26,7 +26,18 @@ KEYWORDS = frozenset(
     gphase if im in include input int inv let measure mutable negctrl output pow pragma qreg qubit
     readonly reset return stretch switch true uint void while""".split()  # noqa: SIM905
 )
-OF_OPENQASM_2 = {"OPENQASM", "barrier", "creg", "gate", "if", "include", "measure", "qreg", "reset"}
+SHARED = (
+    "OPENQASM",
+    "barrier",
+    "creg",
+    "gate",
+    "gphase",
+    "if",
+    "include",
+    "measure",
+    "qreg",
+    "reset",
+)
 _BLANK = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _OPERAND = rf"(?:\$[0-9]{{1,9}}|{_NAME}(?:\[[0-9]{{1,9}}\])?)"
@@ -46,7 +57,7 @@ _TOKEN = re.compile(
     rf"(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0-9]+)?|[0-9]{{1,15}}|{_NAME}|[-+*/]"
 )
 _INTEGER = re.compile(r"[0-9]{1,15}")
-_NEW_WORD = re.compile(rf"\b(?:{'|'.join(sorted(KEYWORDS - OF_OPENQASM_2))})\b")
+_NEW_WORD = re.compile(rf"\b(?:{'|'.join(sorted(KEYWORDS.difference(SHARED)))})\b")
 
 
 def without_new_words(text: str) -> str:

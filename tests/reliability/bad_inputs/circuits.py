@@ -116,11 +116,11 @@ CIRCUITS: dict[str, tuple[Call, str]] = {
     "load_circuit: unknown": (lambda _: ho.load_circuit("no-such-circuit"), "no-such-circuit"),
     "load_circuit: number": (
         lambda _: ho.load_circuit(3),
-        "`name_or_path` must be a path",
+        "`name_or_path`",
     ),
     "load_circuit: no file": (
         lambda folder: ho.load_circuit(folder / "a.qasm"),
-        "There is no file",
+        "does not exist",
     ),
     "load_circuit: folder": (ho.load_circuit, "Is a directory"),
     "load_circuit: empty": (
@@ -129,11 +129,11 @@ CIRCUITS: dict[str, tuple[Call, str]] = {
     ),
     "load_circuit: bytes": (
         lambda folder: ho.load_circuit(written(folder, b"\xff\xfe")),
-        "is not text",
+        "OpenQASM or QPY",
     ),
     "load_circuit: OpenQASM 2": (
-        lambda folder: ho.load_circuit(written(folder, "OPENQASM 2.0;\nqreg q[2];\n")),
-        "OpenQASM 2 is not read",
+        lambda folder: ho.load_circuit(written(folder, "OPENQASM 2.0;\nqreg q[2];\nx q[2];")),
+        "line 3, column 5: the index must be below 2",
     ),
     "load_circuit: syntax": (
         lambda folder: qasm(folder, "qubit[2] q;\nh q[0"),
@@ -145,7 +145,7 @@ CIRCUITS: dict[str, tuple[Call, str]] = {
     ),
     "load_circuit: qubit": (
         lambda folder: qasm(folder, "qubit[2] q;\nh q[5];"),
-        "beyond the end of its register",
+        "line 4, column 5: the index must be below 2",
     ),
     "load_circuit: observable": (
         lambda folder: qasm(folder, "// observable: ZZZ\nqubit[2] q;\nh q[0];"),
