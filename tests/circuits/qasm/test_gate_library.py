@@ -272,7 +272,8 @@ def file_gates() -> QuantumCircuit:
     return read(
         f"{HEAD}{G}gate h2(t) a, b {{ g(t, {C}) b, a; }}\ninput float w0; input float w1;\n"
         f"qubit[3] q; g(w0, {B}) q[0], q[2]; h2(w1) q[1], q[0]; g({C}, w0*w1) q[2], q[1];\n"
-        f"ctrl @ g(w1, {A}) q[1], q[0], q[2]; inv @ g(w0, w0) q[0], q[1]; pow(2) @ h2(w0) q[1], q[2];"
+        f"ctrl @ g(w1, {A}) q[1], q[0], q[2]; inv @ g(w0, w0) q[0], q[1];\n"
+        "pow(2) @ h2(w0) q[1], q[2];"
     ).circuit
 
 

@@ -19,8 +19,8 @@ PROGRAMS = {
     ),
     "unsigned": ("uint[3] k = 9; int j = 7; j %= 4; rx(k) q[k]; ry(j) q[0];",
                  [("rx", [1.0], [1]), ("ry", [3.0], [0])]),
-    "floats": ("float a = 1; const float b = 3; rx(a/2) q[0]; ry(b/2) q[1]; def f(float t) -> float\n"
-               "{ return t/4; } rz(f(1)) q[2];",
+    "floats": ("float a = 1; const float b = 3; rx(a/2) q[0]; ry(b/2) q[1];\n"
+               "def f(float t) -> float { return t/4; } rz(f(1)) q[2];",
                [("rx", [0.5], [0]), ("ry", [1.5], [1]), ("rz", [0.25], [2])]),
     "casts": ("int k = 2; rx(float(k)/4) q[int(2.9)]; bool b = bool(k); if (b) x q[0];",
               [("rx", [0.5], [2]), ("x", [], [0])]),
@@ -90,7 +90,8 @@ PROGRAMS = {
         "return 7; } rx(angle_of(3)) q[0]; ry(angle_of(1) - 6) q[1];",
         [("rx", [0.3], [0]), ("ry", [1.0], [1])],
     ),
-    "recursion": ("def f(int n) -> int { if (n < 2) { return 1; } return n*f(n - 1); } rx(f(4)) q[1];",
+    "recursion": ("def f(int n) -> int { if (n < 2) { return 1; } return n*f(n - 1); }\n"
+                  "rx(f(4)) q[1];",
                   [("rx", [24.0], [1])]),
     "arguments are copies": ("int k = 1; def f(int n) { n += 1; x q[n]; } f(k); y q[k];",
                              [("x", [], [2]), ("y", [], [1])]),
@@ -126,7 +127,8 @@ def test_inputs():
     """Inputs are angles of gates, of subroutines and of expressions; also elements of arrays."""
     body = (
         "input float a; input angle[32] b; input array[float[64], 2] v; qubit[3] q;\n"
-        "def turn(qubit t, angle x) { rx(2*x) t; } float both = a*b; rz(both) q[0]; turn(q[1], b);\n"
+        "def turn(qubit t, angle x) { rx(2*x) t; } float both = a*b; rz(both) q[0];\n"
+        "turn(q[1], b);\n"
         "ry(v[1] - v[0]) q[2];"
     )
     program = read(HEAD + body)
@@ -214,8 +216,11 @@ def test_included_files_that_are_refused(tmp_path):
     (inside / "large.inc").write_bytes(b" " * (2**20 + 1))
     (inside / "bytes.inc").write_bytes(b"\xff\xfe")
     for name, word in {
-        "../outside.inc": "must be in the folder", str(tmp_path / "outside.inc"): "must be in the folder",
-        "link.inc": "must be in the folder", "absent.inc": "cannot be read", "bytes.inc": "cannot be read",
+        "../outside.inc": "must be in the folder",
+        str(tmp_path / "outside.inc"): "must be in the folder",
+        "link.inc": "must be in the folder",
+        "absent.inc": "cannot be read",
+        "bytes.inc": "cannot be read",
         "large.inc": "at most 1048576 bytes",
     }.items():  # fmt: skip
         assert_refused(f'{HEAD}\ninclude "{name}"; qubit[3] q;', (4, 1), word, inside)

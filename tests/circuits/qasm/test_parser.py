@@ -16,27 +16,32 @@ HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[3] q;\n'
 SIMPLE = [
     "h q[0];", "cx q[0],q[1];", "rz(0.3)q[2];", "rz( -3*pi/4 + x0 ) q [ 1 ];", "h q;", "x $3;",
     "u(1, .5, 2e-3) q[0];", "cx q[0] ,\n q[1] ;", "ccx a, b, c;", "rx(a*b/c - 2.) q[007];",
-    "rz(0.1,) q[0];", "rz() q[0];", "rx(-x) q[0];", "rx(--1) q[0];", "rx(1-1) q[0];", "U(1,2,3) q[0];",
-    "rx(1 - -2*3) q[0];", "rx(1e5 + 1E-5) q[0];",
+    "rz(0.1,) q[0];", "rz() q[0];", "rx(-x) q[0];", "rx(--1) q[0];", "rx(1-1) q[0];",
+    "U(1,2,3) q[0];", "rx(1 - -2*3) q[0];", "rx(1e5 + 1E-5) q[0];",
 ]  # fmt: skip
 COMPLEX = [
     "for int i in [0:2] { h q[i]; cx q[0], q[1]; }", "for int i in {0, 2} x q[i];", "bit[3] c;",
-    "c = measure q;", "measure q -> c;", "if (c[0]) { x q[0]; } else { y q[1]; }", "barrier q[0], q[1];",
-    "if (k == 1) x q[0]; else y q[0];", "gate g(t) a, b { rx(t) a; cx a, b; }", "ctrl @ x q[0], q[1];",
-    "def f(qubit a) -> bit { return measure a; }", "#pragma braket verbatim; x q[0]; {\n", "pragma a b\n",
-    "@note }; x q[0];\nx q[1];", "let r = q[{0, 1}];", "array[int, 2] a = {1, 2};", "box { x q[0]; }",
+    "c = measure q;", "measure q -> c;", "if (c[0]) { x q[0]; } else { y q[1]; }",
+    "barrier q[0], q[1];", "if (k == 1) x q[0]; else y q[0];",
+    "gate g(t) a, b { rx(t) a; cx a, b; }", "ctrl @ x q[0], q[1];",
+    "def f(qubit a) -> bit { return measure a; }", "#pragma braket verbatim; x q[0]; {\n",
+    "pragma a b\n", "@note }; x q[0];\nx q[1];", "let r = q[{0, 1}];",
+    "array[int, 2] a = {1, 2};", "box { x q[0]; }",
     "switch (k) { case 0 { x q[0]; } default { y q[1]; } }", "rx(sin(x)) q[0];", "rx(a[0]) q[1];",
-    "cal { x } ", 'defcal x $0 { play("}"); }', "// x q[0];\n", "/* x q[0]; */", "/* {\n x q[0]; */ y q[1];",
-    "x q[i];", "x q[0:1];", "gphase(0.3);", "end;", "reset q;", "delay[10ns] q[0];", "q[0];", "f(q[0]);",
-    "rx(2**3) q[0];", "rx(1/* a */) q[0];", "x q[0][0];", "k += 1;", "{ x q[0]; }", "rx(0.1)\nq[0];",
-    "while (k < 3) { k += 1; }", 'bit[2] b = "01";', "const int n = 3;", "rx(pi\n/2) q[0];", "x\tq[0];",
-    "@a\n@b c\nrx(0.1) q[0];", "rx(1_0) q[0];", "rx(0x1F) q[0];", "rx(1ns) q[0];", "rx(2im) q[0];",
+    "cal { x } ", 'defcal x $0 { play("}"); }', "// x q[0];\n", "/* x q[0]; */",
+    "/* {\n x q[0]; */ y q[1];", "x q[i];", "x q[0:1];", "gphase(0.3);", "end;", "reset q;",
+    "delay[10ns] q[0];", "q[0];", "f(q[0]);", "rx(2**3) q[0];", "rx(1/* a */) q[0];",
+    "x q[0][0];", "k += 1;", "{ x q[0]; }", "rx(0.1)\nq[0];", "while (k < 3) { k += 1; }",
+    'bit[2] b = "01";', "const int n = 3;", "rx(pi\n/2) q[0];", "x\tq[0];",
+    "@a\n@b c\nrx(0.1) q[0];", "rx(1_0) q[0];", "rx(0x1F) q[0];", "rx(1ns) q[0];",
+    "rx(2im) q[0];",
 ]  # fmt: skip
 WRONG = [
-    "x q[0]", "x if;", "else x;", "rx(0.1,,2) q[0];", "rx(,1) q[0];", "x $0[1];", "x q[0],;", "OPENQASM 3.0;",
-    "rx(1 2) q[0];", "}", "{", "(", "return 1;", "x q[0,];", "break;", "rx(+1) q[0];", "x q(0);", "x\vq[0];",
-    "rx(0.1;) q[0];", "/* x q[0];", '"', "include a;", "rx(1e) q[0];", "é q[0];", "x q[٣];", "#x q[0];",
-    "for int i in [0:2] { break; x q[0];", "rx(1**) q[0];", "rx(*2) q[0];", "x input;", "1x q[0];",
+    "x q[0]", "x if;", "else x;", "rx(0.1,,2) q[0];", "rx(,1) q[0];", "x $0[1];", "x q[0],;",
+    "OPENQASM 3.0;", "rx(1 2) q[0];", "}", "{", "(", "return 1;", "x q[0,];", "break;",
+    "rx(+1) q[0];", "x q(0);", "x\vq[0];", "rx(0.1;) q[0];", "/* x q[0];", '"', "include a;",
+    "rx(1e) q[0];", "é q[0];", "x q[٣];", "#x q[0];", "for int i in [0:2] { break; x q[0];",
+    "rx(1**) q[0];", "rx(*2) q[0];", "x input;", "1x q[0];",
 ]  # fmt: skip
 
 

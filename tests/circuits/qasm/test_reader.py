@@ -140,7 +140,8 @@ def test_pytket():
     program = read(PYTKET)
     gates = (
         ("r", (2 * QUARTER, 6 * QUARTER), (0,)), ("rz", (QUARTER,), (0,)),
-        ("rzz", (2 * QUARTER,), (0, 2)), ("rzz", (0.3 * np.pi,), (1, 2)), ("rzz", (0.2 * np.pi,), (1, 2)),
+        ("rzz", (2 * QUARTER,), (0, 2)), ("rzz", (0.3 * np.pi,), (1, 2)),
+        ("rzz", (0.2 * np.pi,), (1, 2)),
     )  # fmt: skip
     assert is_same(program.circuit, expected_of(*gates))
     assert measured_places(program) == [0, 1, 2]
