@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from hybridopt.circuits.qasm.values import Bits, Duration, Number
 from hybridopt.errors import CircuitError
 
 MOST_ITEMS = 1 << 20  # of a range
+MOST_ELEMENTS = 1 << 16  # of an array without values
 
 
 class Context(Protocol):
@@ -179,6 +181,16 @@ class Evaluator:
         if isinstance(kind, ast.UintType) and kind.size is not None:
             return math.trunc(number) % (1 << min(max(self.integer(kind.size), 0), WIDTH))
         return math.trunc(number)
+
+    def empty_array(self, kind: ast.ArrayType, node: ast.QASMNode) -> list[Any]:
+        """Return an array whose elements have no value yet."""
+        lengths = [self.integer(length) for length in kind.dimensions]
+        if not 0 <= math.prod(lengths) <= MOST_ELEMENTS:
+            raise self.context.error(node, f"an array must have at most {MOST_ELEMENTS} elements.")
+        result: Any = None
+        for length in reversed(lengths):
+            result = [copy.deepcopy(result) for _ in range(length)]
+        return list(result)
 
     def _array(self, kind: ast.ArrayType, value: Any, node: ast.QASMNode, depth: int) -> Any:
         if depth == len(kind.dimensions):

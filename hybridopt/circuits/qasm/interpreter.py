@@ -6,6 +6,7 @@ Measurements must be final: no gate may follow on a measured qubit, and no bit m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from qiskit.circuit import Delay, Parameter
 from hybridopt.circuits.qasm import gate_library
 from hybridopt.circuits.qasm.arithmetic import CONSTANTS
 from hybridopt.circuits.qasm.circuit_builder import CircuitBuilder, ParsedProgram
-from hybridopt.circuits.qasm.expressions import Evaluator
+from hybridopt.circuits.qasm.expressions import MOST_ELEMENTS, Evaluator
 from hybridopt.circuits.qasm.gate_statements import GateStatements
 from hybridopt.circuits.qasm.values import Bits, Duration
 from hybridopt.circuits.qasm.variables import Constant, Scope, Variable, Variables, as_expression
@@ -27,11 +28,9 @@ if TYPE_CHECKING:
 
 DEEPEST_CALLS = 64  # of subroutines and includes
 MOST_INCLUDES = 256
-MOST_INPUTS = 1 << 16  # elements of an array
 REFUSED = {
     "CalibrationDefinition": "`defcal` describes pulses, which are not simulated. Delete it.",
     "CalibrationStatement": "`cal` describes pulses, which are not simulated. Delete it.",
-    "ExternDeclaration": "`extern` functions are not available when a circuit is read.",
 }
 # pragmas that change the circuit; all others are ignored
 ACTIVE_PRAGMAS = ("braket unitary", "braket noise")
@@ -50,7 +49,7 @@ class Interpreter:
         self.builder = CircuitBuilder(self.error, len(text.text))
         self.variables = Variables(self.evaluator, self.error)
         self.gates = GateStatements(self.evaluator, self.builder, self.error, self._define_known)
-        self.subroutines: dict[str, ast.SubroutineDefinition] = {}
+        self.subroutines: dict[str, ast.SubroutineDefinition | None] = {}  # None for `extern`
         self.parameters: list[Parameter] = []
         self.notes: list[str] = []
         self.depth = self.includes = 0
@@ -102,6 +101,8 @@ class Interpreter:
         """Run a subroutine and return its result."""
         name = node.name.name
         routine = self.subroutines[name]
+        if routine is None:
+            raise self.error(node, f"`extern` function `{name}` has no definition in the file.")
         if len(node.arguments) != len(routine.arguments):
             raise self.error(
                 node,
@@ -182,8 +183,8 @@ class Interpreter:
             kind = kind.base_type
         if not isinstance(kind, ast.FloatType | ast.AngleType):
             raise self.error(node, f"input `{name}` must be a float or an angle.")
-        if not all(0 < length <= MOST_INPUTS for length in lengths):
-            raise self.error(node, f"input `{name}` must have 1 to {MOST_INPUTS} elements.")
+        if not 0 < math.prod(lengths) <= MOST_ELEMENTS:
+            raise self.error(node, f"input `{name}` must have 1 to {MOST_ELEMENTS} elements.")
         self.variables.declare(node.identifier, Constant(self._inputs(name, lengths)))
 
     def _inputs(self, name: str, lengths: Sequence[int]) -> Any:
@@ -213,6 +214,8 @@ class Interpreter:
             return
         if value is not None:
             value = self.evaluator.cast(kind, value, node)
+        elif isinstance(kind, ast.ArrayType):
+            value = self.evaluator.empty_array(kind, node)
         self.variables.declare(name, Variable(kind, value))
 
     def _ClassicalAssignment(self, node: ast.ClassicalAssignment) -> None:  # noqa: N802
@@ -308,6 +311,9 @@ class Interpreter:
         except _Break:
             return True
         return False
+
+    def _ExternDeclaration(self, node: ast.ExternDeclaration) -> None:  # noqa: N802
+        self.subroutines[node.name.name] = None
 
     def _SubroutineDefinition(self, node: ast.SubroutineDefinition) -> None:  # noqa: N802
         self.subroutines[node.name.name] = node

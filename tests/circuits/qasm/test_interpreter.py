@@ -72,6 +72,9 @@ PROGRAMS = {
         "rx(m[1][1]) q[m[0, 1]]; ry(sizeof(m)) q[0]; rz(sizeof(m, 1)) q[1];",
         [("rx", [5.0], [2]), ("ry", [2.0], [0]), ("rz", [2.0], [1])],
     ),
+    "arrays without values": ("array[int, 2, 2] m; m[1][0] = 2; m[0][0] = 1; x q[m[1][0] - m[0, 0]];",
+                              [("x", [], [1])]),
+    "unused extern": ("extern f(int) -> int; x q[1];", [("x", [], [1])]),
     "bit strings": (
         'bit[3] m = "011"; m[2] = 1; m[0] = 0; if (m == "110") x q[1]; int k = m; rx(k) q[2];\n'
         'bit[2] lower = m[0:1]; if (lower == 2) y q[0]; if (~m == 1) z q[0];',
@@ -305,7 +308,9 @@ def test_pragmas_are_ignored_with_a_note():
         ("delay[-3ns] q[0];", 1, "`delay`"),
         ("duration d = 3;", 1, "duration"),
         ("duration d = 3ns + 2dt;", 14, "cannot be combined"),
-        ("extern f(int) -> int;", 1, "`extern`"),
+        ("extern f(int) -> int; rx(f(1)) q[0];", 26, "`extern` function `f`"),
+        ("array[int, 3] a; rx(a[1]) q[0];", 21, "a number is needed"),
+        ("array[int, 1000, 1000] a;", 1, "at most 65536 elements"),
         ("defcal x $0 { }", 1, "`defcal`"),
         ("cal { }", 1, "`cal`"),
         ("complex[float] z = 1;", 1, "complex"),
