@@ -117,11 +117,11 @@ def load_circuit(
     if file.text:
         text = SourceText(file.text, file.source, file.folder)
         circuit, parameters, measured, notes = read_openqasm(text, trainable_angles=bool(train))
-        circuit.name = file.name
     else:
         loaded = _from_qpy(file)
         circuit, measured = without_measurements(loaded, file.source)
         parameters, notes = list(loaded.parameters), []
+    circuit.name = file.name
     chosen, trained = split_parameters(parameters, inputs, weights, file.source)
     observables = read_observables(file.text, file.source, circuit.num_qubits)
     if observables == ():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from itertools import pairwise
 from numbers import Real
 from typing import TypeAlias
@@ -54,22 +54,26 @@ def split_parameters(
                     f"{source}: inputs `{first.name}` and `{second.name}` have one number. Give "
                     "`inputs` as a list."
                 )
-    first_chosen = None if inputs is None else _chosen("inputs", inputs, ordered, source)
-    second_chosen = None if weights is None else _chosen("weights", weights, ordered, source)
-    if first_chosen is None:
-        first_chosen = [p for p in ordered if p not in set(second_chosen or ())]
-    if second_chosen is None:
-        second_chosen = [p for p in ordered if p not in set(first_chosen)]
-    for names, word in (
-        ([p.name for p in first_chosen if p in set(second_chosen)], "both `inputs` and `weights`"),
-        (
-            [p.name for p in ordered if p not in {*first_chosen, *second_chosen}],
-            "neither `inputs` nor `weights`",
-        ),
-    ):
+    chosen = [
+        None if names is None else _chosen(argument, names, ordered, source)
+        for argument, names in (("inputs", inputs), ("weights", weights))
+    ]
+    first, second = chosen
+    if first is None:
+        taken = set(second or ())
+        first = [p for p in ordered if p not in taken]
+    taken = set(first)
+    if second is None:
+        second = [p for p in ordered if p not in taken]
+    both = [p.name for p in second if p in taken]
+    taken.update(second)
+    neither = [p.name for p in ordered if p not in taken]
+    for names, where in ((both, "both"), (neither, "neither")):
         if names:
-            raise ArgumentError(f"{source}: {', '.join(names)} must be in one of them (in {word}).")
-    return tuple(first_chosen), tuple(second_chosen)
+            raise ArgumentError(
+                f"{source}: {', '.join(names)} must be in `inputs` or in `weights` (got {where})."
+            )
+    return tuple(first), tuple(second)
 
 
 def angles_as_weights(
@@ -143,15 +147,15 @@ def _chosen(
     if callable(names):
         return [p for p in ordered if names(_shown(p.name))]
     patterns = [names] if isinstance(names, str) else list(_validation.items(argument, names))
+    exact = {_shown(p.name): p for p in ordered} | {p.name: p for p in ordered}
     chosen: dict[Parameter, None] = {}
     for pattern in patterns:
         _validation.instance(argument, pattern, str, "names, globs, or a function of the name")
-        exact = [p for p in ordered if pattern in (p.name, _shown(p.name))]
-        found = exact or [
-            p
-            for p in ordered
-            if fnmatchcase(p.name, pattern) or fnmatchcase(_shown(p.name), pattern)
-        ]
+        if pattern in exact:
+            chosen[exact[pattern]] = None
+            continue
+        is_match = re.compile(translate(pattern)).match
+        found = [p for p in ordered if is_match(p.name) or is_match(_shown(p.name))]
         if not found:
             known = ", ".join(_shown(p.name) for p in ordered) or "none"
             raise ArgumentError(

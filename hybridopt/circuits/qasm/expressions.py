@@ -16,7 +16,7 @@ from hybridopt.circuits.qasm.values import Bits, Duration, Number
 from hybridopt.errors import CircuitError
 
 MOST_ITEMS = 1 << 20  # of a range
-MOST_ELEMENTS = 1 << 16  # of an array without values
+MOST_ELEMENTS = 1 << 16  # of an array without values, or of joined registers
 
 
 class Context(Protocol):
@@ -253,6 +253,8 @@ class Evaluator:
 
     def _Concatenation(self, node: ast.Concatenation) -> Any:  # noqa: N802
         left, right = self.value(node.lhs), self.value(node.rhs)
+        if (_length(left) or 0) + (_length(right) or 0) > MOST_ELEMENTS:
+            raise self.context.error(node, f"`++` gives more than {MOST_ELEMENTS} elements.")
         if isinstance(left, Bits) and isinstance(right, Bits):
             return Bits(left.items + right.items)
         if isinstance(left, list) and isinstance(right, list):
@@ -278,8 +280,19 @@ class Evaluator:
             return self.truth(node.lhs) and self.truth(node.rhs)
         if name == "||":
             return self.truth(node.lhs) or self.truth(node.rhs)
-        left, right = (self._operand(side) for side in (node.lhs, node.rhs))
-        return arithmetic.binary(name, left, right, self.context.version)
+        terms = [node]  # long sums are evaluated without recursion
+        while (
+            isinstance(first := terms[-1].lhs, ast.BinaryExpression) and first.op.name not in "&&||"
+        ):
+            terms.append(first)
+        value = self._operand(first)
+        for term in reversed(terms):
+            right = self._operand(term.rhs)
+            try:
+                value = arithmetic.binary(term.op.name, value, right, self.context.version)
+            except NoValueError as error:
+                raise self.context.error(term, str(error)) from None
+        return value
 
     def _operand(self, node: ast.Expression) -> Number | Duration:
         value = self.value(node)

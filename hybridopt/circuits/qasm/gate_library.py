@@ -16,7 +16,9 @@ from hybridopt.circuits.gates import KEPT_GATES
 from hybridopt.circuits.lowering import WAYS_OUT
 
 KNOWN_GATES = Path(__file__).with_name("known_gates.inc")
-LIBRARIES = frozenset({"stdgates.inc", "qelib1.inc", "hqslib1.inc"})  # defined here, never read
+LIBRARIES = frozenset(
+    {"stdgates.inc", "qelib1.inc", "hqslib1.inc", "hqslib1_dev.inc"}
+)  # defined here, never read
 LARGEST_COMPARED = (
     1000  # operations in a gate that may have the name of Qiskit's because it equals it
 )

@@ -63,8 +63,9 @@ class Interpreter:
         except RecursionError:
             raise CircuitError(f"{self.text.name} is nested too deeply.") from None
         circuit = self.builder.finished()
+        used = set(circuit.parameters)
         for parameter in self.parameters:
-            if parameter not in circuit.parameters:
+            if parameter not in used:
                 circuit.global_phase += 0 * parameter  # inputs of no gate keep their places
         measured = self.variables.measured() or list(self.builder.measured) or None
         return ParsedProgram(circuit, self.parameters, measured, self.notes)

@@ -27,9 +27,7 @@ _VERSION = re.compile(r"\s*OPENQASM\s+([0-9]+)")
 _GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
 _OPAQUE = re.compile(r"\bopaque\s+([A-Za-z_]\w*)[^;]*;")
 _INCLUDE = re.compile(r"\binclude\s*[\"']([^\"'\n]*)")
-_HUGE = re.compile(
-    r"(?<![.0-9])[0-9]{16,}(?![.0-9eE])"
-)  # integers at which Qiskit's reader crashes
+_HUGE = re.compile(r"(?<![.0-9])[0-9]{16,}")  # at large integers, Qiskit's reader crashes
 _IN_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
 
 
@@ -137,11 +135,12 @@ def read_openqasm(source: SourceText, *, trainable_angles: bool = False) -> Pars
     code = _COMMENT.sub(_blank, source.text)
     if not code.strip():
         raise CircuitError(f"{source.name} has no statements. Give an OpenQASM file.")
-    version = _VERSION.match(code)
-    if version is not None and version[1] not in {"2", "3"}:
-        place = code[: version.start(1)].count("\n") + 1, 1
-        raise error_at(source.name, place, f"OpenQASM {version[1]} is not supported.")
-    if version is not None and version[1] == "2":
+    stated = _VERSION.match(code)
+    version = stated[1] if stated else "2" if "qelib1.inc" in _INCLUDE.findall(code) else "3"
+    if stated is not None and version not in {"2", "3"}:
+        place = code[: stated.start(1)].count("\n") + 1, 1
+        raise error_at(source.name, place, f"OpenQASM {version} is not supported.")
+    if version == "2":
         program = _openqasm_2(replace(source, version=2), code, trainable_angles=trainable_angles)
     else:
         program = _interpreted(source)
@@ -164,7 +163,7 @@ def _openqasm_2(source: SourceText, code: str, *, trainable_angles: bool) -> Par
             custom_classical=qasm2.LEGACY_CUSTOM_CLASSICAL,
         )
         bare, measured = without_measurements(circuit, source.name)
-    except (qasm2.QASM2ParseError, CircuitError):
+    except (qasm2.QASM2ParseError, CircuitError, TypeError):  # TypeError: an angle is missing
         return _interpreted(source)  # it knows more gates, and the places of errors
     if defined and _num_operations(bare, defined) > MOST_OPERATIONS:
         return _interpreted(source)

@@ -42,10 +42,11 @@ def angle(expression: str) -> float:
         ("tau/4 + euler", np.pi / 2 + np.e),
         ("π/2 + τ + ℇ", np.pi / 2 + 2 * np.pi + np.e),
         ("true + 1", 2),
+        ("+".join(["x0"] * 2000), 2000 * X),
     ],
 )
 def test_values(expression, expected):
-    assert angle(expression) == pytest.approx(expected, abs=1e-14)
+    assert angle(expression) == pytest.approx(expected, rel=1e-12, abs=1e-14)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ PROGRAMS = {
         "rx(m[1][1]) q[m[0, 1]]; ry(sizeof(m)) q[0]; rz(sizeof(m, 1)) q[1];",
         [("rx", [5.0], [2]), ("ry", [2.0], [0]), ("rz", [2.0], [1])],
     ),
-    "arrays without values": ("array[int, 2, 2] m; m[1][0] = 2; m[0][0] = 1; x q[m[1][0] - m[0, 0]];",
+    "arrays without values": ("array[int, 2, 2] m; m[1][0] = 2; m[0][0] = 1;\n"
+                              "x q[m[1][0] - m[0, 0]];",
                               [("x", [], [1])]),
     "unused extern": ("extern f(int) -> int; x q[1];", [("x", [], [1])]),
     "bit strings": (
@@ -330,6 +331,7 @@ def test_pragmas_are_ignored_with_a_note():
         ("gphase(1) q[0];", 1, "`gphase` takes 0 qubits here (got 1)"),
         ("while (true) { }", 1, "more than 50,000 steps"),
         ("let a = q ++ 1;", 9, "`++`"),
+        ("bit[40000] a; bit[40000] b; let c = a ++ b;", 37, "65536 elements"),
         ("return 1;", 1, "return"),
         ("break;", 1, "break"),
         ("for int i in [0:2] { include \"a.inc\"; }", 22, "include"),

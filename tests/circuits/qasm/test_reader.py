@@ -242,6 +242,7 @@ def test_places_of_errors(text, place, word, version, capfd):
         ("measure q[0] -> c[0]; if (c == 1) x q[1];", 27, "`c` holds the outcome"),
         ("h q[0]; reset q[0];", 9, "`reset` of `q[0]`"),
         ("cx q[0];", 1, "`cx` takes"),
+        ("rx q[0];", 1, "`rx` takes 1 angle"),
         ("cx q[1], q[1];", 1, "`cx` must act on different qubits"),
         ("rx(1/0) q[1];", 4, "no value"),
         ("measure q -> d;", 14, "`d`"),
@@ -276,6 +277,11 @@ def test_refused_in_openqasm_2(line, column, word):
 def test_refused_texts(text, word):
     with pytest.raises(CircuitError, match=word):
         read(text)
+
+
+def test_the_version_follows_from_the_library():
+    circuit = read('include "qelib1.inc"; qreg q[3]; rx(1/2) q[1];').circuit
+    assert is_same(circuit, expected_of(("rx", (0.5,), (1,))))
 
 
 def test_gates_need_no_include():
