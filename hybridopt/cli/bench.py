@@ -34,7 +34,10 @@ def command(
     problem: Annotated[
         Words, opt(f"family:qubits-weights-batch, {' or '.join(BUILDERS)}, as ladder:4-16-16.")
     ] = None,
-    circuit: Annotated[Words, opt("Circuit of the gallery, or an OpenQASM or QPY file.")] = None,
+    circuit: Annotated[
+        Words,
+        opt("Circuit of the gallery or file; without weights, its literal angles are trained."),
+    ] = None,
     gradient: Annotated[Words, opt(f"{', '.join(GRADIENTS)}; all by default.")] = None,
     method: Annotated[Words, opt(f"Of Aer: {', '.join(METHODS)}.")] = None,
     device: Annotated[Words, opt("CPU, GPU or auto.")] = None,

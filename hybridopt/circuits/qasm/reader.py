@@ -23,7 +23,8 @@ if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text of OpenQA
 Position = tuple[int, int]  # line and column, counted from 1
 LARGEST_INCLUDE = 1 << 20  # bytes
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_VERSION = re.compile(r"\s*OPENQASM\s+([0-9]+)")
+_VERSION = re.compile(r"\s*OPENQASM\s+([0-9]+(?:\.[0-9]+)?)")
+_SUPPORTED = re.compile(r"[23](?:\.[0-9])?")
 _GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
 _OPAQUE = re.compile(r"\bopaque\s+([A-Za-z_]\w*)[^;]*;")
 _INCLUDE = re.compile(r"\binclude\s*[\"']([^\"'\n]*)")
@@ -137,10 +138,11 @@ def read_openqasm(source: SourceText, *, trainable_angles: bool = False) -> Pars
         raise CircuitError(f"{source.name} has no statements. Give an OpenQASM file.")
     stated = _VERSION.match(code)
     version = stated[1] if stated else "2" if "qelib1.inc" in _INCLUDE.findall(code) else "3"
-    if stated is not None and version not in {"2", "3"}:
+    if not _SUPPORTED.fullmatch(version):
+        assert stated is not None
         place = code[: stated.start(1)].count("\n") + 1, 1
         raise error_at(source.name, place, f"OpenQASM {version} is not supported.")
-    if version == "2":
+    if version[0] == "2":
         program = _openqasm_2(replace(source, version=2), code, trainable_angles=trainable_angles)
     else:
         program = _interpreted(source)
