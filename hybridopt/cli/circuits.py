@@ -1,4 +1,4 @@
-"""The command `hybridopt circuits`: what a circuit file holds, and what it costs to run."""
+"""The command `hybridopt circuits`: content and cost of a circuit file."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # imported when a text of OpenQASM 3 is read
 
 MOST_QUBITS = 1024  # of a register; a simulator holds far fewer
 MOST_OPERATIONS = 1_000_000  # gates, with those within defined gates
-MOST_REPEATED = 50_000  # gates and passes of loops, beyond those that a text can list one by one
+MOST_REPEATED = 50_000  # statements, beyond those that a text can list one by one
 
 
 class ParsedProgram(NamedTuple):
@@ -76,9 +76,9 @@ class CircuitBuilder:
             self.circuit.add_bits([self._physical[number]])
         return Bits((self._physical[number],), single=True)
 
-    def count(self, node: ast.QASMNode, size: int = 1) -> None:
-        """Count a step of the program with a number of operations; both are limited."""
-        self._steps += 1
+    def count(self, node: ast.QASMNode, size: int = 1, steps: int = 1) -> None:
+        """Count operations, and statements that are executed; both are limited."""
+        self._steps += steps
         if self._steps > self._most_steps:
             raise self._error(node, f"loops take more than {MOST_REPEATED:,} steps.")
         self._body_size += size

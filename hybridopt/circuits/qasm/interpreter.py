@@ -304,7 +304,7 @@ class Interpreter:
 
     def _ended(self, node: ast.QASMNode, block: Sequence[ast.Statement]) -> bool:
         """Execute the block of a loop once; return whether it ended the loop."""
-        self.builder.count(node)
+        self.builder.count(node, steps=1 + len(block))
         try:
             self.block(block)
         except _Continue:

@@ -117,7 +117,7 @@ def _after_blanks(text: str, position: int) -> int:
 def _end_of_statement(text: str, position: int) -> int:
     """Return an end of a statement, or an earlier place at which no gate can start."""
     line = _WHOLE_LINE.match(text, position)
-    if line is not None:  # its end is no mark of anything
+    if line is not None:  # its characters have no meaning
         is_pragma = text[position] != "@"
         return line.end() if is_pragma else _end_of_statement(text, _after_blanks(text, line.end()))
     depth = 0

@@ -82,7 +82,7 @@ class SourceText:
     def included(self, node: ast.Include, filename: str) -> SourceText:
         """Return the text of a file in the same folder."""
         if self.folder is None:
-            raise self.error(node, f"`{filename}` cannot be included, as there is no folder.")
+            raise self.error(node, f"`{filename}` cannot be included: the text has no folder.")
         path = (self.folder / filename).resolve()
         if not path.is_relative_to(self.folder.resolve()):
             raise self.error(node, f"`{filename}` must be in the folder of the file.")

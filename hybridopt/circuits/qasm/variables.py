@@ -72,7 +72,7 @@ class Variables:
         if not 0 <= size <= MOST_BITS:
             raise self._error(name, f"a register must have at most {MOST_BITS} bits (got {size}).")
         bits = Bits(tuple(Clbit() for _ in range(size)), single=kind.size is None)
-        if len(self._scopes) == 1:  # bits of subroutines and loops are no results
+        if len(self._scopes) == 1:  # bits of subroutines and loops are not results
             self._results += bits.items
         self.declare(name, Variable(kind, bits))
         if value is not None:

@@ -35,7 +35,7 @@ def bound(circuit: QuantumCircuit, *values: float) -> QuantumCircuit:
 
 
 def is_same(first: QuantumCircuit, second: QuantumCircuit) -> bool:
-    """Whether the circuits have one matrix, up to a global phase."""
+    """Return True if the circuits have one matrix, up to a global phase."""
     return Operator(first).equiv(Operator(second), rtol=0, atol=1e-12)
 
 
