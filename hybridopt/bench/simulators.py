@@ -174,7 +174,11 @@ def _problems(settings: SimulatorSettings) -> list[Problem]:
     problems = [parse_problem(text) for text in settings.problems]
     for name in settings.circuits:
         path = Path(name)
-        circuit, inputs, weights, observables = load_circuit(path if path.exists() else name)
+        where = path if path.exists() else name
+        loaded = load_circuit(where)
+        if not loaded.weight_parameters:  # as in every file of OpenQASM 2
+            loaded = load_circuit(where, train="angles")
+        circuit, inputs, weights, observables = loaded
         read = tuple(observables or z_of_each(circuit.num_qubits))
         problems.append(Problem(path.stem, circuit, tuple(inputs), tuple(weights), read))
     suite = [parse_problem(text) for text in (QUICK if settings.quick else FULL)]

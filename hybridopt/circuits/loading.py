@@ -1,7 +1,8 @@
-"""Circuits from files: from the gallery by name, from other files by path."""
+"""Circuits from files: the gallery by name, other files by path."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Sequence
@@ -9,59 +10,99 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from qiskit import QuantumCircuit
+from qiskit import QuantumCircuit, qpy
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
-from hybridopt.circuits.observable_lines import read_observables
-from hybridopt.circuits.qasm.reader import read_openqasm
+from hybridopt.circuits.measurements import strip_measurements
+from hybridopt.circuits.observable_lines import read_observables, z_observables
+from hybridopt.circuits.parameter_roles import Names, angles_as_weights, split_parameters
+from hybridopt.circuits.qasm.reader import SourceText, read_openqasm
 from hybridopt.errors import CircuitError, UnknownNameError
 
 SUFFIX = ".qasm"
+QPY_MAGIC = b"QISKIT"
+TRAINABLE = ("angles",)
 
 
-class LoadedCircuit(NamedTuple):
-    """Arguments of `CircuitLayer` in its order: ``CircuitLayer(*load_circuit(name))``."""
+class _Parts(NamedTuple):
+    circuit: QuantumCircuit
+    input_parameters: Sequence[Parameter]
+    weight_parameters: Sequence[Parameter]
+    observables: Sequence[SparsePauliOp] | None
 
-    circuit: QuantumCircuit  # named as its file
-    input_parameters: Sequence[Parameter]  # x0, x1, ... in the order of their numbers
-    weight_parameters: Sequence[Parameter]  # w0, w1, ... in the order of their numbers
-    observables: Sequence[SparsePauliOp] | None  # None: the probabilities of all outcomes
+
+class LoadedCircuit(_Parts):
+    """Arguments of `CircuitLayer`, in its order: ``CircuitLayer(*load_circuit(name))``.
+
+    Attributes:
+        circuit: The circuit, named as its file.
+        input_parameters: Parameters that samples bring.
+        weight_parameters: Parameters that are trained.
+        observables: Observables of the file; None for the probabilities of all outcomes.
+        initial: Start values of the weights in radians, shape ``(num_weights,)``, for
+            ``CircuitLayer(*loaded, initial=loaded.initial)``. None without ``train``.
+        notes: Remarks on parts of the file that were ignored.
+    """
+
+    initial: list[float] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class CircuitText(NamedTuple):
-    """Text of a circuit file, and its description and source from the comment at its head."""
+    """Circuit file with the description and the source in the comment at its head."""
 
-    name: str  # of the file, without its ending
-    source: str  # name of the file in error messages
-    text: str
+    name: str  # without its ending
+    source: str  # name of the file in errors
+    text: str  # empty for QPY
     what: str
     origin: str
+    data: bytes
+    folder: Path
 
 
-def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:
-    """Read a circuit of the gallery or an OpenQASM 3 file.
+def load_circuit(
+    name_or_path: str | os.PathLike[str],
+    inputs: Names | None = None,
+    weights: Names | None = None,
+    train: str | None = None,
+) -> LoadedCircuit:
+    """Read a circuit of the gallery, an OpenQASM 2 or 3 file, or a QPY file.
 
-    In the file, ``input float x0;`` declares an input and ``input float w0;`` a weight. Both are
-    sorted by their numbers, which may have gaps. ``x[0]`` of a Qiskit ParameterVector, which
-    Qiskit writes as ``_x_0_``, is x0. Comments such as ``// observable: 0.5 * ZII - XXI`` define
-    the observables; the rightmost letter acts on qubit 0. With ``// observables: probabilities``
-    the outputs are the probabilities of all outcomes. The default is <Z> of every qubit, qubit 0
-    first.
+    Parameters are the ``input`` declarations of OpenQASM 3 and the parameters of QPY. Without
+    ``inputs`` and ``weights``, x0, x1, ... and x[0], x[1], ... are inputs and all others weights.
+    Inputs and weights are in natural order: x2 comes before x10. Names that Qiskit's exporter
+    writes as ``_x_0_`` may be given as ``x[0]``.
+
+    Final measurements are removed. Comment lines such as ``// observable: 0.5 * ZII - XXI`` give
+    the observables (the rightmost letter is qubit 0), ``// observables: probabilities`` the
+    probabilities of all outcomes. Without such a line, <Z> of each measured qubit is read, in the
+    order of the classical bits; without measurements, <Z> of every qubit, qubit 0 first.
+
+    Classical code of OpenQASM 3 is executed when the file is read, as long as it depends neither
+    on inputs nor on measurements: constants, loops, ``if``, subroutines, arrays.
 
     Args:
-        name_or_path: Name of the gallery (`hybridopt.circuits.circuit_names()`) or path of a file.
-            A string is a path if it has a folder or an ending, such as ``"mine.qasm"``.
+        name_or_path: Name in `hybridopt.circuits.circuit_names()`; or a path, which is a
+            `pathlib.Path` or has a folder or an ending, such as ``"mine.qasm"``.
+        inputs: Names of the inputs, globs such as ``"x*"``, or a function that returns whether a
+            name is one. By default all parameters that are not weights.
+        weights: Names, globs or a function for the weights. By default all other parameters.
+        train: ``"angles"`` makes the literal angles of the circuit's gates weights ``angle[0]``,
+            ``angle[1]``, ... in the order of appearance, after the weights of the file. Angles
+            inside the definitions of gates stay constant.
 
     Returns:
-        Circuit, input parameters, weight parameters and observables.
+        Circuit, input parameters, weight parameters and observables. With ``train``, the
+        attribute ``initial`` has the start values of the weights: 0 for those of the file.
 
     Raises:
         UnknownNameError: If the gallery has no circuit of this name.
-        CircuitError: If the file cannot be read, is not OpenQASM 3 (with line and column), or has
-            statements without a unitary, such as a measurement.
-        ArgumentTypeError: If ``name_or_path`` is neither a string nor a path.
+        CircuitError: If the file cannot be read (with line and column for OpenQASM), or
+            has instructions without a unitary, such as a measurement before a gate.
+        ArgumentError: If a parameter is an input and a weight, or neither, or does not exist.
+        ArgumentTypeError: If the path is neither a string nor a path.
 
     Example:
         >>> from hybridopt import load_circuit
@@ -69,15 +110,34 @@ def load_circuit(name_or_path: str | os.PathLike[str]) -> LoadedCircuit:
         >>> circuit.num_qubits, len(inputs), len(weights), len(observables)
         (4, 4, 12, 4)
     """
-    name, source, text, *_ = circuit_text(name_or_path)
-    circuit, inputs, weights = read_openqasm(text, source)
-    circuit.name = name
-    observables = read_observables(text, source, circuit.num_qubits)
-    return LoadedCircuit(circuit, inputs, weights, observables)
+    if train is not None:
+        _validation.choice("`train`", train, TRAINABLE)
+    file = circuit_text(name_or_path)
+    parameters: Sequence[Parameter]
+    if not file.data.startswith(QPY_MAGIC):
+        text = SourceText(file.text, file.source, file.folder)
+        circuit, parameters, measured, notes = read_openqasm(text, trainable_angles=bool(train))
+    else:
+        loaded = _from_qpy(file)
+        circuit, measured = strip_measurements(loaded, file.source)
+        parameters, notes = list(loaded.parameters), []
+    circuit.name = file.name
+    chosen, trained = split_parameters(parameters, inputs, weights, file.source)
+    observables = read_observables(file.text, file.source, circuit.num_qubits)
+    if observables == ():
+        observables = z_observables(circuit, circuit.qubits if measured is None else measured)
+    initial = None
+    if train:
+        circuit, angles, values = angles_as_weights(circuit)
+        initial = [0.0] * len(trained) + values
+        trained = (*trained, *angles)
+    result = LoadedCircuit(circuit, chosen, trained, observables)
+    result.initial, result.notes = initial, tuple(notes)
+    return result
 
 
 def circuit_names() -> list[str]:
-    """Return the sorted names of the circuits in the gallery.
+    """Return the names of the circuits in the gallery, sorted.
 
     Example:
         >>> "basic_entangler" in circuit_names()
@@ -87,35 +147,65 @@ def circuit_names() -> list[str]:
 
 
 def gallery_folder() -> Path:
-    """Return the folder of the gallery: in the installed package, or in the checkout."""
+    """Return the folder of the gallery: in the installed package, otherwise in the checkout."""
     installed = Path(__file__).parent / "gallery"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "circuits"
 
 
 def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
-    """Return the text of a circuit of the gallery, or of a file."""
+    """Return a circuit of the gallery or of a file, not yet parsed."""
     path = _validation.path("name_or_path", name_or_path)
-    if isinstance(name_or_path, str) and path.name == name_or_path and not path.suffix:
+    if (
+        isinstance(name_or_path, str)
+        and Path(name_or_path).name == name_or_path
+        and not path.suffix
+    ):
         try:
             name = _validation.choice("circuit", name_or_path, circuit_names())
         except UnknownNameError as error:
             raise UnknownNameError(
-                f"{error} For a file of your own, add its ending: '{name_or_path}{SUFFIX}'."
+                f"{error} To read a file, give its ending, such as '{name_or_path}{SUFFIX}'."
             ) from None
         path = gallery_folder() / f"{name}{SUFFIX}"
-    try:
-        text = path.read_text("utf-8-sig")  # with universal newlines
-    except UnicodeDecodeError as error:
-        raise CircuitError(
-            f"{path} is not text, so it is not OpenQASM 3. If it is QPY, read it with "
-            "`qiskit.qpy.load` and pass the circuit to `CircuitLayer`."
-        ) from error
-    except (OSError, ValueError) as error:
-        known = not path.exists() and path.stem in circuit_names()
-        hint = f" The gallery has a circuit {path.stem!r}." if known else ""
-        raise CircuitError(f"Cannot read {path}: {error}.{hint}") from error
+    data, text = _read(path)
     lines = takewhile(lambda line: line.startswith("//"), text.split("\n"))
     words = " ".join(line.removeprefix("//").strip() for line in lines)
     before = re.split(r"\bobservables?:", words, maxsplit=1)[0]
     what, _, origin = before.partition("Source:")
-    return CircuitText(path.stem, str(path), text, what.strip(), origin.strip())
+    return CircuitText(path.stem, str(path), text, what.strip(), origin.strip(), data, path.parent)
+
+
+def _read(path: Path) -> tuple[bytes, str]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        known = path.stem in circuit_names()
+        hint = f" The gallery has it by the name {path.stem!r}." if known else ""
+        raise CircuitError(f"The file {path} does not exist.{hint}") from error
+    except (OSError, ValueError) as error:
+        raise CircuitError(f"The circuit file {path} cannot be read ({error}).") from error
+    if data.startswith(QPY_MAGIC):
+        return data, ""
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise CircuitError(f"{path} must be OpenQASM or QPY (got other bytes).") from error
+    return data, text
+
+
+def _from_qpy(file: CircuitText) -> QuantumCircuit:
+    try:
+        circuits = qpy.load(io.BytesIO(file.data))
+    except Exception as error:  # whatever Qiskit raises, the file is the user's own
+        raise CircuitError(
+            f"{file.source} cannot be read as QPY: {_validation.first_line(error)}"
+        ) from error
+    if len(circuits) != 1:
+        raise CircuitError(
+            f"{file.source} must contain one circuit (got {len(circuits)}). Save each with "
+            "`qiskit.qpy.dump`."
+        )
+    circuit = circuits[0]
+    if circuit.num_qubits == 0:
+        raise CircuitError(f"{file.source} has no qubits.")
+    return circuit

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from qiskit import QuantumCircuit
+from qiskit.circuit import Qubit
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from hybridopt import _validation
@@ -39,9 +41,16 @@ def read_observables(text: str, source: str, num_qubits: int) -> tuple[SparsePau
             )
     if probabilities:
         return None
-    return tuple(observables) or tuple(
-        SparsePauliOp.from_sparse_list([("Z", [qubit], 1.0)], num_qubits=num_qubits)
-        for qubit in range(num_qubits)
+    return tuple(observables)
+
+
+def z_observables(circuit: QuantumCircuit, qubits: Sequence[Qubit]) -> tuple[SparsePauliOp, ...]:
+    """Return Z on each of some qubits of a circuit."""
+    return tuple(
+        SparsePauliOp.from_sparse_list(
+            [("Z", [circuit.find_bit(qubit).index], 1.0)], num_qubits=circuit.num_qubits
+        )
+        for qubit in qubits
     )
 
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from qiskit import QuantumCircuit, QuantumRegister, qasm3
@@ -20,11 +21,19 @@ from hybridopt._files import check_writable, write_text
 from hybridopt.circuits.loading import SUFFIX
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.observable_lines import observable_lines
-from hybridopt.circuits.qasm.reader import ParsedCircuit, read_openqasm
+from hybridopt.circuits.qasm.reader import SourceText, read_openqasm
 from hybridopt.errors import CircuitError
 
 _HEAD = re.compile(r"(OPENQASM [^\n]*\n(?:include [^\n]*\n)*)((?:input [^\n]*\n)*)")
 WIDEST_COMPARED = 8  # qubits; a unitary of 2^16 entries
+
+
+class _Renamed(NamedTuple):
+    """Circuit on one register q with parameters x0, x1, ... and w0, w1, ..."""
+
+    circuit: QuantumCircuit
+    inputs: list[Parameter]
+    weights: list[Parameter]
 
 
 def save_circuit(
@@ -79,11 +88,14 @@ def save_circuit(
     program = _as_in_the_file(circuit, inputs, weights)
     try:
         text = _text(program, lines)
-        read = read_openqasm(text, "the text")
+        read = read_openqasm(SourceText(text, "the text"))
     except (qasm3.QASM3ExporterError, CircuitError) as error:
         raise CircuitError(f"The circuit has no OpenQASM 3 form: {error}") from error
+    named = {parameter.name: parameter for parameter in read.parameters}
+    parts = ([named[p.name] for p in part] for part in (program.inputs, program.weights))
+    again = _Renamed(read.circuit, *parts)
     wide = circuit.num_qubits > WIDEST_COMPARED
-    if not (wide or _operator(read).equiv(_operator(program))):  # up to a global phase
+    if not (wide or _operator(again).equiv(_operator(program))):  # up to a global phase
         raise CircuitError(
             "Qiskit's OpenQASM 3 exporter writes another circuit. Decompose composite gates "
             "(`circuit.decompose()`), or transpile to rx, ry, rz and cx, before you save."
@@ -93,7 +105,7 @@ def save_circuit(
 
 def _as_in_the_file(
     circuit: QuantumCircuit, inputs: Sequence[Parameter], weights: Sequence[Parameter]
-) -> ParsedCircuit:
+) -> _Renamed:
     """Return the same gates on one register q, with parameters x0, ..., w0, ..."""
     # first unused names: x1 may have to become x0 while x0 becomes x1
     between = {p: Parameter(f"#{i}") for i, p in enumerate((*inputs, *weights))}
@@ -108,7 +120,7 @@ def _as_in_the_file(
     for item in renamed.data:
         for gate, qubits in _parts(item.operation, [index[qubit] for qubit in item.qubits]):
             result.append(gate, qubits)
-    return ParsedCircuit(result, xs, ws)
+    return _Renamed(result, xs, ws)
 
 
 def _parts(gate: Instruction, qubits: list[int]) -> Iterator[tuple[Instruction, list[int]]]:
@@ -128,7 +140,7 @@ def _parts(gate: Instruction, qubits: list[int]) -> Iterator[tuple[Instruction, 
         yield from _parts(item.operation, places)
 
 
-def _text(program: ParsedCircuit, lines: Sequence[str]) -> str:
+def _text(program: _Renamed, lines: Sequence[str]) -> str:
     circuit, inputs, weights = program
     # otherwise numbers within 1e-9 of pi/2 and other constants are replaced by these
     dumped = qasm3.dumps(circuit, disable_constants=True)
@@ -140,7 +152,7 @@ def _text(program: ParsedCircuit, lines: Sequence[str]) -> str:
     return "\n".join([*comments, head[1].rstrip("\n"), *declared, dumped[head.end() :]])
 
 
-def _operator(program: ParsedCircuit) -> Operator:
+def _operator(program: _Renamed) -> Operator:
     """Return the unitary at one set of angles."""
     parameters = (*program.inputs, *program.weights)
     values = np.random.default_rng(0).uniform(0.1, 0.9, len(parameters))

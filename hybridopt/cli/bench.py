@@ -30,7 +30,9 @@ Words = list[str] | None
 def command(
     suite: Annotated[str, opt(f"Suite to run: {', '.join(SUITES)}.")] = "simulators",
     problem: Annotated[Words, opt(f"Problem as ladder:4-16-16; {' or '.join(BUILDERS)}.")] = None,
-    circuit: Annotated[Words, opt("Circuit of the gallery, or an OpenQASM 3 file.")] = None,
+    circuit: Annotated[
+        Words, opt("Circuit of the gallery or file; its literal angles if it has no weights.")
+    ] = None,
     gradient: Annotated[Words, opt(f"Gradient rule: {', '.join(GRADIENTS)}.")] = None,
     method: Annotated[Words, opt(f"Method of Aer: {', '.join(METHODS)}.")] = None,
     device: Annotated[Words, opt("Device: CPU, GPU or auto.")] = None,

@@ -54,7 +54,7 @@ def command(
         str,
         typer.Argument(
             help="File of `hybridopt convert`; network `mlp:4-3` or `file.py:function`, which "
-            "--bridge converts; circuit of the gallery; or OpenQASM 3 file."
+            "--bridge converts; circuit of the gallery; or OpenQASM or QPY file."
         ),
     ],
     output: Annotated[Path, opt("Picture to write: .png, .svg or .pdf.")],

@@ -67,6 +67,16 @@ def test_a_file_without_observables(tmp_path):
     assert len(plan.entries[0][0].observables) == 2
 
 
+def test_literal_angles_are_the_weights_of_a_file_without_weights(tmp_path):
+    file = tmp_path / "old.qasm"
+    file.write_text(
+        'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[3];\ncreg c[3];\n'
+        "rx(0.3) q[0];\ncu1(pi/4) q[0],q[2];\nmeasure q -> c;\n"
+    )
+    plan = make_plan(SimulatorSettings(circuits=(str(file),), batches=(3,)))
+    assert names(plan) == ["old:3-2-3"]
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

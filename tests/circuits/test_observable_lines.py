@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
@@ -11,6 +12,7 @@ from hybridopt.circuits.observable_lines import (
     format_observable,
     observable_lines,
     read_observables,
+    z_observables,
 )
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
 
@@ -34,8 +36,10 @@ def test_terms_of_a_line(line, expected):
 def test_order_and_default():
     text = "// observable: ZII\nqubit[3] q; // observable: XXX\n// observable: IYI"
     assert [o.to_list()[0][0] for o in read_observables(text, "test", 3)] == ["ZII", "XXX", "IYI"]
-    default = read_observables("// a comment: ZII\n", "test", 3)
-    assert [o.to_list() for o in default] == [[("IIZ", 1)], [("IZI", 1)], [("ZII", 1)]]
+    assert read_observables("// a comment: ZII\n", "test", 3) == ()
+    circuit = QuantumCircuit(3)
+    default = z_observables(circuit, [circuit.qubits[2], circuit.qubits[0]])
+    assert [o.to_list() for o in default] == [[("ZII", 1)], [("IIZ", 1)]]
     assert read_observables("// Observables: Probabilities", "test", 3) is None
 
 

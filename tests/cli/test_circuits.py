@@ -77,7 +77,7 @@ def test_one_circuit_is_shown(own, call):
     ("text", "message"),
     [
         (OWN.replace("q[2];", "q[2]"), "line 9, column 1"),
-        (OWN + "bit c = measure q[0];", "`measure`"),
+        (OWN + "measure q[0]; x q[0];", "line 9, column 15: `x` follows the measurement"),
     ],
 )
 def test_mistakes_in_files_are_refused(own, text, message, refused):
@@ -87,3 +87,22 @@ def test_mistakes_in_files_are_refused(own, text, message, refused):
 
 def test_unknown_names_are_refused_with_a_suggestion(refused):
     refused("Did you mean 'qcnn'?", "circuits", "qccn")
+
+
+def test_options(own, call):
+    own.write_text(OWN.replace("x0", "y") + "rx(0.3) q[1];\n#pragma braket verbatim\n", "utf-8")
+    _, out, _ = call("circuits", own, "--inputs", "y,w1", "--train", "angles", "--json")
+    content = json.loads(out)
+    assert (content["inputs"], content["weights"]) == (["y", "w1"], ["w0", "angle[0]"])
+    assert content["notes"] == ["Pragma `braket verbatim` was ignored."]
+    assert "Pragma `braket verbatim`" in call("circuits", own, "--weights", "w*")[1]
+    old = own.with_name("old.qasm")
+    old.write_text(
+        'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[3];\ncreg c[3];\nh q;\nmeasure q -> c;'
+    )
+    content = json.loads(call("circuits", old, "--json")[1])
+    assert content["observables"] == ["IIZ", "IZI", "ZII"]
+
+
+def test_options_need_a_circuit(refused):
+    refused("`--train`", "circuits", "--train", "angles")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from itertools import cycle
 from pathlib import Path
@@ -14,7 +15,6 @@ from qiskit.quantum_info import Statevector
 
 import hybridopt as ho
 from hybridopt.circuits import circuit_names
-from hybridopt.circuits.qasm.reader import parameter_number
 
 FOLDER = Path(__file__).parents[2] / "circuits"
 NAMES = circuit_names()
@@ -35,7 +35,8 @@ class Twin:
     def __init__(self, name: str) -> None:
         self.circuit = read_by_qiskit(name)
         self.observables = LOAD(name).observables
-        self.order = sorted(self.circuit.parameters, key=lambda p: parameter_number(p.name))
+        number = re.compile("[0-9]+")
+        self.order = sorted(self.circuit.parameters, key=lambda p: int(number.search(p.name)[0]))
         self.order.sort(key=lambda p: p.name[0] != "x")  # inputs first
 
     def sample(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:

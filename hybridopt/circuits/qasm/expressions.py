@@ -1,142 +1,315 @@
-"""Angles in OpenQASM 3: arithmetic, powers and functions of numbers and parameters."""
+"""Values of OpenQASM expressions: numbers, angles with parameters, bits, ranges and arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-import numpy as np
 from openqasm3 import ast
-from qiskit.circuit import ClassicalRegister, ParameterExpression, QuantumRegister
-from qiskit_qasm3_import import types
-from qiskit_qasm3_import.exceptions import raise_from_node
-from qiskit_qasm3_import.expression import ValueResolver
+from qiskit.circuit import ParameterExpression
 
-Register: TypeAlias = QuantumRegister | ClassicalRegister | list[Any] | tuple[Any, ...]
-Number: TypeAlias = float | ParameterExpression
-Value: TypeAlias = tuple[Any, types.Type]  # a number, qubits, a gate, ... and its type
-LARGEST_WHOLE_POWER = 64
+from hybridopt.circuits.qasm import arithmetic
+from hybridopt.circuits.qasm.arithmetic import LARGEST_INTEGER, WIDTH, NoValueError
+from hybridopt.circuits.qasm.values import Bits, Duration, Number
+from hybridopt.errors import CircuitError
 
-# methods of Qiskit by the names in OpenQASM (arcsin) and in Qiskit's exporter (asin)
-_METHODS = {name: name for name in ("abs", "cos", "exp", "log", "sign", "sin", "tan")} | {
-    f"{short}{name}": f"arc{name}" for name in ("cos", "sin", "tan") for short in ("a", "arc")
-}
+MOST_ITEMS = 1 << 20  # of a range
+MOST_ELEMENTS = 1 << 16  # of an array without values, or of joined registers
 
 
-class AngleResolver(ValueResolver):
-    """Resolver of OpenQASM expressions with powers, functions and checked ranges."""
+class Context(Protocol):
+    """Part of the interpreter that expressions need."""
 
-    # Angles are floats, so that ``x0 * w0`` may be an angle. OpenQASM divides 1 / 2 as integers;
-    # it is rejected because the author does not mean 0.
+    version: int
 
-    __slots__ = ()
+    def lookup(self, node: ast.Identifier) -> Any:
+        """Return the value of a name."""
 
-    def visit_Identifier(self, node: ast.Identifier) -> Value:  # noqa: N802
-        """Return the value and the type of a name."""
-        value, kind = super().visit_Identifier(node)
-        if isinstance(kind, types.Angle):
-            kind = types.Float(kind.const, kind.size)
-        return value, kind
+    def bit_value(self, bit: object, node: ast.QASMNode) -> int:
+        """Return the known value of a classical bit."""
 
-    def visit_BinaryExpression(self, node: ast.BinaryExpression) -> Value:  # noqa: N802
-        """Return a sum, product, quotient or power."""
-        if node.op.name == "/":
-            return self._quotient(node)
-        if node.op.name == "**":
-            return self._power(node, node.lhs, node.rhs)
-        result: Value = super().visit_BinaryExpression(node)
-        return result
+    def call(self, node: ast.FunctionCall) -> Any:
+        """Return the result of a subroutine."""
 
-    def visit_FunctionCall(self, node: ast.FunctionCall) -> Value:  # noqa: N802
-        """Return a function of one number."""
-        name = node.name.name
-        if name == "sqrt" and len(node.arguments) == 1:
-            return self._power(node, node.arguments[0], ast.FloatLiteral(0.5))
-        if name not in _METHODS or len(node.arguments) != 1:
-            known = ", ".join(sorted({*_METHODS, "sqrt"}))
-            raise_from_node(
-                node,
-                f"unknown function '{name}' of {len(node.arguments)} numbers. Available: {known}.",
-            )
-        value, const = self._number(node.arguments[0])
-        if isinstance(value, ParameterExpression):
-            return getattr(value, _METHODS[name])(), types.Float(const)
-        function = getattr(np, _METHODS[name])
-        with np.errstate(divide="raise", over="raise", invalid="raise"):
-            return _computed(node, lambda: float(function(float(value)))), types.Float(const)
+    def measure(self, node: ast.QuantumMeasurement) -> Any:
+        """Measure qubits."""
 
-    def _index_collection(
-        self,
-        collection: Register,
-        collection_type: types.Type,
-        indexer: ast.DiscreteSet | list[ast.Expression | ast.RangeDefinition],
-        base: ast.QASMNode,
-    ) -> tuple[object, types.Type]:
-        index = indexer[0] if isinstance(indexer, list) and len(indexer) == 1 else None
-        if isinstance(collection_type, types.QubitArray) and isinstance(index, ast.RangeDefinition):
-            chosen = self._chosen(collection, index)
-            return chosen, types.QubitArray(len(chosen))
+    def error(self, node: ast.QASMNode, message: str) -> CircuitError:
+        """Return the error at the place of the node."""
+
+    def has_subroutine(self, name: str) -> bool:
+        """Return whether the file defines a subroutine of this name."""
+
+
+class Evaluator:
+    """Evaluation of expressions that do not depend on measurements."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def value(self, node: ast.Expression) -> Any:
+        """Return the value of an expression."""
+        kind = type(node).__name__
+        method = getattr(self, f"_{kind}", None)
+        if method is None:
+            raise self.context.error(node, f"`{kind}` expressions are not supported.")
         try:
-            result: tuple[object, types.Type] = super()._index_collection(
-                collection, collection_type, indexer, base
-            )
-        except IndexError:
-            got = f" (got {self._whole(index)})" if isinstance(index, ast.Expression) else ""
-            raise_from_node(base, f"an index must be within the {len(collection)} qubits{got}.")
-        return result
+            return method(node)
+        except NoValueError as error:
+            raise self.context.error(node, str(error)) from None
 
-    def _chosen(self, register: Register, node: ast.RangeDefinition) -> list[object]:
-        """Return the qubits of a range such as ``q[0:-1]``, which includes its end."""
-        size = len(register)
-        step = 1 if node.step is None else self._whole(node.step)
-        first = 0 if node.start is None else self._whole(node.start)
-        last = size - 1 if node.end is None else self._whole(node.end)
-        first, last = (place + size if place < 0 else place for place in (first, last))
-        chosen = range(first, last + (1 if step > 0 else -1), step) if step else range(0)
-        if not chosen or not (0 <= first < size and 0 <= last < size):
-            raise_from_node(node, f"a range must be within the {size} qubits.")
-        return [register[place] for place in chosen]
+    def number(self, node: ast.Expression) -> Number:
+        """Return a number, or an expression of parameters; known bits become integers."""
+        return self._as_number(self.value(node), node)
 
-    def _whole(self, node: ast.Expression) -> int:
-        value, _ = self._number(node)
+    def angle(self, node: ast.Expression) -> float | ParameterExpression:
+        """Return a finite angle in radians, or an expression of parameters."""
+        value = self.number(node)
+        if isinstance(value, ParameterExpression):
+            return value
+        if not math.isfinite(value):
+            raise self.context.error(node, f"an angle must be finite (got {value}).")
+        return float(value)
+
+    def integer(self, node: ast.Expression) -> int:
+        """Return an integer."""
+        value = self.number(node)
         if not isinstance(value, int):
-            raise_from_node(node, f"an index must be an integer (got {value}).")
+            raise self._not_integer(node, value)
+        return int(value)
+
+    def truth(self, node: ast.Expression) -> bool:
+        """Return whether a condition holds; it must not depend on inputs or measurements."""
+        value = self.number(node)
+        if isinstance(value, ParameterExpression):
+            raise self.context.error(node, arithmetic.CONDITION)
+        return bool(value)
+
+    def items(self, node: ast.Expression | ast.RangeDefinition | ast.DiscreteSet) -> Sequence[Any]:
+        """Return the values that a loop runs over."""
+        if isinstance(node, ast.RangeDefinition):
+            return self.range(node, None)
+        if isinstance(node, ast.DiscreteSet):
+            return [self.number(value) for value in node.values]
+        value = self.value(node)
+        if isinstance(value, Bits):
+            return [self.context.bit_value(bit, node) for bit in value.items]
+        if isinstance(value, list):
+            return value
+        raise self.context.error(node, "a loop needs a range, a set, an array or bits.")
+
+    def range(self, node: ast.RangeDefinition, size: int | None) -> range:
+        """Return the integers of a range, whose end is included.
+
+        Args:
+            node: Start, step and end.
+            size: Number of elements of the indexed register or array, of which negative numbers
+                count backwards; None for the range of a loop.
+        """
+        step = 1 if node.step is None else self.integer(node.step)
+        if size is None and (node.start is None or node.end is None):
+            raise self.context.error(node, "the range needs a start and an end.")
+        if step == 0:
+            raise self.context.error(node, "the step of a range must not be 0.")
+        first = 0 if node.start is None else self.integer(node.start)
+        last = (size or 0) - 1 if node.end is None else self.integer(node.end)
+        if size is not None:
+            first, last = (place + size if place < 0 else place for place in (first, last))
+        chosen = range(first, last + (1 if step > 0 else -1), step)
+        if size is not None and not (chosen and 0 <= first < size and 0 <= last < size):
+            raise self.context.error(node, f"the range must be within the {size} elements.")
+        if chosen and abs(last - first) // abs(step) >= MOST_ITEMS:
+            raise self.context.error(node, f"the range must be at most {MOST_ITEMS} integers.")
+        return chosen
+
+    def select(self, value: Any, index: Any, node: ast.QASMNode) -> Any:
+        """Return the elements of bits, of an array or of an integer at an index."""
+        if isinstance(index, list):
+            for part in index[:-1]:
+                value = self.select(value, [part], node)
+            index = index[-1]
+        length = _length(value)
+        if length is None:
+            raise self.context.error(node, "an index needs a register, an array or an integer.")
+        if isinstance(index, ast.RangeDefinition):
+            places: Sequence[int] = self.range(index, length)
+        elif isinstance(index, ast.DiscreteSet):
+            places = [self.place(item, length) for item in index.values]
+        else:
+            place = self.place(index, length)
+            if isinstance(value, Bits):
+                return Bits((value.items[place],), single=True)
+            return value[place] if isinstance(value, list) else (value >> place) & 1
+        if isinstance(value, Bits):
+            return Bits(tuple(value.items[place] for place in places))
+        if isinstance(value, list):
+            return [value[place] for place in places]
+        return sum(((value >> place) & 1) << k for k, place in enumerate(places))
+
+    def place(self, node: ast.Expression, length: int) -> int:
+        """Return an index among ``length`` elements; negative ones count backwards."""
+        index = self.integer(node)
+        if not -length <= index < length:
+            raise self.context.error(node, f"the index must be below {length} (got {index}).")
+        return index % length
+
+    def cast(self, kind: Any, value: Any, node: ast.QASMNode) -> Any:
+        """Return a value as a variable of the declared type holds it; any value for None."""
+        if isinstance(kind, ast.ArrayType):
+            return self._array(kind, value, node, 0)
+        if isinstance(kind, ast.ComplexType):
+            raise self.context.error(node, "complex numbers are not supported.")
+        if kind is None or isinstance(kind, ast.BitType):
+            return value
+        if not isinstance(kind, ast.DurationType):
+            return self._cast_number(kind, self._as_number(value, node), node)
+        if not isinstance(value, Duration):
+            raise self.context.error(node, "a duration such as 100ns is needed here.")
         return value
 
-    def _quotient(self, node: ast.BinaryExpression) -> Value:
-        (above, const_above), (below, const_below) = self._number(node.lhs), self._number(node.rhs)
-        const = const_above and const_below
-        if isinstance(above, int) and isinstance(below, int) and below:
-            if above % below:
-                raise_from_node(
-                    node,
-                    f"{above}/{below} is the integer {above // below} in OpenQASM. Write "
-                    f"{above}.0/{below}.",
-                )
-            return above // below, types.Int(const)
-        return _computed(node, lambda: above / below), types.Float(const)
+    def _cast_number(self, kind: Any, number: Number, node: ast.QASMNode) -> Number:
+        if isinstance(kind, ast.FloatType | ast.AngleType):
+            return number if isinstance(number, ParameterExpression) else float(number)
+        if isinstance(number, ParameterExpression):
+            raise self.context.error(node, "an expression of inputs must be a float or an angle.")
+        if isinstance(kind, ast.BoolType):
+            return bool(number)
+        if not math.isfinite(number):
+            raise self._not_integer(node, number)
+        if isinstance(kind, ast.UintType) and kind.size is not None:
+            return math.trunc(number) % (1 << min(max(self.integer(kind.size), 0), WIDTH))
+        return math.trunc(number)
 
-    def _power(self, node: ast.QASMNode, base: ast.Expression, exponent: ast.Expression) -> Value:
-        (value, const_base), (power, const_power) = self._number(base), self._number(exponent)
-        const = const_base and const_power
-        if isinstance(value, int) and isinstance(power, int) and 0 <= power <= LARGEST_WHOLE_POWER:
-            return value**power, types.Int(const)
-        if isinstance(value, int):
-            value = float(value)  # integers could become too large
-        return _computed(node, lambda: value**power), types.Float(const)
+    def empty_array(self, kind: ast.ArrayType, node: ast.QASMNode) -> list[Any]:
+        """Return an array whose elements have no value yet."""
+        lengths = [self.integer(length) for length in kind.dimensions]
+        if not 0 <= math.prod(lengths) <= MOST_ELEMENTS:
+            raise self.context.error(node, f"an array must have at most {MOST_ELEMENTS} elements.")
+        result: Any = None
+        for length in reversed(lengths):
+            result = [copy.deepcopy(result) for _ in range(length)]
+        return list(result)
 
-    def _number(self, node: ast.Expression) -> tuple[Number, bool]:
-        value, kind = self.visit(node)
-        if not isinstance(kind, types.Int | types.Uint | types.Float):
-            raise_from_node(node, f"an operand must be a number (got '{kind.pretty()}').")
-        return value, kind.const
+    def _array(self, kind: ast.ArrayType, value: Any, node: ast.QASMNode, depth: int) -> Any:
+        if depth == len(kind.dimensions):
+            return self.cast(kind.base_type, value, node)
+        length = self.integer(kind.dimensions[depth])
+        if not isinstance(value, list) or len(value) != length:
+            raise self.context.error(node, f"the array must have {length} elements.")
+        return [self._array(kind, item, node, depth + 1) for item in value]
+
+    def _as_number(self, value: Any, node: ast.QASMNode) -> Number:
+        if isinstance(value, Bits):
+            return self._as_integer(value, node)
+        if isinstance(value, bool | int | float | ParameterExpression):
+            return value
+        raise self.context.error(node, "a number is needed here.")
+
+    def _as_integer(self, bits: Bits, node: ast.QASMNode) -> int:
+        values = [self.context.bit_value(bit, node) for bit in bits.items]
+        return sum(value << place for place, value in enumerate(values))
+
+    def _not_integer(self, node: ast.QASMNode, value: object) -> CircuitError:
+        return self.context.error(node, f"an integer is needed here (got {value}).")
+
+    # ---- one method per kind of expression
+
+    def _IntegerLiteral(self, node: ast.IntegerLiteral) -> int:  # noqa: N802
+        if node.value > LARGEST_INTEGER:
+            raise self.context.error(node, arithmetic.TOO_LARGE)
+        return node.value
+
+    @staticmethod
+    def _literal(node: ast.FloatLiteral | ast.BooleanLiteral) -> float | bool:
+        return node.value
+
+    _FloatLiteral = _BooleanLiteral = _literal
+
+    def _BitstringLiteral(self, node: ast.BitstringLiteral) -> Bits:  # noqa: N802
+        return Bits(tuple((node.value >> place) & 1 for place in range(node.width)))
+
+    def _DurationLiteral(self, node: ast.DurationLiteral) -> Duration:  # noqa: N802
+        return Duration(node.value, node.unit.name)
+
+    def _ArrayLiteral(self, node: ast.ArrayLiteral) -> list[Any]:  # noqa: N802
+        return [self.value(item) for item in node.values]
+
+    def _Identifier(self, node: ast.Identifier) -> Any:  # noqa: N802
+        return self.context.lookup(node)
+
+    def _QuantumMeasurement(self, node: ast.QuantumMeasurement) -> Any:  # noqa: N802
+        return self.context.measure(node)
+
+    def _Cast(self, node: ast.Cast) -> Any:  # noqa: N802
+        return self.cast(node.type, self.value(node.argument), node)
+
+    def _SizeOf(self, node: ast.SizeOf) -> int:  # noqa: N802
+        value = self.value(node.target)
+        for _ in range(0 if node.index is None else min(self.integer(node.index), WIDTH)):
+            value = value[0] if isinstance(value, list) and value else None
+        length = None if isinstance(value, int) else _length(value)
+        if length is None:
+            raise self.context.error(node, "`sizeof` needs an array or a register.")
+        return length
+
+    def _Concatenation(self, node: ast.Concatenation) -> Any:  # noqa: N802
+        left, right = self.value(node.lhs), self.value(node.rhs)
+        if (_length(left) or 0) + (_length(right) or 0) > MOST_ELEMENTS:
+            raise self.context.error(node, f"`++` gives more than {MOST_ELEMENTS} elements.")
+        if isinstance(left, Bits) and isinstance(right, Bits):
+            return Bits(left.items + right.items)
+        if isinstance(left, list) and isinstance(right, list):
+            return left + right
+        raise self.context.error(node, "`++` joins registers or arrays.")
+
+    def _IndexExpression(self, node: ast.IndexExpression) -> Any:  # noqa: N802
+        return self.select(self.value(node.collection), node.index, node)
+
+    def _UnaryExpression(self, node: ast.UnaryExpression) -> Any:  # noqa: N802
+        if node.op.name == "!":
+            return not self.truth(node.expression)
+        if node.op.name == "-":
+            return -self._operand(node.expression)
+        value = self.value(node.expression)
+        if not isinstance(value, Bits):
+            raise self.context.error(node, "`~` needs bits of a known length.")
+        return Bits(tuple(1 - self.context.bit_value(bit, node) for bit in value.items))
+
+    def _BinaryExpression(self, node: ast.BinaryExpression) -> Any:  # noqa: N802
+        name = node.op.name
+        if name == "&&":
+            return self.truth(node.lhs) and self.truth(node.rhs)
+        if name == "||":
+            return self.truth(node.lhs) or self.truth(node.rhs)
+        terms = [node]  # long sums are evaluated without recursion
+        while (
+            isinstance(first := terms[-1].lhs, ast.BinaryExpression) and first.op.name not in "&&||"
+        ):
+            terms.append(first)
+        value = self._operand(first)
+        for term in reversed(terms):
+            right = self._operand(term.rhs)
+            try:
+                value = arithmetic.binary(term.op.name, value, right, self.context.version)
+            except NoValueError as error:
+                raise self.context.error(term, str(error)) from None
+        return value
+
+    def _operand(self, node: ast.Expression) -> Number | Duration:
+        value = self.value(node)
+        return value if isinstance(value, Duration) else self._as_number(value, node)
+
+    def _FunctionCall(self, node: ast.FunctionCall) -> Any:  # noqa: N802
+        if self.context.has_subroutine(node.name.name):
+            return self.context.call(node)
+        return arithmetic.call(node.name.name, [self.number(item) for item in node.arguments])
 
 
-def _computed(node: ast.QASMNode, compute: Callable[[], Number]) -> Number:
-    try:
-        value = compute()
-    except (ArithmeticError, ValueError) as error:
-        raise_from_node(node, f"the expression has no value: {error}.")
-    if isinstance(value, complex):
-        raise_from_node(node, f"an angle must be real (got {value}).")
-    return value
+def _length(value: Any) -> int | None:
+    if isinstance(value, Bits):
+        return len(value.items)
+    if isinstance(value, list):
+        return len(value)
+    return WIDTH if isinstance(value, int) else None

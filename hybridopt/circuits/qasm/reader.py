@@ -1,124 +1,210 @@
-"""Reader of OpenQASM 3: a circuit and its parameters, or an error with line and column."""
+"""Reading of OpenQASM 2 and 3: a circuit and its parameters, or an error with line and column."""
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Sequence
-from contextlib import redirect_stderr
-from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit import QuantumCircuit, qasm2
+from qiskit.circuit import Instruction
 
+from hybridopt.circuits.measurements import strip_measurements
+from hybridopt.circuits.qasm.circuit_builder import MOST_OPERATIONS, ParsedProgram
+from hybridopt.circuits.qasm.gate_library import KNOWN_GATES, names_with_a_meaning
 from hybridopt.errors import CircuitError
 
-if TYPE_CHECKING:  # openqasm3 and its parser are imported with the first text
+if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text of OpenQASM 3 is read
     from openqasm3 import ast
     from openqasm3.parser import QASM3ParsingError
 
 Position = tuple[int, int]  # line and column, counted from 1
-_VERSION = re.compile(r"^\s*OPENQASM\s+([0-9]+)", re.MULTILINE)
-_OF_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
-_OF_CONVERTER = re.compile(r"(\d+),(\d+): (.*)", re.DOTALL)
-CONVENTION = (
-    "Declare inputs as `input float x0;` and weights as `input float w0;`. The numbers determine "
-    "their order. `hybridopt.save_circuit` writes any circuit in this form."
-)
-# `x[3]` of a Qiskit ParameterVector becomes `_x_3_` in qiskit.qasm3.dumps
-_NAME = re.compile(r"([xw])_?([0-9]+)|_([xw])_([0-9]+)_")
+LARGEST_INCLUDE = 1 << 20  # bytes
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_VERSION = re.compile(r"\s*OPENQASM\s+([0-9]+(?:\.[0-9]+)?)")
+_SUPPORTED = re.compile(r"[23](?:\.[0-9])?")
+_GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
+_OPAQUE = re.compile(r"\bopaque\s+([A-Za-z_]\w*)[^;]*;")
+_INCLUDE = re.compile(r"\binclude\s*[\"']([^\"'\n]*)")
+_HUGE = re.compile(r"(?<![.0-9])[0-9]{16,}")  # at large integers, Qiskit's reader crashes
+_IN_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
 
 
-class ParsedCircuit(NamedTuple):
-    """Circuit of a text, its inputs and its weights, sorted by number."""
+@dataclass(frozen=True)
+class SourceText:
+    """Text of a circuit file.
 
-    circuit: QuantumCircuit
-    inputs: Sequence[Parameter]
-    weights: Sequence[Parameter]
+    Attributes:
+        text: The text.
+        name: Name of the file in errors.
+        folder: Folder of the files that it may include; None if it must not include any.
+        version: Version of the language, 2 or 3.
+    """
 
+    text: str
+    name: str
+    folder: Path | None = None
+    version: int = 3
 
-def parameter_number(name: str) -> tuple[str, int] | None:
-    """Return ``("x", 10)`` for `x10`, and so on; None for other names."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    kind, number = (part for part in match.groups() if part is not None)
-    return kind, int(number)
+    @cached_property
+    def opaque(self) -> frozenset[str]:
+        """Names of the opaque gates that an OpenQASM 2 text declares."""
+        return frozenset(_OPAQUE.findall(self.text)) if self.version == 2 else frozenset()
 
+    def parse(self) -> list[ast.Statement]:
+        """Return the statements; those of OpenQASM 2 as OpenQASM 3 writes them."""
+        from openqasm3.parser import QASM3ParsingError
 
-def read_openqasm(text: str, source: str) -> ParsedCircuit:
-    """Return the circuit of an OpenQASM 3 text."""
-    from qiskit_qasm3_import import ConversionError
+        from hybridopt.circuits.qasm.parser import parse, without_new_words
 
-    from hybridopt.circuits.qasm.converter import Converter
+        text = self.text
+        if self.version == 2:
+            text = without_new_words(_OPAQUE.sub(_blank, text))
+        try:
+            return parse(text)
+        except QASM3ParsingError as error:
+            raise self._syntax_error(error) from None
+        except AttributeError:  # openqasm3 has no error for an empty part
+            raise CircuitError(f"{self.name} is not OpenQASM.") from None
+        except ValueError as error:  # an integer that Python refuses
+            raise CircuitError(f"{self.name} cannot be read: {error}.") from None
+        except RecursionError:
+            raise self.too_deep() from None
 
-    version = _VERSION.search(text)
-    if version is not None and version[1] != "3":
-        place = _place(text, text[: version.start(1)].count("\n") + 1, 0)
-        advice = "Convert the file with `qiskit.qasm3.dumps(qiskit.qasm2.load(path))`."
-        raise error_at(source, place, f"the version must be 3 (got {version[1]}). {advice}")
-    tree = _parsed(text, source)
-    converter = Converter()
-    try:
-        circuit = converter.convert(tree).circuit
-    except ConversionError as error:
-        raise _located(text, source, _OF_CONVERTER, str(error.message)) from None
-    if circuit.num_qubits == 0:
-        raise CircuitError(f"{source} must have qubits. Declare them, as in `qubit[4] q;`.")
-    named = sorted(converter.parameters.items(), key=itemgetter(0))
-    inputs, weights = ([p for (kind, _), p in named if kind == letter] for letter in "xw")
-    return ParsedCircuit(circuit, tuple(inputs), tuple(weights))
+    def too_deep(self) -> CircuitError:
+        """Return the error for a text whose parts are nested too deeply."""
+        return CircuitError(f"{self.name} is nested too deeply.")
+
+    def error(self, node: ast.QASMNode, message: str) -> CircuitError:
+        """Return the error at the place of a statement or expression."""
+        if node.span is None:
+            return CircuitError(f"{self.name}: {message}")
+        return error_at(self.name, (node.span.start_line, node.span.start_column + 1), message)
+
+    def included(self, node: ast.Include, filename: str) -> SourceText:
+        """Return the text of a file in the same folder."""
+        if self.folder is None:
+            raise self.error(node, f"`{filename}` cannot be included: the text has no folder.")
+        path = (self.folder / filename).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            raise self.error(node, f"`{filename}` must be in the folder of the file.")
+        try:
+            with path.open("rb") as file:
+                data = file.read(LARGEST_INCLUDE + 1)
+            text = data.decode("utf-8-sig")
+        except (OSError, ValueError) as error:
+            raise self.error(node, f"`{filename}` cannot be read: {error}.") from None
+        if len(data) > LARGEST_INCLUDE:
+            raise self.error(node, f"`{filename}` must have at most {LARGEST_INCLUDE} bytes.")
+        return SourceText(text, str(path), self.folder, self.version)
+
+    def known_gates(self) -> dict[str, ast.QuantumGateDefinition]:
+        """Return the definitions of gates of other tools by name."""
+        return _known_gates()
+
+    def _syntax_error(self, error: QASM3ParsingError) -> CircuitError:
+        match = _IN_PARSER.match(str(error))
+        if match is not None:
+            return error_at(self.name, (int(match[1]), int(match[2]) + 1), match[3])
+        cause = error.__cause__
+        recognition = cause.args[0] if cause is not None and cause.args else cause
+        token = getattr(recognition, "offendingToken", None)
+        if token is None:
+            return CircuitError(f"{self.name} is not OpenQASM. {error}".rstrip())
+        place = (token.line, token.column + 1)
+        if token.text == "<EOF>":
+            return error_at(self.name, place, "the text ends within a statement.")
+        before = self.text.split("\n")[place[0] - 1][: place[1] - 1]
+        hint = "" if before.strip() else " Perhaps a `;` is missing in the line before."
+        return error_at(self.name, place, f"unexpected `{token.text}`.{hint}")
 
 
 def error_at(source: str, place: Position, message: str) -> CircuitError:
-    """Return the error with its position."""
+    """Return the error at a place of a file."""
     return CircuitError(f"{source}, line {place[0]}, column {place[1]}: {message}")
 
 
-def _parsed(text: str, source: str) -> ast.Program:
-    import openqasm3
-    from openqasm3.parser import QASM3ParsingError
+def read_openqasm(source: SourceText, *, trainable_angles: bool = False) -> ParsedProgram:
+    """Return the circuit of an OpenQASM 2 or 3 text, without its final measurements.
 
+    OpenQASM 2 is read by Qiskit's fast reader. The interpreter of OpenQASM 3 reads it where that
+    reader cannot serve: for included files, for gates of the file with trainable angles, for gates
+    of the file that have the name of a standard gate, and for the place of an error.
+
+    Args:
+        source: Text of the file; its version is read from the text.
+        trainable_angles: Whether angles of gates that the file defines must stay replaceable.
+    """
+    code = _COMMENT.sub(_blank, source.text)
+    if not code.strip():
+        raise CircuitError(f"{source.name} has no statements. Give an OpenQASM file.")
+    stated = _VERSION.match(code)
+    version = stated[1] if stated else "2" if "qelib1.inc" in _INCLUDE.findall(code) else "3"
+    if not _SUPPORTED.fullmatch(version):
+        assert stated is not None
+        place = code[: stated.start(1)].count("\n") + 1, 1
+        raise error_at(source.name, place, f"OpenQASM {version} is not supported.")
+    if version[0] == "2":
+        program = _openqasm_2(replace(source, version=2), code, trainable_angles=trainable_angles)
+    else:
+        program = _interpreted(source)
+    if program.circuit.num_qubits == 0:
+        raise CircuitError(f"{source.name} has no qubits. Declare some, such as `qubit[4] q;`.")
+    return program
+
+
+def _openqasm_2(source: SourceText, code: str, *, trainable_angles: bool) -> ParsedProgram:
+    defined = set(_GATE.findall(code))
+    standard = {gate.name for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS} | names_with_a_meaning()
+    includes = set(_INCLUDE.findall(code)) - {"qelib1.inc"}
+    own_angles = defined and trainable_angles
+    if includes or defined & standard or own_angles or "opaque" in code or _HUGE.search(code):
+        return _interpreted(source)
     try:
-        with redirect_stderr(io.StringIO()):  # the lexer also prints the errors that it raises
-            return openqasm3.parse(text)
-    except QASM3ParsingError as error:
-        if str(error):
-            raise _located(text, source, _OF_PARSER, str(error)) from None
-        raise _unexpected(text, source, error) from None
-    except AttributeError:  # openqasm3 fails at a text without statements
-        raise CircuitError(f"{source} must have statements of OpenQASM 3 (got none).") from None
-    except RecursionError:
-        raise CircuitError(f"{source} has too deeply nested expressions.") from None
+        circuit: QuantumCircuit = qasm2.loads(
+            source.text,
+            custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS,
+            custom_classical=qasm2.LEGACY_CUSTOM_CLASSICAL,
+        )
+        bare, measured = strip_measurements(circuit, source.name)
+    except (qasm2.QASM2ParseError, CircuitError, TypeError):  # TypeError: an angle is missing
+        return _interpreted(source)  # it knows more gates, and the places of errors
+    if defined and _num_operations(bare, defined) > MOST_OPERATIONS:
+        return _interpreted(source)
+    return ParsedProgram(bare, [], measured)
 
 
-def _unexpected(text: str, source: str, error: QASM3ParsingError) -> CircuitError:
-    """Return the error at the first symbol that the parser could not read."""
-    cause = error.__cause__
-    recognition = cause.args[0] if cause is not None and cause.args else cause
-    token = getattr(recognition, "offendingToken", None)
-    if token is None:
-        return CircuitError(f"{source} is not OpenQASM 3.")
-    place = _place(text, token.line, token.column)
-    if token.text == "<EOF>":
-        return error_at(source, place, "the text ends within a statement.")
-    before = text.split("\n")[place[0] - 1][: place[1] - 1]
-    hint = "" if before.strip() else " The line before may lack its `;`."
-    return error_at(source, place, f"unexpected `{token.text}`.{hint}")
+def _interpreted(source: SourceText) -> ParsedProgram:
+    from hybridopt.circuits.qasm.interpreter import Interpreter
+
+    return Interpreter(source).run(source.parse())
 
 
-def _located(text: str, source: str, pattern: re.Pattern[str], message: str) -> CircuitError:
-    """Return the error at the position with which the message of a library starts."""
-    match = pattern.match(message)
-    if match is None:
-        return CircuitError(f"{source}: {message}")
-    return error_at(source, _place(text, int(match[1]), int(match[2])), match[3])
+def _num_operations(circuit: QuantumCircuit, defined: set[str]) -> int:
+    """Return the number of gates, with those within the gates that the file defines."""
+    known: dict[str, int] = {}
+
+    def size(gate: Instruction) -> int:
+        if gate.name not in defined:
+            return 1
+        if gate.name not in known:
+            known[gate.name] = sum(size(item.operation) for item in gate.definition.data)
+        return known[gate.name]
+
+    return sum(size(item.operation) for item in circuit.data)
 
 
-def _place(text: str, line: int, column: int) -> Position:
-    """Return the position, counted from 1; the parser counts columns from 0, some in the text."""
-    lines = text.split("\n")
-    if 1 <= line <= len(lines) and column > len(lines[line - 1]):
-        column -= sum(len(earlier) + 1 for earlier in lines[: line - 1])
-    return line, column + 1
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+@cache
+def _known_gates() -> dict[str, ast.QuantumGateDefinition]:
+    from openqasm3 import ast
+
+    statements = SourceText(KNOWN_GATES.read_text("utf-8"), KNOWN_GATES.name).parse()
+    return {
+        node.name.name: node for node in statements if isinstance(node, ast.QuantumGateDefinition)
+    }

@@ -127,19 +127,22 @@ CIRCUITS: Bad = {
             lambda _: ho.CircuitLayer(measured()),
             "`measure` on qubit 0",
         ),
-        "load_circuit: no file": (lambda folder: ho.load_circuit(folder / "a.qasm"), "Cannot read"),
+        "load_circuit: no file": (
+            lambda folder: ho.load_circuit(folder / "a.qasm"),
+            "a.qasm does not exist",
+        ),
         "load_circuit: folder": (ho.load_circuit, "Is a directory"),
         "load_circuit: empty": (
             lambda folder: ho.load_circuit(written(folder, "")),
-            "file.qasm must have statements",
+            "file.qasm has no statements",
         ),
         "load_circuit: bytes": (
             lambda folder: ho.load_circuit(written(folder, b"\xff\xfe")),
-            "file.qasm is not text",
+            "file.qasm must be OpenQASM or QPY",
         ),
         "load_circuit: OpenQASM 2": (
-            lambda folder: ho.load_circuit(written(folder, "OPENQASM 2.0;\nqreg q[2];\n")),
-            "version must be 3 (got 2)",
+            lambda folder: ho.load_circuit(written(folder, "OPENQASM 2.0;\nqreg q[2];\nx q[2];")),
+            "line 3, column 5: the index must be below 2 (got 2)",
         ),
         "load_circuit: syntax": (
             lambda folder: qasm(folder, "qubit[2] q;\nh q[0"),
@@ -151,7 +154,7 @@ CIRCUITS: Bad = {
         ),
         "load_circuit: qubit": (
             lambda folder: qasm(folder, "qubit[2] q;\nh q[5];"),
-            "line 4, column 3: an index must be within the 2 qubits (got 5)",
+            "line 4, column 5: the index must be below 2 (got 5)",
         ),
         "load_circuit: observable": (
             lambda folder: qasm(folder, "// observable: ZZZ\nqubit[2] q;\nh q[0];"),
