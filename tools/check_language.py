@@ -113,12 +113,18 @@ def python_texts(name: str, source: str) -> Iterator[Text]:
     helps = {id(keyword.value) for keyword in keywords if keyword.arg == "help"}
     for node in ast.walk(tree):
         text = message_of(node)
-        if id(node) not in docstrings and len(re.findall(r"[A-Za-z]{2,}", text)) > 3:
+        if id(node) not in docstrings and is_prose(text):
             kind = "help" if id(node) in helps else "message"
             yield Text(f"{name}:{getattr(node, 'lineno', 1)}", text, kind)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield Text(f"{name}:{token.start[0]}", token.string.lstrip("# "), "comment")
+
+
+def is_prose(text: str) -> bool:
+    """Return whether a string has several words and is not code."""
+    is_code = len(re.findall(r";\s", text)) > 2 or re.match(r"\s*import ", text)
+    return len(re.findall(r"[A-Za-z]{2,}", text)) > 3 and not is_code
 
 
 def hidden_lines(source: str) -> set[int]:

@@ -1,4 +1,4 @@
-"""Angles: against numpy, in both versions of the language; indices; what is refused."""
+"""Angles: against numpy, in both versions of the language; indices; refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements of OpenQASM 3: against circuits made by hand, and what is refused where."""
+"""Statements of OpenQASM 3, against circuits made by hand; refusals with their places."""
 
 from __future__ import annotations
 
