@@ -7,7 +7,7 @@ Measurements must be final: no gate may follow on a measured qubit, and no bit m
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ class Interpreter:
         self.notes: list[str] = []
         self.depth = self.includes = 0
 
-    def run(self, statements: Sequence[ast.Statement]) -> ParsedProgram:
+    def run(self, statements: Iterable[ast.Statement]) -> ParsedProgram:
         """Execute all statements."""
         try:
             self.block(statements)
@@ -131,7 +131,7 @@ class Interpreter:
 
     # ---- statements: one method per kind
 
-    def block(self, statements: Sequence[ast.Statement]) -> None:
+    def block(self, statements: Iterable[ast.Statement]) -> None:
         """Execute statements in the current scope."""
         for statement in statements:
             self.statement(statement)

@@ -65,14 +65,14 @@ def without_new_words(text: str) -> str:
     return _NEW_WORD.sub(lambda match: f"{match[0][:-1]}_", text)
 
 
-def parse(text: str) -> list[ast.Statement]:
-    """Return the statements of a text; spans count lines from 1 and columns from 0.
+def parse(text: str) -> Iterator[ast.Statement]:
+    """Yield the statements of a text; spans count lines from 1 and columns from 0.
 
     Raises:
         QASM3ParsingError: If the text is not OpenQASM 3.
     """
     try:
-        return list(_statements(text))
+        yield from _statements(text)
     except _PartError as error:
         if _LONG_GAP.search(text):
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -53,8 +54,8 @@ class SourceText:
         """Names of the opaque gates that an OpenQASM 2 text declares."""
         return frozenset(_OPAQUE.findall(self.text)) if self.version == 2 else frozenset()
 
-    def parse(self) -> list[ast.Statement]:
-        """Return the statements; those of OpenQASM 2 as OpenQASM 3 writes them."""
+    def parse(self) -> Iterator[ast.Statement]:
+        """Yield the statements; those of OpenQASM 2 as OpenQASM 3 writes them."""
         from openqasm3.parser import QASM3ParsingError
 
         from hybridopt.circuits.qasm.parser import parse, without_new_words
@@ -63,7 +64,7 @@ class SourceText:
         if self.version == 2:
             text = without_new_words(_OPAQUE.sub(_blank, text))
         try:
-            return parse(text)
+            yield from parse(text)
         except QASM3ParsingError as error:
             raise self._syntax_error(error) from None
         except AttributeError:  # openqasm3 has no error for an empty part

@@ -10,7 +10,8 @@ import pytest
 from openqasm3 import ast
 from openqasm3.parser import QASM3ParsingError
 
-from hybridopt.circuits.qasm.parser import KEYWORDS, parse, without_new_words
+from hybridopt.circuits.qasm.parser import KEYWORDS, without_new_words
+from hybridopt.circuits.qasm.parser import parse as statements_of
 
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[3] q;\n'
 SIMPLE = [
@@ -52,6 +53,10 @@ def outcome(parser, text: str) -> object:
         token = getattr(getattr(error.__cause__, "args", (None,))[0], "offendingToken", None)
         place = (token.line, token.column, token.text) if token is not None else None
         return type(error), str(error), place
+
+
+def parse(text: str) -> list[ast.Statement]:
+    return list(statements_of(text))
 
 
 def reference(text: str) -> list[ast.Statement]:
