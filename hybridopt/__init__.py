@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from hybridopt.errors import no_attribute
+from hybridopt._validation import no_attribute
 
 if TYPE_CHECKING:
     from hybridopt import bridges, errors, gradients, optim, qiskit_ml, training
@@ -82,6 +82,7 @@ _HOMES = {
     "training": ("History", "fit"),
     "transfer": ("Unfreeze", "parameter_groups", "transfer"),
 }
+_SUBPACKAGES = ("circuits", "data", "execution", "nn", "storage")  # those not in `__all__`
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
@@ -100,7 +101,7 @@ sys.modules[__name__].__class__ = _Package
 def __getattr__(name: str) -> object:
     if name in _HOME_OF:
         value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    elif name in __all__:
+    elif name in __all__ or name in _SUBPACKAGES:
         value = import_module(f"{__name__}.{name}")
     else:
         raise no_attribute(__name__, name)

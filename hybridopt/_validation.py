@@ -102,7 +102,8 @@ def choice(kind: str, value: object, known: Iterable[str]) -> str:
     names = list(known)
     if not isinstance(value, str):
         raise ArgumentTypeError(
-            f"The {kind} must be a name (got {_shown(value)}). Available: {', '.join(names)}."
+            f"The {kind} must be a name (got {reprlib.repr(value)} of type "
+            f"{type(value).__name__}). Available: {', '.join(names)}."
         )
     if value not in names:
         raise UnknownNameError(f"Unknown {kind} {value!r}. {_suggestion(value, names)}")
@@ -117,6 +118,11 @@ def keywords(owner: str, given: Mapping[str, object], known: Iterable[str]) -> N
             raise UnknownNameError(
                 f"{owner} takes no keyword argument {name!r}. {_suggestion(name, names)}"
             )
+
+
+def no_attribute(module: str, name: str) -> AttributeError:
+    """Return Python's error for a name that a module does not have."""
+    return AttributeError(f"module {module!r} has no attribute {name!r}")
 
 
 def first_line(error: Exception) -> str:

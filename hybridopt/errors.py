@@ -65,8 +65,3 @@ class OutputError(HybridOptError, OSError):
 
 class MissingExtraError(HybridOptError, ImportError):
     """Error for a missing optional package; the message names the install command."""
-
-
-def no_attribute(module: str, name: str) -> AttributeError:
-    """Return Python's error for a name that a module does not have."""
-    return AttributeError(f"module {module!r} has no attribute {name!r}")

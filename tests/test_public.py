@@ -161,3 +161,12 @@ def test_import_prints_seeds_and_configures_nothing(script, tmp_path):
     assert done.returncode == 0, done.stderr
     assert (done.stdout, done.stderr) == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_subpackages_load_on_first_use():
+    code = "import hybridopt; print([getattr(hybridopt, n).__name__ for n in {names}])"
+    names = ["nn", "data", "execution", "circuits", "storage", "optim", "gradients"]
+    run = subprocess.run(
+        [sys.executable, "-c", code.format(names=names)], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == str([f"hybridopt.{name}" for name in names])

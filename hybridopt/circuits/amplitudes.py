@@ -11,6 +11,7 @@ from jaxtyping import Complex128, Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, ParameterExpression, Reset
 from qiskit.circuit.library import StatePreparation
+from qiskit.exceptions import QiskitError
 
 from hybridopt.circuits.instructions import NOT_GATES, qubits_of
 from hybridopt.errors import CircuitError
@@ -33,7 +34,7 @@ class AmplitudeEncoding(Instruction):  # type: ignore[misc]
     def _define(self) -> None:
         if not _is_free(self):
             self.definition = QuantumCircuit(self.num_qubits)
-            self.definition.append(StatePreparation(_numbers(self.params)), range(self.num_qubits))
+            self.definition.append(_preparation(self), range(self.num_qubits))
 
 
 def with_encodings(circuit: QuantumCircuit) -> QuantumCircuit:
@@ -72,6 +73,7 @@ class AmplitudeInput:
     def starts(self, rows: Float64[np.ndarray, "B R"]) -> Float64[np.ndarray, "B amplitudes"]:
         """Return the normalised amplitudes of each sample."""
         amplitudes = rows[:, : self.size]
+        amplitudes = amplitudes / np.abs(amplitudes).max(axis=1, keepdims=True)  # no overflow
         return np.asarray(amplitudes / np.linalg.norm(amplitudes, axis=1, keepdims=True))
 
     def states(
@@ -102,7 +104,8 @@ def fresh_start(circuit: QuantumCircuit) -> FreshStart:
     A reset of a fresh qubit is dropped. `Initialize` of numbers becomes `StatePreparation`.
 
     Raises:
-        CircuitError: If amplitudes with parameters are set on used qubits, or twice.
+        CircuitError: If amplitudes with parameters are set on used qubits, or twice, or if numbers
+            are no state.
     """
     starts = {"reset", "initialize", PARAMETERIZED}
     if not any(item.operation.name in starts for item in circuit.data):
@@ -117,12 +120,13 @@ def fresh_start(circuit: QuantumCircuit) -> FreshStart:
             if not fresh or amplitudes is not None:
                 where = ", ".join(map(str, qubits))
                 raise CircuitError(
-                    f"Amplitudes on qubits {where} must be set once, before any gate on them."
+                    f"Amplitudes on qubits {where} must be the first instruction on them. Only one "
+                    "instruction of a circuit can set amplitudes with parameters."
                 )
             amplitudes, expressions = AmplitudeInput(qubits), tuple(map(_expression, gate.params))
         elif gate.name in starts and fresh:
             if not isinstance(gate, Reset):
-                result.append(StatePreparation(_numbers(gate.params)), item.qubits)
+                result.append(_preparation(gate), item.qubits)
         else:
             result.append(item)
         if gate.name not in NOT_GATES and not isinstance(gate, Reset):
@@ -138,9 +142,21 @@ def _expression(value: object) -> ParameterExpression:
     return value if isinstance(value, ParameterExpression) else ParameterExpression({}, str(value))
 
 
-def _numbers(params: Sequence[Any]) -> object:
-    """Return what `StatePreparation` takes: letters, an integer, or normalised amplitudes."""
+def _preparation(gate: Instruction) -> StatePreparation:
+    """Return the gate that prepares what an initialisation of fresh qubits sets."""
+    try:
+        return StatePreparation(_numbers(gate.params, gate.num_qubits))
+    except QiskitError as error:
+        raise CircuitError(f"`{gate.name}` sets no valid state: {error.message}.") from error
+
+
+def _numbers(params: Sequence[Any], num_qubits: int) -> object:
+    """Return letters or normalised amplitudes, as `StatePreparation` takes them."""
     if any(isinstance(value, str) for value in params):
         return "".join(map(str, params))
     numbers = np.array([complex(value) for value in params])
-    return numbers if len(numbers) == 1 else numbers / np.linalg.norm(numbers)
+    if len(numbers) == 1 << num_qubits:
+        return numbers / np.linalg.norm(numbers)
+    if len(numbers) != 1 or not 0 <= numbers[0].real < 1 << num_qubits:
+        raise QiskitError(f"{params} does not fit {num_qubits} qubits")
+    return format(int(numbers[0].real), f"0{num_qubits}b")  # an integer names a basis state

@@ -82,7 +82,8 @@ def save_circuit(
     target = _validation.path("path", path, SUFFIX)
     _validation.instance("circuit", circuit, QuantumCircuit, "a qiskit.QuantumCircuit")
     inputs, weights = tuple(input_parameters), tuple(weight_parameters)
-    lower(circuit, inputs, weights)
+    if lower(circuit, inputs, weights).amplitudes is not None:
+        raise CircuitError("OpenQASM 3 has no form for amplitudes as inputs. Use `hybridopt.save`.")
     lines = observable_lines(observables, circuit.num_qubits)
     check_writable(target)
     program = _as_in_the_file(circuit, inputs, weights)

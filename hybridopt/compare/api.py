@@ -91,8 +91,8 @@ def compare(
             which continues from its finished runs after an interruption.
         resume: True rejects a folder of another comparison. Methods, seeds, budget, data, starting
             weights, versions of Python and packages, and the code of your functions must be equal.
-            ``"force"`` uses finished runs of the same methods and seeds anyway. False rejects each
-            folder with runs.
+            ``"force"`` uses finished runs in spite of other code or versions, and for other sets
+            of methods and seeds. False rejects each folder with runs.
         workers: Number of processes; 1 is this process, None is one per core. Other processes
             need picklable data, network and executor. When you use them in a script, guard the
             call with ``if __name__ == "__main__":``. Parallel runs disturb each other's times.

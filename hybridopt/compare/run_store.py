@@ -55,15 +55,18 @@ class RunStore:
             raise CheckpointError(
                 f"`output` must have no runs if resume=False (got {self.folder}). Use a new folder."
             )
-        if stored and resume != "force":
-            before = read_content(record, "comparison") if record.exists() else {}
-            if before.get("settings") != settings:
+        before = read_content(record, "comparison") if stored and record.exists() else {}
+        known = before.get("earlier", {}) | before.get("settings", {})
+        if stored and before.get("settings") != settings:
+            fits = bool(known) and _runs_fit(known, settings)
+            if resume != "force" or not fits:
+                remedy = "Use a new folder" + (" or resume='force'." if fits else ".")
+                kept = {name: value for name, value in known.items() if name in settings}
+                changes = _differences(before["settings"] if fits else kept, settings)
                 raise CheckpointError(
-                    f"`output` {self.folder} has runs of another comparison: "
-                    f"{_differences(before.get('settings', {}), settings)}. Use a new folder or "
-                    "resume='force'."
+                    f"`output` {self.folder} has runs of another comparison: {changes}. {remedy}"
                 )
-        write_content(record, "comparison", {"settings": settings})
+        write_content(record, "comparison", {"settings": settings, "earlier": known})
         return {(run.method, run.seed): run for run in stored if run.done}
 
     def save(self, run: Run) -> Path:
@@ -143,6 +146,13 @@ def settings_of(
         **{f"version of {name}": number for name, number in versions.items()},
         "code": _code(experiment, network, executor),
     }
+
+
+def _runs_fit(known: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether runs differ at most in code and versions, or in methods and seeds as such."""
+    free = {"code", "seeds"}
+    common = (name for name in known.keys() & now.keys() - free)
+    return all(known[name] == now[name] for name in common if not name.startswith("version of "))
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

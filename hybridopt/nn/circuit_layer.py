@@ -143,6 +143,8 @@ class CircuitLayer(nn.Module, RunsCircuits):
         compiled = self._compiled()
         self.executor.check(compiled.program, compiled.readout)
         self.gradient.check(compiled.program, compiled.readout, self.executor)
+        if self.normalize and not compiled.program.num_amplitudes:
+            raise ArgumentError("`normalize` must be False for a circuit without amplitudes.")
         if self.pad_with is not None and compiled.program.num_amplitudes != self.in_features:
             raise ArgumentError(
                 "`pad_with` must be None for this circuit: its inputs are not all amplitudes."
@@ -267,6 +269,8 @@ class CircuitLayer(nn.Module, RunsCircuits):
             f"num_qubits={self.num_qubits}, weights={len(self.weight_parameters)}, "
             f"gradient={self.gradient.name!r}, executor={self.executor!r}"
             + (f", output_shape={self.output_shape}" if self.output_shape else "")
+            + (", normalize=True" if self.normalize else "")
+            + (f", pad_with={self.pad_with}" if self.pad_with is not None else "")
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -145,10 +145,12 @@ class AngleMap:
         if not self._num_amplitudes:
             return within_period(rows)
         amplitudes, angles = rows.tensor_split([self._num_amplitudes], dim=-1)
-        lengths = torch.linalg.vector_norm(amplitudes, dim=-1, keepdim=True)
+        largest = amplitudes.detach().abs().amax(-1, keepdim=True)
+        scaled = torch.where(largest > 0, amplitudes / largest, amplitudes)  # no overflow
+        lengths = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)
         if not (lengths.is_meta or is_transformed(lengths)):
-            _check_lengths(lengths.detach()[:, 0], normalize=self._normalize)
-        return torch.cat([amplitudes / lengths, within_period(angles)], dim=-1)
+            _check_lengths((lengths * largest).detach()[:, 0], normalize=self._normalize)
+        return torch.cat([scaled / lengths, within_period(angles)], dim=-1)
 
     def shared(self, weight: Float64[Tensor, " P"]) -> Float64[Tensor, "1 O"]:
         """Return the angles shared by all samples [rad]."""

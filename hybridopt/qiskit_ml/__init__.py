@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from hybridopt.errors import no_attribute
+from hybridopt._validation import no_attribute
 from hybridopt.qiskit_ml.conversion import InterpretedLayer, from_qnn
 from hybridopt.qiskit_ml.estimator import AerEstimator
 from hybridopt.qiskit_ml.sampler import AerSampler

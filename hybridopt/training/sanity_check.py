@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import torch
@@ -55,7 +56,7 @@ def checked_device(device: object) -> torch.device | None:
     """Return the device if it is available to torch; None for None."""
     if device is None:
         return None
-    text = str(device).lower().replace("gpu", "cuda")
+    text = re.sub(r"^gpu\b", "cuda", str(device).lower())
     kind = _validation.choice("device", text.partition(":")[0], ("cpu", "cuda", "mps"))
     with suppress(RuntimeError):  # the index is not a number
         if (torch.backends.mps if kind == "mps" else getattr(torch, kind)).is_available():

@@ -48,7 +48,7 @@ def test_a_folder_of_another_comparison_needs_force(tmp_path, call):
     for options, code in (([], 0), (["--seed", "1"], 2), (["--seed", "1", "--resume", "force"], 0)):
         found, _, err = call(*SMALL, "--output", tmp_path, *options)
         assert found == code
-        assert ("resume=" in err) == (code == 2)
+        assert ("resume='force'" in err) == (code == 2)
     assert len(list((tmp_path / "runs").iterdir())) == 6
 
 

@@ -196,6 +196,21 @@ def dense_state():
     return torch.tensor([[0.6, 0, 0, 0.8, 0, 0, 0, 0, 0.3]], dtype=torch.float64)
 
 
+@pytest.mark.parametrize("scale", [1e-170, 1e160])
+def test_any_size_of_amplitudes_is_normalized(scale, samples, weights):
+    layer = layer_of(weights)
+    x = samples.detach()
+    scaled = torch.cat([scale * x[:, :8], x[:, 8:]], dim=1)
+    torch.testing.assert_close(layer(scaled), layer(x), rtol=0, atol=1e-12)
+
+
+def test_repr_shows_the_options(weights):
+    assert "normalize=True" in repr(layer_of(weights))
+    assert "normalize" not in repr(layer_of(weights, normalize=False))
+    with pytest.raises(ArgumentError, match="`normalize`"):
+        ho.CircuitLayer(ANSATZ, [], ANSATZ.parameters, normalize=True)
+
+
 def test_fills_up_amplitudes(weights):
     circuit = AMPLITUDES.compose(ANSATZ)
     parameters = AMPLITUDES.parameters, ANSATZ.parameters, ["ZIX"]
@@ -229,6 +244,8 @@ def test_refused_by_name(weights):
         layer_of(weights, "parameter-shift", noise_model=model)
     with pytest.raises(ConversionError, match="Fourier"):
         ho.to_classical(layer_of(weights))
+    with pytest.raises(CircuitError, match=r"hybridopt\.save"):
+        ho.save_circuit("file.qasm", AMPLITUDES, AMPLITUDES.parameters)
     late = QuantumCircuit(3)
     late.h(0)
     late.compose(AMPLITUDES, inplace=True)
@@ -259,6 +276,11 @@ def test_first_initialize_and_reset(noisy):
     ]
     x = torch.tensor([[0.7]], dtype=torch.float64)
     torch.testing.assert_close(layers[0](x), layers[1](x), rtol=0, atol=1e-12)
+    basis, flipped = QuantumCircuit(3), QuantumCircuit(3)
+    basis.initialize(5, [2, 0, 1])
+    flipped.x([2, 1])
+    values = [ho.CircuitLayer(one, [], [])(x[:, :0]) for one in (basis, flipped)]
+    torch.testing.assert_close(*values)
     used = QuantumCircuit(2)
     used.ry(angle, 0)
     used.reset(0)

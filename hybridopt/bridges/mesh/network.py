@@ -300,6 +300,8 @@ class MeshNetwork(QuantumNetwork):
         return rows, frozenset(), ()
 
     def _explain_bridge(self, batch_size: int | None) -> str:
+        if isinstance(self.executor, ClosedFormMesh):
+            return "Matrices: a formula in torch; no circuit is run."
         lines = []
         for name, tasks in self._passes(batch_size).items():
             why = "the number of patches is known after the first forward pass."

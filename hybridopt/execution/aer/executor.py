@@ -244,9 +244,12 @@ class AerExecutor(RandomStream, StateExecutor):
 
     def __repr__(self) -> str:
         noise = "" if self.noise is None else f", noise_model={self.noise}"
+        limits = ""
+        if self._truncation():
+            limits = f", max_bond_dimension={self.max_bond_dimension}, truncation={self.truncation}"
         return (
             f"AerExecutor(device={self.device!r}, shots={self.shots}, method={self.method!r}, "
-            f"precision={self.precision!r}, seed={self.seed}{noise})"
+            f"precision={self.precision!r}, seed={self.seed}{limits}{noise})"
         )
 
     def __getstate__(self) -> dict[str, Any]:

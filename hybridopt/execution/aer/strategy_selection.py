@@ -90,7 +90,8 @@ class Strategies:
         """Return the strategy of a job, its runs and the reason in words."""
         strategy, method, reason = self.choose(job)
         count = len(job.shared) * len(job.rows) * len(job.readout.settings(job.program))
-        sampling = "exact" if self.shots is None else f"{_count(self.shots, 'shot')} per setting"
+        sampling = "exact" if not self.options else f"truncated ({_words(self.options)})"
+        sampling = sampling if self.shots is None else f"{_count(self.shots, 'shot')} per setting"
         noise = "" if self.noise is None else f", noise of {self.noise}{self._where(job, method)}"
         return (
             f"{_count(count, 'setting')} of {_count(job.program.num_qubits, 'qubit')} on Aer "
@@ -258,6 +259,12 @@ class Strategies:
 
     def _translation(self, method: str) -> Translation:
         return self._translations.setdefault(method, Translation(method, self.noise))
+
+
+def _words(options: Mapping[str, object]) -> str:
+    return ", ".join(
+        f"{name.removeprefix('matrix_product_state_')} {value}" for name, value in options.items()
+    )
 
 
 def _count(number: int, thing: str) -> str:

@@ -35,6 +35,8 @@ def test_one_bond_drops_the_smaller_schmidt_coefficient():
     assert layer.executor.discarded_weight is None
     assert values_of(layer) == pytest.approx([1.0, 1.0], abs=1e-12)
     assert layer.executor.discarded_weight == pytest.approx(math.sin(ANGLE / 2) ** 2, rel=1e-5)
+    assert "max_bond_dimension 1" in layer.explain()
+    assert "max_bond_dimension=1" in repr(layer.executor)
     assert layer.executor.usage.runs == 1  # the run with the log is not counted
 
 
