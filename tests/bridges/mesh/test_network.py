@@ -210,3 +210,9 @@ def test_explain_does_not_change_a_network_with_a_shared_layer():
     assert "readout process" in quantum.explain()
     assert not any(tensor.is_meta for tensor in (*quantum.parameters(), *quantum.buffers()))
     torch.testing.assert_close(quantum(case.x), case.network(case.x), rtol=0, atol=case.precision)
+
+
+def test_explain_of_a_twin_names_no_circuit(aer_calls):
+    twin = ho.to_quantum(nn.Linear(4, 3), Twin(of="mesh"))
+    assert twin.explain(16) == "Matrices: a formula in torch; no circuit is run."
+    assert aer_calls == []
