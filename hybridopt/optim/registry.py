@@ -163,6 +163,6 @@ def _check_instance(
     )
     if own.isdisjoint(others):
         raise ArgumentError(
-            f"`optimizer` must have some of `params` (got {type(optimizer).__name__} with others). "
+            f"`optimizer` must have some of `params` (got a {type(optimizer).__name__} without). "
             "Create it from the trained network, after its conversion."
         )

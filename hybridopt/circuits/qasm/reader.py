@@ -90,7 +90,7 @@ def _parsed(text: str, source: str) -> ast.Program:
     except AttributeError:  # openqasm3 fails at a text without statements
         raise CircuitError(f"{source} must have statements of OpenQASM 3.") from None
     except RecursionError:
-        raise CircuitError(f"{source} has too deeply nested expressions.") from None
+        raise CircuitError(f"The expressions in {source} are nested too deeply.") from None
 
 
 def _unexpected(text: str, source: str, error: QASM3ParsingError) -> CircuitError:
