@@ -99,7 +99,7 @@ def load_weights(
     report = _compare(given, wanted, excused)
     if (strict and not report.fits) or (wanted and excused.issuperset(report.loaded)):
         raise ConversionError(
-            f"`state_dict` must fit the network {type(network).__name__} (got {report}). "
+            f"`state_dict` must fit the network {type(network).__name__} ({report}). "
             f"{_advice(given, wanted, report)}"
         )
     for key in report.loaded:

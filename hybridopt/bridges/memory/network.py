@@ -202,7 +202,7 @@ class MemoryCircuit(CosineSource):
         self.num_angles = self.program.num_shared_angles if numbers is None else len(numbers)
         if options.synthesis == "diagonal":
             self.notes = (
-                "(counted for the gates of hardware; the simulator receives one diagonal)",
+                "(counted for the gates of hardware; the simulator receives one diagonal gate)",
             )
         executor.check(self.program if self.chain is None else self.chain.program, Probabilities())
 
