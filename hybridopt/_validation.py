@@ -22,7 +22,7 @@ def instance(name: str, value: object, kind: Any, expected: str) -> Any:
 
 
 def items(name: str, value: object) -> tuple[Any, ...]:
-    """Return the items of a list, a tuple or an array; refuse strings and sets."""
+    """Return the items of a list, a tuple or an array; reject strings and sets."""
     if isinstance(value, str | set | frozenset) or not isinstance(value, Iterable):
         raise _wrong_type(name, value, "a list or a tuple")
     return tuple(value)
@@ -40,7 +40,7 @@ def path(name: str, value: object, suffix: str | None = None) -> Path:
 def integer(
     name: str, value: object, *, minimum: int | None = None, maximum: int | None = None
 ) -> int:
-    """Return ``value`` as an int from ``minimum`` to ``maximum``; refuse bools and floats."""
+    """Return ``value`` as an int from ``minimum`` to ``maximum``; reject bools and floats."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise _wrong_type(name, value, "an int")
     number = int(value)

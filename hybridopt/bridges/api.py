@@ -45,7 +45,7 @@ def to_quantum(
         executor: Executor of the circuits; None for `AerExecutor()`.
         gradient: ``"parameter-shift"``, ``"adjoint"`` or ``"spsa"`` where the bridge supports it,
             or an instance of a gradient rule.
-        **options: Options of a bridge given by name.
+        **options: Options of the bridge, if ``bridge`` is a name.
 
     Returns:
         Module with the network's forward signature. Its parameters are the trainable angles and
@@ -89,17 +89,18 @@ def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
     Args:
         network: Quantum network, circuit layer, or module that contains them; it is not changed.
         readout: ``"angles"`` computes the weights of quantum networks exactly from the angles,
-            without a run; ``"circuit"`` reads them with the executor, shot noise included. Series
-            are always read from circuits. With ``"angles"`` this requires an executor without
-            shots; gate noise is allowed.
+            without a run; ``"circuit"`` reads them with the executor, shot noise included. A
+            Fourier series is always computed from circuits. With ``"angles"``, its executor must
+            have no shots; gate noise is allowed.
 
     Returns:
         For a quantum network, the original class with the same state_dict keys, dtypes, buffers and
         requires_grad; for a circuit layer, a trainable `hybridopt.nn.FourierSeries`.
 
     Raises:
-        ConversionError: If the network contains no circuit, or a layer has no exact torch form: a
-            factor that is trained or not an integer, products of inputs, post-selection, or shots.
+        ConversionError: If the network contains no circuit, or a layer has no exact torch form.
+            Causes are a trained or non-integer factor of an input, a product of inputs,
+            post-selected probabilities, and shots.
         ResourceError: If a series would have more than four million coefficients.
 
     Example:
@@ -129,7 +130,7 @@ def without_quantum_networks(network: nn.Module) -> nn.Module:
 
 
 def create_bridge(bridge: str | Bridge, options: Mapping[str, Any]) -> Bridge:
-    """Return a bridge given by name with its options, or an instance unchanged."""
+    """Return a bridge from its name and options, or an instance unchanged."""
     if isinstance(bridge, Bridge):
         check_no_options(bridge, options)
         return bridge

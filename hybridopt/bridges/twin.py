@@ -26,12 +26,12 @@ WITH_TWINS: Mapping[str, type[HasTwin]] = {
 class Twin(Bridge):
     """Twin of a bridge, a control with that bridge's options.
 
-    It computes the same numbers: within 1e-10 without shots; with shots, numbers of the same
-    distribution.
+    It computes the outputs of the bridge by a formula in torch, without a circuit. Without shots,
+    both agree to 1e-10; with shots, their outputs have the same distribution.
 
     Args:
         of: Name of the bridge, or an instance, as in ``Twin(of=Memory(form="full"))``.
-        **options: Options of a bridge given by name, except those that choose its circuit.
+        **options: Options of the bridge, if ``of`` is a name, except those that choose its circuit.
 
     Attributes:
         of: Instance of the bridge.

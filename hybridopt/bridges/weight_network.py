@@ -173,7 +173,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         """Executor that reads the weights; missing for controls that read nothing."""
         if self.source.executor is None:
             raise AttributeError(
-                f"`executor` is not available: a {self.bridge_name} network reads nothing."
+                f"`executor` is not available: a {self.bridge_name} network runs no circuit."
             )
         return self.source.executor
 
@@ -249,8 +249,8 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
             )
         if self.mapping is not None:
             raise ConversionError(
-                f"Weights of a {self.bridge_name} cannot be merged, because no angles of a trained "
-                'mapping give zero moves. Use bridge="memory".'
+                f"Weights of a {self.bridge_name} cannot be merged: its mapping is trained, so no "
+                'angles give back the start. Use bridge="memory".'
             )
         for origin, tensor in zip(
             self.origin.buffers(), self.weights(self.exact_moves()), strict=True

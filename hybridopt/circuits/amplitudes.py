@@ -104,8 +104,8 @@ def fresh_start(circuit: QuantumCircuit) -> FreshStart:
     A reset of a fresh qubit is dropped. `Initialize` of numbers becomes `StatePreparation`.
 
     Raises:
-        CircuitError: If amplitudes with parameters are set on used qubits, or twice, or if numbers
-            are no state.
+        CircuitError: If amplitudes with parameters are set on used qubits, or twice, or if the
+            numbers are not a state.
     """
     starts = {"reset", "initialize", PARAMETERIZED}
     if not any(item.operation.name in starts for item in circuit.data):
@@ -143,7 +143,7 @@ def _expression(value: object) -> ParameterExpression:
 
 
 def _preparation(gate: Instruction) -> StatePreparation:
-    """Return the gate that prepares what an initialisation of fresh qubits sets."""
+    """Return the gate that prepares the state of an initialisation of fresh qubits."""
     try:
         return StatePreparation(_numbers(gate.params, gate.num_qubits))
     except QiskitError as error:

@@ -269,9 +269,9 @@ def _checked_definition(
     if isinstance(gate, NOT_UNITARY):
         raise CircuitError(f"{where} has no unitary. {WAYS_OUT[gate.name]}")
     if isinstance(gate, ControlFlowOp) and not isinstance(gate, BoxOp):
-        raise CircuitError(f"{where} is classical control, which has no unitary. Unroll it.")
+        raise CircuitError(f"{where} is classical control, which is not unitary. Unroll it.")
     if depth > MAX_DEPTH:
-        raise CircuitError(f"{where} is defined by itself. Define it by other gates.")
+        raise CircuitError(f"The definition of {where} must not contain itself. Use other gates.")
     try:
         definition = _definition(gate, len(qubits), whole)
     except (QiskitError, TypeError) as error:

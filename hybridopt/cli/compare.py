@@ -33,13 +33,13 @@ def command(
     ] = None,
     seeds: Annotated[int, opt("Number of seeds, at least 2.")] = 5,
     seed: Annotated[int, opt("First seed.")] = 0,
-    tuning: Annotated[int, opt("Trials of the rate per method and seed.")] = DEFAULT_TRIALS,
-    control: Annotated[str | None, opt("Method that is compared with all others.")] = None,
+    tuning: Annotated[int, opt("Learning rates tried per method and seed.")] = DEFAULT_TRIALS,
+    control: Annotated[str | None, opt("Method that the others are compared to.")] = None,
     reach: Annotated[float | None, opt('Test metric for the column "steps to".')] = None,
     shots: options.Shots = None,
     workers: Annotated[int | None, opt("Number of processes; one per core by default.")] = None,
     output: Annotated[Path, opt("Folder for runs, study and report.")] = Path("results/compare"),
-    resume: Annotated[str | None, opt('"force" to reuse runs in spite of changes.')] = None,
+    resume: Annotated[str | None, opt('"force" to reuse runs despite changes.')] = None,
     as_json: options.Json = False,
 ) -> None:
     """Compare ways to train a network, with equal data, budget and tuning.

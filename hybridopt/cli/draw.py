@@ -58,7 +58,7 @@ def command(
         ),
     ],
     output: Annotated[Path, opt("Picture to write: .png, .svg or .pdf.")],
-    network: Annotated[str | None, opt("Network of the file, if user-defined.")] = None,
+    network: Annotated[str | None, opt("Network of a file with a class of yours.")] = None,
     bridge: options.BridgeName = "memory",
     option: options.BridgeOptions = None,
     seed: Annotated[int, opt("Seed for the weights of a new network.")] = 0,

@@ -55,7 +55,7 @@ def compare(
     threads: int = 1,
     progress: bool = False,
 ) -> Study:
-    """Compare methods to train a network: same data, same budget, same tuning, several seeds.
+    """Compare training methods with equal data, budget and tuning, over several seeds.
 
     Each seed draws a new split, new starting weights and a new order of samples, the same for all
     methods. The learning rate is tuned for each method and seed with the same number of trials on a
@@ -65,11 +65,11 @@ def compare(
     Args:
         network: Function without arguments that makes a network; a network, whose layers are
             initialized with their ``reset_parameters``; or a text such as ``"mlp:64-20-10"``.
-        data: Name of a dataset, a Dataset, a pair ``(x, y)`` or a ``TensorDataset``. Without a
-            test part, a fifth of the samples becomes one.
+        data: Name of a dataset, a Dataset, a pair ``(x, y)`` or a ``TensorDataset``. Without a test
+            part, a fifth of the samples becomes the test part.
         methods: Methods or their texts: an optimizer, a bridge or control with an optimizer, or a
-            chain such as ``"adam:3 > memory+adam:5 > adam:10"``, whose numbers are the shares of
-            the budget. See `Method`.
+            chain such as ``"adam:3 > memory+adam:5 > adam:10"``. The numbers in a chain are shares
+            of the budget. See `Method`.
         budget: Limit per method, see `Budget.parse`: a number of epochs, ``"10 epochs"``,
             ``"30 seconds"``, ``"5000 settings"``, ``"1e6 shots"``, or several. None is the sum of
             the numbers in the longest chain, or 5 epochs.
@@ -80,12 +80,13 @@ def compare(
             without a bridge, or else the first method.
         reach: Test metric for "steps to reach"; None is 95 % of the control's mean.
         confidence: Simultaneous confidence level of all intervals.
-        batch_size: ``"auto"`` for 32 (gd, newton and lbfgs: all samples); or, for optimizers that
-            use batches, a number or None for all samples.
+        batch_size: Number of samples per step, or None for all samples, for optimizers that use
+            batches. ``"auto"`` is 32, and all samples for gd, newton and lbfgs.
         loss: Loss function, see `hybridopt.fit`.
         executor: Executor of all circuits, or a function of a seed that makes one. It replaces the
-            executors in copies of the network. None is exact for bridges and keeps the executors
-            of the network. Each run sets its random stream, which is restored at the end.
+            executors in copies of the network. If None, bridges are simulated exactly, and circuits
+            in the network keep their executors. Each run sets its random stream, which is restored
+            at the end.
         redraw_split: False keeps the split of a Dataset for all seeds.
         output: Folder for finished runs, study.json and report.html. It belongs to one comparison,
             which continues from its finished runs after an interruption.

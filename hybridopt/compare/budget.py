@@ -238,7 +238,7 @@ def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Te
             )
         if not needed and not limits.keys() & {"epochs", "seconds"}:
             raise ArgumentError(
-                f"`budget` of {limits[unit]:.0f} {unit} is never used up: no step has {unit}. "
+                f"`budget` of {limits[unit]:.0f} {unit} is never used up: no step uses {unit}. "
                 "Pass an `executor` with shots, or add a limit of epochs or seconds."
             )
 

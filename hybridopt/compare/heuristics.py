@@ -67,7 +67,7 @@ class ProblemFacts:
 
 
 def recommend(network: NetworkSource, data: object) -> Recommendation:
-    """Recommend a method by rules; `Study.recommend` uses runs instead.
+    """Recommend a method by rules, without training; `Study.recommend` uses finished runs.
 
     Args:
         network: Network, function without arguments that makes one, or text such as

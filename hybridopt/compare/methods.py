@@ -140,7 +140,10 @@ class Method:
                 'for example "memory+adam", or set the options of the instance `bridge`.'
             )
         if len({stage.share is None for stage in self.stages}) > 1:
-            raise ArgumentError(f"Method {text!r} must have a share for all stages or for none.")
+            raise ArgumentError(
+                f"Method {text!r} must give a share of the budget (as in `adam:3`) for all "
+                "stages or for none."
+            )
         if name is None:
             self.name = ("" if bridge is None else f"{bridge.name}+") + _canonical(pieces)
         elif isinstance(name, str) and name.strip():

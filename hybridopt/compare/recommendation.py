@@ -221,7 +221,7 @@ def _ratio(found: Interval | None, one: str, other: str) -> str:
     if found is None:
         return f"the ratio is unknown, because fewer than two seeds have both {one} and {other}"
     mean, low, high = (math.exp(min(value, 700.0)) for value in (found.mean, found.low, found.high))
-    return f"{mean:.2g} times [{low:.2g}, {high:.2g}] as much as {other}"
+    return f"the ratio to {other} is {mean:.2g} [{low:.2g}, {high:.2g}]"
 
 
 def _amount(value: float) -> str:

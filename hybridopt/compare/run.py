@@ -279,8 +279,9 @@ def evaluate(network: nn.Module, part: Part, loss: object, task: str) -> tuple[f
     score = metric(outputs, part.y, function)
     if score is None:
         raise DataError(
-            f"Outputs of shape {tuple(outputs.shape)} and targets of shape {tuple(part.y.shape)} "
-            "must have an accuracy or R^2. Check that the targets are not constant."
+            "Accuracy or R^2 cannot be computed from outputs of shape "
+            f"{tuple(outputs.shape)} and targets of shape {tuple(part.y.shape)}. "
+            "Check that the targets are not constant."
         )
     return as_scalar(function(outputs, part.y)).item(), score
 

@@ -119,7 +119,7 @@ def load_dataset(
     `Dataset.y_scaling` restore the units of the source.
 
     Args:
-        name: One of `dataset_names`; ``-`` and ``_`` are equal.
+        name: One of `dataset_names`; ``-`` and ``_`` are interchangeable.
         seed: Seed for generated samples and the split; None draws a random seed. The global
             random state does not change.
         test_size: Share of test samples, from 0 to less than 1; 0 keeps the order of the source.

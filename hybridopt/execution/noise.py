@@ -84,7 +84,7 @@ class Noise:
             )
 
     def check(self, program: CircuitProgram, known: frozenset[str]) -> None:
-        """Raise UnsupportedError for too many qubits, and for gate errors that would not act."""
+        """Raise UnsupportedError for too many qubits, and for gate errors without effect."""
         if program.device_qubits is None:
             self._check_width(program.num_qubits)
             if self.device is not None:  # circuits are rewritten in its gates
@@ -93,9 +93,9 @@ class Noise:
         without_effect = noisy & program.rewritten | (noisy & program.fixed_names) - known
         if without_effect:
             raise UnsupportedError(
-                f"The errors of `{min(without_effect)}` in the noise model would not act, because "
-                "the circuit that runs has no such gate. Write the circuit in gates such as rx, "
-                "ry, rz, rxx, ryy, rzz, rzx, p and cx, and add errors to these gates."
+                f"The errors of `{min(without_effect)}` in the noise model have no effect, because "
+                "the circuit has no gate of this name. Write the circuit in gates such as "
+                "rx, ry, rz, rxx, ryy, rzz, rzx, p and cx, and add errors to these gates."
             )
 
     def check_couplings(self, circuit: QuantumCircuit) -> None:
@@ -118,13 +118,13 @@ class Noise:
                 )
 
     def check_readout(self, qubits: Iterable[int]) -> None:
-        """Raise UnsupportedError for correlated readout errors, which would not act."""
+        """Raise UnsupportedError for correlated readout errors, which have no effect."""
         read = set(qubits)
         for where in () if self.model is None else self.model._local_readout_errors:
             if len(where) > 1 and read.intersection(where):
                 raise UnsupportedError(
-                    "The noise model must have one readout error per qubit (got an error of the "
-                    f"qubits {where}). Qubits are measured separately, so that it would not act."
+                    "A readout error of the noise model must act on one qubit (got qubits "
+                    f"{where}). Qubits are measured separately, so it would have no effect."
                 )
 
     @property

@@ -148,7 +148,7 @@ class ParameterShift(GradientRule):
         return (
             f"parameter-shift: {of_shared} shifts for {program.num_shared_angles} shared angles "
             f"and {of_rows} for {program.num_row_angles - program.num_amplitudes} angles of each "
-            f"sample{_amplitudes_in_words(program)}, one table for each kind; "
+            f"sample{_amplitudes_in_words(program)}, one job for each kind; "
             "exact without shots, and differentiable again"
         )
 

@@ -59,15 +59,16 @@ class _Compiled:
 class CircuitLayer(nn.Module, RunsCircuits):
     r"""A parameterized circuit as a torch module.
 
-    Output k of sample x is :math:`\langle O_k \rangle` in the state of the circuit at inputs x and
-    the weights of the layer, or the probability of outcome k. Gradients are computed for weights,
-    and for inputs that require them. Under `torch.no_grad` only the forward settings run.
+    Output k of sample x is the expectation value :math:`\langle O_k \rangle`, or the probability of
+    outcome k. The state is that of the circuit at inputs x and the weights of the layer. Gradients
+    are computed for weights, and for inputs that require them. Under `torch.no_grad` only the
+    forward settings run.
 
     A circuit that was transpiled for a device (``circuit.layout`` is set) runs unchanged, without
     the idle qubits of the device. Its observables act on the qubits of the circuit before
-    transpilation, or on all qubits of the device. If both numbers are equal, they act on the
-    device qubits, as in the estimators of Qiskit. Probabilities refer to the qubits before
-    transpilation.
+    transpilation, or on all qubits of the device. If circuit and device have equally many qubits,
+    they act on the device qubits, as in the estimators of Qiskit. Probabilities refer to the qubits
+    before transpilation.
 
     Args:
         circuit: Circuit without measurements. Parameters may occur several times and in
@@ -75,24 +76,24 @@ class CircuitLayer(nn.Module, RunsCircuits):
         input_parameters: I parameters set by the samples.
         weight_parameters: P trained parameters.
         observables: K Hermitian observables on all qubits: `SparsePauliOp`, `SparseObservable`,
-            `Pauli`, `Operator` (up to 10 qubits), or Pauli strings, whose rightmost
-            letter acts on qubit 0. None gives the probabilities of all outcomes, and a readout
-            such as `Probabilities(qubits=(2, 0))` those of some qubits.
+            `Pauli`, `Operator` (up to 10 qubits), or Pauli strings, whose rightmost letter acts on
+            qubit 0. None gives the probabilities of all outcomes. A readout such as
+            `Probabilities(qubits=(2, 0))` gives those of some qubits.
         executor: Executor of all circuits, forward and for gradients; default `AerExecutor()`.
         gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
         initial: Initial weights, shape ``(P,)``; None draws them uniformly from [-pi, pi) with
             the torch generator.
-        normalize: True divides amplitudes by their norm; False refuses amplitudes of another norm
-            than 1. The gradient with respect to the input includes the division.
-        pad_with: Value of amplitudes that the input lacks, for inputs with fewer than 2^n columns;
-            None refuses such inputs. All inputs must be amplitudes.
+        normalize: Whether input amplitudes are divided by their norm. If False, their norm must be
+            1. The gradient with respect to the input includes the division.
+        pad_with: Value of missing amplitudes, for inputs with fewer than 2^n columns; None rejects
+            such inputs. All inputs of the circuit must then be amplitudes.
 
     Attributes:
         weight: Trained parameter, shape ``(P,)`` [rad where a weight is an angle].
         in_features: Number of inputs I.
 
     Raises:
-        CircuitError: If the circuit cannot be differentiated or has other parameters.
+        CircuitError: If the circuit cannot be differentiated or has parameters that are not listed.
         ArgumentError: If an observable is not Hermitian or acts on another number of qubits.
         UnsupportedError: If the gradient rule does not support the executor.
         ResourceError: If the circuit does not fit into memory.

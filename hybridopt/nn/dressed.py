@@ -74,7 +74,7 @@ class DressedCircuit(DressedModule, RunsCircuits):
         frozen: True to train only the linear layers. This is the control that shows the effect of
             trained angles.
         initial: Initial angles, ``depth * n`` numbers, layer by layer; None draws them uniformly
-            from [-pi, pi) with the torch generator. (The source starts near 0.)
+            from [-pi, pi) with the torch generator. (Mari et al. start near 0.)
 
     Attributes:
         pre: First linear layer.

@@ -158,13 +158,13 @@ class AngleMap:
 
 
 def _check_lengths(lengths: Float64[Tensor, " N"], *, normalize: bool) -> None:
-    """Refuse amplitudes that do not give a state: all zero or, without normalize, of norm not 1."""
+    """Reject amplitudes that are all zero, or, without ``normalize``, of a norm other than 1."""
     if not lengths.numel() or not torch.isfinite(lengths).all():
         return  # the executor names the number that is not finite
     sample = int(lengths.argmin())
     if lengths[sample] == 0:
         raise ArgumentError(
-            f"The amplitudes of sample {sample} must not all be 0: they give no state."
+            f"The amplitudes of sample {sample} must not all be 0: a state has norm 1."
         )
     off = (lengths - 1).abs()
     sample = int(off.argmax())

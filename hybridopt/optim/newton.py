@@ -54,7 +54,8 @@ class Newton(Optimizer):
     gradients need at most ``max_cg`` backward passes. Gauss-Newton doubles the number of passes.
 
     Args:
-        params: Parameters, or groups of them with an optional ``lr``; frozen ones are skipped.
+        params: Parameters, or groups of them with an optional ``lr``; frozen parameters are
+            skipped.
         lr: Factor of the step; 1 for the Newton step.
         curvature: ``"hessian"``, or ``"gauss-newton"``, which is positive semi-definite for every
             convex loss; then the closure returns ``(loss, outputs)``.
@@ -62,7 +63,7 @@ class Newton(Optimizer):
             gradients, ``"auto"`` for the exact solver up to ``max_exact`` numbers.
         max_exact: Largest ``n`` for the exact solver with ``"auto"``.
         max_cg: Maximum number of conjugate-gradient iterations per step.
-        max_line_search: Maximum number of lengths per direction.
+        max_line_search: Maximum number of step lengths per direction.
 
     Raises:
         ArgumentError: If a setting is out of range.

@@ -54,8 +54,8 @@ def from_qnn(
         gradient: ``"parameter-shift"``, ``"adjoint"``, ``"spsa"``, or an instance.
         initial: Initial weights, shape ``(num_weights,)``. If None, those of the TorchConnector, or
             random weights as in `CircuitLayer`.
-        normalize: True divides amplitudes by their norm; False refuses another norm than 1.
-        pad_with: Value of amplitudes that the input lacks; None refuses such inputs.
+        normalize: Whether amplitudes are divided by their norm. If False, it must be 1.
+        pad_with: Value of missing amplitudes; None rejects shorter inputs.
 
     Returns:
         Layer for inputs of shape ``(..., num_inputs)``.

@@ -66,8 +66,8 @@ def refuse_gaps(circuit: QuantumCircuit) -> None:
     for place in range(max(measured, default=0)):
         if place not in measured:
             raise CircuitError(
-                f"Classical bit {bits[place]} must be measured, as a bit above it is. QMLSampler "
-                "leaves it out, other samplers read 0. Measure into a register of the right size."
+                f"Classical bit {bits[place]} must be measured, because a higher bit is. "
+                "QMLSampler omits it, other samplers read 0. Use a register without unused bits."
             )
 
 

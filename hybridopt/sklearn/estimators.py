@@ -160,32 +160,35 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
 
     Standardize the features, for example with a ``StandardScaler`` in a pipeline.
 
-    With shots, a network with a bridge is evaluated once after `fit`, so `predict` and
+    With shots, the weights of a bridge are read from its circuit once after `fit`, so `predict` and
     `predict_proba` agree. A `CircuitLayer` in your own network draws new shots in each call.
     ``sample_weight``, ``partial_fit`` and ``class_weight`` are not supported; for the last one, use
     ``loss=torch.nn.CrossEntropyLoss(weight=...)``.
 
     Args:
-        network: Widths of the hidden layers of an MLP with tanh in float64, a
+        network: Widths of the hidden layers of an MLP with tanh in float64, or a
             ``torch.nn.Module``, or a function of (number of features, number of classes) that
-            returns one. It has one output per class. A module is copied with its executors.
+            returns a module. The network has one output per class. A module is copied with its
+            executors.
         bridge: Bridge that encodes the network in a circuit, by name (``"memory"``) or instance
             (``ho.bridges.Memory(form="full")``); None trains the network in torch.
-        bridge_options: Options of a bridge that is given by name.
+        bridge_options: Options of the bridge, if ``bridge`` is a name.
         gradient: Gradient rule of the circuit, a name or an instance; None is parameter shift.
         executor: Executor of the circuit. Each `fit` uses a copy at the start of its random stream,
-            ``network_.executor``; an executor without a seed gets that of ``random_state``. None
-            is an ``AerExecutor`` with ``shots`` and the seed of ``random_state``.
+            ``network_.executor``; an executor without a seed gets its seed from ``random_state``.
+            None is an ``AerExecutor`` with ``shots`` and the seed of ``random_state``.
         shots: Number of shots per setting; None is exact.
         optimizer: Name of the optimizer.
         optimizer_options: Options of the optimizer.
-        lr: Learning rate; None is the optimizer's default, ``"auto"`` searches one.
+        lr: Learning rate; None is the optimizer's default, ``"auto"`` searches for one.
         scheduler: Learning-rate schedule, a name or a function of the optimizer.
         epochs: Number of passes through the data.
         batch_size: Number of samples per step, ``"auto"``, or None for all samples.
         loss: Loss function; None is the cross entropy.
-        tol: Largest change of the training loss per epoch that stops the training; None disables.
-        patience: Number of epochs without improvement that stops the training; None disables.
+        tol: Change of the training loss per epoch; training stops at or below it. None disables
+            this.
+        patience: Number of epochs without improvement after which training stops. None disables
+            this.
         callbacks: Callbacks of `hybridopt.fit`.
         progress: True shows a progress bar; a text is its label.
         random_state: Seed of weights, order of samples and shots; an int gives equal results.

@@ -33,19 +33,20 @@ def load(
     *,
     executor: Executor | None = None,
 ) -> nn.Module:
-    """Load a module from a file of `save`, with bit-equal outputs, ready for more training.
+    """Load a module from a file of `save`, with bitwise equal outputs, ready for training.
 
     Args:
         path: Path of the file.
-        network: Network of the same class and shapes, with circuits or as before `to_quantum`. It
-            is needed if the file holds a class of the user, because files contain no code. It is
-            copied and not changed; its weights and frozen parts do not matter.
+        network: Network of the same class and shapes: the quantum network, or the torch network
+            before `to_quantum`. It is needed if the file holds a class of your own, because files
+            contain no code. It is copied and not changed; its weights and frozen parts do not
+            matter.
         executor: Executor that replaces the stored one, for instance on another device; needed if
-            the settings could not be stored.
+            its options could not be stored.
 
     Returns:
-        Module on the CPU, with the saved train and eval modes. With shots it continues the saved
-        sampling stream and uses the cached readouts again.
+        Module on the CPU, with the saved train and eval modes. With shots, it continues the saved
+        random stream and keeps the cached readouts.
 
     Raises:
         CheckpointError: If the file is missing, damaged, of another kind or of another version, or

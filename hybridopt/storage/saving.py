@@ -33,8 +33,9 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
 
     The file is a zip archive without code, written completely or not at all. It holds all tensors,
     the weights of the plain network, the circuits (QPY), the bridge and the gradient rule with
-    their options. It also holds settings and stream position of the executor, train and eval
-    modes, frozen parts, the place of a new head, and the versions of the packages.
+    their options. It also holds the options of the executor and the position in its random stream.
+    Train and eval modes, frozen parts, the name of a new head, and the versions of the packages are
+    stored, too.
 
     Args:
         module: Quantum network of any bridge or control, `CircuitLayer`, or module that contains
@@ -45,7 +46,7 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
         Path of the file.
 
     Raises:
-        ConversionError: If the module has no circuit, or a part without stored form.
+        ConversionError: If the module has no circuit, or a part that cannot be stored.
         ArgumentTypeError: If ``module`` is not a module, or ``path`` not a path.
         OutputError: If the file cannot be written.
 

@@ -61,11 +61,12 @@ def fit(
         network: Any module with one input and one output tensor; quantum networks are modules.
         data: Dataset, pair ``(x, y)`` of tensors or arrays, ``TensorDataset`` or ``DataLoader``.
             Real numbers are cast to the dtype of the network.
-        optimizer: ``gd sgd newton adagrad rmsprop adam lbfgs``, or an instance.
-        lr: Learning rate; None for the default of the optimizer (`hybridopt.optim.create`).
-            ``"auto"`` runs a range test of up to 60 steps on a copy, which counts in
-            ``History.cost`` (`hybridopt.training.lr_range_test`). If the loss falls by no more
-            than its noise, the default is used, and ``History.range_test.reason`` reports it.
+        optimizer: ``gd sgd newton adagrad rmsprop adam lbfgs``, or an instance of a torch
+            optimizer.
+        lr: Learning rate; None for the optimizer's default (`hybridopt.optim.create`). ``"auto"``
+            runs a range test of up to 60 steps on a copy, which counts in ``History.cost``
+            (`hybridopt.training.lr_range_test`). If the range test shows only noise, the default is
+            used, and ``History.range_test.reason`` reports this.
         epochs: Total number of passes through the data, including those in a checkpoint.
         batch_size: Number of samples per step; None for all samples. ``"auto"`` is None for gd,
             newton and lbfgs, otherwise 32.
@@ -73,7 +74,7 @@ def fit(
             cross entropy with class labels and mean squared error with real targets.
         seed: Seed for the order of samples, dropout, and the global generators of torch, numpy and
             Python. If None, a random seed is used. Executors have their own seeds.
-        tol: Change of the training loss between two epochs; training stops at or below it.
+        tol: Smallest change of the training loss between two epochs; training stops at or below it.
         patience: Number of epochs without a lower test loss (training loss without a test part)
             after which training stops. The weights of the last epoch are kept.
         scheduler: Name of a learning-rate schedule: ``cosine exponential linear one-cycle plateau
@@ -85,20 +86,21 @@ def fit(
         progress: True for a progress bar; a string is its label.
         checkpoint: Path of a file that is replaced after each epoch. If it exists, training
             continues from it and gives the numbers of an uninterrupted run.
-        device: Device of torch: ``"cpu"``, ``"cuda"``, ``"mps"``; None for that of the network.
-            Circuits run on the device of their executor.
-        **options: Further arguments of an optimizer given by name.
+        device: Device of torch: ``"cpu"``, ``"cuda"``, ``"mps"``; None keeps the device of the
+            network. Circuits run on the device of their executor.
+        **options: Further arguments of the optimizer, if ``optimizer`` is a name.
 
     Returns:
-        The `History`. Quantum networks with ``merge="epoch"`` are merged after every epoch. Then
-        the moments of Adam and RMSprop are kept, and the state of L-BFGS is cleared.
+        The `History`. Quantum networks with ``merge="epoch"`` are merged after every epoch: the
+        trained weights become the new start. A merge keeps the moments of Adam and RMSprop and
+        clears the state of L-BFGS.
 
     Raises:
         DataError: If the samples are unusable or do not fit the network.
         ArgumentError, ArgumentTypeError: If another argument is unusable.
         CheckpointError: If the checkpoint is damaged or belongs to another run.
-        TrainingError: If the loss is no longer finite. The message contains epoch and batch, and
-            the network has its last weights with a finite loss. Also if gradients are disabled.
+        TrainingError: If gradients are disabled, or the loss is no longer finite. The message
+            contains epoch and batch, and the network has its last weights with a finite loss.
 
     Example:
         >>> import torch, hybridopt as ho

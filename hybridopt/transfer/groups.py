@@ -83,8 +83,8 @@ def _quantum_parameters(head: nn.Module, network: nn.Module) -> set[nn.Parameter
             found |= {*circuit.parameters()} - {*circuit.network.parameters()}
         elif owners & inside:
             raise ArgumentError(
-                f"Angles of the {circuit.bridge_name} network must not determine weights of head "
-                f"and body together (got `{names[0]}` and others). Use one rate, or convert only "
-                f'the head: transfer(..., head="{circuit.bridge_name}").'
+                f"Angles of the {circuit.bridge_name} network must not determine weights of both "
+                f"head and body (got `{names[0]}` and others). Use one learning rate, or "
+                f'convert only the head: transfer(..., head="{circuit.bridge_name}").'
             )
     return found

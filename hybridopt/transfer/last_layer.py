@@ -84,8 +84,8 @@ def _named(network: nn.Module, name: str) -> LastLayer:
             continue
         if isinstance(module, Convolution) and inner:
             raise ArgumentError(
-                f"`head_layer` must not begin with a convolution in a larger part (got `{name}` "
-                f"with `{inner}`). Pass head_layer={_join(name, inner)!r}."
+                "`head_layer` must be the convolution, not a part that begins with it (got "
+                f"`{name}` with `{inner}`). Pass head_layer={_join(name, inner)!r}."
             )
         return LastLayer(name, module)
     raise ArgumentError(

@@ -42,17 +42,18 @@ def transfer(
     Args:
         network: Pretrained network; it is not changed. A quantum network is converted first
             (`to_classical`). A `CircuitLayer` or `DressedCircuit` in its body is kept.
-        num_outputs: Number of outputs of the new head; None for the number of the old head or of
-            a given module. A head in the place of a convolution has this number of channels.
-        freeze: ``"body"`` to train only the head, ``"none"`` to train everything, or names of
-            frozen layers, parts or parameters (`hybridopt.transfer.freeze`).
+        num_outputs: Number of outputs of the new head; None for the number of the old head, or of a
+            module given as head. If the head replaces a convolution, it has this number of
+            channels.
+        freeze: ``"body"`` to freeze everything except the head, ``"none"`` to train everything, or
+            names of frozen layers, parts or parameters (`hybridopt.transfer.freeze`).
         head: ``"linear"``, ``"dressed"`` (`DressedCircuit`), a bridge such as ``"memory"`` or
             ``"mesh"`` for a linear layer converted by `to_quantum`, or a module. The linear layer
             is a convolution if it replaces one.
         head_layer: Name of the replaced layer, or of a part that contains it. None for the last
             layer with outputs in the forward pass.
         state_dict: Pretrained weights of `network` as a mapping or a path, which are loaded first.
-            Keys of the replaced layer need not fit.
+            Keys of the replaced layer do not have to fit.
         strict: True if all other keys must fit. Otherwise fitting keys are loaded, and a warning
             lists the others (`hybridopt.transfer.load_weights` returns them).
         executor: Executor of the head's circuits; None for `AerExecutor()`.
@@ -62,8 +63,8 @@ def transfer(
         seed: Seed for the weights of the head. If None, a random seed is used.
 
     Returns:
-        A network of the class and mode of the classical network, for `fit`, `to_quantum`,
-        `to_classical`, ``deepcopy`` and pickle.
+        Network with the class and the mode (train or eval) of the classical network. It works with
+        `fit`, `to_quantum`, `to_classical`, ``deepcopy`` and pickle.
 
     Raises:
         ConversionError: If the replaced layer is ambiguous, or if keys do not fit.

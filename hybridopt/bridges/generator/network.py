@@ -58,17 +58,20 @@ class Generator(AnyNetworkBridge, HasTwin):
     """Options of the generator bridge.
 
     Attributes:
-        depth: Number of layers of RY on all m qubits, each followed by a ladder of CX, so that
+        depth: Number of layers of the circuit: RY on all m qubits, then a ladder of CX, so that
             ``P = depth * m``. None is 4, unless `num_angles` is given.
-        num_angles: Number P of angles, at least 1; the last layer may be partial. It excludes
-            `depth`.
-        mapping: ``"affine"``, one affine map of the bits and the probability, ``m + 2`` numbers;
-            ``"tanh"``, a hidden layer before it, ``width * (m + 3) + 1`` numbers.
+        num_angles: Number P of angles, at least 1; the last layer may be partial. Give `depth` or
+            `num_angles`, not both.
+        mapping: ``"affine"``, one affine map of the bits of an outcome and its probability,
+            ``m + 2`` numbers; ``"tanh"``, a hidden layer before this map, ``width * (m + 3) + 1``
+            numbers.
         width: Number of units of the hidden layer of ``"tanh"``; None for 8.
         residual: Whether to start exactly at the given weights. The mapping's last layer is then
             zero at first, so the angles have a gradient from the second step on. If False, the
-            weights are ``w = rho f``, as published, and the given weights are not used.
-        frozen: Whether only the mapping is trained, a control for the trained angles.
+            weights are the outputs of the mapping times rho, as published, and the given weights
+            are not used.
+        frozen: Whether only the mapping is trained. This control shows the effect of trained
+            angles.
         scale: Unit rho of the mapping's output: one number, numbers by tensor name, or ``"auto"``,
             the root mean square of each tensor, at least 0.1.
         seed: Seed for the angles, uniform in [-pi, pi), and for the mapping's initial numbers.

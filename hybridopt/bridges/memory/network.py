@@ -53,15 +53,15 @@ class Memory(AnyNetworkBridge, HasTwin):
     """Options of the memory bridge.
 
     Attributes:
-        form: ``"residual"`` for moves away from the given weights ``w0``, with an exact start;
-            ``"full"`` for the weights themselves, to about 1e-16 of the scale.
-        synthesis: ``"diagonal"`` for fast simulation by state vectors; ``"gates"`` for the gates of
-            hardware, with noise models and with any method of the executor.
-        scale: Largest move of a weight (residual), or largest weight (full): one number, numbers by
-            tensor name, or ``"auto"``. Automatic is the root mean square of each tensor, at least
-            0.1; in full form at least 1.5 times its largest weight.
+        form: ``"residual"`` stores the changes from the given weights ``w0``, so the start is
+            exact. ``"full"`` stores the weights themselves, up to rounding errors.
+        synthesis: ``"diagonal"`` is fast and needs state vectors; ``"gates"`` uses the gates of
+            hardware and allows noise models and any method of the executor.
+        scale: Largest change of a weight (residual), or largest weight (full): one number, numbers
+            by tensor name, or ``"auto"``. Automatic is the root mean square of each tensor, at
+            least 0.1; in full form at least 1.5 times its largest weight.
         merge: ``"epoch"`` to merge the trained weights into ``w0`` after every epoch of `fit`, so
-            that moves are not bounded; None for no merge.
+            that the total change has no limit; None for no merge.
         num_angles: Number K of trained angles in the sparse form, from 1 to N = 2^m; None for the
             dense form, one per weight. The full form requires None or N.
         frozen: Whether angles are frozen; always False, because a memory trains only angles.
@@ -202,7 +202,7 @@ class MemoryCircuit(CosineSource):
         self.num_angles = self.program.num_shared_angles if numbers is None else len(numbers)
         if options.synthesis == "diagonal":
             self.notes = (
-                "(counted for the gates of hardware; the simulator receives one diagonal)",
+                "(counted for the gates of hardware; the simulator receives one diagonal gate)",
             )
         executor.check(self.program if self.chain is None else self.chain.program, Probabilities())
 

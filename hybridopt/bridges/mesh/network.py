@@ -41,21 +41,23 @@ LARGEST_SCALE = 1e4  # the rounding error of W is about 1e-16 times scale and no
 class Mesh(HasTwin):
     r"""Options of the mesh bridge.
 
-    Every `Linear` and `Conv2d` becomes a mesh; other layers stay classical. Layers with a matrix
-    product but no circuit form here (recurrent layers, attention, other convolutions) must be kept
-    classical. Frozen layers stay classical automatically.
+    Every `Linear` and `Conv2d` becomes a mesh, a circuit of rotations between neighbouring modes.
+    Other layers stay classical. Recurrent layers, attention and other convolutions have no mesh and
+    must be listed in ``keep_classical``. Frozen layers stay classical automatically.
 
     Attributes:
         keep_classical: Names of layers, as in `named_modules`, that stay classical with all their
             parts.
-        readout: ``"process"`` reads the columns of each matrix, n settings for any batch;
-            ``"data"`` loads every vector, one setting each; ``"auto"`` takes the one with fewer
-            settings for the present batch. ``"reference"`` is data readout next to reference modes
-            that detect errors, for executors with noise.
-        scale: Ratio of alpha to the spectral norm of W', from 1 to 10,000; the matrix can grow up
-            to alpha. A layer of zeros counts as norm 1. ``"auto"`` is 3, with a norm of at least 2,
-            so that a new layer of small weights can reach outputs of several units. With shots, the
-            error of an output is about :math:`\alpha |x'| / \sqrt{shots}`.
+        readout: ``"process"`` reads the columns of each matrix: n settings for any batch.
+            ``"data"`` loads every input vector: one setting per vector. ``"auto"`` chooses the
+            readout with fewer settings for the current batch. ``"reference"`` is data readout with
+            additional reference modes that detect errors, for executors with noise.
+        scale: Ratio of alpha to the spectral norm of W', from 1 to 10,000. W' is the matrix of a
+            layer with its bias as one more column, and the circuit holds W' / alpha. Training can
+            therefore increase the norm of W' up to alpha. A layer of zeros counts as norm 1.
+            ``"auto"`` is 3, with a norm of at least 2, so that a new layer of small weights can
+            reach outputs of several units. With shots, the error of an output is about
+            :math:`\alpha |x'| / \sqrt{shots}`.
 
     Example:
         >>> from hybridopt.bridges import Mesh

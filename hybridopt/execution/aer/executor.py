@@ -58,16 +58,17 @@ class AerExecutor(RandomStream, StateExecutor):
             of the noise model.
         method: ``"statevector"``, ``"density_matrix"``, ``"matrix_product_state"``, or
             ``"automatic"``. Automatic is statevector without noise and density matrix with noise.
-            If that does not fit into memory and ``shots`` is given, it simulates trajectories.
+            If that does not fit into memory and ``shots`` is given, trajectories are simulated: one
+            random state vector per shot.
         precision: Precision of the amplitudes, ``"double"`` or ``"single"``.
-        seed: Seed for shot sampling; None for a random seed. The stream of a setting depends on
-            the seed, the call and the row, so that no two calls share their noise.
+        seed: Seed for shot sampling; None for a random seed. The random numbers of a setting depend
+            on the seed, the call and the row of angles, so no two calls share their shot noise.
         max_memory: Largest memory of circuits and states at one time [bytes]; None for half of the
             memory of the machine.
         max_bond_dimension: Largest bond dimension of a matrix product state; None for no limit.
         truncation: Largest sum of squared Schmidt coefficients that a matrix product state drops
             per gate.
-        strategy: Way to run jobs, for comparisons: ``"automatic"``, ``"stacked"``,
+        strategy: Strategy to run jobs, to be set only for timing: ``"automatic"``, ``"stacked"``,
             ``"checkpoints"`` or ``"table"``. The results are the same.
         layout: Device qubit of each circuit qubit, for the noise of a device; None for a layout
             from Qiskit's transpiler.
@@ -161,7 +162,7 @@ class AerExecutor(RandomStream, StateExecutor):
 
         Raises:
             CircuitError: If the noise lacks gates for it, or a gate follows a measurement.
-            UnsupportedError: If the device or the layout does not fit, or the noise would not act.
+            UnsupportedError: If the device or the layout does not fit, or the noise has no effect.
         """
         return self._strategies.place(circuit)
 
@@ -171,7 +172,7 @@ class AerExecutor(RandomStream, StateExecutor):
         Raises:
             ArgumentTypeError: If ``program`` is not a program, or ``readout`` not a readout.
             ArgumentError: If the circuit has no qubits, or the readout names other qubits.
-            UnsupportedError: If the device has too few qubits, or the noise would not act.
+            UnsupportedError: If the device has too few qubits, or the noise has no effect.
             ResourceError: If `max_memory` is too small; the message gives the number of qubits.
         """
         lowered = "a program, such as hybridopt.circuits.lower(circuit)"

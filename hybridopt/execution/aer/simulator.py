@@ -74,7 +74,7 @@ class Simulator:
             raise _failure(result.status)
         runs = sum(request.runs for request in requests)
         if len(result.results) != runs:
-            raise _failure(f"{len(result.results)} results for {runs} runs.")
+            raise _failure(f"it returned {len(result.results)} results for {runs} runs.")
         if self.method == "matrix_product_state":
             self.last += requests
         settings = sum(request.settings * request.runs for request in requests)

@@ -175,9 +175,11 @@ class Strategies:
         kind, reason = self.strategy, "given by `strategy`"
         if kind == "automatic":
             gates = len(job.shared) * len(job.rows) * len(program.steps)
-            kind, reason = "stacked", "the work is small, or there is one row of shared angles"
+            kind, reason = "stacked", "the work is small"
+            if len(job.shared) == 1:
+                reason = "there is one set of shared angles"
             if len(job.shared) > 1 and gates << program.num_qubits > WORK_WORTH_CHECKPOINTS:
-                kind, reason = "checkpoints", "the rows of the table have a long common beginning"
+                kind, reason = "checkpoints", "the circuits begin with the same gates"
         return kinds[kind](self.simulator(method), self.limits), method, reason
 
     def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:

@@ -43,9 +43,10 @@ class Stacked(Strategy):
     def explain(self, job: Job) -> str:
         """Return the size of a stack in words."""
         size = self.stack_size(job)
-        text = f"{_stack_in_words(size)}, with common gates for common angles"
+        text = f"{_stack_in_words(size)}, with shared gates for shared angles"
         rows = 1 << self._table_bits(job, Stack.bits_for(size))
-        return f"{text}, and {min(rows, len(job.shared))} rows of the table" if rows > 1 else text
+        rows = min(rows, len(job.shared))
+        return f"{text}, and {rows} sets of shared angles" if rows > 1 else text
 
     def _table_bits(self, job: Job, sample_bits: int) -> int:
         """Return the number of index qubits for shared rows; 0 if a row is large enough alone."""
