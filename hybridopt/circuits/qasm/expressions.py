@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from openqasm3 import ast
 from qiskit.circuit import ParameterExpression
@@ -19,26 +20,32 @@ MOST_ITEMS = 1 << 20  # of a range
 MOST_ELEMENTS = 1 << 16  # of an array without values, or of joined registers
 
 
-class Context(Protocol):
-    """Part of the interpreter that expressions need."""
+class Context(ABC):
+    """Base class of the interpreter: the part that expressions need."""
 
     version: int
 
+    @abstractmethod
     def lookup(self, node: ast.Identifier) -> Any:
         """Return the value of a name."""
 
+    @abstractmethod
     def bit_value(self, bit: object, node: ast.QASMNode) -> int:
         """Return the known value of a classical bit."""
 
+    @abstractmethod
     def call(self, node: ast.FunctionCall) -> Any:
         """Return the result of a subroutine."""
 
+    @abstractmethod
     def measure(self, node: ast.QuantumMeasurement) -> Any:
         """Measure qubits."""
 
+    @abstractmethod
     def error(self, node: ast.QASMNode, message: str) -> CircuitError:
         """Return the error at the place of the node."""
 
+    @abstractmethod
     def has_subroutine(self, name: str) -> bool:
         """Return whether the file defines a subroutine of this name."""
 
@@ -49,7 +56,7 @@ class Evaluator:
     def __init__(self, context: Context) -> None:
         self.context = context
 
-    def value(self, node: ast.Expression) -> Any:
+    def value(self, node: ast.QASMNode) -> Any:
         """Return the value of an expression."""
         kind = type(node).__name__
         method = getattr(self, f"_{kind}", None)

@@ -17,7 +17,7 @@ from qiskit.circuit import Delay, Parameter
 from hybridopt.circuits.qasm import gate_library
 from hybridopt.circuits.qasm.arithmetic import CONSTANTS
 from hybridopt.circuits.qasm.circuit_builder import CircuitBuilder, ParsedProgram
-from hybridopt.circuits.qasm.expressions import MOST_ELEMENTS, Evaluator
+from hybridopt.circuits.qasm.expressions import MOST_ELEMENTS, Context, Evaluator
 from hybridopt.circuits.qasm.gate_statements import GateStatements
 from hybridopt.circuits.qasm.values import Bits, Duration
 from hybridopt.circuits.qasm.variables import Constant, Scope, Variable, Variables, as_expression
@@ -36,7 +36,7 @@ REFUSED = {
 ACTIVE_PRAGMAS = ("braket unitary", "braket noise")
 
 
-class Interpreter:
+class Interpreter(Context):
     """Reader of one program; see `ParsedProgram` for its result.
 
     Args:
@@ -54,7 +54,7 @@ class Interpreter:
         self.notes: list[str] = []
         self.depth = self.includes = 0
 
-    def run(self, statements: Iterable[ast.Statement]) -> ParsedProgram:
+    def run(self, statements: Iterable[ast.QASMNode]) -> ParsedProgram:
         """Execute all statements."""
         try:
             self.block(statements)
@@ -131,7 +131,7 @@ class Interpreter:
 
     # ---- statements: one method per kind
 
-    def block(self, statements: Iterable[ast.Statement]) -> None:
+    def block(self, statements: Iterable[ast.QASMNode]) -> None:
         """Execute statements in the current scope."""
         for statement in statements:
             self.statement(statement)
@@ -302,7 +302,7 @@ class Interpreter:
                 if self._ended(node, node.block):
                     return
 
-    def _ended(self, node: ast.QASMNode, block: Sequence[ast.Statement]) -> bool:
+    def _ended(self, node: ast.QASMNode, block: Sequence[ast.QASMNode]) -> bool:
         """Execute the block of a loop once; return whether it ended the loop."""
         self.builder.count(node, steps=1 + len(block))
         try:

@@ -65,7 +65,7 @@ def without_new_words(text: str) -> str:
     return _NEW_WORD.sub(lambda match: f"{match[0][:-1]}_", text)
 
 
-def parse(text: str) -> Iterator[ast.Statement]:
+def parse(text: str) -> Iterator[ast.QASMNode]:
     """Yield the statements of a text; spans count lines from 1 and columns from 0.
 
     Raises:
@@ -80,7 +80,7 @@ def parse(text: str) -> Iterator[ast.Statement]:
         raise error from None
 
 
-def _statements(text: str) -> Iterator[ast.Statement]:
+def _statements(text: str) -> Iterator[ast.QASMNode]:
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     position, waiting = _after_blanks(text, 0), None
     first = position
@@ -136,7 +136,7 @@ def _end_of_statement(text: str, position: int) -> int:
 
 def _part(
     text: str, start: int, end: int, starts: list[int], *, is_first: bool
-) -> list[ast.Statement]:
+) -> list[ast.QASMNode]:
     line = bisect_right(starts, start)
     column = start - starts[line - 1]
     message = f"L{line}:C{column}: the statement is not OpenQASM 3."
@@ -150,11 +150,11 @@ def _part(
         raise _PartError(message) from error
 
 
-def _reference(text: str, line: int, column: int) -> list[ast.Statement]:
+def _reference(text: str, line: int, column: int) -> list[ast.QASMNode]:
     if text.count("(") > DEEPEST and _depth(text) > DEEPEST:
         raise RecursionError  # the parser would need seconds to find that out
     with redirect_stderr(io.StringIO()):  # the lexer prints the errors that it raises
-        statements: list[ast.Statement] = openqasm3.parse(text).statements  # type: ignore[assignment]
+        statements: list[ast.QASMNode] = openqasm3.parse(text).statements  # type: ignore[assignment]
     starts = [0, *(match.end() for match in re.finditer("\n", text)), len(text) + 1]
     for node in _nodes(statements):
         span = node.span

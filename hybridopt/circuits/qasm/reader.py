@@ -54,7 +54,7 @@ class SourceText:
         """Names of the opaque gates that an OpenQASM 2 text declares."""
         return frozenset(_OPAQUE.findall(self.text)) if self.version == 2 else frozenset()
 
-    def parse(self) -> Iterator[ast.Statement]:
+    def parse(self) -> Iterator[ast.QASMNode]:
         """Yield the statements; those of OpenQASM 2 as OpenQASM 3 writes them."""
         from openqasm3.parser import QASM3ParsingError
 
