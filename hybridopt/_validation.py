@@ -102,8 +102,7 @@ def choice(kind: str, value: object, known: Iterable[str]) -> str:
     names = list(known)
     if not isinstance(value, str):
         raise ArgumentTypeError(
-            f"The {kind} must be a name (got {reprlib.repr(value)} of type "
-            f"{type(value).__name__}). Available: {', '.join(names)}."
+            f"The {kind} must be a name (got {_shown(value)}). Available: {', '.join(names)}."
         )
     if value not in names:
         raise UnknownNameError(f"Unknown {kind} {value!r}. {_suggestion(value, names)}")
@@ -132,12 +131,13 @@ def first_line(error: Exception) -> str:
 
 
 def _wrong_type(name: str, value: object, expected: str) -> ArgumentTypeError:
-    return ArgumentTypeError(f"`{name}` must be {expected} (got {_shown(value)}).")
+    remedy = f" Create an instance: {value.__name__}(...)." if isinstance(value, type) else ""
+    return ArgumentTypeError(f"`{name}` must be {expected} (got {_shown(value)}).{remedy}")
 
 
 def _shown(value: object) -> str:
     if isinstance(value, type):
-        return f"the class {value.__name__}; create an instance: {value.__name__}(...)"
+        return f"the class {value.__name__}"
     return f"{' '.join(reprlib.repr(value).split())} of type {type(value).__name__}"
 
 
