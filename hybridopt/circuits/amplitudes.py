@@ -120,8 +120,8 @@ def fresh_start(circuit: QuantumCircuit) -> FreshStart:
             if not fresh or amplitudes is not None:
                 where = ", ".join(map(str, qubits))
                 raise CircuitError(
-                    f"Amplitudes on qubits {where} must be the first instruction on them. Only one "
-                    "instruction of a circuit can set amplitudes with parameters."
+                    "Amplitudes with parameters must be set by one instruction per circuit, before "
+                    f"any gate on its qubits (got another on qubits {where})."
                 )
             amplitudes, expressions = AmplitudeInput(qubits), tuple(map(_expression, gate.params))
         elif gate.name in starts and fresh:

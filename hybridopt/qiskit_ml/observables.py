@@ -8,8 +8,10 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.observables_array import ObservablesArray
+from qiskit.quantum_info import Operator
 
 from hybridopt.circuits.instructions import without_measurements
+from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
 
 
@@ -20,7 +22,7 @@ def with_layout(pub: Any) -> Any:
     circuit, observables, *rest = pub
     if not isinstance(circuit, QuantumCircuit):
         return pub
-    array = ObservablesArray.coerce(observables)
+    array = ObservablesArray.coerce(_pauli_sums(observables))
     found = np.empty(array.shape, dtype=object)
     physical = physical_circuit(without_measurements(circuit)[0])
     for index in np.ndindex(array.shape):
@@ -30,6 +32,13 @@ def with_layout(pub: Any) -> Any:
             terms = {_placed(physical, label): factor for label, factor in terms.items()}
         found[index] = terms
     return (circuit, ObservablesArray(found), *rest)
+
+
+def _pauli_sums(observables: Any) -> Any:
+    """Return observables with each Operator as a sum of Pauli strings."""
+    if isinstance(observables, list | tuple):
+        return [_pauli_sums(one) for one in observables]
+    return as_pauli_sum(observables) if isinstance(observables, Operator) else observables
 
 
 def _placed(physical: PhysicalCircuit, label: str) -> str:

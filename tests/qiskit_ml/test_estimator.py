@@ -8,7 +8,7 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import real_amplitudes
 from qiskit.primitives import StatevectorEstimator
 from qiskit.providers.fake_provider import GenericBackendV2
-from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.quantum_info import Operator, Pauli, SparsePauliOp, Statevector
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 
@@ -147,3 +147,13 @@ def test_observables_of_a_transpiled_circuit(aer_calls):
         with pytest.raises(ArgumentError, match=f"{label} .*{widths}"):
             AerEstimator().run([(given, label)])
     assert len(aer_calls) == before
+
+
+def test_operators_as_observables():
+    circuit = real_amplitudes(2, reps=1)
+    values = np.linspace(-1, 1, circuit.num_parameters)
+    matrix = Operator(np.array([[1, 2j, 0, 0], [-2j, 0, 1, 0], [0, 1, -1, 0], [0, 0, 0, 0.5]]))
+    state = Statevector(circuit.assign_parameters(values))
+    found = AerEstimator().run([(circuit, [matrix, "ZX"], values)]).result()[0].data.evs
+    expected = [state.expectation_value(matrix).real, state.expectation_value(Pauli("ZX")).real]
+    np.testing.assert_allclose(found, expected, atol=1e-12)

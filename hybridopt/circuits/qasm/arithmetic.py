@@ -10,7 +10,7 @@ from typing import Any
 from qiskit.circuit import ParameterExpression
 from qiskit.exceptions import QiskitError
 
-from hybridopt.circuits.qasm.values import Duration, Number
+from hybridopt.circuits.qasm.values import Duration, Number, SizedInteger
 
 CONSTANTS = {
     "pi": math.pi, "π": math.pi, "tau": math.tau, "τ": math.tau, "euler": math.e, "ℇ": math.e,
@@ -24,8 +24,18 @@ WIDTH = 64  # bits of an integer without a declared size
 _METHODS = {name: name for name in ("abs", "cos", "exp", "log", "sign", "sin", "tan")} | {
     f"{short}{name}": f"arc{name}" for name in ("cos", "sin", "tan") for short in ("a", "arc")
 } | {"ln": "log"}  # fmt: skip
+
+
+def _remainder(left: Any, right: Any) -> Any:
+    """Return the remainder with the sign of the left operand, as in C."""
+    if isinstance(left, int) and isinstance(right, int):
+        return (abs(left) % abs(right)) * (-1 if left < 0 else 1)
+    return math.fmod(left, right)
+
+
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "%": operator.mod,
+    "+": operator.add, "-": operator.sub, "*": operator.mul,
+    "%": _remainder,
 }  # fmt: skip
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
@@ -36,7 +46,7 @@ _BITWISE: dict[str, Callable[[int, int], int]] = {
     "<<": lambda value, places: value << min(places, WIDTH + 1), ">>": operator.rshift,
 }  # fmt: skip
 _OF_NUMBERS: dict[str, Callable[..., Number]] = {
-    "popcount": int.bit_count, "mod": operator.mod, "ceiling": math.ceil, "floor": math.floor,
+    "popcount": int.bit_count, "mod": _remainder, "ceiling": math.ceil, "floor": math.floor,
 }  # fmt: skip
 
 
@@ -44,8 +54,21 @@ class NoValueError(ValueError):
     """Raised when an expression has no value; the message is for the user."""
 
 
-def binary(name: str, left: Any, right: Any, version: int) -> Any:
-    """Return the value of ``left name right`` in a version of the language."""
+def binary(name: str, left: Any, right: Any, version: int, *, whole: bool = False) -> Any:
+    """Return the value of ``left name right`` in a version of the language.
+
+    ``whole`` is for expressions that must be integers: quotients are then truncated. A result that
+    does not fit the declared size of both operands is refused, because it would wrap around.
+    """
+    value = _binary(name, left, right, version, whole)
+    if isinstance(left, SizedInteger) and isinstance(right, SizedInteger):
+        widest = max(left.range, right.range, key=len)
+        if isinstance(value, int) and value not in widest and name not in _COMPARISONS:
+            raise NoValueError(f"`{name}` leaves the declared size (got {value}). Use more bits.")
+    return value
+
+
+def _binary(name: str, left: Any, right: Any, version: int, whole: bool) -> Any:
     if isinstance(left, Duration) or isinstance(right, Duration):
         return _of_durations(name, left, right)
     if name in _COMPARISONS:
@@ -53,7 +76,7 @@ def binary(name: str, left: Any, right: Any, version: int) -> Any:
             raise NoValueError(CONDITION)
         return _COMPARISONS[name](left, right)
     if name == "/":
-        return _quotient(left, right, version)
+        return _quotient(left, right, version, whole=whole)
     if name == "**" or (name == "^" and version == 2):
         return power(left, right)
     if name in _BITWISE:
@@ -87,14 +110,15 @@ def call(name: str, values: list[Any]) -> Any:
     return _computed(_applied, method, values[0])
 
 
-def _quotient(above: Any, below: Any, version: int) -> Any:
+def _quotient(above: Any, below: Any, version: int, *, whole: bool) -> Any:
     if version == 3 and isinstance(above, int) and isinstance(below, int) and below:
-        if above % below:  # a file that contains this rarely means the integer
+        truncated = abs(above) // abs(below) * (1 if (above < 0) == (below < 0) else -1)
+        if above % below and not whole:  # a file that contains this rarely means the integer
             raise NoValueError(
-                f"{above}/{below} divides integers, which gives {above // below} in OpenQASM 3. "
-                f"Write {above}.0/{below}."
+                f"{above}/{below} divides integers, which gives {truncated} in OpenQASM 3. "
+                f"Write {above}.0/{below}, or int({above}/{below})."
             )
-        return above // below
+        return truncated
     return _computed(operator.truediv, above, below)
 
 

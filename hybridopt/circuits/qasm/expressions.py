@@ -13,7 +13,7 @@ from qiskit.circuit import ParameterExpression
 
 from hybridopt.circuits.qasm import arithmetic
 from hybridopt.circuits.qasm.arithmetic import LARGEST_INTEGER, WIDTH, NoValueError
-from hybridopt.circuits.qasm.values import Bits, Duration, Number
+from hybridopt.circuits.qasm.values import Bits, Duration, Number, SizedInteger
 from hybridopt.errors import CircuitError
 
 MOST_ITEMS = 1 << 20  # of a range
@@ -55,6 +55,15 @@ class Evaluator:
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self._whole = False  # whether the expression must be an integer
+
+    def value_for(self, kind: Any, node: ast.QASMNode) -> Any:
+        """Return the value of an expression that a variable of a type will hold."""
+        outer, self._whole = self._whole, isinstance(kind, ast.IntType | ast.UintType)
+        try:
+            return self.value(node)
+        finally:
+            self._whole = outer
 
     def value(self, node: ast.QASMNode) -> Any:
         """Return the value of an expression."""
@@ -82,7 +91,7 @@ class Evaluator:
 
     def integer(self, node: ast.Expression) -> int:
         """Return an integer."""
-        value = self.number(node)
+        value = self._as_number(self.value_for(ast.IntType(), node), node)
         if not isinstance(value, int):
             raise self._not_integer(node, value)
         return int(value)
@@ -185,8 +194,9 @@ class Evaluator:
             return bool(number)
         if not math.isfinite(number):
             raise self._not_integer(node, number)
-        if isinstance(kind, ast.UintType) and kind.size is not None:
-            return math.trunc(number) % (1 << min(max(self.integer(kind.size), 0), WIDTH))
+        if kind.size is not None and 1 <= (size := self.integer(kind.size)) <= WIDTH:
+            signed = isinstance(kind, ast.IntType)
+            return SizedInteger(math.trunc(number), size, signed=signed)
         return math.trunc(number)
 
     def empty_array(self, kind: ast.ArrayType, node: ast.QASMNode) -> list[Any]:
@@ -250,7 +260,7 @@ class Evaluator:
         return self.context.measure(node)
 
     def _Cast(self, node: ast.Cast) -> Any:  # noqa: N802
-        return self.cast(node.type, self.value(node.argument), node)
+        return self.cast(node.type, self.value_for(node.type, node.argument), node)
 
     def _SizeOf(self, node: ast.SizeOf) -> int:  # noqa: N802
         value = self.value(node.target)
@@ -299,7 +309,9 @@ class Evaluator:
         for term in reversed(terms):
             right = self._operand(term.rhs)
             try:
-                value = arithmetic.binary(term.op.name, value, right, self.context.version)
+                value = arithmetic.binary(
+                    term.op.name, value, right, self.context.version, whole=self._whole
+                )
             except NoValueError as error:
                 raise self.context.error(term, str(error)) from None
         return value

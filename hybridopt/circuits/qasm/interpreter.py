@@ -196,7 +196,8 @@ class Interpreter(Context):
         return parameter
 
     def _ConstantDeclaration(self, node: ast.ConstantDeclaration) -> None:  # noqa: N802
-        value = self.evaluator.cast(node.type, self.evaluator.value(node.init_expression), node)
+        value = self.evaluator.value_for(node.type, node.init_expression)
+        value = self.evaluator.cast(node.type, value, node)
         self.variables.declare(node.identifier, Constant(value))
 
     def _ClassicalDeclaration(self, node: ast.ClassicalDeclaration) -> None:  # noqa: N802
@@ -208,7 +209,7 @@ class Interpreter(Context):
                 node,
                 f"`stretch` `{name.name}` has a length that a device decides. Give a duration.",
             )
-        value = None if start is None else self.evaluator.value(start)
+        value = None if start is None else self.evaluator.value_for(kind, start)
         if isinstance(kind, ast.BitType):
             zero = 0 if self.version == 2 else None  # bits of OpenQASM 2 start at 0
             self.variables.declare_bits(name, kind, zero if value is None else value)
@@ -228,7 +229,10 @@ class Interpreter(Context):
                 value,
             )
             value.span = node.span
-        self.variables.assign(node.lvalue, self.evaluator.value(value), node)
+        name = node.lvalue if isinstance(node.lvalue, ast.Identifier) else node.lvalue.name
+        kind = getattr(self.variables.find(name.name), "kind", None)
+        value = self.evaluator.value_for(getattr(kind, "base_type", kind), value)
+        self.variables.assign(node.lvalue, value, node)
 
     def _AliasStatement(self, node: ast.AliasStatement) -> None:  # noqa: N802
         self.variables.replace(node.target, Constant(self.evaluator.value(node.value)))
@@ -358,7 +362,7 @@ class Interpreter(Context):
             if len(qubits.items) != size:
                 raise self.error(given, f"argument `{formal.name.name}` must be {size} qubits.")
             return Constant(qubits)
-        value = self.evaluator.value(given)
+        value = self.evaluator.value_for(formal.type, given)
         if isinstance(formal.type, ast.ArrayReferenceType):
             mutable = formal.access is ast.AccessControl.mutable
             return Variable(None, value) if mutable else Constant(value)

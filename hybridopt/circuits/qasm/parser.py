@@ -59,10 +59,18 @@ _TOKEN = re.compile(
 _INTEGER = re.compile(r"[0-9]{1,15}")
 _NEW_WORD = re.compile(rf"\b(?:{'|'.join(sorted(KEYWORDS.difference(SHARED)))})\b")
 
+_REPLACEMENTS = {f"{word[:-1]}_": word for word in KEYWORDS.difference(SHARED)}
+_REPLACED = re.compile(rf"\b(?:{'|'.join(sorted(_REPLACEMENTS))})\b")
+
 
 def without_new_words(text: str) -> str:
     """Return an OpenQASM 2 text with other words for those that only OpenQASM 3 reserves."""
     return _NEW_WORD.sub(lambda match: f"{match[0][:-1]}_", text)
+
+
+def with_new_words(text: str) -> str:
+    """Return a text with the words that `without_new_words` replaced."""
+    return _REPLACED.sub(lambda match: _REPLACEMENTS[match[0]], text)
 
 
 def parse(text: str) -> Iterator[ast.QASMNode]:

@@ -80,6 +80,10 @@ class SourceText:
 
     def error(self, node: ast.QASMNode, message: str) -> CircuitError:
         """Return the error at the place of a statement or expression."""
+        if self.version == 2:
+            from hybridopt.circuits.qasm.parser import with_new_words
+
+            message = with_new_words(message)
         if node.span is None:
             return CircuitError(f"{self.name}: {message}")
         return error_at(self.name, (node.span.start_line, node.span.start_column + 1), message)

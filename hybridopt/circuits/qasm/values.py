@@ -24,6 +24,28 @@ class Bits:
     single: bool = False
 
 
+class SizedInteger(int):
+    """Integer of a declared size, such as ``uint[4]``.
+
+    Args:
+        value: The value; it wraps around as in OpenQASM.
+        size: Number of bits.
+        signed: Whether one of the bits is the sign.
+    """
+
+    range: range
+
+    def __new__(cls, value: int, size: int, *, signed: bool) -> SizedInteger:
+        """Return the integer, wrapped around to its size."""
+        low = -(1 << (size - 1)) if signed else 0
+        self = super().__new__(cls, (value - low) % (1 << size) + low)
+        self.range = range(low, low + (1 << size))
+        return self
+
+    def __deepcopy__(self, memo: object) -> SizedInteger:
+        return self
+
+
 @dataclass(frozen=True)
 class Duration:
     """Time with its unit, one of s, ms, us, ns and dt (cycles of a device)."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hybridopt.errors import CircuitError
+
 from .programs import HEAD, HEAD_2, assert_refused, read, read_2
 
 INPUTS = f"{HEAD}input float x0;\ninput angle[32] w0;\nqubit[3] q;\n"
@@ -72,7 +74,7 @@ def test_values_of_openqasm_2(expression, expected):
 @pytest.mark.parametrize(
     ("expression", "column", "word"),
     [
-        ("1/2*x0", 4, "1/2 divides integers, which gives 0 in OpenQASM 3. Write 1.0/2."),
+        ("1/2*x0", 4, "1/2 divides integers, which gives 0 in OpenQASM 3. Write 1.0/2"),
         ("x0 + 1/2", 9, "1/2 divides integers"),
         ("1/0", 4, "no value: "),
         ("1.0/0", 4, "no value: "),
@@ -126,3 +128,40 @@ def test_ranges_refused(chosen, column, word):
 def test_bits_of_openqasm_2_start_at_0():
     text = f"{HEAD_2}qreg q[3]; creg c[2];\nif (c == 0) rx(0.3) q[1];\nif (c == 1) x q[0];"
     assert [item.operation.name for item in read(text).circuit.data] == ["rx"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "expression", "expected"),
+    [
+        ("int a = -7;", "a % 2", -1),  # the sign of the left operand, as in C
+        ("int a = 7;", "a % -2", 1),
+        ("float a = -7.5;", "mod(a, 2)", -1.5),
+        ("int a = -7;", "int(a / 2)", -3),  # truncated, not rounded down
+        ("int a = 5; int b = a / 2;", "b", 2),
+        ("int a = 1; a = 9 / 2;", "a", 4),
+        ("int[4] a = 7; a += 1;", "a", -8),
+        ("uint[3] a = 9;", "a", 1),
+        ("uint[3] a = 7; uint[5] b = 2;", "a + b", 9),
+    ],
+)
+def test_integers_of_declared_sizes(declared, expression, expected):
+    circuit = read(f"{HEAD}qubit[3] q; {declared} rz({expression}) q[1];").circuit
+    assert circuit.data[0].operation.params == [expected]
+
+
+def test_quotients_in_indices_are_truncated():
+    circuit = read(f"{HEAD}qubit[3] q; const int n = 3; x q[n/2]; y q[(n+2)/2];").circuit
+    assert [circuit.find_bit(item.qubits[0]).index for item in circuit.data] == [1, 2]
+
+
+@pytest.mark.parametrize(("size", "operation"), [(1, "a + b"), (2, "a - b - b"), (3, "a << b")])
+def test_overflow_of_declared_sizes_is_refused(size, operation):
+    values = {1: (1, 1), 2: (1, 3), 3: (7, 3)}[size]
+    declared = f"uint[{size}] a = {values[0]}; uint[{size}] b = {values[1]};"
+    with pytest.raises(CircuitError, match="declared size"):
+        read(f"{HEAD}qubit[3] q; {declared} rz({operation}) q[1];")
+
+
+def test_words_of_openqasm_3_are_named_in_errors():
+    with pytest.raises(CircuitError, match="`qubit`"):
+        read(f"{HEAD_2}qubit q;")
