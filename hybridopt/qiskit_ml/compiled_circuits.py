@@ -20,6 +20,7 @@ from hybridopt.circuits import CircuitProgram
 from hybridopt.circuits.amplitudes import with_encodings
 from hybridopt.circuits.instructions import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
+from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Executor, Expectations, Job
 from hybridopt.execution.placed_readout import (
     PlacedReadout,
@@ -152,6 +153,15 @@ class CompiledCircuits:
 
     def __getstate__(self) -> dict[str, object]:
         return {"_options": self._options, "_kept": {}}  # identities are not valid elsewhere
+
+
+def refuse_padding(pad_with: float | None) -> None:
+    """Raise UnsupportedError for missing amplitudes, which Qiskit's pubs do not allow."""
+    if pad_with is not None:
+        raise UnsupportedError(
+            f"`pad_with` must be None for a primitive (got {pad_with!r}): a pub has a value for "
+            "every parameter. Fill the amplitudes up before, or use `hybridopt.from_qnn`."
+        )
 
 
 def table_of(bindings: BindingsArray, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:

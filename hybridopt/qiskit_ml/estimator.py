@@ -16,7 +16,12 @@ from hybridopt import _validation
 from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, check_executor
-from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit, CompiledCircuits, table_of
+from hybridopt.qiskit_ml.compiled_circuits import (
+    CompiledCircuit,
+    CompiledCircuits,
+    refuse_padding,
+    table_of,
+)
 from hybridopt.qiskit_ml.observables import with_layout
 from hybridopt.qiskit_ml.requests import PubLike, start_job, tables_of
 
@@ -35,6 +40,8 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
 
     Args:
         executor: Executor of the circuits; None for `AerExecutor()`, which is exact.
+        normalize: True divides amplitudes by their norm; False refuses another norm than 1.
+        pad_with: Must be None, because a pub has a value for every amplitude.
 
     Raises:
         ArgumentTypeError: If ``executor`` is of another type.
@@ -49,10 +56,17 @@ class AerEstimator(BaseEstimatorV2):  # type: ignore[misc]
         [1.0, 1.0, 0.0]
     """
 
-    def __init__(self, executor: Executor | None = None, *, normalize: bool = False) -> None:
+    def __init__(
+        self,
+        executor: Executor | None = None,
+        *,
+        normalize: bool = False,
+        pad_with: float | None = None,
+    ) -> None:
         self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.options = Options(shots=self.executor.shots)
         self.normalize = _validation.boolean("normalize", normalize)
+        refuse_padding(pad_with)
         self._circuits = CompiledCircuits(normalize=normalize)
 
     def run(

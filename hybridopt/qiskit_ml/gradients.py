@@ -120,6 +120,7 @@ class AerEstimatorGradient(_Plugin, BaseEstimatorGradient):
             `AerExecutor()`, which is exact.
         gradient: ``"parameter-shift"``, ``"adjoint"`` (one backward run per observable),
             ``"spsa"``, or an instance.
+        normalize: True divides amplitudes by their norm; False refuses another norm than 1.
 
     Raises:
         ArgumentTypeError: If ``executor`` or ``gradient`` is of another type.
@@ -193,6 +194,7 @@ class AerSamplerGradient(_Plugin, BaseSamplerGradient):
         gradient: ``"parameter-shift"``, ``"spsa"``, ``"adjoint"``, or an instance. ``"adjoint"``
             needs one backward run per outcome. Use it for few measured qubits and many weights, or
             use `from_qnn`, which does not have this limit.
+        normalize: True divides amplitudes by their norm; False refuses another norm than 1.
 
     Raises:
         ArgumentTypeError: If ``executor`` or ``gradient`` is of another type.

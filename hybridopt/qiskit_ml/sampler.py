@@ -20,7 +20,7 @@ from hybridopt.circuits.instructions import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError, CircuitError
 from hybridopt.execution import AerExecutor, Executor, check_executor
-from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuits, table_of
+from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuits, refuse_padding, table_of
 from hybridopt.qiskit_ml.outcomes import NOT_MEASURED, check_width
 from hybridopt.qiskit_ml.requests import PubLike, start_job
 
@@ -35,6 +35,8 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
 
     Args:
         executor: Executor of the circuits; None for `AerExecutor()`, which is exact.
+        normalize: True divides amplitudes by their norm; False refuses another norm than 1.
+        pad_with: Must be None, because a pub has a value for every amplitude.
 
     Raises:
         ArgumentTypeError: If ``executor`` is of another type.
@@ -49,10 +51,17 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         {'000': 0.5, '011': 0.5}
     """
 
-    def __init__(self, executor: Executor | None = None, *, normalize: bool = False) -> None:
+    def __init__(
+        self,
+        executor: Executor | None = None,
+        *,
+        normalize: bool = False,
+        pad_with: float | None = None,
+    ) -> None:
         self.executor = AerExecutor() if executor is None else check_executor(executor)
         self.options = Options(shots=self.executor.shots)
         self.normalize = _validation.boolean("normalize", normalize)
+        refuse_padding(pad_with)
         self._circuits = CompiledCircuits(measured=True, normalize=normalize)
 
     def run(

@@ -10,7 +10,7 @@ from qiskit_machine_learning.circuit.library import raw_feature_vector
 from qiskit_machine_learning.neural_networks import EstimatorQNN, SamplerQNN
 
 from hybridopt import from_qnn
-from hybridopt.errors import ArgumentError
+from hybridopt.errors import ArgumentError, UnsupportedError
 from hybridopt.qiskit_ml import AerEstimator, AerEstimatorGradient, AerSampler, AerSamplerGradient
 
 FEATURES, ANSATZ = raw_feature_vector(8), real_amplitudes(3, reps=1)
@@ -121,3 +121,9 @@ def test_other_norms_need_normalize(samples):
     expected = estimator_qnn().forward(samples, WEIGHTS)
     found = estimator_qnn(normalize=True).forward(3 * samples, WEIGHTS)
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("primitive", [AerEstimator, AerSampler])
+def test_pubs_leave_no_amplitude_out(primitive):
+    with pytest.raises(UnsupportedError, match="`pad_with`"):
+        primitive(pad_with=0.0)

@@ -125,7 +125,10 @@ def _quotient(above: Any, below: Any, version: int, *, whole: bool) -> Any:
 def _of_durations(name: str, left: Any, right: Any) -> Any:
     if isinstance(left, Duration) and isinstance(right, Duration):
         unit = left.unit if left.unit == right.unit else "s"
-        pair = _computed(lambda: (left.in_unit(unit), right.in_unit(unit)))
+        try:
+            pair = left.in_unit(unit), right.in_unit(unit)
+        except ValueError as error:
+            raise NoValueError(f"{error}.") from None
         if name in _COMPARISONS:
             return _COMPARISONS[name](*pair)
         if name in {"+", "-"}:
@@ -144,10 +147,12 @@ def _of_durations(name: str, left: Any, right: Any) -> Any:
 def _computed(compute: Callable[..., Any], *values: Any) -> Any:
     try:
         value = compute(*values)
-    except (ArithmeticError, TypeError, ValueError, QiskitError) as error:
-        raise NoValueError(f"the expression has no value: {error}.") from None
+    except (ArithmeticError, TypeError, ValueError, QiskitError):
+        of_inputs = any(isinstance(one, ParameterExpression) for one in values)
+        kind = "for inputs" if of_inputs else "that is a finite real number"
+        raise NoValueError(f"the expression has no value {kind}.") from None
     if isinstance(value, complex):
-        raise NoValueError(f"the expression must be real (got {value}).")
+        raise NoValueError("the expression has no value that is real.")
     if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
         raise NoValueError(TOO_LARGE)
     return value

@@ -30,6 +30,7 @@ _GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
 _OPAQUE = re.compile(r"\bopaque\s+([A-Za-z_]\w*)[^;]*;")
 _INCLUDE = re.compile(r"\binclude\s*[\"']([^\"'\n]*)")
 _HUGE = re.compile(r"(?<![.0-9])[0-9]{16,}")  # at large integers, Qiskit's reader crashes
+_SYMBOL = re.compile(r"token recognition error at: '(.*)'", re.DOTALL)
 _IN_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
 
 
@@ -100,7 +101,8 @@ class SourceText:
                 data = file.read(LARGEST_INCLUDE + 1)
             text = data.decode("utf-8-sig")
         except (OSError, ValueError) as error:
-            raise self.error(node, f"`{filename}` cannot be read: {error}.") from None
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise self.error(node, f"`{filename}` cannot be read: {reason}.") from None
         if len(data) > LARGEST_INCLUDE:
             raise self.error(node, f"`{filename}` must have at most {LARGEST_INCLUDE} bytes.")
         return SourceText(text, str(path), self.folder, self.version)
@@ -112,7 +114,9 @@ class SourceText:
     def _syntax_error(self, error: QASM3ParsingError) -> CircuitError:
         match = _IN_PARSER.match(str(error))
         if match is not None:
-            return error_at(self.name, (int(match[1]), int(match[2]) + 1), match[3])
+            symbol = _SYMBOL.fullmatch(match[3])
+            message = f"`{symbol[1]}` is not a symbol of OpenQASM." if symbol else match[3]
+            return error_at(self.name, (int(match[1]), int(match[2]) + 1), message)
         cause = error.__cause__
         recognition = cause.args[0] if cause is not None and cause.args else cause
         token = getattr(recognition, "offendingToken", None)

@@ -219,7 +219,7 @@ def test_what_qiskit_writes_in_openqasm_2():
         ("h q[0]\ncx q[0], q[1];", (5, 1), "unexpected `cx`. Perhaps a `;` is missing"),
         ("h q[0]; rz(pi q[0];", (4, 15), "unexpected `q`."),
         ("  h q[0", (4, 8), "ends within a statement"),
-        ("h q[0];\n  # no comment", (5, 3), "token"),
+        ("h q[0];\n  # no comment", (5, 3), "is not a symbol"),
         ("h q[0];\n\n  h r[1];", (6, 5), "`r` is not defined"),
         ("/* two\nlines */ foo q;", (5, 10), "`foo`"),
     ],
