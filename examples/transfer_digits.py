@@ -1,8 +1,7 @@
 """Value of a pretrained body and of quantum heads, in two transfer tasks with digits.
 
 (a) From the digits 0 to 4 of scikit-learn to its digits 5 to 9.
-(b) From 5,000 images of MNIST, reduced to 8 by 8 pixels, to the digits of scikit-learn, which have
-    other writers and another scanner.
+(b) From 5,000 images of MNIST, reduced to 8 by 8 pixels, to scikit-learn's (other writers).
 
 A network 64-32-8 with a head learns the source. A new head then learns the target from 20, 50, 100
 or 500 labelled images. Heads on the frozen body: linear; dressed (a circuit of 4 qubits between
@@ -391,8 +390,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     rows = experiment(plan, given.workers)
     apart = mesh_and_twin(plan) if "a" in plan.tasks else None
-    table = report(rows, plan, apart)
-    write(rows, table, given.output)
+    write(rows, table := report(rows, plan, apart), given.output)
     print(table)
     draw(rows, plan).savefig(given.output / "transfer_digits.png", dpi=110)
     print(f"Written: {given.output}/runs.csv, table.md, transfer_digits.png")

@@ -105,11 +105,8 @@ class Interpreter(Context):
         if routine is None:
             raise self.error(node, f"`extern` function `{name}` has no definition in the file.")
         if len(node.arguments) != len(routine.arguments):
-            raise self.error(
-                node,
-                f"Subroutine `{name}` takes {len(routine.arguments)} arguments "
-                f"(got {len(node.arguments)}).",
-            )
+            counts = f"{len(routine.arguments)} arguments (got {len(node.arguments)})"
+            raise self.error(node, f"Subroutine `{name}` takes {counts}.")
         names: Scope = {}
         for formal, given in zip(routine.arguments, node.arguments, strict=True):
             names[formal.name.name] = self._argument(formal, given)
