@@ -117,7 +117,7 @@ def test_values_and_input_gradient_are_those_of_matrices(way, samples, weights):
     torch.testing.assert_close(by_x[:, :8], by_amplitudes[:, :8], rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("max_memory", [None, 40_000], ids=["kept states", "states together"])
+@pytest.mark.parametrize("max_memory", [None, 15_000], ids=["kept states", "states together"])
 def test_adjoint_agrees_with_parameter_shift(max_memory, samples, weights):
     found = gradients_of(layer_of(weights, max_memory=max_memory), samples)
     expected = gradients_of(layer_of(weights, "parameter-shift"), samples)
