@@ -13,8 +13,8 @@ from hybridopt.circuits import load_circuit
 from hybridopt.circuits.measurements import strip_measurements
 from hybridopt.errors import CircuitError
 
-SIZES = (2, 4, 5, 7)  # qubits
-MOST_QUBITS = 8  # of a circuit whose matrix is compared
+SIZES = (2, 5)  # qubits; some circuits exist only for even or odd numbers
+MOST_QUBITS = 6  # of a circuit whose matrix is compared
 NEAR = 1e-12
 
 
@@ -92,7 +92,7 @@ def test_mqt_bench(tmp_path):
                 places = [str(o.paulis[0])[::-1].index("Z") for o in loaded.observables]
                 assert places == [circuit.find_bit(qubit).index for qubit in measured]
             read.add((name, num_qubits, version))
-    assert len(read) > 120
+    assert len(read) > 60
     assert dynamic <= {"dynamic_qft", "ghz_dynamic", "iqpe", "seven_qubit_steane_code"}
 
 
