@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt._modules import copy_module, evaluation_mode, run_on_meta
+from hybridopt._copies import copy_module
+from hybridopt._modules import evaluation_mode, run_on_meta
 from hybridopt.errors import ArgumentTypeError, ConversionError
 from hybridopt.transfer import freeze
 

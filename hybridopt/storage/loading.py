@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 
 from hybridopt import _validation
-from hybridopt._modules import check_module, copy_module
+from hybridopt._copies import copy_module
+from hybridopt._modules import check_module
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.api import without_quantum_networks
