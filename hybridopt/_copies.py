@@ -106,9 +106,14 @@ def check_no_tensor_hooks(module: nn.Module, reason: str) -> None:
     """Raise an error for the first parameter with a hook."""
     for name, parameter in module.named_parameters():
         if gradient_hooks(parameter) or accumulation_hooks(parameter):
-            raise ConversionError(
-                f"Parameter `{name}` must not have a hook, because {reason}. Remove the hook first."
-            )
+            raise hook_error(name, reason)
+
+
+def hook_error(name: str, reason: str) -> ConversionError:
+    """Return the error for a parameter with a hook."""
+    return ConversionError(
+        f"Parameter `{name}` must not have a hook, because {reason}. Remove the hook first."
+    )
 
 
 def copy_call_hooks(source: nn.Module, target: nn.Module) -> None:
@@ -121,9 +126,13 @@ def copy_call_hooks(source: nn.Module, target: nn.Module) -> None:
             setattr(target, name, hooks)
 
 
-def has_call_hooks(module: nn.Module) -> bool:
-    """Return whether a module has hooks of its forward or backward pass."""
-    return any(getattr(module, name) for name in CALL_HOOKS if name != "_is_full_backward_hook")
+def count_call_hooks(module: nn.Module) -> int:
+    """Return the number of hooks of a module's forward and backward pass."""
+    lists = ("_with_kwargs", "_always_called")  # options of hooks
+    names = [name for name in CALL_HOOKS if not name.endswith(lists)]
+    return sum(
+        len(hooks) for hooks in (getattr(module, n) for n in names) if isinstance(hooks, dict)
+    )
 
 
 def pruning_of(module: nn.Module, name: str) -> Tensor | None:

@@ -126,7 +126,8 @@ def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
 def without_quantum_networks(network: nn.Module) -> nn.Module:
     """Return a copy with quantum networks decoded from their angles; no circuit is run."""
     networks = [m for m in _outermost(network).values() if isinstance(m, QuantumNetwork)]
-    return copy_module(network, {id(module): _plain(module, "angles") for module in networks})
+    memo = {id(module): _plain(module, "angles") for module in networks}
+    return copy_module(network, memo, after_forward=True)
 
 
 def _plain(quantum: QuantumNetwork, readout: str) -> nn.Module:
@@ -172,7 +173,7 @@ def _decoded(network: nn.Module, readout: str) -> nn.Module:
         else surrogate(module)
         for module in found.values()
     }
-    return copy_module(network, memo) if found else network
+    return copy_module(network, memo, after_forward=True) if found else network
 
 
 def _check_untied(network: nn.Module, circuit: nn.Module, owner: str) -> None:

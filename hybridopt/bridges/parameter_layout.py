@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class ParameterSlot:
         still = part.new_full((self.shape.numel(),), -0.0)  # -0.0 changes no bit of a weight
         return still.index_copy(0, self.moving.to(part.device), part).view(self.shape)
 
-    def fixed(self, tensor: Tensor) -> Tensor:
+    def without_carried(self, tensor: Tensor) -> Tensor:
         """Return a weight tensor with zeros in place of the entries that are in the vector."""
         if self.moving is None:
             return torch.zeros_like(tensor)
@@ -81,6 +82,7 @@ class ParameterLayout:
                 names.setdefault(parameter, []).append(name)
         slots: list[ParameterSlot] = []
         fixed = fixed_entries(network)
+        self.fixed = {all_names[0]: fixed[p] for p, all_names in names.items() if p in fixed}
         for parameter, all_names in names.items():
             start = slots[-1].stop if slots else 0
             moving, hooks = None, gradient_hooks(parameter)
@@ -90,6 +92,20 @@ class ParameterLayout:
         self.slots = tuple(slots)
         self.num_weights = slots[-1].stop if slots else 0
         self._recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ParameterLayout:
+        return self  # it never changes
+
+    def __getstate__(self) -> dict[str, Any]:
+        for slot in self.slots:
+            try:
+                pickle.dumps(slot.hooks)
+            except Exception as error:
+                raise ConversionError(
+                    f"The gradient hook of parameter `{slot.name}` must be a function that pickle "
+                    f"can find ({error}). Define it at the top of a module, or remove it."
+                ) from error
+        return self.__dict__
 
     @property
     def layers(self) -> frozenset[str]:

@@ -152,7 +152,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         self.keeps_origin = keep_origin
         self.origin = nn.Module()
         for slot, tensor in zip(layout.slots, layout.tensors(network), strict=True):
-            start = tensor.clone() if keep_origin else slot.fixed(tensor)
+            start = tensor.clone() if keep_origin else slot.without_carried(tensor)
             self.origin.register_buffer(slot.name.replace(".", "/"), start)
         device = next(network.parameters()).device
         self.register_buffer("scales", torch.tensor(scales, dtype=torch.float64))
@@ -195,7 +195,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         Raises:
             DataError: If the network cannot take these inputs; no circuit is run for them.
         """
-        self._inputs.check(self._plain_copy, args, kwargs)
+        self._inputs.check(self._plain_copy, args, kwargs, self.layout.fixed)
         weights = self.weights(self.moves())
         self.layout.add_hooks(weights)
         with (

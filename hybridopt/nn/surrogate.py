@@ -95,7 +95,8 @@ def surrogate(module: nn.Module) -> nn.Module:
     found = spectra(layer.circuit, layer.program, layer.input_parameters)
     points = torch.arange(math.prod(one.size for one in found))
     pieces = torch.split(points, POINTS_PER_CALL)
-    values = [layer(grid_points(found, n).to(layer.weight.device)) for n in pieces]
+    # without the hooks of the layer, which the series gets, too
+    values = [layer.forward(grid_points(found, n).to(layer.weight.device)) for n in pieces]
     series = FourierSeries(interpolate(torch.cat(values), found), found).to(layer.weight.device)
     frozen = layer.weight.numel() > 0 and not layer.weight.requires_grad
     series.coefficients.requires_grad_(not frozen)

@@ -16,7 +16,7 @@ from torch.nn.utils import weight_norm as old_weight_norm
 
 import hybridopt as ho
 from hybridopt.bridges import Generator, Memory, Mesh, RandomSubspace, Twin, WalshSubspace
-from hybridopt.errors import ConversionError
+from hybridopt.errors import CheckpointError, ConversionError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated:FutureWarning")
 DIRECT = {
@@ -382,3 +382,108 @@ def test_structure_is_refused_by_name(structure, bridge, aer_calls):
     with pytest.raises(ConversionError, match=structure.named):
         converted(built(structure)[0], bridge)
     assert aer_calls == []
+
+
+class FunctionalTie(Words):
+    """Network that uses the weight of the embedding, with the padding row, as output layer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.words(x).sum(1) @ self.words.weight.T
+
+
+@pytest.mark.parametrize("bridge", ["memory", "generator", "twin"])
+def test_padding_rows_with_a_gradient_are_refused(bridge, aer_calls):
+    quantum = ho.to_quantum(FunctionalTie(padded().words), bridge)
+    with pytest.raises(ConversionError, match=r"`words.weight`.*`padding_idx`"):
+        quantum(torch.tensor([[0, ROW]]))
+    assert aer_calls == []
+
+
+@pytest.mark.parametrize("bridge", DIRECT.values(), ids=DIRECT)
+@pytest.mark.parametrize("shots", [None, 50])
+def test_hooks_receive_the_gradient_of_the_weight(bridge, shots):
+    """The angles get the chain rule of the weight's gradient after its hooks."""
+    network, seen = nn.Linear(3, 2).double(), []
+    network.weight.register_hook(lambda g: 3 * g)
+    network.weight.register_hook(lambda g: seen.append(g.clone()))
+    x = torch.randn(4, 3, dtype=torch.float64)
+    quantum = ho.to_quantum(network, bridge, executor=ho.AerExecutor(shots=shots, seed=1))
+    other = ho.to_quantum(
+        nn.Linear(3, 2).double(), bridge, executor=ho.AerExecutor(shots=shots, seed=1)
+    )
+    other.load_state_dict(quantum.state_dict())
+    for one in (quantum, other):
+        one(x).sum().backward()
+    torch.testing.assert_close(seen[0], 3 * x.sum(0).expand(2, 3))
+    assert len(seen) == 1
+    factors = torch.tensor([3.0] * 6 + [1.0] * 2, dtype=torch.float64)
+    expected = other.angles.grad[:8] * factors
+    torch.testing.assert_close(quantum.angles.grad[:8], expected, rtol=0, atol=1e-12)
+
+
+def test_padding_stays_with_shots_and_in_a_readout():
+    torch.manual_seed(3)
+    network, x = padded(), torch.tensor([[0, 4], [1, 3]])
+    quantum = ho.to_quantum(network, executor=ho.AerExecutor(shots=200, seed=2)).eval()
+    longer = torch.cat([x, torch.full((2, 3), ROW)], dim=1)
+    network.words.weight.data[ROW] = 0
+    quantum.origin.get_buffer("words/weight")[ROW] = 0
+    torch.testing.assert_close(quantum(longer), quantum(x), rtol=0, atol=1e-6)
+    read = ho.to_classical(quantum, readout="circuit")
+    assert torch.equal(read.words.weight[ROW], network.words.weight[ROW])
+    assert not torch.equal(read.words.weight[0], network.words.weight[0])
+
+
+def test_fixed_entries_need_no_angles():
+    for bridge in ("memory", "generator", "random-subspace"):
+        assert ho.to_quantum(padded(), bridge).num_weights == 5 * 3 - 3 + 3 * 2 + 2
+    layer = prune.custom_from_mask(nn.Linear(8, 2), "weight", torch.eye(8)[:2])
+    assert ho.to_quantum(layer).num_qubits == 1 + 2
+    alone = nn.Embedding(1, 3, padding_idx=0)
+    with pytest.raises(ConversionError, match="padding rows"):
+        ho.to_quantum(alone)
+
+
+def test_hooks_of_the_quantum_network_reach_the_plain_one():
+    network = dense()
+    hooked(network)
+    quantum = ho.to_quantum(network, "mesh")
+    quantum.register_forward_hook(doubled)
+    layer = next(iter(quantum.layers.values()))
+    layer.register_full_backward_hook(halved)
+    classical, x = ho.to_classical(quantum), torch.randn(2, 3)
+    torch.testing.assert_close(classical(x), quantum(x), rtol=0, atol=1e-5)
+    gradients = []
+    for one in (classical, quantum):
+        given = x.clone().requires_grad_()
+        one(given).sum().backward()
+        gradients.append(given.grad)
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["padding", "pruned", "old-weight-norm", "orthogonal"])
+@pytest.mark.parametrize("bridge", ["memory", "sparse", "generator"])
+def test_structure_is_kept_by_files(name, bridge, tmp_path):
+    structure = STRUCTURES[name]
+    network, x = built(structure)
+    before = copy_of(structure, network)
+    quantum = converted(network, BRIDGES[bridge])
+    train(quantum, x)
+    ho.save(quantum, tmp_path / "network.ho")
+    again = ho.load(tmp_path / "network.ho", built(structure)[0])
+    assert matches(ho.to_classical(quantum), ho.to_classical(again))
+    train(again, x)
+    assert structure.holds(before, ho.to_classical(again))
+
+
+def test_files_name_hooks_that_the_network_lacks(tmp_path):
+    network = dense()
+    hooked(network)
+    path = ho.save(ho.to_quantum(network), tmp_path / "network.ho")
+    assert same_hooks(network, ho.to_classical(ho.load(path, network)))
+    with pytest.raises(CheckpointError, match=r"`hooks of 0`"):
+        ho.load(path, dense())
+    quantum = ho.to_quantum(dense())
+    quantum.register_forward_hook(doubled)
+    with pytest.raises(ConversionError, match=r"WeightNetwork .*hook"):
+        ho.save(quantum, path)
