@@ -1,11 +1,9 @@
-"""Checks, copies, modes, precision and meta passes of torch modules."""
+"""Checks, modes, precision and meta passes of torch modules."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +12,57 @@ from torch.nn.parameter import is_lazy
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, HybridOptError
 
+WRAPPERS = {  # attribute with the module inside, by class
+    "OptimizedModule": "`compiled._orig_mod`",
+    "DataParallel": "`wrapper.module`",
+    "DistributedDataParallel": "`wrapper.module`",
+    "FullyShardedDataParallel": "`wrapper.module`",
+}
+
 
 def check_module(module: object, name: str = "network") -> nn.Module:
     """Return the module; raise `ArgumentTypeError` for other types."""
     checked: nn.Module = _validation.instance(name, module, nn.Module, "a torch.nn.Module")
     return checked
+
+
+def check_not_scripted(network: nn.Module) -> None:
+    """Raise an error for TorchScript, whose layers are not Python objects."""
+    for name, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ConversionError(
+                f"`network` must not be compiled by torch.jit (got {_place(name, module)}). Pass "
+                "the original network, with `state_dict=compiled.state_dict()`."
+            )
+
+
+def check_unwrapped(network: nn.Module) -> None:
+    """Raise an error for wrappers that compile a network or divide it between processes."""
+    check_not_scripted(network)
+    for name, module in network.named_modules():
+        attribute = next((a for kind, a in WRAPPERS.items() if _is_a(module, kind)), None)
+        if isinstance(module, nn.DataParallel) and len(module.device_ids) < 2:
+            continue  # it only calls its module
+        if attribute is not None:
+            raise ConversionError(
+                f"`network` must not be wrapped (got {_place(name, module)}). Pass the module "
+                f"inside it, {attribute}, and wrap the result."
+            )
+    for name, parameter in network.named_parameters():
+        if _is_a(parameter.data, "DTensor"):
+            raise ConversionError(
+                f"Parameter `{name}` must be on one device (got a DTensor). Pass the network "
+                "before `fully_shard` or `parallelize_module`."
+            )
+
+
+def _is_a(value: object, kind: str) -> bool:
+    """Return whether a class has this name, without an import of its package."""
+    return any(base.__name__ == kind for base in type(value).__mro__)
+
+
+def _place(name: str, module: nn.Module) -> str:
+    return f"layer `{name}` ({type(module).__name__})" if name else type(module).__name__
 
 
 def check_samples(x: object, width: int, owner: str, column: str) -> None:
@@ -34,20 +78,6 @@ def check_samples(x: object, width: int, owner: str, column: str) -> None:
             f"The input of {owner} must have shape (..., {width}), one column per {column} "
             f"(got shape {tuple(x.shape)})."
         )
-
-
-def copy_module(
-    module: nn.Module, memo: dict[int, Any] | None = None, *, user: str = "A bridge"
-) -> nn.Module:
-    """Copy a module; ``memo`` holds replacements of its parts by id, as in `copy.deepcopy`."""
-    try:
-        return copy.deepcopy(module, memo)
-    except Exception as error:
-        raise ConversionError(
-            f"The network {type(module).__name__} cannot be copied ({error}). {user} works on a "
-            "copy, so `copy.deepcopy(network)` must work. Remove computed tensors from it, for "
-            "instance with `torch.nn.utils.prune.remove`."
-        ) from error
 
 
 def keep_dtype(

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import hybridopt as ho
-from hybridopt._modules import copy_module, evaluation_mode, run_on_meta
+from hybridopt._modules import evaluation_mode, run_on_meta
 from hybridopt.errors import ArgumentTypeError, ConversionError
 from hybridopt.transfer import freeze
 
@@ -68,13 +68,71 @@ def test_meta_pass_has_the_shape_and_dtype_of_a_real_pass():
     assert (meta.shape, meta.dtype) == (real.shape, real.dtype)
 
 
-def test_copy_replaces_all_references():
-    network, other = twice(), nn.Tanh()
-    network.register_module("alias", network[0])
-    copied = copy_module(network, {id(network[0]): other})
-    assert copied[0] is copied[2] is copied.alias is other
-    assert copied[3].weight is copied[4].weight is not network[3].weight
-    assert isinstance(network[0], nn.Linear)
-    network.computed = network[3].weight * 2
-    with pytest.raises(ConversionError, match="Sequential"):
-        copy_module(network)
+class DistributedDataParallel(nn.Sequential):
+    """Double of torch's class, which needs a process group."""
+
+
+def divided() -> nn.Module:
+    network = nn.DataParallel(nn.Linear(3, 2))
+    network.device_ids = [0, 1]
+    return network
+
+
+def compiled_inside() -> nn.Module:
+    return nn.Sequential(torch.compile(nn.Linear(3, 3), backend="eager"), nn.Linear(3, 2))
+
+
+def quantized() -> nn.Module:
+    network = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    return torch.ao.quantization.quantize_dynamic(network, {nn.Linear}, dtype=torch.qint8)
+
+
+WRAPPED = {
+    "script": (lambda: torch.jit.script(nn.Linear(3, 2)), "RecursiveScriptModule.*original"),
+    "trace": (lambda: torch.jit.trace(nn.Linear(3, 2), torch.ones(1, 3)), "TracedModule"),
+    "script inside": (
+        lambda: nn.Sequential(torch.jit.script(nn.Linear(3, 3)), nn.Linear(3, 2)),
+        "`0`.*RecursiveScriptModule",
+    ),
+    "compiled": (lambda: torch.compile(nn.Linear(3, 2), backend="eager"), "`compiled._orig_mod`"),
+    "compiled inside": (compiled_inside, "`0`.*OptimizedModule"),
+    "several devices": (divided, "DataParallel.*`wrapper.module`"),
+    "distributed": (lambda: DistributedDataParallel(nn.Linear(3, 2)), "`wrapper.module`"),
+    "quantized": (quantized, "trainable weights"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+@pytest.mark.parametrize("bridge", ho.bridges.BRIDGES)
+@pytest.mark.parametrize(("make", "message"), WRAPPED.values(), ids=WRAPPED)
+def test_wrapped_networks_are_refused(make, message, bridge, aer_calls):
+    with pytest.raises(ConversionError, match=message):
+        ho.to_quantum(make(), bridge)
+    assert aer_calls == []
+
+
+def partly_quantized() -> nn.Module:
+    return nn.Sequential(quantized()[0], nn.Linear(3, 2))
+
+
+PASSED = {
+    "graph": lambda: torch.fx.symbolic_trace(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))),
+    "one device": lambda: nn.DataParallel(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))),
+    "partly quantized": partly_quantized,
+}
+
+
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")
+@pytest.mark.parametrize("bridge", ["memory", "mesh"])
+@pytest.mark.parametrize("make", PASSED.values(), ids=PASSED)
+def test_other_networks_pass(make, bridge):
+    network, x = make(), torch.randn(4, 3)
+    quantum = ho.to_quantum(network, bridge)
+    torch.testing.assert_close(quantum(x), network(x), rtol=0, atol=1e-5)
+    quantum(x).sum().backward()
+    classical = ho.to_classical(quantum)
+    assert isinstance(classical, nn.Sequential | nn.DataParallel | torch.fx.GraphModule)
+    assert list(classical.state_dict()) == list(network.state_dict())

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from hybridopt import _validation, gradients
-from hybridopt._modules import copy_module
+from hybridopt._copies import copy_call_hooks, copy_module
 from hybridopt.bridges.base import Bridge, QuantumNetwork, check_no_options
 from hybridopt.bridges.generator.network import Generator
 from hybridopt.bridges.memory.network import Memory
@@ -126,7 +126,15 @@ def to_classical(network: nn.Module, *, readout: str = "angles") -> nn.Module:
 def without_quantum_networks(network: nn.Module) -> nn.Module:
     """Return a copy with quantum networks decoded from their angles; no circuit is run."""
     networks = [m for m in _outermost(network).values() if isinstance(m, QuantumNetwork)]
-    return copy_module(network, {id(module): module.decode() for module in networks})
+    memo = {id(module): _plain(module, "angles") for module in networks}
+    return copy_module(network, memo, after_forward=True)
+
+
+def _plain(quantum: QuantumNetwork, readout: str) -> nn.Module:
+    """Return the plain network, also with the hooks of the quantum network itself."""
+    plain = quantum.decode(readout=readout)
+    copy_call_hooks(quantum, plain)
+    return plain
 
 
 def create_bridge(bridge: str | Bridge, options: Mapping[str, Any]) -> Bridge:
@@ -158,10 +166,23 @@ def _decoded(network: nn.Module, readout: str) -> nn.Module:
             kind = type(module).__name__
             owner = f"Layer `{name}`, a {kind}," if name else f"The {kind}"
             check_surrogate(module, owner, sampled=readout == "circuit")
+            _check_untied(network, module, owner)
     memo = {
-        id(module): _decoded(module.decode(readout=readout), readout)
+        id(module): _decoded(_plain(module, readout), readout)
         if isinstance(module, QuantumNetwork)
         else surrogate(module)
         for module in found.values()
     }
-    return copy_module(network, memo) if found else network
+    return copy_module(network, memo, after_forward=True) if found else network
+
+
+def _check_untied(network: nn.Module, circuit: nn.Module, owner: str) -> None:
+    """Raise if a circuit layer shares its weights, because its coefficients are its own."""
+    own = set(circuit.modules())
+    inside = {p for part in own for p in part.parameters(recurse=False)}
+    for name, module in network.named_modules():
+        if module not in own and not inside.isdisjoint(module.parameters(recurse=False)):
+            raise ConversionError(
+                f"{owner} must not share a parameter with `{name}`, because its torch form has its "
+                "own numbers. Untie them with `layer.weight = torch.nn.Parameter(...)`."
+            )

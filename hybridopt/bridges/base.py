@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +16,9 @@ from qiskit.providers import BackendV2
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt._modules import check_has_values, check_module
+from hybridopt._copies import check_no_tensor_hooks, copy_state
+from hybridopt._modules import check_has_values, check_module, check_unwrapped
+from hybridopt.bridges.weight_structure import check_carried, fixed_entries
 from hybridopt.errors import ArgumentError, ConversionError, UnsupportedError
 from hybridopt.execution import AerExecutor, Cost, Executor, Job
 from hybridopt.execution.random_stream import RandomStream
@@ -53,6 +55,15 @@ class QuantumNetwork(nn.Module, RunsCircuits):
         self.training = training
         self._calls: dict[str, Calls] = {}  # of circuit layers in the last forward pass
         self._batch: int | None = None  # samples in the last forward pass
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> QuantumNetwork:
+        copied = type(self).__new__(type(self))
+        copy_state(self, copied, memo)
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        check_no_tensor_hooks(self, "pickle loses it")
+        return super().__getstate__()  # type: ignore[no-any-return, no-untyped-call]
 
     @abstractmethod
     def decode(self, *, readout: str = "angles") -> nn.Module:
@@ -238,9 +249,15 @@ class Bridge(ABC):
 class AnyNetworkBridge(Bridge):
     """Bridge for every network with trainable real weights."""
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether each weight has an angle of its own."""
+        return False
+
     def check(self, network: nn.Module) -> None:
         """Raise if no bridge can convert the network."""
         check_network(network)
+        check_carried(network, direct=self.is_direct)
 
 
 class HasTwin(Bridge):
@@ -290,6 +307,7 @@ def check_no_options(bridge: Bridge, options: Mapping[str, Any]) -> None:
 def check_network(network: nn.Module) -> None:
     """Raise if no bridge can convert the network, with the parameter's name; run nothing."""
     check_module(network)
+    check_unwrapped(network)
     if any(isinstance(module, QuantumNetwork) for module in network.modules()):
         raise ConversionError(
             "`network` must not contain a quantum network. Convert it with `to_classical` first."
@@ -318,6 +336,15 @@ def check_network(network: nn.Module) -> None:
             "`network` must have a trainable parameter (got requires_grad=False for all). Unfreeze "
             "one with `parameter.requires_grad_(True)`."
         )
+    fixed = fixed_entries(network)
+    if all(bool(fixed[p].all()) for p in fixed) and set(fixed) >= _trained(parameters.values()):
+        raise ConversionError(
+            "`network` must have a trainable entry (got only padding rows and pruned entries)."
+        )
+
+
+def _trained(parameters: Iterable[nn.Parameter]) -> set[nn.Parameter]:
+    return {p for p in parameters if p.requires_grad and p.numel()}
 
 
 def _check_parameter(name: str, parameter: nn.Parameter) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from hybridopt import _validation
 from hybridopt._modules import run_on_meta
 from hybridopt._random import isolated
-from hybridopt.errors import DataError, HybridOptError
+from hybridopt.errors import ConversionError, DataError, HybridOptError
 from hybridopt.nn import CircuitLayer
+from hybridopt.nn.parameter_map import is_transformed
 
 UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError)
 
@@ -29,24 +30,38 @@ class InputValidation:
         return {"_accepted": set()}  # kinds may hold local types, which cannot be pickled
 
     def check(
-        self, plain: Callable[[], nn.Module], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        plain: Callable[[], nn.Module],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        fixed: Mapping[str, Tensor],
     ) -> None:
-        """Raise a DataError if the network, copied by `plain`, cannot take the inputs."""
+        """Raise a DataError if the network, copied by `plain`, cannot take the inputs.
+
+        Raise a ConversionError if its outputs depend on the ``fixed`` entries of parameters, masks
+        by name, in a way that torch would train.
+        """
         kind = _kind((args, dict(kwargs)))
         on_meta = (isinstance(v, Tensor) and v.is_meta for v in (*args, *kwargs.values()))
         if kind not in self._accepted and not any(on_meta):
-            _try(plain(), args, kwargs)
+            _try(plain(), args, kwargs, fixed)
             self._accepted.add(kind)
 
 
 @torch.no_grad()  # not on torch's meta device, which checks neither dtypes nor token numbers
-def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def _try(
+    network: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    fixed: Mapping[str, Tensor],
+) -> None:
     for layer in network.modules():
         if isinstance(layer, CircuitLayer):
             layer.forward = partial(_zeros, copy.deepcopy(layer))  # type: ignore[method-assign]
     try:
-        with isolated(0):
-            network(*args, **kwargs)
+        with isolated(0), torch.set_grad_enabled(bool(fixed)):
+            outputs = network(*args, **kwargs)
+            _check_fixed(network, _tensors(outputs), fixed)
     except HybridOptError:
         raise
     except UNFIT as error:
@@ -55,6 +70,31 @@ def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
             f"Inputs of {type(network).__name__} must fit the plain network (got {given}). "
             f"{_validation.first_line(error)}"
         ) from error
+
+
+def _check_fixed(network: nn.Module, outputs: list[Tensor], fixed: Mapping[str, Tensor]) -> None:
+    """Raise an error if the outputs have a derivative with respect to fixed entries."""
+    trained = [t for t in outputs if t.requires_grad and not is_transformed(t)]
+    if not fixed or not trained:
+        return
+    total = torch.stack([(t * torch.randn_like(t)).sum().abs() for t in trained]).sum()
+    parameters = [network.get_parameter(name) for name in fixed]
+    slopes = torch.autograd.grad(total, parameters, allow_unused=True)
+    for (name, mask), slope in zip(fixed.items(), slopes, strict=True):
+        if slope is not None and bool((slope[mask.to(slope.device)] != 0).any()):
+            raise ConversionError(
+                f"The padding row of `{name}` must have no gradient, because it has no angles. "
+                "Tie weights by a layer, as in `head.weight = embedding.weight`, or make the "
+                "embedding without `padding_idx`."
+            )
+
+
+def _tensors(value: object) -> list[Tensor]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, tuple | list):
+        return [tensor for item in value for tensor in _tensors(item)]
+    return [value] if isinstance(value, Tensor) else []
 
 
 def _zeros(layer: CircuitLayer, x: Tensor) -> Tensor:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
+import pickle
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,8 +14,16 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from hybridopt import _validation
-from hybridopt._modules import copy_module
+from hybridopt._copies import (
+    Hook,
+    compute_weights,
+    copy_module,
+    gradient_hooks,
+    put_tensor_hooks,
+)
+from hybridopt.bridges.weight_structure import fixed_entries
 from hybridopt.errors import ConversionError
+from hybridopt.nn.parameter_map import is_transformed
 
 FULL_MARGIN = 1.5  # full form: sin(delta) starts at 2/3 at most, away from its maximum
 Owners = list[list[tuple[dict[str, Any], str]]]  # per slot: parameters of modules, and names
@@ -29,6 +37,8 @@ class ParameterSlot:
     names: tuple[str, ...]  # several for tied weights
     shape: torch.Size
     start: int  # first position
+    moving: Tensor | None = field(default=None, compare=False)  # positions in it; None for all
+    hooks: tuple[Hook, ...] = field(default=(), compare=False)  # of its gradient
 
     @property
     def name(self) -> str:
@@ -38,11 +48,32 @@ class ParameterSlot:
     @property
     def stop(self) -> int:
         """Position after the last one."""
-        return self.start + self.shape.numel()
+        return self.start + (self.shape.numel() if self.moving is None else len(self.moving))
+
+    def carried(self, tensor: Tensor) -> Tensor:
+        """Return the entries of a weight tensor that are in the vector."""
+        flat = tensor.reshape(-1)
+        return flat if self.moving is None else flat[self.moving.to(flat.device)]
+
+    def spread(self, part: Float64[Tensor, " n"]) -> Float64[Tensor, ...]:
+        """Return moves in the shape of the tensor; those of fixed entries are -0.0."""
+        if self.moving is None:
+            return part.view(self.shape)
+        still = part.new_full((self.shape.numel(),), -0.0)  # -0.0 changes no bit of a weight
+        return still.index_copy(0, self.moving.to(part.device), part).view(self.shape)
+
+    def without_carried(self, tensor: Tensor) -> Tensor:
+        """Return a weight tensor with zeros in place of the entries that are in the vector."""
+        if self.moving is None:
+            return torch.zeros_like(tensor)
+        return tensor.reshape(-1).index_fill(0, self.moving.to(tensor.device), 0).view(self.shape)
 
 
 class ParameterLayout:
-    """Slots of the trainable weights in `parameters_to_vector` order; tied weights share one."""
+    """Slots of the trainable weights in `parameters_to_vector` order; tied weights share one.
+
+    Entries that torch never trains (padding rows, pruned entries) are not in the vector.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         names: dict[nn.Parameter, list[str]] = {}
@@ -50,12 +81,31 @@ class ParameterLayout:
             if parameter.requires_grad:
                 names.setdefault(parameter, []).append(name)
         slots: list[ParameterSlot] = []
+        fixed = fixed_entries(network)
+        self.fixed = {all_names[0]: fixed[p] for p, all_names in names.items() if p in fixed}
         for parameter, all_names in names.items():
             start = slots[-1].stop if slots else 0
-            slots.append(ParameterSlot(tuple(all_names), parameter.shape, start))
+            moving, hooks = None, gradient_hooks(parameter)
+            if parameter in fixed:
+                moving = (~fixed[parameter]).reshape(-1).nonzero()[:, 0]
+            slots.append(ParameterSlot(tuple(all_names), parameter.shape, start, moving, hooks))
         self.slots = tuple(slots)
         self.num_weights = slots[-1].stop if slots else 0
         self._recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ParameterLayout:
+        return self  # it never changes
+
+    def __getstate__(self) -> dict[str, Any]:
+        for slot in self.slots:
+            try:
+                pickle.dumps(slot.hooks)
+            except Exception as error:
+                raise ConversionError(
+                    f"The gradient hook of parameter `{slot.name}` must be a function that pickle "
+                    f"can find ({error}). Define it at the top of a module, or remove it."
+                ) from error
+        return self.__dict__
 
     @property
     def layers(self) -> frozenset[str]:
@@ -68,7 +118,14 @@ class ParameterLayout:
 
     def split(self, flat: Float64[Tensor, " M"]) -> list[Float64[Tensor, ...]]:
         """Return the parts of a vector in the shapes of the weight tensors."""
-        return [flat[slot.start : slot.stop].view(slot.shape) for slot in self.slots]
+        return [slot.spread(flat[slot.start : slot.stop]) for slot in self.slots]
+
+    def add_hooks(self, tensors: Sequence[Tensor]) -> None:
+        """Add the hooks of the weights to computed weights, for their next backward pass."""
+        for slot, tensor in zip(self.slots, tensors, strict=True):
+            if slot.hooks and tensor.requires_grad and not is_transformed(tensor):
+                for hook in slot.hooks:
+                    tensor.register_hook(hook)  # type: ignore[no-untyped-call]
 
     def without_parameters(self, network: nn.Module) -> nn.Module:
         """Return a copy of the network with None in place of each trainable weight."""
@@ -76,11 +133,16 @@ class ParameterLayout:
         self._fill(copied, self._owners(copied), [None] * len(self.slots))
         return copied
 
-    def with_parameters(self, empty: nn.Module, tensors: list[Tensor]) -> nn.Module:
+    def with_parameters(
+        self, empty: nn.Module, tensors: list[Tensor], *, hooks: bool = True
+    ) -> nn.Module:
         """Return a copy of a network without parameters that has these weights."""
-        network = copy.deepcopy(empty)
+        network = copy_module(empty, after_forward=True)
         parameters = [nn.Parameter(tensor.detach().clone()) for tensor in tensors]
+        for slot, parameter in zip(self.slots, parameters, strict=True):
+            put_tensor_hooks(parameter, slot.hooks if hooks else ())
         self._fill(network, self._owners(network), parameters)
+        compute_weights(network)
         return network
 
     @contextmanager
@@ -132,7 +194,7 @@ def tensor_scales(
         given = dict.fromkeys(known, scale)
     scales = []
     for slot, tensor in zip(layout.slots, tensors, strict=True):
-        largest, automatic = _largest_and_natural(tensor)
+        largest, automatic = _largest_and_natural(slot.carried(tensor))
         if full:
             automatic = max(FULL_MARGIN * largest, automatic)
         named = (float(given[name]) for name in slot.names if name in given)

@@ -97,8 +97,11 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
     """Network with weights ``w0 + scale * move``, the moves computed from trained angles.
 
     ``w0`` are the original weights, kept as buffers; without them, the moves are the weights.
-    Frozen weights and buffers of the network stay classical. With shots, the loss and its gradient
-    are those of noisy weights. In `eval()` mode the weights are read once per change of the angles.
+    Frozen weights and buffers of the network stay classical. Entries that torch never trains
+    (padding rows, pruned entries) keep their values and need no angles. Gradient hooks of weights
+    receive the derivative of the loss with respect to the weights of each forward pass. With shots,
+    the loss and its gradient are those of noisy weights. In `eval()` mode the weights are read once
+    per change of the angles.
 
     Args:
         network: Plain network; it is copied and not changed.
@@ -149,7 +152,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         self.keeps_origin = keep_origin
         self.origin = nn.Module()
         for slot, tensor in zip(layout.slots, layout.tensors(network), strict=True):
-            start = tensor.clone() if keep_origin else torch.zeros_like(tensor)
+            start = tensor.clone() if keep_origin else slot.without_carried(tensor)
             self.origin.register_buffer(slot.name.replace(".", "/"), start)
         device = next(network.parameters()).device
         self.register_buffer("scales", torch.tensor(scales, dtype=torch.float64))
@@ -192,8 +195,9 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         Raises:
             DataError: If the network cannot take these inputs; no circuit is run for them.
         """
-        self._inputs.check(self._plain_copy, args, kwargs)
+        self._inputs.check(self._plain_copy, args, kwargs, self.layout.fixed)
         weights = self.weights(self.moves())
+        self.layout.add_hooks(weights)
         with (
             self.layout.swapped_parameters(self.network, weights) as network,
             self._recording(args, kwargs),
@@ -298,7 +302,8 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
 
     def _plain_copy(self) -> nn.Module:
         """Return a plain copy with weights of the right shapes and arbitrary values."""
-        return self.layout.with_parameters(self.network, list(self.origin.buffers()))
+        origins = list(self.origin.buffers())
+        return self.layout.with_parameters(self.network, origins, hooks=False)
 
     @contextmanager
     def _with_weights(self) -> Iterator[nn.Module]:

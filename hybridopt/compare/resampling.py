@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hybridopt import _validation
-from hybridopt._modules import check_has_values, copy_module, evaluation_mode
+from hybridopt._copies import copy_module
+from hybridopt._modules import check_has_values, evaluation_mode
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.compare.budget import Budget

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from hybridopt import optim
+from hybridopt._copies import copy_module
 from hybridopt._environment import torch_threads
 from hybridopt._modules import evaluation_mode
 from hybridopt.bridges import Twin, to_classical, to_quantum
@@ -291,7 +291,7 @@ def inference_seconds(network: nn.Module, part: Part) -> float:
     """Return the median time for all samples, measured with copies without cached weights."""
     seconds: list[float] = []
     while len(seconds) < INFERENCE_REPETITIONS and sum(seconds) < INFERENCE_SECONDS:
-        fresh = copy.deepcopy(network).eval()
+        fresh = copy_module(network, user="`compare`", after_forward=True).eval()
         began = time.perf_counter()
         for x in torch.split(part.x, EVALUATION_BATCH):
             fresh(x)

@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import nn
 
+from hybridopt._copies import check_no_tensor_hooks
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import Run
@@ -64,6 +66,8 @@ class ProcessPools(Engine):
         count = min(self._workers, len(tasks))
         report(f"{count} processes", 0)
         waiting, busy = deque(tasks), dict[Future[Run | None], _Worker]()
+        if isinstance(experiment.network, nn.Module):
+            check_no_tensor_hooks(experiment.network, "other processes lose it (use `workers=1`)")
         try:
             pickle.dumps(tasks)
             content = pickle.dumps((experiment, torch.get_default_dtype()))

@@ -9,12 +9,19 @@ References:
 
 from __future__ import annotations
 
-import copy
 import math
+from typing import cast
 
 import torch
 from torch import nn
 
+from hybridopt._copies import (
+    accumulation_hooks,
+    copy_call_hooks,
+    copy_module,
+    gradient_hooks,
+    is_computed,
+)
 from hybridopt.circuits.spectrum import spectra
 from hybridopt.errors import ConversionError, ResourceError
 from hybridopt.nn.circuit_layer import CircuitLayer
@@ -33,6 +40,7 @@ def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
             f"{owner} is a {type(layer).__name__} with its own `forward`, which may differ from "
             "the outputs of its circuit. Use torch layers around a CircuitLayer instead."
         )
+    _check_weights(layer, owner)
     if not layer.readout.is_linear:
         raise ConversionError(
             f"{owner} reads post-selected probabilities, which are not a finite Fourier series. "
@@ -62,6 +70,20 @@ def check_surrogate(module: nn.Module, owner: str, *, sampled: bool) -> None:
         )
 
 
+def _check_weights(layer: CircuitLayer, owner: str) -> None:
+    """Check that the weights have no structure which coefficients would lose."""
+    if is_computed(layer, "weight"):
+        raise ConversionError(
+            f"{owner} must not have a computed weight (pruned, parametrized), which coefficients "
+            "cannot keep. Remove it with `prune.remove` or `remove_parametrizations`."
+        )
+    if gradient_hooks(layer.weight) or accumulation_hooks(layer.weight):
+        raise ConversionError(
+            f"{owner} must not have a hook on its weight, because coefficients replace the "
+            "weight. Remove the hook."
+        )
+
+
 @torch.no_grad()
 def surrogate(module: nn.Module) -> nn.Module:
     """Return the torch form of a layer that passed `check_surrogate`.
@@ -73,14 +95,18 @@ def surrogate(module: nn.Module) -> nn.Module:
     found = spectra(layer.circuit, layer.program, layer.input_parameters)
     points = torch.arange(math.prod(one.size for one in found))
     pieces = torch.split(points, POINTS_PER_CALL)
-    values = [layer(grid_points(found, n).to(layer.weight.device)) for n in pieces]
+    # without the hooks of the layer, which the series gets, too
+    values = [layer.forward(grid_points(found, n).to(layer.weight.device)) for n in pieces]
     series = FourierSeries(interpolate(torch.cat(values), found), found).to(layer.weight.device)
     frozen = layer.weight.numel() > 0 and not layer.weight.requires_grad
     series.coefficients.requires_grad_(not frozen)
     result: nn.Module = series
     if isinstance(module, DressedCircuit):
         series.to(module.post.weight.dtype)
-        result = DressedSurrogate(copy.deepcopy(module.pre), series, copy.deepcopy(module.post))
+        pre, post = copy_module(module.pre), copy_module(module.post)
+        result = DressedSurrogate(cast(nn.Linear, pre), series, cast(nn.Linear, post))
+        copy_call_hooks(layer, series)
+    copy_call_hooks(module, result)
     return result.train(module.training)
 
 

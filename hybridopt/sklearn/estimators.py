@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from hybridopt import _validation
+from hybridopt._copies import copy_module
 from hybridopt._random import isolated
 from hybridopt.bridges import Bridge, to_quantum
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
@@ -122,7 +123,7 @@ class HybridEstimator(BaseEstimator):  # type: ignore[misc]
     def _built(self, num_features: int, num_outputs: int, seed: int) -> nn.Module:
         if isinstance(self.network, nn.Module):  # an estimator must not change its parameters
             own = {id(one): _restarted(one, seed) for one in executors_of(self.network)}
-            return copy.deepcopy(self.network, own)
+            return copy_module(self.network, own, user="An estimator")
         if callable(self.network):
             try:
                 return self.network(num_features, num_outputs)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hybridopt._copies import count_call_hooks
 from hybridopt._random import isolated
 from hybridopt.bridges.base import QuantumNetwork
 from hybridopt.errors import CheckpointError, ConversionError
@@ -170,6 +171,12 @@ def describe(network: nn.Module, *, dtypes: bool = True) -> dict[str, str]:
             text += f" (form={form}, merge={module.merge_every_epoch})"
         described[f"module {name}".rstrip()] = text
     return described
+
+
+def hooks_of(network: nn.Module) -> dict[str, str]:
+    """Return the number of hooks of the forward and backward pass, for modules that have some."""
+    counts = {name: count_call_hooks(module) for name, module in network.named_modules()}
+    return {f"hooks of {name}".strip(): str(count) for name, count in counts.items() if count}
 
 
 def difference(saved: dict[str, str], wanted: dict[str, str]) -> str:

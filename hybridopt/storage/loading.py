@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 
 from hybridopt import _validation
-from hybridopt._modules import check_module, copy_module
+from hybridopt._copies import copy_module
+from hybridopt._modules import check_module
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.api import without_quantum_networks
@@ -21,7 +22,7 @@ from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.execution.executor import Metered
 from hybridopt.nn import CircuitLayer
 from hybridopt.storage import circuits, tensors
-from hybridopt.storage.architecture import describe, difference, made
+from hybridopt.storage.architecture import describe, difference, hooks_of, made
 from hybridopt.storage.archive import FIRST, check_schema, read_archive
 from hybridopt.storage.json_codec import executor_from_plain, named_from_plain
 from hybridopt.storage.saving import PACKAGES, SCHEMA
@@ -130,7 +131,8 @@ class _Loading:
     def _matched(self, template: nn.Module) -> nn.Module:
         """Return a copy of the given network without circuits, if it matches the saved one."""
         plain = without_quantum_networks(template)
-        saved, own = self.meta["description"], describe(plain, dtypes=False)
+        saved = self.meta["description"]
+        own = {**describe(plain, dtypes=False), **hooks_of(plain)}
         saved["shared weights"] = str(self.meta["ties"])
         own["shared weights"] = str(tensors.ties_in(plain))
         if saved != own:
@@ -163,7 +165,7 @@ class _Loading:
         network.bridge = bridge
         if isinstance(network, MeshNetwork):
             network.num_weights = stored["num_weights"]  # includes weights beside the circuit
-        for name in ("num_qubits", "num_angles"):
+        for name in ("num_weights", "num_qubits", "num_angles"):
             if getattr(network, name) != stored[name]:
                 raise CheckpointError(
                     f"{self.path} has a circuit with {name}={stored[name]}, but this version makes "

@@ -12,15 +12,16 @@ from qiskit import qpy
 from torch import nn
 
 from hybridopt import _validation
+from hybridopt._copies import check_no_tensor_hooks, count_call_hooks, hook_error
 from hybridopt._files import check_writable
 from hybridopt._modules import check_module
-from hybridopt.bridges import Bridge, QuantumNetwork
+from hybridopt.bridges import Bridge, QuantumNetwork, WeightNetwork
 from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.errors import ConversionError
 from hybridopt.execution.executor import Metered
 from hybridopt.nn import CircuitLayer
 from hybridopt.storage import circuits, tensors
-from hybridopt.storage.architecture import NotBuiltInError, describe, recipe_of
+from hybridopt.storage.architecture import NotBuiltInError, describe, hooks_of, recipe_of
 from hybridopt.storage.archive import FIRST, write_archive
 from hybridopt.storage.json_codec import executor_to_plain, named_to_plain
 
@@ -63,7 +64,24 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
     check_module(module, "module")
     path = _validation.path("path", path)
     check_writable(path)
+    _check_hooks(module)
     return write_archive(path, _Members(module).by_name())
+
+
+def _check_hooks(module: nn.Module) -> None:
+    """Raise an error for hooks that `load` could not restore; files contain no code."""
+    reason = "files contain no code"
+    check_no_tensor_hooks(module, reason)
+    for name, part in module.named_modules():
+        for slot in part.layout.slots if isinstance(part, WeightNetwork) else ():
+            if slot.hooks:
+                raise hook_error(slot.name, reason)
+        if isinstance(part, (QuantumNetwork, *circuits.KNOWN_LAYERS)) and count_call_hooks(part):
+            place = f"Layer `{name}`" if name else f"The {type(part).__name__}"
+            raise ConversionError(
+                f"{place} must not have a hook of its forward or backward pass, because {reason}. "
+                "Remove the hook first."
+            )
 
 
 class _Members:
@@ -97,7 +115,7 @@ class _Members:
             "class": type(plain).__qualname__,
             "recipe": recipe,
             "reason": reason,
-            "description": describe(plain, dtypes=False),
+            "description": {**describe(plain, dtypes=False), **hooks_of(plain)},
             "ties": tensors.ties_in(plain),
             "plain": tensors.state_of(plain),
             "whole": tensors.state_of(module),

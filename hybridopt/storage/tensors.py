@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hybridopt._copies import compute_weights
 from hybridopt.bridges.readout_cache import HasReadoutCache
 from hybridopt.errors import CheckpointError
 from hybridopt.nn.frozen_state import marks_of, put_marks
@@ -85,6 +86,7 @@ def put_state(module: nn.Module, stored: dict[str, Any], tensors: dict[str, Tens
         parameter.requires_grad_(stored["trainable"][name])
     for name, child in module.named_modules():
         child.training = stored["modes"].get(name, child.training)
+    compute_weights(module)
 
 
 def readings_of(module: nn.Module) -> dict[str, Tensor]:

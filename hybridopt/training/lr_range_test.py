@@ -36,7 +36,7 @@ from itertools import chain, pairwise, repeat
 from torch import nn
 from torch.optim import Optimizer
 
-from hybridopt._modules import copy_module
+from hybridopt._copies import copy_module
 from hybridopt.errors import TrainingError
 from hybridopt.execution import Metered
 from hybridopt.training.batches import LoaderBatches, TensorBatches

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from torch import nn
 
 from hybridopt import _validation
-from hybridopt._modules import check_module
+from hybridopt._modules import check_module, check_not_scripted
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.nn.frozen_state import MARK, Frozen, head_of, lock_eval, mark_of, unlock_eval
-from hybridopt.transfer.last_layer import check_not_compiled
 
 
 def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
@@ -39,7 +38,7 @@ def freeze(network: nn.Module, names: str | Sequence[str] = "body") -> None:
         [False, False, True, True]
     """
     check_module(network)
-    check_not_compiled(network)
+    check_not_scripted(network)
     for module, parameters, whole in selected(network, names):
         own = dict(module.named_parameters(recurse=False))
         before = mark_of(module)

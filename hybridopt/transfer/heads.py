@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from hybridopt import _validation
+from hybridopt._copies import copy_module
 from hybridopt._random import isolated
 from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
@@ -73,7 +73,7 @@ def make_head(
 ) -> nn.Module:
     """Return a new head, or a copy of the given one, with dtype and device of the old layer."""
     if isinstance(head, nn.Module):
-        return copy.deepcopy(head)
+        return copy_module(head, user="A transfer")
     rest = dict(options)
     with isolated(seed):
         if head == "dressed":

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from hybridopt import _validation
+from hybridopt._copies import copy_module
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.errors import ArgumentError, ConversionError
@@ -54,7 +53,7 @@ def find_last_layer(
     if _has_outputs(inner):
         return LastLayer(prefix, inner)
     # a copy, as the forward pass may change the network
-    trial = copy.deepcopy(inner, {id(p): p for p in inner.parameters()})
+    trial = copy_module(inner, {id(p): p for p in inner.parameters()}, user="The search")
     try:
         with isolated(0):
             graph = _Tracer().trace(trial)
@@ -233,14 +232,3 @@ def _part_behind(network: nn.Module, name: str, behind: str) -> ConversionError:
         "and does not fit a head of another width. Pass `head_layer=` with the name of a part "
         "that contains both, or of another layer."
     )
-
-
-def check_not_compiled(network: nn.Module) -> None:
-    """Raise an error for TorchScript, whose layers are not Python objects."""
-    for name, module in network.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            shown = f"layer `{name}`" if name else type(network).__name__
-            raise ConversionError(
-                f"`network` must not be compiled by torch.jit (got {shown}). Pass the original "
-                "network, with `state_dict=compiled.state_dict()`."
-            )

@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 
 from hybridopt import _validation, gradients
-from hybridopt._modules import check_has_values, check_module, copy_module
+from hybridopt._copies import copy_module
+from hybridopt._modules import check_has_values, check_module, check_not_scripted
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.errors import ArgumentError, ConversionError
@@ -19,7 +20,7 @@ from hybridopt.nn.frozen_state import HEAD_NAME
 from hybridopt.transfer.freezing import check_names, unfreeze
 from hybridopt.transfer.freezing import freeze as freeze_parts
 from hybridopt.transfer.heads import check_head, check_outputs, make_head
-from hybridopt.transfer.last_layer import LastLayer, check_not_compiled, find_last_layer
+from hybridopt.transfer.last_layer import LastLayer, find_last_layer
 from hybridopt.transfer.pretrained import load_weights
 
 
@@ -86,7 +87,7 @@ def transfer(
     """
     options = {} if head_options is None else head_options
     check_module(network)
-    check_not_compiled(network)
+    check_not_scripted(network)
     check_has_values(network, ConversionError)
     outputs = _validation.optional_integer("num_outputs", num_outputs, minimum=1)
     _validation.boolean("strict", strict)

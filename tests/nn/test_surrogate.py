@@ -10,8 +10,10 @@ import torch
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit_aer.noise import NoiseModel, depolarizing_error
+from torch import nn
+from torch.nn.utils import parametrize, prune
 
-from hybridopt import AerExecutor, CircuitLayer, DressedCircuit
+from hybridopt import AerExecutor, CircuitLayer, DressedCircuit, to_classical
 from hybridopt.errors import ConversionError, ResourceError
 from hybridopt.execution import Probabilities
 from hybridopt.nn import DressedSurrogate, FourierSeries
@@ -195,3 +197,48 @@ def test_refused_before_a_circuit_runs(change, message, aer_calls):
     with pytest.raises(ConversionError, match=f"The layer .*{message}"):
         plain(layer)
     assert not aer_calls
+
+
+def masked_gradient(layer: CircuitLayer) -> None:
+    layer.weight.register_hook(lambda gradient: 0 * gradient)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        masked_gradient,
+        lambda layer: prune.l1_unstructured(layer, "weight", 1),
+        lambda layer: parametrize.register_parametrization(layer, "weight", nn.Tanh()),
+        lambda layer: layer.weight.register_post_accumulate_grad_hook(print),
+    ],
+    ids=["gradient hook", "pruned", "parametrized", "accumulation hook"],
+)
+def test_structure_of_weights_is_refused(change, aer_calls):
+    head = DressedCircuit(3, 2, num_qubits=2, depth=1)
+    change(head.layer)
+    with pytest.raises(ConversionError, match=r"The layer .*weight"):
+        plain(head)
+    assert aer_calls == []
+
+
+def test_hooks_and_pruned_linear_layers_are_kept():
+    head = DressedCircuit(3, 2, num_qubits=2, depth=1)
+    prune.random_unstructured(head.pre, "weight", 0.5)
+    head.post.weight.register_hook(lambda gradient: 2 * gradient)
+    head.layer.register_forward_hook(lambda layer, x, y: 2 * y)
+    head.register_forward_hook(lambda module, x, y: y + 1)
+    series, x = plain(head), torch.randn(4, 3)
+    torch.testing.assert_close(series(x), head(x), rtol=0, atol=1e-5)
+    assert torch.equal(series.pre.weight == 0, head.pre.weight == 0)
+    for one in (series, head):
+        one(x).sum().backward()
+    torch.testing.assert_close(series.post.weight.grad, head.post.weight.grad, rtol=0, atol=1e-5)
+
+
+def test_shared_weights_are_refused(aer_calls):
+    first, second = (DressedCircuit(2, 2, depth=1) for _ in range(2))
+    second.layer.weight = first.layer.weight
+    with pytest.raises(ConversionError, match=r"`0`.*share .*`1.layer`"):
+        to_classical(nn.Sequential(first, second))
+    assert aer_calls == []
+    assert to_classical(nn.Sequential(first, first))(torch.ones(1, 2)).shape == (1, 2)

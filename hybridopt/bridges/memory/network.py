@@ -104,6 +104,11 @@ class Memory(AnyNetworkBridge, HasTwin):
         _validation.choice("synthesis", self.synthesis, SYNTHESES)
         check_scale(self.scale)
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether each weight has an angle of its own."""
+        return self.num_angles is None
+
     def encode(
         self, network: nn.Module, *, executor: Executor, gradient: GradientRule
     ) -> WeightNetwork:
@@ -135,8 +140,8 @@ class Memory(AnyNetworkBridge, HasTwin):
         scales = tensor_scales(layout, tensors, self.scale, full=full)
         angles = torch.zeros(layout.num_weights, dtype=torch.float64)  # delta, which starts at 0
         if full:
-            pairs = zip(tensors, scales, strict=True)
-            ratios = torch.cat([t.double().reshape(-1) / scale for t, scale in pairs])
+            parts = zip(layout.slots, tensors, scales, strict=True)
+            ratios = torch.cat([s.carried(t).double() / scale for s, t, scale in parts])
             angles = -torch.arcsin(ratios.clamp(-1, 1))
         if columns is not None:
             places = 1 << index_qubits(layout.num_weights)

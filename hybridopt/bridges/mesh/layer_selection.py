@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from hybridopt import _validation
+from hybridopt._copies import is_computed
+from hybridopt.bridges.weight_structure import check_no_accumulation_hook, check_no_gradient_hook
 from hybridopt.errors import ConversionError
 
 CONVERTED = (nn.Linear, nn.Conv2d)
@@ -51,9 +53,16 @@ def _is_converted(name: str, module: nn.Module) -> bool:
     if not isinstance(module, CONVERTED):
         return False
     weight = module._parameters.get("weight")
-    if weight is None or not _has_plain_forward(module):
+    made = any(is_computed(module, attribute) for attribute in ("weight", "bias"))
+    if weight is None or made or not _has_plain_forward(module):
         raise _no_circuit_form(name, module)
-    return weight.requires_grad and weight.numel() > 0
+    if not weight.requires_grad or not weight.numel():
+        return False
+    for attribute, parameter in module.named_parameters(recurse=False):
+        full_name = f"{name}.{attribute}".lstrip(".")
+        check_no_accumulation_hook(full_name, parameter)
+        check_no_gradient_hook(full_name, parameter, "a mesh computes all weights from its angles")
+    return True
 
 
 def _has_plain_forward(module: nn.Module) -> bool:
@@ -65,9 +74,12 @@ def _has_plain_forward(module: nn.Module) -> bool:
 def _no_circuit_form(name: str, module: nn.Module) -> ConversionError:
     layer = f"Layer `{name}`" if name else "The network"
     keep = f", or pass `keep_classical=['{name}']`" if name else ""
+    what = f"is of class {type(module).__name__}, which has no mesh"
+    if isinstance(module, CONVERTED) and _has_plain_forward(module):
+        what += " if its weight or bias is computed (pruning, normalisation, parametrization)"
     return ConversionError(
-        f"{layer} is of class {type(module).__name__}, which has no mesh. Supported layers: plain "
-        f'Linear, plain Conv2d. Use bridge="memory" or bridge="generator"{keep}.'
+        f"{layer} {what}. Supported layers: plain Linear, plain Conv2d. Use "
+        f'bridge="memory" or bridge="generator"{keep}.'
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hybridopt import _validation
+from hybridopt._copies import CALL_HOOKS
 from hybridopt._modules import keep_dtype
 from hybridopt.bridges.mesh.circuit import mesh_program, num_qubits_of
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh, mesh_matrices
@@ -33,7 +34,6 @@ ROOM = 3.0  # automatic scale: ratio of alpha to the norm
 LEAST_NORM = 2.0  # automatic scale: smaller norms count as this one
 Plain = nn.Linear | nn.Conv2d
 AUTOCAST = frozenset({torch.float16, torch.bfloat16, torch.float32})  # dtypes that torch casts
-HOOKS = [name for name in vars(nn.Module()) if "hook" in name and "state_dict" not in name]
 
 
 class MeshLayer(nn.Module, HasReadoutCache):
@@ -72,7 +72,7 @@ class MeshLayer(nn.Module, HasReadoutCache):
             plain.__dict__["bias"] = True  # its repr shows that there is one
         self.plain = plain
         self.training = plain.training
-        for name in HOOKS:
+        for name in CALL_HOOKS:  # the same hooks, so that both have later ones
             setattr(self, name, getattr(plain, name))
         self.passes: list[Pass] = []  # of the last forward pass of the network
         self._cache = ReadoutCache()

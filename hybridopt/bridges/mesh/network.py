@@ -22,7 +22,7 @@ from qiskit.providers import BackendV2
 from torch import nn
 
 from hybridopt import _validation
-from hybridopt._modules import copy_module
+from hybridopt._copies import copy_module
 from hybridopt.bridges.base import BridgeRows, HasTwin, QuantumNetwork, check_network
 from hybridopt.bridges.mesh.closed_form import ClosedFormMesh
 from hybridopt.bridges.mesh.layer_selection import layers_to_convert
@@ -200,10 +200,11 @@ class MeshNetwork(QuantumNetwork):
             weight, bias = layer.decoded(readout)
             plain = copy.deepcopy(layer.plain, memo)
             plain.weight = nn.Parameter(weight.clone())
+            plain._is_full_backward_hook = layer._is_full_backward_hook  # kind of later hooks
             if layer.holds_bias and bias is not None:
                 plain.bias = nn.Parameter(bias.clone())
             memo[id(layer)] = plain
-        network = copy_module(self.network, memo)
+        network = copy_module(self.network, memo, after_forward=True)
         for name, value in self._slow_paths.items():
             network.get_submodule(name).activation_relu_or_gelu = value
         return network
