@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from hybridopt.execution import Metered
 
@@ -66,6 +67,7 @@ class HasReadoutCache(ABC):
         if not self._reuses_readout:
             self._cache = ReadoutCache()
             return None
-        known = self.cached_readout() or read()
-        self.restore_readout(known)
+        with temporarily_clear_interpreter_stack():  # tensors of a torch transform expire with it
+            known = self.cached_readout() or read()
+            self.restore_readout(known)
         return known

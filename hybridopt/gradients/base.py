@@ -30,15 +30,21 @@ class Evaluation(ABC):
         program: Family of circuits.
         readout: Readout of each circuit.
         executor: Executor that runs the circuits.
+        seed: Seed of random derivatives of this evaluation; None for the executor's random stream.
     """
 
     program: CircuitProgram
     readout: Readout
     executor: Executor
+    seed: int | None = None
 
     @abstractmethod
     def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         """Run the circuits; the result can be differentiated any number of times."""
+
+    def with_seed(self, seed: int) -> Evaluation:
+        """Return an evaluation whose random derivatives repeat, so that differences of them do."""
+        return self
 
 
 class GradientRule(ABC):

@@ -32,6 +32,7 @@ class Spsa(GradientRule):
     the gradient with a bias of order :math:`c^2`. The standard deviation of one component is about
     the norm of all others. The directions depend on the seed and on the executor's position in its
     random stream: a resumed run draws the same directions again, and no two steps share them.
+    Second derivatives are differences of such estimates in the same directions.
 
     Attributes:
         perturbation: Step c [rad]; None for 0.01 in exact simulation and 0.2 with shots.
@@ -109,10 +110,10 @@ class Spsa(GradientRule):
         self, evaluation: Evaluation, angles: tuple[Tensor, Tensor], needs: tuple[bool, bool]
     ) -> Iterator[tuple[tuple[Tensor, Tensor], Outputs]]:
         """Yield directions in rows and shared angles, and the derivatives along them."""
-        position = evaluation.executor.state_dict()
-        entropy = int(position["entropy"], 16) if self.seed is None else self.seed
-        sequence = np.random.SeedSequence(entropy, spawn_key=(STREAM, int(position["calls"])))
+        sequence = self._sequence(evaluation)
         generator = np.random.default_rng(sequence)
+        # second derivatives are differences of derivatives, which must have the same directions
+        evaluation = evaluation.with_seed(int(sequence.spawn(1)[0].generate_state(1)[0]))
         exact = evaluation.executor.shots is None
         c = self.perturbation or (EXACT_PERTURBATION if exact else SHOTS_PERTURBATION)
         rows, shared = angles
@@ -123,8 +124,15 @@ class Spsa(GradientRule):
                 delta[place] = torch.from_numpy(signs).to(rows.device)
             by_rows, by_shared = c * delta[0], c * delta[1]
             above, below = shared + by_shared, shared - by_shared
-            if needs[0]:
+            if needs[0] or torch.is_grad_enabled():
                 high, low = evaluation(rows + by_rows, above), evaluation(rows - by_rows, below)
             else:  # one table serves both signs
                 high, low = evaluation(rows, torch.cat([above, below])).chunk(2)
             yield (delta[0], delta[1]), (high - low) / (2 * c)
+
+    def _sequence(self, evaluation: Evaluation) -> np.random.SeedSequence:
+        if evaluation.seed is not None:
+            return np.random.SeedSequence(evaluation.seed)
+        position = evaluation.executor.state_dict()
+        entropy = int(position["entropy"], 16) if self.seed is None else self.seed
+        return np.random.SeedSequence(entropy, spawn_key=(STREAM, int(position["calls"])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -32,6 +32,7 @@ class CircuitEvaluation(Evaluation):
     executor: Executor
     rule: GradientRule
     known: tuple[Tensor, Tensor] | None = None  # shared angles and their outputs (S, B, K)
+    seed: int | None = None
 
     def __call__(self, rows: Rows, shared: Shared) -> Outputs:
         """Return the outputs per row of shared angles and sample; on meta, shapes only."""
@@ -45,6 +46,10 @@ class CircuitEvaluation(Evaluation):
             Tensor,
             _Evaluate.apply(rows, shared, self, memory),  # type: ignore[no-untyped-call]
         )
+
+    def with_seed(self, seed: int) -> CircuitEvaluation:
+        """Return an evaluation whose random derivatives are drawn from this seed."""
+        return replace(self, seed=seed)
 
     def numbers(self, rows: Tensor, shared: Tensor, memory: ForwardRecord | None) -> Tensor:
         """Return the outputs without autograd."""
@@ -73,11 +78,14 @@ class _Evaluate(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         rows, shared, ctx.evaluation, ctx.memory = inputs
+        ctx.set_materialize_grads(False)  # nothing is run for absent tangents
         ctx.save_for_backward(rows, shared)
         ctx.save_for_forward(rows, shared)
 
     @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
+        if cotangents[0] is None:
+            return (None,) * 4
         rows, shared = ctx.saved_tensors
         evaluation, needs = ctx.evaluation, tuple(ctx.needs_input_grad[:2])
         by_rows, by_shared = evaluation.rule.vjp(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float64
 from qiskit.quantum_info import SparsePauliOp
 from torch import Tensor
+from torch.func import jvp, vjp, vmap
 
 from hybridopt.bridges.mesh.circuit import MeshProgram, mesh_program, num_qubits_of
 from hybridopt.bridges.mesh.closed_form import is_formula, mesh_matrices
@@ -19,7 +20,7 @@ from hybridopt.bridges.mesh.decomposition import MeshShape
 from hybridopt.bridges.readout_cache import Reading
 from hybridopt.execution import Executor, Expectations, Probabilities, Readout
 from hybridopt.gradients import GradientRule
-from hybridopt.gradients.base import batch_entries, differentiable_jvp
+from hybridopt.gradients.base import differentiable_jvp
 from hybridopt.nn.evaluation import CircuitEvaluation
 
 Feed = str | int
@@ -163,56 +164,90 @@ def with_linear_grad(
     outputs: Float64[Tensor, "B m"],
     matrix: Matrix,
 ) -> Float64[Tensor, "B m"]:
-    """Return ``outputs`` with the derivative ``matrix(angles)`` with respect to x, read if needed.
+    r"""Return ``outputs`` with the derivative ``matrix(angles)`` with respect to x, read if needed.
 
     The outputs were computed without autograd, as the loader's angles are singular at zeros of x.
+    The result is :math:`y + W(\theta)\,(x - x_0)` at :math:`x_0 = x`, with the constant
+    :math:`x_0`. It has all derivatives of the product, and W is read only for those along x.
     """
-    return cast(Tensor, _WithLinearGrad.apply(x, angles, outputs, matrix))  # type: ignore[no-untyped-call]
+
+    def product(zero: Tensor, angles: Tensor) -> Tensor:
+        return zero @ matrix(angles).T
+
+    return outputs + linear_in_zero(product, outputs.shape, x - x.detach(), angles)
 
 
-class _WithLinearGrad(torch.autograd.Function):
+def linear_in_zero(
+    function: Callable[..., Tensor], shape: Sequence[int], zero: Tensor, *others: Tensor
+) -> Tensor:
+    """Return ``function(zero, *others)``, linear in ``zero``, whose present value is 0.
+
+    The function is evaluated only for derivatives along ``zero``. Those along other arguments are
+    linear in ``zero``, too, so they are returned in the same way, to any order and in both modes.
+    """
+    return cast(Tensor, _LinearInZero.apply(function, shape, zero, *others))  # type: ignore[no-untyped-call]
+
+
+class _LinearInZero(torch.autograd.Function):
     @staticmethod
-    def forward(x: Tensor, angles: Tensor, outputs: Tensor, matrix: Matrix) -> Tensor:
-        return outputs.clone()
+    def forward(
+        function: Callable[..., Tensor], shape: Sequence[int], zero: Tensor, *others: Tensor
+    ) -> Tensor:
+        return zero.new_zeros(shape)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, angles, _, ctx.matrix = inputs
-        ctx.save_for_backward(x, angles)
-        ctx.save_for_forward(x, angles)
+        ctx.function, ctx.shape, *tensors = inputs
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
-        x, angles = ctx.saved_tensors
-        needs_x, needs_angles, needs_outputs, _ = ctx.needs_input_grad
-        by_x = by_angles = None
-        if needs_x:
-            w = ctx.matrix(angles)
-            by_x = cotangents[0] @ w
-            if needs_angles and torch.is_grad_enabled():
-                # zero, but its derivative with respect to x is not: outputs hold x as a constant
-                zero = cotangents[0].T @ (x - x.detach())
-                (by_angles,) = torch.autograd.grad(w, angles, zero, create_graph=True)
-        return by_x, by_angles, cotangents[0] if needs_outputs else None, None
+        zero, *others = ctx.saved_tensors
+        function, needs = ctx.function, ctx.needs_input_grad[2:]
+        by_zero = None
+        if needs[0]:
+            by_zero = vjp(lambda z: function(z, *others), zero)[1](cotangents[0])[0]
+        by_others: list[Tensor | None] = [None] * len(others)
+        for place, other in enumerate(others):
+            if needs[1 + place] and torch.is_grad_enabled():
+
+                def pulled(z: Tensor, cotangent: Tensor, *at: Tensor, place: int = place) -> Tensor:
+                    found = vjp(_along(function, z, at, place), at[place])[1](cotangent)[0]
+                    return cast(Tensor, found)
+
+                by_others[place] = linear_in_zero(pulled, other.shape, zero, cotangents[0], *others)
+        return None, None, by_zero, *by_others
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        def derivative(x: Tensor, angles: Tensor) -> Tensor:
-            along = torch.zeros((), dtype=x.dtype, device=x.device)
-            if tangents[0] is not None:
-                along = along + tangents[0] @ ctx.matrix(angles).T
-            return along if tangents[2] is None else along + tangents[2]
+        function, shape = ctx.function, ctx.shape
+
+        def derivative(zero: Tensor, *others: Tensor) -> Tensor:
+            along, *directions = tangents[2:]
+            total = zero.new_zeros(shape) if along is None else function(along, *others)
+            for place, direction in enumerate(directions):
+                if direction is not None:
+
+                    def pushed(z: Tensor, step: Tensor, *at: Tensor, place: int = place) -> Tensor:
+                        found = jvp(_along(function, z, at, place), (at[place],), (step,))[1]
+                        return cast(Tensor, found)
+
+                    total = total + linear_in_zero(pushed, shape, zero, direction, *others)
+            return total
 
         return differentiable_jvp(derivative, *ctx.saved_tensors)
 
     @staticmethod
     def vmap(
-        info: Any,
-        in_dims: tuple[int | None, ...],
-        x: Tensor,
-        angles: Tensor,
-        outputs: Tensor,
-        matrix: Matrix,
+        info: Any, in_dims: tuple[Any, ...], function: Any, shape: Sequence[int], *tensors: Tensor
     ) -> tuple[Tensor, int]:
-        entries = batch_entries(info, in_dims[:3], x, angles, outputs)
-        return torch.stack([with_linear_grad(a, b, c, matrix) for a, b, c in entries]), 0
+        batched = vmap(function, in_dims=tuple(in_dims[2:]))
+        return linear_in_zero(batched, (info.batch_size, *shape), *tensors), 0
+
+
+def _along(
+    function: Callable[..., Tensor], zero: Tensor, at: Sequence[Tensor], place: int
+) -> Callable[[Tensor], Tensor]:
+    """Return the function of the argument ``at[place]`` alone."""
+    return lambda other: function(zero, *at[:place], other, *at[place + 1 :])
