@@ -55,7 +55,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     return target
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a file for reading; raise an OSError for pipes, devices and folders."""
     # a pipe without a writer would block here
     descriptor = os.open(

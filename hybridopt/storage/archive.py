@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from hybridopt._files import LARGEST_FILE, open_regular, write_bytes
 from hybridopt.errors import CheckpointError, OutputError
@@ -34,6 +34,7 @@ SMALL = 128 << 20  # bytes that any archive may have after unpacking
 MOST_RATIO = 20  # of larger ones; ours have weights, which hardly shrink
 BLOCK = 1 << 20
 Path_ = str | os.PathLike[str]
+Stream = io.BytesIO | io.BufferedReader
 
 
 def write_archive(path: Path_, members: Mapping[str, bytes]) -> Path:
@@ -83,7 +84,7 @@ def read_archive(path: Path_) -> dict[str, bytes]:
 
 
 @contextmanager
-def opened(path: Path_) -> Iterator[tuple[BinaryIO, bool]]:
+def opened(path: Path_) -> Iterator[tuple[Stream, bool]]:
     """Open a file; yield its stream and whether it has a digest, which fits.
 
     Raises:
@@ -108,7 +109,7 @@ def opened(path: Path_) -> Iterator[tuple[BinaryIO, bool]]:
         yield stream, has_digest
 
 
-def check_directory(stream: BinaryIO) -> None:
+def check_directory(stream: Stream) -> None:
     """Raise a ValueError if an archive has too many members; only its end is read."""
     size = _length(stream)
     for comment in (0, len(MARK) + DIGEST):
@@ -126,7 +127,7 @@ def check_directory(stream: BinaryIO) -> None:
     stream.seek(0)
 
 
-def _unpack(stream: BinaryIO, form: struct.Struct, place: int) -> tuple[Any, ...]:
+def _unpack(stream: Stream, form: struct.Struct, place: int) -> tuple[Any, ...]:
     stream.seek(min(max(0, place), _length(stream)))
     return form.unpack(stream.read(form.size).ljust(form.size, b"\0"))
 
@@ -147,7 +148,7 @@ def _ratio(content: bytes) -> float:
     return len(content) / len(zlib.compress(content, 1))
 
 
-def _fits_digest(stream: BinaryIO, size: int) -> bool:
+def _fits_digest(stream: Stream, size: int) -> bool:
     stream.seek(0)
     found, left = hashlib.sha256(), size - DIGEST
     while left > 0 and (block := stream.read(min(BLOCK, left))):
@@ -156,7 +157,7 @@ def _fits_digest(stream: BinaryIO, size: int) -> bool:
     return stream.read() == found.hexdigest().encode()
 
 
-def _length(stream: BinaryIO) -> int:
+def _length(stream: Stream) -> int:
     place = stream.tell()
     try:
         return stream.seek(0, os.SEEK_END)

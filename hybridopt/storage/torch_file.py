@@ -16,13 +16,13 @@ import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hybridopt.storage.archive import check_directory
+from hybridopt.storage.archive import Stream, check_directory
 
 MOST_OPCODES = 2_500_000  # of a pickle, read in 1.5 s; a history takes 25 per epoch
 UNCHECKED = 1 << 20  # bytes of a pickle that cannot have more parts with data
@@ -99,7 +99,7 @@ class TorchFile:
             plain values and dense tensors.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._members = _members(stream)
         if "byteorder" in self._members and self._bytes("byteorder") != b"little":
@@ -148,7 +148,7 @@ class TorchFile:
         return stored
 
 
-def _members(stream: BinaryIO) -> dict[str, tuple[int, int]]:
+def _members(stream: Stream) -> dict[str, tuple[int, int]]:
     """Return start and size of each member of an archive that is not compressed."""
     check_directory(stream)
     length = stream.seek(0, os.SEEK_END)
