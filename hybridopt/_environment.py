@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import contextmanager
+from importlib import import_module, metadata
 from typing import Any
 
 import torch
 
-PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch", "numpy")
+OWN = "hybridopt-qiskit"  # name of our distribution
+PACKAGES = (OWN, "qiskit", "qiskit-aer", "torch", "numpy")
+# modules of packages that always run with ours, possibly without metadata: from a checkout, in a
+# frozen program, or from another distribution such as qiskit-aer-gpu
+MODULES = {package: package.replace("-", "_") for package in PACKAGES} | {OWN: "hybridopt"}
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of those packages that are installed."""
-    found = {}
-    for package in packages:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+    """Return the versions of those packages that are installed; ours are always found."""
+    found = {package: _version(package) for package in packages}
+    return {package: number for package, number in found.items() if number is not None}
+
+
+def _version(package: str) -> str | None:
+    try:
+        number: str | None = metadata.version(package)
+    except metadata.PackageNotFoundError:
+        number = None
+    if number is None and package in MODULES:  # None, too, if the metadata have no version
+        number = getattr(import_module(MODULES[package]), "__version__", "unknown")
+    return number
 
 
 def made_with() -> dict[str, Any]:

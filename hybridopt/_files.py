@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,18 +14,23 @@ from typing import BinaryIO
 
 from hybridopt.errors import OutputError
 
+LARGEST_FILE = 2 << 30  # bytes; half a billion weights. Its digest takes two seconds
+LARGEST_JSON = 16 << 20  # bytes; its values take up to 30 times as much memory
+
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> Path:
     """Write a file that replaces the old one only when it is complete.
 
-    A killed process leaves nothing on Linux, which has files without a name, and may leave a
-    hidden file elsewhere. Missing folders are created.
+    ``write`` writes to memory, so that no writer of another package meets a full disk. A killed
+    process leaves nothing on Linux, which has files without a name, and may leave a hidden file
+    elsewhere. Missing folders are created.
 
     Raises:
         OutputError: If the file cannot be written; nothing is left.
     """
-    target = _named(path)
+    target, content = _named(path), io.BytesIO()
     try:
+        write(content)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         descriptor = _nameless(target.parent)
@@ -33,7 +40,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
                 if descriptor is None
                 else os.fdopen(descriptor, "wb") as stream
             ):
-                write(stream)
+                stream.write(content.getbuffer())
                 stream.flush()
                 os.fsync(stream.fileno())
                 if descriptor is not None:
@@ -46,6 +53,28 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error}. Choose another path.") from error
     return target
+
+
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """Open a file for reading; raise an OSError for pipes, devices and folders."""
+    # a pipe without a writer would block here
+    descriptor = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    stream = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        stream.close()
+        raise OSError("it is not a regular file")
+    return stream
+
+
+def read_bytes(path: str | os.PathLike[str], *, most: int = LARGEST_FILE) -> bytes:
+    """Return the content of a regular file; raise an OSError if it has more than ``most`` bytes."""
+    with open_regular(path) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise OSError(f"it has more than {most:,} bytes")
+    return content
 
 
 def _nameless(folder: Path) -> int | None:

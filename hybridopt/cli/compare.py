@@ -15,6 +15,7 @@ from hybridopt.cli.options import opt
 from hybridopt.cli.output import interruptible, plain_table, print_json
 from hybridopt.compare import Study, compare
 from hybridopt.compare.budget import DEFAULT_EPOCHS
+from hybridopt.compare.run_store import with_digest
 from hybridopt.compare.table import counted
 from hybridopt.compare.tuning import DEFAULT_TRIALS
 from hybridopt.execution import AerExecutor
@@ -62,7 +63,7 @@ def command(
             workers=workers, progress=not as_json,
         )  # fmt: skip
     if as_json:
-        print_json(study.to_dict())
+        print_json(with_digest(study.to_dict()))  # as in study.json
     else:
         _show(study, output)
 

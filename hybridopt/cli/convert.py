@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 from torch import Tensor, nn
 
-from hybridopt._files import check_writable, write_bytes, write_whole
+from hybridopt._files import check_writable, write_bytes
 from hybridopt.bridges import Bridge, QuantumNetwork, to_classical, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import example_inputs, gate_circuits, parsed_options
@@ -26,6 +26,7 @@ from hybridopt.errors import ArgumentError, HybridOptError
 from hybridopt.nn.network_spec import build_network, network_file
 from hybridopt.storage import load, save
 from hybridopt.storage.archive import is_archive
+from hybridopt.storage.torch_file import dump
 from hybridopt.transfer.pretrained import load_weights
 
 
@@ -65,7 +66,7 @@ def command(
     else:
         used = quantum.bridge if isinstance(quantum, QuantumNetwork) else None
         again = to_classical(to_quantum(plain, used)) if isinstance(used, Bridge) else None
-        write_whole(to, lambda stream: torch.save(plain.state_dict(), stream))
+        write_bytes(to, dump(plain.state_dict()))
     parts = [module for module in quantum.modules() if isinstance(module, QuantumNetwork)]
     outcome = {
         "source": str(source),

@@ -7,13 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace as Settings
 from typing import Annotated, Any
 
-import torch
 import typer
 from rich.console import Console
 from torch import nn
 
 from hybridopt._environment import made_with
-from hybridopt._files import output_folder, write_bytes, write_text, write_whole
+from hybridopt._files import output_folder, write_bytes, write_text
 from hybridopt._plots import png
 from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.cli import options
@@ -27,6 +26,7 @@ from hybridopt.gradients import GRADIENTS
 from hybridopt.nn.network_spec import build_network
 from hybridopt.storage import load, save
 from hybridopt.storage.archive import is_archive
+from hybridopt.storage.torch_file import dump
 from hybridopt.training import History, fit
 from hybridopt.training.schedulers import SCHEDULERS
 from hybridopt.transfer.pretrained import load_weights
@@ -140,7 +140,7 @@ def _write(
     plain = network.decode() if isinstance(network, QuantumNetwork) else network
     state = plain.state_dict()
     return [
-        write_whole(target / "network.pt", lambda stream: torch.save(state, stream)),
+        write_bytes(target / "network.pt", dump(state)),
         *([save(network, target / "network.ho")] if isinstance(network, QuantumNetwork) else ()),
         write_text(target / "history.json", json.dumps(content, indent=2) + "\n"),
         write_bytes(target / "training.png", picture),

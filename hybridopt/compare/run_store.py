@@ -21,8 +21,8 @@ import torch
 from torch import nn
 
 from hybridopt import _validation
-from hybridopt._environment import made_with
-from hybridopt._files import output_folder, write_text
+from hybridopt._environment import OWN, made_with, versions
+from hybridopt._files import LARGEST_JSON, output_folder, read_bytes, write_text
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import LABELS, Results, Run
@@ -33,7 +33,7 @@ from hybridopt.nn.network_spec import network_file
 from hybridopt.storage.archive import check_schema
 
 SCHEMA = 2  # schema of studies, runs and the settings of a comparison
-PACKAGE = "hybridopt-qiskit"
+DIGEST = "sha256"  # last entry of each file, if no other tool wrote it
 SHOWN = 3  # largest number of differences in a message; one often causes others
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _NO_NAME = re.compile(r"[^A-Za-z0-9]+")
@@ -79,34 +79,56 @@ class RunStore:
 
     def _load(self, path: Path) -> Run:
         with damage_reported(path, "run"):
-            run = run_of(read_content(path, "run").get("run"))
+            content = read_content(path, "run")
+            run = run_of(content.get("run"))
             if self._path(run) != path:
                 raise ValueError("method or seed do not match the name of the file")
+            check_digest(content)
         return run
 
 
 def write_content(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any]) -> Path:
-    """Write JSON with kind, schema and version in one atomic step."""
+    """Write JSON with kind, schema, version and a digest in one atomic step."""
     path = _validation.path("path", path)
-    return write_text(path, json.dumps({**head(kind), **content}, indent=1) + "\n")
+    return write_text(path, json.dumps(with_digest({**head(kind), **content}), indent=1) + "\n")
+
+
+def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return JSON values with their digest as the last entry."""
+    plain = json.loads(json.dumps(content))
+    return {**plain, DIGEST: _digest_of_json(plain)}
+
+
+def check_digest(content: Mapping[str, Any]) -> None:
+    """Raise a ValueError if a file was changed; files without a digest are of other tools.
+
+    The settings of a comparison need no digest, because they are compared with those at hand.
+    """
+    plain = dict(content)
+    if plain.pop(DIGEST, None) not in {None, _digest_of_json(plain)}:
+        raise ValueError("it was changed after it was written")
+
+
+def _digest_of_json(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of JSON values, in any order and with any blanks."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def head(kind: str) -> dict[str, Any]:
     """Return the first entries of each file."""
-    version = made_with()["versions"][PACKAGE]
-    return {"kind": f"hybridopt {kind}", "schema": SCHEMA, "version": version}
+    return {"kind": f"hybridopt {kind}", "schema": SCHEMA, "version": versions([OWN])[OWN]}
 
 
 def read_content(path: Path, kind: str) -> Mapping[str, Any]:
     """Read a file of `write_content`; reject other kinds and schemas."""
     with damage_reported(path, kind):
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(read_bytes(path, most=LARGEST_JSON).decode("utf-8"))
     if not isinstance(content, dict) or content.get("kind") != f"hybridopt {kind}":
         raise CheckpointError(f"{path} is not a {kind}. Delete it, or choose another file.")
     schema = content.get("schema", 1)  # missing in runs of the first schema
     version = content.get("version", "0.1.0" if schema == 1 else "of unknown version")
     with damage_reported(path, kind):
-        check_schema(path, schema, version, SCHEMA)
+        check_schema(path, schema, version, [SCHEMA])
     return content
 
 

@@ -164,7 +164,10 @@ def load_study(path: str | os.PathLike[str]) -> Study:
         file = file / "study.json" if file.is_dir() else file
         if not file.is_file():
             raise CheckpointError(f"Study {file} does not exist. Write it with `Study.save(path)`.")
-        return Study(**run_store.results_of(run_store.read_content(file, "study")))
+        content = run_store.read_content(file, "study")
+        study = Study(**run_store.results_of(content))
+        run_store.check_digest(content)
+        return study
 
 
 def _rates(study: Study) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 from collections.abc import Iterable
@@ -11,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from qiskit import QuantumCircuit, qasm3, qpy
 
 from hybridopt import _plots
 from hybridopt._environment import made_with
-from hybridopt._files import output_folder, write_bytes, write_text, write_whole
+from hybridopt._files import output_folder, write_bytes, write_text
 from hybridopt._pages import inlined, render
 from hybridopt._plots import Figure
 from hybridopt.demo.job import Result, RunOutcome, RunSettings
+from hybridopt.storage.torch_file import dump
 
 SCHEMA = 1
 COLORS = {
@@ -56,11 +57,12 @@ def write_report(outcome: RunOutcome, folder: str | Path) -> Path:
         metric=_metric_label(outcome), pictures=inlined(pictures),
     )  # fmt: skip
     gates = qasm3.dumps(outcome.circuit)
+    state, circuit = dump(outcome.network.state_dict()), io.BytesIO()
+    qpy.dump(outcome.circuit, circuit)
     for name, content in pictures.items():
         write_bytes(target / name, content)
-    state = outcome.network.state_dict()
-    write_whole(target / "network.pt", lambda stream: torch.save(state, stream))
-    write_whole(target / "circuit.qpy", lambda stream: qpy.dump(outcome.circuit, stream))
+    write_bytes(target / "network.pt", state)
+    write_bytes(target / "circuit.qpy", circuit.getvalue())
     write_text(target / "circuit.qasm", gates)
     write_text(target / "results.json", json.dumps(results, indent=2) + "\n")
     return write_text(target / "report.html", page)

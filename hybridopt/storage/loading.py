@@ -71,7 +71,7 @@ def load(
     members = read_archive(path)
     try:
         meta = json.loads(members[FIRST])
-        check_schema(path, meta["schema"], meta["versions"][PACKAGES[0]], SCHEMA)
+        check_schema(path, meta["schema"], meta["versions"][PACKAGES[0]], [SCHEMA])
         return _Loading(path, meta, members, executor).module(network)
     except HybridOptError:
         raise

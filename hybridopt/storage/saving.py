@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import nn
 
 from hybridopt import _validation
 from hybridopt._copies import check_no_tensor_hooks, count_call_hooks, hook_error
+from hybridopt._environment import OWN, versions
 from hybridopt._files import check_writable
 from hybridopt._modules import check_module
 from hybridopt.bridges import Bridge, QuantumNetwork, WeightNetwork
@@ -26,7 +26,7 @@ from hybridopt.storage.archive import FIRST, write_archive
 from hybridopt.storage.json_codec import executor_to_plain, named_to_plain
 
 SCHEMA = 2
-PACKAGES = ("hybridopt-qiskit", "qiskit", "qiskit-aer", "torch")
+PACKAGES = (OWN, "qiskit", "qiskit-aer", "torch")
 
 
 def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
@@ -110,7 +110,7 @@ class _Members:
             reason = str(error)
         meta = {
             "schema": SCHEMA,
-            "versions": {package: version(package) for package in PACKAGES},
+            "versions": versions(PACKAGES),
             "qpy": qpy.QPY_VERSION,
             "class": type(plain).__qualname__,
             "recipe": recipe,

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
+from hybridopt._environment import OWN, versions
 from hybridopt._files import write_whole
-from hybridopt._random import global_state, restore_global_state
 from hybridopt.errors import CheckpointError
 from hybridopt.storage.architecture import describe, difference
-from hybridopt.storage.archive import check_schema
+from hybridopt.storage.archive import check_schema, opened, signed
+from hybridopt.storage.torch_file import TorchFile, dump
 from hybridopt.training.history import History
 from hybridopt.training.loop import Training
+from hybridopt.training.restoring import StateError, check_settings, history_of, restore, state_of
 
-SCHEMA = 2
+SCHEMA = 3  # ends with a digest, like a file of `hybridopt.save`
+READ = (2, SCHEMA)  # schemas that are read
 
 
 class Checkpoint:
@@ -34,7 +35,11 @@ class Checkpoint:
         self._settings: dict[str, Any] = {}
         self.history: History | None = None  # the history in the file
         if self._state is not None:
-            self.history = History.from_dict(self._state["history"])
+            try:
+                check_settings(self._state["settings"])
+                self.history = history_of(self._state["history"])
+            except StateError as error:
+                raise self._damaged(error) from error
 
     def open(self, training: Training) -> None:
         """Record the settings of this run; if the file exists, compare and restore its state."""
@@ -45,28 +50,25 @@ class Checkpoint:
         self._settings = self._identity(training)
         if self._state is not None and self.history is not None:
             self._check_match(self._state["settings"])
-            _restore(training, self._state)
+            try:
+                restore(training, self._state)
+            except StateError as error:
+                raise self._damaged(error) from error
             training.history.records = self.history.records
             training.history.range_test = self.history.range_test
 
     def save(self, training: Training) -> None:
-        """Write the state after an epoch, for ``torch.load(weights_only=True)``."""
+        """Write the state after an epoch; `torch.load` can read it, too."""
         if self._path is None:
             return
         state = {
             "schema": SCHEMA,
-            "version": version("hybridopt-qiskit"),
+            "version": versions([OWN])[OWN],
             "settings": self._settings,
-            "network": training.network.state_dict(),
-            "optimizer": training.optimizer.state_dict(),
-            "executors": [executor.state_dict() for executor in training.executors],
-            "order": training.data.batches.generator.get_state(),
-            "random": global_state(),
+            **state_of(training),
             "history": training.history.to_dict(),
         }
-        if training.schedule is not None:
-            state["schedule"] = training.schedule.scheduler.state_dict()
-        write_whole(self._path, lambda stream: torch.save(state, stream))
+        write_whole(self._path, lambda stream: stream.write(signed(dump(state))))
 
     def _identity(self, training: Training) -> dict[str, Any]:
         loss, schedule = training.loss, training.schedule
@@ -90,6 +92,12 @@ class Checkpoint:
             settings["lr"] = "auto"
         return settings
 
+    def _damaged(self, error: StateError) -> CheckpointError:
+        return CheckpointError(
+            f"{self._path} must have the content that `fit` wrote (got {error}). Delete it to "
+            "start again, or choose another file."
+        )
+
     def _check_match(self, saved: dict[str, Any]) -> None:
         """Raise an error if the checkpoint is from another network, other data or settings."""
         here = self._settings
@@ -111,31 +119,24 @@ class Checkpoint:
 
 def _read(path: Path) -> dict[str, Any]:
     """Return the content of a checkpoint; no code in it is run."""
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} is damaged or not a checkpoint ({type(error).__name__}). Delete it to start "
-            "again, or choose another file."
-        ) from error
+    with opened(path) as (stream, has_digest):
+        try:
+            state = TorchFile(stream).load()
+        except Exception as error:
+            raise CheckpointError(
+                f"{path} is damaged or not a checkpoint ({error}). Delete it to start again, or "
+                "choose another file."
+            ) from error
     if not isinstance(state, dict) or not {"schema", "settings", "history"} <= state.keys():
         raise CheckpointError(f"{path} is not a checkpoint of a training run. Choose another file.")
     # files of the first schema have no version
-    check_schema(path, state["schema"], state.get("version", "0.1.0"), SCHEMA)
+    check_schema(path, state["schema"], state.get("version", "0.1.0"), READ)
+    if state["schema"] == SCHEMA and not has_digest:
+        raise CheckpointError(
+            f"{path} is damaged: its digest is missing. Delete it to start again, or choose "
+            "another file."
+        )
     return state
-
-
-def _restore(training: Training, state: dict[str, Any]) -> None:
-    training.network.load_state_dict(state["network"])
-    training.optimizer.load_state_dict(state["optimizer"])
-    for executor, position in zip(training.executors, state["executors"], strict=True):
-        executor.load_state_dict(position)
-    if training.schedule is not None:
-        training.schedule.scheduler.load_state_dict(state["schedule"])
-    training.data.batches.generator.set_state(state["order"])
-    restore_global_state(state["random"])
-    training.good.keep()
-    training.good.approve()
 
 
 def _options(optimizer: Optimizer) -> str:

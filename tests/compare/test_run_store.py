@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 import hybridopt as ho
-from hybridopt.compare import api, runner
+from hybridopt.compare import api, run_store, runner
 from hybridopt.compare.results import Run
 from hybridopt.data import Part
 from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, OutputError
@@ -251,6 +251,17 @@ def test_files_of_an_earlier_schema(resume, tmp_path):
         quick(output=tmp_path, resume=resume)
 
 
+@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.parametrize("name", ["study", "run"])
+def test_a_changed_number_is_refused(name, copied):
+    path = copied / "study.json" if name == "study" else next((copied / "runs").glob("*.json"))
+    text = path.read_text()
+    place = text.index('"test_metric": 0.') + len('"test_metric": 0.')
+    path.write_text(f"{text[:place]}{9 - int(text[place])}{text[place + 1 :]}")
+    with pytest.raises(CheckpointError, match=f"{name}.* changed after it was written"):
+        ho.load_study(copied) if name == "study" else quick(output=copied)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -262,6 +273,7 @@ def test_files_of_an_earlier_schema(resume, tmp_path):
 )  # fmt: skip
 def test_a_damaged_study(change, stored, tmp_path):
     content = json.loads((stored / "study.json").read_text())
+    del content[run_store.DIGEST]
     (tmp_path / "study.json").write_text(json.dumps({**content, **change}))
     with pytest.raises(CheckpointError, match="is damaged"):
         ho.load_study(tmp_path)
