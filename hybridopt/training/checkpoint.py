@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hybridopt._random import global_state, restore_global_state
 from hybridopt.errors import CheckpointError
 from hybridopt.storage.architecture import describe, difference
 from hybridopt.storage.archive import check_schema
+from hybridopt.training.gradient_steps import StepOptions
 from hybridopt.training.history import History
 from hybridopt.training.loop import Training
 
@@ -84,6 +86,9 @@ class Checkpoint:
                 for group in training.optimizer.param_groups
             ],
         }
+        defaults = asdict(StepOptions())
+        given = asdict(training.step_options)
+        settings |= {key: value for key, value in given.items() if value != defaults[key]}
         if schedule is not None:
             settings["scheduler"] = schedule.describe()
         if self._auto_lr:
