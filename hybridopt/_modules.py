@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hybridopt import _validation
+from hybridopt._inputs import Inputs, call, map_inputs
 from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError, HybridOptError
 
 WRAPPERS = {  # attribute with the module inside, by class
@@ -98,7 +99,7 @@ def keep_dtype(
     return move
 
 
-def run_on_meta(network: nn.Module, x: Tensor) -> object:
+def run_on_meta(network: nn.Module, x: Inputs) -> object:
     """Run a forward pass on the meta device, without circuits and changes of the network."""
     tensors = {}
     for prefix, module in network.named_modules():  # each once, even if it occurs twice
@@ -107,8 +108,12 @@ def run_on_meta(network: nn.Module, x: Tensor) -> object:
             *module.named_buffers(recurse=False, remove_duplicate=False),
         ):
             tensors[f"{prefix}.{name}" if prefix else name] = _empty_like(tensor)
+
     # with tied weights torch (2.13) restores the tensors of a repeated module only once
-    return torch.func.functional_call(network, tensors, (_empty_like(x),), tie_weights=False)
+    def run(*args: Tensor, **kwargs: Tensor) -> object:
+        return torch.func.functional_call(network, tensors, args, kwargs, tie_weights=False)
+
+    return call(run, map_inputs(_empty_like, x))
 
 
 def _empty_like(tensor: Tensor) -> Tensor:

@@ -68,7 +68,8 @@ def example_inputs(
     if data is not None:
         part = load_dataset(data, seed=seed).test
         assert part is not None
-        return part.x.to(dtype)
+        x: Tensor = part.x.to(dtype)
+        return x
     generator = torch.Generator().manual_seed(seed)
     if shape is not None:
         parts = shape.lower().split("x")

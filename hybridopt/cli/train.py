@@ -49,6 +49,8 @@ def command(
         str, opt("Samples per batch, `all`, or `auto` (all for gd, newton, lbfgs).")
     ] = "auto",
     scheduler: Annotated[str | None, opt(f"Scheduler: {', '.join(SCHEDULERS)}.")] = None,
+    clip_grad_norm: Annotated[float | None, opt("Largest norm of the gradient.")] = None,
+    accumulate: Annotated[int, opt("Number of batches per step.")] = 1,
     checkpoint: Annotated[Path | None, opt("File to save each epoch and continue from.")] = None,
     seed: options.Seed = 0,
     output: Annotated[Path, opt("Folder for the results.")] = Path("results/train"),
@@ -65,7 +67,8 @@ def command(
     settings = Settings(
         data=data, network=network, start=start, bridge=bridge, options=option or [],
         gradient=gradient, shots=shots, optimizer=optimizer, lr=rate, epochs=epochs,
-        batch_size=size, scheduler=scheduler, checkpoint=checkpoint, seed=seed,
+        batch_size=size, scheduler=scheduler, clip_grad_norm=clip_grad_norm, accumulate=accumulate,
+        checkpoint=checkpoint, seed=seed,
     )  # fmt: skip
     _check(settings)
     output_folder(output)
@@ -74,7 +77,8 @@ def command(
     label = (bridge or "training") if not as_json else False
     history = fit(
         trained, trained_on, optimizer=optimizer, lr=rate, epochs=epochs, batch_size=size,
-        scheduler=scheduler, checkpoint=checkpoint, seed=seed, progress=label,
+        scheduler=scheduler, clip_grad_norm=clip_grad_norm, accumulate=accumulate,
+        checkpoint=checkpoint, seed=seed, progress=label,
     )  # fmt: skip
     content = {
         "data": trained_on.name,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from torch import nn
+from torch.utils.data import DataLoader
 
 from hybridopt import _validation
 from hybridopt._environment import made_with
@@ -25,6 +26,7 @@ from hybridopt.compare.runner import all_runs, default_workers
 from hybridopt.compare.study import Study
 from hybridopt.compare.tuning import DEFAULT_TRIALS, Tuning
 from hybridopt.data import as_dataset
+from hybridopt.data.coerce import without_zero_weights
 from hybridopt.errors import ArgumentError, ArgumentTypeError, HybridOptError, UnknownNameError
 from hybridopt.execution import Executor
 from hybridopt.training.loop import executors_of
@@ -65,8 +67,10 @@ def compare(
     Args:
         network: Function without arguments that makes a network; a network, whose layers are
             initialized with their ``reset_parameters``; or a text such as ``"mlp:64-20-10"``.
-        data: Name of a dataset, a Dataset, a pair ``(x, y)`` or a ``TensorDataset``. Without a test
-            part, a fifth of the samples becomes the test part.
+        data: Name of a dataset, a Dataset, a pair ``(x, y)`` or triple ``(x, y, sample_weight)``,
+            or a torch dataset or ``DataLoader``, see `hybridopt.data.as_dataset`. Datasets and
+            loaders must end, and are read once into memory. Samples of weight 0 are left out.
+            Without a test part, a fifth of the samples becomes the test part.
         methods: Methods or their texts: an optimizer, a bridge or control with an optimizer, or a
             chain such as ``"adam:3 > memory+adam:5 > adam:10"``. The numbers in a chain are shares
             of the budget. See `Method`.
@@ -81,7 +85,8 @@ def compare(
         reach: Test metric for "steps to reach"; None is 95 % of the control's mean.
         confidence: Simultaneous confidence level of all intervals.
         batch_size: Number of samples per step, or None for all samples, for optimizers that use
-            batches. ``"auto"`` is 32, and all samples for gd, newton and lbfgs.
+            batches. ``"auto"`` is 32, or the batch size of a DataLoader, and all samples for gd,
+            newton and lbfgs.
         loss: Loss function, see `hybridopt.fit`.
         executor: Executor of all circuits, or a function of a seed that makes one. It replaces the
             executors in copies of the network. If None, bridges are simulated exactly, and circuits
@@ -124,6 +129,8 @@ def compare(
     """
     began = time.perf_counter()
     check_gradients()
+    if isinstance(data, DataLoader) and batch_size == "auto":
+        batch_size = data.batch_size or "auto"
     chosen = _methods(methods, batch_size)
     check_network(network)
     if executor is not None and not callable(executor):
@@ -131,7 +138,7 @@ def compare(
         _validation.instance("executor", executor, Executor, expected)
     experiment = Experiment(
         network=network,
-        data=data if isinstance(data, str) else as_dataset(data),
+        data=data if isinstance(data, str) else without_zero_weights(as_dataset(data)),
         redraw=_validation.boolean("redraw_split", redraw_split),
         budget=_budget(budget, chosen),
         tuning=Tuning.parse(tuning),

@@ -15,14 +15,16 @@ from torch.optim import LBFGS, Optimizer
 from torch.utils.data import IterableDataset
 
 from hybridopt import _validation
+from hybridopt._inputs import Inputs, num_samples
 from hybridopt._modules import run_on_meta
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Part
+from hybridopt.data.dataset import Batch
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import Cost, Executor, Metered
 from hybridopt.nn import CircuitLayer
 from hybridopt.optim import Newton
-from hybridopt.training.batches import Batch, TensorBatches
+from hybridopt.training.batches import TensorBatches
 
 UNITS = ("epochs", "seconds", "settings", "shots")
 COUNTED = ("settings", "shots")
@@ -219,7 +221,7 @@ class MeteredBatches(IterableDataset[Batch]):
         return sum((executor.usage for executor in self._executors), Cost())
 
 
-def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Tensor) -> None:
+def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Inputs) -> None:
     """Reject a budget that is never used up, too small for a step on ``x``, or unpredictable."""
     if not budget.counts_circuits:
         return
@@ -243,26 +245,26 @@ def check_budget(network: nn.Module, optimizer: Optimizer, budget: Budget, x: Te
             )
 
 
-def step_cost(network: nn.Module, x: Tensor) -> Cost:
+def step_cost(network: nn.Module, x: Inputs) -> Cost:
     """Return settings and shots of a step; a layer or bridge of unknown cost counts as one."""
     networks = [module for module in network.modules() if isinstance(module, QuantumNetwork)]
     inside = {part for one in networks for part in one.modules()}  # included in their costs
     others = [module for module in network.modules() if module not in inside]
     layers = [module for module in others if isinstance(module, CircuitLayer)]
-    costs = [one.step_cost(len(x)) or Cost(1, 1, 1) for one in networks]
+    costs = [one.step_cost(num_samples(x)) or Cost(1, 1, 1) for one in networks]
     executors = [getattr(m, "executor", None) for m in others if not isinstance(m, CircuitLayer)]
     costs += [Cost(1, one.shots or 0, 1) for one in executors if isinstance(one, Executor)]
     return sum(_costs_of_layers(network, layers, x), sum(costs, Cost()))
 
 
-def _costs_of_layers(network: nn.Module, layers: Sequence[CircuitLayer], x: Tensor) -> list[Cost]:
+def _costs_of_layers(network: nn.Module, layers: Sequence[CircuitLayer], x: Inputs) -> list[Cost]:
     """Return one cost per call if the network runs on the meta device, otherwise one per layer."""
     calls: list[Cost] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(layer, CircuitLayer)
         (given,) = inputs
-        count = given[..., 0].numel() if given.shape[-1] else len(x)
+        count = given[..., 0].numel() if given.shape[-1] else num_samples(x)
         calls.append(layer.step_cost(count, input_gradient=given.requires_grad))
 
     hooks = [layer.register_forward_pre_hook(note) for layer in layers]
@@ -270,7 +272,7 @@ def _costs_of_layers(network: nn.Module, layers: Sequence[CircuitLayer], x: Tens
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             run_on_meta(network, x)
     except Exception:  # noqa: BLE001  # some operations do not support the meta device
-        return [layer.step_cost(len(x)) for layer in layers]
+        return [layer.step_cost(num_samples(x)) for layer in layers]
     finally:
         for hook in hooks:
             hook.remove()

@@ -19,6 +19,7 @@ from hybridopt.compare.resampling import NetworkSource, draw_network
 from hybridopt.data import Dataset, as_dataset, load_dataset
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import Executor
+from hybridopt.training.batches import part_batches
 from hybridopt.training.loop import executors_of
 from hybridopt.training.objective import choose_loss
 from hybridopt.training.sanity_check import check_fit
@@ -72,7 +73,7 @@ def recommend(network: NetworkSource, data: object) -> Recommendation:
     Args:
         network: Network, function without arguments that makes one, or text such as
             ``"mlp:64-20-10"``.
-        data: Name of a dataset, a Dataset, a pair ``(x, y)`` or a ``TensorDataset``.
+        data: Name of a dataset, or samples in a form of `compare`.
 
     Returns:
         Method, reason and references. See `hybridopt.compare.heuristics` for the rules.
@@ -100,9 +101,8 @@ def facts_of(network: nn.Module, data: Dataset) -> ProblemFacts:
     if not trained:
         raise ArgumentError("`network` must have parameters that are not frozen.")
     typed = as_dataset(data, dtype=next((p.dtype for p in trained if p.is_floating_point()), None))
-    x, y = typed.train.x[:32], typed.train.y[:32]
     largest = int(typed.train.y.max()) if typed.task == "classification" else None
-    check_fit(network, (x, y), choose_loss(None, typed.task), largest)
+    check_fit(network, next(part_batches(typed.train, 32)), choose_loss(None, typed.task), largest)
     executors = [one for one in executors_of(network) if isinstance(one, Executor)]
     return ProblemFacts(
         weights=sum(p.numel() for p in trained),

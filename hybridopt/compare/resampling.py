@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from hybridopt import _validation
 from hybridopt._copies import copy_module
+from hybridopt._inputs import call, concatenate, map_inputs, take_rows
 from hybridopt._modules import check_has_values, evaluation_mode
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
@@ -80,21 +81,35 @@ def draw_data(source: str | Dataset, seed: int, *, redraw: bool) -> Dataset:
     if not redraw and source.test is not None:
         return source
     parts = [part for _, part in source.parts()]
-    x, y = (torch.cat([getattr(part, axis) for part in parts]) for axis in "xy")
-    size = len(source.test or ()) or max(1, round(TEST_FRACTION * len(x)))
-    train, test = split_rows(y, size, source.task, [seed if redraw else 0])
-    x, x_scaling = _standardized_again(x, source.x_scaling, train)
-    y, y_scaling = _standardized_again(y, source.y_scaling, train)
-    first, second = Part(x[train], y[train]), Part(x[test], y[test])
-    return replace(source, train=first, test=second, x_scaling=x_scaling, y_scaling=y_scaling)
+    whole = _joined(parts)
+    size = len(source.test or ()) or max(1, round(TEST_FRACTION * len(whole)))
+    train, test = split_rows(whole.y, size, source.task, [seed if redraw else 0])
+    x, x_scaling = _standardized_again(whole.x, source.x_scaling, train)
+    y, y_scaling = _standardized_again(whole.y, source.y_scaling, train)
+    whole = Part(x, y, whole.sample_weight)
+    return replace(
+        source, train=whole.rows(train), test=whole.rows(test),
+        x_scaling=x_scaling, y_scaling=y_scaling,
+    )  # fmt: skip
+
+
+def _joined(parts: Sequence[Part]) -> Part:
+    """Return the samples of all parts; samples of a part without weights have weight 1."""
+    weight = None
+    if any(part.sample_weight is not None for part in parts):
+        weights = (part.sample_weight for part in parts)
+        weight = torch.cat(
+            [torch.ones(len(p)) if w is None else w for p, w in zip(parts, weights, strict=True)]
+        )
+    x = concatenate([part.x for part in parts])
+    return Part(x, torch.cat([part.y for part in parts]), weight)
 
 
 def validation_split(data: Dataset, fraction: float, seed: int) -> Dataset:
     """Split the training part; the new ``test`` part is for the validation of trials."""
-    x, y = data.train.x, data.train.y
-    size = max(1, round(fraction * len(x)))
-    train, validation = split_rows(y, size, data.task, [seed, VALIDATION_STREAM])
-    return replace(data, train=Part(x[train], y[train]), test=Part(x[validation], y[validation]))
+    size = max(1, round(fraction * len(data.train)))
+    train, validation = split_rows(data.train.y, size, data.task, [seed, VALIDATION_STREAM])
+    return replace(data, train=data.train.rows(train), test=data.train.rows(validation))
 
 
 def split_rows(
@@ -114,10 +129,15 @@ def split_rows(
 
 
 def _standardized_again(
-    values: Tensor, scaling: Scaling | None, train: Int64[np.ndarray, " train"]
-) -> tuple[Tensor, Scaling | None]:
+    values: Any, scaling: Scaling | None, train: Int64[np.ndarray, " train"]
+) -> tuple[Any, Scaling | None]:
     if scaling is None:
         return values, None
+    if not isinstance(values, Tensor):
+        raise DataError(
+            "`data` with several inputs must have `x_scaling=None`, because a new split would "
+            "standardize them again. Standardize them yourself, or pass `redraw_split=False`."
+        )
     raw = scaling.restore(values)
     equal = all(bool((one == one[0]).all()) for one in (scaling.scale, scaling.mean))
     new = Scaling.from_rows(raw[train].numpy(), shared=equal and raw.shape[1] > 1)
@@ -204,11 +224,14 @@ def _materialize(network: nn.Module, data: Dataset) -> None:
     if not any(map(is_lazy, (*network.parameters(), *network.buffers()))):
         return
     # circuits are not executed for an empty batch, which some classical layers do not support
-    x = data.train.x[: 0 if executors_of(network) else 2]
+    x = take_rows(data.train.x, slice(0 if executors_of(network) else 2))
     kinds = [p.dtype for p in network.parameters() if p.is_floating_point()]
     try:
         with torch.no_grad(), evaluation_mode(network):
-            network(x.to(kinds[0]) if kinds and x.is_floating_point() else x)
+            call(
+                network,
+                map_inputs(lambda t: t.to(kinds[0]) if kinds and t.is_floating_point() else t, x),
+            )
     except Exception as error:
         raise ArgumentError(
             "Lazy layers must get their shapes from the data "

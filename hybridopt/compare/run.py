@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
 from hybridopt import optim
 from hybridopt._copies import copy_module
 from hybridopt._environment import torch_threads
-from hybridopt._modules import evaluation_mode
+from hybridopt._inputs import Inputs, call, take_rows
 from hybridopt.bridges import Twin, to_classical, to_quantum
 from hybridopt.compare.budget import COUNTED, Budget, MeteredBatches, check_budget, step_cost
 from hybridopt.compare.methods import Method, Stage
@@ -28,9 +28,11 @@ from hybridopt.data import Dataset, Part
 from hybridopt.errors import ArgumentError, DataError, HybridOptError, TrainingError
 from hybridopt.execution import Cost, Executor, Metered
 from hybridopt.training import EpochRecord, fit
-from hybridopt.training.loop import EVALUATION_BATCH, executors_of
-from hybridopt.training.objective import as_scalar, choose_loss, metric
+from hybridopt.training.batches import part_batches
+from hybridopt.training.loop import executors_of, outputs_on
+from hybridopt.training.objective import choose_loss, metric
 from hybridopt.training.sanity_check import check_fit
+from hybridopt.training.weighted_loss import BatchLoss
 
 INFERENCE_REPETITIONS = 5
 INFERENCE_SECONDS = 2.0  # no further repetition after this time
@@ -47,7 +49,7 @@ def check_experiment(
     largest = None
     if data.task == "classification":
         largest = max(int(data.train.y.max()), int(data.test.y.max()))
-    samples = (data.train.x[:32], data.train.y[:32])
+    samples = next(part_batches(data.train, 32))
     check_fit(network, samples, choose_loss(experiment.loss, data.task), largest)
     if not any(isinstance(executor, Executor) for executor in executors_of(network)):
         evaluate(network, data.test, experiment.loss, data.task)
@@ -77,7 +79,7 @@ def _check_method(
                 f"`budget` must limit epochs for scheduler {stage.scheduler!r} "
                 f"(got {experiment.budget}). Add for example 10 epochs."
             )
-        check_budget(wrapped, optimizer, part, x[: stage.step_samples])
+        check_budget(wrapped, optimizer, part, take_rows(x, slice(stage.step_samples)))
     return limits
 
 
@@ -167,7 +169,7 @@ def train(
         if watch and not number:
             done.curve.append(_evaluated(spent, network, data, loss, "before"))
         size = stage.step_samples
-        expected = step_cost(network, x[:size]) if part.counts_circuits else None
+        expected = step_cost(network, take_rows(x, slice(size))) if part.counts_circuits else None
         # seed of the order of samples: all methods share that of the first stage
         order = int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) if number else seed
         batches = MeteredBatches(data.train, size, order, part, executors, expected)
@@ -248,13 +250,15 @@ def _seeded(bridge: Any, seed: int) -> Any:
 
 
 def stage_budgets(
-    network: nn.Module, method: Method, budget: Budget, executor: Executor, x: Tensor, seed: int
+    network: nn.Module, method: Method, budget: Budget, executor: Executor, x: Inputs, seed: int
 ) -> list[Budget]:
     """Return the budgets of the stages; stages with circuits share settings and shots."""
     if len(method.stages) == 1 or not budget.counts_circuits:
         return budget.parts(method.shares)
     steps = [
-        step_cost(wrap_network(network, stage, executor, seed), x[: stage.step_samples])
+        step_cost(
+            wrap_network(network, stage, executor, seed), take_rows(x, slice(stage.step_samples))
+        )
         for stage in method.stages
     ]
     spending = {unit: [getattr(step, unit) > 0 for step in steps] for unit in COUNTED}
@@ -273,17 +277,16 @@ def reseed(executors: Sequence[Metered], seed: int, stage: int) -> None:
 @torch.no_grad()
 def evaluate(network: nn.Module, part: Part, loss: object, task: str) -> tuple[float, float]:
     """Return loss and metric on samples, in evaluation mode."""
-    with evaluation_mode(network):
-        outputs = torch.cat([network(x) for x in torch.split(part.x, EVALUATION_BATCH)])
+    outputs, y, weight = outputs_on(network, part_batches(part))
     function = choose_loss(loss, task)
-    score = metric(outputs, part.y, function)
+    score = metric(outputs, y, function, weight)
     if score is None:
         raise DataError(
             "Accuracy or R^2 cannot be computed from outputs of shape "
             f"{tuple(outputs.shape)} and targets of shape {tuple(part.y.shape)}. "
             "Check that the targets are not constant."
         )
-    return as_scalar(function(outputs, part.y)).item(), score
+    return BatchLoss(function)(outputs, y, weight).item(), score
 
 
 @torch.no_grad()
@@ -293,7 +296,7 @@ def inference_seconds(network: nn.Module, part: Part) -> float:
     while len(seconds) < INFERENCE_REPETITIONS and sum(seconds) < INFERENCE_SECONDS:
         fresh = copy_module(network, user="`compare`", after_forward=True).eval()
         began = time.perf_counter()
-        for x in torch.split(part.x, EVALUATION_BATCH):
-            fresh(x)
+        for batch in part_batches(part):
+            call(fresh, batch.x)
         seconds.append(time.perf_counter() - began)
     return median(seconds)

@@ -155,7 +155,7 @@ def settings_of(
     settings |= {"tuning": asdict(experiment.tuning), "threads": experiment.threads}
     for seed in seeds:
         data, network = experiment.draw(seed)
-        samples = {f"{name}.{axis}": getattr(p, axis) for name, p in data.parts() for axis in "xy"}
+        samples = {f"{name}.{k}": t for name, p in data.parts() for k, t in p.tensors().items()}
         settings[f"data of seed {seed}"] = _digest(samples)
         settings[f"starting weights of seed {seed}"] = _digest(network.state_dict())
     executor = experiment.make_executor(seeds[0])

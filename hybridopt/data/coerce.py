@@ -1,17 +1,19 @@
-"""Conversion of tensors, arrays and lists of the user to a Dataset, with all checks."""
+"""Conversion of tensors, arrays, lists and datasets of the user to a Dataset, with all checks."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
-from torch.utils.data import TensorDataset
 
 from hybridopt import _validation
-from hybridopt.data.dataset import Dataset, Part, check_equal_length, check_rows
+from hybridopt._inputs import Inputs, concatenate, map_inputs, named_tensors
+from hybridopt.data.dataset import Batch, Dataset, Part, check_equal_length, check_rows
+from hybridopt.data.torch_datasets import ADVICE, all_batches, is_torch_source, members
 from hybridopt.errors import ArgumentError, DataError
 
 REAL_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -24,63 +26,116 @@ def as_dataset(data: object, *, dtype: torch.dtype | None = None) -> Dataset:
     """Check data and convert them to a Dataset.
 
     Integer or boolean ``y`` are class labels, real ``y`` are regression targets. Tensors and
-    arrays are copied; a Dataset keeps its tensors.
+    arrays are copied; a Dataset keeps its tensors. Datasets and loaders of torch are read once;
+    a loader gives its samples, not its batches.
 
     Args:
-        data: Dataset, Part, ``TensorDataset`` of two tensors, or pair ``(x, y)`` of tensors,
-            arrays or lists. All samples of a pair are training samples.
+        data: Dataset, Part, or pair ``(x, y)`` or triple ``(x, y, sample_weight)`` of tensors,
+            arrays or lists. All samples of them are training samples. Several inputs are a tuple
+            of tensors or arrays, or a dict with the names of the network's arguments. A dict with
+            inputs and the key ``"y"`` is one object for both. Alternatively, any torch dataset or
+            ``DataLoader`` whose samples have one of these forms.
         dtype: Dtype of real ``x`` and ``y``; None keeps their precision.
 
     Returns:
         Dataset whose ``train.x`` is real, or int64 for integers (tokens of an Embedding);
-        booleans become float32. ``train.y`` is int64 with shape ``(samples,)``, or real with
-        shape ``(samples, targets)``; real ``(samples,)`` becomes ``(samples, 1)``.
+        booleans become float32, but stay boolean (masks) among several inputs. ``train.y`` is int64
+        with shape ``(samples,)``, or real with shape ``(samples, targets)``; real ``(samples,)``
+        becomes ``(samples, 1)``.
 
     Raises:
         ArgumentTypeError: If ``data`` has another type.
         ArgumentError: If ``dtype`` is not a real torch dtype.
         DataError: If the samples are empty, of unequal length, NaN or infinite, complex or text,
-            or if labels are negative or outside the classes.
+            or if labels are negative or outside the classes, or if weights are negative.
     """
     if dtype is not None and dtype not in REAL_DTYPES:
         raise ArgumentError(f"`dtype` must be a real torch dtype (got {dtype}).")
-    dataset = _checked(data) if isinstance(data, Dataset) else _from_pair(data)
+    dataset = _checked(data) if isinstance(data, Dataset) else _from_members(data)
     return dataset if dtype is None else _cast(dataset, dtype)
 
 
 def check_batch(
-    x: object, y: object, *, prefix: str = ""
-) -> tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]]:
-    """Check one batch and convert it to the form of a `Part`, without copies if possible."""
-    inputs = _inputs(f"{prefix}x", _tensor(f"{prefix}x", x))
+    x: object, y: object, sample_weight: object = None, *, prefix: str = "", collated: bool = False
+) -> Batch:
+    """Check one batch and convert it to the form of a `Part`, without copies if possible.
+
+    ``collated`` is True for a batch of a loader, in which a list of tensors is several inputs.
+    """
+    inputs = _all_inputs(f"{prefix}x", x, collated=collated)
     targets = _targets(f"{prefix}y", _tensor(f"{prefix}y", y))
-    check_equal_length(len(inputs), len(targets), prefix=prefix)
-    return inputs, targets
+    weight = None if sample_weight is None else _weights(f"{prefix}sample_weight", sample_weight)
+    for name, tensor in named_tensors("x", inputs).items():
+        check_equal_length(len(tensor), len(targets), name=name, prefix=prefix)
+    if weight is not None:
+        check_equal_length(len(weight), len(targets), name="sample_weight", prefix=prefix)
+    return Batch(inputs, targets, weight)
 
 
-def _from_pair(data: object) -> Dataset:
-    expected = "a Dataset, a pair (x, y) of tensors or arrays, or a TensorDataset"
-    pair = _validation.instance("data", data, Part | TensorDataset | tuple | list, expected)
-    if isinstance(pair, Part):
-        pair = pair.x, pair.y
-    pair = pair.tensors if isinstance(pair, TensorDataset) else pair
-    if len(pair) != 2:
-        raise DataError(
-            f"`data` must be a pair (x, y) (got a {type(data).__name__} with {len(pair)} members)."
-        )
-    inputs, targets = check_batch(*pair)
-    part = Part(inputs.clone(), targets.clone())
-    if targets.dtype != torch.int64:
+def without_zero_weights(dataset: Dataset) -> Dataset:
+    """Return a dataset without the samples of weight 0, which have no effect."""
+    parts = {}
+    for label, part in dataset.parts():
+        parts[label] = part
+        if part.sample_weight is not None and bool((part.sample_weight == 0).any()):
+            kept = part.sample_weight > 0
+            if not bool(kept.any()):
+                raise DataError(
+                    f"`{label}.sample_weight` must have a weight above 0 (got {len(kept)} zeros)."
+                )
+            parts[label] = part.rows(kept)
+    return replace(dataset, train=parts["train"], test=parts.get("test"))
+
+
+def _from_members(data: object) -> Dataset:
+    expected = "a Dataset, a pair (x, y) of tensors or arrays, or a dataset or loader of torch"
+    if isinstance(data, Part):
+        data = data.x, data.y, data.sample_weight
+    if is_torch_source(data):
+        batch = _collected(data)
+    else:
+        known = _validation.instance("data", data, tuple | list | Mapping, expected)
+        batch = check_batch(*members(known))
+    weight = batch.sample_weight
+    part = Part(
+        map_inputs(torch.clone, batch.x),
+        batch.y.clone(),
+        None if weight is None else weight.clone(),
+    )
+    if part.y.dtype != torch.int64:
         return Dataset("data", "regression", part)
-    num_classes = max(2, int(targets.max()) + 1)  # at least two classes if all labels are 0
+    num_classes = max(2, int(part.y.max()) + 1)  # at least two classes if all labels are 0
     return Dataset("data", "classification", part, num_classes=num_classes)
+
+
+def _collected(data: object) -> Batch:
+    """Return all samples of a torch dataset or loader in one batch."""
+    read = [check_batch(*members(one, data), collated=True) for one in all_batches(data)]
+    if not read:
+        raise DataError(f"`data` must hold at least one sample (got an empty {_kind(data)}).")
+    try:
+        weights = [one.sample_weight for one in read if one.sample_weight is not None]
+        return Batch(
+            concatenate([one.x for one in read]),
+            torch.cat([one.y for one in read]),
+            torch.cat(weights) if weights else None,
+        )
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise DataError(
+            f"Samples of `data` must have equal shapes in all batches (got a {_kind(data)}; "
+            f"{_validation.first_line(error)}) Pad them to one length."
+        ) from error
+
+
+def _kind(data: object) -> str:
+    return type(data).__name__
 
 
 def _checked(dataset: Dataset) -> Dataset:
     parts = {}
     for label, part in dataset.parts():
-        x, y = check_batch(part.x, part.y, prefix=f"{label}.")
-        parts[label] = Part(x, y)
+        x, y, weight = check_batch(part.x, part.y, part.sample_weight, prefix=f"{label}.")
+        parts[label] = Part(x, y, weight)
         row = int(y.argmax())
         if dataset.num_classes is not None and y[row] >= dataset.num_classes:
             raise DataError(
@@ -92,13 +147,61 @@ def _checked(dataset: Dataset) -> Dataset:
 
 def _cast(dataset: Dataset, dtype: torch.dtype) -> Dataset:
     parts = {}
+
+    def cast(tensor: Tensor) -> Tensor:
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
     for label, part in dataset.parts():
-        x, y = (t.to(dtype) if t.is_floating_point() else t for t in (part.x, part.y))
-        for name, tensor in (("x", x), ("y", y)):
+        weight = None if part.sample_weight is None else cast(part.sample_weight)
+        parts[label] = Part(map_inputs(cast, part.x), cast(part.y), weight)
+        for name, tensor in parts[label].tensors().items():
             way_out = f"The values overflow {dtype}. Pass a wider `dtype`."
             _check_finite(f"{label}.{name}", tensor, way_out)
-        parts[label] = Part(x, y)
     return replace(dataset, train=parts["train"], test=parts.get("test"))
+
+
+def _all_inputs(name: str, x: object, *, collated: bool) -> Inputs:
+    """Return one tensor, or the tensors of several inputs."""
+    if isinstance(x, Mapping):
+        if not x or not all(isinstance(key, str) for key in x):
+            raise DataError(
+                f"`{name}` must have the names of the network's arguments as keys (got "
+                f"{', '.join(map(repr, x)) or 'an empty dict'})."
+            )
+        return {key: _one_of_several(f"{name}[{key!r}]", value) for key, value in x.items()}
+    if isinstance(x, tuple | list if collated else tuple) and x and all(map(_is_table, x)):
+        return tuple(_one_of_several(f"{name}[{k}]", value) for k, value in enumerate(x))
+    return _inputs(name, _tensor(name, x))
+
+
+def _is_table(value: object) -> bool:
+    rows = getattr(value, "ndim", 0)
+    return rows > 0 and (isinstance(value, Tensor) or hasattr(value, "__array__"))
+
+
+def _one_of_several(name: str, value: object) -> Tensor:
+    """Return integers as int64; booleans stay, because they are masks."""
+    tensor = _tensor(name, value)
+    if tensor.is_floating_point():
+        _check_finite(name, tensor)
+        return tensor
+    return tensor if tensor.dtype == torch.bool else tensor.long()
+
+
+def _weights(name: str, values: object) -> Tensor:
+    """Return real weights of at least 0, shape ``(samples,)``."""
+    weight = _tensor(name, values)
+    if weight.shape[1:].numel() != 1:
+        raise DataError(
+            f"`{name}` must hold one number per sample (got shape {tuple(weight.shape)}). {ADVICE}"
+        )
+    weight = weight.flatten()
+    weight = weight if weight.is_floating_point() else weight.double()
+    _check_finite(name, weight)
+    row = int(weight.argmin())
+    if weight[row] < 0:
+        raise DataError(f"`{name}` must be at least 0 (row {row} holds {weight[row]:g}).")
+    return weight
 
 
 def _inputs(name: str, x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64, Shaped
 from torch import Tensor
 
 from hybridopt import _validation
+from hybridopt._inputs import Inputs, map_inputs, named_tensors, take_rows, tensors_of
 from hybridopt.errors import ArgumentError, DataError
 
 Task = Literal["classification", "regression"]
@@ -60,35 +61,69 @@ class Scaling:
         return values.double() * self.scale + self.mean
 
 
+class Batch(NamedTuple):
+    """Samples of one step: inputs, targets, and weights if there are any."""
+
+    x: Inputs
+    y: Tensor
+    sample_weight: Tensor | None = None
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Part:
     """Training or test samples: row i of ``x`` belongs to row i of ``y``.
 
     Attributes:
-        x: Inputs, shape ``(samples, ...)``: real features, or int64 tokens of an Embedding.
+        x: Inputs, shape ``(samples, ...)``: real features, or int64 tokens of an Embedding. Several
+            inputs are a tuple (positional arguments of the network) or a dict (keyword arguments).
         y: Class labels, int64 with shape ``(samples,)``, or real targets with shape
             ``(samples, targets)``. The shape ``(samples,)`` would silently broadcast to
             ``(samples, samples)`` against outputs of shape ``(samples, 1)``.
+        sample_weight: Weight of each sample in losses and metrics, real and at least 0, shape
+            ``(samples,)``; None for equal weights.
 
     Raises:
-        ArgumentTypeError: If ``x`` or ``y`` is not a tensor.
+        ArgumentTypeError: If a member is not a tensor.
         DataError: If they have no rows or different numbers of rows.
     """
 
-    x: Tensor
+    x: Any  # Inputs; most users have one tensor and need no check of the type
     y: Tensor
+    sample_weight: Tensor | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("x", self.x), ("y", self.y)):
+        several = isinstance(self.x, tuple | dict) and bool(self.x)
+        members = named_tensors("x", self.x) if several else {"x": self.x}
+        members["y"] = self.y
+        if self.sample_weight is not None:
+            members["sample_weight"] = self.sample_weight
+        for name, value in members.items():
             _validation.instance(name, value, Tensor, "a tensor (see `as_dataset((x, y))`)")
             check_rows(name, value)
-        check_equal_length(len(self.x), len(self.y))
+        for name, value in members.items():
+            check_equal_length(len(value), len(self.y), name=name)
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.y)
 
     def __repr__(self) -> str:
-        return f"Part(x={_signature(self.x)}, y={_signature(self.y)})"
+        weights = "" if self.sample_weight is None else ", sample_weight=..."
+        return f"Part(x={_form(self.x)}, y={_signature(self.y)}{weights})"
+
+    def rows(self, rows: Any) -> Part:
+        """Return samples by a slice or by an array of row numbers."""
+        weight = None if self.sample_weight is None else self.sample_weight[rows]
+        return Part(take_rows(self.x, rows), self.y[rows], weight)
+
+    def to(self, device: torch.device) -> Part:
+        """Return the samples on a device."""
+        weight = None if self.sample_weight is None else self.sample_weight.to(device)
+        return Part(map_inputs(lambda t: t.to(device), self.x), self.y.to(device), weight)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors by name."""
+        weight = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
+        return {**named_tensors("x", self.x), "y": self.y, **weight}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,8 +175,14 @@ class Dataset:
             )
         for label, part in self.parts():
             _check_targets(f"{label}.y", part.y, self.task)
-            _check_same_shape("x", self.train.x, part.x)
-            _check_same_shape("y", self.train.y, part.y)
+            here, there = named_tensors("x", part.x), named_tensors("x", self.train.x)
+            if here.keys() != there.keys():
+                raise DataError(
+                    f"`train.x` and `test.x` must have the same inputs (got {_form(self.train.x)} "
+                    f"and {_form(part.x)})."
+                )
+            for name, tensor in (*here.items(), ("y", part.y)):
+                _check_same_shape(name, there.get(name, self.train.y), tensor)
 
     def parts(self) -> tuple[tuple[str, Part], ...]:
         """Return the existing parts with their names."""
@@ -151,7 +192,7 @@ class Dataset:
     @property
     def num_features(self) -> int:
         """Number of features per sample, for instance columns or pixels."""
-        return math.prod(self.train.x.shape[1:])
+        return sum(math.prod(tensor.shape[1:]) for tensor in tensors_of(self.train.x))
 
     @property
     def num_outputs(self) -> int:
@@ -172,12 +213,12 @@ def check_rows(name: str, values: Tensor) -> None:
         raise DataError(f"`{name}` must have one row per sample (got one number).")
 
 
-def check_equal_length(num_x: int, num_y: int, *, prefix: str = "") -> None:
-    """Check that inputs and targets have equally many rows."""
+def check_equal_length(num_x: int, num_y: int, *, name: str = "x", prefix: str = "") -> None:
+    """Check that inputs (or weights) and targets have equally many rows."""
     if num_x != num_y:
         raise DataError(
-            f"`{prefix}x` and `{prefix}y` must have equal length (got {num_x} and {num_y} rows). "
-            "Pass one target per sample."
+            f"`{prefix}{name}` and `{prefix}y` must have equal length (got {num_x} and {num_y} "
+            "rows). Pass one target per sample."
         )
 
 
@@ -199,6 +240,13 @@ def _check_same_shape(name: str, train: Tensor, test: Tensor) -> None:
             f"`train.{name}` and `test.{name}` must have equal columns and dtypes "
             f"(got {_signature(train)} and {_signature(test)})."
         )
+
+
+def _form(x: Inputs) -> str:
+    if isinstance(x, Tensor):
+        return _signature(x)
+    named = named_tensors("", x).items()
+    return f"{type(x).__name__}({', '.join(f'{k[1:-1]}: {_signature(t)}' for k, t in named)})"
 
 
 def _signature(tensor: Tensor) -> str:

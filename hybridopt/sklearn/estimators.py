@@ -25,8 +25,8 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, Hybrid
 from hybridopt.execution import AerExecutor, Executor, Metered, check_executor
 from hybridopt.gradients import GradientRule
 from hybridopt.training import fit
-from hybridopt.training.batches import network_dtype
-from hybridopt.training.loop import EVALUATION_BATCH, executors_of
+from hybridopt.training.batches import EVALUATION_BATCH, network_dtype
+from hybridopt.training.loop import executors_of
 from hybridopt.training.sanity_check import check_network, trial_outputs
 
 OF_FIT = (

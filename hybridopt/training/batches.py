@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
 import torch
-from jaxtyping import Shaped
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from hybridopt import _validation
+from hybridopt._inputs import map_inputs, split_rows
+from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Part, as_dataset
-from hybridopt.data.coerce import check_batch
+from hybridopt.data.coerce import check_batch, without_zero_weights
+from hybridopt.data.dataset import Batch
+from hybridopt.data.torch_datasets import (
+    is_torch_source,
+    length_of,
+    members,
+    read_rows,
+    stream_batches,
+    tensors_in_memory,
+)
 from hybridopt.errors import ArgumentError, DataError
 from hybridopt.optim import OptimizerSpec
 
 MINIBATCH = 32
-Batch = tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]]
+EVALUATION_BATCH = 1024
 
 
 @dataclass
@@ -34,80 +47,236 @@ class TensorBatches:
         return 1 if self.batch_size is None else -(-len(self.part) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        x, y = self.part.x, self.part.y
         if self.batch_size is None:
-            yield x, y
+            yield next(part_batches(self.part, len(self.part)))
             return
-        order = torch.randperm(len(x), generator=self.generator).to(x.device)
-        x, y = x[order], y[order]
-        size = min(self.batch_size, len(x))
-        yield from zip(torch.split(x, size), torch.split(y, size), strict=True)
+        order = torch.randperm(len(self.part), generator=self.generator)
+        shuffled = self.part.rows(order.to(self.part.y.device))
+        yield from part_batches(shuffled, min(self.batch_size, len(self.part)))
 
     def samples(self) -> list[Batch]:
         """Return batches for a check of shapes: the first, and the last if it has one sample."""
-        x, y = self.part.x, self.part.y
-        size = min(self.batch_size or len(x), len(x))
-        sizes = (size, 1) if size > 1 == len(x) % size else (size,)  # an error in normalisations
-        return [(x[:size], y[:size]) for size in sizes]
+        size = min(self.batch_size or len(self.part), len(self.part))
+        sizes = (size, 1) if size > 1 == len(self.part) % size else (size,)
+        return [next(part_batches(self.part.rows(slice(size)), size)) for size in sizes]
 
     def fingerprint(self) -> str:
         """Return a hash that a resumed run compares with its own samples."""
         digest = hashlib.sha256(f"{self.batch_size}".encode())
-        for tensor in (self.part.x, self.part.y):
+        for tensor in self.part.tensors().values():
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
 
-@dataclass
-class LoaderBatches:
-    """Batches of the user's `DataLoader`, each checked before use."""
+def part_batches(part: Part, size: int = EVALUATION_BATCH) -> Iterator[Batch]:
+    """Yield batches of ``size`` samples in the order of a part."""
+    weights: Iterable[Tensor | None] = [None] * -(-len(part) // size)
+    if part.sample_weight is not None:
+        weights = torch.split(part.sample_weight, size)
+    for x, y, weight in zip(
+        split_rows(part.x, size), torch.split(part.y, size), weights, strict=True
+    ):
+        yield Batch(x, y, weight)
 
-    loader: DataLoader[object]
+
+@dataclass
+class ReadBatches:
+    """Batches that are read during training and checked before use.
+
+    The subclasses read a `DataLoader` or a torch dataset. Samples of weight 0 are left out.
+    """
+
+    source: Any
     dtype: torch.dtype  # for real numbers
     device: torch.device
-    generator: torch.Generator  # of the loader, if it has one; stored in checkpoints
+    generator: torch.Generator  # of the order; stored in checkpoints
+    trial: Callable[[Batch], object] | None = None  # check of a new kind of batch
+    _largest: int = field(default=-1, init=False)  # largest label so far
+    _single_is_checked: bool = field(default=False, init=False)
 
     def __len__(self) -> int:
-        try:
-            return len(self.loader)
-        except TypeError:  # an iterable dataset has no length
-            return 0
+        """Return the number of batches per epoch; 0 if it is not known."""
+        raise NotImplementedError
+
+    def read(self) -> Iterator[object]:
+        """Yield the batches of one epoch as they are read."""
+        raise NotImplementedError
+
+    def ends_with_one(self) -> bool:
+        """Return whether the last batch is known to have one sample."""
+        return False
 
     def __iter__(self) -> Iterator[Batch]:
-        batch = None
-        for batch in self.loader:
-            if not isinstance(batch, list | tuple) or len(batch) != 2:
-                raise DataError(
-                    f"The DataLoader `data` must yield pairs (x, y) (got {type(batch).__name__}). "
-                    "Wrap the data in a TensorDataset(x, y)."
-                )
-            x, y = check_batch(*batch)
-            yield self._moved(x), self._moved(y)
-        if batch is None:
-            raise DataError("The DataLoader `data` must yield a batch in each epoch (got none).")
+        found = False
+        for read in self.read():
+            batch = self.converted(read)
+            if batch is not None:
+                found = True
+                self._check_new_kind(batch)
+                yield batch
+        if not found:
+            raise DataError(
+                f"The {self._kind} `data` must yield a batch in each epoch (got none). "
+                "Samples of weight 0 do not count."
+            )
+
+    def converted(self, read: object) -> Batch | None:
+        """Return a batch in the dtype and on the device of the network; None without samples."""
+        batch = check_batch(*members(read, self.source), collated=True)
+        weight = batch.sample_weight
+        if weight is not None and not bool(weight.all()):
+            part = Part(*batch).rows(weight > 0)
+            if not len(part):
+                return None
+            batch = Batch(part.x, part.y, part.sample_weight)
+        weight = None if batch.sample_weight is None else self._moved(batch.sample_weight)
+        return Batch(map_inputs(self._moved, batch.x), self._moved(batch.y), weight)
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
+    def _check_new_kind(self, batch: Batch) -> None:
+        """Check the first batch of one sample (an error in normalisations), and new labels."""
+        largest = -1 if batch.y.is_floating_point() else int(batch.y.max())
+        single = len(batch.y) == 1 and not self._single_is_checked
+        if self.trial is not None and (single or largest > self._largest):
+            with isolated(0):
+                self.trial(batch)
+            self._single_is_checked |= len(batch.y) == 1
+            self._largest = max(self._largest, largest)
+
+    @property
+    def _kind(self) -> str:
+        return "DataLoader" if isinstance(self.source, DataLoader) else type(self.source).__name__
+
     def samples(self) -> list[Batch]:
-        """Return the first batch."""
-        return [next(iter(self))]
+        """Return the first batch, and one sample of it if the last batch has one sample."""
+        first = next(iter(self))
+        if len(first.y) == 1 or not self.ends_with_one():
+            return [first]
+        return [first, *islice(part_batches(Part(*first), 1), 1)]
 
     def fingerprint(self) -> str:
-        """Return the number of batches; the samples of a loader are not read."""
+        """Return the kind and number of batches; the samples are not read."""
         return f"loader of {len(self)} batches"
+
+
+class LoaderBatches(ReadBatches):
+    """Batches of the user's `DataLoader`."""
+
+    def __len__(self) -> int:
+        try:
+            return len(self.source)
+        except TypeError:  # an iterable dataset has no length
+            return 0
+
+    def read(self) -> Iterator[object]:
+        """Yield the batches of the loader."""
+        yield from self.source
+
+    def ends_with_one(self) -> bool:
+        """Return whether the loader cuts its samples into batches with a rest of one."""
+        batches = self.source.batch_sampler
+        if type(batches) is BatchSampler and not batches.drop_last:
+            with suppress(TypeError):  # a sampler without a length
+                return len(batches.sampler) % batches.batch_size == 1  # type: ignore[arg-type]
+        return False
+
+
+@dataclass
+class DatasetBatches(ReadBatches):
+    """Batches of a torch dataset with rows by number, which are read again in each epoch.
+
+    The order is that of `TensorBatches`. A dataset may change its samples at random.
+    """
+
+    batch_size: int | None = None  # None: all samples in their given order
+
+    def __len__(self) -> int:
+        return 1 if self.batch_size is None else -(-length_of(self.source) // self.batch_size)
+
+    def read(self) -> Iterator[object]:
+        """Yield the batches of one epoch in a new order."""
+        count = length_of(self.source)
+        order = torch.arange(count)
+        if self.batch_size is not None:
+            order = torch.randperm(count, generator=self.generator)
+        yield from self._in_order(order, self.batch_size or count)
+
+    def _in_order(self, order: Tensor, size: int) -> Iterator[object]:
+        for rows in torch.split(order, min(size, max(1, len(order)))):
+            if len(rows):
+                yield read_rows(self.source, rows.tolist())
+
+    def ends_with_one(self) -> bool:
+        """Return whether the last batch has one sample."""
+        return self.batch_size is not None and length_of(self.source) % self.batch_size == 1
+
+    def samples(self) -> list[Batch]:
+        """Return the batches for a check of shapes without a change of the order."""
+        before = self.generator.get_state()
+        try:
+            return super().samples()
+        finally:
+            self.generator.set_state(before)
+
+    def fingerprint(self) -> str:
+        """Return class, number of samples and batch size; the samples may change."""
+        return f"{self._kind} of {length_of(self.source)} samples in batches of {self.batch_size}"
+
+
+class InOrder:
+    """Samples of a dataset in their order, for the metric."""
+
+    def __init__(self, batches: DatasetBatches) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = torch.arange(length_of(self._batches.source))
+        for read in self._batches._in_order(order, EVALUATION_BATCH):
+            batch = self._batches.converted(read)
+            if batch is not None:
+                yield batch
+
+
+@dataclass
+class StreamBatches(ReadBatches):
+    """Batches of a torch dataset without rows by number, in its order."""
+
+    batch_size: int | None = None  # None: all samples
+
+    def __len__(self) -> int:
+        return 1 if self.batch_size is None else 0
+
+    def read(self) -> Iterator[object]:
+        """Yield the batches of one epoch."""
+        yield from stream_batches(self.source, self.batch_size)
+
+    def fingerprint(self) -> str:
+        """Return class and batch size; the number of samples is not known."""
+        return f"{self._kind} in batches of {self.batch_size}"
+
+
+@dataclass(frozen=True)
+class PartInOrder:
+    """Samples of a part in their order, for loss and metric."""
+
+    part: Part
+
+    def __iter__(self) -> Iterator[Batch]:
+        yield from part_batches(self.part)
 
 
 @dataclass(frozen=True)
 class TrainingData:
     """Batches for training and samples for evaluation."""
 
-    batches: TensorBatches | LoaderBatches
-    evaluation: Part | None  # samples for the metric; None for a loader
+    batches: TensorBatches | ReadBatches
+    evaluation: PartInOrder | InOrder | None  # samples for the metric; None for a loader
     has_test: bool  # True if `evaluation` is a test part
     task: str  # "classification" or "regression"
-    largest_label: int | None = None  # None for real targets and for a loader
+    largest_label: int | None = None  # None for real targets and for data read in training
 
 
 def training_data(
@@ -123,17 +292,31 @@ def training_data(
     if isinstance(data, DataLoader):
         own = getattr(data.sampler, "generator", None) or data.generator or generator
         return _from_loader(LoaderBatches(data, dtype, device, own), spec, batch_size)
-    dataset = as_dataset(data, dtype=dtype)
     size = _batch_size(spec, batch_size)
     if size is not None:
         _check_whole_batch(spec, f"`batch_size` {size}")
-    parts = {name: Part(part.x.to(device), part.y.to(device)) for name, part in dataset.parts()}
-    batches = TensorBatches(parts["train"], size, generator)
-    evaluation = parts.get("test", parts["train"])
+    if is_torch_source(data) and tensors_in_memory(data) is None:
+        if isinstance(data, IterableDataset):
+            _check_restarts(data)
+            return _read(StreamBatches(data, dtype, device, generator, batch_size=size))
+        batches = DatasetBatches(data, dtype, device, generator, batch_size=size)
+        return _read(batches, InOrder(batches))
+    dataset = without_zero_weights(as_dataset(data, dtype=dtype))
+    parts = {name: part.to(device) for name, part in dataset.parts()}
     largest = None
     if dataset.task == "classification":
         largest = max(int(part.y.max()) for part in parts.values())
-    return TrainingData(batches, evaluation, "test" in parts, dataset.task, largest)
+    evaluation = PartInOrder(parts.get("test", parts["train"]))
+    in_memory = TensorBatches(parts["train"], size, generator)
+    return TrainingData(in_memory, evaluation, "test" in parts, dataset.task, largest)
+
+
+def _check_restarts(data: Any) -> None:  # an IterableDataset
+    if iter(data) is iter(data):
+        raise DataError(
+            f"The {type(data).__name__} `data` must start again in each epoch (got the same "
+            "iterator twice). Return a new iterator from `__iter__`."
+        )
 
 
 def network_dtype(network: nn.Module) -> torch.dtype:
@@ -169,6 +352,10 @@ def _from_loader(
         )
     if len(batches) != 1:
         _check_whole_batch(spec, f"a DataLoader with {len(batches)} batches")
-    ((_, y),) = batches.samples()
-    task = "regression" if y.is_floating_point() else "classification"
-    return TrainingData(batches, None, has_test=False, task=task)
+    return _read(batches)
+
+
+def _read(batches: ReadBatches, evaluation: InOrder | None = None) -> TrainingData:
+    first = batches.samples()[0]
+    task = "regression" if first.y.is_floating_point() else "classification"
+    return TrainingData(batches, evaluation, has_test=False, task=task)

@@ -41,6 +41,13 @@ class Callback:
     def on_fit_begin(self, network: nn.Module, history: History) -> None:
         """Run before the first step; in a resumed run, ``history`` has the earlier epochs."""
 
+    def on_before_step(self, loss: float, network: nn.Module) -> None:
+        """Run before each step, when the gradients of its loss are in the parameters.
+
+        It may change the gradients; ``clip_grad_norm`` of `fit` applies to the result. It is
+        refused for Newton and L-BFGS, which evaluate the loss several times per step.
+        """
+
     def on_step_end(self, loss: float, network: nn.Module) -> object:
         """Run after each step, with the loss of its batch at the weights before the step.
 

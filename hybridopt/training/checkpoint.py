@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hybridopt.errors import CheckpointError
 from hybridopt.storage.architecture import describe, difference
 from hybridopt.storage.archive import check_schema, opened, signed
 from hybridopt.storage.torch_file import TorchFile, dump
+from hybridopt.training.gradient_steps import StepOptions
 from hybridopt.training.history import History
 from hybridopt.training.loop import Training
 from hybridopt.training.restoring import StateError, check_settings, history_of, restore, state_of
@@ -86,6 +88,9 @@ class Checkpoint:
                 for group in training.optimizer.param_groups
             ],
         }
+        defaults = asdict(StepOptions())
+        given = asdict(training.step_options)
+        settings |= {key: value for key, value in given.items() if value != defaults[key]}
         if schedule is not None:
             settings["scheduler"] = schedule.describe()
         if self._auto_lr:

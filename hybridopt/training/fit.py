@@ -17,9 +17,10 @@ from hybridopt._files import check_writable
 from hybridopt._random import isolated
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.nn.frozen_state import eval_locked
-from hybridopt.training.batches import TrainingData, training_data
+from hybridopt.training.batches import ReadBatches, TrainingData, training_data
 from hybridopt.training.callbacks import Callback, EpochFunction, check_callbacks
 from hybridopt.training.checkpoint import Checkpoint
+from hybridopt.training.gradient_steps import StepOptions
 from hybridopt.training.history import History
 from hybridopt.training.loop import StoppingRule, Training
 from hybridopt.training.lr_range_test import run_range_test
@@ -50,6 +51,8 @@ def fit(
     progress: bool | str = False,
     checkpoint: str | os.PathLike[str] | None = None,
     device: str | torch.device | None = None,
+    clip_grad_norm: float | None = None,
+    accumulate: int = 1,
     **options: Any,
 ) -> History:
     """Train a network in place.
@@ -58,9 +61,12 @@ def fit(
     Ctrl-C ends training with status ``"interrupted"`` and the weights of the last complete step.
 
     Args:
-        network: Any module with one input and one output tensor; quantum networks are modules.
-        data: Dataset, pair ``(x, y)`` of tensors or arrays, ``TensorDataset`` or ``DataLoader``.
-            Real numbers are cast to the dtype of the network.
+        network: Any module with one output tensor; quantum networks are modules.
+        data: Dataset, pair ``(x, y)`` or triple ``(x, y, sample_weight)`` of tensors or arrays, or
+            any torch dataset or ``DataLoader`` with such samples. A tuple ``x`` has several inputs,
+            a dict those of ``network(**x)``; a dict with inputs and ``"y"`` is one sample or batch.
+            Real numbers are cast to the dtype of the network. Datasets that are not in memory are
+            read again in each epoch, an IterableDataset in its order and without a metric.
         optimizer: ``gd sgd newton adagrad rmsprop adam lbfgs``, or an instance of a torch
             optimizer.
         lr: Learning rate; None for the optimizer's default (`hybridopt.optim.create`). ``"auto"``
@@ -71,7 +77,9 @@ def fit(
         batch_size: Number of samples per step; None for all samples. ``"auto"`` is None for gd,
             newton and lbfgs, otherwise 32.
         loss: Module or function of (outputs, targets) that returns a mean over samples. None for
-            cross entropy with class labels and mean squared error with real targets.
+            cross entropy with class labels and mean squared error with real targets. With sample
+            weights w, a step minimizes ``sum(w * l) / sum(w)``: your own loss must then return one
+            value per sample. Samples of weight 0 are left out.
         seed: Seed for the order of samples, dropout, and the global generators of torch, numpy and
             Python. If None, a random seed is used. Executors have their own seeds.
         tol: Smallest change of the training loss between two epochs; training stops at or below it.
@@ -88,6 +96,10 @@ def fit(
             continues from it and gives the numbers of an uninterrupted run.
         device: Device of torch: ``"cpu"``, ``"cuda"``, ``"mps"``; None keeps the device of the
             network. Circuits run on the device of their executor.
+        clip_grad_norm: Largest 2-norm of the gradient of all parameters in a step, as in
+            `torch.nn.utils.clip_grad_norm_`. None for no limit.
+        accumulate: Number of batches per step of the optimizer; the gradient is that of the mean
+            loss over their samples. The last step of an epoch may have fewer batches.
         **options: Further arguments of the optimizer, if ``optimizer`` is a name.
 
     Returns:
@@ -138,10 +150,14 @@ def fit(
         prepared, chosen = _prepared(network, data, optimizer, batch_size, loss, seed)
         file = Checkpoint(checkpoint, seed=seed, auto_lr=lr == "auto")
         history = History(metric_name(prepared.task, loss))
-        steps = len(prepared.batches)
+        step_options = StepOptions.checked(clip_grad_norm, accumulate, built, hooks)
+        steps = -(-len(prepared.batches) // step_options.accumulate)
         bar = [_ProgressBar(progress, steps, epochs)] if progress is not False else []
         hooks = [*bar, *hooks]
-        training = Training(network, prepared, built, chosen, rule, hooks, history, to_unfreeze)
+        training = Training(
+            network, prepared, built, chosen, rule, hooks, history, to_unfreeze,
+            step_options=step_options,
+        )  # fmt: skip
         if lr == "auto":
             trained = [p for group in built.param_groups for p in group["params"]]
             create_schedule(scheduler, build(trained, None), epochs=epochs, steps=steps)
@@ -189,6 +205,8 @@ def _prepared(
         chosen = choose_loss(loss, prepared.task)
         for batch in prepared.batches.samples():
             check_fit(network, batch, chosen, prepared.largest_label)
+    if isinstance(prepared.batches, ReadBatches):
+        prepared.batches.trial = lambda batch: check_fit(network, batch, chosen)
     return prepared, chosen
 
 
@@ -206,7 +224,7 @@ def _choose_rate(
             with isolated(seed):
                 found = run_range_test(
                     training.network, training.data.batches, training.loss, build,
-                    training.executors,
+                    training.executors, training.step_options,
                 )  # fmt: skip
         except KeyboardInterrupt:
             training.history.status = "interrupted"

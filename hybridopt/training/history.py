@@ -39,6 +39,8 @@ class EpochRecord:
         shots: Number of shots of training and evaluation.
         runs: Number of runs of training and evaluation.
         lr: Learning rate of the first step and the first parameter group; None if unknown.
+        steps: Number of steps of the optimizer; None if unknown.
+        clipped: Number of steps in which ``clip_grad_norm`` scaled the gradient; None if unknown.
 
     Example:
         >>> import torch, hybridopt as ho
@@ -57,6 +59,8 @@ class EpochRecord:
     shots: int
     runs: int
     lr: float | None = None
+    steps: int | None = None
+    clipped: int | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,8 @@ class History:
     shots: ClassVar[list[int]] = _column("shots", "Shots of each epoch.")
     runs: ClassVar[list[int]] = _column("runs", "Runs of each epoch.")
     lr: ClassVar[list[float | None]] = _column("lr", "First learning rate of each epoch.")
+    steps: ClassVar[list[int | None]] = _column("steps", "Optimizer steps of each epoch.")
+    clipped: ClassVar[list[int | None]] = _column("clipped", "Clipped steps of each epoch.")
 
     @property
     def cost(self) -> Cost:
@@ -188,7 +194,7 @@ class History:
             ) from error
         names = list(EpochRecord.__dataclass_fields__)
         frame = pandas.DataFrame(list(map(asdict, self.records)), columns=names).set_index("epoch")
-        optional = ("test_loss", "metric", "lr")
+        optional = ("test_loss", "metric", "lr", "steps", "clipped")
         return frame.astype(dict.fromkeys(optional, float))  # NaN in place of None
 
     def plot(self) -> Figure:

@@ -7,23 +7,26 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
+from hybridopt._inputs import call
 from hybridopt._modules import evaluation_mode
+from hybridopt.data.dataset import Batch
 from hybridopt.errors import TrainingError
 from hybridopt.execution import Cost, Metered
 from hybridopt.optim import Newton
 from hybridopt.training.batches import TrainingData
 from hybridopt.training.callbacks import Callback
+from hybridopt.training.gradient_steps import StepOptions, accumulated_gradient
 from hybridopt.training.history import EpochRecord, History, Status
-from hybridopt.training.objective import Loss, as_scalar, metric
+from hybridopt.training.objective import Loss, metric
 from hybridopt.training.schedulers import Schedule
-
-EVALUATION_BATCH = 1024
+from hybridopt.training.weighted_loss import BatchLoss, samples_in
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,14 @@ class Training:
     history: History
     to_unfreeze: set[int] = field(default_factory=set)  # ids of parameters, for callbacks
     schedule: Schedule | None = None
+    step_options: StepOptions = field(default_factory=StepOptions)
     executors: list[Metered] = field(init=False)
     good: WeightSnapshot = field(init=False)
 
     def __post_init__(self) -> None:
         self.executors = executors_of(self.network)
         self.good = WeightSnapshot(self.network)
+        self._batch_loss = BatchLoss(self.loss)
 
     def run(self, epochs: int, after_epoch: Callable[[], object]) -> None:
         """Train until the history has ``epochs`` records, a rule applies, or Ctrl-C."""
@@ -137,7 +142,7 @@ class Training:
     def _epoch(self) -> Status | None:
         before, started = usage_of(self.executors), time.perf_counter()
         rate = float(self.optimizer.param_groups[0]["lr"])
-        train_loss, stopped = self._steps()
+        train_loss, stopped, steps, clipped = self._steps()
         self._merge()
         self.good.keep()
         seconds = time.perf_counter() - started
@@ -147,7 +152,9 @@ class Training:
         cost = usage_of(self.executors) - before
         spent = (cost.settings, cost.shots, cost.runs)
         number = len(self.history) + 1
-        record = EpochRecord(number, train_loss, test_loss, score, seconds, *spent, rate)
+        record = EpochRecord(
+            number, train_loss, test_loss, score, seconds, *spent, rate, steps, clipped
+        )
         self.history.records.append(record)
         if self.schedule is not None:
             self.schedule.after_epoch(train_loss)
@@ -162,22 +169,26 @@ class Training:
         self.good.keep()  # callbacks may change weights
         return "callback" if stopped else self.rule.status(self.history)
 
-    def _steps(self) -> tuple[float, bool]:
-        """Run the steps of an epoch; return the mean loss and whether a callback stops training."""
-        total, seen = 0.0, 0
+    def _steps(self) -> tuple[float, bool, int, int]:
+        """Run an epoch; return mean loss, stop by a callback, numbers of steps and clipped ones."""
+        total = seen = 0.0
+        steps = clipped = number = 0
         step = self._closure_step if isinstance(self.optimizer, Newton | LBFGS) else self._step
-        for number, (x, y) in enumerate(self.data.batches, start=1):
-            loss = step(x, y, number)
-            total, seen = total + loss * len(x), seen + len(x)
+        batches = iter(self.data.batches)
+        for first in batches:
+            group = chain([first], islice(batches, self.step_options.accumulate - 1))
+            loss, samples, count, is_clipped = step(group, number + 1)
+            total, seen = total + loss * samples, seen + samples
+            steps, clipped, number = steps + 1, clipped + is_clipped, number + count
             self.good.keep()
             if self.schedule is not None:
                 self.schedule.after_step()
-            if number == 1:
+            if steps == 1:
                 self._check_unfrozen()
             answers = [callback.on_step_end(loss, self.network) for callback in self.callbacks]
             if any(answers):
-                return total / seen, True
-        return total / seen, False
+                return total / seen, True, steps, clipped
+        return total / seen, False, steps, clipped
 
     def _check_unfrozen(self) -> None:
         """Raise an error if unfrozen parameters with gradients are missing from the optimizer."""
@@ -194,11 +205,12 @@ class Training:
                 "it with `hybridopt.parameter_groups(network, lr=...)`, or name the optimizer."
             )
 
-    def _step(self, x: Tensor, y: Tensor, number: int) -> float:
-        self.optimizer.zero_grad()
-        loss = as_scalar(self.loss(self.network(x), y))
-        value = self._checked_loss(loss, number)
-        loss.backward()  # type: ignore[no-untyped-call]
+    def _step(self, group: Iterable[Batch], number: int) -> tuple[float, float, int, bool]:
+        """Take a step; return loss, samples, number of batches, and whether it was clipped."""
+        value, samples, count = accumulated_gradient(
+            self.network, self._batch_loss, group, self.optimizer,
+            lambda loss, offset: self._checked_loss(loss, number + offset),
+        )  # fmt: skip
         groups = self.optimizer.param_groups
         first = number == 1 and not len(self.history)
         if first and all(p.grad is None for group in groups for p in group["params"]):
@@ -206,17 +218,21 @@ class Training:
                 "`loss` must depend on a trained parameter. Register all weights as parameters of "
                 "modules; weights in a list are not registered."
             )
+        for callback in self.callbacks:
+            callback.on_before_step(value, self.network)
+        clipped = self.step_options.clip(self.optimizer)
         self.optimizer.step()
-        return value
+        return value, samples, count, clipped
 
-    def _closure_step(self, x: Tensor, y: Tensor, number: int) -> float:
+    def _closure_step(self, group: Iterable[Batch], number: int) -> tuple[float, float, int, bool]:
+        (batch,) = group
         streams = FrozenRandomStream(self.executors)
         first: list[float] = []
 
         def evaluate() -> Any:
             streams.rewind()
-            outputs = self.network(x)
-            loss = as_scalar(self.loss(outputs, y))
+            outputs = call(self.network, batch.x)
+            loss = self._batch_loss(outputs, batch.y, batch.sample_weight)
             if not first:
                 first.append(self._checked_loss(loss, number))
             if isinstance(self.optimizer, LBFGS):
@@ -228,7 +244,7 @@ class Training:
 
         self.optimizer.step(evaluate)
         streams.release()
-        return first[0]
+        return first[0], samples_in(batch), 1, False
 
     def _checked_loss(self, loss: Tensor, number: int) -> float:
         value = loss.item()
@@ -253,18 +269,27 @@ class Training:
 
     @torch.no_grad()
     def _evaluate(self) -> tuple[float | None, float | None]:
-        part = self.data.evaluation
-        if part is None:
+        if self.data.evaluation is None:
             return None, None
-        with evaluation_mode(self.network):
-            outputs = torch.cat([self.network(x) for x in torch.split(part.x, EVALUATION_BATCH)])
-        score = metric(outputs, part.y, self.loss)
+        outputs, y, weight = outputs_on(self.network, self.data.evaluation)
+        score = metric(outputs, y, self.loss, weight)
         if not self.data.has_test:
             return None, score
-        value = as_scalar(self.loss(outputs, part.y)).item()
+        value = self._batch_loss(outputs, y, weight).item()
         if not math.isfinite(value):
             self._fail(f"the test loss is {value} after the last batch")
         return value, score
+
+
+def outputs_on(
+    network: nn.Module, batches: Iterable[Batch]
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return outputs in evaluation mode, targets and weights of all samples."""
+    with evaluation_mode(network):
+        rows = [(call(network, one.x), one.y, one.sample_weight) for one in batches]
+    outputs, targets, weights = zip(*rows, strict=True)
+    known = [weight for weight in weights if weight is not None]
+    return torch.cat(outputs), torch.cat(targets), torch.cat(known) if known else None
 
 
 def executors_of(network: nn.Module) -> list[Metered]:

@@ -37,12 +37,15 @@ from torch import nn
 from torch.optim import Optimizer
 
 from hybridopt._copies import copy_module
+from hybridopt._inputs import call
 from hybridopt.errors import TrainingError
 from hybridopt.execution import Metered
-from hybridopt.training.batches import LoaderBatches, TensorBatches
+from hybridopt.training.batches import ReadBatches, TensorBatches
+from hybridopt.training.gradient_steps import StepOptions
 from hybridopt.training.history import RangeTest
 from hybridopt.training.loop import usage_of
-from hybridopt.training.objective import Loss, as_scalar
+from hybridopt.training.objective import Loss
+from hybridopt.training.weighted_loss import BatchLoss
 
 LOWEST, HIGHEST = 1e-6, 10.0
 STEPS = 60  # 8.4 per decade
@@ -58,12 +61,16 @@ WITHIN_NOISE = (
 
 def run_range_test(
     network: nn.Module,
-    batches: TensorBatches | LoaderBatches,
+    batches: TensorBatches | ReadBatches,
     loss: Loss,
     build: Callable[[list[nn.Parameter], float | None], Optimizer],
     executors: Sequence[Metered],
+    step_options: StepOptions,
 ) -> RangeTest:
-    """Test growing rates on a copy; ``build`` makes an optimizer, with None at its default rate."""
+    """Test growing rates on a copy; ``build`` makes an optimizer, with None at its default rate.
+
+    Each step has one batch, also if `fit` accumulates the gradients of several.
+    """
     before, started = usage_of(executors), time.perf_counter()
     positions = [executor.state_dict() for executor in executors]
     order = batches.generator.get_state()
@@ -71,12 +78,13 @@ def run_range_test(
     trial = copy_module(network, {id(one): one for one in executors}, user='lr="auto"')
     optimizer = build([p for p in trial.parameters() if p.requires_grad], LOWEST)
     losses: list[float] = []
+    batch_loss = BatchLoss(loss)
     try:
-        for rate, (x, y) in zip(RATES, chain.from_iterable(repeat(batches)), strict=False):
+        for rate, batch in zip(RATES, chain.from_iterable(repeat(batches)), strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
-            value = as_scalar(loss(trial(x), y))
+            value = batch_loss(call(trial, batch.x), batch.y, batch.sample_weight)
             losses.append(value.item())
             means = smoothed(losses)
             first, least = means[0], min(means)
@@ -85,6 +93,7 @@ def run_range_test(
             if not math.isfinite(losses[-1]) or means[-1] > bound:
                 break
             value.backward()  # type: ignore[no-untyped-call]
+            step_options.clip(optimizer)
             optimizer.step()
     finally:
         batches.generator.set_state(order)

@@ -41,26 +41,36 @@ def metric_name(task: str, loss: object) -> str:
 
 
 def metric(
-    outputs: Shaped[Tensor, "samples ..."], targets: Shaped[Tensor, "samples ..."], loss: object
+    outputs: Shaped[Tensor, "samples ..."],
+    targets: Shaped[Tensor, "samples ..."],
+    loss: object,
+    sample_weight: Shaped[Tensor, " samples"] | None = None,
 ) -> float | None:
     """Return the accuracy of scores or binary logits, or the coefficient of determination.
 
     The accuracy is in [0, 1]. R^2 <= 1 is averaged over target columns, as in scikit-learn. The
     result is None if the shapes fit neither, or if a column of targets is constant.
     """
+
+    def mean(values: Tensor) -> Tensor:  # over samples
+        if sample_weight is None:
+            return values.double().mean(0)
+        weight = sample_weight.double().reshape(-1, *[1] * (values.ndim - 1))
+        return (weight * values.double()).sum(0) / weight.sum()
+
     if not targets.is_floating_point():
         if outputs.ndim != 2 or targets.ndim != 1:
             return None
-        return float((outputs.argmax(1) == targets).double().mean())
+        return float(mean(outputs.argmax(1) == targets))
     if outputs.shape != targets.shape:
         return None
     if is_among(loss, BINARY):
-        return float(((outputs > 0) == (targets > 0.5)).double().mean())
+        return float(mean((outputs > 0) == (targets > 0.5)).mean())
     truth = targets.double().flatten(1)
-    spread = (truth - truth.mean(0)).square().sum(0)
+    spread = mean((truth - mean(truth)).square())
     if not bool((spread > 0).all()):
         return None
-    errors = (outputs.double().flatten(1) - truth).square().sum(0)
+    errors = mean((outputs.double().flatten(1) - truth).square())
     return float((1 - errors / spread).mean())
 
 

@@ -6,16 +6,18 @@ import re
 from contextlib import suppress
 
 import torch
-from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
 from hybridopt import _validation
+from hybridopt._inputs import Inputs, call, is_real, shown
 from hybridopt._modules import check_has_values, check_module, run_on_meta
 from hybridopt.bridges.api import without_quantum_networks
+from hybridopt.data.dataset import Batch
 from hybridopt.errors import ArgumentError, DataError, DeviceError, HybridOptError, TrainingError
 from hybridopt.optim import Newton
-from hybridopt.training.objective import OF_LABELS, OF_VALUES, Loss, as_scalar, is_among
+from hybridopt.training.objective import OF_LABELS, OF_VALUES, Loss, is_among
+from hybridopt.training.weighted_loss import BatchLoss
 
 SHAPE_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 
@@ -69,12 +71,12 @@ def checked_device(device: object) -> torch.device | None:
 
 def check_fit(
     network: nn.Module,
-    batch: tuple[Shaped[Tensor, "samples ..."], Shaped[Tensor, "samples ..."]],
+    batch: tuple[Inputs, Tensor] | Batch,
     loss: Loss,
     largest_label: int | None = None,
 ) -> None:
     """Raise an error if data, network and loss do not fit; the random state may change."""
-    x, y = batch
+    x, y, sample_weight = Batch(*batch)
     outputs = trial_outputs(network, x)
     if not isinstance(outputs, Tensor):
         raise DataError(
@@ -88,12 +90,12 @@ def check_fit(
         _check_labels(outputs, y, largest_label)
     if is_among(loss, OF_VALUES):
         _check_targets(outputs, y)
-    _check_loss(outputs, y, loss)
+    _check_loss(outputs, y, sample_weight, loss)
 
 
-def trial_outputs(network: nn.Module, x: Tensor) -> object:
+def trial_outputs(network: nn.Module, x: Inputs) -> object:
     """Return the outputs on the meta device, or those of a classical copy without a meta form."""
-    if x.is_floating_point():  # meta tensors have no values of tokens
+    if is_real(x):  # meta tensors have no values of tokens
         try:
             with torch.no_grad():
                 return run_on_meta(network, x)
@@ -104,14 +106,16 @@ def trial_outputs(network: nn.Module, x: Tensor) -> object:
     trial = without_quantum_networks(network)
     try:
         with torch.no_grad():
-            return trial(x)
+            return call(trial, x)
     except SHAPE_ERRORS as error:
         advice = "Integers are tokens for an Embedding; pass features as floats."
-        if x.is_floating_point():
+        if is_real(x):
             advice = "Check the first layer, and the batch size if it has a normalisation."
+        if isinstance(x, tuple | dict) or "argument" in str(error):
+            advice = "Several inputs are a tuple ((a, b), y), or a dict of arguments ({'a': a}, y)."
         raise DataError(
-            f"`x` must fit the network {type(network).__name__} (got shape {tuple(x.shape)} "
-            f"of {x.dtype}). {_validation.first_line(error)} {advice}"
+            f"`x` must fit the network {type(network).__name__} (got {shown(x)}). "
+            f"{_validation.first_line(error)} {advice}"
         ) from error
 
 
@@ -150,12 +154,13 @@ def _check_targets(outputs: Tensor, y: Tensor) -> None:
         )
 
 
-def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
+def _check_loss(outputs: Tensor, y: Tensor, sample_weight: Tensor | None, loss: Loss) -> None:
     trial = outputs.detach().to("meta")
     trial.requires_grad_(trial.is_floating_point())
+    weight = None if sample_weight is None else sample_weight.to("meta")
     try:
         with torch.enable_grad():
-            value = loss(trial, y.to("meta"))
+            scalar = BatchLoss(loss)(trial, y.to("meta"), weight)
     except HybridOptError:
         raise
     except SHAPE_ERRORS as error:
@@ -166,7 +171,6 @@ def _check_loss(outputs: Tensor, y: Tensor, loss: Loss) -> None:
             f"`loss` must accept outputs of shape {tuple(outputs.shape)} and `y` of shape "
             f"{tuple(y.shape)} and {y.dtype}. {_validation.first_line(error)} Pass another loss."
         ) from error
-    scalar = as_scalar(value)
     if trial.requires_grad and not scalar.requires_grad:
         raise DataError(
             "`loss` must be differentiable with respect to the outputs. Remove `detach()`, "

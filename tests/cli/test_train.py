@@ -24,6 +24,7 @@ def accuracy(network, seed=0):
 
 def test_training_on_torch_equals_fit(tmp_path, call, aer_calls):
     options = ["--optimizer", "sgd", "--lr", 0.3, "--batch-size", 10, "--scheduler", "linear"]
+    options += ["--clip-grad-norm", 0.5, "--accumulate", 2]
     code, out, err = call(*SMALL, *options, "--seed", 4, "--output", tmp_path, "--json")
     assert (code, err, aer_calls) == (0, "", [])
     content = json.loads(out)
@@ -36,7 +37,16 @@ def test_training_on_torch_equals_fit(tmp_path, call, aer_calls):
     again = build_network("mlp:4-5-3", None, seed=4)
     data = ho.load_dataset("iris", seed=4)
     history = ho.fit(
-        again, data, optimizer="sgd", lr=0.3, epochs=2, batch_size=10, scheduler="linear", seed=4
+        again,
+        data,
+        optimizer="sgd",
+        lr=0.3,
+        epochs=2,
+        batch_size=10,
+        scheduler="linear",
+        seed=4,
+        clip_grad_norm=0.5,
+        accumulate=2,
     )
     assert history.train_loss == [record["train_loss"] for record in records]
     torch.testing.assert_close(again.state_dict(), network.state_dict(), rtol=0, atol=0)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 import hybridopt as ho
 from hybridopt.bridges import Memory
@@ -284,3 +285,43 @@ def test_numpy_numbers(tmp_path):
     assert (again.seeds, again.reach, again.tuning["trials"]) == ((0, 1), 0.5, 2)
     assert again.runs == study.runs
     assert study.details["stages"]["memory+adam"][0]["bridge"]["num_angles"] == 4
+
+
+def test_loaders_and_datasets_equal_tensors():
+    x, y = torch.randn(24, 3, generator=torch.Generator().manual_seed(2)), torch.arange(24) % 2
+    whole = TensorDataset(x, y)
+    options = {"methods": ["adam", "gd"], "budget": "1 epoch", "seeds": 2, "tuning": None}
+    expected = ho.compare(nn.Linear(3, 2), (x, y), batch_size=7, **options)
+    for data in (DataLoader(whole, 7, shuffle=True), Subset(whole, range(24))):
+        size = {} if isinstance(data, DataLoader) else {"batch_size": 7}
+        study = ho.compare(nn.Linear(3, 2), data, **size, **options)
+        for one, other in zip(study.runs, expected.runs, strict=True):
+            assert (one.test_loss, one.steps) == (other.test_loss, other.steps)
+
+
+class Sum(nn.Module):
+    """Network of two inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 2), nn.Linear(1, 2)
+
+    def forward(self, a, b):
+        return self.a(a) + self.b(b)
+
+
+def test_several_inputs_and_weights():
+    draw = torch.Generator().manual_seed(2)
+    a, b = torch.randn(24, 3, generator=draw), torch.randn(24, 1, generator=draw)
+    y, weight = torch.arange(24) % 2, torch.arange(24) % 3  # 16 samples have weights above 0
+    methods = ["adam", "memory+adam"]
+    options = {"seeds": 2, "tuning": None, "budget": "90 settings, 1 epoch"}
+    study = ho.compare(Sum(), ({"b": b, "a": a}, y, weight), methods=methods, **options)
+    assert {run.status for run in study.runs} == {"done"}
+    assert study.details["samples"] == {"train": 13, "test": 3}
+    kept = weight > 0
+    removed = (a[kept], b[kept]), y[kept], weight[kept]
+    options["methods"] = ["adam"]
+    for data, equal in ((removed, True), (removed[:2], False)):
+        losses = [run.test_loss for run in ho.compare(Sum(), data, **options).runs]
+        assert (losses == [run.test_loss for run in study.runs[:2]]) == equal

@@ -98,7 +98,7 @@ def test_read_only_array_gives_no_warning():
 def test_samples_are_detached_and_batches_not_copied():
     leaf = X.clone().requires_grad_()
     assert not as_dataset((leaf * 2, LABELS)).train.x.requires_grad
-    x, y = check_batch(leaf, LABELS)
+    x, y, _ = check_batch(leaf, LABELS)
     assert not x.requires_grad
     assert (x.data_ptr(), y.data_ptr()) == (leaf.data_ptr(), LABELS.data_ptr())
 
@@ -149,7 +149,7 @@ def test_precision_beyond_float64_is_refused():
         as_dataset((X.numpy().astype(np.longdouble), LABELS))
 
 
-@pytest.mark.parametrize("data", [X, None, "iris", {"x": X}, iter([X, LABELS])])
+@pytest.mark.parametrize("data", [X, None, "iris", iter([X, LABELS])])
 def test_data_of_another_type_is_refused(data):
     with pytest.raises(ArgumentTypeError, match=f"`data` .*{type(data).__name__}"):
         as_dataset(data)
@@ -161,9 +161,16 @@ def test_samples_of_another_type_are_refused(x):
         as_dataset((x, LABELS))
 
 
-@pytest.mark.parametrize("data", [(X, LABELS, X), TensorDataset(X)])
-def test_pair_must_have_two_members(data):
-    with pytest.raises(DataError, match=rf"\(x, y\).*{type(data).__name__}"):
+@pytest.mark.parametrize(
+    ("data", "got"),
+    [
+        *(((X, X, LABELS, X), "tuple"), ((X,), "tuple"), (TensorDataset(X), "TensorDataset")),
+        *(({"x": X}, "'x'"), ({"x": X, "y": LABELS, "label": LABELS}, "'label'"), ({}, "empty")),
+        ({"y": LABELS}, "'y'"),
+    ],
+)
+def test_data_must_have_inputs_and_targets(data, got):
+    with pytest.raises(DataError, match=rf"`data` must .*\b[xy]\b.*{got}"):
         as_dataset(data)
 
 

@@ -26,21 +26,21 @@ def test_each_epoch_has_every_sample_once(batch_size, sizes):
     cut = batches(batch_size)
     for _ in range(2):
         pieces = list(cut)
-        assert [len(x) for x, _ in pieces] == sizes
+        assert [len(one.x) for one in pieces] == sizes
         assert len(cut) == len(sizes)
-        labels = torch.cat([y for _, y in pieces])
+        labels = torch.cat([one.y for one in pieces])
         assert sorted(labels.tolist()) == list(range(10))
-        assert torch.equal(torch.cat([x for x, _ in pieces]), PART.x[labels])
-    assert {len(x) for x, _ in cut.samples()} == set(sizes)
+        assert torch.equal(torch.cat([one.x for one in pieces]), PART.x[labels])
+    assert {len(one.x) for one in cut.samples()} == set(sizes)
     if batch_size is None:
         assert torch.equal(labels, PART.y)
 
 
 def test_order_differs_between_epochs_and_follows_the_seed():
     cut = batches(4)
-    first, second = (torch.cat([y for _, y in cut]) for _ in range(2))
+    first, second = (torch.cat([one.y for one in cut]) for _ in range(2))
     assert not torch.equal(first, second)
-    assert torch.equal(torch.cat([y for _, y in batches(4)]), first)
+    assert torch.equal(torch.cat([one.y for one in batches(4)]), first)
 
 
 def test_fingerprint_distinguishes_samples():
@@ -70,9 +70,9 @@ def test_loader_batches_get_the_dtype_of_the_network():
         DataLoader(pair, 4), torch.float64, torch.device("cpu"), torch.Generator()
     )
     pieces = list(loader)
-    assert [x.shape for x, _ in pieces] == [(4, 2), (4, 2), (2, 2)]
-    assert {t.dtype for piece in pieces for t in piece} == {torch.float64}
-    assert {y.shape[1:] for _, y in pieces} == {torch.Size([1])}
+    assert [one.x.shape for one in pieces] == [(4, 2), (4, 2), (2, 2)]
+    assert {t.dtype for piece in pieces for t in piece[:2]} == {torch.float64}
+    assert {one.y.shape[1:] for one in pieces} == {torch.Size([1])}
     assert loader.fingerprint() == "loader of 3 batches"
 
 

@@ -59,8 +59,12 @@ def refused(aer_calls):
         (([], []), r"`x`"),
         ((X.long(), Y), r"`x`.*\(8, 3\).*int64"),
         ((X.to(torch.complex64), Y), r"`x`.*complex64"),
-        ((X, Y, Y), r"\(x, y\).* 3"),
-        (TensorDataset(X), r"TensorDataset.* 1"),
+        ((X, X, Y, Y), r"\(x, y\).* 4"),
+        (TensorDataset(X), r"1.*TensorDataset"),
+        ((X, Y, X), r"`sample_weight`.*\(22, 3\)"),
+        ((X, Y, with_value(X[:, 0].abs(), 4, -1)), r"`sample_weight`.*row 4.* -1"),
+        ((X, Y, Y[:-1]), r"`sample_weight`.*21.*22"),
+        ((X, Y, 0 * Y), r"`train.sample_weight`.* 22 zeros"),
     ],
 )
 def test_samples(data, message, make_quantum, refused):
