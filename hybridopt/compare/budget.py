@@ -16,6 +16,7 @@ from torch.utils.data import IterableDataset
 
 from hybridopt import _validation
 from hybridopt._modules import run_on_meta
+from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Part
 from hybridopt.errors import ArgumentError, ArgumentTypeError
@@ -267,7 +268,7 @@ def _costs_of_layers(network: nn.Module, layers: Sequence[CircuitLayer], x: Tens
 
     hooks = [layer.register_forward_pre_hook(note) for layer in layers]
     try:
-        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        with torch.enable_grad(), isolated(0):
             run_on_meta(network, x)
     except Exception:  # noqa: BLE001  # some operations do not support the meta device
         return [layer.step_cost(len(x)) for layer in layers]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
 from hybridopt._modules import evaluation_mode
+from hybridopt._random import give_way, lent
 from hybridopt.errors import TrainingError
 from hybridopt.execution import Cost, Metered
 from hybridopt.optim import Newton
@@ -112,6 +113,7 @@ class Training:
     schedule: Schedule | None = None
     executors: list[Metered] = field(init=False)
     good: WeightSnapshot = field(init=False)
+    of_others: Cost = field(default_factory=Cost)  # runs of shared executors in other threads
 
     def __post_init__(self) -> None:
         self.executors = executors_of(self.network)
@@ -124,8 +126,8 @@ class Training:
         with ExitStack() as ends:
             try:
                 for callback in self.callbacks:
-                    callback.on_fit_begin(self.network, self.history)
-                    ends.callback(callback.on_fit_end, self.network, self.history)
+                    self._call(callback.on_fit_begin, self.network, self.history)
+                    ends.callback(self._call, callback.on_fit_end, self.network, self.history)
                 while stopped is None and len(self.history) < epochs:
                     stopped = self._epoch()
                     after_epoch()
@@ -134,8 +136,22 @@ class Training:
                 self.good.restore(complete=True)  # the last step may be incomplete
                 self.history.status = "interrupted"
 
+    def _call(self, event: Callable[..., object], *arguments: Any) -> object:
+        """Call a method of a callback, which may wait for training in other threads."""
+        with lent():
+            return event(*arguments)
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        """Leave the runs of other threads out of the cost."""
+        before = usage_of(self.executors)
+        try:
+            yield
+        finally:
+            self.of_others += usage_of(self.executors) - before
+
     def _epoch(self) -> Status | None:
-        before, started = usage_of(self.executors), time.perf_counter()
+        before, started = usage_of(self.executors) - self.of_others, time.perf_counter()
         rate = float(self.optimizer.param_groups[0]["lr"])
         train_loss, stopped = self._steps()
         self._merge()
@@ -144,14 +160,14 @@ class Training:
         if not self.good.all_finite():
             self._fail("a weight or buffer is no longer finite after the last batch")
         test_loss, score = self._evaluate()
-        cost = usage_of(self.executors) - before
+        cost = usage_of(self.executors) - self.of_others - before
         spent = (cost.settings, cost.shots, cost.runs)
         number = len(self.history) + 1
         record = EpochRecord(number, train_loss, test_loss, score, seconds, *spent, rate)
         self.history.records.append(record)
         if self.schedule is not None:
             self.schedule.after_epoch(train_loss)
-        answers = [callback.on_epoch_end(record, self.network) for callback in self.callbacks]
+        answers = [self._call(one.on_epoch_end, record, self.network) for one in self.callbacks]
         stopped = any(answers) or stopped
         if not self.good.all_finite():
             self.good.restore()
@@ -174,9 +190,10 @@ class Training:
                 self.schedule.after_step()
             if number == 1:
                 self._check_unfrozen()
-            answers = [callback.on_step_end(loss, self.network) for callback in self.callbacks]
+            answers = [self._call(one.on_step_end, loss, self.network) for one in self.callbacks]
             if any(answers):
                 return total / seen, True
+            give_way(self._paused)
         return total / seen, False
 
     def _check_unfrozen(self) -> None:

@@ -37,6 +37,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from hybridopt._modules import copy_module
+from hybridopt._random import give_way
 from hybridopt.errors import TrainingError
 from hybridopt.execution import Metered
 from hybridopt.training.batches import LoaderBatches, TensorBatches
@@ -71,6 +72,7 @@ def run_range_test(
     trial = copy_module(network, {id(one): one for one in executors}, user='lr="auto"')
     optimizer = build([p for p in trial.parameters() if p.requires_grad], LOWEST)
     losses: list[float] = []
+    draws_shots = any(executor.shots is not None for executor in executors)
     try:
         for rate, (x, y) in zip(RATES, chain.from_iterable(repeat(batches)), strict=False):
             for group in optimizer.param_groups:
@@ -86,6 +88,8 @@ def run_range_test(
                 break
             value.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
+            if not draws_shots:  # another thread may draw from the stream that is restored below
+                give_way()
     finally:
         batches.generator.set_state(order)
         for executor, position in zip(executors, positions, strict=True):
