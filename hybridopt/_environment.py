@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from typing import Any
 
@@ -41,12 +43,36 @@ def made_with() -> dict[str, Any]:
     }
 
 
+@dataclass
+class _TorchThreads:
+    """Python threads in a block of `torch_threads`, and the number before the first block."""
+
+    inside: list[int] = field(default_factory=list)
+    before: int = 0
+    changing: threading.Lock = field(default_factory=threading.Lock)
+
+
+_blocks = _TorchThreads()
+
+
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Set the number of torch threads in the block; one thread is fastest for small tensors."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    """Set the number of torch threads in the block; one thread is fastest for small tensors.
+
+    Torch keeps one number per Python thread, and a new thread has the number that was set last.
+    Blocks of several threads therefore restore the number before the first of them.
+    """
+    me = threading.get_ident()
+    with _blocks.changing:
+        own = torch.get_num_threads()
+        if not _blocks.inside:
+            _blocks.before = own
+        before = own if me in _blocks.inside else _blocks.before
+        _blocks.inside.append(me)
+        torch.set_num_threads(count)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _blocks.changing:
+            _blocks.inside.remove(me)
+            torch.set_num_threads(before)

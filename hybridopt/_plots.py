@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ STYLE: dict[Any, Any] = {
     **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "axes.titlecolor"), INK),
     **dict.fromkeys(("text.color", "xtick.color", "ytick.color"), INK),
 }
+_STYLING = threading.RLock()
 DATE = {"svg": "Date", "pdf": "CreationDate"}  # keys in the metadata of a file
 
 
@@ -43,13 +47,21 @@ def subplots(
 
     Sizes are in inches. ``grid`` is the axis with grid lines: "x", "y", "both" or "" (none).
     """
-    import matplotlib as mpl  # slow to import
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # slow to import
 
     lines: dict[Any, Any] = {"axes.grid": True, "axes.grid.axis": grid} if grid else {}
-    with mpl.rc_context({**STYLE, **lines}):
+    with _rc_context({**STYLE, **lines}):
         figure = Figure(figsize=(width, height), layout="constrained")
         return figure, figure.subplots(rows, columns, **options)
+
+
+@contextmanager
+def _rc_context(settings: dict[Any, Any]) -> Iterator[None]:
+    """Change settings of matplotlib for a block; they belong to all threads, so one at a time."""
+    import matplotlib as mpl  # slow to import
+
+    with _STYLING, mpl.rc_context(settings):
+        yield
 
 
 def legend(owner: Axes | Figure, *entries: Any, **options: Any) -> None:
@@ -64,10 +76,8 @@ def png(figure: Figure) -> bytes:
 
 def rendered(figure: Figure, kind: str, **options: Any) -> bytes:
     """Return the figure as a png, svg or pdf file; equal figures give equal bytes."""
-    import matplotlib as mpl  # slow to import
-
     raw = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "hybridopt"}):
+    with _rc_context({"svg.hashsalt": "hybridopt"}):
         metadata = {DATE[kind]: None} if kind in DATE else {}
         settings = {"dpi": 150, "facecolor": "white", "metadata": metadata, **options}
         figure.savefig(raw, format=kind, **settings)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import matplotlib as mpl
 import pytest
 
@@ -33,3 +35,12 @@ def test_files_are_reproducible(kind, start):
     assert rendered(figure, kind).startswith(start)
     assert rendered(figure, kind) == rendered(figure, kind)
     assert png(figure) == png(figure)
+
+
+def test_pictures_in_threads_restore_the_settings():
+    before = dict(mpl.rcParams)
+    with ThreadPoolExecutor(3) as pool:
+        made = [pool.submit(subplots, 2, 2, grid="x") for _ in range(6)]
+        pictures = {pool.submit(png, one.result()[0]).result() for one in made}
+    assert dict(mpl.rcParams) == before
+    assert len(pictures) == 1

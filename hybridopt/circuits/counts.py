@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 from qiskit import QuantumCircuit, transpile
@@ -10,6 +9,7 @@ from qiskit.circuit import CircuitInstruction
 from qiskit.providers import BackendV2
 
 from hybridopt import _validation
+from hybridopt._warnings import ignored_warnings
 from hybridopt.errors import ArgumentError, MissingExtraError, ResourceError
 
 # For 127 qubits, Qiskit took 10 s for this number of gates of a memory, 105 s for random pairs.
@@ -66,8 +66,7 @@ def find_backend(backend: object) -> BackendV2 | None:
             f"Backend {name!r} needs qiskit-ibm-runtime, which is not installed. Install the extra "
             "`hybridopt-qiskit[ibm]`, or use a BackendV2."
         ) from error
-    with warnings.catch_warnings():  # some fake backends warn about their error rates
-        warnings.simplefilter("ignore")
+    with ignored_warnings():  # some fake backends warn about their error rates
         known = {backend.name: backend for backend in FakeProviderForBackendV2().backends()}
     if name not in known:
         raise ArgumentError(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any, Literal
@@ -34,6 +35,7 @@ from hybridopt.training.objective import metric_name
 from hybridopt.training.sanity_check import check_gradients
 
 MOST_SEEDS = 10_000
+_WITH_OWN_EXECUTORS = threading.RLock()  # a run sets the random stream of an executor
 
 
 def compare(
@@ -63,6 +65,8 @@ def compare(
     methods. The learning rate is tuned for each method and seed with the same number of trials on a
     validation part of the training data. No choice depends on the test part. A failed run is
     reported in the study, and the others continue. All arguments are checked before training.
+    Several threads may compare at the same time, see `hybridopt.fit`. Comparisons with executors
+    of the caller then run one after another.
 
     Args:
         network: Function without arguments that makes a network; a network, whose layers are
@@ -256,14 +260,19 @@ def _control(control: object, methods: Sequence[Method]) -> str:
 
 @contextmanager
 def _random_streams_restored(experiment: Experiment) -> Iterator[None]:
-    """Restore the random streams of the caller's executors at the end."""
+    """Restore the random streams of the caller's executors at the end.
+
+    Comparisons in several threads with executors of the caller run one after another, because each
+    run sets the stream of its executor.
+    """
     network, executor = experiment.network, experiment.executor
     executors = executors_of(network) if isinstance(network, nn.Module) else []
     if isinstance(executor, Executor):
         executors.append(executor)
-    before = [one.state_dict() for one in executors]
-    try:
-        yield
-    finally:
-        for one, state in zip(executors, before, strict=True):
-            one.load_state_dict(state)
+    with _WITH_OWN_EXECUTORS if executors else nullcontext():
+        before = [one.state_dict() for one in executors]
+        try:
+            yield
+        finally:
+            for one, state in zip(executors, before, strict=True):
+                one.load_state_dict(state)

@@ -17,6 +17,7 @@ from torch.utils.data import IterableDataset
 from hybridopt import _validation
 from hybridopt._inputs import Inputs, num_samples
 from hybridopt._modules import run_on_meta
+from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Part
 from hybridopt.data.dataset import Batch
@@ -269,7 +270,7 @@ def _costs_of_layers(network: nn.Module, layers: Sequence[CircuitLayer], x: Inpu
 
     hooks = [layer.register_forward_pre_hook(note) for layer in layers]
     try:
-        with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        with torch.enable_grad(), isolated(0):
             run_on_meta(network, x)
     except Exception:  # noqa: BLE001  # some operations do not support the meta device
         return [layer.step_cost(num_samples(x)) for layer in layers]

@@ -18,6 +18,7 @@ from hybridopt import optim
 from hybridopt._copies import copy_module
 from hybridopt._environment import torch_threads
 from hybridopt._inputs import Inputs, call, take_rows
+from hybridopt._random import isolated
 from hybridopt.bridges import Twin, to_classical, to_quantum
 from hybridopt.compare.budget import COUNTED, Budget, MeteredBatches, check_budget, step_cost
 from hybridopt.compare.methods import Method, Stage
@@ -86,7 +87,7 @@ def _check_method(
 def make_run(experiment: Experiment, method: Method, seed: int) -> Run:
     """Tune and train one method with one seed; return a failed run if there is an error."""
     trials: list[Trial] = []
-    with torch_threads(experiment.threads):
+    with torch_threads(experiment.threads), isolated(seed):  # an evaluation may draw numbers
         try:
             return _tuned_run(experiment, method, seed, trials)
         except Exception as error:  # noqa: BLE001  # a failed run is a result

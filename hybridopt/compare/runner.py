@@ -9,6 +9,7 @@ import pickle
 import signal
 import tempfile
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,10 @@ from hybridopt.errors import ArgumentError, ExecutionError
 Task = tuple[Method, int]
 Report = Callable[[str, int], None]  # description of the current run, number of finished runs
 THREADS = "OMP_NUM_THREADS"
+# signals that end a program, often sent to its workers, too
+ENDING = {getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)}
+SECONDS_TO_END = 0.5
+_STARTING = threading.Lock()  # the environment belongs to all threads
 
 
 class Engine(ABC):
@@ -106,14 +111,15 @@ class _Worker(ProcessPoolExecutor):
         super().__init__(1, multiprocessing.get_context("spawn"), initializer=_prepare)
         self._file = file
         self._task: Task | None = None
-        before = os.environ.get(THREADS)
-        os.environ[THREADS] = str(threads)  # OpenMP reads it when a process starts
-        try:  # errors of unpickling are raised before the first run
-            self.started: Future[Run | None] = self.submit(_run, file, None)
-        finally:
-            del os.environ[THREADS]
-            if before is not None:
-                os.environ[THREADS] = before
+        with _STARTING:
+            before = os.environ.get(THREADS)
+            os.environ[THREADS] = str(threads)  # OpenMP reads it when a process starts
+            try:  # errors of unpickling are raised before the first run
+                self.started: Future[Run | None] = self.submit(_run, file, None)
+            finally:
+                del os.environ[THREADS]
+                if before is not None:
+                    os.environ[THREADS] = before
         (self._process,) = self._processes.values()  # the pool removes a process that ended
 
     def give(self, task: Task) -> Future[Run | None] | None:
@@ -133,6 +139,8 @@ class _Worker(ProcessPoolExecutor):
         self.shutdown()
         if isinstance(error, BrokenProcessPool):
             code = self._process.exitcode or 0
+            if -code in ENDING:  # sent to all processes: this one is interrupted, too
+                time.sleep(SECONDS_TO_END)
             signalled = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else ""
             how = signalled or f"exit code {code}"
             reason = f"The process of the run ended with {how}."

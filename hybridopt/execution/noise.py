@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +18,7 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import LocalNoisePass, NoiseModel
 
 from hybridopt import _validation
+from hybridopt._warnings import ignored_warnings
 from hybridopt.circuits.instructions import NOT_GATES, qubits_of
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
@@ -203,8 +203,7 @@ def device_noise(target: Target, qubits: Qubits, gates: Gates) -> NoiseModel:
         }
         if held_properties:
             part.add_instruction(operation, held_properties, name=name)
-    with warnings.catch_warnings():  # Aer warns of each device without relaxation times
-        warnings.filterwarnings("ignore", message=".*has no QubitProperties")
+    with ignored_warnings(".*has no QubitProperties"):  # of devices without relaxation times
         names = list(part.operation_names)
         device = SimpleNamespace(version=2, target=part, operation_names=names, dt=part.dt)
         return NoiseModel.from_backend(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from jaxtyping import Float64, Int
 from hybridopt import _validation
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.job import Stream
+
+_COUNTING = threading.Lock()  # not an attribute, because a lock cannot be copied
 
 
 class RandomStream:
@@ -45,8 +48,9 @@ class RandomStream:
 
     def _next_call(self) -> int:
         """Return the index of the next call."""
-        self._calls += 1
-        return self._calls - 1
+        with _COUNTING:  # two threads must not draw the same noise
+            self._calls += 1
+            return self._calls - 1
 
     def _next_generator(self) -> np.random.Generator:
         """Return the generator of the next call."""

@@ -6,7 +6,6 @@ passes, and a stack of vectors shares them.
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.autograd import grad
 from torch.autograd.graph import saved_tensors_hooks
 
+from hybridopt._warnings import ignored_warnings
 from hybridopt.errors import ArgumentError, HybridOptError, TrainingError
 from hybridopt.optim.closure import BACKWARD_CALLED
 
@@ -183,8 +183,8 @@ def vjp_rows(
     options: dict[str, bool] = {"retain_graph": True, "allow_unused": True}
     if num_rows > 1:
         try:
-            with warnings.catch_warnings():  # the fallback of torch is slow, but correct
-                warnings.filterwarnings("ignore", message="There is a performance drop")
+            # the fallback of torch is slow, but correct
+            with ignored_warnings("There is a performance drop"):
                 found = grad(alive, inputs, stack, is_grads_batched=True, **options)
             return [
                 x.new_zeros(num_rows, *x.shape) if g is None else g

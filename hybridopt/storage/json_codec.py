@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from numbers import Integral, Real
@@ -11,6 +10,7 @@ from typing import Any
 
 from qiskit_aer.noise import NoiseModel
 
+from hybridopt._warnings import ignored_warnings
 from hybridopt.bridges import BRIDGES, Bridge
 from hybridopt.errors import CheckpointError, ConversionError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor
@@ -136,8 +136,8 @@ def _noise_to_plain(noise: Any) -> dict[str, Any] | None:
 
 def _noise_from_plain(stored: dict[str, Any]) -> NoiseModel | None:
     try:
-        with warnings.catch_warnings():  # deprecated in Aer 0.15 without replacement
-            warnings.simplefilter("ignore", DeprecationWarning)
+        # deprecated in Aer 0.15 without replacement
+        with ignored_warnings(category=DeprecationWarning):
             return NoiseModel.from_dict(stored)
     except Exception:  # noqa: BLE001  Aer raises many kinds; the caller raises our error
         return None

@@ -60,6 +60,13 @@ def fit(
     The same seed gives the same result. The global random state of the caller is unchanged.
     Ctrl-C ends training with status ``"interrupted"`` and the weights of the last complete step.
 
+    Several threads may train at the same time, each its own network. Their steps take turns, and
+    each gives the numbers that it gives alone. Other threads must not draw from the global
+    generators of torch, numpy and Python meanwhile, for example to initialise a network: these
+    numbers would come from the seed of the training and change its result. Networks may share an
+    executor. With shots, no noise is drawn twice, but the order of the threads decides who draws
+    it. Give each network its own executor for reproducible shots.
+
     Args:
         network: Any module with one output tensor; quantum networks are modules.
         data: Dataset, pair ``(x, y)`` or triple ``(x, y, sample_weight)`` of tensors or arrays, or

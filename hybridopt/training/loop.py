@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -16,6 +16,7 @@ from torch.optim import LBFGS, Optimizer
 
 from hybridopt._inputs import call
 from hybridopt._modules import evaluation_mode
+from hybridopt._random import give_way, lent
 from hybridopt.data.dataset import Batch
 from hybridopt.errors import TrainingError
 from hybridopt.execution import Cost, Metered
@@ -116,6 +117,7 @@ class Training:
     step_options: StepOptions = field(default_factory=StepOptions)
     executors: list[Metered] = field(init=False)
     good: WeightSnapshot = field(init=False)
+    of_others: Cost = field(default_factory=Cost)  # runs of shared executors in other threads
 
     def __post_init__(self) -> None:
         self.executors = executors_of(self.network)
@@ -129,8 +131,8 @@ class Training:
         with ExitStack() as ends:
             try:
                 for callback in self.callbacks:
-                    callback.on_fit_begin(self.network, self.history)
-                    ends.callback(callback.on_fit_end, self.network, self.history)
+                    self._call(callback.on_fit_begin, self.network, self.history)
+                    ends.callback(self._call, callback.on_fit_end, self.network, self.history)
                 while stopped is None and len(self.history) < epochs:
                     stopped = self._epoch()
                     after_epoch()
@@ -139,8 +141,22 @@ class Training:
                 self.good.restore(complete=True)  # the last step may be incomplete
                 self.history.status = "interrupted"
 
+    def _call(self, event: Callable[..., object], *arguments: Any) -> object:
+        """Call a method of a callback, which may wait for training in other threads."""
+        with lent():
+            return event(*arguments)
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        """Leave the runs of other threads out of the cost."""
+        before = usage_of(self.executors)
+        try:
+            yield
+        finally:
+            self.of_others += usage_of(self.executors) - before
+
     def _epoch(self) -> Status | None:
-        before, started = usage_of(self.executors), time.perf_counter()
+        before, started = usage_of(self.executors) - self.of_others, time.perf_counter()
         rate = float(self.optimizer.param_groups[0]["lr"])
         train_loss, stopped, steps, clipped = self._steps()
         self._merge()
@@ -149,7 +165,7 @@ class Training:
         if not self.good.all_finite():
             self._fail("a weight or buffer is no longer finite after the last batch")
         test_loss, score = self._evaluate()
-        cost = usage_of(self.executors) - before
+        cost = usage_of(self.executors) - self.of_others - before
         spent = (cost.settings, cost.shots, cost.runs)
         number = len(self.history) + 1
         record = EpochRecord(
@@ -158,7 +174,7 @@ class Training:
         self.history.records.append(record)
         if self.schedule is not None:
             self.schedule.after_epoch(train_loss)
-        answers = [callback.on_epoch_end(record, self.network) for callback in self.callbacks]
+        answers = [self._call(one.on_epoch_end, record, self.network) for one in self.callbacks]
         stopped = any(answers) or stopped
         if not self.good.all_finite():
             self.good.restore()
@@ -185,9 +201,10 @@ class Training:
                 self.schedule.after_step()
             if steps == 1:
                 self._check_unfrozen()
-            answers = [callback.on_step_end(loss, self.network) for callback in self.callbacks]
+            answers = [self._call(one.on_step_end, loss, self.network) for one in self.callbacks]
             if any(answers):
                 return total / seen, True, steps, clipped
+            give_way(self._paused)
         return total / seen, False, steps, clipped
 
     def _check_unfrozen(self) -> None:
@@ -219,7 +236,7 @@ class Training:
                 "modules; weights in a list are not registered."
             )
         for callback in self.callbacks:
-            callback.on_before_step(value, self.network)
+            self._call(callback.on_before_step, value, self.network)
         clipped = self.step_options.clip(self.optimizer)
         self.optimizer.step()
         return value, samples, count, clipped

@@ -38,6 +38,7 @@ from torch.optim import Optimizer
 
 from hybridopt._copies import copy_module
 from hybridopt._inputs import call
+from hybridopt._random import give_way
 from hybridopt.errors import TrainingError
 from hybridopt.execution import Metered
 from hybridopt.training.batches import ReadBatches, TensorBatches
@@ -79,6 +80,7 @@ def run_range_test(
     optimizer = build([p for p in trial.parameters() if p.requires_grad], LOWEST)
     losses: list[float] = []
     batch_loss = BatchLoss(loss)
+    draws_shots = any(executor.shots is not None for executor in executors)
     try:
         for rate, batch in zip(RATES, chain.from_iterable(repeat(batches)), strict=False):
             for group in optimizer.param_groups:
@@ -95,6 +97,8 @@ def run_range_test(
             value.backward()  # type: ignore[no-untyped-call]
             step_options.clip(optimizer)
             optimizer.step()
+            if not draws_shots:  # another thread may draw from the stream that is restored below
+                give_way()
     finally:
         batches.generator.set_state(order)
         for executor, position in zip(executors, positions, strict=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -142,3 +144,14 @@ def test_seeds_of_settings_differ_and_repeat():
 def test_rounding_errors_of_probabilities_are_clipped():
     rounded = np.array([1 + 1e-12, -1e-17, 0.0])
     np.testing.assert_array_equal(frequencies(9, of=rounded), [1.0, 0.0, 0.0])
+
+
+def test_threads_never_draw_the_same_call():
+    stream, before = RandomStream(1), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            calls = list(pool.map(lambda _: stream._next_call(), range(2000)))
+    finally:
+        sys.setswitchinterval(before)
+    assert sorted(calls) == list(range(2000))
