@@ -1,6 +1,12 @@
-"""Errors of hybridopt; each is a `HybridOptError` and a built-in error."""
+"""Errors of hybridopt; each is a `HybridOptError` and a built-in error.
+
+`CircuitError` is also a `qiskit.exceptions.QiskitError`. It is in `hybridopt.circuits.errors` and
+loads on first use, because the import of hybridopt does not import Qiskit.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 
 class HybridOptError(Exception):
@@ -29,10 +35,6 @@ class ConversionError(HybridOptError, ValueError):
 
 class LayerAttributeError(HybridOptError, AttributeError):
     """Error for access to the weights of a layer whose weights are in a circuit."""
-
-
-class CircuitError(HybridOptError, ValueError):
-    """Error for a circuit that cannot be run or differentiated."""
 
 
 class DeviceError(HybridOptError, RuntimeError):
@@ -65,3 +67,14 @@ class OutputError(HybridOptError, OSError):
 
 class MissingExtraError(HybridOptError, ImportError):
     """Error for a missing optional package; the message names the install command."""
+
+
+def __getattr__(name: str) -> type[HybridOptError]:
+    if name != "CircuitError":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    error: type[HybridOptError] = import_module("hybridopt.circuits.errors").CircuitError
+    return error
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "CircuitError"})

@@ -35,6 +35,8 @@ def test_a_checkout_without_metadata_has_versions(missing, monkeypatch):
     assert {name: found[name].partition("+")[0] for name in found} == {
         name: expected[name].partition("+")[0] for name in found
     }
+
+
 def test_threads_restore_the_number_of_torch_threads():
     before, numbers = torch.get_num_threads(), []
     torch.set_num_threads(3)

@@ -12,7 +12,8 @@ from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
-from hybridopt.errors import ArgumentError, CircuitError
+from hybridopt.circuits.errors import CircuitError
+from hybridopt.errors import ArgumentError
 
 BATCH = 16  # default number of samples
 SHAPE = re.compile(r"(\d+)-(\d+)(?:-(\d+))?")

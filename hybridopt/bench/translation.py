@@ -14,7 +14,7 @@ from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt.bench.problem import Problem
-from hybridopt.errors import CircuitError
+from hybridopt.circuits.errors import CircuitError
 
 Array: TypeAlias = Any  # a torch tensor, a jax array, a numpy array
 Angle: TypeAlias = Callable[[Array, Array], Array]  # inputs (..., I), weights (P,) -> radians

@@ -13,8 +13,8 @@ from qiskit.circuit import Instruction, ParameterExpression, Reset
 from qiskit.circuit.library import StatePreparation
 from qiskit.exceptions import QiskitError
 
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.instructions import NOT_GATES, qubits_of
-from hybridopt.errors import CircuitError
 
 # the instruction of qiskit-machine-learning, known by its name, as the package is heavy to import
 PARAMETERIZED = "ParameterizedInitialize"

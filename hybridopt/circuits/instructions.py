@@ -6,7 +6,7 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import BoxOp, CircuitInstruction, Delay, ParameterExpression
 
-from hybridopt.errors import CircuitError
+from hybridopt.circuits.errors import CircuitError
 
 NOT_GATES = frozenset({"barrier", "delay"})  # allowed after a measurement and on idle qubits
 

@@ -15,11 +15,12 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.measurements import strip_measurements
 from hybridopt.circuits.observable_lines import read_observables, z_observables
 from hybridopt.circuits.parameter_roles import Names, angles_as_weights, split_parameters
 from hybridopt.circuits.qasm.reader import SourceText, read_openqasm
-from hybridopt.errors import CircuitError, UnknownNameError
+from hybridopt.errors import UnknownNameError
 
 SUFFIX = ".qasm"
 QPY_MAGIC = b"QISKIT"

@@ -28,6 +28,7 @@ from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt.circuits.amplitudes import fresh_start
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.gates import Family, angle_rules, family_of, is_kept, is_standard
 from hybridopt.circuits.instructions import is_stretch
 from hybridopt.circuits.program import (
@@ -38,7 +39,6 @@ from hybridopt.circuits.program import (
     Rotation,
     Step,
 )
-from hybridopt.errors import CircuitError
 
 LocalGate = tuple[Instruction, tuple[int, ...]]
 

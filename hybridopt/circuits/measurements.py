@@ -5,7 +5,7 @@ from __future__ import annotations
 from qiskit import QuantumCircuit
 from qiskit.circuit import Clbit, ControlFlowOp, Qubit
 
-from hybridopt.errors import CircuitError
+from hybridopt.circuits.errors import CircuitError
 
 IDLE = frozenset({"barrier", "delay"})  # instructions that may follow a measurement
 

@@ -11,8 +11,9 @@ from qiskit.circuit import Qubit
 from qiskit.quantum_info import Pauli, SparsePauliOp
 
 from hybridopt import _validation
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.qasm.reader import Position, error_at
-from hybridopt.errors import ArgumentError, CircuitError
+from hybridopt.errors import ArgumentError
 
 PROBABILITIES = "probabilities"
 EXAMPLE = "`// observable: 0.5 * ZIII - 0.25 * IXXI`"

@@ -14,7 +14,8 @@ from qiskit.circuit import ControlledGate, Gate, Parameter, ParameterVector
 from qiskit.circuit.library import get_standard_gate_name_mapping
 
 from hybridopt import _validation
-from hybridopt.errors import ArgumentError, CircuitError
+from hybridopt.circuits.errors import CircuitError
+from hybridopt.errors import ArgumentError
 
 Names: TypeAlias = str | Iterable[str] | Callable[[str], bool]
 # `x[3]` of a Qiskit ParameterVector becomes `_x_3_` in qiskit.qasm3.dumps

@@ -18,11 +18,11 @@ from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt import _validation
 from hybridopt._files import check_writable, write_text
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.loading import SUFFIX
 from hybridopt.circuits.lowering import lower
 from hybridopt.circuits.observable_lines import observable_lines
 from hybridopt.circuits.qasm.reader import SourceText, read_openqasm
-from hybridopt.errors import CircuitError
 
 _HEAD = re.compile(r"(OPENQASM [^\n]*\n(?:include [^\n]*\n)*)((?:input [^\n]*\n)*)")
 WIDEST_COMPARED = 8  # qubits; a unitary of 2^16 entries

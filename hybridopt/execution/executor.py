@@ -66,6 +66,7 @@ class Metered(ABC):
 class Executor(Metered):
     """Base class of executors, which run the jobs of forward passes and of gradients.
 
+    The shots of a job, if it has any, take the place of those of the executor.
     An executor may have a method ``place(circuit)``, which returns the `PhysicalCircuit` that it
     runs for a circuit. Without this method, circuits keep their qubits.
     """

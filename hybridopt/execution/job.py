@@ -17,6 +17,7 @@ Rows = Float64[np.ndarray, "B R"]  # angles of B samples [rad]
 Shared = Float64[np.ndarray, "S O"]  # S rows of angles that all samples share [rad]
 Outputs = Float64[np.ndarray, "S B K"]  # K outputs per shared row and sample
 
+MAX_SHOTS = 2**63 - 1  # largest number that numpy samples
 PERIOD = 4 * math.pi  # [rad]; rotations by 2 pi change the sign of amplitudes
 
 
@@ -47,10 +48,11 @@ class Job:
         rows: Angles of the samples, shape ``(B, R)`` [rad], reduced to one period of 4 pi.
         shared: Angles that all samples share, shape ``(S, O)`` [rad], reduced in the same way.
         stream: Position in the random stream; None for the next call of the executor.
+        shots: Number of shots per setting; None for those of the executor.
 
     Raises:
-        ArgumentTypeError: If a table is not a numpy array of real numbers.
-        ArgumentError: If a table does not have 2 dimensions.
+        ArgumentTypeError: If a table is not a numpy array of real numbers, or ``shots`` not an int.
+        ArgumentError: If a table does not have 2 dimensions, or ``shots`` is less than 1.
     """
 
     program: Program
@@ -58,12 +60,18 @@ class Job:
     rows: Rows
     shared: Shared
     stream: Stream | None = None
+    shots: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("rows", "shared"):
             object.__setattr__(self, name, _table(name, getattr(self, name)))
         if self.stream is not None:
             _validation.instance("stream", self.stream, Stream, "a Stream or None")
+        _validation.optional_integer("shots", self.shots, minimum=1, maximum=MAX_SHOTS)
+
+    def shots_for(self, own: int | None) -> int | None:
+        """Return the shots per setting on an executor with ``own`` shots; None if exact."""
+        return own if self.shots is None else self.shots
 
     def check(self) -> None:
         """Raise ArgumentError if the readout or a table does not fit the program."""

@@ -13,7 +13,7 @@ from qiskit.providers import BackendV2
 from qiskit.transpiler import PassManager, generate_preset_pass_manager
 from qiskit.transpiler.passes import Optimize1qGatesDecomposition
 
-from hybridopt.errors import CircuitError
+from hybridopt.circuits.errors import CircuitError
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,12 @@ from hybridopt._modules import check_samples
 from hybridopt.circuits import CircuitProgram
 from hybridopt.circuits.amplitudes import with_encodings
 from hybridopt.circuits.counts import count_gates
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.instructions import qubits_of
 from hybridopt.circuits.lowering import WAYS_OUT, check_parameters
 from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.circuits.physical import PhysicalCircuit
-from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
+from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import (
     AerExecutor,
     Cost,

@@ -14,9 +14,10 @@ from jaxtyping import Float64
 from qiskit.circuit import Parameter, ParameterExpression
 from torch import Tensor
 
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.circuits.spectrum import fixed_slope
-from hybridopt.errors import ArgumentError, CircuitError
+from hybridopt.errors import ArgumentError
 from hybridopt.execution.job import PERIOD
 
 NAMES = ("abs", "acos", "arccos", "arcsin", "arctan", "asin", "atan", "cos", "exp", "log", "sign")

@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Int64
 from qiskit import QuantumCircuit
 
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.instructions import without_measurements
-from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
+from hybridopt.errors import ArgumentError, ArgumentTypeError
 
 DROPPED = -1
 MAX_BITS = 30  # a table of 2^30 integers needs 8 GB, and simulators hold no more qubits

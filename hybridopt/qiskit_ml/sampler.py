@@ -16,9 +16,10 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import Options
 
 from hybridopt import _validation
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.instructions import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
-from hybridopt.errors import ArgumentError, CircuitError
+from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuits, refuse_padding, table_of
 from hybridopt.qiskit_ml.outcomes import NOT_MEASURED, check_width

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from hybridopt.bridges.memory.circuit import MemoryProgram
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.execution import AerExecutor, Job, Probabilities, Stream
-from tests.execution.jobs import rotations_job
+from tests.execution.jobs import dense, job_of, rotations_job
+
+NOISE = NoiseModel()
+NOISE.add_all_qubit_quantum_error(depolarizing_error(0.02, 2), ["cx"])
 
 
 def test_job_is_picklable():
@@ -76,3 +81,42 @@ def test_tables_of_other_real_types_are_converted():
 def test_other_streams_raise():
     with pytest.raises(ArgumentTypeError, match=r"`stream` .*int"):
         Job(MemoryProgram(2), Probabilities(), np.zeros((1, 0)), np.zeros((1, 4)), 3)
+
+
+SIMULATIONS = {
+    "state vectors": {},
+    "table": {"strategy": "table"},
+    "matrix product states": {"method": "matrix_product_state"},
+    "density matrices": {"noise_model": NOISE},
+    "trajectories": {"noise_model": NOISE, "method": "statevector"},
+}
+
+
+@pytest.mark.parametrize("options", SIMULATIONS.values(), ids=SIMULATIONS)
+def test_shots_of_a_job_take_the_place_of_those_of_the_executor(options):
+    job = replace(job_of("euler_angles", 2, 2), stream=Stream(3))
+    expected = AerExecutor(shots=40, seed=7, **options)
+    values = expected.run(job)
+    owned = [9] if options.get("method") == "statevector" else [9, None]
+    for own in owned:  # trajectories need shots
+        executor = AerExecutor(shots=own, seed=7, **options)
+        np.testing.assert_array_equal(executor.run(replace(job, shots=40)), values)
+        assert executor.usage == expected.usage
+        assert "40 shots per setting" in executor.explain(replace(job, shots=40))
+        assert executor.shots == own
+
+
+def test_shots_of_a_job_of_own_circuits():
+    job = rotations_job(stream=Stream(3))
+    values = AerExecutor(shots=40, seed=7).run(job)
+    executor = AerExecutor(seed=7)
+    np.testing.assert_array_equal(executor.run(replace(job, shots=40)), values)
+    np.testing.assert_allclose(executor.run(job), dense(job), atol=1e-12)
+    assert executor.usage.shots == 40 * executor.usage.settings // 2
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize(("shots", "error"), [(0, ArgumentError), (2.5, ArgumentTypeError)])
+def test_other_shots_of_a_job_raise(shots, error):
+    with pytest.raises(error, match="`shots`"):
+        replace(rotations_job(), shots=shots)

@@ -83,6 +83,7 @@ class LadderSampler(FormulaStream, Executor):
     def run(self, job: Job) -> Float64[np.ndarray, "S 1 N"]:
         """Return the probabilities of all outcomes, or frequencies with shots."""
         num_qubits, (tables, angles) = job.program.num_qubits, job.shared.shape
+        shots = job.shots_for(self.shots)
         result = np.empty((tables, 1, 1 << num_qubits))
         sampler = Sampler(self._entropy, job.stream or Stream(self._next_call()))
         size = max(1, BYTES_AT_ONCE // (BYTES_PER_ANGLE * angles + (32 << num_qubits)))
@@ -91,7 +92,7 @@ class LadderSampler(FormulaStream, Executor):
             with torch.no_grad():
                 exact = ladder_probabilities(torch.from_numpy(job.shared[part]), num_qubits)
             values = exact.numpy()[:, None]
-            if self.shots is not None:
-                values = sampler.frequencies(values, self.shots, part, np.arange(1), 0)
+            if shots is not None:
+                values = sampler.frequencies(values, shots, part, np.arange(1), 0)
             result[part] = values
         return result

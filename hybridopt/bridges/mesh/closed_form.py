@@ -50,21 +50,21 @@ class ClosedFormMesh(FormulaStream, Executor):
         program = job.program
         assert isinstance(program, MeshProgram)
         job.check()
-        generator = self._next_generator()
+        generator, shots = self._next_generator(), job.shots_for(self.shots)
         mesh = program.mesh
         inputs = torch.from_numpy(_loaded(program, job.rows))
         modes = propagate(mesh, torch.from_numpy(-job.shared / 2), inputs).numpy()
         if program.feed != "reference":
             outputs = modes[..., : mesh.num_outputs]
-            if self.shots is None:
+            if shots is None:
                 return outputs
             cells = outputs.reshape(-1, mesh.num_outputs)
-            drawn = [sampled_amplitudes(cell, self.shots, generator) for cell in cells]
+            drawn = [sampled_amplitudes(cell, shots, generator) for cell in cells]
             return np.array(drawn).reshape(outputs.shape)
         one = _compared(mesh, modes / math.sqrt(2)) ** 2
-        if self.shots is not None:
+        if shots is not None:
             distribution = one / one.sum(-1, keepdims=True)
-            one = generator.multinomial(self.shots, distribution) / self.shots
+            one = generator.multinomial(shots, distribution) / shots
         result = np.zeros((*one.shape[:-1], 1 << program.num_qubits))
         result[..., [1 << mode for mode in range(program.num_qubits)]] = one
         return result

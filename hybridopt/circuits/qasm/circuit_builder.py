@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from qiskit import QuantumCircuit, QuantumRegister
 from qiskit.circuit import Barrier, Instruction, Parameter, Qubit
 
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.qasm.values import Bits
-from hybridopt.errors import CircuitError
 
 if TYPE_CHECKING:  # imported when a text of OpenQASM 3 is read
     from openqasm3 import ast

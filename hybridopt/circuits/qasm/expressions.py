@@ -11,10 +11,10 @@ from typing import Any
 from openqasm3 import ast
 from qiskit.circuit import ParameterExpression
 
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.qasm import arithmetic
 from hybridopt.circuits.qasm.arithmetic import LARGEST_INTEGER, WIDTH, NoValueError
 from hybridopt.circuits.qasm.values import Bits, Duration, Number, SizedInteger
-from hybridopt.errors import CircuitError
 
 MOST_ITEMS = 1 << 20  # of a range
 MOST_ELEMENTS = 1 << 16  # of an array without values, or of joined registers

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from openqasm3 import ast
 from qiskit.circuit import Delay, Parameter
 
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.qasm import gate_library
 from hybridopt.circuits.qasm.arithmetic import CONSTANTS
 from hybridopt.circuits.qasm.circuit_builder import CircuitBuilder, ParsedProgram
@@ -21,7 +22,6 @@ from hybridopt.circuits.qasm.expressions import MOST_ELEMENTS, Context, Evaluato
 from hybridopt.circuits.qasm.gate_statements import GateStatements
 from hybridopt.circuits.qasm.values import Bits, Duration
 from hybridopt.circuits.qasm.variables import Constant, Scope, Variable, Variables, as_expression
-from hybridopt.errors import CircuitError
 
 if TYPE_CHECKING:
     from hybridopt.circuits.qasm.reader import SourceText

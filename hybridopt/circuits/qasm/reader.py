@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from qiskit import QuantumCircuit, qasm2
 from qiskit.circuit import Instruction
 
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.measurements import strip_measurements
 from hybridopt.circuits.qasm.circuit_builder import MOST_OPERATIONS, ParsedProgram
 from hybridopt.circuits.qasm.gate_library import KNOWN_GATES, names_with_a_meaning
-from hybridopt.errors import CircuitError
 
 if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text of OpenQASM 3 is read
     from openqasm3 import ast

@@ -10,9 +10,9 @@ from typing import Any
 from openqasm3 import ast
 from qiskit.circuit import Clbit, Qubit
 
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.qasm.expressions import Evaluator
 from hybridopt.circuits.qasm.values import Bits
-from hybridopt.errors import CircuitError
 
 MOST_BITS = 1 << 16  # of a register
 ErrorAt = Callable[[ast.QASMNode, str], CircuitError]

@@ -23,7 +23,7 @@ from hybridopt.execution.aer.simulator import RunRequest, as_double, side_by_sid
 from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.executor import Cost, StateExecutor
-from hybridopt.execution.job import Job, Outputs, Stream
+from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream
 from hybridopt.execution.memory_budget import Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
@@ -34,7 +34,6 @@ DEVICES = ("CPU", "GPU", "auto")
 METHODS = ("automatic", "statevector", "density_matrix", "matrix_product_state")
 PRECISIONS = ("double", "single")
 TRUNCATION = 1e-16  # default of Aer
-MAX_SHOTS = 2**63 - 1  # largest number that numpy samples
 
 
 def available_devices() -> tuple[str, ...]:
@@ -205,13 +204,14 @@ class AerExecutor(RandomStream, StateExecutor):
                 f"(got {self.max_memory / 1e9:.3g} GB). Use smaller batches, or read fewer qubits."
             )
         stream = job.stream or Stream(self._next_call())
+        job = replace(job, stream=stream, shots=job.shots_for(self.shots))
         if not job.readout.settings(job.program):  # only multiples of the identity
             return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
         result = np.zeros(shape)
         if result.size:
             with self._lock:  # stacks hold the angles of one run at a time
                 self._strategies.start_call()
-                for part in self._strategies.parts(replace(job, stream=stream)):
+                for part in self._strategies.parts(job):
                     self._add(part, result)
         return result
 
@@ -268,14 +268,14 @@ class AerExecutor(RandomStream, StateExecutor):
 
     def _add(self, job: Job, result: Outputs) -> None:
         assert job.stream is not None
-        sampler = None if self.shots is None else Sampler(self._entropy, job.stream)
+        sampler = None if job.shots is None else Sampler(self._entropy, job.stream)
         for part in self._strategies.choose(job)[0].parts(job, sampler):
             values, tables = part.values, part.distributions
             if values is None:
                 assert tables is not None
-                if sampler is not None and self.shots is not None:
+                if sampler is not None and job.shots is not None:
                     tables = [
-                        sampler.frequencies(table, self.shots, part.shared, part.rows, setting)
+                        sampler.frequencies(table, job.shots, part.shared, part.rows, setting)
                         for setting, table in enumerate(tables)
                     ]
                 values = job.readout.read(job.program, tables)

@@ -45,17 +45,36 @@ class RunRequest:
 
 
 @dataclass
+class SimulatorState:
+    """Cost, backend and last requests of a simulator."""
+
+    usage: Cost = field(default_factory=Cost)
+    backend: AerBackend | None = None
+    last: list[RunRequest] = field(default_factory=list)  # of the last call, if it may truncate
+
+    def __getstate__(self) -> dict[str, Any]:
+        # the backend is large to pickle and fast to create
+        return {"usage": self.usage, "backend": None, "last": []}
+
+
+@dataclass(frozen=True)
 class Simulator:
-    """Simulator that runs and counts all circuits of one method of Aer."""
+    """Simulator that runs and counts all circuits of one method of Aer.
+
+    A copy with other shots (`dataclasses.replace`) has the same state.
+    """
 
     method: str
     device: str
     precision: str
     shots: int | None  # per setting, for the cost
     options: Mapping[str, object] = field(default_factory=dict)  # further options of Aer
-    usage: Cost = field(default_factory=Cost)
-    backend: AerBackend | None = None
-    last: list[RunRequest] = field(default_factory=list)  # of the last call, if it may truncate
+    state: SimulatorState = field(default_factory=SimulatorState)
+
+    @property
+    def usage(self) -> Cost:
+        """Cost of all runs."""
+        return self.state.usage
 
     def submit(self, requests: Sequence[RunRequest], **options: object) -> list[list[Data]]:
         """Return the saved data of each run per request; all requests have tables, or none."""
@@ -63,11 +82,12 @@ class Simulator:
         if any(request.binds for request in requests):
             options["parameter_binds"] = [dict(request.binds or {}) for request in requests]
             options.setdefault("runtime_parameter_bind_enable", True)
-        if self.backend is None:
+        state = self.state
+        if state.backend is None:
             of = {"method": self.method, "device": self.device, "precision": self.precision}
-            self.backend = AerSimulator(**of, **self.options)
+            state.backend = AerSimulator(**of, **self.options)
         try:
-            result = self.backend.run(circuits, **options).result()
+            result = state.backend.run(circuits, **options).result()
         except RuntimeError as error:  # such as a failed decomposition of Kraus maps
             raise _failure(error) from error
         if not result.success:
@@ -76,9 +96,9 @@ class Simulator:
         if len(result.results) != runs:
             raise _failure(f"it returned {len(result.results)} results for {runs} runs.")
         if self.method == "matrix_product_state":
-            self.last += requests
+            state.last += requests
         settings = sum(request.settings * request.runs for request in requests)
-        self.usage += Cost(settings, settings * (self.shots or 0), runs)
+        state.usage += Cost(settings, settings * (self.shots or 0), runs)
         every = iter(range(runs))
         return [[result.data(next(every)) for _ in range(request.runs)] for request in requests]
 
@@ -88,13 +108,13 @@ class Simulator:
         The requests run once more with Aer's log, which is not kept in training: it grows in
         every run of the process. These runs are not counted.
         """
-        if not self.last:
+        if not self.state.last:
             return None
         pair = QuantumCircuit(2)
         pair.cx(0, 1)
         pair.save_probabilities()
         before = self._logged(RunRequest(pair, 0))
-        return self._logged(*self.last) - before
+        return self._logged(*self.state.last) - before
 
     def _logged(self, *requests: RunRequest) -> float:
         log = ""
@@ -106,10 +126,6 @@ class Simulator:
             logs = (one.metadata.get("MPS_log_data", "") for one in result.results)
             log = max([log, *logs], key=len)
         return math.fsum(map(float, DISCARDED.findall(log)))
-
-    def __getstate__(self) -> dict[str, Any]:
-        # the backend is large to pickle and fast to create
-        return {**self.__dict__, "backend": None, "last": []}
 
 
 def _failure(reason: object) -> ExecutionError:

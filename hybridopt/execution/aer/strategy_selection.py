@@ -65,7 +65,7 @@ class Strategies:
     def start_call(self) -> None:
         """Forget the requests of the last call."""
         for simulator in self._simulators.values():
-            simulator.last = []
+            simulator.state.last = []
 
     @property
     def discarded_weight(self) -> float | None:
@@ -91,7 +91,8 @@ class Strategies:
         strategy, method, reason = self.choose(job)
         count = len(job.shared) * len(job.rows) * len(job.readout.settings(job.program))
         sampling = "exact" if not self.options else f"truncated ({_words(self.options)})"
-        sampling = sampling if self.shots is None else f"{_count(self.shots, 'shot')} per setting"
+        shots = job.shots_for(self.shots)
+        sampling = sampling if shots is None else f"{_count(shots, 'shot')} per setting"
         noise = "" if self.noise is None else f", noise of {self.noise}{self._where(job, method)}"
         return (
             f"{_count(count, 'setting')} of {_count(job.program.num_qubits, 'qubit')} on Aer "
@@ -164,13 +165,13 @@ class Strategies:
         program = job.program
         if not isinstance(program, CircuitProgram):
             method = "statevector" if self.method == "automatic" else self.method
-            strategy = OneByOne(self.simulator(method), self.limits)
+            strategy = OneByOne(self._simulator_of(job, method), self.limits)
             return strategy, method, "the program builds its own circuits"
         method = self._method_for(program.num_qubits)
         if method != "statevector" or self.noise is not None or program.native_gates:
             return self._without_stacks(job, method)
         if self.strategy == "table":
-            return self._table(method), method, "given by `strategy`"
+            return self._table(job, method), method, "given by `strategy`"
         kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
         kind, reason = self.strategy, "given by `strategy`"
         if kind == "automatic":
@@ -180,10 +181,10 @@ class Strategies:
                 reason = "there is one set of shared angles"
             if len(job.shared) > 1 and gates << program.num_qubits > WORK_WORTH_CHECKPOINTS:
                 kind, reason = "checkpoints", "the circuits begin with the same gates"
-        return kinds[kind](self.simulator(method), self.limits), method, reason
+        return kinds[kind](self._simulator_of(job, method), self.limits), method, reason
 
     def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:
-        parts = self.simulator(method), self.limits, self._translation(method)
+        parts = self._simulator_of(job, method), self.limits, self._translation(method)
         if self.noise is not None and method != "density_matrix":
             reason = "the density matrix does not fit, or another method is given"
             return Measured(*parts), method, reason
@@ -191,14 +192,15 @@ class Strategies:
         widest = max((len(setting.qubits) for setting in settings), default=0)
         if method == "matrix_product_state" and widest > WIDEST_DISTRIBUTION:
             reason = f"the probabilities of {widest} qubits are too many"
-            if self.shots is not None:
+            if job.shots_for(self.shots) is not None:
                 return Measured(*parts), method, reason
             if isinstance(job.readout, Expectations):
                 return SavedExpectations(*parts), method, reason
-        return self._table(method), method, "stacks and checkpoints need state vectors"
+        return self._table(job, method), method, "stacks and checkpoints need state vectors"
 
-    def _table(self, method: str) -> AngleTable:
-        return AngleTable(self.simulator(method), self.limits, self._translation(method))
+    def _table(self, job: Job, method: str) -> AngleTable:
+        simulator = self._simulator_of(job, method)
+        return AngleTable(simulator, self.limits, self._translation(method))
 
     def _method_for(self, num_qubits: int) -> str:
         if self.method != "automatic":
@@ -238,6 +240,10 @@ class Strategies:
         """Return the simulator of a method of Aer."""
         new = Simulator(method, self.device, self.precision, self.shots, self.options)
         return self._simulators.setdefault(method, new)
+
+    def _simulator_of(self, job: Job, method: str) -> Simulator:
+        simulator = self.simulator(method)
+        return simulator if job.shots is None else replace(simulator, shots=job.shots)
 
     def place(self, circuit: QuantumCircuit) -> PhysicalCircuit:
         """Return the circuit on the qubits and in the gates of its runs."""

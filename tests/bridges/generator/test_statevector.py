@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,6 +64,13 @@ def job(rows: int) -> Job:
     program = lower(circuit, (), tuple(circuit.parameters))
     shared = np.random.default_rng(1).uniform(-3, 3, (rows, 7))
     return Job(program, Probabilities(), np.zeros((1, 0)), shared)
+
+
+def test_shots_of_a_job_take_the_place_of_those_of_the_sampler():
+    drawn = LadderSampler(50, seed=4).run(job(2))
+    for own in (None, 7):
+        again = LadderSampler(own, seed=4).run(replace(job(2), shots=50))
+        np.testing.assert_array_equal(again, drawn)
 
 
 @pytest.mark.parametrize("shots", [None, 1000])

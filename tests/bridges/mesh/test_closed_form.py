@@ -45,6 +45,19 @@ def test_numbers_are_those_of_aer(feed):
     np.testing.assert_allclose(ClosedFormMesh().run(job), AerExecutor().run(job), atol=1e-13)
 
 
+@pytest.mark.parametrize("feed", ["data", "reference"])
+def test_shots_of_a_job_take_the_place_of_those_of_the_executor(feed):
+    mesh = MeshShape(2, 3)
+    program, rng = mesh_program(mesh, feed), np.random.default_rng(0)
+    rows, shared = rng.normal(size=(4, program.num_row_angles)), rng.normal(size=(2, 6))
+    readout = MeshReader(mesh, AerExecutor(), ParameterShift()).evaluation(feed).readout
+    job = Job(program, readout, rows, shared)
+    drawn = ClosedFormMesh(50, seed=3).run(job)
+    for own in (None, 7):
+        again = ClosedFormMesh(own, seed=3).run(Job(program, readout, rows, shared, shots=50))
+        np.testing.assert_array_equal(again, drawn)
+
+
 def test_samples_have_the_joint_distribution():
     """The triple product differs from that of pairwise independent outcomes."""
     y = np.array([0.58, -0.57, 0.57])

@@ -87,7 +87,7 @@ def test_pickles_have_no_backend():
     one = simulator()
     one.submit([RunRequest(rotated(), 1, {ANGLE: [0.1]})])
     copied = pickle.loads(pickle.dumps(one))
-    assert copied.backend is None
+    assert copied.state.backend is None
     assert copied.usage == one.usage
     assert len(copied.submit([RunRequest(rotated(), 1, {ANGLE: [0.1]})])) == 1
 
