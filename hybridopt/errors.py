@@ -37,6 +37,10 @@ class LayerAttributeError(HybridOptError, AttributeError):
     """Error for access to the weights of a layer whose weights are in a circuit."""
 
 
+class ExactResultAttributeError(HybridOptError, AttributeError):
+    """Error for access to shots of an exact result, which has probabilities."""
+
+
 class DeviceError(HybridOptError, RuntimeError):
     """Error for a device that is not available."""
 

@@ -222,6 +222,15 @@ def _rotation(gate: Instruction, whole: bool) -> Family | None:
     return family_of(gate, whole=whole) if known else None
 
 
+def refuse_classical(gate: Operation, qubits: tuple[int, ...]) -> None:
+    """Raise CircuitError for an instruction that uses classical bits or variables."""
+    where = _where(gate, qubits)
+    if isinstance(gate, ControlFlowOp) and not isinstance(gate, BoxOp):
+        raise CircuitError(f"{where} is classical control, which is not unitary. Unroll it.")
+    if gate.num_clbits or isinstance(gate, Store):
+        raise CircuitError(f"{where} uses classical bits, which is not unitary. Remove it.")
+
+
 def _definition(gate: Operation, num_qubits: int, whole: bool) -> QuantumCircuit | None:
     """Return the definition of a gate, up to a global phase, which cannot be observed."""
     definition = QuantumCircuit(num_qubits)
@@ -268,8 +277,7 @@ def _checked_definition(
     where = _where(gate, qubits)
     if isinstance(gate, NOT_UNITARY):
         raise CircuitError(f"{where} has no unitary. {WAYS_OUT[gate.name]}")
-    if isinstance(gate, ControlFlowOp) and not isinstance(gate, BoxOp):
-        raise CircuitError(f"{where} is classical control, which is not unitary. Unroll it.")
+    refuse_classical(gate, qubits)
     if depth > MAX_DEPTH:
         raise CircuitError(f"The definition of {where} must not contain itself. Use other gates.")
     try:

@@ -10,7 +10,12 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
 from hybridopt.circuits.instructions import qubits_of, without_measurements
-from hybridopt.circuits.lowering import check_parameters, lower, lower_gates
+from hybridopt.circuits.lowering import (
+    check_parameters,
+    lower,
+    lower_gates,
+    refuse_classical,
+)
 from hybridopt.circuits.observable_lines import width_error
 from hybridopt.circuits.program import CircuitProgram
 
@@ -82,6 +87,7 @@ class PhysicalCircuit:
             if name == "barrier" and held:
                 compact.barrier(held)
             elif len(held) == len(item.qubits):
+                refuse_classical(item.operation, qubits_of(self.circuit, item))
                 compact.append(item.operation, held)
         return compact
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from threading import Lock
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.primitives.containers.bindings_array import BindingsArray
@@ -19,6 +20,7 @@ from torch import Tensor
 from hybridopt.circuits import CircuitProgram
 from hybridopt.circuits.amplitudes import with_encodings
 from hybridopt.circuits.instructions import without_measurements
+from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import UnsupportedError
 from hybridopt.execution import Executor, Expectations, Job
@@ -30,6 +32,8 @@ from hybridopt.execution.placed_readout import (
 )
 from hybridopt.nn.parameter_map import AngleMap
 
+Terms: TypeAlias = tuple[tuple[str, float], ...]  # labels with their factors
+
 CIRCUITS_KEPT = 32  # a training run needs one or two
 READOUTS_KEPT = 64  # per circuit
 
@@ -40,16 +44,19 @@ class Lowered:
 
     program: CircuitProgram
     angles: AngleMap
-    varying: list[int]  # columns of the table that may differ from row to row
-    constant: list[int]  # the other columns
+    varying: Int64[Tensor, " varying"]  # columns of the table that may differ from row to row
+    constant: Int64[Tensor, " constant"]  # the other columns
 
     def rows(self, values: Float64[Tensor, "N P"]) -> Float64[Tensor, "N R"]:
         """Return the angles that differ from row to row [rad]."""
-        return self.angles.rows(values[:, self.varying], values[:, self.constant])
+        if not self.program.num_row_angles:  # a call with one row: optimizers make many
+            return values.new_zeros(len(values), 0)
+        varying, constant = (values.index_select(1, c) for c in (self.varying, self.constant))
+        return self.angles.rows(varying, constant)
 
     def shared(self, values: Float64[Tensor, "N P"]) -> Float64[Tensor, "1 O"]:
         """Return the angles that all rows share [rad]."""
-        return self.angles.shared(values[0, self.constant])
+        return self.angles.shared(values[0].index_select(0, self.constant))
 
 
 class CompiledCircuit:
@@ -72,6 +79,7 @@ class CompiledCircuit:
         self.executor = executor
         bare = self.given if measured else without_measurements(self.given)[0]
         self.physical: PhysicalCircuit = place_circuit(executor, bare)
+        self.lock = Lock()  # jobs run in threads
         self._varied: set[int] = set()
         self._lowered: dict[tuple[frozenset[int], tuple[int, ...]], Lowered] = {}
         self._readouts: dict[Hashable, PlacedReadout] = {}
@@ -83,14 +91,23 @@ class CompiledCircuit:
         same = same and circuit.cregs == given.cregs
         return bool(same and with_encodings(circuit).data == given.data)
 
-    def expectations(
-        self, observables: tuple[SparsePauliOp, ...], *, with_variances: bool = False
-    ) -> PlacedReadout:
+    def expectations(self, observables: tuple[SparsePauliOp, ...]) -> PlacedReadout:
         """Return the readout of observables, cached by their terms."""
         terms = [(op.paulis.z, op.paulis.x, op.coeffs) for op in observables]
-        key = (with_variances, *(tuple(part.tobytes() for part in parts) for parts in terms))
-        place = partial(place_readout, self.physical, sampled=self.executor.shots is not None)
-        return self._readout(key, lambda: place(Expectations(observables, with_variances)))
+        key = tuple(tuple(part.tobytes() for part in parts) for parts in terms)
+        return self._readout(key, lambda: self._placed(Expectations(observables)))
+
+    def sums(self, sums: tuple[Terms, ...], *, with_variances: bool) -> PlacedReadout:
+        """Return the readout of sums of labels, cached by their terms."""
+
+        def build() -> PlacedReadout:
+            observables = tuple(as_pauli_sum(dict(terms)) for terms in sums)
+            return self._placed(Expectations(observables, with_variances))
+
+        return self._readout((with_variances, sums), build)
+
+    def _placed(self, readout: Expectations) -> PlacedReadout:
+        return place_readout(self.physical, readout, sampled=self.executor.shots is not None)
 
     def probabilities(self, qubits: Sequence[int]) -> PlacedReadout:
         """Return the readout of physical qubits, cached by their indices."""
@@ -106,13 +123,14 @@ class CompiledCircuit:
         return self._readouts[key]
 
     def run(
-        self, placed: PlacedReadout, values: Float64[np.ndarray, "N P"]
+        self, placed: PlacedReadout, values: Float64[np.ndarray, "N P"], shots: int | None = None
     ) -> Float64[np.ndarray, "N K"]:
-        """Return the readout at each row of parameter values."""
+        """Return the readout at each row of parameter values; None for the executor's shots."""
         lowered, angles = self.lowered(values, placed.qubits), as_tensor(values)
         rows, shared = lowered.rows(angles).numpy(), lowered.shared(angles).numpy()
-        found = self.executor.run(Job(lowered.program, placed.readout, rows, shared))[0]
-        return np.asarray(found)
+        own = None if shots == self.executor.shots else shots
+        job = Job(lowered.program, placed.readout, rows, shared, shots=own)
+        return np.asarray(self.executor.run(job)[0])
 
     def lowered(
         self,
@@ -130,7 +148,8 @@ class CompiledCircuit:
             inputs, weights = ([self.parameters[n] for n in part] for part in (varying, constant))
             program = self.physical.lower(inputs, weights, qubits)
             angles = AngleMap(program, inputs, weights, normalize=self._normalize)
-            self._lowered[key] = Lowered(program, angles, varying, constant)
+            columns = (torch.tensor(part, dtype=torch.long) for part in (varying, constant))
+            self._lowered[key] = Lowered(program, angles, *columns)
         return self._lowered[key]
 
 
@@ -140,19 +159,24 @@ class CompiledCircuits:
     def __init__(self, *, measured: bool = False, normalize: bool = False) -> None:
         self._options = {"measured": measured, "normalize": normalize}
         self._kept: dict[int, CompiledCircuit] = {}
+        self._lock = Lock()
 
     def of(self, circuit: QuantumCircuit, executor: Executor) -> CompiledCircuit:
         """Return the compiled circuit, from the cache if it is unchanged."""
-        compiled = self._kept.pop(id(circuit), None)
-        if compiled is None or not compiled.is_of(circuit, executor):
-            compiled = CompiledCircuit(circuit, executor, **self._options)
-        self._kept[id(circuit)] = compiled  # the last used circuit is the last item
-        if len(self._kept) > CIRCUITS_KEPT:
-            del self._kept[next(iter(self._kept))]
-        return compiled
+        with self._lock:
+            compiled = self._kept.pop(id(circuit), None)
+            if compiled is None or not compiled.is_of(circuit, executor):
+                compiled = CompiledCircuit(circuit, executor, **self._options)
+            self._kept[id(circuit)] = compiled  # the last used circuit is the last item
+            if len(self._kept) > CIRCUITS_KEPT:
+                del self._kept[next(iter(self._kept))]
+            return compiled
 
-    def __getstate__(self) -> dict[str, object]:
-        return {"_options": self._options, "_kept": {}}  # identities are not valid elsewhere
+    def __getstate__(self) -> dict[str, bool]:
+        return self._options  # identities of circuits are not valid elsewhere
+
+    def __setstate__(self, options: dict[str, bool]) -> None:
+        self.__init__(**options)  # type: ignore[misc]
 
 
 def refuse_padding(pad_with: float | None) -> None:
@@ -166,7 +190,10 @@ def refuse_padding(pad_with: float | None) -> None:
 
 def table_of(bindings: BindingsArray, circuit: QuantumCircuit) -> Float64[np.ndarray, "N P"]:
     """Return the values of all parameters in the circuit's order, one row per set."""
-    values = np.asarray(bindings.as_array(circuit.parameters), dtype=np.float64)
+    parameters = tuple(parameter.name for parameter in circuit.parameters)
+    given = bindings.data.get(parameters)  # the usual form: all values in one array
+    values = bindings.as_array(circuit.parameters) if given is None else given
+    values = np.asarray(values, dtype=np.float64)
     return values.reshape(math.prod(bindings.shape), circuit.num_parameters)
 
 

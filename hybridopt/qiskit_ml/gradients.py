@@ -62,7 +62,9 @@ class _Plugin:
         self.normalize = _validation.boolean("normalize", normalize)
         measured = self._primitive is AerSampler
         self._circuits = CompiledCircuits(measured=measured, normalize=normalize)
-        super().__init__(self._primitive(self.executor, normalize=normalize))  # type: ignore[call-arg]
+        options = {"exact": self.executor.shots is None} if measured else {}
+        primitive = self._primitive(self.executor, normalize=normalize, **options)
+        super().__init__(primitive)  # type: ignore[call-arg]
 
     def _compile(
         self,

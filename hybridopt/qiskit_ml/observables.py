@@ -11,6 +11,7 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import Operator
 
 from hybridopt.circuits.instructions import without_measurements
+from hybridopt.circuits.observable_lines import width_error
 from hybridopt.circuits.observables import as_pauli_sum
 from hybridopt.circuits.physical import PhysicalCircuit, layout_applies, physical_circuit
 
@@ -23,6 +24,17 @@ def with_layout(pub: Any) -> Any:
     if not isinstance(circuit, QuantumCircuit):
         return pub
     array = ObservablesArray.coerce(_pauli_sums(observables))
+    if circuit.layout is not None:
+        array = _array_with_layout(circuit, array)
+        return (circuit, array, *rest)
+    width = getattr(array, "num_qubits", None)  # None in Qiskit 2.0; 0 without observables
+    if width and width != circuit.num_qubits:
+        label = next(iter(array.ravel()[0]))
+        raise width_error(f"Observable {label}", f"the {circuit.num_qubits} qubits", width)
+    return (circuit, array, *rest)
+
+
+def _array_with_layout(circuit: QuantumCircuit, array: ObservablesArray) -> ObservablesArray:
     found = np.empty(array.shape, dtype=object)
     physical = physical_circuit(without_measurements(circuit)[0])
     for index in np.ndindex(array.shape):
@@ -31,7 +43,7 @@ def with_layout(pub: Any) -> Any:
         if layout_applies(physical, f"Observable {next(iter(terms), '')}", width):
             terms = {_placed(physical, label): factor for label, factor in terms.items()}
         found[index] = terms
-    return (circuit, ObservablesArray(found), *rest)
+    return ObservablesArray(found)
 
 
 def _pauli_sums(observables: Any) -> Any:

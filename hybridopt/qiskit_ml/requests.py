@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -15,8 +17,21 @@ from qiskit.primitives import PrimitiveJob, PrimitiveResult, PubResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
+from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuit
+
+QUBITS_OF_A_SHORT_JOB = 12  # a run takes milliseconds; the start of a thread takes 0.5 ms
+
 PubLike: TypeAlias = Any  # Qiskit's own alias does not include arrays of values
 Pub = TypeVar("Pub", EstimatorPub, SamplerPub)
+
+
+@dataclass(frozen=True, eq=False)
+class Request(Generic[Pub]):
+    """Pub with its compiled circuit and its shots per setting; None if exact."""
+
+    pub: Pub
+    compiled: CompiledCircuit
+    shots: int | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +41,17 @@ class ValueTable:
     values: Float64[np.ndarray, "N P"]
     outputs: tuple[int, ...]
     requests: Int64[np.ndarray, "requests 3"]  # request, row, index of its output in `outputs`
+
+
+class InlineJob(PrimitiveJob):  # type: ignore[misc]
+    """Job that runs in the thread of its caller, because it is shorter than the start of a thread.
+
+    Optimizers ask for one value at a time.
+    """
+
+    def _submit(self) -> None:
+        self._future: Future[PrimitiveResult[PubResult]] = Future()
+        self._future.set_result(self._function(*self._args, **self._kwargs))
 
 
 def by_circuit(
@@ -39,21 +65,36 @@ def by_circuit(
 
 
 def start_job(
-    pubs: Sequence[Pub], run: Callable[[Sequence[Pub]], Sequence[PubResult]]
+    requests: Sequence[Request[Pub]],
+    run: Callable[[Sequence[Request[Pub]]], Sequence[PubResult]],
 ) -> PrimitiveJob[PrimitiveResult[PubResult]]:
-    """Start a job that runs pubs of one circuit together; results have the order of the pubs."""
+    """Start a job that runs requests of one circuit with equal shots together."""
 
-    def results(pubs: Sequence[Pub]) -> PrimitiveResult[PubResult]:
-        found: list[PubResult | None] = [None] * len(pubs)
-        for numbers in by_circuit([pub.circuit for pub in pubs], [()] * len(pubs)):
-            answers = run([pubs[number] for number in numbers])
+    def results() -> PrimitiveResult[PubResult]:
+        groups: dict[tuple[int, int | None], list[int]] = defaultdict(list)
+        for number, request in enumerate(requests):
+            groups[id(request.compiled), request.shots].append(number)
+        found: list[PubResult | None] = [None] * len(requests)
+        for numbers in groups.values():
+            group = [requests[number] for number in numbers]
+            with group[0].compiled.lock:
+                answers = run(group)
             for number, answer in zip(numbers, answers, strict=True):
                 found[number] = answer
         return PrimitiveResult(found, metadata={"version": 2})
 
-    job = PrimitiveJob(results, pubs)
+    job = InlineJob(results) if _is_short(requests) else PrimitiveJob(results)
     job._submit()  # as the primitives of Qiskit do
     return job
+
+
+def _is_short(requests: Sequence[Request[Pub]]) -> bool:
+    """Return whether the job is one run of a small state."""
+    if len(requests) != 1 or math.prod(requests[0].pub.shape) != 1:
+        return False
+    compiled = requests[0].compiled
+    num_qubits = len(compiled.physical.qubits_for(()))
+    return not compiled.executor.has_noise and num_qubits <= QUBITS_OF_A_SHORT_JOB
 
 
 def tables_of(

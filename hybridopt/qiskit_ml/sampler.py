@@ -3,52 +3,69 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64
 from qiskit import ClassicalRegister, QuantumCircuit
-from qiskit.primitives import BaseSamplerV2, BitArray, DataBin, PrimitiveJob, PrimitiveResult
+from qiskit.primitives import BaseSamplerV2, PrimitiveJob, PrimitiveResult
 from qiskit.primitives.containers import SamplerPubResult
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import Options
 
 from hybridopt import _validation
-from hybridopt.circuits.errors import CircuitError
-from hybridopt.circuits.instructions import without_measurements
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.qiskit_ml.compiled_circuits import CompiledCircuits, refuse_padding, table_of
-from hybridopt.qiskit_ml.outcomes import NOT_MEASURED, check_width
-from hybridopt.qiskit_ml.requests import PubLike, start_job
+from hybridopt.qiskit_ml.outcomes import check_width
+from hybridopt.qiskit_ml.registers import (
+    Distributions,
+    ExactResult,
+    Registers,
+    ShotOrder,
+    check_shots_fit,
+)
+from hybridopt.qiskit_ml.requests import PubLike, Request, start_job
+
+DEFAULT_SHOTS = 1024  # as in Qiskit's samplers
 
 
 class AerSampler(BaseSamplerV2):  # type: ignore[misc]
     """Sampler that runs all parameter sets of a circuit as one job.
 
     The forward pass of ``SamplerQNN(sampler=AerSampler())`` and of ``VQC(sampler=...)`` is one job
-    per batch. Without shots, ``get_counts`` and ``get_probabilities`` return exact probabilities,
-    as with `QMLSampler`. With shots, results hold a `BitArray`, sorted by outcome. Unmeasured bits
-    are 0.
+    per batch. Results hold a `BitArray` per classical register, as those of Qiskit's samplers.
+    Unmeasured bits are 0. The shots of a pub take the place of those of `run`, and these those of
+    ``default_shots``. No two calls share shot noise, also with a seed.
+
+    With ``exact=True``, results hold exact probabilities instead, as those of `QMLSampler`: see
+    `Distributions`. Training without shot noise needs this mode.
 
     Args:
-        executor: Executor of the circuits; None for `AerExecutor()`, which is exact.
+        executor: Executor of the circuits; None for `AerExecutor()`. Without shots of its own, it
+            computes exact probabilities, and the shots are drawn from them.
+        default_shots: Number of shots of calls and pubs without one. If None, it is that of the
+            executor, or 1024.
+        exact: Whether results are exact probabilities.
         normalize: True divides amplitudes by their norm; False refuses another norm than 1.
         pad_with: Must be None, because a pub has a value for every amplitude.
 
     Raises:
-        ArgumentTypeError: If ``executor`` is of another type.
+        ArgumentTypeError: If an argument has the wrong type.
+        ArgumentError: If ``exact`` is True for an executor with shots or with ``default_shots``.
 
     Example:
         >>> from hybridopt.qiskit_ml import AerSampler
         >>> from qiskit import QuantumCircuit
         >>> circuit = QuantumCircuit(3)
         >>> _ = circuit.h(0), circuit.cx(0, 1), circuit.measure_all()
-        >>> result = AerSampler().run([circuit]).result()[0]
-        >>> {key: round(value, 12) for key, value in result.data.meas.get_probabilities().items()}
+        >>> result = AerSampler().run([circuit], shots=100).result()[0]
+        >>> sorted(result.data.meas.get_counts()), result.data.meas.num_shots
+        (['000', '011'], 100)
+        >>> exact = AerSampler(exact=True).run([circuit]).result()[0]
+        >>> {key: round(value, 12) for key, value in exact.data.meas.get_probabilities().items()}
         {'000': 0.5, '011': 0.5}
     """
 
@@ -56,11 +73,23 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
         self,
         executor: Executor | None = None,
         *,
+        default_shots: int | None = None,
+        exact: bool = False,
         normalize: bool = False,
         pad_with: float | None = None,
     ) -> None:
         self.executor = AerExecutor() if executor is None else check_executor(executor)
-        self.options = Options(shots=self.executor.shots)
+        self.exact = _validation.boolean("exact", exact)
+        given = _validation.optional_integer("default_shots", default_shots, minimum=1)
+        own = self.executor.shots
+        if exact and (given or own) is not None:
+            name = "`default_shots`" if given else "The shots of `executor`"
+            raise ArgumentError(
+                f"{name} must be None for exact=True (got {given or own}). Leave out `exact` for "
+                "counts."
+            )
+        self.default_shots = None if exact else given or own or DEFAULT_SHOTS
+        self.options = Options(shots=self.default_shots, default_shots=self.default_shots)
         self.normalize = _validation.boolean("normalize", normalize)
         refuse_padding(pad_with)
         self._circuits = CompiledCircuits(measured=True, normalize=normalize)
@@ -70,38 +99,50 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
     ) -> PrimitiveJob[PrimitiveResult[SamplerPubResult]]:
         """Start a job.
 
+        A circuit without classical registers gives an empty result and a warning.
+
         Args:
-            pubs: Circuits and parameter values.
-            shots: Number of shots of the executor, or None.
+            pubs: Circuits, parameter values and numbers of shots.
+            shots: Number of shots of pubs without one; None for ``default_shots``.
 
         Raises:
-            CircuitError: If a circuit cannot be lowered, measures nothing, or has mid-circuit
-                measurements.
-            ArgumentError: If ``shots`` is not the number of shots of the executor.
+            CircuitError: If a circuit cannot be lowered, or has mid-circuit measurements.
+            ArgumentError: If there are shots in exact mode.
+            ResourceError: If the bits of all shots do not fit into memory.
         """
-        _validation.optional_integer("shots", shots, minimum=1)
-        given, own = list(pubs), self.executor.shots
-        for wanted in (shots, *map(_shots_of, given)):
-            if wanted is not None and wanted != own:
+        wanted = _validation.optional_integer("shots", shots, minimum=1)
+        wanted = self.default_shots if wanted is None else wanted
+        coerced = [SamplerPub.coerce(pub, wanted) for pub in pubs]
+        for number, pub in enumerate(coerced):
+            if self.exact and pub.shots is not None:
                 raise ArgumentError(
-                    f"`shots` must equal the shots of the executor, {own} (got {wanted}). Use "
-                    f"`AerSampler(AerExecutor(shots={wanted}))`, or omit `shots`."
+                    f"`shots` must be None for exact=True (got {pub.shots}). Use `AerSampler()` "
+                    "for counts."
                 )
-        coerced = [SamplerPub.coerce(pub, own or 1) for pub in given]
-        for circuit in (pub.circuit for pub in coerced):
-            if without_measurements(circuit)[1].keys().isdisjoint(_bits(circuit, *circuit.cregs)):
-                raise CircuitError(NOT_MEASURED)
-            check_width(len(_read_qubits(self._circuits.of(circuit, self.executor).physical)))
-        return start_job(coerced, self._same_circuit)
+            if not pub.circuit.cregs:
+                warnings.warn(
+                    f"The circuit of pub {number} has no classical register, so its result is "
+                    "empty. Add measurements with `circuit.measure_all()`.",
+                    stacklevel=2,
+                )
+            check_shots_fit(pub, self.executor)
+        requests = []
+        for pub in coerced:
+            compiled = self._circuits.of(pub.circuit, self.executor)
+            check_width(len(_read_qubits(compiled.physical)))
+            requests.append(Request(pub, compiled, pub.shots))
+        return start_job(requests, self._together)
 
-    def _same_circuit(self, pubs: Sequence[SamplerPub]) -> list[SamplerPubResult]:
-        circuit = pubs[0].circuit
-        compiled = self._circuits.of(circuit, self.executor)
+    def _together(self, requests: Sequence[Request[SamplerPub]]) -> list[SamplerPubResult]:
+        """Run requests of one circuit with equal shots."""
+        pubs = [request.pub for request in requests]
+        circuit, compiled, shots = pubs[0].circuit, requests[0].compiled, requests[0].shots
         values = np.concatenate([table_of(pub.parameter_values, circuit) for pub in pubs])
         qubits = _read_qubits(compiled.physical)
+        order = ShotOrder(self.executor)  # before the run, which is the next call of the executor
         probabilities = np.zeros((0, 1 << len(qubits)))
         if len(values):
-            probabilities = compiled.run(compiled.probabilities(qubits), values)
+            probabilities = compiled.run(compiled.probabilities(qubits), values, shots)
         ends = np.cumsum([math.prod(pub.shape) for pub in pubs])[:-1]
         place: dict[int | None, int] = {qubit: number for number, qubit in enumerate(qubits)}
         sources = {  # bit of the outcome for each bit of a register; None for 0
@@ -111,107 +152,27 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
             for register in circuit.cregs
         }
         parts = np.split(probabilities, ends)
-        return [self._result(pub, sources, part) for pub, part in zip(pubs, parts, strict=True)]
-
-    def _result(
-        self,
-        pub: SamplerPub,
-        sources: dict[str, tuple[int | None, ...]],
-        probabilities: Float64[np.ndarray, "n outcomes"],
-    ) -> SamplerPubResult:
-        shots = self.executor.shots
-        metadata = {"shots": shots, "circuit_metadata": pub.circuit.metadata}
-        if shots is None:
-            shaped = probabilities.reshape(*pub.shape, probabilities.shape[-1])
-            registers = {n: Distributions(shaped, places) for n, places in sources.items()}
-            return ExactResult(Registers(**registers, shape=pub.shape), metadata=metadata)
-        counts = np.rint(probabilities * shots).astype(np.int64)
-        outcomes = np.stack([np.repeat(np.arange(row.size), row) for row in counts])
-        bits = {n: _bit_array(outcomes, places, pub.shape) for n, places in sources.items()}
-        return SamplerPubResult(Registers(**bits, shape=pub.shape), metadata=metadata)
+        return [_result(pub, sources, part, order) for pub, part in zip(pubs, parts, strict=True)]
 
 
-@dataclass(frozen=True, eq=False)
-class Distributions:
-    """Exact probabilities of a register for an array of parameter sets, in place of `BitArray`."""
-
-    joint: Float64[np.ndarray, "*shape outcomes"]  # probabilities of all outcomes of a run
-    # bit of the outcome for each bit of the register, least significant first; None for 0
-    sources: tuple[int | None, ...]
-    num_shots: ClassVar[None] = None  # the probabilities are exact
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the array of parameter sets."""
-        return self.joint.shape[:-1]
-
-    @property
-    def num_bits(self) -> int:
-        """Number of bits of the register."""
-        return len(self.sources)
-
-    def get_probabilities(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """Return the probability of every possible bit string, as a mean over sets without loc."""
-        chosen = self.joint if loc is None or not self.shape else self.joint[loc]
-        mean = chosen.reshape(-1, self.joint.shape[-1]).mean(axis=0)
-        found: dict[str, float] = {}
-        for outcome in np.flatnonzero(mean).tolist():
-            bits = ["0" if s is None else str((outcome >> s) & 1) for s in self.sources]
-            name = "".join(reversed(bits))
-            found[name] = found.get(name, 0.0) + float(mean[outcome])
-        return found
-
-    get_counts = get_probabilities  # counts relative to their total
-
-    @staticmethod
-    def concatenate_bits(registers: Sequence[Distributions]) -> Distributions:
-        """Join registers of one run, the first the least significant."""
-        sources = tuple(source for register in registers for source in register.sources)
-        return Distributions(registers[0].joint, sources)
-
-    def __getitem__(self, index: Any) -> Distributions:
-        chosen = index if isinstance(index, tuple) else (index,)
-        return Distributions(self.joint[(*chosen, ..., slice(None))], self.sources)
+def _result(
+    pub: SamplerPub,
+    sources: dict[str, tuple[int | None, ...]],
+    probabilities: Float64[np.ndarray, "n outcomes"],
+    order: ShotOrder,
+) -> SamplerPubResult:
+    metadata = {"shots": pub.shots, "circuit_metadata": pub.circuit.metadata}
+    if pub.shots is None:
+        shaped = probabilities.reshape(*pub.shape, probabilities.shape[-1])
+        registers = {name: Distributions(shaped, places) for name, places in sources.items()}
+        return ExactResult(Registers(**registers, shape=pub.shape), metadata=metadata)
+    drawn = order.draw(probabilities, pub.shots)
+    bits = {name: drawn.bit_array(places, pub.shape) for name, places in sources.items()}
+    return SamplerPubResult(Registers(**bits, shape=pub.shape), metadata=metadata)
 
 
-class Registers(DataBin):  # type: ignore[misc]
-    """Registers of one circuit, also as one register for a SamplerQNN."""
-
-    # otherwise a SamplerQNN whose register is not named ``meas`` averages over the batch
-
-    def get_counts(self, loc: int | tuple[int, ...] | None = None) -> dict[str, float]:
-        """Return the counts of the register ``meas`` if it exists, else of all registers joined."""
-        registers = dict(self.items())
-        chosen = [registers["meas"]] if "meas" in registers else list(registers.values())
-        counts: dict[str, float] = type(chosen[0]).concatenate_bits(chosen).get_counts(loc)
-        return counts
-
-
-class ExactResult(SamplerPubResult):  # type: ignore[misc]
-    """Result of one circuit without shots."""
-
-    def join_data(self, names: Iterable[str] | None = None) -> Distributions:
-        """Join the registers, the first the least significant.
-
-        Raises:
-            ArgumentError: If a name is unknown.
-        """
-        registers = dict(self.data.items())
-        chosen = list(registers if names is None else names)
-        unknown = ", ".join(name for name in chosen if name not in registers)
-        if unknown or not chosen:
-            raise ArgumentError(f"Unknown register {unknown}. Available: {', '.join(registers)}.")
-        return Distributions.concatenate_bits([registers[name] for name in chosen])
-
-
-def _shots_of(pub: PubLike) -> int | None:
-    if isinstance(pub, SamplerPub):
-        return int(pub.shots)
-    return pub[2] if isinstance(pub, tuple) and len(pub) > 2 else None
-
-
-def _bits(circuit: QuantumCircuit, *registers: ClassicalRegister) -> list[int]:
-    return [circuit.find_bit(bit).index for register in registers for bit in register]
+def _bits(circuit: QuantumCircuit, register: ClassicalRegister) -> list[int]:
+    return [circuit.find_bit(bit).index for bit in register]
 
 
 def _read_qubits(physical: PhysicalCircuit) -> tuple[int, ...]:
@@ -220,12 +181,3 @@ def _read_qubits(physical: PhysicalCircuit) -> tuple[int, ...]:
     if physical.on_device and physical.native is None:
         found &= physical.used
     return tuple(sorted(found)) or physical.qubits_for(())[:1]
-
-
-def _bit_array(
-    outcomes: np.ndarray, sources: tuple[int | None, ...], shape: tuple[int, ...]
-) -> BitArray:
-    zero = np.zeros_like(outcomes)
-    columns = [zero if source is None else (outcomes >> source) & 1 for source in sources]
-    bits = np.stack(columns[::-1], axis=-1).astype(bool)  # the least significant bit is last
-    return BitArray.from_bool_array(bits.reshape(*shape, *bits.shape[1:]))

@@ -57,7 +57,7 @@ def test_estimator_qnn(gradient, samples):
 def test_sampler_qnn(samples):
     qnn = SamplerQNN(
         circuit=FEATURES.compose(ANSATZ),
-        sampler=AerSampler(),
+        sampler=AerSampler(exact=True),
         gradient=AerSamplerGradient(),
         input_gradients=True,
         **PARAMETERS,
@@ -100,7 +100,7 @@ def test_autoencoder_trains_on_our_primitives(samples):
         weight_params=parameters,
         interpret=int,
         output_shape=2,
-        sampler=AerSampler(),
+        sampler=AerSampler(exact=True),
         gradient=AerSamplerGradient(gradient="adjoint"),
     )
     weights = np.linspace(0.2, 1.1, len(parameters))

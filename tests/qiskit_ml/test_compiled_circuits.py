@@ -25,14 +25,14 @@ def test_columns_that_differed_stay_row_angles():
     held = (0, 1, 2)
     values = np.random.default_rng(0).normal(size=(5, 7))
     alone = compiled.lowered(values[:1], held)
-    assert (alone.varying, alone.program.num_row_angles) == ([], 0)
+    assert (alone.varying.tolist(), alone.program.num_row_angles) == ([], 0)
     values[:, 2:] = values[0, 2:]
     first = compiled.lowered(values, held)
-    assert first.varying == [0, 1]
+    assert first.varying.tolist() == [0, 1]
     assert compiled.lowered(values[:1], held) is first
-    assert compiled.lowered(values[:1], held, [4]).varying == [0, 1, 4]
+    assert compiled.lowered(values[:1], held, [4]).varying.tolist() == [0, 1, 4]
     values[3, 5] += 1
-    assert compiled.lowered(values, held).varying == [0, 1, 5]
+    assert compiled.lowered(values, held).varying.tolist() == [0, 1, 5]
     assert len(compiled._lowered) == 1  # the others are no longer needed
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit.library import real_amplitudes
-from qiskit.primitives import StatevectorEstimator
+from qiskit.primitives import BackendEstimatorV2, StatevectorEstimator
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.quantum_info import Operator, Pauli, SparsePauliOp, Statevector
+from qiskit_aer import AerSimulator
 from qiskit_machine_learning.gradients import ParamShiftEstimatorGradient
 from qiskit_machine_learning.neural_networks import EstimatorQNN
 
@@ -39,7 +42,7 @@ def test_results_have_the_shapes_of_their_pubs():
         assert actual.data.shape == expected.data.shape
         np.testing.assert_allclose(actual.data.evs, expected.data.evs, atol=1e-12)
         np.testing.assert_array_equal(actual.data.stds, np.zeros(expected.data.shape))
-    assert ours[0].metadata["shots"] is None
+        assert actual.metadata == expected.metadata
 
 
 def test_projectors_as_observables():
@@ -100,24 +103,97 @@ def test_standard_errors_are_those_of_the_sum(terms):
     assert np.std(data.evs) == pytest.approx(expected, rel=5 / np.sqrt(2 * repetitions))
 
 
-def test_precision_must_be_reached_by_the_shots():
+@pytest.mark.parametrize("number", [1, 3, 49, 999, 1000, 4097, 10**6 + 1])
+def test_a_precision_takes_its_shots(number):
+    """The shots are the smallest number whose reciprocal square root is at most the precision."""
+    circuit, executor = QuantumCircuit(3), AerExecutor(shots=7)
+    circuit.h([0, 1, 2])
+    for factor, needed in ((1, number), (1 - 1e-7, number + 1), (1 + 1e-7, number)):
+        precision = factor / math.sqrt(number)
+        before = executor.usage.shots
+        (result,) = AerEstimator(executor).run([(circuit, "ZIZ", None, precision)]).result()
+        assert executor.usage.shots - before == result.metadata["shots"] == needed
+        assert result.metadata["target_precision"] == precision
+
+
+def test_the_nearest_precision_counts():
+    """That of the pub comes before that of the call, and this before the default."""
+    circuit = QuantumCircuit(3)
+    circuit.ry(0.7, [0, 1, 2])
+    pubs = [(circuit, "ZIZ"), (circuit, ["XII", "ZZI"], None, 0.25), (circuit, "IIZ")]
+    executor = AerExecutor(shots=100)
+    given = [
+        (AerEstimator(executor), {}, [0.1, 0.25, 0.1]),
+        (AerEstimator(executor), {"precision": 0.5}, [0.5, 0.25, 0.5]),
+        (AerEstimator(executor, default_precision=0.2), {}, [0.2, 0.25, 0.2]),
+        (AerEstimator(), {}, [0.0, 0.25, 0.0]),
+        (AerEstimator(default_precision=0.3), {"precision": 0.1}, [0.1, 0.25, 0.1]),
+    ]
+    for estimator, options, expected in given:
+        results = estimator.run(pubs, **options).result()
+        assert [result.metadata["target_precision"] for result in results] == expected
+        if estimator.executor.shots is None:  # every precision is met exactly
+            exact = [np.cos(0.7) ** 2, [np.sin(0.7), np.cos(0.7) ** 2], np.cos(0.7)]
+            for result, values in zip(results, exact, strict=True):
+                np.testing.assert_allclose(result.data.evs, values, atol=1e-12)
+                np.testing.assert_array_equal(result.data.stds, np.zeros_like(values))
+        else:
+            shots = [result.metadata["shots"] for result in results]
+            assert shots == [round(precision**-2) for precision in expected]
+
+
+def test_metadata_is_that_of_qiskit():
+    circuit = QuantumCircuit(3, metadata={"a": 1})
+    pubs = [(circuit, "ZZI"), (circuit, "ZZI", None, 0.2)]
+    backend = BackendEstimatorV2(backend=AerSimulator(), options={"default_precision": 0.1})
+    pairs = [
+        (AerEstimator(), StatevectorEstimator()),
+        (AerEstimator(AerExecutor(shots=100)), backend),
+    ]
+    for ours, theirs in pairs:
+        for options in ({}, {"precision": 0.5}):
+            actual, expected = (one.run(pubs, **options).result() for one in (ours, theirs))
+            assert [one.metadata for one in actual] == [one.metadata for one in expected]
+            assert actual.metadata == expected.metadata
+
+
+def test_networks_set_the_precision_of_their_estimator():
     example, x, w = trained()
     estimator = AerEstimator(AerExecutor(shots=100))
-    with pytest.raises(ArgumentError, match=r"`precision`.*0\.015625.*4096"):
-        example.network(EstimatorQNN, estimator=estimator).forward(x, w)
-    qnn = example.network(EstimatorQNN, estimator=estimator, default_precision=0.1)
-    assert qnn.forward(x, w).shape == (4, 1)
-    assert estimator.executor.usage.shots == 400
-    pub = (example.circuit, "ZZZ", [0.1] * 9)
-    with pytest.raises(ArgumentError, match=r"`precision`.*0.*shots"):
-        estimator.run([pub], precision=0.0)
-    for shots in (999, 1000, 4097):
-        exactly = AerEstimator(AerExecutor(shots=shots))
-        exactly.run([pub], precision=1 / np.sqrt(shots)).result()
-        with pytest.raises(ArgumentError, match=f"{shots + 1}"):
-            exactly.run([pub], precision=1 / np.sqrt(shots + 1))
+    for options, shots in (({}, 4096), ({"default_precision": 0.1}, 100)):
+        before = estimator.executor.usage.shots
+        example.network(EstimatorQNN, estimator=estimator, **options).forward(x, w)
+        assert estimator.executor.usage.shots - before == 4 * shots
+
+
+def test_calls_and_pubs_have_their_own_noise():
+    circuit = QuantumCircuit(3)
+    circuit.h([0, 1, 2])
+    copies = [circuit, circuit.copy()]
+    estimator = AerEstimator(AerExecutor(seed=5, shots=10**6))
+    pubs = [(one, [["ZIX"], ["ZIX"]], None, p) for one in copies for p in (1e-3, 1.1e-3)]
+    results = [*estimator.run(pubs * 2).result(), *estimator.run(pubs).result()]
+    values = np.concatenate([result.data.evs.ravel() for result in results])
+    assert len(set(values)) == len(values) == 24
+    again = AerEstimator(AerExecutor(seed=5, shots=10**6))
+    repeated = [*again.run(pubs * 2).result(), *again.run(pubs).result()]
+    np.testing.assert_array_equal(
+        np.concatenate([result.data.evs.ravel() for result in repeated]), values
+    )
+
+
+def test_precisions_without_a_number_of_shots_raise(aer_calls):
+    circuit, executor = QuantumCircuit(3), AerExecutor(shots=100)
+    for precision in (0.0, 1e-10, 1e-200):
+        for options in ({"precision": precision}, {}):
+            pub = (circuit, "ZZZ") if options else (circuit, "ZZZ", None, precision)
+            with pytest.raises(ArgumentError, match=r"`precision`.*shots=100"):
+                AerEstimator(executor).run([pub], **options)
+        with pytest.raises(ArgumentError, match=r"`default_precision`.*shots=100"):
+            AerEstimator(executor, default_precision=precision)
     with pytest.raises(ArgumentError, match=r"`precision`.*-1"):
-        estimator.run([], precision=-1.0)
+        AerEstimator(executor).run([], precision=-1.0)
+    assert aer_calls == []
 
 
 @pytest.mark.wrong_types

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit.library import real_amplitudes
+from qiskit.circuit.library import QFTGate, real_amplitudes
 from qiskit.primitives import StatevectorSampler
 from qiskit.primitives.containers.sampler_pub import SamplerPub
+from qiskit.quantum_info import SparsePauliOp
+from qiskit_aer.noise import NoiseModel
 from qiskit_ibm_runtime.fake_provider import FakeBrisbane
 from qiskit_machine_learning.gradients import ParamShiftSamplerGradient
 from qiskit_machine_learning.neural_networks import SamplerQNN
 from qiskit_machine_learning.primitives import QMLSampler
 
 from hybridopt import AerExecutor, from_qnn
-from hybridopt.errors import ArgumentError, ArgumentTypeError, CircuitError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, ResourceError
 from hybridopt.qiskit_ml import AerSampler, AerSamplerGradient
 from tests.qiskit_ml.networks import measured, parity, trained, without_inputs
 
@@ -25,7 +27,7 @@ REGISTERS = {"b": [2], "a": [1, None, 0]}
 def test_exact_results_of_registers_and_of_joined_registers():
     example, _, w = trained(without_inputs)
     circuit = measured(example.circuit, REGISTERS)
-    (result,) = AerSampler().run([(circuit, w)]).result()
+    (result,) = AerSampler(exact=True).run([(circuit, w)]).result()
     joint = example.state([], w).probabilities([2, 1, 0])
 
     for outcome, probability in enumerate(joint):
@@ -46,7 +48,7 @@ def test_arrays_of_parameter_sets():
     circuit = real_amplitudes(3, reps=1)
     circuit.measure_all()
     values = np.random.default_rng(0).uniform(-2, 2, (2, 3, 6))
-    ours, none = AerSampler().run([(circuit, values), (circuit, values[:0])]).result()
+    ours, none = AerSampler(exact=True).run([(circuit, values), (circuit, values[:0])]).result()
     theirs = QMLSampler().run([(circuit, values)]).result()[0]
     assert ours.data.shape == ours.data.meas.shape == (2, 3)
     assert none.data.meas.shape == (0, 3)
@@ -81,7 +83,9 @@ def test_shots_are_returned_as_bits():
 
 def test_batch_of_a_network_is_one_job(aer_calls):
     example, x, w = trained(batch=7)
-    qnn = example.network(SamplerQNN, interpret=parity, output_shape=2, sampler=AerSampler())
+    qnn = example.network(
+        SamplerQNN, interpret=parity, output_shape=2, sampler=AerSampler(exact=True)
+    )
     rows = example.probabilities(x, w)
     odd = rows[:, [parity(outcome) == 1 for outcome in range(8)]].sum(1)
     np.testing.assert_allclose(qnn.forward(x, w)[:, 1], odd, atol=1e-12)
@@ -91,7 +95,7 @@ def test_batch_of_a_network_is_one_job(aer_calls):
 @pytest.mark.parametrize("shots", [None, 3000])
 def test_samples_of_a_batch_are_separate_for_any_register_name(shots):
     example, x, w = trained()
-    sampler = AerSampler(AerExecutor(shots=shots, seed=1))
+    sampler = AerSampler(AerExecutor(shots=shots, seed=1), exact=shots is None)
     circuit = measured(example.circuit, {"c": [2, 0]})
     qnn = example.network(SamplerQNN, circuit=circuit, sampler=sampler)
     expected = example.probabilities(x, w, [2, 0])
@@ -102,7 +106,7 @@ def test_samples_of_a_batch_are_separate_for_any_register_name(shots):
 def test_networks_without_parameters():
     circuit = QuantumCircuit(3)
     circuit.h([0, 2])
-    qnn = SamplerQNN(circuit=circuit, sampler=AerSampler())
+    qnn = SamplerQNN(circuit=circuit, sampler=AerSampler(exact=True))
     expected = [0.25 if outcome in {0, 1, 4, 5} else 0 for outcome in range(8)]
     np.testing.assert_allclose(qnn.forward(None, None)[0], expected, atol=1e-12)
 
@@ -110,7 +114,7 @@ def test_networks_without_parameters():
 def test_gradient_of_the_library_is_one_job(aer_calls):
     example, x, w = trained(batch=3)
     given = [example.circuit.measure_all(inplace=False)] * 3, [[*sample, *w] for sample in x]
-    ours = ParamShiftSamplerGradient(AerSampler()).run(*given).result()
+    ours = ParamShiftSamplerGradient(AerSampler(exact=True)).run(*given).result()
     assert len(aer_calls) == 1
     theirs = ParamShiftSamplerGradient(QMLSampler()).run(*given).result()
     for actual, expected in zip(ours.gradients, theirs.gradients, strict=True):
@@ -126,30 +130,128 @@ def test_instances_of_pubs():
     assert result.data.meas.get_counts() == {"000": 10}
 
 
+def test_the_nearest_shots_count():
+    """Those of the pub come before those of the call, and these before the default."""
+    circuit = measured(QuantumCircuit(3), {"c": [0, 1]})
+    pubs = [circuit, (circuit, None, 20), SamplerPub.coerce(circuit, shots=30), (circuit, None)]
+    given = [
+        (AerSampler(), {}, 1024),
+        (AerSampler(default_shots=50), {}, 50),
+        (AerSampler(AerExecutor(shots=7)), {}, 7),
+        (AerSampler(AerExecutor(shots=7), default_shots=50), {}, 50),
+        (AerSampler(AerExecutor(shots=7)), {"shots": 40}, 40),
+    ]
+    for sampler, options, others in given:
+        before = sampler.executor.usage.shots
+        results = sampler.run(pubs, **options).result()
+        expected = [others, 20, 30, others]
+        assert [result.data.c.num_shots for result in results] == expected
+        assert [result.metadata["shots"] for result in results] == expected
+        assert sampler.executor.usage.shots - before == sum(expected)
+        assert sampler.options.shots == sampler.default_shots
+    assert AerSampler(exact=True).default_shots is None
+
+
+def test_calls_and_pubs_have_their_own_noise():
+    """Also equal pubs, in any grouping by circuit and shots."""
+    circuit = QuantumCircuit(3)
+    circuit.h([0, 1, 2])
+    circuit.measure_all()
+    pubs = [(one, None, shots) for one in (circuit, circuit.copy()) for shots in (5000, 6000)] * 2
+
+    def drawn(sampler: AerSampler) -> list[dict[str, int]]:
+        results = [*sampler.run(pubs).result(), *sampler.run(pubs).result()]
+        return [result.data.meas.get_counts() for result in results]
+
+    first, again = (drawn(AerSampler(AerExecutor(seed=2))) for _ in range(2))
+    assert len({tuple(sorted(counts.items())) for counts in first}) == len(first) == 16
+    assert first == again
+    assert first != drawn(AerSampler(AerExecutor(seed=3)))
+
+
+def test_shots_are_those_of_an_executor_with_shots():
+    example, _, w = trained(without_inputs)
+    circuit = measured(example.circuit, REGISTERS)
+    drawn = [
+        sampler.run([(circuit, [w, w])]).result()[0].join_data()
+        for sampler in (
+            AerSampler(AerExecutor(shots=300, seed=4)),
+            AerSampler(AerExecutor(seed=4), default_shots=300),
+        )
+    ]
+    np.testing.assert_array_equal(drawn[0].array, drawn[1].array)
+
+
+def test_shots_of_each_qubit_have_its_probability():
+    """Three noise models of measurement: the shots come from the executor."""
+    circuit = QuantumCircuit(3)
+    for qubit, angle in enumerate((0.4, 1.3, 2.2)):
+        circuit.ry(angle, qubit)
+    circuit.measure_all()
+    noise = NoiseModel()
+    noise.add_readout_error([[0.9, 0.1], [0.2, 0.8]], [1])
+    shots = 20_000
+    for options in ({}, {"noise_model": noise}, {"method": "matrix_product_state"}):
+        sampler = AerSampler(AerExecutor(seed=1, **options))
+        (result,) = sampler.run([circuit], shots=shots).result()
+        bits = result.data.meas.to_bool_array(order="little").mean(axis=0)
+        for qubit, angle in enumerate((0.4, 1.3, 2.2)):
+            one = np.sin(angle / 2) ** 2
+            if options.get("noise_model") is noise and qubit == 1:
+                one = 0.8 * one + 0.1 * (1 - one)
+            assert abs(bits[qubit] - one) < 5 * np.sqrt(one * (1 - one) / shots)
+
+
+def test_algorithms_read_counts():
+    """QAOA and phase estimation of qiskit-algorithms read results in this way."""
+    phase, num_qubits = 5 / 16, 4
+    circuit = QuantumCircuit(num_qubits + 1, num_qubits)
+    circuit.h(range(num_qubits))
+    circuit.x(num_qubits)
+    for qubit in range(num_qubits):
+        circuit.cp(2 * np.pi * phase * 2**qubit, qubit, num_qubits)
+    circuit.append(QFTGate(num_qubits).inverse(), range(num_qubits))
+    circuit.measure(range(num_qubits), range(num_qubits))
+    bits = AerSampler().run([circuit]).result()[0].data["c"]
+    assert bits.get_int_counts() == {5: 1024}
+    assert bits.get_bitstrings()[:2] == ["0101"] * 2
+    observable = SparsePauliOp.from_list([("IIIZ", 0.5), ("ZIII", 2.0)])
+    assert bits.expectation_values(observable) == pytest.approx(1.5)
+
+
 @pytest.mark.wrong_types
 def test_bad_arguments(aer_calls):
     circuit = measured(QuantumCircuit(3), {"c": [0, 1]})
-    with pytest.raises(ArgumentError, match=r"`shots`.*None.*100"):
-        AerSampler().run([circuit], shots=100)
-    with pytest.raises(ArgumentError, match=r"`shots`.*10.*20"):
-        AerSampler(AerExecutor(shots=10)).run([(circuit, None, 20)])
-    with pytest.raises(ArgumentError, match=r"`shots`.*10"):
-        AerSampler().run([SamplerPub.coerce(circuit, shots=10)])
-    with pytest.raises(CircuitError, match="register"):
-        AerSampler().run([QuantumCircuit(3)])
+    with pytest.raises(ArgumentError, match=r"`shots`.*exact.*100"):
+        AerSampler(exact=True).run([circuit], shots=100)
+    for pub in ((circuit, None, 10), SamplerPub.coerce(circuit, shots=10)):
+        with pytest.raises(ArgumentError, match=r"`shots`.*exact.*10"):
+            AerSampler(exact=True).run([pub])
+    with pytest.raises(ArgumentError, match=r"`executor`.*exact.*10"):
+        AerSampler(AerExecutor(shots=10), exact=True)
+    with pytest.raises(ArgumentError, match=r"`default_shots`.*exact.*10"):
+        AerSampler(default_shots=10, exact=True)
+    with pytest.raises(ArgumentError, match=r"`shots`.*0"):
+        AerSampler().run([circuit], shots=0)
+    with pytest.raises(ArgumentTypeError, match=r"`shots`.*1\.5"):
+        AerSampler().run([circuit], shots=1.5)
+    with pytest.raises(ArgumentTypeError, match="exact"):
+        AerSampler(exact=1)
     with pytest.raises(ArgumentTypeError, match="executor"):
         AerSampler("aer")
+    with pytest.raises(ResourceError, match=r"`shots` .*0\.001 GB.*1000000 shots"):
+        AerSampler(AerExecutor(max_memory=10**6)).run([circuit], shots=10**6)
     assert aer_calls == []
-    AerSampler(AerExecutor(shots=10)).run([(circuit, None, 10)], shots=10).result()
-    assert AerSampler(AerExecutor(shots=7)).options.shots == 7
+    (result,) = AerSampler(default_shots=np.int64(30)).run([circuit], shots=np.int64(40)).result()
+    assert result.data.c.num_shots == 40
 
 
 def test_measured_idle_qubits_of_a_large_device_are_not_simulated():
     example, x, w = trained(batch=2)
     circuit = transpile(example.circuit, FakeBrisbane(), seed_transpiler=0)
-    plug_ins = {"sampler": AerSampler(), "gradient": AerSamplerGradient()}
+    plug_ins = {"sampler": AerSampler(exact=True), "gradient": AerSamplerGradient()}
     qnn = example.network(SamplerQNN, circuit=circuit, **plug_ins)
-    expected = example.network(SamplerQNN, sampler=AerSampler()).forward(x, w)
+    expected = example.network(SamplerQNN, sampler=AerSampler(exact=True)).forward(x, w)
     np.testing.assert_allclose(qnn.forward(x, w), expected, rtol=0, atol=1e-12)
     layer = from_qnn(qnn, initial=torch.from_numpy(w))
     found = layer(torch.from_numpy(x))

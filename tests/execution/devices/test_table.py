@@ -145,7 +145,7 @@ def test_networks_of_qiskit_machine_learning(cell):
 @some_cells
 def test_exact_samplers(cell):
     circuit = cell.given(measured=True)
-    sampler = AerSampler(AerExecutor(noise_model=cell.noise.noise))
+    sampler = AerSampler(AerExecutor(noise_model=cell.noise.noise), exact=True)
     (exact,) = sampler.run([(circuit, row(circuit))]).result()
     found = exact.data.meas.get_probabilities()
     for outcome, probability in enumerate(reference(cell).probabilities):
