@@ -12,6 +12,7 @@ from torch import Tensor, fx
 from torch._compile import _disable_dynamo
 
 from hybridopt.errors import UnsupportedError
+from hybridopt.nn.checkpointing import repeatable
 
 WAY_OUT = "Use `hybridopt.to_classical(network)`, which has torch operations only."
 Forward = TypeVar("Forward", bound=Callable[..., Any])
@@ -29,10 +30,12 @@ def outside_graphs(forward: Forward) -> Forward:
 
     @functools.wraps(forward)
     def checked(module: Any, *args: Any, **kwargs: Any) -> Any:
-        capture = _capture((*args, *kwargs.values()))
+        inputs = (*args, *kwargs.values())
+        capture = _capture(inputs)
         if capture is not None:
             refuse_graph(module, capture)
-        return forward(module, *args, **kwargs)
+        with repeatable(getattr(module, "executor", None), inputs):
+            return forward(module, *args, **kwargs)
 
     # unlike `torch.compiler.disable`, it imports torch._dynamo in the first call, not here
     disabled: Any = _disable_dynamo(checked)
