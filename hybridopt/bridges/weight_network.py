@@ -23,6 +23,7 @@ from hybridopt.circuits.counts import GateCount
 from hybridopt.errors import ConversionError
 from hybridopt.execution import Cost, Metered
 from hybridopt.gradients import GradientRule, ParameterShift
+from hybridopt.nn.graph_capture import outside_graphs
 from hybridopt.nn.parameter_map import is_transformed
 from hybridopt.nn.summary import SummaryRow
 
@@ -189,6 +190,7 @@ class WeightNetwork(QuantumNetwork, HasReadoutCache):
         """Gradient rule of the circuit; unused where autograd differentiates."""
         return self.source.gradient
 
+    @outside_graphs
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return the network's outputs at the present weights.
 

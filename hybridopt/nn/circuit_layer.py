@@ -40,6 +40,7 @@ from hybridopt.execution.placed_readout import place_circuit, place_readout
 from hybridopt.gradients import GradientRule, create
 from hybridopt.gradients.cost import forward_cost, gradient_cost, times
 from hybridopt.nn.evaluation import CircuitEvaluation
+from hybridopt.nn.graph_capture import outside_graphs
 from hybridopt.nn.parameter_map import AngleMap
 from hybridopt.nn.summary import RunsCircuits, SummaryParts, SummaryRow
 
@@ -175,6 +176,7 @@ class CircuitLayer(nn.Module, RunsCircuits):
         """Readout on the qubits of the program."""
         return self._compiled().readout
 
+    @outside_graphs
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs of every sample.
 

@@ -17,6 +17,7 @@ from hybridopt._modules import check_samples
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule
 from hybridopt.nn.circuit_layer import CircuitLayer
+from hybridopt.nn.graph_capture import outside_graphs
 from hybridopt.nn.summary import RunsCircuits, SummaryParts, layer_rows
 
 
@@ -122,6 +123,11 @@ class DressedCircuit(DressedModule, RunsCircuits):
         pre, post = nn.Linear(in_features, num_qubits), nn.Linear(num_qubits, out_features)
         super().__init__(pre, layer, post)
         self.depth = depth
+
+    @outside_graphs
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs of every sample; see `DressedModule.forward`."""
+        return super().forward(x)
 
     @property
     def num_qubits(self) -> int:

@@ -6,6 +6,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
@@ -15,6 +16,7 @@ from hybridopt import _validation
 from hybridopt.circuits.counts import GateCount, find_backend
 from hybridopt.execution import Cost
 from hybridopt.gradients.cost import total_cost
+from hybridopt.nn.graph_capture import refuse_graph
 
 COLUMNS = 100
 ROOT = "(itself)"  # name of a network that is a single layer
@@ -53,6 +55,10 @@ SummaryParts = tuple[str, list[SummaryRow], Sequence[str]]  # title, rows and no
 
 class RunsCircuits(ABC):
     """Base class of modules that run circuits: circuits, cost and plan before a run."""
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """Raise UnsupportedError, because TorchScript cannot run circuits; torch calls this."""
+        refuse_graph(self, "`torch.jit.script`")
 
     @abstractmethod
     def circuits(self) -> Mapping[str, QuantumCircuit]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import os
+import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
 
 from hybridopt import AerExecutor
 from hybridopt.bridges.generator.statevector import LadderSampler
@@ -155,3 +159,92 @@ def test_threads_never_draw_the_same_call():
     finally:
         sys.setswitchinterval(before)
     assert sorted(calls) == list(range(2000))
+
+
+class Draws(Dataset):
+    """Numbers drawn from a stream, or from a pickled copy in each process, as after a spawn."""
+
+    def __init__(self, stream: RandomStream, *, pickled: bool = False) -> None:
+        self.stream = pickle.dumps(stream) if pickled else stream
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> float:
+        if isinstance(self.stream, bytes):
+            self.stream = pickle.loads(self.stream)
+        return float(self.stream._next_generator().random())
+
+
+def by_workers(data: Draws, epochs: int = 2) -> list[float]:
+    """Return the numbers of two forked workers in each epoch."""
+    torch.manual_seed(0)
+    workers = {"num_workers": 2, "multiprocessing_context": "fork"}
+    loader = DataLoader(data, batch_size=None, **workers)
+    return [value for _ in range(epochs) for value in loader]
+
+
+threads_at_fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
+
+@threads_at_fork
+@pytest.mark.parametrize("pickled", [False, True])
+@pytest.mark.parametrize("kind", [AerExecutor, LadderSampler])
+def test_workers_of_a_loader_draw_different_numbers_that_repeat(kind, pickled):
+    stream = kind(shots=5, seed=7)
+    first = by_workers(Draws(stream, pickled=pickled))
+    assert len(set(first)) == 8
+    assert stream.state_dict() == {"entropy": "0x7", "calls": 0}
+    own = RandomStream(7)
+    assert not {own._next_generator().random() for _ in range(8)} & set(first)
+    assert by_workers(Draws(kind(shots=5, seed=7), pickled=pickled)) == first
+    assert by_workers(Draws(kind(shots=5, seed=8), pickled=pickled)) != first
+
+
+class New(Dataset):
+    """Streams that a worker makes itself."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> float:
+        return float(RandomStream(index)._next_generator().random())
+
+
+@threads_at_fork
+def test_streams_made_by_a_worker_have_their_own_seed():
+    assert by_workers(New(), epochs=1) == [New()[0], New()[1]]
+
+
+def in_children(stream: RandomStream, generations: tuple[int, ...]) -> list[str]:
+    """Return the entropy of a stream in every process of a tree of forks."""
+    found = []
+    for _ in range(generations[0]):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            below = in_children(stream, generations[1:]) if generations[1:] else []
+            lines = [*below, stream.state_dict()["entropy"]]
+            os.write(writing, "\n".join(lines).encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            found += pipe.read().splitlines()
+        os.waitpid(child, 0)
+    return found
+
+
+@threads_at_fork
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks on this system")
+def test_forked_processes_draw_from_different_branches():
+    stream = RandomStream(7)
+    branches = in_children(stream, (3, 2))
+    assert len({*branches, stream.state_dict()["entropy"]}) == 10
+
+
+def test_a_pickled_stream_continues_at_the_same_position():
+    stream = AerExecutor(shots=5, seed=7)
+    stream._next_call()
+    copied = pickle.loads(pickle.dumps(stream))
+    assert copied.state_dict() == stream.state_dict()
+    assert copied._next_generator().random() == stream._next_generator().random()

@@ -85,7 +85,8 @@ class LadderSampler(FormulaStream, Executor):
         num_qubits, (tables, angles) = job.program.num_qubits, job.shared.shape
         shots = job.shots_for(self.shots)
         result = np.empty((tables, 1, 1 << num_qubits))
-        sampler = Sampler(self._entropy, job.stream or Stream(self._next_call()))
+        stream = job.stream or Stream(self._next_call())
+        sampler = Sampler(self._entropy, stream)
         size = max(1, BYTES_AT_ONCE // (BYTES_PER_ANGLE * angles + (32 << num_qubits)))
         for first in range(0, tables, size):
             part = np.arange(first, min(first + size, tables))

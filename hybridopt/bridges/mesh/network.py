@@ -33,6 +33,7 @@ from hybridopt.errors import ArgumentError, ConversionError, ResourceError
 from hybridopt.execution import Cost, Executor
 from hybridopt.gradients import GradientRule, ParameterShift
 from hybridopt.gradients.cost import total_cost
+from hybridopt.nn.graph_capture import outside_graphs
 
 LARGEST_SCALE = 1e4  # the rounding error of W is about 1e-16 times scale and norm
 
@@ -185,6 +186,7 @@ class MeshNetwork(QuantumNetwork):
     def _first(self) -> MeshLayer:
         return next(iter(self.layers.values()))
 
+    @outside_graphs
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Return the network's outputs; the executor runs its meshes."""
         for layer in self.layers.values():

@@ -1,0 +1,137 @@
+"""Networks with circuits in torch.compile, torch.export, torch.fx and TorchScript."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._dynamo.utils import counters
+
+import hybridopt as ho
+from hybridopt.bridges import WeightNetwork as Weights
+from hybridopt.errors import ConversionError, UnsupportedError
+from tests.nn.layers import NAME, layer_of
+
+# raised inside torch
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:`torch.jit"),
+    # at any graph break after a tensor with a gradient, with torch (2.13) alone, too
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
+]
+
+RULES = ("parameter-shift", "adjoint", "spsa")
+SOURCES = ("memory", "mesh", "generator", "random-subspace")
+CASES = [*RULES, "dressed", *SOURCES, "mesh in series"]
+
+
+def plain() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2))
+
+
+class Head(nn.Module):
+    """Network whose forward method continues after the circuit."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.before, self.inner, self.after = nn.Linear(2, 2), inner, nn.LazyLinear(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.inner(torch.tanh(self.before(x))))
+
+
+def network_of(case: str) -> nn.Module:
+    torch.manual_seed(0)
+    if case in RULES:
+        head = Head(layer_of(NAME, gradient=case).float())
+    elif case == "dressed":
+        head = Head(ho.DressedCircuit(2, 2, 2, 1))
+    elif case in SOURCES:
+        head = Head(ho.to_quantum(plain(), case))
+    else:
+        head = nn.Sequential(plain(), ho.to_quantum(plain(), ho.bridges.Mesh(readout="data")))
+    head(torch.rand(1, 2))  # sizes of lazy layers
+    return head
+
+
+def gradients(module: nn.Module, outputs: Tensor) -> list[Tensor]:
+    module.zero_grad()
+    outputs.square().sum().backward()
+    return [p.grad for p in module.parameters() if p.grad is not None]
+
+
+@pytest.mark.parametrize(
+    ("case", "backend"),
+    [("adjoint", "aot_eager"), ("mesh in series", "aot_eager"), *((c, "eager") for c in CASES)],
+)
+def test_compiled_networks_have_equal_values_and_gradients(case, backend):
+    torch._dynamo.reset()
+    module, reference = network_of(case), network_of(case)
+    compiled, frames = torch.compile(module, backend=backend), []
+    for step, batch in enumerate((3, 3, 2, 4, 3, 1, 5, 1, 2)):
+        for one in (module, reference):
+            one.train(step != 4)
+        x = torch.rand(batch, 2)
+        found, expected = compiled(x), reference(x)
+        torch.testing.assert_close(found, expected)
+        if case != "spsa":  # an estimate
+            torch.testing.assert_close(gradients(module, found), gradients(reference, expected))
+        frames.append(counters["frames"]["total"])
+    # once for each mode, for dynamic batches, and for a batch of one, each before and after
+    assert frames[-3:] == frames[-3:-2] * 3, frames
+    torch._dynamo.reset()
+
+
+def test_compiled_graphs_break_once_at_the_circuit_with_the_reason():
+    torch._dynamo.reset()
+    explained = torch._dynamo.explain(network_of("adjoint"))(torch.rand(3, 2))
+    assert explained.graph_break_count == 1
+    assert "to_classical" in explained.break_reasons[0].reason
+    assert explained.graph_count == 2
+    torch._dynamo.reset()
+
+
+CAPTURES = {
+    "torch.export": lambda module, x: torch.export.export(module, (x,)),
+    "torch.fx": lambda module, x: torch.fx.symbolic_trace(module),
+    "torch.jit.script": lambda module, x: torch.jit.script(module),
+    "torch.jit.trace": torch.jit.trace,
+}
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+@pytest.mark.parametrize("case", ["adjoint", "dressed", "memory", "mesh"])
+def test_graphs_without_python_are_refused_and_name_to_classical(case, name, aer_calls):
+    module, x = network_of(case), torch.rand(3, 2)
+    before = len(aer_calls)
+    for part in (module, module.inner):
+        with pytest.raises(UnsupportedError, match=f"`{name}`.*to_classical"):
+            CAPTURES[name](part, x)
+    assert len(aer_calls) == before
+
+
+@pytest.mark.parametrize("case", ["adjoint", "memory"])
+def test_graphs_without_breaks_name_to_classical(case):
+    module, x = network_of(case), torch.rand(3, 2)
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="to_classical"):
+        torch.compile(module, backend="eager", fullgraph=True)(x)
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="to_classical"):
+        torch.export.export(module, (x,), strict=True)
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("make", [torch.jit.script, lambda m: torch.jit.trace(m, torch.rand(1, 2))])
+@pytest.mark.parametrize("bridge", ["memory", "mesh"])
+def test_torchscript_is_refused_by_bridges(bridge, make):
+    with pytest.raises(ConversionError, match=r"`network`.*TorchScript.*to_classical"):
+        ho.to_quantum(make(plain()), bridge)
+    with pytest.raises(ConversionError, match=r"`1`.*TorchScript"):
+        ho.to_quantum(nn.Sequential(nn.Linear(2, 2), make(plain())), bridge)
+
+
+def test_forward_methods_keep_their_signature():
+    names = [
+        list(inspect.signature(kind.forward).parameters) for kind in (ho.CircuitLayer, Weights)
+    ]
+    assert names == [["self", "x"], ["self", "args", "kwargs"]]
