@@ -6,7 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ def read_npz(path: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, Ten
     return tensors
 
 
-def _header(stream: IO[bytes], path: Path, key: str) -> tuple[Header, int]:
+def _header(stream: Any, path: Path, key: str) -> tuple[Header, int]:
     """Return shape, order and dtype of an array, and the number of bytes before its numbers."""
     start = stream.read(len(npy.MAGIC_PREFIX) + 2)
     version = npy.read_magic(io.BytesIO(start))
