@@ -1,4 +1,4 @@
-"""Files of weights in every format: equal weights, or an error that names what is wrong."""
+"""Files of weights in every format: equal weights, or an error with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of weights: formats told apart by their content, read without running code."""
+"""Files of weights: formats recognised by their content, read without running code."""
 
 from hybridopt.transfer.weight_files.reading import read_weights
 

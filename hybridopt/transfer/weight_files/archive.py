@@ -1,4 +1,4 @@
-"""Zip archives with limits on what is read before anything is unpacked."""
+"""Zip archives with limits that hold before anything is unpacked."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def read_weights(path: Path, wanted: Shapes) -> object:
         Mapping of tensors; for `torch.save`, the saved object.
 
     Raises:
-        ArgumentError: If there is no such file.
+        ArgumentError: If the file does not exist.
         CheckpointError: If the file is damaged, has another format, or contains code.
         MissingExtraError: If the package safetensors is needed and not installed.
     """

@@ -67,7 +67,7 @@ def _inner(name: str) -> str:
 
 
 class _Inert:
-    """Stand-in for every class and function of an archive; it only keeps the state."""
+    """Replacement of every class and function of an archive; it only keeps the state."""
 
     state: object = None
 
@@ -109,11 +109,11 @@ class _Unpickler(pickle._Unpickler):
     dispatch: ClassVar = {
         code: load
         for code, load in pickle._Unpickler.dispatch.items()
-        if code != pickle.BYTEARRAY8[0]  # it would allocate what the file declares
+        if code != pickle.BYTEARRAY8[0]  # it would allocate the declared length
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return the function for tensors, the kind of a storage, or a stand-in."""
+        """Return the function for tensors, the kind of a storage, or an inert class."""
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
             return _rebuild
         if module == "torch" and name in DTYPES:
