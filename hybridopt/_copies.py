@@ -49,7 +49,8 @@ def copy_module(
     except Exception as error:
         raise ConversionError(
             f"The network {type(module).__name__} cannot be copied ({error}). {user} works on a "
-            "copy, so `copy.deepcopy(network)` must work. Remove computed tensors from it."
+            "copy, so `copy.deepcopy(network)` must work. Remove computed tensors from it"
+            f"{_names_of_results(module)}."
         ) from error
     copy_tensor_hooks(module, memo)
     compute_weights(copied)
@@ -179,6 +180,13 @@ def _computed(network: nn.Module) -> Iterator[Tensor]:
             value = vars(module).get(name)
             if isinstance(value, Tensor):
                 yield value
+
+
+def _names_of_results(network: nn.Module) -> str:
+    kept = {id(value) for value in _results(network)}
+    places = [(name, vars(module)) for name, module in network.named_modules()]
+    names = [f"{name}.{a}".strip(".") for name, own in places for a in own if id(own[a]) in kept]
+    return f": {', '.join(f'`{name}`' for name in names)}" if names else ""
 
 
 def _results(network: nn.Module) -> Iterator[Tensor]:

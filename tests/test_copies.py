@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import prune
+from torch.nn.utils.parametrizations import weight_norm
 
 import hybridopt as ho
 from hybridopt._copies import accumulation_hooks, copy_module, gradient_hooks
@@ -123,3 +124,29 @@ def test_pickles_and_files_refuse_hooks_that_they_would_lose(tmp_path):
     with pytest.raises(ConversionError, match=r"`weight` .*pickle"):
         pickle.dumps(ho.to_quantum(network))
     assert list(tmp_path.iterdir()) == []
+
+
+class Scaled(nn.Module):
+    """Network with a weight of its own, which a graph reads by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.scale = nn.Linear(3, 2), nn.Parameter(torch.ones(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x) * self.scale
+
+
+def test_graphs_with_weights_of_their_own():
+    network, x = torch.fx.symbolic_trace(Scaled()), torch.randn(4, 3)
+    quantum = ho.to_quantum(network)
+    for one in (quantum, copy.deepcopy(quantum)):
+        torch.testing.assert_close(one(x), network(x))
+        classical = ho.to_classical(one)
+        assert torch.equal(classical(x), network(x))
+        assert list(classical.state_dict()) == list(network.state_dict())
+    with pytest.raises(ConversionError, match=r"`network` .*GraphModule.*hybridopt.save"):
+        pickle.dumps(quantum)
+    quantum = ho.to_quantum(nn.Sequential(weight_norm(nn.Linear(3, 2))))
+    with pytest.raises(ConversionError, match=r"`network.0` .*parametrized"):
+        pickle.dumps(quantum)

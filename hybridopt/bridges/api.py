@@ -38,7 +38,7 @@ def to_quantum(
 
     Args:
         network: Torch module with trainable floating-point weights. It is copied and not changed;
-            train or eval mode is kept.
+            train or eval mode is kept. Padding rows and pruned entries keep their values.
         bridge: ``"memory"``, ``"mesh"``, ``"generator"``, a control (``"twin"``,
             ``"random-subspace"``, ``"walsh-subspace"``), or an instance such as
             ``ho.bridges.Memory(form="full")``.
@@ -54,7 +54,8 @@ def to_quantum(
     Raises:
         ArgumentTypeError: If the network is not a module.
         ConversionError: If the network has no weights that a circuit can train: no parameters, or
-            only frozen, integer, complex or non-finite ones.
+            only frozen, integer, complex or non-finite ones. Also if it is compiled or distributed,
+            or its weights have a structure that the bridge cannot keep, such as a gradient hook.
         UnknownNameError: If the bridge, gradient rule or option is unknown.
         ResourceError: If the circuit does not fit into the executor's memory.
 

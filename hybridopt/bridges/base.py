@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import torch
 from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from hybridopt import _validation
 from hybridopt._copies import check_no_tensor_hooks, copy_state
@@ -63,6 +64,14 @@ class QuantumNetwork(nn.Module, RunsCircuits):
 
     def __getstate__(self) -> dict[str, Any]:
         check_no_tensor_hooks(self, "pickle loses it")
+        for name, module in self.named_modules():
+            empty = isinstance(module, fx.GraphModule) and None in module._parameters.values()
+            if empty or is_parametrized(module):
+                kind = "a GraphModule with weights of its own" if empty else "parametrized"
+                raise ConversionError(
+                    f"Layer `{name}` must not be {kind}, because torch cannot pickle it. Write the "
+                    "network with `hybridopt.save`."
+                )
         return super().__getstate__()  # type: ignore[no-any-return, no-untyped-call]
 
     @abstractmethod

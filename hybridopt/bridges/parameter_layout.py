@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from hybridopt import _validation
 from hybridopt._copies import (
     Hook,
-    compute_weights,
     copy_module,
     gradient_hooks,
     put_tensor_hooks,
@@ -26,7 +25,7 @@ from hybridopt.errors import ConversionError
 from hybridopt.nn.parameter_map import is_transformed
 
 FULL_MARGIN = 1.5  # full form: sin(delta) starts at 2/3 at most, away from its maximum
-Owners = list[list[tuple[dict[str, Any], str]]]  # per slot: parameters of modules, and names
+Owners = list[list[tuple[nn.Module, str]]]  # per slot: modules, and names of their parameters
 LEAST_SCALE = 0.1  # weights of a tensor of zeros (a new bias) must be able to move
 
 
@@ -137,16 +136,16 @@ class ParameterLayout:
         self, empty: nn.Module, tensors: list[Tensor], *, hooks: bool = True
     ) -> nn.Module:
         """Return a copy of a network without parameters that has these weights."""
-        network = copy_module(empty, after_forward=True)
         parameters = [nn.Parameter(tensor.detach().clone()) for tensor in tensors]
         for slot, parameter in zip(self.slots, parameters, strict=True):
             put_tensor_hooks(parameter, slot.hooks if hooks else ())
-        self._fill(network, self._owners(network), parameters)
-        compute_weights(network)
-        return network
+        with self.swapped_parameters(empty, parameters):
+            return copy_module(empty, {id(p): p for p in parameters}, after_forward=True)
 
     @contextmanager
-    def swapped_parameters(self, empty: nn.Module, tensors: list[Tensor]) -> Iterator[nn.Module]:
+    def swapped_parameters(
+        self, empty: nn.Module, tensors: Sequence[Tensor]
+    ) -> Iterator[nn.Module]:
         """Give a network without parameters these tensors during a block; they get gradients."""
         owners = self._owners(empty)
         self._fill(empty, owners, tensors)
@@ -157,12 +156,13 @@ class ParameterLayout:
 
     def _owners(self, network: nn.Module) -> Owners:
         split = ([name.rpartition(".") for name in slot.names] for slot in self.slots)
-        return [[(network.get_submodule(n)._parameters, a) for n, _, a in names] for names in split]
+        return [[(network.get_submodule(n), a) for n, _, a in names] for names in split]
 
     def _fill(self, network: nn.Module, owners: Owners, tensors: Sequence[Tensor | None]) -> None:
         for places, tensor in zip(owners, tensors, strict=True):
-            for parameters, attribute in places:
-                parameters[attribute] = tensor
+            for module, attribute in places:
+                module._parameters[attribute] = tensor  # type: ignore[assignment]
+                vars(module).pop(attribute, None)  # copies of a GraphModule have None there
         for module in network.modules() if self._recurrent else ():
             if isinstance(module, nn.RNNBase):  # it keeps its own list of weights
                 module._init_flat_weights()

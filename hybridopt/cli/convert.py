@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 from torch import Tensor, nn
 
+from hybridopt._copies import copy_module
 from hybridopt._files import check_writable, write_bytes
 from hybridopt.bridges import Bridge, QuantumNetwork, to_classical, to_quantum
 from hybridopt.cli import options
@@ -140,7 +140,7 @@ def _check_targets(source: Path, network: str | None, targets: Sequence[Path]) -
 def _outputs(network: nn.Module, inputs: Tensor) -> Tensor:
     """Return outputs in eval mode; raise our error if the inputs do not fit."""
     try:
-        outputs = copy.deepcopy(network).eval()(inputs)
+        outputs = copy_module(network, user="`convert`").eval()(inputs)
     except HybridOptError:
         raise
     except Exception as error:

@@ -37,7 +37,7 @@ MOST_ROWS = 12  # last epochs that are printed; history.json contains all
 def command(
     data: options.Data = "digits",
     network: options.Network = "auto",
-    start: Annotated[Path | None, opt("State_dict or file of `convert` to start.")] = None,
+    start: Annotated[Path | None, opt("File of weights, or of `convert`, to start.")] = None,
     bridge: Annotated[str | None, opt(f"Bridge to circuits: {', '.join(BRIDGES)}.")] = None,
     option: options.BridgeOptions = None,
     gradient: Annotated[str | None, opt(f"Gradient rule: {', '.join(GRADIENTS)}.")] = None,

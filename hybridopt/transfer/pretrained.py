@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from hybridopt import _validation
 from hybridopt._modules import check_has_values, check_module
-from hybridopt.errors import ArgumentError, ArgumentTypeError, CheckpointError, ConversionError
+from hybridopt.errors import ArgumentError, ArgumentTypeError, ConversionError
+from hybridopt.transfer.weight_files import read_weights
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ def load_weights(
 
     Args:
         network: Any module.
-        state_dict: Mapping, or path of a file of `torch.save`. No code in the file is run.
+        state_dict: Mapping, or path of a file with one tensor per key: of `torch.save`,
+            safetensors (``pip install 'hybridopt-qiskit[weights]'``), `numpy.savez`, or
+            `torch.jit.save`, which is not compiled. No code in the file is run.
         strict: True if all keys must fit; otherwise only fitting keys are loaded.
         replaced: Name of a layer whose keys need not fit; None for no layer.
 
@@ -78,7 +81,8 @@ def load_weights(
         ArgumentError: If the file does not exist, or if values are NaN, missing, or too large or
             complex for the dtype of the network.
         ArgumentTypeError: If ``state_dict`` is neither a path nor a mapping of dense tensors.
-        CheckpointError: If the file is damaged or contains code.
+        CheckpointError: If the file is damaged, has another format, or contains code.
+        MissingExtraError: If the file needs the package safetensors, which is not installed.
 
     Example:
         >>> import torch
@@ -90,8 +94,12 @@ def load_weights(
     check_module(network)
     _validation.boolean("strict", strict)
     check_has_values(network, ConversionError)
-    given = _tensors(_read(state_dict) if isinstance(state_dict, str | os.PathLike) else state_dict)
     wanted = {k: v for k, v in network.state_dict().items() if isinstance(v, Tensor)}
+    if isinstance(state_dict, str | os.PathLike):
+        content = read_weights(Path(state_dict), {k: tuple(v.shape) for k, v in wanted.items()})
+        given = _tensors(content, from_file=True)
+    else:
+        given = _tensors(state_dict)
     excused = set()
     if replaced is not None:
         prefix = f"{replaced}." if replaced else ""
@@ -129,21 +137,11 @@ def _compare(
     )
 
 
-def _read(path: str | os.PathLike[str]) -> object:
-    file = Path(path)
-    if not file.is_file():
-        raise ArgumentError(f"`state_dict` must be an existing file (got {file}).")
-    try:
-        return torch.load(file, weights_only=True, map_location="cpu")
-    except Exception as error:
-        raise CheckpointError(
-            f"{file} is damaged or contains a pickled module instead of a state_dict "
-            f"({type(error).__name__}). Write it with torch.save(network.state_dict(), path)."
-        ) from error
+def _tensors(given: Any, *, from_file: bool = False) -> dict[str, Tensor]:
+    """Return the tensors of a mapping after a check of their kinds; other values are skipped.
 
-
-def _tensors(given: Any) -> dict[str, Tensor]:
-    """Return the tensors of a mapping after a check of their kinds; other values are skipped."""
+    Tensors of a file that do not fit the network may be without values.
+    """
     given = _validation.instance("state_dict", given, Mapping, "a path or a mapping of tensors")
     for key, value in given.items():
         _validation.instance("state_dict", key, str, "a mapping with names as keys")
@@ -160,7 +158,7 @@ def _tensors(given: Any) -> dict[str, Tensor]:
             raise ArgumentTypeError(
                 f"`{key}` of `state_dict` must be a dense tensor (got a {kind}). {advice}."
             )
-        if isinstance(value, Tensor) and value.is_meta:
+        if isinstance(value, Tensor) and value.is_meta and not from_file:
             raise ArgumentError(
                 f"`{key}` of `state_dict` must have values (got a tensor on the meta device)."
             )

@@ -53,8 +53,9 @@ def transfer(
             is a convolution if it replaces one.
         head_layer: Name of the replaced layer, or of a part that contains it. None for the last
             layer with outputs in the forward pass.
-        state_dict: Pretrained weights of `network` as a mapping or a path, which are loaded first.
-            Keys of the replaced layer do not have to fit.
+        state_dict: Pretrained weights of `network`, which are loaded first: a mapping, or the path
+            of a file as in `hybridopt.transfer.load_weights` (`torch.save`, safetensors,
+            `numpy.savez`, `torch.jit.save`). Keys of the replaced layer do not have to fit.
         strict: True if all other keys must fit. Otherwise fitting keys are loaded, and a warning
             lists the others (`hybridopt.transfer.load_weights` returns them).
         executor: Executor of the head's circuits; None for `AerExecutor()`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -75,10 +76,12 @@ def test_training_in_circuits_continues_from_a_file(tmp_path, call, aer_calls):
     assert not torch.equal(trained.angles, quantum.angles)
 
 
-def test_training_starts_from_a_state_dict(tmp_path, call):
+@pytest.mark.parametrize("file", ["start.pt", "start.npz"])
+def test_training_starts_from_a_state_dict(file, tmp_path, call):
     network = mlp()
     torch.save(network.state_dict(), tmp_path / "start.pt")
-    arguments = ["--start", tmp_path / "start.pt", "--epochs", "0", "--bridge", "mesh"]
+    np.savez(tmp_path / "start.npz", **{k: v.numpy() for k, v in network.state_dict().items()})
+    arguments = ["--start", tmp_path / file, "--epochs", "0", "--bridge", "mesh"]
     code, _, err = call(*SMALL, *arguments, "--gradient", "adjoint", "--output", tmp_path)
     assert (code, err) == (0, "")
     found = torch.load(tmp_path / "network.pt", weights_only=True)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from hybridopt.compare import runner
-from hybridopt.errors import ArgumentError, ExecutionError
+from hybridopt.errors import ArgumentError, ConversionError, ExecutionError
 
 from .conftest import quick
 
@@ -53,6 +53,10 @@ def deadly(tmp_path, monkeypatch):
 def test_a_network_that_cannot_be_pickled(capsys):
     with pytest.raises(ArgumentError, match="`workers=1`"):
         quick(workers=2, network=lambda: nn.Linear(4, 3))
+    hooked = nn.Linear(4, 3)
+    hooked.weight.register_hook(torch.abs)  # pickle would lose it
+    with pytest.raises(ConversionError, match=r"`weight` .*`workers=1`"):
+        quick(workers=2, network=hooked)
     assert runner.default_workers() >= 1
     quick(methods=["adam"], progress=True)
     assert "2/2" in capsys.readouterr().out
