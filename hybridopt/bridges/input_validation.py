@@ -41,9 +41,7 @@ class InputValidation:
 
 @torch.no_grad()  # not on torch's meta device, which checks neither dtypes nor token numbers
 def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    for layer in network.modules():
-        if isinstance(layer, CircuitLayer):
-            layer.forward = partial(_zeros, copy.deepcopy(layer))  # type: ignore[method-assign]
+    silence_circuits(network)
     try:
         with isolated(0):
             network(*args, **kwargs)
@@ -55,6 +53,13 @@ def _try(network: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
             f"Inputs of {type(network).__name__} must fit the plain network (got {given}). "
             f"{_validation.first_line(error)}"
         ) from error
+
+
+def silence_circuits(network: nn.Module) -> None:
+    """Let the circuit layers of a copy return zeros, without a run."""
+    for layer in network.modules():
+        if isinstance(layer, CircuitLayer):
+            layer.forward = partial(_zeros, copy.deepcopy(layer))  # type: ignore[method-assign]
 
 
 def _zeros(layer: CircuitLayer, x: Tensor) -> Tensor:
