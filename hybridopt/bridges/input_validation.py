@@ -55,9 +55,7 @@ def _try(
     kwargs: Mapping[str, Any],
     fixed: Mapping[str, Tensor],
 ) -> None:
-    for layer in network.modules():
-        if isinstance(layer, CircuitLayer):
-            layer.forward = partial(_zeros, copy.deepcopy(layer))  # type: ignore[method-assign]
+    silence_circuits(network)
     try:
         with isolated(0), torch.set_grad_enabled(bool(fixed)):
             outputs = network(*args, **kwargs)
@@ -95,6 +93,13 @@ def _tensors(value: object) -> list[Tensor]:
     if isinstance(value, tuple | list):
         return [tensor for item in value for tensor in _tensors(item)]
     return [value] if isinstance(value, Tensor) else []
+
+
+def silence_circuits(network: nn.Module) -> None:
+    """Let the circuit layers of a copy return zeros, without a run."""
+    for layer in network.modules():
+        if isinstance(layer, CircuitLayer):
+            layer.forward = partial(_zeros, copy.deepcopy(layer))  # type: ignore[method-assign]
 
 
 def _zeros(layer: CircuitLayer, x: Tensor) -> Tensor:

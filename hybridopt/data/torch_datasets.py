@@ -111,14 +111,22 @@ def read_rows(dataset: Any, rows: Sequence[int], collate: Collate = default_coll
 
 def stream_batches(dataset: Iterable[Any], size: int | None) -> Iterator[object]:
     """Yield batches of a dataset without rows by number; None is one batch of all samples."""
-    with _errors_of(dataset):
-        samples = iter(dataset)
-    while True:
-        with _errors_of(dataset):
-            batch = list(islice(samples, size))
-        if not batch:
-            return
+    samples = read_all(dataset)
+    while batch := list(islice(samples, size)):
         yield collated(batch)
+
+
+def read_all(source: Iterable[Any]) -> Iterator[Any]:
+    """Yield what a dataset or loader yields; its errors become a DataError."""
+    with _errors_of(source):
+        items = iter(source)
+    while True:
+        with _errors_of(source):
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item
 
 
 def collated(samples: list[Any], collate: Collate = default_collate) -> object:
@@ -143,8 +151,8 @@ def _errors_of(dataset: object) -> Iterator[None]:
         raise
     except Exception as error:
         raise DataError(
-            f"The dataset `data` must return its samples (got {type(error).__name__}: {error} from "
-            f"{type(dataset).__name__})."
+            f"The {type(dataset).__name__} `data` must yield its samples (got "
+            f"{type(error).__name__}: {error})."
         ) from error
 
 
@@ -190,8 +198,8 @@ def _seeded_batches(loader: Any) -> Iterator[object]:
     own = [loader.generator, getattr(loader.sampler, "generator", None)]
     states = [(one, one.get_state()) for one in own if isinstance(one, torch.Generator)]
     try:
-        with isolated(0), _errors_of(loader.dataset):
-            yield from list(loader)
+        with isolated(0):
+            yield from list(read_all(loader))
     finally:
         for generator, state in states:
             generator.set_state(state)

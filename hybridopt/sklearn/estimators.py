@@ -1,161 +1,24 @@
-"""Classifier and regressor for scikit-learn with their base class."""
+"""Classifier and regressor for scikit-learn."""
 
 from __future__ import annotations
 
-import copy
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor, nn
+from sklearn.base import ClassifierMixin, RegressorMixin
+from torch import Tensor
+from torch.nn import functional
 
-from hybridopt import _validation
-from hybridopt._copies import copy_module
-from hybridopt._random import isolated
-from hybridopt.bridges import Bridge, to_quantum
-from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, HybridOptError
-from hybridopt.execution import AerExecutor, Executor, Metered, check_executor
-from hybridopt.gradients import GradientRule
-from hybridopt.training import fit
-from hybridopt.training.batches import EVALUATION_BATCH, network_dtype
-from hybridopt.training.loop import executors_of
-from hybridopt.training.sanity_check import check_network, trial_outputs
-
-OF_FIT = (
-    "optimizer", "lr", "scheduler", "epochs", "batch_size", "loss", "tol", "patience", "callbacks",
-    "progress",
-)  # fmt: skip
-NetworkSpec = Sequence[int] | np.ndarray | nn.Module | Callable[[int, int], nn.Module]
+from hybridopt.errors import ArgumentError, DataError
+from hybridopt.sklearn.base import HybridEstimator
+from hybridopt.sklearn.labels import checked_labels, classes_of, targets_of, with_class_weights
+from hybridopt.sklearn.samples import checked_weights, without_zeros
 
 
-@dataclass(eq=False, repr=False)  # scikit-learn reads the parameters of the constructor
-class HybridEstimator(BaseEstimator):  # type: ignore[misc]
-    """Base class of classifier and regressor: network, bridge and training."""
-
-    network: NetworkSpec = (16,)
-    _: KW_ONLY
-    bridge: str | Bridge | None = None
-    bridge_options: Mapping[str, Any] | None = None
-    gradient: str | GradientRule | None = None
-    executor: Executor | None = None
-    shots: int | None = None
-    optimizer: str = "adam"
-    optimizer_options: Mapping[str, Any] | None = None
-    lr: float | str | None = None
-    scheduler: str | Callable[..., Any] | None = None
-    epochs: int = 20
-    batch_size: int | str | None = "auto"
-    loss: object = None
-    tol: float | None = None
-    patience: int | None = None
-    callbacks: Sequence[Any] = ()
-    progress: bool | str = False
-    random_state: int | np.random.RandomState | None = None
-
-    def _train(self, x: np.ndarray, y: Tensor, num_outputs: int) -> None:
-        self._check_options()
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        with isolated(seed):
-            network = self._built(x.shape[1], num_outputs, seed)
-        check_network(network)
-        if self.bridge is not None:
-            gradient = "parameter-shift" if self.gradient is None else self.gradient
-            if self.executor is None:
-                executor = AerExecutor(shots=self.shots, seed=seed)
-            else:
-                executor = _restarted(check_executor(self.executor), seed)
-            options = {"executor": executor, "gradient": gradient, **(self.bridge_options or {})}
-            network = to_quantum(network, self.bridge, **options)
-        samples = torch.tensor(x, dtype=network_dtype(network))
-        with isolated(seed):
-            outputs = trial_outputs(network, samples[:2])
-        shape = tuple(outputs.shape[1:]) if isinstance(outputs, Tensor) else type(outputs).__name__
-        if shape != (num_outputs,):
-            raise DataError(
-                f"`network` must return {num_outputs} outputs per sample, one per class or target "
-                f"(got {shape}). Pass a function of (features, outputs) as `network`."
-            )
-        handed_on = {name: getattr(self, name) for name in OF_FIT} | {"seed": seed}
-        self.history_ = fit(network, (samples, y), **handed_on, **(self.optimizer_options or {}))
-        self.network_ = network.eval()
-
-    def _check_options(self) -> None:
-        self._check_keywords("bridge_options", to_quantum)
-        self._check_keywords("optimizer_options", fit)
-        for name in ("bridge_options", "executor", "shots", "gradient"):
-            if self.bridge is None and getattr(self, name) is not None:
-                raise ArgumentError(
-                    f"`{name}` must be None without a `bridge` (got {getattr(self, name)!r}). "
-                    'Pass for example `bridge="memory"`.'
-                )
-        if self.executor is not None and self.shots is not None:
-            raise ArgumentError(
-                "`shots` must be None with an `executor`. Pass `executor=AerExecutor(shots=...)`."
-            )
-
-    def _check_keywords(self, name: str, taker: Callable[..., Any]) -> None:
-        """Reject options that are parameters of the estimator or set by it."""
-        options = getattr(self, name)
-        if options is None:
-            return
-        if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
-            raise ArgumentTypeError(
-                f"`{name}` must be a dict with texts as keys, or None (got {options!r})."
-            )
-        for key in options:
-            parameter = "random_state" if (key, taker) == ("seed", fit) else key
-            if parameter in self.get_params(deep=False):
-                raise ArgumentError(
-                    f"`{name}` must not have the key {key!r}, a parameter of the estimator. Pass "
-                    f"`{parameter}=...` to the estimator."
-                )
-            if key in inspect.signature(taker).parameters:
-                raise ArgumentError(f"`{name}` must not have the key {key!r}. Remove it.")
-
-    def _built(self, num_features: int, num_outputs: int, seed: int) -> nn.Module:
-        if isinstance(self.network, nn.Module):  # an estimator must not change its parameters
-            own = {id(one): _restarted(one, seed) for one in executors_of(self.network)}
-            return copy_module(self.network, own, user="An estimator")
-        if callable(self.network):
-            try:
-                return self.network(num_features, num_outputs)
-            except HybridOptError:
-                raise
-            except Exception as error:
-                name = getattr(self.network, "__name__", repr(self.network))
-                raise ArgumentError(
-                    f"Function {name!r} must return a network with {num_features} features and "
-                    f"{num_outputs} outputs (got {type(error).__name__}: {error})."
-                ) from error
-        widths: object = self.network
-        if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
-            raise ArgumentTypeError(
-                "`network` must be the widths of the hidden layers, a torch.nn.Module, or a "
-                f"function of (features, outputs) that returns one (got {self.network!r})."
-            )
-        hidden = [_validation.integer("network", width, minimum=1) for width in widths]
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise([num_features, *hidden, num_outputs]):
-            layers += [nn.Linear(inputs, outputs, dtype=torch.float64), nn.Tanh()]
-        return nn.Sequential(*layers[:-1])
-
-    @torch.no_grad()
-    def _outputs(self, x: object) -> np.ndarray:
-        check_is_fitted(self)
-        checked = validate_data(self, x, dtype=[np.float64, np.float32], reset=False)
-        samples = torch.tensor(checked, dtype=network_dtype(self.network_))
-        outputs = [self.network_(batch) for batch in torch.split(samples, EVALUATION_BATCH)]
-        return np.asarray(torch.cat(outputs).double().cpu().numpy())
-
-
+@dataclass(eq=False, repr=False)
 class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
     """Classifier for scikit-learn: a torch network, trained classically or as a circuit.
 
@@ -163,8 +26,12 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
 
     With shots, the weights of a bridge are read from its circuit once after `fit`, so `predict` and
     `predict_proba` agree. A `CircuitLayer` in your own network draws new shots in each call.
-    ``sample_weight``, ``partial_fit`` and ``class_weight`` are not supported; for the last one, use
-    ``loss=torch.nn.CrossEntropyLoss(weight=...)``.
+    Multilabel targets (indicator matrices) have one output per label, binary cross entropy as loss,
+    and probabilities by the logistic function. Sparse features become dense in batches.
+
+    A sample of weight 0 is left out. An integer weight acts as that number of equal samples if all
+    samples are in one batch; otherwise, it does not change the order of the samples. Your own
+    ``loss`` must return one value per sample to be used with weights.
 
     Args:
         network: Widths of the hidden layers of an MLP with tanh in float64, or a
@@ -190,12 +57,18 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
             this.
         patience: Number of epochs without improvement after which training stops. None disables
             this.
+        clip_grad_norm: Largest 2-norm of the gradient in a step; None for no limit.
+        accumulate: Number of batches per step of the optimizer.
+        warm_start: True lets `fit` continue with the network of the last call, which must have the
+            same features and classes. The optimizer starts again.
         callbacks: Callbacks of `hybridopt.fit`.
         progress: True shows a progress bar; a text is its label.
         random_state: Seed of weights, order of samples and shots; an int gives equal results.
+        class_weight: Dict of labels and weights (others have weight 1), ``"balanced"`` for equal
+            sums of weights, or None. It multiplies ``sample_weight``.
 
     Attributes:
-        classes_: Sorted labels.
+        classes_: Sorted labels; column numbers for multilabel targets.
         n_features_in_: Number of features in `fit`.
         network_: Trained network in evaluation mode; `hybridopt.to_classical` decodes it.
         history_: `hybridopt.History` of the training.
@@ -211,46 +84,120 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
         True
     """
 
-    def fit(self, X: object, y: object) -> HybridClassifier:  # noqa: N803
+    class_weight: Mapping[Any, float] | str | None = field(default=None, kw_only=True)
+
+    def fit(
+        self, X: object, y: object, sample_weight: object = None  # noqa: N803
+    ) -> HybridClassifier:  # fmt: skip
         """Train a new network on samples and their labels.
 
         Args:
-            X: Features, shape ``(samples, features)``.
-            y: Labels of any type, shape ``(samples,)``.
+            X: Features, shape ``(samples, features)``, dense or sparse.
+            y: Labels of any type, shape ``(samples,)``, or an indicator matrix
+                ``(samples, labels)``.
+            sample_weight: Weights of at least 0, shape ``(samples,)``; None for equal weights.
         """
-        samples, labels = validate_data(self, X, y, dtype=[np.float64, np.float32])
-        try:
-            check_classification_targets(labels)
-            self.classes_, numbers = np.unique(labels, return_inverse=True)
-        except TypeError as error:
-            kinds = ", ".join(sorted({type(label).__name__ for label in labels}))
+        continues = self._continues
+        x, given = self._validated(X, y, reset=not continues)
+        labels = checked_labels(given)
+        found = classes_of(labels)
+        if continues and not np.array_equal(found, self.classes_):
             raise DataError(
-                f"Labels must have one type that can be sorted (got {kinds}). Remove samples "
-                "without a label, and convert the labels to texts or to numbers."
-            ) from error
-        self._train(samples, torch.tensor(numbers, dtype=torch.int64), len(self.classes_))
+                f"`y` must have the classes of the first call with `warm_start` (got {found})."
+            )
+        self.classes_: np.ndarray = found
+        self._is_multilabel = labels.ndim == 2
+        weight = checked_weights(sample_weight, x)
+        samples = self._weighted(x, targets_of(labels, found), weight)
+        self._train(*samples, loss=self._loss(), continues=continues)
         return self
 
+    def partial_fit(
+        self, X: object, y: object, classes: object = None, sample_weight: object = None  # noqa: N803
+    ) -> HybridClassifier:  # fmt: skip
+        """Continue training with one pass through more samples.
+
+        The optimizer keeps its state between calls. ``epochs``, ``tol`` and ``patience`` are not
+        used; newton, lbfgs, ``lr="auto"``, schedulers and balanced classes are refused.
+
+        Args:
+            X: Features, shape ``(samples, features)``, dense or sparse.
+            y: Labels, shape ``(samples,)``, or an indicator matrix ``(samples, labels)``.
+            classes: All labels, in the first call; column numbers for an indicator matrix.
+            sample_weight: Weights of at least 0, shape ``(samples,)``; None for equal weights.
+        """
+        first = not hasattr(self, "network_")
+        if isinstance(self.class_weight, str):
+            raise ArgumentError(
+                "`class_weight` must be a dict or None for `partial_fit`, which does not know all "
+                f"samples (got {self.class_weight!r})."
+            )
+        known = None if classes is None else np.unique(np.asarray(classes))
+        if first and known is None:
+            raise ArgumentError("`classes` must be given in the first call of `partial_fit`.")
+        x, given = self._validated(X, y, reset=first)
+        labels = checked_labels(given)
+        if first:
+            self.classes_, self._is_multilabel = np.asarray(known), labels.ndim == 2
+        elif known is not None and not np.array_equal(known, self.classes_):
+            raise ArgumentError(
+                f"`classes` must be those of the first call, {self.classes_} (got {known})."
+            )
+        if (labels.ndim == 2) != self._is_multilabel:
+            raise DataError("`y` must be of the kind in the first call (labels or a matrix).")
+        weight = checked_weights(sample_weight, x)
+        samples = self._weighted(x, targets_of(labels, self.classes_), weight)
+        self._train_once(*samples, loss=self._loss())
+        return self
+
+    def _weighted(
+        self, x: Any, targets: Tensor, weight: np.ndarray | None
+    ) -> tuple[Any, Tensor, int, np.ndarray | None]:
+        weight = with_class_weights(self.class_weight, self.classes_, targets, weight)
+        x, targets, weight = without_zeros(x, targets, weight)
+        return x, targets, len(self.classes_), weight
+
+    def _loss(self) -> object:
+        default = functional.binary_cross_entropy_with_logits if self._is_multilabel else None
+        return default if self.loss is None else self.loss
+
     def predict(self, X: object) -> np.ndarray:  # noqa: N803
-        """Return the most probable label of each sample, shape ``(samples,)``."""
-        chosen = self._outputs(X).argmax(axis=1)
-        return np.asarray(self.classes_[chosen])
+        """Return the most probable label per sample, or the labels with probability above 0.5."""
+        outputs = self._outputs(X)
+        if self._is_multilabel:
+            return np.asarray((outputs > 0).long().numpy())
+        return np.asarray(self.classes_[outputs.argmax(1).numpy()])
 
     def predict_proba(self, X: object) -> np.ndarray:  # noqa: N803
-        """Return the softmax of the network's scores, shape ``(samples, classes)``."""
-        return np.asarray(torch.from_numpy(self._outputs(X)).softmax(1).numpy())
+        """Return probabilities, shape ``(samples, classes)``.
+
+        They are the softmax of the network's scores, or their logistic function for multilabel
+        targets.
+        """
+        outputs = self._outputs(X)
+        chances = outputs.sigmoid() if self._is_multilabel else outputs.softmax(1)
+        return np.asarray(chances.numpy())
 
     def predict_log_proba(self, X: object) -> np.ndarray:  # noqa: N803
         """Return the logarithm of `predict_proba`."""
-        return np.asarray(torch.from_numpy(self._outputs(X)).log_softmax(1).numpy())
+        outputs = self._outputs(X)
+        if self._is_multilabel:
+            return np.asarray(functional.logsigmoid(outputs).numpy())
+        return np.asarray(outputs.log_softmax(1).numpy())
 
     def decision_function(self, X: object) -> np.ndarray:  # noqa: N803
         """Return the network's scores, shape ``(samples, classes)``.
 
         For two classes, return the log odds of the second class, shape ``(samples,)``.
         """
-        scores = self._outputs(X)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+        scores = self._outputs(X).numpy()
+        binary = scores.shape[1] == 2 and not self._is_multilabel
+        return scores[:, 1] - scores[:, 0] if binary else np.asarray(scores)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
 
 class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
@@ -270,16 +217,54 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         True
     """
 
-    def fit(self, X: object, y: object) -> HybridRegressor:  # noqa: N803
+    def fit(
+        self, X: object, y: object, sample_weight: object = None  # noqa: N803
+    ) -> HybridRegressor:  # fmt: skip
         """Train a new network on samples and their targets.
 
         Args:
-            X: Features, shape ``(samples, features)``.
+            X: Features, shape ``(samples, features)``, dense or sparse.
             y: Targets, shape ``(samples,)`` or ``(samples, targets)``.
+            sample_weight: Weights of at least 0, shape ``(samples,)``; None for equal weights.
         """
-        samples, targets = validate_data(
-            self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
-        )
+        continues = self._continues
+        samples = self._weighted(X, y, sample_weight, reset=not continues)
+        if continues and samples[2] != self._num_targets:
+            raise DataError(
+                f"`y` must have {self._num_targets} targets as in the first call with `warm_start` "
+                f"(got {samples[2]})."
+            )
+        self._num_targets: int = samples[2]
+        self._train(*samples, loss=self.loss, continues=continues)
+        return self
+
+    def partial_fit(
+        self, X: object, y: object, sample_weight: object = None  # noqa: N803
+    ) -> HybridRegressor:  # fmt: skip
+        """Continue training with one pass through more samples.
+
+        See `HybridClassifier.partial_fit` for the parameters that are refused.
+
+        Args:
+            X: Features, shape ``(samples, features)``, dense or sparse.
+            y: Targets, shape ``(samples,)`` or ``(samples, targets)``.
+            sample_weight: Weights of at least 0, shape ``(samples,)``; None for equal weights.
+        """
+        first = not hasattr(self, "network_")
+        samples = self._weighted(X, y, sample_weight, reset=first)
+        if not first and samples[2] != self._num_targets:
+            raise DataError(
+                f"`y` must have {self._num_targets} targets as in the first call (got "
+                f"{samples[2]})."
+            )
+        self._num_targets = samples[2]
+        self._train_once(*samples, loss=self.loss)
+        return self
+
+    def _weighted(
+        self, x: object, y: object, sample_weight: object, *, reset: bool
+    ) -> tuple[Any, Tensor, int, np.ndarray | None]:
+        samples, targets = self._validated(x, y, reset=reset, y_numeric=True)
         if targets.dtype.kind not in "buif":
             raise DataError(
                 f"Targets must be real numbers (got dtype {targets.dtype}). Convert them with "
@@ -287,32 +272,16 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
             )
         self._is_flat = targets.ndim == 1
         table = torch.tensor(targets, dtype=torch.float64).reshape(len(targets), -1)
-        self._train(samples, table, table.shape[1])
-        return self
+        weight = checked_weights(sample_weight, samples)
+        samples, table, weight = without_zeros(samples, table, weight)
+        return samples, table, table.shape[1], weight
 
     def predict(self, X: object) -> np.ndarray:  # noqa: N803
         """Return the predicted values, in the shape of the targets in `fit`."""
-        values = self._outputs(X)
-        return values[:, 0] if self._is_flat else values
+        values = self._outputs(X).numpy()
+        return values[:, 0] if self._is_flat else np.asarray(values)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _restarted(executor: Metered, seed: int) -> Any:
-    """Return a copy at the start of its random stream; ``seed`` replaces a missing seed."""
-    # copy.deepcopy of an executor returns the executor itself, which networks share
-    own = copy.copy(executor)
-    try:
-        state = copy.deepcopy(executor.__getstate__())
-    except TypeError:  # the state has for example a connection, which both executors share
-        state = None
-    if isinstance(state, dict):
-        vars(own).update(state)
-    position = {**own.state_dict(), "calls": 0}
-    if "entropy" in position and getattr(own, "seed", seed) is None:
-        position["entropy"] = hex(seed)
-    own.load_state_dict(position)
-    return own

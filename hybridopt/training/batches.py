@@ -24,6 +24,7 @@ from hybridopt.data.torch_datasets import (
     is_torch_source,
     length_of,
     members,
+    read_all,
     read_rows,
     stream_batches,
     tensors_in_memory,
@@ -173,7 +174,7 @@ class LoaderBatches(ReadBatches):
 
     def read(self) -> Iterator[object]:
         """Yield the batches of the loader."""
-        yield from self.source
+        yield from read_all(self.source)
 
     def ends_with_one(self) -> bool:
         """Return whether the loader cuts its samples into batches with a rest of one."""

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
 from hybridopt import _validation
-from hybridopt._inputs import Inputs, call, is_real, shown
+from hybridopt._inputs import Inputs, call, is_real, num_samples, shown
 from hybridopt._modules import check_has_values, check_module, run_on_meta
 from hybridopt.bridges.api import without_quantum_networks
+from hybridopt.bridges.input_validation import silence_circuits
 from hybridopt.data.dataset import Batch
 from hybridopt.errors import ArgumentError, DataError, DeviceError, HybridOptError, TrainingError
 from hybridopt.optim import Newton
@@ -104,6 +105,7 @@ def trial_outputs(network: nn.Module, x: Inputs) -> object:
         except SHAPE_ERRORS:
             pass
     trial = without_quantum_networks(network)
+    silence_circuits(trial)
     try:
         with torch.no_grad():
             return call(trial, x)
@@ -111,12 +113,26 @@ def trial_outputs(network: nn.Module, x: Inputs) -> object:
         advice = "Integers are tokens for an Embedding; pass features as floats."
         if is_real(x):
             advice = "Check the first layer, and the batch size if it has a normalisation."
-        if isinstance(x, tuple | dict) or "argument" in str(error):
+        normalization = _normalization(trial) if num_samples(x) == 1 else ""
+        if normalization:
+            advice = (
+                f"{normalization} needs more than one sample. Change the batch size so that the "
+                "last batch has several, or pass `drop_last=True` to the DataLoader."
+            )
+        elif isinstance(x, tuple | dict) or "argument" in str(error):
             advice = "Several inputs are a tuple ((a, b), y), or a dict of arguments ({'a': a}, y)."
         raise DataError(
             f"`x` must fit the network {type(network).__name__} (got {shown(x)}). "
             f"{_validation.first_line(error)} {advice}"
         ) from error
+
+
+def _normalization(network: nn.Module) -> str:
+    """Return the first normalisation over the samples, for a message; "" without one."""
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training:
+            return f"Layer `{name}` ({type(layer).__name__})" if name else type(layer).__name__
+    return ""
 
 
 def _check_labels(outputs: Tensor, y: Tensor, largest: int | None) -> None:

@@ -201,6 +201,8 @@ def broken(x, y):
         (Rows(lambda x, y: ({"x": x, "text": "no"}, y), X, Y), r"`x\['text'\]`"),
         (Rows(lambda x, y: (x[: int(y) + 1], y), X, Y), "`data`.*equal shapes"),
         (Stream(Rows(broken, X, Y)), "`data`.*ZeroDivisionError"),
+        (DataLoader(Rows(broken, X, Y), 4), "DataLoader `data`.*ZeroDivisionError"),
+        (DataLoader(Rows(lambda x, y: (object(), y), X, Y), 4), "DataLoader `data`.*object"),
         (Stream(Rows(lambda x, y: (x, y), X[:0], Y[:0])), "`data`.*none"),
         (((X, Z[:4]), Y), r"`x\[1\]`.* 4 .*13"),
         (((X, Z), Y), "`x`.*WeightNetwork.*2 inputs"),
@@ -240,7 +242,8 @@ def test_last_batch_of_one_with_a_normalisation(form, quantum, make_network):
     network = make_network(batch_norm=True)
     network = ho.to_quantum(network) if quantum else network
     size = {} if isinstance(form, DataLoader) else {"batch_size": 4}
-    with pytest.raises(DataError, match=r"`x`.*\(1, 3\).*batch size"):
+    message = r"`x`.*\(1, 3\).*Layer `(network\.)?1` \(BatchNorm1d\).*`drop_last=True`"
+    with pytest.raises(DataError, match=message):
         ho.fit(network, form, epochs=1, **size)
     if (
         isinstance(form, DataLoader)
@@ -257,7 +260,7 @@ def test_labels_of_later_batches_are_checked():
         ho.fit(nn.Linear(4, 3), DataLoader(TensorDataset(X, labels), 4), epochs=1)
 
 
-def test_circuit_layers_with_two_inputs():
+def test_circuit_layers_with_two_inputs(aer_calls):
     layer = CircuitLayer(*_circuit(), ["ZI", "IZ"])
 
     class Joined(nn.Module):
@@ -266,10 +269,12 @@ def test_circuit_layers_with_two_inputs():
             self.layer, self.out = layer, nn.Linear(2, 3)
 
         def forward(self, x, z):
-            return self.out(self.layer(x[:, :2] + z))
+            return self.out(self.layer(x[:, :2] + 0.1 * z))  # real or integer z
 
     network = Joined()
     before = copy.deepcopy(network.state_dict())
+    ho.fit(network, ((X, (10 * Z).long()), Y), epochs=0)
+    assert aer_calls == []
     history = ho.fit(network, ((X, Z), Y), epochs=1)
     assert history.settings[0] > 0
     assert any(not torch.equal(before[k], v) for k, v in network.state_dict().items())

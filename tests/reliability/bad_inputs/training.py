@@ -85,7 +85,20 @@ DATA: Bad = {
             "`x` must be an array",
         ),
         "fit: words": (lambda _: fit(np.array([["a", "b", "c"]] * 3), [0, 1, 2]), "dtype <U1"),
-        "fit: three members": (lambda _: ho.fit(memory(), (X, Y, Y)), "`data`"),
+        "fit: four members": (lambda _: ho.fit(memory(), (X, X, Y, Y)), "`data` must be (x, y)"),
+        "fit: weight per feature": (
+            lambda _: ho.fit(memory(), (X, Y, X)),
+            "`sample_weight` must hold one number per sample (got shape (12, 3))",
+        ),
+        "fit: negative weight": (
+            lambda _: ho.fit(memory(), (X, Y, at(X[:, 0].abs(), 2, -1.0))),
+            "`sample_weight` must be at least 0 (row 2 holds -1)",
+        ),
+        "fit: inputs of other lengths": (
+            lambda _: ho.fit(memory(), ((X, X[:4]), Y)),
+            "`x[1]` and `y` must have equal length (got 4 and 12 rows)",
+        ),
+        "fit: dict without targets": (lambda _: ho.fit(memory(), {"x": X}), "`data` must have"),
         "fit: real targets of another width": (
             lambda _: fit(y=X[:, :2]),
             "`y` must have the shape of the outputs, (12, 3) (got (12, 2))",
@@ -137,6 +150,12 @@ TRAINING: Bad = {
         "fit: scheduler class": (
             lambda _: fit(scheduler=torch.optim.lr_scheduler.StepLR),
             "`scheduler` must be a function of the optimizer alone (got 'StepLR'",
+        ),
+        "fit: norm 0": (lambda _: fit(clip_grad_norm=0), "`clip_grad_norm` must be greater than 0"),
+        "fit: no batch": (lambda _: fit(accumulate=0), "`accumulate` must be at least 1"),
+        "fit: accumulation beside lbfgs": (
+            lambda _: fit(accumulate=2, optimizer="lbfgs"),
+            "`accumulate` must be left out with LBFGS",
         ),
         "fit: seed": (lambda _: fit(seed=-1), "`seed` must be at least 0"),
         "fit: tol": (lambda _: fit(tol=-1.0), "`tol` must be at least 0"),
