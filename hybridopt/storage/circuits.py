@@ -14,6 +14,7 @@ from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt.bridges import QuantumNetwork, WeightNetwork
+from hybridopt.circuits.qpy_file import read_qpy
 from hybridopt.errors import CheckpointError, ConversionError
 from hybridopt.execution import Executor, Expectations, Probabilities, Readout
 from hybridopt.nn import CircuitLayer
@@ -65,14 +66,11 @@ def in_gates(circuit: QuantumCircuit) -> QuantumCircuit:
 def circuit_from_bytes(content: bytes) -> QuantumCircuit:
     """Return the circuit of QPY bytes."""
     try:
-        (circuit,) = qpy.load(io.BytesIO(content))
-    except Exception as error:
+        return read_qpy(content)
+    except ValueError as error:
         raise CheckpointError(
-            f"The installed Qiskit cannot read the stored circuit ({type(error).__name__}: "
-            f"{error}). Update qiskit."
+            f"The installed Qiskit cannot read the stored circuit ({error}). Update qiskit."
         ) from error
-    assert isinstance(circuit, QuantumCircuit)
-    return circuit
 
 
 def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
