@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from qiskit import QuantumCircuit, qpy
+from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
@@ -20,10 +19,10 @@ from hybridopt.circuits.measurements import strip_measurements
 from hybridopt.circuits.observable_lines import read_observables, z_observables
 from hybridopt.circuits.parameter_roles import Names, angles_as_weights, split_parameters
 from hybridopt.circuits.qasm.reader import SourceText, read_openqasm
+from hybridopt.circuits.qpy_file import MAGIC, num_circuits, read_qpy
 from hybridopt.errors import UnknownNameError
 
 SUFFIX = ".qasm"
-QPY_MAGIC = b"QISKIT"
 TRAINABLE = ("angles",)
 
 
@@ -115,7 +114,7 @@ def load_circuit(
         _validation.choice("`train`", train, TRAINABLE)
     file = circuit_text(name_or_path)
     parameters: Sequence[Parameter]
-    if not file.data.startswith(QPY_MAGIC):
+    if not file.data.startswith(MAGIC):
         text = SourceText(file.text, file.source, file.folder)
         circuit, parameters, measured, notes = read_openqasm(text, trainable_angles=bool(train))
     else:
@@ -185,7 +184,7 @@ def _read(path: Path) -> tuple[bytes, str]:
         raise CircuitError(f"The file {path} does not exist.{hint}") from error
     except (OSError, ValueError) as error:
         raise CircuitError(f"The circuit file {path} cannot be read ({error}).") from error
-    if data.startswith(QPY_MAGIC):
+    if data.startswith(MAGIC):
         return data, ""
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
@@ -195,18 +194,17 @@ def _read(path: Path) -> tuple[bytes, str]:
 
 
 def _from_qpy(file: CircuitText) -> QuantumCircuit:
+    if (count := num_circuits(file.data)) != 1:
+        raise CircuitError(
+            f"{file.source} must contain one circuit (got {count}). Save each with "
+            "`qiskit.qpy.dump`."
+        )
     try:
-        circuits = qpy.load(io.BytesIO(file.data))
-    except Exception as error:  # whatever Qiskit raises, the file is the user's own
+        circuit = read_qpy(file.data)
+    except ValueError as error:
         raise CircuitError(
             f"{file.source} cannot be read as QPY: {_validation.first_line(error)}"
         ) from error
-    if len(circuits) != 1:
-        raise CircuitError(
-            f"{file.source} must contain one circuit (got {len(circuits)}). Save each with "
-            "`qiskit.qpy.dump`."
-        )
-    circuit = circuits[0]
     if circuit.num_qubits == 0:
         raise CircuitError(f"{file.source} has no qubits.")
     return circuit

@@ -9,7 +9,7 @@ import numpy as np
 from qiskit.quantum_info import Operator, Pauli, SparseObservable, SparsePauliOp
 
 from hybridopt import _validation
-from hybridopt.circuits.observable_lines import check_letters
+from hybridopt.circuits.observable_lines import check_letters, pauli_sum
 from hybridopt.errors import ArgumentError
 
 WIDEST_OPERATOR = 10  # qubits; a matrix has 4^n Pauli strings
@@ -39,7 +39,7 @@ def _from_labels(labels: Mapping[str, float]) -> SparsePauliOp:
         check_letters(label, "IXYZ01+-rl")
     terms = [(label, complex(factor)) for label, factor in labels.items()]
     if set().union(*labels) <= set("IXYZ"):
-        return SparsePauliOp.from_list(terms)
+        return pauli_sum(terms)
     # labels with projectors are those of `SparseObservable`
     return SparsePauliOp.from_sparse_observable(SparseObservable.from_list(terms))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from hybridopt._copies import count_call_hooks
 from hybridopt._random import isolated
@@ -25,6 +27,12 @@ SKIPPED = frozenset(
     {"device", "dtype", "_weight", "_freeze", "min_value", "max_value", "size_average", "reduce"}
     | {"executor", "gradient", "frozen", "initial"}
 )
+CALLS = 100  # of torch's functions per tensor of a constructor; those of torch.nn make up to 20
+CONSTRUCTORS = frozenset(
+    {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.randint}
+    | {torch.arange, torch.eye, torch.linspace, torch.randperm, torch.empty_strided}
+)
+MOST_MODULES = 10_000  # of a recipe; the largest networks of torchvision have a thousand
 RECURRENT = (  # not in the signatures of the constructors
     *("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout"),
     "bidirectional",
@@ -43,10 +51,50 @@ def recipe_of(module: nn.Module, layers: Mapping[CircuitLayer, int]) -> dict[str
     return recipe
 
 
-def made(recipe: dict[str, Any], layers: Mapping[int, CircuitLayer]) -> nn.Module:
-    """Return the module of a recipe, with arbitrary values and untied weights."""
+def made(
+    recipe: dict[str, Any], layers: Mapping[int, CircuitLayer], *, tensors: int | None = None
+) -> nn.Module:
+    """Return the module of a recipe, with untied weights.
+
+    Args:
+        recipe: Recipe of `recipe_of`.
+        layers: Circuit layers by their numbers.
+        tensors: Number of tensors that it may have, all without memory; None for arbitrary
+            values.
+    """
     with isolated(0):
-        return _made(recipe, layers, {})
+        if tensors is None:
+            return _made(recipe, layers, {})
+        with torch.device("meta"), TensorBudget(calls=CALLS * (tensors + 1)):
+            return _made(recipe, layers, {})
+
+
+class TensorBudget(TorchFunctionMode):
+    """Context in which new tensors are limited.
+
+    Args:
+        calls: Number of calls of torch's functions.
+        numbers: Number of elements of all new tensors together.
+    """
+
+    def __init__(self, *, calls: float = math.inf, numbers: float = math.inf) -> None:
+        super().__init__()
+        self._calls, self._numbers = calls, numbers
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run a function of torch if the limits allow it."""
+        kwargs = kwargs or {}
+        self._calls -= 1
+        if func in CONSTRUCTORS and not math.isinf(self._numbers):
+            ignored = {"device", "generator", "out", "pin_memory"}
+            plain = {key: value for key, value in kwargs.items() if key not in ignored}
+            self._numbers -= func(*args, **plain, device="meta").numel()
+        if self._calls < 0 or self._numbers < 0:
+            raise CheckpointError(
+                "The file declares a network that is larger than its tensors. Use another copy, "
+                "or save it again."
+            )
+        return func(*args, **kwargs)
 
 
 def _recipe(
@@ -54,6 +102,8 @@ def _recipe(
 ) -> dict[str, Any]:
     if module in seen:
         return {"same": seen[module]}
+    if len(seen) >= MOST_MODULES:
+        raise NotBuiltInError(f"it has more than {MOST_MODULES:,} layers")
     seen[module], kind = path, type(module)
     if isinstance(module, CircuitLayer) and kind in KNOWN_LAYERS:
         return {"path": path, "layer": layers[module]}
@@ -78,6 +128,10 @@ def _recipe(
 def _made(
     recipe: dict[str, Any], layers: Mapping[int, CircuitLayer], seen: dict[str, nn.Module]
 ) -> nn.Module:
+    if len(seen) > MOST_MODULES:
+        raise CheckpointError(
+            f"The file must have at most {MOST_MODULES:,} layers. Pass the network as `network=`."
+        )
     if "same" in recipe:
         return seen[recipe["same"]]
     if "layer" in recipe:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hybridopt._files import LARGEST_FILE, open_regular, write_bytes
+from hybridopt._files import LARGEST_FILE, LARGEST_JSON, open_regular, write_bytes
 from hybridopt.errors import CheckpointError, OutputError
 
 FIRST = "hybridopt.json"  # name of the first member, readable at the start of the file
@@ -43,9 +43,10 @@ def write_archive(path: Path_, members: Mapping[str, bytes]) -> Path:
     with zipfile.ZipFile(raw, "w") as archive:
         for name in sorted(members, key=FIRST.__ne__):
             info, content = zipfile.ZipInfo(name, DATE), members[name]
-            # zeros shrink to a thousandth, which is refused in large files
-            dense = len(content) > BLOCK and _ratio(content[:BLOCK]) > MOST_RATIO / 2
-            method = zipfile.ZIP_STORED if dense else zipfile.ZIP_DEFLATED
+            # trained weights hardly shrink; zeros shrink to a thousandth, which is refused in large
+            # files
+            packs = len(content) < BLOCK or 1.5 < _ratio(content[:BLOCK]) < MOST_RATIO / 2
+            method = zipfile.ZIP_DEFLATED if packs else zipfile.ZIP_STORED
             archive.writestr(info, content, method, compresslevel=1)
     return write_bytes(path, signed(raw.getvalue()))
 
@@ -138,6 +139,8 @@ def _unpacked(archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
     if total > max(SMALL, MOST_RATIO * size):
         raise ValueError(f"{total:,} bytes are packed in {size:,}")
     for info in infos:
+        if info.filename == FIRST and info.file_size > LARGEST_JSON:
+            raise ValueError(f"`{FIRST}` has more than {LARGEST_JSON:,} bytes")
         if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise ValueError(f"`{info.filename}` is packed by another method")
     # `read` stops at the declared size

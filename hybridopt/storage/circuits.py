@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from qiskit import QuantumCircuit, qpy
 from qiskit.circuit import Instruction
-from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import HighLevelSynthesis
 
 from hybridopt.bridges import QuantumNetwork, WeightNetwork
+from hybridopt.circuits.observable_lines import pauli_sum
+from hybridopt.circuits.qpy_file import read_qpy
 from hybridopt.errors import CheckpointError, ConversionError
 from hybridopt.execution import Executor, Expectations, Probabilities, Readout
 from hybridopt.nn import CircuitLayer
@@ -21,11 +22,18 @@ from hybridopt.qiskit_ml.conversion import InterpretedLayer
 from hybridopt.storage.json_codec import named_from_plain, named_to_plain
 
 KNOWN_LAYERS = (CircuitLayer, InterpretedLayer)
+MOST_GATES = 1 << 17  # of a stored circuit; Qiskit writes these in two seconds
 MOST_PARAMETERS = (1 << 16) - 1  # per gate; QPY counts with 16 bits and does not check
 
 
 def circuits_of(quantum: QuantumNetwork) -> Mapping[str, QuantumCircuit]:
-    """Return the executed circuits of a quantum network; too wide diagonals become gates."""
+    """Return the executed circuits of a quantum network, if they can be stored in seconds.
+
+    Too wide diagonals become gates. `load` does not need the circuits, because bridges make them
+    again from the weights.
+    """
+    if isinstance(quantum, WeightNetwork) and 1 << quantum.num_qubits > MOST_GATES:
+        return {}
     if isinstance(quantum, WeightNetwork) and 1 << quantum.num_qubits > MOST_PARAMETERS:
         circuit = quantum.circuit(synthesis="gates")
         return {} if circuit is None else {"": circuit}
@@ -65,14 +73,11 @@ def in_gates(circuit: QuantumCircuit) -> QuantumCircuit:
 def circuit_from_bytes(content: bytes) -> QuantumCircuit:
     """Return the circuit of QPY bytes."""
     try:
-        (circuit,) = qpy.load(io.BytesIO(content))
-    except Exception as error:
+        return read_qpy(content)
+    except ValueError as error:
         raise CheckpointError(
-            f"The installed Qiskit cannot read the stored circuit ({type(error).__name__}: "
-            f"{error}). Update qiskit."
+            f"The installed Qiskit cannot read the stored circuit ({error}). Update qiskit."
         ) from error
-    assert isinstance(circuit, QuantumCircuit)
-    return circuit
 
 
 def layer_to_plain(layer: CircuitLayer) -> dict[str, Any]:
@@ -134,6 +139,6 @@ def _readout_to_plain(readout: Readout) -> dict[str, Any]:
 def _readout_from_plain(stored: dict[str, Any]) -> Readout:
     if "observables" in stored:
         terms = ([(s, complex(re, im)) for s, re, im in sum_] for sum_ in stored["observables"])
-        return Expectations(tuple(SparsePauliOp.from_list(sum_) for sum_ in terms))
+        return Expectations(tuple(pauli_sum(sum_) for sum_ in terms))
     qubits = None if stored["qubits"] is None else tuple(stored["qubits"])
     return Probabilities(qubits, tuple((q, value) for q, value in stored["given"]))

@@ -17,15 +17,23 @@ from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.bridges.api import without_quantum_networks
 from hybridopt.bridges.mesh.network import MeshNetwork
-from hybridopt.errors import CheckpointError, HybridOptError
+from hybridopt.errors import ArgumentError, CheckpointError, HybridOptError
 from hybridopt.execution import AerExecutor, Executor, check_executor
 from hybridopt.execution.executor import Metered
 from hybridopt.nn import CircuitLayer
 from hybridopt.storage import circuits, tensors
-from hybridopt.storage.architecture import describe, difference, hooks_of, made
+from hybridopt.storage.architecture import (
+    TensorBudget,
+    describe,
+    difference,
+    hooks_of,
+    made,
+)
 from hybridopt.storage.archive import FIRST, check_schema, read_archive
 from hybridopt.storage.json_codec import executor_from_plain, named_from_plain
 from hybridopt.storage.saving import PACKAGES, SCHEMA
+
+SPARE = 1 << 20  # elements of tensors that a small network may need beside those of its file
 
 
 def load(
@@ -73,6 +81,10 @@ def load(
         meta = json.loads(members[FIRST])
         check_schema(path, meta["schema"], meta["versions"][PACKAGES[0]], [SCHEMA])
         return _Loading(path, meta, members, executor).module(network)
+    except (CheckpointError, ArgumentError) as error:
+        if path in str(error):
+            raise
+        raise CheckpointError(f"{path} cannot be loaded: {error}") from error
     except HybridOptError:
         raise
     except Exception as error:  # the digest can be right although `save` did not write the file
@@ -97,7 +109,10 @@ class _Loading:
         """Return the saved module."""
         stored_layers = self.meta["layers"]
         layers = {n: self._layer(one) for n, one in enumerate(stored_layers) if one["class"]}
-        plain = self._made(layers) if template is None else self._matched(template)
+        weights, whole_tensors = (
+            tensors.from_bytes(self.members[name]) for name in ("network.pt", "tensors.pt")
+        )
+        plain = self._made(layers, weights) if template is None else self._matched(template)
         places = {plain.get_submodule(stored_layers[n]["path"]): one for n, one in layers.items()}
         plain = copy_module(plain, {id(old): new for old, new in places.items()})
         for stored in stored_layers:
@@ -106,27 +121,32 @@ class _Loading:
                 assert isinstance(layer, CircuitLayer)
                 layer.executor = self._executor(stored["executor"])
                 layer.gradient = named_from_plain("gradient rule", stored["gradient"])
-        tensors.put_state(plain, self.meta["plain"], tensors.from_bytes(self.members["network.pt"]))
-        networks = {
-            (part := plain.get_submodule(stored["path"])): self._quantum(stored, part)
-            for stored in self.meta["quantum"]
-        }
+        weights.check(tensors.tensors_of(plain))
+        tensors.give_memory(plain)
+        if template is None:
+            tensors.tie(plain, self.meta["ties"])
+        tensors.put_state(plain, self.meta["plain"], weights)
+        with TensorBudget(numbers=SPARE + 8 * (weights.size + whole_tensors.size)):
+            networks = {
+                (part := plain.get_submodule(stored["path"])): self._quantum(stored, part)
+                for stored in self.meta["quantum"]
+            }
         whole = copy_module(plain, {id(old): new for old, new in networks.items()})
-        tensors.put_state(whole, self.meta["whole"], tensors.from_bytes(self.members["tensors.pt"]))
+        tensors.put_state(whole, self.meta["whole"], whole_tensors)
         if self.given is None and "readings.pt" in self.members:
             tensors.put_readings(whole, tensors.from_bytes(self.members["readings.pt"]))
         return whole
 
-    def _made(self, layers: Mapping[int, CircuitLayer]) -> nn.Module:
+    def _made(
+        self, layers: Mapping[int, CircuitLayer], weights: tensors.StoredTensors
+    ) -> nn.Module:
         if self.meta["recipe"] is None:
             raise CheckpointError(
                 f"{self.path} needs `network=`, because files contain no code: "
                 f"{self.meta['reason']}. Pass a `{self.meta['class']}` made with the same "
                 "arguments, with or without circuits. Its weights do not matter."
             )
-        module = made(self.meta["recipe"], layers)
-        tensors.tie(module, self.meta["ties"])
-        return module
+        return made(self.meta["recipe"], layers, tensors=len(weights.tensors))
 
     def _matched(self, template: nn.Module) -> nn.Module:
         """Return a copy of the given network without circuits, if it matches the saved one."""

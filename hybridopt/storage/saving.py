@@ -32,11 +32,12 @@ PACKAGES = (OWN, "qiskit", "qiskit-aer", "torch")
 def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
     """Save a quantum network, or a module that contains circuits, in one file.
 
-    The file is a zip archive without code, written completely or not at all. It holds all tensors,
-    the weights of the plain network, the circuits (QPY), the bridge and the gradient rule with
-    their options. It also holds the options of the executor and the position in its random stream.
-    Train and eval modes, frozen parts, the name of a new head, and the versions of the packages are
-    stored, too.
+    The file is a zip archive without code, written completely or not at all. It ends with a digest
+    of its content. It holds all tensors, the weights of the plain network, the bridge and the
+    gradient rule with their options, and the circuits (QPY) of up to 131,072 gates. It also holds
+    the options of the executor and the position in its random stream. Train and eval modes, frozen
+    parts, the name of a new head, and the versions of the packages are stored, too. A file has at
+    most 2 GiB. Parameters must be finite; buffers may have inf, as attention masks do, but not NaN.
 
     Args:
         module: Quantum network of any bridge or control, `CircuitLayer`, or module that contains
@@ -47,7 +48,7 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> Path:
         Path of the file.
 
     Raises:
-        ConversionError: If the module has no circuit, or a part that cannot be stored.
+        ConversionError: If the module has no circuit, a part that cannot be stored, or NaN.
         ArgumentTypeError: If ``module`` is not a module, or ``path`` not a path.
         OutputError: If the file cannot be written.
 
@@ -103,6 +104,9 @@ class _Members:
                 f"`module` must contain a circuit (got {type(module).__name__}). Convert it with "
                 "`to_quantum`, or save its state_dict with `torch.save`."
             )
+        # first, because no circuit has NaN as an angle
+        self._blobs["network.pt"] = tensors.to_bytes(tensors.tensors_of(plain))
+        self._blobs["tensors.pt"] = tensors.to_bytes(tensors.tensors_of(module))
         recipe, reason = None, None
         try:
             recipe = recipe_of(plain, {layer: number for number, layer in enumerate(layers)})
@@ -126,8 +130,6 @@ class _Members:
             executor_to_plain(executor, runs_circuits=runs)
             for executor, runs in self._executors.values()
         ]
-        self._blobs["network.pt"] = tensors.to_bytes(tensors.tensors_of(plain))
-        self._blobs["tensors.pt"] = tensors.to_bytes(tensors.tensors_of(module))
         if read := tensors.readings_of(module):
             self._blobs["readings.pt"] = tensors.to_bytes(read)
         return {FIRST: json.dumps(meta, indent=1).encode(), **self._blobs}

@@ -11,6 +11,7 @@ from qiskit.quantum_info import Pauli, SparsePauliOp
 from hybridopt.circuits.observable_lines import (
     format_observable,
     observable_lines,
+    pauli_sum,
     read_observables,
     z_observables,
 )
@@ -146,3 +147,16 @@ def with_coefficient(value: object) -> SparsePauliOp:
 def test_bad_observables(observables, error, message):
     with pytest.raises(error, match=message):
         observable_lines(observables, 3)
+
+
+@pytest.mark.parametrize("num_qubits", [1, 3, 70])
+def test_sum_of_strings_is_that_of_qiskit(num_qubits):
+    rng = np.random.default_rng(0)
+    labels = ["".join(rng.choice(list("IXYZ"), num_qubits)) for _ in range(20)]
+    terms = [
+        (label, complex(factor)) for label, factor in zip(labels, rng.normal(size=20), strict=True)
+    ]
+    assert pauli_sum(terms) == SparsePauliOp.from_list(terms)
+    for bad in ([], [("", 1)], [("XY", 1), ("X", 1)], [("XA", 1)], [("Xé", 1)]):
+        with pytest.raises(ArgumentError, match="Pauli strings"):
+            pauli_sum(bad)
