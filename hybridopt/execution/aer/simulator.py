@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from qiskit_aer.backends.aerbackend import AerBackend
 
 from hybridopt.errors import ExecutionError
 from hybridopt.execution.executor import Cost
-from hybridopt.execution.readout import Setting
+from hybridopt.execution.readout import Readout, Setting
 
 # Measured: fusion costs more than it saves here, and threads cost more than a small call. Threads
 # that share one run wait for each other after every gate. On a busy machine, this takes longer than
@@ -37,6 +38,7 @@ class RunRequest:
     circuit: QuantumCircuit
     settings: int  # settings per run
     binds: Mapping[Parameter, list[float]] | None = None  # values of its parameters, one per run
+    readout: Readout | None = None  # if given, each setting is one for each of its bases
 
     @property
     def runs(self) -> int:
@@ -53,9 +55,20 @@ class Simulator:
     precision: str
     shots: int | None  # per setting, for the cost
     options: Mapping[str, object] = field(default_factory=dict)  # further options of Aer
-    usage: Cost = field(default_factory=Cost)
+    counted: Cost = field(default_factory=Cost)
+    # numbers of circuits whose bases are counted on request: counting groups all Pauli strings
+    uncounted: Counter[Readout] = field(default_factory=Counter)
     backend: AerBackend | None = None
     last: list[RunRequest] = field(default_factory=list)  # of the last call, if it may truncate
+
+    @property
+    def usage(self) -> Cost:
+        """Cost of all runs."""
+        for readout, circuits in self.uncounted.items():
+            settings = circuits * readout.num_settings
+            self.counted += Cost(settings, settings * (self.shots or 0))
+        self.uncounted.clear()
+        return self.counted
 
     def submit(self, requests: Sequence[RunRequest], **options: object) -> list[list[Data]]:
         """Return the saved data of each run per request; all requests have tables, or none."""
@@ -77,8 +90,13 @@ class Simulator:
             raise _failure(f"it returned {len(result.results)} results for {runs} runs.")
         if self.method == "matrix_product_state":
             self.last += requests
-        settings = sum(request.settings * request.runs for request in requests)
-        self.usage += Cost(settings, settings * (self.shots or 0), runs)
+        settings = 0
+        for request in requests:
+            if request.readout is None:
+                settings += request.settings * request.runs
+            else:
+                self.uncounted[request.readout] += request.settings * request.runs
+        self.counted += Cost(settings, settings * (self.shots or 0), runs)
         every = iter(range(runs))
         return [[result.data(next(every)) for _ in range(request.runs)] for request in requests]
 
@@ -109,7 +127,8 @@ class Simulator:
 
     def __getstate__(self) -> dict[str, Any]:
         # the backend is large to pickle and fast to create
-        return {**self.__dict__, "backend": None, "last": []}
+        kept = {"counted": self.usage, "uncounted": Counter(), "backend": None, "last": []}
+        return {**self.__dict__, **kept}
 
 
 def _failure(reason: object) -> ExecutionError:
