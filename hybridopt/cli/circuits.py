@@ -87,7 +87,7 @@ def summarize(
     observables = loaded.observables
     layer = CircuitLayer(*loaded, initial=loaded.initial)
     program = layer.program
-    settings = len(layer.program_readout.settings(program))
+    settings = layer.program_readout.num_settings
     shifts = sum(len(rule) for table in program.shifts for rule in table)
     measured = [PROBABILITIES] if observables is None else map(format_observable, observables)
     return {

@@ -98,7 +98,7 @@ def _step(name: str, layer: nn.Module, shape: tuple[int, ...] | None, marks: Mar
     where, facts = marks.get(name, ("classical", ()))
     if isinstance(layer, CircuitLayer):
         where = "circuit"
-        settings = len(layer.program_readout.settings(layer.program))
+        settings = layer.program_readout.num_settings
         facts = (
             f"{layer.num_qubits} qubits",
             f"{len(layer.weight_parameters)} weights",

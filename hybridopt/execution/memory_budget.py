@@ -16,6 +16,8 @@ AMPLITUDES_PER_RUN = 1 << 19
 # One run of a table of angles: each core runs one row, which should fit into its cache.
 AMPLITUDES_PER_ROW_OF_A_TABLE = 1 << 15
 ROWS_PER_CALL = 4096
+BYTES_PER_READ_STATE = 112  # saved state, its bra, permuted states, products
+MOST_OF_OBSERVABLES = 1 << 28
 SAVED_BYTES_PER_CALL = 1 << 28  # largest result of one call, even on large machines
 
 
@@ -25,10 +27,18 @@ class Limits:
 
     max_memory: int
 
-    def stack_size(self, num_qubits: int, *, table: bool, settings: int = 1) -> int:
+    @property
+    def of_observables(self) -> int:
+        """Largest memory of tables of observables [bytes]."""
+        return min(MOST_OF_OBSERVABLES, self.max_memory // 4)
+
+    def stack_size(
+        self, num_qubits: int, *, table: bool, settings: int = 1, saved_states: bool = False
+    ) -> int:
         """Return the number of samples per run, a power of two, for a number of settings."""
         usual = AMPLITUDES_PER_ROW_OF_A_TABLE if table else AMPLITUDES_PER_RUN
-        amplitudes = min(usual, self.max_memory // _bytes_per_amplitude(settings))
+        each = BYTES_PER_READ_STATE if saved_states else _bytes_per_amplitude(settings)
+        amplitudes = min(usual, self.max_memory // 2 // each)
         return 1 << max(0, (amplitudes >> num_qubits).bit_length() - 1)
 
     def runs_per_call(self, num_qubits: int, settings: int = 1) -> int:
@@ -40,6 +50,13 @@ class Limits:
     def settings_at_once(self, num_qubits: int) -> int:
         """Return the number of settings per run, with probabilities in a quarter of the memory."""
         return max(1, self.max_memory // 4 // (BYTES_PER_PROBABILITY << num_qubits))
+
+    def kept_states(self, num_qubits: int) -> int:
+        """Return the number of states that are saved and read per call."""
+        fit = min(self.max_memory // 2, SAVED_BYTES_PER_CALL) // (
+            BYTES_PER_READ_STATE << num_qubits
+        )
+        return max(1, min(ROWS_PER_CALL, fit))
 
     def states_at_once(self, num_qubits: int) -> int:
         """Return the number of states saved per run, within half of the memory."""

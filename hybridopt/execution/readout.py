@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64
@@ -13,11 +14,12 @@ from qiskit.quantum_info import SparsePauliOp
 from hybridopt import _validation
 from hybridopt.circuits.program import Program
 from hybridopt.errors import ArgumentError
-from hybridopt.execution.pauli_groups import PauliGroup, grouped
+from hybridopt.execution.pauli_groups import PauliGroup, PauliStrings
 
 Distributions = Sequence[Float64[np.ndarray, "*cells _"]]  # one per setting
 Counts = Sequence[Mapping[int, int]]  # number of shots per outcome, for each setting
 Values = Float64[np.ndarray, "*cells K"]
+STRINGS_WORTH_A_STATE = 1000  # from here on, one state is read faster than its many settings
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,21 @@ class Probabilities:
         """Raise ArgumentError for a qubit that the program does not have."""
         check_qubits(self.settings(program)[0].qubits, program.num_qubits)
 
+    @property
+    def reads_states(self) -> bool:
+        """Whether exact values are faster from states; never for probabilities."""
+        return False
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the outputs do not depend on the circuit."""
+        return False
+
+    @property
+    def num_settings(self) -> int:
+        """Number of measurement bases."""
+        return 1
+
     def parts(self, size: int) -> list[Probabilities]:
         """Return the readout itself, as it has one setting."""
         return [self]
@@ -106,7 +123,8 @@ class Probabilities:
 class Expectations:
     """Readout of expectation values of observables.
 
-    Pauli strings that commute on each qubit are read in one setting.
+    Pauli strings that commute on each qubit are read in one setting. Groups of such strings are
+    computed when settings are run or counted; exact state vectors do not need them.
 
     Attributes:
         observables: Hermitian observables on all qubits of the program.
@@ -119,8 +137,8 @@ class Expectations:
 
     observables: tuple[SparsePauliOp, ...]
     with_variances: bool = False
-    groups: tuple[PauliGroup, ...] = field(init=False)
-    constants: Float64[np.ndarray, " K"] = field(init=False)
+    strings: PauliStrings = field(init=False)
+    _span: tuple[int, int | None] = field(init=False, default=(0, None))  # groups that are read
 
     @property
     def is_linear(self) -> bool:
@@ -132,9 +150,33 @@ class Expectations:
             raise ArgumentError("`observables` must not be empty. Give None for probabilities.")
         checked = tuple(_checked(place, one) for place, one in enumerate(self.observables))
         _check_widths(checked, checked[0].num_qubits)
-        for name, value in zip(("groups", "constants"), grouped(checked), strict=True):
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "strings", PauliStrings(checked))
         object.__setattr__(self, "observables", checked)
+
+    @cached_property
+    def groups(self) -> tuple[PauliGroup, ...]:
+        """Groups of Pauli strings with one measurement basis."""
+        return self.strings.groups[slice(*self._span)]
+
+    @property
+    def constants(self) -> Float64[np.ndarray, " K"]:
+        """Multiple of the identity per observable."""
+        return self.strings.constants * (self._span[0] == 0)
+
+    @property
+    def reads_states(self) -> bool:
+        """Whether exact values are faster from states than from probabilities."""
+        return len(self.strings) > STRINGS_WORTH_A_STATE and not self.with_variances
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the outputs do not depend on the circuit: multiples of the identity."""
+        return len(self.strings) == 0
+
+    @property
+    def num_settings(self) -> int:
+        """Number of measurement bases; the first use groups the strings."""
+        return len(self.strings.members[slice(*self._span)])
 
     def num_outputs(self, program: Program) -> int:
         """Return K, one per observable, or two with variances."""
@@ -146,13 +188,13 @@ class Expectations:
 
     def parts(self, size: int) -> list[Expectations]:
         """Return readouts of at most ``size`` settings; the sum of their outputs is the output."""
-        if len(self.groups) <= size:
+        if self.num_settings <= size:
             return [self]
-        parts = [copy.copy(self) for _ in range(0, len(self.groups), size)]
-        for number, part in enumerate(parts):
-            groups = self.groups[number * size : (number + 1) * size]
-            object.__setattr__(part, "groups", groups)
-            object.__setattr__(part, "constants", self.constants * (number == 0))
+        starts = range(0, self.num_settings, size)
+        parts = [copy.copy(self) for _ in starts]
+        for start, part in zip(starts, parts, strict=True):
+            part.__dict__.pop("groups", None)
+            object.__setattr__(part, "_span", (start, start + size))
         return parts
 
     def settings(self, program: Program) -> tuple[Setting, ...]:

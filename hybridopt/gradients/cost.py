@@ -29,7 +29,7 @@ class _Count(Evaluation):
 
 def forward_cost(evaluation: Evaluation) -> Cost:
     """Return the cost of the outputs of one sample; each setting counts as one run."""
-    return cost_of(len(evaluation.readout.settings(evaluation.program)), evaluation.executor.shots)
+    return cost_of(evaluation.readout.num_settings, evaluation.executor.shots)
 
 
 def gradient_cost(evaluation: Evaluation, rule: GradientRule, needs: tuple[bool, bool]) -> Cost:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qiskit.quantum_info import SparsePauliOp, random_statevector
+from qiskit.quantum_info import PauliList, SparsePauliOp, random_statevector
 
 from hybridopt.execution import pauli_groups
-from hybridopt.execution.pauli_groups import grouped
+from hybridopt.execution.pauli_groups import PauliStrings
 from tests.execution.jobs import distribution
 
 OBSERVABLES = [
@@ -21,9 +21,38 @@ OBSERVABLES = [
 STATE = random_statevector(8, seed=5)
 
 
-@pytest.mark.parametrize("largest", [1 << 22, 0], ids=["one table", "parity by parity"])
-def test_groups_add_up_to_the_expectation_values(monkeypatch, largest):
-    monkeypatch.setattr(pauli_groups, "MAX_TABLE", largest)
+def grouped(observables):
+    strings = PauliStrings(observables)
+    return strings.groups, strings.constants
+
+
+@pytest.mark.parametrize(("qubits", "count"), [(3, 20), (4, 60), (6, 300), (40, 100)])
+def test_groups_are_those_of_qiskit(qubits, count):
+    labels = np.random.default_rng(qubits).choice(list("IIXYZ"), (count, qubits))
+    observable = SparsePauliOp(["".join(one) for one in labels], np.arange(1.0, count + 1))
+    paulis = observable.simplify(atol=0, rtol=0).paulis
+    paulis = paulis[(paulis.x | paulis.z).any(axis=1)]
+    expected = paulis.group_qubit_wise_commuting()
+    found = [paulis[members.tolist()] for members in PauliStrings([observable]).members]
+    assert [one.to_labels() for one in found] == [one.to_labels() for one in expected]
+
+
+def test_groups_of_many_strings_commute(monkeypatch):
+    monkeypatch.setattr(pauli_groups, "MOST_DEGREES", 10)
+    monkeypatch.setattr(pauli_groups, "GROUPS_TRIED", 3)
+    labels = np.random.default_rng(1).choice(list("IXYZ"), (200, 5))
+    paulis = PauliList(["".join(one) for one in labels]).unique()
+    paulis = paulis[(paulis.x | paulis.z).any(axis=1)]
+    members = PauliStrings([SparsePauliOp(paulis)]).members
+    assert sorted(np.concatenate(members).tolist()) == list(range(len(paulis)))
+    assert all(len(paulis[one.tolist()].group_qubit_wise_commuting()) == 1 for one in members)
+
+
+@pytest.mark.parametrize("entries", [None, 0, 6], ids=["kept", "one outcome", "some outcomes"])
+def test_groups_add_up_to_the_expectation_values(monkeypatch, entries):
+    if entries is not None:
+        monkeypatch.setattr(pauli_groups, "KEPT_ENTRIES", 0)
+        monkeypatch.setattr(pauli_groups, "ENTRIES_AT_ONCE", entries)
     groups, constants = grouped(OBSERVABLES)
     total = constants + sum(group.expectations(distribution(STATE, group)) for group in groups)
     expected = [STATE.expectation_value(one).real for one in OBSERVABLES]

@@ -150,7 +150,7 @@ def test_variances_follow_the_values():
     np.testing.assert_array_equal(found[:2], Expectations(observables).read(program, tables))
     expected = np.zeros(2)
     for group, table in zip(readout.groups, tables, strict=True):
-        for k, weights in enumerate(group.weights):
+        for k, weights in zip(group.outputs, group.weights, strict=True):
             values = [
                 sum(w * (-1) ** (outcome & mask).bit_count()
                     for mask, w in zip(group.masks, weights, strict=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Complex128, Float64
@@ -51,10 +50,8 @@ class AdjointState(ForwardRecord):
         self._circuits = program.derived(
             ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
         )
-        actions = program.derived("observables", WeakKeyDictionary[Readout, ObservableAction])
-        if self.readout not in actions:  # computed once per readout
-            actions[self.readout] = ObservableAction(self.readout, program)
-        self._act = actions[self.readout]
+        self._limits = Limits(self.executor.max_memory)
+        self._act = ObservableAction.of(program, self.readout, self._limits)
         self._angles: tuple[np.ndarray, np.ndarray] | None = None
         self._kept: dict[tuple[int, int], _ForwardStates] = {}
 
@@ -66,8 +63,8 @@ class AdjointState(ForwardRecord):
         states = 2 * len(rows) * len(shared) * (len(self._circuits.wanted) + 1)  # stacks are padded
         needed = BYTES_PER_COMPLEX * states << self.program.num_qubits
         keep = needed <= self.executor.max_memory // 2
-        at_once = Limits(self.executor.max_memory).settings_at_once(self.program.num_qubits)
-        read = len(self.readout.settings(self.program)) <= at_once
+        at_once = self._limits.settings_at_once(self.program.num_qubits)
+        read = self.readout.reads_states or self.readout.num_settings <= at_once
         if not read:  # too many settings for the run that keeps its states
             result[:] = self.executor.run(Job(self.program, self.readout, rows, shared))
             if not keep:
@@ -110,19 +107,24 @@ class AdjointState(ForwardRecord):
     def _forward(
         self, samples: Arrays, shared: np.ndarray, *, keep: bool, read: bool
     ) -> tuple[list[_ForwardStates], list[Float64[np.ndarray, "b K"]]]:
-        settings = self.readout.settings(self.program) if read else ()
+        from_states = read and self.readout.reads_states
+        settings = self.readout.settings(self.program) if read and not from_states else ()
         runs = []
         for lane, rows in enumerate(samples):
             bits = Stack.bits_for(len(rows))
             stack = self._circuits.forward(bits, settings, keep=keep, lane=lane)
-            runs.append(StackRun(stack, rows, shared, settings=len(rows) * len(settings)))
+            count = len(rows) * (1 if from_states else len(settings))
+            of = self.readout if from_states else None
+            runs.append(StackRun(stack, rows, shared, settings=count, readout=of))
         states, values = [], []
         for run, saved in zip(runs, self.evolve(runs), strict=True):
             blocks = 1 << run.stack.sample_bits
             final = math.sqrt(blocks) * saved[FINAL].reshape(blocks, -1)[: len(run.rows)]
             layers = {place: saved[label(place)] for place in self._circuits.wanted if keep}
             states.append(_ForwardStates(final, layers))
-            if read:
+            if from_states:
+                values.append(self._act.values(final))
+            elif read:
                 tables = [run.stack.split(saved[t], len(run.rows))[0] for t in run.stack.labels]
                 outputs = self.readout.read(self.program, tables)
                 # multiples of the identity need no table, and have no axis of rows

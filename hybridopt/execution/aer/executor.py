@@ -133,7 +133,8 @@ class AerExecutor(RandomStream, StateExecutor):
     @property
     def usage(self) -> Cost:
         """Cost since construction, counted when circuits reach Aer."""
-        return self._strategies.usage
+        with self._lock:
+            return self._strategies.usage
 
     @property
     def discarded_weight(self) -> float | None:
@@ -205,7 +206,7 @@ class AerExecutor(RandomStream, StateExecutor):
             )
         stream = job.stream or Stream(self._next_call())
         job = replace(job, stream=stream, shots=job.shots_for(self.shots))
-        if not job.readout.settings(job.program):  # only multiples of the identity
+        if job.readout.is_constant:  # only multiples of the identity
             return np.broadcast_to(job.readout.read(job.program, []), shape).copy()
         result = np.zeros(shape)
         if result.size:
@@ -238,7 +239,7 @@ class AerExecutor(RandomStream, StateExecutor):
             requests = []
             for run in runs:
                 binds = run.stack.fill(run.rows, run.shared[None], run.state)
-                requests.append(RunRequest(run.stack.circuit, run.settings, binds))
+                requests.append(RunRequest(run.stack.circuit, run.settings, binds, run.readout))
             options = side_by_side(max(run.stack.num_qubits for run in runs), len(runs))
             saved = self._strategies.simulator("statevector").submit(requests, **options)
         return [{label: as_double(values) for label, values in one.items()} for (one,) in saved]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from qiskit_aer.backends.aerbackend import AerBackend
 
 from hybridopt.errors import ExecutionError
 from hybridopt.execution.executor import Cost
-from hybridopt.execution.readout import Setting
+from hybridopt.execution.readout import Readout, Setting
 
 # Measured: fusion costs more than it saves here, and threads cost more than a small call. Threads
 # that share one run wait for each other after every gate. On a busy machine, this takes longer than
@@ -37,6 +38,7 @@ class RunRequest:
     circuit: QuantumCircuit
     settings: int  # settings per run
     binds: Mapping[Parameter, list[float]] | None = None  # values of its parameters, one per run
+    readout: Readout | None = None  # if given, each setting is one for each of its bases
 
     @property
     def runs(self) -> int:
@@ -48,13 +50,35 @@ class RunRequest:
 class SimulatorState:
     """Cost, backend and last requests of a simulator."""
 
-    usage: Cost = field(default_factory=Cost)
+    counted: Cost = field(default_factory=Cost)
+    # numbers of circuits by readout and shots, whose bases are counted on request: counting groups
+    # all Pauli strings
+    uncounted: Counter[tuple[Readout, int | None]] = field(default_factory=Counter)
     backend: AerBackend | None = None
     last: list[RunRequest] = field(default_factory=list)  # of the last call, if it may truncate
 
+    def count(self, requests: Sequence[RunRequest], shots: int | None, runs: int) -> None:
+        """Add the cost of some requests."""
+        settings = 0
+        for request in requests:
+            if request.readout is None:
+                settings += request.settings * request.runs
+            else:
+                self.uncounted[request.readout, shots] += request.settings * request.runs
+        self.counted += Cost(settings, settings * (shots or 0), runs)
+
+    @property
+    def usage(self) -> Cost:
+        """Cost of all runs."""
+        while self.uncounted:
+            (readout, shots), circuits = self.uncounted.popitem()
+            settings = circuits * readout.num_settings
+            self.counted += Cost(settings, settings * (shots or 0))
+        return self.counted
+
     def __getstate__(self) -> dict[str, Any]:
         # the backend is large to pickle and fast to create
-        return {"usage": self.usage, "backend": None, "last": []}
+        return {"counted": self.usage, "uncounted": Counter(), "backend": None, "last": []}
 
 
 @dataclass(frozen=True)
@@ -97,8 +121,7 @@ class Simulator:
             raise _failure(f"it returned {len(result.results)} results for {runs} runs.")
         if self.method == "matrix_product_state":
             state.last += requests
-        settings = sum(request.settings * request.runs for request in requests)
-        state.usage += Cost(settings, settings * (self.shots or 0), runs)
+        state.count(requests, self.shots, runs)
         every = iter(range(runs))
         return [[result.data(next(every)) for _ in range(request.runs)] for request in requests]
 

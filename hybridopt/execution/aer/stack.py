@@ -22,7 +22,7 @@ from hybridopt.circuits.gates import AerDiagonal
 from hybridopt.circuits.program import CircuitProgram, FixedGate, Layer, Rotation, frame_changes
 from hybridopt.execution.aer.simulator import save_settings
 from hybridopt.execution.job import Rows, Shared
-from hybridopt.execution.readout import Setting
+from hybridopt.execution.readout import Readout, Setting
 
 # An entry, a Python number, takes 60 ns; a gate takes 10 us to transfer to Aer, and its simulation.
 QUBITS_OF_A_DIAGONAL = 10
@@ -182,6 +182,7 @@ class StackRun:
     shared: Float64[np.ndarray, " O"]
     state: Complex128[np.ndarray, " amplitudes"] | None = None  # normalized first state, if any
     settings: int = 0  # settings of the run, for the cost
+    readout: Readout | None = None  # as in `RunRequest`
 
 
 class _StartState(Instruction):  # type: ignore[misc]

@@ -23,6 +23,7 @@ from hybridopt.execution.aer.strategies.per_setting import (
     OneByOne,
     SavedExpectations,
 )
+from hybridopt.execution.aer.strategies.saved_states import SavedStates
 from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
 from hybridopt.execution.aer.translation import Translation, runnable_with_noise
 from hybridopt.execution.executor import Cost
@@ -36,6 +37,7 @@ STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
 WORK_WORTH_CHECKPOINTS = 15_000_000
 WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
 BYTES_PER_OUTCOME = 208  # measured: probabilities of a matrix product state, with copies
+KEEP_NO_PROBABILITIES = frozenset({"measured", "saved-expectations", "saved-states"})
 WIDEST_REGISTER = 63  # qubits of outcomes, which Aer stores in 64 bits
 
 
@@ -76,9 +78,11 @@ class Strategies:
 
     def parts(self, job: Job) -> list[Job]:
         """Return the job in parts whose probabilities fit into memory; their results add up."""
+        if self.choose(job)[0].name in KEEP_NO_PROBABILITIES:
+            return [job]
         readouts = job.readout.parts(self.limits.settings_at_once(job.program.num_qubits))
-        if len(readouts) == 1 or self.choose(job)[0].name in {"measured", "saved-expectations"}:
-            return [job]  # these strategies keep no probabilities
+        if len(readouts) == 1:
+            return [job]
         jobs, first = [], 0
         for readout in readouts:
             stream = job.stream and replace(job.stream, first_setting=first)
@@ -89,7 +93,7 @@ class Strategies:
     def explain(self, job: Job) -> str:
         """Return the strategy of a job, its runs and the reason in words."""
         strategy, method, reason = self.choose(job)
-        count = len(job.shared) * len(job.rows) * len(job.readout.settings(job.program))
+        count = len(job.shared) * len(job.rows) * job.readout.num_settings
         sampling = "exact" if not self.options else f"truncated ({_words(self.options)})"
         shots = job.shots_for(self.shots)
         sampling = sampling if shots is None else f"{_count(shots, 'shot')} per setting"
@@ -176,6 +180,9 @@ class Strategies:
         kind, reason = self.strategy, "given by `strategy`"
         if kind == "automatic":
             gates = len(job.shared) * len(job.rows) * len(program.steps)
+            if job.readout.reads_states and self.shots is None:
+                strategy = SavedStates(self.simulator(method), self.limits)
+                return strategy, method, "one state is read faster than many settings"
             kind, reason = "stacked", "the work is small"
             if len(job.shared) == 1:
                 reason = "there is one set of shared angles"

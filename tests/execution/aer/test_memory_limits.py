@@ -10,8 +10,7 @@ from qiskit.circuit import ParameterVector
 
 from hybridopt import CircuitLayer
 from hybridopt.circuits import lower
-from hybridopt.execution import AerExecutor, Expectations, Job
-from hybridopt.execution.aer import observable_action
+from hybridopt.execution import AerExecutor, Expectations, Job, memory_budget
 from hybridopt.execution.memory_budget import Limits
 from hybridopt.execution.readout import SparsePauliOp
 from tests.execution.jobs import dense
@@ -81,7 +80,7 @@ def test_checkpoints_save_all_states_that_fit():
 @pytest.mark.parametrize("kept", [0, 1 << 28])
 @pytest.mark.parametrize("memory", [1 << 11, 1 << 13, None])
 def test_adjoint_reads_many_settings_within_memory(monkeypatch, kept, memory):
-    monkeypatch.setattr(observable_action, "BYTES_KEPT", kept)
+    monkeypatch.setattr(memory_budget, "MOST_OF_OBSERVABLES", kept)
     start = torch.linspace(-2, 2, 12, dtype=torch.float64)
     observables = list(job().readout.observables)
     gradients, values = [], []

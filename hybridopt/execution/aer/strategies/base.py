@@ -45,7 +45,7 @@ class Strategy(ABC):
 
     def stack_size(self, job: Job) -> int:
         """Return the number of samples per run."""
-        settings, table = len(job.readout.settings(job.program)), len(job.shared) > 1
+        settings, table = job.readout.num_settings, len(job.shared) > 1
         size = self.limits.stack_size(job.program.num_qubits, table=table, settings=settings)
         return min(size, len(job.rows))
 
