@@ -103,6 +103,8 @@ class _Expressions:
         self.angles = torch.from_numpy(columns[2].astype(np.int64))  # angle per term
         self.constant = torch.from_numpy(constant)  # [rad]
         self.functions = tuple(functions)  # angles that are not linear
+        tensors = self.constant, self.variables, self.slopes, self.angles
+        self._arrays = tuple(tensor.numpy() for tensor in tensors)
 
     def __call__(self, values: Float64[Tensor, "N variables"]) -> Float64[Tensor, "N angles"]:
         where = values.device
@@ -115,6 +117,17 @@ class _Expressions:
         for function in self.functions:
             columns[function.angle] = function(values)
         return torch.stack(columns, dim=-1)
+
+    def numbers(
+        self, values: Float64[np.ndarray, "N variables"]
+    ) -> Float64[np.ndarray, "N angles"]:
+        """Return the same angles without autograd, faster for few values."""
+        if self.functions:
+            return self(torch.from_numpy(values)).numpy()
+        constant, variables, slopes, places = self._arrays
+        angles = np.tile(constant, (len(values), 1))
+        np.add.at(angles.T, places, (values[:, variables] * slopes).T)
+        return angles
 
 
 class AngleMap:
@@ -156,6 +169,10 @@ class AngleMap:
     def shared(self, weight: Float64[Tensor, " P"]) -> Float64[Tensor, "1 O"]:
         """Return the angles shared by all samples [rad]."""
         return within_period(self._shared(weight[None, :]))
+
+    def shared_numbers(self, weight: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, "1 O"]:
+        """Return the angles shared by all samples [rad], not reduced to a period."""
+        return self._shared.numbers(weight[None, :])
 
 
 def _check_lengths(lengths: Float64[Tensor, " N"], *, normalize: bool) -> None:

@@ -49,10 +49,17 @@ class Lowered:
 
     def rows(self, values: Float64[Tensor, "N P"]) -> Float64[Tensor, "N R"]:
         """Return the angles that differ from row to row [rad]."""
-        if not self.program.num_row_angles:  # a call with one row: optimizers make many
-            return values.new_zeros(len(values), 0)
         varying, constant = (values.index_select(1, c) for c in (self.varying, self.constant))
         return self.angles.rows(varying, constant)
+
+    def numbers(
+        self, values: Float64[np.ndarray, "N P"]
+    ) -> tuple[Float64[np.ndarray, "N R"], Float64[np.ndarray, "1 O"]]:
+        """Return both without autograd; without row angles also without torch."""
+        rows = np.zeros((len(values), 0))  # optimizers ask for one row at a time
+        if self.program.num_row_angles:
+            rows = self.rows(as_tensor(values)).numpy()
+        return rows, self.angles.shared_numbers(values[0, self.constant.numpy()])
 
     def shared(self, values: Float64[Tensor, "N P"]) -> Float64[Tensor, "1 O"]:
         """Return the angles that all rows share [rad]."""
@@ -126,8 +133,8 @@ class CompiledCircuit:
         self, placed: PlacedReadout, values: Float64[np.ndarray, "N P"], shots: int | None = None
     ) -> Float64[np.ndarray, "N K"]:
         """Return the readout at each row of parameter values; None for the executor's shots."""
-        lowered, angles = self.lowered(values, placed.qubits), as_tensor(values)
-        rows, shared = lowered.rows(angles).numpy(), lowered.shared(angles).numpy()
+        lowered = self.lowered(values, placed.qubits)
+        rows, shared = lowered.numbers(values)
         own = None if shots == self.executor.shots else shots
         job = Job(lowered.program, placed.readout, rows, shared, shots=own)
         return np.asarray(self.executor.run(job)[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from qiskit import QuantumCircuit
@@ -57,6 +58,19 @@ def angle_map(expression) -> tuple[AngleMap, bool]:
 def split(expression) -> tuple[list[Parameter], list[Parameter]]:
     used = sorted(expression.parameters, key=lambda parameter: parameter.name)
     return [p for p in used if p.name == "x"], [p for p in used if p.name != "x"]
+
+
+@pytest.mark.parametrize("third", [W * V, 3 * V - W / 7 - 0.3])
+def test_numbers_are_the_angles_without_autograd(third):
+    """Also with an angle that is not linear, and beyond one period."""
+    circuit = QuantumCircuit(3)
+    for qubit, expression in enumerate((2 * W - V + 0.25, V, third)):
+        circuit.rx(expression, qubit)
+    angles = AngleMap(lower(circuit, [], [W, V]), [], [W, V])
+    for values in ([1.3, -0.4], [40.0, -17.0]):
+        numbers = torch.from_numpy(angles.shared_numbers(np.array(values)))
+        expected = angles.shared(torch.tensor(values, dtype=torch.float64))
+        assert torch.equal(within_period(numbers), expected)
 
 
 def angle_of(expression):

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Complex128, Float64
+from jaxtyping import Bool, Complex128, Float64, Int
 from qiskit import QuantumCircuit
 from qiskit.circuit import Instruction, Parameter
 
@@ -143,12 +144,19 @@ class Stack:
             diagonal.fill(rows if diagonal.per_sample else shared)
         if self._start is not None:
             self._start._params = [self._first_state(rows) if state is None else state]
-        binds = {}
-        for parameter, (rotation, sign, offset) in self._bound.items():
-            angle, per_sample = rotation.angle, rotation.per_sample
-            column = np.full(len(shared), rows[0, angle]) if per_sample else shared[:, angle]
-            binds[parameter] = (sign * column + offset).tolist()
-        return binds
+        sources = self._sources
+        table = np.empty((len(shared), len(self._bound)))
+        table[:, ~sources.per_sample] = shared[:, sources.angles[~sources.per_sample]]
+        if sources.per_sample.any():  # the sample is alone in its run
+            table[:, sources.per_sample] = rows[0, sources.angles[sources.per_sample]]
+        values = (sources.signs * table + sources.offsets).T.tolist()
+        return dict(zip(self._bound, values, strict=True))
+
+    @cached_property
+    def _sources(self) -> _Sources:
+        found = [(r.angle, r.per_sample, sign, offset) for r, sign, offset in self._bound.values()]
+        angles, per_sample, signs, offsets = np.array(found, dtype=float).reshape(-1, 4).T
+        return _Sources(angles.astype(int), per_sample.astype(bool), signs, offsets)
 
     def _first_state(self, rows: Rows) -> Complex128[np.ndarray, " amplitudes"]:
         """Return the amplitudes that samples bring, as blocks of one state."""
@@ -171,6 +179,16 @@ class Stack:
         """Return the index qubits on which the angle of a rotation depends."""
         bits = self.sample_bits
         return self.index[:bits] if rotation.per_sample else self.index[bits:]
+
+
+@dataclass(frozen=True, eq=False)
+class _Sources:
+    """Source of the value of each parameter of a stack: sign * angle + offset [rad]."""
+
+    angles: Int[np.ndarray, " P"]  # columns of the rows or of the shared angles
+    per_sample: Bool[np.ndarray, " P"]
+    signs: Float64[np.ndarray, " P"]
+    offsets: Float64[np.ndarray, " P"]
 
 
 @dataclass(frozen=True, eq=False)
