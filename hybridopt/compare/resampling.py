@@ -141,8 +141,8 @@ def check_network(source: object) -> None:
             )
         if own and has_computed_weights(module):
             raise ArgumentError(
-                f"{_where(name)} ({type(module).__name__}) has a computed weight (pruned or "
-                "normalised), which `reset_parameters` does not set. Pass a function that makes the "
+                f"{_where(name)} ({type(module).__name__}) has a computed weight, pruned or "
+                "normalised, which `reset_parameters` does not set. Pass a function that makes the "
                 "network."
             )
 
