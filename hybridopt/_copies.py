@@ -151,6 +151,11 @@ def is_computed(module: nn.Module, name: str) -> bool:
     return by_hook or name in getattr(module, "parametrizations", {})
 
 
+def has_computed_weights(module: nn.Module) -> bool:
+    """Return whether a forward pre-hook of torch computes a weight of this module."""
+    return any(True for _ in _weight_hooks(module))
+
+
 @torch.no_grad()  # torch can then copy the network; the next forward pass adds the graph
 def compute_weights(network: nn.Module) -> None:
     """Compute the weights that forward pre-hooks of torch make, where their parameters exist."""

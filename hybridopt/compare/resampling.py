@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from hybridopt import _validation
-from hybridopt._copies import copy_module
+from hybridopt._copies import copy_module, has_computed_weights
 from hybridopt._inputs import call, concatenate, map_inputs, take_rows
 from hybridopt._modules import check_has_values, evaluation_mode
 from hybridopt._random import isolated
@@ -158,6 +158,12 @@ def check_network(source: object) -> None:
             raise ArgumentError(
                 f"{_where(name)} ({type(module).__name__}) has weights, but no method "
                 "`reset_parameters`. Add it, or pass a function that makes the network."
+            )
+        if own and has_computed_weights(module):
+            raise ArgumentError(
+                f"{_where(name)} ({type(module).__name__}) has a computed weight, pruned or "
+                "normalised, which `reset_parameters` does not set. Pass a function that makes the "
+                "network."
             )
 
 

@@ -8,6 +8,7 @@ import pickle
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.utils import prune
 
 import hybridopt as ho
@@ -207,3 +208,20 @@ def test_files_name_hooks_that_the_network_lacks(tmp_path):
     quantum.register_forward_hook(doubled)
     with pytest.raises(ConversionError, match=r"WeightNetwork .*hook"):
         ho.save(quantum, path)
+
+
+def test_transforms_of_networks_with_fixed_entries():
+    quantum, x = ho.to_quantum(padded().double()), torch.tensor([[0, ROW], [4, 1]])
+    start = quantum.angles.detach()
+
+    def outputs(angles: Tensor) -> Tensor:
+        return functional_call(quantum, {"angles": angles}, (x,))
+
+    batch = torch.stack([start, start + 0.1])
+    expected = torch.stack([outputs(angles) for angles in batch]).detach()
+    fresh = ho.to_quantum(padded().double())  # its inputs are tried inside the transform
+    fresh.load_state_dict(quantum.state_dict())
+    quantum = fresh
+    torch.testing.assert_close(torch.vmap(outputs)(batch), expected, rtol=0, atol=1e-12)
+    slopes = torch.func.jacrev(outputs)(start)
+    assert slopes.shape == (2, 2, 20)

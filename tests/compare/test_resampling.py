@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import hybridopt as ho
 from hybridopt.compare.resampling import (
@@ -20,6 +21,7 @@ from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError
 from .conftest import quick
 
 IRIS = ho.load_dataset("iris")
+PRUNED = prune.identity(nn.Linear(4, 3), "weight")
 OWN = nn.ParameterList([torch.ones(4, 3)])  # weights without `reset_parameters`
 
 
@@ -120,6 +122,7 @@ def test_functions_texts_and_circuit_layers():
     ("source", "error", "message"),
     [
         (nn.Sequential(OWN), ArgumentError, "Layer `0` .*ParameterList.*`reset_parameters`"),
+        (PRUNED, ArgumentError, "network .*Linear.*computed weight"),
         (OWN, ArgumentError, "network .*ParameterList.*`reset_parameters`"),
         (ho.to_quantum(nn.Linear(4, 3)), ArgumentError, "to_classical"),
         (lambda width: nn.Linear(width, 3), ArgumentError, "`network`.*TypeError.*width"),

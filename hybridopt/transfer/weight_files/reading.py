@@ -59,7 +59,7 @@ def read_weights(path: Path, wanted: Shapes) -> object:
 def _reader(path: Path, start: bytes) -> Callable[[Path, Shapes], object]:
     other = next((text for magic, text in OTHER.items() if start.startswith(magic)), None)
     if other is not None:
-        raise CheckpointError(f"{path} must be a file of weights (got {other}).")
+        raise _other_file(path, other)
     if start.startswith(b"PK"):
         return _reader_of_archive(path)
     if start.startswith(b"\x80"):  # a pickle
@@ -86,7 +86,11 @@ def _reader_of_archive(path: Path) -> Callable[[Path, Shapes], object]:
         got = "a file of hybridopt.save. Read it with hybridopt.load"
     elif "archive_format" in inner or "archive_format" in names:
         got = "an exported program. Save its state_dict with torch.save"
-    raise CheckpointError(f"{path} must be a file of weights (got {got}).")
+    raise _other_file(path, got)
+
+
+def _other_file(path: Path, got: str) -> CheckpointError:
+    return CheckpointError(f"{path} must be a file of weights (got {got}).")
 
 
 def _read_torch(path: Path, _wanted: Shapes) -> object:
