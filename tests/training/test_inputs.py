@@ -163,7 +163,7 @@ def test_streams_equal_loaders(equal_states, data, make_network):
 
 def test_weights_of_zero_are_left_out_of_loaders(equal_states, data, make_network):
     weight = (torch.arange(22) >= 8).float()
-    one, other = make_network(), make_network()
+    one, other = (make_network(batch_norm=True) for _ in range(2))
     loader = DataLoader(TensorDataset(data.train.x, data.train.y, weight), 6)  # 6 zeros, 2 + 4, ...
     history = ho.fit(one, loader, epochs=1)
     kept = [(data.train.x[8:12], data.train.y[8:12])]
