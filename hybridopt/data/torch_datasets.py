@@ -118,7 +118,7 @@ def stream_batches(dataset: Iterable[Any], size: int | None) -> Iterator[object]
 
 
 def read_all(source: Iterable[Any]) -> Iterator[Any]:
-    """Yield what a dataset or loader yields; its errors become a DataError."""
+    """Yield the items of a dataset or loader; its errors become a DataError."""
     with _errors_of(source):
         items = iter(source)
     while True:
