@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 
 from hybridopt.errors import ArgumentError, ArgumentTypeError, DataError, ResourceError
 from hybridopt.sklearn import HybridClassifier, HybridRegressor
+from hybridopt.training import Callback
 
 DRAW = np.random.default_rng(3)
 X = DRAW.normal(size=(45, 3))
@@ -147,6 +148,21 @@ def test_partial_fit_continues_network_and_optimizer(kind, y, classes, bridge):
     one = kind((4,), **{**QUICK, "epochs": 1}).fit(X, y, sample_weight=WEIGHT)
     other = kind((4,), **QUICK).partial_fit(X, y, sample_weight=WEIGHT, **classes)
     np.testing.assert_array_equal(one._outputs(X), other._outputs(X))
+
+
+def test_each_call_has_its_own_order():
+    class Losses(Callback):
+        def on_step_end(self, loss, network):
+            losses.append(loss)
+
+    losses = []
+    options = {"lr": 1e-12, "batch_size": 9, "random_state": 0, "callbacks": [Losses()]}
+    model = HybridClassifier((), warm_start=True, epochs=1, **options)
+    for _ in range(2):
+        model.fit(X, LABELS)
+        model.partial_fit(X, LABELS)
+    orders = [tuple(np.round(losses[k : k + 5], 9)) for k in range(0, 20, 5)]
+    assert len(set(orders)) == 4
 
 
 def test_partial_fit_learns_from_a_stream():

@@ -169,7 +169,7 @@ def _all_inputs(name: str, x: object, *, collated: bool) -> Inputs:
                 f"{', '.join(map(repr, x)) or 'an empty dict'})."
             )
         return {key: _one_of_several(f"{name}[{key!r}]", value) for key, value in x.items()}
-    if isinstance(x, tuple | list if collated else tuple) and x and all(map(_is_table, x)):
+    if isinstance(x, tuple | list if collated else tuple) and any(map(_is_table, x)):
         return tuple(_one_of_several(f"{name}[{k}]", value) for k, value in enumerate(x))
     return _inputs(name, _tensor(name, x))
 

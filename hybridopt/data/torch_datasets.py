@@ -79,8 +79,9 @@ def tensors_in_memory(dataset: object) -> tuple[Tensor, ...] | None:
         return dataset.tensors
     if isinstance(dataset, Subset) and fetch is Subset.__getitem__:
         whole = tensors_in_memory(dataset.dataset)
-        rows = torch.as_tensor(list(dataset.indices), dtype=torch.int64)
-        return whole and tuple(tensor[rows.to(tensor.device)] for tensor in whole)
+        with _errors_of(dataset):
+            rows = torch.as_tensor(list(dataset.indices), dtype=torch.int64)
+            return whole and tuple(tensor[rows.to(tensor.device)] for tensor in whole)
     if isinstance(dataset, ConcatDataset) and fetch is ConcatDataset.__getitem__:
         parts = [tensors_in_memory(part) for part in dataset.datasets]
         found = [part for part in parts if part is not None]
@@ -94,9 +95,9 @@ def length_of(dataset: Any) -> int:
     """Return the number of samples of a dataset with rows by number."""
     try:
         return len(dataset)
-    except (TypeError, NotImplementedError) as error:
+    except (TypeError, NotImplementedError, ValueError, OverflowError) as error:
         raise DataError(
-            f"The dataset `data` must have a length (got {type(dataset).__name__} without one). "
+            f"The dataset `data` must have a length (got {type(dataset).__name__}: {error}). "
             "Define `__len__`, or derive the class from IterableDataset."
         ) from error
 
@@ -117,7 +118,7 @@ def stream_batches(dataset: Iterable[Any], size: int | None) -> Iterator[object]
 
 
 def read_all(source: Iterable[Any]) -> Iterator[Any]:
-    """Yield what a dataset or loader yields; its errors become a DataError."""
+    """Yield the items of a dataset or loader; its errors become a DataError."""
     with _errors_of(source):
         items = iter(source)
     while True:

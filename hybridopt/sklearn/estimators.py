@@ -205,8 +205,8 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
 
     Standardize the features, and targets far from the range -1 to 1
     (``sklearn.compose.TransformedTargetRegressor``). Parameters and attributes are those of
-    `HybridClassifier`, without ``classes_``. ``loss=None`` is the mean squared error, and the
-    network returns one value per target.
+    `HybridClassifier`, without ``class_weight`` and ``classes_``. ``loss=None`` is the mean squared
+    error, and the network returns one value per target.
 
     Example:
         >>> from hybridopt.sklearn import HybridRegressor

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from hybridopt import _validation
-from hybridopt._inputs import map_inputs, split_rows
+from hybridopt._inputs import map_inputs, split_rows, tensors_of
 from hybridopt._random import isolated
 from hybridopt.bridges import QuantumNetwork
 from hybridopt.data import Part, as_dataset
@@ -94,7 +94,7 @@ class ReadBatches:
     generator: torch.Generator  # of the order; stored in checkpoints
     trial: Callable[[Batch], object] | None = None  # check of a new kind of batch
     _largest: int = field(default=-1, init=False)  # largest label so far
-    _single_is_checked: bool = field(default=False, init=False)
+    _kinds: set[object] = field(default_factory=set, init=False)  # of checked batches
 
     def __len__(self) -> int:
         """Return the number of batches per epoch; 0 if it is not known."""
@@ -124,27 +124,30 @@ class ReadBatches:
 
     def converted(self, read: object) -> Batch | None:
         """Return a batch in the dtype and on the device of the network; None without samples."""
-        batch = check_batch(*members(read, self.source), collated=True)
-        weight = batch.sample_weight
-        if weight is not None and not bool(weight.all()):
-            part = Part(*batch).rows(weight > 0)
-            if not len(part):
-                return None
-            batch = Batch(part.x, part.y, part.sample_weight)
-        weight = None if batch.sample_weight is None else self._moved(batch.sample_weight)
-        return Batch(map_inputs(self._moved, batch.x), self._moved(batch.y), weight)
+        x, y, weight = check_batch(*members(read, self.source), collated=True)
+        x, y = map_inputs(self._moved, x), self._moved(y)
+        if weight is None:
+            return Batch(x, y)
+        weight = self._moved(weight)
+        if bool(weight.all()):
+            return Batch(x, y, weight)
+        part = Part(x, y, weight).rows(weight > 0)
+        return Batch(part.x, part.y, part.sample_weight) if len(part) else None
 
     def _moved(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def _check_new_kind(self, batch: Batch) -> None:
-        """Check the first batch of one sample (an error in normalisations), and new labels."""
+        """Check a batch of other dtypes or shapes, of one sample, or with a larger label."""
         largest = -1 if batch.y.is_floating_point() else int(batch.y.max())
-        single = len(batch.y) == 1 and not self._single_is_checked
-        if self.trial is not None and (single or largest > self._largest):
+        tensors = (batch.y, *tensors_of(batch.x))
+        # token sequences may have many lengths; one sample is an error in normalisations
+        shapes = (t.shape[1:] if t.is_floating_point() else t.ndim for t in tensors)
+        kind = (len(batch.y) == 1, *(t.dtype for t in tensors), *shapes)
+        if self.trial is not None and (kind not in self._kinds or largest > self._largest):
             with isolated(0):
                 self.trial(batch)
-            self._single_is_checked |= len(batch.y) == 1
+            self._kinds.add(kind)
             self._largest = max(self._largest, largest)
 
     @property

@@ -19,7 +19,7 @@ from torch.utils.data import (
 )
 
 import hybridopt as ho
-from hybridopt.errors import DataError
+from hybridopt.errors import ArgumentTypeError, DataError
 from hybridopt.nn import CircuitLayer
 
 DRAW = torch.Generator().manual_seed(5)
@@ -163,7 +163,7 @@ def test_streams_equal_loaders(equal_states, data, make_network):
 
 def test_weights_of_zero_are_left_out_of_loaders(equal_states, data, make_network):
     weight = (torch.arange(22) >= 8).float()
-    one, other = make_network(), make_network()
+    one, other = (make_network(batch_norm=True) for _ in range(2))
     loader = DataLoader(TensorDataset(data.train.x, data.train.y, weight), 6)  # 6 zeros, 2 + 4, ...
     history = ho.fit(one, loader, epochs=1)
     kept = [(data.train.x[8:12], data.train.y[8:12])]
@@ -209,12 +209,34 @@ def broken(x, y):
         (({3: X}, Y), "`x`.*3"),
         ({"x": X, "z": Z}, "'x', 'z'"),
         (((X, Z.log()), Y), r"`x\[1\]`.*NaN"),
+        (Subset(TensorDataset(X[:, :3], Y), [0, 99]), "Subset `data`.*99"),
     ],
 )
 def test_unusable_datasets(samples, message, make_quantum, aer_calls):
     with pytest.raises(DataError, match=message):
         ho.fit(make_quantum(), samples, epochs=1)
     assert aer_calls == []
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ((X[:4, :2], Y[:4]), r"`x`.*\(4, 2\)"),
+        ((X[:4], X[:4, :2]), r"`loss`.*\(4, 2\)"),
+        (((X[:4], X[:4]), Y[:4]), r"`x`.*2 inputs"),
+    ],
+)
+def test_later_batches_of_another_kind(second, message):
+    loader = DataLoader([(X[:4], Y[:4]), (X[4:7], Y[4:7]), second], batch_size=None)
+    with pytest.raises(DataError, match=message):
+        ho.fit(nn.Linear(4, 3), loader, epochs=1)
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize("other", [None, {"q": X}, "text"])
+def test_an_input_of_another_type_is_named(other):
+    with pytest.raises((DataError, ArgumentTypeError), match=r"`x\[1\]`"):
+        ho.fit(Two(), ((X, other), Y), epochs=1)
 
 
 def test_missing_input_is_named(aer_calls):
