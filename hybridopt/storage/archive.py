@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from hybridopt._files import write_bytes
+from hybridopt._files import check_regular, write_bytes
 from hybridopt.errors import CheckpointError
 
 FIRST = "hybridopt.json"  # name of the first member, readable at the start of the file
@@ -34,6 +34,7 @@ def write_archive(path: Path_, members: Mapping[str, bytes]) -> Path:
 
 def read_archive(path: Path_) -> dict[str, bytes]:
     """Return all members of a file if every byte is unchanged."""
+    check_regular(Path(path), CheckpointError)
     try:
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
@@ -55,6 +56,8 @@ def read_archive(path: Path_) -> dict[str, bytes]:
 
 def is_archive(path: Path_) -> bool:
     """Return True if a file exists and starts like a file of `hybridopt.save`."""
+    if not Path(path).is_file():  # opening a pipe would wait for its writer
+        return False
     try:
         with Path(path).open("rb") as stream:
             return stream.read(HEAD.stop)[HEAD] == FIRST.encode()

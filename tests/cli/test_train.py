@@ -69,8 +69,8 @@ def test_training_starts_from_a_state_dict(tmp_path, call):
     network = mlp()
     torch.save(network.state_dict(), tmp_path / "start.pt")
     arguments = ["--start", tmp_path / "start.pt", "--epochs", "0", "--bridge", "mesh"]
-    code, _, err = call(*SMALL, *arguments, "--gradient", "adjoint", "--output", tmp_path)
-    assert (code, err) == (0, "")
+    code, _, _ = call(*SMALL, *arguments, "--gradient", "adjoint", "--output", tmp_path)
+    assert code == 0
     found = torch.load(tmp_path / "network.pt", weights_only=True)
     torch.testing.assert_close(dict(found), dict(network.state_dict()), rtol=0, atol=1e-6)
     assert ho.load(tmp_path / "network.ho").bridge_name == "mesh"
@@ -79,7 +79,8 @@ def test_training_starts_from_a_state_dict(tmp_path, call):
 def test_the_table_and_the_files_are_printed(tmp_path, call):
     arguments = ["--epochs", "15", "--lr", "auto", "--output", tmp_path]
     code, out, err = call(*SMALL, *arguments)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert "60/60" in err
     for words in ("test accuracy", "Last 12 of 15 epochs", "End: ",
                   "Learning rate", f"Written: {tmp_path / 'network.pt'}"):  # fmt: skip
         assert words in out
