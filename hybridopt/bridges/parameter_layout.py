@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float64
@@ -78,7 +80,8 @@ class ParameterLayout:
 
     def with_parameters(self, empty: nn.Module, tensors: list[Tensor]) -> nn.Module:
         """Return a copy of a network without parameters that has these weights."""
-        network = copy.deepcopy(empty)
+        with _swapping(empty):  # a network with tensors cannot be copied
+            network = copy.deepcopy(empty)
         parameters = [nn.Parameter(tensor.detach().clone()) for tensor in tensors]
         self._fill(network, self._owners(network), parameters)
         return network
@@ -86,12 +89,13 @@ class ParameterLayout:
     @contextmanager
     def swapped_parameters(self, empty: nn.Module, tensors: list[Tensor]) -> Iterator[nn.Module]:
         """Give a network without parameters these tensors during a block; they get gradients."""
-        owners = self._owners(empty)
-        self._fill(empty, owners, tensors)
-        try:
-            yield empty
-        finally:
-            self._fill(empty, owners, [None] * len(owners))
+        with _swapping(empty):
+            owners = self._owners(empty)
+            self._fill(empty, owners, tensors)
+            try:
+                yield empty
+            finally:
+                self._fill(empty, owners, [None] * len(owners))
 
     def _owners(self, network: nn.Module) -> Owners:
         split = ([name.rpartition(".") for name in slot.names] for slot in self.slots)
@@ -104,6 +108,17 @@ class ParameterLayout:
         for module in network.modules() if self._recurrent else ():
             if isinstance(module, nn.RNNBase):  # it keeps its own list of weights
                 module._init_flat_weights()
+
+
+_LOCKS: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()  # a module with one has no copies
+_REGISTERING = threading.Lock()
+
+
+def _swapping(network: nn.Module) -> AbstractContextManager[object]:
+    """Return the lock of a network, which belongs to one thread while it has tensors."""
+    with _REGISTERING:
+        lock: AbstractContextManager[object] = _LOCKS.setdefault(network, threading.RLock())
+    return lock
 
 
 Scale = str | float | Mapping[str, float]
