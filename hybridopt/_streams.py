@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 # of circuits in text
 PLAIN = {"■": "@", "○": "o", "░": ":", "π": "pi", "—": "-", "→": "->"}
@@ -21,7 +21,7 @@ class SafeStream:
     start of Python.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     @property
@@ -57,7 +57,7 @@ class SafeStream:
         """Return the descriptor of the stream."""
         if self._stream is None:
             raise OSError("the stream is closed")
-        return self._stream.fileno()
+        return int(self._stream.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
