@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -155,6 +156,22 @@ def test_comparisons_share_an_executor_with_shots():
     found = at_once(lambda: losses(study(shared)), lambda: losses(study(shared)))
     assert found == [alone, alone]
     assert shared.state_dict() == before
+
+
+def test_a_long_training_lets_others_progress():
+    done, answers, end = threading.Event(), [], time.monotonic() + SECONDS / 2
+
+    def is_done(record, network):
+        answers.append(done.is_set())
+        return answers[-1] or time.monotonic() > end
+
+    def short():
+        fitted(make_mlp(2), 2)
+        done.set()
+
+    long = {"epochs": 10**6, "callbacks": [is_done]}
+    at_once(lambda: fitted(make_mlp(1), 1, **long), short)
+    assert answers[-1]
 
 
 def in_thread(call):
