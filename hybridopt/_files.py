@@ -12,7 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from hybridopt.errors import OutputError
+from hybridopt.errors import HybridOptError, OutputError
+
+KINDS = {
+    stat.S_ISDIR: "folder", stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket",
+    stat.S_ISCHR: "device", stat.S_ISBLK: "device",
+}  # fmt: skip
 
 LARGEST_FILE = 2 << 30  # bytes; half a billion weights. Its digest takes two seconds
 LARGEST_JSON = 16 << 20  # bytes; its values take up to 30 times as much memory
@@ -28,7 +33,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     Raises:
         OutputError: If the file cannot be written; nothing is left.
     """
-    target, content = _named(path), io.BytesIO()
+    target, content = check_regular(_named(path)), io.BytesIO()
     try:
         write(content)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,10 +94,7 @@ def _nameless(folder: Path) -> int | None:
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise an error if `write_whole` could not write a file; its folder is created."""
-    target = _named(path)
-    if target.is_dir():
-        raise OutputError(f"Cannot write {target}: it is a folder. Choose a file in it.")
-    output_folder(target.parent)
+    output_folder(check_regular(_named(path)).parent)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
@@ -116,6 +118,18 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
             f"Cannot write to the output folder {folder}: {error}. Choose another folder."
         ) from error
     return folder
+
+
+def check_regular(path: Path, error: type[HybridOptError] = OutputError) -> Path:
+    """Return a path; raise an error if it exists and is not a file, but for example a pipe."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # a missing file; other errors follow when it is opened
+        return path
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in KINDS.items() if is_kind(mode)), "special file")
+        raise error(f"{path} must be a file (got a {kind}). Choose another path.")
+    return path
 
 
 def _named(path: str | os.PathLike[str]) -> Path:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from torch import nn
 
+import hybridopt as ho
 from hybridopt import _files
 from hybridopt._files import check_writable, output_folder, write_text, write_whole
-from hybridopt.errors import OutputError
+from hybridopt.errors import ArgumentError, CheckpointError, CircuitError, OutputError
 
 
 @pytest.fixture(autouse=True, params=["nameless", "hidden"])
@@ -65,6 +68,42 @@ def test_target_that_cannot_be_written_is_refused(name, tmp_path):
     with pytest.raises(OutputError, match=name):
         write_text(tmp_path / name, "x")
     assert {path.name for path in tmp_path.iterdir()} == {"folder", "file"}
+
+
+def special_file(kind, folder):
+    path = folder / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+    else:
+        path.symlink_to("/dev/full")
+    return path
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+@pytest.mark.parametrize(
+    ("use", "error"),
+    [
+        (lambda path: write_text(path, "x"), OutputError),
+        (check_writable, OutputError),
+        (lambda path: ho.fit(nn.Linear(4, 3), "iris", checkpoint=path), OutputError),
+        (lambda path: ho.save(ho.to_quantum(nn.Linear(1, 1)), path), OutputError),
+        (ho.load, CheckpointError),
+        (ho.load_circuit, CircuitError),
+        (lambda path: ho.transfer(nn.Linear(4, 3), num_outputs=2, state_dict=path), ArgumentError),
+        (ho.load_study, CheckpointError),
+    ],
+)
+def test_special_files_are_refused_without_waiting(use, error, kind, tmp_path):
+    path = special_file(kind, tmp_path)
+    before = path.stat().st_mode
+    with pytest.raises(error, match=rf"{kind}( must be a file|\)| does not exist)"):
+        use(path)
+    assert path.stat().st_mode == before
+    assert [entry.name for entry in tmp_path.iterdir()] == [kind]
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pickle
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float64
@@ -147,12 +149,13 @@ class ParameterLayout:
         self, empty: nn.Module, tensors: Sequence[Tensor]
     ) -> Iterator[nn.Module]:
         """Give a network without parameters these tensors during a block; they get gradients."""
-        owners = self._owners(empty)
-        self._fill(empty, owners, tensors)
-        try:
-            yield empty
-        finally:
-            self._fill(empty, owners, [None] * len(owners))
+        with _swapping(empty):
+            owners = self._owners(empty)
+            self._fill(empty, owners, tensors)
+            try:
+                yield empty
+            finally:
+                self._fill(empty, owners, [None] * len(owners))
 
     def _owners(self, network: nn.Module) -> Owners:
         split = ([name.rpartition(".") for name in slot.names] for slot in self.slots)
@@ -166,6 +169,17 @@ class ParameterLayout:
         for module in network.modules() if self._recurrent else ():
             if isinstance(module, nn.RNNBase):  # it keeps its own list of weights
                 module._init_flat_weights()
+
+
+_LOCKS: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()  # a module with one has no copies
+_REGISTERING = threading.Lock()
+
+
+def _swapping(network: nn.Module) -> AbstractContextManager[object]:
+    """Return the lock of a network, which belongs to one thread while it has tensors."""
+    with _REGISTERING:
+        lock: AbstractContextManager[object] = _LOCKS.setdefault(network, threading.RLock())
+    return lock
 
 
 Scale = str | float | Mapping[str, float]

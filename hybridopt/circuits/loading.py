@@ -14,6 +14,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
+from hybridopt._files import check_regular
 from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.measurements import strip_measurements
 from hybridopt.circuits.observable_lines import read_observables, z_observables
@@ -176,6 +177,8 @@ def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
 
 
 def _read(path: Path) -> tuple[bytes, str]:
+    if not path.is_dir():  # an error below
+        check_regular(path, CircuitError)
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:

@@ -11,13 +11,14 @@ from rich.text import Text
 
 from hybridopt import _validation, bench
 from hybridopt._files import output_folder
+from hybridopt._streams import progress_console
 from hybridopt.bench import tables
 from hybridopt.bench.peers import PEER_NAMES
 from hybridopt.bench.problem import BUILDERS
 from hybridopt.bench.training_suite import training_rows
 from hybridopt.cli import options
 from hybridopt.cli.options import number, opt
-from hybridopt.cli.output import interruptible, plain_table, print_json
+from hybridopt.cli.output import interruptible, plain_table, print_json, writing
 from hybridopt.errors import ArgumentError
 from hybridopt.execution.aer.executor import METHODS, PRECISIONS
 from hybridopt.gradients import GRADIENTS
@@ -66,20 +67,21 @@ def command(
         max_seconds=max_seconds, quick=quick,
     )  # fmt: skip
     output_folder(output)
-    console = Console(stderr=as_json)
     _validation.choice("suite", suite, SUITES)
     simulators = training = None
-    with interruptible(), console.status("measuring") as status:
+    with interruptible(), progress_console().status("measuring") as status:
         if suite != "training":
             plan = bench.make_plan(settings)
             simulators = bench.run_simulators(settings, plan, report=status.update)
         if suite != "simulators":
             training = bench.run_training(quick=quick, report=status.update)
     outcome = bench.BenchOutcome(simulators, training)
-    page = bench.write_outcome(outcome, output)
+    with writing(output):
+        page = bench.write_outcome(outcome, output)
     if as_json:
         print_json(outcome.as_dict())
     else:
+        console = Console()
         _show(outcome, console)
         console.print(f"Page: {page}", soft_wrap=True)
 

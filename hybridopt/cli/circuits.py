@@ -105,7 +105,8 @@ def summarize(
         "gradient_settings": settings * shifts,  # per sample, with the parameter-shift rule
         "explanation": layer.explain(),
         "notes": loaded.notes,  # on parts of the file that were ignored
-        "drawing": str(loaded.circuit.draw("text", fold=FOLD)),
+        # as a text, the drawing would warn of an ASCII terminal
+        "drawing": "\n".join(loaded.circuit.draw("text", fold=FOLD).lines()),
     }
 
 

@@ -52,7 +52,7 @@ def command(
 
     def kept() -> str:
         runs = counted(len(list((output / "runs").glob("[!.]*.json"))), "finished run")
-        return f"{output} contains {runs}. Run the same command again to continue."
+        return f"{output} contains {runs}. Run the same command again to continue"
 
     with interruptible(kept):
         study = compare(

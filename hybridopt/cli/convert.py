@@ -20,7 +20,7 @@ from hybridopt.bridges import Bridge, QuantumNetwork, to_classical, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import example_inputs, gate_circuits, parsed_options
 from hybridopt.cli.options import opt
-from hybridopt.cli.output import plain_table, print_files, print_json
+from hybridopt.cli.output import plain_table, print_files, print_json, writing
 from hybridopt.data import dataset_names
 from hybridopt.errors import ArgumentError, HybridOptError
 from hybridopt.nn.network_spec import build_network, network_file
@@ -60,17 +60,22 @@ def command(
         quantum = to_quantum(plain, bridge, **bridge_options)
     conversion = _change(plain, to_classical(quantum, readout="circuit"), quantum, inputs)
     further = circuits_to_write(quantum, qpy, qasm)
+    with writing(to.parent):
+        if to_circuit:
+            save(quantum, to)
+        else:
+            write_bytes(to, dump(plain.state_dict()))
+        written = [str(to), *(str(write_bytes(*file)) for file in further.items())]
+    again: nn.Module | None
     if to_circuit:
-        save(quantum, to)
-        again: nn.Module | None = to_classical(load(to, plain))
+        again = to_classical(load(to, plain))
     else:
         used = quantum.bridge if isinstance(quantum, QuantumNetwork) else None
         again = to_classical(to_quantum(plain, used)) if isinstance(used, Bridge) else None
-        write_bytes(to, dump(plain.state_dict()))
     parts = [module for module in quantum.modules() if isinstance(module, QuantumNetwork)]
     outcome = {
         "source": str(source),
-        "files": [str(to), *(str(write_bytes(*file)) for file in further.items())],
+        "files": written,
         "direction": "to circuit" if to_circuit else "to weights",
         "bridge": ", ".join(dict.fromkeys(part.bridge_name for part in parts)) or "none",
         "num_weights": sum(part.num_weights for part in parts),

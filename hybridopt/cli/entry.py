@@ -12,6 +12,8 @@ from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
 import hybridopt
+from hybridopt.cli.output import interruptible
+from hybridopt.cli.process import ending_signals, standard_streams
 from hybridopt.errors import HybridOptError
 
 # module of this folder: first line of the docstring of its function `command`
@@ -39,11 +41,16 @@ class LazyCommand(TyperCommand):
 
 
 class LazyGroup(TyperGroup):
-    """Group of all commands."""
+    """Group of all commands, which end with the exit code of a shell after a signal."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = {name: LazyCommand(name, help=text) for name, text in COMMANDS.items()}
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        with interruptible():
+            return super().invoke(ctx)
 
 
 app = typer.Typer(
@@ -69,9 +76,13 @@ def _root(
 
 def main() -> None:
     """Run the program; print errors of hybridopt in one line, and exit with code 2."""
-    try:
-        app()
-    except HybridOptError as error:
-        line = Text.assemble(("Error:", "bold red"), " ", " ".join(str(error).split()))
-        Console(stderr=True).print(line, soft_wrap=True)
-        sys.exit(2)
+    with standard_streams(), ending_signals():
+        try:
+            try:
+                app()
+            finally:
+                sys.stdout.flush()  # an error on a full disk
+        except HybridOptError as error:
+            line = Text.assemble(("Error:", "bold red"), " ", " ".join(str(error).split()))
+            Console(stderr=True).print(line, soft_wrap=True)
+            sys.exit(2)

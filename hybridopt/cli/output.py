@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-INTERRUPTED = 130  # exit code of a shell after Ctrl-C
+from hybridopt.cli.process import exit_code, is_signaled, uninterrupted
 
 
 def print_json(content: object) -> None:
@@ -43,10 +43,24 @@ def plain_table(
 
 
 @contextmanager
-def interruptible(kept: Callable[[], str] = lambda: "nothing was written.") -> Iterator[None]:
-    """On Ctrl-C, print which results are kept, and exit with the code of a shell."""
+def interruptible(kept: Callable[[], str] = lambda: "nothing was written") -> Iterator[None]:
+    """After a signal, print which results are kept, and exit with the code of a shell."""
     try:
         yield
     except KeyboardInterrupt:
-        Console(stderr=True).print(f"Interrupted; {kept()}", soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
+        raise interrupted(f"Interrupted; {kept()}.") from None
+
+
+@contextmanager
+def writing(folder: object) -> Iterator[None]:
+    """Write all files in a block, also if a signal arrives, and exit after the block."""
+    with uninterrupted():
+        yield
+    if is_signaled():
+        raise interrupted(f"Interrupted; all files are in {folder}.")
+
+
+def interrupted(message: str) -> typer.Exit:
+    """Print a message, and return the end of the program after a signal."""
+    Console(stderr=True).print(Text(message), soft_wrap=True)
+    return typer.Exit(exit_code())

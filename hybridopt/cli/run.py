@@ -10,7 +10,7 @@ from rich.console import Console
 from hybridopt._files import output_folder
 from hybridopt.cli import options
 from hybridopt.cli.options import opt
-from hybridopt.cli.output import interruptible, plain_table, print_json
+from hybridopt.cli.output import interruptible, plain_table, print_json, writing
 from hybridopt.demo import RunOutcome, RunSettings, run_main_job, write_report
 from hybridopt.demo.report import results_dict, table_rows
 
@@ -38,7 +38,8 @@ def command(
     output_folder(output)
     with interruptible():
         outcome = run_main_job(settings, progress=not as_json)
-    page = write_report(outcome, output)
+    with writing(output):
+        page = write_report(outcome, output)
     if as_json:
         print_json(results_dict(outcome))
     else:

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace as Settings
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 from torch import nn
 
@@ -18,7 +17,7 @@ from hybridopt.bridges import BRIDGES, QuantumNetwork, to_quantum
 from hybridopt.cli import options
 from hybridopt.cli.networks import parsed_options
 from hybridopt.cli.options import number, opt
-from hybridopt.cli.output import INTERRUPTED, plain_table, print_files, print_json
+from hybridopt.cli.output import interrupted, plain_table, print_files, print_json, writing
 from hybridopt.data import Dataset, load_dataset
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor
@@ -58,7 +57,7 @@ def command(
 ) -> None:
     """Train one network on torch, or in circuits with --bridge, and save it.
 
-    Ctrl-C ends the training early; the network trained so far is saved.
+    Ctrl-C, SIGTERM and SIGHUP end the training early; the network trained so far is saved.
     """
     size: Any = None if batch_size == "all" else batch_size
     if size not in {None, "auto"}:
@@ -80,7 +79,22 @@ def command(
         scheduler=scheduler, clip_grad_norm=clip_grad_norm, accumulate=accumulate,
         checkpoint=checkpoint, seed=seed, progress=label,
     )  # fmt: skip
-    content = {
+    with writing(output):
+        content = _content(settings, trained_on, trained, history)
+        files = _write(output, content, trained, history)
+    if as_json:
+        print_json(content)
+    else:
+        _show(trained_on.name, history, files)
+    if history.status == "interrupted":
+        after = f"Interrupted after epoch {len(history)}."
+        raise interrupted(f"{after} The trained network is in {output}.")
+
+
+def _content(
+    settings: Settings, trained_on: Dataset, trained: nn.Module, history: History
+) -> dict[str, Any]:
+    return {
         "data": trained_on.name,
         "task": trained_on.task,
         "settings": {k: str(v) if isinstance(v, Path) else v for k, v in vars(settings).items()},
@@ -88,15 +102,6 @@ def command(
         "history": history.to_dict(),
         **made_with(),
     }
-    files = _write(output, content, trained, history)
-    if as_json:
-        print_json(content)
-    else:
-        _show(trained_on.name, history, files)
-    if history.status == "interrupted":
-        words = f"Interrupted after epoch {len(history)}. The trained network is in {output}."
-        Console(stderr=True).print(words, soft_wrap=True)
-        raise typer.Exit(INTERRUPTED)
 
 
 def _check(settings: Settings) -> None:

@@ -107,7 +107,7 @@ def compare(
             need picklable data, network and executor. When you use them in a script, guard the
             call with ``if __name__ == "__main__":``. Parallel runs disturb each other's times.
         threads: Number of torch threads per run. Small tensors do not gain from more threads.
-        progress: True shows a progress bar.
+        progress: True shows a progress bar on standard error.
 
     Returns:
         The study of all runs.

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from hybridopt._copies import check_no_tensor_hooks
+from hybridopt._streams import progress_console
 from hybridopt.compare.methods import Method
 from hybridopt.compare.resampling import Experiment
 from hybridopt.compare.results import Run
@@ -220,6 +221,7 @@ def _bar(total: int, done: int, *, shown: bool) -> Iterator[Report]:
 
     columns = rich.BarColumn(), rich.MofNCompleteColumn(), rich.TimeElapsedColumn()
     last = rich.TextColumn("{task.description}", markup=False)
-    with rich.Progress("runs", *columns, last, disable=not shown) as bar:
+    parts = "runs", *columns, last
+    with rich.Progress(*parts, console=progress_console(), disable=not shown) as bar:
         task = bar.add_task("", total=total, completed=done)
         yield lambda what, ended: bar.update(task, advance=ended, description=what or None)

@@ -177,6 +177,8 @@ def _damaged(path: Path_) -> CheckpointError:
 
 def is_archive(path: Path_) -> bool:
     """Return True if a file exists and starts like a file of `hybridopt.save`."""
+    if not Path(path).is_file():  # opening a pipe would wait for its writer
+        return False
     try:
         with Path(path).open("rb") as stream:
             return stream.read(HEAD.stop)[HEAD] == FIRST.encode()

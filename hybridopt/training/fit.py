@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from hybridopt import _validation, optim
 from hybridopt._files import check_writable
 from hybridopt._random import isolated
+from hybridopt._streams import progress_console
 from hybridopt.errors import ArgumentError, ArgumentTypeError
 from hybridopt.nn.frozen_state import eval_locked
 from hybridopt.training.batches import ReadBatches, TrainingData, training_data
@@ -98,7 +99,7 @@ def fit(
             optimizer. OneCycleLR and CyclicLR are stepped after each batch, others per epoch.
         callbacks: `Callback` objects, or functions of (`EpochRecord`, network) that are called
             after each epoch. A true return value ends training.
-        progress: True for a progress bar; a string is its label.
+        progress: True for a progress bar on standard error; a string is its label.
         checkpoint: Path of a file that is replaced after each epoch. If it exists, training
             continues from it and gives the numbers of an uninterrupted run.
         device: Device of torch: ``"cpu"``, ``"cuda"``, ``"mps"``; None keeps the device of the
@@ -269,7 +270,7 @@ class _ProgressBar(Callback):
 
         text, loss = (rich.TextColumn(f"{{task.{x}}}") for x in ("description", "fields[loss]"))
         columns = (text, rich.BarColumn(), rich.MofNCompleteColumn(), loss)
-        self._bar = rich.Progress(*columns, rich.TimeElapsedColumn())
+        self._bar = rich.Progress(*columns, rich.TimeElapsedColumn(), console=progress_console())
         self._history = history
         self._task = self._bar.add_task(
             self._label if isinstance(self._label, str) else type(network).__name__,

@@ -82,8 +82,8 @@ def test_training_starts_from_a_state_dict(file, tmp_path, call):
     torch.save(network.state_dict(), tmp_path / "start.pt")
     np.savez(tmp_path / "start.npz", **{k: v.numpy() for k, v in network.state_dict().items()})
     arguments = ["--start", tmp_path / file, "--epochs", "0", "--bridge", "mesh"]
-    code, _, err = call(*SMALL, *arguments, "--gradient", "adjoint", "--output", tmp_path)
-    assert (code, err) == (0, "")
+    code, _, _ = call(*SMALL, *arguments, "--gradient", "adjoint", "--output", tmp_path)
+    assert code == 0
     found = torch.load(tmp_path / "network.pt", weights_only=True)
     torch.testing.assert_close(dict(found), dict(network.state_dict()), rtol=0, atol=1e-6)
     assert ho.load(tmp_path / "network.ho").bridge_name == "mesh"
@@ -92,7 +92,8 @@ def test_training_starts_from_a_state_dict(file, tmp_path, call):
 def test_the_table_and_the_files_are_printed(tmp_path, call):
     arguments = ["--epochs", "15", "--lr", "auto", "--output", tmp_path]
     code, out, err = call(*SMALL, *arguments)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert "60/60" in err
     for words in ("test accuracy", "Last 12 of 15 epochs", "End: ",
                   "Learning rate", f"Written: {tmp_path / 'network.pt'}"):  # fmt: skip
         assert words in out

@@ -59,7 +59,7 @@ def test_a_network_that_cannot_be_pickled(capsys):
         quick(workers=2, network=hooked)
     assert runner.default_workers() >= 1
     quick(methods=["adam"], progress=True)
-    assert "2/2" in capsys.readouterr().out
+    assert "2/2" in capsys.readouterr().err
 
 
 def test_an_interrupted_comparison_is_resumed(tmp_path, monkeypatch):

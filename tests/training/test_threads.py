@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -156,6 +158,22 @@ def test_comparisons_share_an_executor_with_shots():
     assert shared.state_dict() == before
 
 
+def test_a_long_training_lets_others_progress():
+    done, answers, end = threading.Event(), [], time.monotonic() + SECONDS / 2
+
+    def is_done(record, network):
+        answers.append(done.is_set())
+        return answers[-1] or time.monotonic() > end
+
+    def short():
+        fitted(make_mlp(2), 2)
+        done.set()
+
+    long = {"epochs": 10**6, "callbacks": [is_done]}
+    at_once(lambda: fitted(make_mlp(1), 1, **long), short)
+    assert answers[-1]
+
+
 def in_thread(call):
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(call).result(SECONDS)
@@ -212,3 +230,18 @@ def test_an_error_in_one_thread_leaves_the_others(error):
 def test_a_loader_with_processes_in_a_thread():
     alone = fitted_loader(0, workers=1)
     assert in_thread(lambda: fitted_loader(0, workers=1)) == alone
+
+
+@pytest.mark.parametrize("bridge", ["memory", "mesh", "generator"])
+def test_threads_evaluate_one_network(bridge):
+    network = ho.to_quantum(nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 3)), bridge)
+    x = samples(1)[0]
+    expected, interval = network.eval()(x), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        found = at_once(*[lambda: [network(x) for _ in range(10)]] * 3, lambda: [network(x[:1])])
+    finally:
+        sys.setswitchinterval(interval)
+    for y in [*found[0], *found[1], *found[2]]:
+        torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(found[3][0], expected[:1])

@@ -96,6 +96,8 @@ class SourceText:
         path = (self.folder / filename).resolve()
         if not path.is_relative_to(self.folder.resolve()):
             raise self.error(node, f"`{filename}` must be in the folder of the file.")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+            raise self.error(node, f"`{filename}` cannot be read: it is not a file.")
         try:
             with path.open("rb") as file:
                 data = file.read(LARGEST_INCLUDE + 1)
