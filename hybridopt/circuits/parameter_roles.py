@@ -177,8 +177,10 @@ def _shown(name: str) -> str:
     return f"{match[1]}[{match[2]}]" if match else name
 
 
-def _natural(parameter: Parameter) -> tuple[tuple[str, int], ...]:
+def _natural(parameter: Parameter) -> tuple[tuple[str, int, str], ...]:
     """Return the key of the natural order; x3, x_3, x[3] and _x_3_ are equal."""
     name = re.sub(r"_?\[?([0-9]+)\]?$", r"\1", _shown(parameter.name))
     parts = re.findall(r"([^0-9]*)([0-9]*)", name)
-    return tuple((word, int(number) if number else -1) for word, number in parts if word or number)
+    # numbers of more digits are larger; Python refuses to convert thousands of digits
+    digits = ((word, number.lstrip("0"), bool(number)) for word, number in parts if word or number)
+    return tuple((word, len(number) if known else -1, number) for word, number, known in digits)

@@ -262,8 +262,10 @@ def run_of(content: object) -> Run:
     """Make a run from plain types; raise ValueError or TypeError if they are invalid."""
     given = _checked("run", content, dict)
     run: Run = _value("run", {name: one for name, one in given.items() if one is not None}, Run)
-    if run.done and not (run.curve and math.isfinite(run.test_metric)):
-        raise ValueError("a finished run must have a `curve` and a finite `test_metric`")
+    if run.done and not (run.curve and math.isfinite(run.test_metric) and run.num_test > 0):
+        raise ValueError(
+            "a finished run must have a `curve`, `num_test` and a finite `test_metric`"
+        )
     return run
 
 
@@ -278,10 +280,21 @@ def results_of(content: Mapping[str, Any]) -> dict[str, Any]:
         "control": values["control"] in values["methods"],
         "runs": sorted((run.method, run.seed) for run in runs) == sorted(pairs),
         "confidence": 0 < values["confidence"] < 1,
+        "details": _are_details(values["details"]),
     }.items():
         if not fits:
             raise ValueError(f"`{name}` must match the study (got {values[name]!r:.80})")
     return {**values, "tuning": asdict(_value("tuning", values["tuning"], Tuning))}
+
+
+def _are_details(details: Mapping[str, Any]) -> bool:
+    stages = details.get("stages", {})
+    if not all(isinstance(one, dict) for one in (stages, details.get("versions", {}))):
+        return False
+    return all(
+        isinstance(part, list) and all(isinstance(one, dict) and "budget" in one for one in part)
+        for part in stages.values()
+    )
 
 
 def _value(name: str, value: object, hint: Any) -> Any:

@@ -190,3 +190,9 @@ def test_the_given_circuit_is_not_changed():
 def test_unknown_train(tmp_path):
     with pytest.raises(UnknownNameError, match="`train`"):
         ho.load_circuit("qcnn", train="angels")
+
+
+def test_natural_order_of_long_numbers():
+    names = ["w2", "w10", "w" + "9" * 5000, "w1" + "0" * 5000]
+    _, weights = split_parameters([Parameter(name) for name in reversed(names)], None, None, "a")
+    assert [parameter.name for parameter in weights] == names

@@ -268,7 +268,7 @@ def test_a_changed_number_is_refused(name, copied):
         {"tuning": 3}, {"metric_name": "beauty"}, {"details": []}, {"confidence": 2},
         {"confidence": "a"}, {"methods": "adam"}, {"methods": [3]}, {"control": "other"},
         {"seeds": [0]}, {"seeds": [0, "1"]}, {"reach": "x"}, {"budget": 5}, {"runs": []},
-        {"runs": {}}, {"runs": ["ab"]},
+        {"runs": {}}, {"runs": ["ab"]}, {"details": {"stages": {"adam": [3]}}},
     ],
 )  # fmt: skip
 def test_a_damaged_study(change, stored, tmp_path):

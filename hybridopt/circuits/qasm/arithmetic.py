@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
-from qiskit.circuit import ParameterExpression
+from qiskit.circuit import Parameter, ParameterExpression
 from qiskit.exceptions import QiskitError
 
 from hybridopt.circuits.qasm.values import Duration, Number, SizedInteger
@@ -16,6 +17,9 @@ CONSTANTS = {
     "pi": math.pi, "π": math.pi, "tau": math.tau, "τ": math.tau, "euler": math.e, "ℇ": math.e,
 }  # fmt: skip
 LARGEST_INTEGER = 1 << 64  # larger ones are mistakes, and Python would compute them without end
+MOST_NAMES = 10_000  # in an expression; each use of a variable repeats its names
+TOO_LONG = f"an expression must have at most {MOST_NAMES:,} names."
+_NAME = re.compile(r"[A-Za-z_]\w*")
 CONDITION = "a condition must not depend on inputs."
 TOO_LARGE = "an integer must have at most 64 bits."
 WIDTH = 64  # bits of an integer without a declared size
@@ -91,6 +95,12 @@ def power(base: Any, exponent: Any) -> Any:
     if isinstance(base, int) and not (isinstance(exponent, int) and 0 <= exponent <= WIDTH):
         base = float(base)
     return _computed(operator.pow, base, exponent)
+
+
+def num_names(value: object) -> int:
+    """Return the number of names in an expression, with repetitions; 1 for other values."""
+    plain = isinstance(value, Parameter) or not isinstance(value, ParameterExpression)
+    return 1 if plain else len(_NAME.findall(str(value)))
 
 
 def call(name: str, values: list[Any]) -> Any:

@@ -10,12 +10,14 @@ from qiskit import QuantumCircuit, QuantumRegister
 from qiskit.circuit import Barrier, Instruction, Parameter, Qubit
 
 from hybridopt.circuits.errors import CircuitError
+from hybridopt.circuits.qasm.arithmetic import MOST_NAMES, TOO_LONG
 from hybridopt.circuits.qasm.values import Bits
 
 if TYPE_CHECKING:  # imported when a text of OpenQASM 3 is read
     from openqasm3 import ast
 
 MOST_QUBITS = 1024  # of a register; a simulator holds far fewer
+MOST_QUBITS_IN_ALL = 2048  # of a circuit
 MOST_OPERATIONS = 1_000_000  # gates, with those within defined gates
 MOST_REPEATED = 50_000  # statements, beyond those that a text can list one by one
 
@@ -57,11 +59,14 @@ class CircuitBuilder:
         self._physical: dict[int, Qubit] = {}
         self._used: set[Qubit] = set()
         self._operations = self._body_size = 0
+        self._growth = 1
 
     def add_register(self, node: ast.QubitDeclaration, size: int) -> Bits:
         """Add a register of qubits, or a single qubit."""
         if not 1 <= size <= MOST_QUBITS:
             raise self._error(node, f"a register must have 1 to {MOST_QUBITS} qubits (got {size}).")
+        if self.circuit.num_qubits + size > MOST_QUBITS_IN_ALL:
+            raise self._error(node, f"a circuit must have at most {MOST_QUBITS_IN_ALL} qubits.")
         register = QuantumRegister(size, node.qubit.name)
         self.circuit.add_register(register)
         return Bits(tuple(register), single=node.size is None)
@@ -131,14 +136,25 @@ class CircuitBuilder:
                 )
 
     @contextmanager
-    def gate_body(self, num_qubits: int) -> Iterator[Callable[[], int]]:
-        """Collect the body of a gate in a circuit of its own; yield a function for its size."""
-        outer = self.circuit, self.in_gate, self._body_size
-        self.circuit, self.in_gate, self._body_size = QuantumCircuit(num_qubits), True, 0
+    def gate_body(self, num_qubits: int) -> Iterator[Callable[[], tuple[int, int]]]:
+        """Collect the body of a gate in a circuit of its own.
+
+        Yields:
+            Function for the size and the growth of the gate; see `GateKind`.
+        """
+        outer = self.circuit, self.in_gate, self._body_size, self._growth
+        self.circuit, self.in_gate = QuantumCircuit(num_qubits), True
+        self._body_size, self._growth = 0, 1
         try:
-            yield lambda: self._body_size
+            yield lambda: (self._body_size, self._growth)
         finally:
-            self.circuit, self.in_gate, self._body_size = outer
+            self.circuit, self.in_gate, self._body_size, self._growth = outer
+
+    def grow(self, growth: int, node: ast.QASMNode) -> None:
+        """Note the number of names in an angle within a gate; refuse too many."""
+        if growth > MOST_NAMES:
+            raise self._error(node, TOO_LONG)
+        self._growth = max(self._growth, growth)
 
     def finished(self) -> QuantumCircuit:
         """Return the circuit: registers, then physical qubits in the order of their numbers."""

@@ -186,6 +186,8 @@ class Evaluator:
         return value
 
     def _cast_number(self, kind: Any, number: Number, node: ast.QASMNode) -> Number:
+        if arithmetic.num_names(number) > arithmetic.MOST_NAMES:
+            raise self.context.error(node, arithmetic.TOO_LONG)
         if isinstance(kind, ast.FloatType | ast.AngleType):
             return number if isinstance(number, ParameterExpression) else float(number)
         if isinstance(number, ParameterExpression):

@@ -98,6 +98,8 @@ class GateKind:
         num_qubits: Number of qubits.
         make: Returns the gate with given angles.
         size: Number of operations in the gate, with those within defined gates.
+        growth: Largest number of names in an angle of these operations, if each angle of the gate
+            is one name.
         uncontrolled: Class of Qiskit that differs from the gate by a global phase only, if any; it
             serves where the gate is not controlled, because simulators know it by name.
     """
@@ -107,6 +109,7 @@ class GateKind:
     make: Callable[..., Gate]
     uncontrolled: Callable[..., Gate] | None = None
     size: int = 1
+    growth: int = 1
 
 
 @cache
@@ -124,7 +127,9 @@ def library_gate(name: str) -> GateKind | None:
     return None
 
 
-def file_gate(name: str, body: QuantumCircuit, formal: Sequence[Parameter], size: int) -> GateKind:
+def file_gate(
+    name: str, body: QuantumCircuit, formal: Sequence[Parameter], size: int, growth: int = 1
+) -> GateKind:
     """Return a gate that a file defines.
 
     If it equals Qiskit's gate of the same name but for a global phase, uncontrolled gates are
@@ -145,7 +150,7 @@ def file_gate(name: str, body: QuantumCircuit, formal: Sequence[Parameter], size
         and _equal(make, standard.base_class, len(formal))
     )
     uncontrolled = standard.base_class if same and standard is not None else None
-    return GateKind(len(formal), body.num_qubits, make, uncontrolled, size)
+    return GateKind(len(formal), body.num_qubits, make, uncontrolled, size, growth)
 
 
 @cache

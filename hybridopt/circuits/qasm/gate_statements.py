@@ -10,6 +10,7 @@ from qiskit.circuit import Gate, Parameter, Qubit
 from qiskit.circuit.library import GlobalPhaseGate, PhaseGate, U3Gate, UGate
 
 from hybridopt.circuits.parameter_roles import with_params
+from hybridopt.circuits.qasm.arithmetic import num_names
 from hybridopt.circuits.qasm.circuit_builder import CircuitBuilder
 from hybridopt.circuits.qasm.expressions import Evaluator
 from hybridopt.circuits.qasm.gate_library import FileGate, GateKind, library_gate
@@ -56,6 +57,8 @@ class GateStatements:
                 f"Gate `{node.name.name}` takes {_counted(wanted)} (got {_counted(given)}).",
             )
         angles = [self._evaluator.angle(argument) for argument in node.arguments]
+        if self._builder.in_gate:
+            self._builder.grow(kind.growth * max(map(num_names, angles), default=1), node)
         qubits = [self.qubits(part) for part in node.qubits]
         plain = not node.modifiers and not self._builder.in_gate and kind.uncontrolled
         gate = (plain or kind.make)(*angles)

@@ -332,7 +332,7 @@ class Interpreter(Context):
                 names[operand.name] = Constant(Bits((qubit,), single=True))
             with self.variables.body(names):
                 self.block(node.body)
-            self.gates.kinds[name] = gate_library.file_gate(name, body, formal, size())
+            self.gates.kinds[name] = gate_library.file_gate(name, body, formal, *size())
 
     def _QuantumPhase(self, node: ast.QuantumPhase) -> None:  # noqa: N802
         self.gates.apply_phase(node)

@@ -48,6 +48,7 @@ _GATE = re.compile(
 )
 _MARKS = re.compile(r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\"|'[^'\n]*'|[{};]", re.DOTALL)
 LONGEST_GAP = 10_000  # blanks that the reference parser reads within a statement
+MOST_TOGETHER = 200  # statements that are parsed before the first is executed, which may refuse
 DEEPEST = 200  # parentheses within parentheses
 _LONG_GAP = re.compile(rf"[ \t\r\n]{{{LONGEST_GAP}}}")
 _WHOLE_LINE = re.compile(r"(?:#?pragma\b|@[ \t]*[A-Za-z_])[^\n]*")
@@ -91,15 +92,17 @@ def parse(text: str) -> Iterator[ast.QASMNode]:
 def _statements(text: str) -> Iterator[ast.QASMNode]:
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     position, waiting = _after_blanks(text, 0), None
-    first = position
+    first, together = position, 0
     while position < len(text):
         match = _GATE.match(text, position)
         gate = None if match is None else _gate(match, starts)
         if match is None or gate is None:
-            waiting = position if waiting is None else waiting
+            waiting, together = (position, 1) if waiting is None else (waiting, together + 1)
             end = _end_of_statement(text, position)
             position = _after_blanks(text, end)
-            if position - end >= LONGEST_GAP and not text.startswith("else", position):
+            gap = position - end >= LONGEST_GAP
+            many = together >= MOST_TOGETHER and text[end - 1] == ";"
+            if (gap or many) and not text.startswith("else", position):
                 yield from _part(text, waiting, end, starts, is_first=waiting == first)
                 waiting = None
             continue

@@ -14,7 +14,11 @@ from qiskit.circuit import Instruction
 
 from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.measurements import strip_measurements
-from hybridopt.circuits.qasm.circuit_builder import MOST_OPERATIONS, ParsedProgram
+from hybridopt.circuits.qasm.circuit_builder import (
+    MOST_OPERATIONS,
+    MOST_QUBITS_IN_ALL,
+    ParsedProgram,
+)
 from hybridopt.circuits.qasm.gate_library import KNOWN_GATES, names_with_a_meaning
 
 if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text of OpenQASM 3 is read
@@ -22,6 +26,7 @@ if TYPE_CHECKING:  # openqasm3 and its parser are imported when a text of OpenQA
     from openqasm3.parser import QASM3ParsingError
 
 Position = tuple[int, int]  # line and column, counted from 1
+MOST_UNROLLED = 250_000  # gates by registers as operands, which Qiskit reads in a second
 LARGEST_INCLUDE = 1 << 20  # bytes
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _VERSION = re.compile(r"\s*OPENQASM\s+([0-9]+(?:\.[0-9]+)?)")
@@ -29,6 +34,7 @@ _SUPPORTED = re.compile(r"[23](?:\.[0-9])?")
 _GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
 _OPAQUE = re.compile(r"\bopaque\s+([A-Za-z_]\w*)[^;]*;")
 _INCLUDE = re.compile(r"\binclude\s*[\"']([^\"'\n]*)")
+_REGISTER = re.compile(r"\b[qc]reg\s+\w+\s*\[\s*([0-9]+)")
 _HUGE = re.compile(r"(?<![.0-9])[0-9]{16,}")  # at large integers, Qiskit's reader crashes
 _SYMBOL = re.compile(r"token recognition error at: '(.*)'", re.DOTALL)
 _IN_PARSER = re.compile(r"L(\d+):C(\d+): (.*)", re.DOTALL)
@@ -171,7 +177,7 @@ def _openqasm_2(source: SourceText, code: str, *, trainable_angles: bool) -> Par
     standard = {gate.name for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS} | names_with_a_meaning()
     includes = set(_INCLUDE.findall(code)) - {"qelib1.inc"}
     own_angles = defined and trainable_angles
-    if includes or defined & standard or own_angles or "opaque" in code or _HUGE.search(code):
+    if includes or defined & standard or own_angles or "opaque" in code or _is_large(code):
         return _interpreted(source)
     try:
         circuit: QuantumCircuit = qasm2.loads(
@@ -182,9 +188,21 @@ def _openqasm_2(source: SourceText, code: str, *, trainable_angles: bool) -> Par
         bare, measured = strip_measurements(circuit, source.name)
     except (qasm2.QASM2ParseError, CircuitError, TypeError):  # TypeError: an angle is missing
         return _interpreted(source)  # it knows more gates, and the places of errors
-    if defined and _num_operations(bare, defined) > MOST_OPERATIONS:
-        return _interpreted(source)
+    try:
+        if defined and _num_operations(bare, defined) > MOST_OPERATIONS:
+            return _interpreted(source)
+    except RecursionError:
+        raise source.too_deep() from None
     return ParsedProgram(bare, [], measured)
+
+
+def _is_large(code: str) -> bool:
+    """Return whether Qiskit's reader, which has no limits, would need much time or memory."""
+    if _HUGE.search(code):
+        return True
+    sizes = [int(size) for size in _REGISTER.findall(code)]
+    registers = sum("[" not in part for part in code.split(";"))  # as operands
+    return sum(sizes) > MOST_QUBITS_IN_ALL or registers * max(sizes, default=1) > MOST_UNROLLED
 
 
 def _interpreted(source: SourceText) -> ParsedProgram:
