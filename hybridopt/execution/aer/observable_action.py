@@ -3,6 +3,7 @@ r"""Observables on states: expectation values, and :math:`\lambda = \sum_k g_k O
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -96,7 +97,7 @@ class ObservableAction:
                 chosen = chosen[: self._rows_at_once + 1]
                 rows = [
                     _diagonal(strings.z[part], strings.factors[part], self._dim)
-                    for begin, end in zip(chosen, chosen[1:], strict=False)
+                    for begin, end in pairwise(chosen)
                     for part in (members[begin:end],)
                 ]
                 yield flip, outputs[chosen[:-1]], np.stack(rows)
@@ -117,7 +118,9 @@ class _Strings:
         self.z, self.outputs = z[order], outputs[order]
         self.factors = (coefficients * phases)[order]
         self._x = x[order]
-        pairs = np.diff(self._x, prepend=-1).astype(bool) | np.diff(self.outputs, prepend=-1).astype(bool)
+        pairs = np.diff(self._x, prepend=-1).astype(bool) | np.diff(
+            self.outputs, prepend=-1
+        ).astype(bool)
         self.num_rows = int(np.count_nonzero(pairs))  # pairs of x and observable
 
     def by_flip(self) -> Iterator[tuple[int, Integers]]:
