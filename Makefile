@@ -20,6 +20,21 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal --shapes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m wrong_types
 
+# The ends of the ranges in pyproject.toml, outside `make test`: torch 2.5 is a CUDA build of 3 GB.
+.PHONY: test-oldest
+test-oldest:
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --requirement requirements-oldest.txt
+	.venv-oldest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	.venv-oldest/bin/python -m pytest -n 2 --dist worksteal
+
+.PHONY: test-newest
+test-newest:
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade "$$(grep '^torch==' requirements.lock)" "hatchling>=1.27" ".[dev,peers,mnist,dask,ibm]"
+	.venv-newest/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	.venv-newest/bin/python -m pytest -n 2 --dist worksteal
+
 .PHONY: coverage
 coverage: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
@@ -43,4 +58,4 @@ bench: $(READY)
 
 .PHONY: clean
 clean:
-	rm -rf $(VENV) build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest .venv-newest build dist results .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
@@ -12,6 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from hybridopt.errors import ArgumentError, ArgumentTypeError, UnknownNameError
+
+_DECIMAL = ("B", "kB", "MB", "GB", "TB")
+_UNIT_NAMES = (*_DECIMAL, "KiB", "MiB", "GiB", "TiB")
+_UNITS: dict[str, int] = {unit.lower(): 1000**power for power, unit in enumerate(_DECIMAL)}
+_UNITS |= {unit.lower(): 1024**power for power, unit in enumerate(_UNIT_NAMES[5:], start=1)}
+_MEMORY = re.compile(r"(\d+\.?\d*|\.\d+)\s*(b|[kmgt]i?b)", re.IGNORECASE | re.ASCII)
 
 
 def instance(name: str, value: object, kind: Any, expected: str) -> Any:
@@ -56,6 +63,37 @@ def optional_integer(
 ) -> int | None:
     """Return ``value`` checked by `integer`, or None."""
     return None if value is None else integer(name, value, minimum=minimum, maximum=maximum)
+
+
+def optional_memory(name: str, value: object) -> int | None:
+    """Return a memory size in bytes, from an int [bytes] or from text such as "2 GB"; or None."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise _wrong_type(name, value, 'a number of bytes, or a text such as "2 GB"')
+        return integer(name, value, minimum=1)
+    found = _MEMORY.fullmatch(value.strip()[:100])
+    size = float(found[1]) * _UNITS[found[2].lower()] if found else 0.0
+    if not 1 <= size < math.inf:
+        raise ArgumentError(
+            f"`{name}` must be at least 1 byte, as an int or with a unit (got {_shown(value)}). "
+            f'Write for example "2 GB" or "500 MB". Units: {", ".join(_UNIT_NAMES)}.'
+        )
+    return int(size)
+
+
+def memory_text(size: float, *, up: bool = False) -> str:
+    """Return a number of bytes with its unit, to three digits, rounded down or up."""
+    unit = max((u for u in _DECIMAL if _UNITS[u.lower()] <= size), default="B", key=_by_size)
+    number = size / _UNITS[unit.lower()]
+    step = 10.0 ** (math.floor(math.log10(max(number, 1.0))) - 2)
+    rounded = math.ceil(number / step - 1e-9) if up else math.floor(number / step + 1e-9)
+    return f"{rounded * step:.4g} {unit}"
+
+
+def _by_size(unit: str) -> int:
+    return _UNITS[unit.lower()]
 
 
 def real(

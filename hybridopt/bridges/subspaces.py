@@ -48,7 +48,8 @@ class RandomProjection(Projection):
             )
         if 8 * size * num_weights > LARGEST_PROJECTION:
             raise ResourceError(
-                f"The projection needs {8 * size * num_weights / 1e9:.3g} GB for {num_weights} "
+                f"The projection needs {_validation.memory_text(8 * size * num_weights)} for "
+                f"{num_weights} "
                 f"weights and {size} numbers. Lower `num_parameters`."
             )
         generator = torch.Generator().manual_seed(options.seed)

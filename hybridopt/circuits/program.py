@@ -21,7 +21,7 @@ Derived = TypeVar("Derived")
 Kind = TypeVar("Kind", "FixedGate", "Rotation")
 Row = Float64[np.ndarray, " R"]  # angles of one sample [rad]
 SharedRow = Float64[np.ndarray, " O"]  # angles that all samples share [rad]
-BYTES_PER_STATE_AMPLITUDE = 64  # state, saved copy, numpy's copy, probabilities
+BYTES_PER_STATE_AMPLITUDE = 80  # measured: state, saved copy, numpy copies, probabilities, shots
 
 
 class Program(ABC):

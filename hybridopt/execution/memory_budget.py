@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE
 
 BYTES_PER_COMPLEX = 16
-BYTES_PER_ADJOINT_AMPLITUDE = 128  # stack of both states, copies in numpy, and their product
+BYTES_PER_OUTPUT = 32  # result, the part that is added to it, and copies in torch
+BYTES_PER_ADJOINT_AMPLITUDE = 320  # measured: both states, their copies in Aer, numpy's products
+BYTES_PER_CHECKPOINT_AMPLITUDE = 384  # measured: a run that starts from a saved state
 BYTES_PER_PROBABILITY = 24  # per further setting: in Aer, in its result, and in numpy
 BYTES_PER_SAVED_AMPLITUDE = 32  # in Aer's result and in numpy
 # One run of many samples: up to this size, arithmetic limits the speed of a gate, not memory.
@@ -18,6 +20,8 @@ AMPLITUDES_PER_ROW_OF_A_TABLE = 1 << 15
 ROWS_PER_CALL = 4096
 BYTES_PER_READ_STATE = 112  # saved state, its bra, permuted states, products
 MOST_OF_OBSERVABLES = 1 << 28
+BYTES_PER_STRING = 2000  # measured: groups of 100,000 strings on 10 qubits, and their settings
+STRINGS_OF_SMALL_SUMS = 1000  # whose groups are small beside the program
 SAVED_BYTES_PER_CALL = 1 << 28  # largest result of one call, even on large machines
 
 
@@ -33,17 +37,17 @@ class Limits:
         return min(MOST_OF_OBSERVABLES, self.max_memory // 4)
 
     def stack_size(
-        self, num_qubits: int, *, table: bool, settings: int = 1, saved_states: bool = False
+        self, num_qubits: int, *, table: bool, settings: int = 1, bytes_each: int | None = None
     ) -> int:
         """Return the number of samples per run, a power of two, for a number of settings."""
         usual = AMPLITUDES_PER_ROW_OF_A_TABLE if table else AMPLITUDES_PER_RUN
-        each = BYTES_PER_READ_STATE if saved_states else _bytes_per_amplitude(settings)
+        each = bytes_each or _bytes_per_amplitude(settings)
         amplitudes = min(usual, self.max_memory // 2 // each)
         return 1 << max(0, (amplitudes >> num_qubits).bit_length() - 1)
 
     def runs_per_call(self, num_qubits: int, settings: int = 1) -> int:
         """Return the number of runs per call, for qubits that include the index."""
-        held = min(self.max_memory, SAVED_BYTES_PER_CALL)
+        held = min(self.max_memory // 2, SAVED_BYTES_PER_CALL)
         fit = held // (_bytes_per_amplitude(settings) << num_qubits)
         return max(1, min(ROWS_PER_CALL, fit))
 
@@ -59,8 +63,8 @@ class Limits:
         return max(1, min(ROWS_PER_CALL, fit))
 
     def states_at_once(self, num_qubits: int) -> int:
-        """Return the number of states saved per run, within half of the memory."""
-        return max(1, self.max_memory // 2 // (BYTES_PER_SAVED_AMPLITUDE << num_qubits))
+        """Return the number of states saved per run, within an eighth of the memory."""
+        return max(1, self.max_memory // 8 // (BYTES_PER_SAVED_AMPLITUDE << num_qubits))
 
 
 def _bytes_per_amplitude(settings: int) -> int:

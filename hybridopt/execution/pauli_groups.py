@@ -138,7 +138,8 @@ class PauliStrings:
             return []
         words, acts = _words(self._x, self._z), _words(self._x | self._z, self._x | self._z)
         if len(self) <= MOST_DEGREES:
-            sizes = [np.count_nonzero(_conflicts(words, acts, *one)) for one in zip(words, acts)]
+            pairs = zip(words, acts, strict=True)
+            sizes = [np.count_nonzero(_conflicts(words, acts, *one)) for one in pairs]
         else:  # strings on many qubits have many conflicts
             sizes = np.count_nonzero(self._x | self._z, axis=1).tolist()
         order = np.argsort(-np.array(sizes), kind="stable")  # most conflicts first
@@ -183,7 +184,7 @@ def _words(
 def _conflicts(words: Words, acts: Words, word: Word, act: Word) -> Bool[np.ndarray, " strings"]:
     """Return which strings have another letter than one string on a qubit where both act."""
     different = ((words ^ word) & acts & act) != 0
-    return different[:, 0] if different.shape[1] == 1 else different.any(axis=1)
+    return np.asarray(different[:, 0] if different.shape[1] == 1 else different.any(axis=1))
 
 
 def _first_fit(words: Words, acts: Words) -> Int64[np.ndarray, " strings"]:

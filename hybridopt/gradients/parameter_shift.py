@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hybridopt.circuits.program import CircuitProgram
 from hybridopt.errors import UnsupportedError
-from hybridopt.execution import Executor, ForwardRecord, Readout
+from hybridopt.execution import Executor, ForwardRecord, Readout, StateExecutor
 from hybridopt.gradients.base import Evaluation, GradientRule, Outputs, Rows, Shared, Tangents, Vjp
 
 SHIFT = math.pi / 2  # [rad], for generators with eigenvalues +-1/2
@@ -174,7 +174,7 @@ def amplitude_slopes(
     count = evaluation.program.num_amplitudes
     outputs = evaluation.readout.num_outputs(evaluation.program)
     bytes_of_one = 16 * len(rows) * (rows.shape[1] + len(shared) * outputs)
-    size = max(1, BYTES_PER_TABLE // max(1, bytes_of_one))
+    size = max(1, _table_size(evaluation) // max(1, bytes_of_one))
     amplitudes, angles = rows.tensor_split([count], dim=-1)
     for first in range(0, count, size):
         steps = torch.eye(count, dtype=rows.dtype, device=rows.device)[first : first + size]
@@ -187,6 +187,16 @@ def amplitude_slopes(
         values = torch.unflatten(evaluation(table.flatten(0, 1), shared), 1, table.shape[:2])
         above, below = (torch.where(gone, 0.0, lengths**2) * values).chunk(2, dim=2)
         yield (above - below) / 2, first
+
+
+def _table_size(evaluation: Evaluation) -> int:
+    """Return the size of a table of shifted angles and their outputs [bytes]."""
+    # With shots, the size is fixed: each piece draws its own noise, and a seed must give the same
+    # numbers on machines with different memory.
+    executor = evaluation.executor
+    if executor.shots is not None or not isinstance(executor, StateExecutor):
+        return BYTES_PER_TABLE
+    return min(BYTES_PER_TABLE, executor.max_memory // 8)
 
 
 def _along(
@@ -248,8 +258,6 @@ def _terms(
     evaluation: Evaluation, angles: tuple[Tensor, Tensor], along: int
 ) -> Iterator[ShiftTerms]:
     """Yield the terms of rows (``along = 0``) or shared angles (1), cut into tables that fit."""
-    # The size is fixed: with shots, each piece draws its own noise, and a seed must give the same
-    # numbers on machines with different memory.
     moved, other = angles[along], angles[1 - along]
     outputs = evaluation.readout.num_outputs(evaluation.program)
     a_term = 8 * len(moved) * (moved.shape[1] + len(other) * outputs)
@@ -258,7 +266,7 @@ def _terms(
     pairs = np.array([pair for rule in rules for pair in rule]).reshape(-1, 2)
     shifts = np.zeros((len(places), len(rules)))
     shifts[np.arange(len(places)), places] = pairs[:, 1]
-    size = max(1, BYTES_PER_TABLE // max(1, a_term))
+    size = max(1, _table_size(evaluation) // max(1, a_term))
     arrays = shifts, pairs[:, 0].copy(), places
     whole = [torch.from_numpy(array).to(moved.device) for array in arrays]
     for start in range(0, len(places), size):

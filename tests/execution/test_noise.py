@@ -266,7 +266,7 @@ def test_too_many_qubits_for_a_density_matrix_raise(aer_calls):
     wide = QuantumCircuit(12)
     wide.ry(W[0], range(12))
     model = MODELS["depolarizing"]
-    small = {"noise_model": model, "max_memory": 64 * 4**8}
+    small = {"noise_model": model, "max_memory": 80 * 4**8}
     with pytest.raises(ResourceError, match=r"12 qubits.*density_matrix.*`shots`"):
         CircuitLayer(wide, (), [W[0]], executor=AerExecutor(**small))
     assert aer_calls == []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pennylane as qml
+import pytest
 import torch
 from qiskit import transpile
 
 from tests.circuits.families import CircuitFamily
+
+qml = pytest.importorskip("pennylane")
 
 GATES = {"u": qml.U3, "cx": qml.CNOT}
 PAULIS = {"X": qml.PauliX, "Y": qml.PauliY, "Z": qml.PauliZ}

@@ -88,7 +88,7 @@ def test_too_many_qubits_are_refused_with_the_number_that_fits(aer_calls):
     circuit = QuantumCircuit(16)
     circuit.ry(A, 0)
     with pytest.raises(ho.errors.ResourceError, match=r"16 qubits.* 12 "):
-        CircuitLayer(circuit, (), [A], executor=AerExecutor(max_memory=64 << 12))
+        CircuitLayer(circuit, (), [A], executor=AerExecutor(max_memory=80 << 12))
     assert aer_calls == []
 
 

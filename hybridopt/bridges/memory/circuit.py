@@ -37,7 +37,7 @@ SYNTHESES: tuple[Synthesis, ...] = ("diagonal", "gates")
 
 # Python's complex numbers in a list, Aer's copy, the state and numpy's copies of it; measured at
 # 2^18 to 2^21 amplitudes and rounded up.
-BYTES_PER_AMPLITUDE = 400
+BYTES_PER_AMPLITUDE = 440
 
 
 def index_qubits(num_values: int) -> int:

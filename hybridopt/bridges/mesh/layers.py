@@ -181,7 +181,12 @@ class MeshLayer(nn.Module, HasReadoutCache):
         weight = torch.empty(self.weight_shape, dtype=x.dtype, device="meta")
         try:
             with torch.no_grad():
-                return classical(self.plain, x.detach().to("meta"), weight, None).shape
+                shape = classical(self.plain, x.detach().to("meta"), weight, None).shape
+                if 0 in shape and x.numel():  # torch 2.5 checks a kernel only off the meta device
+                    classical(
+                        self.plain, x.detach(), torch.empty_like(weight, device=x.device), None
+                    )
+                return shape
         except (RuntimeError, IndexError) as error:
             raise ArgumentError(
                 f"`x` must fit the layer {self.plain} (got shape {tuple(x.shape)}). "

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Complex128, Float64
 
+from hybridopt import _validation
 from hybridopt.circuits.program import CircuitProgram, Rotation
+from hybridopt.errors import ResourceError
 from hybridopt.execution.aer.adjoint_circuits import FINAL, START, AdjointCircuits, label
 from hybridopt.execution.aer.observable_action import ObservableAction
 from hybridopt.execution.aer.stack import Stack, StackRun
@@ -46,6 +48,14 @@ class AdjointState(ForwardRecord):
     needs: tuple[bool, bool]
 
     def __post_init__(self) -> None:
+        needed = BYTES_PER_ADJOINT_AMPLITUDE << self.program.num_qubits
+        if needed > self.executor.max_memory:
+            raise ResourceError(
+                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for "
+                f"the adjoint rule with {self.program.num_qubits} qubits (got "
+                f"{_validation.memory_text(self.executor.max_memory)}). Raise it, or use "
+                'gradient="parameter-shift".'
+            )
         program, needs = self.program, self.needs
         self._circuits = program.derived(
             ("adjoint circuits", needs), lambda: AdjointCircuits(program, needs)
@@ -226,7 +236,8 @@ class AdjointState(ForwardRecord):
 
     def _calls(self, rows: Rows, shared: Shared) -> Iterator[tuple[int, list[slice]]]:
         """Yield, per row of shared angles and call, the samples of its parallel runs."""
-        fits = min(AMPLITUDES_PER_CALL, self.executor.max_memory // BYTES_PER_ADJOINT_AMPLITUDE)
+        fits = self.executor.max_memory // 2 // BYTES_PER_ADJOINT_AMPLITUDE
+        fits = min(AMPLITUDES_PER_CALL, fits)
         size = 1 << max(0, (fits >> self.program.num_qubits).bit_length() - 1)
         for s in range(len(shared)):
             for start in range(0, len(rows), size):

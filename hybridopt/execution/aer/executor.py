@@ -24,7 +24,7 @@ from hybridopt.execution.aer.stack import StackRun
 from hybridopt.execution.aer.strategy_selection import STRATEGIES, Strategies
 from hybridopt.execution.executor import Cost, StateExecutor
 from hybridopt.execution.job import MAX_SHOTS, Job, Outputs, Stream
-from hybridopt.execution.memory_budget import Limits, physical_memory
+from hybridopt.execution.memory_budget import BYTES_PER_OUTPUT, Limits, physical_memory
 from hybridopt.execution.noise import noise_of
 from hybridopt.execution.random_stream import RandomStream, Sampler
 from hybridopt.execution.readout import Readout
@@ -62,8 +62,9 @@ class AerExecutor(RandomStream, StateExecutor):
         precision: Precision of the amplitudes, ``"double"`` or ``"single"``.
         seed: Seed for shot sampling; None for a random seed. The random numbers of a setting depend
             on the seed, the call and the row of angles, so no two calls share their shot noise.
-        max_memory: Largest memory of circuits and states at one time [bytes]; None for half of the
-            memory of the machine.
+        max_memory: Largest memory of circuits, states and results at one time, above that of the
+            process after import: bytes, or a text such as ``"2 GB"``; None for half of the memory
+            of the machine. Work is cut to fit, or refused before a circuit runs.
         max_bond_dimension: Largest bond dimension of a matrix product state; None for no limit.
         truncation: Largest sum of squared Schmidt coefficients that a matrix product state drops
             per gate.
@@ -99,7 +100,7 @@ class AerExecutor(RandomStream, StateExecutor):
         method: str = "automatic",
         precision: str = "double",
         seed: int | None = None,
-        max_memory: int | None = None,
+        max_memory: int | str | None = None,
         strategy: str = "automatic",
         max_bond_dimension: int | None = None,
         truncation: float = TRUNCATION,
@@ -117,7 +118,7 @@ class AerExecutor(RandomStream, StateExecutor):
             "max_bond_dimension", max_bond_dimension, minimum=1
         )
         self.truncation = _validation.real("truncation", truncation, minimum=0.0, below=1.0)
-        limit = _validation.optional_integer("max_memory", max_memory, minimum=1)
+        limit = _validation.optional_memory("max_memory", max_memory)
         self.max_memory = physical_memory() // 2 if limit is None else limit
         noise = noise_of(noise_model)
         backend = None if noise is None else noise.device
@@ -198,11 +199,12 @@ class AerExecutor(RandomStream, StateExecutor):
         """
         self._check_job(job)
         shape = (len(job.shared), len(job.rows), job.readout.num_outputs(job.program))
-        needed = 8 * math.prod(map(float, shape))
+        needed = BYTES_PER_OUTPUT * math.prod(map(float, shape))
         if needed > self.max_memory:
             raise ResourceError(
-                f"`max_memory` must be at least {needed / 1e9:.3g} GB for outputs of shape {shape} "
-                f"(got {self.max_memory / 1e9:.3g} GB). Use smaller batches, or read fewer qubits."
+                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for "
+                f"outputs of shape {shape} (got {_validation.memory_text(self.max_memory)}). Use "
+                "smaller batches, or read fewer qubits."
             )
         stream = job.stream or Stream(self._next_call())
         job = replace(job, stream=stream, shots=job.shots_for(self.shots))
@@ -266,6 +268,8 @@ class AerExecutor(RandomStream, StateExecutor):
         )
         self.check(checked.program, checked.readout)
         checked.check()
+        if checked.shots is not None:
+            self._strategies.check(checked.program, checked.readout, checked.shots)
 
     def _add(self, job: Job, result: Outputs) -> None:
         assert job.stream is not None
@@ -275,10 +279,10 @@ class AerExecutor(RandomStream, StateExecutor):
             if values is None:
                 assert tables is not None
                 if sampler is not None and job.shots is not None:
-                    tables = [
-                        sampler.frequencies(table, job.shots, part.shared, part.rows, setting)
-                        for setting, table in enumerate(tables)
-                    ]
+                    for setting, table in enumerate(tables):  # in place, which saves memory
+                        tables[setting] = sampler.frequencies(
+                            table, job.shots, part.shared, part.rows, setting
+                        )
                 values = job.readout.read(job.program, tables)
             result[np.ix_(part.shared, part.rows)] += values
 

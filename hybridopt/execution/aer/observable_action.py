@@ -3,6 +3,7 @@ r"""Observables on states: expectation values, and :math:`\lambda = \sum_k g_k O
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -96,7 +97,7 @@ class ObservableAction:
                 chosen = chosen[: self._rows_at_once + 1]
                 rows = [
                     _diagonal(strings.z[part], strings.factors[part], self._dim)
-                    for begin, end in zip(chosen, chosen[1:], strict=False)
+                    for begin, end in pairwise(chosen)
                     for part in (members[begin:end],)
                 ]
                 yield flip, outputs[chosen[:-1]], np.stack(rows)

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from qiskit import QuantumCircuit
 
+from hybridopt import _validation
 from hybridopt.circuits.amplitudes import fresh_start
 from hybridopt.circuits.instructions import qubits_of, refuse_stretches, without_boxes
 from hybridopt.circuits.physical import PhysicalCircuit, physical_circuit
@@ -28,7 +29,13 @@ from hybridopt.execution.aer.strategies.stacked import Checkpoints, Stacked
 from hybridopt.execution.aer.translation import Translation, runnable_with_noise
 from hybridopt.execution.executor import Cost
 from hybridopt.execution.job import Job
-from hybridopt.execution.memory_budget import Limits
+from hybridopt.execution.memory_budget import (
+    BYTES_PER_CHECKPOINT_AMPLITUDE,
+    BYTES_PER_READ_STATE,
+    BYTES_PER_STRING,
+    STRINGS_OF_SMALL_SUMS,
+    Limits,
+)
 from hybridopt.execution.noise import Noise
 from hybridopt.execution.readout import Expectations, Probabilities, Readout
 
@@ -36,7 +43,7 @@ STRATEGIES = ("automatic", "stacked", "checkpoints", "table")
 # gates times amplitudes; stacked rows are faster for smaller jobs
 WORK_WORTH_CHECKPOINTS = 15_000_000
 WIDEST_DISTRIBUTION = 20  # qubits of probabilities from a matrix product state
-BYTES_PER_OUTCOME = 208  # measured: probabilities of a matrix product state, with copies
+BYTES_PER_OUTCOME = 256  # measured: probabilities of a matrix product state, with copies
 KEEP_NO_PROBABILITIES = frozenset({"measured", "saved-expectations", "saved-states"})
 WIDEST_REGISTER = 63  # qubits of outcomes, which Aer stores in 64 bits
 
@@ -121,8 +128,11 @@ class Strategies:
         total = _count(counts.total(), "two-qubit gate")
         return f" on device qubits {qubits}, {total}{f' ({every})' if every else ''}"
 
-    def check(self, program: Program, readout: Readout) -> None:
-        """Raise an error if no strategy can run the program within the memory."""
+    def check(self, program: Program, readout: Readout, shots: int | None = None) -> None:
+        """Raise an error if no strategy can run the program within the memory.
+
+        Shots, if given, are those of a job instead of those of the executor.
+        """
         if not isinstance(program, CircuitProgram):
             self._check_bound_program(program, readout)
             return
@@ -134,6 +144,21 @@ class Strategies:
                 settings = readout.settings(program)
                 self.noise.check_readout(qubits[q] for one in settings for q in one.qubits)
         self._check_width(program, readout, method)
+        self._check_strings(program, readout, self.shots if shots is None else shots)
+
+    def _check_strings(self, program: CircuitProgram, readout: Readout, shots: int | None) -> None:
+        """Refuse more Pauli strings than can be grouped within the memory."""
+        if isinstance(readout, Probabilities) or self._reads_states(program, readout, shots):
+            return
+        count = len(readout.strings)
+        needed = count * BYTES_PER_STRING
+        if count > STRINGS_OF_SMALL_SUMS and needed > self.limits.max_memory:
+            raise ResourceError(
+                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} to "
+                f"group {count} Pauli strings by their measurement bases (got "
+                f"{_validation.memory_text(self.limits.max_memory)}). Raise it, read fewer "
+                "strings, or use exact state vectors, which need no groups."
+            )
 
     def _check_width(self, program: Program, readout: Readout, method: str) -> None:
         fits: float = self._largest(4 if method == "density_matrix" else 2)
@@ -161,7 +186,7 @@ class Strategies:
         number = f"at most {fits} fit" if fits else "not even one fits"
         raise ResourceError(
             f"{what}, but with method {method} and `max_memory` of "
-            f"{self.limits.max_memory / 1e9:.3g} GB, {number}. {way_out}"
+            f"{_validation.memory_text(self.limits.max_memory)}, {number}. {way_out}"
         )
 
     def choose(self, job: Job) -> tuple[Strategy, str, str]:
@@ -176,19 +201,33 @@ class Strategies:
             return self._without_stacks(job, method)
         if self.strategy == "table":
             return self._table(job, method), method, "given by `strategy`"
+        if self.strategy == "checkpoints":
+            fits = self._largest(2, BYTES_PER_CHECKPOINT_AMPLITUDE)
+            if program.num_qubits > fits:
+                what = f"The circuit has {_count(program.num_qubits, 'qubit')} and checkpoints"
+                self._refuse(what, method, fits, "Raise `max_memory`, or omit `strategy`.")
         kinds: dict[str, type[Strategy]] = {"stacked": Stacked, "checkpoints": Checkpoints}
         kind, reason = self.strategy, "given by `strategy`"
         if kind == "automatic":
             gates = len(job.shared) * len(job.rows) * len(program.steps)
-            if job.readout.reads_states and self.shots is None:
-                strategy = SavedStates(self.simulator(method), self.limits)
-                return strategy, method, "one state is read faster than many settings"
+            if self._reads_states(program, job.readout, job.shots_for(self.shots)):
+                saved = SavedStates(self.simulator(method), self.limits)
+                return saved, method, "one state is read faster than many settings"
             kind, reason = "stacked", "the work is small"
             if len(job.shared) == 1:
                 reason = "there is one set of shared angles"
-            if len(job.shared) > 1 and gates << program.num_qubits > WORK_WORTH_CHECKPOINTS:
+            work = gates << program.num_qubits
+            fits = self._largest(2, BYTES_PER_CHECKPOINT_AMPLITUDE) >= program.num_qubits
+            if len(job.shared) > 1 and work > WORK_WORTH_CHECKPOINTS and fits:
                 kind, reason = "checkpoints", "the circuits begin with the same gates"
         return kinds[kind](self._simulator_of(job, method), self.limits), method, reason
+
+    def _reads_states(self, program: CircuitProgram, readout: Readout, shots: int | None) -> bool:
+        """Return True if exact values are read from saved states, without groups of strings."""
+        free = self.strategy == "automatic" and shots is None and self.noise is None
+        method = self._method_for(program.num_qubits)
+        fits = self._largest(2, 2 * BYTES_PER_READ_STATE) >= program.num_qubits
+        return free and method == "statevector" and readout.reads_states and fits
 
     def _without_stacks(self, job: Job, method: str) -> tuple[Strategy, str, str]:
         parts = self._simulator_of(job, method), self.limits, self._translation(method)
@@ -237,9 +276,10 @@ class Strategies:
         needed = program.working_memory()
         if needed > self.limits.max_memory:
             raise ResourceError(
-                f"`max_memory` must be at least {needed / 1e9:.3g} GB for a circuit of "
-                f"{program.num_qubits} qubits (got {self.limits.max_memory / 1e9:.3g} GB). "
-                "Raise it, or use a circuit of fewer qubits."
+                f"`max_memory` must be at least {_validation.memory_text(needed, up=True)} for a "
+                f"circuit of {program.num_qubits} qubits (got "
+                f"{_validation.memory_text(self.limits.max_memory)}). Raise it, or use a circuit "
+                "of fewer qubits."
             )
         self._check_width(program, readout, method)
 

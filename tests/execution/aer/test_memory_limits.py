@@ -10,7 +10,9 @@ from qiskit.circuit import ParameterVector
 
 from hybridopt import CircuitLayer
 from hybridopt.circuits import lower
+from hybridopt.errors import ResourceError
 from hybridopt.execution import AerExecutor, Expectations, Job, memory_budget
+from hybridopt.execution import readout as readout_module
 from hybridopt.execution.memory_budget import Limits
 from hybridopt.execution.readout import SparsePauliOp
 from tests.execution.jobs import dense
@@ -59,6 +61,35 @@ def test_settings_are_read_in_parts(strategy, shots, aer_calls):
         np.testing.assert_allclose(actual, dense(job()), rtol=0, atol=1e-12)
 
 
+def test_more_strings_than_fit_are_refused_only_if_they_are_grouped():
+    labels = np.random.default_rng(0).choice(list("XYZ"), (3000, 12))
+    program = lower(QuantumCircuit(12))
+    readout = Expectations((SparsePauliOp(["".join(one) for one in labels]),))
+    AerExecutor(max_memory="4 MB").check(program, readout)
+    with pytest.raises(ResourceError, match=r"at least 6 MB .*3000 Pauli strings .*4 MB"):
+        AerExecutor(max_memory="4 MB", shots=10).check(program, readout)
+
+
+@pytest.mark.parametrize("memory", [None, "20 kB"], ids=["kept tables", "computed tables"])
+@pytest.mark.parametrize("rule", ["adjoint", "parameter-shift"])
+def test_many_strings_are_read_from_states(monkeypatch, rule, memory, aer_calls):
+    monkeypatch.setattr(readout_module, "STRINGS_WORTH_A_STATE", 3)
+    start = torch.linspace(-2, 2, 12, dtype=torch.float64)
+    results = []
+    for limit in (3, 1000):
+        monkeypatch.setattr(readout_module, "STRINGS_WORTH_A_STATE", limit)
+        executor = AerExecutor(max_memory=memory)
+        arguments = (), list(W), list(job().readout.observables), executor, rule
+        layer = CircuitLayer(circuit(), *arguments, initial=start)
+        value = layer(torch.zeros(2, 0, dtype=torch.float64))
+        (value * torch.arange(1, 8)).sum().backward()
+        results.append((value.detach(), layer.weight.grad, executor.usage.settings))
+    (value, slopes, settings), (expected, gradient, counted) = results
+    torch.testing.assert_close(value, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(slopes, gradient, rtol=0, atol=1e-11)
+    assert settings == counted
+
+
 def test_parts_of_a_readout_add_up():
     readout = job().readout
     parts = readout.parts(3)
@@ -68,8 +99,8 @@ def test_parts_of_a_readout_add_up():
 
 
 def test_checkpoints_save_all_states_that_fit():
-    tight = AerExecutor(strategy="checkpoints", max_memory=1 << 11)
-    assert Limits(1 << 11).states_at_once(4) < 3  # of three layers
+    tight = AerExecutor(strategy="checkpoints", max_memory=6200)
+    assert Limits(6200).states_at_once(4) < 3  # of three layers
     np.testing.assert_allclose(tight.run(job()), dense(job()), rtol=0, atol=1e-12)
     plenty = AerExecutor(strategy="checkpoints")
     plenty.run(job())
@@ -78,7 +109,7 @@ def test_checkpoints_save_all_states_that_fit():
 
 
 @pytest.mark.parametrize("kept", [0, 1 << 28])
-@pytest.mark.parametrize("memory", [1 << 11, 1 << 13, None])
+@pytest.mark.parametrize("memory", [320 << 4, 1 << 13, None])
 def test_adjoint_reads_many_settings_within_memory(monkeypatch, kept, memory):
     monkeypatch.setattr(memory_budget, "MOST_OF_OBSERVABLES", kept)
     start = torch.linspace(-2, 2, 12, dtype=torch.float64)

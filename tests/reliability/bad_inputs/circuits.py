@@ -66,6 +66,10 @@ CIRCUITS: Bad = {
             "`shots` must be at most",
         ),
         "AerExecutor: memory": (lambda _: ho.AerExecutor(max_memory=-1), "`max_memory`"),
+        "AerExecutor: memory without unit": (
+            lambda _: ho.AerExecutor(max_memory="2"),
+            "`max_memory`",
+        ),
         "AerExecutor: state": (
             lambda _: ho.AerExecutor().load_state_dict({"calls": 1}),
             "`state` has no key `entropy`",
@@ -168,7 +172,7 @@ CIRCUITS: Bad = {
     ResourceError: {
         "CircuitLayer: too large": (
             lambda _: layer(executor=ho.AerExecutor(max_memory=16)),
-            "`max_memory` of 1.6e-08 GB",
+            "`max_memory` of 16 B",
         ),
     },
     UnknownNameError: {

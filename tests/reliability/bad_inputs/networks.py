@@ -143,7 +143,7 @@ NETWORKS: Bad = {
     ResourceError: {
         "to_quantum: too large": (
             lambda _: memory(executor=ho.AerExecutor(max_memory=64)),
-            "`max_memory` must be at least 2.56e-05 GB for a circuit of 6 qubits (got 6.4e-08 GB)",
+            "`max_memory` must be at least 28.2 kB for a circuit of 6 qubits (got 64 B)",
         ),
     },
     UnknownNameError: {

@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 
+from hybridopt import _validation
 from hybridopt.circuits.amplitudes import AmplitudeInput
 from hybridopt.circuits.lowering import decompose
 from hybridopt.circuits.program import BYTES_PER_STATE_AMPLITUDE, CircuitProgram
@@ -84,10 +85,11 @@ class AngleTable(_Translated):
         if self.simulator.method == "density_matrix":
             num_qubits *= 2
             if BYTES_PER_STATE_AMPLITUDE << num_qubits > self.limits.max_memory:
+                given = _validation.memory_text(self.limits.max_memory)
                 raise ResourceError(
                     f"`max_memory` must hold a density matrix of {num_qubits // 2} qubits, after "
-                    f"routing on the device (got {self.limits.max_memory / 1e9:.3g} GB). Increase "
-                    'it, or give `shots` and method="statevector".'
+                    f"routing on the device (got {given}). Increase it, or give `shots` and "
+                    'method="statevector".'
                 )
         for shared, rows in grid(job, self.limits.runs_per_call(num_qubits, len(settings))):
             binds = bindings(program, job.rows[rows], job.shared[shared])

@@ -13,6 +13,7 @@ from hybridopt.execution.aer.simulator import RunRequest, as_double, small_or_la
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, chunks, circuit_program
 from hybridopt.execution.job import Job
+from hybridopt.execution.memory_budget import BYTES_PER_READ_STATE
 from hybridopt.execution.random_stream import Sampler
 
 STATE = "state"
@@ -51,7 +52,9 @@ class SavedStates(Strategy):
     def stack_size(self, job: Job) -> int:
         """Return the number of samples per run."""
         table = len(job.shared) > 1
-        size = self.limits.stack_size(job.program.num_qubits, table=table, saved_states=True)
+        size = self.limits.stack_size(
+            job.program.num_qubits, table=table, bytes_each=BYTES_PER_READ_STATE
+        )
         return min(size, len(job.rows))
 
     def explain(self, job: Job) -> str:

@@ -12,6 +12,7 @@ from hybridopt.execution.aer.simulator import RunRequest, Simulator, as_double, 
 from hybridopt.execution.aer.stack import Stack
 from hybridopt.execution.aer.strategies.base import PartialResult, Strategy, chunks, circuit_program
 from hybridopt.execution.job import Job, Rows, Shared
+from hybridopt.execution.memory_budget import BYTES_PER_CHECKPOINT_AMPLITUDE
 from hybridopt.execution.random_stream import Sampler
 from hybridopt.execution.readout import Setting
 
@@ -121,6 +122,12 @@ class Checkpoints(Strategy):
     """Strategy that saves the states of a common row, from which other rows start."""
 
     name = "checkpoints"
+
+    def stack_size(self, job: Job) -> int:
+        """Return the number of samples per run."""
+        each = BYTES_PER_CHECKPOINT_AMPLITUDE
+        size = self.limits.stack_size(job.program.num_qubits, table=True, bytes_each=each)
+        return min(size, super().stack_size(job))
 
     def parts(self, job: Job, sampler: Sampler | None = None) -> Iterator[PartialResult]:
         """Run stack by stack: first the common row, then the others by their first layer."""
