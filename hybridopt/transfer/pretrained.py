@@ -169,6 +169,8 @@ def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
     """Raise an error for NaN and for values that the dtype of the network cannot represent."""
     if not (value.is_floating_point() or value.is_complex()):
         return
+    if value.element_size() == 1:  # torch has few functions for 8 bits
+        value = value.float()
     if bool(value.isnan().any()):
         raise ArgumentError(f"`{key}` of `state_dict` must not be NaN. Use an earlier checkpoint.")
     if value.is_complex() and not dtype.is_complex:

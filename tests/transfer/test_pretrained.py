@@ -51,6 +51,16 @@ def test_casts_to_the_dtype_of_the_network():
     torch.testing.assert_close(target[0].weight, trained()[0].weight.half().double())
 
 
+def test_weights_of_eight_bits_are_loaded():
+    given = {"weight": torch.ones(2, 3).to(torch.float8_e4m3fn), "bias": torch.ones(2)}
+    target = nn.Linear(3, 2)
+    load_weights(target, given)
+    assert torch.equal(target.weight.detach(), torch.ones(2, 3))
+    given["weight"] = torch.full((2, 3), torch.nan).to(torch.float8_e4m3fn)
+    with pytest.raises(ArgumentError, match=r"`weight`.*NaN"):
+        load_weights(target, given)
+
+
 def test_every_key_that_does_not_fit_is_named():
     given = trained().state_dict()
     del given["1.running_mean"]

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import struct
+import sys
 import tracemalloc
 import zipfile
 from importlib.util import find_spec
@@ -157,6 +158,20 @@ def test_dtypes_and_orders_of_numpy(dtype, tmp_path):
     assert torch.equal(target.weight.detach(), expected.to(target.weight.dtype))
 
 
+def test_a_header_may_begin_like_a_pickle(tmp_path, monkeypatch):
+    path = tmp_path / "weights"
+    tensors = {"weight": torch.ones(2, 3), "bias": torch.ones(2)}
+    short = struct.unpack("<Q", safetensors_bytes(tensors)[:8])[0]
+    text = "a" * (0x180 - short - len(', "__metadata__": {"a": ""}'))
+    path.write_bytes(safetensors_bytes(tensors, __metadata__={"a": text}))
+    assert path.read_bytes()[0] == 0x80
+    if HAS_SAFETENSORS:
+        assert load_weights(nn.Linear(3, 2), path).fits
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(MissingExtraError, match="safetensors"):
+        load_weights(nn.Linear(3, 2), path)
+
+
 @pytest.mark.skipif(not HAS_SAFETENSORS, reason="extra")
 @pytest.mark.parametrize("dtype", KINDS.values(), ids=KINDS)
 def test_dtypes_of_safetensors(dtype, tmp_path):
@@ -170,7 +185,7 @@ def test_dtypes_of_safetensors(dtype, tmp_path):
 
 def test_without_safetensors_the_command_is_named(tmp_path, monkeypatch):
     path = write("safetensors", tmp_path / "weights", trained())
-    monkeypatch.setitem(__import__("sys").modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'hybridopt-qiskit\[weights\]'"):
         load_weights(Net(), path)
 

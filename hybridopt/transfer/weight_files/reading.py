@@ -57,6 +57,8 @@ def read_weights(path: Path, wanted: Shapes) -> object:
 
 
 def _reader(path: Path, start: bytes) -> Callable[[Path, Shapes], object]:
+    if is_safetensors(path, start):  # first, as its length may begin like any other file
+        return read_safetensors
     other = next((text for magic, text in OTHER.items() if start.startswith(magic)), None)
     if other is not None:
         raise _other_file(path, other)
@@ -64,8 +66,6 @@ def _reader(path: Path, start: bytes) -> Callable[[Path, Shapes], object]:
         return _reader_of_archive(path)
     if start.startswith(b"\x80"):  # a pickle
         return _read_old_torch
-    if is_safetensors(path, start):
-        return read_safetensors
     raise CheckpointError(
         f"{path} is damaged, or not a file of weights (got other first bytes). Use a file of "
         f"{FORMATS}."
