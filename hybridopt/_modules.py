@@ -32,8 +32,9 @@ def check_not_scripted(network: nn.Module) -> None:
     for name, module in network.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise ConversionError(
-                f"`network` must not be compiled by torch.jit (got {_place(name, module)}). Pass "
-                "the original network, with `state_dict=compiled.state_dict()`."
+                f"`network` must not be a TorchScript module (got {_place(name, module)}). Pass "
+                "the original network after `load_state_dict(compiled.state_dict())`, and "
+                "compile the result of `to_classical`."
             )
 
 

@@ -321,7 +321,6 @@ def check_network(network: nn.Module) -> None:
         raise ConversionError(
             "`network` must not contain a quantum network. Convert it with `to_classical` first."
         )
-    _check_no_torchscript(network)
     parameters = dict(network.named_parameters())
     if not parameters:
         raise ConversionError(
@@ -355,17 +354,6 @@ def check_network(network: nn.Module) -> None:
 
 def _trained(parameters: Iterable[nn.Parameter]) -> set[nn.Parameter]:
     return {p for p in parameters if p.requires_grad and p.numel()}
-
-
-def _check_no_torchscript(network: nn.Module) -> None:
-    for name, module in network.named_modules():
-        script = isinstance(module, torch.jit.ScriptModule)
-        if script and (not name or any(p.requires_grad for p in module.parameters())):
-            raise ConversionError(
-                f"{f'Layer `{name}`' if name else '`network`'} must be a Python module (got a "
-                "TorchScript module, whose weights cannot be replaced). Convert the module that it "
-                "was made from; `to_classical` returns a module that TorchScript takes."
-            )
 
 
 def _check_parameter(name: str, parameter: nn.Parameter) -> None:

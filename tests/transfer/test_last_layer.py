@@ -272,7 +272,7 @@ def test_compiled_networks():
         (nn.Sequential(script, nn.Linear(2, 2)), "`0`"),
     ]:
         for use in (ho.transfer, lambda n: freeze(n, [""])):
-            with pytest.raises(ConversionError, match=rf"`network`.*torch\.jit.*{what}"):
+            with pytest.raises(ConversionError, match=rf"`network`.*TorchScript.*{what}"):
                 use(network)
 
 
