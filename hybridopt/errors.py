@@ -75,7 +75,7 @@ class MissingExtraError(HybridOptError, ImportError):
 
 def __getattr__(name: str) -> type[HybridOptError]:
     if name != "CircuitError":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise import_module("hybridopt._validation").no_attribute(__name__, name)
     error: type[HybridOptError] = import_module("hybridopt.circuits.errors").CircuitError
     return error
 

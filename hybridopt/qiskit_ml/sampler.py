@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import Float64
 from qiskit import ClassicalRegister, QuantumCircuit
-from qiskit.primitives import BaseSamplerV2, PrimitiveJob, PrimitiveResult
+from qiskit.primitives import BaseSamplerV2, DataBin, PrimitiveJob, PrimitiveResult
 from qiskit.primitives.containers import SamplerPubResult
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import Options
 
 from hybridopt import _validation
+from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.physical import PhysicalCircuit
 from hybridopt.errors import ArgumentError
 from hybridopt.execution import AerExecutor, Executor, check_executor
@@ -125,6 +126,7 @@ class AerSampler(BaseSamplerV2):  # type: ignore[misc]
                     "empty. Add measurements with `circuit.measure_all()`.",
                     stacklevel=2,
                 )
+            _check_names(pub.circuit)
             check_shots_fit(pub, self.executor)
         requests = []
         for pub in coerced:
@@ -169,6 +171,18 @@ def _result(
     drawn = order.draw(probabilities, pub.shots)
     bits = {name: drawn.bit_array(places, pub.shape) for name, places in sources.items()}
     return SamplerPubResult(Registers(**bits, shape=pub.shape), metadata=metadata)
+
+
+def _check_names(circuit: QuantumCircuit) -> None:
+    """Raise CircuitError for a circuit without qubits, or a register named as a part of results."""
+    if not circuit.num_qubits:
+        raise CircuitError("The circuit of a sampler must have at least one qubit (got none).")
+    for register in circuit.cregs:
+        if hasattr(DataBin, register.name):
+            raise CircuitError(
+                f"Register `{register.name}` must have another name: results of Qiskit have an "
+                "attribute of this name."
+            )
 
 
 def _bits(circuit: QuantumCircuit, register: ClassicalRegister) -> list[int]:

@@ -13,7 +13,12 @@ from qiskit.primitives import BackendSamplerV2, BitArray, StatevectorSampler
 from qiskit_aer import AerSimulator
 
 from hybridopt import AerExecutor
-from hybridopt.errors import ArgumentError, ExactResultAttributeError, UnsupportedError
+from hybridopt.errors import (
+    ArgumentError,
+    CircuitError,
+    ExactResultAttributeError,
+    UnsupportedError,
+)
 from hybridopt.qiskit_ml import AerSampler
 from hybridopt.qiskit_ml.registers import Distributions, ShotOrder, Shots
 
@@ -172,6 +177,15 @@ def test_the_first_shots_are_a_sample():
         assert abs(equal - 1 / 8) < 5 * np.sqrt(1 / 8 * 7 / 8 / 3999)
     ranks = np.corrcoef(orders)
     assert abs(ranks[~np.eye(4, dtype=bool)]).max() < 5 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize("name", ["shape", "keys", "size"])
+def test_registers_named_as_a_part_of_results_raise(name):
+    circuit = QuantumCircuit(QuantumRegister(3), ClassicalRegister(2, name))
+    with pytest.raises(CircuitError, match=f"Register `{name}`"):
+        AerSampler().run([circuit])
+    with pytest.raises(CircuitError, match="one qubit"):
+        AerSampler().run([QuantumCircuit(0, 2)])
 
 
 def test_executors_must_draw_the_shots_of_a_job():
