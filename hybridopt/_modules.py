@@ -75,6 +75,8 @@ def check_samples(x: object, width: int, owner: str, column: str) -> None:
             f"The input of {owner} must be a dense tensor of real floating point numbers "
             f"(got {kind}). Convert it: `torch.as_tensor(x).float()`."
         )
+    if torch._C._get_tracing_state() is not None:
+        return  # in TorchScript's trace, lengths are tensors
     if x.ndim == 0 or x.shape[-1] != width:
         raise ArgumentError(
             f"The input of {owner} must have shape (..., {width}), one column per {column} "

@@ -27,7 +27,7 @@ class RandomStream:
     A pickled copy continues at the same position, so that a worker repeats a run exactly. Two kinds
     of copies get a branch of the stream instead, because several of them continue one run: those
     in a worker of a torch `DataLoader`, from torch's seed of the worker, and those in a forked
-    process, from the number of the fork. A seed gives the same numbers in every run.
+    process, from the number of the fork. With one seed, every run draws the same numbers.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:

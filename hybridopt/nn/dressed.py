@@ -10,7 +10,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.library import real_amplitudes
 from qiskit.providers import BackendV2
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from hybridopt import _validation
 from hybridopt._modules import check_samples
@@ -19,6 +19,8 @@ from hybridopt.gradients import GradientRule
 from hybridopt.nn.circuit_layer import CircuitLayer
 from hybridopt.nn.graph_capture import outside_graphs
 from hybridopt.nn.summary import RunsCircuits, SummaryParts, layer_rows
+
+fx.wrap("check_samples")  # runs in graphs of torch.fx
 
 
 class DressedModule(nn.Module):
@@ -45,7 +47,8 @@ class DressedModule(nn.Module):
             ArgumentError: If x has another width.
             ArgumentTypeError: If x is not a tensor of real floating point numbers.
         """
-        check_samples(x, self.in_features, f"a {type(self).__name__}", "feature")
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            check_samples(x, self.in_features, f"a {type(self).__name__}", "feature")
         angles = torch.tanh(self.pre(x)) * (math.pi / 2)
         outputs: Tensor = self.post(self.layer(angles))
         return outputs

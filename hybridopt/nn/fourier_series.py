@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Float64
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from hybridopt._modules import check_samples
 from hybridopt.circuits.spectrum import Spectrum
@@ -37,9 +37,6 @@ class FourierSeries(nn.Module):
         out_features: Number of outputs K.
     """
 
-    coefficients: nn.Parameter
-    orders: Tensor
-
     def __init__(
         self, coefficients: Float[Tensor, " N *outputs"], spectra: Sequence[Spectrum]
     ) -> None:
@@ -49,9 +46,12 @@ class FourierSeries(nn.Module):
         self.in_features, self.out_features = len(self.spectra), math.prod(self.output_shape)
         self.coefficients = nn.Parameter(coefficients.reshape(len(coefficients), self.out_features))
         # integers, because a cast of the module would round floats
+        self.orders: Tensor  # TorchScript cannot read annotations of the class
         orders = torch.arange(1 + max((one.order for one in spectra), default=0))
         self.register_buffer("orders", orders, persistent=False)
-        sizes = [one.size for one in spectra]
+        self._steps = [float(one.step) for one in spectra]
+        self._sizes = sizes = [one.size for one in spectra]
+        self._output_shape = list(self.output_shape)
         self._first = min(  # number of inputs in the first group, for the shortest products
             range(len(sizes) + 1),
             key=lambda k: math.prod(sizes[:k]) + math.prod(sizes[k:]) * self.out_features,
@@ -71,20 +71,15 @@ class FourierSeries(nn.Module):
             ArgumentError: If x has another width.
             ArgumentTypeError: If x is not a tensor of real floating point numbers.
         """
-        check_samples(x, self.in_features, "a FourierSeries", "input")
-        dtype = torch.promote_types(x.dtype, self.coefficients.dtype)
-        dtype = torch.promote_types(dtype, torch.float32)
-        samples = x.reshape(math.prod(x.shape[:-1]), self.in_features).to(dtype)
-        steps = torch.tensor([one.step for one in self.spectra], dtype=dtype, device=x.device)
-        angles = samples[:, :, None] * torch.outer(steps, self.orders.to(dtype))
-        waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., 1:]
-        factors = [waves[:, i, : one.size] for i, one in enumerate(self.spectra)]
-        first = _products(samples, factors[: self._first])
-        others = _products(samples, factors[self._first :])
-        matrix = self.coefficients.to(dtype).reshape(first.shape[1], -1)
-        partial = (first @ matrix).reshape(len(samples), others.shape[1], self.out_features)
-        values = torch.einsum("bj,bjk->bk", others, partial)
-        return values.reshape(*x.shape[:-1], *self.output_shape).to(x.dtype)
+        return fourier_series(
+            x,
+            self.coefficients,
+            self.orders,
+            self._steps,
+            self._sizes,
+            self._first,
+            self._output_shape,
+        )
 
     def extra_repr(self) -> str:
         """Return sizes."""
@@ -93,6 +88,41 @@ class FourierSeries(nn.Module):
             f"in_features={self.in_features}, out_features={self.out_features}, orders={orders}, "
             f"coefficients={self.coefficients.numel()}"
         )
+
+
+@fx.wrap  # an operator in graphs of torch.fx; its body is in the subset of TorchScript
+def fourier_series(
+    x: Tensor,
+    coefficients: Tensor,
+    orders: Tensor,
+    steps: list[float],
+    sizes: list[int],
+    num_first: int,
+    output_shape: list[int],
+) -> Tensor:
+    """Return the outputs of a `FourierSeries`, of which ``num_first`` inputs are in one group."""
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+        check_samples(x, len(steps), "a FourierSeries", "input")
+    dtype = torch.promote_types(torch.promote_types(x.dtype, coefficients.dtype), torch.float32)
+    shape = list(x.shape[:-1])
+    count, outputs = 1, 1
+    for length in shape:
+        count *= length
+    for length in output_shape:
+        outputs *= length
+    samples = x.reshape(count, len(steps)).to(dtype)
+    scales = torch.tensor(steps, dtype=dtype, device=x.device)
+    angles = samples[:, :, None] * torch.outer(scales, orders.to(dtype))
+    waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)[..., 1:]
+    products = [samples.new_ones((count, 1)), samples.new_ones((count, 1))]
+    for place, size in enumerate(sizes):  # the last input varies fastest
+        group = 0 if place < num_first else 1
+        products[group] = (products[group][:, :, None] * waves[:, place, None, :size]).flatten(1)
+    first, others = products[0], products[1]
+    matrix = coefficients.to(dtype).reshape(first.shape[1], -1)
+    partial = (first @ matrix).reshape(count, others.shape[1], outputs)
+    values = torch.einsum("bj,bjk->bk", others, partial)
+    return values.reshape(shape + output_shape).to(x.dtype)
 
 
 def interpolate(
@@ -118,13 +148,3 @@ def grid_points(spectra: Sequence[Spectrum], numbers: Tensor) -> Float64[Tensor,
         points[:, place] = (numbers % one.size).double() * (2 * math.pi / (one.step * one.size))
         numbers = numbers // one.size
     return points
-
-
-def _products(
-    samples: Float[Tensor, "B I"], factors: Sequence[Float[Tensor, "B _"]]
-) -> Float[Tensor, "B products"]:
-    """Return all products of one number per factor; the last factor varies fastest."""
-    result = samples.new_ones((len(samples), 1))
-    for factor in factors:
-        result = (result[:, :, None] * factor[:, None, :]).flatten(1)
-    return result

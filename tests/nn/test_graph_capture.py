@@ -135,3 +135,57 @@ def test_forward_methods_keep_their_signature():
         list(inspect.signature(kind.forward).parameters) for kind in (ho.CircuitLayer, Weights)
     ]
     assert names == [["self", "x"], ["self", "args", "kwargs"]]
+
+
+def exported(module: nn.Module, x: Tensor) -> nn.Module:
+    batch = ({0: torch.export.Dim("batch")},)
+    return torch.export.export(module, (x,), dynamic_shapes=batch).module()
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # constants of the series
+@pytest.mark.parametrize(
+    "capture",
+    [
+        exported,
+        lambda module, x: torch.fx.symbolic_trace(module),
+        pytest.param(lambda module, x: torch.jit.script(module), marks=pytest.mark.wrong_types),
+        torch.jit.trace,
+    ],
+    ids=["export", "fx", "script", "trace"],
+)
+@pytest.mark.parametrize("case", ["layer", "dressed", "memory", "mesh"])
+def test_classical_forms_are_captured_with_equal_values(case, capture):
+    classical, x = ho.to_classical(network_of_series(case)), torch.rand(3, 2)
+    graph = capture(classical, x)
+    for batch in (x, torch.rand(5, 2)):
+        torch.testing.assert_close(graph(batch), classical(batch))
+
+
+def network_of_series(case: str) -> nn.Module:
+    if case != "layer":
+        return network_of(case)
+    return nn.Sequential(nn.Linear(2, 2), ho.DressedCircuit(2, 2, 2, 1).layer)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporter and its packages
+@pytest.mark.parametrize("case", ["dressed", "memory"])
+def test_onnx_refuses_circuits_and_takes_classical_forms(case, tmp_path):
+    pytest.importorskip("onnxscript")
+    reference = pytest.importorskip("onnx.reference")
+    network, x, path = network_of(case), torch.rand(3, 2), tmp_path / "network.onnx"
+    with pytest.raises(torch.onnx.errors.OnnxExporterError, match="to_classical"):
+        torch.onnx.export(network, (x,), path, dynamo=True, verbose=False)
+    classical = ho.to_classical(network)
+    torch.onnx.export(classical, (x,), path, dynamo=True, verbose=False)
+    session = reference.ReferenceEvaluator(str(path))
+    (found,) = session.run(None, {session.input_names[0]: x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), classical(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporter
+def test_the_older_exporter_of_onnx_refuses_circuits(tmp_path):
+    """It traces, so that the refusal does not need the packages of ONNX."""
+    with pytest.raises(UnsupportedError, match="to_classical"):
+        torch.onnx.export(
+            network_of("adjoint"), (torch.rand(1, 2),), tmp_path / "x.onnx", dynamo=False
+        )
