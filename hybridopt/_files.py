@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import secrets
@@ -58,14 +59,15 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a file for reading; raise an OSError for pipes, devices and folders."""
     # a pipe without a writer would block here
-    descriptor = os.open(
-        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
-    stream = os.fdopen(descriptor, "rb")
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        stream.close()
-        raise OSError("it is not a regular file")
-    return stream
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError("it is a pipe or device, not a file")
 
 
 def read_bytes(path: str | os.PathLike[str], *, most: int = LARGEST_FILE) -> bytes:

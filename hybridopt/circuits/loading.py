@@ -14,6 +14,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
+from hybridopt._files import read_bytes
 from hybridopt.circuits.measurements import strip_measurements
 from hybridopt.circuits.observable_lines import read_observables, z_observables
 from hybridopt.circuits.parameter_roles import Names, angles_as_weights, split_parameters
@@ -22,6 +23,7 @@ from hybridopt.circuits.qpy_file import MAGIC, num_circuits, read_qpy
 from hybridopt.errors import CircuitError, UnknownNameError
 
 SUFFIX = ".qasm"
+LARGEST_FILE = 64 << 20  # bytes; two million gates
 TRAINABLE = ("angles",)
 
 
@@ -176,7 +178,7 @@ def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
 
 def _read(path: Path) -> tuple[bytes, str]:
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, most=LARGEST_FILE)
     except FileNotFoundError as error:
         known = path.stem in circuit_names()
         hint = f" The gallery has it by the name {path.stem!r}." if known else ""
