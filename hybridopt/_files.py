@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import secrets
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from hybridopt.errors import HybridOptError, OutputError
+from hybridopt.errors import OutputError
 
 KINDS = {
     stat.S_ISDIR: "folder", stat.S_ISFIFO: "pipe", stat.S_ISSOCK: "socket",
@@ -33,7 +34,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
     Raises:
         OutputError: If the file cannot be written; nothing is left.
     """
-    target, content = check_regular(_named(path)), io.BytesIO()
+    target, content = _check_regular(_named(path)), io.BytesIO()
     try:
         write(content)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,14 +64,15 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
 def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a file for reading; raise an OSError for pipes, devices and folders."""
     # a pipe without a writer would block here
-    descriptor = os.open(
-        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
-    stream = os.fdopen(descriptor, "rb")
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        stream.close()
-        raise OSError("it is not a regular file")
-    return stream
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError("it is a pipe or device, not a file")
 
 
 def read_bytes(path: str | os.PathLike[str], *, most: int = LARGEST_FILE) -> bytes:
@@ -94,7 +96,7 @@ def _nameless(folder: Path) -> int | None:
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise an error if `write_whole` could not write a file; its folder is created."""
-    output_folder(check_regular(_named(path)).parent)
+    output_folder(_check_regular(_named(path)).parent)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
@@ -120,7 +122,7 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def check_regular(path: Path, error: type[HybridOptError] = OutputError) -> Path:
+def _check_regular(path: Path) -> Path:
     """Return a path; raise an error if it exists and is not a file, but for example a pipe."""
     try:
         mode = path.stat().st_mode
@@ -128,7 +130,7 @@ def check_regular(path: Path, error: type[HybridOptError] = OutputError) -> Path
         return path
     if not stat.S_ISREG(mode):
         kind = next((name for is_kind, name in KINDS.items() if is_kind(mode)), "special file")
-        raise error(f"{path} must be a file (got a {kind}). Choose another path.")
+        raise OutputError(f"{path} must be a file (got a {kind}). Choose another path.")
     return path
 
 

@@ -14,7 +14,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
 from hybridopt import _validation
-from hybridopt._files import check_regular
+from hybridopt._files import read_bytes
 from hybridopt.circuits.errors import CircuitError
 from hybridopt.circuits.measurements import strip_measurements
 from hybridopt.circuits.observable_lines import read_observables, z_observables
@@ -24,6 +24,7 @@ from hybridopt.circuits.qpy_file import MAGIC, num_circuits, read_qpy
 from hybridopt.errors import UnknownNameError
 
 SUFFIX = ".qasm"
+LARGEST_FILE = 64 << 20  # bytes; two million gates
 TRAINABLE = ("angles",)
 
 
@@ -177,10 +178,8 @@ def circuit_text(name_or_path: str | os.PathLike[str]) -> CircuitText:
 
 
 def _read(path: Path) -> tuple[bytes, str]:
-    if not path.is_dir():  # an error below
-        check_regular(path, CircuitError)
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, most=LARGEST_FILE)
     except FileNotFoundError as error:
         known = path.stem in circuit_names()
         hint = f" The gallery has it by the name {path.stem!r}." if known else ""

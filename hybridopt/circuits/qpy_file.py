@@ -62,7 +62,7 @@ def read_qpy(content: bytes) -> QuantumCircuit:
         (circuit,) = qpy.load(io.BytesIO(content))
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a panic in Rust is a BaseException
+    except BaseException as error:  # a panic in Rust has another base class
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if not isinstance(circuit, QuantumCircuit):
         raise ValueError("it contains no circuit")  # noqa: TRY004

@@ -217,7 +217,7 @@ def _check_alike(name: str, own: Any, stored: Any) -> None:
         for place, pair in enumerate(zip(own, stored, strict=True)):
             _check_alike(f"{name}.{place}", *pair)
     elif not _same_kind(own, stored):
-        raise StateError(f"`{name}` must be a {type(own).__name__} (got {stored!r:.40})")
+        raise StateError(f"`{name}` has {stored!r:.40} in place of a {type(own).__name__}")
 
 
 def _check_entries(name: str, own: Mapping[Any, Any], stored: Mapping[Any, Any]) -> None:
@@ -247,5 +247,5 @@ def _is_of_type(value: Any, hint: Any) -> bool:
 
 def _mapping(name: str, value: Any) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
-        raise StateError(f"`{name}` must be a dict (got {value!r:.40})")
+        raise StateError(f"`{name}` has {value!r:.40} in place of a dict")
     return value
