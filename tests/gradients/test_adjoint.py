@@ -33,8 +33,10 @@ def check_slopes(layer, name: str, cotangent: torch.Tensor, margin: float = 1e-1
 
 @pytest.mark.parametrize("name", [f.name for f in FAMILIES if f.inputs or f.weights])
 def test_parts_of_any_size_give_the_same_derivatives(name):
+    needed = 320 << layer_of(name).num_qubits
     for memory in MEMORIES:
-        layer = layer_of(name, gradient="adjoint", executor=AerExecutor(max_memory=memory))
+        executor = AerExecutor(max_memory=memory and max(memory, needed))
+        layer = layer_of(name, gradient="adjoint", executor=executor)
         check_slopes(layer, name, torch.linspace(-1, 2, 15, dtype=torch.float64).reshape(5, 3))
 
 

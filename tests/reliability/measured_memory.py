@@ -68,8 +68,8 @@ def job(strategy: str) -> Case:
 
 def bridge(name: str, **options: object) -> Case:
     def run(num_qubits: int, memory: int) -> None:
-        network = torch.nn.Linear((1 << num_qubits - 3) - 1, 4) if name == "memory" else None
-        network = network or torch.nn.Linear(num_qubits // 2, num_qubits // 2)
+        sizes = (num_qubits // 2,) * 2 if name == "mesh" else ((1 << num_qubits - 3) - 1, 4)
+        network = torch.nn.Linear(*sizes)
         executor = ho.AerExecutor(max_memory=memory, seed=0, **options)
         quantum = ho.to_quantum(network, name, executor=executor)
         quantum(torch.rand(2, network.in_features)).sum().backward()
@@ -142,7 +142,7 @@ if __name__ == "__main__":
             continue
         small = 8 if name.startswith("memory") else 4
         case(small, 1 << 30)  # imports, caches and code
-        memory = 1 << 18
+        memory, refused = 1 << 12, ""
         while isinstance(found := measure(case, num_qubits, memory), str):
             refused = found
             memory = int(1.3 * memory)

@@ -192,9 +192,9 @@ def test_memory_for_no_qubit_raises():
 
 
 FITTING = [
-    ({}, 9, 64 << 8, "statevector .*8 fit"),
-    ({"method": "density_matrix"}, 5, 64 << 8, "density_matrix .*4 fit"),
-    ({"noise_model": noisy()}, 5, 64 << 8, "density_matrix .*4 fit.*`shots`"),
+    ({}, 9, 80 << 8, "statevector .*8 fit"),
+    ({"method": "density_matrix"}, 5, 80 << 8, "density_matrix .*4 fit"),
+    ({"noise_model": noisy()}, 5, 80 << 8, "density_matrix .*4 fit.*`shots`"),
 ]
 
 

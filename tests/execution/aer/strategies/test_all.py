@@ -22,7 +22,7 @@ WAYS = {
 }
 EXACT = dict.fromkeys(WAYS, 1e-11) | {"matrix product state": 1e-8}  # it drops small amplitudes
 SHAPES = [(1, 1), (3, 1), (1, 5), (3, 4), (5, 6)]  # samples, rows of shared angles
-TINY = 64 * 2**5  # two states of four qubits; larger jobs run in parts
+TINY = 400 * 2**4  # a checkpoint of four qubits; larger jobs run in parts
 
 
 def settings_of(job: Job) -> int:
