@@ -142,7 +142,7 @@ if __name__ == "__main__":
             continue
         small = 8 if name.startswith("memory") else 4
         case(small, 1 << 30)  # imports, caches and code
-        memory, refused = 1 << 12, ""
+        memory, refused = 8 << num_qubits, ""
         while isinstance(found := measure(case, num_qubits, memory), str):
             refused = found
             memory = int(1.3 * memory)
