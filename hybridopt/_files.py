@@ -130,7 +130,8 @@ def _check_regular(path: Path) -> Path:
         return path
     if not stat.S_ISREG(mode):
         kind = next((name for is_kind, name in KINDS.items() if is_kind(mode)), "special file")
-        raise OutputError(f"{path} must be a file (got a {kind}). Choose another path.")
+        way_out = "a file in it" if kind == "folder" else "another path"
+        raise OutputError(f"{path} must be a file (got a {kind}). Choose {way_out}.")
     return path
 
 

@@ -48,9 +48,8 @@ class RandomProjection(Projection):
             )
         if 8 * size * num_weights > LARGEST_PROJECTION:
             raise ResourceError(
-                f"The projection needs {_validation.memory_text(8 * size * num_weights)} for "
-                f"{num_weights} "
-                f"weights and {size} numbers. Lower `num_parameters`."
+                f"The projection needs {_validation.memory_text(8 * size * num_weights, up=True)} "
+                f"for {num_weights} weights and {size} numbers. Lower `num_parameters`."
             )
         generator = torch.Generator().manual_seed(options.seed)
         normal = torch.randn(num_weights, size, generator=generator, dtype=torch.float64)

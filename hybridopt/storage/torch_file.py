@@ -105,17 +105,17 @@ class TorchFile:
         if "byteorder" in self._members and self._bytes("byteorder") != b"little":
             raise ValueError("the byte order must be little")
         code = self._bytes("data.pkl")
-        _check_opcodes(code)
+        self._most = 10_000 + 4 * _check_opcodes(code)  # parts; containers may occur several times
         self._made: dict[str, Tensor] = {}
         try:
             self.value: Any = _Unpickler(code).load()
         except (pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError) as error:
             raise ValueError(f"the pickle is invalid ({error})") from error
-        _walk(self.value, self._check)
+        _walk(self.value, self._check, self._most)
 
     def load(self) -> Any:
         """Return the saved value with its tensors, on the CPU; shared storages stay shared."""
-        return _walk(self.value, self.tensor)
+        return _walk(self.value, self.tensor, self._most)
 
     def tensor(self, stored: StoredTensor) -> Tensor:
         """Return one tensor."""
@@ -172,7 +172,9 @@ def _members(stream: Stream) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _check_opcodes(code: bytes | memoryview) -> None:
+def _check_opcodes(code: bytes | memoryview) -> int:
+    """Return the number of opcodes of a pickle; raise an error for others than torch's."""
+    used = 0
     for used, (opcode, argument, _) in enumerate(pickletools.genops(bytes(code)), start=1):
         if used > MOST_OPCODES:
             raise ValueError(f"the pickle has more than {MOST_OPCODES:,} parts")
@@ -180,6 +182,7 @@ def _check_opcodes(code: bytes | memoryview) -> None:
             raise ValueError(f"the pickle has the opcode {opcode.name}")
         if opcode.name == "LONG_BINPUT" and (argument or 0) > used:
             raise ValueError("the pickle is invalid (a memo is not in order)")
+    return used
 
 
 def _tensor(
@@ -232,9 +235,9 @@ class _Unpickler(pickle.Unpickler):
         return Storage(key, dtype, size)
 
 
-def _walk(value: Any, change: Callable[[StoredTensor], Any]) -> Any:
+def _walk(value: Any, change: Callable[[StoredTensor], Any], most: int) -> Any:
     """Return a copy of a value with changed tensors; nested and repeated containers are limited."""
-    left = MOST_OPCODES
+    left = most
 
     def walk(part: Any, depth: int) -> Any:
         nonlocal left

@@ -147,7 +147,9 @@ def exported(module: nn.Module, x: Tensor) -> nn.Module:
     "capture",
     [
         exported,
-        lambda module, x: torch.fx.symbolic_trace(module),
+        pytest.param(
+            lambda module, x: torch.fx.symbolic_trace(module), marks=pytest.mark.wrong_types
+        ),
         pytest.param(lambda module, x: torch.jit.script(module), marks=pytest.mark.wrong_types),
         torch.jit.trace,
     ],
