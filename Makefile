@@ -18,7 +18,7 @@ demo: $(READY)
 .PHONY: test
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal --shapes
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m wrong_types
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "wrong_types or slow"
 
 # The ends of the ranges in pyproject.toml, outside `make test`: torch 2.5 is a CUDA build of 3 GB.
 .PHONY: test-oldest

@@ -2,7 +2,8 @@
 
 The suite runs in two sessions (see ``make test``). With ``--shapes``, annotations of the whole
 package are checked at run time. Tests of wrong types are marked ``wrong_types`` and run without
-this check, because it would raise its own errors instead of ours.
+this check, because it would raise its own errors instead of ours. So do the slow tests, most of
+which start processes of their own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 from qiskit.circuit import ParameterVector
 from qiskit.circuit.parametertable import ParameterView
 
+UNCHECKED = ("wrong_types", "slow")  # markers of tests that --shapes leaves out
 # an int is accepted as a float, as in mypy
 TYPE_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 
@@ -57,7 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--shapes",
         action="store_true",
-        help="check shapes and types at run time in the whole package; skip wrong_types",
+        help="check shapes and types at run time in the whole package; skip wrong_types and slow",
     )
 
 
@@ -70,9 +72,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("shapes"):
         return
-    wrong = [item for item in items if item.get_closest_marker("wrong_types")]
-    config.hook.pytest_deselected(items=wrong)
-    items[:] = [item for item in items if not item.get_closest_marker("wrong_types")]
+    others = {item for item in items if any(map(item.get_closest_marker, UNCHECKED))}
+    config.hook.pytest_deselected(items=list(others))
+    items[:] = [item for item in items if item not in others]
 
 
 torch.set_num_threads(1)  # threads are slower than one thread for such small tensors

@@ -28,7 +28,7 @@ from hybridopt.cli.convert import command as convert
 for name in ho.__all__:  # names are imported on first use
     getattr(ho, name)
 
-KILLS = 12
+KILLS = 8
 
 
 def network(width: int) -> nn.Module:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import hybridopt as ho
 
-STEPS, WINDOW = 240, 60
+STEPS, WINDOW = 160, 40
 Account = tuple[int, int]
 
 

@@ -30,7 +30,7 @@ def numbers(path: Path) -> object:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_ten_times_and_resumed_to_the_same_numbers(tmp_path):
+def test_killed_and_resumed_to_the_same_numbers(tmp_path):
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(tmp_path), "5"],
         check=False, capture_output=True, text=True, timeout=240,
