@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# stored bytecode saves each process of the tests the compilation of them
+export PYTHONDONTWRITEBYTECODE :=
 TEXTS := hybridopt tests tools examples notebooks circuits docs README.md CHANGELOG.md CONTRIBUTING.md
 
 $(READY): requirements.lock pyproject.toml

@@ -21,6 +21,8 @@ from .networks import BRIDGES, RECIPES, bits, original, pairs, snapshot
 every_pair = pytest.mark.parametrize(("recipe", "bridge"), pairs())
 FEW = ("mlp", "twice", "frozen", "lstm")
 some_pairs = pytest.mark.parametrize(("recipe", "bridge"), pairs(only=FEW))
+# each network with two bridges or more, and each bridge with two networks or more
+varied_pair = pytest.mark.parametrize(("recipe", "bridge"), pairs()[::5])
 every_bridge = pytest.mark.parametrize("bridge", BRIDGES)
 
 
@@ -167,7 +169,7 @@ def test_trained_network_computes_the_same_in_torch(recipe, bridge):
     )
 
 
-@every_pair
+@varied_pair
 def test_state_dict_deepcopy_and_pickle_are_complete(recipe, bridge):
     case = recipe()
     quantum = to_quantum(case.network, bridge)

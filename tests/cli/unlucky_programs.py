@@ -12,12 +12,8 @@ import signal
 import sys
 import time
 import traceback
+from importlib import import_module
 from pathlib import Path
-
-# otherwise imported in each run
-import matplotlib.figure  # noqa: F401
-import sklearn.model_selection  # noqa: F401
-import torch._dynamo  # noqa: F401
 
 from hybridopt.cli import main
 
@@ -91,5 +87,7 @@ def run(case: str, folder: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
+    for name in ("matplotlib.figure", "sklearn.model_selection", "torch._dynamo"):
+        import_module(name)  # otherwise imported in each run
     root = Path(sys.argv[1])
     json.dump({case: run(case, root) for case in CASES}, sys.stdout)
