@@ -15,6 +15,7 @@ from hybridopt.errors import UnsupportedError
 from hybridopt.nn.checkpointing import repeatable
 
 WAY_OUT = "Use `hybridopt.to_classical(network)`, which has torch operations only."
+FAKE_TENSORS = {"FakeTensor", "FunctionalTensor"}  # importing their modules takes seconds
 Forward = TypeVar("Forward", bound=Callable[..., Any])
 
 
@@ -66,7 +67,7 @@ def _capture(values: Iterable[Any]) -> str | None:
         if isinstance(value, fx.Proxy):
             return "`torch.fx`"
         if isinstance(value, Tensor):
-            if type(value).__name__ == "FakeTensor":  # importing its module takes seconds
+            if type(value).__name__ in FAKE_TENSORS:
                 return "`torch.export`"
         elif isinstance(value, list | tuple | Mapping):
             inner = value.values() if isinstance(value, Mapping) else value

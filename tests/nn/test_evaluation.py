@@ -16,8 +16,10 @@ from hybridopt.nn.evaluation import CircuitEvaluation
 from hybridopt.optim import Newton
 from tests.nn.layers import EXACT_RULES, function_of, layer_of, tensors
 
-# raised inside torch at the first use of forward mode
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+# raised inside torch, at the first use of forward mode and by `check_batched_grad` of torch 2.5
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`torch.jit.script` is deprecated", "ignore:Please use `torch.vmap`:FutureWarning"
+)
 
 NAMES = ["controlled_rotations", "repeated_parameters", "no_inputs"]
 EXACT = {"rtol": 0, "atol": 1e-11}

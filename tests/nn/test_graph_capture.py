@@ -21,6 +21,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
 ]
 
+# torch 2.5 breaks graphs without texts of ours, and its exporter is older than onnxscript 0.7
+reasons = pytest.mark.skipif(
+    "reason" not in inspect.signature(torch.compiler.disable).parameters,
+    reason="torch gives no reasons for graph breaks",
+)
 RULES = ("parameter-shift", "adjoint", "spsa")
 SOURCES = ("memory", "mesh", "generator", "random-subspace")
 CASES = [*RULES, "dressed", *SOURCES, "mesh in series"]
@@ -83,6 +88,7 @@ def test_compiled_networks_have_equal_values_and_gradients(case, backend):
     torch._dynamo.reset()
 
 
+@reasons
 def test_compiled_graphs_break_once_at_the_circuit_with_the_reason():
     torch._dynamo.reset()
     explained = torch._dynamo.explain(network_of("adjoint"))(torch.rand(3, 2))
@@ -93,7 +99,7 @@ def test_compiled_graphs_break_once_at_the_circuit_with_the_reason():
 
 
 CAPTURES = {
-    "torch.export": lambda module, x: torch.export.export(module, (x,)),
+    "torch.export": lambda module, x: torch.export.export(module, (x,), strict=False),
     "torch.fx": lambda module, x: torch.fx.symbolic_trace(module),
     "torch.jit.script": lambda module, x: torch.jit.script(module),
     "torch.jit.trace": torch.jit.trace,
@@ -111,6 +117,7 @@ def test_graphs_without_python_are_refused_and_name_to_classical(case, name, aer
     assert len(aer_calls) == before
 
 
+@reasons
 @pytest.mark.parametrize("case", ["adjoint", "memory"])
 def test_graphs_without_breaks_name_to_classical(case):
     module, x = network_of(case), torch.rand(3, 2)
@@ -138,11 +145,12 @@ def test_forward_methods_keep_their_signature():
 
 
 def exported(module: nn.Module, x: Tensor) -> nn.Module:
-    batch = ({0: torch.export.Dim("batch")},)
-    return torch.export.export(module, (x,), dynamic_shapes=batch).module()
+    batch = ({0: torch.export.Dim("batch", max=1024)},)
+    return torch.export.export(module, (x,), dynamic_shapes=batch, strict=False).module()
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # constants of the series
+@pytest.mark.filterwarnings("ignore:.*(get_attr|lifted_tensor)")  # in the export of torch 2.5
 @pytest.mark.parametrize(
     "capture",
     [
@@ -169,6 +177,7 @@ def network_of_series(case: str) -> nn.Module:
     return nn.Sequential(nn.Linear(2, 2), ho.DressedCircuit(2, 2, 2, 1).layer)
 
 
+@reasons
 @pytest.mark.filterwarnings("ignore")  # of the exporter and its packages
 @pytest.mark.parametrize("case", ["dressed", "memory"])
 def test_onnx_refuses_circuits_and_takes_classical_forms(case, tmp_path):

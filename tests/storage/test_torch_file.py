@@ -20,8 +20,10 @@ def read(content: bytes):
     return TorchFile(io.BytesIO(content)).load()
 
 
-DTYPES = (torch.bool, torch.uint8, torch.int16, torch.int64, torch.uint16, torch.float16,
-          torch.bfloat16, torch.float32, torch.float64, torch.complex64)  # fmt: skip
+DTYPES = [torch.bool, torch.uint8, torch.int16, torch.int64, torch.float16, torch.bfloat16,
+          torch.float32, torch.float64, torch.complex64]  # fmt: skip
+if torch.uint16 in torch.storage._new_dtypes():  # torch 2.5 does not save it
+    DTYPES.append(torch.uint16)
 
 
 def tensors():

@@ -36,7 +36,7 @@ def test_accuracy_matches_scikit_learn():
 @pytest.mark.parametrize("columns", [1, 3])
 def test_r2_matches_scikit_learn(columns):
     targets, outputs = VALUES[:, :columns], VALUES[:, :columns] * 0.7 + 0.1
-    expected = r2_score(targets.double(), outputs.double())
+    expected = r2_score(targets.double().numpy(), outputs.double().numpy())
     assert metric(outputs, targets, None) == pytest.approx(expected, abs=1e-12)
 
 

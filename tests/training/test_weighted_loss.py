@@ -90,9 +90,10 @@ def test_own_losses():
 
 def test_weighted_metrics_are_those_of_scikit_learn():
     weight = COUNTS + 0.3
-    expected = accuracy_score(LABELS, OUTPUTS.argmax(1), sample_weight=weight)
+    shares = {"sample_weight": weight.numpy()}
+    expected = accuracy_score(LABELS.numpy(), OUTPUTS.argmax(1).numpy(), **shares)
     assert metric(OUTPUTS, LABELS, cross_entropy, weight) == pytest.approx(expected, rel=1e-14)
-    expected = r2_score(VALUES, OUTPUTS, sample_weight=weight)
+    expected = r2_score(VALUES.numpy(), OUTPUTS.numpy(), **shares)
     assert metric(OUTPUTS, VALUES, None, weight) == pytest.approx(expected, rel=1e-13)
 
 

@@ -67,7 +67,7 @@ class AerExecutor(RandomStream, StateExecutor):
             of the machine. Work is cut to fit, or refused before a circuit runs.
         max_bond_dimension: Largest bond dimension of a matrix product state; None for no limit.
         truncation: Largest sum of squared Schmidt coefficients that a matrix product state drops
-            per gate.
+            per gate. Aer before 0.18.2 drops nothing where it may drop all but one.
         strategy: Strategy to run jobs, to be set only for timing: ``"automatic"``, ``"stacked"``,
             ``"checkpoints"`` or ``"table"``. The results are the same.
         layout: Device qubit of each circuit qubit, for the noise of a device; None for a layout

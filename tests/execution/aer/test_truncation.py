@@ -1,10 +1,12 @@
 """Truncated matrix product states, against states whose Schmidt coefficients are known."""
 
 import math
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 import torch
+from packaging.version import Version
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import real_amplitudes
 
@@ -46,7 +48,15 @@ def test_without_a_limit_nothing_is_dropped():
     assert layer.executor.discarded_weight == 0
 
 
-@pytest.mark.parametrize(("truncation", "dropped"), [(0.2, True), (0.1, False)])
+old_aer = pytest.mark.skipif(
+    Version(version("qiskit-aer")) < Version("0.18.2"),
+    reason="Aer drops nothing where it may drop all coefficients but one (qiskit-aer #2450)",
+)
+
+
+@pytest.mark.parametrize(
+    ("truncation", "dropped"), [pytest.param(0.2, True, marks=old_aer), (0.1, False)]
+)
 def test_truncation_is_a_bound_on_the_dropped_weight(truncation, dropped):
     weight = math.sin(ANGLE / 2) ** 2  # .152
     layer = layer_of(pair(), truncation=truncation)

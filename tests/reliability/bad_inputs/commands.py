@@ -45,7 +45,7 @@ COMMANDS: dict[str, str] = {
     "convert {state} --to out.ho --network mlp:5-3": "0.weight is (4, 3), not (3, 5)",
     "convert {state} --to out.ho --network mlp:3": "two widths of at least 1",
     "convert {state} --to {state} --network mlp:3-4-3": "state.pt must not be an input",
-    "convert {state} --to {folder} --network mlp:3-4-3": "Choose a file in it",
+    "convert {state} --to {folder} --network mlp:3-4-3": "must be a file (got a folder)",
     "convert {state} --to out.ho --network mlp:3-4-3 --bridge memroy": "bridge 'memroy'. Did you",
     "convert {state} --to out.ho --network mlp:3-4-3 --option fom=full": "'fom'. Did you mean",
     "convert {state} --to out.ho --network mlp:3-4-3 --option form": "`option` must",

@@ -137,7 +137,10 @@ NETWORKS: Bad = {
         "save: no quantum network": (lambda folder: ho.save(net(), folder / "a"), "`module`"),
     },
     OutputError: {
-        "save: a folder": (lambda folder: ho.save(memory(), folder), "Choose a file in it"),
+        "save: a folder": (
+            lambda folder: ho.save(memory(), folder),
+            "must be a file (got a folder)",
+        ),
         "save: no name of a file": (lambda _: ho.save(memory(), "a\0b"), "'a\\x00b'"),
     },
     ResourceError: {

@@ -225,7 +225,7 @@ TRAINING: Bad = {
     OutputError: {
         "fit: checkpoint is a folder": (
             lambda folder: fit(checkpoint=folder),
-            "Choose a file in it",
+            "must be a file (got a folder)",
         ),
         "fit: checkpoint below a file": (
             lambda folder: fit(checkpoint=written(folder, "") / "run.pt"),
