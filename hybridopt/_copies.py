@@ -122,7 +122,8 @@ def copy_call_hooks(source: nn.Module, target: nn.Module) -> None:
     for name in CALL_HOOKS:
         hooks = getattr(source, name)
         if isinstance(hooks, dict):
-            getattr(target, name).update(hooks)
+            kept = {k: h for k, h in hooks.items() if not isinstance(h, BasePruningMethod)}
+            getattr(target, name).update(kept)  # pruning belongs to parameters of the source
         elif hooks is not None:  # kind of backward hooks
             setattr(target, name, hooks)
 

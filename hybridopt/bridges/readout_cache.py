@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ Reading = dict[str, Tensor]  # tensors of one readout by name, as files store th
 
 
 class ReadoutCache:
-    """Cache of one readout with its executor and angles; copies and pickles are empty."""
+    """Cache of one readout with its executor and angles; copies and pickles keep it."""
 
     def __init__(self) -> None:
         self._held: tuple[Metered | None, Tensor, Reading] | None = None
@@ -32,9 +31,6 @@ class ReadoutCache:
     def keep(self, executor: Metered | None, angles: Tensor, read: Reading) -> None:
         """Store a readout of this executor at these angles."""
         self._held = (executor, angles.detach().clone(), read)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_held": None}
 
 
 def is_own(angles: Tensor) -> bool:

@@ -63,6 +63,8 @@ def _capture(values: Iterable[Any]) -> str | None:
     """Return the name of the tracer that the inputs belong to; None for data."""
     if torch._C._get_tracing_state() is not None:
         return "`torch.jit.trace`"
+    if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None:
+        return "`torch.func.linearize` or `make_fx`"
     for value in values:
         if isinstance(value, fx.Proxy):
             return "`torch.fx`"

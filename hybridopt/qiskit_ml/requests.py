@@ -43,7 +43,14 @@ class ValueTable:
     requests: Int64[np.ndarray, "requests 3"]  # request, row, index of its output in `outputs`
 
 
-class InlineJob(PrimitiveJob):  # type: ignore[misc]
+class AerJob(PrimitiveJob):  # type: ignore[misc]
+    """Job that can be pickled when it has its result."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_function": None}  # it holds compiled circuits
+
+
+class InlineJob(AerJob):
     """Job that runs in the thread of its caller, because it is shorter than the start of a thread.
 
     Optimizers ask for one value at a time.
@@ -83,7 +90,7 @@ def start_job(
                 found[number] = answer
         return PrimitiveResult(found, metadata={"version": 2})
 
-    job = InlineJob(results) if _is_short(requests) else PrimitiveJob(results)
+    job = InlineJob(results) if _is_short(requests) else AerJob(results)
     job._submit()  # as the primitives of Qiskit do
     return job
 

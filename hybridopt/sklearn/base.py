@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -34,7 +35,24 @@ OF_FIT = (
     "optimizer", "lr", "scheduler", "epochs", "batch_size", "tol", "patience", "callbacks",
     "progress", "clip_grad_norm", "accumulate",
 )  # fmt: skip
+Method = TypeVar("Method", bound=Callable[..., Any])
 NetworkSpec = Sequence[int] | np.ndarray | nn.Module | Callable[[int, int], nn.Module]
+
+
+def all_or_nothing(fit_method: Method) -> Method:
+    """Return a method that leaves the attributes of its estimator unchanged if it fails."""
+
+    @functools.wraps(fit_method)
+    def fit_or_restore(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return fit_method(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return cast(Method, fit_or_restore)
 
 
 @dataclass(eq=False, repr=False)  # scikit-learn reads the parameters of the constructor

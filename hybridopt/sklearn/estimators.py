@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, RegressorMixin
 from torch import Tensor
 from torch.nn import functional
 
 from hybridopt.errors import ArgumentError, DataError
-from hybridopt.sklearn.base import HybridEstimator
+from hybridopt.sklearn.base import HybridEstimator, all_or_nothing
 from hybridopt.sklearn.labels import checked_labels, classes_of, targets_of, with_class_weights
 from hybridopt.sklearn.samples import checked_weights, without_zeros
 
@@ -86,6 +87,7 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
 
     class_weight: Mapping[Any, float] | str | None = field(default=None, kw_only=True)
 
+    @all_or_nothing
     def fit(
         self, X: object, y: object, sample_weight: object = None  # noqa: N803
     ) -> HybridClassifier:  # fmt: skip
@@ -112,6 +114,7 @@ class HybridClassifier(ClassifierMixin, HybridEstimator):  # type: ignore[misc]
         self._train(*samples, loss=self._loss(), continues=continues)
         return self
 
+    @all_or_nothing
     def partial_fit(
         self, X: object, y: object, classes: object = None, sample_weight: object = None  # noqa: N803
     ) -> HybridClassifier:  # fmt: skip
@@ -217,6 +220,7 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         True
     """
 
+    @all_or_nothing
     def fit(
         self, X: object, y: object, sample_weight: object = None  # noqa: N803
     ) -> HybridRegressor:  # fmt: skip
@@ -238,6 +242,7 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         self._train(*samples, loss=self.loss, continues=continues)
         return self
 
+    @all_or_nothing
     def partial_fit(
         self, X: object, y: object, sample_weight: object = None  # noqa: N803
     ) -> HybridRegressor:  # fmt: skip
@@ -265,6 +270,7 @@ class HybridRegressor(RegressorMixin, HybridEstimator):  # type: ignore[misc]
         self, x: object, y: object, sample_weight: object, *, reset: bool
     ) -> tuple[Any, Tensor, int, np.ndarray | None]:
         samples, targets = self._validated(x, y, reset=reset, y_numeric=True)
+        targets = targets.toarray() if issparse(targets) else targets
         if targets.dtype.kind not in "buif":
             raise DataError(
                 f"Targets must be real numbers (got dtype {targets.dtype}). Convert them with "

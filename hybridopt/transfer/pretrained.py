@@ -158,15 +158,21 @@ def _tensors(given: Any, *, from_file: bool = False) -> dict[str, Tensor]:
             raise ArgumentTypeError(
                 f"`{key}` of `state_dict` must be a dense tensor (got a {kind}). {advice}."
             )
-        if isinstance(value, Tensor) and value.is_meta and not from_file:
-            raise ArgumentError(
-                f"`{key}` of `state_dict` must have values (got a tensor on the meta device)."
-            )
+        if isinstance(value, Tensor) and not from_file:
+            _check_not_meta(key, value)
     return {key: value for key, value in given.items() if isinstance(value, Tensor)}
+
+
+def _check_not_meta(key: str, value: Tensor) -> None:
+    if value.is_meta:
+        raise ArgumentError(
+            f"`{key}` of `state_dict` must have values (got a tensor on the meta device)."
+        )
 
 
 def _check_values(key: str, value: Tensor, dtype: torch.dtype) -> None:
     """Raise an error for NaN and for values that the dtype of the network cannot represent."""
+    _check_not_meta(key, value)
     if not (value.is_floating_point() or value.is_complex()):
         return
     if value.element_size() == 1:  # torch has few functions for 8 bits

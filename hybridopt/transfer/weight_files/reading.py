@@ -104,7 +104,15 @@ def _read_torch(path: Path, _wanted: Shapes) -> object:
                     f"{path} must have tensors as `torch.save` writes them (got `{info.filename}` "
                     f"with {info.file_size:,} bytes). Use a file of {FORMATS}."
                 )
-    return _load(path, path, mmap=True)
+        damaged = archive.testzip()  # torch reads numbers without a look at their checksum
+    if damaged is not None:
+        raise CheckpointError(
+            f"{path} is damaged: the checksum of `{damaged}` does not fit. Use another copy."
+        )
+    if path.suffix != ".safetensors":
+        return _load(path, path, mmap=True)
+    with path.open("rb") as stream:  # by its name, torch would take it for another format
+        return _load(path, stream)
 
 
 def _read_old_torch(path: Path, _wanted: Shapes) -> object:
